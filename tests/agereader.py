@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from linetap_core.evidence import age, bech32
+from linetap_core.evidence.keys import bech32
+from linetap_core.evidence.sealing import age
 
 
 def opened(data: bytes, secret: str) -> tuple[bytes, bool]:

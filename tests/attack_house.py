@@ -16,9 +16,10 @@ from linetap.config.schema import Policy
 from linetap.recorder.vault.weakening import weakened
 from linetap_core.clock import NS_PER_S
 from linetap_core.durable import keptcopy
-from linetap_core.evidence import document, keys
-from linetap_core.evidence.command import Answer
-from linetap_core.evidence.roles import Person, Roles
+from linetap_core.evidence.authorization.command import Answer
+from linetap_core.evidence.authorization.roles import Person, Roles
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import document
 from linetap_core.records import WeakeningState
 
 HOUR = 3600 * NS_PER_S

@@ -13,7 +13,9 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap_core.cli import main
-from linetap_core.evidence import keys, namespaces, sealed, sshsig
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import Audio, ClockRecord, Gap, Mark, NoticeRecord
 from linetap_desk.bundle import container, layout
 from linetap_desk.ceremony.certificate import Certificate

@@ -9,7 +9,7 @@ from pathlib import Path
 from epoch_rig import Authority
 from linetap_core import cli
 from linetap_core.durable import privatefile
-from linetap_core.evidence import keys
+from linetap_core.evidence.keys import keys
 
 CUSTODIAN = "age1lvyvwawkr0mcnnnncaghunadrqkmuf9e6507x9y920xxpp866cnql7dp2z"
 EPOCH = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"

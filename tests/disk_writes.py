@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
-from linetap_core.durable import replace
+from linetap_core.durable import files
 
-_REAL = replace.replace_durably
+_REAL = files.replace_durably
 
 
 def replace_durably_by(monkeypatch: pytest.MonkeyPatch, write: Callable[..., None], only: str = "linetap") -> None:

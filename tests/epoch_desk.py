@@ -15,10 +15,13 @@ import msgspec
 import sealing_rig
 from linetap.recorder.vault.folder import CallFolder
 from linetap_core.clock import ManualClock, from_utc_ns, parse_rfc3339
-from linetap_core.evidence import document, keylist, keys, sealed, sshsig
-from linetap_core.evidence.keylist import KeyList
-from linetap_core.evidence.ofcall import OfCall
-from linetap_core.evidence.roles import Person, Roles
+from linetap_core.evidence.authorization.roles import Person, Roles
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.calls.callkey import OfCall
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.sealing import keylist
+from linetap_core.evidence.sealing.keylist import KeyList
+from linetap_core.evidence.signing import document, sshsig
 from linetap_core.records import Retention
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.ceremony import epoch, keygen

@@ -11,8 +11,10 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap.config.schema import Config, RetentionClass, RetentionPolicy
-from linetap_core.evidence import keylist, keys, namespaces, sshsig
-from linetap_core.evidence.keylist import Epoch, KeyList, Overflow
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.sealing import keylist
+from linetap_core.evidence.sealing.keylist import Epoch, KeyList, Overflow
+from linetap_core.evidence.signing import namespaces, sshsig
 
 MADE_AT = "2026-11-20T00:00:00.000Z"
 CLASSES = [RetentionClass(name="standard", days=60), RetentionClass(name="marked", days=90)]

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from linetap_core.evidence import keys
-from linetap_core.evidence.members import Group
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.sealing.members import Group
 from sealing_rig import run
 
 

@@ -17,10 +17,11 @@ import sqlalchemy
 from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
-from linetap_core.evidence import keys, namespaces, signers, sshsig
-from linetap_core.evidence.keys import SigningKey
-from linetap_core.evidence.signers import Signer
-from linetap_core.evidence.sshsig import unarmored
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.keys.keys import SigningKey
+from linetap_core.evidence.signing import namespaces, signers, sshsig
+from linetap_core.evidence.signing.signers import Signer
+from linetap_core.evidence.signing.sshsig import unarmored
 from linetap_core.records import CallEvent, EventKind
 from linetap_desk.ingest import database, tables
 from linetap_desk.ingest.judge import Report

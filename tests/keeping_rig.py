@@ -25,12 +25,15 @@ from linetap.recorder.vault.retention.epochs import Epochs
 from linetap.recorder.vault.upkeep import Upkeep
 from linetap_core import rooms
 from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock, compact, parse_rfc3339, rfc3339
-from linetap_core.evidence import age, document, hold, keys, namespaces, sealed, sshsig
-from linetap_core.evidence import command as envelopes
-from linetap_core.evidence.command import Answer, Command
-from linetap_core.evidence.leaflog import LEAVES
-from linetap_core.evidence.ofcall import OfCall
-from linetap_core.evidence.roles import Person, Roles
+from linetap_core.evidence.authorization import command as envelopes
+from linetap_core.evidence.authorization.command import Answer, Command
+from linetap_core.evidence.authorization.roles import Person, Roles
+from linetap_core.evidence.calls import hold, sealed
+from linetap_core.evidence.calls.callkey import OfCall
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog.leaflog import LEAVES
+from linetap_core.evidence.sealing import age
+from linetap_core.evidence.signing import document, namespaces, sshsig
 from linetap_core.records import CallEvent, CallRecord, Retention
 from unit_rig import make_unit
 

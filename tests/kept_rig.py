@@ -20,11 +20,13 @@ from linetap.recorder.vault.retention.epochs import Epochs
 from linetap.recorder.vault.upkeep import Upkeep
 from linetap_core import rooms
 from linetap_core.clock import NS_PER_S, SYSTEM, compact, rfc3339
-from linetap_core.evidence import command as envelopes
-from linetap_core.evidence import document, keys, namespaces, sealed, sshsig
-from linetap_core.evidence.command import Command
-from linetap_core.evidence.ofcall import OfCall
-from linetap_core.evidence.roles import Person, Roles
+from linetap_core.evidence.authorization import command as envelopes
+from linetap_core.evidence.authorization.command import Command
+from linetap_core.evidence.authorization.roles import Person, Roles
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.calls.callkey import OfCall
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import document, namespaces, sshsig
 from linetap_core.records import Caller, CallEvent, CallRecord, EventKind, RecorderState, Retention
 from reporter_rig import Floor
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap_core.clock import SYSTEM, Clock, ManualClock
 from linetap_core.enrolment import certificates, request
-from linetap_core.evidence import keys
+from linetap_core.evidence.keys import keys
 from linetap_desk.pki import command
 
 DAY_NS = 86_400_000_000_000

@@ -16,7 +16,8 @@ from typing import Any
 
 import sealing_rig
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
-from linetap_core.evidence import keys, sealed
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
 from linetap_desk.accesslog import access_command, roles
 from linetap_desk.accesslog.access import read_log
 from linetap_desk.accesslog.access_entry import Entry

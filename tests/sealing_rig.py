@@ -14,8 +14,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from linetap.recorder.vault.folder import CallFolder
 from linetap.recorder.vault.log.log import UnitLog
 from linetap_core.clock import ManualClock, parse_rfc3339
-from linetap_core.evidence import keys, namespaces, sealed, sshsig
-from linetap_core.evidence.ofcall import OfCall
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.calls.callkey import OfCall
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import Audio, Caller, CallRecord, Retention
 
 CALL_ID = "20261124T225600.123Z-L03"

@@ -12,7 +12,7 @@ import msgspec
 from linetap.config.schema import Board, Card, Config, Keys, Line, Storage
 from linetap_core import __version__, rooms
 from linetap_core.clock import Clock
-from linetap_core.durable.replace import replace_in_ram
+from linetap_core.durable.files import replace_in_ram
 from linetap_core.records import (
     CaptureState,
     LineState,

@@ -15,7 +15,7 @@ import pytest
 
 from linetap.config import load_config
 from linetap_core import cli
-from linetap_core.evidence import keys
+from linetap_core.evidence.keys import keys
 
 LIMIT_S = 120
 CUSTODIAN, EPOCH = keys.new_identity().recipient, keys.new_identity().recipient

@@ -13,7 +13,7 @@ from linetap.idle import HOLDS_S, wait_for_idle
 from linetap_core import rooms
 from linetap_core.cli import main
 from linetap_core.clock import NS_PER_S, ManualClock
-from linetap_core.durable.replace import replace_in_ram
+from linetap_core.durable.files import replace_in_ram
 from linetap_core.errors import Refusal
 from linetap_core.records import LineStatus
 from state_files import recorder, unit

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from epoch_rig import Authority
 from linetap.config import load_config
 from linetap_core import cli
-from linetap_core.evidence import keys
+from linetap_core.evidence.keys import keys
 
 CUSTODIAN, EPOCH = keys.new_identity().recipient, keys.new_identity().recipient
 

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from linetap_core.clock import NS_PER_S
-from linetap_core.recentrate import MOST, WINDOW_S, Lately
+from linetap_core.clock import MOST, NS_PER_S, WINDOW_S, Lately
 
 END_NS = WINDOW_S * NS_PER_S
 

@@ -20,8 +20,12 @@ from ingest_rig import START_NS, UNIT, Teller, rows, trusted
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap_core.clock import parse_rfc3339, rfc3339, said_by_kernel
 from linetap_core.errors import LinetapError
-from linetap_core.evidence import amendment, hold, keylist, keys, sealed, signers, sshsig, unitlog
-from linetap_core.evidence.sshsig import unarmored
+from linetap_core.evidence.calls import amendment, hold, sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog import unitlog
+from linetap_core.evidence.sealing import keylist
+from linetap_core.evidence.signing import signers, sshsig
+from linetap_core.evidence.signing.sshsig import unarmored
 from linetap_desk.ingest import database, tables
 from linetap_desk.ingest.judge import Report
 from linetap_desk.ingest.store import Store

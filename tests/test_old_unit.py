@@ -21,7 +21,8 @@ from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import Stretch
 from linetap_core.clock import SYSTEM, rfc3339
-from linetap_core.evidence import namespaces, sealed
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.signing import namespaces
 from linetap_core.records import CallEvent, CallRecord
 from unit_rig import save_notice, spoken
 

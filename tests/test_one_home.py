@@ -18,8 +18,9 @@ import msgspec
 import pytest
 
 from linetap.reporter.health import Health
-from linetap_core.evidence import commandbody, fetch, namespaces
-from linetap_core.evidence.command import HERE, Command, CommandFault
+from linetap_core.evidence.authorization import commandbody, fetch
+from linetap_core.evidence.authorization.command import HERE, Command, CommandFault
+from linetap_core.evidence.signing import namespaces
 from linetap_core.records import Alert
 from linetap_core.wire import topics
 from linetap_desk import unsignedreports
@@ -59,17 +60,20 @@ def is_a_file_of_its_own(suffix: str) -> Callable[[object], bool]:
 
 # What must be spelled nowhere else, and the one module that spells it.
 LITERALS: dict[str, tuple[str, Callable[[object], bool]]] = {
-    "signature namespace": (f"{CORE}/evidence/namespaces.py", names_a_namespace),
-    "signature file": (f"{CORE}/evidence/namespaces.py", is_a_file_of_its_own(".sig")),
-    "armour": (f"{CORE}/evidence/sshsig.py", lambda value: isinstance(value, str) and "BEGIN SSH SIGNATURE" in value),
+    "signature namespace": (f"{CORE}/evidence/signing/namespaces.py", names_a_namespace),
+    "signature file": (f"{CORE}/evidence/signing/namespaces.py", is_a_file_of_its_own(".sig")),
+    "armour": (
+        f"{CORE}/evidence/signing/sshsig.py",
+        lambda value: isinstance(value, str) and "BEGIN SSH SIGNATURE" in value,
+    ),
     "topic prefix": (f"{CORE}/wire/topics.py", lambda value: isinstance(value, str) and value.startswith("linetap/v")),
     "discovery prefix": (f"{CORE}/wire/topics.py", lambda value: value in ("homeassistant", "homeassistant/device/")),
     "name of a unit": (
-        f"{CORE}/evidence/unitnames.py",
+        f"{CORE}/evidence/signing/unitnames.py",
         lambda value: isinstance(value, str | bytes) and "[a-z0-9-]{1," in str(value),
     ),
     "name of an overflow epoch": (
-        f"{CORE}/evidence/epochname.py",
+        f"{CORE}/evidence/sealing/keylist.py",
         lambda value: isinstance(value, str) and re.match(r"overflow-(?!wrap)", value) is not None,
     ),
     "length of a day": (f"{CORE}/clock.py", lambda value: value in (86_400, 86_400_000, 86_400 * 10**9)),
@@ -146,7 +150,7 @@ def test_the_desk_reads_no_field_that_no_unit_publishes(
     assert set(at_the_desk.__struct_fields__) <= set(published.__struct_fields__)
 
 
-DURABLE = f"{CORE}/durable/replace.py"
+DURABLE = f"{CORE}/durable/files.py"
 
 
 def test_durable_writing_has_two_names() -> None:
@@ -160,7 +164,7 @@ def test_durable_writing_has_two_names() -> None:
     assert found == {(DURABLE, "replace_durably"), (DURABLE, "replace_in_ram")}
 
 
-BODY_READERS = {f"{CORE}/evidence/commandbody.py", f"{CORE}/evidence/fetch.py"}
+BODY_READERS = {f"{CORE}/evidence/authorization/commandbody.py", f"{CORE}/evidence/authorization/fetch.py"}
 
 
 def test_the_body_of_a_command_is_read_and_made_as_a_type() -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from linetap_core import rooms
 from linetap_core.clock import NS_PER_MS, ManualClock
-from linetap_core.durable.replace import replace_in_ram
+from linetap_core.durable.files import replace_in_ram
 from linetap_core.errors import AlreadyRunning
 from linetap_core.records import Fault, PanelState, ServiceState
 from linetap_core.service import (

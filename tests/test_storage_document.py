@@ -14,7 +14,8 @@ import pytest
 
 from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.ring import RATE_HZ
-from linetap_core.evidence import keys, namespaces, sshsig
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallEvent, EventKind
 from linetap_core.service import STATE_KIND
 from sealing_rig import CALL_ID, Rig, noise, record
@@ -83,7 +84,7 @@ def test_the_table_names_every_kind_of_small_file() -> None:
 
 def test_no_file_is_written_but_in_one_place() -> None:
     """A second spelling of durable writing would have guarantees of its own."""
-    # The desk's logs append; evidence/leaflog.py is the log's own.
+    # The desk's logs append; evidence/merklelog/leaflog.py is the log's own.
     kept = ("core/linetap_core/durable", "core/linetap_core/evidence", "bench/", "desk/")
     folder = ROOT / "firmware"
     for path in sorted(folder.rglob("*.py")):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from linetap_core.clock import NS_PER_S, SYSTEM
-from linetap_core.durable.replace import replace_in_ram
+from linetap_core.durable.files import replace_in_ram
 from linetap_core.records import Fault, ServiceState
 from linetap_core.service import StateFile, credential
 from linetap_core.supervisor import Supervisor

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linetap.config.schema import Board, Card, Config, Keys, Line, Recording, Storage
-from linetap_core.evidence import keys
+from linetap_core.evidence.keys import keys
 
 NOTICE_S = 1.0
 PLAIN = Recording(greeting_max_ms=0)  # a notice begins at one known moment

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from linetap_core.evidence import checkpoint, keys, note
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.witness import checkpoint, note
 
 START_S = 120.0
 # Debian builds sigsum-go with the request router of Go 1.21, which knows no methods: it would answer 404 to all.

@@ -14,8 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from linetap.recorder.vault.log.log import UnitLog
 from linetap_core.cli import main
 from linetap_core.clock import ManualClock, parse_rfc3339
-from linetap_core.evidence import checkpoint, keys
-from linetap_core.evidence.keys import SigningKey
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.keys.keys import SigningKey
+from linetap_core.evidence.witness import checkpoint
 from linetap_desk.witnessing.serve import CheckpointWitness, Server
 from sealing_rig import UNIT, Rig
 from witness_rig import Running, name_keeper, policy, write_key

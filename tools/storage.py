@@ -14,10 +14,10 @@ from pathlib import Path
 from linetap.config.schema import RetentionPolicy, Storage
 from linetap.recorder.vault.retention import destruction
 from linetap.ring import RATE_HZ
-from linetap_core.evidence import age
-from linetap_core.evidence.leaflog import LEAF_LIMIT_BYTES
-from linetap_core.evidence.merkle import HASH_BYTES
-from linetap_core.vaultformat.segments import SEGMENT_BYTES
+from linetap_core.evidence.merklelog.leaflog import LEAF_LIMIT_BYTES
+from linetap_core.evidence.merklelog.merkle import HASH_BYTES
+from linetap_core.evidence.sealing import age
+from linetap_core.vaultformat.outboxfiles import SEGMENT_BYTES
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "storage.md"
 BEGIN, END = "<!-- tools/storage.py begins -->", "<!-- tools/storage.py ends -->"

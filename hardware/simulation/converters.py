@@ -6,7 +6,7 @@ from __future__ import annotations
 from math import log10
 
 from drawing.tables import Kind, load_kinds
-from linetap_core.evidence.g711 import FULL_SCALE_DBM0
+from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0
 
 REFERENCE_V = 0.7746  # rms: 1 mW in 600 ohm
 _KINDS = load_kinds()

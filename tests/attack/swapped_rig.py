@@ -14,9 +14,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from linetap.recorder.vault.log.log import UnitLog
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
 from linetap_core.errors import LinetapError
-from linetap_core.evidence import age, closing, document, keys, namespaces, sealed, sshsig
-from linetap_core.evidence import hold as holds
-from linetap_core.evidence.release import NamedCall, Request
+from linetap_core.evidence.authorization.release import NamedCall, Request
+from linetap_core.evidence.calls import hold as holds
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog import closing
+from linetap_core.evidence.sealing import age
+from linetap_core.evidence.signing import document, namespaces, sshsig
 from release_rig import HAN, ID, KIM, PARK, Desk
 from sealing_rig import CALL_ID, NOW, UNIT, run
 

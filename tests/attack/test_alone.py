@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from reach import REACH
 
 from attack_house import House
 from keeping_rig import DAY
 from linetap.recorder.vault.retention import holds
-from linetap_core.evidence import age, keys, namespaces
-from linetap_core.evidence.command import HERE, MAY
-from reach import REACH
+from linetap_core.evidence.authorization.command import HERE, MAY
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.sealing import age
+from linetap_core.evidence.signing import namespaces
 
 TESTS = Path(__file__).parents[1]
 

@@ -13,9 +13,13 @@ from ingest_rig import START_NS, UNIT, Teller, rows, trusted
 from linetap.recorder.vault.log.log import UnitLog
 from linetap_core.cli import main
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
-from linetap_core.evidence import keys, namespaces, sealed, sshsig, unitlog, vaultname
-from linetap_core.evidence.leaflog import LEAVES
-from linetap_core.evidence.sshsig import unarmored
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog import unitlog
+from linetap_core.evidence.merklelog.leaflog import LEAVES
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.evidence.signing.sshsig import unarmored
+from linetap_core.vaultformat import vaultname
 from linetap_desk.ingest import database, tables
 from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.store import Store

@@ -15,7 +15,10 @@ import pytest
 
 from bundle_rig import CHECKER, BundleRig, members, pack, unpacked
 from linetap_core.cli import main
-from linetap_core.evidence import keys, merkle, namespaces, sealed, sshsig, unitlog
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog import merkle, unitlog
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_desk.bundle import layout
 from sealing_rig import CALL_ID, NOW, TIMEOUT_S, UNIT, run
 from witnessed_rig import site

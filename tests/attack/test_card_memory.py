@@ -16,9 +16,9 @@ from linetap.board.simulated import press_button
 from linetap.provision import command, lay, memory, retire
 from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_core.durable import privatefile, smallfile
-from linetap_core.durable.replace import replace_durably
-from linetap_core.durable.twin import twin_of
-from linetap_core.evidence import keys
+from linetap_core.durable.copies import twin_of
+from linetap_core.durable.files import replace_durably
+from linetap_core.evidence.keys import keys
 
 NOW_S = 1_795_860_000
 

@@ -19,7 +19,8 @@ from linetap.cardresult import CARD_WRONG
 from linetap.config import load_config
 from linetap.provision import admit, memory
 from linetap_core.durable import privatefile
-from linetap_core.evidence import keys, namespaces, sshsig
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces, sshsig
 
 PRIVATE = "authority.key"
 

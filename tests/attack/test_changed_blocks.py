@@ -30,7 +30,7 @@ from linetap.checks.mounts import mount_of
 from linetap.tpm.volume import SECTOR_BYTES
 from linetap_core.durable import broken
 from linetap_core.durable import keptcopy as kept
-from linetap_core.evidence import keys
+from linetap_core.evidence.keys import keys
 from linetap_desk.proofs import callfolder, verify
 
 MIB, BLOCK = 64, 4096

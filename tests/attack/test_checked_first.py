@@ -12,8 +12,10 @@ import pytest
 from swapped_rig import approved, forged, hold_key, refused
 
 from linetap_core.errors import Refusal
-from linetap_core.evidence import keys, namespaces, sealed, sshsig
-from linetap_core.evidence.ofcall import OfCall
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.calls.callkey import OfCall
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_desk.unsealing import checkedcall, hold, partial, unwrap
 from release_rig import HAN, ID, KIM, Desk
 from sealing_rig import CALL_ID, UNIT

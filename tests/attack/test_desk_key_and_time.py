@@ -19,7 +19,9 @@ from linetap.recorder.vault.retention import destruction
 from linetap.recorder.vault.retention.epochs import Epochs
 from linetap.recorder.vault.retention.time import NAME
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
-from linetap_core.evidence import document, index, keylist, sealed
+from linetap_core.evidence.calls import index, sealed
+from linetap_core.evidence.sealing import keylist
+from linetap_core.evidence.signing import document
 from linetap_core.records import CallRecord, CountedMoment
 
 KEPT = 60  # days, of the class that the rig's calls have

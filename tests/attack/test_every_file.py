@@ -22,10 +22,11 @@ from linetap.recorder.vault.index import Index
 from linetap.recorder.vault.walks import Walks
 from linetap_core.cli import main
 from linetap_core.clock import compact
-from linetap_core.evidence import keys, namespaces
-from linetap_core.evidence.signers import Signer
-from linetap_core.evidence.walk import WalkReport
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces
+from linetap_core.evidence.signing.signers import Signer
 from linetap_core.records import Caller, CallEvent, CallRecord
+from linetap_core.vaultformat.walkreport import WalkReport
 from linetap_desk.proofs import callfolder, verify
 from linetap_desk.vaultfiles import tree
 

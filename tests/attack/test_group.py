@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 
 from group_rig import Members
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import group, grouptar, keys, members
-from linetap_core.evidence.group import OtherLayer
-from linetap_core.evidence.grouptar import BadGroup
-from linetap_core.evidence.members import Group
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.sealing import group, grouptar, members
+from linetap_core.evidence.sealing.group import OtherLayer
+from linetap_core.evidence.sealing.grouptar import BadGroup
+from linetap_core.evidence.sealing.members import Group
 from linetap_desk.unsealing import stockage
 from sealing_rig import run
 

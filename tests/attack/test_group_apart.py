@@ -15,9 +15,10 @@ import pytest
 import sealing_rig
 from group_rig import Members
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import group, keys
-from linetap_core.evidence.group import OtherLayer
-from linetap_core.evidence.release import NotReleased
+from linetap_core.evidence.authorization.release import NotReleased
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.sealing import group
+from linetap_core.evidence.sealing.group import OtherLayer
 from linetap_desk.accesslog import access_command
 from linetap_desk.unsealing import hold, unwrap
 from release_rig import Desk

@@ -11,15 +11,19 @@ import pytest
 
 from epoch_rig import Authority as Rig
 from linetap.commission.configcheck import check_config
-from linetap_core import cli, signedfile
+from linetap_core import cli
+from linetap_core.durable import signedfile
 from linetap_core.errors import BadInput
-from linetap_core.evidence import authority, document, keylist, keys, namespaces, roles, sshsig
-from linetap_core.evidence import command as envelopes
-from linetap_core.evidence.authority import Authority
-from linetap_core.evidence.command import Command, CommandFault
-from linetap_core.evidence.counters import Counters
-from linetap_core.evidence.keys import SigningKey
-from linetap_core.evidence.roles import Person, Roles, RolesFault
+from linetap_core.evidence.authorization import command as envelopes
+from linetap_core.evidence.authorization import roles
+from linetap_core.evidence.authorization.command import Command, CommandFault
+from linetap_core.evidence.authorization.counters import Counters
+from linetap_core.evidence.authorization.roles import Person, Roles, RolesFault
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.keys.keys import SigningKey
+from linetap_core.evidence.sealing import keylist
+from linetap_core.evidence.signing import authority, document, namespaces, sshsig
+from linetap_core.evidence.signing.authority import Authority
 from linetap_desk.accesslog import deskfolder
 from sealing_rig import run
 

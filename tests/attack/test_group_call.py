@@ -15,7 +15,8 @@ import pytest
 from group_rig import Members
 from linetap.commission.template import Plan, render
 from linetap_core.cli import main
-from linetap_core.evidence import keys, sealed
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
 from sealing_rig import CALL_ID, Rig, noise, run
 from unit_rig import START, make_unit, save_wav
 

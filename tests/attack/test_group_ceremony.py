@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from linetap_core import cli
-from linetap_core.evidence import authority, group, keys, members
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.sealing import group, members
+from linetap_core.evidence.signing import authority
 from sealing_rig import run
 
 

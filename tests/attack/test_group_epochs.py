@@ -21,9 +21,11 @@ from linetap.recorder.vault.commands import certificates
 from linetap.recorder.vault.commands.certificates import Certificate
 from linetap_core import cli
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import group, index, keylist, keys, members, sealed
-from linetap_core.evidence.index import Entry
-from linetap_core.evidence.keylist import KeyList
+from linetap_core.evidence.calls import index, sealed
+from linetap_core.evidence.calls.index import Entry
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.sealing import group, keylist, members
+from linetap_core.evidence.sealing.keylist import KeyList
 from linetap_core.tomlfile.source import MAX_BYTES
 from linetap_desk.ceremony import keygen
 from linetap_desk.searching import indexsearch
@@ -179,7 +181,7 @@ def test_officers_make_their_keys_alone_and_the_lists_are_merged(tmp_path: Path)
 
 def test_a_list_of_groups_is_refused_by_whoever_knows_none() -> None:
     """An earlier version reads `recipient` as one key: it must not find one, and the list in use stays."""
-    from linetap_core.evidence import publickeys
+    from linetap_core.evidence.keys import publickeys
 
     with pytest.raises(BadInput):
         publickeys.decode_recipient("2:age1x,age1y")

@@ -21,7 +21,7 @@ from linetap.recorder.control import Door
 from linetap.sockets import Caller
 from linetap_core import handover, rooms
 from linetap_core.clock import SYSTEM
-from linetap_core.durable.replace import replace_durably, replace_in_ram
+from linetap_core.durable.files import replace_durably, replace_in_ram
 from linetap_core.errors import AlreadyRunning, BadInput
 from linetap_core.records import PanelState, RecorderCommand, StartWalk
 from linetap_core.service import InstanceLock, StateReader, read_state

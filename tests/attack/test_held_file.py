@@ -21,8 +21,8 @@ from linetap.config.schema import RetentionClass, Smdr
 from linetap.ring.layout import SLOT_FRAMES
 from linetap_core import cli
 from linetap_core.durable import keptcopy
-from linetap_core.evidence import keys
-from linetap_core.wire.brokersettings import Broker
+from linetap_core.evidence.keys import keys
+from linetap_core.wire.mqtt import Broker
 
 _SHORTER = [RetentionClass(name="standard", days=59), RetentionClass(name="marked", days=180)]
 WEAKER: list[tuple[str, str, dict[str, Any]]] = [

@@ -24,7 +24,7 @@ from linetap.reporter.outgoing import Outgoing
 from linetap.reporter.telemetry import Alerts, Lines, pace
 from linetap_core import rooms
 from linetap_core.clock import NS_PER_MS
-from linetap_core.durable.replace import replace_in_ram
+from linetap_core.durable.files import replace_in_ram
 from linetap_core.records import CaptureState, RecorderState, ReporterState, ServiceState
 from linetap_core.wire.topics import Topics
 from state_files import unit

@@ -10,8 +10,10 @@ import pytest
 from test_every_file import Whole, keeper_of
 
 from linetap_core import cli
-from linetap_core.evidence import age, index, keys
-from linetap_core.evidence.index import Entry
+from linetap_core.evidence.calls import index
+from linetap_core.evidence.calls.index import Entry
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.sealing import age
 
 NUMBER, OTHER = "01012345678", "01099998888"
 

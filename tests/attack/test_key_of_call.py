@@ -16,8 +16,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from swapped_rig import approved, closed, forged, hold_key, opens, refused, trusted
 
 from linetap_core.errors import Refusal
-from linetap_core.evidence import age, callkey, group, grouptar, keys, members, ofcall, sealed
-from linetap_core.evidence.ofcall import OfCall
+from linetap_core.evidence.calls import callkey, sealed
+from linetap_core.evidence.calls.callkey import OfCall
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.sealing import age, group, grouptar, members
 from linetap_desk.unsealing import hold
 from release_rig import HAN, Desk
 from sealing_rig import CALL_ID, NOW, UNIT, run
@@ -107,7 +109,7 @@ def test_stock_age_and_rage_pass_over_it(tmp_path: Path, needed: int) -> None:
         path.write_text(keys.identity_file(identity, NOW))
     who = members.Group(tuple(each.recipient for each in identities), needed)
     recipient, inner = callkey.new_sealed_key([str(who)] if needed > 1 else list(who.recipients), CALL)
-    assert ofcall.read(inner) == CALL
+    assert callkey.read(inner) == CALL
     (tmp_path / "inner").write_bytes(inner)
     first = {1: f"cat {tmp_path}/inner", 2: f"tar xOf {tmp_path}/inner 1.age | age -d -i {files[0]}"}
     recipe = first.get(needed, f"tar xOf {tmp_path}/inner 1-2.age | age -d -i {files[0]} | age -d -i {files[1]}")
@@ -127,7 +129,7 @@ def test_whoever_changes_it_makes_a_file_that_no_age_opens(tmp_path: Path) -> No
     (tmp_path / "c.txt").write_text(keys.identity_file(identity, NOW))
     _, inner = callkey.new_sealed_key([identity.recipient], CALL)
     moved = inner.replace(b"-L03", b"-L04", 1)
-    assert ofcall.read(moved) == OfCall(UNIT, CALL_ID.replace("-L03", "-L04"))
+    assert callkey.read(moved) == OfCall(UNIT, CALL_ID.replace("-L03", "-L04"))
     done = run(["age", "-d", "-i", str(tmp_path / "c.txt")], stdin=moved)
     assert (done.returncode, done.stdout) == (1, b"")
 
@@ -145,7 +147,7 @@ def test_whoever_changes_it_makes_a_file_that_no_age_opens(tmp_path: Path) -> No
 )
 def test_what_names_no_one_call_is_refused(stanza: bytes) -> None:
     with pytest.raises(Refusal, match="does not name one unit and one call"):
-        ofcall.read(age.encrypt(b"x", [keys.new_identity().recipient], stanza))
+        callkey.read(age.encrypt(b"x", [keys.new_identity().recipient], stanza))
 
 
 def test_an_archive_of_files_of_several_calls_is_refused() -> None:
@@ -153,4 +155,4 @@ def test_an_archive_of_files_of_several_calls_is_refused() -> None:
     ours, other = (group.seal(b"x", who, OfCall(UNIT, f"{CALL_ID}-{n}").stanza()) for n in "ab")
     files = {**grouptar.read(ours), "1.age": grouptar.read(other)["1.age"]}
     with pytest.raises(Refusal, match="of different calls"):
-        ofcall.read(grouptar.write(files))
+        callkey.read(grouptar.write(files))

@@ -11,10 +11,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from linetap_core import cli
 from linetap_core.enrolment import request
-from linetap_core.enrolment.fault import PkiFault
-from linetap_core.evidence import keys, namespaces, signers, unitnames
-from linetap_core.evidence.signers import ReservedUnit, SignerIsUnit
-from linetap_core.evidence.sshsig import SignatureFault
+from linetap_core.enrolment.request import PkiFault
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces, signers, unitnames
+from linetap_core.evidence.signing.signers import ReservedUnit, SignerIsUnit
+from linetap_core.evidence.signing.sshsig import SignatureFault
 from linetap_desk.proofs import callfolder, verifycall
 from sealing_rig import UNIT, Rig, record
 

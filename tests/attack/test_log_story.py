@@ -15,8 +15,8 @@ import pytest
 from linetap.recorder.vault.log.log import UnitLog
 from linetap_core.cli import main
 from linetap_core.clock import ManualClock, parse_rfc3339
-from linetap_core.evidence import sealed
-from linetap_core.evidence.leaflog import LeafLog
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.merklelog.leaflog import LeafLog
 from linetap_desk.proofs import callfolder, verify
 from sealing_rig import CALL_ID, UNIT, Rig
 

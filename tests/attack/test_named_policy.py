@@ -18,8 +18,8 @@ from witnessed_house import name_policy
 
 from linetap_core.cli import main
 from linetap_core.errors import BadInput, LinetapError
-from linetap_core.evidence import keys, rolechange
-from linetap_core.evidence.roles import Person, Roles, Witnesses
+from linetap_core.evidence.authorization.roles import Person, Roles, Witnesses, changes
+from linetap_core.evidence.keys import keys
 from linetap_desk.accesslog import roles
 from linetap_desk.bundle import command as bundle
 from linetap_desk.release import command as release
@@ -161,6 +161,6 @@ def test_a_unit_says_that_the_roles_name_no_policy_any_more() -> None:
     """The authority alone takes it out of force, and the units' alert shows that it did."""
     people = [Person("Han", "vault", keys.public_line(keys.new_unit_key().public_key()))]
     old = Roles(1, people, [], Witnesses("0" * 64))
-    assert rolechange.what(old, Roles(2, people, [], Witnesses("0" * 64))) == []
-    assert rolechange.what(old, Roles(2, people, [])) == ["no policy of witnesses"]
-    assert rolechange.what(old, Roles(2, people, [], Witnesses("1" * 64))) == ["another policy of witnesses"]
+    assert changes(old, Roles(2, people, [], Witnesses("0" * 64))) == []
+    assert changes(old, Roles(2, people, [])) == ["no policy of witnesses"]
+    assert changes(old, Roles(2, people, [], Witnesses("1" * 64))) == ["another policy of witnesses"]

@@ -14,8 +14,8 @@ from linetap.recorder.follow import Cards
 from linetap.sockets import Caller, Listener
 from linetap_core import jsontext, rooms
 from linetap_core.clock import NS_PER_S, SYSTEM, ManualClock
-from linetap_core.durable.replace import replace_in_ram
-from linetap_core.evidence import sealed
+from linetap_core.durable.files import replace_in_ram
+from linetap_core.evidence.calls import sealed
 from linetap_core.records import (
     RECORDER_SOCKET,
     SUITE,

@@ -14,9 +14,9 @@ import pytest
 
 from keeping_rig import Keeper
 from linetap_core.clock import NS_PER_MS
-from linetap_core.evidence import keys
-from linetap_core.evidence.command import Envelope
-from linetap_core.evidence.counters import AHEAD_MS, MOST_FAR, MOST_SEEN
+from linetap_core.evidence.authorization.command import Envelope
+from linetap_core.evidence.authorization.counters import AHEAD_MS, MOST_FAR, MOST_SEEN
+from linetap_core.evidence.keys import keys
 
 
 @pytest.fixture

@@ -20,8 +20,9 @@ from keeping_rig import Keeper
 from linetap.config import config_sha256
 from linetap.config.retention import retention_of
 from linetap.config.schema import MOST_DAYS, RetentionClass
-from linetap_core.evidence import command as envelopes
-from linetap_core.evidence import keys, namespaces, sshsig
+from linetap_core.evidence.authorization import command as envelopes
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces, sshsig
 
 
 @pytest.fixture

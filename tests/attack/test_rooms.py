@@ -28,7 +28,7 @@ from rooms_rig import (
 )
 
 from linetap_core.clock import NS_PER_MS
-from linetap_core.evidence import sealed
+from linetap_core.evidence.calls import sealed
 from linetap_core.records import RecorderState, ServiceState
 
 NUMBER = "01047116328"

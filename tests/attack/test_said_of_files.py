@@ -13,8 +13,10 @@ from test_every_file import Whole, keeper_of
 
 from keeping_rig import Keeper
 from linetap_core.cli import main
-from linetap_core.evidence import keys, namespaces, sealed, sshsig
-from linetap_core.vaultformat import segments
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.vaultformat import outboxfiles
 from linetap_desk.copy.incoming import Call, read_record
 from linetap_desk.proofs.callfolder import Damaged
 from linetap_desk.vaultfiles import outbox
@@ -99,8 +101,8 @@ def test_a_text_that_is_too_deep(
 def test_an_event_that_is_too_deep(made: Keeper, capsys: pytest.CaptureFixture[str]) -> None:
     path = next((made.vault / outbox.FOLDER).glob("*.events"))
     before = path.read_bytes()
-    frame = next(iter(segments.scan(before)))
-    path.write_bytes(segments.encode(segments.Entry(frame.entry.seq, DEEP.decode(), frame.entry.sig)))
+    frame = next(iter(outboxfiles.scan(before)))
+    path.write_bytes(outboxfiles.encode(outboxfiles.Entry(frame.entry.seq, DEEP.decode(), frame.entry.sig)))
     try:
         assert main(["verify", str(made.vault), "--signers", str(made.vault.parent / "allowed_signers")]) == 1
         assert "[outbox_damaged]" in "\n".join(lines(capsys))

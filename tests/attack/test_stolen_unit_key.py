@@ -17,10 +17,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap_core.cli import main
-from linetap_core.evidence import checkpoint, keys, namespaces, note, sshsig
-from linetap_core.evidence.merkle import Tree
-from linetap_core.evidence.note import Note
-from linetap_core.evidence.p256 import P256Key
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.keys.p256 import P256Key
+from linetap_core.evidence.merklelog.merkle import Tree
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.evidence.witness import checkpoint, note
+from linetap_core.evidence.witness.note import Note
 from linetap_core.records import NoticeRecord
 from sealing_rig import UNIT, Rig, noise, record
 from witness_rig import name_keeper

@@ -15,10 +15,12 @@ from ingest_rig import UNIT as FLOOR
 from ingest_rig import Teller, rows, trusted
 from linetap_core.cli import main
 from linetap_core.clock import rfc3339
-from linetap_core.evidence import namespaces, sealed, sshsig, unitlog
-from linetap_core.evidence.signers import Signer
-from linetap_core.evidence.sshsig import unarmored
-from linetap_core.evidence.unitlog import HEAD
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.merklelog import unitlog
+from linetap_core.evidence.merklelog.unitlog import HEAD
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.evidence.signing.signers import Signer
+from linetap_core.evidence.signing.sshsig import unarmored
 from linetap_core.records import NoticeRecord
 from linetap_desk.copy.incoming import Call, read_record
 from linetap_desk.ingest import database, judge, tables

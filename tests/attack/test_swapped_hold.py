@@ -9,7 +9,8 @@ import pytest
 from swapped_rig import closed, forged, hold_key, opens, refused, wrapped
 
 from linetap_core.errors import Refusal
-from linetap_core.evidence import keylist, keys
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.sealing import keylist
 from linetap_desk.unsealing import hold, overflow
 from release_rig import HAN, Desk
 from sealing_rig import NOW, UNIT

@@ -12,7 +12,9 @@ import pytest
 from swapped_rig import approved, closed, forged, hold_key, refused, trusted, wrapped
 
 from linetap_core.errors import BadInput, LinetapError
-from linetap_core.evidence import closing, keys, sealed
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog import closing
 from release_rig import HAN, ID, Desk
 from sealing_rig import CALL_ID, UNIT
 

@@ -23,8 +23,9 @@ from swapped_rig import closed, forged, trusted
 
 from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_core.errors import LinetapError
-from linetap_core.evidence import keys, sealed
-from linetap_core.evidence.closing import closing_path
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog.closing import closing_path
 from linetap_desk.ingest import tables
 from linetap_desk.serve.tables import holds, requests
 from linetap_desk.unsealing import unwrap

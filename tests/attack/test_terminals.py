@@ -20,7 +20,7 @@ from linetap.recorder.vault.commands.spool import ANSWER, answers_for
 from linetap_core import jsontext, rooms
 from linetap_core.cli import main
 from linetap_core.clock import NS_PER_S, ManualClock
-from linetap_core.evidence.command import Answer
+from linetap_core.evidence.authorization.command import Answer
 from linetap_core.records import Fault
 from linetap_core.service import StateFile
 from linetap_desk.watch import service as watching

@@ -32,7 +32,9 @@ from linetap_core.cli import main
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap_core.enrolment import request
 from linetap_core.errors import BadInput
-from linetap_core.evidence import keys, namespaces, sealed, signers, sshsig
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces, signers, sshsig
 from linetap_core.records import CallEvent, CallRecord
 from linetap_desk.proofs.verdict import Problem
 from linetap_desk.proofs.verify import verify_vault

@@ -17,9 +17,12 @@ from ingest_rig import START_NS, Teller, rows
 from linetap.recorder.vault.log.log import UnitLog
 from linetap_core.cli import main
 from linetap_core.clock import ManualClock, parse_rfc3339
-from linetap_core.evidence import amendment, keys, namespaces, sealed, signers, sshsig, unitlog
-from linetap_core.evidence.amendment import Amendment
-from linetap_core.evidence.sshsig import unarmored
+from linetap_core.evidence.calls import amendment, sealed
+from linetap_core.evidence.calls.amendment import Amendment
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog import unitlog
+from linetap_core.evidence.signing import namespaces, signers, sshsig
+from linetap_core.evidence.signing.sshsig import unarmored
 from linetap_desk.ingest import database, judge, tables
 from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.judge import Event, Verdict

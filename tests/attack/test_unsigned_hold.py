@@ -13,7 +13,9 @@ import pytest
 from epoch_desk import DAY, NEXT_DAY, Desk
 from linetap_core.clock import parse_rfc3339
 from linetap_core.errors import Refusal
-from linetap_core.evidence import hold, keys, namespaces, sshsig
+from linetap_core.evidence.calls import hold
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_desk.ceremony import destructionchecks
 
 NOW = "2026-12-02T09:00:00Z"

@@ -21,7 +21,7 @@ import pytest
 from linetap.tpm import bootpolicy, counter, device, freshness, volume
 from linetap.tpm.device import TpmFault
 from linetap_core.cli import main
-from linetap_core.durable import twin
+from linetap_core.durable import copies as twin
 from linetap_core.errors import DeviceFault, LinetapError, Refusal
 from tpm_rig import NEXT_ROOT, ROOT, STRANGE_ROOT, Release, SoftTpm, short_folder
 

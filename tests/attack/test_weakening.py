@@ -27,10 +27,12 @@ from linetap.recorder.vault.commands import configchange
 from linetap.recorder.vault.weakening import inforce, memory
 from linetap_core import cli
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
-from linetap_core.durable.twin import twin_of
-from linetap_core.evidence import keylist, keys, namespaces, sshsig
-from linetap_core.evidence.command import Answer
-from linetap_core.evidence.keylist import Epoch, KeyList, Overflow
+from linetap_core.durable.copies import twin_of
+from linetap_core.evidence.authorization.command import Answer
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.sealing import keylist
+from linetap_core.evidence.sealing.keylist import Epoch, KeyList, Overflow
+from linetap_core.evidence.signing import namespaces, sshsig
 from unit_rig import save_notice, spoken
 
 WEAKER: list[tuple[str, str, dict[str, Any]]] = [

@@ -14,7 +14,7 @@ from attack_house import HOUR, House, a_weaker
 from disk_writes import replace_durably_by
 from linetap.config import load_config
 from linetap.recorder.vault.log.log import UnitLog
-from linetap_core.durable.replace import replace_durably
+from linetap_core.durable.files import replace_durably
 
 
 class _Cut(BaseException):

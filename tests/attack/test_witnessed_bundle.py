@@ -11,8 +11,9 @@ import pytest
 
 from bundle_rig import members, pack
 from linetap_core.cli import main
-from linetap_core.evidence import note, sealed, tlogproof
-from linetap_core.evidence.note import Note
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.witness import note, tlogproof
+from linetap_core.evidence.witness.note import Note
 from sealing_rig import UNIT
 from witnessed_rig import Site, site
 

@@ -12,7 +12,7 @@ import pytest
 
 from epoch_desk import DAY, Desk
 from linetap_core.errors import BadInput
-from linetap_core.evidence.leaflog import LEAVES
+from linetap_core.evidence.merklelog.leaflog import LEAVES
 from linetap_desk.witnessing.judge import NotWitnessed
 from sealing_rig import CALL_ID, UNIT
 from witnessed_rig import Site, site

@@ -12,9 +12,11 @@ import pytest
 
 from bundle_rig import unpacked
 from linetap_core.cli import main
-from linetap_core.evidence import checkpoint, closing, sealed, tlogproof
-from linetap_core.evidence.closing import closing_path
-from linetap_core.evidence.tlogproof import witnessed_path
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.merklelog import closing
+from linetap_core.evidence.merklelog.closing import closing_path
+from linetap_core.evidence.witness import checkpoint, tlogproof
+from linetap_core.evidence.witness.tlogproof import witnessed_path
 from linetap_desk.copy.store import Tree
 from linetap_desk.custody import tar
 from linetap_desk.serve.release import package

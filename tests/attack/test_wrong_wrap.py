@@ -14,7 +14,10 @@ import pytest
 
 from epoch_desk import DAY, MADE, NEXT_DAY, Desk
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import age, group, hold, keys, namespaces, sealed, sshsig
+from linetap_core.evidence.calls import hold, sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.sealing import age, group
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_desk.unsealing import hold as holds
 from linetap_desk.unsealing.hold import CHECK_SUFFIX
 

@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 
 from linetap_bench.jack import JackCable
-from linetap_core.evidence import keys
+from linetap_core.evidence.keys import keys
 
 HERE = Path(__file__).parent
 LIMIT_S = 120

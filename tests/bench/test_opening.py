@@ -13,7 +13,7 @@ from linetap.ring import I16
 from linetap_bench.opening import LIKE, likeness_of, likeness_with_slips, open_and_check
 from linetap_bench.playedlog import Played, PlayedLog
 from linetap_core.errors import Refusal
-from linetap_core.evidence import g711
+from linetap_core.evidence.calls import g711
 from linetap_core.records import Audio, CallRecord
 from sealing_rig import Rig
 from unit_rig import make_unit

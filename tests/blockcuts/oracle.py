@@ -27,7 +27,8 @@ from tap import Truth
 from agereader import opened
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.ring import RATE_HZ
-from linetap_core.evidence import keys, sealed
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
 from linetap_desk.proofs import callfolder, verifycall
 
 SILENCE = 0xFF

@@ -31,7 +31,7 @@ from linetap_bench.meter import Measures, Meter, MeterOnPty
 from linetap_bench.wirevolts import VoltsAt, WireVolts
 from linetap_core import rooms
 from linetap_core.clock import NS_PER_MS, SYSTEM, ManualClock
-from linetap_core.durable.replace import replace_in_ram
+from linetap_core.durable.files import replace_in_ram
 from linetap_core.errors import BadInput
 from linetap_core.records import CaptureState, LineState, LineStatus, MeterState, RecorderState, WalkedLine, WalkState
 from meter_rig import BATCH_MS, START_NS, MeterRig, hundredths, ringing, steps, volts_at

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from linetap_core.broker.backoff import Backoff, Patience
+from linetap_core.broker.link import Backoff, Patience
 from linetap_core.clock import NS_PER_MS
 
 PATIENCE = Patience(first_ms=100, longest_ms=1000, steady_ms=500)

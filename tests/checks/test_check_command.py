@@ -12,7 +12,7 @@ import pytest
 from linetap.checks import command, machine
 from linetap_core.clock import SYSTEM
 from linetap_core.errors import BadInput
-from linetap_core.evidence import keys
+from linetap_core.evidence.keys import keys
 from machine_rig import PI, lay
 from state_files import Unit
 

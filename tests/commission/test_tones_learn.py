@@ -22,7 +22,7 @@ from linetap.ring import I16, RATE_HZ
 from linetap_bench.synth import F64, Hum, Noise, Tones, click, dtmf
 from linetap_bench.voices import MADE_DBM0, Voices
 from linetap_core.cli import main
-from linetap_core.evidence import keys
+from linetap_core.evidence.keys import keys
 from unit_rig import save_wav
 
 SOX_TIMEOUT_S = 120

@@ -15,7 +15,10 @@ from sqlalchemy import insert
 
 from ingest_rig import Teller, trusted
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
-from linetap_core.evidence import hold, keys, namespaces, sealed, sshsig, unitlog
+from linetap_core.evidence.calls import hold, sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog import unitlog
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import Audio, CallRecord, Gap, Mark, NoticeRecord, Part, Retention
 from linetap_desk.ingest import database, tables
 from linetap_desk.ingest.clear import clear

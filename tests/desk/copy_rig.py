@@ -15,12 +15,14 @@ from ingest_rig import Teller, rows
 from linetap.recorder.vault.log.log import UnitLog
 from linetap_core.broker.connection import Arrived
 from linetap_core.clock import ManualClock, rfc3339
-from linetap_core.evidence import fetch, namespaces, sealed, sshsig
-from linetap_core.evidence.closing import Closing, closing_path
-from linetap_core.evidence.command import Answer
-from linetap_core.evidence.fetch import Close, Copied, Window
+from linetap_core.evidence.authorization import fetch
+from linetap_core.evidence.authorization.command import Answer
+from linetap_core.evidence.authorization.fetch import Close, Copied, Window
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.merklelog.closing import Closing, closing_path
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import Audio, CallRecord, Part, Retention
-from linetap_core.wire.message import Message
+from linetap_core.wire.mqtt import Message
 from linetap_desk.copy.service import Copying, begin
 from linetap_desk.ingest import database, tables
 from linetap_desk.ingest.signersfile import SignersFile

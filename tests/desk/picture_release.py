@@ -10,8 +10,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import insert, select
 
 from linetap_core.clock import NS_PER_S, rfc3339
-from linetap_core.evidence import document, keys, sshsig
-from linetap_core.evidence.roles import Person, Purpose, Roles
+from linetap_core.evidence.authorization.roles import Person, Purpose, Roles
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import document, sshsig
 from linetap_desk.ingest.tables import calls
 from linetap_desk.serve.site import Site
 from linetap_desk.serve.tables import approvals, holds, requests

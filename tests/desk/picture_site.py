@@ -22,8 +22,10 @@ from watch_rig import ALERT, LINE, OFFLINE, ONLINE
 
 from broker import HOST, Broker, until
 from linetap_core.clock import NS_PER_S, SYSTEM, ManualClock, parse_rfc3339, rfc3339
-from linetap_core.evidence import closing, merkle, namespaces, sealed, sshsig, unitlog
-from linetap_core.evidence.closing import Closing, closing_path
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.merklelog import closing, merkle, unitlog
+from linetap_core.evidence.merklelog.closing import Closing, closing_path
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_desk.ingest.clear import clear
 from linetap_desk.serve.access.log import AccessTable, Subject
 from linetap_desk.serve.fleet.journal import Reader

@@ -16,8 +16,10 @@ from sqlalchemy import insert, select
 
 import sealing_rig
 from linetap_core.clock import SYSTEM, Clock, parse_rfc3339, rfc3339
-from linetap_core.evidence import closing, keys, sealed
-from linetap_core.evidence.closing import closing_path
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog import closing
+from linetap_core.evidence.merklelog.closing import closing_path
 from linetap_desk.ingest import database, tables
 from linetap_desk.serve import secure
 from linetap_desk.serve.people import sessions

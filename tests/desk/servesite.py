@@ -23,7 +23,7 @@ from sqlalchemy import insert, select
 
 from broker import until
 from linetap_core.clock import SYSTEM, Clock, rfc3339
-from linetap_core.evidence import keys
+from linetap_core.evidence.keys import keys
 from linetap_desk.serve import secure, service, settings
 from linetap_desk.serve.people import sessions
 from linetap_desk.serve.site import Site

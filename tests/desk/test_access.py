@@ -20,8 +20,9 @@ import sealing_rig
 from linetap_core import cli
 from linetap_core.clock import SYSTEM
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import keys, sshsig
-from linetap_core.evidence.release import NotReleased
+from linetap_core.evidence.authorization.release import NotReleased
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import sshsig
 from linetap_desk.accesslog import access_command
 from linetap_desk.accesslog.access import AccessFault, AccessLog
 from linetap_desk.accesslog.access_entry import Entry

@@ -17,8 +17,10 @@ import sealing_rig
 from bundle_rig import CHECKER, SAMPLES, SECOND, BundleRig, members, unpacked
 from linetap.recorder.vault.folder import seal_without_audio
 from linetap_core.cli import main
-from linetap_core.evidence import closing, keys, sealed
-from linetap_core.evidence.leaflog import LEAVES
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog import closing
+from linetap_core.evidence.merklelog.leaflog import LEAVES
 from linetap_core.records import CallRecord
 from linetap_desk.accesslog import access
 from linetap_desk.bundle import command

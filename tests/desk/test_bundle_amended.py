@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from bundle_rig import CHECKER, BundleRig
-from linetap_core.evidence import amendment, namespaces, sealed
-from linetap_core.evidence.amendment import Amendment
+from linetap_core.evidence.calls import amendment, sealed
+from linetap_core.evidence.calls.amendment import Amendment
+from linetap_core.evidence.signing import namespaces
 from sealing_rig import CALL_ID, run
 
 

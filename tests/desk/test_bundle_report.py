@@ -17,10 +17,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bundle_rig import SECOND, BundleRig, members, unpacked
 from linetap.ring import GAP_CAUSES
-from linetap_core.evidence import document, hold, keys, leaflog, merkle, namespaces, sealed, sshsig, unitlog
-from linetap_core.evidence.hold import Hold
-from linetap_core.evidence.inclusion import Inclusion
-from linetap_core.evidence.unitlog import Head
+from linetap_core.evidence.calls import hold, sealed
+from linetap_core.evidence.calls.hold import Hold
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog import leaflog, merkle, unitlog
+from linetap_core.evidence.merklelog.closing import Inclusion
+from linetap_core.evidence.merklelog.unitlog import Head
+from linetap_core.evidence.signing import document, namespaces, sshsig
 from linetap_core.records import (
     AnsweredBy,
     Audio,

@@ -19,8 +19,8 @@ import pytest
 
 from bundle_rig import SECOND, BundleRig, members, pack
 from linetap_core.cli import main
-from linetap_core.evidence import namespaces, sshsig
-from linetap_core.evidence.signers import Signer
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.evidence.signing.signers import Signer
 from linetap_desk.bundle import container
 from linetap_desk.bundle.check import verify_bundle
 from linetap_desk.proofs import callfolder

@@ -15,8 +15,8 @@ import pytest
 
 from linetap_core.cli import main
 from linetap_core.clock import ManualClock
-from linetap_core.evidence import keys
-from linetap_core.evidence.tlogproof import witnessed_path
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.witness.tlogproof import witnessed_path
 from linetap_desk.witnessing import carry as carrying
 from linetap_desk.witnessing.follow import AGAIN_S, EVERY_S
 from sealing_rig import UNIT

@@ -19,7 +19,7 @@ from broker import Broker, until
 from epoch_rig import Authority
 from ingest_rig import Ingesting, Teller, rows
 from linetap_core.clock import SYSTEM, rfc3339
-from linetap_core.evidence import keys
+from linetap_core.evidence.keys import keys
 from linetap_core.timekeeping import earliest_ns
 from linetap_desk.ingest import tables
 from witness_rig import write_key

@@ -22,15 +22,18 @@ from linetap.config.retention import retention_of
 from linetap.recorder.vault.folder import CallFolder
 from linetap_core import cli
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, ManualClock, compact, parse_rfc3339, rfc3339
+from linetap_core.durable.signedfile import load_key
 from linetap_core.errors import BadInput
-from linetap_core.evidence import command as envelopes
-from linetap_core.evidence import keys, namespaces, sealed, sshsig, vaultname
-from linetap_core.evidence.command import Command
-from linetap_core.evidence.leaflog import LEAVES
-from linetap_core.evidence.ofcall import OfCall
+from linetap_core.evidence.authorization import command as envelopes
+from linetap_core.evidence.authorization.command import Command
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.calls.callkey import OfCall
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog.leaflog import LEAVES
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import Audio, CallRecord, DeliveryState, RecorderState
 from linetap_core.service import START_AGAIN, read_state
-from linetap_core.signedfile import load_key
+from linetap_core.vaultformat import vaultname
 from linetap_desk.ordering import command
 from unit_rig import save_notice, spoken
 

@@ -14,9 +14,9 @@ from broker import Broker, until
 from ingest_rig import Ingesting, rows
 from kept_rig import Kept
 from linetap_bench.slowline import SlowLine
-from linetap_core.evidence import sealed
-from linetap_core.evidence.closing import closing_path
-from linetap_core.evidence.leaflog import LEAVES
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.merklelog.closing import closing_path
+from linetap_core.evidence.merklelog.leaflog import LEAVES
 from linetap_core.records import CallRecord
 from linetap_desk.ingest import tables
 

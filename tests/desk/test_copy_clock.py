@@ -11,9 +11,10 @@ from copy_rig import DAY_NS, UNIT, Units
 from sqlalchemy import select, update
 
 from linetap_core.clock import ManualClock, parse_rfc3339, rfc3339
-from linetap_core.evidence import amendment, namespaces, sealed, sshsig
-from linetap_core.evidence.amendment import Amendment
-from linetap_core.evidence.sshsig import unarmored
+from linetap_core.evidence.calls import amendment, sealed
+from linetap_core.evidence.calls.amendment import Amendment
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.evidence.signing.sshsig import unarmored
 from linetap_core.records import CallRecord, Retention
 from linetap_desk.ingest import tables
 

@@ -20,7 +20,8 @@ from broker import HOST, free_port, until
 from ingest_rig import rows
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap_core.errors import BadInput
-from linetap_core.evidence import closing, sealed
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.merklelog import closing
 from linetap_desk.copy.open import open_store
 from linetap_desk.ingest import tables
 

@@ -17,9 +17,12 @@ from copy_rig import DAY_NS, UNIT, Units, arrived, contents
 from ingest_rig import rows
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput
-from linetap_core.evidence import closing, hold, keys, namespaces, sshsig
-from linetap_core.evidence.command import Answer
-from linetap_core.evidence.fetch import BLOCK_BYTES, Copied, Window
+from linetap_core.evidence.authorization.command import Answer
+from linetap_core.evidence.authorization.fetch import BLOCK_BYTES, Copied, Window
+from linetap_core.evidence.calls import hold
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog import closing
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_desk.copy.asking import Hours
 from linetap_desk.copy.incoming import Call, Incoming
 from linetap_desk.ingest import tables

@@ -13,8 +13,10 @@ from custody_rig import CALL, Helper, marked_call, released
 from release_house import ReleaseHouse
 from sqlalchemy import insert
 
-from linetap_core.evidence import amendment, keys, namespaces, sealed, sshsig
-from linetap_core.evidence.amendment import Amendment
+from linetap_core.evidence.calls import amendment, sealed
+from linetap_core.evidence.calls.amendment import Amendment
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_desk.custody.package import private_folder, unpack
 from linetap_desk.ingest import tables
 from release_rig import Desk

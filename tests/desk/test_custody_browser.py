@@ -14,7 +14,7 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect, sy
 from servesite import CHROMIUM, require_accessible
 
 from broker import until
-from linetap_core.evidence import g711
+from linetap_core.evidence.calls import g711
 from release_rig import ID, Desk
 from sealing_rig import noise
 

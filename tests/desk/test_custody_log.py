@@ -20,7 +20,8 @@ from release_house import NOW_NS, ReleaseHouse, refusal
 
 from linetap_core.cli import main
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
-from linetap_core.evidence import closing, keys
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog import closing
 from linetap_desk.ordering import command
 from linetap_desk.unsealing import hold, unwrap
 from release_rig import HAN, KIM, Desk

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from linetap_core.clock import NS_PER_S, parse_rfc3339
-from linetap_core.evidence import g711
+from linetap_core.evidence.calls import g711
 from linetap_core.records import NoticeRecord
 from linetap_desk.custody import case, sound, tar
 from linetap_desk.custody.package import private_folder, unpack

@@ -28,7 +28,7 @@ from broker import Broker, until
 from ingest_rig import Ingesting
 from kept_rig import Kept
 from linetap_bench.measure.desk import session
-from linetap_core.evidence import keys
+from linetap_core.evidence.keys import keys
 from linetap_core.records import Caller, CallRecord
 from linetap_desk.ingest import tables
 from linetap_desk.serve import secure

@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from linetap_core.durable import broken, envelope
-from linetap_core.durable.twin import twin_of
-from linetap_core.enrolment.fault import PkiFault
+from linetap_core.durable import broken, smallfile
+from linetap_core.durable.copies import twin_of
+from linetap_core.enrolment.request import PkiFault
 from linetap_core.errors import BadInput, LinetapError
 from linetap_desk.accesslog.access import AccessFault, read_log, require_head
 from linetap_desk.accesslog.access import read_head as access_head
@@ -48,7 +48,7 @@ class TestAWitness:
     def test_goes_on_from_the_twin_whichever_bit(self, tmp_path: Path) -> None:
         path = tmp_path / "seen.json"
         cosigned.keep_state(SEEN, path, HEADS)
-        assert envelope.is_wrapped(path.read_bytes())
+        assert smallfile.is_wrapped(path.read_bytes())
         for _ in flipped(path, 7):  # every bit of every envelope: tests/durable/test_small_file.py
             broken.forget()
             assert cosigned.load_state(SEEN, path) == HEADS
@@ -81,7 +81,7 @@ class TestAWitness:
         path = tmp_path / "seen.json"
         path.write_text(f'{{"closet-01":{{"size":1,"root":"{1:064x}"}}}}')
         assert cosigned.load_state(SEEN, path) == {"closet-01": HEADS["closet-01"]}
-        assert envelope.is_wrapped(path.read_bytes())
+        assert smallfile.is_wrapped(path.read_bytes())
         assert path.read_bytes() == twin_of(path).read_bytes()
 
 

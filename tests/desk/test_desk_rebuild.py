@@ -25,7 +25,9 @@ from linetap_core import cli
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
 from linetap_core.durable import files
 from linetap_core.errors import AlreadyRunning
-from linetap_core.evidence import hold, keys, namespaces, sealed, sshsig
+from linetap_core.evidence.calls import hold, sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallRecord
 from linetap_desk.copy.store import Tree
 from linetap_desk.ingest import database, months, tables

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from epoch_desk import DAY, ENDS, NEXT_DAY, Desk
-from linetap_core.durable import wipe
+from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import keys
+from linetap_core.evidence.keys import keys
 from linetap_core.records import ClockRecord, CountedMoment
 from linetap_desk.ceremony import keygen
 from sealing_rig import CALL_ID
@@ -99,7 +99,7 @@ def test_every_key_of_the_day_and_no_key_of_another(desk: Desk) -> None:
 
 
 def test_a_medium_that_keeps_its_key_gets_no_certificate(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wipe, "wipe", lambda _: None)
+    monkeypatch.setattr(privatefile, "wipe", lambda _: None)
     with pytest.raises(Refusal, match=r"still opens 2026-12-01\.age|still opens 2026-12-01\.index\.age"):
         desk.destroy(DAY)
     assert nothing_destroyed(desk)

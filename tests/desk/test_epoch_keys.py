@@ -14,8 +14,10 @@ import pytest
 
 from epoch_desk import DAY, Desk
 from linetap_core.errors import BadInput
-from linetap_core.evidence import keylist, keys, roles
-from linetap_core.evidence.keylist import KeyList
+from linetap_core.evidence.authorization import roles
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.sealing import keylist
+from linetap_core.evidence.sealing.keylist import KeyList
 from linetap_desk.ceremony import keygen
 from sealing_rig import run
 

@@ -13,11 +13,14 @@ import pytest
 from epoch_rig import Authority
 from linetap_core import cli
 from linetap_core.errors import BadInput
-from linetap_core.evidence import age, amendment, index, keys, namespaces, sealed, sshsig
-from linetap_core.evidence.amendment import Amendment
-from linetap_core.evidence.index import Entry
-from linetap_core.evidence.keylist import KeyList
-from linetap_core.evidence.release import NotReleased
+from linetap_core.evidence.authorization.release import NotReleased
+from linetap_core.evidence.calls import amendment, index, sealed
+from linetap_core.evidence.calls.amendment import Amendment
+from linetap_core.evidence.calls.index import Entry
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.sealing import age
+from linetap_core.evidence.sealing.keylist import KeyList
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_desk.searching import find, indexsearch
 from release_rig import Desk
 from sealing_rig import run

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import linetap_desk as desk
 from linetap_core.errors import BadInput
-from linetap_core.evidence.unitlog import Leaf
+from linetap_core.evidence.merklelog.unitlog import Leaf
 from linetap_desk import foreign
 
 DESK = Path(desk.__file__).parent

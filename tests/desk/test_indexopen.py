@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from linetap_core.evidence import age, bech32, keys
+from linetap_core.evidence.keys import bech32, keys
+from linetap_core.evidence.sealing import age
 from linetap_desk.searching import indexsearch
 from linetap_desk.unsealing.stockage import DoesNotOpen
 

@@ -19,7 +19,7 @@ from paho.mqtt.properties import Properties
 from broker import HOST, Broker, until
 from ingest_rig import Ingesting, Teller, rows, trusted
 from linetap_core import cli
-from linetap_core.evidence import keys
+from linetap_core.evidence.keys import keys
 from linetap_desk.ingest import database, tables
 from linetap_desk.ingest.store import Store
 from reporter_rig import Floor

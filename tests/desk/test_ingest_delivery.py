@@ -11,7 +11,7 @@ import pytest
 from broker import Broker, until
 from ingest_rig import Ingesting, rows
 from kept_rig import Kept
-from linetap_core.evidence import keys
+from linetap_core.evidence.keys import keys
 from linetap_desk.ingest import tables
 
 KILLS = 10

@@ -13,9 +13,10 @@ from sqlalchemy import Engine
 
 from ingest_rig import START_NS, UNIT, Teller, rows, trusted
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
-from linetap_core.evidence import namespaces, sshsig, unitlog
-from linetap_core.evidence.sshsig import unarmored
-from linetap_core.evidence.unitlog import Head
+from linetap_core.evidence.merklelog import unitlog
+from linetap_core.evidence.merklelog.unitlog import Head
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.evidence.signing.sshsig import unarmored
 from linetap_desk.ingest import database, heads, tables
 from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.holes import Holes

@@ -13,9 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from ingest_rig import UNIT, Teller, trusted
 from linetap_core.clock import NS_PER_S
-from linetap_core.evidence import keys, signers, sshsig
-from linetap_core.evidence.p256 import P256Key
-from linetap_core.evidence.sshsig import unarmored
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.keys.p256 import P256Key
+from linetap_core.evidence.signing import signers, sshsig
+from linetap_core.evidence.signing.sshsig import unarmored
 from linetap_desk.ingest import judge
 from linetap_desk.ingest.judge import Event, Link, Report, Verdict
 

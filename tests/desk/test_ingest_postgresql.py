@@ -21,7 +21,8 @@ from kept_rig import Kept
 from linetap_core import cli
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
 from linetap_core.errors import AlreadyRunning
-from linetap_core.evidence import keys, signers
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import signers
 from linetap_desk.calls import emptyresult
 from linetap_desk.ingest import database, months, tables
 from linetap_desk.ingest.clear import Clearing

@@ -16,9 +16,9 @@ import sqlalchemy
 from ingest_rig import START_NS, UNIT, Teller, rows, trusted
 from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
-from linetap_core.evidence import keys, vaultname
+from linetap_core.evidence.keys import keys
 from linetap_core.records import CallEvent
-from linetap_core.vaultformat import segments
+from linetap_core.vaultformat import outboxfiles, vaultname
 from linetap_desk.ingest import chain, database, tables
 from linetap_desk.ingest.confirm import Confirmer
 from linetap_desk.ingest.holes import ALERT_S, Holes
@@ -256,7 +256,7 @@ def test_a_vault_says_only_numbers_of_its_own(desk: Desk, tmp_path: Path) -> Non
 def damage_end(teller: Teller, events: int) -> None:
     """One bit in each of the newest events."""
     (file,) = (teller.folder / "outbox").glob("*.events")
-    frames = list(segments.read(file))
+    frames = list(outboxfiles.read(file))
     data = bytearray(file.read_bytes())
     for frame in frames[-events:]:
         data[frame.start + 60] ^= 4
@@ -299,7 +299,7 @@ def test_a_power_cut_in_an_event_is_no_damage(tmp_path: Path) -> None:
     one.outbox.close()
     (file,) = (one.folder / "outbox").glob("*.events")
     whole = file.read_bytes()
-    for cut in range(list(segments.read(file))[-1].start + 1, len(whole) - 1, 37):
+    for cut in range(list(outboxfiles.read(file))[-1].start + 1, len(whole) - 1, 37):
         file.write_bytes(whole[:cut])
         again = teller(tmp_path / "a", one.key, OLD)
         assert again.outbox.last_seq == one.outbox.last_seq - 1
@@ -314,7 +314,7 @@ def test_the_end_is_gone_without_a_trace_and_the_desk_knows(desk: Desk, tmp_path
     reached = desk.take(one)[UNIT, f"{one.origin} {OLD}"]
     one.outbox.close()
     (file,) = (one.folder / "outbox").glob("*.events")
-    file.write_bytes(file.read_bytes()[: list(segments.read(file))[-4].start])
+    file.write_bytes(file.read_bytes()[: list(outboxfiles.read(file))[-4].start])
     again = teller(tmp_path / "a", one.key, OLD)
     assert again.outbox.last_seq == reached - 4
     assert again.outbox.has_used(reached)

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from linetap_core.evidence import closing, keys, sealed
-from linetap_core.evidence.leaflog import LEAVES
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog import closing
+from linetap_core.evidence.merklelog.leaflog import LEAVES
 from sealing_rig import CALL_ID, TIMEOUT_S, UNIT, Rig
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "log.md"

@@ -14,8 +14,8 @@ import pytest
 from broker import Broker, until
 from ingest_rig import Ingesting, rows
 from kept_rig import Kept
-from linetap_core.evidence import signers, vaultname
-from linetap_core.vaultformat import segments
+from linetap_core.evidence.signing import signers
+from linetap_core.vaultformat import outboxfiles, vaultname
 from linetap_desk.ingest import chain, database, tables
 from linetap_desk.proofs.verify import verify_vault
 
@@ -101,7 +101,7 @@ def test_an_outbox_that_rots_at_its_end(ingest: Ingesting, floor: Kept) -> None:
     reporter.terminate()
     reporter.wait(20)
     newest = sorted((floor.config.vault_path / "outbox").glob("*.events"))[-1]
-    frames = list(segments.read(newest))
+    frames = list(outboxfiles.read(newest))
     data = bytearray(newest.read_bytes())
     for frame in frames[-5:]:
         data[frame.start + 40] ^= 1

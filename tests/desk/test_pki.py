@@ -15,12 +15,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from linetap_core.cli import main
 from linetap_core.clock import rfc3339
-from linetap_core.durable.twin import twin_of
+from linetap_core.durable.copies import twin_of
 from linetap_core.enrolment import request
-from linetap_core.enrolment.fault import PkiFault
+from linetap_core.enrolment.request import PkiFault
 from linetap_core.errors import BadInput, LinetapError
-from linetap_core.evidence import keys, namespaces, signers, sshsig
-from linetap_core.evidence.signers import SignerExpired
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces, signers, sshsig
+from linetap_core.evidence.signing.signers import SignerExpired
 from linetap_desk.pki.authority import opened
 from pki_rig import TIMEOUT_S, Asking, Pki, openssl
 from unit_rig import make_unit

@@ -12,9 +12,11 @@ import pytest
 import sealing_rig
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput, LinetapError, Refusal
-from linetap_core.evidence import age, hold, keys
-from linetap_core.evidence.release import NotReleased
-from linetap_core.evidence.roles import RolesFault
+from linetap_core.evidence.authorization.release import NotReleased
+from linetap_core.evidence.authorization.roles import RolesFault
+from linetap_core.evidence.calls import hold
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.sealing import age
 from linetap_desk.accesslog import roles
 from linetap_desk.unsealing import unwrap
 from release_rig import CHOI, DAY_NS, HAN, ID, KIM, LEE, PARK, PEOPLE, PURPOSES, Desk

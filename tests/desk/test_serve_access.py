@@ -21,7 +21,8 @@ from starlette.responses import PlainTextResponse, Response
 from linetap_core import cli
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput
-from linetap_core.evidence import keys, namespaces
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces
 from linetap_desk.serve import app, database, migrations
 from linetap_desk.serve.access import chain, keeping
 from linetap_desk.serve.access.chain import ChainFault, verify

@@ -21,7 +21,7 @@ from watch_rig import ALERT, AT, HEALTH, LINE, OFFLINE, ONLINE
 from broker import HOST, Broker, until
 from linetap_core.clock import NS_PER_S, SYSTEM, parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput
-from linetap_core.wire.brokersettings import Broker as BrokerConfig
+from linetap_core.wire.mqtt import Broker as BrokerConfig
 from linetap_desk.serve import limits
 from linetap_desk.serve.fleet import hub as hubs
 from linetap_desk.serve.fleet import journal, routes

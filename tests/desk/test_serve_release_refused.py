@@ -12,8 +12,10 @@ from sqlalchemy import func, select
 
 from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_core.errors import BadInput
-from linetap_core.evidence import age, document, keys
-from linetap_core.evidence.release import parse
+from linetap_core.evidence.authorization.release import parse
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.sealing import age
+from linetap_core.evidence.signing import document
 from linetap_desk.serve.people import accounts
 from linetap_desk.serve.release import store
 from linetap_desk.serve.tables import approvals, people, requests

@@ -11,9 +11,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 import witness_rig
 from linetap_core.cli import main
-from linetap_core.evidence import keys, sealed
-from linetap_core.evidence.leaflog import LEAVES
-from linetap_core.evidence.p256 import P256Key
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.keys.p256 import P256Key
+from linetap_core.evidence.merklelog.leaflog import LEAVES
 from sealing_rig import CALL_ID, Rig, run
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from epoch_rig import Authority
 from linetap_core.cli import main
-from linetap_core.evidence import age, sealed
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.sealing import age
 from linetap_core.records import SUITE
 from sealing_rig import CALL_ID, Rig, record
 

@@ -15,7 +15,7 @@ from epoch_desk import DAY, NEXT_DAY, Desk
 from linetap.recorder.vault.log.log import UnitLog
 from linetap_core.cli import main
 from linetap_core.clock import ManualClock, parse_rfc3339
-from linetap_core.evidence import keys
+from linetap_core.evidence.keys import keys
 from sealing_rig import UNIT, Rig, run
 
 CONFIG = """

@@ -14,7 +14,10 @@ import pytest
 
 from linetap.recorder.vault.folder import seal_without_audio
 from linetap_core.errors import BadInput
-from linetap_core.evidence import age, keys, namespaces, sealed, sshsig
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.sealing import age
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import Audio, CallRecord, Gap, NoticeProof, NoticeRecord, Part, UnitKeyRecord
 from linetap_desk.proofs import callfolder, verify, verifycall
 from sealing_rig import CALL_ID, UNIT, Rig, noise, record

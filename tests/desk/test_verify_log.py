@@ -15,8 +15,11 @@ from linetap.recorder.vault.log.log import UnitLog
 from linetap.recorder.vault.log.newest import Newest
 from linetap_core.cli import main
 from linetap_core.clock import ManualClock, parse_rfc3339
-from linetap_core.evidence import keys, sealed, sshsig, unitlog
-from linetap_core.evidence.leaflog import LEAVES, TREE, LeafLog
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog import unitlog
+from linetap_core.evidence.merklelog.leaflog import LEAVES, TREE, LeafLog
+from linetap_core.evidence.signing import sshsig
 from linetap_desk.proofs import callfolder, verify, verifylog
 from linetap_desk.proofs.verifylog import LogCheck
 from sealing_rig import CALL_ID, NOW, UNIT, Rig, run

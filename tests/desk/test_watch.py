@@ -23,8 +23,8 @@ from linetap_core import cli
 from linetap_core.clock import SYSTEM
 from linetap_core.errors import BadInput
 from linetap_core.records import LineStatus
-from linetap_core.wire.brokersettings import Broker as BrokerConfig
-from linetap_core.wire.message import Message
+from linetap_core.wire.mqtt import Broker as BrokerConfig
+from linetap_core.wire.mqtt import Message
 from linetap_core.wire.topics import LineReport, Status, Topics
 from linetap_desk.watch import command, service
 from linetap_desk.watch.places import Place, Places

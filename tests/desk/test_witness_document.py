@@ -13,7 +13,7 @@ import pytest
 
 from bundle_rig import unpacked
 from linetap_core.cli import main
-from linetap_core.evidence import sealed
+from linetap_core.evidence.calls import sealed
 from sealing_rig import UNIT
 from witnessed_rig import Site, site
 

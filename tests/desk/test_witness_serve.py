@@ -14,11 +14,11 @@ import pytest
 
 from linetap_core.cli import main
 from linetap_core.clock import ManualClock, parse_rfc3339
-from linetap_core.evidence import addcheckpoint, checkpoint, keys, note
-from linetap_core.evidence.addcheckpoint import Request
-from linetap_core.evidence.checkpoint import Checkpoint
-from linetap_core.evidence.merkle import EMPTY_ROOT, Tree
-from linetap_core.evidence.note import Note
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog.merkle import EMPTY_ROOT, Tree
+from linetap_core.evidence.witness import checkpoint, note
+from linetap_core.evidence.witness.checkpoint import AddRequest, Checkpoint
+from linetap_core.evidence.witness.note import Note
 from linetap_desk.witnessing.serve import CheckpointWitness, Server
 
 AT = "2026-11-24T23:10:00.000Z"
@@ -52,7 +52,7 @@ class Served:
         found = change.get("found") or Checkpoint(ORIGIN, size, tree.root(size))
         assert isinstance(key, type(LOG))
         signed = Note(found.text(), (note.sign(found.text(), found.origin, key),))
-        return self.post(Request(old, tuple(tree.consistency(old, size)) if old <= size else (), signed).encode())
+        return self.post(AddRequest(old, tuple(tree.consistency(old, size)) if old <= size else (), signed).encode())
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_what_is_no_request_is_400(served: Served, body: bytes) -> None:
 
 def test_its_bounds(served: Served) -> None:
     assert served.post(b"", "/").status == 404
-    assert served.post(b"", "/add-checkpoint", **{"Content-Length": str(addcheckpoint.LIMIT_BYTES + 1)}).status == 413
+    assert served.post(b"", "/add-checkpoint", **{"Content-Length": str(checkpoint.LIMIT_BYTES + 1)}).status == 413
     assert served.post(b"", "/add-checkpoint", **{"Content-Length": "9" * 5000}).status == 413
     assert served.post(b"", "/add-checkpoint", **{"Content-Length": "-1"}).status == 413
     assert served.ask(grown(3), 0, 3).status == 200

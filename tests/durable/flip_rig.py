@@ -32,8 +32,11 @@ from linetap_core.clock import SYSTEM, compact, rfc3339
 from linetap_core.durable import broken
 from linetap_core.durable import keptcopy as kept
 from linetap_core.errors import LinetapError
-from linetap_core.evidence import keylist, keys, namespaces, sealed, sshsig
-from linetap_core.evidence.keylist import Epoch, KeyList, Overflow
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.sealing import keylist
+from linetap_core.evidence.sealing.keylist import Epoch, KeyList, Overflow
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallEvent, CallRecord, UpdateState
 from linetap_core.service import StateFile, ask_to_start_again
 from state_files import capture, panel, reporter

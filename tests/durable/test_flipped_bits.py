@@ -13,7 +13,7 @@ from flip_rig import A_PERSONS, OF_ITS_OWN, SIGNED, WorkingUnit
 
 import soak_table
 from linetap_core.clock import NS_PER_S, SYSTEM
-from linetap_core.durable import broken, envelope
+from linetap_core.durable import broken, smallfile
 
 A_FILE = 1  # bits, in the short form
 SEED = 17
@@ -35,7 +35,7 @@ def test_the_unit_itself_is_well(unit: WorkingUnit) -> None:
 
 def test_every_small_file_has_its_envelope(unit: WorkingUnit) -> None:
     """But those that are signed, and those that a person writes."""
-    bare = {str(name) for name in unit.small_files() if not envelope.is_wrapped((unit.kept / name).read_bytes())}
+    bare = {str(name) for name in unit.small_files() if not smallfile.is_wrapped((unit.kept / name).read_bytes())}
     assert {name.rpartition("/")[2] for name in bare} <= SIGNED | A_PERSONS | OF_ITS_OWN, bare
 
 
@@ -43,17 +43,17 @@ def test_every_bit_of_every_envelope_counts(unit: WorkingUnit) -> None:
     """All of them, by the reading alone: what follows is the same for each."""
     for name in unit.small_files():
         data = (unit.kept / name).read_bytes()
-        if not envelope.is_wrapped(data):
+        if not smallfile.is_wrapped(data):
             continue
         kind = data.split(b'"')[3].decode()
-        assert envelope.unwrap(kind, data)
+        assert smallfile.unwrap(kind, data)
         for bit in range(0, 8 * len(data), 1 if len(data) < 4096 else 101):
             one = bytearray(data)
             one[bit // 8] ^= 1 << bit % 8
             changed = bytes(one)
-            if envelope.is_wrapped(changed):
-                with pytest.raises(envelope.Broken):
-                    envelope.unwrap(kind, changed)
+            if smallfile.is_wrapped(changed):
+                with pytest.raises(smallfile.Broken):
+                    smallfile.unwrap(kind, changed)
 
 
 def test_a_unit_with_one_changed_bit_starts_and_says_so(unit: WorkingUnit) -> None:
@@ -97,4 +97,4 @@ def look_at(unit: WorkingUnit, name: Path, bit: int) -> None:
 
 def is_rewritten(unit: WorkingUnit, name: Path) -> bool:
     """The recorder's own state has been written anew before anybody read it."""
-    return name.name == "recorder.json" and bool(envelope.unwrap("state", (unit.folder / name).read_bytes()))
+    return name.name == "recorder.json" and bool(smallfile.unwrap("state", (unit.folder / name).read_bytes()))

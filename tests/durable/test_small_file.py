@@ -12,9 +12,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from linetap_core.durable import broken, envelope, replace
-from linetap_core.durable.envelope import Broken
-from linetap_core.durable.smallfile import SmallFile
+from linetap_core.durable import broken, files, smallfile
+from linetap_core.durable.smallfile import Broken, SmallFile
 
 
 class Thing(msgspec.Struct):
@@ -64,7 +63,7 @@ def test_a_file_of_version_0_1_is_read_and_gets_its_envelope(tmp_path: Path) -> 
     path.write_bytes(msgspec.json.encode(VALUE))
     path.chmod(0o600)
     assert FILE.load(path) == VALUE
-    assert envelope.is_wrapped(path.read_bytes())
+    assert smallfile.is_wrapped(path.read_bytes())
     assert path.stat().st_mode & 0o777 == 0o600
     assert FILE.load(path) == VALUE
     assert broken.names() == []
@@ -140,7 +139,7 @@ def test_a_write_that_fails_leaves_the_old(tmp_path: Path, monkeypatch: pytest.M
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(replace, "write_all", full)
+    monkeypatch.setattr(files, "write_all", full)
     with pytest.raises(OSError, match="No space"):
         FILE.replace(path, Thing("new", 8))
     assert FILE.load(path) == VALUE

@@ -9,10 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from linetap_core.durable import broken, twin
+from linetap_core.durable import broken, copies
 from linetap_core.durable import keptcopy as kept
-from linetap_core.durable.envelope import Broken
-from linetap_core.durable.smallfile import SmallFile
+from linetap_core.durable.smallfile import Broken, SmallFile
 
 
 class Thing(msgspec.Struct):
@@ -24,30 +23,30 @@ FILE = SmallFile("thing", Thing)
 
 def test_either_of_them_is_enough_and_the_other_is_made_anew(tmp_path: Path) -> None:
     path = tmp_path / "thing.json"
-    twin.replace_both(FILE, path, Thing(7))
+    copies.replace_both(FILE, path, Thing(7))
     whole = path.read_bytes()
-    for damaged in (path, twin.twin_of(path)):
+    for damaged in (path, copies.twin_of(path)):
         damaged.write_bytes(b"?" + whole[1:])
-        assert twin.read_either(FILE, path) == Thing(7)
-        assert path.read_bytes() == twin.twin_of(path).read_bytes() == whole
+        assert copies.read_either(FILE, path) == Thing(7)
+        assert path.read_bytes() == copies.twin_of(path).read_bytes() == whole
         assert f"{tmp_path.name}/{damaged.name}" in broken.names()
-    twin.twin_of(path).unlink()
+    copies.twin_of(path).unlink()
     path.write_bytes(msgspec.json.encode(Thing(8)))
-    assert twin.read_either(FILE, path) == Thing(8), "of version 0.1"
-    assert path.read_bytes() == twin.twin_of(path).read_bytes() == FILE.encode(Thing(8))
+    assert copies.read_either(FILE, path) == Thing(8), "of version 0.1"
+    assert path.read_bytes() == copies.twin_of(path).read_bytes() == FILE.encode(Thing(8))
 
 
 @pytest.mark.parametrize("stays", [True, False])
 def test_both_of_them_broken_is_no_new_beginning(tmp_path: Path, stays: bool) -> None:
     path = tmp_path / "thing.json"
-    for each in (path, twin.twin_of(path)):
+    for each in (path, copies.twin_of(path)):
         each.write_bytes(b"?")
     with pytest.raises(Broken):
-        twin.read_either(FILE, path, stays)
+        copies.read_either(FILE, path, stays)
     assert path.exists() == stays
     path.unlink(missing_ok=True)
     with pytest.raises(FileNotFoundError):
-        twin.read_either(FILE, path)
+        copies.read_either(FILE, path)
 
 
 def flipped(path: Path) -> bytes:

@@ -13,10 +13,11 @@ from linetap.recorder.vault.commands.spool import ANSWER, SUFFIX, answers_for, c
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap_core import rooms
 from linetap_core.clock import NS_PER_S, SYSTEM, from_utc_ns, rfc3339
-from linetap_core.evidence import command as envelopes
-from linetap_core.evidence import document, keys, namespaces, sshsig
-from linetap_core.evidence.command import Answer, Command
-from linetap_core.evidence.roles import Person, Roles
+from linetap_core.evidence.authorization import command as envelopes
+from linetap_core.evidence.authorization.command import Answer, Command
+from linetap_core.evidence.authorization.roles import Person, Roles
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import document, namespaces, sshsig
 
 EVERY_S = 10.0
 DAYS = 100  # of the list: more than any call is kept

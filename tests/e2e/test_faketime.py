@@ -17,8 +17,8 @@ from world import World
 from linetap.recorder.vault.journal import store
 from linetap.recorder.vault.journal.entries import Tick
 from linetap_core.clock import NS_PER_S, SYSTEM, parse_rfc3339
-from linetap_core.evidence import amendment, sealed
-from linetap_core.evidence.leaflog import LEAVES
+from linetap_core.evidence.calls import amendment, sealed
+from linetap_core.evidence.merklelog.leaflog import LEAVES
 from linetap_core.records import CallRecord
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.verify import verify_vault

@@ -28,7 +28,7 @@ from linetap.config import Config, load_config
 from linetap_bench.processes import Child, Processes
 from linetap_bench.stage import linetap
 from linetap_core.clock import NS_PER_S, SYSTEM
-from linetap_core.evidence import sealed
+from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallRecord, RecorderState
 from linetap_core.service import read_state
 from unit_rig import save_notice, spoken

@@ -19,8 +19,8 @@ import soak_table
 from linetap.ring import I16, RATE_HZ
 from linetap_bench.stage import UNIT
 from linetap_core.clock import NS_PER_S, SYSTEM
-from linetap_core.evidence import signers
-from linetap_core.evidence.leaflog import LEAVES
+from linetap_core.evidence.merklelog.leaflog import LEAVES
+from linetap_core.evidence.signing import signers
 from linetap_core.records import Gap
 from linetap_desk.proofs.verify import verify_vault
 

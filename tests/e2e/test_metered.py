@@ -15,7 +15,7 @@ import pytest
 from world import World
 
 from linetap_bench.processes import Child
-from linetap_core.evidence import sealed
+from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallRecord, CaptureState, MeterState
 from linetap_core.service import read_state
 from memory import found_in

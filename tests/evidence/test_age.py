@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linetap_core.errors import BadInput
-from linetap_core.evidence import age, keys, publickeys
+from linetap_core.evidence.keys import keys, publickeys
+from linetap_core.evidence.sealing import age
 from sealing_rig import noise, run
 
 SIZES = [0, 1, 65535, 65536, 65537, 131072, 200000]

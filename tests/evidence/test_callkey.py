@@ -7,14 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from linetap_core.evidence import bech32, keys
+from linetap_core.evidence.keys import bech32, keys
 from memory import found_in
 from sealing_rig import run
 
 MAKES = """
 import sys
-from linetap_core.evidence.callkey import new_sealed_key
-from linetap_core.evidence.ofcall import OfCall
+from linetap_core.evidence.calls.callkey import new_sealed_key
+from linetap_core.evidence.calls.callkey import OfCall
 call = OfCall('floor-03', '20261124T225600.123Z-L03')
 made = [new_sealed_key([sys.argv[1]], call) for _ in range(20)]
 for _, inner in made:

@@ -10,8 +10,11 @@ import msgspec
 import pytest
 
 from linetap_core.errors import Refusal
-from linetap_core.evidence import closing, inclusion, keys, namespaces, sealed, signers, sshsig, unitlog
-from linetap_core.evidence.closing import Closing
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog import closing, unitlog
+from linetap_core.evidence.merklelog.closing import Closing
+from linetap_core.evidence.signing import namespaces, signers, sshsig
 from sealing_rig import CALL_ID, NOW, UNIT, Rig
 
 SECOND = "20261124T225700.000Z-L04"
@@ -112,5 +115,5 @@ def test_what_is_none(data: bytes) -> None:
 def test_the_largest_log_fits_its_bound(rig: Rig) -> None:
     """A tree of 2^40 leaves has a path of 40 hashes."""
     found = of(rig)
-    path = inclusion.Inclusion((1 << 40) - 1, 1 << 40, (bytes(32),) * 40).encode().decode()
+    path = closing.Inclusion((1 << 40) - 1, 1 << 40, (bytes(32),) * 40).encode().decode()
     assert len(closing.encode(msgspec.structs.replace(found, path=path))) < closing.LIMIT_BYTES // 2

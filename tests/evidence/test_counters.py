@@ -6,7 +6,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linetap_core.evidence.counters import (
+from linetap_core.evidence.authorization.counters import (
     AHEAD_MS,
     LATEST_MS,
     MOST_FAR,

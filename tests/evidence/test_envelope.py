@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from linetap_core.clock import NS_PER_S, rfc3339
 from linetap_core.errors import BadInput
-from linetap_core.evidence import command as envelopes
-from linetap_core.evidence import keys, namespaces, sshsig
-from linetap_core.evidence.command import HERE, MAY, Command, CommandFault, Envelope
-from linetap_core.evidence.counters import Counters
-from linetap_core.evidence.roles import Person, Roles
+from linetap_core.evidence.authorization import command as envelopes
+from linetap_core.evidence.authorization.command import HERE, MAY, Command, CommandFault, Envelope
+from linetap_core.evidence.authorization.counters import Counters
+from linetap_core.evidence.authorization.roles import Person, Roles
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces, sshsig
 
 NOW_NS = 1_800_000_000 * NS_PER_S
 KEYS = {role: keys.new_unit_key() for role in ("authority", "desk", "vault", "operator", "stranger")}

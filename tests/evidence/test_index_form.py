@@ -7,8 +7,8 @@ from datetime import date
 
 import pytest
 
-from linetap_core.evidence import index
-from linetap_core.evidence.index import BadIndex, Entry
+from linetap_core.evidence.calls import index
+from linetap_core.evidence.calls.index import BadIndex, Entry
 from linetap_core.records import Caller, CallRecord
 
 CALL_ID = "20261124T225600.123Z-L03"

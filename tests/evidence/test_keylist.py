@@ -12,8 +12,9 @@ from msgspec.structs import replace
 
 from epoch_rig import Authority
 from linetap_core.errors import BadInput
-from linetap_core.evidence import keylist, keys, publickeys
-from linetap_core.evidence.keylist import (
+from linetap_core.evidence.keys import keys, publickeys
+from linetap_core.evidence.sealing import keylist
+from linetap_core.evidence.sealing.keylist import (
     DaysMissing,
     Epoch,
     GoesBack,

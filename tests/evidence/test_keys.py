@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linetap_core.errors import BadInput
-from linetap_core.evidence import bech32, keys, publickeys
+from linetap_core.evidence.keys import bech32, keys, publickeys
 from sealing_rig import run
 
 GOOD = keys.new_identity()

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from linetap_core.errors import BadInput
-from linetap_core.evidence import leaflog, merkle
-from linetap_core.evidence.leaflog import LEAVES, MOST_AT_ONCE, TREE, LeafLog
-from linetap_core.evidence.merkle import Tree
+from linetap_core.evidence.merklelog import leaflog, merkle
+from linetap_core.evidence.merklelog.leaflog import LEAVES, MOST_AT_ONCE, TREE, LeafLog
+from linetap_core.evidence.merklelog.merkle import Tree
 
 
 @pytest.fixture

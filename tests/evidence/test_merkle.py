@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linetap_core.evidence import merkle
-from linetap_core.evidence.merkle import Tree, leaf_hash, verify_consistency, verify_inclusion
+from linetap_core.evidence.merklelog import merkle
+from linetap_core.evidence.merklelog.merkle import Tree, leaf_hash, verify_consistency, verify_inclusion
 
 LEAVES = [
     bytes.fromhex(text)

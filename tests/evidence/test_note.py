@@ -9,10 +9,11 @@ import aics_tlog
 import pytest
 
 from linetap_core.errors import BadInput
-from linetap_core.evidence import addcheckpoint, checkpoint, keys, note, tlogproof
-from linetap_core.evidence.checkpoint import Checkpoint
-from linetap_core.evidence.merkle import EMPTY_ROOT, Tree
-from linetap_core.evidence.note import BadNote, Line, Note
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog.merkle import EMPTY_ROOT, Tree
+from linetap_core.evidence.witness import checkpoint, note, tlogproof
+from linetap_core.evidence.witness.checkpoint import Checkpoint
+from linetap_core.evidence.witness.note import BadNote, Line, Note
 
 # C2SP signed-note, "Example".
 VKEY = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
@@ -138,12 +139,10 @@ def test_a_proof_holds_for_its_leaf_alone() -> None:
 
 
 def test_what_a_witness_is_sent() -> None:
-    request = addcheckpoint.Request(2, tuple(a_tree().consistency(2)), a_note())
-    assert addcheckpoint.decode(request.encode()) == request
+    request = checkpoint.AddRequest(2, tuple(a_tree().consistency(2)), a_note())
+    assert checkpoint.decode_request(request.encode()) == request
     data = request.encode()
     for bad in (b"", data[4:], data.replace(b"old 2", b"old 02"), data.replace(b"old 2\n", b"old 2\nAAAA\n")):
         with pytest.raises(BadNote):
-            addcheckpoint.decode(bad)
-    assert [addcheckpoint.decode_size(data) for data in (b"12\n", b"0", b"-1\n", b"", b"1" * 30)] == [12, 0] + [
-        None
-    ] * 3
+            checkpoint.decode_request(bad)
+    assert [checkpoint.decode_size(data) for data in (b"12\n", b"0", b"-1\n", b"", b"1" * 30)] == [12, 0] + [None] * 3

@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import keys, p256, publickeys, roles, signers, sshsig
-from linetap_core.evidence.p256 import ORDER, P256Key
+from linetap_core.evidence.authorization import roles
+from linetap_core.evidence.keys import keys, p256, publickeys
+from linetap_core.evidence.keys.p256 import ORDER, P256Key
+from linetap_core.evidence.signing import signers, sshsig
 from sealing_rig import run
 
 DATA = b'{"call_id":"20261128T090000.123Z-L03"}'

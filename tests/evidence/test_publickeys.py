@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linetap_core.errors import BadInput
-from linetap_core.evidence import keys, publickeys
+from linetap_core.evidence.keys import keys, publickeys
 
 KEY = keys.new_unit_key().public_key()
 LINE = keys.public_line(KEY, "authority")

@@ -8,7 +8,8 @@ import re
 import pytest
 
 from linetap_core.errors import BadInput
-from linetap_core.evidence import keys, note, quorum
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.witness import note, quorum
 
 A, B, C, D = (keys.new_unit_key().public_key().public_bytes_raw() for _ in range(4))
 TWO_OF_THREE = f"""

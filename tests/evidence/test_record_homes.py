@@ -19,7 +19,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from msgspec import inspect
 
-from linetap_core.evidence import sealed
+from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallRecord, PersonalRecord, PublicRecord, require_homes
 
 ROOT = Path(__file__).parents[2]

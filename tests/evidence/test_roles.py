@@ -12,7 +12,9 @@ import pytest
 
 import sealing_rig
 from linetap_core.errors import BadInput
-from linetap_core.evidence import keys, namespaces, roles, sshsig
+from linetap_core.evidence.authorization import roles
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog import roles as command
 from release_rig import HAN, KIM, PARK, PEOPLE, PURPOSES, Desk

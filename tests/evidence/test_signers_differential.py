@@ -20,8 +20,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from signers_maker import NASTY, PRINCIPAL, file_of
 
 from linetap_core.errors import BadInput
-from linetap_core.evidence import keys, patterns, signerline, signers, sshsig
-from linetap_core.evidence.sshsig import SignatureFault
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import signerline, signers, sshsig
+from linetap_core.evidence.signing.sshsig import SignatureFault
 from linetap_desk.bundle import finish
 from linetap_desk.proofs import callfolder
 from sealing_rig import run
@@ -101,7 +102,7 @@ def compare(stock: Stock, seed: int) -> str:
     assert stock.found(data) == _printed(principals), (seed, text)
     lines = [line for each in data.split(b"\n") if (line := signerline.parse(each)) is not None]
     if all(line.key_type in ("ssh-ed25519", "ecdsa-sha2-nistp256") for line in lines):
-        matched = [line.principals for line in lines if patterns.in_list(PRINCIPAL, line.principals)]
+        matched = [line.principals for line in lines if signerline.in_list(PRINCIPAL, line.principals)]
         assert stock.matching(data) == _printed(matched), (seed, text)
     return "both yes" if ours else "both no"
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import keys, signers, sshsig
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import signers, sshsig
 from sealing_rig import UNIT, Rig, run
 
 DATA = b'{"call_id":"20261124T225600.123Z-L03"}'

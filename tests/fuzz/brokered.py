@@ -23,9 +23,11 @@ from ingest_rig import Teller
 from linetap.reporter.inbox import Inbox
 from linetap_core.clock import SYSTEM
 from linetap_core.durable import files
-from linetap_core.evidence import keys, sshsig, unitlog
-from linetap_core.evidence.sshsig import unarmored
-from linetap_core.wire.brokersettings import Broker as BrokerConfig
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog import unitlog
+from linetap_core.evidence.signing import sshsig
+from linetap_core.evidence.signing.sshsig import unarmored
+from linetap_core.wire.mqtt import Broker as BrokerConfig
 from linetap_desk.copy import incoming
 from linetap_desk.ingest import service
 from linetap_desk.ingest.link import Patience

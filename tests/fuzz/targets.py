@@ -38,33 +38,17 @@ from linetap_core.cli import main
 from linetap_core.clock import SYSTEM
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.enrolment import request
-from linetap_core.evidence import (
-    age,
-    authority,
-    checkpoint,
-    closing,
-    command,
-    group,
-    hold,
-    inclusion,
-    index,
-    keylist,
-    keys,
-    namespaces,
-    note,
-    quorum,
-    roles,
-    sealed,
-    signers,
-    sshsig,
-    tlogproof,
-    unitlog,
-    walk,
-)
-from linetap_core.evidence.counters import Counters
+from linetap_core.evidence.authorization import command, roles
+from linetap_core.evidence.authorization.counters import Counters
+from linetap_core.evidence.calls import hold, index, sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog import closing, unitlog
+from linetap_core.evidence.sealing import age, group, keylist
+from linetap_core.evidence.signing import authority, namespaces, signers, sshsig
+from linetap_core.evidence.witness import checkpoint, note, quorum, tlogproof
 from linetap_core.records import RecorderState
 from linetap_core.tomlfile.source import Source
-from linetap_core.vaultformat import segments
+from linetap_core.vaultformat import outboxfiles, walkreport
 from linetap_desk.ingest import judge, signersfile
 from linetap_desk.proofs import callfolder
 from linetap_desk.searching import departments
@@ -178,7 +162,7 @@ def _documents(unit: Path) -> Iterator[Target]:
     envelope = command.seal(asked, lambda data: sshsig.sign(data, key, namespaces.COMMAND))
     yield Target("command", [envelope], lambda data: command.check(data, "u", key.public_key(), None, Counters(), 0))
     yield Target("closing proof", [b'{"leaf":"x","index":1,"head":"","sig":""}'], closing.decode)
-    yield Target("inclusion proof", [b"c2sp.org/tlog-proof@v1\nindex 1\n"], inclusion.decode)
+    yield Target("inclusion proof", [b"c2sp.org/tlog-proof@v1\nindex 1\n"], closing.decode_inclusion)
     yield Target(
         "tlog proof",
         [b"c2sp.org/tlog-proof@v1\nindex 1\nAAAA\n\nname\n1\nAAAA\n\n\xe2\x80\x94 name AAAA\n"],
@@ -192,13 +176,13 @@ def _documents(unit: Path) -> Iterator[Target]:
     yield Target(
         "walk report",
         [b'{"unit":"u","at":"2026-11-24T03:00:00.000Z","lines":[]}'],
-        walk.decode,
+        walkreport.decode,
         (msgspec.MsgspecError,),
     )
     sealed_key = [path.read_bytes() for path in vault.rglob("key.age")] + [age.encrypt(b"x", [recipient])]
     yield Target("age header", sealed_key, age.payload_offset)
     yield Target("group of age files", sealed_key, group.needed)
-    event = next(iter(segments.read(next((vault / "outbox").glob("*.events"))))).entry
+    event = next(iter(outboxfiles.read(next((vault / "outbox").glob("*.events"))))).entry
     known = signers.parse((unit / "allowed_signers").read_text())
     yield Target("report", [event.payload.encode()],
                  lambda data: judge.read(judge.Report("u", data, event.sig, 0), known))  # fmt: skip
@@ -224,7 +208,7 @@ def _recorders(unit: Path, work: Path) -> Iterator[Target]:
     """What an older recorder, another service or a medium has left."""
     vault = unit / "vault"
     events = next((vault / "outbox").glob("*.events")).read_bytes()
-    yield Target("outbox segment", [events], lambda data: list(segments.scan(data)))
+    yield Target("outbox segment", [events], lambda data: list(outboxfiles.scan(data)))
     leaves = (vault / "log" / "leaves.jsonl").read_bytes()
     yield Target("leaf", leaves.splitlines(), lambda data: certificate_or_leaf(data))
     config = load_config(unit / "unit.toml")

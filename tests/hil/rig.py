@@ -13,7 +13,7 @@ import msgspec
 from machine import Machine
 
 from linetap_bench.stage import linetap
-from linetap_core.evidence import sealed
+from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallRecord, RecorderState, ServiceState
 from pki_rig import Pki
 

@@ -21,10 +21,11 @@ from rig import BOOT, HOST, Office, call_ids, certify, one_call, record_of, stat
 from https_server import Server
 from linetap_bench.stage import linetap
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, rfc3339
-from linetap_core.evidence import command as envelopes
-from linetap_core.evidence import document, keys, namespaces, sshsig
-from linetap_core.evidence.command import Command
-from linetap_core.evidence.roles import Person, Roles
+from linetap_core.evidence.authorization import command as envelopes
+from linetap_core.evidence.authorization.command import Command
+from linetap_core.evidence.authorization.roles import Person, Roles
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import document, namespaces, sshsig
 from linetap_core.records import RecorderState, UpdateState
 
 pytestmark = pytest.mark.hil

@@ -17,7 +17,8 @@ from linetap import unitkeys
 from linetap.config.schema import Keys
 from linetap.tpm import bootpolicy, commands
 from linetap.tpm.device import open_device
-from linetap_core.evidence import keys, sshsig
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import sshsig
 from tpm_rig import ROOT, Release, SoftTpm, short_folder
 
 PROJECT = Path(__file__).resolve().parents[2]

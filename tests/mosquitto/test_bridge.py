@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from broker import free_port, until
-from linetap_core.evidence import keys, sshsig
-from linetap_core.evidence.sshsig import armored, unarmored
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import sshsig
+from linetap_core.evidence.signing.sshsig import armored, unarmored
 from pki_rig import Pki
 from shipped_broker import Client, ShippedBroker
 

@@ -18,8 +18,9 @@ from linetap.config import load_config
 from linetap.provision import command, retire
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
 from linetap_core.errors import BadInput
-from linetap_core.evidence import keys, namespaces, sshsig
-from linetap_core.evidence import signers as trusted
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.evidence.signing import signers as trusted
 
 NOW_S, ALWAYS_S = 1_795_860_000, 1 << 40
 OTHER = 812  # a user who is not root

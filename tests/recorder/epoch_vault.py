@@ -17,7 +17,9 @@ from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import Stretch
 from linetap_core.clock import ManualClock, compact, parse_rfc3339
-from linetap_core.evidence import au, keys, namespaces, sealed, sshsig
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallRecord, Retention
 from unit_rig import Unit
 
@@ -85,7 +87,7 @@ def opens(unit: Unit, call_dir: Path, identity: Path) -> bool:
     recipe = f"age -d -i {identity} key.age | age -d -i {unit.custodian} > {unit.folder}/call.key && "
     recipe += f"for p in audio.*.age; do age -d -i {unit.folder}/call.key $p; done"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", recipe], cwd=call_dir, capture_output=True, check=False)
-    assert len(done.stdout) == (0 if done.returncode else FRAMES + len(au.HEADER)), done.stderr
+    assert len(done.stdout) == (0 if done.returncode else FRAMES + len(sealed.AU_HEADER)), done.stderr
     return done.returncode == 0
 
 

@@ -25,9 +25,11 @@ from linetap.recorder.vault.jobs import OpenCall
 from linetap.recorder.vault.retention.epochs import TAKEN
 from linetap.recorder.vault.writer import VaultWriter
 from linetap_core.clock import parse_rfc3339
-from linetap_core.durable.replace import replace_durably
-from linetap_core.evidence import keylist, keys, sealed
-from linetap_core.evidence.keylist import KeyList, Overflow
+from linetap_core.durable.files import replace_durably
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.sealing import keylist
+from linetap_core.evidence.sealing.keylist import KeyList, Overflow
 from linetap_core.records import CallRecord, KeyListState
 from unit_rig import Unit, make_unit
 

@@ -12,7 +12,7 @@ from walk_rig import Walked, Wire
 
 from linetap.recorder import checkpoint
 from linetap.recorder.calls import begin, caller
-from linetap_core.evidence import sealed
+from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallRecord
 from unit_rig import make_unit
 

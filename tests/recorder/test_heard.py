@@ -15,7 +15,7 @@ from sounds import digits, fax
 from fsk_rig import bits_of, fsk, message, parameter
 from linetap.config.schema import Config
 from linetap.recorder.signals.caller.fsk import Modem
-from linetap_core.evidence import sealed
+from linetap_core.evidence.calls import sealed
 from linetap_core.records import Caller, CallRecord
 from unit_rig import make_unit
 

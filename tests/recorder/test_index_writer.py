@@ -18,8 +18,8 @@ from linetap.config.schema import Config
 from linetap.recorder.vault.writer import VaultWriter
 from linetap_core import cli
 from linetap_core.clock import parse_rfc3339
-from linetap_core.evidence import index, sealed
-from linetap_core.evidence.index import Entry
+from linetap_core.evidence.calls import index, sealed
+from linetap_core.evidence.calls.index import Entry
 from linetap_core.records import Caller, CallRecord
 from sealing_rig import run
 from stolen import legible

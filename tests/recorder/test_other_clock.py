@@ -15,7 +15,7 @@ from linetap.recorder.calls.context import LineMemory, Names, Surroundings
 from linetap.recorder.core import Recorder
 from linetap.ring import Batch
 from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
-from linetap_core.evidence import sealed
+from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallRecord, ClockRecord
 from unit_rig import make_unit
 

@@ -14,8 +14,8 @@ from frozen_disk import disk, frozen, needs_root
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.writer import VaultWriter
 from linetap_core.clock import ManualClock
-from linetap_core.durable import files, replace
-from linetap_core.durable.replace import replace_durably
+from linetap_core.durable import files
+from linetap_core.durable.files import replace_durably
 from linetap_core.durable.steps import STANDS_NS, Steps, step
 from unit_rig import make_unit
 
@@ -73,7 +73,7 @@ def test_the_vaults_thread_is_named_while_the_disk_does_not_answer(
         assert goes_on.wait(PATIENCE_S)
         sync_directory(path)
 
-    monkeypatch.setattr(replace, "sync_directory", hanging)
+    monkeypatch.setattr(files, "sync_directory", hanging)
     vault.start()
     vault.keep("walks/1.json", b"{}")
     assert hangs.wait(PATIENCE_S)

@@ -17,7 +17,8 @@ from linetap.recorder import selflog
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.vault.writer import VaultWriter
 from linetap_core.clock import NS_PER_S, ManualClock
-from linetap_core.evidence import keylist, namespaces, signers, sshsig
+from linetap_core.evidence.sealing import keylist
+from linetap_core.evidence.signing import namespaces, signers, sshsig
 from linetap_desk.proofs.verify import verify_vault
 from unit_rig import Unit, make_unit
 

@@ -19,10 +19,12 @@ from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.walk import guide
 from linetap.recorder.walk.walk import ALL_S, SHOWN_S
 from linetap_core.clock import NS_PER_DAY
-from linetap_core.evidence import namespaces, sealed, walk
-from linetap_core.evidence.leaflog import LEAVES, lines_of
-from linetap_core.evidence.walk import WalkReport
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.merklelog.leaflog import LEAVES, lines_of
+from linetap_core.evidence.signing import namespaces
 from linetap_core.records import CallRecord, PlayNotice, StartWalk, StopWalk
+from linetap_core.vaultformat import walkreport
+from linetap_core.vaultformat.walkreport import WalkReport
 from unit_rig import Unit, make_unit
 
 SOON = Recording(greeting_max_ms=0, answer_timeout_s=2, answer_unheard_s=4)
@@ -42,8 +44,8 @@ def walked(unit: Unit) -> Iterator[Walked]:
 
 
 def report_of(config: Config) -> tuple[Path, WalkReport]:
-    (path,) = (config.vault_path / walk.FOLDER).glob("*.json")
-    return path, walk.decode(path.read_bytes())
+    (path,) = (config.vault_path / walkreport.WALKS_FOLDER).glob("*.json")
+    return path, walkreport.decode(path.read_bytes())
 
 
 def events(config: Config) -> list[dict[str, Any]]:

@@ -21,9 +21,9 @@ from linetap.recorder.walk.turn import WAIT_S
 from linetap.recorder.walk.verdict import RED
 from linetap_core.clock import SYSTEM
 from linetap_core.errors import BadInput, DeviceFault, Refusal
-from linetap_core.evidence import walk
 from linetap_core.records import RecorderState, StartWalk, WalkedLine
 from linetap_core.service import read_state
+from linetap_core.vaultformat import walkreport
 from unit_rig import Unit, make_unit
 
 SOON = Recording(greeting_max_ms=0, answer_timeout_s=2, answer_unheard_s=4)
@@ -166,7 +166,7 @@ def test_a_recorder_of_another_process(unit: Unit, run_dir: Path) -> None:
         assert "RED" in said
         report = Path(said.splitlines()[-1])
         until(report.is_file, "the report is there")
-        assert walk.decode(report.read_bytes()).ended_by == "stopped"
+        assert walkreport.decode(report.read_bytes()).ended_by == "stopped"
     finally:
         recorder.terminate()
         assert recorder.wait(LIMIT_S) == 0

@@ -23,7 +23,9 @@ from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import I16, Stretch
 from linetap_core.clock import ManualClock, parse_rfc3339
-from linetap_core.evidence import g711, keys, namespaces, sealed, sshsig
+from linetap_core.evidence.calls import g711, sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallEvent, CallRecord, Gap
 from small_disk import run_on_small_disk
 from unit_rig import Unit, make_unit

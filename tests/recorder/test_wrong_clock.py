@@ -16,7 +16,8 @@ from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.vault.writer import VaultWriter
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
 from linetap_core.durable import broken
-from linetap_core.evidence import amendment, namespaces, sealed, signers
+from linetap_core.evidence.calls import amendment, sealed
+from linetap_core.evidence.signing import namespaces, signers
 from linetap_core.records import CallRecord
 from linetap_desk.proofs.verify import verify_vault
 from linetap_desk.proofs.verifycall import verify_call

@@ -17,7 +17,7 @@ from test_wrong_clock import TRUE, OtherTime, verified
 from linetap.config.schema import Config
 from linetap_core import zones
 from linetap_core.clock import NS_PER_S, parse_rfc3339
-from linetap_core.evidence import sealed
+from linetap_core.evidence.calls import sealed
 from unit_rig import Unit, make_unit
 from zone_rig import SOURCES, ZoneData
 

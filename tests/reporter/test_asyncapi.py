@@ -19,8 +19,8 @@ from linetap.checks import CHECKS
 from linetap.config.schema import HomeAssistant
 from linetap.recorder.unitkey import UnitKey
 from linetap_core.clock import SYSTEM
-from linetap_core.evidence.command import MAY
-from linetap_core.evidence.fetch import BLOCK_BYTES
+from linetap_core.evidence.authorization.command import MAY
+from linetap_core.evidence.authorization.fetch import BLOCK_BYTES
 from published import at, channel_of, document, faults
 
 DOCS = published.DOCUMENT.parent

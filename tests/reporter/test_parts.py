@@ -28,9 +28,10 @@ from linetap.reporter.resend import LONGEST_S, PATIENCE_S, PROBE, Again
 from linetap.reporter.source import Entry
 from linetap.reporter.telemetry import LONG_QUEUE, REWORD_EVERY_S, THINNED, Alerts, Lines, pace
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
-from linetap_core.evidence import keys, sshsig
-from linetap_core.evidence.command import LIMIT_BYTES
-from linetap_core.evidence.sshsig import armored, unarmored
+from linetap_core.evidence.authorization.command import LIMIT_BYTES
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import sshsig
+from linetap_core.evidence.signing.sshsig import armored, unarmored
 from linetap_core.records import (
     CallEvent,
     DeliveryState,

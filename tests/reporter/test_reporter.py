@@ -19,8 +19,8 @@ from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.reporter.loghead import EVERY_S, LogHead
 from linetap_core.clock import NS_PER_S, SYSTEM
-from linetap_core.evidence import sshsig
-from linetap_core.evidence.sshsig import armored
+from linetap_core.evidence.signing import sshsig
+from linetap_core.evidence.signing.sshsig import armored
 from linetap_core.records import Alert
 from linetap_core.wire.topics import Topics
 from reporter_rig import Floor, end, retained

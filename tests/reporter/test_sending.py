@@ -10,10 +10,10 @@ import pytest
 
 from linetap.reporter.copies import LEAST_BYTES, MOST_WINDOWS, Copies
 from linetap_core.clock import NS_PER_MS, ManualClock
-from linetap_core.evidence import sealed
-from linetap_core.evidence.command import Answer
-from linetap_core.evidence.fetch import BLOCK_BYTES, MOST_BYTES, Window
-from linetap_core.wire.message import Message
+from linetap_core.evidence.authorization.command import Answer
+from linetap_core.evidence.authorization.fetch import BLOCK_BYTES, MOST_BYTES, Window
+from linetap_core.evidence.calls import sealed
+from linetap_core.wire.mqtt import Message
 from linetap_core.wire.topics import Topics
 
 CALL = "20261124T225600.123Z-L03"

@@ -16,9 +16,11 @@ from linetap.board.wires import RELAYS_AT
 from linetap_bench.jack import JackCable, alsa_configuration
 from linetap_bench.stage import linetap
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, rfc3339
-from linetap_core.evidence import command as envelopes
-from linetap_core.evidence import keys, namespaces, sealed, sshsig
-from linetap_core.evidence.command import Command
+from linetap_core.evidence.authorization import command as envelopes
+from linetap_core.evidence.authorization.command import Command
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallRecord, Gap, RecorderState, ServiceState
 from unit_rig import save_notice, spoken
 

@@ -11,7 +11,7 @@ import pytest
 from guest import Guest, guest, until, why_not
 from systemd_rig import SERVICES, lay_cable, make_unit, state_of
 
-from linetap_core.evidence import sealed
+from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallRecord, PanelState, RecorderState
 
 DISK, KEPT = "/var/lib/linetap", "/run/kept"

@@ -14,7 +14,7 @@ from guest import Guest, guest, until, why_not
 from systemd_rig import SERVICES, all_reported, lay_cable, make_unit, relays, start, start_unit, state_of
 
 from linetap_core.clock import NS_PER_S, SYSTEM
-from linetap_core.evidence import sealed
+from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallRecord, RecorderState
 
 CALL_EVERY_S, FIRST_S, LINES = 12.0, 1.0, (1, 2)

@@ -24,7 +24,7 @@ from systemd_rig import (
     state_of,
 )
 
-from linetap_core.evidence import sealed
+from linetap_core.evidence.calls import sealed
 from linetap_core.records import CaptureState, PanelState, RecorderState, ReporterState, ServiceState
 
 SEED, MOST_FILES, LEAST_FILES = 17, 8, 5

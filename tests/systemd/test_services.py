@@ -24,8 +24,10 @@ from systemd_rig import (
     state_of,
 )
 
-from linetap_core.evidence import document, keys, sealed, sshsig
-from linetap_core.evidence.roles import Person, Roles
+from linetap_core.evidence.authorization.roles import Person, Roles
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import document, sshsig
 from linetap_core.log import message_id
 from linetap_core.records import RecorderState
 

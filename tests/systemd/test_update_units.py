@@ -16,8 +16,9 @@ from guest import why_not as no_guest
 from systemd_rig import CONFIG, make_unit, obeyed, state_of
 
 from boot_rig import IMAGE, SCRIPT, files
-from linetap_core.evidence import document, keys, sshsig
-from linetap_core.evidence.roles import Person, Roles
+from linetap_core.evidence.authorization.roles import Person, Roles
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import document, sshsig
 from linetap_core.records import RecorderState, UpdateState
 from pki_rig import Pki
 from slots_rig import SLOT_BYTES, Signer, make_bundle, system_conf

@@ -17,12 +17,12 @@ from linetap.update import updaterequest
 from linetap.update.fault import UpdateFault
 from linetap.update.fetch import fetch
 from linetap.update.updaterequest import Wish
-from linetap_core.broker.backoff import Patience
+from linetap_core.broker.link import Patience
 from linetap_core.broker.tls import tls_context
 from linetap_core.clock import ManualClock
 from linetap_core.errors import BadInput
 from linetap_core.wire import updates
-from linetap_core.wire.brokersettings import Broker
+from linetap_core.wire.mqtt import Broker
 from pki_rig import Pair, Pki
 
 BUNDLE = bytes(range(256)) * 4096  # 1 MiB

@@ -23,7 +23,7 @@ from linetap.update.updaterequest import Wish
 from linetap_core import rooms
 from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_core.durable import files
-from linetap_core.durable.replace import replace_in_ram
+from linetap_core.durable.files import replace_in_ram
 from linetap_core.records import LineStatus, UpdateState
 from state_files import recorder, unit
 

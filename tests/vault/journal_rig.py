@@ -18,7 +18,9 @@ from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import I16, RATE_HZ, Stretch
 from linetap_core.clock import Clock, ManualClock
 from linetap_core.errors import DeviceFault
-from linetap_core.evidence import au, g711, keys, sealed, sshsig
+from linetap_core.evidence.calls import g711, sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import sshsig
 from linetap_core.records import Caller, CallRecord
 from linetap_desk.proofs import callfolder, verifycall
 from sealing_rig import run
@@ -105,8 +107,8 @@ class Recorder:
             f" for p in audio.*.age; do age -d -i {self.unit.folder}/call.key $p; done"
         )
         stream = run(["sh", "-c", recipe], cwd=self.folder(call_id)).stdout
-        assert stream.startswith(au.HEADER)
-        return stream[len(au.HEADER) :]
+        assert stream.startswith(sealed.AU_HEADER)
+        return stream[len(sealed.AU_HEADER) :]
 
     def events(self) -> list[str]:
         return [event["event"] for event in self.said()]

@@ -21,9 +21,9 @@ from linetap.reporter.inbox import ANSWER_LIMIT_BYTES
 from linetap_core.clock import NS_PER_S, rfc3339
 from linetap_core.durable import broken
 from linetap_core.errors import Refusal
-from linetap_core.evidence import command as envelopes
-from linetap_core.evidence import document, namespaces, sshsig
-from linetap_core.evidence.command import HERE, LIMIT_BYTES, MAY, Envelope
+from linetap_core.evidence.authorization import command as envelopes
+from linetap_core.evidence.authorization.command import HERE, LIMIT_BYTES, MAY, Envelope
+from linetap_core.evidence.signing import document, namespaces, sshsig
 from state_files import Unit, suffering
 
 

@@ -21,9 +21,9 @@ from linetap.config.profile import Profile
 from linetap.config.schema import Line, Recording, RetentionClass
 from linetap.recorder.vault.commands import configchange
 from linetap_core.clock import NS_PER_MS
-from linetap_core.durable.replace import replace_durably
-from linetap_core.evidence import keys
-from linetap_core.evidence.command import Answer
+from linetap_core.durable.files import replace_durably
+from linetap_core.evidence.authorization.command import Answer
+from linetap_core.evidence.keys import keys
 from linetap_core.service import AGAIN_AFTER_MS, StateFile, ask_to_start_again
 from state_files import recorder
 from state_files import unit as made

@@ -14,12 +14,12 @@ from disk_writes import replace_durably_by
 from keeping_rig import DAY, Keeper
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
-from linetap_core.evidence import signers, vaultname
-from linetap_core.evidence.command import Answer
-from linetap_core.evidence.counters import MOST_SEEN
-from linetap_core.evidence.sshsig import unarmored
+from linetap_core.evidence.authorization.command import Answer
+from linetap_core.evidence.authorization.counters import MOST_SEEN
+from linetap_core.evidence.signing import signers
+from linetap_core.evidence.signing.sshsig import unarmored
 from linetap_core.records import CallEvent
-from linetap_core.vaultformat import segments
+from linetap_core.vaultformat import outboxfiles, vaultname
 from linetap_desk.ingest import database
 from linetap_desk.ingest.judge import Report
 from linetap_desk.ingest.store import Store
@@ -128,7 +128,7 @@ class TestGone:
 
     def test_what_is_damaged(self, trimmed: Keeper) -> None:
         """One event in the middle, by one bit of the card."""
-        path = segments.path_of(trimmed.vault / "outbox", segments.first_seqs(trimmed.vault / "outbox")[1])
+        path = outboxfiles.path_of(trimmed.vault / "outbox", outboxfiles.first_seqs(trimmed.vault / "outbox")[1])
         data = bytearray(path.read_bytes())
         data[100] ^= 1
         path.write_bytes(bytes(data))
@@ -140,8 +140,8 @@ class TestGone:
     def test_what_is_damaged_at_the_end(self, trimmed: Keeper) -> None:
         """Nothing is said of events that are still to come."""
         folder = trimmed.vault / "outbox"
-        path = segments.path_of(folder, segments.first_seqs(folder)[-1])
-        last = list(segments.read(path))[-1]
+        path = outboxfiles.path_of(folder, outboxfiles.first_seqs(folder)[-1])
+        last = list(outboxfiles.read(path))[-1]
         data = bytearray(path.read_bytes())
         data[last.start + 100] ^= 1
         path.write_bytes(bytes(data))

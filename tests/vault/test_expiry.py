@@ -14,7 +14,7 @@ from keeping_rig import DAY, MS, START, Keeper, midnight
 from linetap.recorder.vault.retention import destruction, expiry
 from linetap.recorder.vault.retention.expiry import Expiry, Stored
 from linetap_core.clock import parse_rfc3339
-from linetap_core.evidence import sealed
+from linetap_core.evidence.calls import sealed
 
 
 @pytest.fixture

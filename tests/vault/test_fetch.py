@@ -15,11 +15,13 @@ from keeping_rig import Keeper
 from linetap.recorder.vault.folder import CallFolder
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap_core.clock import compact
-from linetap_core.evidence import closing, namespaces, sealed, sshsig
-from linetap_core.evidence.command import Answer
-from linetap_core.evidence.fetch import MOST_BYTES
-from linetap_core.evidence.keys import new_unit_key
-from linetap_core.evidence.ofcall import OfCall
+from linetap_core.evidence.authorization.command import Answer
+from linetap_core.evidence.authorization.fetch import MOST_BYTES
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.calls.callkey import OfCall
+from linetap_core.evidence.keys.keys import new_unit_key
+from linetap_core.evidence.merklelog import closing
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallRecord
 
 

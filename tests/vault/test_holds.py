@@ -11,7 +11,9 @@ from keeping_rig import DAY, UNIT, Keeper, midnight
 from linetap.recorder.vault.retention import holds
 from linetap_core.clock import rfc3339
 from linetap_core.durable import broken
-from linetap_core.evidence import group, keys, sealed
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.sealing import group
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.incarnation import MEMORY, Incarnation
 from linetap_core.clock import SYSTEM, ManualClock, parse_rfc3339
 from linetap_core.durable import broken
-from linetap_core.evidence import namespaces, vaultname
+from linetap_core.evidence.signing import namespaces
 from linetap_core.records import CallEvent
+from linetap_core.vaultformat import vaultname
 from sealing_rig import NOW, run
 from unit_rig import Unit, make_unit
 

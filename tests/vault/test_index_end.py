@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from keeping_rig import DAY, MS, Keeper, midnight
-from linetap_core.evidence import index
+from linetap_core.evidence.calls import index
 
 SECOND = 1000 * MS
 LAST = "2027-01-23"  # 60 days behind the 24th of November

@@ -24,7 +24,9 @@ from linetap.recorder.vault.journal.opencalls import Left
 from linetap.ring import RATE_HZ, Stretch
 from linetap_core.clock import SYSTEM, ManualClock
 from linetap_core.durable import files
-from linetap_core.evidence import age, au, g711, index, keys, sealed
+from linetap_core.evidence.calls import g711, index, sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.sealing import age
 from linetap_core.records import Caller, CallRecord, Mark, NoticeRecord
 from sealing_rig import run
 from unit_rig import Unit, make_unit
@@ -101,7 +103,7 @@ def test_files_take_turns_and_the_one_before_stays_whole(tmp_path: Path) -> None
 
 def test_seams_are_where_chunks_end() -> None:
     writer, taken, seams = age.AgeWriter([keys.new_identity().recipient]), 0, []
-    writer.write(au.HEADER)
+    writer.write(sealed.AU_HEADER)
     while taken < 300_000:
         taken += 1
         if writer.write(b"x"):  # one sample too many is what makes a chunk go

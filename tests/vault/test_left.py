@@ -16,7 +16,8 @@ from linetap.recorder.vault.journal.missingaudio import BACK_MS, CHUNK_MS, Start
 from linetap.ring import RATE_HZ
 from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock
 from linetap_core.durable import broken
-from linetap_core.evidence import sealed, signers
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.signing import signers
 from linetap_core.records import CallEvent, CallRecord
 from linetap_desk.proofs.verify import verify_vault
 from sealing_rig import run

@@ -19,9 +19,12 @@ from linetap.recorder.vault.folder import seal_without_audio
 from linetap.recorder.vault.log.log import UnitLog
 from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock, parse_rfc3339
 from linetap_core.errors import Refusal
-from linetap_core.evidence import closing, keys, sealed, signers, unitlog
-from linetap_core.evidence.leaflog import LEAVES, TREE
-from linetap_core.evidence.merkle import Tree
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog import closing, unitlog
+from linetap_core.evidence.merklelog.leaflog import LEAVES, TREE
+from linetap_core.evidence.merklelog.merkle import Tree
+from linetap_core.evidence.signing import signers
 from linetap_core.records import Audio, CallRecord, Gap, KernelClockState, NoticeRecord
 from sealing_rig import CALL_ID, NOW, UNIT, Rig, noise, record, run
 
@@ -225,7 +228,7 @@ def test_the_pulse_of_a_recorder() -> None:
 def test_a_close_far_back_is_found_and_proved(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond what is remembered, over many marks; also where the clock was put back in between."""
     monkeypatch.setattr("linetap.recorder.vault.log.log.REMEMBERED", 2)
-    monkeypatch.setattr("linetap_core.evidence.leaflog._BLOCK_BYTES", 512)
+    monkeypatch.setattr("linetap_core.evidence.merklelog.leaflog._BLOCK_BYTES", 512)
     ids = [f"20261124T{hour:02d}0000.000Z-L03" for hour in (9, 14, 10, 11, 12)]  # 14: its clock was hours ahead
     for call_id in ids:
         seal(rig, record(1000, call_id))

@@ -17,8 +17,8 @@ from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring.batch import Stretch
 from linetap_core.clock import ManualClock, parse_rfc3339
-from linetap_core.evidence import namespaces
-from linetap_core.evidence.leaflog import LEAVES
+from linetap_core.evidence.merklelog.leaflog import LEAVES
+from linetap_core.evidence.signing import namespaces
 from linetap_core.records import CallRecord
 from unit_rig import START, Unit, make_unit, spoken
 

@@ -16,9 +16,12 @@ import soak_table
 from linetap.recorder.vault.log import proof
 from linetap.recorder.vault.log.log import UnitLog
 from linetap_core.clock import ManualClock, parse_rfc3339
-from linetap_core.evidence import keys, sealed, sshsig, unitlog
-from linetap_core.evidence.leaflog import LEAVES, TREE
-from linetap_core.evidence.merkle import Tree
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog import unitlog
+from linetap_core.evidence.merklelog.leaflog import LEAVES, TREE
+from linetap_core.evidence.merklelog.merkle import Tree
+from linetap_core.evidence.signing import sshsig
 from sealing_rig import CALL_ID, NOW, UNIT, Rig, noise, record
 
 HEADS = ("head.json", "head.json.sig", "head.copy")

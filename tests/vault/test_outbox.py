@@ -24,10 +24,11 @@ from hypothesis import strategies as st
 
 from linetap.recorder.vault.outbox.outbox import REMEMBERED, Outbox
 from linetap.recorder.vault.outbox.reader import OutboxReader
-from linetap_core.evidence import keys, sshsig
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import sshsig
 from linetap_core.records import CallEvent
-from linetap_core.vaultformat import segments
-from linetap_core.vaultformat.segments import GENESIS
+from linetap_core.vaultformat import outboxfiles
+from linetap_core.vaultformat.outboxfiles import GENESIS
 
 UNIT = "closet-3f"
 ORIGIN = "SHA256:origin"
@@ -109,10 +110,10 @@ def test_cut_at_every_byte(folder: Path) -> None:
     box.close()
     (file,) = folder.glob("*.events")
     whole = file.read_bytes()
-    starts = [frame.start for frame in segments.scan(whole)]
+    starts = [frame.start for frame in outboxfiles.scan(whole)]
     for cut in range(starts[1], len(whole) + 1):
         file.write_bytes(whole[:cut])
-        kept = sum(frame.end <= cut for frame in segments.scan(whole))
+        kept = sum(frame.end <= cut for frame in outboxfiles.scan(whole))
         assert kept == (1 if cut < starts[2] else 2 if cut < len(whole) else 3)
         box = outbox(folder)
         assert box.last_seq == kept
@@ -134,7 +135,7 @@ def test_nothing_is_left_behind_what_is_appended(folder: Path, tail: bytes) -> N
     box.append(event(1))
     box.close()
     assert check_chain(folder) == [1, 2]
-    assert file.stat().st_size == list(segments.read(file))[-1].end
+    assert file.stat().st_size == list(outboxfiles.read(file))[-1].end
 
 
 def framed(body: bytes) -> bytes:
@@ -153,7 +154,7 @@ spoilt = st.one_of(
     ),
     st.just(framed(b'{"seq":1,"payload":"\xff","sig":""}')),
     st.sampled_from([b"-00001 00000000 \n", b"ffffff 00000000 \n", b"0x0001 0x000001 a\n", b"000000 00000000 \n"]),
-).filter(lambda data: not list(segments.scan(data + b"\n")))  # fmt: skip
+).filter(lambda data: not list(outboxfiles.scan(data + b"\n")))  # fmt: skip
 
 
 @settings(max_examples=40)
@@ -204,7 +205,7 @@ def test_an_event_that_lost_only_its_newline_is_kept(folder: Path) -> None:
     assert [seq for seq, _, _ in everything(folder)] == [1]  # not told yet: it may not be on disk
     outbox(folder).close()
     assert check_chain(folder) == [1, 2]
-    first = next(segments.scan(data))
+    first = next(outboxfiles.scan(data))
     file.write_bytes(data[: first.end - 1] + b" " + data[first.end :])  # a torn sector in the middle
     assert check_chain(folder) == [1, 2]
 
@@ -216,7 +217,7 @@ def test_damage_in_the_middle_is_a_hole_and_no_number_is_given_twice(folder: Pat
     box.close()
     (file,) = folder.glob("*.events")
     data = bytearray(file.read_bytes())
-    third = list(segments.scan(bytes(data)))[2]
+    third = list(outboxfiles.scan(bytes(data)))[2]
     for at in range(third.start, third.end):
         spoilt = bytearray(data)
         spoilt[at] ^= 0x41
@@ -275,29 +276,29 @@ class TestBound:
         assert [seq for seq, _, _ in reader.from_seq(1, 2)] == [1, 2]
         for n in range(3, 300):
             box.append(event(n))
-        oldest = segments.first_seqs(folder)[0]
+        oldest = outboxfiles.first_seqs(folder)[0]
         assert [seq for seq, _, _ in reader.from_seq(3, 2)] == [oldest, oldest + 1]
         assert reader.last_seq() == box.last_seq
 
     def test_a_segment_that_vanishes_while_it_is_read(self, folder: Path) -> None:
         self.fill(folder, 30).close()
         reader = OutboxReader(folder)
-        first, second = segments.first_seqs(folder)[:2]
+        first, second = outboxfiles.first_seqs(folder)[:2]
         assert reader.from_seq(first, 1)
-        segments.path_of(folder, first).unlink()
+        outboxfiles.path_of(folder, first).unlink()
         assert reader.from_seq(first + 1, 1)[0][0] == second
 
     def test_cut_between_the_word_and_the_deed(self, folder: Path) -> None:
         box = self.fill(folder, 12)
-        first = segments.first_seqs(folder)[0]
-        saved = segments.path_of(folder, first).read_bytes()
+        first = outboxfiles.first_seqs(folder)[0]
+        saved = outboxfiles.path_of(folder, first).read_bytes()
         n = 12
-        while segments.path_of(folder, first).exists():
+        while outboxfiles.path_of(folder, first).exists():
             box.append(event(n))
             n += 1
         box.close()
         told = check_chain(folder)
-        segments.path_of(folder, first).write_bytes(saved)
+        outboxfiles.path_of(folder, first).write_bytes(saved)
         outbox(folder, self.BOUND).close()
         assert check_chain(folder) == told
 
@@ -432,7 +433,7 @@ class TestConfirmed:
         box.confirm(30)
         before = len([1 for _, payload, _ in everything(folder) if b'"dropped"' in payload])
         n = 30
-        while segments.first_seqs(folder)[0] <= 30:
+        while outboxfiles.first_seqs(folder)[0] <= 30:
             box.append(event(n))
             n += 1
         words = [json.loads(payload) for _, payload, _ in everything(folder) if b'"dropped"' in payload]
@@ -440,7 +441,7 @@ class TestConfirmed:
         for more in range(n, n + 60):
             box.append(event(more))
         last = [json.loads(payload) for _, payload, _ in everything(folder) if b'"dropped"' in payload][-1]
-        assert (last["from"], last["to"]) == (31, segments.first_seqs(folder)[0] - 1)
+        assert (last["from"], last["to"]) == (31, outboxfiles.first_seqs(folder)[0] - 1)
 
     @pytest.mark.parametrize("damage", [b"", b"?", b'{"through":-1}'])
     def test_a_word_that_is_lost_is_said_again(self, folder: Path, damage: bytes) -> None:

@@ -22,8 +22,10 @@ from linetap.recorder.vault.outbox.places import SLACK, Places
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap_core.clock import NS_PER_S, rfc3339
 from linetap_core.durable import files
-from linetap_core.evidence import keys, namespaces, sealed, signers
-from linetap_core.evidence.sshsig import unarmored
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces, signers
+from linetap_core.evidence.signing.sshsig import unarmored
 from linetap_core.records import CallEvent, CallRecord
 from linetap_core.vaultformat.callevents import ended_event, sealed_event
 from linetap_desk.ingest import database, tables

@@ -12,7 +12,7 @@ import pytest
 from keeping_rig import Keeper
 from linetap.update import release, state
 from linetap.update import updaterequest as wish
-from linetap_core.evidence.command import Answer
+from linetap_core.evidence.authorization.command import Answer
 from linetap_core.records import UpdateState
 
 SHA256 = "5f" * 32

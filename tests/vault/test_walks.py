@@ -16,10 +16,12 @@ from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.vault.walks import Walks
 from linetap_core.durable.files import sha256
 from linetap_core.errors import BadInput
-from linetap_core.evidence import namespaces, sealed, walk
-from linetap_core.evidence.leaflog import LEAVES, lines_of
-from linetap_core.evidence.walk import WalkReport
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.merklelog.leaflog import LEAVES, lines_of
+from linetap_core.evidence.signing import namespaces
 from linetap_core.records import WalkedLine
+from linetap_core.vaultformat import walkreport
+from linetap_core.vaultformat.walkreport import WalkReport
 
 BEGAN, ENDED = "2026-11-24T03:00:00.000Z", "2026-11-24T03:05:00.000Z"
 
@@ -52,7 +54,7 @@ def test_what_is_taken_twice_is_there_once(keeper: Keeper) -> None:
     call = keeper.call()
     told = report(WalkedLine(line=1, colour="green", at=ENDED, call_id=call.call_id))
     taker(keeper).take(told)
-    (path,) = (keeper.vault / walk.FOLDER).glob("*.json")
+    (path,) = (keeper.vault / walkreport.WALKS_FOLDER).glob("*.json")
     before = path.read_bytes()
     keeper.restart()
     taker(keeper).take(told)
@@ -66,8 +68,8 @@ def test_only_what_is_sealed_has_a_hash(keeper: Keeper) -> None:
     lines = [WalkedLine(line=1, colour="green", call_id=call.call_id), WalkedLine(line=2, colour="red", call_id=None)]
     lines.append(WalkedLine(line=3, colour="red", call_id="20261124T030100.000Z-L03"))
     taker(keeper).take(report(*lines))
-    (path,) = (keeper.vault / walk.FOLDER).glob("*.json")
-    found = [line.record_sha256 for line in walk.decode(path.read_bytes()).lines]
+    (path,) = (keeper.vault / walkreport.WALKS_FOLDER).glob("*.json")
+    found = [line.record_sha256 for line in walkreport.decode(path.read_bytes()).lines]
     assert found == [sha256(keeper.vault / sealed.call_path(call.call_id) / sealed.RECORD), None, None]
 
 
@@ -75,7 +77,7 @@ def test_the_oldest_reports_go(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(walks, "MOST_REPORTS", 2)
     for day in (21, 22, 23):
         taker(keeper).take(report(began_at=f"2026-11-{day}T03:00:00.000Z", ended_at=f"2026-11-{day}T03:05:00.000Z"))
-    left = sorted(path.name[:8] for path in (keeper.vault / walk.FOLDER).iterdir())
+    left = sorted(path.name[:8] for path in (keeper.vault / walkreport.WALKS_FOLDER).iterdir())
     assert left == ["20261122", "20261122", "20261123", "20261123"]
     assert len(leaves(keeper)) == 3, "the log forgets none"
 
@@ -83,11 +85,11 @@ def test_the_oldest_reports_go(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("damage", [b"", b"{}", b'{"unit":1}', b"\xff"])
 def test_what_is_no_report(damage: bytes) -> None:
     with pytest.raises(BadInput):
-        walk.decode(damage)
+        walkreport.decode(damage)
 
 
 def test_a_report_has_one_spelling() -> None:
-    data = walk.encode(report())
-    assert walk.decode(data) == report()
+    data = walkreport.encode(report())
+    assert walkreport.decode(data) == report()
     with pytest.raises(BadInput):
-        walk.decode(msgspec.json.format(data))
+        walkreport.decode(msgspec.json.format(data))

@@ -12,7 +12,7 @@ from linetap_bench.linesounds import add_sounds
 from linetap_bench.linetimeline import LineTimeline
 from linetap_bench.timing import PER_MS
 from linetap_bench.voices import Language, Voices
-from linetap_core.evidence import g711
+from linetap_core.evidence.calls import g711
 
 SEIZED_AFTER_MS = 250  # of the last digit
 RING_TRIP_MS = 60  # the exchange takes so long to see the loop close and stop ringing

@@ -11,7 +11,7 @@ import msgspec
 from linetap.board.simulated import leds_shown
 from linetap.config import Config
 from linetap_core.clock import SYSTEM, Clock
-from linetap_core.evidence import namespaces
+from linetap_core.evidence.signing import namespaces
 from linetap_core.records import (
     FREE,
     CallRecord,

@@ -20,7 +20,7 @@ from linetap.notices.defaults import make_default_notices
 from linetap_bench.scriptkeys import Script
 from linetap_core.clock import SYSTEM, rfc3339
 from linetap_core.durable import privatefile
-from linetap_core.evidence.keys import parse_identity_file
+from linetap_core.evidence.keys.keys import parse_identity_file
 from linetap_desk.ceremony import keygen
 
 UNIT = "floor-03"

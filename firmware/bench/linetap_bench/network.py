@@ -15,7 +15,7 @@ import numpy as np
 from linetap.ring import I16, RATE_HZ
 from linetap_bench.callsounds import Codec
 from linetap_core.errors import DeviceFault
-from linetap_core.evidence import g711
+from linetap_core.evidence.calls import g711
 
 PACKET = RATE_HZ // 50
 CONCEALED = 0.6  # of the packet before, heard again in the place of a lost one

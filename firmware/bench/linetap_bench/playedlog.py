@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from linetap.ring import I16
-from linetap_core.durable.replace import replace_in_ram
+from linetap_core.durable.files import replace_in_ram
 
 END_S = 30
 

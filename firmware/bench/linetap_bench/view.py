@@ -15,9 +15,8 @@ from rich.text import Text
 
 from linetap_bench.look import Look
 from linetap_core.clock import NS_PER_S, SYSTEM, Clock, parse_rfc3339
-from linetap_core.linesigns import SIGNS
 from linetap_core.records import CallRecord
-from linetap_core.wire.legend import LEDS, draw
+from linetap_core.wire.legend import LEDS, SIGNS, draw
 
 LED_STYLES = {"green": "bold green", "blue": "bold blue", "red": "bold red"}
 CALLS_SHOWN = 10

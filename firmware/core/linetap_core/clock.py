@@ -3,6 +3,8 @@
 
 Monotonic nanoseconds order things and measure lengths; UTC nanoseconds name them. Nothing else in linetap
 asks the machine for the time.
+
+How often something has happened lately: a rate for whoever looks once, which a count since the start is not.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import struct
 import time
+from collections import deque
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -122,3 +125,22 @@ def said_by_kernel(answer: int, offset: int, status: int) -> tuple[bool, float |
     nanoseconds = 0x2000  # STA_NANO: the offset is not in microseconds
     offset_ms = offset / (1e6 if status & nanoseconds else 1e3)
     return answer not in (-1, unsynchronised), round(offset_ms, 6) if status & steered else None
+
+
+WINDOW_S = 600
+MOST = 100  # more are not counted
+
+
+class Lately:
+    """Of the last WINDOW_S. Times are monotonic nanoseconds and do not go back."""
+
+    def __init__(self) -> None:
+        self._moments: deque[int] = deque(maxlen=MOST)
+
+    def note(self, now_ns: int) -> None:
+        self._moments.append(now_ns)
+
+    def count(self, now_ns: int) -> int:
+        while self._moments and now_ns - self._moments[0] >= WINDOW_S * NS_PER_S:
+            self._moments.popleft()
+        return len(self._moments)

@@ -159,7 +159,7 @@ class CaptureState(ServiceState, kw_only=True):
     ring_locked: bool
     realtime: bool
     overruns: int = 0
-    overruns_lately: int = 0  # recentrate.py
+    overruns_lately: int = 0  # clock.py
     underruns: int = 0
     gap_ms: float = 0.0
     last_gap_ns: int | None = None  # monotonic
@@ -473,7 +473,7 @@ class Retention(msgspec.Struct, kw_only=True, rename={"class_": "class"}):
     epoch: str  # the day of expiry, or overflow-N
     until: str | None = None  # an overflow epoch has no day of its own yet
     class_pending: bool | msgspec.UnsetType = msgspec.UNSET  # True: sealed to `epoch`, which is not the class's yet
-    # There was no agreed clock: the call has no day until an amendment gives it one (evidence/amendment.py).
+    # There was no agreed clock: the call has no day until an amendment gives it one (evidence/calls/amendment.py).
     waits_for: Literal["clock"] | msgspec.UnsetType = msgspec.UNSET
     days: int | msgspec.UnsetType = msgspec.UNSET  # of the class, where there is no `until` for want of a clock
 
@@ -616,7 +616,7 @@ class CallEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     call_id: str | None = None
     line: int | None = None
     origin: str = ""
-    vault: str = ""  # the name of the vault that it lies in (evidence/vaultname.py); a vault of before has none
+    vault: str = ""  # the name of the vault that it lies in (vaultformat/vaultname.py); a vault of before has none
     prev: str = ""
     direction: Direction | None = None
     disposition: Disposition | None = None
@@ -638,7 +638,7 @@ class CallEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     yellow: list[int] = []
     red: list[int] = []
     document_sha256: str | None = None  # of the report on a walk test; of an amendment
-    amendment: str | None = None  # the exact text of it (evidence/amendment.py), and its signature without armour
+    amendment: str | None = None  # the exact text of it (evidence/calls/amendment.py), and its signature without armour
     amendment_sig: str | None = None
     number: int | None = None  # of this vault among those of the unit's key
     before: str | None = None  # the vault before this one; of a log that began anew the log before

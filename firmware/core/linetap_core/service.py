@@ -18,10 +18,9 @@ import msgspec
 
 from linetap_core import __version__, handover, rooms
 from linetap_core.clock import NS_PER_MS, Clock
-from linetap_core.durable import broken, envelope
-from linetap_core.durable.envelope import Broken
-from linetap_core.durable.replace import replace_in_ram
-from linetap_core.durable.smallfile import SmallFile
+from linetap_core.durable import broken, smallfile
+from linetap_core.durable.files import replace_in_ram
+from linetap_core.durable.smallfile import Broken, SmallFile
 from linetap_core.errors import AlreadyRunning
 from linetap_core.log import handler_for
 from linetap_core.records import ServiceState
@@ -144,7 +143,7 @@ class StateFile:
             self.outdated = self._name in renewed.services and self._counts(renewed.at_ns, state.mono_ns)
         state.broken_files = broken.names()
         state.leaving = self.outdated  # whoever reads it now does not take the pause for a death
-        self._replace(envelope.wrap(STATE_KIND, msgspec.json.encode(state) + b"\n"))
+        self._replace(smallfile.wrap(STATE_KIND, msgspec.json.encode(state) + b"\n"))
         self._supervisor.tell(state, idle, in_spite, stands)
         self._due_ns = state.mono_ns + STATE_EVERY_MS * NS_PER_MS
 

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from linetap_core.errors import BadInput
 from linetap_core.tomlfile.source import Source
-from linetap_core.wire.brokersettings import Broker
+from linetap_core.wire.mqtt import Broker
 from linetap_core.zones import KOREA
 from linetap_desk.summary.settings import SummaryConfig
 

@@ -14,7 +14,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from linetap_core.durable.replace import replace_durably
+from linetap_core.durable.files import replace_durably
 from linetap_core.durable.smallfile import SmallFile
 
 Volts = Annotated[float, Meta(ge=0, le=100)]

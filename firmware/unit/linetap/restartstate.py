@@ -11,7 +11,7 @@ import errno
 import logging
 from pathlib import Path
 
-from linetap_core.durable.replace import replace_in_ram
+from linetap_core.durable.files import replace_in_ram
 
 log = logging.getLogger("linetap.recorder")
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from linetap.config.schema import Keys
 from linetap_core.durable import keptcopy
 from linetap_core.errors import BadInput
-from linetap_core.evidence import keys, publickeys
-from linetap_core.evidence.keys import SigningKey
+from linetap_core.evidence.keys import keys, publickeys
+from linetap_core.evidence.keys.keys import SigningKey
 
 _LIMIT_BYTES = 64 * 1024
 

@@ -15,12 +15,12 @@ from argparse import Namespace
 from pathlib import Path
 
 from linetap_bench.stage import linetap
-from linetap_core import signedfile
 from linetap_core.clock import NS_PER_DAY, SYSTEM, from_utc_ns
-from linetap_core.durable import privatefile
+from linetap_core.durable import privatefile, signedfile
 from linetap_core.enrolment import certificates, request
-from linetap_core.evidence import document, keys, namespaces
-from linetap_core.evidence.roles import Person, Purpose, Roles
+from linetap_core.evidence.authorization.roles import Person, Purpose, Roles
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import document, namespaces
 from linetap_desk.pki import enrol
 
 HOST = "127.0.0.1"

@@ -12,10 +12,10 @@ from linetap_bench.deskdemo.keys import HOST, DemoKeys
 from linetap_bench.fleet.fleet import Fleet
 from linetap_bench.fleet.happenings import Happening
 from linetap_bench.fleet.unit import Identity
-from linetap_core import signedfile
 from linetap_core.clock import SYSTEM
+from linetap_core.durable import signedfile
 from linetap_core.service import Stop
-from linetap_core.wire.brokersettings import Broker
+from linetap_core.wire.mqtt import Broker
 from linetap_desk.accesslog import deskfolder
 
 UNITS = tuple(f"{building}-{floor:02d}" for building in ("annex", "council") for floor in range(1, 6))

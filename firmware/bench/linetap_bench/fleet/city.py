@@ -23,10 +23,10 @@ from linetap_bench.fleet.unit import Identity
 from linetap_core.clock import Clock, from_utc_ns
 from linetap_core.enrolment import certificates
 from linetap_core.enrolment.certificates import Role
-from linetap_core.evidence import keys
-from linetap_core.evidence.keys import SigningKey
-from linetap_core.evidence.roles import Person, Roles
-from linetap_core.wire.brokersettings import Broker
+from linetap_core.evidence.authorization.roles import Person, Roles
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.keys.keys import SigningKey
+from linetap_core.wire.mqtt import Broker
 from linetap_desk.pki.authority import signers_line
 
 NETWORK = "127.0.0.0/8"

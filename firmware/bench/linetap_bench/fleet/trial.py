@@ -29,7 +29,7 @@ from linetap_bench.processes import Child, ChildFailed, Processes
 from linetap_core.broker.tls import tls_context
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, parse_rfc3339
 from linetap_core.wire import topics
-from linetap_core.wire.brokersettings import Broker
+from linetap_core.wire.mqtt import Broker
 from linetap_core.wire.topics import LineReport
 from linetap_desk.ingest import database
 from linetap_desk.ingest.tables import events, set_aside

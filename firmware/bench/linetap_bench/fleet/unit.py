@@ -27,15 +27,16 @@ from linetap_core.broker.connection import Arrived, Connected, Connection, Ended
 from linetap_core.broker.link import Receipt
 from linetap_core.clock import NS_PER_DAY, NS_PER_S, Clock, rfc3339
 from linetap_core.errors import LinetapError
-from linetap_core.evidence import command as envelopes
-from linetap_core.evidence import keys, namespaces, sshsig
-from linetap_core.evidence.command import Answer, Command
-from linetap_core.evidence.counters import Counters
-from linetap_core.evidence.keys import PublicKey, SigningKey
-from linetap_core.evidence.roles import Roles
+from linetap_core.evidence.authorization import command as envelopes
+from linetap_core.evidence.authorization.command import Answer, Command
+from linetap_core.evidence.authorization.counters import Counters
+from linetap_core.evidence.authorization.roles import Roles
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.keys.keys import PublicKey, SigningKey
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallEvent
 from linetap_core.wire.alerts import ALERTS
-from linetap_core.wire.brokersettings import Broker
+from linetap_core.wire.mqtt import Broker
 from linetap_core.wire.topics import HEALTH_EVERY_S, LineReport, Topics
 
 OUTBOX_BYTES = 16 << 20

@@ -17,10 +17,14 @@ from linetap_bench.measure.row import Row
 from linetap_bench.processes import Processes
 from linetap_core.clock import NS_PER_DAY, NS_PER_S, SYSTEM, compact, rfc3339
 from linetap_core.durable import privatefile
-from linetap_core.evidence import age, closing, document, keys, namespaces, release, sshsig
-from linetap_core.evidence.ofcall import OfCall
-from linetap_core.evidence.release import NamedCall, Request
-from linetap_core.evidence.roles import Person, Purpose, Roles
+from linetap_core.evidence.authorization import release
+from linetap_core.evidence.authorization.release import NamedCall, Request
+from linetap_core.evidence.authorization.roles import Person, Purpose, Roles
+from linetap_core.evidence.calls.callkey import OfCall
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog import closing
+from linetap_core.evidence.sealing import age
+from linetap_core.evidence.signing import document, namespaces, sshsig
 from linetap_core.records import Audio, CallRecord, Retention
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.proofs import callfolder

@@ -24,7 +24,7 @@ from linetap_bench.measure.row import Row
 from linetap_bench.measure.usage import cpu_s, resident_mb
 from linetap_bench.processes import Child, Processes
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, rfc3339
-from linetap_core.evidence import keys
+from linetap_core.evidence.keys import keys
 from linetap_desk.serve import database, settings, transactions
 from linetap_desk.serve.people import sessions
 from linetap_desk.serve.tables import people

@@ -32,22 +32,16 @@ from linetap_bench.processes import ChildFailed
 from linetap_bench.scenarios import eight_busy
 from linetap_bench.slowline import SlowLine
 from linetap_bench.stage import Stage
-from linetap_core.clock import (
-    NS_PER_DAY,
-    NS_PER_MS,
-    NS_PER_S,
-    SYSTEM,
-    compact,
-    from_utc_ns,
-    parse_rfc3339,
-    rfc3339,
-)
-from linetap_core.evidence import command as envelopes
-from linetap_core.evidence import document, keylist, keys, namespaces, sealed, sshsig
-from linetap_core.evidence.command import AUTHORITY, DESK, Command
-from linetap_core.evidence.keylist import Epoch, KeyList, Overflow
-from linetap_core.evidence.ofcall import OfCall
-from linetap_core.evidence.roles import Person, Roles
+from linetap_core.clock import NS_PER_DAY, NS_PER_MS, NS_PER_S, SYSTEM, compact, from_utc_ns, parse_rfc3339, rfc3339
+from linetap_core.evidence.authorization import command as envelopes
+from linetap_core.evidence.authorization.command import AUTHORITY, DESK, Command
+from linetap_core.evidence.authorization.roles import Person, Roles
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.calls.callkey import OfCall
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.sealing import keylist
+from linetap_core.evidence.sealing.keylist import Epoch, KeyList, Overflow
+from linetap_core.evidence.signing import document, namespaces, sshsig
 from linetap_core.records import CallEvent, CallRecord, Retention
 from linetap_core.wire.topics import Topics
 from linetap_core.zones import KOREA

@@ -24,8 +24,11 @@ from linetap_bench.madeunit import make_unit
 from linetap_bench.measure.row import Row
 from linetap_bench.script import load_script
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, compact, parse_rfc3339, rfc3339
-from linetap_core.evidence import age, index, keys, namespaces
-from linetap_core.evidence.index import Entry
+from linetap_core.evidence.calls import index
+from linetap_core.evidence.calls.index import Entry
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.sealing import age
+from linetap_core.evidence.signing import namespaces
 from linetap_core.records import Caller, CallRecord
 
 LINES, CALLS_A_DAY, DAYS, KEPT_DAYS = 8, 60, 365, 60

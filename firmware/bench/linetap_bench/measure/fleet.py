@@ -14,7 +14,8 @@ from linetap_bench.fleet.calls import STEPS, Call
 from linetap_bench.fleet.trial import Outcome, Plan, Trial
 from linetap_bench.measure.row import Row
 from linetap_core.clock import NS_PER_S, SYSTEM
-from linetap_core.evidence import keys, namespaces, sshsig
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces, sshsig
 
 APPENDS = 2000
 PARTITION_S = int(os.environ.get("LINETAP_PARTITION_S", "60"))  # the full one is 600

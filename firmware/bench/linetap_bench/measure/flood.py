@@ -22,7 +22,7 @@ from linetap_bench.measure.usage import resident_mb
 from linetap_bench.processes import Processes
 from linetap_core.clock import NS_PER_S, SYSTEM
 from linetap_core.errors import LinetapError
-from linetap_core.evidence import keys
+from linetap_core.evidence.keys import keys
 from linetap_core.wire.topics import Topics
 from linetap_desk.serve.people import sessions
 from linetap_desk.watch.units import MOST_ALERTS_IN_ALL

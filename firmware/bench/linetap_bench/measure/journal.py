@@ -31,7 +31,7 @@ from linetap_bench.madeunit import make_unit
 from linetap_bench.measure.row import Row
 from linetap_bench.script import load_script
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, rfc3339
-from linetap_core.evidence import namespaces
+from linetap_core.evidence.signing import namespaces
 from linetap_core.records import Caller, CallRecord
 
 LINES = 32

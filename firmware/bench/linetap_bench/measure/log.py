@@ -16,9 +16,11 @@ from linetap.recorder.vault.folder import CallFolder
 from linetap.recorder.vault.log.log import UnitLog
 from linetap_bench.measure.row import Row
 from linetap_core.clock import NS_PER_S, SYSTEM, ManualClock, compact
-from linetap_core.evidence import keys, namespaces, sealed, signers, sshsig
-from linetap_core.evidence.leaflog import MOST_AT_ONCE, TREE, LeafLog
-from linetap_core.evidence.ofcall import OfCall
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.calls.callkey import OfCall
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog.leaflog import MOST_AT_ONCE, TREE, LeafLog
+from linetap_core.evidence.signing import namespaces, signers, sshsig
 from linetap_core.records import CallRecord
 from linetap_desk.proofs import verify
 

@@ -19,7 +19,7 @@ from linetap_bench.script import load_script
 from linetap_bench.stage import READY_S, Stage
 from linetap_bench.timing import times_of
 from linetap_core.clock import parse_rfc3339
-from linetap_core.evidence import sealed
+from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallRecord
 
 LINES, ROUNDS = 8, 13

@@ -21,7 +21,7 @@ from linetap.ring import I16, RATE_HZ
 from linetap_bench.measure.row import Row
 from linetap_bench.measure.stoi import stoi
 from linetap_bench.voices import Voices
-from linetap_core.evidence import g711
+from linetap_core.evidence.calls import g711
 
 GREETINGS = (
     "네, 민원실입니다.",

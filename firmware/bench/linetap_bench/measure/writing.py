@@ -12,10 +12,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap_bench.measure import callsmade
 from linetap_core.clock import NS_PER_S, SYSTEM, compact, rfc3339
-from linetap_core.evidence import keys, namespaces, signers, sshsig
-from linetap_core.evidence.sshsig import unarmored
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces, signers, sshsig
+from linetap_core.evidence.signing.sshsig import unarmored
 from linetap_core.records import CallEvent, EventKind
-from linetap_core.vaultformat.segments import GENESIS
+from linetap_core.vaultformat.outboxfiles import GENESIS
 from linetap_desk.ingest import database
 from linetap_desk.ingest.judge import Report
 from linetap_desk.ingest.store import Store

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""paho's client, held to what was agreed with the broker.
+"""The MQTT 5 properties that a message travels with.
+
+paho's client, held to what was agreed with the broker.
 
 paho tells a broker the largest packet that we take, and then takes any, up to 256 MB. It answers whatever asks for an
 answer and keeps the answers for a broker that reads none. Its only place to see a packet before it is
@@ -12,6 +14,34 @@ import contextlib
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from linetap_core.evidence.signing.sshsig import unarmored
+from linetap_core.wire.mqtt import CONTENT_TYPE, Message
+
+SCHEMA_VERSION = "1"
+_UTF8 = 1  # payload format indicator
+
+
+def properties_of(message: Message, packet: int = PacketTypes.PUBLISH) -> Properties:
+    """For that packet: a publication or a will."""
+    properties = Properties(packet)  # type: ignore[no-untyped-call]
+    if not message.payload:
+        return properties
+    if message.content_type == CONTENT_TYPE:
+        properties.PayloadFormatIndicator = _UTF8
+    properties.ContentType = message.content_type
+    if message.expiry_s is not None:
+        properties.MessageExpiryInterval = message.expiry_s
+    if message.correlation is not None:
+        properties.CorrelationData = message.correlation
+    pairs = [("schema", SCHEMA_VERSION), *message.more]
+    if message.sig is not None:
+        pairs.append(("sig", unarmored(message.sig)))
+    properties.UserProperty = pairs
+    return properties
+
 
 # First bytes: CONNACK, PUBLISH of QoS 0 and 1 (with and without DUP and RETAIN), PUBACK, SUBACK, UNSUBACK,
 # PINGRESP, DISCONNECT.

@@ -33,10 +33,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from linetap_core.broker.client import Client
-from linetap_core.broker.properties import properties_of
-from linetap_core.wire.brokersettings import Broker
-from linetap_core.wire.message import Message
+from linetap_core.broker.client import Client, properties_of
+from linetap_core.wire.mqtt import Broker, Message
 
 _LOOP_S = 1.0
 _MOST_AT_ONCE = 64

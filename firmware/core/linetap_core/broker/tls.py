@@ -8,7 +8,7 @@ from pathlib import Path
 
 from linetap_core.errors import BadInput
 from linetap_core.service import credential
-from linetap_core.wire.brokersettings import Broker
+from linetap_core.wire.mqtt import Broker
 
 
 class CertificateAwaited(BadInput):

@@ -17,9 +17,8 @@ from pathlib import Path
 import msgspec
 
 from linetap_core.durable import broken
-from linetap_core.durable.envelope import Broken
-from linetap_core.durable.replace import replace_durably
-from linetap_core.durable.smallfile import DAMAGE, SmallFile
+from linetap_core.durable.files import replace_durably
+from linetap_core.durable.smallfile import DAMAGE, Broken, SmallFile
 
 SUFFIX = ".kept"
 MOST_BYTES = 4 << 20  # a notice of a minute has a quarter of it

@@ -1,21 +1,72 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small files, written and read here alone: bounded, checked by their envelope, and of the type that they must have."""
+"""The envelope around every small file: one line that says what the rest is, how long it is, and its SHA-256.
+
+    {"linetap_file":"commands","version":1,"bytes":57,"sha256":"9f0c..."}
+    {"counters":{},"begun":null,"keys":{}}
+
+`jq . FILE` prints both lines, `tail -n +2 FILE | jq .` the content alone. The first line has exactly one spelling, so
+that no bit of the whole file can change without `unwrap` finding it. The sum is no signature: it finds damage, and
+whoever may write the file can make another one.
+
+Small files, written and read here alone: bounded, checked by their envelope, and of the type that they must have.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import logging
 import os
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-from linetap_core.durable import broken, envelope
-from linetap_core.durable.envelope import Broken
-from linetap_core.durable.replace import replace_durably, replace_in_ram
+from linetap_core.durable import broken
+from linetap_core.durable.files import replace_durably, replace_in_ram
+
+VERSION = 1
+MARK = b'{"linetap_file":'
+MOST_HEADER_BYTES = 256
+_KIND = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
+_VERSION = re.compile(rb'\{"linetap_file":"[^"]{0,80}","version":(\d{1,9}),')
+
+
+class Broken(ValueError):
+    """A small file does not hold what was written into it; the text gives the reason, and the caller knows the file."""
+
+
+def wrap(kind: str, body: bytes) -> bytes:
+    """The whole file. `kind` names what it is, so that one file in the place of another is found too."""
+    if not _KIND.fullmatch(kind):
+        raise ValueError(f"{kind!r}: lower-case letters, digits and underscores would be right")
+    sha256 = hashlib.sha256(body).hexdigest()
+    header = f'{{"linetap_file":"{kind}","version":{VERSION},"bytes":{len(body)},"sha256":"{sha256}"}}\n'
+    return header.encode("ascii") + body
+
+
+def is_wrapped(data: bytes) -> bool:
+    """False: it was written without an envelope, by version 0.1, or its first bytes are damaged."""
+    return data.startswith(MARK)
+
+
+def unwrap(kind: str, data: bytes) -> bytes:
+    """The body of a file that `is_wrapped`. Broken unless every byte is as `wrap` made it for this kind."""
+    header, newline, body = data.partition(b"\n")
+    if not newline or len(header) > MOST_HEADER_BYTES:
+        raise Broken("the line of its envelope does not end")
+    if data == wrap(kind, body):
+        return body
+    said = _VERSION.match(header)
+    if said and int(said[1]) != VERSION:
+        raise Broken(f"its envelope is of version {int(said[1])}, {VERSION} would be right")
+    if not header.startswith(b'{"linetap_file":"' + kind.encode() + b'"'):
+        raise Broken(f"its envelope is that of another file, {kind} would be right")
+    raise Broken(f"its SHA-256 or its length is not what its envelope says ({len(body)} bytes)")
+
 
 MOST_BYTES = 1 << 20
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # no link, and no FIFO that waits
@@ -54,13 +105,13 @@ class SmallFile[T]:
         self._old, self._check, self._padded_to = old, check, padded_to
 
     def encode(self, value: T) -> bytes:
-        return envelope.wrap(self.kind, self._encode(value).rjust(self._padded_to))
+        return wrap(self.kind, self._encode(value).rjust(self._padded_to))
 
     def decode(self, data: bytes) -> T:
         """Broken unless it is exactly what `encode` made, or what version 0.1 wrote."""
         try:
-            if envelope.is_wrapped(data):
-                value = self._decoder.decode(envelope.unwrap(self.kind, data))
+            if is_wrapped(data):
+                value = self._decoder.decode(unwrap(self.kind, data))
             else:
                 value = self._old(data) if self._old is not None else self._decoder.decode(data)
             if self._check is not None:
@@ -113,7 +164,7 @@ class SmallFile[T]:
         except OSError as error:
             broken.tell(path, error.strerror)
             return None
-        if not envelope.is_wrapped(data):
+        if not is_wrapped(data):
             with contextlib.suppress(OSError):  # it is read again as it is
                 replace_durably(path, self.encode(value), like=path)
         return value

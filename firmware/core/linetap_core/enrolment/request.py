@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a unit asks with: one line of JSON with a PKCS #10 request and the unit's signing key, each signed by the other.
+"""Why the authority says no.
+
+What a unit asks with: one line of JSON with a PKCS #10 request and the unit's signing key, each signed by the other.
 
 The request names the signing key (a URI with its fingerprint) and is signed by the TLS key, as every such request is;
 the signing key signs the request's text. So neither can be swapped, and both can be checked with stock tools:
@@ -21,11 +23,20 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from linetap_core.enrolment.certificates import x509_name
-from linetap_core.enrolment.fault import PkiFault
-from linetap_core.errors import BadInput
-from linetap_core.evidence import document, keys, namespaces, sshsig, unitnames
-from linetap_core.evidence.keys import PublicKey, SigningKey
-from linetap_core.evidence.unitnames import UnitId
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.keys.keys import PublicKey, SigningKey
+from linetap_core.evidence.signing import document, namespaces, sshsig, unitnames
+from linetap_core.evidence.signing.unitnames import UnitId
+
+
+class PkiFault(Refusal):
+    """A request that does not hold, or one for what somebody else has already."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{text} [{code}]")
+        self.code = code
+
 
 LIMIT_BYTES = 16 * 1024
 _SCHEME = "linetap-signer:"

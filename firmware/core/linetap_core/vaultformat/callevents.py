@@ -8,8 +8,8 @@ import msgspec
 
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
-from linetap_core.evidence import sealed
-from linetap_core.evidence.unitlog import Leaf
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.merklelog.unitlog import Leaf
 from linetap_core.records import ABUSE, CallEvent, CallRecord, Disposition
 
 

@@ -10,9 +10,9 @@ import msgspec
 
 from linetap_core import jsontext
 from linetap_core.durable import files
-from linetap_core.evidence import leaflog, unitlog
-from linetap_core.evidence.leaflog import LeafLog
-from linetap_core.evidence.unitlog import Leaf
+from linetap_core.evidence.merklelog import leaflog, unitlog
+from linetap_core.evidence.merklelog.leaflog import LeafLog
+from linetap_core.evidence.merklelog.unitlog import Leaf
 from linetap_core.records import CallEvent
 
 _CARRIED = b'"in_force"'  # what the next start is compared with: a log that begins anew must not forget it

@@ -3,6 +3,8 @@
 
 RUN lit: calls are recorded. RUN dark: they are not. CALL: what the lines do. FAULT: what is wrong, by its blinks.
 Recording is not red: it is what the unit is for. Red is for what a person must act on.
+
+How the state of a line looks on a terminal: a sign of its own for each, never colour alone, and rich's style.
 """
 
 from __future__ import annotations
@@ -245,3 +247,14 @@ def lit(pattern: str, since_ms: int) -> bool:
 def draw(leds: dict[str, bool]) -> str:
     """The LEDs as they are at this moment, as plain text: `● RUN  ○ CALL  ○ FAULT`."""
     return "  ".join(f"{'●' if leds.get(name, False) else '○'} {led.label}" for name, led in LEDS.items())
+
+
+SIGNS: dict[LineStatus, tuple[str, str]] = {
+    "idle": ("·", "dim"),
+    "ringing": ("∿", "yellow"),
+    "dialling": ("#", "yellow"),
+    "notice": ("♪", "cyan"),
+    "recording": ("●", "bold green"),
+    "off_hook": ("/", "magenta"),
+    "fault": ("!", "bold red"),
+}

@@ -10,9 +10,10 @@ from typing import Literal, NamedTuple, cast
 
 import msgspec
 
-from linetap_core.evidence import fetch, unitnames
+from linetap_core.evidence.authorization import fetch
+from linetap_core.evidence.signing import unitnames
 from linetap_core.records import LineState, LineStatus
-from linetap_core.wire.message import Message
+from linetap_core.wire.mqtt import Message
 
 PREFIX = "linetap/v1"
 HOME_ASSISTANT = "homeassistant"  # its own prefix, for discovery

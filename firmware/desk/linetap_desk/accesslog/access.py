@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The access log: who, when, from where, whose call, what was done. Written and synced before it is done.
 
-A Merkle log (evidence/leaflog.py) whose head is signed after every leaf. Whoever keeps an old head finds any
+A Merkle log (evidence/merklelog/leaflog.py) whose head is signed after every leaf. Whoever keeps an old head finds any
 shortening or rewriting of what it covers (`linetap access verify`).
 """
 
@@ -15,12 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from linetap_core.clock import Clock, rfc3339
-from linetap_core.durable.replace import replace_durably
+from linetap_core.durable.files import replace_durably
 from linetap_core.errors import Refusal
-from linetap_core.evidence import keys, leaflog, namespaces, sshsig
-from linetap_core.evidence.keys import PublicKey, SigningKey
-from linetap_core.evidence.merkle import Tree
-from linetap_core.evidence.unitlog import HEAD, HEAD_LIMIT_BYTES, BadHead, Head, decode_head, encode_head
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.keys.keys import PublicKey, SigningKey
+from linetap_core.evidence.merklelog import leaflog
+from linetap_core.evidence.merklelog.merkle import Tree
+from linetap_core.evidence.merklelog.unitlog import HEAD, HEAD_LIMIT_BYTES, BadHead, Head, decode_head, encode_head
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_desk import foreign
 from linetap_desk.accesslog.access_entry import Entry, leaf_of
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from linetap_core import handover, jsontext
 from linetap_core.clock import Clock
-from linetap_core.evidence import keys, namespaces, sshsig
-from linetap_core.evidence.keys import PublicKey
-from linetap_core.evidence.unitlog import HEAD, HEAD_LIMIT_BYTES, Head
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.keys.keys import PublicKey
+from linetap_core.evidence.merklelog.unitlog import HEAD, HEAD_LIMIT_BYTES, Head
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.timekeeping import KEPT
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access import AccessFault, read_head, read_log, require_head

@@ -17,11 +17,12 @@ from pathlib import Path
 from linetap_core.clock import Clock, parse_rfc3339
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput
-from linetap_core.evidence import authority as authorities
-from linetap_core.evidence import document, keys, namespaces, sshsig
-from linetap_core.evidence.authority import Authority
-from linetap_core.evidence.keys import PublicKey
-from linetap_core.evidence.roles import Roles, RolesFault, check, public_key
+from linetap_core.evidence.authorization.roles import Roles, RolesFault, check, public_key
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.keys.keys import PublicKey
+from linetap_core.evidence.signing import authority as authorities
+from linetap_core.evidence.signing import document, namespaces, sshsig
+from linetap_core.evidence.signing.authority import Authority
 from linetap_core.handover import read_small
 from linetap_core.timekeeping import KEPT, require_possible
 from linetap_desk.accesslog.access import AccessLog, Deed, log_name, unrecorded
@@ -132,7 +133,7 @@ def read_roles(path: Path, authority: PublicKey | Authority, at_least: int = 1) 
 
 
 def read_authority(source: Path | str) -> Authority:
-    """Of a .pub file, of one with several keys (evidence/authority.py), or of the ssh-ed25519 line itself."""
+    """Of a .pub file, of one with several keys (evidence/signing/authority.py), or of the ssh-ed25519 line itself."""
     if str(source).startswith(("ssh-", "ecdsa-")):
         return authorities.from_lines(str(source))
     text = read_small(Path(source), sshsig.SIGNATURE_LIMIT_BYTES).decode("utf-8", "replace")

@@ -9,11 +9,12 @@ import sys
 from pathlib import Path
 
 from linetap_core.clock import Clock
-from linetap_core.durable.replace import replace_durably
+from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput
-from linetap_core.evidence import keys, namespaces
-from linetap_core.evidence.release import APPROVERS
-from linetap_core.evidence.roles import Roles, RolesFault, public_key
+from linetap_core.evidence.authorization.release import APPROVERS
+from linetap_core.evidence.authorization.roles import Roles, RolesFault, public_key
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces
 from linetap_core.timekeeping import KEPT
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access_entry import Entry

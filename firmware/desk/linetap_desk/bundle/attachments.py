@@ -7,12 +7,15 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from linetap_core import signedfile
+from linetap_core.durable import signedfile
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import amendment, closing, hold, keys, namespaces, sealed, sshsig
-from linetap_core.evidence.closing import closing_path
-from linetap_core.evidence.signers import Signer
-from linetap_core.evidence.tlogproof import Proof
+from linetap_core.evidence.calls import amendment, hold, sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog import closing
+from linetap_core.evidence.merklelog.closing import closing_path
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.evidence.signing.signers import Signer
+from linetap_core.evidence.witness.tlogproof import Proof
 from linetap_core.records import CallRecord
 from linetap_desk import foreign
 from linetap_desk.bundle import layout
@@ -106,7 +109,7 @@ def stored_closing(call_dir: Path) -> Path | None:
 def gather_closings(
     unit: str, chosen: list[tuple[Path, Verdict]], signers: list[Signer], rules: Rules, folders: dict[str, Path]
 ) -> dict[str, Source]:
-    """For calls whose unit's log is not here: each has its closing (evidence/closing.py) in its place.
+    """For calls whose unit's log is not here: each has its closing (evidence/merklelog/closing.py) in its place.
 
     `chosen`: closing and verdict of each call of the unit. NotBundled unless each proves its call.
     """

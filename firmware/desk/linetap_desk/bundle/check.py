@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import hold, keys, namespaces, sealed
-from linetap_core.evidence.quorum import NONE
-from linetap_core.evidence.signers import Signer, require_named, require_trust
+from linetap_core.evidence.calls import hold, sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces
+from linetap_core.evidence.signing.signers import Signer, require_named, require_trust
+from linetap_core.evidence.witness.quorum import NONE
 from linetap_desk.bundle import container, exact, facts, finish, layout
 from linetap_desk.bundle.container import BadBundle, Member, Source
 from linetap_desk.bundle.facts import Facts, Signed

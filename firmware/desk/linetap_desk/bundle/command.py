@@ -19,8 +19,8 @@ from linetap_core.clock import Clock
 from linetap_core.durable import privatefile
 from linetap_core.durable.files import sha256, sync_directory
 from linetap_core.errors import BadInput, LinetapError
-from linetap_core.evidence import document
-from linetap_core.evidence.signers import Signer
+from linetap_core.evidence.signing import document
+from linetap_core.evidence.signing.signers import Signer
 from linetap_core.timekeeping import KEPT
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access import Deed

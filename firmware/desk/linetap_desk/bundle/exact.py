@@ -10,8 +10,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from linetap_core.errors import BadInput
-from linetap_core.evidence import quorum
-from linetap_core.evidence.quorum import Policy
+from linetap_core.evidence.witness import quorum
+from linetap_core.evidence.witness.quorum import Policy
 from linetap_desk.bundle.container import BadBundle
 
 _LOG = re.compile(rb"log [0-9a-f]{64}\n")

@@ -12,28 +12,18 @@ import msgspec
 
 from linetap_core.clock import from_utc_ns, parse_rfc3339
 from linetap_core.errors import BadInput
-from linetap_core.evidence import (
-    amendment,
-    document,
-    hold,
-    inclusion,
-    leaflog,
-    namespaces,
-    quorum,
-    sealed,
-    sshsig,
-    tlogproof,
-    unitlog,
-    unitnames,
-)
-from linetap_core.evidence.amendment import Amendment
-from linetap_core.evidence.hold import Hold, Rewrap
-from linetap_core.evidence.inclusion import Inclusion
-from linetap_core.evidence.keys import PublicKey
-from linetap_core.evidence.quorum import Policy
-from linetap_core.evidence.signers import is_undated
-from linetap_core.evidence.tlogproof import Proof
-from linetap_core.evidence.unitlog import Head
+from linetap_core.evidence.calls import amendment, hold, sealed
+from linetap_core.evidence.calls.amendment import Amendment
+from linetap_core.evidence.calls.hold import Hold, Rewrap
+from linetap_core.evidence.keys.keys import PublicKey
+from linetap_core.evidence.merklelog import closing, leaflog, unitlog
+from linetap_core.evidence.merklelog.closing import Inclusion
+from linetap_core.evidence.merklelog.unitlog import Head
+from linetap_core.evidence.signing import document, namespaces, sshsig, unitnames
+from linetap_core.evidence.signing.signers import is_undated
+from linetap_core.evidence.witness import quorum, tlogproof
+from linetap_core.evidence.witness.quorum import Policy
+from linetap_core.evidence.witness.tlogproof import Proof
 from linetap_core.records import PERSONAL_FIELDS, CallRecord
 from linetap_desk import foreign
 from linetap_desk.bundle import exact, layout
@@ -123,7 +113,7 @@ def _call(sources: Mapping[str, Source], call_id: str, record: CallRecord, data:
     paths = {}
     for kind, head in facts.heads[record.unit].items():
         name = layout.path(record.unit, kind, call_id)
-        paths[kind] = inclusion.decode(layout.read(sources, name, inclusion.LIMIT_BYTES))
+        paths[kind] = closing.decode_inclusion(layout.read(sources, name, closing.INCLUSION_LIMIT_BYTES))
         if paths[kind].size != head.size or not paths[kind].holds(line, head.root):
             raise BadBundle("not_in_log", f"{name}: does not lead from the call's leaf to the head's root")
     opened = layout.opened(call_id, "call.json")

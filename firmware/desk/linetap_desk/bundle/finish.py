@@ -11,8 +11,11 @@ from pathlib import Path
 
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
-from linetap_core.evidence import checkpoint, keys, note, signers, unitlog
-from linetap_core.evidence.signers import Signer
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog import unitlog
+from linetap_core.evidence.signing import signers
+from linetap_core.evidence.signing.signers import Signer
+from linetap_core.evidence.witness import checkpoint, note
 from linetap_desk.bundle import exact, layout, recipe
 from linetap_desk.bundle.container import BadBundle, Source
 from linetap_desk.bundle.facts import Facts

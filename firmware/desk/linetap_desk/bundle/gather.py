@@ -7,12 +7,14 @@ import argparse
 from pathlib import Path
 
 from linetap_core.errors import BadInput
-from linetap_core.evidence import leaflog, namespaces, tlogproof, unitlog
-from linetap_core.evidence.inclusion import Inclusion
-from linetap_core.evidence.leaflog import LEAVES, TREE, FileNodes
-from linetap_core.evidence.merkle import Tree
-from linetap_core.evidence.signers import Signer
-from linetap_core.evidence.unitlog import HEAD, Head, Leaf
+from linetap_core.evidence.merklelog import leaflog, unitlog
+from linetap_core.evidence.merklelog.closing import Inclusion
+from linetap_core.evidence.merklelog.leaflog import LEAVES, TREE, FileNodes
+from linetap_core.evidence.merklelog.merkle import Tree
+from linetap_core.evidence.merklelog.unitlog import HEAD, Head, Leaf
+from linetap_core.evidence.signing import namespaces
+from linetap_core.evidence.signing.signers import Signer
+from linetap_core.evidence.witness import tlogproof
 from linetap_core.records import CallRecord
 from linetap_desk import foreign
 from linetap_desk.bundle import attachments, exact, layout

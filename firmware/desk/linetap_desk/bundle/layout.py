@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from linetap_core.evidence import tlogproof
+from linetap_core.evidence.witness import tlogproof
 from linetap_desk.bundle.container import MOST_MEMBERS, NAME_LIMIT, BadBundle, Member, Source
 from linetap_desk.proofs import callfolder
 

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from shlex import quote
 
-from linetap_core.evidence import hold, namespaces, sealed
-from linetap_core.evidence.signers import Signer, is_undated, require_named
+from linetap_core.evidence.calls import hold, sealed
+from linetap_core.evidence.signing import namespaces
+from linetap_core.evidence.signing.signers import Signer, is_undated, require_named
 from linetap_core.records import PERSONAL_FIELDS
 from linetap_desk.bundle import layout, texts
 from linetap_desk.bundle.facts import Call, Facts, Signed

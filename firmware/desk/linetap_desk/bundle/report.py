@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from html import escape
 
 from linetap_core.clock import rfc3339
-from linetap_core.evidence import keys
-from linetap_core.evidence.g711 import RATE_HZ
-from linetap_core.evidence.hold import Hold
-from linetap_core.evidence.signers import Signer
+from linetap_core.evidence.calls.g711 import RATE_HZ
+from linetap_core.evidence.calls.hold import Hold
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing.signers import Signer
 from linetap_core.records import CallRecord, NoticeRecord
 from linetap_desk.bundle import layout, recipe
 from linetap_desk.bundle.facts import Call, Facts

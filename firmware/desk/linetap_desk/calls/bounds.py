@@ -11,7 +11,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Text, bindparam
 
 from linetap_core.errors import BadInput
-from linetap_core.evidence import unitnames
+from linetap_core.evidence.signing import unitnames
 from linetap_desk.calls.criteria import Leg
 from linetap_desk.ingest import months
 from linetap_desk.ingest.tables import calls

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 
 from linetap_core.errors import BadInput
-from linetap_core.evidence import age
+from linetap_core.evidence.sealing import age
 from linetap_desk.ceremony.sheets import INDEX, OFFICER, EpochKeys
 from linetap_desk.unsealing import stockage
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import msgspec
 
-from linetap_core import signedfile
 from linetap_core.clock import from_utc_ns, parse_rfc3339
+from linetap_core.durable import signedfile
 from linetap_core.errors import Refusal
-from linetap_core.evidence import members, namespaces, sshsig
-from linetap_core.evidence.keylist import Epoch, KeyList
-from linetap_core.evidence.signers import Signer, require_named
+from linetap_core.evidence.sealing import members
+from linetap_core.evidence.sealing.keylist import Epoch, KeyList
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.evidence.signing.signers import Signer, require_named
 from linetap_core.zones import end_of
 from linetap_desk import foreign
 from linetap_desk.ceremony.sheets import OFFICER

@@ -15,13 +15,12 @@ from typing import Any
 
 import msgspec
 
-from linetap_core import signedfile
 from linetap_core.clock import Clock, from_utc_ns, parse_rfc3339, rfc3339
-from linetap_core.durable import wipe
+from linetap_core.durable import privatefile, signedfile
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import members, namespaces
-from linetap_core.evidence.epochname import overflow_name
-from linetap_core.evidence.keylist import Epoch, KeyList, Overflow
+from linetap_core.evidence.sealing import members
+from linetap_core.evidence.sealing.keylist import Epoch, KeyList, Overflow, overflow_name
+from linetap_core.evidence.signing import namespaces
 from linetap_core.timekeeping import require_possible
 from linetap_core.zones import end_of, epoch_text, zone_of
 from linetap_desk import foreign
@@ -97,7 +96,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     copies = _require_opened(canaries, args.medium, args.sheets)
     _confirm_sheets(args.epoch, args.sheets)
     for path in args.medium:
-        wipe.wipe(path)
+        privatefile.wipe(path)
     _require_closed(canaries, args.medium)
     document = Certificate(
         epoch=args.epoch,
@@ -236,7 +235,7 @@ def _require_opened(canaries: list[Canary], media: list[Path], sheets: int) -> i
     copies = sheets
     opened: set[Path] = set()
     for path in media:
-        wipe.require_wipeable(path)
+        privatefile.require_wipeable(path)
         stockage.check_identity_file(path)
         found = {canary.path for canary in canaries if canary.opens(path)}
         if not found:

@@ -20,11 +20,12 @@ from typing import NamedTuple
 
 from linetap_core.clock import NS_PER_MS, from_utc_ns, parse_rfc3339
 from linetap_core.errors import LinetapError, Refusal
-from linetap_core.evidence import hold, namespaces, sealed, sshsig
-from linetap_core.evidence.command import VAULT
-from linetap_core.evidence.epochname import is_overflow
-from linetap_core.evidence.hold import Hold, Rewrap
-from linetap_core.evidence.roles import Roles
+from linetap_core.evidence.authorization.command import VAULT
+from linetap_core.evidence.authorization.roles import Roles
+from linetap_core.evidence.calls import hold, sealed
+from linetap_core.evidence.calls.hold import Hold, Rewrap
+from linetap_core.evidence.sealing.keylist import is_overflow
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallRecord, CountedMoment
 from linetap_core.timekeeping import is_unkept
 from linetap_desk import foreign

@@ -18,13 +18,13 @@ from pathlib import Path
 
 import msgspec
 
-from linetap_core import signedfile
 from linetap_core.clock import Clock, rfc3339
-from linetap_core.durable import privatefile
+from linetap_core.durable import privatefile, signedfile
 from linetap_core.errors import BadInput
-from linetap_core.evidence import keylist, keys, members, namespaces
-from linetap_core.evidence.epochname import overflow_name
-from linetap_core.evidence.keylist import Epoch, KeyList, Overflow
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.sealing import keylist, members
+from linetap_core.evidence.sealing.keylist import Epoch, KeyList, Overflow, overflow_name
+from linetap_core.evidence.signing import namespaces
 from linetap_core.timekeeping import require_possible
 from linetap_core.zones import KOREA
 from linetap_desk.ceremony import canary

@@ -11,7 +11,7 @@ from linetap_core.cli import Verbs
 from linetap_core.clock import Clock, rfc3339
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput
-from linetap_core.evidence import keys
+from linetap_core.evidence.keys import keys
 from linetap_core.timekeeping import KEPT
 from linetap_desk.ceremony import epochkeys, keygroup
 

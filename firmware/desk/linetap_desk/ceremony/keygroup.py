@@ -18,9 +18,11 @@ from pathlib import Path
 
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput, LinetapError, Refusal
-from linetap_core.evidence import authority, group, keys, members, namespaces, sshsig
-from linetap_core.evidence.keys import AgeIdentity
-from linetap_core.evidence.members import Group
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.keys.keys import AgeIdentity
+from linetap_core.evidence.sealing import group, members
+from linetap_core.evidence.sealing.members import Group
+from linetap_core.evidence.signing import authority, namespaces, sshsig
 from linetap_desk.ceremony.sheets import COPIES, page
 from linetap_desk.unsealing import stockage
 

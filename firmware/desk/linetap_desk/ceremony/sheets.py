@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from linetap_core.evidence.keys import AgeIdentity, identity_file
+from linetap_core.evidence.keys.keys import AgeIdentity, identity_file
 
 COPIES = 2
 INDEX = ".index"  # behind an epoch's name: its other key

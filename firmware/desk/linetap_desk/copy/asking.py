@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from linetap_core.clock import NS_PER_MS, NS_PER_S, from_utc_ns
 from linetap_core.errors import BadInput
-from linetap_core.evidence.fetch import BLOCK_BYTES, MOST_BYTES, Window
+from linetap_core.evidence.authorization.fetch import BLOCK_BYTES, MOST_BYTES, Window
 from linetap_core.zones import zone_of
 from linetap_desk.copy.incoming import Incoming
 

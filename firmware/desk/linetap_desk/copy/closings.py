@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Of every copied call the proof that it stands in its unit's log (evidence/closing.py): asked for, and judged.
+"""For every copied call, the proof that its unit's log closes it (evidence/merklelog/closing.py): asked for, checked.
 
 One of a unit at a time, apart from the copies: a unit of an earlier version has none to give, and is copied as before.
 """
@@ -14,10 +14,10 @@ from sqlalchemy import Connection
 from linetap_core.broker.connection import Arrived
 from linetap_core.clock import Clock
 from linetap_core.errors import Refusal
-from linetap_core.evidence import closing
-from linetap_core.evidence.closing import Closing
-from linetap_core.evidence.command import Answer
-from linetap_core.evidence.fetch import Close
+from linetap_core.evidence.authorization.command import Answer
+from linetap_core.evidence.authorization.fetch import Close
+from linetap_core.evidence.merklelog import closing
+from linetap_core.evidence.merklelog.closing import Closing
 from linetap_desk import foreign
 from linetap_desk.copy import worklist
 from linetap_desk.copy.asking import Asking

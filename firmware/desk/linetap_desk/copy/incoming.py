@@ -16,8 +16,10 @@ import msgspec
 from linetap_core.clock import S_PER_DAY, parse_rfc3339
 from linetap_core.durable import files
 from linetap_core.errors import Refusal
-from linetap_core.evidence import fetch, namespaces, sealed, signers, sshsig
-from linetap_core.evidence.signers import Signer
+from linetap_core.evidence.authorization import fetch
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.signing import namespaces, signers, sshsig
+from linetap_core.evidence.signing.signers import Signer
 from linetap_core.records import CallRecord
 from linetap_desk.proofs.callfolder import Damaged
 

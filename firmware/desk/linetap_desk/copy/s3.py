@@ -20,8 +20,11 @@ from urllib.parse import SplitResult, parse_qsl
 
 from linetap_core.clock import NS_PER_S
 from linetap_core.errors import BadInput
-from linetap_core.evidence import amendment, closing, fetch, namespaces, sealed, sshsig
-from linetap_core.evidence.closing import closing_path
+from linetap_core.evidence.authorization import fetch
+from linetap_core.evidence.calls import amendment, sealed
+from linetap_core.evidence.merklelog import closing
+from linetap_core.evidence.merklelog.closing import closing_path
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_desk.copy.store import Stored
 
 EXAMPLE = "s3://bucket/prefix?endpoint=https://s3.example would be right"

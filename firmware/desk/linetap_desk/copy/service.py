@@ -17,11 +17,11 @@ from sqlalchemy import Connection, Engine
 
 from linetap_core.broker.connection import Arrived
 from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock
-from linetap_core.evidence import fetch
-from linetap_core.evidence.command import Answer
-from linetap_core.evidence.fetch import Copied
-from linetap_core.evidence.sshsig import unarmored
-from linetap_core.wire.message import Message
+from linetap_core.evidence.authorization import fetch
+from linetap_core.evidence.authorization.command import Answer
+from linetap_core.evidence.authorization.fetch import Copied
+from linetap_core.evidence.signing.sshsig import unarmored
+from linetap_core.wire.mqtt import Message
 from linetap_desk import foreign
 from linetap_desk.copy import worklist
 from linetap_desk.copy.asking import Asking, Hours

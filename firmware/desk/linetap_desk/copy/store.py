@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Protocol
 
 from linetap_core.durable import files
-from linetap_core.durable.files import prune
-from linetap_core.durable.replace import replace_durably
+from linetap_core.durable.files import prune, replace_durably
 from linetap_core.errors import BadInput
-from linetap_core.evidence import amendment, namespaces, sealed, sshsig
-from linetap_core.evidence.amendment import amendment_path
-from linetap_core.evidence.closing import closing_path
-from linetap_core.evidence.tlogproof import witnessed_path
+from linetap_core.evidence.calls import amendment, sealed
+from linetap_core.evidence.calls.amendment import amendment_path
+from linetap_core.evidence.merklelog.closing import closing_path
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.evidence.witness.tlogproof import witnessed_path
 
 
 @dataclass(frozen=True, slots=True)

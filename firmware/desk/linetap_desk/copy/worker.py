@@ -14,8 +14,8 @@ import msgspec
 
 from linetap_core.clock import NS_PER_S, S_PER_DAY, parse_rfc3339
 from linetap_core.errors import Refusal
-from linetap_core.evidence import sealed
-from linetap_core.evidence.closing import Closing, encode
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.merklelog.closing import Closing, encode
 from linetap_core.records import CallRecord
 from linetap_desk.copy.incoming import Call, require_whole
 from linetap_desk.copy.store import Store

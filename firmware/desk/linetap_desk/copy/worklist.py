@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, 
 
 from linetap_core.clock import NS_PER_DAY, NS_PER_S, parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import hold, sealed
+from linetap_core.evidence.calls import hold, sealed
 from linetap_desk.copy.incoming import Call
 from linetap_desk.copy.worker import Kept
 from linetap_desk.ingest import amended as amended_events

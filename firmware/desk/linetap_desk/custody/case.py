@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from linetap_core.clock import NS_PER_S, Clock, parse_rfc3339
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput, LinetapError
-from linetap_core.evidence import g711, group, sealed
-from linetap_core.evidence.amendment import Amendment
-from linetap_core.evidence.release import Request
-from linetap_core.evidence.roles import Purpose
+from linetap_core.evidence.authorization.release import Request
+from linetap_core.evidence.authorization.roles import Purpose
+from linetap_core.evidence.calls import g711, sealed
+from linetap_core.evidence.calls.amendment import Amendment
+from linetap_core.evidence.sealing import group
 from linetap_core.records import CallRecord, NoticeRecord
 from linetap_desk.accesslog.access_entry import Entry
 from linetap_desk.accesslog.deskfolder import Desk

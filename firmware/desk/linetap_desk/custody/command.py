@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from linetap_core.clock import Clock
 from linetap_core.errors import BadInput, LinetapError
-from linetap_core.evidence.publickeys import decode_recipient
+from linetap_core.evidence.keys.publickeys import decode_recipient
 from linetap_core.timekeeping import KEPT
 from linetap_core.zones import KOREA, zone_of
 from linetap_desk.accesslog import deskfolder

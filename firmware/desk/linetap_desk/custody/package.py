@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import closing
-from linetap_core.evidence.release import Request
+from linetap_core.evidence.authorization.release import Request
+from linetap_core.evidence.merklelog import closing
 from linetap_desk.custody.tar import BadPackage, Source, members
 from linetap_desk.release import files
 

@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from linetap_core.errors import Refusal
-from linetap_core.evidence import amendment, closing, document, namespaces, sealed, sshsig, tlogproof
-from linetap_core.evidence.release import MOST_CALLS
+from linetap_core.evidence.authorization.release import MOST_CALLS
+from linetap_core.evidence.calls import amendment, sealed
+from linetap_core.evidence.merklelog import closing
+from linetap_core.evidence.signing import document, namespaces, sshsig
+from linetap_core.evidence.witness import tlogproof
 from linetap_desk.unsealing.opening import PART_LIMIT_BYTES
 
 BLOCK = 512

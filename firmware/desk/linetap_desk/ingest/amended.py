@@ -13,9 +13,9 @@ from sqlalchemy import Connection, insert, select, update
 
 from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap_core.errors import Refusal
-from linetap_core.evidence import amendment
-from linetap_core.evidence.amendment import Amendment
-from linetap_core.evidence.sshsig import armored
+from linetap_core.evidence.calls import amendment
+from linetap_core.evidence.calls.amendment import Amendment
+from linetap_core.evidence.signing.sshsig import armored
 from linetap_desk.ingest.judge import Event, Told
 from linetap_desk.ingest.tables import amendments, calls, copies
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from sqlalchemy import Connection, select
 
-from linetap_core.evidence import vaultname
+from linetap_core.vaultformat import vaultname
 from linetap_desk.ingest.tables import events
 
 

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import msgspec
 
 from linetap_core.clock import NS_PER_MS, NS_PER_S, S_PER_DAY, Clock, rfc3339
-from linetap_core.evidence import command as envelopes
-from linetap_core.evidence import namespaces, sshsig
-from linetap_core.evidence.command import DESK, Answer, Command
-from linetap_core.evidence.commandbody import Ack, Resend
-from linetap_core.evidence.keys import SigningKey
-from linetap_core.wire.message import Message
+from linetap_core.evidence.authorization import command as envelopes
+from linetap_core.evidence.authorization.command import DESK, Answer, Command
+from linetap_core.evidence.authorization.commandbody import Ack, Resend
+from linetap_core.evidence.keys.keys import SigningKey
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.wire.mqtt import Message
 from linetap_core.wire.topics import Topics
 from linetap_desk import foreign
 from linetap_desk.ingest import chain
@@ -45,7 +45,7 @@ log = logging.getLogger("linetap.ingest")
 
 def _after(last: int, now_ms: int) -> int:
     """The milliseconds, or the next counter where they are used. A clock that was far ahead and was put right leaves no
-    counter behind that units would refuse for ever (evidence/counters.py)."""
+    counter behind that units would refuse for ever (evidence/authorization/counters.py)."""
     return last + 1 if last - _CLOCK_STEP_MS <= now_ms <= last else now_ms
 
 

@@ -15,10 +15,10 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from linetap_core.clock import from_utc_ns, rfc3339
 from linetap_core.errors import Refusal
-from linetap_core.evidence import unitlog
-from linetap_core.evidence.signers import Signer
-from linetap_core.evidence.sshsig import armored
-from linetap_core.evidence.unitlog import Head
+from linetap_core.evidence.merklelog import unitlog
+from linetap_core.evidence.merklelog.unitlog import Head
+from linetap_core.evidence.signing.signers import Signer
+from linetap_core.evidence.signing.sshsig import armored
 from linetap_desk.ingest.judge import Verdict
 from linetap_desk.ingest.tables import alerts, heads
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, insert, or_, select, update
 
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
-from linetap_core.evidence import vaultname
+from linetap_core.vaultformat import vaultname
 from linetap_desk.ingest import chain
 from linetap_desk.ingest.chain import Group, first_hole
 from linetap_desk.ingest.tables import alerts, origins, units, vaults

@@ -18,11 +18,13 @@ from msgspec import Meta
 
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, from_utc_ns, parse_rfc3339
-from linetap_core.evidence import keys, namespaces, sshsig, vaultname
-from linetap_core.evidence.keys import PublicKey
-from linetap_core.evidence.signers import Signer, require_trust
-from linetap_core.evidence.sshsig import SignatureFault, armored
-from linetap_core.vaultformat.segments import GENESIS
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.keys.keys import PublicKey
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.evidence.signing.signers import Signer, require_trust
+from linetap_core.evidence.signing.sshsig import SignatureFault, armored
+from linetap_core.vaultformat import vaultname
+from linetap_core.vaultformat.outboxfiles import GENESIS
 from linetap_desk.ingest import chain
 
 LIMIT_BYTES = 64 << 10  # of a payload; a unit's have about 700

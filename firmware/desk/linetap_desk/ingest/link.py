@@ -9,11 +9,11 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from linetap_core.broker import backoff, link
+from linetap_core.broker import link
 from linetap_core.broker.connection import Connected, Happening, Subscribed, Terms, Unread
 from linetap_core.broker.link import MOST_AT_ONCE, Told
 from linetap_core.clock import NS_PER_MS, S_PER_DAY, Clock
-from linetap_core.wire.brokersettings import Broker
+from linetap_core.wire.mqtt import Broker
 
 MOST_SAYINGS = 1000  # that the broker has not acknowledged: they are kept in RAM
 LARGEST_PACKET_BYTES = 256 << 10  # what is larger the broker drops: no unit sends it
@@ -23,7 +23,7 @@ log = logging.getLogger("linetap.ingest")
 
 
 @dataclass(frozen=True, slots=True)
-class Patience(backoff.Patience):
+class Patience(link.Patience):
     first_ms: int = 1000
     database_ms: int = 1000  # between two attempts
 

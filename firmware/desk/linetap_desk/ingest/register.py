@@ -13,7 +13,7 @@ from msgspec import Meta
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from linetap_core.clock import rfc3339
-from linetap_core.evidence.signers import Signer
+from linetap_core.evidence.signing.signers import Signer
 from linetap_core.records import Severity
 from linetap_desk import foreign
 from linetap_desk.ingest.heads import HeadReport

@@ -13,10 +13,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from linetap_core.broker.connection import Arrived, Connected, Ended
 from linetap_core.clock import NS_PER_MS, Clock
+from linetap_core.durable.signedfile import load_key
 from linetap_core.errors import AlreadyRunning, BadInput
-from linetap_core.evidence import fetch
+from linetap_core.evidence.authorization import fetch
 from linetap_core.service import InstanceLock, Stop, start_logging
-from linetap_core.signedfile import load_key
 from linetap_core.timekeeping import KEPT, require_possible
 from linetap_core.wire import topics
 from linetap_desk.copy.service import Copying, begin

@@ -7,8 +7,8 @@ import logging
 from pathlib import Path
 
 from linetap_core.errors import BadInput
-from linetap_core.evidence import signers
-from linetap_core.evidence.signers import Signer
+from linetap_core.evidence.signing import signers
+from linetap_core.evidence.signing.signers import Signer
 
 LIMIT_BYTES = 4 << 20
 

@@ -18,8 +18,8 @@ from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, func
 from sqlalchemy.exc import DataError, IntegrityError
 
 from linetap_core.clock import rfc3339
-from linetap_core.evidence.signers import Signer
-from linetap_core.evidence.sshsig import armored
+from linetap_core.evidence.signing.signers import Signer
+from linetap_core.evidence.signing.sshsig import armored
 from linetap_desk.ingest import amended, callrow, chain, heads, judge, outages, pbxdays, register, vaults
 from linetap_desk.ingest.chain import Group, reached
 from linetap_desk.ingest.clear import clear_events

@@ -292,7 +292,7 @@ copies = Table(
     Column("counted_ms", BigInteger),  # what the ingest had counted when it was stored; null: of an earlier version
     Column("closing_at", Text),  # when the proof that it stands in its unit's log was put beside it
 )
-# What a unit has signed of a call's time and end behind its record (evidence/amendment.py).
+# What a unit has signed of a call's time and end behind its record (evidence/calls/amendment.py).
 amendments = Table(
     "amendments",
     metadata,

@@ -8,15 +8,16 @@ import re
 import sys
 from pathlib import Path
 
-from linetap_core import signedfile
 from linetap_core.cli import Verbs
 from linetap_core.clock import NS_PER_DAY, NS_PER_MS, Clock, parse_rfc3339, rfc3339
-from linetap_core.durable import files, privatefile
+from linetap_core.durable import files, privatefile, signedfile
 from linetap_core.errors import BadInput
-from linetap_core.evidence import command as envelopes
-from linetap_core.evidence import commandbody, document, namespaces, sealed, sshsig
-from linetap_core.evidence.command import HERE, IDENTIFY_LONGEST_S, LIGHT, MAY, Command, Envelope
-from linetap_core.evidence.commandbody import Body
+from linetap_core.evidence.authorization import command as envelopes
+from linetap_core.evidence.authorization import commandbody
+from linetap_core.evidence.authorization.command import HERE, IDENTIFY_LONGEST_S, LIGHT, MAY, Command, Envelope
+from linetap_core.evidence.authorization.commandbody import Body
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.signing import document, namespaces, sshsig
 from linetap_core.handover import read_small
 from linetap_core.timekeeping import KEPT, require_possible
 from linetap_core.wire import updates

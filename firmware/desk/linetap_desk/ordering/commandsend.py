@@ -19,12 +19,11 @@ from linetap_core.broker.connection import Acknowledged, Arrived, Connected, Con
 from linetap_core.broker.tls import tls_context
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import command as envelopes
-from linetap_core.evidence import unitnames
-from linetap_core.evidence.command import MAY, Answer, Command
+from linetap_core.evidence.authorization import command as envelopes
+from linetap_core.evidence.authorization.command import MAY, Answer, Command
+from linetap_core.evidence.signing import unitnames
 from linetap_core.handover import read_small
-from linetap_core.wire.brokersettings import Broker
-from linetap_core.wire.message import Message
+from linetap_core.wire.mqtt import Broker, Message
 from linetap_core.wire.topics import Topics
 from linetap_desk import foreign
 from linetap_desk.settings import broker_alone

@@ -27,13 +27,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from linetap_core.clock import Clock, from_utc_ns, parse_rfc3339, rfc3339
 from linetap_core.durable import privatefile
-from linetap_core.durable.replace import replace_durably
-from linetap_core.durable.twin import twin_of
+from linetap_core.durable.copies import twin_of
+from linetap_core.durable.files import replace_durably
 from linetap_core.enrolment import certificates
 from linetap_core.enrolment.certificates import NAME_LIMIT, Network, Role
-from linetap_core.enrolment.fault import PkiFault
+from linetap_core.enrolment.request import PkiFault
 from linetap_core.errors import BadInput
-from linetap_core.evidence import document, namespaces, unitnames
+from linetap_core.evidence.signing import document, namespaces, unitnames
 from linetap_core.handover import read_small
 from linetap_desk.pki.register import Issued, Register, Revoked
 

@@ -7,14 +7,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from linetap_core import signedfile
 from linetap_core.clock import Clock
-from linetap_core.durable import privatefile
+from linetap_core.durable import privatefile, signedfile
 from linetap_core.enrolment import request
-from linetap_core.enrolment.fault import PkiFault
-from linetap_core.enrolment.request import Request
+from linetap_core.enrolment.request import PkiFault, Request
 from linetap_core.errors import Refusal
-from linetap_core.evidence import keys
+from linetap_core.evidence.keys import keys
 from linetap_core.handover import read_small
 from linetap_desk.pki import authority
 from linetap_desk.pki.authority import Authority, key_hash, signers_line

@@ -9,12 +9,11 @@ from pathlib import Path
 
 from cryptography import x509
 
-from linetap_core import signedfile
 from linetap_core.clock import Clock
-from linetap_core.durable import privatefile
+from linetap_core.durable import privatefile, signedfile
 from linetap_core.enrolment import certificates
 from linetap_core.enrolment.certificates import Role
-from linetap_core.enrolment.fault import PkiFault
+from linetap_core.enrolment.request import PkiFault
 from linetap_core.errors import BadInput
 from linetap_desk.pki import authority
 

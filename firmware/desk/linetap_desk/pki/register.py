@@ -20,11 +20,10 @@ from pathlib import Path
 import msgspec
 
 from linetap_core.durable import broken
-from linetap_core.durable.files import sync_directory, write_all
-from linetap_core.durable.replace import replace_durably
-from linetap_core.durable.twin import twin_of
+from linetap_core.durable.copies import twin_of
+from linetap_core.durable.files import replace_durably, sync_directory, write_all
 from linetap_core.enrolment.certificates import Role
-from linetap_core.enrolment.fault import PkiFault
+from linetap_core.enrolment.request import PkiFault
 from linetap_core.errors import BadInput
 from linetap_core.handover import read_small
 from linetap_desk import foreign

@@ -8,7 +8,7 @@ import sys
 
 from linetap_core.clock import NS_PER_DAY, Clock, parse_rfc3339, rfc3339
 from linetap_core.enrolment.certificates import Role, common_name
-from linetap_core.enrolment.fault import PkiFault
+from linetap_core.enrolment.request import PkiFault
 from linetap_core.errors import BadInput
 from linetap_desk.pki import authority
 from linetap_desk.pki.register import Issued, Register

@@ -14,10 +14,11 @@ import msgspec
 
 from linetap_core.clock import from_utc_ns, parse_rfc3339
 from linetap_core.errors import LinetapError, Refusal
-from linetap_core.evidence import amendment, index, namespaces, sealed, sshsig
-from linetap_core.evidence.amendment import Amendment
-from linetap_core.evidence.index import Entry
-from linetap_core.evidence.signers import Signer
+from linetap_core.evidence.calls import amendment, index, sealed
+from linetap_core.evidence.calls.amendment import Amendment
+from linetap_core.evidence.calls.index import Entry
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.evidence.signing.signers import Signer
 from linetap_desk import foreign
 from linetap_desk.proofs import callfolder
 

@@ -15,7 +15,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import keys, sealed, signers
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import signers
 
 _BLOCK_BYTES = 1024 * 1024
 _KEY_LIMIT_BYTES = 64 * 1024

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from msgspec import UNSET
 
 from linetap_core.clock import NS_PER_DAY, NS_PER_S, parse_rfc3339, rfc3339
-from linetap_core.evidence.unitlog import Leaf
+from linetap_core.evidence.merklelog.unitlog import Leaf
 from linetap_desk.proofs.logtimes import LogTimes
 
 LATE_NS = 7 * NS_PER_DAY  # a unit may be switched off for days, and may have to wait for a clock that is agreed

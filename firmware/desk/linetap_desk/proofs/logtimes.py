@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from linetap_core.clock import NS_PER_DAY, NS_PER_MS, NS_PER_S, rfc3339
-from linetap_core.evidence.unitlog import Leaf
+from linetap_core.evidence.merklelog.unitlog import Leaf
 
 SLACK_NS = 60 * NS_PER_S  # smaller steps than a clock_step, and the turn of a thread
 NEAR = 64  # leaves: the vault's thread may see a step before the main one has said it

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from linetap_core.evidence.unitlog import Leaf
+from linetap_core.evidence.merklelog.unitlog import Leaf
 
 MOST_TOLD = 20
 MOST_KNOWN = 100_000  # of a log that another hand has written

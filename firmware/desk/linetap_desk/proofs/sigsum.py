@@ -15,12 +15,15 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from linetap_core.durable.replace import replace_durably
+from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import checkpoint, keys, leaflog, sealed, sigsum
-from linetap_core.evidence.leaflog import LEAVES
-from linetap_core.evidence.merkle import Tree
-from linetap_core.evidence.unitlog import Leaf
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog import leaflog
+from linetap_core.evidence.merklelog.leaflog import LEAVES
+from linetap_core.evidence.merklelog.merkle import Tree
+from linetap_core.evidence.merklelog.unitlog import Leaf
+from linetap_core.evidence.witness import checkpoint, sigsum
 from linetap_desk import foreign
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.callfolder import load_private_key

@@ -7,10 +7,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from linetap_core.durable.replace import replace_durably
+from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import namespaces, unitlog
-from linetap_core.evidence.unitlog import HEAD, Head
+from linetap_core.evidence.merklelog import unitlog
+from linetap_core.evidence.merklelog.unitlog import HEAD, Head
+from linetap_core.evidence.signing import namespaces
 from linetap_desk.proofs import callfolder, tsa
 from linetap_desk.proofs.callfolder import Damaged
 from linetap_desk.proofs.tsa import TOKEN_SUFFIX, Tsa

@@ -15,8 +15,9 @@ from itertools import chain
 from pathlib import Path
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import closing, sealed, unitlog
-from linetap_core.evidence.signers import Signer
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.merklelog import closing, unitlog
+from linetap_core.evidence.signing.signers import Signer
 from linetap_core.vaultformat import keptlogs
 from linetap_desk.bundle.check import verify_bundle
 from linetap_desk.proofs import callfolder

@@ -14,10 +14,13 @@ from pathlib import Path
 import msgspec
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import age, keys, namespaces, sealed, sshsig
-from linetap_core.evidence.keys import PublicKey
-from linetap_core.evidence.publickeys import SSH_ED25519
-from linetap_core.evidence.signers import Signer
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.keys.keys import PublicKey
+from linetap_core.evidence.keys.publickeys import SSH_ED25519
+from linetap_core.evidence.sealing import age
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.evidence.signing.signers import Signer
 from linetap_core.records import PERSONAL_FIELDS, Audio, CallRecord
 from linetap_desk import foreign
 from linetap_desk.proofs import callfolder

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from linetap_core.clock import from_utc_ns, parse_rfc3339
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import leaflog, merkle, namespaces, unitlog
-from linetap_core.evidence.leaflog import LEAVES, TREE
-from linetap_core.evidence.signers import Signer, SignerUndated, is_undated
-from linetap_core.evidence.unitlog import COPY, HEAD, Head, HeadCopy, Leaf
+from linetap_core.evidence.merklelog import leaflog, merkle, unitlog
+from linetap_core.evidence.merklelog.leaflog import LEAVES, TREE
+from linetap_core.evidence.merklelog.unitlog import COPY, HEAD, Head, HeadCopy, Leaf
+from linetap_core.evidence.signing import namespaces
+from linetap_core.evidence.signing.signers import Signer, SignerUndated, is_undated
 from linetap_desk import foreign
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.callfolder import Damaged

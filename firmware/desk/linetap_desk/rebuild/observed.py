@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import Column, Connection, Engine, Table, insert, inspect, select
 
 from linetap_core.errors import Refusal
-from linetap_core.evidence import unitlog
-from linetap_core.evidence.signers import Signer
+from linetap_core.evidence.merklelog import unitlog
+from linetap_core.evidence.signing.signers import Signer
 from linetap_desk.ingest.tables import alerts, copies, counted, heads, outages, pbx_days, set_aside, units, vaults
 
 _AT_ONCE = 500

@@ -19,9 +19,10 @@ from sqlalchemy import Engine, delete, exists, insert, select
 
 from linetap_core.clock import parse_rfc3339, rfc3339
 from linetap_core.errors import Refusal
-from linetap_core.evidence import hold, namespaces, sealed, signers, sshsig
-from linetap_core.evidence.hold import Hold
-from linetap_core.evidence.signers import Signer
+from linetap_core.evidence.calls import hold, sealed
+from linetap_core.evidence.calls.hold import Hold
+from linetap_core.evidence.signing import namespaces, signers, sshsig
+from linetap_core.evidence.signing.signers import Signer
 from linetap_core.records import CallEvent, CallRecord
 from linetap_core.vaultformat import callevents
 from linetap_desk.copy import worklist

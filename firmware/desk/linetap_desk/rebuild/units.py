@@ -13,8 +13,9 @@ import msgspec
 from sqlalchemy import Connection, Engine, delete, insert, select
 
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
-from linetap_core.evidence import keys, namespaces, patterns
-from linetap_core.evidence.signers import Signer
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces, signerline
+from linetap_core.evidence.signing.signers import Signer
 from linetap_core.service import Stop
 from linetap_desk.ingest import chain, holes
 from linetap_desk.ingest.chain import Group
@@ -98,7 +99,7 @@ def _expect(db: Connection, signers: list[Signer], now: str) -> None:
 
 
 def _for_events(signer: Signer) -> bool:
-    return signer.namespaces is None or patterns.in_list(namespaces.EVENT, signer.namespaces)
+    return signer.namespaces is None or signerline.in_list(namespaces.EVENT, signer.namespaces)
 
 
 def _told(db: Connection) -> tuple[list[str], dict[Group, int]]:

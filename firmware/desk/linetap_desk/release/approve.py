@@ -16,8 +16,7 @@ from pathlib import Path
 from linetap_core.clock import Clock
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput
-from linetap_core.evidence import namespaces
-from linetap_core.evidence.release import (
+from linetap_core.evidence.authorization.release import (
     NotReleased,
     Request,
     require_approver,
@@ -25,7 +24,8 @@ from linetap_core.evidence.release import (
     require_time,
     standing,
 )
-from linetap_core.evidence.roles import Person, Roles
+from linetap_core.evidence.authorization.roles import Person, Roles
+from linetap_core.evidence.signing import namespaces
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access_entry import Entry
 from linetap_desk.release import files, gate

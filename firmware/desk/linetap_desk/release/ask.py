@@ -13,10 +13,9 @@ from pathlib import Path
 
 from linetap_core.clock import NS_PER_DAY, Clock, rfc3339
 from linetap_core.durable import privatefile
-from linetap_core.durable.wipe import require_wipeable, wipe
+from linetap_core.durable.privatefile import require_wipeable, wipe
 from linetap_core.errors import BadInput
-from linetap_core.evidence import document
-from linetap_core.evidence.release import (
+from linetap_core.evidence.authorization.release import (
     DEFAULT_DAYS,
     MOST_DAYS,
     NamedCall,
@@ -25,6 +24,7 @@ from linetap_core.evidence.release import (
     require_id,
     require_purpose,
 )
+from linetap_core.evidence.signing import document
 from linetap_core.timekeeping import require_possible
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access_entry import Entry

@@ -11,8 +11,14 @@ from functools import partial
 from pathlib import Path
 
 from linetap_core.clock import Clock
-from linetap_core.evidence.release import NotReleased, require_approvals, require_purpose, require_time, standing
-from linetap_core.evidence.roles import Roles
+from linetap_core.evidence.authorization.release import (
+    NotReleased,
+    require_approvals,
+    require_purpose,
+    require_time,
+    standing,
+)
+from linetap_core.evidence.authorization.roles import Roles
 from linetap_core.timekeeping import KEPT
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access_entry import Entry

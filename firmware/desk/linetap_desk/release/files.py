@@ -10,8 +10,10 @@ from pathlib import Path
 from linetap_core.clock import Clock, rfc3339
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput
-from linetap_core.evidence import document, keys, namespaces, sealed, sshsig
-from linetap_core.evidence.release import MOST_CALLS, NotReleased, Request, parse
+from linetap_core.evidence.authorization.release import MOST_CALLS, NotReleased, Request, parse
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import document, namespaces, sshsig
 from linetap_core.handover import read_small
 from linetap_core.timekeeping import KEPT
 from linetap_desk.accesslog.access import Deed

@@ -10,8 +10,7 @@ from pathlib import Path
 import msgspec
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import sealed
-from linetap_core.evidence.release import (
+from linetap_core.evidence.authorization.release import (
     NotReleased,
     Request,
     require_approvals,
@@ -19,6 +18,7 @@ from linetap_core.evidence.release import (
     require_time,
     standing,
 )
+from linetap_core.evidence.calls import sealed
 from linetap_desk import foreign
 from linetap_desk.accesslog.access import Deed
 from linetap_desk.accesslog.access_entry import Entry

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import hold, namespaces, sealed, sshsig
-from linetap_core.evidence.hold import Hold, Rewrap
-from linetap_core.evidence.release import NotReleased
-from linetap_core.evidence.roles import Roles
+from linetap_core.evidence.authorization.release import NotReleased
+from linetap_core.evidence.authorization.roles import Roles
+from linetap_core.evidence.calls import hold, sealed
+from linetap_core.evidence.calls.hold import Hold, Rewrap
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallRecord
 from linetap_desk.proofs import callfolder
 

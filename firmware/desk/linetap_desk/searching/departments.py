@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from linetap_core.errors import BadInput
-from linetap_core.evidence.index import Entry
+from linetap_core.evidence.calls.index import Entry
 from linetap_core.handover import read_small
 from linetap_desk.searching.localmoment import moment_ns
 

@@ -19,8 +19,9 @@ import msgspec
 from linetap_core import jsontext
 from linetap_core.clock import Clock, from_utc_ns, rfc3339
 from linetap_core.errors import BadInput
-from linetap_core.evidence import document, index, sealed
-from linetap_core.evidence.release import CASE_LIMIT, NotReleased
+from linetap_core.evidence.authorization.release import CASE_LIMIT, NotReleased
+from linetap_core.evidence.calls import index, sealed
+from linetap_core.evidence.signing import document
 from linetap_core.mask import masked
 from linetap_core.timekeeping import KEPT
 from linetap_core.zones import KOREA

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from linetap_core.errors import BadInput
-from linetap_core.evidence import index
+from linetap_core.evidence.calls import index
 from linetap_desk.ceremony.sheets import INDEX
 from linetap_desk.unsealing import stockage
 

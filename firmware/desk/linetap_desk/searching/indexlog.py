@@ -11,9 +11,10 @@ from pathlib import Path
 
 from linetap_core.clock import from_utc_ns, parse_rfc3339
 from linetap_core.errors import Refusal
-from linetap_core.evidence import index, leaflog, unitlog
-from linetap_core.evidence.signers import Signer
-from linetap_core.evidence.unitlog import Leaf
+from linetap_core.evidence.calls import index
+from linetap_core.evidence.merklelog import leaflog, unitlog
+from linetap_core.evidence.merklelog.unitlog import Leaf
+from linetap_core.evidence.signing.signers import Signer
 from linetap_desk import foreign
 from linetap_desk.vaultfiles.leafclaims import Named
 from linetap_desk.witnessing import cosigned

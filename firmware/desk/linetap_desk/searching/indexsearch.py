@@ -15,8 +15,9 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from linetap_core.errors import Refusal
-from linetap_core.evidence import group, index
-from linetap_core.evidence.index import Entry
+from linetap_core.evidence.calls import index
+from linetap_core.evidence.calls.index import Entry
+from linetap_core.evidence.sealing import group
 from linetap_desk.proofs import callfolder
 from linetap_desk.searching.indexkeys import IndexKeys
 from linetap_desk.searching.indexlog import IndexLog

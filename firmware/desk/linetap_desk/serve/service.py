@@ -16,9 +16,9 @@ import msgspec
 import uvicorn
 
 from linetap_core.clock import Clock
+from linetap_core.durable.signedfile import load_key
 from linetap_core.errors import BadInput
 from linetap_core.service import credential, start_logging
-from linetap_core.signedfile import load_key
 from linetap_core.timekeeping import KEPT, require_possible
 from linetap_desk.ingest.database import open_reader
 from linetap_desk.serve import app, database

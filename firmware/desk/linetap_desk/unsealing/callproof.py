@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a call is held against before anything of it is opened: who may sign, and where its unit's log closes it.
 
-The proof of the close (evidence/closing.py) is named by --closing, or made from a log that is named by --log, or found:
-beside the call in a package (calls/ID, closing/ID.json), in the desk's store, or in the log of the vault it lies in.
+The proof of the close (evidence/merklelog/closing.py) is named by --closing, made from the log that --log names, or
+found: beside the call in a package (calls/ID, closing/ID.json), in the desk's store, or in the log of its vault.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import closing, inclusion, leaflog, namespaces, sealed, tlogproof, unitlog
-from linetap_core.evidence.closing import Closing, NotClosed, closing_path
-from linetap_core.evidence.inclusion import Inclusion
-from linetap_core.evidence.leaflog import LEAVES, TREE, FileNodes
-from linetap_core.evidence.merkle import Tree
-from linetap_core.evidence.release import NotReleased
-from linetap_core.evidence.roles import Roles
-from linetap_core.evidence.signers import Signer
-from linetap_core.evidence.tlogproof import Proof
-from linetap_core.evidence.unitlog import HEAD, Leaf
+from linetap_core.evidence.authorization.release import NotReleased
+from linetap_core.evidence.authorization.roles import Roles
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.merklelog import closing, leaflog, unitlog
+from linetap_core.evidence.merklelog.closing import Closing, Inclusion, NotClosed, closing_path
+from linetap_core.evidence.merklelog.leaflog import LEAVES, TREE, FileNodes
+from linetap_core.evidence.merklelog.merkle import Tree
+from linetap_core.evidence.merklelog.unitlog import HEAD, Leaf
+from linetap_core.evidence.signing import namespaces
+from linetap_core.evidence.signing.signers import Signer
+from linetap_core.evidence.witness import tlogproof
+from linetap_core.evidence.witness.tlogproof import Proof
 from linetap_core.records import CallRecord
 from linetap_desk import foreign
 from linetap_desk.accesslog import deskfolder
@@ -116,7 +118,7 @@ def find_witnessed(call_dir: Path, unit: str, close: Closing, given: Basis) -> P
             return tlogproof.decode(_read(path, tlogproof.LIMIT_BYTES))
     if (found := prove.beside(call_dir)) is not None:
         return prove.read(found)
-    index = inclusion.decode(close.path.encode("ascii", "replace")).index
+    index = closing.decode_inclusion(close.path.encode("ascii", "replace")).index
     for log in [*given.logs, callfolder.home(call_dir) / unitlog.FOLDER]:
         if (log / HEAD).exists() and unitlog.decode_head(_read(log / HEAD, unitlog.HEAD_LIMIT_BYTES)).unit == unit:
             return prove.from_log(given.rules, log, unit, index, signers)

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from linetap_core.clock import from_utc_ns, parse_rfc3339
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import amendment, namespaces, sealed, sshsig
-from linetap_core.evidence.keys import PublicKey
-from linetap_core.evidence.signers import (
+from linetap_core.evidence.calls import amendment, sealed
+from linetap_core.evidence.keys.keys import PublicKey
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.evidence.signing.signers import (
     Signer,
     SignerExpired,
     SignerNotYetValid,

@@ -16,13 +16,16 @@ from pathlib import Path
 import msgspec
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import closing, group, members, namespaces, ofcall, sealed, sshsig, unitnames
-from linetap_core.evidence.amendment import Amendment
-from linetap_core.evidence.closing import Closing
-from linetap_core.evidence.ofcall import OfCall
-from linetap_core.evidence.release import NotReleased
-from linetap_core.evidence.roles import Roles
-from linetap_core.evidence.unitlog import Head
+from linetap_core.evidence.authorization.release import NotReleased
+from linetap_core.evidence.authorization.roles import Roles
+from linetap_core.evidence.calls import callkey, sealed
+from linetap_core.evidence.calls.amendment import Amendment
+from linetap_core.evidence.calls.callkey import OfCall
+from linetap_core.evidence.merklelog import closing
+from linetap_core.evidence.merklelog.closing import Closing
+from linetap_core.evidence.merklelog.unitlog import Head
+from linetap_core.evidence.sealing import group, members
+from linetap_core.evidence.signing import namespaces, sshsig, unitnames
 from linetap_core.records import CallRecord
 from linetap_desk.proofs import amended, callfolder
 from linetap_desk.proofs.verifycall import verify_call
@@ -138,7 +141,7 @@ def require_of_call(blob: bytes, call: OfCall) -> None:
     Keys of version 0.1 name no call: the record, its signature and the log's close have to suffice.
     """
     try:
-        found = ofcall.read(blob)
+        found = callkey.read(blob)
     except Refusal as error:
         raise NotReleased("key_of_another_call", f"{sealed.KEY}: {error}") from None
     if found not in (None, call):

@@ -10,12 +10,13 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from linetap_core import signedfile
 from linetap_core.clock import Clock, parse_rfc3339
+from linetap_core.durable import signedfile
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import hold, namespaces, sshsig
-from linetap_core.evidence.command import VAULT
-from linetap_core.evidence.roles import Roles
+from linetap_core.evidence.authorization.command import VAULT
+from linetap_core.evidence.authorization.roles import Roles
+from linetap_core.evidence.calls import hold
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.timekeeping import KEPT, require_possible
 from linetap_core.zones import KOREA, end_of, epoch_text
 from linetap_desk.accesslog import deskfolder

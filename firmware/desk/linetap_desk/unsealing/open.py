@@ -13,7 +13,7 @@ from pathlib import Path
 
 from linetap_core.clock import Clock
 from linetap_core.errors import BadInput
-from linetap_core.evidence.publickeys import decode_recipient
+from linetap_core.evidence.keys.publickeys import decode_recipient
 from linetap_core.timekeeping import KEPT
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access_entry import Entry

@@ -18,8 +18,9 @@ import msgspec
 from linetap_core.clock import S_PER_DAY
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput, LinetapError, Refusal
-from linetap_core.evidence import age, au, g711, group, sealed
-from linetap_core.evidence.release import NotReleased
+from linetap_core.evidence.authorization.release import NotReleased
+from linetap_core.evidence.calls import g711, sealed
+from linetap_core.evidence.sealing import age, group
 from linetap_core.records import PERSONAL_FIELDS, CallRecord
 from linetap_desk import foreign
 from linetap_desk.accesslog.access import Deed
@@ -213,9 +214,9 @@ def _audio(call_dir: Path, record: CallRecord, call_key: bytes) -> Iterator[byte
         opened = stockage.decrypt_with_key(_signed_bytes(call_dir, record, part.file, PART_LIMIT_BYTES), call_key)
         mulaw = opened.plaintext
         if number == 1 and opened.plaintext:
-            if not mulaw.startswith(au.HEADER):
+            if not mulaw.startswith(sealed.AU_HEADER):
                 raise Refusal(f"{path}: does not begin as an .au stream of mu-law at 8 kHz")
-            mulaw = mulaw[len(au.HEADER) :]
+            mulaw = mulaw[len(sealed.AU_HEADER) :]
         if len(mulaw) != part.samples:
             # A part that a restart cut short is not whole, and the record knows how much of it counts.
             reason = "" if opened.whole else f": {opened.complaint}"

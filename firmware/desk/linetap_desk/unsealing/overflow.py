@@ -10,8 +10,8 @@ from pathlib import Path
 
 from linetap_core.clock import Clock
 from linetap_core.errors import BadInput
-from linetap_core.evidence import hold
-from linetap_core.evidence.keylist import Epoch, KeyList
+from linetap_core.evidence.calls import hold
+from linetap_core.evidence.sealing.keylist import Epoch, KeyList
 from linetap_core.timekeeping import KEPT, require_possible
 from linetap_core.zones import end_of, epoch_text
 from linetap_desk.ceremony import epochkeys

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linetap_core.errors import BadInput
-from linetap_core.evidence import group
+from linetap_core.evidence.sealing import group
 from linetap_desk.proofs import callfolder
 from linetap_desk.unsealing import checkedcall
 from linetap_desk.unsealing.checkedcall import KEY_LIMIT_BYTES, SealedKey

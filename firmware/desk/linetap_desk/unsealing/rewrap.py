@@ -8,12 +8,13 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from linetap_core import signedfile
 from linetap_core.clock import Clock, rfc3339
-from linetap_core.durable import privatefile
+from linetap_core.durable import privatefile, signedfile
 from linetap_core.errors import BadInput, LinetapError
-from linetap_core.evidence import group, hold, members, namespaces, sealed
-from linetap_core.evidence.hold import Hold, Rewrap
+from linetap_core.evidence.calls import hold, sealed
+from linetap_core.evidence.calls.hold import Hold, Rewrap
+from linetap_core.evidence.sealing import group, members
+from linetap_core.evidence.signing import namespaces
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access import Deed
 from linetap_desk.accesslog.access_entry import Entry

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import keys
+from linetap_core.evidence.keys import keys
 
 _TIMEOUT_S = 600  # long enough to type a passphrase or touch a token
 _IDENTITY_LIMIT_BYTES = 64 * 1024

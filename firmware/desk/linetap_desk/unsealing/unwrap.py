@@ -17,8 +17,8 @@ from pathlib import Path
 from linetap_core.clock import Clock
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput
-from linetap_core.evidence import age
-from linetap_core.evidence.release import NotReleased
+from linetap_core.evidence.authorization.release import NotReleased
+from linetap_core.evidence.sealing import age
 from linetap_core.timekeeping import KEPT
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access import Deed

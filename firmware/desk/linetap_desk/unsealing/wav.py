@@ -10,7 +10,8 @@ from typing import BinaryIO
 import numpy as np
 
 from linetap_core.errors import BadInput
-from linetap_core.evidence import age, g711
+from linetap_core.evidence.calls import g711
+from linetap_core.evidence.sealing import age
 
 _WIDTH_BYTES = 2
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")

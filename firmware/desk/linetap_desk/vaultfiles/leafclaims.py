@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from linetap_core.evidence.unitlog import Leaf
+from linetap_core.evidence.merklelog.unitlog import Leaf
 
 
 @dataclass(slots=True)

@@ -16,12 +16,12 @@ import msgspec
 
 from linetap_core.clock import from_utc_ns, parse_rfc3339
 from linetap_core.errors import Refusal
-from linetap_core.evidence import keys, namespaces, sshsig, vaultname
-from linetap_core.evidence.keys import PublicKey
-from linetap_core.evidence.signers import Signer, SignerUndated, has_times, is_undated, require_trust
-from linetap_core.vaultformat import segments
-from linetap_core.vaultformat.confirmed import CONFIRMED, CONFIRMED_FILE
-from linetap_core.vaultformat.segments import GENESIS, SEGMENT_BYTES
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.keys.keys import PublicKey
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.evidence.signing.signers import Signer, SignerUndated, has_times, is_undated, require_trust
+from linetap_core.vaultformat import outboxfiles, vaultname
+from linetap_core.vaultformat.outboxfiles import CONFIRMED, CONFIRMED_FILE, GENESIS, SEGMENT_BYTES
 from linetap_desk import foreign
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.verdict import Problem
@@ -73,18 +73,18 @@ class OutboxCheck:
         yield from ((FOLDER, problem) for problem in self._whole(bool(names)))
 
     def _segment(self, name: str, data: bytes) -> Iterator[Problem]:
-        frames = list(segments.scan(data))
+        frames = list(outboxfiles.scan(data))
         if b"".join(_spelled(frame) for frame in frames) != data or not frames:
             yield Problem(
                 "outbox_damaged", "holds what is no event, or ends within one; the recorder's start mends its end"
             )
             return
-        if name != segments.name_of(frames[0].entry.seq):
+        if name != outboxfiles.name_of(frames[0].entry.seq):
             yield Problem("outbox_name", f"begins with event {frames[0].entry.seq}")
         for frame in frames:
             yield from self._event(frame.entry)
 
-    def _event(self, entry: segments.Entry) -> Iterator[Problem]:
+    def _event(self, entry: outboxfiles.Entry) -> Iterator[Problem]:
         payload = entry.payload.encode("utf-8")
         try:
             event = foreign.decode(payload, _Event)
@@ -175,6 +175,6 @@ class OutboxCheck:
         return max(found.through, found.lost.last if found.lost is not None else 0)
 
 
-def _spelled(frame: segments.Frame) -> bytes:
-    line = segments.encode(frame.entry)
-    return line[: -len(segments.OPEN)] + (segments.COMMITTED if frame.committed else segments.OPEN)
+def _spelled(frame: outboxfiles.Frame) -> bytes:
+    line = outboxfiles.encode(frame.entry)
+    return line[: -len(outboxfiles.OPEN)] + (outboxfiles.COMMITTED if frame.committed else outboxfiles.OPEN)

@@ -16,14 +16,16 @@ import msgspec
 
 from linetap_core.clock import from_utc_ns, parse_rfc3339
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import amendment, hold, namespaces, sealed, sshsig, vaultname, walk
-from linetap_core.evidence.signers import Signer, SignerUndated, require_named, require_trust
+from linetap_core.evidence.calls import amendment, hold, sealed
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.evidence.signing.signers import Signer, SignerUndated, require_named, require_trust
+from linetap_core.vaultformat import vaultname, walkreport
 from linetap_desk import foreign
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.verdict import Problem
 from linetap_desk.vaultfiles.leafclaims import Named
 
-HOLDS, WALKS, CERTIFICATES, ROLES = "holds", walk.FOLDER, "certificates", "roles.json"
+HOLDS, WALKS, CERTIFICATES, ROLES = "holds", walkreport.WALKS_FOLDER, "certificates", "roles.json"
 MOST_WALKS = 1000  # a recorder keeps so many
 _OF_UNIT = (namespaces.WALK, namespaces.HEAD)  # signed by the unit's own key
 _LIMIT_BYTES = 1 << 20

@@ -16,9 +16,12 @@ from pathlib import Path
 from linetap_core.clock import from_utc_ns, parse_rfc3339
 from linetap_core.durable import broken
 from linetap_core.errors import Refusal
-from linetap_core.evidence import amendment, index, namespaces, sealed, unitlog, vaultname
-from linetap_core.evidence.epochname import OVERFLOW_NAME
-from linetap_core.evidence.signers import Signer
+from linetap_core.evidence.calls import amendment, index, sealed
+from linetap_core.evidence.merklelog import unitlog
+from linetap_core.evidence.sealing.keylist import OVERFLOW_NAME
+from linetap_core.evidence.signing import namespaces
+from linetap_core.evidence.signing.signers import Signer
+from linetap_core.vaultformat import vaultname
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.verdict import Problem, Verdict
 from linetap_desk.vaultfiles import outbox, papers

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from linetap_core.evidence import unitnames
+from linetap_core.evidence.signing import unitnames
 from linetap_core.tomlfile.source import Source
 
 _FLOOR = re.compile(r"(?:(.+)-)?(b?\d{1,3}f?)")  # main-03, main-b1, main-12f

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from linetap_core.clock import NS_PER_S, rfc3339
-from linetap_core.linesigns import SIGNS
+from linetap_core.wire.legend import SIGNS
 from linetap_core.wire.topics import HEALTH_EXPIRY_S
 from linetap_desk.watch.places import Place, Places
 from linetap_desk.watch.units import STANDINGS, Standing, Unit, Units

@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from linetap_core.errors import BadInput
-from linetap_core.wire.brokersettings import Broker
+from linetap_core.wire.mqtt import Broker
 from linetap_desk.settings import DeskConfig, read
 from linetap_desk.watch.places import Places
 

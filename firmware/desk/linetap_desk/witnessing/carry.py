@@ -21,14 +21,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.errors import BadInput, LinetapError, Refusal
-from linetap_core.evidence import checkpoint, namespaces
-from linetap_core.evidence.checkpoint import Checkpoint
-from linetap_core.evidence.leaflog import TREE, FileNodes
-from linetap_core.evidence.merkle import Tree
-from linetap_core.evidence.note import BadNote, Line, Note
-from linetap_core.evidence.quorum import Policy, Witness
-from linetap_core.evidence.signers import Signer
-from linetap_core.evidence.unitlog import HEAD, Head
+from linetap_core.evidence.merklelog.leaflog import TREE, FileNodes
+from linetap_core.evidence.merklelog.merkle import Tree
+from linetap_core.evidence.merklelog.unitlog import HEAD, Head
+from linetap_core.evidence.signing import namespaces
+from linetap_core.evidence.signing.signers import Signer
+from linetap_core.evidence.witness import checkpoint
+from linetap_core.evidence.witness.checkpoint import Checkpoint
+from linetap_core.evidence.witness.note import BadNote, Line, Note
+from linetap_core.evidence.witness.quorum import Policy, Witness
 from linetap_core.service import Stop
 from linetap_core.timekeeping import KEPT
 from linetap_desk.proofs import callfolder

@@ -10,10 +10,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import addcheckpoint, checkpoint, note
-from linetap_core.evidence.addcheckpoint import Request
-from linetap_core.evidence.note import BadNote, Line, Note
-from linetap_core.evidence.quorum import Policy, Witness
+from linetap_core.evidence.witness import checkpoint, note
+from linetap_core.evidence.witness.checkpoint import AddRequest
+from linetap_core.evidence.witness.note import BadNote, Line, Note
+from linetap_core.evidence.witness.quorum import Policy, Witness
 
 _ANSWER_S = 30.0
 _ANSWER_LIMIT_BYTES = 64 << 10
@@ -57,10 +57,10 @@ def ask(
     goes on from there."""
     size, old = checkpoint.decode(signed.text).size, known
     for _ in range(2):
-        status, body = _post(witness, Request(old, tuple(proof(old)), signed).encode(), ca)
+        status, body = _post(witness, AddRequest(old, tuple(proof(old)), signed).encode(), ca)
         if status == http.client.OK:
             return _own(witness, signed, body)
-        seen = addcheckpoint.decode_size(body) if status == http.client.CONFLICT else None
+        seen = checkpoint.decode_size(body) if status == http.client.CONFLICT else None
         if seen is None:
             why = _WHY.get(status, "")
             raise NotCosigned(f"{witness.url}: it answers {status}" + (f": {why}" if why else ""))
@@ -91,7 +91,7 @@ def _post(witness: Witness, body: bytes, ca: Path | None) -> tuple[int, bytes]:
     connection = _connection(parts.scheme, parts.hostname or "", parts.port, ca)
     try:
         headers = {"Content-Type": "text/plain; charset=utf-8", "User-Agent": "linetap", "Accept-Encoding": "identity"}
-        connection.request("POST", parts.path.rstrip("/") + addcheckpoint.PATH, body, headers)
+        connection.request("POST", parts.path.rstrip("/") + checkpoint.PATH, body, headers)
         answer = connection.getresponse()
         data = answer.read(_ANSWER_LIMIT_BYTES + 1)
     except (OSError, http.client.HTTPException) as error:

@@ -13,15 +13,15 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap_core.clock import from_utc_ns, parse_rfc3339
-from linetap_core.durable.envelope import Broken
-from linetap_core.durable.replace import replace_durably
-from linetap_core.durable.smallfile import SmallFile
-from linetap_core.durable.twin import read_either, replace_both, twin_of
+from linetap_core.durable.copies import read_either, replace_both, twin_of
+from linetap_core.durable.files import replace_durably
+from linetap_core.durable.smallfile import Broken, SmallFile
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import namespaces, sshsig, unitlog
-from linetap_core.evidence import signers as allowed
-from linetap_core.evidence.signers import Signer
-from linetap_core.evidence.unitlog import Head
+from linetap_core.evidence.merklelog import unitlog
+from linetap_core.evidence.merklelog.unitlog import Head
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.evidence.signing import signers as allowed
+from linetap_core.evidence.signing.signers import Signer
 from linetap_desk.proofs import callfolder
 
 PRINCIPAL = allowed.WITNESS

@@ -17,8 +17,8 @@ from urllib.parse import unquote, urlsplit
 
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.errors import BadInput
-from linetap_core.evidence import unitlog
-from linetap_core.evidence.unitlog import HEAD
+from linetap_core.evidence.merklelog import unitlog
+from linetap_core.evidence.merklelog.unitlog import HEAD
 from linetap_desk import settings
 
 _MOST_UNITS = 10_000

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from linetap_core.durable.replace import replace_durably
-from linetap_core.evidence import checkpoint, note
-from linetap_core.evidence.checkpoint import Checkpoint
-from linetap_core.evidence.note import BadNote, Line, Note
+from linetap_core.durable.files import replace_durably
+from linetap_core.evidence.witness import checkpoint, note
+from linetap_core.evidence.witness.checkpoint import Checkpoint
+from linetap_core.evidence.witness.note import BadNote, Line, Note
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.callfolder import Damaged
 

@@ -17,13 +17,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from linetap_core.clock import FIRST_NS, S_PER_DAY, from_utc_ns, parse_rfc3339, rfc3339
 from linetap_core.errors import Refusal
-from linetap_core.evidence import checkpoint, namespaces, note, sealed
-from linetap_core.evidence.checkpoint import Checkpoint
-from linetap_core.evidence.note import BadNote, Note
-from linetap_core.evidence.publickeys import KEY_BYTES, SSH_ED25519, ssh_string
-from linetap_core.evidence.quorum import NONE, Policy
-from linetap_core.evidence.signers import Signer
-from linetap_core.evidence.tlogproof import Proof
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys.publickeys import KEY_BYTES, SSH_ED25519, ssh_string
+from linetap_core.evidence.signing import namespaces
+from linetap_core.evidence.signing.signers import Signer
+from linetap_core.evidence.witness import checkpoint, note
+from linetap_core.evidence.witness.checkpoint import Checkpoint
+from linetap_core.evidence.witness.note import BadNote, Note
+from linetap_core.evidence.witness.quorum import NONE, Policy
+from linetap_core.evidence.witness.tlogproof import Proof
 from linetap_core.records import CallRecord
 from linetap_desk.proofs.verdict import Problem
 from linetap_desk.witnessing import heads as store

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 from linetap_core.clock import NS_PER_S, parse_rfc3339
 from linetap_core.errors import BadInput
-from linetap_core.evidence import sealed
-from linetap_core.evidence.signers import Signer
-from linetap_core.evidence.unitlog import Leaf
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.merklelog.unitlog import Leaf
+from linetap_core.evidence.signing.signers import Signer
 from linetap_desk.proofs.verdict import Problem, Verdict
 from linetap_desk.witnessing import judge
 from linetap_desk.witnessing.judge import NO_POLICY, NOBODY, NOT_WITNESSED, Rules, Seen, UnitHeads

@@ -13,10 +13,10 @@ import hashlib
 from pathlib import Path
 
 from linetap_core.errors import BadInput
-from linetap_core.evidence import quorum
-from linetap_core.evidence.quorum import Policy
-from linetap_core.evidence.roles import RolesFault, Witnesses
-from linetap_core.evidence.signers import Signer
+from linetap_core.evidence.authorization.roles import RolesFault, Witnesses
+from linetap_core.evidence.signing.signers import Signer
+from linetap_core.evidence.witness import quorum
+from linetap_core.evidence.witness.quorum import Policy
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.callfolder import Damaged

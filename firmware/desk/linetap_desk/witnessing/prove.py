@@ -8,17 +8,19 @@ from pathlib import Path
 
 from linetap_core.clock import parse_rfc3339
 from linetap_core.durable import files
-from linetap_core.durable.replace import replace_durably
+from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import checkpoint, inclusion, leaflog, sealed, tlogproof, unitlog
-from linetap_core.evidence.closing import Closing
-from linetap_core.evidence.leaflog import LEAVES, TREE, FileNodes
-from linetap_core.evidence.merkle import Tree
-from linetap_core.evidence.note import BadNote, Note
-from linetap_core.evidence.quorum import Policy
-from linetap_core.evidence.signers import Signer
-from linetap_core.evidence.tlogproof import Proof, witnessed_path
-from linetap_core.evidence.unitlog import HEAD, Leaf
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.merklelog import leaflog, unitlog
+from linetap_core.evidence.merklelog.closing import Closing, decode_inclusion
+from linetap_core.evidence.merklelog.leaflog import LEAVES, TREE, FileNodes
+from linetap_core.evidence.merklelog.merkle import Tree
+from linetap_core.evidence.merklelog.unitlog import HEAD, Leaf
+from linetap_core.evidence.signing.signers import Signer
+from linetap_core.evidence.witness import checkpoint, tlogproof
+from linetap_core.evidence.witness.note import BadNote, Note
+from linetap_core.evidence.witness.quorum import Policy
+from linetap_core.evidence.witness.tlogproof import Proof, witnessed_path
 from linetap_core.records import CallRecord
 from linetap_desk import foreign
 from linetap_desk.proofs import callfolder
@@ -69,7 +71,7 @@ def under_first(kept: Heads, rules: Rules, log: Path, index: int) -> Proof | Non
 
 def from_closing(rules: Rules, closing: Closing, unit: str, signers: list[Signer]) -> Proof | None:
     """The proof from a closing, if a checkpoint over its own head is kept."""
-    path = inclusion.decode(closing.path.encode("ascii", "replace"))
+    path = decode_inclusion(closing.path.encode("ascii", "replace"))
     name = unitlog.decode_head(closing.head.encode("utf-8")).log
     heads = witnessed_heads(rules, unit, signers, path.size - 1, name)
     found = _first(heads, lambda each: each.checkpoint.size == path.size)

@@ -22,10 +22,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from linetap_core.clock import Clock
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import BadInput
-from linetap_core.evidence import addcheckpoint, checkpoint, merkle, namespaces, note
-from linetap_core.evidence.addcheckpoint import PATH, SIZE_TYPE
-from linetap_core.evidence.checkpoint import Checkpoint
-from linetap_core.evidence.note import BadNote, Key
+from linetap_core.evidence.merklelog import merkle
+from linetap_core.evidence.signing import namespaces
+from linetap_core.evidence.witness import checkpoint, note
+from linetap_core.evidence.witness.checkpoint import PATH, SIZE_TYPE, Checkpoint
+from linetap_core.evidence.witness.note import BadNote, Key
 from linetap_core.service import Stop
 from linetap_core.timekeeping import require_possible
 from linetap_desk.loopback import LoopbackServer, address_of
@@ -65,7 +66,7 @@ class CheckpointWitness:
 
     def answer(self, body: bytes) -> Answer:
         try:
-            asked = addcheckpoint.decode(body)
+            asked = checkpoint.decode_request(body)
             found = checkpoint.decode(asked.note.text)
         except BadNote as error:
             return Answer(HTTPStatus.BAD_REQUEST, f"{error}\n".encode())
@@ -82,7 +83,7 @@ class CheckpointWitness:
         with self._lock:
             return self._cosign(asked, found)
 
-    def _cosign(self, asked: addcheckpoint.Request, found: Checkpoint) -> Answer:
+    def _cosign(self, asked: checkpoint.AddRequest, found: Checkpoint) -> Answer:
         known = cosigned.load_state(SEEN, self.state)
         last = known.get(found.origin, Last(0, merkle.EMPTY_ROOT.hex()))
         if asked.old != last.size:
@@ -136,7 +137,7 @@ class Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if self.path != PATH:
             self._give(Answer(HTTPStatus.NOT_FOUND))
-        elif not length.isascii() or not length.isdigit() or int(length[:9]) > addcheckpoint.LIMIT_BYTES:
+        elif not length.isascii() or not length.isdigit() or int(length[:9]) > checkpoint.LIMIT_BYTES:
             self._give(Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE))
         else:
             self._give(self.server.witness.answer(self.rfile.read(int(length[:9]))))

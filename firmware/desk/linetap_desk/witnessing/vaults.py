@@ -13,8 +13,8 @@ from pathlib import Path
 
 from linetap_core.clock import from_utc_ns
 from linetap_core.errors import Refusal
-from linetap_core.evidence import unitlog
-from linetap_core.evidence.signers import Signer
+from linetap_core.evidence.merklelog import unitlog
+from linetap_core.evidence.signing.signers import Signer
 from linetap_desk.proofs.verifylog import LogCheck
 from linetap_desk.witnessing import heads as store
 from linetap_desk.witnessing import judge

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import merkle
-from linetap_core.evidence.leaflog import TREE, FileNodes
-from linetap_core.evidence.signers import Signer
-from linetap_core.evidence.unitlog import HEAD, Head
+from linetap_core.evidence.merklelog import merkle
+from linetap_core.evidence.merklelog.leaflog import TREE, FileNodes
+from linetap_core.evidence.merklelog.unitlog import HEAD, Head
+from linetap_core.evidence.signing.signers import Signer
 from linetap_core.timekeeping import KEPT
 from linetap_desk.proofs import callfolder, timestamp, tsa
 from linetap_desk.witnessing import cosigned

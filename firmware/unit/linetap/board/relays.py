@@ -18,8 +18,7 @@ import msgspec
 
 from linetap.board.gpio import Gpio, begin, claim, import_gpio
 from linetap_core import rooms
-from linetap_core.durable.envelope import Broken
-from linetap_core.durable.smallfile import SmallFile
+from linetap_core.durable.smallfile import Broken, SmallFile
 from linetap_core.errors import DeviceFault, Refusal
 
 EXAMPLE = "example: linetap relays open --card 1"

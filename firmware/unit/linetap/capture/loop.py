@@ -17,9 +17,8 @@ from linetap.board.interface import CardBoard
 from linetap.capture.timeline import Drift
 from linetap.config.schema import Card
 from linetap.ring import GAP_CAUSES, GAP_OVERRUN, GAP_RESTART, NS_PER_FRAME, SLOT_MS, UNDERRUN, RingWriter
-from linetap_core.clock import NS_PER_MS, Clock
+from linetap_core.clock import NS_PER_MS, Clock, Lately
 from linetap_core.errors import DeviceFault
-from linetap_core.recentrate import Lately
 from linetap_core.records import CaptureState
 
 from .alsa import FILL_PERIODS, OVERRUN

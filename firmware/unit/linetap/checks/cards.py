@@ -7,8 +7,7 @@ from collections.abc import Callable
 
 from linetap.checks.frame import Check, Snapshot, Trouble, Words
 from linetap.checks.watch import Seen
-from linetap_core.clock import NS_PER_MS
-from linetap_core.recentrate import WINDOW_S
+from linetap_core.clock import NS_PER_MS, WINDOW_S
 from linetap_core.records import CaptureState
 
 STEADY_MS = 3000  # audio must have flowed so long before it clears: a capture that is restarted in a loop is no cure

@@ -11,9 +11,9 @@ from linetap.commission.configcheck import check_config
 from linetap.config import Config, config_sha256, held, load_config
 from linetap.config.change import differing, words
 from linetap.config.weakening import WORDS, weakenings
-from linetap_core import keylistfile
-from linetap_core.evidence import authority as authorities
-from linetap_core.evidence import keylist
+from linetap_core.durable import signedfile
+from linetap_core.evidence.sealing import keylist
+from linetap_core.evidence.signing import authority as authorities
 
 _INIT = "example: linetap config init tower-3 --lines 8 --custodian age1... --epoch age1... -o unit.toml"
 _CHECK = "example: linetap config check unit.toml"
@@ -66,7 +66,7 @@ def _compare(old_file: Path, new_file: Path) -> int:
 def _say_if_short(config: Config) -> None:
     if config.keys.key_list is None or config.keys.authority is None:
         return
-    found = keylistfile.read(Path(config.keys.key_list), authorities.from_keys(config.keys))
+    found = signedfile.read_key_list(Path(config.keys.key_list), authorities.from_keys(config.keys))
     short = keylist.too_short(found, max(entry.days for entry in config.retention.classes))
     if short:
         sys.stderr.write(f"note: {config.keys.key_list}: {short}\n")

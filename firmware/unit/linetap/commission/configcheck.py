@@ -14,11 +14,11 @@ from linetap.board.pins import HEADER_CARD, load_pins
 from linetap.config.check import checked, given
 from linetap.config.schema import Config, Keys
 from linetap.tpm import bootpolicy, keyfile
-from linetap_core import keylistfile
+from linetap_core.durable import signedfile
 from linetap_core.errors import BadInput, LinetapError
-from linetap_core.evidence import authority as authorities
-from linetap_core.evidence import unitnames
-from linetap_core.evidence.keys import load_unit_key
+from linetap_core.evidence.keys.keys import load_unit_key
+from linetap_core.evidence.signing import authority as authorities
+from linetap_core.evidence.signing import unitnames
 from linetap_core.tomlfile.source import Source
 
 MAX_KEY_BYTES = 1 << 16
@@ -44,7 +44,7 @@ def _key_list(config: Config, source: Source) -> None:
     if keys is UNSET or source.problems or keys.key_list is None or keys.authority is None:
         return
     try:
-        found = keylistfile.read(Path(keys.key_list), authorities.from_keys(keys))
+        found = signedfile.read_key_list(Path(keys.key_list), authorities.from_keys(keys))
     except LinetapError as error:
         source.add(("keys", "key_list"), f"keys.key_list: {error}")
         return

@@ -16,10 +16,12 @@ from linetap.commission.template import LINES_A_CARD, MOST_CARDS, Plan, render
 from linetap.config.schema import Keys
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput, LinetapError
-from linetap_core.evidence import authority as authorities
-from linetap_core.evidence import keys, members, namespaces, publickeys, unitnames
-from linetap_core.evidence.authority import Authority
-from linetap_core.evidence.unitnames import UnitId
+from linetap_core.evidence.keys import keys, publickeys
+from linetap_core.evidence.sealing import members
+from linetap_core.evidence.signing import authority as authorities
+from linetap_core.evidence.signing import namespaces, unitnames
+from linetap_core.evidence.signing.authority import Authority
+from linetap_core.evidence.signing.unitnames import UnitId
 
 SIGNERS = "allowed_signers"
 _LINE_LIMIT_BYTES = 64 * 1024

@@ -17,13 +17,12 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from linetap import unitkeys
 from linetap.config import Config, load_config
 from linetap.config.places import HOME, TLS_KEY, UNIT_KEY, require_usual_place
-from linetap_core import signedfile
-from linetap_core.durable import privatefile
+from linetap_core.durable import privatefile, signedfile
 from linetap_core.durable.files import sync_directory
 from linetap_core.enrolment import certificates, request
 from linetap_core.errors import BadInput
-from linetap_core.evidence import keys
-from linetap_core.evidence.keys import PublicKey
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.keys.keys import PublicKey
 from linetap_core.handover import read_small
 
 _KEY_LIMIT_BYTES = 64 * 1024

@@ -10,7 +10,7 @@ from pathlib import Path
 from linetap.tpm import create
 from linetap.tpm.device import DEVICE
 from linetap_core.durable import privatefile
-from linetap_core.evidence import keys
+from linetap_core.evidence.keys import keys
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

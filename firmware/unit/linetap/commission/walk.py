@@ -18,7 +18,6 @@ from linetap.sockets import Caller
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, SYSTEM, Clock, compact, parse_rfc3339
 from linetap_core.errors import DeviceFault, Refusal
-from linetap_core.evidence.walk import FOLDER
 from linetap_core.records import (
     RECORDER_SOCKET,
     RecorderCommand,
@@ -31,6 +30,7 @@ from linetap_core.records import (
     WalkState,
 )
 from linetap_core.service import StateReader, alive
+from linetap_core.vaultformat.walkreport import WALKS_FOLDER
 
 ANSWER_S = 5.0  # by then the recorder's state says that it goes on
 _LOOK_S = 0.1
@@ -122,7 +122,7 @@ class _Walker:
         for colour, text in COLOURS.items():
             if numbers := [str(line.line) for line in lines if line.colour == colour]:
                 _say(f"{colour.upper()} ({text}): {', '.join(numbers)}")
-        _say(f"{Path(self._config.vault) / FOLDER / compact(parse_rfc3339(began_at))}.json")
+        _say(f"{Path(self._config.vault) / WALKS_FOLDER / compact(parse_rfc3339(began_at))}.json")
         return int(not lines or any(line.colour == "red" for line in lines))
 
     def _seen(self) -> WalkState | None:

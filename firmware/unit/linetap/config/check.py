@@ -18,7 +18,8 @@ from linetap.config.profile import BUILT_IN, Profile
 from linetap.config.schema import Config, Keys
 from linetap_core.durable import keptcopy
 from linetap_core.errors import BadInput, LinetapError
-from linetap_core.evidence import members, publickeys
+from linetap_core.evidence.keys import publickeys
+from linetap_core.evidence.sealing import members
 from linetap_core.tomlfile.locate import Path as KeyPath
 from linetap_core.tomlfile.source import Source
 from linetap_core.zones import zone_of

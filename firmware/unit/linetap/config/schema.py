@@ -11,10 +11,10 @@ from msgspec import Meta
 
 from linetap.config.profile import Profile
 from linetap_core.clock import S_PER_DAY
-from linetap_core.evidence import members
-from linetap_core.evidence.unitnames import UnitId
+from linetap_core.evidence.sealing import members
+from linetap_core.evidence.signing.unitnames import UnitId
 from linetap_core.records import Disposition
-from linetap_core.wire.brokersettings import Broker
+from linetap_core.wire.mqtt import Broker
 from linetap_core.zones import KOREA
 
 Positive = Annotated[int, Meta(ge=1)]

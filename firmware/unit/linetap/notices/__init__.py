@@ -19,7 +19,7 @@ from linetap.ring import RATE_HZ
 from linetap.wavefaults import WAVE_FAULTS
 from linetap_core.durable import keptcopy
 from linetap_core.errors import BadInput
-from linetap_core.evidence.g711 import FULL_SCALE_DBM0
+from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0
 
 LONGEST_S = 60
 _TONE_EDGE = RATE_HZ // 100  # frames in which a tone rises and falls

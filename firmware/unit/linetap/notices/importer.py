@@ -15,7 +15,7 @@ import numpy.typing as npt
 from linetap.notices import LONGEST_S, Notice, tag_of, wavfile
 from linetap.notices.level import active_level_dbm0
 from linetap.ring import RATE_HZ
-from linetap_core.durable.replace import replace_durably
+from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput
 
 LEVEL_DBM0 = -16.0

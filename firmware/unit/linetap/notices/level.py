@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from linetap_core.evidence.g711 import FULL_SCALE_DBM0
+from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0
 
 F64 = npt.NDArray[np.float64]
 

@@ -15,7 +15,7 @@ from typing import Literal
 
 from linetap.checks.watch import Seen
 from linetap_core import handover, rooms
-from linetap_core.durable.replace import replace_in_ram
+from linetap_core.durable.files import replace_in_ram
 from linetap_core.records import RecorderState
 
 WANTED, DONE = "removal", "removal"  # in the panel's folder, and in root's

@@ -24,8 +24,8 @@ from linetap.provision.memory import KEY, Memory
 from linetap.provision.order import NAME, UNIT, Order
 from linetap_core.clock import parse_rfc3339
 from linetap_core.errors import BadInput
-from linetap_core.evidence import authority, namespaces, sshsig
-from linetap_core.evidence.authority import Authority
+from linetap_core.evidence.signing import authority, namespaces, sshsig
+from linetap_core.evidence.signing.authority import Authority
 from linetap_core.tomlfile.source import MAX_BYTES
 
 SIGNATURE = f"{NAME}{namespaces.SUFFIX}"

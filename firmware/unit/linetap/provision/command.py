@@ -16,8 +16,8 @@ from linetap.provision import encryptionresult as cardsaid
 from linetap.provision.fault import OrderFault
 from linetap.provision.lay import lay, take_certificate
 from linetap_core.clock import SYSTEM, Clock
-from linetap_core.durable import wipe
-from linetap_core.durable.replace import replace_durably
+from linetap_core.durable import privatefile
+from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput, LinetapError
 from linetap_core.tomlfile.source import Source
 
@@ -134,6 +134,6 @@ def _take(data: bytes, boot: Path, etc: Path, run_dir: Path) -> str:
     admit.require_debugger(found, data, boot)
     _require_encrypted(found, run_dir)
     said = lay(found, data, etc, run_dir, boot)
-    wipe.wipe(boot / order.NAME)
+    privatefile.wipe(boot / order.NAME)
     (boot / admit.SIGNATURE).unlink(missing_ok=True)
     return said

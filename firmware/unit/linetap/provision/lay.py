@@ -23,10 +23,9 @@ from linetap.provision.order import NAME, UNIT, Network, Order
 from linetap_core.clock import SYSTEM, rfc3339
 from linetap_core.durable import keptcopy as kept
 from linetap_core.durable import privatefile
-from linetap_core.durable.files import sync_directory
-from linetap_core.durable.replace import replace_durably
+from linetap_core.durable.files import replace_durably, sync_directory
 from linetap_core.errors import BadInput
-from linetap_core.evidence import keys
+from linetap_core.evidence.keys import keys
 
 SSH_KEYS = "linetap-ssh/authorized_keys"  # below /run: gone with the next boot
 _READABLE = 0o644  # by all services; there is no secret in it

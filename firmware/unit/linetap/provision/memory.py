@@ -16,7 +16,7 @@ from linetap.config import Config, load_config
 from linetap.config.schema import RUN_DIR, VAULT, Board
 from linetap.provision.fault import OrderFault
 from linetap.provision.order import UNIT
-from linetap_core.durable import twin
+from linetap_core.durable import copies
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import LinetapError
 
@@ -51,7 +51,7 @@ _FILE = SmallFile("order_taken", Memory, _LIMIT_BYTES)
 def load(home: Path) -> Memory | None:
     """None: there is none. OrderFault if it is damaged: the unit then takes no order before it is decommissioned."""
     try:
-        return twin.read_either(_FILE, home / NAME, stays=True)
+        return copies.read_either(_FILE, home / NAME, stays=True)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -59,7 +59,7 @@ def load(home: Path) -> Memory | None:
 
 
 def save(memory: Memory, home: Path) -> None:
-    twin.replace_both(_FILE, home / NAME, memory)
+    copies.replace_both(_FILE, home / NAME, memory)
 
 
 def learn(home: Path, order_lies_there: bool) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from linetap_core.clock import parse_rfc3339
-from linetap_core.evidence import publickeys
+from linetap_core.evidence.keys import publickeys
 from linetap_core.tomlfile.source import Source
 
 NAME = "linetap.toml"

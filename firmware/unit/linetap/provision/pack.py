@@ -9,11 +9,10 @@ import sys
 from pathlib import Path
 
 from linetap.provision import order
-from linetap_core import signedfile
 from linetap_core.clock import rfc3339
-from linetap_core.durable import privatefile
+from linetap_core.durable import privatefile, signedfile
 from linetap_core.errors import BadInput
-from linetap_core.evidence import namespaces, sshsig
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.handover import read_small
 from linetap_core.timekeeping import KEPT
 from linetap_core.tomlfile.source import Source

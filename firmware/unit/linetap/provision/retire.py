@@ -28,16 +28,18 @@ from linetap.provision.order import UNIT
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, Clock, compact, parse_rfc3339, rfc3339
 from linetap_core.durable import keptcopy as kept
-from linetap_core.durable import twin, wipe
-from linetap_core.durable.replace import replace_durably
+from linetap_core.durable import privatefile
+from linetap_core.durable.copies import TWIN_SUFFIX
+from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput, LinetapError
-from linetap_core.evidence import namespaces, sshsig, unitlog
+from linetap_core.evidence.merklelog import unitlog
+from linetap_core.evidence.signing import namespaces, sshsig
 
 ASKED = "linetap-decommission.txt"  # on the card: the unit's name
 FOLDER = "retired"  # in /etc/linetap
 HOLD_S, LOOK_EVERY_S = 5, 0.1
 _KEY_LINE_WORDS = 3  # of unit.key.pub: type, key, the unit's name
-_ENDS = (f"{KEY}.pub", "tls.key", "tls.pem", UNIT, f"{memory.NAME}{twin.SUFFIX}", memory.NAME)
+_ENDS = (f"{KEY}.pub", "tls.key", "tls.pem", UNIT, f"{memory.NAME}{TWIN_SUFFIX}", memory.NAME)
 # The memory last: until then it is done again.
 
 
@@ -85,7 +87,7 @@ def retire(boot: Path, home: Path, clock: Clock) -> tuple[str, str]:
     # Its copies first: while the key is there all of this is done again.
     for path in (*copies, home / KEY, *sorted(home.glob(f"{KEY}.next*"))):
         if path.exists():
-            wipe.wipe(path)
+            privatefile.wipe(path)
     _forget(home)
     with contextlib.suppress(OSError):  # the unit keeps both; a card that takes nothing hides no end of a key
         for path in sorted((home / FOLDER).glob(f"{name}.json*")):

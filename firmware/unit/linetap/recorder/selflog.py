@@ -12,7 +12,7 @@ from typing import Protocol
 from linetap import cardresult
 from linetap.recorder.vault.writer import VaultWriter
 from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock, parse_rfc3339
-from linetap_core.evidence.unitlog import Kind
+from linetap_core.evidence.merklelog.unitlog import Kind
 from linetap_core.records import KernelClockState, OrderState
 from linetap_core.timekeeping import clock_quality
 

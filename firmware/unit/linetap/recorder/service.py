@@ -33,7 +33,7 @@ from linetap_core import __version__, rooms
 from linetap_core.clock import SYSTEM, Clock
 from linetap_core.durable import broken
 from linetap_core.errors import LinetapError
-from linetap_core.evidence import namespaces
+from linetap_core.evidence.signing import namespaces
 from linetap_core.records import (
     FREE,
     CancelRemoval,

@@ -12,7 +12,8 @@ from linetap.recorder.vault.incarnation import Incarnation
 from linetap.recorder.vault.log.log import UnitLog
 from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap_core.clock import Clock
-from linetap_core.evidence import keys, namespaces, sshsig
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces, sshsig
 
 
 class UnitKey:

@@ -17,10 +17,11 @@ from pathlib import Path
 
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_MS, Clock
-from linetap_core.evidence import fetch, sealed
-from linetap_core.evidence.command import Answer, CommandFault
-from linetap_core.evidence.fetch import BLOCK_BYTES, Window
-from linetap_core.wire.message import Message
+from linetap_core.evidence.authorization import fetch
+from linetap_core.evidence.authorization.command import Answer, CommandFault
+from linetap_core.evidence.authorization.fetch import BLOCK_BYTES, Window
+from linetap_core.evidence.calls import sealed
+from linetap_core.wire.mqtt import Message
 from linetap_core.wire.topics import Topics
 
 MOST_WINDOWS = 4

@@ -22,9 +22,9 @@ from linetap.reporter.resend import Again
 from linetap.reporter.source import Source
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, Clock
-from linetap_core.durable import broken, envelope
+from linetap_core.durable import broken, smallfile
 from linetap_core.durable.smallfile import SmallFile
-from linetap_core.evidence import vaultname
+from linetap_core.vaultformat import vaultname
 
 WINDOW = 16  # leaves room in MQTT's usual 20 for states and alerts
 CURSOR_EVERY_S = 2  # what a power cut takes of it is sent again
@@ -102,7 +102,7 @@ class Cursor:
             return _FILE.read(self._path)
         except FileNotFoundError:
             return _Place()
-        except envelope.Broken as error:
+        except smallfile.Broken as error:
             broken.tell(self._path, f"{error}; everything in the outbox is sent again. It holds {self._damaged()!r}")
         except OSError as error:
             log.warning("cursor_lost: %s: %s; everything in the outbox is sent again", self._path, error)

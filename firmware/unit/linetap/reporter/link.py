@@ -13,14 +13,13 @@ from typing import Literal
 
 from linetap.reporter.resend import PATIENCE_S
 from linetap_core import __version__
-from linetap_core.broker import backoff, link
+from linetap_core.broker import link
 from linetap_core.broker.connection import Terms, Unread
 from linetap_core.broker.link import Receipt
 from linetap_core.broker.tls import CertificateAwaited
 from linetap_core.clock import NS_PER_MS, Clock, rfc3339
-from linetap_core.evidence.command import LIMIT_BYTES
-from linetap_core.wire.brokersettings import Broker
-from linetap_core.wire.message import Message
+from linetap_core.evidence.authorization.command import LIMIT_BYTES
+from linetap_core.wire.mqtt import Broker, Message
 from linetap_core.wire.topics import Status, Topics
 
 MOST_COMMANDS = 8  # that the broker may send before the first is taken
@@ -30,7 +29,7 @@ log = logging.getLogger("linetap.reporter.link")
 
 
 @dataclass(frozen=True, slots=True)
-class Patience(backoff.Patience):
+class Patience(link.Patience):
     desk_s: float = PATIENCE_S  # for the desk to confirm what a broker has taken
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from linetap_core import handover
 from linetap_core.clock import NS_PER_S
 from linetap_core.errors import Refusal
-from linetap_core.evidence import namespaces, sshsig, unitlog
-from linetap_core.evidence.unitlog import FOLDER, HEAD
-from linetap_core.wire.message import Message
+from linetap_core.evidence.merklelog import unitlog
+from linetap_core.evidence.merklelog.unitlog import FOLDER, HEAD
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.wire.mqtt import Message
 from linetap_core.wire.topics import Topics
 
 EVERY_S = 10  # a busy unit signs one a second, and only the last is of any use

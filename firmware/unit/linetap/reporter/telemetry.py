@@ -15,7 +15,7 @@ from linetap.checks import Finding
 from linetap.checks.watch import Seen
 from linetap_core.clock import NS_PER_MS, NS_PER_S, rfc3339
 from linetap_core.records import RecorderState, Severity
-from linetap_core.wire.message import Message
+from linetap_core.wire.mqtt import Message
 from linetap_core.wire.topics import HEALTH_EVERY_S, LineReport, Topics, report_of
 
 Kind = tuple[Severity, bool] | None  # of what stands; None: nothing does

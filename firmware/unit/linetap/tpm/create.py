@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from linetap.tpm import bootpolicy, commands, device, keyfile, templates
 from linetap_core.errors import BadInput
-from linetap_core.evidence import p256
-from linetap_core.evidence.keys import PublicKey
+from linetap_core.evidence.keys import p256
+from linetap_core.evidence.keys.keys import PublicKey
 
 RELEASE = "/usr/lib/linetap/release.pem"  # in the root that dm-verity checks
 _LIMIT_BYTES = 64 * 1024

@@ -12,9 +12,8 @@ from pathlib import Path
 
 from linetap.tpm import counter
 from linetap.tpm.device import Transport
-from linetap_core.durable import twin
-from linetap_core.durable.envelope import Broken
-from linetap_core.durable.smallfile import SmallFile
+from linetap_core.durable import copies
+from linetap_core.durable.smallfile import Broken, SmallFile
 from linetap_core.errors import Refusal
 
 NAME = ".boots"
@@ -35,7 +34,7 @@ def begin(state: Path, transport: Transport) -> int:
     """A card that was encrypted just now, and is of this boot."""
     count = counter.read(transport)
     count = counter.make(transport) if count is None else count
-    twin.replace_both(_BOOTS, state / NAME, count)
+    copies.replace_both(_BOOTS, state / NAME, count)
     return count
 
 
@@ -46,7 +45,7 @@ def check_state(state: Path, transport: Transport) -> int:
     if count == _NONE or found not in (count, count + 1):
         said = "does not say" if found is None else f"is of boot {found}"
         raise Stale(f"the card {said}, and the TPM has counted {count}: an older copy, and not taken")
-    twin.replace_both(_BOOTS, state / NAME, count + 1)
+    copies.replace_both(_BOOTS, state / NAME, count + 1)
     return counter.raise_it(transport)
 
 
@@ -61,14 +60,14 @@ def check_data(state: Path, data: Path) -> None:
         wanted = " or ".join(map(str, due or [])) or "an unknown one"
         said = "does not say" if found is None else f"is of boot {found}"
         raise Stale(f"{data}: it {said}, and {wanted} is due: an older copy, and not taken")
-    twin.replace_both(_DUE, state / DATA, [found, this])  # a power cut comes before or after the next line
-    twin.replace_both(_BOOTS, data / NAME, this)
-    twin.replace_both(_DUE, state / DATA, [this])
+    copies.replace_both(_DUE, state / DATA, [found, this])  # a power cut comes before or after the next line
+    copies.replace_both(_BOOTS, data / NAME, this)
+    copies.replace_both(_DUE, state / DATA, [this])
 
 
 def _read[T](file: SmallFile[T], path: Path) -> T | None:
     """None where it is gone, or broken twice: then it stays where it is."""
     try:
-        return twin.read_either(file, path, stays=True)
+        return copies.read_either(file, path, stays=True)
     except (OSError, Broken):
         return None

@@ -17,7 +17,7 @@ from linetap.tpm.bootpolicy import Boot
 from linetap.tpm.device import TpmFault
 from linetap.tpm.opened import Opened
 from linetap_core.errors import BadInput
-from linetap_core.evidence import p256
+from linetap_core.evidence.keys import p256
 
 _LOST = ("tpm_silent", "tpm_handle")  # the driver was taken away, or the chip was reset: what was loaded is gone
 

@@ -19,8 +19,9 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import keys, namespaces, sshsig
-from linetap_core.evidence.keys import PublicKey, SigningKey
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.keys.keys import PublicKey, SigningKey
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_desk import foreign
 from linetap_desk.serve.tables import access, access_anchor, access_head
 

@@ -79,7 +79,7 @@ def _rekey(args: argparse.Namespace, clock: Clock) -> int:
 
 def _verify(db: Any, args: argparse.Namespace) -> int:
     """Answers yes only against a head that was kept elsewhere, as for the file log (decision 0031)."""
-    from linetap_core.evidence import keys
+    from linetap_core.evidence.keys import keys
     from linetap_desk.serve.access import chain
 
     kept = [_kept(path) for path in args.head]
@@ -106,7 +106,7 @@ def _kept(path: Path) -> tuple[Any, Any]:
 
 
 def _public(path: Path) -> Any:
-    from linetap_core.evidence import roles
+    from linetap_core.evidence.authorization import roles
 
     return roles.public_key(_text(path).strip())
 

@@ -11,8 +11,8 @@ import anyio.to_thread
 from sqlalchemy import Connection, Engine, delete, insert, select
 
 from linetap_core.clock import Clock, rfc3339
-from linetap_core.evidence import keys
-from linetap_core.evidence.keys import PublicKey, SigningKey
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.keys.keys import PublicKey, SigningKey
 from linetap_desk.serve.access import chain
 from linetap_desk.serve.access.chain import ChainFault, Head, verify
 from linetap_desk.serve.access.masking import call_without_numbers, case_without_numbers, without_numbers

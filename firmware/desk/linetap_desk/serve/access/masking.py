@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from linetap_core.evidence.sealed import CALL_ID
+from linetap_core.evidence.calls.sealed import CALL_ID
 from linetap_core.mask import masked
 
 _BETWEEN = r"[-. ()/]{0,3}"

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
-from linetap_core.evidence import unitnames
+from linetap_core.evidence.signing import unitnames
 from linetap_core.records import Direction, Disposition
 from linetap_desk.calls.bounds import Cursor
 from linetap_desk.calls.criteria import MOST_SEATS, STATES, State, Wanted

@@ -15,7 +15,7 @@ from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import hold, sealed
+from linetap_core.evidence.calls import hold, sealed
 from linetap_core.records import CallRecord
 from linetap_desk.proofs import callfolder
 from linetap_desk.settings import DeskConfig

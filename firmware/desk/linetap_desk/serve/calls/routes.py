@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from linetap_core.clock import parse_rfc3339, rfc3339
-from linetap_core.evidence.signers import Signer
+from linetap_core.evidence.signing.signers import Signer
 from linetap_desk.calls import emptyresult, query
 from linetap_desk.ingest.signersfile import SignersFile
 from linetap_desk.serve.access.log import Subject

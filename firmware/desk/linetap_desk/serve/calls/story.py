@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from linetap_core.clock import parse_rfc3339
-from linetap_core.evidence.amendment import Amendment
-from linetap_core.evidence.signers import Signer
-from linetap_core.evidence.sshsig import unarmored
+from linetap_core.evidence.calls.amendment import Amendment
+from linetap_core.evidence.signing.signers import Signer
+from linetap_core.evidence.signing.sshsig import unarmored
 from linetap_desk.ingest import amended, chain, judge
 from linetap_desk.ingest.callrow import HOLD_ENDED
 from linetap_desk.ingest.clear import CLEARED

@@ -9,9 +9,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from linetap_core.clock import from_utc_ns, parse_rfc3339
-from linetap_core.linesigns import SIGNS
 from linetap_core.records import LineStatus
-from linetap_core.wire.legend import ACTIVITIES, CONDITIONS, LEDS, PATTERN_NAMES_KO, PATTERNS
+from linetap_core.wire.legend import ACTIVITIES, CONDITIONS, LEDS, PATTERN_NAMES_KO, PATTERNS, SIGNS
 from linetap_desk.serve.text import N_, Language
 from linetap_desk.watch.places import floor_order
 from linetap_desk.watch.units import STANDINGS, Standing

@@ -95,7 +95,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
 @contextlib.contextmanager
 def opened(config: Path, clock: Clock) -> Iterator[tuple[Any, str | None]]:
     """The access table, which has the database with it, and the OIDC provider's name."""
-    from linetap_core.signedfile import load_key
+    from linetap_core.durable.signedfile import load_key
     from linetap_desk.serve import database, settings
     from linetap_desk.serve.access.log import AccessTable
 

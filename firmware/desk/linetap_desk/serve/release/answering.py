@@ -13,7 +13,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from linetap_core.evidence.release import NamedCall
+from linetap_core.evidence.authorization.release import NamedCall
 from linetap_desk.ingest.tables import calls
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.access.masking import has_number

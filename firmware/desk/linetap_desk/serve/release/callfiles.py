@@ -16,10 +16,14 @@ from urllib.parse import unquote, urlsplit
 from sqlalchemy import desc, select
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import closing, command, commandbody, document, group, hold, namespaces, sealed, sshsig
-from linetap_core.evidence.closing import closing_path
-from linetap_core.evidence.group import Place
-from linetap_core.evidence.roles import Roles
+from linetap_core.evidence.authorization import command, commandbody
+from linetap_core.evidence.authorization.roles import Roles
+from linetap_core.evidence.calls import hold, sealed
+from linetap_core.evidence.merklelog import closing
+from linetap_core.evidence.merklelog.closing import closing_path
+from linetap_core.evidence.sealing import group
+from linetap_core.evidence.sealing.group import Place
+from linetap_core.evidence.signing import document, namespaces, sshsig
 from linetap_desk import foreign
 from linetap_desk.proofs import callfolder
 from linetap_desk.release.wrapped import DOCUMENTS, Wrapped, judged

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import closing, sealed
-from linetap_core.evidence.release import NotReleased
-from linetap_core.evidence.roles import Roles, RolesFault, Witnesses
+from linetap_core.evidence.authorization.release import NotReleased
+from linetap_core.evidence.authorization.roles import Roles, RolesFault, Witnesses
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.merklelog import closing
 from linetap_desk.proofs import callfolder
 from linetap_desk.serve.release import callfiles
 from linetap_desk.serve.release.rolesfile import in_force

@@ -20,8 +20,8 @@ from starlette.responses import RedirectResponse, Response
 
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import document
-from linetap_core.evidence.release import CASE_LIMIT, NotReleased
+from linetap_core.evidence.authorization.release import CASE_LIMIT, NotReleased
+from linetap_core.evidence.signing import document
 from linetap_desk.accesslog.deskfolder import read_authority
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.people.sessions import who_of

@@ -15,11 +15,13 @@ from starlette.exceptions import HTTPException
 
 from linetap_core.clock import parse_rfc3339
 from linetap_core.errors import BadInput
-from linetap_core.evidence import command, commandbody, hold, namespaces, sshsig
-from linetap_core.evidence.authority import Authority
-from linetap_core.evidence.command import CommandFault
-from linetap_core.evidence.counters import Counters
-from linetap_core.evidence.roles import Roles
+from linetap_core.evidence.authorization import command, commandbody
+from linetap_core.evidence.authorization.command import CommandFault
+from linetap_core.evidence.authorization.counters import Counters
+from linetap_core.evidence.authorization.roles import Roles
+from linetap_core.evidence.calls import hold
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.evidence.signing.authority import Authority
 from linetap_core.zones import end_of, epoch_text
 from linetap_desk.ingest import callrow
 from linetap_desk.ingest.tables import events

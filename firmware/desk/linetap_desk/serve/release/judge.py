@@ -2,8 +2,8 @@
 """Checks of what people upload, by the same code as at the keys. Pure; raises NotReleased or BadInput.
 
 An officer's partial must belong to the verified key.age, which names each piece by its hash. A custodian's partial,
-whose layers lie inside the one-time key's, names its call in its header (evidence/ofcall.py); that of a call of version
-0.1 must open this call's record, on the next member's own machine.
+whose layers lie inside the one-time key's, names its call in its header (evidence/calls/callkey.py); that of a call of
+version 0.1 must open this call's record, on the next member's own machine.
 """
 
 from __future__ import annotations
@@ -14,11 +14,7 @@ from collections.abc import Sequence
 
 from linetap_core.clock import NS_PER_DAY, parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import age, document, group, members, ofcall
-from linetap_core.evidence.group import OtherLayer, Place
-from linetap_core.evidence.ofcall import OfCall
-from linetap_core.evidence.publickeys import decode_recipient
-from linetap_core.evidence.release import (
+from linetap_core.evidence.authorization.release import (
     CASE_LIMIT,
     MOST_DAYS,
     NamedCall,
@@ -30,7 +26,13 @@ from linetap_core.evidence.release import (
     require_time,
     standing,
 )
-from linetap_core.evidence.roles import NAME_LIMIT, Person, Roles
+from linetap_core.evidence.authorization.roles import NAME_LIMIT, Person, Roles
+from linetap_core.evidence.calls import callkey
+from linetap_core.evidence.calls.callkey import OfCall
+from linetap_core.evidence.keys.publickeys import decode_recipient
+from linetap_core.evidence.sealing import age, group, members
+from linetap_core.evidence.sealing.group import OtherLayer, Place
+from linetap_core.evidence.signing import document
 from linetap_desk.serve.release.steps import Found, StepFault
 from linetap_desk.unsealing.checkedcall import KEY_LIMIT_BYTES, require_of_call
 
@@ -70,7 +72,7 @@ def custodians_left(data: bytes, call: OfCall, named: bool) -> int:
     if left >= members.MOST_NEEDED:
         raise StepFault("partial_malformed", f"it still takes {left} people: no layer has been taken off")
     require_of_call(data, call)
-    if named and ofcall.read(data) is None:
+    if named and callkey.read(data) is None:
         raise NotReleased("key_of_another_call", f"it names no call, as what is handed on of {call} does")
     return left
 

@@ -20,9 +20,12 @@ from typing import Any
 from starlette.responses import StreamingResponse
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import amendment, closing, namespaces, sealed, sshsig, tlogproof
-from linetap_core.evidence.roles import Roles
-from linetap_core.evidence.tlogproof import witnessed_path
+from linetap_core.evidence.authorization.roles import Roles
+from linetap_core.evidence.calls import amendment, sealed
+from linetap_core.evidence.merklelog import closing
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.evidence.witness import tlogproof
+from linetap_core.evidence.witness.tlogproof import witnessed_path
 from linetap_core.handover import read_small
 from linetap_desk.proofs import amended, callfolder
 from linetap_desk.serve.release import callfiles, store

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection, delete, insert, select
 
 from linetap_core.errors import BadInput
-from linetap_core.evidence.roles import Roles, RolesFault
+from linetap_core.evidence.authorization.roles import Roles, RolesFault
 from linetap_desk.accesslog.deskfolder import read_authority, read_roles
 from linetap_desk.serve.site import Site
 from linetap_desk.serve.tables import roles_seen

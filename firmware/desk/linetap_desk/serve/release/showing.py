@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from linetap_core.errors import BadInput
-from linetap_core.evidence.roles import RolesFault
+from linetap_core.evidence.authorization.roles import RolesFault
 from linetap_desk.release.wrapped import Wrapped
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import callfiles, checking, holdstore, lists, steps, store, words

@@ -15,9 +15,9 @@ from starlette.responses import RedirectResponse, Response
 
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence.ofcall import OfCall
-from linetap_core.evidence.release import DEFAULT_DAYS, MOST_DAYS
-from linetap_core.evidence.roles import RolesFault
+from linetap_core.evidence.authorization.release import DEFAULT_DAYS, MOST_DAYS
+from linetap_core.evidence.authorization.roles import RolesFault
+from linetap_core.evidence.calls.callkey import OfCall
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import answering, callfiles, checking, judge, package, showing, steps, store

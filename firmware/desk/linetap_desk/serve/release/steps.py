@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from linetap_core.clock import parse_rfc3339
-from linetap_core.evidence import namespaces
-from linetap_core.evidence.release import APPROVERS, NotReleased
+from linetap_core.evidence.authorization.release import APPROVERS, NotReleased
+from linetap_core.evidence.signing import namespaces
 
 
 class StepFault(NotReleased):

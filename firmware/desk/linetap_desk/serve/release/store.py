@@ -37,7 +37,7 @@ from starlette.requests import Request
 
 from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence.ofcall import OfCall
+from linetap_core.evidence.calls.callkey import OfCall
 from linetap_desk.serve.access.log import DONE, REFUSED, Subject
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release.judge import custodians_left, judged_partial

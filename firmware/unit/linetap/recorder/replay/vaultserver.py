@@ -15,7 +15,7 @@ from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import I16, Stretch
 from linetap_core.clock import ManualClock
 from linetap_core.errors import BadInput, LinetapError, Refusal
-from linetap_core.evidence import namespaces
+from linetap_core.evidence.signing import namespaces
 from linetap_core.records import CallRecord
 
 

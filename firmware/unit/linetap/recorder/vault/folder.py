@@ -22,11 +22,11 @@ import msgspec
 
 from linetap.recorder.vault.part import PartFile
 from linetap_core.durable import files
-from linetap_core.durable.replace import replace_durably
+from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import age, group, sealed
-from linetap_core.evidence.callkey import new_sealed_key
-from linetap_core.evidence.ofcall import OfCall
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.calls.callkey import OfCall, new_sealed_key
+from linetap_core.evidence.sealing import age, group
 from linetap_core.records import Audio, CallRecord, Part
 
 Sign = Callable[[bytes], str]

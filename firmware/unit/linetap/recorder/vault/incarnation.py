@@ -22,12 +22,13 @@ from linetap.tpm.device import TpmFault
 from linetap_core import jsontext
 from linetap_core.clock import Clock, rfc3339
 from linetap_core.durable import broken
-from linetap_core.durable.replace import replace_durably
+from linetap_core.durable.files import replace_durably
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import Refusal
-from linetap_core.evidence import leaflog, namespaces, sshsig, unitlog, vaultname
-from linetap_core.evidence.vaultname import VaultDocument
-from linetap_core.vaultformat import segments
+from linetap_core.evidence.merklelog import leaflog, unitlog
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.vaultformat import outboxfiles, vaultname
+from linetap_core.vaultformat.vaultname import VaultDocument
 
 OUTBOX = "outbox"
 MEMORY = "vaults.json"  # beside the configuration
@@ -145,7 +146,7 @@ class Incarnation:
     def _new(self, unit: str, origin: str, clock: Clock) -> VaultDocument | None:
         """None for a vault of an earlier version."""
         folder = self._path.parent
-        if segments.first_seqs(folder / OUTBOX) or _leaves(folder):
+        if outboxfiles.first_seqs(folder / OUTBOX) or _leaves(folder):
             return None
         made_at, forgotten = rfc3339(clock.utc_ns()), os.path.lexists(self._memory) and _FILE.load(self._memory) is None
         before = self._before(origin)
@@ -186,9 +187,9 @@ def _leaves(vault: Path) -> list[_Said]:
 
 def _newest_event(vault: Path) -> list[_Said]:
     folder = vault / OUTBOX
-    for first in reversed(segments.first_seqs(folder)):
+    for first in reversed(outboxfiles.first_seqs(folder)):
         try:
-            for frame in reversed(list(segments.read(segments.path_of(folder, first)))):
+            for frame in reversed(list(outboxfiles.read(outboxfiles.path_of(folder, first)))):
                 return [_said(frame.entry.payload.encode())]
         except OSError:
             continue

@@ -25,12 +25,13 @@ from linetap.recorder.vault.retention.epochs import Epochs
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_DAY, NS_PER_S, from_utc_ns, parse_rfc3339
 from linetap_core.durable import files
-from linetap_core.durable.replace import replace_durably
+from linetap_core.durable.files import replace_durably
 from linetap_core.errors import LinetapError
-from linetap_core.evidence import group, index, sealed
-from linetap_core.evidence.epochname import is_overflow
-from linetap_core.evidence.index import Entry, Piece, Place
-from linetap_core.evidence.unitlog import Leaf
+from linetap_core.evidence.calls import index, sealed
+from linetap_core.evidence.calls.index import Entry, Piece, Place
+from linetap_core.evidence.merklelog.unitlog import Leaf
+from linetap_core.evidence.sealing import group
+from linetap_core.evidence.sealing.keylist import is_overflow
 from linetap_core.records import CallRecord, Retention
 from linetap_core.zones import day_of_end, end_of_ns, zone_of
 

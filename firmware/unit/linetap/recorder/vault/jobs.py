@@ -11,9 +11,9 @@ import msgspec
 
 from linetap.tpm.device import TpmFault
 from linetap_core.clock import NS_PER_S, Clock
-from linetap_core.evidence.unitlog import Kind
-from linetap_core.evidence.walk import WalkReport
+from linetap_core.evidence.merklelog.unitlog import Kind
 from linetap_core.records import CallEvent, CallRecord, Gap, Retention
+from linetap_core.vaultformat.walkreport import WalkReport
 
 
 class Report(msgspec.Struct, frozen=True, tag="report"):

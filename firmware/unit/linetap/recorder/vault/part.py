@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Self
 
 from linetap_core.durable import files
-from linetap_core.evidence import age, au, sealed
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.sealing import age
 
 
 class PartFile:
@@ -43,7 +44,7 @@ class PartFile:
             part._append(part._writer.header)
             files.sync_directory(directory)
             if number == 1:
-                part._writer.write(au.HEADER)  # shorter than a chunk: nothing comes of it yet
+                part._writer.write(sealed.AU_HEADER)  # shorter than a chunk: nothing comes of it yet
         except OSError:
             with contextlib.suppress(OSError):
                 part.cut_back()

@@ -24,11 +24,10 @@ from linetap.ring import RATE_HZ, Stretch
 from linetap_core import rooms
 from linetap_core.clock import parse_rfc3339
 from linetap_core.durable import broken
-from linetap_core.durable.envelope import Broken
-from linetap_core.durable.smallfile import SmallFile
+from linetap_core.durable.smallfile import Broken, SmallFile
 from linetap_core.errors import Refusal
-from linetap_core.evidence import g711, sealed
-from linetap_core.evidence.ofcall import OfCall
+from linetap_core.evidence.calls import g711, sealed
+from linetap_core.evidence.calls.callkey import OfCall
 from linetap_core.records import Audio, CallRecord
 
 NOT_ANNOUNCED = "not_announced"  # the cause of such a gap

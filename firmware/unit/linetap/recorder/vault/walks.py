@@ -17,10 +17,12 @@ from linetap.recorder.vault.folder import Sign
 from linetap.recorder.vault.log.log import UnitLog
 from linetap_core.clock import compact, parse_rfc3339
 from linetap_core.durable import files
-from linetap_core.durable.replace import replace_durably
-from linetap_core.evidence import namespaces, sealed, walk
-from linetap_core.evidence.walk import WalkReport
+from linetap_core.durable.files import replace_durably
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.signing import namespaces
 from linetap_core.records import CallEvent, Colour, WalkedLine
+from linetap_core.vaultformat import walkreport
+from linetap_core.vaultformat.walkreport import WalkReport
 
 MOST_REPORTS = 1000  # older ones go: leaf and event stay
 
@@ -35,9 +37,9 @@ class Walks:
     def take(self, report: WalkReport) -> None:
         """OSError: nothing is lost, the same report is taken again."""
         report = msgspec.structs.replace(report, lines=[self._with_record(line) for line in report.lines])
-        data = walk.encode(report)
+        data = walkreport.encode(report)
         sha256 = hashlib.sha256(data).hexdigest()
-        folder = self._vault / walk.FOLDER
+        folder = self._vault / walkreport.WALKS_FOLDER
         files.make_directories(self._vault, folder)
         path = folder / f"{compact(parse_rfc3339(report.began_at))}.json"
         replace_durably(namespaces.beside(path), self._sign(data).encode("ascii"))

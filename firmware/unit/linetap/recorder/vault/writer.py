@@ -48,15 +48,15 @@ from linetap.tpm.device import TpmFault
 from linetap_core import rooms
 from linetap_core.clock import Clock, rfc3339
 from linetap_core.durable import files
-from linetap_core.durable.replace import replace_durably
+from linetap_core.durable.files import replace_durably
 from linetap_core.durable.steps import Steps
 from linetap_core.errors import Refusal
-from linetap_core.evidence import sealed
-from linetap_core.evidence.unitlog import Kind
-from linetap_core.evidence.walk import WalkReport
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.merklelog.unitlog import Kind
 from linetap_core.records import CallEvent, CallRecord, UnitKeyRecord
 from linetap_core.timekeeping import kernel_synced
 from linetap_core.vaultformat.callevents import ended_event, sealed_event
+from linetap_core.vaultformat.walkreport import WalkReport
 
 TICK_S = 0.25
 RETRY_S = 1.0

@@ -19,8 +19,8 @@ from linetap.recorder.walk.verdict import worst
 from linetap.recorder.walk.walk import Walk
 from linetap_core import __version__
 from linetap_core.clock import NS_PER_S, S_PER_DAY, Clock, rfc3339
-from linetap_core.evidence.walk import WalkReport
 from linetap_core.records import CallRecord, Refused, StartWalk, StopWalk, Walking, WalkState
+from linetap_core.vaultformat.walkreport import WalkReport
 
 # Each leaves a report, a leaf and events for good. Line by line the largest unit has 128 of them.
 MOST_A_DAY = 200

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from linetap.config.numbers import DtmfNumbers
 from linetap.recorder.signals.dtmf.gate import COLUMNS_HZ, ROWS_HZ
-from linetap_core.evidence.g711 import FULL_SCALE_DBM0, RATE_HZ
+from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0, RATE_HZ
 
 HOP = 20
 REACH = 20  # a window reaches so far to both sides of its middle

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linetap.recorder.signals.dtmf.gate import COLUMNS_HZ, FRAMES_PER_MS, KEYS, ROWS_HZ
-from linetap_core.evidence.g711 import FULL_SCALE_DBM0, RATE_HZ
+from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0, RATE_HZ
 
 LEAD_MS, LONGEST_MS = 6, 40  # behind the digit's first frame: it is a digit for 40 ms at least (Q.24), mostly for more
 ROUNDS = 4

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linetap.ring import I16, NO_VOLTS, RATE_HZ, SLOT_FRAMES, Bits
-from linetap_core.evidence.g711 import FULL_SCALE_DBM0
+from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0
 
 SLOTS = 50
 FRAMES = SLOTS * SLOT_FRAMES

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from linetap_core.evidence.members import MOST_MEMBERS, Group
+from linetap_core.evidence.sealing.members import MOST_MEMBERS, Group
 
 _CERTIFICATE_NAME = re.compile(r"\.officer-([1-9](?:-[1-9])*)\.json")
 

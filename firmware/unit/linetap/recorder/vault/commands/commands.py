@@ -24,14 +24,14 @@ from linetap.recorder.vault.log.log import UnitLog
 from linetap_core import handover, jsontext, rooms
 from linetap_core.clock import Clock, parse_rfc3339, rfc3339
 from linetap_core.durable import broken
-from linetap_core.durable.envelope import Broken
-from linetap_core.durable.replace import replace_in_ram
-from linetap_core.durable.smallfile import SmallFile
+from linetap_core.durable.files import replace_in_ram
+from linetap_core.durable.smallfile import Broken, SmallFile
 from linetap_core.errors import LinetapError
-from linetap_core.evidence import command as envelopes
-from linetap_core.evidence import fetch, leaflog
-from linetap_core.evidence.command import Answer, Command, CommandFault, Holder, Outcome, Signed
-from linetap_core.evidence.counters import LATEST_MS, SOON_MS, Counters, Window
+from linetap_core.evidence.authorization import command as envelopes
+from linetap_core.evidence.authorization import fetch
+from linetap_core.evidence.authorization.command import Answer, Command, CommandFault, Holder, Outcome, Signed
+from linetap_core.evidence.authorization.counters import LATEST_MS, SOON_MS, Counters, Window
+from linetap_core.evidence.merklelog import leaflog
 from linetap_core.records import RefusedState
 from linetap_core.service import remove_quietly
 from linetap_core.vaultformat import keptlogs

@@ -21,11 +21,11 @@ from linetap.recorder.vault.weakening.weakened import Weakened
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
 from linetap_core.durable import files
 from linetap_core.durable import keptcopy as kept
-from linetap_core.durable.replace import replace_durably
+from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput
-from linetap_core.evidence import commandbody
-from linetap_core.evidence.command import OPERATOR, VAULT, CommandFault, Holder, Outcome, Signed
-from linetap_core.evidence.roles import OFFICES, Roles
+from linetap_core.evidence.authorization import commandbody
+from linetap_core.evidence.authorization.command import OPERATOR, VAULT, CommandFault, Holder, Outcome, Signed
+from linetap_core.evidence.authorization.roles import OFFICES, Roles
 from linetap_core.service import ask_to_start_again, remove_quietly
 
 # The second person of another role who has to sign a configuration that weakens.

@@ -16,9 +16,11 @@ from pathlib import Path
 from linetap.recorder.vault.log.log import UnitLog
 from linetap.recorder.vault.retention import lifetime
 from linetap.recorder.vault.retention.lifetime import Lifetime
-from linetap_core.evidence import closing, fetch, sealed
-from linetap_core.evidence.command import Command, CommandFault, Outcome
-from linetap_core.evidence.fetch import Close, Copied
+from linetap_core.evidence.authorization import fetch
+from linetap_core.evidence.authorization.command import Command, CommandFault, Outcome
+from linetap_core.evidence.authorization.fetch import Close, Copied
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.merklelog import closing
 from linetap_core.records import CallEvent
 
 log = logging.getLogger("linetap.recorder.vault")

@@ -25,17 +25,19 @@ from linetap.recorder.vault.weakening.weakened import Weakened
 from linetap_core import jsontext
 from linetap_core.clock import Clock, parse_rfc3339, rfc3339
 from linetap_core.durable import broken, files
-from linetap_core.durable import signedset as together
-from linetap_core.durable.replace import replace_durably
+from linetap_core.durable import copies as together
+from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import authority as authorities
-from linetap_core.evidence import command as envelopes
-from linetap_core.evidence import commandbody, document, group, keylist, namespaces, rolechange, roles
-from linetap_core.evidence.command import DESK, VAULT, Command, CommandFault, Outcome, Signed
-from linetap_core.evidence.counters import Counters
-from linetap_core.evidence.counters import bound as bound_of
-from linetap_core.evidence.epochname import OVERFLOW, is_overflow
-from linetap_core.evidence.roles import Roles
+from linetap_core.evidence.authorization import command as envelopes
+from linetap_core.evidence.authorization import commandbody, roles
+from linetap_core.evidence.authorization.command import DESK, VAULT, Command, CommandFault, Outcome, Signed
+from linetap_core.evidence.authorization.counters import Counters
+from linetap_core.evidence.authorization.counters import bound as bound_of
+from linetap_core.evidence.authorization.roles import Roles
+from linetap_core.evidence.sealing import group, keylist
+from linetap_core.evidence.sealing.keylist import OVERFLOW, is_overflow
+from linetap_core.evidence.signing import authority as authorities
+from linetap_core.evidence.signing import document, namespaces
 from linetap_core.zones import end_of_ns
 
 ROLES = "roles.json"  # in the vault, its signature beside it
@@ -206,8 +208,8 @@ class Effects:
         found = roles.check(text, signature, self._authority, self._roles.version if self._roles else 1)
         if self._roles is not None and found.version == self._roles.version and found != self._roles:
             raise CommandFault("roles_rollback", f"version {found.version} is in use, and this is another")
-        if self._roles is not None and (what := rolechange.what(self._roles, found)):
-            known = rolechange.stayed(self._roles, found)
+        if self._roles is not None and (what := roles.changes(self._roles, found)):
+            known = roles.remaining_confirmers(self._roles, found)
             before = hashlib.sha256(document.encode(self._roles)).hexdigest()
             weakening = [Weakening("roles", each) for each in what]
             self._weakened.roles_changed(weakening, before, hashlib.sha256(text).hexdigest(), signed.by, known)
@@ -217,7 +219,7 @@ class Effects:
         return f"roles version {found.version}, {len(found.people)} people"
 
     def _present(self) -> set[str]:
-        return set() if self._roles is None else {rolechange.fingerprint_of(each) for each in self._roles.people}
+        return set() if self._roles is None else {roles.fingerprint_of(each) for each in self._roles.people}
 
     def _use(self, found: Roles | None) -> None:
         self._roles = found
@@ -230,16 +232,16 @@ class Effects:
         path = self._vault / ROLES
         if self._authority is None or not path.exists():
             return None
-        copy = path.with_name(f"{path.stem}{together.SUFFIX}")
+        copy = path.with_name(f"{path.stem}{together.SET_SUFFIX}")
         for mends in (True, False):
             try:
                 found = roles.check(path.read_bytes(), _beside(path).read_bytes(), self._authority)
             except (OSError, BadInput, roles.RolesFault) as error:
-                if mends and together.mend(copy, error):
+                if mends and together.mend_set(copy, error):
                     continue
                 broken.tell(path, f"{error}; only the authority may command")
                 return None
-            together.keep(copy, (path.name, _beside(path).name))
+            together.keep_set(copy, (path.name, _beside(path).name))
             return found
         return None
 
@@ -281,4 +283,4 @@ def _keep(vault: Path, path: Path, data: bytes, signature: bytes) -> None:
     replace_durably(_beside(path), signature)
     replace_durably(path, data)
     if path.name == ROLES:
-        together.keep(path.with_name(f"{path.stem}{together.SUFFIX}"), (path.name, _beside(path).name))
+        together.keep_set(path.with_name(f"{path.stem}{together.SET_SUFFIX}"), (path.name, _beside(path).name))

@@ -12,8 +12,8 @@ from linetap import checks
 from linetap.checks.watch import Watch
 from linetap.config.schema import Config
 from linetap_core.clock import NS_PER_S, Clock
-from linetap_core.evidence import commandbody
-from linetap_core.evidence.command import Command, Found, Outcome
+from linetap_core.evidence.authorization import commandbody
+from linetap_core.evidence.authorization.command import Command, Found, Outcome
 
 LOOK_EVERY_S = 1
 LIMIT_BYTES = 12 << 10  # of the findings in an answer, which has 16 KiB

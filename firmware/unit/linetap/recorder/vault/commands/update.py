@@ -19,8 +19,8 @@ from linetap.update.judge import require_newer, require_running
 from linetap.update.updaterequest import Wish
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import BadInput
-from linetap_core.evidence import commandbody
-from linetap_core.evidence.command import Command, CommandFault
+from linetap_core.evidence.authorization import commandbody
+from linetap_core.evidence.authorization.command import Command, CommandFault
 from linetap_core.records import UpdateState
 from linetap_core.service import stamp
 from linetap_core.wire import updates

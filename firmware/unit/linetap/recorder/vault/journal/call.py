@@ -14,9 +14,10 @@ from linetap.recorder.vault.journal.entries import MOST_TICK_SAMPLES, State, Tic
 from linetap.recorder.vault.recording import Recording
 from linetap.ring import I16
 from linetap_core.clock import NS_PER_S
-from linetap_core.evidence import age, au, sealed
-from linetap_core.evidence.index import Piece
-from linetap_core.evidence.publickeys import decode_recipient
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.calls.index import Piece
+from linetap_core.evidence.keys.publickeys import decode_recipient
+from linetap_core.evidence.sealing import age
 from linetap_core.records import CallRecord, Gap, Retention
 
 STATE_EVERY_NS = NS_PER_S  # a call that changes all the time is told of no more often
@@ -149,7 +150,7 @@ class JournalCall:
         first, gaps = news.first, news.gaps
         if self._recording is not None and not gaps:
             self._recording.hand_over(first, mulaw)
-        plain = mulaw if first else au.HEADER + mulaw
+        plain = mulaw if first else sealed.AU_HEADER + mulaw
         return Tick(self.call_id, first, len(mulaw), self._series_at(first).seal(plain), gaps)
 
     def _fetched(self, recording: Recording, first: int, end: int, source: AudioSource) -> News:

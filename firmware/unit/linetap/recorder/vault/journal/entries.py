@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import msgspec
 
-from linetap_core.evidence import age, au
-from linetap_core.evidence.index import Piece
+from linetap_core.evidence.calls.index import Piece
+from linetap_core.evidence.calls.sealed import AU_HEADER
+from linetap_core.evidence.sealing import age
 from linetap_core.records import CallRecord, Gap, Retention
 
 MOST_TICK_SAMPLES = 32 * 1024  # less than a chunk: a part with a whole chunk is never one that a recovery made
@@ -78,5 +79,5 @@ def next_seam(sample: int) -> int:
 
     A function of the call alone: part 1 begins with the .au header, and every later part at the end of a whole chunk.
     """
-    header = len(au.HEADER)
+    header = len(AU_HEADER)
     return ((sample + header) // age.CHUNK_BYTES + 1) * age.CHUNK_BYTES - header

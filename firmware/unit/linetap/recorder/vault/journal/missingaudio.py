@@ -16,7 +16,7 @@ import msgspec
 from linetap.recorder.vault.journal.entries import Beat
 from linetap.ring import NS_PER_FRAME, RATE_HZ, SLOT_MS
 from linetap_core.clock import NS_PER_MS
-from linetap_core.evidence import age
+from linetap_core.evidence.sealing import age
 from linetap_core.records import Gap
 
 POWER = "power"  # `ended_by`, `why`, and the cause of a gap

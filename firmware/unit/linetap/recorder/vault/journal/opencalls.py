@@ -19,7 +19,7 @@ from linetap.recorder.vault.journal.entries import Beat, Over, Snapshot, State, 
 from linetap.recorder.vault.journal.frames import Run
 from linetap.recorder.vault.retention import lifetime
 from linetap_core.errors import BadInput
-from linetap_core.evidence import sealed
+from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallEvent, CallRecord
 
 DAYS_AT_START = 3  # newest folders of days; those before are looked through by the scan that expiry makes

@@ -35,7 +35,8 @@ from linetap_core import jsontext
 from linetap_core.clock import NS_PER_MS, NS_PER_S, parse_rfc3339, rfc3339
 from linetap_core.durable import broken, files
 from linetap_core.errors import Refusal
-from linetap_core.evidence import age, au, g711, sealed
+from linetap_core.evidence.calls import g711, sealed
+from linetap_core.evidence.sealing import age
 from linetap_core.records import ABUSE, Audio, CallRecord, CountedMoment, Gap, Retention, UnitKeyRecord
 
 KEY_LOST = "key_lost"  # why nothing of a call can be opened
@@ -318,7 +319,7 @@ def _silence(first: int, end: int, recipient: str) -> list[tuple[bytes, int]]:
     series, pieces = age.AgeSeries([recipient]) if end > first else None, []
     while series is not None and first < end:
         samples = min(end - first, MOST_TICK_SAMPLES)
-        header = au.HEADER if first == 0 else b""
+        header = sealed.AU_HEADER if first == 0 else b""
         pieces.append((series.seal(header + bytes([g711.SILENCE]) * samples), samples))
         first += samples
     return pieces

@@ -22,17 +22,20 @@ from linetap.recorder.vault.log.proof import CHANGED, OTHER, SHORT, Misfit, Proo
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
 from linetap_core.durable import files
-from linetap_core.durable.replace import replace_durably
+from linetap_core.durable.files import replace_durably
 from linetap_core.durable.steps import step
 from linetap_core.errors import Refusal
-from linetap_core.evidence import keys, leaflog, namespaces, sealed, sigsum, sshsig, unitlog, vaultname
-from linetap_core.evidence.closing import Closing
-from linetap_core.evidence.inclusion import Inclusion
-from linetap_core.evidence.keys import SigningKey
-from linetap_core.evidence.leaflog import LeafLog, LogShort
-from linetap_core.evidence.unitlog import Head, HeadCopy, Kind, Leaf
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.keys.keys import SigningKey
+from linetap_core.evidence.merklelog import leaflog, unitlog
+from linetap_core.evidence.merklelog.closing import Closing, Inclusion
+from linetap_core.evidence.merklelog.leaflog import LeafLog, LogShort
+from linetap_core.evidence.merklelog.unitlog import Head, HeadCopy, Kind, Leaf
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.evidence.witness import sigsum
 from linetap_core.records import CallEvent, CallRecord
-from linetap_core.vaultformat import keptlogs
+from linetap_core.vaultformat import keptlogs, vaultname
 
 REMEMBERED = 4096  # newest leaves that are known again, as in the outbox
 VAULT_REFUSES = ("disk_full", "disk_error")  # why a call was not recorded, when it was the vault's doing

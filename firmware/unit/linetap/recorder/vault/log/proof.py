@@ -15,9 +15,10 @@ from pathlib import Path
 
 from linetap_core import jsontext
 from linetap_core.errors import Refusal
-from linetap_core.evidence import leaflog, merkle, namespaces, sshsig, unitlog
-from linetap_core.evidence.leaflog import LeafLog
-from linetap_core.evidence.unitlog import COPY, HEAD, Head, HeadCopy
+from linetap_core.evidence.merklelog import leaflog, merkle, unitlog
+from linetap_core.evidence.merklelog.leaflog import LeafLog
+from linetap_core.evidence.merklelog.unitlog import COPY, HEAD, Head, HeadCopy
+from linetap_core.evidence.signing import namespaces, sshsig
 
 LEAVES_AT_ONCE = 50_000  # about a quarter of a second of a Pi 4, between two turns of the vault's thread
 ROTTEN_HASH_BITS = 32  # a hash that differs by fewer has rotted itself: of another leaf about half of 256 differ

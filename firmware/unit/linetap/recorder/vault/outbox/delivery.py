@@ -14,10 +14,11 @@ from collections.abc import Callable
 from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.vault.outbox.rebuild import Rebuild
-from linetap_core.evidence import commandbody, vaultname
-from linetap_core.evidence.command import Command, CommandFault
-from linetap_core.evidence.commandbody import Ack, Resend
+from linetap_core.evidence.authorization import commandbody
+from linetap_core.evidence.authorization.command import Command, CommandFault
+from linetap_core.evidence.authorization.commandbody import Ack, Resend
 from linetap_core.records import CallEvent, DeliveryState
+from linetap_core.vaultformat import vaultname
 
 log = logging.getLogger("linetap.recorder.vault")
 

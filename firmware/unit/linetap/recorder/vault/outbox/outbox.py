@@ -24,11 +24,18 @@ from linetap.recorder.vault.outbox.places import Places
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap_core import jsontext
 from linetap_core.durable import files
-from linetap_core.evidence import vaultname
 from linetap_core.records import CallEvent
-from linetap_core.vaultformat import segments
-from linetap_core.vaultformat.confirmed import CONFIRMED, CONFIRMED_FILE, Confirmed, Lost
-from linetap_core.vaultformat.segments import GENESIS, SEGMENT_BYTES, Entry, Frame
+from linetap_core.vaultformat import outboxfiles, vaultname
+from linetap_core.vaultformat.outboxfiles import (
+    CONFIRMED,
+    CONFIRMED_FILE,
+    GENESIS,
+    SEGMENT_BYTES,
+    Confirmed,
+    Entry,
+    Frame,
+    Lost,
+)
 
 REMEMBERED = 4096  # newest events that are known by (call_id, event, at): a restarted recorder says them again
 _SEGMENTS = 16  # of the bound: what is given up at once when it is reached
@@ -164,7 +171,7 @@ class Outbox:
             event, seq=seq, unit=self._unit, origin=self.origin, vault=self.vault, prev=self._prev
         )
         payload = msgspec.json.encode(event)
-        line = segments.encode(Entry(seq, payload.decode(), self._sign(payload)))
+        line = outboxfiles.encode(Entry(seq, payload.decode(), self._sign(payload)))
         try:
             self._put(seq, line)
         except OSError:
@@ -189,13 +196,13 @@ class Outbox:
         if self._unsynced:
             files.sync_directory(self._folder)
             self._unsynced = False
-        os.pwrite(self._fd, segments.COMMITTED, end - 1)
+        os.pwrite(self._fd, outboxfiles.COMMITTED, end - 1)
         self._sizes[self._newest] = end
         self._torn = False
 
     def _begin(self, seq: int) -> None:
         self._places.note(seq, self._log_size())
-        fd = files.create(segments.path_of(self._folder, seq))
+        fd = files.create(outboxfiles.path_of(self._folder, seq))
         self.close()
         self._fd, self._unsynced, self._begin_anew = fd, True, False
         self._sizes[seq] = 0
@@ -219,7 +226,7 @@ class Outbox:
             log.warning(
                 "outbox_full: events %d to %d were dropped; the bound is %d bytes", first, last, self._max_bytes
             )
-        segments.path_of(self._folder, first).unlink(missing_ok=True)
+        outboxfiles.path_of(self._folder, first).unlink(missing_ok=True)
         del self._sizes[first]
 
     def _skip_to(self, seq: int) -> None:
@@ -246,7 +253,7 @@ class Outbox:
         through = min(self.confirmed, self.last_seq - REMEMBERED)
         while len(self._sizes) > 1 and (following := list(self._sizes)[1]) - 1 <= through:
             first = next(iter(self._sizes))
-            segments.path_of(self._folder, first).unlink(missing_ok=True)
+            outboxfiles.path_of(self._folder, first).unlink(missing_ok=True)
             del self._sizes[first]
             log.info("outbox_trimmed: events %d to %d are confirmed", first, following - 1)
 
@@ -280,12 +287,12 @@ class Outbox:
 
     def _load_events(self) -> int:
         """The newest number that the damaged end of the newest segment may have held; 0: it is not damaged."""
-        firsts, damaged = segments.first_seqs(self._folder), 0
+        firsts, damaged = outboxfiles.first_seqs(self._folder), 0
         if not firsts:
             return 0
         newest: list[Frame] = []
         for first in reversed(firsts):
-            frames = list(segments.read(segments.path_of(self._folder, first)))
+            frames = list(outboxfiles.read(outboxfiles.path_of(self._folder, first)))
             newest = frames + newest
             if first == firsts[-1]:
                 damaged = self._open_newest(first, frames)
@@ -295,7 +302,7 @@ class Outbox:
             self._note(frame.entry.payload.encode())
         self.last_seq = max([firsts[-1] - 1, *(frame.entry.seq for frame in newest)])
         for first in firsts[:-1]:
-            self._sizes[first] = segments.path_of(self._folder, first).stat().st_size
+            self._sizes[first] = outboxfiles.path_of(self._folder, first).stat().st_size
         self._sizes = dict(sorted(self._sizes.items()))
         while len(self._sizes) > 1 and list(self._sizes)[1] - 1 <= self._given_up:
             self._drop_oldest("")
@@ -304,7 +311,7 @@ class Outbox:
     def _open_newest(self, first: int, frames: list[Frame]) -> int:
         """Cuts off what a crash left half-written, and commits a last event that has only lost its newline. How many
         events may have been committed in what cannot be read: those are kept as they are."""
-        path = segments.path_of(self._folder, first)
+        path = outboxfiles.path_of(self._folder, first)
         self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         end = frames[-1].end if frames else 0
         size = os.fstat(self._fd).st_size
@@ -317,7 +324,7 @@ class Outbox:
             os.ftruncate(self._fd, end)
         if frames and not frames[-1].committed:
             os.fdatasync(self._fd)
-            os.pwrite(self._fd, segments.COMMITTED, end - 1)
+            os.pwrite(self._fd, outboxfiles.COMMITTED, end - 1)
         os.fdatasync(self._fd)
         self._unsynced = True
         self._sizes[first] = end
@@ -346,7 +353,7 @@ def _events_in(fd: int, first: int, end: int) -> int:
     """The most events that an unreadable piece can hold; 0 for an unfinished one, which was never sent: an event
     ends with a newline that is written when all before it is on disk."""
     data = os.pread(fd, min(end - first, _MOST_READ_BYTES), first)
-    told = any(len(line) >= _LEAST_EVENT_BYTES for line in data.split(segments.COMMITTED)[:-1])
+    told = any(len(line) >= _LEAST_EVENT_BYTES for line in data.split(outboxfiles.COMMITTED)[:-1])
     return (end - first) // _LEAST_EVENT_BYTES + 1 if told else 0
 
 

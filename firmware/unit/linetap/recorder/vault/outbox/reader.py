@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from linetap_core.vaultformat import segments
-from linetap_core.vaultformat.segments import Frame
+from linetap_core.vaultformat import outboxfiles
+from linetap_core.vaultformat.outboxfiles import Frame
 
 
 class OutboxReader:
@@ -26,7 +26,7 @@ class OutboxReader:
         first, offset, wanted = self._next
         if wanted == seq and self._is_all(first, offset, seq):
             return found
-        firsts = segments.first_seqs(self._folder)
+        firsts = outboxfiles.first_seqs(self._folder)
         begin = max((i for i, first in enumerate(firsts) if first <= seq), default=0)
         for first in firsts[begin:]:
             for frame in self._committed(first, self._offset(first, seq), first == firsts[-1]):
@@ -43,7 +43,7 @@ class OutboxReader:
         newest, offset, last = self._last
         if self._is_all(newest, offset, last + 1):
             return last
-        firsts = segments.first_seqs(self._folder)
+        firsts = outboxfiles.first_seqs(self._folder)
         if not firsts:
             return 0
         newest = firsts[-1]
@@ -56,7 +56,7 @@ class OutboxReader:
         return last
 
     def size_bytes(self) -> int:
-        return sum(self._size(first) for first in segments.first_seqs(self._folder))
+        return sum(self._size(first) for first in outboxfiles.first_seqs(self._folder))
 
     def _is_all(self, first: int, offset: int, following: int) -> bool:
         """Whether a segment still ends at `offset`, and none begins with the event `following`. Asked ten times a
@@ -69,7 +69,7 @@ class OutboxReader:
 
     def _size(self, first: int) -> int:
         try:
-            return os.lstat(f"{self._folder}/{segments.name_of(first)}").st_size
+            return os.lstat(f"{self._folder}/{outboxfiles.name_of(first)}").st_size
         except OSError:
             return 0
 
@@ -78,7 +78,7 @@ class OutboxReader:
         cannot be read: the next look is soon."""
         waiting: Frame | None = None
         try:
-            for frame in segments.read(segments.path_of(self._folder, first), offset):
+            for frame in outboxfiles.read(outboxfiles.path_of(self._folder, first), offset):
                 if waiting:
                     yield waiting
                     waiting = None

@@ -22,8 +22,9 @@ from linetap_core import jsontext
 from linetap_core.clock import Clock, rfc3339
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import Refusal
-from linetap_core.evidence import amendment, namespaces, sealed
-from linetap_core.evidence.sshsig import unarmored
+from linetap_core.evidence.calls import amendment, sealed
+from linetap_core.evidence.signing import namespaces
+from linetap_core.evidence.signing.sshsig import unarmored
 from linetap_core.records import CallEvent, CallRecord
 from linetap_core.vaultformat import callevents
 

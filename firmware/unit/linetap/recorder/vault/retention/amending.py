@@ -24,10 +24,11 @@ from linetap.recorder.vault.retention.time import RetentionTime
 from linetap.tpm.device import TpmFault
 from linetap_core.clock import FIRST_NS, NS_PER_DAY, NS_PER_S, Clock, parse_rfc3339, rfc3339
 from linetap_core.durable import broken, files
-from linetap_core.durable.replace import replace_durably
-from linetap_core.evidence import amendment, namespaces, sealed
-from linetap_core.evidence.amendment import Amendment
-from linetap_core.evidence.sshsig import unarmored
+from linetap_core.durable.files import replace_durably
+from linetap_core.evidence.calls import amendment, sealed
+from linetap_core.evidence.calls.amendment import Amendment
+from linetap_core.evidence.signing import namespaces
+from linetap_core.evidence.signing.sshsig import unarmored
 from linetap_core.records import ActualTime, CallEvent, CallRecord, Retention
 from linetap_core.timekeeping import is_unkept
 

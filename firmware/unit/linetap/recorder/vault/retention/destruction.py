@@ -34,7 +34,8 @@ from linetap.recorder.vault.retention.time import RetentionTime
 from linetap_core.clock import rfc3339
 from linetap_core.durable import files
 from linetap_core.durable.smallfile import SmallFile
-from linetap_core.evidence import namespaces, sealed
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.signing import namespaces
 from linetap_core.records import CallEvent
 
 NAME = "destroying.json"  # in the vault

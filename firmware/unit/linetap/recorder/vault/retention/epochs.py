@@ -19,16 +19,14 @@ import msgspec
 from linetap.config.retention import days_of, longest_class
 from linetap.config.schema import Config
 from linetap.recorder.vault.jobs import OpenCall
-from linetap_core import keylistfile
 from linetap_core.clock import NS_PER_S, from_utc_ns
-from linetap_core.durable import files
+from linetap_core.durable import files, signedfile
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import LinetapError
-from linetap_core.evidence import authority as authorities
-from linetap_core.evidence import keylist, members
-from linetap_core.evidence.epochname import overflow_name
-from linetap_core.evidence.keylist import KeyList
-from linetap_core.evidence.members import Group
+from linetap_core.evidence.sealing import keylist, members
+from linetap_core.evidence.sealing.keylist import KeyList, overflow_name
+from linetap_core.evidence.sealing.members import Group
+from linetap_core.evidence.signing import authority as authorities
 from linetap_core.records import KeyListState, Retention
 from linetap_core.zones import zone_of
 
@@ -211,7 +209,7 @@ class Epochs:
 
     def _take_up(self, path: Path) -> None:
         try:
-            data, signature = keylistfile.load(path)
+            data, signature = signedfile.load_key_list(path)
             taken = _Taken(data.decode("utf-8"), signature.decode("ascii"))
             if taken == self._taken:
                 return
@@ -258,7 +256,7 @@ class Epochs:
 
 def _stamp(path: Path) -> Stamp:
     """Another one after every change of the list or its signature, for two stat(2)."""
-    return tuple(_stat(each) for each in (path, keylistfile.signature_of(path)))
+    return tuple(_stat(each) for each in (path, signedfile.signature_of(path)))
 
 
 def _stat(path: Path) -> tuple[int, int, int] | None:

@@ -24,7 +24,7 @@ from linetap.recorder.vault.retention.time import RetentionTime
 from linetap_core.clock import NS_PER_DAY, NS_PER_S, parse_rfc3339
 from linetap_core.durable import broken
 from linetap_core.durable.files import prune
-from linetap_core.evidence import sealed
+from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallRecord
 
 FOLDERS_A_TICK = 64  # of the scan

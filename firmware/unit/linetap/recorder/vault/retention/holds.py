@@ -23,20 +23,21 @@ from linetap.recorder.vault.retention.lifetime import Lifetime
 from linetap.recorder.vault.retention.time import RetentionTime
 from linetap_core.clock import parse_rfc3339, rfc3339
 from linetap_core.durable import broken, files
-from linetap_core.durable import signedset as together
-from linetap_core.durable.replace import replace_durably
+from linetap_core.durable import copies as together
+from linetap_core.durable.files import replace_durably
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import Refusal
-from linetap_core.evidence import hold as evidence
-from linetap_core.evidence import namespaces, sealed, sshsig
-from linetap_core.evidence.hold import Hold
+from linetap_core.evidence.calls import hold as evidence
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.calls.hold import Hold
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallEvent, CountedMoment
 
 FOLDER = "holds"
 TIMES = "holdtimes.json"  # in the vault
 DOCUMENT = evidence.HOLD
 SIGNATURE = f"{DOCUMENT}{namespaces.SUFFIX}"
-COPY = f"hold{together.SUFFIX}"  # of all three
+COPY = f"hold{together.SET_SUFFIX}"  # of all three
 MOST_HOLDS = 10_000
 MOST_TIMES_BYTES = 1 << 22  # of so many
 FOR_EVER = 1 << 63
@@ -108,7 +109,7 @@ class Holds:
         self._note(hold, now_ns, until_ns)
         for name, data in ((sealed.KEY, key_age), (SIGNATURE, signature), (DOCUMENT, document)):
             replace_durably(place / name, data)
-        together.keep(place / COPY, _FILES)
+        together.keep_set(place / COPY, _FILES)
         self._until[hold.call_id] = until_ns
         self._say(hold.call_id, at, None, until=hold.until, sha256=hashlib.sha256(document).hexdigest())
         return hold
@@ -195,12 +196,12 @@ def _until_of(place: Path) -> int:
     """What is not as it was signed is taken from the copy. Where that does not help the call is held for ever: the
     files stay where they are, and a new hold ends it."""
     why = _read_of(place)
-    if isinstance(why, _Damaged) and together.mend(place / COPY, why.error):
+    if isinstance(why, _Damaged) and together.mend_set(place / COPY, why.error):
         why = _read_of(place)
     if isinstance(why, _Damaged):
         broken.tell(place / why.name, f"{why.error}; the call is held until it is held anew")
         return FOR_EVER
-    together.keep(place / COPY, _FILES)
+    together.keep_set(place / COPY, _FILES)
     return why
 
 

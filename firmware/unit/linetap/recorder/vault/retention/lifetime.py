@@ -13,8 +13,9 @@ import msgspec
 from linetap_core import jsontext
 from linetap_core.clock import parse_rfc3339
 from linetap_core.errors import Refusal
-from linetap_core.evidence import amendment, namespaces, sealed, sshsig
-from linetap_core.evidence.amendment import Amendment
+from linetap_core.evidence.calls import amendment, sealed
+from linetap_core.evidence.calls.amendment import Amendment
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallRecord, CountedMoment
 from linetap_core.timekeeping import is_unkept
 

@@ -15,7 +15,7 @@ import msgspec
 
 from linetap.recorder.vault.retention.clock import TOLERANCE_NS, Memory, RetentionClock, Sample, Span
 from linetap_core.clock import FIRST_NS, NS_PER_DAY, NS_PER_S, Clock, kernel_clock, rfc3339
-from linetap_core.durable import twin
+from linetap_core.durable import copies
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.records import CountedMoment, RetentionTimeState
 from linetap_core.timekeeping import earliest_ns
@@ -199,7 +199,7 @@ class RetentionTime:
         if said[4:6] != self._said[4:6]:
             self._tell()
         saved = _Saved(memory=memory, challenge=self.challenge, asked_mono_ns=self._asked_mono_ns)
-        twin.replace_both(_FILE, self._path, saved)
+        copies.replace_both(_FILE, self._path, saved)
         self._said, self._saved_at_ns = said, mono_ns
 
     def _tell(self) -> None:
@@ -218,7 +218,7 @@ class RetentionTime:
         each call waits for its whole period once more."""
         name = secrets.token_hex(8)
         try:
-            saved = twin.read_either(_FILE, self._path)
+            saved = copies.read_either(_FILE, self._path)
             if not saved.memory.name:  # of an older version, whose calls say nothing of counted time
                 saved.memory.name, saved.memory.since_ns = name, saved.memory.now_ns or None
             return saved

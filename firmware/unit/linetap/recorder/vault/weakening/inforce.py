@@ -19,9 +19,8 @@ from linetap import learned
 from linetap.config import Config, config_sha256
 from linetap.config.weakening import Weakening, weakenings
 from linetap.learned import Learned
-from linetap_core.evidence import members
-from linetap_core.evidence.epochname import overflow_name
-from linetap_core.evidence.keylist import KeyList
+from linetap_core.evidence.sealing import members
+from linetap_core.evidence.sealing.keylist import KeyList, overflow_name
 from linetap_core.tomlfile.source import lenient
 
 MOST_BYTES = 4 << 20  # of a notice: 60 s have a quarter of it

@@ -21,9 +21,9 @@ from linetap.recorder.vault.weakening import inforce
 from linetap.recorder.vault.weakening.inforce import InForce
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_DAY, NS_PER_MS, Clock, rfc3339
-from linetap_core.durable import twin
+from linetap_core.durable import copies
 from linetap_core.durable.smallfile import SmallFile
-from linetap_core.evidence.unitlog import Kind
+from linetap_core.evidence.merklelog.unitlog import Kind
 
 NAME = "weakened.json"  # in the vault
 MOST_BYTES = 16 << 20  # of it: 128 lines and all that can stand have a tenth of that
@@ -82,7 +82,7 @@ class WeakenedMemory:
         new = msgspec.structs.replace(self.saved, **changes)
         if (bound := _bound(new)) != self._bound:
             self.leaf("in_force", sha256=bound, replaces=self._bound)
-        twin.replace_both(FILE, self._path, new)
+        copies.replace_both(FILE, self._path, new)
         self.saved, self._bound = new, bound
 
     def remind(self) -> None:
@@ -100,7 +100,7 @@ class WeakenedMemory:
     def _load(self) -> Saved:
         known = _last_leaf(self._log)
         try:
-            found = twin.read_either(FILE, self._path)
+            found = copies.read_either(FILE, self._path)
         except FileNotFoundError:
             self.lost = f"{NAME} is gone" if known else ""
         except (OSError, ValueError) as error:

@@ -34,7 +34,7 @@ from linetap_core.clock import NS_PER_S, Clock, rfc3339
 from linetap_core.durable import files
 from linetap_core.durable import keptcopy as kept
 from linetap_core.errors import BadInput
-from linetap_core.evidence.command import AUTHORITY, CommandFault, Holder
+from linetap_core.evidence.authorization.command import AUTHORITY, CommandFault, Holder
 from linetap_core.records import WeakeningState
 
 LOOK_EVERY_NS = 10 * NS_PER_S

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A document and its signature beside it (NAME.json, NAME.json.sig), in the bytes that stock ssh-keygen writes.
+
+A key list as it lies on a disk: NAME.json, and NAME.json.sig beside it, so that stock ssh-keygen checks it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from linetap_core.durable import privatefile
+from linetap_core.errors import BadInput
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.keys.keys import PublicKey, SigningKey
+from linetap_core.evidence.sealing import keylist
+from linetap_core.evidence.sealing.keylist import KeyList, KeyListFault
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.evidence.signing.authority import Authority
+
+_KEY_LIMIT_BYTES = 64 * 1024
+
+
+def load_key(path: Path) -> SigningKey:
+    """A person's signing key. One with a passphrase is left to ssh-keygen, which asks for it."""
+    try:
+        with path.open("rb") as file:
+            return keys.load_signing_key(file.read(_KEY_LIMIT_BYTES))
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}; an OpenSSH private key would be right") from None
+    except keys.HasPassphrase:
+        raise BadInput(f"{path}: has a passphrase: leave the option out, and sign with ssh-keygen -Y sign") from None
+    except BadInput:
+        raise BadInput(f"{path}: not an Ed25519 key of OpenSSH's; `linetap keygen authority` makes one") from None
+
+
+def signature_of(path: Path) -> Path:
+    return namespaces.beside(path)
+
+
+def require_free(*paths: Path) -> None:
+    """BadInput if one of the names is taken, or its folder is not there."""
+    for path in paths:
+        if path.exists():
+            raise BadInput(f"{path}: exists and is not overwritten; another name would be right")
+        if not path.absolute().parent.is_dir():
+            raise BadInput(f"{path}: there is no folder {path.parent}")
+
+
+def write(path: Path, data: bytes, key: SigningKey | Sequence[SigningKey] | None, namespace: str) -> None:
+    """Signature first: whoever watches the document finds both. Without a key, says how to sign it. Of several keys
+    the signatures stand behind one another."""
+    signers: Sequence[SigningKey] = [] if key is None else key if isinstance(key, Sequence) else [key]
+    if signers:
+        text = "".join(sshsig.sign(data, each, namespace) for each in signers)
+        privatefile.write(signature_of(path), text.encode("ascii"))
+    privatefile.write(path, data)
+    path.chmod(0o644)  # signed to be shown
+    if not signers:
+        sys.stderr.write(f"not signed yet: ssh-keygen -Y sign -f KEY -n {namespace} {path}\n")
+    else:
+        signature_of(path).chmod(0o644)
+
+
+class Unreadable(KeyListFault):
+    code = "key_list_unreadable"
+
+
+def load_key_list(path: Path) -> tuple[bytes, bytes]:
+    """The list's bytes and the signature's, unchecked."""
+    return _read(path, keylist.LIST_LIMIT_BYTES), _read(namespaces.beside(path), sshsig.SIGNATURE_LIMIT_BYTES)
+
+
+def read_key_list(path: Path, authority: PublicKey | Authority) -> KeyList:
+    """The list that the authority has signed; a KeyListFault names the file and what is wrong."""
+    try:
+        return keylist.read(*load_key_list(path), authority)
+    except KeyListFault as fault:
+        raise type(fault)(f"{path}: {fault}") from None
+
+
+def _read(path: Path, limit_bytes: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit_bytes + 1)
+    except OSError as error:
+        raise Unreadable(f"{path.name}: {error.strerror}") from None
+    if len(data) > limit_bytes:
+        raise keylist.Malformed(f"{path.name} is larger than {limit_bytes} bytes")
+    return data

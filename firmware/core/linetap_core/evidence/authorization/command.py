@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A command to a unit: an envelope that holds the exact signed text, and what must hold before anything is done.
+
+`{"command": TEXT, "sig": ARMORED}`, TEXT one line of JSON with its keys in order, signed in namespace linetap-command:
+`jq -j .command FILE | ssh-keygen -Y check-novalidate -n linetap-command -s SIG` says the same. How it came, as a file
+or over the network, is of no account. `sig` may hold the signatures of several people over the same text, one block
+after the other: the first is that of the role that commands, those behind it are cosigners. There is no verb that
+plays, silences, listens, or makes a retention shorter.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from msgspec import Meta
+
+from linetap_core import jsontext
+from linetap_core.clock import parse_rfc3339
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.authorization.counters import MOST_SEEN, Bound, Counters
+from linetap_core.evidence.keys.keys import PublicKey, fingerprint
+from linetap_core.evidence.merklelog.closing import Closing
+from linetap_core.evidence.signing import authority as authorities
+from linetap_core.evidence.signing import document, namespaces, sshsig
+from linetap_core.evidence.signing.authority import Authority
+
+if TYPE_CHECKING:  # who only carries commands knows no roles
+    from linetap_core.evidence.authorization.roles import Roles
+
+ANY_TIME = Bound()
+LIMIT_BYTES = document.LIMIT_BYTES  # of an envelope
+AUTHORITY, VAULT, DESK, OPERATOR = "authority", "vault", "desk", "operator"
+APPROVER = "approver"  # stands for every role that is no office of the desk's: privacy, legal
+
+TIME = (
+    "time"  # its end is its challenge, of one boot: retention time that is wrong must not keep it from being put right
+)
+
+# Who may say what. One that is not in HERE would be for a later version of the unit.
+MAY: dict[str, tuple[str, ...]] = {
+    "identify": (DESK,), "self_test": (DESK,), "ack": (DESK,), "resend": (DESK,), "fetch": (DESK,),
+    "config": ("operator",), "update": ("operator",),
+    "time": (DESK, VAULT), "hold": (VAULT,), "destroy": (VAULT,),
+    "roles": (AUTHORITY,), "key_list": (AUTHORITY,),
+    "confirm": (VAULT, APPROVER, AUTHORITY), "cancel": (VAULT, APPROVER, AUTHORITY),
+}  # fmt: skip
+HERE = (
+    "time", "hold", "destroy", "roles", "key_list", "ack", "resend", "fetch", "identify", "self_test", "config",
+    "update", "confirm", "cancel",
+)  # fmt: skip
+IDENTIFY_LONGEST_S = 600
+# Said every second, and nothing comes of saying one twice: no leaf of its own, no counter on disk before it is done.
+LIGHT = ("ack", "resend", "fetch")
+
+
+def may(role: str, verb: str) -> bool:
+    """Whether a role may say a verb of MAY."""
+    from linetap_core.evidence.authorization.roles import OFFICES  # who only carries commands knows no roles
+
+    return role in MAY[verb] or (APPROVER in MAY[verb] and role not in OFFICES)
+
+
+class CommandFault(Refusal):
+    """The command is not carried out; `code` says why. `command` is what was asked, where its signature is good."""
+
+    def __init__(self, code: str, text: str, command: Command | None = None) -> None:
+        super().__init__(text)
+        self.code = code
+        self.command = command
+
+
+class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    command: str
+    sig: str
+
+
+class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`counter` is another one with every command of a key (counters.py). `body`: commandbody.py, as texts."""
+
+    unit: str
+    verb: Annotated[str, Meta(max_length=32)]
+    role: Annotated[str, Meta(max_length=32)]
+    counter: Annotated[int, Meta(ge=1, lt=1 << 62)]
+    expires: str
+    body: Annotated[dict[Annotated[str, Meta(max_length=32)], str], Meta(max_length=8)] = {}
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """Whose signature it is. `key`: the fingerprint."""
+
+    role: str
+    name: str
+    key: str
+
+
+class Signed(msgspec.Struct, frozen=True):
+    """A command and who signed it, the one who commands first: each a person with a key of their own."""
+
+    command: Command
+    by: tuple[Holder, ...]
+
+    def is_used(self, counters: Counters) -> bool:
+        return counters.is_used(*self._use)
+
+    def is_too_far(self, counters: Counters, bound: Bound) -> bool:
+        return counters.is_too_far(*self._use, bound)
+
+    def using(self, counters: Counters) -> Counters:
+        return counters.using(*self._use)
+
+    @property
+    def _use(self) -> tuple[str, list[str], int, bool]:
+        command = self.command
+        return command.role, [holder.key for holder in self.by], command.counter, command.verb in LIGHT
+
+    @property
+    def cosigners(self) -> tuple[Holder, ...]:
+        return self.by[1:]
+
+
+class Found(msgspec.Struct, frozen=True):
+    """One thing that a self-test has found: an alert, and of which check."""
+
+    check: str
+    severity: str
+    line: int | None
+    text_ko: str
+    text_en: str
+    action_ko: str
+    action_en: str
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What has become of a command that was done."""
+
+    text: str
+    findings: list[Found] | None = None
+    config_sha256: str | None = None
+    closing: Closing | None = None
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the unit says to it. Of what was not signed by somebody it knows it repeats nothing."""
+
+    unit: str
+    at: str
+    done: bool
+    code: str  # "done", or why not
+    text: str
+    verb: str | None = None
+    role: str | None = None
+    counter: int | None = None
+    findings: list[Found] | None = None  # of `self_test`, the worst first
+    config_sha256: str | None = None  # of `config`: of the effective configuration that it will be
+    granted: dict[str, str] | None = None  # the body of a fetch: the reporter sends what it asks for
+    closing: Closing | None = None  # of a fetch that asks for it
+
+
+def seal(command: Command, sign: object) -> bytes:
+    """The envelope, with a line's end. `sign`: bytes -> armored SSHSIG of linetap-command."""
+    assert callable(sign)
+    text = document.encode(command)
+    return msgspec.json.encode(Envelope(text.decode("utf-8"), sign(text))) + b"\n"
+
+
+def cosign(data: bytes, sign: object) -> bytes:
+    """The envelope with one more signature behind those that are there. BadInput where that cannot be."""
+    assert callable(sign)
+    try:
+        envelope = _envelope(data)
+    except CommandFault as fault:
+        raise BadInput(str(fault)) from None
+    sig = envelope.sig + sign(envelope.command.encode("utf-8"))
+    try:
+        sshsig.check_all(envelope.command.encode("utf-8"), sig.encode("ascii"), namespaces.COMMAND)
+    except (sshsig.SignatureFault, UnicodeEncodeError) as error:
+        raise BadInput(str(error)) from None
+    return msgspec.json.encode(Envelope(envelope.command, sig)) + b"\n"
+
+
+def check(
+    data: bytes, unit: str, authority: PublicKey | Authority, roles: Roles | None, counters: Counters, now_ns: int
+) -> Command:
+    """The command, if all is well with it; else a CommandFault. `counters`: those that were used."""
+    return check_signed(data, unit, authority, roles, counters, now_ns).command
+
+
+def check_signed(
+    data: bytes, unit: str, authority: PublicKey | Authority, roles: Roles | None, counters: Counters, now_ns: int,
+    bound: Bound = ANY_TIME, is_dated: bool = True,
+) -> Signed:  # fmt: skip
+    """The command and who signed it; else a CommandFault. A cosigner whom nobody knows spoils it.
+
+    `bound`: how large a counter may be. `is_dated` False: nobody has ever said the date, and a clock of another decade
+    must not stop delivery and copies: what the desk orders has no end then.
+    """
+    command, signed_by = _opened(data)
+    if command.unit != unit:
+        raise CommandFault("command_other_unit", f"it is for {command.unit!r}, and this is {unit!r}", None)
+    holders = [_holder(key, authority, roles) for key in signed_by]
+    if holders[0] is None or holders[0].role != command.role:
+        raise CommandFault("command_signer", f"the key that signed is not one of role {command.role!r}")
+    by = tuple(holder for holder in holders if holder is not None)
+    if len(by) != len(holders):
+        raise CommandFault("command_signer", "one of those who cosigned is nobody of roles.json", command)
+    if command.role == AUTHORITY and (wrong := _lacking(authority, signed_by)) is not None:
+        raise CommandFault("command_signer", wrong)
+    signed = Signed(command, by)
+    if command.verb not in MAY:
+        raise CommandFault("command_verb", f"there is no verb {command.verb!r}", command)
+    if not may(command.role, command.verb):
+        allowed = " or ".join(MAY[command.verb])
+        raise CommandFault("command_role", f"{command.verb} is for {allowed}, not for {command.role}", command)
+    if command.verb not in HERE:
+        raise CommandFault("command_not_here", f"this version of the unit does not do {command.verb} yet", command)
+    if signed.is_too_far(counters, bound):
+        text = f"counter {command.counter} is above {bound.soon}: milliseconds since 1970 by a right clock are right"
+        raise CommandFault("command_counter", text, command)
+    if signed.is_used(counters):
+        text = f"counter {command.counter} was used with this key, or {MOST_SEEN} later ones were"
+        raise CommandFault("command_repeated", text, command)
+    has_end = command.verb != TIME and (is_dated or command.role != DESK)
+    if has_end and _time(command.expires) <= now_ns:
+        raise CommandFault("command_expired", f"it was good until {command.expires}", command)
+    return signed
+
+
+def signed_by(data: bytes, armored: bytes, namespace: str, roles: Roles | None, role: str) -> None:
+    """Nothing, if somebody of `role` has signed `data`; else a CommandFault (`document_signature`)."""
+    try:
+        key = sshsig.check(data, armored, namespace)
+    except sshsig.SignatureFault as error:
+        raise CommandFault("document_signature", f"the document in it: {error}") from None
+    person = roles.holder(key) if roles is not None else None
+    if person is None or person.role != role:
+        raise CommandFault("document_signature", f"the document in it is not signed by one of role {role!r}")
+
+
+def _holder(key: PublicKey, authority: PublicKey | Authority, roles: Roles | None) -> Holder | None:
+    """The authority's key is the configuration's alone: nobody gets that role by roles.json."""
+    if authorities.of(authority).holds(key):
+        return Holder(AUTHORITY, AUTHORITY, fingerprint(key))
+    person = roles.holder(key) if roles is not None else None
+    return None if person is None or person.role == AUTHORITY else Holder(person.role, person.name, fingerprint(key))
+
+
+def _lacking(authority: PublicKey | Authority, signed_by: list[PublicKey]) -> str | None:
+    """Where the authority is several people, so many of them have to command together; others may cosign."""
+    whole = authorities.of(authority)
+    return whole.lacks([key for key in signed_by if whole.holds(key)])
+
+
+def _envelope(data: bytes) -> Envelope:
+    if len(data) > LIMIT_BYTES:
+        raise CommandFault("command_too_large", f"larger than {LIMIT_BYTES} bytes")
+    try:
+        return jsontext.decode(data, type=Envelope)
+    except ValueError as error:
+        raise CommandFault("command_malformed", f"not a command's envelope: {error}") from None
+
+
+def _opened(data: bytes) -> tuple[Command, list[PublicKey]]:
+    """What was signed, and by which keys. Sizes and nesting have a bound before anything is believed."""
+    envelope = _envelope(data)
+    try:
+        text, armored = envelope.command.encode("utf-8"), envelope.sig.encode("ascii")
+    except ValueError as error:
+        raise CommandFault("command_malformed", f"not a command's envelope: {error}") from None
+    try:
+        signed_by = sshsig.check_all(text, armored, namespaces.COMMAND)
+    except sshsig.SignatureFault as error:
+        raise CommandFault("command_unsigned", str(error)) from None
+    try:
+        command = document.decode(text, Command)
+        _time(command.expires)
+    except ValueError as error:
+        raise CommandFault("command_malformed", f"not a command: {error}") from None
+    return command, signed_by
+
+
+def _time(text: str) -> int:
+    try:
+        return parse_rfc3339(text)
+    except ValueError as error:
+        raise BadInput(f"not a time: {error}") from None

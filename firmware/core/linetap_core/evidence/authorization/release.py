@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A request to open calls, and whether it stands: two approvers of different roles, neither of them the requester.
+
+Everything that decides who gets what is in the bytes that are approved: the calls with the hashes of their records,
+the purpose, the requester's own key and the one-time key that what `unwrap` gives is encrypted to.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from linetap_core.clock import NS_PER_DAY, parse_rfc3339
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.authorization.roles import NAME_LIMIT, Person, Roles
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys.publickeys import decode_recipient
+from linetap_core.evidence.signing import document, namespaces, sshsig
+
+APPROVERS = 2
+DEFAULT_DAYS = 7
+MOST_DAYS = 31
+MOST_CALLS = 20  # they all stand in one leaf of the access log
+CASE_LIMIT = 120
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class NotReleased(Refusal):
+    """The answer of the gate; `code` is stable, and stands at the end of the line."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{text} [{code}]")
+        self.code = code
+
+
+class NamedCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    call_id: str
+    line: int
+    record_sha256: str
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    id: str
+    calls: list[NamedCall]
+    purpose: str
+    case: str  # a file number; no name of a caller belongs here
+    requester: str
+    recipient: str  # the requester's own age1...: who gets the recording at last
+    one_time: str  # age1... of the key that the custodian made for this request alone
+    created: str
+    expires: str
+
+    def call(self, call_id: str) -> NamedCall | None:
+        return next((call for call in self.calls if call.call_id == call_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    file: str
+    person: Person
+
+
+@dataclass(slots=True)
+class Standing:
+    """Who approved, and what is wrong with every signature that does not count."""
+
+    approvals: list[Approval] = field(default_factory=list)
+    faults: dict[str, NotReleased] = field(default_factory=dict)  # by file
+
+    @property
+    def missing(self) -> int:
+        """How many approvals of a further role it still takes."""
+        return max(0, APPROVERS - len({approval.person.role for approval in self.approvals}))
+
+
+def require_id(text: str) -> str:
+    if _ID.fullmatch(text) is None:
+        raise BadInput(f"{text!r} is no id of a request: 1 to 64 letters, digits and ._- would be right")
+    return text
+
+
+def parse(data: bytes) -> Request:
+    """The request of exactly these bytes; BadInput says which field cannot be."""
+    request = document.decode(data, Request)
+    require_id(request.id)
+    document.require_plain(request.purpose, "purpose", NAME_LIMIT)
+    document.require_plain(request.case, "case", CASE_LIMIT)
+    document.require_plain(request.requester, "requester", NAME_LIMIT)
+    for name in ("recipient", "one_time"):
+        try:
+            decode_recipient(getattr(request, name))
+        except BadInput as error:
+            raise BadInput(f"{name}: {error}") from None
+    if request.one_time == request.recipient:
+        raise BadInput("one_time: it is the requester's own key; the custodian makes one with `linetap release key`")
+    if not 0 < len(request.calls) <= MOST_CALLS:
+        raise BadInput(f"calls: 1 to {MOST_CALLS} would be right")
+    for call in request.calls:
+        sealed.call_time(call.call_id)
+        if _SHA256.fullmatch(call.record_sha256) is None:
+            raise BadInput(f"calls: {call.call_id}: record_sha256 is no SHA-256 in small hexadecimal digits")
+    if len({call.call_id for call in request.calls}) != len(request.calls):
+        raise BadInput("calls: one is named twice")
+    try:
+        span_ns = parse_rfc3339(request.expires) - parse_rfc3339(request.created)
+    except ValueError as error:
+        raise BadInput(f"created, expires: {error}") from None
+    if not 0 < span_ns <= MOST_DAYS * NS_PER_DAY:
+        raise BadInput(f"expires: at most {MOST_DAYS} days after created would be right")
+    return request
+
+
+def standing(data: bytes, request: Request, signatures: Mapping[str, bytes], roles: Roles) -> Standing:
+    """Each signature judged by itself; `signatures` by the name of the file it stood in."""
+    found = Standing()
+    for name in sorted(signatures):
+        try:
+            person = _approver(data, signatures[name], request, roles)
+        except NotReleased as error:
+            found.faults[name] = error
+        else:
+            found.approvals.append(Approval(name, person))
+    return found
+
+
+def require_time(request: Request, now_ns: int) -> None:
+    """NotReleased outside of created..expires."""
+    if now_ns < parse_rfc3339(request.created):
+        raise NotReleased("request_not_yet", f"request {request.id} was created at {request.created}, which is to come")
+    if now_ns >= parse_rfc3339(request.expires):
+        raise NotReleased("request_expired", f"request {request.id} expired at {request.expires}")
+
+
+def require_purpose(request: Request, roles: Roles) -> None:
+    if roles.purpose(request.purpose) is None:
+        have = ", ".join(purpose.id for purpose in roles.purposes) or "none"
+        raise NotReleased("purpose_unknown", f"purpose {request.purpose!r} is not in the signed list: {have}")
+
+
+def require_approvals(request: Request, found: Standing) -> None:
+    """NotReleased with what stands nearest in the way, unless two of different roles approved."""
+    if not found.missing:
+        return
+    if found.faults:
+        name, fault = next(iter(found.faults.items()))
+        raise NotReleased(fault.code, f"{name}: {str(fault).removesuffix(f' [{fault.code}]')}")
+    who = ", ".join(f"{a.person.name} ({a.person.role})" for a in found.approvals) or "nobody"
+    if len(found.approvals) >= APPROVERS:
+        raise NotReleased("approvers_same_role", f"request {request.id}: all approvers are of one role: {who}")
+    raise NotReleased(
+        "approvals_missing", f"request {request.id}: approved by {who}; it takes two people of different roles"
+    )
+
+
+def require_approver(person: Person, request: Request) -> None:
+    """NotReleased if this person may not approve this request."""
+    if document.name_key(person.name) == document.name_key(request.requester):
+        raise NotReleased("approver_is_requester", f"{person.name} asked for it and cannot approve it")
+    if not person.approves:
+        raise NotReleased("approver_role", f"{person.name} is of role {person.role}, which approves nothing")
+
+
+def _approver(data: bytes, armored: bytes, request: Request, roles: Roles) -> Person:
+    try:
+        key = sshsig.check(data, armored, namespaces.RELEASE)
+    except sshsig.DoesNotFit:
+        text = "the signature does not fit: the request was changed after it was approved"
+        raise NotReleased("approval_does_not_fit", text) from None
+    except sshsig.SignatureFault as error:
+        raise NotReleased("approval_malformed", str(error)) from None
+    person = roles.holder(key)
+    if person is None:
+        raise NotReleased("approver_unknown", "the key that signed belongs to nobody in the roles file")
+    require_approver(person, request)
+    return person

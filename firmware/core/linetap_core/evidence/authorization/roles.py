@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is who at the desk, and what a recording may be opened for: roles.json, signed by the authority.
+
+A person has one role and one key. The roles of the desk's own people never approve; an approver's role has any
+other name (privacy, legal). Units take it by a signed command, the desk by `linetap roles use`.
+
+What another roles.json changes of who may command. Pure. Nobody is named: a role and a key's fingerprint do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Sequence
+
+import msgspec
+
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.keys.keys import PublicKey, fingerprint, from_blob, public_blob
+from linetap_core.evidence.keys.publickeys import ssh_blob
+from linetap_core.evidence.signing import authority as authorities
+from linetap_core.evidence.signing import document, namespaces, sshsig
+from linetap_core.evidence.signing.authority import Authority
+
+OFFICES = ("authority", "vault", "custodian", "operator", "desk")  # these never approve
+NAME_LIMIT = 64
+_TEXT_LIMIT = 1000
+_MOST = 1000  # people, purposes
+_ROLE = re.compile(r"[a-z][a-z0-9-]{0,31}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_MOST_HOURS = 24 * 366
+
+
+class RolesFault(Refusal):
+    """The roles file does not count; `code` says why."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{text} [{code}]")
+        self.code = code
+
+
+class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    role: str
+    key: str  # `ssh-ed25519 AAAA...`, a comment may follow
+
+    @property
+    def blob(self) -> bytes:
+        return public_blob(public_key(self.key))
+
+    @property
+    def approves(self) -> bool:
+        return self.role not in OFFICES
+
+
+class Purpose(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    id: str
+    text_ko: str
+    text_en: str
+    basis: str  # the law, or the clause of the works agreement
+
+
+class Witnesses(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Which policy of witnesses is in force wherever these roles are: a policy that is named is missed when it is gone.
+
+    `policy_sha256`: of the policy's file. `within_hours`: from a call's end to its first witness, at most.
+    """
+
+    policy_sha256: str
+    within_hours: int = 24
+
+
+class Roles(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    version: int
+    people: list[Person]
+    purposes: list[Purpose]
+    witnesses: Witnesses | None = None
+
+    def holder(self, key: PublicKey) -> Person | None:
+        """Whose key this is."""
+        blob = public_blob(key)
+        return next((person for person in self.people if person.blob == blob), None)
+
+    def person(self, name: str) -> Person | None:
+        return next((p for p in self.people if document.name_key(p.name) == document.name_key(name)), None)
+
+    def purpose(self, purpose_id: str) -> Purpose | None:
+        return next((purpose for purpose in self.purposes if purpose.id == purpose_id), None)
+
+    @property
+    def approver_roles(self) -> list[str]:
+        return sorted({person.role for person in self.people if person.approves})
+
+
+def public_key(line: str) -> PublicKey:
+    """The key of an `ssh-ed25519 AAAA... comment` line, or of one of ECDSA P-256; BadInput if it is none."""
+    if (blob := ssh_blob(line)) is None:
+        raise BadInput("not a public key: the ssh-ed25519 line of a .pub file would be right")
+    return from_blob(blob)
+
+
+def parse(data: bytes) -> Roles:
+    """BadInput names the person or purpose that cannot stand there. The signature is `check`'s to judge."""
+    roles = document.decode(data, Roles)
+    if roles.version < 1:
+        raise BadInput(f"version {roles.version}: 1 or more would be right")
+    if len(roles.people) > _MOST or len(roles.purposes) > _MOST:
+        raise BadInput(f"more than {_MOST} people or purposes")
+    if roles.witnesses is not None:
+        _check_witnesses(roles.witnesses)
+    for number, person in enumerate(roles.people, 1):
+        _check_person(person, f"people[{number}]")
+    for number, purpose in enumerate(roles.purposes, 1):
+        _check_purpose(purpose, f"purposes[{number}]")
+    _check_once(
+        [document.name_key(person.name) for person in roles.people], "people", "one person has one role and key"
+    )
+    _check_once([person.blob for person in roles.people], "people", "a key is one person's")
+    _check_once([purpose.id for purpose in roles.purposes], "purposes", "an id is one purpose's")
+    return roles
+
+
+def check(data: bytes, armored: bytes, authority: PublicKey | Authority, at_least: int = 1) -> Roles:
+    """The roles, if the authority signed exactly these bytes and `version` is not below `at_least`; else RolesFault."""
+    try:
+        signed_by = sshsig.check_all(data, armored, namespaces.ROLES)
+    except sshsig.SignatureFault as error:
+        raise RolesFault("roles_signature", str(error)) from None
+    if (wrong := authorities.of(authority).lacks(signed_by)) is not None:
+        raise RolesFault("roles_signer", f"not signed as the authority signs: {wrong}")
+    roles = parse(data)
+    if roles.version < at_least:
+        raise RolesFault(
+            "roles_rollback", f"version {roles.version} is older than version {at_least}, which was in use"
+        )
+    return roles
+
+
+def _check_once(values: Sequence[Hashable], what: str, rule: str) -> None:
+    seen: dict[Hashable, int] = {}
+    for number, value in enumerate(values, 1):
+        if seen.setdefault(value, number) != number:
+            raise BadInput(f"{what}[{number}] is {what}[{seen[value]}] once more: {rule}")
+
+
+def _check_person(person: Person, where: str) -> None:
+    document.require_plain(person.name, f"{where}.name", NAME_LIMIT)
+    if _ROLE.fullmatch(person.role) is None:
+        raise BadInput(f"{where}.role: {person.role!r} is none: small letters, digits and - would be right")
+    try:
+        public_key(person.key)
+    except BadInput as error:
+        raise BadInput(f"{where}.key: {error}") from None
+
+
+def _check_witnesses(witnesses: Witnesses) -> None:
+    if _SHA256.fullmatch(witnesses.policy_sha256) is None:
+        raise BadInput("witnesses.policy_sha256: what `sha256sum policy` prints would be right")
+    if not 1 <= witnesses.within_hours <= _MOST_HOURS:
+        raise BadInput(f"witnesses.within_hours {witnesses.within_hours}: 1 to {_MOST_HOURS} would be right")
+
+
+def _check_purpose(purpose: Purpose, where: str) -> None:
+    if _ROLE.fullmatch(purpose.id) is None:
+        raise BadInput(f"{where}.id: {purpose.id!r} is none: small letters, digits and - would be right")
+    for name in ("text_ko", "text_en", "basis"):
+        document.require_plain(getattr(purpose, name), f"{where}.{name}", _TEXT_LIMIT)
+
+
+def fingerprint_of(person: Person) -> str:
+    return fingerprint(public_key(person.key))
+
+
+def changes(old: Roles, new: Roles) -> list[str]:
+    """Of everybody who commands or approves. Who only opens recordings (custodians) is the key list's to say."""
+    before, after = _keys(old), _keys(new)
+    told = [f"no more {role} {key}" for role, key in sorted(before - after)]
+    told += [f"new {role} {key}" for role, key in sorted(after - before)]
+    if old.witnesses is not None and new.witnesses != old.witnesses:
+        told.append("no policy of witnesses" if new.witnesses is None else "another policy of witnesses")
+    return told
+
+
+def remaining_confirmers(old: Roles, new: Roles) -> list[str]:
+    """Fingerprints of those who may confirm the change, and were there before it: vault officers and approvers."""
+    confirm = {(role, key) for role, key in _keys(old) & _keys(new) if role not in ("operator", "desk", "authority")}
+    return sorted(key for _, key in confirm)
+
+
+def _keys(of: Roles) -> set[tuple[str, str]]:
+    return {(each.role, fingerprint_of(each)) for each in of.people if each.role != "custodian"}

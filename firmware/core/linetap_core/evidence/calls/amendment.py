@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A signed amendment: what a call's record says of times by a clock that was wrong, or leaves open for want of one.
+
+The record stays as it was sealed. `amended/CALL_ID.001.json` stands beside it, with the unit's signature; the one with
+the highest number counts, and a leaf of the log has the SHA-256 of each. It is signed in the records' namespace, which
+every list of signers gives to its units; `suite` is another than a record's, so that neither is taken for the other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import PurePosixPath
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from linetap_core import jsontext
+from linetap_core.clock import from_utc_ns, parse_rfc3339
+from linetap_core.errors import Refusal
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.evidence.signing.signers import Signer, require_trust
+
+FOLDER = "amended"  # in a vault
+SUITE = "linetap-amendment-1"
+LIMIT_BYTES = 4096
+MOST = 99  # of one call
+NAME = re.compile(r"(.{1,64})\.(\d{3})\.json", re.ASCII)
+_Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Amendment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`began_at`, `ended_at`: the latest possible moments of the call, from counted time. It may have been up to
+    `uncertainty_s` earlier; None: no bound is known."""
+
+    suite: str
+    unit: str
+    call_id: str
+    number: Annotated[int, Meta(ge=1, le=MOST)]
+    record_sha256: _Sha256
+    began_at: str
+    ended_at: str
+    uncertainty_s: Annotated[int, Meta(ge=0)] | None
+    until: str
+    made_at: str
+
+
+class BadAmendment(Refusal):
+    """Not an amendment, or not of this call."""
+
+    code = "bad_amendment"
+
+
+def encode(document: Amendment) -> bytes:
+    """The exact bytes that are signed."""
+    return msgspec.json.encode(document)
+
+
+def decode(data: bytes) -> Amendment:
+    """BadAmendment unless `data` is one, spelled as `encode` spells it."""
+    if len(data) > LIMIT_BYTES:
+        raise BadAmendment(f"not an amendment: larger than {LIMIT_BYTES} bytes")
+    try:
+        found = jsontext.decode(data, type=Amendment)
+        moments = [parse_rfc3339(each) for each in (found.began_at, found.ended_at, found.until)]
+        parse_rfc3339(found.made_at)
+    except ValueError as error:
+        raise BadAmendment(f"not an amendment: {error}") from None
+    if found.suite != SUITE or sealed.CALL_ID.fullmatch(found.call_id) is None:
+        raise BadAmendment(f"not an amendment: of suite {found.suite[:40]!r}, of call {found.call_id[:40]!r}")
+    if moments != sorted(moments):
+        raise BadAmendment("not an amendment: began_at, ended_at and until are not in this order")
+    if encode(found) != data:
+        raise BadAmendment("not an amendment as a unit writes it: the file was changed")
+    return found
+
+
+def check(
+    data: bytes, armored: bytes, unit: str, call_id: str, record_sha256: str, signers: list[Signer] | None
+) -> Amendment:
+    """The amendment of this very record, signed by its unit; `signers` decides whose key counts.
+
+    A Refusal (BadAmendment or a SignatureFault) otherwise.
+    """
+    found = decode(data)
+    if (found.unit, found.call_id, found.record_sha256) != (unit, call_id, record_sha256):
+        raise BadAmendment(f"it is of {found.call_id} of {found.unit}, or of another record")
+    key = sshsig.check(data, armored, namespaces.RECORD)
+    if signers is not None:
+        require_trust(key, namespaces.RECORD, signers, unit, from_utc_ns(parse_rfc3339(found.made_at)))
+    return found
+
+
+def name(call_id: str, number: int) -> str:
+    """Of the file in FOLDER."""
+    return f"{call_id}.{number:03d}.json"
+
+
+def amendment_path(call_id: str, number: int) -> PurePosixPath:
+    """Where an amendment lies in a vault, and below its unit in a store: amended/<call_id>.001.json."""
+    return PurePosixPath(FOLDER) / name(call_id, number)
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The index: which number spoke when and on which line, and the call's name. Unit and desk take its form from here.
+
+`index/<epoch>/<day>-<number>.age` in a vault is JSON lines, one a call, sealed to the index key of its epoch, which is
+destroyed with it. `day` is the local day on which the calls ended: whoever asks for an afternoon opens no other file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import date
+from typing import Self
+
+import msgspec
+
+from linetap_core.clock import rfc3339
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.sealing import age, grouptar
+from linetap_core.evidence.sealing.keylist import DAY, OVERFLOW_NAME
+from linetap_core.records import CallRecord, Direction, Disposition
+
+FOLDER = "index"
+MOST_ENTRIES = 512  # of a segment: what 8 busy lines have in a day
+ENTRY_LIMIT_BYTES = 1024
+# Of a group it is as many times as long as the group has files.
+SEGMENT_LIMIT_BYTES = grouptar.MOST_FILES * (MOST_ENTRIES * ENTRY_LIMIT_BYTES + age.SEALED_CHUNK_BYTES)
+LEAST_DIGITS = 4  # less is an ending that too many numbers have
+
+_EPOCH = re.compile(rf"(?P<overflow>{OVERFLOW_NAME})(?:\.(?P<last>{DAY}))?|(?P<day>{DAY})")
+_SEGMENT = re.compile(rf"({DAY})-(\d{{3,6}})\.age")
+_KOREA = re.compile(r"(?:\+|00)82\s*(?:\(0\)|0)?")
+
+
+class BadIndex(Refusal):
+    """What a segment holds is no index."""
+
+    code = "index_malformed"
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One call. `number` is the other party's as the record has it, `at` the moment at which the line first moved."""
+
+    call_id: str
+    unit: str
+    line: int
+    at: str
+    direction: Direction = "unknown"
+    number: str = ""
+    extension: str = ""
+    internal: bool = False
+    disposition: Disposition = "recorded"
+
+    @classmethod
+    def of(cls, record: CallRecord, extension: str = "", number: str = "") -> Self:
+        """`extension` of the line, and `number` where the record has none, are what others have said."""
+        caller = record.caller.number if record.caller is not None else None
+        known = (caller, record.dialled) if record.direction == "in" else (record.dialled, caller)
+        return cls(
+            call_id=record.call_id,
+            unit=record.unit,
+            line=record.line,
+            at=rfc3339(sealed.call_ns(record.call_id)),
+            direction=record.direction,
+            number=(known[0] or number or (known[1] if record.direction == "unknown" else "") or "")[:64],
+            extension=extension[:32],
+            internal=record.internal,
+            disposition=record.disposition,
+        )
+
+
+_DECODER = msgspec.json.Decoder(Entry)
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where an entry belongs: `folder` is the epoch's, `day` that of the call's end."""
+
+    folder: str
+    day: str
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """A segment that is sealed already, of one call."""
+
+    place: Place
+    sealed: bytes
+
+
+def encode(entries: Iterable[Entry]) -> bytes:
+    return b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries)
+
+
+def decode(data: bytes) -> list[Entry]:
+    """BadIndex where it is none. Fields that a later version adds are no error; `began_ns` looks at the call id."""
+    try:
+        entries = _DECODER.decode_lines(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise BadIndex(str(error)) from None
+    if len(entries) > MOST_ENTRIES:
+        raise BadIndex(f"more than {MOST_ENTRIES} calls")
+    return entries
+
+
+def began_ns(entry: Entry) -> int:
+    """UTC ns; BadIndex if its call id is none."""
+    try:
+        return sealed.call_ns(entry.call_id)
+    except BadInput as error:
+        raise BadIndex(str(error)) from None
+
+
+def folder_name(epoch: str, last_day: date | None) -> str:
+    """Of an epoch; behind that of an overflow epoch stands the calls' own last day, where they have one."""
+    return epoch if last_day is None or epoch == last_day.isoformat() else f"{epoch}.{last_day}"
+
+
+def parse_folder(name: str) -> tuple[str, date | None] | None:
+    """The epoch whose key opens what is in it, and the day with which it ends; None: it is no epoch's folder."""
+    if (match := _EPOCH.fullmatch(name)) is None:
+        return None
+    text = match["day"] or match["last"]
+    try:
+        return match["overflow"] or name, date.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+
+
+def segment_name(day: str, number: int) -> str:
+    return f"{day}-{number:03d}.age"
+
+
+def parse_segment(name: str) -> tuple[date, int] | None:
+    """Day and number; None: it is no segment."""
+    match = _SEGMENT.fullmatch(name)
+    try:
+        return (date.fromisoformat(match[1]), int(match[2])) if match else None
+    except ValueError:
+        return None
+
+
+def digits_of(number: str) -> str:
+    """What is compared: `+82 10-1234-5678`, `0082 10...` and `010-1234-5678` are one number."""
+    if number.isascii() and number.isdigit() and not number.startswith("00"):  # as nearly every one is
+        return number
+    national = _KOREA.sub("0", number.strip(), count=1) if _KOREA.match(number.strip()) else number
+    return "".join(sign for sign in national if sign.isascii() and sign.isdigit())
+
+
+def is_number(entry: Entry, digits: str) -> bool:
+    """`digits` from `digits_of`, at least LEAST_DIGITS: the number, or its ending. What was dialled for a trunk line
+    stands before a number, so that a whole number is an ending too."""
+    return digits_of(entry.number).endswith(digits)

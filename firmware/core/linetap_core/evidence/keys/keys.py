@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two kinds of key: X25519 identities of age (a call, a custodian, an epoch), and keys that sign.
+
+Who signs has an Ed25519 key, or one of ECDSA P-256, which is what hardware holds (a TPM).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from linetap_core.errors import BadInput
+from linetap_core.evidence.keys import bech32, p256
+from linetap_core.evidence.keys.publickeys import (
+    KEY_BYTES,
+    POINT_BYTES,
+    SECRET_PREFIX,
+    SSH_ED25519,
+    SSH_P256,
+    blob_kind,
+    decode,
+    encode_recipient,
+    ssh_string,
+)
+
+OPENSSH_MAGIC = b"openssh-key-v1\0"
+
+type PublicKey = Ed25519PublicKey | ec.EllipticCurvePublicKey
+
+
+class SigningKey(Protocol):
+    """An Ed25519PrivateKey, a P256Key, or a key in a TPM."""
+
+    def public_key(self) -> PublicKey: ...
+
+    def sign(self, data: bytes, /) -> bytes:
+        """The raw signature as SSH carries it: 64 bytes of Ed25519, or `p256.encode` of r and s."""
+
+
+class HasPassphrase(BadInput):
+    """A private key file that only ssh-keygen opens, which asks for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgeIdentity:
+    """`recipient` is public (`age1...`), `secret` is private (`AGE-SECRET-KEY-1...`) and stays out of the repr."""
+
+    recipient: str
+    secret: str = field(repr=False)
+
+
+def new_identity() -> AgeIdentity:
+    key = X25519PrivateKey.generate()
+    secret = bech32.encode(SECRET_PREFIX, key.private_bytes_raw()).upper()
+    return AgeIdentity(encode_recipient(key.public_key().public_bytes_raw()), secret)
+
+
+def decode_secret(text: str) -> AgeIdentity:
+    """The identity of an `AGE-SECRET-KEY-1...` line. The text is never quoted in an error."""
+    raw = decode(text, SECRET_PREFIX, "not an age identity: ", "AGE-SECRET-KEY-1...")
+    public = X25519PrivateKey.from_private_bytes(raw).public_key().public_bytes_raw()
+    return AgeIdentity(encode_recipient(public), text.upper())
+
+
+def identity_file(identity: AgeIdentity, created: str) -> str:
+    """The text age-keygen writes. `created` is RFC 3339."""
+    return f"# created: {created}\n# public key: {identity.recipient}\n{identity.secret}\n"
+
+
+def parse_identity_file(text: str) -> list[AgeIdentity]:
+    """Every identity of a file; BadInput names the line that is none."""
+    identities = []
+    for number, line in _lines(text):
+        try:
+            identities.append(decode_secret(line))
+        except BadInput as error:
+            raise BadInput(f"line {number}: {error}") from None
+    if not identities:
+        raise BadInput("there is no AGE-SECRET-KEY-1... line in it")
+    return identities
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip() and not line.startswith("#"):
+            yield number, line.strip()
+
+
+def new_unit_key() -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.generate()
+
+
+def unit_key_file(key: Ed25519PrivateKey) -> bytes:
+    """The key in OpenSSH's private format, without a passphrase: a unit starts with nobody beside it."""
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+
+
+def load_unit_key(data: bytes) -> Ed25519PrivateKey:
+    """The key of an OpenSSH private key file; BadInput if it is none, has a passphrase or is of another kind."""
+    key = load_signing_key(data)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise BadInput("not an Ed25519 key: `linetap keygen unit` makes one")
+    return key
+
+
+def _has_passphrase(data: bytes) -> bool:
+    """By the file's own header (PROTOCOL.key of OpenSSH): how `cryptography` refuses such a key differs by version."""
+    body = data.partition(b"-----BEGIN OPENSSH PRIVATE KEY-----")[2].partition(b"-----END")[0]
+    try:
+        header = base64.b64decode(b"".join(body.split())[:96])  # magic and the cipher's name
+    except ValueError:
+        return False
+    return header.startswith(OPENSSH_MAGIC) and not header.startswith(OPENSSH_MAGIC + ssh_string(b"none"))
+
+
+def load_signing_key(data: bytes) -> Ed25519PrivateKey | p256.P256Key:
+    """The same of any kind that signs here."""
+    # 1 MB with all its formats, which who only checks a signature does not need.
+    from cryptography.hazmat.primitives.serialization import load_ssh_private_key
+
+    if _has_passphrase(data):
+        raise HasPassphrase("the key has a passphrase: a unit's key has none")
+    try:
+        key = load_ssh_private_key(data, None)
+    except (TypeError, ValueError, UnsupportedAlgorithm):
+        raise BadInput("not an OpenSSH private key: `linetap keygen unit` makes one") from None
+    if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1):
+        return p256.P256Key(key)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise BadInput("not an Ed25519 key, nor one of ECDSA P-256: `linetap keygen unit` makes one")
+    return key
+
+
+def public_line(key: PublicKey, comment: str = "") -> str:
+    """`ssh-ed25519 AAAA... comment`, as in a .pub file, without the line's end."""
+    line = f"{kind_of(key).decode()} {base64.b64encode(public_blob(key)).decode('ascii')}"
+    return f"{line} {comment}" if comment else line
+
+
+def kind_of(key: PublicKey) -> bytes:
+    """The name that SSH has for such keys."""
+    return SSH_ED25519 if isinstance(key, Ed25519PublicKey) else SSH_P256
+
+
+def public_blob(key: PublicKey) -> bytes:
+    """The key as it travels inside SSH structures (RFC 8709 section 4, RFC 5656 section 3.1)."""
+    if isinstance(key, Ed25519PublicKey):
+        return ssh_string(SSH_ED25519) + ssh_string(key.public_bytes_raw())
+    return p256.blob(key)
+
+
+def from_blob(blob: bytes) -> PublicKey:
+    """The key of those bytes; BadInput if they are none."""
+    kind = blob_kind(blob)
+    if kind == SSH_ED25519:
+        return Ed25519PublicKey.from_public_bytes(blob[-KEY_BYTES:])
+    if kind == SSH_P256:
+        return p256.from_point(blob[-POINT_BYTES:])
+    raise BadInput("not a public key of Ed25519 or ECDSA P-256: copy the .pub line as it is")
+
+
+def check_raw(key: PublicKey, raw: bytes, data: bytes) -> None:
+    """InvalidSignature unless `raw` is the key's signature over `data`, as SSH carries one."""
+    if isinstance(key, Ed25519PublicKey):
+        key.verify(raw, data)
+    else:
+        p256.verify(key, raw, data)
+
+
+def fingerprint(key: PublicKey) -> str:
+    """`SHA256:...` as ssh-keygen -l prints it."""
+    return fingerprint_of(public_blob(key))
+
+
+def fingerprint_of(blob: bytes) -> str:
+    """The same of a key as SSH writes it."""
+    digest = hashlib.sha256(blob).digest()
+    return "SHA256:" + base64.b64encode(digest).decode("ascii").rstrip("=")

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A proof that a leaf stands under a tree's root, as lines that a shell can follow (RFC 6962 section 2.1.1).
+
+    leaf 3 of 7
+    left 9f2c...
+    right 41aa...
+
+From the leaf's hash upwards: the other hash stands to the left or to the right. `read` + `sha256sum` are enough.
+
+That one call is closed in its unit's log, told apart from the log: the leaf, its path to a head, and that head.
+
+A desk keeps it beside the call's copy, and a bundle is made from it where the log is not. It says nothing of other
+calls. Nothing in it counts by itself: `check` holds it against record and signers.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import msgspec
+
+from linetap_core import jsontext
+from linetap_core.errors import Refusal
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.merklelog import leaflog, merkle, unitlog
+from linetap_core.evidence.merklelog.unitlog import Head, Leaf
+from linetap_core.evidence.signing import sshsig
+from linetap_core.evidence.signing.signers import Signer
+
+INCLUSION_LIMIT_BYTES = 8192
+_HEAD = re.compile(r"leaf (\d{1,18}) of (\d{1,18})")
+_STEP = re.compile(r"(?:left|right) ([0-9a-f]{64})")
+
+
+class BadProof(Refusal):
+    code = "bad_inclusion"
+
+
+@dataclass(frozen=True, slots=True)
+class Inclusion:
+    """`path`: the other hashes, the leaf's side first."""
+
+    index: int
+    size: int
+    path: tuple[bytes, ...]
+
+    def encode(self) -> bytes:
+        sides = merkle.sides(self.index, self.size)
+        steps = (f"{side} {node.hex()}\n" for side, node in zip(sides, self.path, strict=True))
+        return f"leaf {self.index} of {self.size}\n{''.join(steps)}".encode("ascii")
+
+    def holds(self, leaf: bytes, root: str) -> bool:
+        """Whether `leaf` (its data) is where this says, under the root (hexadecimal)."""
+        node = merkle.leaf_hash(leaf)
+        return merkle.verify_inclusion(node, self.index, self.size, self.path, bytes.fromhex(root))
+
+
+def decode_inclusion(data: bytes) -> Inclusion:
+    """BadProof unless it is spelled as `encode` spells it."""
+    lines = data[: INCLUSION_LIMIT_BYTES + 1].decode("ascii", "replace").splitlines()
+    head = _HEAD.fullmatch(lines[0]) if lines else None
+    steps = [_STEP.fullmatch(line) for line in lines[1:]]
+    if head is None or not all(steps):
+        raise BadProof("not a proof of inclusion: `leaf N of M`, then `left HASH` or `right HASH`, would be right")
+    found = Inclusion(int(head[1]), int(head[2]), tuple(bytes.fromhex(step[1]) for step in steps if step))
+    try:
+        same = found.encode() == data
+    except ValueError:
+        same = False
+    if not same:
+        raise BadProof("not the proof of a leaf of that number in a tree of that size")
+    return found
+
+
+LIMIT_BYTES = 12 << 10  # it comes in an answer, which may have 16 KiB in all
+SUFFIX = ".json"
+FOLDER = "closing"  # CALL_ID.json in it: in a package, and by days in a store
+
+
+class Closing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Each text as it is hashed or signed at the unit: the leaf without its line's end, `leaf N of M` and what follows
+    (inclusion.py), head.json, head.json.sig."""
+
+    leaf: str
+    path: str
+    head: str
+    sig: str
+
+
+def closing_path(call_id: str) -> PurePosixPath:
+    """Where the closing of a call lies below its unit: closing/2026/11/24/<call_id>.json."""
+    return PurePosixPath(FOLDER) / f"{sealed.call_path(call_id)}{SUFFIX}"
+
+
+class NotClosed(Refusal):
+    """It does not prove that this very call stands in its unit's log; `code` says why not."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def encode(closing: Closing) -> bytes:
+    return msgspec.json.encode(closing)
+
+
+def decode(data: bytes) -> Closing:
+    """NotClosed (`closing_malformed`) for what is none, or too long."""
+    if len(data) > LIMIT_BYTES:
+        raise NotClosed("closing_malformed", f"not the proof of a call's close: larger than {LIMIT_BYTES} bytes")
+    try:
+        return jsontext.decode(data, type=Closing)
+    except ValueError as error:
+        raise NotClosed("closing_malformed", f"not the proof of a call's close: {error}") from None
+
+
+def check(closing: Closing, unit: str, call_id: str, record_sha256: str, signers: list[Signer] | None) -> Head:
+    """The head under which the call's close stands, signed by its unit; else a Refusal. Whose key that is, is asked
+    only where there are `signers`."""
+    leaf_data, path_data, head_data, sig = (text.encode("utf-8") for text in msgspec.structs.astuple(closing))
+    if len(leaf_data) > leaflog.LEAF_LIMIT_BYTES or len(path_data) > INCLUSION_LIMIT_BYTES:
+        raise NotClosed("closing_malformed", "a leaf or a path longer than there can be one")
+    if len(head_data) > unitlog.HEAD_LIMIT_BYTES or len(sig) > sshsig.SIGNATURE_LIMIT_BYTES:
+        raise NotClosed("closing_malformed", "a head or a signature longer than there can be one")
+    head = unitlog.check_head(head_data, sig, signers)
+    if head.unit != unit:
+        raise NotClosed("wrong_unit", f"the head is of {head.unit}, the call of {unit}")
+    try:
+        leaf = jsontext.decode(leaf_data, type=Leaf)
+    except ValueError as error:
+        raise NotClosed("closing_malformed", f"not a leaf: {error}") from None
+    if (leaf.kind, leaf.call_id, leaf.record_sha256) != ("close", call_id, record_sha256):
+        raise NotClosed("other_record", f"the leaf is not the close of {call_id} with this record")
+    path = decode_inclusion(path_data)
+    if path.size != head.size or not path.holds(leaf_data, head.root):
+        raise NotClosed("not_in_log", f"the close of {call_id} is not under the head that the unit signed")
+    return head

@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A log in two files: `leaves.jsonl`, one JSON object a line, and `tree.bin`, the hashes over them (merkle.py).
+
+A leaf is its line without the newline. The leaves are what counts and are synced first; the hashes can always
+be made from them, and are kept so that a start need not. What a power cut can have left half done is the last
+batch, at most MOST_AT_ONCE leaves: so many are hashed again at every start. Hashes are written once their leaves are
+synced: a leaf that has one was whole, also where no signed head is over it yet.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import batched
+from pathlib import Path
+
+import msgspec
+
+from linetap_core import jsontext
+from linetap_core.errors import BadInput
+from linetap_core.evidence.merklelog import merkle
+from linetap_core.evidence.merklelog.merkle import HASH_BYTES, Tree
+
+LEAVES = "leaves.jsonl"
+TREE = "tree.bin"
+MOST_AT_ONCE = 1024
+LEAF_LIMIT_BYTES = 4096
+_BLOCK_BYTES = 1 << 16  # is read and split at once, also for one leaf: of a recorder's memory that is seen
+_FILE_MODE = 0o640
+
+log = logging.getLogger("linetap.log")
+
+
+class LogShort(Exception):
+    """Leaves that were synced are not there, by a signed head or by their hashes. Nothing was touched."""
+
+    def __init__(self, text: str, size: int) -> None:
+        super().__init__(text)
+        self.size = size
+
+
+class LeafLog:
+    """The writing side; one of it at a time. After an OSError the log is as it was before the call.
+
+    `tree` gives root and proofs. Leaves are handed out as bytes, exactly as they are hashed.
+    """
+
+    _leaves = -1  # descriptor
+
+    def __init__(self, folder: Path, proved: int = 0, misses: bool = False) -> None:
+        """`proved`: so many leaves a signed head is over. Those are no power cut's leavings, whatever they look like:
+        nothing of them is cut off, and fewer are a LogShort. `misses`: so are fewer than there are hashes."""
+        self._proved, self._misses = proved, misses
+        folder.mkdir(parents=True, exist_ok=True)
+        self._leaves = os.open(folder / LEAVES, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
+        self._nodes = FileNodes(folder / TREE)
+        self._path = folder / LEAVES
+        self._marks: list[tuple[int, int]] = [(0, 0)]  # (index of a leaf, its offset), about one a block
+        self._end = 0
+        self.tree = self._open()
+        for directory in (folder, folder.parent):
+            _sync_directory(directory)
+
+    @property
+    def size(self) -> int:
+        return self.tree.size
+
+    def append(self, leaf: Mapping[str, object]) -> int:
+        """Its index, when it is on disk. The fields stand in the order they have in `leaf`."""
+        return self.append_all([leaf])
+
+    def append_all(self, leaves: Sequence[Mapping[str, object]]) -> int:
+        """At most MOST_AT_ONCE leaves with one sync; gives the index of the first."""
+        return self.append_lines([encode(leaf) for leaf in leaves])
+
+    def append_lines(self, lines: Sequence[bytes]) -> int:
+        """The same, of leaves as they are hashed."""
+        if len(lines) > MOST_AT_ONCE:
+            raise ValueError(f"{len(lines)} leaves at once, {MOST_AT_ONCE} at most")
+        data = b"".join(line + b"\n" for line in lines)
+        try:
+            _write_at(self._leaves, data, self._end)
+            os.fdatasync(self._leaves)
+            first = self.tree.append_all(lines)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._leaves, self._end)
+            raise
+        self._mark(first, self._end)
+        self._end += len(data)
+        return first
+
+    def leaves(self, first: int = 0) -> Iterator[bytes]:
+        """From leaf `first` to the last."""
+        index, offset = self._marks[bisect_right(self._marks, (first, self._end)) - 1]
+        for line in lines_of(self._path, offset, self._end):
+            if index >= first:
+                yield line
+            index += 1
+
+    def lines(self) -> Iterator[bytes]:
+        """Every leaf that is there now, as `hashes` takes it. Leaves that are appended meanwhile are not among them."""
+        return lines_of(self._path, 0, self._end)
+
+    def holds(self, first_node: int, nodes: Sequence[bytes]) -> bool:
+        """Whether the hashes on disk are these, from place `first_node` on."""
+        return self._nodes.read_all(first_node, len(nodes)) == b"".join(nodes)
+
+    def hash_found(self, index: int) -> bytes:
+        """The hash of a leaf as it was found on disk at the start; empty: there was none."""
+        place = merkle.node_count(index) - self._behind_safe
+        if place < 0:
+            return self._nodes.read(place + self._behind_safe)
+        return self._as_found[place * HASH_BYTES : (place + 1) * HASH_BYTES]
+
+    def remake_tree(self) -> None:
+        """All hashes anew from the leaves."""
+        self._nodes.cut(0)
+        tree = Tree(self._nodes, 0)
+        for lines in batched(self.lines(), MOST_AT_ONCE, strict=False):
+            tree.append_all(lines)
+        self.tree = tree
+
+    def near(self, earlier: Callable[[bytes], bool]) -> int:
+        """The index of a leaf not far behind which the first is that is not `earlier`, where they lie in that order."""
+        found = bisect_left(self._marks, True, key=lambda mark: not earlier(next(self.leaves(mark[0]), b"")))
+        return self._marks[max(0, found - 1)][0]
+
+    def close(self) -> None:
+        if self._leaves >= 0:
+            os.close(self._leaves)
+            self._leaves = -1
+            self._nodes.close()
+
+    __del__ = close
+
+    def _mark(self, index: int, offset: int) -> None:
+        if offset >= self._marks[-1][1] + _BLOCK_BYTES:
+            self._marks.append((index, offset))
+
+    # --- what is there at the start ----------------------------------------------------------------------------
+
+    def _open(self) -> Tree:
+        hashed = merkle.most_leaves(self._nodes.count)
+        safe = max(0, hashed - MOST_AT_ONCE)
+        self._behind_safe = merkle.node_count(safe)
+        self._as_found = self._nodes.read_all(self._behind_safe, merkle.node_count(hashed) - self._behind_safe)
+        while hashed > safe and not any(self.hash_found(hashed - 1)):  # a cut can leave zeros, and no hash is that
+            hashed -= 1
+        found = self._count(max(self._proved, hashed) if self._misses else self._proved)
+        known = min(found, hashed)
+        safe = max(0, known - MOST_AT_ONCE)
+        self._nodes.cut(merkle.node_count(safe))
+        tree = Tree(self._nodes, safe)
+        if found - known > MOST_AT_ONCE:
+            log.warning("log_tree: %s is short: %d leaves are hashed again", TREE, found - safe)
+        for lines in batched(self._behind(safe, known), MOST_AT_ONCE, strict=False):
+            tree.append_all(lines)
+        return tree
+
+    def _count(self, least: int) -> int:
+        """Whole lines in the file; what a crash left behind the last newline is cut off."""
+        count = offset = 0
+        while block := os.pread(self._leaves, _BLOCK_BYTES, offset):
+            last = block.rfind(b"\n") + 1
+            if last:
+                count += block.count(b"\n")
+                self._end = offset + last
+                self._mark(count, self._end)
+            offset += len(block)
+        if count < least:
+            what = "signed" if count < self._proved else "written"
+            raise LogShort(f"{self._path}: {count} leaves, {least} were {what}", count)
+        self._cut(offset)
+        return count
+
+    def _behind(self, safe: int, known: int) -> Iterator[bytes]:
+        """The leaves from `safe` on. One that is none, and that no hash was written for, was never finished."""
+        end = -1
+        for index, line in enumerate(self.leaves(safe), safe):
+            if index >= max(known, self._proved) and not _is_leaf(line):
+                end = self._offset_of(index)
+                break
+            yield line
+        if end >= 0:
+            whole, self._end = self._end, end
+            self._marks = [mark for mark in self._marks if mark[1] <= end]
+            self._cut(whole)
+
+    def _offset_of(self, index: int) -> int:
+        at, offset = self._marks[bisect_right(self._marks, (index, self._end)) - 1]
+        return offset + sum(len(line) + 1 for line, _ in zip(self.leaves(at), range(index - at), strict=False))
+
+    def _cut(self, size: int) -> None:
+        if size > self._end:
+            log.warning("log_torn: %s: %d bytes of unfinished leaves cut off", self._path, size - self._end)
+            os.ftruncate(self._leaves, self._end)
+            os.fdatasync(self._leaves)
+
+
+class FileNodes:
+    """A tree's nodes in a file, one after the other. An OSError leaves the file as it was."""
+
+    _fd = -1
+
+    def __init__(self, path: Path, *, writable: bool = True) -> None:
+        flags = os.O_RDWR | os.O_CREAT if writable else os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        self._fd = os.open(path, flags | os.O_CLOEXEC, _FILE_MODE)
+        self.count = os.fstat(self._fd).st_size // HASH_BYTES
+
+    def read(self, place: int) -> bytes:
+        return os.pread(self._fd, HASH_BYTES, place * HASH_BYTES) if place < self.count else b""
+
+    def read_all(self, place: int, count: int) -> bytes:
+        return os.pread(self._fd, count * HASH_BYTES, place * HASH_BYTES)
+
+    def append(self, nodes: Sequence[bytes]) -> None:
+        try:
+            _write_at(self._fd, b"".join(nodes), self.count * HASH_BYTES)
+            os.fdatasync(self._fd)
+        except OSError:
+            with contextlib.suppress(OSError):  # a hash on disk says that its leaf is there
+                self.cut(self.count)
+            raise
+        self.count += len(nodes)
+
+    def cut(self, count: int) -> None:
+        os.ftruncate(self._fd, count * HASH_BYTES)
+        self.count = count
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    __del__ = close
+
+
+def encode(leaf: Mapping[str, object]) -> bytes:
+    """The bytes of a leaf; BadInput when they are too many."""
+    line = msgspec.json.encode(leaf)
+    if len(line) > LEAF_LIMIT_BYTES:
+        raise BadInput(f"a leaf of {len(line)} bytes, {LEAF_LIMIT_BYTES} at most")
+    return line
+
+
+def lines_of(path: Path, offset: int = 0, end: int | None = None) -> Iterator[bytes]:
+    """The lines of a file without their newlines, from `offset` to `end`; the last one even if it has none.
+
+    Longer lines than a leaf can have are given in pieces of _BLOCK_BYTES: they are none, and memory has a bound.
+    """
+    with path.open("rb", buffering=0) as file:
+        file.seek(offset)
+        left, rest = (1 << 63 if end is None else end - offset), b""
+        while left > 0 and (block := file.read(min(_BLOCK_BYTES, left))):
+            left -= len(block)
+            *whole, rest = (rest + block).split(b"\n")
+            yield from whole
+            if len(rest) > _BLOCK_BYTES:
+                yield rest
+                rest = b""
+        if rest:
+            yield rest
+
+
+def hashes(leaves: Iterable[bytes], stops: Collection[int] = ()) -> Iterator[tuple[Tree, list[bytes]]]:
+    """For a reader: the tree so far, without its nodes, and the nodes that were new. Also at every size in `stops`."""
+    nodes = _Passing()
+    tree, lines = Tree(nodes), list[bytes]()
+    for line in leaves:
+        lines.append(line)
+        if len(lines) == MOST_AT_ONCE or tree.size + len(lines) in stops:
+            tree.append_all(lines)
+            lines.clear()
+            yield tree, nodes.new
+    tree.append_all(lines)
+    yield tree, nodes.new
+
+
+class _Passing:
+    """Nodes that are handed on and not kept."""
+
+    new: list[bytes]
+
+    def read(self, place: int) -> bytes:  # noqa: ARG002  nothing is kept
+        return b""
+
+    def append(self, nodes: Sequence[bytes]) -> None:
+        self.new = list(nodes)
+
+
+def _is_leaf(line: bytes) -> bool:
+    try:
+        jsontext.decode(line, type=dict[str, msgspec.Raw])
+    except ValueError:
+        return False
+    return True
+
+
+def _write_at(fd: int, data: bytes, offset: int) -> None:
+    while data:
+        written = os.pwrite(fd, data, offset)
+        data, offset = data[written:], offset + written
+
+
+def _sync_directory(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands in a unit's log, and its signed tree head: the shape that the recorder writes and the desk checks.
+
+A leaf holds hashes, names and times, and nothing personal: it is there for ever.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from linetap_core import jsontext
+from linetap_core.clock import from_utc_ns, parse_rfc3339
+from linetap_core.errors import Refusal
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.evidence.signing.signers import Signer, require_trust
+
+FOLDER = "log"
+HEAD = "head.json"
+COPY = "head.copy"  # head and signature once more, in one file, so that one rotten file leaves the other
+KEPT = re.compile(r"log\.before-([1-9]\d{0,5})", re.ASCII)  # a log that did not fit its head, as it was found
+HEAD_LIMIT_BYTES = 4096
+COPY_LIMIT_BYTES = 16 << 10
+
+Kind = Literal[
+    "open",  # a call's recording begins
+    "close",  # a call is sealed: record_sha256, disposition, until, sigsum (the unit's signature, sigsum.py)
+    "gap",  # what a call lacks: gaps (their number), ms, causes
+    "notice_failure",  # a call whose notice was not played to its end, or not heard: why, proof
+    "refused",  # a call that was not recorded because the vault took nothing: why
+    "config",  # sha256 of the effective configuration; before a command changes it also what it replaces, and changes
+    "weakening",  # id, step (asked, found, held, in_effect, confirmed, cancelled, withdrawn), by, codes, what, signers
+    "in_force",  # once a day and at each change: sha256 of what the next start is compared with
+    "key_list",
+    "hold",  # of a call: its end, or ended
+    "index",  # a segment of the index as it is going to be: file, sha256, and the call it is written for; adopted
+    "roles",  # who may command from now on: version, sha256 of the document
+    "copy",  # the desk has one of a call: record_sha256
+    "amendment",  # a call has another end than its record says, or one at last: sha256 of the document, until, number
+    "destruction",  # one call is gone from the vault: call_id; or the key of an epoch is, says the desk: epoch, sha256
+    "command",  # somebody known has signed it: verb, role, counter, code
+    "walk",  # a walk test: sha256 of its report
+    "update",  # what became of one: version, sha256 of its bundle, by, code (done, or why not)
+    "order",  # on the card, before this start: code (taken, retired, or why not), sha256 of it
+    "unit_key",  # the unit will sign with another from now on: its fingerprint, key
+    "vault",  # which vault this is: its name, number and the one before (vaultname.py)
+    "log_begun",  # first in a log that takes another's place: log, before, size and root of its last head, why, kept
+    "start",
+    "stop",
+    "clock_step",  # ms, forward or back
+    "heartbeat",  # once an hour: that nothing happened is said too
+]
+
+
+class Leaf(msgspec.Struct, kw_only=True):
+    """What a reader wants of a leaf; it may hold more."""
+
+    kind: str
+    at: str
+    call_id: str | None = None
+    record_sha256: str | None = None
+    sha256: str | None = None  # of a document: the configuration, a certificate, a command, a report
+    sigsum: str | None = None
+    until: str | UnsetType | None = UNSET  # of a close: what its record says; of a hold and an amendment: its end
+    ended: bool = False  # of a hold
+    number: int = 0  # of a call's amendment
+    epoch: str | None = None
+    file: str | None = None  # of the index, below its folder
+    seq: int | None = None  # the newest event of the outbox when this was written
+    ms: float = 0
+    verb: str | None = None  # of a command
+    id: str | None = None  # of a weakening, as the three below
+    step: str | None = None
+    by: str | None = None
+    codes: list[str] = []
+    log: str = ""  # of a log that begins anew, as `before`: which it is, and which was before
+
+
+class Head(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A tree head. `root` in hexadecimal; `origin` is the fingerprint of the key that signs it. `log`: the name of the
+    log, by which a log that begins anew is told from one that was cut; empty in a vault without a name."""
+
+    unit: str
+    size: Annotated[int, Meta(ge=0, lt=1 << 62)]  # which every database can count
+    root: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+    at: str
+    origin: str
+    log: Annotated[str, Meta(pattern=r"^([0-9a-f]{16})?$")] = ""
+
+
+class HeadCopy(msgspec.Struct, frozen=True):
+    """What stands in COPY: the bytes of head.json, and of its signature."""
+
+    head: str
+    sig: str
+
+
+def encode_copy(copy: HeadCopy) -> bytes:
+    """The file's bytes."""
+    return msgspec.json.encode(copy)
+
+
+class BadHead(Refusal):
+    """Not a tree head, or not signed by the key that it names."""
+
+    code = "bad_head"
+
+
+def encode_head(head: Head) -> bytes:
+    """The exact bytes that are signed."""
+    return msgspec.json.encode(head)
+
+
+def decode_head(data: bytes) -> Head:
+    """BadHead unless `data` is one, spelled as `encode_head` spells it."""
+    try:
+        head = jsontext.decode(data, type=Head)
+        parse_rfc3339(head.at)
+    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
+        raise BadHead(f"not a tree head: {error}") from None
+    if encode_head(head) != data:
+        raise BadHead("not a tree head as a unit writes it: the file was changed")
+    return head
+
+
+def check_head(data: bytes, armored: bytes, signers: list[Signer] | None, seen: datetime | None = None) -> Head:
+    """The head, when its unit has signed it; whose key that is, is asked only where there are `signers`. `seen`: when
+    somebody else had it, for a head of a clock that nobody kept.
+
+    A Refusal (BadHead or a SignatureFault) says what is wrong.
+    """
+    head = decode_head(data)
+    key = sshsig.check(data, armored, namespaces.HEAD)
+    if keys.fingerprint(key) != head.origin:
+        raise BadHead(f"the head names the key {head.origin}, and {keys.fingerprint(key)} signed it")
+    if signers is not None:
+        require_trust(key, namespaces.HEAD, signers, head.unit, from_utc_ns(parse_rfc3339(head.at)), seen)
+    return head

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Encryption as stock `age` reads it: to one recipient, to k of n people, and to the keys of a day that end with it."""

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whom something is sealed to, as text: one recipient (`age1...`), or a group of which so many are needed.
+
+A group is written `2:age1...,age1...,age1...`: any 2 of the 3. It stands wherever a single recipient may stand
+(an epoch in the key list, a hold, a checkpoint), so that a version which knows no groups refuses it and never seals to
+one member alone. Without `cryptography`, as publickeys.py: every service reads the configuration.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from linetap_core.errors import BadInput
+from linetap_core.evidence.keys.publickeys import decode_recipient
+
+MOST_MEMBERS = 7  # of a group of which more than one is needed
+MOST_NEEDED = 4
+SEALED_LIMIT_BYTES = 64 * 1024  # of key.age, wherever it is read
+_TEXT = re.compile(r"([1-9]):(\S+)")
+_IDENTITY_BYTES = 75  # AGE-SECRET-KEY-1... and the line's end
+_AGE_BYTES, _STANZA_BYTES = 102, 98  # header, nonce and tag of an age file, and each recipient in it
+_CALL_BYTES = 123  # at most: which call the key is of (ofcall.py)
+_BLOCK = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """`needed` of `recipients` open together. Their order counts: it is the order in which they take off layers."""
+
+    recipients: tuple[str, ...]
+    needed: int = 1
+
+    def __str__(self) -> str:
+        if len(self.recipients) == 1:
+            return self.recipients[0]
+        return f"{self.needed}:{','.join(self.recipients)}"
+
+    def in_words(self) -> str:
+        return f"{self.needed} of {len(self.recipients)}"
+
+    def combinations(self) -> Iterator[tuple[int, ...]]:
+        """Positions (from 1) of those who take off a layer each before the last one opens what is left."""
+        before_last = range(1, len(self.recipients))
+        return itertools.combinations(before_last, self.needed - 1)
+
+    def sealed_bytes(self, size: int, stanza: int = 0) -> int:
+        """How long so many bytes become, sealed to this group. `stanza`: bytes of another one in each header."""
+        count = len(self.recipients)
+        if self.needed == 1:
+            return _AGE_BYTES + _STANZA_BYTES * count + stanza + size
+        chosen = list(self.combinations())
+        total = 2 * _BLOCK + _BLOCK + _blocks(len(chosen) * (2 * self.needed + 3 + 65 * (self.needed - 1)))
+        for names in chosen:
+            member = size + self.needed * stanza + _AGE_BYTES + _STANZA_BYTES * (count - names[-1])
+            member += (self.needed - 1) * (_AGE_BYTES + _STANZA_BYTES)
+            total += _BLOCK + _blocks(member)
+        return total
+
+
+def parse(text: str) -> Group:
+    """A recipient or a group; BadInput says what is wrong with it. There is one spelling of each."""
+    if ":" not in text:
+        decode_recipient(text)
+        return Group((text,))
+    if (match := _TEXT.fullmatch(text)) is None:
+        raise BadInput(f"not a group: {text[:60]!r}; 2:age1...,age1...,age1... would be right")
+    group = Group(tuple(match[2].split(",")), int(match[1]))
+    if len(group.recipients) == 1:
+        raise BadInput("a group of one: its recipient alone (age1...) would be right")
+    return require_sound(group)
+
+
+def of(texts: Sequence[str], needed: int = 1) -> Group:
+    """Of a list as the configuration or the key list has it: recipients, or a single group."""
+    if len(texts) == 1 and needed == 1:
+        return parse(texts[0])
+    return require_sound(Group(tuple(texts), needed))
+
+
+def require_sound(group: Group) -> Group:
+    """The same; BadInput where nobody could form it."""
+    count, needed = len(group.recipients), group.needed
+    if not 1 <= needed <= count:
+        raise BadInput(f"{needed} of {count}: 1 to {count} needed would be right")
+    if needed > 1 and (count > MOST_MEMBERS or needed > MOST_NEEDED):
+        raise BadInput(f"{needed} of {count}: at most {MOST_NEEDED} of {MOST_MEMBERS} would be right")
+    for place, recipient in enumerate(group.recipients, 1):
+        if needed > 1 and recipient in group.recipients[: place - 1]:
+            raise BadInput(f"member {place} of the group is there twice: each has a key of their own")
+        try:
+            decode_recipient(recipient)
+        except BadInput as error:
+            raise BadInput(f"member {place}: {error}") from None
+    return group
+
+
+def key_bytes(custodians: Group, epoch: Group) -> int:
+    """How long key.age becomes at most."""
+    return epoch.sealed_bytes(custodians.sealed_bytes(_IDENTITY_BYTES, _CALL_BYTES))
+
+
+def require_short(custodians: Group, epoch: Group) -> None:
+    """BadInput where key.age would be longer than anybody reads: the layers of both groups multiply."""
+    if (size := key_bytes(custodians, epoch)) > SEALED_LIMIT_BYTES:
+        both = f"custodians {custodians.in_words()} and epoch {epoch.in_words()}"
+        raise BadInput(
+            f"{both}: key.age would have {size} bytes, {SEALED_LIMIT_BYTES} at most; smaller groups would be right"
+        )
+
+
+def fewer_needed(new: Group, old: Group) -> bool:
+    """Whether it takes fewer people than before: a weakening."""
+    return new.needed < old.needed
+
+
+def _blocks(size: int) -> int:
+    return math.ceil(size / _BLOCK) * _BLOCK

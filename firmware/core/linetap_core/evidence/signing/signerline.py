@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One line of allowed_signers, taken apart as OpenSSH takes it (sshsig.c, sshkey.c, misc.c; checked against 10.0).
+
+What is stricter here is a refusal that names the line; ssh-keygen skips such a line or takes it: a NUL byte, white
+space inside the base64, a date that the calendar does not have (20260231), a year before 1970.
+
+OpenSSH's pattern lists (match.c): comma-separated, `*` and `?`, `!` refuses whatever else matches.
+
+Compared byte by byte as there: `?` is one byte, so that a Korean syllable in UTF-8 takes three.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from linetap_core.errors import BadInput
+
+_SPACE = b" \t\r\n"  # between principals and what follows; between the rest only blank and tab count
+_END_OF_WORD = re.compile(rb'[ \t\r\n"]')
+_BLANKS = re.compile(rb"[ \t]+")
+_QUOTED = re.compile(rb'"((?:\\"|[^"])*+)"')
+_KEY_TYPES = (b"ssh-", b"ecdsa-", b"sk-", b"webauthn-")
+_TIMED = (b"namespaces", b"valid-after", b"valid-before")
+_FLAG = b"cert-authority"
+_DIGITS = re.compile(r"(\d{4})(\d{2})(\d{2})(?:(\d{2})(\d{2})(\d{2})?)?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    principals: str
+    key_type: str
+    blob: bytes
+    authority: bool  # cert-authority: signs certificates, no documents
+    namespaces: str | None
+    valid_after: datetime | None
+    valid_before: datetime | None
+
+
+def parse(line: bytes) -> Line | None:
+    """None of an empty line or a comment; BadInput says what cannot be read. `line` without its newline, in UTF-8."""
+    if b"\0" in line:
+        raise BadInput("holds a NUL byte, behind which ssh-keygen reads nothing: a line of text would be right")
+    text = line.lstrip(_SPACE)
+    if not text or text.startswith(b"#"):
+        return None
+    principals, rest = _principals(text)
+    options = b""
+    if not rest.startswith(_KEY_TYPES):
+        options, rest = _cut_options(rest)
+    words = _BLANKS.split(rest, maxsplit=2)
+    if not words[0].startswith(_KEY_TYPES) or len(words) < 2:
+        raise _no_signer()
+    values = _options(options)
+    after, before = _time(values.get(b"valid-after")), _time(values.get(b"valid-before"))
+    if after is not None and before is not None and before <= after:
+        raise BadInput("valid-before is not after valid-after: no signature could count")
+    return Line(
+        principals=principals.decode("utf-8"),
+        key_type=words[0].decode("ascii", "backslashreplace"),
+        blob=_blob(words[1]),
+        authority=_FLAG in values,
+        namespaces=None if b"namespaces" not in values else values[b"namespaces"].decode("utf-8"),
+        valid_after=after,
+        valid_before=before,
+    )
+
+
+def _no_signer() -> BadInput:
+    return BadInput("not a signer: `NAME [options] ssh-ed25519 AAAA...` would be right")
+
+
+def _principals(text: bytes) -> tuple[bytes, bytes]:
+    """strdelimw(): a word; or with a quote in it up to the next quote, and no further."""
+    end = _END_OF_WORD.search(text)
+    if end is None:
+        raise _no_signer()
+    at = end.start()
+    if end[0] != b'"':
+        return text[:at], text[at + 1 :].lstrip(_SPACE)
+    quoted, closed, rest = text[at + 1 :].partition(b'"')
+    if not closed:
+        raise BadInput('a quote is not closed: "NAME" would be right')
+    return text[:at] + quoted, rest.lstrip(_SPACE)
+
+
+def _cut_options(text: bytes) -> tuple[bytes, bytes]:
+    """sshkey_advance_past_options(): up to the first blank outside quotes."""
+    quoted, at = False, 0
+    while at < len(text) and (quoted or text[at] not in b" \t"):
+        if text[at : at + 2] == b'\\"':
+            at += 1
+        elif text[at] == ord('"'):
+            quoted = not quoted
+        at += 1
+    if quoted:
+        raise BadInput('a quote is not closed: namespaces="..." would be right')
+    return text[:at], text[at:].lstrip(b" \t")
+
+
+def _options(text: bytes) -> dict[bytes, bytes]:
+    """sshsigopt_parse(): names in any case, each value once and in quotes, commas between."""
+    found: dict[bytes, bytes] = {}
+    at = 0
+    while at < len(text):
+        start, word = at, text[at : at + 20].lower()
+        name = next((name for name in _TIMED if word.startswith(name + b"=")), None)
+        if word.startswith(_FLAG):
+            found[_FLAG] = b""
+            at += len(_FLAG)
+        elif name is not None:
+            if name in found:
+                raise BadInput(f"{name.decode()} stands there twice: once would be right")
+            found[name], at = _dequote(text, at + len(name) + 1)
+        if at == len(text):
+            break
+        if text[at] != ord(","):
+            raise BadInput(
+                f"unknown option {text[start:].decode('utf-8', 'backslashreplace')!r}: "
+                'namespaces="...", valid-after="...", valid-before="..." would be right'
+            )
+        at += 1
+        if at == len(text):
+            raise BadInput("the options end with a comma: without it would be right")
+    return found
+
+
+def _dequote(text: bytes, at: int) -> tuple[bytes, int]:
+    """The value that begins at `at`, and the place behind it."""
+    match = _QUOTED.match(text, at)
+    if match is None:
+        raise BadInput('an option without its quotes: namespaces="..." would be right')
+    return match[1].replace(b'\\"', b'"'), match.end()
+
+
+def _blob(text: bytes) -> bytes:
+    """One spelling a key: OpenSSH refuses bits that mean nothing, too."""
+    text = text.rstrip(b"\r\v\f")  # the end of a line from Windows
+    try:
+        blob = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        blob = b""
+    if not blob or base64.b64encode(blob) != text:
+        raise BadInput("the key is not base64: copy the .pub line as it is")
+    return blob
+
+
+def _time(value: bytes | None) -> datetime | None:
+    """parse_absolute_time(): YYYYMMDD[HHMM[SS]] and Z or UTC; without them in the machine's zone."""
+    if value is None:
+        return None
+    text = value.decode("utf-8")
+    zone = next((zone for zone in ("Z", "UTC") if text.upper().endswith(zone) and len(text) > len(zone)), "")
+    match = _DIGITS.fullmatch(text[: len(text) - len(zone)])
+    try:
+        if match is None:
+            raise ValueError
+        year, month, day, hour, minute, second = (int(digits or 0) for digits in match.groups())
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+        if not zone:
+            moment = datetime.fromtimestamp(time.mktime((year, month, day, hour, minute, second, 0, 0, -1)), UTC)
+        if moment.timestamp() <= 0:
+            raise ValueError
+    except (ValueError, OverflowError):
+        raise BadInput(f"{text!r} is not a time: YYYYMMDD[HHMM[SS]]Z would be right") from None
+    return moment
+
+
+PATTERN_LIMIT_BYTES = 1022  # one longer than match_pattern_list's buffer ends its list without a match
+
+
+def in_list(text: str, patterns: str) -> bool:
+    """match_pattern_list() == 1."""
+    wanted, found = text.encode("utf-8"), False
+    for pattern in _patterns(patterns.encode("utf-8")):
+        negated, pattern = pattern.startswith(b"!"), pattern.removeprefix(b"!")
+        if len(pattern) > PATTERN_LIMIT_BYTES:
+            return False
+        if matches(wanted, pattern):
+            if negated:
+                return False
+            found = True
+    return found
+
+
+def matches(text: bytes, pattern: bytes) -> bool:
+    """match_pattern(): in time linear in their product, whatever the pattern is."""
+    at = place = 0
+    star, resume = -1, 0
+    while at < len(text):
+        if place < len(pattern) and pattern[place] == ord("*"):
+            star, resume = place, at
+            place += 1
+        elif place < len(pattern) and pattern[place] in (ord("?"), text[at]):
+            at, place = at + 1, place + 1
+        elif star >= 0:
+            resume += 1
+            at, place = resume, star + 1
+        else:
+            return False
+    return not pattern[place:].strip(b"*")
+
+
+def _patterns(text: bytes) -> list[bytes]:
+    """A comma at the end begins no further pattern."""
+    return text.removesuffix(b",").split(b",") if text else []

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""OpenSSH's allowed_signers (ssh-keygen(1), ALLOWED SIGNERS): whose signature counts, for what, and when.
+
+Read as ssh-keygen reads it (signerline.py, patterns.py), so that both give the same verdict. Keys that are neither
+Ed25519 nor ECDSA P-256, and certificate authorities, are of no use here and passed over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from linetap_core.clock import FIRST_NS, SYSTEM, from_utc_ns
+from linetap_core.errors import BadInput
+from linetap_core.evidence.keys.keys import PublicKey, from_blob, public_blob
+from linetap_core.evidence.keys.publickeys import SIGNING_KEYS, blob_kind
+from linetap_core.evidence.signing import namespaces, signerline, unitnames
+from linetap_core.evidence.signing.signerline import Line
+from linetap_core.evidence.signing.sshsig import SignatureFault, check
+
+_FIRST = from_utc_ns(FIRST_NS)
+WITNESS = "witness"  # its name in the signers' file
+
+
+class UntrustedSigner(SignatureFault):
+    """The signature is good, and its key belongs to nobody that is named for this."""
+
+    code = "signer_not_trusted"
+
+
+class ReservedUnit(SignatureFault):
+    """A unit by the name of an office, or of something else: nothing that it signs is believed."""
+
+    code = "unit_reserved"
+
+
+class SignerIsUnit(SignatureFault):
+    """A key that signs records, where only a person's may sign."""
+
+    code = "signer_is_unit"
+
+
+class SignerNamespace(SignatureFault):
+    code = "signer_namespace"
+
+
+class SignerNotYetValid(SignatureFault):
+    code = "signer_not_yet_valid"
+
+
+class SignerExpired(SignatureFault):
+    code = "signer_expired"
+
+
+class SignerUndated(SignatureFault):
+    """By a clock that stood before there was any linetap, with a key that does not count at every time: whether it did
+    when it signed, nobody knows. No sign of a forgery, and no proof."""
+
+    code = "signer_undated"
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """One line of the file. `principals` and `namespaces` are OpenSSH pattern lists; None allows every namespace."""
+
+    principals: str
+    blob: bytes
+    namespaces: str | None = None
+    valid_after: datetime | None = None
+    valid_before: datetime | None = None
+
+    def is_named(self, principal: str) -> bool:
+        return signerline.in_list(principal, self.principals)
+
+    @property
+    def is_office(self) -> bool:
+        """A line that names offices and nobody else, each in full: `witness`, `officer`."""
+        return unitnames.OFFICES.issuperset(self.principals.split(","))
+
+    @property
+    def is_unit(self) -> bool:
+        """A line that lets its key sign what units sign. What else it allows does not count: a unit is no more."""
+        allowed = self.namespaces is None or any(
+            signerline.in_list(each, self.namespaces) for each in namespaces.BY_UNIT
+        )
+        return allowed and not self.is_office
+
+    def is_valid(self, at: datetime) -> bool:
+        return (self.valid_after is None or at >= self.valid_after) and (
+            self.valid_before is None or at <= self.valid_before
+        )
+
+    def is_for(self, namespace: str) -> bool:
+        """Whether the line spells this namespace out, and does not just allow all or many."""
+        return self.namespaces is not None and namespace in self.namespaces.split(",")
+
+
+def parse(text: str) -> list[Signer]:
+    """The signers of a file whose keys are of a kind that counts here; BadInput names the line that cannot be read.
+
+    A line ends at a newline and nowhere else: a key behind another separator is in the comment, as for ssh-keygen.
+    """
+    signers = []
+    for number, data in enumerate(text.encode("utf-8").split(b"\n"), 1):
+        try:
+            line = signerline.parse(data)
+            signer = None if line is None else _signer(line)
+        except BadInput as error:
+            raise BadInput(f"line {number}: {error}") from None
+        if signer is not None:
+            signers.append(signer)
+    return signers
+
+
+def verify(
+    data: bytes,
+    armored: bytes,
+    namespace: str,
+    signers: list[Signer],
+    principal: str,
+    at: datetime,
+    seen: datetime | None = None,
+) -> PublicKey:
+    """The key that signed `data` for `principal`, trusted by `signers` at the time `at`; else a SignatureFault."""
+    key = check(data, armored, namespace)
+    require_trust(key, namespace, signers, principal, at, seen)
+    return key
+
+
+def is_undated(at: datetime) -> bool:
+    """A unit has signed it while its clock stood before there was any linetap: that says nothing of when it did."""
+    return at < _FIRST
+
+
+def has_times(key: PublicKey, signers: list[Signer]) -> bool:
+    """Some line lets this key sign only before, or behind, some time."""
+    blob = public_blob(key)
+    return any(each.blob == blob and (each.valid_after or each.valid_before) for each in signers)
+
+
+def require_trust(
+    key: PublicKey,
+    namespace: str,
+    signers: list[Signer],
+    principal: str,
+    at: datetime,
+    seen: datetime | None = None,
+) -> None:
+    """Nothing, if one line allows it all; else the SignatureFault of the line that came closest.
+
+    Whatever the lines allow, a unit's key signs what units sign, under the name of its unit, and nothing else; the name
+    of an office is no unit's.
+
+    `at` is what the signed bytes say. Where `is_undated`, a unit's own word for the time counts for nothing, and
+    `seen` does: when somebody else had them. None: now, which is what ssh-keygen takes when it is told no time.
+    """
+    if namespace in namespaces.BY_UNIT and is_undated(at):
+        known = from_utc_ns(SYSTEM.utc_ns()) if seen is None else seen
+        try:
+            _require_trust_at(key, namespace, signers, principal, known)
+        except (SignerNotYetValid, SignerExpired) as fault:
+            text = f"signed at {at:%Y-%m-%d %H:%M:%SZ} by its own clock, and it is known no earlier than at"
+            raise SignerUndated(f"{text} {known:%Y-%m-%d %H:%M:%SZ}: {fault}") from None
+        return
+    _require_trust_at(key, namespace, signers, principal, at)
+
+
+def _require_trust_at(key: PublicKey, namespace: str, signers: list[Signer], principal: str, at: datetime) -> None:
+    blob = public_blob(key)
+    if _signs_as_unit(namespace, principal):
+        if unitnames.is_reserved(principal):
+            raise ReservedUnit(f"a unit named {unitnames.complaint(principal)}")
+        signers = [signer for signer in signers if not signer.is_office]
+    else:
+        if unit := next((signer for signer in signers if signer.blob == blob and signer.is_unit), None):
+            raise SignerIsUnit(_is_unit(unit, namespace))
+        if principal in unitnames.OFFICES:
+            signers = [signer for signer in signers if signer.is_office or signer.namespaces is not None]
+    fault: SignatureFault = UntrustedSigner(f"the key that signed is not one of {principal!r} in the signers' file")
+    for signer in signers:
+        if signer.blob != blob or not signer.is_named(principal):
+            continue
+        if signer.namespaces is not None and not signerline.in_list(namespace, signer.namespaces):
+            fault = SignerNamespace(f"{principal!r} may not sign for {namespace!r} according to the signers' file")
+        elif signer.valid_after is not None and at < signer.valid_after:
+            fault = SignerNotYetValid(f"the key of {principal!r} is valid only after {signer.valid_after}")
+        elif signer.valid_before is not None and at > signer.valid_before:
+            fault = SignerExpired(f"the key of {principal!r} was valid only before {signer.valid_before}")
+        else:
+            return
+    raise fault
+
+
+def require_named(key: PublicKey, namespace: str, signers: list[Signer], at: datetime) -> str:
+    """The name under which the file lets this key sign for `namespace`, whoever that is; else UntrustedSigner."""
+    for name in sorted({signer.principals.partition(",")[0] for signer in signers}):
+        try:
+            require_trust(key, namespace, signers, name, at)
+        except SignerIsUnit:
+            raise
+        except SignatureFault:
+            continue
+        return name
+    raise UntrustedSigner("signed by nobody that is named for it")
+
+
+def _signs_as_unit(namespace: str, principal: str) -> bool:
+    """The witness signs heads too; everybody else who signs these is a unit."""
+    return namespace in namespaces.BY_UNIT and (namespace, principal) != (namespaces.HEAD, WITNESS)
+
+
+def _is_unit(signer: Signer, namespace: str) -> str:
+    text = f"signed with the key of {signer.principals!r}, which may sign as a unit does, and no unit signs this"
+    return f'{text}; of a person namespaces="{namespace}" would be right'
+
+
+def _signer(line: Line) -> Signer | None:
+    if line.key_type.encode("ascii") not in SIGNING_KEYS or line.authority:
+        return None
+    if blob_kind(line.blob) != line.key_type.encode("ascii"):
+        raise BadInput(f"the key is not of {line.key_type} although it says so: copy the .pub line as it is")
+    from_blob(line.blob)  # a point that is not on the curve is no key
+    return Signer(line.principals, line.blob, line.namespaces, line.valid_after, line.valid_before)

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SSHSIG (OpenSSH's PROTOCOL.sshsig) over SHA-512 by Ed25519 or ECDSA P-256, in the exact bytes ssh-keygen writes.
+
+`ssh-keygen -Y verify` takes several spellings of one signature (white space, unused bits of the base64), so a
+file could be changed without a check noticing. Here a signature has one spelling: it is parsed, written anew and
+compared. A signature carries its own key, so a good one says nothing until the key is a named signer's
+(`signers.py`).
+
+Several people sign one text by signatures of their own, one armored block after the other and nothing between.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidSignature
+
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.keys import keys, p256
+from linetap_core.evidence.keys.keys import PublicKey, SigningKey
+from linetap_core.evidence.keys.publickeys import SIGNING_KEYS, SSH_ED25519, ssh_string
+
+_MAGIC = b"SSHSIG"
+_VERSION = 1
+_HASH = b"sha512"
+_BEGIN = "-----BEGIN SSH SIGNATURE-----\n"
+_END = "-----END SSH SIGNATURE-----\n"
+_AFTER_A_BLOCK = re.compile(b"(?<=%s)" % _END.encode("ascii"))
+_LINE_CHARACTERS = 70
+SIGNATURE_LIMIT_BYTES = 4096  # ours has about 300
+MOST_SIGNATURES = 8  # over one text
+
+
+class SignatureFault(Refusal):
+    """What is wrong with a signature; every defect is a kind of its own."""
+
+    code = "bad_signature"
+
+
+class NotASignature(SignatureFault):
+    code = "signature_malformed"
+
+
+class NotCanonical(SignatureFault):
+    code = "signature_not_canonical"
+
+
+class WrongVersion(SignatureFault):
+    code = "signature_version"
+
+
+class WrongKeyType(SignatureFault):
+    code = "signature_key_type"
+
+
+class WrongNamespace(SignatureFault):
+    code = "signature_namespace"
+
+
+class WrongHash(SignatureFault):
+    code = "signature_hash"
+
+
+class DoesNotFit(SignatureFault):
+    """Well-formed, and made over other bytes or with another key."""
+
+    code = "signature_does_not_fit"
+
+
+class TooMany(SignatureFault):
+    code = "signature_too_many"
+
+
+class SignedTwice(SignatureFault):
+    """One key has signed more than once: whoever counts signatures would count one person twice."""
+
+    code = "signature_twice"
+
+
+@dataclass(frozen=True, slots=True)
+class _Envelope:
+    key: PublicKey
+    namespace: bytes
+    raw: bytes  # 64 bytes of Ed25519, or the two mpints of ECDSA
+
+
+def sign(data: bytes, key: SigningKey, namespace: str) -> str:
+    """The armored signature of `data` as `ssh-keygen -Y sign -n namespace` gives it, with Ed25519 byte for byte."""
+    raw = key.sign(_signed_bytes(data, namespace.encode("ascii")))
+    return _armor(_Envelope(key.public_key(), namespace.encode("ascii"), raw))
+
+
+def check(data: bytes, armored: bytes, namespace: str) -> PublicKey:
+    """The key that signed `data`; a SignatureFault names the defect. Whether to trust the key is not asked here."""
+    envelope = _parse(armored)
+    if _armor(envelope).encode("ascii") != armored:
+        raise NotCanonical("the signature is not spelled as ssh-keygen writes it: the file was changed")
+    if envelope.namespace != namespace.encode("ascii"):
+        found = envelope.namespace.decode("ascii", "backslashreplace")
+        raise WrongNamespace(f"the signature is of namespace {found!r}, {namespace!r} would be right")
+    try:
+        keys.check_raw(envelope.key, envelope.raw, _signed_bytes(data, envelope.namespace))
+    except InvalidSignature:
+        raise DoesNotFit("the signature does not fit: the signed bytes or the signature were changed") from None
+    return envelope.key
+
+
+def check_all(data: bytes, armored: bytes, namespace: str) -> list[PublicKey]:
+    """The keys that signed `data`, in the order of their blocks, each of them once; a SignatureFault names the defect.
+
+    `armored`: one to eight blocks as `check` takes them, end to end. One block is what `check` takes.
+    """
+    if len(armored) > MOST_SIGNATURES * SIGNATURE_LIMIT_BYTES:
+        raise TooMany(f"longer than {MOST_SIGNATURES} signatures can be")
+    blocks = [block for block in _AFTER_A_BLOCK.split(armored) if block] or [armored]
+    if len(blocks) > MOST_SIGNATURES:
+        raise TooMany(f"{len(blocks)} signatures, {MOST_SIGNATURES} at most")
+    found: dict[bytes, PublicKey] = {}
+    for place, block in enumerate(blocks, 1):
+        key = check(data, block, namespace)  # its spelling is exact, so nothing can stand before, between or behind
+        if found.setdefault(keys.public_blob(key), key) is not key:
+            raise SignedTwice(f"signature {place} is by a key that has signed already: each person signs once")
+    return list(found.values())
+
+
+def _signed_bytes(data: bytes, namespace: bytes) -> bytes:
+    digest = hashlib.sha512(data).digest()
+    return _MAGIC + b"".join(map(ssh_string, (namespace, b"", _HASH, digest)))
+
+
+def _armor(envelope: _Envelope) -> str:
+    signature = ssh_string(keys.kind_of(envelope.key)) + ssh_string(envelope.raw)
+    fields = b"".join(map(ssh_string, (keys.public_blob(envelope.key), envelope.namespace, b"", _HASH, signature)))
+    return armored(base64.b64encode(_MAGIC + _VERSION.to_bytes(4, "big") + fields).decode("ascii"))
+
+
+def armored(text: str) -> str:
+    """What `ssh-keygen -Y verify` reads, from the base64 on one line."""
+    lines = [text[at : at + _LINE_CHARACTERS] for at in range(0, len(text), _LINE_CHARACTERS)]
+    return _BEGIN + "\n".join(lines) + "\n" + _END
+
+
+def unarmored(sig: str) -> str:
+    """The base64 on one line, as it travels: Mosquitto hangs up on a property with a line feed in it."""
+    return "".join(line for line in sig.splitlines() if not line.startswith("-----"))
+
+
+def _parse(armored: bytes) -> _Envelope:
+    """Strict on what has a meaning. Spelling, and bytes that mean nothing, fall to the comparison in `check`."""
+    blob = _Reader(_unarmor(armored))
+    if blob.take(len(_MAGIC)) != _MAGIC:
+        raise NotASignature("the armor does not hold an SSH signature")
+    version = int.from_bytes(blob.take(4), "big")
+    if version != _VERSION:
+        raise WrongVersion(f"the signature is of version {version}, {_VERSION} would be right")
+    public, namespace, _reserved = blob.string(), blob.string(), blob.string()
+    hash_name, signature = blob.string(), _Reader(blob.string())
+    kind = _Reader(public).string()
+    if kind not in SIGNING_KEYS or signature.string() != kind:
+        raise WrongKeyType("the signature is neither an Ed25519 one nor one of ECDSA P-256")
+    if hash_name != _HASH:
+        raise WrongHash("the signature is not over SHA-512")
+    try:
+        return _Envelope(keys.from_blob(public), namespace, _raw(kind, signature.string()))
+    except BadInput:
+        raise NotASignature("its key is not one that SSH can carry") from None
+
+
+def _raw(kind: bytes, raw: bytes) -> bytes:
+    try:
+        if kind != SSH_ED25519:
+            p256.decode(raw)
+        elif len(raw) != 64:
+            raise ValueError
+    except ValueError:
+        raise NotASignature("the signature's numbers are not spelled as SSH spells them") from None
+    return raw
+
+
+def _unarmor(armored: bytes) -> bytes:
+    if len(armored) > SIGNATURE_LIMIT_BYTES:
+        raise NotASignature(f"the signature is longer than {SIGNATURE_LIMIT_BYTES} bytes")
+    try:
+        text = armored.decode("ascii")
+    except UnicodeDecodeError:
+        raise NotASignature("the signature is not ASCII text") from None
+    begin, end = text.find(_BEGIN.strip()), text.find(_END.strip())
+    if begin < 0 or end < 0:
+        raise NotASignature("there is no BEGIN and END SSH SIGNATURE line")
+    try:
+        return base64.b64decode("".join(text[begin + len(_BEGIN.strip()) : end].split()), validate=True)
+    except binascii.Error:
+        raise NotASignature("the signature is not base64") from None
+
+
+class _Reader:
+    """Takes SSH strings off bytes; NotASignature when they end too soon."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def take(self, count: int) -> bytes:
+        if self._at + count > len(self._data):
+            raise NotASignature("the signature ends too soon")
+        self._at += count
+        return self._data[self._at - count : self._at]
+
+    def string(self) -> bytes:
+        return self.take(int.from_bytes(self.take(4), "big"))

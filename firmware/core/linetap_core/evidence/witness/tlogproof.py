@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""That one leaf stands under a cosigned checkpoint, in one file (C2SP tlog-proof): its index, its path, the checkpoint.
+
+c2sp.org/tlog-proof@v1
+index 73894
+gSKyXoYZUgZ6jduWYrkDOARinOMGJveXjgMkBTcdPlQ=
+
+sigsum.org/v1/tree/4e89cc51651f0d95f3c6127c15e1a42e3ddf7046c5b17b752689c402e773bb4d
+109482
+sFodV/vSp5O8n9a8QpW6PRY97tfOSW5bsc2Xl/EQi08=
+
+— sigsum.org/v1/tree/4e89...bb4d hI2DJw...roloI=
+— witness.example mJirIk...2B/5bg==
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.merklelog import merkle
+from linetap_core.evidence.witness import checkpoint, note
+from linetap_core.evidence.witness.note import BadNote, Note
+
+SUFFIX = ".tlog-proof"
+FOLDER = "witnessed"  # CALL_ID.tlog-proof in it: in a package, and by days in a store
+LIMIT_BYTES = note.LIMIT_BYTES
+_FIRST = "c2sp.org/tlog-proof@v1"
+_INDEX = re.compile(r"index (0|[1-9][0-9]{0,17})")
+
+
+def witnessed_path(call_id: str) -> PurePosixPath:
+    """Where the proof that witnesses saw a call lies below its unit: witnessed/2026/11/24/<call_id>.tlog-proof."""
+    return PurePosixPath(FOLDER) / f"{sealed.call_path(call_id)}{SUFFIX}"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    index: int
+    path: tuple[bytes, ...]
+    note: Note
+
+    def encode(self) -> bytes:
+        lines = [_FIRST, f"index {self.index}", *(base64.b64encode(node).decode("ascii") for node in self.path), ""]
+        return "".join(line + "\n" for line in lines).encode("ascii") + self.note.encode()
+
+    def require(self, leaf: bytes) -> checkpoint.Checkpoint:
+        """The checkpoint, when `leaf` (its data) stands under it; else BadNote."""
+        found = checkpoint.decode(self.note.text)
+        if not merkle.verify_inclusion(merkle.leaf_hash(leaf), self.index, found.size, self.path, found.root):
+            raise BadNote("the leaf does not stand under this checkpoint", "not_in_log")
+        return found
+
+
+def decode(data: bytes) -> Proof:
+    """BadNote unless it is one, spelled as `encode` spells it."""
+    head, gap, rest = data[:LIMIT_BYTES].partition(b"\n\n")
+    lines = head.decode("ascii", "replace").split("\n")
+    index = _INDEX.fullmatch(lines[1]) if len(lines) > 1 and lines[0] == _FIRST else None
+    if not gap or index is None or len(lines) > 2 + merkle.MOST_PROOF_HASHES:
+        raise BadNote(f"not a proof: `{_FIRST}`, `index N` and a hash a line would be right")
+    try:
+        path = tuple(base64.b64decode(line, validate=True) for line in lines[2:])
+    except (binascii.Error, ValueError):
+        raise BadNote("not a proof: a hash in it is not base64") from None
+    found = Proof(int(index[1]), path, note.parse(rest))
+    if found.encode() != data:
+        raise BadNote("not a proof, or not spelled as one is")
+    return found

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How events lie in the outbox's files: one text line an event, that a stock tool can read and a crash cannot blur.
+
+    0003a7 9c2f11d0 {"seq":12,"payload":"{...}","sig":"-----BEGIN SSH SIGNATURE-----\n..."}
+
+Length of the JSON in bytes and its CRC-32, in hexadecimal, then the JSON; `cut -c17- FILE | jq -j .payload` gives
+the payloads byte for byte. The line's end is the commit: it is a space until all before it is on disk, and then
+becomes the newline, in a byte that is there already, so that no full disk can refuse it. A reader who waits for
+the newline never tells the world of an event that a power cut could take back. A length is there because a torn
+sector can lose the newline of one event and keep the next: a frame that others follow is as good as committed.
+
+A file is named by its first seq.
+
+`confirmed.json` beside the outbox's segments: up to where the desk has everything, and what it never got.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from linetap_core import handover, jsontext
+from linetap_core.durable.smallfile import SmallFile
+
+SUFFIX = ".events"
+SEGMENT_BYTES = (2048, 4 << 20)  # at least, at most
+GENESIS = "0" * 64  # `prev` of the first event
+HEADER_BYTES = 16
+_CHUNK_BYTES = 1 << 18
+_MOST_BYTES = 64 << 20  # of a file: far more than one has
+OPEN, COMMITTED = b" ", b"\n"
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """`payload` is the exact text that was signed, `sig` its armored SSHSIG."""
+
+    seq: Annotated[int, Meta(ge=1, lt=1 << 62)]
+    payload: str
+    sig: str
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """An entry and where in the file it lies; `committed`: its last byte is the newline."""
+
+    entry: Entry
+    start: int
+    end: int
+    committed: bool
+
+
+def encode(entry: Entry) -> bytes:
+    """The line, not committed yet."""
+    body = msgspec.json.encode(entry)
+    return b"%06x %08x %s%s" % (len(body), zlib.crc32(body), body, OPEN)
+
+
+def name_of(first_seq: int) -> str:
+    return f"{first_seq:012d}{SUFFIX}"
+
+
+def path_of(folder: Path, first_seq: int) -> Path:
+    return folder / name_of(first_seq)
+
+
+def first_seqs(folder: Path) -> list[int]:
+    """Of the segments that are there, in order; none where there is no folder that can be read."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    stems = (name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
+    return sorted(int(stem) for stem in stems if stem.isascii() and stem.isdigit())
+
+
+def scan(data: bytes, base: int = 0) -> Iterator[Frame]:
+    """All whole frames of `data`, which lies at offset `base`. What is damaged is passed over to the next newline."""
+    at = 0
+    while at < len(data):
+        frame = _frame_at(data, at, base)
+        if frame is not None:
+            yield frame
+            at = frame.end - base
+            continue
+        newline = data.find(COMMITTED, at)
+        if newline < 0:
+            return
+        at = newline + 1
+
+
+def read(path: Path, offset: int = 0) -> Iterator[Frame]:
+    """The frames of a file from `offset` on, which is a frame's start. FileNotFoundError when it has gone; OSError for
+    what is no segment, which the reporter may find there if the recorder was taken over."""
+    with handover.opened(path.parent, path.name, _MOST_BYTES, copied=True) as (fd, _):
+        data, base, at, ended = b"", offset, offset, False
+        while not ended:
+            more = os.pread(fd, max(_CHUNK_BYTES, len(data)), at)
+            at += len(more)
+            ended = not more
+            data += more
+            end = base
+            for frame in scan(data if ended else data[: data.rfind(COMMITTED) + 1], base):
+                yield frame
+                end = frame.end
+            data, base = data[end - base :], end
+
+
+def _frame_at(data: bytes, at: int, base: int) -> Frame | None:
+    header = data[at : at + HEADER_BYTES]
+    try:
+        length, crc = int(header[:6], 16), int(header[7:15], 16)
+    except ValueError:
+        return None
+    begin = at + HEADER_BYTES
+    end = begin + length + 1
+    body, mark = data[begin : end - 1], data[end - 1 : end]
+    if not mark or zlib.crc32(body) != crc or header[6:7] + header[15:] != b"  ":
+        return None  # a last byte that is neither is rotten, and nothing else of the event is: it is not committed
+    try:
+        entry = jsontext.decode(body, type=Entry)
+    except ValueError:  # a checksum is easily made to fit: what is in it may be anything
+        return None
+    return Frame(entry, base + at, base + end, mark == COMMITTED)
+
+
+CONFIRMED = "confirmed.json"  # in the outbox's folder
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """Events that were dropped before the desk had confirmed them, and the number of the one that says so."""
+
+    first: int
+    last: int
+    word: int
+
+
+class Confirmed(msgspec.Struct):
+    through: Annotated[int, Meta(ge=0)]
+    lost: Lost | None = None
+
+
+CONFIRMED_FILE = SmallFile("confirmed", Confirmed, 4096)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report on a walk test: what was found of each line, and which calls were test calls.
+
+Signed by the unit in namespace linetap-walk; it lies in the vault's folder `walks`, its signature beside it, and the
+log has a leaf with its SHA-256.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from linetap_core.evidence.signing import document
+from linetap_core.records import WalkBy, WalkedLine, WalkEnd
+
+WALKS_FOLDER = "walks"
+
+
+class WalkReport(msgspec.Struct, frozen=True, kw_only=True):
+    """`passed`: all lines that the configuration or the person named were tested, and none is red."""
+
+    unit: str
+    version: str  # of linetap
+    config_sha256: str
+    by: WalkBy
+    began_at: str
+    ended_at: str
+    ended_by: WalkEnd
+    passed: bool
+    lines: list[WalkedLine]
+
+
+def encode(report: WalkReport) -> bytes:
+    """The exact bytes that are signed."""
+    return document.encode(report)
+
+
+def decode(data: bytes) -> WalkReport:
+    """BadInput if it is none. Whose signature it bears is not asked here."""
+    return document.decode(data, WalkReport)
