@@ -58,7 +58,7 @@ usage: ./build.sh COMMAND
   demo             install what is missing, then a minute of real calls on 8 simulated lines, sealed and opened
   demo --desk [--minutes N] [--keep]
                    the desk's pages in a browser, before such a unit and ten simulated ones, until Ctrl-C
-  test             install what is missing, then lint, types and every test
+  test [--quick]   install what is missing, then lint, types and every test; quick: two minutes of them, to begin with
   setup            only the installing, into .venv; a second run takes seconds
   bench            the benchmarks: a table, and JSON in build/bench/
   bench day [--seed N] [--days N] [--calls N] [--only CALL [--wav FILE]]
@@ -240,10 +240,37 @@ all_pytests() {
   return "$status"
 }
 
+# What computes, and says soonest that something broke: no cable or browser, and no file that starts a broker or a guest.
+readonly QUICK_ONE=(tests/signals tests/checks tests/panel tests/durable)
+readonly QUICK_TWO=(tests/evidence tests/commission tests/provision tests/update tests/image tests/test_*.py)
+quick_pytests() {
+  local ram other status=0 waiting
+  mapfile -t waiting < <(grep -rlE '^from (broker|guest) import' tests)
+  mkdir -p build
+  ram=$(scratch)
+  [ -z "$ram" ] || local -x TMPDIR=$ram
+  local -x PYTHONPATH=$PWD/build/shipped
+  "$BIN/pytest" -q "${QUICK_ONE[@]}" "${waiting[@]/#/--ignore=}" >build/quick.log 2>&1 </dev/null &
+  other=$!
+  trap 'kill "$other" 2>/dev/null || true; rm -rf "$ram"; exit 130' INT TERM
+  "$BIN/pytest" -q "${QUICK_TWO[@]}" "${waiting[@]/#/--ignore=}" </dev/null || status=$?
+  wait "$other" || status=$?
+  trap - INT TERM
+  [ -z "$ram" ] || rm -rf "$ram"
+  cat build/quick.log
+  return "$status"
+}
+
 # Beside the tests: it has one processor to itself, and so have they.
 typed() {
   wait "$1" || { cat build/mypy.log && return 1; }
   tail -n 1 build/mypy.log
+}
+
+summary() {
+  say "---"
+  printf '%s\n' "${SUMMARY[@]}"
+  [ "${#FAILED[@]}" -eq 0 ] || fail "failed: ${FAILED[*]}"
 }
 
 run_tests() {
@@ -251,15 +278,18 @@ run_tests() {
   mapfile -t scripts < <(find . -path ./build -prune -o -path ./.venv -prune -o -name '*.sh' -print)
   check ruff "$BIN/ruff" check --no-cache . # a cached verdict does not know of files that moved
   check format "$BIN/ruff" format --no-cache --check .
+  if [ "$*" = --quick ]; then
+    check pytest quick_pytests
+    summary
+    return
+  fi
   mkdir -p build
   nice -n 10 "$BIN/mypy" >build/mypy.log 2>&1 &
   types=$!
   check shellcheck shellcheck "${scripts[@]}" .ci/run
   if [ "$#" -gt 0 ]; then check pytest "$BIN/pytest" "$@"; else check pytest all_pytests; fi
   check mypy typed "$types"
-  say "---"
-  printf '%s\n' "${SUMMARY[@]}"
-  [ "${#FAILED[@]}" -eq 0 ] || fail "failed: ${FAILED[*]}"
+  summary
 }
 
 # The machine is slow, and one at a time: what it is asked for, it does in its own time.

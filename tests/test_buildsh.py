@@ -49,6 +49,14 @@ def test_its_groups_of_tests_name_what_is_there_and_nothing_twice() -> None:
     assert len(named) == len(set(named))
 
 
+def test_the_quick_ones_are_there_and_nothing_twice() -> None:
+    lists = re.findall(r"^readonly QUICK_\w+=\((tests/[^)]*)\)$", (ROOT / "build.sh").read_text(), re.MULTILINE)
+    named = [path for each in lists for path in each.split()]
+    assert len(lists) == 2
+    assert [path for path in named if not list(ROOT.glob(path))] == []
+    assert len(named) == len(set(named))
+
+
 STAND_IN = """#!/bin/sh
 echo "$(basename "$0"): nice $(nice) in ${TMPDIR:-none}: $*"
 case "$*" in *test_b.py*) echo "FAILED tests/desk/test_b.py::test_it - no"; echo "1 failed"; exit 1 ;; esac
@@ -77,14 +85,19 @@ def _stood_in(folder: Path) -> Path:
     return folder
 
 
+def started(folder: Path, *words: str, user: int | None = None) -> subprocess.CompletedProcess[str]:
+    """`build.sh test` of a clone whose tools only say how they were started."""
+    env = {**os.environ, "PATH": f"{folder}/.venv/bin:{os.environ['PATH']}"}
+    command = ["bash", str(folder / "build.sh"), "test", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=120, user=user)
+
+
 @pytest.mark.parametrize(
     "user", [None, pytest.param(65534, marks=pytest.mark.skipif(os.geteuid() != 0, reason="root"))]
 )
 def test_real_time_goes_first_and_what_fell_is_named_at_the_end(stood_in: Path, user: int | None) -> None:
     """As whoever it is started by."""
-    env = {**os.environ, "PATH": f"{stood_in}/.venv/bin:{os.environ['PATH']}"}
-    command = ["bash", str(stood_in / "build.sh"), "test"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=120, user=user)
+    done = started(stood_in, user=user)
     assert (done.returncode, done.stderr) == (1, "build.sh: failed: pytest\n")
     at = os.nice(0)
     said = [line for line in done.stdout.splitlines() if line.startswith("pytest: ")]
@@ -98,6 +111,17 @@ def test_real_time_goes_first_and_what_fell_is_named_at_the_end(stood_in: Path, 
     assert "FAILED tests/desk/test_b.py::test_it - no" in done.stdout.rpartition("\n---\n")[2]
     used = {word for line in said for word in line.split() if word.startswith("/dev/shm/")}
     assert not [path for path in used if Path(path.rstrip(":")).exists()], "what they kept in RAM is gone"
+
+
+def test_the_quick_ones_start_no_broker(stood_in: Path) -> None:
+    (stood_in / "tests/signals").mkdir()
+    (stood_in / "tests/signals/test_d.py").write_text("from broker import Broker\n")
+    done = started(stood_in, "--quick")
+    assert done.returncode == 0, done.stderr
+    said = [line for line in done.stdout.splitlines() if line.startswith("pytest: ")]
+    assert len(said) == 2
+    assert all("--ignore=tests/signals/test_d.py" in line for line in said)
+    assert "mypy" not in done.stdout
 
 
 def _locked() -> dict[str, str]:
