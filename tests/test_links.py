@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from documents import ROOT, anchors, markdown, prose
+from documents import ROOT, anchors, markdown, prose, text_files
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)(?:\s+\"[^\"]*\")?\)")
 ELSEWHERE = re.compile(r"[a-z][a-z+.-]*:", re.IGNORECASE)
@@ -41,3 +41,15 @@ def test_a_dead_link_is_found(tmp_path: Path, link: str) -> None:
         f"# Here\n\n[good](here.md#here) [site](https://example.org/gone) `[code](gone.md)` [dead]({link})\n"
     )
     assert dead_links(page) == [link]
+
+
+def test_pages_that_code_and_documents_name_exist() -> None:
+    """Names of pages in prose, comments and messages, which are no links."""
+    gone = set()
+    for path in text_files():
+        for name in re.findall(
+            r"(?<![\w/.-])((?:docs|hardware)/[\w/-]+\.(?:md|toml|sh|yaml))\b", path.read_text(encoding="utf-8")
+        ):
+            if not (ROOT / name).is_file():
+                gone.add(f"{path.relative_to(ROOT)}: {name}")
+    assert sorted(gone) == []

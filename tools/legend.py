@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes what is printed of LEDs and checks: hardware/panel-label.svg, and docs/operations.md between its marks.
+"""Writes what is printed of LEDs and checks: hardware/panel-label.svg, and parts of the manual between their marks.
 
 Run it as `.venv/bin/python tools/legend.py` when wire/legend.py, checks/ or docs/alerts.toml change; tests hold them
 together.
@@ -21,17 +21,26 @@ sys.path.append(str(ROOT / "tests"))  # what a check says it says of a unit: the
 from ill_unit import all_findings  # noqa: E402
 
 LABEL = ROOT / "hardware" / "panel-label.svg"
-DOCUMENT = ROOT / "docs" / "operations.md"
+DOCS = ROOT / "docs"
 ALERTS = ROOT / "docs" / "alerts.toml"
 
 type Entries = dict[str, dict[str, str]]  # code -> cause, check, cure
 
 
-def document() -> str:
-    text = DOCUMENT.read_text()
-    for name, part in (("legend", page()), ("checks", checks()), ("alerts", alerts()), ("desk", desk())):
-        text = with_part(text, name, part)
-    return text
+def documents() -> dict[Path, str]:
+    """Each page of the manual with a part that is written here, and its whole text."""
+    parts = {
+        "closet.md": {"legend": page()},
+        "alerts.md": {"checks": checks(), "alerts": alerts()},
+        "desk-alerts.md": {"desk": desk()},
+    }
+    texts = {}
+    for name, written in parts.items():
+        text = (DOCS / name).read_text()
+        for mark, part in written.items():
+            text = with_part(text, mark, part)
+        texts[DOCS / name] = text
+    return texts
 
 
 def entries(of: str) -> Entries:
@@ -61,12 +70,12 @@ def alerts() -> str:
     for check in CHECKS:
         it = said[check.id]
         told = f"{it.text_ko} {it.action_ko}\n\n{it.text_en} {_sentence(it.action_en)}"
-        parts.append(f"#### `{check.id}`\n\n{told}\n\n{_entry(written[check.id])}")
+        parts.append(f"### `{check.id}`\n\n{told}\n\n{_entry(written[check.id])}")
     return "\n".join(parts)
 
 
 def desk() -> str:
-    return "\n".join(f"#### `{code}`\n\n{_entry(entry)}" for code, entry in entries("desk").items())
+    return "\n".join(f"### `{code}`\n\n{_entry(entry)}" for code, entry in entries("desk").items())
 
 
 def _entry(entry: dict[str, str]) -> str:
@@ -78,7 +87,8 @@ def _sentence(text: str) -> str:
 
 
 def main() -> None:
-    DOCUMENT.write_text(document())
+    for path, text in documents().items():
+        path.write_text(text)
     LABEL.write_text(svg())
 
 
