@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from linetap_core.clock import NS_PER_S, parse_rfc3339
-from linetap_core.evidence.calls import g711
 from linetap_core.records import NoticeRecord
 from linetap_desk.custody import case, sound, tar
 from linetap_desk.custody.package import private_folder, unpack
@@ -106,9 +105,9 @@ def test_half_a_package_is_none(desk: Desk, call: Path, tmp_path: Path, gone: st
         unpack(io.BytesIO(custody_rig.pack(kept)), tmp_path)
 
 
-def tone(hz: float, seconds: float) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+def tone(hz: float, seconds: float) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
     samples = 8000 * np.sin(2 * np.pi * hz * np.arange(int(seconds * 8000)) / 8000)
-    return g711.encode(samples.astype(np.int16))
+    return samples.astype(np.int16)
 
 
 @pytest.mark.parametrize("speed", [0.5, 0.75, 1.25, 1.5, 2.0])
@@ -120,19 +119,19 @@ def test_another_speed_keeps_the_pitch(speed: float) -> None:
 
 
 def test_the_speed_of_speech_is_the_recording_itself() -> None:
-    mulaw = tone(437, 1.3)
-    assert b"".join(sound.played(mulaw, 800, 1.0)) == g711.decode(mulaw[800:]).astype("<i2").tobytes()
+    pcm = tone(437, 1.3)
+    assert b"".join(sound.played(pcm, 800, 1.0)) == pcm[800:].astype("<i2").tobytes()
     for speed in sound.SPEEDS:
-        assert len(b"".join(sound.played(mulaw[:100], 0, speed))) <= 400  # too short for a frame, and no fault
+        assert len(b"".join(sound.played(pcm[:100], 0, speed))) <= 400  # too short for a frame, and no fault
 
 
 def test_peaks() -> None:
-    mulaw = np.full(10_000, g711.SILENCE, np.uint8)
-    mulaw[5000] = 0x00  # the loudest there is
-    found = sound.peaks(mulaw, 100)
+    pcm = np.zeros(10_000, np.int16)
+    pcm[5000] = -32124  # the loudest there is
+    found = sound.peaks(pcm, 100)
     assert (len(found), found[50], sum(found)) == (100, 127, 127)
-    assert sound.peaks(mulaw[:3]) == [0, 0, 0]
-    assert sound.peaks(mulaw[:0]) == []
+    assert sound.peaks(pcm[:3]) == [0, 0, 0]
+    assert sound.peaks(pcm[:0]) == []
 
 
 def test_where_the_first_sample_lies_in_time() -> None:

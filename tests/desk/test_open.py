@@ -19,6 +19,7 @@ import pytest
 
 import sealing_rig
 from linetap.recorder.vault.folder import seal_without_audio
+from linetap_core.codecs import mulaw
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.calls import g711, sealed
 from linetap_core.evidence.keys import keys
@@ -183,7 +184,7 @@ def test_audio_that_does_not_open_to_its_length_leaves_nothing_behind(rig: Rig) 
     folder.write(noise(1000))
     folder.seal(record(1000), rig.sign)
     size = (folder.path / "audio.001.age").stat().st_size
-    good = age.encrypt(sealed.AU_HEADER + noise(1000), [folder.recipient])
+    good = age.encrypt(mulaw.HEADER + noise(1000), [folder.recipient])
     wrong = {
         "0 samples open, the record says 1000": good[:-1] + bytes([good[-1] ^ 1]),
         "does not begin as an .au stream": age.encrypt(bytes(1032), [folder.recipient]),

@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from linetap_core.evidence.calls import g711, sealed
+from linetap_core.codecs.mulaw import HEADER
+from linetap_core.evidence.calls import g711
 from sealing_rig import run
 
 EVERY_SAMPLE = np.arange(-32768, 32768, dtype=np.int32).astype(np.int16)
@@ -43,7 +44,7 @@ def test_shape_is_kept_and_the_input_need_not_be_contiguous() -> None:
 def test_header_is_read_by_ffmpeg_and_sox_from_a_pipe() -> None:
     mulaw = g711.encode((8000 * np.sin(np.arange(16000) / 3)).astype(np.int16)).tobytes()
     want = g711.decode(np.frombuffer(mulaw, np.uint8)).tobytes()
-    stream = sealed.AU_HEADER + mulaw
+    stream = HEADER + mulaw
     assert run(["ffmpeg", "-v", "error", "-i", "-", "-f", "s16le", "-"], stdin=stream).stdout == want
     assert run(["sox", "-t", "au", "-", *RAW_16, "-"], stdin=stream).stdout == want
 

@@ -17,6 +17,7 @@ from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import Stretch
 from linetap_core.clock import ManualClock, compact, parse_rfc3339
+from linetap_core.codecs import mulaw
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces, sshsig
@@ -87,7 +88,7 @@ def opens(unit: Unit, call_dir: Path, identity: Path) -> bool:
     recipe = f"age -d -i {identity} key.age | age -d -i {unit.custodian} > {unit.folder}/call.key && "
     recipe += f"for p in audio.*.age; do age -d -i {unit.folder}/call.key $p; done"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", recipe], cwd=call_dir, capture_output=True, check=False)
-    assert len(done.stdout) == (0 if done.returncode else FRAMES + len(sealed.AU_HEADER)), done.stderr
+    assert len(done.stdout) == (0 if done.returncode else FRAMES + len(mulaw.HEADER)), done.stderr
     return done.returncode == 0
 
 

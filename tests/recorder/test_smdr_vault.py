@@ -26,6 +26,7 @@ from linetap.recorder.service import Service, _first_state
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.vault.writer import OF_THIS_BOOT
 from linetap_core.clock import SYSTEM, ManualClock, from_utc_ns
+from linetap_core.codecs import mulaw
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.sealing import age
 from linetap_core.records import CallRecord, PbxDay, RecorderState
@@ -179,7 +180,7 @@ def test_the_service_joins_what_comes_over_the_port(unit: Unit, cable: Cable, ca
 
 def test_a_recording_that_waits_is_no_orphan(unit: Unit, run_dir: Path) -> None:
     config, record = with_smdr(unit, "/dev/none"), call(1, 0, 30)
-    whole_chunk = age.CHUNK_BYTES - len(sealed.AU_HEADER)  # is kept: the next recorder needs no ring to write it anew
+    whole_chunk = age.CHUNK_BYTES - len(mulaw.HEADER)  # is kept: the next recorder needs no ring to write it anew
     vault = writer(config, Source())
     join = SmdrJoin(config, vault, SYSTEM, vault.keep)
     join.open(record.call_id, 1, FIRST)

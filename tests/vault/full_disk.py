@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from linetap_core.evidence.calls import sealed
+from linetap_core.codecs import mulaw
 from sealing_rig import Rig, noise, record
 
 
@@ -46,7 +46,7 @@ def main(root: Path) -> None:
     said = audio[: kept + 5000]
     folder.write(said[folder.samples :])
     folder.seal(record(len(said)), rig.sign)
-    seen["joined_is_what_was_said"] = rig.joined(folder.path) == sealed.AU_HEADER + said
+    seen["joined_is_what_was_said"] = rig.joined(folder.path) == mulaw.HEADER + said
     seen["parts"] = len(folder.parts)
     sys.stdout.write(json.dumps(seen))
 

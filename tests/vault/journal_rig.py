@@ -17,6 +17,7 @@ from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import I16, RATE_HZ, Stretch
 from linetap_core.clock import Clock, ManualClock
+from linetap_core.codecs import mulaw
 from linetap_core.errors import DeviceFault
 from linetap_core.evidence.calls import g711, sealed
 from linetap_core.evidence.keys import keys
@@ -107,8 +108,8 @@ class Recorder:
             f" for p in audio.*.age; do age -d -i {self.unit.folder}/call.key $p; done"
         )
         stream = run(["sh", "-c", recipe], cwd=self.folder(call_id)).stdout
-        assert stream.startswith(sealed.AU_HEADER)
-        return stream[len(sealed.AU_HEADER) :]
+        assert stream.startswith(mulaw.HEADER)
+        return stream[len(mulaw.HEADER) :]
 
     def events(self) -> list[str]:
         return [event["event"] for event in self.said()]

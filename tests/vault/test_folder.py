@@ -20,14 +20,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from linetap.recorder.vault.folder import CallFolder, seal_without_audio
+from linetap_core.codecs import mulaw
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.sealing import age
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallRecord, Part
 from sealing_rig import CALL_ID, UNIT, Rig, noise, record, run
 
-HEADER = len(sealed.AU_HEADER)
+HEADER = len(mulaw.HEADER)
 CHUNK = age.CHUNK_BYTES
 WRITER = Path(__file__).with_name("killed_writer.py")
 DEADLINE_S = 120
@@ -64,7 +64,7 @@ def test_recipe_of_every_user_opens_a_sealed_call(rig: Rig, samples: int) -> Non
     folder.seal(record(samples), rig.sign)
     assert folder.path == rig.vault / "2026/11/24" / CALL_ID
     assert names(folder.path) == ["audio.001.age", "key.age", "meta.age", "record.json", "record.json.sig"]
-    assert rig.joined(folder.path) == sealed.AU_HEADER + audio
+    assert rig.joined(folder.path) == mulaw.HEADER + audio
     assert folder.parts == [Part("audio.001.age", 0, samples)]
 
 
@@ -147,7 +147,7 @@ def test_created_again_when_killed_before_the_first_checkpoint(rig: Rig) -> None
     assert folder.recipient != lost.recipient
     folder.write(noise(1000))
     folder.seal(record(1000), rig.sign)
-    assert rig.joined(folder.path) == sealed.AU_HEADER + noise(1000)
+    assert rig.joined(folder.path) == mulaw.HEADER + noise(1000)
 
 
 def test_never_created_over_audio_or_a_record(rig: Rig) -> None:
@@ -186,7 +186,7 @@ def test_killed_anywhere_and_resumed_joins_to_what_was_said(
         assert folder.samples == folder.durable_samples == kept
     write_all(folder, audio)
     folder.seal(record(len(audio)), rig.sign)
-    assert rig.joined(folder.path) == sealed.AU_HEADER + audio
+    assert rig.joined(folder.path) == mulaw.HEADER + audio
     assert [part.first for part in folder.parts] == [
         sum(part.samples for part in folder.parts[:at]) for at in range(len(folder.parts))
     ]
@@ -214,7 +214,7 @@ def test_writer_killed_with_sigkill_ten_times_loses_no_sample(rig: Rig) -> None:
     write_all(folder, audio, 100_000)
     folder.seal(record(total), rig.sign)
     assert len(folder.parts) > 5
-    assert rig.joined(folder.path) == sealed.AU_HEADER + audio
+    assert rig.joined(folder.path) == mulaw.HEADER + audio
 
 
 def size_on_disk(path: Path) -> int:
@@ -243,7 +243,7 @@ def test_finished_but_not_sealed_goes_on_from_the_last_whole_chunk(rig: Rig) -> 
     assert folder.samples == CHUNK - HEADER
     write_all(folder, audio)
     folder.seal(record(100_000), rig.sign)
-    assert rig.joined(folder.path) == sealed.AU_HEADER + audio
+    assert rig.joined(folder.path) == mulaw.HEADER + audio
 
 
 @pytest.mark.parametrize("lost", [["record.json.sig"], ["record.json.sig", "record.json"]])
@@ -265,7 +265,7 @@ def test_sealing_goes_on_where_it_was_killed(rig: Rig, lost: list[str]) -> None:
     assert ((folder.path / "record.json").read_bytes() == before) == (len(lost) == 1)
     parts = [part.file for part in again.parts]
     assert names(folder.path) == [*parts, "key.age", "meta.age", "record.json", "record.json.sig"]
-    assert rig.joined(folder.path) == sealed.AU_HEADER + audio
+    assert rig.joined(folder.path) == mulaw.HEADER + audio
     for name, digest in json.loads((folder.path / "record.json").read_bytes())["files"].items():
         assert run(["sha256sum", name], cwd=folder.path).stdout.decode().split()[0] == digest
 
@@ -290,7 +290,7 @@ def test_key_that_cannot_sign_leaves_no_record(rig: Rig) -> None:
         folder.seal(record(1000), broken)
     assert not (folder.path / "record.json").exists()
     folder.seal(record(1000), rig.sign)
-    assert rig.joined(folder.path) == sealed.AU_HEADER + noise(1000)
+    assert rig.joined(folder.path) == mulaw.HEADER + noise(1000)
 
 
 def test_folder_that_cannot_be_continued_says_why(rig: Rig) -> None:
@@ -352,7 +352,7 @@ def test_disk_error_at_any_byte_keeps_whole_chunks_and_the_call_goes_on(
     assert size_on_disk(folder.path) == (header + chunks * age.SEALED_CHUNK_BYTES if chunks else 0)
     write_all(folder, audio, tick)
     folder.seal(record(len(audio)), rig.sign)
-    assert rig.joined(folder.path) == sealed.AU_HEADER + audio
+    assert rig.joined(folder.path) == mulaw.HEADER + audio
     assert len(folder.parts) == (2 if chunks else 1)
 
 
@@ -367,7 +367,7 @@ def test_disk_error_while_sealing_can_be_made_good(rig: Rig, limit: int) -> None
     assert names(folder.path) == ["audio.001.age", "key.age"]
     assert folder.samples == 90_000
     folder.seal(record(90_000), rig.sign)
-    assert rig.joined(folder.path) == sealed.AU_HEADER + audio
+    assert rig.joined(folder.path) == mulaw.HEADER + audio
 
 
 def test_disk_error_in_the_last_chunk_asks_for_the_tail_again(rig: Rig) -> None:
@@ -379,7 +379,7 @@ def test_disk_error_in_the_last_chunk_asks_for_the_tail_again(rig: Rig) -> None:
     assert folder.samples == CHUNK - HEADER
     write_all(folder, audio)
     folder.seal(record(90_000), rig.sign)
-    assert rig.joined(folder.path) == sealed.AU_HEADER + audio
+    assert rig.joined(folder.path) == mulaw.HEADER + audio
 
 
 def test_leftover_that_could_not_be_removed_is_removed_later_unless_it_holds_audio(rig: Rig) -> None:
@@ -394,7 +394,7 @@ def test_leftover_that_could_not_be_removed_is_removed_later_unless_it_holds_aud
         other.write(noise(1000))
     assert (other.path / "audio.001.age").read_bytes() == audio
     folder.seal(record(1000), rig.sign)
-    assert rig.joined(folder.path) == sealed.AU_HEADER + noise(1000)
+    assert rig.joined(folder.path) == mulaw.HEADER + noise(1000)
 
 
 def test_disk_error_before_the_key_is_written_leaves_a_folder_that_can_be_used(rig: Rig) -> None:

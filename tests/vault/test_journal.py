@@ -23,6 +23,7 @@ from linetap.recorder.vault.journal.entries import Entry, Over, Snapshot, State,
 from linetap.recorder.vault.journal.opencalls import Left
 from linetap.ring import RATE_HZ, Stretch
 from linetap_core.clock import SYSTEM, ManualClock
+from linetap_core.codecs import mulaw
 from linetap_core.durable import files
 from linetap_core.evidence.calls import g711, index, sealed
 from linetap_core.evidence.keys import keys
@@ -103,7 +104,7 @@ def test_files_take_turns_and_the_one_before_stays_whole(tmp_path: Path) -> None
 
 def test_seams_are_where_chunks_end() -> None:
     writer, taken, seams = age.AgeWriter([keys.new_identity().recipient]), 0, []
-    writer.write(sealed.AU_HEADER)
+    writer.write(mulaw.HEADER)
     while taken < 300_000:
         taken += 1
         if writer.write(b"x"):  # one sample too many is what makes a chunk go

@@ -12,9 +12,10 @@ from journal_rig import CALL_ID, CODES, FIRST, NUMBER, OTHER_ID, Recorder, after
 from linetap.recorder.calls.ports import last_note
 from linetap.recorder.vault.journal import store
 from linetap.recorder.vault.journal.entries import Beat, next_seam
-from linetap.recorder.vault.journal.missingaudio import BACK_MS, CHUNK_MS, Start, unheard, unheard_since
+from linetap.recorder.vault.journal.missingaudio import BACK_MS, Start, chunk_ms, unheard, unheard_since
 from linetap.ring import RATE_HZ
 from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock
+from linetap_core.codecs.registry import MULAW
 from linetap_core.durable import broken
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.signing import signers
@@ -122,7 +123,7 @@ def test_a_folder_of_a_version_that_laid_no_word_into_it_is_sealed_without_numbe
     record = again.record()
     assert sealed.META not in record.files
     assert record.audio is not None
-    assert [(gap.ms, gap.unbounded) for gap in record.audio.gaps] == [(CHUNK_MS + BACK_MS, True)]
+    assert [(gap.ms, gap.unbounded) for gap in record.audio.gaps] == [(chunk_ms(MULAW) + BACK_MS, True)]
     assert again.heard() == CODES[FIRST : FIRST + CHUNKS].tobytes()
 
 
@@ -304,8 +305,8 @@ def test_after_another_boot_it_is_at_most_until_that_began_if_both_clocks_were_r
 
 def test_of_a_call_of_which_nothing_is_known_it_is_all_since_its_first_sign() -> None:
     start = Start("next", 5 * NS_PER_S, UTC + 60 * NS_PER_S)
-    assert unheard_since(UTC, 8000, start).ms == pytest.approx(57_000, abs=100)
-    assert unheard_since(UTC, 8000, Start("next", 0, None)) == (CHUNK_MS + BACK_MS, True)
+    assert unheard_since(UTC, 8000, start, MULAW).ms == pytest.approx(57_000, abs=100)
+    assert unheard_since(UTC, 8000, Start("next", 0, None), MULAW) == (chunk_ms(MULAW) + BACK_MS, True)
 
 
 def test_a_recorder_dead_before_the_cut_is_in_what_is_stated(unit: Unit) -> None:

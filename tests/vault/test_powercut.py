@@ -25,6 +25,7 @@ from agereader import opened
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.ring import RATE_HZ
 from linetap_core.clock import NS_PER_S, ManualClock
+from linetap_core.codecs import mulaw
 from linetap_core.evidence.calls import g711, sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.records import CallRecord
@@ -236,8 +237,8 @@ def _check_call(world: World, vault: Path, record: CallRecord, mark: Mark) -> No
         plain, _ = opened((path / part.file).read_bytes(), secret)
         audio += plain
         short += part.samples < 60_000
-    assert audio.startswith(sealed.AU_HEADER)
-    kept = np.frombuffer(audio[len(sealed.AU_HEADER) :], np.uint8)
+    assert audio.startswith(mulaw.HEADER)
+    kept = np.frombuffer(audio[len(mulaw.HEADER) :], np.uint8)
     gaps = [gap for gap in record.audio.gaps if gap.cause != "power"]
     power = [gap for gap in record.audio.gaps if gap.cause == "power"]
     first = mark.permitted[call_id][0] if call_id in mark.permitted else _first_frame(kept, record)

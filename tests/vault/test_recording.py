@@ -13,7 +13,8 @@ from linetap.recorder.vault.folder import CallFolder
 from linetap.recorder.vault.jobs import OpenCall
 from linetap.recorder.vault.recording import FETCH_FRAMES, Recording
 from linetap.ring import I16, Stretch
-from linetap_core.evidence.calls import g711, sealed
+from linetap_core.codecs import mulaw
+from linetap_core.evidence.calls import g711
 from linetap_core.evidence.calls.callkey import OfCall
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.sealing import age
@@ -22,7 +23,7 @@ CALL_ID = "20261124T225600.123Z-L01"
 FIRST = 1000
 CODES = np.random.default_rng(3).integers(0, 127, 200_000).astype(np.uint8)
 AUDIO: I16 = g711.decode(CODES)
-CHUNK_SAMPLES = age.CHUNK_BYTES - len(sealed.AU_HEADER)  # of the first chunk
+CHUNK_SAMPLES = age.CHUNK_BYTES - len(mulaw.HEADER)  # of the first chunk
 
 
 class Source:
@@ -54,14 +55,14 @@ def write(recording: Recording, source: Source, end: int) -> int:
 
 
 def hand_over(recording: Recording, first: int, end: int) -> None:
-    recording.hand_over(first, CODES[first:end].tobytes())
+    recording.hand_over(first, end, CODES[first:end].tobytes())
 
 
 def opened(recording: Recording, identity: keys.AgeIdentity, tmp_path: Path) -> bytes:
     recording.folder.finish_audio()
     (tmp_path / "key.txt").write_text(f"{identity.secret}\n")
     command = ["age", "-d", "-i", str(tmp_path / "key.txt"), str(recording.folder.path / "audio.001.age")]
-    return subprocess.run(command, capture_output=True, timeout=120, check=True).stdout[len(sealed.AU_HEADER) :]
+    return subprocess.run(command, capture_output=True, timeout=120, check=True).stdout[len(mulaw.HEADER) :]
 
 
 def test_what_was_handed_over_is_not_fetched_and_the_rest_is(

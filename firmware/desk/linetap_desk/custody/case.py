@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linetap_core.clock import NS_PER_S, Clock, parse_rfc3339
+from linetap_core.codecs.codec import RATE_HZ
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput, LinetapError
 from linetap_core.evidence.authorization.release import Request
 from linetap_core.evidence.authorization.roles import Purpose
-from linetap_core.evidence.calls import g711, sealed
+from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.calls.amendment import Amendment
 from linetap_core.evidence.sealing import group
 from linetap_core.records import CallRecord, NoticeRecord
@@ -53,7 +54,7 @@ def began_ns(record: CallRecord, samples: int) -> int:
     and ends with the call. The candidate nearest to the audio's length before the end is chosen."""
     if record.ended_at is None:
         return sealed.call_ns(record.call_id)
-    by_length = parse_rfc3339(record.ended_at) - samples * NS_PER_S // g711.RATE_HZ
+    by_length = parse_rfc3339(record.ended_at) - samples * NS_PER_S // RATE_HZ
     known = [parse_rfc3339(at) for one in _notices(record)[:1] for at in (one.started_at, one.ended_at) if at]
     nearest = min(known, key=lambda ns: abs(ns - by_length), default=by_length)
     return nearest if abs(nearest - by_length) <= _NEAR_NS else by_length
@@ -61,7 +62,7 @@ def began_ns(record: CallRecord, samples: int) -> int:
 
 def moments(record: CallRecord, samples: int) -> list[Moment]:
     """Notices, gaps and marks within the recording, in order, in seconds from its first sample."""
-    length_s = samples / g711.RATE_HZ
+    length_s = samples / RATE_HZ
     found = [*_of_notices(record, began_ns(record, samples)), *_of_audio(record)]
     inside = [
         Moment(one.kind, max(0.0, one.from_s), min(length_s, one.to_s), one.word)
@@ -95,7 +96,7 @@ class Heard:
     """An opened call."""
 
     record: CallRecord  # with its numbers
-    mulaw: NDArray[np.uint8]
+    pcm: NDArray[np.int16]
     peaks: list[int]
     moments: list[Moment]
     began_ns: int
@@ -266,14 +267,14 @@ class Case:
 
 
 def _heard(unlocked: Unlocked) -> Heard:
-    mulaw = np.frombuffer(b"".join(unlocked.audio()), np.uint8)
+    pcm = np.concatenate([np.zeros(0, np.int16), *unlocked.audio()])
     record = msgspec.convert(unlocked.record, CallRecord)
     return Heard(
         record=record,
-        mulaw=mulaw,
-        peaks=sound.peaks(mulaw),
-        moments=moments(record, len(mulaw)),
-        began_ns=began_ns(record, len(mulaw)),
+        pcm=pcm,
+        peaks=sound.peaks(pcm),
+        moments=moments(record, len(pcm)),
+        began_ns=began_ns(record, len(pcm)),
         witnessed=unlocked.call.witnessed,
         amended=unlocked.call.amended,
         unamended=unlocked.call.unamended,

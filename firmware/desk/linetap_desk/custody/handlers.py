@@ -137,7 +137,7 @@ async def shape(request: Request, site: Site) -> Response:
     heard = _heard(request, site)
     return JSONResponse(
         {
-            "samples": len(heard.mulaw),
+            "samples": len(heard.pcm),
             "began_ms": heard.began_ns // 1_000_000,
             "zone": site.look.zone.key,
             "peaks": heard.peaks,
@@ -152,11 +152,11 @@ async def play(request: Request, site: Site) -> Response:
         first, speed = int(request.query_params["from"]), float(request.query_params["speed"])
     except (KeyError, ValueError):
         raise HTTPException(400) from None
-    if not 0 <= first <= len(heard.mulaw) or speed not in sound.SPEEDS:
+    if not 0 <= first <= len(heard.pcm) or speed not in sound.SPEEDS:
         raise HTTPException(400)
 
     def blocks() -> Iterator[bytes]:
-        for block in sound.played(heard.mulaw, first, speed):
+        for block in sound.played(heard.pcm, first, speed):
             site.touch()  # whoever listens is there
             yield block
 

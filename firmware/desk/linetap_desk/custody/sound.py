@@ -16,38 +16,38 @@ _HOP, _FRAME, _REACH = 160, 320, 80  # 20, 40 and 10 ms: a frame holds two perio
 _AT_ONCE = 4000  # samples out: half a second
 
 
-def peaks(mulaw: NDArray[np.uint8], columns: int = COLUMNS) -> list[int]:
+def peaks(pcm: NDArray[np.int16], columns: int = COLUMNS) -> list[int]:
     """The largest magnitude of each column, 0 to 127 in mu-law's own steps: a low voice is seen beside a loud one."""
-    if not len(mulaw):
+    if not len(pcm):
         return []
-    magnitude = ~mulaw & 0x7F
-    starts = np.linspace(0, len(mulaw), min(columns, len(mulaw)), endpoint=False).astype(np.intp)
+    magnitude = ~g711.encode(pcm) & 0x7F
+    starts = np.linspace(0, len(pcm), min(columns, len(pcm)), endpoint=False).astype(np.intp)
     return [int(peak) for peak in np.maximum.reduceat(magnitude, starts)]
 
 
-def played(mulaw: NDArray[np.uint8], first: int, speed: float) -> Iterator[bytes]:
+def played(pcm: NDArray[np.int16], first: int, speed: float) -> Iterator[bytes]:
     """16-bit PCM at 8 kHz from sample `first` on, in blocks of about half a second, at the pitch it was spoken."""
-    blocks = _plain(mulaw[first:]) if speed == 1 else _stretched(mulaw[first:], speed)
+    blocks = _plain(pcm[first:]) if speed == 1 else _stretched(pcm[first:], speed)
     for block in blocks:
         yield block.astype("<i2").tobytes()
 
 
-def _plain(mulaw: NDArray[np.uint8]) -> Iterator[NDArray[np.int16]]:
-    for begin in range(0, len(mulaw), _AT_ONCE):
-        yield g711.decode(mulaw[begin : begin + _AT_ONCE])
+def _plain(pcm: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:
+    for begin in range(0, len(pcm), _AT_ONCE):
+        yield pcm[begin : begin + _AT_ONCE]
 
 
-def _stretched(mulaw: NDArray[np.uint8], speed: float) -> Iterator[NDArray[np.int16]]:
+def _stretched(pcm: NDArray[np.int16], speed: float) -> Iterator[NDArray[np.int16]]:
     """WSOLA (Verhelst and Roelands, 1993): frames laid over one another at a steady step, each taken where it goes on
     best from the one before, near where it would be by the clock."""
     window = np.hanning(_FRAME + 1)[:-1]
     tail, taken = np.zeros(_HOP), 0
     out: list[NDArray[np.float64]] = []
-    for number in range(int(max(0, len(mulaw) - _FRAME - _REACH - _HOP) / (_HOP * speed))):
+    for number in range(int(max(0, len(pcm) - _FRAME - _REACH - _HOP) / (_HOP * speed))):
         due = max(round(number * _HOP * speed), 0)
         if number:
-            due = _best(mulaw, due, taken + _HOP)
-        frame = g711.decode(mulaw[due : due + _FRAME]) * window
+            due = _best(pcm, due, taken + _HOP)
+        frame = pcm[due : due + _FRAME] * window
         out.append(tail + frame[:_HOP])
         tail, taken = frame[_HOP:], due
         if len(out) * _HOP >= _AT_ONCE:
@@ -57,9 +57,9 @@ def _stretched(mulaw: NDArray[np.uint8], speed: float) -> Iterator[NDArray[np.in
     yield np.concatenate(out).astype(np.int16)
 
 
-def _best(mulaw: NDArray[np.uint8], due: int, follows: int) -> int:
+def _best(pcm: NDArray[np.int16], due: int, follows: int) -> int:
     """Where near `due` the sound is most like what follows."""
     begin = max(0, due - _REACH)
-    region = g711.decode(mulaw[begin : due + _REACH + _FRAME]).astype(np.float64)
-    wanted = g711.decode(mulaw[follows : follows + _FRAME]).astype(np.float64)
+    region = pcm[begin : due + _REACH + _FRAME].astype(np.float64)
+    wanted = pcm[follows : follows + _FRAME].astype(np.float64)
     return begin + int(np.argmax(np.correlate(region, wanted, "valid")))

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import msgspec
 
+from linetap_core.codecs.codec import RATE_HZ, Codec, part_offset
+from linetap_core.codecs.registry import CODECS
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
@@ -21,7 +23,7 @@ from linetap_core.evidence.keys.publickeys import SSH_ED25519
 from linetap_core.evidence.sealing import age
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.signing.signers import Signer
-from linetap_core.records import PERSONAL_FIELDS, Audio, CallRecord
+from linetap_core.records import PERSONAL_FIELDS, Audio, CallRecord, Part
 from linetap_desk import foreign
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.callfolder import Damaged, Digest
@@ -135,9 +137,10 @@ def _check_audio(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
         end = part.first + part.samples
     if audio.samples != end:
         yield Problem("samples", f"the record says {audio.samples} samples, its parts make {end}")
-    if audio.parts and (audio.codec != "mulaw" or audio.rate != 8000):
-        yield Problem("codec", f"{audio.codec} at {audio.rate} Hz is not known, mulaw at 8000 Hz would be right")
-    seconds = end / 8000
+    if audio.parts and (audio.codec not in CODECS or audio.rate != RATE_HZ):
+        known = " or ".join(CODECS)
+        yield Problem("codec", f"{audio.codec} at {audio.rate} Hz is not known, {known} at {RATE_HZ} Hz would be right")
+    seconds = end / RATE_HZ
     slack_s = _TONE_SLACK_S if record.ended_by == "tone" else _DURATION_SLACK_S
     if record.duration_s is not None and seconds > record.duration_s + slack_s:
         yield Problem("duration", f"{seconds:.1f} s of audio in a call of {record.duration_s:.1f} s")
@@ -165,9 +168,10 @@ def _check_files(record: CallRecord, call_dir: Path, names: set[str], with_audio
     """Every file named is there with its hash and a size that fits, and no other is."""
     for name in sorted(names - set(record.files) - {sealed.RECORD, sealed.SIGNATURE}):
         yield Problem("extra_file", f"{name} is not named in the record")
-    samples = {part.file: part.samples for part in record.audio.parts} if record.audio else {}
+    parts = {part.file: part for part in record.audio.parts} if record.audio else {}
+    codec = CODECS.get(record.audio.codec) if record.audio else None
     for name, expected in sorted(record.files.items()):
-        if name not in names and name in samples and not with_audio:
+        if name not in names and name in parts and not with_audio:
             continue
         if name not in names:
             yield Problem("missing_file", f"{name} is named in the record and missing")
@@ -179,18 +183,18 @@ def _check_files(record: CallRecord, call_dir: Path, names: set[str], with_audio
             continue
         if found.sha256 != expected:
             yield Problem("wrong_hash", f"{name} is not what was sealed: its SHA-256 differs")
-        elif name in samples:
-            yield from _check_size(call_dir / name, found, samples[name])
+        elif name in parts and codec is not None:
+            yield from _check_size(call_dir / name, found, parts[name], codec)
 
 
-def _check_size(path: Path, found: Digest, samples: int) -> Iterator[Problem]:
-    """The size of a part tells how many samples are in it."""
-    match = sealed.PART_NAME.fullmatch(path.name)
+def _check_size(path: Path, found: Digest, part: Part, codec: Codec) -> Iterator[Problem]:
+    """The size of a part tells how many samples are in it, to the sample or to the last packet."""
     try:
         offset = age.payload_offset(callfolder.read_head(path, _HEADER_READ_BYTES))
     except Refusal as error:
         yield Problem(error.code, f"{path.name}: {error}")
         return
-    held = sealed.part_samples(int(match[1]) if match else 0, age.plaintext_size(found.size - offset))
-    if held != samples:
-        yield Problem("part_size", f"{path.name} holds {held} samples, the record says {samples}")
+    possible = codec.possible(part_offset(codec, part.first) + age.plaintext_size(found.size - offset))
+    if part.first + part.samples not in possible:
+        held = " to ".join(str(end - part.first) for end in sorted({*possible[:1], *possible[-1:]})) or "no"
+        yield Problem("part_size", f"{path.name} holds {held} samples, the record says {part.samples}")

@@ -14,12 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from linetap_core.clock import S_PER_DAY
+from linetap_core.codecs.codec import RATE_HZ, Undecodable
+from linetap_core.codecs.registry import codec_named
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput, LinetapError, Refusal
 from linetap_core.evidence.authorization.release import NotReleased
-from linetap_core.evidence.calls import g711, sealed
+from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.sealing import age, group
 from linetap_core.records import PERSONAL_FIELDS, CallRecord
 from linetap_desk import foreign
@@ -33,7 +37,7 @@ from linetap_desk.unsealing.checkedcall import KEY_LIMIT_BYTES, CheckedCall, out
 from linetap_desk.witnessing.judge import NO_RULES, Rules
 
 # 24 h of mu-law: more than any call lasts.
-PART_LIMIT_BYTES = S_PER_DAY * g711.RATE_HZ
+PART_LIMIT_BYTES = S_PER_DAY * RATE_HZ
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +68,8 @@ class Unlocked:
             self.record["unreleased"] = True
         self.samples = sum(part.samples for part in call.record.audio.parts) if call.record.audio else 0
 
-    def audio(self) -> Iterator[bytes]:
-        """The mu-law of each part, as long as the record says."""
+    def audio(self) -> Iterator[NDArray[np.int16]]:
+        """The samples of each part, as many as the record says."""
         return _audio(self.call.folder, self.call.record, self._key)
 
 
@@ -207,21 +211,20 @@ def _whole_record(call_dir: Path, record: CallRecord, call_key: bytes) -> dict[s
     return whole
 
 
-def _audio(call_dir: Path, record: CallRecord, call_key: bytes) -> Iterator[bytes]:
-    """The mu-law of each part, as long as the record says; the .au header taken off."""
-    for number, part in enumerate(record.audio.parts if record.audio else [], 1):
+def _audio(call_dir: Path, record: CallRecord, call_key: bytes) -> Iterator[NDArray[np.int16]]:
+    if record.audio is None or not record.audio.parts:
+        return
+    decoder = codec_named(record.audio.codec).decoder()
+    for part in record.audio.parts:
         path = call_dir / part.file
         opened = stockage.decrypt_with_key(_signed_bytes(call_dir, record, part.file, PART_LIMIT_BYTES), call_key)
-        mulaw = opened.plaintext
-        if number == 1 and opened.plaintext:
-            if not mulaw.startswith(sealed.AU_HEADER):
-                raise Refusal(f"{path}: does not begin as an .au stream of mu-law at 8 kHz")
-            mulaw = mulaw[len(sealed.AU_HEADER) :]
-        if len(mulaw) != part.samples:
+        try:
+            samples = decoder.decode(opened.plaintext, part.samples)
+        except Undecodable as error:
             # A part that a restart cut short is not whole, and the record knows how much of it counts.
             reason = "" if opened.whole else f": {opened.complaint}"
-            raise Refusal(f"{path}: {len(mulaw)} samples open, the record says {part.samples}{reason}")
-        yield mulaw
+            raise Refusal(f"{path}: {error}{reason}") from None
+        yield samples
 
 
 @contextlib.contextmanager

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
+from linetap_core.codecs.codec import RATE_HZ
 from linetap_core.errors import BadInput
-from linetap_core.evidence.calls import g711
 from linetap_core.evidence.sealing import age
 
 _WIDTH_BYTES = 2
@@ -25,16 +26,16 @@ def header(samples: int) -> bytes:
         raise BadInput(f"{samples} samples do not fit into a WAV file")
     return _HEADER.pack(
         *(b"RIFF", _HEADER.size - 8 + size, b"WAVE"),
-        *(b"fmt ", 16, 1, 1, g711.RATE_HZ, g711.RATE_HZ * _WIDTH_BYTES, _WIDTH_BYTES, 8 * _WIDTH_BYTES),
+        *(b"fmt ", 16, 1, 1, RATE_HZ, RATE_HZ * _WIDTH_BYTES, _WIDTH_BYTES, 8 * _WIDTH_BYTES),
         *(b"data", size),
     )
 
 
-def stream(samples: int, parts: Iterable[bytes]) -> Iterator[bytes]:
-    """16-bit PCM, 8 kHz, mono, of `samples` samples of mu-law that come in `parts`."""
+def stream(samples: int, parts: Iterable[NDArray[np.int16]]) -> Iterator[bytes]:
+    """16-bit PCM, 8 kHz, mono, of `samples` samples that come in `parts`."""
     yield header(samples)
-    for mulaw in parts:
-        yield g711.decode(np.frombuffer(mulaw, np.uint8)).astype("<i2").tobytes()
+    for part in parts:
+        yield part.astype("<i2").tobytes()
 
 
 def write(file: BinaryIO, blocks: Iterable[bytes], recipient: str) -> None:

@@ -16,6 +16,7 @@ from msgspec import UNSET, UnsetType
 from linetap.config import columns
 from linetap.config.profile import BUILT_IN, Profile
 from linetap.config.schema import Config, Keys
+from linetap_core.codecs.registry import codec_named
 from linetap_core.durable import keptcopy
 from linetap_core.errors import BadInput, LinetapError
 from linetap_core.evidence.keys import publickeys
@@ -66,7 +67,7 @@ _DEFAULT_NOTICES = next(field.default for field in msgspec.structs.fields(Config
 def checked(source: Source, folder: Path | None = None) -> Config:
     """With its problems collected in `source`; whole only when there are none (see Source.partial)."""
     config = _absolute(source.partial(Config), folder or source.path.absolute().parent, source)
-    for check in (_cards, _lines, _keys, _names, _pattern, _broker, _codes, _notices, _smdr):
+    for check in (_cards, _lines, _keys, _names, _pattern, _broker, _codec, _codes, _notices, _smdr):
         check(config, source)
     return config
 
@@ -103,6 +104,13 @@ def _absolute(config: Config, folder: Path, source: Source) -> Config:
 def given[T](values: T | UnsetType | None) -> list[Any]:
     """A list that may be missing or wrong, which has been told already."""
     return values if isinstance(values, list) else []
+
+
+def _codec(config: Config, source: Source) -> None:
+    try:
+        codec_named(config.recording.codec)
+    except LinetapError as error:
+        source.add(("recording", "codec"), f"recording.codec: {error}")
 
 
 def _cards(config: Config, source: Source) -> None:

@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from linetap.config.profile import Profile
 from linetap_core.clock import S_PER_DAY
+from linetap_core.codecs.registry import MULAW
 from linetap_core.evidence.sealing import members
 from linetap_core.evidence.signing.unitnames import UnitId
 from linetap_core.records import Disposition
@@ -68,6 +69,7 @@ class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     # A call in: the notice waits for the end of what is said first, at most so long after the answer; 0: it does not.
     greeting_max_ms: Annotated[int, Meta(ge=0, le=8000)] = 6000
     record_from: Literal["notice_start", "notice_end"] = "notice_start"
+    codec: str = MULAW.name  # one of linetap_core.codecs.registry
     on_notice_failure: Literal["discard", "record_and_flag"] = "discard"
     internal_pattern: str = r"^[2-8]\d{3}$"
     record_internal: bool = False

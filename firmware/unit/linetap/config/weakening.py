@@ -20,6 +20,7 @@ from linetap.config.narrower import is_narrower
 from linetap.config.night import percent_at
 from linetap.config.retention import class_of
 from linetap.config.schema import Config, Line, Panel
+from linetap_core.codecs.registry import MULAW
 from linetap_core.records import Disposition
 
 UNCLASSIFIED = "unclassified"
@@ -83,6 +84,7 @@ RULES: dict[str, tuple[str, Weakens]] = {
     "recording.greeting_max_ms": ("notice_changed", _any),
     "recording.notice_tone_ms": ("notice_changed", _any), "recording.notice_target_dbm0": ("notice_changed", _less),
     "recording.record_from": ("record_less", _to("notice_end")),
+    "recording.codec": ("codec", lambda _, after: bool(after != MULAW.name)),
     "recording.on_notice_failure": ("record_unannounced", _to("record_and_flag")),
     "recording.internal_pattern": ("internal_wider", _wider),
     "recording.record_internal": ("internal_changed", _any),
@@ -123,6 +125,7 @@ WORDS = {
     "emergency_changed": ("긴급 번호의 범위가 바뀝니다", "other numbers count as emergency calls"),
     "record_emergency": ("긴급 전화도 녹음합니다", "emergency calls are recorded"),
     "record_less": ("녹음되는 구간이 줄어듭니다", "less of a call is recorded"),
+    "codec": ("녹음 음질이 회선의 소리보다 낮아집니다", "recordings sound worse than the line did"),
     "record_unannounced": ("안내 방송을 하지 못한 통화도 녹음합니다", "calls are recorded without their notice"),
     "notice_changed": ("안내 방송이 바뀝니다", "another notice is played, or at another time"),
     "call_times": ("응답과 통화 종료를 판단하는 시간이 바뀝니다", "answer and end of a call are timed otherwise"),

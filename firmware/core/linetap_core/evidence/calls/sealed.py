@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The head of an .au stream. Apart from the codec, so that whoever only counts bytes needs no numpy.
-
-The shape of a sealed call: names, the bytes of its record, what a file's size says about its audio.
+"""The shape of a sealed call: its names, and the bytes of its record.
 
 The recorder that writes a call and the desk that checks it both take it from here.
 """
@@ -9,7 +7,6 @@ The recorder that writes a call and the desk that checks it both take it from he
 from __future__ import annotations
 
 import re
-import struct
 from datetime import datetime
 from pathlib import PurePosixPath
 
@@ -19,12 +16,6 @@ from linetap_core import jsontext
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.signing import namespaces
 from linetap_core.records import SUITE, CallRecord
-
-RATE_HZ = 8000
-# Magic, where the audio begins, its length (not known), encoding 1 = 8-bit mu-law, rate, channels; then an annotation,
-# which readers expect to be there and to end in a zero byte.
-AU_HEADER = struct.pack(">4sIIIII8s", b".snd", 32, 0xFFFFFFFF, 1, RATE_HZ, 1, b"linetap\0")
-
 
 RECORD = "record.json"
 SIGNATURE = f"record.json{namespaces.SUFFIX}"
@@ -74,11 +65,6 @@ def call_path(call_id: str) -> PurePosixPath:
 def part_name(number: int) -> str:
     """`number` from 1 to MOST_PARTS."""
     return f"audio.{number:03d}.age"
-
-
-def part_samples(number: int, plaintext_bytes: int) -> int:
-    """Samples in so much plaintext of part `number`: the first part begins with the .au header."""
-    return max(0, plaintext_bytes - (len(AU_HEADER) if number == 1 else 0))
 
 
 def whole_json(record: CallRecord) -> bytes:

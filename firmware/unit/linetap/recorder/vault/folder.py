@@ -5,7 +5,7 @@ What has been kept is decided by whole age chunks: a chunk counts when it is wri
 `write` has its samples in RAM only. Whatever fails (a full disk, a card that reports an error), the part is cut
 back to its last whole chunk, its file key is forgotten, and the next write begins the next part with a new key,
 so a nonce never repeats. A part without a whole chunk is removed and its number used again: every part that
-stays opens with stock `age`, and joined they are one .au stream.
+stays opens with stock `age`, and joined they are one stream of the call's codec.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from typing import Self
 import msgspec
 
 from linetap.recorder.vault.part import PartFile
+from linetap_core.codecs.codec import Codec
+from linetap_core.codecs.registry import MULAW
 from linetap_core.durable import files
 from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput, Refusal
@@ -35,9 +37,10 @@ Sign = Callable[[bytes], str]
 class CallFolder:
     """One open call. Every method may raise OSError; the object stays usable and says in `samples` what is kept."""
 
-    def __init__(self, path: Path, recipient: str, inner: bytes) -> None:
+    def __init__(self, path: Path, recipient: str, inner: bytes, codec: Codec = MULAW) -> None:
         """Made by `create` or `resume`."""
         self.path = path
+        self.codec = codec
         self.recipient = recipient  # K's public half, age1...
         self.inner = inner  # K's private half, sealed to the custodians
         self._done: list[PartFile] = []
@@ -46,7 +49,7 @@ class CallFolder:
         self._finished = False
 
     @classmethod
-    def create(cls, vault: Path, call: OfCall, epoch: str, custodians: list[str]) -> Self:
+    def create(cls, vault: Path, call: OfCall, epoch: str, custodians: list[str], codec: Codec = MULAW) -> Self:
         """A new folder with key.age in it, synced. `epoch` and `custodians`: as members.py reads them.
 
         A folder that holds nothing but a key.age is what a recorder leaves that was killed before its first
@@ -57,16 +60,16 @@ class CallFolder:
         files.make_directories(vault, path)
         _refuse_if_used(path)
         replace_durably(path / sealed.KEY, group.seal(inner, epoch))
-        return cls(path, recipient, inner)
+        return cls(path, recipient, inner, codec)
 
     @classmethod
-    def resume(cls, vault: Path, call_id: str, recipient: str, inner: bytes) -> Self:
+    def resume(cls, vault: Path, call_id: str, recipient: str, inner: bytes, codec: Codec = MULAW) -> Self:
         """The folder as a recorder that ended without a word left it; `recipient` and `inner` from the checkpoint.
 
         The newest part is cut back to its last whole chunk. `samples` then says where to go on; what the dead
         recorder had in RAM is still in the ring. A sealed folder is left as it is.
         """
-        folder = cls(vault / sealed.call_path(call_id), recipient, inner)
+        folder = cls(vault / sealed.call_path(call_id), recipient, inner, codec)
         if not (folder.path / sealed.KEY).is_file():
             raise Refusal(f"{folder.path}: there is no {sealed.KEY}, the call cannot be continued")
         files.remove_temporary(folder.path)
@@ -74,12 +77,12 @@ class CallFolder:
         return folder
 
     @classmethod
-    def recover(cls, vault: Path, call_id: str, recipient: str) -> Self:
+    def recover(cls, vault: Path, call_id: str, recipient: str, codec: Codec = MULAW) -> Self:
         """What a power cut left of a call: its whole chunks. Only `add`, `put_meta` and `seal_recovered` may follow.
 
         What an earlier recovery has added is taken away again: the journal still has it. Refusal when it is damaged.
         """
-        folder = cls(vault / sealed.call_path(call_id), recipient, b"")
+        folder = cls(vault / sealed.call_path(call_id), recipient, b"", codec)
         files.make_directories(vault, folder.path)
         files.remove_temporary(folder.path)
         folder._take_stock_after_power_cut()
@@ -110,27 +113,34 @@ class CallFolder:
     def sealed(self) -> bool:
         return (self.path / sealed.SIGNATURE).exists()
 
-    def write(self, mulaw: bytes) -> None:
-        """Take all of it or raise OSError. A chunk is on disk, synced, when it is full (8.2 s of audio)."""
+    def write(self, units: bytes) -> None:
+        """Take whole units of the codec, all of them, or raise OSError. A chunk is on disk, synced, when it is full."""
         if self._finished:
             raise ValueError("the audio of this call is finished")
-        if not mulaw:
+        if not units:
             return
         self._settle()
         try:
             if self._part is None:
                 self._part = self._next_part()
-            self._part.write(mulaw)
+            self._part.write(units)
         except OSError:
             self._give_up_part()
             raise
 
-    def finish_audio(self) -> None:
-        """Write the last chunk, shorter than the others. After an OSError the tail must be passed again."""
+    def finish_audio(self, tail: bytes = b"", end: int = 0) -> None:
+        """Write the last chunk, shorter than the others. `tail`: the stream's last unit, which ends at sample `end`.
+
+        After an OSError what is not kept must be passed again.
+        """
+        if self._finished:
+            return
         self._settle()
+        if self._part is None and tail:
+            self._part = self._next_part()
         if self._part is not None:
             try:
-                self._part.finish()
+                self._part.finish(tail, end)
             except OSError:
                 self._give_up_part()
                 raise
@@ -145,7 +155,7 @@ class CallFolder:
     def add(self, part: bytes, samples: int) -> None:
         """A whole age file as the next part. It, and `put_meta`, are not synced: `seal_recovered` wants that done."""
         number = self._next_number()
-        self._done.append(PartFile.whole(self.path, number, self._durable_end(), part, samples))
+        self._done.append(PartFile.whole(self.path, number, self._durable_end(), self.codec, part, samples))
 
     def put_meta(self, meta: bytes) -> None:
         (self.path / sealed.META).unlink(missing_ok=True)
@@ -159,8 +169,10 @@ class CallFolder:
         """record.json and its signature, when meta.age and all parts are there and synced."""
         return self._write_record(self._with_audio(record), sign)
 
-    def seal(self, record: CallRecord, sign: Sign, epoch: str | None = None) -> CallRecord:
-        """Write meta.age, record.json and its signature; finishes the audio if that is still to be done.
+    def seal(
+        self, record: CallRecord, sign: Sign, epoch: str | None = None, tail: bytes = b"", end: int = 0
+    ) -> CallRecord:
+        """Write meta.age, record.json and its signature; finishes the audio if that is still to be done, with `tail`.
 
         Gives the whole record as sealed (as it was passed, where an earlier call had sealed it already).
 
@@ -173,13 +185,15 @@ class CallFolder:
         if (self.path / sealed.RECORD).exists():
             sign_existing(self.path, sign)
             return record
-        self.finish_audio()
+        self.finish_audio(tail, end)
         whole = self._with_audio(record)
         replace_durably(self.path / sealed.META, age.encrypt(sealed.whole_json(whole), [self.recipient]))
         return self._write_record(whole, sign, epoch)
 
     def _with_audio(self, record: CallRecord) -> CallRecord:
-        audio = msgspec.structs.replace(record.audio or Audio(), samples=self.samples, parts=self.parts)
+        audio = msgspec.structs.replace(
+            record.audio or Audio(), codec=self.codec.name, samples=self.samples, parts=self.parts
+        )
         inner_sha256 = hashlib.sha256(self.inner).hexdigest() if self.inner else msgspec.UNSET
         return msgspec.structs.replace(record, audio=audio, files={}, inner_sha256=inner_sha256)
 
@@ -210,7 +224,7 @@ class CallFolder:
         return number
 
     def _next_part(self) -> PartFile:
-        return PartFile.create(self.path, self._next_number(), self._durable_end(), self.recipient)
+        return PartFile.create(self.path, self._next_number(), self._durable_end(), self.recipient, self.codec)
 
     def _give_up_part(self) -> None:
         """The part failed: what is whole of it stays. Cutting it back may fail too; then it is tried again later."""
@@ -232,7 +246,7 @@ class CallFolder:
     def _take_stock_after_power_cut(self) -> None:
         """Parts count up to the first without a whole chunk. One that has some behind that was damaged by somebody."""
         for number in sorted(self._numbers()):
-            part = PartFile.existing(self.path, number, self._durable_end(), whole=False)
+            part = PartFile.existing(self.path, number, self._durable_end(), self.codec, whole=False)
             if part.durable_samples and number != len(self._done) + 1:
                 raise Refusal(f"{self.path}: the part before {part.name} is missing or damaged, nothing is added")
             if part.durable_samples:
@@ -247,7 +261,7 @@ class CallFolder:
             raise Refusal(f"{self.path}: a part is missing, the call cannot be continued")
         self._finished = (self.path / sealed.RECORD).exists()
         for number in sorted(found):
-            part = PartFile.existing(self.path, number, self._durable_end(), whole=self._finished)
+            part = PartFile.existing(self.path, number, self._durable_end(), self.codec, whole=self._finished)
             if not self._finished:
                 if number < len(found) and not part.durable_samples:
                     raise Refusal(f"{self.path}: {part.name} is damaged, the call cannot be continued")

@@ -11,6 +11,7 @@ import msgspec
 
 from linetap.tpm.device import TpmFault
 from linetap_core.clock import NS_PER_S, Clock
+from linetap_core.codecs.registry import MULAW
 from linetap_core.evidence.merklelog.unitlog import Kind
 from linetap_core.records import CallEvent, CallRecord, Gap, Retention
 from linetap_core.vaultformat.walkreport import WalkReport
@@ -73,7 +74,7 @@ class OpenCall(msgspec.Struct):
 
     `recipient` and `inner` are K's public half and the blob only the custodians can open; K's private half is
     nowhere. `gaps` are those of the audio written so far. `epoch` is whom key.age was sealed to, and `retention` what
-    that is called.
+    that is called. `codec`: a call goes on in the one that it began with, whatever the configuration says by then.
     """
 
     call_id: str
@@ -84,6 +85,7 @@ class OpenCall(msgspec.Struct):
     gaps: list[Gap] = []
     epoch: str = ""
     retention: Retention | None = None
+    codec: str = MULAW.name
 
 
 # --- What waits for a signature, while the TPM that holds the unit's key does not give one.

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Self
 
+from linetap_core.codecs.codec import Codec, part_offset
 from linetap_core.durable import files
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.sealing import age
@@ -17,10 +18,13 @@ from linetap_core.evidence.sealing import age
 class PartFile:
     """`first`: the part's first sample, counted from the call's. `samples`: taken, `durable_samples`: on disk."""
 
-    def __init__(self, directory: Path, number: int, first: int) -> None:
-        """Made by `create` or `existing`."""
+    def __init__(self, directory: Path, number: int, first: int, codec: Codec) -> None:
+        """Made by `create`, `existing` or `whole`."""
         self.name = sealed.part_name(number)
         self.first = first
+        self._codec = codec
+        self._begins = part_offset(codec, first)  # in the stream of the call
+        self._taken = 0  # bytes of the stream
         self.samples = 0
         self.durable_samples = 0
         self._directory = directory
@@ -34,9 +38,9 @@ class PartFile:
         self._hashed = True
 
     @classmethod
-    def create(cls, directory: Path, number: int, first: int, recipient: str) -> Self:
+    def create(cls, directory: Path, number: int, first: int, recipient: str, codec: Codec) -> Self:
         """A new file of `recipient` (age1...) with a file key of its own. On OSError nothing of it is left."""
-        part = cls(directory, number, first)
+        part = cls(directory, number, first, codec)
         part._clear_leftover()
         part._writer = age.AgeWriter([recipient])
         part._fd = files.create(part._path)
@@ -44,7 +48,8 @@ class PartFile:
             part._append(part._writer.header)
             files.sync_directory(directory)
             if number == 1:
-                part._writer.write(sealed.AU_HEADER)  # shorter than a chunk: nothing comes of it yet
+                part._writer.write(codec.header)  # shorter than a chunk: nothing comes of it yet
+                part._taken = len(codec.header)
         except OSError:
             with contextlib.suppress(OSError):
                 part.cut_back()
@@ -52,12 +57,12 @@ class PartFile:
         return part
 
     @classmethod
-    def existing(cls, directory: Path, number: int, first: int, *, whole: bool) -> Self:
+    def existing(cls, directory: Path, number: int, first: int, codec: Codec, *, whole: bool) -> Self:
         """A part found on disk: what counts follows from its size. Nothing can be added to it.
 
         `whole`: it was finished, its last chunk may be a short one; otherwise only full chunks count.
         """
-        part = cls(directory, number, first)
+        part = cls(directory, number, first, codec)
         part._hashed = False
         with part._path.open("rb") as file:
             file_bytes = os.fstat(file.fileno()).st_size
@@ -67,13 +72,15 @@ class PartFile:
                 return part
         part._size = file_bytes if whole else age.kept_bytes(offset, file_bytes)
         part._count(age.plaintext_size(part._size - offset))
+        if whole and (possible := codec.possible(part._begins + part._plaintext)):
+            part.durable_samples = possible[-1] - first
         part.samples = part.durable_samples
         return part
 
     @classmethod
-    def whole(cls, directory: Path, number: int, first: int, data: bytes, samples: int) -> Self:
+    def whole(cls, directory: Path, number: int, first: int, codec: Codec, data: bytes, samples: int) -> Self:
         """A new file that is a whole age file already, not synced: whoever writes many syncs them together."""
-        part = cls(directory, number, first)
+        part = cls(directory, number, first, codec)
         fd = files.create(part._path)
         try:
             files.write_all(fd, data)
@@ -84,18 +91,22 @@ class PartFile:
         part.samples = part.durable_samples = samples
         return part
 
-    def write(self, mulaw: bytes) -> None:
-        """Take samples; write and sync each chunk that becomes full."""
+    def write(self, units: bytes) -> None:
+        """Take whole units of the codec; write and sync each chunk that becomes full."""
         assert self._writer is not None
-        chunks = self._writer.write(mulaw)
-        self.samples += len(mulaw)
+        chunks = self._writer.write(units)
+        self._taken += len(units)
+        self.samples = self._samples(self._taken)
         for at in range(0, len(chunks), age.SEALED_CHUNK_BYTES):
             self._append(chunks[at : at + age.SEALED_CHUNK_BYTES])
             self._count(self._plaintext + age.CHUNK_BYTES)
 
-    def finish(self) -> None:
-        """Write and sync the last chunk, close the file."""
+    def finish(self, tail: bytes = b"", end: int = 0) -> None:
+        """Write and sync the last chunk, close the file. `tail`: the stream's last unit, which ends at sample `end`."""
         assert self._writer is not None
+        self.write(tail)
+        if tail:
+            self.samples = end - self.first
         self._append(self._writer.finish())
         self._close()
         self.durable_samples = self.samples
@@ -123,7 +134,7 @@ class PartFile:
     def _clear_leftover(self) -> None:
         """A failed part that could not be removed at once, the disk being what it was, goes now."""
         if self._path.exists():
-            leftover = PartFile.existing(self._directory, self._number, self.first, whole=False)
+            leftover = PartFile.existing(self._directory, self._number, self.first, self._codec, whole=False)
             if not leftover.durable_samples:
                 leftover.cut_back()
 
@@ -136,7 +147,11 @@ class PartFile:
 
     def _count(self, plaintext: int) -> None:
         self._plaintext = plaintext
-        self.durable_samples = sealed.part_samples(self._number, plaintext)
+        self.durable_samples = self._samples(plaintext)
+
+    def _samples(self, plaintext: int) -> int:
+        """Of the part, in so many bytes of it."""
+        return max(0, self._codec.samples(self._begins + plaintext) - self.first)
 
     def _close(self) -> None:
         """The file key goes with the writer. An error of close says nothing: every byte that counts is synced."""

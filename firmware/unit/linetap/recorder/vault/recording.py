@@ -15,6 +15,7 @@ from linetap import restartstate
 from linetap.config.retention import retention_of
 from linetap.config.schema import Config
 from linetap.recorder.calls.ports import AudioSource, Stretches
+from linetap.recorder.vault.encoding import Fetch, LineEncoder
 from linetap.recorder.vault.folder import CallFolder, Sign
 from linetap.recorder.vault.gaps import gap_of, joined, within
 from linetap.recorder.vault.jobs import Open, OpenCall
@@ -23,10 +24,11 @@ from linetap.recorder.vault.retention.epochs import Epochs
 from linetap.ring import RATE_HZ, Stretch
 from linetap_core import rooms
 from linetap_core.clock import parse_rfc3339
+from linetap_core.codecs.registry import codec_named
 from linetap_core.durable import broken
 from linetap_core.durable.smallfile import Broken, SmallFile
 from linetap_core.errors import Refusal
-from linetap_core.evidence.calls import g711, sealed
+from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.calls.callkey import OfCall
 from linetap_core.records import Audio, CallRecord
 
@@ -50,7 +52,8 @@ class Recording:
         self.withheld: Stretches = ()
         self.disk_was_full = False
         self._path, self._is_kept = path, True
-        self._handed: deque[tuple[int, bytes]] = deque(maxlen=MOST_HANDED)
+        self._encoder: LineEncoder | None = None
+        self._handed: deque[tuple[int, int, bytes]] = deque(maxlen=MOST_HANDED)
         self._not_due_at = state.first_frame  # permitted when there was last not enough to write
         self._handed_from = self._handed_end = -1  # the newest of it that follow one another, in samples
 
@@ -62,10 +65,12 @@ class Recording:
         """
         begun_ns = parse_rfc3339(sealed.call_time(job.call_id).isoformat())
         retention, epoch = epochs.resolve(retention_of(config, begun_ns, job.line, "recorded", marked=False))
-        folder = CallFolder.create(config.vault_path, OfCall(config.unit, job.call_id), epoch, epochs.custodians)
+        codec = codec_named(config.recording.codec)
+        folder = CallFolder.create(config.vault_path, OfCall(config.unit, job.call_id), epoch, epochs.custodians, codec)
         state = OpenCall(
-            job.call_id, job.line, job.first_frame, folder.recipient, folder.inner, epoch=epoch, retention=retention
-        )
+            job.call_id, job.line, job.first_frame, folder.recipient, folder.inner,
+            epoch=epoch, retention=retention, codec=codec.name,
+        )  # fmt: skip
         recording = cls(state, folder, path_of(config, job.call_id))
         recording._remember()
         return recording
@@ -81,15 +86,17 @@ class Recording:
         except Broken as error:
             broken.set_aside(path, error)
             raise Refusal(f"{path}: {error}; its call is sealed with what is in its folder") from None
-        folder = CallFolder.resume(config.vault_path, state.call_id, state.recipient, state.inner)
+        codec = codec_named(state.codec)
+        folder = CallFolder.resume(config.vault_path, state.call_id, state.recipient, state.inner, codec)
         recording = cls(state, folder, path)
         recording.forget_gaps_not_kept()
         return recording
 
     @property
     def position(self) -> int:
-        """The frame up to which it is written."""
-        return self.state.first_frame + self.folder.samples
+        """The frame up to which it is written, or waits in the encoder for the rest of its unit."""
+        encoder, samples = self._encoder, self.folder.samples
+        return self.state.first_frame + (encoder.taken if encoder and encoder.position == samples else samples)
 
     def is_due(self) -> bool:
         """Whether there is enough to write. That is a whole chunk, for less reaches no disk.
@@ -99,8 +106,9 @@ class Recording:
         if self.permitted - self._not_due_at < FETCH_FRAMES:  # asked four times a second of every line
             return False
         permitted, samples = self.permitted - self.state.first_frame, self.folder.samples
-        if self._handed_from <= samples and permitted - self._handed_end < FETCH_FRAMES:
-            due = self._handed_end > next_seam(samples)
+        codec = self.folder.codec
+        if self._handed_from <= samples and permitted - self._handed_end < FETCH_FRAMES + codec.unit - 1:
+            due = self._handed_end > next_seam(samples, codec)
         else:
             due = permitted - samples >= FETCH_FRAMES
         if not due:
@@ -108,7 +116,7 @@ class Recording:
         return due
 
     def write_up_to(self, end: int, source: AudioSource, gaps_found: Callable[[], None]) -> tuple[int, float]:
-        """Fetch and write what is missing, at most MOST_FRAMES_AT_ONCE; (frames written, ms of gaps in them).
+        """Fetch and write what is missing, at most MOST_FRAMES_AT_ONCE; (bytes written, ms of gaps in them).
 
         `gaps_found` is told of gaps before the silence in their place can be on disk.
         """
@@ -118,36 +126,56 @@ class Recording:
             return 0, 0.0
         if not self._is_kept:
             self._remember()
-        if mulaw := self._handed_over(position - self.state.first_frame, end - self.state.first_frame):
-            self.folder.write(mulaw)
+        if units := self._handed_over(self.folder.samples, end - self.state.first_frame):
+            self.folder.write(units)
             self.disk_was_full = False
-            return len(mulaw), 0.0
-        stretch = self.fetch(position, min(end, position + MOST_FETCHED), source)
-        for frame, frames, cause in stretch.gaps:
-            self._note_gap(frame, frames, cause)
-        if stretch.gaps:
+            return len(units), 0.0
+        encoder = self._encoder_at(self.folder.samples)
+        taken = encoder.taken
+        units = encoder.encode_piece(min(end - self.state.first_frame, taken + MOST_FETCHED), self.fetching(source))
+        gaps = encoder.take_gaps()
+        for sample, samples, cause in gaps:
+            self._note_gap(sample, samples, cause)
+        if gaps:
             self._remember()
             gaps_found()
-        self.folder.write(g711.encode(stretch.samples).tobytes())
-        self.disk_was_full &= bool(stretch.gaps)  # what is lost goes on in the next piece
-        return len(stretch.samples), sum(frames for _, frames, _ in stretch.gaps) * 1000 / RATE_HZ
+        self.folder.write(units)
+        self.disk_was_full &= bool(gaps)  # what is lost goes on in the next piece
+        return len(units), sum(samples for _, samples, _ in gaps) * 1000 / RATE_HZ
 
-    def hand_over(self, first: int, mulaw: bytes) -> None:
-        """Samples from `first` on, without a gap, that the journal's thread has fetched: they need not be again."""
+    def _encoder_at(self, position: int) -> LineEncoder:
+        """The one that goes on there, or a new one: the journal's thread has encoded what was written last, or the disk
+        has not taken what ours gave."""
+        if self._encoder is None or self._encoder.position != position:
+            self._encoder = LineEncoder(self.folder.codec, position)
+        return self._encoder
+
+    def hand_over(self, first: int, end: int, units: bytes) -> None:
+        """Samples `first` to `end`, without a gap, as the journal's thread has encoded them: they need not be again."""
         if first != self._handed_end:
             self._handed_from = first
-        self._handed.append((first, mulaw))
-        self._handed_end = first + len(mulaw)
+        self._handed.append((first, end, units))
+        self._handed_end = end
 
     def _handed_over(self, first: int, end: int) -> bytes:
         """What of it lies between the samples `first` and `end`, up to the first that is missing."""
-        found = []
+        found, offset = [], self.folder.codec.offset
         while self._handed and self._handed[0][0] <= first:
-            begin, mulaw = self._handed.popleft()
-            if first < begin + len(mulaw) <= end:
-                found.append(mulaw[first - begin :])
-                first = begin + len(mulaw)
+            begin, upto, units = self._handed.popleft()
+            if first < upto <= end:
+                found.append(units[offset(first) - offset(begin) :])
+                first = upto
         return b"".join(found)
+
+    def fetching(self, source: AudioSource) -> Fetch:
+        """Fetches the recording by its samples, not by the ring's frames."""
+        start = self.state.first_frame
+
+        def fetch(first: int, end: int) -> Stretch:
+            stretch = self.fetch(start + first, start + end, source)
+            return Stretch(stretch.samples, [(frame - start, frames, cause) for frame, frames, cause in stretch.gaps])
+
+        return fetch
 
     def fetch(self, position: int, end: int, source: AudioSource) -> Stretch:
         """The line's past from frame `position` on, up to `end` or to where what is withheld begins or ends."""
@@ -167,19 +195,24 @@ class Recording:
 
     def seal(self, record: CallRecord, sign: Sign, epoch: str | None) -> CallRecord:
         """`epoch`: whom its key is wrapped for anew, if it is."""
-        return self.folder.seal(msgspec.structs.replace(record, audio=Audio(gaps=self.state.gaps)), sign, epoch)
+        encoder, tail, end = self._encoder, b"", 0
+        if encoder is not None and encoder.position == self.folder.samples:
+            tail, end = encoder.finish(), encoder.taken
+        record = msgspec.structs.replace(record, audio=Audio(gaps=self.state.gaps))
+        return self.folder.seal(record, sign, epoch, tail, end)
 
     def disk_failed(self) -> None:
         """What was not on disk is fetched again, and its gaps found again; what is gone by then is the disk's fault."""
         self.disk_was_full = True
+        self._encoder = None  # it may hold samples with a gap that is forgotten below
         self.forget_gaps_not_kept()
 
     def forget_gaps_not_kept(self) -> None:
         self.state.gaps = within(self.state.gaps, self.folder.samples)
 
-    def _note_gap(self, frame: int, frames: int, cause: str) -> None:
+    def _note_gap(self, sample: int, samples: int, cause: str) -> None:
         named = "disk_full" if cause == "ring_overtaken" and self.disk_was_full else cause
-        self.state.gaps = joined(self.state.gaps, gap_of(frame - self.state.first_frame, frames, named))
+        self.state.gaps = joined(self.state.gaps, gap_of(sample, samples, named))
 
     def _remember(self) -> None:
         self._is_kept = restartstate.keep(self._path, _FILE.encode(self.state))

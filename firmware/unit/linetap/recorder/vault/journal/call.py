@@ -9,10 +9,10 @@ from typing import NamedTuple
 import msgspec
 
 from linetap.recorder.calls.ports import AudioSource, CallNote
+from linetap.recorder.vault.encoding import LineEncoder
 from linetap.recorder.vault.gaps import gap_of, joined
 from linetap.recorder.vault.journal.entries import MOST_TICK_SAMPLES, State, Tick, next_seam
 from linetap.recorder.vault.recording import Recording
-from linetap.ring import I16
 from linetap_core.clock import NS_PER_S
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.calls.index import Piece
@@ -27,12 +27,12 @@ SealEntry = Callable[[CallRecord, Retention], Piece]  # of the index, for the ca
 
 
 class News(NamedTuple):
-    """Audio of a call that is to be a tick: `samples` of its recording from sample `first` up to `end`."""
+    """Audio of a call that is to be a tick: `units` of its codec from sample `first` of the recording up to `end`."""
 
     call: JournalCall
     first: int
     end: int
-    samples: list[I16]
+    units: bytes
     gaps: list[Gap]
 
 
@@ -51,6 +51,7 @@ class JournalCall:
         self._made_ns = -STATE_EVERY_NS
         self._said_once: State | None = None
         self._position = 0  # samples of the recording that are in the journal
+        self._encoder: LineEncoder | None = None
         self._seam = 0
         self._recipient = b""
         self._series: age.AgeSeries | None = None
@@ -115,7 +116,7 @@ class JournalCall:
         same = told if note is None or note is self._of else None
         return msgspec.structs.replace(
             state, first_frame=known.first_frame, recipient=known.recipient, gaps=list(known.gaps),
-            epoch=known.epoch, begun=known.retention,
+            epoch=known.epoch, begun=known.retention, codec=known.codec,
             meta=(same.meta if same else b"") or age.encrypt(sealed.whole_json(whole), [self._recipient]),
             index=(same.index if same else None) or self._entry(whole, known.retention),
         )  # fmt: skip
@@ -125,15 +126,23 @@ class JournalCall:
 
     def news(self, source: AudioSource, most: int) -> list[News]:
         """What may be written and is not in the journal yet, at most so many samples."""
-        recording, at = self._recording, self._position
+        recording = self._recording
         if recording is None:
             return []  # it has not passed its gate
-        end = min(recording.permitted - recording.state.first_frame, at + most)
-        found = []
-        while at < end:
-            upto = min(end, next_seam(at), at + MOST_TICK_SAMPLES)
-            found.append(self._fetched(recording, at, upto, source))
-            at = upto
+        codec, start = recording.folder.codec, recording.state.first_frame
+        if self._encoder is None or self._encoder.position != self._position:  # the disk did not take what it gave
+            self._encoder = LineEncoder(codec, self._position)
+        encoder, found = self._encoder, []
+        end = min(recording.permitted - start, encoder.taken + most)
+        while encoder.taken < end:
+            first = encoder.position
+            upto = min(end, next_seam(first, codec) + codec.delay, encoder.taken + MOST_TICK_SAMPLES)
+            units = encoder.encode_up_to(upto, recording.fetching(source))
+            if units:
+                gaps: list[Gap] = []
+                for sample, samples, cause in encoder.take_gaps():
+                    gaps = joined(gaps, gap_of(sample, samples, cause))
+                found.append(News(self, first, encoder.position, units, gaps))
         return found
 
     def kept_state(self, state: State) -> None:
@@ -145,29 +154,16 @@ class JournalCall:
         """It is on disk."""
         self._position = news.end
 
-    def seal(self, news: News, mulaw: bytes) -> Tick:
-        """`mulaw`: what the samples of `news` are."""
-        first, gaps = news.first, news.gaps
-        if self._recording is not None and not gaps:
-            self._recording.hand_over(first, mulaw)
-        plain = mulaw if first else sealed.AU_HEADER + mulaw
-        return Tick(self.call_id, first, len(mulaw), self._series_at(first).seal(plain), gaps)
+    def seal(self, news: News) -> Tick:
+        """The tick of `news`; the recording gets its units, and need not encode them again."""
+        assert self._recording is not None
+        first, end, codec = news.first, news.end, self._recording.folder.codec
+        if not news.gaps:
+            self._recording.hand_over(first, end, news.units)
+        plain = news.units if first else codec.header + news.units
+        return Tick(self.call_id, first, end - first, self._series_at(next_seam(first, codec)).seal(plain), news.gaps)
 
-    def _fetched(self, recording: Recording, first: int, end: int, source: AudioSource) -> News:
-        start = recording.state.first_frame
-        at = start + first
-        samples: list[I16] = []
-        gaps: list[Gap] = []
-        while at < start + end:  # what is withheld ends or begins in the middle of it
-            stretch = recording.fetch(at, start + end, source)
-            samples.append(stretch.samples)
-            at += len(stretch.samples)
-            for frame, frames, cause in stretch.gaps:
-                gaps = joined(gaps, gap_of(frame - start, frames, cause))
-        return News(self, first, end, samples, gaps)
-
-    def _series_at(self, first: int) -> age.AgeSeries:
-        seam = next_seam(first)
+    def _series_at(self, seam: int) -> age.AgeSeries:
         if self._series is None or seam != self._seam or self._series.files >= MOST_TICKS:
             self._series, self._seam = age.AgeSeries([self._recipient]), seam
         return self._series

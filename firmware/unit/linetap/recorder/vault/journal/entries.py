@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import msgspec
 
+from linetap_core.codecs.codec import Codec
+from linetap_core.codecs.registry import MULAW
 from linetap_core.evidence.calls.index import Piece
-from linetap_core.evidence.calls.sealed import AU_HEADER
 from linetap_core.evidence.sealing import age
 from linetap_core.records import CallRecord, Gap, Retention
 
@@ -18,7 +19,7 @@ class State(msgspec.Struct, frozen=True, tag="state"):
 
     Without `recipient` (K's public half) nothing of the call has passed its gate. `first_frame` is the recording's
     first. `gaps` are those the vault's thread has met. `epoch` and `begun`: whom key.age was sealed to, and its name.
-    `index`: the call's entry, as age to that epoch's index key.
+    `index`: the call's entry, as age to that epoch's index key. `codec`: of its audio; empty: nobody knows.
     """
 
     call_id: str
@@ -33,12 +34,14 @@ class State(msgspec.Struct, frozen=True, tag="state"):
     epoch: str = ""
     begun: Retention | None = None
     index: Piece | None = None
+    codec: str = MULAW.name
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick"):
-    """Audio of a call from sample `first` of its recording on: `sealed` is a whole age file to K, the mu-law in it.
+    """Audio of a call from sample `first` of its recording on: `sealed` is a whole age file to K, with units of the
+    call's codec in it.
 
-    The first of a recording begins with the .au header, as its part would. `gaps`: those in it.
+    The first of a recording begins with the codec's header, as its part would. `gaps`: those in it.
     """
 
     call_id: str
@@ -74,10 +77,9 @@ class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
 Entry = State | Tick | Over | Snapshot | Beat
 
 
-def next_seam(sample: int) -> int:
+def next_seam(sample: int, codec: Codec = MULAW) -> int:
     """The first sample behind `sample` at which a chunk of the audio ends.
 
-    A function of the call alone: part 1 begins with the .au header, and every later part at the end of a whole chunk.
+    A function of the call alone: part 1 begins with the header, and every later part at the end of a whole chunk.
     """
-    header = len(AU_HEADER)
-    return ((sample + header) // age.CHUNK_BYTES + 1) * age.CHUNK_BYTES - header
+    return codec.samples((codec.offset(sample) // age.CHUNK_BYTES + 1) * age.CHUNK_BYTES)

@@ -14,8 +14,6 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from linetap.recorder.calls.ports import AudioSource, CallNote
 from linetap.recorder.vault.journal import frames
 from linetap.recorder.vault.journal.call import JournalCall, News, SealEntry
@@ -25,7 +23,6 @@ from linetap.recorder.vault.recording import Recording
 from linetap.recorder.vault.retention.time import this_boot
 from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock
 from linetap_core.durable.steps import Steps
-from linetap_core.evidence.calls import g711
 from linetap_core.timekeeping import kernel_synced
 
 EVERY_NS = 400 * NS_PER_MS
@@ -176,7 +173,7 @@ class Journal:
                 found = self._news(call, room)
                 news += found
                 room -= found[-1].end - found[0].first if found else 0
-        self._put(calls, over, states, _sealed(news))
+        self._put(calls, over, states, [each.call.seal(each) for each in news])
         for call in calls:
             if call.call_id in states:
                 call.kept_state(states[call.call_id])
@@ -214,16 +211,3 @@ class Journal:
                     heads[line] = newest
         clock = self._clock
         return Beat(self._boot, clock.monotonic_ns(), clock.utc_ns(), kernel_synced(clock), heads)
-
-
-def _sealed(news: list[News]) -> list[Tick]:
-    """Of all lines in one go: a call of numpy's costs more than 400 ms of a line."""
-    if not news:
-        return []
-    mulaw = g711.encode(np.concatenate([samples for each in news for samples in each.samples])).tobytes()
-    ticks, at = [], 0
-    for each in news:
-        end = at + each.end - each.first
-        ticks.append(each.call.seal(each, mulaw[at:end]))
-        at = end
-    return ticks

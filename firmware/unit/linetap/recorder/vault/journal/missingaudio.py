@@ -16,12 +16,12 @@ import msgspec
 from linetap.recorder.vault.journal.entries import Beat
 from linetap.ring import NS_PER_FRAME, RATE_HZ, SLOT_MS
 from linetap_core.clock import NS_PER_MS
+from linetap_core.codecs.codec import Codec
 from linetap_core.evidence.sealing import age
 from linetap_core.records import Gap
 
 POWER = "power"  # `ended_by`, `why`, and the cause of a gap
 BACK_MS = 5000.0  # a recorder that has died writes again within: systemd waits 100 ms, a Pi 4 starts it in 3 s
-CHUNK_MS = age.CHUNK_BYTES * 1000 / RATE_HZ  # of a call that the journal does not know, as much is on no disk
 _SLACK_MS = 2.0 * SLOT_MS  # a slot is captured as a whole
 _DRIFT = 1.001  # a codec may be faster than the clock
 
@@ -57,12 +57,17 @@ def unheard(line: int, end_frame: int, beat: Beat, start: Start) -> Unheard:
     return Unheard(round(max(0.0, heard_ms + since_ms) + BACK_MS, 3), True)
 
 
-def unheard_since(utc_ns: int, kept_ms: float, start: Start) -> Unheard:
+def chunk_ms(codec: Codec) -> float:
+    """Audio in a chunk: of a call that the journal does not know, as much is on no disk."""
+    return (codec.samples(2 * age.CHUNK_BYTES) - codec.samples(age.CHUNK_BYTES)) * 1000 / RATE_HZ
+
+
+def unheard_since(utc_ns: int, kept_ms: float, start: Start, codec: Codec) -> Unheard:
     """Of a call of which nothing is known but the UTC of its first sign, and that so much of it is kept."""
     now_ns = None if start.booted_ns is None else start.booted_ns + start.mono_ns
     if now_ns is not None and now_ns >= utc_ns:
         return _at_most((now_ns - utc_ns) / NS_PER_MS - kept_ms)
-    return Unheard(CHUNK_MS + BACK_MS, True)
+    return Unheard(chunk_ms(codec) + BACK_MS, True)
 
 
 def gap_behind(samples: int, missing: Unheard) -> Gap:

@@ -138,7 +138,7 @@ def unknown(call_id: str, unit: str) -> State | None:
     with contextlib.suppress(BadInput):
         line = int(call_id.partition("-L")[2].partition("-")[0] or 0)
         record = CallRecord(call_id=call_id, unit=unit, line=line, disposition="discarded")
-        return State(call_id, record, 0, sealed.call_ns(call_id))
+        return State(call_id, record, 0, sealed.call_ns(call_id), codec="")
     return None
 
 

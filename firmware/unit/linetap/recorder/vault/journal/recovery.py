@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterator
 
 import msgspec
+import numpy as np
 
 from linetap.config.retention import retention_of
 from linetap.config.schema import Config
@@ -20,10 +21,10 @@ from linetap.recorder.vault.index import Index
 from linetap.recorder.vault.jobs import OpenCall
 from linetap.recorder.vault.journal.entries import MOST_TICK_SAMPLES, Tick
 from linetap.recorder.vault.journal.missingaudio import (
-    CHUNK_MS,
     POWER,
     Start,
     Unheard,
+    chunk_ms,
     gap_behind,
     unheard,
     unheard_since,
@@ -33,9 +34,11 @@ from linetap.recorder.vault.retention.epochs import Epochs
 from linetap.ring import NS_PER_FRAME, RATE_HZ
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_MS, NS_PER_S, parse_rfc3339, rfc3339
+from linetap_core.codecs.codec import Codec
+from linetap_core.codecs.registry import codec_named
 from linetap_core.durable import broken, files
 from linetap_core.errors import Refusal
-from linetap_core.evidence.calls import g711, sealed
+from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.sealing import age
 from linetap_core.records import ABUSE, Audio, CallRecord, CountedMoment, Gap, Retention, UnitKeyRecord
 
@@ -55,6 +58,7 @@ class Recovery:
     ) -> None:
         self._epochs, self._index, self._dated, self._start = epochs, index, dated, start
         self._config, self._found, self._state = config, found, found.state
+        self._codec = codec_named(found.state.codec or config.recording.codec)
         self._vault = config.vault_path
         self._path = self._vault / sealed.call_path(found.state.call_id)
         self._folder: CallFolder | None = None
@@ -75,7 +79,7 @@ class Recovery:
             if (self._path / sealed.META).exists():
                 self._lay_entry()
             return
-        folder = CallFolder.recover(self._vault, state.call_id, state.recipient or "")
+        folder = CallFolder.recover(self._vault, state.call_id, state.recipient or "", self._codec)
         if (self._path / sealed.KEY).exists():
             self._gaps = within(state.gaps, folder.samples)
             self._add_ticks(folder, state.recipient)
@@ -102,12 +106,12 @@ class Recovery:
         files.sync_directory(self._path)
 
     def _key_lost(self, record: CallRecord) -> CallRecord:
-        """By what was put away, also after a cut in the midst of that: a byte is a sample, or of the header."""
+        """By the size of what was put away, also after a cut in the midst of that."""
         kept = self._vault / sealed.UNOPENABLE / self.call_id
         parts = sorted(kept.iterdir()) if kept.is_dir() else []
         if not parts:
             return record
-        ms = sum(path.stat().st_size for path in parts) * 1000 / RATE_HZ
+        ms = sum(path.stat().st_size for path in parts) * chunk_ms(self._codec) / age.CHUNK_BYTES
         missing = self._unheard(0)
         gap = gap_behind(0, Unheard(round(max(ms, missing.ms), 3), missing.unbounded))
         return msgspec.structs.replace(record, disposition="discarded", why=KEY_LOST, audio=Audio(gaps=[gap]))
@@ -136,7 +140,7 @@ class Recovery:
         for tick in following(self._found.ticks, folder.samples):
             if recipient is None and tick.first > folder.samples:
                 return
-            pieces = _silence(folder.samples, tick.first, recipient or "")
+            pieces = _silence(self._codec, folder.samples, tick.first, recipient or "")
             if len(folder.parts) + len(pieces) >= sealed.MOST_PARTS:
                 log.error("%s: more parts than a call can have; the rest is left out", self.call_id)
                 return
@@ -212,13 +216,13 @@ class Recovery:
     def _unheard(self, samples: int) -> Unheard:
         state, beat = self._state, self._found.beat
         if state.first_frame is None or beat is None:
-            return unheard_since(state.utc_ns, samples * 1000 / RATE_HZ, self._start)
+            return unheard_since(state.utc_ns, samples * 1000 / RATE_HZ, self._start, self._codec)
         line, end_frame = state.record.line, state.first_frame + samples
         if line not in beat.heads:  # the ring was away: by the time of day, as far as the line can have come
             frame = state.frame + (beat.utc_ns - state.utc_ns) // NS_PER_FRAME
             beat = msgspec.structs.replace(beat, heads={line: (max(frame, end_frame), beat.mono_ns)})
         found = unheard(line, end_frame, beat, self._start)
-        return Unheard(found.ms + CHUNK_MS, True) if found.unbounded and self._found.is_bare else found
+        return Unheard(found.ms + chunk_ms(self._codec), True) if found.unbounded and self._found.is_bare else found
 
     def _record_without_audio(self) -> CallRecord:
         ended = self._ended_record()
@@ -314,12 +318,18 @@ def following(ticks: dict[int, Tick], at: int) -> Iterator[Tick]:
             at = first + ticks[first].samples
 
 
-def _silence(first: int, end: int, recipient: str) -> list[tuple[bytes, int]]:
-    """(age file, samples) in the place of what neither chunk nor journal holds."""
-    series, pieces = age.AgeSeries([recipient]) if end > first else None, []
-    while series is not None and first < end:
-        samples = min(end - first, MOST_TICK_SAMPLES)
-        header = sealed.AU_HEADER if first == 0 else b""
-        pieces.append((series.seal(header + bytes([g711.SILENCE]) * samples), samples))
-        first += samples
+def _silence(codec: Codec, first: int, end: int, recipient: str) -> list[tuple[bytes, int]]:
+    """(age file, samples) in the place of what neither chunk nor journal holds. Units begin at `first` and at `end`."""
+    if first >= end:
+        return []
+    series, encoder, pieces = age.AgeSeries([recipient]), codec.encoder(first), []
+    while encoder.position < end:
+        begin = encoder.position
+        upto = min(end + codec.delay, max(encoder.taken, begin) + MOST_TICK_SAMPLES)
+        units = encoder.encode(np.zeros(upto - encoder.taken, np.int16))
+        if series.files == age.AgeSeries.MOST:
+            series = age.AgeSeries([recipient])
+        if units:
+            header = b"" if begin else codec.header
+            pieces.append((series.seal(header + units), encoder.position - begin))
     return pieces

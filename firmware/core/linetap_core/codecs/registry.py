@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The codecs there are, by the names that unit.toml and records know them by. The first is the default."""
+
+from __future__ import annotations
+
+from linetap_core.codecs.codec import Codec
+from linetap_core.codecs.mulaw import MuLaw
+from linetap_core.errors import Refusal
+
+MULAW: Codec = MuLaw()
+CODECS: dict[str, Codec] = {codec.name: codec for codec in (MULAW,)}
+
+
+class UnknownCodec(Refusal):
+    """A codec that this version does not have."""
+
+    code = "codec_unknown"
+
+
+def codec_named(name: str) -> Codec:
+    """UnknownCodec says which would be right."""
+    if (codec := CODECS.get(name)) is None:
+        raise UnknownCodec(f"codec {name!r} is not known; {' or '.join(CODECS)} would be right")
+    return codec
