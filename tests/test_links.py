@@ -53,3 +53,11 @@ def test_pages_that_code_and_documents_name_exist() -> None:
             if not (ROOT / name).is_file():
                 gone.add(f"{path.relative_to(ROOT)}: {name}")
     assert sorted(gone) == []
+
+
+def test_each_folder_of_tests_is_in_their_readme() -> None:
+    text = (ROOT / "tests" / "README.md").read_text(encoding="utf-8")
+    folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and not path.name.startswith("_")}
+    assert set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)) == folders
+    for name in re.findall(r"`([\w/]+\*?_?\*?\.py)`", text):
+        assert list((ROOT / "tests").rglob(name)), name
