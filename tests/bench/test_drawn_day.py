@@ -14,7 +14,7 @@ from anchors.programs import multimon_dtmf
 from linetap.config.schema import Recording
 from linetap.notices import Notice, load_notices
 from linetap.notices.defaults import make_default_notices
-from linetap.recorder.calls.answer import answered
+from linetap.recorder.calls.answer import handle_answer
 from linetap.recorder.calls.context import LineContext
 from linetap.recorder.calls.table import TABLE
 from linetap.recorder.signals.events import Event
@@ -159,7 +159,7 @@ def test_music_in_the_place_of_ringback_ends_at_the_answer(voices: Voices) -> No
 
 def at_once(line: LineContext, event: Event) -> None:
     line.call.dialled += event.text
-    answered(line, event, "tone")
+    handle_answer(line, event, "tone")
 
 
 def test_a_recorder_that_announces_at_once_is_counted_as_before_the_answer(

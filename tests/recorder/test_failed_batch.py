@@ -23,9 +23,9 @@ def test_a_call_is_recorded_whole_where_a_recorder_ended_in_its_answer(
     tmp_path: Path, run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For want of memory, say: the line has left one state and is in no other."""
-    seen = caller.look_for_caller
+    seen = caller.find_caller
     with called(tmp_path, run_dir) as unit:
-        monkeypatch.setattr(begin, "look_for_caller", fails_once(seen))
+        monkeypatch.setattr(begin, "find_caller", fails_once(seen))
         ends = follow(unit)
     (record,) = records(unit)
     assert ends == 1
@@ -44,7 +44,7 @@ def test_a_batch_that_ends_every_recorder_is_passed_over(
         raise ZeroDivisionError
 
     with called(tmp_path, run_dir) as unit:
-        monkeypatch.setattr(begin, "look_for_caller", fails)
+        monkeypatch.setattr(begin, "find_caller", fails)
         ends = follow(unit)
     cut_off, rest = records(unit)
     assert ends == checkpoint.MOST_FAILURES

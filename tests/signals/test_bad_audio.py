@@ -11,7 +11,7 @@ import pytest
 
 from dtmf_rig import tone
 from linetap.config.profile import KR_PSTN
-from linetap.recorder.detectors import Ears
+from linetap.recorder.detectors import CardDetectors
 from linetap.recorder.signals.events import Event
 from linetap.ring import I16, RATE_HZ, Batch
 
@@ -74,7 +74,7 @@ def batches(audio: I16, lost: tuple[int, int] | None = None) -> list[Batch]:
 
 
 def heard(audio: I16, lost: tuple[int, int] | None = None) -> list[Event]:
-    ears = Ears([KR_PSTN])
+    ears = CardDetectors([KR_PSTN])
     with np.errstate(all="raise", under="ignore"):
         return [event for batch in batches(audio, lost) for event in ears.follow(batch)[0]]
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from linetap.recorder.selflog import HEARTBEAT_S, Pulse
+from linetap.recorder.selflog import HEARTBEAT_S, SelfLog
 from linetap.recorder.vault.folder import seal_without_audio
 from linetap.recorder.vault.log.log import UnitLog
 from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock, parse_rfc3339
@@ -205,7 +205,7 @@ class _Noted(list[tuple[str, dict[str, object]]]):
 def test_the_pulse_of_a_recorder() -> None:
     clock, noted = ManualClock(parse_rfc3339(NOW)), _Noted()
     kernel = iter([(False, 1.5), (True, 0.25), (False, 0.0)])
-    pulse = Pulse(clock, noted, "1.2", "ab" * 32, lambda: next(kernel))
+    pulse = SelfLog(clock, noted, "1.2", "ab" * 32, lambda: next(kernel))
     assert pulse.clock_state() == KernelClockState(synced=False, offset_ms=1.5)
     synced_ns = clock.monotonic_ns()
     assert pulse.clock_state().synced_ns == synced_ns

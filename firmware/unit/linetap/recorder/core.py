@@ -15,7 +15,7 @@ from linetap.learned import Learned
 from linetap.recorder.calls.context import LineMemory, Surroundings
 from linetap.recorder.calls.gate import stop_notice
 from linetap.recorder.calls.line import LineCalls
-from linetap.recorder.detectors import Ears
+from linetap.recorder.detectors import CardDetectors
 from linetap.recorder.signals.events import Event
 from linetap.recorder.signals.health.linehealth import LineHealth, Reading
 from linetap.recorder.walk.turn import Sight
@@ -109,7 +109,7 @@ class _Card:
             LineCalls(config, profile, around, memories.get(config.number) or LineMemory())
             for config, profile in zip(configs, self._profiles, strict=True)
         ]
-        self.ears = Ears(self._profiles)
+        self.ears = CardDetectors(self._profiles)
         self._last: Batch | None = None
         self.health = LineHealth(configs, self._profiles, around.learned) if examine else None
 
@@ -141,13 +141,13 @@ class _Card:
         for index, line in enumerate(self.lines):
             if line.config.number == number:
                 health = self.health
-                return sight_of(
+                return walk_sight(
                     line, health.reading(index) if health else None, health.troubles(index) if health else [], mono_s
                 )
         return None
 
     def forget(self) -> None:
-        self.ears = Ears(self._profiles)
+        self.ears = CardDetectors(self._profiles)
         for line in self.lines:
             if line.memory.call is not None:
                 log.error("ring_replaced: card %d: %s ends here", self._number, line.memory.call.call_id)
@@ -158,7 +158,7 @@ def _shows_use(events: list[Event]) -> bool:
     return any(event.name in IN_USE for event in events)
 
 
-def sight_of(line: LineCalls, reading: Reading | None, troubles: list[str], mono_s: float) -> Sight:
+def walk_sight(line: LineCalls, reading: Reading | None, troubles: list[str], mono_s: float) -> Sight:
     """`reading`: the line's last half second, where there was one."""
     memory = line.memory
     call = memory.call

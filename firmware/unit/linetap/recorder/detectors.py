@@ -36,7 +36,7 @@ class _Group:
         self.sounds = SoundDetector(len(places), profile)
 
 
-class Ears:
+class CardDetectors:
     """Nothing of them is kept over a restart: another recorder's ears hear the last seconds in the ring again."""
 
     def __init__(self, profiles: Sequence[Profile]) -> None:

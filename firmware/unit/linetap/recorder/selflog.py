@@ -24,7 +24,7 @@ class TakesLeaves(Protocol):
     def log_leaf(self, kind: Kind, at_ns: int, **fields: str | int | float | list[str] | None) -> None: ...
 
 
-class Pulse:
+class SelfLog:
     _stepped_ns: int | None
 
     def __init__(

@@ -19,7 +19,7 @@ from linetap.recorder.control import Door, Removal
 from linetap.recorder.core import Recorder
 from linetap.recorder.follow import Cards
 from linetap.recorder.pbx.follow import start_smdr
-from linetap.recorder.selflog import Pulse
+from linetap.recorder.selflog import SelfLog
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault import linefaults
 from linetap.recorder.vault.journal.journal import Journal
@@ -125,7 +125,7 @@ class Service:
         if self.smdr is None and remembered.smdr is not None:
             self.vault.take_up([*remembered.smdr.jobs()])
         self._adopt_orphans()
-        self._pulse = Pulse(clock, self.vault, __version__, state.config_sha256)
+        self._pulse = SelfLog(clock, self.vault, __version__, state.config_sha256)
         if (follows := unitkeys.next_of(Path(config.key))) is not None:
             self.vault.log_leaf("unit_key", clock.utc_ns(), key=follows)
         self._upkeep = self.vault.keep_up(config_file=config_file, incarnation=incarnation)

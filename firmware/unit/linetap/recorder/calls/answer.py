@@ -10,8 +10,8 @@ before the notice, so nothing of the greeting is.
 from __future__ import annotations
 
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
-from linetap.recorder.calls.doubt import UNKNOWN, doubted
-from linetap.recorder.calls.ending import pass_by
+from linetap.recorder.calls.doubt import UNKNOWN, is_doubtful
+from linetap.recorder.calls.ending import leave_unrecorded
 from linetap.recorder.calls.gate import ask_for_notice
 from linetap.recorder.calls.neighbours import called_by_neighbour
 from linetap.recorder.calls.policy import internal_by, reason_to_skip
@@ -21,11 +21,11 @@ from linetap.ring import RATE_HZ
 from linetap_core.records import AnswerConfidence, AnsweredBy, AnswerRecord
 
 
-def answered(
+def handle_answer(
     line: LineContext, event: Event, by: AnsweredBy, sure: AnswerConfidence = "certain", evidence: tuple[str, ...] = ()
 ) -> None:
     call = line.call
-    write_down(line, event, by, sure, evidence)
+    record_answer(line, event, by, sure, evidence)
     caller = call.caller.number if call.caller else None
     dialled = "" if call.unheard else call.dialled  # what is left of a number is another number
     call.internal_by = internal_by(line.policy, dialled, caller) or call.internal_by
@@ -33,34 +33,34 @@ def answered(
         call.internal_by = "ring"
     line.report("answered", event.at)
     if line.config.exempt:
-        pass_by(line, event, "exempt", "line_exempt")
+        leave_unrecorded(line, event, "exempt", "line_exempt")
     elif skip := reason_to_skip(line.policy, dialled, call.internal_by is not None):
-        pass_by(line, event, "skipped", skip)
+        leave_unrecorded(line, event, "skipped", skip)
     elif why := line.around.vault.refused():
-        pass_by(line, event, "discarded", why)
+        leave_unrecorded(line, event, "discarded", why)
     else:
-        announce(line, event)
+        announce_call(line, event)
 
 
-def write_down(
+def record_answer(
     line: LineContext, event: Event, by: AnsweredBy, sure: AnswerConfidence, evidence: tuple[str, ...]
 ) -> None:
     call = line.call
-    call.answered_ns, call.answered_by, call.guessed = line.utc_ns(event.at), by, doubted(by, evidence)
+    call.answered_ns, call.answered_by, call.guessed = line.utc_ns(event.at), by, is_doubtful(by, evidence)
     call.answer = AnswerRecord(by, sure, list(evidence or (by,)))
     call.why = UNKNOWN if call.guessed else "" if call.why == UNKNOWN else call.why
 
 
-def answered_by_neighbour(line: LineContext, event: Event) -> None:
+def answer_by_neighbour(line: LineContext, event: Event) -> None:
     """A line of this unit, whose extension was dialled, rang and was picked up."""
     line.call.internal_by = "ring"
-    answered(line, event, "hook")
+    handle_answer(line, event, "hook")
 
 
 LOOKS_EVERY = 50 * FRAMES_PER_MS
 
 
-def announce(line: LineContext, event: Event) -> None:
+def announce_call(line: LineContext, event: Event) -> None:
     """The notice of a call that was just answered."""
     call, policy = line.call, line.policy
     delay, lead = policy.notice_delay_ms * FRAMES_PER_MS, line.profile.greeting.lead_ms * FRAMES_PER_MS

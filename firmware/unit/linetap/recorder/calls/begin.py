@@ -3,24 +3,24 @@
 
 from __future__ import annotations
 
-from linetap.recorder.calls.answer import answered
+from linetap.recorder.calls.answer import handle_answer
 from linetap.recorder.calls.call import Call, Key
-from linetap.recorder.calls.caller import look_for_caller, said_from
+from linetap.recorder.calls.caller import caller_id_from, find_caller
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
-from linetap.recorder.calls.dialling import dialled, dials_anew
-from linetap.recorder.calls.ending import end, end_without, pass_by
+from linetap.recorder.calls.dialling import add_dialled_digit, restart_dialling
+from linetap.recorder.calls.ending import end_call, end_without_recording, leave_unrecorded
 from linetap.recorder.signals.events import Event
 from linetap.ring import RATE_HZ
 
 MOST_KEYS = 32
 
 
-def digit_on_hook(line: LineContext, event: Event) -> None:
+def keep_caller_digit(line: LineContext, event: Event) -> None:
     """Before the first ring or between two an exchange may say in digits who calls."""
     line.memory.heard = [*line.memory.heard, Key(event.at, event.text, event.level_dbm0)][-MOST_KEYS:]
 
 
-def incoming(line: LineContext, event: Event) -> None:
+def begin_incoming(line: LineContext, event: Event) -> None:
     line.memory.call = Call(
         call_id=line.new_call_id(event.at),
         line=line.config.number,
@@ -28,29 +28,29 @@ def incoming(line: LineContext, event: Event) -> None:
         anchor=line.anchor_at(event.at),
         ring_ns=line.utc_ns(event.at),
         ring_frame=event.at,
-        said_from=said_from(line, event.at),
+        said_from=caller_id_from(line, event.at),
         disposition="missed",
     )
     line.report("started", event.at)
     line.go("ringing", event.at)
 
 
-def rings_on(line: LineContext, event: Event) -> None:
-    look_for_caller(line, event.at)
+def read_caller_id(line: LineContext, event: Event) -> None:
+    find_caller(line, event.at)
 
 
 def answered_by_hook(line: LineContext, event: Event) -> None:
-    look_for_caller(line, event.at)
+    find_caller(line, event.at)
     line.call.off_hook_ns = line.utc_ns(event.at)
-    answered(line, event, "hook")
+    handle_answer(line, event, "hook")
 
 
-def missed(line: LineContext, event: Event) -> None:
-    look_for_caller(line, event.at)
-    end(line, event, "missed", "not_answered")
+def end_missed(line: LineContext, event: Event) -> None:
+    find_caller(line, event.at)
+    end_call(line, event, "missed", "not_answered")
 
 
-def outgoing(line: LineContext, event: Event) -> None:
+def begin_outgoing(line: LineContext, event: Event) -> None:
     line.memory.call = Call(
         call_id=line.new_call_id(event.at),
         line=line.config.number,
@@ -63,7 +63,7 @@ def outgoing(line: LineContext, event: Event) -> None:
     line.memory.continues = None
     line.report("started", event.at)
     if line.config.exempt:
-        pass_by(line, event, "exempt", "line_exempt")
+        leave_unrecorded(line, event, "exempt", "line_exempt")
     else:
         line.go("off_hook", event.at, event.known + line.policy.answer_unheard_s * RATE_HZ)
 
@@ -72,51 +72,51 @@ def flash_before_answer(line: LineContext, event: Event) -> None:
     """Longer than any flash key: the handset was down, and what is dialled next is another call. Nothing is recorded
     before the answer, so a slow flash by hand loses nothing."""
     if event.known - event.at < line.profile.flash_key_max_ms * FRAMES_PER_MS:
-        dials_anew(line, event)
+        restart_dialling(line, event)
         return
     closed_at = event.known - line.profile.lift_debounce_ms * FRAMES_PER_MS
-    end_without(line, Event(event.known, "on_hook", event.at), "unanswered", line.call.tone or "not_answered")
-    outgoing(line, Event(event.known, "off_hook", closed_at))
+    end_without_recording(line, Event(event.known, "on_hook", event.at), "unanswered", line.call.tone or "not_answered")
+    begin_outgoing(line, Event(event.known, "off_hook", closed_at))
 
 
-def dialled_while_held(line: LineContext, event: Event) -> None:
+def dial_while_held(line: LineContext, event: Event) -> None:
     """The handset was never put down, and somebody dials anew."""
-    outgoing(line, event)
+    begin_outgoing(line, event)
     if line.memory.state == "off_hook":
-        dialled(line, event)
+        add_dialled_digit(line, event)
 
 
 def talk_while_held(line: LineContext, event: Event) -> None:
     """Long after its end by tone somebody speaks again: the call goes on, in a record of its own."""
-    outgoing(line, event)
+    begin_outgoing(line, event)
     if line.memory.state == "off_hook":
         line.call.direction = "unknown"
-        answered(line, event, "tone")
+        handle_answer(line, event, "tone")
 
 
-def put_down(line: LineContext, event: Event) -> None:
+def hang_up_while_held(line: LineContext, event: Event) -> None:
     line.memory.continues = None
     line.go("idle", event.at)
 
 
-def call_waiting_while_passing(line: LineContext, event: Event) -> None:
+def note_call_waiting(line: LineContext, event: Event) -> None:
     line.call.waiting |= event.text == "call_waiting"
 
 
-def other_party_while_passing(line: LineContext, event: Event) -> None:
+def replace_passing_party(line: LineContext, event: Event) -> None:
     """A call that is not recorded gives way to another: what is said of the first need not hold for the second."""
     call = line.call
     if line.config.exempt or not call.waiting:
         call.flashed_at = event.at
         return
-    end(line, event, call.disposition, call.why)
-    outgoing(line, event)
+    end_call(line, event, call.disposition, call.why)
+    begin_outgoing(line, event)
     line.call.direction = "in"
-    answered(line, event, "hook")
+    handle_answer(line, event, "hook")
 
 
-def dialled_while_passing(line: LineContext, event: Event) -> None:
+def dial_while_passing(line: LineContext, event: Event) -> None:
     call = line.call
     if not line.config.exempt and call.flashed_at is not None:
-        end(line, Event(event.known, event.name, call.flashed_at), call.disposition, call.why)
-        dialled_while_held(line, event)
+        end_call(line, Event(event.known, event.name, call.flashed_at), call.disposition, call.why)
+        dial_while_held(line, event)

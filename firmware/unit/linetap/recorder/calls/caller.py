@@ -13,14 +13,14 @@ LONGEST_PAUSE = 6 * RATE_HZ  # between two bursts: a caller ID further away is n
 DIGITS_BEFORE = 10 * RATE_HZ  # of the first burst: digits further away are not about this call
 
 
-def said_from(line: LineContext, ring: int) -> int:
+def caller_id_from(line: LineContext, ring: int) -> int:
     """Before its first burst at `ring` an exchange may say who calls; what a call before this one said is not meant."""
     since_ns = max(0, line.utc_ns(ring) - line.memory.since_ns) if line.memory.state == "idle" else 0
     longest = line.profile.caller_id.before_ring_ms * RATE_HZ // 1000
     return max(0, line.memory.seen_from, ring - min(longest, since_ns // NS_PER_FRAME))
 
 
-def look_for_caller(line: LineContext, until: int) -> None:
+def find_caller(line: LineContext, until: int) -> None:
     """Between the first burst of ringing and the second, or the answer; and before the first. Once a call."""
     call = line.call
     if call.ring_frame is None:

@@ -15,9 +15,9 @@ from __future__ import annotations
 import numpy as np
 
 from linetap.recorder.calls import begin, dialling, parties, redial
-from linetap.recorder.calls.answer import answered
+from linetap.recorder.calls.answer import handle_answer
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
-from linetap.recorder.calls.ending import end_recording, passed
+from linetap.recorder.calls.ending import end_passed, end_recording
 from linetap.recorder.calls.gate import ask_for_notice, stop_notice
 from linetap.recorder.signals.events import Event
 from linetap.recorder.signals.notice.maskedtones import EVERY, LENGTH, carrier_beneath
@@ -28,7 +28,7 @@ SPEECH = ("speech", "announcement")
 NOTICE_GONE_MS = 2000  # after it was stopped, what it left on the line is over
 
 
-def heard(line: LineContext, event: Event) -> None:
+def begin_carrier(line: LineContext, event: Event) -> None:
     """A second party's carrier is withheld, as nobody can be told of a recording."""
     stop_notice(line)
     call = line.call
@@ -40,7 +40,7 @@ def heard(line: LineContext, event: Event) -> None:
     line.go("carrier", event.known)
 
 
-def voice_follows(line: LineContext, event: Event) -> None:
+def voice_after_carrier(line: LineContext, event: Event) -> None:
     """Somebody speaks: the call is announced as from now, and recorded. What began before the tone may be the echo of
     our own notice, unless it goes on long after that has been stopped."""
     call = line.call
@@ -51,7 +51,7 @@ def voice_follows(line: LineContext, event: Event) -> None:
         _announce(line, event)
 
 
-def talk_follows(line: LineContext, event: Event) -> None:
+def talk_after_carrier(line: LineContext, event: Event) -> None:
     """A calling fax sends its tone every 3.5 s, and whoever lifted says hello in between: once it has come back, only a
     talk of two seconds says that the machine has gone."""
     if line.call.carriers > 1 and event.at >= line.call.carrier_from:
@@ -66,30 +66,30 @@ def _announce(line: LineContext, event: Event) -> None:
         return
     call.disposition, call.why = "unanswered", ""
     if call.answered_ns is None:
-        answered(line, event, "tone")
+        handle_answer(line, event, "tone")
     else:
         ask_for_notice(line, event.known + line.policy.notice_delay_ms * FRAMES_PER_MS, event)
 
 
-def flash(line: LineContext, event: Event) -> None:
+def flash_under_carrier(line: LineContext, event: Event) -> None:
     if line.call.first_frame is not None:
-        parties.flash_with_new_party(line, event)
+        parties.flash_to_first_party(line, event)
     else:
-        begin.other_party_while_passing(line, event)
+        begin.replace_passing_party(line, event)
 
 
-def digit(line: LineContext, event: Event) -> None:
+def digit_under_carrier(line: LineContext, event: Event) -> None:
     if line.call.first_frame is not None:
-        dialling.dialled(line, event)
+        dialling.add_dialled_digit(line, event)
     else:
         redial.digit_while_passing(line, event)
 
 
-def ended(line: LineContext, event: Event) -> None:
+def end_carrier(line: LineContext, event: Event) -> None:
     if line.call.first_frame is not None:
         end_recording(line, event)
     else:
-        passed(line, event)
+        end_passed(line, event)
 
 
 def _name(line: LineContext, event: Event) -> str:

@@ -9,10 +9,10 @@ up, is a handset off its cradle: only a reversal or the PBX makes a call of it.
 from __future__ import annotations
 
 from linetap.recorder.calls import parties
-from linetap.recorder.calls.answer import answered, write_down
+from linetap.recorder.calls.answer import handle_answer, record_answer
 from linetap.recorder.calls.call import MOST_DIGITS
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
-from linetap.recorder.calls.doubt import doubted
+from linetap.recorder.calls.doubt import is_doubtful
 from linetap.recorder.calls.evidence.decision import Dialled, Evidence, Number
 from linetap.recorder.calls.evidence.windows import SPAN, first_look, windows_of
 from linetap.recorder.calls.nearend import learn_near_end
@@ -25,7 +25,7 @@ from linetap_core.records import AnswerConfidence, AnsweredBy
 NO_ANSWER = ("busy", "congestion", "unobtainable")
 
 
-def dialled(line: LineContext, event: Event) -> None:
+def add_dialled_digit(line: LineContext, event: Event) -> None:
     call = line.call
     if call.first_frame is None:
         call.dialled = (call.dialled + event.text)[:MOST_DIGITS]
@@ -43,7 +43,7 @@ def dialled(line: LineContext, event: Event) -> None:
     _expect_answer(line, event)
 
 
-def dials_anew(line: LineContext, event: Event) -> None:
+def restart_dialling(line: LineContext, event: Event) -> None:
     """A flash before anybody answered: the exchange waits for another number."""
     call = line.call
     call.dialled, call.tone, call.given_up = "", "", False
@@ -51,7 +51,7 @@ def dials_anew(line: LineContext, event: Event) -> None:
     line.memory.deadline = event.known + line.policy.answer_unheard_s * RATE_HZ
 
 
-def progress(line: LineContext, event: Event) -> None:
+def follow_progress_tone(line: LineContext, event: Event) -> None:
     """Ringback: the other side rings, and the time to its answer begins anew. Busy: there is none to wait for. Where a
     walk test asks for the line it is answer enough: nobody is there whom the notice could reach by mistake."""
     call = line.call
@@ -59,14 +59,14 @@ def progress(line: LineContext, event: Event) -> None:
         call.tone = ""
         _expect_answer(line, event)
     elif event.text in NO_ANSWER and line.memory.on_trial and call.direction == "out":
-        answer(line, event, "tone", "certain", (event.text,))
+        accept_answer(line, event, "tone", "certain", (event.text,))
     elif event.text in NO_ANSWER or event.text == "dial":
         call.tone, call.tone_at = event.text, event.at
         call.dial_tone |= event.text == "dial"
         line.memory.deadline = None
 
 
-def progress_over(line: LineContext, event: Event) -> None:
+def progress_tone_over(line: LineContext, event: Event) -> None:
     call = line.call
     if event.text == "dial" and call.tone == "dial":
         # The exchange gives dial tone up after a while. It stops sooner for whoever dials, heard or not.
@@ -82,23 +82,23 @@ def progress_over(line: LineContext, event: Event) -> None:
         _expect_answer(line, event)
 
 
-def talk(line: LineContext, event: Event) -> None:
+def answer_by_talk(line: LineContext, event: Event) -> None:
     """Two seconds of voice, where nothing was dialled: the handset was lifted just as the line began to ring."""
     call = line.call
     if not _number(line) and not call.tone and not call.given_up and not line.memory.evidence.rings:
-        answer(line, event, "tone", "low", ("no_digits", "voice"))
+        accept_answer(line, event, "tone", "low", ("no_digits", "voice"))
 
 
-def sound(line: LineContext, event: Event) -> None:
+def add_sound(line: LineContext, event: Event) -> None:
     loud = event.level_dbm0 >= line.profile.answer.loud_dbm0
     line.memory.evidence.heard(event.text, event.at, loud, event.period_ms)
 
 
-def channel(line: LineContext, event: Event) -> None:
+def add_channel_change(line: LineContext, event: Event) -> None:
     line.memory.evidence.channel(event.at)
 
 
-def look_closer(line: LineContext, event: Event) -> None:
+def judge_evidence(line: LineContext, event: Event) -> None:
     """Every 80 ms: what the line has carried since, and whether that is an answer."""
     call, evidence, numbers = line.call, line.memory.evidence, line.profile.answer
     stretch = line.around.audio.stretch(line.config.number, event.at - SPAN, event.at)
@@ -115,7 +115,7 @@ def look_closer(line: LineContext, event: Event) -> None:
         return  # a flash, pulses or the call's end: which, is known in a moment
     if call.given_up or (verdict := evidence.judge(event.at, _dialled(line), numbers)) is None:
         return
-    answer(line, Event(event.known, "look", verdict.at), verdict.by, verdict.confidence, verdict.evidence)
+    accept_answer(line, Event(event.known, "look", verdict.at), verdict.by, verdict.confidence, verdict.evidence)
 
 
 def _notes(line: LineContext, first: int, end: int) -> float | None:
@@ -123,7 +123,7 @@ def _notes(line: LineContext, first: int, end: int) -> float | None:
     return None if heard.gaps else kept_notes(heard.samples)
 
 
-def by_polarity(line: LineContext, event: Event) -> None:
+def answer_by_polarity(line: LineContext, event: Event) -> None:
     """A reversal when a trunk is seized, or with a digit, is the exchange's way of saying that it listens."""
     call, numbers = line.call, line.profile.answer
     if not _number(line):
@@ -135,14 +135,14 @@ def by_polarity(line: LineContext, event: Event) -> None:
         return
     if _number(line) in line.policy.trunk_prefixes:
         return
-    answer(line, event, "polarity")
+    accept_answer(line, event, "polarity")
 
 
-def by_pbx(line: LineContext, event: Event) -> None:
-    answer(line, event, "pbx")
+def answer_by_pbx(line: LineContext, event: Event) -> None:
+    accept_answer(line, event, "pbx")
 
 
-def by_timeout(line: LineContext, event: Event) -> None:
+def answer_by_timeout(line: LineContext, event: Event) -> None:
     """No evidence came. That is no answer: policy says what then."""
     call, evidence, policy = line.call, line.memory.evidence, line.policy
     silence = _since(line) + policy.answer_silence_s * RATE_HZ
@@ -157,10 +157,10 @@ def by_timeout(line: LineContext, event: Event) -> None:
     elif call.given_up or (evidence.network and not _number(line)):
         return  # a handset off its cradle, and the exchange says so
     elif policy.on_unknown_answer != "wait" or line.memory.on_trial:
-        answer(line, event, "unknown", "none", ("time", *(("voice",) if spoken else ())))
+        accept_answer(line, event, "unknown", "none", ("time", *(("voice",) if spoken else ())))
 
 
-def answer(
+def accept_answer(
     line: LineContext,
     event: Event,
     by: AnsweredBy,
@@ -169,12 +169,12 @@ def answer(
 ) -> None:
     call = line.call
     if call.first_frame is None:
-        answered(line, event, by, sure, evidence)
+        handle_answer(line, event, by, sure, evidence)
         return
     if call.answered_by is None:  # of the only party, after a guess that was wrong
-        write_down(line, event, by, sure, (*evidence, "after_a_guess"))
+        record_answer(line, event, by, sure, (*evidence, "after_a_guess"))
         line.report("answered", event.at)
-    call.guessed = doubted(by, evidence)
+    call.guessed = is_doubtful(by, evidence)
     parties.announce_again(line, event)
 
 

@@ -20,14 +20,14 @@ LONGEST_S = 30  # behind the notice
 AT_THIS_END = (("ringback", "voice"), ("ringback", "two_voices"))  # whoever answered later, two ends talk behind it
 
 
-def doubted(by: AnsweredBy, evidence: tuple[str, ...]) -> bool:
+def is_doubtful(by: AnsweredBy, evidence: tuple[str, ...]) -> bool:
     """`tone`: a single one that nobody learnt, and a voice behind it: a first ring, or a network's chime. Behind
     `ringback` a voice that came with no other channel may be this end's, and the answer be yet to come."""
     alone = evidence[:1] in (("no_ringback",), ("tone",)) or evidence[:2] in AT_THIS_END
     return by == "unknown" or (by == "sound" and alone)
 
 
-def dispel(line: LineContext, until: int) -> None:
+def dispel_doubt(line: LineContext, until: int) -> None:
     """A voice that was taken for an answer was one, if two ends talk behind the notice."""
     call = line.call
     if not (call.guessed and call.heard_as and call.answered_by == "sound") or call.answer is None:

@@ -25,38 +25,38 @@ MOST_TAKEN_BACK = 3
 MOST_RUNG_AGAIN = 3  # a far end that passes the call on does so once or twice
 
 
-def ringback(line: LineContext, event: Event) -> None:
+def tone_under_notice(line: LineContext, event: Event) -> None:
     """Ringback or call waiting under the notice, or before it begins."""
     line.call.waiting |= event.text == "call_waiting"
     if event.text == "ringback" and _may_be_wrong(line, event):
-        take_back(line, event)
-        dialling.progress(line, event)
+        take_back_answer(line, event)
+        dialling.follow_progress_tone(line, event)
 
 
 def tone_in_recording(line: LineContext, event: Event) -> None:
     if event.text == "ringback" and _may_be_wrong(line, event):
-        take_back(line, event)
-        dialling.progress(line, event)
+        take_back_answer(line, event)
+        dialling.follow_progress_tone(line, event)
     elif event.text != "ringback":
-        parties.tone(line, event)
+        parties.tone_in_recording(line, event)
     elif not line.call.guessed and line.call.rung_again < MOST_RUNG_AGAIN:
         line.call.rung_again += 1
-        parties.tone(line, event)
+        parties.tone_in_recording(line, event)
     # Believed too often already: whoever plays ringback into a call would otherwise keep most of it unrecorded.
 
 
-def by_polarity(line: LineContext, event: Event) -> None:
+def polarity_after_guess(line: LineContext, event: Event) -> None:
     if line.call.guessed:
-        answered_now(line, event, "polarity")
+        answer_after_guess(line, event, "polarity")
 
 
-def answered_now(line: LineContext, event: Event, by: AnsweredBy) -> None:
+def answer_after_guess(line: LineContext, event: Event, by: AnsweredBy) -> None:
     """Certain evidence of an answer, of a call that was taken for answered on a guess."""
-    take_back(line, event)
-    dialling.answer(line, event, by)
+    take_back_answer(line, event)
+    dialling.accept_answer(line, event, by)
 
 
-def take_back(line: LineContext, event: Event) -> None:
+def take_back_answer(line: LineContext, event: Event) -> None:
     """Nobody had answered. The line waits for the answer as it did before."""
     call = line.call
     stop_notice(line)
@@ -79,7 +79,7 @@ def take_back(line: LineContext, event: Event) -> None:
         if not second:
             call.why = call.why or FLAG
             call.redialled = call.dialled
-        parties.pause(line, event.known)
+        parties.pause_recording(line, event.known)
         line.go("new_party", event.known)
     line.memory.look_at = first_look("new_party", event.known)  # the burst that says so counts
 

@@ -7,7 +7,7 @@ import msgspec
 
 from linetap.config.retention import retention_of
 from linetap.recorder.calls.context import LineContext
-from linetap.recorder.calls.doubt import UNKNOWN, dispel
+from linetap.recorder.calls.doubt import UNKNOWN, dispel_doubt
 from linetap.recorder.calls.mailboxbeep import prove_at_end
 from linetap.recorder.calls.noticeproof import count_deafness
 from linetap.recorder.signals.events import Event
@@ -19,17 +19,17 @@ SET_MS = 500
 DRIFT_PPM = 500  # of a codec against the system's clock
 
 
-def pass_by(line: LineContext, event: Event, disposition: Disposition, why: str) -> None:
+def leave_unrecorded(line: LineContext, event: Event, disposition: Disposition, why: str) -> None:
     """The line is in use, and this call is not recorded: its record says why."""
     line.call.disposition, line.call.why = disposition, why
     line.go("passing", event.at)
 
 
-def unanswered(line: LineContext, event: Event) -> None:
-    end_without(line, event, "unanswered", line.call.tone or "not_answered")
+def end_unanswered(line: LineContext, event: Event) -> None:
+    end_without_recording(line, event, "unanswered", line.call.tone or "not_answered")
 
 
-def passed(line: LineContext, event: Event) -> None:
+def end_passed(line: LineContext, event: Event) -> None:
     """A colleague's call: whether another party has come on the line meanwhile, nobody can know if it was long."""
     call = line.call
     if (
@@ -40,12 +40,12 @@ def passed(line: LineContext, event: Event) -> None:
     ):
         since = event.at - line.anchor.frame_at(call.answered_ns)
         call.party_unknown |= since > line.profile.colleague_ms * RATE_HZ // 1000
-    end_without(line, event, line.call.disposition, line.call.why)
+    end_without_recording(line, event, line.call.disposition, line.call.why)
 
 
-def end_without(line: LineContext, event: Event, disposition: Disposition, why: str) -> None:
+def end_without_recording(line: LineContext, event: Event, disposition: Disposition, why: str) -> None:
     """A call that has no recording."""
-    end(line, event, disposition, why, ended_by(event))
+    end_call(line, event, disposition, why, ended_by(event))
 
 
 def end_recording(line: LineContext, event: Event) -> None:
@@ -55,9 +55,9 @@ def end_recording(line: LineContext, event: Event) -> None:
     swapped = call.swapped_at if call.swap_spoken and call.swapped_at != call.put_down_at else None
     last = min([event.at, *(frame for frame in (call.paused_at, swapped) if frame is not None)])
     if call.first_frame is not None and last > call.first_frame:
-        end(line, event, "recorded", call.why, ended_by(event), last)
+        end_call(line, event, "recorded", call.why, ended_by(event), last)
     else:  # the loop had opened before the notice was over, and the recording was to begin behind it
-        end(line, event, "discarded", "ended_during_notice", ended_by(event))
+        end_call(line, event, "discarded", "ended_during_notice", ended_by(event))
 
 
 def end_by_tone(line: LineContext, event: Event) -> None:
@@ -66,9 +66,9 @@ def end_by_tone(line: LineContext, event: Event) -> None:
     last = min(event.at, call.tone_known)
     prove_at_end(line, last)
     if call.first_frame is not None and last > call.first_frame:
-        end(line, Event(event.known, event.name, call.tone_at), "recorded", call.why, "tone", last)
+        end_call(line, Event(event.known, event.name, call.tone_at), "recorded", call.why, "tone", last)
     else:
-        end(line, event, "discarded", "ended_during_notice", "tone")
+        end_call(line, event, "discarded", "ended_during_notice", "tone")
 
 
 def end_by_tone_still_held(line: LineContext, event: Event) -> None:
@@ -96,7 +96,7 @@ def seal_and_continue(line: LineContext, event: Event) -> None:
         was_marked=call.is_marked,
     )
     line.memory.call = ended
-    end(line, event, "recorded", ended.why, "time_limit", event.at)
+    end_call(line, event, "recorded", ended.why, "time_limit", event.at)
     line.memory.call = following
     line.report("started", event.at)
     line.around.vault.open(following.call_id, line.config.number, event.at)
@@ -114,7 +114,7 @@ def _stepped_ms(line: LineContext, frame: int) -> int:
     return ms if abs(ms) > SET_MS + since_ms * DRIFT_PPM // 1_000_000 else 0
 
 
-def end(
+def end_call(
     line: LineContext,
     event: Event,
     disposition: Disposition,
@@ -124,7 +124,7 @@ def end(
 ) -> None:
     call = line.call
     if end_frame is not None:
-        dispel(line, end_frame)
+        dispel_doubt(line, end_frame)
         why = call.why if why == UNKNOWN else why
     call.ended_ns, call.ended_by = line.utc_ns(event.at), by
     call.disposition, call.why = disposition, why

@@ -6,7 +6,7 @@ second one. `pass_gate` and `ended_during_notice` open it, and `give_up` where p
 from __future__ import annotations
 
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
-from linetap.recorder.calls.ending import end_recording, end_without, pass_by
+from linetap.recorder.calls.ending import end_recording, end_without_recording, leave_unrecorded
 from linetap.recorder.calls.noticeproof import await_proof, prove_notice
 from linetap.recorder.signals.events import Event
 from linetap.recorder.signals.notice.played import PlayedNotice
@@ -28,7 +28,7 @@ def ask_for_notice(line: LineContext, at_frame: int, event: Event) -> None:
     try:
         line.around.capture.play(line.config.number, notice.id, at_frame)
     except DeviceFault as fault:
-        give_up(line, event, fault.code)
+        give_up_notice(line, event, fault.code)
         return
     line.memory.playing = PlayedNotice(notice.tag, notice.frames, at_frame)
     # A recorder that was away, or is slow, asks for it late: it is not the notice that fails.
@@ -52,7 +52,7 @@ def notice_failed(line: LineContext, event: Event) -> None:
         stop_notice(line)
         ask_for_notice(line, event.known + line.policy.notice_delay_ms * FRAMES_PER_MS, event)
     else:
-        give_up(line, event, "notice_failed")
+        give_up_notice(line, event, "notice_failed")
 
 
 def hold_notice(line: LineContext, event: Event) -> None:
@@ -64,13 +64,13 @@ def hold_notice(line: LineContext, event: Event) -> None:
     line.go("fax_wait", event.known, event.known + FAX_SURE_MS * FRAMES_PER_MS)
 
 
-def no_fax(line: LineContext, event: Event) -> None:
+def ask_again_without_fax(line: LineContext, event: Event) -> None:
     """It was a voice after all. The notice that was held does not count as tried."""
     line.call.notice_tries = 0
     ask_for_notice(line, event.known + line.policy.notice_delay_ms * FRAMES_PER_MS, event)
 
 
-def give_up(line: LineContext, event: Event, why: str) -> None:
+def give_up_notice(line: LineContext, event: Event, why: str) -> None:
     stop_notice(line)
     call = line.call
     if line.policy.on_notice_failure == "record_and_flag":
@@ -80,7 +80,7 @@ def give_up(line: LineContext, event: Event, why: str) -> None:
         call.why = why
         line.go("new_party", event.at)  # what follows is withheld, until the party changes again
     else:
-        pass_by(line, event, "discarded", why)
+        leave_unrecorded(line, event, "discarded", why)
 
 
 def pass_gate(line: LineContext, event: Event) -> None:
@@ -103,7 +103,7 @@ def ended_before_notice(line: LineContext, event: Event) -> None:
     if line.call.first_frame is not None:
         end_recording(line, event)
     else:
-        end_without(line, event, "discarded", "ended_before_notice")
+        end_without_recording(line, event, "discarded", "ended_before_notice")
 
 
 def ended_during_notice(line: LineContext, event: Event) -> None:
@@ -122,7 +122,7 @@ def ended_during_notice(line: LineContext, event: Event) -> None:
         end_recording(line, event)
     else:
         before = event.at <= playing.started  # the loop had opened, but that was not certain yet
-        end_without(line, event, "discarded", "ended_before_notice" if before else "ended_during_notice")
+        end_without_recording(line, event, "discarded", "ended_before_notice" if before else "ended_during_notice")
 
 
 def _open(line: LineContext, first_frame: int, event: Event) -> None:

@@ -11,12 +11,12 @@ from linetap.learned import Learned
 from linetap.recorder.calls import redial, swapped
 from linetap.recorder.calls.carrier import UnderNotice
 from linetap.recorder.calls.context import FRAMES_PER_MS, NO_FRAMES, LineContext, LineMemory, Surroundings, open_frames
-from linetap.recorder.calls.doubt import dispel
-from linetap.recorder.calls.ending import end
+from linetap.recorder.calls.doubt import dispel_doubt
+from linetap.recorder.calls.ending import end_call
 from linetap.recorder.calls.evidence.windows import STEP
 from linetap.recorder.calls.marks import DOUBTFUL
-from linetap.recorder.calls.neighbours import handed_on, neighbour_that_answered
-from linetap.recorder.calls.noticeproof import mend
+from linetap.recorder.calls.neighbours import neighbour_answer_ns, was_handed_on
+from linetap.recorder.calls.noticeproof import clear_deafness
 from linetap.recorder.calls.ports import CallNote
 from linetap.recorder.calls.table import STATUS, TABLE
 from linetap.recorder.calls.timers import beep_frame, limit_frame, recommended_frame
@@ -91,9 +91,9 @@ class LineCalls(LineContext):
         return [event for event in seen if event.text or event.name != "digit"]  # pulses that are no digit's
 
     def _neighbour(self) -> list[Event]:
-        if self.memory.state == "passing" and handed_on(self):
+        if self.memory.state == "passing" and was_handed_on(self):
             return [Event(self.batch.frame, "party", self.batch.frame)]
-        if self.memory.state != "off_hook" or (mono_ns := neighbour_that_answered(self)) is None:
+        if self.memory.state != "off_hook" or (mono_ns := neighbour_answer_ns(self)) is None:
             return []
         at = self.batch.frame + (mono_ns - self.batch.mono_ns) // NS_PER_FRAME
         return [Event(self.batch.frame, "neighbour", at)]
@@ -119,7 +119,7 @@ class LineCalls(LineContext):
         if call is None:
             return
         if call.held_until is not None and end_frame >= call.held_until:
-            dispel(self, end_frame)
+            dispel_doubt(self, end_frame)
             self.write_what_was_held()
         if call.first_frame is not None and call.held_until is None:
             until = min(self._certain_until(end_frame), redial.certain_until(self, end_frame))
@@ -142,13 +142,13 @@ class LineCalls(LineContext):
             recorded = call.first_frame is not None and self._certain_until(at.frame) > call.first_frame
             last = self._certain_until(at.frame) if recorded else None
             disposition: Disposition = "recorded" if recorded else call.disposition
-            end(self, Event(at.frame, "on_hook", at.frame), disposition, call.why or why, end_frame=last)
+            end_call(self, Event(at.frame, "on_hook", at.frame), disposition, call.why or why, end_frame=last)
 
     def forget_fault(self, learned: Learned | None) -> None:
         """Somebody has been at the line since it was found to be deaf."""
         since = self.memory.deaf_since_ns
         if since is not None and learned is not None and parse_rfc3339(learned.learned_at) > since:
-            mend(self)
+            clear_deafness(self)
 
     def line_state(self, health: list[str]) -> LineState:
         """`health`: what the line itself suffers from, whatever its calls do."""
@@ -189,7 +189,7 @@ class LineCalls(LineContext):
             found.append((limit_frame(self), "limit"))
             if (recommended := recommended_frame(self)) is not None:
                 found.append((recommended, "call_time"))
-            if (alone := swapped.due(self)) is not None:
+            if (alone := swapped.swap_due_frame(self)) is not None:
                 found.append((max(alone, self.batch.frame), "alone"))
             if (beep := beep_frame(self)) is not None:
                 found.append((beep, "beep"))

@@ -10,34 +10,34 @@ from __future__ import annotations
 
 from linetap.recorder.calls import parties, swapped
 from linetap.recorder.calls.context import LineContext
-from linetap.recorder.calls.mailboxbeep import beeped, beneath_notice, may_beep, nobody_heard
+from linetap.recorder.calls.mailboxbeep import beeped_under_notice, is_beep, mark_notices_unheard, may_beep
 from linetap.recorder.calls.noticeproof import prove_notice
 from linetap.recorder.signals.events import Event
 
 
-def sound_in_notice(line: LineContext, event: Event) -> None:
+def sound_under_notice(line: LineContext, event: Event) -> None:
     """It may begin beneath the notice, and is over behind it."""
     line.call.beep_from = event.at if event.text == "tone" else None
 
 
-def sound(line: LineContext, event: Event) -> None:
+def sound_in_recording(line: LineContext, event: Event) -> None:
     """A tone may be a beep; which, is known when it is over."""
     call = line.call
-    swapped.sound(line, event)
+    swapped.sound_in_recording(line, event)
     began, call.beep_from = call.beep_from, event.at if event.text == "tone" else None
-    if began is not None and may_beep(line, began) and beeped(line, began, event.known):
+    if began is not None and may_beep(line, began) and is_beep(line, began, event.known):
         _announce_behind_it(line, event)
 
 
-def after_notice(line: LineContext, event: Event) -> None:
+def prove_after_notice(line: LineContext, event: Event) -> None:
     """The last echo of the notice has come back."""
-    beneath = beneath_notice(line, event.at)
+    beneath = beeped_under_notice(line, event.at)
     prove_notice(line, event.at)
     if beneath:
         _announce_behind_it(line, event)
 
 
 def _announce_behind_it(line: LineContext, event: Event) -> None:
-    nobody_heard(line)
-    parties.pause(line, event.known)
+    mark_notices_unheard(line)
+    parties.pause_recording(line, event.known)
     parties.announce_again(line, event)

@@ -25,7 +25,7 @@ def may_beep(line: LineContext, frame: int) -> bool:
     return frame - line.anchor.frame_at(call.answered_ns) <= line.profile.answer.beep_within_s * RATE_HZ
 
 
-def beeped(line: LineContext, began: int, until: int) -> bool:
+def is_beep(line: LineContext, began: int, until: int) -> bool:
     """A tone that began at `began`, and was over before `until` unless the call was."""
     numbers = line.profile.answer
     low, high = (ms * FRAMES_PER_MS for ms in numbers.beep_ms)
@@ -47,7 +47,7 @@ def beeped(line: LineContext, began: int, until: int) -> bool:
     return longest[1] - longest[0] + STEP >= low and alike[-1][1] - alike[0][0] + STEP <= high
 
 
-def beneath_notice(line: LineContext, until: int) -> bool:
+def beeped_under_notice(line: LineContext, until: int) -> bool:
     """Whether it beeped while the notice was on the line that is still to be proven."""
     call = line.call
     if call.notice_from is None or not call.notices or not may_beep(line, until):
@@ -62,7 +62,7 @@ def beneath_notice(line: LineContext, until: int) -> bool:
     return beep_beneath(heard.samples, sent, numbers, answer.beep_hz, longest)
 
 
-def nobody_heard(line: LineContext) -> None:
+def mark_notices_unheard(line: LineContext) -> None:
     """What was played so far a machine has heard."""
     line.call.beeped = True
     for notice in line.call.notices:
@@ -72,8 +72,10 @@ def nobody_heard(line: LineContext) -> None:
 def prove_at_end(line: LineContext, until: int) -> None:
     """A call may end before the notice's last echo, and before it is known that a beep is over."""
     began = line.call.beep_from
-    if beneath_notice(line, until) or (began is not None and may_beep(line, began) and beeped(line, began, until)):
-        nobody_heard(line)
+    if beeped_under_notice(line, until) or (
+        began is not None and may_beep(line, began) and is_beep(line, began, until)
+    ):
+        mark_notices_unheard(line)
     prove_notice(line, until)
 
 

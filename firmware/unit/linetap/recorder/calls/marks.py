@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from linetap.recorder.calls.call import Key
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
-from linetap.recorder.calls.nearend import Whose, whose
+from linetap.recorder.calls.nearend import Whose, whose_keys
 from linetap.recorder.signals.events import Event
 from linetap.ring import RATE_HZ
 from linetap_core.errors import DeviceFault
@@ -20,7 +20,7 @@ MOST_MARKS = 16
 WARNING_AFTER_MS = 200
 
 
-def key(line: LineContext, event: Event) -> Whose | None:
+def add_key(line: LineContext, event: Event) -> Whose | None:
     """A digit of a call that somebody has answered. Whose notice code it has completed, or None."""
     call, policy = line.call, line.policy
     if call.keys and event.at - call.keys[-1].at > KEYS_WITHIN_S * RATE_HZ:
@@ -28,10 +28,10 @@ def key(line: LineContext, event: Event) -> Whose | None:
     call.keys = [*call.keys, Key(event.at, event.text, event.level_dbm0)][-LONGEST_CODE:]
     typed = "".join(each.digit for each in call.keys)
     if typed.endswith(policy.mark_code):
-        by = whose(line, _take(line, len(policy.mark_code)))
+        by = whose_keys(line, _take(line, len(policy.mark_code)))
         _mark(line, event, MARKS[by])
     elif policy.notice_code and typed.endswith(policy.notice_code):
-        by = whose(line, _take(line, len(policy.notice_code)))
+        by = whose_keys(line, _take(line, len(policy.notice_code)))
         _note(line, event, NOTICE_CODE[by])
         return by
     return None

@@ -40,7 +40,7 @@ def learn_near_end(line: LineContext, event: Event) -> None:
         memory.near_digit_dbm0 = round(median(each.level_dbm0 for each in memory.near_end), 2)
 
 
-def whose(line: LineContext, keys: list[Key]) -> Whose:
+def whose_keys(line: LineContext, keys: list[Key]) -> Whose:
     """Of digits that were pressed one after the other."""
     pressed = [key for key in keys if key.level_dbm0]
     if not pressed:

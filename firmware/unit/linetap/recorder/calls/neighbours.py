@@ -19,7 +19,7 @@ def called_by_neighbour(line: LineContext) -> bool:
     )
 
 
-def handed_on(line: LineContext) -> bool:
+def was_handed_on(line: LineContext) -> bool:
     """This line was called by another in the middle of that one's own call, and the other has left it: its caller is
     here now. The other's own flash back to its caller may join all three."""
     call = line.memory.call
@@ -50,7 +50,7 @@ def _is_consulted(by: LineContext, called: LineContext) -> bool:
     return named or (bool(call.redialled) and call.redialled == called.config.extension)
 
 
-def neighbour_that_answered(line: LineContext) -> int | None:
+def neighbour_answer_ns(line: LineContext) -> int | None:
     """The monotonic time at which the line that was dialled here was picked up: each call has a clock of its own."""
     for other in line.around.lines:
         if other is not line and _is_one_call(line, other):

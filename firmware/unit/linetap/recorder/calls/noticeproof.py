@@ -133,7 +133,7 @@ def count_deafness(line: LineContext) -> None:
         memory.unheard_calls, memory.deaf_calls, memory.deaf_first_ns = 0, 0, None
         least = line.profile.proof.full_share
         if memory.deaf_since_ns is not None and any((notice.score or 0) >= least for notice in call.notices):
-            mend(line)
+            clear_deafness(line)
         return
     if call.deaf is None:
         return
@@ -156,7 +156,7 @@ def _count(line: LineContext) -> None:
         line.around.vault.remember_fault(line.config.number, now_ns)
 
 
-def mend(line: LineContext) -> None:
+def clear_deafness(line: LineContext) -> None:
     """A notice was heard on it to its end, or somebody has had the line learnt."""
     memory = line.memory
     memory.unheard_calls, memory.deaf_calls, memory.deaf_first_ns, memory.deaf_since_ns = 0, 0, None, None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.ending import end_by_tone_still_held
 from linetap.recorder.calls.gate import ask_for_notice
-from linetap.recorder.calls.marks import begins_a_code, key
+from linetap.recorder.calls.marks import add_key, begins_a_code
 from linetap.recorder.calls.policy import internal_by, reason_to_skip
 from linetap.recorder.signals.events import Event
 from linetap.ring import RATE_HZ
@@ -20,17 +20,17 @@ MOST_NUMBERS = 16  # of further parties that stand in a record
 DIALS_WITHIN_S = 60  # of a flash: what is dialled later is meant for whoever is on the line
 
 
-def flash(line: LineContext, event: Event) -> None:
+def flash_in_recording(line: LineContext, event: Event) -> None:
     call = line.call
     if call.waiting:
         call.waiting = False
-        pause(line, event.at)
+        pause_recording(line, event.at)
         announce_again(line, event)
     else:
         call.flashed_at = event.known
 
 
-def tone(line: LineContext, event: Event) -> None:
+def tone_in_recording(line: LineContext, event: Event) -> None:
     call = line.call
     if event.text in FAR_END_GONE:
         call.tone, call.tone_at, call.tone_known = event.text, event.at, event.known
@@ -44,12 +44,12 @@ def tone(line: LineContext, event: Event) -> None:
         _wait_for_answer(line, event)
 
 
-def tone_gone(line: LineContext, event: Event) -> None:
+def tone_gone_in_recording(line: LineContext, event: Event) -> None:
     if event.text == "dial":
         line.call.dial_at = None
 
 
-def dial_lasts(line: LineContext, event: Event) -> None:
+def dial_tone_lasts(line: LineContext, event: Event) -> None:
     """The exchange offers another call: the far end has gone."""
     call = line.call
     assert call.dial_at is not None
@@ -57,11 +57,11 @@ def dial_lasts(line: LineContext, event: Event) -> None:
     line.go("tone_end", event.known, event.known + line.policy.tone_end_s * RATE_HZ)
 
 
-def digit(line: LineContext, event: Event) -> None:
+def digit_in_recording(line: LineContext, event: Event) -> None:
     """A digit in the call: of the mark code, or, after a flash and unlike it, of another number."""
     call = line.call
-    if key(line, event) == "near":
-        notice_now(line, event)
+    if add_key(line, event) == "near":
+        announce_by_code(line, event)
         return
     if call.flashed_at is None or event.at - call.flashed_at > DIALS_WITHIN_S * RATE_HZ:
         return
@@ -72,11 +72,11 @@ def digit(line: LineContext, event: Event) -> None:
         _wait_for_answer(line, event)
 
 
-def notice_now(line: LineContext, event: Event) -> None:
+def announce_by_code(line: LineContext, event: Event) -> None:
     """Staff have dialled the notice code: whoever is on the line hears it, and until then nothing is written."""
     call = line.call
     call.notice_tries, call.flashed_at, call.swapped_at = 0, None, None
-    pause(line, event.at)
+    pause_recording(line, event.at)
     call.put_down_at = None
     ask_for_notice(line, event.known + line.policy.notice_delay_ms * FRAMES_PER_MS, event)
 
@@ -92,7 +92,7 @@ def announce_again(line: LineContext, event: Event) -> None:
         ask_for_notice(line, event.known + line.policy.notice_delay_ms * FRAMES_PER_MS, event)
 
 
-def flash_with_new_party(line: LineContext, event: Event) -> None:
+def flash_to_first_party(line: LineContext, event: Event) -> None:
     """Back to the first party. Who was busy is nobody new; anybody else may have come along."""
     call = line.call
     if call.redialled:
@@ -107,12 +107,12 @@ def flash_with_new_party(line: LineContext, event: Event) -> None:
         announce_again(line, event)
 
 
-def resume(line: LineContext, event: Event) -> None:
+def take_back_end(line: LineContext, event: Event) -> None:
     """An end by tone is taken back: the line was not hung up, and somebody speaks."""
     line.call.tone = ""
     line.go("recording", event.known)
     if event.name == "flash":
-        flash(line, event)
+        flash_in_recording(line, event)
 
 
 def tone_after_end(line: LineContext, event: Event) -> None:
@@ -127,7 +127,7 @@ def _second_party(line: LineContext, event: Event) -> None:
         call.also_dialled = [*call.also_dialled, call.redialled][-MOST_NUMBERS:]
     call.put_down_at, call.swapped_at = None, None
     call.redialled, call.tone = "", ""
-    pause(line, event.known)
+    pause_recording(line, event.known)
     line.go("new_party", event.known)
 
 
@@ -135,7 +135,7 @@ def _wait_for_answer(line: LineContext, event: Event) -> None:
     line.memory.deadline = event.known + line.policy.answer_timeout_s * RATE_HZ
 
 
-def pause(line: LineContext, frame: int) -> None:
+def pause_recording(line: LineContext, frame: int) -> None:
     call = line.call
     call.spoken = True  # whoever is called in between, the call before was one
     if call.paused_at is None and call.first_frame is not None:

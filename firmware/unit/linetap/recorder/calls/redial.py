@@ -15,13 +15,13 @@ from itertools import pairwise
 
 from linetap.recorder.calls import earlynotice as early
 from linetap.recorder.calls import gate, parties, swapped
-from linetap.recorder.calls.begin import call_waiting_while_passing, dialled_while_passing, outgoing
+from linetap.recorder.calls.begin import begin_outgoing, dial_while_passing, note_call_waiting
 from linetap.recorder.calls.call import MOST_DIGITS, Key
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
-from linetap.recorder.calls.dialling import dialled
-from linetap.recorder.calls.ending import end, end_by_tone_still_held, end_recording
+from linetap.recorder.calls.dialling import add_dialled_digit
+from linetap.recorder.calls.ending import end_by_tone_still_held, end_call, end_recording
 from linetap.recorder.calls.evidence.windows import first_look
-from linetap.recorder.calls.marks import KEYS_WITHIN_S, begins_a_code, key
+from linetap.recorder.calls.marks import KEYS_WITHIN_S, add_key, begins_a_code
 from linetap.recorder.calls.nearend import may_be_near
 from linetap.recorder.signals.events import Event
 from linetap.recorder.signals.tones.stretch import tone_windows
@@ -33,9 +33,9 @@ A_DIGITS_MS = 150  # a stretch of voice that begins so near to a digit is the di
 DIAL_TONE_WINDOWS = 8  # of 20 ms, in a row up to the notice; speech holds the pair for 110 ms at most
 
 
-def flash(line: LineContext, event: Event) -> None:
+def flash_in_recording(line: LineContext, event: Event) -> None:
     """In a recording."""
-    parties.flash(line, event)
+    parties.flash_in_recording(line, event)
     if line.memory.state == "recording":
         swapped.note_flash(line, event, spoken=event.at < line.call.notice_until)  # no voice was looked for under it
     note_break(line, event)
@@ -47,14 +47,14 @@ def flash_in_notice(line: LineContext, event: Event) -> None:
     note_break(line, event)
 
 
-def resume(line: LineContext, event: Event) -> None:
-    parties.resume(line, event)
+def take_back_end(line: LineContext, event: Event) -> None:
+    parties.take_back_end(line, event)
     if event.name == "flash":
         note_break(line, event)
 
 
-def flash_with_new_party(line: LineContext, event: Event) -> None:
-    parties.flash_with_new_party(line, event)
+def flash_to_first_party(line: LineContext, event: Event) -> None:
+    parties.flash_to_first_party(line, event)
     line.call.flashed_at = event.known
     note_break(line, event)
 
@@ -66,21 +66,21 @@ def note_break(line: LineContext, event: Event) -> None:
         _wait_for_number(line, event.known)
 
 
-def tone(line: LineContext, event: Event) -> None:
+def tone_in_recording(line: LineContext, event: Event) -> None:
     if _dial_tone_after_a_lift(line, event):
         return
     if event.text == "dial" and line.call.put_down_at is not None:
         _wait_for_number(line, event.known)
-    swapped.tone(line, event)
+    swapped.wait_for_dial_tone(line, event)
     early.tone_in_recording(line, event)
 
 
-def tone_gone(line: LineContext, event: Event) -> None:
-    swapped.tone_gone(line, event)
-    parties.tone_gone(line, event)
+def tone_gone_in_recording(line: LineContext, event: Event) -> None:
+    swapped.dial_tone_gone(line, event)
+    parties.tone_gone_in_recording(line, event)
 
 
-def digit(line: LineContext, event: Event) -> None:
+def digit_in_call(line: LineContext, event: Event) -> None:
     """Of another call, of one that goes out in the place of one that was missed, or within the call."""
     call = line.call
     _type(line, event)
@@ -94,13 +94,13 @@ def digit(line: LineContext, event: Event) -> None:
         _was_missed(line, event, keys)
         _judge_no_number(line)
     else:
-        parties.digit(line, event)
+        parties.digit_in_recording(line, event)
 
 
 def digit_after_end(line: LineContext, event: Event) -> None:
     """Into the dial tone that the far end has left behind: staff's code, or another call."""
     call = line.call
-    key(line, event)
+    add_key(line, event)
     if call.tone != "dial":
         return
     _type(line, event)
@@ -114,16 +114,16 @@ def digit_after_end(line: LineContext, event: Event) -> None:
 def digit_with_new_party(line: LineContext, event: Event) -> None:
     """Of its number; or staff's notice code, where another party than that has come on the line."""
     call = line.call
-    if key(line, event) == "near" and call.first_frame is not None:
-        parties.notice_now(line, event)
+    if add_key(line, event) == "near" and call.first_frame is not None:
+        parties.announce_by_code(line, event)
         return
     typed = [each.digit for each in call.keys]
     if call.redialled and begins_a_code(line, "".join(typed)):
         return  # behind a pause: of a code, or of nothing yet
     held = call.keys[:-1] if call.redialled and begins_a_code(line, "".join(typed[:-1])) else []
     for each in held:
-        dialled(line, Event(event.known, "digit", each.at, each.digit, each.level_dbm0))
-    dialled(line, event)
+        add_dialled_digit(line, Event(event.known, "digit", each.at, each.digit, each.level_dbm0))
+    add_dialled_digit(line, event)
 
 
 def digit_while_passing(line: LineContext, event: Event) -> None:
@@ -134,14 +134,14 @@ def digit_while_passing(line: LineContext, event: Event) -> None:
         if begins_a_code(line, "".join(each.digit for each in keys)):
             return
         if not line.config.exempt and len(keys) > 1:
-            end(line, Event(event.known, event.name, call.flashed_at), call.disposition, call.why)
+            end_call(line, Event(event.known, event.name, call.flashed_at), call.disposition, call.why)
             _goes_out(line, event, keys[0].at, keys)
             return
     if keys := _dialled_after_a_lift(line, event):
         _was_missed(line, event, keys)
         _judge_no_number(line)
     else:
-        dialled_while_passing(line, event)
+        dial_while_passing(line, event)
 
 
 def notice_started(line: LineContext, event: Event) -> None:
@@ -155,12 +155,12 @@ def notice_started(line: LineContext, event: Event) -> None:
 def tone_before_notice(line: LineContext, event: Event) -> None:
     """Dial tone where a call was answered: nobody was there any more."""
     if not _dial_tone_after_a_lift(line, event):
-        early.ringback(line, event)
+        early.tone_under_notice(line, event)
 
 
 def tone_while_passing(line: LineContext, event: Event) -> None:
     if not _dial_tone_after_a_lift(line, event):
-        call_waiting_while_passing(line, event)
+        note_call_waiting(line, event)
 
 
 def _dial_tone_after_a_lift(line: LineContext, event: Event) -> bool:
@@ -175,10 +175,10 @@ def _type(line: LineContext, event: Event) -> None:
     line.call.typed = [*line.call.typed, pressed][-MOST_DIGITS:]
 
 
-def voice(line: LineContext, event: Event) -> None:
+def note_voice(line: LineContext, event: Event) -> None:
     if not any(abs(each.at - event.at) <= A_DIGITS_MS * FRAMES_PER_MS for each in line.call.typed):
         line.call.spoken = True
-        swapped.voice(line, event)
+        swapped.voice_after_flash(line, event)
 
 
 def certain_until(line: LineContext, frame: int) -> int:
@@ -229,10 +229,10 @@ def _end_at(line: LineContext, down: Event) -> None:
 
 
 def _goes_out(line: LineContext, event: Event, lifted_at: int, keys: list[Key]) -> None:
-    outgoing(line, Event(event.known, "off_hook", lifted_at))
+    begin_outgoing(line, Event(event.known, "off_hook", lifted_at))
     for each in keys:
         if line.memory.state == "off_hook":
-            dialled(line, Event(event.known, "digit", each.at, each.digit, each.level_dbm0))
+            add_dialled_digit(line, Event(event.known, "digit", each.at, each.digit, each.level_dbm0))
     if line.memory.state == "off_hook":
         # What was on the line before is judged already: our own notice in it would pass for whoever answers.
         line.memory.look_at = first_look("off_hook", event.known)
@@ -272,5 +272,5 @@ def _was_missed(line: LineContext, event: Event, keys: list[Key]) -> None:
     gate.stop_notice(line)
     lifted_at = _lifted_at(line)
     call.off_hook_ns, call.answered_ns, call.answered_by, call.notices, call.notice_from = None, None, None, [], None
-    end(line, Event(event.known, "ring_gone", rang_until), "missed", "not_answered")
+    end_call(line, Event(event.known, "ring_gone", rang_until), "missed", "not_answered")
     _goes_out(line, event, lifted_at, keys)

@@ -11,7 +11,7 @@ where nothing but that says so. Nothing is written from the flash, or from the f
 from __future__ import annotations
 
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
-from linetap.recorder.calls.parties import announce_again, pause
+from linetap.recorder.calls.parties import announce_again, pause_recording
 from linetap.recorder.signals.events import Event
 from linetap.recorder.signals.sound.classes import kept_notes
 from linetap.ring import RATE_HZ
@@ -37,24 +37,24 @@ def flash_in_notice(line: LineContext, event: Event) -> None:
         line.call.waiting, line.call.swap_due = False, event.known
 
 
-def tone(line: LineContext, event: Event) -> None:
+def wait_for_dial_tone(line: LineContext, event: Event) -> None:
     """Somebody is about to dial, and is not spoken to."""
     if event.text == "dial":
         line.call.swap_due = event.known + SPOKEN_WITHIN_S * RATE_HZ
 
 
-def tone_gone(line: LineContext, event: Event) -> None:
+def dial_tone_gone(line: LineContext, event: Event) -> None:
     if event.text == "dial":
         line.call.swap_due = event.known + line.profile.swap_ms * FRAMES_PER_MS
 
 
-def voice(line: LineContext, event: Event) -> None:
+def voice_after_flash(line: LineContext, event: Event) -> None:
     at = line.call.swapped_at
     if at is not None and event.at > at:
         line.call.swap_spoken = event.at - at <= SPOKEN_WITHIN_S * RATE_HZ
 
 
-def due(line: LineContext) -> int | None:
+def swap_due_frame(line: LineContext) -> int | None:
     """The frame at which nobody has dialled, and somebody has spoken."""
     return line.call.swap_due if line.call.swapped_at is not None and line.call.swap_spoken else None
 
@@ -67,11 +67,11 @@ def nobody_dialled(line: LineContext, event: Event) -> None:
         return
     held = event.known - call.swapped_at <= line.profile.redial_ms * FRAMES_PER_MS
     call.party_unknown = True
-    pause(line, call.swapped_at if held else event.known)
+    pause_recording(line, call.swapped_at if held else event.known)
     announce_again(line, event)
 
 
-def sound(line: LineContext, event: Event) -> None:
+def sound_in_recording(line: LineContext, event: Event) -> None:
     call = line.call
     if event.text == "music" and event.known > call.notice_until:
         call.was_held, call.held_at, call.held_from = True, event.at, event.known
@@ -80,7 +80,7 @@ def sound(line: LineContext, event: Event) -> None:
         if call.held_again < MOST_HELD_AGAIN and _was_music(line, event.at):
             call.held_again += 1
             call.party_unknown = True
-            pause(line, max(event.at, call.held_from, event.known - WORD_IS_LATE_S * RATE_HZ))
+            pause_recording(line, max(event.at, call.held_from, event.known - WORD_IS_LATE_S * RATE_HZ))
             announce_again(line, event)
 
 

@@ -15,7 +15,7 @@ from linetap.recorder.signals.events import Event
 from linetap.ring import RATE_HZ, SLOT_FRAMES
 
 
-def recommended_time(line: LineContext, event: Event) -> None:
+def report_recommended_time(line: LineContext, event: Event) -> None:
     line.call.call_time_told = True
     line.report("call_time", event.at)
     if line.policy.end_notice and line.memory.playing is None and line.memory.state == "recording":
@@ -53,6 +53,6 @@ def beep_frame(line: LineContext) -> int | None:
     return max(due, typed, call.plays_until, call.notice_until + after_ms * FRAMES_PER_MS if after_ms else 0)
 
 
-def sound_beep(line: LineContext, event: Event) -> None:
+def play_beep(line: LineContext, event: Event) -> None:
     line.call.beeped_at = event.at
     play_once(line, BEEP, event)

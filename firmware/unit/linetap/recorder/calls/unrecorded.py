@@ -10,10 +10,10 @@ hears the notice, and is recorded. An emergency call and an exempt line stay as 
 from __future__ import annotations
 
 from linetap.recorder.calls import redial
-from linetap.recorder.calls.begin import other_party_while_passing
+from linetap.recorder.calls.begin import replace_passing_party
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.gate import ask_for_notice
-from linetap.recorder.calls.marks import key
+from linetap.recorder.calls.marks import add_key
 from linetap.recorder.signals.events import Event
 from linetap.ring import RATE_HZ
 from linetap_core.records import PartyBy
@@ -21,31 +21,31 @@ from linetap_core.records import PartyBy
 SPEECH = ("speech", "announcement")
 
 
-def digit(line: LineContext, event: Event) -> None:
+def digit_while_passing(line: LineContext, event: Event) -> None:
     """Of a code, or of another number."""
     internal = line.call.why == "internal"
-    by = key(line, event)
+    by = add_key(line, event)
     if by == "near" or (by == "uncertain" and internal):  # nobody is harmed by hearing a notice
-        announce(line, event, "key")
+        announce_party(line, event, "key")
     else:
         redial.digit_while_passing(line, event)
 
 
-def flash(line: LineContext, event: Event) -> None:
+def flash_while_passing(line: LineContext, event: Event) -> None:
     """Digits may follow. If they do not, somebody else is on the line, or the same again."""
     call_id = line.call.call_id
-    other_party_while_passing(line, event)
+    replace_passing_party(line, event)
     if line.memory.call is not None and line.call.call_id == call_id:
         _wait_for_digits(line, event)
 
 
-def tone(line: LineContext, event: Event) -> None:
+def tone_while_passing(line: LineContext, event: Event) -> None:
     if event.text == "dial" and line.call.flashed_at is not None:
         line.memory.deadline = None  # somebody is about to dial, and is not spoken to
     redial.tone_while_passing(line, event)
 
 
-def tone_gone(line: LineContext, event: Event) -> None:
+def tone_gone_while_passing(line: LineContext, event: Event) -> None:
     if event.text == "dial" and line.call.flashed_at is not None:
         _wait_for_digits(line, event)
 
@@ -55,14 +55,14 @@ def nobody_dialled(line: LineContext, event: Event) -> None:
     _party(line, event, "flash")
 
 
-def channel(line: LineContext, event: Event) -> None:
+def channel_while_passing(line: LineContext, event: Event) -> None:
     """The far end sounds otherwise. That may be another party or another room: the record says that it is not known."""
     if _is_settled(line, event):
         line.call.party_unknown = True
         _party(line, event, "channel")
 
 
-def sound(line: LineContext, event: Event) -> None:
+def sound_while_passing(line: LineContext, event: Event) -> None:
     """Music or a tone is that of a PBX that holds a colleague's call; who speaks behind it may be somebody else."""
     call = line.call
     if not _is_settled(line, event):
@@ -80,12 +80,12 @@ def channel_in_recording(line: LineContext, event: Event) -> None:
         line.call.party_unknown = True
 
 
-def handed_on(line: LineContext, event: Event) -> None:
+def party_handed_on(line: LineContext, event: Event) -> None:
     """A line of this unit called here in the middle of its own call, and has left: its caller is here now."""
     _party(line, event, "neighbour")
 
 
-def announce(line: LineContext, event: Event, by: PartyBy) -> None:
+def announce_party(line: LineContext, event: Event, by: PartyBy) -> None:
     call = line.call
     if line.config.exempt or call.why == "emergency" or line.around.vault.refused() is not None:
         return
@@ -96,7 +96,7 @@ def announce(line: LineContext, event: Event, by: PartyBy) -> None:
 
 def _party(line: LineContext, event: Event, by: PartyBy) -> None:
     if line.call.why == "internal":
-        announce(line, event, by)
+        announce_party(line, event, by)
 
 
 def _wait_for_digits(line: LineContext, event: Event) -> None:

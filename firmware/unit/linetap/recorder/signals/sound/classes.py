@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from linetap.config.numbers import SoundNumbers
 from linetap.recorder.signals.events import SoundHeard, SoundName
 from linetap.recorder.signals.sound.runs import RunLine
-from linetap.recorder.signals.sound.windows import CHUNK_WINDOWS, F32, SIZE, Recent, score
+from linetap.recorder.signals.sound.windows import CHUNK_WINDOWS, F32, SIZE, Recent, speech_score
 from linetap.ring import I16, RATE_HZ
 
 WINDOW, STEP = RATE_HZ * 64 // 1000, RATE_HZ * 32 // 1000
@@ -86,7 +86,7 @@ class Classes:
         enough = recent.active >= numbers.decide_windows
         scores = np.zeros(len(some), dtype=np.float32)
         if (enough & some).any():
-            scores = score(recent.features(), numbers.speech_weights, numbers.speech_bias)
+            scores = speech_score(recent.features(), numbers.speech_weights, numbers.speech_bias)
         dense = flat.mean(axis=0) > np.float32(numbers.noise_flat_min)
         even = dense & recent.even(numbers.noise_range_db, 1)
         noise = even & recent.even(numbers.noise_range_db, numbers.noise_chunks)

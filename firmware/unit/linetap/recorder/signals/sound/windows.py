@@ -161,6 +161,6 @@ class Recent:
 _TAPER = np.hanning(CHUNKS * CHUNK_WINDOWS + 2)[1:-1].astype(np.float32)
 
 
-def score(features: F32, weights: Sequence[float], bias: float) -> F32:
+def speech_score(features: F32, weights: Sequence[float], bias: float) -> F32:
     scored: F32 = np.asarray(weights, dtype=np.float32) @ features + np.float32(bias)
     return scored
