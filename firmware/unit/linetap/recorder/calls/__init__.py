@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The life of a call: a state, a table, and what each step does."""
+"""The life of a call: its state, the call table, and the actions of the table."""

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A call is answered: it is announced, or policy says why it is not.
+"""An answered call: it is announced, or policy decides that it stays unrecorded.
 
-A call in: whoever answers says "네, 민원실입니다" first, and the notice waits for its end.
-
-It waits for so long at most (`recording.greeting_max_ms`), and less where nobody says anything. Nothing is recorded
-before the notice, so nothing of the greeting is.
+The person who answers an incoming call speaks first ("네, 민원실입니다"). The notice waits for the end of that
+greeting, at most `recording.greeting_max_ms`, and less where nobody speaks. Nothing is recorded before the
+notice, so no greeting is recorded.
 """
 
 from __future__ import annotations
@@ -24,10 +23,11 @@ from linetap_core.records import AnswerConfidence, AnsweredBy, AnswerRecord
 def handle_answer(
     line: LineContext, event: Event, by: AnsweredBy, sure: AnswerConfidence = "certain", evidence: tuple[str, ...] = ()
 ) -> None:
+    """Records the answer, then announces the call or leaves it unrecorded, as policy decides."""
     call = line.call
     record_answer(line, event, by, sure, evidence)
     caller = call.caller.number if call.caller else None
-    dialled = "" if call.unheard else call.dialled  # what is left of a number is another number
+    dialled = "" if call.unheard else call.dialled  # digits may be missing: the rest would be another number
     call.internal_by = internal_by(line.policy, dialled, caller) or call.internal_by
     if call.direction == "in" and called_by_neighbour(line):
         call.internal_by = "ring"
@@ -45,6 +45,7 @@ def handle_answer(
 def record_answer(
     line: LineContext, event: Event, by: AnsweredBy, sure: AnswerConfidence, evidence: tuple[str, ...]
 ) -> None:
+    """Writes the answer and its evidence into the call; an answer without proof is `guessed`."""
     call = line.call
     call.answered_ns, call.answered_by, call.guessed = line.utc_ns(event.at), by, is_doubtful(by, evidence)
     call.answer = AnswerRecord(by, sure, list(evidence or (by,)))
@@ -52,7 +53,7 @@ def record_answer(
 
 
 def answer_by_neighbour(line: LineContext, event: Event) -> None:
-    """A line of this unit, whose extension was dialled, rang and was picked up."""
+    """Answers by hook: the line of this unit whose extension was dialled rang and was picked up."""
     line.call.internal_by = "ring"
     handle_answer(line, event, "hook")
 
@@ -61,11 +62,11 @@ LOOKS_EVERY = 50 * FRAMES_PER_MS
 
 
 def announce_call(line: LineContext, event: Event) -> None:
-    """The notice of a call that was just answered."""
+    """Asks for the notice of a call that was just answered, or starts to wait for the end of the greeting."""
     call, policy = line.call, line.policy
     delay, lead = policy.notice_delay_ms * FRAMES_PER_MS, line.profile.greeting.lead_ms * FRAMES_PER_MS
     waited = event.known - event.at
-    if waited > lead:  # the answer is known so late that some of the delay is over
+    if waited > lead:  # the answer became certain so late that part of the delay has passed
         delay = min(delay, max(lead, delay - waited))
     earliest = event.known + delay
     call.greeting_from = event.known
@@ -76,7 +77,7 @@ def announce_call(line: LineContext, event: Event) -> None:
 
 
 def listen_for_greeting(line: LineContext, event: Event) -> None:
-    """A look at what was said since the answer; the next one follows, unless it has ended."""
+    """Examines the audio since the answer; asks for the notice at its end, else sets the next deadline."""
     numbers, since, now = line.profile.greeting, line.call.greeting_from, event.known
     lead, latest = numbers.lead_ms * FRAMES_PER_MS, _latest(line)
     heard = line.around.audio.stretch(line.config.number, since, now).samples
@@ -87,5 +88,5 @@ def listen_for_greeting(line: LineContext, event: Event) -> None:
 
 
 def _latest(line: LineContext) -> int:
-    """The frame at which the notice begins, whatever is being said."""
+    """The frame at which the notice begins even if the greeting goes on."""
     return line.call.greeting_from + line.policy.greeting_max_ms * RATE_HZ // 1000

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a call begins: by ringing, by off-hook, or on a line that nobody put down since the last one."""
+"""How a call begins: by ringing, by off-hook, or on a line that was not put down after the last call."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ MOST_KEYS = 32
 
 
 def keep_caller_digit(line: LineContext, event: Event) -> None:
-    """Before the first ring or between two an exchange may say in digits who calls."""
+    """Keeps a digit heard on-hook: some exchanges send caller ID in digits before or between the rings."""
     line.memory.heard = [*line.memory.heard, Key(event.at, event.text, event.level_dbm0)][-MOST_KEYS:]
 
 
 def begin_incoming(line: LineContext, event: Event) -> None:
+    """Begins an incoming call at the first burst of ringing."""
     line.memory.call = Call(
         call_id=line.new_call_id(event.at),
         line=line.config.number,
@@ -36,21 +37,25 @@ def begin_incoming(line: LineContext, event: Event) -> None:
 
 
 def read_caller_id(line: LineContext, event: Event) -> None:
+    """Reads caller ID at the second burst of ringing."""
     find_caller(line, event.at)
 
 
 def answered_by_hook(line: LineContext, event: Event) -> None:
+    """Answers a ringing line whose handset was lifted."""
     find_caller(line, event.at)
     line.call.off_hook_ns = line.utc_ns(event.at)
     handle_answer(line, event, "hook")
 
 
 def end_missed(line: LineContext, event: Event) -> None:
+    """Ends a call that stopped ringing without an answer."""
     find_caller(line, event.at)
     end_call(line, event, "missed", "not_answered")
 
 
 def begin_outgoing(line: LineContext, event: Event) -> None:
+    """Begins an outgoing call at off-hook."""
     line.memory.call = Call(
         call_id=line.new_call_id(event.at),
         line=line.config.number,
@@ -58,7 +63,7 @@ def begin_outgoing(line: LineContext, event: Event) -> None:
         anchor=line.anchor_at(event.at),
         off_hook_ns=line.utc_ns(event.at),
         continues=line.memory.continues,
-        unheard=event.at <= line.memory.seen_from,  # it was lifted in the gap, and may have dialled there
+        unheard=event.at <= line.memory.seen_from,  # lifted within a gap: digits may have been dialled there
     )
     line.memory.continues = None
     line.report("started", event.at)
@@ -69,8 +74,11 @@ def begin_outgoing(line: LineContext, event: Event) -> None:
 
 
 def flash_before_answer(line: LineContext, event: Event) -> None:
-    """Longer than any flash key: the handset was down, and what is dialled next is another call. Nothing is recorded
-    before the answer, so a slow flash by hand loses nothing."""
+    """A flash before the answer restarts dialling; a break longer than any flash key ends the call.
+
+    After such a break the next number is a new call. Nothing is recorded before the answer, so a slow flash by hand
+    loses nothing.
+    """
     if event.known - event.at < line.profile.flash_key_max_ms * FRAMES_PER_MS:
         restart_dialling(line, event)
         return
@@ -80,14 +88,14 @@ def flash_before_answer(line: LineContext, event: Event) -> None:
 
 
 def dial_while_held(line: LineContext, event: Event) -> None:
-    """The handset was never put down, and somebody dials anew."""
+    """Begins a call by a digit on a line that was not put down."""
     begin_outgoing(line, event)
     if line.memory.state == "off_hook":
         add_dialled_digit(line, event)
 
 
 def talk_while_held(line: LineContext, event: Event) -> None:
-    """Long after its end by tone somebody speaks again: the call goes on, in a record of its own."""
+    """Begins a record that continues a call: long after its end by tone, somebody speaks again."""
     begin_outgoing(line, event)
     if line.memory.state == "off_hook":
         line.call.direction = "unknown"
@@ -95,16 +103,21 @@ def talk_while_held(line: LineContext, event: Event) -> None:
 
 
 def hang_up_while_held(line: LineContext, event: Event) -> None:
+    """The handset is back on its cradle: the line is idle."""
     line.memory.continues = None
     line.go("idle", event.at)
 
 
 def note_call_waiting(line: LineContext, event: Event) -> None:
+    """Remembers that the call-waiting tone was heard in an unrecorded call."""
     line.call.waiting |= event.text == "call_waiting"
 
 
 def replace_passing_party(line: LineContext, event: Event) -> None:
-    """A call that is not recorded gives way to another: what is said of the first need not hold for the second."""
+    """After a flash, ends an unrecorded call that had call waiting and begins one with the waiting party.
+
+    What policy decided for the first party need not hold for the second.
+    """
     call = line.call
     if line.config.exempt or not call.waiting:
         call.flashed_at = event.at
@@ -116,6 +129,7 @@ def replace_passing_party(line: LineContext, event: Event) -> None:
 
 
 def dial_while_passing(line: LineContext, event: Event) -> None:
+    """A digit after a flash in an unrecorded call begins a new call."""
     call = line.call
     if not line.config.exempt and call.flashed_at is not None:
         end_call(line, Event(event.known, event.name, call.flashed_at), call.disposition, call.why)

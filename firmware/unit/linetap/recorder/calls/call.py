@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One call while it lives. State only, so that a restarted recorder goes on with it."""
+"""One call while it lives. State only, kept in the checkpoint, so that a restarted recorder continues the call."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MOST_DIGITS = 64
 
 
 class Key(msgspec.Struct, frozen=True, array_like=True):
-    """A digit heard: its first frame, and the level of one tone of it in dBm0 (pulses: 0)."""
+    """A digit that was heard: its first frame, and the level of one of its tones in dBm0 (pulses: 0)."""
 
     at: int
     digit: str
@@ -42,7 +42,7 @@ class Key(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Anchor(msgspec.Struct, frozen=True, array_like=True):
-    """One moment by all three measures: what turns a call's frames into times."""
+    """One moment as frame, UTC and monotonic time; it converts the frames of a call into times."""
 
     frame: int
     utc_ns: int
@@ -59,16 +59,19 @@ class Anchor(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Call(msgspec.Struct, kw_only=True):
-    """Frames are of the card's ring. `_ns` are UTC by the clock as it stood when the call began, counted on in frames
-    from there: a clock that is set meanwhile moves none of them."""
+    """Frames are frames of the card's ring. `_ns` are UTC nanoseconds.
+
+    They are counted in frames from the clock's reading at the call's beginning, so that setting the clock during a call
+    moves none of them.
+    """
 
     call_id: str
     line: int
     direction: Direction
-    anchor: Anchor | None = None  # None: of a checkpoint of an earlier version
+    anchor: Anchor | None = None  # None: from a checkpoint of an earlier version
     ring_ns: int | None = None
-    ring_frame: int | None = None  # of the first burst, while caller ID has not been looked for
-    said_from: int | None = None  # from here on, before that burst, the exchange may have said who calls
+    ring_frame: int | None = None  # of the first burst, until caller ID has been read
+    said_from: int | None = None  # from here to that burst the exchange may have sent caller ID
     caller: Caller | None = None
     internal_by: InternalBy | None = None
     off_hook_ns: int | None = None
@@ -79,67 +82,68 @@ class Call(msgspec.Struct, kw_only=True):
     ended_by: EndedBy | None = None
     continues: str | None = None
     dialled: str = ""
-    unheard: bool = False  # something of what was dialled may have fallen into a gap
-    dialled_ns: int | None = None  # the last digit of it
-    redialled: str = ""  # of a second party, in the middle of the call
-    also_dialled: list[str] = []  # such numbers before it
-    typed: list[Key] = []  # the last digits behind the answer
-    spoken: bool = False  # somebody was heard behind the notice
-    put_down_at: int | None = None  # a break longer than any flash key began here: another call may begin behind it
-    put_down_until: int = 0  # so long nothing behind that is written
-    beep_from: int | None = None  # the frame at which a tone began that may be a mailbox's beep
-    beeped: bool = False  # it was one, and the notice has played again
-    dial_tone: bool = False  # it was heard
-    given_up: bool = False  # the exchange has given dial tone up: a handset off its cradle
-    tone: str = ""  # busy, congestion, unobtainable: sounding, or the last word
-    tone_at: int = 0  # where it began, and where that was certain
+    unheard: bool = False  # a dialled digit may have fallen into a gap
+    dialled_ns: int | None = None  # its last digit
+    redialled: str = ""  # number of a second party, dialled during the call
+    also_dialled: list[str] = []  # earlier such numbers
+    typed: list[Key] = []  # the last digits after the answer
+    spoken: bool = False  # a voice was heard after the notice
+    put_down_at: int | None = None  # a break longer than any flash key began here: a new call may follow it
+    put_down_until: int = 0  # until then no audio after the break is written
+    beep_from: int | None = None  # start of a tone that may be a mailbox's beep
+    beeped: bool = False  # it was a beep, and the notice has played again
+    dial_tone: bool = False  # dial tone was heard
+    given_up: bool = False  # the exchange has ended dial tone: a handset off its cradle
+    tone: str = ""  # busy, congestion, unobtainable or dial: now on the line, or the last one heard
+    tone_at: int = 0  # its first frame, and below it the frame at which it became certain
     tone_known: int = 0
     disposition: Disposition = "unanswered"
     why: str = ""
     notices: list[NoticeRecord] = []
-    greeting_from: int = 0  # since then somebody may greet the caller
+    greeting_from: int = 0  # from here on the greeting may be spoken
     notice_tries: int = 0
-    notice_held: int = 0  # so often a tone that may be a fax's has held it back
-    notice_from: int | None = None  # the first frame of a notice that is still to be proven
-    carrier_from: int = 0  # the frame since which a fax or a modem is on the line
-    carriers: int = 0  # so often one was heard
-    notice_until: int = 0  # the frame behind its last possible echo
-    notice_whole: bool = False  # it was played to its end
-    deaf: bool | None = None  # None: no notice was played to its end and not heard; else whether the line was quiet
-    guessed: bool = False  # nothing but time says that the party answered
-    heard_as: NoticeProof | None = None  # what the line returned of a notice that was played on a guess
-    rung_again: int = 0  # so often ringback said that the far end passes the call on
-    taken_back: int = 0  # so many guesses were proved wrong
-    held_until: int | None = None  # nothing is written before: the guess may still be proved wrong
+    notice_held: int = 0  # times a possible fax tone has held the notice back
+    notice_from: int | None = None  # the first frame of a notice without a proof yet
+    carrier_from: int = 0  # first frame of the fax or modem on the line
+    carriers: int = 0  # times one was heard
+    notice_until: int = 0  # the frame after its last possible echo
+    notice_whole: bool = False  # it was played to the end
+    deaf: bool | None = None  # of a whole notice that was not heard: was the line quiet? None: there was none
+    guessed: bool = False  # the answer is not proven (calls/doubt.py)
+    heard_as: NoticeProof | None = None  # the proof of a notice that was played on a guessed answer
+    rung_again: int = 0  # times ringback during the call meant that the far end transfers it
+    taken_back: int = 0  # guessed answers that were proved wrong
+    held_until: int | None = None  # no audio is written before: the guess may still be proved wrong
     first_frame: int | None = None  # of the recording
-    paused_at: int | None = None  # from here on nothing is written: a party has not heard the notice
-    withheld: list[tuple[int, int]] = []  # such stretches, in frames
+    paused_at: int | None = None  # from here on no audio is written: a party has not heard the notice
+    withheld: list[tuple[int, int]] = []  # past pauses, in frames
     waiting: bool = False  # the call-waiting tone was heard, and nobody has flashed since
-    flashed_at: int | None = None  # what is dialled now may reach a second party
-    keys: list[Key] = []  # the last ones, that may become the mark code
+    flashed_at: int | None = None  # a flash: digits from here on may reach a second party
+    keys: list[Key] = []  # the last digits, which may become a code
     marks: list[Mark] = []
-    was_marked: bool = False  # in the record that this one continues
+    was_marked: bool = False  # marked in the record that this one continues
     call_time_told: bool = False
-    party_by: PartyBy | None = None  # it was skipped, and another party came on the line
+    party_by: PartyBy | None = None  # evidence that another party joined a skipped call
     party_unknown: bool = False
-    was_held: bool = False  # music was heard, and nobody has spoken since
-    held_at: int = 0  # where it began, and was certain, in a recording
+    was_held: bool = False  # music on hold was heard, and no voice since
+    held_at: int = 0  # its first frame in a recording, and below it the frame at which it became certain
     held_from: int = 0
-    held_again: int = 0  # so often somebody spoke behind it
-    swapped_at: int | None = None  # a flash may have brought another party: nobody has dialled since
-    swap_due: int = 0  # when that is certain, once somebody has spoken
+    held_again: int = 0  # times a voice followed it
+    swapped_at: int | None = None  # a flash without digits since: another party may be on the line
+    swap_due: int = 0  # the frame at which that counts as certain, if a voice was heard
     swap_spoken: bool = False
-    consulted_by: str | None = None  # the call of a neighbour that called here in the middle of it
-    dial_at: int | None = None  # where a dial tone began that still sounds
+    consulted_by: str | None = None  # the call of the neighbour line that called here during that call
+    dial_at: int | None = None  # start of the dial tone that is on the line
     beeped_at: int | None = None
-    plays_until: int = 0  # a notice that opens no gate is on the line up to here
+    plays_until: int = 0  # end of a notice that opens no gate
 
     @property
     def is_marked(self) -> bool:
+        """Whether this call, or the record that it continues, is marked as abusive."""
         return self.was_marked or any(mark.kind == ABUSE for mark in self.marks)
 
     def withhold(self, until: int) -> None:
-        """The pause is over: what lies between stays out of the recording."""
+        """Ends the pause: the audio from its beginning up to `until` stays out of the recording."""
         assert self.paused_at is not None
         if until > self.paused_at:
             self.withheld = [*self.withheld, (self.paused_at, until)]
@@ -147,13 +151,13 @@ class Call(msgspec.Struct, kw_only=True):
 
     @property
     def duration_s(self) -> float | None:
-        """From answer to end."""
+        """Seconds from answer to end."""
         if self.answered_ns is None or self.ended_ns is None:
             return None
         return round((self.ended_ns - self.answered_ns) / NS_PER_S, 3)
 
     def record(self, unit: str, clock: ClockRecord) -> CallRecord:
-        """What is known at the call's end; audio, files and retention are added where they are made."""
+        """The call's record at its end; audio, files and retention are added where they are made."""
         return CallRecord(
             call_id=self.call_id,
             unit=unit,
@@ -185,8 +189,10 @@ class Call(msgspec.Struct, kw_only=True):
 
 
 def new_call_id(utc_ns: int, line: int, again: str = "") -> str:
-    """`20261124T225600.123Z-L03`: the moment the line first moved, and the line. `again` tells it from another call
-    that may have that name."""
+    """`20261124T225600.123Z-L03`: the time of the line's first event, and the line.
+
+    `again` distinguishes it from another call that may have the same name.
+    """
     return f"{compact(utc_ns)}-L{line:02d}" + (f"-{again}" if again else "")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who calls: caller ID in the audio before the first ring and between the first two. Read once a call."""
+"""Caller ID: read once a call from the audio before the first ring and between the first two rings."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from linetap.recorder.signals.caller.callerid import CallerHeard, caller_id, rea
 from linetap.ring import NS_PER_FRAME, RATE_HZ
 from linetap_core.records import Caller
 
-LONGEST_PAUSE = 6 * RATE_HZ  # between two bursts: a caller ID further away is none
-DIGITS_BEFORE = 10 * RATE_HZ  # of the first burst: digits further away are not about this call
+LONGEST_PAUSE = 6 * RATE_HZ  # between two bursts; later audio is no caller ID
+DIGITS_BEFORE = 10 * RATE_HZ  # before the first burst; earlier digits belong to no call
 
 
 def caller_id_from(line: LineContext, ring: int) -> int:
-    """Before its first burst at `ring` an exchange may say who calls; what a call before this one said is not meant."""
+    """The frame from which caller ID may have been sent before the first burst at `ring`: after any earlier call."""
     since_ns = max(0, line.utc_ns(ring) - line.memory.since_ns) if line.memory.state == "idle" else 0
     longest = line.profile.caller_id.before_ring_ms * RATE_HZ // 1000
     return max(0, line.memory.seen_from, ring - min(longest, since_ns // NS_PER_FRAME))
 
 
 def find_caller(line: LineContext, until: int) -> None:
-    """Between the first burst of ringing and the second, or the answer; and before the first. Once a call."""
+    """Sets the call's caller from the audio up to the second burst or the answer, and before the first. Once a call."""
     call = line.call
     if call.ring_frame is None:
         return
@@ -46,7 +46,7 @@ def find_caller(line: LineContext, until: int) -> None:
 
 
 def _by_digits(line: LineContext, first: int, until: int) -> CallerHeard | None:
-    """In the digits heard before and between the bursts: all together, or else those that came in one train."""
+    """Caller ID in DTMF before and between the bursts: all digits together, else those of one train."""
     numbers = line.profile.caller_id
     keys = [key for key in line.memory.heard if first - DIGITS_BEFORE <= key.at < until and key.level_dbm0]
     together = "".join(key.digit for key in keys)
@@ -60,7 +60,7 @@ def _by_digits(line: LineContext, first: int, until: int) -> CallerHeard | None:
         else:
             trains.append([key])
     for train in reversed(trains):
-        whole = train[0].at - line.memory.seen_from > gap  # else the first digits may be missing
+        whole = train[0].at - line.memory.seen_from > gap  # else its first digits may lie in a gap
         found = read_digits("".join(key.digit for key in train), numbers) if whole else None
         if found is not None:
             return found

@@ -1,13 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A fax or a modem is on the line: no notice disturbs it, and nothing is recorded.
+"""A fax or a modem on the line: no notice is played to it, and nothing is recorded.
 
-It is a state that voice leaves. A whistle of half a second, or a person who takes over from the machine, must not keep
-a call from being announced and recorded.
-
-
-While a notice is on the line: whether a fax or a modem sends its tone beneath it.
-
-Ten looks a second, and only at lines that play one. What was held is not kept over a restart: half a second of hearing.
+A voice ends this state: a whistle of half a second, or a person who takes over from the machine, must not keep a call
+from being announced and recorded. While a notice plays, `CarrierUnderNotice` looks for such a tone beneath it.
 """
 
 from __future__ import annotations
@@ -25,11 +20,14 @@ from linetap.recorder.signals.tones.stretch import is_ansam
 from linetap.ring import I16, RATE_HZ, Batch
 
 SPEECH = ("speech", "announcement")
-NOTICE_GONE_MS = 2000  # after it was stopped, what it left on the line is over
+NOTICE_GONE_MS = 2000  # after the stop of a notice nothing of it returns later than this
 
 
 def begin_carrier(line: LineContext, event: Event) -> None:
-    """A second party's carrier is withheld, as nobody can be told of a recording."""
+    """Stops the notice and waits for a voice.
+
+    The carrier of a second party is withheld: a machine cannot be announced to.
+    """
     stop_notice(line)
     call = line.call
     call.carrier_from = event.known
@@ -41,8 +39,11 @@ def begin_carrier(line: LineContext, event: Event) -> None:
 
 
 def voice_after_carrier(line: LineContext, event: Event) -> None:
-    """Somebody speaks: the call is announced as from now, and recorded. What began before the tone may be the echo of
-    our own notice, unless it goes on long after that has been stopped."""
+    """Announces the call from the first voice after the carrier.
+
+    A voice that began before the carrier may be the echo of our notice, unless it lasts long after the notice was
+    stopped.
+    """
     call = line.call
     if call.carriers > 1:
         return
@@ -52,8 +53,10 @@ def voice_after_carrier(line: LineContext, event: Event) -> None:
 
 
 def talk_after_carrier(line: LineContext, event: Event) -> None:
-    """A calling fax sends its tone every 3.5 s, and whoever lifted says hello in between: once it has come back, only a
-    talk of two seconds says that the machine has gone."""
+    """After a second carrier, announces the call only after two seconds of talk.
+
+    A calling fax repeats its tone every 3.5 s, and the person who lifted the handset says hello in between.
+    """
     if line.call.carriers > 1 and event.at >= line.call.carrier_from:
         _announce(line, event)
 
@@ -72,6 +75,7 @@ def _announce(line: LineContext, event: Event) -> None:
 
 
 def flash_under_carrier(line: LineContext, event: Event) -> None:
+    """A flash: back to the first party of a recording, or another party in an unrecorded call."""
     if line.call.first_frame is not None:
         parties.flash_to_first_party(line, event)
     else:
@@ -79,6 +83,7 @@ def flash_under_carrier(line: LineContext, event: Event) -> None:
 
 
 def digit_under_carrier(line: LineContext, event: Event) -> None:
+    """A digit: of a second party's number in a recording, or of a new call."""
     if line.call.first_frame is not None:
         dialling.add_dialled_digit(line, event)
     else:
@@ -86,6 +91,7 @@ def digit_under_carrier(line: LineContext, event: Event) -> None:
 
 
 def end_carrier(line: LineContext, event: Event) -> None:
+    """Ends the call, with its recording if there is one."""
     if line.call.first_frame is not None:
         end_recording(line, event)
     else:
@@ -93,20 +99,26 @@ def end_carrier(line: LineContext, event: Event) -> None:
 
 
 def _name(line: LineContext, event: Event) -> str:
-    """fax_calling, fax_answer, modem_calling, modem_answer, or modem_v8: 2100 Hz as modems send it."""
+    """fax_calling, fax_answer, modem_calling, modem_answer, or modem_v8: 2100 Hz with ANSam's amplitude modulation."""
     if event.text == "answer":
         tone = line.around.audio.stretch(line.config.number, event.at, event.known).samples
         return "modem_v8" if is_ansam(tone, line.profile.cadence) else "fax_answer"
     return event.text if event.text.startswith("modem") else f"fax_{event.text}"
 
 
-class UnderNotice:
+class CarrierUnderNotice:
+    """Detects the tone of a fax or a modem while a notice is on the line.
+
+    It examines the line ten times a second, and only lines that play a notice. The audio it holds, half a second, is
+    not kept over a restart.
+    """
+
     def __init__(self) -> None:
         self._held: I16 = np.zeros(0, np.int16)
-        self._end = 0  # the frame behind what is held
+        self._end = 0  # the frame after the held audio
 
     def follow(self, line: LineContext, batch: Batch, index: int) -> list[Event]:
-        """`fax` events of this batch, at most one."""
+        """The `fax` event of this batch, if there is one."""
         playing = line.memory.playing
         if playing is None or batch.gap is not None:
             self._held = self._held[:0]

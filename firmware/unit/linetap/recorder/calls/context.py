@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a line remembers from one batch to the next.
-
-One line as the actions of the call table see it: what it remembers, what all lines share, and their common words."""
+"""One line as the actions of the call table use it: its memory, what all lines share, and common operations."""
 
 from __future__ import annotations
 
@@ -29,33 +27,33 @@ from linetap_core.records import CallEvent, CallRecord, ClockRecord, EventKind
 
 
 class LineMemory(msgspec.Struct):
-    """All that a restarted recorder must know of a line."""
+    """All that a restarted recorder must know of a line: kept in the checkpoint."""
 
     hook: HookLine = msgspec.field(default_factory=HookLine)
     state: State = "idle"
     since_ns: int = 0
-    named_ns: int = -1  # the newest time that a call of this line was named after, in this boot
+    named_ns: int = -1  # the newest time in a call name of this line, in this boot
     deadline: int | None = None
-    seen_from: int = -1  # the frame at which the last gap ended: what was before it nobody saw
+    seen_from: int = -1  # the frame at which the last gap ended: nothing is known of the time in it
     call: Call | None = None
-    evidence: Evidence = msgspec.field(default_factory=Evidence)  # of an answer, while one is awaited
+    evidence: Evidence = msgspec.field(default_factory=Evidence)  # for an answer, while one is awaited
     open_last: int = -1  # the last frame, while an answer was awaited, at which the loop was open
-    look_at: int | None = None  # the frame up to which the line is looked at next for it
+    look_at: int | None = None  # the frame at which the next window is judged for it
     playing: PlayedNotice | None = None
-    heard: list[Key] = []  # digits while nobody used the line: an exchange may say who calls
-    continues: str | None = None  # the call that ended by tone on a line that is still held
-    near_digit_dbm0: float | None = None  # level of digits that were certainly dialled here
-    near_end: list[Signature] = []  # of such digits, the last ones
-    unheard_calls: int = 0  # running, whose notice was played to its end and not heard, for whatever reason
-    deaf_calls: int = 0  # running, on a line so quiet that nothing but a fault explains it
+    heard: list[Key] = []  # digits on-hook: they may be caller ID
+    continues: str | None = None  # the call that ended by tone while the handset stayed off-hook
+    near_digit_dbm0: float | None = None  # level of digits that were certainly dialled at this end
+    near_end: list[Signature] = []  # signatures of the last such digits
+    unheard_calls: int = 0  # consecutive calls whose notice was played to the end and not heard, for any reason
+    deaf_calls: int = 0  # consecutive such calls on a line so quiet that only a fault explains it
     deaf_first_ns: int | None = None  # the first of these
-    deaf_since_ns: int | None = None  # the line is at fault
-    echo_delay_ms: float | None = None  # when the line returns what is played on it, as several notices have shown
-    delays_ms: list[float] = []  # of the last notices that came back when nobody knew, or at another time than known
-    on_trial: bool = False  # a walk test asks for it
+    deaf_since_ns: int | None = None  # the line is at fault since then
+    echo_delay_ms: float | None = None  # delay of the line's echo, as several notices have shown
+    delays_ms: list[float] = []  # of the last notices that returned while no delay, or another one, was known
+    on_trial: bool = False  # a walk test is at this line
 
     def of_another_ring(self) -> LineMemory:
-        """What is true of the line itself, whichever ring its frames are of."""
+        """What holds for the line itself, without what refers to the frames of one ring."""
         return LineMemory(
             near_digit_dbm0=self.near_digit_dbm0, near_end=self.near_end,
             unheard_calls=self.unheard_calls, deaf_calls=self.deaf_calls,
@@ -70,13 +68,16 @@ NO_FRAMES: npt.NDArray[np.int64] = np.zeros(0, np.int64)
 
 
 def open_frames(batch: Batch, index: int) -> npt.NDArray[np.int64]:
-    """The frames of a batch, one a millisecond, at which a line's hook bit says that the loop is open."""
+    """The frames of a batch, one each millisecond, at which a line's hook bit shows an open loop."""
     return batch.frame + np.flatnonzero(~batch.hook[index]) * FRAMES_PER_MS
 
 
 class Names(msgspec.Struct, frozen=True):
-    """What keeps a call's name from being given twice: the newest time that a call of this vault was named after, as it
-    was at the first start of this boot, and four hexadecimal digits of the boot's own name."""
+    """Keeps a call's name from being given twice.
+
+    `newest_ns`: the newest time in a call name of this vault, as of the first start of this boot. `boot`: four
+    hexadecimal digits of the boot id.
+    """
 
     newest_ns: int = -1
     boot: str = ""
@@ -94,9 +95,9 @@ class Surroundings:
     clock_record: Callable[[int], ClockRecord]  # of a line
     learned: dict[int, Learned] = field(default_factory=dict)  # by line
     names: Names = field(default_factory=Names)
-    lines: list[LineContext] = field(default_factory=list)  # of all cards: two of them may be one internal call
-    connected: dict[int, int] = field(default_factory=dict)  # by line: when the PBX said that its call was answered
-    ended: list[Callable[[CallRecord], None]] = field(default_factory=list)  # who wants to hear of each call's end
+    lines: list[LineContext] = field(default_factory=list)  # of all cards: an internal call may use two of them
+    connected: dict[int, int] = field(default_factory=dict)  # by line: UTC at which the PBX reported an answer
+    ended: list[Callable[[CallRecord], None]] = field(default_factory=list)  # called with each call's record
 
 
 class LineContext:
@@ -106,25 +107,27 @@ class LineContext:
         self.around = around
         self.policy = around.config.recording
         self.memory = memory
-        self.batch: Batch  # the one being followed: it turns frames into UTC
+        self.batch: Batch  # the current one: it dates frames
         self.open_bits, self.opened_before = NO_FRAMES, -1
 
     def open_last(self, frame: int) -> int:
-        """The last frame before this one at which the loop was open: what is silent then is no far end."""
+        """The last frame before this one at which the loop was open: silence then is not the far end's."""
         before = int(np.searchsorted(self.open_bits, frame))
         return int(self.open_bits[before - 1]) if before else self.opened_before
 
     @property
     def call(self) -> Call:
+        """The call in progress."""
         assert self.memory.call is not None
         return self.memory.call
 
     @property
     def notice(self) -> str:
-        """The id of the notice that this line plays."""
+        """The id of the notice that is played on this line."""
         return self.config.notice or self.policy.notice
 
     def go(self, state: State, frame: int, deadline: int | None = None) -> None:
+        """Enters a state at `frame`; `deadline` replaces the last one."""
         if state != self.memory.state:
             self.memory.look_at = first_look(state, frame)
             self.memory.evidence = Evidence()
@@ -133,14 +136,14 @@ class LineContext:
 
     @property
     def anchor(self) -> Anchor:
-        """What dates the line's frames: of the call in progress, from its beginning to its end."""
+        """Dates the line's frames: the anchor of the call in progress, else of the batch."""
         call, batch = self.memory.call, self.batch
         if call is not None and call.anchor is not None:
             return call.anchor
         return Anchor(batch.frame, batch.utc_ns, batch.mono_ns)
 
     def anchor_at(self, frame: int) -> Anchor:
-        """Of a call that begins at `frame`."""
+        """The anchor of a call that begins at `frame`."""
         anchor = self.anchor
         ago_ns = (anchor.frame - frame) * NS_PER_FRAME
         return Anchor(frame, max(0, anchor.utc_ns - ago_ns), anchor.mono_ns - ago_ns)
@@ -149,15 +152,18 @@ class LineContext:
         return self.anchor.utc_ns_at(frame)
 
     def new_call_id(self, frame: int) -> str:
-        """Of a call that begins at `frame`. A clock that stands at a time for the second time, in this boot or a later
-        one, gives no name twice: boot and frame tell the two apart."""
+        """The name of a call that begins at `frame`.
+
+        A clock that shows a time twice, in this boot or a later one, gives no name twice: boot and frame distinguish
+        the two.
+        """
         ns, memory, names = self.utc_ns(frame), self.memory, self.around.names
         again = "" if ns > max(memory.named_ns, names.newest_ns) else f"{names.boot}{max(0, frame):x}"
         memory.named_ns = max(memory.named_ns, ns)
         return new_call_id(ns, self.config.number, again)
 
     def write_what_was_held(self) -> None:
-        """A guess that may have been wrong has stood: the recording is written from its first frame on."""
+        """Opens the recording of a call whose guessed answer has stood: from its first frame on."""
         call = self.call
         if call.held_until is not None and call.first_frame is not None:
             self.around.vault.open(call.call_id, call.line, call.first_frame)
@@ -167,6 +173,7 @@ class LineContext:
         return rfc3339(self.utc_ns(frame))
 
     def report(self, kind: EventKind, frame: int, mark: str | None = None) -> None:
+        """Sends an event about the call in progress to the outbox."""
         call = self.call
         self.around.vault.report(
             CallEvent(

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Until the other side answers: digits, tones, and what is made of the evidence. Also of a second party in the middle
-of a call.
+"""An outgoing call before its answer: digits, tones, and the decision from the evidence. Also of a second party during
+a call.
 
-A line on which nothing was dialled and that the exchange has told so by busy tone, or by an announcement when it gave
-up, is a handset off its cradle: only a reversal or the PBX makes a call of it.
+A line on which nothing was dialled, and on which the exchange has given up (busy tone, an announcement), is a handset
+off its cradle: only a reversal or the PBX makes a call of it.
 """
 
 from __future__ import annotations
@@ -26,17 +26,18 @@ NO_ANSWER = ("busy", "congestion", "unobtainable")
 
 
 def add_dialled_digit(line: LineContext, event: Event) -> None:
+    """Adds a digit to the number and restarts the evidence and the wait for an answer."""
     call = line.call
     if call.first_frame is None:
         call.dialled = (call.dialled + event.text)[:MOST_DIGITS]
     else:
         call.redialled = (call.redialled + event.text)[:MOST_DIGITS]
     pulsed = not event.level_dbm0
-    at = event.known if pulsed else event.at  # the clicks of a train of pulses are no voice
+    at = event.known if pulsed else event.at  # so that the clicks of pulses do not count as voice
     call.dialled_ns = line.utc_ns(at)
     call.tone, call.given_up = "", False
     call.dial_tone |= line.memory.evidence.bursts.was("dial", line.profile.tone, line.profile.answer)
-    # Behind a pressed key the ears judge anew what they hear.
+    # After a pressed key the sound detector classifies anew; after pulses it does not.
     line.memory.evidence = line.memory.evidence.anew() if pulsed else Evidence()
     line.memory.look_at = first_look("off_hook", at)
     learn_near_end(line, event)
@@ -44,7 +45,7 @@ def add_dialled_digit(line: LineContext, event: Event) -> None:
 
 
 def restart_dialling(line: LineContext, event: Event) -> None:
-    """A flash before anybody answered: the exchange waits for another number."""
+    """A flash before the answer: the exchange waits for another number."""
     call = line.call
     call.dialled, call.tone, call.given_up = "", "", False
     line.memory.evidence = line.memory.evidence.anew()
@@ -52,8 +53,10 @@ def restart_dialling(line: LineContext, event: Event) -> None:
 
 
 def follow_progress_tone(line: LineContext, event: Event) -> None:
-    """Ringback: the other side rings, and the time to its answer begins anew. Busy: there is none to wait for. Where a
-    walk test asks for the line it is answer enough: nobody is there whom the notice could reach by mistake."""
+    """A call-progress tone: ringback restarts the wait for an answer, busy ends it.
+
+    In a walk test a busy tone counts as the answer: nobody is there whom the notice could reach by mistake.
+    """
     call = line.call
     if event.text == "ringback":
         call.tone = ""
@@ -67,9 +70,10 @@ def follow_progress_tone(line: LineContext, event: Event) -> None:
 
 
 def progress_tone_over(line: LineContext, event: Event) -> None:
+    """A call-progress tone has ended: the wait for an answer begins anew, or the handset is off its cradle."""
     call = line.call
     if event.text == "dial" and call.tone == "dial":
-        # The exchange gives dial tone up after a while. It stops sooner for whoever dials, heard or not.
+        # The exchange ends dial tone after a while; dialling, detected or not, ends it sooner.
         call.tone = ""
         given_up = event.at - call.tone_at >= line.profile.answer.dial_gives_up_ms * FRAMES_PER_MS
         call.given_up = given_up and not _number(line) and not call.unheard
@@ -83,23 +87,25 @@ def progress_tone_over(line: LineContext, event: Event) -> None:
 
 
 def answer_by_talk(line: LineContext, event: Event) -> None:
-    """Two seconds of voice, where nothing was dialled: the handset was lifted just as the line began to ring."""
+    """Two seconds of voice on a line without digits: it was lifted just as it began to ring."""
     call = line.call
     if not _number(line) and not call.tone and not call.given_up and not line.memory.evidence.rings:
         accept_answer(line, event, "tone", "low", ("no_digits", "voice"))
 
 
 def add_sound(line: LineContext, event: Event) -> None:
+    """Adds a change of the line's sound to the evidence."""
     loud = event.level_dbm0 >= line.profile.answer.loud_dbm0
     line.memory.evidence.heard(event.text, event.at, loud, event.period_ms)
 
 
 def add_channel_change(line: LineContext, event: Event) -> None:
+    """Adds a change of the far channel's noise to the evidence."""
     line.memory.evidence.channel(event.at)
 
 
 def judge_evidence(line: LineContext, event: Event) -> None:
-    """Every 80 ms: what the line has carried since, and whether that is an answer."""
+    """Every 80 ms: examines the last windows of the line and accepts the answer that they prove."""
     call, evidence, numbers = line.call, line.memory.evidence, line.profile.answer
     stretch = line.around.audio.stretch(line.config.number, event.at - SPAN, event.at)
     if stretch.gaps or len(stretch.samples) < SPAN:
@@ -112,19 +118,23 @@ def judge_evidence(line: LineContext, event: Event) -> None:
         evidence.weigh(behind, notes, music is None or music < numbers.hush_notes, numbers)
     known_ms = max(line.profile.lift_debounce_ms, line.profile.pulses.digit_gap_ms) + 1
     if event.at - line.open_last(event.at) <= known_ms * FRAMES_PER_MS:
-        return  # a flash, pulses or the call's end: which, is known in a moment
+        return  # the loop has just opened: a flash, pulses or the call's end
     if call.given_up or (verdict := evidence.judge(event.at, _dialled(line), numbers)) is None:
         return
     accept_answer(line, Event(event.known, "look", verdict.at), verdict.by, verdict.confidence, verdict.evidence)
 
 
 def _notes(line: LineContext, first: int, end: int) -> float | None:
+    """How well a stretch of the line's past keeps its notes; None: it has gaps or is too short."""
     heard = line.around.audio.stretch(line.config.number, first, end)
     return None if heard.gaps else kept_notes(heard.samples)
 
 
 def answer_by_polarity(line: LineContext, event: Event) -> None:
-    """A reversal when a trunk is seized, or with a digit, is the exchange's way of saying that it listens."""
+    """Accepts a reversal as the answer, except one that follows the seizure or a digit.
+
+    A reversal when a trunk is seized, or with a digit, is the exchange's sign that it is ready.
+    """
     call, numbers = line.call, line.profile.answer
     if not _number(line):
         since = call.off_hook_ns if call.first_frame is None else None
@@ -139,11 +149,12 @@ def answer_by_polarity(line: LineContext, event: Event) -> None:
 
 
 def answer_by_pbx(line: LineContext, event: Event) -> None:
+    """Accepts the PBX's report of an answer."""
     accept_answer(line, event, "pbx")
 
 
 def answer_by_timeout(line: LineContext, event: Event) -> None:
-    """No evidence came. That is no answer: policy says what then."""
+    """No evidence came before the deadline. That is no answer by itself: policy decides what follows."""
     call, evidence, policy = line.call, line.memory.evidence, line.policy
     silence = _since(line) + policy.answer_silence_s * RATE_HZ
     spoken = evidence.talked_ms >= line.profile.answer.spoken_ms and _kind(line) != "unfinished"
@@ -155,7 +166,7 @@ def answer_by_timeout(line: LineContext, event: Event) -> None:
     elif event.known < silence and not spoken and not line.memory.on_trial and _number(line):
         line.memory.deadline = min(silence, event.known + RATE_HZ)
     elif call.given_up or (evidence.network and not _number(line)):
-        return  # a handset off its cradle, and the exchange says so
+        return  # the exchange's announcement: a handset off its cradle
     elif policy.on_unknown_answer != "wait" or line.memory.on_trial:
         accept_answer(line, event, "unknown", "none", ("time", *(("voice",) if spoken else ())))
 
@@ -167,11 +178,12 @@ def accept_answer(
     sure: AnswerConfidence = "certain",
     evidence: tuple[str, ...] = (),
 ) -> None:
+    """Takes the far end as answered: announces the call, or announces a recorded call again."""
     call = line.call
     if call.first_frame is None:
         handle_answer(line, event, by, sure, evidence)
         return
-    if call.answered_by is None:  # of the only party, after a guess that was wrong
+    if call.answered_by is None:  # the only party answers after a wrong guess
         record_answer(line, event, by, sure, (*evidence, "after_a_guess"))
         line.report("answered", event.at)
     call.guessed = is_doubtful(by, evidence)
@@ -179,11 +191,15 @@ def accept_answer(
 
 
 def _number(line: LineContext) -> str:
+    """The number being dialled: of the call, or of a second party."""
     return line.call.dialled if line.call.first_frame is None else line.call.redialled
 
 
 def _kind(line: LineContext) -> Number:
-    """A second party may have been called by whoever is at the far end: then there is no number, and it rings."""
+    """The kind of the number being dialled.
+
+    The far end may have called a second party itself: then there is no number, and ringback is heard.
+    """
     number = _number(line)
     if not number and line.call.first_frame is not None:
         return "ordinary"
@@ -192,7 +208,7 @@ def _kind(line: LineContext) -> Number:
 
 
 def _since(line: LineContext) -> int:
-    """The last digit, the last burst of ringback, or where the wait for an answer began."""
+    """The frame of the last digit, of the last burst of ringback, or at which the wait for an answer began."""
     call, last = line.call, line.memory.evidence.bursts.last_end
     began = call.dialled_ns if _number(line) else call.off_hook_ns
     frame = line.anchor.frame_at(began) if began is not None else line.anchor.frame

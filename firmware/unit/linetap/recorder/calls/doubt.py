@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An answer that nothing proves: only a time has passed, or a voice came where nothing had rung, which may be the
-network's. The notice plays, and no record calls it heard by a party.
+"""Answers without proof: only time has passed, or a voice came without ringback and may be the network's. The notice
+plays, and no record says that a party has heard it.
 
-A voice is proved to be somebody's by a second one behind the notice: two ends of a line differ by more than the
-phrases of one announcer. Looked at once, when the recording is written or ends.
+A second voice after the notice proves that the first one was a party's: two ends of a line differ in level by more than
+the phrases of one announcer. This is examined once, when the recording is written or ends.
 """
 
 from __future__ import annotations
@@ -14,21 +14,24 @@ from linetap.recorder.calls.evidence.windows import SPAN, STEP, windows_of
 from linetap.ring import RATE_HZ
 from linetap_core.records import AnsweredBy
 
-UNKNOWN = "answer_unknown"  # nothing proves an answer, and policy wants the call announced and recorded
+UNKNOWN = "answer_unknown"  # no proof of an answer, and policy wants the call announced and recorded
 PROVED = "two_voices_behind_the_notice"
-LONGEST_S = 30  # behind the notice
-AT_THIS_END = (("ringback", "voice"), ("ringback", "two_voices"))  # whoever answered later, two ends talk behind it
+LONGEST_S = 30  # after the notice
+AT_THIS_END = (("ringback", "voice"), ("ringback", "two_voices"))  # two voices afterwards prove nothing here
 
 
 def is_doubtful(by: AnsweredBy, evidence: tuple[str, ...]) -> bool:
-    """`tone`: a single one that nobody learnt, and a voice behind it: a first ring, or a network's chime. Behind
-    `ringback` a voice that came with no other channel may be this end's, and the answer be yet to come."""
+    """Whether this evidence leaves doubt about the answer.
+
+    `tone`: a single unknown tone and a voice after it: a first ring, or a network's chime. After `ringback`, a voice
+    without another channel may be this end's, before the answer.
+    """
     alone = evidence[:1] in (("no_ringback",), ("tone",)) or evidence[:2] in AT_THIS_END
     return by == "unknown" or (by == "sound" and alone)
 
 
 def dispel_doubt(line: LineContext, until: int) -> None:
-    """A voice that was taken for an answer was one, if two ends talk behind the notice."""
+    """Accepts a doubtful answer by voice if two ends talk after the notice."""
     call = line.call
     if not (call.guessed and call.heard_as and call.answered_by == "sound") or call.answer is None:
         return

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A notice that came before the answer. It was played on a guess, or on evidence that the line then contradicts:
-ringback that goes on, or an answer that is seen only now. It is played again at the answer, and what was recorded in
-between is withheld or kept and flagged, as `recording.recorded_before_answer` says.
+"""Notices that came before the answer: played on a guess, or on evidence that the line contradicts later.
 
-`withhold` can only keep back what is not written yet, so a call that was answered on a guess is written
-`answer_doubt_s` after its notice. What the line says later than that is flagged.
+The contradiction is ringback that goes on, or an answer that is detected only now. The notice is played again at the
+answer. `recording.recorded_before_answer` says whether the audio in between is withheld, or kept and flagged.
+`withhold` can only keep back what is not written yet, so a call answered on a guess is written `answer_doubt_s` after
+its notice; what the line shows later than that is flagged.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from linetap.ring import RATE_HZ
 from linetap_core.records import AnsweredBy
 
 FLAG = "announced_before_answer"
-# Whoever plays ringback into an answered line is believed so often and no more: then the answer stands.
+# A far end can play ringback into an answered call; after so many the answer stands.
 MOST_TAKEN_BACK = 3
-MOST_RUNG_AGAIN = 3  # a far end that passes the call on does so once or twice
+MOST_RUNG_AGAIN = 3  # a far end transfers a call once or twice
 
 
 def tone_under_notice(line: LineContext, event: Event) -> None:
-    """Ringback or call waiting under the notice, or before it begins."""
+    """Ringback or call waiting while the notice is asked for or plays."""
     line.call.waiting |= event.text == "call_waiting"
     if event.text == "ringback" and _may_be_wrong(line, event):
         take_back_answer(line, event)
@@ -34,6 +34,7 @@ def tone_under_notice(line: LineContext, event: Event) -> None:
 
 
 def tone_in_recording(line: LineContext, event: Event) -> None:
+    """A tone in a recording: ringback takes the answer back or means a transfer; others go to parties.py."""
     if event.text == "ringback" and _may_be_wrong(line, event):
         take_back_answer(line, event)
         dialling.follow_progress_tone(line, event)
@@ -42,28 +43,29 @@ def tone_in_recording(line: LineContext, event: Event) -> None:
     elif not line.call.guessed and line.call.rung_again < MOST_RUNG_AGAIN:
         line.call.rung_again += 1
         parties.tone_in_recording(line, event)
-    # Believed too often already: whoever plays ringback into a call would otherwise keep most of it unrecorded.
+    # Else it is ignored: a far end that plays ringback could keep most of the call unrecorded.
 
 
 def polarity_after_guess(line: LineContext, event: Event) -> None:
+    """A reversal proves an answer that was guessed before."""
     if line.call.guessed:
         answer_after_guess(line, event, "polarity")
 
 
 def answer_after_guess(line: LineContext, event: Event, by: AnsweredBy) -> None:
-    """Certain evidence of an answer, of a call that was taken for answered on a guess."""
+    """Certain evidence of an answer in a call that was answered on a guess: the notice plays again."""
     take_back_answer(line, event)
     dialling.accept_answer(line, event, by)
 
 
 def take_back_answer(line: LineContext, event: Event) -> None:
-    """Nobody had answered. The line waits for the answer as it did before."""
+    """Takes the answer back: the line waits for an answer as before."""
     call = line.call
     stop_notice(line)
     prove_notice(line, event.known)
     call.notice_from = None
     second = call.guessed and any(notice.began_after_answer is True for notice in call.notices)
-    if not second:  # else the guess is about a second party: the first has answered, and heard its notice
+    if not second:  # else the guess concerns a second party: the first has answered and heard its notice
         for notice in call.notices:
             not_after_answer(notice)
         call.answered_ns, call.answered_by, call.answer = None, None, None
@@ -71,7 +73,7 @@ def take_back_answer(line: LineContext, event: Event) -> None:
     call.why = "" if call.why == UNKNOWN else call.why
     call.taken_back += 1
     call.notice_tries, call.tone = 0, ""
-    if call.held_until is not None:  # nothing is written: it is as if it had never been recorded
+    if call.held_until is not None:  # no audio is written yet: the recording never began
         call.first_frame, call.held_until, call.disposition = None, None, "unanswered"
     if call.first_frame is None:
         line.go("off_hook", event.known)
@@ -81,11 +83,11 @@ def take_back_answer(line: LineContext, event: Event) -> None:
             call.redialled = call.dialled
         parties.pause_recording(line, event.known)
         line.go("new_party", event.known)
-    line.memory.look_at = first_look("new_party", event.known)  # the burst that says so counts
+    line.memory.look_at = first_look("new_party", event.known)  # so that the burst of this ringback counts
 
 
 def _may_be_wrong(line: LineContext, event: Event) -> bool:
-    """A guess; or a voice in a pause of ringback, after which the ringback goes on as its cadence has it."""
+    """Whether the answer may be wrong: a guess, or a voice in a pause of ringback that then goes on in its cadence."""
     call = line.call
     if call.direction != "out" or call.taken_back >= MOST_TAKEN_BACK or call.answered_ns is None:
         return False

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a call ends, and what becomes of one that is not recorded. Every call that began ends in exactly one record."""
+"""How a call ends, and what becomes of an unrecorded one. Every call that began ends in exactly one record."""
 
 from __future__ import annotations
 
@@ -20,17 +20,21 @@ DRIFT_PPM = 500  # of a codec against the system's clock
 
 
 def leave_unrecorded(line: LineContext, event: Event, disposition: Disposition, why: str) -> None:
-    """The line is in use, and this call is not recorded: its record says why."""
+    """The line is in use and this call is not recorded; its record gives the reason."""
     line.call.disposition, line.call.why = disposition, why
     line.go("passing", event.at)
 
 
 def end_unanswered(line: LineContext, event: Event) -> None:
+    """Ends an outgoing call that nobody answered."""
     end_without_recording(line, event, "unanswered", line.call.tone or "not_answered")
 
 
 def end_passed(line: LineContext, event: Event) -> None:
-    """A colleague's call: whether another party has come on the line meanwhile, nobody can know if it was long."""
+    """Ends an unrecorded call.
+
+    In a long internal call another party may have come on the line: the record says that the party is unknown.
+    """
     call = line.call
     if (
         call.why == "internal"
@@ -44,24 +48,24 @@ def end_passed(line: LineContext, event: Event) -> None:
 
 
 def end_without_recording(line: LineContext, event: Event, disposition: Disposition, why: str) -> None:
-    """A call that has no recording."""
+    """Ends a call that has no recording."""
     end_call(line, event, disposition, why, ended_by(event))
 
 
 def end_recording(line: LineContext, event: Event) -> None:
-    """Up to where the loop opened, or where the last party that knew of the recording was left."""
+    """Ends a recording where the loop opened, or where the last announced party was left."""
     call = line.call
     prove_at_end(line, event.at)
     swapped = call.swapped_at if call.swap_spoken and call.swapped_at != call.put_down_at else None
     last = min([event.at, *(frame for frame in (call.paused_at, swapped) if frame is not None)])
     if call.first_frame is not None and last > call.first_frame:
         end_call(line, event, "recorded", call.why, ended_by(event), last)
-    else:  # the loop had opened before the notice was over, and the recording was to begin behind it
+    else:  # the loop opened before the end of the notice, after which the recording was to begin
         end_call(line, event, "discarded", "ended_during_notice", ended_by(event))
 
 
 def end_by_tone(line: LineContext, event: Event) -> None:
-    """Busy tone told that the far end had hung up, and nothing took that back: it ended where the tone began."""
+    """Ends a call whose far end has hung up: at the start of the busy tone, which nothing took back."""
     call = line.call
     last = min(event.at, call.tone_known)
     prove_at_end(line, last)
@@ -72,7 +76,7 @@ def end_by_tone(line: LineContext, event: Event) -> None:
 
 
 def end_by_tone_still_held(line: LineContext, event: Event) -> None:
-    """The handset is still off its cradle: if somebody speaks again, that is a record of its own."""
+    """Ends it while the handset is still off its cradle: a voice later begins a record of its own."""
     continues = line.call.call_id
     end_by_tone(line, event)
     line.memory.continues = continues
@@ -80,7 +84,7 @@ def end_by_tone_still_held(line: LineContext, event: Event) -> None:
 
 
 def seal_and_continue(line: LineContext, event: Event) -> None:
-    """The longest length: this record is sealed, the next goes on at the following frame."""
+    """At the longest length: seals this record; the next one continues at the following frame."""
     call = line.call
     ended = msgspec.structs.replace(call)
     line.write_what_was_held()
@@ -104,11 +108,12 @@ def seal_and_continue(line: LineContext, event: Event) -> None:
 
 
 def ended_by(event: Event) -> EndedBy:
+    """What ended a call whose loop opened."""
     return "loop_break" if event.name == "loop_break" else "on_hook"
 
 
 def _stepped_ms(line: LineContext, frame: int) -> int:
-    """By so much the clock was set since the call began; 0 for what a codec may drift."""
+    """By how much the clock was set since the call began; 0 for what a codec may drift."""
     ms = (line.batch.utc_ns_at(frame) - line.utc_ns(frame)) // NS_PER_MS
     since_ms = (frame - line.anchor.frame) * 1000 // RATE_HZ
     return ms if abs(ms) > SET_MS + since_ms * DRIFT_PPM // 1_000_000 else 0
@@ -122,6 +127,10 @@ def end_call(
     by: EndedBy | None = None,
     end_frame: int | None = None,
 ) -> None:
+    """Ends the call: completes its record, reports and seals it.
+
+    `end_frame`: the end of its recording, if it has one.
+    """
     call = line.call
     if end_frame is not None:
         dispel_doubt(line, end_frame)

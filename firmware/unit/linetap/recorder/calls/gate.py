@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The notice and the gate. Nothing of a call reaches the vault before it: neither of its first party nor, later, of a
-second one. `pass_gate` and `ended_during_notice` open it, and `give_up` where policy wants the recording all the same.
+"""The notice and the gate: no audio of a call reaches the vault before its notice, nor of a second party before theirs.
+
+`pass_gate` and `ended_during_notice` open the gate; `give_up_notice` does where policy wants a recording all the same.
 """
 
 from __future__ import annotations
@@ -14,16 +15,17 @@ from linetap.ring import RATE_HZ
 from linetap_core.errors import DeviceFault
 from linetap_core.records import NoticeRecord
 
-SURELY_CLOSED_MS = 1500  # so long after a moment an on-hook at that moment is known: flash time and debounce
+SURELY_CLOSED_MS = 1500  # an on-hook is certain this long after its moment: flash time and debounce
 NOTICE_TRIES = 2
-NOTICE_LATE_MS = 1000  # a notice that has not begun this long after its time will not begin
-MOST_HELD = 3  # a calling fax is certain the first time; who whistles in bursts is not waited for
-FAX_SURE_MS = 800  # by then a tone that may be a fax's is one, or over
+NOTICE_LATE_MS = 1000  # a notice that is later than this will not begin
+MOST_HELD = 3  # a calling fax is certain the first time; bursts of whistling are not waited for
+FAX_SURE_MS = 800  # by then a possible fax tone is confirmed or over
 
 
 def ask_for_notice(line: LineContext, at_frame: int, event: Event) -> None:
+    """Asks capture to play the line's notice at `at_frame`, and waits for its beginning."""
     notice = line.around.notices[line.notice]
-    prove_notice(line, event.known)  # of an earlier one nothing more will be heard alone
+    prove_notice(line, event.known)  # an earlier notice: from now on its echo mixes with this one's
     line.call.notice_tries += 1
     try:
         line.around.capture.play(line.config.number, notice.id, at_frame)
@@ -31,12 +33,13 @@ def ask_for_notice(line: LineContext, at_frame: int, event: Event) -> None:
         give_up_notice(line, event, fault.code)
         return
     line.memory.playing = PlayedNotice(notice.tag, notice.frames, at_frame)
-    # A recorder that was away, or is slow, asks for it late: it is not the notice that fails.
+    # A recorder that was restarted or is slow asks for it late: that is no failure of the notice.
     latest = max(at_frame, line.around.capture.present(line.config.number)) + NOTICE_LATE_MS * FRAMES_PER_MS
     line.go("notice_wait", event.known, latest)
 
 
 def notice_started(line: LineContext, event: Event) -> None:
+    """The notice is on the line."""
     assert line.memory.playing is not None
     call = line.call
     notice = NoticeRecord(id=line.notice, started_at=line.rfc3339(event.at), began_after_answer=not call.guessed)
@@ -47,7 +50,7 @@ def notice_started(line: LineContext, event: Event) -> None:
 
 
 def notice_failed(line: LineContext, event: Event) -> None:
-    """Not begun, or disturbed while it played. Once more from its start; then policy decides."""
+    """The notice did not begin, or was disturbed. It is played once more from its start; then policy decides."""
     if line.call.notice_tries < NOTICE_TRIES:
         stop_notice(line)
         ask_for_notice(line, event.known + line.policy.notice_delay_ms * FRAMES_PER_MS, event)
@@ -56,7 +59,7 @@ def notice_failed(line: LineContext, event: Event) -> None:
 
 
 def hold_notice(line: LineContext, event: Event) -> None:
-    """A fax may be there, and no voice shall disturb it."""
+    """Holds the notice back while a tone may be a fax's: no voice may disturb a fax."""
     if line.call.notice_held >= MOST_HELD:
         return
     line.call.notice_held += 1
@@ -65,12 +68,13 @@ def hold_notice(line: LineContext, event: Event) -> None:
 
 
 def ask_again_without_fax(line: LineContext, event: Event) -> None:
-    """It was a voice after all. The notice that was held does not count as tried."""
+    """The tone was a voice after all. The held notice does not count as tried."""
     line.call.notice_tries = 0
     ask_for_notice(line, event.known + line.policy.notice_delay_ms * FRAMES_PER_MS, event)
 
 
 def give_up_notice(line: LineContext, event: Event, why: str) -> None:
+    """Gives the notice up: policy decides between a flagged recording and none."""
     stop_notice(line)
     call = line.call
     if line.policy.on_notice_failure == "record_and_flag":
@@ -78,27 +82,30 @@ def give_up_notice(line: LineContext, event: Event, why: str) -> None:
         _open(line, event.known, event)
     elif call.first_frame is not None:
         call.why = why
-        line.go("new_party", event.at)  # what follows is withheld, until the party changes again
+        line.go("new_party", event.at)  # the audio is withheld until the party changes again
     else:
         leave_unrecorded(line, event, "discarded", why)
 
 
 def pass_gate(line: LineContext, event: Event) -> None:
+    """The notice was played to its end: the recording begins."""
     _end_notice(line, event.at, whole=True)
     _open(line, _record_from(line, event.at), event)
     line.memory.deadline = line.call.notice_until + SURELY_CLOSED_MS * FRAMES_PER_MS
 
 
 def stop_notice(line: LineContext) -> None:
+    """Stops the notice that was asked for or plays."""
     if line.memory.playing is not None:
         line.memory.playing = None
         try:
             line.around.capture.stop(line.config.number)
         except DeviceFault:
-            return  # capture is gone, and the relay opened with it
+            return  # without capture the relay is open
 
 
 def ended_before_notice(line: LineContext, event: Event) -> None:
+    """The call ended before its notice."""
     stop_notice(line)
     if line.call.first_frame is not None:
         end_recording(line, event)
@@ -107,7 +114,7 @@ def ended_before_notice(line: LineContext, event: Event) -> None:
 
 
 def ended_during_notice(line: LineContext, event: Event) -> None:
-    """The caller hung up while the notice played undisturbed: the gate is passed. Disturbed: it is not."""
+    """The call ended during its notice: if that played undisturbed, the gate is passed."""
     playing = line.memory.playing
     assert playing is not None
     assert playing.started is not None
@@ -121,12 +128,12 @@ def ended_during_notice(line: LineContext, event: Event) -> None:
     elif line.call.first_frame is not None:
         end_recording(line, event)
     else:
-        before = event.at <= playing.started  # the loop had opened, but that was not certain yet
+        before = event.at <= playing.started  # the loop had opened before it became certain
         end_without_recording(line, event, "discarded", "ended_before_notice" if before else "ended_during_notice")
 
 
 def _open(line: LineContext, first_frame: int, event: Event) -> None:
-    """The recording begins, or goes on after a party that had not been told of it."""
+    """Begins the recording, or continues it after a party that had not heard the notice."""
     call = line.call
     if call.first_frame is None:
         call.first_frame, call.disposition = first_frame, "recorded"
@@ -141,6 +148,7 @@ def _open(line: LineContext, first_frame: int, event: Event) -> None:
 
 
 def _record_from(line: LineContext, notice_end: int) -> int:
+    """The first frame of the recording: the notice's start or its end, as policy says."""
     assert line.memory.playing is not None
     started = line.memory.playing.started
     from_start = line.policy.record_from == "notice_start" and started is not None

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a line suffers from, as codes: each has a check of its own in checks/.
-
-One line: its detectors' events and its deadlines, in the order in which they were known, through the table."""
+"""One line: detector events and deadlines go through the call table in the order in which they became certain."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ from linetap.config.profile import Profile
 from linetap.config.schema import Line
 from linetap.learned import Learned
 from linetap.recorder.calls import redial, swapped
-from linetap.recorder.calls.carrier import UnderNotice
+from linetap.recorder.calls.carrier import CarrierUnderNotice
 from linetap.recorder.calls.context import FRAMES_PER_MS, NO_FRAMES, LineContext, LineMemory, Surroundings, open_frames
 from linetap.recorder.calls.doubt import dispel_doubt
 from linetap.recorder.calls.ending import end_call
@@ -27,6 +25,7 @@ from linetap_core.records import Disposition, LineState, LineStatus
 
 
 def troubles_of(line: LineContext) -> list[str]:
+    """Codes of what is wrong with the line's calls; each code has a check of its own in checks/."""
     memory, call = line.memory, line.memory.call
     found = []
     if memory.deaf_since_ns is not None:
@@ -43,19 +42,19 @@ def troubles_of(line: LineContext) -> list[str]:
     return found
 
 
-FAULTS = {"line_cut", "line_short"}  # nothing can be recorded while they stand
-LISTENED = ("look", "sound", "channel")  # by themselves they change no record
+FAULTS = {"line_cut", "line_short"}  # with these nothing can be recorded
+LISTENED = ("look", "sound", "channel")  # alone they change no record
 PLAYING = ("notice_started", "notice_ended", "notice_broken")
 
 
 class LineCalls(LineContext):
     def __init__(self, config: Line, profile: Profile, around: Surroundings, memory: LineMemory) -> None:
         super().__init__(config, profile, around, memory)
-        self._under_notice = UnderNotice()
-        self._acted = True  # something was done since the last note: at first, a call may have been taken up
+        self._under_notice = CarrierUnderNotice()
+        self._acted = True  # something has changed since the last note: a call may come from the checkpoint
 
     def follow(self, batch: Batch, index: int, heard: list[Event]) -> None:
-        """One batch of the card's ring; `index` is this line's place in it, `heard` what the ears tell of it."""
+        """One batch of the card's ring; `index`: this line's place in it, `heard`: events of the audio detectors."""
         memory = self.memory
         self.batch = batch
         end_frame = batch.frame + batch.frames
@@ -70,7 +69,7 @@ class LineCalls(LineContext):
             event, playing = events.pop(0), memory.playing
             self._deadlines_before(event.known)
             self._handle(event)
-            if memory.playing is not playing:  # what the old one did meanwhile is of no interest
+            if memory.playing is not playing:  # events of the previous notice are void
                 events = [other for other in events if other.name not in PLAYING]
         self._deadlines_before(end_frame)
         memory.open_last = self.open_last(end_frame)
@@ -79,6 +78,7 @@ class LineCalls(LineContext):
         self._permit(end_frame)
 
     def _seen(self, batch: Batch, index: int) -> list[Event]:
+        """Events of the hook, ring and polarity bits."""
         hook = self.memory.hook
         if batch.gap is not None:
             hook.lose_sight()
@@ -88,9 +88,10 @@ class LineCalls(LineContext):
             return []
         bits = batch.hook[index], batch.ring[index], batch.polarity[index], batch.volts[index]
         seen = hook.follow(*bits, batch.frame, self.profile)
-        return [event for event in seen if event.text or event.name != "digit"]  # pulses that are no digit's
+        return [event for event in seen if event.text or event.name != "digit"]  # without pulses that are no digit
 
     def _neighbour(self) -> list[Event]:
+        """An event from another line of this unit that is the other end of this call."""
         if self.memory.state == "passing" and was_handed_on(self):
             return [Event(self.batch.frame, "party", self.batch.frame)]
         if self.memory.state != "off_hook" or (mono_ns := neighbour_answer_ns(self)) is None:
@@ -99,7 +100,7 @@ class LineCalls(LineContext):
         return [Event(self.batch.frame, "neighbour", at)]
 
     def _pbx(self) -> list[Event]:
-        """The PBX's word, of the call that waits for an answer. Said of any other it is about what is past."""
+        """The PBX's report of an answer, for a call that waits for one; for any other call it is outdated."""
         said_ns = self.around.connected.pop(self.config.number, None)
         if said_ns is None or self.memory.state not in ("off_hook", "new_party"):
             return []
@@ -107,14 +108,14 @@ class LineCalls(LineContext):
         return [Event(self.batch.frame, "pbx", at)]
 
     def _note(self, frame: int) -> None:
-        """For the case that power fails now."""
+        """Writes the call's state to the journal, for a power cut."""
         self._acted = False
         if (call := self.memory.call) is not None:
             record = call.record(self.around.config.unit, self.around.clock_record(call.line))
             self.around.vault.note(call.call_id, CallNote(record, frame, self.utc_ns(frame)))
 
     def _permit(self, end_frame: int) -> None:
-        """The recording may be written up to where the loop is certainly the call's, and the party has been told."""
+        """Permits writing up to where the loop is certainly the call's and the party has heard the notice."""
         call = self.memory.call
         if call is None:
             return
@@ -126,7 +127,7 @@ class LineCalls(LineContext):
             self.around.vault.permit(call.call_id, until, call.withheld)
 
     def _certain_until(self, end_frame: int) -> int:
-        """Of an end that nobody at the line has made: what may yet be another call is this one's."""
+        """The frame up to which the audio is certainly this call's, as far as hook and tones say."""
         call, frames = self.call, [self.memory.hook.certain_until(end_frame)]
         if self.memory.state == "tone_end":
             frames.append(call.tone_known)
@@ -135,7 +136,7 @@ class LineCalls(LineContext):
         return min(frames)
 
     def cut_off(self, at: Batch, why: str) -> None:
-        """The audio ends here, whatever the line does: a call in progress is sealed as it is."""
+        """Ends the call here without an event of the line: the audio ends, and the call is sealed as it is."""
         self.batch = at
         if self.memory.call is not None:
             call = self.memory.call
@@ -145,13 +146,13 @@ class LineCalls(LineContext):
             end_call(self, Event(at.frame, "on_hook", at.frame), disposition, call.why or why, end_frame=last)
 
     def forget_fault(self, learned: Learned | None) -> None:
-        """Somebody has been at the line since it was found to be deaf."""
+        """Clears the fault `notice_not_heard` if the line was learnt after it was found."""
         since = self.memory.deaf_since_ns
         if since is not None and learned is not None and parse_rfc3339(learned.learned_at) > since:
             clear_deafness(self)
 
     def line_state(self, health: list[str]) -> LineState:
-        """`health`: what the line itself suffers from, whatever its calls do."""
+        """The line's live state for the state file. `health`: codes of the line's own faults."""
         memory = self.memory
         call_id = memory.call.call_id if memory.call else None
         dialling = memory.state == "off_hook" and memory.call is not None and memory.call.dialled
@@ -163,6 +164,7 @@ class LineCalls(LineContext):
         return LineState(line=self.config.number, state=status, since=since, call_id=call_id, troubles=troubles)
 
     def _handle(self, event: Event) -> None:
+        """Applies the table's action for the event, if there is one."""
         action = TABLE.get((self.memory.state, event.name))
         if action is not None:
             state = self.memory.state
@@ -170,7 +172,7 @@ class LineCalls(LineContext):
             self._acted |= event.name not in LISTENED or self.memory.state != state
 
     def _deadlines_before(self, frame: int) -> None:
-        """Deadlines that pass before `frame`; bounded, since each either leaves its state or moves it on."""
+        """Handles the deadlines up to `frame`. Bounded: each one leaves its state or moves on."""
         while (due := self._next_deadline()) is not None and due[0] <= frame:
             at, name = due
             if name == "deadline":

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The beep of a mailbox: behind it somebody is told for the first time, though the machine answered before.
+"""The beep of a mailbox: only after it can somebody hear the notice, though the machine answered earlier.
 
-What the network says before the beep nobody keeps, and a notice that played over it reached nobody: it is `early`, and
-plays again behind the beep, once a call. A beep is one tone, higher than any tone of call progress, and is not
+What the network says before the beep is not kept, and a notice that played over it reached nobody: its proof is
+`early`, and it plays again after the beep, once a call. A beep is one tone, higher than any call-progress tone, and not
 repeated.
 """
 
@@ -16,12 +16,12 @@ from linetap.recorder.signals.events import Event
 
 
 def sound_under_notice(line: LineContext, event: Event) -> None:
-    """It may begin beneath the notice, and is over behind it."""
+    """A tone may begin under the notice and end after it."""
     line.call.beep_from = event.at if event.text == "tone" else None
 
 
 def sound_in_recording(line: LineContext, event: Event) -> None:
-    """A tone may be a beep; which, is known when it is over."""
+    """A tone may be a beep, which is known when it has ended."""
     call = line.call
     swapped.sound_in_recording(line, event)
     began, call.beep_from = call.beep_from, event.at if event.text == "tone" else None
@@ -30,7 +30,7 @@ def sound_in_recording(line: LineContext, event: Event) -> None:
 
 
 def prove_after_notice(line: LineContext, event: Event) -> None:
-    """The last echo of the notice has come back."""
+    """The last echo of the notice has returned: proves the notice, and announces again after a beep under it."""
     beneath = beeped_under_notice(line, event.at)
     prove_notice(line, event.at)
     if beneath:

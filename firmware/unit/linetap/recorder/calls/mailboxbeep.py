@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a mailbox has beeped, from the audio: one tone, higher than any tone of call progress, and not for long.
+"""Whether a mailbox has beeped, from the audio: one short tone, higher than any call-progress tone.
 
-The ears say that a tone has begun; where it ended they say only when something else is heard, and a short pause before
-the message is nothing. Beneath our own notice they hear the notice.
+The sound detector reports the start of a tone; its end is reported only with the next sound, and a short pause before
+the message is none. Under our own notice the sound detector hears the notice.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from linetap.recorder.calls.noticeproof import not_after_answer, prove_notice
 from linetap.recorder.signals.notice.maskedtones import beep_beneath
 from linetap.ring import RATE_HZ
 
-_BEFORE_MS = 300  # of where the ears say that it began: they look in chunks of 256 ms
+_BEFORE_MS = 300  # before the reported start: the sound detector works in chunks of 256 ms
 _NEAR = 2  # bins
 
 
 def may_beep(line: LineContext, frame: int) -> bool:
-    """Whether somebody may be told to speak behind a beep: the call goes out, and was answered not long ago."""
+    """Whether a beep may still come: an outgoing call that was answered not long ago."""
     call = line.call
     if call.beeped or call.direction != "out" or call.answered_ns is None:
         return False
@@ -26,7 +26,7 @@ def may_beep(line: LineContext, frame: int) -> bool:
 
 
 def is_beep(line: LineContext, began: int, until: int) -> bool:
-    """A tone that began at `began`, and was over before `until` unless the call was."""
+    """Whether the tone that began at `began` is a beep. It ended before `until`, unless the call did."""
     numbers = line.profile.answer
     low, high = (ms * FRAMES_PER_MS for ms in numbers.beep_ms)
     first = began - _BEFORE_MS * FRAMES_PER_MS
@@ -34,7 +34,7 @@ def is_beep(line: LineContext, began: int, until: int) -> bool:
     stretch = line.around.audio.stretch(line.config.number, first, last)
     if stretch.gaps:
         return False
-    tones: list[tuple[int, int, int]] = []  # its first and its last window, and the bin
+    tones: list[tuple[int, int, int]] = []  # (first window, last window, bin)
     for at in range(SPAN, len(stretch.samples) + 1, STEP):
         for window in windows_of(stretch.samples[at - SPAN : at], at, numbers):
             if (place := _high(window, numbers.beep_hz)) is None:
@@ -43,12 +43,12 @@ def is_beep(line: LineContext, began: int, until: int) -> bool:
             goes_on = window.at - end <= numbers.absent_ms * FRAMES_PER_MS and abs(place - hz_bin) <= _NEAR
             tones = [*tones[:-1], (start, window.at, hz_bin)] if goes_on else [*tones, (window.at, window.at, place)]
     longest = max(tones, key=lambda tone: tone[1] - tone[0], default=(0, 0, 0))
-    alike = [tone for tone in tones if abs(tone[2] - longest[2]) <= _NEAR]  # lost packets break a tone
+    alike = [tone for tone in tones if abs(tone[2] - longest[2]) <= _NEAR]  # lost packets split a tone
     return longest[1] - longest[0] + STEP >= low and alike[-1][1] - alike[0][0] + STEP <= high
 
 
 def beeped_under_notice(line: LineContext, until: int) -> bool:
-    """Whether it beeped while the notice was on the line that is still to be proven."""
+    """Whether a mailbox beeped while the notice that is not proven yet was on the line."""
     call = line.call
     if call.notice_from is None or not call.notices or not may_beep(line, until):
         return False
@@ -63,14 +63,14 @@ def beeped_under_notice(line: LineContext, until: int) -> bool:
 
 
 def mark_notices_unheard(line: LineContext) -> None:
-    """What was played so far a machine has heard."""
+    """Every notice so far was played to a machine: none counts as heard after the answer."""
     line.call.beeped = True
     for notice in line.call.notices:
         not_after_answer(notice)
 
 
 def prove_at_end(line: LineContext, until: int) -> None:
-    """A call may end before the notice's last echo, and before it is known that a beep is over."""
+    """Proves the notice of a call that ended before the last echo, or before the end of a beep was known."""
     began = line.call.beep_from
     if beeped_under_notice(line, until) or (
         began is not None and may_beep(line, began) and is_beep(line, began, until)
@@ -80,7 +80,7 @@ def prove_at_end(line: LineContext, until: int) -> None:
 
 
 def _high(window: Window, beep_hz: float) -> int | None:
-    """The bin of the one frequency that is heard, if it is above those of call progress."""
+    """The bin of the window's only frequency, if that is above those of call progress."""
     lines = window.lines
     if not lines or lines[0] * BIN_HZ < beep_hz or lines[-1] - lines[0] > _NEAR:
         return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two codes that staff dial in a call: one marks it as abusive, one has the notice played now."""
+"""The two codes that staff dial during a call: one marks the call as abusive, one plays the notice now."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from linetap_core.records import ABUSE, Mark
 MARKS: dict[Whose, str] = {"near": ABUSE, "far": "mark_far", "uncertain": "mark_uncertain"}
 DOUBTFUL = (MARKS["far"], MARKS["uncertain"])
 NOTICE_CODE: dict[Whose, str] = {"near": "notice_code", "far": "notice_code_far", "uncertain": "notice_code_uncertain"}
-KEYS_WITHIN_S = 3  # of each other: longer, and they are not one code
+KEYS_WITHIN_S = 3  # longest time between two keys of one code
 LONGEST_CODE = 8
 MOST_MARKS = 16
 WARNING_AFTER_MS = 200
 
 
 def add_key(line: LineContext, event: Event) -> Whose | None:
-    """A digit of a call that somebody has answered. Whose notice code it has completed, or None."""
+    """Adds a digit of an answered call. Returns which end has dialled the notice code, or None: not complete."""
     call, policy = line.call, line.policy
     if call.keys and event.at - call.keys[-1].at > KEYS_WITHIN_S * RATE_HZ:
         call.keys = []
@@ -38,22 +38,25 @@ def add_key(line: LineContext, event: Event) -> Whose | None:
 
 
 def begins_a_code(line: LineContext, typed: str) -> bool:
+    """Whether these digits are the beginning of a code."""
     return line.policy.mark_code.startswith(typed) or line.policy.notice_code.startswith(typed)
 
 
 def _take(line: LineContext, count: int) -> list[Key]:
-    """The code's keys: none of them belongs to another code."""
+    """Removes the code's keys and returns them: none of them belongs to another code."""
     keys, line.call.keys = line.call.keys[-count:], []
     return keys
 
 
 def _note(line: LineContext, event: Event, kind: str) -> None:
+    """Adds a mark to the call."""
     call = line.call
     start = call.first_frame if call.first_frame is not None else call.notice_from or event.at
     call.marks = [*call.marks, Mark(round(max(0, event.at - start) / RATE_HZ, 3), kind)][:MOST_MARKS]
 
 
 def _mark(line: LineContext, event: Event, kind: str) -> None:
+    """Marks the call; the first mark from this end plays the mark notice."""
     first = kind == ABUSE and not line.call.is_marked
     _note(line, event, kind)
     if kind == ABUSE:
@@ -63,7 +66,7 @@ def _mark(line: LineContext, event: Event, kind: str) -> None:
 
 
 def play_once(line: LineContext, notice: str, event: Event) -> None:
-    """A notice that opens no gate: whether it could be played changes nothing about the recording."""
+    """Plays a notice that opens no gate: the recording does not depend on its success."""
     at, known = event.known + WARNING_AFTER_MS * FRAMES_PER_MS, line.around.notices.get(notice)
     try:
         line.around.capture.play(line.config.number, notice, at)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whose fingers they were. A tap on two wires hears both ends in one; what tells them apart is the telephone itself.
+"""Which end has dialled digits. A tap on two wires hears both ends together; the telephone itself tells them apart.
 
-Learnt is what nobody but this line's telephone can have sent: the first three digits after the handset was lifted to
-dial, since the exchange connects nobody before. A digit of a call is the telephone's if level, twist and pitch fit; a
-far end is found by any of them, or by a codec's noise where the telephone has none. Where nothing was learnt of the
-line yet, it stays uncertain, whatever the level. Dial pulses break this line's own loop.
+Learnt are digits that only this line's telephone can have sent: the first three after the handset was lifted to dial,
+since the exchange connects nobody before. Later digits are the telephone's if level, twist and pitch fit. One of these
+that differs means the far end; so does a codec's noise where the telephone has none. On a line that is not learnt the
+answer is "uncertain", whatever the level. Dial pulses break this line's own loop.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from linetap.ring import I16
 
 Whose = Literal["near", "far", "uncertain"]
 
-LEARNT_DIGITS = 3  # of a call: emergency numbers have no more, and nobody is connected before
-ABOUT_MS = 10  # a known delay is this exact, and the line's own echo this long
-KEPT = 24  # digits, of eight calls and more: a telephone that was exchanged is learnt anew
+LEARNT_DIGITS = 3  # of a call: emergency numbers have no more, and nothing is connected before
+ABOUT_MS = 10  # accuracy of a known delay, and length of the line's own echo
+KEPT = 24  # digits, of at least eight calls: a new telephone is learnt anew
 
 
 def learn_near_end(line: LineContext, event: Event) -> None:
-    """What is dialled before anybody has answered. Pulses have no level."""
+    """Learns the telephone from a digit that was dialled before the answer. Pulses have no level."""
     memory, call = line.memory, line.call
     if not event.level_dbm0 or call.first_frame is not None or call.direction != "out" or call.continues:
         return
@@ -41,7 +41,7 @@ def learn_near_end(line: LineContext, event: Event) -> None:
 
 
 def whose_keys(line: LineContext, keys: list[Key]) -> Whose:
-    """Of digits that were pressed one after the other."""
+    """Which end has dialled these consecutive digits."""
     pressed = [key for key in keys if key.level_dbm0]
     if not pressed:
         return "near"  # pulses
@@ -55,14 +55,14 @@ def whose_keys(line: LineContext, keys: list[Key]) -> Whose:
     known = line.memory.near_end
     found = [each for key in pressed if (each := _signature(line, key)) is not None]
     if not known:
-        return "near"  # somebody has had the line learnt: its level is all there is
+        return "near"  # from `linetap line learn` the level alone is known
     if len(found) < len(pressed):
         return "uncertain"
     return "near" if _alike(line, found, known) else "far"
 
 
 def may_be_near(line: LineContext, key: Key) -> bool:
-    """By its level alone, which is known at once."""
+    """Whether the digit may be this telephone's, by its level alone, which is known at once."""
     return not key.level_dbm0 or key.level_dbm0 >= _level(line) - line.profile.near_digit_slack_db
 
 
@@ -71,6 +71,7 @@ def _fits_profile(line: LineContext, key: Key) -> bool:
 
 
 def _level(line: LineContext) -> float:
+    """The level of this telephone's digits: from its calls, from `linetap line learn`, or from the profile."""
     learned = line.around.learned.get(line.config.number)
     levels = (line.memory.near_digit_dbm0, learned.near_digit_dbm0 if learned else None, line.profile.near_digit_dbm0)
     return next(level for level in levels if level is not None)
@@ -84,7 +85,7 @@ def _alike(line: LineContext, found: list[Signature], known: list[Signature]) ->
     for of in (lambda each: each.row_percent), (lambda each: each.column_percent):
         if abs(median(map(of, found)) - median(map(of, known))) > numbers.pitch_percent:
             return False
-    # The least of them: a voice over the keys has pauses, and a codec has none.
+    # The least of them: a voice over the keys has pauses, a codec's noise has none.
     rest, own = min(each.rest_db for each in found), median(each.rest_db for each in known)
     coded = numbers.codec_rest_db[0] <= rest <= numbers.codec_rest_db[1]
     return not (coded and own < numbers.codec_rest_db[0])
@@ -97,7 +98,10 @@ def _signature(line: LineContext, key: Key) -> Signature | None:
 
 
 def _played(line: LineContext, begin: int, end: int) -> I16 | None:
-    """Our own notice as the line may return it from `begin` to `end`, the earliest last. None: none was played."""
+    """Our notice as the line may return it between `begin` and `end`, the earliest delay last.
+
+    None: none was played.
+    """
     playing = line.memory.playing
     started = line.call.notice_from if playing is None or playing.started is None else playing.started
     notice = line.around.notices.get(line.notice)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two lines of one unit that are the two ends of one internal call: one dials the other's extension, which rings."""
+"""Internal calls between two lines of one unit: one line dials the other's extension, and the other rings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ RINGS_WITHIN_NS = 5 * NS_PER_S
 
 
 def called_by_neighbour(line: LineContext) -> bool:
-    """This line rings, and another has dialled it."""
+    """Whether another line of this unit has dialled this one, which rings."""
     return any(
         (other.memory.state in ("off_hook", "passing", "carrier") and _is_one_call(other, line))
         or (other.memory.state == "new_party" and _is_consulted(other, line))
@@ -20,8 +20,10 @@ def called_by_neighbour(line: LineContext) -> bool:
 
 
 def was_handed_on(line: LineContext) -> bool:
-    """This line was called by another in the middle of that one's own call, and the other has left it: its caller is
-    here now. The other's own flash back to its caller may join all three."""
+    """Whether the line that called here has left, so that its own caller is on this line now.
+
+    The other line called here during a call of its own. Its flash back to that caller may also join all three.
+    """
     call = line.memory.call
     if call is None or call.direction != "in":
         return False
@@ -42,7 +44,7 @@ def was_handed_on(line: LineContext) -> bool:
 
 
 def _is_consulted(by: LineContext, called: LineContext) -> bool:
-    """`by` has a party on hold and has dialled this line; or it is this line's caller, by its number."""
+    """Whether `by` has a party on hold and has dialled `called`, or is its caller by number."""
     call, caller = by.memory.call, called.call.caller
     if call is None or call.first_frame is None:
         return False
@@ -51,7 +53,10 @@ def _is_consulted(by: LineContext, called: LineContext) -> bool:
 
 
 def neighbour_answer_ns(line: LineContext) -> int | None:
-    """The monotonic time at which the line that was dialled here was picked up: each call has a clock of its own."""
+    """The monotonic time at which the dialled line was picked up; None: not yet.
+
+    Monotonic, because each call dates its frames by an anchor of its own.
+    """
     for other in line.around.lines:
         if other is not line and _is_one_call(line, other):
             answer = other.memory.call
@@ -61,7 +66,10 @@ def neighbour_answer_ns(line: LineContext) -> int | None:
 
 
 def _is_one_call(dialled_by: LineContext, called: LineContext) -> bool:
-    """The number dialled is the extension, and it began to ring soon after; a busy tone says it was another's call."""
+    """Whether the dialled number is the extension and the line rang soon after it.
+
+    A busy tone means that it rang for another call.
+    """
     dialling, rung = dialled_by.memory.call, called.memory.call
     if dialling is None or rung is None or rung.ring_ns is None or dialling.dialled_ns is None or dialling.tone:
         return False

@@ -1,19 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is read from a stretch of a call's past, once: who calls, and whether the notice was heard.
+"""Whether the line's parties could hear the notice, from the captured audio, and what follows for the line.
 
-When a line returns what is played on it. The same notice at another time is somebody else's, and proves nothing.
+**The proof.** After the longest delay of the notice's echo, or at the call's end, `prove_notice` judges what the line
+returned.
 
-`linetap line learn` measures it. On a line that was not learnt it is known once `delays_known_after` notices in a row
-have come back at the same time, or from the other lines of its card; until then any delay is believed. A codec that was
-started anew may return everything later than before: as many notices, heard whole at the same other time, are believed
-again.
+**The line's own delay.** The same notice at another delay is somebody else's and proves nothing. `linetap line learn`
+measures the delay. On a line that was not learnt it is known after `delays_known_after` consecutive notices with the
+same delay, or from the other lines of its card; until then any delay is accepted. A restarted codec may return
+everything later: as many whole notices at one other delay are accepted again.
 
-
-A line on which notices are played and not heard.
-
-Only what no caller can bring about counts: a notice played to its end, on a line so quiet that the notice would have
-been heard, in several calls over some time. A line at fault is alarmed and goes on: its calls are announced, recorded
-and flagged, for whoever could stop recording with a fault would soon know how to make one.
+**The fault.** A line whose notices are played and not heard is at fault. Only what no caller can bring about counts:
+notices played to the end, on a line so quiet that they would have been heard, in several calls over some time. Calls of
+such a line are still announced, recorded and flagged: if a fault stopped recording, a caller could make one.
 """
 
 from __future__ import annotations
@@ -31,13 +29,13 @@ from linetap_core.records import NoticeRecord
 
 
 def await_proof(line: LineContext, started: int | None, ended: int, *, whole: bool) -> None:
-    """The notice was played from `started` to `ended`: what the line returned of it can be judged a little later."""
+    """The notice was played from `started` to `ended`: its proof is due when the last echo has returned."""
     line.call.notice_from, line.call.notice_whole = started, whole
     line.call.notice_until = ended + line.profile.proof.delay_max_ms * RATE_HZ // 1000
 
 
 def prove_notice(line: LineContext, until: int) -> None:
-    """From what the line returned, up to its longest delay or to `until`, where the call ended earlier."""
+    """Proves the notice from what the line returned up to its longest delay, or to `until`."""
     call = line.call
     if call.notice_from is None or until <= call.notice_from:
         return
@@ -58,14 +56,17 @@ def prove_notice(line: LineContext, until: int) -> None:
 
 
 def not_after_answer(record: NoticeRecord) -> None:
-    """Whoever answered cannot have heard the notice, whatever the line returned of it."""
+    """Lowers a proof to `early`: the party that answered cannot have heard this notice."""
     record.began_after_answer = False
     if record.proof in ("full", "partial"):
         record.proof = "early"
 
 
 def prove_own(line: LineContext, captured: I16, notice: Notice) -> tuple[Proof, ProofNumbers]:
-    """What is proven of the line itself, and by which numbers. `captured`: from the notice's first word on."""
+    """The proof by the line's own echo, and the numbers it was made with.
+
+    `captured`: from the notice's first word on.
+    """
     memory, numbers = line.memory, numbers_of(line, notice)
     proof = prove(captured, notice.words, numbers)
     if numbers.echo_delay_ms is None:
@@ -84,7 +85,7 @@ def prove_own(line: LineContext, captured: I16, notice: Notice) -> tuple[Proof, 
 
 
 def numbers_of(line: LineContext, notice: Notice) -> ProofNumbers:
-    """Those of the profile, and what is known of the line itself: with its gain the notice comes back louder."""
+    """The profile's proof numbers, adapted to the line: with its gain the notice returns louder."""
     numbers, memory = line.profile.proof, line.memory
     learned = line.around.learned.get(line.config.number)
     if learned is not None:
@@ -100,7 +101,7 @@ def numbers_of(line: LineContext, notice: Notice) -> ProofNumbers:
 
 
 def _of_the_card(line: LineContext) -> float | None:
-    """All lines of a card are played and captured by one codec: what is known of the others holds for this one."""
+    """The delay known of the card's other lines: one codec plays and captures them all."""
     others = [other for other in line.around.lines if other.config.card == line.config.card and other is not line]
     learned = line.around.learned
     measured = [learned[n].echo_delay_ms for other in others if (n := other.config.number) in learned]
@@ -109,7 +110,7 @@ def _of_the_card(line: LineContext) -> float | None:
 
 
 def _agreed(line: LineContext, delay_ms: float | None) -> float | None:
-    """Notes this delay; the delay in the middle of the last ones, once enough of them agree."""
+    """Adds this delay to the last ones; returns their median once enough of them agree."""
     memory, numbers = line.memory, line.profile.proof
     if delay_ms is None:
         return None
@@ -126,7 +127,7 @@ NOT_HEARD = "notice_not_heard"
 
 
 def count_deafness(line: LineContext) -> None:
-    """At a call's end."""
+    """At a call's end: counts calls whose notice was not heard, and reports the fault after enough of them."""
     memory, call = line.memory, line.call
     proofs = {notice.proof for notice in call.notices}
     if proofs & HEARD:
@@ -147,7 +148,7 @@ def count_deafness(line: LineContext) -> None:
 def _count(line: LineContext) -> None:
     memory, now_ns = line.memory, line.call.ended_ns
     assert now_ns is not None
-    if memory.deaf_first_ns is None or memory.deaf_first_ns > now_ns:  # the clock may have been set back
+    if memory.deaf_first_ns is None or memory.deaf_first_ns > now_ns:  # else the clock was set back
         memory.deaf_first_ns = now_ns
     memory.deaf_calls += 1
     long_enough = now_ns - memory.deaf_first_ns >= line.policy.deaf_span_s * NS_PER_S
@@ -157,7 +158,7 @@ def _count(line: LineContext) -> None:
 
 
 def clear_deafness(line: LineContext) -> None:
-    """A notice was heard on it to its end, or somebody has had the line learnt."""
+    """Clears the fault: a whole notice was heard on the line, or the line was learnt."""
     memory = line.memory
     memory.unheard_calls, memory.deaf_calls, memory.deaf_first_ns, memory.deaf_since_ns = 0, 0, None, None
     line.around.vault.remember_fault(line.config.number, None)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What happens to a call that is being recorded: the far end hangs up, or another party comes on the line.
+"""Changes during a recording: the far end hangs up, or another party comes on the line.
 
-Whoever comes on the line has not heard the notice: nothing more is written from that moment (`paused_at`) until the
-notice has played again. What lies between is a gap `not_announced`.
+A new party has not heard the notice: no audio is written from that moment (`paused_at`) until the notice has played
+again. The pause becomes a gap `not_announced`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from linetap.recorder.signals.events import Event
 from linetap.ring import RATE_HZ
 
 FAR_END_GONE = ("busy", "congestion")
-MOST_NUMBERS = 16  # of further parties that stand in a record
-DIALS_WITHIN_S = 60  # of a flash: what is dialled later is meant for whoever is on the line
+MOST_NUMBERS = 16  # of further parties in a record
+DIALS_WITHIN_S = 60  # after a flash; later digits are meant for the party on the line
 
 
 def flash_in_recording(line: LineContext, event: Event) -> None:
+    """A flash: with call waiting the other party is taken at once; else digits may follow."""
     call = line.call
     if call.waiting:
         call.waiting = False
@@ -31,26 +32,28 @@ def flash_in_recording(line: LineContext, event: Event) -> None:
 
 
 def tone_in_recording(line: LineContext, event: Event) -> None:
+    """A tone: the far end has hung up, another call waits, or a second party is called."""
     call = line.call
     if event.text in FAR_END_GONE:
         call.tone, call.tone_at, call.tone_known = event.text, event.at, event.known
         line.go("tone_end", event.known, event.known + line.policy.tone_end_s * RATE_HZ)
-    elif event.text == "dial" and call.flashed_at is None:  # behind a flash it only asks for a number
+    elif event.text == "dial" and call.flashed_at is None:  # after a flash it only invites digits
         call.dial_at = event.at
     elif event.text == "call_waiting":
         call.waiting = True
-    elif event.text == "ringback":  # of a second party; or the far end passes the call on
+    elif event.text == "ringback":  # of a second party, or of a transfer by the far end
         _second_party(line, event)
         _wait_for_answer(line, event)
 
 
 def tone_gone_in_recording(line: LineContext, event: Event) -> None:
+    """Dial tone has ended."""
     if event.text == "dial":
         line.call.dial_at = None
 
 
 def dial_tone_lasts(line: LineContext, event: Event) -> None:
-    """The exchange offers another call: the far end has gone."""
+    """Dial tone without a flash: the exchange offers a new call, so the far end has hung up."""
     call = line.call
     assert call.dial_at is not None
     call.tone, call.tone_at, call.tone_known, call.dial_at = "dial", call.dial_at, event.known, None
@@ -58,7 +61,7 @@ def dial_tone_lasts(line: LineContext, event: Event) -> None:
 
 
 def digit_in_recording(line: LineContext, event: Event) -> None:
-    """A digit in the call: of the mark code, or, after a flash and unlike it, of another number."""
+    """A digit during the call: of a code, or, after a flash, of a second party's number."""
     call = line.call
     if add_key(line, event) == "near":
         announce_by_code(line, event)
@@ -73,7 +76,7 @@ def digit_in_recording(line: LineContext, event: Event) -> None:
 
 
 def announce_by_code(line: LineContext, event: Event) -> None:
-    """Staff have dialled the notice code: whoever is on the line hears it, and until then nothing is written."""
+    """Staff have dialled the notice code: the notice plays, and nothing is written until then."""
     call = line.call
     call.notice_tries, call.flashed_at, call.swapped_at = 0, None, None
     pause_recording(line, event.at)
@@ -82,7 +85,7 @@ def announce_by_code(line: LineContext, event: Event) -> None:
 
 
 def announce_again(line: LineContext, event: Event) -> None:
-    """The party may be another: it hears the notice, unless policy skips whom the second number reaches."""
+    """Announces to a possibly new party, unless policy skips the second number."""
     call = line.call
     call.notice_tries, call.flashed_at, call.swapped_at = 0, None, None
     internal = internal_by(line.policy, call.redialled, None) is not None
@@ -93,7 +96,10 @@ def announce_again(line: LineContext, event: Event) -> None:
 
 
 def flash_to_first_party(line: LineContext, event: Event) -> None:
-    """Back to the first party. Who was busy is nobody new; anybody else may have come along."""
+    """A flash while a second party is called: back to the first one.
+
+    After a busy tone nobody new is on the line; in any other case a second party may have joined.
+    """
     call = line.call
     if call.redialled:
         call.also_dialled = [*call.also_dialled, call.redialled][-MOST_NUMBERS:]
@@ -108,7 +114,7 @@ def flash_to_first_party(line: LineContext, event: Event) -> None:
 
 
 def take_back_end(line: LineContext, event: Event) -> None:
-    """An end by tone is taken back: the line was not hung up, and somebody speaks."""
+    """Takes an end by tone back: the line was not hung up, and somebody speaks."""
     line.call.tone = ""
     line.go("recording", event.known)
     if event.name == "flash":
@@ -116,12 +122,13 @@ def take_back_end(line: LineContext, event: Event) -> None:
 
 
 def tone_after_end(line: LineContext, event: Event) -> None:
-    """The exchange offers the dial tone again: the call before is over."""
+    """Dial tone after an end by tone: the call before it is over."""
     if event.text == "dial":
         end_by_tone_still_held(line, event)
 
 
 def _second_party(line: LineContext, event: Event) -> None:
+    """A second party is being called: the recording pauses."""
     call = line.call
     if call.redialled:
         call.also_dialled = [*call.also_dialled, call.redialled][-MOST_NUMBERS:]
@@ -136,8 +143,9 @@ def _wait_for_answer(line: LineContext, event: Event) -> None:
 
 
 def pause_recording(line: LineContext, frame: int) -> None:
+    """Withholds the audio from `frame` on, until the next notice."""
     call = line.call
-    call.spoken = True  # whoever is called in between, the call before was one
+    call.spoken = True  # the call before this party was a real one
     if call.paused_at is None and call.first_frame is not None:
         since = call.withheld[-1][1] if call.withheld else call.first_frame
-        call.paused_at = max(frame, since)  # a flash during a notice is known only after it
+        call.paused_at = max(frame, since)  # a flash during a notice becomes certain only after it

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which calls are not recorded for who is called, and why: the configuration's rules over the two numbers."""
+"""Which calls stay unrecorded because of their numbers, and why: the configuration's rules for the two numbers."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ WHOLE_NUMBER = 7  # digits: a Korean local number has 7 or 8
 
 
 def internal_by(policy: Recording, dialled: str, caller: str | None) -> InternalBy | None:
-    """Which of the two numbers says that the call is internal."""
+    """Which of the two numbers makes the call internal; None: neither."""
     if _is_internal(policy, dialled):
         return "dialled"
     return "caller" if caller is not None and _is_internal(policy, caller) else None
 
 
 def is_emergency(policy: Recording, number: str) -> bool:
-    """112, 113, 119 or whatever the office says, also behind a trunk prefix."""
+    """Whether this is an emergency number (112, 113, 119 or as configured), also after a trunk prefix."""
     bare = {number, *(number.removeprefix(prefix) for prefix in policy.trunk_prefixes)}
     return not bare.isdisjoint(policy.emergency_numbers)
 
 
 def kind_of_number(policy: Recording, number: str, dial_tone: bool) -> Number:
-    """What the answer to this number may be known by, as it stands while it may still be dialled. `dial_tone`: it was
-    heard before."""
+    """What may prove the answer to this number, as far as it has been dialled.
+
+    `dial_tone`: it was heard before the number.
+    """
     if not number:
         return "unheard" if dial_tone else "hotline"
     bare = {number, *(number.removeprefix(prefix) for prefix in policy.trunk_prefixes)}
@@ -36,7 +38,7 @@ def kind_of_number(policy: Recording, number: str, dial_tone: bool) -> Number:
         return "at_once"
     whole = is_emergency(policy, number) or _is_internal(policy, number)
     if not dial_tone:
-        return "at_once"  # these digits may be of a call that was there before them
+        return "at_once"  # without dial tone the digits may belong to a call that already exists
     return "ordinary" if whole or len(number) >= WHOLE_NUMBER else "unfinished"
 
 
@@ -47,7 +49,7 @@ def _is_dialled(plan: str, number: str) -> bool:
 
 
 def reason_to_skip(policy: Recording, dialled: str, internal: bool) -> str | None:
-    """`emergency` or `internal`, or None: the call is announced and recorded."""
+    """`emergency` or `internal`; None: the call is announced and recorded."""
     if is_emergency(policy, dialled) and not policy.record_emergency:
         return "emergency"
     if internal and not policy.record_internal:

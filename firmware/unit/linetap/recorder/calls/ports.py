@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the call table needs done: by capture and the vault in life, by the replay in a test of the same code."""
+"""What the call table needs of capture and the vault: in operation the real ones, in a replay the replay's."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Stretches = Sequence[tuple[int, int]]  # frames [first, end), in order
 
 
 class CallNote(msgspec.Struct, frozen=True):
-    """What is known of a call now, for the case that power fails before its end.
+    """What is known of a call so far, for a power cut before its end.
 
-    `frame` is a moment of the line's ring and `utc_ns` its time. `end_frame`: the call is over, and its recording
-    goes up to there.
+    `frame` is a moment in the line's ring and `utc_ns` its time. `end_frame`: the call is over, and its recording ends
+    there.
     """
 
     record: CallRecord
@@ -29,42 +29,42 @@ class CallNote(msgspec.Struct, frozen=True):
 
 
 def last_note(record: CallRecord, end_frame: int | None) -> CallNote:
-    """Of a call that is over."""
+    """The note of a call that is over."""
     utc_ns = parse_rfc3339(record.ended_at) if record.ended_at else 0
     return CallNote(record, end_frame or 0, utc_ns, end_frame)
 
 
 class AudioSource(Protocol):
-    """A line's past: the ring in life, a WAV in a replay."""
+    """A line's past audio: the ring in operation, a WAV in a replay."""
 
     def stretch(self, line: int, first: int, end: int) -> Stretch: ...
 
 
 class CapturePort(Protocol):
-    """The way to the card. A command that cannot be given raises DeviceFault."""
+    """Commands to the card's capture. A command that cannot be delivered raises DeviceFault."""
 
     def play(self, line: int, notice: str, at_frame: int) -> None: ...
     def stop(self, line: int) -> None: ...
     def present(self, line: int) -> int:
-        """About which frame is on the line now; one that has been followed where nobody is behind."""
+        """Roughly the frame on the line now; a frame already followed where nothing lags."""
 
 
 class VaultPort(Protocol):
-    """The way to the disk; nothing here waits for it."""
+    """Jobs for the vault. No method waits for the disk."""
 
     def refused(self) -> str | None:
-        """Why nothing new may be recorded now (`disk_full`), or None."""
+        """Why no new recording may begin (`disk_full`), or None."""
 
     def report(self, event: CallEvent) -> None: ...
     def note(self, call_id: str, note: CallNote) -> None:
-        """A call that is not over yet has begun or changed."""
+        """A call that is not over has begun or changed."""
 
     def open(self, call_id: str, line: int, first_frame: int) -> None: ...
     def permit(self, call_id: str, frame: int, withheld: Stretches = ()) -> None:
-        """The recording may be written up to this frame, as silence where it is withheld."""
+        """Permits writing the recording up to this frame, as silence where it is withheld."""
 
     def close(self, call_id: str, end_frame: int | None, record: CallRecord, withheld: Stretches = ()) -> None:
-        """Seal it with the recording up to `end_frame`; None for a call that has no recording."""
+        """Seals the call with its recording up to `end_frame`; None: the call has no recording."""
 
     def remember_fault(self, line: int, since_ns: int | None) -> None:
-        """The line is at fault since then, over restarts and power cuts; None: it has been learnt anew."""
+        """The line is at fault since then, over restarts and power cuts; None: the fault is cleared."""

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where another call begins though the loop says that it is still the same one.
+"""New calls that the loop alone does not show.
 
-Put down for under a second and dialled anew: for the loop that is a flash. A break longer than any flash key and a
-number behind it are two calls. Until that is decided, nothing behind the break is written.
+A handset put down for less than a second looks like a flash. A break longer than any flash key and a number after it
+are two calls; until that is decided, no audio after the break is written.
 
-Lifted in the pause behind the last ring of a caller who has given up: for the loop that is an answer. Dial tone, or a
-number dialled at this end before anybody has spoken, says that nobody was there: the call was missed, and another goes
-out. For the first seconds, while nobody speaks, nothing of such a call is written, even behind its notice.
+A handset lifted in the pause after the last ring of a caller who has given up looks like an answer. Dial tone, or a
+number dialled at this end before anybody has spoken, shows that nobody was there: the call was missed, and another one
+goes out. In the first seconds, while nobody speaks, no audio of such a call is written, even after its notice.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from linetap.recorder.signals.events import Event
 from linetap.recorder.signals.tones.stretch import tone_windows
 from linetap.ring import RATE_HZ
 
-NUMBER_DIGITS = 7  # without its dial tone a number is one of the public network's: less may be the caller's keys
-LIFTED_MS = 700  # whoever has lifted to dial listens for dial tone first: keys that come sooner are the caller's
-A_DIGITS_MS = 150  # a stretch of voice that begins so near to a digit is the digit
-DIAL_TONE_WINDOWS = 8  # of 20 ms, in a row up to the notice; speech holds the pair for 110 ms at most
+NUMBER_DIGITS = 7  # without dial tone, of the public network: fewer digits may be keys of the caller
+LIFTED_MS = 700  # people listen for dial tone before they dial: earlier keys are the caller's
+A_DIGITS_MS = 150  # voice that begins so close to a digit is the digit itself
+DIAL_TONE_WINDOWS = 8  # of 20 ms, consecutive up to the notice; speech holds the pair for 110 ms at most
 
 
 def flash_in_recording(line: LineContext, event: Event) -> None:
-    """In a recording."""
+    """A flash in a recording: another party may come, or a new call may follow a long break."""
     parties.flash_in_recording(line, event)
     if line.memory.state == "recording":
         swapped.note_flash(line, event, spoken=event.at < line.call.notice_until)  # no voice was looked for under it
@@ -42,31 +42,35 @@ def flash_in_recording(line: LineContext, event: Event) -> None:
 
 
 def flash_in_notice(line: LineContext, event: Event) -> None:
+    """A flash before or during the notice."""
     line.call.flashed_at = event.known
     swapped.flash_in_notice(line, event)
     note_break(line, event)
 
 
 def take_back_end(line: LineContext, event: Event) -> None:
+    """Takes an end by tone back, by a flash or a voice."""
     parties.take_back_end(line, event)
     if event.name == "flash":
         note_break(line, event)
 
 
 def flash_to_first_party(line: LineContext, event: Event) -> None:
+    """A flash while a second party is called."""
     parties.flash_to_first_party(line, event)
     line.call.flashed_at = event.known
     note_break(line, event)
 
 
 def note_break(line: LineContext, event: Event) -> None:
-    """The handset may have been put down: what is behind the break is not written before that is decided."""
+    """After a break longer than any flash key, withholds the audio until it is known whether a number follows."""
     if event.known - event.at >= line.profile.flash_key_max_ms * FRAMES_PER_MS:
         line.call.put_down_at = event.at
         _wait_for_number(line, event.known)
 
 
 def tone_in_recording(line: LineContext, event: Event) -> None:
+    """A tone in a recording; dial tone may show that the call was missed, or that a number follows."""
     if _dial_tone_after_a_lift(line, event):
         return
     if event.text == "dial" and line.call.put_down_at is not None:
@@ -76,12 +80,13 @@ def tone_in_recording(line: LineContext, event: Event) -> None:
 
 
 def tone_gone_in_recording(line: LineContext, event: Event) -> None:
+    """A tone in a recording has ended."""
     swapped.dial_tone_gone(line, event)
     parties.tone_gone_in_recording(line, event)
 
 
 def digit_in_call(line: LineContext, event: Event) -> None:
-    """Of another call, of one that goes out in the place of one that was missed, or within the call."""
+    """A digit: of a new call, of an outgoing call after a missed one, or within the call."""
     call = line.call
     _type(line, event)
     if _is_redialled(line, event):
@@ -98,7 +103,7 @@ def digit_in_call(line: LineContext, event: Event) -> None:
 
 
 def digit_after_end(line: LineContext, event: Event) -> None:
-    """Into the dial tone that the far end has left behind: staff's code, or another call."""
+    """A digit after the far end hung up: of a code, or of a new call into its dial tone."""
     call = line.call
     add_key(line, event)
     if call.tone != "dial":
@@ -112,14 +117,14 @@ def digit_after_end(line: LineContext, event: Event) -> None:
 
 
 def digit_with_new_party(line: LineContext, event: Event) -> None:
-    """Of its number; or staff's notice code, where another party than that has come on the line."""
+    """A digit of the second party's number, or of the notice code where another party has come on the line."""
     call = line.call
     if add_key(line, event) == "near" and call.first_frame is not None:
         parties.announce_by_code(line, event)
         return
     typed = [each.digit for each in call.keys]
     if call.redialled and begins_a_code(line, "".join(typed)):
-        return  # behind a pause: of a code, or of nothing yet
+        return  # after a pause: of a code, or not decided yet
     held = call.keys[:-1] if call.redialled and begins_a_code(line, "".join(typed[:-1])) else []
     for each in held:
         add_dialled_digit(line, Event(event.known, "digit", each.at, each.digit, each.level_dbm0))
@@ -127,6 +132,7 @@ def digit_with_new_party(line: LineContext, event: Event) -> None:
 
 
 def digit_while_passing(line: LineContext, event: Event) -> None:
+    """A digit in an unrecorded call: of a code, or of a new call."""
     _type(line, event)
     call = line.call
     if call.flashed_at is not None:
@@ -145,7 +151,7 @@ def digit_while_passing(line: LineContext, event: Event) -> None:
 
 
 def notice_started(line: LineContext, event: Event) -> None:
-    """The last moment at which the line can be listened to without the notice on it."""
+    """The notice begins: the last moment at which the line is heard without it."""
     if may_have_been_missed(line, event.at) and _has_dial_tone(line, event.at):
         _was_missed(line, event, line.call.typed)
     else:
@@ -153,12 +159,13 @@ def notice_started(line: LineContext, event: Event) -> None:
 
 
 def tone_before_notice(line: LineContext, event: Event) -> None:
-    """Dial tone where a call was answered: nobody was there any more."""
+    """A tone before the notice: dial tone shows that the caller had given up."""
     if not _dial_tone_after_a_lift(line, event):
         early.tone_under_notice(line, event)
 
 
 def tone_while_passing(line: LineContext, event: Event) -> None:
+    """A tone in an unrecorded call."""
     if not _dial_tone_after_a_lift(line, event):
         note_call_waiting(line, event)
 
@@ -176,13 +183,14 @@ def _type(line: LineContext, event: Event) -> None:
 
 
 def note_voice(line: LineContext, event: Event) -> None:
+    """A voice: somebody is on the line."""
     if not any(abs(each.at - event.at) <= A_DIGITS_MS * FRAMES_PER_MS for each in line.call.typed):
         line.call.spoken = True
         swapped.voice_after_flash(line, event)
 
 
 def certain_until(line: LineContext, frame: int) -> int:
-    """Up to where, but not beyond `frame`, a recording is this call's and no other's."""
+    """The frame up to which, but not beyond `frame`, the recording is certainly this call's."""
     call, certain = line.call, frame
     if call.put_down_at is not None and frame < call.put_down_until:
         certain = call.put_down_at
@@ -192,7 +200,10 @@ def certain_until(line: LineContext, frame: int) -> int:
 
 
 def may_have_been_missed(line: LineContext, frame: int) -> bool:
-    """It rang, was lifted in a pause (whoever lifts while it rings has answered), and nobody has spoken since."""
+    """Whether the call may have been missed: lifted in a pause of ringing, and no voice since.
+
+    A handset lifted during a burst of ringing has answered.
+    """
     call, rang_until = line.call, line.memory.hook.ringing.rang_until
     if call.direction != "in" or call.ring_ns is None or call.answered_by != "hook" or call.continues:
         return False
@@ -234,7 +245,7 @@ def _goes_out(line: LineContext, event: Event, lifted_at: int, keys: list[Key]) 
         if line.memory.state == "off_hook":
             add_dialled_digit(line, Event(event.known, "digit", each.at, each.digit, each.level_dbm0))
     if line.memory.state == "off_hook":
-        # What was on the line before is judged already: our own notice in it would pass for whoever answers.
+        # Earlier audio has been judged, and our own notice in it could be taken for an answer.
         line.memory.look_at = first_look("off_hook", event.known)
 
 
@@ -244,6 +255,7 @@ def _lifted_at(line: LineContext) -> int:
 
 
 def _dialled_after_a_lift(line: LineContext, event: Event) -> list[Key]:
+    """The digits of a number that was dialled at this end after lifting, or an empty list."""
     if not may_have_been_missed(line, event.at):
         return []
     keys, first_at = line.call.typed, _lifted_at(line) + LIFTED_MS * FRAMES_PER_MS
@@ -255,7 +267,7 @@ def _dialled_after_a_lift(line: LineContext, event: Event) -> list[Key]:
 
 
 def _judge_no_number(line: LineContext) -> None:
-    """No dial tone proves that these keys were pressed here: whatever number they make, it is recorded."""
+    """Without dial tone it is not proven that these keys were pressed here: the number is not judged by policy."""
     if line.memory.state == "off_hook":
         line.call.unheard = True
 
@@ -267,6 +279,7 @@ def _has_dial_tone(line: LineContext, until: int) -> bool:
 
 
 def _was_missed(line: LineContext, event: Event, keys: list[Key]) -> None:
+    """Ends the call as missed and begins the outgoing one."""
     call, rang_until = line.call, line.memory.hook.ringing.rang_until
     assert rang_until is not None
     gate.stop_notice(line)

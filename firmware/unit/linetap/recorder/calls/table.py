@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The call table: in this state, on this event, do this. Whatever is not here is ignored.
+"""The call table: in this state, on this event, do this. An event without an entry is ignored.
 
     idle -> ringing -> greeting -> notice_wait -> notice -> recording -> idle    incoming, answered by hook
-    idle -> off_hook -> notice_wait -> notice -> recording -> idle         outgoing: by evidence, in calls/evidence
-    fax_wait    a tone that may be a fax's: the notice is held back
-    tone_end    the far end hung up, and the handset is off: a flash or a voice takes it back for a while
-    new_party   a second party is being called, and nothing is written until it has heard the notice
-    carrier     a fax or a modem is on the line: neither notice nor recording, until a voice follows
-    passing     the loop is in use, but this call is not recorded; its reason stands in the record
-    held        the call is over, and the handset was not put down
+    idle -> off_hook -> notice_wait -> notice -> recording -> idle               outgoing, by calls/evidence
+    fax_wait    a tone may be a fax's: the notice is held back
+    tone_end    the far end hung up and the handset is off: a flash or a voice takes that back for a while
+    new_party   a second party is being called; no audio is written until it has heard the notice
+    carrier     a fax or a modem is on the line: no notice and no recording until a voice follows
+    passing     the line is in use and this call is not recorded; its record has the reason
+    held        the call is over and the handset was not put down
 
-A state has at most one deadline, which is the event `deadline`; `limit` is the longest length of a recording,
-`call_time` the recommended one.
+A state has at most one deadline: the event `deadline`. `limit` is the longest length of a recording, `call_time` the
+recommended one.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ TABLE: dict[tuple[State, EventName], Action] = {
     ("held", "on_hook"): begin.hang_up_while_held,
 }
 
-# What the desk is told of a state (topic line/<n>).
+# The status of each state as reported to the desk (topic line/<n>).
 STATUS: dict[State, LineStatus] = {
     "idle": "idle",
     "ringing": "ringing",

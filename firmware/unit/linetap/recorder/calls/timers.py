@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recommended length of a call: the desk is told once, and the parties may be.
+"""What comes due during a recording: the recording beep, the recommended length and the longest length.
 
-The recording beep: while a call is recorded, a short tone every so often says so to whoever is on the line.
-
-It is not played over a notice, before that is proven, or between digits, and is too short to count as a voice.
+The beep is a short tone at an interval that policy sets; it reminds the parties of the recording. It is not played over
+a notice, before the notice is proven, or between digits, and it is too short to count as voice.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from linetap.ring import RATE_HZ, SLOT_FRAMES
 
 
 def report_recommended_time(line: LineContext, event: Event) -> None:
+    """Reports once that the call has reached the recommended length; plays the end notice where policy has one."""
     line.call.call_time_told = True
     line.report("call_time", event.at)
     if line.policy.end_notice and line.memory.playing is None and line.memory.state == "recording":
@@ -23,7 +23,7 @@ def report_recommended_time(line: LineContext, event: Event) -> None:
 
 
 def limit_frame(line: LineContext) -> int:
-    """The frame at which the recording is as long as one may be; never within a stretch that is withheld."""
+    """The frame at which the recording reaches its longest length; never within a withheld stretch."""
     call = line.call
     assert call.first_frame is not None
     limit = call.first_frame + line.policy.longest_call_s * RATE_HZ
@@ -31,7 +31,7 @@ def limit_frame(line: LineContext) -> int:
 
 
 def recommended_frame(line: LineContext) -> int | None:
-    """The frame at which the call gets so long; None: not this call, or told already."""
+    """The frame at which the call reaches the recommended length; None: not for this call, or already reported."""
     call = line.memory.call
     if call is None or call.answered_ns is None or call.call_time_told or call.first_frame is None:
         return None
@@ -43,7 +43,7 @@ AFTER_NOTICE_MS = 2000
 
 
 def beep_frame(line: LineContext) -> int | None:
-    """When the next one is due; None: policy wants none, or nothing is recorded now."""
+    """The frame of the next beep; None: policy has no beep, or nothing is being recorded."""
     call, every_s = line.memory.call, line.policy.beep_every_s
     if call is None or not every_s or call.first_frame is None or line.memory.state != "recording":
         return None
@@ -54,5 +54,6 @@ def beep_frame(line: LineContext) -> int | None:
 
 
 def play_beep(line: LineContext, event: Event) -> None:
+    """Plays the beep and remembers its frame."""
     line.call.beeped_at = event.at
     play_once(line, BEEP, event)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A call that is not recorded, and what makes it one that is: another party on the line, or the notice code.
+"""An unrecorded call, and what turns it into a recorded one: another party on the line, or the notice code.
 
-A colleague calls, is skipped as internal, and puts a citizen through: loop and caller's number stay as they are.
-What says so is a flash on this line, a line of this unit that hands its own call on, music of a PBX that holds the
-call, or the sound of the channel; else only the staff know, and they have the notice code. Whoever is on the line then
-hears the notice, and is recorded. An emergency call and an exempt line stay as they are.
+A colleague calls, is skipped as internal, and transfers a citizen: the loop and the caller's number do not change.
+Evidence of it is a flash on this line, a line of this unit that hands its own call on, music from a PBX that holds the
+call, or a change of channel; else only the staff know, and they have the notice code. The party on the line then hears
+the notice and is recorded. Emergency calls and exempt lines stay unrecorded.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ SPEECH = ("speech", "announcement")
 
 
 def digit_while_passing(line: LineContext, event: Event) -> None:
-    """Of a code, or of another number."""
+    """A digit: of the notice code, or of another number."""
     internal = line.call.why == "internal"
     by = add_key(line, event)
-    if by == "near" or (by == "uncertain" and internal):  # nobody is harmed by hearing a notice
+    if by == "near" or (by == "uncertain" and internal):  # a notice too many does no harm
         announce_party(line, event, "key")
     else:
         redial.digit_while_passing(line, event)
 
 
 def flash_while_passing(line: LineContext, event: Event) -> None:
-    """Digits may follow. If they do not, somebody else is on the line, or the same again."""
+    """A flash: digits may follow; without them another party, or the same, is on the line."""
     call_id = line.call.call_id
     replace_passing_party(line, event)
     if line.memory.call is not None and line.call.call_id == call_id:
@@ -40,34 +40,37 @@ def flash_while_passing(line: LineContext, event: Event) -> None:
 
 
 def tone_while_passing(line: LineContext, event: Event) -> None:
+    """A tone; dial tone suspends the wait for digits."""
     if event.text == "dial" and line.call.flashed_at is not None:
         line.memory.deadline = None  # somebody is about to dial, and is not spoken to
     redial.tone_while_passing(line, event)
 
 
 def tone_gone_while_passing(line: LineContext, event: Event) -> None:
+    """Dial tone has ended: the wait for digits begins anew."""
     if event.text == "dial" and line.call.flashed_at is not None:
         _wait_for_digits(line, event)
 
 
 def nobody_dialled(line: LineContext, event: Event) -> None:
+    """No digits came after the flash: another party may be on the line."""
     line.call.flashed_at = None
     _party(line, event, "flash")
 
 
 def channel_while_passing(line: LineContext, event: Event) -> None:
-    """The far end sounds otherwise. That may be another party or another room: the record says that it is not known."""
+    """The far channel has changed: another party or another room. The record says that it is unknown."""
     if _is_settled(line, event):
         line.call.party_unknown = True
         _party(line, event, "channel")
 
 
 def sound_while_passing(line: LineContext, event: Event) -> None:
-    """Music or a tone is that of a PBX that holds a colleague's call; who speaks behind it may be somebody else."""
+    """Music or a tone means that a PBX holds a colleague's call; a voice after it may be another party's."""
     call = line.call
     if not _is_settled(line, event):
         return
-    if event.text in ("music", "tone"):  # a PBX holds a call by either
+    if event.text in ("music", "tone"):  # PBXs use either while they hold a call
         call.was_held = True
     elif call.was_held and event.text in SPEECH and call.why == "internal":
         call.was_held, call.party_unknown = False, True
@@ -75,17 +78,18 @@ def sound_while_passing(line: LineContext, event: Event) -> None:
 
 
 def channel_in_recording(line: LineContext, event: Event) -> None:
-    """Of an internal call that policy has recorded: who was announced to may have gone."""
+    """The far channel has changed in a recorded internal call: the announced party may have left."""
     if line.call.internal_by is not None and event.at > line.call.notice_until and _is_settled(line, event):
         line.call.party_unknown = True
 
 
 def party_handed_on(line: LineContext, event: Event) -> None:
-    """A line of this unit called here in the middle of its own call, and has left: its caller is here now."""
+    """A line of this unit called here during its own call and has left: its caller is on the line now."""
     _party(line, event, "neighbour")
 
 
 def announce_party(line: LineContext, event: Event, by: PartyBy) -> None:
+    """Turns the call into a recorded one: asks for the notice. `by`: the evidence of another party."""
     call = line.call
     if line.config.exempt or call.why == "emergency" or line.around.vault.refused() is not None:
         return
@@ -104,7 +108,7 @@ def _wait_for_digits(line: LineContext, event: Event) -> None:
 
 
 def _is_settled(line: LineContext, event: Event) -> bool:
-    """What an answer itself changes is over."""
+    """Whether the changes that the answer itself causes are over."""
     call = line.call
     if call.answered_ns is None:
         return False
