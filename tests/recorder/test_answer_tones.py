@@ -33,7 +33,7 @@ def verdict(evidence: Evidence, line: F64, said: dict[float, tuple[str, float, b
     for end in range(-(-SPAN // STEP) * STEP, len(audio), STEP):
         while waiting and waiting[0][0] * RATE_HZ <= end:
             _, (text, at, loud) = waiting.pop(0)
-            evidence.heard(text, frames(at), loud)
+            evidence.add_sound(text, frames(at), loud)
         evidence.follow(windows_of(audio[end - SPAN : end], end, NUMBERS), KR_PSTN.tone, NUMBERS)
         if (found := evidence.judge(end, DIALLED, NUMBERS)) is not None:
             return end / RATE_HZ, found

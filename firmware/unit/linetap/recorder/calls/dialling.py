@@ -96,12 +96,12 @@ def answer_by_talk(line: LineContext, event: Event) -> None:
 def add_sound(line: LineContext, event: Event) -> None:
     """Adds a change of the line's sound to the evidence."""
     loud = event.level_dbm0 >= line.profile.answer.loud_dbm0
-    line.memory.evidence.heard(event.text, event.at, loud, event.period_ms)
+    line.memory.evidence.add_sound(event.text, event.at, loud, event.period_ms)
 
 
 def add_channel_change(line: LineContext, event: Event) -> None:
     """Adds a change of the far channel's noise to the evidence."""
-    line.memory.evidence.channel(event.at)
+    line.memory.evidence.add_channel_change(event.at)
 
 
 def judge_evidence(line: LineContext, event: Event) -> None:

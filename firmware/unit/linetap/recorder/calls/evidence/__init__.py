@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the far end has answered an outgoing call, judged from what the line carries."""
+"""Whether the far end has answered an outgoing call, judged from the line's audio."""

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ringback of this call, whoever makes it: its bursts, its period, and the burst that does not come.
+"""The ringback of this call, of any exchange or PBX: its bursts, its period, and the burst that does not come.
 
-A tone that is on and off again is followed in its own frequencies alone. Talk over a burst adds to what is there and
-takes nothing away, so that neither colleagues nor a cough hide a burst; and talk in a pause, which may be as loud,
-breaks off sooner than a burst does. What the profile calls ringback is known after its first burst, any other after its
-second.
+A tone that stops and returns is followed in its own frequencies alone. Talk over a burst adds power and takes none
+away, so neither colleagues nor a cough hide a burst; talk in a pause, which may be as loud, breaks off sooner than a
+burst. The profile's ringback is known after its first burst, any other after its second.
 """
 
 from __future__ import annotations
@@ -29,81 +28,82 @@ from linetap.ring import RATE_HZ
 
 _PER_MS = RATE_HZ // 1000
 _VOWEL = 3  # windows
-_HISTORY = 8  # bursts that are remembered
-_BEFORE = 4  # windows: 80 ms that the burst's own first one does not reach, and more
+_HISTORY = 8  # bursts kept
+_BEFORE = 4  # windows: more than the 80 ms that the burst's first window does not reach
 
 
 class Bursts(msgspec.Struct):
-    """State only. `lines` of the tone that is followed; empty: none was heard yet."""
+    """State only. `lines`: of the tone being followed; empty: there was none yet."""
 
     lines: list[int] = []
     level: float = 0.0
-    prior: tuple[int, ...] = ()  # cadence that the profile gives for it, in ms
-    run: Run | None = None  # of the tone that is followed
-    fresh: Run | None = None  # of any other, that may become it
-    covered: list[Run | None] = []  # of each ringback of the profile: as steady as a tone, under whatever else is heard
-    covered_before: list[float] = []  # what was in its lines one window before, dBm0
-    heard: list[Burst] = []  # of the group that is being heard
-    pattern: list[Burst] = []  # of the whole group before
+    prior: tuple[int, ...] = ()  # its cadence in the profile, in ms
+    run: Run | None = None  # of the tone being followed
+    fresh: Run | None = None  # of another tone, which may take its place
+    covered: list[Run | None] = []  # of each ringback of the profile: steady under other sounds
+    covered_before: list[float] = []  # level in its lines one window before, dBm0
+    heard: list[Burst] = []  # bursts of the current group
+    pattern: list[Burst] = []  # bursts of the complete group before
     period: int = 0  # frames
     groups: int = 0
     cut_at: int | None = None  # the last burst ended before its time, here
-    other_at: int | None = None  # another tone has been heard since the last burst
-    busy: bool = False  # what is heard is no ringback: too fast
-    stood: bool = False  # one of them had silence before it and behind: it is no note of a song
-    before: list[float] = []  # the last windows, dBm0
+    other_at: int | None = None  # start of another tone since the last burst
+    busy: bool = False  # too fast to be ringback
+    stood: bool = False  # a burst had silence before and after it: no note of a song
+    before: list[float] = []  # levels of the last windows, dBm0
 
     @property
     def rings(self) -> bool:
-        """It is a ringback, and when its next burst is due is known."""
+        """Whether this is ringback whose next burst can be predicted."""
         known = bool(self.prior) or (self.period > 0 and self.stood)
         return not self.busy and bool(self.heard) and known
 
     @property
     def last_end(self) -> int | None:
+        """The end of the last burst; None: there was none."""
         return self.heard[-1].end if self.heard else None
 
     def was(self, name: str, shapes: tuple[ToneShape, ...], numbers: AnswerNumbers) -> bool:
-        """Whether the tone that was followed is one of this name, however short it was."""
+        """Whether the tone being followed is one of this name, however short it was."""
         return any(shape.name == name and fits(self.lines, shape.hz, numbers) for shape in shapes)
 
     def may_ring(self, numbers: AnswerNumbers) -> bool:
-        """The tone that is followed is no higher than those of call progress: a beep, or one of an information tone."""
+        """Whether the tone is no higher than call-progress tones: a beep or a part of an information tone is higher."""
         return bool(self.lines) and self.lines[-1] * BIN_HZ < numbers.beep_hz
 
     def lone_end(self, numbers: AnswerNumbers) -> int | None:
-        """Where a tone ended that may have been the first ring of one that nobody knows."""
+        """The end of a tone that may have been the first ring of an unknown ringback; None: there was none."""
         if not self.heard or self.busy or self.rings or self.run is not None or not self.stood:
             return None
         longest = max(burst.end - burst.start for burst in self.heard)
         return self.heard[-1].end if longest >= numbers.ring_burst_min_ms * _PER_MS else None
 
     def toned_at(self, now: int, within: int) -> bool:
-        """A tone is on, or was not long ago: it may yet turn out to be a busy tone."""
+        """Whether a tone is on or ended less than `within` frames ago: it may turn out to be a busy tone."""
         begun = [run.start for run in (self.run, self.fresh) if run is not None]
         begun += [] if self.last_end is None else [self.last_end]
         return any(now - at < within for at in begun)
 
     @property
     def pause(self) -> int:
-        """Between a ring and the next, in frames; 0 while that is not known."""
+        """Frames between two rings; 0: not known."""
         if not self.rings or not self.heard:
             return 0
         pause = self._due() - self.heard[-1].end
-        if self.prior:  # the profile knows better: talk over a burst's edge makes the pause seem longer
+        if self.prior:  # the profile is more exact: talk over a burst's edge makes the pause seem longer
             pause = min(pause, self.prior[1] * _PER_MS)
         if not self.pattern or len(self.heard) < len(self.pattern):
             return pause
-        return min(pause, self.period - (self.pattern[-1].end - self.pattern[0].start))  # a burst may be seen late
+        return min(pause, self.period - (self.pattern[-1].end - self.pattern[0].start))  # a burst may be found late
 
     @property
     def in_tone(self) -> bool:
-        """What is heard now is a tone, and no vowel that looks like one for a moment."""
+        """Whether a tone is on now, and no vowel that resembles one for a moment."""
         return self.run is not None or (self.fresh is not None and self.fresh.windows > _VOWEL)
 
     @property
     def sounds(self) -> bool:
-        """A burst may be on now."""
+        """Whether a burst may be on now."""
         return self.run is not None
 
     def follow(self, window: Window, shapes: tuple[ToneShape, ...], numbers: AnswerNumbers) -> None:
@@ -115,7 +115,7 @@ class Bursts(msgspec.Struct):
         self.before = [*self.before, window.dbm0][-_BEFORE:]
 
     def missing(self, now: int, numbers: AnswerNumbers) -> Missing | None:
-        """`now`: up to where the line was looked at."""
+        """The burst that is missing or was cut off, once that is certain at `now`."""
         if not self.rings or self.run is not None:
             return None
         last = self.heard[-1]
@@ -126,7 +126,7 @@ class Bursts(msgspec.Struct):
         return Missing("burst_missing", last.end, due) if now >= due + numbers.late_ms * _PER_MS else None
 
     def alone(self, now: int, numbers: AnswerNumbers) -> Missing | None:
-        """A burst of a tone that nobody knows, and no other for longer than any ringback pauses."""
+        """The missing second burst of an unknown tone: no other for longer than any ringback pauses."""
         if self.busy or self.rings or self.run is not None or len(self.heard) != 1 or not self.may_ring(numbers):
             return None
         due = self.heard[0].end + round(numbers.lone_burst_s * RATE_HZ)
@@ -135,11 +135,11 @@ class Bursts(msgspec.Struct):
         return Missing("burst_missing", self.heard[0].end, due) if whole and now >= due else None
 
     def forget(self) -> None:
-        """The ringing is over. Should it go on all the same, it is known by its next burst."""
+        """The ringing is over. If it goes on all the same, its next burst shows it."""
         self.heard, self.run, self.cut_at, self.other_at = [], None, None, None
 
     def _due(self) -> int:
-        """When the next burst has to begin."""
+        """The frame at which the next burst has to begin."""
         at = len(self.heard)
         if self.pattern and at < len(self.pattern):
             return self.heard[0].start + self.pattern[at].start - self.pattern[0].start
@@ -148,11 +148,11 @@ class Bursts(msgspec.Struct):
         return self.heard[-1].end + self.prior[1] * _PER_MS
 
     def _length(self) -> int:
-        """Of the burst that is due, in frames; 0: not known."""
+        """The expected length of the next burst in frames; 0: not known."""
         at = len(self.heard)
         if self.pattern:
             of = self.pattern[at % len(self.pattern)]
-            # Of the ring that has just ended, too: talk over the one before made that one longer.
+            # The ring that has just ended counts too: talk may have made the one before longer.
             now = self.heard[0] if at == len(self.pattern) and self.groups > 1 else of
             return min(of.end - of.start, now.end - now.start)
         if self.prior:
@@ -180,14 +180,14 @@ class Bursts(msgspec.Struct):
 
     def _close(self, burst: Burst, run: Run, numbers: AnswerNumbers) -> None:
         length, expected = burst.end - burst.start, self._length()
-        least = numbers.burst_min_ms * _PER_MS  # a first one may have been joined in its midst
+        least = numbers.burst_min_ms * _PER_MS  # the first one may be heard only in part
         apart = burst.start - self.heard[-1].end if self.heard else 0
         new_group = apart > numbers.group_gap_ms * _PER_MS
         if expected and self.groups and (new_group or self.pattern):
             least = max(least, round(expected * numbers.whole_share))
         if self.rings:
             on_time = abs(burst.start - self._due()) <= numbers.late_ms * _PER_MS
-        else:  # the second ring of a tone that nobody knows: as long as the first, or cut off
+        else:  # the second ring of an unknown tone: as long as the first, or cut off
             least = numbers.burst_min_ms * _PER_MS
             alike = abs(run.dbm0 - self.level) <= numbers.steady_db and run.pure * 10 >= run.windows * 8
             on_time = alike and new_group and len(self.heard) == 1
@@ -198,7 +198,7 @@ class Bursts(msgspec.Struct):
         if not covered and not (pure and (length >= least or (on_time and short and length >= seen))):
             return
         if self._rang_whole(burst, numbers):
-            return  # a voice behind the one burst of a ring
+            return  # a voice after the only burst of a ring
         self.stood |= run.from_quiet and run.to_quiet
         if not self.groups and self.prior and length > self.prior[0] * _PER_MS * (1 + numbers.length_tolerance):
             self.prior = ()  # these frequencies, and another cadence
@@ -206,14 +206,14 @@ class Bursts(msgspec.Struct):
             self.level += (run.dbm0 - self.level) / 2
         longer = length - expected
         if expected and self.groups and longer > numbers.short_ms * _PER_MS:
-            # Talk made it longer, before it or behind. The next is waited for as if before: that is the later moment.
+            # Talk before or after it made it longer. Before it is assumed: the next burst is then expected later.
             burst = Burst(burst.start + min(longer, numbers.longer_max_ms * _PER_MS), burst.end)
         self._take(burst, numbers)
         self.cut_at = burst.end if short and on_time else None
         self.other_at = None
 
     def _rang_whole(self, burst: Burst, numbers: AnswerNumbers) -> bool:
-        """The profile's ringback has rung in the length that it has there, and `burst` is too near to be the next."""
+        """Whether the profile's ringback has rung its full length, and `burst` is too near to be the next one."""
         if not self.prior or len(self.heard) != 1:
             return False
         near = burst.start - self.heard[0].end <= numbers.group_gap_ms * _PER_MS
@@ -223,7 +223,7 @@ class Bursts(msgspec.Struct):
     def _take(self, burst: Burst, numbers: AnswerNumbers) -> None:
         if self.heard and burst.start - self.heard[-1].end <= numbers.group_gap_ms * _PER_MS:
             self.heard = [*self.heard, burst][-_HISTORY:]
-            self.prior = () if self.groups == 1 else self.prior  # two in a ring: not the profile's cadence
+            self.prior = () if self.groups == 1 else self.prior  # two bursts in a ring: not the profile's cadence
             self.busy = self.busy or len(self.heard) >= numbers.busy_bursts
             return
         if self.heard:
@@ -231,13 +231,13 @@ class Bursts(msgspec.Struct):
         self.heard, self.groups, self.busy = [burst], self.groups + 1, False
 
     def _end_group(self, burst: Burst, numbers: AnswerNumbers) -> None:
-        """The group before is whole now. A first one may have been joined in its midst: the next tells its length."""
+        """Completes the current group. The first group may be heard only in part: the next one gives its length."""
         whole = self.heard
         low, high = (ms * _PER_MS for ms in numbers.ring_period_ms)
         period = burst.start - whole[0].start
         longest = max(each.end - each.start for each in whole)
         if self.groups == 1 and self.prior:
-            # It may have been joined in its midst, so that its start says nothing.
+            # The first burst may be heard only in part: its start proves nothing.
             period = max(period, burst.start - whole[-1].end + self.prior[0] * _PER_MS)
         if self.groups == 1 and self.prior:
             usual = sum(self.prior) * _PER_MS
@@ -246,18 +246,18 @@ class Bursts(msgspec.Struct):
         ring = low <= period <= high and longest >= numbers.ring_burst_min_ms * _PER_MS and len(whole) <= 3
         self.pattern = self._shortest(whole) if ring else []
         if self.groups > 1 and abs(period - self.period) <= numbers.late_ms * _PER_MS:
-            period = round((2 * self.period + period) / 3)  # talk moves the edge of one burst
+            period = round((2 * self.period + period) / 3)  # talk may move the edge of one burst
         self.period = period if ring else 0
 
     def _shortest(self, whole: list[Burst]) -> list[Burst]:
-        """Each burst as short as it was ever heard whole: talk over its edges only makes it longer."""
-        if self.groups < 3 or len(self.pattern) != len(whole):  # the first may have been joined in its midst
+        """Each burst in its shortest complete length: talk over its edges only makes it longer."""
+        if self.groups < 3 or len(self.pattern) != len(whole):  # the first may be heard only in part
             return whole
         before = [each.end - each.start for each in self.pattern]
         return [Burst(b.start, min(b.end, b.start + length)) for b, length in zip(whole, before, strict=True)]
 
     def _follow_fresh(self, window: Window, shapes: tuple[ToneShape, ...], numbers: AnswerNumbers) -> None:
-        """A tone other than the one that is followed. It takes that one's place unless that one is known to ring."""
+        """Follows another tone. It takes the current one's place unless that one is known to ring."""
         run = self.fresh
         if not window.lines or (self.lines and self._is_followed(window)):
             if run is not None:
@@ -290,7 +290,7 @@ class Bursts(msgspec.Struct):
         return sum(line in near for line in window.lines) * 2 > len(window.lines)
 
     def _follow_covered(self, window: Window, shapes: tuple[ToneShape, ...], numbers: AnswerNumbers) -> None:
-        """Somebody talks all through the ringing: a tone that the profile knows is steady beneath it."""
+        """Finds a ringback of the profile under constant talk: it is steady beneath it."""
         known = [shape for shape in shapes if _is_ringback(shape)]
         before = self.covered_before if len(self.covered_before) == len(known) else [0.0 for _ in known]
         runs: list[Run | None] = self.covered if len(self.covered) == len(known) else [None for _ in known]
@@ -313,7 +313,7 @@ class Bursts(msgspec.Struct):
         self.covered, self.covered_before = runs, before
 
     def _begin(self, run: Run, shapes: tuple[ToneShape, ...], numbers: AnswerNumbers) -> None:
-        """This is the tone that is followed now."""
+        """Follows this tone from now on."""
         self.lines, self.level, self.fresh = run.lines, run.dbm0, None
         self.run = run
         run.pure = run.windows

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the evidence is asked of, and what it says.
+"""Decides from the line's audio whether an outgoing call was answered; every 80 ms until it was.
 
-The answer to a call that goes out, from what its line carries: looked at every 80 ms until there is one.
-
-The order is that of the evidence's worth. Polarity and the PBX's word come as events and need no look. Then: the burst
-of ringback that does not come; music that gives way to a voice; and, where neither is heard, a voice at a number that
-answers at once, or two ends of the line that take turns. A single voice is no answer: it may be the network's.
+The order is that of the evidence's strength. Polarity and the PBX's report come as events and are not decided here.
+Then: the burst of ringback that does not come; music that gives way to a voice; and without either, a voice at a number
+that answers at once, or two ends that take turns. A single voice is no answer: it may be the network's.
 """
 
 from __future__ import annotations
@@ -16,18 +14,20 @@ import msgspec
 
 from linetap.config.numbers import AnswerNumbers, ToneShape
 from linetap.recorder.calls.evidence.bursts import Bursts
-from linetap.recorder.calls.evidence.voices import Behind, Hush, Speech
-from linetap.recorder.calls.evidence.windows import HALF, Missing, Window
+from linetap.recorder.calls.evidence.voices import Behind, Faint, Hush, Speech
+from linetap.recorder.calls.evidence.windows import Missing, Window
 from linetap.ring import RATE_HZ
 from linetap_core.records import AnswerConfidence, AnsweredBy
 
-# What was dialled: a number that answers without ringback, a code that picks up another's call, a number that goes
-# on after what was dialled so far, or none at all: a hotline, or a line that was lifted just as it rang. Where dial
-# tone was heard and no digit, it is a handset off its cradle, or a number that nobody could hear.
+# Kinds of dialled numbers: one that answers without ringback, a code that picks up another line's call, one that is
+# not complete yet, or none: a hotline, or a line that was lifted just as it rang. With dial tone and without a digit
+# it is a handset off its cradle, or a number that was not heard.
 Number = Literal["ordinary", "at_once", "pickup", "unfinished", "hotline", "unheard"]
 
 
 class Verdict(NamedTuple):
+    """An answer: its frame, its kind, and the evidence for it."""
+
     at: int
     by: AnsweredBy
     confidence: AnswerConfidence
@@ -35,7 +35,10 @@ class Verdict(NamedTuple):
 
 
 class Dialled(NamedTuple):
-    """`since`: of the last digit, or of the off-hook. `tone`: busy, dial, unobtainable or the like is on."""
+    """The number being dialled.
+
+    `since`: frame of the last digit, or of off-hook. `tone`: busy, dial, unobtainable or the like, if one is on.
+    """
 
     number: Number
     since: int
@@ -43,39 +46,31 @@ class Dialled(NamedTuple):
 
 
 _PER_MS = RATE_HZ // 1000
-_SIT_SPEAKS_S = 4  # ours: the tones take 1 s, and the voice behind them may be called music for another 2
+_SIT_SPEAKS_S = 4  # ours: the tones take 1 s, and the voice after them may be classified as music for another 2
 _SLOWEST_BUSY_MS = 1500  # E.180: busy tone has a period of 0.3 to 1.1 s, ringback one of 2 s and more
 
 
-class Faint(msgspec.Struct):
-    """Music of a second of which the mean power is counted, 0 dBm0 is 1. `at`: where it began."""
-
-    at: int
-    windows: int = 0
-    power: float = 0.0
-
-
 class Evidence(msgspec.Struct):
-    """State only: it is in the checkpoint."""
+    """The evidence of an answer so far. State only: it is in the checkpoint."""
 
     bursts: Bursts = msgspec.field(default_factory=Bursts)
     speech: Speech = msgspec.field(default_factory=Speech)
-    sound: str = ""  # what the line carries now
+    sound: str = ""  # the line's sound now
     sound_at: int = 0
     music_from: int | None = None
     music_until: int | None = None
     music_ms: int = 0  # in all
     network: bool = False  # a special information tone, or an announcement where nobody had answered
-    sit: bool = False  # that tone: nothing behind it is an answer, unless it rings
-    sit_part_at: int | None = None  # two of its three tones: a voice has to follow soon
-    beats: int = 0  # so many bursts in a row of a cadence too fast to be ringback
+    sit: bool = False  # that tone: after it only ringback can lead to an answer
+    sit_part_at: int | None = None  # two of its three tones: a voice must follow soon
+    beats: int = 0  # consecutive bursts of a cadence too fast to be ringback
     beat_at: int | None = None  # the last one
-    hush: Hush | None = None  # of the music that is heard now
-    faint: Faint | None = None  # music that began too quietly to be the far end's
-    channel_at: int | None = None  # the far channel was another from here on
+    hush: Hush | None = None  # of the music that is on now
+    faint: Faint | None = None  # music that began too quietly for the far end
+    channel_at: int | None = None  # last change of the far channel
 
-    def heard(self, text: str, at: int, loud: bool = True, period_ms: int = 0) -> None:
-        """The line carries something else since `at`. Tones are followed by the looks at the line."""
+    def add_sound(self, text: str, at: int, loud: bool = True, period_ms: int = 0) -> None:
+        """The line's sound has changed at `at`. Tones are followed in the windows instead."""
         self.faint = None
         if text == "cadence":
             self._beats(at, period_ms)
@@ -85,16 +80,16 @@ class Evidence(msgspec.Struct):
             if text == "music":
                 self.faint = Faint(at)
                 self.speech.forget()
-            text = "noise"  # of the room: keys, colleagues
+            text = "noise"  # of this room: keys, colleagues
         tone, text = text, {"cadence": "tone", "cadence_over": "silence"}.get(text, text)
         if text == "tone" and tone == "tone" and self.sound == "music":
-            return  # a note that is held
+            return  # a held note
         if self.sound == "music" and text != "music":
             self.music_until = at
             self.music_ms += max(0, at - self.sound_at) // _PER_MS
             self.hush = None
             if not self.bursts.stood:
-                self.bursts = Bursts()  # they were notes
+                self.bursts = Bursts()  # the bursts were notes
         if text == "music":
             self.hush = Hush() if self.sound != "music" else self.hush
             self.music_from = at if self.music_from is None else self.music_from
@@ -105,7 +100,7 @@ class Evidence(msgspec.Struct):
             self.sound, self.sound_at = text, at
 
     def _informs(self, text: str, at: int) -> None:
-        """The special information tone. What may be a part of it is a chime, where no voice follows."""
+        """The special information tone. A part of it is a chime unless a voice follows."""
         part = self.sit_part_at
         if text == "sit":
             self.sit, self.sit_part_at = True, None
@@ -116,52 +111,54 @@ class Evidence(msgspec.Struct):
         self.network |= self.sit
 
     def _beats(self, at: int, period_ms: int) -> None:
-        """A burst of a cadence that nobody has learnt, whose length `bursts` may be too slow for."""
+        """A burst of an unknown cadence, which may be too fast for `bursts`."""
         fast = 0 < period_ms < _SLOWEST_BUSY_MS
         self.beats, self.beat_at = (self.beats + 1 if fast else 0), at
         if self.beats:
-            self.speech.forget()  # what is loud in it is no voice
+            self.speech.forget()  # its loud windows are no voice
 
-    def channel(self, at: int) -> None:
-        """The noise between sounds is another one: so there is no music between them any more."""
+    def add_channel_change(self, at: int) -> None:
+        """The noise between sounds has changed: the music is over."""
         if self.sound == "music" and at > self.sound_at:
             hush = self.hush
-            self.heard("silence", at)
-            self.hush = hush  # what is heard behind it is weighed all the same
+            self.add_sound("silence", at)
+            self.hush = hush  # the sound after it is judged all the same
         self.channel_at = at
 
     def follow(self, windows: list[Window], shapes: tuple[ToneShape, ...], numbers: AnswerNumbers) -> None:
+        """Adds windows."""
         for window in windows:
             last = self.bursts.last_end
             self.bursts.follow(window, shapes, numbers)
             if self.bursts.last_end != last:
                 if self.bursts.rings or self.bursts.stood:
-                    self.speech.forget()  # what was said while it rang is no answer
+                    self.speech.forget()  # voices during ringing are no answer
                 self._rang(shapes, numbers)
             toned = bool(window.lines) and self.bursts.in_tone
             self.speech.follow(window, numbers, toned)
             if self.hush is not None and self.hush.follow(window, numbers):
-                self.speech.forget()  # it was music
-            if self.faint is not None and not toned:
-                self._swells(self.faint, window, numbers)
+                self.speech.forget()  # it was music, no voice
+            if self.faint is not None and not toned and self.faint.follow(window, numbers):
+                self.add_sound("music", self.faint.at)
 
     def behind_hush(self, now: int, numbers: AnswerNumbers) -> Behind | None:
-        """What is heard behind a hush in the music and has to be weighed."""
+        """The sound after a silence in the music that has to be judged; None: there is none."""
         return None if self.hush is None else self.hush.behind(now, numbers)
 
     def weigh(self, behind: Behind, notes: float | None, sung: bool, numbers: AnswerNumbers) -> None:
+        """Judges that sound. `notes`: how well it keeps notes; `sung`: so does the music before it."""
         sung = sung and (self.channel_at is None or self.channel_at < behind.hush - RATE_HZ // 2)
         if self.hush is not None and self.hush.weigh(behind, notes, sung, numbers):
             self._spoken(behind.start, self.hush)
 
     def _spoken(self, start: int, hush: Hush) -> None:
-        """A voice behind the hush, or a word in it."""
-        self.heard("speech", start)
+        """A voice after the silence, or a word in it."""
+        self.add_sound("speech", start)
         self.music_until, self.hush = hush.at, None
         self.speech.first = start if self.speech.first is None else self.speech.first
 
     def _rang(self, shapes: tuple[ToneShape, ...], numbers: AnswerNumbers) -> None:
-        """Two tones that beat sound like music for a while: a ringback of long bursts is none."""
+        """A ringback of long bursts is no music, though two beating tones are classified as such for a while."""
         burst = self.bursts.heard[-1] if self.bursts.heard else None
         if burst is None or self.music_from is None or self.music_from < burst.start - RATE_HZ // 5:
             return
@@ -170,24 +167,15 @@ class Evidence(msgspec.Struct):
             self.music_ms = 0
             self.sound, self.sound_at = "tone", burst.start
 
-    def _swells(self, faint: Faint, window: Window, numbers: AnswerNumbers) -> None:
-        """A song may begin quietly. What is as loud as a far end for a second is one, and not the room's radio."""
-        faint.windows, faint.power = faint.windows + 1, faint.power + float(10 ** (window.dbm0 / 10))
-        if faint.windows * HALF < RATE_HZ:
-            return
-        if faint.power >= faint.windows * 10 ** (numbers.loud_dbm0 / 10):
-            self.heard("music", faint.at)
-        else:
-            faint.windows, faint.power = 0, 0.0
-
     def judge(self, now: int, dialled: Dialled, numbers: AnswerNumbers) -> Verdict | None:
+        """The answer that the evidence proves at `now`, or None."""
         bursts = self.bursts
         if dialled.tone or bursts.busy or self.beating(now, numbers):
             return None
-        if self.sound != "music" or (bursts.prior and bursts.groups > 1):  # a note or two are no ringback
+        if self.sound != "music" or (bursts.prior and bursts.groups > 1):  # one or two notes are no ringback
             missing = bursts.missing(now, numbers)
             if missing is None and not self.network and self.sound != "announcement":
-                missing = bursts.alone(now, numbers)  # of an information tone the network says more
+                missing = bursts.alone(now, numbers)  # the network's information tones say more
             if missing is not None:
                 return self._no_burst(now, missing, numbers)
             if bursts.rings:
@@ -200,7 +188,7 @@ class Evidence(msgspec.Struct):
             return None
         if self.hush is not None and (word := self.hush.spoken(now, numbers)) is not None:
             self._spoken(word, self.hush)
-        if self.sound == "music" and self.music_from is None:  # it was taken for music since the digits
+        if self.sound == "music" and self.music_from is None:  # classified as music since the digits
             self.music_from = self.sound_at = now
         if self.music_from is not None:
             return self._after_music(now, numbers)
@@ -209,36 +197,37 @@ class Evidence(msgspec.Struct):
         return self._without_ringback(now, dialled, numbers)
 
     def anew(self) -> Evidence:
-        """What was heard before says nothing of the answer, only what the line carries now."""
+        """New evidence that keeps only the line's present sound: the past proves nothing for the answer."""
         return Evidence(sound=self.sound, sound_at=self.sound_at)
 
     def beating(self, now: int, numbers: AnswerNumbers) -> bool:
-        """A busy tone that nobody has learnt, or the pause in it."""
+        """Whether an unknown busy tone is on, or the pause in it."""
         lasts = self.beat_at is not None and now - self.beat_at < numbers.ring_period_ms[0] * _PER_MS
         return lasts and self.beats >= numbers.busy_bursts - 1
 
     def lose_sight(self) -> None:
-        """A gap: a burst may have fallen into it. That it rings is known again by the next one."""
+        """A gap may contain a burst: ringing is known again after the next one."""
         self.bursts.forget()
         self.speech.forget()
 
     @property
     def talked_ms(self) -> int:
-        """So long somebody has spoken loudly, where nothing explains it."""
+        """Milliseconds of loud voice without an explanation."""
         explained = self.network or self.music_from is not None or self.sound == "announcement"
         return 0 if explained else self.speech.loud_ms
 
     @property
     def waits(self) -> bool:
-        """It rings, or plays what is heard in the place of ringing."""
+        """Whether the line rings, or plays what replaces ringing."""
         return self.bursts.rings or self.sound == "music"
 
     @property
     def rings(self) -> bool:
+        """Whether ringback is on."""
         return self.bursts.rings
 
     def _rings_on(self) -> None:
-        """Whatever was heard before the last burst was no answer: a jingle, "please hold", colleagues."""
+        """It still rings: every sound before the last burst was no answer (a jingle, "please hold", colleagues)."""
         last = self.bursts.last_end
         if last is None:
             return
@@ -249,14 +238,15 @@ class Evidence(msgspec.Struct):
             self.music_ms = 0
 
     def _no_burst(self, now: int, missing: Missing, numbers: AnswerNumbers) -> Verdict | None:
+        """The burst of ringback is missing: an answer, unless a busy tone may have taken its place."""
         bursts = self.bursts
         if bursts.other_at is not None and now < bursts.other_at + numbers.other_tone_ms * _PER_MS:
-            return None  # busy tone in its place would be an end and no answer
+            return None  # a busy tone in its place would be an end and no answer
         silent = self.speech.first is None or self.speech.first < missing.after
         if missing.how == "burst_cut" and silent and now < missing.at + numbers.cut_silent_ms * _PER_MS:
-            return None  # nor would the busy tone of who rejects the call
+            return None  # so would the busy tone of a rejected call
         if self.sound == "music" and self.sound_at >= missing.after:
-            bursts.forget()  # the exchange's ringback gave way to a colour ring
+            bursts.forget()  # the exchange's ringback was replaced by a colour ring
             return None
         heard = self.sound if self.sound in ("speech", "announcement", "modem") else ""
         heard = heard if self.sound_at >= missing.after else ""
@@ -269,8 +259,11 @@ class Evidence(msgspec.Struct):
         return Verdict(at, "tone", sure, ("ringback", missing.how, *((heard,) if heard else ()), *channel))
 
     def _within_long_pause(self, now: int, numbers: AnswerNumbers) -> Verdict | None:
-        """The burst that does not come would be late: a voice that came with another channel says it sooner. Voices
-        alone may be those of this end: they are believed where the burst is not due before the notice would begin."""
+        """An answer within a long pause of ringback, before the missing burst could show it: a voice with another
+        channel.
+
+        Voices alone may be this end's: they count where the burst is not due before the notice would begin.
+        """
         bursts, speech, last = self.bursts, self.speech, self.bursts.last_end
         long = bursts.pause >= numbers.long_pause_ms * _PER_MS
         if bursts.sounds or not long or last is None or speech.first is None or speech.first < last:
@@ -286,7 +279,7 @@ class Evidence(msgspec.Struct):
         return Verdict(speech.first, "sound", "low", ("ringback", "voice")) if enough else None
 
     def _after_music(self, now: int, numbers: AnswerNumbers) -> Verdict | None:
-        """A colour ring ends at the answer. A jingle ends, and then it rings."""
+        """An answer after music: a colour ring ends at the answer; after a jingle it rings."""
         if self.sound == "music" or self.music_until is None:
             return None
         if self.music_ms < numbers.music_min_ms:
@@ -296,7 +289,7 @@ class Evidence(msgspec.Struct):
         channel = ("channel",) if self.channel_at is not None and self.channel_at >= self.music_until else ()
         enough = numbers.speech_with_channel_ms if channel else numbers.speech_after_music_ms
         if self.sound in ("speech", "announcement"):
-            enough = 0  # it has been heard long enough to be called so
+            enough = 0  # it lasted long enough to be classified
         if speech.first is not None and speech.loud_ms >= enough:
             sure: AnswerConfidence = "high" if channel or self.sound in ("speech", "announcement") else "low"
             return Verdict(
@@ -311,6 +304,7 @@ class Evidence(msgspec.Struct):
         return None
 
     def _without_ringback(self, now: int, dialled: Dialled, numbers: AnswerNumbers) -> Verdict | None:
+        """An answer without ringback and music."""
         speech, since = self.speech, dialled.since
         if self.bursts.fresh is not None:
             return None
@@ -320,7 +314,7 @@ class Evidence(msgspec.Struct):
         if dialled.number == "unfinished":
             return None
         first = speech.first
-        named = self.sound in ("speech", "announcement")  # by the ears, which want half a second of it
+        named = self.sound in ("speech", "announcement")  # by the sound detector, after half a second
         enough = numbers.speech_with_channel_ms if named else numbers.speech_at_once_ms
         at_once = dialled.number in ("at_once", "hotline") and now >= since + numbers.polarity_after_digit_ms * _PER_MS
         if first is not None and at_once and speech.loud_ms >= numbers.speech_at_once_ms:
@@ -336,7 +330,7 @@ class Evidence(msgspec.Struct):
             return None
         lone = self.bursts.lone_end(numbers) if self.bursts.may_ring(numbers) else None
         if first is not None and lone is not None and first > lone:
-            another = self.channel_at is not None and self.channel_at >= lone - RATE_HZ // 2  # it may have been cut
+            another = self.channel_at is not None and self.channel_at >= lone - RATE_HZ // 2  # the tone may be cut
             if another or speech.loud_ms >= enough or speech.turn is not None:
                 channel = ("channel",) if another else ()
                 return Verdict(first, "sound", "low", ("tone", self.sound or "voice", *channel))
@@ -345,8 +339,9 @@ class Evidence(msgspec.Struct):
         return None
 
     def _came_with_a_channel(self, first: int, since: int, numbers: AnswerNumbers) -> bool:
-        """Somebody speaks, and since shortly before the far channel has been another one: a room, another network. With
-        the last digit it becomes another one always."""
+        """Whether the far channel changed shortly before the voice, and not with the last digit, when it always
+        does.
+        """
         if self.channel_at is None or self.speech.loud_ms < numbers.speech_with_channel_ms:
             return False
         of_dialling = self.channel_at < since + numbers.channel_after_digit_ms * _PER_MS

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is said on the line in stretches: loud enough to be more than the room, and where two ends of it take turns.
+"""Voices on the line: stretches loud enough to be more than room noise, turns of two ends, and a voice after music.
 
-A hush in music, and what is heard behind it: whoever answers takes the song away first, and speaks then.
-
-The ears need a second of a voice to be sure that it is no singer's. Behind a hush such as the music never had, half a
-second that keeps no notes is enough.
+The far end that answers ends the music first and speaks then. The sound detector needs a second of voice to be sure
+that it is no singer's. After a silence such as the music never had, half a second that keeps no notes is enough.
 """
 
 from __future__ import annotations
@@ -33,16 +31,18 @@ class Stretch(msgspec.Struct):
 
 
 class Speech(msgspec.Struct):
+    """State only: the voices since the last digit, tone or music."""
+
     floor: float | None = None
     current: Stretch | None = None
     before: Stretch | None = None
     loud_ms: int = 0  # since the last digit, tone or music
-    first: int | None = None  # frame of the first stretch since then
-    turn: int | None = None  # frame at which the second of two ends began
-    far_turn: int | None = None  # the same, so much louder or fainter that no announcer goes on so
+    first: int | None = None  # first frame of the first stretch since then
+    turn: int | None = None  # frame at which the second of two ends began to speak
+    far_turn: int | None = None  # the same, with a change of level that no single announcer makes
 
     def follow(self, window: Window, numbers: AnswerNumbers, toned: bool) -> None:
-        """`toned`: a tone is on, and nothing is known of what else is."""
+        """Adds a window. `toned`: a tone is on, and other sounds are not known."""
         if toned:
             return
         level = max(window.dbm0, _LOWEST_DBM0)
@@ -61,12 +61,12 @@ class Speech(msgspec.Struct):
             self.current = None
 
     def forget(self) -> None:
-        """What was said so far says nothing of what comes."""
+        """Discards everything: voices so far prove nothing for what follows."""
         self.current = self.before = self.first = self.turn = self.far_turn = None
         self.loud_ms = 0
 
     def _count(self, current: Stretch, numbers: AnswerNumbers) -> None:
-        """A stretch counts once it is longer than a click or a cough, and then whole."""
+        """Counts a stretch completely once it is longer than a click or a cough."""
         if not _counts(current, numbers):
             return
         least = -(-numbers.stretch_min_ms // _WINDOW_MS)
@@ -87,12 +87,12 @@ def _counts(stretch: Stretch, numbers: AnswerNumbers) -> bool:
     return stretch.windows * _WINDOW_MS >= numbers.stretch_min_ms
 
 
-_MEMORY = 100  # windows of which the music's level is a mean
-_KNOWN = 25  # windows: a second of it
+_MEMORY = 100  # windows in the mean of the music's level
+_KNOWN = 25  # windows: a second of music
 
 
 class Behind(NamedTuple):
-    """What is to be weighed: frames of a stretch of sound, and where the music before it ended."""
+    """The sound to be judged: its frames, and where the music before it ended."""
 
     start: int
     end: int
@@ -100,21 +100,21 @@ class Behind(NamedTuple):
 
 
 class Hush(msgspec.Struct):
-    """State only. Frames are middles of windows."""
+    """A silence in music and the sound after it. State only. Frames are middles of windows."""
 
     power: float = 0.0  # mean of the music, 0 dBm0 is 1
-    windows: int = 0  # of it
+    windows: int = 0  # of music
     since: int = 0
     quiet: int = 0  # windows in a row
-    at: int | None = None  # where the hush began
-    start: int | None = None  # where sound began behind it
+    at: int | None = None  # start of the silence
+    start: int | None = None  # start of the sound after it
     last: int = 0
     weighed_at: int = 0
-    word: int | None = None  # a sound in it that was too short to be weighed
-    least_ms: int = 0  # shorter ones belong to the music: it went on behind them
+    word: int | None = None  # start of a sound in it that was too short to be judged
+    least_ms: int = 0  # shorter silences belong to the music, which went on after them
 
     def follow(self, window: Window, numbers: AnswerNumbers) -> bool:
-        """Whether the music has fallen silent with this window."""
+        """Adds a window. Whether the music has fallen silent with it."""
         if self.windows >= _KNOWN and window.dbm0 <= dbm0(self.power) - numbers.hush_db:
             self.since = self.since if self.quiet else window.at
             self.quiet += 1
@@ -133,7 +133,7 @@ class Hush(msgspec.Struct):
         return False
 
     def behind(self, now: int, numbers: AnswerNumbers) -> Behind | None:
-        """What has been heard behind the hush, each time it is long enough to be weighed, or over."""
+        """The sound after the silence, whenever it is long enough to be judged, or over."""
         if self.start is None or self.at is None:
             return None
         ended = now - self.last >= numbers.stretch_pause_ms * _PER_MS
@@ -147,19 +147,42 @@ class Hush(msgspec.Struct):
         return found if found.end - found.start >= numbers.stretch_min_ms * _PER_MS else None
 
     def weigh(self, behind: Behind, notes: float | None, sung: bool, numbers: AnswerNumbers) -> bool:
-        """Whether it is a voice. `notes`: how well it keeps them, None: too short to say. What is `sung` keeps them no
-        better, but does not fall silent again."""
+        """Whether the sound is a voice.
+
+        `notes`: how well it keeps notes, None: too short to say. `sung`: the music itself keeps its notes no better,
+        but it does not fall silent again.
+        """
         if notes is None:
             self.word = behind.start if self.start is None else self.word
         elif notes < numbers.hush_notes:
             return not sung or self.start is None
         elif behind.end - behind.start >= 2 * numbers.hush_voice_ms * _PER_MS:
             self.least_ms = 2 * max(numbers.hush_ms, (behind.start - behind.hush) // _PER_MS)
-            self.at = self.start = self.word = None  # the music goes on
+            self.at = self.start = self.word = None  # the music continues
         return False
 
     def spoken(self, now: int, numbers: AnswerNumbers) -> int | None:
-        """Where a short word began, behind which it is silent again for longer than music pauses for effect."""
+        """The start of a short word, if the silence after it is longer than any pause for effect in music."""
         if self.word is None or self.at is None or self.start is not None:
             return None
         return self.word if now - self.at >= numbers.hush_word_ms * _PER_MS else None
+
+
+class Faint(msgspec.Struct):
+    """Quiet music, with the mean power of a second: 0 dBm0 is 1. `at`: its first frame."""
+
+    at: int
+    windows: int = 0
+    power: float = 0.0
+
+    def follow(self, window: Window, numbers: AnswerNumbers) -> bool:
+        """Whether it was as loud as a far end for a second: then it is the quiet beginning of a song, no radio in
+        the room.
+        """
+        self.windows, self.power = self.windows + 1, self.power + float(10 ** (window.dbm0 / 10))
+        if self.windows * HALF < RATE_HZ:
+            return False
+        if self.power >= self.windows * 10 ** (numbers.loud_dbm0 / 10):
+            return True
+        self.windows, self.power = 0, 0.0
+        return False

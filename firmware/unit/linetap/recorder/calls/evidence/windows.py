@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What 80 ms of one line are like: two windows of 80 ms, 40 ms apart, each with its level and its strongest lines.
+"""Windows of 80 ms of one line, each with its level and its strongest frequencies, and runs of windows with one tone.
 
-Only a line on which an answer is awaited is looked at, so this is a transform for one line and not for all of them.
-
-
-A stretch in which one tone is heard; and what it is of a ringback: a burst, or the one that is missing."""
+Windows overlap by half and are computed two at a time. Only a line that awaits an answer is examined, so the transform
+is for one line and not for all of them.
+"""
 
 from __future__ import annotations
 
@@ -20,22 +19,24 @@ from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0
 
 F32 = npt.NDArray[np.float32]
 
-STEP = RATE_HZ * 80 // 1000  # from one look to the next, in frames
+STEP = RATE_HZ * 80 // 1000  # frames from one pair of windows to the next
 HALF = STEP // 2
-SPAN = STEP + HALF  # what a look reads: two windows that overlap by half
+SPAN = STEP + HALF  # frames of a pair: two windows that overlap by half
 BIN_HZ = RATE_HZ / STEP  # 12.5 Hz
-_LOW, _HIGH = 16, 272  # bins: 200 to 3400 Hz, what a line carries and mains hum does not reach
+_LOW, _HIGH = 16, 272  # bins: 200 to 3400 Hz, the line's band without mains hum
 _SHAPE = np.hanning(STEP + 1)[:-1].astype(np.float32)
-_SCALE = 2 / (STEP * float((_SHAPE**2).sum())) / (32767.0**2 / 2)  # of a transform's squares, to full scale = 1
+_SCALE = 2 / (STEP * float((_SHAPE**2).sum())) / (32767.0**2 / 2)  # squares of a transform to full scale = 1
 _TINY = 1e-12
 
 
-# A second party's ringback is known by its first burst, which is over by then: it is looked at all the same.
+# A second party's ringback is known after its first burst, which must be examined too.
 _LOOKS_BACK = {"off_hook": 0, "new_party": 5 * RATE_HZ // 2}
 
 
 def first_look(state: str, frame: int) -> int | None:
-    """The end of the first look at a line that comes into this state at `frame`; None: no answer is awaited there."""
+    """The end of the first pair of windows of a line that enters `state` at `frame`; None: no answer is awaited
+    there.
+    """
     if state not in _LOOKS_BACK:
         return None
     begin = max(0, frame - _LOOKS_BACK[state])
@@ -43,8 +44,10 @@ def first_look(state: str, frame: int) -> int | None:
 
 
 class Window(NamedTuple):
-    """`at`: its middle, a frame. `power`: of each bin from 0 on, full scale 1. `lines`: bins of the strongest lines,
-    empty where what is heard is no tone."""
+    """`at`: its middle, a frame.
+
+    `power`: of each bin from 0 on, full scale 1. `lines`: the strongest bins, empty where it holds no tone.
+    """
 
     at: int
     dbm0: float
@@ -53,7 +56,7 @@ class Window(NamedTuple):
 
 
 def windows_of(audio: I16, end: int, numbers: AnswerNumbers) -> list[Window]:
-    """Audio (SPAN,) that ends at the frame `end`."""
+    """The two windows of audio (SPAN,) that ends at the frame `end`."""
     pieces = np.stack([audio[:STEP], audio[HALF:]]).astype(np.float32)
     cells = np.fft.rfft(pieces * _SHAPE)
     power = ((np.square(cells.real) + np.square(cells.imag)) * np.float32(_SCALE)).astype(np.float32)
@@ -69,16 +72,17 @@ def dbm0(power: float) -> float:
 
 
 def within(window: Window, bins: list[int]) -> float:
-    """dBm0 of what lies in these bins and beside them."""
+    """Level in dBm0 of the power in these bins."""
     return dbm0(float(window.power[bins].sum()))
 
 
 def widened(lines: list[int]) -> list[int]:
+    """The bins and their neighbours."""
     return sorted({line + side for line in lines for side in (-1, 0, 1)})
 
 
 def fits(lines: list[int], hz: tuple[float, ...], numbers: AnswerNumbers) -> bool:
-    """Whether these lines are those of a tone: each of them near one of its frequencies, and none of those missing."""
+    """Whether these lines are a tone's: each near one of its frequencies, and no frequency missing."""
     if not lines:
         return False
     off = [[abs(line * BIN_HZ - f) - f * numbers.hz_tolerance for line in lines] for f in hz]
@@ -87,7 +91,7 @@ def fits(lines: list[int], hz: tuple[float, ...], numbers: AnswerNumbers) -> boo
 
 
 def lines_of(hz: tuple[float, ...]) -> list[int]:
-    """The strongest lines of a tone of these frequencies."""
+    """The strongest lines that a tone of these frequencies has."""
     return sorted({line for f in hz for line in (int(f / BIN_HZ), int(f / BIN_HZ) + 1)})
 
 
@@ -103,12 +107,17 @@ def _lines(power: F32, numbers: AnswerNumbers) -> tuple[int, ...]:
 
 
 class Burst(msgspec.Struct, frozen=True, array_like=True):
+    """Frames [start, end) of one burst of a tone."""
+
     start: int
     end: int
 
 
 class Missing(NamedTuple):
-    """The burst that did not come, or was cut off. `at`: the far end had answered by then; `after`: not before."""
+    """The burst that did not come, or was cut off.
+
+    `at`: the far end had answered by then; `after`: it had not before.
+    """
 
     how: Literal["burst_missing", "burst_cut"]
     after: int
@@ -116,20 +125,21 @@ class Missing(NamedTuple):
 
 
 class Run(msgspec.Struct):
-    """Windows in which a tone is there, a dropout bridged. Frames are the middles of windows."""
+    """Consecutive windows that hold a tone, dropouts bridged. Frames are the middles of windows."""
 
     start: int
     last: int
-    dbm0: float  # mean of what is in its lines
+    dbm0: float  # mean level in its lines
     lines: list[int]
     windows: int = 1
-    pure: int = 1  # windows with nothing else in them
+    pure: int = 1  # windows that hold nothing else
     missed: int = 0
-    from_quiet: bool = False  # nothing was heard before it, nor ...
-    to_quiet: bool = False  # ... since
+    from_quiet: bool = False  # there was silence before it, and ...
+    to_quiet: bool = False  # ... after it
 
 
 def goes_on(run: Run, window: Window, numbers: AnswerNumbers) -> bool:
+    """Whether the window continues the run: the same lines at the same level."""
     near = set(widened(run.lines))
     alike = all(line in near for line in window.lines)
     return alike and abs(within(window, widened(run.lines)) - run.dbm0) <= numbers.steady_db
