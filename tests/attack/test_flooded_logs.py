@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from linetap.recorder.control import Door
+from linetap.recorder.control import ControlSocket
 from linetap.sockets import Caller
 from linetap_core.clock import NS_PER_S, SYSTEM, ManualClock
 from linetap_core.log import MOST_OF_A_KIND, WINDOW_S, Bounded
@@ -91,7 +91,7 @@ def test_kinds_without_end_take_no_memory(root: logging.Logger) -> None:
 def test_the_panel_at_the_recorders_door(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """By its real socket, into the handler that a service has."""
     log = start_logging("recorder")
-    with closing(Door(run_dir, SYSTEM)) as door, closing(Caller(run_dir / RECORDER_SOCKET)) as panel:
+    with closing(ControlSocket(run_dir, SYSTEM)) as door, closing(Caller(run_dir / RECORDER_SOCKET)) as panel:
         for _ in range(300):
             panel.send(b'{"verb":"give_me"}')
             door.serve(lambda _: None)

@@ -17,7 +17,7 @@ from linetap.config import load_config
 from linetap.config.places import require_usual_places
 from linetap.config.schema import LEARNED, RUN_DIR, VAULT
 from linetap.provision.lay import _lay
-from linetap.recorder.control import Door
+from linetap.recorder.control import ControlSocket
 from linetap.sockets import Caller
 from linetap_core import handover, rooms
 from linetap_core.clock import SYSTEM
@@ -99,7 +99,7 @@ def test_a_state_that_is_nested_without_end_is_none(run_dir: Path) -> None:
 
 
 def test_a_request_that_is_nested_without_end_ends_nobody(run_dir: Path) -> None:
-    door, caller = Door(run_dir, SYSTEM), Caller(run_dir / "door" / "recorder.sock")
+    door, caller = ControlSocket(run_dir, SYSTEM), Caller(run_dir / "door" / "recorder.sock")
     done: list[RecorderCommand] = []
     try:
         for data in (b'{"verb":"start_walk","by":"button","x":' + b"[" * 4000, b'{"verb":"start_walk","by":"button"}'):

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from linetap.recorder.control import Door
+from linetap.recorder.control import ControlSocket
 from linetap.recorder.follow import Cards
 from linetap.sockets import Caller, Listener
 from linetap_core import jsontext, rooms
@@ -67,7 +67,7 @@ def test_a_service_goes_on_where_the_recorder_says_that_it_has_to_start_again(ru
 
 
 def test_the_panel_cannot_end_the_recorder(run_dir: Path) -> None:
-    with closing(Door(run_dir, SYSTEM)) as door, closing(Caller(run_dir / RECORDER_SOCKET)) as panel:
+    with closing(ControlSocket(run_dir, SYSTEM)) as door, closing(Caller(run_dir / RECORDER_SOCKET)) as panel:
         for packet in (b'{"verb":"\xff"}', b'{"verb":"start_walk","by":"\xff"}', b"\xff"):
             panel.send(packet)
             for _ in range(2):

@@ -86,7 +86,7 @@ def lines(port: SmdrPort, number: int) -> list[str]:
     found: list[str] = []
 
     def look() -> bool:
-        found.extend(line for _, line in port.take())
+        found.extend(line for _, line in port.take_lines())
         return len(found) >= number
 
     eventually(look)
@@ -98,7 +98,7 @@ def test_lines_come_whole_at_the_configured_speed(cable: Cable, port: SmdrPort) 
     cable.say(LINE[:20].encode())
     cable.say(LINE[20:].encode() + b"\r\n\x0c\r\n" + LINE.encode() + b"\r")
     eventually(lambda: len(port._lines) == 2)
-    found = port.take()
+    found = port.take_lines()
     assert [line for _, line in found] == [LINE, LINE]
     assert all(before <= arrived <= SYSTEM.utc_ns() for arrived, _ in found)
     assert cable.baud() == termios.B1200
@@ -156,7 +156,7 @@ def test_lines_that_nobody_takes_are_dropped_and_counted(cable: Cable, port: Smd
     cable.say(b"".join(b"%d\n" % n for n in range(MOST_WAITING + 50)))
     eventually(lambda: port.bad == 50)
     eventually(lambda: len(port._lines) == MOST_WAITING)
-    assert port.take()[-1][1] == str(MOST_WAITING + 49)
+    assert port.take_lines()[-1][1] == str(MOST_WAITING + 49)
 
 
 def test_ten_megabytes_without_an_end_are_one_bad_line() -> None:

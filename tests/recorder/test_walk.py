@@ -230,7 +230,7 @@ def test_all_of_it_has_an_end(walked: Walked) -> None:
     ("message", "why"),
     [
         (StartWalk("terminal", [1, 9]), "there is no line 9"),
-        (StopWalk(), "no walk test is going on"),
+        (StopWalk(), "no walk test is running"),
     ],
 )
 def test_what_cannot_be_is_refused(walked: Walked, message: StartWalk | StopWalk, why: str) -> None:
@@ -242,7 +242,7 @@ def test_there_is_one_at_a_time_and_nonsense_starts_none(walked: Walked) -> None
     walked.wires[0].lifts = False
     assert walked.ask(StartWalk("button", [1])) == []
     (answer,) = walked.ask(StartWalk("terminal"))
-    assert "going on already" in answer
+    assert "running already" in answer
     (answer,) = walked.ask(PlayNotice(1, "ko", 0))  # type: ignore[arg-type]
     assert "not a command" in answer
     assert walked.walk is not None

@@ -99,11 +99,11 @@ def test_a_walk_in_which_nothing_is_red_ends_with_0(unit: Unit, walked: Walked) 
 def test_a_second_one_is_refused(unit: Unit, walked: Walked) -> None:
     walked.wires[0].lifts = False
     walked.ask(StartWalk("button"))
-    with pytest.raises(Refusal, match="going on already"):
+    with pytest.raises(Refusal, match="running already"):
         run(unit)
     assert run(unit, "--stop") == 1
     walked.until(walked.over, "it is told")
-    with pytest.raises(Refusal, match="no walk test is going on"):
+    with pytest.raises(Refusal, match="no walk test is running"):
         run(unit, "--stop")
 
 

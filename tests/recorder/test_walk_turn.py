@@ -26,7 +26,7 @@ RINGS = Sight(0.0, idle=False, call_id="20261125T225600.000Z-L03")
 def turn_of(*sights: Sight, every_s: float = 1.0) -> Turn:
     turn = Turn(line=3, began_s=0.0)
     for n, seen in enumerate(sights):
-        turn.look(replace(seen, mono_s=n * every_s))
+        turn.observe(replace(seen, mono_s=n * every_s))
         turn = msgspec.msgpack.decode(msgspec.msgpack.encode(turn), type=Turn)  # as a restart has it
     return turn
 
@@ -139,9 +139,9 @@ def test_a_line_without_battery_is_not_waited_for() -> None:
 )
 def test_each_turn_has_its_end(sights: list[Sight], until_s: float, codes: list[str]) -> None:
     turn = turn_of(*sights)
-    turn.look(replace(sights[-1], mono_s=until_s - 0.5))
+    turn.observe(replace(sights[-1], mono_s=until_s - 0.5))
     assert not turn.over
-    turn.look(replace(sights[-1], mono_s=until_s))
+    turn.observe(replace(sights[-1], mono_s=until_s))
     assert turn.over
     found = judge(turn, False, HealthNumbers(), AT)
     assert (found.colour, found.found) == ("red", codes)
@@ -150,9 +150,9 @@ def test_each_turn_has_its_end(sights: list[Sight], until_s: float, codes: list[
 def test_a_seal_that_does_not_come_is_not_waited_for_for_ever() -> None:
     turn = turn_of(IDLE, LIFTED, DIALLED, HEARD)
     turn.call_over(record(), 9.0)
-    turn.look(replace(IDLE, mono_s=9.0 + SEAL_S - 1))
+    turn.observe(replace(IDLE, mono_s=9.0 + SEAL_S - 1))
     assert (turn.step, turn.over) == ("seal", False)
-    turn.look(replace(IDLE, mono_s=9.0 + SEAL_S))
+    turn.observe(replace(IDLE, mono_s=9.0 + SEAL_S))
     assert turn.over
 
 

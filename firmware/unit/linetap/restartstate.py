@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a recorder keeps in RAM for its successor. If that cannot be written, recording goes on, with a log entry.
+"""State in RAM for a service's next start. Where it cannot be written, the service goes on and logs that.
 
-The loss matters only after a restart; ending because of it would lose the calls of now.
+Its loss matters only after a restart; ending because of it would lose the calls of now.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ _failed: dict[Path, str] = {}
 
 
 def keep(path: Path, data: bytes) -> bool:
-    """Whether it is kept. What was kept before under that name is gone where it is not: it would be believed."""
+    """Writes the state; whether that succeeded.
+
+    After a failure the old state is removed: it would be taken for current.
+    """
     try:
         _replace(path, data)
     except OSError as error:
@@ -40,17 +43,17 @@ def _replace(path: Path, data: bytes) -> None:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        path.unlink(missing_ok=True)  # both do not fit: the new one alone may
+        path.unlink(missing_ok=True)  # the new one alone may fit
         replace_in_ram(path, data, private=True)
 
 
 def forget(path: Path) -> None:
-    """It is not needed any more."""
+    """Removes state that is not needed any more."""
     _failed.pop(path, None)
     with contextlib.suppress(OSError):
         path.unlink()
 
 
 def fault() -> str | None:
-    """Why something is not kept now."""
+    """Why some state is not kept now; None: all is kept."""
     return next(iter(list(_failed.values())), None)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a recorder that was killed leaves to the next: rewritten on tmpfs after every batch of work.
+"""The recorder's state for its successor: rewritten on tmpfs after every batch.
 
-It is a moment of the main thread: cursors, lines, and the jobs the disk thread had not finished. The slots after
-the cursors are followed again from the ring and lead to the same calls and events, which the vault takes once.
+It is one moment of the main thread: cursors, lines, and the jobs that the disk thread had not finished. The next
+recorder follows the slots after the cursors again and comes to the same calls and events, which the vault takes once.
 
-An exception in the midst of a batch leaves lines that are half way from one state to the next. That is never written:
-the next recorder begins before that batch. One that has ended MOST_FAILURES recorders is passed over as a gap, and the
-calls of its card end there.
+An exception during a batch leaves lines half way between two states. Such a moment is never written: the next recorder
+begins before that batch. A batch that has ended MOST_FAILURES recorders is replaced by a gap, and the calls of its card
+end there.
 """
 
 from __future__ import annotations
@@ -29,16 +29,18 @@ MOST_FAILURES = 2
 
 
 class CardCursor(msgspec.Struct, frozen=True):
+    """How far a card's ring was followed."""
+
     ring_id: int
     cursor: int
     next_frame: int
 
 
 class Failed(msgspec.Struct, frozen=True):
-    """A batch that has ended a recorder by an exception, and how often by now."""
+    """A batch that has ended recorders by an exception, and how many."""
 
     card: int
-    end: int  # the frame behind it
+    end: int  # the frame after it
     times: int
 
 
@@ -47,7 +49,7 @@ class Checkpoint(msgspec.Struct, kw_only=True):
     cards: dict[int, CardCursor] = {}
     lines: dict[int, LineMemory] = {}
     jobs: list[Job] = []
-    smdr: SmdrMemory | None = None  # calls that wait for their line, and the day's account
+    smdr: SmdrMemory | None = None  # calls that wait for their SMDR line, and the day's account
     walk: Walk | None = None
     names: Names | None = None  # as they were at the first start of this boot
     failed: Failed | None = None
@@ -57,10 +59,11 @@ _FILE = SmallFile("checkpoint", Checkpoint, 64 << 20, msgpack=True)
 
 
 def save(run_dir: Path, checkpoint: Checkpoint) -> None:
+    """Writes the checkpoint; restartstate.py logs where that fails."""
     restartstate.keep(rooms.make(run_dir / rooms.CALLS, private=True) / NAME, _FILE.encode(checkpoint))
 
 
 def load(run_dir: Path) -> Checkpoint:
-    """The last checkpoint of this boot; an empty one where there is none that can be read."""
+    """The last checkpoint of this boot; an empty one where none can be read."""
     found = _FILE.load(run_dir / rooms.CALLS / NAME)
     return found if found is not None and found.version == VERSION else Checkpoint()

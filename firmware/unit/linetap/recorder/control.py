@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What panel and terminal ask of the recorder, over its socket: one packet, one command, one answer.
+"""Requests from panel and terminal over the recorder's socket (one packet, one command, one answer), and the removal of
+the disk.
 
-Before the disk is pulled: calls end here, no new one is recorded, and all that was said is sealed.
-
-It is over with another start of the recorder, or when nobody was there to unmount the disk.
+A removal ends the calls, refuses new ones and seals everything. It is over with the next start of the recorder, or when
+nobody unmounted the disk.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ Obey = Callable[[RecorderCommand], Refused | Walking | None]
 log = logging.getLogger("linetap.recorder")
 
 
-class Door:
+class ControlSocket:
+    """The recorder's end of its socket."""
+
     def __init__(self, run_dir: Path, clock: Clock) -> None:
         self._path, self._clock = run_dir / RECORDER_SOCKET, clock
         self._listener: Listener | None = None
@@ -38,18 +40,18 @@ class Door:
         self._open()
 
     def _open(self) -> None:
-        """Without room for a socket no requests are possible, and calls are recorded all the same."""
+        """Opens the socket. Without room for it no requests are possible; calls are recorded all the same."""
         self._next_ns += TRY_EVERY_S * NS_PER_S
         try:
             self._listener = Listener(self._path, PANEL_USER)
         except OSError as error:
             why = error.strerror or str(error)
             if why != self._why:
-                log.error("door_closed: %s: %s; button and walk tests ask in vain", self._path, why)
+                log.error("door_closed: %s: %s; button and walk tests get no answer", self._path, why)
             self._why = why
 
     def serve(self, obey: Obey) -> bool:
-        """All that is waiting; whether any of it was done."""
+        """Answers all waiting requests; whether any of them was carried out."""
         done = False
         if self._listener is None:
             if self._clock.monotonic_ns() >= self._next_ns:
@@ -65,7 +67,7 @@ class Door:
             else:
                 done = True
             if answer is not None:
-                with contextlib.suppress(OSError):  # the asker has gone or does not read
+                with contextlib.suppress(OSError):  # the client has gone or does not read
                     peer.send(msgspec.json.encode(answer))
         return done
 
@@ -78,26 +80,30 @@ WHY = "removal"
 
 
 class Removal:
+    """Whether the disk may be removed."""
+
     def __init__(self, core: Recorder, vault: VaultWriter, busy: Callable[[], bool]) -> None:
-        """`busy`: something is still to come to the vault."""
+        """`busy`: whether jobs for the vault are still to come."""
         self._core, self._vault, self._busy = core, vault, busy
         self._asked = False
 
     def begin(self) -> None:
+        """Ends all calls and refuses new ones."""
         if not self._asked:
-            log.warning("removal_asked: calls end here, and none is recorded from now on")
+            log.warning("removal_asked: calls end here, and no new call is recorded")
         self._asked = True
         self._vault.close_to_calls(WHY)
         self._core.end_calls(WHY)
 
     def cancel(self) -> None:
+        """Calls are recorded again."""
         if self._asked:
             log.warning("removal_cancelled: calls are recorded again")
         self._asked = False
         self._vault.close_to_calls(None)
 
     def state(self) -> RemovalState | None:
-        """None: nobody has asked for it."""
+        """`ending` or `ready`; None: no removal was asked for."""
         if not self._asked:
             return None
         busy = self._busy() or self._vault.being_recorded() or self._vault.unfinished()

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recorder without its surroundings: batches of ring slots in, commands and jobs out. Replay runs the same.
+"""The recorder without files, sockets and threads: batches of ring slots in, commands and jobs out.
 
-A line as a walk test sees it, from what the recorder knows of it anyway."""
+A replay runs the same.
+"""
 
 from __future__ import annotations
 
@@ -23,15 +24,16 @@ from linetap.ring import Batch, gap_batch
 from linetap_core.records import LineState
 
 BATCH_FAILED = "batch_failed"
-IN_USE = ("voice", "digit")  # what shows that somebody is at a line that is off-hook
+IN_USE = ("voice", "digit")  # events that show a person at an off-hook line
 
 log = logging.getLogger("linetap.recorder")
 
 
 class Recorder:
-    """All lines of the unit. `memories` is what an earlier recorder remembered of them.
+    """All lines of the unit. `memories`: of an earlier recorder.
 
-    `examine`: what a line suffers from, too; only `line_states` tells of it, and no call depends on it."""
+    `examine`: also examine the lines for faults, which only `line_states` reports; no call depends on it.
+    """
 
     def __init__(self, around: Surroundings, memories: Mapping[int, LineMemory], *, examine: bool = True) -> None:
         self._around = around
@@ -39,15 +41,15 @@ class Recorder:
         around.lines.extend(line for card in self._cards.values() for line in card.lines)
 
     def listen_again(self, card: int, batch: Batch) -> None:
-        """What an earlier recorder has followed already: only the ears need it, to be where its ears were."""
+        """Feeds the detectors a batch that an earlier recorder has followed, so that they reach its state."""
         self._cards[card].ears.follow(batch)
 
     def follow(self, card: int, batch: Batch) -> None:
-        """One batch of one card. Batches of a card come in order and without a hole."""
+        """Follows one batch of one card. Batches of a card come in order and without a hole."""
         self._cards[card].follow(batch)
 
     def pass_over(self, card: int, batch: Batch) -> Batch:
-        """Puts a gap in the place of a batch that cannot be processed; the calls of its card end where it begins."""
+        """Replaces a batch that cannot be processed by a gap; the calls of its card end at its start."""
         log.error("batch_failed: card %d: %d frames from %d on are passed over", card, batch.frames, batch.frame)
         lines = len(self._cards[card].lines)
         gap = gap_batch(lines, batch.seq, batch.frame, batch.frames, batch.mono_ns, batch.utc_ns, BATCH_FAILED)
@@ -55,21 +57,23 @@ class Recorder:
         return gap
 
     def cut_off(self, card: int, at: Batch, why: str) -> None:
-        """Nothing more comes from this card: its calls end where `at` begins."""
+        """Ends the card's calls where `at` begins: no more audio comes from it."""
         for line in self._cards[card].lines:
             line.cut_off(at, why)
 
     def end_calls(self, why: str) -> None:
-        """All calls end with what was followed by now, whatever the lines do."""
+        """Ends all calls at the last frame followed, whatever the lines do."""
         for card in self._cards.values():
             card.end_calls(why)
 
     def forget(self, card: int) -> None:
-        """The card's ring was replaced: its frames begin anew, and calls in progress end with what is written."""
+        """Forgets the card's ring, which was replaced: frames begin anew, calls in progress end with what is
+        written.
+        """
         self._cards[card].forget()
 
     def learned_anew(self, learned: Mapping[int, Learned]) -> None:
-        """What was measured of the lines has changed. A line that was at fault before that is one no longer."""
+        """Takes over new measurements of the lines. A fault found before them is cleared."""
         self._around.learned.clear()
         self._around.learned.update(learned)
         for card in self._cards.values():
@@ -79,27 +83,30 @@ class Recorder:
                 line.forget_fault(learned.get(line.config.number))
 
     def memories(self) -> dict[int, LineMemory]:
+        """The memory of each line, by number."""
         return {line.config.number: line.memory for line in self._around.lines}
 
     def line_states(self) -> list[LineState]:
+        """The live state of every line, by number."""
         states = [state for card in self._cards.values() for state in card.line_states()]
         return sorted(states, key=lambda state: state.line)
 
     def put_on_trial(self, line: int | None) -> None:
-        """The line that a walk test asks for; none of the others is."""
+        """The line that a walk test is at; None: no line."""
         for each in self._around.lines:
             each.memory.on_trial = each.config.number == line
 
     def sight(self, line: int, mono_s: float) -> Sight:
-        """What a walk test sees of this line."""
+        """What a walk test sees of this line now."""
         return next(found for card in self._cards.values() if (found := card.sight(line, mono_s)) is not None)
 
     def calls_in_progress(self) -> set[str]:
+        """The names of all calls that are not over."""
         return {memory.call.call_id for memory in self.memories().values() if memory.call}
 
 
 class _Card:
-    """The lines of one card, in the order of its ring, and what listens to all of them together."""
+    """The lines of one card, in the order of its ring, and the detectors that they share."""
 
     def __init__(self, around: Surroundings, number: int, memories: Mapping[int, LineMemory], examine: bool) -> None:
         self._number = number
@@ -159,7 +166,7 @@ def _shows_use(events: list[Event]) -> bool:
 
 
 def walk_sight(line: LineCalls, reading: Reading | None, troubles: list[str], mono_s: float) -> Sight:
-    """`reading`: the line's last half second, where there was one."""
+    """A line as a walk test sees it. `reading`: of the line's last half second, if there is one."""
     memory = line.memory
     call = memory.call
     return Sight(

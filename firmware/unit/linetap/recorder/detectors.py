@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The detectors that listen to all lines of a card, all the time. Which of it matters is the call table's business."""
+"""The detectors of a card's lines: digits, tones, voice and sound classes.
+
+The call table decides which events matter.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ from linetap.ring import I16, Batch
 
 
 class _Group:
-    """Lines of one profile: each a row of the detectors' audio."""
+    """Lines of one profile: each is a row of the detectors' audio."""
 
     def __init__(self, places: list[int], profile: Profile) -> None:
         self.places = places
@@ -37,7 +40,10 @@ class _Group:
 
 
 class CardDetectors:
-    """Nothing of them is kept over a restart: another recorder's ears hear the last seconds in the ring again."""
+    """Detectors for all lines of a card.
+
+    Their state is not kept: after a restart they hear the ring's last seconds again.
+    """
 
     def __init__(self, profiles: Sequence[Profile]) -> None:
         """`profiles`: of the card's lines, in the order of its ring."""
@@ -48,7 +54,7 @@ class CardDetectors:
         self._groups = [_Group(found, profile) for profile, found in places.items()]
 
     def follow(self, batch: Batch) -> list[list[Event]]:
-        """Of each line of the card what became certain in this batch."""
+        """For each line of the card, the events that became certain in this batch."""
         heard: list[list[Event]] = [[] for _ in range(self._lines)]
         for group in self._groups:
             if batch.gap is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recorder's way to the cards: their rings, which it follows, and capture's sockets, over which it asks."""
+"""Access to the cards: their rings, which the recorder follows, and capture's sockets, to which it sends commands."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from linetap_core.errors import DeviceFault
 from linetap_core.records import PlayNotice, Refused, StopNotice
 from linetap_core.rooms import socket_path
 
-BATCH_SLOTS = 25  # at most so much at once: a command for the next half second must not come late
-WORK_SLOTS = 4  # less is not worth a wake-up of all detectors
-LISTEN_AGAIN_SLOTS = 10 * RATE_HZ // SLOT_FRAMES  # as far back as any detector's judgement reaches
+BATCH_SLOTS = 25  # the most at once: a command for the next half second must not come late
+WORK_SLOTS = 4  # fewer do not justify a wake-up of all detectors
+LISTEN_AGAIN_SLOTS = 10 * RATE_HZ // SLOT_FRAMES  # the longest memory of any detector
 LOOK_AGAIN_NS = NS_PER_S
 
 log = logging.getLogger("linetap.recorder")
 
 
 class CardFollower:
-    """One card's ring, attached whenever it is there."""
+    """One card's ring, attached whenever it exists."""
 
     def __init__(self, config: Config, card: int, clock: Clock, remembered: CardCursor | None) -> None:
         self.card = card
@@ -36,16 +36,16 @@ class CardFollower:
         self._clock = clock
         self._remembered = remembered
         self._line_numbers = [line.number for line in config.lines_of(card)]
-        self._lock = threading.Lock()  # the disk thread fetches stretches while the main thread reads
+        self._lock = threading.Lock()  # the disk thread reads stretches while the main thread follows
         self._look_ns = 0
         self.reader: RingReader | None = None
         self.next_frame = 0
         self.replaced = False
-        self.overtaken_ns: int | None = None  # monotonic, when audio last went before it was read here
-        self._resumed: CardCursor | None = None  # where an earlier recorder was: what lies before is heard again
+        self.overtaken_ns: int | None = None  # monotonic: last loss of audio that was not read in time
+        self._resumed: CardCursor | None = None  # an earlier recorder's: slots before it are only heard again
 
     def attach(self) -> None:
-        """Look for the ring once a second while it is not there, or may have been replaced."""
+        """Looks for the ring once a second while it is missing, or may have been replaced."""
         now = self._clock.monotonic_ns()
         if now < self._look_ns:
             return
@@ -68,7 +68,7 @@ class CardFollower:
             self.reader = fresh
 
     def _is_new(self, fresh: RingReader) -> bool:
-        """Takes up the remembered cursor if this is the remembered ring."""
+        """Whether this is another ring than the remembered one; else takes up the remembered cursor."""
         remembered, self._remembered = self._remembered, None
         if remembered is None:
             return False
@@ -81,6 +81,7 @@ class CardFollower:
         return False
 
     def ready(self) -> bool:
+        """Whether enough slots wait to be read."""
         return self.reader is not None and self.reader.lag() >= WORK_SLOTS
 
     def read(self) -> tuple[Batch, bool] | None:
@@ -97,7 +98,7 @@ class CardFollower:
         if batch.gap == "ring_overtaken":
             self.overtaken_ns = self._clock.monotonic_ns()
             lost_ms = batch.frames * 1000 // RATE_HZ
-            log.error("ring_overtaken: card %d: %d ms went before they were read", self.card, lost_ms)
+            log.error("ring_overtaken: card %d: %d ms were overwritten before they were read", self.card, lost_ms)
         if before > 0 and self.reader.cursor <= batch.seq + before:
             return batch, True
         self._resumed = None
@@ -105,7 +106,7 @@ class CardFollower:
         return batch, False
 
     def _give_up(self, fault: DeviceFault) -> None:
-        """What capture says cannot be: its calls end here, and the ring is taken up as a new one."""
+        """The ring shows what cannot be: its calls end here, and it is taken up as a new one."""
         log.error("%s: %s", fault.code, fault)
         with self._lock:
             if self.reader is not None:
@@ -113,6 +114,7 @@ class CardFollower:
             self.reader, self._resumed, self.replaced = None, None, True
 
     def stretch(self, line: int, first: int, end: int) -> Stretch:
+        """Past audio of one line. OSError without a ring."""
         with self._lock:
             if self.reader is None:
                 raise OSError(f"card {self.card} has no ring")
@@ -127,6 +129,7 @@ class CardFollower:
             return self.reader.newest() if self.reader is not None else None
 
     def cursor(self) -> CardCursor | None:
+        """The cursor for the checkpoint."""
         if self.reader is None:
             return self._remembered
         if self._resumed is not None:
@@ -134,15 +137,16 @@ class CardFollower:
         return CardCursor(self.reader.ring_id, self.reader.cursor, self.next_frame)
 
     def present(self) -> int:
-        """Behind all that capture has written."""
+        """The frame after everything that capture has written."""
         return self.next_frame + (self.reader.lag() * SLOT_FRAMES if self.reader else 0)
 
     def lag_ms(self) -> float:
+        """Milliseconds in the ring that are not followed yet."""
         return self.reader.lag() * SLOT_MS if self.reader else 0.0
 
 
 class Cards:
-    """All cards together, as audio source, as capture port, and as something to wait for."""
+    """All cards together: an audio source, a capture port, and a doorbell to wait for."""
 
     def __init__(self, config: Config, clock: Clock, remembered: dict[int, CardCursor]) -> None:
         self.followers = {
@@ -150,12 +154,12 @@ class Cards:
         }
         self._card_of = {line.number: line.card for line in config.line}
         self._callers = {n: Caller(socket_path(config.run_path, n)) for n in self.followers}
-        # By edges: that a capture which has gone has left its bell is told once, and not for as long as it is away.
+        # Edge-triggered: the hang-up of a capture that has ended wakes once, not until it is back.
         self._bells = select.epoll()
         self._heard: dict[int, RingReader] = {}
 
     def wait(self, timeout_ms: int) -> None:
-        """Until a doorbell rings; without a ring to listen to, the whole time-out."""
+        """Waits for a doorbell; without a ring, for the whole time-out."""
         for number, follower in self.followers.items():
             follower.attach()
             if follower.reader is not None and self._heard.get(number) is not follower.reader:
@@ -170,7 +174,7 @@ class Cards:
         return self.followers[self._card_of[line]].stretch(line, first, end)
 
     def newest(self, line: int) -> tuple[int, int] | None:
-        """How far the line has come, whoever has read it."""
+        """The line's newest frame in the ring, and its monotonic time, whether or not it was read."""
         return self.followers[self._card_of[line]].newest()
 
     def play(self, line: int, notice: str, at_frame: int) -> None:
@@ -184,11 +188,11 @@ class Cards:
 
     @property
     def overtaken_ns(self) -> int | None:
-        """Monotonic, when audio of any card last went before it was read; None: never."""
+        """Monotonic time at which audio of any card was last lost before it was read; None: never."""
         return max((n for f in self.followers.values() if (n := f.overtaken_ns) is not None), default=None)
 
     def log_refusals(self) -> None:
-        """A refused notice shows by not beginning; why stands in the log."""
+        """Logs why capture refused notices. A refused notice shows by not beginning."""
         for number, caller in self._callers.items():
             for answer in caller.answers():
                 try:

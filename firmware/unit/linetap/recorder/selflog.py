@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the recorder notes of itself in the unit's log: start, configuration, a heartbeat, clock steps, stop.
-
-What became of an order on the card before this start: a leaf of the log, and the state behind the alert."""
+"""The recorder's own leaves in the unit's log: start, configuration, heartbeat, clock steps, stop, and an order on
+the card.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +17,18 @@ from linetap_core.records import KernelClockState, OrderState
 from linetap_core.timekeeping import clock_quality
 
 HEARTBEAT_S = 3600
-STEP_MS = 500  # slewing never moves the clock so far between two turns
+STEP_MS = 500  # more than slewing moves the clock between two turns
 
 
 class TakesLeaves(Protocol):
+    """A log for the leaves: the vault's writer."""
+
     def log_leaf(self, kind: Kind, at_ns: int, **fields: str | int | float | list[str] | None) -> None: ...
 
 
 class SelfLog:
+    """Writes the leaves of start and configuration when it is made, the others as they come."""
+
     _stepped_ns: int | None
 
     def __init__(
@@ -46,6 +50,7 @@ class SelfLog:
         log.log_leaf("config", now, sha256=config_sha256)
 
     def turn(self) -> None:
+        """Logs a clock step and the hourly heartbeat, as they are due."""
         utc, mono = self._clock.utc_ns(), self._clock.monotonic_ns()
         step_ms = (utc - mono - self._utc_minus_mono) // NS_PER_MS
         self._utc_minus_mono = utc - mono
@@ -57,6 +62,7 @@ class SelfLog:
             self._log.log_leaf("heartbeat", utc)
 
     def clock_state(self) -> KernelClockState:
+        """The state of the kernel's clock for the state file."""
         synced, offset_ms = self._quality()
         if synced:
             self._synced_ns = self._clock.monotonic_ns()
@@ -66,12 +72,16 @@ class SelfLog:
         )  # fmt: skip
 
     def stop(self, why: str) -> None:
-        """`why`: the code of what ended it, or "asked"."""
+        """Logs the stop. `why`: the code of its cause, or "asked"."""
         self._log.log_leaf("stop", self._clock.utc_ns(), why=why)
 
 
 def log_order(run_path: Path, vault: VaultWriter) -> OrderState | None:
-    """Once a boot: a recorder that starts again says the same leaf, which is known. None: there was no order."""
+    """Logs what became of an order on the card before this start, and returns the state behind its alert; None: no
+    order.
+
+    Once a boot: a recorder that starts again logs the same leaf, which is known.
+    """
     found = cardresult.load(run_path)
     if found is not None:
         vault.log_leaf("order", parse_rfc3339(found.at), code=found.code, sha256=found.sha256 or None)

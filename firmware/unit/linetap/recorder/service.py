@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recorder's wiring: rings -> core -> vault, a checkpoint after every batch, a state file for the others."""
+"""The wiring of the recorder: rings -> core -> vault, a checkpoint after every batch, a state file for other
+services.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,10 @@ from linetap.notices import keep_copies, notices_of
 from linetap.recorder import allocator, checkpoint, selflog
 from linetap.recorder.calls.context import LineMemory, Names, Surroundings
 from linetap.recorder.checkpoint import MOST_FAILURES, Failed
-from linetap.recorder.control import Door, Removal
+from linetap.recorder.control import ControlSocket, Removal
 from linetap.recorder.core import Recorder
 from linetap.recorder.follow import Cards
-from linetap.recorder.pbx.follow import start_smdr
+from linetap.recorder.pbx.service import start_smdr
 from linetap.recorder.selflog import SelfLog
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault import linefaults
@@ -49,17 +51,17 @@ from linetap_core.records import (
 from linetap_core.service import START_AGAIN, StateFile, Stop, alive, credential, lock_of, read_state, start_logging
 from linetap_core.timekeeping import clock_quality
 
-_OF_SMALL_FILES = ("", "outbox", "faults", "keys", "smdr")  # of the vault: what was set aside there lately is told
+_OF_SMALL_FILES = ("", "outbox", "faults", "keys", "smdr")  # of the vault: broken files set aside are reported
 WAIT_MS = 100
-IDLE_MS = 1000  # so little of the rings is not followed yet: nothing comes, or nothing waits
-PATIENCE_S = 10.0  # for the disk at the end
+IDLE_MS = 1000  # with less of the rings not followed yet, nothing comes or nothing waits
+PATIENCE_S = 10.0  # longest wait for the disk at the end
 
 
 def run(config: Config, clock: Clock = SYSTEM, config_file: Path | None = None) -> int:
-    """Until SIGTERM, or START_AGAIN when a command has replaced `config_file`, which `config` was read from. A call in
-    progress then goes on in the next recorder, as after a kill.
+    """Runs until SIGTERM, or returns START_AGAIN when a command has replaced `config_file`, the source of `config`.
 
-    BadInput, DeviceFault or AlreadyRunning when it cannot start; the state file keeps the reason for the panel.
+    A call in progress continues in the next recorder, as after a kill. BadInput, DeviceFault or AlreadyRunning when it
+    cannot start; the state file keeps the reason for the panel.
     """
     log = start_logging("recorder")
     allocator.give_back()
@@ -90,6 +92,8 @@ def _rooms(config: Config) -> list[Path]:
 
 
 class Service:
+    """All parts of the recorder, connected."""
+
     def __init__(
         self, config: Config, clock: Clock, state_file: StateFile, state: RecorderState, config_file: Path | None = None
     ) -> None:
@@ -99,7 +103,7 @@ class Service:
             broken.recall(config.vault_path / folder, clock)
         remembered = checkpoint.load(config.run_path)
         self._failed = remembered.failed
-        self._following: tuple[int, Batch] | None = None  # the batch that is half followed
+        self._following: tuple[int, Batch] | None = None  # the batch being followed
         key = UnitKey(credential(Path(config.key)), config.keys)
         self.cards = Cards(config, clock, remembered.cards)
         sign = key.signer(namespaces.RECORD)
@@ -118,7 +122,7 @@ class Service:
         for line, since_ns in linefaults.load(config.vault_path).items():
             remembered.lines.setdefault(line, LineMemory()).deaf_since_ns = since_ns
         self.core = Recorder(around, remembered.lines)
-        with contextlib.suppress(OSError):  # where the recorder may not write, root does
+        with contextlib.suppress(OSError):  # where the recorder may not write, root writes them
             keep_copies(Path(config.notices))
         self._learned, self._learned_stamp = Path(config.learned), 0
         self.vault.take_up(remembered.jobs)
@@ -134,13 +138,13 @@ class Service:
         self.guide = Guide(config, state.config_sha256, clock, self.core, self.vault, self._held_calls, remembered.walk)
         around.ended.append(self.guide.call_over)
         self.removal = Removal(self.core, self.vault, lambda: bool(self._held_calls()) or self.guide.untold)
-        self.door = Door(config.run_path, clock)
+        self.door = ControlSocket(config.run_path, clock)
         self.vault.start()
 
     def turn(self) -> None:
-        """Wait for the doorbell, follow a batch of each card, remember it.
+        """Waits for the doorbell, follows one batch of each card, writes the checkpoint.
 
-        One batch, however many wait: who is behind still obeys, and still tells how far behind.
+        One batch, however many wait: a recorder that lags still answers requests and reports how far it lags.
         """
         self.cards.wait(0 if any(follower.ready() for follower in self.cards.followers.values()) else WAIT_MS)
         for number, follower in self.cards.followers.items():
@@ -172,7 +176,10 @@ class Service:
             self._tell()
 
     def _remember(self) -> None:
-        """Jobs first: one that is done meanwhile is done twice, one that is missing would be lost."""
+        """Writes the checkpoint.
+
+        Jobs are read first: a job done meanwhile is done twice, a missing one would be lost.
+        """
         cursors = {n: cursor for n, f in self.cards.followers.items() if (cursor := f.cursor())}
         jobs = self.vault.unfinished()
         smdr = self.smdr.join.memory() if self.smdr is not None else None
@@ -183,7 +190,7 @@ class Service:
         checkpoint.save(self._config.run_path, moment)
 
     def _has_failed(self, card: int, batch: Batch) -> bool:
-        """It has ended recorders, and would end this one."""
+        """Whether this batch has ended recorders and would end this one."""
         if self._failed is None or self._failed.card != card:
             return False
         if batch.frame >= self._failed.end:
@@ -192,7 +199,7 @@ class Service:
         return self._failed.times >= MOST_FAILURES
 
     def _take_back(self, card: int, batch: Batch) -> None:
-        """An exception has ended the following of this batch: what stands on tmpfs is of the moment before."""
+        """After an exception in this batch: the checkpoint stays at the moment before it."""
         moment, before = checkpoint.load(self._config.run_path), self._failed
         times = 1 if before is None or before.card != card else before.times + 1
         moment.failed = Failed(card, batch.frame + batch.frames, times)
@@ -236,7 +243,7 @@ class Service:
         state.gap_ms, state.written_bytes = round(self.vault.gap_ms, 3), self.vault.written_bytes
         state.clock, state.overtaken_ns = self._pulse.clock_state(), self.cards.overtaken_ns
         state.ring_lag_ms = max(f.lag_ms() for f in self.cards.followers.values())
-        with contextlib.suppress(OSError):  # the vault's own thread says what is wrong
+        with contextlib.suppress(OSError):  # the vault's thread reports the fault
             state.disk_free_bytes, state.disk_total_bytes = self.vault.free_bytes()
         if self.smdr is not None:
             self.smdr.tell(state)
@@ -245,7 +252,9 @@ class Service:
         self._state_file.write(state, idle=state.ring_lag_ms < IDLE_MS, stands=self.vault.hangs())
 
     def _quiet(self) -> bool:
-        """No line is in use, and no call waits to be sealed: its class is that of the configuration it began with."""
+        """No line is in use and no call waits to be sealed: each call keeps the class of the configuration it began
+        with.
+        """
         idle = all(line.state in FREE for line in self._state.lines)
         return idle and not self._held_calls() and not self.vault.unfinished() and not self.core.calls_in_progress()
 
@@ -261,7 +270,7 @@ class Service:
         return ClockRecord(synced=synced, source=source, offset_ms=offset_ms, drift_ppm=drift_ppm)
 
     def _adopt_orphans(self) -> None:
-        """Recordings without a memory of their call are sealed as those that a power cut has left."""
+        """Seals recordings whose call is not remembered, as those that a power cut has left."""
         for orphan in self.vault.orphans(self.core.calls_in_progress() | self._held_calls()):
             self.vault.abandon(orphan.call_id)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The unit's signing key, which the recorder alone uses, and the outbox and the log that it signs."""
+"""The unit's signing key, used by the recorder alone, and the outbox and log that it signs."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ from linetap_core.evidence.signing import namespaces, sshsig
 
 
 class UnitKey:
-    """BadInput, with the file's name, when what lies at `path` is not what `where` says of it."""
+    """BadInput, with the file's name, when the file at `path` is not what `where` says."""
 
     def __init__(self, path: Path, where: Keys | None = None) -> None:
         self._key = unitkeys.open_key(path, where)
 
     def signer(self, namespace: str) -> Callable[[bytes], str]:
-        """bytes -> armored SSHSIG of `namespace`. A key in a TPM may raise TpmFault."""
+        """Signs bytes to an armored SSHSIG of `namespace`. A key in a TPM may raise TpmFault."""
         return lambda data: sshsig.sign(data, self._key, namespace)
 
     def which_vault(self, config: Config, clock: Clock, config_file: Path | None = None) -> Incarnation:
-        """Before log and outbox are opened: an empty vault gets its name here. Beside `config_file`, or the key, stands
-        how many there were."""
+        """The vault's name: an empty vault gets one here, before log and outbox are opened.
+
+        The number of vaults so far is kept beside `config_file`, or beside the key.
+        """
         memory = (config_file.resolve() if config_file is not None else Path(config.key)).parent
         origin, sign = keys.fingerprint(self._key.public_key()), self.signer(namespaces.HEAD)
         return Incarnation(config.vault_path, config.unit, origin, sign, clock, memory)
@@ -36,8 +38,11 @@ class UnitKey:
     def open_outbox(
         self, config: Config, log_size: Callable[[], int] = lambda: 0, vault: str = "", used: int = 0
     ) -> Outbox:
-        """`log_size`: leaves in the unit's log by now, `used`: the newest event that they know; a replay, which drops
-        nothing, need not say. `vault`: its name."""
+        """Opens the outbox.
+
+        `log_size`: leaves in the unit's log, `used`: the newest event that they know; a replay, which drops nothing,
+        needs neither. `vault`: its name.
+        """
         origin, sign = keys.fingerprint(self._key.public_key()), self.signer(namespaces.EVENT)
         max_bytes = config.storage.outbox_mb << 20
         return Outbox(config.vault_path / "outbox", config.unit, sign, origin, max_bytes, log_size, vault, used)

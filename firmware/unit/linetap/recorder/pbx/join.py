@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Between the call table and the vault: a call that has ended waits for what the PBX says of it, and is sealed then.
+"""Between call table and vault: a call that has ended waits for its SMDR line, and is sealed with it.
 
-Nothing of a call is lost by it: its recording is written on meanwhile, and a call that waits stands in the checkpoint.
-A line is not given to the first call that fits: for some seconds a better one may end.
+Nothing is lost by it: the recording is written on meanwhile, and a waiting call is in the checkpoint. A line is not
+given to the first call that fits: for some seconds a better one may end.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from linetap.recorder.vault.jobs import Close
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.records import CallEvent, CallRecord
 
-SETTLE_NS = 2 * NS_PER_S  # on-hook is certain 1 s later than the PBX says it
+SETTLE_NS = 2 * NS_PER_S  # on-hook becomes certain 1 s after the PBX prints it
 LINE_LIVES_NS = 90 * NS_PER_S  # an end by tone may be taken back for 60 s before the call is closed
 MOST_LINES = 200
 REPORT_EVERY_NS = 3600 * NS_PER_S
@@ -31,33 +31,33 @@ KeepReport = Callable[[str, bytes], None]  # its place in the vault, its content
 
 
 class Held(msgspec.Struct, frozen=True):
-    """A call that waits until `due_ns` (monotonic)."""
+    """A call that waits for its line until `due_ns` (monotonic)."""
 
     job: Close
     due_ns: int
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """A line without a call yet; monotonic ns of its arrival."""
+    """A line without a call yet. `came_ns`: monotonic time of its arrival."""
 
     told: SmdrLine
     came_ns: int
 
 
 class SmdrMemory(msgspec.Struct):
-    """For the checkpoint, which is RAM: raw lines stand in it."""
+    """For the checkpoint, which is in RAM: it contains raw lines."""
 
     held: list[Held] = []
     pending: list[Pending] = []
     ledger: LedgerMemory = msgspec.field(default_factory=LedgerMemory)
 
     def jobs(self) -> list[Close]:
-        """For a recorder that waits for no lines any more."""
+        """The waiting calls, for a recorder that no longer waits for lines."""
         return [held.job for held in self.held]
 
 
 class SmdrJoin:
-    """A VaultPort that holds `close` back. Everything is called by one thread."""
+    """A VaultPort that delays `close`. All methods are called by one thread."""
 
     def __init__(
         self, config: Config, vault: VaultPort, clock: Clock, keep: KeepReport, memory: SmdrMemory | None = None
@@ -69,9 +69,9 @@ class SmdrJoin:
         self._wait_ns = config.smdr.wait_s * NS_PER_S
         self._held = {held.job.call_id: held for held in memory.held}
         self._pending = list(memory.pending)
-        self.connected: dict[int, int] = {}  # by line: the UTC at which the PBX said that its call was answered
+        self.connected: dict[int, int] = {}  # by line: UTC at which the PBX reported an answer
         self.ledger = Ledger(config, self._matcher, memory.ledger)
-        self._look_ns = 0  # nothing can happen before
+        self._look_ns = 0  # the next moment at which anything can change
         self._report_ns = clock.monotonic_ns() + REPORT_EVERY_NS
 
     # --- for the call table -------------------------------------------------------------------------------
@@ -95,14 +95,14 @@ class SmdrJoin:
         self._vault.remember_fault(line, since_ns)
 
     def close(self, call_id: str, end_frame: int | None, record: CallRecord, withheld: Stretches = ()) -> None:
-        """A call that goes on in another record has no line to wait for yet."""
+        """Delays the seal until the line has come. A call that continues in another record does not wait."""
         if record.ended_by == "time_limit":
             self.ledger.call_over(times_of(record))
             self._vault.close(call_id, end_frame, record, withheld)
             return
         if end_frame is not None:
             self._vault.note(call_id, last_note(record, end_frame))
-            self._vault.permit(call_id, end_frame, withheld)  # the ring need not hold it any longer
+            self._vault.permit(call_id, end_frame, withheld)  # so that the ring need not hold it any longer
         due_ns = self._clock.monotonic_ns() + self._wait_ns
         self._held[call_id] = Held(Close(call_id, end_frame, record, list(withheld)), due_ns)
         self._look_ns = 0
@@ -110,7 +110,7 @@ class SmdrJoin:
     # --- for the service ------------------------------------------------------------------------------------
 
     def line(self, raw: str, arrived_ns: int) -> None:
-        """What the PBX has printed, at this UTC."""
+        """Takes a line that the PBX has printed; `arrived_ns`: UTC."""
         told = self._parse(raw, arrived_ns)
         day = self.ledger.day_at(arrived_ns)
         if told is None:
@@ -129,7 +129,7 @@ class SmdrJoin:
             self.ledger.line_alone(self._pending.pop(0).told)
 
     def turn(self) -> bool:
-        """Give lines to calls, and up what has waited long enough. Whether anything has changed hands."""
+        """Joins lines and calls, and gives up what has waited long enough; whether anything has changed."""
         now = self._clock.monotonic_ns()
         for day in self.ledger.over(self._clock.utc_ns()):
             self._report(day)
@@ -153,13 +153,13 @@ class SmdrJoin:
         return changed
 
     def seal_all(self) -> None:
-        """No call waits any longer: nobody knows whether there will be a next recorder."""
+        """Seals all waiting calls: there may be no next recorder."""
         self._pair(NEVER)
         for held in list(self._held.values()):
             self._seal(held, None)
 
     def finish(self) -> None:
-        """No line is waited for either: all is accounted for."""
+        """Seals all calls and accounts for all lines: none is waited for any longer."""
         self.seal_all()
         for pending in self._pending:
             self.ledger.line_alone(pending.told)
@@ -167,7 +167,7 @@ class SmdrJoin:
         self.report_days()
 
     def report_days(self) -> None:
-        """As they stand: a power cut loses an hour of the account."""
+        """Writes the days' reports as they stand: a power cut loses an hour of the account."""
         self._report_ns = self._clock.monotonic_ns() + REPORT_EVERY_NS
         for day in self.ledger.memory.days.values():
             self._report(day)
@@ -184,7 +184,7 @@ class SmdrJoin:
     # --- pairing -----------------------------------------------------------------------------------------------
 
     def _pair(self, now: int) -> bool:
-        """The best pairs first; one that may still become better waits, and nobody else gets what is in it."""
+        """Joins the best pairs first. A pair that may still improve waits, and neither part of it is given away."""
         pairs = []
         for held in self._held.values():
             times = times_of(held.job.record)
@@ -217,7 +217,7 @@ class SmdrJoin:
             if self._matcher.is_internal(told) and not record.internal:
                 record = msgspec.structs.replace(record, internal=True, internal_by="smdr")
             elif record.why == "internal" and not self._matcher.is_internal(told):
-                # The PBX saw a call with the outside: a colleague has put somebody through, and nothing said so.
+                # The PBX reports an outside call: a colleague has transferred somebody, without other evidence.
                 record = msgspec.structs.replace(record, party_unknown=True)
             self.ledger.matched(told, late_of(record))
         self._vault.close(job.call_id, job.end_frame, record, job.withheld)

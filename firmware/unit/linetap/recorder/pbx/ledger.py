@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which calls of the PBX lack a recording that was due.
+"""The day's account: calls of the PBX without a recording, and recordings without a line of the PBX.
 
-The day's account: calls that the PBX saw and that have no recording, and recordings that it did not see.
+It is made for a report: numbers are masked when they are entered, and no raw line is kept. Calls without a line are
+remembered for some time after they were sealed, so that a late line is not counted as a missing call.
 
-What stands in it is for a report: numbers are masked when they are written down, and nothing raw is kept. Calls that
-got no line are remembered a while longer than they were held back, so that a late line is not called a missing call.
-
-A day is settled GRACE after its midnight. The last one that is settled is remembered, and corrected and settled anew
-when a call that ran over midnight, or a late line, says something else.
+A day is settled GRACE after its midnight. The last settled day is kept, corrected and settled again when a call over
+midnight, or a late line, changes it.
 """
 
 from __future__ import annotations
@@ -25,29 +23,32 @@ from linetap_core.mask import masked
 from linetap_core.records import CallRecord, PbxDay
 from linetap_core.zones import zone_of
 
-# Whoever hung up before the notice was over said nothing that might have been recorded.
+# A caller who hung up before the end of the notice said nothing that could have been recorded.
 _TOO_SHORT = ("ended_before_notice", "ended_during_notice")
 
 
 def is_missing(told: SmdrLine, answered: bool, disposition: str, why: str) -> bool:
-    """Of a call that has a record. Policy (skipped, exempt, fax, modem) keeps no recording back that was due, and
-    neither does a call that nobody answered: `missed`, `unanswered`, or of no length at the PBX."""
+    """Whether a call with a record lacks a recording that was due.
+
+    Policy (skipped, exempt, fax, modem) withholds no recording that was due, and neither does a call that nobody
+    answered: `missed`, `unanswered`, or of no length at the PBX.
+    """
     return disposition == "discarded" and why not in _TOO_SHORT and answered and told.duration_s != 0
 
 
-MOST_ENTRIES = 200  # of each kind a day: more is not read by anybody, and the checkpoint holds them
+MOST_ENTRIES = 200  # of each kind a day: nobody reads more, and the checkpoint holds them
 MOST_LATE = 200
 MOST_DAYS = 3
-LATE_NS = 3600 * NS_PER_S  # ours: a PBX whose printer port was blocked prints what it has kept
+LATE_NS = 3600 * NS_PER_S  # ours: a PBX whose printer port was blocked prints the lines it has kept
 RECENT_NS = 300 * NS_PER_S  # ours: longer than a line waits for its call
 GRACE = timedelta(minutes=10)  # after midnight, for lines that are late
 NO_RECORD = "no_record"
 
 
 class NotRecorded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A call that the PBX saw. `why`: no_record, or why its record says that there is no recording."""
+    """A call of the PBX without a recording. `why`: no_record, or the reason in its record."""
 
-    line: int | None  # of ours; None where the PBX's line names none of them
+    line: int | None  # of ours; None: the PBX's line names none of them
     started_at: str  # by the PBX's clock
     kind: str
     number: str  # masked
@@ -57,7 +58,7 @@ class NotRecorded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class NotSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A recording that the PBX said nothing of."""
+    """A recording without a line of the PBX."""
 
     call_id: str
     line: int
@@ -66,27 +67,27 @@ class NotSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Day(msgspec.Struct, kw_only=True):
-    """What `smdr/<day>.json` in the vault holds."""
+    """The content of `smdr/<day>.json` in the vault."""
 
     day: str
     zone: str
-    lines: int = 0  # that were calls, on whichever line
+    lines: int = 0  # that were calls, on any line
     bad: int = 0
     matched: int = 0
-    late: int = 0  # of the matched, those that came after their call was sealed
+    late: int = 0  # of the matched, those that came after the seal of their call
     parts: int = 0  # more lines of calls that were transferred
-    unmatched: int = 0  # without a record, and not seen
+    unmatched: int = 0  # lines without a record, and recordings without a line
     not_recorded: list[NotRecorded] = []
     not_seen: list[NotSeen] = []
-    left_off: int = 0  # more than the lists hold
-    counted: bool = False  # from its beginning, in the four below; earlier versions did not
-    calls: int = 0  # external ones on our lines that the PBX told of, however many lines it printed of each
+    left_off: int = 0  # entries beyond the lists' length
+    counted: bool = False  # the four below are counted from its beginning; earlier versions did not count
+    calls: int = 0  # external ones on our lines, however many lines the PBX printed of each
     recorded: int = 0  # of these
-    missing: int = 0  # of these, those without a recording that was due
-    unseen: int = 0  # external recordings that the PBX said nothing of
+    missing: int = 0  # of these, without a recording that was due
+    unseen: int = 0  # external recordings without a line of the PBX
 
     def figures(self) -> PbxDay | None:
-        """What leaves the unit."""
+        """The figures that leave the unit; None: they were not counted."""
         if not self.counted:
             return None
         return PbxDay(day=self.day, calls=self.calls, recorded=self.recorded, missing=self.missing, unseen=self.unseen)
@@ -102,15 +103,16 @@ class Late(msgspec.Struct, frozen=True):
     times: CallTimes
     disposition: str
     why: str
-    internal: bool = False  # as far as it was known then
+    internal: bool = False  # as known then
 
 
 def late_of(record: CallRecord) -> Late:
+    """What a late line needs of this call."""
     return Late(record.call_id, times_of(record), record.disposition, record.why, record.internal)
 
 
 class Alone(msgspec.Struct, frozen=True):
-    """A line that no call came for: its call may go on, and be over later."""
+    """A line without a call: its call may still be running."""
 
     told: SmdrLine
     entry: NotRecorded
@@ -120,17 +122,20 @@ class LedgerMemory(msgspec.Struct):
     days: dict[str, Day] = {}
     late: list[Late] = []
     alone: list[Alone] = []
-    recent: list[CallTimes] = []  # calls that are over
+    recent: list[CallTimes] = []  # of calls that are over
     settled: Day | None = None  # the last one
 
 
 class Ledger:
+    """The accounts of the days that are not settled, and of the last settled one."""
+
     def __init__(self, config: Config, matcher: Matcher, memory: LedgerMemory | None = None) -> None:
         self.memory = memory or LedgerMemory()
         self._matcher = matcher
         self._zone = zone_of(config.retention.zone)
 
     def day_at(self, utc_ns: int) -> Day:
+        """The account of the day of this moment."""
         name = self.name_at(utc_ns)
         days = self.memory.days
         if name not in days:
@@ -140,11 +145,11 @@ class Ledger:
         return days[name]
 
     def last_day(self) -> PbxDay | None:
-        """Of the last day that is settled; None: there is none yet."""
+        """The figures of the last settled day; None: there is none yet."""
         return self.memory.settled.figures() if self.memory.settled is not None else None
 
     def matched(self, told: SmdrLine, call: Late) -> None:
-        """A line and a call are one. It is told of where the PBX heard somebody talk, and we have no recording."""
+        """A line and a call belong together. It is entered where the PBX counted a talk and there is no recording."""
         day = self.day_at(told.arrived_ns)
         day.matched += 1
         if not (call.internal or self._matcher.is_internal(told)):
@@ -156,7 +161,7 @@ class Ledger:
             self._add(day, day.not_recorded, entry)
 
     def call_over(self, times: CallTimes) -> None:
-        """What was printed during it was of it, and no call without a record."""
+        """A call is over: lines printed during it were parts of it, and no calls without a record."""
         memory = self.memory
         memory.recent = [*_since(memory.recent, times.ended_ns - RECENT_NS), times][-MOST_LATE:]
         for alone in [alone for alone in memory.alone if self._matcher.is_part(times, alone.told)]:
@@ -171,7 +176,7 @@ class Ledger:
                 day.left_off -= 1
 
     def line_alone(self, told: SmdrLine) -> None:
-        """A line that no call came for: a late one, or a call on one of our lines that has no record."""
+        """A line without a call: a late one, or a call on one of our lines without a record."""
         fits = [(fit, call) for call in self.memory.late if (fit := self._matcher.misfit(call.times, told)) is not None]
         if fits:
             _, call = min(fits, key=lambda found: found[0])
@@ -204,14 +209,16 @@ class Ledger:
             self._add(day, day.not_seen, entry)
 
     def call_recovered(self, record: CallRecord) -> None:
-        """A call that was open or not sealed when the power went. What was printed until there was power again nobody
-        read: that there is no line of it says nothing."""
+        """A call that a power cut interrupted before its seal.
+
+        Lines printed until power was back were not read: that it has no line proves nothing.
+        """
         times = times_of(record)
         self.call_over(times)
         self._await_late(record, times)
 
     def over(self, utc_ns: int) -> list[Day]:
-        """Days that are over, in order; all but the last are forgotten here."""
+        """The days that are over, in order; all but the last are dropped here."""
         now = from_utc_ns(utc_ns)
         memory, days = self.memory, self.memory.days
         names = sorted(days)
@@ -225,7 +232,7 @@ class Ledger:
         return over
 
     def name_at(self, utc_ns: int) -> str:
-        """The day that it is there, 2026-11-25."""
+        """The day at this moment in the zone, as 2026-11-25."""
         return f"{from_utc_ns(utc_ns).astimezone(self._zone):%Y-%m-%d}"
 
     def _midnight_after(self, name: str) -> datetime:
@@ -268,7 +275,7 @@ class Ledger:
                     day.not_seen.remove(entry)
                     day.unmatched -= 1
                     day.unseen -= not call.internal
-                    self.memory.days.setdefault(day.day, day)  # to be written down again
+                    self.memory.days.setdefault(day.day, day)  # to be written again
                     return
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a line of the PBX and a call of ours are one and the same, and how well they fit."""
+"""Whether a line of the PBX and one of our calls are the same call, and how well they fit."""
 
 from __future__ import annotations
 
@@ -14,32 +14,34 @@ from linetap_core.clock import NS_PER_MS, NS_PER_S, parse_rfc3339
 from linetap_core.records import CallRecord
 from linetap_core.timekeeping import is_unkept
 
-DURATION_SLACK_S = 10.0  # ours: the PBX counts from another moment of the answer, and to its own on-hook
+DURATION_SLACK_S = 10.0  # ours: the PBX counts from another moment of the answer to its own on-hook
 DURATION_SLACK_SHARE = 0.1
 START_WEIGHT = 0.1  # ours: the PBX's clock is wrong for all calls alike, its durations are not
-OTHER_DIGITS_S = 30.0  # ours: digits that were misheard weigh as so many seconds
-LEAST_DIGITS = 4  # less is an extension or a service number, and many calls have it
+OTHER_DIGITS_S = 30.0  # ours: the weight of digits that differ, in seconds
+LEAST_DIGITS = 4  # a shorter number is an extension or a service, which many calls share
 PART_S = 1000.0  # ours: any line of the whole call is better than one of a part
 PRINTED_NS = 5 * NS_PER_S  # ours: a part is printed when it ends
-EARLY_NS = 2 * NS_PER_S  # ours: a line may come before we are sure that a call has begun
+EARLY_NS = 2 * NS_PER_S  # ours: a line may come before the call's beginning is certain here
 
 
 class CallTimes(msgspec.Struct, frozen=True, kw_only=True):
-    """Of a call that has ended, what a line can be held against. UTC ns."""
+    """What a line is compared with: the times of a call that has ended, in UTC ns."""
 
     line: int
     starts_ns: list[int]  # rang, went off-hook, was answered: PBXs count from any of these
     ended_ns: int
     answered: bool
-    continues: bool  # its beginning is another record's
-    cut_off: bool = False  # by a power cut: when it was over nobody knows
+    continues: bool  # it begins in another record
+    cut_off: bool = False  # by a power cut: its end is not known
     number: str  # dialled, or the caller's
-    unkept: bool = False  # by a clock that nobody kept: what the PBX says of the time of day cannot be held against it
+    unkept: bool = False  # dated by an unsynchronised clock: the PBX's time of day cannot be compared
 
 
 def times_of(record: CallRecord) -> CallTimes:
-    """By the clock of the call's end, which the PBX's line arrives by: a record's own times are by that of its
-    beginning."""
+    """The call's times by the clock of its end, by which the PBX's line is dated on arrival.
+
+    The record's own times are by the clock of its beginning.
+    """
     starts = [parse_rfc3339(text) for text in (record.ring_at, record.off_hook_at, record.answered_at) if text]
     ended = parse_rfc3339(record.ended_at) if record.ended_at else max(starts, default=0)
     stepped_ms = record.clock.stepped_ms if record.clock is not None else UNSET
@@ -59,14 +61,19 @@ def times_of(record: CallRecord) -> CallTimes:
 
 
 def _started_ns(call: CallTimes, told: SmdrLine) -> int:
-    """When the PBX's call began, by our clock: by the PBX's own words. Where
-    nobody kept our clock by the arrival of the line, since it is printed when its call ends."""
+    """When the PBX's call began, by our clock.
+
+    By the PBX's own time; where our clock was not synchronised, by the arrival of the line, which is printed at the
+    call's end.
+    """
     if not call.unkept:
         return told.started_ns
     return told.arrived_ns - (told.duration_s or 0) * NS_PER_S
 
 
 class Matcher:
+    """Compares lines and calls by the configuration's lines and tolerances."""
+
     def __init__(self, config: Config) -> None:
         self._lines = {line.number: line for line in config.line}
         self._nothing_named = not any(line.extension or line.trunk for line in config.line)
@@ -78,22 +85,22 @@ class Matcher:
         self._extensions = {line.extension for line in config.line if line.extension}
 
     def our_line(self, told: SmdrLine) -> int | None:
-        """The line of ours that the PBX names; None: another's, or none of ours has a name."""
+        """Our line that the PBX names; None: another's, or none of ours has a name."""
         return next((number for number, line in self._lines.items() if self._names(line, told)), None)
 
     def may_be_ours(self, told: SmdrLine) -> bool:
-        """Whether it can belong to a call of ours at all: by name, or, on lines without one, by number."""
+        """Whether the line can belong to a call of ours: by name, or, on lines without a name, by number."""
         if self.our_line(told) is not None:
             return True
         unnamed = any(not line.extension and not line.trunk for line in self._lines.values())
         return unnamed and (len(told.number) >= LEAST_DIGITS or self._nothing_named)
 
     def is_internal(self, told: SmdrLine) -> bool:
-        """Both ends are extensions."""
+        """Whether both ends are extensions."""
         return told.kind == "internal" or (self._is_extension(told.extension) and self._is_extension(told.number))
 
     def misfit(self, call: CallTimes, told: SmdrLine) -> float | None:
-        """0 is perfect, in seconds; None: they are not the same call."""
+        """How badly they fit, in seconds, 0 perfect; None: not the same call."""
         line = self._lines.get(call.line)
         digits = _same_digits(call.number, told.number)
         if line is None or not self._of_line(line, told, digits):
@@ -110,14 +117,14 @@ class Matcher:
         return duration_off + START_WEIGHT * start_off + (OTHER_DIGITS_S if digits is False else 0.0)
 
     def is_rest(self, call: CallTimes, cut_off: CallTimes, told: SmdrLine) -> bool:
-        """`told` is of the call that was cut off; what went on of it after the power cut is a record of its own."""
+        """Whether `told` is about the call that was cut off, and `call` is its continuation after the power cut."""
         end_ns = max(cut_off.starts_ns) + round(((told.duration_s or 0) + self._slack_s) * NS_PER_S)
         return call.line == cut_off.line and cut_off.ended_ns <= min(call.starts_ns) and call.ended_ns <= end_ns
 
     def is_part(self, call: CallTimes, told: SmdrLine) -> bool:
-        """One of the several lines of a call that was transferred: printed during it, and about nothing else.
+        """Whether this is one of several lines of a transferred call, printed during it.
 
-        A line has one call at a time, so that its name and the moment of the print are enough; digits are not.
+        A line has one call at a time, so its name and the time of printing suffice; digits need not fit.
         """
         line = self._lines.get(call.line)
         if line is None or told.duration_s is None or not self._names(line, told):
@@ -139,14 +146,17 @@ class Matcher:
         return off if off <= self._slack_s + DURATION_SLACK_SHARE * max(lengths) else None
 
     def _of_line(self, line: Line, told: SmdrLine, digits: bool | None) -> bool:
-        """A line without a name is known by the digits; where no line has one, trunk 1 is line 1 besides."""
+        """Whether the line may be this one's.
+
+        Without a name it is known by the digits; where no line has a name, trunk 1 is also line 1.
+        """
         if line.extension or line.trunk:
             return self._names(line, told)
         by_number = self._nothing_named and told.trunk.isdecimal() and int(told.trunk) == line.number
         return digits is True or (by_number and digits is None)
 
     def _names(self, line: Line, told: SmdrLine) -> bool:
-        """An extension may be at either end of an internal call."""
+        """Whether the line names this one. An extension may be at either end of an internal call."""
         if line.extension and line.extension in (told.extension, told.number):
             return True
         return bool(line.trunk and told.trunk) and _bare(line.trunk or "") == _bare(told.trunk)
@@ -156,7 +166,7 @@ class Matcher:
 
 
 def _same_digits(ours: str, theirs: str) -> bool | None:
-    """None where one of them is not known. PBXs leave out what was dialled for a trunk."""
+    """Whether the numbers agree; None: one is not known. PBXs leave out the trunk prefix."""
     if len(ours) < LEAST_DIGITS or len(theirs) < LEAST_DIGITS:
         return None
     return ours.endswith(theirs) or theirs.endswith(ours)

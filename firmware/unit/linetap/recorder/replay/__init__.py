@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recorder over a recording of the lines: the same code, the same records, every time."""
+"""The recorder over a recording of the lines: the same code, and the same records every time."""

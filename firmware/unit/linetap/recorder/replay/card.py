@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the lines of a recording carry a fax tone, read ahead in long pieces, and only where somebody asks.
+"""The line card of a replay: lines.wav and the levels, cut into batches as a ring gives them.
 
-What stands for a line card in a replay: lines.wav and the levels, cut into the batches a ring would give."""
+Fax tones are read ahead in long pieces, only where a notice plays: there, batches must be short.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +25,15 @@ from linetap.ring import I16, NS_PER_FRAME, RATE_HZ, SLOT_FRAMES, SLOT_MS, Batch
 from linetap.wavefaults import WAVE_FAULTS
 from linetap_core.errors import BadInput
 
-BEFORE = RATE_HZ * 300 // 1000  # what the detector may still have to tell of
-PIECE_HOPS = 8 * RATE_HZ // HOP  # a notice is about so long
+BEFORE = RATE_HZ * 300 // 1000  # the detector may still report a tone of this age
+PIECE_HOPS = 8 * RATE_HZ // HOP  # about the length of a notice
 
 
 class FaxAhead:
+    """Where the lines' audio has fax tones."""
+
     def __init__(self, audio: I16, profiles: Sequence[Profile]) -> None:
-        """audio (lines, n), of the lines themselves; no `profiles`: nobody cares."""
+        """audio (lines, n), of the lines themselves; no `profiles`: not needed."""
         self._audio, self._profiles = audio, profiles
         self._fax: NDArray[np.bool_] = np.zeros((len(audio), audio.shape[1] // HOP + 1), np.bool_)
         self._read = [0] * len(audio)  # hops
@@ -51,12 +54,12 @@ class FaxAhead:
         self._read[line] = hop + PIECE_HOPS
 
 
-ECHO_FRAMES = RATE_HZ * 30 // 1000  # a real line returns the notice 30 ms later ...
-ECHO_GAIN = 0.501  # ... and 6 dB down
-# A notice is to be off the line within 300 ms of a fax tone. The detector has it after 190, at the end of one of its
-# chunks of 8 slots; with two of them in a batch it is stopped after 270. That is slow going, so it is read ahead where.
+ECHO_FRAMES = RATE_HZ * 30 // 1000  # a real line returns the notice 30 ms later, ...
+ECHO_GAIN = 0.501  # ... 6 dB down
+# A notice must be off the line within 300 ms of a fax tone. The detector reports it after 190, at the end of one of
+# its chunks of 8 slots; with two chunks in a batch it is stopped after 270. Short batches are slow: hence FaxAhead.
 LIVE_SLOTS = 16
-PIECE_FRAMES = 1 << 19  # read at once; and once a piece so large was freed, glibc keeps what later ones need
+PIECE_FRAMES = 1 << 19  # read at once; after a piece of this size was freed, glibc keeps memory for later ones
 
 
 def _zeros(lines: int, frames: int) -> I16:
@@ -66,7 +69,8 @@ def _zeros(lines: int, frames: int) -> I16:
 def read_wav(path: Path, lines: int, room: Callable[[int, int], I16] = _zeros) -> I16:
     """int16 (lines, frames), silence up to a whole slot. BadInput where it is not 8 kHz, 16 bit, one channel a line.
 
-    `room`: zeros of that shape."""
+    `room`: makes the array of zeros of that shape.
+    """
     try:
         with wave.open(str(path), "rb") as file:
             found = (file.getframerate(), file.getsampwidth() * 8, file.getnchannels())
@@ -75,7 +79,7 @@ def read_wav(path: Path, lines: int, room: Callable[[int, int], I16] = _zeros) -
                     f"{path}: {found[0]} Hz, {found[1]} bit, {found[2]} channels; "
                     f"wants {RATE_HZ} Hz, 16 bit, {lines} channels, one a line"
                 )
-            # What the header says of its length may be wrong; the file's own length is none too small.
+            # The length in the header may be wrong; the file's own length is never too small.
             most = min(file.getnframes(), path.stat().st_size // (2 * lines))
             audio, frames = room(lines, max(1, -(-most // SLOT_FRAMES)) * SLOT_FRAMES), 0
             while raw := file.readframes(PIECE_FRAMES):
@@ -97,11 +101,11 @@ def read_wav(path: Path, lines: int, room: Callable[[int, int], I16] = _zeros) -
 class _Playing:
     notice: Notice
     start: int
-    end: int  # of what is played, if it is stopped early
+    end: int  # earlier after a stop
 
 
 class ReplayCard:
-    """Gives batches; is audio source and capture port as `Cards` is in life."""
+    """Gives batches; audio source and capture port, as `Cards` is in operation."""
 
     def __init__(
         self,
@@ -114,8 +118,10 @@ class ReplayCard:
         profiles: Sequence[Profile] = (),
         echoes: Sequence[tuple[int, float]] = (),
     ) -> None:
-        """`profiles` of the lines: with them, batches are short where a notice may have to be stopped. `echoes`: how
-        many frames later, and times how much, each line returns a notice; else all do so as a real one did."""
+        """`profiles`: of the lines: with them, batches are short where a notice may have to be stopped.
+
+        `echoes`: each line's echo of a notice: frames later, and gain; else as of a real line.
+        """
         self.notices = notices
         self._slots = levels.volts.shape[1]
         self._levels = levels
@@ -132,7 +138,7 @@ class ReplayCard:
         self._position = 0  # slots
 
     def next(self, most: int) -> Batch | None:
-        """Up to the next slot that is a multiple of `most`, or of LIVE_SLOTS."""
+        """The next batch: up to a slot that is a multiple of `most`, or of LIVE_SLOTS."""
         first = self._position
         most = min(most, LIVE_SLOTS) if self._fax_ahead(most) else most
         count = min(most - first % most, self._slots - first)
@@ -163,7 +169,7 @@ class ReplayCard:
         )
 
     def end_batch(self) -> Batch:
-        """A batch without length at the end of the audio: it dates what happens there."""
+        """A batch without length at the end of the audio: it dates events there."""
         frame = self._slots * SLOT_FRAMES
         return gap_batch(
             len(self._place), self._slots, frame, 0, frame * NS_PER_FRAME, self._start_ns + frame * NS_PER_FRAME, "end"
@@ -177,7 +183,7 @@ class ReplayCard:
         chosen = self.notices[notice]
         self._playing.setdefault(self._place[line], []).append(_Playing(chosen, start, start + chosen.frames))
 
-    def present(self, line: int) -> int:  # noqa: ARG002 - nobody is behind here
+    def present(self, line: int) -> int:  # noqa: ARG002 - a replay does not lag
         return 0
 
     def stop(self, line: int) -> None:
@@ -186,14 +192,14 @@ class ReplayCard:
             playing.end = min(playing.end, now)
 
     def _fax_ahead(self, slots: int) -> bool:
-        """Whether a line with a notice, asked for or on it, has a fax tone in the next `slots`, or had one just now."""
+        """Whether a line whose notice is due or playing has a fax tone in the next `slots`, or had one just now."""
         first, end = self._position * SLOT_FRAMES, (self._position + slots) * SLOT_FRAMES
         return any(self._fax.near(index, first, end) for index in self._playing)
 
     def _play(
         self, index: int, frame: int, end: int, tags: npt.NDArray[np.uint32], positions: npt.NDArray[np.int32]
     ) -> None:
-        """What of the line's notices falls into this batch: tag and position, and the echo in the audio."""
+        """Tag, position and echo of the line's notices in this batch."""
         for playing in self._playing[index]:
             first = max((playing.start - frame) // SLOT_FRAMES, 0)  # the slot in which it begins
             last = max(-(-(playing.end - frame) // SLOT_FRAMES), first)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`linetap replay`: the recorder's own code over a recording of the lines, as fast as the machine goes.
 
-The WAV and the events stand where capture stands in life; everything behind the ring is the same code. A notice
-that the recorder asks for is put on the line as a real one returns it: 30 ms later, 6 dB down.
+WAV and events take capture's place; everything after the ring is the same code. A notice that the recorder asks for is
+put on the line as a real line returns it: 30 ms later, 6 dB down.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ MOST_SLOTS = 100
 
 
 def slots_at_once(config: Config) -> int:
-    """A notice is asked for so long ahead: with longer batches its place would depend on where they were cut."""
+    """Slots of a batch: at most the time a notice is asked for ahead; else its place would depend on where batches
+    are cut.
+    """
     ahead = [config.recording.notice_delay_ms]
     if config.recording.greeting_max_ms:
         ahead += [profile_of(config, line.profile).greeting.lead_ms for line in config.line]
@@ -45,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="becomes a vault, and gets calls.jsonl")
     parser.add_argument("--start", help="time of the first sample, RFC 3339 (default: now)")
     parser.add_argument("--no-echo", action="store_true", help="no line returns the notice")
-    parser.add_argument("--deaf-line", type=int, action="append", default=[], metavar="N", help="this line does not")
+    parser.add_argument(
+        "--deaf-line", type=int, action="append", default=[], metavar="N", help="this line does not return it"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -85,7 +89,7 @@ def replay(
             vault.end()
             shared.close()
     with (out / "calls.jsonl").open("wb") as file:
-        # What is sealed is fresh each time: the records are the same each time but for the hashes of it.
+        # The seal is new each time, so its hash is left out: everything else is the same in every replay.
         calls = [msgspec.structs.replace(call, inner_sha256=msgspec.UNSET) for call in calls]
         file.writelines(msgspec.json.encode(call) + b"\n" for call in calls)
     return calls
@@ -100,13 +104,13 @@ def _follow(
     around = Surroundings(
         config, card.notices, card, card, to_vault, lambda _line: ClockRecord(synced=False), connected=said
     )
-    recorder = Recorder(around, {}, examine=False)  # nobody asks a recording how its lines are
+    recorder = Recorder(around, {}, examine=False)  # a recording's lines are not diagnosed
     number = config.card[0].number
     most = slots_at_once(config)
     while (batch := card.next(most)) is not None:
         recorder.follow(number, batch)
         if pbx is not None:
-            pbx.until(batch.frame + batch.frames)
+            pbx.advance_to(batch.frame + batch.frames)
         if not vault.hand_over():
             break
     recorder.cut_off(number, card.end_batch(), "audio_ended")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""events.jsonl: what the hook, the ringing detector and the meter saw, as changes in order of time."""
+"""events.jsonl: changes of hook, ringing detector and meter, in order of time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_BYTES = 256 << 20
 
 
 class LineEvent(msgspec.Struct, forbid_unknown_fields=True):
-    """One line of the file. Exactly one of hook, ring, volts; or smdr without a line."""
+    """One line of the file: exactly one of hook, ring, volts; or smdr without a line."""
 
     t: float
     line: int | None = None
@@ -40,7 +40,10 @@ class Levels:
 
 
 def read_events(path: Path, line_numbers: list[int], frames: int) -> Levels:
-    """BadInput names the first bad line and what would be right. Events after the audio's end are ignored."""
+    """The levels of all lines.
+
+    BadInput names the first bad line and what would be right; events after the audio are ignored.
+    """
     slots = -(-frames // SLOT_FRAMES)
     bits = np.zeros((3, len(line_numbers), slots * SLOT_MS), np.bool_)
     levels = Levels(bits[0], bits[1], bits[2], np.full((len(line_numbers), slots), NO_VOLTS, np.int16))
@@ -87,7 +90,7 @@ def _parse(raw: bytes, where: str, place: dict[int, int]) -> LineEvent:
 
 
 def _apply(event: LineEvent, levels: Levels, place: dict[int, int]) -> None:
-    """From its millisecond on, until something else is said."""
+    """Sets the level from the event's millisecond to the end; a later event overwrites it."""
     if event.smdr is not None:
         levels.smdr.append((event.t, event.smdr))
     if event.line is None or event.smdr is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap signals`: the detectors over a WAV, one JSON line an event, in the order of time."""
+"""`linetap signals`: the detectors over a WAV; one JSON line an event, in order of time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from linetap_core.errors import BadInput
 from linetap_core.tomlfile.source import Source
 
 BLOCK = RATE_HZ  # audio at once
-FSK_BLOCK, FSK_STEP = 10 * RATE_HZ, 5 * RATE_HZ  # a message lasts at most 3 s: one of the blocks has it whole
+FSK_BLOCK, FSK_STEP = 10 * RATE_HZ, 5 * RATE_HZ  # a message lasts at most 3 s: one block contains it whole
 FSK_MARGIN = RATE_HZ // 10
 MODEMS: tuple[Modem, ...] = ("bell202", "v23")
 
@@ -39,14 +39,14 @@ Heard = dict[str, Any]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--audio", type=Path, required=True, help="lines.wav: 8 kHz, 16 bit, one channel a line")
-    parser.add_argument("--events", type=Path, help="events.jsonl: hook, ringing and polarity are told, too")
+    parser.add_argument("--events", type=Path, help="events.jsonl: reports hook, ringing and polarity, too")
     parser.add_argument(
         "--profile",
         default=KR_PSTN.name,
         metavar="NAME",
-        help="of all the lines (default %(default)s); or FILE.toml, as `linetap tones learn` writes it",
+        help="for all lines (default %(default)s); or FILE.toml, as `linetap tones learn` writes it",
     )
-    parser.add_argument("--config", type=Path, metavar="unit.toml", help="where the profile stands")
+    parser.add_argument("--config", type=Path, metavar="unit.toml", help="the configuration that has the profile")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -78,7 +78,7 @@ def _profile(name: str, config: Path | None) -> Profile:
         source.check()
         return found.profile[0]
     if name not in BUILT_IN:
-        raise BadInput(f"--profile {name}: there is {', '.join(BUILT_IN)}; --config says where others stand")
+        raise BadInput(f"--profile {name}: there is {', '.join(BUILT_IN)}; --config names the file with others")
     return BUILT_IN[name]
 
 
@@ -140,7 +140,9 @@ def _sound(sound: SoundEvent) -> Heard:
 
 
 def _callers(audio: I16, profile: Profile) -> list[Heard]:
-    """A carrier is looked for by both modems, and read by the one whose mark it is; each message is told once."""
+    """Caller ID: both modems look for a carrier, the one whose mark was sent reads it; each message is reported
+    once.
+    """
     heard: list[Heard] = []
     for row, line in enumerate(audio):
         last = -FSK_STEP

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SMDR in a replay: lines of the events file come to the same join at their own time."""
+"""SMDR in a replay: the lines of the events file reach the same join at their own time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from linetap_core.records import CallRecord
 
 
 class _OrderedJoin(SmdrJoin):
-    """Remembers in which order calls were closed: some wait while others are sealed."""
+    """Remembers the order in which calls were closed: some wait while others are sealed."""
 
     def __init__(self, config: Config, vault: VaultPort, clock: ManualClock, keep: KeepReport) -> None:
         super().__init__(config, vault, clock, keep)
@@ -37,7 +37,7 @@ class ReplayedSmdr:
         self._next = 0
         self.join = _OrderedJoin(config, vault, self._clock, keep)
 
-    def until(self, frame: int) -> None:
+    def advance_to(self, frame: int) -> None:
         """The batch that ends at this frame has been followed."""
         end_ns = frame * NS_PER_FRAME
         while self._next < len(self._lines) and self._lines[self._next][0] * NS_PER_S <= end_ns:
@@ -52,16 +52,16 @@ class ReplayedSmdr:
         self.join.turn()
 
     def finish(self) -> None:
-        """The audio is over, and with it every wait."""
+        """The audio is over, and so is every wait."""
         self.join.finish()
 
     def in_order(self, records: list[CallRecord]) -> list[CallRecord]:
-        """As without SMDR: in the order in which the calls were closed."""
+        """The records in the order in which the calls were closed, as without SMDR."""
         place = {call_id: number for number, call_id in enumerate(self.join.closed)}
         return sorted(records, key=lambda record: place[record.call_id])
 
     def _go_to(self, ns: int) -> None:
-        """An event may lie before the end of the batch that was followed last: time does not go back."""
+        """Advances the clock, never back: an event may lie before the end of the last batch."""
         self._clock.advance(max(0, self._start_ns + ns - self._clock.utc_ns()))
 
     def _count_bad(self) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The other side of `vaultside`: the writer of the vault, told by a replay what to seal."""
+"""The other side of `vaultside`: the vault's writer, which receives the replay's jobs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from linetap_core.records import CallRecord
 
 
 class _Past:
-    """The audio source of the writer."""
+    """The writer's audio source."""
 
     def __init__(self, audio: I16, lines: list[int]) -> None:
         self._audio, self._place = audio, {line: index for index, line in enumerate(lines)}
@@ -30,7 +30,7 @@ class _Past:
 
 
 class _KeepingRecords(VaultWriter):
-    """Keeps what it seals."""
+    """Keeps the records that it seals."""
 
     def __init__(self, *args: object) -> None:
         self.records: list[CallRecord] = []
@@ -84,7 +84,7 @@ def main() -> None:
     way: Connection[Done, object] = Connection(way_fd)
     try:
         done = _serve(way, audio_fd)
-    except (EOFError, KeyboardInterrupt):  # who told us is no more
+    except (EOFError, KeyboardInterrupt):  # the replay has ended
         os._exit(1)
     except LinetapError as error:
         done = Done([], BadInput(str(error)) if error.exit_status == BadInput.exit_status else Refusal(str(error)))
@@ -92,7 +92,7 @@ def main() -> None:
         done = Done([], OSError(error.errno, error.strerror, error.filename))
     with contextlib.suppress(BrokenPipeError):
         way.send(done)
-    os._exit(0)  # all is on disk, and somebody waits
+    os._exit(0)  # all is on disk, and the replay waits
 
 
 if __name__ == "__main__":

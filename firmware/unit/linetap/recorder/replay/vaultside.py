@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lines' audio in memory that the process which seals it sees too.
+"""The vault of a replay, in a process of its own, and the audio that both processes share.
 
-The vault of a replay, in a process of its own. In life its thread waits for a disk while the other follows the
-lines; in a replay neither ever waits, and two threads of one Python would take turns (decision 0044)."""
+In operation the vault's thread waits for a disk while the main thread follows the lines; in a replay neither waits, and
+two threads of one Python would take turns (decision 0044).
+"""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ from linetap_core.records import CallEvent, CallRecord
 
 
 class SharedAudio:
-    """In RAM, without a name: it goes with its last process. `fd` is for that process, until `close`."""
+    """The lines' audio in RAM without a name: it ends with its last process. `fd`: for that process, until `close`."""
 
     def __init__(self) -> None:
         self.fd, self.frames = os.memfd_create("linetap-replay"), 0
@@ -37,18 +38,18 @@ class SharedAudio:
         return mapped(self.fd, lines, frames)
 
     def close(self) -> None:
-        """The array stays."""
+        """Closes the descriptor; the array stays."""
         os.close(self.fd)
 
 
 def mapped(fd: int, lines: int, frames: int) -> I16:
-    """What another process has made room for."""
+    """The audio that another process has allocated."""
     memory = mmap.mmap(fd, lines * frames * 2)  # lives as long as the array
     return np.frombuffer(memory, np.int16).reshape(lines, frames)
 
 
-ENOUGH = 100  # what is told at once: waking another process costs more than telling it
-DISK_S = 300.0  # for what is left to be written at the end
+ENOUGH = 100  # jobs sent at once: waking the other process costs more than sending
+DISK_S = 300.0  # for the writes that are left at the end
 
 Call = tuple[str, tuple[object, ...]]  # a method of the writer, and what it is called with
 
@@ -66,7 +67,7 @@ class Done(NamedTuple):
 
 
 class VaultSide:
-    """A VaultPort. What it is told goes over with `hand_over`; `finish` gives what was sealed, in order."""
+    """A VaultPort. `hand_over` sends its jobs to the other process; `finish` returns the sealed records in order."""
 
     def __init__(self, config: Config, audio: SharedAudio, lines: list[int], start_ns: int) -> None:
         ours, theirs = socket.socketpair()
@@ -85,7 +86,7 @@ class VaultSide:
         self._told.append(("report", (event,)))
 
     def note(self, call_id: str, note: CallNote) -> None:
-        """A replay that is cut off is made again."""
+        """A replay that is cut off is made again: it needs no notes."""
 
     def open(self, call_id: str, line: int, first_frame: int) -> None:
         self._told.append(("open", (call_id, line, first_frame)))
@@ -106,7 +107,7 @@ class VaultSide:
         self._told.append(("log_leaf", (kind, at_ns, fields)))
 
     def hand_over(self) -> bool:
-        """When there is enough of it. False: the other side has ended, and `finish` says why."""
+        """Sends the jobs once there are enough. False: the other process has ended, and `finish` raises why."""
         if len(self._told) < ENOUGH:
             return True
         told, self._told = self._told, []
@@ -116,7 +117,7 @@ class VaultSide:
         return False
 
     def finish(self) -> list[CallRecord]:
-        """When all is sealed. What went wrong there is raised here."""
+        """The records, once all are sealed. Raises what went wrong in the other process."""
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._way.send(self._told)
             self._way.send(None)
@@ -129,7 +130,7 @@ class VaultSide:
         return done.records
 
     def end(self) -> None:
-        """Whatever has happened: no process stays."""
+        """Ends the other process in any case."""
         self._way.close()
         try:
             self._process.wait(DISK_S)

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One call as the PBX saw it.
-
-The wall clock of a PBX: which moment it means, where its lines leave out the year or the day.
-
-Raw lines of a PBX into calls: Panasonic's layout, and the columns that a configuration names.
+"""Lines of a PBX parsed into calls: Panasonic's layout, and columns named by the configuration.
 
 Panasonic (DBS manual, section 700, SMDR; places from 0): T 0, MM/DD 2, start 8, duration 17, extension 26, digits
 30-57, account 59-68, verified code 70-74, trunk 76. `*` is printed as `>` and `#` as `<`.
+
+PBXs print the wall clock, often without the year or the day: it is the moment nearest to the line's arrival.
 """
 
 from __future__ import annotations
@@ -24,11 +22,14 @@ from linetap.config.schema import Config, Smdr
 from linetap_core.clock import S_PER_DAY, from_utc_ns
 from linetap_core.zones import zone_of
 
-Kind = Literal["in", "out", "internal", "connected", "unknown"]  # `connected`: it says that, and nothing of the end
+Kind = Literal["in", "out", "internal", "connected", "unknown"]  # `connected`: an answer, without the call's end
 
 
 class SmdrLine(msgspec.Struct, frozen=True, kw_only=True):
-    """Times are UTC nanoseconds: `started_ns` by the clock of the PBX, `arrived_ns` by ours."""
+    """One call as the PBX reports it.
+
+    Times are UTC nanoseconds: `started_ns` by the PBX's clock, `arrived_ns` by ours.
+    """
 
     raw: str
     arrived_ns: int
@@ -45,7 +46,7 @@ CENTURY = 2000
 
 
 def seconds_of(match: re.Match[str]) -> int:
-    """Of a duration, or of a time of the day (12-hour where it says AM or PM)."""
+    """Seconds of a duration, or of a time of day (12-hour with AM or PM)."""
     told = match.groupdict()
     hours = int(told.get("H") or 0)
     if half := told.get("half"):
@@ -54,7 +55,7 @@ def seconds_of(match: re.Match[str]) -> int:
 
 
 def moment(day: re.Match[str] | None, time: re.Match[str], zone: ZoneInfo, arrived_ns: int) -> int:
-    """UTC ns of a wall clock time: of the possible years or days the one nearest to the arrival of the line.
+    """UTC nanoseconds of a wall clock time: of the possible years or days, the one nearest to the line's arrival.
 
     ValueError where there is no such day or time.
     """
@@ -90,7 +91,7 @@ def _at(day: date, seconds: int, zone: ZoneInfo) -> datetime:
     return local.astimezone(UTC)
 
 
-Parse = Callable[[str, int], SmdrLine | None]  # raw line, UTC ns of its arrival; None: it is no call
+Parse = Callable[[str, int], SmdrLine | None]  # raw line, UTC ns of its arrival; None: no call
 
 # S and s: DISA in and out; N: DNIS, D: DID; a transferred call (T) may be either.
 PANASONIC_KINDS: dict[str, Kind] = {
@@ -104,7 +105,7 @@ _PREFIX = re.compile(r"(<[ID]>|EXT)")  # Panasonic's KX family: a caller's numbe
 
 
 def parser(config: Config) -> Parse:
-    """Of the format that [smdr] names; it never raises."""
+    """The parser of the format in [smdr]. It never raises."""
     smdr = config.smdr
     zone = zone_of(smdr.zone or config.retention.zone)
     parse = _by_columns(smdr, zone) if smdr.format == "columns" else _panasonic(zone)
@@ -112,7 +113,7 @@ def parser(config: Config) -> Parse:
     def guarded(raw: str, arrived_ns: int) -> SmdrLine | None:
         try:
             return parse(raw, arrived_ns)
-        except (ValueError, OverflowError):  # a day or a time that there is not
+        except (ValueError, OverflowError):  # a day or a time that does not exist
             return None
 
     return guarded
@@ -142,14 +143,14 @@ def _panasonic(zone: ZoneInfo) -> Parse:
 
 
 def _panasonic_rest(text: str) -> tuple[str, str]:
-    """Digits and trunk: by their places, or, where spaces were lost on the way, the first word and the last."""
+    """Digits and trunk, by their places; where spaces were lost, the first word and the last."""
     padded = text.ljust(_CODE_END + 1)
     fields = [padded[:_DIGITS_WIDE], padded[_DIGITS_WIDE + 1 : _ACCOUNT_END], padded[_ACCOUNT_END + 1 : _CODE_END],
               padded[_CODE_END + 1 :]]  # fmt: skip
     between = padded[_DIGITS_WIDE] + padded[_ACCOUNT_END] + padded[_CODE_END]
     if between.isspace() and all(len(field.split()) <= 1 for field in fields[1:]):
         words = fields[0].split()
-        if len(words) <= 1 or fields[3].strip():  # "Out of Area" is three words in the place of digits
+        if len(words) <= 1 or fields[3].strip():  # "Out of Area": three words instead of digits
             return fields[0].strip(), fields[3].strip()
     words = text.split()
     return (words[0], words[-1]) if len(words) > 1 else ("", "".join(words))
@@ -175,7 +176,7 @@ def _by_columns(smdr: Smdr, zone: ZoneInfo) -> Parse:
         duration_s = None if length is None else seconds_of(length)
         at = moment(day, time, zone, arrived_ns)
         number = told.get("number", "")
-        kind: Kind = kinds.get(told.get("kind", ""), "unknown")  # type: ignore[assignment]  # the check has seen to it
+        kind: Kind = kinds.get(told.get("kind", ""), "unknown")  # type: ignore[assignment]  # checked with the configuration
         if kind == "unknown" and (prefix := _PREFIX.match(number)):
             kind = "internal" if prefix[1] == "EXT" else "in"
         return SmdrLine(
@@ -193,5 +194,5 @@ def _by_columns(smdr: Smdr, zone: ZoneInfo) -> Parse:
 
 
 def _number(text: str) -> str:
-    """Digits, * and # alone."""
+    """Only digits, * and # of the text."""
     return "".join(sign for sign in text if sign in "0123456789*#")

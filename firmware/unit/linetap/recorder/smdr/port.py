@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bytes of a serial port into lines, however they come: in pieces, without an end, or as noise.
+"""The PBX's serial port: a thread that reads lines and reopens the port after any fault.
 
-The PBX's serial port: a thread that reads lines, and comes back by itself after whatever becomes of the port.
-
-What it says is personal data: the log hears of the port, never of what came through it.
+Bytes become lines however they arrive: in pieces, without an end, or as noise. Their content is personal data: the log
+reports on the port, never on what came through it.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ import serial
 
 from linetap_core.clock import Clock
 
-MOST_BYTES = 512  # the longest layout has some 130; more is no line
+MOST_BYTES = 512  # the longest layout has about 130; more is no line
 _ENDS = bytes.maketrans(b"\r\x0c", b"\n\n")  # PBXs end with CR LF, CR or LF, and begin a page with FF
 _SILENT = bytes([0, 0x11, 0x13, 0x7F])  # fill characters and flow control of old printers
 
 
 class Assembler:
-    """Holds at most MOST_BYTES. `bad` counts lines that were too long, cut off, or not text."""
+    """Holds at most MOST_BYTES. `bad`: lines that were too long, cut off, or not text."""
 
     def __init__(self) -> None:
         self._held = bytearray()
@@ -31,7 +30,7 @@ class Assembler:
         self.bad = 0
 
     def feed(self, data: bytes) -> list[str]:
-        """The lines that are whole now, without blank ones."""
+        """The lines that are complete now, without blank ones."""
         lines = []
         *ended, rest = data.translate(_ENDS, _SILENT).split(b"\n")
         for piece in ended:
@@ -42,7 +41,7 @@ class Assembler:
         return lines
 
     def cut(self) -> None:
-        """The port is gone: what it had begun to say is no line."""
+        """The port is gone: discards an incomplete line."""
         if self._held.strip() or self._overlong:
             self.bad += 1
         self._held.clear()
@@ -69,14 +68,14 @@ class Assembler:
 READ_S = 0.25
 READ_BYTES = 4096
 FIRST_WAIT_S = 1.0
-LONGEST_WAIT_S = 30.0  # a PBX that is restarted is heard again soon enough, and the log stays short
-MOST_WAITING = 1000  # lines nobody has taken: 9600 baud are 12 a second
+LONGEST_WAIT_S = 30.0  # soon enough after a restart of the PBX, and the log stays short
+MOST_WAITING = 1000  # lines not taken yet: 9600 baud are 12 a second
 
 log = logging.getLogger("linetap.recorder.smdr")
 
 
 class SmdrPort:
-    """`take()` gives what has come since, with its arrival; `connected` and `bad` may be read at any time."""
+    """Reads lines in a thread of its own. `connected` and `bad` may be read at any time."""
 
     def __init__(self, path: str, baud: int, clock: Clock, first_wait_s: float = FIRST_WAIT_S) -> None:
         self._path, self._baud, self._clock = path, baud, clock
@@ -95,8 +94,8 @@ class SmdrPort:
         self._stopping.set()
         self._thread.join(patience_s)
 
-    def take(self) -> list[tuple[int, str]]:
-        """(UTC ns of the arrival, raw line), oldest first."""
+    def take_lines(self) -> list[tuple[int, str]]:
+        """The lines since the last call, oldest first: (UTC ns of the arrival, raw line)."""
         taken = []
         while self._lines:
             taken.append(self._lines.popleft())
@@ -104,6 +103,7 @@ class SmdrPort:
 
     @property
     def bad(self) -> int:
+        """Lines that were no text, incomplete, or dropped."""
         return self._assembler.bad + self._dropped
 
     def _run(self) -> None:
@@ -120,7 +120,7 @@ class SmdrPort:
                 ValueError,
                 TypeError,
                 termios.error,
-            ) as error:  # what pyserial lets through of a torn port
+            ) as error:  # pyserial passes all of these on when the port is unplugged
                 if self.connected or wait_s == self._first_wait_s:
                     log.error("smdr_port: %s: %s; it is tried again", self._path, getattr(error, "strerror", None)
                               or error)  # fmt: skip

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recorder's side of a walk test: who may start one, what it sees, and where its report goes.
+"""A walk test in the recorder: who may start one, what it observes, and where its report goes.
 
-It acts on no call. What it does to the recorder is one word: the line that it asks for is announced even if it is at
-fault, since nobody could show otherwise that it no longer is.
+It acts on no call. Its only effect: the line it asks for is announced even while it is at fault, since otherwise nobody
+could show that it works again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from linetap_core.clock import NS_PER_S, S_PER_DAY, Clock, rfc3339
 from linetap_core.records import CallRecord, Refused, StartWalk, StopWalk, Walking, WalkState
 from linetap_core.vaultformat.walkreport import WalkReport
 
-# Each leaves a report, a leaf and events for good. Line by line the largest unit has 128 of them.
+# Each test leaves a report, a leaf and events for good. Line by line, the largest unit needs 128.
 MOST_A_DAY = 200
 
 log = logging.getLogger("linetap.recorder")
@@ -36,7 +36,7 @@ class Lines(Protocol):
 
 
 class Guide:
-    """`turn` once for every turn of the main thread; nothing here waits."""
+    """Call `turn` once for every turn of the main thread; nothing here waits."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Guide:
         held: Callable[[], set[str]],
         walk: Walk | None,
     ) -> None:
-        """`held`: calls that wait for their SMDR line. `walk`: what an earlier recorder was at."""
+        """`held`: calls that wait for their SMDR line. `walk`: an unfinished walk test of an earlier recorder."""
         self._config, self._sha256, self._clock = config, config_sha256, clock
         self._core, self._vault, self._held = core, vault, held
         self.walk = walk
@@ -58,15 +58,15 @@ class Guide:
             self.walk = None
 
     def turn(self) -> bool:
-        """Whether the checkpoint has to be written before the next turn."""
+        """Observes the line and gives a finished report to the vault; whether the checkpoint must be written."""
         walk = self.walk
         if walk is None:
             return False
         mono_s, utc_ns = self._now()
         before = walk.ended_by, walk.told, walk.asked
         if walk.ended_by is None:
-            self._look(walk, mono_s, utc_ns)
-        elif not walk.told:  # the checkpoint has its end by now: told twice, it would be told alike
+            self._observe(walk, mono_s, utc_ns)
+        elif not walk.told:  # the checkpoint has its end by now: a second report would be the same
             self._vault.walked(self._report(walk))
             walk.told = True
         elif walk.is_past(mono_s):
@@ -76,36 +76,37 @@ class Guide:
 
     @property
     def untold(self) -> bool:
-        """There is a walk test whose report the vault has not been given."""
+        """Whether the vault has not been given the report yet."""
         return self.walk is not None and not self.walk.told
 
     def call_over(self, record: CallRecord) -> None:
+        """Receives the record of every call that ends."""
         if self.walk is not None and self.walk.turn is not None:
             self.walk.turn.call_over(record, self._now()[0])
 
     def state(self) -> WalkState | None:
         return self.walk.state(self._now()[0]) if self.walk is not None else None
 
-    def _look(self, walk: Walk, mono_s: float, utc_ns: int) -> None:
+    def _observe(self, walk: Walk, mono_s: float, utc_ns: int) -> None:
         turn = walk.turn
         if turn is not None and turn.step == "seal" and turn.call_id not in self._vault.closing() | self._held():
             turn.sealed()
-        walk.look(self._config, lambda line: self._core.sight(line, mono_s), mono_s, utc_ns)
+        walk.observe(self._config, lambda line: self._core.sight(line, mono_s), mono_s, utc_ns)
 
     def obey(self, command: StartWalk | StopWalk) -> Refused | Walking:
-        """What the asker is told."""
+        """Carries the command out; the answer for the client."""
         running = self.walk is not None and self.walk.ended_by is None
         if isinstance(command, StartWalk):
-            why = "a walk test is going on already" if running else self._start(command)
+            why = "a walk test is running already" if running else self._start(command)
         else:
-            why = None if self.stop() else "no walk test is going on"
+            why = None if self.stop() else "no walk test is running"
         if why is not None:
             return Refused(0, why)
         assert self.walk is not None
         return Walking(rfc3339(self.walk.began_ns))
 
     def stop(self) -> bool:
-        """Whether there was one to be ended."""
+        """Stops a running walk test; whether there was one."""
         if self.walk is None or self.walk.ended_by is not None:
             return False
         mono_s, utc_ns = self._now()
@@ -117,7 +118,7 @@ class Guide:
         if unknown := set(command.lines) - known:
             return f"there is no line {min(unknown)}"
         if self.walk is not None and not self.walk.told:
-            return "the last walk test is not told yet"
+            return "the report of the last walk test is not stored yet"
         mono_s, utc_ns = self._now()
         if len(self._begun_s) == MOST_A_DAY and mono_s - self._begun_s[0] < S_PER_DAY:
             return f"{MOST_A_DAY} walk tests were begun within a day"

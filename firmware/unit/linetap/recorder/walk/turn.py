@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One line's turn in a walk test. Pure: what is seen of the line goes in, and nothing comes out but its own state.
+"""One line's turn in a walk test. Pure: observations of the line in, its own state out.
 
-    free    the line is in use, or rings: a call that is not ours goes on, and is waited for
-    lift    it is idle, and somebody is asked to lift its handset
-    dial    the test call has begun: one digit is asked for
-    notice  the unit takes the call for answered after its usual time, or when the exchange gives busy tone, plays the
-            notice and listens for it
-    down    a few words, and the handset down
+    free    the line is in use or rings: a call that is not ours continues, and is waited for
+    lift    it is idle: a person is asked to lift its handset
+    dial    the test call has begun: a person is asked for one digit
+    notice  the unit answers the call after its usual time, or at the exchange's busy tone, plays the notice and
+            listens for it
+    down    a few words are asked for, then on-hook
     seal    the call is over, and the vault's thread seals it
 
-The test call is a call like any other: it begins, is announced, recorded, ended and sealed by the same table, and no
-step here acts on it. A second digit says that somebody uses the line in earnest: then the turn waits until it is free.
+The test call is a call like any other: the same table begins, announces, records, ends and seals it, and no step here
+acts on it. A second digit means that somebody uses the line in earnest: then the turn waits until it is free.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import msgspec
 from linetap_core.records import CallRecord, WalkStep
 
 WAIT_S = 120  # for a line to be free and lifted
-CALL_S = 120  # for the test call: half a minute of it is the unit's own
+CALL_S = 120  # for the test call: half a minute of it is the unit's
 SEAL_S = 60  # more than SMDR may hold a call back
 CUT = "line_cut"
 MOST_CODES = 16
@@ -30,8 +30,11 @@ MOST_CODES = 16
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """A line at a moment. `mono_s` of the machine; `on_hook`, `volts` and `level_dbm0` of the last whole half second,
-    None where it was neither, or not known."""
+    """An observation of a line.
+
+    `mono_s`: of the machine; `on_hook`, `volts` and `level_dbm0`: of the last whole half second, None where unsettled
+    or unknown.
+    """
 
     mono_s: float
     idle: bool = True
@@ -39,7 +42,7 @@ class Sight:
     outgoing: bool = False
     dialled: int = 0  # digits
     announced: bool = False  # a notice was begun
-    heard: bool = False  # and has been judged, or will be when the handset is down
+    heard: bool = False  # and was judged, or will be when the handset is down
     passing: bool = False  # the call is not announced: exempt, or discarded
     on_hook: bool | None = None
     volts: float | None = None
@@ -48,7 +51,7 @@ class Sight:
 
 
 class Turn(msgspec.Struct, kw_only=True):
-    """Kept in the checkpoint: a restarted recorder goes on with it."""
+    """Kept in the checkpoint: a restarted recorder continues it."""
 
     line: int
     began_s: float
@@ -65,8 +68,8 @@ class Turn(msgspec.Struct, kw_only=True):
     over: bool = False
     was_free: bool = False  # at any moment of the turn
 
-    def look(self, seen: Sight) -> None:
-        """What the line shows now; `over` says when that was enough."""
+    def observe(self, seen: Sight) -> None:
+        """Takes an observation; `over` says whether the turn is complete."""
         if self.over:
             return
         self.troubles = seen.troubles[:MOST_CODES]
@@ -78,16 +81,17 @@ class Turn(msgspec.Struct, kw_only=True):
         self.over |= seen.mono_s >= self.limit_s
 
     def call_over(self, record: CallRecord, mono_s: float) -> None:
-        """A call of this line has ended, and this is its record."""
+        """Takes the record of a call of this line that has ended."""
         if record.call_id == self.call_id and not self.over:
             self.record, self.ended_s, self.step = record, mono_s, "seal"
 
     def sealed(self) -> None:
+        """The test call's record is sealed."""
         self.over |= self.step == "seal"
 
     @property
     def limit_s(self) -> float:
-        """By then the line is judged by what is known."""
+        """The time at which the line is judged by what is known."""
         if self.ended_s is not None:
             return self.ended_s + SEAL_S
         return self.began_s + WAIT_S if self.lifted_s is None else self.lifted_s + CALL_S
@@ -97,14 +101,14 @@ class Turn(msgspec.Struct, kw_only=True):
             self.on_hook_v = round(seen.volts, 2)
         if seen.call_id is None or seen.call_id != self.call_id or seen.on_hook is not False:
             return
-        # The lowest: the line is known to be on-hook again only when it can be no flash any more.
+        # The lowest: on-hook becomes certain only when it can be no flash any more.
         if seen.volts is not None and (self.off_hook_v is None or abs(seen.volts) < abs(self.off_hook_v)):
             self.off_hook_v = round(seen.volts, 2)
         if seen.level_dbm0 is not None and (self.level_dbm0 is None or seen.level_dbm0 > self.level_dbm0):
             self.level_dbm0 = round(seen.level_dbm0, 1)
 
     def _wait(self, seen: Sight) -> None:
-        if CUT in seen.troubles:  # nobody can lift it
+        if CUT in seen.troubles:  # it cannot be lifted
             self.over = True
         elif seen.idle:
             self.step, self.was_free = "lift", True
@@ -115,7 +119,7 @@ class Turn(msgspec.Struct, kw_only=True):
             self.step = "free"
 
     def _follow(self, seen: Sight) -> None:
-        if seen.call_id != self.call_id or seen.dialled > 1:  # in earnest; of its end `call_over` tells
+        if seen.call_id != self.call_id or seen.dialled > 1:  # a real call; `call_over` receives its end
             self.call_id, self.lifted_s, self.dialled, self.step = None, None, 0, "free"
             self.off_hook_v, self.level_dbm0 = None, None
             return

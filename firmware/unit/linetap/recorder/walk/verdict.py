@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a line's turn comes to: codes, and by the worst of them a colour. Pure.
+"""The verdict on a line's turn: codes, and a colour by the worst of them. Pure.
 
-Red: a call on this line would not be announced and recorded, or nobody has shown that it would. Yellow: it would, and
-something wants a look. Green: all of it was as it should be.
+Red: a call on this line would not be announced and recorded, or that was not shown. Yellow: it would, and something
+needs attention. Green: everything was as it should be.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ COLOURS: tuple[Colour, ...] = ("green", "yellow", "red")  # the worst last
 
 
 def judge(turn: Turn, exempt: bool, numbers: HealthNumbers, at: str) -> WalkedLine:
-    """`at`: now, RFC 3339."""
+    """The line's verdict. `at`: now, RFC 3339."""
     found = list(dict.fromkeys(_codes(turn, exempt, numbers)))
     record, notice = turn.record, turn.record.notice if turn.record else None
     return WalkedLine(
@@ -46,17 +46,19 @@ def judge(turn: Turn, exempt: bool, numbers: HealthNumbers, at: str) -> WalkedLi
 
 
 def not_reached(line: int, at: str) -> WalkedLine:
-    """The walk ended before this line's turn."""
+    """The verdict of a line whose turn did not come."""
     return WalkedLine(line=line, colour="red", found=[NOT_REACHED], at=at)
 
 
 def colour_of(codes: list[str]) -> Colour:
+    """The colour of these codes."""
     if not codes:
         return "green"
     return "red" if not RED.isdisjoint(codes) else "yellow"
 
 
 def worst(lines: list[WalkedLine]) -> Colour:
+    """The worst colour of these lines."""
     return COLOURS[max((COLOURS.index(line.colour) for line in lines), default=0)]
 
 
@@ -86,7 +88,7 @@ def _codes(turn: Turn, exempt: bool, numbers: HealthNumbers) -> Iterator[str]:
 
 
 def _whole(notice: NoticeRecord) -> bool:
-    """All of it was on the line: of a test call, which nobody answers, that is what is asked."""
+    """Whether all of the notice was on the line: all that a test call, which nobody answers, can show."""
     return (notice.score or 0) >= FULL_SHARE
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A walk test: the lines in order, each with its turn, until all are done, somebody stops it, or its time is over.
+"""A walk test: the lines in order, each with its turn, until all are done, a person stops it, or its time is over.
 
-Pure: what is seen of a line goes in, and the time.
+Pure: observations of the lines and the time in.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from linetap_core.clock import rfc3339
 from linetap_core.records import Colour, WalkBy, WalkedLine, WalkEnd, WalkState
 
 ALL_S = 7200  # for all lines
-VERDICT_S = 5.0  # so long a line's colour is shown, while the next line is asked for
-SHOWN_S = 60  # and the colour of all of them after the end
+VERDICT_S = 5.0  # a line's colour is shown so long, while the next line is asked for
+SHOWN_S = 60  # and the colour of all lines after the end
 
 
 class Walk(msgspec.Struct, kw_only=True):
@@ -36,8 +36,8 @@ class Walk(msgspec.Struct, kw_only=True):
     ended_at: str | None = None
     told: bool = False
 
-    def look(self, config: Config, seen: Callable[[int], Sight], mono_s: float, utc_ns: int) -> None:
-        """`seen`: what a line shows now."""
+    def observe(self, config: Config, seen: Callable[[int], Sight], mono_s: float, utc_ns: int) -> None:
+        """Observes the line whose turn it is. `seen`: the observation of a line."""
         if self.ended_by is not None:
             return
         if mono_s >= self.began_s + ALL_S:
@@ -46,14 +46,17 @@ class Walk(msgspec.Struct, kw_only=True):
         if self.turn is None and self.waiting:
             self.turn = Turn(line=self.waiting.pop(0), began_s=mono_s)
         if self.turn is not None:
-            self.turn.look(seen(self.turn.line))
+            self.turn.observe(seen(self.turn.line))
             if self.turn.over:
                 self._judge(config, mono_s, utc_ns)
         if self.turn is None and not self.waiting:
             self.end("done", config, mono_s, utc_ns)
 
     def end(self, why: WalkEnd, config: Config, mono_s: float, utc_ns: int) -> None:
-        """What was not reached is said too. A test call that is going on goes on, and ends as any call."""
+        """Ends the test.
+
+        Lines without a turn are reported too. A running test call continues and ends like any call.
+        """
         if self.turn is not None:
             self._judge(config, mono_s, utc_ns)
         at = rfc3339(utc_ns)
@@ -61,20 +64,21 @@ class Walk(msgspec.Struct, kw_only=True):
         self.waiting, self.ended_by, self.ended_at, self.judged_s = [], why, at, mono_s
 
     def fits(self, config: Config) -> bool:
-        """Whether all that is left of it is still configured."""
+        """Whether all its remaining lines are still configured."""
         left = {*self.waiting, *([self.turn.line] if self.turn else [])}
         return left <= {line.number for line in config.line}
 
     @property
     def asked(self) -> int | None:
-        """The line whose next outgoing call is the test call, or whose test call is going on."""
+        """The line whose next outgoing call, or whose running call, is the test call."""
         return self.turn.line if self.turn is not None and self.turn.step not in ("free", "seal") else None
 
     def is_past(self, mono_s: float) -> bool:
-        """Over, and shown long enough."""
+        """Whether it is over and was shown long enough."""
         return self.told and self.judged_s is not None and mono_s - self.judged_s >= SHOWN_S
 
     def state(self, mono_s: float) -> WalkState:
+        """Its live state for the state file."""
         turn = self.turn
         return WalkState(
             began_at=rfc3339(self.began_ns),

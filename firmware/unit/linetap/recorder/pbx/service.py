@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The wiring of SMDR in the recorder: port -> join -> vault, its part of the checkpoint and of the state file."""
+"""SMDR in the recorder: the port, the join and the vault connected, with their part of the checkpoint and the state
+file.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from linetap_core.records import RecorderState
 
 
 class Smdr:
-    """All of it, while a port is configured."""
+    """Everything about SMDR, while a port is configured."""
 
     def __init__(self, config: Config, clock: Clock, vault: VaultWriter, remembered: SmdrMemory | None) -> None:
         assert config.smdr.port is not None
@@ -28,8 +30,8 @@ class Smdr:
         self._port.start()
 
     def turn(self) -> bool:
-        """Whether the checkpoint should be written: something has changed hands."""
-        lines = self._port.take()
+        """Joins new lines with calls; whether the checkpoint should be written."""
+        lines = self._port.take_lines()
         for arrived_ns, raw in lines:
             self.join.line(raw, arrived_ns)
         bad, self._bad = self._port.bad - self._bad, self._port.bad
@@ -47,13 +49,14 @@ class Smdr:
         state.pbx_day = self.join.ledger.last_day()
 
     def end(self) -> None:
+        """Stops the port, seals the calls that wait, writes the days' reports."""
         self._port.stop()
         self.turn()
         self.join.seal_all()
         self.join.report_days()
 
     def _take_up_days(self, config: Config) -> None:
-        """After a power cut the day goes on where its last report ended, and those before it are settled by theirs."""
+        """After a power cut: continues the day from its last report; earlier days are settled by theirs."""
         ledger = self.join.ledger
         today = date.fromisoformat(ledger.name_at(self._clock.utc_ns()))
         for ago in range(MOST_DAYS):
