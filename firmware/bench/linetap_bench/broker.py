@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 from pathlib import Path
 
 from linetap_bench.processes import Child, ChildFailed, Processes
@@ -29,7 +28,7 @@ def start_broker(
 ) -> tuple[Child, int]:
     """The running broker and its port, a free one where none is asked for. ChildFailed when it does not listen."""
     folder.mkdir(parents=True, exist_ok=True)
-    port = port or _free_port()
+    port = port or free_port()
     configuration = folder / "mosquitto.conf"
     configuration.write_text(_CONFIGURATION.format(port=port, queued=queued))
     program = shutil.which("mosquitto", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")  # not in a user's path
@@ -43,17 +42,3 @@ def start_broker(
             raise ChildFailed(f"mosquitto does not listen on port {port}; {child.log}:\n{child.last_words()}")
         clock.sleep(0.05)
     return child, port
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True

@@ -11,9 +11,9 @@ import socket
 import threading
 from typing import Self
 
+from linetap_bench.fleet.shipped import HOST
 from linetap_core.clock import NS_PER_S, SYSTEM
 
-HOST = "127.0.0.1"
 _PIECE_BYTES = 4096
 _BUFFER_BYTES = 16 << 10
 

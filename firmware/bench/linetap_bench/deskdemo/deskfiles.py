@@ -7,7 +7,8 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from linetap_bench.deskdemo.keys import HOST, INGEST, PAGES, DemoKeys
+from linetap_bench.fleet.shipped import HOST
+from linetap_bench.deskdemo.keys import INGEST, PAGES, DemoKeys
 from linetap_bench.deskdemo.simulated import UNITS
 from linetap_bench.stage import UNIT
 from linetap_core.clock import SYSTEM

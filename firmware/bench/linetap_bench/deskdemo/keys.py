@@ -14,6 +14,7 @@ import io
 from argparse import Namespace
 from pathlib import Path
 
+from linetap_bench.fleet.shipped import HOST
 from linetap_bench.stage import linetap
 from linetap_core.clock import NS_PER_DAY, SYSTEM, from_utc_ns
 from linetap_core.durable import privatefile, signedfile
@@ -23,7 +24,6 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import document, namespaces
 from linetap_desk.pki import enrol
 
-HOST = "127.0.0.1"
 INGEST, PAGES = "seoul", "pages"  # as the shipped acl of the broker has them
 LIST_DAYS = 470  # the longest class and 400
 SIGNERS = {"legal": "이준호", "manager": "박서연", "vault": "최도윤"}  # by their role in roles.json

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from linetap_bench.deskdemo.keys import HOST, DemoKeys
+from linetap_bench.fleet.shipped import HOST
+from linetap_bench.deskdemo.keys import DemoKeys
 from linetap_bench.fleet.fleet import Fleet
 from linetap_bench.fleet.happenings import Happening
 from linetap_bench.fleet.unit import Identity

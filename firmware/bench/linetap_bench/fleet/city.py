@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from linetap_bench.fleet.shipped import HOST
 from linetap_bench.fleet.unit import Identity
 from linetap_core.clock import Clock, from_utc_ns
 from linetap_core.enrolment import certificates
@@ -30,7 +31,6 @@ from linetap_core.wire.mqtt import Broker
 from linetap_desk.pki.authority import signers_line
 
 NETWORK = "127.0.0.0/8"
-HOST = "127.0.0.1"
 DESKS = ("seoul", "wall", "pages")
 
 

@@ -9,11 +9,11 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
-from linetap_bench.fleet.city import HOST
 from linetap_bench.processes import Child, ChildFailed, Processes
 from linetap_core.clock import NS_PER_S, SYSTEM
 
 SHIPPED = Path(__file__).parents[4] / "systemd" / "mosquitto"
+HOST = "127.0.0.1"
 READY_S = 120.0
 # What Debian's own mosquitto.conf says, which reads conf.d.
 _DEBIAN = "pid_file {0}/pid\npersistence true\npersistence_location {0}/\nlog_dest stderr\ninclude_dir {0}/conf.d\n"

@@ -20,7 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from sqlalchemy import func, select
 
 from linetap.recorder.vault.outbox.reader import OutboxReader
-from linetap_bench.fleet.city import HOST
+from linetap_bench.fleet.shipped import HOST
 from linetap_bench.fleet.command import BEGUN
 from linetap_bench.fleet.fleet import Standing
 from linetap_bench.fleet.shipped import READY_S, free_port, start_shipped, wait

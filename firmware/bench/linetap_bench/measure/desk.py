@@ -16,7 +16,8 @@ from pathlib import Path
 import msgspec
 from sqlalchemy import insert
 
-from linetap_bench.fleet.city import HOST, names
+from linetap_bench.fleet.city import names
+from linetap_bench.fleet.shipped import HOST
 from linetap_bench.fleet.command import BEGUN
 from linetap_bench.fleet.shipped import READY_S, free_port, start_shipped, wait
 from linetap_bench.measure import hiddenpage
