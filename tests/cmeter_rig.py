@@ -20,8 +20,8 @@ import pytest
 from linetap.board.meter import protocol as wire
 from linetap.board.meter.frames import Deframer
 from linetap.ring import I16
-from linetap_bench.meter import Meter
-from linetap_bench.wirevolts import VoltsAt
+from linetap_bench.exchange.meter import Meter
+from linetap_bench.exchange.meterlines import VoltsAt
 from linetap_core.clock import NS_PER_MS
 from meter_rig import START_NS
 from meterbuild import EMULATOR, PART_GCC, build_emulated, build_host, emulator

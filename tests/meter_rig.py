@@ -14,8 +14,8 @@ from linetap.board.meter.limits import LimitArrays, LineLimits, limits_of
 from linetap.board.meter.reader import Reader
 from linetap.config.numbers import MeterNumbers
 from linetap.ring import I16
-from linetap_bench.meter import NONE, Faults, Measures, Meter
-from linetap_bench.wirevolts import VoltsAt
+from linetap_bench.exchange.meter import NONE, Faults, Measures, Meter
+from linetap_bench.exchange.meterlines import VoltsAt
 from linetap_core.clock import NS_PER_MS, ManualClock
 
 START_NS = 5_000_000 * NS_PER_MS

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from linetap_bench import postgres
+from linetap_bench.stage import postgres
 from linetap_core.errors import BadInput
 
 

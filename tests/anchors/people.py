@@ -13,7 +13,7 @@ import numpy as np
 from anchors import not_here
 from linetap.notices.level import SILENCE_DBM0, level_of
 from linetap.ring import I16, RATE_HZ
-from linetap_bench.synth import rms_of
+from linetap_bench.sounds.synth import rms_of
 
 PROMPTS = Path("/usr/share/asterisk/sounds")
 VOICES = ("en_US_f_Allison", "fr_CA_f_June", "it_IT_m_Carlo", "ru_RU_f_IvrvoiceRU")

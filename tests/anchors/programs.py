@@ -15,7 +15,7 @@ from scipy.signal import resample_poly
 from anchors import not_here
 from linetap.recorder.signals.caller.fsk import TONES_HZ, Modem
 from linetap.ring import I16, RATE_HZ
-from linetap_bench.synth import F64
+from linetap_bench.sounds.synth import F64
 
 TIMEOUT_S = 120
 BAUD = "1200"

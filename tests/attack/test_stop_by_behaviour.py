@@ -20,7 +20,7 @@ from sounds import FAR_DBM0, busy, dial, digits, fax, ringback, talk
 
 from linetap.config.schema import Config
 from linetap.ring import RATE_HZ
-from linetap_bench.synth import Tones
+from linetap_bench.sounds.synth import Tones
 from linetap_core.records import CallRecord
 from unit_rig import make_unit
 

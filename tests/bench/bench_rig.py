@@ -14,12 +14,12 @@ from typing import IO, Any
 
 import numpy as np
 
-from linetap_bench.jack import JackCable
+from linetap_bench.stage.jack import JackCable
 from linetap_core.evidence.keys import keys
 
 HERE = Path(__file__).parent
 LIMIT_S = 120
-PROGRAM = ("-m", "linetap_bench.command")
+PROGRAM = ("-m", "linetap_bench.exchange.command")
 HELD_UP = 3  # of simple_unit.py
 
 

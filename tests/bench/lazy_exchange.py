@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import sys
 
-from linetap_bench import command
-from linetap_bench.exchange import Exchange
+from linetap_bench.exchange import command
+from linetap_bench.exchange.exchange import Exchange
 from linetap_core.clock import SYSTEM
 
 AFTER_SAMPLES = 4000

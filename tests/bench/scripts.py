@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from linetap_bench.script import Script, load_script
-from linetap_bench.timeline import Timeline
-from linetap_bench.voices import Voices
+from linetap_bench.exchange.timeline import Timeline
+from linetap_bench.script.script import load_script
+from linetap_bench.script.scriptkeys import Script
+from linetap_bench.sounds.voices import Voices
 
 SILENT = "[[line]]\nnumber = 1\nnoise_dbm0 = -90.0\nhum_dbm0 = -90.0\ncaptured_db = 0.0\n"  # as loud as on the line
 

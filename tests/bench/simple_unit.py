@@ -23,7 +23,7 @@ import numpy as np
 from linetap.board.interface import Levels
 from linetap.board.simulated import SimulatedCard
 from linetap.capture.service import PRIORITY
-from linetap_bench.jack import JackCable
+from linetap_bench.stage.jack import JackCable
 from linetap_core.clock import SYSTEM
 from linetap_core.records import CaptureState, RecorderState, ServiceState
 from linetap_core.service import StateFile, try_realtime

@@ -12,8 +12,8 @@ import pytest
 from anchors import spandsp
 from anchors.music import ON_HOLD
 from anchors.people import PROMPTS
+from linetap_bench.figures import Row, table
 from linetap_bench.measure.accuracy import callerid, dtmf, sounds, tones
-from linetap_bench.measure.row import Row, table
 
 PROGRAMS = ("multimon-ng", "minimodem", "sox")
 with_anchors = pytest.mark.skipif(

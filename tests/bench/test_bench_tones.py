@@ -12,8 +12,8 @@ from scripts import SILENT, call, timeline_of
 
 from linetap.board.frontend import CAPTURED_DB
 from linetap.ring import I16
-from linetap_bench import voices as voices_module
-from linetap_bench.voices import MADE_DBM0, Voices
+from linetap_bench.sounds import voices as voices_module
+from linetap_bench.sounds.voices import MADE_DBM0, Voices
 from linetap_core.errors import DeviceFault
 from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0
 

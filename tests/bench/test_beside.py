@@ -8,23 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from linetap_bench.measure import independentload
-from linetap_bench.processes import ChildFailed
+from linetap_bench.measure import deskload
+from linetap_bench.stage.processes import ChildFailed
 
 
 def test_the_command_is_told_where_and_as_whom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said = tmp_path / "said"
     words = f'echo "$LINETAP_LOAD_URL|$LINETAP_LOAD_SESSIONS|$LINETAP_LOAD_CA" > {shlex.quote(str(said))}'
-    monkeypatch.setenv(independentload.COMMAND, f"sh -c {shlex.quote(words)}")
-    independentload.run("https://127.0.0.1:8443", ["one", "two"], Path("/ca.pem"))
+    monkeypatch.setenv(deskload.COMMAND, f"sh -c {shlex.quote(words)}")
+    deskload.run_independent("https://127.0.0.1:8443", ["one", "two"], Path("/ca.pem"))
     assert said.read_text() == "https://127.0.0.1:8443|one two|/ca.pem\n"
 
 
 def test_what_it_says_is_not_in_the_benchs_table(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv(independentload.COMMAND, "echo figures")
-    independentload.run("https://127.0.0.1:8443", [], Path("/ca.pem"))
+    monkeypatch.setenv(deskload.COMMAND, "echo figures")
+    deskload.run_independent("https://127.0.0.1:8443", [], Path("/ca.pem"))
     out, err = capfd.readouterr()
     assert (out, err) == ("", "figures\n")
 
@@ -38,12 +38,12 @@ def test_what_it_says_is_not_in_the_benchs_table(
     ],
 )
 def test_one_that_fails_is_told_of_in_a_line(command: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(independentload.COMMAND, command)
+    monkeypatch.setenv(deskload.COMMAND, command)
     with pytest.raises(ChildFailed) as failed:
-        independentload.run("https://127.0.0.1:8443", [], Path("/ca.pem"))
-    assert str(failed.value) == f"{independentload.COMMAND}: {why}"
+        deskload.run_independent("https://127.0.0.1:8443", [], Path("/ca.pem"))
+    assert str(failed.value) == f"{deskload.COMMAND}: {why}"
 
 
 def test_without_one_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(independentload.COMMAND, raising=False)
-    independentload.run("https://127.0.0.1:8443", [], Path("/ca.pem"))
+    monkeypatch.delenv(deskload.COMMAND, raising=False)
+    deskload.run_independent("https://127.0.0.1:8443", [], Path("/ca.pem"))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from bundle_rig import BundleRig
-from linetap_bench.casefile import make_and_check
+from linetap_bench.demo.opening import make_and_check
 
 
 def test_the_demos_bundle_is_checked_by_what_is_published(bundled: BundleRig) -> None:

@@ -19,18 +19,18 @@ from linetap.recorder.calls.context import LineContext
 from linetap.recorder.calls.table import TABLE
 from linetap.recorder.signals.events import Event
 from linetap.ring import I16
-from linetap_bench.callkeys import Call
-from linetap_bench.day import calls, recorder
+from linetap_bench.day import mix, recorder
 from linetap_bench.day.command import Bench
-from linetap_bench.day.confusion import Table
 from linetap_bench.day.draw import Draw
+from linetap_bench.day.judge import Table
 from linetap_bench.day.mix import MIX, kinds_like
 from linetap_bench.day.truth import DayCall
-from linetap_bench.linetimeline import LineTimeline
-from linetap_bench.script import check_call
-from linetap_bench.timeline import Timeline
-from linetap_bench.timing import times_of
-from linetap_bench.voices import Voices
+from linetap_bench.exchange.linetimeline import LineTimeline
+from linetap_bench.exchange.timeline import Timeline
+from linetap_bench.script.callkeys import Call
+from linetap_bench.script.script import check_call
+from linetap_bench.script.timing import times_of
+from linetap_bench.sounds.voices import Voices
 from linetap_core.errors import BadInput
 from linetap_core.tomlfile.source import Source
 
@@ -53,7 +53,7 @@ def notices(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Notice]:
 
 @pytest.fixture(scope="module")
 def day(voices: Voices) -> list[DayCall]:
-    return calls.calls_of_day(SEED, COUNT, voices)
+    return mix.calls_of_day(SEED, COUNT, voices)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def lines(day: list[DayCall], voices: Voices) -> dict[int, LineTimeline]:
 def timelines(day: list[DayCall], seed: int, voices: Voices) -> dict[int, LineTimeline]:
     """By number: what a line carries can be asked for in stretches."""
     numbers = list(range(1, recorder.LINES + 1))
-    return dict(zip(numbers, Timeline(calls.script_of(day, seed), voices, numbers).lines, strict=True))
+    return dict(zip(numbers, Timeline(mix.script_of(day, seed), voices, numbers).lines, strict=True))
 
 
 def audio(line: LineTimeline, first_ms: int, end_ms: int) -> I16:
@@ -83,8 +83,8 @@ def goertzel_dbm0(samples: I16, hz: float) -> float:
 
 
 def test_more_calls_change_none_of_those_before(day: list[DayCall], voices: Voices) -> None:
-    assert calls.calls_of_day(SEED, COUNT // 2, voices) == day[: COUNT // 2]
-    assert calls.calls_of_day(SEED + 1, COUNT // 2, voices) != day[: COUNT // 2]
+    assert mix.calls_of_day(SEED, COUNT // 2, voices) == day[: COUNT // 2]
+    assert mix.calls_of_day(SEED + 1, COUNT // 2, voices) != day[: COUNT // 2]
 
 
 def test_the_hook_opens_and_closes_where_the_truth_says(day: list[DayCall], lines: dict[int, LineTimeline]) -> None:
@@ -105,7 +105,7 @@ def test_the_hook_opens_and_closes_where_the_truth_says(day: list[DayCall], line
 
 
 def test_ringback_is_on_the_line_until_the_answer_and_not_behind_it(voices: Voices) -> None:
-    day = calls.calls_of_day(11, 5, voices, kinds_like("^out: (ringback|second dial tone)$"))
+    day = mix.calls_of_day(11, 5, voices, kinds_like("^out: (ringback|second dial tone)$"))
     of_line = timelines(day, 11, voices)
     for each in day:
         answer, line = each.truth.answer_ms, of_line[each.call.line]
@@ -131,7 +131,7 @@ def test_who_speaks_is_heard_where_the_truth_says(day: list[DayCall], lines: dic
 
 
 def test_multimon_ng_hears_the_digits_that_the_truth_has(voices: Voices) -> None:
-    day = [each for each in calls.calls_of_day(11, 24, voices) if each.call.direction == "out" and each.call.digits]
+    day = [each for each in mix.calls_of_day(11, 24, voices) if each.call.direction == "out" and each.call.digits]
     assert len(day) > 5
     of_line = timelines(day, 11, voices)
     heard = 0
@@ -147,7 +147,7 @@ def test_multimon_ng_hears_the_digits_that_the_truth_has(voices: Voices) -> None
 
 def test_music_in_the_place_of_ringback_ends_at_the_answer(voices: Voices) -> None:
     """Loud until then, and gone in the half second before anybody speaks."""
-    day = calls.calls_of_day(5, 5, voices, kinds_like("^out: colour ring"))
+    day = mix.calls_of_day(5, 5, voices, kinds_like("^out: colour ring"))
     of_line = timelines(day, 5, voices)
     for each in day:
         line, answer = of_line[each.call.line], each.truth.answer_ms
@@ -170,14 +170,14 @@ def test_a_recorder_that_announces_at_once_is_counted_as_before_the_answer(
     Bench(voices, notices, Recording(internal_pattern="^x$")).day(SEED, COUNT, table)
     wanted = [
         each.number
-        for each in calls.calls_of_day(SEED, COUNT, voices)
+        for each in mix.calls_of_day(SEED, COUNT, voices)
         if each.truth.kind.startswith("out:") and each.truth.wants == "recorded" and each.call.digits
     ]
     assert len(wanted) > COUNT // 5
     before = {failure.call for failure in table.failures if "announced before" in failure.faults}
     assert before >= set(wanted)
     assert table.total("unanswered") > 0
-    told_too_early = {each.number for each in calls.calls_of_day(SEED, COUNT, voices) if each.truth.wants == "recorded"}
+    told_too_early = {each.number for each in mix.calls_of_day(SEED, COUNT, voices) if each.truth.wants == "recorded"}
     assert {each.call for each in table.failures if "full_wrongly" in each.faults} & told_too_early <= before
     assert table.total("full_wrongly") > len(wanted) // 2
 

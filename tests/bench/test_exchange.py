@@ -21,11 +21,11 @@ from scripts import call
 
 from linetap.board import frontend
 from linetap.board.simulated import Wires, wires_path
-from linetap_bench.feed import Interpolator
-from linetap_bench.fronts import LEAK, beside, fronts
-from linetap_bench.jack import JackCable
-from linetap_bench.playedlog import Played, read_played
-from linetap_bench.scenarios import main as scenarios_main
+from linetap_bench.exchange.feed import Interpolator
+from linetap_bench.exchange.linetimeline import LEAK, beside, fronts
+from linetap_bench.exchange.playedlog import Played, read_played
+from linetap_bench.script.scenarios import main as scenarios_main
+from linetap_bench.stage.jack import JackCable
 from linetap_core.clock import NS_PER_MS, SYSTEM
 
 PERIOD_MS = 10

@@ -11,10 +11,10 @@ from bench_rig import write_config
 
 from linetap.config import load_config
 from linetap.ring import I16
-from linetap_bench.cable import DRY, Cable
-from linetap_bench.exchange import Exchange
-from linetap_bench.script import load_script
-from linetap_bench.voices import Voices
+from linetap_bench.exchange.exchange import Exchange
+from linetap_bench.script.script import load_script
+from linetap_bench.sounds.voices import Voices
+from linetap_bench.stage.cable import DRY, Cable
 
 PERIOD, BUFFER, FILL_MS, STEP = 80, 5120, 120, 32
 
@@ -86,7 +86,7 @@ class Watched(Exchange):
 
 @pytest.fixture
 def watched(tmp_path: Path, run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
-    monkeypatch.setattr("linetap_bench.exchange.CableEnd", End)
+    monkeypatch.setattr("linetap_bench.exchange.exchange.CableEnd", End)
     made = Watched(tmp_path, run_dir)
     made.start()
     made.turns(5)

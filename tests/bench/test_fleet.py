@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from linetap_bench.fleet.calls import STEPS, Call, steps_ns
-from linetap_bench.fleet.happenings import Happening, parse
+from linetap_bench.fleet.schedule import STEPS, Call, Happening, parse, steps_ns
 from linetap_bench.fleet.trial import Plan, Trial
 from linetap_bench.measure.fleet import rows
 from linetap_core import cli

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from linetap.notices.defaults import make_default_notices
-from linetap_bench.measure.noticeheard import greeting_rows, words_rows
-from linetap_bench.measure.stoi import stoi
-from linetap_bench.voices import default_folder
+from linetap_bench.measure.noticeheard import greeting_rows, stoi, words_rows
+from linetap_bench.sounds.voices import default_folder
 
 
 def speechlike(rate_hz: int, snr_db: float) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], ...]:

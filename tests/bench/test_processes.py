@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from linetap_bench.processes import ChildFailed, Processes
+from linetap_bench.stage.processes import ChildFailed, Processes
 from linetap_core.clock import SYSTEM
 
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
@@ -39,7 +39,7 @@ def _interrupted(folder: Path, pids: list[int]) -> None:
 
 
 def test_who_does_not_hear_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("linetap_bench.processes.END_S", 0.3)
+    monkeypatch.setattr("linetap_bench.stage.processes.END_S", 0.3)
     with Processes(tmp_path, {}) as children:
         child = children.start("stubborn", [sys.executable, "-c", STUBBORN])
         children.wait_for_text(child, "up", 20)
@@ -63,7 +63,7 @@ def test_a_child_that_does_not_come_up_is_not_waited_for(tmp_path: Path) -> None
 
 def test_children_do_not_outlive_a_killed_parent(tmp_path: Path) -> None:
     parent = (
-        "import sys; from pathlib import Path; from linetap_bench.processes import Processes\n"
+        "import sys; from pathlib import Path; from linetap_bench.stage.processes import Processes\n"
         "children = Processes(Path(sys.argv[1]), {})\n"
         "print(children.start('child', ['sleep', '60']).process.pid, flush=True)\n"
         "sys.stdin.read()\n"

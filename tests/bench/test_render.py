@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 from scripts import call, script_of
 
-from linetap_bench.render import render
-from linetap_bench.scenarios import eight_busy
-from linetap_bench.timeline import Timeline
-from linetap_bench.voices import Voices
+from linetap_bench.exchange.timeline import Timeline, render
+from linetap_bench.script.scenarios import eight_busy
+from linetap_bench.sounds.voices import Voices
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 TEXT = (

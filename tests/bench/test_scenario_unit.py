@@ -12,8 +12,8 @@ from scripts import call, script_of
 
 from linetap.config import load_config
 from linetap.notices.defaults import make_default_notices
-from linetap_bench.expect import Expect, differences
-from linetap_bench.madeunit import make_unit, merged, toml_of
+from linetap_bench.script.expect import Expect, differences
+from linetap_bench.stage.madeunit import make_unit, merged, toml_of
 from linetap_core.cli import main
 from linetap_core.errors import BadInput
 from linetap_core.records import Audio, Caller, CallRecord, Gap, Mark, NoticeRecord, Retention

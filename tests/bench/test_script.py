@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from scripts import call, script_of
 
-from linetap_bench.script import repeated
+from linetap_bench.script.script import repeated
 from linetap_core.errors import BadInput
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"

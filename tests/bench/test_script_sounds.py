@@ -10,9 +10,9 @@ import pytest
 from scripts import SILENT, call, script_of
 
 from linetap.ring import I16
-from linetap_bench.timeline import Timeline
-from linetap_bench.timing import times_of
-from linetap_bench.voices import Voices
+from linetap_bench.exchange.timeline import Timeline
+from linetap_bench.script.timing import times_of
+from linetap_bench.sounds.voices import Voices
 from linetap_core.errors import BadInput
 
 VOICES = Path(__file__).parents[2] / "build" / "voices"  # kept from run to run, under the hash of all that shapes them

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripts import SILENT, call, timeline_of
 
-from linetap_bench.timeline import Timeline
+from linetap_bench.exchange.timeline import Timeline
 
 EVERYTHING = (
     "seed = 5\n"

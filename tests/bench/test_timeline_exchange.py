@@ -10,9 +10,9 @@ import pytest
 from scripts import SILENT, call, timeline_of
 
 from fsk_rig import bits_of, message, parameter
-from linetap_bench.exchangetones import EXCHANGE_TONES
-from linetap_bench.synth import DTMF_COLUMNS_HZ, DTMF_ROWS_HZ, F64, peak_of
-from linetap_bench.timeline import Timeline
+from linetap_bench.exchange.timeline import Timeline
+from linetap_bench.sounds.signalling import EXCHANGE_TONES
+from linetap_bench.sounds.synth import DTMF_COLUMNS_HZ, DTMF_ROWS_HZ, F64, peak_of
 
 ANSWER = 1000 + 1000 + 600  # of an incoming call with one ring
 KEY_MS = 300

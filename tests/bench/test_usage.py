@@ -7,7 +7,7 @@ import os
 import threading
 import time
 
-from linetap_bench.measure.usage import cpu_s
+from linetap_bench.figures import cpu_s
 
 WORKED_S = 0.05
 

@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from linetap_bench.look import Look
-from linetap_bench.view import LiveView, PlainView, describe, open_view
+from linetap_bench.demo.view import LiveView, Look, PlainView, describe, open_view
 from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.records import Audio, Caller, CallRecord, LineState
 

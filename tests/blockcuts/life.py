@@ -12,8 +12,8 @@ from disk import Disk
 from tap import Tap, Truth
 
 from linetap.config import Config
-from linetap_bench.processes import Child
-from linetap_bench.stage import Stage
+from linetap_bench.stage.processes import Child
+from linetap_bench.stage.stage import Stage
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM
 from linetap_core.records import RecorderState
 from linetap_core.service import read_state

@@ -13,7 +13,7 @@ from cmeter_rig import AT_A_TIME, LINES, LOOP_CLOSED, CMeter, payloads, program
 from linetap.board.meter import protocol as wire
 from linetap.board.meter.frames import Deframer, encode
 from linetap.ring import I16
-from linetap_bench.meter import Meter
+from linetap_bench.exchange.meter import Meter
 from linetap_core.clock import NS_PER_MS
 from meter_rig import START_NS, MeterRig, edges, steps, volts_at
 

@@ -27,8 +27,8 @@ from linetap.capture.player import Player
 from linetap.config.numbers import MeterNumbers
 from linetap.config.schema import Board, Card, Config, Keys, Line
 from linetap.ring import NO_VOLTS, RingReader, RingWriter
-from linetap_bench.meter import Measures, Meter, MeterOnPty
-from linetap_bench.wirevolts import VoltsAt, WireVolts
+from linetap_bench.exchange.meter import Measures, Meter, MeterOnPty
+from linetap_bench.exchange.meterlines import VoltsAt, WireVolts
 from linetap_core import rooms
 from linetap_core.clock import NS_PER_MS, SYSTEM, ManualClock
 from linetap_core.durable.files import replace_in_ram

@@ -23,7 +23,7 @@ from linetap.board.simulated import Wires, wires_path
 from linetap.config.schema import Board, Card, Config, Keys, Line
 from linetap.ring import Batch, RingReader
 from linetap.sockets import Caller
-from linetap_bench.jack import JackCable
+from linetap_bench.stage.jack import JackCable
 from linetap_core.clock import SYSTEM
 from linetap_core.records import CaptureCommand, CaptureState
 from linetap_core.rooms import socket_path

@@ -14,7 +14,7 @@ from far_end import NOISE_FRAMES, band_noise
 from linetap.capture.calibrate import heard_start, reported_start
 from linetap.notices import tag_of
 from linetap.ring import I16, RATE_HZ, SLOT_FRAMES
-from linetap_bench.jack import JackCable
+from linetap_bench.stage.jack import JackCable
 from linetap_core.clock import SYSTEM
 from linetap_core.records import PlayNotice
 

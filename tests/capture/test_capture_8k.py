@@ -14,7 +14,7 @@ from far_end import numbered
 
 from linetap.ring import RATE_HZ, SLOT_FRAMES, SLOT_MS, UNDERRUN, Batch
 from linetap.ring.layout import ring_path
-from linetap_bench.jack import JackCable
+from linetap_bench.stage.jack import JackCable
 from linetap_core.clock import NS_PER_MS, SYSTEM
 
 EXEMPT = 7

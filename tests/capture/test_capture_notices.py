@@ -14,7 +14,7 @@ from capture_rig import Unit, cable_in_ram, main_thread_frozen, notice_noise, ri
 from linetap.capture.calibrate import heard_start, measure_playback_offset, reported_start
 from linetap.notices import load_notices, tag_of
 from linetap.ring import SLOT_FRAMES, UNDERRUN
-from linetap_bench.jack import JackCable
+from linetap_bench.stage.jack import JackCable
 from linetap_core.clock import SYSTEM
 from linetap_core.records import PlayNotice, Refused, StopNotice
 

@@ -21,7 +21,7 @@ from linetap.learned import Learned
 from linetap.notices import load_notices
 from linetap.ring import GAP_OVERRUN, I16, NO_VOLTS, NS_PER_FRAME, SLOT_FRAMES, UNDERRUN, RingWriter
 from linetap.sockets import Listener
-from linetap_bench import synth
+from linetap_bench.sounds import synth
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap_core.errors import BadInput, DeviceFault, Refusal
 from linetap_core.records import CaptureCommand, PlayNotice, Refused

@@ -19,8 +19,8 @@ from linetap.config.profile import Profile
 from linetap.recorder.signals.events import ToneHeard
 from linetap.recorder.signals.tones.detector import ToneDetector
 from linetap.ring import I16, RATE_HZ
-from linetap_bench.synth import F64, Hum, Noise, Tones, click, dtmf
-from linetap_bench.voices import MADE_DBM0, Voices
+from linetap_bench.sounds.synth import F64, Hum, Noise, Tones, click, dtmf
+from linetap_bench.sounds.voices import MADE_DBM0, Voices
 from linetap_core.cli import main
 from linetap_core.evidence.keys import keys
 from unit_rig import save_wav

@@ -16,7 +16,7 @@ from linetap.config.profile import Profile
 from linetap.recorder.signals.events import ToneEvent, ToneGone, ToneHeard
 from linetap.recorder.signals.tones.detector import ToneDetector
 from linetap.ring import I16, RATE_HZ
-from linetap_bench.synth import F64, Noise, Tones
+from linetap_bench.sounds.synth import F64, Noise, Tones
 
 Shape = tuple[tuple[float, ...], tuple[int, ...]]
 DIAL, RING, BUSY = (350.0, 440.0), (440.0, 480.0), (480.0, 620.0)

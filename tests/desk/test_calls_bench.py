@@ -12,9 +12,9 @@ from sqlalchemy import Table, func, select, text
 
 from broker import until
 from ingest_rig import rows
-from linetap_bench import postgres
 from linetap_bench.measure import callsmade, search
-from linetap_bench.measure.writing import write
+from linetap_bench.measure.callsmade import write_events
+from linetap_bench.stage import postgres
 from linetap_core.errors import BadInput
 from linetap_desk.ingest import database, months
 from linetap_desk.ingest.tables import calls, events, set_aside
@@ -43,7 +43,7 @@ def test_the_ingests_store_takes_what_is_written(tmp_path: Path) -> None:
             return db.execute(select(func.count()).select_from(table)).scalar_one()
 
     stop = multiprocessing.Event()
-    writer = threading.Thread(target=write, args=(url, 400, stop))
+    writer = threading.Thread(target=write_events, args=(url, 400, stop))
     writer.start()
     try:
         until(lambda: count(events) > 3 * callsmade.UNITS)

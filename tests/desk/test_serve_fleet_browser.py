@@ -15,7 +15,7 @@ from servesite import ServeSite, chromium, require_accessible
 from watch_rig import LINE
 
 from broker import Broker, until
-from linetap_bench.measure import hiddenpage
+from linetap_bench.measure import desk as deskmeasure
 from linetap_desk.serve.fleet import journal
 from linetap_desk.serve.fleet.journal import Reader
 
@@ -203,7 +203,7 @@ def test_a_tab_that_was_hidden_for_an_hour_asks_once_for_what_it_lacks(
 def test_the_bench_sees_it_come_back_both_ways(
     served: ServeSite, browser: Browser, floor: Speaking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    newest, states = hiddenpage.newest, itertools.cycle(("ringing", "notice"))
+    newest, states = deskmeasure.newest, itertools.cycle(("ringing", "notice"))
 
     def changed(page: Page, url: str) -> int:
         state = next(states)
@@ -211,14 +211,14 @@ def test_the_bench_sees_it_come_back_both_ways(
         until(lambda: _state(served, "west-01", 2) == state, END_S)
         return newest(page, url)
 
-    monkeypatch.setattr(hiddenpage, "HIDDEN_S", 0)
-    monkeypatch.setattr(hiddenpage, "TIMES", 2)
-    monkeypatch.setattr(hiddenpage, "newest", changed)
+    monkeypatch.setattr(deskmeasure, "HIDDEN_S", 0)
+    monkeypatch.setattr(deskmeasure, "TIMES", 2)
+    monkeypatch.setattr(deskmeasure, "newest", changed)
     page = served.context(browser, "watch").new_page()
-    page.add_init_script(hiddenpage.HOOK)
+    page.add_init_script(deskmeasure.HOOK)
     page.goto(f"{served.url}/fleet")
-    found = hiddenpage.look(page, served.url)
-    assert all(0 < ms < hiddenpage.MOST_MS for ms, _ in (*found.changed, *found.whole))
+    found = deskmeasure.look(page, served.url)
+    assert all(0 < ms < deskmeasure.MOST_MS for ms, _ in (*found.changed, *found.whole))
     assert [changes for _, changes in found.changed] == [1, 1]
     page.context.close()
 

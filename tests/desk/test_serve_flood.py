@@ -12,12 +12,12 @@ from fleet_rig import END_S, Speaking, fleet_site
 from servesite import ServeSite
 
 from broker import Broker, until
-from linetap_bench.measure import flood
+from linetap_bench.measure import deskload
 from linetap_desk.serve.fleet.hub import Desk
 from linetap_desk.serve.fleet.journal import Reader
 from linetap_desk.watch import units
 
-NOT_SHOWN = flood.UNITS * flood.ALERTS - units.MOST_ALERTS_IN_ALL
+NOT_SHOWN = deskload.UNITS * deskload.ALERTS - units.MOST_ALERTS_IN_ALL
 ALL = Reader(calls=False, language="en")
 READ_S = 60
 
@@ -33,7 +33,7 @@ def alerts(served: ServeSite) -> int:
 def test_a_hundred_thousand_alerts_in_the_broker(tmp_path: Path) -> None:
     with Broker(tmp_path / "broker", saves=False) as broker:
         floor = Speaking(broker.port)
-        flood.publish(broker.port, flood.UNITS, flood.ALERTS)
+        deskload.publish(broker.port, deskload.UNITS, deskload.ALERTS)
         floor.is_well("main-01")
         with fleet_site(tmp_path / "site", broker.port, '["본관"]\nmain-01 = 1\n') as served:
             until(lambda: desk(served).link == "live" and desk(served).not_shown == NOT_SHOWN, READ_S)
@@ -46,7 +46,7 @@ def test_a_hundred_thousand_alerts_in_the_broker(tmp_path: Path) -> None:
             floor.alerts("main-01")  # it is beyond the bound as well, and that is counted
             until(lambda: desk(served).not_shown == NOT_SHOWN + 1, END_S)
             some = next(name for name in shown if name.startswith("flood-"))
-            for check in range(flood.ALERTS):  # whichever of them are kept: room for others
+            for check in range(deskload.ALERTS):  # whichever of them are kept: room for others
                 floor.say(some, f"alert/a{check}", b"")
             floor.alerts("main-01", "gain")
             until(lambda: _standing(served, "main-01") == "warning", END_S)
@@ -55,7 +55,7 @@ def test_a_hundred_thousand_alerts_in_the_broker(tmp_path: Path) -> None:
             until(lambda: desk(served).link == "away", END_S)
             broker.start()
             until(lambda: desk(served).link == "live", READ_S)
-            left = flood.UNITS * flood.ALERTS - flood.ALERTS + 2
+            left = deskload.UNITS * deskload.ALERTS - deskload.ALERTS + 2
             until(lambda: desk(served).not_shown == left - units.MOST_ALERTS_IN_ALL, END_S)  # now, and not twice
             assert alerts(served) == units.MOST_ALERTS_IN_ALL
 

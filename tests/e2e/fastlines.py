@@ -25,11 +25,11 @@ from linetap.recorder.replay.card import ReplayCard
 from linetap.ring import NS_PER_FRAME, RATE_HZ, SLOT_MS, Batch, RingWriter
 from linetap.ring.layout import SLOT_FRAMES, bell_path
 from linetap.sockets import Listener
-from linetap_bench.callkeys import Call, Keys
 from linetap_bench.day.recorder import rendered
-from linetap_bench.scriptkeys import Script
-from linetap_bench.timing import times_of
-from linetap_bench.voices import Voices
+from linetap_bench.script.callkeys import Call, Keys
+from linetap_bench.script.scriptkeys import Script
+from linetap_bench.script.timing import times_of
+from linetap_bench.sounds.voices import Voices
 from linetap_core import rooms
 from linetap_core.clock import NS_PER_S, SYSTEM
 from linetap_core.records import CaptureCommand, PlayNotice

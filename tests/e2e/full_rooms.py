@@ -28,7 +28,7 @@ from world import World
 
 from linetap.board.simulated import leds_shown
 from linetap.config.schema import Config
-from linetap_bench.processes import Child
+from linetap_bench.stage.processes import Child
 from linetap_core.clock import NS_PER_S, SYSTEM
 from linetap_core.records import PanelState, ReporterState, ServiceState
 from linetap_core.service import START_AGAIN, read_state

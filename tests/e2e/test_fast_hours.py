@@ -25,8 +25,8 @@ from growth import Held
 
 import soak_table
 from linetap.config import Config, load_config
-from linetap_bench.processes import Child, Processes
-from linetap_bench.stage import linetap
+from linetap_bench.stage.processes import Child, Processes
+from linetap_bench.stage.stage import linetap
 from linetap_core.clock import NS_PER_S, SYSTEM
 from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallRecord, RecorderState

@@ -17,7 +17,7 @@ from world import World, as_recorded, cable_slips, place_in
 
 import soak_table
 from linetap.ring import I16, RATE_HZ
-from linetap_bench.stage import UNIT
+from linetap_bench.stage.stage import UNIT
 from linetap_core.clock import NS_PER_S, SYSTEM
 from linetap_core.evidence.merklelog.leaflog import LEAVES
 from linetap_core.evidence.signing import signers

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from world import World
 
-from linetap_bench.processes import Child
+from linetap_bench.stage.processes import Child
 from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallRecord, CaptureState, MeterState
 from linetap_core.service import read_state
@@ -75,7 +75,7 @@ def _start_meter(world: World) -> Child:
     words = ["--wires", str(world.run_dir / "capture" / "wires-1"), "--port", str(world.folder / "meter")]
     faults = ["--drift-ppm", "60", "--lost", "0.02", "--noise", "0.02"]
     name = f"meter-{len(world.children.children)}"
-    return world.children.start(name, [sys.executable, "-m", "linetap_bench.meter", *words, *faults])
+    return world.children.start(name, [sys.executable, "-m", "linetap_bench.exchange.meter", *words, *faults])
 
 
 def _meter(world: World) -> MeterState:

@@ -12,10 +12,10 @@ import numpy as np
 
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.ring import I16, RATE_HZ
-from linetap_bench.playedlog import Played, read_played
-from linetap_bench.processes import Child
-from linetap_bench.script import load_script
-from linetap_bench.stage import Stage
+from linetap_bench.exchange.playedlog import Played, read_played
+from linetap_bench.script.script import load_script
+from linetap_bench.stage.processes import Child
+from linetap_bench.stage.stage import Stage
 from linetap_core.clock import NS_PER_S, SYSTEM
 from linetap_core.evidence.calls import g711, sealed
 from linetap_core.records import CallRecord, RecorderState

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 from machine import Machine
 
-from linetap_bench.stage import linetap
+from linetap_bench.stage.stage import linetap
 from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallRecord, RecorderState, ServiceState
 from pki_rig import Pki

@@ -15,7 +15,7 @@ from machine import Machine
 from rig import HOST, Office, certify, played, records, short_calls, start_lines, state_of, vault
 from timeserver import time_server
 
-from linetap_bench.opening import recipe_of
+from linetap_bench.demo.opening import recipe_of
 from linetap_core.clock import SYSTEM
 from linetap_core.records import RecorderState, ReporterState
 from shipped_broker import ShippedBroker

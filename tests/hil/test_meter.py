@@ -18,7 +18,7 @@ from machine import Machine
 from rig import KEEPS, Office, call_ids, idle, record_of, state_of
 
 from linetap.ring import I16
-from linetap_bench.meter import Meter
+from linetap_bench.exchange.meter import Meter
 from linetap_core.clock import SYSTEM
 from linetap_core.records import CaptureState, MeterState, RecorderState
 

@@ -11,7 +11,7 @@ from gdbstub import hang
 from machine import Machine
 from rig import Office, one_call, record_of, records, short_calls, start_lines, state_of, vault
 
-from linetap_bench.stage import linetap
+from linetap_bench.stage.stage import linetap
 from linetap_core.clock import SYSTEM
 from linetap_core.records import RecorderState
 

@@ -19,7 +19,7 @@ from machine import COMMAND_S, PROJECT, Machine
 from rig import BOOT, HOST, Office, call_ids, certify, one_call, record_of, state_of, vault
 
 from https_server import Server
-from linetap_bench.stage import linetap
+from linetap_bench.stage.stage import linetap
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, rfc3339
 from linetap_core.evidence.authorization import command as envelopes
 from linetap_core.evidence.authorization.command import Command

@@ -11,12 +11,11 @@ import pytest
 from linetap.config.schema import Config, Recording
 from linetap.notices import Notice, load_notices
 from linetap.notices.defaults import make_default_notices
-from linetap_bench.callkeys import Call
-from linetap_bench.callsounds import CallSound
 from linetap_bench.day import recorder
-from linetap_bench.scriptkeys import Script
-from linetap_bench.timing import times_of
-from linetap_bench.voices import Voices, default_folder
+from linetap_bench.script.callkeys import Call, CallSound
+from linetap_bench.script.scriptkeys import Script
+from linetap_bench.script.timing import times_of
+from linetap_bench.sounds.voices import Voices, default_folder
 from linetap_core.clock import NS_PER_MS, parse_rfc3339
 from linetap_core.records import CallRecord
 

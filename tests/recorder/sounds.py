@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from linetap_bench.synth import (
+from linetap_bench.sounds.synth import (
     BUSY_DBM0,
     BUSY_HZ,
     BUSY_MS,
@@ -18,7 +18,7 @@ from linetap_bench.synth import (
     Tones,
     pair,
 )
-from linetap_bench.voices import MADE_DBM0, Voices, default_folder
+from linetap_bench.sounds.voices import MADE_DBM0, Voices, default_folder
 from linetap_core.evidence.calls.g711 import RATE_HZ
 
 NEAR_DBM0, FAR_DBM0 = -8.0, -20.0

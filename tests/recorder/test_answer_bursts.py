@@ -11,8 +11,8 @@ from linetap.config.profile import KR_PSTN
 from linetap.recorder.calls.evidence.bursts import Bursts
 from linetap.recorder.calls.evidence.windows import SPAN, STEP, Missing, windows_of
 from linetap.ring import RATE_HZ
-from linetap_bench.synth import F64, pair, rms_of
-from linetap_bench.voices import MADE_DBM0, Voices, default_folder
+from linetap_bench.sounds.synth import F64, pair, rms_of
+from linetap_bench.sounds.voices import MADE_DBM0, Voices, default_folder
 
 KR = ((440.0, 480.0), (1000, 2000))
 BEGINS_S = 1.0

@@ -10,7 +10,7 @@ import pytest
 from day_rig import FAR, Told, began_in_time, follow, notices_in, ring, sound
 
 from linetap.config.schema import Recording
-from linetap_bench.callsounds import CallSound, Network
+from linetap_bench.script.callkeys import CallSound, Network
 
 OFFICE = "어제 그 서류 결재 올라갔습니까? 아니요, 아직 과장님 책상 위에 있습니다."
 HOLD = "잠시만 기다려 주십시오. 연결 중입니다."

@@ -10,7 +10,7 @@ import pytest
 from day_rig import FAR, Told, began_in_time, follow, nobody, notices_in, ring, sound
 
 from linetap.config.schema import Recording
-from linetap_bench.callsounds import Network
+from linetap_bench.script.callkeys import Network
 
 HERE = "이 주소가 도로명으로 어떻게 되는지 좀 찾아 주세요. 네, 지금 보고 있습니다."
 WHO, OFFICE = "여보세요? 누구세요?", ["안녕하세요, 시청 세무과입니다.", "재산세 고지서를 아직 받지 못했습니다."]

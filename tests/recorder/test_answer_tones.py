@@ -15,7 +15,7 @@ from linetap.notices.defaults import make_default_notices
 from linetap.recorder.calls.evidence.decision import Dialled, Evidence, Verdict
 from linetap.recorder.calls.evidence.windows import SPAN, STEP, windows_of
 from linetap.ring import RATE_HZ
-from linetap_bench.synth import F64, Tones, pair, rms_of
+from linetap_bench.sounds.synth import F64, Tones, pair, rms_of
 from linetap_core.clock import NS_PER_MS, parse_rfc3339
 
 NUMBERS = KR_PSTN.answer

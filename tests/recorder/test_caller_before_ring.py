@@ -22,7 +22,7 @@ from fsk_rig import amplitude, bits_of, fsk, message, parameter
 from linetap.config.schema import Config
 from linetap.recorder.signals.caller.fsk import TONES_HZ, Modem
 from linetap.ring import RATE_HZ
-from linetap_bench.synth import F64, Tones
+from linetap_bench.sounds.synth import F64, Tones
 from linetap_core.records import Caller
 from unit_rig import make_unit
 

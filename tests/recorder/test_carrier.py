@@ -15,8 +15,8 @@ from sounds import digits, fax, frames, ringback, talk
 
 from anchors import spandsp
 from linetap.config.schema import Config
-from linetap_bench.synth import peak_of
-from linetap_bench.voices import Voices, default_folder
+from linetap_bench.sounds.synth import peak_of
+from linetap_bench.sounds.voices import Voices, default_folder
 from unit_rig import make_unit, save_notice
 
 WHISTLE_S, WHISTLE = 0.6, 6.2  # how long, and when: the notice has begun

@@ -20,7 +20,7 @@ from linetap.learned import Learned
 from linetap.notices import tag_of
 from linetap.notices.beep import beep_samples
 from linetap.ring import RATE_HZ
-from linetap_bench.synth import pair
+from linetap_bench.sounds.synth import pair
 from linetap_core.errors import BadInput
 from linetap_core.records import CallRecord
 from unit_rig import make_unit

@@ -10,7 +10,7 @@ import pytest
 from day_rig import FAR, Told, follow, notices_in, sound
 
 from linetap.config.schema import Recording
-from linetap_bench.callsounds import Network
+from linetap_bench.script.callkeys import Network
 
 FAINT = Network(codec="gsm", delay_ms=90, noise_dbm0=-54.0)
 LATE = "고객이 전화를 받지 않아 음성 사서함으로 연결됩니다. 잠시 후 다시 걸어 주시기 바랍니다."

@@ -10,11 +10,10 @@ from day_rig import notices_in
 
 from linetap.config.schema import Recording
 from linetap_bench.day import recorder
-from linetap_bench.day.calls import calls_of_day, script_of
 from linetap_bench.day.judge import Verdict, judge, records_of
-from linetap_bench.day.mix import MIX
+from linetap_bench.day.mix import MIX, calls_of_day, script_of
 from linetap_bench.day.truth import DayCall
-from linetap_bench.voices import Voices, default_folder
+from linetap_bench.sounds.voices import Voices, default_folder
 
 SEED = 11
 # A colleague who puts a citizen through changes nothing on two wires: docs/what-a-tap-cannot-know.md.

@@ -15,8 +15,8 @@ from linetap.config.schema import Config
 from linetap.notices import notices_of
 from linetap.recorder.signals.notice.greeting import greeting_end, speaks
 from linetap.ring import RATE_HZ
-from linetap_bench.synth import Tones
-from linetap_bench.voices import Voices, default_folder
+from linetap_bench.sounds.synth import Tones
+from linetap_bench.sounds.voices import Voices, default_folder
 from linetap_core.clock import parse_rfc3339
 from unit_rig import make_unit
 

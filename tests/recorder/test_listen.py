@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from fsk_rig import bits_of, fsk, message, parameter
-from linetap_bench.render import render
-from linetap_bench.script import load_script
-from linetap_bench.voices import Voices, default_folder
+from linetap_bench.exchange.timeline import render
+from linetap_bench.script.script import load_script
+from linetap_bench.sounds.voices import Voices, default_folder
 from linetap_core.cli import main
 from unit_rig import save_wav
 

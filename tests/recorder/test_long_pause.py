@@ -11,7 +11,7 @@ import pytest
 from day_rig import FAR, Told, began_in_time, follow, notices_in, ring, sound
 
 from linetap.config.schema import Recording
-from linetap_bench.callsounds import CallSound, Network
+from linetap_bench.script.callkeys import CallSound, Network
 
 OFFICE = "이 주소가 도로명으로 어떻게 되는지 좀 찾아 주세요. 네, 지금 보고 있습니다."
 MOBILE = Network(codec="gsm", delay_ms=166, noise_dbm0=-53.6, echo_db=-36.7)

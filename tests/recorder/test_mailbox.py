@@ -11,9 +11,8 @@ import pytest
 from day_rig import FAR, Told, follow, notices_in, ring, sound
 
 from linetap.config.schema import Recording
-from linetap_bench.callkeys import Keys
-from linetap_bench.callsounds import Network
 from linetap_bench.day.recorder import start_of
+from linetap_bench.script.callkeys import Keys, Network
 from linetap_core.clock import NS_PER_MS, parse_rfc3339
 
 MAILBOX = "고객이 전화를 받지 않아 음성 사서함으로 연결됩니다. 삐 소리 후 말씀하십시오."

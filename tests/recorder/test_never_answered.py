@@ -14,7 +14,7 @@ from linetap.config.profile import KR_PSTN
 from linetap.config.schema import Recording
 from linetap.recorder.calls.evidence.voices import Speech
 from linetap.recorder.calls.evidence.windows import HALF, Window
-from linetap_bench.callsounds import Network
+from linetap_bench.script.callkeys import Network
 
 NO_NUMBER = "지금 거신 번호는 없는 번호입니다. 다시 확인하시고 걸어 주시기 바랍니다."
 SIT_HZ = (950.0, 1400.0, 1800.0)

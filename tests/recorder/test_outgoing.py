@@ -11,9 +11,9 @@ import pytest
 
 from linetap.config.schema import Config, Recording
 from linetap.recorder.replay.command import replay
-from linetap_bench.render import render
-from linetap_bench.script import load_script
-from linetap_bench.voices import Voices, default_folder
+from linetap_bench.exchange.timeline import render
+from linetap_bench.script.script import load_script
+from linetap_bench.sounds.voices import Voices, default_folder
 from linetap_core.clock import parse_rfc3339
 from unit_rig import START, make_unit
 

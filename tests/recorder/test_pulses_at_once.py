@@ -9,7 +9,7 @@ import pytest
 from day_rig import Told, began_in_time, follow, notices_in
 
 from linetap.config.schema import Recording
-from linetap_bench.callsounds import Network
+from linetap_bench.script.callkeys import Network
 
 LINE = Network(codec="g711", delay_ms=11, noise_dbm0=-68.15)
 DIALLED = ("1295789", "1990000", "1101234", "01295789")

@@ -15,8 +15,8 @@ from sounds import call_waiting, dial, digits, frames, music, ringback, talk
 from linetap.config.schema import Config
 from linetap.recorder.signals.sound.classes import kept_notes
 from linetap.ring import RATE_HZ
-from linetap_bench.network import coded
-from linetap_bench.synth import F64, pair
+from linetap_bench.exchange.linesounds import coded
+from linetap_bench.sounds.synth import F64, pair
 from linetap_core.records import CallRecord
 from unit_rig import make_unit
 

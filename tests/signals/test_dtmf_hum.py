@@ -10,7 +10,7 @@ from anchors import spandsp
 from anchors.people import PROMPTS, people
 from dtmf_rig import Case, correct, heard, random_keys, samples, string
 from linetap.ring import RATE_HZ
-from linetap_bench.synth import F64, rms_of
+from linetap_bench.sounds.synth import F64, rms_of
 
 COUNT = 48
 ABOVE_DB = 3.0  # the power of the hum over that of both tones together, which is 3 dB above one of them

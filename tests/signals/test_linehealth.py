@@ -18,10 +18,10 @@ from linetap.config.schema import Line
 from linetap.learned import Learned
 from linetap.recorder.signals.health.linehealth import CODES, LineHealth
 from linetap.ring import I16, NO_VOLTS, RATE_HZ, Batch, gap_batch
-from linetap_bench.script import load_script
-from linetap_bench.synth import rms_of
-from linetap_bench.timeline import Timeline
-from linetap_bench.voices import Voices
+from linetap_bench.exchange.timeline import Timeline
+from linetap_bench.script.script import load_script
+from linetap_bench.sounds.synth import rms_of
+from linetap_bench.sounds.voices import Voices
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 N = HealthNumbers()

@@ -16,7 +16,7 @@ from linetap.recorder.signals.notice.echofit import fit, sound_of
 from linetap.recorder.signals.notice.proof import Proof, prove
 from linetap.ring import I16, RATE_HZ
 from linetap_bench.measure.proof import LEVELS_DB, Outcomes, curves, run_trials
-from linetap_bench.proofsets import DEAF, HEARD, TAIL, Material, material
+from linetap_bench.measure.proofsets import DEAF, HEARD, TAIL, Material, material
 
 NUMBERS = ProofNumbers()
 ECHO = 10 ** (NUMBERS.echo_db / 20)

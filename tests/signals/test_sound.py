@@ -11,8 +11,8 @@ import pytest
 from linetap.recorder.signals.events import ChannelChanged, SoundEvent, SoundHeard
 from linetap.recorder.signals.sound.detector import CHUNK, SoundDetector
 from linetap.ring import I16, RATE_HZ
-from linetap_bench.synth import DTMF_COLUMNS_HZ, DTMF_KEYS, DTMF_ROWS_HZ, F64, Noise, Tones, dtmf, rms_of
-from linetap_bench.voices import MADE_DBM0, Voices
+from linetap_bench.sounds.synth import DTMF_COLUMNS_HZ, DTMF_KEYS, DTMF_ROWS_HZ, F64, Noise, Tones, dtmf, rms_of
+from linetap_bench.sounds.voices import MADE_DBM0, Voices
 from linetap_core.evidence.calls import g711
 
 ANSWER = "네, 민원실입니다. 무엇을 도와드릴까요?"

@@ -29,8 +29,8 @@ from linetap.recorder.signals.events import (
 )
 from linetap.recorder.signals.tones.detector import CHUNK, ToneDetector
 from linetap.ring import I16, RATE_HZ
-from linetap_bench.synth import F64, Hum, Noise, Tones, dtmf, rms_of
-from linetap_bench.voices import MADE_DBM0, Voices
+from linetap_bench.sounds.synth import F64, Hum, Noise, Tones, dtmf, rms_of
+from linetap_bench.sounds.voices import MADE_DBM0, Voices
 
 SHAPES = {shape.name: shape for shape in KR_TONES}
 PROMPTS = Path("/usr/share/asterisk/sounds")

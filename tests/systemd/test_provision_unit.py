@@ -9,7 +9,7 @@ import pytest
 from guest import Guest, guest, why_not
 from systemd_rig import COMMAND, CONFIG
 
-from linetap_bench.stage import linetap
+from linetap_bench.stage.stage import linetap
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 CARD, UNIT = "/boot/firmware", "provision-linetap.service"

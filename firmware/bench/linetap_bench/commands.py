@@ -4,7 +4,9 @@
 from linetap_core.cli import Command
 
 COMMANDS = {
-    "bench": Command("linetap_bench.command", "the simulated exchange", "--config unit.toml --script calls.toml"),
+    "bench": Command(
+        "linetap_bench.exchange.command", "the simulated exchange", "--config unit.toml --script calls.toml"
+    ),
     "fleet": Command(
         "linetap_bench.fleet.command",
         "a thousand simulated units towards a broker",

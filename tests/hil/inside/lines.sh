@@ -15,6 +15,6 @@ systemctl stop exchange 2>/dev/null || :
 rm -f exchange.said
 systemctl --quiet is-active header ||
   own header /usr/bin/python3 /run/hil/header.py /run/hil/bench.toml "$(cat gpio.path)"
-own exchange -p Nice=-5 /usr/bin/python3 -m linetap_bench.command --config /run/hil/bench.toml --script /run/hil/calls.toml \
+own exchange -p Nice=-5 /usr/bin/python3 -m linetap_bench.exchange.command --config /run/hil/bench.toml --script /run/hil/calls.toml \
   --wait-services 90 --voices /run/hil/voices --fill-ms "$1" --period-ms 40 --stalled-ms 20000 \
   --playback-pcm hw:linetap1,1,0 --capture-pcm hw:linetap1,1,0

@@ -17,13 +17,11 @@ from linetap.notices.defaults import make_default_notices
 from linetap.recorder.calls.context import LineMemory
 from linetap.ring import I16, RATE_HZ
 from linetap_bench.day import recorder
-from linetap_bench.day.calls import calls_of_day, script_of
-from linetap_bench.day.confusion import DayReport, Table
-from linetap_bench.day.judge import judge, records_of
-from linetap_bench.day.mix import kinds_like
+from linetap_bench.day.judge import DayReport, Table, judge, records_of
+from linetap_bench.day.mix import calls_of_day, kinds_like, script_of
 from linetap_bench.day.truth import DayCall
-from linetap_bench.measure.row import table
-from linetap_bench.voices import Voices
+from linetap_bench.figures import table
+from linetap_bench.sounds.voices import Voices
 from linetap_core.clock import NS_PER_S, SYSTEM, rfc3339
 from linetap_core.errors import BadInput, LinetapError
 from linetap_core.records import CallRecord

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from linetap_bench.callsounds import CallSound, Codec, Network, SoundName
+from linetap_bench.script.callkeys import CallSound, Codec, Network, SoundName
 
 MOBILE: tuple[Codec, ...] = ("gsm", "opus")
 EARLY: tuple[Codec, ...] = ("g711", "g711", "gsm", "opus")

@@ -1,16 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How often a city hall has each kind of call, in a thousand (ours: no such statistics were found)."""
+"""How often a city hall has each kind of call, in a thousand (ours: no such statistics were found).
+
+The day's calls on the lines: hours of at most 250, one call after another on each line.
+
+Each call is drawn from the day's seed and its own number alone, so that more calls change none of those before.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 
+import msgspec
 import numpy as np
 
 from linetap_bench.day import incoming, outgoing, unanswered
 from linetap_bench.day.draw import Draw
-from linetap_bench.day.truth import Sketch
+from linetap_bench.day.recorder import LINES
+from linetap_bench.day.truth import DayCall, Sketch, truth_of
+from linetap_bench.script.scriptkeys import Script
+from linetap_bench.script.timing import times_of
+from linetap_bench.sounds.voices import Voices
 from linetap_core.errors import BadInput
 
 Kind = Callable[[Draw], Sketch]
@@ -97,3 +107,38 @@ def drawn(draw: Draw, names: list[str]) -> tuple[str, Sketch]:
     weights = np.cumsum([MIX[name][0] for name in names])
     name = names[int(np.searchsorted(weights, float(draw.rng.random()) * weights[-1], side="right"))]
     return name, MIX[name][1](draw)
+
+
+CALLS_AN_HOUR = 256  # eight on each line; all of an hour's audio is in memory
+BEFORE_S, BETWEEN_S = 1.0, (2.5, 5.0)  # longer than any flash
+AFTER_S = 12.0  # a line that stopped ringing is a missed call after 8 s
+
+
+def calls_of_day(seed: int, count: int, voices: Voices, kinds: list[str] | None = None) -> list[DayCall]:
+    """`kinds`: of these alone."""
+    calls: list[DayCall] = []
+    free_s = np.zeros(LINES)
+    for number in range(1, count + 1):
+        hour, place = divmod(number - 1, CALLS_AN_HOUR)
+        if place == 0:
+            free_s = np.array([BEFORE_S + 0.37 * n for n in range(LINES)])
+        draw = Draw(np.random.default_rng([seed, number]))
+        kind, sketch = drawn(draw, kinds or list(MIX))
+        line = int(free_s.argmin())
+        call = msgspec.structs.replace(sketch.call, line=line + 1, start_s=round(float(free_s[line]), 3))
+        ends_ms = times_of(call).end
+        missed_s = AFTER_S if call.direction == "in" and call.outcome != "answered" else 0.0
+        free_s[line] = ends_ms / 1000 + missed_s + draw.between(*BETWEEN_S)
+        calls.append(DayCall(number=number, hour=hour, call=call, truth=truth_of(kind, sketch, call, voices)))
+    return calls
+
+
+def script_of(calls: list[DayCall], seed: int) -> Script:
+    """Of one hour."""
+    hour = calls[0].hour
+    return Script(
+        lines=LINES,
+        seed=seed * 1000 + hour,
+        call=[each.call for each in calls],
+        duration_s=max(each.truth.ended_ms for each in calls) / 1000 + AFTER_S,
+    )

@@ -7,10 +7,9 @@ from typing import Any
 
 import msgspec
 
-from linetap_bench.callkeys import Call, Keys
-from linetap_bench.callsounds import Party
 from linetap_bench.day.draw import GREETINGS, OFFICE_TALK, PLEASE_HOLD, TALKS, Draw
 from linetap_bench.day.truth import Sketch, Wants
+from linetap_bench.script.callkeys import Call, Keys, Party
 
 
 def out(wants: Wants, why: str = "", **keys: Any) -> Sketch:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An hour of the day through the recorder: its ears, its hook logic, its call table; a card of many lines at once.
+"""What stands for the vault: it keeps the records, and seals nothing.
+
+An hour of the day through the recorder: its ears, its hook logic, its call table; a card of many lines at once.
 
 It is what `linetap replay` runs, but for the vault: what would be sealed is only kept. Nothing waits for a clock.
 """
@@ -14,18 +16,38 @@ from linetap.config.profile import KR_PSTN
 from linetap.config.schema import Card, Config, Keys, Line, Recording
 from linetap.notices import Notice
 from linetap.recorder.calls.context import LineMemory, Surroundings
+from linetap.recorder.calls.ports import CallNote, Stretches
 from linetap.recorder.core import Recorder
 from linetap.recorder.replay.card import ReplayCard
 from linetap.recorder.replay.command import slots_at_once
 from linetap.recorder.replay.events import Levels
 from linetap.ring import I16, SLOT_FRAMES, SLOT_MS
-from linetap_bench.day.memoryvault import Kept
-from linetap_bench.fronts import fronts
-from linetap_bench.scriptkeys import Script
-from linetap_bench.timeline import Timeline
-from linetap_bench.timing import PER_MS
-from linetap_bench.voices import Voices
-from linetap_core.records import CallRecord, ClockRecord
+from linetap_bench.exchange.linetimeline import fronts
+from linetap_bench.exchange.timeline import Timeline
+from linetap_bench.script.scriptkeys import Script
+from linetap_bench.script.timing import PER_MS
+from linetap_bench.sounds.voices import Voices
+from linetap_core.records import CallEvent, CallRecord, ClockRecord
+
+
+class Kept:
+    """A VaultPort."""
+
+    def __init__(self) -> None:
+        self.records: list[CallRecord] = []
+
+    def refused(self) -> str | None:
+        return None
+
+    def report(self, event: CallEvent) -> None: ...
+    def note(self, call_id: str, note: CallNote) -> None: ...
+    def open(self, call_id: str, line: int, first_frame: int) -> None: ...
+    def permit(self, call_id: str, frame: int, withheld: Stretches = ()) -> None: ...
+    def remember_fault(self, line: int, since_ns: int | None) -> None: ...
+
+    def close(self, call_id: str, end_frame: int | None, record: CallRecord, withheld: Stretches = ()) -> None:  # noqa: ARG002
+        self.records.append(record)
+
 
 START_NS = 1_795_824_000_000_000_000  # 2026-11-28 00:00 UTC
 HOUR_NS = 3600 * 1_000_000_000

@@ -7,10 +7,10 @@ from typing import Literal
 
 import msgspec
 
-from linetap_bench.callkeys import Call
-from linetap_bench.dialogue import utterances
-from linetap_bench.timing import times_of
-from linetap_bench.voices import Voices
+from linetap_bench.exchange.callplay import utterances
+from linetap_bench.script.callkeys import Call
+from linetap_bench.script.timing import times_of
+from linetap_bench.sounds.voices import Voices
 
 # What has to become of it. `either`: a party was on the line for so short a time, or is a machine, that both are right.
 Wants = Literal["recorded", "not", "either"]

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from linetap_bench.fleet.shipped import HOST
 from linetap_bench.fleet.unit import Identity
+from linetap_bench.stage.brokers import HOST
 from linetap_core.clock import Clock, from_utc_ns
 from linetap_core.enrolment import certificates
 from linetap_core.enrolment.certificates import Role

@@ -13,9 +13,8 @@ from pathlib import Path
 import msgspec
 
 from linetap.reporter.link import Patience
-from linetap_bench.fleet.calls import Call, steps_ns
-from linetap_bench.fleet.happenings import Happening
 from linetap_bench.fleet.pool import Pool
+from linetap_bench.fleet.schedule import Call, Happening, steps_ns
 from linetap_bench.fleet.unit import Identity, Unit
 from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock, rfc3339
 

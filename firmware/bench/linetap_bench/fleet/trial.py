@@ -20,12 +20,11 @@ from paho.mqtt.enums import CallbackAPIVersion
 from sqlalchemy import func, select
 
 from linetap.recorder.vault.outbox.reader import OutboxReader
-from linetap_bench.fleet.shipped import HOST
+from linetap_bench.figures import cpu_s
 from linetap_bench.fleet.command import BEGUN
 from linetap_bench.fleet.fleet import Standing
-from linetap_bench.fleet.shipped import READY_S, free_port, start_shipped, wait
-from linetap_bench.measure.usage import cpu_s
-from linetap_bench.processes import Child, ChildFailed, Processes
+from linetap_bench.stage.brokers import HOST, READY_S, free_port, start_shipped, wait
+from linetap_bench.stage.processes import Child, ChildFailed, Processes
 from linetap_core.broker.tls import tls_context
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, parse_rfc3339
 from linetap_core.wire import topics

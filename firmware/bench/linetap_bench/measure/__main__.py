@@ -14,30 +14,23 @@ from pathlib import Path
 import msgspec
 
 from linetap.notices.defaults import make_default_notices
+from linetap_bench.figures import Row, table
 from linetap_bench.measure import (
     accuracy,
-    boot,
-    busy,
-    capture,
     custody,
-    day,
     desk,
     deskload,
     ears,
     fetch,
-    find,
     fleet,
-    flood,
-    imports,
     journal,
-    load,
     log,
     notice,
     proof,
     replay,
     search,
+    services,
 )
-from linetap_bench.measure.row import Row, table
 from linetap_core.clock import SYSTEM, rfc3339
 from linetap_core.errors import LinetapError
 
@@ -46,25 +39,25 @@ FOLDER = PROJECT / "build" / "bench"
 VOICES = PROJECT / "build" / "voices"
 MEASUREMENTS: dict[str, Callable[[Path, Path, Path], list[Row]]] = {
     "replay": replay.measure,
-    "boot": boot.measure,
-    "busy": busy.measure,
-    "capture": capture.measure,
+    "boot": services.measure_boot,
+    "busy": services.measure_busy,
+    "capture": services.measure_capture,
     "notice": notice.measure,
-    "load": load.measure,
+    "load": services.measure_load,
     "proof": proof.measure,
     "ears": ears.measure,
-    "imports": imports.measure,
+    "imports": services.measure_imports,
     "journal": journal.measure,
     "accuracy": accuracy.measure,
-    "day": day.measure,
+    "day": replay.measure_day,
     "log": log.measure,
-    "find": find.measure,
+    "find": search.measure_find,
     "fetch": fetch.measure,
     "fleet": fleet.measure,
     "search": search.measure,
     "desk": desk.measure,
     "desk-load": deskload.measure,
-    "desk-flood": flood.measure,
+    "desk-flood": deskload.measure_flood,
     "custody": custody.measure,
 }
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from linetap.recorder.vault.folder import CallFolder
 from linetap.recorder.vault.log.log import UnitLog
-from linetap_bench.measure.row import Row
-from linetap_bench.processes import Processes
+from linetap_bench.figures import Row
+from linetap_bench.stage.processes import Processes
 from linetap_core.clock import NS_PER_DAY, NS_PER_S, SYSTEM, compact, rfc3339
 from linetap_core.durable import privatefile
 from linetap_core.evidence.authorization import release

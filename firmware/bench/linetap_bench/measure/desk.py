@@ -1,34 +1,130 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk's fleet page before a busy fleet: how old is what a browser shows, how soon it shows it, what it takes."""
+"""How soon a fleet page that was hidden is right again: told what changed, or, after an hour, all of it at once.
+
+Right is a page that has drawn the newest change which the server had at the moment of its coming back. After an hour
+the journal has not the place of a page any more; here the page says at once that its place is one that nobody knows,
+and is answered in the same way.
+
+The desk's fleet page before a busy fleet: how old is what a browser shows, how soon it shows it, what it takes.
+"""
 
 from __future__ import annotations
 
-import os
 import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from linetap_bench.figures import Row
+from linetap_core.errors import LinetapError
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+import os
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 from sqlalchemy import insert
 
+from linetap_bench.figures import cpu_s, resident_mb
 from linetap_bench.fleet.city import names
-from linetap_bench.fleet.shipped import HOST
 from linetap_bench.fleet.command import BEGUN
-from linetap_bench.fleet.shipped import READY_S, free_port, start_shipped, wait
-from linetap_bench.measure import hiddenpage
-from linetap_bench.measure.row import Row
-from linetap_bench.measure.usage import cpu_s, resident_mb
-from linetap_bench.processes import Child, Processes
+from linetap_bench.stage.brokers import HOST, READY_S, free_port, start_shipped, wait
+from linetap_bench.stage.processes import Child, Processes
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, rfc3339
 from linetap_core.evidence.keys import keys
 from linetap_desk.serve import database, settings, transactions
 from linetap_desk.serve.people import sessions
 from linetap_desk.serve.tables import people
+
+TIMES = 5
+HIDDEN_S = 6
+MOST_MS = 30_000
+TARGET_S = 2
+_ID = re.compile(r'data-id="\w+-(\d+)"')
+# Beside the page's own listeners; a frame later it is drawn.
+HOOK = """
+window.seen = { newest: -1, changes: 0, wholes: 0, forget: false, wanted: Infinity, right: null };
+window.EventSource = class extends EventSource {
+  constructor(url) {
+    super(window.seen.forget ? url.replace(/after=[^&]*/, "after=nobody") : url);
+    const note = (kind) => (event) => {
+      const seen = window.seen;
+      seen.changes += kind === "unit";
+      seen.wholes += kind === "snapshot";
+      seen.newest = Math.max(seen.newest, Number((event.lastEventId || "-0").split("-")[1]));
+      if (seen.newest >= seen.wanted && seen.right) requestAnimationFrame(() => setTimeout(seen.right));
+    };
+    for (const kind of ["unit", "desk", "snapshot"]) this.addEventListener(kind, note(kind));
+  }
+};
+"""
+_SEE = """state => {
+  Object.defineProperty(document, "visibilityState", { configurable: true, get: () => state });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+_COME_BACK = """([wanted, forget, most]) => new Promise((right) => {
+  Object.assign(window.seen, { changes: 0, wholes: 0, forget, wanted });
+  const began = performance.now();
+  const told = (ms) => right([ms, window.seen.changes, window.seen.wholes]);
+  window.seen.right = () => { window.seen.right = null; told(performance.now() - began); };
+  setTimeout(() => told(-1), most);
+  Object.defineProperty(document, "visibilityState", { configurable: true, get: () => "visible" });
+  document.dispatchEvent(new Event("visibilitychange"));
+  const loaded = Number(document.getElementById("fleet").dataset.id.split("-")[1]);
+  if (!forget && Math.max(loaded, window.seen.newest) >= wanted) window.seen.right(); // nothing has changed
+})"""
+
+
+@dataclass(frozen=True)
+class HiddenFound:
+    """Of each coming back: milliseconds, and how many changes it was told."""
+
+    changed: list[tuple[float, int]]
+    whole: list[tuple[float, int]]
+
+
+def look(page: Page, url: str) -> HiddenFound:
+    """`page` shows the fleet, and had HOOK from its beginning."""
+    back = [_back(page, url, forget) for _ in range(TIMES) for forget in (False, True)]
+    return HiddenFound(back[::2], back[1::2])
+
+
+def _back(page: Page, url: str, forget: bool) -> tuple[float, int]:
+    page.evaluate(_SEE, "hidden")
+    page.wait_for_timeout(HIDDEN_S * 1000)
+    ms, changes, wholes = page.evaluate(_COME_BACK, [newest(page, url), forget, MOST_MS])
+    if forget and not wholes:
+        raise LinetapError("a page whose place nobody knows was not told all of it")
+    return (float(ms) if ms >= 0 else float("inf")), int(changes)
+
+
+def newest(page: Page, url: str) -> int:
+    """The number of the last change that the server knows."""
+    found = _ID.search(page.context.request.get(f"{url}/fleet").text())
+    if found is None:
+        raise LinetapError("the fleet page says no number of its last change")
+    return int(found[1])
+
+
+def rows(name: str, found: HiddenFound, method: str) -> list[Row]:
+    changes = sorted(count for _, count in found.changed)
+    hidden = f"hidden {TIMES} times for {HIDDEN_S} s while the fleet went on; until the newest change is drawn"
+    return [
+        Row(name=f"{name}: hidden tab, told what changed", figure=_worst_s(found.changed), unit="s", target=TARGET_S,
+            method=f"{hidden}: {changes[0]} to {changes[-1]} changes; the worst. {method}"),
+        Row(name=f"{name}: hidden tab, told all of it", figure=_worst_s(found.whole), unit="s", target=TARGET_S,
+            method=f"{hidden}: a snapshot, as after an hour; the worst. {method}"),
+    ]  # fmt: skip
+
+
+def _worst_s(back: list[tuple[float, int]]) -> float:
+    return max(ms for ms, _ in back) / 1000
+
 
 CHROMIUM = "/usr/bin/chromium"
 WATCHED_S = 30
@@ -71,7 +167,7 @@ class Found:
     ways_ms: list[float]
     memory_mb: float
     cpu_percent: float
-    hidden: hiddenpage.Found
+    hidden: HiddenFound
 
 
 def measure(folder: Path, _voices: Path, _notices: Path) -> list[Row]:
@@ -101,7 +197,7 @@ def _rows(size: Size, found: Found) -> list[Row]:
         Row(name=f"{name}: first useful page", figure=found.page_s, unit="s", target=size.page_s, method=method),
         Row(name=f"{name}: memory of the process", figure=found.memory_mb, unit="MB", target=150, method=method),
         Row(name=f"{name}: all that the broker has, read", figure=found.start_s, unit="s", target=1, method=start),
-        *hiddenpage.rows(name, found.hidden, f"{size.units} units of {size.lines} lines"),
+        *rows(name, found.hidden, f"{size.units} units of {size.lines} lines"),
     ]  # fmt: skip
 
 
@@ -199,7 +295,7 @@ def session(config: Path, name: str, role: str) -> str:
         engine.dispose()
 
 
-def _look(desk: Child, url: str, token: str, size: Size) -> tuple[float, list[float], float, hiddenpage.Found]:
+def _look(desk: Child, url: str, token: str, size: Size) -> tuple[float, list[float], float, HiddenFound]:
     """Seconds to the page, ms of each change, the desk's share of a core meanwhile; then how it comes back."""
     from playwright.sync_api import sync_playwright
 
@@ -211,7 +307,7 @@ def _look(desk: Child, url: str, token: str, size: Size) -> tuple[float, list[fl
               "sameSite": "Strict"}]
         )  # fmt: skip
         page = context.new_page()
-        page.add_init_script(hiddenpage.HOOK)
+        page.add_init_script(HOOK)
         page.goto(f"{url}/fleet", timeout=READY_S * 1000)
         useful_ms, there = page.evaluate(_USEFUL)
         page.evaluate(_OBSERVE)
@@ -220,7 +316,7 @@ def _look(desk: Child, url: str, token: str, size: Size) -> tuple[float, list[fl
         took_s = (SYSTEM.monotonic_ns() - began_ns) / NS_PER_S
         ways = [float(way) for way in page.evaluate("window.ways")]
         cpu = (cpu_s(desk.process.pid) - used_s) / took_s * 100
-        back = hiddenpage.look(page, url)
+        back = look(page, url)
         browser.close()
     shown = useful_ms if there == size.units else float("inf")  # half a page is no page
     return shown * NS_PER_MS / NS_PER_S, ways, cpu, back

@@ -20,11 +20,10 @@ from linetap.recorder.signals.dtmf.detector import DtmfDetector
 from linetap.recorder.signals.sound.detector import SoundDetector
 from linetap.recorder.signals.tones.detector import ToneDetector
 from linetap.ring import I16, RATE_HZ
-from linetap_bench.measure.row import Row
-from linetap_bench.measure.usage import cpu_s
-from linetap_bench.proofsets import Material, material
-from linetap_bench.synth import BUSY_HZ, BUSY_MS, DTMF_KEYS, Noise, Tones, dtmf, pair
-from linetap_bench.voices import MADE_DBM0
+from linetap_bench.figures import Row, cpu_s
+from linetap_bench.measure.proofsets import Material, material
+from linetap_bench.sounds.synth import BUSY_HZ, BUSY_MS, DTMF_KEYS, Noise, Tones, dtmf, pair
+from linetap_bench.sounds.voices import MADE_DBM0
 
 F64 = np.ndarray[tuple[int], np.dtype[np.float64]]
 

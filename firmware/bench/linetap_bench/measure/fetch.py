@@ -27,11 +27,11 @@ from linetap.commission.init import SIGNERS
 from linetap.config import Config
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.folder import CallFolder
-from linetap_bench.measure.row import Row
-from linetap_bench.processes import ChildFailed
-from linetap_bench.scenarios import eight_busy
-from linetap_bench.slowline import SlowLine
-from linetap_bench.stage import Stage
+from linetap_bench.figures import Row
+from linetap_bench.script.scenarios import eight_busy
+from linetap_bench.stage.processes import ChildFailed
+from linetap_bench.stage.slowline import SlowLine
+from linetap_bench.stage.stage import Stage
 from linetap_core.clock import NS_PER_DAY, NS_PER_MS, NS_PER_S, SYSTEM, compact, from_utc_ns, parse_rfc3339, rfc3339
 from linetap_core.evidence.authorization import command as envelopes
 from linetap_core.evidence.authorization.command import AUTHORITY, DESK, Command

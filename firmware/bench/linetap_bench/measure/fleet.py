@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 from linetap.recorder.vault.outbox.outbox import Outbox
-from linetap_bench.fleet.calls import STEPS, Call
+from linetap_bench.figures import Row
+from linetap_bench.fleet.schedule import STEPS, Call
 from linetap_bench.fleet.trial import Outcome, Plan, Trial
-from linetap_bench.measure.row import Row
 from linetap_core.clock import NS_PER_S, SYSTEM
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces, sshsig

@@ -27,9 +27,9 @@ from linetap.recorder.vault.journal.entries import State, Tick
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import RATE_HZ, SLOT_FRAMES, SLOT_MS, RingReader, RingWriter, Stretch
-from linetap_bench.madeunit import make_unit
-from linetap_bench.measure.row import Row
-from linetap_bench.script import load_script
+from linetap_bench.figures import Row
+from linetap_bench.script.script import load_script
+from linetap_bench.stage.madeunit import make_unit
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, rfc3339
 from linetap_core.evidence.signing import namespaces
 from linetap_core.records import Caller, CallRecord

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap.recorder.vault.folder import CallFolder
 from linetap.recorder.vault.log.log import UnitLog
-from linetap_bench.measure.row import Row
+from linetap_bench.figures import Row
 from linetap_core.clock import NS_PER_S, SYSTEM, ManualClock, compact
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.calls.callkey import OfCall

@@ -12,12 +12,12 @@ from scipy.signal import fftconvolve
 
 from linetap.notices import load_notices
 from linetap.ring import I16, RATE_HZ
+from linetap_bench.exchange.playedlog import Played, read_played
+from linetap_bench.figures import Row
 from linetap_bench.measure.noticeheard import greeting_rows, words_rows
-from linetap_bench.measure.row import Row
-from linetap_bench.playedlog import Played, read_played
-from linetap_bench.script import load_script
-from linetap_bench.stage import READY_S, Stage
-from linetap_bench.timing import times_of
+from linetap_bench.script.script import load_script
+from linetap_bench.script.timing import times_of
+from linetap_bench.stage.stage import READY_S, Stage
 from linetap_core.clock import parse_rfc3339
 from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallRecord

@@ -14,9 +14,8 @@ from linetap.config.numbers import ProofNumbers
 from linetap.notices import load_notices
 from linetap.recorder.signals.notice.proof import Heard, Proof, hear, judge, prove
 from linetap.ring import I16, RATE_HZ
-from linetap_bench.measure.row import Row
-from linetap_bench.measure.usage import cpu_s
-from linetap_bench.proofsets import DEAF, HEARD, TAIL, Material, Trial, deaf, heard, material
+from linetap_bench.figures import Row, cpu_s
+from linetap_bench.measure.proofsets import DEAF, HEARD, TAIL, Material, Trial, deaf, heard, material
 
 SEED = 20
 DEAF_TRIALS, HEARD_TRIALS, HALF_TRIALS = 10_000, 2_000, 500

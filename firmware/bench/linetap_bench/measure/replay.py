@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much faster than life a replay of eight busy lines is."""
+"""How much faster than life a replay of eight busy lines is.
+
+A city hall's day of calls; `./build.sh bench day` says more of it.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-from linetap_bench.measure.row import Row
-from linetap_bench.render import render
-from linetap_bench.scenarios import eight_busy
-from linetap_bench.script import load_script
-from linetap_bench.stage import Stage
-from linetap_bench.voices import Voices
+from linetap.config.schema import Recording
+from linetap.notices import load_notices
+from linetap_bench.day.command import Bench
+from linetap_bench.day.judge import Table
+from linetap_bench.exchange.timeline import render
+from linetap_bench.figures import Row
+from linetap_bench.script.scenarios import eight_busy
+from linetap_bench.script.script import load_script
+from linetap_bench.sounds.voices import Voices
+from linetap_bench.stage.stage import Stage
 from linetap_core.clock import NS_PER_S, SYSTEM
 
 MINUTES = 10
@@ -41,3 +48,12 @@ def _once(stage: Stage, audio: Path, events: Path, out: Path, seconds: float) ->
     subprocess.run([*command, "--events", str(events), "--out", str(out)], check=True, timeout=LIMIT_S,
                    stdout=subprocess.DEVNULL)  # fmt: skip
     return seconds / ((SYSTEM.monotonic_ns() - started) / NS_PER_S)
+
+
+SEED, CALLS = 1, 1000
+
+
+def measure_day(folder: Path, voices: Path, notices: Path) -> list[Row]:  # noqa: ARG001
+    results = Table()
+    Bench(Voices(voices), load_notices(notices), Recording()).day(SEED, CALLS, results)
+    return results.rows()

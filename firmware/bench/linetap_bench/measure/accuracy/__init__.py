@@ -12,8 +12,8 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[5] / "tests"))
 
+from linetap_bench.figures import Row
 from linetap_bench.measure.accuracy import callerid, dtmf, sounds, tones
-from linetap_bench.measure.row import Row
 
 
 def measure(folder: Path, voices: Path, notices: Path) -> list[Row]:  # noqa: ARG001  # as every measurement is called

@@ -13,8 +13,8 @@ from fsk_rig import bits_of, fsk, message, parameter, to_audio
 from linetap.recorder.signals.caller.callerid import MDMF, SDMF, caller_id
 from linetap.recorder.signals.caller.fsk import Modem
 from linetap.ring import I16
-from linetap_bench.measure.row import Row
-from linetap_bench.synth import rms_of
+from linetap_bench.figures import Row
+from linetap_bench.sounds.synth import rms_of
 
 SEED, CALLS = 32, 400
 DBM0, SNR_DB = -30.0, 20.0

@@ -12,7 +12,7 @@ from anchors.programs import multimon_dtmf, sox_sine
 from anchors.spandsp import dtmf_heard, dtmf_sent
 from dtmf_rig import Case, correct, heard, heard_on_each, own_sine, random_keys, string
 from linetap.ring import I16, RATE_HZ
-from linetap_bench.measure.row import Row
+from linetap_bench.figures import Row
 
 SEED, DIGITS = 31, 500
 TALK_DBM0, TALK_MIN = -12.0, 30.0

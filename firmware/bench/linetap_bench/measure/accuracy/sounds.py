@@ -15,9 +15,9 @@ from linetap.notices.level import level_of
 from linetap.recorder.signals.events import SoundEvent, SoundHeard
 from linetap.recorder.signals.sound.detector import CHUNK, SoundDetector
 from linetap.ring import I16, RATE_HZ
-from linetap_bench.measure.row import Row
-from linetap_bench.synth import F64, Tones, rms_of
-from linetap_bench.voices import Voices
+from linetap_bench.figures import Row
+from linetap_bench.sounds.synth import F64, Tones, rms_of
+from linetap_bench.sounds.voices import Voices
 from linetap_core.evidence.calls import g711
 
 SEED, LINES = 37, 60

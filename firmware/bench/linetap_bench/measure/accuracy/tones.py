@@ -16,8 +16,8 @@ from linetap.config.profile import KR_PSTN
 from linetap.recorder.signals.events import ToneHeard
 from linetap.recorder.signals.tones.detector import ToneDetector
 from linetap.ring import I16, RATE_HZ
-from linetap_bench.measure.row import Row
-from linetap_bench.synth import F64, peak_of, rms_of
+from linetap_bench.figures import Row
+from linetap_bench.sounds.synth import F64, peak_of, rms_of
 
 SEED, TRIALS = 33, 100
 STRETCHES, OFFSETS, LEVELS_DBM0 = (0.9, 1.0, 1.1), (-0.015, 0.0, 0.015), (-10.0, -22.0, -35.0)

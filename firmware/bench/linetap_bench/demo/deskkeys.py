@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everybody's keys and certificates, made as a city makes them: the authority, the desk, the broker, every unit.
+
+authority.key  keylist.json  roles.json  desk.key  serve-log.key  epochs/
+people/        the keys that two approvers and the vault officer sign with
+pki/           what `linetap pki` made, broker.pem, serve.pem and the two desks' beside it
+units/NAME/    unit.key  tls.pem  tls.key, of the simulated ones
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from argparse import Namespace
+from pathlib import Path
+
+from linetap_bench.stage.brokers import HOST
+from linetap_bench.stage.stage import linetap
+from linetap_core.clock import NS_PER_DAY, SYSTEM, from_utc_ns
+from linetap_core.durable import privatefile, signedfile
+from linetap_core.enrolment import certificates, request
+from linetap_core.evidence.authorization.roles import Person, Purpose, Roles
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import document, namespaces
+from linetap_desk.pki import enrol
+
+INGEST, PAGES = "seoul", "pages"  # as the shipped acl of the broker has them
+LIST_DAYS = 470  # the longest class and 400
+SIGNERS = {"legal": "이준호", "manager": "박서연", "vault": "최도윤"}  # by their role in roles.json
+_DISPUTE = Purpose("dispute", "통화 내용에 대한 분쟁", "A caller disputes what was said", "통화녹음 지침 제12조")
+
+
+class DemoKeys:
+    """In the demo's folder; the private keys of a city lie in several places and never in one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.pki = folder, folder / "pki"
+        self.authority, self.key_list, self.roles = (
+            folder / name for name in ("authority.pub", "keylist.json", "roles.json")
+        )
+        self.ca, self.signers = self.pki / "ca.pem", self.pki / "allowed_signers"
+
+    def make(self) -> None:
+        folder = self.folder
+        self.authority.write_text(linetap("keygen", "authority", "-o", folder / "authority.key"))
+        desk = linetap("keygen", "unit", "-o", folder / "desk.key").strip()
+        linetap("keygen", "unit", "-o", folder / "serve-log.key")
+        first = from_utc_ns(SYSTEM.utc_ns() - NS_PER_DAY).date()
+        linetap(
+            "keygen", "epochs", "--from", first, "--days", LIST_DAYS, "--authority", folder / "authority.key",
+            "--all-on-one-medium", folder / "epochs", "-o", self.key_list,
+        )  # fmt: skip
+        said = document.encode(Roles(1, [Person("desk", "desk", desk), *self._signers()], [_DISPUTE]))
+        signedfile.write(self.roles, said, signedfile.load_key(folder / "authority.key"), namespaces.ROLES)
+        linetap("pki", "init", self.pki, "--network", "127.0.0.0/8")
+        for name in ("broker", "serve"):
+            linetap("pki", "broker", HOST, "--dir", self.pki, "-o", self.pki / f"{name}.pem")
+        for name in (INGEST, PAGES):
+            linetap("pki", "desk", name, "--dir", self.pki, "-o", self.pki / f"desk-{name}.pem")
+
+    def _signers(self) -> list[Person]:
+        home = self.folder / "people"
+        home.mkdir()
+        return [
+            Person(name, role, linetap("keygen", "unit", "-o", home / f"{role}.key").strip())
+            for role, name in SIGNERS.items()
+        ]
+
+    def enrol(self, unit: str) -> None:
+        """A simulated one: its keys are made here, its certificate by the authority."""
+        folder = self.folder / "units" / unit
+        folder.mkdir(parents=True)
+        tls, signer = certificates.new_key(), keys.new_unit_key()
+        privatefile.write(folder / "unit.key", keys.unit_key_file(signer))
+        privatefile.write(folder / "tls.key", certificates.key_pem(tls))
+        asked = folder / f"{unit}.request"
+        asked.write_bytes(request.make(unit, tls, signer))
+        with contextlib.redirect_stdout(io.StringIO()):  # its line for the signers, which the authority has kept
+            enrol.enrol(Namespace(request=asked, fingerprint=None, output=folder / "tls.pem", dir=self.pki), SYSTEM)
+
+    def enrol_real(self, config: Path) -> None:
+        """By the commands that an engineer types; then unit.toml says where the certificate is."""
+        asked, certificate = config.with_name("unit.request"), config.with_name("tls.pem")
+        linetap("pki", "request", "--config", config, "-o", asked)
+        linetap("pki", "unit", asked, "--dir", self.pki, "-o", certificate)
+        text = config.read_text().replace('host = "localhost"', f'host = "{HOST}"')
+        for name, path in (("ca", self.ca), ("certificate", certificate), ("key", certificate.with_suffix(".key"))):
+            text = text.replace(f'# {name} = "{path.name}"', f'{name} = "{path}"')
+        config.write_text(text)
+
+    def command_roles(self, unit: str, config: Path) -> None:
+        """The first command of a new unit: whose word counts for it."""
+        command = self.folder / "roles.command"
+        linetap(
+            "command", "sign", "--verb", "roles", "--role", "authority", "--unit", unit, "--document", self.roles,
+            "--key", self.folder / "authority.key", "-o", command,
+        )  # fmt: skip
+        linetap("command", "apply", command, "--config", config, "--wait", 30)

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The exchange in real time: plays the lines into the cable, feeds the wires, and returns a notice as a hybrid does.
+
+One loop, driven by the capture side: for each period of notices read, one period of the lines is written, so that the
+playback stays filled as it began, and that fill is what delays the echo. Audio is rendered ahead in the same loop,
+a block at a time; a thread would only fight for the interpreter.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+
+from linetap.board.wires import Wires, wires_path
+from linetap.config.schema import Config
+from linetap.ring import I16, RATE_HZ
+from linetap_bench.exchange.feed import Anchor, AudioFeed, LevelFeed
+from linetap_bench.exchange.linetimeline import LEAK, Front, beside, fronts
+from linetap_bench.exchange.playedlog import Played, PlayedLog
+from linetap_bench.exchange.timeline import Timeline
+from linetap_bench.script.scriptkeys import LineSetup, Script
+from linetap_bench.script.timing import PER_MS
+from linetap_bench.sounds.voices import Voices
+from linetap_bench.stage.cable import DRY, Cable, CableEnd
+from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock
+from linetap_core.errors import BadInput, DeviceFault
+
+JUMP_NS = 2 * NS_PER_MS  # the cable's clock has left its line
+
+log = logging.getLogger("linetap.bench")
+
+
+class Exchange:
+    """Lines of one card. Made and started before the unit's capture: the unit's end names the connections."""
+
+    def __init__(self, config: Config, script: Script, voices: Voices, cable: Cable, clock: Clock = SYSTEM) -> None:
+        """BadInput when script and configuration do not fit; DeviceFault when the cable cannot be opened."""
+        card = config.card[0]
+        lines = config.lines_of(card.number)
+        numbers = [line.number for line in lines]
+        _check_lines(script, numbers)
+        self._clock = clock
+        self._channels = [line.channel - 1 for line in lines]
+        setups = [script.setup(number) for number in numbers]
+        gains = [_echo(setup, front) for setup, front in zip(setups, fronts(len(setups)), strict=True)]
+        self._gains = np.array(gains)[:, None]
+        self._duration = script.duration_ms * PER_MS
+        factor = card.rate_hz // RATE_HZ
+        timeline = Timeline(script, voices, numbers)
+        idle = Timeline(msgspec.structs.replace(script, call=[], duration_s=0.0), voices, numbers)
+        self._feed = AudioFeed(idle, timeline, factor)
+        self._factor = factor
+        self._card = card
+        self._cable = cable
+        self._anchor = Anchor(card.rate_hz)
+        self._written = 0
+        self._dtype = np.dtype("<i4" if card.format == "S32_LE" else "<i2")
+        self._shift = 16 if card.format == "S32_LE" else 0
+        self.played = Played(rate_hz=card.rate_hz, lines=numbers)
+        self._log: PlayedLog | None = None
+        self._stalled = False
+        self._end = CableEnd(card, cable)
+        self._wires = Wires.create(wires_path(config.run_path, card.number), len(lines))
+        self._levels = LevelFeed(self._wires, timeline, clock.monotonic_ns())
+
+    def start(self, played_log: PlayedLog | None = None) -> None:
+        """Both directions run from here on; the lines are on-hook."""
+        self._log = played_log
+        self._fill()
+        self._end.start_capture()
+
+    def run(self, may_begin: Callable[[], bool], stop: Callable[[], bool]) -> None:
+        """Until the script is over or `stop()`. `may_begin()` is asked while the lines wait on-hook.
+
+        DeviceFault `cable_stalled` when the sound server stops answering.
+        """
+        heard_ns = self._clock.monotonic_ns()
+        while not stop() and not self._over():
+            self._end.wait(100)
+            if self._exchange_periods():
+                heard_ns = self._clock.monotonic_ns()
+            elif self._clock.monotonic_ns() - heard_ns > self._cable.stalled_ms * NS_PER_MS:
+                self._end.abandon()
+                self._stalled = True
+                text = f"{self._cable.capture_pcm}: no period for {self._cable.stalled_ms} ms"
+                raise DeviceFault("cable_stalled", text)
+            if self._feed.begins_at is None and may_begin():
+                self.played.script_sample = self._feed.begin() * self._factor
+            self._align()
+            self._feed.render_ahead()
+
+    def close(self) -> None:
+        """Unplugs every line."""
+        if not self._stalled:
+            self._end.close()
+        if self._log is not None:
+            self._log.close(self.played)
+        self._wires.close()
+
+    def _exchange_periods(self) -> bool:
+        """Reads what there is and writes as much. Whether there was anything."""
+        period, moved = self._end.period, False
+        while True:
+            lacks = self._queued() < self._least_frames  # looked at before what has come: else it may have come since
+            available = self._end.available()
+            if available == DRY or available >= period:
+                moved = True
+                data = self._end.read()
+                if data is None:
+                    self._overran()
+                    return moved
+                if self._queued() <= self._fill_frames:  # else this piled up in an under-run: it would echo late
+                    self._put(self._notices(data), period)
+            elif lacks:
+                self._put(None, period)
+            else:
+                return moved
+
+    @property
+    def _fill_frames(self) -> int:
+        return max(2, self._cable.fill_ms // self._cable.period_ms) * self._end.period
+
+    @property
+    def _least_frames(self) -> int:
+        """Of a period that is about to come as much is missing, and the two directions do not count in step."""
+        return max(self._fill_frames - 2 * self._end.period, self._end.period)
+
+    def _fill(self) -> None:
+        """In one write: the first one starts the stream, and a second might come too late."""
+        self._put(None, self._fill_frames)
+
+    def _queued(self) -> int:
+        room = self._end.room()
+        if room == DRY:
+            self._underran(self._feed.take(0))
+            room = self._end.room()
+        return self._end.buffer - room
+
+    def _notices(self, data: bytes) -> I16:
+        """int16 (lines, frames) that the unit plays."""
+        frames = np.frombuffer(data, self._dtype).reshape(-1, self._card.channels)
+        notices: I16 = (frames[:, self._channels].T >> self._shift).astype(np.int16)
+        return notices
+
+    def _put(self, notices: I16 | None, length: int) -> None:
+        lines = self._feed.take(length).astype(np.float64)
+        closed = self._wires.closed(self._clock.monotonic_ns() // NS_PER_MS)
+        if notices is not None and closed.any() and notices.any():
+            lines += notices * self._gains * closed[:, None]
+        lines += LEAK * beside(lines)
+        block: I16 = np.clip(np.rint(lines), -32768, 32767).astype(np.int16)
+        if not self._wrote(block):
+            self._underran(block)
+
+    def _wrote(self, block: I16) -> bool:
+        """False when the stream had run dry: nothing of `block` was taken."""
+        frames = np.zeros((block.shape[1], self._card.channels), self._dtype)
+        frames[:, self._channels] = block.T.astype(self._dtype) << self._shift
+        taken = self._end.write(frames.tobytes())
+        if taken == DRY:
+            return False
+        if taken != block.shape[1]:
+            raise DeviceFault("cable_full", f"{self._cable.playback_pcm}: took {taken} of {block.shape[1]} frames")
+        self._written += taken
+        if self._log is not None:
+            self._log.add(block)
+        return True
+
+    def _underran(self, block: I16) -> None:
+        """The lines were silent for a moment nobody can measure; `block` and what follows is dated anew."""
+        self.played.underruns += 1
+        log.warning("under-run %d at %.3f s", self.played.underruns, self._written / self._card.rate_hz)
+        self._anchor.forget()
+        block = np.concatenate([block, self._feed.take(self._fill_frames)], axis=1)
+        if not self._wrote(block) and not self._wrote(block):
+            raise DeviceFault("cable_dry", f"{self._cable.playback_pcm}: does not start again after an under-run")
+
+    def _overran(self) -> None:
+        self.played.overruns += 1
+        log.warning("overrun %d: notices of a moment did not come back", self.played.overruns)
+        self._end.start_capture()
+
+    def _align(self) -> None:
+        queued = self._queued()  # before `_written`: it may find an under-run, and fill up
+        consumed = self._written - queued
+        now_ns = self._clock.monotonic_ns()  # after the look at the queue: late, never early
+        start_ns = self._anchor.look(consumed, now_ns)
+        anchors = self.played.anchors
+        if not anchors:
+            self.played.start_mono_ns = start_ns
+        if not anchors or abs(start_ns - _start_of(anchors[-1], self._card.rate_hz)) > JUMP_NS:
+            anchors.append((consumed, start_ns + consumed * NS_PER_S // self._card.rate_hz))
+        self.played.samples = self._written
+        begins = self._feed.begins_at
+        script_ns = None if begins is None else start_ns + begins * NS_PER_S // RATE_HZ
+        self._levels.update(script_ns, now_ns)
+
+    def _over(self) -> bool:
+        begins = self._feed.begins_at
+        if begins is None:
+            return False
+        return self._written - self._fill_frames >= (begins + self._duration) * self._factor
+
+
+def _echo(setup: LineSetup, front: Front) -> float:
+    """Of a notice as played, what is captured of it."""
+    echo_db = front.echo_db if setup.echo_db is None else setup.echo_db
+    return 0.0 if setup.deaf else float(10 ** (echo_db / 20))
+
+
+def _start_of(anchor: tuple[int, int], rate_hz: int) -> int:
+    return anchor[1] - anchor[0] * NS_PER_S // rate_hz
+
+
+def _check_lines(script: Script, numbers: list[int]) -> None:
+    strange = {call.line for call in script.call} | {line.number for line in script.line}
+    if strange := strange - set(numbers):
+        listed = ", ".join(str(number) for number in sorted(strange))
+        raise BadInput(f"the script speaks of line {listed}; the configuration's first card has {numbers}")

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A line meter that is not there: it measures the simulated wires, and is as bad as a real one, if asked.
+
+`Meter` is the microcontroller, without any I/O; `MeterOnPty` gives it a serial port that can be unplugged.
+`python -m linetap_bench.exchange.meter --wires RUN_DIR/capture/wires-1 --port PATH` runs one until it is told to stop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import select
+import signal
+import tty
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from linetap.board.meter import protocol as wire
+from linetap.board.meter.frames import Deframer, encode
+from linetap.board.wires import Wires
+from linetap_bench.exchange.meterlines import MeterLines, VoltsAt, WireVolts
+from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock
+
+WAITS_S = 0.002
+
+
+@dataclass(frozen=True, kw_only=True)
+class Faults:
+    """What is wrong with a meter and its line."""
+
+    drift_ppm: float = 0.0
+    lost: float = 0.0  # share of its frames that never arrive
+    noise: float = 0.0  # share of them with noise before
+    damaged: float = 0.0  # share of them with a bit turned
+    jitter_ms: float = 0.0  # a frame leaves up to so much later
+    deaf_ms: float = 0.0  # a beat is looked at up to so much later
+
+
+NONE = Faults()
+_HEARD = {frame.code: frame for frame in wire.FRAMES if frame.sender == "linetap"}
+
+
+class Meter:
+    """Samples every millisecond of its own clock. What it sends is in `sent_until`, what it is told goes to `hear`."""
+
+    def __init__(
+        self, volts: VoltsAt, channels: int, now_ns: int, faults: Faults = NONE, seed: int = 1, beginning_us: int = 0
+    ) -> None:
+        self._volts = volts
+        self._channels = channels
+        self._faults = faults
+        self._random = np.random.default_rng(seed)
+        self.tamper = self.power_fail = False
+        self.lights: list[int] = []
+        self.limits: list[tuple[int, int]] = []
+        self.beats = 0
+        self._relays_until_us = 0
+        self._beat_us = beginning_us
+        self._frames = Deframer()
+        self.restart(now_ns, beginning_us)
+
+    def restart(self, now_ns: int, beginning_us: int = 0) -> None:
+        """As after a brown-out: its clock begins again, and what it was told is gone."""
+        self._began_ns, self._beginning_us = now_ns, beginning_us
+        self._boot = int(self._random.integers(1 << 32))
+        self._sequence = 0
+        self._next = beginning_us // wire.SAMPLE_US + 1  # the next sample
+        self._hello_us = self._status_us = beginning_us
+        self._flags: int | None = None
+        self._lines = MeterLines(self._channels)
+        self.lights = []
+        self._relays = 0
+        self._queue: deque[tuple[int, bytes]] = deque()
+        self._frames.forget()
+
+    def us_at(self, mono_ns: int) -> int:
+        """What its clock shows."""
+        return self._beginning_us + int((mono_ns - self._began_ns) * (1 + self._faults.drift_ppm / 1e6)) // 1000
+
+    def mono_ns_at(self, us: int) -> int:
+        return self._began_ns + round((us - self._beginning_us) * 1000 / (1 + self._faults.drift_ppm / 1e6))
+
+    def relays(self, now_ns: int) -> int:
+        """Mask of the closed ones: what was commanded opens by itself."""
+        return self._relays if self.us_at(now_ns) < self._relays_until_us else 0
+
+    def lamps(self, now_ns: int) -> list[str]:
+        """What the line lamps show: what was told, or a fault where linetap has fallen silent."""
+        stale = self.us_at(now_ns) >= self._beat_us + wire.LAMPS_EXPIRY_MS * 1000
+        told = [wire.LEDS[led] if led < len(wire.LEDS) else "dark" for led in self.lights]
+        return ["fault" if stale and led != "dark" else led for led in told]
+
+    def sent_until(self, now_ns: int) -> bytes:
+        """What has left it since it was last asked."""
+        self._measure_until(now_ns)
+        out = b""
+        while self._queue and self._queue[0][0] <= now_ns:
+            out += self._queue.popleft()[1]
+        return out
+
+    def _measure_until(self, now_ns: int) -> None:
+        now_us = self.us_at(now_ns)
+        while (self._next + wire.SAMPLES_A_FRAME - 1) * wire.SAMPLE_US <= now_us:
+            self._measure()
+
+    def _measure(self) -> None:
+        first, n = self._next, wire.SAMPLES_A_FRAME
+        self._next += n
+        times_ms = [self.mono_ns_at((first + i) * wire.SAMPLE_US) // NS_PER_MS for i in range(n)]
+        span = self._volts(times_ms[0], times_ms[-1] - times_ms[0] + 1)
+        volts = span[:, [at - times_ms[0] for at in times_ms]]
+        last_us = (first + n - 1) * wire.SAMPLE_US
+        for sample, channel, edge, level in self._lines.push(first, volts):
+            self._send(last_us, wire.EDGE, sample * wire.SAMPLE_US, channel, edge, level)
+        if last_us >= self._hello_us:
+            self._hello_us = _next(last_us, wire.HELLO_EVERY_MS)
+            self._send(last_us, wire.HELLO, wire.VERSION, self._channels, wire.SAMPLE_US, self._boot, 1, 0, 0)
+        flags = self.tamper * wire.TAMPER | self.power_fail * wire.POWER_FAIL
+        if last_us >= self._status_us or flags != self._flags:
+            if last_us >= self._status_us:
+                self._status_us = _next(last_us, wire.STATUS_EVERY_MS)
+            self._flags = flags
+            self._send(last_us, wire.STATUS, flags)
+        self._send(last_us, wire.SAMPLES, first * wire.SAMPLE_US, n, len(volts), each=volts.T.astype("<i2").tobytes())
+
+    def _send(self, us: int, frame: wire.Frame, *fields: int, each: bytes = b"") -> None:
+        faults, random = self._faults, self._random
+        data = encode(frame, self._sequence, *fields, each=each)
+        self._sequence += 1
+        if random.random() < faults.lost:
+            return
+        if random.random() < faults.damaged:
+            spoilt = bytearray(data)
+            spoilt[int(random.integers(len(data)))] ^= 1 << int(random.integers(8))
+            data = bytes(spoilt)
+        if random.random() < faults.noise:
+            data = random.bytes(int(random.integers(1, 200))) + data
+        due_ns = self.mono_ns_at(us) + len(data) * 10 * NS_PER_S // wire.BAUD
+        due_ns += int(random.random() * faults.jitter_ms * NS_PER_MS)
+        self._queue.append((max(due_ns, self._queue[-1][0] if self._queue else 0), data))
+
+    def hear(self, data: bytes, now_ns: int) -> None:
+        """What linetap sent has arrived."""
+        self._measure_until(now_ns)
+        for code, _, payload in self._frames.feed(data):
+            frame = _HEARD.get(code)
+            if frame is None or len(payload) < frame.size:
+                continue
+            us = self.us_at(now_ns + int(self._random.random() * self._faults.deaf_ms * NS_PER_MS))
+            fields = frame.head.unpack_from(payload)
+            if frame is wire.BEAT:
+                self.beats += 1
+                self._beat_us = us
+                self._send(us, wire.BEATEN, *fields, us)
+            elif frame is wire.LIGHTS and len(payload) > fields[0]:
+                self.lights = list(payload[1 : 1 + fields[0]])
+            elif frame is wire.LIMITS:
+                self.limits = self._lines.tell(payload) or self.limits
+            elif frame is wire.RELAYS:
+                self._relays, expiry_ms = fields
+                self._relays_until_us = us + min(expiry_ms, wire.RELAY_EXPIRY_MS) * 1000
+
+
+def _next(now_us: int, every_ms: int) -> int:
+    """The next whole multiple."""
+    return (now_us // (every_ms * 1000) + 1) * every_ms * 1000
+
+
+class Measures(Protocol):
+    """A meter, whoever it is: bytes to it, and what has left it by a moment of CLOCK_MONOTONIC."""
+
+    def hear(self, data: bytes, now_ns: int) -> None: ...
+    def sent_until(self, now_ns: int) -> bytes: ...
+
+
+class MeterOnPty[M: Measures]:
+    """A meter behind `port`, a link to the terminal that stands for its serial adapter."""
+
+    def __init__(self, meter: M, port: Path, clock: Clock = SYSTEM) -> None:
+        self.meter = meter
+        self._port = port
+        self._clock = clock
+        self._ends: tuple[int, int] | None = None
+        self.plug()
+
+    def plug(self) -> None:
+        if self._ends is not None:
+            return
+        ours, theirs = os.openpty()
+        tty.setraw(theirs)  # and held open, so that linetap may come and go
+        os.set_blocking(ours, False)
+        self._ends = ours, theirs
+        fresh = self._port.with_name(f".{self._port.name}.new")
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(os.ttyname(theirs))
+        fresh.replace(self._port)
+
+    def unplug(self) -> None:
+        if self._ends is None:
+            return
+        self._port.unlink(missing_ok=True)
+        for end in self._ends:
+            os.close(end)
+        self._ends = None
+
+    def turn(self, wait_s: float = 0.0) -> None:
+        """Takes what has been told, sends what is due. What nobody reads is lost, as on a wire."""
+        if self._ends is None:
+            self.meter.sent_until(self._clock.monotonic_ns())
+            return
+        ours = self._ends[0]
+        if select.select([ours], [], [], wait_s)[0]:
+            with contextlib.suppress(OSError):
+                self.meter.hear(os.read(ours, 4096), self._clock.monotonic_ns())
+        data = self.meter.sent_until(self._clock.monotonic_ns())
+        if data:
+            with contextlib.suppress(BlockingIOError):
+                os.write(ours, data)
+
+    def close(self) -> None:
+        self.unplug()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="linetap_bench.exchange.meter", description="A line meter on a terminal.")
+    parser.add_argument("--wires", type=Path, required=True, metavar="RUN_DIR/capture/wires-1")
+    parser.add_argument("--port", type=Path, required=True, metavar="PATH", help="the link to make: card.meter_port")
+    parser.add_argument("--drift-ppm", type=float, default=0.0)
+    parser.add_argument("--lost", type=float, default=0.0, metavar="SHARE", help="of the frames never arrive")
+    parser.add_argument("--noise", type=float, default=0.0, metavar="SHARE", help="of them have noise before them")
+    args = parser.parse_args()
+    stopped: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _frame: stopped.append(number))
+    wires = Wires.attach(args.wires)
+    faults = Faults(drift_ppm=args.drift_ppm, lost=args.lost, noise=args.noise)
+    meter = Meter(WireVolts(wires), wires.lines, SYSTEM.monotonic_ns(), faults)
+    with contextlib.closing(MeterOnPty(meter, args.port)) as port:
+        while not stopped:
+            port.turn(WAITS_S)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

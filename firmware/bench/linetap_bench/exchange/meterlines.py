@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a meter would measure on the simulated wires, which carry voltages and bits.
+
+What a simulated meter makes of its samples: linetap's own decider, by what it was told of the lines.
+
+The program of a real one (hardware/meter/line.c) follows the same rules by other means, and tests compare the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from linetap.board.meter import protocol as wire
+from linetap.board.meter.decide import Decider
+from linetap.board.meter.limits import LimitArrays, LineLimits, limits_of
+from linetap.board.wires import Wires
+from linetap.config.numbers import MeterNumbers
+from linetap.config.profile import KR_PSTN
+from linetap.ring import I16, Bits
+from linetap_bench.exchange.linetimeline import RINGING_HZ, SHAKE_PEAK_V
+
+NOMINAL = 4800  # ringing is added to a battery of so much
+UNKNOWN_SHARE = 0.75  # of the open loop's voltage: what is below is closed, where no closed loop was seen yet
+STEADY_SAMPLES = 4  # a contact that bounces changes more often
+
+VoltsAt = Callable[[int, int], I16]
+
+
+class WireVolts:
+    """The volts of simulated wires, with what the exchange gives only as bits: ringing and a contact's bounce."""
+
+    def __init__(self, wires: Wires) -> None:
+        self._wires = wires
+        self._open = np.zeros((wires.lines, 1), np.int64)  # 0: not seen yet
+        self._closed = np.zeros((wires.lines, 1), np.int64)
+
+    def __call__(self, first_ms: int, n: int) -> I16:
+        """Int16 (lines, n), 0.01 V, from millisecond `first_ms` on."""
+        hook, ring, _, given = self._wires.samples(first_ms + n, n)
+        volts = given.astype(np.int64)
+        self._remember(volts, hook, ring)
+        open_, closed = np.abs(self._open), np.abs(self._closed)
+        middle = np.where(closed == 0, open_ * UNKNOWN_SHARE, (open_ + closed) / 2)
+        bounces = (hook != (np.abs(volts) < middle)) & ~ring & (volts != 0)
+        told = np.where(hook, self._closed, self._open)
+        volts = np.where(bounces & (told != 0), told, volts)
+        at_s = np.arange(first_ms, first_ms + n) / 1000
+        swing = SHAKE_PEAK_V * 100 * np.sin(2 * np.pi * RINGING_HZ * at_s) / NOMINAL
+        return np.clip(np.rint(volts + ring * np.abs(volts) * swing), -26_500, 26_500).astype(np.int16)
+
+    def _remember(self, volts: npt.NDArray[np.int64], hook: Bits, ring: Bits) -> None:
+        """What a loop has that neither bounces nor rings, whatever that is: 40 V may well be off-hook."""
+        if hook.shape[1] < STEADY_SAMPLES:
+            return
+        same = (hook == hook[:, :1]).all(axis=1) & ~ring.any(axis=1) & (volts == volts[:, :1]).all(axis=1)
+        for kept, rows in ((self._closed, same & hook[:, -1]), (self._open, same & ~hook[:, -1])):
+            rows &= volts[:, -1] != 0
+            kept[rows, 0] = volts[rows, -1]
+
+
+HOOK, RING, PULSE = (wire.EDGES.index(name) for name in ("hook", "ring", "pulse"))
+MOST = 32767  # hundredths of a volt
+
+Edge = tuple[int, int, int, bool]  # sample, channel, which of protocol.EDGES, level
+
+
+class MeterLines:
+    """Edges of a card's lines. An edge of the hook or of ringing comes `delay_ms` after its sample, a pulse at once."""
+
+    def __init__(self, channels: int) -> None:
+        numbers = MeterNumbers()
+        self._limits = [limits_of(numbers, KR_PSTN.no_line_v)] * channels
+        self._decider = Decider(LimitArrays(self._limits), [numbers] * channels)
+        self._before: tuple[Bits, Bits] | None = None  # hook and ring, at the last sample that is decided
+        self._loop: npt.NDArray[np.bool_] | None = None  # as the last pulse edge of each said
+
+    def tell(self, payload: bytes) -> list[tuple[int, int]]:
+        """A `limits` frame's payload; each channel's off-hook and on-hook limit. What it does not say stays."""
+        channels = payload[0]
+        words = np.frombuffer(payload[1 : 1 + (len(payload) - 1) // 2 * 2], "<u2")
+        if len(words) < 2 * channels:
+            return []
+        said = np.minimum(words, MOST)
+        more = len(words) >= 4 * channels
+        for i in range(min(channels, len(self._limits))):
+            old = self._limits[i]
+            low, high = said[2 * i : 2 * i + 2] / 100
+            fall, no_line = said[2 * (channels + i) :][:2] / 100 if more else (old.fall_v, old.no_line_v)
+            self._limits[i] = LineLimits(low, high, fall, no_line, old.on_hook_v, old.off_hook_v)
+        self._decider.limits = LimitArrays(self._limits)
+        return [(int(low), int(high)) for low, high in words[: 2 * channels].reshape(-1, 2)]
+
+    def push(self, first: int, volts: I16) -> list[Edge]:
+        """Samples int16 (channels, n), 0.01 V, from number `first` on; the edges that are known now, in order."""
+        hook, ring, _ = self._decider.push(volts)
+        found = list(self._pulses(first, *self._decider.at_once))
+        before = self._before or (hook[:, :1], ring[:, :1])
+        for edge, bits, last in ((HOOK, hook, before[0]), (RING, ring, before[1])):
+            changed = np.diff(bits.astype(np.int8), axis=1, prepend=last.astype(np.int8))
+            for channel, at in np.argwhere(changed).tolist():
+                found.append((first + at - self._decider.delay_ms, channel, edge, bool(bits[channel, at])))
+        self._before = hook[:, -1:], ring[:, -1:]
+        return sorted(found)
+
+    def _pulses(self, first: int, loop: Bits, ring: Bits) -> Iterator[Edge]:
+        if self._loop is None:
+            self._loop = loop[:, 0].copy()
+        for channel in np.flatnonzero((loop != self._loop[:, None]).any(axis=1)).tolist():
+            for at, level in enumerate(loop[channel].tolist()):
+                if level != self._loop[channel] and not ring[channel, at]:
+                    self._loop[channel] = level
+                    yield first + at, channel, PULSE, level

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A script as something that can be played: per line the edges of its levels and the sounds on it.
+
+Audio and levels of any stretch can be asked for, in blocks of any size, with the same result; sample 8k is
+millisecond k. Nothing is held but the edges, where each sound begins, and each utterance once.
+
+A script as lines.wav and events.jsonl, as fast as the machine goes; no notice is in it, `linetap replay` adds it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from linetap.ring import I16, RATE_HZ, Bits
+from linetap_bench.exchange import callplay
+from linetap_bench.exchange.linetimeline import LineTimeline, fronts
+from linetap_bench.script.scriptkeys import Script
+from linetap_bench.script.timing import PER_MS
+from linetap_bench.sounds.voices import Voices
+from linetap_core.errors import BadInput
+
+
+class Timeline:
+    """All lines in the order of `numbers`."""
+
+    def __init__(self, script: Script, voices: Voices, numbers: list[int]) -> None:
+        """DeviceFault `no_speech` when the script's people cannot be given a voice."""
+        self.duration_ms = script.duration_ms
+        self.lines = [
+            LineTimeline(script.setup(number), script.seed, front)
+            for number, front in zip(numbers, fronts(len(numbers)), strict=True)
+        ]
+        by_number = dict(zip(numbers, self.lines, strict=True))
+        for call in script.call:
+            callplay.play(call, by_number[call.line], script.language, voices)
+        self._smdr = sorted((round(line.at_s * 1000), line.text) for line in script.smdr)
+
+    def audio(self, first: int, n: int) -> I16:
+        """int16 (lines, n)."""
+        return np.stack([line.audio(first, n) for line in self.lines])
+
+    def levels(self, from_ms: int, n: int) -> tuple[Bits, Bits, Bits, I16]:
+        """hook, ring, polarity: bool (lines, n); volts: int16 (lines, n), hundredths. Outside the script: idle."""
+        hook = np.stack([line.hook.render(from_ms, n) for line in self.lines]) != 0
+        ring = np.stack([line.ring.render(from_ms, n) for line in self.lines]) != 0
+        volts = np.stack([line.volts.render(from_ms, n) for line in self.lines]).astype(np.int16)
+        return hook, ring, volts > 0, volts
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """events.jsonl, ordered by `t`: the loop's voltage at the start, then every change and what the PBX prints."""
+        yield from ({"t": 0.0, "line": x.setup.number, "volts": int(x.volts.render(0, 1)[0]) / 100} for x in self.lines)
+        streams = [_events(line) for line in self.lines]
+        streams.append([((ms, 0), {"t": ms / 1000, "smdr": text}) for ms, text in self._smdr])
+        yield from (event for _, event in heapq.merge(*streams, key=lambda item: item[0]))
+
+
+def _events(line: LineTimeline) -> list[tuple[tuple[int, int], dict[str, Any]]]:
+    number = line.setup.number
+    found = [((ms, number), {"t": ms / 1000, "line": number, "ring": v}) for ms, v in line.ring.edges()]
+    found += [((ms, number), {"t": ms / 1000, "line": number, "hook": v}) for ms, v in line.hook.edges()]
+    found += [((ms, number), {"t": ms / 1000, "line": number, "volts": v / 100}) for ms, v in line.volts.edges() if ms]
+    return sorted(found, key=lambda item: item[0])
+
+
+BLOCK = 60 * RATE_HZ
+MAX_WAV_BYTES = (1 << 32) - 4096  # RIFF counts in 32 bits
+
+
+def render(script: Script, voices: Voices, folder: Path) -> tuple[Path, Path]:
+    """Writes both files into `folder` and returns their paths. BadInput when a WAV cannot be that long."""
+    samples = script.duration_ms * PER_MS
+    if samples * 2 * script.lines > MAX_WAV_BYTES:
+        raise BadInput(f"{script.lines} lines of {script.duration_ms / 1000:g} s do not fit a WAV of 4 GiB")
+    timeline = Timeline(script, voices, list(range(1, script.lines + 1)))
+    folder.mkdir(parents=True, exist_ok=True)
+    audio, events = folder / "lines.wav", folder / "events.jsonl"
+    with wave.open(str(audio), "wb") as file:
+        file.setnchannels(script.lines)
+        file.setsampwidth(2)
+        file.setframerate(RATE_HZ)
+        for first in range(0, samples, BLOCK):
+            block = timeline.audio(first, min(BLOCK, samples - first))
+            file.writeframesraw(block.T.astype("<i2").tobytes())
+    with events.open("w") as lines:
+        lines.writelines(json.dumps(event) + "\n" for event in timeline.events())
+    return audio, events

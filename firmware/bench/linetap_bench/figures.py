@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A figure, its target, and how it was come by.
+
+What a process costs, by the kernel's own accounts.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from linetap_core.clock import NS_PER_S, SYSTEM
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    figure: float
+    unit: str
+    target: float
+    at_most: bool = True  # else at least
+    method: str
+    beside: dict[str, float] = {}  # what others have on the same samples
+
+    @property
+    def behind(self) -> list[str]:
+        """Who does better on the same samples."""
+        sign = 1 if self.at_most else -1
+        return [name for name, figure in self.beside.items() if sign * figure < sign * self.figure]
+
+    @property
+    def met(self) -> bool:
+        return self.figure <= self.target if self.at_most else self.figure >= self.target
+
+
+def table(rows: list[Row]) -> str:
+    """A line for each; how it was come by below it, once for rows in a row that share it."""
+    lines = [f"{'':58} {'measured':>12} {'target':>12}"]
+    for row, following in zip(rows, [*rows[1:], None], strict=True):
+        sign = "<=" if row.at_most else ">="
+        lines.append(
+            f"{row.name:58} {row.figure:>8.2f} {row.unit:3} {sign} {row.target:>6g} {row.unit:3}"
+            f" {'met' if row.met else 'MISSED':6}  {_beside(row)}".rstrip()
+        )
+        if following is None or following.method != row.method:
+            lines.append(f"    {row.method}")
+    return "\n".join(lines)
+
+
+def _beside(row: Row) -> str:
+    said = ", ".join(f"{name} {figure:g}" for name, figure in row.beside.items())
+    return said + (f"; behind {' and '.join(row.behind)}" if row.behind else "")
+
+
+_SCHEDULED = 2  # CPUCLOCK_SCHED of clock_getcpuclockid(3), which makes a clock's number of a pid
+
+
+def cpu_s(pid: int) -> float:
+    """Time on a processor of a process so far, of threads that have ended too, by the scheduler's clock (nanoseconds).
+
+    utime and stime of proc_pid_stat(5) are guessed from timer ticks here: a service that wakes with every tick is
+    found running by each, or by none. The threads' schedstat, added up, forgets who has ended: in a desk that
+    renders pages, a tenth.
+    """
+    return time.clock_gettime(~pid << 3 | _SCHEDULED)
+
+
+def main_thread_cpu_s(pid: int) -> float:
+    """Of the main thread alone: in capture, without the threads that JACK's client library runs in it."""
+    return _runtime_s(Path(f"/proc/{pid}/task/{pid}/schedstat"))
+
+
+def _runtime_s(path: Path) -> float:
+    return int(path.read_text().split()[0]) / NS_PER_S
+
+
+def pss_mb(pid: int) -> float:
+    """Its share of memory, shared pages divided among those who share them, MiB."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def private_mb(pid: int, but: str) -> float:
+    """Pages that nobody else has, and that another process of its kind would have again, MiB; without the mappings of
+    a file that has `but` in its name."""
+    kib, counts = 0, False
+    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        first, *rest = line.split()
+        if not first.endswith(":"):  # a mapping begins
+            counts = but not in rest[-1]
+        elif counts and first in ("Private_Clean:", "Private_Dirty:"):
+            kib += int(rest[0])
+    return kib / 1024
+
+
+def resident_mb(pid: int) -> float:
+    """All of it that is in RAM, what it shares with others included, MiB."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+
+
+def percent_of_a_core(accounts: Mapping[str, Callable[[], float]], seconds: float) -> dict[str, float]:
+    """What each account (CPU seconds so far) grows by over the next `seconds`, as a share of one core."""
+    started, before = SYSTEM.monotonic_ns(), {name: used_s() for name, used_s in accounts.items()}
+    SYSTEM.sleep(seconds)
+    elapsed = (SYSTEM.monotonic_ns() - started) / NS_PER_S
+    return {name: (used_s() - before[name]) / elapsed * 100 for name, used_s in accounts.items()}

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Mosquitto of one's own on a free loopback port, with limits and without a memory.
+
+A Mosquitto with the configuration that is shipped, on a free loopback port.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from linetap_bench.stage.processes import Child, ChildFailed, Processes
+from linetap_core.clock import NS_PER_S, SYSTEM, Clock
+from linetap_core.errors import BadInput
+
+OWN_READY_S = 60.0
+_CONFIGURATION = """\
+listener {port} 127.0.0.1
+allow_anonymous true
+persistence false
+max_connections 16
+max_packet_size 1048576
+max_queued_messages {queued}
+log_dest stderr
+"""
+
+
+def start_broker(
+    children: Processes, folder: Path, port: int | None = None, clock: Clock = SYSTEM, queued: int = 10_000
+) -> tuple[Child, int]:
+    """The running broker and its port, a free one where none is asked for. ChildFailed when it does not listen."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = port or free_port()
+    configuration = folder / "mosquitto.conf"
+    configuration.write_text(_CONFIGURATION.format(port=port, queued=queued))
+    program = shutil.which("mosquitto", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")  # not in a user's path
+    if program is None:
+        raise BadInput("mosquitto is not installed: ./build.sh setup brings it")
+    child = children.start("mosquitto", [program, "-c", str(configuration)])
+    deadline = clock.monotonic_ns() + round(OWN_READY_S * NS_PER_S)
+    while not _listens(port):
+        children.check()
+        if clock.monotonic_ns() > deadline:
+            raise ChildFailed(f"mosquitto does not listen on port {port}; {child.log}:\n{child.last_words()}")
+        clock.sleep(0.05)
+    return child, port
+
+
+SHIPPED = Path(__file__).parents[4] / "systemd" / "mosquitto"
+HOST = "127.0.0.1"
+READY_S = 120.0
+# What Debian's own mosquitto.conf says, which reads conf.d.
+_DEBIAN = "pid_file {0}/pid\npersistence true\npersistence_location {0}/\nlog_dest stderr\ninclude_dir {0}/conf.d\n"
+
+
+def start_shipped(children: Processes, folder: Path, tls: Path, port: int) -> Child:
+    """`tls`: of a city. ChildFailed where it does not listen."""
+    kept, read = folder / "linetap", folder / "conf.d"
+    for one in (kept, read):
+        one.mkdir(parents=True, exist_ok=True)
+    for name in ("ca.pem", "crl.pem", "broker.pem", "broker.key"):
+        shutil.copy(tls / name, kept / name)
+    for name, to in (
+        ("acl", kept / "acl"), ("linetap.conf", read / "linetap.conf"), ("city.conf", read / "linetap_city.conf")
+    ):  # fmt: skip
+        text = (SHIPPED / name).read_text().replace("/etc/mosquitto/linetap/", f"{kept}/")
+        to.write_text(text.replace("listener 8883", f"listener {port} {HOST}"))
+    user = "user root\n" if os.getuid() == 0 else ""
+    (folder / "mosquitto.conf").write_text(user + _DEBIAN.format(folder))
+    program = shutil.which("mosquitto", path="/usr/sbin:/usr/bin") or "mosquitto"
+    child = children.start("mosquitto", [program, "-c", str(folder / "mosquitto.conf")])
+    wait(lambda: _listens(port), children, "mosquitto does not listen")
+    return child
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def wait(what: Callable[[], bool], children: Processes, why: str, limit_s: float = READY_S) -> None:
+    """ChildFailed when the time is over."""
+    end_ns = SYSTEM.monotonic_ns() + round(limit_s * NS_PER_S)
+    while not what():
+        children.check()
+        if SYSTEM.monotonic_ns() > end_ns:
+            raise ChildFailed(f"{why} within {limit_s:g} s")
+        SYSTEM.sleep(0.05)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A unit for the lines of a script, so that what is rendered can be replayed: keys, notices and unit.toml.
+
+The private keys lie beside it: it is a unit to look at, and guards nobody's secrets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from linetap.commission import init
+from linetap.config import load_config
+from linetap.notices.defaults import make_default_notices
+from linetap_bench.script.scriptkeys import Script
+from linetap_core.clock import SYSTEM, rfc3339
+from linetap_core.durable import privatefile
+from linetap_core.evidence.keys.keys import parse_identity_file
+from linetap_desk.ceremony import keygen
+
+UNIT = "floor-03"
+STARTS_AT = "2026-11-24T22:56:00.123Z"  # of a scenario: what the PBX prints in it has times of day
+
+
+def make_unit(script: Script, folder: Path, notices: Path | None = None) -> Path:
+    """unit.toml in `folder`: as `config init` writes it, then what the script's [unit] says. Keys there are kept.
+
+    BadInput where the configuration does not hold together, with its lines.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if notices is None:
+        notices = folder / "notices"
+        if not notices.exists():
+            make_default_notices(notices)
+    output = folder / "unit.toml"
+    words = [UNIT, "--lines", script.lines, "--board", "simulated", "--notices", notices, "--force"]
+    words += ["--custodian", _recipient(folder, "custodian"), "--epoch", _recipient(folder, "epoch")]
+    parser = argparse.ArgumentParser()
+    init.add_arguments(parser)
+    with contextlib.redirect_stdout(io.StringIO()):
+        init.run(parser.parse_args([*map(str, words), "--vault", str(folder / "vault"), "-o", str(output)]))
+    if script.unit:
+        output.write_text(toml_of(merged(tomllib.loads(output.read_text()), script.unit)))
+    load_config(output)
+    return output
+
+
+def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Tables are merged, the elements of an array that have a `number` by it; anything else is replaced."""
+    whole = dict(base)
+    for key, value in changes.items():
+        old = base.get(key)
+        if isinstance(value, dict) and isinstance(old, dict):
+            whole[key] = merged(old, value)
+        elif isinstance(old, list) and _are_numbered(old) and _are_numbered(value):
+            by_number = {each["number"]: each for each in old}
+            whole[key] = list(
+                {**by_number, **{v["number"]: by_number.get(v["number"], {}) | v for v in value}}.values()
+            )
+        else:
+            whole[key] = value
+    return whole
+
+
+def toml_of(data: dict[str, Any]) -> str:
+    """What is no table first; below the first level everything in one line."""
+    tables: list[str] = []
+    plain: list[str] = []
+    for key, value in data.items():
+        if isinstance(value, dict):
+            tables.append(_table(f"[{key}]", value))
+        elif isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
+            tables += [_table(f"[[{key}]]", each) for each in value]
+        else:
+            plain.append(f"{key} = {_inline(value)}\n")
+    return "".join([*plain, *tables])
+
+
+def _table(head: str, values: dict[str, Any]) -> str:
+    return f"\n{head}\n" + "".join(f"{key} = {_inline(value)}\n" for key, value in values.items())
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_inline(each)}" for key, each in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_inline, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)  # texts, numbers, true and false are written as in TOML
+
+
+def _are_numbered(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, dict) and "number" in each for each in value)
+
+
+def _recipient(folder: Path, kind: str) -> str:
+    path = folder / f"{kind}.txt"
+    if not path.exists():
+        privatefile.write(path, keygen.make(kind, rfc3339(SYSTEM.utc_ns()))[0])
+    return parse_identity_file(path.read_text())[0].recipient

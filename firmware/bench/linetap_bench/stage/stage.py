@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stage for a unit to play on: a cable of JACK and libasound, a broker, keys and a configuration, and processes.
+
+Demo, benchmarks and end-to-end tests all stand on it. Everything that it starts is ended by pid when it is left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from linetap.config import Config, load_config
+from linetap_bench.stage.brokers import start_broker
+from linetap_bench.stage.cable import Cable
+from linetap_bench.stage.jack import JackCable
+from linetap_bench.stage.processes import Child, ChildFailed, Processes
+
+UNIT = "floor-03"
+READY_S = 120.0
+COMMAND_S = 120
+
+
+class Stage:
+    """`with Stage(folder, lines) as stage:`; `prepare` makes the rest. Not `patient` where capture is to be killed."""
+
+    def __init__(
+        self, folder: Path, lines: int = 8, rate_hz: int = 8000, channels: int | None = None, patient: bool = True
+    ) -> None:
+        self.folder, self.lines, self.rate_hz, self._patient = folder, lines, rate_hz, patient
+        self.channels = channels or lines
+        self.config_path = folder / "unit.toml"
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            self.run_dir = Path(tempfile.mkdtemp(prefix="linetap-", dir="/dev/shm"))
+            stack.callback(shutil.rmtree, self.run_dir, ignore_errors=True)
+            cable = JackCable(self.run_dir / "jack", self.channels, self.rate_hz, patient=self._patient)
+            self.cable = stack.enter_context(cable)
+            self.children = stack.enter_context(Processes(self.folder / "logs", self.cable.env))
+            self.broker, self.port = self._start_broker()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _start_broker(self) -> tuple[Child, int]:
+        return start_broker(self.children, self.folder / "broker")
+
+    def prepare(
+        self, notices: Path, changes: dict[str, str] | None = None, more: str = "", init: Sequence[object] = ()
+    ) -> Config:
+        """Keys and configuration by the commands that an engineer types; then `changes` in its text, and `more`.
+        `init`: further words for `linetap config init`."""
+        custodian = linetap("keygen", "custodian", "-o", self.folder / "custodian.txt").strip()
+        epoch = linetap("keygen", "epoch", "-o", self.folder / "epoch.txt").strip()
+        linetap(
+            "config", "init", UNIT, "--lines", self.lines, "--custodian", custodian, "--epoch", epoch,
+            "--board", "simulated", "--notices", notices, "--vault", self.folder / "vault",
+            "--run-dir", self.run_dir, "--broker-port", self.port, "-o", self.config_path, *init,
+        )  # fmt: skip
+        text = self.config_path.read_text()
+        for old, new in (changes or {}).items():
+            if old not in text:
+                raise ChildFailed(f"{self.config_path}: there is no {old!r} to be changed")
+            text = text.replace(old, new)
+        self.config_path.write_text(text + more)
+        return load_config(self.config_path)
+
+    def start_exchange(
+        self, script: Path, log: Path | None = None, voices: Path | None = None, fill_ms: int = Cable.fill_ms,
+        repeat: int = 1,
+    ) -> Child:  # fmt: skip
+        """The exchange, waiting for the services. Only then may capture start."""
+        options = ["--wait-services", str(READY_S), "--fill-ms", str(fill_ms), "--repeat", str(repeat)]
+        options += ["--log", str(log)] if log else []
+        options += ["--voices", str(voices)] if voices else []
+        exchange = self.start("bench", "--script", str(script), *options)
+        self.children.wait_for_text(exchange, "ready:", READY_S)
+        return exchange
+
+    def start(self, name: str, *more: str) -> Child:
+        """A `linetap` service or tool with this stage's configuration, under a name that is not taken yet."""
+        log_name = name
+        count = 1
+        while (self.folder / "logs" / f"{log_name}.log").exists():
+            count += 1
+            log_name = f"{name}-{count}"
+        command = [sys.executable, "-m", "linetap", name, "--config", str(self.config_path), *more]
+        return self.children.start(log_name, command)
+
+
+def linetap(*words: object) -> str:
+    """A `linetap` command's standard output. ChildFailed with what it said, when it fails."""
+    command = [sys.executable, "-m", "linetap", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_S, check=False)
+    if done.returncode:
+        raise ChildFailed(f"linetap {' '.join(map(str, words[:2]))}: {done.stderr.strip()}")
+    return done.stdout
