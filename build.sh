@@ -310,7 +310,7 @@ case $command in
   setup) setup ;;
   demo)
     setup
-    exec "$BIN/python" -m linetap_bench.demo.__main__ "$@"
+    exec "$BIN/python" -m linetap_bench.demo "$@"
     ;;
   test)
     setup

@@ -3,36 +3,25 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
-from types import ModuleType
 
-import pytest
+import packagemap
+from importgraph import PACKAGES
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "architecture.md"
 
 
-@pytest.fixture(scope="module")
-def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("packagemap", ROOT / "tools" / "packagemap.py")
-    assert spec is not None
-    assert spec.loader is not None
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    return made
-
-
-def test_the_picture_is_that_of_the_code(tool: ModuleType) -> None:
+def test_the_picture_is_that_of_the_code() -> None:
     """`.venv/bin/python tools/packagemap.py` draws it anew."""
     text = PAGE.read_text(encoding="utf-8")
-    assert tool.page(text) == text
+    assert packagemap.page(text) == text
 
 
-def test_what_the_table_names_is_there(tool: ModuleType) -> None:
+def test_what_the_table_names_is_there() -> None:
     table = PAGE.read_text(encoding="utf-8").partition("## Where to change what")[2]
-    bases = [ROOT, *(ROOT / "firmware" / folder / package for folder, package in tool.PACKAGES.items())]
+    bases = [ROOT, *(ROOT / "firmware" / folder / package for folder, package in PACKAGES.items())]
     missing = []
     for row in re.findall(r"^\| (.*) \|$", table, re.MULTILINE)[2:]:
         here = ""  # a name without a folder lies where the one before it does

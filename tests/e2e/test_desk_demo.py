@@ -23,7 +23,7 @@ from linetap_bench.stage.stage import UNIT
 from linetap_desk.serve import text
 
 LIMIT_S = 120
-COMMAND = (sys.executable, "-m", "linetap_bench.demo.__main__", "--desk")
+COMMAND = (sys.executable, "-m", "linetap_bench.demo", "--desk")
 SCRIPT = """duration_s = 20.0
 [[call]]
 line = 1
@@ -124,7 +124,7 @@ def _online(client: httpx.Client) -> set[str]:
     ],
 )
 def test_what_cannot_be_is_one_line(tmp_path: Path, words: tuple[str, ...], line: str) -> None:
-    command = [sys.executable, "-m", "linetap_bench.demo.__main__", *words, "--folder", str(tmp_path / "demo")]
+    command = [sys.executable, "-m", "linetap_bench.demo", *words, "--folder", str(tmp_path / "demo")]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert ended.returncode != 0
     assert ended.stderr == f"linetap demo: {line}\n"
