@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Engine, insert
 
 from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap_desk.calls import query
-from linetap_desk.calls.bounds import Cursor, Way
 from linetap_desk.calls.criteria import Seat, Wanted
+from linetap_desk.calls.reading import Cursor, Way
 from linetap_desk.ingest import tables
 
 EVIL = """<script>alert(1)</script>"'; DROP TABLE calls;--{{7*7}}%s"""  # no longer than a name may be

@@ -14,15 +14,14 @@ import pytest
 from calls_rig import at, call, fill, fits, order, recorded, walk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Engine, delete
+from sqlalchemy import Connection, Engine, delete, select
 
 from linetap_bench.measure import callsmade
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
 from linetap_desk.calls import query
-from linetap_desk.calls.bounds import Cursor, Way
 from linetap_desk.calls.criteria import STATES, Leg, Seat, Wanted, legs
-from linetap_desk.calls.reading import Reading, Statement
+from linetap_desk.calls.reading import Cursor, Reading, Statement, Way
 from linetap_desk.ingest import database, tables
 from postgres_rig import Postgres
 
@@ -300,3 +299,56 @@ class TestWork:
         with counting(many) as steps:
             many.exec_driver_sql("SELECT count(*) FROM calls WHERE gaps_ms > 0").scalar()
         assert steps() > 2 * self.STEPS
+
+
+class TestPostgresql:
+    """It has figures, and one table: what a page reads does not grow with it either. In rows: no clock is asked."""
+
+    CALLS, ROWS = 60_000, 1_000
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def many(cls) -> Iterator[Connection]:
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as folder, Postgres() as server:
+            callsmade.make(Path(folder) / "desk.db", cls.CALLS)
+            callsmade.copy(Path(folder) / "desk.db", server.url)
+            engine = database.open_reader(server.url)
+            with engine.connect() as db:
+                yield db
+            engine.dispose()
+
+    @pytest.mark.parametrize("name", MIX)
+    @pytest.mark.parametrize("way", ["older", "newer"])
+    def test_no_search_reads_the_whole_table(self, many: Connection, name: str, way: Way) -> None:
+        wanted = dataclasses.replace(MIX[name], since=None, until=None)
+        middle = rfc3339((callsmade.FIRST_NS + callsmade.LAST_NS) // 2)
+        for leg in legs(wanted):
+            reading = Reading(many, way, whole=True)
+            for cursor in (Cursor(way, middle), Cursor(way, middle, "floor-003", "x")):
+                fence, _ = reading.fence(leg, cursor, self.ROWS) if leg.rest else (None, 0)
+                assert self.read(many, *reading.rows_asked(leg, cursor, 50, fence)) <= 2 * self.ROWS
+
+    def test_what_it_is_held_against(self, many: Connection) -> None:
+        assert self.read(many, select(tables.calls.c.unit).where(tables.calls.c.gaps_ms > 0), {}) == self.CALLS
+
+    def read(self, db: Connection, asked: Statement, values: dict[str, Any]) -> int:
+        """Rows that the statement's scans came by, of the table or an index."""
+        made = asked.params(values).compile(db.engine, compile_kwargs={"literal_binds": True})
+        (plan,) = db.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {made}".replace("%", "%%")).one()
+        scans = [node for node in _nodes(plan) if "Scan" in node["Node Type"]]
+        assert scans
+        return sum(
+            round((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"])
+            for node in scans
+        )
+
+
+def _nodes(plan: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(plan, list):
+        for each in plan:
+            yield from _nodes(each)
+    elif isinstance(plan, dict):
+        if "Node Type" in plan:
+            yield plan
+        for each in plan.values():
+            yield from _nodes(each)

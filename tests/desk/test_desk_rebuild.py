@@ -30,7 +30,7 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallRecord
 from linetap_desk.copy.store import Tree
-from linetap_desk.ingest import database, months, tables
+from linetap_desk.ingest import database, tables
 from linetap_desk.ingest.service import alone
 from linetap_desk.ingest.store import Store
 from linetap_desk.rebuild import place, stored
@@ -372,10 +372,6 @@ def test_postgresqls_readers_read_on(server: Postgres, tmp_path: Path) -> None:
     with engine.begin() as db:
         (before,) = (one for one in inspect(db).get_schema_names() if one.startswith("linetap_before"))
         assert db.execute(text(f'SELECT count(*) FROM "{before}".calls')).scalar_one() == 1
-        assert months.parts(db, before) == [months.OTHER]
-        asked = "SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE relname = :name"
-        (made, *_) = sorted(set(months.parts(db)) - {months.OTHER})
-        assert list(db.execute(text(asked), {"name": made}).scalars()) == ["public"]
         assert place.NEW not in inspect(db).get_schema_names()
     engine.dispose()
     units.close()

@@ -27,7 +27,7 @@ from linetap_core.evidence.signing import namespaces, signers, sshsig
 from linetap_core.evidence.signing.sshsig import unarmored
 from linetap_core.records import CallEvent, EventKind
 from linetap_core.vaultformat.outboxfiles import GENESIS
-from linetap_desk.ingest import database, months
+from linetap_desk.ingest import database
 from linetap_desk.ingest.judge import Report
 from linetap_desk.ingest.store import Store
 from linetap_desk.ingest.tables import calls
@@ -91,16 +91,13 @@ def make(path: Path, count: int) -> None:
 
 
 def copy(path: Path, url: str) -> None:
-    """The calls of `path` into PostgreSQL, as an ingest of three years would have them: in their months."""
+    """The calls of `path` into PostgreSQL, as an ingest of three years would have them."""
     engine = database.open_writer(url)
     names = ", ".join(column.name for column in calls.columns)
     flags = [number for number, column in enumerate(calls.columns) if column.name in ("late", "rebuilt")]
     with contextlib.closing(sqlite3.connect(path)) as made, engine.begin() as db:
         for index in calls.indexes:
             db.execute(text(f"DROP INDEX {index.name}"))
-        first, last = (months.number_at(at_ns) for at_ns in (FIRST_NS, LAST_NS))
-        for number in range(first, last + 2):
-            months.make(db, number)
         driver = db.connection.driver_connection
         assert driver is not None
         with driver.cursor() as cursor, cursor.copy(f"COPY calls ({names}) FROM STDIN") as into:
@@ -109,17 +106,6 @@ def copy(path: Path, url: str) -> None:
     database.open_writer(url).dispose()
     with engine.begin() as db:
         db.execute(text("ANALYZE"))
-    engine.dispose()
-
-
-def make_whole(url: str) -> None:
-    """The calls in one table, as an earlier version left them in PostgreSQL."""
-    engine = database.open_writer(url)
-    with engine.begin() as db:
-        db.execute(text("CREATE TABLE whole AS TABLE calls"))
-        db.execute(text("DROP TABLE calls"))
-        db.execute(text("ALTER TABLE whole RENAME TO calls"))
-        db.execute(text("ALTER TABLE calls ADD CONSTRAINT calls_pkey PRIMARY KEY (unit, call_id)"))
     engine.dispose()
 
 

@@ -2,7 +2,7 @@
 """How long a number takes to be found in a year of calls, and what its index costs a call when it is sealed.
 
 How long a search takes in three years of a city's calls, while the ingest's own code stores events of 150 units: in
-SQLite, and the same calls in PostgreSQL, a partition a month.
+SQLite, and the same calls in PostgreSQL.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ from linetap_core.evidence.sealing import age
 from linetap_core.evidence.signing import namespaces
 from linetap_core.records import Caller, CallRecord
 from linetap_desk.calls import emptyresult, query
-from linetap_desk.calls.bounds import Cursor
 from linetap_desk.calls.criteria import Seat, Wanted
+from linetap_desk.calls.reading import Cursor
 from linetap_desk.ingest import database
 from linetap_desk.ingest.tables import events
 
@@ -201,13 +201,7 @@ def _in_postgresql(path: Path) -> list[Row]:
         return []
     with postgres.Postgres(SHARED_MIB) as server:
         copied_s = _timed(lambda: callsmade.copy(path, server.url))
-        rows = _searched(server.url, "PostgreSQL", copied_s)
-        callsmade.make_whole(server.url)
-        cut_s = _timed(lambda: database.open_writer(server.url).dispose())
-    method = f"{CALLS:,} calls in one table, as an earlier version left them, into months in one transaction"
-    cut_of_a_million_s = cut_s / CALLS * 1e6
-    name, target = "search, PostgreSQL: an earlier index cut, a million calls", 60
-    return [*rows, Row(name=name, figure=cut_of_a_million_s, unit="s", target=target, method=method)]
+        return _searched(server.url, "PostgreSQL", copied_s)
 
 
 def _timed(what: Callable[[], None]) -> float:

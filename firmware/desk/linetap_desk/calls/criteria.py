@@ -16,7 +16,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from linetap_core.errors import BadInput
-from linetap_desk.ingest.tables import ASTRAY, IN_PROGRESS, WHOLE_UNIT, calls
+from linetap_desk.ingest.tables import IN_PROGRESS, WHOLE_UNIT, calls
 
 
 class unindexed(FunctionElement[Any]):
@@ -84,19 +84,17 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class Leg:
     """A range of an index, from `since` ("": the beginning) to `until`. `values` are the parameters of `by` and `rest`:
-    legs of one search and one `shape` differ in nothing else. `astray`: calls that did not begin in the month of their
-    name."""
+    legs of one search and one `shape` differ in nothing else."""
 
     by: list[ColumnElement[bool]]
     since: str
     until: str | None
     rest: list[ColumnElement[bool]] = field(default_factory=list)
     values: dict[str, object] = field(default_factory=dict)
-    astray: bool = False
 
     @property
     def shape(self) -> tuple[object, ...]:
-        return self.astray, *self.values
+        return tuple(self.values)
 
 
 def legs(wanted: Wanted) -> list[Leg]:
@@ -109,16 +107,6 @@ def legs(wanted: Wanted) -> list[Leg]:
     if not _is_rare(wanted) or not seats:
         return [_leg(wanted, seat) for seat in seats]
     return [_everywhere(wanted, seats)]
-
-
-def astray(wanted: Wanted) -> Leg:
-    """The leg of calls that a search by months would miss, for criteria that `legs` accepted."""
-    seats = wanted.seats
-    if seats is None:
-        leg = _leg(wanted, Seat(wanted.unit or "", wanted.line, wanted.since, wanted.until))
-    else:
-        leg = _everywhere(wanted, [seat for one in seats if (seat := _within(one, wanted)) is not None])
-    return replace(leg, by=[ASTRAY], rest=[*leg.by, *leg.rest], astray=True)
 
 
 def state_is(state: State) -> list[ColumnElement[bool]]:

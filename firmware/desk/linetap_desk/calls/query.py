@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A page of calls, newest first, out of millions, for `linetap desk calls` and the desk's pages.
 
-No search reads more than BUDGET rows, and on PostgreSQL as many of those that are astray. A page that is not full by
-then says how far it searched (`looked_to`), and the next continues there: rare calls are found in steps, and no other
-request waits.
+No search reads more than BUDGET rows. A page that is not full by then says how far it searched (`looked_to`), and the
+next continues there: rare calls are found in steps, and no other request waits.
 """
 
 from __future__ import annotations
@@ -14,14 +13,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from linetap_desk.calls.bounds import Cursor, Way
-from linetap_desk.calls.criteria import Leg, State, Wanted, astray, legs
-from linetap_desk.calls.reading import Reading
+from linetap_desk.calls.criteria import Leg, State, Wanted, legs
+from linetap_desk.calls.reading import Cursor, Reading, Way
 
 SIZE = 50
 CHUNK = 2000  # rows that one statement may look at
 BUDGET = 4000  # rows for a page; one leg of a page with many gets its part of it
-LEAST = 100  # that a leg gets at least, and on PostgreSQL each of the few pieces that it is read in
+LEAST = 100  # that a leg gets at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +45,9 @@ def page(db: Connection, wanted: Wanted, cursor: Cursor | None = None, size: int
     parts = legs(wanted)
     budget = max(LEAST, BUDGET // max(1, len(parts)))
     reading = Reading(db, way, whole=len(parts) == 1)
-    if reading.has_months and parts:
-        reading.look_ahead(parts, cursor, size + 1, min(CHUNK, budget))
-        parts = [*parts, astray(wanted)]
     found = [_look(reading, leg, cursor, size + 1, budget) for leg in parts]
     fence = _nearest([one.looked_to for one in found if one.looked_to is not None], way)
-    every = {_key(row): row for one in found for row in one.rows}  # one that is astray may be found twice
+    every = {_key(row): row for one in found for row in one.rows}  # a seat may be named twice
     rows = [row for row in every.values() if fence is None or not _is_beyond(row["began_at"], fence, way)]
     rows.sort(key=_key, reverse=way == "older")
     more, rows = len(rows) > size, rows[:size]
@@ -75,17 +70,6 @@ def state_of(row: Mapping[str, Any]) -> State:
 
 
 def _look(reading: Reading, leg: Leg, cursor: Cursor | None, most: int, budget: int) -> _Found:
-    rows: list[dict[str, Any]] = []
-    for piece in reading.spans(leg, cursor):
-        found = _look_at(reading, piece, cursor, most - len(rows), max(LEAST, budget))
-        rows += found.rows
-        budget -= found.looked
-        if found.looked_to is not None or len(rows) == most:
-            return _Found(rows, found.looked_to)
-    return _Found(rows, None)
-
-
-def _look_at(reading: Reading, leg: Leg, cursor: Cursor | None, most: int, budget: int) -> _Found:
     rows: list[dict[str, Any]] = []
     at, looked = cursor, 0
     while leg.rest:

@@ -11,10 +11,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from linetap_core.clock import Clock
-from linetap_core.errors import AlreadyRunning, BadInput
-from linetap_core.timekeeping import KEPT
-from linetap_desk.ingest import cut
+from linetap_core.errors import BadInput
 from linetap_desk.ingest.tables import SUPERSEDED, metadata
 
 BUSY_MS = 5000  # SQLite: so long a reader waits for the writer's checkpoint, and the other way round
@@ -23,34 +20,27 @@ _ALONE = "SELECT pg_try_advisory_{}(:n, hashtext(current_schema()))"
 _KINDS = "sqlite:///desk.db or postgresql+psycopg://user@host/desk would be right"
 
 
-def open_writer(text: str, clock: Clock = KEPT) -> Engine:
+def open_writer(text: str) -> Engine:
     """Makes tables and columns that are missing. BadInput for a URL that is none, and where nothing can be written."""
-    return open_url(parse(text), clock)
+    return open_url(parse(text))
 
 
-def open_url(url: URL, clock: Clock = KEPT) -> Engine:
+def open_url(url: URL) -> Engine:
     engine = _engine(url)
     with contextlib.ExitStack() as failing:
         failing.callback(engine.dispose)
         try:
             with engine.begin() as db:  # PostgreSQL: all of it or nothing
-                _make(db, clock)
+                _make(db)
         except SQLAlchemyError as error:
             raise BadInput(f"--db {shown(url)}: {reason(error)}") from None
         failing.pop_all()
     return engine
 
 
-def _make(db: Connection, clock: Clock) -> None:
-    """AlreadyRunning where an ingest writes to what has to be cut into months first."""
+def _make(db: Connection) -> None:
     metadata.create_all(db)
     _add_columns(db)
-    if db.dialect.name == "postgresql":
-        if cut.is_whole(db):
-            if not db.execute(text(_ALONE.format("xact_lock")), {"n": _WRITER}).scalar():
-                raise AlreadyRunning("--db: another ingest writes there already")
-            cut.cut(db, clock.utc_ns())
-        cut.make_other(db)
     for table in metadata.sorted_tables:
         for index in table.indexes:
             index.create(db, checkfirst=True)  # of a later version than the table is of

@@ -28,7 +28,6 @@ from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.holes import Holes, Missing
 from linetap_desk.ingest.judge import Report
 from linetap_desk.ingest.link import Link, Patience
-from linetap_desk.ingest.months import Months
 from linetap_desk.ingest.outages import Outages
 from linetap_desk.ingest.register import Arrival, Notice
 from linetap_desk.ingest.signersfile import SignersFile
@@ -99,7 +98,6 @@ class Ingest:
         self._holes = Holes(engine, clock)
         self._clearing = Clearing(engine, clock)
         self._outages = Outages(engine, clock)
-        self._months = Months(engine, clock)
         self._copying: Copying | None = None
         if settings.copy is not None and self._confirmer is not None:
             self._copying = begin(settings.copy, engine, signers, self._confirmer.say, clock)
@@ -165,7 +163,6 @@ class Ingest:
             missing = self._holes.look()
             self._clearing.look()
             self._outages.look()
-            self._months.look()
             self._say_all(missing)
         except SQLAlchemyError as error:
             self._due_ns = self._clock.monotonic_ns() + self._patience.database_ms * NS_PER_MS

@@ -8,7 +8,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    ColumnElement,
     Float,
     Index,
     Integer,
@@ -24,8 +23,7 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
-# In PostgreSQL's own order of texts a name would not lead to its partition; and an index in one order is of no use to a
-# join with a column in another.
+# By code point, as Python and SQLite compare: an index in one order is of no use to a join with a column in another.
 _CallName = Text().with_variant(Text(collation="C"), "postgresql")
 
 # Times are RFC 3339 UTC with milliseconds, so that their order is that of the text.
@@ -206,21 +204,7 @@ calls = Table(
     # Behind the time of a search's index stand columns that are asked besides: a row that does not fit is not read.
     Index("calls_at_line", "unit", "line", "began_at", "call_id", "disposition", "direction"),
     Index("calls_disposition", "disposition", "began_at", "direction"),
-    postgresql_partition_by="RANGE (call_id)",  # a month each (months.py)
 )
-
-
-def _piece(column: Column[str], first: int, length: int) -> ColumnElement[str]:
-    return func.substr(column, literal_column(str(first)), literal_column(str(length)), type_=Text)
-
-
-# A call that began in another month than its name says: a unit's clock was set meanwhile, its `started` is not here, or
-# its name is none; and of a year of less than four digits, which no month can be read from (`--`). A search that reads
-# the months of its time finds these few by an index of their own.
-ASTRAY: ColumnElement[bool] = (_piece(calls.c.call_id, 1, 6) + literal_column("'--'")) != _piece(
-    calls.c.began_at, 1, 4
-) + _piece(calls.c.began_at, 6, 2) + _piece(calls.c.began_at, 5, 1) + _piece(calls.c.began_at, 8, 1)
-Index("calls_astray", calls.c.began_at, postgresql_where=ASTRAY).ddl_if(dialect="postgresql")
 
 # True of every call, and said only by a search for a whole unit: SQLite's planner, which has no figures, would else
 # look for a line through all calls of its unit.
@@ -250,7 +234,7 @@ for _name, (_rare, _asked) in _RARE.items():
     _columns = [calls.c.began_at, *(calls.c[name] for name in (*_asked, "unit", "line"))]
     Index(f"calls_{_name}", *_columns, sqlite_where=_rare, postgresql_where=_rare)
 
-SUPERSEDED = ("calls_line", "calls_open")  # indexes of earlier versions, which another does the work of
+SUPERSEDED = ("calls_line", "calls_open", "calls_astray")  # indexes of earlier versions, which another does the work of
 
 # The few that something is still to be done about.
 _UNCOPIED = (

@@ -18,7 +18,6 @@ from linetap_core.service import Stop, start_logging
 from linetap_desk import settings as desksettings
 from linetap_desk.copy.open import open_store
 from linetap_desk.ingest import clear, database
-from linetap_desk.ingest.months import Months
 from linetap_desk.ingest.signersfile import SignersFile
 from linetap_desk.ingest.tables import calls, copies, events, metadata, units
 from linetap_desk.rebuild import observed, place, stored
@@ -88,7 +87,6 @@ def _fill(where: place.Place, settings: Settings, args: argparse.Namespace, cloc
         with new.begin() as db:
             while clear.clear(db):
                 pass
-        Months(new, clock).look()
         found.new = _counts(new)
     finally:
         new.dispose()

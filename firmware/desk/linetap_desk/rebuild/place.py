@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -22,8 +22,7 @@ from linetap_core.clock import Clock, compact
 from linetap_core.durable.files import sync_directory
 from linetap_core.errors import AlreadyRunning, BadInput
 from linetap_core.service import InstanceLock
-from linetap_desk.ingest import database, months
-from linetap_desk.ingest.cut import grants
+from linetap_desk.ingest import database
 from linetap_desk.ingest.tables import metadata
 
 NEW = "linetap_rebuild"  # PostgreSQL's schema
@@ -146,14 +145,24 @@ class Schema:
             home = str(db.execute(text("SELECT current_schema()")).scalar_one())
             there = set(inspect(db).get_table_names(schema=home))
             old = [table.name for table in metadata.sorted_tables if table.name in there]
-            readers = [row for name in old for row in grants(db, home, name)]
+            readers = [row for name in old for row in _grants(db, home, name)]
             if old:
                 db.execute(text(f'CREATE SCHEMA "{before}"'))
-            for name in (*old, *months.parts(db, home)):
+            for name in old:
                 db.execute(text(f'ALTER TABLE "{home}"."{name}" SET SCHEMA "{before}"'))
-            for name in (*(table.name for table in metadata.sorted_tables), *months.parts(db, NEW)):
+            for name in (table.name for table in metadata.sorted_tables):
                 db.execute(text(f'ALTER TABLE "{NEW}"."{name}" SET SCHEMA "{home}"'))
             for name, who, what in readers:
                 db.execute(text(f'GRANT {what} ON "{home}"."{name}" TO {who}'))
             db.execute(text(f"DROP SCHEMA {NEW}"))
         return f"schema {before}" if old else ""
+
+
+def _grants(db: Connection, home: str, name: str) -> list[tuple[str, str, str]]:
+    """Table, grantee as SQL has it, privilege; but for the owner's own."""
+    wanted = text(
+        "SELECT CASE grantee WHEN 'PUBLIC' THEN 'PUBLIC' ELSE quote_ident(grantee) END, privilege_type "
+        "FROM information_schema.role_table_grants "
+        "WHERE table_schema = :home AND table_name = :name AND grantee <> current_user"
+    )
+    return [(name, *row) for row in db.execute(wanted, {"home": home, "name": name})]

@@ -16,8 +16,8 @@ from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import unitnames
 from linetap_core.records import Direction, Disposition
-from linetap_desk.calls.bounds import Cursor
 from linetap_desk.calls.criteria import MOST_SEATS, STATES, State, Wanted
+from linetap_desk.calls.reading import Cursor
 from linetap_desk.searching.localmoment import last_ns, moment_ns
 from linetap_desk.serve.access.masking import has_number
 from linetap_desk.serve.calls.directory import House

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lists of releases and holds, a page at a time. A page ends at a place in the order, not after a number of rows:
-new requests shift nothing (as in desk/calls/bounds.py).
+new requests shift nothing (as in desk/calls/reading.py).
 
 Uploaded files are not read for a list, only whether they are there.
 """
