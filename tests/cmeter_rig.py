@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from linetap.board.meter import protocol as wire
-from linetap.board.meter.frames import Deframer
+from linetap.board.meter.protocol import Deframer
 from linetap.ring import I16
 from linetap_bench.exchange.meter import Meter
 from linetap_bench.exchange.meterlines import VoltsAt

@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 from linetap.checks import CHECKS, Finding, Snapshot, run
-from linetap.checks.machine import Machine, Wear
-from linetap.checks.mounts import Mount
+from linetap.checks.machine import Machine, Mount, Wear
 from linetap.checks.watch import Seen, Services
 from linetap_core.clock import NS_PER_S
 from linetap_core.records import (

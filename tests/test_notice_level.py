@@ -18,8 +18,7 @@ from linetap.config.schema import Config, Recording
 from linetap.learned import Learned
 from linetap.notices import Notice, load_notices, notices_of
 from linetap.notices.defaults import make_default_notices
-from linetap.notices.level import level_of
-from linetap.notices.linelevel import PEAK, gain_db, raised
+from linetap.notices.level import PEAK, gain_db, level_of, raised
 from linetap.recorder.signals.notice.proof import prove
 from linetap.ring import RATE_HZ
 from unit_rig import make_unit

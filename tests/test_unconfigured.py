@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from config_file import text
-from linetap import unconfigured
+from linetap import standby
 from linetap_core.records import CaptureState, RecorderState, ReporterState, ServiceState
 from linetap_core.service import START_AGAIN, credential, read_state
 from unit_rig import make_unit
@@ -68,7 +68,7 @@ def test_by_hand_it_ends(run_dir: Path, monkeypatch: pytest.MonkeyPatch, content
     command = [sys.executable, "-m", "linetap", "recorder", "--config", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert (done.returncode, str(file) in done.stderr, "Traceback" in done.stderr) == (2, True, False)
-    assert unconfigured.run_dir_of(file) == Path("/run/linetap")
+    assert standby.run_dir_of(file) == Path("/run/linetap")
 
 
 def test_what_stands_for_a_key_that_is_gone_is_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

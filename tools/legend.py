@@ -13,7 +13,7 @@ import tomllib
 from pathlib import Path
 
 from linetap.checks import CHECKS
-from linetap.panel.label import page, svg
+from linetap.panel.legend import page, svg
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "tests"))  # what a check says it says of a unit: the tests have one on which all stand

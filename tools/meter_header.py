@@ -14,7 +14,7 @@ from pathlib import Path
 from linetap.board.meter import protocol
 from linetap.board.meter.decide import FALL_MS, STEADY_MS
 from linetap.board.meter.protocol import COLOURS, EDGES, FRAMES, LAMPS, LEDS, Frame
-from linetap.config.numbers import MeterNumbers
+from linetap.config.loopnumbers import MeterNumbers
 from linetap.config.profile import KR_PSTN
 
 HEADER = Path(__file__).resolve().parent.parent / "hardware" / "meter" / "protocol.h"

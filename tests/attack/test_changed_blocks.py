@@ -26,7 +26,7 @@ from disk import make_file_system, mount_options, require, run
 from flip_rig import WorkingUnit
 
 from linetap import unitkeys
-from linetap.checks.mounts import mount_of
+from linetap.checks.machine import mount_of
 from linetap.tpm.volume import SECTOR_BYTES
 from linetap_core.durable import broken
 from linetap_core.durable import keptcopy as kept

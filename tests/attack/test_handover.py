@@ -14,7 +14,7 @@ import pytest
 
 from linetap import learned
 from linetap.config import load_config
-from linetap.config.places import require_usual_places
+from linetap.config.require import require_usual_places
 from linetap.config.schema import LEARNED, RUN_DIR, VAULT
 from linetap.provision.lay import _lay
 from linetap.recorder.control import ControlSocket

@@ -19,8 +19,7 @@ from test_panel_service import Room
 from linetap import checks
 from linetap.capture.lights import _shown
 from linetap.checks import Damper, Finding, Judgement, Watch, take_snapshot
-from linetap.reporter.health import health
-from linetap.reporter.outgoing import Outgoing
+from linetap.reporter.health import Outgoing, health
 from linetap.reporter.telemetry import Alerts, Lines, pace
 from linetap_core import rooms
 from linetap_core.clock import NS_PER_MS

@@ -27,7 +27,7 @@ from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import Stretch
 from linetap.tpm import bootpolicy, keyfile
 from linetap.tpm.device import TpmFault
-from linetap.tpm.signer import TpmKey
+from linetap.tpm.unitkey import TpmKey
 from linetap_core.cli import main
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap_core.enrolment import request
@@ -174,7 +174,7 @@ class TestBoot:
         self, config: Config, tpm: SoftTpm, root: str, stages: tuple[str, ...]
     ) -> None:
         tpm.boot(root, stages)
-        with pytest.raises(TpmFault, match="this boot is none that the release key has signed") as refused:
+        with pytest.raises(TpmFault, match="the release key has not signed this boot") as refused:
             sign(config)
         assert "\n" not in str(refused.value)
 
@@ -183,7 +183,7 @@ class TestBoot:
         key.sign(DATA)
         key.close()  # type: ignore[attr-defined]  # a software TPM has one connection at a time
         tpm.extend("something else")
-        with pytest.raises(TpmFault, match="this boot is none"):
+        with pytest.raises(TpmFault, match="has not signed this boot"):
             key.sign(DATA)
 
     def test_boots_that_somebody_else_has_signed_do_not_count(
@@ -193,14 +193,14 @@ class TestBoot:
         (tmp_path / "thief").mkdir()
         Path(config.keys.boots).write_text(Release(tmp_path / "thief").command_line(STRANGE_ROOT))
         tpm.boot(STRANGE_ROOT)
-        with pytest.raises(TpmFault, match="this boot is none"):
+        with pytest.raises(TpmFault, match="has not signed this boot"):
             sign(config)
 
     def test_a_permission_for_the_volume_is_none_to_sign(self, config: Config, tpm: SoftTpm, release: Release) -> None:
         line = release.command_line().replace("linetap-unit-key", "x").replace("linetap-volume", "linetap-unit-key")
         Path(config.keys.boots).write_text(line)
         tpm.boot(ROOT, ())
-        with pytest.raises(TpmFault, match="this boot is none"):
+        with pytest.raises(TpmFault, match="has not signed this boot"):
             sign(config)
 
     def test_the_tpm_itself_says_no_when_our_own_check_is_gone(

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from linetap.tpm import bootpolicy, counter, device, freshness, volume
+from linetap.tpm import bootpolicy, device, freshness, volume
 from linetap.tpm.device import TpmFault
 from linetap_core.cli import main
 from linetap_core.durable import copies as twin
@@ -118,7 +118,7 @@ class TestKey:
         self, card: Sealed, tpm: SoftTpm, root: str, stages: tuple[str, ...]
     ) -> None:
         tpm.boot(root, stages)
-        with pytest.raises(TpmFault, match="this boot is none that the release key has signed for linetap-volume"):
+        with pytest.raises(TpmFault, match="the release key has not signed this boot for linetap-volume"):
             card.test(tpm)
 
     def test_the_next_version_opens_it_and_so_does_the_one_before(
@@ -133,7 +133,7 @@ class TestKey:
         self, tpm: SoftTpm, release: Release, tmp_path: Path
     ) -> None:
         (tmp_path / "cmdline").write_text("panic=5 linetap.verity=100:" + ROOT + ":aa\n")
-        with pytest.raises(TpmFault, match="none that the release key has signed"):
+        with pytest.raises(TpmFault, match="release key has not signed this boot"):
             volume.seal(tpm.path, release.key.public_key(), bootpolicy.read(tmp_path / "cmdline"))
 
     def test_token_that_names_a_thiefs_release_key_is_none(self, card: Sealed, tpm: SoftTpm, tmp_path: Path) -> None:
@@ -362,7 +362,7 @@ class TestTakenBack:
     ) -> None:
         """After each of the things that a boot writes."""
         assert follows(state, data) == 0
-        left, write, raise_it = [cut_after], twin.replace_both, counter.raise_it
+        left, write, raise_it = [cut_after], twin.replace_both, freshness.raise_counter
 
         def cut(deed: Callable[..., Any]) -> Callable[..., Any]:
             def done(*what: Any) -> Any:
@@ -375,7 +375,7 @@ class TestTakenBack:
 
         with monkeypatch.context() as patch:
             patch.setattr(twin, "replace_both", cut(write))
-            patch.setattr(counter, "raise_it", cut(raise_it))
+            patch.setattr(freshness, "raise_it", cut(raise_it))
             with pytest.raises(TpmFault, match="the power went"):
                 one_start(tpm, state, data)
         for _ in range(2):

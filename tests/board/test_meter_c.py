@@ -14,7 +14,7 @@ import pytest
 
 from cmeter_rig import LINES, edges_of, emulated, payloads, said_by_bench, said_by_c
 from linetap.board.meter import protocol as wire
-from linetap.board.meter.frames import encode
+from linetap.board.meter.protocol import encode
 from linetap.ring import I16
 from meter_rig import Wave, hundredths, ringing, steps
 from meterbuild import METER, build_host

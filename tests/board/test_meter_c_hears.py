@@ -11,7 +11,7 @@ import pytest
 
 from cmeter_rig import AT_A_TIME, LINES, LOOP_CLOSED, CMeter, payloads, program
 from linetap.board.meter import protocol as wire
-from linetap.board.meter.frames import Deframer, encode
+from linetap.board.meter.protocol import Deframer, encode
 from linetap.ring import I16
 from linetap_bench.exchange.meter import Meter
 from linetap_core.clock import NS_PER_MS

@@ -16,7 +16,7 @@ from linetap import learned
 from linetap.board.interface import CardBoard, Levels
 from linetap.board.meter.card import MeteredCard, MeterRelays
 from linetap.board.meter.decide import Decider
-from linetap.board.meter.learning import LearnedLimits
+from linetap.board.meter.limits import LearnedLimits
 from linetap.board.meter.reader import Reader
 from linetap.board.wires import Wires, wires_path
 from linetap.boardchoice import open_card
@@ -24,7 +24,7 @@ from linetap.capture.lights import LineLights
 from linetap.capture.lineaudio import LineAudio
 from linetap.capture.loop import Loop
 from linetap.capture.player import Player
-from linetap.config.numbers import MeterNumbers
+from linetap.config.loopnumbers import MeterNumbers
 from linetap.config.schema import Board, Card, Config, Keys, Line
 from linetap.ring import NO_VOLTS, RingReader, RingWriter
 from linetap_bench.exchange.meter import Measures, Meter, MeterOnPty

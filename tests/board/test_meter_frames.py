@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linetap.board.meter import protocol as wire
-from linetap.board.meter.frames import Deframer, encode
+from linetap.board.meter.protocol import Deframer, encode
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "hardware" / "meter-protocol.md"
 Pieces = st.lists(st.integers(1, 300), max_size=20)

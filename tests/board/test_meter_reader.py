@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from linetap.board.meter import protocol as wire
-from linetap.board.meter.frames import encode
 from linetap.board.meter.limits import LimitArrays
+from linetap.board.meter.protocol import encode
 from linetap.board.meter.reader import GONE_MS, SILENT_MS
 from linetap_bench.exchange.meter import Faults
 from linetap_core.clock import NS_PER_MS

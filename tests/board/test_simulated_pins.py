@@ -10,8 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from linetap.board.frontend import HOOK_OFF_AFTER_MS, RING_OVER_MS, RING_SEEN_MS
-from linetap.board.simulated import SimulatedCard, Wires, wires_path
-from linetap.board.simulated_pins import SimulatedPins
+from linetap.board.simulated import SimulatedCard, SimulatedPins, Wires, wires_path
 from linetap.ring import NO_VOLTS, Bits
 from linetap_core.clock import NS_PER_MS
 

@@ -31,9 +31,8 @@ from linetap.checks.command import diagnose, print_json, print_lines
 from linetap.checks.frame import MB
 from linetap.checks.watch import DEAD_NS, GRACE_MS, Seen, Services
 from linetap.config.weakening import WORDS
-from linetap.panel.legendtext import table
-from linetap.reporter.journal import Journal
-from linetap.reporter.telemetry import Alerts
+from linetap.panel.legend import table
+from linetap.reporter.telemetry import Alerts, Journal
 from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock
 from linetap_core.log import code_of
 from linetap_core.records import (
@@ -296,7 +295,7 @@ class TestCommandRefused:
 
     def test_of_a_stranger_nothing_is_said_but_that_he_is_one(self) -> None:
         (found,) = told_of("command_refused", refused_commands=RefusedState(1, "command_unsigned"))
-        assert "nobody known" in found.trouble.text_en
+        assert "signature not verified" in found.trouble.text_en
 
     def test_none_was_refused(self) -> None:
         assert not told_of("command_refused", refused_commands=RefusedState())

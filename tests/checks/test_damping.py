@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linetap.checks import CHECKS, Damper, Finding, Trouble
-from linetap.checks.damping import CHANGES, QUIET_S, RECOUNT_S, REWORD_S, WINDOW_S
+from linetap.checks.judgement import CHANGES, QUIET_S, RECOUNT_S, REWORD_S, WINDOW_S
 from linetap.reporter.telemetry import Alerts
 from linetap_core.clock import NS_PER_S
 from linetap_core.records import Severity

@@ -36,12 +36,11 @@ from linetap.cardresult import CARD_WRONG
 from linetap.checks import CHECKS, Check, Snapshot, Watch, frame, machine, take_snapshot
 from linetap.checks.command import diagnose, print_json
 from linetap.checks.frame import MB
-from linetap.checks.mounts import LOST
+from linetap.checks.machine import LOST
 from linetap.checks.watch import Seen
 from linetap.config.schema import Config
 from linetap.panel.service import Panel
-from linetap.reporter.health import health
-from linetap.reporter.outgoing import Outgoing
+from linetap.reporter.health import Outgoing, health
 from linetap.reporter.telemetry import Alerts
 from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock, from_utc_ns
 from linetap_core.durable import broken

@@ -138,7 +138,7 @@ def fits(days: int | None, last: str | None = "2027-12-31") -> RecorderState:
         (31, None, ""), (30, "warning", "Within 30 days"), (8, "warning", "Within 30 days"),
         (7, "warning", "Within 7 days"),
         (2, "warning", "Within 7 days"), (1, "warning", "Within 1 day "), (0, "critical", "ends on 2027-12-31"),
-        (None, "critical", "no key list that can be used"),
+        (None, "critical", "no usable key list"),
     ],
 )  # fmt: skip
 def test_a_key_list_that_comes_to_its_end(days: int | None, severity: str | None, says: str) -> None:
@@ -156,7 +156,7 @@ def test_every_check_says_how_it_clears(check: Check) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "says"), [("tpm_policy", "none that the release key has signed"), ("tpm_absent", "does not answer")]
+    ("fault", "says"), [("tpm_policy", "has not signed this boot"), ("tpm_absent", "does not answer")]
 )
 def test_a_key_that_does_not_sign_is_said_with_what_waits(fault: str, says: str) -> None:
     snapshot = unit(recorder("idle", key_fault=fault, unsigned=12))
@@ -164,5 +164,5 @@ def test_a_key_that_does_not_sign_is_said_with_what_waits(fault: str, says: str)
     assert (finding.check, finding.trouble.severity, finding.led) == ("unit_key", "critical", "unit_check")
     assert says in finding.trouble.text_en
     assert fault in finding.trouble.text_ko
-    assert "12 wait" in finding.trouble.text_en
+    assert "12 items wait" in finding.trouble.text_en
     assert told(unit(recorder("idle"))) == []

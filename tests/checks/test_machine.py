@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from linetap.checks import machine
-from linetap.checks.machine import DIP_S, EVERY_S, FIND_EVERY_S, Machine, MachineWatch, Wear
-from linetap.checks.mounts import LOST, Mount, mount_of
+from linetap.checks.machine import DIP_S, EVERY_S, FIND_EVERY_S, LOST, Machine, MachineWatch, Mount, Wear, mount_of
 from linetap_core.clock import NS_PER_S, ManualClock
 from machine_rig import PI, THROTTLED, VOLTAGE, lay
 

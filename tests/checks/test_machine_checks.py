@@ -9,8 +9,7 @@ import pytest
 
 from judged import shown
 from linetap.checks import Finding, Snapshot, run
-from linetap.checks.machine import Machine, Wear
-from linetap.checks.mounts import Mount
+from linetap.checks.machine import Machine, Mount, Wear
 from linetap.checks.watch import Seen, Services, Status
 from linetap_core.clock import NS_PER_S
 from linetap_core.records import KernelClockState

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from linetap.commission.tones_heard import Heard, measure
+from linetap.commission.tones.recording import Heard, measure
 from linetap.config.numbers import KR_TONES
 from linetap.config.profile import Profile
 from linetap.recorder.signals.events import ToneHeard

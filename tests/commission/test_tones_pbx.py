@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from linetap.commission.tones_heard import measure
-from linetap.commission.tones_profile import learn
+from linetap.commission.tones.profile import learn
+from linetap.commission.tones.recording import measure
 from linetap.config.numbers import KR_TONES
 from linetap.config.profile import Profile
 from linetap.recorder.signals.events import ToneEvent, ToneGone, ToneHeard

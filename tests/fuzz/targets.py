@@ -33,7 +33,6 @@ from linetap.recorder.vault import linefaults
 from linetap.recorder.vault.journal import store
 from linetap.ring.layout import read_header
 from linetap.update import state as update_state
-from linetap.update import updaterequest
 from linetap_core.cli import main
 from linetap_core.clock import SYSTEM
 from linetap_core.durable.smallfile import SmallFile
@@ -229,7 +228,7 @@ def _recorders(unit: Path, work: Path) -> Iterator[Target]:
     state = b'{"service":"recorder","version":"1","pid":1,"started_ns":1,"mono_ns":1,"progress":1,"lines":[]}'
     kinds: dict[str, SmallFile[Any]] = {
         "state file": SmallFile("state", RecorderState),
-        "learned": learned.FILE, "update state": update_state._FILE, "update wish": updaterequest.FILE,
+        "learned": learned.FILE, "update state": update_state._FILE, "update wish": update_state.WISH_FILE,
         "PBX day": ledger.DAY_FILE,
         "line fault": linefaults._FILE, "order memory": memory._FILE, "recorder checkpoint": recorder_checkpoint._FILE,
     }  # fmt: skip

@@ -18,7 +18,7 @@ from leds import shows
 from machine import BOOT_LIMIT_S, IMAGE, Machine
 from rig import BOOT, UNIT, Office
 
-from linetap.provision.encryptionresult import MARK
+from linetap.cardresult import MARK
 from linetap_core.clock import NS_PER_S, SYSTEM
 from tpm_rig import SoftTpm, short_folder
 
@@ -82,7 +82,7 @@ def test_card_that_was_pulled_yields_nothing_and_is_not_taken_back_after_a_chang
     assert "made in another TPM" in said(machine)
     machine.tpm = own
     other_root(machine)
-    assert "this boot is none that the release key has signed" in said(machine)
+    assert "the release key has not signed this boot" in said(machine)
 
     copy(newest, machine.card)
     change(machine, "linetap-state", every=64)

@@ -13,9 +13,8 @@ import pytest
 from test_panel_service import TICK_MS, Room
 
 from linetap.board.simulated import SimulatedPanel, press_button
-from linetap.panel.button import Button, Press, meaning
+from linetap.panel.button import Button, Press, meaning, pattern_of
 from linetap.panel.service import Panel
-from linetap.panel.sitenumber import pattern_of
 from linetap.sockets import Listener
 from linetap_core.records import RECORDER_SOCKET, RecorderCommand, StartWalk, StopWalk, WalkEnd, WalkState
 from linetap_core.wire.legend import STEP_MS

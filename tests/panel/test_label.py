@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from linetap.panel.label import HEIGHT_MM, WIDTH_MM, svg
+from linetap.panel.legend import HEIGHT_MM, WIDTH_MM, svg
 from linetap_core.wire.legend import ACTIVITIES, CONDITIONS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,7 +7,7 @@ import re
 
 from linetap.board.interface import UNIT_LEDS
 from linetap.checks import CHECKS
-from linetap.panel.legendtext import table
+from linetap.panel.legend import table
 from linetap_core.wire.legend import (
     ACTIVITIES,
     CONDITIONS,

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from card_rig import Card
-from linetap.cardresult import CARD_WRONG
+from linetap import cardresult
+from linetap.cardresult import CARD_WRONG, Encryption
 from linetap.provision import cardstart
-from linetap.provision import encryptionresult as cardsaid
-from linetap.provision.encryptionresult import Said
 from linetap.tpm import volume
 from linetap_core.errors import Refusal
 
@@ -25,8 +24,8 @@ def card(tmp_path: Path) -> Card:
 
 
 def test_it_is_taken_once_the_card_is_encrypted(card: Card) -> None:
-    cardsaid.write(card.run, Said("sealed", "", 1))
-    (card.boot / cardsaid.MARK).write_text("of the start that encrypted it\n")
+    cardresult.write_encryption(card.run, Encryption("sealed", "", 1))
+    (card.boot / cardresult.MARK).write_text("of the start that encrypted it\n")
     assert (card.pack("--encrypt", "tpm"), card.start()) == (0, 0)
     assert "the card is encrypted" in (card.boot / "linetap-done.txt").read_text()
     assert (card.home / "unit.key").exists()
@@ -37,13 +36,13 @@ def test_it_is_taken_once_the_card_is_encrypted(card: Card) -> None:
     ("said", "why"),
     [
         (None, "this unit has no TPM that the kernel knows (/dev/tpm0)"),
-        (Said("plain", "/vault is on this card already"), "/vault is on this card already"),
+        (Encryption("plain", "/vault is on this card already"), "/vault is on this card already"),
     ],
     ids=["no TPM", "the initramfs did not"],
 )
-def test_without_that_no_secret_is_laid(card: Card, said: Said | None, why: str) -> None:
+def test_without_that_no_secret_is_laid(card: Card, said: Encryption | None, why: str) -> None:
     if said is not None:
-        cardsaid.write(card.run, said)
+        cardresult.write_encryption(card.run, said)
     assert (card.pack("--encrypt", "tpm"), card.start()) == (0, 2)
     assert f"linetap.toml: [card] encrypt: {why}\n" in (card.boot / "linetap-error.txt").read_text()
     assert not card.home.exists()
@@ -51,33 +50,35 @@ def test_without_that_no_secret_is_laid(card: Card, said: Said | None, why: str)
 
 
 def test_an_order_that_says_nothing_of_it_is_taken_on_an_encrypted_card_too(card: Card) -> None:
-    cardsaid.write(card.run, Said("sealed", "", 7))
+    cardresult.write_encryption(card.run, Encryption("sealed", "", 7))
     assert (card.pack(), card.start()) == (0, 0)
 
 
 def test_on_a_card_that_is_not_used_nothing_is_taken(card: Card) -> None:
     """What stands in its place is RAM: keys made there would be gone, and an order would be spent."""
-    cardsaid.write(card.run, Said("refused", "the card is of boot 3, and the TPM has counted 5"))
+    cardresult.write_encryption(card.run, Encryption("refused", "the card is of boot 3, and the TPM has counted 5"))
     assert (card.pack(), card.start()) == (0, 2)
     text = (card.boot / "linetap-error.txt").read_text()
     assert text.endswith("the card is not used: the card is of boot 3, and the TPM has counted 5\n")
     assert "something in this file is wrong" not in text
     assert (card.run / CARD_WRONG).exists()
-    assert (card.run / cardsaid.REFUSED).exists()
+    assert (card.run / cardresult.REFUSED).exists()
     assert not card.home.exists()
     assert (card.boot / "linetap.toml").exists()
 
 
 @pytest.mark.parametrize("text", ["", "\n", "refused -\n", "\xff\xfe", "sealedx 1\n"])
 def test_what_an_initramfs_leaves_that_came_to_no_end_is_a_refusal(tmp_path: Path, text: str) -> None:
-    (tmp_path / cardsaid.NAME).write_bytes(text.encode("latin-1"))
-    assert cardsaid.read(tmp_path).word == "refused"
+    (tmp_path / cardresult.CARD_NAME).write_bytes(text.encode("latin-1"))
+    assert cardresult.read_encryption(tmp_path).word == "refused"
 
 
-@pytest.mark.parametrize("said", [Said("sealed", "", 12), Said("sealed", "data: noise", 3), Said("plain", "why")])
-def test_what_is_said_is_read(tmp_path: Path, said: Said) -> None:
-    cardsaid.write(tmp_path, said)
-    assert cardsaid.read(tmp_path) == said
+@pytest.mark.parametrize(
+    "said", [Encryption("sealed", "", 12), Encryption("sealed", "data: noise", 3), Encryption("plain", "why")]
+)
+def test_what_is_said_is_read(tmp_path: Path, said: Encryption) -> None:
+    cardresult.write_encryption(tmp_path, said)
+    assert cardresult.read_encryption(tmp_path) == said
 
 
 class TestWhatIsLost:

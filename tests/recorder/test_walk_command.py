@@ -15,7 +15,7 @@ from walk_rig import Walked, Wire
 
 import config_file
 from linetap.commission import walk as command
-from linetap.commission.walk_texts import COLOURS, FOUND, STEPS, judged
+from linetap.commission.walk import COLOURS, FOUND, STEPS, judged
 from linetap.config.schema import Recording
 from linetap.recorder.walk.turn import WAIT_S
 from linetap.recorder.walk.verdict import RED

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from linetap.reporter.certificate import Certificate
+from linetap.reporter.link import Certificate
 from linetap_core.clock import SYSTEM, parse_rfc3339
 from pki_rig import Pki
 

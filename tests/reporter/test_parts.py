@@ -20,12 +20,20 @@ from linetap.recorder.vault.commands.spool import answers_for, commands_of
 from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.reporter import inbox as inbox_module
-from linetap.reporter.feed import CURSOR_EVERY_S, REFUSED_PAUSE_S, WINDOW, Cursor, Feed
-from linetap.reporter.health import health
+from linetap.reporter.feed import (
+    CURSOR_EVERY_S,
+    LONGEST_S,
+    PATIENCE_S,
+    PROBE,
+    REFUSED_PAUSE_S,
+    WINDOW,
+    Again,
+    Cursor,
+    Entry,
+    Feed,
+)
+from linetap.reporter.health import Outgoing, health, outgoing
 from linetap.reporter.inbox import MOST, Inbox, Reply
-from linetap.reporter.outgoing import Outgoing, outgoing
-from linetap.reporter.resend import LONGEST_S, PATIENCE_S, PROBE, Again
-from linetap.reporter.source import Entry
 from linetap.reporter.telemetry import LONG_QUEUE, REWORD_EVERY_S, THINNED, Alerts, Lines, pace
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap_core.evidence.authorization.command import LIMIT_BYTES

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linetap.config.numbers import HealthNumbers
+from linetap.config.loopnumbers import HealthNumbers
 from linetap.config.profile import KR_PSTN
 from linetap.config.schema import Line
 from linetap.learned import Learned

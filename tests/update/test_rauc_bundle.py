@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from boot_rig import IMAGE, SCRIPT
-from linetap.update.fault import UpdateFault
 from linetap.update.judge import require_fit
 from linetap.update.rauc import Info, Rauc
+from linetap.update.state import UpdateFault
 from slots_rig import LIMIT_S, Signer, make_bundle, system_conf, why_not
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))

@@ -13,10 +13,9 @@ import msgspec
 import pytest
 
 from https_server import HOST, Answer, Server
-from linetap.update import updaterequest
-from linetap.update.fault import UpdateFault
+from linetap.update import state
 from linetap.update.fetch import fetch
-from linetap.update.updaterequest import Wish
+from linetap.update.state import UpdateFault, Wish
 from linetap_core.broker.link import Patience
 from linetap_core.broker.tls import tls_context
 from linetap_core.clock import ManualClock
@@ -45,7 +44,7 @@ def server(pki: Pki) -> Iterator[Server]:
 
 class Fetching:
     def __init__(self, pki: Pki, server: Server, folder: Path) -> None:
-        self.into = folder / updaterequest.FETCHED
+        self.into = folder / state.FETCHED
         self.clock, self.told = ManualClock(), list[tuple[int, str]]()
         self.pair = Pair(pki.root / "floor-03-0.pem", pki.root / "floor-03-0.key")
         self.ca = pki.ca
@@ -196,4 +195,4 @@ def test_the_usual_place_is_beside_the_broker(tmp_path: Path) -> None:
     from state_files import unit
 
     config = msgspec.structs.replace(unit(tmp_path), broker=Broker(host="broker.city.example"))
-    assert updaterequest.usual_url(config, "0.2.0") == "https://broker.city.example/linetap/linetap-0.2.0.raucb"
+    assert state.usual_url(config, "0.2.0") == "https://broker.city.example/linetap/linetap-0.2.0.raucb"

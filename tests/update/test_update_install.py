@@ -11,11 +11,9 @@ from update_rig import BUNDLE, SHA256, WANTED, Rig
 
 from linetap.idle import HOLDS_S
 from linetap.update import install as installing
-from linetap.update import release, state
-from linetap.update import updaterequest as wish
-from linetap.update.fault import UpdateFault
+from linetap.update import judge, state
 from linetap.update.rauc import Info
-from linetap.update.updaterequest import Wish
+from linetap.update.state import UpdateFault, Wish
 from linetap_core.clock import NS_PER_S
 from linetap_core.records import UpdateState
 
@@ -23,7 +21,7 @@ from linetap_core.records import UpdateState
 @pytest.fixture
 def rig(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
     (run_dir / "release").write_text("NAME=linetap\nVERSION=0.1.0\n")
-    monkeypatch.setattr(release, "RELEASE", run_dir / "release")
+    monkeypatch.setattr(judge, "RELEASE", run_dir / "release")
     return Rig(run_dir)
 
 
@@ -53,7 +51,7 @@ def test_one_from_a_stick_is_not_fetched(rig: Rig) -> None:
     rig.install()
     assert (rig.fetched, rig.state.step, rig.state.by) == (0, "trying", "stick")
     assert rig.bundles() == []
-    assert not (rig.folder / wish.STICK).exists()
+    assert not (rig.folder / state.STICK).exists()
 
 
 def test_a_line_in_use_keeps_the_old_version(rig: Rig) -> None:
@@ -124,7 +122,7 @@ def test_the_version_that_runs_is_not_installed_again(rig: Rig) -> None:
 
 
 def test_a_machine_that_is_no_image_takes_none(rig: Rig) -> None:
-    release.RELEASE.unlink()
+    judge.RELEASE.unlink()
     rig.want()
     rig.install()
     assert rig.outcome() == ("failed", "update_not_here")
@@ -168,7 +166,7 @@ def test_the_operators_word_comes_before_the_sticks(rig: Rig) -> None:
     rig.want()
     rig.install()
     assert (rig.state.version, rig.state.by) == ("0.2.0", "command")
-    assert (rig.folder / wish.STICK).exists(), "it is looked at after the trial"
+    assert (rig.folder / state.STICK).exists(), "it is looked at after the trial"
 
 
 def test_another_version_may_be_wanted_while_one_waits(rig: Rig) -> None:
@@ -203,7 +201,7 @@ def test_one_that_came_while_another_failed_is_not_lost(rig: Rig, monkeypatch: p
     rig.want()
     with pytest.raises(Tired):
         rig.install()
-    assert wish.read(rig.path) == second
+    assert state.read_wish(rig.path) == second
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"version":"0.2.0"}', b"\xff" * 5000, b'{"url":1}'])
@@ -280,7 +278,7 @@ class TestPower:
         assert not rig.path.exists()
 
     def test_a_bundle_that_the_cut_has_spoiled_is_fetched_again(self, rig: Rig) -> None:
-        (rig.folder / wish.FETCHED).write_bytes(BUNDLE[:-1] + b"?")
+        (rig.folder / state.FETCHED).write_bytes(BUNDLE[:-1] + b"?")
         rig.want()
         rig.install()
         assert (rig.fetched, rig.state.step) == (1, "trying")

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from ill_unit import ill_unit
 from linetap.checks import CHECKS, run
-from linetap.update import release
-from linetap.update.fault import UpdateFault
+from linetap.update import judge
 from linetap.update.judge import ALSO_RED, red, require_fit
 from linetap.update.rauc import Info
+from linetap.update.state import UpdateFault
 from linetap_core.wire import updates
 
 RISING = ["0.0.9", "0.1.0", "0.1.2", "0.1.10", "0.2.0", "1.0.0", "10.0.0"]
@@ -52,8 +52,8 @@ def test_what_a_machine_says_of_itself(
     text: str, version: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "release").write_bytes(text.encode("latin-1"))
-    monkeypatch.setattr(release, "RELEASE", tmp_path / "release")
-    assert release.running() == version
+    monkeypatch.setattr(judge, "RELEASE", tmp_path / "release")
+    assert judge.running_version() == version
 
 
 def test_critical_is_red_and_so_is_what_keeps_a_unit_from_being_reached() -> None:

@@ -9,11 +9,9 @@ import msgspec
 import pytest
 from update_rig import BUNDLE, SHA256, WANTED, Rig
 
-from linetap.update import release, state, stick
-from linetap.update import updaterequest as wish
-from linetap.update.fault import UpdateFault
+from linetap.update import judge, state, stick
 from linetap.update.rauc import Info
-from linetap.update.updaterequest import Wish
+from linetap.update.state import UpdateFault, Wish
 from linetap_core.errors import BadInput
 from linetap_core.records import UpdateState
 
@@ -23,7 +21,7 @@ NAME = "linetap-0.2.0.raucb"
 @pytest.fixture
 def rig(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
     (run_dir / "release").write_text("VERSION=0.1.0\n")
-    monkeypatch.setattr(release, "RELEASE", run_dir / "release")
+    monkeypatch.setattr(judge, "RELEASE", run_dir / "release")
     return Rig(run_dir)
 
 
@@ -37,14 +35,14 @@ def top(tmp_path: Path) -> Path:
 def fault(rig: Rig, top: Path) -> UpdateFault:
     with pytest.raises(UpdateFault) as raised:
         stick.take(top, rig.config, rig.machine)
-    assert not (rig.folder / wish.STICK).exists()
+    assert not (rig.folder / state.STICK).exists()
     return raised.value
 
 
 def test_one_bundle_is_copied_and_wanted(rig: Rig, top: Path) -> None:
     wanted = stick.take(top, rig.config, rig.machine)
-    assert wanted == Wish(version="0.2.0", sha256=SHA256, size=len(BUNDLE)) == wish.read(rig.folder / wish.STICK)
-    assert (rig.folder / wish.FROM_STICK).read_bytes() == BUNDLE
+    assert wanted == Wish(version="0.2.0", sha256=SHA256, size=len(BUNDLE)) == state.read_wish(rig.folder / state.STICK)
+    assert (rig.folder / state.FROM_STICK).read_bytes() == BUNDLE
     (top / NAME).unlink()  # the stick is free
     rig.install()
     assert (rig.state.step, rig.state.by) == ("trying", "stick")
@@ -121,7 +119,7 @@ def test_where_there_is_no_room_nothing_is_copied(rig: Rig, top: Path) -> None:
 
 def test_one_that_changes_as_it_is_copied_is_not_installed(rig: Rig, top: Path) -> None:
     stick.take(top, rig.config, rig.machine)
-    (rig.folder / wish.FROM_STICK).write_bytes(BUNDLE[:-1] + b"?")
+    (rig.folder / state.FROM_STICK).write_bytes(BUNDLE[:-1] + b"?")
     rig.install()
     assert rig.outcome() == ("failed", "update_sha256")
     assert WANTED.sha256 == SHA256

@@ -9,15 +9,15 @@ import msgspec
 import pytest
 from update_rig import WANTED, Rig
 
-from linetap.update import release, state
-from linetap.update.fault import UpdateFault
+from linetap.update import judge, state
+from linetap.update.state import UpdateFault
 from linetap.update.trial import HOLDS_S, PATIENCE_S
 
 
 @pytest.fixture
 def rig(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
     (run_dir / "release").write_text("VERSION=0.1.0\n")
-    monkeypatch.setattr(release, "RELEASE", run_dir / "release")
+    monkeypatch.setattr(judge, "RELEASE", run_dir / "release")
     made = Rig(run_dir)
     made.red = lambda _: ["broker_unreachable"]
     made.want()
@@ -112,7 +112,7 @@ def test_an_ordinary_boot_changes_nothing(rig: Rig) -> None:
 
 def test_old_and_new_by_turns(rig: Rig) -> None:
     rig.trial()
-    (release.RELEASE).write_text("VERSION=0.2.0\n")
+    (judge.RELEASE).write_text("VERSION=0.2.0\n")
     rig.machine.bundle = msgspec.structs.replace(rig.machine.bundle, version="0.3.0")
     rig.want(msgspec.structs.replace(WANTED, version="0.3.0"))
     rig.install()

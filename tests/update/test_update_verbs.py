@@ -12,7 +12,6 @@ import pytest
 
 import config_file
 from linetap.update import state
-from linetap.update import updaterequest as wish
 from linetap_core import cli
 from linetap_core.records import UpdateState
 from unit_rig import make_unit
@@ -24,7 +23,7 @@ LIMIT_S = 120
 def unit(run_dir: Path) -> tuple[Path, Path]:
     """unit.toml, and the folder of updates."""
     config = make_unit(run_dir, run_dir).config
-    folder = wish.folder_of(config)
+    folder = state.folder_of(config)
     folder.mkdir()
     return config_file.write(run_dir / "unit.toml", config), folder
 

@@ -14,12 +14,10 @@ import msgspec
 
 from linetap.config import Config
 from linetap.update import state
-from linetap.update import updaterequest as wish
-from linetap.update.fault import UpdateFault
 from linetap.update.install import Install
 from linetap.update.rauc import Info, Slots
+from linetap.update.state import UpdateFault, Wish
 from linetap.update.trial import Trial
-from linetap.update.updaterequest import Wish
 from linetap_core import rooms
 from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_core.durable import files
@@ -101,7 +99,7 @@ class Rig:
         self.clock = Told(run_dir)
         self.config: Config = unit(run_dir, reserve_mb=0)
         self.config.vault_path.mkdir()
-        self.folder = wish.folder_of(self.config)
+        self.folder = state.folder_of(self.config)
         self.folder.mkdir()
         self.machine = FakeMachine()
         self.red: Callable[[float], list[str]] = lambda _: []
@@ -110,14 +108,14 @@ class Rig:
 
     @property
     def path(self) -> Path:
-        return self.config.vault_path / wish.WISH
+        return self.config.vault_path / state.WISH
 
     def want(self, wanted: Wish | bytes = WANTED) -> None:
         self.path.write_bytes(wanted if isinstance(wanted, bytes) else msgspec.json.encode(wanted))
 
     def from_stick(self, wanted: Wish, bundle: bytes = BUNDLE) -> None:
-        (self.folder / wish.FROM_STICK).write_bytes(bundle)
-        (self.folder / wish.STICK).write_bytes(msgspec.json.encode(wanted))
+        (self.folder / state.FROM_STICK).write_bytes(bundle)
+        (self.folder / state.STICK).write_bytes(msgspec.json.encode(wanted))
 
     def fetch(self, wanted: Wish, into: Path, told: Callable[[int, str], None]) -> None:
         assert wanted.url is not None

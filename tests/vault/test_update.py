@@ -10,8 +10,7 @@ import msgspec
 import pytest
 
 from keeping_rig import Keeper
-from linetap.update import release, state
-from linetap.update import updaterequest as wish
+from linetap.update import judge, state
 from linetap_core.evidence.authorization.command import Answer
 from linetap_core.records import UpdateState
 
@@ -22,10 +21,10 @@ WAITING = UpdateState(step="waiting", version="0.2.0", sha256=SHA256, by="comman
 @pytest.fixture
 def unit(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Keeper:
     (run_dir / "release").write_text("VERSION=0.1.0\n")
-    monkeypatch.setattr(release, "RELEASE", run_dir / "release")
+    monkeypatch.setattr(judge, "RELEASE", run_dir / "release")
     keeper = Keeper(run_dir, run_dir)
     keeper.take_roles()
-    wish.folder_of(keeper.config).mkdir()
+    state.folder_of(keeper.config).mkdir()
     return keeper
 
 
@@ -36,7 +35,7 @@ def ask(unit: Keeper, role: str = "operator", **body: str) -> Answer:
 
 def said(unit: Keeper, found: UpdateState, **more: Any) -> None:
     """By root."""
-    state.save(wish.folder_of(unit.config), msgspec.structs.replace(found, **more))
+    state.save(state.folder_of(unit.config), msgspec.structs.replace(found, **more))
     unit.tick()
 
 
@@ -44,7 +43,7 @@ def test_what_is_wanted_lies_where_root_looks(unit: Keeper) -> None:
     answer = ask(unit, url="https://updates.city.example/x.raucb")
     assert answer.done, answer.text
     assert "0.1.0 runs" in answer.text
-    found = wish.read(unit.vault / wish.WISH)
+    found = state.read_wish(unit.vault / state.WISH)
     assert found is not None
     assert (found.version, found.sha256, found.size) == ("0.2.0", SHA256, 300_000_000)
     assert found.url == "https://updates.city.example/x.raucb"
@@ -53,7 +52,7 @@ def test_what_is_wanted_lies_where_root_looks(unit: Keeper) -> None:
 
 def test_it_lies_beside_the_broker_if_nothing_is_said(unit: Keeper) -> None:
     assert ask(unit).done
-    found = wish.read(unit.vault / wish.WISH)
+    found = state.read_wish(unit.vault / state.WISH)
     assert found is not None
     assert found.url == f"https://{unit.config.broker.host}/linetap/linetap-0.2.0.raucb"
 
@@ -72,7 +71,7 @@ def test_it_lies_beside_the_broker_if_nothing_is_said(unit: Keeper) -> None:
 def test_what_root_could_not_read_is_not_written(unit: Keeper, body: dict[str, str]) -> None:
     answer = ask(unit, **body)
     assert (answer.done, answer.code) == (False, "command_malformed"), answer.text
-    assert not (unit.vault / wish.WISH).exists()
+    assert not (unit.vault / state.WISH).exists()
 
 
 def test_it_is_the_operators(unit: Keeper) -> None:
@@ -86,11 +85,11 @@ def test_an_older_version_is_refused_and_the_same_is_done(unit: Keeper) -> None:
     answer = ask(unit, version="0.1.0")
     assert answer.done
     assert "runs already" in answer.text
-    assert not (unit.vault / wish.WISH).exists()
+    assert not (unit.vault / state.WISH).exists()
 
 
 def test_a_machine_that_is_no_image_says_so(unit: Keeper) -> None:
-    release.RELEASE.unlink()
+    judge.RELEASE.unlink()
     assert ask(unit).code == "update_not_here"
 
 
@@ -132,7 +131,7 @@ class TestLog:
         assert [leaf["code"] for leaf in unit.leaves("update")] == ["done", "failed"]
 
     def test_a_recorder_that_was_away_finds_it(self, unit: Keeper) -> None:
-        state.save(wish.folder_of(unit.config), msgspec.structs.replace(WAITING, step="done"))
+        state.save(state.folder_of(unit.config), msgspec.structs.replace(WAITING, step="done"))
         unit.restart()
         unit.tick()
         assert [leaf["code"] for leaf in unit.leaves("update")] == ["done"]
@@ -141,7 +140,7 @@ class TestLog:
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"\xff", b'{"step":"lost"}'])
 def test_whatever_stands_there_ends_no_recorder(unit: Keeper, text: bytes) -> None:
-    (wish.folder_of(unit.config) / state.STATE).write_bytes(text)
+    (state.folder_of(unit.config) / state.STATE).write_bytes(text)
     unit.tick()
     assert unit.upkeep.update.state is None
     assert ask(unit).done

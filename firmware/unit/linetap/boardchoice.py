@@ -17,7 +17,7 @@ def open_card(config: Config, card: int, clock: Clock = SYSTEM) -> CardBoard:
     """The board of card number `card`. DeviceFault or BadInput where it cannot be what the configuration says."""
     if not any(each.number == card and each.meter_port for each in config.card):
         return _open_pins(config, card, clock, metered=False)
-    from linetap.board.meter.open import open_metered
+    from linetap.board.meter.card import open_metered
     from linetap.board.pins import HEADER_CARD
 
     by_meter = config.board.kind == "hardware" and card != HEADER_CARD
@@ -36,7 +36,7 @@ def _open_pins(config: Config, card: int, clock: Clock, metered: bool) -> CardBo
         wires = str(wires_path(config.run_path.absolute(), card))
         leave_note(config.run_path, card, Note(wires=wires, at=RELAYS_AT, relays=lines))
         if metered:
-            from linetap.board.simulated_pins import SimulatedPins
+            from linetap.board.simulated import SimulatedPins
 
             return SimulatedPins(config.run_path, card, lines)
         return SimulatedCard(config.run_path, card, lines)

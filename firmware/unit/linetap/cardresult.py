@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What became of an order on the card, for the recorder: it puts it into the log, and an alert stands where it was no.
+"""Results of the card's start and of an order on the card: files below /run, written by root before the services start.
 
-Below /run, written by root before the services start; gone with the next boot.
+They are gone with the next boot. The recorder writes the order's result into the log, and a refused order raises an
+alert. The first word of the encryption's result is also read by usr/lib/linetap/data; without that file the card is
+plain and the unit has no TPM.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from linetap_core.clock import SYSTEM, parse_rfc3339, rfc3339
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.records import OrderState
 
-CARD_WRONG = "linetap-card-wrong"  # below /run, beside the services' own folder: what the panel shows it by
+CARD_WRONG = "linetap-card-wrong"  # below /run, beside the services' folder
 NAME = "linetap-order.json"
 _LIMIT_BYTES = 4096
 _READABLE = 0o644
@@ -21,12 +25,57 @@ _FILE = SmallFile("order", OrderState, _LIMIT_BYTES, check=lambda state: parse_r
 
 
 def note(run_dir: Path, code: str, sha256: str | None) -> None:
-    """`sha256` of the order, or of the statement by which a key ended."""
+    """Write the result. `sha256`: of the order, or of the statement that a key has ended."""
     path = run_dir / NAME
     _FILE.replace(path, OrderState(rfc3339(SYSTEM.utc_ns()), code, sha256 or ""))
     path.chmod(_READABLE)
 
 
 def load(run_path: Path) -> OrderState | None:
-    """None: nothing was on the card in this boot. `run_path` is that of the services, beside which it lies."""
+    """Returns None if nothing was on the card in this boot. `run_path`: the services' folder, beside which
+    the file is.
+    """
     return _FILE.look(run_path.with_name(NAME))
+
+
+# --- Encryption of the card -------------------------------------------------------------------------------------------
+
+
+CARD_NAME = "linetap-card"
+REFUSED = "linetap-card-refused"  # beside it: starts provision-linetap.service
+MARK = "linetap-encrypting.txt"  # on the boot partition, while state and data may hold anything
+
+EncryptionWord = Literal["sealed", "plain", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Encryption:
+    """`why`: one line for a person, or "". `boot`: the boot number that the TPM counted, for an encrypted card."""
+
+    word: EncryptionWord
+    why: str = ""
+    boot: int | None = None
+
+
+def write_encryption(run: Path, said: Encryption) -> None:
+    """Called once a boot, before anything else uses /run."""
+    (run / CARD_NAME).write_text(f"{said.word} {said.boot or '-'}\n{said.why}\n")
+    if said.word == "refused":
+        (run / REFUSED).touch()
+
+
+def read_encryption(run: Path) -> Encryption:
+    try:
+        with (run / CARD_NAME).open("rb") as file:
+            lines = file.read(_LIMIT_BYTES).decode("utf-8", "replace").splitlines()
+    except OSError:
+        return Encryption("plain")
+    word, _, boot = (lines or [""])[0].partition(" ")
+    why = lines[1] if len(lines) > 1 else ""
+    match word:
+        case "sealed":
+            return Encryption("sealed", why, int(boot) if boot.isdigit() else None)
+        case "plain":
+            return Encryption("plain", why)
+        case _:
+            return Encryption("refused", why or "the start of the card was not completed")

@@ -39,7 +39,7 @@ COMMANDS = {
         "show --config /etc/linetap/unit.toml",
     ),
     "tones": Command(
-        "linetap.commission.tones",
+        "linetap.commission.tones.command",
         "the tones of a PBX",
         "learn --name pbx busy=busy.wav ringback=ringback.wav -o profile.toml",
     ),
@@ -54,7 +54,7 @@ COMMANDS = {
         "linetap.tpm.command", "the boots that a key in a TPM signs in", "boot $(cat root.hash) --key release.key"
     ),
     "volume": Command(
-        "linetap.provision.volumecommand", "a card's partitions, encrypted by the TPM", "test /dev/mmcblk0p4"
+        "linetap.provision.cardstart", "a card's partitions, encrypted by the TPM", "test /dev/mmcblk0p4"
     ),
     # On the unit, of commands that a desk has too.
     "command apply": Command(

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from linetap.config import Config, load_config
-from linetap.config.named import require_card
+from linetap.config.require import require_card
 from linetap_core.clock import NS_PER_S, S_PER_DAY, SYSTEM, Clock
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.records import FREE, RecorderState

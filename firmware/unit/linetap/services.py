@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from linetap.config import Config, load_config
-from linetap.config.named import require_card
+from linetap.config.require import require_card
 from linetap_core.errors import BadInput
 
 
@@ -36,7 +36,7 @@ class Service:
         return int(self._module().run(config))
 
     def _without_config(self, args: argparse.Namespace, error: BadInput) -> int:
-        unconfigured = import_module("linetap.unconfigured")
+        unconfigured = import_module("linetap.standby")
         if not unconfigured.is_supervised():
             raise error
         return int(unconfigured.wait(self.name, getattr(args, "card", 1), args.config.absolute(), error))

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A service whose folders cannot be written waits, with one log entry, and begins when they can.
+"""A service that cannot start waits, with one log entry, and starts when it can.
 
-Otherwise systemd would restart it for ever, and each start would write the same lines into a log on the disk.
+Either its folders cannot be written (`stand_by`) or its configuration is missing, empty or wrong (`wait`). Otherwise
+systemd would restart it for ever, and each start would write the same lines into a log on the disk. The state file has
+the reason, so panel and checks name it instead of reporting a dead service.
 """
 
 from __future__ import annotations
@@ -11,10 +13,16 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from linetap_core.clock import NS_PER_S, Clock
-from linetap_core.records import Fault, ServiceState
-from linetap_core.service import START_AGAIN, StateFile, Stop
+from linetap.config import load_config
+from linetap.config.schema import Config
+from linetap_core import __version__
+from linetap_core.clock import NS_PER_S, SYSTEM, Clock
+from linetap_core.errors import BadInput
+from linetap_core.records import CaptureState, Fault, RecorderState, ReporterState, ServiceState
+from linetap_core.service import START_AGAIN, StateFile, Stop, lock_of, start_logging
+from linetap_core.tomlfile.source import Source
 
 CANNOT_BEGIN = "cannot_begin"  # the fault's code
 TRY_EVERY_S = 3
@@ -27,15 +35,15 @@ log = logging.getLogger("linetap.service")
 def stand_by(
     error: OSError, places: Sequence[Path], state: ServiceState, file: StateFile, stop: Stop, clock: Clock
 ) -> int:
-    """START_AGAIN once a file can be written in all of `places`; 0 if the service is stopped."""
+    """Returns START_AGAIN once a file can be written in all of `places`, or 0 if the service is stopped."""
     why = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
-    log.error("%s: %s; it begins when its folders can be written again", CANNOT_BEGIN, why)
+    log.error("%s: %s; starts when its folders can be written again", CANNOT_BEGIN, why)
     state.fault = Fault(CANNOT_BEGIN, why)
     next_ns = clock.monotonic_ns() + TRY_EVERY_S * NS_PER_S
     while not stop.requested:
         state.progress += 1
         if file.due():
-            file.write(state, idle=True, in_spite=True)  # standing by is what there is to do
+            file.write(state, idle=True, in_spite=True)  # standing by counts as work
         if clock.monotonic_ns() >= next_ns:
             next_ns += TRY_EVERY_S * NS_PER_S
             if all(map(_takes_a_file, places)):
@@ -45,7 +53,7 @@ def stand_by(
 
 
 def _takes_a_file(folder: Path) -> bool:
-    """access(2) does not know of a full file system, nor of an ext4 that has closed itself after an error."""
+    """Writes a probe: access(2) does not detect a full file system, nor an ext4 that has stopped after an error."""
     probe = folder / f".probe-{os.getpid()}"
     try:
         fd = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -58,3 +66,71 @@ def _takes_a_file(folder: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+# --- Without a usable configuration -----------------------------------------------------------------------------------
+
+
+RUN_DIR = "/run/linetap"
+LOOK_EVERY_S = 3
+
+
+def is_supervised() -> bool:
+    """Whether systemd started the service, and is notified that it waits. A person at a terminal gets the error
+    instead.
+    """
+    return "NOTIFY_SOCKET" in os.environ
+
+
+def wait(service: str, card: int, file: Path, why: BadInput, clock: Clock = SYSTEM) -> int:
+    """Returns START_AGAIN once the file can be used, or 0 if the service is stopped."""
+    stop = Stop()
+    start_logging(service)
+    log.error("%s: %s; starts when the configuration can be used", why.code, str(why).replace("\n", "; "))
+    name, run_dir = f"capture@{card}" if service == "capture" else service, run_dir_of(file)
+    state = _state(service, name, card, clock)
+    state.fault = Fault(why.code, str(why))
+    with lock_of(run_dir, name):
+        told = StateFile(run_dir, name, clock)
+        next_ns = clock.monotonic_ns()
+        while not stop.requested:
+            if clock.monotonic_ns() >= next_ns:
+                next_ns = clock.monotonic_ns() + LOOK_EVERY_S * NS_PER_S
+                if _can_be_used(file):
+                    return START_AGAIN
+            state.progress += 1
+            if told.due():
+                told.write(state, idle=True, in_spite=True)  # waiting counts as work
+            clock.sleep(_TURN_S)
+    return 0
+
+
+def run_dir_of(file: Path) -> Path:
+    """Read from the part of the file that can be read."""
+    try:
+        return Path(Source(file).partial(Config).run_dir)
+    except BadInput:
+        return Path(RUN_DIR)
+
+
+def _can_be_used(file: Path) -> bool:
+    try:
+        load_config(file)
+    except BadInput:
+        return False
+    return True
+
+
+def _state(service: str, name: str, card: int, clock: Clock) -> ServiceState:
+    known: dict[str, Any] = {
+        "service": name, "version": __version__, "pid": os.getpid(), "started_ns": clock.monotonic_ns(), "mono_ns": 0,
+        "progress": 0,
+    }  # fmt: skip
+    if service == "capture":
+        return CaptureState(
+            card=card, device_rate_hz=0, device_format="", channels=0, lines=[], ring_locked=False, realtime=False,
+            **known,
+        )  # fmt: skip
+    if service == "recorder":
+        return RecorderState(unit="", lines=[], config_sha256="", **known)
+    return ReporterState(connected=False, session="", **known)

@@ -40,9 +40,9 @@ def open_key(path: Path, where: Keys | None = None) -> SigningKey:
 def make(where: Keys | None = None) -> bytes:
     """What `open_key` takes, of a new key. Where it is in a TPM that is of no use to anybody but that TPM."""
     if where is not None and where.unit_key == "tpm":
-        from linetap.tpm import create
+        from linetap.tpm import unitkey
 
-        return create.unit_key(Path(where.tpm), Path(where.release))[0]
+        return unitkey.unit_key(Path(where.tpm), Path(where.release))[0]
     return keys.unit_key_file(keys.new_unit_key())
 
 
@@ -86,7 +86,7 @@ def _in_tpm(data: bytes, where: Keys | None) -> SigningKey:
     """A TPM that is not the one the key was made in is a wrong configuration; one that is away is not."""
     from linetap.tpm import bootpolicy
     from linetap.tpm.device import TpmFault
-    from linetap.tpm.signer import TpmKey
+    from linetap.tpm.unitkey import TpmKey
 
     assert where is not None
     key = TpmKey(data, Path(where.tpm), bootpolicy.read(Path(where.boots)))

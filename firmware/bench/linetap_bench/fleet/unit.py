@@ -16,11 +16,9 @@ import msgspec
 from linetap.recorder.vault.outbox.delivery import Delivery
 from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.outbox.reader import OutboxReader
-from linetap.reporter.feed import Cursor, Feed
-from linetap.reporter.health import Health
+from linetap.reporter.feed import Again, Cursor, Feed
+from linetap.reporter.health import Health, outgoing
 from linetap.reporter.link import Link, Patience
-from linetap.reporter.outgoing import outgoing
-from linetap.reporter.resend import Again
 from linetap.reporter.telemetry import Alerts
 from linetap_bench.fleet.pool import Pool, PooledConnection
 from linetap_core.broker.connection import Arrived, Connected, Connection, Ended, Terms

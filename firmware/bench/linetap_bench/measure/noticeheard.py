@@ -22,8 +22,7 @@ from linetap.config.numbers import GreetingNumbers, NoticeNumbers
 from linetap.config.schema import Recording
 from linetap.learned import Learned
 from linetap.notices import Notice
-from linetap.notices.level import level_of
-from linetap.notices.linelevel import gain_db, raised
+from linetap.notices.level import gain_db, level_of, raised
 from linetap.recorder.signals.notice.greeting import has_ended
 from linetap.ring import I16, RATE_HZ
 from linetap_bench.figures import Row

@@ -10,7 +10,7 @@ from functools import partial
 from linetap.board.gpio import Gpio, Pwm, begin, claim, releasing, told
 from linetap.board.interface import UNIT_LEDS
 from linetap.board.pins import PinTable
-from linetap.config.night import FULL_PERCENT
+from linetap.config.schema import FULL_PERCENT
 from linetap_core.errors import DeviceFault
 
 DIMMED_HZ = 200

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A card without a card and without a meter: levels and relays over `Wires`.
+"""A simulated card: levels and relays over `Wires`, without hardware and without a meter.
 
-It imitates a meter all the same, which samples every line at 1 kHz: what the exchange puts on a line (bounce, ringing
-that shakes the hook comparator, an unplugged line) arrives as it would from one. Ringing is as late as the detector of
-the drawing is at worst, and as late over.
+It samples every line at 1 kHz as a meter does, so what the exchange puts on a line (bounce, ringing that shakes the
+hook comparator, an unplugged line) arrives as from a meter. Ringing is detected and released with the worst delays of
+the drawing's detector. `SimulatedPins` are the HOOK pins beside a meter: a second opinion, and the fallback while the
+meter is silent.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from linetap.board.frontend import RING_OVER_MS, RING_SEEN_MS
+from linetap.board.frontend import HOOK_OFF_AFTER_MS, HOOK_OFF_BELOW_V, HOOK_ON_ABOVE_V, RING_OVER_MS, RING_SEEN_MS
 from linetap.board.interface import PERIOD_MS, Levels
 from linetap.board.simulated_panel import SimulatedPanel, brightness_shown, leds_shown, press_button
 from linetap.board.wires import Wires, wires_path
-from linetap.ring import Bits
+from linetap.ring import NO_VOLTS, Bits
 from linetap_core import rooms
 from linetap_core.clock import NS_PER_MS
 from linetap_core.records import MeterState
@@ -28,20 +29,22 @@ _SEEN_MS, _OVER_MS = round(RING_SEEN_MS.high), round(RING_OVER_MS.high)
 
 
 def lasted_ms(levels: Bits) -> npt.NDArray[np.int64]:
-    """For how many milliseconds each level (lines, n) has been on by then; 0 where it is off."""
+    """Returns for how many milliseconds each level (lines, n) has been on at that point; 0 where it is off."""
     ms = np.arange(1, levels.shape[1] + 1)
     since: npt.NDArray[np.int64] = ms - np.maximum.accumulate(np.where(levels, 0, ms), axis=1)
     return since
 
 
 class SimulatedCard:
-    """Lines in the order of `Config.lines_of(card)`. May be up before the exchange: until then all is unplugged."""
+    """Lines in the order of `Config.lines_of(card)`. It may start before the exchange: until then every line is
+    unplugged.
+    """
 
     behind_ms = 0
     meter: MeterState | None = None
 
     def __init__(self, run_dir: Path, card: int, lines: int) -> None:
-        """DeviceFault `wires_foreign` when the simulated lines are of another shape."""
+        """DeviceFault `wires_foreign` if the simulated lines have another shape."""
         rooms.enter(run_dir, "capture")
         self._wires = Wires.attach_or_create(wires_path(run_dir, card), lines)
         self._wires.relays[:] = 0
@@ -69,3 +72,40 @@ class SimulatedCard:
     def close(self) -> None:
         self._wires.relays[:] = 0
         self._wires.close()
+
+
+# --- HOOK pins beside a meter -----------------------------------------------------------------------------------------
+
+
+_OFF_BELOW, _ON_ABOVE = round(HOOK_OFF_BELOW_V.low * 100), round(HOOK_ON_ABOVE_V.high * 100)
+_LOOK_MS = round(HOOK_OFF_AFTER_MS.high) + 1 + PERIOD_MS
+
+
+class SimulatedPins(SimulatedCard):
+    """Delayed and with fixed thresholds, as in the drawing. Lines differ: the first has the fastest parts, the last the
+    slowest.
+    """
+
+    def __init__(self, run_dir: Path, card: int, lines: int) -> None:
+        super().__init__(run_dir, card, lines)
+        after_ms = np.linspace(HOOK_OFF_AFTER_MS.low, HOOK_OFF_AFTER_MS.high, lines)
+        self._after_ms = np.rint(after_ms).astype(np.int64)[:, None]
+        self._held = np.zeros((lines, 1), np.bool_)  # whether each comparator's input was in its window
+
+    def levels(self, until_ns: int) -> Levels:
+        self._wires.arm(until_ns // NS_PER_MS)
+        hook, _, _, volts = self._wires.samples(until_ns // NS_PER_MS, _LOOK_MS)
+        since_ms = lasted_ms(self._within(hook, volts))
+        pins: Bits = since_ms[:, -PERIOD_MS:] > self._after_ms  # on-hook passes within a millisecond
+        none = np.zeros_like(pins)
+        return Levels(pins, none, none, np.full(len(pins), NO_VOLTS, np.int16))
+
+    def _within(self, hook: Bits, volts: npt.NDArray[np.int16]) -> Bits:
+        """The comparators with their hysteresis. Contact bounce is in the bits alone, not in the voltages."""
+        size = np.abs(volts.astype(np.int32))
+        inside = hook & (size < _OFF_BELOW)
+        outside = (size > _ON_ABOVE) | (~hook & (size < _OFF_BELOW))
+        last = np.maximum.accumulate(np.where(inside | outside, np.arange(1, _LOOK_MS + 1), 0), axis=1)
+        held: Bits = np.take_along_axis(np.concatenate([self._held, inside], axis=1), last, axis=1)
+        self._held = held[:, -1:]
+        return held

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from linetap.board.interface import UNIT_LEDS
-from linetap.config.night import FULL_PERCENT
+from linetap.config.schema import FULL_PERCENT
 from linetap_core import rooms
 
 _BUTTON = len(UNIT_LEDS)

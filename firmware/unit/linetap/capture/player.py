@@ -28,7 +28,7 @@ from linetap.capture.lineaudio import upsample
 from linetap.config import profile_of
 from linetap.config.schema import Card, Config, Line
 from linetap.notices import Notice, notices_of
-from linetap.notices.linelevel import gain_db, raised
+from linetap.notices.level import gain_db, raised
 from linetap.ring import I16, RATE_HZ, SLOT_FRAMES, SLOT_MS
 
 # Omron G6S-2F: operates within 4 ms; the rest is for its driver and bounce. No sample before it has settled.

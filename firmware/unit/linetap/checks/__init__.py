@@ -15,18 +15,15 @@ from linetap.checks import (
     computer,
     connection,
     disk,
-    expiry,
     frame,
     integrity,
     lines,
     orders,
-    policy,
     recording,
     services,
 )
-from linetap.checks.damping import Damper
 from linetap.checks.frame import Check, Finding, Snapshot, Trouble, take_snapshot
-from linetap.checks.judgement import Judge, Judgement
+from linetap.checks.judgement import Damper, Judge, Judgement
 from linetap.checks.watch import Services, Watch
 from linetap_core.records import Alert
 from linetap_core.wire.alerts import ALERTS
@@ -36,9 +33,7 @@ __all__ = [
     "Watch", "judge", "run", "take_snapshot",
 ]  # fmt: skip
 
-_FILES = (
-    cards, clocks, computer, connection, disk, expiry, integrity, lines, orders, policy, recording, services,
-)  # fmt: skip
+_FILES = (cards, clocks, computer, connection, disk, integrity, lines, orders, recording, services)
 _ROWS = list(ALERTS)
 
 CHECKS: tuple[Check, ...] = tuple(

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from linetap.checks.expiry import days_en
 from linetap.checks.frame import MB, Check, Snapshot, Trouble, Words, of_recorder
+from linetap.checks.integrity import days_en
 from linetap.checks.machine import Machine, Wear
 from linetap_core.records import RecorderState
 

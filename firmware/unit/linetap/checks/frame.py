@@ -10,8 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from linetap.checks.machine import Machine
-from linetap.checks.mounts import Mount, visible
+from linetap.checks.machine import Machine, Mount, visible
 from linetap.checks.watch import Services, Watch
 from linetap.config.schema import Config
 from linetap_core.clock import Clock, rfc3339

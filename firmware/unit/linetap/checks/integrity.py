@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of what the unit keeps and signs: damaged files, its log, its key."""
+"""Checks of what the unit keeps and signs: damaged files, its log, its keys and its certificate.
+
+An approaching end is reported in steps, so that the alert does not change every day.
+"""
 
 from __future__ import annotations
 
-from linetap.checks.frame import Check, Snapshot, Trouble, Words, of_recorder
-from linetap_core.records import RecorderState
+from linetap.checks.frame import Check, Snapshot, Trouble, Words, of_recorder, of_reporter
+from linetap_core.clock import NS_PER_DAY, parse_rfc3339
+from linetap_core.records import RecorderState, ReporterState
 
 
 def file_broken(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
@@ -25,7 +29,7 @@ def file_broken(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
 
 @of_recorder
 def log_changed(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
-    """The unit's log did not fit its own signed head at a start, or the head that the desk has."""
+    """At a start, the unit's log did not match its own signed head, or the head that the desk has."""
     if not recorder.logs_kept:
         return None
     names = ", ".join(recorder.logs_kept[-3:])
@@ -39,30 +43,119 @@ def log_changed(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
 
 @of_recorder
 def unit_key(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
-    """The TPM that holds the unit's key does not sign. Calls are recorded, and wait for their signature."""
+    """The TPM with the unit's key does not sign. Calls are recorded, and wait for their signature."""
     fault, waiting = recorder.key_fault, recorder.unsigned
     if fault is None:
         return None
     if fault == "tpm_policy":
-        why_ko, why_en = "승인되지 않은 부팅입니다", "this boot is none that the release key has signed"
+        why_ko, why_en = "승인되지 않은 부팅입니다", "the release key has not signed this boot"
         action_ko = "정식 이미지로 다시 시작하십시오. 그래도 계속되면 누가 카드를 바꾸었는지 조사하십시오."
-        action_en = "Start the unit from its own image. If that does not end it, find out who has changed the card."
+        action_en = "Start the unit from its own image. If the alert stays, find out who has changed the card."
     else:
         why_ko, why_en = "TPM이 응답하지 않습니다", "the TPM does not answer, or refuses"
         action_ko = "전원을 껐다 켜십시오. 그래도 계속되면 TPM을 교체하고 장치를 새로 등록하십시오."
-        action_en = "Switch the unit off and on. If that does not end it, replace the TPM and enrol the unit anew."
+        action_en = "Switch the unit off and on. If the alert stays, replace the TPM and enrol the unit again."
     return Words(
         text_ko=f"장치 키로 서명할 수 없습니다({why_ko}, {fault}). 녹음은 계속되며 {waiting}건이 서명을 기다립니다.",
-        text_en=f"The unit's key does not sign: {why_en} ({fault}). Recording goes on; {waiting} wait for a signature.",
+        text_en=f"The unit's key does not sign: {why_en} ({fault}). Recording goes on; {waiting} items wait for it.",
         action_ko=action_ko,
         action_en=action_en,
+    )
+
+
+# --- Key list and certificate -----------------------------------------------------------------------------------------
+
+
+STEPS_DAYS = (1, 7, 30)  # before the end
+
+
+def step_of(left_days: float) -> int | None:
+    """Returns the step that has begun, or None if the end is further away than all steps."""
+    return next((days for days in STEPS_DAYS if left_days <= days), None)
+
+
+def days_en(days: int) -> str:
+    return "1 day" if days == 1 else f"{days} days"
+
+
+@of_recorder
+def key_list_end(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
+    """The list of epochs will soon have no day for a call of the longest class, or has none already."""
+    key_list = recorder.key_list
+    if key_list is None:
+        return None
+    left = key_list.fits_days
+    if left is None:
+        return _key_list_ends(
+            "쓸 수 있는 키 목록이 없어 통화를 예비(overflow) 키로 봉인합니다. 녹음은 계속됩니다.",
+            "There is no usable key list: calls are sealed to the overflow epoch. Recording goes on.",
+        )
+    if left == 0:
+        return _key_list_ends(
+            f"키 목록이 {key_list.last_day}에 끝나 가장 긴 보존 등급의 통화를 예비(overflow) 키로 봉인합니다.",
+            f"The key list ends on {key_list.last_day}: calls of the longest class are sealed to the overflow epoch.",
+        )
+    step = step_of(left)
+    if step is None:
+        return None
+    within = days_en(step)
+    return _key_list_ends(
+        f"{step}일 안에 키 목록({key_list.last_day}까지)에 가장 긴 보존 등급의 날이 없어집니다.",
+        f"Within {within} the key list (to {key_list.last_day}) runs out of days for the longest class.",
+        mere_warning=True,
+    )
+
+
+def _key_list_ends(text_ko: str, text_en: str, mere_warning: bool = False) -> Words:
+    return Words(
+        mere_warning=mere_warning,
+        text_ko=text_ko,
+        text_en=text_en,
+        action_ko="기록 보관 책임자에게 linetap keygen epochs --extend로 목록을 늘려 서명받도록 하십시오.",
+        action_en="Have the vault officer extend the list (linetap keygen epochs --extend) and the authority sign it.",
+    )
+
+
+@of_reporter
+def certificate_end(snapshot: Snapshot, reporter: ReporterState) -> Words | None:
+    """The unit's TLS certificate ends soon, and then no broker accepts it."""
+    until = reporter.certificate_until
+    if until is None:
+        return None
+    try:
+        left_ns = parse_rfc3339(until) - snapshot.utc_ns
+    except ValueError:  # the reporter's state may contain any text
+        return None
+    day = until[:10]
+    if left_ns <= 0:
+        return _certificate_ends(
+            f"기기의 TLS 인증서가 {day}에 끝났습니다. 서버가 이 기기를 받지 않습니다. 녹음은 계속됩니다.",
+            f"The unit's TLS certificate ended on {day}: no broker accepts the unit. Recording goes on.",
+        )
+    step = step_of(left_ns / NS_PER_DAY)
+    if step is None:
+        return None
+    return _certificate_ends(
+        f"기기의 TLS 인증서가 {step}일 안에 끝납니다 ({day}).",
+        f"The unit's TLS certificate ends within {days_en(step)}, on {day}.",
+        mere_warning=step != STEPS_DAYS[0],
+    )
+
+
+def _certificate_ends(text_ko: str, text_en: str, mere_warning: bool = False) -> Words:
+    return Words(
+        mere_warning=mere_warning,
+        text_ko=text_ko,
+        text_en=text_en,
+        action_ko="인증 기관에서 linetap pki renew로 새 인증서를 만들어 기기에 넣으십시오. 재시작은 필요 없습니다.",
+        action_en="Have the authority make a new one (linetap pki renew) and install it. No restart is needed.",
     )
 
 
 CHECKS = (
     Check(
         "file_broken",
-        clears="when the services start anew, a week after the last such file",
+        clears="when the services restart, a week after the last such file",
         look=file_broken,
     ),
     Check(
@@ -74,5 +167,15 @@ CHECKS = (
         "unit_key",
         clears="when the key signs again",
         look=unit_key,
+    ),
+    Check(
+        "key_list_end",
+        clears="when the unit has accepted a list that is long enough",
+        look=key_list_end,
+    ),
+    Check(
+        "certificate_end",
+        clears="when a certificate with a later end is installed",
+        look=certificate_end,
     ),
 )

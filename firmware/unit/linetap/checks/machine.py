@@ -1,33 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The computer itself as the kernel's files show it: heat, supply, memory, disks. Any of our users may read them.
+"""The computer as the kernel's files show it: heat, supply, memory, disks, and the file system that a folder is on.
 
-What this machine has not is None or empty, and never a fault. A firmware's or a driver's file is asked once a second,
-however often somebody looks; which files there are, more rarely, since that costs more than to read them.
+Values that this machine does not have are None or empty, never a fault. Files of the firmware or a driver are read at
+most once a second; which files exist is checked more rarely, since that costs more than reading them.
+
+File systems are not checked by statvfs(2): in a service's own mount namespace (ProtectSystem=) everything is read-only,
+and an ext4 that has stopped after an error says `emergency_ro` without the read-only flag (measured, decision 0059).
 """
 
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from linetap_core.clock import NS_PER_S, Clock
+from linetap_core.durable.smallfile import DAMAGE
 
 ROOT = Path("/")
 EVERY_S = 1
 FIND_EVERY_S = 10
-DIP_S = 300  # the driver polls the supply every 2 s and forgets: a dip is told for so long
-_MOST = 16  # files of a kind
+DIP_S = 300  # the driver polls the supply every 2 s and forgets a dip, which is shown for this long
+_MOST = 16  # files of one kind
 _FILE_BYTES = 64 << 10
-_UNDER_VOLTAGE, _SLOWED = 0x1, 0xE  # bits of get_throttled: now too low; now capped, throttled, at the soft limit
+_UNDER_VOLTAGE, _SLOWED = 0x1, 0xE  # bits of get_throttled: under-voltage; capped, throttled or at the soft limit
 
 
 @dataclass(frozen=True, slots=True)
 class Wear:
-    """An eMMC's own word, JESD84-B51 7.4.72 ff.: `used_percent` of its life, rounded up to ten, above 100 when it is
-    over; `spare` of its reserved blocks: 1 enough, 2 80 % used, 3 90 % used. 0: it does not say."""
+    """What an eMMC reports (JESD84-B51 7.4.72 ff.). `used_percent` of its life, rounded up to ten, above 100 when it is
+    over; `spare`, its reserved blocks: 1 normal, 2 80 % used, 3 90 % used. 0: not reported.
+    """
 
     used_percent: int
     spare: int
@@ -35,8 +42,9 @@ class Wear:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """`throttled` is the firmware's whole word, hexadecimal 0: never since the start. `stalled_percent` of the last
-    minute nobody got on for want of memory. `disk_errors`: of each ext4, since it was last checked (e2fsck)."""
+    """`throttled`: the firmware's whole value; 0: never since the start. `stalled_percent`: share of the last minute in
+    which all tasks waited for memory. `disk_errors`: of each ext4, since its last check (e2fsck).
+    """
 
     temperature_c: float | None = None
     under_voltage: bool | None = None
@@ -49,23 +57,23 @@ class Machine:
 
     @property
     def is_slowed(self) -> bool | None:
-        """Now; None: the machine does not say."""
+        """Whether the processor is slowed now; None: unknown."""
         return None if self.throttled is None else bool(self.throttled & _SLOWED)
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Where this machine has what. The temperature is the processor's: other zones mean other limits."""
+    """Paths of this machine's values. The temperature is the processor's: other zones have other limits."""
 
     throttled: Path | None
-    voltage: Path | None  # of raspberrypi-hwmon, in every kernel; `throttled` is in the vendor's alone
+    voltage: Path | None  # from raspberrypi-hwmon, in every kernel; `throttled` is only in the vendor's
     temperature: Path | None
     errors: tuple[Path, ...]
     disks: tuple[Path, ...]
 
 
 class MachineWatch:
-    """Reads no more often than once in EVERY_S, and remembers a dip of the supply for DIP_S."""
+    """Reads at most once in EVERY_S, and remembers a supply dip for DIP_S."""
 
     def __init__(self, clock: Clock, root: Path | None = None) -> None:
         self._clock, self._root = clock, root
@@ -93,7 +101,7 @@ class MachineWatch:
 
 
 def find(root: Path) -> Files:
-    """`root`: where /proc and /sys are."""
+    """`root`: the folder that has /proc and /sys."""
     zones, sensors = _all(root, "sys/class/thermal/thermal_zone*"), _all(root, "sys/class/hwmon/hwmon*")
     return Files(
         throttled=next(iter(_all(root, "sys/bus/platform/devices/*:firmware/get_throttled")), None),
@@ -122,7 +130,7 @@ def read_machine(root: Path, files: Files) -> Machine:
 
 
 def _wear(device: Path) -> Wear | None:
-    """None: a card that says nothing of it, as no SD card does."""
+    """None: the card reports none, as no SD card does."""
     used = [int(word, 16) for word in re.findall(r"0x[0-9a-fA-F]{1,2}\b", _text(device / "life_time"))]
     wear = Wear(10 * max(used, default=0), _number(device / "pre_eol_info", 16) or 0)
     return wear if wear != Wear(0, 0) else None
@@ -152,9 +160,82 @@ def _number(path: Path | None, base: int = 10) -> int | None:
 
 
 def _text(path: Path) -> str:
-    """Empty where there is none, or the driver does not answer."""
+    """Returns "" if there is no such file, or the driver does not answer."""
     try:
         with path.open("rb") as file:
             return file.read(_FILE_BYTES).decode("ascii", "replace")
     except OSError:
         return ""
+
+
+# --- File systems -----------------------------------------------------------------------------------------------------
+
+
+CLOSED = {"ro", "emergency_ro", "shutdown"}  # options of the file system itself, behind the dash in mountinfo
+LOST = "linetap-lost"  # mounted by the image instead of a data partition that cannot be mounted
+ENCRYPTED = "/dev/mapper/linetap-data"  # mounted by the image from an encrypted card
+_MOUNTINFO_BYTES = 256 << 10
+_FEWEST_BLOCKS = 4  # a state file has one or two, and the old one stays until it is replaced
+
+RoomFault = Literal["full", "read_only", "failing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    read_only: bool = False
+    lost: bool = False  # RAM, in the place of a partition that cannot be mounted
+    encrypted: bool = False  # with a key in the TPM
+
+
+def visible(vault: Path) -> Path:
+    """Returns a folder on the vault's file system that this process can see.
+
+    The panel's sandbox shows only the configuration beside the vault (systemd/linetap-panel.service.d).
+    """
+    beside = vault.parent / "config"
+    return vault if os.path.lexists(vault) or not os.path.isdir(beside) else beside
+
+
+def mount_of(folder: Path, root: Path | None = None) -> Mount | None:
+    """Returns the file system that `folder` is on, or will be on; None: unknown. See proc_pid_mountinfo(5).
+
+    `root`: the folder that has /proc.
+    """
+    try:
+        with ((root or ROOT) / "proc/self/mountinfo").open("rb") as file:
+            lines = file.read(_MOUNTINFO_BYTES).decode("utf-8", "replace").splitlines()
+    except OSError:
+        return None
+    place, nearest, found = os.path.realpath(folder) + "/", "", Mount()
+    for line in lines:
+        here, _, system = line.partition(" - ")
+        if len(fields := here.split(" ", 5)) < 6 or len(of_system := system.split(" ", 2)) < 3:
+            continue
+        point = fields[4]
+        if "\\" in point:
+            point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point)
+        point = point.rstrip("/") + "/"
+        if place.startswith(point) and len(point) >= len(nearest):  # a later mount is on top
+            nearest = point
+            found = _mount(of_system[1], of_system[2])
+    return found if nearest else None
+
+
+def _mount(source: str, options: str) -> Mount:
+    return Mount(not CLOSED.isdisjoint(options.split(",")), source == LOST, source == ENCRYPTED)
+
+
+def fault_of(room: Path) -> RoomFault | None:
+    """Returns why a service, though it may be alive, cannot write its state into its folder in RAM.
+
+    `failing`: the medium returns errors. None: files can be written there, or the folder does not exist because no
+    service has started yet.
+    """
+    try:
+        figures = os.statvfs(room)
+    except OSError as error:
+        return "failing" if error.errno in DAMAGE else None
+    if figures.f_bavail < _FEWEST_BLOCKS or (figures.f_files and not figures.f_favail):
+        return "full"
+    mount = mount_of(room)  # not ST_RDONLY: a sandbox closes for one service what another may write
+    return "read_only" if mount is not None and mount.read_only else None

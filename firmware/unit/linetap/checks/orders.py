@@ -1,50 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of what the unit was told to do and did not: updates, commands, orders on the card."""
+"""Checks of orders that the unit did not carry out (updates, commands, the card), and of the policy in force."""
 
 from __future__ import annotations
 
 from linetap.checks.frame import Check, Snapshot, Words, of_recorder
+from linetap.config.weakening import WORDS
 from linetap_core.clock import NS_PER_S
-from linetap_core.records import RecorderState
+from linetap_core.records import RecorderState, WeakeningState
 
 UPDATE_FAULTS = {  # Korean, English
-    "update_fetch": ("파일을 내려받지 못했습니다", "it could not be fetched"),
-    "update_size": ("파일 크기가 명령과 다릅니다", "it has another size than was signed"),
-    "update_sha256": ("파일 내용이 명령과 다릅니다", "it is not what was signed"),
+    "update_fetch": ("파일을 내려받지 못했습니다", "the download failed"),
+    "update_size": ("파일 크기가 명령과 다릅니다", "its size differs from the signed order"),
+    "update_sha256": ("파일 내용이 명령과 다릅니다", "its content differs from the signed order"),
     "update_no_room": ("저장 공간이 모자랍니다", "there is no room for it"),
     "update_signature": (
         "파일이 손상되었거나 서명을 믿을 수 없습니다",
-        "the file is damaged, or its signature is not to be trusted",
+        "the file is damaged, or its signature is not trusted",
     ),
     "update_other_product": ("다른 제품의 파일입니다", "it is for another product"),
-    "update_other_version": ("파일의 버전이 명령과 다릅니다", "it has another version than was signed"),
-    "update_older": ("지금 버전보다 오래된 버전입니다", "it is older than the version that runs"),
+    "update_other_version": ("파일의 버전이 명령과 다릅니다", "its version differs from the signed order"),
+    "update_older": ("지금 버전보다 오래된 버전입니다", "it is older than the running version"),
     "update_stick": ("USB 메모리를 쓸 수 없습니다", "the USB stick cannot be used"),
     "update_busy": ("통화가 없는 때를 기다리지 못했습니다", "there was no moment without a call"),
     "update_fell_back": (
         "새 버전이 시작되지 않아 이전 버전으로 돌아왔습니다",
-        "the new version did not come up, and the old one runs again",
+        "the new version did not start, and the old one runs again",
     ),
     "update_self_test": (
         "새 버전의 자가 점검이 실패하여 이전 버전으로 돌아왔습니다",
-        "the new version was not well, and the old one runs again",
+        "the new version failed its self-test, and the old one runs again",
     ),
 }
 
 
 @of_recorder
 def update_failed(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
-    """Another version was wanted, and the unit has stayed with the one it had. Calls are recorded."""
+    """Another version was wanted, and the unit kept the one it had. Calls are recorded."""
     found = recorder.update
     if found is None or found.step != "failed":
         return None
     why_ko, why_en = UPDATE_FAULTS.get(found.code, ("설치하지 못했습니다", "it could not be installed"))
-    # A version that nobody could read is "?": a stick's that is none.
+    # An unreadable version, as of a stick without one, is "?".
     return Words(
         text_ko=f"업데이트 {found.version} 실패: {why_ko} ({found.code}).",
         text_en=f"Update {found.version} failed: {why_en} ({found.code}).",
         action_ko="녹음은 이전 버전으로 계속됩니다. 이유: linetap update show. USB 메모리가 꽂혀 있으면 뽑으십시오.",
-        action_en="The old version goes on recording. Why: linetap update show. Take out a USB stick that is still in.",
+        action_en="The old version goes on recording. Reason: linetap update show. Remove the USB stick, if any.",
     )
 
 
@@ -53,13 +54,13 @@ REFUSAL_STANDS_S = 3600
 
 @of_recorder
 def command_refused(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
-    """Somebody has asked for what he may not, or not in order. Of what, only the code and the role."""
+    """A command was not permitted, or out of order. Only its code and role are shown."""
     last = recorder.refused_commands
     if not last.count or recorder.mono_ns - last.mono_ns >= REFUSAL_STANDS_S * NS_PER_S:
         return None
-    # Code and role are words of this program's and of the signed roles: nobody can put a text of his own here.
+    # Code and role come from this program and the signed roles: no sender can put a text here.
     by_ko = f"역할 {last.role}" if last.role else "서명 확인 안 됨"
-    by_en = f"of role {last.role}" if last.role else "of nobody known"
+    by_en = f"role {last.role}" if last.role else "signature not verified"
     return Words(
         text_ko=f"명령을 거부했습니다: {last.code} ({by_ko}). 시작 이후 {last.count}건.",
         text_en=f"A command was refused: {last.code}, {by_en}. {last.count} since the recorder started.",
@@ -71,29 +72,29 @@ def command_refused(_snapshot: Snapshot, recorder: RecorderState) -> Words | Non
 ORDER_TAKEN = ("taken", "retired")
 ORDER_FAULTS = {  # Korean, English
     "order_unsigned": ("서명이 없습니다", "it is not signed"),
-    "order_signature": ("서명이 내용과 맞지 않습니다", "its signature does not fit"),
+    "order_signature": ("서명이 내용과 맞지 않습니다", "its signature does not match"),
     "order_signer": ("이 기기의 승인 기관이 서명하지 않았습니다", "this unit's authority did not sign it"),
-    "order_other_unit": ("다른 기기의 것입니다", "it is another unit's"),
-    "order_undated": ("작성 시각이 없습니다", "it does not say when it was made"),
-    "order_older": ("이미 적용한 것보다 오래되었습니다", "it is older than one that was taken"),
+    "order_other_unit": ("다른 기기의 것입니다", "it is for another unit"),
+    "order_undated": ("작성 시각이 없습니다", "it has no creation time"),
+    "order_older": ("이미 적용한 것보다 오래되었습니다", "it is older than one already applied"),
     "order_no_authority": (
         "승인 기관 없이 설치한 기기이므로 철거 절차를 거쳐야 합니다",
         "the unit was commissioned without an authority: decommission it first",
     ),
     "order_config": (
         "어느 기관의 설정을 받아야 하는지 알 수 없으므로 철거 절차를 거쳐야 합니다",
-        "whose order it takes is not known any more: decommission it first",
+        "the unit no longer knows its authority: decommission it first",
     ),
 }
 
 
 @of_recorder
 def order_refused(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
-    """Somebody has put an order onto the card that the unit did not take. It works on as it was."""
+    """The unit refused an order on its card. It continues as it was."""
     found = recorder.order
     if found is None or found.code in ORDER_TAKEN:
         return None
-    why_ko, why_en = ORDER_FAULTS.get(found.code, ("내용이 잘못되었습니다", "something in it is wrong"))
+    why_ko, why_en = ORDER_FAULTS.get(found.code, ("내용이 잘못되었습니다", "it has errors"))
     return Words(
         text_ko=f"카드의 설정을 적용하지 않았습니다: {why_ko} ({found.code}).",
         text_en=f"An order on the card was refused: {why_en} ({found.code}).",
@@ -102,8 +103,88 @@ def order_refused(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
     )
 
 
+# --- The policy in force ----------------------------------------------------------------------------------------------
+
+
+_DEPARTURES = {  # Korean, English
+    "record_and_flag": (
+        "안내 방송을 하지 못한 통화도 녹음합니다 (on_notice_failure)",
+        "calls are recorded even if the notice could not be played (on_notice_failure)",
+    ),
+    "record_emergency": (
+        "긴급 전화도 녹음합니다 (record_emergency)",
+        "emergency calls are recorded (record_emergency)",
+    ),
+}
+
+
+@of_recorder
+def policy_departs(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
+    """The configuration records what is not recorded by default. Allowed, and never silent."""
+    found = [_DEPARTURES[code] for code in recorder.departures if code in _DEPARTURES]
+    if not found:
+        return None
+    return Words(
+        text_ko=f"설정이 기본과 다릅니다: {', '.join(ko for ko, _ in found)}.",
+        text_en=f"The configuration departs from the default: {', '.join(en for _, en in found)}.",
+        action_ko="의도한 설정인지 책임자에게 확인하십시오. 현장에서 할 일은 없습니다.",
+        action_en="Ask the person responsible whether this is intended. There is nothing to do in the closet.",
+    )
+
+
+MOST_SAID = 3  # codes in the text; `linetap command state` has the rest
+_BY = {  # Korean, English
+    "command": ("서명된 명령", "a signed command"),
+    "file": ("기기에서 바뀐 파일", "a file edited on the unit"),
+    "update": ("업데이트", "an update"),
+    "authority": ("역할과 열쇠를 정하는 서명", "the authority's signature"),
+}
+
+
+@of_recorder
+def weakened(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
+    """Less is recorded, announced, kept or reported than before, and nobody besides its signers has confirmed it."""
+    standing = recorder.weakenings
+    if not standing:
+        return None
+    codes = list(dict.fromkeys(code for each in standing for code in each.codes))
+    by = list(dict.fromkeys(each.by for each in standing))
+    by_ko, by_en = ", ".join(_BY[each][0] for each in by), ", ".join(_BY[each][1] for each in by)
+    first_ko, first_en = _first(standing[0])
+    return Words(
+        text_ko=f"녹음·안내·보존 설정이 약화되었습니다 ({by_ko}): {_said(codes, 0)}. {first_ko}",
+        text_en=f"Weakened by {by_en}: {_said(codes, 1)}. {first_en}",
+        action_ko="서명하지 않은 보관 책임자나 승인자가 확인하거나 취소하여야 합니다. 현장에서 할 일은 없습니다.",
+        action_en="A vault officer or an approver who did not sign it must confirm or cancel it. There is nothing to do"
+        " in the closet.",
+    )
+
+
+def _said(codes: list[str], language: int) -> str:
+    # A code from a later version has no words here.
+    said = [f"{WORDS[code][language]} [{code}]" if code in WORDS else f"[{code}]" for code in codes[:MOST_SAID]]
+    return ", ".join([*said, *([f"+{len(codes) - MOST_SAID}"] if len(codes) > MOST_SAID else [])])
+
+
+def _first(standing: WeakeningState) -> tuple[str, str]:
+    if standing.in_effect:
+        return f"번호 {standing.id}.", f"Its number is {standing.id}."
+    if standing.by == "file":
+        return (
+            f"번호 {standing.id}, 두 사람이 서명하지 않아 적용되지 않았습니다.",
+            f"Its number is {standing.id}; it is not in effect, since it lacks two signatures.",
+        )
+    hours = -(-standing.waits_s // 3600)
+    return (
+        f"번호 {standing.id}, {hours}시간 뒤부터 통화가 없을 때 적용됩니다.",
+        f"Its number is {standing.id}; it takes effect in {hours} h, when no call is in progress.",
+    )
+
+
 CHECKS = (
     Check("update_failed", clears="when another update begins", look=update_failed),
-    Check("command_refused", clears="at the end of an hour without another one", look=command_refused),
+    Check("command_refused", clears="at the end of an hour without another refusal", look=command_refused),
     Check("order_refused", clears="when the unit starts without such a file", look=order_refused),
+    Check("policy_departs", clears="when the configuration no longer does so", look=policy_departs),
+    Check("weakened", clears="when somebody else has confirmed or cancelled it", look=weakened),
 )

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from linetap.cardresult import CARD_WRONG
-from linetap.checks.machine import Machine, MachineWatch
-from linetap.checks.mounts import Mount, fault_of, mount_of, visible
+from linetap.checks.machine import Machine, MachineWatch, Mount, fault_of, mount_of, visible
 from linetap.config.schema import Config
 from linetap_core import rooms
 from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from linetap.config import Config, load_config
-from linetap.config.places import require_usual_places
+from linetap.config.require import require_usual_places
 from linetap.recorder.vault.commands.spool import ANSWER, SUFFIX, answers_for, commands_of
 from linetap_core import handover, jsontext, rooms
 from linetap_core.clock import NS_PER_S, Clock

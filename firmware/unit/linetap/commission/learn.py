@@ -10,11 +10,9 @@ from pathlib import Path
 import msgspec
 
 from linetap import learned
-from linetap.commission.learn_steps import Line
-from linetap.commission.learn_tape import Tape
+from linetap.commission.learn_steps import Line, Tape
 from linetap.config import Config, load_config, profile_of, schema
-from linetap.config.named import require_lines
-from linetap.config.places import require_usual_places
+from linetap.config.require import require_lines, require_usual_places
 from linetap.learned import Learned
 from linetap.notices import notices_of
 from linetap.ring import RATE_HZ, RingReader

@@ -1,34 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is measured of a line, step by step. Each step has its time; what cannot be measured at all is None.
+"""What is measured of a line, step by step, from a running unit's ring.
 
-A step that somebody must do something for, and that is not done, is a Refusal that says so: nothing is written then.
+The ring is only read, so capture and recorder continue undisturbed. Each step has its time; what cannot be measured is
+None. A step that needs a person's action and does not get it is a Refusal with the reason: nothing is written then.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
-from linetap.commission.learn_tape import Piece, Tape
 from linetap.config.profile import Profile
 from linetap.notices import Notice
 from linetap.recorder.signals.dtmf.detector import DtmfDetector
 from linetap.recorder.signals.notice.proof import prove
-from linetap.ring import I16, RATE_HZ, SLOT_FRAMES
-from linetap_core.errors import Refusal
+from linetap.ring import I16, NO_VOLTS, RATE_HZ, SLOT_FRAMES, UNDERRUN, Bits, RingReader
+from linetap_core.clock import NS_PER_S, Clock
+from linetap_core.errors import DeviceFault, Refusal
 
-DOWN_S = 2.0  # so long the line must have stood still on-hook
+DOWN_S = 2.0  # the line must have been still for this long, on-hook
 LIFTED_S = 0.3
 SETTLES_S = 0.5
 UP_S = 1.0
-BEGINS_S = 3.0  # by then capture plays what it was asked for
-# The tolerance of the proof is 20 dB: an echo learnt any lower, and a neighbour's leak of -50 dB would be proof.
+BEGINS_S = 3.0  # by then capture plays the requested notice
+# The proof's tolerance is 20 dB: with an echo learned any lower, a neighbour's leak of -50 dB would be proof.
 LEAST_ECHO_DB = -25.0
 LEAST_SCORE = 0.8  # of the notice's blocks; the engineer may breathe into the handset
 
 
 class Line:
-    """One line while it is learnt. `wait_s`: how long somebody may take to do what is asked."""
+    """One line while it is measured. `wait_s`: the time for a person to do what is asked."""
 
     def __init__(self, tape: Tape, number: int, profile: Profile, wait_s: float) -> None:
         self._tape, self._number, self._health = tape, number, profile.health
@@ -36,7 +41,7 @@ class Line:
         self._rest_v: float | None = None
 
     def at_rest(self) -> float | None:
-        """Volts on-hook, signed: the middle of two seconds in which nothing moved."""
+        """Returns volts on-hook, signed: the median of two seconds without a change."""
         kept: list[Piece] = []
         for piece in self._tape.run(self._wait_s):
             kept = [*kept, piece] if piece.whole and not piece.hook.any() and not piece.ring.any() else []
@@ -57,18 +62,21 @@ class Line:
         raise self._no(f"nobody lifted its handset within {self._wait_s:g} s")
 
     def lifted(self) -> float | None:
-        """Volts off-hook, without sign."""
+        """Returns volts off-hook, without sign."""
         self._pass(SETTLES_S)
         volts = _volts(self._pass(UP_S))
         return None if volts is None else abs(self._alive(volts) or 0.0)
 
     def now(self) -> int:
-        """The frame behind all that was seen."""
+        """Returns the frame behind everything read so far."""
         return self._pass(0)[-1].end
 
     def echo(self, notice: Notice) -> tuple[float, float]:
-        """dB of the notice in the captured audio, relative to the notice as played, and its delay in ms; it was asked
-        for already."""
+        """Returns the notice's level in the captured audio, in dB relative to the notice as played, and its delay in
+        ms.
+
+        The notice was requested before.
+        """
         started, heard = self._notice_begins(notice)
         last = started + notice.frames + self._profile.proof.delay_max_ms * RATE_HZ // 1000
         while heard[-1].end < last:
@@ -89,7 +97,7 @@ class Line:
         return proof.level_db, proof.delay_ms
 
     def digit(self, seconds: float) -> float | None:
-        """dBm0 of one tone of the first digit; None when none was pressed."""
+        """Returns dBm0 of one tone of the first digit, or None if none was pressed."""
         ear = DtmfDetector(1, self._profile.dtmf)
         for piece in self._tape.run(seconds):
             if not piece.whole:
@@ -100,7 +108,7 @@ class Line:
         return None
 
     def _notice_begins(self, notice: Notice) -> tuple[int, list[Piece]]:
-        """The frame of its first sample, and the pieces from there on."""
+        """Returns the frame of its first sample, and the pieces from there on."""
         for piece in self._tape.run(BEGINS_S):
             slots = np.flatnonzero(piece.notice == notice.tag)
             if len(slots):
@@ -110,7 +118,7 @@ class Line:
         raise self._no("the notice was not played; the log of its card's capture says why")
 
     def _pass(self, seconds: float) -> list[Piece]:
-        """The next pieces, the handset being off all the time."""
+        """Returns the next pieces, with the handset off throughout."""
         pieces = []
         for piece in self._tape.run(seconds):
             if not piece.whole:
@@ -121,7 +129,7 @@ class Line:
         return pieces
 
     def _is_up(self, piece: Piece) -> bool:
-        """By the HOOK pin; and by the voltage, which the pin misjudges on a short loop until that is learnt."""
+        """By the HOOK pin; and by the voltage, since the pin misjudges a short loop until it is learned."""
         if not piece.whole:
             return False
         if self._rest_v is None or not len(piece.volts):
@@ -143,7 +151,7 @@ class Line:
 
 
 def _disturbed(piece: Piece, started: int, notice: Notice) -> bool:
-    """Whether it ran dry, was stopped, or another one took its place."""
+    """Whether the stream ran dry, the notice was stopped, or another one replaced it."""
     at = piece.frame - started + np.arange(len(piece.notice)) * SLOT_FRAMES
     own = (at >= 0) & (at + SLOT_FRAMES <= notice.frames)
     as_begun = (piece.notice == notice.tag) & (piece.notice_frame == at)
@@ -155,7 +163,7 @@ def _seconds(pieces: list[Piece]) -> float:
 
 
 def _volts(pieces: list[Piece]) -> float | None:
-    """The median; None where there is no meter for all of it."""
+    """Returns the median, or None if the meter does not cover all of it."""
     if not all(len(piece.volts) for piece in pieces):
         return None
     return round(float(np.median(np.concatenate([piece.volts for piece in pieces]))), 2)
@@ -164,3 +172,61 @@ def _volts(pieces: list[Piece]) -> float | None:
 def _spread(pieces: list[Piece]) -> float:
     volts = np.concatenate([piece.volts for piece in pieces])
     return float(np.ptp(volts)) if len(volts) else 0.0
+
+
+# --- The ring of one line ---------------------------------------------------------------------------------------------
+
+
+_STALLED_S = 2
+_LOOK_S = 0.05  # the doorbell is the recorder's: reading it here would take it away
+_MOST_SLOTS = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some slots of the line, or a hole (`whole` is False and all is empty)."""
+
+    frame: int
+    whole: bool
+    hook: Bits  # (milliseconds,)
+    ring: Bits
+    volts: npt.NDArray[np.float64]  # (slots,), signed; empty where the card has no meter
+    notice: npt.NDArray[np.uint32]  # (slots,)
+    notice_frame: npt.NDArray[np.int32]
+    disturbed: bool  # the playback stream ran dry
+    audio: I16
+
+    @property
+    def end(self) -> int:
+        return self.frame + len(self.audio)
+
+
+class Tape:
+    def __init__(self, reader: RingReader, line: int, clock: Clock) -> None:
+        """`line`: its number. The first piece is the next one to arrive."""
+        self._reader, self._clock = reader, clock
+        self._index = reader.line_numbers.index(line)
+
+    def run(self, seconds: float) -> Iterator[Piece]:
+        """Yields the next `seconds` of the line's own time. DeviceFault `ring_stalled` if nothing arrives."""
+        piece = self.next()
+        end = piece.frame + round(seconds * RATE_HZ)
+        yield piece
+        while piece.frame < end:
+            piece = self.next()
+            yield piece
+
+    def next(self) -> Piece:
+        late_ns = self._clock.monotonic_ns() + _STALLED_S * NS_PER_S
+        while (batch := self._reader.read(_MOST_SLOTS)) is None:
+            if self._clock.monotonic_ns() >= late_ns:
+                raise DeviceFault("ring_stalled", f"no audio for {_STALLED_S} s: is the card's capture running?")
+            self._clock.sleep(_LOOK_S)
+        i = self._index
+        volts = batch.volts[i]
+        metered = batch.gap is None and not bool((volts == NO_VOLTS).any())
+        return Piece(
+            batch.frame, batch.gap is None, batch.hook[i], batch.ring[i],
+            volts / 100 if metered else np.zeros(0), batch.notice[:, i], batch.notice_frame[:, i],
+            bool((batch.flags & UNDERRUN).any()), batch.audio[i],
+        )  # fmt: skip

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from linetap import unitkeys
 from linetap.config import Config, load_config
-from linetap.config.places import HOME, TLS_KEY, UNIT_KEY, require_usual_place
+from linetap.config.require import HOME, TLS_KEY, UNIT_KEY, require_usual_place
 from linetap_core.durable import privatefile, signedfile
 from linetap_core.durable.files import sync_directory
 from linetap_core.enrolment import certificates, request

@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from linetap.tpm import create
+from linetap.tpm import unitkey
 from linetap.tpm.device import DEVICE
 from linetap_core.durable import privatefile
 from linetap_core.evidence.keys import keys
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--release",
         type=Path,
-        default=Path(create.RELEASE),
+        default=Path(unitkey.RELEASE),
         metavar="PEM",
         help="whose signature makes a boot one that the key signs in: who signs updates, default %(default)s",
     )
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
         key = keys.new_unit_key()
         private, public = keys.unit_key_file(key), key.public_key()
     else:
-        private, public = create.unit_key(Path(args.tpm), args.release)
+        private, public = unitkey.unit_key(Path(args.tpm), args.release)
     privatefile.write(args.output, private)
     sys.stdout.write(keys.public_line(public) + "\n")
     return 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap walk`: starts a walk test on a running unit, says what to do, and what came of each line."""
+"""`linetap walk`: starts a walk test on a running unit, says what to do, and shows the result of each line."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from linetap.commission.walk_texts import COLOURS, asked, judged
 from linetap.config import load_config
-from linetap.config.named import require_lines
+from linetap.config.require import require_lines
 from linetap.config.schema import Config
 from linetap.sockets import Caller
 from linetap_core import jsontext
@@ -20,6 +19,7 @@ from linetap_core.clock import NS_PER_S, SYSTEM, Clock, compact, parse_rfc3339
 from linetap_core.errors import DeviceFault, Refusal
 from linetap_core.records import (
     RECORDER_SOCKET,
+    Colour,
     RecorderCommand,
     RecorderState,
     Refused,
@@ -28,11 +28,12 @@ from linetap_core.records import (
     WalkedLine,
     Walking,
     WalkState,
+    WalkStep,
 )
 from linetap_core.service import StateReader, alive
 from linetap_core.vaultformat.walkreport import WALKS_FOLDER
 
-ANSWER_S = 5.0  # by then the recorder's state says that it goes on
+ANSWER_S = 5.0  # by then the recorder's state shows it running
 _LOOK_S = 0.1
 
 
@@ -45,9 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when no line is red, else 1. Refusal (1) where there can be no walk test now; DeviceFault without a recorder.
+    """Returns 0 when no line is red, else 1. Refusal (1) if there can be no walk test now; DeviceFault without a
+    recorder.
 
-    Ctrl-C ends the walk test too; what was done of it is reported.
+    Ctrl-C ends the walk test too; the part that was done is reported.
     """
     config = load_config(args.config)
     require_lines(config, args.config, args.line)
@@ -86,7 +88,7 @@ class _Walker:
         return self._last(began_at)
 
     def _ask(self, command: RecorderCommand) -> str:
-        """When the walk test that is meant began."""
+        """Returns when the requested walk test began."""
         self._recorder.send(msgspec.json.encode(command))
         for _ in range(round(ANSWER_S / _LOOK_S)):
             for data in self._recorder.answers():
@@ -98,7 +100,7 @@ class _Walker:
         raise DeviceFault("recorder_silent", f"the recorder has not answered within {ANSWER_S:g} s; see its log")
 
     def _follow(self, began_at: str) -> None:
-        """Until it is over. Its bounds are the recorder's; one that is dead for long ends it here."""
+        """Runs until the test is over. The recorder sets its bounds; a recorder that is dead for long ends it here."""
         said, told, seen_ns = "", 0, self._clock.monotonic_ns()
         while True:
             now = self._seen()
@@ -113,7 +115,7 @@ class _Walker:
                     said = text
                     _say(text)
             elif self._clock.monotonic_ns() - seen_ns > 60 * NS_PER_S:
-                raise DeviceFault("recorder_absent", "the recorder has said nothing of the walk test for 60 s")
+                raise DeviceFault("recorder_absent", "the recorder has reported nothing of the walk test for 60 s")
             self._clock.sleep(_LOOK_S)
 
     def _last(self, began_at: str) -> int:
@@ -131,7 +133,7 @@ class _Walker:
 
 
 def _first(walked: WalkedLine, said: str) -> str:
-    """A line that nobody was asked for yet has to be named."""
+    """Name a line whose test was not announced yet."""
     named = f"{walked.line}번 회선 / line {walked.line}"
     return "" if said.startswith(f"{named}:") else f"{named}\n"
 
@@ -139,3 +141,57 @@ def _first(walked: WalkedLine, said: str) -> str:
 def _say(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+# --- Texts, Korean and English ----------------------------------------------------------------------------------------
+
+
+STEPS: dict[WalkStep, str] = {
+    "free": "통화 중입니다. 끝날 때까지 기다립니다 / in use; wait until the call is over",
+    "lift": "수화기를 드십시오 / lift the handset",
+    "dial": "1을 한 번만 누르십시오 / press 1, once",
+    "notice": "기다리십시오. 안내 방송이 나갑니다. 말하지 마십시오 / wait; the notice plays, say nothing",
+    "down": "몇 마디 말하고 수화기를 내려놓으십시오 / say a few words, then put the handset down",
+    "seal": "통화를 봉인합니다 / the test call is being sealed",
+}
+COLOURS: dict[Colour, str] = {
+    "green": "정상 / good",
+    "yellow": "점검 필요 / needs attention",
+    "red": "불합격 / failed",
+}
+# Other entries are codes of checks: `linetap check` and docs/operations.md say what to do.
+FOUND = {
+    "not_reached": "차례가 오기 전에 끝남 / the test ended before its turn",
+    "in_use": "계속 사용 중이어서 시험하지 못함 / in use all the time, not tested",
+    "not_lifted": "수화기를 드는 것이 보이지 않음 / lifting was not detected: check its wires, or repeat the test",
+    "not_put_down": "수화기를 내려놓지 않음 / the handset was not put down",
+    "not_recorded": "녹음되지 않음 / the test call was not recorded",
+    "notice_not_played": "안내 방송이 나가지 않음 / the notice was not played",
+    "notice_absent": "안내 방송이 회선에서 들리지 않음 / the notice was not heard: check relay and terminals",
+    "notice_partial": "안내 방송이 일부만 들림 / the notice was heard in part",
+    "silent": "소리가 전혀 없음 / no sound at all",
+    "too_quiet": "소리가 너무 작음 / too quiet",
+    "no_digit": "번호가 들리지 않음 / no digit was heard",
+    "line_cut": "전압이 없음 / no battery: the line is cut or not connected",
+    "sound_on_hook": "수화기가 내려져 있는데 통화 소리가 들림 / speech while on-hook: its hook is not detected",
+}
+
+
+def asked(line: int, step: WalkStep) -> str:
+    return f"{line}번 회선 / line {line}: {STEPS[step]}"
+
+
+def judged(walked: WalkedLine) -> str:
+    """Returns two lines or more: the colour with the measurements, then the findings."""
+    measured = [
+        text.format(value)
+        for value, text in (
+            (walked.on_hook_v, "on-hook {:.1f} V"), (walked.off_hook_v, "off-hook {:.1f} V"),
+            (walked.level_dbm0, "level {:.0f} dBm0"), (walked.echo_db, "echo {:.1f} dB"),
+        )
+        if value is not None
+    ]  # fmt: skip
+    measured += [f"notice {walked.proof}"] if walked.proof else []
+    measured += [walked.call_id] if walked.call_id else []
+    lines = [f"   {walked.colour.upper()}: {COLOURS[walked.colour]}; {', '.join(measured) or '-'}"]
+    return "\n".join([*lines, *(f"   {code}: {FOUND.get(code, 'linetap check')}" for code in walked.found)])

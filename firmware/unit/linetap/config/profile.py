@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import msgspec
 
+from linetap.config.loopnumbers import HealthNumbers, MeterNumbers, PulseNumbers
 from linetap.config.numbers import (
     KR_TONES,
     AnswerNumbers,
@@ -15,12 +16,9 @@ from linetap.config.numbers import (
     DtmfNumbers,
     FskNumbers,
     GreetingNumbers,
-    HealthNumbers,
-    MeterNumbers,
     NearEndNumbers,
     NoticeNumbers,
     ProofNumbers,
-    PulseNumbers,
     SoundNumbers,
     ToneShape,
     VoiceNumbers,

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""unit.toml as frozen structs. A field is a key; its default, unit and meaning stand here and nowhere else."""
+"""unit.toml as frozen structs: a field is a key, and its default, unit and meaning are written here and nowhere else.
+
+The functions at the end derive from one configuration alone: the brightness at a minute of the day, a call's class.
+"""
 
 from __future__ import annotations
 
@@ -226,3 +229,24 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     @property
     def vault_path(self) -> Path:
         return Path(self.vault)
+
+
+# --- What follows from one configuration ------------------------------------------------------------------------------
+
+
+FULL_PERCENT = 100  # of brightness
+
+
+def percent_at(panel: Panel, minute: int) -> int:
+    """Returns the LEDs' brightness at a minute since midnight, as a percentage of full brightness.
+
+    The night begins at `night_from` and ends at `night_to`; equal times mean that there is no night.
+    """
+    begins, ends = _minute(panel.night_from), _minute(panel.night_to)
+    over_midnight = begins > ends
+    is_night = (minute >= begins or minute < ends) if over_midnight else begins <= minute < ends
+    return panel.night_percent if is_night else FULL_PERCENT
+
+
+def _minute(text: str) -> int:
+    return int(text[:2]) * 60 + int(text[3:])

@@ -17,9 +17,8 @@ import msgspec
 from linetap.config.change import MISSING, differing, words
 from linetap.config.check import profile_of
 from linetap.config.narrower import is_narrower
-from linetap.config.night import percent_at
 from linetap.config.retention import class_of
-from linetap.config.schema import Config, Line, Panel
+from linetap.config.schema import Config, Line, Panel, percent_at
 from linetap_core.codecs.registry import MULAW
 from linetap_core.records import Disposition
 

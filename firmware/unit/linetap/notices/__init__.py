@@ -15,8 +15,8 @@ import numpy.typing as npt
 from linetap.config.numbers import NoticeNumbers
 from linetap.config.schema import Config
 from linetap.notices.beep import BEEP, beep_samples
+from linetap.notices.wavfile import WAVE_FAULTS
 from linetap.ring import RATE_HZ
-from linetap.wavefaults import WAVE_FAULTS
 from linetap_core.durable import keptcopy
 from linetap_core.errors import BadInput
 from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from linetap.config import notices_folder
-from linetap.config.places import HOME, NOTICES, require_usual_place
+from linetap.config.require import HOME, NOTICES, require_usual_place
 from linetap.notices import Notice, keep_copies, load_notice, load_notices
 from linetap.notices.importer import import_notice, wav_bytes
 from linetap.notices.level import level_of

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import struct
 import wave
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,18 +11,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from linetap.wavefaults import WAVE_FAULTS
 from linetap_core.errors import BadInput
 
 RATES_HZ = (4000, 192_000)
 MOST_CHANNELS = 8
-CLIPPED_RUN = 4  # equal samples at full scale; a sound that only just reaches it has fewer
-CLIPPED_RUN_8_BIT = 8  # its steps are so coarse that a low tone rests on one for longer
+CLIPPED_RUN = 4  # equal samples at full scale; a sound that just reaches it has fewer
+CLIPPED_RUN_8_BIT = 8  # its steps are so coarse that a low tone stays on one for longer
 
 
 @dataclass(frozen=True, eq=False)
 class Sound:
-    """`samples`: float64 (frames, channels) from -1 to 1. `bytes_a_sample` is that of the file, 1 to 4."""
+    """`samples`: float64 (frames, channels) from -1 to 1. `bytes_a_sample`: of the file, 1 to 4."""
 
     samples: npt.NDArray[np.float64]
     rate_hz: int
@@ -29,7 +29,7 @@ class Sound:
 
 
 def read(path: Path, longest_s: int) -> Sound:
-    """BadInput when it is no such file, empty, cut short or longer than `longest_s`."""
+    """BadInput for another kind of file, or one that is empty, cut short or longer than `longest_s`."""
     try:
         with wave.open(str(path), "rb") as file:
             rate_hz, width, channels = file.getframerate(), file.getsampwidth(), file.getnchannels()
@@ -61,7 +61,7 @@ def read(path: Path, longest_s: int) -> Sound:
 
 
 def is_clipped(sound: Sound) -> bool:
-    """Whether a channel rests at the end of its scale for several samples."""
+    """Whether a channel stays at full scale for several samples."""
     least = CLIPPED_RUN_8_BIT if sound.bytes_a_sample == 1 else CLIPPED_RUN
     step = 2.0 ** (1 - 8 * sound.bytes_a_sample)
     return any(
@@ -88,3 +88,9 @@ def _longest_run(flags: npt.NDArray[np.bool_]) -> int:
 
 def _remedy(path: Path) -> str:
     return f"`ffmpeg -i {path.name} -c:a pcm_s16le new.wav` writes one"
+
+
+# Raised by the standard library's `wave` for a file that is no WAV file or is damaged, besides its own error: a chunk
+# beyond the file's end is a RuntimeError, a negative length a ValueError, a length beyond the memory a MemoryError or
+# an OverflowError. A reader that raises BadInput beside them, which is a ValueError too, has to let that through first.
+WAVE_FAULTS = (EOFError, wave.Error, RuntimeError, ValueError, OverflowError, MemoryError, struct.error)

@@ -16,10 +16,9 @@ import msgspec
 from linetap.board.interface import UNIT_LEDS, PanelBoard
 from linetap.boardchoice import panel_of
 from linetap.config.schema import Board, Config
-from linetap.panel.blink import Blinker
-from linetap.panel.state import Shown
-from linetap.panel.statefile import state_of
-from linetap.unconfigured import is_supervised
+from linetap.panel.leds import Blinker
+from linetap.panel.state import Shown, state_of
+from linetap.standby import is_supervised
 from linetap_core.clock import NS_PER_MS, SYSTEM, Clock
 from linetap_core.errors import BadInput, LinetapError
 from linetap_core.records import Fault

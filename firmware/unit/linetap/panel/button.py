@@ -1,14 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a press of the one button means, by its length. Nothing is done before it is let go: a button that sticks must
-neither start a test nor end the recording, so one that is pressed for longer than anybody presses it means nothing."""
+"""The button: what a press means by its length, and what is done when it is released.
+
+Nothing is done before the release: a stuck button must neither start a test nor end the recording, so a press longer
+than STUCK_MS means nothing. The panel has no rights of its own: it asks the recorder. A short press acknowledges what
+stands, and FAULT is calm until something new stands; only the panel knows of that, and alerts, journal and desk do not
+change. It also shows the site number on CALL.
+"""
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
 from typing import Literal
+
+import msgspec
+
+from linetap.config.schema import Config
+from linetap.panel.removal import Removal
+from linetap.panel.state import Shown
+from linetap.sockets import Caller
+from linetap_core.errors import DeviceFault
+from linetap_core.records import (
+    RECORDER_SOCKET,
+    CancelRemoval,
+    PrepareRemoval,
+    RecorderCommand,
+    StartWalk,
+    StopWalk,
+    WalkState,
+)
+from linetap_core.wire.legend import STEP_MS
 
 Press = Literal["short", "walk", "removal"]
 
-SHORT_MS = 1000  # up to the next one it is a lamp test and no more
+SHORT_MS = 1000  # up to the next one it is only a lamp test
 WALK_MS = 3000
 REMOVAL_MS = 10_000
 STUCK_MS = 30_000
@@ -19,13 +44,13 @@ class Button:
         self._since_ms: int | None = None
 
     def held_ms(self, pressed: bool, now_ms: int) -> int | None:
-        """For how long it has been pressed; None: it is not."""
+        """Returns for how long the button has been pressed, or None if it is not."""
         if not pressed:
             return None
         return 0 if self._since_ms is None else now_ms - self._since_ms
 
     def let_go(self, pressed: bool, now_ms: int) -> Press | None:
-        """Once a tick: what the press that has just ended means, or None."""
+        """Called once a tick. Returns the meaning of the press that has just ended, or None."""
         if pressed:
             self._since_ms = now_ms if self._since_ms is None else self._since_ms
             return None
@@ -34,9 +59,108 @@ class Button:
 
 
 def meaning(ms: int) -> Press | None:
-    """Of a press of that length."""
+    """Returns the meaning of a press of that length."""
     if ms < SHORT_MS:
         return "short"
     if ms < WALK_MS or ms >= STUCK_MS:
         return None
     return "walk" if ms < REMOVAL_MS else "removal"
+
+
+# --- Acknowledgement --------------------------------------------------------------------------------------------------
+
+
+class Acknowledged:
+    """Conditions that somebody in the closet has seen."""
+
+    def __init__(self) -> None:
+        self._seen: frozenset[str] = frozenset()
+
+    def take(self, marks: frozenset[str]) -> None:
+        """Acknowledge everything that stands now."""
+        self._seen = marks
+
+    def calms(self, marks: frozenset[str]) -> bool:
+        """Whether everything that stands was acknowledged. A condition that clears and returns is new."""
+        self._seen &= marks
+        return bool(marks) and marks == self._seen
+
+
+# --- Site number ------------------------------------------------------------------------------------------------------
+
+
+_DARK = "." * 10  # around the number, and between two digits
+_BLINK, _NOUGHT = "###..", "#" * 20
+
+
+def pattern_of(number: int) -> str:
+    """Returns one character a step, # for lit: digit by digit, a long light for zero."""
+    digits = [_NOUGHT if digit == "0" else _BLINK * int(digit) for digit in str(number)]
+    return _DARK + _DARK.join(digits) + _DARK
+
+
+class SiteNumber:
+    """Nothing is shown if the configuration has no number."""
+
+    def __init__(self, number: int | None) -> None:
+        self._steps = "" if number is None else pattern_of(number)
+        self._began_ms: int | None = None
+
+    def show(self, now_ms: int) -> None:
+        self._began_ms = now_ms
+
+    def lit(self, now_ms: int) -> bool | None:
+        """Whether CALL is lit for the number; None while it is not shown."""
+        if self._began_ms is None:
+            return None
+        step = (now_ms - self._began_ms) // STEP_MS
+        if step >= len(self._steps):
+            self._began_ms = None
+            return None
+        return self._steps[step] == "#"
+
+
+# --- Actions ----------------------------------------------------------------------------------------------------------
+
+
+log = logging.getLogger("linetap.panel")
+
+
+class Presses:
+    def __init__(self, config: Config) -> None:
+        self._site, self._acknowledged = SiteNumber(config.site_number), Acknowledged()
+        self.removal = Removal(config.run_path, lambda: self._ask(CancelRemoval()))
+        self._recorder = Caller(config.run_path / RECORDER_SOCKET)
+
+    def shown(self, now: Shown) -> Shown:
+        """The same, with FAULT calm if everything in it was acknowledged."""
+        return replace(now, calm=self._acknowledged.calms(now.marks))
+
+    def call_lit(self, now_ms: int) -> bool | None:
+        """Whether CALL is lit by the site number; None while it is not shown."""
+        return self._site.lit(now_ms)
+
+    def act(self, press: Press, now: Shown, walk: WalkState | None, now_ms: int) -> None:
+        """Never raises: an absent recorder shows by itself."""
+        if press == "short":
+            self._site.show(now_ms)
+            self._acknowledged.take(now.marks)
+            self.removal.acknowledge()
+            if now.marks:
+                log.info("acknowledged: %s", ", ".join(sorted(now.marks)))
+        elif press == "walk":
+            running = walk is not None and walk.ended_by is None
+            self._ask(StopWalk() if running else StartWalk("button"))
+        else:
+            self.removal.begin(now_ms)
+            self._ask(PrepareRemoval())
+
+    def close(self) -> None:
+        self._recorder.close()
+
+    def _ask(self, command: RecorderCommand) -> None:
+        self._recorder.answers()  # earlier answers are in the recorder's log
+        try:
+            self._recorder.send(msgspec.json.encode(command))
+        except DeviceFault as fault:
+            log.warning("%s: %s", fault.code, fault)

@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""linetap panel: state files -> LEDs, ten times a second. Depends on no other service, and outlives them all."""
+"""linetap panel: state files to LEDs, ten times a second. It depends on no other service, and outlives them all."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from linetap import checks
 from linetap.board.interface import UNIT_LEDS, PanelBoard
 from linetap.boardchoice import open_panel
-from linetap.checks.watch import GRACE_MS
+from linetap.checks import Judgement, Services, Watch, take_snapshot
+from linetap.checks.judgement import told_before
+from linetap.checks.watch import GRACE_MS, Seen
 from linetap.config.schema import Config
-from linetap.panel.blink import Blinker
-from linetap.panel.button import Button
-from linetap.panel.eyes import Eyes
-from linetap.panel.night import Night
-from linetap.panel.presses import Presses
-from linetap.panel.state import Shown, shown
-from linetap.panel.statefile import state_of
+from linetap.panel.button import Button, Presses
+from linetap.panel.leds import Blinker, Night
+from linetap.panel.state import Shown, shown, state_of
 from linetap_core.clock import NS_PER_MS, SYSTEM, Clock
 from linetap_core.errors import LinetapError
 from linetap_core.records import Fault, PanelState
@@ -24,7 +25,7 @@ STARTING = Shown("starting", "idle", ("starting",))
 
 
 class Panel:
-    """One tick every STEP_MS: look, light, write the state file when it is due or when the state has changed."""
+    """One tick every STEP_MS: read, light, write the state file if it is due or the display has changed."""
 
     def __init__(self, config: Config, board: PanelBoard, clock: Clock, grace_ms: int = GRACE_MS) -> None:
         self._board, self._clock = board, clock
@@ -64,14 +65,14 @@ class Panel:
 
     @property
     def outdated(self) -> bool:
-        """The configuration is another one now."""
+        """Whether the configuration was replaced."""
         return self._file.outdated
 
     def close(self) -> None:
         self._presses.close()
 
     def end(self, error: LinetapError) -> None:
-        """The last state file says what the panel ended with."""
+        """Write the fault that ended the panel into the last state file."""
         last = self._state(self._shown or STARTING, dict.fromkeys(UNIT_LEDS, False))
         last.fault = Fault(error.code, str(error))
         self._file.write(last)
@@ -81,7 +82,7 @@ class Panel:
 
 
 def run(config: Config, clock: Clock = SYSTEM) -> int:
-    """The service, until it is told to stop. DeviceFault, BadInput, AlreadyRunning when it cannot be."""
+    """Run until stopped. DeviceFault, BadInput or AlreadyRunning if the panel cannot run."""
     stop = Stop()
     log = start_logging("panel")
     with lock_of(config.run_path, "panel"):
@@ -102,3 +103,31 @@ def run(config: Config, clock: Clock = SYSTEM) -> int:
             panel.close()
             board.close()
     return START_AGAIN if panel.outdated and not stop.requested else 0
+
+
+# --- Findings ---------------------------------------------------------------------------------------------------------
+
+
+class Eyes:
+    """The panel's findings, from the same checks on the same files as the reporter's. Call `look` once a tick."""
+
+    def __init__(self, config: Config, clock: Clock, grace_ms: int) -> None:
+        self._config, self._clock = config, clock
+        self._watch = Watch(config, clock, grace_ms)
+        now_ns = clock.monotonic_ns()
+        self._judge = checks.judge(told_before(config, clock, "panel", PanelState), now_ns)
+
+    @property
+    def now(self) -> Judgement:
+        return self._judge.now
+
+    def look(self, own: PanelState, unwritten: str | None) -> Services:
+        """`own`: this panel's state, since others may be unable to read its file; `unwritten`: the reason for that."""
+        now_ns = self._clock.monotonic_ns()
+        me = Seen(own, "alive", unwritten=unwritten)
+        if not self._judge.is_due(now_ns):
+            return replace(self._watch.look(), panel=me)
+        snapshot = take_snapshot(self._config, self._watch, self._clock)
+        services = replace(snapshot.services, panel=me)
+        self._judge.look(replace(snapshot, services=services), now_ns)
+        return services

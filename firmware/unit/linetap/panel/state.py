@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import os
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from linetap.checks import Judgement
 from linetap.checks.cards import gives_no_audio
 from linetap.checks.watch import Services
-from linetap_core.records import WalkState
+from linetap_core import __version__
+from linetap_core.records import Alert, Fault, PanelState, WalkState
 from linetap_core.wire.legend import (
     ACTIVITIES,
     CALM_PATTERN,
@@ -21,20 +23,19 @@ from linetap_core.wire.legend import (
     standing,
 )
 
-_BY_ITSELF = ("removal_failed",)  # of the panel's own conditions those that somebody can acknowledge
+_BY_ITSELF = ("removal_failed",)  # the panel's own conditions that can be acknowledged
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the panel shows; `standing` are all conditions, the worst, which is shown, first. `identify`: and that
-    somebody looks for this unit."""
+    """`standing`: all conditions, the worst first, which is shown. `identify`: somebody is looking for this unit."""
 
     condition: str
     activity: str
     standing: tuple[str, ...]
     identify: bool = False
-    marks: frozenset[str] = frozenset()  # what stands, line by line: what somebody may have seen already
-    calm: bool = False  # and has
+    marks: frozenset[str] = frozenset()  # everything that stands, line by line, for acknowledgement
+    calm: bool = False  # all of it is acknowledged
 
     @property
     def unit_state(self) -> str:
@@ -60,8 +61,10 @@ class Shown:
 
 
 def shown(judgement: Judgement, services: Services, now_ns: int = 0, also: Collection[str] = ()) -> Shown:
-    """A defined pattern for every combination of state files, also missing ones. `now_ns`: monotonic;
-    `also`: what the panel itself is doing, as conditions of the legend."""
+    """Returns a defined pattern for every combination of state files, also missing ones.
+
+    `now_ns`: monotonic; `also`: what the panel itself is doing, as conditions of the legend.
+    """
     stand = standing([*judgement.leds, *also], bool(judgement.starting))
     recorder = services.recorder.word
     identify = recorder is not None and now_ns < recorder.identify_until_ns
@@ -70,7 +73,7 @@ def shown(judgement: Judgement, services: Services, now_ns: int = 0, also: Colle
 
 
 def _activity(services: Services) -> str:
-    """Of the lines whose audio is coming in and whose recorder lives: an old word is never shown as a call."""
+    """Only of lines whose audio arrives and whose recorder lives: an old state is never shown as a call."""
     recorder = services.recorder.word
     if recorder is None:
         return "idle"
@@ -84,9 +87,41 @@ def _activity(services: Services) -> str:
 
 
 def _walk(walk: WalkState) -> str | None:
-    """What came of the line before is shown for a moment while the next one is asked for already."""
+    """The result of the previous line is shown for a moment while the next one is already requested."""
     if walk.shows is not None and walk.step in (None, "free", "lift"):
         return f"walk_{walk.shows}"
     if walk.step is None:
         return None
     return f"walk_{walk.step}" if walk.step in ("lift", "dial", "down") else "walk_wait"
+
+
+# --- The state file ---------------------------------------------------------------------------------------------------
+
+
+_NONE: Mapping[str, Alert] = {}
+
+
+def state_of(
+    now: Shown,
+    leds: dict[str, bool],
+    ticks: int,
+    started_ns: int,
+    fault: Fault | None = None,
+    told: Mapping[str, Alert] = _NONE,
+) -> PanelState:
+    """Returns the panel's state file. `ticks`: of this panel, which began at `started_ns` (monotonic)."""
+    return PanelState(
+        service="panel",
+        version=__version__,
+        pid=os.getpid(),
+        started_ns=started_ns,
+        mono_ns=0,
+        progress=ticks,
+        fault=fault,
+        unit_state=now.unit_state,
+        leds=leds,
+        patterns=now.patterns,
+        meaning_ko=now.meaning_ko,
+        meaning_en=now.meaning_en,
+        told=dict(told),
+    )

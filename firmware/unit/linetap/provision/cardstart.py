@@ -1,23 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap volume start`: what the initramfs asks of the root it has verified, before it believes the card.
+"""`linetap volume`: what the initramfs runs in the root it has verified, before it trusts the card.
 
-Run in that root, where there is a TPM or the state partition is encrypted. It opens state and data and mounts state; or
-makes them, where the order on the card asks for it; or says that the card is not to be used. A plain card, as in a
-unit without a TPM, is left to the initramfs.
+`start` runs where there is a TPM or the state partition is encrypted. It opens state and data and mounts state; or
+encrypts them, if the order on the card asks for it; or refuses the card. A plain card, as in a unit without a TPM, is
+left to the initramfs.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from linetap import cardresult
 from linetap.provision import admit, order
-from linetap.provision import encryptionresult as cardsaid
-from linetap.tpm import bootpolicy, counter, create, device, freshness, volume
-from linetap.tpm.device import TpmFault
+from linetap.tpm import bootpolicy, device, freshness, unitkey, volume
+from linetap.tpm.device import DEVICE, TpmFault
 from linetap_core.errors import BadInput, DeviceFault, LinetapError, Refusal
 from linetap_core.tomlfile.source import Source
 
@@ -25,7 +27,7 @@ _MARKED = "The partitions of this card are being encrypted: start the unit once 
 _GROW = "/usr/lib/linetap/grow"
 _STATE_OPTIONS = "nosuid,nodev,noexec,noatime"
 _EXT4 = ("-q", "-F", "-t", "ext4", "-b", "4096", "-e", "remount-ro", "-m", "0", "-O", "metadata_csum,64bit")
-# What a card has that belongs to a unit: its key, its configuration, its calls.
+# Files on a card that belong to a unit: its key, its configuration, its calls.
 _OWNED = {
     "linetap-state": ("/etc/linetap/unit.key", "/etc/linetap/order.json", "/config/unit.toml"),
     "linetap-data": ("/vault",),
@@ -41,11 +43,11 @@ class Card:
     run: Path = Path("/run")
     tpm: Path = Path(device.DEVICE)
     boots: Path = Path("/proc/cmdline")
-    release: Path = Path(create.RELEASE)
+    release: Path = Path(unitkey.RELEASE)
 
 
-def start(card: Card) -> cardsaid.Said:
-    """Never raises what a card or a TPM can bring about: the unit starts, without this card."""
+def start(card: Card) -> cardresult.Encryption:
+    """Never raises for what a card or a TPM can cause: the unit then starts without this card."""
     try:
         said = _start(card)
     except (LinetapError, OSError) as error:
@@ -53,16 +55,16 @@ def start(card: Card) -> cardsaid.Said:
             volume.run("umount", str(card.mount), good=(0, 1, 32))
         volume.close(card.state)
         volume.close(card.data)
-        said = cardsaid.Said("refused", str(error).replace("\n", "; "))
-    cardsaid.write(card.run, said)
+        said = cardresult.Encryption("refused", str(error).replace("\n", "; "))
+    cardresult.write_encryption(card.run, said)
     return said
 
 
-def _start(card: Card) -> cardsaid.Said:
+def _start(card: Card) -> cardresult.Encryption:
     if volume.is_encrypted(card.state.device) and volume.is_whole(card.state.device):
         return _open(card)
     with _mounted_boot(card) as boot:
-        marked = boot is not None and (boot / cardsaid.MARK).exists()
+        marked = boot is not None and (boot / cardresult.MARK).exists()
         if boot is not None and _asked(boot):
             try:
                 _grow(card.data.device)
@@ -70,21 +72,19 @@ def _start(card: Card) -> cardsaid.Said:
             except Refusal as why:
                 if _needed(card.tpm):
                     raise
-                return cardsaid.Said("plain", str(why))
+                return cardresult.Encryption("plain", str(why))
             return _make(card, boot)
     if marked or volume.is_encrypted(card.state.device):
-        raise Refusal(
-            "its encrypting was begun and the order that asked for it is gone: a card written anew would be right"
-        )
+        raise Refusal("its encryption was begun, and the order for it is gone: a freshly written card would be right")
     if _needed(card.tpm):
         raise Refusal(
-            "this unit's card is encrypted and this one is not: its own would be right, or one written anew "
+            "this unit's card is encrypted and this one is not: its own would be right, or a freshly written one "
             f"whose {order.NAME} says [card] encrypt"
         )
-    return cardsaid.Said("plain", "")
+    return cardresult.Encryption("plain", "")
 
 
-def _open(card: Card) -> cardsaid.Said:
+def _open(card: Card) -> cardresult.Encryption:
     secret = volume.secret_of(card.state.device, card.tpm, bootpolicy.read(card.boots))
     volume.open_it(card.state, secret)
     _mount_state(card)
@@ -97,17 +97,17 @@ def _open(card: Card) -> cardsaid.Said:
     try:
         _grow(card.data.device)
         volume.open_it(card.data, secret)
-    except (LinetapError, OSError) as error:  # the unit outlives its data
+    except (LinetapError, OSError) as error:  # the unit runs without its data
         why = f"data: {error}".replace("\n", "; ")
-    return cardsaid.Said("sealed", why, count)
+    return cardresult.Encryption("sealed", why, count)
 
 
-def _make(card: Card, boot: Path) -> cardsaid.Said:
-    """Begun anew after a power cut: until state has its token nothing on either is worth anything."""
-    secret, sealed = volume.seal(card.tpm, create.release_of(card.release), bootpolicy.read(card.boots))
+def _make(card: Card, boot: Path) -> cardresult.Encryption:
+    """Starts over after a power cut: until state has its token, neither partition holds anything of value."""
+    secret, sealed = volume.seal(card.tpm, unitkey.release_of(card.release), bootpolicy.read(card.boots))
     transport = device.open_device(card.tpm)
     try:
-        _write(boot / cardsaid.MARK, _MARKED)
+        _write(boot / cardresult.MARK, _MARKED)
         for partition in (card.data, card.state):
             volume.lay(partition, secret)
             volume.open_it(partition, secret)
@@ -119,12 +119,11 @@ def _make(card: Card, boot: Path) -> cardsaid.Said:
             volume.finish(partition, sealed)
     finally:
         transport.close()
-    return cardsaid.Said("sealed", "", count)
+    return cardresult.Encryption("sealed", "", count)
 
 
 def _asked(boot: Path) -> bool:
-    """Whether the card has a valid order that asks for encryption. `apply` reports what is wrong with an invalid
-    one."""
+    """Whether the card has a valid order that asks for encryption. `apply` reports errors of an invalid one."""
     try:
         found = order.read(Source(boot / order.NAME, admit.read_card(boot / order.NAME)))
     except BadInput:
@@ -133,7 +132,7 @@ def _asked(boot: Path) -> bool:
 
 
 def _require_nothing_owned(card: Card, marked: bool) -> None:
-    """Refusal where there is a unit's key, configuration or vault, or what is there cannot be read."""
+    """Refusal if a unit's key, configuration or vault is there, or the partition cannot be read."""
     for partition in () if marked else (card.state, card.data):
         if volume.is_encrypted(partition.device):
             raise Refusal(f"{partition.device}: encrypted already: only a freshly written card can be encrypted")
@@ -155,18 +154,18 @@ def _require_whole_sectors(path: Path) -> None:
 
 
 def _has(path: Path, name: str) -> bool:
-    """Whether an ext4 that is not mounted holds it, or anything whose name begins so at its top."""
+    """Whether an unmounted ext4 has this file, or at its top level any file whose name begins so."""
     folder, _, begins = name.rpartition("/")
     listed = volume.run("debugfs", "-R", f"ls -p {folder or '/'}", str(path)).decode("utf-8", "replace")
     return any(line.split("/")[5].startswith(begins) for line in listed.splitlines() if line.count("/") >= 6)
 
 
 def _needed(tpm: Path) -> bool:
-    """Whether a card of this unit was encrypted before. A TPM that does not answer counts as one that was removed."""
+    """Whether a card of this unit was encrypted before. A TPM that does not answer counts as removed."""
     try:
         transport = device.open_device(tpm)
         try:
-            return counter.read(transport) is not None
+            return freshness.read_counter(transport) is not None
         finally:
             transport.close()
     except TpmFault:
@@ -175,7 +174,7 @@ def _needed(tpm: Path) -> bool:
 
 @contextlib.contextmanager
 def _mounted_boot(card: Card) -> Iterator[Path | None]:
-    """None where it cannot be mounted: a unit starts without it, too."""
+    """Yields None if it cannot be mounted: a unit starts without it too."""
     place = card.run / "linetap-boot"
     place.mkdir(mode=0o700, exist_ok=True)
     try:
@@ -194,9 +193,9 @@ def _mount_state(card: Card) -> None:
 
 
 def _grow(path: Path) -> None:
-    """Before it is opened: what is mapped has the size that the partition had then."""
+    """Before opening: a mapped device has the size that the partition had then."""
     if os.access(_GROW, os.X_OK):
-        with contextlib.suppress(DeviceFault):  # then it stays as small as it is
+        with contextlib.suppress(DeviceFault):  # it then keeps its size
             volume.run(_GROW, str(path))
 
 
@@ -210,3 +209,53 @@ def _write(path: Path, text: str) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+# --- The command ------------------------------------------------------------------------------------------------------
+
+
+_STEPS = {
+    "start": "in the initramfs: open the card, encrypt a new one, or refuse it",
+    "test": "whether this TPM, in this boot, opens an encrypted state partition",
+    "follows": "check that the data partition is as this unit left it, and bind it to this boot",
+}
+_EXAMPLES = {
+    "start": "start /dev/mmcblk0p4 /dev/mmcblk0p5 /dev/mmcblk0p1",
+    "test": "test /dev/mmcblk0p4",
+    "follows": "follows /state /var/lib/linetap",
+}
+# The initramfs acts on it: 0, state is mounted; 1, the card must not be used; 3, the card is plain.
+_STATUS = {"sealed": 0, "refused": 1, "plain": 3}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
+    for name, what in _STEPS.items():
+        step = steps.add_parser(name, help=what, epilog=f"example: linetap volume {_EXAMPLES[name]}")
+        if name == "follows":
+            step.add_argument("state", type=Path, metavar="FOLDER")
+            step.add_argument("data", type=Path, metavar="FOLDER")
+            continue
+        step.add_argument("--tpm", type=Path, default=Path(DEVICE), metavar="DEVICE", help="default %(default)s")
+        step.add_argument("--boots", type=Path, default=Path("/proc/cmdline"), help="default %(default)s")
+        step.add_argument("state", type=Path, metavar="STATE", help="the state partition")
+        if name == "start":
+            step.add_argument("data", type=Path, metavar="DATA", help="the data partition")
+            step.add_argument("boot", type=Path, metavar="BOOT", help="the boot partition")
+
+
+def run(args: argparse.Namespace) -> int:
+    match args.step:
+        case "start":
+            card = Card(volume.state(args.state), volume.data(args.data), args.boot, tpm=args.tpm, boots=args.boots)
+            said = start(card)
+            if said.word != "plain" or said.why:
+                count = f", boot {said.boot}" if said.boot is not None else ""
+                sys.stderr.write(f"card {said.word}{count}{': ' if said.why else ''}{said.why}\n")
+            return _STATUS[said.word]
+        case "test":
+            secret = volume.secret_of(args.state, args.tpm, bootpolicy.read(args.boots))
+            volume.test(volume.state(args.state), secret)
+        case _:
+            freshness.check_data(args.state, args.data)
+    return 0

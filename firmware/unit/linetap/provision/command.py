@@ -12,9 +12,8 @@ from pathlib import Path
 from linetap import cardresult, unitkeys
 from linetap.cardresult import CARD_WRONG
 from linetap.provision import admit, memory, order, pack, retire
-from linetap.provision import encryptionresult as cardsaid
-from linetap.provision.fault import OrderFault
 from linetap.provision.lay import lay, take_certificate
+from linetap.provision.order import OrderFault
 from linetap_core.clock import SYSTEM, Clock
 from linetap_core.durable import privatefile
 from linetap_core.durable.files import replace_durably
@@ -106,20 +105,22 @@ def apply(boot: Path, etc: Path, run_dir: Path, clock: Clock = SYSTEM) -> int:
 
 
 def _require_card(boot: Path, run_dir: Path) -> None:
-    said = cardsaid.read(run_dir)
+    said = cardresult.read_encryption(run_dir)
     if said.word == "refused":
         raise CardRefused(f"the card is not used: {said.why}")
     if said.word == "sealed":
-        (boot / cardsaid.MARK).unlink(missing_ok=True)
+        (boot / cardresult.MARK).unlink(missing_ok=True)
 
 
 def _how(run_dir: Path) -> str:
-    return "the card is encrypted, with a key in the TPM\n" if cardsaid.read(run_dir).word == "sealed" else ""
+    return (
+        "the card is encrypted, with a key in the TPM\n" if cardresult.read_encryption(run_dir).word == "sealed" else ""
+    )
 
 
 def _require_encrypted(found: order.Order, run_dir: Path) -> None:
     """Before anything secret lies on it."""
-    said = cardsaid.read(run_dir)
+    said = cardresult.read_encryption(run_dir)
     if found.card is not None and said.word != "sealed":
         why = said.why or "this unit has no TPM that the kernel knows (/dev/tpm0)"
         raise BadInput(f"{order.NAME}: [card] encrypt: {why}")

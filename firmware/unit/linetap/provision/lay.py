@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An order carried out: the configuration and what it names under /etc, keys made here, a request for a certificate.
+"""Carrying out an order: configuration and named files under /etc, keys made here, and a request for a certificate.
 
-Nothing of it is in force before all of it has been checked where it will lie; then unit.toml comes last.
+Nothing is in force before everything has been checked at its final place; unit.toml is written last.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from linetap.commission import tlsrequest
 from linetap.commission.configcheck import check_config
 from linetap.commission.init import SIGNERS, write_beside
 from linetap.config import Config, config_sha256, load_config
-from linetap.config.places import TLS_CERTIFICATE, require_usual_place
-from linetap.provision import admit, network
+from linetap.config.require import TLS_CERTIFICATE, require_usual_place
+from linetap.provision import admit
 from linetap.provision.memory import KEY
-from linetap.provision.order import NAME, UNIT, Network, Order
+from linetap.provision.order import NAME, UNIT, Network, Order, Wifi
 from linetap_core.clock import SYSTEM, rfc3339
 from linetap_core.durable import keptcopy as kept
 from linetap_core.durable import privatefile
@@ -27,15 +27,15 @@ from linetap_core.durable.files import replace_durably, sync_directory
 from linetap_core.errors import BadInput
 from linetap_core.evidence.keys import keys
 
-SSH_KEYS = "linetap-ssh/authorized_keys"  # below /run: gone with the next boot
+SSH_KEYS = "linetap-ssh/authorized_keys"  # removed by the next boot
 _READABLE = 0o644  # by all services; there is no secret in it
 
 
 def lay(order: Order, data: bytes, etc: Path, run: Path, boot: Path) -> str:
-    """What was done, for a person. `data`: the order's bytes. BadInput: nothing of the order is in force.
+    """Returns what was done, for a person. `data`: the order's bytes. BadInput: nothing of the order is in force.
 
-    The memory (memory.py) is written before the key of a new unit gets its place, which is the last of it: a power cut
-    leaves a new unit, or one that takes nothing but the rest of this very order.
+    The memory (memory.py) is written before the key of a new unit is put in its place, which is the last step: a power
+    cut leaves a new unit, or one that accepts only the rest of this very order.
     """
     home = etc / "linetap"
     home.mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,7 @@ def lay(order: Order, data: bytes, etc: Path, run: Path, boot: Path) -> str:
         if not (home / KEY).exists():
             (staging / KEY).rename(home / KEY)
             sync_directory(home)
-    admit.remember(order, home)  # before it lets anybody in, and whatever the card takes: it lets in once
+    admit.remember(order, home)  # before ssh access, which is given once, and even if the card cannot be written
     _let_in(order.ssh_key, run)
     config = load_config(home / UNIT)
     asked, signer = tlsrequest.make_request(config)
@@ -64,10 +64,10 @@ def lay(order: Order, data: bytes, etc: Path, run: Path, boot: Path) -> str:
 
 
 def take_certificate(etc: Path, boot: Path) -> str | None:
-    """UNIT.pem from the card into the place that the configuration names. None where there is none.
+    """Move UNIT.pem from the card to the place that the configuration names. Returns None if there is none.
 
-    One that is not for this unit's key, or not of the broker's authority, is refused. Whether it is in time, the
-    reporter says as of any other: a check and an alert are behind it.
+    A certificate for another key, or not from the broker's authority, is refused. Its dates are checked by the reporter
+    as for any other: there is a check and an alert for that.
     """
     if not any(boot.glob("*.pem")) or not (etc / "linetap" / UNIT).exists():
         return None
@@ -80,7 +80,7 @@ def take_certificate(etc: Path, boot: Path) -> str | None:
     place, home = Path(config.broker.certificate), etc / "linetap"
     if place.parent != home:
         raise BadInput(f"{UNIT}: broker.certificate is {place}; a name in {home} would be right")
-    # The recorder may replace that file, and does not say over what root writes: in that folder are keys.
+    # The recorder may replace unit.toml, and must not choose what root overwrites: that folder holds keys.
     require_usual_place(home / UNIT, "broker.certificate", place, home / TLS_CERTIFICATE)
     _lay(place, data)
     found.unlink()
@@ -88,9 +88,11 @@ def take_certificate(etc: Path, boot: Path) -> str | None:
 
 
 def _lay(path: Path, data: bytes) -> None:
-    """Where a link of root's points to: unit.toml is one to where a signed command may replace it (systemd/README.md).
+    """Writes to the target of root's link: unit.toml links to where a signed command may replace it
+    (systemd/README.md).
 
-    That folder is the recorder's, so nothing in it is followed any further, nor touched by its name afterwards.
+    That folder belongs to the recorder, so no further link in it is followed, and no file in it is accessed by name
+    afterwards.
     """
     if path.is_symlink():
         path = path.parent / path.readlink()
@@ -100,7 +102,9 @@ def _lay(path: Path, data: bytes) -> None:
 
 
 def _let_go_of_what_was_in_force(path: Path) -> None:
-    """The authority has signed this order: its unit.toml is no edit that config/held.py holds. It comes before that."""
+    """The authority has signed this order, so config/held.py must not hold its unit.toml as an edit. Done before it is
+    written.
+    """
     path = path.parent / path.readlink() if path.is_symlink() else path
     with contextlib.suppress(FileNotFoundError, IsADirectoryError):
         kept.kept_of(path).unlink()
@@ -108,7 +112,7 @@ def _let_go_of_what_was_in_force(path: Path) -> None:
 
 @contextlib.contextmanager
 def _checked(order: Order, home: Path) -> Iterator[Path]:
-    """The configuration as it will be, with everything beside it and the key, which is made here if there is none."""
+    """Stages the future configuration with every file beside it and the key, which is made here if there is none."""
     staging = home / ".new"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(mode=0o700)
@@ -127,7 +131,7 @@ def _check(order: Order, home: Path, staging: Path) -> None:
     config = load_config(staging / UNIT)
     _check_paths(config, staging)
     _check_name(config.unit, home)
-    for there in home.iterdir():  # what is here already: the key, the image's pins and notices, an earlier order's
+    for there in home.iterdir():  # existing files: the key, the image's pins and notices, an earlier order's
         if there != staging and there.name not in (*order.files, f"{KEY}.pub", SIGNERS):
             (staging / there.name).symlink_to(there)
     write_beside(config.unit, staging / KEY, staging / f"{KEY}.pub", staging / SIGNERS, config.keys)
@@ -140,19 +144,19 @@ def _check_paths(config: Config, staging: Path) -> None:
 
 
 def _check_name(unit: str, home: Path) -> None:
-    """A unit stays who it is: its log, its outbox and its certificate carry its name."""
+    """A unit keeps its name: its log, outbox and certificate carry it."""
     if (home / UNIT).exists() and (now := load_config(home / UNIT).unit) != unit:
         raise BadInput(f"{NAME}: {UNIT}: this is unit {now}, not {unit}; the card of {unit}, or a new image, is wanted")
 
 
 def _lay_network(wanted: Network, etc: Path) -> None:
-    for path, text in network.files_of(wanted).items():
+    for path, text in files_of(wanted).items():
         if text is None:
             (etc / path).unlink(missing_ok=True)
         else:
             (etc / path).parent.mkdir(parents=True, exist_ok=True)
             replace_durably(etc / path, text.encode())
-            if path != network.SECRET:
+            if path != SECRET:
                 (etc / path).chmod(_READABLE)  # networkd and chronyd are users of their own
 
 
@@ -162,3 +166,42 @@ def _let_in(key: str | None, run: Path) -> None:
     if key is not None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         privatefile.write(path, f"restrict,pty {key.strip()}\n".encode())
+
+
+# --- Network files ----------------------------------------------------------------------------------------------------
+
+
+WIRE, AIR = "end0 eth0 en*", "wlan0"
+SECRET = f"wpa_supplicant/wpa_supplicant-{AIR}.conf"  # contains a passphrase
+
+
+def files_of(network: Network) -> dict[str, str | None]:
+    """Returns path below /etc -> text, for all files; None: remove the file of an earlier order."""
+    vlan = None if network.vlan is None else f"vlan{network.vlan}"
+    name = AIR if network.wifi is not None else WIRE
+    netdev = f"[NetDev]\nName={vlan}\nKind=vlan\n\n[VLAN]\nId={network.vlan}\n"
+    return {
+        "systemd/network/10-linetap.network": _network(name, network, vlan),
+        "systemd/network/20-linetap-vlan.netdev": vlan and netdev,
+        "systemd/network/20-linetap-vlan.network": vlan and _network(vlan, network, None),
+        SECRET: _wifi(network.wifi) if network.wifi is not None else None,
+        "chrony/sources.d/linetap.sources": "".join(f"server {host} iburst\n" for host in network.ntp) or None,
+    }
+
+
+def _network(name: str, network: Network, vlan: str | None) -> str:
+    """`vlan`: the VLAN has the addresses, and `name` only carries it."""
+    lines = ["[Match]", f"Name={name}", "", "[Network]", "LLMNR=no", "MulticastDNS=no"]
+    if vlan is not None:
+        lines += [f"VLAN={vlan}", "LinkLocalAddressing=no"]
+    elif network.address is not None:
+        lines += [f"Address={network.address}", f"Gateway={network.gateway}"]
+    else:
+        lines += ["DHCP=yes"]
+    if vlan is None:
+        lines += [f"DNS={server}" for server in network.dns]
+    return "\n".join(lines) + "\n"
+
+
+def _wifi(wifi: Wifi) -> str:
+    return f'country={wifi.country}\nnetwork={{\n  ssid="{wifi.ssid}"\n  psk="{wifi.passphrase}"\n  ieee80211w=1\n}}\n'

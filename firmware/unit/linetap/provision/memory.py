@@ -14,8 +14,7 @@ import msgspec
 
 from linetap.config import Config, load_config
 from linetap.config.schema import RUN_DIR, VAULT, Board
-from linetap.provision.fault import OrderFault
-from linetap.provision.order import UNIT
+from linetap.provision.order import UNIT, OrderFault
 from linetap_core.durable import copies
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import LinetapError

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""linetap.toml: the files a unit shall have, as they are, and how it reaches the network."""
+"""linetap.toml: the files that a unit gets, unchanged, and its network; and the fault for a refused order."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from linetap_core.clock import parse_rfc3339
+from linetap_core.errors import Refusal
 from linetap_core.evidence.keys import publickeys
 from linetap_core.tomlfile.source import Source
 
@@ -18,7 +19,7 @@ NAME = "linetap.toml"
 UNIT = "unit.toml"
 MOST_FILES = 16
 _FILE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
-# What only the unit itself makes: a key that travelled on a card is no secret any more.
+# Only the unit itself makes these: a key that travelled on a card is no secret any more.
 _OWN = ("unit.key", "unit.key.pub", "allowed_signers", "tls.key")
 Text = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
@@ -30,7 +31,7 @@ class Wifi(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """DHCP on the first wire, where nothing is said."""
+    """DHCP on the first wire by default."""
 
     address: str | None = None  # 10.1.2.3/24
     gateway: str | None = None
@@ -41,23 +42,23 @@ class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class CardOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`encrypt`: state and data, with a key that the unit's TPM alone gives out; a new card is made so."""
+    """`encrypt`: state and data, with a key that only the unit's TPM gives out; done when the card is new."""
 
     encrypt: Literal["tpm"]
 
 
 class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`files`: name -> text, laid beside one another; unit.toml is one of them and names the others."""
+    """`files`: name -> text, written beside one another; unit.toml is one of them and names the others."""
 
     files: dict[str, str]
-    made_at: str | None = None  # RFC 3339: a unit takes none that is not younger than the last
+    made_at: str | None = None  # RFC 3339: a unit accepts only orders newer than the last
     network: Network = Network()
     card: CardOrder | None = None
-    ssh_key: str | None = None  # an ssh-ed25519 line: lets in over ssh until the next boot
+    ssh_key: str | None = None  # an ssh-ed25519 line: access over ssh until the next boot
 
 
 def read(source: Source) -> Order:
-    """BadInput with one line for everything that is wrong with it."""
+    """BadInput with one line for each error."""
     order = source.partial(Order)
     if not source.problems:
         _check_files(order.files, source)
@@ -112,3 +113,14 @@ def _check_time(text: str, source: Source) -> None:
 def _check_ssh_key(text: str, source: Source) -> None:
     if "\n" in text or publickeys.ssh_ed25519(text) is None:
         source.add(("ssh_key",), "ssh_key: the one line of a .pub file, ssh-ed25519 AAAA..., would be right")
+
+
+# --- The fault --------------------------------------------------------------------------------------------------------
+
+
+class OrderFault(Refusal):
+    """The order is not carried out; `code` says why."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{text} [{code}]")
+        self.code = code

@@ -22,9 +22,8 @@ from linetap.boardchoice import panel_of
 from linetap.config import load_config
 from linetap.config.schema import Keys
 from linetap.provision import admit, memory
-from linetap.provision.fault import OrderFault
 from linetap.provision.memory import KEY, Memory
-from linetap.provision.order import UNIT
+from linetap.provision.order import UNIT, OrderFault
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, Clock, compact, parse_rfc3339, rfc3339
 from linetap_core.durable import keptcopy as kept

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Outbox -> broker: exact bytes, in order, few in flight. The cursor moves when the broker has acknowledged.
+"""Outbox to broker: exact bytes, in order, few in flight. The cursor moves when the broker has acknowledged.
 
-A broker's acknowledgement may be lost, and then an event goes out again: the desk drops doubles by (unit, origin,
-seq). Nothing is ever skipped. A PUBACK is no delivery either: what the desk misses goes out again (`again.py`) beside
-what is new, and moves no cursor.
+If the broker's acknowledgement is lost, an event is sent again: the desk drops duplicates by (unit, origin, seq). No
+event is skipped. A PUBACK is not delivery either: the broker may lose an event, and the desk may have been away or come
+back with another broker. Where the unit's roles name a desk, only its confirmation completes an event; events that the
+desk misses are sent again (`Again`) beside new ones, without moving the cursor.
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
-from linetap.reporter.resend import Again
-from linetap.reporter.source import Source
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.durable import broken, smallfile
 from linetap_core.durable.smallfile import SmallFile
+from linetap_core.records import DeliveryState
 from linetap_core.vaultformat import vaultname
 
 WINDOW = 16  # leaves room in MQTT's usual 20 for states and alerts
-CURSOR_EVERY_S = 2  # what a power cut takes of it is sent again
+CURSOR_EVERY_S = 2  # events since the last write are sent again after a power cut
 REFUSED_PAUSE_S = 5
 _CURSOR_BYTES = 512
 _CONTENT_BYTES = 320  # with its envelope less than a sector
@@ -41,7 +42,7 @@ class _Place(msgspec.Struct):
 
 
 def _old_place(data: bytes) -> _Place:
-    """Of version 0.1; an empty file was made by tmpfiles.d and not written yet."""
+    """Reads the format of version 0.1. tmpfiles.d creates the file empty."""
     return jsontext.decode(data, type=_Place) if data.strip() else _Place()
 
 
@@ -49,11 +50,11 @@ _FILE = SmallFile("cursor", _Place, _CURSOR_BYTES, _old_place, padded_to=_CONTEN
 
 
 class Cursor:
-    """The last event a broker has taken, in a file of the reporter's own.
+    """The last event that a broker has acknowledged, in a file of the reporter's own.
 
-    It is written over and not renamed: on a unit this file is all of the disk that the reporter may write, so that it
-    cannot fill what the vault lies on. One sector. Where a power cut or the medium spoils it, everything is sent again;
-    it cannot be moved aside, so the log has what was in it.
+    The file is overwritten, not renamed: on a unit it is the only file on the disk that the reporter may write, so the
+    reporter cannot fill the vault's disk. It fits one sector. If a power cut or the medium damages it, everything is
+    sent again. It cannot be renamed, so the damaged content is written to the log.
     """
 
     def __init__(self, path: Path, clock: Clock) -> None:
@@ -63,7 +64,9 @@ class Cursor:
         self._failed = False
 
     def belongs_to(self, outbox: Source) -> bool:
-        """Whether the event it names, where that is still there, is the one it saw: a vault can be exchanged."""
+        """Whether the event that the cursor names is the same in this outbox, or no longer there: a vault can be
+        exchanged.
+        """
         seq = self.place.seq
         if seq > outbox.last_seq():
             return seq == 0
@@ -129,19 +132,19 @@ class Feed:
         self._paused_until_ns = 0
         self._judged = False
         self._next = cursor.place.seq + 1
-        self.last_seq = 0  # of the newest event, as `send` or `look` saw it last
+        self.last_seq = 0  # of the newest event, as of the last `send` or `look`
 
     @property
     def delivered_seq(self) -> int:
-        """The number before the first of a vault, where nothing of it is delivered yet."""
+        """If no event of the vault is delivered yet, the number before its first one."""
         return max(self._cursor.place.seq, vaultname.range_of(self.last_seq))
 
     def look(self) -> None:
-        """Once a turn: each look is two at the disk's folder."""
+        """Once a turn: each call costs two accesses to the folder."""
         self.last_seq = self._outbox.last_seq()
 
     def resume_at(self, seq: int) -> None:
-        """The next to be sent is `seq`. What is in flight may be acknowledged or not, it no longer counts."""
+        """Send from `seq` on. Acknowledgements of messages in flight no longer count."""
         self._flying.clear()
         self._next = seq
 
@@ -150,7 +153,7 @@ class Feed:
         self.resume_at(self._cursor.place.seq + 1)
 
     def send(self, publish: Callable[[bytes, str], int], window: int = WINDOW) -> int:
-        """Fills the window. `publish`: payload, signature -> message id. How many were sent."""
+        """Fill the window. `publish`: payload, signature -> message id. Returns how many were sent."""
         room = window - len(self._flying)
         self.look()
         if not self._judged or self.last_seq < self._cursor.place.seq:
@@ -166,28 +169,28 @@ class Feed:
         return again + len(entries)
 
     def _send_again(self, publish: Callable[[bytes, str], int], room: int) -> int:
-        """Half of the room, while there is something new: what is asked for may be a month."""
+        """Uses half of the room while there are new events: the requested range may cover a month."""
         entries = self._again.entries(room)
         for seq, payload, sig in entries:
             self._flying[publish(payload, sig)] = _InFlight(seq, "", again=True)
         return len(entries)
 
     def _judge(self) -> None:
-        """Once there is something in the outbox: an empty one may be a vault that is not mounted yet."""
+        """Waits for a first event: an empty outbox may be a vault that is not mounted yet."""
         if not self.last_seq:
             return
         self._judged = True
         if not self._cursor.belongs_to(self._outbox):
-            log.warning("outbox_exchanged: the outbox is not the one that was sent from; all of it is sent")
+            log.warning("outbox_exchanged: this is another outbox than before; all of it is sent")
             self._cursor.move(0, "")
             self.lost_connection()
 
     def acknowledged(self, mid: int, refusal: str | None) -> None:
-        """Of any message; others than ours are passed over."""
+        """Called for every message; unknown ids are ignored."""
         if mid not in self._flying:
             return
         if refusal is not None:
-            log.error("event_refused: the broker does not take event %d: %s", self._flying[mid].seq, refusal)
+            log.error("event_refused: the broker refuses event %d: %s", self._flying[mid].seq, refusal)
             self._paused_until_ns = self._clock.monotonic_ns() + REFUSED_PAUSE_S * NS_PER_S
             self.lost_connection()
             return
@@ -196,3 +199,72 @@ class Feed:
             del self._flying[first[0]]
             if not first[1].again:
                 self._cursor.move(first[1].seq, first[1].sha256)
+
+
+# --- Sending again ----------------------------------------------------------------------------------------------------
+
+
+PATIENCE_S = 60  # until events that a broker has acknowledged are sent again; doubled while unconfirmed
+LONGEST_S = 900
+PROBE = 100  # events sent then: a desk that is there asks for the rest, and no other is flooded
+
+
+class Again:
+    """Selects events to send once more: those that the desk requests, and the first ones unconfirmed for long."""
+
+    def __init__(self, outbox: Source, clock: Clock, patience_s: float = PATIENCE_S) -> None:
+        """`outbox`: a reader used by no one else, since reading moves its position."""
+        self._outbox, self._clock = outbox, clock
+        self._first_ns = self._wait_ns = round(patience_s * NS_PER_S)
+        self._moved_ns = clock.monotonic_ns()
+        self._resend = 0
+        self._next = self._last = 0
+        self.confirmed: int | None = None  # None: the roles name no desk
+
+    def hear(self, delivery: DeliveryState, taken: int) -> None:
+        """Take the recorder's delivery state, often. `taken`: the newest event that a broker has acknowledged."""
+        if not delivery.desk:
+            self.confirmed = None
+            return
+        now_ns = self._clock.monotonic_ns()
+        if delivery.confirmed != self.confirmed or taken <= delivery.confirmed:
+            self.confirmed, self._moved_ns, self._wait_ns = delivery.confirmed, now_ns, self._first_ns
+        if delivery.resend != self._resend:
+            self._resend = delivery.resend
+            self._begin(delivery.resend_from, min(delivery.resend_to, taken), now_ns)
+        elif not self._under_way and now_ns - self._moved_ns >= self._wait_ns:
+            self._wait_ns = min(2 * self._wait_ns, LONGEST_S * NS_PER_S)
+            self._begin(delivery.confirmed + 1, min(delivery.confirmed + PROBE, taken), now_ns)
+
+    def entries(self, most: int) -> list[Entry]:
+        """Returns the next events, at most `most`, each once."""
+        if not self._under_way:
+            return []
+        found = [entry for entry in self._outbox.from_seq(self._next, most) if entry[0] <= self._last]
+        self._next = found[-1][0] + 1 if found else self._last + 1  # skips events that are gone
+        return found
+
+    def lost_connection(self) -> None:
+        """Events in flight may be lost: the desk requests them again, or they time out unconfirmed."""
+        self._next = self._last = 0
+        self._moved_ns = self._clock.monotonic_ns()
+
+    @property
+    def _under_way(self) -> bool:
+        return 0 < self._next <= self._last
+
+    def _begin(self, first: int, last: int, now_ns: int) -> None:
+        self._next, self._last, self._moved_ns = first, last, now_ns
+
+
+# --- The outbox's reading side ----------------------------------------------------------------------------------------
+
+
+Entry = tuple[int, bytes, str]  # seq, payload, armored SSHSIG
+
+
+class Source(Protocol):
+    """Implemented by `recorder/vault/outbox/reader.py`."""
+
+    def from_seq(self, seq: int, most: int) -> list[Entry]: ...
+    def last_seq(self) -> int: ...

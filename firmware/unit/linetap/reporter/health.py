@@ -1,57 +1,60 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The unit's health as one flat object. What a machine has no sensor for is null, and never a guess."""
+"""The unit's health as one flat object. A value that the machine has no sensor for is null, never a guess."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import msgspec
 
 from linetap.checks import Judgement, Snapshot
-from linetap.reporter.outgoing import Outgoing
-from linetap_core.clock import NS_PER_S, S_PER_DAY, rfc3339
+from linetap.recorder.vault.outbox.reader import OutboxReader
+from linetap_core import jsontext
+from linetap_core.clock import NS_PER_S, S_PER_DAY, parse_rfc3339, rfc3339
 from linetap_core.records import FREE, ConfirmedBy, PbxPort, RecorderState
 from linetap_core.wire.legend import CONDITIONS, standing
 
-_FORECAST_AFTER_S = 600  # a forecast from less is a guess
+_FORECAST_AFTER_S = 600  # a forecast from less data is a guess
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     at: str
-    storage_days_left: float | None  # at the rate of writing since the recorder's start
+    storage_days_left: float | None  # at the write rate since the recorder's start
     storage_free_bytes: int | None
     storage_total_bytes: int | None
     recording_refused: str | None
-    card_encrypted: bool | None  # whether the vault is on a partition whose key the TPM gave out; null: not known
-    gap_ms: float  # of all recordings since the recorder's start
-    capture_gap_ms: float  # of all cards since their captures' start, whether recorded or not
+    card_encrypted: bool | None  # whether the vault is on a partition unlocked by the TPM; null: unknown
+    gap_ms: float  # in all recordings since the recorder's start
+    capture_gap_ms: float  # of all cards since their captures' start, recorded or not
     overruns: int
     clock_synced: bool
     clock_offset_ms: float | None
-    calls_undated: int | None  # calls that have no day to go, since no clock was agreed when they were sealed
+    calls_undated: int | None  # calls without an end date, sealed while no clock was agreed
     temperature_c: float | None
     throttled: bool | None
-    queue_length: int  # events that no broker has taken yet
+    queue_length: int  # events not yet acknowledged by a broker
     outbox_seq: int
     outbox_bytes: int
-    outbox_oldest_s: float | None  # since the oldest event that is not confirmed
+    outbox_oldest_s: float | None  # age of the oldest unconfirmed event
     unconfirmed: int  # events
-    confirmed_by: ConfirmedBy  # whose word counts: a broker's where the roles name no desk
+    confirmed_by: ConfirmedBy  # the broker's acknowledgement counts if the roles name no desk
     lines_in_use: int
     lines: int
-    pbx_port: PbxPort | None  # null: there is no recorder to say
-    pbx_day: str | None  # the last one that is settled, as the next four are of it: 2026-11-25 where the unit is
-    pbx_calls: int | None  # external ones on the unit's lines that the PBX told of
+    pbx_port: PbxPort | None  # null: no recorder runs
+    pbx_day: str | None  # the last settled day, which the next four are about, as a local date: 2026-11-25
+    pbx_calls: int | None  # external calls on the unit's lines that the PBX reported
     pbx_recorded: int | None  # of these
-    pbx_missing: int | None  # of these: a recording was due, and there is none
-    pbx_unseen: int | None  # recordings beside them that the PBX said nothing of
+    pbx_missing: int | None  # of these: a recording was due and is missing
+    pbx_unseen: int | None  # recordings that the PBX did not report
     config_sha256: str | None  # of the effective configuration
-    config_pending: str | None  # of the one that waits for a moment without a call
-    update: str  # how far one is that is on its way, and its version
-    departures: str  # what it records that is not recorded by default; names with a blank between
-    services_dead: str  # names with a blank between
+    config_pending: str | None  # of the configuration that waits for a moment without a call
+    update: str  # progress and version of a running update
+    departures: str  # what is recorded that is not by default; names separated by blanks
+    services_dead: str  # names separated by blanks
     services_starting: str
-    condition: str  # what the LEDs show, by the legend
-    records: bool  # whether calls are recorded in it
-    alerts: int  # that stand, as they are told
+    condition: str  # the legend's condition that the LEDs show
+    records: bool  # whether calls are recorded in that condition
+    alerts: int  # standing alerts, after damping
 
 
 def health(snapshot: Snapshot, events: Outgoing, judgement: Judgement) -> Health:
@@ -61,7 +64,7 @@ def health(snapshot: Snapshot, events: Outgoing, judgement: Judgement) -> Health
     captures = [state for seen in services.capture.values() if (state := seen.word)]
     dead = [f"capture@{card}" for card, seen in services.capture.items() if seen.status == "dead"]
     dead += [name for name in ("recorder", "panel") if getattr(services, name).status == "dead"]
-    # The recorder's word: the reporter's sandbox takes no adjtimex(2), and every clock would look unkept.
+    # From the recorder: the reporter's sandbox forbids adjtimex(2), and every clock would look unsynchronised.
     clock = recorder.clock if recorder else None
     lines = recorder.lines if recorder else []
     pbx = recorder.pbx_day if recorder else None
@@ -124,3 +127,47 @@ def _days_left(recorder: RecorderState | None, free: int | None, reserve: int) -
     if seconds < _FORECAST_AFTER_S:
         return None
     return round(max(0, free - reserve) / (recorder.written_bytes / seconds) / S_PER_DAY, 1)
+
+
+# --- The outbox in figures --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """How much is in the outbox, how old its oldest unconfirmed event is, and whose confirmation counts."""
+
+    queue_length: int  # events that no broker has taken yet
+    outbox_seq: int
+    unconfirmed: int
+    confirmed_by: ConfirmedBy
+    outbox_bytes: int
+    oldest_s: float | None  # age of the oldest unconfirmed event; None: all are confirmed
+
+
+class _Dated(msgspec.Struct):
+    at: str
+
+
+def outgoing(reader: OutboxReader, delivered_seq: int, confirmed: int | None, utc_ns: int) -> Outgoing:
+    """`reader`: one used for this alone, since reading moves its position. `confirmed` None: the roles name no desk."""
+    newest = reader.last_seq()
+    through = delivered_seq if confirmed is None else confirmed
+    return Outgoing(
+        queue_length=max(0, newest - delivered_seq),
+        outbox_seq=newest,
+        unconfirmed=max(0, newest - through),
+        confirmed_by="broker" if confirmed is None else "desk",
+        outbox_bytes=reader.size_bytes(),
+        oldest_s=_age_s(reader, through + 1, utc_ns),
+    )
+
+
+def _age_s(reader: OutboxReader, seq: int, utc_ns: int) -> float | None:
+    found = reader.from_seq(seq, 1)
+    if not found:
+        return None
+    try:
+        at_ns = parse_rfc3339(jsontext.decode(found[0][1], type=_Dated).at)
+    except (ValueError, OverflowError):
+        return None
+    return round(max(0, utc_ns - at_ns) / NS_PER_S, 1)

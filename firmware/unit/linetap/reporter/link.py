@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit's way to its broker. Every connection is a session with an id of its own, in birth and will: the will of an
-old one may arrive after the birth of a new one, and is then known for what it is.
+"""A unit's connection to its broker, and the end of the certificate that it uses.
+
+Every connection is a session with an id, which is in its birth and its will: the will of an old session may arrive
+after the birth of a new one, and the id identifies it.
 """
 
 from __future__ import annotations
@@ -9,20 +11,21 @@ import contextlib
 import logging
 import secrets
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
-from linetap.reporter.resend import PATIENCE_S
+from linetap.reporter.feed import PATIENCE_S
 from linetap_core import __version__
 from linetap_core.broker import link
 from linetap_core.broker.connection import Terms, Unread
 from linetap_core.broker.link import Receipt
 from linetap_core.broker.tls import CertificateAwaited
-from linetap_core.clock import NS_PER_MS, Clock, rfc3339
+from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock, rfc3339
 from linetap_core.evidence.authorization.command import LIMIT_BYTES
 from linetap_core.wire.mqtt import Broker, Message
 from linetap_core.wire.topics import Status, Topics
 
-MOST_COMMANDS = 8  # that the broker may send before the first is taken
+MOST_COMMANDS = 8  # that the broker may send before the first is accepted
 _LARGEST_PACKET_BYTES = LIMIT_BYTES + 4096
 
 log = logging.getLogger("linetap.reporter.link")
@@ -30,11 +33,11 @@ log = logging.getLogger("linetap.reporter.link")
 
 @dataclass(frozen=True, slots=True)
 class Patience(link.Patience):
-    desk_s: float = PATIENCE_S  # for the desk to confirm what a broker has taken
+    desk_s: float = PATIENCE_S  # for the desk to confirm what the broker has acknowledged
 
 
 class Link(link.Link):
-    """Besides: `session` and `since` of the connection that stands or is tried."""
+    """A core link with `session` and `since` of the connection that stands or is being tried."""
 
     def __init__(self, broker: Broker, unit: str, clock: Clock, patience: Patience) -> None:
         """BadInput for certificates that cannot be used."""
@@ -44,7 +47,7 @@ class Link(link.Link):
         self.session = self.since = ""
 
     def _require_files(self) -> None:
-        """A new unit has no certificate until its request is answered: until then it reaches no broker, and waits."""
+        """A new unit has no certificate until its request is answered: until then it cannot connect, and waits."""
         with contextlib.suppress(CertificateAwaited):
             super()._require_files()
 
@@ -52,8 +55,10 @@ class Link(link.Link):
         return self._status("online", self.since)
 
     def close(self, patience_ms: int) -> list[Receipt]:
-        """Says goodbye where there is somebody to say it to, and does not wait longer than that for an answer.
-        The receipts that came meanwhile. Without an answer it is the will that tells the desk."""
+        """Publish the offline status if connected, and wait at most `patience_ms` for its acknowledgement.
+
+        Returns the receipts that arrived meanwhile. Without an acknowledgement the desk learns from the will.
+        """
         self._leaving = True
         receipts: list[Receipt] = []
         end_ns = self._clock.monotonic_ns() + patience_ms * NS_PER_MS
@@ -77,11 +82,48 @@ class Link(link.Link):
         )
 
     def _unread(self, what: Unread) -> None:
-        """A unit that may not be commanded from here still reports."""
-        log.warning("commands_unread: the broker does not let us read %s", what.topic)
+        """A unit that cannot receive commands over this broker still reports."""
+        log.warning("commands_unread: the broker refuses the subscription to %s", what.topic)
 
     def _called(self) -> str:
         return f"session {self.session}"
 
     def _status(self, state: Literal["online", "offline"], since: str) -> Message:
         return self._topics.status(Status(state, self.session, __version__, since))
+
+
+# --- The certificate's end --------------------------------------------------------------------------------------------
+
+
+_LIMIT_BYTES = 1 << 20
+
+
+class Certificate:
+    """Reads the certificate again when its file changes, so that a renewed one needs no restart."""
+
+    def __init__(self, path: str | None) -> None:
+        self._path = None if path is None else Path(path)
+        self._seen: tuple[int, int, int] | None = None
+        self._until: str | None = None
+
+    def until(self) -> str | None:
+        """Returns RFC 3339, or None if there is no readable certificate, which the link reports."""
+        if self._path is None:
+            return None
+        try:
+            about = self._path.stat()
+            seen = (about.st_ino, about.st_mtime_ns, about.st_size)
+            if seen != self._seen:
+                self._until = _end(self._path)
+                self._seen = seen
+        except (OSError, ValueError):
+            self._seen = self._until = None
+        return self._until
+
+
+def _end(path: Path) -> str:
+    from cryptography import x509  # costs 1 MB, so only with a certificate
+
+    with path.open("rb") as file:
+        first = x509.load_pem_x509_certificate(file.read(_LIMIT_BYTES))
+    return rfc3339(round(first.not_valid_after_utc.timestamp()) * NS_PER_S)

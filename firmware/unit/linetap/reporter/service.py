@@ -14,18 +14,13 @@ from linetap.checks.judgement import told_before
 from linetap.checks.watch import Seen
 from linetap.config import Config
 from linetap.recorder.vault.outbox.reader import OutboxReader
-from linetap.reporter.certificate import Certificate
 from linetap.reporter.copies import Copies
 from linetap.reporter.discovery import discovery
-from linetap.reporter.feed import Cursor, Feed
-from linetap.reporter.health import health
+from linetap.reporter.feed import Again, Cursor, Feed
+from linetap.reporter.health import Outgoing, health, outgoing
 from linetap.reporter.inbox import Inbox
-from linetap.reporter.journal import Journal
-from linetap.reporter.link import Link, Patience
-from linetap.reporter.loghead import LogHead
-from linetap.reporter.outgoing import Outgoing, outgoing
-from linetap.reporter.resend import Again
-from linetap.reporter.telemetry import Alerts, Lines, pace
+from linetap.reporter.link import Certificate, Link, Patience
+from linetap.reporter.telemetry import Alerts, Journal, Lines, LogHead, pace
 from linetap_core import __version__
 from linetap_core.broker.connection import Arrived, Connected, Ended
 from linetap_core.broker.link import Receipt

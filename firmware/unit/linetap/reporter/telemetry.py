@@ -1,38 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lines and alerts: what has changed since it was last told. Both are retained, so only changes are said.
+"""Lines, alerts and the log's head, published when they change; and alerts written to the journal.
 
-While events wait in a long queue they come first: lines and health are said less often then, alerts are not.
+Lines and alerts are retained messages, so only changes are published. While a long queue of events waits, lines and
+health are published less often; alerts are not.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 
 from linetap.checks import Finding
 from linetap.checks.watch import Seen
+from linetap_core import handover
 from linetap_core.clock import NS_PER_MS, NS_PER_S, rfc3339
+from linetap_core.errors import Refusal
+from linetap_core.evidence.merklelog import unitlog
+from linetap_core.evidence.merklelog.unitlog import FOLDER, HEAD
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import RecorderState, Severity
 from linetap_core.wire.mqtt import Message
 from linetap_core.wire.topics import HEALTH_EVERY_S, LineReport, Topics, report_of
 
-Kind = tuple[Severity, bool] | None  # of what stands; None: nothing does
-REWORD_EVERY_S = 30  # an alert whose figures change while it stands
+Kind = tuple[Severity, bool] | None  # of a standing alert; None: none stands
+REWORD_EVERY_S = 30  # for an alert whose figures change while it stands
 LONG_QUEUE = 100  # events that no broker has taken
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often telemetry is said."""
+    """How often telemetry is published."""
 
-    line_ms: int  # the states of one line, at least apart; of those between, the last is told
+    line_ms: int  # minimum interval between states of one line; the last state in it is published
     health_s: int
 
 
 FULL = Pace(0, HEALTH_EVERY_S)
-THINNED = Pace(5000, 60)  # within HEALTH_EXPIRY_S: nobody is taken for silent who only has much to say
+THINNED = Pace(5000, 60)  # within HEALTH_EXPIRY_S, so that a busy unit is not taken for a silent one
 
 
 def pace(queue_length: int) -> Pace:
@@ -48,13 +56,13 @@ class Lines:
         self._all_told_of: RecorderState | None = None
 
     def forget(self) -> None:
-        """The broker may know nothing: tell everything."""
+        """Publish everything again: a new broker may have no retained messages."""
         self._told.clear()
         self._all_told_of = None
 
     def changed(self, recorder: Seen[RecorderState], utc_ns: int, now_ns: int, pace: Pace = FULL) -> list[Message]:
-        """`now_ns`: monotonic."""
-        if recorder.status != "dead" and recorder.state is self._all_told_of:  # it is written less often than looked at
+        """Returns the messages to publish. `now_ns`: monotonic."""
+        if recorder.status != "dead" and recorder.state is self._all_told_of:  # written less often than it is read
             return []
         apart_ns = pace.line_ms * NS_PER_MS
         messages, all_told = [], recorder.status != "dead"
@@ -72,7 +80,7 @@ class Lines:
 
     def _seen(self, recorder: Seen[RecorderState], utc_ns: int) -> dict[int, LineReport]:
         if recorder.status == "dead":
-            # Without a recorder nobody knows what a line does, and nothing of it is recorded.
+            # Without a recorder the state of a line is unknown, and nothing of it is recorded.
             self._dead_since = self._dead_since or rfc3339(utc_ns)
             return dict.fromkeys(self._numbers, LineReport("fault", self._dead_since, None))
         self._dead_since = None
@@ -82,7 +90,7 @@ class Lines:
 
 
 class Alerts:
-    """Of all checks there are: a connection begins with taking back those that do not stand."""
+    """Covers all checks: a new connection begins by clearing the alerts that do not stand."""
 
     def __init__(self, topics: Topics, checks: Iterable[str]) -> None:
         self._topics = topics
@@ -111,3 +119,72 @@ class Alerts:
         told_kind, told_payload, told_ns = self._told[check]
         reworded = payload != told_payload and now_ns - told_ns >= REWORD_EVERY_S * NS_PER_S
         return kind != told_kind or reworded
+
+
+# --- The log's head ---------------------------------------------------------------------------------------------------
+
+
+EVERY_S = 10  # a busy unit signs one a second, and only the last is useful
+
+
+class LogHead:
+    """Publishes the newest complete head, for monitoring the unit's log remotely."""
+
+    def __init__(self, vault: Path, topics: Topics) -> None:
+        self._path, self._topics = vault / FOLDER / HEAD, topics
+        self._told = b""
+        self._due_ns = 0
+
+    def forget(self) -> None:
+        """Publish again: the broker may have no retained message."""
+        self._told, self._due_ns = b"", 0
+
+    def changed(self, now_ns: int) -> list[Message]:
+        """Returns the message to publish, if any. `now_ns`: monotonic.
+
+        Head and signature are two files: if they do not match, the next turn reads them again.
+        """
+        if now_ns < self._due_ns:
+            return []
+        try:
+            data = self._read("", unitlog.HEAD_LIMIT_BYTES)
+            signature = self._read(namespaces.SUFFIX, sshsig.SIGNATURE_LIMIT_BYTES)
+            if data == self._told:
+                return []
+            unitlog.check_head(data, signature, None)
+        except (OSError, Refusal):
+            return []
+        self._told, self._due_ns = data, now_ns + EVERY_S * NS_PER_S
+        return [self._topics.log(data, signature.decode("ascii"))]
+
+    def _read(self, suffix: str, limit_bytes: int) -> bytes:
+        return handover.read(self._path.parent, self._path.name + suffix, limit_bytes, copied=True)
+
+
+# --- Alerts in the journal --------------------------------------------------------------------------------------------
+
+
+log = logging.getLogger("linetap.reporter.alert")
+_LEVEL: dict[Severity, int] = {"warning": logging.WARNING, "critical": logging.ERROR}
+
+
+class Journal:
+    """One log line when an alert is raised, changes its severity, or clears, beginning with the check's id.
+
+    It gets the damped findings, so an intermittent alert cannot fill the journal.
+    """
+
+    def __init__(self) -> None:
+        self._written: dict[str, tuple[Severity, bool]] = {}  # check -> kind
+
+    def write(self, told: Iterable[Finding]) -> None:
+        standing = {finding.check: finding for finding in told}
+        for check in [check for check in self._written if check not in standing]:
+            del self._written[check]
+            log.info("%s: cleared", check, extra={"code": check})
+        for check, finding in standing.items():
+            if self._written.get(check) != finding.kind:
+                self._written[check] = finding.kind
+                severity = finding.trouble.severity
+                text = finding.trouble.text_en
+                log.log(_LEVEL[severity], "%s: %s: %s", check, severity, text, extra={"code": check})

@@ -1,56 +1,60 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a card is as this unit left it: the state partition says at which boot that was, and the TPM counts boots.
+"""Whether a card is as this unit left it: the state partition has the number of its last boot, and the TPM counts
+boots.
 
-An older copy of a card, put back after a boot, says less than the TPM and is not taken. The number lies inside the
-encrypted file system: only who has opened it can write another. The data partition is mounted later in the start,
-without the TPM: state, which is known to be fresh by then, says which number data has to bear.
+An older copy of a card, put back after a boot, has a lower number than the TPM and is refused. The number is inside the
+encrypted file system: only someone who can open it can write another. The data partition is mounted later, without the
+TPM: state, which is known to be fresh by then, has the number that data must have.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from linetap.tpm import counter
-from linetap.tpm.device import Transport
+from linetap.tpm.commands import OWNER
+from linetap.tpm.device import TpmFault, Transport
+from linetap.tpm.wire import password, run, sized, u16, u32
 from linetap_core.durable import copies
 from linetap_core.durable.smallfile import Broken, SmallFile
 from linetap_core.errors import Refusal
 
 NAME = ".boots"
-DATA = ".data-boots"  # on state: the numbers of which data may bear one
+DATA = ".data-boots"  # on state: the numbers that data may have
 _LIMIT_BYTES = 512
-_NONE = 0  # of a partition that was never mounted; the TPM counts from 1
+_NONE = 0  # for a partition that was never mounted; the TPM counts from 1
 _BOOTS = SmallFile("boots", int, _LIMIT_BYTES)
 _DUE = SmallFile("data_boots", list[int], _LIMIT_BYTES)
 
 
 class Stale(Refusal):
-    """The card is not as this unit left it: it is an older copy, or another's."""
+    """The card is not as this unit left it: an older copy, or another unit's."""
 
     code = "card_stale"
 
 
 def begin(state: Path, transport: Transport) -> int:
-    """A card that was encrypted just now, and is of this boot."""
-    count = counter.read(transport)
-    count = counter.make(transport) if count is None else count
+    """Set the number of a card that was encrypted in this boot."""
+    count = read_counter(transport)
+    count = make_counter(transport) if count is None else count
     copies.replace_both(_BOOTS, state / NAME, count)
     return count
 
 
 def check_state(state: Path, transport: Transport) -> int:
-    """Writes the number of this boot, first to the card and then to the TPM: after a power cut in between the card
-    may be one ahead, and never behind. Stale at any other difference."""
-    count, found = counter.read(transport) or _NONE, _read(_BOOTS, state / NAME)
+    """Write this boot's number, first to the card and then to the TPM. Stale if card and TPM differ otherwise.
+
+    After a power cut in between, the card may be one ahead, never behind.
+    """
+    count, found = read_counter(transport) or _NONE, _read(_BOOTS, state / NAME)
     if count == _NONE or found not in (count, count + 1):
         said = "does not say" if found is None else f"is of boot {found}"
         raise Stale(f"the card {said}, and the TPM has counted {count}: an older copy, and not taken")
     copies.replace_both(_BOOTS, state / NAME, count + 1)
-    return counter.raise_it(transport)
+    return raise_counter(transport)
 
 
 def check_data(state: Path, data: Path) -> None:
-    """Nothing, if data is as the boot left it that had it last; then it is this boot's."""
+    """Accept data if its number is that of the boot that used it last, and give it this boot's number."""
     this, found = _read(_BOOTS, state / NAME), _read(_BOOTS, data / NAME)
     due = _read(_DUE, state / DATA)
     due = due if due is not None or (state / DATA).exists() else [_NONE]
@@ -60,14 +64,50 @@ def check_data(state: Path, data: Path) -> None:
         wanted = " or ".join(map(str, due or [])) or "an unknown one"
         said = "does not say" if found is None else f"is of boot {found}"
         raise Stale(f"{data}: it {said}, and {wanted} is due: an older copy, and not taken")
-    copies.replace_both(_DUE, state / DATA, [found, this])  # a power cut comes before or after the next line
+    copies.replace_both(_DUE, state / DATA, [found, this])  # for a power cut before or after the next line
     copies.replace_both(_BOOTS, data / NAME, this)
     copies.replace_both(_DUE, state / DATA, [this])
 
 
 def _read[T](file: SmallFile[T], path: Path) -> T | None:
-    """None where it is gone, or broken twice: then it stays where it is."""
+    """Returns None if it is missing, or broken in both copies, which then stay."""
     try:
         return copies.read_either(file, path, stays=True)
     except (OSError, Broken):
         return None
+
+
+# --- The boot counter -------------------------------------------------------------------------------------------------
+
+
+INDEX = 0x01804C54  # in the owner's range (TCG, Registry of reserved TPM 2.0 handles): "LT"
+_SHA256 = 0x000B
+# TPMA_NV (part 2, 13.4): a counter; any user of the TPM may read and increment it, only the owner may delete it; noDA.
+_ATTRIBUTES = 1 << 1 | 1 << 2 | 1 << 4 | 1 << 17 | 1 << 18 | 1 << 25
+_BYTES = 8
+
+
+def read_counter(transport: Transport) -> int | None:
+    """Returns None if there is no counter: this unit has never encrypted a card."""
+    try:
+        parameters = u16(_BYTES) + u16(0)
+        _, answer = run(transport, 0x14E, u32(INDEX) + u32(INDEX), parameters, password())
+    except TpmFault as fault:
+        if fault.code == "tpm_handle":
+            return None
+        raise
+    return int.from_bytes(answer.sized(), "big")
+
+
+def make_counter(transport: Transport) -> int:
+    """Starts above every counter that this TPM has had: deleting it does not reset the count."""
+    public = u32(INDEX) + u16(_SHA256) + u32(_ATTRIBUTES) + sized(b"") + u16(_BYTES)
+    run(transport, 0x12A, u32(OWNER), sized(b"") + sized(public), password())
+    return raise_counter(transport)
+
+
+def raise_counter(transport: Transport) -> int:
+    run(transport, 0x134, u32(INDEX) + u32(INDEX), auth=password())
+    count = read_counter(transport)
+    assert count is not None
+    return count

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from linetap.tpm import bootpolicy, commands, device, keyfile, templates
 from linetap.tpm.bootpolicy import Boot
 from linetap.tpm.keyfile import KeyFile
-from linetap.tpm.opened import Opened
+from linetap.tpm.session import Opened
 from linetap_core import jsontext
 from linetap_core.errors import BadInput, DeviceFault, Refusal
 

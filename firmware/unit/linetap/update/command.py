@@ -12,16 +12,14 @@ import msgspec
 
 from linetap.checks.command import diagnose
 from linetap.config import Config, load_config
-from linetap.config.places import require_usual_places
+from linetap.config.require import require_usual_places
 from linetap.update import stick
-from linetap.update.fault import UpdateFault
 from linetap.update.fetch import fetch
 from linetap.update.install import Fetch, Install, Told, failed
 from linetap.update.judge import red
 from linetap.update.rauc import Rauc
-from linetap.update.state import load, save
+from linetap.update.state import UpdateFault, Wish, folder_of, load, save
 from linetap.update.trial import PATIENCE_S, Trial
-from linetap.update.updaterequest import Wish, folder_of
 from linetap_core.broker.tls import tls_context
 from linetap_core.clock import SYSTEM
 from linetap_core.errors import BadInput

@@ -14,8 +14,7 @@ from http.client import HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from linetap.update.fault import UpdateFault
-from linetap.update.updaterequest import Wish
+from linetap.update.state import UpdateFault, Wish
 from linetap_core.broker.link import Backoff, Patience
 from linetap_core.clock import NS_PER_S, S_PER_DAY, Clock
 from linetap_core.durable import files

@@ -18,11 +18,9 @@ import msgspec
 from linetap.config import Config
 from linetap.idle import wait_for_idle
 from linetap.update import state
-from linetap.update import updaterequest as wish
-from linetap.update.fault import UpdateFault
 from linetap.update.judge import require_fit, require_newer, require_running
 from linetap.update.rauc import Info, Slots
-from linetap.update.updaterequest import Wish
+from linetap.update.state import UpdateFault, Wish
 from linetap_core.clock import NS_PER_DAY, NS_PER_S, Clock, rfc3339
 from linetap_core.durable import files
 from linetap_core.errors import BadInput, Refusal
@@ -64,7 +62,7 @@ class Install:
     ) -> None:
         """`look`: what is red now, judge.red."""
         self._config, self._machine, self._fetch, self._look, self._clock = config, machine, fetch, look, clock
-        self._folder = wish.folder_of(config)
+        self._folder = state.folder_of(config)
         self._told_ns = 0
 
     def run(self) -> None:
@@ -73,7 +71,7 @@ class Install:
         for path, by in self._wanted():
             found: Wish | None = None
             try:
-                found = wish.read(path)
+                found = state.read_wish(path)
                 if found is not None and self._carry_out(found, by, path):
                     return
             except _AnotherIsWanted:
@@ -85,7 +83,7 @@ class Install:
     def _wanted(self) -> Iterator[tuple[Path, UpdateBy]]:
         """Looked for anew each time: an operator's word comes before a stick's."""
         places: tuple[tuple[Path, UpdateBy], ...] = (
-            (self._config.vault_path / wish.WISH, "command"), (self._folder / wish.STICK, "stick"),
+            (self._config.vault_path / state.WISH, "command"), (self._folder / state.STICK, "stick"),
         )  # fmt: skip
         while (found := next((each for each in places if os.path.lexists(each[0])), None)) is not None:
             yield found
@@ -132,7 +130,7 @@ class Install:
 
     def _bring(self, wanted: Wish) -> Path:
         """The bundle, whole and with its hash."""
-        bundle = self._folder / (wish.FETCHED if wanted.url is not None else wish.FROM_STICK)
+        bundle = self._folder / (state.FETCHED if wanted.url is not None else state.FROM_STICK)
         if bundle.exists() and bundle.stat().st_size == wanted.size and files.sha256(bundle) == wanted.sha256:
             return bundle
         if wanted.url is None:
@@ -163,7 +161,7 @@ class Install:
             except Refusal as busy:
                 if self._clock.monotonic_ns() >= end_ns:
                     raise UpdateFault("update_busy", f"in {WAIT_DAYS} days: {busy}") from None
-            if wish.read(path) != wanted:
+            if state.read_wish(path) != wanted:
                 raise _AnotherIsWanted
 
     def _try(self, wanted: Wish, path: Path) -> None:
@@ -203,7 +201,7 @@ class Install:
 
     def _clear(self, by: UpdateBy) -> None:
         """Bundles are large, and what was installed needs its own no more."""
-        for path in self._folder.glob(f"{wish.FETCHED if by == 'command' else wish.FROM_STICK}*"):
+        for path in self._folder.glob(f"{state.FETCHED if by == 'command' else state.FROM_STICK}*"):
             remove_quietly(path)
 
 
@@ -229,7 +227,7 @@ def require_room(folder: Path, size: int, config: Config) -> None:
 def _forget(path: Path, done: Wish | None) -> None:
     """None: what lies there is no wish. Another one that has come meanwhile stays."""
     try:
-        found = wish.read(path)
+        found = state.read_wish(path)
     except BadInput:
         found = None
     if found == done or found is None:

@@ -1,36 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a machine takes updates, whether a bundle is for it, and whether a new version is well."""
+"""Whether a machine takes updates, whether a bundle fits it, whether a new version is well, and which version runs."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 from linetap.checks import Finding
-from linetap.update import release
-from linetap.update.fault import UpdateFault
 from linetap.update.rauc import Info
+from linetap.update.state import UpdateFault
 from linetap_core.wire.updates import PATTERN, is_older
 
 COMPATIBLE = "linetap"
-# No call is lost by these, and still no unit is left with them: nobody could reach it, or see what it says.
+# These lose no call, but leave a unit that cannot be reached, or whose state cannot be seen.
 ALSO_RED = ("reporter_dead", "panel_dead", "broker_unreachable")
 
 
-# A bundle that ended so is not taken again by being left in its socket: each time would be a reboot.
+# A bundle that failed so is not tried again while its stick stays in: each attempt would be a reboot.
 TRIED = ("update_install", "update_fell_back", "update_self_test", "update_keep", "update_gave_up")
 
 
 def require_running() -> str:
-    """The version that runs. UpdateFault where this machine was not made from an image."""
-    running = release.running()
+    """Returns the running version. UpdateFault if this machine was not made from an image."""
+    running = running_version()
     if running is None:
-        raise UpdateFault("update_not_here", f"{release.RELEASE}: this machine was not made from an image")
+        raise UpdateFault("update_not_here", f"{RELEASE}: this machine was not made from an image")
     return running
 
 
 def require_fit(info: Info, running: str, wanted: str | None = None) -> None:
-    """UpdateFault unless it is a newer version of ours; and the one that was `wanted`, if somebody has said."""
+    """UpdateFault unless the bundle is a newer version of ours, and the `wanted` one if that is given."""
     if info.compatible != COMPATIBLE:
         raise UpdateFault("update_other_product", f"the bundle is for {info.compatible!r}, this is {COMPATIBLE!r}")
     if re.search(PATTERN, info.version) is None:
@@ -41,15 +41,33 @@ def require_fit(info: Info, running: str, wanted: str | None = None) -> None:
 
 
 def require_newer(version: str, running: str) -> None:
-    """Or the same: whoever cares for that has asked before."""
+    """UpdateFault if it is older. The same version passes; callers that care check before."""
     if is_older(version, running):
         raise UpdateFault("update_older", f"version {version} is older than {running}, which runs")
 
 
 def red(findings: Iterable[Finding]) -> list[str]:
-    """What must not be there after an update that was not there before it: a check, and its line if it is of one."""
+    """Returns the critical checks, with the line of those of a line, that an update must not add."""
     return sorted(
         finding.check if finding.trouble.line is None else f"{finding.check} {finding.trouble.line}"
         for finding in findings
         if finding.trouble.severity == "critical" or finding.check in ALSO_RED
     )
+
+
+# --- The running version ----------------------------------------------------------------------------------------------
+
+
+RELEASE = Path("/usr/lib/linetap/release")  # VERSION=0.2.0, a line of the image's
+_LIMIT_BYTES = 4096
+
+
+def running_version() -> str | None:
+    """Returns None if this machine was not made from an image: it takes no updates."""
+    try:
+        with RELEASE.open(encoding="ascii") as file:
+            text = file.read(_LIMIT_BYTES)
+    except (OSError, ValueError):
+        return None
+    found = re.search(r"^VERSION=(\S+)$", text, re.MULTILINE)
+    return found[1] if found and re.search(PATTERN, found[1]) else None

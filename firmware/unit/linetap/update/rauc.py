@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from linetap.update.fault import UpdateFault
+from linetap.update.state import UpdateFault
 from linetap_core import jsontext
 
 SLOTS = "/usr/lib/linetap/slots"

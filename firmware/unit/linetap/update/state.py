@@ -1,12 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far an update is, on the disk: in order after a power cut at any moment, and there after the reboot between."""
+"""An update on the disk: the wanted version, its progress, and the fault that ended it.
+
+The progress survives a power cut at any moment and the reboot in between. The wanted version is a file of the recorder
+in the vault, or of the stick. The vault belongs to the recorder and root acts on this file, so it is read as untrusted
+input, without following links.
+"""
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import Annotated
 
+import msgspec
+from msgspec import Meta
+
+from linetap.config import Config
 from linetap_core.durable.smallfile import SmallFile
+from linetap_core.errors import BadInput, Refusal
 from linetap_core.records import UpdateState
+from linetap_core.wire.updates import LARGEST_BYTES, PATTERN, bundle_name, check_url
 
 STATE = "state.json"
 
@@ -14,10 +28,70 @@ _FILE = SmallFile("update_state", UpdateState, 64 << 10)
 
 
 def load(folder: Path) -> UpdateState | None:
-    """None: there was never one, or it cannot be read, which is said."""
+    """Returns None if there was never an update, or the state cannot be read, which is logged."""
     return _FILE.look(folder / STATE)
 
 
 def save(folder: Path, state: UpdateState) -> None:
-    """The folder's group (it is setgid, tmpfiles.d) may read it: the recorder does."""
+    """The folder's group, which includes the recorder, may read the file: the folder is setgid (tmpfiles.d)."""
     _FILE.replace(folder / STATE, state)
+
+
+# --- The wanted version -----------------------------------------------------------------------------------------------
+
+
+WISH = "update.json"  # in the vault
+FOLDER = "update"  # beside the vault; owned by root, readable by all
+STICK, FROM_STICK, FETCHED = "stick.json", "stick.raucb", "fetched.raucb"  # in that folder
+_LIMIT_BYTES = 4096
+
+
+class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A wanted version. `size` in bytes. `url` None: the bundle came by stick."""
+
+    version: Annotated[str, Meta(pattern=PATTERN)]
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+    size: Annotated[int, Meta(ge=1, le=LARGEST_BYTES)]
+    url: Annotated[str, Meta(max_length=1000)] | None = None
+
+
+WISH_FILE = SmallFile("update_wish", Wish, _LIMIT_BYTES)
+
+
+def folder_of(config: Config) -> Path:
+    return config.vault_path.parent / FOLDER
+
+
+def usual_url(config: Config, version: str) -> str:
+    """The default: beside the broker, which is all that a unit's network reaches."""
+    return f"https://{config.broker.host}/linetap/{bundle_name(version)}"
+
+
+def read_wish(path: Path) -> Wish | None:
+    """Returns None if there is none. BadInput if the file is invalid."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        why = "a link" if error.errno == errno.ELOOP else error.strerror
+        raise BadInput(f"{path}: {why}") from None
+    try:
+        with os.fdopen(fd, "rb") as file:
+            wish = WISH_FILE.decode(file.read(_LIMIT_BYTES))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path}: {error}") from None
+    if wish.url is not None:
+        check_url(wish.url)
+    return wish
+
+
+# --- The fault --------------------------------------------------------------------------------------------------------
+
+
+class UpdateFault(Refusal):
+    """Why an update failed. `code` is that of the alert, the log and docs/update.md."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code

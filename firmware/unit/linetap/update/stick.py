@@ -17,11 +17,9 @@ from pathlib import Path
 
 from linetap.config import Config
 from linetap.update import state
-from linetap.update import updaterequest as wish
-from linetap.update.fault import UpdateFault
 from linetap.update.install import Machine, require_room
 from linetap.update.judge import TRIED, require_fit, require_running
-from linetap.update.updaterequest import Wish
+from linetap.update.state import UpdateFault, Wish
 from linetap_core.durable import files
 from linetap_core.errors import BadInput
 from linetap_core.wire.updates import LARGEST_BYTES
@@ -57,10 +55,10 @@ def take(top: Path, config: Config, machine: Machine) -> Wish | None:
     if len(found) > 1:
         raise UpdateFault("update_stick", f"{found[0].name} and {found[1].name}: one {PATTERN} would be right")
     running = require_running()
-    bundle, folder = found[0], wish.folder_of(config)
+    bundle, folder = found[0], state.folder_of(config)
     if bundle.is_symlink() or not bundle.is_file() or not 0 < bundle.stat().st_size <= LARGEST_BYTES:
         raise UpdateFault("update_stick", f"{bundle.name}: a file of at most {LARGEST_BYTES >> 20} MB would be right")
-    sha256, copy = files.sha256(bundle), folder / wish.FROM_STICK
+    sha256, copy = files.sha256(bundle), folder / state.FROM_STICK
     known = state.load(folder)
     if known is not None and known.sha256 == sha256 and (known.step != "failed" or known.code in TRIED):
         return None
@@ -77,7 +75,7 @@ def take(top: Path, config: Config, machine: Machine) -> Wish | None:
         copy.unlink()
         return None
     wanted = Wish(version=info.version, sha256=sha256, size=size)
-    wish.FILE.replace(folder / wish.STICK, wanted)
+    state.WISH_FILE.replace(folder / state.STICK, wanted)
     return wanted
 
 

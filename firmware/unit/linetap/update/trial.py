@@ -13,9 +13,9 @@ from pathlib import Path
 
 import msgspec
 
-from linetap.update import release, state
-from linetap.update.fault import UpdateFault
+from linetap.update import judge, state
 from linetap.update.install import Machine, failed
+from linetap.update.state import UpdateFault
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
 from linetap_core.records import UpdateState
 
@@ -85,4 +85,4 @@ class Trial:
 
 def _unknown() -> UpdateState:
     """A trial of which the disk knows nothing: it is judged as if all had been well before."""
-    return UpdateState(step="trying", version=release.running() or "?", sha256="", by="command", at="")
+    return UpdateState(step="trying", version=judge.running_version() or "?", sha256="", by="command", at="")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A card with a line meter: the meter decides, the HOOK pins are the second opinion and the fall-back."""
+"""A card with a line meter: the meter decides, the HOOK pins are the second opinion and the fallback."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ import numpy as np
 
 from linetap.board.interface import PERIOD_MS, CardBoard, Levels
 from linetap.board.meter import protocol as wire
-from linetap.board.meter.learning import LearnedLimits
+from linetap.board.meter.decide import Decider
+from linetap.board.meter.limits import LearnedLimits
+from linetap.board.meter.port import SerialPort
+from linetap.board.meter.protocol import MOST_CHANNELS
 from linetap.board.meter.reader import Reader
-from linetap.config.schema import Line
+from linetap.config import profile_of
+from linetap.config.schema import Config, Line
 from linetap.ring import NO_VOLTS
 from linetap_core.clock import NS_PER_MS, Clock
+from linetap_core.errors import BadInput
 from linetap_core.records import MeterState
 
-DISAGREES_MS = 1000  # an edge reaches a pin's filter up to 58 ms late; what lasts is a fault of one of the two
+DISAGREES_MS = 1000  # an edge passes a pin's filter up to 58 ms late; a lasting difference is a fault of either
 ARRIVES_MS = 12  # a frame's 5 ms, 4 ms on the line where all of it is escaped, 3 ms for USB and waking up
 
 
@@ -52,7 +57,7 @@ class MeteredCard:
         return found
 
     def _compare(self, seen: Levels, found: Levels) -> None:
-        """Not where a pin cannot know: an open wire reads as off-hook there, and so may a PBX of 24 V."""
+        """Compares only where a pin can know: an open wire reads as off-hook there, and so may a 24 V PBX."""
         differ = seen.hook[:, -1] != found.hook[:, -1]
         if not differ.any() and not self._differ_ms.any():
             return
@@ -64,7 +69,7 @@ class MeteredCard:
         self._pins.relay(index, closed)
 
     def lights(self, leds: Sequence[int]) -> None:
-        """The line LEDs, one a line: places in protocol.LEDS."""
+        """The line LEDs, one a line, as indexes into protocol.LEDS."""
         self._reader.lights(leds)
 
     def close(self) -> None:
@@ -74,9 +79,9 @@ class MeteredCard:
 
 
 class MeterRelays:
-    """In place of pins, on a card that comes by USB: no second opinion, and relays that the meter closes.
+    """For a card on USB, which has no pins: no second opinion, and relays that the meter closes.
 
-    A closed relay is asked for again with every few periods: it opens by itself when nobody asks for it any more.
+    A closed relay is requested again every few periods, since the meter opens it when requests stop.
     """
 
     behind_ms = 0
@@ -93,7 +98,7 @@ class MeterRelays:
         self._nothing = Levels(none, none, none, np.full(lines, NO_VOLTS, np.int16))
 
     def levels(self, _until_ns: int) -> Levels:
-        """Nothing is seen. Asked once a period, it keeps closed what is to be closed."""
+        """Returns no levels. Called once a period, it keeps the requested relays closed."""
         if self._closed and self._clock.monotonic_ns() >= self._due_ns:
             self._tell()
         return self._nothing
@@ -109,3 +114,24 @@ class MeterRelays:
     def close(self) -> None:
         self._closed = 0
         self._tell()
+
+
+# --- Opening ----------------------------------------------------------------------------------------------------------
+
+
+def open_metered(config: Config, card: int, pins: CardBoard | None, clock: Clock) -> MeteredCard:
+    """`pins`: the card's own, or None if it has none; then the meter closes the relays too.
+
+    The meter may be absent, appear and disappear. BadInput for a line on a channel that no meter has.
+    """
+    port, lines = config.card_number(card).meter_port, config.lines_of(card)
+    assert port is not None
+    channels = [line.channel - 1 for line in lines]
+    for line in lines:
+        if line.channel > MOST_CHANNELS:
+            raise BadInput(f"line {line.number} is on channel {line.channel}; a line meter has {MOST_CHANNELS}")
+    learned = LearnedLimits(config, card)
+    numbers = [profile_of(config, line.profile).meter for line in lines]
+    reader = Reader(SerialPort(port), channels, Decider(learned.limits, numbers), clock)
+    learned.start()
+    return MeteredCard(pins or MeterRelays(reader, channels, clock), reader, lines, learned)

@@ -19,7 +19,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from linetap.board.meter.latched import Lasting, Latched
 from linetap.board.meter.limits import LimitArrays
-from linetap.config.numbers import MeterNumbers
+from linetap.config.loopnumbers import MeterNumbers
 from linetap.ring import I16, Bits
 
 FALL_MS, STEADY_MS = 5, 100

@@ -1,23 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From which voltages on a line is off-hook or on-hook: its profile's, or in the middle of what was learnt of it."""
+"""Voltages between off-hook and on-hook of each line: from its profile, or halfway between the learned voltages.
+
+`LearnedLimits` reloads them while capture runs, in a thread of its own: the files are on the disk, which may block a
+reader.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from linetap.config.numbers import MeterNumbers
+from linetap import learned
+from linetap.config import profile_of
+from linetap.config.loopnumbers import MeterNumbers
+from linetap.config.schema import Config
 from linetap.learned import Learned
 
-PIN_OFF_HOOK_V, PIN_ON_HOOK_V = 16.0, 25.0  # the window that a card's comparators stay in: hardware/README.md
+PIN_OFF_HOOK_V, PIN_ON_HOOK_V = 16.0, 25.0  # the window of a card's comparators: hardware/README.md
 
 
 @dataclass(frozen=True, slots=True)
 class LineLimits:
-    """Volts, without sign. `on_hook_v`, `off_hook_v`: what the line is expected to have then."""
+    """Volts, without sign. `on_hook_v`, `off_hook_v`: the voltages expected of the line in these states."""
 
     off_below_v: float
     on_above_v: float
@@ -25,16 +34,16 @@ class LineLimits:
     no_line_v: float
     on_hook_v: float
     off_hook_v: float
-    reversed: bool = False  # it reads positive where another is negative
+    reversed: bool = False  # reads positive where another line is negative
 
     @property
     def pin_sees(self) -> bool:
-        """Whether a comparator with fixed thresholds tells this line's two states apart."""
+        """Whether a comparator with fixed thresholds can distinguish this line's two states."""
         return self.on_hook_v > PIN_ON_HOOK_V and self.off_hook_v < PIN_OFF_HOOK_V
 
 
 def limits_of(numbers: MeterNumbers, no_line_v: float, learned: Learned | None = None) -> LineLimits:
-    """Of a line with a profile's `numbers` and `no_line_v`; what was learnt goes before."""
+    """Returns the limits of a line with a profile's `numbers` and `no_line_v`; learned values take precedence."""
     reversed_ = bool(learned and learned.reversed)
     on, off = (learned.on_hook_v, learned.off_hook_v) if learned else (None, None)
     if on is None or off is None or on <= off:
@@ -64,3 +73,40 @@ class LimitArrays:
 
 def _column(volts: Sequence[float]) -> npt.NDArray[np.int16]:
     return np.round(np.array(volts, np.float64) * 100).astype(np.int16)[:, None]
+
+
+# --- Reloading --------------------------------------------------------------------------------------------------------
+
+
+LOOK_S = 2.0
+
+
+class LearnedLimits:
+    """`limits` is replaced by another object whenever it changes."""
+
+    def __init__(self, config: Config, card: int) -> None:
+        self._folder = Path(config.learned)
+        self._lines = [(line.number, profile_of(config, line.profile)) for line in config.lines_of(card)]
+        self._stamp: int | None = None
+        self._stopped = threading.Event()
+        self.limits = self._load()
+
+    def start(self) -> None:
+        threading.Thread(target=self._watch, name="meter-learned", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def look(self) -> None:
+        """Reload if the folder has changed."""
+        if learned.stamp(self._folder) != self._stamp:
+            self.limits = self._load()
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(LOOK_S):
+            self.look()
+
+    def _load(self) -> LimitArrays:
+        self._stamp = learned.stamp(self._folder)
+        found = learned.load(self._folder)
+        return LimitArrays([limits_of(p.meter, p.no_line_v, found.get(number)) for number, p in self._lines])

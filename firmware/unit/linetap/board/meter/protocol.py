@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every constant of the line meter's protocol. The tables of hardware/meter-protocol.md are these, and a test looks."""
+"""The line meter's protocol: every constant of hardware/meter-protocol.md (a test compares them), and the framing.
+
+Framing is SLIP's delimiter and escapes (RFC 1055) around type, sequence, payload and CRC-32. COBS was rejected: it
+bounds the overhead, but its decoder is a loop in Python, while SLIP needs three calls that run in C; the baud rate
+carries the worst case of SLIP too. An END on both sides flushes noise before the frame.
+"""
 
 from __future__ import annotations
 
 import struct
+import zlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,8 +28,8 @@ TAMPER, POWER_FAIL = 0x01, 0x02
 LEDS = ("dark", "idle", "ringing", "call", "recording", "fault", "asked", "green", "yellow", "red")
 EDGES = ("hook", "ring", "pulse")
 
-# A lamp is green or red, and yellow where both are lit; a rhythm has eight steps, 1 is lit.
-LAMPS_EXPIRY_MS = 1000  # without a beat for so long linetap is dead, and what it said of the lines is stale
+# A lamp is green or red, and yellow when both are lit. A rhythm has eight steps; 1 is lit.
+LAMPS_EXPIRY_MS = 1000  # without a beat for this long linetap is dead, and its line states are stale
 LAMP_STEP_MS = 125
 LAMP_GREEN, LAMP_RED = 0x01, 0x02
 _STEADY, _SLOW, _FAST, _WINK = "11111111", "11110000", "10101010", "10000000"
@@ -50,7 +56,7 @@ Sender = Literal["meter", "linetap"]
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One kind of frame; `layout` as in Python's struct, little-endian; what `each` says follows it."""
+    """One kind of frame. `layout`: as in Python's struct, little-endian; the items of `each` follow it."""
 
     name: str
     code: int
@@ -97,11 +103,59 @@ MOST_BODY = HEADER.size + SAMPLES.size + 2 * MOST_SAMPLES * MOST_CHANNELS + CRC.
 
 
 def bytes_of(samples: int, channels: int, escaped: bool = False) -> int:
-    """Length of a `samples` frame on the wire; `escaped`: where every byte of it has to be."""
+    """Length of a `samples` frame on the wire; `escaped`: the worst case, in which every byte is escaped."""
     body = HEADER.size + SAMPLES.size + 2 * samples * channels + CRC.size
     return 2 + body * (2 if escaped else 1)
 
 
 def bits_per_second(channels: int, samples: int = SAMPLES_A_FRAME, escaped: bool = False) -> int:
-    """What the samples alone take of the line: start bit, 8 bits, stop bit."""
+    """Line rate that the samples alone take: start bit, 8 bits, stop bit."""
     return bytes_of(samples, channels, escaped) * 10 * 1_000_000 // (SAMPLE_US * samples)
+
+
+# --- Framing ----------------------------------------------------------------------------------------------------------
+
+
+_END_BYTE, _ESC_BYTE = bytes([END]), bytes([ESC])
+_ESCAPED_END, _ESCAPED_ESC = bytes([ESC, ESC_END]), bytes([ESC, ESC_ESC])
+_SHORTEST = HEADER.size + CRC.size
+_RESIDUE = 0x2144DF1C  # CRC-32 of anything followed by its own CRC-32
+
+
+def encode(frame: Frame, sequence: int, *fields: int, each: bytes = b"") -> bytes:
+    """Returns one frame as sent on the wire."""
+    body = HEADER.pack(frame.code, sequence & 0xFFFF) + frame.head.pack(*fields) + each
+    body += CRC.pack(zlib.crc32(body))
+    return _END_BYTE + body.replace(_ESC_BYTE, _ESCAPED_ESC).replace(_END_BYTE, _ESCAPED_END) + _END_BYTE
+
+
+class Deframer:
+    """Turns bytes in pieces of any size into whole frames. Buffers at most the longest frame; `noise` counts invalid
+    pieces.
+    """
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self.noise = 0
+
+    def feed(self, data: bytes) -> list[tuple[int, int, bytes]]:
+        """Returns (type, sequence, payload) of each frame that `data` completes."""
+        *parts, rest = (self._rest + data).split(_END_BYTE)
+        if len(rest) > 2 * MOST_BODY:  # too long for a frame; the next one has to begin with an END
+            self.noise += 1
+            rest = rest[:1]
+        self._rest = rest
+        found = []
+        for part in parts:
+            if not part:
+                continue
+            body = part.replace(_ESCAPED_END, _END_BYTE).replace(_ESCAPED_ESC, _ESC_BYTE) if _ESC_BYTE in part else part
+            if _SHORTEST <= len(body) <= MOST_BODY and zlib.crc32(body) == _RESIDUE:
+                found.append((*HEADER.unpack_from(body), body[HEADER.size : -CRC.size]))
+            else:
+                self.noise += 1
+        return found
+
+    def forget(self) -> None:
+        """Discard partial data: another port was opened."""
+        self._rest = b""

@@ -17,8 +17,8 @@ from linetap.board.interface import Levels
 from linetap.board.meter import protocol as wire
 from linetap.board.meter.clockmap import ClockMap
 from linetap.board.meter.decide import Decider
-from linetap.board.meter.frames import Deframer, encode
 from linetap.board.meter.limits import LimitArrays
+from linetap.board.meter.protocol import Deframer, encode
 from linetap.board.meter.store import Store
 from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.records import MeterState

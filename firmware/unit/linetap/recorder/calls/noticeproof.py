@@ -20,7 +20,7 @@ import msgspec
 
 from linetap.config.numbers import ProofNumbers
 from linetap.notices import Notice
-from linetap.notices.linelevel import gain_db
+from linetap.notices.level import gain_db
 from linetap.recorder.calls.context import LineContext
 from linetap.recorder.signals.notice.proof import Proof, prove, too_quiet_for
 from linetap.ring import I16, RATE_HZ

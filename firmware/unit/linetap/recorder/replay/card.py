@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from linetap.config.profile import Profile
 from linetap.config.schema import Line
 from linetap.notices import Notice
+from linetap.notices.wavfile import WAVE_FAULTS
 from linetap.recorder.replay.events import Levels
 from linetap.recorder.signals.tones.bank import HOP, WINDOW
 from linetap.recorder.signals.tones.stretch import fax_windows
 from linetap.ring import I16, NS_PER_FRAME, RATE_HZ, SLOT_FRAMES, SLOT_MS, Batch, Stretch, gap_batch
-from linetap.wavefaults import WAVE_FAULTS
 from linetap_core.errors import BadInput
 
 BEFORE = RATE_HZ * 300 // 1000  # the detector may still report a tone of this age

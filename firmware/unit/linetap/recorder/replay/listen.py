@@ -14,6 +14,7 @@ import msgspec
 
 from linetap.config import load_config, profile_of
 from linetap.config.profile import BUILT_IN, KR_PSTN, Profile
+from linetap.notices.wavfile import WAVE_FAULTS
 from linetap.recorder.replay.card import read_wav
 from linetap.recorder.replay.events import read_events
 from linetap.recorder.signals.caller.callerid import caller_id
@@ -24,7 +25,6 @@ from linetap.recorder.signals.hook.hookline import HookLine
 from linetap.recorder.signals.sound.detector import SoundDetector
 from linetap.recorder.signals.tones.detector import ToneDetector
 from linetap.ring import I16, MAX_LINES, RATE_HZ
-from linetap.wavefaults import WAVE_FAULTS
 from linetap_core import jsontext
 from linetap_core.errors import BadInput
 from linetap_core.tomlfile.source import Source

@@ -13,10 +13,8 @@ import msgspec
 from linetap.config import Config
 from linetap.recorder.vault.log.log import UnitLog
 from linetap.update import state
-from linetap.update import updaterequest as wish
-from linetap.update.fault import UpdateFault
 from linetap.update.judge import require_newer, require_running
-from linetap.update.updaterequest import Wish
+from linetap.update.state import UpdateFault, Wish
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization import commandbody
@@ -40,7 +38,7 @@ class Update:
 
     def __init__(self, config: Config, unit_log: UnitLog) -> None:
         self._config, self._log = config, unit_log
-        self._folder = wish.folder_of(config)
+        self._folder = state.folder_of(config)
         self._stamp = stamp(self._folder / state.STATE)
         self.state: UpdateState | None = state.load(self._folder)
         self._told: UpdateState | None = None
@@ -56,7 +54,7 @@ class Update:
         self.require_settled()
         if wanted.version == running:
             return f"version {running} runs already"
-        wish.FILE.replace(self._config.vault_path / wish.WISH, wanted)
+        state.WISH_FILE.replace(self._config.vault_path / state.WISH, wanted)
         return f"version {wanted.version} from {wanted.url}, then tried when no call is in progress; {running} runs"
 
     def require_settled(self) -> None:
@@ -87,7 +85,7 @@ class Update:
         asked = commandbody.read(command, commandbody.Update)
         try:
             # As it is read again: what root would not take is not written.
-            found = wish.usual_url(self._config, asked.version) if asked.url is None else asked.url
+            found = state.usual_url(self._config, asked.version) if asked.url is None else asked.url
             wanted = msgspec.convert({**msgspec.structs.asdict(asked), "url": found}, Wish)
             updates.check_url(found)
         except (BadInput, msgspec.ValidationError) as error:

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from linetap.commission.tones_cadence import Burst, Cadence, bursts, cadence, frames_ms
-from linetap.commission.tones_spectrum import F64, HIGH_HZ, LOW_HZ, Hz, Lines, rough, without_hum
+from linetap.commission.tones.cadence import Burst, Cadence, bursts, cadence, frames_ms
+from linetap.commission.tones.spectrum import F64, HIGH_HZ, LOW_HZ, Hz, Lines, rough, without_hum
 from linetap.config.profile import KR_PSTN
+from linetap.notices.wavfile import WAVE_FAULTS
 from linetap.ring import I16, MAX_LINES, RATE_HZ
-from linetap.wavefaults import WAVE_FAULTS
 from linetap_core.errors import BadInput
 
 LONGEST_S = 300

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from linetap.commission import tones_heard
-from linetap.commission.tones_heard import Heard
-from linetap.commission.tones_profile import NAMES, Learnt, learn
+from linetap.commission.tones import recording
+from linetap.commission.tones.profile import NAMES, Learnt, learn
+from linetap.commission.tones.recording import Heard
 from linetap.config.numbers import ToneShape
 from linetap.config.profile import BUILT_IN, KR_PSTN, Profile
 from linetap.recorder.signals.events import ToneHeard
@@ -94,7 +94,7 @@ def _hear(files: list[tuple[str, Path]], line: int | None) -> list[Heard]:
     problems: list[str] = []
     for name, path in files:
         try:
-            heard.append(tones_heard.measure(name, path, tones_heard.read(path, line)))
+            heard.append(recording.measure(name, path, recording.read(path, line)))
             sys.stderr.write(heard[-1].line() + "\n")
         except LinetapError as error:
             problems.append(str(error))

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from linetap.commission.tones_heard import Heard
-from linetap.commission.tones_spectrum import Hz
+from linetap.commission.tones.recording import Heard
+from linetap.commission.tones.spectrum import Hz
 from linetap.config.numbers import KR_TONES, ToneShape
 from linetap.config.profile import KR_PSTN, Profile
 from linetap_core.errors import BadInput

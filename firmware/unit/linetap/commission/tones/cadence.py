@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from linetap.commission.tones_spectrum import F64, Hz, Lines, fine, sines
+from linetap.commission.tones.spectrum import F64, Hz, Lines, fine, sines
 from linetap.ring import RATE_HZ
 
 _WINDOW, _STEP, _BATCH = 320, 20, 4096  # 40 ms: a whole beat of 440 and 480 Hz

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The legend as it is printed: a label for the unit's lid (SVG) and the page of the manual. From the one table."""
+"""The legend as it is printed: a label for the unit's lid (SVG), the manual's page, and plain text for the terminal."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from html import escape
 from itertools import groupby
 
+from linetap_core.wire.alerts import ALERTS
 from linetap_core.wire.legend import (
     ACTIVITIES,
     BUTTON,
@@ -14,6 +15,7 @@ from linetap_core.wire.legend import (
     CALM_KO,
     CALM_PATTERN,
     CONDITIONS,
+    IDENTIFY,
     IDENTIFY_EN,
     IDENTIFY_KO,
     IDENTIFY_PATTERN,
@@ -25,7 +27,7 @@ from linetap_core.wire.legend import (
 )
 
 WIDTH_MM = 158
-_SHOWN_MS = 3000  # as long as the longest pattern takes
+_SHOWN_MS = 3000  # the duration of the longest pattern
 _BAR_MM = 15.0
 _ROW_MM = 4.05
 _TOP_MM = 13.0
@@ -41,11 +43,15 @@ _NOTE_MM = 3.2
 _DANGER_KO = "벨이 울릴 때 내부에 최대 약 270 V. 자격을 갖춘 사람만 여십시오. 승인받지 않은 장치입니다."
 _DANGER_EN = "Up to about 270 V inside while a line rings: qualified persons only. Not approved."
 HEIGHT_MM = _CALLS_MM + len(ACTIVITIES) * _ROW_MM + 2.6 + len(_NOTES) * _NOTE_MM
-_COLOURS = {"run": "#00843d", "call": "#0057b8", "fault": "#c8102e"}  # as the LEDs; what is told does not hang on it
+_COLOURS = {
+    "run": "#00843d",
+    "call": "#0057b8",
+    "fault": "#c8102e",
+}  # as the LEDs; colour carries no meaning of its own
 
 
 def svg() -> str:
-    """One file, whole. A pattern is drawn as it goes on for three seconds: filled is lit."""
+    """Returns the whole file. A pattern is drawn over three seconds: filled is lit."""
     rows = "".join(_rows())
     first = HEIGHT_MM - 2.8 - (len(_NOTES) - 1) * _NOTE_MM
     notes = "".join(_text(4, first + n * _NOTE_MM, note, 2.1) for n, note in enumerate(_NOTES))
@@ -62,7 +68,7 @@ def svg() -> str:
 
 
 def page() -> str:
-    """The same in Markdown, for docs/closet.md."""
+    """Returns the same in Markdown, for docs/operations.md."""
     lamps = ", ".join(f"{led.label} ({led.colour_ko} / {led.colour_en})" for led in LEDS.values())
     lines = [f"**{_DANGER_KO}**", "", f"**{_DANGER_EN}**", "", lamps, "", "| RUN | FAULT | | |", "|---|---|---|---|"]
     lines += [f"| {_named(it.run)} | {_named(it.fault)} | {it.ko} | {it.en} |" for it in CONDITIONS.values()]
@@ -92,7 +98,7 @@ def _rows() -> Iterator[str]:
 
 
 def _bar(led: str, pattern: str, x: float, y: float) -> str:
-    """A frame, and in it each stretch that is lit; what is counted stands there once, with its number."""
+    """A frame with each lit stretch in it. A counted pattern is drawn once, with its number."""
     steps = _SHOWN_MS // STEP_MS
     width = _BAR_MM / steps
     _, _, times = pattern.partition("blink ")
@@ -124,3 +130,28 @@ def _text(x: float, y: float, text: str, size: float, bold: bool = False) -> str
 
 def _named(pattern: str) -> str:
     return f"{PATTERN_NAMES_KO[pattern]} / {pattern}"
+
+
+# --- Plain text -------------------------------------------------------------------------------------------------------
+
+
+def table() -> str:
+    """Returns Korean and English. Each state is followed by the alert codes that it shows; those below `ok` are for the
+    desk, and no LED shows them.
+    """
+    rows = [f"{led.label}: {led.colour_ko} / {led.colour_en}" for led in LEDS.values()]
+    for name, state in CONDITIONS.items():
+        rows.append(f"RUN {_both(state.run)}  FAULT {_both(state.fault)}  {name}: {state.ko} / {state.en}")
+        shows = (code for code, kind in ALERTS.items() if name in (kind.led, kind.led_of_warning) and code != name)
+        if codes := ", ".join(shows):
+            rows.append(f"    {codes}")
+    for name, activity in ACTIVITIES.items():
+        rows.append(f"CALL {_both(activity.call)}  {name}: {activity.ko} / {activity.en}")
+    rows.append(f"RUN CALL FAULT {_both(IDENTIFY_PATTERN)}  {IDENTIFY}: {IDENTIFY_KO} / {IDENTIFY_EN}")
+    rows.append(f"FAULT {_both(CALM_PATTERN)}: {CALM_KO} / {CALM_EN}")
+    rows += [f"{ko} / {en}" for ko, en in BUTTON]
+    return "\n".join(rows)
+
+
+def _both(pattern: str) -> str:
+    return f"[{PATTERN_NAMES_KO[pattern]} / {pattern}]"
