@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a detector tells the call table.
+"""Events of the detectors: those of the call table, of tones and voice, and of sound classes.
 
-What is heard of tones and voice. `line`: row of the audio; `known`: the frame at which it became certain.
-
-What is said of a line's sound. `line`: row of the audio; `known`: the frame at which it became certain."""
+`line`: row of the audio; `known`: the frame at which the event became certain; `at`: the frame it is about.
+"""
 
 from __future__ import annotations
 
@@ -21,25 +20,28 @@ EventName = Literal[
 
 
 class Event(msgspec.Struct, frozen=True):
-    """`known`: the frame at which it became certain; `at`: the frame it tells of."""
+    """An event for the call table."""
 
     known: int
     name: EventName
     at: int
-    text: str = ""  # the digit, the tone, the sound
-    level_dbm0: float = 0.0  # of one tone of a digit, pulses have 0; of a sound
+    text: str = ""  # the digit, tone or sound
+    level_dbm0: float = 0.0  # of one tone of a digit (pulses: 0), or of a sound
     period_ms: int = 0  # of the sounds "cadence" and "cadence_over": from burst to burst ...
-    on_ms: int = 0  # ... and how long one lasts
+    on_ms: int = 0  # ... and the length of a burst
 
     @property
     def turn(self) -> tuple[int, bool, EventName, int, str, float]:
-        """The order of handling, the same whatever was found first. Of two that became certain in the same frame,
-        ringing comes before the off-hook that answers it: the other way round a call that came in has gone out."""
+        """The order of handling, whatever was found first.
+
+        Of two events of the same frame, ringing comes before the off-hook that answers it: in the other order an
+        incoming call would become an outgoing one.
+        """
         return self.known, self.name != "ringing", self.name, self.at, self.text, self.level_dbm0
 
 
 class ToneHeard(msgspec.Struct, frozen=True):
-    """The tone is there; `at`: its first burst, when it is heard again the burst or period that is heard."""
+    """The tone is on. `at`: its first burst; when it is reported again, the burst or period that was heard."""
 
     line: int
     known: int
@@ -48,7 +50,7 @@ class ToneHeard(msgspec.Struct, frozen=True):
 
 
 class ToneGone(msgspec.Struct, frozen=True):
-    """The tone has stopped; `at`: the end of its last burst."""
+    """The tone has stopped. `at`: the end of its last burst."""
 
     line: int
     known: int
@@ -57,8 +59,11 @@ class ToneGone(msgspec.Struct, frozen=True):
 
 
 class FaxHeard(msgspec.Struct, frozen=True):
-    """`which`: "calling" (1100 Hz) or "answer" (2100 Hz, with or without reversals of its phase) of a fax;
-    "modem_answer" (2225 Hz, 2250 Hz with or without a guard tone) or "modem_calling" (1300 Hz)."""
+    """A fax or modem tone.
+
+    `which`: "calling" (1100 Hz) or "answer" (2100 Hz, with or without phase reversals) of a fax; "modem_answer" (2225
+    Hz, 2250 Hz with or without a guard tone) or "modem_calling" (1300 Hz).
+    """
 
     line: int
     known: int
@@ -67,7 +72,7 @@ class FaxHeard(msgspec.Struct, frozen=True):
 
 
 class FaxMaybe(msgspec.Struct, frozen=True):
-    """A fax tone has lasted so long that a notice had better wait; FaxHeard or FaxGone follows."""
+    """A fax tone has lasted so long that a notice should wait; FaxHeard or FaxGone follows."""
 
     line: int
     known: int
@@ -76,7 +81,7 @@ class FaxMaybe(msgspec.Struct, frozen=True):
 
 
 class FaxGone(msgspec.Struct, frozen=True):
-    """What may have been a fax tone ended too early to be one; `at`: where it ended."""
+    """A possible fax tone ended too early to be one. `at`: its end."""
 
     line: int
     known: int
@@ -84,7 +89,7 @@ class FaxGone(msgspec.Struct, frozen=True):
 
 
 class VoiceHeard(msgspec.Struct, frozen=True):
-    """Energy that is no tone and no steady noise; once a stretch. `at`: where the stretch began."""
+    """Energy that is neither a tone nor steady noise; once a stretch. `at`: the start of the stretch."""
 
     line: int
     known: int
@@ -92,9 +97,9 @@ class VoiceHeard(msgspec.Struct, frozen=True):
 
 
 class TalkHeard(msgspec.Struct, frozen=True):
-    """Two seconds of voice in all, pauses between words allowed; once until that has worn off again.
+    """Two seconds of voice in all, pauses between words allowed; once until that has worn off.
 
-    `at`: where the voice began that counts.
+    `at`: the start of the voice that counts.
     """
 
     line: int
@@ -105,7 +110,7 @@ class TalkHeard(msgspec.Struct, frozen=True):
 ToneEvent = ToneHeard | ToneGone | FaxMaybe | FaxGone | FaxHeard | VoiceHeard | TalkHeard
 
 
-# `cadence`: a burst of a tone nobody learnt, which comes back regularly; `cadence_over`: the next burst did not come.
+# `cadence`: a burst of an unknown tone that comes back regularly; `cadence_over`: the next burst did not come.
 # `sit`: the special information tone before a network's announcement; `sit_part`: two of its three tones.
 SoundName = Literal[
     "silence", "noise", "tone", "music", "speech", "announcement", "sit", "sit_part", "modem", "cadence", "cadence_over"
@@ -113,8 +118,10 @@ SoundName = Literal[
 
 
 class SoundHeard(msgspec.Struct, frozen=True):
-    """From `at` on the line carries another sound. `level_dbm0`: of what is heard, 0 of silence; `period_ms` and
-    `on_ms` are a cadence's."""
+    """From `at` on the line carries another sound.
+
+    `level_dbm0`: of the sound, 0 of silence; `period_ms` and `on_ms`: of a cadence.
+    """
 
     line: int
     known: int
@@ -126,7 +133,7 @@ class SoundHeard(msgspec.Struct, frozen=True):
 
 
 class ChannelChanged(msgspec.Struct, frozen=True):
-    """The noise between sounds is another since `at`: another network, another telephone, another room."""
+    """The noise between sounds has changed at `at`: another network, telephone or room."""
 
     line: int
     known: int

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who calls: FSK and DTMF caller ID."""
+"""Caller ID: FSK and DTMF."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who calls, from the stretch between the first two ring bursts or before the first: FSK messages and DTMF digits.
+"""Caller ID in the audio between the first two rings or before the first: FSK messages and DTMF digits.
 
-A number is given only from a message whose every octet was framed and whose checksum fits. Anything that surely was
-a caller ID and does not is reported as unreadable.
+A number is given only from a message whose every octet was framed and whose checksum fits. Anything else that was
+certainly caller ID is reported as unreadable.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _DTMF = re.compile(r"([AD])([0-9*]*)(?:D[0-9*]*)?(?:B([0-9]*))?[C#]")
 
 
 class CallerHeard(msgspec.Struct, frozen=True):
-    """`readable` False: a caller ID was sent and could not be trusted; number and name are then None."""
+    """A caller ID. `readable` False: it was sent and cannot be trusted; number and name are then None."""
 
     number: str | None
     name: str | None
@@ -51,14 +51,14 @@ def caller_id(
     numbers: CallerIdNumbers = CALLER_ID,
     fsk_numbers: FskNumbers = FSK,
 ) -> CallerHeard | None:
-    """The caller in `audio` (samples,) at 8 kHz or in the digits heard in it; None when no caller ID was sent."""
+    """The caller ID in `audio` (samples,) at 8 kHz or in the digits heard in it; None: none was sent."""
     readings: list[_Reading] = []
     modems: tuple[Modem, ...] = ("bell202", "v23") if kind == "auto" else (kind,) if kind in ("bell202", "v23") else ()
     for modem, carriers in zip(modems, demodulate_by(audio, modems, fsk_numbers), strict=True):
         heard = [(read_octets(carrier.octets, modem, numbers), carrier) for carrier in carriers]
         readings += [_Reading(h, abs(c.mark_hz - TONES_HZ[modem][0])) for h, c in heard if h is not None]
     from_digits = read_digits(dtmf_digits, numbers) if kind in ("dtmf", "auto") and dtmf_digits else None
-    # The modems are near enough to read each other: the one whose mark was sent has the word.
+    # Each modem can read the other's carrier: the one whose mark frequency was sent decides.
     readings.sort(key=lambda r: (not r.heard.readable, r.mark_error_hz))
     if readings and (readings[0].heard.readable or from_digits is None):
         return readings[0].heard
@@ -66,14 +66,14 @@ def caller_id(
 
 
 def read_octets(octets: list[Octet], modem: Modem, numbers: CallerIdNumbers = CALLER_ID) -> CallerHeard | None:
-    """The first trustworthy caller ID among the octets of one carrier, else unreadable if one was begun, else None."""
+    """The first trustworthy caller ID in the octets of one carrier; else unreadable, if one was begun; else None."""
     begun, other = _seized(octets, numbers), False
     for index, octet in enumerate(octets):
         if octet.mark_bits < numbers.mark_bits or not octet.framed:
             continue
         body = _body(octets, index, numbers)
         if octet.value not in (SDMF, MDMF):
-            other |= body is not None  # message waiting and its like: whole, and not about a caller
+            other |= body is not None  # message waiting or the like: complete, and not about a caller
             continue
         heard = None
         if body is not None:
@@ -86,9 +86,10 @@ def read_octets(octets: list[Octet], modem: Modem, numbers: CallerIdNumbers = CA
 
 
 def read_digits(digits: str, numbers: CallerIdNumbers = CALLER_ID) -> CallerHeard | None:
-    """A or D, number, C or # (the variants in spandsp's adsi.h); a start without its stop is unreadable.
+    """The caller ID in DTMF digits: A or D, number, C or # (the variants in spandsp's adsi.h).
 
-    Some exchanges send the number without a letter before it, or without any: then it has to be all that was heard.
+    A start without its stop is unreadable. Some exchanges send the number without a letter before it, or without any:
+    then it must be all that was heard.
     """
     found = _DTMF.search(digits)
     if found is None:
@@ -107,7 +108,7 @@ def read_digits(digits: str, numbers: CallerIdNumbers = CALLER_ID) -> CallerHear
 
 
 def _seized(octets: list[Octet], numbers: CallerIdNumbers) -> bool:
-    """A channel seizure was on the line, so somebody began a message."""
+    """Whether a channel seizure was on the line, so that a message was begun."""
     run = 0
     for octet in octets:
         run = run + 1 if octet.value == SEIZURE and octet.framed and octet.mark_bits < 1 else 0
@@ -117,10 +118,10 @@ def _seized(octets: list[Octet], numbers: CallerIdNumbers) -> bool:
 
 
 def _body(octets: list[Octet], index: int, numbers: CallerIdNumbers) -> bytes | None:
-    """What the message that begins at `index` says; None unless it is whole, framed and its checksum fits."""
+    """The content of the message that begins at `index`; None unless it is complete, framed and its checksum fits."""
     if index + 1 >= len(octets):
         return None
-    length = octets[index + 1].value + 3  # type, length and checksum around what is said
+    length = octets[index + 1].value + 3  # type, length and checksum around the content
     whole = octets[index : index + length]
     if len(whole) < length or not all(o.framed for o in whole):
         return None
@@ -143,12 +144,12 @@ def _mdmf(body: bytes, modem: Modem, numbers: CallerIdNumbers) -> CallerHeard | 
     at = 0
     while at < len(body):
         if at + 2 > len(body) or at + 2 + body[at + 1] > len(body):
-            return None  # the checksum fits and the parameters do not: not a message of this kind
+            return None  # the checksum fits, the parameters do not: no message of this kind
         said.setdefault(body[at], body[at + 2 : at + 2 + body[at + 1]])
         at += 2 + body[at + 1]
     name = _name(said[NAME]) if NAME in said else None
     sent = said.get(NUMBER, b"")
-    if sent in (b"", b"P", b"O"):  # some exchanges put the reason where the number would be
+    if sent in (b"", b"P", b"O"):  # some exchanges send the reason in place of the number
         withheld = b"P" in (sent, said.get(NUMBER_ABSENT)) or b"O" in (sent, said.get(NUMBER_ABSENT))
         return CallerHeard(None, name, modem, withheld, True)
     number = _number(sent, numbers)
@@ -156,13 +157,13 @@ def _mdmf(body: bytes, modem: Modem, numbers: CallerIdNumbers) -> CallerHeard | 
 
 
 def _number(sent: bytes, numbers: CallerIdNumbers) -> str | None:
-    """Digits alone, without the spaces and dashes some exchanges send; None when it is no number."""
+    """Only digits, without the spaces and dashes of some exchanges; None: no number."""
     digits = sent.translate(None, b" -()").decode("ascii", "replace")
     return digits if _DIGITS.fullmatch(digits) and len(digits) <= numbers.digits_max else None
 
 
 def _name(sent: bytes) -> str | None:
-    """ASCII, else Korean (EUC-KR and what Windows made of it), else what can be saved; never a control character."""
+    """ASCII, else Korean (EUC-KR or Windows' cp949), else what can be decoded; never a control character."""
     for encoding in ("ascii", "euc-kr", "cp949"):
         try:
             text = sent.decode(encoding)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The modem of caller ID: 1200 bit/s FSK, asynchronous 8N1, from one stretch of audio to octets.
 
-Two correlators a bit long, mark against space, without regard to phase. Rejected: a frequency discriminator, which
-shrugs off twist but makes clicks in noise; here each correlator is measured against its own level in the carrier
-instead. All edges of a stretch are judged at once; only the walk from octet to octet is a loop.
+Two correlators of one bit's length compare mark with space, without regard to phase. Rejected: a frequency
+discriminator, which tolerates twist but clicks in noise; here each correlator is compared with its own level in the
+carrier instead. All edges of a stretch are judged at once; only the walk from octet to octet is a loop.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ BIT = RATE_HZ / 1200  # samples; 1200 bit/s in both standards
 OCTET_BITS = 10  # start, eight of data, stop
 
 _WINDOW = np.array([BIT / 2 - 2.5, 1, 1, 1, 1, 1, BIT / 2 - 2.5])  # one bit, its ends cut between samples
-# How far an edge may really lie from where it crosses zero in noise.
+# How far an edge may lie from its zero crossing in noise.
 _NUDGES = np.arange(-1.5, 1.6, 0.5)
-_REST_BITS = 10  # more marks in a row than an octet has
-_TURN = 16  # samples: what the correlator turns in them is unique within +-250 Hz, and its ripple is small beside it
+_REST_BITS = 10  # more consecutive marks than an octet has
+_TURN = 16  # samples: the correlator's rotation in them is unique within +-250 Hz, and its ripple is small beside it
 
 
 class Octet(NamedTuple):
-    """`at`: sample in the middle of the edge that began the start bit; `mark_bits`: rest on mark before that edge."""
+    """`at`: sample in the middle of the edge that began the start bit; `mark_bits`: length of the mark before it."""
 
     value: int
     framed: bool  # its stop bit was a mark
@@ -42,7 +42,7 @@ class Octet(NamedTuple):
 
 
 class Carrier(NamedTuple):
-    """One unbroken carrier: samples from and until, the mark tone as measured, the octets in it."""
+    """One unbroken carrier: its first and end sample, the measured mark frequency, and its octets."""
 
     start: int
     end: int
@@ -56,7 +56,7 @@ def demodulate(audio: NDArray[np.int16], modem: Modem, numbers: FskNumbers = FSK
 
 
 def demodulate_by(audio: NDArray[np.int16], modems: Sequence[Modem], numbers: FskNumbers = FSK) -> list[list[Carrier]]:
-    """The same for each of `modems`: half of the work is in what they have in common."""
+    """The same for each of `modems`: half of the work is common to them."""
     if len(audio) < len(_HIGH_PASS) or not modems:
         return [[] for _ in modems]
     signal: Floats = np.convolve(audio.astype(np.float64), _HIGH_PASS, "same").astype(np.float32)
@@ -78,7 +78,7 @@ def _carriers_of(around: Floats, power: Floats, modem: Modem, numbers: FskNumber
 
 
 def _high_pass(from_hz: float, taps: int) -> Floats:
-    """Keeps hum, what is left of ringing, and DC out of the carrier's power. `taps` is odd."""
+    """Keeps hum, remains of ringing, and DC out of the carrier's power. `taps` is odd."""
     n = np.arange(taps) - taps // 2
     low = 2 * from_hz / RATE_HZ * np.sinc(2 * from_hz / RATE_HZ * n) * np.hamming(taps)
     kernel: Floats = (n == 0) - low / low.sum()
@@ -89,9 +89,9 @@ _HIGH_PASS = _high_pass(350.0, 61)
 
 
 def _around(signal: Floats) -> Floats:
-    """(2, taps, samples): sums and differences of what lies alike far behind and before each sample, nothing outside.
+    """(2, taps, samples): sums and differences of the samples equally far before and after each sample, zero outside.
 
-    A tone's real part is even around its sample, the imaginary one odd: all tones are made of these.
+    A tone's real part is even around its sample, the imaginary part odd: all tones are computed from these.
     """
     reach, n = len(_WINDOW) // 2, len(signal)
     padded = np.pad(signal, reach)
@@ -103,7 +103,9 @@ def _around(signal: Floats) -> Floats:
 
 
 def _waves(tones_hz: tuple[int, int]) -> Floats:
-    """(2, tones, taps): with `_around`, real and imaginary part of each tone in the bit around each sample."""
+    """(2, tones, taps): multiplied with `_around`, each tone's real and imaginary part in the bit around each
+    sample.
+    """
     reach = len(_WINDOW) // 2
     angle = 2 * np.pi / RATE_HZ * np.outer(tones_hz, np.arange(reach + 1))
     weights = _WINDOW[reach:] * np.array([0.5] + [1.0] * reach)  # the sample itself is in `even` twice
@@ -115,7 +117,7 @@ def _settling(numbers: FskNumbers) -> int:
 
 
 def _carriers(power: Floats, peak: Floats, numbers: FskNumbers) -> list[tuple[int, int]]:
-    """Stretches in which two tones, and little else of the line's mean `power`, are on it."""
+    """Stretches that hold two tones and little else of the line's mean `power`."""
     width = _settling(numbers)
     # A sine of amplitude A has power A*A/2 and gives a correlator A/2 times its window; `peak` is that squared.
     tones = _average(2 / BIT**2 * peak, width)
@@ -129,12 +131,12 @@ def _carriers(power: Floats, peak: Floats, numbers: FskNumbers) -> list[tuple[in
             stretches[-1] = (stretches[-1][0], end)
         else:
             stretches.append((start, end))
-    rim = width // 2  # a louder sound just outside hides so much of a carrier from the average
+    rim = width // 2  # so much of a carrier the average loses to a louder sound just outside
     return [(max(a - rim, 0), min(b + rim, len(power))) for a, b in stretches if b - a > OCTET_BITS * BIT]
 
 
 def _average(values: Floats, width: int) -> Floats:
-    """Moving mean of `values` (samples,), nothing being outside."""
+    """Moving mean of `values` (samples,), zero outside."""
     total = np.cumsum(np.pad(values, (width - width // 2, width // 2)), dtype=np.float64)
     # Sums of squares only grow; rounding must not let a difference of them fall below zero.
     mean: Floats = np.maximum(total[width:] - total[:-width], 0.0) / width
@@ -142,11 +144,11 @@ def _average(values: Floats, width: int) -> Floats:
 
 
 def _balance(mark: Floats, space: Floats, numbers: FskNumbers) -> Floats:
-    """Above zero for mark, alike on both sides, whatever the twist.
+    """Above zero for mark, symmetric for both, whatever the twist.
 
-    The tones are closer than a bit's width tells apart (V.23: a mark gives 0.4 of itself to space), so with twist the
-    strong one would pass for the weak one. Likelihood of the one against the other, phase unknown, for tones of these
-    levels in white noise.
+    The tones are closer than a bit's width can separate (V.23: a mark gives 0.4 of itself to space), so with twist the
+    strong one would pass for the weak one. This is the likelihood of one against the other, phase unknown, for tones of
+    these levels in white noise.
     """
     is_mark = mark > space
     limit = 10 ** (numbers.twist_db / 20)
@@ -160,7 +162,7 @@ def _balance(mark: Floats, space: Floats, numbers: FskNumbers) -> Floats:
 
 
 def _octets(soft: Floats) -> list[Octet]:
-    """Start bits found at falling edges, each edge judged with its best nudge, then walked as a UART does."""
+    """Start bits at falling edges, each edge judged with its best nudge, then walked as a UART does."""
     before = np.flatnonzero((soft[:-1] > 0) & (soft[1:] <= 0))
     edges = before + soft[before] / (soft[before] - soft[before + 1])
     edges = edges[edges + (OCTET_BITS - 0.5) * BIT + _NUDGES[-1] < len(soft) - 1]
@@ -186,7 +188,7 @@ def _octets(soft: Floats) -> list[Octet]:
 
 
 def _frequency(mark: NDArray[np.complexfloating[Any, Any]], soft: Floats, nominal_hz: int) -> float:
-    """The mark's, in Hz: from how its correlator turns in long marks, where no space leaks."""
+    """The mark's frequency in Hz, from the correlator's rotation in long marks, where no space leaks in."""
     sums = np.concatenate(([0], np.cumsum(soft > 0)))
     margin = int(_REST_BITS * BIT) // 2
     rest = np.flatnonzero(sums[2 * margin :] - sums[: -2 * margin] == 2 * margin) + margin

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Digits by two tones, to Q.24."""
+"""DTMF digits, to Q.24."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """DTMF receiver to ITU-T Q.24, for all lines of a card at once.
 
-A cheap gate (`dtmf_gate.py`) looks at every window of 20 ms of every line. Two windows in a row that may hold the same
-key open a run; only runs are listened to carefully (`dtmf_press.py`), line by line, in pieces on a grid that depends
-on the frames alone. A digit is told once: after its end, when no break can be bridged any more.
+A cheap gate (gate.py) examines every window of 20 ms of every line. Two consecutive windows that may hold the same key
+open a run; only runs are examined closely (press.py), line by line, in pieces on a grid that depends on the frames
+alone. A digit is reported once: after its end, when no break can be bridged any more.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from linetap.config.numbers import DtmfNumbers
 from linetap.recorder.signals.dtmf.gate import BLOCK, CYCLE, FRAMES_PER_MS, KEYS, NOTHING, WINDOW, Gate, HumFit
 from linetap.recorder.signals.dtmf.press import HOP, REACH, Ear, Stretch
 
-# The longest look back: a run's beginning or a piece left over, then the longest piece, then the ear's reach.
+# The longest history needed: a run's beginning or a remaining piece, then the longest piece, then a window's reach.
 _HISTORY = 1440
-_PIECE = 960  # frames of a held key judged at once
-_BEFORE = 2 * BLOCK  # a tone may begin so long before the first window that passed the gate
+_PIECE = 960  # frames of a held key that are judged at once
+_BEFORE = 2 * BLOCK  # a tone may begin this long before the first window that passed the gate
 _AFTER = 2 * BLOCK
-_MISSES = 5 * BLOCK  # a run ends when the gate has not passed it for so long
+_MISSES = 5 * BLOCK  # a run ends when no window has passed the gate for this long
 
 
 class Digit(msgspec.Struct, frozen=True, order=True):
@@ -39,12 +39,12 @@ class Digit(msgspec.Struct, frozen=True, order=True):
 
 
 class Press(msgspec.Struct):
-    """One key, pressed once; breaks are bridged."""
+    """One press of a key; breaks are bridged."""
 
     at: int
     end: int
     sounded: int = 0
-    proven: int = 0  # of it, stretches that are a digit's; the others were too short to tell, or were none
+    proven: int = 0  # of it, in stretches proven to be a digit's; the others were too short, or were none
     level_dbm0: float = 0.0
 
 
@@ -54,13 +54,13 @@ class Run(msgspec.Struct):
     key: int
     last: int  # first frame of the last window that passed
     done: int  # judged up to here, on the grid of hops
-    reference: tuple[float, float] = (0.0, 0.0)  # what the ear measured the tones against
+    reference: tuple[float, float] = (0.0, 0.0)  # amplitudes that the tones were compared with
     press: Press | None = None
 
 
 @lru_cache(maxsize=8)
 def _ear(numbers: DtmfNumbers) -> Ear:
-    """Holds no state: one for all lines of a profile, and so is the gate."""
+    """Without state: shared by all lines of a profile, and so are gate and hum fit."""
     return Ear(numbers)
 
 
@@ -75,7 +75,7 @@ def _hum(numbers: DtmfNumbers) -> HumFit:
 
 
 class DtmfDetector:
-    """Follows `lines` lines; see the package for the rules all detectors keep."""
+    """Follows `lines` lines; for the rules of all detectors see the package."""
 
     def __init__(self, lines: int, numbers: DtmfNumbers | None = None) -> None:
         self._lines = lines
@@ -86,8 +86,8 @@ class DtmfDetector:
         self.lose_sight()
 
     def lose_sight(self) -> None:
-        """A gap: what was half heard is void; a key still held after it is heard as a press of its own."""
-        # All before `_frame` that may be asked for, then what is not a whole block yet.
+        """A gap: a digit heard in part is void; a key still held after it counts as a press of its own."""
+        # The history before `_frame`, then samples that are no whole block yet.
         self._held = np.zeros((self._lines, _HISTORY), np.int16)
         self._frame: int | None = None
         self._previous = [NOTHING] * self._lines
@@ -116,7 +116,7 @@ class DtmfDetector:
         return sorted(digits)
 
     def _worth_a_look(self, keys: NDArray[np.int8] | None, count: int) -> list[tuple[int, list[int]]]:
-        """Lines with a run, or in whose windows one begins; with their keys, the one before this batch first."""
+        """Lines with a run, or in whose windows one begins, with their keys; the key before this batch comes first."""
         previous = self._previous
         if keys is None:
             self._previous = [NOTHING] * self._lines
@@ -151,7 +151,9 @@ class DtmfDetector:
             self._runs[line] = run
 
     def _hear(self, run: Run, until: int, heard: NDArray[np.int16], begin: int, more: bool) -> list[Stretch]:
-        """Judge the run from where it was judged; with `more` to come, a stretch that has just begun waits for that."""
+        """Judges the run from where it was judged; with `more` to come, a stretch that has just begun waits for the
+        rest.
+        """
         if until <= run.done:
             return []
         until -= (until - run.done) % HOP

@@ -1,17 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sixteen keys and their frequencies.
+"""The cheap half of the DTMF receiver: which windows of 20 ms may hold a digit, for all lines at once.
 
-What lies below the digits and is none of them: direct current, and the mains with its harmonics.
+A window is two blocks of 10 ms, added coherently. A window that passes is only worth a closer examination (press.py).
+Arrays have frequencies first: sums and maxima over them then run along the windows, many at a time.
 
-A filter would do for the tones, and would also take away what gives speech away as speech: its voice below 600 Hz.
-Hum is told from a voice by its frequency, which is the mains' own and stays there, before the digit and behind it.
-So it is fitted over a stretch several times as long as a digit, and only what fits is taken out.
-
-
-The cheap half of the DTMF receiver: which windows of 20 ms may hold a digit, for all lines at once.
-
-A window is two blocks of 10 ms, coherently added. What passes here is only worth a second look (`dtmf_press.py`).
-Arrays lie with frequencies first: sums and maxima over them then run along the windows, many at a time.
+Below the digits lie direct current and the mains with its harmonics. A high-pass would do for the tones, but would also
+remove what identifies speech as speech: its voice below 600 Hz. Hum differs from a voice by its frequency, which is the
+mains' own and constant, before the digit and after it. So it is fitted over a stretch several times as long as a digit,
+and only what fits is removed.
 """
 
 from __future__ import annotations
@@ -30,12 +26,12 @@ COLUMNS_HZ = (1209.0, 1336.0, 1477.0, 1633.0)
 
 F64 = NDArray[np.float64]
 
-CYCLE = 800  # frames: 50 and 60 Hz and all of their harmonics are whole cycles in it, each in a bin of its own
-_LOST = 0.01  # at most so much of a wave's energy may lie outside the space of those like it
+CYCLE = 800  # frames: whole cycles of 50 and 60 Hz and all of their harmonics, each in a bin of its own
+_LOST = 0.01  # the largest share of a wave's energy outside the space of its like
 
 
 class HumFit:
-    """Stateless: one for all lines of a profile."""
+    """Without state: one for all lines of a profile."""
 
     def __init__(self, numbers: DtmfNumbers) -> None:
         """The mains' frequencies are taken as multiples of 10 Hz: a grid keeps its own within 0.2 Hz."""
@@ -44,7 +40,7 @@ class HumFit:
         self._bins = np.array(sorted({0, *(round(f / step) for f in hz)}))
 
     def without(self, audio: NDArray[np.int16], count: int) -> F64:
-        """The last `count` samples of `audio`, CYCLE or more, less what of them is hum or direct current."""
+        """The last `count` samples of `audio`, CYCLE or more, without hum and direct current."""
         spectrum = np.zeros(CYCLE // 2 + 1, np.complex128)
         spectrum[self._bins] = np.fft.rfft(audio[-CYCLE:])[self._bins]
         hum = np.fft.irfft(spectrum, CYCLE)
@@ -54,7 +50,7 @@ class HumFit:
 
 
 def low_space(to_hz: float, samples: int) -> F64:
-    """Orthonormal rows (d, samples) that hold every wave from 0 to `to_hz`."""
+    """Orthonormal rows (d, samples) that span every wave from 0 to `to_hz`."""
     phase = 2 * np.pi / RATE_HZ * np.outer(np.linspace(0, to_hz, 41), np.arange(samples))
     waves = np.vstack([np.cos(phase), np.sin(phase)[1:]])
     waves /= np.linalg.norm(waves, axis=1, keepdims=True)
@@ -69,14 +65,14 @@ BLOCK = 80
 WINDOW = 2 * BLOCK
 NOTHING = -1
 
-# A tone 1.5 % off loses 3.7 dB in a window of 20 ms (1633 Hz), and the window may be filled by three quarters only.
+# A tone 1.5 % off loses 3.7 dB in a window of 20 ms (1633 Hz), and the tone may fill only three quarters of the window.
 _SHARE_MIN = np.float32(0.33)
 _LEVEL_MARGIN_DB = 5.0
 _TWIST_MAX = np.float32(10**1.4)
 
 
 class Gate:
-    """Stateless: one for all lines of a profile."""
+    """Without state: one for all lines of a profile."""
 
     def __init__(self, numbers: DtmfNumbers) -> None:
         hz = np.array([*ROWS_HZ, *COLUMNS_HZ, *numbers.beneath_hz])
@@ -85,7 +81,7 @@ class Gate:
         waves = np.vstack([np.cos(phase), np.sin(phase)]) * np.sqrt(2 / WINDOW)  # (20, 80)
         self._waves = len(waves)
         self._kernel = np.vstack([waves, low_space(numbers.low_hz, BLOCK)]).astype(np.float32)
-        # The second block's phases count from its own beginning: they are turned back to the window's.
+        # The second block's phases count from its own beginning: they are rotated to the window's.
         turn = angle * BLOCK
         self._straight = np.stack([np.cos(turn), np.cos(turn)]).astype(np.float32)  # (2, 10, 1)
         self._across = np.stack([-np.sin(turn), np.sin(turn)]).astype(np.float32)
@@ -93,9 +89,9 @@ class Gate:
         self._floor = np.float32(amplitude**2 / 2 * WINDOW)
 
     def keys(self, blocks: NDArray[np.float32]) -> NDArray[np.int8] | None:
-        """Of blocks (n + 1, lines, 80) to (n, lines): the index of the key that two blocks may hold, or -1.
+        """blocks (n + 1, lines, 80) to (n, lines): the index of the key that two blocks may hold, or -1.
 
-        None: none of them may hold any.
+        None: no window may hold a key.
         """
         energy = np.einsum("bls,bls->bl", blocks, blocks)
         energy = energy[:-1] + energy[1:]

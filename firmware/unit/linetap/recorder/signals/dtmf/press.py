@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The careful half of the DTMF receiver: from where to where one pair of tones sounds, and whether it is a digit.
+"""The precise half of the DTMF receiver: where one pair of tones begins and ends, and whether it is a digit.
 
 In windows of 5 ms, 2.5 ms apart, both tones are fitted together (at 5 ms a filter alone would leak the row into the
-column); a third component between the dial tone's takes that one out. A tone's edge is where its amplitude is half.
+column); a third component between the dial tone's frequencies takes that tone out. A tone's edge is where its amplitude
+is half.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from linetap.recorder.signals.dtmf.gate import COLUMNS_HZ, ROWS_HZ
 from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0, RATE_HZ
 
 HOP = 20
-REACH = 20  # a window reaches so far to both sides of its middle
+REACH = 20  # frames of a window on either side of its middle
 _STEADY = 7  # windows within 20 ms
-_JUDGED_MIN = 5  # windows: shorter pieces are neither for nor against
-_KEPT = 0.7  # of what the tones were measured against in the piece before
+_JUDGED_MIN = 5  # windows: shorter pieces count neither for nor against
+_KEPT = 0.7  # of the amplitudes that the tones were compared with in the piece before
 _GONE = _KEPT / 2
 
-_LONGEST = 4096  # frames of a stretch that are looked at
+_LONGEST = 4096  # frames of a stretch that are examined
 _RADIANS = 2 * np.pi / RATE_HZ
 
 F64 = NDArray[np.float64]
@@ -37,7 +38,7 @@ _RIDGE = 1e-9 * np.eye(8)
 
 
 class Stretch(msgspec.Struct, frozen=True):
-    """Both tones sounded in [start, end). `level_dbm0`: mean of both tones; None: sounded, but is no digit."""
+    """Both tones sounded in [start, end). `level_dbm0`: mean of both tones; None: they are no digit."""
 
     start: int
     end: int
@@ -45,7 +46,7 @@ class Stretch(msgspec.Struct, frozen=True):
 
 
 class Ear:
-    """Hears one key's two tones in a piece of audio. Stateless."""
+    """Measures one key's two tones in a piece of audio. Without state."""
 
     def __init__(self, numbers: DtmfNumbers) -> None:
         self._numbers = numbers
@@ -59,9 +60,9 @@ class Ear:
     def hear(
         self, x: F64, frame: int, key: int, before: tuple[float, float]
     ) -> tuple[list[Stretch], tuple[float, float]]:
-        """Stretches in audio `x` (n,) from `frame`, n whole hops, and the amplitudes they were measured against.
+        """Stretches in audio `x` (n,) from `frame`, n whole hops, and the amplitudes that they were compared with.
 
-        `before`: those of the piece before; the noise behind a digit is not to be measured against itself.
+        `before`: those of the piece before; the noise after a digit must not be compared with itself.
         """
         halves = x.reshape(-1, HOP) @ self._fits[key]  # (n / HOP, 8): of a window's first half, of its second
         parts = halves[:-1, :4] + halves[1:, 4:]
@@ -70,7 +71,7 @@ class Ear:
         top = size.max(axis=0)
         if top[0] <= _GONE * before[0] and top[1] <= _GONE * before[1]:
             return [], (_KEPT * before[0], _KEPT * before[1])
-        weakest = np.minimum(size[:, 0] * top[1], size[:, 1] * top[0])  # either counts as much, whatever the twist
+        weakest = np.minimum(size[:, 0] * top[1], size[:, 1] * top[0])  # both tones count alike, whatever the twist
         best = int(np.convolve(weakest, _ONES[: len(size)], "valid").argmax())
         at_best = size[best : best + _STEADY]
         mean = at_best.sum(axis=0) / len(at_best)
@@ -86,7 +87,7 @@ class Ear:
         return stretches, (row, column)
 
     def _judge(self, tones: Complex, x: F64, key: int) -> float | None:
-        """Windows of one tone, _JUDGED_MIN or more, and their samples; the level if it is a digit's."""
+        """The level of a digit in windows of one tone, _JUDGED_MIN or more, and their samples; None: it is no digit."""
         n, nominal, count = self._numbers, self._nominal[key], len(tones)
         whole = (tones.real**2 + tones.imag**2).sum(axis=0) / count
         slow = tones * self._still[key][:count]
@@ -107,11 +108,11 @@ class Ear:
         return (row + column) / 2
 
     def _purity(self, x: F64, hz: F64) -> float:
-        """Share of both tones in all that is not dial tone."""
+        """The share of both tones in everything but dial tone."""
         x = x[:_LONGEST]
         basis = np.vstack([_waves(hz, len(x)), self._beneath[:, : len(x)]])
-        # Least squares by the normal equations: eight waves, none of them near another. A tone beneath may all the
-        # same be configured onto a row's: what is added to the diagonal then shares the tone between both.
+        # Least squares by the normal equations: eight waves, none of them near another. A tone beneath may still be
+        # configured onto a row's frequency: the addition to the diagonal then divides the tone between both.
         seen = basis @ x
         share = np.linalg.solve(basis @ basis.T + _RIDGE * len(x), seen)
         tones = float(share[:4] @ share[:4]) / 2
@@ -120,9 +121,10 @@ class Ear:
 
 
 def _fit(row: float, column: float, beneath: float) -> F64:
-    """(20, 8): the amplitudes of row and column, their real parts, then their imaginary ones, of windows of 40 samples.
+    """(20, 8): a window's amplitudes of row and column, real then imaginary parts, from windows of 40 samples.
 
-    Phases as of a window's first sample. The first four columns are for a window's first half, the rest for its second.
+    Phases are those at the window's first sample. The first four columns are for a window's first half, the rest for
+    its second.
     """
     phase = np.arange(2 * REACH)[:, None] * _RADIANS * np.array([row, column, beneath])
     inverse = np.linalg.pinv(np.hstack([np.cos(phase), np.sin(phase)]))
@@ -131,7 +133,7 @@ def _fit(row: float, column: float, beneath: float) -> F64:
 
 
 def _waves(hz: F64, length: int) -> F64:
-    """(4, length): cosines and sines of two frequencies. By angle sums: a hop's waves, turned hop by hop."""
+    """(4, length): cosines and sines of two frequencies, by angle sums: one hop's waves, rotated hop by hop."""
     hops = -(-length // HOP)
     turns = _turned(_RADIANS * HOP * hz, hops)
     hop = np.exp(1j * _RADIANS * np.outer(hz, _STEPS[:HOP]))
@@ -140,13 +142,15 @@ def _waves(hz: F64, length: int) -> F64:
 
 
 def _turned(angle: F64, count: int) -> Complex:
-    """(count, 2): turned on by two angles, step by step, from zero."""
+    """(count, 2): two rotations by constant angles, step by step, from zero."""
     turned: Complex = np.exp(1j * (_STEPS[:count, None] * angle))
     return turned
 
 
 def _slope(slow: Complex) -> F64:
-    """Radians a hop of each column: from steps of two hops (windows that share no sample), then a line through all."""
+    """Radians a hop for each column: from steps of two hops (windows without common samples), then a line through
+    all.
+    """
     count = len(slow)
     rough = np.angle((slow[2:] * slow[:-2].conj()).sum(axis=0)) / 2
     still = slow * _turned(-rough, count)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""By what a telephone's digits are known: level, twist and pitch of the two tones, and what else is under them. An
-oscillator keeps its pitch within a few hundredths of a percent (memory), two telephones differ by tenths; a far end
-that comes through a codec brings the codec's noise along (G.711: 38 dB below the tones)."""
+"""What identifies a telephone's digits: level, twist and pitch of the two tones, and the noise beneath them.
+
+An oscillator keeps its pitch within a few hundredths of a percent (memory); two telephones differ by tenths. A far end
+that comes through a codec has the codec's noise (G.711: 38 dB below the tones).
+"""
 
 from __future__ import annotations
 
@@ -12,15 +14,17 @@ from numpy.typing import NDArray
 from linetap.recorder.signals.dtmf.gate import COLUMNS_HZ, FRAMES_PER_MS, KEYS, ROWS_HZ
 from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0, RATE_HZ
 
-LEAD_MS, LONGEST_MS = 6, 40  # behind the digit's first frame: it is a digit for 40 ms at least (Q.24), mostly for more
+LEAD_MS, LONGEST_MS = 6, 40  # after the digit's first frame: a digit lasts at least 40 ms (Q.24), usually more
 ROUNDS = 4
-TAPS = 16  # 2 ms: an echo is as long as the line's own hybrid makes it (memory: most of it within 1 ms)
+TAPS = 16  # 2 ms: the length of the hybrid's echo (memory: most of it within 1 ms)
 _FULL_SCALE = 32767 * 10 ** (-FULL_SCALE_DBM0 / 20)  # the peak of 0 dBm0
 
 
 class Signature(msgspec.Struct, frozen=True, array_like=True):
-    """`level_dbm0`: mean of both tones; `twist_db`: column above row; pitches in percent off nominal; `rest_db`: all
-    else, against both together."""
+    """`level_dbm0`: mean of both tones; `twist_db`: column above row; pitches in percent off nominal.
+
+    `rest_db`: everything else, against both tones together.
+    """
 
     level_dbm0: float
     twist_db: float
@@ -30,8 +34,11 @@ class Signature(msgspec.Struct, frozen=True, array_like=True):
 
 
 def signature_of(audio: NDArray[np.int16], digit: str, played: NDArray[np.int16] | None = None) -> Signature | None:
-    """Of a digit's audio from its first frame on. None: too little of it is there. `played`: what we were playing
-    when that can have left for the line to return it here, longer than the audio by its possible delays: taken out."""
+    """The signature of a digit's audio from its first frame on; None: too little of it.
+
+    `played`: our own sound while it could return in this audio, longer than the audio by its possible delays: it is
+    taken out.
+    """
     x = audio[LEAD_MS * FRAMES_PER_MS : LONGEST_MS * FRAMES_PER_MS].astype(np.float64)
     if len(x) < (LONGEST_MS - LEAD_MS) * FRAMES_PER_MS // 2:
         return None
@@ -60,13 +67,15 @@ def signature_of(audio: NDArray[np.int16], digit: str, played: NDArray[np.int16]
 
 
 def _returned(x: NDArray[np.float64], played: NDArray[np.int16], hz: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What of `x` is the line's echo of `played`: at the delay at which it fits best, by a few taps around. The tones
-    are fitted along, so that they are not taken for it."""
+    """The part of `x` that is the line's echo of `played`: at the delay that fits best, with a few taps around it.
+
+    The tones are fitted together with it, so that they are not taken for echo.
+    """
     at = np.arange(len(x)) - (len(x) - 1) / 2
     # a tone that is off by up to 1.8 % (Q.24) still lies within three neighbouring frequencies
     phase = 2 * np.pi / RATE_HZ * np.outer(at, np.concatenate([hz * off for off in (0.99, 1.0, 1.01)]))
     tones = np.linalg.qr(np.hstack([np.cos(phase), np.sin(phase)]))[0]
-    late = np.lib.stride_tricks.sliding_window_view(played.astype(np.float64), len(x))[::-1].T  # a column a delay
+    late = np.lib.stride_tricks.sliding_window_view(played.astype(np.float64), len(x))[::-1].T  # one column a delay
     rest = x - tones @ (tones.T @ x)
     others = late - tones @ (tones.T @ late)
     power = (others**2).sum(axis=0)

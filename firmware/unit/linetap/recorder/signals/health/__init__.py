@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a line suffers from, by its voltage and its audio."""
+"""Faults of a line, from its voltage and its audio."""

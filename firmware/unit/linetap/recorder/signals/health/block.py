@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What half a second of a card reads: voltages, levels, hum and clipping of all lines at once. No judgement here."""
+"""Half a second of a card: voltages, levels, hum and clipping of all lines at once. No judgement here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0
 SLOTS = 50
 FRAMES = SLOTS * SLOT_FRAMES
 SECONDS = FRAMES / RATE_HZ
-HUM_TURNS = 8  # each line's hum is looked at in one block of so many: it is there all the time or it is none
+HUM_TURNS = 8  # each line's hum is measured in one of so many blocks: hum is constant
 HUM_SECONDS = HUM_TURNS * SECONDS
 HARMONICS = 4
 MAINS_HZ = (50.0, 60.0)
@@ -27,16 +27,16 @@ _FULL_SCALE_DB = 20 * np.log10(32767) - 10 * np.log10(2) - FULL_SCALE_DBM0
 
 @dataclass(slots=True)
 class Block:
-    """Arrays (lines,); what is not known is said by the masks, and its number is then of no meaning."""
+    """Arrays (lines,). The masks say what is unknown; its number is then meaningless."""
 
     metered: Lines  # the voltage is known throughout
-    still: Lines  # it is known and stands still: no ringing, no pulse, no flash
-    calm: Lines  # neither hook nor ringing has made a noise of its own
+    still: Lines  # it is known and constant: no ringing, no pulse, no flash
+    calm: Lines  # without noise from hook or ringing
     volts: F32  # its sign is the polarity
     level_dbm0: F32  # of all but DC
     clipped: F32  # share of the samples
-    hum_dbm0: F32  # as it was last read
-    hum_known: Lines  # it was read in this block
+    hum_dbm0: F32  # as last measured
+    hum_known: Lines  # it was measured in this block
 
 
 def dbm0(power: F32) -> F32:
@@ -46,7 +46,7 @@ def dbm0(power: F32) -> F32:
 
 
 class Meter:
-    """Keeps nothing of the audio, only each line's hum and whose is due."""
+    """Keeps no audio, only each line's hum and the line that is due."""
 
     def __init__(self, lines: int) -> None:
         window = np.hanning(FRAMES + 1)[:-1]
@@ -65,14 +65,14 @@ class Meter:
         lowest = volts.min(axis=1)
         low, high = lowest.astype(np.float32) / 100, volts.max(axis=1).astype(np.float32) / 100
         metered = lowest != NO_VOLTS
-        # From its first sample: a codec that is stuck at any value is exactly silent.
+        # Relative to the first sample: a codec stuck at any value is exactly silent.
         samples = np.subtract(audio, audio[:, :1], dtype=np.float32)
         mean = samples @ self._mean
         power: F32 = (np.einsum("ls,ls->l", samples, samples) / FRAMES - mean * mean).astype(np.float32)
         clipped = np.zeros(lines, np.float32)
         for line in np.flatnonzero((audio.max(axis=1) >= clip_at) | (audio.min(axis=1) <= -clip_at)):
             clipped[line] = np.count_nonzero(np.abs(audio[line].astype(np.int32)) >= clip_at[line]) / FRAMES
-        # What clips has parts at every sum and difference of its tones, and what rings at multiples of 20 Hz.
+        # Clipping adds components at all sums and differences of its tones, ringing at multiples of 20 Hz.
         calm = ~rings & (hook.all(axis=1) | ~hook.any(axis=1))
         plain = calm & (clipped == 0)
         known = np.zeros(lines, np.bool_)
@@ -84,7 +84,7 @@ class Meter:
         return Block(metered, still, calm, middle, dbm0(power), clipped, self._hum_dbm0, known)
 
     def _hum(self, samples: F32) -> F32:
-        """Power in the harmonics of either mains, of which the louder counts."""
+        """Power in the harmonics of either mains frequency; the louder counts."""
         parts = samples @ self._waves
         half = parts.shape[1] // 2
         power = parts[:, :half] ** 2 + parts[:, half:] ** 2

@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What only a whole call can tell: speech that clips again and again, and speech that is far too faint throughout.
+"""Faults of all lines of a card, half a second at a time; of speech, over whole calls.
 
-What a line suffers from, told by its voltage and its audio: all lines of a card at once, half a second at a time.
-
-Each trouble has a condition that must have held for its time, and one under which the line counts as well again.
-Batches are only collected until half a second is there, so that a line costs next to nothing however often the ring
-is read.
+Each fault has a condition that must have held for its time, and one under which the line counts as well again. Batches
+are only collected until half a second is complete, so that a line costs almost nothing however often the ring is read.
 """
 
 from __future__ import annotations
@@ -29,13 +26,13 @@ _NO_FLOOR = 100.0
 
 
 class CallHealth:
-    """All lines of a card."""
+    """Clipping and faintness of speech, of all lines of a card: only a whole call can show them."""
 
     def __init__(self, lines: int) -> None:
         self._state: F32 = np.zeros((ROWS, lines), np.float32)
 
     def follow(self, block: Block, limits: Limits, talking: Lines, over: Lines) -> None:
-        """`talking`: in use for the whole block, and all that is heard is said; `over`: not in use any more."""
+        """`talking`: in use for the whole block, and all its sound is speech; `over`: no longer in use."""
         state, level = self._state, block.level_dbm0
         fresh = talking & (state[_TIME] == 0)
         state[_FLOOR, fresh] = _NO_FLOOR
@@ -50,7 +47,9 @@ class CallHealth:
         self._judge(limits, over)
 
     def _judge(self, limits: Limits, over: Lines) -> None:
-        """Clipping is told at once and taken back by a whole call without; faintness is told by the call's end."""
+        """Clipping is reported at once and cleared by a whole call without it; faintness is reported at the call's
+        end.
+        """
         state = self._state
         state[_CLIPPED, state[_CLIPS] >= limits.clip_times] = 1
         spoken = state[_LOUD] >= limits.faint_loud_s
@@ -70,7 +69,7 @@ class CallHealth:
         return found
 
 
-CODES = (*LASTING[:-1], "clipped", "too_quiet", LASTING[-1])  # the order in which they are told
+CODES = (*LASTING[:-1], "clipped", "too_quiet", LASTING[-1])  # the order in which they are reported
 _MS = SLOTS * SLOT_MS
 _SECONDS = rules.seconds()
 
@@ -84,8 +83,11 @@ class _Piece(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """One line's last whole half second. `on_hook` None: the hook has moved in it; `volts` None: not known, or they did
-    not stand still; `level_dbm0` None: a notice was on the line, or its audio is not heard at all."""
+    """One line's last whole half second.
+
+    `on_hook` None: the hook moved in it; `volts` None: unknown, or not constant; `level_dbm0` None: a notice was on the
+    line, or its audio is not captured.
+    """
 
     on_hook: bool | None
     volts: float | None
@@ -93,6 +95,8 @@ class Reading(NamedTuple):
 
 
 class LineHealth:
+    """The faults of the lines of one card."""
+
     def __init__(self, lines: Sequence[Line], profiles: Sequence[Profile], learned: Mapping[int, Learned]) -> None:
         """The lines of one card and their profiles, in the order of its ring; `learned` by line number."""
         self._lines, self._profiles = list(lines), list(profiles)
@@ -100,7 +104,7 @@ class LineHealth:
         self._meter = Meter(len(lines))
         self._ill_s, self._well_s, self._ill = np.zeros((3, len(LASTING), len(lines)), np.float32)
         self._rest_v: F32 = np.zeros(len(lines), np.float32)
-        self._share: F32 = np.zeros(len(lines), np.float32)  # of the time on-hook in which there was a sound
+        self._share: F32 = np.zeros(len(lines), np.float32)  # share of the time on-hook with a sound
         self._was_used: Lines = np.zeros(len(lines), np.bool_)
         self._calls = CallHealth(len(lines))
         self.learn(learned)
@@ -112,13 +116,15 @@ class LineHealth:
         self._read: tuple[Block, Use] | None = None
 
     def learn(self, learned: Mapping[int, Learned]) -> None:
-        """Judge by this from now on; what stands goes once the line is well by it."""
+        """Judges by these measurements from now on; a fault clears once the line is well by them."""
         self._limits = Limits(self._profiles, [learned.get(line.number) for line in self._lines])
         self._lasts = rules.lasts(self._limits)
 
     def follow(self, batch: Batch, in_use: Lines, active: Lines | None = None) -> None:
-        """`in_use` (lines,): the loop is closed. `active` (lines,): a voice or a digit in this batch; a line that is in
-        use for long without one is stuck. None: nobody listens for that, and no line is told as stuck."""
+        """`in_use` (lines,): the loop is closed. `active` (lines,): a voice or a digit in this batch.
+
+        A line in use without them for long is stuck. None: they are not detected, and no line is reported as stuck.
+        """
         if batch.gap is not None:
             self._drop()
             return
@@ -136,7 +142,7 @@ class LineHealth:
                 self._active |= heard
 
     def troubles(self, index: int) -> list[str]:
-        """Codes of what the line at `index` suffers from, in the order of CODES."""
+        """Codes of the faults of the line at `index`, in the order of CODES."""
         told = {code for code, ill in zip(LASTING, self._ill[:, index].tolist(), strict=True) if ill}
         if self._calls.clipped[index]:
             told.add("clipped")
@@ -145,7 +151,7 @@ class LineHealth:
         return [code for code in CODES if code in told]
 
     def reading(self, index: int) -> Reading | None:
-        """Of the line at `index`; None before the first half second, and behind a hole."""
+        """Of the line at `index`; None before the first half second, and after a gap."""
         if self._read is None:
             return None
         block, use = self._read
@@ -157,17 +163,17 @@ class LineHealth:
         )
 
     def _drop(self) -> None:
-        """A hole in the audio: half a second must be whole."""
+        """A gap in the audio: half a second must be complete."""
         self._waiting, self._slots, self._read = [], 0, None
         self._begin()
 
     def _begin(self) -> None:
-        """Anew, and not over what was: the last half second's `Use` still speaks of that."""
+        """Starts new arrays: the last half second's `Use` keeps the old ones."""
         lines = len(self._lines)
         self._used_all, self._used_any, self._active = (np.full(lines, now, np.bool_) for now in (True, False, False))
 
     def _take(self) -> None:
-        """All whole half seconds that wait; what is left over waits on."""
+        """Judges all complete half seconds; the remainder waits."""
         piece = self._waiting[0]
         if len(self._waiting) > 1:
             piece = _Piece(*(np.concatenate(parts, axis=1) for parts in zip(*self._waiting, strict=True)))

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the loop does: ringing, off-hook, flash, pulses, the exchange's break."""
+"""Events of the loop: ringing, off-hook, flash, pulses, the exchange's loop break."""

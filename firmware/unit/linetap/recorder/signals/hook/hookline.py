@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bursts of ringing on one line, from the ring detector's bits.
+"""All levels of one line, from one-millisecond bits and the meter's voltages.
 
-Ringing is over when the next burst does not come. When it should come the line itself tells: two pauses of one length,
-of this call or an earlier one. Until then it is the longest pause of any exchange, and a call within that is the same.
+Numbers are the line profile's. The result does not depend on how the bits are cut into batches: every event is dated by
+the bits alone.
 
+**Accuracy of the dates.** Off-hook is late by the contact's bounce. Where ringing shakes the hook bit, it is early by
+the one pulse that runs into it (4 ms at 20 Hz and 75 Vrms; always less than half a cycle); if the ringing shakes the
+closed loop too, it is dated at the end of that. A loop break is early by up to one slot.
 
-All levels of one line, from one-millisecond bits and the meter's voltages.
-
-Numbers are the line profile's. The result does not depend on how the bits are cut into batches: every event is
-dated by the bits alone.
-
-How near the dates are to the truth: off-hook is late by the contact's bounce. Where ringing shakes the hook bit, it is
-early by the one pulse that runs into it (4 ms at 20 Hz and 75 Vrms; always less than half a cycle), and if the ringing
-shakes the closed loop too, it is dated where that ends. A loop break is early by up to one slot.
+**Ringing.** It is over when the next burst does not come. When that is due the line itself shows: by two pauses of the
+same length, of this call or an earlier one. Until then it is the longest pause of any exchange, and a call within that
+time counts as the same.
 """
 
 from __future__ import annotations
@@ -31,12 +29,15 @@ LATE_PERCENT, LATE_MS = 15, 300  # so late a burst may be
 
 
 class Ringing(msgspec.Struct):
-    """Whoever holds it says when it is to listen: on a closed loop the detector sees dial pulses, not ringing."""
+    """Bursts of ringing on one line.
 
-    start: int | None = None  # of the burst
-    end: int | None = None  # where the detector was last on
+    The owner decides when it listens: on a closed loop the detector sees dial pulses.
+    """
+
+    start: int | None = None  # start of the burst
+    end: int | None = None  # where the ring detector was last on
     counted: bool = False
-    rang_until: int | None = None  # the end of the last burst that was counted, of whatever call
+    rang_until: int | None = None  # the end of the last burst that was counted, of any call
     pause: int | None = None  # before the last burst that was counted
     usual: int | None = None  # frames: the pause of this line
 
@@ -65,11 +66,11 @@ class Ringing(msgspec.Struct):
 
     @property
     def expected(self) -> bool:
-        """It rings, or is between bursts."""
+        """Whether it rings, or pauses between two bursts."""
         return self.end is not None
 
     def answered(self) -> None:
-        """It rings no more, and was not given up."""
+        """The ringing is over because the line was answered."""
         self.start, self.end, self.counted = None, None, False
 
     def _gone_by(self, frame: int, profile: Profile, events: list[Event]) -> None:
@@ -83,7 +84,9 @@ class Ringing(msgspec.Struct):
             self.rang_until = end
 
     def _learn(self, profile: Profile) -> None:
-        """Also of what was taken for over: a line that was learnt too short is found out by its next two bursts."""
+        """Learns the line's pause; also after ringing that was taken for over: too short a pause is corrected by the
+        next two bursts.
+        """
         before, self.pause = self.pause, None
         if self.start is None or self.rang_until is None:
             return
@@ -94,7 +97,7 @@ class Ringing(msgspec.Struct):
                 self.usual = max(pause, before, self.usual or 0)  # a line may ring in two ways
 
     def _give_up(self, profile: Profile) -> int:
-        """Frames behind the end of a burst."""
+        """Frames after the end of a burst."""
         longest = profile.ring_give_up_ms * FRAMES_PER_MS
         if self.usual is None:
             return longest
@@ -105,7 +108,7 @@ __all__ = ["FRAMES_PER_MS", "HookLine"]
 
 
 class HookLine(msgspec.Struct):
-    """State only: encode it and go on elsewhere."""
+    """State only, kept in the checkpoint."""
 
     loop: Loop = msgspec.field(default_factory=Loop)
     ringing: Ringing = msgspec.field(default_factory=Ringing)
@@ -113,11 +116,11 @@ class HookLine(msgspec.Struct):
 
     @property
     def off_hook_since(self) -> int | None:
-        """The frame since which the line is held; through flashes and pulses. None: on-hook, or the wire is dead."""
+        """The frame since which the line is held, through flashes and pulses. None: on-hook, or the wire is dead."""
         return self.loop.off_hook_since
 
     def certain_until(self, end: int) -> int:
-        """Up to where, but not beyond `end`, the loop is known to be the call's."""
+        """The frame up to which, but not beyond `end`, the loop is certainly the call's."""
         return self.loop.certain_until(end)
 
     def follow(self, hook: Bits, ring: Bits, polarity: Bits, volts: I16, frame: int, profile: Profile) -> list[Event]:
@@ -125,10 +128,10 @@ class HookLine(msgspec.Struct):
         steady = self.polarity.quiet(polarity)
         still = steady and self.loop.quiet(hook, None)
         if still and not self.loop.closed:
-            return self.ringing.follow(ring, frame, profile)  # as nearly always: the voltages can change nothing
+            return self.ringing.follow(ring, frame, profile)  # the usual case: the voltages can change nothing
         dead = without_line(volts, profile)
         if still and dead is None and self.loop.in_use:
-            return []  # as in nearly every batch of a call
+            return []  # the usual case during a call
         events = self._loop(hook, dead, ring, frame, profile)
         if not steady:
             debounce = profile.polarity_debounce_ms * FRAMES_PER_MS

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bits of a millisecond each as runs, and one bit debounced."""
+"""Bits of one millisecond each as runs, and one debounced bit."""
 
 from __future__ import annotations
 
@@ -24,19 +24,25 @@ def runs(values: npt.NDArray[Any], frame: int) -> list[tuple[int, int, int]]:
 
 
 def all_are(bits: Bits, value: bool) -> bool:
-    """Counting is six times as fast as comparing, and an idle line does nothing else."""
+    """Whether all bits have this value.
+
+    Counting is six times as fast as comparing, and an idle line does nothing else.
+    """
     return int(np.count_nonzero(bits)) == (len(bits) if value else 0)
 
 
 def without_line(volts: I16, profile: Profile) -> Bits | None:
-    """The milliseconds in which no exchange was on the line; None: none. `volts`: 0.01 V (slots,). NO_VOLTS is none."""
+    """The milliseconds in which no exchange was on the line; None: there was one throughout.
+
+    `volts`: 0.01 V (slots,); NO_VOLTS counts as an exchange.
+    """
     limit = round(profile.no_line_v * 100)
     dead = (volts > -limit) & (volts < limit)
     return np.repeat(dead, SLOT_MS) if np.count_nonzero(dead) else None
 
 
 class Level(msgspec.Struct):
-    """One bit, debounced: a change counts once the new level has stood without a break for the debounce time."""
+    """One debounced bit: a change counts once the new level has lasted without a break for the debounce time."""
 
     value: bool = False
     contrary_since: int | None = None  # frame at which the unbroken run of the other level began
@@ -47,7 +53,7 @@ class Level(msgspec.Struct):
     def follow(self, bits: Bits, blind: Bits | None, frame: int, debounce: int) -> list[tuple[int, int, bool]]:
         """Changes in `bits` (milliseconds from `frame`) as (frame certain, frame of the edge, new level).
 
-        `blind`: milliseconds in which the bit says nothing; None: it always does.
+        `blind`: milliseconds in which the bit is meaningless; None: it never is.
         """
         changes: list[tuple[int, int, bool]] = []
         for start, end, code in runs(bits if blind is None else bits + np.int8(2) * blind, frame):
@@ -62,5 +68,5 @@ class Level(msgspec.Struct):
         return changes
 
     def lose_sight(self) -> None:
-        """A gap: what was about to change has to be seen again."""
+        """A gap: a change that has begun must be seen again."""
         self.contrary_since = None

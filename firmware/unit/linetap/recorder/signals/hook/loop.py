@@ -1,26 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dial pulses: breaks of a closed loop, counted into digits.
+"""One line's loop: off-hook, flash, dial pulses, on-hook and the exchange's loop break, from hook bit and voltage.
 
-A train is every break of 15 to 200 ms that follows another within 250 ms of make; what the hook's debounce swallows
-(25 ms) is none. Every train becomes an event `digit`, but its text is empty where the breaks are more likely trouble:
+**Loop.** Events are `off_hook`, then any number of `flash`, `digit` and `loop_break`, then `on_hook`. A loop that opens
+may become any of them: the event comes when it is certain, dated back to where the loop opened, and until then no audio
+after that may be recorded. After a loop break the handset may still hold the line: if current returns as the battery
+does, the line is off-hook as before, without another `off_hook`; if not, `on_hook` follows. Without a battery nobody
+can know which. On a wire without an exchange (less than 3 V, for a slot of the meter) a hook pin may show anything: it
+closes no loop.
+
+**Pulses.** Breaks of a closed loop are counted into digits. A train is every break of 15 to 200 ms that follows another
+within 250 ms of make; breaks within the hook's debounce (25 ms) do not count. Every train becomes an event `digit`, but
+its text is empty where the breaks are more likely a fault:
 
 * more than ten of them, or a break between them that is neither pulse nor flash;
-* breaks that do not come at a dial's even rate;
-* one break alone where nobody can be dialling. A loose contact and a "1" look alike, so a lone break is a "1" only of
-  a dial's length, not at once after the loop closed, and in the time in which an exchange waits for digits: after
-  off-hook without ringing, after a flash, after another digit.
+* breaks without a dial's even rate;
+* a lone break where nobody can be dialling. A loose contact and a "1" look alike, so a lone break is a "1" only with
+  a dial's length, not at once after the loop closed, and while an exchange waits for digits: after off-hook without
+  ringing, after a flash, after another digit.
 
-A train that a flash, the end of the call or a gap cuts off is no digit.
-
-
-One line's loop: off-hook, flash, dial pulses, on-hook, and the exchange's break, from the hook bit and the voltage.
-
-Told are `off_hook`, then any number of `flash`, `digit` and `loop_break`, then `on_hook`. A loop that opens may be any
-of them: it is told when it is certain, dated back to where it opened, and until then nobody may record beyond that.
-After a loop break the handset may still hold the line: if current returns as the battery does, the line is off-hook as
-before, without another `off_hook`; if not, `on_hook` follows. While there is no battery nobody can know which.
-
-On a wire without an exchange (less than 3 V, for a slot of the meter) a hook pin may say anything: it closes no loop.
+A train that is cut off by a flash, the call's end or a gap is no digit.
 """
 
 from __future__ import annotations
@@ -41,23 +39,25 @@ MOST_PULSES = 10
 
 
 class PulseTrain(msgspec.Struct):
-    awaited_since: int | None = None  # an exchange waits for digits, or did
-    awaited_by_digit: bool = False  # a digit before, not an edge of the hook
+    """The pulses of one digit so far."""
+
+    awaited_since: int | None = None  # since then an exchange waits for digits, or did
+    awaited_by_digit: bool = False  # after a digit, not after an edge of the hook
     count: int = 0
-    first: int = 0  # where the first break began
-    last: int = 0  # where the last break began
-    closed: int = 0  # where it ended
+    first: int = 0  # start of the first break
+    last: int = 0  # start of the last break
+    closed: int = 0  # end of the last break
     shortest: int = 0  # periods, from break to break
     longest: int = 0
     odd: bool = False  # a break between them that is no pulse
 
     def awaited(self, frame: int | None) -> None:
-        """Off-hook or flash, and the frame; None: off-hook by answering."""
+        """The exchange waits for digits from this frame on: off-hook or flash; None: off-hook by answering."""
         self.awaited_since, self.awaited_by_digit = frame, False
         self.void()
 
     def broke(self, opened: int, closed: int, pulse: bool, numbers: PulseNumbers) -> None:
-        """The loop was open in [opened, closed), and it was no flash. `pulse`: a battery was on the line."""
+        """The loop was open in [opened, closed), and that was no flash. `pulse`: with a battery on the line."""
         length_ms = (closed - opened) // FRAMES_PER_MS
         if not (pulse and numbers.break_min_ms <= length_ms <= numbers.break_max_ms):
             self.odd = self.count > 0
@@ -77,7 +77,7 @@ class PulseTrain(msgspec.Struct):
         return self.closed + numbers.digit_gap_ms * FRAMES_PER_MS if self.count else None
 
     def digit(self, known: int, numbers: PulseNumbers) -> Event:
-        """The train is over."""
+        """The train is over: its event."""
         plausible = self._is_one(numbers) if self.count == 1 else self._is_dialled(numbers)
         text = str(self.count % MOST_PULSES) if plausible and not self.odd else ""
         event = Event(known, "digit", self.first, text)
@@ -87,6 +87,7 @@ class PulseTrain(msgspec.Struct):
         return event
 
     def void(self) -> None:
+        """Discards the train."""
         self.count, self.longest, self.odd = 0, 0, False
 
     def _is_one(self, numbers: PulseNumbers) -> bool:
@@ -106,28 +107,33 @@ Turn = Literal["edge", "loop_break", "on_hook", "digit"]
 
 
 class Loop(msgspec.Struct):
+    """State of the loop, kept in the checkpoint."""
+
     closed: bool = False  # debounced
     contrary_since: int | None = None  # frame at which the unbroken run of the other level began
-    off_hook_since: int | None = None  # through flashes, pulses and every opening whose reason is not known yet
-    open_since: int | None = None  # off-hook before; why it is open is not known yet, or it is the exchange's break
-    broken: bool = False  # it is the exchange's break
+    off_hook_since: int | None = None  # through flashes, pulses and openings of unknown reason
+    open_since: int | None = None  # off-hook before; the reason of the opening is unknown, or is a loop break
+    broken: bool = False  # it is the exchange's loop break
     open_dead: bool = False  # no battery was on the open loop, or not always: no pulse
     dead_since: int | None = None  # off-hook, and no exchange on the wire
     dead: bool = False  # no exchange on the wire now, and
-    live_since: int | None = None  # since when there has been one again
+    live_since: int | None = None  # since then there is one again
     train: PulseTrain = msgspec.field(default_factory=PulseTrain)
 
     @property
     def in_use(self) -> bool:
+        """Whether the loop is off-hook, or open for a reason that is not known yet."""
         return self.off_hook_since is not None or self.open_since is not None
 
     def certain_until(self, end: int) -> int:
-        """Up to where the loop is known to be the call's: the moment it opened or died, while nobody knows why."""
+        """The frame up to which the loop is certainly the call's: where it opened or died, while the reason is
+        unknown.
+        """
         since = (self.open_since, self.dead_since, self.contrary_since if self.closed else None)
         return min((frame for frame in since if frame is not None), default=end)
 
     def quiet(self, hook: Bits, dead: Bits | None) -> bool:
-        """Nothing happens in this batch, and nothing is being waited for."""
+        """Whether nothing changes in this batch and nothing is awaited."""
         if self.contrary_since is not None or not all_are(hook, self.closed):
             return False
         if self.closed:
@@ -135,7 +141,7 @@ class Loop(msgspec.Struct):
         return self.open_since is None
 
     def follow(self, hook: Bits, dead: Bits | None, frame: int, profile: Profile) -> Iterator[Event]:
-        """Events of one batch in order, lazily: whoever takes one may tell the loop something before the next.
+        """Events of one batch in order, lazily: the caller may change the loop before it takes the next.
 
         `hook`, `dead` (no exchange on the wire; None: never): (milliseconds,), the first at `frame`.
         """
@@ -146,16 +152,16 @@ class Loop(msgspec.Struct):
                 now = max(due[0], now)  # after a gap: it is certain only now
                 if (event := self._turn(due[1], now, profile)) is not None:
                     yield event
-                if now < end:  # what comes at `end` is not known yet
+                if now < end:  # the input at `end` is not known yet
                     self._input(now, bool(code & 1), code > 1)
 
     def lose_sight(self) -> None:
-        """A gap: what was about to change has to be seen again, and who knows how many pulses were in it."""
+        """A gap: a change that has begun must be seen again, and the number of pulses in the gap is unknown."""
         self.contrary_since, self.dead_since, self.dead, self.live_since = None, None, False, None
         self.train.void()
 
     def _input(self, frame: int, hook: bool, dead: bool) -> None:
-        """From this frame on the pin and the wire are so."""
+        """Pin and wire from this frame on."""
         live_call = self.off_hook_since is not None
         if dead != self.dead:
             self.dead, self.live_since = dead, None if dead else frame
@@ -172,7 +178,9 @@ class Loop(msgspec.Struct):
             self.contrary_since = frame
 
     def _due(self, profile: Profile) -> tuple[int, Turn]:
-        """What happens next, and when, if pin and wire stay as they are. At the same frame, the first one here."""
+        """The next change and its time, if pin and wire stay as they are; of two at the same frame, the first in
+        this order.
+        """
         found: list[tuple[int, Turn]] = []
         if self.contrary_since is not None:
             found.append((self.contrary_since + self._debounce_ms(profile) * FRAMES_PER_MS, "edge"))
@@ -183,7 +191,7 @@ class Loop(msgspec.Struct):
             if self.open_since is None or self.dead_since - self.open_since <= settled:
                 found.append((self.dead_since + profile.loop_break_min_ms * FRAMES_PER_MS, "loop_break"))
         if self.open_since is not None:
-            # The flash time is over, and a closing that began within it would have been seen through by now.
+            # The flash time is over, and a closing that began within it would be debounced by now.
             over = self.open_since + (profile.flash_max_ms + profile.lift_debounce_ms) * FRAMES_PER_MS
             if self.broken:
                 over = max(over, min(self._seen_again(profile), self.open_since + _frames(profile.loop_break_max_ms)))
@@ -191,8 +199,9 @@ class Loop(msgspec.Struct):
         return min(found, key=lambda turn: turn[0], default=(1 << 62, "edge"))
 
     def _seen_again(self, profile: Profile) -> int:
-        """From when on a handset that holds the line would have been seen through: a slot of the meter behind the
-        battery's return."""
+        """From when on a handset that holds the line would be certain: a slot of the meter after the battery's
+        return.
+        """
         if self.dead:
             return 1 << 62
         return 0 if self.live_since is None else self.live_since + _frames(profile.lift_debounce_ms + SLOT_MS)

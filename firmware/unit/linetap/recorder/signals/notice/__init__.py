@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a notice played, and whether it was heard."""
+"""Where a notice was played, and whether the line returned it."""

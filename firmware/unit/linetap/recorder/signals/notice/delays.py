@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When each block of a known sound came back: one delay for all of them, which may grow as two clocks drift apart.
+"""When each block of a known sound returned: one delay for all, which may drift where two clocks do.
 
-Each block is correlated with the captured audio, both whitened, so that neither a vowel nor hum leads; each block's
-correlation is measured in its own deviations over all delays, so that no loud word does. Where player and capture have
-a clock each, the delay is a straight line over the notice: every line that drift allows is tried.
+Each block is correlated with the captured audio, both whitened, so that neither a vowel nor hum dominates; each block's
+correlation is measured in its own deviations over all delays, so that no loud word dominates. Where player and capture
+have different clocks, the delay is a straight line over the notice: every line that drift allows is tried.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from linetap.config.numbers import ProofNumbers
 from linetap.recorder.signals.notice.echofit import C64, F32, F64, TINY, Frames, smooth
 from linetap.ring import RATE_HZ
 
-DISPERSION = 12  # frames: within 1.5 ms of the common delay a peak is the line's response, no other delay
-PEAK_LIMIT = 12.0  # deviations: no block has more say in the common delay
+DISPERSION = 12  # frames: a peak within 1.5 ms of the common delay is the line's response, no other delay
+PEAK_LIMIT = 12.0  # deviations: the largest weight of a block in the common delay
 ENVELOPE_BINS = 17  # 33 Hz each way
-TOGETHER = 4  # blocks: what is worked on stays in the cache
-STEPS = np.linspace(-1, 1, 9)  # frames: how finely a line of delays is placed at last
+TOGETHER = 4  # blocks at once: their data stays in the cache
+STEPS = np.linspace(-1, 1, 9)  # frames: the final resolution of a line of delays
 
 
 class Sizes(NamedTuple):
-    """Frames of a block, of all delays, of both in a transform; and the band's bins in that."""
+    """Frames of a block, of all delays, and of a transform of both; and the band's bins in the transform."""
 
     block: int
     slack: int
@@ -41,13 +41,13 @@ class Sizes(NamedTuple):
 
 
 class Course(NamedTuple):
-    """Delays in frames: of the notice's first sample, and how many more until its last block begins."""
+    """Delays in frames: of the notice's first sample, and the increase up to its last block."""
 
     first: float
     drift: float
 
     def of(self, blocks: Frames) -> F64:
-        """At each block (b,)."""
+        """The delay at each block (b,)."""
         return self.first + self.drift * blocks / max(1, int(blocks[-1]))
 
 
@@ -56,12 +56,12 @@ def frames_of(ms: float) -> int:
 
 
 def course(likeness: F32, blocks: Frames, within: range, numbers: ProofNumbers) -> Course:
-    """The line of delays on which the blocks agree best; it begins within so many frames."""
+    """The line of delays on which the blocks agree best; it begins within these frames."""
     reach = int(np.ceil(numbers.drift_max_ppm * 1e-6 * int(blocks[-1])))
     heard = np.pad(np.minimum(likeness, PEAK_LIMIT), ((0, 0), (reach, reach)))
     ends = blocks / max(1, int(blocks[-1]))
     best, found = -1.0, Course(within.start, 0.0)
-    for drift in sorted(range(-reach, reach + 1), key=abs):  # of two as good, the one that drifts less
+    for drift in sorted(range(-reach, reach + 1), key=abs):  # of two equal ones, the one with less drift
         shifts = reach + np.rint(drift * ends).astype(int)
         total = np.zeros(len(within), np.float32)
         for block, shift in enumerate(shifts.tolist()):
@@ -73,7 +73,7 @@ def course(likeness: F32, blocks: Frames, within: range, numbers: ProofNumbers) 
 
 
 def delays_of(likeness: F32, blocks: Frames, found: Course, numbers: ProofNumbers) -> F64:
-    """The delay of each block in frames (b,): the common one, unless the block itself surely stands elsewhere."""
+    """The delay of each block in frames (b,): the common one, unless the block certainly lies elsewhere."""
     near, last = frames_of(numbers.delay_spread_ms), likeness.shape[1] - 1
     delays = found.of(blocks)
     for block, common in enumerate(np.clip(np.rint(delays), 0, last).astype(int).tolist()):
@@ -86,7 +86,9 @@ def delays_of(likeness: F32, blocks: Frames, found: Course, numbers: ProofNumber
 
 
 def _placed(heard: F32, reach: int, ends: F64, found: Course) -> Course:
-    """Between whole frames: a block's gain is found by phases, and half a frame turns 3 kHz by a fifth of a circle."""
+    """Refines the line between whole frames: a block's gain depends on phases, and half a frame rotates 3 kHz by a
+    fifth of a circle.
+    """
     rows = np.arange(len(ends))
     best, placed = -1.0, found
     for more in STEPS:
@@ -101,13 +103,13 @@ def _placed(heard: F32, reach: int, ends: F64, found: Course) -> Course:
 
 
 def likeness_of(line: F32, blocks: Frames, spectra: C64, numbers: ProofNumbers) -> F32:
-    """How alike the line is to each block at each delay, in deviations of all delays: (b, delays)."""
+    """The likeness of the line to each block at each delay, in deviations over all delays: (b, delays)."""
     places = range(0, len(blocks), TOGETHER)
     return np.concatenate([_some(line, blocks[n : n + TOGETHER], spectra[n : n + TOGETHER], numbers) for n in places])
 
 
 def spectra_of(played: F32, blocks: Frames, numbers: ProofNumbers) -> C64:
-    """(b, k): of each block, whitened, conjugate, in the band."""
+    """(b, k): the conjugate whitened spectrum of each block in the band."""
     sizes = Sizes.of(numbers)
     spectra = np.fft.rfft(sliding_window_view(played, sizes.block)[blocks], n=sizes.length)[:, sizes.bins]
     return _whitened(spectra).conj()
@@ -119,14 +121,14 @@ def _some(line: F32, blocks: Frames, spectra: C64, numbers: ProofNumbers) -> F32
     cross = np.zeros((len(blocks), length // 2 + 1), np.complex64)
     cross[:, bins] = _whitened(np.fft.rfft(there, n=length)[:, bins])
     cross[:, bins] *= spectra
-    likeness: F32 = np.abs(np.fft.irfft(cross, n=length)[:, : slack + 1])  # a line may turn the wave over
+    likeness: F32 = np.abs(np.fft.irfft(cross, n=length)[:, : slack + 1])  # a line may invert the wave
     spread = np.sqrt(np.square(likeness).mean(axis=1, keepdims=True))
     likeness /= np.maximum(spread, TINY)
     return likeness
 
 
 def _whitened(spectrum: C64) -> C64:
-    """(b, k) over its own envelope."""
+    """The spectrum (b, k) divided by its own envelope."""
     envelope = np.sqrt(smooth(np.square(np.abs(spectrum)), ENVELOPE_BINS))
     white: C64 = spectrum / (envelope + 1e-3)
     return white

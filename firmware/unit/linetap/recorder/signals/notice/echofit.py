@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""With what gain a known sound is in a line's audio, block by block, under whatever else is on the line.
+"""The gain of a known sound in a line's audio, block by block, under any other sound.
 
-Weighted least squares over cells of time and frequency. A cell's weight is the inverse of what is left around it once
-the sound is taken out: between the harmonics of somebody who speaks louder than the sound there is room to hear it.
-The same weights tell the gain's error.
+Weighted least squares over cells of time and frequency. A cell's weight is the inverse of the power left around it once
+the sound is taken out: between the harmonics of a louder speaker there is room to hear the sound. The same weights give
+the gain's error.
 
-The line answers with one response for all blocks (a hybrid disperses, and may turn the wave over); each block has a
-gain of its own, and takes the response from the other blocks: a block that vouched for itself would find the sound in
-noise. Level is told over the same weights as gain: a band full of somebody's voice, in which the response is a guess,
-must not lend its level to a leak that is certain elsewhere.
+The line answers with one response for all blocks (a hybrid disperses, and may invert the wave). Each block has its own
+gain and takes the response from the other blocks: with its own response a block would find the sound in noise. The
+level uses the same weights as the gain: a band full of a voice, in which the response is a guess, must not contribute
+its level to a leak that is certain elsewhere.
 """
 
 from __future__ import annotations
@@ -29,18 +29,21 @@ Frames = npt.NDArray[np.intp]
 
 WINDOW = 512  # 64 ms: resolves the harmonics of a voice
 HOP = 256
-# Windows lie half over each other, and a cell's noise is told by few others: without this the variance that the
-# weights tell is so many times too small. Measured on noise; tests/signals/test_proof.py holds it there.
+# Windows overlap by half, and a cell's noise is estimated from few others: without this factor the variance of the
+# weights is too small. Measured on noise; tests/signals/test_proof.py checks it.
 OPTIMISM = 4.8
 ROUNDS = 3  # of response, gains and noise in turn; measured: two give the same verdicts as eight
 NOISE_BINS = 5  # noise is as loud as in the 80 Hz around it: finer than a voice's harmonics lie apart
-RESPONSE_BINS = 17  # a line's response changes over 250 Hz: dispersion of 2 ms
-ROUNDING = 100.0  # power in a cell of what rounding to int16 leaves, and some more
+RESPONSE_BINS = 17  # a line's response changes within 250 Hz: dispersion of 2 ms
+ROUNDING = 100.0  # power in a cell from rounding to int16, with a margin
 TINY = 1e-20
 
 
 class Fit(msgspec.Struct, frozen=True):
-    """Per block, (b,). `deviations`: the gain in units of its own error. `echo` (b, k): what the line makes of each."""
+    """Per block, (b,).
+
+    `deviations`: the gain in units of its own error. `echo` (b, k): the line's response times gain.
+    """
 
     gain: F32
     deviations: F32
@@ -48,7 +51,7 @@ class Fit(msgspec.Struct, frozen=True):
 
 
 class Sound(msgspec.Struct, frozen=True):
-    """A known sound cut into blocks: (b, windows, k) each, and where its windows begin (b, windows)."""
+    """A known sound cut into blocks: (b, windows, k) each, and the starts of its windows (b, windows)."""
 
     starts: Frames
     cells: C64
@@ -57,21 +60,23 @@ class Sound(msgspec.Struct, frozen=True):
 
 
 def sound_of(sound: F32, blocks: Frames, size: int, band_hz: tuple[int, int]) -> Sound:
-    """sound: (n,) with room for the last block and a WINDOW; blocks: frames (b,); at least two, of `size` frames."""
+    """sound: (n,) with room for the last block and a WINDOW; blocks: at least two frames (b,), of `size` frames
+    each.
+    """
     starts = blocks[:, None] + np.arange(0, size - WINDOW + HOP, HOP)[None, :]
     cells = _cells(sound, starts, band_hz)
     return Sound(starts, cells, _power(cells), band_hz)
 
 
 def fit(line: F32, sound: Sound, delays: F64) -> Fit:
-    """line: (n,) with room for the last block, its delay and a WINDOW; delays: frames (b,), which may lie between."""
+    """line: (n,) with room for the last block, its delay and a WINDOW; delays: frames (b,), which may be fractions."""
     x, xx = sound.cells, sound.power
     whole = np.rint(delays).astype(np.intp)
     y = _cells(line, sound.starts + whole[:, None], sound.band_hz)
     y *= _turn(whole - delays, sound.band_hz)[:, None]
     xy = x.conj() * y
     weight = _weight(y)
-    # To begin with, each block has an equal say.
+    # Initially all blocks have equal weight.
     gain: F32 = np.reciprocal(np.sqrt(np.maximum((xx * weight).sum(axis=(1, 2)), TINY)))
     for _ in range(ROUNDS):
         met, sent = (xy * weight).sum(axis=1), (xx * weight).sum(axis=1)  # (b, k)
@@ -85,7 +90,7 @@ def fit(line: F32, sound: Sound, delays: F64) -> Fit:
 
 
 def without(line: F32, played: F32, sound: Sound, found: Fit, delays: F64) -> F32:
-    """The line less what `fit` found of the sound on it. Between blocks the nearer one says what was made of it."""
+    """The line without the sound that `fit` found on it. Between blocks the nearer one's fit counts."""
     starts, band_hz = np.arange(0, len(played) - WINDOW + 1, HOP), sound.band_hz
     middles = (sound.starts[:, 0] + sound.starts[:, -1] + WINDOW)[None, :] // 2
     nearest = np.abs(starts[:, None] + WINDOW // 2 - middles).argmin(axis=1)
@@ -95,14 +100,14 @@ def without(line: F32, played: F32, sound: Sound, found: Fit, delays: F64) -> F3
     spectrum = np.zeros((len(starts), WINDOW // 2 + 1), np.complex64)
     spectrum[:, _bins(band_hz)] = cells
     rest = line.copy()
-    # Half overlapping Hann windows add up to one.
+    # Hann windows that overlap by half add up to one.
     for start, piece in zip((starts + whole[nearest]).tolist(), np.fft.irfft(spectrum, WINDOW), strict=True):
         rest[start : start + WINDOW] -= piece[: max(0, len(rest) - start)]
     return rest
 
 
 def _response(met: C64, sent: F32, gain: F32) -> C64:
-    """The line's response (b, k) for each block, as the other blocks tell it: a block must not vouch for itself."""
+    """The line's response (b, k) for each block, from the other blocks."""
     heard = np.maximum(gain, 0)[:, None]
     told = smooth(met * heard, RESPONSE_BINS)
     weight = smooth(sent * np.square(heard), RESPONSE_BINS)
@@ -122,7 +127,7 @@ def _bins(band_hz: tuple[int, int]) -> slice:
 
 
 def _turn(frames: F64, band_hz: tuple[int, int]) -> C64:
-    """(b, k): what a delay by so many frames, fewer than one, does to cells."""
+    """(b, k): the effect on cells of a delay by these fractions of a frame."""
     bins = _bins(band_hz)
     turn: C64 = np.exp(-2j * np.pi / WINDOW * frames[:, None] * np.arange(bins.start, bins.stop)).astype(np.complex64)
     return turn
@@ -133,13 +138,13 @@ def _power(cells: C64) -> F32:
 
 
 def _weight(noise: C64) -> F32:
-    """One over the noise's power in each cell (b, windows, k), which the cells beside it tell."""
+    """The inverse of the noise's power in each cell (b, windows, k), estimated from neighbouring cells."""
     weight: F32 = np.reciprocal(smooth(_power(noise), NOISE_BINS) + ROUNDING)
     return weight
 
 
 def smooth[T: (F32, C64)](cells: T, width: int) -> T:
-    """Mean over `width` bins of the last axis, an odd number; at its edges over fewer."""
+    """Mean over `width` bins (odd) of the last axis; at its edges over fewer."""
     n, half = cells.shape[-1], width // 2
     padded = np.zeros((*cells.shape[:-1], n + 2 * half), cells.dtype)
     padded[..., half : half + n] = cells
@@ -150,14 +155,14 @@ def smooth[T: (F32, C64)](cells: T, width: int) -> T:
 
 @lru_cache(maxsize=16)
 def _shares(n: int, half: int) -> F32:
-    """One over the bins that lie within `half` of each of `n`."""
+    """The inverse of the number of bins within `half` of each of `n`."""
     places = np.arange(n)
     bins = np.minimum(places + half + 1, n) - np.maximum(places - half, 0)
     return (1 / bins).astype(np.float32)
 
 
 def _sums[T: (F32, C64)](cells: T, width: int) -> T:
-    """Of `width` in a row, from each bin that has as many; made from sums of half as many."""
+    """Sums of `width` consecutive values, from each bin with as many; built from sums of half the width."""
     if width == 1:
         return cells
     half = _sums(cells, width // 2)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the greeting of whoever answered ends, so that the notice does not lie over it.
+"""Where the greeting after an answer ends, so that the notice does not overlap it.
 
-Speech rises and falls by 20 dB and more, and hum or noise does not: what counts is how far a block of 10 ms stands
-above the quiet ones of the same stretch. Pauses within a greeting ("네, 민원실입니다") are shorter than `pause_ms`.
+Speech rises and falls by 20 dB and more, hum and noise do not: what counts is how far a block of 10 ms lies
+above the quiet blocks of the same stretch. Pauses within a greeting ("네, 민원실입니다") are shorter than `pause_ms`.
 """
 
 from __future__ import annotations
@@ -19,33 +19,34 @@ _BLOCK = RATE_HZ * BLOCK_MS // 1000
 
 
 def has_ended(heard: I16, numbers: GreetingNumbers) -> bool:
-    """Whether a notice may follow: the greeting is over, or nobody has begun one in its time."""
+    """Whether the notice may follow: the greeting is over, or none began in its time."""
     nobody = len(heard) >= numbers.begins_ms * RATE_HZ // 1000 and not speaks(heard, numbers)
     return nobody or greeting_end(heard, numbers) is not None
 
 
 def greeting_end(heard: I16, numbers: GreetingNumbers) -> int | None:
-    """The frame at which the first thing said has ended; None: nothing was said yet, or it goes on.
+    """The end of the first utterance, a frame; None: nothing was said yet, or it goes on.
 
-    heard: int16 (n,), from the answer up to now."""
+    heard: int16 (n,), from the answer up to now.
+    """
     active = _active(heard, numbers)
     pause, least = numbers.pause_ms // BLOCK_MS, numbers.spurt_min_ms // BLOCK_MS
     said, last = 0, -1
     for block in np.flatnonzero(active):
         if said >= least and block - last > pause:
             break
-        said = said + 1 if block - last <= pause or last < 0 else 1  # what was before a long pause was a click
+        said = said + 1 if block - last <= pause or last < 0 else 1  # before a long pause it was a click
         last = int(block)
     return (last + 1) * _BLOCK if said >= least and len(active) - 1 - last >= pause else None
 
 
 def speaks(heard: I16, numbers: GreetingNumbers) -> bool:
-    """Whether anything was said in `heard`, or may just be beginning."""
+    """Whether `heard` contains speech, or the possible beginning of it."""
     return int(_active(heard, numbers).sum()) >= numbers.click_ms // BLOCK_MS
 
 
 def _active(heard: I16, numbers: GreetingNumbers) -> npt.NDArray[np.bool_]:
-    """Of each block, whether somebody speaks in it."""
+    """Of each block, whether it holds speech."""
     blocks = heard[: len(heard) // _BLOCK * _BLOCK].reshape(-1, _BLOCK).astype(np.float32)
     if not len(blocks):
         return np.zeros(0, np.bool_)

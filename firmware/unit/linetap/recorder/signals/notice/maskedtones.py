@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a fax or a modem sends its tone, or a mailbox its beep, while our own notice is on the line.
+"""Tones under our own notice: of a fax or a modem, or a mailbox's beep.
 
-The notice's echo may be louder than the tone, but it is known: what it can have brought into the tone's narrow band at
-the most is computed from the notice as played, at every delay the line may have. A tone is more than that, stands alone
-in its band, and keeps its level and its phase; a voice's harmonics do not.
+The notice's echo may be louder than the tone, but it is known: the most that it can have added to the tone's narrow
+band is computed from the notice as played, at every delay that the line may have. A tone has more power than that, is
+alone in its band, and keeps its level and phase; a voice's harmonics do not.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from linetap.ring import I16, RATE_HZ
 
 F64 = npt.NDArray[np.float64]
 
-LENGTH = 3200  # frames, 400 ms: within a calling fax's half second wherever that begins; 2.5 Hz a bin
-EVERY = 800  # frames: so often somebody looks
+LENGTH = 3200  # frames, 400 ms: fits into a calling fax's half second wherever that begins; 2.5 Hz a bin
+EVERY = 800  # frames between two examinations
 _BIN_HZ = RATE_HZ / LENGTH
-_PEAK = 3  # bins to either side that a Hann window's sine fills
+_PEAK = 3  # bins on either side that a sine fills with a Hann window
 _PIECES = 4  # of 100 ms: the tone is in each of them
 _TINY = 1.0
 
@@ -31,12 +31,14 @@ _TINY = 1.0
 class _Band(NamedTuple):
     name: str
     tone: slice  # bins in which the tone may lie
-    around: slice  # bins in which it has to stand alone
+    around: slice  # bins in which it must be alone
 
 
 def carrier_beneath(line: I16, played: I16, numbers: BeneathNumbers) -> str | None:
-    """`line` (LENGTH,), `played`: the notice over the same frames and over `delay_max_ms` before them, 0 where it had
-    not begun. "calling", "answer", "modem_answer", "modem_calling", or None."""
+    """Which carrier is in `line` (LENGTH,): "calling", "answer", "modem_answer", "modem_calling", or None.
+
+    `played`: the notice over the same frames and over `delay_max_ms` before them, 0 before its beginning.
+    """
     power = _power(line.astype(np.float64))
     for band in _bands(numbers.around_hz):
         top = band.tone.start + int(power[band.tone].argmax())
@@ -46,8 +48,11 @@ def carrier_beneath(line: I16, played: I16, numbers: BeneathNumbers) -> str | No
 
 
 def beep_beneath(line: I16, played: I16, numbers: BeneathNumbers, from_hz: float, longest: int) -> bool:
-    """`line`: from the notice's beginning on. `played`: the notice, from `delay_max_ms` before its beginning on. One
-    tone from `from_hz` on, once, and for `longest` frames at most: notes of music change, or last."""
+    """Whether a beep is in `line`, which begins with the notice: one tone above `from_hz`, once, at most `longest`
+    frames.
+
+    `played`: the notice, from `delay_max_ms` before its beginning on. Notes of music change, or last longer.
+    """
     side, first = round(numbers.around_hz / _BIN_HZ), round(from_hz / _BIN_HZ)
     late = numbers.delay_max_ms * RATE_HZ // 1000
     found: list[tuple[int, int]] = []
@@ -64,7 +69,7 @@ def beep_beneath(line: I16, played: I16, numbers: BeneathNumbers, from_hz: float
 
 
 def _stands_out(line: I16, power: F64, top: int, around: slice, played: I16, numbers: BeneathNumbers) -> bool:
-    """Whether a tone at this bin is alone `around`, is held, and is more than the notice's echo can have brought."""
+    """Whether a tone at this bin is alone `around`, is steady, and is more than the notice's echo can have added."""
     peak = float(power[top - _PEAK : top + _PEAK + 1].sum())
     if peak < numbers.least_power or peak < numbers.alone_share * float(power[around].sum()):
         return False
@@ -72,7 +77,7 @@ def _stands_out(line: I16, power: F64, top: int, around: slice, played: I16, num
 
 
 def _echo(power: F64, played: I16, top: int, around: slice) -> float:
-    """The most that the notice's echo can have at the peak: its gain is told by all the rest of the line's sound."""
+    """The largest power of the notice's echo at the peak: its gain is bounded by the rest of the line's sound."""
     most = 0.0
     rest = float(power.sum() - power[around].sum())
     for first in range(0, len(played) - LENGTH + 1, LENGTH // 8):
@@ -84,13 +89,13 @@ def _echo(power: F64, played: I16, top: int, around: slice) -> float:
 
 
 def _steady(line: I16, hz: float, numbers: BeneathNumbers) -> bool:
-    """The tone is there in all pieces, as loud in each, and its phase goes on from one to the next."""
+    """Whether the tone has the same level in all pieces and a continuous phase."""
     turn = np.exp(-2j * np.pi * hz / RATE_HZ * np.arange(LENGTH))
     pieces = (line * turn).reshape(_PIECES, -1) @ np.hanning(LENGTH // _PIECES)
     level = np.abs(pieces)
     if level.min() < numbers.level_share * level.max():
         return False
-    # It may be off its peak's bin by a little: then its phase turns evenly.
+    # Slightly off the peak's bin, its phase rotates evenly.
     steps = np.angle(pieces[1:] * pieces[:-1].conj() * np.exp(-1j * np.angle((pieces[1:] * pieces[:-1].conj()).sum())))
     return bool(np.abs(steps).max() <= numbers.phase_max_rad)
 
@@ -103,7 +108,7 @@ def _power(audio: F64) -> F64:
 
 
 _SHAPE = np.hanning(LENGTH + 1)[:-1]
-_LOWEST = round(250 / _BIN_HZ)  # hum is none of the notice's
+_LOWEST = round(250 / _BIN_HZ)  # hum is not the notice's
 
 
 @lru_cache(maxsize=8)

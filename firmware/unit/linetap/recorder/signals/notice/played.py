@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a notice was played to its end, from what capture wrote into the ring: tag and position in every slot.
+"""Whether a notice was played to its end, from capture's entries in the ring: tag and position in every slot.
 
-This says that it was played, not that it was heard: proof from the captured audio is a different detector.
+It proves the playing, not that the notice was heard: that is proof.py, from the captured audio.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class PlayedNotice(msgspec.Struct):
             return []
         if batch.gap is not None:
             if self.started is not None:
-                self.disturbed = True  # nobody knows what was on the line meanwhile
+                self.disturbed = True  # the line's audio meanwhile is unknown
             return []
         events: list[Event] = []
         tags, positions = batch.notice[:, index], batch.notice_frame[:, index]
@@ -48,7 +48,7 @@ class PlayedNotice(msgspec.Struct):
         start = at - position
         if self.started is None:
             if start < self.asked_at - 2 * SLOT_FRAMES:
-                return  # an earlier playing of the same notice, being stopped
+                return  # an earlier playing of the same notice, which is being stopped
             self.started = start
             events.append(Event(max(start, at), "notice_started", start))
         self.disturbed |= underrun

@@ -1,22 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a notice was heard on the line, from the captured audio alone.
+"""Whether the line returned the notice, from the captured audio alone.
 
 What is proven is a level, block by block, at one common delay. A correlation peak is no proof: a quiet line into which
 the notice leaks from its neighbour at -50 dB correlates better than a real one under speech.
 
-1. The delay, which drifts where two clocks do: `delays.py`.
-2. The gain of each block at that delay, and the gain's error: `echofit.py`.
+1. The delay, which drifts where two clocks do: delays.py.
+
+2. The gain of each block at that delay, and the gain's error: echofit.py.
+
 3. A block is found if its gain is certain and within the tolerance of the line's calibrated echo.
 
-The same notice may come from elsewhere: from a recorder at the far end, from a neighbour's line. What is known of a
-line is when its own echo comes back; anything alike at another delay is somebody else's. It is taken out of the audio,
-and the line's own delay is judged by what is left.
+The same notice may come from elsewhere: from a recorder at the far end, from a neighbour's line. Known of a line is the
+delay of its own echo; the notice at another delay is somebody else's. It is taken out of the audio, and the line's own
+delay is judged in the remainder.
 
-
-Whether a line was so quiet under a notice that the notice cannot have been on it.
-
-`proof` says absent of a deaf line, and also of one on which somebody whistles, shouts or holds a key down. The two are
-told apart by power: where the line carries less than the faintest echo of the notice, nothing can have hidden it.
+A proof is absent on a deaf line, and also on one with whistling, shouting or a held key. `too_quiet_for` separates the
+two by power: where the line carries less than the faintest echo of the notice, nothing can have hidden it.
 """
 
 from __future__ import annotations
@@ -36,14 +35,16 @@ from linetap.ring import I16, RATE_HZ
 Bools = npt.NDArray[np.bool_]
 ProofWord = Literal["full", "partial", "absent"]
 
-KNOWN = 4  # notices: half a megabyte each for 5 s
-STRANGERS = 3  # copies of a notice at other delays that are taken out, at most
+KNOWN = 4  # notices kept: half a megabyte each for 5 s
+STRANGERS = 3  # the most copies of a notice at other delays that are taken out
 
 
 class Proof(msgspec.Struct, frozen=True):
-    """`score`: share of the notice's active blocks that were found. `level_db`: the gain with which the notice is on
-    the line, relative to the notice as played, whether or not that is enough to be heard; None: no trace of it.
-    `delay_ms`: when it came back, None: it was not found. `elsewhere_ms`: when somebody else's did, the loudest."""
+    """`score`: share of the notice's active blocks that were found. `level_db`: the gain of the notice on the line.
+
+    `level_db` is relative to the notice as played, whether or not that is enough to be heard; None: no trace of it.
+    `delay_ms`: its delay, None: it was not found. `elsewhere_ms`: the delay of somebody else's, the loudest.
+    """
 
     proof: ProofWord
     score: float
@@ -53,7 +54,9 @@ class Proof(msgspec.Struct, frozen=True):
 
 
 class Heard(msgspec.Struct, frozen=True):
-    """What the line returned of a notice: each active block's gain, and when; None: nobody else's was on the line."""
+    """The notice as the line returned it: each active block's gain, and its delay; `elsewhere_ms` None: no other
+    copy.
+    """
 
     fit: Fit
     delay_ms: float
@@ -61,17 +64,17 @@ class Heard(msgspec.Struct, frozen=True):
 
 
 def prove(captured: I16, notice: I16, numbers: ProofNumbers) -> Proof:
-    """Judges one playing. A notice of less than two active blocks cannot be proven: it is absent.
+    """Judges one playing. A notice of fewer than two active blocks cannot be proven: it is absent.
 
     captured: int16 (n,), the line's audio from the frame at which the notice began to be played to the longest delay
-    after its end; shorter when the call ended early, and what is missing then counts as not heard. notice: int16 (m,),
-    as played.
+    after its end; shorter when the call ended early, and the missing part counts as not heard. notice: int16 (m,), as
+    played.
     """
     return judge(hear(captured, notice, numbers), numbers)
 
 
 def hear(captured: I16, notice: I16, numbers: ProofNumbers) -> Heard | None:
-    """What `prove` judges; None for a notice of fewer than two active blocks."""
+    """Measures what `judge` judges; None for a notice of fewer than two active blocks."""
     known = _known(notice.tobytes(), msgspec.structs.replace(numbers, echo_db=0.0, echo_delay_ms=None))
     if known is None:
         return None
@@ -94,7 +97,7 @@ def hear(captured: I16, notice: I16, numbers: ProofNumbers) -> Heard | None:
 
 
 def judge(heard: Heard | None, numbers: ProofNumbers) -> Proof:
-    """The same as often as wanted, with other numbers of level and share, of what was heard once."""
+    """The verdict; the same measurement can be judged again with other numbers of level and share."""
     if heard is None:
         return Proof("absent", 0.0, None)
     certain = _certain(heard.fit, numbers)
@@ -118,15 +121,15 @@ def _certain(heard: Fit, numbers: ProofNumbers) -> Bools:
 
 
 def _least(heard: Fit, numbers: ProofNumbers) -> float:
-    """Blocks of which fewer are found by chance."""
+    """The number of blocks that chance does not reach."""
     count = len(heard.gain)
     return max(2, min(numbers.found_min, numbers.found_min_share * count), numbers.partial_share * count)
 
 
 class _Known(NamedTuple):
-    """All that a proof needs of a notice itself: it plays at every call, and is the same."""
+    """The constants of a notice that every proof of it needs."""
 
-    frames: int  # of the line that are looked at
+    frames: int  # of the line that are examined
     played: F32
     blocks: Frames
     spectra: C64
@@ -135,7 +138,7 @@ class _Known(NamedTuple):
 
 @lru_cache(maxsize=KNOWN)
 def _known(samples: bytes, numbers: ProofNumbers) -> _Known | None:
-    """`samples`: of the notice, int16. `numbers`: without those that each line has of its own."""
+    """`samples`: of the notice, int16. `numbers`: without those that differ between lines."""
     notice = np.frombuffer(samples, np.int16)
     blocks = active_blocks(notice, numbers)
     if len(blocks) < 2:
@@ -148,7 +151,7 @@ def _known(samples: bytes, numbers: ProofNumbers) -> _Known | None:
 
 
 def _look(line: F32, known: _Known, within: range, numbers: ProofNumbers) -> tuple[Course, Fit, F64]:
-    """Where the blocks agree best within so many frames, and their gains and delays there."""
+    """Where the blocks agree best within these frames, with their gains and delays there."""
     likeness = likeness_of(line, known.blocks, known.spectra, numbers)
     found = course(likeness, known.blocks, within, numbers)
     delays = delays_of(likeness, known.blocks, found, numbers)
@@ -170,7 +173,7 @@ def active_blocks(notice: I16, numbers: ProofNumbers) -> Frames:
     padded[: len(notice)] = notice
     power = np.square(padded).reshape(-1, size).mean(axis=1)
     active = power > 0
-    while active.any():  # from all blocks on, pauses are left out until none is left
+    while active.any():  # starting with all blocks, pauses are left out until none remains
         kept = active & (power >= power[active].mean() * 10 ** (-numbers.active_below_db / 10))
         if (kept == active).all():
             break
@@ -179,7 +182,10 @@ def active_blocks(notice: I16, numbers: ProofNumbers) -> Frames:
 
 
 def too_quiet_for(captured: I16, notice: I16, numbers: ProofNumbers) -> bool:
-    """`captured`, `notice` and `numbers` as `prove` has them; the notice must have been played to its end."""
+    """Whether the line was too quiet to have carried the notice, which must have been played to its end.
+
+    `captured`, `notice` and `numbers` as for `prove`.
+    """
     blocks = active_blocks(notice, numbers)
     size, slack = frames_of(numbers.block_ms), frames_of(numbers.delay_max_ms)
     if len(blocks) == 0 or len(captured) < int(blocks[-1]) + size:
@@ -193,7 +199,7 @@ def too_quiet_for(captured: I16, notice: I16, numbers: ProofNumbers) -> bool:
 
 
 def _energy(samples: I16, numbers: ProofNumbers) -> float:
-    """In the band in which a notice is looked for: hum below it hides nothing."""
+    """Energy in the band in which a notice is searched: hum below it hides nothing."""
     spectrum = np.fft.rfft(samples.astype(np.float64))
     hz = np.fft.rfftfreq(len(samples), 1 / RATE_HZ)
     band = (hz >= numbers.band_low_hz) & (hz <= numbers.band_high_hz)

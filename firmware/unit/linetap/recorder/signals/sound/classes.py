@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How well a stretch of sound keeps its notes: what music does also through a codec, and a voice does not.
+"""Which of silence, noise, tone, music and speech fills a line, chunk by chunk, and when that changes.
 
-Which of silence, noise, tone, music and speech fills a line, chunk by chunk, and when that is another one.
-
-Speech is told from music by weights that were fitted to recorded people and music through telephone codecs
-(`SoundNumbers.speech_weights`); a sound is called by a name when two chunks have said so, or one surely.
+Speech is separated from music by weights that were fitted to recorded people and music through telephone codecs
+(`SoundNumbers.speech_weights`); a class is accepted after two chunks, or after one certain chunk. `kept_notes` measures
+on a stretch of the past what separates music from a voice even through a codec: how well it keeps its notes.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ from linetap.recorder.signals.sound.windows import CHUNK_WINDOWS, F32, SIZE, Rec
 from linetap.ring import I16, RATE_HZ
 
 WINDOW, STEP = RATE_HZ * 64 // 1000, RATE_HZ * 32 // 1000
-LATER = 3  # steps: 96 ms, shorter than a note and longer than a vowel keeps its pitch
+LATER = 3  # steps: 96 ms, shorter than a note, longer than a vowel keeps its pitch
 LOW, HIGH = 200 * WINDOW // RATE_HZ, 3400 * WINDOW // RATE_HZ
-FAINTEST = 3e-3  # of the loudest window's power: below is a pause
+FAINTEST = 3e-3  # of the loudest window's power; less is a pause
 FEWEST = 8  # windows
 
 
 def kept_notes(audio: I16) -> float | None:
-    """How alike spectra 96 ms apart are, 0 to 1: the median of those with sound. None: too little of it."""
+    """How alike spectra 96 ms apart are, 0 to 1: the median of those with sound. None: too little sound."""
     windows = (len(audio) - WINDOW) // STEP + 1
     if windows < FEWEST + LATER:
         return None
@@ -52,19 +51,21 @@ class _Line(msgspec.Struct):
     sound: SoundName = "silence"
     at: int = 0  # since when
     candidate: SoundName = "silence"
-    seen: int = 0  # chunks in a row that say so
-    since: int = 0  # where sound began after the last pause
+    seen: int = 0  # consecutive chunks with the candidate
+    since: int = 0  # start of the sound after the last pause
     last_loud: int = -(1 << 40)  # the end of the last window with sound
-    scores: float = 0.0  # of speech against music, the older the less
+    scores: float = 0.0  # speech against music, decaying with age
     speech_at: int = 0
-    long: bool = False  # the speech is an announcement: said
+    long: bool = False  # the speech was reported as an announcement
 
 
 class Classes:
+    """The classes of all lines."""
+
     def __init__(self, lines: int, numbers: SoundNumbers) -> None:
         self._numbers = numbers
         self._lines = [_Line() for _ in range(lines)]
-        self._idle: Bools = np.ones(lines, dtype=np.bool_)  # silent, and said so
+        self._idle: Bools = np.ones(lines, dtype=np.bool_)  # silent, and reported as silent
         self._pause = round(numbers.pause_ms * RATE_HZ / 1000)
         self._silence = round(numbers.silence_ms * RATE_HZ / 1000)
         self._tone, self._held, self._melody = (
@@ -77,7 +78,7 @@ class Classes:
         self._idle[row] = True
 
     def chunk(self, recent: Recent, loud: Bools, flat: F32, runs: list[RunLine], frame: int) -> list[SoundHeard]:
-        """`loud`, `flat`: (windows, lines) of the chunk that begins at `frame`."""
+        """Changes of class in a chunk. `loud`, `flat`: (windows, lines) of the chunk that begins at `frame`."""
         some = loud.any(axis=0)
         rows = np.flatnonzero(some | ~self._idle)
         if not len(rows):
@@ -115,7 +116,7 @@ class Classes:
         return told
 
     def _follow(self, line: _Line, loud: Bools, frame: int) -> None:
-        """Where the sound began that now lasts."""
+        """The start of the sound that is on now."""
         for n in np.flatnonzero(loud).tolist():
             at = frame + n * SIZE
             if at - line.last_loud > self._pause:
@@ -125,14 +126,14 @@ class Classes:
             line.last_loud = at + SIZE
 
     def _sound(self, line: _Line, runs: RunLine, loud: bool, scored: float | None, known: int) -> SoundName | None:
-        """What this chunk says; None: nothing."""
+        """The class of this chunk; None: undecided."""
         if not loud:
             return "silence" if known - line.last_loud >= self._silence else None
         if runs.tone is not None:
             if runs.melody(known - self._melody):
                 return "music"
             return "tone" if runs.tone.frames >= (self._held if line.sound == "music" else self._tone) else None
-        if scored is None or runs.melody(known - self._melody):  # pitches in a row: digits, or notes with rests
+        if scored is None or runs.melody(known - self._melody):  # changing pitches: digits, or notes with rests
             return None
         line.scores = self._numbers.score_keeps * line.scores + min(max(scored, -4.0), 4.0)
         if abs(line.scores) < self._numbers.score_min:
@@ -140,7 +141,7 @@ class Classes:
         return "speech" if line.scores > 0 else "music"
 
     def _turn(self, line: _Line, sound: SoundName | None, frame: int) -> int | None:
-        """The frame since which the line carries another sound, if it does."""
+        """The frame since which the line carries another sound; None: it does not."""
         if sound is None or sound == line.sound:
             line.candidate, line.seen = line.sound, 0
             return None
@@ -157,7 +158,7 @@ class Classes:
         return line.at
 
     def _wanted(self, line: _Line, sound: SoundName) -> int:
-        """Chunks in a row that have to say so. A voice in music is most often a singer's, until there was a pause."""
+        """The consecutive chunks that are needed. Until a pause, a voice in music is most often a singer's."""
         numbers = self._numbers
         if sound in ("silence", "tone", "noise"):
             return 1

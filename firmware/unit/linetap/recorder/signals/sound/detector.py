@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the far end changed: the noise between sounds has another level or another band, and keeps it.
+"""The sound classes of all lines of a card, in chunks of 256 ms at multiples of that, and changes of their far channel.
 
-While it rings, the line carries the exchange's own quiet; once somebody has answered, that of a room, a mobile network
-or a codec. Only windows without sound count, so that no voice moves it.
+Chunks at fixed frames make the result independent of the batches. An event is `known` at the end of its chunk.
 
-
-What all lines of a card carry, listened to in chunks of 256 ms at multiples of that, so that nothing depends on how
-the audio comes in. What is said is `known` at the end of its chunk."""
+While it rings, the line carries the exchange's own quiet; after the answer, that of a room, a mobile network or a
+codec. A far end has changed when the noise between sounds has another level or another band, and keeps it. Only windows
+without sound count, so that no voice moves it.
+"""
 
 from __future__ import annotations
 
@@ -29,18 +29,20 @@ _NONE = np.float32(np.nan)
 
 
 class Channels:
+    """The noise of all lines' far channels."""
+
     def __init__(self, lines: int, numbers: SoundNumbers) -> None:
         self._change = np.array([[numbers.channel_change_db], [numbers.channel_change_bins]], dtype=np.float32)
         self._chunks = max(1, round(numbers.channel_ms * RATE_HZ / 1000 / (CHUNK_WINDOWS * SIZE)))
         self._quiet = numbers.channel_quiet_windows
         self._least = np.float32(numbers.channel_least_dbm0)
-        # Level and centre of the noise: as it was, and of the last chunks that had quiet.
+        # Level and centre of the noise: the accepted ones, and those of the last chunks with quiet windows.
         self._known: F32 = np.full((2, lines), _NONE, dtype=np.float32)
         self._other: F32 = np.full((self._chunks, 2, lines), _NONE, dtype=np.float32)
         self._since = np.zeros((self._chunks, lines), dtype=np.int64)
 
     def chunk(self, level_dbm0: F32, centre: F32, loud: Bools, frame: int) -> list[tuple[int, int]]:
-        """Of windows (windows, lines) to (line, since when) of each that changed."""
+        """The lines whose channel changed, as (line, first frame), from windows (windows, lines)."""
         seen = (~loud).sum(axis=0) >= self._quiet
         if not seen.any():
             return []
@@ -59,20 +61,22 @@ class Channels:
 
 
 CHUNK = CHUNK_WINDOWS * SIZE
-_TOGETHER = 8  # chunks: what is worked on stays in the cache
+_TOGETHER = 8  # chunks at once: their data stays in the cache
 
 
 class SoundDetector:
+    """All lines of a card, each a row of the audio."""
+
     def __init__(self, lines: int, profile: Profile = KR_PSTN) -> None:
         self._numbers = profile.sound
         self._lines = lines
         self.lose_sight()
 
     def lose_sight(self) -> None:
-        """A gap: what was heard before it says nothing of what comes behind."""
+        """A gap: sound before it proves nothing for what follows."""
         lines, numbers = self._lines, self._numbers
         self._held: I16 = np.zeros((lines, 0), dtype=np.int16)
-        self._held_at = -1  # -1: nothing held, whatever comes is the beginning
+        self._held_at = -1  # -1: nothing held, the next audio is the beginning
         self._before: F32 = np.zeros((lines, HIGH - LOW), dtype=np.float32)
         self._last_centre: F32 = np.full(lines, -100, dtype=np.float32)
         self._recent = Recent(lines)
@@ -82,9 +86,11 @@ class SoundDetector:
         self._digits: list[tuple[int, int]] = []
 
     def follow(self, audio: I16, frame: int, digits: Iterable[tuple[int, int]] = ()) -> list[SoundEvent]:
-        """Audio int16 (lines, n) from `frame` on, contiguous with what came before, to events in order. `digits`: the
-        frame at which each that became certain in it did, and its row. Digits in a row are a melody by their pitches:
-        what a line carries is judged anew behind each."""
+        """Audio int16 (lines, n) from `frame` on, contiguous with the audio before, to events in order.
+
+        `digits`: (frame, row) of each digit that became certain in it. Consecutive digits have the pitches of a melody:
+        after each of them the line is classified anew.
+        """
         self._digits = [*self._digits, *digits]
         if self._held_at < 0:
             self._held_at = frame

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A cadence that nobody has learnt: bursts of one pitch that come back regularly, as the ringback or busy tone of some
-PBX does. Once its period is known, the burst that does not come, or is cut short, says that it is over.
+"""Runs of one steady tone on one line, of any pitch, and what a sequence of them is.
 
-Stretches in which one line carries one steady tone, whatever its pitch; and what a row of them is.
-
-Three of rising pitch are a special information tone (ITU-T E.180/Q.35), bursts that come back are a cadence, and
-pitches that keep changing are a melody.
+Three of rising pitch are a special information tone (ITU-T E.180/Q.35); pitches that keep changing are a melody; bursts
+of one pitch that come back regularly are a cadence, as the ringback or busy tone of some PBX. Once a cadence's period
+is known, a burst that does not come, or is cut short, means that it is over.
 """
 
 from __future__ import annotations
@@ -25,6 +23,8 @@ _MOST_BURSTS = 3  # in a period: three short rings
 
 
 class Burst(msgspec.Struct):
+    """One burst of a tone."""
+
     start: int
     end: int
     bins: float
@@ -36,17 +36,17 @@ class Burst(msgspec.Struct):
 
 
 class Cadence:
-    """Of one line. Times are frames."""
+    """An unknown cadence on one line. Times are frames."""
 
     def __init__(self, numbers: SoundNumbers) -> None:
         self._numbers = numbers
         self._bursts: list[Burst] = []
         self.period = 0
-        self.on = 0  # of the burst that is awaited
-        self.due = 0  # its start
+        self.on = 0  # length of the next burst
+        self.due = 0  # start of the next burst
 
     def begins(self, start: int, bins: float, level_dbm0: float) -> bool:
-        """A burst; whether it is one of a known cadence."""
+        """A burst begins; whether it belongs to a known cadence."""
         if self._bursts and abs(self._bursts[-1].bins - bins) > self._numbers.run_bins:
             self.forget()
         self._bursts = [*self._bursts, Burst(start, start, bins, level_dbm0)][-_MOST_HEARD:]
@@ -56,7 +56,7 @@ class Cadence:
         return self.period > 0
 
     def ends(self, end: int, into_quiet: bool) -> bool:
-        """The burst is over; whether it was cut short: in a burst somebody has answered, or hung up."""
+        """A burst has ended; whether it was cut short: within a burst somebody has answered, or hung up."""
         if not self._bursts:
             return False
         burst = self._bursts[-1]
@@ -64,6 +64,7 @@ class Cadence:
         return self.period > 0 and into_quiet and burst.frames < self._usual(burst) - self._slack(self.period)
 
     def missed(self, until: int) -> bool:
+        """Whether the burst that was due has not come."""
         return self.period > 0 and until > self.due + self._slack(self.period)
 
     def forget(self) -> None:
@@ -74,7 +75,7 @@ class Cadence:
         return self._bursts[-1]
 
     def _find(self) -> int:
-        """The period of the bursts heard so far, 0 for none."""
+        """The period of the bursts so far; 0: none."""
         gaps = [after.start - before.start for before, after in pairwise(self._bursts)]
         numbers = self._numbers
         low, lone, high = map(_frames, (numbers.period_min_ms, numbers.lone_period_ms, numbers.period_max_ms))
@@ -86,7 +87,7 @@ class Cadence:
         return gaps[0] if len(gaps) == 1 and lone <= gaps[0] <= high else 0
 
     def _usual(self, burst: Burst) -> int:
-        """How long the burst of a period before was."""
+        """The length of the burst one period before."""
         for each in self._bursts[:-1]:
             if abs(burst.start - each.start - self.period) <= self._slack(self.period):
                 return each.frames
@@ -110,9 +111,11 @@ _MOST_RUNS = 6
 
 
 class Run(msgspec.Struct):
+    """One steady tone."""
+
     start: int
     end: int
-    bins: float  # its centre, above LOW; of a pair between the two
+    bins: float  # its centre above LOW; of a pair, between the two
     windows: int
     level_dbm0: float
     from_quiet: bool  # it began in silence: a burst
@@ -127,6 +130,8 @@ class Run(msgspec.Struct):
 
 
 class Told(NamedTuple):
+    """A sound event of one line."""
+
     sound: SoundName
     at: int
     level_dbm0: float = 0.0
@@ -135,6 +140,8 @@ class Told(NamedTuple):
 
 
 class RunLine:
+    """The runs of one line."""
+
     def __init__(self, numbers: SoundNumbers) -> None:
         self._numbers = numbers
         self._shortest, self._surely, self._tune = map(
@@ -144,39 +151,39 @@ class RunLine:
         self._runs: list[Run] = []
         self._cadence = Cadence(numbers)
         self._certain = False  # the open run is longer than any vowel
-        self._ended: Run | None = None  # a burst that ended with the window before
+        self._ended: Run | None = None  # a burst that ended in the window before
         self._quiet = 2  # windows without sound before this one
 
     @property
     def busy(self) -> bool:
-        """A run is open, or a burst awaited."""
+        """Whether a run is open, or a burst is awaited."""
         return self._open is not None or self._ended is not None or self._cadence.period > 0
 
     @property
     def tone(self) -> Run | None:
-        """What the line carries, if that is a steady tone."""
+        """The steady tone on the line now, if there is one."""
         return self._open
 
     def melody(self, since: int) -> bool:
-        """Whether pitches change that often: no tone of an exchange does."""
+        """Whether pitches change more often than any tone of an exchange."""
         runs = [run for run in (*self._runs, *([self._open] if self._open else ())) if run.end > since]
         changes = sum(abs(a.bins - b.bins) > 2 * self._numbers.run_bins for a, b in pairwise(runs))
         return bool(changes >= self._numbers.melody_changes)
 
     def window(self, frame: int, loud: bool, steady: bool, centre: float, level_dbm0: float) -> list[Told]:
-        """The window that begins at `frame`; `steady`: it carries a tone and sounds like the one before."""
+        """The window that begins at `frame`; `steady`: it holds a tone and sounds like the one before."""
         told: list[Told] = []
         run = self._open
         if run is not None and not (steady and abs(centre - run.bins) <= self._numbers.run_bins):
             self._close(run)
             run = None
         elif self._ended is not None:
-            # The window that its edge lies in is past.
+            # The window with the burst's edge is over.
             ended, self._ended = self._ended, None
             if self._cadence.ends(ended.end, not loud):
                 told.append(self._over())
         if steady and run is None:
-            # It is known as steady by the window before, which was its first; the one before that had its edge.
+            # Steady means like the window before, which was its first; the one before that has its edge.
             self._open = run = Run(frame - SIZE, frame + SIZE, centre, 2, level_dbm0, self._quiet > 0)
             self._certain = False
         elif run is not None:
@@ -188,7 +195,7 @@ class RunLine:
             told += self._sure(run)
         if run is None and self._cadence.missed(frame + SIZE):
             told.append(self._over())
-        # Of a run's first window that rose from silence, two windows ago.
+        # A run is recognised two windows after its edge: silence counts until then.
         self._quiet = 3 if not loud else max(self._quiet - 1, 0)
         return told
 
@@ -200,7 +207,7 @@ class RunLine:
                 self._ended = run
 
     def _sure(self, run: Run) -> list[Told]:
-        """It is longer than any vowel."""
+        """The run is longer than any vowel."""
         if (sit := self._sit([*self._runs, run])) is not None:
             return [sit]
         if not run.from_quiet or self.melody(run.end - self._tune):
@@ -211,8 +218,11 @@ class RunLine:
         return [Told("cadence_over", run.start, run.level_dbm0, before)] if before else []
 
     def _sit(self, runs: list[Run]) -> Told | None:
-        """The special information tone, or two of its three: a lost packet breaks a tone in two, or takes it away, and
-        who comes late has missed the first. Two tones may be a chime's: what follows them decides."""
+        """The special information tone, or two of its three tones.
+
+        A lost packet splits a tone or removes it, and a late listener misses the first. Two tones may be a chime's: the
+        next sound decides.
+        """
         numbers = self._numbers
         tones = self._whole(runs)[-len(numbers.sit_hz) :]
         places = [self._place(tone) for tone in tones]
@@ -222,7 +232,7 @@ class RunLine:
             return Told("sit", tones[0].start, tones[0].level_dbm0)
         if len(tones) < 2 or None in places[-2:] or any(tone.frames > high for tone in tones[-2:]):
             return None
-        alone = len(tones) < 3 or apart[-2] > gap + high  # no chime, no tune before it
+        alone = len(tones) < 3 or apart[-2] > gap + high  # no chime or tune before it
         first, second = tones[-2:]
         near = apart[-1] <= gap or (places[-2:] == [0, 2] and apart[-1] <= lost)
         if alone and near and (places[-2] or 0) < (places[-1] or 0):
@@ -230,7 +240,7 @@ class RunLine:
         return None
 
     def _whole(self, runs: list[Run]) -> list[Run]:
-        """The same, those of one pitch joined that a short break parts."""
+        """The runs, with those of one pitch joined over a short break."""
         joined: list[Run] = []
         for run in runs:
             before = joined[-1] if joined else None
@@ -242,7 +252,7 @@ class RunLine:
         return joined
 
     def _place(self, tone: Run) -> int | None:
-        """Which tone of the three it may be."""
+        """The tone's place among the three; None: it is none of them."""
         off = [abs(tone.hz - hz) for hz in self._numbers.sit_hz]
         place = off.index(min(off))
         fits = off[place] <= self._numbers.sit_tolerance_hz and tone.frames <= _frames(self._numbers.sit_max_ms)

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one window of 32 ms is like, for all lines at once: level, how its spectrum moves, where it peaks.
+"""Measures of windows of 32 ms for all lines at once, and of the last second, which separate speech, music and noise.
 
-Windows do not overlap: half as many transforms, and what is asked of them, a second of a sound, is not in the edges.
-
-
-The last second or so of every line in a few numbers: what tells speech, music and noise apart."""
+Windows do not overlap: that saves half of the transforms, and a second of sound does not depend on the windows' edges.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +17,23 @@ from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0
 
 F32 = npt.NDArray[np.float32]
 
-SIZE = 256  # 32 ms: 31 Hz a bin, so a voice's harmonics stand apart and a syllable is still several windows
+SIZE = 256  # 32 ms: 31 Hz a bin separates a voice's harmonics, and a syllable is still several windows
 BIN_HZ = RATE_HZ / SIZE
-LOW, HIGH = 8, 110  # bins: 250 to 3400 Hz, what every line carries
+LOW, HIGH = 8, 110  # bins: 250 to 3400 Hz, the band of every line
 _SHAPE = np.hanning(SIZE + 1)[:-1].astype(np.float32)
-# Of the band's power in a window's transform, so that neither a constant nor the mains' hum is a sound.
+# Of the power in the band, so that neither a constant nor mains hum is a sound.
 _FULL_SCALE_DB = np.float32(FULL_SCALE_DBM0 - 10 * np.log10(32767**2 / 4 * SIZE * np.square(_SHAPE).sum()))
 _TINY = np.float32(1.0)
-_NARROW = 2  # bins to either side of a peak that are the peak's: a Hann window spreads a sine over as many
+_NARROW = 2  # bins on either side of a peak that belong to it: a Hann window spreads a sine over as many
 _BINS = np.arange(HIGH - LOW, dtype=np.float32)
 
 
 class Windows(NamedTuple):
-    """(windows, lines) each. `flux`: 0 the spectrum of the window before, 1 nothing of it. `share`: of the power in the
-    strongest peak; `pair`: in the two strongest. `centre`, `peak`: bins above LOW. `flat`: ln of flatness."""
+    """(windows, lines) each.
+
+    `flux`: 0 same spectrum as the window before, 1 nothing in common. `share`: of the power in the strongest peak;
+    `pair`: in the two strongest. `centre`, `peak`: bins above LOW. `flat`: ln of flatness.
+    """
 
     level_dbm0: F32
     flux: F32
@@ -44,7 +45,8 @@ class Windows(NamedTuple):
 
 
 def measure(hops: F32, before: F32) -> tuple[Windows, F32]:
-    """Audio (windows, lines, SIZE) and the last window's shape (lines, bins) to what they are like, and the new last.
+    """Audio (windows, lines, SIZE) and the last window's shape (lines, bins) to the windows' measures and the new last
+    shape.
 
     The shape is the spectrum's amplitude, of sum 1.
     """
@@ -65,13 +67,13 @@ def measure(hops: F32, before: F32) -> tuple[Windows, F32]:
 
 
 def _strongest(power: F32) -> tuple[F32, F32]:
-    """Where the strongest peak stands, between the bins, and its power, which it takes out of `power`."""
+    """The strongest peak's position between the bins, and its power, which it removes from `power`."""
     width = power.shape[2]
     top = power.argmax(axis=2)
     near = np.clip(top[:, :, None] + np.arange(-_NARROW, _NARROW + 1), 0, width - 1)
     beside = np.take_along_axis(power, near, axis=2)
     left, middle, right = (np.sqrt(beside[:, :, _NARROW + n]) for n in (-1, 0, 1))
-    # Of a Hann window the two greatest amplitudes tell how far between two bins a sine stands.
+    # With a Hann window the two largest amplitudes give the position of a sine between two bins.
     higher = np.maximum(left, right)
     place = top + np.copysign((2 * higher - middle) / (middle + higher), right - left)
     found = beside.sum(axis=2)
@@ -79,20 +81,20 @@ def _strongest(power: F32) -> tuple[F32, F32]:
     return place.astype(np.float32), found
 
 
-CHUNK_WINDOWS = 8  # 256 ms: what is decided, is decided once a chunk
-CHUNKS = 5  # 1.3 s are looked back on
-_KINDS = 7  # of what a window tells that have a mean and a deviation
-# Means, deviations of: level, flux, share, pair, flatness, centre, peak; then: share of windows that hardly move,
-# deviation of the level from window to window, how much of the level's movement is a syllable's.
+CHUNK_WINDOWS = 8  # 256 ms: decisions are made once a chunk
+CHUNKS = 5  # the last 1.3 s count
+_KINDS = 7  # measures of a window that have a mean and a deviation
+# Means, then deviations, of level, flux, share, pair, flatness, centre, peak; then: share of windows with little flux,
+# deviation of the level from window to window, share of the level's movement at the rate of syllables.
 FEATURES = 2 * _KINDS + 3
 _STILL = np.float32(0.2)  # of flux
 _SYLLABLE = slice(3, 9)  # of 40 windows' transform: 2.3 to 6.3 Hz, a speaker's syllables
-_BELOW_DB = 10.0  # what lies further below the faintest sound is all the same
+_BELOW_DB = 10.0  # levels further below the faintest sound count as equal
 _EPS = np.float32(1e-6)
 
 
 class Recent:
-    """Sums of chunks, added up over the last ones."""
+    """Sums over chunks, added over the last ones."""
 
     def __init__(self, lines: int) -> None:
         self._lines = lines
@@ -108,7 +110,7 @@ class Recent:
         self._level[:, row] = -80
 
     def add(self, look: Windows, active: npt.NDArray[np.bool_], floor_dbm0: float) -> None:
-        """One chunk; `active` windows count, the others only as a level, never below `floor_dbm0`."""
+        """Adds one chunk; `active` windows count, the others only with their level, never below `floor_dbm0`."""
         told = np.stack([look.level_dbm0, look.flux, look.share, look.pair, look.flat, look.centre, look.peak])
         told = np.where(active, told, np.float32(0))
         level = np.maximum(look.level_dbm0, np.float32(floor_dbm0 - _BELOW_DB))
@@ -122,19 +124,19 @@ class Recent:
         self._level = np.concatenate([self._level[CHUNK_WINDOWS:], level])
 
     def quietest(self) -> F32:
-        """(lines,): the level of the quietest of all these windows."""
+        """(lines,): the level of the quietest window."""
         quietest: F32 = self._level.min(axis=0)
         return quietest
 
     def even(self, range_db: float, chunks: int) -> npt.NDArray[np.bool_]:
-        """(lines,): whether the level stayed within so much in the last chunks."""
+        """(lines,): whether the level stayed within `range_db` in the last chunks."""
         last = self._level[-chunks * CHUNK_WINDOWS :]
         even: npt.NDArray[np.bool_] = last.max(axis=0) - last.min(axis=0) <= np.float32(range_db)
         return even
 
     @property
     def active(self) -> F32:
-        """(lines,): windows in which there was something."""
+        """(lines,): the number of active windows."""
         active: F32 = self._sums[:, -3].sum(axis=0)
         return active
 
@@ -162,5 +164,6 @@ _TAPER = np.hanning(CHUNKS * CHUNK_WINDOWS + 2)[1:-1].astype(np.float32)
 
 
 def speech_score(features: F32, weights: Sequence[float], bias: float) -> F32:
+    """(lines,): above 0 for speech, below for music."""
     scored: F32 = np.asarray(weights, dtype=np.float32) @ features + np.float32(bias)
     return scored

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which known tone fills 40 ms of audio: the share of the energy that lies in the space the tone can span.
+"""Which known tone fills 40 ms of audio: by the share of the energy in the space that the tone can span.
 
-A tone that may be off frequency by a little is, for 40 ms, a vector of a small space (the few leading singular vectors
-of all sines in its band); a pair spans the sum of two. Noise puts a twentieth of its energy there, a tone nearly all.
-Goertzel filters at fixed frequencies would lose a tone 1.5 % off at 620 Hz, and could not tell 440+480 from 450.
+A tone that may be slightly off frequency is, for 40 ms, a vector in a small space (the few leading singular vectors of
+all sines in its band); a pair spans the sum of two. Noise puts a twentieth of its energy there, a tone nearly all.
+Goertzel filters at fixed frequencies would lose a tone 1.5 % off at 620 Hz, and could not separate 440+480 from 450.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ Hz = tuple[float, ...]  # one frequency, or two
 
 HOP = 160  # 20 ms: an edge is found within 10 ms, half of what +-10 % of the shortest element allows
 WINDOW = 2 * HOP  # 40 ms: a whole beat of 440 and 480 Hz
-_LOST = 0.01  # at most so much of a tone's energy may lie outside its space
+_LOST = 0.01  # the largest share of a tone's energy outside its space
 _TINY = np.float32(1e-3)
 
 
 def energy_of(dbm0: float, samples: int = WINDOW) -> float:
-    """Sum of squares of a sine at a level over so many int16 samples; dBm0 as in ITU-T G.711."""
+    """Sum of squares of a sine at this level over so many int16 samples; dBm0 as in ITU-T G.711."""
     return 32767.0**2 / 2 * samples * 10 ** ((dbm0 - FULL_SCALE_DBM0) / 10)
 
 
@@ -40,16 +40,16 @@ class _Pair(NamedTuple):
     other: int
     columns: NDArray[np.intp]
     white: F32
-    least: np.float32  # share that both singles have together, if the pair has what it must
+    least: np.float32  # share of both singles together that a pair of enough purity implies
 
 
 class Bank:
-    """`classify` names what fills each window: 0 nothing known, else 1 + the place in `tones`. Stateless."""
+    """`classify` names the tone in each window: 0 none known, else 1 + its place in `tones`. Without state."""
 
     def __init__(
         self, tones: Sequence[Hz], numbers: BankNumbers, quiet_dbm0: float, wide: Mapping[float, float] | None = None
     ) -> None:
-        """Below `quiet_dbm0` nobody looks closer. `wide`: tolerances of frequencies that have one of their own."""
+        """Windows below `quiet_dbm0` are not classified. `wide`: tolerances of frequencies that have their own."""
         own = wide or {}
         self._numbers = numbers
         self._floor = np.float32(energy_of(numbers.tone_min_dbm0))
@@ -62,14 +62,14 @@ class Bank:
         basis = np.hstack(groups)
         ends = np.cumsum([group.shape[1] for group in groups])
         place = {hz: slice(int(ends[i]), int(ends[i + 1])) for i, hz in enumerate(singles)}
-        # X of a window is the first half's product with the upper rows + the second half's with the lower ones.
+        # A window's X is the first half's product with the upper rows + the second half's with the lower rows.
         self._basis: F32 = np.vstack([basis[:HOP].T, basis[HOP:].T]).astype(np.float32)
         self._width = basis.shape[1]
-        # Sums squares of hum's components, and of each single's.
+        # Sums the squares of the hum's components, and of each single's.
         self._groups: F32 = np.repeat(np.eye(len(groups)), [group.shape[1] for group in groups], axis=1).astype(
             np.float32
         )
-        # A pair's two spaces lean on each other: their Gram matrix made white turns both into one orthonormal base.
+        # A pair's two spaces are not orthogonal: whitening their Gram matrix makes one orthonormal base of both.
         self._pairs = [
             _Pair(
                 1 + i,
@@ -87,7 +87,7 @@ class Bank:
         power = np.einsum("hls,hls->hl", hops, hops)
         energy: F32 = np.maximum(power[:-1] + power[1:], _TINY)
         codes: U8 = np.zeros(energy.shape, dtype=np.uint8)
-        # On most lines nothing sounds most of the time.
+        # Most lines are silent most of the time.
         lines = np.flatnonzero(energy.max(axis=0) >= self._quiet)
         if not len(lines):
             return codes, energy
@@ -96,7 +96,7 @@ class Bank:
             return codes, np.where(energy >= self._quiet, clean, energy)
         loud = energy[:, lines]
         codes[:, lines], clean = self._look(hops[:, lines], loud)
-        # By windows, so that nothing depends on what else of a line is looked at together.
+        # By window, so that the result does not depend on which windows are classified together.
         energy[:, lines] = np.where(loud >= self._quiet, clean, loud)
         return codes, energy
 
@@ -127,7 +127,7 @@ class Bank:
                 better = share > best[both]
                 best[both[better]], codes[both[better]] = share[better], pair.code
         pure = energy * np.float32(numbers.purity)
-        for code, single in reversed(self._lone):  # one explains it: two are none
+        for code, single in reversed(self._lone):  # one frequency explains it: it is no pair
             codes[loud & (parts[single] >= pure)] = code
         return codes
 
@@ -150,7 +150,7 @@ def _whitener(
 ) -> tuple[NDArray[np.intp], F32, np.float32]:
     columns = np.concatenate([np.arange(place[hz].start, place[hz].stop) for hz in tone])
     weights, vectors = np.linalg.eigh(basis[:, columns].T @ basis[:, columns])
-    kept = weights > 0.02  # a direction both spaces share, but for float32's noise, counts once
+    kept = weights > 0.02  # a direction that both spaces share counts once
     white: F32 = (vectors[:, kept] / np.sqrt(weights[kept])).T.astype(np.float32)
-    # No direction counts for more in the pair than the singles' sum by its weight's inverse; a little for rounding.
+    # In the pair no direction exceeds the singles' sum by more than the inverse of its weight; 1 % for rounding.
     return columns, white, np.float32(0.99 * purity * weights[kept].min())

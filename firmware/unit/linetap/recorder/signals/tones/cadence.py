@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """From stretches of a tone and of its absence to named tones, for one line.
 
-Every tone of the profile is followed at once; which of those with the same frequencies it is, the lengths decide.
-Several may have one name, a PBX's ringback and the exchange's: whichever of them it is, that name is heard.
-Times are frames. `known` of what is said here is the caller's: what it has analysed up to.
+Every tone of the profile is followed at once; the lengths decide which of those with the same frequencies it is.
+Several may share a name, such as a PBX's ringback and the exchange's: either is reported by that name. Times are
+frames. The caller sets `known` of the events: the frame up to which it has analysed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NEVER = 1 << 62
 
 
 class Said(NamedTuple):
-    """`what` became of `tone`, and the frame it tells of."""
+    """What became of `tone`, and the frame it is about."""
 
     what: str  # "heard", "gone", "maybe", "no_fax", "fax"
     tone: str
@@ -45,7 +45,9 @@ class Plan(NamedTuple):
 
 
 class Fit(msgspec.Struct):
-    """How far one shape fits: elements in a row, the frame the first began, the frame the period now counted began."""
+    """How far one shape fits: consecutive elements, the first frame of the first, the first frame of the current
+    period.
+    """
 
     elements: int = 0
     since: int = 0
@@ -53,22 +55,24 @@ class Fit(msgspec.Struct):
 
 
 class ToneLine(msgspec.Struct):
+    """The tones of one line."""
+
     fits: list[Fit]
-    code: int = 0  # of the stretch that is on, or that ended less than a bridge ago
+    code: int = 0  # of the stretch that is on, or ended less than a bridge ago
     start: int = 0
     end: int | None = None  # of that stretch: it may still be bridged
     certain: bool = False  # it is longer than the shortest burst
-    told: bool = False  # continuous and fax tones: said already
-    doubt: bool = False  # a fax may be there: said, and neither confirmed nor taken back
+    told: bool = False  # continuous and fax tones: already reported
+    doubt: bool = False  # a possible fax was reported, and neither confirmed nor taken back
     last_code: int = 0
     last_end: int | None = None  # of the burst before
-    heard: int | None = None  # place of the shape that is being heard
+    heard: int | None = None  # place of the shape that is on
     heard_end: int = 0  # its last frame so far
-    gone_at: int = NEVER  # by then it must have gone on
-    due: int = NEVER  # the next frame at which something is decided without a change
+    gone_at: int = NEVER  # by then its next element must have come
+    due: int = NEVER  # the next frame at which time alone decides something
 
     def turn(self, code: int, ended: int, began: int, plan: Plan) -> list[Said]:
-        """What was on ended, and from `began` on the line carries `code` (0: none of the tones)."""
+        """The previous stretch ended, and from `began` on the line carries `code` (0: none of the tones)."""
         said = self.wait(began if code else ended, plan)
         if code == self.code and self.end is not None:
             self.end = None  # a dropout, not an edge
@@ -99,14 +103,14 @@ class ToneLine(msgspec.Struct):
         return said
 
     def suspect(self, plan: Plan) -> list[Said]:
-        """The code that is on has filled some windows without a break; of a fax, that is worth a word."""
+        """The code that is on has filled several windows without a break: of a fax tone that is reported."""
         if self.code not in plan.fax or self.end is not None or self.told or self.doubt:
             return []
         self.doubt = True
         return [Said("maybe", plan.fax[self.code][0], self.start)]
 
     def voice(self, plan: Plan) -> list[Said]:
-        """Somebody speaks: a tone in its pause is over."""
+        """A voice: a tone in its pause is over."""
         said: list[Said] = []
         if self.heard is not None and (self.code == 0 or self.end is not None):
             self._gone(plan, said)
@@ -114,13 +118,13 @@ class ToneLine(msgspec.Struct):
         return said
 
     def lose_sight(self) -> None:
-        """A gap: a burst half heard is void, and so is every count. What was heard may go on."""
+        """A gap: a partial burst is void, and so are all counts. A tone that was on may continue."""
         self.code, self.end, self.last_end, self.last_code = 0, None, None, 0
         self.fits = [Fit() for _ in self.fits]
         self.due = NEVER
 
     def resume(self, frame: int, plan: Plan) -> None:
-        """Sight again: what was heard before has one whole cadence to be heard again."""
+        """The gap is over: a tone that was on before must show one whole cadence."""
         self.start = frame
         if self.heard is not None:
             shape = plan.shapes[self.heard]
@@ -129,7 +133,7 @@ class ToneLine(msgspec.Struct):
         self._decide(plan)
 
     def _lasts(self, now: int, plan: Plan, said: list[Said]) -> None:
-        """The stretch that is on has reached a length at which it means something."""
+        """The stretch that is on has reached a length that decides something."""
         length = now - self.start
         if not self.certain and length >= _frames(plan.numbers.burst_min_ms):
             self.certain = True
@@ -151,7 +155,7 @@ class ToneLine(msgspec.Struct):
             self._hear(plan, place, self.start, NEVER, said)
 
     def _close(self, plan: Plan, said: list[Said]) -> None:
-        """The stretch is over: a burst, or too short for anything."""
+        """The stretch is over: a burst, or too short for one."""
         assert self.end is not None
         if self.doubt:
             self._no_fax(self.end, said)
@@ -165,7 +169,7 @@ class ToneLine(msgspec.Struct):
         self.code, self.end = 0, None
 
     def _element(self, plan: Plan, began: int, end: int, burst: bool, said: list[Said]) -> None:
-        """A burst or a pause has its length: every shape of this code goes on or starts over."""
+        """A burst or a pause has its length: every shape of this code continues or starts again."""
         fitting: dict[str, list[int]] = {}
         lost = False
         for place, (shape, fit) in enumerate(zip(plan.shapes, self.fits, strict=True)):
@@ -185,7 +189,7 @@ class ToneLine(msgspec.Struct):
     def _goes_on(
         self, plan: Plan, name: str, places: list[int], began: int, end: int, burst: bool, said: list[Said]
     ) -> None:
-        """The element was one of these shapes', which are one tone to whoever listens: those that fit longest count."""
+        """The element belongs to these shapes, which share a name: those that fit longest count."""
         longest = max(self.fits[place].elements for place in places)
         leading = [place for place in places if self.fits[place].elements == longest]
         # A pause is over when the next burst is certain; a burst, when its bridge is past.
@@ -205,7 +209,7 @@ class ToneLine(msgspec.Struct):
         return self.fits[place].elements >= plan.shapes[place].known_after
 
     def _name(self, plan: Plan) -> str:
-        """Of the tone that is being heard."""
+        """The name of the tone that is on."""
         return "" if self.heard is None else plan.shapes[self.heard].name
 
     @staticmethod
@@ -239,7 +243,7 @@ class ToneLine(msgspec.Struct):
         said.append(Said("no_fax", "", at))
 
     def _decide(self, plan: Plan) -> None:
-        """When to look again without a change."""
+        """Sets the next frame at which time alone decides something."""
         due = self.gone_at
         if self.code and self.end is not None:
             due = min(due, self.end + _frames(plan.numbers.bridge_ms))
@@ -251,7 +255,7 @@ class ToneLine(msgspec.Struct):
             elif _continuous(plan, self.code) is not None:
                 due = min(due, self.start + _frames(plan.numbers.dial_min_ms))
         elif self.doubt and not self.code:
-            due = min(due, self.start)  # sight was lost of it
+            due = min(due, self.start)  # a gap has hidden it
         self.due = due
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Call progress tones, fax tones and voice, on all lines of a card at once.
+"""Call-progress tones, fax tones and voice, on all lines of a card at once.
 
-Audio is looked at in chunks of 80 ms at multiples of 80 ms, so that nothing depends on how it comes in. An event is
-`known` at the end of its chunk.
+Audio is examined in chunks of 80 ms at multiples of 80 ms, so that the result does not depend on the batches. An event
+is `known` at the end of its chunk.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from linetap.recorder.signals.tones.voice import CHUNK_WINDOWS, VoiceLines
 from linetap.ring import I16, RATE_HZ
 
 CHUNK = CHUNK_WINDOWS * HOP
-# Of faxes (ITU-T T.30; 2100 Hz also of modems by V.25 and V.8), then of modems alone. 2225 Hz answers by
+# Of faxes (ITU-T T.30; 2100 Hz also of modems by V.25 and V.8), then of modems only. 2225 Hz answers by
 # Bell 103, 2250 Hz are V.22's unscrambled ones, with or without a guard tone of 1800 Hz: one band. 1300 Hz calls by
 # V.25.
 CARRIERS: dict[str, tuple[Hz, ...]] = {
@@ -42,13 +42,16 @@ CARRIERS: dict[str, tuple[Hz, ...]] = {
 }
 # T.30: +-38 Hz, +-15 Hz; Bell 103 and V.22: +-10 Hz and less of each of the two; V.22: +-20 Hz; V.25: +-15 Hz
 CARRIER_TOLERANCE = {1100.0: 0.036, 2100.0: 0.01, 2237.5: 0.01, 1800.0: 0.011, 1300.0: 0.0115}
-_NEAR = 3  # windows before a batch: the last believed one, its neighbours
-_CHANGE, _SUSPECT, _VOICE = range(3)  # in the order they are handled within a chunk; waiting comes before voice
+_NEAR = 3  # windows before a batch: the last accepted one and its neighbours
+_CHANGE, _SUSPECT, _VOICE = range(3)  # in the order of handling within a chunk; waiting comes before voice
 _WHOLE = 0.9  # a window with less of its neighbour's energy is an edge
 
 
 class _Todo(NamedTuple):
-    """What a line's windows showed in a chunk. Of a change: `at` is where what was there ended, `began` the new."""
+    """A finding in a line's windows of a chunk.
+
+    Of a change: `at` is the end of the tone before, `began` the start of the next.
+    """
 
     chunk: int
     kind: int
@@ -111,19 +114,19 @@ class ToneDetector:
         self._lines = [ToneLine([Fit() for _ in self._shapes]) for _ in range(lines)]
         self._voice = VoiceLines(lines, profile.voice)
         self._held: I16 = np.zeros((lines, 0), dtype=np.int16)
-        self._held_at = -1  # -1: nothing held, whatever comes is the beginning
+        self._held_at = -1  # -1: nothing held, the next audio is the beginning
         fax_windows = 1 + (cadence.fax_maybe_ms * RATE_HZ // 1000 - WINDOW) // HOP
         self._fax_windows = max(2, fax_windows)
         self._codes: U8 = np.zeros((max(_NEAR, self._fax_windows - 1), lines), dtype=np.uint8)
         self._energy: F32 = np.zeros((_NEAR, lines), dtype=np.float32)
-        self._soonest = NEVER  # the first frame at which a line decides something without a change
+        self._soonest = NEVER  # the first frame at which time alone decides something on a line
 
     def follow(self, audio: I16, frame: int) -> list[ToneEvent]:
-        """Audio int16 (lines, n) from `frame` on, contiguous with what came before, to events in order."""
+        """Audio int16 (lines, n) from `frame` on, contiguous with the audio before, to events in order."""
         if self._held_at < 0:
             self._begin(frame)
         self._held = np.concatenate([self._held, audio], axis=1)
-        # What lies before the first chunk (and the window that overlaps it) is not looked at.
+        # Audio before the first chunk (and the window that overlaps it) is not examined.
         first = -(-(self._held_at + HOP) // CHUNK) * CHUNK
         chunks = (self._held_at + self._held.shape[1] - first) // CHUNK
         if chunks < 1:
@@ -136,7 +139,7 @@ class ToneDetector:
         return self._analyse(hops.astype(np.float32, order="C"), first)
 
     def lose_sight(self) -> None:
-        """A gap: bursts half heard are void; a tone heard before has one cadence to come back."""
+        """A gap: partial bursts are void; a tone that was on has one cadence to come back."""
         for line in self._lines:
             line.lose_sight()
         self._voice.lose_sight()
@@ -156,7 +159,7 @@ class ToneDetector:
         energy: F32 = np.concatenate([self._energy, fresh_energy])
         self._codes, self._energy = codes[-len(self._codes) :], energy[-_NEAR:]
         windows = len(fresh)
-        # A window's name is believed once the next one is known; named like neither of its neighbours it is chance.
+        # A window's tone is accepted once the next one is known; unlike both neighbours it is chance.
         # The first window here is the one before the first chunk's first: it begins two hops before the chunk.
         begin = first - 2 * HOP
         steady: U8 = np.zeros(fresh.shape, dtype=np.uint8)
@@ -173,7 +176,7 @@ class ToneDetector:
         return self._tell(sorted(todo), windows // CHUNK_WINDOWS, first)
 
     def _changes(self, steady: U8, changed: NDArray[np.bool_], energy: F32, begin: int) -> list[_Todo]:
-        """Where a line's tone is another; energy from two windows before."""
+        """Where a line's tone changes; energy from two windows before."""
         todo = []
         for window, row in zip(*(found.tolist() for found in np.nonzero(changed)), strict=True):
             at = begin + window * HOP
@@ -183,7 +186,7 @@ class ToneDetector:
         return todo
 
     def _suspects(self, codes: U8) -> list[_Todo]:
-        """Where a fax tone fills the last windows of a chunk. Another is not waited for: a notice may be due."""
+        """Where a fax tone fills the last windows of a chunk: a notice may be due, so it is reported at once."""
         ends = codes[len(self._codes) + CHUNK_WINDOWS - 1 :: CHUNK_WINDOWS]
         fax = self._is_fax[ends]
         if not fax.any():
@@ -196,7 +199,7 @@ class ToneDetector:
         return todo
 
     def _tell(self, todo: list[_Todo], chunks: int, first: int) -> list[ToneEvent]:
-        """Chunk by chunk: what changed, what came of waiting, who speaks."""
+        """Chunk by chunk: changes, then what time alone decides, then voices."""
         events: list[ToneEvent] = []
         place = 0
         for chunk in range(chunks):
@@ -204,7 +207,7 @@ class ToneDetector:
             while place < len(todo) and todo[place].chunk == chunk and todo[place].kind < _VOICE:
                 self._do(todo[place], known, events)
                 place += 1
-            # The next window may yet say that a tone began up to a hop before it.
+            # The next window may still show that a tone began up to a hop before it.
             until = known - 3 * HOP
             if self._soonest <= until:
                 for row, line in enumerate(self._lines):
@@ -246,10 +249,10 @@ class ToneDetector:
 
 
 def _reach(whole: float, edge: float, beyond: float) -> int:
-    """How far a tone reaches over the window beyond its last one: frames, less than 0 if it does not fill the last.
+    """How far a tone reaches beyond its last window, in frames; below 0 if it does not fill that window.
 
-    The energies are of windows that overlap by half: one within the tone, the last called by its name, the next.
-    The purity of a window does not tell how much of it is filled; its energy does.
+    The energies are of windows that overlap by half: one within the tone, the last with its name, the next. A window's
+    purity does not say how much of it is filled; its energy does.
     """
     if edge < _WHOLE * whole:
         return round(WINDOW * edge / whole) - HOP

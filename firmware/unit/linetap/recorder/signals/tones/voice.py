@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether somebody speaks: energy that is no tone and rises from what the line has anyway.
+"""Voice: energy that is no tone and rises above the line's usual level.
 
-A noise floor follows each line's quietest moments, so that a noisy line is not a speaking one. Two seconds of voice in
-all are talk: a stretch of voice ends with a pause between words, talk does not.
+A noise floor follows each line's quietest moments, so that a noisy line does not count as speaking. Two seconds of
+voice in all are talk: a stretch of voice ends with a pause between words, talk does not.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from linetap.recorder.signals.tones.bank import F32, energy_of
 from linetap.recorder.signals.tones.bank import HOP as WINDOW_STEP
 from linetap.ring import RATE_HZ
 
-CHUNK_WINDOWS = 4  # windows of 80 ms: fewer calls into numpy than windows; a fax is known soon enough
+CHUNK_WINDOWS = 4  # windows, 80 ms: fewer calls into numpy, and a fax is still found soon enough
 
 _UNSEEN = np.float32(np.inf)
 
 
 class Spoken(NamedTuple):
-    """`at`: the frame at which the stretch of voice, or the talk, began."""
+    """`at`: the start of the stretch of voice, or of the talk."""
 
     chunk: int
     line: int
@@ -33,13 +33,13 @@ class Spoken(NamedTuple):
 
 
 class Speaker(msgspec.Struct):
-    """What one line has said. Numbers count windows."""
+    """The voice on one line. Numbers count windows."""
 
-    count: int = 0  # of voice in this stretch, up to enough
-    quiet: int = 0  # without any, in a row
+    count: int = 0  # of voice in this stretch, up to `enough`
+    quiet: int = 0  # consecutive ones without voice
     since: int = 0
     told: bool = False
-    talk: int = 0  # of silence that what was said outlasts
+    talk: int = 0  # windows of silence until the talk has worn off
     talk_since: int = 0
     talk_told: bool = False
 
@@ -55,12 +55,14 @@ class Lengths(NamedTuple):
     talk_enough: int
 
     def add(self, speaker: Speaker, voice: int, tones: int, steady: int) -> tuple[bool, bool]:
-        """A chunk's windows of voice, so many of them steady, and of tones; whether voice and whether talk is told."""
+        """Adds a chunk's windows of voice (of which `steady`) and of tones; whether voice, and whether talk, is
+        reported.
+        """
         count = min(speaker.count + voice, self.enough) - self.tone_weighs * tones
         speaker.quiet = 0 if voice else speaker.quiet + CHUNK_WINDOWS
         speaker.count = 0 if speaker.quiet >= self.pause else max(count, 0)
         speaker.told = speaker.told and speaker.count > 0
-        # Only stretches of voice count as talk, whole: no clicks, no edges of tones, but every pause within a word.
+        # Only whole stretches of voice count as talk: no clicks, no edges of tones, but every pause within a word.
         more = CHUNK_WINDOWS - tones if speaker.told else 0
         fresh = speaker.count >= self.enough and not speaker.told
         if fresh:
@@ -77,19 +79,19 @@ class Lengths(NamedTuple):
         return fresh, talking
 
     def full(self, speaker: Speaker) -> bool:
-        """More voice changes nothing."""
+        """Whether more voice changes nothing."""
         said = speaker.told and speaker.talk_told and speaker.quiet == 0
         return said and speaker.count == self.enough and speaker.talk == self.talk_enough
 
 
 def _count(windows: NDArray[np.bool_]) -> NDArray[np.int8]:
-    """(chunks, CHUNK_WINDOWS, lines) to (chunks, lines). Eight bits stay eight bits: no buffer is filled for it."""
+    """(chunks, CHUNK_WINDOWS, lines) to (chunks, lines), in eight bits: no buffer is needed."""
     count: NDArray[np.int8] = np.add.reduce(windows.view(np.int8), axis=1, dtype=np.int8)
     return count
 
 
 class VoiceLines:
-    """All lines of a card."""
+    """The voices on all lines of a card."""
 
     def __init__(self, lines: int, numbers: VoiceNumbers) -> None:
         enough, pause, talk = (
@@ -109,14 +111,14 @@ class VoiceLines:
     def lose_sight(self) -> None:
         lines = len(self._floor)
         self._lines = [Speaker() for _ in range(lines)]
-        # Most lines are silent or in the midst of talk: nothing changes there until a window is of another kind.
+        # Most lines are silent or in the middle of talk: nothing changes until a window is of another kind.
         self._at_rest: NDArray[np.bool_] = np.ones(lines, dtype=np.bool_)
         self._full: NDArray[np.bool_] = np.zeros(lines, dtype=np.bool_)
 
     def follow(self, energy: F32, tone: NDArray[np.bool_], frame: int) -> list[Spoken]:
-        """Windows (w, lines) from `frame` on, whole chunks, to what was heard, in order.
+        """Windows (w, lines) from `frame` on, whole chunks, to the voices and talks that began, in order.
 
-        `energy` has one window more before and behind; 0 is a window that was not seen.
+        `energy` has one more window before and after; 0 is a window that was not captured.
         """
         around, energy = energy, energy[1:-1]
         shape = (len(energy) // CHUNK_WINDOWS, CHUNK_WINDOWS, energy.shape[1])
@@ -139,7 +141,7 @@ class VoiceLines:
                 if full and voice == CHUNK_WINDOWS:
                     continue
                 if voice and speaker.count == 0:
-                    # What first shows in a window lies in its second half: the one before had the first.
+                    # A voice that first shows in a window begins in its second half: the window before has the first.
                     first = chunk * CHUNK_WINDOWS + int(active[chunk, :, line].argmax()) + 1
                     speaker.since = frame + first * WINDOW_STEP
                 voice_now, talk_now = self._lengths.add(speaker, voice, tones, still)
@@ -153,15 +155,15 @@ class VoiceLines:
         return sorted(spoken)
 
     def _steady_ones(self, energy: F32) -> NDArray[np.bool_]:
-        """Windows that are as loud as both their neighbours."""
+        """Windows as loud as both neighbours."""
         high, low = np.maximum(energy[1:], energy[:-1]), np.minimum(energy[1:], energy[:-1])
         steady: NDArray[np.bool_] = np.maximum(high[1:], high[:-1]) < np.minimum(low[1:], low[:-1]) * self._steady
         return steady
 
     def _floors(self, lowest: F32) -> F32:
-        """Of each chunk (chunks, lines), from each one's quietest window."""
+        """The noise floor of each chunk (chunks, lines), from its quietest window."""
         floors = np.empty_like(lowest)
-        seen = lowest < _UNSEEN  # while a tone is on, the floor is not
+        seen = lowest < _UNSEEN  # a tone hides the floor
         always = seen.all(axis=1).tolist()
         lowest = np.maximum(lowest, self._lowest)
         for chunk in range(len(lowest)):
