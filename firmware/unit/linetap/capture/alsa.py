@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The codec of one card: capture and playback of the same device through ALSA, never waiting without a limit.
+"""The codec of one card: capture and playback of one device through ALSA, with a limit on every wait.
 
-pyalsaaudio's constructor ignores what it could not set, so what the device gave is compared with what was asked.
-Capture is opened non-blocking: a blocking read of a device that has died hangs for ever.
+pyalsaaudio's constructor ignores what it could not set, so the device's parameters are compared with the requested
+ones. Capture is opened non-blocking: a blocking read of a device that has died hangs for ever.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from linetap.config.schema import Card
 from linetap.ring import SLOT_MS
 from linetap_core.errors import DeviceFault
 
-OLDEST = (0, 11)  # 0.10 prepares an overrun stream again without a word: audio is lost and nobody is told
-FILL_PERIODS = 4  # 2 under-ran within 10 s beside two busy processes, 4 did not
+OLDEST = (0, 11)  # 0.10 silently prepares a stream again after an overrun: audio is lost unnoticed
+FILL_PERIODS = 4  # 2 underran within 10 s beside two busy processes, 4 did not
 OVERRUN = -32  # -EPIPE
 
 
@@ -29,7 +29,9 @@ class Codec:
     """Both directions, opened and checked, playback running. Counts are device frames."""
 
     def __init__(self, card: Card) -> None:
-        """DeviceFault `pyalsaaudio_old`, `codec_absent` or `codec_mismatch`, naming what was asked and what is."""
+        """DeviceFault `pyalsaaudio_old`, `codec_absent` or `codec_mismatch`, naming the requested and the actual
+        value.
+        """
         require_pyalsaaudio()
         import alsaaudio
 
@@ -41,7 +43,7 @@ class Codec:
         self._where = f"{card.capture_pcm} (card {card.number})"
         self._playback = self._open(alsaaudio, alsaaudio.PCM_PLAYBACK, card.playback_pcm, card)
         self.buffer = int(self._playback.info()["buffer_size"])
-        # Running before capture is opened, which under JACK looks for it; nearly full, to last until the loop begins.
+        # Running before capture is opened, which needs it under JACK; nearly full, to last until the loop begins.
         self.filled_at_start = self.refill(self.buffer // self.period - 1)
         self._capture = self._open(alsaaudio, alsaaudio.PCM_CAPTURE, card.capture_pcm, card)
         self._poll = select.poll()
@@ -49,7 +51,7 @@ class Codec:
         self._watched = -1
         for fd, events in self._capture.polldescriptors():
             self._poll.register(fd, events)
-        # Called every period: the methods themselves, without a layer between. Frames, or OVERRUN.
+        # Called every period: the bound methods themselves. Frames, or OVERRUN.
         self.available: Callable[[], int] = self._capture.avail
         self.room: Callable[[], int] = self._playback.avail
 
@@ -67,21 +69,21 @@ class Codec:
         return pcm
 
     def restart_capture(self) -> None:
-        """The first read starts the stream: at the beginning, after playback, and when an overrun was told of."""
+        """Starts the stream by a first read: at the beginning, after playback, and after an overrun was reported."""
         self.read()
 
     def refill(self, periods: int = FILL_PERIODS) -> int:
-        """So many periods of silence into a playback that is empty; frames written."""
+        """Writes so many periods of silence to an empty playback; frames written."""
         return sum(max(0, self._playback.write(self._silence)) for _ in range(periods))
 
     def watch(self, fd: int) -> None:
-        """One more thing that `wait` waits for; registered last, and so the last that poll(2) tells of."""
+        """Another descriptor for `wait`; registered last, and so the last in poll(2)'s result."""
         self._watched = fd
         self._poll.register(fd, select.POLLIN)
 
     def wait(self, timeout_ms: int) -> bool:
-        """Until the capture side has something, or the time is over; True when what is watched is readable."""
-        if self._ready:  # only now that what was announced has been read; before, it would be announced twice
+        """Waits for captured audio or the time-out; True when the watched descriptor is readable."""
+        if self._ready:  # only after the announced audio was read: earlier it would be announced twice
             self._capture.polldescriptors_revents(self._ready)
         self._ready = self._poll.poll(timeout_ms)
         if not self._ready or self._ready[-1][0] != self._watched:
@@ -95,12 +97,12 @@ class Codec:
         return None if frames == OVERRUN else data
 
     def write(self, data: bytes | None) -> int:
-        """One period, None for silence; frames taken, or OVERRUN when it had run dry (it is prepared again)."""
+        """Writes one period, None for silence; frames taken, or OVERRUN when it had run dry (it is prepared again)."""
         return int(self._playback.write(self._silence if data is None else data))
 
     @contextmanager
     def faults(self) -> Iterator[None]:
-        """What ALSA raises inside becomes DeviceFault `codec_lost`; after any fault the device is not closed."""
+        """ALSA's errors inside become DeviceFault `codec_lost`; after any fault the device is not closed."""
         try:
             yield
         except self._error as error:
@@ -117,14 +119,16 @@ class Codec:
             self._playback.close()
 
     def _abandon(self) -> None:
-        """For a device that no longer answers: closing it may wait for ever, so the kernel does it at our end."""
+        """For a device that no longer answers: closing it may wait for ever, so the kernel does it at the process's
+        end.
+        """
         self._faulty = True
         for pcm in (self._capture, self._playback):
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(pcm))  # else the destructor closes it on the way out
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(pcm))  # else the destructor closes it at exit
 
 
 def complain_of_difference(name: str, card: Card, info: dict[str, Any], period_ms: int = SLOT_MS) -> None:
-    """DeviceFault `codec_mismatch` when the device is not what the configuration says."""
+    """DeviceFault `codec_mismatch` when the device differs from the configuration."""
     period = card.rate_hz * period_ms // 1000
     wanted = {"rate": card.rate_hz, "format_name": card.format, "channels": card.channels, "period_size": period}
     differences = [
@@ -141,7 +145,7 @@ def complain_of_difference(name: str, card: Card, info: dict[str, Any], period_m
 
 
 def require_pyalsaaudio(version: str | None = None) -> None:
-    """DeviceFault `pyalsaaudio_old` below 0.11 and where there is none."""
+    """DeviceFault `pyalsaaudio_old` below 0.11 or without pyalsaaudio."""
     found = version or _installed()
     numbers = tuple(int(part) for part in found.split(".")[:2] if part.isdigit())
     if numbers < OLDEST:
@@ -151,7 +155,9 @@ def require_pyalsaaudio(version: str | None = None) -> None:
 
 
 def _installed() -> str:
-    """By the folder that an installation leaves beside the module: importlib.metadata would cost each card 2 MB."""
+    """The version by the folder that an installation leaves beside the module: importlib.metadata would cost each
+    card 2 MB.
+    """
     module = importlib.util.find_spec("alsaaudio")
     if module is None or module.origin is None:
         return "0"

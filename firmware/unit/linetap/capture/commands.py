@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the recorder asks of capture: one packet, one command; a refusal goes back to whoever asked."""
+"""The recorder's commands to capture: one packet, one command; a refusal is returned to the client."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ log = logging.getLogger("linetap.capture")
 
 
 class Commands:
+    """Capture's end of its socket."""
+
     def __init__(self, run_dir: Path, card: int, player: Player) -> None:
         self._listener = Listener(rooms.socket_path(run_dir, card), RECORDER_USER)
         self._player = player
@@ -30,12 +32,12 @@ class Commands:
         return self._listener.fileno()
 
     def serve(self, written: int) -> None:
-        """All that is waiting; `written`: playback frames written so far."""
+        """Carries out all waiting commands; `written`: playback frames written so far."""
         for peer, data in self._listener.poll():
             refused = self._obey(data, written)
             if refused is not None:
                 log.warning("notice_refused: line %d: %s", refused.line, refused.why)
-                with contextlib.suppress(OSError):  # the asker has gone or does not read: the ring shows it anyway
+                with contextlib.suppress(OSError):  # the client has gone or does not read: the ring shows it anyway
                     peer.send(msgspec.json.encode(refused))
 
     def _obey(self, data: bytes, written: int) -> Refused | None:

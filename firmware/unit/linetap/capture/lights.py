@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The line LEDs, which hang on the card's meter, show what the recorder says of its lines."""
+"""The line LEDs, which are on the card's meter, show the recorder's live states of the lines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHOWN: dict[LineStatus, str] = {
 
 
 class LineLights:
-    """Nothing, on a card without a meter."""
+    """On a card without a meter it does nothing."""
 
     def __init__(self, config: Config, card: int, board: CardBoard, clock: Clock = SYSTEM) -> None:
         self._run_dir = config.run_path
@@ -32,7 +32,10 @@ class LineLights:
         self._card = board if isinstance(board, MeteredCard) else None
 
     def show(self) -> None:
-        """One small file on tmpfs. Without a recorder nothing is recorded, and every line says so."""
+        """Shows the states, one small file on tmpfs.
+
+        Without a recorder nothing is recorded, and every line shows a fault.
+        """
         if self._card is None:
             return
         state = read_state(self._run_dir, "recorder", RecorderState)
@@ -41,7 +44,7 @@ class LineLights:
 
 
 def _shown(state: RecorderState) -> dict[int, str]:
-    """By line. In a walk test a line in use is shown as such all the same, but for the one that is asked for."""
+    """The LED of each line. In a walk test a line in use is shown as such, except the one being tested."""
     shown = {line.line: _SHOWN[line.state] for line in state.lines}
     if state.walk is None:
         return shown

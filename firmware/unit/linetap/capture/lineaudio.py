@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""48 kHz to 8 kHz and back: one Kaiser low-pass, polyphase both ways, numpy alone (scipy's import costs 60 MB).
+"""From the codec's interleaved bytes to the ring's planar int16 at 8 kHz, the lines in the ring's order.
 
-193 taps, beta 8, cut-off 4000 Hz: flat to +-0.01 dB over 300-3400 Hz, and what would fold into it is below -63 dB
-(tests/capture/test_decimate.py measures both). Linear phase, so the delay is exactly 96 device frames.
-
-
-From the codec's interleaved bytes to the ring's planar int16 at 8 kHz, the lines in the ring's order."""
+48 kHz to 8 kHz and back by one Kaiser low-pass, polyphase both ways, numpy alone (scipy's import costs 60 MB). 193
+taps, beta 8, cut-off 4000 Hz: flat to +-0.01 dB over 300-3400 Hz, and everything that would alias into it is below -63
+dB (tests/capture/test_decimate.py measures both). Linear phase, so the delay is exactly 96 device frames.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ BETA = 8.0
 CUTOFF_HZ = 4000
 DELAY = (TAPS - 1) // 2  # device frames
 
-_BLOCK = 8  # outputs a small product: below the size at which BLAS would wake threads that then spin
+_BLOCK = 8  # outputs of one small product: below the size at which BLAS wakes threads that then spin
 _HISTORY = TAPS - 1
 F32 = npt.NDArray[np.float32]
 
@@ -51,7 +50,7 @@ class Decimator:
         self._flat = self._out.reshape(SLOT_FRAMES, lines)
 
     def reset(self) -> None:
-        """After a gap: what went before does not ring into what follows."""
+        """After a gap: the audio before it does not ring into the audio after it."""
         self._window[:] = 0
 
     def period(self, samples: npt.NDArray[np.int16] | npt.NDArray[np.int32], out: I16) -> None:
@@ -65,7 +64,7 @@ class Decimator:
 
 
 def upsample(samples: I16) -> I16:
-    """A notice at 48 kHz: int16 (n,) -> (6 n,), delay taken out, once at load."""
+    """A notice at 48 kHz: int16 (n,) -> (6 n,), without the delay; once, at load."""
     branches = low_pass() * FACTOR
     padded = np.concatenate([samples.astype(np.float64), np.zeros(DELAY // FACTOR)])
     out = np.zeros((len(padded), FACTOR))
@@ -88,7 +87,7 @@ class LineAudio:
         self._bytes = memoryview(interleaved).cast("B")
         columns = [line.channel - 1 for line in lines]
         plain = columns == list(range(columns[0], columns[0] + len(columns)))
-        # Neighbours are seen where they lie; a list of columns costs a copy every period.
+        # Adjacent columns are a view; a list of columns costs a copy every period.
         self._columns = None if plain else columns
         self._samples = interleaved[:, columns[0] : columns[0] + len(columns)] if plain else interleaved
         self._exempt = [row for row, line in enumerate(lines) if line.exempt]

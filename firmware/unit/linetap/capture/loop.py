@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The work of a period: codec -> ring, notices -> codec. One call of `turn` a period, never longer than POLL_MS idle.
+"""The work of a period: codec -> ring, notices -> codec. One call of `turn` a period, which waits at most POLL_MS.
 
-After every start of the stream the first SETTLE_PERIODS are held back until the timeline has seen enough to say when
-they were; then the gap before them is written, and they follow. A jump in the clock within a running stream is
-treated in the same way.
+After every start of the stream the first SETTLE_PERIODS are held back until the timeline has enough observations to
+date them; then the gap before them is written, and they follow. A jump in the clock of a running stream is handled in
+the same way.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from .player import Player
 from .timeline import JUMP_NS, Timeline, frames_between
 
 POLL_MS = 100
-STALL_MS = 1000  # no period for so long: the codec is dead, and nobody may think that silence is recorded
+STALL_MS = 1000  # without a period for so long the codec is dead, and must not pass for silence
 SETTLE_PERIODS = 5
-# Read at once, for the buffer's sake, but written in fours: most of a period's work is waking up with cold caches, and
-# the second of two handled together costs a quarter of the first (decision 0010).
+# Periods are read at once, for the buffer, but written in fours: most of a period's work is a wake-up with cold caches,
+# and the second of two handled together costs a quarter of the first (decision 0010).
 BATCH_PERIODS = 4
 SHIFTS_NEEDED = 5
 SHIFTS_KEPT = 16
@@ -55,7 +55,7 @@ class Stream(Protocol):
 
 
 class Loop:
-    """State of one card's stream; `state` is kept up to date for the state file."""
+    """The stream of one card; `state` is kept up to date for the state file."""
 
     def __init__(
         self,
@@ -96,14 +96,14 @@ class Loop:
         state.playback_offset_frames = self._offset + FILL_PERIODS * codec.period
 
     def start(self) -> None:
-        """The hole since a predecessor's last slot becomes a gap; a new ring begins without one."""
+        """The time since a predecessor's last slot becomes a gap; a new ring begins without one."""
         self._last_ns = self._clock.monotonic_ns()
         self.written = self._codec.filled_at_start
         self._codec.restart_capture()
         self._begin_run(GAP_RESTART)
 
     def turn(self) -> bool:
-        """Wait for a period and deal with it; True when what the codec watches besides is readable.
+        """Waits for a period and handles it; True when the codec's watched descriptor is readable.
 
         DeviceFault `codec_stalled` after STALL_MS without a period.
         """
@@ -125,13 +125,14 @@ class Loop:
         return watched
 
     def overruns_lately(self) -> int:
+        """Overruns in the recent past."""
         return self._overruns.count(self._clock.monotonic_ns())
 
     def _take(self, available: int, room: int, now_ns: int) -> None:
         self._last_ns = now_ns
         period, captured = self._codec.period, self._position + available
         if self._timeline.observe(now_ns, captured) and not self._settling:
-            # The last period lies behind the hole. Of those before it nobody can say on which side: they are lost too.
+            # The last period lies after the hole. Those before it may lie on either side: they are lost too.
             if not self._read(available - period, keep=False):
                 return
             available = captured - self._position
@@ -145,7 +146,7 @@ class Loop:
         self._read(available)
 
     def _read(self, frames: int, keep: bool = True) -> bool:
-        """The whole periods among `frames` that are there; False when that ended in an overrun."""
+        """Reads the whole periods among `frames`; False when that ended in an overrun."""
         for _ in range(frames // self._codec.period):
             data = self._codec.read()
             if data is None:
@@ -158,7 +159,7 @@ class Loop:
         return True
 
     def _pass_on(self) -> None:
-        """Into the ring, once enough is held."""
+        """Writes held periods into the ring, once there are enough."""
         if self._settling:
             if len(self._held) >= SETTLE_PERIODS + self._behind:
                 self._settle(self._behind)
@@ -166,7 +167,7 @@ class Loop:
             self._write_held(self._behind)
 
     def _write_held(self, but: int = 0) -> None:
-        """All but the last `but`."""
+        """Writes all held periods except the last `but`."""
         due = len(self._held) - but
         for position, data in self._held[:due]:
             self._write(position, data)
@@ -186,11 +187,11 @@ class Loop:
         self._state.progress += 1
 
     def _utc_ns_at(self, mono_ns: int) -> int:
-        """By the clock as it stands now; of one that was set to 1970 a moment ago no time before that."""
+        """By the clock as it stands now; never before 1970, even where the clock was set to 1970 a moment ago."""
         return max(0, mono_ns + self._clock.utc_ns() - self._clock.monotonic_ns())
 
     def _settle(self, but: int = 0) -> None:
-        """The held periods' time is known now: the gap before them, then they themselves, all but the last `but`."""
+        """The time of the held periods is known now: writes the gap before them and then all except the last `but`."""
         self._settling = False
         first = self._held[0][0]
         end_ns, jump_only = self._ring.end_mono_ns, self._cause == GAP_OVERRUN and first > 0
@@ -225,20 +226,22 @@ class Loop:
         self._settling, self._cause = True, cause
 
     def _overrun(self, prepared: bool = False) -> None:
-        """All that ALSA still held is lost; the stream starts anew. `prepared`: it was a read that told of it, and one
-        more would already be of the new run."""
+        """All audio in ALSA is lost; the stream starts again.
+
+        `prepared`: a read has reported it, and one more would already be of the new run.
+        """
         if self._settling and self._held:
             self._settle()
         self._write_held()
-        cause = self._cause if self._settling else GAP_OVERRUN  # a hole that has not been placed yet only grows
+        cause = self._cause if self._settling else GAP_OVERRUN  # a hole that is not placed yet only grows
         until_ns = self._last_ns + STALL_MS * NS_PER_MS
         while not prepared and self._clock.monotonic_ns() < until_ns:
-            prepared = self._codec.read() is None  # it prepares the stream when it says that it was over
+            prepared = self._codec.read() is None  # with the report of the overrun it prepares the stream
         self._codec.restart_capture()
         self._begin_run(cause)
 
     def _feed(self, room: int) -> None:
-        """Playback filled up to FILL_PERIODS."""
+        """Fills playback up to FILL_PERIODS."""
         if room == OVERRUN:
             self._underrun()
             return
@@ -259,11 +262,11 @@ class Loop:
         self._player.lost_playback()
         self._playback_restarted = self._shift_wanted = True
         self._shifts.clear()
-        self._codec.write(None)  # is told of it and prepares the stream
+        self._codec.write(None)  # receives the underrun and prepares the stream
         self.written += self._codec.refill()
 
     def _observe_shift(self, captured: int, room: int) -> None:
-        """Both pointers at one moment: what is being played now comes back, `offset` later, at the ring's frame."""
+        """Both positions at one moment: audio played now returns, `offset` later, at the ring's frame."""
         if self._settling or room == OVERRUN or not (self._shift_wanted or self._position % self._rarely == 0):
             return
         played = self.written - (self._codec.buffer - room)

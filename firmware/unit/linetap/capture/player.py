@@ -1,16 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Notices into the playback stream, on one or many lines at once, each at its exact place in time.
+"""Notices into the playback stream, on one or many lines at once, each at its exact time, with each line's gain.
 
-Two countings meet here. Playback frames are counted as they are written. Ring device frames are counted as they are
-heard (ring frames times the decimation). `shift` = ring device frame - playback frame of the same moment on the line;
-it is constant while neither stream restarts, since one codec has one clock. When playback restarts, the place on the
-line is kept and the rest of the notice goes on where it would have been; when capture restarts, what is being played
-stays as it is and its place is told anew.
-
-
-What `linetap line learn` has measured becomes the level of each line's notices, while capture runs.
-
-One notice of one line at a time: raising it takes some milliseconds of the thread that has a period every ten.
+There are two counts. Playback frames are counted as they are written. Ring device frames are counted as they are heard
+(ring frames times the decimation). `shift` = ring device frame - playback frame of the same moment on the line; it is
+constant while neither stream restarts, since one codec has one clock. When playback restarts, the place on the line is
+kept, and the rest of the notice continues where it would have been; when capture restarts, the notice being played
+stays as it is, and its place is computed anew.
 """
 
 from __future__ import annotations
@@ -31,7 +26,7 @@ from linetap.notices import Notice, notices_of
 from linetap.notices.level import gain_db, raised
 from linetap.ring import I16, RATE_HZ, SLOT_FRAMES, SLOT_MS
 
-# Omron G6S-2F: operates within 4 ms; the rest is for its driver and bounce. No sample before it has settled.
+# Omron G6S-2F: operates within 4 ms; the rest is for driver and bounce. No sample is played before it has settled.
 RELAY_LEAD_MS = 10
 MOST_PLAYS = 2  # a line: one that is ending and one that follows
 
@@ -42,13 +37,16 @@ class _Play:
     channel: int
     tag: int
     samples: I16
-    at: int  # ring device frame of the first sample; a wish until committed
+    at: int  # ring device frame of the first sample; the requested one until committed
     start: int | None = None  # playback frame of the first sample once committed
     length: int = 0  # device frames; shorter after a stop
 
 
 class Player:
-    """The plays of one card. Not told of a stream's restart, it would play at the wrong time: see `lost_playback`."""
+    """The notices of one card.
+
+    After an unreported restart of a stream it would play at the wrong time: see `lost_playback`.
+    """
 
     def __init__(self, card: Card, lines: list[Line], notices: dict[str, Notice], board: CardBoard) -> None:
         self._decimation = card.rate_hz // RATE_HZ
@@ -67,19 +65,21 @@ class Player:
 
     @property
     def busy(self) -> bool:
-        """Whether a notice is in the stream: `shift` must then not be improved any more."""
+        """Whether a notice is in the stream: `shift` must then not be refined."""
         return any(play.start is not None for play in self._plays)
 
     def raise_on(self, line: int, notice: str, samples: I16) -> None:
-        """From now on this line has the notice as these samples (8 kHz), which are as long."""
+        """From now on this line plays the notice with these samples (8 kHz) of the same length."""
         self._raised[line, notice] = self._as_played(samples)
 
     def _as_played(self, samples: I16) -> I16:
         return upsample(samples) if self._decimation > 1 else samples
 
     def play(self, line: int, notice: str, at_frame: int, *, plain: bool = False) -> str | None:
-        """Ask for a notice at ring frame `at_frame`; why not, or None. It takes the place of one being played.
-        `plain`: without the line's gain."""
+        """Requests a notice at ring frame `at_frame`, in place of one being played; the reason of a refusal, or None.
+
+        `plain`: without the line's gain.
+        """
         if line not in self._rows:
             return f"line {line} is not a line of this card that is announced to"
         if notice not in self._samples:
@@ -94,7 +94,7 @@ class Player:
         return None
 
     def stop(self, line: int, written: int) -> str | None:
-        """Nothing more of it is written behind playback frame `written`; why not, or None."""
+        """No more of it is written after playback frame `written`; the reason of a refusal, or None."""
         if line not in self._rows:
             return f"line {line} is not a line of this card that is announced to"
         row = self._rows[line][0]
@@ -105,11 +105,11 @@ class Player:
         return None
 
     def lost_playback(self) -> None:
-        """Playback ran dry: playback frames no longer stand where they did, places on the line do."""
+        """Playback ran dry: playback frames have moved, places on the line have not."""
         self.shift = None
 
     def set_shift(self, shift: int, playback_restarted: bool) -> None:
-        """The shift as measured anew after a restart of one of the streams, or improved while not `busy`."""
+        """The shift as measured after a restart of one of the streams, or refined while not `busy`."""
         self.shift = shift
         for play in self._plays:
             if play.start is None:
@@ -120,7 +120,7 @@ class Player:
                 play.at = play.start + shift
 
     def fill(self, first: int, queued: int) -> bytes | None:
-        """The period of playback frames from `first` on, with `queued` written and not yet played; None = silence."""
+        """The period of playback frames from `first` on, with `queued` written and not yet played; None: silence."""
         if not self._plays or self.shift is None:
             return None
         period = SLOT_FRAMES * self._decimation
@@ -140,13 +140,13 @@ class Player:
         return (mixed.astype(np.int32) << 16).tobytes() if self._wide else mixed.tobytes()
 
     def _commit(self, play: _Play, first: int, queued: int, shift: int) -> bool:
-        """Its first sample falls into the period from `first`: the relay closes now, the start is settled."""
+        """Whether its first sample falls into the period from `first`: then the relay closes and the start is fixed."""
         earliest = first - queued + self._lead + shift
         at = max(play.at, earliest, first + shift)
         at += -at % self._decimation
         if at - shift >= first + SLOT_FRAMES * self._decimation:
             return False
-        for other in self._plays:  # the one it follows ends here
+        for other in self._plays:  # the notice before it ends here
             if other is not play and other.row == play.row and other.start is not None:
                 other.length = min(other.length, max(0, at - shift - other.start))
         play.at, play.start = at, at - shift
@@ -154,8 +154,10 @@ class Player:
         return True
 
     def report(self, device_frame: int) -> tuple[npt.NDArray[np.uint32] | None, npt.NDArray[np.int32] | None]:
-        """Tag and notice frame of each line for the slot at ring `device_frame`, overwritten by the next call; None
-        where no notice is asked for."""
+        """Tag and notice frame of each line for the slot at ring `device_frame`, overwritten by the next call.
+
+        None where no notice is requested.
+        """
         if not self._plays:
             return None, None
         self._tag_row[:] = 0
@@ -168,7 +170,7 @@ class Player:
         return self._tag_row, self._frame_row
 
     def finish(self, device_frame: int) -> None:
-        """What has been heard to its end before ring `device_frame` is over; its relay opens."""
+        """Ends the notices that were heard completely before ring `device_frame`; their relays open."""
         if not self._plays:
             return
         over = [p for p in self._plays if p.start is not None and p.at + p.length <= device_frame]
@@ -179,6 +181,11 @@ class Player:
 
 
 class LineGains:
+    """Applies the gains that `linetap line learn` has measured to each line's notices, while capture runs.
+
+    One notice of one line at a time: raising it takes some milliseconds of the thread that has a period every ten.
+    """
+
     def __init__(self, config: Config, lines: list[Line], player: Player) -> None:
         self._config, self._lines, self._player = config, [line for line in lines if not line.exempt], player
         self._notices = notices_of(config)
@@ -187,7 +194,7 @@ class LineGains:
         self._work: Iterator[None] = iter(())
 
     def follow(self) -> None:
-        """A few times a second."""
+        """Call it a few times a second."""
         stamp = learned.stamp(Path(self._config.learned))
         if stamp != self._stamp:
             self._stamp = stamp
@@ -195,7 +202,7 @@ class LineGains:
         next(self._work, None)
 
     def _renew(self) -> Iterator[None]:
-        """A step for each notice of a line whose gain is another than before."""
+        """One step for each notice of a line whose gain has changed."""
         found = learned.load(Path(self._config.learned))
         for line in self._lines:
             numbers = profile_of(self._config, line.profile).notice

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The wiring of capture: connects, and decides nothing."""
+"""The wiring of capture: connects the parts, decides nothing."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from .lineaudio import LineAudio
 from .loop import Loop
 from .player import Player
 
-PRIORITY = 50  # below the kernel's interrupt threads' neighbours and jackd's 70, above everything of ours
+PRIORITY = 50  # below the kernel's interrupt threads and jackd's 70, above all other services of ours
 
 
 def run(config: Config, card_number: int) -> int:
-    """Capture of one card until told to stop: 0; START_AGAIN, when a command has replaced the configuration.
+    """Captures one card until SIGTERM: 0; START_AGAIN when a command has replaced the configuration.
 
-    LinetapError, also left in the state file, when it cannot go on.
+    LinetapError, also left in the state file, when it cannot continue.
     """
     card = next((card for card in config.card if card.number == card_number), None)
     if card is None:
@@ -60,7 +60,7 @@ def run(config: Config, card_number: int) -> int:
 def _serve(config: Config, card: Card, stop: Stop, state: CaptureState, file: StateFile, log: logging.Logger) -> None:
     lines = config.lines_of(card.number)
     with ExitStack() as opened:
-        board = opened.enter_context(closing(open_card(config, card.number)))  # first thing: every relay opens
+        board = opened.enter_context(closing(open_card(config, card.number)))  # first of all, every relay opens
         numbers = [line.number for line in lines]
         ring = opened.enter_context(
             closing(RingWriter(config.run_path, card.number, numbers, card.ring_s, card.rate_hz))
@@ -111,7 +111,7 @@ def _first_state(config: Config, card: Card) -> CaptureState:
 
 
 def _keep_to_one_core() -> None:
-    """Caches stay warm: a fifth less work. Only in real time, where nobody else on that core can hold capture up."""
+    """Keeps caches warm: a fifth less work. Only in real time, where nothing else on that core can delay capture."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # interrupts are mostly on the first
 
 

@@ -2,15 +2,12 @@
 """When each frame of the codec was on the line: a straight line through (clock, frames counted), fitted from below.
 
 A process is woken late, never early, so no frame can be younger than the moment it was counted: an observation below
-the line pulls it down at once, one above raises it slowly, which is also how it follows the codec's drift. Least
-squares were rejected: scheduling delay is one-sided and would push the line late by its mean. A position that stays
-far behind the line means that frames were lost without a word (a stopped process, a USB device that dropped out).
+the line pulls it down at once, one above raises it slowly, which also follows the codec's drift. Rejected: least
+squares, since scheduling delay is one-sided and would push the line late by its mean. A position that stays far behind
+the line means that frames were lost silently (a stopped process, a USB device that dropped out).
 
-
-How far the codec's clock and the system's drift apart, by where the timeline's line begins, minute after minute.
-
-The line is fitted from below (timeline.py), within a few milliseconds of the truth: over ten minutes that is some ppm,
-over an hour less than one.
+The drift between codec and system clock is measured by the line's origin, minute after minute: it is within a few
+milliseconds of the truth, which over ten minutes is some ppm, over an hour less than one.
 """
 
 from __future__ import annotations
@@ -26,7 +23,7 @@ JUMP_NS = 100 * NS_PER_MS  # further behind than scheduling explains while the A
 class Timeline:
     """Positions count device frames from the first one of a run; a run lasts from one start of the stream to the next.
 
-    Between `begin` and the first `observe` nothing is known; asking is an error.
+    Between `begin` and the first `observe` nothing is known, and a query is an error.
     """
 
     def __init__(self, rate_hz: int) -> None:
@@ -34,7 +31,7 @@ class Timeline:
         self._origin_ns: float | None = None
 
     def begin(self) -> None:
-        """Forget the line: the stream starts anew."""
+        """Forgets the line: the stream starts again."""
         self._origin_ns = None
 
     def observe(self, now_ns: int, position: int) -> bool:
@@ -51,7 +48,7 @@ class Timeline:
 
     @property
     def origin_ns(self) -> float:
-        """When frame 0 of this run was, as it looks now: what grows is the codec's drift."""
+        """The time of frame 0 of this run as estimated now: its growth is the codec's drift."""
         assert self._origin_ns is not None, "nothing observed in this run"
         return self._origin_ns
 
@@ -62,7 +59,7 @@ class Timeline:
 
 
 def frames_between(start_ns: int, end_ns: int, ns_per_frame: int) -> int:
-    """Whole frames in a hole, to the nearest; 0 where the clocks overlap by less than they can tell."""
+    """Whole frames in a hole, to the nearest; 0 where the clocks overlap within their error."""
     return max(0, round((end_ns - start_ns) / ns_per_frame))
 
 
@@ -71,19 +68,21 @@ LEAST, MOST = 11, 61  # looks: ten minutes, an hour
 
 
 class Drift:
+    """The codec's drift against the system clock."""
+
     def __init__(self) -> None:
         self._looks: deque[tuple[int, float]] = deque(maxlen=MOST)
         self._due_ns = 0
-        self.ppm: float | None = None  # above 0 the codec is the slower one; None before there are ten minutes of it
+        self.ppm: float | None = None  # above 0 the codec is slower; None in the first ten minutes
 
     def begin(self) -> None:
-        """Another run of the stream: its frames are counted from another origin."""
+        """Another run of the stream: its frames have another origin."""
         self._looks.clear()
         self._due_ns = 0
         self.ppm = None
 
     def note(self, now_ns: int, origin_ns: float) -> None:
-        """`origin_ns`: when frame 0 of the run was, as it looks now."""
+        """`origin_ns`: the time of frame 0 of the run, as estimated now."""
         if now_ns < self._due_ns:
             return
         self._looks.append((now_ns, origin_ns))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a reader gets: whole slots, a gap, or a stretch of one line's past."""
+"""What a reader gets: whole slots, a gap, or a stretch of one line's past audio."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from linetap.ring.layout import GAP_CAUSES, GAP_OVERRUN, GAP_RESTART, I16, NS_PE
 
 @dataclass(slots=True)
 class Batch:
-    """Whole slots one behind the other, or one gap. Arrays are copies; lines in the order of the card's line list.
+    """Consecutive whole slots, or one gap. Arrays are copies; lines in the order of the card's line list.
 
     `hook`, `ring`, `polarity`: bool (lines, milliseconds); `volts`: int16 0.01 V (lines, slots); `notice` (tag) and
-    `notice_frame` (of the notice, at the slot's first sample; negative: it starts so many samples later):
-    (slots, lines); `audio`: int16 (lines, frames). A gap has `gap` set to its cause and empty arrays.
+    `notice_frame` (of the notice, at the slot's first sample; negative: it starts so many samples later): (slots,
+    lines); `audio`: int16 (lines, frames). In a gap `gap` is the cause and the arrays are empty.
     """
 
     seq: int
@@ -42,7 +42,7 @@ class Batch:
 
 @dataclass(slots=True)
 class Stretch:
-    """A piece of one line's audio; `gaps` are (frame, frames, cause), silence in `samples`."""
+    """A piece of one line's audio; `gaps` are (frame, frames, cause), silent in `samples`."""
 
     samples: I16
     gaps: list[tuple[int, int, str]]
@@ -55,7 +55,7 @@ def unpack_bits(words: npt.NDArray[np.uint16]) -> Bits:
 
 
 def batch_of(slots: npt.NDArray[Any], seq: int) -> Batch:
-    """A batch from copied audio slots (no gap among them), as far as each begins where the last one ends."""
+    """A batch of copied audio slots (no gap among them), as far as each begins where the one before ends."""
     follows = slots["frame"] == slots["frame"][0] + SLOT_FRAMES * np.arange(len(slots))
     slots = slots if follows.all() else slots[: int(np.argmin(follows))]
     return Batch(
@@ -86,7 +86,7 @@ def gap_batch(lines: int, seq: int, frame: int, frames: int, mono_ns: int, utc_n
 
 
 def assemble(info: npt.NDArray[Any], audio: I16, valid: Bits, first: int, end: int) -> Stretch:
-    """Slots to one run of samples: silence and a named gap wherever there is no audio."""
+    """Slots to one array of samples: silence and a named gap wherever there is no audio."""
     plain = bool(valid.all()) and not bool((info["flags"] & (GAP_OVERRUN | GAP_RESTART)).any())
     start = int(info["frame"][0])
     if plain and start <= first and start + audio.size >= end:
@@ -98,7 +98,7 @@ def assemble(info: npt.NDArray[Any], audio: I16, valid: Bits, first: int, end: i
         at, frames, flags = int(info["frame"][i]), int(info["frames"][i]), int(info["flags"][i])
         cause = next((text for flag, text in GAP_CAUSES.items() if flags & flag), None)
         if cause is None:
-            frames = min(frames, audio.shape[1])  # a slot has no more, whatever it says
+            frames = min(frames, audio.shape[1])  # a slot has no more, whatever its header says
         a, b = max(at, first), min(at + frames, end)
         if not valid[i] or b <= a:
             continue

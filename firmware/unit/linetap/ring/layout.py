@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the ring lies in memory: numbers, header, slot, and the file on tmpfs that holds them."""
+"""The ring's layout in memory: constants, header, slot, and the file on tmpfs that holds them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NO_VOLTS = -32768  # the board has no meter
 # Flags of a slot. A gap slot carries no audio and stands for any number of frames.
 GAP_OVERRUN = 1
 GAP_RESTART = 2
-UNDERRUN = 4  # the playback stream ran dry in this period: a notice in it was disturbed
+UNDERRUN = 4  # playback ran dry in this period: a notice in it was disturbed
 GAP_CAUSES = {GAP_OVERRUN: "overrun", GAP_RESTART: "capture_restart"}
 
 MAGIC = b"LTRING"
@@ -42,14 +42,14 @@ HEADER = np.dtype(
 )  # fmt: skip
 
 CRC_AT = 8
-CRC_FROM = 12  # behind seq and crc
+CRC_FROM = 12  # after seq and crc
 
 I16 = npt.NDArray[np.int16]
 Bits = npt.NDArray[np.bool_]
 
 
 def slot_dtype(lines: int) -> np.dtype[Any]:
-    """One slot. `seq` is its number + 1 once it is whole; `crc` covers all that follows it."""
+    """One slot. `seq`: its number + 1 once it is whole; `crc` covers everything after it."""
     return np.dtype(
         [
             ("seq", "u8"), ("crc", "u4"), ("flags", "u4"), ("frame", "i8"), ("frames", "i8"), ("device_frame", "i8"),
@@ -61,7 +61,7 @@ def slot_dtype(lines: int) -> np.dtype[Any]:
 
 
 def audio_folder(run_dir: Path) -> Path:
-    """All the clear audio there is: capture's folder, which the recorder alone may enter beside it."""
+    """The only place of audio in the clear: capture's folder, which the recorder alone may also enter."""
     return run_dir / rooms.AUDIO
 
 
@@ -74,7 +74,7 @@ def bell_path(run_dir: Path, card: int) -> Path:
 
 
 class Mapped:
-    """The file as a header record and an array of slots, for its writer alone: a reader copies (copied.py)."""
+    """The file as a header record and an array of slots, for its writer alone: a reader copies (reader.py)."""
 
     def __init__(self, path: Path, lines: int, slots: int) -> None:
         fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -93,12 +93,12 @@ class Mapped:
     def close(self) -> None:
         self.bytes.release()
         del self.header, self.slots
-        with contextlib.suppress(BufferError):  # an array handed out still looks at it; the process's end unmaps it
+        with contextlib.suppress(BufferError):  # an array still refers to it; the process's end unmaps it
             self.memory.close()
 
 
 def require_ram(folder: Path) -> None:
-    """Audio in the clear never reaches storage: the ring's folder must be on tmpfs. DeviceFault `ring_on_disk`."""
+    """Audio in the clear never reaches storage: DeviceFault `ring_on_disk` where the folder is not on tmpfs."""
     best, kind = "", ""
     where = str(folder.resolve())
     for line in Path("/proc/self/mounts").read_text().splitlines():
@@ -113,7 +113,7 @@ def require_ram(folder: Path) -> None:
 
 
 def allocate(path: Path, card: int, lines: list[int], slots: int, device_rate_hz: int, boot: bytes) -> None:
-    """Whole from the start, so that a full tmpfs says so now and not as SIGBUS in the middle of a call."""
+    """Allocates the whole file, so that a full tmpfs fails now and not as SIGBUS during a call."""
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
     fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
@@ -132,6 +132,7 @@ def allocate(path: Path, card: int, lines: list[int], slots: int, device_rate_hz
 
 
 def same_shape(path: Path, card: int, lines: list[int], slots: int, device_rate_hz: int, boot: bytes) -> bool:
+    """Whether the file is a ring of this shape, version and boot."""
     header = read_header(path)
     if header is None or header["magic"] != MAGIC or header["version"] != VERSION or header["boot"] != boot:
         return False
@@ -141,7 +142,7 @@ def same_shape(path: Path, card: int, lines: list[int], slots: int, device_rate_
 
 
 def read_header(path: Path) -> Any | None:
-    """None where there is none, or one that does not fit what lies behind it."""
+    """None without a file, or where the header does not fit the file's size."""
     try:
         with handover.opened(path.parent, path.name, MOST_BYTES) as (fd, size):
             raw = os.pread(fd, HEADER_BYTES, 0)

@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ring as a reader sees it: copies by pread(2), and never a mapping.
+"""The recorder's side of the ring: its own cursor, and any stretch of the past that the ring still holds.
 
-Whoever writes a file can make it shorter, and a reader that has it mapped is ended by SIGBUS then. Here a piece that is
-not there is zeros: slots that are not whole, and a head that does not move.
+The ring is copied by pread(2) and never mapped: the writer of a file can shorten it, and a reader with a mapping is
+then ended by SIGBUS. Here a missing piece is zeros: slots that are not whole, and a head that does not move.
 
-
-The recorder's side of the ring: its own cursor, and any stretch of the past that the ring still holds.
-
-What capture has written is hostile bytes to it. A slot that fits its CRC may still lie: frames that no clock explains,
-times that are none. A ring with such a slot is given up (`ring_lies`), as one of another shape is.
+Everything that capture has written is untrusted. A slot that fits its CRC may still be wrong: frames that no clock
+explains, impossible times. A ring with such a slot is given up (`ring_lies`), like one of another shape.
 """
 
 from __future__ import annotations
@@ -49,7 +46,7 @@ _HEAD_AT = _FIELDS["head"][1]
 
 
 class Copied:
-    """`slots(low, high)`: the slots of these numbers, as they are now. OSError where the file cannot be opened."""
+    """`slots(low, high)`: copies of these slots as they are now. OSError where the file cannot be opened."""
 
     def __init__(self, path: Path, lines: int, count: int) -> None:
         self.path, self._count = path, count
@@ -61,7 +58,7 @@ class Copied:
 
     @property
     def head(self) -> int:
-        """So many slots were written in all."""
+        """The number of slots written so far."""
         return self._number(_HEAD_AT)
 
     def slots(self, low: int, high: int) -> npt.NDArray[Any]:
@@ -75,7 +72,7 @@ class Copied:
         return found
 
     def seq(self, number: int) -> int:
-        """Of slot `number` as it is now: one more than its number while it is there."""
+        """`seq` of slot `number` as it is now: its number + 1 while it is there."""
         return self._number(self._at(number) + self._seq_at)
 
     def seqs(self, low: int, high: int) -> npt.NDArray[np.uint64]:
@@ -85,7 +82,7 @@ class Copied:
         return self._number(self._at(number) + self._frame_at, signed=True)
 
     def end(self, number: int) -> int:
-        """The frame behind slot `number`."""
+        """The frame after slot `number`."""
         return self.frame(number) + self._number(self._at(number) + self._frames_at, signed=True)
 
     def close(self) -> None:
@@ -98,20 +95,20 @@ class Copied:
         return int.from_bytes(os.pread(self._fd, 8, at), "little", signed=signed)
 
 
-_OF_ALL_SLOTS = 200  # 2 s of all lines are kept at most: more is asked for behind a disk that stood, and once
+_OF_ALL_SLOTS = 200  # at most 2 s of all lines are kept: more is requested once, after a disk that stood
 _BELL_READS = 16  # 64 KiB, as much as a FIFO holds
-_SLACK_NS = 60 * NS_PER_S  # so far ahead of the machine's clock frames may be, and a codec a hundredth faster
-_LATEST_NS = 1 << 62  # the year 2116: times beyond it are none
+_SLACK_NS = 60 * NS_PER_S  # how far frames may lead the machine's clock, besides a codec that is 1 % fast
+_LATEST_NS = 1 << 62  # the year 2116: later times are invalid
 
 
 class RingReader:
-    """The recorder's side: its own cursor, and any stretch of the past that the ring still holds."""
+    """Reads the ring from a cursor of its own."""
 
     GUARD_SLOTS = 8  # never read what the writer is about to overwrite
-    PATIENCE = 200  # looks at a slot that is not whole before it is given up as lost
+    PATIENCE = 200  # reads of a slot that is not whole before it is given up as lost
 
     def __init__(self, run_dir: Path, card: int, clock: Clock = SYSTEM) -> None:
-        """DeviceFault `ring_absent` or `ring_foreign` when there is no ring of this boot and version."""
+        """DeviceFault `ring_absent` or `ring_foreign` without a ring of this boot and version."""
         path, bell = ring_path(run_dir, card), bell_path(run_dir, card)
         header = read_header(path)
         if header is None or not bell.exists():
@@ -126,7 +123,7 @@ class RingReader:
         self._count = int(header["slots"])
         try:
             self._ring = Copied(path, self.lines, self._count)
-        except OSError as error:  # it was taken away meanwhile
+        except OSError as error:  # it was removed meanwhile
             raise DeviceFault("ring_absent", f"{path}: {error}; restart capture@{card}") from None
         self._bell = os.open(bell, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         self.cursor = self._ring.head
@@ -135,16 +132,17 @@ class RingReader:
         self._began_head, self._began_frame = self.cursor, self._next_frame
         self._looks = 0
         self._asked = (0, 0)  # by the last `stretch`
-        self._of_all: I16 = np.empty((self.lines, 0), np.int16)  # what was copied last of all lines, and from where on
+        self._of_all: I16 = np.empty((self.lines, 0), np.int16)  # the last copy of all lines, and its frames
         self._of_all_from = self._of_all_end = 0
 
     def fileno(self) -> int:
-        """Readable when the doorbell rang."""
+        """Readable after the doorbell rang."""
         return self._bell
 
     def silence_bell(self) -> None:
+        """Empties the doorbell."""
         with contextlib.suppress(BlockingIOError):
-            for _ in range(_BELL_READS):  # and not until it is empty: who rings without end would keep us here
+            for _ in range(_BELL_READS):  # not until it is empty: an endless writer would keep the reader here
                 if not os.read(self._bell, 4096):
                     break
 
@@ -156,12 +154,12 @@ class RingReader:
             return True
 
     def seek(self, cursor: int, next_frame: int) -> None:
-        """Go on where an earlier recorder stopped."""
+        """Continues where an earlier recorder stopped."""
         self.cursor = min(cursor, self._ring.head)
         self._next_frame = next_frame
 
     def rewind(self, slots: int) -> None:
-        """Go back so many slots, or as far as the ring still holds them."""
+        """Goes back so many slots, or as far as the ring still holds them."""
         oldest = max(0, self._ring.head - self._count + 2 * self.GUARD_SLOTS)
         earlier = max(self.cursor - slots, oldest)
         if earlier < self.cursor:
@@ -169,7 +167,7 @@ class RingReader:
             self._next_frame = self._ring.frame(earlier)
 
     def newest(self) -> tuple[int, int] | None:
-        """The first frame of the newest slot, and its monotonic time; None where nothing was written yet."""
+        """The first frame of the newest slot, and its monotonic time; None: nothing was written yet."""
         head = self._ring.head
         if not head:
             return None
@@ -181,12 +179,12 @@ class RingReader:
         return self._ring.head - self.cursor
 
     def read(self, most: int) -> Batch | None:
-        """The next whole slots, at most `most`, or one gap; None when there is nothing new.
+        """The next whole slots, at most `most`, or one gap; None: nothing new.
 
-        DeviceFault `ring_lies`: it says what cannot be, and nothing of it is to be believed.
+        DeviceFault `ring_lies`: its content is impossible, and nothing of it is to be trusted.
         """
         head, expected, now_ns = self._ring.head, self._next_frame, self._clock.monotonic_ns()
-        possible = (now_ns - self._began_ns) * 101 // 100 + _SLACK_NS  # so much can have come since the beginning
+        possible = (now_ns - self._began_ns) * 101 // 100 + _SLACK_NS  # the most that can have come since the beginning
         honest = head <= self._began_head + possible // (SLOT_FRAMES * NS_PER_FRAME)
         batch = self._next(head, most) if honest else None
         if batch is not None:
@@ -221,7 +219,7 @@ class RingReader:
     def stretch(self, line_index: int, first: int, end: int) -> Stretch:
         """Audio of one line from frame `first` up to `end`; what the ring no longer holds is gap `ring_overtaken`.
 
-        Only frames that `read` has passed, or that are known to be written, may be asked for.
+        Only frames that `read` has passed, or that are known to be written, may be requested.
         """
         begin = self._of_all_from
         if begin <= first and end <= self._of_all_end:
@@ -238,10 +236,10 @@ class RingReader:
         return assemble(slots, slots["audio"][:, line_index], valid, first, end)
 
     def _plain(self, slots: npt.NDArray[Any], line_index: int, low: int, first: int, end: int) -> I16 | None:
-        """What was asked for, where these slots hold all of it and no gap.
+        """The requested audio, where these slots hold all of it and no gap.
 
-        They are overwritten from the first on, so that the first tells whether any was during the copy. Whoever asks
-        for the same frames of a second line will ask for all the others too: they are laid out together then.
+        Slots are overwritten from the first on, so the first shows whether any was during the copy. A second request
+        for the same frames means that all lines will be requested: then they are laid out together.
         """
         again, self._asked = (first, end) == self._asked, (first, end)
         begin, frames = int(slots["frame"][0]), len(slots) * SLOT_FRAMES
@@ -261,7 +259,7 @@ class RingReader:
 
     def _slot_at(self, frame: int, low: int, high: int) -> int:
         """The last slot in [low, high) that begins at or before `frame`, else `low`."""
-        if high > low:  # without a gap in between it is found at once
+        if high > low:  # without a gap in between the first guess is right
             last = self._ring.frame(high - 1)
             guess = max(low, high - 1 - max(0, last - frame + SLOT_FRAMES - 1) // SLOT_FRAMES)
             begin = self._ring.frame(guess)
@@ -299,7 +297,7 @@ class RingReader:
         return batch
 
     def _not_whole(self, head: int) -> Batch | None:
-        """The slot's stores are still on their way, or it is being overwritten: look again, but not for ever."""
+        """The slot is being written or overwritten: try again, a limited number of times."""
         self._looks += 1
         if self._looks <= self.PATIENCE or self.cursor + 1 >= head:
             return None

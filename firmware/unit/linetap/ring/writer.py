@@ -40,7 +40,7 @@ _NUMBERS = struct.Struct("=I6q")  # flags to utc_ns
 
 
 class _Stage:
-    """One slot from its crc on, being put together, and views of its parts."""
+    """One slot from its crc on while it is assembled, and views of its parts."""
 
     def __init__(self, lines: int) -> None:
         kind = slot_dtype(lines)
@@ -53,16 +53,16 @@ class _Stage:
         self.packed = whole.view(np.uint8)[fields["hook"][1] : fields["volts"][1]].reshape(3, lines, 2)
         self.volts, self.notice = whole["volts"][0], whole["notice"][0]
         self.notice_frame, self.audio = whole["notice_frame"][0], whole["audio"][0]
-        self.noticed = False  # whether anything stands in notice and notice_frame
+        self.noticed = False  # whether notice and notice_frame are set
 
 
 class RingWriter:
-    """Capture's side. Takes over the ring of a predecessor when shape and boot are the same."""
+    """Writes the ring. Takes over a predecessor's ring of the same shape and boot."""
 
     def __init__(self, run_dir: Path, card: int, line_numbers: list[int], seconds: int, device_rate_hz: int) -> None:
         """OSError where the tmpfs has no room; DeviceFault where `run_dir` is not in RAM."""
         require_ram(rooms.make(audio_folder(run_dir)))
-        bell = bell_path(run_dir, card)  # before the ring: whoever finds that may listen
+        bell = bell_path(run_dir, card)  # before the ring: a reader that finds the ring opens it
         if not bell.exists():
             os.mkfifo(bell, 0o640)
         self._bell = os.open(bell, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)  # RDWR: no reader is no error
@@ -103,7 +103,7 @@ class RingWriter:
         utc_ns: int,
         flags: int = 0,
     ) -> None:
-        """One period: audio int16 (lines, 80), levels bool (lines, 10); `mono_ns`, `utc_ns` of its first sample.
+        """Writes one period: audio int16 (lines, 80), levels bool (lines, 10); `mono_ns`, `utc_ns` of its first sample.
 
         `notice` and `notice_frame`, None where nothing is played: see Batch.
         """
@@ -119,12 +119,12 @@ class RingWriter:
         self._publish(SLOT_FRAMES, mono_ns, utc_ns, flags)
 
     def write_gap(self, frames: int, mono_ns: int, utc_ns: int, flag: int) -> None:
-        """`frames` at 8 kHz that were lost, beginning where the last slot ended."""
+        """Writes a gap of `frames` at 8 kHz, beginning where the last slot ended."""
         self._stage.lines[:] = bytes(len(self._stage.lines))
         self._publish(frames, mono_ns, utc_ns, flag)
 
     def _publish(self, frames: int, mono_ns: int, utc_ns: int, flags: int) -> None:
-        """The slot is put together aside and copied whole: seven small stores into the ring cost more than one."""
+        """Copies the assembled slot at once: seven small stores into the ring cost more than one."""
         device_frames, body = frames * self.decimation, self._stage.body
         _NUMBERS.pack_into(
             body, 4, flags, self.next_frame, frames, self.next_device_frame, device_frames, mono_ns, utc_ns
@@ -132,7 +132,7 @@ class RingWriter:
         _CRC.pack_into(body, 0, zlib.crc32(body[4:]))
         index = self._seq % self._count
         at = HEADER_BYTES + index * self._slot_bytes
-        self._seqs[index] = 0  # whoever is copying the slot's predecessor now learns that it was overtaken
+        self._seqs[index] = 0  # a reader that is copying the slot's predecessor now finds out that it was overtaken
         self._map.bytes[at + CRC_AT : at + self._slot_bytes] = body
         self._seq += 1
         self._seqs[index] = self._seq
