@@ -24,8 +24,8 @@ from linetap_core.evidence.sealing.keylist import KeyList
 from linetap_core.evidence.signing import document, sshsig
 from linetap_core.records import Retention
 from linetap_desk.accesslog import deskfolder
-from linetap_desk.ceremony import epoch, keygen
-from linetap_desk.unsealing import hold, overflow
+from linetap_desk.ceremony import epoch, hold, keygen
+from linetap_desk.ceremony import rewrap as overflow
 from sealing_rig import CALL_ID, UNIT, Rig, noise, record
 
 DAY, NEXT_DAY = "2026-12-01", "2026-12-02"

@@ -18,12 +18,12 @@ import sealing_rig
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
-from linetap_desk.accesslog import access_command, roles
-from linetap_desk.accesslog.access import read_log
-from linetap_desk.accesslog.access_entry import Entry
+from linetap_desk.accesslog import command as access_command
+from linetap_desk.accesslog import roles
+from linetap_desk.accesslog.access import Entry, read_log
 from linetap_desk.release import command as release
-from linetap_desk.unsealing import open as opening
-from linetap_desk.unsealing import unwrap
+from linetap_desk.release import open as opening
+from linetap_desk.release import unwrap
 from sealing_rig import CALL_ID, Rig
 
 DAY_NS = 24 * 3600 * NS_PER_S

@@ -17,7 +17,7 @@ from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.keys.keys import SigningKey
 from linetap_core.evidence.witness import checkpoint
-from linetap_desk.witnessing.serve import CheckpointWitness, Server
+from linetap_desk.witnessing.witness import CheckpointWitness, Server
 from sealing_rig import UNIT, Rig
 from witness_rig import Running, name_keeper, policy, write_key
 

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 from linetap_desk.serve.app import ROUTES
+from linetap_desk.serve.handling.site import Route
 from linetap_desk.serve.people.accounts import ALONE, APART
-from linetap_desk.serve.roles import ROLES
-from linetap_desk.serve.route import Route
+from linetap_desk.web.pages import ROLES
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/desk-roles.md"
 _HEAD = """# The desk's pages: who may what

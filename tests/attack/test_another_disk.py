@@ -23,7 +23,8 @@ from linetap_core.vaultformat import vaultname
 from linetap_desk.ingest import database, tables
 from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.store import Store
-from linetap_desk.proofs import callfolder, verify
+from linetap_desk.proofs import callfolder
+from linetap_desk.vaultproofs import verifyvault
 from sealing_rig import CALL_ID, NOW, Rig, noise, record
 from sealing_rig import UNIT as SEALED
 
@@ -96,7 +97,7 @@ def test_a_changed_leaf_is_in_every_verdict_for_as_long_as_it_is_there(rig: Rig)
     log.close()
     problems = [
         (verdict.name.split(" ")[0], problem.code)
-        for verdict in verify.verify_vault(rig.vault, callfolder.load_signers(rig.signers_file))
+        for verdict in verifyvault.verify_vault(rig.vault, callfolder.load_signers(rig.signers_file))
         for problem in verdict.problems
     ]
     assert ("log.before-1", "log_set_aside") in problems
@@ -113,7 +114,7 @@ def test_a_call_that_went_with_the_old_log_is_missed(rig: Rig) -> None:
     log = unit_log(rig)
     log.publish()
     log.close()
-    verdicts = [*verify.verify_vault(rig.vault, callfolder.load_signers(rig.signers_file))]
+    verdicts = [*verifyvault.verify_vault(rig.vault, callfolder.load_signers(rig.signers_file))]
     assert ("missing_call", True) in [(p.code, CALL_ID in p.text) for v in verdicts for p in v.problems]
 
 
@@ -140,7 +141,7 @@ def test_no_witness_takes_a_log_that_began_anew_by_itself(rig: Rig, capsys: pyte
     assert main([*map(str, command), "--new-log", log.name]) == 0
     assert (desk / "heads" / f"{SEALED}.first.json").read_bytes() == old
     witness = desk / "heads" / f"{SEALED}.first.json"
-    codes = [problem.code for verdict in verify.verify_vault(
+    codes = [problem.code for verdict in verifyvault.verify_vault(
         rig.vault, callfolder.load_signers(rig.signers_file), witness) for problem in verdict.problems]  # fmt: skip
     assert "witness_log" in codes
 
@@ -167,6 +168,6 @@ def test_the_document_of_another_key_names_no_vault(rig: Rig) -> None:
     data = vaultname.encode(document)
     (rig.vault / "vault.json").write_bytes(data)
     (rig.vault / "vault.json.sig").write_text(sshsig.sign(data, thief, namespaces.HEAD))
-    found = [problem for verdict in verify.verify_vault(rig.vault, callfolder.load_signers(rig.signers_file))
+    found = [problem for verdict in verifyvault.verify_vault(rig.vault, callfolder.load_signers(rig.signers_file))
              for problem in verdict.problems]  # fmt: skip
     assert any("vault.json" in problem.text for problem in found), json.dumps([p.text for p in found])

@@ -20,6 +20,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
+from linetap_desk.vaultproofs import verifyvault
+
 sys.path += [str(Path(__file__).resolve().parents[1] / folder) for folder in ("blockcuts", "durable")]
 
 from disk import make_file_system, mount_options, require, run
@@ -31,7 +33,7 @@ from linetap.tpm.volume import SECTOR_BYTES
 from linetap_core.durable import broken
 from linetap_core.durable import keptcopy as kept
 from linetap_core.evidence.keys import keys
-from linetap_desk.proofs import callfolder, verify
+from linetap_desk.proofs import callfolder
 
 MIB, BLOCK = 64, 4096
 SEED = 29
@@ -100,7 +102,7 @@ class Card:
         return found
 
     def verified(self) -> str:
-        verdicts = verify.verify_vault(self.unit.folder / "vault", callfolder.load_signers(self.signers))
+        verdicts = verifyvault.verify_vault(self.unit.folder / "vault", callfolder.load_signers(self.signers))
         return "\n".join(line for verdict in verdicts for line in verdict.lines())
 
 

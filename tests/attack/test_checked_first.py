@@ -16,7 +16,9 @@ from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.calls.callkey import OfCall
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces, sshsig
-from linetap_desk.unsealing import checkedcall, hold, partial, unwrap
+from linetap_desk.ceremony import hold
+from linetap_desk.release import unwrap
+from linetap_desk.unsealing import checkedcall, layers
 from release_rig import HAN, ID, KIM, Desk
 from sealing_rig import CALL_ID, UNIT
 
@@ -126,5 +128,5 @@ def test_no_layer_comes_off_bytes_that_nobody_checked() -> None:
         names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         names |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
         assert path.name == "checkedcall.py" or "_CHECKED" not in names, path
-    for takes in (checkedcall.outer_layer, checkedcall.peel, partial.turn):
+    for takes in (layers.outer_layer, layers.peel, layers.turn_of):
         assert takes.__annotations__["key"] == "SealedKey"

@@ -27,8 +27,8 @@ from linetap_core.evidence.signing import namespaces
 from linetap_core.evidence.signing.signers import Signer
 from linetap_core.records import Caller, CallEvent, CallRecord
 from linetap_core.vaultformat.walkreport import WalkReport
-from linetap_desk.proofs import callfolder, verify
-from linetap_desk.vaultfiles import tree
+from linetap_desk.proofs import callfolder
+from linetap_desk.vaultproofs import tree, verifyvault
 
 OVER = "2026-11-20"  # an epoch whose day has passed
 CALLS = 3
@@ -44,7 +44,7 @@ class Whole:
         return callfolder.load_signers(self.signers_file)
 
     def problems(self) -> list[str]:
-        verdicts = verify.verify_vault(self.vault, self.signers)
+        verdicts = verifyvault.verify_vault(self.vault, self.signers)
         return [f"{problem.code}: {problem.text}" for verdict in verdicts for problem in verdict.problems]
 
     def files(self) -> list[str]:

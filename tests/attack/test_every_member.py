@@ -12,7 +12,7 @@ import pytest
 
 from bundle_rig import SECOND, BundleRig, members, pack
 from linetap_core.cli import main
-from linetap_desk.bundle import container, facts, finish, layout
+from linetap_desk.bundle import container, facts, layout, report
 from linetap_desk.bundle.check import verify_bundle
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.verdict import Verdict
@@ -106,7 +106,7 @@ def test_another_case_is_not_seen_and_is_named(whole: Path, tmp_path: Path) -> N
     good = members(whole / "case.zip")
     changed = good | {layout.ABOUT: good[layout.ABOUT].replace(CASE.encode(), OTHER_CASE.encode())}
     sources: dict[str, container.Source] = dict(changed)
-    changed |= finish.derived(sources, facts.load(sources))
+    changed |= report.derived(sources, facts.load(sources))
     assert changed[layout.ABOUT] != good[layout.ABOUT]
     assert problems(whole, pack(tmp_path / "case.zip", changed)) == []
     assert f"the case in {layout.ABOUT}" in named(whole)

@@ -19,8 +19,9 @@ from linetap_core.evidence.authorization.release import NotReleased
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.sealing import group
 from linetap_core.evidence.sealing.group import OtherLayer
-from linetap_desk.accesslog import access_command
-from linetap_desk.unsealing import hold, unwrap
+from linetap_desk.accesslog import command
+from linetap_desk.ceremony import hold
+from linetap_desk.release import unwrap
 from release_rig import Desk
 from sealing_rig import CALL_ID, Rig
 
@@ -78,7 +79,7 @@ def test_four_people_in_four_places(house: House) -> None:
     assert [(entry.verb, entry.left) for entry in desk.log()[-4:]] == [
         ("unwrap", 1), ("unwrap", 0), ("peel", 0), ("open", 0),
     ]  # fmt: skip
-    shown = [access_command.line_of(entry).split("\t") for entry in desk.log()[-4:-2]]
+    shown = [command.line_of(entry).split("\t") for entry in desk.log()[-4:-2]]
     assert [[word for word in words if word.startswith("left=")] for words in shown] == [["left=1"], []]
     with pytest.raises(NotReleased, match="request_used"):  # once a call, by whomever
         house.unwrap(desk.call, request, "again.age", 2)

@@ -20,7 +20,7 @@ from linetap_core.evidence.calls import callkey, sealed
 from linetap_core.evidence.calls.callkey import OfCall
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.sealing import age, group, grouptar, members
-from linetap_desk.unsealing import hold
+from linetap_desk.ceremony import hold
 from release_rig import HAN, Desk
 from sealing_rig import CALL_ID, NOW, UNIT, run
 

@@ -17,7 +17,8 @@ from linetap_core.cli import main
 from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.merklelog.leaflog import LeafLog
-from linetap_desk.proofs import callfolder, verify
+from linetap_desk.proofs import callfolder
+from linetap_desk.vaultproofs import verifyvault
 from sealing_rig import CALL_ID, UNIT, Rig
 
 Leaf = dict[str, Any]
@@ -165,7 +166,7 @@ def tell(rig: Rig, leaves: list[Leaf]) -> None:
 
 
 def codes(rig: Rig) -> list[str]:
-    verdicts = verify.verify_vault(rig.vault, callfolder.load_signers(rig.signers_file))
+    verdicts = verifyvault.verify_vault(rig.vault, callfolder.load_signers(rig.signers_file))
     return [problem.code for verdict in verdicts for problem in verdict.problems]
 
 

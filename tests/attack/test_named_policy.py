@@ -22,9 +22,10 @@ from linetap_core.evidence.authorization.roles import Person, Roles, Witnesses, 
 from linetap_core.evidence.keys import keys
 from linetap_desk.accesslog import roles
 from linetap_desk.bundle import command as bundle
+from linetap_desk.ceremony import hold
 from linetap_desk.release import command as release
-from linetap_desk.unsealing import hold, unwrap
-from linetap_desk.unsealing import open as opening
+from linetap_desk.release import open as opening
+from linetap_desk.release import unwrap
 from release_rig import Desk
 from witnessed_rig import Site, site
 

@@ -22,7 +22,7 @@ sys.path += [str(Path(__file__).resolve().parents[1] / folder) for folder in ("b
 from test_changed_blocks import BLOCK, Card, NotUsed, card, seen_as_changed
 
 from linetap_core.durable import broken
-from linetap_desk.vaultfiles import tree
+from linetap_desk.vaultproofs import tree
 
 SEED = 16
 BLOCKS = int(os.environ.get("LINETAP_CHANGES", "16"))

@@ -19,7 +19,7 @@ from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.vaultformat import outboxfiles
 from linetap_desk.copy.incoming import Call, read_record
 from linetap_desk.proofs.callfolder import Damaged
-from linetap_desk.vaultfiles import outbox
+from linetap_desk.vaultproofs import outbox
 from sealing_rig import CALL_ID, UNIT, Rig
 
 FORGED = "20261124T225700.000Z-L04"

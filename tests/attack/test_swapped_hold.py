@@ -11,7 +11,8 @@ from swapped_rig import closed, forged, hold_key, opens, refused, wrapped
 from linetap_core.errors import Refusal
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.sealing import keylist
-from linetap_desk.unsealing import hold, overflow
+from linetap_desk.ceremony import hold
+from linetap_desk.ceremony import rewrap as overflow
 from release_rig import HAN, Desk
 from sealing_rig import NOW, UNIT
 

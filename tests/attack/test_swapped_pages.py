@@ -27,8 +27,8 @@ from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.merklelog.closing import closing_path
 from linetap_desk.ingest import tables
-from linetap_desk.serve.tables import holds, requests
-from linetap_desk.unsealing import unwrap
+from linetap_desk.release import unwrap
+from linetap_desk.serve.database.tables import holds, requests
 from release_rig import KIM, OTHER_CALL, Desk
 from sealing_rig import CALL_ID, UNIT
 

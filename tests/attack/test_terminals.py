@@ -23,7 +23,7 @@ from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_core.evidence.authorization.command import Answer
 from linetap_core.records import Fault
 from linetap_core.service import StateFile
-from linetap_desk.watch import service as watching
+from linetap_desk.watch import command as watching
 from state_files import capture, panel, recorder, reporter, unit
 
 SIGNS = "\x1b]0;x\x07 \x9b31m \u202e \u2066 \u2028 \x85 \x7f \U000e0041 \r\n"

@@ -37,7 +37,7 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces, signers, sshsig
 from linetap_core.records import CallEvent, CallRecord
 from linetap_desk.proofs.verdict import Problem
-from linetap_desk.proofs.verify import verify_vault
+from linetap_desk.vaultproofs.verifyvault import verify_vault
 from sealing_rig import run
 from tpm_rig import NEXT_ROOT, ROOT, STRANGE_ROOT, Release, SoftTpm, in_tpm, short_folder, stock_verifies
 from unit_rig import make_unit

@@ -27,9 +27,9 @@ from linetap_desk.ingest import database, judge, tables
 from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.judge import Event, Verdict
 from linetap_desk.ingest.store import Store
-from linetap_desk.unsealing.calltrust import note
-from linetap_desk.vaultfiles.leafclaims import Named
-from linetap_desk.vaultfiles.outbox import OutboxCheck
+from linetap_desk.proofs.verifycall import undated_note
+from linetap_desk.vaultproofs.leafclaims import Named
+from linetap_desk.vaultproofs.outbox import OutboxCheck
 from sealing_rig import TIMEOUT_S, UNIT, Rig
 from witnessed_rig import site
 
@@ -78,7 +78,7 @@ def test_an_honest_unit_that_has_never_had_a_clock(tmp_path: Path, capsys: pytes
     assert stock(rig)
     code, out = verify(rig, capsys)
     assert (code, "BAD" in out) == (0, False)
-    assert f"?    {CALL}: {note(datetime(1970, 1, 1, 0, 0, 40, tzinfo=UTC))}\n" in out
+    assert f"?    {CALL}: {undated_note(datetime(1970, 1, 1, 0, 0, 40, tzinfo=UTC))}\n" in out
     assert "?    log of closet-3f, 1 leaves: its clock stood at 1970-01-01T00:01:00Z, and nobody says when" in out
     assert out.endswith("2 checked, 2 good\n")
 

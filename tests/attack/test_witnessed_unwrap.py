@@ -18,7 +18,7 @@ from linetap_core.evidence.merklelog.closing import closing_path
 from linetap_core.evidence.witness import checkpoint, tlogproof
 from linetap_core.evidence.witness.tlogproof import witnessed_path
 from linetap_desk.copy.store import Tree
-from linetap_desk.custody import tar
+from linetap_desk.custody import package as tar
 from linetap_desk.serve.release import package
 from linetap_desk.unsealing import callproof
 from sealing_rig import UNIT

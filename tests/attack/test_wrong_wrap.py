@@ -18,8 +18,8 @@ from linetap_core.evidence.calls import hold, sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.sealing import age, group
 from linetap_core.evidence.signing import namespaces, sshsig
-from linetap_desk.unsealing import hold as holds
-from linetap_desk.unsealing.hold import CHECK_SUFFIX
+from linetap_desk.ceremony import hold as holds
+from linetap_desk.unsealing.wrapped import CHECK_SUFFIX
 
 SECOND = "the second"
 

@@ -23,11 +23,11 @@ from linetap_core.evidence.merklelog.closing import Closing, closing_path
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import Audio, CallRecord, Part, Retention
 from linetap_core.wire.mqtt import Message
+from linetap_desk.config.desk import CopyConfig
 from linetap_desk.copy.service import Copying, begin
 from linetap_desk.ingest import database, tables
 from linetap_desk.ingest.signersfile import SignersFile
 from linetap_desk.ingest.store import Store
-from linetap_desk.settings import CopyConfig
 
 UNIT = "floor-03"
 DAY_NS = 86_400 * 10**9

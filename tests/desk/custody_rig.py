@@ -16,10 +16,10 @@ import httpx
 from broker import until
 from linetap_core.records import Audio, Gap, Mark, NoticeRecord
 from linetap_desk.accesslog.deskfolder import open_desk
-from linetap_desk.custody import service
+from linetap_desk.custody import command
 from linetap_desk.custody.case import Case, Means
 from linetap_desk.custody.package import private_folder, unpack
-from linetap_desk.serve import secure
+from linetap_desk.web import secure
 from release_rig import ID, Desk
 from sealing_rig import noise, record
 
@@ -96,9 +96,9 @@ class Helper:
         package = unpack(io.BytesIO(pack(self._members)), self.folder)
         opened = open_desk(self.desk.folder, self.desk.clock)
         self.case = Case(package, opened, self._means, self.desk.clock)
-        at = self.held.enter_context(service.listening(0))
-        self.site = service.made(self.case, self.desk.clock, at, ZoneInfo("Asia/Seoul"), 900)
-        self.server = service.server(self.site)
+        at = self.held.enter_context(command.listening(0))
+        self.site = command.made(self.case, self.desk.clock, at, ZoneInfo("Asia/Seoul"), 900)
+        self.server = command.server(self.site)
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [at]})
         self.thread.start()
         self.held.callback(self._end)

@@ -19,9 +19,8 @@ import httpx
 from release_house import ReleaseHouse
 
 from group_rig import Members
-from linetap_desk.accesslog.access import read_log
-from linetap_desk.accesslog.access_entry import Entry
-from linetap_desk.release import files
+from linetap_desk.accesslog.access import Entry, read_log
+from linetap_desk.release import requestfile
 from release_rig import Desk
 from sealing_rig import CALL_ID, TIMEOUT_S, Rig
 
@@ -42,7 +41,7 @@ class GroupHouse(ReleaseHouse):
         super().__init__(Desk.make(root, change), **more)  # type: ignore[arg-type]
 
     def new_key(self, request_id: str) -> str:
-        return files.write_key(self.desk.one_time_file(request_id), request_id)
+        return requestfile.write_key(self.desk.one_time_file(request_id), request_id)
 
     def place(self, name: str) -> Path:
         """That person's own device, with a desk's folder and an access log of their own."""

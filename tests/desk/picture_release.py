@@ -14,9 +14,9 @@ from linetap_core.evidence.authorization.roles import Person, Purpose, Roles
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import document, sshsig
 from linetap_desk.ingest.tables import calls
-from linetap_desk.serve.site import Site
-from linetap_desk.serve.tables import approvals, holds, requests
-from linetap_desk.serve.transactions import writing
+from linetap_desk.serve.database.tables import approvals, holds, requests
+from linetap_desk.serve.database.transactions import writing
+from linetap_desk.serve.handling.site import Site
 
 REQUEST, HOLD = "2026-0042", "H2026-0007"
 SERVE = 'roles = "roles.json"\nauthority = "authority.pub"'

@@ -27,11 +27,12 @@ from linetap_core.evidence.merklelog import closing, merkle, unitlog
 from linetap_core.evidence.merklelog.closing import Closing, closing_path
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_desk.ingest.clear import clear
+from linetap_desk.serve import commands
 from linetap_desk.serve.access.log import AccessTable, Subject
-from linetap_desk.serve.fleet.journal import Reader
-from linetap_desk.serve.people import accounts, command
-from linetap_desk.serve.tables import people, sessions
-from linetap_desk.serve.transactions import writing
+from linetap_desk.serve.database.tables import people, sessions
+from linetap_desk.serve.database.transactions import writing
+from linetap_desk.serve.live.journal import Reader
+from linetap_desk.serve.people import accounts
 
 MONTH_NS = parse_rfc3339("2026-10-06T00:30:00Z")
 PLACES = f"""["본관"]
@@ -188,7 +189,7 @@ def _speak(floor: Speaking) -> None:
 def _work(config: Path) -> None:
     """Accounts, and a month in which two people worked; the month before it was signed."""
     clock = ManualClock(MONTH_NS - 30 * 86_400 * NS_PER_S)
-    with command.opened(config, clock) as (table, _):
+    with commands.opened(config, clock) as (table, _):
         for name, shown in SHOWN.items():
             accounts.add(table, "terminal:root", name, f"{shown} 님", [name], None, f"provider {name}")
         table.append("kim", "10.20.3.7", "login", Subject())

@@ -21,9 +21,9 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.merklelog import closing
 from linetap_core.evidence.merklelog.closing import closing_path
 from linetap_desk.ingest import database, tables
-from linetap_desk.serve import secure
+from linetap_desk.serve.database.tables import access
 from linetap_desk.serve.people import sessions
-from linetap_desk.serve.tables import access
+from linetap_desk.web import secure
 from release_rig import KIM, NOW, PARK, Desk
 from sealing_rig import CALL_ID, UNIT
 

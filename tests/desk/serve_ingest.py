@@ -7,7 +7,9 @@ import argparse
 import sys
 
 from linetap_core.clock import SYSTEM
-from linetap_desk import deskcommand, settings
+from linetap_desk.commands import desk as deskcommand
+from linetap_desk.config import desk
+from linetap_desk.copy.service import begin
 from linetap_desk.ingest import service
 from linetap_desk.ingest.link import Patience
 
@@ -15,4 +17,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     deskcommand.add_arguments(parser)
     patience = Patience(first_ms=100, longest_ms=400, answer_ms=1000)
-    sys.exit(service.run(settings.settings(parser.parse_args(sys.argv[1:])), SYSTEM, patience))
+    sys.exit(service.run(desk.ingest_settings(parser.parse_args(sys.argv[1:])), begin, SYSTEM, patience))

@@ -24,11 +24,13 @@ from sqlalchemy import insert, select
 from broker import until
 from linetap_core.clock import SYSTEM, Clock, rfc3339
 from linetap_core.evidence.keys import keys
-from linetap_desk.serve import secure, service, settings
+from linetap_desk.config import pages
+from linetap_desk.serve import service
+from linetap_desk.serve.database.tables import people
+from linetap_desk.serve.database.transactions import writing
+from linetap_desk.serve.handling.site import Site
 from linetap_desk.serve.people import sessions
-from linetap_desk.serve.site import Site
-from linetap_desk.serve.tables import people
-from linetap_desk.serve.transactions import writing
+from linetap_desk.web import secure
 from pki_rig import Pair, Pki
 
 CHROMIUM = "/usr/bin/chromium"
@@ -66,7 +68,7 @@ class ServeSite:
         self.site: Site
 
     def __enter__(self) -> Self:
-        at, told = self.held.enter_context(service.listening(settings.read(self.config)))
+        at, told = self.held.enter_context(service.listening(pages.read_settings(self.config)))
         self.site = self.held.enter_context(service.opened(told, self.clock))
         self.url = str(told.url)
         self._server = service.server(self.site)

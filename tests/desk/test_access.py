@@ -23,10 +23,9 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization.release import NotReleased
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import sshsig
-from linetap_desk.accesslog import access_command
-from linetap_desk.accesslog.access import AccessFault, AccessLog
-from linetap_desk.accesslog.access_entry import Entry
-from linetap_desk.unsealing import hold
+from linetap_desk.accesslog import command
+from linetap_desk.accesslog.access import AccessFault, AccessLog, Entry
+from linetap_desk.ceremony import hold
 from release_rig import ID, KIM, PARK, Desk
 from sealing_rig import CALL_ID, TIMEOUT_S
 
@@ -265,7 +264,7 @@ def test_a_disk_that_is_full_stops_the_deed(desk: Desk, monkeypatch: pytest.Monk
 
 def test_what_cannot_be_shown(desk: Desk, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="not a desk's folder"):
-        desk.run(access_command, "show", "--desk", tmp_path)
+        desk.run(command, "show", "--desk", tmp_path)
     (desk.folder / "access" / "leaves.jsonl").write_bytes(b"[]\n")
     with pytest.raises(AccessFault, match="line 1"):
         desk.access("show")

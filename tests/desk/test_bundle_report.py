@@ -37,7 +37,8 @@ from linetap_core.records import (
     NoticeRecord,
     Retention,
 )
-from linetap_desk.bundle import facts, finish, layout, recipe, texts, words
+from linetap_desk.bundle import facts, layout, recipe, texts, words
+from linetap_desk.bundle import report as finish
 from linetap_desk.bundle.container import Source
 from linetap_desk.ceremony.certificate import Certificate
 from sealing_rig import CALL_ID, UNIT, run

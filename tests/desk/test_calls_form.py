@@ -15,11 +15,10 @@ from hypothesis import strategies as st
 
 from linetap_core.errors import BadInput
 from linetap_desk.calls.criteria import Seat
-from linetap_desk.serve import settings
+from linetap_desk.config import pages
 from linetap_desk.serve.access.masking import without_numbers
 from linetap_desk.serve.calls import form
-from linetap_desk.serve.calls.directory import House
-from linetap_desk.serve.calls.form import Form
+from linetap_desk.serve.calls.form import Form, House
 
 SEOUL = ZoneInfo("Asia/Seoul")
 
@@ -35,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def house(folder: Path) -> House:
-    return House(settings.read(folder / "desk.toml"))
+    return House(pages.read_settings(folder / "desk.toml"))
 
 
 def read(house: House, **typed: str) -> Form:
@@ -83,7 +82,7 @@ class TestPlaces:
         assert house.lines.at_line(UNIT, None, 1_790_000_000 * 10**9) == ("", "")
 
     def test_a_table_that_changes_counts_when_it_is_whole(self, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-        house = House(settings.read(folder / "desk.toml"))
+        house = House(pages.read_settings(folder / "desk.toml"))
         path = folder / "lines.csv"
         try:
             path.write_text("rubbish\n")
@@ -95,7 +94,7 @@ class TestPlaces:
             path.unlink()
             assert house.lines.names() == ["새 부서"]
             with pytest.raises(BadInput, match=r"lines\.csv"):
-                House(settings.read(folder / "desk.toml"))
+                House(pages.read_settings(folder / "desk.toml"))
         finally:
             path.write_text(LINES)
 

@@ -17,7 +17,7 @@ from sqlalchemy import select, update
 
 from linetap_desk.ingest import tables
 from linetap_desk.serve.calls import form
-from linetap_desk.serve.tables import access
+from linetap_desk.serve.database.tables import access
 
 SPAN = "from=2026-11-24T12:00&to=2026-11-24T14:00"
 MANY = "many-01"

@@ -22,7 +22,7 @@ from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.merklelog import closing
-from linetap_desk.copy.open import open_store
+from linetap_desk.copy.s3 import open_store
 from linetap_desk.ingest import tables
 
 SERVER = shutil.which("moto_server")

@@ -27,7 +27,7 @@ from linetap_core.cli import main
 from linetap_core.clock import NS_PER_S
 from linetap_core.evidence.calls import g711
 from linetap_core.evidence.keys import keys
-from linetap_desk.serve import secure
+from linetap_desk.web import secure
 from pki_rig import Pki
 from release_rig import DAY_NS, ID, Desk
 from sealing_rig import noise

@@ -14,7 +14,7 @@ from group_house import GroupHouse
 from release_house import refusal
 from sqlalchemy import select
 
-from linetap_desk.serve.tables import partials
+from linetap_desk.serve.database.tables import partials
 from sealing_rig import CALL_ID
 
 

@@ -22,8 +22,9 @@ from linetap_core.cli import main
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.merklelog import closing
+from linetap_desk.ceremony import hold
 from linetap_desk.ordering import command
-from linetap_desk.unsealing import hold, unwrap
+from linetap_desk.release import unwrap
 from release_rig import HAN, KIM, Desk
 from sealing_rig import CALL_ID, UNIT
 

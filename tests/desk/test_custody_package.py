@@ -14,9 +14,9 @@ import pytest
 
 from linetap_core.clock import NS_PER_S, parse_rfc3339
 from linetap_core.records import NoticeRecord
-from linetap_desk.custody import case, sound, tar
-from linetap_desk.custody.package import private_folder, unpack
-from linetap_desk.custody.tar import BadPackage
+from linetap_desk.custody import case, sound
+from linetap_desk.custody import package as tar
+from linetap_desk.custody.package import BadPackage, private_folder, unpack
 from release_rig import Desk
 from sealing_rig import CALL_ID, record
 

@@ -31,8 +31,8 @@ from linetap_bench.measure.desk import session
 from linetap_core.evidence.keys import keys
 from linetap_core.records import Caller, CallRecord
 from linetap_desk.ingest import tables
-from linetap_desk.serve import secure
 from linetap_desk.serve.people import sessions
+from linetap_desk.web import secure
 from memory import found_in, spelled
 
 NUMBER = "01098765432"

@@ -19,8 +19,8 @@ from linetap_desk.accesslog.access import AccessFault, read_log, require_head
 from linetap_desk.accesslog.access import read_head as access_head
 from linetap_desk.accesslog.deskfolder import read_authority, read_roles
 from linetap_desk.pki.register import Issued, Register, Revoked
-from linetap_desk.witnessing import cosigned
-from linetap_desk.witnessing.serve import SEEN, Last
+from linetap_desk.witnessing import signedheads
+from linetap_desk.witnessing.witness import SEEN, Last
 from release_rig import Desk
 
 HEADS = {f"closet-{n:02d}": Last(n, f"{n:064x}") for n in range(1, 4)}
@@ -47,40 +47,40 @@ def issued(number: int) -> Issued:
 class TestAWitness:
     def test_goes_on_from_the_twin_whichever_bit(self, tmp_path: Path) -> None:
         path = tmp_path / "seen.json"
-        cosigned.keep_state(SEEN, path, HEADS)
+        signedheads.keep_state(SEEN, path, HEADS)
         assert smallfile.is_wrapped(path.read_bytes())
         for _ in flipped(path, 7):  # every bit of every envelope: tests/durable/test_small_file.py
             broken.forget()
-            assert cosigned.load_state(SEEN, path) == HEADS
+            assert signedheads.load_state(SEEN, path) == HEADS
             assert [f"{tmp_path.name}/seen.json"] == broken.names()
 
     def test_mends_the_twin(self, tmp_path: Path) -> None:
         path = tmp_path / "seen.json"
-        cosigned.keep_state(SEEN, path, HEADS)
+        signedheads.keep_state(SEEN, path, HEADS)
         for _ in flipped(twin_of(path), 101):
-            assert cosigned.load_state(SEEN, path) == HEADS
+            assert signedheads.load_state(SEEN, path) == HEADS
             assert twin_of(path).read_bytes() == path.read_bytes()
 
     def test_remembers_where_the_file_is_gone(self, tmp_path: Path) -> None:
         path = tmp_path / "seen.json"
-        assert cosigned.load_state(SEEN, path) == {}
-        cosigned.keep_state(SEEN, path, HEADS)
+        assert signedheads.load_state(SEEN, path) == {}
+        signedheads.keep_state(SEEN, path, HEADS)
         path.unlink()
-        assert cosigned.load_state(SEEN, path) == HEADS
+        assert signedheads.load_state(SEEN, path) == HEADS
 
     def test_cosigns_nothing_where_both_are_damaged(self, tmp_path: Path) -> None:
         path = tmp_path / "seen.json"
-        cosigned.keep_state(SEEN, path, HEADS)
+        signedheads.keep_state(SEEN, path, HEADS)
         for each in (path, twin_of(path)):
             each.write_bytes(each.read_bytes().replace(b'"size":2', b'"size":3'))
         for _ in range(2):
             with pytest.raises(BadInput, match=r"seen\.json: .* and so is its twin"):
-                cosigned.load_state(SEEN, path)
+                signedheads.load_state(SEEN, path)
 
     def test_reads_what_version_0_1_wrote(self, tmp_path: Path) -> None:
         path = tmp_path / "seen.json"
         path.write_text(f'{{"closet-01":{{"size":1,"root":"{1:064x}"}}}}')
-        assert cosigned.load_state(SEEN, path) == {"closet-01": HEADS["closet-01"]}
+        assert signedheads.load_state(SEEN, path) == {"closet-01": HEADS["closet-01"]}
         assert smallfile.is_wrapped(path.read_bytes())
         assert path.read_bytes() == twin_of(path).read_bytes()
 

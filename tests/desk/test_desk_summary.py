@@ -24,7 +24,7 @@ from servesite import tls
 from sqlalchemy import insert, update
 
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
-from linetap_desk import deskcommand
+from linetap_desk.commands import desk
 from linetap_desk.ingest import tables
 from linetap_desk.summary import delivery
 
@@ -181,9 +181,9 @@ def run(house: CallsHouse, clock: ManualClock | None = None) -> int:
     import argparse
 
     parser = argparse.ArgumentParser()
-    deskcommand.add_arguments(parser)
+    desk.add_arguments(parser)
     args = parser.parse_args(["summary", "--config", str(house.folder / "summary.toml"), "--day", DAY])
-    return deskcommand.run(args, clock or ManualClock(NOW_NS, NS_PER_S))
+    return desk.run(args, clock or ManualClock(NOW_NS, NS_PER_S))
 
 
 def test_the_numbers_and_nobody_in_them(house: CallsHouse, capsys: pytest.CaptureFixture[str]) -> None:

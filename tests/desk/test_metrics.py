@@ -20,7 +20,7 @@ from broker import HOST, Broker, until
 from ingest_rig import END_S, START_NS, UNIT, Ingesting, Teller, rows, trusted
 from linetap_core.clock import NS_PER_S, rfc3339
 from linetap_desk.ingest import database, heads, holes, tables
-from linetap_desk.ingest.metrics import text
+from linetap_desk.ingest.metrics import exposition
 from linetap_desk.ingest.register import MOST_ALERTS, Notice
 from linetap_desk.ingest.store import Store
 from reporter_rig import Floor
@@ -65,7 +65,7 @@ def status(state: str, unit: str = UNIT, version: str = "1.0") -> Notice:
 def figures(engine: Engine, now_ns: int = NOW_NS) -> dict[str, float]:
     """Series -> value."""
     with engine.connect() as db:
-        told = text(db, now_ns)
+        told = exposition(db, now_ns)
     samples = [line.rpartition(" ") for line in told.splitlines() if not line.startswith("#")]
     return {series: float(value) for series, _, value in samples}
 
@@ -80,7 +80,7 @@ def test_what_is_told_of_a_unit(engine: Engine, teller: Teller) -> None:
     store.write([*teller.reports(), status("online", "stranger")], trusted(teller))
     told = figures(engine)
     with engine.connect() as db:
-        promtool("check", "metrics", given=text(db, NOW_NS))
+        promtool("check", "metrics", given=exposition(db, NOW_NS))
     of_unit = f'unit="{UNIT}"'
     assert told == {
         next(series for series in told if series.startswith("linetap_desk_info")): 1,
@@ -106,7 +106,7 @@ def test_nothing_personal_is_told(engine: Engine, teller: Teller) -> None:
     teller.call(1)
     Store(engine).write([*teller.reports(), said("alert", HUM, "hum")], trusted(teller))
     with engine.connect() as db:
-        told = text(db, NOW_NS)
+        told = exposition(db, NOW_NS)
     (call,) = rows(engine, tables.calls)
     assert call["call_id"] not in told
     assert not re.search(r"\d{2,3}-\d{3,4}-\d{4}|1234", told)
@@ -124,7 +124,7 @@ def test_a_unit_that_is_no_longer_named_is_only_counted(engine: Engine, teller: 
 def test_a_units_own_words_break_no_line(engine: Engine, teller: Teller) -> None:
     Store(engine).write([status("online", version='1"} 7\\')], trusted(teller))
     with engine.connect() as db:
-        promtool("check", "metrics", given=text(db, NOW_NS))
+        promtool("check", "metrics", given=exposition(db, NOW_NS))
     assert f'linetap_unit_info{{unit="{UNIT}",version="1\\"}} 7\\\\"}}' in figures(engine)
 
 

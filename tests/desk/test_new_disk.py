@@ -17,7 +17,7 @@ from kept_rig import Kept
 from linetap_core.evidence.signing import signers
 from linetap_core.vaultformat import outboxfiles, vaultname
 from linetap_desk.ingest import chain, database, tables
-from linetap_desk.proofs.verify import verify_vault
+from linetap_desk.vaultproofs.verifyvault import verify_vault
 
 CALLS = 50
 

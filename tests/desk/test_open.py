@@ -26,8 +26,8 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.sealing import age
 from linetap_core.records import Audio, CallRecord
 from linetap_desk.ceremony import keygen
-from linetap_desk.unsealing import open as opening
-from linetap_desk.unsealing import unwrap
+from linetap_desk.release import open as opening
+from linetap_desk.release import unwrap
 from sealing_rig import CALL_ID, UNIT, Rig, noise, record
 
 

@@ -20,7 +20,7 @@ from linetap_desk.ingest import database, metrics, tables
 from linetap_desk.ingest.pbxdays import AHEAD_DAYS, KEPT_DAYS
 from linetap_desk.ingest.register import LIMIT_BYTES, Notice
 from linetap_desk.ingest.store import Store
-from linetap_desk.summary.day import MOST_NAMED, coverage
+from linetap_desk.summary.command import MOST_NAMED, coverage
 from postgres_rig import Postgres
 
 DAY = date(2026, 11, 25)
@@ -180,7 +180,7 @@ def test_the_figures_are_of_each_units_last_day(desk: Desk) -> None:
     desk.hear(**told(9, 6, 2, 1))
     desk.hear("floor-04", day=None)
     with desk.engine.connect() as db:
-        lines = [line for line in metrics.text(db, NOW_NS).splitlines() if line.startswith("linetap_pbx")]
+        lines = [line for line in metrics.exposition(db, NOW_NS).splitlines() if line.startswith("linetap_pbx")]
     of_unit = f'{{unit="{UNIT}"}}'
     assert lines == [
         f"linetap_pbx_calls{of_unit} 9",

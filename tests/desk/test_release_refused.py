@@ -18,7 +18,7 @@ from linetap_core.evidence.calls import hold
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.sealing import age
 from linetap_desk.accesslog import roles
-from linetap_desk.unsealing import unwrap
+from linetap_desk.release import unwrap
 from release_rig import CHOI, DAY_NS, HAN, ID, KIM, LEE, PARK, PEOPLE, PURPOSES, Desk
 from sealing_rig import CALL_ID, UNIT
 

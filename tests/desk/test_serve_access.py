@@ -23,17 +23,16 @@ from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces
-from linetap_desk.serve import app, database, migrations
-from linetap_desk.serve.access import chain, keeping
-from linetap_desk.serve.access.chain import ChainFault, verify
-from linetap_desk.serve.access.log import AccessTable, Subject, rekey
+from linetap_desk.serve import app, keeping, migrations, opendatabase
+from linetap_desk.serve.access import log
+from linetap_desk.serve.access.log import AccessTable, ChainFault, Subject, rekey, verify_chain
 from linetap_desk.serve.access.masking import without_numbers
-from linetap_desk.serve.people import accounts, login
-from linetap_desk.serve.route import Route
-from linetap_desk.serve.secure import address_of
-from linetap_desk.serve.site import Site
-from linetap_desk.serve.tables import access, access_anchor, access_head, metadata
-from linetap_desk.serve.transactions import writing
+from linetap_desk.serve.database.tables import access, access_anchor, access_head, metadata
+from linetap_desk.serve.database.transactions import writing
+from linetap_desk.serve.handling.site import Route, Site
+from linetap_desk.serve.login import login
+from linetap_desk.serve.people import accounts
+from linetap_desk.web.secure import address_of
 from postgres_rig import Postgres
 
 NOW_NS = parse_rfc3339("2026-11-24T01:00:00Z")
@@ -49,7 +48,7 @@ def url(request: pytest.FixtureRequest, run_dir: Path) -> Iterator[str]:
         return
     server: Postgres = request.getfixturevalue("server")
     yield server.url
-    engine = database.open_there(server.url)
+    engine = opendatabase.open_there(server.url)
     with engine.begin() as db:
         db.execute(text("DROP SCHEMA public CASCADE"))
         db.execute(text("CREATE SCHEMA public"))
@@ -68,7 +67,7 @@ def key() -> Ed25519PrivateKey:
 
 @pytest.fixture
 def table(url: str, clock: ManualClock, key: Ed25519PrivateKey) -> Iterator[AccessTable]:
-    engine = database.open_own(url)
+    engine = opendatabase.open_own(url)
     yield AccessTable(engine, clock, key)
     engine.dispose()
 
@@ -82,14 +81,14 @@ def judged(engine: Engine) -> str:
     """The code, or `whole`."""
     with engine.connect() as db:
         try:
-            verify(db)
+            verify_chain(db)
         except ChainFault as fault:
             return fault.code
     return "whole"
 
 
 def test_the_migrations_make_what_the_tables_say(url: str) -> None:
-    engine = database.open_own(url)
+    engine = opendatabase.open_own(url)
     with engine.connect() as db:
         assert compare_metadata(MigrationContext.configure(db), metadata) == []
     migrations.upgrade(engine)
@@ -97,7 +96,7 @@ def test_the_migrations_make_what_the_tables_say(url: str) -> None:
         db.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
     with pytest.raises(BadInput, match="later version"):
-        database.open_own(url)
+        opendatabase.open_own(url)
 
 
 def test_what_was_written_is_whole_and_stock_ssh_keygen_says_so_of_its_head(
@@ -105,7 +104,7 @@ def test_what_was_written_is_whole_and_stock_ssh_keygen_says_so_of_its_head(
 ) -> None:
     fill(table)
     with table.engine.connect() as db:
-        verdict = verify(db)
+        verdict = verify_chain(db)
         head = db.execute(select(access_head)).one()
     assert (verdict.rows, verdict.head.seq) == (5, 5)
     (tmp_path / "sig").write_text(head.sig)
@@ -130,7 +129,7 @@ def _rewrite(first: int, last: int) -> Callable[[Engine], None]:
             before = db.execute(select(access.c.hash).where(access.c.seq == first - 1)).scalar_one()
             for seq in range(first, last + 1):
                 row = dict(db.execute(select(access).where(access.c.seq == seq)).mappings().one()) | {"person": "lee"}
-                before = chain.hash_of(row, before)
+                before = log.hash_of(row, before)
                 db.execute(update(access).where(access.c.seq == seq).values(person="lee", hash=before))
 
     return spoil
@@ -148,7 +147,7 @@ def _execute(*statements: object) -> Callable[[Engine], None]:
 SPOILED: dict[str, tuple[Callable[[Engine], None], str]] = {
     **{
         f"changed {name}": (_execute(update(access).where(access.c.seq == 3).values({name: "x"})), "access_row_changed")
-        for name in (*(field for field in chain.FIELDS if field != "seq"), "hash")
+        for name in (*(field for field in log.FIELDS if field != "seq"), "hash")
     },
     "missing": (_execute(delete(access).where(access.c.seq == 3)), "access_row_missing"),
     "missing and numbered anew": (
@@ -177,7 +176,7 @@ SPOILED: dict[str, tuple[Callable[[Engine], None], str]] = {
 
 @pytest.mark.parametrize("what", SPOILED)
 def test_what_somebody_changed_is_found(what: str, run_dir: Path, clock: ManualClock, key: Ed25519PrivateKey) -> None:
-    table = AccessTable(database.open_own(f"sqlite:///{run_dir}/serve.db"), clock, key)
+    table = AccessTable(opendatabase.open_own(f"sqlite:///{run_dir}/serve.db"), clock, key)
     fill(table)
     spoil, code = SPOILED[what]
     spoil(table.engine)
@@ -194,7 +193,7 @@ def test_nobody_goes_on_from_rows_of_who_has_no_key(table: AccessTable, clock: M
         db.execute(delete(access_head))
     fill(forger, 4)
     with table.engine.connect() as db:
-        assert keys.fingerprint(verify(db).key) != keys.fingerprint(table.key.public_key())
+        assert keys.fingerprint(verify_chain(db).key) != keys.fingerprint(table.key.public_key())
     with pytest.raises(ChainFault, match="access_head_foreign"):
         fill(table, 1)
     with pytest.raises(ChainFault, match="access_head_foreign"):
@@ -212,7 +211,7 @@ def test_another_key_once_all_is_whole_under_the_old_one(table: AccessTable, clo
     assert rekey(new, table.key.public_key()) == 5
     fill(new, 1)
     with table.engine.connect() as db:
-        verdict = verify(db)
+        verdict = verify_chain(db)
     assert (verdict.rows, verdict.head.seq) == (7, 12)
     with pytest.raises(ChainFault, match="access_head_foreign"):
         fill(table, 1)
@@ -253,11 +252,11 @@ def test_nothing_goes_on_from_a_log_that_was_cut(table: AccessTable) -> None:
 
 
 def test_several_write_at_once(table: AccessTable, url: str, clock: ManualClock, key: Ed25519PrivateKey) -> None:
-    other = AccessTable(database.open_own(url), clock, key)
+    other = AccessTable(opendatabase.open_own(url), clock, key)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(fill, [table, other] * 4))
     with table.engine.connect() as db:
-        assert verify(db).rows == 40
+        assert verify_chain(db).rows == 40
     other.engine.dispose()
 
 
@@ -284,7 +283,7 @@ def test_two_years_and_the_anchor_of_what_has_gone(table: AccessTable, clock: Ma
     assert keeping.prune(table, KEPT_DAYS) == 2
     fill(table, 1)
     with table.engine.connect() as db:
-        verdict = verify(db)
+        verdict = verify_chain(db)
     assert (verdict.rows, verdict.head.seq) == (7, 11)
     assert verdict.anchor is not None
     assert verdict.anchor.seq == 4
@@ -327,7 +326,7 @@ def test_a_row_says_who_where_what_whose_and_why(table: AccessTable) -> None:
     table.append("kim", "10.0.0.7", "play", why)
     with table.engine.connect() as db:
         row = db.execute(select(access)).mappings().one()
-    assert {name: row[name] for name in chain.FIELDS} == {
+    assert {name: row[name] for name in log.FIELDS} == {
         "seq": 1, "at": rfc3339(NOW_NS), "person": "kim", "address": "10.0.0.7", "act": "play", "outcome": "shown",
         "calls": f"{CALL} b", "terms": "ends 5678", "purpose": "complaint 010-****-5678",
         "case_number": "2026-117\\ud800", "remark": "",

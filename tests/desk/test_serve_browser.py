@@ -15,8 +15,8 @@ from servesite import ServeSite, chromium, require_accessible
 
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap_desk.serve.access.log import Subject
-from linetap_desk.serve.pages import LANGUAGE_COOKIE
 from linetap_desk.serve.people import accounts
+from linetap_desk.web.pages import LANGUAGE_COOKIE
 
 PASSWORD = "correct horse battery"
 complaints: list[str] = []

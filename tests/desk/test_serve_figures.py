@@ -14,10 +14,10 @@ from servesite import ServeSite
 from sqlalchemy import update
 
 from linetap_core.errors import BadInput
+from linetap_desk.config import pages
 from linetap_desk.ingest import database
-from linetap_desk.serve import settings
-from linetap_desk.serve.tables import access_head
-from linetap_desk.serve.transactions import writing
+from linetap_desk.serve.database.tables import access_head
+from linetap_desk.serve.database.transactions import writing
 
 LIMIT_S = 120
 CALL = "20261124T225600.123Z-L03"
@@ -91,4 +91,4 @@ def test_an_access_log_that_somebody_changed_and_a_database_that_is_gone(served:
 def test_elsewhere_than_on_the_loopback_it_does_not_start(tmp_path: Path) -> None:
     site = ServeSite(tmp_path, more='metrics = "0.0.0.0:9465"')
     with pytest.raises(BadInput, match=r"serve\.metrics 0\.0\.0\.0:9465: only on the loopback"):
-        settings.read(site.config)
+        pages.read_settings(site.config)

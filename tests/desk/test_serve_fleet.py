@@ -22,19 +22,20 @@ from broker import HOST, Broker, until
 from linetap_core.clock import NS_PER_S, SYSTEM, parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.wire.mqtt import Broker as BrokerConfig
-from linetap_desk.serve import limits
-from linetap_desk.serve.fleet import hub as hubs
-from linetap_desk.serve.fleet import journal, routes
-from linetap_desk.serve.fleet.hub import Hub
-from linetap_desk.serve.fleet.journal import Entry, Reader
+from linetap_desk.config.desk import DeskConfig, ServeConfig
+from linetap_desk.serve.database.tables import access as access_table
+from linetap_desk.serve.database.tables import sessions as session_table
+from linetap_desk.serve.database.transactions import writing
+from linetap_desk.serve.fleet import routes
+from linetap_desk.serve.live import hub as hubs
+from linetap_desk.serve.live import journal
+from linetap_desk.serve.live.hub import Hub
+from linetap_desk.serve.live.journal import Entry, Reader
 from linetap_desk.serve.people import sessions
-from linetap_desk.serve.tables import access as access_table
-from linetap_desk.serve.tables import sessions as session_table
-from linetap_desk.serve.transactions import writing
-from linetap_desk.settings import DeskConfig, ServeConfig
 from linetap_desk.watch import units
 from linetap_desk.watch.places import Places
-from linetap_desk.watch.settings import Settings, of_pages
+from linetap_desk.watch.watcher import Settings, pages_settings
+from linetap_desk.web import server
 from pki_rig import Pki
 
 CALL = "20261124T225600.123Z-L03"
@@ -377,7 +378,7 @@ def test_a_browser_that_never_reads_loses_its_place(
     served: ServeSite, floor: Speaking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal, "MOST_ENTRIES", 20)
-    monkeypatch.setattr(limits, "TAKEN_S", 0.3)
+    monkeypatch.setattr(server, "TAKEN_S", 0.3)
     hub = served.site.fleet
     slow = _unread(served, served.session("watch", name="slow"))
     other = Stream(served.client("watch"))
@@ -428,12 +429,12 @@ def test_the_pages_need_another_name_than_ingest_and_terminal(tmp_path: Path) ->
         return DeskConfig(broker=broker, watch=watch, serve=serve)
 
     with pytest.raises(BadInput, match=r"\[serve\] fleet_certificate and key are missing"):
-        of_pages(config(None))
+        pages_settings(config(None))
     with pytest.raises(BadInput, match="it has the ingest's name"):
-        of_pages(config("seoul"))
+        pages_settings(config("seoul"))
     with pytest.raises(BadInput, match="it has the terminal's name"):
-        of_pages(config("wall"))
-    assert of_pages(config("pages")).broker.certificate == files["pages"][0]
+        pages_settings(config("wall"))
+    assert pages_settings(config("pages")).broker.certificate == files["pages"][0]
 
 
 def test_a_unit_that_comes_and_goes(served: ServeSite, floor: Speaking) -> None:

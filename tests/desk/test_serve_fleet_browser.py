@@ -16,8 +16,8 @@ from watch_rig import LINE
 
 from broker import Broker, until
 from linetap_bench.measure import desk as deskmeasure
-from linetap_desk.serve.fleet import journal
-from linetap_desk.serve.fleet.journal import Reader
+from linetap_desk.serve.live import journal
+from linetap_desk.serve.live.journal import Reader
 
 SCRIPT = "<img src=x onerror=alert(1)>"
 PLACES = f'["{SCRIPT}"]\nmain-01 = 1\nmain-02 = 2\n["별관"]\nwest-01 = "<i>"\nwest-02 = 2\n'

@@ -13,8 +13,8 @@ from servesite import ServeSite
 
 from broker import Broker, until
 from linetap_bench.measure import deskload
-from linetap_desk.serve.fleet.hub import Desk
-from linetap_desk.serve.fleet.journal import Reader
+from linetap_desk.serve.live.hub import Desk
+from linetap_desk.serve.live.journal import Reader
 from linetap_desk.watch import units
 
 NOT_SHOWN = deskload.UNITS * deskload.ALERTS - units.MOST_ALERTS_IN_ALL

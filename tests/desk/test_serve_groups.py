@@ -15,8 +15,8 @@ from release_house import refusal
 from sqlalchemy import select
 
 from linetap_core.clock import SYSTEM
+from linetap_desk.serve.database.tables import partials
 from linetap_desk.serve.release import store as kept
-from linetap_desk.serve.tables import partials
 from postgres_rig import Postgres
 from release_rig import OTHER_CALL
 from sealing_rig import CALL_ID, UNIT

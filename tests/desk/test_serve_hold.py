@@ -16,9 +16,9 @@ from release_house import NOW_NS, ReleaseHouse, refusal
 from ingest_rig import Teller, trusted
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
 from linetap_core.evidence.keys import keys
+from linetap_desk.ceremony import hold
 from linetap_desk.ingest.store import Store
 from linetap_desk.ordering import command
-from linetap_desk.unsealing import hold
 from release_rig import HAN, KIM, Desk
 from sealing_rig import CALL_ID, UNIT
 

@@ -18,8 +18,8 @@ from sqlalchemy import select
 
 from linetap_core import cli
 from linetap_core.clock import NS_PER_S
+from linetap_desk.serve.database.tables import access, people
 from linetap_desk.serve.people import accounts, oidc, sessions
-from linetap_desk.serve.tables import access, people
 
 
 @pytest.fixture(scope="module")

@@ -30,9 +30,9 @@ from schemathesis.specs.openapi.checks import (
 )
 from servesite import ServeSite
 
-from linetap_desk.serve import secure
 from linetap_desk.serve.people import sessions
-from linetap_desk.serve.roles import ROLES
+from linetap_desk.web import secure
+from linetap_desk.web.pages import ROLES
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT: dict[str, Any] = runpy.run_path(str(ROOT / "tools/desk_openapi.py"))["document"]()

@@ -20,10 +20,12 @@ from sqlalchemy import select
 from linetap_core import cli
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap_core.errors import BadInput
-from linetap_desk.serve import secure, settings
-from linetap_desk.serve.people import accounts, login, sessions
+from linetap_desk.config import pages
+from linetap_desk.serve.database.tables import access, people
+from linetap_desk.serve.login import login
+from linetap_desk.serve.people import accounts, sessions
 from linetap_desk.serve.people.sessions import Who
-from linetap_desk.serve.tables import access, people
+from linetap_desk.web import secure
 
 NOW_NS = parse_rfc3339("2026-11-24T01:00:00Z")
 PASSWORD = "correct horse battery"
@@ -354,7 +356,7 @@ def test_the_servers_terminal(
 def test_what_is_no_settings(tmp_path: Path, text: str, word: str) -> None:
     (tmp_path / "desk.toml").write_text(f"[serve]\n{text}\n")
     with pytest.raises(BadInput, match=word):
-        settings.read(tmp_path / "desk.toml")
+        pages.read_settings(tmp_path / "desk.toml")
 
 
 def test_the_command_says_where_it_listens_and_ends_at_a_signal(run_dir: Path) -> None:

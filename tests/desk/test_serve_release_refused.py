@@ -16,9 +16,9 @@ from linetap_core.evidence.authorization.release import parse
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.sealing import age
 from linetap_core.evidence.signing import document
+from linetap_desk.serve.database.tables import approvals, people, requests
 from linetap_desk.serve.people import accounts
 from linetap_desk.serve.release import store
-from linetap_desk.serve.tables import approvals, people, requests
 from release_rig import CHOI, HAN, KIM, LEE, PARK, Desk
 from sealing_rig import CALL_ID, UNIT
 

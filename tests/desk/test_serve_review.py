@@ -12,10 +12,9 @@ from servesite import ServeSite
 from sqlalchemy import select
 
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
-from linetap_desk.serve.access import review
-from linetap_desk.serve.access.chain import verify
-from linetap_desk.serve.access.log import REFUSED, SHOWN, Subject
-from linetap_desk.serve.tables import access
+from linetap_desk.serve.access.log import REFUSED, SHOWN, Subject, verify_chain
+from linetap_desk.serve.database.tables import access
+from linetap_desk.serve.review import review
 
 MONTH = "2026-10"
 DEEDS = [  # Korean time is nine hours ahead: the first is Thursday 1 October 00:30, the last Saturday 31 October 23:59
@@ -80,7 +79,7 @@ def test_signed_once_and_it_stands_in_the_chain(served: ServeSite) -> None:
     assert answer.status_code == 409
     with served.site.own.connect() as db:
         rows = db.execute(select(access).where(access.c.act == review.SIGNED)).all()
-        verify(db)
+        verify_chain(db)
     assert [(row.person, row.terms, row.address) for row in rows] == [("park", MONTH, "127.0.0.1")]
 
 

@@ -15,9 +15,8 @@ from starlette.responses import Response
 
 from linetap_core.errors import BadInput
 from linetap_desk.serve.app import ROUTES
-from linetap_desk.serve.roles import EVERYBODY, ROLES, SIGNED_IN
-from linetap_desk.serve.route import Route, join
-from linetap_desk.serve.site import Site
+from linetap_desk.serve.handling.site import Route, Site, join
+from linetap_desk.web.pages import EVERYBODY, ROLES, SIGNED_IN
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = {

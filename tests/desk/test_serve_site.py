@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser
 from servesite import LIMIT_S, ServeSite, chromium, require_accessible
 
-from linetap_desk.serve import limits
+from linetap_desk.web import server
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_korean_first_and_in_the_dark_without_script(served: ServeSite, browser:
 def test_who_does_not_say_what_they_want_is_hung_up_on(
     served: ServeSite, monkeypatch: pytest.MonkeyPatch, before: bytes, said: bytes
 ) -> None:
-    monkeypatch.setattr(limits, "HEAD_S", 0.2)
+    monkeypatch.setattr(server, "HEAD_S", 0.2)
     with plain(served) as line:
         if before:
             line.sendall(before)
@@ -61,7 +61,7 @@ def test_who_does_not_say_what_they_want_is_hung_up_on(
 
 
 def test_a_body_that_does_not_come(served: ServeSite, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "BODY_S", 0.2)
+    monkeypatch.setattr(server, "BODY_S", 0.2)
     with plain(served) as line:
         line.sendall(
             b"POST /look HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n"

@@ -13,8 +13,8 @@ from babel.messages.extract import extract
 from babel.messages.pofile import read_po
 from jinja2.ext import babel_extract
 
-from linetap_desk.serve import text
 from linetap_desk.serve.app import ROUTES
+from linetap_desk.web import text
 
 SERVE, CUSTODY = (Path(str(files(f"linetap_desk.{name}"))) for name in ("serve", "custody"))
 KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}

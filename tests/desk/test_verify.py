@@ -19,7 +19,8 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.sealing import age
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import Audio, CallRecord, Gap, NoticeProof, NoticeRecord, Part, UnitKeyRecord
-from linetap_desk.proofs import callfolder, verify, verifycall
+from linetap_desk.commands import verify
+from linetap_desk.proofs import callfolder, verifycall
 from sealing_rig import CALL_ID, UNIT, Rig, noise, record
 
 

@@ -20,8 +20,9 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.merklelog import unitlog
 from linetap_core.evidence.merklelog.leaflog import LEAVES, TREE, LeafLog
 from linetap_core.evidence.signing import sshsig
-from linetap_desk.proofs import callfolder, verify, verifylog
-from linetap_desk.proofs.verifylog import LogCheck
+from linetap_desk.proofs import callfolder
+from linetap_desk.vaultproofs import verifylog, verifyvault
+from linetap_desk.vaultproofs.verifylog import LogCheck
 from sealing_rig import CALL_ID, NOW, UNIT, Rig, run
 
 SECOND = "20261124T225700.000Z-L04"
@@ -54,7 +55,7 @@ def add_call(rig: Rig, call_id: str) -> None:
 
 
 def codes(rig: Rig, witness: Path | None = None) -> list[str]:
-    verdicts = [*verify.verify_vault(rig.vault, callfolder.load_signers(rig.signers_file), witness)]
+    verdicts = [*verifyvault.verify_vault(rig.vault, callfolder.load_signers(rig.signers_file), witness)]
     found = [problem.code for verdict in verdicts for problem in verdict.problems]
     assert bool(found) != all(verdict.good for verdict in verdicts)
     return found

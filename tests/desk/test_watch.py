@@ -26,11 +26,10 @@ from linetap_core.records import LineStatus
 from linetap_core.wire.mqtt import Broker as BrokerConfig
 from linetap_core.wire.mqtt import Message
 from linetap_core.wire.topics import LineReport, Status, Topics
-from linetap_desk.watch import command, service
+from linetap_desk.watch import command
 from linetap_desk.watch.places import Place, Places
 from linetap_desk.watch.screen import Redrawn, Screen
-from linetap_desk.watch.settings import Settings, settings
-from linetap_desk.watch.watcher import Watcher
+from linetap_desk.watch.watcher import Settings, Watcher, watch_settings
 from pki_rig import Pki
 
 END_S = 120
@@ -115,7 +114,7 @@ def test_no_broker_is_no_answer(
     broker: Broker, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broker.stop()
-    monkeypatch.setattr(service, "ANSWER_MS", 100)
+    monkeypatch.setattr(command, "ANSWER_MS", 100)
     assert once(broker) == 2
     assert capsys.readouterr().err == f"broker {HOST}:{broker.port}: Connection refused\n"
 
@@ -195,12 +194,12 @@ def test_it_needs_another_name_than_the_ingest(tmp_path: Path) -> None:
     )
     config.write_text(ingest)
     with pytest.raises(BadInput, match="certificate and key are missing"):
-        settings(parsed("--config", str(config)))
+        watch_settings(parsed("--config", str(config)))
     config.write_text(f'{ingest}certificate = "{pki.root}/desk-seoul.pem"\nkey = "x"\n')
     with pytest.raises(BadInput, match="it has the ingest's name, 'desk:seoul'"):
-        settings(parsed("--config", str(config)))
+        watch_settings(parsed("--config", str(config)))
     config.write_text(f'{ingest}certificate = "authority/desk-wall.pem"\nkey = "authority/desk-wall.key"\n')
-    found = settings(parsed("--config", str(config))).broker
+    found = watch_settings(parsed("--config", str(config))).broker
     assert (found.certificate, found.key) == (f"{pki.root}/desk-wall.pem", f"{pki.root}/desk-wall.key")
 
 

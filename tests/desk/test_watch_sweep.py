@@ -20,9 +20,8 @@ from linetap_core.clock import SYSTEM
 from linetap_core.wire.mqtt import Broker as BrokerConfig
 from linetap_desk.ingest.link import Link, Patience
 from linetap_desk.watch.places import Place, Places
-from linetap_desk.watch.settings import Settings
 from linetap_desk.watch.units import TOPICS
-from linetap_desk.watch.watcher import Watcher
+from linetap_desk.watch.watcher import Settings, Watcher
 
 CONNACK = bytes.fromhex("2003000000")
 TOPIC = b"linetap/v1/floor-03/line/1"

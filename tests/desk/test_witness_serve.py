@@ -19,7 +19,7 @@ from linetap_core.evidence.merklelog.merkle import EMPTY_ROOT, Tree
 from linetap_core.evidence.witness import checkpoint, note
 from linetap_core.evidence.witness.checkpoint import AddRequest, Checkpoint
 from linetap_core.evidence.witness.note import Note
-from linetap_desk.witnessing.serve import CheckpointWitness, Server
+from linetap_desk.witnessing.witness import CheckpointWitness, Server
 
 AT = "2026-11-24T23:10:00.000Z"
 AT_S = parse_rfc3339(AT) // 1_000_000_000

@@ -20,7 +20,7 @@ from linetap_bench.demo import deskfiles
 from linetap_bench.demo.deskstage import OPEN
 from linetap_bench.demo.simulated import UNITS
 from linetap_bench.stage.stage import UNIT
-from linetap_desk.serve import text
+from linetap_desk.web import text
 
 LIMIT_S = 120
 COMMAND = (sys.executable, "-m", "linetap_bench.demo", "--desk")

@@ -21,7 +21,7 @@ from linetap_core.evidence.calls import amendment, sealed
 from linetap_core.evidence.merklelog.leaflog import LEAVES
 from linetap_core.records import CallRecord
 from linetap_desk.proofs import callfolder
-from linetap_desk.proofs.verify import verify_vault
+from linetap_desk.vaultproofs.verifyvault import verify_vault
 
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 SCRIPT = Path(__file__).parents[1] / "scenarios" / "otherclock.toml"

@@ -22,7 +22,7 @@ from linetap_core.clock import NS_PER_S, SYSTEM
 from linetap_core.evidence.merklelog.leaflog import LEAVES
 from linetap_core.evidence.signing import signers
 from linetap_core.records import Gap
-from linetap_desk.proofs.verify import verify_vault
+from linetap_desk.vaultproofs.verifyvault import verify_vault
 
 KILLS = 10
 MOST_CALLS = 1000

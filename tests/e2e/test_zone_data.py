@@ -15,7 +15,7 @@ from test_faketime import LATE_S, SCRIPT, Closet, _signers
 
 from linetap_core.records import CallRecord
 from linetap_desk.proofs import callfolder
-from linetap_desk.proofs.verify import verify_vault
+from linetap_desk.vaultproofs.verifyvault import verify_vault
 from zone_rig import ZoneData
 
 SEOUL, TOKYO = "Asia/Seoul", "Asia/Tokyo"

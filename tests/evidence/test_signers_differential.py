@@ -23,7 +23,7 @@ from linetap_core.errors import BadInput
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import signerline, signers, sshsig
 from linetap_core.evidence.signing.sshsig import SignatureFault
-from linetap_desk.bundle import finish
+from linetap_desk.bundle import report
 from linetap_desk.proofs import callfolder
 from sealing_rig import run
 
@@ -168,5 +168,5 @@ def test_a_bundle_takes_whole_lines_along(separator: str) -> None:
     """A bundle's `signers` are lines of the file: none of them may begin within a comment."""
     hidden = f"{PRINCIPAL} {LINE}"
     facts = SimpleNamespace(signed=[SimpleNamespace(key=KEY.public_key())], calls=[])
-    lines = finish.signer_lines(facts, f"{PRINCIPAL} {OTHERS[0]} comment{separator}{hidden}\n".encode())  # type: ignore[arg-type]
+    lines = report.signer_lines(facts, f"{PRINCIPAL} {OTHERS[0]} comment{separator}{hidden}\n".encode())  # type: ignore[arg-type]
     assert lines == b""

@@ -28,13 +28,13 @@ from linetap_core.evidence.merklelog import unitlog
 from linetap_core.evidence.signing import sshsig
 from linetap_core.evidence.signing.sshsig import unarmored
 from linetap_core.wire.mqtt import Broker as BrokerConfig
+from linetap_desk.config.desk import Settings
 from linetap_desk.copy import incoming
 from linetap_desk.ingest import service
 from linetap_desk.ingest.link import Patience
 from linetap_desk.ingest.service import Ingest, alone
 from linetap_desk.ingest.signersfile import SignersFile
-from linetap_desk.serve.fleet import picture
-from linetap_desk.settings import Settings
+from linetap_desk.serve.live import journal
 from linetap_desk.watch.places import Place
 from linetap_desk.watch.units import Units
 
@@ -101,7 +101,7 @@ class Desk:
         held.callback(setattr, service, "TURN_S", service.TURN_S)
         service.TURN_S = 0.005  # it need not save power here
         patience = Patience(first_ms=1, longest_ms=1)
-        self._ingest = Ingest(settings, engine, SignersFile(signers), SYSTEM, patience)
+        self._ingest = Ingest(settings, engine, SignersFile(signers), SYSTEM, patience, None)
         held.callback(self._ingest.end)
         held.callback(self._hang_up)
         self._peer: socket.socket | None = None
@@ -212,7 +212,7 @@ def all_messages(work: Path, held: contextlib.ExitStack) -> Iterator[Target]:
         topic, _, payload = data.partition(b"\n")
         units.take(topic.decode("utf-8", "replace"), payload, SYSTEM.monotonic_ns())
         for unit in list(units.units.values()):
-            msgspec.json.encode(picture.picture(unit, place, SYSTEM.monotonic_ns(), str))
+            msgspec.json.encode(journal.picture(unit, place, SYSTEM.monotonic_ns(), str))
 
     yield Target("broker, picture of the fleet", [each.replace(b"\n\n", b"\n", 1) for each in said], shown, trials=200)
     inbox = Inbox(work / "run", SYSTEM)

@@ -24,10 +24,10 @@ from custody_rig import Helper
 from foreign import HANG_S, Find, Target
 
 from linetap_desk.custody.site import COOKIE
-from linetap_desk.serve import secure
 from linetap_desk.serve.app import ROUTES
 from linetap_desk.serve.people import sessions
-from linetap_desk.serve.roles import ROLES
+from linetap_desk.web import secure
+from linetap_desk.web.pages import ROLES
 from release_rig import Desk
 from sealing_rig import CALL_ID
 

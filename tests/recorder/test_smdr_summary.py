@@ -14,7 +14,7 @@ from test_smdr_join import Rig
 from broker import Broker, until
 from ingest_rig import Ingesting, rows
 from linetap_core.clock import NS_PER_S, SYSTEM, ManualClock, from_utc_ns
-from linetap_desk import deskcommand
+from linetap_desk.commands import desk
 from linetap_desk.ingest import tables
 from reporter_rig import Floor
 
@@ -65,6 +65,6 @@ def test_at_twenty_past_midnight_the_letter_names_the_unit(
 
 def letter(folder: Path, clock: ManualClock, capsys: pytest.CaptureFixture[str]) -> str:
     parser = argparse.ArgumentParser()
-    deskcommand.add_arguments(parser)
-    assert deskcommand.run(parser.parse_args(["summary", "--config", str(folder / "desk.toml")]), clock) == 0
+    desk.add_arguments(parser)
+    assert desk.run(parser.parse_args(["summary", "--config", str(folder / "desk.toml")]), clock) == 0
     return capsys.readouterr().out

@@ -19,7 +19,7 @@ from linetap.recorder.vault.writer import VaultWriter
 from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_core.evidence.sealing import keylist
 from linetap_core.evidence.signing import namespaces, signers, sshsig
-from linetap_desk.proofs.verify import verify_vault
+from linetap_desk.vaultproofs.verifyvault import verify_vault
 from unit_rig import Unit, make_unit
 
 DAY = 86_400 * NS_PER_S

@@ -19,8 +19,8 @@ from linetap_core.durable import broken
 from linetap_core.evidence.calls import amendment, sealed
 from linetap_core.evidence.signing import namespaces, signers
 from linetap_core.records import CallRecord
-from linetap_desk.proofs.verify import verify_vault
 from linetap_desk.proofs.verifycall import verify_call
+from linetap_desk.vaultproofs.verifyvault import verify_vault
 from unit_rig import Unit, make_unit
 
 DAY = 86_400 * NS_PER_S

@@ -20,7 +20,7 @@ from linetap_core.durable import broken
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.signing import signers
 from linetap_core.records import CallEvent, CallRecord
-from linetap_desk.proofs.verify import verify_vault
+from linetap_desk.vaultproofs.verifyvault import verify_vault
 from sealing_rig import run
 from unit_rig import Unit, make_unit
 

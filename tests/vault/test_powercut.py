@@ -30,7 +30,8 @@ from linetap_core.evidence.calls import g711, sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.records import CallRecord
 from linetap_desk.proofs import callfolder, verifycall
-from linetap_desk.unsealing import checkedcall, opening
+from linetap_desk.release import opening
+from linetap_desk.unsealing import checkedcall
 from linetap_desk.unsealing.callproof import Basis
 from unit_rig import make_unit
 

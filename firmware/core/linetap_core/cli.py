@@ -12,7 +12,7 @@ import configparser
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from linetap_core import __version__
+from linetap_core.clock import Clock
 from linetap_core.errors import LinetapError
 
 if TYPE_CHECKING:
@@ -50,6 +51,35 @@ class Command:
     help: str
     example: str
     service: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A verb of a command, as `approve` of `linetap release approve`."""
+
+    help: str
+    example: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace, Clock], int]
+
+
+def add_verbs(
+    parser: argparse.ArgumentParser, command: str, verbs: Mapping[str, Verb]
+) -> tuple[Verbs, dict[str, argparse.ArgumentParser]]:
+    """Adds each verb with its arguments. Returns their place, and the parser of each; `args.verb` will be the name."""
+    parsers = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    added = {}
+    for name, verb in verbs.items():
+        sub = parsers.add_parser(
+            name,
+            help=verb.help,
+            description=verb.help,
+            epilog=f"example: linetap {command} {name} {verb.example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        verb.add_arguments(sub)
+        added[name] = sub
+    return parsers, added
 
 
 @cache

@@ -12,7 +12,8 @@ from linetap_bench.demo.simulated import UNITS
 from linetap_bench.stage.brokers import HOST
 from linetap_bench.stage.stage import UNIT
 from linetap_core.clock import SYSTEM
-from linetap_desk.serve.people import accounts, command
+from linetap_desk.serve import commands
+from linetap_desk.serve.people import accounts
 
 _BUILDINGS = {"annex": "별관", "council": "의회동"}
 _SEATS = ("민원실", "도로과", "여권팀", "세무과", "도시과", "환경과", "총무과", "노동조합")  # of the real unit's lines
@@ -76,7 +77,7 @@ def write(made: DemoKeys, port: int) -> Path:
 def make_accounts(config: Path) -> dict[str, str]:
     """Name to password, random and of this run: they stand nowhere but on the screen."""
     passwords = {name: _password() for name, _, _ in PEOPLE}
-    with command.opened(config, SYSTEM) as (table, _):
+    with commands.opened(config, SYSTEM) as (table, _):
         for name, shown, _ in PEOPLE:
             accounts.add(table, "terminal:demo", name, shown, [name], passwords[name], None)
     return passwords

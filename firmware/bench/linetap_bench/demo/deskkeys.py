@@ -22,7 +22,7 @@ from linetap_core.enrolment import certificates, request
 from linetap_core.evidence.authorization.roles import Person, Purpose, Roles
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import document, namespaces
-from linetap_desk.pki import enrol
+from linetap_desk.pki import command as pki
 
 INGEST, PAGES = "seoul", "pages"  # as the shipped acl of the broker has them
 LIST_DAYS = 470  # the longest class and 400
@@ -76,7 +76,7 @@ class DemoKeys:
         asked = folder / f"{unit}.request"
         asked.write_bytes(request.make(unit, tls, signer))
         with contextlib.redirect_stdout(io.StringIO()):  # its line for the signers, which the authority has kept
-            enrol.enrol(Namespace(request=asked, fingerprint=None, output=folder / "tls.pem", dir=self.pki), SYSTEM)
+            pki.enrol_unit(Namespace(request=asked, fingerprint=None, output=folder / "tls.pem", dir=self.pki), SYSTEM)
 
     def enrol_real(self, config: Path) -> None:
         """By the commands that an engineer types; then unit.toml says where the certificate is."""

@@ -19,7 +19,7 @@ from linetap_bench.fleet.schedule import Happening, parse
 from linetap_core.clock import NS_PER_S, SYSTEM, Clock
 from linetap_core.errors import BadInput
 from linetap_core.service import Stop
-from linetap_desk.settings import LOOPBACK, named
+from linetap_desk.config.desk import LOOPBACK, broker_of_url
 
 MOST_UNITS = 3000
 BEGUN = "the calls begin"
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
         raise BadInput("--every, --for and --settle: seconds, more than 0")
     happenings = [parse(text) for text in args.happens]
     secure = args.broker.startswith("mqtts://")
-    broker = named(args.broker.replace("mqtts://", "mqtt://", 1))
+    broker = broker_of_url(args.broker.replace("mqtts://", "mqtt://", 1))
     if broker.host not in LOOPBACK:
         raise BadInput(f"--broker {args.broker}: a simulation stays on the loopback, mqtt://127.0.0.1:1883")
     _raise_limit(args.units * _FILES_EACH + _FILES_BESIDE)

@@ -28,8 +28,8 @@ from linetap_core.evidence.signing import document, namespaces, sshsig
 from linetap_core.records import Audio, CallRecord, Retention
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.proofs import callfolder
-from linetap_desk.release import files
-from linetap_desk.unsealing import checkedcall
+from linetap_desk.release import requestfile
+from linetap_desk.unsealing import checkedcall, layers
 from linetap_desk.unsealing.callproof import Basis
 
 CHROMIUM = "/usr/bin/chromium"
@@ -133,12 +133,13 @@ def _release(folder: Path) -> None:
     request = document.encode(
         Request(
             id=ID, calls=[NamedCall(call.name, found.record.line, found.record_sha256)], purpose="dispute", case="1",
-            requester="Jung", recipient=requester.recipient, one_time=files.write_key(folder / "one-time.txt", ID),
+            requester="Jung", recipient=requester.recipient,
+            one_time=requestfile.write_key(folder / "one-time.txt", ID),
             created=rfc3339(now_ns - NS_PER_S), expires=rfc3339(now_ns + 3600 * NS_PER_S),
         )
     )  # fmt: skip
     one_time = release.parse(request).one_time
-    inner = age.encrypt(checkedcall.outer_layer(found.key, [folder / "epoch.txt"]), [one_time])
+    inner = age.encrypt(layers.outer_layer(found.key, [folder / "epoch.txt"]), [one_time])
     members = {"request.json": request, f"inner/{call.name}.age": inner}
     members[f"{closing.FOLDER}/{call.name}{closing.SUFFIX}"] = closing.encode(closed)
     for person, key in zip(people, approvers, strict=True):

@@ -37,9 +37,11 @@ from linetap_bench.stage.brokers import HOST, READY_S, free_port, start_shipped,
 from linetap_bench.stage.processes import Child, Processes
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, rfc3339
 from linetap_core.evidence.keys import keys
-from linetap_desk.serve import database, settings, transactions
+from linetap_desk.config import pages
+from linetap_desk.serve import opendatabase
+from linetap_desk.serve.database import transactions
+from linetap_desk.serve.database.tables import people
 from linetap_desk.serve.people import sessions
-from linetap_desk.serve.tables import people
 
 TIMES = 5
 HIDDEN_S = 6
@@ -282,8 +284,8 @@ def _places(units: int) -> dict[str, list[str]]:
 
 def session(config: Path, name: str, role: str) -> str:
     """The token of somebody who is logged in already."""
-    told, now_ns = settings.read(config), SYSTEM.utc_ns()
-    engine, now = database.open_own(told.db), rfc3339(now_ns)
+    told, now_ns = pages.read_settings(config), SYSTEM.utc_ns()
+    engine, now = opendatabase.open_own(told.db), rfc3339(now_ns)
     try:
         with transactions.writing(engine) as db:
             made = db.execute(

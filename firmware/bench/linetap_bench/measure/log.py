@@ -22,7 +22,7 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.merklelog.leaflog import MOST_AT_ONCE, TREE, LeafLog
 from linetap_core.evidence.signing import namespaces, signers, sshsig
 from linetap_core.records import CallRecord
-from linetap_desk.proofs import verify
+from linetap_desk.vaultproofs import verifyvault
 
 LEAVES = 1_000_000
 APPENDS = 500
@@ -80,7 +80,7 @@ def _verify(folder: Path) -> Row:
     rates = []
     for _ in range(RUNS):
         started = SYSTEM.monotonic_ns()
-        verdicts = list(verify.verify_vault(vault, trusted))
+        verdicts = list(verifyvault.verify_vault(vault, trusted))
         rates.append(recorded / 1e6 / ((SYSTEM.monotonic_ns() - started) / NS_PER_S))
         assert sum(verdict.counts for verdict in verdicts) == CALLS + 1
         assert all(verdict.good for verdict in verdicts)

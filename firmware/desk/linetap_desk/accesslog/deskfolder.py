@@ -25,8 +25,7 @@ from linetap_core.evidence.signing import document, namespaces, sshsig
 from linetap_core.evidence.signing.authority import Authority
 from linetap_core.handover import read_small
 from linetap_core.timekeeping import KEPT, require_possible
-from linetap_desk.accesslog.access import AccessLog, Deed, log_name, unrecorded
-from linetap_desk.accesslog.access_entry import Entry
+from linetap_desk.accesslog.access import AccessLog, Deed, Entry, log_name, unrecorded
 
 VARIABLE = "LINETAP_DESK"
 ROLES, AUTHORITY, KEY, PUBLIC, ACCESS = "roles.json", "authority.pub", "access.key", "access.pub", "access"

@@ -17,7 +17,7 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces
 from linetap_core.timekeeping import KEPT
 from linetap_desk.accesslog import deskfolder
-from linetap_desk.accesslog.access_entry import Entry
+from linetap_desk.accesslog.access import Entry
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

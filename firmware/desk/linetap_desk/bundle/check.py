@@ -20,16 +20,16 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces
 from linetap_core.evidence.signing.signers import Signer, require_named, require_trust
 from linetap_core.evidence.witness.quorum import NONE
-from linetap_desk.bundle import container, exact, facts, finish, layout
+from linetap_desk.bundle import container, facts, layout, report
 from linetap_desk.bundle.container import BadBundle, Member, Source
 from linetap_desk.bundle.facts import Facts, Signed
-from linetap_desk.proofs import stocksigsum
-from linetap_desk.proofs.tsa import TOKEN_SUFFIX
 from linetap_desk.proofs.verdict import Problem, Verdict
 from linetap_desk.proofs.verifycall import verify_call
 from linetap_desk.unsealing.wav import header
+from linetap_desk.vaultproofs import sigsum
 from linetap_desk.witnessing import judge, prove
 from linetap_desk.witnessing.judge import NO_POLICY, NO_RULES, NOBODY, NOT_WITNESSED, Rules
+from linetap_desk.witnessing.timestamp import TOKEN_SUFFIX
 
 NAME = "bundle"
 _WAV = "/call.wav"  # what is in the clear in a bundle is not written to a disk once more
@@ -138,8 +138,8 @@ def _together(verdict: Verdict, found: Facts, sources: Mapping[str, Source], sig
         verdict.problems.append(Problem("extra_member", f"{name} does not belong into this bundle"))
     for name in sorted(expected - sources.keys()):
         verdict.problems.append(Problem("missing_member", f"{name} is missing"))
-    named = layout.read(sources, layout.SIGNERS, finish.SIGNERS_LIMIT_BYTES)
-    if finish.signer_lines(found, named) != named:
+    named = layout.read(sources, layout.SIGNERS, report.SIGNERS_LIMIT_BYTES)
+    if report.signer_lines(found, named) != named:
         verdict.problems.append(Problem("signers", f"{layout.SIGNERS} names a key that has signed nothing here"))
     about = found.about
     published = about.format == 1 or about.checker in layout.CHECKER_SHA256
@@ -148,10 +148,10 @@ def _together(verdict: Verdict, found: Facts, sources: Mapping[str, Source], sig
         text = f"its reports were written with texts {about.texts} and name checker {about.checker or 'none'}"
         verdict.problems.append(Problem("other_texts", f"{text}, this version knows {layout.TEXTS}: not compared"))
     else:
-        for name, data in finish.derived(sources, found).items():
+        for name, data in report.derived(sources, found).items():
             if sources.get(name) is not None and layout.read(sources, name, len(data)) != data:
                 verdict.problems.append(Problem("report", f"{name} is not what this bundle's records make"))
-    finish.require_kept(found, named)
+    report.require_kept(found, named)
     for call in found.calls:
         if call.proven:
             _check_sigsum(sources, call)
@@ -214,16 +214,16 @@ def _check_sigsum(sources: Mapping[str, Source], call: facts.Call) -> None:
     if line != (keys.public_line(call.signed.key) + "\n").encode("ascii"):
         raise BadBundle("sigsum", f"{layout.sigsum(call_id, '.pub')}: is not the key that signed the record")
     record = layout.read(sources, layout.call(call_id, sealed.RECORD), sealed.RECORD_LIMIT_BYTES)
-    proof = layout.read(sources, layout.sigsum(call_id, ".proof"), stocksigsum.LIMIT_BYTES)
-    policy = layout.read(sources, layout.POLICY, stocksigsum.LIMIT_BYTES)
-    exact.require_policy(policy, layout.POLICY)
-    stocksigsum.require(record, proof, policy, line, call_id)
+    proof = layout.read(sources, layout.sigsum(call_id, ".proof"), sigsum.STOCK_LIMIT_BYTES)
+    policy = layout.read(sources, layout.POLICY, sigsum.STOCK_LIMIT_BYTES)
+    layout.require_exact_policy(policy, layout.POLICY)
+    sigsum.require_stock_proof(record, proof, policy, line, call_id)
 
 
 def _stamp(sources: Mapping[str, Source], unit: str, ca: Path | None) -> Verdict:
     verdict = Verdict(f"time stamp of {unit}", trusted=ca is not None)
     try:
-        verdict.name += f", {finish.stamped(sources, unit, ca)}"
+        verdict.name += f", {report.stamped(sources, unit, ca)}"
     except Refusal as error:
         verdict.add(error)
     return verdict

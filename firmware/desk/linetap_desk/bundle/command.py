@@ -23,16 +23,14 @@ from linetap_core.evidence.signing import document
 from linetap_core.evidence.signing.signers import Signer
 from linetap_core.timekeeping import KEPT
 from linetap_desk.accesslog import deskfolder
-from linetap_desk.accesslog.access import Deed
-from linetap_desk.accesslog.access_entry import Entry
-from linetap_desk.bundle import container, facts, finish, layout
-from linetap_desk.bundle.attachments import NotBundled
+from linetap_desk.accesslog.access import Deed, Entry
+from linetap_desk.bundle import container, facts, layout, report
 from linetap_desk.bundle.check import verify_bundle
 from linetap_desk.bundle.container import Source
 from linetap_desk.bundle.facts import About
-from linetap_desk.bundle.gather import calls, gather
+from linetap_desk.bundle.gather import NotBundled, calls, gather
 from linetap_desk.proofs import callfolder
-from linetap_desk.release import files
+from linetap_desk.unsealing import checkedcall
 from linetap_desk.witnessing import options
 from linetap_desk.witnessing.judge import Rules
 
@@ -109,7 +107,7 @@ def _prepared(args: argparse.Namespace, entry: Entry) -> _Ready | LinetapError |
         _check_arguments(args)
         signers = callfolder.load_signers(args.signers)
         rules, chosen = options.rules(args), calls(args, signers)
-        files.name_calls(entry, [(verdict.name, verdict.record.line) for _, verdict in chosen if verdict.record])
+        checkedcall.name_calls(entry, [(verdict.name, verdict.record.line) for _, verdict in chosen if verdict.record])
         return _Ready(signers, rules, _whole(args, gather(args, signers, chosen, rules)))
     except (LinetapError, OSError) as error:
         return error
@@ -133,8 +131,8 @@ def _whole(args: argparse.Namespace, gathered: dict[str, Source]) -> dict[str, S
     """With what is made from the rest: bundle.json, signers and reports, and the sums over all of it."""
     sources = gathered | {layout.ABOUT: document.encode(About(case=args.case, checker=layout.CHECKER_VERSION))}
     found = facts.load(sources)
-    sources[layout.SIGNERS] = finish.signer_lines(found, args.signers.read_bytes())
-    return sources | finish.derived(sources, found)
+    sources[layout.SIGNERS] = report.signer_lines(found, args.signers.read_bytes())
+    return sources | report.derived(sources, found)
 
 
 def _write(file: BinaryIO, sources: dict[str, Source]) -> None:

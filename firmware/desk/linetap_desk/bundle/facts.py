@@ -25,12 +25,12 @@ from linetap_core.evidence.witness import quorum, tlogproof
 from linetap_core.evidence.witness.quorum import Policy
 from linetap_core.evidence.witness.tlogproof import Proof
 from linetap_core.records import PERSONAL_FIELDS, CallRecord
-from linetap_desk import foreign
-from linetap_desk.bundle import exact, layout
+from linetap_desk.bundle import layout
 from linetap_desk.bundle.container import BadBundle, Source
 from linetap_desk.ceremony import certificate as certificates
 from linetap_desk.ceremony.certificate import Certificate
-from linetap_desk.witnessing.cosigned import PRINCIPAL, WITNESS_SUFFIX
+from linetap_desk.inputs import boundedjson
+from linetap_desk.witnessing.signedheads import PRINCIPAL, WITNESS_SUFFIX
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,7 +84,7 @@ def load(sources: Mapping[str, Source]) -> Facts:
     """A Refusal for what cannot be read or does not belong together. Whose the signatures are is not asked here."""
     facts = Facts(_about(layout.read(sources, layout.ABOUT, 4096)))
     if layout.QUORUM in sources:
-        facts.policy = exact.policy(layout.read(sources, layout.QUORUM, quorum.LIMIT_BYTES), layout.QUORUM)
+        facts.policy = layout.exact_policy(layout.read(sources, layout.QUORUM, quorum.LIMIT_BYTES), layout.QUORUM)
     for call_id in layout.call_ids(sources):
         data = layout.read(sources, layout.call(call_id, sealed.RECORD), sealed.RECORD_LIMIT_BYTES)
         record = _decoded(sealed.decode_record, data, layout.call(call_id, sealed.RECORD))
@@ -149,7 +149,7 @@ def _witnessed(sources: Mapping[str, Source], unit: str, call_id: str, line: byt
 
 def require_opened(record: CallRecord, data: bytes, opened: bytes) -> bool:
     """Whether call.json says `unreleased`; BadBundle unless it is of this very record, word for word."""
-    exact.require_layout(opened, "call.json")
+    layout.require_exact_json(opened, "call.json")
     whole = _json(opened, dict[str, object], "call.json")
     unreleased = whole.pop("unreleased", False)
     for name in PERSONAL_FIELDS:
@@ -249,7 +249,7 @@ def _time(text: str, name: str) -> datetime:
 
 
 def _json[T](data: bytes, kind: type[T], name: str) -> T:
-    return _decoded(lambda text: foreign.decode(text, kind), data, name)
+    return _decoded(lambda text: boundedjson.decode(text, kind), data, name)
 
 
 def _decoded[T](decode: Callable[[bytes], T], data: bytes, name: str) -> T:

@@ -4,31 +4,156 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
-from linetap_core.errors import BadInput
-from linetap_core.evidence.merklelog import leaflog, unitlog
-from linetap_core.evidence.merklelog.closing import Inclusion
+from linetap_core.durable import signedfile
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.calls import amendment, hold, sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog import closing, leaflog, unitlog
+from linetap_core.evidence.merklelog.closing import Inclusion, closing_path
 from linetap_core.evidence.merklelog.leaflog import LEAVES, TREE, FileNodes
 from linetap_core.evidence.merklelog.merkle import Tree
 from linetap_core.evidence.merklelog.unitlog import HEAD, Head, Leaf
-from linetap_core.evidence.signing import namespaces
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.signing.signers import Signer
 from linetap_core.evidence.witness import tlogproof
+from linetap_core.evidence.witness.tlogproof import Proof
 from linetap_core.records import CallRecord
-from linetap_desk import foreign
-from linetap_desk.bundle import attachments, exact, layout
-from linetap_desk.bundle.attachments import NotBundled, documents, opened, small
+from linetap_desk.bundle import layout
 from linetap_desk.bundle.container import Source
-from linetap_desk.bundle.finish import CA_LIMIT_BYTES
-from linetap_desk.proofs import callfolder
-from linetap_desk.proofs.tsa import TOKEN_LIMIT_BYTES, TOKEN_SUFFIX
+from linetap_desk.bundle.report import CA_LIMIT_BYTES
+from linetap_desk.ceremony import certificate as certificates
+from linetap_desk.inputs import boundedjson
+from linetap_desk.proofs import amended, callfolder
 from linetap_desk.proofs.verdict import Verdict
 from linetap_desk.proofs.verifycall import verify_call
-from linetap_desk.proofs.verifylog import LogCheck
-from linetap_desk.witnessing import cosigned, prove
-from linetap_desk.witnessing.cosigned import WITNESS_SUFFIX
+from linetap_desk.vaultproofs.sigsum import POLICY, SUFFIX
+from linetap_desk.vaultproofs.verifylog import LogCheck
+from linetap_desk.witnessing import prove, signedheads
 from linetap_desk.witnessing.judge import Rules
+from linetap_desk.witnessing.signedheads import WITNESS_SUFFIX
+from linetap_desk.witnessing.timestamp import TOKEN_LIMIT_BYTES, TOKEN_SUFFIX
+
+_JSON_LIMIT_BYTES = 1 << 20
+
+Found = Iterator[tuple[str, Source]]
+
+
+class NotBundled(Refusal):
+    """Something of the calls is invalid or missing: half the evidence is none."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{text} [{code}]")
+        self.code = code
+
+
+def documents(args: argparse.Namespace, record: CallRecord, call_dir: Path) -> Found:
+    """A call's amendment; and, if requested, its hold, Sigsum proof and the certificate of its day's destroyed key."""
+    call_id = call_dir.name
+    if (path := amended.path_of_newest(amended.home(call_dir), call_id)) is not None:
+        yield from _with_signature(layout.amended(call_id), path, amendment.LIMIT_BYTES)
+    epoch = record.retention.epoch if record.retention else ""
+    path = certificates.path_of(args.certificates, epoch) if args.certificates and epoch else None
+    if path is not None and path.exists():
+        yield from _with_signature(layout.certificate(epoch), path, certificates.LIMIT_BYTES)
+    for name in (hold.HOLD, hold.REWRAP) if args.holds else ():
+        if (args.holds / call_id / name).exists():
+            yield from _with_signature(layout.kept(call_id, name), args.holds / call_id / name, hold.LIMIT_BYTES)
+            break
+    if args.sigsum is not None:
+        data = small(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
+        armored = small(call_dir / sealed.SIGNATURE, sshsig.SIGNATURE_LIMIT_BYTES)
+        line = keys.public_line(sshsig.check(data, armored, namespaces.RECORD)) + "\n"
+        yield layout.sigsum(call_id, ".pub"), line.encode("ascii")
+        yield layout.sigsum(call_id, SUFFIX), small(args.sigsum / (call_id + SUFFIX), _JSON_LIMIT_BYTES)
+        yield layout.POLICY, small(args.sigsum / POLICY, _JSON_LIMIT_BYTES)
+
+
+def _with_signature(name: str, path: Path, limit_bytes: int) -> Found:
+    yield name, small(path, limit_bytes)
+    yield name + namespaces.SUFFIX, small(signedfile.signature_of(path), sshsig.SIGNATURE_LIMIT_BYTES)
+
+
+def opened(wavs: list[Path], call_ids: set[str]) -> Found:
+    """call.wav, and the call.json beside it, which names its call."""
+    for wav in wavs:
+        data = small(wav.with_suffix(".json"), _JSON_LIMIT_BYTES)
+        try:
+            call_id = boundedjson.decode(data, dict[str, object]).get("call_id")
+        except (ValueError, RecursionError) as error:
+            raise BadInput(f"{wav.with_suffix('.json')}: {error}") from None
+        if call_id not in call_ids:
+            raise NotBundled("other_call", f"{wav}: is of {call_id}, which is none of these calls")
+        yield layout.opened(str(call_id), "call.wav"), wav
+        yield layout.opened(str(call_id), "call.json"), data
+
+
+def small(path: Path, limit_bytes: int) -> bytes:
+    """A file named by the user; BadInput says what is wrong with it."""
+    try:
+        return callfolder.read(path, limit_bytes)
+    except callfolder.Damaged as error:
+        raise BadInput(f"{path}: {error}") from None
+
+
+def given_closings(args: argparse.Namespace) -> dict[str, Path]:
+    """Call id -> the file given by --closing, named after it."""
+    found: dict[str, Path] = {}
+    for path in args.closing:
+        call_id = path.name.removesuffix(closing.SUFFIX)
+        if sealed.CALL_ID.fullmatch(call_id) is None or call_id in found:
+            raise BadInput(f"--closing {path}: CALL_ID{closing.SUFFIX} would be right, one of each call")
+        found[call_id] = path
+    return found
+
+
+def stored_closing(call_dir: Path) -> Path | None:
+    """The call's closing in a desk's store, if the call lies in one."""
+    path = callfolder.home(call_dir) / closing_path(call_dir.name)
+    return path if path.is_file() else None
+
+
+def gather_closings(
+    unit: str, chosen: list[tuple[Path, Verdict]], signers: list[Signer], rules: Rules, folders: dict[str, Path]
+) -> dict[str, Source]:
+    """For calls whose unit's log is not here: each has its closing (evidence/merklelog/closing.py) in its place.
+
+    `chosen`: closing and verdict of each call of the unit. NotBundled unless each proves its call.
+    """
+    sources: dict[str, Source] = {}
+    for path, verdict in chosen:
+        found = _proved(path, unit, verdict, signers)
+        head = layout.head(unit, layout.HEAD)
+        own: dict[str, Source] = {head: found.head.encode("utf-8"), head + namespaces.SUFFIX: found.sig.encode("utf-8")}
+        if sources.get(head, own[head]) != own[head]:
+            text = f"two calls of {unit} under two heads: --log with its log, or a bundle of each, would be right"
+            raise NotBundled("two_heads", text)
+        own[layout.leaf(unit, verdict.name)] = found.leaf.encode("utf-8")
+        own[layout.path(unit, layout.HEAD, verdict.name)] = found.path.encode("utf-8")
+        if (proof := _witnessed(rules, found, unit, signers, folders[verdict.name])) is not None:
+            own[layout.witnessed(unit, verdict.name)] = proof.encode()
+        sources |= own
+    return sources
+
+
+def _witnessed(rules: Rules, found: closing.Closing, unit: str, signers: list[Signer], call_dir: Path) -> Proof | None:
+    """From the call's store or package, otherwise from a kept checkpoint over the closing's own head."""
+    path = prove.beside(call_dir)
+    if rules.policy is None or path is None:
+        return prove.from_closing(rules, found, unit, signers)
+    proof = prove.read(path)
+    return Proof(proof.index, proof.path, prove.trimmed(rules.policy, proof.note))
+
+
+def _proved(path: Path, unit: str, verdict: Verdict, signers: list[Signer]) -> closing.Closing:
+    try:
+        found = closing.decode(small(path, closing.LIMIT_BYTES))
+        closing.check(found, unit, verdict.name, verdict.record_sha256 or "", signers)
+    except Refusal as error:
+        raise NotBundled(error.code, f"{path}: {error}") from None
+    return found
 
 
 def calls(args: argparse.Namespace, signers: list[Signer]) -> list[tuple[Path, Verdict]]:
@@ -56,12 +181,12 @@ def gather(
     for path, verdict in chosen:
         sources |= {layout.call(path.name, name): path / name for name in callfolder.entries(path)}
         sources |= documents(args, _record(verdict), path)
-    witnesses = {cosigned.read(path, signers).unit: path for path in args.witness}
+    witnesses = {signedheads.read_cosigned(path, signers).unit: path for path in args.witness}
     logs, closed = _logs(args, chosen, signers)
     for unit, found in closed.items():
         if unit in witnesses or args.stamps is not None:
             raise BadInput(f"--witness, --stamps: {unit} has its log elsewhere: --log with it would be right")
-        sources |= attachments.gather_closings(unit, found, signers, rules, folders)
+        sources |= gather_closings(unit, found, signers, rules, folders)
     for unit, log in logs.items():
         ours = [verdict for _, verdict in chosen if _record(verdict).unit == unit]
         sources |= _of_log(args, log, witnesses.pop(unit, None), signers, ours, rules)
@@ -83,8 +208,8 @@ def _logs(
     args: argparse.Namespace, chosen: list[tuple[Path, Verdict]], signers: list[Signer]
 ) -> tuple[dict[str, Path], dict[str, list[tuple[Path, Verdict]]]]:
     """Unit -> log folder, of --log, else of the vault that its calls lie in; of the other units each call's closing."""
-    given = {cosigned.read_head(path / HEAD, signers).head.unit: path for path in args.log}
-    named = attachments.given_closings(args)
+    given = {signedheads.read_head(path / HEAD, signers).head.unit: path for path in args.log}
+    named = given_closings(args)
     logs: dict[str, Path] = {}
     closed: dict[str, list[tuple[Path, Verdict]]] = {}
     for path, verdict in chosen:
@@ -106,7 +231,7 @@ def _logs(
 
 
 def _stored(call_dir: Path, log: Path) -> Path | None:
-    return None if (log / HEAD).is_file() else attachments.stored_closing(call_dir)
+    return None if (log / HEAD).is_file() else stored_closing(call_dir)
 
 
 def _of_log(
@@ -128,12 +253,12 @@ def _of_log(
         heads[layout.STAMP] = stamped = _stamped(args.stamps, unit, last, signers)
         token = stamped.with_name(stamped.name + TOKEN_SUFFIX)
         sources[layout.head(unit, layout.STAMP) + TOKEN_SUFFIX] = callfolder.read(token, TOKEN_LIMIT_BYTES)
-        sources[layout.ca(unit)] = exact.certificates(small(args.tsa_ca, CA_LIMIT_BYTES), str(args.tsa_ca))
+        sources[layout.ca(unit)] = layout.exact_certificates(small(args.tsa_ca, CA_LIMIT_BYTES), str(args.tsa_ca))
     nodes = FileNodes(log / TREE, writable=False)
     try:
         tree = Tree(nodes, check.head.size)
         for kind, path in heads.items():
-            read = cosigned.read_head(path, signers)
+            read = signedheads.read_head(path, signers)
             sources[layout.head(unit, kind)] = read.data
             sources[layout.head(unit, kind) + namespaces.SUFFIX] = read.signature
             sources |= _paths(tree, kind, read.head, leaves)
@@ -160,7 +285,7 @@ def _closes(log: Path, wanted: set[str]) -> dict[str, tuple[int, bytes]]:
     """Call id -> index and line of its close."""
     found = {}
     for index, line in enumerate(leaflog.lines_of(log / LEAVES)):
-        leaf = foreign.decode(line, Leaf, log / LEAVES)
+        leaf = boundedjson.decode(line, Leaf, log / LEAVES)
         if leaf.kind == "close" and leaf.call_id in wanted:
             found[str(leaf.call_id)] = (index, line)
     return found
@@ -170,7 +295,7 @@ def _stamped(folder: Path, unit: str, last: int, signers: list[Signer]) -> Path:
     """The first stamped head that covers leaf `last`: the earliest word that all the calls were there."""
     for token in sorted(folder.glob(f"{unit}-*.json{TOKEN_SUFFIX}")):
         path = token.with_name(token.name.removesuffix(TOKEN_SUFFIX))
-        head = cosigned.read_head(path, signers).head
+        head = signedheads.read_head(path, signers).head
         if head.unit == unit and head.size > last:
             return path
     raise NotBundled("not_stamped", f"{folder}: no stamped head of {unit} covers these calls")

@@ -3,20 +3,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from html import escape
+from pathlib import Path
 
 from linetap_core.clock import rfc3339
+from linetap_core.errors import BadInput
 from linetap_core.evidence.calls.g711 import RATE_HZ
 from linetap_core.evidence.calls.hold import Hold
 from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog import unitlog
+from linetap_core.evidence.signing import signers
 from linetap_core.evidence.signing.signers import Signer
+from linetap_core.evidence.witness import checkpoint, note
 from linetap_core.records import CallRecord, NoticeRecord
 from linetap_desk.bundle import layout, recipe
+from linetap_desk.bundle.container import BadBundle, Source
 from linetap_desk.bundle.facts import Call, Facts
 from linetap_desk.bundle.texts import sentence
 from linetap_desk.bundle.words import both_times, word
+from linetap_desk.witnessing import timestamp
+from linetap_desk.witnessing.judge import all_keepers
+from linetap_desk.witnessing.timestamp import TOKEN_LIMIT_BYTES, TOKEN_SUFFIX
 
 _STYLE = (
     "body{font:11pt/1.5 serif;max-width:46em;margin:2em auto;padding:0 1em}"
@@ -220,3 +232,70 @@ class Report:
             yield f"<pre>{escape(recipe.opening(first))}</pre>"
             if self.facts.about.format > 1:  # before that there were no groups
                 yield f"<p>{self._say('opening_group')} <code>{escape(recipe.OPENING_GROUP)}</code></p>"
+
+
+SIGNERS_LIMIT_BYTES = 1 << 20
+CA_LIMIT_BYTES = 1 << 20
+_FRACTION = re.compile(r"\.\d+")
+
+
+def signer_lines(facts: Facts, text: bytes) -> bytes:
+    """Of an allowed_signers file the lines of those who signed something here, as they stand there."""
+    needed = {keys.public_blob(each.key) for each in facts.signed}
+    origins = {checkpoint.decode(call.witnessed.note.text).origin for call in facts.calls if call.witnessed}
+    lines = [
+        line for line in text.split(b"\n") if any(each.blob in needed or keeps(each, origins) for each in _parse(line))
+    ]
+    return b"".join(line + b"\n" for line in lines)
+
+
+def keeps(signer: Signer, origins: Collection[str]) -> bool:
+    """Whether it is the keeper of one of these logs."""
+    return any(key.name in origins for key in all_keepers([signer]))
+
+
+def require_kept(facts: Facts, text: bytes) -> None:
+    """BadBundle unless the keeper of each call's log, whom the signers name, has signed its checkpoint."""
+    named = _parse(text)
+    for call in facts.calls:
+        if call.witnessed is not None:
+            unit = call.record.unit
+            ours = all_keepers(named, unit=unit)
+            if not any(note.is_signed(call.witnessed.note, key) for key in ours):
+                name = layout.witnessed(unit, call.record.call_id)
+                raise BadBundle("other_log", f"{name}: not signed by a keeper of {unit}'s log")
+
+
+def _parse(data: bytes) -> list[Signer]:
+    try:
+        return signers.parse(data.decode("utf-8"))
+    except (BadInput, UnicodeDecodeError) as error:
+        raise BadBundle("member_unreadable", f"{layout.SIGNERS}: {error}") from None
+
+
+def stamped(sources: Mapping[str, Source], unit: str, ca: Path | None) -> str:
+    """The time in a unit's time stamp, RFC 3339, checked by stock openssl. Without `ca` by the bundle's own."""
+    name = layout.head(unit, layout.STAMP)
+    with tempfile.TemporaryDirectory(prefix="linetap-ts-") as folder:
+        head, own = Path(folder) / "head.json", Path(folder) / "ca.pem"
+        head.write_bytes(layout.read(sources, name, unitlog.HEAD_LIMIT_BYTES))
+        token = layout.read(sources, name + TOKEN_SUFFIX, TOKEN_LIMIT_BYTES)
+        head.with_name(head.name + TOKEN_SUFFIX).write_bytes(token)
+        named = layout.read(sources, layout.ca(unit), CA_LIMIT_BYTES)
+        layout.require_der(token, name + TOKEN_SUFFIX)
+        layout.require_exact_certificates(named, layout.ca(unit))
+        own.write_bytes(named)
+        said = timestamp.time_of(head, ca or own)
+    try:
+        moment = datetime.strptime(_FRACTION.sub("", said), "%b %d %H:%M:%S %Y %Z").replace(tzinfo=UTC)
+    except ValueError:
+        raise BadBundle("timestamp", f"{name}{TOKEN_SUFFIX}: {said!r} is no time that is known here") from None
+    return rfc3339(int(moment.timestamp()) * 1_000_000_000)
+
+
+def derived(sources: Mapping[str, Source], facts: Facts) -> dict[str, bytes]:
+    """The reports, from `sources` alone; of format 1 the script too."""
+    named = _parse(layout.read(sources, layout.SIGNERS, SIGNERS_LIMIT_BYTES))
+    times = {unit: stamped(sources, unit, None) for unit, heads in facts.heads.items() if layout.STAMP in heads}
+    made = {layout.SCRIPT: recipe.script(facts, named)} if facts.about.format == 1 else {}
+    return made | {name: Report(facts, named, times, language).html() for language, name in layout.REPORTS.items()}

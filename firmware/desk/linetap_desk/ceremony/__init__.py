@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keys are made, kept and destroyed: custodians, days, officers, and the certificates of their end."""
+"""Keys of custodians, officers and days: made, wrapped anew, destroyed, and certified as destroyed."""

@@ -1,16 +1,288 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap epoch destroy|overdue`: what the vault officer does when a day is over, and what shows it was not done."""
+"""`linetap epoch destroy`: all copies of an epoch's keys, proven by its canaries, and the certificate of it.
+
+Of a group each officer destroys their own, together or apart: when fewer are left than are needed nothing opens it.
+"""
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
+from datetime import date
 from pathlib import Path
+from typing import Any
 
-from linetap_core.clock import Clock
-from linetap_core.timekeeping import KEPT
-from linetap_desk.ceremony import certificate, destroy, epochkeys
+import msgspec
+
+from linetap_core.clock import Clock, from_utc_ns, parse_rfc3339, rfc3339
+from linetap_core.durable import privatefile, signedfile
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.sealing import members
+from linetap_core.evidence.sealing.keylist import Epoch, KeyList, Overflow, overflow_name
+from linetap_core.evidence.signing import namespaces
+from linetap_core.timekeeping import KEPT, require_possible
+from linetap_core.zones import end_of, epoch_text, zone_of
+from linetap_desk.accesslog import deskfolder
+from linetap_desk.ceremony import certificate, keygen
+from linetap_desk.ceremony.canary import Canary
+from linetap_desk.ceremony.certificate import Certificate, named_gone, path_of, still_open
+from linetap_desk.ceremony.destructionchecks import last_until, missing, unproven
+from linetap_desk.ceremony.sheets import COPIES, INDEX
+from linetap_desk.inputs import boundedjson
 from linetap_desk.proofs import callfolder
+from linetap_desk.unsealing import stockage
+from linetap_desk.vaultproofs import verifylog
+from linetap_desk.witnessing import judge, options, timestamp
+from linetap_desk.witnessing.timestamp import TimestampAuthority
+
+EXAMPLE = (
+    "example: linetap epoch destroy 2026-12-01 --medium /media/a/2026-12-01*.txt /media/b/2026-12-01*.txt"
+    " --vault desk/vaults --holds desk/holds --key officer.key"
+)
+_MOST_TOLD = 5
+_TRIES = 3
+_LINE_CHARACTERS = 200
+
+
+def add_destroy_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("epoch", metavar="DAY", help="2026-12-01, or overflow-2")
+    parser.add_argument("--medium", type=Path, nargs="+", action="extend", default=[], metavar="FILE",
+                        help="every private file of it, of all copies")  # fmt: skip
+    parser.add_argument(
+        "--sheets", type=int, default=0, metavar="N", help="so many sheets; each is confirmed by its day"
+    )
+    parser.add_argument(
+        "--officer", type=int, action="append", default=[], metavar="N",
+        help="of a group: whose keys; default those whose files are named",
+    )  # fmt: skip
+    parser.add_argument(
+        "--vault", type=Path, required=True, metavar="COPY", help="the desk's copy of the vault, or vaults"
+    )
+    parser.add_argument(
+        "--holds", type=Path, required=True, metavar="DIR", help="what hold wrap and rewrap have written"
+    )
+    parser.add_argument("--list", type=Path, default=Path("keylist.json"), metavar="FILE", help="default %(default)s")
+    parser.add_argument("--key", type=Path, metavar="KEY", help="signs the certificate; or leave it to ssh-keygen")
+    parser.add_argument("--certificates", type=Path, default=Path("certificates"), metavar="DIR",
+                        help="default %(default)s")  # fmt: skip
+    parser.add_argument("--rule", default="retention", metavar="TEXT", help="under which rule, default %(default)s")
+    parser.add_argument("--tree-head", type=Path, metavar="FILE", help="the unit's last log head, to stand in it")
+    parser.add_argument("--today", metavar="DAY", help="by your own watch, where no witness and no later call says it")
+    parser.add_argument("--signers", type=Path, metavar="ALLOWED_SIGNERS", help="for --policy: names the logs' keepers")
+    options.add_arguments(parser)
+    deskfolder.add_argument(parser)
+    timestamp.add_authority_arguments(parser, required=False)
+
+
+def destroy_keys(args: argparse.Namespace, clock: Clock) -> int:
+    """Everything is looked at before the first byte is overwritten."""
+    require_possible(clock)
+    key_list = keygen.load_list(args.list)
+    epoch = _named(key_list, args.epoch)
+    who = members.parse(epoch.recipient)
+    officers = _officers(args, epoch, len(who.recipients))
+    place = path_of(args.certificates, args.epoch, officers if len(officers) < len(who.recipients) else [])
+    args.certificates.mkdir(parents=True, exist_ok=True)
+    signedfile.require_free(place, signedfile.signature_of(place))
+    signer = None if args.key is None else signedfile.load_key(args.key)
+    head = _tree_head(args.tree_head)
+    authority = timestamp.authority_of(args)
+    ended = _require_over(epoch, key_list, args.vault, clock)
+    _require_nothing_lost(args, clock)
+    witnessed = _require_witnessed(args, ended)
+    if witnessed is None and ended is not None:
+        _require_date(args, ended, key_list.zone, clock)
+    canaries = [canary for officer in officers or [0] for canary in _canaries(args.list, epoch, args.epoch, officer)]
+    copies = _require_opened(canaries, args.medium, args.sheets)
+    _confirm_sheets(args.epoch, args.sheets)
+    for path in args.medium:
+        privatefile.wipe(path)
+    _require_closed(canaries, args.medium)
+    document = Certificate(
+        epoch=args.epoch,
+        recipient=epoch.recipient,
+        index=epoch.index if isinstance(epoch, Epoch) else None,
+        ended_at=ended,
+        destroyed_at=rfc3339(clock.utc_ns()),
+        rule=args.rule,
+        key_list_version=key_list.version,
+        files=[path.name for path in args.medium],
+        sheets=args.sheets,
+        copies=copies,
+        canaries={canary.path.name: canary.sha256() for canary in canaries},
+        tree_head=head,
+        witnessed=witnessed,
+        officers=officers,
+        of=len(who.recipients),
+        needed=who.needed,
+    )
+    signedfile.write(place, msgspec.json.encode(document, order="deterministic"), signer, namespaces.CERTIFICATE)
+    if copies < COPIES * max(1, len(officers)):
+        sys.stderr.write(f"note: one copy; sheets are made in {COPIES}: see that there is no other\n")
+    what = "destroyed, and the key of its index" if isinstance(epoch, Epoch) else "destroyed"
+    if officers:
+        count = len(who.recipients)
+        still = still_open(named_gone(args.certificates, args.epoch, count), count, who.needed) or "nothing opens it"
+        what += f", of officer {', '.join(map(str, officers))}; {still}"
+    sys.stdout.write(f"{args.epoch}: {what}; {place}\n")
+    return 0 if authority is None else _stamp(place, authority)
+
+
+def _stamp(place: Path, authority: TimestampAuthority) -> int:
+    """1: there is none yet. What is destroyed stays destroyed, and certified."""
+    try:
+        timestamp.stamp(place, authority)
+    except timestamp.NoTimestamp as error:
+        sys.stderr.write(f"{error}; the certificate is not stamped: `linetap timestamp file {place}` does it\n")
+        return 1
+    return 0
+
+
+def _named(key_list: KeyList, name: str) -> Epoch | Overflow:
+    for epoch in key_list.epochs:
+        if epoch.day == name:
+            return epoch
+    for overflow in key_list.overflow:
+        if overflow_name(overflow.number) == name:
+            return overflow
+    raise BadInput(f"{name}: no epoch of the key list; {key_list.first_day} to {key_list.last_day} would be right")
+
+
+def _require_over(epoch: Epoch | Overflow, key_list: KeyList, copy: Path, clock: Clock) -> str | None:
+    """When it ended. Nothing is destroyed before its time."""
+    if isinstance(epoch, Overflow):
+        if epoch == key_list.overflow[-1]:
+            raise Refusal(
+                f"{overflow_name(epoch.number)} is in use: a list with a later one comes first (keygen --overflow)"
+            )
+        return None
+    ended = end_of(date.fromisoformat(epoch.day), key_list.zone)
+    if (said := last_until(copy, epoch.day, ended)) is not None:  # by other zone data than this machine has
+        ended = max(ended, said)
+    if from_utc_ns(clock.utc_ns()) < ended:
+        raise Refusal(f"{epoch.day} ends at {epoch_text(ended)}: nothing is destroyed before its time")
+    return epoch_text(ended)
+
+
+def _require_nothing_lost(args: argparse.Namespace, clock: Clock) -> None:
+    for folder in (args.vault, args.holds):
+        if not folder.is_dir():
+            raise BadInput(f"{folder}: not a folder; where the desk keeps it would be right")
+    desk = deskfolder.find(args, clock)
+    roles = None if desk is None else desk.roles(desk.access.entries())
+    lost = list(missing(args.epoch, args.vault, args.holds, clock.utc_ns(), roles))
+    if lost:
+        more = [f"and {len(lost) - _MOST_TOLD} more"] if len(lost) > _MOST_TOLD else []
+        raise Refusal("\n".join([f"{args.epoch}: not destroyed:", *lost[:_MOST_TOLD], *more]))
+
+
+def _officers(args: argparse.Namespace, epoch: Epoch | Overflow, count: int) -> list[int]:
+    """Whose keys are to go; nobody's number where there is no group."""
+    if count == 1:
+        if args.officer:
+            raise BadInput(f"--officer: {args.epoch} has one key, and no group")
+        return []
+    if args.officer:
+        if not all(1 <= officer <= count for officer in args.officer):
+            raise BadInput(f"--officer: 1 to {count} would be right")
+        return sorted(set(args.officer))
+    if args.sheets or not args.medium:
+        raise BadInput("--officer N: whose sheets they are; may be repeated")
+    found: set[int] = set()
+    for path in args.medium:
+        stockage.check_identity_file(path)
+        everybody = [_canaries(args.list, epoch, args.epoch, officer) for officer in range(1, count + 1)]
+        found |= {canary.officer for theirs in everybody for canary in theirs if canary.opens(path)}
+    if not found:
+        raise Refusal(f"{args.medium[0]}: opens no canary of this epoch: it is another's key, and is left alone")
+    return sorted(found)
+
+
+def _require_witnessed(args: argparse.Namespace, ended: str | None) -> dict[str, str] | None:
+    """The verdict of the witnesses, said before anything is destroyed."""
+    rules = options.rules(args)
+    moment = None if ended is None else from_utc_ns(parse_rfc3339(ended))
+    found = verifylog.require_witnessed_over(rules, args.vault, options.signers_for(args, rules), args.epoch, moment)
+    lines = [judge.NO_POLICY] if found is None else [f"{unit}: {said}" for unit, said in found.items()]
+    sys.stdout.writelines(f"{args.epoch}: {line}\n" for line in lines)
+    return found
+
+
+def _require_date(args: argparse.Namespace, ended: str, zone: str, clock: Clock) -> None:
+    """Without witnesses the end of the day takes more than a clock: the units' counted time, or the officer's own
+    date. A clock set forward, here or at a unit, would otherwise destroy every day to come."""
+    why = unproven(args.vault, args.epoch, parse_rfc3339(ended))
+    if why is None:
+        return
+    today = from_utc_ns(clock.utc_ns()).astimezone(zone_of(zone)).date().isoformat()
+    if args.today != today:
+        raise Refusal(
+            f"{args.epoch}: only clocks say that it is over, {why}:"
+            " --today with the date of your own watch, or --policy, would be right"
+        )
+
+
+def _canaries(path: Path, epoch: Epoch | Overflow, name: str, officer: int) -> list[Canary]:
+    names = [name, name + INDEX] if isinstance(epoch, Epoch) else [name]
+    return [Canary(path, each, officer) for each in names]
+
+
+def _require_opened(canaries: list[Canary], media: list[Path], sheets: int) -> int:
+    """Each file is one of this epoch's, and each of its keys is in hand: as a file, or typed from a sheet.
+
+    The number of copies of its key of calls.
+    """
+    copies = sheets
+    opened: set[Path] = set()
+    for path in media:
+        privatefile.require_wipeable(path)
+        stockage.check_identity_file(path)
+        found = {canary.path for canary in canaries if canary.opens(path)}
+        if not found:
+            raise Refusal(f"{path}: opens no canary of this epoch: it is another's key, and is left alone")
+        opened |= found
+        copies += any(canary.path in found for canary in canaries if not canary.is_index)
+    for canary in canaries:
+        if canary.path in opened:
+            continue
+        if not sheets:
+            raise Refusal(f"{canary.path.name}: no medium opens it: a key of this epoch is missing")
+        sys.stderr.write(f"The key of {canary.path.stem}, from a sheet (AGE-SECRET-KEY-1...): ")
+        if not canary.opens_with(_typed()):
+            raise Refusal(f"{canary.path.name}: does not open with what was typed")
+    return copies
+
+
+def _confirm_sheets(name: str, sheets: int) -> None:
+    for number in range(1, sheets + 1):
+        for _ in range(_TRIES):
+            sys.stderr.write(f"Shred sheet {number} of {sheets} of {name}, then type its day: ")
+            if _typed() == name:
+                break
+        else:
+            raise Refusal(f"{name}: sheet {number} is not confirmed; nothing else was destroyed")
+
+
+def _typed() -> str:
+    sys.stderr.flush()
+    return sys.stdin.readline(_LINE_CHARACTERS).strip()
+
+
+def _require_closed(canaries: list[Canary], media: list[Path]) -> None:
+    for canary, path in itertools.product(canaries, media):
+        if canary.opens(path):
+            raise Refusal(f"{path}: still opens {canary.path.name}: destroy the medium itself; there is no certificate")
+
+
+def _tree_head(path: Path | None) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    try:
+        return boundedjson.decode(callfolder.read(path, 1 << 16), dict[str, Any])
+    except (callfolder.Damaged, ValueError) as error:
+        raise BadInput(f"{path}: {error}; a signed tree head would be right") from None
+
 
 _OVERDUE = "example: linetap epoch overdue --list keylist.json --certificates certificates --signers allowed_signers"
 
@@ -20,7 +292,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     raw = argparse.RawDescriptionHelpFormatter
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     what = "destroy every copy of an epoch's keys"
-    destroy.add_arguments(verbs.add_parser("destroy", help=what, epilog=destroy.EXAMPLE, formatter_class=raw))
+    add_destroy_arguments(verbs.add_parser("destroy", help=what, epilog=EXAMPLE, formatter_class=raw))
     what = "days that ended more than 24 h ago and have no certificate"
     late = verbs.add_parser("overdue", help=what, epilog=_OVERDUE, formatter_class=raw)
     late.add_argument("--list", type=Path, default=Path("keylist.json"), metavar="FILE", help="default %(default)s")
@@ -32,8 +304,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     if args.verb == "destroy":
-        return destroy.run(args, clock)
+        return destroy_keys(args, clock)
     signers = None if args.signers is None else callfolder.load_signers(args.signers)
-    late = list(certificate.overdue(epochkeys.load_list(args.list), args.certificates, clock.utc_ns(), signers))
+    late = list(certificate.overdue(keygen.load_list(args.list), args.certificates, clock.utc_ns(), signers))
     sys.stdout.writelines(f"critical epoch_overdue: {line}\n" for line in late)
     return 1 if late else 0

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from linetap_core.clock import NS_PER_S
 from linetap_core.errors import BadInput
@@ -25,7 +25,7 @@ from linetap_core.evidence.calls import amendment, sealed
 from linetap_core.evidence.merklelog import closing
 from linetap_core.evidence.merklelog.closing import closing_path
 from linetap_core.evidence.signing import namespaces, sshsig
-from linetap_desk.copy.store import Stored
+from linetap_desk.copy.store import Store, Stored, Tree
 
 EXAMPLE = "s3://bucket/prefix?endpoint=https://s3.example would be right"
 _OPTIONS = {"endpoint", "region"}
@@ -162,3 +162,23 @@ class Bucket:
             yield
         except (self._faults.BotoCoreError, self._faults.ClientError) as error:
             raise OSError(" ".join(str(error).split())) from None
+
+
+_KINDS = "file:///srv/linetap-copy, or s3://bucket/prefix?endpoint=https://s3.example would be right"
+
+
+def open_store(url: str, incoming: Path | None = None) -> Store:
+    """BadInput where it is none that can be used. `incoming`: on this machine, where the store is not."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise BadInput(f"copy.store {url}: {_KINDS}") from None
+    if parts.scheme == "s3":
+        if incoming is None:
+            raise BadInput(f"copy.store {url}: copy.incoming, a folder for what is not whole yet, is missing")
+        return Bucket(parts, incoming)
+    if parts.scheme != "file" or parts.netloc or not parts.path.startswith("/") or parts.query or parts.fragment:
+        raise BadInput(f"copy.store {url}: {_KINDS}")
+    if incoming is not None:
+        raise BadInput("copy.incoming: is of use with s3:// alone; a tree has its own")
+    return Tree(Path(unquote(parts.path)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,20 +22,20 @@ from linetap_core.evidence.authorization.command import Answer
 from linetap_core.evidence.authorization.fetch import Copied
 from linetap_core.evidence.signing.sshsig import unarmored
 from linetap_core.wire.mqtt import Message
-from linetap_desk import foreign
+from linetap_desk.config.desk import CopyConfig
 from linetap_desk.copy import worklist
-from linetap_desk.copy.asking import Asking, Hours
-from linetap_desk.copy.closings import Closings
+from linetap_desk.copy.asking import Asking, Closings, Hours
 from linetap_desk.copy.incoming import Call, Incoming
-from linetap_desk.copy.open import open_store
+from linetap_desk.copy.s3 import open_store
 from linetap_desk.copy.store import Store
 from linetap_desk.copy.worker import Done, Job, Kept, Worker
 from linetap_desk.ingest import heads
 from linetap_desk.ingest.confirm import ANSWER_LIMIT_BYTES
 from linetap_desk.ingest.heads import HeadReport
+from linetap_desk.ingest.service import Say
 from linetap_desk.ingest.signersfile import SignersFile
+from linetap_desk.inputs import boundedjson
 from linetap_desk.proofs.callfolder import Damaged
-from linetap_desk.settings import CopyConfig
 
 LOOK_EVERY_S = 1  # at what is to be copied
 TIDY_EVERY_S = 60  # at what is over, and what was not told
@@ -46,8 +46,6 @@ MOST_PUTS = 64  # calls that wait for the store
 STOP_S = 5
 
 log = logging.getLogger("linetap.copy")
-
-Say = Callable[[str, str, dict[str, str]], Message]
 
 
 def begin(config: CopyConfig, engine: Engine, signers: SignersFile, say: Say, clock: Clock) -> Copying:
@@ -165,7 +163,7 @@ class Copying:
     def _answered(self, asking: Asking, payload: bytes) -> None:
         """That it may not be: nobody has signed this, so it is tried again later."""
         try:
-            answer = foreign.decode(payload[:ANSWER_LIMIT_BYTES], Answer)
+            answer = boundedjson.decode(payload[:ANSWER_LIMIT_BYTES], Answer)
         except (ValueError, RecursionError):
             return
         if not answer.done and asking.incoming is not None:

@@ -13,8 +13,8 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.calls import hold, sealed
 from linetap_desk.copy.incoming import Call
 from linetap_desk.copy.worker import Kept
-from linetap_desk.ingest import amended as amended_events
 from linetap_desk.ingest import callrow
+from linetap_desk.ingest import callrow as amended_events
 from linetap_desk.ingest.tables import UNCLOSED, amendments, calls, copies, counted, events, units
 
 HELD_PAUSE_S = 3600  # until it is asked again
@@ -158,7 +158,7 @@ def stored(db: Connection, call: Call, kept: Kept, now_ns: int) -> None:
     ))  # fmt: skip
     its = (amendments.c.unit == call.unit, amendments.c.call_id == call.call_id)
     db.execute(update(amendments).where(*its).values(stored_at=None))
-    amended_events.apply(db, call.unit, call.call_id)
+    amended_events.apply_amendment(db, call.unit, call.call_id)
 
 
 def closed(db: Connection, call: Call, now_ns: int) -> None:

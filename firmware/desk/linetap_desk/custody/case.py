@@ -26,15 +26,15 @@ from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.calls.amendment import Amendment
 from linetap_core.evidence.sealing import group
 from linetap_core.records import CallRecord, NoticeRecord
-from linetap_desk.accesslog.access_entry import Entry
+from linetap_desk.accesslog.access import Entry
 from linetap_desk.accesslog.deskfolder import Desk
 from linetap_desk.bundle import command as bundle
 from linetap_desk.custody import sound
 from linetap_desk.custody.package import Package
 from linetap_desk.proofs import amended
-from linetap_desk.release import ask, files, gate
-from linetap_desk.unsealing import partial
-from linetap_desk.unsealing.opening import Unlocked, Wanted, hand_on, json_path, open_call, require
+from linetap_desk.release import ask, requestfile
+from linetap_desk.release.opening import Unlocked, Wanted, hand_on, json_path, open_call, require
+from linetap_desk.unsealing import layers
 from linetap_desk.witnessing import options
 
 MOST_MOMENTS = 200  # shown
@@ -135,7 +135,7 @@ class Case:
     @property
     def one_time_key(self) -> Path | None:
         """The file that `close` destroys."""
-        return next((path for path in self.means.identities if files.key_request(path) == self.request.id), None)
+        return next((path for path in self.means.identities if requestfile.key_request(path) == self.request.id), None)
 
     @property
     def is_logged(self) -> bool:
@@ -154,7 +154,7 @@ class Case:
 
     def sealed_record(self, call_id: str) -> CallRecord:
         """The package's record of a call, unverified."""
-        found = gate.found_call(self.package.call(call_id))
+        found = requestfile.found_call(self.package.call(call_id))
         data = (self.package.call(call_id) / sealed.RECORD).read_bytes()
         try:
             record = sealed.decode_record(data)
@@ -175,7 +175,7 @@ class Case:
         if handed is None:
             return None
         try:
-            return group.needed(partial.read(handed)) > len(self.means.identities)
+            return group.needed(layers.read_partial(handed)) > len(self.means.identities)
         except LinetapError:
             return None  # it is refused, and said why, where it is used
 
@@ -231,7 +231,7 @@ class Case:
             entry = Entry(verb="bundle", case=self.request.case)
             told = bundle.make(
                 parser.parse_args([*words, *calls]), self.desk, entry,
-                lambda step: gate.require_stands(self.desk, step, self.package.request_file),
+                lambda step: requestfile.require_stands(self.desk, step, self.package.request_file),
             )  # fmt: skip
             self.done.append(told)
 
@@ -241,7 +241,9 @@ class Case:
             key = self.one_time_key
             if key is None:
                 raise BadInput(f"none of the identities is the one-time key of request {self.request.id}")
-            ask.close(argparse.Namespace(request_id=self.request.id, key=key, desk=self.desk.folder), self._clock)
+            ask.close_request(
+                argparse.Namespace(request_id=self.request.id, key=key, desk=self.desk.folder), self._clock
+            )
             self._heard.clear()
 
     @property

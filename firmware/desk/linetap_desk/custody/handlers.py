@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+import sys
+import traceback
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
 
 from anyio import to_thread
+from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import (
     FileResponse,
     JSONResponse,
@@ -21,15 +25,17 @@ from starlette.responses import (
     Response,
     StreamingResponse,
 )
+from starlette.routing import Route
 
 from linetap_core.errors import LinetapError
 from linetap_desk.custody import sound
 from linetap_desk.custody.case import Heard
-from linetap_desk.custody.site import COOKIE, Site
-from linetap_desk.serve import secure
+from linetap_desk.custody.site import COOKIE, OwnAddress, Site
 from linetap_desk.serve.calls import words as callwords
-from linetap_desk.serve.release import words as release
-from linetap_desk.serve.text import N_
+from linetap_desk.serve.release import steps as release
+from linetap_desk.web import secure
+from linetap_desk.web.server import Bounded
+from linetap_desk.web.text import N_
 
 MOMENT = {"notice": N_("Notice"), "gap": N_("Gap"), "mark": N_("Mark")}
 REFUSAL = {
@@ -226,3 +232,76 @@ def _heard(request: Request, site: Site) -> Heard:
 
 def _clock(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+Handler = Callable[[Request, Site], Awaitable[Response]]
+
+
+def make_app(site: Site) -> Starlette:
+    room = site.door.room
+    inside: tuple[tuple[str, str, Handler], ...] = (
+        ("/", "GET", overview),
+        ("/call/{call_id}", "GET", call),
+        ("/call/{call_id}/listen", "POST", listen),
+        ("/call/{call_id}/give", "POST", give),
+        ("/call/{call_id}/hand-on", "POST", hand_on),
+        ("/call/{call_id}/sound.json", "GET", shape),
+        ("/call/{call_id}/sound", "GET", play),
+        ("/bundle", "POST", bundle),
+        ("/close", "POST", close),
+        ("/end", "POST", end),
+        ("/look", "POST", look),
+        ("/alive", "GET", alive),
+    )
+    return Starlette(
+        routes=[
+            Route("/", _guarded(door, site), methods=["GET", "POST"]),
+            Route("/static/{name}", static, methods=["GET"]),
+            *(
+                Route(room + path, _guarded(_inside(handler), site), methods=[method])
+                for path, method, handler in inside
+            ),
+        ],
+        middleware=[
+            Middleware(secure.Headers),
+            Middleware(OwnAddress, host=site.url.removeprefix("http://")),
+            Middleware(Bounded),
+        ],
+    )
+
+
+def _inside(handler: Handler) -> Handler:
+    """`handler` for whoever has come in, and a form of our own page."""
+
+    async def answer(request: Request, site: Site) -> Response:
+        token = request.cookies.get(COOKIE, "")
+        if not site.door.knows(token):
+            raise HTTPException(403)
+        request.state.csrf = secure.token_of(token)
+        if request.method == "POST":
+            form = await request.form()
+            own = secure.is_own_origin(request.headers, site.url) and secure.is_token(form.get(secure.FIELD), token)
+            if not own or not secure.is_text(form):
+                raise HTTPException(400)
+        if handler is not alive:  # which a page asks by itself
+            site.touch()
+        return await handler(request, site)
+
+    return answer
+
+
+def _guarded(handler: Handler, site: Site) -> Callable[[Request], Awaitable[Response]]:
+    async def guarded(request: Request) -> Response:
+        """A traceback could have a number in it: kind and place are enough."""
+        try:
+            return await handler(request, site)
+        except HTTPException:
+            raise
+        except ClientDisconnect:  # in the middle of a form
+            raise HTTPException(400) from None
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            sys.stderr.write(f"page_fault: {type(error).__name__} at {Path(place.filename).name}:{place.lineno}\n")
+            raise HTTPException(500) from None
+
+    return guarded

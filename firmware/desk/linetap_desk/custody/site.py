@@ -16,8 +16,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_desk.custody.case import Case
-from linetap_desk.serve import text
-from linetap_desk.serve.pages import THEMES, Pages
+from linetap_desk.web import text
+from linetap_desk.web.pages import THEMES, Pages
 
 COOKIE = "linetap-custody"
 ATTEMPTS = 5

@@ -20,9 +20,9 @@ from linetap_core.evidence.keys.keys import SigningKey
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.wire.mqtt import Message
 from linetap_core.wire.topics import Topics
-from linetap_desk import foreign
 from linetap_desk.ingest import chain
 from linetap_desk.ingest.chain import Group
+from linetap_desk.inputs import boundedjson
 
 HEAD_EVERY_S = 600  # of one unit: it holds its log against the head that is here
 EVERY_S = 1  # at most, of one unit
@@ -113,7 +113,7 @@ class Confirmer:
     def answered(self, unit: str, payload: bytes) -> None:
         """A unit that does not take our word says why; each reason is told once, and some of them last."""
         try:
-            answer = foreign.decode(payload[:ANSWER_LIMIT_BYTES], Answer)
+            answer = boundedjson.decode(payload[:ANSWER_LIMIT_BYTES], Answer)
         except (ValueError, RecursionError):
             return
         if unit not in self._now:

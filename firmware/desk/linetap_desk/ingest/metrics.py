@@ -7,15 +7,22 @@ count of all of them would take longer with each year. Moments are told, not age
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, select
+from sqlalchemy import Connection, Engine, RowMapping, func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from linetap_core import __version__
-from linetap_core.clock import NS_PER_DAY, NS_PER_S, parse_rfc3339, rfc3339
-from linetap_desk.ingest import heads, holes, vaults
+from linetap_core.clock import NS_PER_DAY, NS_PER_S, Clock, parse_rfc3339, rfc3339
+from linetap_core.errors import BadInput
+from linetap_core.service import Stop
+from linetap_desk.ingest import database, heads, holes, vaults
 from linetap_desk.ingest.tables import alerts, calls, origins, pbx_days, unit_alerts, units
+from linetap_desk.web.loopback import LoopbackServer, address_of
 
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 _OF_A_DAY = {
@@ -29,7 +36,7 @@ Sample = tuple[Mapping[str, str], float]
 _OF_DISKS = (heads.BEGUN, *vaults.CODES)
 
 
-def text(db: Connection, now_ns: int) -> str:
+def exposition(db: Connection, now_ns: int) -> str:
     """The whole exposition; `now_ns` UTC."""
     return "".join(family(*each) for each in _families(db, now_ns))
 
@@ -143,3 +150,74 @@ def family(name: str, kind: str, about: str, samples: Iterable[Sample]) -> str:
         within = ",".join(f'{key}="{said.translate(_ESCAPES)}"' for key, said in labels.items())
         lines.append(f"{name}{{{within}}} {float(value):.15g}" if within else f"{name} {float(value):.15g}")
     return "\n".join(lines) + "\n" if len(lines) > 2 else ""
+
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+MOST_AT_ONCE = 4
+REQUEST_S = 5  # without a byte from whoever asks
+
+
+def run(args: argparse.Namespace, clock: Clock) -> int:
+    """0. BadInput for a database that cannot be read, and an address that is none or not of the loopback."""
+    address = None if args.listen is None else address_of(args.listen, f"--listen {args.listen}")
+    engine = database.open_reader(args.db)
+    try:
+        now = _read(engine, clock)
+        if address is None:
+            sys.stdout.write(now)
+        else:
+            _serve(address, lambda: _read(engine, clock))
+    except SQLAlchemyError as error:
+        raise BadInput(f"--db: {database.reason(error)}") from None
+    finally:
+        engine.dispose()
+    return 0
+
+
+def _read(engine: Engine, clock: Clock) -> str:
+    with engine.connect() as db:
+        return exposition(db, clock.utc_ns())
+
+
+def _serve(address: tuple[str, int], read: Callable[[], str]) -> None:
+    stop = Stop()
+    try:
+        server = Server(address, read)
+    except OSError as error:
+        raise BadInput(f"--listen {address[0]}:{address[1]}: {error.strerror}") from None
+    with server:
+        host, port = server.server_address[:2]
+        sys.stderr.write(f"http://{host!s}:{port}/metrics\n")
+        sys.stderr.flush()
+        while not stop.requested:
+            server.handle_request()
+
+
+class Server(LoopbackServer):
+    def __init__(self, address: tuple[str, int], read: Callable[[], str]) -> None:
+        """`read`: the exposition; SQLAlchemyError is answered with 503."""
+        self.read = read
+        super().__init__(address, Handler, MOST_AT_ONCE)
+
+
+class Handler(BaseHTTPRequestHandler):
+    timeout = REQUEST_S
+    server: Server
+
+    def do_GET(self) -> None:
+        if self.path != "/metrics":
+            self.send_error(404)
+            return
+        try:
+            body = self.server.read().encode()
+        except SQLAlchemyError as error:
+            self.send_error(503, database.reason(error))
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", CONTENT_TYPE)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Every scrape a line would be all that the log has."""

@@ -15,11 +15,11 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 from linetap_core.clock import rfc3339
 from linetap_core.evidence.signing.signers import Signer
 from linetap_core.records import Severity
-from linetap_desk import foreign
 from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.judge import Report
 from linetap_desk.ingest.tables import unit_alerts, units
-from linetap_desk.unsignedreports import Status, Word
+from linetap_desk.inputs import boundedjson
+from linetap_desk.inputs.unsigned import Status, Word
 
 LIMIT_BYTES = 64 << 10
 MOST_STRANGERS = 1000  # units that no file names
@@ -41,7 +41,7 @@ class Notice:
         if len(self.payload) > LIMIT_BYTES:
             return None
         try:
-            return foreign.decode(self.payload, kind)
+            return boundedjson.decode(self.payload, kind)
         except (ValueError, RecursionError):
             return None
 

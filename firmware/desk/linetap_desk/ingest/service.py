@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
+from typing import Protocol
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,7 +20,8 @@ from linetap_core.evidence.authorization import fetch
 from linetap_core.service import InstanceLock, Stop, start_logging
 from linetap_core.timekeeping import KEPT, require_possible
 from linetap_core.wire import topics
-from linetap_desk.copy.service import Copying, begin
+from linetap_core.wire.mqtt import Message
+from linetap_desk.config.desk import CopyConfig, Settings
 from linetap_desk.ingest import database
 from linetap_desk.ingest.chain import Group
 from linetap_desk.ingest.clear import Clearing
@@ -32,7 +34,6 @@ from linetap_desk.ingest.outages import Outages
 from linetap_desk.ingest.register import Arrival, Notice
 from linetap_desk.ingest.signersfile import SignersFile
 from linetap_desk.ingest.store import Store
-from linetap_desk.settings import Settings
 
 TURN_S = 0.2
 TOPICS = topics.of_every_unit(
@@ -41,15 +42,42 @@ TOPICS = topics.of_every_unit(
 
 log = logging.getLogger("linetap.ingest")
 
+Say = Callable[[str, str, dict[str, str]], Message]  # unit, verb, body -> the signed command
 
-def run(settings: Settings, clock: Clock = KEPT, patience: Patience = Patience()) -> int:  # noqa: B008 - frozen
+
+class Copies(Protocol):
+    """The transfer of calls into the second copy, in the ingest's turn (copy/service.py)."""
+
+    def arrived(self, unit: str, message: Arrived) -> None:
+        """A message of `reply/fetch`."""
+
+    def status(self, unit: str, payload: bytes) -> None:
+        """A message of `status`: it differs in every session of the unit."""
+
+    def turn(self) -> Iterable[Message]:
+        """What to publish now. SQLAlchemyError: the database is away."""
+
+    def lost_connection(self) -> None: ...
+
+    def end(self) -> None: ...
+
+
+StartCopies = Callable[[CopyConfig, Engine, SignersFile, Say, Clock], Copies]
+
+
+def run(
+    settings: Settings,
+    start_copies: StartCopies,
+    clock: Clock = KEPT,
+    patience: Patience = Patience(),  # noqa: B008 - frozen
+) -> int:
     """Until SIGTERM. A broker or a database that goes away later is no error: nothing is acknowledged meanwhile."""
     require_possible(clock)  # when a report came decides when its copy goes
     stop = Stop()
     start_logging("ingest")
     signers = SignersFile(settings.signers)
     with alone(settings.db) as engine:
-        ingest = Ingest(settings, engine, signers, clock, patience)
+        ingest = Ingest(settings, engine, signers, clock, patience, start_copies)
         try:
             while not stop.requested:
                 ingest.turn()
@@ -84,6 +112,7 @@ class Ingest:
         signers: SignersFile,
         clock: Clock,
         patience: Patience,
+        start_copies: StartCopies | None,
         confirms: bool = True,
     ) -> None:
         """`confirms`: not while an index is made again, which may be thrown away yet: a unit would let go of what it
@@ -98,9 +127,9 @@ class Ingest:
         self._holes = Holes(engine, clock)
         self._clearing = Clearing(engine, clock)
         self._outages = Outages(engine, clock)
-        self._copying: Copying | None = None
-        if settings.copy is not None and self._confirmer is not None:
-            self._copying = begin(settings.copy, engine, signers, self._confirmer.say, clock)
+        self._copying: Copies | None = None
+        if settings.copy is not None and self._confirmer is not None and start_copies is not None:
+            self._copying = start_copies(settings.copy, engine, signers, self._confirmer.say, clock)
         self._due_ns = 0
         self._trouble = ""
 

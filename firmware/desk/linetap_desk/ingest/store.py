@@ -20,7 +20,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from linetap_core.clock import rfc3339
 from linetap_core.evidence.signing.signers import Signer
 from linetap_core.evidence.signing.sshsig import armored
-from linetap_desk.ingest import amended, callrow, chain, heads, judge, outages, pbxdays, register, vaults
+from linetap_desk.ingest import callrow, chain, heads, judge, outages, pbxdays, register, vaults
 from linetap_desk.ingest.chain import Group, reached
 from linetap_desk.ingest.clear import clear_events
 from linetap_desk.ingest.heads import HeadReport
@@ -131,10 +131,10 @@ class Store:
             for group, number in numbers.items():
                 vaults.sign(db, group, number)
             stored = {(row["unit"], row["origin"], row["seq"]) for row in rows}
-            of_calls = (event for its in groups.values() for event in its if event.told.event == amended.KIND)
+            of_calls = (event for its in groups.values() for event in its if event.told.event == callrow.AMENDED)
             told = [each for each in of_calls if (each.told.unit, each.told.chain, each.told.seq) in stored]
             tell_calls(db, {(row["unit"], row["call_id"]) for row in rows if row["call_id"]})
-            amended.note(db, told)
+            callrow.note_amendments(db, told)
         through = {group: before[group][0] if group in before else chain.before_first(group[1]) for group in groups}
         through |= _advance(db, {group: its for group, its in taken.items() if its}, before)
         over = vaults.over(db, through)

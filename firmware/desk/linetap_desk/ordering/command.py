@@ -21,7 +21,7 @@ from linetap_core.evidence.signing import document, namespaces, sshsig
 from linetap_core.handover import read_small
 from linetap_core.timekeeping import KEPT, require_possible
 from linetap_core.wire import updates
-from linetap_desk import foreign
+from linetap_desk.inputs import boundedjson
 from linetap_desk.ordering import commandsend
 
 _EXPIRES_DAYS = 7
@@ -117,7 +117,7 @@ def cosigned(args: argparse.Namespace) -> bytes:
     data, key = read_small(args.file, envelopes.LIMIT_BYTES), signedfile.load_key(args.key)
     try:
         made = envelopes.cosign(data, lambda text: sshsig.sign(text, key, namespaces.COMMAND))
-        command = document.decode(foreign.decode(made, Envelope).command.encode("utf-8"), Command)
+        command = document.decode(boundedjson.decode(made, Envelope).command.encode("utf-8"), Command)
     except BadInput as error:
         raise BadInput(f"{args.file}: {error}") from None
     if len(made) > envelopes.LIMIT_BYTES:

@@ -25,8 +25,8 @@ from linetap_core.evidence.signing import unitnames
 from linetap_core.handover import read_small
 from linetap_core.wire.mqtt import Broker, Message
 from linetap_core.wire.topics import Topics
-from linetap_desk import foreign
-from linetap_desk.settings import broker_alone
+from linetap_desk.config.desk import broker_alone
+from linetap_desk.inputs import boundedjson
 
 _PATIENCE_S = 30.0
 _LARGEST_PACKET = 64 << 10  # no unit answers with more
@@ -45,8 +45,8 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     """Exit status: 0 done, 1 refused. BadInput or Refusal says why there is no answer."""
     data = read_small(args.file, envelopes.LIMIT_BYTES)
     try:
-        text = foreign.decode(data, envelopes.Envelope).command
-        command = foreign.decode(text, Command)
+        text = boundedjson.decode(data, envelopes.Envelope).command
+        command = boundedjson.decode(text, Command)
     except BadInput as error:
         raise BadInput(f"{args.file}: not a command: {error}; `linetap command sign` makes one") from None
     if command.verb not in MAY or not unitnames.is_name(command.unit):
@@ -93,6 +93,6 @@ def exchange(broker: Broker, command: Command, data: bytes, patience_s: float, c
 
 def _answer(payload: bytes) -> Answer:
     try:
-        return foreign.decode(payload, Answer)
+        return boundedjson.decode(payload, Answer)
     except BadInput as error:
         raise Refusal(f"what came back is not an answer: {error}") from None

@@ -4,13 +4,214 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
-from linetap_core.cli import Verbs
-from linetap_core.clock import Clock
+from cryptography import x509
+
+from linetap_core.cli import Verb, Verbs, add_verbs
+from linetap_core.clock import NS_PER_DAY, Clock, parse_rfc3339, rfc3339
+from linetap_core.durable import privatefile, signedfile
+from linetap_core.enrolment import certificates, request
+from linetap_core.enrolment.certificates import Role, common_name
+from linetap_core.enrolment.request import PkiFault, Request
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.keys import keys
+from linetap_core.handover import read_small
 from linetap_core.timekeeping import KEPT
-from linetap_desk.pki import authority, enrol, hosts, revoke
-from linetap_desk.verbs import Verb, add_verbs
+from linetap_desk.pki import authority
+from linetap_desk.pki.authority import Authority, key_hash, signers_line
+from linetap_desk.pki.register import Issued, Register
+
+_NEVER = "9999"  # behind every time
+_ROLES: tuple[Role, ...] = ("desk", "broker")
+
+
+def add_revoke_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="floor-03, desk:seoul or broker:HOST")
+    parser.add_argument(
+        "--since", metavar="TIME", help="RFC 3339: from when on its signatures are in doubt; default now"
+    )
+    parser.add_argument(
+        "--keep-signer", action="store_true", help="of a unit: the TLS key alone is lost, its signatures go on counting"
+    )
+
+
+def revoke_certificates(args: argparse.Namespace, clock: Clock) -> int:
+    role, name = _whose(args.name)
+    now_ns = clock.utc_ns()
+    since = rfc3339(now_ns) if args.since is None else _since(args.since, now_ns)
+    with authority.opened(args.dir, clock) as ca:
+        entries = ca.register.standing(role, name) or _again(ca.register, role, name, since, args.keep_signer)
+        if not entries:
+            raise PkiFault("not_issued", f"{args.name}: nothing of it stands; `linetap pki list` shows who has what")
+        ca.revoke(entries, since, with_signer=not args.keep_signer)
+    sys.stdout.write(
+        f"{args.name}: {len(entries)} revoked; now {authority.REVOCATIONS} to every broker, and restart it;"
+        f" {authority.SIGNERS} to whoever checks\n"
+    )
+    return 0
+
+
+def _again(register: Register, role: Role, name: str, since: str, keep_signer: bool) -> list[Issued]:
+    """What is revoked already, where its signatures are in doubt from an earlier moment on than was said then."""
+    before = {} if keep_signer else register.signers()
+    return [
+        entry
+        for entry in register.issued(role, name)
+        if (entry.name, entry.signer) in before and since < (before[entry.name, entry.signer] or _NEVER)
+    ]
+
+
+def add_list_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--days", type=int, default=0, metavar="N", help="only what ends within N days; then exit 1")
+
+
+def list_certificates(args: argparse.Namespace, clock: Clock) -> int:
+    """0, and 1 where something ends within --days."""
+    with authority.opened(args.dir, clock) as ca:
+        newest: dict[str, Issued] = {}
+        revoked = ca.register.revocations()
+        for entry in ca.register.issued():
+            if entry.serial not in revoked:
+                newest[common_name(entry.role, entry.name)] = entry
+    end_ns = clock.utc_ns() + args.days * NS_PER_DAY
+    shown = sorted(
+        (entry.until, name) for name, entry in newest.items() if not args.days or parse_rfc3339(entry.until) <= end_ns
+    )
+    sys.stdout.writelines(f"{until} {name}\n" for until, name in shown)
+    return 1 if args.days and shown else 0
+
+
+def _whose(name: str) -> tuple[Role, str]:
+    for role in _ROLES:
+        if name.startswith(f"{role}:"):
+            return role, name.removeprefix(f"{role}:")
+    return "unit", name
+
+
+def _since(text: str, now_ns: int) -> str:
+    try:
+        since_ns = parse_rfc3339(text)
+    except (ValueError, OverflowError) as error:
+        raise BadInput(f"--since {text}: {error}; 2026-11-24T22:56:00Z would be right") from None
+    if since_ns > now_ns:
+        raise BadInput(f"--since {text}: in the future")
+    return rfc3339(since_ns)
+
+
+def add_unit_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("request", type=Path, metavar="UNIT.request", help="what `linetap pki request` wrote")
+    parser.add_argument(
+        "--fingerprint", metavar="SHA256:...", help="what it printed on the unit, where the file came by another way"
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="UNIT.pem", help="must not exist")
+
+
+def enrol_unit(args: argparse.Namespace, clock: Clock) -> int:
+    return _issue_unit(args, clock, known=False)
+
+
+def renew_unit(args: argparse.Namespace, clock: Clock) -> int:
+    return _issue_unit(args, clock, known=True)
+
+
+def _issue_unit(args: argparse.Namespace, clock: Clock, known: bool) -> int:
+    asked = _read_request(args.request)
+    found = keys.fingerprint(asked.signer)
+    if args.fingerprint not in (None, found):
+        raise PkiFault("request_fingerprint", f"{args.request}: its signing key is {found}, not that of --fingerprint")
+    signedfile.require_free(args.output)
+    line = keys.public_line(asked.signer)
+    with authority.opened(args.dir, clock) as ca:
+        _require(ca, asked, line, known)
+        made = ca.issue("unit", asked.unit, asked.tls, asked.alternatives, line)
+    privatefile.write(args.output, made)
+    args.output.chmod(0o644)
+    sys.stdout.write(f"{signers_line(asked.unit, line)}\n")
+    return 0
+
+
+def _read_request(path: Path) -> Request:
+    data = read_small(path, request.LIMIT_BYTES)
+    try:
+        return request.check(data)
+    except Refusal as fault:
+        raise PkiFault(fault.code, f"{path}: {str(fault).removesuffix(f' [{fault.code}]')}") from None
+
+
+def _require(ca: Authority, asked: Request, line: str, known: bool) -> None:
+    """A name has one signing key at a time, a key one name; and what was revoked does not come back."""
+    register = ca.register
+    revoked = register.revocations()
+    tls = key_hash(asked.tls)
+    if register.signers().get((asked.unit, line)):
+        raise PkiFault("signer_revoked", f"{asked.unit}: this signing key was revoked: a new unit.key is needed")
+    if any(entry.key == tls and entry.serial in revoked for entry in register.issued()):
+        raise PkiFault("key_revoked", f"{asked.unit}: this TLS key was revoked: `linetap pki request --new-key`")
+    if any(entry.signer == line and entry.name != asked.unit for entry in register.issued("unit")):
+        raise PkiFault("signer_taken", f"{asked.unit}: this signing key is another unit's")
+    standing = register.standing("unit", asked.unit)
+    if any(entry.signer != line for entry in standing):
+        raise PkiFault(
+            "name_taken", f"{asked.unit}: enrolled with another signing key; `linetap pki revoke {asked.unit}` first"
+        )
+    if known and not standing:
+        raise PkiFault("not_enrolled", f"{asked.unit}: is not enrolled; `linetap pki unit` enrols it")
+    if standing and not known:
+        raise PkiFault("enrolled", f"{asked.unit}: is enrolled since {standing[0].at}; `linetap pki renew` renews")
+
+
+_HOSTS_LIMIT = 32
+
+
+def add_broker_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("hosts", nargs="+", metavar="HOST", help="names and addresses; the first names the broker")
+    _add_output(parser)
+
+
+def add_desk_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="2 to 40 of a-z, 0-9 and -; one desk connects once at a time")
+    _add_output(parser)
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="NAME.pem", help="NAME.key (0600) beside it; neither exists"
+    )
+
+
+def make_broker_certificate(args: argparse.Namespace, clock: Clock) -> int:
+    if len(args.hosts) > _HOSTS_LIMIT:
+        raise BadInput(f"HOST: {len(args.hosts)} of them; {_HOSTS_LIMIT} at most")
+    if len(certificates.common_name("broker", args.hosts[0])) > certificates.NAME_LIMIT:
+        raise BadInput(f"HOST {args.hosts[0]!r}: too long to name the broker; a shorter one first would be right")
+    return _issue_host(args, clock, "broker", args.hosts[0], [authority.host_name(text, "HOST") for text in args.hosts])
+
+
+def make_desk_certificate(args: argparse.Namespace, clock: Clock) -> int:
+    return _issue_host(args, clock, "desk", authority.desk_name(args.name), [])
+
+
+def _issue_host(
+    args: argparse.Namespace, clock: Clock, role: Role, name: str, alternatives: list[x509.GeneralName]
+) -> int:
+    key_path: Path = args.output.with_suffix(".key")
+    if key_path == args.output:
+        raise BadInput(f"-o {args.output}: that is the key's name; {args.output.with_suffix('.pem')} would be right")
+    signedfile.require_free(args.output, key_path)
+    with authority.opened(args.dir, clock) as ca:
+        for one in alternatives:
+            if not authority.is_permitted(ca.certificate, one):
+                raise PkiFault("host_not_permitted", f"{one.value}: outside what this authority may speak for")
+        key = certificates.new_key()
+        made = ca.issue(role, name, key.public_key(), alternatives)
+    privatefile.write(key_path, certificates.key_pem(key))
+    privatefile.write(args.output, made)
+    args.output.chmod(0o644)
+    sys.stdout.write(f"{certificates.common_name(role, name)}\n")
+    return 0
+
 
 BEFORE = ("init",)  # there is an authority
 
@@ -24,35 +225,35 @@ _VERBS = {
     "broker": Verb(
         "key and certificate of a broker, for the names and addresses it is reached by",
         "mqtt.police.example 10.20.0.5 --dir /media/pki -o broker.pem",
-        hosts.add_broker_arguments,
-        hosts.broker,
+        add_broker_arguments,
+        make_broker_certificate,
     ),
     "desk": Verb(
-        "key and certificate of a desk", "seoul --dir /media/pki -o desk.pem", hosts.add_desk_arguments, hosts.desk
+        "key and certificate of a desk", "seoul --dir /media/pki -o desk.pem", add_desk_arguments, make_desk_certificate
     ),
     "unit": Verb(
         "enrol a unit: its certificate in the file, its line for allowed_signers on standard output",
         "floor-03.request --dir /media/pki -o floor-03.pem",
-        enrol.add_arguments,
-        enrol.enrol,
+        add_unit_arguments,
+        enrol_unit,
     ),
     "renew": Verb(
         "a further certificate for a unit that is enrolled",
         "floor-03.request --dir /media/pki -o floor-03.pem",
-        enrol.add_arguments,
-        enrol.renew,
+        add_unit_arguments,
+        renew_unit,
     ),
     "revoke": Verb(
         "from now on its certificates count nowhere, and its signatures no longer",
         "floor-03 --since 2026-11-24T22:00:00Z --dir /media/pki",
-        revoke.add_arguments,
-        revoke.run,
+        add_revoke_arguments,
+        revoke_certificates,
     ),
     "list": Verb(
         "the certificates that stand, the first to end first",
         "--days 60 --dir /media/pki",
-        revoke.add_list_arguments,
-        revoke.listing,
+        add_list_arguments,
+        list_certificates,
     ),
 }
 

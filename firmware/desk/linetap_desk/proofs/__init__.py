@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a call, a vault or a bundle is as its unit sealed it. Needs no secret."""
+"""Whether one call is as its unit sealed it: record, signature, files and amendments. Needs no secret."""

@@ -165,3 +165,6 @@ def load_private_key(path: Path) -> Ed25519PrivateKey:
         return keys.load_unit_key(read(path, _KEY_LIMIT_BYTES))
     except (Damaged, BadInput) as error:
         raise BadInput(f"{path}: {error}") from None
+
+
+KEY_LIMIT_BYTES = 64 * 1024

@@ -13,22 +13,96 @@ from pathlib import Path
 
 import msgspec
 
+from linetap_core.clock import from_utc_ns, parse_rfc3339
 from linetap_core.codecs.codec import RATE_HZ, Codec, part_offset
 from linetap_core.codecs.registry import CODECS
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.calls import amendment, sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.keys.keys import PublicKey
 from linetap_core.evidence.keys.publickeys import SSH_ED25519
 from linetap_core.evidence.sealing import age
 from linetap_core.evidence.signing import namespaces, sshsig
-from linetap_core.evidence.signing.signers import Signer
+from linetap_core.evidence.signing.signers import (
+    Signer,
+    SignerExpired,
+    SignerNotYetValid,
+    SignerUndated,
+    has_times,
+    is_undated,
+    require_trust,
+)
 from linetap_core.records import PERSONAL_FIELDS, Audio, CallRecord, Part
-from linetap_desk import foreign
-from linetap_desk.proofs import callfolder
+from linetap_desk.inputs import boundedjson
+from linetap_desk.proofs import amended, callfolder
 from linetap_desk.proofs.callfolder import Damaged, Digest
 from linetap_desk.proofs.verdict import Problem, Verdict
-from linetap_desk.unsealing import calltrust
+
+
+def undated_note(at: datetime, counted: datetime | None = None, seen: datetime | None = None) -> str:
+    """`at`: what its clock said. `counted`: when it was by counted time; `seen`: when witnesses had it."""
+    stood = f"its clock stood at {_utc_text(at)}"
+    if counted is not None:
+        return f"{stood}; by counted time it was {_utc_text(counted)}, and its key is judged as of then"
+    if seen is not None:
+        return f"{stood}; witnesses had it at {_utc_text(seen)}, and its key is judged as of then"
+    return f"{stood}, and nobody says when it was: its key is judged as of now"
+
+
+def _judge_trust(
+    verdict: Verdict,
+    record: CallRecord,
+    key: PublicKey | None,
+    signers: list[Signer] | None,
+    call_dir: Path,
+    seen: datetime | None,
+) -> None:
+    """The unit named in the record must be the signer, with a key that was valid when the call began: by its name, or,
+    where a wrong clock gave that, by the time that the unit has signed later. Where there is none, by when it was seen.
+    """
+    if key is None or signers is None:
+        return
+    try:
+        at = sealed.call_time(record.call_id)
+        undated = is_undated(at)
+        if undated or record.actual:
+            verdict.counted = _counted_begin(verdict, record, signers, call_dir)
+        try:
+            before = verdict.counted if undated else None
+            require_trust(key, namespaces.RECORD, signers, record.unit, before or at, seen)
+        except (SignerNotYetValid, SignerExpired):
+            if undated:
+                raise
+            verdict.counted = verdict.counted or _counted_begin(verdict, record, signers, call_dir)
+            if verdict.counted is None:
+                raise
+            require_trust(key, namespaces.RECORD, signers, record.unit, verdict.counted, seen)
+        if undated and has_times(key, signers):
+            verdict.notes.append(undated_note(at, verdict.counted, seen))
+    except SignerUndated as error:
+        verdict.notes.append(f"{error} [{error.code}]")
+    except Refusal as error:
+        verdict.add(error)
+    except BadInput:
+        return  # no call id: it was said
+    else:
+        verdict.trusted = True
+
+
+def _counted_begin(verdict: Verdict, record: CallRecord, signers: list[Signer], call_dir: Path) -> datetime | None:
+    """When the call began by its newest amendment, or by the record's own counted time; None: neither is there."""
+    path = amended.path_of_newest(amended.home(call_dir), record.call_id)
+    if path is not None:
+        data = callfolder.read(path, amendment.LIMIT_BYTES)
+        armored = callfolder.read(namespaces.beside(path), sshsig.SIGNATURE_LIMIT_BYTES)
+        found = amendment.check(data, armored, record.unit, record.call_id, verdict.record_sha256 or "", signers)
+        return from_utc_ns(parse_rfc3339(found.began_at))
+    return from_utc_ns(parse_rfc3339(record.actual.began_at)) if record.actual else None
+
+
+def _utc_text(at: datetime) -> str:
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
+
 
 # The audio begins at the answer or later and ends with the call; the frame counter and the duration are rounded.
 _DURATION_SLACK_S = 1.0
@@ -65,7 +139,7 @@ def verify_call(
         _collect(verdict, check(record, call_dir))
     _collect(verdict, _check_files(record, call_dir, names, with_audio))
     _collect(verdict, _check_key(record, key))
-    calltrust.judge(verdict, record, key, signers, call_dir, seen)
+    _judge_trust(verdict, record, key, signers, call_dir, seen)
     return verdict
 
 
@@ -91,7 +165,7 @@ def _signing_key(call_dir: Path, data: bytes, verdict: Verdict) -> PublicKey | N
 def _parse(data: bytes) -> CallRecord:
     """The record; Damaged if it is none, or says what only meta.age may say; UnknownSuite before that."""
     try:
-        fields = foreign.decode(data, dict[str, msgspec.Raw])
+        fields = boundedjson.decode(data, dict[str, msgspec.Raw])
         record = sealed.decode_record(data)
     except (BadInput, msgspec.MsgspecError) as error:
         raise Damaged("record_unreadable", f"{sealed.RECORD}: {error}") from None

@@ -6,24 +6,41 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Column, Connection, Engine, Table, func, insert, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from linetap_core.clock import S_PER_DAY, Clock
 from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.merklelog import unitlog
+from linetap_core.evidence.signing.signers import Signer
 from linetap_core.service import Stop, start_logging
-from linetap_desk import settings as desksettings
-from linetap_desk.copy.open import open_store
+from linetap_desk.config import desk as desksettings
+from linetap_desk.config.desk import Settings
+from linetap_desk.copy.s3 import open_store
 from linetap_desk.ingest import clear, database
 from linetap_desk.ingest.signersfile import SignersFile
-from linetap_desk.ingest.tables import calls, copies, events, metadata, units
-from linetap_desk.rebuild import observed, place, stored
+from linetap_desk.ingest.tables import (
+    alerts,
+    calls,
+    copies,
+    counted,
+    events,
+    heads,
+    metadata,
+    outages,
+    pbx_days,
+    set_aside,
+    units,
+    vaults,
+)
+from linetap_desk.rebuild import place, stored
 from linetap_desk.rebuild.stored import Refused
 from linetap_desk.rebuild.units import Answered, ask
-from linetap_desk.settings import Settings
 
 MOST_S = S_PER_DAY
 _COUNTED = (events, calls, copies, units)
@@ -47,7 +64,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     """0; 1 where something was refused, or a unit that is online has not told all: the new one has its place though."""
     stop = Stop()
     args.broker = args.client_id = args.signers = args.db = args.key = args.copy = None
-    settings = desksettings.settings(args)
+    settings = desksettings.ingest_settings(args)
     if not 0 <= args.for_s <= MOST_S:
         raise BadInput(f"--for {args.for_s}: from 0 to {MOST_S} seconds would be right")
     if settings.key is None and args.for_s:
@@ -102,7 +119,7 @@ def _take_over(db: str, new: Engine, signers: SignersFile, found: Found) -> None
         return
     try:
         found.old = _counts(old)
-        found.taken = observed.take_over(old, new, signers.now())
+        found.taken = take_over(old, new, signers.now())
     except SQLAlchemyError as error:
         found.old, found.why_not = None, f"the old database cannot be read: {database.reason(error)}"
     finally:
@@ -138,3 +155,51 @@ def _lines(found: Found) -> list[str]:
     lines.append(f"{len(answered.done)} of {len(answered.online)} units that are online have told all that they have")
     lines += [f"  not yet: {unit}; the ingest asks it again" for unit in answered.lacking[: stored.MOST_SAID]]
     return lines
+
+
+_AT_ONCE = 500
+
+
+def take_over(old: Engine, new: Engine, signers: list[Signer]) -> Counter[str]:
+    """How many rows of each table. SQLAlchemyError: the old one cannot be read, and nothing was taken."""
+    taken: Counter[str] = Counter()
+    with old.connect() as source, new.begin() as db:
+        for table in (units, outages, pbx_days, alerts, set_aside, heads, vaults, copies, counted):
+            rows = [row for found in _rows(source, table) if (row := _of_ours(table, found, signers)) is not None]
+            taken[table.name] = len(rows)
+            for at in range(0, len(rows), _AT_ONCE):
+                db.execute(insert(table), rows[at : at + _AT_ONCE])
+    return taken
+
+
+def _rows(source: Connection, table: Table) -> Iterator[dict[str, Any]]:
+    columns = _there(source, table)
+    if not columns:
+        return
+    wanted = select(*columns).order_by(*table.primary_key)
+    if table is copies:
+        wanted = wanted.where(copies.c.removed_at.is_not(None))
+    for row in source.execute(wanted).mappings():
+        # The new database numbers its rows in the same order; the one row of `counted` has a fixed number.
+        yield {name: value for name, value in row.items() if name != "id" or table is counted}
+
+
+def _there(source: Connection, table: Table) -> list[Column[Any]]:
+    """Those that an earlier version kept, if it had the table."""
+    looked = inspect(source)
+    if not looked.has_table(table.name):
+        return []
+    names = {column["name"] for column in looked.get_columns(table.name)}
+    return [column for column in table.columns if column.name in names]
+
+
+def _of_ours(table: Table, row: dict[str, Any], signers: list[Signer]) -> dict[str, Any] | None:
+    """None for a head that nobody has signed whom the file names: it is held against others as evidence."""
+    if table is units:
+        return row | {"state": None}  # the broker says it anew
+    if table is heads:
+        try:
+            unitlog.check_head(bytes(row["head"]), row["sig"].encode("utf-8"), signers)
+        except Refusal:
+            return None
+    return row

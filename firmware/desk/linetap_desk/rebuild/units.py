@@ -17,13 +17,13 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces, signerline
 from linetap_core.evidence.signing.signers import Signer
 from linetap_core.service import Stop
+from linetap_desk.config.desk import Settings
 from linetap_desk.ingest import chain, holes
 from linetap_desk.ingest.chain import Group
 from linetap_desk.ingest.link import Patience
 from linetap_desk.ingest.service import Ingest
 from linetap_desk.ingest.signersfile import SignersFile
 from linetap_desk.ingest.tables import alerts, origins, units
-from linetap_desk.settings import Settings
 
 SETTLE_S = 5  # after the connection: who is there has been told by then
 LOOK_EVERY_S = 1
@@ -45,7 +45,7 @@ class Answered:
 
 def ask(settings: Settings, new: Engine, signers: SignersFile, clock: Clock, stop: Stop, for_s: int) -> Answered:
     """For so many seconds at most, or until every unit that is online has told all, or `stop`."""
-    ingest = Ingest(msgspec.structs.replace(settings, copy=None), new, signers, clock, Patience(), confirms=False)
+    ingest = Ingest(msgspec.structs.replace(settings, copy=None), new, signers, clock, Patience(), None, confirms=False)
     tails = _Tails(ingest)
     now_ns = look_ns = clock.monotonic_ns()
     ends_ns, settled_ns, found = now_ns + for_s * NS_PER_S, 0, Answered()

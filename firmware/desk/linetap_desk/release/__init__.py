@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opening calls by request: asked for by one, approved by two others, given out once. docs/release.md walks through."""
+"""Opening calls by request: one person requests, two others approve, the call is given out once (docs/release.md)."""

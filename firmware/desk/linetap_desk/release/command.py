@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from linetap_core.cli import Verb, add_verbs
 from linetap_core.clock import Clock
 from linetap_core.evidence.authorization.release import (
     NotReleased,
@@ -21,9 +22,47 @@ from linetap_core.evidence.authorization.release import (
 from linetap_core.evidence.authorization.roles import Roles
 from linetap_core.timekeeping import KEPT
 from linetap_desk.accesslog import deskfolder
-from linetap_desk.accesslog.access_entry import Entry
-from linetap_desk.release import approve, ask, files, gate, peel
-from linetap_desk.verbs import Verb, add_verbs
+from linetap_desk.accesslog.access import Entry
+from linetap_desk.release import ask, requestfile
+from linetap_desk.release.opening import Wanted, hand_on
+from linetap_desk.unsealing import callproof, layers, stockage
+from linetap_desk.witnessing import options
+
+
+def add_peel_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("call_dir", type=Path, metavar="CALL_DIR")
+    parser.add_argument(
+        "--identity", type=Path, action="append", required=True, metavar="FILE", help="yours, and the one-time key"
+    )
+    parser.add_argument(
+        "--inner", type=Path, required=True, metavar="INNER.age", help="of the officer, or of a custodian before you"
+    )
+    parser.add_argument("--request", type=Path, required=True, metavar="REQ", help="request.json, approvals beside it")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="PART.age",
+        help="for `linetap open --inner`; must not exist",
+    )
+    callproof.add_arguments(parser)
+
+
+def peel_layer(args: argparse.Namespace, clock: Clock) -> int:
+    desk = deskfolder.require(args, clock)
+    with desk.access.deed(Entry(verb="peel")) as step:
+        for path in args.identity:
+            stockage.check_identity_file(path)
+        recipient = requestfile.load(args.request).request.recipient
+        wanted = Wanted(
+            args.call_dir, args.signers, args.identity, args.inner, args.request, recipient,
+            args.closing, args.log, options.rules(args), args.witnessed,
+        )  # fmt: skip
+        peeled = hand_on(desk, step, wanted, args.output)
+    layers.say_partial(args.output, peeled.left, "custodian")
+    return 0
+
 
 _OK, _VOID, _MISSING = "ok", "void", "MISSING"
 
@@ -36,7 +75,7 @@ def show(args: argparse.Namespace, clock: Clock) -> int:
     """What a request asks, which approvals are there, and which are missing. 0 if `unwrap` would accept it, else 1."""
     desk = deskfolder.require(args, clock)
     past = desk.access.entries()
-    file = files.load(args.request)
+    file = requestfile.load(args.request)
     roles = desk.roles(past)
     sys.stdout.writelines(line + "\n" for line in _asked(file))
     steps = list(_steps(file, roles, past, desk.now_ns(past)))
@@ -44,7 +83,7 @@ def show(args: argparse.Namespace, clock: Clock) -> int:
     return 1 if any(mark == _MISSING for mark, _ in steps) else 0
 
 
-def _asked(file: files.RequestFile) -> Iterator[str]:
+def _asked(file: requestfile.RequestFile) -> Iterator[str]:
     request = file.request
     yield f"request  {request.id} (sha256 {hashlib.sha256(file.data).hexdigest()})"
     yield f"asks     {request.requester}, case {request.case}, purpose {request.purpose}"
@@ -55,7 +94,7 @@ def _asked(file: files.RequestFile) -> Iterator[str]:
         yield f"call     {call.call_id} (line {call.line}), record {call.record_sha256}"
 
 
-def _steps(file: files.RequestFile, roles: Roles, past: list[Entry], now_ns: int) -> Iterator[tuple[str, str]]:
+def _steps(file: requestfile.RequestFile, roles: Roles, past: list[Entry], now_ns: int) -> Iterator[tuple[str, str]]:
     request, sha256 = file.request, hashlib.sha256(file.data).hexdigest()
     purpose = roles.purpose(request.purpose)
     found = standing(file.data, request, file.signatures, roles)
@@ -67,9 +106,9 @@ def _steps(file: files.RequestFile, roles: Roles, past: list[Entry], now_ns: int
     for name, fault in found.faults.items():
         yield _VOID, f"approval: {name}: {fault}"
     yield _step(partial(require_approvals, request, found), "approvals: two people of different roles")
-    yield _step(partial(gate.require_open, request, past), "not closed")
+    yield _step(partial(requestfile.require_open, request, past), "not closed")
     for call in request.calls:
-        unused = partial(gate.require_unused, request, sha256, call.call_id, past)
+        unused = partial(requestfile.require_unused, request, sha256, call.call_id, past)
         yield _step(unused, f"not yet given out: {call.call_id}")
 
 
@@ -86,31 +125,34 @@ _VERBS = {
         "custodian: a key for one request alone, its public half on standard output",
         "2026-0042 -o one-time.txt",
         ask.add_key_arguments,
-        ask.key,
+        ask.make_key,
     ),
     "request": Verb(
         "requester: which calls, for what, for whom",
         "vault/2026/11/24/20261124T225600.123Z-L03 --id 2026-0042 --one-time age1... --purpose dispute"
         ' --case 2026-117 --requester "Lee Jun" --for age1... -o request.json',
         ask.add_request_arguments,
-        ask.request,
+        ask.write_request,
     ),
     "approve": Verb(
         "approver: sign it; two of different roles are needed",
         'request.json --key ~/.ssh/id_ed25519 --name "Kim Sora"',
-        approve.add_arguments,
-        approve.run,
+        ask.add_approve_arguments,
+        ask.approve_request,
     ),
     "show": Verb("what is there and what is missing", "request.json", add_show_arguments, show),
     "peel": Verb(
         "custodian of a group: take your layer off, for the next one",
         "vault/2026/11/24/20261124T225600.123Z-L03 --identity custodian-1.txt --identity one-time.txt"
         " --inner INNER.age --request request.json -o PART.age",
-        peel.add_arguments,
-        peel.run,
+        add_peel_arguments,
+        peel_layer,
     ),
     "close": Verb(
-        "custodian: destroy the key of a request", "2026-0042 --key one-time.txt", ask.add_close_arguments, ask.close
+        "custodian: destroy the key of a request",
+        "2026-0042 --key one-time.txt",
+        ask.add_close_arguments,
+        ask.close_request,
     ),
 }
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finding the calls of a number in the indexes of vaults."""
+"""`linetap find`: the calls of a telephone number, from the encrypted indexes of vaults."""

@@ -26,16 +26,13 @@ from linetap_core.mask import masked
 from linetap_core.timekeeping import KEPT
 from linetap_core.zones import KOREA
 from linetap_desk.accesslog import deskfolder
-from linetap_desk.accesslog.access import Deed
-from linetap_desk.accesslog.access_entry import Entry
+from linetap_desk.accesslog.access import Deed, Entry
+from linetap_desk.inputs.localtime import last_ns, moment_ns, zone_of
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.amended import TrueTimes
 from linetap_desk.searching import indexsearch
 from linetap_desk.searching.departments import Departments
-from linetap_desk.searching.indexkeys import IndexKeys
-from linetap_desk.searching.indexlog import REMOVED, IndexLog
-from linetap_desk.searching.indexsearch import Result
-from linetap_desk.searching.localmoment import last_ns, moment_ns, zone_of
+from linetap_desk.searching.indexsearch import REMOVED, IndexKeys, IndexLog, Result
 
 _ALWAYS = 1 << 63
 

@@ -7,21 +7,143 @@ of, for a search that has not looked everywhere has not found that there is noth
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
-from linetap_core.errors import Refusal
+from linetap_core.clock import from_utc_ns, parse_rfc3339
+from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.calls import index
 from linetap_core.evidence.calls.index import Entry
+from linetap_core.evidence.merklelog import leaflog, unitlog
+from linetap_core.evidence.merklelog.unitlog import Leaf
 from linetap_core.evidence.sealing import group
+from linetap_core.evidence.signing.signers import Signer
+from linetap_desk.ceremony.sheets import INDEX
+from linetap_desk.inputs import boundedjson
 from linetap_desk.proofs import callfolder
-from linetap_desk.searching.indexkeys import IndexKeys
-from linetap_desk.searching.indexlog import IndexLog
 from linetap_desk.unsealing import stockage
+from linetap_desk.vaultproofs.leafclaims import Named
+from linetap_desk.witnessing import signedheads
+
+ALTERED, FOREIGN = "changed since the unit wrote it", "not in the unit's log"
+REMOVED = "in the unit's log, and missing"
+_OF_INTEREST = (b'"index"', b'"close"', b'"destruction"')
+_DAY = timedelta(days=1)
+
+
+class IndexLog:
+    """Reads the log once. `why`: why it vouches for no segment, which are looked into all the same; None: it does."""
+
+    def __init__(self, vault: Path, signers: list[Signer] | None) -> None:
+        self._root = vault / index.FOLDER
+        self._named = Named()
+        self._today = date.max
+        self.why = self._read(vault / unitlog.FOLDER, signers)
+
+    def refuses(self, segment: Path, data: bytes) -> str | None:
+        """Why these bytes are not to be believed, or None."""
+        if not self._named.knows_index:
+            return None
+        known = self._named.segments.get(segment.relative_to(self._root).as_posix())
+        if known is None:
+            return FOREIGN
+        return None if known.may_be(hashlib.sha256(data).hexdigest()) else ALTERED
+
+    def missing(self, low: date, high: date) -> Iterator[str]:
+        """Epochs of segments of these days that the log has and the vault has not. One goes with its epoch."""
+        for name, known in self._named.segments.items():
+            folder, _, file = name.partition("/")
+            epoch, last_day = index.parse_folder(folder) or ("", None)
+            day, _ = index.parse_segment(file) or (date.max, 0)
+            over = epoch in self._named.certificates or (last_day is not None and last_day - self._today <= _DAY)
+            if low <= day <= high and not over and not known.may_be_missing and not (self._root / name).is_file():
+                yield epoch
+
+    def _read(self, folder: Path, signers: list[Signer] | None) -> str | None:
+        if not folder.is_dir():
+            return "no log"
+        try:
+            head = signedheads.read_head(folder / unitlog.HEAD, signers).head
+            root, size = "", 0
+            for tree, _ in leaflog.hashes(map(self._looked_at, leaflog.lines_of(folder / leaflog.LEAVES))):
+                root, size = tree.root().hex(), tree.size
+        except (Refusal, OSError) as error:
+            self._named = Named()
+            return f"its log cannot be used: {error}"
+        self._today = from_utc_ns(parse_rfc3339(head.at)).date()
+        if (root, size) != (head.root, head.size):
+            self._named = Named()
+            return "its log is not that of its head: `linetap verify` says more"
+        if not self._named.knows_index:
+            return "written by a version that did not log it"
+        return None if signers is not None else "no --signers"
+
+    def _looked_at(self, line: bytes) -> bytes:
+        if any(kind in line for kind in _OF_INTEREST):
+            with contextlib.suppress(ValueError):  # the root says whether the unit wrote it
+                self._named.look_at(boundedjson.decode(line, Leaf))
+        return line
+
+
+SUFFIX = ".txt"
+_MOST_FILES = 50_000  # of a folder: 20 years of days, twice, with the keys of the calls
+_MOST_OTHERS = 100
+
+
+class IndexKeys:
+    def __init__(self, paths: Iterable[Path]) -> None:
+        """Files and folders of them. BadInput where one cannot be what it should."""
+        self._named: dict[str, list[Path]] = {}
+        self._others: list[Path] = []
+        for path in paths:
+            if path.is_dir():
+                self._take_folder(path)
+            else:
+                self._take_file(path)
+        if len(self._others) > _MOST_OTHERS:
+            raise BadInput(f"more than {_MOST_OTHERS} keys without an epoch's name: a folder of them would be right")
+
+    def of(self, epoch: str) -> list[Path]:
+        """None: no key was given for it."""
+        return [*self._named.get(epoch, []), *self._others]
+
+    def _take_folder(self, folder: Path) -> None:
+        names = os.listdir(folder)
+        if len(names) > _MOST_FILES:
+            raise BadInput(f"{folder}: more than {_MOST_FILES} files; a folder of index keys would be right")
+        known = {name: epoch for name in sorted(names) if (epoch := epoch_of(name))}
+        if not known:
+            raise BadInput(f"{folder}: no key of an index in it; 2027-01-24{INDEX}{SUFFIX} would be right")
+        for name, epoch in known.items():
+            self._named.setdefault(epoch, []).append(folder / name)
+
+    def _take_file(self, path: Path) -> None:
+        stockage.check_identity_file(path)
+        found = index.parse_folder(path.name.removesuffix(SUFFIX))
+        if found is not None and found[1] is not None:
+            raise BadInput(f"{path}: the key of that day's calls; {found[0]}{INDEX}{SUFFIX} would be right")
+        if epoch := epoch_of(path.name):
+            self._named.setdefault(epoch, []).append(path)
+        else:
+            self._others.append(path)
+
+
+def epoch_of(name: str) -> str | None:
+    """The epoch whose index a file of this name opens; None: its name does not say so."""
+    stem = name.removesuffix(SUFFIX)
+    if stem == name:
+        return None
+    found = index.parse_folder(stem.removesuffix(INDEX))
+    if found is None or (found[1] is None) != (stem == stem.removesuffix(INDEX)):
+        return None  # a day's other key, or a name that is none
+    return found[0]
+
 
 try:
     import pyrage

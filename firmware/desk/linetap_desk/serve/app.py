@@ -13,20 +13,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as Way
 
-from linetap_desk.serve import figures, gate, home
-from linetap_desk.serve.access import keeping
-from linetap_desk.serve.access import routes as access
+from linetap_desk.serve import figures, keeping
 from linetap_desk.serve.calls import routes as calls
 from linetap_desk.serve.fleet import routes as fleet
-from linetap_desk.serve.gate import endpoint
-from linetap_desk.serve.limits import Bounded
-from linetap_desk.serve.pages import MenuItem
-from linetap_desk.serve.people import routes as people
-from linetap_desk.serve.release import holdroutes
+from linetap_desk.serve.handling import gate, home
+from linetap_desk.serve.handling.gate import endpoint
+from linetap_desk.serve.handling.site import Route, Site, join
+from linetap_desk.serve.holds import routes as holdroutes
+from linetap_desk.serve.login import routes as people
 from linetap_desk.serve.release import routes as release
-from linetap_desk.serve.route import Route, join
-from linetap_desk.serve.secure import Headers
-from linetap_desk.serve.site import Site
+from linetap_desk.serve.review import routes as access
+from linetap_desk.web.pages import MenuItem
+from linetap_desk.web.secure import Headers
+from linetap_desk.web.server import Bounded
 
 # One line for each folder of pages.
 ROUTES: tuple[Route, ...] = join(

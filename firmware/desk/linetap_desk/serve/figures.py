@@ -18,13 +18,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from linetap_core import __version__
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
-from linetap_desk.ingest.metrics import Sample, family
-from linetap_desk.ingest.metricsserver import Server
-from linetap_desk.serve.access.chain import ChainFault
-from linetap_desk.serve.access.log import last_head
-from linetap_desk.serve.site import Site
-from linetap_desk.serve.tables import access, sessions
-from linetap_desk.serve.transactions import writing
+from linetap_desk.ingest.metrics import Sample, Server, family
+from linetap_desk.serve.access.log import ChainFault, last_head
+from linetap_desk.serve.database.tables import access, sessions
+from linetap_desk.serve.database.transactions import writing
+from linetap_desk.serve.handling.site import Site
 from linetap_desk.watch.units import Standing
 
 

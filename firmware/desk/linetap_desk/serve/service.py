@@ -20,17 +20,17 @@ from linetap_core.durable.signedfile import load_key
 from linetap_core.errors import BadInput
 from linetap_core.service import credential, start_logging
 from linetap_core.timekeeping import KEPT, require_possible
+from linetap_desk.config.pages import Settings
 from linetap_desk.ingest.database import open_reader
-from linetap_desk.serve import app, database
+from linetap_desk.serve import app, opendatabase
 from linetap_desk.serve.access.log import AccessTable
-from linetap_desk.serve.fleet.hub import Hub
-from linetap_desk.serve.pages import Pages
+from linetap_desk.serve.handling.site import Site
+from linetap_desk.serve.live.hub import Hub
 from linetap_desk.serve.people.oidc import Oidc
 from linetap_desk.serve.people.sessions import OpenSessions
-from linetap_desk.serve.server import EndsQuietly, config, until_told
-from linetap_desk.serve.settings import Settings
-from linetap_desk.serve.site import Site
-from linetap_desk.watch.settings import of_pages
+from linetap_desk.watch.watcher import pages_settings
+from linetap_desk.web.pages import Pages
+from linetap_desk.web.server import EndsQuietly, config, until_told
 
 MOST_AT_ONCE = 500  # connections; streams are open for hours, and a process has 1,024 files
 KEEP_ALIVE_S = 30
@@ -91,7 +91,7 @@ def listening(settings: Settings) -> Iterator[tuple[socket.socket, Settings]]:
 @contextlib.contextmanager
 def opened(settings: Settings, clock: Clock) -> Iterator[Site]:
     with contextlib.ExitStack() as held:
-        own = database.open_own(settings.db)
+        own = opendatabase.open_own(settings.db)
         held.callback(own.dispose)
         desk = None
         if settings.desk.db is not None:
@@ -105,7 +105,7 @@ def opened(settings: Settings, clock: Clock) -> Iterator[Site]:
             sessions=OpenSessions(own, settings, clock),
             access=AccessTable(own, clock, load_key(credential(settings.log_key))),
             pages=Pages(settings.zone),
-            fleet=Hub(of_pages(settings.desk), clock),
+            fleet=Hub(pages_settings(settings.desk), clock),
             oidc=None if settings.oidc is None else Oidc(settings.oidc, clock, settings.url or ""),
         )
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk summary`: what a day was, in numbers, to people who do not sit before the pages. docs/desk.md."""
+"""`linetap desk summary`: the figures of one day, by mail, to a webhook or on standard output. See docs/desk.md."""

@@ -6,17 +6,119 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
+from sqlalchemy import Connection, Select, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from linetap_core.clock import Clock, from_utc_ns
+from linetap_core.clock import NS_PER_S, Clock, from_utc_ns, rfc3339
 from linetap_core.errors import BadInput
-from linetap_desk import settings as desksettings
+from linetap_desk.config import desk as desksettings
+from linetap_desk.config.desk import SummaryConfig
 from linetap_desk.ingest import database
-from linetap_desk.searching.localmoment import zone_of
-from linetap_desk.summary import day, delivery
-from linetap_desk.summary.settings import SummaryConfig
+from linetap_desk.ingest.outages import DESK, UNHEARD_S
+from linetap_desk.ingest.tables import alerts, calls, copies, outages, pbx_days, unit_alerts, units
+from linetap_desk.inputs.localtime import zone_of
+from linetap_desk.summary import delivery
+
+MOST_NAMED = 20  # units of a kind; more are only counted
+
+
+def named(db: Connection, wanted: Select[tuple[str]]) -> dict[str, Any]:
+    """How many units, and the first of them by name."""
+    names = sorted(set(db.execute(wanted).scalars()))
+    return {"count": len(names), "units": names[:MOST_NAMED]}
+
+
+_FIGURES = (pbx_days.c.calls, pbx_days.c.recorded, pbx_days.c.missing, pbx_days.c.unseen)
+
+
+def coverage(db: Connection, day: date) -> dict[str, Any]:
+    """A day's recordings against the PBXs' reports, of the units named in the signers' file. `percent`: of the calls
+    that the PBXs reported, those fully recorded; None without reports."""
+    ours = select(units.c.unit).where(units.c.named)
+    of_day = (pbx_days.c.day == day.isoformat(), pbx_days.c.unit.in_(ours))
+    sums = [func.coalesce(func.sum(column), 0).label(column.name) for column in _FIGURES]
+    total = db.execute(select(func.count().label("units"), *sums).where(*of_day)).mappings().one()
+    differs = (*of_day, (pbx_days.c.missing > 0) | (pbx_days.c.unseen > 0))
+    worst = select(pbx_days.c.unit, *_FIGURES).where(*differs)
+    worst = worst.order_by((pbx_days.c.missing + pbx_days.c.unseen).desc(), pbx_days.c.unit).limit(MOST_NAMED)
+    silent = ours.where(~units.c.unit.in_(select(pbx_days.c.unit).where(*of_day)))
+    return {
+        "told": {name: int(value) for name, value in total.items()},
+        "percent": _percent(int(total["calls"]), int(total["missing"])),
+        "units_that_differ_from_the_pbx": {
+            "count": db.execute(select(func.count()).select_from(pbx_days).where(*differs)).scalar_one(),
+            "units": [dict(row) for row in db.execute(worst).mappings()],
+        },
+        "told_nothing": named(db, silent.where(units.c.pbx_port.in_(("open", "shut")))),
+        "unknown": named(db, silent.where(units.c.pbx_port.is_(None))),
+    }
+
+
+def _percent(calls: int, missing: int) -> float | None:
+    """Down to a tenth: 100 is said where nothing is missing, and nowhere else."""
+    return (calls - missing) * 1000 // calls / 10 if calls else None
+
+
+def span(day: date, zone: ZoneInfo) -> tuple[str, str]:
+    """Its first moment and the next day's, in the form of the tables."""
+    begins, ends = (datetime.combine(each, time(), zone) for each in (day, day + timedelta(days=1)))
+    return rfc3339(round(begins.timestamp()) * NS_PER_S), rfc3339(round(ends.timestamp()) * NS_PER_S)
+
+
+def summary(db: Connection, day: date, zone: ZoneInfo, now_ns: int) -> dict[str, Any]:
+    since, until = span(day, zone)
+    began = (calls.c.began_at >= since, calls.c.began_at < until)
+    kinds = select(calls.c.disposition, func.count()).where(*began).group_by(calls.c.disposition)
+    known = {row[0] or "open": row[1] for row in db.execute(kinds)}
+    ours = unit_alerts.c.unit.in_(select(units.c.unit).where(units.c.named))  # whoever else reports could say anything
+    standing = select(unit_alerts.c.severity, func.count()).where(ours).group_by(unit_alerts.c.severity)
+    new = select(alerts.c.code, func.count()).where(alerts.c.alerted_at >= since, alerts.c.alerted_at < until)
+    return {
+        "day": day.isoformat(),
+        "zone": zone.key,
+        "made_at": rfc3339(now_ns),
+        "calls": {"total": sum(known.values()), **dict(sorted(known.items()))},
+        "coverage": coverage(db, day),
+        "alerts": {
+            "standing": _counted(db, standing),
+            "of_the_desk": _counted(db, new.group_by(alerts.c.code)),
+        },
+        "destructions": {
+            "calls": _count(db, calls.c.destroyed_at, since, until),
+            "copies": _count(db, copies.c.removed_at, since, until),
+        },
+        "units": _units(db, now_ns),
+        "desk_heard_nothing": db.execute(
+            select(func.count()).select_from(outages).where(
+                outages.c.unit == DESK, outages.c.began_at < until, func.coalesce(outages.c.ended_at, until) >= since)
+        ).scalar_one(),
+    }  # fmt: skip
+
+
+def _counted(db: Connection, wanted: Select[Any]) -> dict[str, int]:
+    return dict(sorted((row[0], row[1]) for row in db.execute(wanted)))
+
+
+def _units(db: Connection, now_ns: int) -> dict[str, Any]:
+    ours = select(units.c.unit).where(units.c.named)
+    total = db.execute(select(func.count()).select_from(ours.subquery())).scalar_one()
+    heard = rfc3339(now_ns - UNHEARD_S * NS_PER_S)
+    critical = select(unit_alerts.c.unit).where(unit_alerts.c.severity == "critical")
+    return {
+        "named": total,
+        "late": named(db, ours.where(units.c.state == "online", units.c.heard_at < heard)),
+        "offline": named(db, ours.where(func.coalesce(units.c.state, "offline") == "offline")),
+        "at_fault": named(db, ours.where(units.c.unit.in_(critical))),
+    }
+
+
+def _count(db: Connection, column: Any, since: str, until: str) -> int:
+    return db.execute(select(func.count()).where(column >= since, column < until)).scalar_one()
+
 
 _LONGEST_PAUSE_S = 3600
 
@@ -24,7 +126,7 @@ _LONGEST_PAUSE_S = 3600
 def run(args: argparse.Namespace, clock: Clock) -> int:
     """0; 1 where it was not delivered, and standard error says so for each attempt."""
     args.broker = None
-    desk, _ = desksettings.read(args)
+    desk, _ = desksettings.read_config(args)
     config = desk.summary.checked()
     if desk.db is None:
         raise BadInput(f"{args.config}: db is missing")
@@ -33,7 +135,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     engine = database.open_reader(desk.db)
     try:
         with engine.connect() as db:
-            found = day.summary(db, of, zone, clock.utc_ns())
+            found = summary(db, of, zone, clock.utc_ns())
     except SQLAlchemyError as error:
         raise BadInput(f"db: {database.reason(error)}") from None
     finally:

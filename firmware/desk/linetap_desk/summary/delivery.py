@@ -17,7 +17,7 @@ import msgspec
 
 from linetap_core.clock import from_utc_ns
 from linetap_core.errors import BadInput
-from linetap_desk.summary.settings import SummaryConfig
+from linetap_desk.config.desk import SummaryConfig
 
 
 def subject_line(found: dict[str, Any]) -> str:

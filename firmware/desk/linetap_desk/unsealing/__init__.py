@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A call is verified and opened, layer by layer, by those who hold its keys; held and wrapped anew."""
+"""A sealed call, verified whole; the layers of its key, taken off one by one by the people who hold its keys."""

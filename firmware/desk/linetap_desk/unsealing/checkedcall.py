@@ -16,26 +16,26 @@ from pathlib import Path
 import msgspec
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence.authorization.release import NotReleased
+from linetap_core.evidence.authorization.release import MOST_CALLS, NotReleased
 from linetap_core.evidence.authorization.roles import Roles
-from linetap_core.evidence.calls import callkey, sealed
+from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.calls.amendment import Amendment
 from linetap_core.evidence.calls.callkey import OfCall
 from linetap_core.evidence.merklelog import closing
 from linetap_core.evidence.merklelog.closing import Closing
 from linetap_core.evidence.merklelog.unitlog import Head
-from linetap_core.evidence.sealing import group, members
 from linetap_core.evidence.signing import namespaces, sshsig, unitnames
 from linetap_core.records import CallRecord
+from linetap_desk.accesslog.access import Deed, Entry
 from linetap_desk.proofs import amended, callfolder
+from linetap_desk.proofs.callfolder import KEY_LIMIT_BYTES
 from linetap_desk.proofs.verifycall import verify_call
-from linetap_desk.release.wrapped import require_wrapped
-from linetap_desk.unsealing import callproof, stockage
+from linetap_desk.unsealing import callproof
 from linetap_desk.unsealing.callproof import Basis
+from linetap_desk.unsealing.wrapped import require_wrapped
 from linetap_desk.witnessing import judge
 from linetap_desk.witnessing.judge import NO_POLICY, NOBODY
 
-KEY_LIMIT_BYTES = 64 * 1024
 _ACCESS_LOG = re.compile(r"access-[0-9a-f]{8}")
 _CHECKED = object()
 
@@ -113,41 +113,6 @@ def warn(call: CheckedCall) -> None:
         sys.stderr.write(f"{call.record.call_id}: amended by its unit: {said}\n")
 
 
-def outer_layer(key: SealedKey, identities: list[Path]) -> bytes:
-    """What is sealed to the custodians. Refusal if the identities are not those of the epoch, or of its group."""
-    return peel(key, identities, members.MOST_NEEDED).data
-
-
-def peel(key: SealedKey, identities: list[Path], most: int, part: bytes | None = None) -> group.Peeled:
-    """At most so many people's layers of the epoch's off. `part`: what an officer before has left of this very key."""
-    if part is not None:
-        group.require_part(part, key.data)
-    try:
-        peeled = group.peel(part or key.data, lambda layer: stockage.decrypt(layer, identities), most)
-    except Refusal as error:
-        raise Refusal(f"{sealed.KEY}: the epoch's layer does not open: {error}") from None
-    if not peeled.left and not group.is_sealed(peeled.data):
-        raise Refusal(f"{sealed.KEY}: there is no custodians' layer inside the epoch's")
-    if not peeled.left and key.inner_sha256 not in ("", hashlib.sha256(peeled.data).hexdigest()):
-        raise NotReleased("other_inner", f"{sealed.KEY}: what is in it is not what this call was sealed with")
-    if not peeled.left:
-        require_of_call(peeled.data, key.call)
-    return peeled
-
-
-def require_of_call(blob: bytes, call: OfCall) -> None:
-    """NotReleased if the custodians' layer names another call than the record does.
-
-    Keys of version 0.1 name no call: the record, its signature and the log's close have to suffice.
-    """
-    try:
-        found = callkey.read(blob)
-    except Refusal as error:
-        raise NotReleased("key_of_another_call", f"{sealed.KEY}: {error}") from None
-    if found not in (None, call):
-        raise NotReleased("key_of_another_call", f"{sealed.KEY}: it is the key of {found}, not of {call}")
-
-
 def _require_unit(call_dir: Path, record: CallRecord, sha256: str, roles: Roles | None) -> None:
     """A call is sealed by a unit: by no person, no witness, no desk, whatever the signers' file lets them sign."""
     if unitnames.is_reserved(record.unit) or _ACCESS_LOG.fullmatch(record.unit):
@@ -197,3 +162,29 @@ def _bytes(folder: Path, name: str) -> bytes:
 
 def _not_as_sealed(call_dir: Path, text: str) -> NotReleased:
     return NotReleased("call_not_as_sealed", f"{call_dir}: not opened: {text}")
+
+
+def name_calls(entry: Entry, calls: list[tuple[str, int]]) -> None:
+    """Call ids and their lines."""
+    entry.calls = [call_id for call_id, _ in calls[:MOST_CALLS]]
+    entry.lines = sorted({line for _, line in calls[:MOST_CALLS]})
+
+
+def name_folder(entry: Entry, call_dir: Path) -> None:
+    """Before anything of a call is believed: what its folder is called stands in the log of every refusal."""
+    name = call_dir.resolve().name
+    entry.calls = [name] if sealed.CALL_ID.fullmatch(name) else []
+
+
+def name_key(step: Deed, call: CheckedCall, key: SealedKey) -> None:
+    """The call that the sealed key itself names, whatever its record says. NotReleased if this key was already
+    opened for another call: one of the two records is false. A key without a name cannot be checked further."""
+    call_id = call.record.call_id
+    name_calls(step.entry, [(call_id, call.record.line)])
+    step.entry.key_sha256 = key.sha256
+    taken_back = {entry.grant for entry in step.past if entry.outcome == "failed"}
+    for index, entry in enumerate(step.past):
+        same = entry.outcome == "granted" and entry.key_sha256 == key.sha256 and index not in taken_back
+        if same and entry.calls and call_id not in entry.calls:
+            text = f"opened on {entry.at} as the key of {entry.calls[0]}, and cannot be {call_id}'s too"
+            raise NotReleased("key_of_another_call", f"{sealed.KEY}: it was {text}")

@@ -4,10 +4,21 @@
 from __future__ import annotations
 
 import argparse
+import logging
+import sys
 from pathlib import Path
+from typing import TextIO
 
-from linetap_core.clock import Clock
+from rich.console import Console
+
+from linetap_core import jsontext
+from linetap_core.clock import NS_PER_MS, Clock
+from linetap_core.errors import BadInput, plain
+from linetap_core.service import Stop
 from linetap_core.timekeeping import KEPT
+from linetap_desk.watch.screen import Redrawn, Screen
+from linetap_desk.watch.units import Change, Unit
+from linetap_desk.watch.watcher import Settings, Watcher, watch_settings
 
 _EPILOG = """\
 example: linetap watch --config desk.toml
@@ -27,7 +38,80 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
-    from linetap_desk.watch import service
-    from linetap_desk.watch.settings import settings
+    return watch_until_stopped(watch_settings(args), args, clock)
 
-    return service.run(settings(args), args, clock)
+
+DRAW_EVERY_MS = 250
+ANSWER_MS = 10_000
+_WIDE = 240  # characters of a line that goes into a file
+UNWELL = ("fault", "unheard", "offline", "late")
+
+
+def watch_until_stopped(settings: Settings, args: argparse.Namespace, clock: Clock) -> int:
+    """Until SIGTERM or Ctrl-C; with --once 1 where a unit is UNWELL, and BadInput where no broker answers."""
+    logging.getLogger("linetap").addHandler(logging.NullHandler())  # what a connection says stands in head and lines
+    watcher = Watcher(settings, clock)
+    console = Console(file=sys.stdout)
+    screen = Screen(watcher.units, settings.places, args.language)
+    try:
+        if args.once:
+            return _once(watcher, console, screen, args.json, clock)
+        stop = Stop()
+        if args.json or not console.is_terminal:
+            _lines(watcher, sys.stdout, stop, args.json)
+        else:
+            _screen(watcher, Redrawn(console, screen), stop, clock)
+    finally:
+        watcher.close()
+    return 0
+
+
+def _once(watcher: Watcher, console: Console, screen: Screen, json: bool, clock: Clock) -> int:
+    until_ns = clock.monotonic_ns() + ANSWER_MS * NS_PER_MS
+    while not watcher.told_all:
+        watcher.turn()
+        if not watcher.connected and clock.monotonic_ns() > until_ns:
+            raise BadInput(f"broker {watcher.broker}: {watcher.why}")
+    now_ns = clock.monotonic_ns()
+    watcher.units.judge(now_ns)
+    units = watcher.units.units.values()
+    if json:
+        console.file.writelines(_line(_as_object(unit)) for unit in units)
+    else:
+        if not console.is_terminal:
+            console.width = _WIDE
+        console.print(screen.picture(watcher.head, clock.utc_ns(), now_ns, None))
+    return int(any(unit.standing in UNWELL for unit in units))
+
+
+def _lines(watcher: Watcher, out: TextIO, stop: Stop, json: bool) -> None:
+    while not stop.requested:
+        if changes := watcher.turn():
+            out.writelines(_line(change) if json else _text(change) for change in changes)
+            out.flush()
+
+
+def _screen(watcher: Watcher, screen: Redrawn, stop: Stop, clock: Clock) -> None:
+    drawn_ns = 0
+    with screen.live:
+        while not stop.requested:
+            watcher.turn()
+            reading = watcher.connected and not watcher.told_all  # half of it would look like a disaster
+            if not reading and clock.monotonic_ns() - drawn_ns >= DRAW_EVERY_MS * NS_PER_MS:
+                drawn_ns = clock.monotonic_ns()
+                screen.draw(watcher.head, clock.utc_ns(), drawn_ns)
+
+
+def _line(of: object) -> str:
+    return jsontext.line(of)
+
+
+def _text(change: Change) -> str:
+    rest = {name: value for name, value in change.items() if name not in ("t", "unit", "kind") and value is not None}
+    words = (change["t"], change.get("unit", ""), change["kind"], *(f"{name}={value}" for name, value in rest.items()))
+    return plain(" ".join(word for word in words if word).replace("\n", " ")) + "\n"
+
+
+def _as_object(unit: Unit) -> dict[str, object]:
+    return {"unit": unit.name, "standing": unit.standing, "status": unit.status, "health": unit.health,
+            "lines": {str(n): line for n, line in sorted(unit.lines.items())}, "alerts": unit.alerts}  # fmt: skip

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Witnesses of units' logs: what they have cosigned, what a policy asks of it, and how it is fetched from them."""
+"""Witnesses and time stamps of units' logs: asked, stored, and judged by a policy."""

@@ -33,8 +33,7 @@ from linetap_core.evidence.witness.quorum import Policy, Witness
 from linetap_core.service import Stop
 from linetap_core.timekeeping import KEPT
 from linetap_desk.proofs import callfolder
-from linetap_desk.witnessing import client, cosigned, judge, options, prove
-from linetap_desk.witnessing import heads as store
+from linetap_desk.witnessing import client, judge, options, prove, signedheads
 from linetap_desk.witnessing.client import NotCosigned
 from linetap_desk.witnessing.follow import LOOK_S, ROUND_S, Follower, Round, read_round
 from linetap_desk.witnessing.judge import Rules
@@ -142,11 +141,11 @@ def carry(
     log: Path, key: Ed25519PrivateKey, policy: Policy, signers: list[Signer], heads: Path, ca: Path | None = None
 ) -> bool:
     """Whether the log's head has its quorum now. A Refusal where the head is not one that may be signed."""
-    head = cosigned.read_head(log / HEAD, signers).head
+    head = signedheads.read_head(log / HEAD, signers).head
     _require_keeper(key, head.unit, policy, signers)
     with _tree(log, head) as tree:
         path = to_witnesses(tree, head.unit, key, policy, heads, ca, head.log)
-    seen = judge.look(policy, *store.read(path)[1:], head.unit, signers)
+    seen = judge.look(policy, *signedheads.read_checkpoint(path)[1:], head.unit, signers)
     good = "ok  " if seen.since_s is not None else "BAD "
     sys.stdout.write(f"{good} {log}: {head.unit}, {head.size} leaves: {seen.text}\n")
     return seen.since_s is not None
@@ -166,10 +165,12 @@ def to_witnesses(
         fcntl.flock(lock, fcntl.LOCK_EX)
         _require_own_keeper(heads, unit, log, key)
         signed = checkpoint.signed(_going_on(heads, unit, log, tree, key), key)
-        path = store.keep(heads, unit, signed, [], log)  # before any witness has it: what is signed is never denied
+        path = signedheads.keep_checkpoint(
+            heads, unit, signed, [], log
+        )  # before any witness has it: what is signed is never denied
         for witness in policy.witnesses.values():
-            lines = _lines(witness, store.read(path).note, _known(heads, unit, log, witness), tree, ca)
-            store.keep(heads, unit, signed, lines, log)
+            lines = _lines(witness, signedheads.read_checkpoint(path).note, _known(heads, unit, log, witness), tree, ca)
+            signedheads.keep_checkpoint(heads, unit, signed, lines, log)
     return path
 
 
@@ -186,7 +187,7 @@ def _lines(witness: Witness, signed: Note, known: int, tree: Tree, ca: Path | No
 
 def _known(heads: Path, unit: str, log: str, witness: Witness) -> int:
     """The last size that it cosigned; 0 where that was long ago: it says itself what it has seen then."""
-    for each in itertools.islice(store.kept(heads, unit, log, newest_first=True), 1, _MOST_LOOKED):
+    for each in itertools.islice(signedheads.kept_checkpoints(heads, unit, log, newest_first=True), 1, _MOST_LOOKED):
         with contextlib.suppress(BadNote):
             if checkpoint.cosigned_at(each.note, witness.public, witness.key_name) is not None:
                 return each.checkpoint.size
@@ -197,7 +198,7 @@ def _going_on(heads: Path, unit: str, log: str, tree: Tree, key: Ed25519PrivateK
     """The checkpoint of the tree; NotCosigned where it does not go on from the last that the same key signed, which
     went on from those before."""
     origin = checkpoint.sigsum_origin(key.public_key())
-    for _, _, before in store.kept(heads, unit, log, newest_first=True):
+    for _, _, before in signedheads.kept_checkpoints(heads, unit, log, newest_first=True):
         if before.origin != origin:
             continue
         if before.size > tree.size:
@@ -213,10 +214,10 @@ def _require_own_keeper(heads: Path, unit: str, log: str, key: Ed25519PrivateKey
     """To a witness a key is a log: of a unit that has begun another log, that log needs another keeper."""
     origin = checkpoint.sigsum_origin(key.public_key())
     for folder in sorted(path.name for path in heads.iterdir() if path.is_dir()):
-        of, name = store.named(folder)
+        of, name = signedheads.unit_and_log(folder)
         if of != unit or name == log:
             continue
-        last = next(store.kept(heads, unit, name, newest_first=True), None)
+        last = next(signedheads.kept_checkpoints(heads, unit, name, newest_first=True), None)
         if last is not None and last.checkpoint.origin == origin:
             text = f"this keeper has signed another log of {unit}; a log that began anew takes a keeper of its own"
             raise NotCosigned(text, "new_log")

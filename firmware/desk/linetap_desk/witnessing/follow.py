@@ -19,7 +19,7 @@ from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.errors import BadInput
 from linetap_core.evidence.merklelog import unitlog
 from linetap_core.evidence.merklelog.unitlog import HEAD
-from linetap_desk import settings
+from linetap_desk.config import desk
 
 _MOST_UNITS = 10_000
 
@@ -42,7 +42,7 @@ def read_round(args: argparse.Namespace) -> Round:
     if args.log or any(getattr(args, name) is not None for name in ("key", "policy", "signers", "output", "store")):
         raise BadInput("--config: alone, or without it DIR, --key, --policy, --signers and -o")
     path: Path = args.config
-    config, _ = settings.read(argparse.Namespace(config=path, broker=None))
+    config, _ = desk.read_config(argparse.Namespace(config=path, broker=None))
     told = config.witnesses
     for name in ("policy", "heads", "logs", "keepers"):
         if getattr(told, name) is None:

@@ -28,7 +28,7 @@ from linetap_core.evidence.witness.quorum import NONE, Policy
 from linetap_core.evidence.witness.tlogproof import Proof
 from linetap_core.records import CallRecord
 from linetap_desk.proofs.verdict import Problem
-from linetap_desk.witnessing import heads as store
+from linetap_desk.witnessing import signedheads
 
 WITHIN_S = float(S_PER_DAY)  # from a call's end to its first witnessed checkpoint: so far back a thief could date one
 LONGEST_CALL_S = 4 * 3600.0 + 900.0
@@ -104,7 +104,7 @@ def of_unit(rules: Rules, unit: str, signers: list[Signer], log: str = "") -> Un
         return found
     seen = list[Seen]()
     try:
-        for each in store.kept(rules.heads, unit, log):
+        for each in signedheads.kept_checkpoints(rules.heads, unit, log):
             seen.append(look(rules.policy, each.note, each.checkpoint, unit, signers))
     except Refusal as error:
         found.problems.append(Problem(error.code, str(error)))
@@ -115,7 +115,7 @@ def newest_of(rules: Rules, unit: str, signers: list[Signer], log: str = "") -> 
     """The last that a quorum saw, without a look at the years before. A Refusal for a checkpoint that is none."""
     if rules.policy is None or rules.heads is None:
         return None
-    for each in store.kept(rules.heads, unit, log, newest_first=True):
+    for each in signedheads.kept_checkpoints(rules.heads, unit, log, newest_first=True):
         seen = look(rules.policy, each.note, each.checkpoint, unit, signers)
         if seen.since_s is not None:
             return seen

@@ -22,13 +22,12 @@ from linetap_core.evidence.witness.note import BadNote, Note
 from linetap_core.evidence.witness.quorum import Policy
 from linetap_core.evidence.witness.tlogproof import Proof, witnessed_path
 from linetap_core.records import CallRecord
-from linetap_desk import foreign
+from linetap_desk.inputs import boundedjson
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.verdict import Problem
-from linetap_desk.witnessing import cosigned, judge
-from linetap_desk.witnessing import heads as store
-from linetap_desk.witnessing.heads import Kept
+from linetap_desk.witnessing import judge, signedheads
 from linetap_desk.witnessing.judge import NOT_WITNESSED, Rules, Seen
+from linetap_desk.witnessing.signedheads import Kept
 
 Heads = list[tuple[int, Kept]]
 
@@ -48,7 +47,7 @@ def read(path: Path) -> Proof:
 
 def from_log(rules: Rules, log: Path, unit: str, index: int, signers: list[Signer]) -> Proof | None:
     """The proof of leaf `index` under the first witnessed checkpoint that covers it; None if there is none."""
-    name = cosigned.read_head(log / HEAD, None).head.log
+    name = signedheads.read_head(log / HEAD, None).head.log
     return under_first(witnessed_heads(rules, unit, signers, index, name), rules, log, index)
 
 
@@ -112,7 +111,7 @@ def witnessed_heads(rules: Rules, unit: str, signers: list[Signer], above: int =
     if rules.policy is None or rules.heads is None:
         return []
     found: Heads = []
-    for each in store.kept(rules.heads, unit, log, above=above):
+    for each in signedheads.kept_checkpoints(rules.heads, unit, log, above=above):
         since_s = judge.look(rules.policy, each.note, each.checkpoint, unit, signers).since_s
         found += [] if since_s is None else [(since_s, each)]
     return sorted(found, key=lambda pair: pair[0])
@@ -125,7 +124,7 @@ def _first(kept: Heads, wanted: Callable[[Kept], bool]) -> Kept | None:
 def write_proofs(log: Path, store: Path, rules: Rules, signers: list[Signer]) -> int:
     """Writes the proof of each witnessed call beside its copy in the store, and returns how many. Packages then need
     neither the log nor the checkpoints. A proof is never replaced: the first checkpoint that covers a call counts."""
-    head, count = cosigned.read_head(log / HEAD, signers).head, 0
+    head, count = signedheads.read_head(log / HEAD, signers).head, 0
     unit = head.unit
     wanted = [(index, call_id) for index, call_id in _closes(log) if _lacks_proof(store / unit, call_id)]
     kept = witnessed_heads(rules, unit, signers, wanted[0][0], head.log) if wanted else []
@@ -152,7 +151,7 @@ def _lacks_proof(vault: Path, call_id: str) -> bool:
 def _closed(line: bytes) -> str:
     """The call that a leaf closes, empty for every other leaf."""
     try:
-        leaf = foreign.decode(line[: leaflog.LEAF_LIMIT_BYTES], Leaf)
+        leaf = boundedjson.decode(line[: leaflog.LEAF_LIMIT_BYTES], Leaf)
         sealed.call_time(leaf.call_id or "")
     except (ValueError, BadInput, RecursionError):
         return ""

@@ -9,23 +9,157 @@ from __future__ import annotations
 import argparse
 import fcntl
 import sys
+import threading
 from collections.abc import Collection
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from linetap_core.clock import Clock
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.merklelog import merkle
 from linetap_core.evidence.merklelog.leaflog import TREE, FileNodes
 from linetap_core.evidence.merklelog.unitlog import HEAD, Head
+from linetap_core.evidence.signing import namespaces
 from linetap_core.evidence.signing.signers import Signer
-from linetap_core.timekeeping import KEPT
-from linetap_desk.proofs import callfolder, timestamp, tsa
-from linetap_desk.witnessing import cosigned
-from linetap_desk.witnessing import cosigned as seen
-from linetap_desk.witnessing.cosigned import SignedHead
+from linetap_core.evidence.witness import checkpoint, note
+from linetap_core.evidence.witness.checkpoint import PATH, SIZE_TYPE, Checkpoint
+from linetap_core.evidence.witness.note import BadNote, Key
+from linetap_core.service import Stop
+from linetap_core.timekeeping import KEPT, require_possible
+from linetap_desk.proofs import callfolder
+from linetap_desk.web.loopback import LoopbackServer, address_of
+from linetap_desk.witnessing import judge, signedheads, timestamp
+from linetap_desk.witnessing.signedheads import SignedHead
+
+MOST_AT_ONCE = 8
+REQUEST_S = 10
+_S = 1_000_000_000
+
+
+class Last(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    size: int
+    root: str
+
+
+SEEN = SmallFile("witness_checkpoints", dict[str, Last], signedheads.MOST_STATE_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: HTTPStatus
+    body: bytes = b""
+    kind: str = "text/plain; charset=utf-8"
+
+
+@dataclass(slots=True)
+class CheckpointWitness:
+    """`logs`: key by origin. What was cosigned last is on disk before a cosignature is given away."""
+
+    name: str
+    key: Ed25519PrivateKey
+    logs: dict[str, Key]
+    state: Path
+    clock: Clock
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def answer(self, body: bytes) -> Answer:
+        try:
+            asked = checkpoint.decode_request(body)
+            found = checkpoint.decode(asked.note.text)
+        except BadNote as error:
+            return Answer(HTTPStatus.BAD_REQUEST, f"{error}\n".encode())
+        key = self.logs.get(found.origin)
+        if key is None:
+            return Answer(HTTPStatus.NOT_FOUND, b"this log is not known here\n")
+        try:
+            if not note.is_signed(asked.note, key):
+                return Answer(HTTPStatus.FORBIDDEN, b"the log's key has not signed this\n")
+        except BadNote as error:
+            return Answer(HTTPStatus.FORBIDDEN, f"{error}\n".encode())
+        if asked.old > found.size:
+            return Answer(HTTPStatus.BAD_REQUEST, b"the old size is larger than the checkpoint\n")
+        with self._lock:
+            return self._cosign(asked, found)
+
+    def _cosign(self, asked: checkpoint.AddRequest, found: Checkpoint) -> Answer:
+        known = signedheads.load_state(SEEN, self.state)
+        last = known.get(found.origin, Last(0, merkle.EMPTY_ROOT.hex()))
+        if asked.old != last.size:
+            return Answer(HTTPStatus.CONFLICT, f"{last.size}\n".encode(), SIZE_TYPE)
+        old_root = bytes.fromhex(last.root)
+        if not merkle.verify_consistency(last.size, found.size, old_root, found.root, asked.proof):
+            return Answer(HTTPStatus.UNPROCESSABLE_ENTITY, b"the log does not go on from what was cosigned\n")
+        known[found.origin] = Last(found.size, found.root.hex())
+        signedheads.keep_state(SEEN, self.state, known)
+        line = checkpoint.cosign(asked.note.text, self.name, self.key, self.clock.utc_ns() // _S)
+        return Answer(HTTPStatus.OK, line.encode().encode("utf-8"))
+
+
+def serve_witness(args: argparse.Namespace, clock: Clock) -> int:
+    """0, when told to end."""
+    require_possible(clock)  # a cosignature says a time
+    key = callfolder.load_private_key(args.key)
+    if not note.is_name(args.name):
+        raise BadInput(f"--name {args.name!r}: without spaces and +, like witness.city.example, would be right")
+    logs = {log.name: log for log in judge.all_keepers(callfolder.load_signers(args.signers))}
+    if not logs:
+        raise BadInput(f'{args.signers}: names no keeper: UNIT namespaces="{namespaces.CHECKPOINT}" ssh-ed25519 ...')
+    signedheads.load_state(SEEN, args.state)
+    witness = CheckpointWitness(args.name, key, logs, args.state, clock)
+    stop = Stop()
+    try:
+        server = Server(address_of(args.listen, f"--listen {args.listen}"), witness)
+    except OSError as error:
+        raise BadInput(f"--listen {args.listen}: {error.strerror}") from None
+    with server:
+        host, port = server.server_address[:2]
+        own = Key(args.name, note.COSIGNATURE, key.public_key().public_bytes_raw())
+        sys.stderr.write(f"{own.vkey()} http://{host!s}:{port}/\n")
+        sys.stderr.flush()
+        while not stop.requested:
+            server.handle_request()
+    return 0
+
+
+class Server(LoopbackServer):
+    def __init__(self, address: tuple[str, int], witness: CheckpointWitness) -> None:
+        self.witness = witness
+        super().__init__(address, Handler, MOST_AT_ONCE)
+
+
+class Handler(BaseHTTPRequestHandler):
+    timeout = REQUEST_S
+    server: Server
+
+    def do_POST(self) -> None:
+        length = self.headers.get("Content-Length", "")
+        if self.path != PATH:
+            self._give(Answer(HTTPStatus.NOT_FOUND))
+        elif not length.isascii() or not length.isdigit() or int(length[:9]) > checkpoint.LIMIT_BYTES:
+            self._give(Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE))
+        else:
+            self._give(self.server.witness.answer(self.rfile.read(int(length[:9]))))
+
+    def _give(self, answer: Answer) -> None:
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.kind)
+        self.send_header("Content-Length", str(len(answer.body)))
+        self.end_headers()
+        self.wfile.write(answer.body)
+
+    def log_message(self, *_: Any) -> None:
+        """What was cosigned stands in the state file."""
+
 
 State = dict[str, Head]  # the last head cosigned, by unit; of a log with a name by unit and log
-_SEEN = SmallFile("witness_heads", State, seen.MOST_STATE_BYTES)
+_SEEN = SmallFile("witness_heads", State, signedheads.MOST_STATE_BYTES)
 
 
 class NotCosigned(Refusal):
@@ -54,7 +188,7 @@ def may_cosign(path: Path, signers: list[Signer], state: State, new_logs: Collec
     """The head of a log's folder, or a single head, if it may be cosigned; else a Refusal. A unit that begins
     another log is not trusted, since a thief of its key could do the same: a person names the log in `new_logs`."""
     head_path = path / HEAD if path.is_dir() else path
-    signed = cosigned.read_head(head_path, signers)
+    signed = signedheads.read_head(head_path, signers)
     head = signed.head
     name, others = head.log or "-", any(other.unit == head.unit for other in state.values())
     if others and place_of(head) not in state and name not in new_logs:
@@ -97,7 +231,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key", type=Path, required=True, metavar="WITNESS_KEY", help="from `linetap keygen unit`")
     parser.add_argument("--signers", type=Path, required=True, metavar="ALLOWED_SIGNERS", help="names the units' keys")
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="gets UNIT.json and its two signatures")
-    tsa.add_arguments(parser, required=False)
+    timestamp.add_authority_arguments(parser, required=False)
     parser.add_argument("--stamps", type=Path, metavar="DIR", help="gets a stamped head of each unit once a day")
 
 
@@ -106,16 +240,14 @@ def run(args: argparse.Namespace) -> int:
     if (args.listen is None) != (args.name is None):
         raise BadInput("--listen and --name belong together")
     if args.listen is not None:
-        from linetap_desk.witnessing import serve
-
         if args.log or args.output is not None:
             raise BadInput("--listen: checkpoints come from outside; without --log and -o would be right")
-        return serve.run(args, KEPT)
+        return serve_witness(args, KEPT)
     if not args.log or args.output is None:
         raise BadInput("--log with the logs and -o with a folder for their heads would be right, or --listen")
     signers = callfolder.load_signers(args.signers)
     key = callfolder.load_private_key(args.key)
-    authority = tsa.of(args)
+    authority = timestamp.authority_of(args)
     if (authority is None) != (args.stamps is None):
         raise BadInput("--tsa, --ca and --stamps belong together")
     for folder in [args.output, *([args.stamps] if args.stamps else [])]:
@@ -124,14 +256,14 @@ def run(args: argparse.Namespace) -> int:
     refused = 0
     with args.state.with_name(args.state.name + ".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        state = seen.load_state(_SEEN, args.state)
+        state = signedheads.load_state(_SEEN, args.state)
         for path in args.log:
             try:
                 signed = may_cosign(path, signers, state, args.new_log)
                 state[place_of(signed.head)] = signed.head
-                seen.keep_state(_SEEN, args.state, state)
-                cosigned.keep_other_log(args.output / f"{signed.head.unit}.json", signed.head)
-                cosigned.write(args.output / f"{signed.head.unit}.json", signed, key)
+                signedheads.keep_state(_SEEN, args.state, state)
+                signedheads.keep_other_log(args.output / f"{signed.head.unit}.json", signed.head)
+                signedheads.write_cosigned(args.output / f"{signed.head.unit}.json", signed, key)
                 sys.stdout.write(f"ok   {path}: {signed.head.unit}, {signed.head.size} leaves, cosigned\n")
                 if authority is not None and not timestamp.is_stamped_that_day(signed.head, args.stamps):
                     stamped = timestamp.stamp_head(signed, authority, args.stamps)

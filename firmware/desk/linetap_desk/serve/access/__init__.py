@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was seen, by whom, from where, whose and why: written before it is shown."""
+"""The access log of the pages: who saw what, from where, and why; committed before a page is sent."""

@@ -3,21 +3,128 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import anyio.to_thread
+import msgspec
 from sqlalchemy import Connection, Engine, delete, insert, select
 
 from linetap_core.clock import Clock, rfc3339
+from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.keys.keys import PublicKey, SigningKey
-from linetap_desk.serve.access import chain
-from linetap_desk.serve.access.chain import ChainFault, Head, verify
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_desk.inputs import boundedjson
 from linetap_desk.serve.access.masking import call_without_numbers, case_without_numbers, without_numbers
-from linetap_desk.serve.tables import access, access_anchor, access_head
-from linetap_desk.serve.transactions import one_at_a_time, writing
+from linetap_desk.serve.database.tables import access, access_anchor, access_head
+from linetap_desk.serve.database.transactions import one_at_a_time, writing
+
+NOTHING = "0" * 64
+FIELDS = ("seq", "at", "person", "address", "act", "outcome", "calls", "terms", "purpose", "case_number", "remark")
+_PREFIX = b"linetap access row\n"
+
+
+class ChainFault(Refusal):
+    """The log was changed, or its signature is not the expected one."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{text} [{code}]")
+        self.code = code
+
+
+class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Number and hash of the last row. `kind`: head, or anchor of pruned rows."""
+
+    kind: str
+    seq: int
+    hash: str
+    at: str
+
+
+def hash_of(row: Mapping[str, Any], before: str) -> str:
+    data = msgspec.json.encode([row[name] for name in FIELDS])
+    return hashlib.sha256(_PREFIX + before.encode("ascii", "replace") + data).hexdigest()
+
+
+def signed_head(head: Head, key: SigningKey) -> dict[str, str]:
+    text = msgspec.json.encode(head).decode()
+    return {"head": text, "sig": sshsig.sign(text.encode(), key, namespaces.ACCESS_TABLE)}
+
+
+def own_head(text: str, sig: str, kind: str, key: PublicKey) -> Head:
+    """As `read`, signed by `key`: continuing another's head would make its rows ours."""
+    head, signer = read_signed_head(text, sig, kind)
+    if keys.public_blob(signer) != keys.public_blob(key):
+        raise ChainFault(
+            "access_head_foreign", f"the {kind} is signed by {keys.fingerprint(signer)}, which is not serve.log_key"
+        )
+    return head
+
+
+def read_signed_head(text: str, sig: str, kind: str) -> tuple[Head, PublicKey]:
+    """The head and the key that signed it, whosever it is. ChainFault for a bad signature or another kind."""
+    try:
+        public = sshsig.check(text.encode(), sig.encode("ascii", "replace"), namespaces.ACCESS_TABLE)
+        head = boundedjson.decode(text, Head)
+    except (Refusal, BadInput) as error:
+        raise ChainFault("access_head_bad", f"the {kind}: {error}") from None
+    if head.kind != kind:
+        raise ChainFault("access_head_bad", f"the {kind} is of kind {head.kind!r}")
+    return head, public
+
+
+_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    rows: int
+    head: Head
+    key: PublicKey
+    anchor: Head | None
+
+
+def verify_chain(db: Connection, kept: Sequence[Head] = ()) -> Verdict:
+    """ChainFault says which row is changed, missing or out of place. `kept`: heads kept elsewhere."""
+    found = db.execute(select(access_head)).one_or_none()
+    if found is None:
+        raise ChainFault("access_head_bad", "the access log has no head")
+    head, key = read_signed_head(found.head, found.sig, "head")
+    anchor = _anchor(db, key)
+    seq, before = (anchor.seq, anchor.hash) if anchor else (0, NOTHING)
+    wanted, rows = {one.seq: one for one in kept if one.seq > seq}, 0
+    all_rows = select(access).order_by(access.c.seq).execution_options(yield_per=_AT_ONCE)
+    with db.execute(all_rows) as result:
+        for row in result.mappings():
+            if row["seq"] != seq + 1:
+                raise ChainFault("access_row_missing", f"row {seq + 1} of the access log is missing")
+            if hash_of(dict(row), before) != row["hash"]:
+                raise ChainFault("access_row_changed", f"row {row['seq']} is not what it was, or not in its place")
+            seq, before, rows = row["seq"], row["hash"], rows + 1
+            if (one := wanted.pop(seq, None)) is not None and one.hash != before:
+                raise ChainFault("access_log_rewritten", f"the first {seq} rows are not those of the head of {one.at}")
+    if seq == head.seq and before != head.hash:
+        raise ChainFault("access_log_rewritten", f"the head is not that of these {seq} rows")
+    if seq != head.seq:
+        raise ChainFault("access_log_shortened", f"the access log ends with row {seq}, its head with {head.seq}")
+    if wanted:
+        one = max(wanted.values(), key=lambda head: head.seq)
+        raise ChainFault("access_log_shortened", f"the access log had {one.seq} rows on {one.at} and has {head.seq}")
+    return Verdict(rows, head, key, anchor)
+
+
+def _anchor(db: Connection, key: PublicKey) -> Head | None:
+    found = db.execute(select(access_anchor)).one_or_none()
+    if found is None:
+        return None
+    anchor, signer = read_signed_head(found.head, found.sig, "anchor")
+    if keys.public_blob(signer) != keys.public_blob(key):
+        raise ChainFault("access_head_bad", "anchor and head are signed by different keys")
+    return anchor
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +179,11 @@ class AccessTable:
             "case_number": _cut(case_without_numbers(subject.case)),
             "remark": _cut(without_numbers(subject.remark)),
         }
-        head = Head("head", last.seq + 1, chain.hash_of(row, last.hash), now)
+        head = Head("head", last.seq + 1, hash_of(row, last.hash), now)
         db.execute(insert(access).values(**row, hash=head.hash))
         self.refused[act] += outcome == REFUSED  # under the lock of `last_head`
         db.execute(delete(access_head))
-        db.execute(insert(access_head).values(id=_ONLY, **chain.signed(head, self.key)))
+        db.execute(insert(access_head).values(id=_ONLY, **signed_head(head, self.key)))
         return head
 
 
@@ -88,11 +195,11 @@ def last_head(db: Connection, key: PublicKey) -> Head:
     if found is None:
         if last is not None:
             raise ChainFault("access_head_bad", "the access log has rows and no head")
-        return Head("head", 0, chain.NOTHING, "")
-    head = chain.own(found.head, found.sig, "head", key)
+        return Head("head", 0, NOTHING, "")
+    head = own_head(found.head, found.sig, "head", key)
     end: Any = last
     if end is None and (gone := db.execute(select(access_anchor)).one_or_none()) is not None:
-        end = chain.own(gone.head, gone.sig, "anchor", key)  # all rows were older than two years
+        end = own_head(gone.head, gone.sig, "anchor", key)  # all rows were older than two years
     if end is None or (end.seq, end.hash) != (head.seq, head.hash):
         ends = "has no rows" if end is None else f"ends with row {end.seq}"
         raise ChainFault("access_log_changed", f"the access log {ends}, its head has {head.seq}")
@@ -111,13 +218,13 @@ def rekey(table: AccessTable, old: PublicKey) -> int:
     signed by `old`.
     """
     with writing(table.engine) as db:
-        verdict = verify(db)
+        verdict = verify_chain(db)
         if keys.public_blob(verdict.key) != keys.public_blob(old):
             raise ChainFault("access_head_foreign", f"the access log is signed by {keys.fingerprint(verdict.key)}")
         for place, head in ((access_head, verdict.head), (access_anchor, verdict.anchor)):
             if head is not None:
                 db.execute(delete(place))
-                db.execute(insert(place).values(id=1, **chain.signed(head, table.key)))
+                db.execute(insert(place).values(id=1, **signed_head(head, table.key)))
         new = keys.fingerprint(table.key.public_key())
         table.append_in(db, "", "", "access_rekey", Subject(remark=f"{keys.fingerprint(old)} -> {new}"), DONE)
     return verdict.rows

@@ -7,8 +7,10 @@ where one is searched for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import get_args
 from zoneinfo import ZoneInfo
 
@@ -16,12 +18,78 @@ from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import unitnames
 from linetap_core.records import Direction, Disposition
-from linetap_desk.calls.criteria import MOST_SEATS, STATES, State, Wanted
+from linetap_desk.calls.criteria import MOST_SEATS, STATES, Seat, State, Wanted
 from linetap_desk.calls.reading import Cursor
-from linetap_desk.searching.localmoment import last_ns, moment_ns
+from linetap_desk.config.pages import Settings
+from linetap_desk.inputs.localtime import last_ns, moment_ns
+from linetap_desk.searching.departments import Departments
 from linetap_desk.serve.access.masking import has_number
-from linetap_desk.serve.calls.directory import House
-from linetap_desk.serve.text import N_
+from linetap_desk.watch.places import Place, Places
+from linetap_desk.web.text import N_
+
+log = logging.getLogger("linetap.serve")
+
+
+class House:
+    def __init__(self, settings: Settings) -> None:
+        """BadInput for a file that cannot be used."""
+        zone: ZoneInfo = settings.zone
+        lines, places = settings.desk.serve.lines, settings.desk.watch.places
+        self._lines = _Kept(lines, lambda path: Departments.load(path, zone), Departments([]))
+        self._places = _Kept(places, Places.read, Places())
+
+    @property
+    def lines(self) -> Departments:
+        return self._lines.now()
+
+    @property
+    def places(self) -> Places:
+        return self._places.now()
+
+    def place(self, unit: str) -> Place:
+        return self.places.of(unit)
+
+    def seats(self, extension: str, department: str, building: str) -> list[Seat] | None:
+        """None where none of the three is named; empty where nobody sits there."""
+        units = {unit for unit, place in self.places.named.items() if building and place.building == building}
+        if not extension and not department:
+            return [Seat(unit) for unit in sorted(units)] if building else None
+        return [
+            Seat(one.row.unit, one.row.line, rfc3339(one.row.from_ns), _time(one.until_ns))
+            for one in self.lines.sat(extension, department)
+            if not building or one.row.unit in units
+        ]
+
+
+def _time(ns: int | None) -> str | None:
+    return None if ns is None else rfc3339(ns)
+
+
+class _Kept[T]:
+    def __init__(self, path: str | None, read: Callable[[Path], T], empty: T) -> None:
+        self._path, self._read, self._found = None if path is None else Path(path), read, empty
+        self._seen: tuple[int, int] | None = None
+        if self._path is not None:
+            self._found, self._seen = read(self._path), _seen(self._path)
+
+    def now(self) -> T:
+        """One that is damaged changes nothing until it is whole."""
+        if self._path is not None and (seen := _seen(self._path)) != self._seen:
+            self._seen = seen
+            try:
+                self._found = self._read(self._path)
+            except BadInput as error:
+                log.error("table_unread: %s; the one read before counts", error)
+        return self._found
+
+
+def _seen(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
 
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 DISPOSITIONS: tuple[Disposition, ...] = get_args(Disposition)

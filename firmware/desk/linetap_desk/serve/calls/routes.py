@@ -17,17 +17,16 @@ from starlette.responses import Response
 from linetap_core.clock import parse_rfc3339, rfc3339
 from linetap_core.evidence.signing.signers import Signer
 from linetap_desk.calls import emptyresult, query
+from linetap_desk.copy import recordfile
 from linetap_desk.ingest.signersfile import SignersFile
 from linetap_desk.serve.access.log import Subject
-from linetap_desk.serve.calls import form, recordfile, story, words
-from linetap_desk.serve.calls.directory import House
-from linetap_desk.serve.calls.form import Form
+from linetap_desk.serve.calls import form, story, words
+from linetap_desk.serve.calls.form import Form, House
+from linetap_desk.serve.handling.site import Route, Site, read_desk, subject_of_path
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import answering, checking
-from linetap_desk.serve.release import words as release_words
-from linetap_desk.serve.route import Route, subject_of_path
-from linetap_desk.serve.site import Site, read_desk
-from linetap_desk.serve.text import N_
+from linetap_desk.serve.release import steps as release_words
+from linetap_desk.web.text import N_
 
 MAY = frozenset({"officer", "approver-legal", "approver-manager", "vault", "custodian", "auditor"})
 

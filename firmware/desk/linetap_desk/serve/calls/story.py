@@ -13,7 +13,7 @@ from linetap_core.clock import parse_rfc3339
 from linetap_core.evidence.calls.amendment import Amendment
 from linetap_core.evidence.signing.signers import Signer
 from linetap_core.evidence.signing.sshsig import unarmored
-from linetap_desk.ingest import amended, chain, judge
+from linetap_desk.ingest import callrow, chain, judge
 from linetap_desk.ingest.callrow import HOLD_ENDED
 from linetap_desk.ingest.clear import CLEARED
 from linetap_desk.ingest.heads import CODES
@@ -79,13 +79,13 @@ def read(db: Connection, unit: str, call_id: str, signers: list[Signer] | None) 
     found = _ordered(db.execute(wanted.order_by(events.c.origin, events.c.seq).limit(MOST_EVENTS + 1)).all())
     lying = db.execute(select(copies).where(copies.c.unit == unit, copies.c.call_id == call_id)).mappings().first()
     origin = chain.origin_of(found[-1].origin) if found else ""
-    later = amended.last(db, unit, call_id)
+    later = callrow.last_amendment(db, unit, call_id)
     return Story(
         row=dict(row),
         events=[_event(one, signers) for one in found[:MOST_EVENTS]],
         more=len(found) > MOST_EVENTS,
         copy=None if lying is None else dict(lying),
-        amended=None if later is None or amended.amendment_is_of_other(db, later) else later,
+        amended=None if later is None or callrow.amendment_is_of_other(db, later) else later,
         head=_head(db, unit, origin, row["sealed_at"] or row["began_at"]),
     )
 

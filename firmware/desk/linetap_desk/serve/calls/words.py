@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from linetap_core.wire.legend import CONDITIONS
-from linetap_desk.serve.text import N_, Language
+from linetap_desk.web.text import N_, Language
 
 DIRECTION = {"in": N_("incoming"), "out": N_("outgoing"), "unknown": N_("direction unknown")}
 DISPOSITION = {

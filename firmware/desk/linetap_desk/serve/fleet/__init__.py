@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All units on a page, as the broker has them, and every change of them a moment later."""
+"""The page of all units, with live updates."""

@@ -9,7 +9,7 @@ from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine
 
 from linetap_core.errors import BadInput
-from linetap_desk.serve.transactions import one_at_a_time, writing
+from linetap_desk.serve.database.transactions import one_at_a_time, writing
 
 _LOCK = 0x6C746D6967  # PostgreSQL: two that start together go one after the other
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from linetap_desk.serve.tables import metadata
+from linetap_desk.serve.database.tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 context.run_migrations()

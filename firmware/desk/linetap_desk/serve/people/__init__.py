@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who somebody is, and what they may."""
+"""Accounts, their roles and passwords, sessions, and the OIDC provider."""

@@ -20,9 +20,9 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
 from linetap_desk.serve.access.log import DONE, AccessTable, Subject
-from linetap_desk.serve.roles import ROLES
-from linetap_desk.serve.tables import people, sessions
-from linetap_desk.serve.transactions import writing
+from linetap_desk.serve.database.tables import people, sessions
+from linetap_desk.serve.database.transactions import writing
+from linetap_desk.web.pages import ROLES
 
 LEAST_CHARACTERS, MOST_CHARACTERS = 12, 200  # characters
 _HASHER = PasswordHasher(time_cost=3, memory_cost=65_536, parallelism=4, type=Type.ID)

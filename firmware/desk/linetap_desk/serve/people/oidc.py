@@ -23,7 +23,7 @@ from starlette.responses import Response
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.errors import BadInput
 from linetap_core.service import credential
-from linetap_desk.settings import OidcConfig
+from linetap_desk.config.desk import OidcConfig
 
 COOKIE = "__Host-linetap-oidc"
 BACK = "/oidc/back"

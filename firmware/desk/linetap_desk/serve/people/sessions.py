@@ -12,9 +12,9 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 from starlette.requests import Request
 
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
-from linetap_desk.serve.settings import Settings
-from linetap_desk.serve.tables import people, sessions
-from linetap_desk.serve.transactions import writing
+from linetap_desk.config.pages import Settings
+from linetap_desk.serve.database.tables import people, sessions
+from linetap_desk.serve.database.transactions import writing
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,10 @@ from linetap_core.evidence.authorization.release import NamedCall
 from linetap_desk.ingest.tables import calls
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.access.masking import has_number
-from linetap_desk.serve.release import judge, store, words
+from linetap_desk.serve.database.tables import holds, requests
+from linetap_desk.serve.handling.site import Site, read_desk
+from linetap_desk.serve.release import judge, steps, store
 from linetap_desk.serve.release.steps import StepFault
-from linetap_desk.serve.site import Site, read_desk
-from linetap_desk.serve.tables import holds, requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,5 +113,5 @@ def said(site: Site, request: Request, error: Exception) -> dict[str, str]:
     """Code and text, for the page."""
     code = store.code_of(error)
     text = str(error).removesuffix(f" [{code}]")
-    return {"code": code, "text": site.pages.say(request, words.REFUSAL[code]) if code in words.REFUSAL else text,
+    return {"code": code, "text": site.pages.say(request, steps.REFUSAL[code]) if code in steps.REFUSAL else text,
             "detail": text if code == "bad_input" else ""}  # fmt: skip

@@ -24,15 +24,15 @@ from linetap_core.evidence.merklelog.closing import closing_path
 from linetap_core.evidence.sealing import group
 from linetap_core.evidence.sealing.group import Place
 from linetap_core.evidence.signing import document, namespaces, sshsig
-from linetap_desk import foreign
+from linetap_desk.copy import recordfile
+from linetap_desk.inputs import boundedjson
 from linetap_desk.proofs import callfolder
-from linetap_desk.release.wrapped import DOCUMENTS, Wrapped, judged
-from linetap_desk.serve.calls import recordfile
+from linetap_desk.proofs.callfolder import KEY_LIMIT_BYTES
+from linetap_desk.serve.database.tables import holds
+from linetap_desk.serve.handling.site import Site
 from linetap_desk.serve.release import store
 from linetap_desk.serve.release.steps import Chain, Found, Partial, StepFault
-from linetap_desk.serve.site import Site
-from linetap_desk.serve.tables import holds
-from linetap_desk.unsealing.checkedcall import KEY_LIMIT_BYTES
+from linetap_desk.unsealing.wrapped import DOCUMENTS, Wrapped, judged
 
 ClosingState = Literal["there", "missing", "damaged"]
 
@@ -112,7 +112,7 @@ def _brought(site: Site, found: Found) -> Iterator[Wrapped]:
         commands = [bytes(row.command) for row in rows]
     for data in commands:
         try:
-            text = foreign.decode(data, command.Envelope).command
+            text = boundedjson.decode(data, command.Envelope).command
             found_in = document.decode(text.encode("utf-8"), command.Command)
             asked = commandbody.read(found_in, commandbody.Hold)
         except (ValueError, command.CommandFault):

@@ -7,26 +7,70 @@ policy's hash). Custodian, officer and approver check again with their own tools
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from sqlalchemy import Connection, delete, insert, select
 
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization.release import NotReleased
 from linetap_core.evidence.authorization.roles import Roles, RolesFault, Witnesses
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.merklelog import closing
+from linetap_desk.accesslog.deskfolder import read_authority, read_roles
 from linetap_desk.proofs import callfolder
+from linetap_desk.serve.database.tables import roles_seen
+from linetap_desk.serve.database.transactions import one_at_a_time, writing
+from linetap_desk.serve.handling.site import Site
 from linetap_desk.serve.release import callfiles
-from linetap_desk.serve.release.rolesfile import in_force
 from linetap_desk.serve.release.steps import StepFault
-from linetap_desk.serve.site import Site
 from linetap_desk.unsealing import callproof, checkedcall
 from linetap_desk.unsealing.callproof import Basis
 from linetap_desk.unsealing.checkedcall import CheckedCall
 from linetap_desk.witnessing import options
 from linetap_desk.witnessing.judge import NO_RULES, NOT_WITNESSED, NotWitnessed, Rules
+
+_LOCK = 0x6C74726F6C
+_ONLY = 1
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    data: bytes
+    sig: bytes
+    roles: Roles
+
+
+def in_force(site: Site) -> InForce:
+    """RolesFault says why no roles are in force."""
+    serve = site.settings.desk.serve
+    if serve.roles is None or serve.authority is None:
+        raise RolesFault("roles_missing", "serve.roles and serve.authority stand in no desk.toml")
+    with site.own.connect() as db:
+        version, sha256 = _seen(db)
+    try:
+        data, sig, roles = read_roles(Path(serve.roles), read_authority(Path(serve.authority)), version)
+    except BadInput as error:
+        raise RolesFault("roles_missing", str(error)) from None
+    digest = hashlib.sha256(data).hexdigest()
+    if roles.version == version and sha256 and digest != sha256:
+        raise RolesFault("roles_version_taken", f"another version {version} was in use here")
+    if digest != sha256:
+        with writing(site.own) as db:
+            one_at_a_time(db, _LOCK)
+            if _seen(db)[0] <= roles.version:
+                db.execute(delete(roles_seen))
+                db.execute(insert(roles_seen).values(id=_ONLY, version=roles.version, sha256=digest))
+    return InForce(data, sig, roles)
+
+
+def _seen(db: Connection) -> tuple[int, str]:
+    found = db.execute(select(roles_seen.c.version, roles_seen.c.sha256)).one_or_none()
+    return (1, "") if found is None else (found.version, found.sha256)
+
 
 _RECORDS = f"*/[0-9]*/*/*/*/{sealed.RECORD}"  # UNIT/2026/11/24/CALL_ID
 

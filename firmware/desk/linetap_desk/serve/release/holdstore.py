@@ -25,9 +25,9 @@ from linetap_core.evidence.signing.authority import Authority
 from linetap_core.zones import end_of, epoch_text
 from linetap_desk.ingest import callrow
 from linetap_desk.ingest.tables import events
+from linetap_desk.serve.database.tables import holds
 from linetap_desk.serve.release.steps import Chain, StepFault
 from linetap_desk.serve.release.store import ID
-from linetap_desk.serve.tables import holds
 
 TEXT_LIMIT = 1000  # as the unit has it
 

@@ -33,8 +33,9 @@ from linetap_core.evidence.keys.publickeys import decode_recipient
 from linetap_core.evidence.sealing import age, group, members
 from linetap_core.evidence.sealing.group import OtherLayer, Place
 from linetap_core.evidence.signing import document
+from linetap_desk.proofs.callfolder import KEY_LIMIT_BYTES
 from linetap_desk.serve.release.steps import Found, StepFault
-from linetap_desk.unsealing.checkedcall import KEY_LIMIT_BYTES, require_of_call
+from linetap_desk.unsealing.layers import require_of_call
 
 
 def judged_partial(data: bytes, keys: Sequence[bytes]) -> tuple[bytes, Place]:

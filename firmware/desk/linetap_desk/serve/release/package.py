@@ -28,10 +28,10 @@ from linetap_core.evidence.witness import tlogproof
 from linetap_core.evidence.witness.tlogproof import witnessed_path
 from linetap_core.handover import read_small
 from linetap_desk.proofs import amended, callfolder
+from linetap_desk.serve.handling.site import Site
 from linetap_desk.serve.release import callfiles, store
-from linetap_desk.serve.release.rolesfile import InForce
+from linetap_desk.serve.release.checking import InForce
 from linetap_desk.serve.release.steps import Chain, Found, StepFault
-from linetap_desk.serve.site import Site
 
 _PIECE_BYTES = 1 << 16
 _SIGNERS_LIMIT_BYTES = 1 << 20

@@ -13,16 +13,15 @@ from starlette.responses import PlainTextResponse, Response
 
 from linetap_core.errors import BadInput, Refusal
 from linetap_desk.serve.access.log import DONE, REFUSED
+from linetap_desk.serve.database.transactions import writing
+from linetap_desk.serve.handling.site import Route, Site, subject_of_path
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import checking, judge, package, showing, stepping, steps, store
 from linetap_desk.serve.release.answering import DONE_OR_NOT, FILE, MAY, TAKES_PART, id_of, subject_of
-from linetap_desk.serve.release.rolesfile import InForce, in_force
+from linetap_desk.serve.release.checking import InForce, in_force
 from linetap_desk.serve.release.steps import Found
-from linetap_desk.serve.roles import EVERYBODY
-from linetap_desk.serve.route import Route, subject_of_path
-from linetap_desk.serve.site import Site
-from linetap_desk.serve.text import N_
-from linetap_desk.serve.transactions import writing
+from linetap_desk.web.pages import EVERYBODY
+from linetap_desk.web.text import N_
 
 _BEARER = re.compile(r"Bearer ([0-9A-Za-z_-]{43})", re.ASCII)
 

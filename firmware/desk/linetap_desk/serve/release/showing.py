@@ -3,52 +3,188 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import anyio.to_thread
-from sqlalchemy import Connection
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    and_,
+    case,
+    desc,
+    literal,
+    null,
+    or_,
+    select,
+    tuple_,
+)
 from starlette.requests import Request
 from starlette.responses import Response
 
+from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization.roles import RolesFault
-from linetap_desk.release.wrapped import Wrapped
+from linetap_desk.serve.database.tables import approvals, holds, requests
+from linetap_desk.serve.handling.site import Site, read_desk
 from linetap_desk.serve.people.sessions import who_of
-from linetap_desk.serve.release import callfiles, checking, holdstore, lists, steps, store, words
+from linetap_desk.serve.release import callfiles, checking, holdstore, steps, store
 from linetap_desk.serve.release.answering import id_of, said
 from linetap_desk.serve.release.callfiles import Officers
+from linetap_desk.serve.release.checking import in_force
 from linetap_desk.serve.release.holdstore import Asked
-from linetap_desk.serve.release.lists import Mine, Page
-from linetap_desk.serve.release.rolesfile import in_force
 from linetap_desk.serve.release.steps import Chain, Found, StepFault
-from linetap_desk.serve.site import Site, read_desk
+from linetap_desk.serve.release.store import ID
+from linetap_desk.unsealing.wrapped import Wrapped
+
+SIZE = 50  # rows of a page, and of what is somebody's to do
+MOST_LOOKED = 2000  # open ones among which somebody's are looked for
+
+List = Literal["open", "closed", "holds"]
+Way = Literal["on", "back"]
+_TOKEN = re.compile(r"(open|closed|holds)~(on|back)~(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z)~(H?[\d-]{9,11})")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The rows before (`back`) or after (`on`) one row of a list."""
+
+    list: List
+    way: Way
+    at: str
+    id: str
+
+    @classmethod
+    def parse(cls, token: str) -> Place:
+        """BadInput if it is no page token."""
+        found = _TOKEN.fullmatch(token)
+        if found is None or ID.fullmatch(found[4]) is None:
+            raise BadInput("page: not a page's token; the lists begin anew without one")
+        listed: dict[str, List] = {"open": "open", "closed": "closed", "holds": "holds"}
+        return cls(listed[found[1]], "on" if found[2] == "on" else "back", found[3], found[4])
+
+    def token(self) -> str:
+        return "~".join((self.list, self.way, self.at, self.id))
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`before` and `after`: tokens, empty at the ends."""
+
+    rows: Sequence[Mapping[str, Any]] = ()
+    before: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mine[T]:
+    """The next steps of one person. `more`: there are or may be more than these."""
+
+    rows: Sequence[T] = ()
+    more: bool = False
+
+
+def page_of_list(db: Connection, listed: List, now_ns: int, place: Place | None = None) -> Page:
+    """Open requests by their expiry; closed or expired ones and holds newest first."""
+    table, order, newest_first, wanted = _listed(listed, now_ns)
+    backward = place is not None and place.way == "back"
+    descending = newest_first != backward
+    key = tuple_(order, table.c.id)
+    if place is not None:
+        there = tuple_(literal(place.at), literal(place.id))
+        wanted = wanted.where(key < there if descending else key > there)
+    keys = [desc(order), desc(table.c.id)] if descending else [order, table.c.id]
+    found = [dict(row) for row in db.execute(wanted.order_by(*keys).limit(SIZE + 1)).mappings()]
+    more, rows = len(found) > SIZE, found[:SIZE]
+    if backward:
+        rows.reverse()
+
+    def beyond(way: Way) -> str:
+        if not rows or not (more if backward == (way == "back") else place is not None):
+            return ""
+        row = rows[0] if way == "back" else rows[-1]
+        return Place(listed, way, row[order.name], row["id"]).token()
+
+    return Page(rows, beyond("back"), beyond("on"))
+
+
+def founds(db: Connection, rows: Sequence[Mapping[str, Any]]) -> list[Found]:
+    """Requests with their approvals and partials."""
+    signed: dict[str, list[Mapping[str, Any]]] = {row["id"]: [] for row in rows}
+    for one in db.execute(select(approvals).where(approvals.c.request.in_(signed)).order_by(approvals.c.at)).mappings():
+        signed[one["request"]].append(dict(one))
+    chains = store.chains(db, list(signed))
+    return [Found(row, signed[row["id"]], chains[row["id"]]) for row in rows]
+
+
+def requests_of(db: Connection, now_ns: int, is_theirs: Callable[[Found], bool]) -> Mine[Found]:
+    """The person's requests that expire first, among at most MOST_LOOKED."""
+    theirs: list[Found] = []
+    place: Place | None = None
+    for _ in range(MOST_LOOKED // SIZE):
+        part = page_of_list(db, "open", now_ns, place)
+        theirs += [one for one in founds(db, part.rows) if is_theirs(one)]
+        if len(theirs) > SIZE or not part.after:
+            return Mine(theirs[:SIZE], len(theirs) > SIZE)
+        place = Place.parse(part.after)
+    return Mine(theirs[:SIZE], more=True)
+
+
+def holds_to_do(db: Connection, name: str, now_ns: int) -> list[Mapping[str, Any]]:
+    """Holds that may wait for this vault officer: those without a command, then those with the newest commands, which
+    the unit may not have executed yet. At most MOST_LOOKED."""
+    waiting = and_(holds.c.closed_at.is_(None), holds.c.until > rfc3339(now_ns), holds.c.asked_by != name)
+    order = (holds.c.command_at.is_not(None), desc(holds.c.command_at), holds.c.asked_at, holds.c.id)
+    wanted = select(*_columns(holds, "command")).where(waiting)
+    return [dict(row) for row in db.execute(wanted.order_by(*order).limit(MOST_LOOKED)).mappings()]
+
+
+def _listed(listed: List, now_ns: int) -> tuple[Table, Any, bool, Select[Any]]:
+    if listed == "holds":
+        return holds, holds.c.asked_at, True, select(*_columns(holds, "command"))
+    over = or_(requests.c.closed_at.is_not(None), requests.c.expires_at <= rfc3339(now_ns))
+    wanted = select(*_columns(requests, "request", "inner_age"))
+    if listed == "closed":
+        return requests, requests.c.asked_at, True, wanted.where(over)
+    return requests, requests.c.expires_at, False, wanted.where(~over)
+
+
+def _columns(table: Table, *brought: str) -> list[ColumnElement[Any]]:
+    """Uploaded files as True or null: only whether they are there."""
+    return [
+        case((column.is_(None), null()), else_=literal(True)).label(column.name) if column.name in brought else column
+        for column in table.c
+    ]
 
 
 async def overview(request: Request, site: Site) -> Response:
     """All three lists, with the person's next steps; or, given a token, a page of one list."""
     who, now_ns = who_of(request), site.clock.utc_ns()
     try:
-        place = lists.Place.parse(request.query_params["page"]) if request.query_params.get("page") else None
+        place = Place.parse(request.query_params["page"]) if request.query_params.get("page") else None
         status = 200
     except BadInput:
         place, status = None, 400
 
     Rows = list[Mapping[str, Any]]
 
-    def read() -> tuple[dict[lists.List, Page], dict[str, list[Found]], Mine[Found], Rows, dict[str, Chain]]:
+    def read() -> tuple[dict[List, Page], dict[str, list[Found]], Mine[Found], Rows, dict[str, Chain]]:
         with site.own.connect() as db:
-            wanted: tuple[lists.List, ...] = ("open", "closed", "holds") if place is None else (place.list,)
-            pages = {name: lists.page(db, name, now_ns, place) for name in wanted}
+            wanted: tuple[List, ...] = ("open", "closed", "holds") if place is None else (place.list,)
+            pages = {name: page_of_list(db, name, now_ns, place) for name in wanted}
             found: dict[str, list[Found]] = {
-                name: lists.founds(db, part.rows) for name, part in pages.items() if name != "holds"
+                name: founds(db, part.rows) for name, part in pages.items() if name != "holds"
             }
             of_holds = list(pages["holds"].rows) if "holds" in pages else []
-            to_do = lists.holds_to_do(db, who.name, now_ns) if "vault" in who.roles and place is None else []
+            to_do = holds_to_do(db, who.name, now_ns) if "vault" in who.roles and place is None else []
             chains = store.chains(db, [row["id"] for row in (*of_holds, *to_do)])
             if place is not None:
                 return pages, found, Mine(), [], chains
-            mine = lists.requests_of(db, now_ns, lambda one: one.is_for(who.name, who.roles, now_ns))
+            mine = requests_of(db, now_ns, lambda one: one.is_for(who.name, who.roles, now_ns))
             return pages, found, mine, [row for row in to_do if chains[row["id"]].waits_for(who.name)], chains
 
     pages, found, mine, to_do, chains = await anyio.to_thread.run_sync(read)
@@ -58,7 +194,7 @@ async def overview(request: Request, site: Site) -> Response:
     return site.pages.page(
         request, "release/list.html", status, pages=pages, found=found, mine=mine.rows, holds_mine=theirs.rows,
         holds=[one for one in kept if one.row["id"] not in known], more=mine.more or theirs.more, place=place,
-        is_wrong=status == 400, now_ns=now_ns, words=words,
+        is_wrong=status == 400, now_ns=now_ns, words=steps,
     )  # fmt: skip
 
 
@@ -74,10 +210,10 @@ async def _holds(
         return [], Mine()
 
     def look(desk: Connection) -> tuple[list[Asked], list[Asked]]:
-        return holdstore.with_state(desk, rows, now_ns, chains), holdstore.to_do(desk, to_do, now_ns, lists.SIZE)
+        return holdstore.with_state(desk, rows, now_ns, chains), holdstore.to_do(desk, to_do, now_ns, SIZE)
 
     kept, theirs = await read_desk(site, look)
-    return kept, Mine(theirs[: lists.SIZE], len(theirs) > lists.SIZE or len(to_do) == lists.MOST_LOOKED)
+    return kept, Mine(theirs[:SIZE], len(theirs) > SIZE or len(to_do) == MOST_LOOKED)
 
 
 async def one(request: Request, site: Site) -> Response:
@@ -113,8 +249,8 @@ async def page(request: Request, site: Site, error: Exception | None = None, **m
     found, names, purpose, copy, proof, wrapped, together, witnessed = await anyio.to_thread.run_sync(read)
     return site.pages.page(
         request, "release/request.html", 200 if error is None else 409, found=found, row=found.row, names=names,
-        step=found.step(now_ns), steps=steps, words=words, mine=found.is_for(who.name, who.roles, now_ns),
-        purpose=purpose, copy=words.REFUSAL.get(copy, copy), proof=proof, wrapped=wrapped, ticket="", officers=together,
+        step=found.step(now_ns), steps=steps, words=steps, mine=found.is_for(who.name, who.roles, now_ns),
+        purpose=purpose, copy=steps.REFUSAL.get(copy, copy), proof=proof, wrapped=wrapped, ticket="", officers=together,
         witnessed=witnessed,
         url=site.settings.url,
         error=None if error is None else said(site, request, error), **more,

@@ -19,13 +19,13 @@ from linetap_core.evidence.authorization.release import DEFAULT_DAYS, MOST_DAYS
 from linetap_core.evidence.authorization.roles import RolesFault
 from linetap_core.evidence.calls.callkey import OfCall
 from linetap_desk.serve.access.log import Subject
+from linetap_desk.serve.database.tables import requests
+from linetap_desk.serve.handling.site import Site
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import answering, callfiles, checking, judge, package, showing, steps, store
 from linetap_desk.serve.release.answering import id_of, remark, said, subject_of, upload
-from linetap_desk.serve.release.rolesfile import InForce, in_force
+from linetap_desk.serve.release.checking import InForce, in_force
 from linetap_desk.serve.release.steps import OFFICER, Found, StepFault
-from linetap_desk.serve.site import Site
-from linetap_desk.serve.tables import requests
 
 ASK_FIELDS = ("purpose", "case", "requester", "recipient", "days")
 ASK_TAKES = ("unit", "call_id", *ASK_FIELDS)

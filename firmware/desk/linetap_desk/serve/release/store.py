@@ -39,12 +39,12 @@ from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.calls.callkey import OfCall
 from linetap_desk.serve.access.log import DONE, REFUSED, Subject
+from linetap_desk.serve.database.tables import approvals, holds, partials, people, requests, tickets
+from linetap_desk.serve.database.transactions import one_at_a_time, overwrite, writing
+from linetap_desk.serve.handling.site import Site
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release.judge import custodians_left, judged_partial
 from linetap_desk.serve.release.steps import CUSTODIAN, OFFICER, Chain, Found, Kind, Partial, StepFault
-from linetap_desk.serve.site import Site
-from linetap_desk.serve.tables import approvals, holds, partials, people, requests, tickets
-from linetap_desk.serve.transactions import one_at_a_time, overwrite, writing
 
 _PARTIAL_COLUMNS: list[ColumnElement[Any]] = [
     case((column.is_(None), null()), else_=literal(True)).label(column.name)

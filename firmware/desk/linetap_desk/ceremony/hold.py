@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap hold wrap`: the key of a call that a case needs longer is wrapped for the hold's own epoch. `linetap hold
+check`: another vault officer opens what was wrapped, and signs that it opens, before the day's key is destroyed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import date
+from pathlib import Path
+
+from linetap_core.clock import Clock, parse_rfc3339
+from linetap_core.durable import signedfile
+from linetap_core.errors import BadInput
+from linetap_core.evidence.calls import hold
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.timekeeping import KEPT, require_possible
+from linetap_core.zones import KOREA, end_of, epoch_text
+from linetap_desk.accesslog import deskfolder
+from linetap_desk.accesslog.access import Entry
+from linetap_desk.ceremony import rewrap
+from linetap_desk.proofs import callfolder
+from linetap_desk.unsealing import callproof, checkedcall, layers, stockage, wrapped
+from linetap_desk.unsealing.checkedcall import CheckedCall
+from linetap_desk.unsealing.wrapped import CHECK_SUFFIX
+
+_CHECK_EXAMPLE = "example: linetap hold check holds/CALL_ID CALL_DIR --identity hold.txt --key second-officer.key"
+
+
+def _add_check_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("hold_dir", type=Path, metavar="HOLD_DIR", help="what `hold wrap` or `overflow rewrap` wrote")
+    parser.add_argument("call_dir", type=Path, metavar="CALL_DIR")
+    parser.add_argument(
+        "--identity", type=Path, action="append", required=True, metavar="EPOCH_FILE",
+        help="private, of the epoch that it was wrapped for; of a group all that are needed",
+    )  # fmt: skip
+    parser.add_argument("--key", type=Path, required=True, metavar="KEY", help="of the officer who has checked it")
+    callproof.add_arguments(parser, witnesses=False)
+    deskfolder.add_argument(parser)
+
+
+def _check(args: argparse.Namespace, clock: Clock) -> int:
+    name = next((name for name in wrapped.DOCUMENTS if (args.hold_dir / name).exists()), None)
+    if name is None:
+        raise BadInput(f"{args.hold_dir}: there is neither {' nor '.join(wrapped.DOCUMENTS)} in it")
+    place = args.hold_dir / f"{name}{CHECK_SUFFIX}"
+    signedfile.require_free(place)
+    signer = signedfile.load_key(args.key)
+    for path in args.identity:
+        stockage.check_identity_file(path)
+    desk = deskfolder.find(args, clock)
+    with deskfolder.deed(desk, Entry(verb="hold_check")) as step:
+        checkedcall.name_folder(step.entry, args.call_dir)
+        roles = None if desk is None else desk.roles(step.past)
+        call = checkedcall.check(args.call_dir, callproof.basis(args, desk, roles), with_audio=False)
+        key = call.wrapped(args.hold_dir, roles)
+        checkedcall.name_key(step, call, key)
+        turn = layers.turn_of(argparse.Namespace(partial=None, identity=args.identity), key)
+        if turn.left:
+            raise BadInput(f"--identity: {turn.left} more of the group: only together do they see that it opens")
+        step.granted()
+        turn.take(args.identity)
+        data = callfolder.read(args.hold_dir / name, hold.LIMIT_BYTES)
+        place.write_text(sshsig.sign(data, signer, namespaces.HOLD_CHECK), encoding="ascii")
+    checkedcall.warn(call)
+    sys.stdout.write(f"{place}: {args.hold_dir / 'key.age'} opens, and holds the key of {call.record.call_id}\n")
+    return 0
+
+
+_WRAP_EXAMPLE = (
+    "example: linetap hold wrap CALL_DIR --identity 2027-01-24.txt --to age1... --case 2026-117"
+    ' --basis "..." --until 2027-06-30 --key officer.key'
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "example: linetap hold wrap --help"
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    raw = argparse.RawDescriptionHelpFormatter
+    wrap = verbs.add_parser(
+        "wrap", help="wrap a call's key for a hold's epoch", epilog=_WRAP_EXAMPLE, formatter_class=raw
+    )
+    rewrap.add_call_arguments(wrap, hold.HOLD)
+    wrap.add_argument(
+        "--to", required=True, metavar="age1...", help="the hold's epoch: `linetap keygen epoch` makes it"
+    )
+    wrap.add_argument("--case", required=True, metavar="TEXT", help="what it is kept for")
+    wrap.add_argument("--basis", required=True, metavar="TEXT", help="the law that it stands on")
+    wrap.add_argument(
+        "--until", required=True, metavar="TIME", help="a day, or RFC 3339: by then it is renewed or over"
+    )
+    wrap.add_argument("--zone", default=KOREA, help="of that day, default %(default)s")
+    check = verbs.add_parser(
+        "check", help="see that what was wrapped opens, and sign it", epilog=_CHECK_EXAMPLE, formatter_class=raw
+    )
+    _add_check_arguments(check)
+
+
+def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
+    return _check(args, clock) if args.verb == "check" else _wrap(args, clock)
+
+
+def _wrap(args: argparse.Namespace, clock: Clock) -> int:
+    require_possible(clock)
+    now_ns = clock.utc_ns()
+    until = _until(args.until, args.zone)
+    if parse_rfc3339(until) <= now_ns:
+        raise BadInput(f"--until {args.until}: is over; a time to come would be right")
+
+    def document(call: CheckedCall, key_sha256: str) -> hold.Hold:
+        fields = rewrap.shared_fields(call, args.to, key_sha256, now_ns)
+        return hold.Hold(**fields, case=args.case, basis=args.basis, until=until)
+
+    folder, call = rewrap.write_rewrapped(args, clock, args.to, hold.HOLD, document)
+    if folder is not None:
+        sys.stdout.write(f"{folder}: {call.record.call_id} is held until {until}\n")
+    return 0
+
+
+def _until(text: str, zone: str) -> str:
+    try:
+        if len(text) == len("2027-06-30"):
+            return epoch_text(end_of(date.fromisoformat(text), zone))
+        parse_rfc3339(text)
+    except (ValueError, KeyError, OSError, OverflowError):
+        raise BadInput(f"--until {text}: a day as 2027-06-30 or RFC 3339, in a zone there is, would be right") from None
+    return text

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Wrapping a call's inner key for another epoch. The half-opened blob passes through a pipe and is never written."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+from linetap_core.clock import Clock, rfc3339
+from linetap_core.durable import privatefile, signedfile
+from linetap_core.errors import BadInput, LinetapError
+from linetap_core.evidence.calls import hold, sealed
+from linetap_core.evidence.calls.hold import Hold, Rewrap
+from linetap_core.evidence.sealing import group, members
+from linetap_core.evidence.sealing.keylist import Epoch, KeyList
+from linetap_core.evidence.signing import namespaces
+from linetap_core.timekeeping import KEPT, require_possible
+from linetap_core.zones import end_of, epoch_text
+from linetap_desk.accesslog import deskfolder
+from linetap_desk.accesslog.access import Deed, Entry
+from linetap_desk.ceremony import keygen
+from linetap_desk.unsealing import callproof, checkedcall, layers, stockage
+from linetap_desk.unsealing.checkedcall import CheckedCall
+
+
+def add_call_arguments(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("call_dir", type=Path, metavar="CALL_DIR")
+    parser.add_argument(
+        "--identity", type=Path, action="append", required=True, metavar="EPOCH_FILE",
+        help="private, of the call's epoch; of a group one for each officer who takes part",
+    )  # fmt: skip
+    parser.add_argument("--key", type=Path, metavar="KEY", help="signs the document; or leave it to ssh-keygen")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help=f"for key.age and {what}, default holds/CALL_ID"
+    )
+    layers.add_partial_argument(parser)
+    callproof.add_arguments(parser, witnesses=False)
+    deskfolder.add_argument(parser)
+
+
+_PARTIAL = "partial-{}.age"  # so many officers are still to come
+Document = Callable[[CheckedCall, str], Hold | Rewrap]
+
+
+def write_rewrapped(
+    args: argparse.Namespace, clock: Clock, to: str, name: str, document: Document
+) -> tuple[Path | None, CheckedCall]:
+    """Write key.age for the recipient `to`, and `document(the call, sha256 of it)`; gives the folder and the call.
+
+    It takes the epoch's layer off, as unwrap does, and stands in the desk's access log as that does. None: it is a
+    group's, and more of its officers have to come; the folder has a partial for them.
+    """
+    desk = deskfolder.find(args, clock)
+    with deskfolder.deed(desk, Entry(verb=Path(name).stem, case=getattr(args, "case", ""), recipient=to)) as step:
+        checkedcall.name_folder(step.entry, args.call_dir)
+        roles = None if desk is None else desk.roles(step.past)
+        call = checkedcall.check(args.call_dir, callproof.basis(args, desk, roles), with_audio=False)
+        checkedcall.name_key(step, call, call.key)
+        folder = _write(args, call, to, name, document, step)
+    checkedcall.warn(call)
+    return folder, call
+
+
+def _write(
+    args: argparse.Namespace, call: CheckedCall, to: str, name: str, document: Document, step: Deed
+) -> Path | None:
+    signer = None if args.key is None else signedfile.load_key(args.key)
+    for path in args.identity:
+        stockage.check_identity_file(path)
+    try:
+        members.parse(to)
+    except LinetapError as error:
+        raise BadInput(f"--to: {error}") from None
+    folder: Path = args.output or Path("holds") / call.record.call_id
+    place = folder / name
+    if folder.exists():
+        signedfile.require_free(folder / sealed.KEY, place, signedfile.signature_of(place))
+    turn = layers.turn_of(args, call.key)
+    step.entry.left = turn.left
+    step.granted()
+    if turn.left:
+        folder.mkdir(parents=True, exist_ok=True)
+        place = folder / _PARTIAL.format(turn.left)
+        privatefile.write(place, turn.take(args.identity))
+        layers.say_partial(place, turn.left, "officer")
+        return None
+    key_age = group.seal(turn.take(args.identity), to)
+    folder.mkdir(parents=True, exist_ok=True)
+    data = hold.encode(document(call, hashlib.sha256(key_age).hexdigest()))
+    privatefile.write(folder / sealed.KEY, key_age)
+    signedfile.write(place, data, signer, namespaces.HOLD)
+    return folder
+
+
+def shared_fields(call: CheckedCall, to: str, key_sha256: str, now_ns: int) -> dict[str, str]:
+    """The fields that a hold and a re-wrapping share."""
+    return {
+        "call_id": call.record.call_id,
+        "unit": call.record.unit,
+        "record_sha256": call.record_sha256,
+        "key_sha256": key_sha256,
+        "from_epoch": call.record.retention.epoch if call.record.retention else "",
+        "to": to,
+        "made_at": rfc3339(now_ns),
+    }
+
+
+_REWRAP = "example: linetap overflow rewrap CALL_DIR --identity overflow-2.txt --to 2027-01-24 --key officer.key"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "example: linetap overflow rewrap --help"
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    one = verbs.add_parser("rewrap", help="wrap a call's key for its day", epilog=_REWRAP)
+    add_call_arguments(one, hold.REWRAP)
+    one.add_argument("--to", required=True, metavar="DAY", help="a day of the key list, or its recipient age1...")
+    one.add_argument("--list", type=Path, default=Path("keylist.json"), metavar="FILE", help="default %(default)s")
+
+
+def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
+    found = keygen.load_list(args.list)
+    epoch = _epoch(found, args.to, args.list)
+    require_possible(clock)
+    now_ns = clock.utc_ns()
+
+    def document(call: CheckedCall, key_sha256: str) -> hold.Rewrap:
+        fields = shared_fields(call, epoch.recipient, key_sha256, now_ns)
+        until = epoch_text(end_of(date.fromisoformat(epoch.day), found.zone))
+        return hold.Rewrap(**fields, epoch=epoch.day, until=until)
+
+    folder, call = write_rewrapped(args, clock, epoch.recipient, hold.REWRAP, document)
+    if folder is not None:
+        sys.stdout.write(f"{folder}: {call.record.call_id} is in the epoch {epoch.day} now\n")
+    return 0
+
+
+def _epoch(key_list: KeyList, to: str, path: Path) -> Epoch:
+    for epoch in key_list.epochs:
+        if to in (epoch.day, epoch.recipient):
+            return epoch
+    raise BadInput(f"--to {to}: no day of {path}; {key_list.first_day} to {key_list.last_day} would be right")

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap desk ingest|calls|metrics|rebuild|summary|serve|people|access`. Imports SQLAlchemy only if needed."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, get_args
+
+from linetap_core.clock import Clock
+from linetap_core.records import Disposition
+from linetap_core.timekeeping import KEPT
+from linetap_desk.serve import commands as access
+from linetap_desk.serve import commands as people
+
+_SERVE_ACTIONS = ("serve", "people", "access")
+_SERVE = "example: linetap desk serve --config desk.toml"
+
+
+def _add_serve(actions: Any) -> None:
+    serve = actions.add_parser("serve", help="the desk's pages; until SIGTERM", epilog=_SERVE)
+    serve.add_argument("--config", type=Path, required=True, metavar="desk.toml", help="with a [serve] table")
+    people.add_people_action(actions)
+    access.add_access_action(actions)
+
+
+def _run_serve(args: argparse.Namespace, clock: Clock) -> int:
+    if args.action == "people":
+        return people.run_people(args, clock)
+    if args.action == "access":
+        return access.run_access(args, clock)
+    from linetap_desk.config import pages
+    from linetap_desk.serve import service
+
+    return service.run(pages.read_settings(args.config), clock)
+
+
+_RAW = argparse.RawDescriptionHelpFormatter
+_INGEST = (
+    "examples: linetap desk ingest --config desk.toml\n"
+    "          linetap desk ingest --broker mqtt://127.0.0.1:1883 --signers allowed_signers --db sqlite:///desk.db"
+    " --key desk.key"
+)
+_CALLS = "example: linetap desk calls --db sqlite:///desk.db --unit floor-03 --from 2026-11-24 --disposition missed"
+_METRICS = (
+    "examples: linetap desk metrics --db sqlite:///desk.db > /var/lib/prometheus/node-exporter/linetap.prom\n"
+    "          linetap desk metrics --db sqlite:///desk.db --listen 127.0.0.1:9464"
+)
+_REBUILD = "example: linetap desk rebuild --config desk.toml --for 600"
+_SUMMARY = "example: linetap desk summary --config desk.toml --day 2026-11-24"
+MOST = 200
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "example: linetap desk ingest --config desk.toml"
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    ingest = actions.add_parser(
+        "ingest", help="take what units report, check it, store it; until SIGTERM", epilog=_INGEST, formatter_class=_RAW
+    )
+    ingest.add_argument("--config", type=Path, metavar="desk.toml")
+    ingest.add_argument("--broker", metavar="URL", help="mqtt://HOST:PORT on the loopback; else [broker] in desk.toml")
+    ingest.add_argument("--client-id", metavar="NAME", help="the broker keeps the session by it; default linetap-desk")
+    ingest.add_argument("--signers", metavar="FILE", help="allowed_signers: which key is which unit's")
+    ingest.add_argument("--db", metavar="URL", help="sqlite:///desk.db, or postgresql+psycopg://USER@HOST/NAME")
+    ingest.add_argument(
+        "--key", metavar="FILE", help="private, of role desk: confirms what is stored, asks for the rest"
+    )
+    ingest.add_argument(
+        "--copy", metavar="URL", help="the ciphertext of every sealed call is copied there: file:///srv/linetap-copy"
+    )
+    calls = actions.add_parser("calls", help="search the calls", epilog=_CALLS, formatter_class=_RAW)
+    calls.add_argument("--db", required=True, metavar="URL")
+    calls.add_argument("--unit", metavar="UNIT")
+    calls.add_argument("--line", type=int, metavar="N")
+    calls.add_argument("--from", dest="since", metavar="TIME", help="began at or after; RFC 3339, or a day in UTC")
+    calls.add_argument("--to", dest="until", metavar="TIME", help="began before; RFC 3339, or a day in UTC")
+    calls.add_argument("--disposition", choices=get_args(Disposition))
+    calls.add_argument("--limit", type=int, default=MOST, metavar="N", help="the newest so many, default %(default)s")
+    calls.add_argument("--json", action="store_true", help="one object a line")
+    metrics = actions.add_parser("metrics", help="figures for Prometheus", epilog=_METRICS, formatter_class=_RAW)
+    metrics.add_argument("--db", required=True, metavar="URL")
+    metrics.add_argument(
+        "--listen", metavar="HOST:PORT", help="serve /metrics there, on the loopback, until SIGTERM; else print once"
+    )
+    rebuild = actions.add_parser(
+        "rebuild", help="make the index again, from the units and the copies", epilog=_REBUILD, formatter_class=_RAW
+    )
+    rebuild.add_argument("--config", type=Path, required=True, metavar="desk.toml", help="as the ingest has it")
+    rebuild.add_argument(
+        "--for", dest="for_s", type=int, default=600, metavar="SECONDS",
+        help="units are asked for so long at most, default %(default)s; 0: they are not asked",
+    )  # fmt: skip
+    rebuild.add_argument(
+        "--without-old", action="store_true", help="take over nothing of the old database, not even what only it has"
+    )
+    summary = actions.add_parser(
+        "summary", help="what a day was, by mail, to a webhook or here", epilog=_SUMMARY, formatter_class=_RAW
+    )
+    summary.add_argument("--config", type=Path, required=True, metavar="desk.toml", help="with a [summary] table")
+    summary.add_argument("--day", metavar="DAY", help="in the zone of the table; default yesterday")
+    _add_serve(actions)
+
+
+def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
+    if args.action in _SERVE_ACTIONS:
+        return _run_serve(args, clock)
+    if args.action == "ingest":
+        from linetap_desk.config import desk
+        from linetap_desk.copy.service import begin
+        from linetap_desk.ingest import service
+
+        return service.run(desk.ingest_settings(args), begin, clock)
+    if args.action == "metrics":
+        from linetap_desk.ingest import metrics
+
+        return metrics.run(args, clock)
+    if args.action == "summary":
+        from linetap_desk.summary import command as summary
+
+        return summary.run(args, clock)
+    if args.action == "rebuild":
+        from linetap_desk.rebuild import command as rebuild
+
+        return rebuild.run(args, clock)
+    from linetap_desk.calls import command as calls
+
+    return calls.run(args)

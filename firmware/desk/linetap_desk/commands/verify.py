@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap verify`: is a sealed call, a whole vault or a bundle as its unit sealed it. Needs no secret.
+
+Every defect found is reported, each with a stable code. Of a vault its log is checked too: a recording that is gone
+with its whole folder leaves its trace there, and a log that was cut back leaves one with its witness.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.merklelog import closing
+from linetap_core.evidence.signing.signers import Signer
+from linetap_desk.bundle.check import verify_bundle
+from linetap_desk.proofs import callfolder
+from linetap_desk.proofs.verdict import Problem, Verdict
+from linetap_desk.proofs.verifycall import verify_call
+from linetap_desk.unsealing import callproof
+from linetap_desk.vaultproofs.verifyvault import verify_vault
+from linetap_desk.witnessing import judge, options
+from linetap_desk.witnessing.judge import NO_POLICY, NOBODY, NOT_WITNESSED, Rules
+
+_ZIP, _ZIP_MAGIC = ".zip", b"PK\x03\x04"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "example: linetap verify vault/2026/11/24/20261124T225600.123Z-L03 --signers allowed_signers"
+    parser.add_argument("path", type=Path, metavar="PATH", help="a call folder, a vault or a bundle")
+    parser.add_argument(
+        "--signers", type=Path, metavar="ALLOWED_SIGNERS", help="OpenSSH allowed_signers file naming the units"
+    )
+    parser.add_argument(
+        "--witness", type=Path, metavar="FILE", help="a head the witness has cosigned: the vault must go on from it"
+    )
+    options.add_arguments(parser)
+    parser.add_argument("--ca", type=Path, metavar="PEM", help="of the authority whose time stamp is in a bundle")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when every call is as a named signer sealed it, else 1."""
+    signers = None if args.signers is None else callfolder.load_signers(args.signers)
+    path: Path = args.path.resolve()
+    verdicts = _verdicts(args, path, signers)
+    count = good = 0
+    try:
+        for verdict in verdicts:
+            count += verdict.counts
+            good += verdict.counts and verdict.good
+            sys.stdout.writelines(line + "\n" for line in verdict.lines())
+    except PermissionError as error:
+        raise BadInput(f"{error.filename}: {error.strerror}; a vault you may read would be right") from None
+    if not count:
+        raise BadInput(f"{args.path}: there is no call in it; a call folder or a vault would be right")
+    sys.stdout.write(f"{count} checked, {good} good\n")
+    return 0 if good == count else 1
+
+
+def _verdicts(args: argparse.Namespace, path: Path, signers: list[Signer] | None) -> Iterable[Verdict]:
+    if path.is_file():
+        if path.suffix != _ZIP and callfolder.read_head(path, len(_ZIP_MAGIC)) != _ZIP_MAGIC:
+            raise BadInput(f"{args.path}: a file that is no zip; a call folder, a vault or a bundle would be right")
+        if args.witness is not None:
+            raise BadInput(f"--witness: {args.path} is a bundle, which brings what its witness has signed")
+        return verify_bundle(path, signers, args.ca, options.rules(args, binding=False))
+    if not path.is_dir():
+        raise BadInput(f"{args.path}: not there; a call folder, a vault or a bundle would be right")
+    if args.ca is not None:
+        raise BadInput(f"--ca: {args.path} is no bundle; `linetap timestamp check` is for stamped heads")
+    if not callfolder.is_call(path):
+        return verify_vault(path, signers, args.witness, options.rules(args, binding=False))
+    if args.witness is not None:
+        raise BadInput(f"--witness: {args.path} is a call folder; a witness is asked about a vault")
+    return _call_and_witnesses(path, signers, options.rules(args, binding=False))
+
+
+def _call_and_witnesses(path: Path, signers: list[Signer] | None, rules: Rules) -> Iterator[Verdict]:
+    """Of a call by itself, the proof of its close is sought where it lies: in its vault, a store or a package."""
+    call = verify_call(path, signers)
+    yield call
+    if call.record is None or call.record_sha256 is None:
+        return  # what cannot be read was seen by nobody
+    if rules.policy is None:
+        yield Verdict(f"witness: {NO_POLICY}", counts=False)
+        return
+    basis, unit, problem, seen = callproof.Basis(signers, rules=rules), call.record.unit, None, None
+    try:
+        close = callproof.find(path, unit, basis)
+        if close is not None:
+            closing.check(close, unit, path.name, call.record_sha256, signers)
+        seen, problem = callproof.witnessed(path, call.record, close, basis)
+    except (Refusal, BadInput, OSError) as error:
+        problem = Problem(error.code if isinstance(error, Refusal) else NOT_WITNESSED, f"{NOBODY}: {error}")
+    problems = [] if problem is None or not rules.required else [problem]
+    name = f"witness: {NOBODY if seen is None else seen.text}"
+    notes = judge.late(seen, max(judge.moments(call.record))) if seen is not None and problem is None else []
+    yield Verdict(name, trusted=seen is not None, problems=problems, counts=rules.required, notes=notes)

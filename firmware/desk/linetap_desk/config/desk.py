@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""desk.toml, or the same on the command line, which counts for more; and of it what the ingest needs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from linetap_core.errors import BadInput
+from linetap_core.tomlfile.source import Source
+from linetap_core.wire.mqtt import Broker
+from linetap_core.zones import KOREA
+
+_Address = Annotated[str, Meta(max_length=254, pattern=r"\A[^\s<>,;@]+@[^\s<>,;@]+\Z")]
+
+
+class SummaryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Neither `mail_server` nor `webhook`: to standard output."""
+
+    mail_server: str | None = None  # mail.city.example:465
+    mail_tls: Literal["tls", "starttls"] = "tls"
+    mail_from: _Address | None = None
+    mail_to: tuple[_Address, ...] = ()
+    mail_user: str | None = None
+    mail_password: str | None = None  # a file
+    webhook: str | None = None  # https://...: a POST of JSON
+    ca: str | None = None  # of either's server; else the machine's own
+    zone: str = KOREA  # of the day
+    attempts: Annotated[int, Meta(ge=1, le=10)] = 4
+    pause_s: Annotated[int, Meta(ge=0, le=3600)] = 60  # before the second attempt; doubled each time
+
+    def checked(self) -> Self:
+        """BadInput for what does not go together."""
+        if self.webhook is not None:
+            url = urlsplit(self.webhook)
+            if url.scheme != "https" or not url.hostname or url.username:
+                raise BadInput("summary.webhook: https://chat.city.example/hook would be right")
+        if self.mail_server is not None:
+            self.mail_host()
+            if self.mail_from is None or not self.mail_to:
+                raise BadInput("summary.mail_server: mail_from and mail_to are missing")
+            if (self.mail_user is None) != (self.mail_password is None):
+                raise BadInput("summary.mail_user and mail_password (a file) go together")
+        return self
+
+    def mail_host(self) -> tuple[str, int]:
+        host, _, port = (self.mail_server or "").rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) <= 65_535:
+            raise BadInput(f"summary.mail_server {self.mail_server}: mail.city.example:465 would be right")
+        return host.strip("[]"), int(port)
+
+
+class OidcConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A provider says who somebody is; what they may is said here, by `linetap desk people`."""
+
+    issuer: str  # https://id.city.example
+    client_id: str
+    client_secret: str  # a file
+    ca: str | None = None  # else the machine's own
+    name: str = "OIDC"  # as the login page has it
+
+
+class ServeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    listen: str = "127.0.0.1:8443"
+    url: str | None = None  # what people type; default https:// and the address it listens on
+    certificate: str | None = None  # TLS, with its key; may be missing on the loopback alone
+    key: str | None = None
+    db: str = "sqlite:///serve.db"  # its own: people, sessions, access log
+    log_key: str = "serve.key"  # signs the access log's head: `linetap keygen unit` makes one
+    zone: str = KOREA
+    proxies: tuple[str, ...] = ()  # addresses whose X-Forwarded-For counts
+    idle_minutes: Annotated[int, Meta(ge=1, le=1440)] = 15
+    watch_idle_minutes: Annotated[int, Meta(ge=1, le=10080)] = 720  # of who has the role watch alone: a wall
+    session_hours: Annotated[int, Meta(ge=1, le=168)] = 12
+    working_hours: str = "08:00-19:00"  # Monday to Friday; what is seen at other times is counted in the review
+    lines: str | None = None  # CSV: unit,line,extension,department,from, as `linetap find --table` has it
+    metrics: str | None = None  # HOST:PORT of the loopback: figures for Prometheus
+    access_days: Annotated[int, Meta(ge=731, le=3660)] = 731  # two years
+    roles: str | None = None  # roles.json as the authority signed it, its .sig beside it: releases and holds need it
+    authority: str | None = None  # the authority's .pub file
+    oidc: OidcConfig | None = None
+    fleet_certificate: str | None = None  # for the broker, of a name that nobody else has, with its key
+    fleet_key: str | None = None
+
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_EXAMPLE = "mqtt://127.0.0.1:1883 would be right, and a [broker] with its ca in desk.toml for one on the network"
+
+
+class CopyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The second copy. Rates are of one unit; absent: as fast as it goes, 0: not in these hours."""
+
+    store: str  # file:///srv/linetap-copy, or s3://bucket/prefix?endpoint=https://s3.example
+    incoming: str | None = None  # with s3: a folder on this machine for what is not whole yet
+    units_at_once: Annotated[int, Meta(ge=1, le=1000)] = 16
+    day_kbit_s: Annotated[int, Meta(ge=0)] | None = 2000
+    night_kbit_s: Annotated[int, Meta(ge=0)] | None = None
+    night: str = "20:00-06:00"
+    zone: str = KOREA
+    holds: str | None = None  # the vault officer's folder, holds/<call_id>/hold.json: what is in it is not deleted
+
+
+class WatchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Of `linetap watch`: a certificate connects once, and the ingest's is in use."""
+
+    certificate: str | None = None
+    key: str | None = None
+    places: str | None = None  # which unit hangs where
+
+
+class WitnessesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which witnesses have to have seen a call before it is opened, and what `linetap checkpoint --config` carries."""
+
+    policy: str | None = None  # named here it is in force: where the file is gone, nothing is opened
+    policy_sha256: str | None = None  # what `sha256sum` prints of it: another one, an older one for one, is refused
+    heads: str | None = None  # what witnesses have cosigned: HEADS/UNIT/SIZE.checkpoint
+    within_hours: Annotated[int, Meta(ge=1, le=8784)] = 24  # from a call's end to its first witness
+    logs: str | None = None  # LOGS/UNIT: a copy of each unit's log
+    keepers: str | None = None  # KEEPERS/UNIT.key: the key that signs the checkpoints of that log
+    ca: str | None = None  # that witnesses' https is checked against, where it is not the system's
+
+
+class DeskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Paths are relative to the file they stand in."""
+
+    broker: Broker = Broker()
+    watch: WatchConfig = WatchConfig()
+    client_id: str = "linetap-desk"  # one ingest has it: the broker keeps its session by this name
+    signers: str | None = None  # allowed_signers: which key is which unit's
+    key: str | None = None  # the desk's private one: without it nothing is confirmed and nothing is asked for
+    db: str | None = None  # sqlite:///desk.db, postgresql+psycopg://...
+    copy: CopyConfig | None = None
+    witnesses: WitnessesConfig = WitnessesConfig()
+    serve: ServeConfig = ServeConfig()
+    summary: SummaryConfig = SummaryConfig()
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    broker: Broker
+    client_id: str
+    signers: Path
+    key: Path | None
+    db: str
+    copy: CopyConfig | None = None
+
+
+def ingest_settings(args: argparse.Namespace) -> Settings:
+    """BadInput for what is missing or does not fit."""
+    config, broker = read_config(args)
+    signers, db = args.signers or config.signers, args.db or config.db
+    if signers is None or db is None:
+        raise BadInput(f"--{'db' if signers else 'signers'} is missing: it stands neither here nor in a desk.toml")
+    key = args.key or config.key
+    copy = config.copy
+    if args.copy is not None:
+        copy = msgspec.structs.replace(copy, store=args.copy) if copy else CopyConfig(store=args.copy)
+    if copy is not None and key is None:
+        raise BadInput("copy.store: a unit is asked with the desk's key: --key, or key in desk.toml, is missing")
+    return Settings(
+        broker=broker,
+        client_id=args.client_id or config.client_id,
+        signers=Path(signers),
+        key=None if key is None else Path(key),
+        db=db,
+        copy=copy,
+    )
+
+
+def read_config(args: argparse.Namespace) -> tuple[DeskConfig, Broker]:
+    """`--config`, and the broker that `--broker` or it names."""
+    config = _read(args.config) if args.config else DeskConfig()
+    broker = broker_of_url(args.broker) if args.broker else config.broker
+    if broker.ca is None and broker.host not in LOOPBACK:
+        raise BadInput(f"broker {broker.host}: a broker on the network is reached by TLS only: its ca is missing")
+    return config, broker
+
+
+def broker_alone(args: argparse.Namespace) -> Broker:
+    """Where no more is needed than the way to it."""
+    return read_config(args)[1]
+
+
+def _read(path: Path) -> DeskConfig:
+    source = Source(path)
+    config = source.convert(DeskConfig)
+    source.check()
+    assert config is not None
+    return msgspec.structs.replace(
+        config,
+        broker=_all_beside(path, config.broker, "ca", "certificate", "key"),
+        watch=_all_beside(path, config.watch, "certificate", "key", "places"),
+        signers=_beside(path, config.signers),
+        key=_beside(path, config.key),
+        db=_database_beside(path, config.db),
+        copy=_copy_beside(path, config.copy),
+        witnesses=_all_beside(path, config.witnesses, "policy", "heads", "logs", "keepers", "ca"),
+        serve=_serve_beside(path, config.serve),
+        summary=_all_beside(path, config.summary, "mail_password", "ca"),
+    )
+
+
+def _all_beside[T: msgspec.Struct](path: Path, part: T, *names: str) -> T:
+    return msgspec.structs.replace(part, **{name: _beside(path, getattr(part, name)) for name in names})
+
+
+def _beside(path: Path, name: str | None) -> str | None:
+    return None if name is None else str(path.absolute().parent / name)
+
+
+def _copy_beside(path: Path, copy: CopyConfig | None) -> CopyConfig | None:
+    beside = {name: _beside(path, getattr(copy, name)) for name in ("incoming", "holds")} if copy else {}
+    return copy and msgspec.structs.replace(copy, **beside)
+
+
+def _serve_beside(path: Path, serve: ServeConfig) -> ServeConfig:
+    oidc = serve.oidc and _all_beside(path, serve.oidc, "client_secret", "ca")
+    names = ("certificate", "key", "log_key", "lines", "roles", "authority", "fleet_certificate", "fleet_key")
+    serve = _all_beside(path, serve, *names)
+    return msgspec.structs.replace(serve, oidc=oidc, db=_database_beside(path, serve.db))
+
+
+def _database_beside(path: Path, url: str | None) -> str | None:
+    """sqlite:///NAME is a relative path, sqlite:////NAME an absolute one, and so it stays."""
+    head, name = "sqlite:///", (url or "").removeprefix("sqlite:///")
+    return f"{head}{path.absolute().parent / name}" if url and url.startswith(head) else url
+
+
+def broker_of_url(text: str) -> Broker:
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError:
+        raise BadInput(f"--broker {text}: {_EXAMPLE}") from None
+    if url.scheme != "mqtt" or not url.hostname or url.path not in ("", "/") or url.query or url.username:
+        raise BadInput(f"--broker {text}: {_EXAMPLE}")
+    return Broker(host=url.hostname, port=port or 1883)

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `linetap desk serve` is told: the [serve] table of desk.toml, and of the rest what it reads."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+from datetime import time
+from pathlib import Path
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from linetap_core.errors import BadInput
+from linetap_desk.config import desk as desksettings
+from linetap_desk.config.desk import OidcConfig, ServeConfig
+from linetap_desk.inputs.localtime import zone_of
+from linetap_desk.web.loopback import address_of
+from linetap_desk.web.secure import Address
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """`desk`: the whole of desk.toml, its paths made absolute."""
+
+    host: str
+    port: int
+    url: str | None
+    certificate: Path | None
+    key: Path | None
+    db: str
+    log_key: Path
+    zone: ZoneInfo
+    proxies: frozenset[Address]
+    idle_s: int
+    watch_idle_s: int
+    session_s: int
+    opens: time
+    closes: time
+    access_days: int
+    metrics: tuple[str, int] | None
+    oidc: OidcConfig | None
+    desk: desksettings.DeskConfig
+
+
+def read_settings(path: Path) -> Settings:
+    """BadInput for what is missing, does not fit, or is not safe."""
+    desk, _ = desksettings.read_config(argparse.Namespace(config=path, broker=None))
+    serve = desk.serve
+    host, port = _address(path, serve.listen)
+    if serve.certificate is None and not ipaddress.ip_address(host).is_loopback:
+        raise BadInput(f"{path}: serve.listen {serve.listen}: on the network by TLS only: serve.certificate is missing")
+    if (serve.certificate is None) != (serve.key is None):
+        raise BadInput(f"{path}: serve.certificate and serve.key go together")
+    if serve.oidc is not None and urlsplit(serve.oidc.issuer).scheme != "https":
+        raise BadInput(f"{path}: serve.oidc.issuer {serve.oidc.issuer}: https://id.city.example would be right")
+    opens, closes = _hours(path, serve.working_hours)
+    return Settings(
+        host=host,
+        port=port,
+        url=_url(path, serve.url),
+        certificate=None if serve.certificate is None else Path(serve.certificate),
+        key=None if serve.key is None else Path(serve.key),
+        db=serve.db,
+        log_key=Path(serve.log_key),
+        zone=zone_of(serve.zone),
+        proxies=_proxies(path, serve),
+        idle_s=serve.idle_minutes * 60,
+        watch_idle_s=serve.watch_idle_minutes * 60,
+        session_s=serve.session_hours * 3600,
+        opens=opens,
+        closes=closes,
+        access_days=serve.access_days,
+        metrics=None if serve.metrics is None else address_of(serve.metrics, f"{path}: serve.metrics {serve.metrics}"),
+        oidc=serve.oidc,
+        desk=desk,
+    )
+
+
+def _address(path: Path, text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    try:
+        address, number = ipaddress.ip_address(host.strip("[]")), int(port)
+        if not 0 <= number <= 65_535:
+            raise ValueError
+    except ValueError:
+        raise BadInput(f"{path}: serve.listen {text}: 0.0.0.0:8443 would be right") from None
+    return str(address), number
+
+
+def _url(path: Path, text: str | None) -> str | None:
+    if text is None:
+        return None
+    url = urlsplit(text)
+    if url.scheme != "https" or not url.hostname or url.path not in ("", "/") or url.query or url.username:
+        raise BadInput(f"{path}: serve.url {text}: https://desk.city.example would be right")
+    return f"https://{url.netloc.lower().removesuffix(':443')}"  # as a browser has it in Origin
+
+
+def _hours(path: Path, text: str) -> tuple[time, time]:
+    try:
+        opens, closes = (time.fromisoformat(part) for part in text.split("-"))
+        if opens >= closes:
+            raise ValueError
+    except ValueError:
+        raise BadInput(f"{path}: serve.working_hours {text}: 08:00-19:00 would be right") from None
+    return opens, closes
+
+
+def _proxies(path: Path, serve: ServeConfig) -> frozenset[Address]:
+    try:
+        return frozenset(ipaddress.ip_address(text) for text in serve.proxies)
+    except ValueError as error:
+        raise BadInput(f"{path}: serve.proxies: {error}") from None

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What lies at the desk as files: the record of a call in the second copy, and the hold that a vault officer signed.
+
+A record has no number in it (sealed.public_json). It is read where its hash is the one that the unit's signed event
+names; that it is signed too, the ingest has seen before it kept the copy, and `linetap verify` shows it to a stranger.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.calls import hold, sealed
+from linetap_core.records import CallRecord
+from linetap_desk.config.desk import DeskConfig
+from linetap_desk.proofs import callfolder
+
+Why = Literal["", "no_store", "elsewhere", "no_copy", "unreadable", "changed", "no_call_id"]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`why`: why there is no record; empty where there is one."""
+
+    record: CallRecord | None
+    why: Why = ""
+
+
+def record(desk: DeskConfig, unit: str, call_id: str, sha256: str | None) -> Found:
+    if desk.copy is None:
+        return Found(None, "no_store")
+    folder = folder_of(desk, unit, call_id)
+    if folder is None:
+        return Found(None, "elsewhere" if urlsplit(desk.copy.store).scheme != "file" else "no_call_id")
+    path = folder / sealed.RECORD
+    try:
+        if not path.exists():
+            return Found(None, "no_copy")
+        data = callfolder.read(path, sealed.RECORD_LIMIT_BYTES)
+        return Found(sealed.decode_record(data)) if sha256_of(data) == sha256 else Found(None, "changed")
+    except (OSError, Refusal, ValueError):
+        return Found(None, "unreadable")
+
+
+def held(desk: DeskConfig, call_id: str) -> hold.Hold | None:
+    """The hold that lies at the desk. Whose signature it bears is the unit's to ask, and it answers by an event."""
+    if desk.copy is None or desk.copy.holds is None or not _is_call_id(call_id):
+        return None
+    try:
+        found = hold.decode(callfolder.read(Path(desk.copy.holds) / call_id / hold.HOLD, hold.LIMIT_BYTES))
+    except (OSError, Refusal, ValueError):
+        return None
+    return found if isinstance(found, hold.Hold) else None
+
+
+def command(desk: DeskConfig, unit: str, call_id: str, copied: bool) -> str:
+    """With which a stranger checks the call, without any secret: the copy, else as it lies in its unit's vault. Empty
+    where the call's name is none of a call's."""
+    if not _is_call_id(call_id):
+        return ""
+    folder = (folder_of(desk, unit, call_id) if copied else None) or f"VAULT/{sealed.call_path(call_id)}"
+    return f"linetap verify {shlex.quote(str(folder))} --signers allowed_signers"
+
+
+def sha256_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def folder_of(desk: DeskConfig, unit: str, call_id: str) -> Path | None:
+    if desk.copy is None or not _is_call_id(call_id):
+        return None
+    parts = urlsplit(desk.copy.store)
+    return Path(unquote(parts.path)) / unit / sealed.call_path(call_id) if parts.scheme == "file" else None
+
+
+def _is_call_id(call_id: str) -> bool:
+    try:
+        sealed.call_time(call_id)
+    except BadInput:
+        return False
+    return True

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opening a call: what has to be in order first, and what comes out. `linetap open` and `linetap custody` stand on it.
+
+What is opened are the very bytes whose hashes were checked; a file that changes in between is noticed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from linetap_core.clock import S_PER_DAY
+from linetap_core.codecs.codec import RATE_HZ, Undecodable
+from linetap_core.codecs.registry import codec_named
+from linetap_core.durable import privatefile
+from linetap_core.errors import BadInput, LinetapError, Refusal
+from linetap_core.evidence.authorization.release import NotReleased
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.sealing import age, group
+from linetap_core.records import PERSONAL_FIELDS, CallRecord
+from linetap_desk.accesslog.access import Deed
+from linetap_desk.accesslog.deskfolder import Desk
+from linetap_desk.inputs import boundedjson
+from linetap_desk.proofs import callfolder
+from linetap_desk.proofs.callfolder import KEY_LIMIT_BYTES
+from linetap_desk.release import requestfile
+from linetap_desk.unsealing import callproof, checkedcall, layers, stockage, wav
+from linetap_desk.unsealing.callproof import Basis
+from linetap_desk.unsealing.checkedcall import CheckedCall
+from linetap_desk.unsealing.layers import outer_layer, require_of_call
+from linetap_desk.witnessing.judge import NO_RULES, Rules
+
+# 24 h of mu-law: more than any call lasts.
+PART_LIMIT_BYTES = S_PER_DAY * RATE_HZ
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """`inner` is what `unwrap` gave; without it the identities must open both layers, and the result is marked
+    `unreleased`. `recipient`: whom it will be encrypted to, empty for nobody."""
+
+    folder: Path
+    signers: Path | None
+    identities: list[Path]
+    inner: Path | None
+    request: Path | None
+    recipient: str
+    closings: list[Path] = field(default_factory=list)
+    logs: list[Path] = field(default_factory=list)
+    rules: Rules = NO_RULES
+    witnessed: list[Path] = field(default_factory=list)
+
+
+class Unlocked:
+    """A call whose key has opened: the whole record, and the sound as it is asked for. Refusal if no key fits."""
+
+    def __init__(self, call: CheckedCall, identities: list[Path], inner: Path | None) -> None:
+        self.call, self.unreleased = call, inner is None
+        self._key = _call_key(call, identities, inner)
+        self.record = _whole_record(call.folder, call.record, self._key)
+        if self.unreleased:
+            self.record["unreleased"] = True
+        self.samples = sum(part.samples for part in call.record.audio.parts) if call.record.audio else 0
+
+    def audio(self) -> Iterator[NDArray[np.int16]]:
+        """The samples of each part, as many as the record says."""
+        return _audio(self.call.folder, self.call.record, self._key)
+
+
+def require(desk: Desk | None, step: Deed, wanted: Wanted) -> CheckedCall:
+    """Refusal unless the call is as a named unit sealed it, and is what an approved request in its time asks for."""
+    checkedcall.name_folder(step.entry, wanted.folder)
+    step.entry.unreleased = wanted.inner is None
+    step.entry.request = next(filter(None, map(requestfile.key_request, wanted.identities)), "")
+    roles = None if desk is None else desk.roles(step.past)
+    signers = callproof.load_signers(wanted.signers, desk)
+    basis = Basis(signers, roles, wanted.closings, wanted.logs, wanted.rules, wanted.witnessed)
+    call = checkedcall.check(wanted.folder, basis)
+    checkedcall.name_key(step, call, call.key)
+    if desk is not None and wanted.request is not None:
+        _require_request(desk, step, wanted.request, wanted.recipient, call)
+    return call
+
+
+def _require_request(desk: Desk, step: Deed, path: Path, recipient: str, call: CheckedCall) -> None:
+    """NotReleased unless the request names this call and this recipient."""
+    request = requestfile.require_stands(desk, step, path)
+    requestfile.require_named(request, call)
+    step.entry.recipient = recipient
+    if recipient != request.recipient:
+        text = f"request {request.id} is for {request.recipient}: --for with that key would be right"
+        raise NotReleased("recipient_differs", text)
+
+
+def open_call(
+    call: CheckedCall, identities: list[Path], inner: Path | None, output: Path, recipient: str = ""
+) -> Unlocked:
+    """Write `output` (.wav, 16-bit, 8 kHz, mono) and beside it the whole record (.json). Neither may exist.
+
+    With a `recipient` (age1...) both are age files to it, and their names end in .age.
+    """
+    opened = Unlocked(call, identities, inner)
+    with _removed_on_error([output, json_path(output)]):
+        with privatefile.create(output) as file:
+            wav.write(file, wav.stream(opened.samples, opened.audio()), recipient)
+        text = msgspec.json.format(msgspec.json.encode(opened.record), indent=2) + b"\n"
+        privatefile.write(json_path(output), age.encrypt(text, [recipient]) if recipient else text)
+    return opened
+
+
+def json_path(output: Path) -> Path:
+    """call.wav.age -> call.json.age."""
+    name = output.name.removesuffix(".age")
+    return output.with_name(name.removesuffix(".wav") + ".json" + output.name[len(name) :])
+
+
+def _signed_bytes(call_dir: Path, record: CallRecord, name: str, limit_bytes: int) -> bytes:
+    data = callfolder.read(call_dir / name, limit_bytes)
+    if hashlib.sha256(data).hexdigest() != record.files[name]:
+        raise Refusal(f"{call_dir / name}: changed while it was being opened")
+    return data
+
+
+def _call_key(call: CheckedCall, identities: list[Path], inner: Path | None) -> bytes:
+    """K's identity file."""
+    if inner is None:
+        blob = outer_layer(call.key, identities)
+    else:
+        try:
+            blob = callfolder.read(inner, KEY_LIMIT_BYTES)
+        except callfolder.Damaged as error:
+            raise BadInput(f"{inner}: {error}; what `linetap unwrap` wrote would be right") from None
+    require_of_call(blob, call.key.call)
+    try:
+        opened = _custodians_layer(blob, identities)
+        if inner is not None and group.is_sealed(opened):  # the one-time key's layer was around it
+            require_of_call(opened, call.key.call)
+            opened = _custodians_layer(opened, identities)
+    except NotReleased:
+        raise
+    except group.MembersMissing as error:
+        raise group.MembersMissing(f"{inner or sealed.KEY}: {str(error).removesuffix(f' [{error.code}]')}") from None
+    except Refusal as error:
+        raise Refusal(f"{inner or sealed.KEY}: the custodians' layer does not open: {error}") from None
+    return opened
+
+
+def hand_on(desk: Desk, step: Deed, wanted: Wanted, output: Path) -> group.Peeled:
+    """Takes the layers of these custodians off, and writes what is left for the next one: closed to all but those
+    behind. All that is demanded before a call is opened stands before it; the step is granted in between."""
+    call = require(desk, step, wanted)
+    assert wanted.inner is not None
+    blob = layers.read_partial(wanted.inner)
+    one_time = [path for path in wanted.identities if requestfile.key_request(path)]
+    own = [path for path in wanted.identities if path not in one_time]
+    if not own:
+        raise BadInput("--identity: the one-time key alone; a custodian's own would be right")
+    privatefile.require_new(output)
+    if not one_time:
+        step.entry.left = max(group.needed(blob) - len(own), 0)
+    step.granted()
+    peeled = peel_custodians(call, blob, own, one_time)
+    privatefile.write(output, peeled.data)
+    return peeled
+
+
+def peel_custodians(call: CheckedCall, blob: bytes, own: list[Path], one_time: list[Path]) -> group.Peeled:
+    """The layers of these custodians off what the officer, or a custodian before them, has left. Refusal where nobody
+    else would be needed: the call is then opened, and not handed on."""
+    if one_time and group.needed(blob) == 1:  # the one-time key's layer is around the custodians'
+        blob = stockage.decrypt(blob, one_time)
+    require_of_call(blob, call.key.call)
+    if group.needed(blob) <= len(own):
+        raise Refusal("nobody else is needed: `linetap open` would be right")
+    return group.peel(blob, lambda layer: stockage.decrypt(layer, own), len(own))
+
+
+def _custodians_layer(blob: bytes, identities: list[Path]) -> bytes:
+    return group.open_whole(blob, lambda layer: stockage.decrypt(layer, identities))
+
+
+def _whole_record(call_dir: Path, record: CallRecord, call_key: bytes) -> dict[str, Any]:
+    """meta.age, whose common fields must equal those of the signed record. A call recovered from its folder alone
+    has none: its numbers are lost."""
+    if record.recovered and sealed.META not in record.files:
+        data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
+        return boundedjson.decode(data, dict[str, Any], call_dir / sealed.RECORD)
+    limit = sealed.RECORD_LIMIT_BYTES + age.SEALED_CHUNK_BYTES
+    opened = stockage.decrypt_with_key(_signed_bytes(call_dir, record, sealed.META, limit), call_key)
+    if not opened.whole:
+        raise Refusal(f"{call_dir / sealed.META}: does not open with the key of this call: {opened.complaint}")
+    try:
+        whole = boundedjson.decode(opened.plaintext, dict[str, Any])
+    except (ValueError, RecursionError) as error:
+        raise Refusal(f"{call_dir / sealed.META}: {error}") from None
+    data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
+    public = boundedjson.decode(data, dict[str, Any], call_dir / sealed.RECORD)
+    # After a power cut the journal's last word of the call is sealed with it, and the record says what came after that.
+    fields = {"call_id", "suite"} if record.recovered else (whole.keys() | public.keys()) - {*PERSONAL_FIELDS, "files"}
+    if any(whole.get(name, msgspec.UNSET) != public.get(name, msgspec.UNSET) for name in fields):
+        raise Refusal(f"{call_dir / sealed.META}: does not say what the signed {sealed.RECORD} says")
+    if record.recovered:
+        return public | {name: whole.get(name) for name in PERSONAL_FIELDS}
+    whole["files"] = public["files"]
+    return whole
+
+
+def _audio(call_dir: Path, record: CallRecord, call_key: bytes) -> Iterator[NDArray[np.int16]]:
+    if record.audio is None or not record.audio.parts:
+        return
+    decoder = codec_named(record.audio.codec).decoder()
+    for part in record.audio.parts:
+        path = call_dir / part.file
+        opened = stockage.decrypt_with_key(_signed_bytes(call_dir, record, part.file, PART_LIMIT_BYTES), call_key)
+        try:
+            samples = decoder.decode(opened.plaintext, part.samples)
+        except Undecodable as error:
+            # A part that a restart cut short is not whole, and the record knows how much of it counts.
+            reason = "" if opened.whole else f": {opened.complaint}"
+            raise Refusal(f"{path}: {error}{reason}") from None
+        yield samples
+
+
+@contextlib.contextmanager
+def _removed_on_error(paths: list[Path]) -> Iterator[None]:
+    """Half an opened recording is not left lying about. Names that were taken before are not ours to remove."""
+    ours = [path for path in paths if not path.exists()]
+    try:
+        yield
+    except BaseException as error:  # Ctrl-C too must leave no clear audio behind; it goes on its way
+        for path in ours:
+            path.unlink(missing_ok=True)
+        if isinstance(error, OSError) and not isinstance(error, LinetapError):
+            raise BadInput(f"{paths[0]}: {error.strerror}") from None
+        raise

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap desk people`: accounts, managed on the server's terminal. No page creates or changes them."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import getpass
+import os
+import pwd
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from linetap_core.clock import Clock
+from linetap_core.errors import BadInput
+
+_MOST = 1000
+
+
+def read_password() -> str:
+    """From the terminal, hidden and twice, or the one line of a pipe; never from the command line, which every process
+    may read. BadInput if the two differ or nothing was typed."""
+    if not sys.stdin.isatty():
+        password = sys.stdin.readline(_MOST).rstrip("\n")
+        if not password:
+            raise BadInput("the password: one line on standard input would be right")
+        return password
+    password = getpass.getpass("password: ")
+    if password != getpass.getpass("once more: "):
+        raise BadInput("the password: the two are not the same")
+    return password
+
+
+PEOPLE_EXAMPLES = (
+    "examples: linetap desk people add kim --shown '김민지' --roles officer --config desk.toml\n"
+    "          linetap desk people add lee --shown '이준호' --roles auditor --subject 7f3a... --config desk.toml\n"
+    "          linetap desk people roles kim officer watch --config desk.toml\n"
+    "          linetap desk people lock kim --config desk.toml"
+)
+_PEOPLE_VERBS = {
+    "add": "an account; the password is asked for, twice",
+    "roles": "these roles, and no others",
+    "password": "another password",
+    "lock": "no login any more, and every session ends",
+    "unlock": "logins again",
+    "list": "everybody, with their roles",
+}
+_RAW = argparse.RawDescriptionHelpFormatter
+
+
+def add_people_action(actions: Any) -> None:
+    parser = actions.add_parser(
+        "people", help="accounts of the desk's pages", epilog=PEOPLE_EXAMPLES, formatter_class=_RAW
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for verb, text in _PEOPLE_VERBS.items():
+        sub = verbs.add_parser(verb, help=text, description=text, epilog=PEOPLE_EXAMPLES, formatter_class=_RAW)
+        sub.add_argument("--config", type=Path, required=True, metavar="desk.toml")
+        if verb != "list":
+            sub.add_argument("name", metavar="NAME", help="what is typed at the login")
+        if verb == "add":
+            sub.add_argument("--shown", required=True, metavar="TEXT", help="what others read")
+            sub.add_argument("--roles", default="", metavar="A,B", help="default none")
+            sub.add_argument("--subject", metavar="SUB", help="at the OIDC provider: then no password is asked for")
+        if verb == "roles":
+            sub.add_argument("roles", nargs="*", metavar="ROLE")
+
+
+def run_people(args: argparse.Namespace, clock: Clock) -> int:
+    from linetap_desk.serve.people import accounts
+
+    with opened(args.config, clock) as (table, issuer):
+        by = f"terminal:{_user()}"
+        if args.verb == "add":
+            subject, roles = args.subject, [role for role in args.roles.split(",") if role]
+            accounts.checked_roles(roles)  # before somebody has typed a password twice
+            if subject is not None and issuer is None:
+                raise BadInput(f"--subject: {args.config} has no [serve.oidc]")
+            password = read_password() if subject is None else None
+            accounts.add(table, by, args.name, args.shown, roles, password, subject and f"{issuer} {subject}")
+        elif args.verb == "roles":
+            accounts.give(table, by, args.name, args.roles)
+        elif args.verb == "password":
+            accounts.set_password(table, by, args.name, read_password())
+        elif args.verb in ("lock", "unlock"):
+            accounts.lock(table, by, args.name, args.verb == "lock")
+        else:
+            for one in accounts.everybody(table):
+                ways = [way for way, there in (("password", one.password), ("oidc", one.subject)) if there]
+                state = "locked" if one.locked else "open"
+                sys.stdout.write(f"{one.name}\t{one.shown}\t{one.roles or '-'}\t{'+'.join(ways)}\t{state}\n")
+    return 0
+
+
+@contextlib.contextmanager
+def opened(config: Path, clock: Clock) -> Iterator[tuple[Any, str | None]]:
+    """The access table, which has the database with it, and the OIDC provider's name."""
+    from linetap_core.durable.signedfile import load_key
+    from linetap_desk.config import pages
+    from linetap_desk.serve import opendatabase
+    from linetap_desk.serve.access.log import AccessTable
+
+    read = pages.read_settings(config)
+    key = load_key(read.log_key)
+    engine = opendatabase.open_own(read.db)
+    try:
+        yield AccessTable(engine, clock, key), None if read.oidc is None else read.oidc.issuer
+    finally:
+        engine.dispose()
+
+
+def _user() -> str:
+    """The user who called sudo, if any."""
+    before = os.environ.get("SUDO_USER", "")
+    try:
+        return before or pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
+
+
+ACCESS_EXAMPLES = (
+    "examples: linetap desk access head --db sqlite:///serve.db > kept/2026-11.head\n"
+    "          linetap desk access verify --db sqlite:///serve.db --key serve.key.pub --head kept/2026-11.head"
+)
+_MOST_BYTES = 1 << 16
+
+
+def add_access_action(actions: Any) -> None:
+    parser = actions.add_parser("access", help="the log of who saw what", epilog=ACCESS_EXAMPLES, formatter_class=_RAW)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    texts = {
+        "rekey": "go on with another key, once all is whole under the old one",
+        "verify": "whether a row is changed, missing or out of place",
+        "head": "its signed end, to be kept elsewhere",
+    }
+    for verb, text in texts.items():
+        sub = verbs.add_parser(verb, help=text, description=text, epilog=ACCESS_EXAMPLES, formatter_class=_RAW)
+        if verb == "rekey":
+            sub.add_argument("--config", type=Path, required=True, metavar="desk.toml", help="its serve.log_key is new")
+            sub.add_argument("--old", type=Path, required=True, metavar="FILE.pub", help="the key until now")
+            continue
+        sub.add_argument("--db", required=True, metavar="URL", help="of the pages, as serve.db in desk.toml")
+        if verb == "verify":
+            sub.add_argument("--key", type=Path, metavar="FILE.pub", help="the log's, as `linetap keygen unit` has it")
+            sub.add_argument(
+                "--head", type=Path, action="append", default=[], metavar="FILE", help="kept earlier; may be repeated"
+            )
+
+
+def run_access(args: argparse.Namespace, clock: Clock) -> int:
+    """0 it goes on from a kept head; 1 it does not, or none was given."""
+    from sqlalchemy import select
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from linetap_desk.ingest.database import reason
+    from linetap_desk.serve import opendatabase
+    from linetap_desk.serve.database.tables import access_head
+
+    if args.verb == "rekey":
+        return _rekey(args, clock)
+    engine = opendatabase.open_there(args.db)
+    try:
+        with engine.connect() as db:
+            if args.verb == "verify":
+                return _verify(db, args)
+            found = db.execute(select(access_head)).one_or_none()
+    except SQLAlchemyError as error:
+        raise BadInput(f"--db: {reason(error)}") from None
+    finally:
+        engine.dispose()
+    if found is None:
+        raise BadInput("--db: nothing was written there yet")
+    sys.stdout.write(f"{found.head}\n{found.sig}")
+    return 0
+
+
+def _rekey(args: argparse.Namespace, clock: Clock) -> int:
+    from linetap_desk.serve.access.log import rekey
+
+    with opened(args.config, clock) as (table, _):
+        sys.stdout.write(f"{rekey(table, _public(args.old))} rows go on with another key\n")
+    return 0
+
+
+def _verify(db: Any, args: argparse.Namespace) -> int:
+    """Answers yes only against a head that was kept elsewhere, as for the file log (decision 0031)."""
+    from linetap_core.evidence.keys import keys
+    from linetap_desk.serve.access import log
+
+    kept = [_kept(path) for path in args.head]
+    verdict = log.verify_chain(db, [head for head, _ in kept])
+    signer = keys.fingerprint(verdict.key)
+    expected = [keys.fingerprint(key) for _, key in kept]
+    if args.key is not None:
+        expected.append(keys.fingerprint(_public(args.key)))
+    if other := next((one for one in expected if one != signer), None):
+        raise log.ChainFault("access_head_bad", f"the access log is signed by {signer}, not by {other}")
+    since = f", the rows up to {verdict.anchor.seq} went on {verdict.anchor.at}" if verdict.anchor else ""
+    sys.stdout.write(f"{verdict.rows} rows, the last is {verdict.head.seq} of {verdict.head.at}{since}\n")
+    if not kept:
+        sys.stderr.write(f"consistent, signed by {signer}; whether it was cut, --head FILE with a kept one would say\n")
+        return 1
+    return 0
+
+
+def _kept(path: Path) -> tuple[Any, Any]:
+    from linetap_desk.serve.access import log
+
+    head, _, sig = _text(path).partition("\n")
+    return log.read_signed_head(head, sig, "head")
+
+
+def _public(path: Path) -> Any:
+    from linetap_core.evidence.authorization import roles
+
+    return roles.public_key(_text(path).strip())
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(_MOST_BYTES).decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: {error.strerror if isinstance(error, OSError) else 'not text'}") from None

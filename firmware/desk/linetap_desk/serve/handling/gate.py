@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks before every handler: session, role, form token, access log, in this order. And the page of an error."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import traceback
+from collections.abc import Awaitable, Callable
+from urllib.parse import quote
+
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+
+from linetap_desk.ingest.database import reason
+from linetap_desk.serve.access.log import REFUSED, SHOWN, ChainFault, Subject
+from linetap_desk.serve.handling.site import Route, Site
+from linetap_desk.serve.people import sessions
+from linetap_desk.serve.people.sessions import Who
+from linetap_desk.web import secure
+from linetap_desk.web.secure import address_of, path_of
+from linetap_desk.web.text import N_
+
+TEXTS = {
+    400: N_("The form is not from this page, or too old. Go back, load the page anew, and try again."),
+    401: N_("Nobody is logged in, or the session is locked."),
+    403: N_("Your roles do not let you see this."),
+    404: N_("There is no such page."),
+    405: N_("This page does not take that."),
+    408: N_("The request did not come whole in time."),
+    413: N_("That is too much for one request."),
+    429: N_("Too many attempts. Wait some minutes."),
+    500: N_("A fault in the desk itself. It stands in the journal."),
+    503: N_("The desk cannot write or read what this page needs. Nothing is shown."),
+}
+
+log = logging.getLogger("linetap.serve")
+
+
+def error_page(request: Request, error: Exception, site: Site) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = dict(getattr(error, "headers", None) or {})
+    if "text/html" not in request.headers.get("accept", ""):
+        return PlainTextResponse(f"{status}\n", status, headers)
+    response = site.pages.page(
+        request, "error.html", status, code=status, text=site.pages.say(request, TEXTS.get(status, TEXTS[400]))
+    )
+    response.headers.update(headers)
+    return response
+
+
+def log_fault(error: Exception) -> None:
+    """Type and place alone: the error's text may contain a telephone number."""
+    places = traceback.extract_tb(error.__traceback__)[-3:]
+    where = " < ".join(f"{place.filename.rpartition('/')[2]}:{place.lineno}" for place in reversed(places))
+    log.error("page_fault: %s at %s", type(error).__name__, where)
+
+
+FORM_COOKIE = "__Host-linetap-form"  # before there is a session, a form's token is made of it
+LOGIN, UNLOCK, LOGOUT = "/login", "/unlock", "/logout"
+
+
+def endpoint(route: Route, site: Site) -> Callable[[Request], Awaitable[Response]]:
+    async def guarded(request: Request) -> Response:
+        """Turns a fault into a page: Starlette and uvicorn would log its text, which may contain a number."""
+        status = 500
+        try:
+            response = await answer(request)
+            status = response.status_code
+            return response
+        except HTTPException as error:
+            status = error.status_code
+            raise
+        except (SQLAlchemyError, ChainFault) as error:
+            text = reason(error) if isinstance(error, SQLAlchemyError) else str(error)
+            log.error("desk_database_away: %s; nothing is shown", text)
+            status = 503
+            raise HTTPException(503) from None
+        except ClientDisconnect:  # within a form: not our fault
+            status = 400
+            raise HTTPException(400) from None
+        except Exception as error:  # noqa: BLE001 - any fault is answered by a page, without a traceback
+            log_fault(error)
+            raise HTTPException(500) from None
+        finally:
+            site.figures.answers[route.path, request.method, status] += 1
+            await request.close()  # the files of a form
+
+    async def answer(request: Request) -> Response:
+        request.state.site = site
+        address = request.state.address = address_of(request, site.settings.proxies)
+        token = request.cookies.get(sessions.COOKIE, "")
+        who = request.state.who = await site.sessions.who(token, deed=not route.background) if token else None
+        form = "" if who is not None else request.cookies.get(FORM_COOKIE, "")
+        fresh = "" if who is not None or form else secrets.token_urlsafe(32)
+        secret = token if who is not None else form or fresh
+        request.state.csrf = secure.token_of(secret)
+        if not route.public and (stopped := await _stopped(request, route, site, who, address)) is not None:
+            return stopped
+        if request.method == "POST":
+            await _require_own_form(request, site, "" if fresh else secret)
+        if route.act is not None:
+            await _write(site, who, address, route.act, await route.subject(request))
+        response = await route.handler(request, site)
+        if fresh and request.method == "GET":
+            response.set_cookie(FORM_COOKIE, fresh, path="/", secure=True, httponly=True, samesite="strict")
+        return response
+
+    return guarded
+
+
+async def _stopped(request: Request, route: Route, site: Site, who: Who | None, address: str) -> Response | None:
+    """The answer to somebody without access; None if they have it."""
+    if who is None or who.locked:
+        if request.method != "GET" or route.background:
+            raise HTTPException(401)
+        query = request.scope["query_string"].decode("latin-1")
+        there = path_of(request) + (f"?{query}" if query else "")
+        return RedirectResponse(f"{LOGIN if who is None else UNLOCK}?next={quote(there, safe='')}", 303)
+    if not who.roles & route.roles:
+        if route.act is not None:
+            await _write(site, who, address, route.act, await route.subject(request), REFUSED)
+        raise HTTPException(403)
+    return None
+
+
+async def _require_own_form(request: Request, site: Site, secret: str) -> None:
+    found: object = request.headers.get(secure.HEADER)
+    if found is None:
+        found = (await request.form()).get(secure.FIELD)
+    own = site.settings.url or ""
+    if not secure.is_text(await request.form()):
+        raise HTTPException(400)
+    if not secret or not secure.is_own_origin(request.headers, own) or not secure.is_token(found, secret):
+        raise HTTPException(400, "csrf")
+
+
+async def _write(site: Site, who: Who | None, address: str, act: str, subject: Subject, outcome: str = SHOWN) -> None:
+    """If it cannot be written, nothing is shown: the error becomes a 503."""
+    await site.access.write("" if who is None else who.name, address, act, subject, outcome)

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The first page, the static files, and what everybody may choose: language and light."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from linetap_core.clock import S_PER_DAY
+from linetap_desk.serve.handling.site import Route, Site
+from linetap_desk.web import pages, text
+from linetap_desk.web.pages import EVERYBODY, SIGNED_IN
+
+_STATIC = StaticFiles(directory=Path(str(files("linetap_desk.serve"))) / "static")
+_YEAR_S = 365 * S_PER_DAY
+
+
+async def home(request: Request, site: Site) -> Response:
+    return site.pages.page(request, "home.html")
+
+
+async def static(request: Request, _site: Site) -> Response:
+    response = await _STATIC.get_response(str(request.path_params["path"]), request.scope)
+    response.headers["Cache-Control"] = "no-cache"  # asked for anew each time, sent anew only where it has changed
+    return response
+
+
+async def choose(request: Request, _site: Site) -> Response:
+    """Without script: a form, and back to where one was."""
+    form = await request.form()
+    language, theme = form.get("language"), form.get("theme")
+    response = RedirectResponse(local_path(form.get("next")), 303)
+    if language in text.LANGUAGES:
+        _keep(response, pages.LANGUAGE_COOKIE, str(language))
+    elif theme in pages.THEMES:
+        _keep(response, pages.THEME_COOKIE, str(theme))
+    else:
+        raise HTTPException(400)
+    return response
+
+
+def local_path(found: object) -> str:
+    """A place on this site; "/" of anything that could lead away from it."""
+    path = found if isinstance(found, str) else "/"
+    safe = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
+    return path if safe and len(path) <= 2000 else "/"
+
+
+def _keep(response: Response, cookie: str, value: str) -> None:
+    response.set_cookie(cookie, value, path="/", max_age=_YEAR_S, secure=True, httponly=True, samesite="strict")
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("/", ("GET",), SIGNED_IN, None, home),
+    Route("/look", ("POST",), EVERYBODY, None, choose, takes=("next", "language", "theme"), answers=(303, 400)),
+    Route("/static/{path:path}", ("GET",), EVERYBODY, None, static, answers=(200, 304)),
+)

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every handler gets, and how it reads the ingest's database."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio.to_thread
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from linetap_core.clock import Clock
+from linetap_core.errors import BadInput
+from linetap_desk.config.pages import Settings
+from linetap_desk.ingest.database import reason
+from linetap_desk.serve.access.log import AccessTable, Subject
+from linetap_desk.serve.live.hub import Hub
+from linetap_desk.serve.people.oidc import Oidc
+from linetap_desk.serve.people.sessions import OpenSessions
+from linetap_desk.web.pages import EVERYBODY, ROLES, SIGNED_IN, Pages
+
+
+@dataclass(slots=True)
+class Figures:
+    """What figures.py serves of the pages' own work. `port`: where it is served, once it is."""
+
+    answers: Counter[tuple[str, str, int]] = field(default_factory=Counter)  # template, method, status
+    port: int | None = None
+
+
+@dataclass(slots=True)
+class Site:
+    """`desk`: the ingest's database, to be read only; None where none is configured. `own`: people, access log."""
+
+    settings: Settings
+    clock: Clock
+    own: Engine
+    desk: Engine | None
+    sessions: OpenSessions
+    access: AccessTable
+    pages: Pages
+    fleet: Hub
+    oidc: Oidc | None = None
+    calls: Any = None
+    figures: Figures = field(default_factory=Figures)
+
+
+log = logging.getLogger("linetap.serve")
+
+
+async def read_desk[T](site: Site, look: Callable[[Connection], T]) -> T:
+    """Runs `look` on the ingest's database, off the event loop; 503 if it cannot be read."""
+    if site.desk is None:
+        raise HTTPException(503, "desk_database_none")
+    engine = site.desk
+
+    def within() -> T:
+        with engine.connect() as db:
+            return look(db)
+
+    try:
+        return await anyio.to_thread.run_sync(within)
+    except SQLAlchemyError as error:
+        log.error("desk_database_away: %s", reason(error))
+        raise HTTPException(503, "desk_database_away") from None
+
+
+_METHODS = frozenset({"GET", "POST"})
+
+
+Handler = Callable[[Request, Site], Awaitable[Response]]
+SubjectOf = Callable[[Request], Awaitable[Subject]]
+
+
+async def subject_of_path(request: Request) -> Subject:
+    """The call or the unit that the path names."""
+    values = request.path_params
+    call = values.get("call_id")
+    return Subject(calls=(str(call),) if call else (), terms=str(values.get("unit", "")))
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`act`: the verb that is written before the handler runs; None: nothing personal is seen there.
+
+    `takes`: what is asked in the URL, of a POST the fields of its form. `answers`: what the handler itself may say,
+    beside what the gate says before it; tools/desk_openapi.py writes both down, and a test holds the server to it.
+
+    `menu`: the msgid under which the layout offers it to whoever may. `background`: what a page asks by itself, a
+    stream for one, which is no sign that somebody sits there.
+    """
+
+    path: str
+    methods: tuple[str, ...]
+    roles: frozenset[str]
+    act: str | None
+    handler: Handler
+    subject: SubjectOf = subject_of_path
+    menu: str | None = None
+    background: bool = False
+    takes: tuple[str, ...] = ()
+    answers: tuple[int, ...] = (200,)
+
+    def __post_init__(self) -> None:
+        """BadInput for a row that says too little: what nobody was given must not be open to anybody."""
+        if not self.roles:
+            raise BadInput(f"route {self.path}: it names no role that may")
+        if strange := self.roles - SIGNED_IN - EVERYBODY:
+            raise BadInput(f"route {self.path}: {', '.join(sorted(strange))}: known here: {', '.join(ROLES)}")
+        if not self.methods or not set(self.methods) <= _METHODS:
+            raise BadInput(f"route {self.path}: GET or POST would be right")
+        if "{call_id" in self.path and self.act is None:
+            raise BadInput(f"route {self.path}: it names a call, so it needs an act for the access log")
+
+    @property
+    def public(self) -> bool:
+        return self.roles == EVERYBODY
+
+
+def join(tables: Iterable[tuple[Route, ...]]) -> tuple[Route, ...]:
+    """BadInput where two rows have the same path and method: which of them counts would be chance."""
+    routes = tuple(route for table in tables for route in table)
+    seen: set[tuple[str, str]] = set()
+    for route in routes:
+        for method in route.methods:
+            if (route.path, method) in seen:
+                raise BadInput(f"route {method} {route.path}: it stands there twice")
+            seen.add((route.path, method))
+    return routes

@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pages of holds: an officer requests, the vault officer uploads a signed command, the unit reports that it holds.
+
+Nothing is sent from here: the pages' certificate may only read at the broker (systemd/mosquitto/acl).
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+from sqlalchemy import Connection
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from linetap_core.clock import rfc3339
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.authorization.release import CASE_LIMIT, NotReleased
+from linetap_core.evidence.signing import document
+from linetap_desk.accesslog.deskfolder import read_authority
+from linetap_desk.serve.access.log import Subject
+from linetap_desk.serve.database.tables import holds
+from linetap_desk.serve.handling.site import Route, Site, read_desk, subject_of_path
+from linetap_desk.serve.people.sessions import who_of
+from linetap_desk.serve.release import (
+    answering,
+    callfiles,
+    checking,
+    holdstore,
+    judge,
+    package,
+    steps,
+    store,
+)
+from linetap_desk.serve.release.answering import DONE_OR_NOT, FILE, MAY, id_of, remark, said, subject_of, upload
+from linetap_desk.serve.release.callfiles import Officers
+from linetap_desk.serve.release.checking import in_force
+from linetap_desk.serve.release.holdstore import Asked
+from linetap_desk.serve.release.steps import Chain, StepFault
+
+FIELDS = ("case", "basis", "until")
+
+
+async def ask_page(request: Request, site: Site) -> Response:
+    row = await answering.find_call(site, str(request.path_params["unit"]), str(request.path_params["call_id"]))
+    return await _ask(request, site, row, {})
+
+
+async def _ask(
+    request: Request, site: Site, row: Any, typed: dict[str, str], error: Exception | None = None
+) -> Response:
+    return site.pages.page(
+        request, "release/hold_ask.html", 200 if error is None else 409, row=row, typed=typed,
+        may=answering.may_be_asked(row), zone=site.pages.zone.key,
+        error=None if error is None else said(site, request, error),
+    )  # fmt: skip
+
+
+async def ask(request: Request, site: Site) -> Response:
+    form, who, now_ns = await request.form(), who_of(request), site.clock.utc_ns()
+    row = await answering.find_call(site, str(form.get("unit", "")), str(form.get("call_id", "")))
+    subject = Subject(calls=(row["call_id"],))
+    typed: dict[str, str] = {}
+    made: list[str] = []
+    try:
+        typed = {name: judge.typed(form.get(name)) for name in FIELDS}
+        call = answering.require_recorded(row)
+        document.require_plain(typed["case"], "case", CASE_LIMIT)
+        document.require_plain(typed["basis"], "basis", holdstore.TEXT_LIMIT)
+        until = holdstore.hold_end(typed["until"], site.pages.zone.key, now_ns)
+    except (Refusal, BadInput) as error:
+        await store.refused(request, site, "hold_ask", subject, error)
+        return await _ask(request, site, row, typed, error)
+
+    def do(db: Connection) -> Subject:
+        made.append(store.new_id(db, site, holds, "H"))
+        values = {
+            "id": made[0], "unit": call.unit, "call_id": call.named.call_id,
+            "record_sha256": call.named.record_sha256, "case_number": typed["case"], "basis": typed["basis"],
+            "until": until, "asked_by": who.name, "asked_at": rfc3339(now_ns),
+        }  # fmt: skip
+        holdstore.add(db, values)
+        return store.subject(values)
+
+    await store.deed(request, site, "hold_ask", subject, do)
+    return RedirectResponse(f"/hold/{made[0]}", 303)
+
+
+async def one(request: Request, site: Site) -> Response:
+    return await _one(request, site)
+
+
+async def _one(request: Request, site: Site, error: Exception | None = None) -> Response:
+    who, now_ns = who_of(request), site.clock.utc_ns()
+
+    def read() -> tuple[Any, dict[str, str], dict[str, Chain], Officers | None]:
+        with site.own.connect() as db:
+            row = holdstore.require(db, id_of(request))
+            chains = store.chains(db, [row["id"]])
+            chain = chains[row["id"]]
+            names = {row[name] for name in ("asked_by", "command_by", "closed_by")} - {None}
+            names |= {one.by for one in chain.partials}
+            shown = {name: store.shown(db, name) for name in names}
+        return row, shown, chains, callfiles.officers_of(site, row, chain, who.name)
+
+    row, names, chains, together = await anyio.to_thread.run_sync(read)
+    (asked,) = await read_desk(site, lambda db: holdstore.with_state(db, [row], now_ns, chains))
+    expired = row["command_expires"] is not None and judge.is_over(row["command_expires"], now_ns)
+    return site.pages.page(
+        request, "release/hold.html", 200 if error is None else 409, asked=asked, row=row, names=names, words=steps,
+        mine=asked.is_for(who.name, who.roles), expired=expired, wrap=_wrap(row), sign=_sign(row), check=_check(row),
+        officers=together,
+        chain=asked.chain, error=None if error is None else said(site, request, error),
+    )  # fmt: skip
+
+
+def _wrap(row: Mapping[str, Any]) -> str:
+    """The command line of the hold, quoted for a shell."""
+    said = {"--case": row["case_number"], "--basis": row["basis"], "--until": row["until"]}
+    words = " ".join(f"{name} {shlex.quote(value)}" for name, value in said.items())
+    call = f"calls/{shlex.quote(row['call_id'])}"
+    return f"linetap hold wrap {call} --identity EPOCH.txt --to age1... {words} --key officer.key"
+
+
+def _check(row: Mapping[str, Any]) -> str:
+    call_id = shlex.quote(row["call_id"])
+    return f"linetap hold check holds/{call_id} calls/{call_id} --identity HOLD.txt --key officer.key"
+
+
+def _sign(row: Mapping[str, Any]) -> str:
+    document = shlex.quote(f"holds/{row['call_id']}/hold.json")
+    return (
+        f"linetap command sign --verb hold --role vault --unit {shlex.quote(row['unit'])} --document {document}"
+        f" --key officer.key -o {row['id']}.command"
+    )
+
+
+Do = Callable[[Connection], Subject | None]
+Prepare = Callable[[FormData, Asked], Awaitable[Do]]
+
+
+async def _step(request: Request, site: Site, act: str, prepare: Prepare) -> Response:
+    """`prepare` judges the upload, and returns the function to run in the transaction; a refusal gives the reason."""
+    form, subject, now_ns = await request.form(), await subject_of(request), site.clock.utc_ns()
+    row = await _row(request, site)
+    (asked,) = await read_desk(site, lambda db: holdstore.with_state(db, [row], now_ns))
+    try:
+        try:
+            if asked.state == "closed":
+                raise NotReleased("request_closed", f"{row['id']} was closed")
+            if asked.state not in ("command", "send"):
+                raise StepFault("step_done", f"{row['id']}: {asked.state}")
+            do = await prepare(form, asked)
+        except (Refusal, BadInput) as error:
+            await store.refused(request, site, act, subject, error)
+            raise
+        await store.deed(request, site, act, subject, do, forgets=act != "hold_partial")
+    except (Refusal, BadInput) as error:
+        return await _one(request, site, error)
+    return RedirectResponse(f"/hold/{row['id']}", 303)
+
+
+async def bring(request: Request, site: Site) -> Response:
+    who = who_of(request)
+
+    async def prepare(form: FormData, asked: Asked) -> Do:
+        data, now_ns, row = await upload(form), site.clock.utc_ns(), asked.row
+        _require_other(row, who.name)
+        roles = (await anyio.to_thread.run_sync(in_force, site)).roles
+        authority = read_authority(Path(str(site.settings.desk.serve.authority)))
+        await anyio.to_thread.run_sync(lambda: checking.require_call(site, row, roles, opens=False))
+        expires, signer = holdstore.signed_hold(data, row, roles, authority, now_ns)
+
+        def do(db: Connection) -> None:
+            chain = store.chains(db, [row["id"]])[row["id"]]
+            if not chain.waits_for(who.name):
+                raise StepFault("one_person_two_steps", f"{row['id']}: {who.name} has taken a layer off before")
+            store.empty_partials(db, row["id"])
+            holdstore.change(db, row["id"], command=data, signer=signer, command_expires=expires, command_by=who.name,
+                             command_at=rfc3339(now_ns))  # fmt: skip
+
+        return do
+
+    return await _step(request, site, "hold_command", prepare)
+
+
+async def partial(request: Request, site: Site) -> Response:
+    """The partial of an officer of a group who is not the last; the last one uploads the command."""
+    who = who_of(request)
+
+    async def prepare(form: FormData, asked: Asked) -> Do:
+        data, now_ns, row = await upload(form), site.clock.utc_ns(), asked.row
+        _require_other(row, who.name)
+        if asked.state == "send" and not judge.is_over(row["command_expires"], now_ns):
+            raise StepFault("step_done", f"{row['id']}: the command was brought")
+        roles = (await anyio.to_thread.run_sync(in_force, site)).roles
+        call = await anyio.to_thread.run_sync(lambda: checking.require_call(site, row, roles, opens=False))
+
+        def do(db: Connection) -> Subject:
+            made = store.bring_partial(db, row["id"], data, [call.key.data], who.name, rfc3339(now_ns))
+            return store.subject(row, f"member {made.numbers}, {made.left} to come")
+
+        return do
+
+    return await _step(request, site, "hold_partial", prepare)
+
+
+def _require_other(row: Mapping[str, Any], name: str) -> None:
+    if row["asked_by"] == name:
+        raise StepFault("one_person_two_steps", f"{row['id']}: {name} has asked for it")
+
+
+async def close(request: Request, site: Site) -> Response:
+    """Withdraws the request; a hold in force at the unit stays until its end."""
+
+    async def prepare(form: FormData, asked: Asked) -> Do:
+        text, now, hold_id = remark(form, needed=True), rfc3339(site.clock.utc_ns()), asked.row["id"]
+
+        def do(db: Connection) -> None:
+            store.empty_partials(db, hold_id)
+            holdstore.change(db, hold_id, remark=text, closed_by=who_of(request).name, closed_at=now)
+
+        return do
+
+    return await _step(request, site, "hold_close", prepare)
+
+
+async def call_file(request: Request, site: Site) -> Response:
+    """The call without its audio, which `linetap hold wrap` verifies and opens, and earlier partials."""
+    row = await _row(request, site)
+
+    def members() -> list[package.Member]:
+        checking.require_call(site, row, in_force(site).roles, opens=False)
+        with site.own.connect() as db:
+            chain = store.chains(db, [row["id"]])[row["id"]]
+        return package.of_call(site, row) + package.handed_on(site, row["id"], chain)
+
+    try:
+        made = await anyio.to_thread.run_sync(members)
+    except (Refusal, BadInput) as error:
+        await store.refused(request, site, "export", store.subject(row), error)
+        return await _one(request, site, error)
+    return package.answer(made, f"{row['id']}-call.tar")
+
+
+async def command_file(request: Request, site: Site) -> Response:
+    row = await _row(request, site)
+    if row["command"] is None:
+        raise HTTPException(404)
+    headers = {"content-disposition": f'attachment; filename="{row["id"]}.command"'}
+    return Response(bytes(row["command"]), media_type="application/json", headers=headers)
+
+
+async def _row(request: Request, site: Site) -> Mapping[str, Any]:
+    def read() -> Mapping[str, Any]:
+        with site.own.connect() as db:
+            return holdstore.require(db, id_of(request))
+
+    return await anyio.to_thread.run_sync(read)
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("/hold/ask/{unit}/{call_id:path}", ("GET",), steps.ASKS, "view", ask_page, subject=subject_of_path),
+    Route("/hold/ask", ("POST",), steps.ASKS, None, ask, takes=("unit", "call_id", *FIELDS), answers=DONE_OR_NOT),
+    Route("/hold/{id}", ("GET",), MAY, "hold_view", one, subject=subject_of),
+    Route("/hold/{id}/command", ("POST",), steps.UNWRAPS, None, bring, takes=FILE, answers=DONE_OR_NOT),
+    Route("/hold/{id}/partial", ("POST",), steps.UNWRAPS, None, partial, takes=FILE, answers=DONE_OR_NOT),
+    Route("/hold/{id}/call", ("GET",), steps.UNWRAPS, "export", call_file, subject=subject_of),
+    Route("/hold/{id}/hold.command", ("GET",), steps.UNWRAPS, "hold_view", command_file, subject=subject_of),
+    Route(
+        "/hold/{id}/close", ("POST",), steps.ASKS | steps.UNWRAPS, None, close, takes=("remark",), answers=DONE_OR_NOT
+    ),
+)

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kept for two years; then the oldest rows go, and the signed anchor of the last of them remains.
+
+A clock that is years ahead must not empty the log: a pass takes the rows of at most a week, and there is one a day by
+that same clock. At a clock that runs rightly a pass takes a day.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+
+import anyio.to_thread
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from linetap_core.clock import NS_PER_DAY, parse_rfc3339, rfc3339
+from linetap_desk.ingest.database import reason
+from linetap_desk.serve.access import log as accesslog
+from linetap_desk.serve.access.log import AccessTable, ChainFault, Head, last_head
+from linetap_desk.serve.database.tables import access, access_anchor
+from linetap_desk.serve.database.transactions import writing
+from linetap_desk.serve.handling.site import Site
+from linetap_desk.serve.release import store
+
+LOOK_EVERY_S = 3600
+_MOST_DAYS = 7
+
+log = logging.getLogger("linetap.serve")
+
+
+@contextlib.asynccontextmanager
+async def life(site: Site) -> AsyncIterator[None]:
+    async def keep() -> None:
+        while True:
+            try:
+                await anyio.to_thread.run_sync(store.empty_expired_partials, site.own, site.clock.utc_ns())
+                await anyio.to_thread.run_sync(prune, site.access, site.settings.access_days)
+            except (SQLAlchemyError, ChainFault) as error:
+                text = reason(error) if isinstance(error, SQLAlchemyError) else str(error)
+                log.error("access_log_kept: %s; nothing is removed", text)
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    task = asyncio.create_task(keep())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def prune(table: AccessTable, days: int) -> int:
+    """How many rows went."""
+    now_ns = table.clock.utc_ns()
+    with writing(table.engine) as db:
+        last_head(db, table.key.public_key())  # nobody appends meanwhile, and the end is what it was
+        found = db.execute(select(access_anchor)).one_or_none()
+        anchor = None
+        if found is not None:
+            anchor = accesslog.own_head(found.head, found.sig, "anchor", table.key.public_key())
+        oldest = db.execute(select(access.c.at).order_by(access.c.seq).limit(1)).scalar()
+        if oldest is None or (anchor is not None and parse_rfc3339(anchor.at) > now_ns - NS_PER_DAY):
+            return 0
+        until = rfc3339(min(now_ns - days * NS_PER_DAY, parse_rfc3339(oldest) + _MOST_DAYS * NS_PER_DAY))
+        first_kept = db.execute(select(func.min(access.c.seq)).where(access.c.at >= until)).scalar()
+        last = db.execute(
+            select(access.c.seq, access.c.hash)
+            .where(access.c.seq < first_kept if first_kept is not None else access.c.at < until)
+            .order_by(access.c.seq.desc())
+            .limit(1)
+        ).one_or_none()
+        if last is None:
+            return 0
+        gone = db.execute(delete(access).where(access.c.seq <= last.seq)).rowcount
+        db.execute(delete(access_anchor))
+        new = Head("anchor", last.seq, last.hash, rfc3339(now_ns))
+        db.execute(insert(access_anchor).values(id=1, **accesslog.signed_head(new, table.key)))
+    return gone

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The watcher in its own thread; what it sees becomes pictures and numbered changes for whoever reads.
+
+Two threads meet here and nowhere else: the watching one writes, the one of the pages reads, both under one lock that
+is held for no longer than a copy takes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock, rfc3339
+from linetap_desk.serve.live.journal import Entry, Journal, Picture, Reader, difference, event, picture, told
+from linetap_desk.watch.watcher import TURN_S, Settings, Watcher
+
+JOIN_MS = 20  # what happens to a unit within this is one change
+COUNT_MS = 1000  # how often is told how much is not shown
+MOST_STREAMS = 300  # and room for who asks for a page: service.py has 500 connections
+MOST_OF_A_SESSION = 8
+END_S = 5.0
+
+log = logging.getLogger("linetap.serve")
+
+
+class Full(Exception):
+    """Nobody else is let in before somebody leaves."""
+
+
+@dataclass(slots=True)
+class Desk:
+    """The desk's own link. `since`: of live, when it was complete; else since when what is shown is old."""
+
+    link: str  # live, reading, away
+    since: str
+    why: str = ""
+    not_shown: int = 0  # what came beyond the bounds
+    bad: int = 0  # what was none
+
+
+class Hub:
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        """BadInput for certificates that cannot be used."""
+        self._clock, self.places = clock, settings.places
+        self._watcher = Watcher(settings, clock)
+        self._lock = threading.Lock()
+        self._journal = Journal(secrets.token_hex(4))
+        self._pictures: dict[str, Picture] = {}
+        self._desk = Desk("away", rfc3339(clock.utc_ns()), "not connected yet")
+        self._touched: dict[str, int] = {}  # unit -> monotonic, when the first of what is not told yet came
+        self._utc_ns = clock.utc_ns() - clock.monotonic_ns()
+        self._count_ns = 0
+        self._readers: dict[asyncio.Event, tuple[asyncio.AbstractEventLoop, str]] = {}
+        self._stop = threading.Event()
+        self.leaving = False
+        self._thread = threading.Thread(target=self._run, name="fleet", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(END_S)
+
+    def let_go(self) -> None:
+        """The pages are about to end: so do the streams, each by itself."""
+        self.leaving = True
+        self._wake()
+
+    # --- for who reads -----------------------------------------------------------------------------------------
+
+    def seen(self, reader: Reader) -> tuple[str, Desk, list[dict[str, Any]]]:
+        """All of it as it is: the id that changes after it are counted from, the link, the units."""
+        with self._lock:
+            id, desk, pictures = self._journal.id, self._desk, list(self._pictures.values())
+        mine = (one for one in pictures if reader.unit in (None, one["unit"]))
+        return id, desk, [told(dict(one), reader) for one in mine]
+
+    @property
+    def streams(self) -> int:
+        return len(self._readers)
+
+    def figures(self) -> tuple[str, Counter[str]]:
+        """The link, and how many units stand how."""
+        with self._lock:
+            return self._desk.link, Counter(one["standing"] for one in self._pictures.values())
+
+    def number_of(self, id: str) -> int | None:
+        with self._lock:
+            return self._journal.number_of(id)
+
+    def after(self, number: int) -> list[Entry] | None:
+        """The changes since; None where they are not all here any more."""
+        with self._lock:
+            return self._journal.after(number)
+
+    def event(self, entry: Entry, reader: Reader) -> bytes:
+        return entry.event(reader, self._journal.of)
+
+    def snapshot(self, reader: Reader) -> tuple[int, bytes]:
+        """In the place of changes that are too many, or not known any more."""
+        id, desk, units = self.seen(reader)
+        return int(id.rpartition("-")[2]), event("snapshot", {"desk": desk, "units": units}, id)
+
+    @contextlib.contextmanager
+    def woken(self, session: str) -> Iterator[asyncio.Event]:
+        """Set whenever there is news. Full: there are too many streams, or too many of this session."""
+        here = asyncio.Event()
+        with self._lock:
+            of = Counter(session for _, session in self._readers.values())
+            if len(self._readers) >= MOST_STREAMS or of[session] >= MOST_OF_A_SESSION:
+                raise Full
+            self._readers[here] = (asyncio.get_running_loop(), session)
+        try:
+            yield here
+        finally:
+            with self._lock:
+                del self._readers[here]
+
+    # --- the thread --------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self._turn()
+        finally:
+            with contextlib.suppress(RuntimeError):  # the pages may be gone already
+                self._tell_desk(link="away", why="nobody watches any more: see the journal")
+            self._watcher.close()
+
+    def _turn(self) -> None:
+        now_ns = self._clock.monotonic_ns()
+        due_ns = min(self._touched.values(), default=now_ns) + JOIN_MS * NS_PER_MS
+        waits = self._touched and self._watcher.told_all
+        changes = self._watcher.turn(max(0.0, (due_ns - now_ns) / NS_PER_S) if waits else TURN_S)
+        now_ns = self._clock.monotonic_ns()
+        for change in changes:
+            if (name := change.get("unit")) is not None:
+                self._touched.setdefault(name, now_ns)
+        if not self._watcher.told_all:  # half of what the broker has would look like a disaster
+            self._not_live()
+            return
+        if self._desk.link != "live":
+            self._utc_ns = self._clock.utc_ns() - now_ns
+            self._touched = dict.fromkeys({**self._pictures, **self._watcher.units.units}, 0)
+        if self._touched and now_ns - min(self._touched.values()) >= JOIN_MS * NS_PER_MS:
+            self._tell_units(now_ns)
+        if self._desk.link != "live":
+            self._tell_desk(link="live", why="")
+            self._log_complete()
+        self._count(now_ns)
+
+    def _log_complete(self) -> None:
+        units = self._watcher.units
+        lines = sum(len(unit.lines) for unit in units.units.values())
+        took_ms = (self._clock.monotonic_ns() - self._watcher.began_ns) // NS_PER_MS
+        log.info(
+            "fleet_complete: %d units with %d lines, %d of the register's %d, %d ms after the connection",
+            len(units.units), lines, len(units.expected) - units.unheard, len(units.expected), took_ms,
+        )  # fmt: skip
+
+    def _not_live(self) -> None:
+        link = "reading" if self._watcher.connected else "away"
+        if (link, self._watcher.why) != (self._desk.link, self._desk.why):
+            self._tell_desk(link=link, why=self._watcher.why)
+
+    def _tell_units(self, now_ns: int) -> None:
+        news: list[tuple[str, Picture | None, dict[str, Any]]] = []
+        for name in self._touched:
+            unit = self._watcher.units.units.get(name)
+            new = None if unit is None else picture(unit, self.places.of(name), now_ns, self._utc)
+            if (changed := difference(self._pictures.get(name), new, name)) is not None:
+                news.append((name, new, changed))
+        self._touched = {}
+        if not news:
+            return
+        with self._lock:
+            for name, new, changed in news:
+                if new is None:
+                    del self._pictures[name]
+                else:
+                    self._pictures[name] = new
+                self._journal.add("unit", changed)
+        self._wake()
+
+    def _count(self, now_ns: int) -> None:
+        units = self._watcher.units
+        if now_ns >= self._count_ns and (units.passed_over, units.bad) != (self._desk.not_shown, self._desk.bad):
+            self._count_ns = now_ns + COUNT_MS * NS_PER_MS
+            self._tell_desk(link=self._desk.link, why=self._desk.why)
+
+    def _tell_desk(self, link: str, why: str) -> None:
+        was, units = self._desk, self._watcher.units
+        turns = (link == "live") != (was.link == "live")
+        since = rfc3339(self._clock.utc_ns()) if turns else was.since
+        with self._lock:
+            self._desk = Desk(link, since, why, units.passed_over, units.bad)
+            self._journal.add("desk", {"desk": self._desk})
+        self._wake()
+
+    def _wake(self) -> None:
+        with self._lock:
+            readers = [(here, loop) for here, (loop, _) in self._readers.items()]
+        for here, loop in readers:
+            loop.call_soon_threadsafe(here.set)
+
+    def _utc(self, monotonic_ns: int) -> str:
+        return rfc3339(self._utc_ns + monotonic_ns)

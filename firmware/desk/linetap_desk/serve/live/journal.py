@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Numbered changes, the last so many of them; each is made bytes once for everybody who reads alike.
+
+A reader is a number: the one it has. Nothing is kept for it, so that a browser that reads slowly, or not at all, costs
+no memory; one that is further behind than the journal reaches gets one snapshot in the place of what it missed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
+
+import msgspec
+
+from linetap_desk.watch.places import Place
+from linetap_desk.watch.units import Alert, Line, Standing, Unit, leds_of
+from linetap_desk.web.text import Language
+
+AWAY: tuple[Standing, ...] = ("unheard", "offline", "late")
+
+
+class Picture(TypedDict):
+    """JSON's types alone, so that a picture is what is sent. `since`, and what is in lines and alerts: the unit's own
+    time; `heard`: the desk's, and only of who is away."""
+
+    unit: str
+    building: str
+    floor: str
+    standing: Standing
+    since: str
+    version: str
+    heard: str
+    days: int | None  # until the disk is full
+    condition: str  # of the legend, as the next
+    activity: str
+    calls: int  # in progress
+    lines: dict[str, dict[str, Any]]
+    alerts: list[dict[str, Any]]  # the worst first
+
+
+def picture(unit: Unit, place: Place, now_ns: int, utc: Callable[[int], str]) -> Picture:
+    """`now_ns`: monotonic; `utc`: RFC 3339 of a monotonic moment."""
+    standing, leds = unit.judged(now_ns), leds_of(unit)
+    status, health = unit.status, unit.health
+    days = None if health is None or health.storage_days_left is None else health.storage_days_left
+    return {
+        "unit": unit.name,
+        "building": place.building,
+        "floor": place.floor,
+        "standing": standing,
+        "since": "" if status is None else status.since,
+        "version": "" if status is None else status.version,
+        "heard": utc(unit.heard_ns) if standing in AWAY and unit.heard_ns is not None else "",
+        "days": None if days is None else int(max(0.0, min(days, 36_500))),
+        "condition": leds.condition,
+        "activity": leds.activity,
+        "calls": unit.calls,
+        "lines": {str(number): _line(line) for number, line in sorted(unit.lines.items())},
+        "alerts": [_alert(check, alert) for check, alert in sorted(unit.alerts.items(), key=_worst_first)],
+    }
+
+
+def difference(old: Picture | None, new: Picture | None, name: str) -> dict[str, Any] | None:
+    """What a page has to be told: of lines those that are another now, None of one that is gone; else whole fields.
+    None where there is nothing."""
+    if new is None:
+        return None if old is None else {"unit": name, "gone": True}
+    if old is None:
+        return dict(new)
+    changed = {field: value for field, value in new.items() if field != "lines" and old.get(field) != value}
+    before, now = old["lines"], new["lines"]
+    lines = {n: now.get(n) for n in {**before, **now} if before.get(n) != now.get(n)}
+    if lines:
+        changed["lines"] = lines
+    return {"unit": name, **changed} if changed else None
+
+
+def _line(line: Line) -> dict[str, Any]:
+    return {"state": line.state, "since": line.since, "call": line.call_id}
+
+
+def _alert(check: str, alert: Alert) -> dict[str, Any]:
+    return {
+        "check": check,
+        "severity": alert.severity,
+        "line": alert.line,
+        "since": alert.since,
+        "text": {"ko": alert.text_ko, "en": alert.text_en},
+        "action": {"ko": alert.action_ko, "en": alert.action_en},
+    }
+
+
+def _worst_first(one: tuple[str, Alert]) -> tuple[bool, str]:
+    return one[1].severity != "critical", one[0]
+
+
+MOST_ENTRIES = 4096  # at 1,000 busy units half a minute
+MOST_PARTS = 20_000  # lines and alerts in all of them: a unit may have 48 alerts
+KEPT_AS_BYTES = 256  # of the newest
+ALERTS_SHOWN = 4  # of a unit among all the others; its own page has all
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """`calls`: may know which call it is that a line is in. `unit`: reads of that one alone, and all its alerts."""
+
+    calls: bool
+    language: Language
+    unit: str | None = None
+
+
+@dataclass(slots=True)
+class Entry:
+    number: int
+    kind: str
+    fields: dict[str, Any]
+    bytes_of: dict[Reader, bytes] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> int:
+        return 1 + len(self.fields.get("lines", ())) + len(self.fields.get("alerts", ()))
+
+    def event(self, reader: Reader, of: str) -> bytes:
+        """`of`: what the number counts from, see Journal.id; empty where it is not this reader's."""
+        if reader.unit is not None and self.fields.get("unit", reader.unit) != reader.unit:
+            return b""
+        if (made := self.bytes_of.get(reader)) is None:
+            data = told(self.fields, reader) if self.kind == "unit" else self.fields
+            made = event(self.kind, data, f"{of}-{self.number}")
+            if reader.unit is None:
+                self.bytes_of[reader] = made
+        return made
+
+
+class Journal:
+    def __init__(self, of: str) -> None:
+        """`of`: of this process alone: the numbers of another one mean nothing here."""
+        self.of = of
+        self._entries: deque[Entry] = deque()
+        self._parts = 0
+        self.number = 0
+
+    @property
+    def id(self) -> str:
+        return f"{self.of}-{self.number}"
+
+    def add(self, kind: str, fields: dict[str, Any]) -> None:
+        self.number += 1
+        self._entries.append(Entry(self.number, kind, fields))
+        self._parts += self._entries[-1].parts
+        while len(self._entries) > MOST_ENTRIES or self._parts > MOST_PARTS:
+            self._parts -= self._entries.popleft().parts
+        if len(self._entries) > KEPT_AS_BYTES:
+            self._entries[-1 - KEPT_AS_BYTES].bytes_of.clear()
+
+    def number_of(self, id: str) -> int | None:
+        """None of an id that was never given out here."""
+        of, _, number = id.rpartition("-")
+        if of != self.of or not number.isascii() or not number.isdigit() or len(number) > 18:
+            return None
+        return int(number) if int(number) <= self.number else None
+
+    def after(self, number: int) -> list[Entry] | None:
+        """The oldest first. None: the journal does not reach back so far."""
+        missed = self.number - number
+        if missed > len(self._entries):
+            return None
+        return [self._entries[-back] for back in range(missed, 0, -1)]
+
+
+def told(fields: dict[str, Any], reader: Reader) -> dict[str, Any]:
+    """A picture, or what is different in one, as this reader may see it."""
+    out = dict(fields)
+    if "lines" in out and not reader.calls:
+        out["lines"] = {n: line and {**line, "call": None} for n, line in out["lines"].items()}
+    if (alerts := out.get("alerts")) is not None:
+        most = len(alerts) if reader.unit is not None else ALERTS_SHOWN
+        out["alerts"] = [_in_language(alert, reader.language) for alert in alerts[:most]]
+        out["more"] = max(0, len(alerts) - most)
+    return out
+
+
+def event(kind: str, data: object, id: str | None = None) -> bytes:
+    """As a stream has it. JSON has no line break in it, whatever a unit says."""
+    head = b"" if id is None else b"id: " + id.encode() + b"\n"
+    return head + b"event: " + kind.encode() + b"\ndata: " + msgspec.json.encode(data) + b"\n\n"
+
+
+def _in_language(alert: dict[str, Any], language: Language) -> dict[str, Any]:
+    other: Language = "en" if language == "ko" else "ko"
+    texts = {name: alert[name][language] or alert[name][other] for name in ("text", "action")}
+    return {**alert, **texts}

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Login and unlock: limited attempts, a password, a session. Each is a row of the access log.
+
+An attempt is counted before its password is checked, so that a thousand at once are not a thousand guesses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import anyio.to_thread
+from sqlalchemy import Connection, delete, func, insert, select
+
+from linetap_core.clock import NS_PER_S, rfc3339
+from linetap_desk.serve.access.log import DONE, REFUSED, Subject
+from linetap_desk.serve.database.tables import attempts, people
+from linetap_desk.serve.database.transactions import one_at_a_time, writing
+from linetap_desk.serve.handling.site import Site
+from linetap_desk.serve.people import accounts, sessions
+from linetap_desk.serve.people.sessions import Who
+
+WITHIN_S = 15 * 60
+_LOCK = 0x6C74747279  # PostgreSQL: otherwise simultaneous attempts would each count as the first
+MOST_ATTEMPTS = {"name": 10, "address": 50}  # a city hall may come from one address
+
+
+class Attempt(NamedTuple):
+    """`tell`: only the first attempt over the limit is logged; the rest would fill the log."""
+
+    allowed: bool
+    tell: bool
+
+
+def begin_attempt(db: Connection, name: str, address: str, now_ns: int) -> Attempt:
+    """Counts the attempt. If it is not allowed, the password must not be checked."""
+    one_at_a_time(db, _LOCK)
+    db.execute(delete(attempts).where(attempts.c.at <= rfc3339(now_ns - WITHIN_S * NS_PER_S)))
+    values = {"name": _key(name), "address": address}
+    for kind, value in values.items():
+        if _count_attempts(db, kind, value) >= MOST_ATTEMPTS[kind]:
+            tell = _count_attempts(db, f"{kind}_told", value) == 0
+            if tell:
+                _add_attempt(db, f"{kind}_told", value, now_ns)
+            return Attempt(False, tell)
+    for kind, value in values.items():
+        _add_attempt(db, kind, value, now_ns)
+    return Attempt(True, False)
+
+
+def _count_attempts(db: Connection, kind: str, value: str) -> int:
+    mine = (attempts.c.kind == kind) & (attempts.c.value == value)
+    return db.execute(select(func.count()).select_from(attempts).where(mine)).scalar() or 0
+
+
+def _add_attempt(db: Connection, kind: str, value: str, now_ns: int) -> None:
+    db.execute(insert(attempts).values(kind=kind, value=value, at=rfc3339(now_ns)))
+
+
+def forgive(db: Connection, name: str, address: str) -> None:
+    """After a correct password. Of the address only this attempt is removed: an attacker may have an account too."""
+    db.execute(delete(attempts).where(attempts.c.kind == "name", attempts.c.value == _key(name)))
+    mine = select(func.max(attempts.c.id)).where(attempts.c.kind == "address", attempts.c.value == address)
+    db.execute(delete(attempts).where(attempts.c.id == mine.scalar_subquery()))
+
+
+def _key(name: str) -> str:
+    """A hash, since somebody may have typed the password as the name."""
+    return hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()
+
+
+class TooMany(Exception):
+    """Attempts, for this account or from this address."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    person: int
+    name: str  # empty: there is no such account
+    stored: str | None
+
+
+async def by_password(site: Site, name: str, password: str, address: str, old: str = "") -> str | None:
+    """The token of a new session, None if name or password is wrong. `old`: the browser's previous session."""
+    tried = await anyio.to_thread.run_sync(_try, site, name, address)
+    right = await accounts.fits_in_turn(tried.stored, password)
+    return await anyio.to_thread.run_sync(_begin, site, tried, right, address, "login", old)
+
+
+async def unlock(site: Site, who: Who, password: str, address: str) -> bool:
+    """Opens the locked session of `who` again."""
+    tried = await anyio.to_thread.run_sync(_try, site, who.name, address)
+    right = await accounts.fits_in_turn(tried.stored, password)
+    return await anyio.to_thread.run_sync(_unlock, site, who, right, address)
+
+
+async def by_person(site: Site, person: int, name: str, address: str, act: str, old: str = "") -> str | None:
+    """A session for a person identified otherwise, as `act` says."""
+    return await anyio.to_thread.run_sync(_begin, site, _Tried(person, name, None), True, address, act, old)
+
+
+async def end(site: Site, who: Who, address: str) -> None:
+    def now() -> None:
+        with writing(site.own) as db:
+            sessions.end(db, who.session)
+            site.access.append_in(db, who.name, address, "logout", Subject(), DONE)
+
+    await anyio.to_thread.run_sync(now)
+
+
+def _try(site: Site, name: str, address: str) -> _Tried:
+    with writing(site.own) as db:
+        found = accounts.by_name(db, name) if accounts.is_name(name) else None
+        known = "" if found is None else name
+        attempt = begin_attempt(db, name, address, site.clock.utc_ns())
+        if attempt.tell:
+            site.access.append_in(db, known, address, "login_too_often", Subject(), REFUSED)
+    if not attempt.allowed:
+        raise TooMany
+    if found is None or found.locked:
+        return _Tried(0, known, None)
+    return _Tried(found.id, found.name, found.password)
+
+
+def _begin(site: Site, tried: _Tried, right: bool, address: str, act: str, old: str) -> str | None:
+    with writing(site.own) as db:
+        site.access.append_in(db, tried.name, address, act, Subject(), DONE if right else REFUSED)
+        if not right:
+            return None
+        if tried.stored is not None:
+            forgive(db, tried.name, address)
+        if old:
+            sessions.end(db, sessions.digest(old))
+        return sessions.begin(db, tried.person, address, site.settings, site.clock.utc_ns())
+
+
+def _unlock(site: Site, who: Who, right: bool, address: str) -> bool:
+    with writing(site.own) as db:
+        site.access.append_in(db, who.name, address, "unlock", Subject(), DONE if right else REFUSED)
+        if right:
+            forgive(db, who.name, address)
+            sessions.unlock(db, who.session, site.clock.utc_ns())
+    return right
+
+
+def has_password(site: Site, who: Who) -> bool:
+    with site.own.connect() as db:
+        return db.execute(select(people.c.password).where(people.c.id == who.person)).scalar() is not None

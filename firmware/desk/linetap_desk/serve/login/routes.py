@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Login by password or by the OIDC provider, logout, unlocking a session, and changing one's password."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio.to_thread
+from sqlalchemy import select
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from linetap_core.errors import BadInput
+from linetap_desk.serve.access.log import REFUSED, Subject
+from linetap_desk.serve.database.tables import people
+from linetap_desk.serve.handling.home import local_path
+from linetap_desk.serve.handling.site import Route, Site
+from linetap_desk.serve.login import login
+from linetap_desk.serve.people import accounts, oidc, sessions
+from linetap_desk.serve.people.sessions import Who, who_of
+from linetap_desk.web.pages import EVERYBODY, SIGNED_IN
+from linetap_desk.web.text import N_
+
+WRONG = N_("Name and password do not fit.")
+WRONG_PASSWORD = N_("This is not the password.")
+TOO_MANY = N_("Too many attempts. Wait some minutes.")
+NOT_TWICE = N_("The two new passwords are not the same.")
+LENGTH = N_("A password has 12 to 200 characters.")
+PROVIDER_AWAY = N_("The login provider is not reached.")
+NOT_IDENTIFIED = N_("The login provider did not say who you are, or there is no account for you here.")
+
+
+def oidc_name(site: Site) -> str:
+    return "" if site.settings.oidc is None else site.settings.oidc.name
+
+
+def login_answer(request: Request, site: Site, there: str, error: str = "", status: int = 200) -> Response:
+    return site.pages.page(request, "people/login.html", status, next=there, error=error, oidc=oidc_name(site))
+
+
+def set_cookie(response: Response, token: str) -> Response:
+    """No expiry: the cookie ends with the browser, and the server ends the session."""
+    response.set_cookie(sessions.COOKIE, token, path="/", secure=True, httponly=True, samesite="strict")
+    return response
+
+
+def _provider(site: Site) -> oidc.Oidc:
+    if site.oidc is None:
+        raise HTTPException(404)
+    return site.oidc
+
+
+async def to_provider(request: Request, site: Site) -> Response:
+    there = local_path(request.query_params.get("next"))
+    try:
+        return await _provider(site).leave(request, there, request.cookies.get(sessions.COOKIE, ""))
+    except oidc.Away:
+        return login_answer(request, site, there, PROVIDER_AWAY, 503)
+
+
+async def from_provider(request: Request, site: Site) -> Response:
+    """A page and no redirect: a redirect that began at the provider would come without our strict cookie."""
+    arrived = await _provider(site).arrive(request)
+    person = None if arrived is None else await anyio.to_thread.run_sync(_person_of, site, arrived.subject)
+    address = request.state.address
+    token = None
+    if arrived is not None and person is not None:
+        token = await login.by_person(site, person.id, person.name, address, "login_oidc", arrived.old)
+    if arrived is None or token is None:
+        await site.access.write("", address, "login_oidc", Subject(), REFUSED)
+        return login_answer(request, site, "/", NOT_IDENTIFIED, 403)
+    answer = set_cookie(site.pages.page(request, "people/arrived.html", next=arrived.there), token)
+    answer.delete_cookie(oidc.COOKIE, path="/", secure=True, httponly=True, samesite="lax")
+    return answer
+
+
+def _person_of(site: Site, subject: str) -> Any:
+    with site.own.connect() as db:
+        return db.execute(select(people).where(people.c.subject == subject, people.c.locked.is_(False))).one_or_none()
+
+
+def _field(found: object) -> str:
+    return found if isinstance(found, str) else ""
+
+
+async def login_page(request: Request, site: Site) -> Response:
+    return login_answer(request, site, local_path(request.query_params.get("next")))
+
+
+async def login_form(request: Request, site: Site) -> Response:
+    form = await request.form()
+    there = local_path(form.get("next"))
+    name, password = _field(form.get("name")).strip().lower(), _field(form.get("password"))
+    old = request.cookies.get(sessions.COOKIE, "")
+    try:
+        token = await login.by_password(site, name, password, request.state.address, old)
+    except login.TooMany:
+        return login_answer(request, site, there, TOO_MANY, 429)
+    if token is None:
+        return login_answer(request, site, there, WRONG, 403)
+    return set_cookie(RedirectResponse(there, 303), token)
+
+
+async def unlock_page(request: Request, site: Site) -> Response:
+    there, who = local_path(request.query_params.get("next")), request.state.who
+    if who is None or not who.locked:
+        return RedirectResponse("/login" if who is None else there, 303)
+    return await _unlock(request, site, who, there)
+
+
+async def _unlock(request: Request, site: Site, who: Who, there: str, error: str = "", status: int = 200) -> Response:
+    password = await anyio.to_thread.run_sync(login.has_password, site, who)
+    return site.pages.page(
+        request, "people/unlock.html", status, next=there, error=error, password=password, oidc=oidc_name(site)
+    )
+
+
+async def unlock_form(request: Request, site: Site) -> Response:
+    form, who = await request.form(), request.state.who
+    there = local_path(form.get("next"))
+    if who is None:
+        return RedirectResponse("/login", 303)
+    try:
+        if await login.unlock(site, who, _field(form.get("password")), request.state.address):
+            return RedirectResponse(there, 303)
+    except login.TooMany:
+        return await _unlock(request, site, who, there, TOO_MANY, 429)
+    return await _unlock(request, site, who, there, WRONG_PASSWORD, 403)
+
+
+async def logout(request: Request, site: Site) -> Response:
+    if request.state.who is not None:
+        await login.end(site, request.state.who, request.state.address)
+    response = RedirectResponse("/login", 303)
+    response.delete_cookie(sessions.COOKIE, path="/", secure=True, httponly=True, samesite="strict")
+    return response
+
+
+async def alive(_request: Request, _site: Site) -> Response:
+    """Polled by open pages, so that none outlives its session."""
+    return Response(status_code=204)
+
+
+async def password_page(request: Request, site: Site) -> Response:
+    return site.pages.page(request, "people/password.html", error="")
+
+
+async def password_form(request: Request, site: Site) -> Response:
+    """Ends all sessions of the account; this browser gets a new one."""
+    form, who = await request.form(), who_of(request)
+    old, new = _field(form.get("password")), _field(form.get("new"))
+
+    def again(error: str, status: int) -> Response:
+        return site.pages.page(request, "people/password.html", status, error=error)
+
+    if new != _field(form.get("again")):
+        return again(NOT_TWICE, 400)
+    if not accounts.LEAST_CHARACTERS <= len(new) <= accounts.MOST_CHARACTERS:
+        return again(LENGTH, 400)
+    try:
+        if not await login.unlock(site, who, old, request.state.address):
+            return again(WRONG_PASSWORD, 403)
+        await anyio.to_thread.run_sync(accounts.set_password, site.access, who.name, who.name, new)
+        token = await login.by_person(site, who.person, who.name, request.state.address, "login")
+    except login.TooMany:
+        return again(TOO_MANY, 429)
+    except BadInput:
+        return again(WRONG_PASSWORD, 403)
+    response = RedirectResponse("/", 303)
+    return set_cookie(response, token) if token is not None else response
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("/login", ("GET",), EVERYBODY, None, login_page, takes=("next",)),
+    Route(
+        "/login", ("POST",), EVERYBODY, None, login_form, takes=("next", "name", "password"), answers=(303, 403, 429)
+    ),
+    Route("/unlock", ("GET",), EVERYBODY, None, unlock_page, takes=("next",), answers=(200, 303)),
+    Route("/unlock", ("POST",), EVERYBODY, None, unlock_form, takes=("next", "password"), answers=(303, 403, 429)),
+    Route("/logout", ("POST",), EVERYBODY, None, logout, answers=(303,)),
+    Route("/alive", ("GET",), SIGNED_IN, None, alive, background=True, answers=(204,)),
+    Route("/password", ("GET",), SIGNED_IN, None, password_page),
+    Route(
+        "/password",
+        ("POST",),
+        SIGNED_IN,
+        None,
+        password_form,
+        takes=("password", "new", "again"),
+        answers=(303, 400, 403, 429),
+    ),
+    Route("/oidc", ("GET",), EVERYBODY, None, to_provider, takes=("next",), answers=(302, 404, 503)),
+    Route(
+        oidc.BACK, ("GET",), EVERYBODY, None, from_provider, takes=("code", "state", "error"), answers=(200, 403, 404)
+    ),
+)

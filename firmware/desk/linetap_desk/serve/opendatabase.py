@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""serve's own database by URL: SQLite in a file, or PostgreSQL. Never the ingest's."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
+
+from linetap_core.errors import BadInput
+from linetap_desk.ingest.database import BUSY_MS, connecting, file_of, parse, reason, shown
+from linetap_desk.serve import migrations
+from linetap_desk.serve.database.transactions import WRITES
+
+_KINDS = "sqlite:///serve.db or postgresql+psycopg://user@host/serve is right"
+
+
+def open_own(name: str) -> Engine:
+    """With its tables as they are now. BadInput for a URL that is none, and where nothing can be written."""
+    url = parse(name)
+    engine = _engine(url)
+    with contextlib.ExitStack() as failing:
+        failing.callback(engine.dispose)
+        try:
+            migrations.upgrade(engine)
+        except SQLAlchemyError as error:
+            raise BadInput(f"{shown(url)}: {reason(error)}") from None
+        failing.pop_all()
+    return engine
+
+
+def open_there(name: str) -> Engine:
+    """To be read only; BadInput where there is none, and nothing is made."""
+    url = parse(name)
+    if (path := file_of(url)) is not None and not path.is_file():
+        raise BadInput(f"{shown(url)}: there is no file {path}; `linetap desk serve` makes it")
+    return _engine(url)
+
+
+def _engine(url: URL) -> Engine:
+    engine = connecting(url, shown(url), _KINDS)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _as_we_need_it)
+        event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _as_we_need_it(connection: Any, _record: Any) -> None:
+    """FULL: what the access log has written must be there after a power cut. The driver begins no transaction of its
+    own: `_begin` does. secure_delete: what is emptied (release/store.py) does not stay in the file."""
+    connection.isolation_level = None
+    always = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON")
+    for pragma in (f"busy_timeout={BUSY_MS}", *always):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(WRITES) else "BEGIN")

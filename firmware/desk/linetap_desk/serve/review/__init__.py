@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The auditor's monthly review of the access log."""

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The auditor's pages: which months there are, what each person did in one, and the word that it was looked at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio.to_thread
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from linetap_core.clock import rfc3339
+from linetap_desk.serve.access.log import Subject
+from linetap_desk.serve.handling.site import Route, Site
+from linetap_desk.serve.people.sessions import who_of
+from linetap_desk.serve.review import review
+from linetap_desk.web.text import N_
+
+WHY_NOT = {
+    "not_over": N_("The month is not over."),
+    "signed_already": N_("The month was signed already."),
+    "no_remark": N_("Write what you found: 1 to 300 characters."),
+    "among_the_reviewed": N_("You are among those who are reviewed in this month. Another auditor has to sign."),
+}
+ACTS = {
+    "view": N_("Call seen"),
+    "search": N_("Search"),
+    "play": N_("Played"),
+    "export": N_("Export"),
+    "request_list": N_("List of requests seen"),
+    "request_view": N_("Request seen"),
+    "request_ask": N_("Release asked for"),
+    "request_key": N_("One-time key put in"),
+    "request_approve": N_("Approval brought"),
+    "request_partial": N_("Layer of an officer of a group brought"),
+    "request_unwrap": N_("Vault officer's half brought"),
+    "request_handed": N_("Layer of a custodian of a group brought"),
+    "request_ticket": N_("Ticket made"),
+    "request_close": N_("Request closed"),
+    "hold_ask": N_("Hold asked for"),
+    "hold_view": N_("Hold seen"),
+    "hold_partial": N_("Layer of an officer of a group brought for a hold"),
+    "hold_command": N_("Hold command brought"),
+    "hold_close": N_("Hold closed"),
+    "review": N_("Review seen"),
+    "review_signed": N_("Review signed"),
+    "login": N_("Login"),
+    "login_oidc": N_("Login by OIDC"),
+    "login_too_often": N_("Too many logins"),
+    "logout": N_("Logout"),
+    "unlock": N_("Unlocked"),
+    "people_add": N_("Account made"),
+    "people_roles": N_("Roles changed"),
+    "people_password": N_("Password changed"),
+    "people_lock": N_("Account locked"),
+    "people_unlock": N_("Account unlocked"),
+    "access_rekey": N_("Another key for this log"),
+}
+OUTCOMES = {"shown": N_("Shown"), "refused": N_("Refused"), "done": N_("Done")}
+
+
+def _span(request: Request, site: Site) -> review.Span:
+    span = review.span_of(str(request.path_params["month"]), site.pages)
+    if span is None:
+        raise HTTPException(404)
+    return span
+
+
+async def subject_of_review(request: Request) -> Subject:
+    words = (str(request.path_params.get("month", "")), request.query_params.get("person", ""))
+    return Subject(terms=" ".join(filter(None, words)))
+
+
+async def overview(request: Request, site: Site) -> Response:
+    def read() -> tuple[list[str], dict[str, Any]]:
+        with site.own.connect() as db:
+            return review.months(db, site.pages, site.clock.utc_ns()), review.signed(db)
+
+    months, signed = await anyio.to_thread.run_sync(read)
+    now = f"{site.pages.local(site.clock.utc_ns()):%Y-%m}"
+    return site.pages.page(request, "access/overview.html", months=months, signed=signed, now=now)
+
+
+async def month(request: Request, site: Site) -> Response:
+    return await _month(request, site, _span(request, site))
+
+
+async def _month(
+    request: Request, site: Site, span: review.Span, error: str = "", remark: str = "", status: int = 200
+) -> Response:
+    def read() -> tuple[list[review.Figures], Any]:
+        with site.own.connect() as db:
+            return review.figures(db, span, site.settings, site.pages), review.signed(db).get(span.month)
+
+    figures, signed = await anyio.to_thread.run_sync(read)
+    is_over = span.until <= rfc3339(site.clock.utc_ns())
+    return site.pages.page(
+        request, "access/month.html", status, span=span, figures=figures, signed=signed, error=error, remark=remark,
+        is_over=is_over, hours=f"{site.settings.opens:%H:%M}-{site.settings.closes:%H:%M}",
+    )  # fmt: skip
+
+
+async def rows(request: Request, site: Site) -> Response:
+    span, after = _span(request, site), _number(request)
+    person = request.query_params.get("person", "").replace("\0", "")
+
+    def read() -> tuple[list[Any], int | None]:
+        with site.own.connect() as db:
+            return review.rows_of(db, span, person, after)
+
+    found, following = await anyio.to_thread.run_sync(read)
+    return site.pages.page(
+        request, "access/rows.html", span=span, person=person, rows=found, following=following, acts=ACTS,
+        outcomes=OUTCOMES,
+    )  # fmt: skip
+
+
+async def sign(request: Request, site: Site) -> Response:
+    span, who, form = _span(request, site), who_of(request), await request.form()
+    remark = form.get("remark")
+    text = remark if isinstance(remark, str) else ""
+    try:
+        await anyio.to_thread.run_sync(
+            review.sign, site.access, span, site.settings, site.pages, who.name, request.state.address, text
+        )
+    except review.NotSigned as error:
+        return await _month(request, site, span, WHY_NOT[error.code], text, 409)
+    return RedirectResponse(f"/review/{span.month}", 303)
+
+
+def _number(request: Request) -> int:
+    text = request.query_params.get("after", "0")
+    if not (text.isascii() and text.isdigit() and len(text) < 16):
+        raise HTTPException(400)
+    return int(text)
+
+
+AUDITOR = frozenset({"auditor"})
+ROUTES: tuple[Route, ...] = (
+    Route("/review", ("GET",), AUDITOR, "review", overview, subject=subject_of_review, menu=N_("Access review")),
+    Route("/review/{month}", ("GET",), AUDITOR, "review", month, subject=subject_of_review),
+    Route(
+        "/review/{month}/rows",
+        ("GET",),
+        AUDITOR,
+        "review",
+        rows,
+        subject=subject_of_review,
+        takes=("person", "after"),
+        answers=(200, 400),
+    ),
+    # The row is written with what it says, or not at all.
+    Route("/review/{month}", ("POST",), AUDITOR, None, sign, takes=("remark",), answers=(303, 409)),
+)

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A call whose key was wrapped anew, for a hold or for its own day: its key.age is not the one its record names.
+
+A vault officer's signature (hold.json or rewrap.json beside it) stands for it instead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.authorization.command import VAULT
+from linetap_core.evidence.authorization.release import NotReleased
+from linetap_core.evidence.authorization.roles import Roles
+from linetap_core.evidence.calls import hold, sealed
+from linetap_core.evidence.calls.hold import Hold, Rewrap
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.records import CallRecord
+from linetap_desk.proofs import callfolder
+
+DOCUMENTS = (hold.HOLD, hold.REWRAP)
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapped:
+    """`name`: one of DOCUMENTS."""
+
+    name: str
+    document: bytes
+    sig: bytes
+    key_age: bytes
+
+    def members(self) -> dict[str, bytes]:
+        """As they lie in a folder of their own."""
+        return {sealed.KEY: self.key_age, self.name: self.document, f"{self.name}{namespaces.SUFFIX}": self.sig}
+
+
+def require_wrapped(folder: Path, record: CallRecord, record_sha256: str, key_age: bytes, roles: Roles | None) -> None:
+    """NotReleased unless a vault officer signed that this key.age is of this very call. Where no roles are in force
+    nobody is a vault officer, and it is only asked whether the papers fit."""
+    path = next((folder / name for name in DOCUMENTS if (folder / name).exists()), None)
+    if path is None:
+        raise BadInput(f"{folder}: there is neither {' nor '.join(DOCUMENTS)} in it")
+    try:
+        data = callfolder.read(path, hold.LIMIT_BYTES)
+        armored = callfolder.read(namespaces.beside(path), sshsig.SIGNATURE_LIMIT_BYTES) if roles else b""
+    except callfolder.Damaged as error:
+        raise NotReleased("wrapped_not_signed", f"{folder}: {error}") from None
+    document = judged(Wrapped(path.name, data, armored, key_age), str(path), record.call_id, record_sha256, roles)
+    if (document.call_id, document.unit) != (record.call_id, record.unit):
+        raise NotReleased("record_differs", f"{path}: is of {document.call_id} of {document.unit}")
+
+
+def judged(wrapped: Wrapped, where: str, call_id: str, record_sha256: str, roles: Roles | None) -> Hold | Rewrap:
+    """What the document says; NotReleased as above."""
+    try:
+        person = roles.holder(sshsig.check(wrapped.document, wrapped.sig, namespaces.HOLD)) if roles else None
+        document = hold.decode(wrapped.document)
+    except Refusal as error:
+        raise NotReleased("wrapped_not_signed", f"{where}: {error}") from None
+    if roles is not None and (person is None or person.role != "vault"):
+        raise NotReleased("wrapped_not_signed", f"{where}: not signed by anybody of role vault")
+    if document.record_sha256 != record_sha256:
+        raise NotReleased("record_differs", f"{where}: is of another call than {call_id}")
+    if document.key_sha256 != hashlib.sha256(wrapped.key_age).hexdigest():
+        raise NotReleased("key_differs", f"{where}: names another {sealed.KEY} than the one beside it")
+    return document
+
+
+CHECK_SUFFIX = f".check{namespaces.SUFFIX}"
+
+
+def require_checked(paper: Path, data: bytes, roles: Roles, signer_name: str) -> None:
+    """Refusal unless a vault officer has checked it: another than who signed it, where there is another."""
+    place = paper.with_name(f"{paper.name}{CHECK_SUFFIX}")
+    others = any(person.role == VAULT and person.name != signer_name for person in roles.people)
+    how = f"`linetap hold check {paper.parent}` by a vault officer{f' who is not {signer_name}' if others else ''}"
+    if not place.exists():
+        raise Refusal(f"nobody has shown that its key opens: {how} comes first")
+    armored = callfolder.read(place, sshsig.SIGNATURE_LIMIT_BYTES)
+    person = roles.holder(sshsig.check(data, armored, namespaces.HOLD_CHECK))
+    if person is None or person.role != VAULT or (others and person.name == signer_name):
+        raise Refusal(f"who checked it may not: {how} would be right")

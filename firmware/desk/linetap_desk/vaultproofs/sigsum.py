@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap sigsum`: for a call, a proof that it stands in its unit's log, for `sigsum-verify` and nothing of ours.
+
+The tree is that of the log's closes, in their order; the desk's key signs it, when the log itself is in order. Where
+witnesses cosign it, each unit's tree needs a key of its own: to a witness a key is a log.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from linetap_core.durable.files import replace_durably
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog import leaflog
+from linetap_core.evidence.merklelog.leaflog import LEAVES
+from linetap_core.evidence.merklelog.merkle import Tree
+from linetap_core.evidence.merklelog.unitlog import Leaf
+from linetap_core.evidence.witness import checkpoint, sigsum
+from linetap_desk.inputs import boundedjson
+from linetap_desk.proofs import callfolder
+from linetap_desk.proofs.callfolder import load_private_key
+from linetap_desk.vaultproofs.verifylog import LogCheck
+from linetap_desk.witnessing import carry, client, options, signedheads
+
+SUFFIX = ".proof"
+POLICY = "policy"
+CHECKPOINTS = "checkpoints"  # of this tree, in the folder of the proofs
+
+
+class NotProven(Refusal):
+    code = "not_proven"
+
+
+def closes(
+    log: Path, submitters: list[Ed25519PublicKey], desk: Ed25519PrivateKey | None = None
+) -> Iterator[tuple[str, bytes]]:
+    """Call id and Sigsum leaf of every close; NotProven when none of the keys has signed one.
+
+    `desk`: submits for a unit whose key is in hardware, which cannot sign for Sigsum: of the log, which is in order.
+    """
+    for line in leaflog.lines_of(log / LEAVES):
+        found = boundedjson.decode(line, Leaf, log / LEAVES)
+        if found.kind == "close":
+            call_id = found.call_id or ""
+            yield call_id, _leaf(found, submitters, call_id, desk)
+
+
+def _leaf(found: Leaf, submitters: list[Ed25519PublicKey], call_id: str, desk: Ed25519PrivateKey | None) -> bytes:
+    try:
+        record, signature = (
+            bytes.fromhex(found.record_sha256 or ""),
+            base64.b64decode(found.sigsum or "", validate=True),
+        )
+    except ValueError:
+        raise NotProven(f"{call_id}: its close holds no signature for Sigsum") from None
+    if not signature and desk is not None:
+        signature, submitters = sigsum.sign_leaf(record, desk), [desk.public_key()]
+    leaves = (sigsum.leaf(record, signature, submitter) for submitter in submitters)
+    leaf = next((leaf for leaf in leaves if leaf is not None), None)
+    if leaf is None:
+        raise NotProven(f"{call_id}: the signature for Sigsum in its close is of no key in the signers' file")
+    return leaf
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("call", nargs="+", metavar="CALL_ID", help="or the call's folder")
+    parser.add_argument("--log", type=Path, required=True, metavar="DIR", help="the log folder of the vault")
+    parser.add_argument("--key", type=Path, required=True, help="the desk's, from `linetap keygen unit`")
+    parser.add_argument("--signers", type=Path, required=True, metavar="ALLOWED_SIGNERS", help="names the units' keys")
+    parser.add_argument("--witness", type=Path, metavar="FILE", help="a cosigned head: the log must go on from it")
+    parser.add_argument(
+        "--policy", type=Path, metavar="FILE", help="witnesses who cosign this tree too, and are demanded by the proofs"
+    )
+    parser.add_argument("--ca", type=Path, metavar="PEM", help="that witnesses' https is checked against")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="gets CALL_ID.proof and the policy file"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    signers = callfolder.load_signers(args.signers)
+    key = load_private_key(args.key)
+    if not args.output.is_dir():
+        raise BadInput(f"{args.output}: not a folder; one for the proofs would be right")
+    check = LogCheck(args.log, signers, args.witness)
+    if check.head is None or not check.good:
+        raise NotProven(f"{args.log}: the log is not in order: `linetap verify` of its vault says more")
+    tree, places = Tree(), dict[str, tuple[int, bytes]]()
+    of_unit = [keys.from_blob(signer.blob) for signer in signers if signer.is_named(check.head.unit)]
+    submitters = [each for each in of_unit if isinstance(each, Ed25519PublicKey)]
+    in_hardware = len(submitters) < len(of_unit)
+    for call_id, leaf in closes(args.log, submitters, key if in_hardware else None):
+        places[call_id] = tree.append(leaf), leaf
+    head, policy = _head(args, tree, check.head.unit, key)
+    for name in args.call:
+        call_id = Path(name).name
+        if sealed.CALL_ID.fullmatch(call_id) is None or call_id not in places:
+            raise NotProven(f"{call_id}: the log does not know that it was sealed")
+        text = sigsum.proof(tree, *places[call_id], head, key.public_key())
+        replace_durably(args.output / (call_id + SUFFIX), text.encode("ascii"))
+        sys.stdout.write(f"ok   {call_id}: leaf {places[call_id][0]} of {tree.size}\n")
+    replace_durably(args.output / POLICY, policy.encode("ascii"))
+    return 0
+
+
+def _head(args: argparse.Namespace, tree: Tree, unit: str, key: Ed25519PrivateKey) -> tuple[str, str]:
+    """The middle of every proof, and the policy it is checked by. NotProven where the policy's quorum is not had."""
+    if args.policy is None:
+        return sigsum.tree_head(tree, key), sigsum.policy(key.public_key())
+    policy = options.load(args.policy)
+    client.require_urls(policy)
+    heads = args.output / CHECKPOINTS
+    heads.mkdir(exist_ok=True)
+    found = signedheads.read_checkpoint(carry.to_witnesses(tree, unit, key, policy, heads, args.ca)).note
+    cosigned = {name: checkpoint.cosignature(found, w.public, w.key_name) for name, w in policy.witnesses.items()}
+    lines = [(policy.witnesses[name].public, *made) for name, made in cosigned.items() if made is not None]
+    if not policy.holds([name for name, made in cosigned.items() if made is not None]):
+        raise NotProven(f"{unit}: cosigned by {len(lines)} of {len(cosigned)} witnesses, which is no quorum")
+    return sigsum.tree_head(tree, key, lines), sigsum.policy(key.public_key(), policy.lines())
+
+
+STOCK_LIMIT_BYTES = 64 * 1024
+_TIMEOUT_S = 30
+
+
+class StockRefusal(Refusal):
+    code = "sigsum"
+
+
+def require_stock_proof(message: bytes, proof: bytes, policy: bytes, key: bytes, name: str) -> None:
+    """NotProven unless the proof is of `message`, submitted by the `.pub` line `key`, in a log that `policy` names."""
+    with tempfile.TemporaryDirectory(prefix="linetap-sigsum-") as folder:
+        paths = [Path(folder) / each for each in ("key.pub", "policy", "proof")]
+        for path, data in zip(paths, (key, policy, proof), strict=True):
+            path.write_bytes(data)
+        command = ["sigsum-verify", "-k", str(paths[0]), "-p", str(paths[1]), str(paths[2])]
+        try:
+            done = subprocess.run(command, input=message, capture_output=True, timeout=_TIMEOUT_S, check=False)
+        except FileNotFoundError:
+            raise BadInput("there is no `sigsum-verify`: install the package sigsum-go") from None
+        except subprocess.TimeoutExpired:
+            raise StockRefusal(f"{name}: sigsum-verify has not ended within {_TIMEOUT_S} s") from None
+    if done.returncode:
+        words = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
+        raise StockRefusal(f"{name}: sigsum-verify: {words[-1]}")

@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The walk through a whole vault. Every file is either covered by something that `verify` checks, or a recorder's own
+and reported as not covered, or out of place.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+
+from linetap_core.clock import from_utc_ns, parse_rfc3339
+from linetap_core.durable import broken
+from linetap_core.errors import Refusal
+from linetap_core.evidence.calls import amendment, index, sealed
+from linetap_core.evidence.merklelog import unitlog
+from linetap_core.evidence.sealing.keylist import OVERFLOW_NAME
+from linetap_core.evidence.signing import namespaces
+from linetap_core.evidence.signing.signers import Signer
+from linetap_core.vaultformat import vaultname
+from linetap_desk.proofs import callfolder
+from linetap_desk.proofs.verdict import Problem, Verdict
+from linetap_desk.vaultproofs import outbox, papers
+from linetap_desk.vaultproofs.leafclaims import Named
+from linetap_desk.vaultproofs.outbox import OutboxCheck
+from linetap_desk.vaultproofs.papers import Found, PaperCheck
+
+RUNTIME_FILES = {
+    "journal": "calls that were open",
+    "counters and times": "of commands, of the clock, of the outbox",
+    "set aside": "small files that were found broken (NAME.broken-1); an alert names them",
+    "work in progress": "destruction, rebuilding, updates, half-written files",
+    "the head once more": "held against the leaves where it is there",
+    "the PBX's account": "its lines that have no recording; the desk has the figures in signed events",
+    "lines at fault": "until somebody has looked",
+    "the key list in use": "signed by the authority, and judged by `linetap keylist`",
+    "signed files once more": "for the case that one of them is damaged; the files beside it are judged",
+    "audio without its key": "that nobody can open; its call's record says key_lost",
+    "ballast": "room",
+    "calls as a replay wrote them": "with personal data",
+}
+_RUNTIME_PLACES = [
+    (r"journal/[ab]\.journal", "journal"),
+    (r"(clock|weakened)\.json(\.twin)?|(commands|holdtimes)\.json", "counters and times"),
+    (r"outbox/(confirmed|places)\.json", "counters and times"),
+    (r"(destroying|rebuild|update)\.json|update\.told", "work in progress"),
+    (r"log/head\.copy", "the head once more"),
+    (r"smdr/[^/]+\.json", "the PBX's account"),
+    (r"faults/\d{2,3}\.json", "lines at fault"),
+    (r"keys/taken\.json", "the key list in use"),
+    (r"roles\.copy|holds/[^/]+/hold\.copy", "signed files once more"),
+    (r"unopenable/[^/]+/audio[^/]*", "audio without its key"),
+    (r"ballast", "ballast"),
+    (r"calls\.jsonl", "calls as a replay wrote them"),
+]
+_RUNTIME_PATTERNS = [(re.compile(pattern, re.ASCII), what) for pattern, what in _RUNTIME_PLACES]
+_SIGNED_FILES = re.compile(
+    r"roles\.json(\.sig)?|index/[^/]+/\d{4}-\d\d-\d\d-\d{3,6}\.age|holds/[^/]+/(key\.age|hold\.json(\.sig)?)"
+    r"|amended/[^/]{1,64}\.\d{3}\.json(\.sig)?"
+    r"|vault\.json(\.sig)?|walks/\d{8}T\d{6}\.\d{3}Z\.json(\.sig)?|certificates/[\w-]+\.json(\.sig)?",
+    re.ASCII,
+)
+_TEMPORARY = re.compile(r"(.*/)?\.([^/]+)\.tmp")
+
+
+def runtime_kind(name: str) -> str | None:
+    """The kind (in RUNTIME_FILES) of a recorder's own unsigned file, by its name relative to the vault; None for
+    others. A verifier must not trust any of them."""
+    if match := _TEMPORARY.fullmatch(name):
+        return "work in progress" if _belongs((match[1] or "") + match[2]) else None
+    if (whole := broken.original(name)) is not None:
+        return "set aside" if _belongs(whole) else None
+    return next((what for pattern, what in _RUNTIME_PATTERNS if pattern.fullmatch(name)), None)
+
+
+def _belongs(name: str) -> bool:
+    """Whether a recorder writes a file of that name, of whichever kind."""
+    return runtime_kind(name) is not None or _SIGNED_FILES.fullmatch(name) is not None
+
+
+MOST_FILES = 2_000_000
+MOST_PROBLEMS = 1000
+_YEAR = re.compile(r"\d{4}", re.ASCII)
+_LOG = re.compile(rf"{unitlog.FOLDER}|{unitlog.KEPT.pattern}", re.ASCII)
+_CALL = re.compile(rf"{papers.HOLDS}/([^/]+)/(hold\.json|hold\.json\.sig|key\.age)")
+_CERTIFICATE = re.compile(rf"{papers.CERTIFICATES}/(\d{{4}}-\d\d-\d\d|{OVERFLOW_NAME})\.json(\.sig)?", re.ASCII)
+_AMENDMENT = re.compile(rf"{amendment.FOLDER}/({sealed.CALL_ID.pattern})\.\d{{3}}\.json(\.sig)?", re.ASCII)
+_WALK = re.compile(rf"{papers.WALKS}/(\d{{8}}T\d{{6}}\.\d{{3}}Z\.json)(\.sig)?", re.ASCII)
+_EVENTS = re.compile(rf"{outbox.FOLDER}/(\d{{12,17}}\.events)", re.ASCII)
+_INDEX_OVER = timedelta(days=1)
+
+
+class TreeCheck:
+    """`records`: the hash of each call's record, for holds. `named`: of the whole log. `head_at`: of its head."""
+
+    def __init__(
+        self, vault: Path, unit: str, signers: list[Signer] | None, named: Named, records: dict[str, str], head_at: str
+    ) -> None:
+        self._vault, self._unit, self._signers, self._named, self._records = vault, unit, signers, named, records
+        self._now_ns = parse_rfc3339(head_at)
+        self._papers = PaperCheck(vault, unit, signers, named)
+        self._verdict = Verdict(f"files of {unit}", trusted=signers is not None)
+        self._covered = 0
+        self._uncovered: Counter[str] = Counter()
+        self._there: set[str] = set()
+        self._notes: list[str] = []
+
+    def verdicts(self) -> Iterator[Verdict]:
+        """The verdict that counts, followed by one line for each kind of uncovered file."""
+        try:
+            self._there = set(self._names())
+        except OSError as error:
+            self._bad("folder_unreadable", f"{error.filename}: {error.strerror}")
+        for name in sorted(self._there):
+            self._of_file(name)
+        self._outbox()
+        for problem in self._papers.missing(self._there):
+            self._add(problem)
+        self._missing_segments()
+        self._verdict.name += f", {self._covered} covered"
+        is_unknown = self._signers is not None and not self._verdict.trusted
+        self._verdict.counts = bool(self._verdict.problems) or is_unknown  # calls and log are what is counted
+        if self._there or self._verdict.problems:
+            yield self._verdict
+        for what, count in sorted(self._uncovered.items()):
+            yield Verdict(f"not covered, and not to be believed: {what} ({count} files)", counts=False)
+        for note in self._notes:
+            yield Verdict(note, counts=False)
+        if not self._named.seq and self._there:
+            yield Verdict(f"{outbox.FOLDER}: how far it had come stands in no leaf (an older version)", counts=False)
+
+    # --- the walk ------------------------------------------------------------------------------------------------
+
+    def _names(self) -> Iterator[str]:
+        """Every file outside calls and log, relative to the vault. Anything but a regular file is a problem."""
+        folders = [""]
+        count = 0
+        while folders:
+            folder = folders.pop()
+            with os.scandir(self._vault / folder) as found:
+                for entry in sorted(islice(found, MOST_FILES + 1), key=lambda each: each.name):
+                    name = folder + entry.name
+                    if (count := count + 1) > MOST_FILES:
+                        self._bad("too_many_files", f"more than {MOST_FILES} files")
+                        return
+                    if entry.is_dir(follow_symlinks=False):
+                        if not folder and (_YEAR.fullmatch(name) or _LOG.fullmatch(name)):
+                            continue  # checked where calls and log are
+                        if self._may_be_folder(name):
+                            folders.append(name + "/")
+                        else:
+                            self._bad("stray", f"{_shown(name)}: a folder that no vault has")
+                    elif entry.is_file(follow_symlinks=False):
+                        yield name
+                    else:
+                        self._bad("not_a_file", f"{_shown(name)}: is not a regular file")
+
+    def _may_be_folder(self, name: str) -> bool:
+        top, _, below = name.partition("/")
+        if not below:
+            return top in _FOLDERS
+        if top == index.FOLDER:
+            return index.parse_folder(below) is not None
+        return top in (papers.HOLDS, sealed.UNOPENABLE) and sealed.CALL_ID.fullmatch(below) is not None
+
+    # --- one file ------------------------------------------------------------------------------------------------
+
+    def _of_file(self, name: str) -> None:
+        if _EVENTS.fullmatch(name):
+            return  # they are judged together
+        if what := runtime_kind(name):
+            self._uncovered[what] += 1
+        elif name.startswith(f"{index.FOLDER}/"):
+            self._segment(name.removeprefix(f"{index.FOLDER}/"))
+        elif match := _CALL.fullmatch(name):
+            self._of_hold(name, match[1], match[2])
+        elif match := _AMENDMENT.fullmatch(name):
+            call_id = match[1]
+            self._document(name, match[3] is not None, lambda: self._papers.amendment(name, call_id, self._records))
+        elif match := _CERTIFICATE.fullmatch(name):
+            self._document(name, bool(match[2]), lambda: self._papers.certificate(name, match[1], self._now_ns))
+        elif match := _WALK.fullmatch(name):
+            self._document(name, bool(match[2]), lambda: self._papers.walk(name))
+        elif name in (papers.ROLES, papers.ROLES + namespaces.SUFFIX):
+            self._document(name, name != papers.ROLES, lambda: self._papers.roles(self._now_ns))
+        elif name in (vaultname.FILE, vaultname.FILE + namespaces.SUFFIX):
+            self._document(name, name != vaultname.FILE, lambda: self._papers.vault(self._now_ns))
+        else:
+            self._bad("stray", f"{_shown(name)}: a file that no vault has")
+
+    def _of_hold(self, name: str, call_id: str, part: str) -> None:
+        document = f"{papers.HOLDS}/{call_id}/hold.json"
+        if part == "hold.json":
+            self._take(self._papers.hold(call_id, self._records, self._now_ns), 3)
+        elif document not in self._there:
+            self._bad("stray", f"{_shown(name)}: beside no hold")
+
+    def _document(self, name: str, is_signature: bool, judge: object) -> None:
+        """A signature is checked with its document; alone it is out of place."""
+        if is_signature:
+            if name.removesuffix(namespaces.SUFFIX) not in self._there:
+                self._bad("stray", f"{_shown(name)}: the signature of nothing")
+            return
+        assert callable(judge)
+        self._take(judge(), 2)
+
+    def _take(self, found: Found, files: int) -> None:
+        for problem in found.problems:
+            self._add(problem)
+        self._uncovered["signed by somebody whom --signers does not name"] += len(found.uncovered)
+        self._uncovered += Counter()  # no line of none
+        self._covered += 0 if found.problems else files - len(found.uncovered)
+
+    def _segment(self, name: str) -> None:
+        """A segment of the index, as the log names it."""
+        folder, _, file = name.partition("/")
+        if index.parse_folder(folder) is None or index.parse_segment(file) is None:
+            self._bad("stray", f"{index.FOLDER}/{_shown(name)}: no segment of an index")
+            return
+        if not self._named.knows_index:
+            self._uncovered["the index of an older version, in no leaf"] += 1
+            return
+        known = self._named.segments.get(name)
+        try:
+            sha256 = callfolder.digest(self._vault / index.FOLDER / name).sha256
+        except Refusal as error:
+            self._bad(error.code, f"{index.FOLDER}/{name}: {error}")
+            return
+        if known is None:
+            self._bad("index_unknown", f"{index.FOLDER}/{name}: the log does not know it")
+        elif not known.may_be(sha256):
+            self._bad("index_changed", f"{index.FOLDER}/{name}: is not as the log has it")
+        else:
+            self._covered += 1
+
+    def _missing_segments(self) -> None:
+        """A segment goes with its epoch's day, or when its key is destroyed, as the unit is told; one of calls that had
+        no day goes with the last of them."""
+        today = from_utc_ns(self._now_ns).date()
+        for name, known in sorted(self._named.segments.items()):
+            epoch, last_day = index.parse_folder(name.partition("/")[0]) or ("", None)
+            over = epoch in self._named.certificates or (last_day is not None and last_day - today <= _INDEX_OVER)
+            over = over or (bool(known.calls) and known.calls <= self._named.destroyed)
+            if f"{index.FOLDER}/{name}" not in self._there and not over and not known.may_be_missing:
+                self._bad("missing_segment", f"{index.FOLDER}/{name}: the log has it, and it is missing")
+
+    def _outbox(self) -> None:
+        names = [match[1] for name in self._there if (match := _EVENTS.fullmatch(name))]
+        check = OutboxCheck(self._vault / outbox.FOLDER, self._unit, self._signers, self._named)
+        bad = set()
+        for name, problem in check.problems(names):
+            bad.add(name)
+            self._bad(problem.code, f"{name}: {problem.text}")
+        self._covered += len({f"{outbox.FOLDER}/{name}" for name in names} - bad)
+        self._notes.extend(f"{outbox.FOLDER}: {note}" for note in check.notes())
+        self._verdict.trusted = self._verdict.trusted and not check.unknown
+
+    def _bad(self, code: str, text: str) -> None:
+        self._add(Problem(code, text))
+
+    def _add(self, problem: Problem) -> None:
+        if len(self._verdict.problems) < MOST_PROBLEMS:
+            self._verdict.problems.append(problem)
+
+
+_FOLDERS = frozenset(
+    {index.FOLDER, amendment.FOLDER, papers.HOLDS, papers.WALKS, papers.CERTIFICATES, outbox.FOLDER}
+    | {"journal", "smdr", "faults", "keys", sealed.UNOPENABLE}
+)
+
+
+def _shown(name: str) -> str:
+    """Printable, since a stray name may be anything."""
+    return name if name.isascii() and name.isprintable() else ascii(name)

@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The log of a vault, from its leaves up to the signed head, and what it says of the calls that are there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
+from io import BytesIO
+from pathlib import Path
+
+from linetap_core.clock import from_utc_ns, parse_rfc3339
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.merklelog import leaflog, merkle, unitlog
+from linetap_core.evidence.merklelog.leaflog import LEAVES, TREE
+from linetap_core.evidence.merklelog.unitlog import COPY, HEAD, Head, HeadCopy, Leaf
+from linetap_core.evidence.signing import namespaces
+from linetap_core.evidence.signing.signers import Signer, SignerUndated, is_undated
+from linetap_desk.inputs import boundedjson
+from linetap_desk.proofs import callfolder, verifycall
+from linetap_desk.proofs.callfolder import Damaged
+from linetap_desk.proofs.verdict import Problem, Verdict
+from linetap_desk.vaultproofs.leafclaims import LogWeakened, Named
+from linetap_desk.vaultproofs.logorder import LogOrder
+from linetap_desk.vaultproofs.witnessedlog import LogWitness
+from linetap_desk.witnessing import judge, signedheads
+from linetap_desk.witnessing.judge import NO_RULES, NOBODY, NotWitnessed, Rules, Seen
+
+NAME = "log"
+MOST_PROBLEMS = 1000  # a file of another kind has a million lines that are no leaves
+_MOST_NONE_BYTES = 16 << 20
+FILES = {LEAVES, TREE, HEAD, HEAD + namespaces.SUFFIX}
+
+
+class LogCheck:
+    """Reads and judges the log when made; then asked about every call; `verdict` at the end."""
+
+    def __init__(
+        self,
+        folder: Path,
+        signers: list[Signer] | None,
+        witness: Path | None,
+        rules: Rules = NO_RULES,
+        named: Named | None = None,
+    ) -> None:
+        """`named`: what the logs before this one, in the same vault, have named."""
+        self._verdict = Verdict(NAME)
+        self._folder, self._signers = folder, signers
+        self.head: Head | None = None
+        self.witnessed = LogWitness(rules, signers)
+        self._read = False
+        self._had_at: datetime | None = None  # when witnesses had the head
+        self._closed: dict[str, str] = {}  # call id -> hash of its record
+        self._opened: set[str] = set()
+        self._destroyed: set[str] = set()
+        self._seen: set[str] = set()
+        self._order = LogOrder(self._bad)
+        self.named = Named() if named is None else named
+        self._begun: Leaf | None = None  # it took the place of another
+        self._weakened = LogWeakened()
+        try:
+            names = callfolder.entries(folder)
+        except OSError as error:
+            self._bad("log_missing", f"cannot be read: {error.strerror}; the vault is not whole without its log")
+        except Damaged as error:
+            self._verdict.add(error)
+        else:
+            for name in sorted(names - FILES - {COPY}):
+                self._bad("extra_file", f"{name} does not belong into a log")
+            for name in sorted(FILES - names):
+                self._bad("missing_file", f"{name} is missing")
+            self._check(witness)
+
+    @property
+    def good(self) -> bool:
+        """The log in itself, whatever is there of the calls."""
+        return self._verdict.good
+
+    def problems_of(self, call: Verdict) -> Iterator[Problem]:
+        """What the log has against a call of this vault."""
+        self._seen.add(call.name)
+        if call.record is None or not self._read:
+            return  # it says itself why it has no record; so does the log why it cannot be asked
+        if self.head is not None and call.record.unit != self.head.unit:
+            yield Problem("wrong_unit", f"a call of {call.record.unit} in the vault of {self.head.unit}")
+        if call.name in self._destroyed:
+            yield Problem("destroyed", "the log says that it was destroyed, and it is there")
+        elif call.name not in self._closed:
+            yield Problem("not_in_log", "the log does not know that it was sealed")
+        elif self._closed[call.name] != call.record_sha256:
+            yield Problem("other_record", "its record is not the one that the log has the SHA-256 of")
+        until = call.record.retention.until if call.record.retention else None
+        if self._order.other_until(call.name, until):
+            yield Problem("other_until", f"to be kept until {until}, and its close in the log says otherwise")
+        yield from self.witnessed.problems_of(call)
+
+    def verdict(self) -> Verdict:
+        for call_id in sorted((self._closed.keys() | self._opened) - self._seen - self._destroyed):
+            self._bad("missing_call", f"{call_id} is missing: the log has it, and nothing of its destruction")
+        return self._verdict
+
+    def kept_verdict(self, log: LogCheck) -> Verdict:
+        """Of a log that was set aside, beside the `log` that is in use: as it is in itself, and what was lost of it."""
+        found = self._verdict
+        found.name = found.name.replace(NAME, self._folder.name, 1)
+        text = "did not fit what was signed or what the desk knows, and another log began in its place"
+        found.problems.insert(0, Problem("log_set_aside", f"{self._folder.name} {text}"))
+        for call_id in sorted((self._closed.keys() | self._opened) - self._destroyed - log._seen - log._destroyed):
+            self._bad("missing_call", f"{call_id} is missing: this log has it, and nothing of its destruction")
+        return found
+
+    def late(self, call: Verdict) -> Iterator[Problem]:
+        """That a call should have gone. It proves what it proves all the same."""
+        retention = call.record.retention if call.record else None
+        if late := self._order.kept_late(call.name, retention.until if retention else None):
+            yield Problem("kept_late", late)
+
+    def notes(self) -> Iterator[Verdict]:
+        """What cannot be judged, and what was weakened: each as a verdict that counts for nothing."""
+        for note in (*self._anew(), *self._order.notes(), *self._weakened.notes()):
+            yield Verdict(f"{NAME}: {note}", counts=False)
+
+    def _anew(self) -> Iterator[str]:
+        if self._begun is not None:
+            yield f"it began anew at {self._begun.at} in the place of one that did not fit its head"
+
+    def _check(self, witness: Path | None) -> None:
+        self.head = self._read_head()
+        seen = self._read_witness(witness)
+        copy = self._read_copy()
+        sizes = {head.size for head in (self.head, seen, copy) if head is not None}
+        sizes |= self.witnessed.sizes(self.head.unit, self.head.log) if self.head is not None else set()
+        try:
+            roots, size = self._follow_leaves(sizes)
+        except OSError as error:
+            self._bad("log_unreadable", f"{Path(error.filename or LEAVES).name}: {error.strerror}")
+            return
+        self.witnessed.compare(roots, size)
+        self._order.end(self.head.at if self.head is not None else None)
+        if self.head is not None:
+            self._verdict.name = f"{NAME} of {self.head.unit}, {size} leaves"
+            self._compare(self.head, roots, size)
+        if copy is not None and (copy.size > size or roots.get(copy.size) != copy.root):
+            self._bad("head_copy", f"the leaves are not those of {COPY}")
+        if seen is not None:
+            if self.head is not None and seen.unit != self.head.unit:
+                self._bad("witness_unit", f"the witness's head is of {seen.unit}")
+            elif self.head is not None and seen.log != self.head.log:
+                self._bad("witness_log", f"the witness's head is of log {seen.log or '-'}, and this is another")
+            elif seen.size > size:
+                self._bad(
+                    "rolled_back", f"the witness has seen {seen.size} leaves, {size} are there: some were removed"
+                )
+            elif roots.get(seen.size) != seen.root:
+                self._bad("forked", f"the first {seen.size} leaves are not those that the witness has seen")
+
+    def _compare(self, head: Head, roots: dict[int, str], size: int) -> None:
+        if size != head.size:
+            self._bad("log_size", f"{size} leaves, the signed head is over {head.size}")
+        if head.size in roots and roots[head.size] != head.root:
+            self._bad("log_root", "the leaves are not those of the signed head: changed, added or in another order")
+
+    def _read_head(self) -> Head | None:
+        path = self._folder / HEAD
+        try:
+            head = signedheads.read_head(path, None).head
+            at = from_utc_ns(parse_rfc3339(head.at))
+            if is_undated(at) and self._signers is not None:
+                self._had_at = self.witnessed.had(head.unit, head.log, head.size)
+                self._verdict.notes.append(verifycall.undated_note(at, seen=self._had_at))
+            signedheads.read_head(path, self._signers, self._had_at)
+        except SignerUndated as error:
+            self._verdict.notes = [f"{error} [{error.code}]"]
+            return head
+        except Refusal as error:
+            self._verdict.add(error)
+            return None
+        self._verdict.trusted = self._signers is not None
+        return head
+
+    def _read_copy(self) -> Head | None:
+        """The head that the recorder keeps once more, a little older; not there in a vault of an earlier version."""
+        try:
+            data = callfolder.read(self._folder / COPY, unitlog.COPY_LIMIT_BYTES)
+            found = boundedjson.decode(data, HeadCopy)
+            copied = found.head.encode("utf-8"), found.sig.encode("utf-8")
+            head = unitlog.check_head(*copied, None)
+            with suppress(SignerUndated):  # as the head itself, which says so
+                unitlog.check_head(*copied, self._signers, self._had_at)
+        except (Refusal, BadInput) as error:
+            if isinstance(error, Damaged) and not (self._folder / COPY).exists():
+                return None
+            self._bad("head_copy", f"{COPY}: {error}")
+            return None
+        if unitlog.encode_copy(found) != data or (self.head is not None and head.unit != self.head.unit):
+            self._bad("head_copy", f"{COPY}: not as a unit writes it")
+            return None
+        return head
+
+    def _read_witness(self, path: Path | None) -> Head | None:
+        try:
+            return None if path is None else signedheads.read_cosigned(path, self._signers)
+        except Refusal as error:
+            self._bad(error.code, f"{path}: {error}")
+            return None
+
+    def _follow_leaves(self, sizes: set[int]) -> tuple[dict[int, str], int]:
+        """The roots at `sizes`, as far as there are leaves, and the number of leaves; tree.bin is compared."""
+        roots, size, same = {0: merkle.EMPTY_ROOT.hex()}, 0, True
+        path = self._folder / TREE
+        with path.open("rb") if path.exists() else BytesIO() as nodes:
+            for tree, new in leaflog.hashes(self._leaves(self._folder / LEAVES), sizes):
+                same = same and nodes.read(len(new) * merkle.HASH_BYTES) == b"".join(new)
+                size = tree.size
+                if size in sizes:
+                    roots[size] = tree.root().hex()
+            if path.exists() and (not same or nodes.read(1)):
+                self._bad("tree", f"{TREE} does not hold the hashes of the leaves; the recorder's start makes it anew")
+        self._read = True
+        return roots, size
+
+    def _leaves(self, path: Path) -> Iterator[bytes]:
+        """Every line, each looked at on its way."""
+        size = none = 0
+        for index, line in enumerate(leaflog.lines_of(path)):
+            size += len(line) + 1
+            self._look_at(index, line)
+            none += len(line) if len(line) > leaflog.LEAF_LIMIT_BYTES else 0
+            if none > _MOST_NONE_BYTES:  # a file of holes has no end that anybody would wait for
+                self._bad(
+                    "log_endless", f"{LEAVES}: more than {_MOST_NONE_BYTES} bytes of it are no leaves; not read on"
+                )
+                return
+            yield line
+        if size != os.stat(path).st_size:
+            self._bad("torn_leaf", f"{LEAVES} ends within a leaf")
+
+    def _look_at(self, index: int, line: bytes) -> None:
+        try:
+            if len(line) > leaflog.LEAF_LIMIT_BYTES:
+                raise ValueError
+            leaf = boundedjson.decode(line, Leaf)
+        except (ValueError, RecursionError):
+            self._bad("bad_leaf", f"line {index + 1} of {LEAVES} is no leaf")
+            return
+        if leaf.kind == "log_begun" and not index:
+            self._begun = leaf
+        self.witnessed.look_at(index, leaf)
+        self._order.look_at(index, leaf)
+        self.named.look_at(leaf)
+        self._weakened.look_at(leaf)
+        if leaf.call_id is None:
+            return
+        if leaf.kind == "open":
+            self._opened.add(leaf.call_id)
+        elif leaf.kind == "destruction":
+            self._destroyed.add(leaf.call_id)
+        elif leaf.kind == "close":
+            if leaf.call_id in self._closed:
+                self._bad("closed_twice", f"line {index + 1} of {LEAVES} closes {leaf.call_id} a second time")
+            self._closed[leaf.call_id] = leaf.record_sha256 or ""
+
+    def _bad(self, code: str, text: str) -> None:
+        found = self._verdict.problems
+        if len(found) < MOST_PROBLEMS:
+            found.append(Problem(code, text))
+        elif len(found) == MOST_PROBLEMS:
+            found.append(Problem("more", f"more than {MOST_PROBLEMS} things are wrong with this log"))
+
+
+_S = 1_000_000_000
+
+
+def newest_witnessed(rules: Rules, copy: Path, signers: list[Signer]) -> dict[str, Seen | None]:
+    """Of each unit, from its log in the copies and the kept checkpoints, what a quorum saw last. NotWitnessed where a
+    log is not the one that was witnessed."""
+    found: dict[str, Seen | None] = {}
+    for log in _logs(copy):
+        check = LogCheck(log, signers, None, rules)
+        broken = check.witnessed.broken
+        if check.head is None or not check.good or broken:
+            code, text = (broken[0].code, broken[0].text) if broken else ("log_damaged", "the log is not in order")
+            raise NotWitnessed(f"{log}: {text}: `linetap verify` of its vault says more", code)
+        found[check.head.unit] = check.witnessed.newest
+    kept = sorted(path.name for path in rules.heads.iterdir() if path.is_dir()) if rules.heads is not None else []
+    for unit, log_name in [
+        signedheads.unit_and_log(name) for name in kept if signedheads.unit_and_log(name)[0] not in found
+    ]:
+        try:
+            found[unit] = judge.newest_of(rules, unit, signers, log_name)
+        except Refusal as error:
+            raise NotWitnessed(str(error), error.code) from None
+    return found
+
+
+def require_witnessed_over(
+    rules: Rules, copy: Path, signers: list[Signer], name: str, ended: datetime | None
+) -> dict[str, str] | None:
+    """Unit -> what is said of it. NotWitnessed where the policy asks for more; None where there is no policy."""
+    if rules.policy is None:
+        return None
+    found = newest_witnessed(rules, copy, signers)
+    if rules.required:
+        for unit in [unit for unit, seen in found.items() if seen is None]:
+            raise NotWitnessed(f"{name}: not destroyed: {unit} is not witnessed")
+        latest = max((seen.since_s or 0 for seen in found.values() if seen is not None), default=None)
+        if latest is None:
+            raise NotWitnessed(f"{name}: not destroyed: not witnessed: there is no log and no checkpoint of any unit")
+        if ended is not None and from_utc_ns(latest * _S) < ended:
+            text = f"the last that witnesses have cosigned is of {from_utc_ns(latest * _S):%Y-%m-%dT%H:%M:%SZ}"
+            raise NotWitnessed(f"{name}: not destroyed: {text}: by their clocks the day is not over", "day_not_over")
+    return {unit: NOBODY if seen is None else seen.text for unit, seen in sorted(found.items())}
+
+
+def _logs(copy: Path) -> Iterator[Path]:
+    for vault in [copy, *(each for each in sorted(copy.iterdir()) if each.is_dir())]:
+        if (vault / unitlog.FOLDER / unitlog.HEAD).is_file():
+            yield vault / unitlog.FOLDER

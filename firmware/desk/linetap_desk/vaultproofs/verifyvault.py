@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TODO."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.merklelog import unitlog
+from linetap_core.evidence.signing.signers import Signer
+from linetap_core.vaultformat import keptlogs
+from linetap_desk.proofs import callfolder
+from linetap_desk.proofs.verdict import Problem, Verdict
+from linetap_desk.proofs.verifycall import verify_call
+from linetap_desk.vaultproofs.leafclaims import Named
+from linetap_desk.vaultproofs.tree import TreeCheck
+from linetap_desk.vaultproofs.verifylog import MOST_PROBLEMS, LogCheck
+from linetap_desk.witnessing.judge import NO_RULES, Rules
+
+
+def verify_vault(
+    vault: Path, signers: list[Signer] | None, witness: Path | None = None, rules: Rules = NO_RULES
+) -> Iterator[Verdict]:
+    """A verdict for every call of a vault, in order of time, and the log's. `witness`: a cosigned head."""
+    calls = callfolder.calls(vault)
+    first = next(calls, None)
+    if first is None and not (vault / unitlog.FOLDER).exists():
+        return
+    named = Named()
+    kept = [LogCheck(vault / keptlogs.place(number), signers, None, named=named) for number in keptlogs.numbers(vault)]
+    log = LogCheck(vault / unitlog.FOLDER, signers, witness, rules, named)
+    records, strays = dict[str, str](), 0
+    for path in [] if first is None else chain([first], calls):
+        if sealed.CALL_ID.fullmatch(path.name) is None or callfolder.is_folder(path) is False:
+            strays += 1
+            if strays <= MOST_PROBLEMS:
+                yield Verdict(str(path.relative_to(vault)), problems=[_no_call(path)])
+            continue
+        verdict = verify_call(path, signers, seen=log.witnessed.closed_by(path.name))
+        if not verdict.problems and path != vault / sealed.call_path(path.name):
+            verdict.problems.append(Problem("wrong_day", f"lies under {path.parent.relative_to(vault)}"))
+        verdict.problems.extend(chain(log.problems_of(verdict), log.late(verdict)))
+        records[verdict.name] = verdict.record_sha256 or ""
+        yield verdict
+    if strays > MOST_PROBLEMS:
+        more = Problem("more", f"{strays - MOST_PROBLEMS} more beside the calls do not belong into a vault")
+        yield Verdict("days", problems=[more])
+    yield from (each.kept_verdict(log) for each in kept)
+    yield log.verdict()
+    yield from log.notes()
+    if log.head is not None:
+        yield from TreeCheck(vault, log.head.unit, signers, log.named, records, log.head.at).verdicts()
+    yield log.witnessed.verdict()
+
+
+def _no_call(path: Path) -> Problem:
+    """What lies among the calls and is none: a day that the medium has lost, or what somebody has laid there."""
+    try:
+        os.scandir(path).close()
+    except NotADirectoryError:
+        pass
+    except OSError as error:
+        return Problem("folder_unreadable", f"cannot be read: {error.strerror}; its calls cannot be judged")
+    return Problem("stray", "does not belong into a vault: a call folder would be right")

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Template, language and theme -> response."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Literal, NamedTuple, get_args
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from linetap_core.clock import from_utc_ns, parse_rfc3339, rfc3339
+from linetap_desk.web import text
+from linetap_desk.web.secure import path_of
+
+Role = Literal["watch", "officer", "approver-legal", "approver-manager", "vault", "custodian", "auditor"]
+ROLES: tuple[Role, ...] = get_args(Role)
+SIGNED_IN = frozenset[str](ROLES)  # whoever has any role
+EVERYBODY = frozenset({"everybody"})  # before it is known who somebody is: the login, the style sheet
+
+
+LANGUAGE_COOKIE, THEME_COOKIE = "__Host-linetap-language", "__Host-linetap-theme"
+THEMES = {"auto": text.N_("As the system"), "light": text.N_("Light"), "dark": text.N_("Dark")}
+
+
+class MenuItem(NamedTuple):
+    """A page that the layout offers to whoever has one of the roles; `msgid`: its name there."""
+
+    path: str
+    msgid: str
+    roles: frozenset[str]
+
+
+class Pages:
+    """Every template has `_`, `ngettext`, `fill`, `when`, `who` (None before the login), `menu`, `csrf`, `path`."""
+
+    def __init__(self, zone: ZoneInfo, package: str = "linetap_desk.serve") -> None:
+        self.zone = zone
+        self.menu: tuple[MenuItem, ...] = ()  # of the whole site
+        self._templates = Environment(
+            loader=PackageLoader(package),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.globals["fill"] = fill
+
+    def page(self, request: Request, template: str, /, status: int = 200, **context: Any) -> Response:
+        """`template`: its path below templates/. What is put in is escaped."""
+        return HTMLResponse(self.render(request, template, **context), status)
+
+    def render(self, request: Request, template: str, /, **context: Any) -> str:
+        language, who = self.language(request), getattr(request.state, "who", None)
+        chosen = text.words(language)
+        may = who.roles if who is not None and not who.locked else frozenset()
+        return self._templates.get_template(template).render(
+            _=_filling(chosen.gettext),
+            ngettext=_filling(chosen.ngettext),
+            language=language,
+            languages=text.LANGUAGES,
+            theme=self.theme(request),
+            themes=THEMES,
+            when=self.when,
+            who=who,
+            menu=[item for item in self.menu if item.roles & (may | EVERYBODY)],
+            csrf=getattr(request.state, "csrf", ""),
+            path=path_of(request),
+            **context,
+        )
+
+    def language(self, request: Request) -> text.Language:
+        return text.language_of(request.cookies.get(LANGUAGE_COOKIE))
+
+    def theme(self, request: Request) -> str:
+        chosen = request.cookies.get(THEME_COOKIE, "auto")
+        return chosen if chosen in THEMES else "auto"
+
+    def say(self, request: Request, msgid: str) -> str:
+        """A text in the language of who asks."""
+        return text.words(self.language(request)).gettext(msgid)
+
+    def when(self, moment: str | int | None, seconds: bool = True) -> Markup:
+        """RFC 3339 or UTC ns -> <time> in the desk's zone, with the zone's name; empty of None."""
+        if moment is None or moment == "":
+            return Markup()
+        ns = parse_rfc3339(moment) if isinstance(moment, str) else moment
+        local = self.local(ns)
+        shown = local.strftime("%Y-%m-%d %H:%M:%S %Z" if seconds else "%Y-%m-%d %H:%M %Z")
+        return Markup('<time datetime="{}">{}</time>').format(rfc3339(ns), shown)
+
+    def local(self, utc_ns: int) -> datetime:
+        return from_utc_ns(utc_ns).astimezone(self.zone)
+
+
+def fill(text: str, **values: Any) -> Markup:
+    """A text with a time in it, which is an element and stays one; all else is escaped."""
+    return escape(text) % values
+
+
+def _filling(translate: Callable[..., str]) -> Callable[..., str]:
+    """`_("Log in with %(name)s", name=...)`: what is filled in is escaped with all else. `ngettext` fills in `num`."""
+
+    def filled(*args: Any, **values: Any) -> str:
+        text = translate(*args)
+        if len(args) > 1:
+            values.setdefault("num", args[2])
+        return text % values if values else text
+
+    return filled

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A request from outside: its address behind our proxies, its path, its form; and the headers that protect a page."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from starlette.datastructures import FormData, MutableHeaders, UploadFile
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+def address_of(request: Request, proxies: frozenset[Address]) -> str:
+    """The client's address: the last one in X-Forwarded-For that is no proxy of ours, since a client may have written
+    those before it."""
+    address = _address(request.client.host if request.client else "")
+    if address is None:
+        return ""
+    forwarded = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
+    while address in proxies and forwarded:
+        following = _address(forwarded.pop().strip())
+        if following is None:
+            break
+        address = following
+    return str(address)
+
+
+def path_of(request: Request) -> str:
+    """As request.url.path, which would keep the whole URL, and what was typed into it, in the cache of urlsplit."""
+    path: str = request.scope["path"]
+    return path.replace("?", "%3F").replace("#", "%23").replace("\\", "%5C")
+
+
+def _address(text: str) -> Address | None:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "manifest-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
+)
+# same-origin and not no-referrer: with that a browser sends `Origin: null` from our own forms.
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), usb=(), serial=(), payment=(), display-capture=()",
+    "Strict-Transport-Security": "max-age=63072000",
+    "Cache-Control": "no-store",
+}
+MOST_BODY_BYTES = 1 << 16
+FIELD, HEADER = "csrf", "x-csrf-token"
+
+
+class Headers:
+    """Adds the headers to every answer. A handler's own Cache-Control stays."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+def token_of(secret: str) -> str:
+    """The token of a form, derived from a cookie that no other site can read."""
+    return hmac.new(secret.encode("utf-8", "replace"), b"linetap form", hashlib.sha256).hexdigest()
+
+
+def is_token(found: object, secret: str) -> bool:
+    """Text of a form can contain a lone surrogate, if its charset encodes one."""
+    return isinstance(found, str) and hmac.compare_digest(found.encode("utf-8", "replace"), token_of(secret).encode())
+
+
+def is_text(form: FormData) -> bool:
+    """Whether all of it can be stored: a charset may encode a lone surrogate."""
+    words = [word for name, value in form.multi_items() for word in (name, _name_of(value))]
+    try:
+        "".join(words).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _name_of(value: str | UploadFile) -> str:
+    return value if isinstance(value, str) else value.filename or ""
+
+
+def is_own_origin(headers: Mapping[str, str], own: str) -> bool:
+    """Every known browser sends the origin of a POST; without one it is refused."""
+    if headers.get("sec-fetch-site", "same-origin") != "same-origin":
+        return False
+    origin = headers.get("origin", "")
+    try:
+        return bool(origin) and urlsplit(origin)[:2] == urlsplit(own)[:2]
+    except ValueError:  # "http://[": no address at all
+        return False
+
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address

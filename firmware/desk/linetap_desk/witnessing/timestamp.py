@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap timestamp`: a time-stamp authority's word (RFC 3161) that a signed head, or a file, was there by then."""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import re
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from linetap_core.durable.files import replace_durably
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.merklelog import unitlog
+from linetap_core.evidence.merklelog.unitlog import HEAD, Head
+from linetap_core.evidence.signing import namespaces
+from linetap_desk.proofs import callfolder
+from linetap_desk.proofs.callfolder import Damaged
+from linetap_desk.witnessing import signedheads
+from linetap_desk.witnessing.signedheads import SignedHead
+
+TOKEN_SUFFIX = ".tsr"
+TOKEN_LIMIT_BYTES = 64 << 10
+_TIMEOUT_S = 30
+_TIME = re.compile(r"^Time stamp: (.+)$", re.MULTILINE)
+
+
+class NoTimestamp(Refusal):
+    """The authority did not answer, said no, or gave a token that does not fit."""
+
+    code = "timestamp"
+
+
+@dataclass(frozen=True, slots=True)
+class TimestampAuthority:
+    """Where it is asked, and the CA that its tokens are checked against."""
+
+    url: str
+    ca: Path
+
+    def token(self, data: bytes) -> bytes:
+        """Over these bytes, checked against the nonce of its query and the CA."""
+        with tempfile.TemporaryDirectory(prefix="linetap-ts-") as folder:
+            file, query, token = (Path(folder) / name for name in ("data", "query.tsq", "token.tsr"))
+            file.write_bytes(data)
+            _openssl("-query", "-data", file, "-sha256", "-cert", "-out", query)
+            token.write_bytes(_post(self.url, query.read_bytes()))
+            _openssl("-verify", "-queryfile", query, "-in", token, "-CAfile", self.ca)
+            return token.read_bytes()
+
+
+def stamp(path: Path, tsa: TimestampAuthority) -> Path:
+    """The token beside a file; one that is there already is asked for no more."""
+    token = path.with_name(path.name + TOKEN_SUFFIX)
+    if not token.exists():
+        replace_durably(token, tsa.token(path.read_bytes()))
+    return token
+
+
+def time_of(path: Path, ca: Path) -> str:
+    """The time in the token beside a file, as openssl prints it, when the token is of that file."""
+    token = path.with_name(path.name + TOKEN_SUFFIX)
+    callfolder.read(token, TOKEN_LIMIT_BYTES)  # a regular file of a size it can honestly have
+    _openssl("-verify", "-data", path, "-in", token, "-CAfile", ca)
+    match = _TIME.search(_openssl("-reply", "-in", token, "-text"))
+    if match is None:
+        raise NoTimestamp(f"{token}: openssl finds no time in it")
+    return match[1]
+
+
+def add_authority_arguments(parser: argparse.ArgumentParser, required: bool) -> None:
+    parser.add_argument("--tsa", required=required, metavar="URL", help="http:// or https:// of the authority")
+    add_ca_argument(parser, required)
+
+
+def add_ca_argument(parser: argparse.ArgumentParser, required: bool) -> None:
+    parser.add_argument(
+        "--ca", type=Path, required=required, metavar="PEM", help="the time-stamp authority's CA certificate"
+    )
+
+
+def authority_of(args: argparse.Namespace) -> TimestampAuthority | None:
+    """None where no authority is named."""
+    if args.tsa is None and args.ca is None:
+        return None
+    if args.tsa is None or args.ca is None:
+        raise BadInput("--tsa and --ca belong together: the authority, and what its tokens are checked against")
+    if not args.tsa.startswith(("http://", "https://")):
+        raise BadInput(f"--tsa {args.tsa}: http://... or https://... would be right")
+    return TimestampAuthority(args.tsa, checked_ca(args.ca))
+
+
+def checked_ca(path: Path) -> Path:
+    if not path.is_file():
+        raise BadInput(f"{path}: no such file; the authority's CA certificate (PEM) would be right")
+    return path
+
+
+def _post(url: str, query: bytes) -> bytes:
+    headers = {"Content-Type": "application/timestamp-query", "Accept": "application/timestamp-reply"}
+    request = urllib.request.Request(url, data=query, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
+            token: bytes = answer.read(TOKEN_LIMIT_BYTES + 1)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        raise NoTimestamp(f"{url}: no answer: {reason}") from None
+    if len(token) > TOKEN_LIMIT_BYTES:
+        raise NoTimestamp(f"{url}: an answer of more than {TOKEN_LIMIT_BYTES} bytes is no token")
+    return token
+
+
+def _openssl(*arguments: object) -> str:
+    """What `openssl ts` prints; NoTimestamp with the last of its words when it says no."""
+    command = ["openssl", "ts", *map(str, arguments)]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, timeout=_TIMEOUT_S, check=False, text=True, errors="replace"
+        )
+    except FileNotFoundError:
+        raise BadInput("there is no `openssl`: install the package openssl") from None
+    except subprocess.TimeoutExpired:
+        raise NoTimestamp(f"openssl ts has not ended within {_TIMEOUT_S} s") from None
+    if done.returncode:
+        words = [line for line in (done.stdout + done.stderr).splitlines() if ":error:" in line] or ["no reason given"]
+        raise NoTimestamp(f"openssl ts {arguments[0]}: {words[0].partition(':error:')[2] or words[0]}")
+    return done.stdout
+
+
+def stamp_head(signed: SignedHead, authority: TimestampAuthority, folder: Path) -> Path:
+    """UNIT-SIZE.json in `folder`, with .sig and .tsr beside it; one that is there already is asked for no more."""
+    path = folder / f"{signed.head.unit}-{signed.head.size:09d}.json"
+    token_path = path.with_name(path.name + TOKEN_SUFFIX)
+    if not token_path.exists():
+        token = authority.token(signed.data)
+        replace_durably(path, signed.data)
+        replace_durably(namespaces.beside(path), signed.signature)
+        replace_durably(token_path, token)  # last: where it is, the others are
+    return path
+
+
+def is_stamped_that_day(head: Head, folder: Path) -> bool:
+    """Whether a head of that unit's log, of the same day in UTC, has its token in `folder` already."""
+    tokens = sorted(folder.glob(f"{head.unit}-?????????.json{TOKEN_SUFFIX}"))
+    if not tokens:
+        return False
+    try:
+        newest = unitlog.decode_head(callfolder.read(tokens[-1].with_suffix(""), unitlog.HEAD_LIMIT_BYTES))
+    except (Damaged, Refusal):
+        return False
+    return newest.unit == head.unit and newest.at[:10] == head.at[:10]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    ask = actions.add_parser("ask", help="a token for a unit's head; done already is done")
+    ask.add_argument("head", type=Path, metavar="DIR_OR_HEAD", help="a log folder, or a head file")
+    add_authority_arguments(ask, required=True)
+    ask.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="gets UNIT-SIZE.json, .sig and .tsr"
+    )
+    check = actions.add_parser("check", help="a head that was stamped")
+    check.add_argument("head", type=Path, metavar="HEAD", help="UNIT-SIZE.json with .sig and .tsr beside it")
+    add_ca_argument(check, required=True)
+    for action in (ask, check):
+        action.add_argument("--signers", type=Path, required=True, metavar="ALLOWED_SIGNERS", help="names the units")
+    file = actions.add_parser("file", help="a token beside any file: FILE.tsr")
+    file.add_argument("file", type=Path, metavar="FILE", help="a certificate of destruction, say")
+    add_authority_arguments(file, required=True)
+
+
+def run(args: argparse.Namespace) -> int:
+    authority = authority_of(args) if args.action != "check" else None
+    if args.action == "file":
+        assert authority is not None
+        token = stamp(args.file, authority)
+        sys.stdout.write(f"ok   {token}: stamped {time_of(args.file, args.ca)}\n")
+        return 0
+    signers = callfolder.load_signers(args.signers)
+    path, ca = args.head, checked_ca(args.ca)
+    if authority is not None:
+        if not args.output.is_dir():
+            raise BadInput(f"{args.output}: not a folder; one for the stamped heads would be right")
+        path = stamp_head(
+            signedheads.read_head(path / HEAD if path.is_dir() else path, signers), authority, args.output
+        )
+    signed = signedheads.read_head(path, signers)
+    said = time_of(path, ca)
+    sys.stdout.write(f"ok   {path}: {signed.head.unit}, {signed.head.size} leaves, stamped {said}\n")
+    return 0
