@@ -22,6 +22,7 @@ from signers_maker import NASTY, PRINCIPAL, file_of
 from linetap_core.errors import BadInput
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import signerline, signers, sshsig
+from linetap_core.evidence.signing.signers import Signer
 from linetap_core.evidence.signing.sshsig import SignatureFault
 from linetap_desk.bundle import report
 from linetap_desk.proofs import callfolder
@@ -97,7 +98,7 @@ def compare(stock: Stock, seed: int) -> str:
         return _refused(stock, data, str(error))
     assert ours == theirs, (seed, text)
     blob = keys.public_blob(KEY.public_key())
-    named = next((s for s in signers.parse(text) if s.blob == blob and s.is_valid(AT)), None)
+    named = next((s for s in signers.parse(text) if s.blob == blob and _is_valid_then(s)), None)
     principals = [] if named is None else list(takewhile(bool, named.principals.split(",")))
     assert stock.found(data) == _printed(principals), (seed, text)
     lines = [line for each in data.split(b"\n") if (line := signerline.parse(each)) is not None]
@@ -105,6 +106,10 @@ def compare(stock: Stock, seed: int) -> str:
         matched = [line.principals for line in lines if signerline.in_list(PRINCIPAL, line.principals)]
         assert stock.matching(data) == _printed(matched), (seed, text)
     return "both yes" if ours else "both no"
+
+
+def _is_valid_then(signer: Signer) -> bool:
+    return (signer.valid_after or AT) <= AT <= (signer.valid_before or AT)
 
 
 def _refused(stock: Stock, data: bytes, why: str) -> str:

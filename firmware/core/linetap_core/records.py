@@ -162,9 +162,7 @@ class CaptureState(ServiceState, kw_only=True):
     overruns_lately: int = 0  # clock.py
     underruns: int = 0
     gap_ms: float = 0.0
-    last_gap_ns: int | None = None  # monotonic
     drift_ppm: float | None = None  # of the codec against the system's clock, over an hour at most; above 0 it is slow
-    playback_offset_frames: int = 0  # device frames from write to being heard in the capture
     meter: MeterState | None = None  # None: the card has none
 
 
@@ -343,8 +341,6 @@ class RecorderState(ServiceState, kw_only=True):
     outbox_seq: int = 0
     outbox_dropped_to: int = 0  # the newest event that was let go for want of room, or that was found damaged
     logs_kept: list[str] = []  # logs in the vault that did not fit their own head, and were set aside
-    disk_free_bytes: int = 0
-    disk_total_bytes: int = 0
     written_bytes: int = 0  # audio written since start, for the storage forecast
     smdr_connected: bool | None = None  # None: no PBX tells us of its calls
     smdr_lines: int = 0  # today, as the two below

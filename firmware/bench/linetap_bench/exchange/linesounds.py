@@ -114,7 +114,6 @@ VERSION = 1  # of all that is made here: a new number makes every clip anew
 PROMPTS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")  # Debian's asterisk-core-sounds-en-wav
 SIT_HZ, SIT_MS = (950.0, 1400.0, 1800.0), 330  # ITU-T E.180
 HOWLER_HZ, HOWLER_MS = (1400.0, 2060.0, 2450.0, 2600.0), (100, 100)  # (memory) North America; Korea's was not found
-TONE_S = 30.0  # where nothing says how long
 _NOISE_EARLY, _NOISE_LATE = 6, 7  # random streams of a line
 
 

@@ -93,7 +93,6 @@ class Loop:
         self._playback_restarted = False
         self._last_ns = 0
         self._overruns = Lately()
-        state.playback_offset_frames = self._offset + FILL_PERIODS * codec.period
 
     def start(self) -> None:
         """The time since a predecessor's last slot becomes a gap; a new ring begins without one."""
@@ -209,7 +208,6 @@ class Loop:
         self._ring.write_gap(frames, end_ns, self._utc_ns_at(end_ns), self._cause)
         self._audio.reset()
         self._state.gap_ms += frames * NS_PER_FRAME / NS_PER_MS
-        self._state.last_gap_ns = self._clock.monotonic_ns()
         if self._cause == GAP_OVERRUN:
             self._state.overruns += 1
             self._overruns.note(self._clock.monotonic_ns())

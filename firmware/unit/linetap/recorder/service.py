@@ -243,8 +243,6 @@ class Service:
         state.gap_ms, state.written_bytes = round(self.vault.gap_ms, 3), self.vault.written_bytes
         state.clock, state.overtaken_ns = self._pulse.clock_state(), self.cards.overtaken_ns
         state.ring_lag_ms = max(f.lag_ms() for f in self.cards.followers.values())
-        with contextlib.suppress(OSError):  # the vault's thread reports the fault
-            state.disk_free_bytes, state.disk_total_bytes = self.vault.free_bytes()
         if self.smdr is not None:
             self.smdr.tell(state)
         self._upkeep.change.quiet = state.config_pending is not None and self._quiet()

@@ -85,11 +85,6 @@ class Signer:
         )
         return allowed and not self.is_office
 
-    def is_valid(self, at: datetime) -> bool:
-        return (self.valid_after is None or at >= self.valid_after) and (
-            self.valid_before is None or at <= self.valid_before
-        )
-
     def is_for(self, namespace: str) -> bool:
         """Whether the line spells this namespace out, and does not just allow all or many."""
         return self.namespaces is not None and namespace in self.namespaces.split(",")
