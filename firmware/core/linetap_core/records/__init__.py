@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+# ruff: isort: skip_file
+"""Every message that passes between services, and the call record with its events.
+
+`call.py`: the record and its events; `states.py`: the state files; `requests.py`: what one service asks of another.
+Import from here, whichever file has it.
+"""
+
+from __future__ import annotations
+
+from linetap_core.records.call import (
+    ABUSE, ActualTime, AnswerConfidence, AnswerRecord, AnsweredBy, Audio, CallEvent, CallRecord, Caller,
+    ClockRecord, CountedMoment, Direction, Disposition, EndedBy, EventKind, Gap, InternalBy, KeyPlace, Mark,
+    NoticeProof, NoticeRecord, PERSONAL_FIELDS, Part, PartyBy, PersonalRecord, PublicRecord, Retention, SUITE,
+    UnitKeyRecord, require_homes,
+)  # fmt: skip
+from linetap_core.records.requests import (
+    CancelRemoval, CaptureCommand, PlayNotice, PrepareRemoval, RECORDER_SOCKET, RecorderCommand, Refused,
+    StartWalk, StopNotice, StopWalk, Walking,
+)  # fmt: skip
+from linetap_core.records.states import (
+    Alert, CaptureState, Colour, ConfirmedBy, DeliveryState, FREE, Fault, KernelClockState, KeyListState,
+    LineState, LineStatus, MeterState, OrderState, OutboxState, PanelState, PbxDay, PbxPort, RecorderState,
+    RefusedState, RemovalState, ReporterState, RetentionTimeState, ServiceState, Severity, UpdateBy,
+    UpdateState, UpdateStep, WalkBy, WalkEnd, WalkState, WalkStep, WalkedLine, WeakeningState,
+)  # fmt: skip
+
+__all__ = [
+    "ABUSE", "FREE", "PERSONAL_FIELDS", "RECORDER_SOCKET", "SUITE", "ActualTime", "Alert", "AnswerConfidence",
+    "AnswerRecord", "AnsweredBy", "Audio", "CallEvent", "CallRecord", "Caller", "CancelRemoval",
+    "CaptureCommand", "CaptureState", "ClockRecord", "Colour", "ConfirmedBy", "CountedMoment", "DeliveryState",
+    "Direction", "Disposition", "EndedBy", "EventKind", "Fault", "Gap", "InternalBy", "KernelClockState",
+    "KeyListState", "KeyPlace", "LineState", "LineStatus", "Mark", "MeterState", "NoticeProof", "NoticeRecord",
+    "OrderState", "OutboxState", "PanelState", "Part", "PartyBy", "PbxDay", "PbxPort", "PersonalRecord",
+    "PlayNotice", "PrepareRemoval", "PublicRecord", "RecorderCommand", "RecorderState", "Refused",
+    "RefusedState", "RemovalState", "ReporterState", "Retention", "RetentionTimeState", "ServiceState",
+    "Severity", "StartWalk", "StopNotice", "StopWalk", "UnitKeyRecord", "UpdateBy", "UpdateState", "UpdateStep",
+    "WalkBy", "WalkEnd", "WalkState", "WalkStep", "WalkedLine", "Walking", "WeakeningState", "require_homes",
+]  # fmt: skip

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requests from one service to another, over sockets in run_dir."""
+
+from __future__ import annotations
+
+import msgspec
+
+from linetap_core.records.states import WalkBy
+
+# --- recorder -> capture and back, over rooms.socket_path -----------------------------------------
+
+
+class PlayNotice(msgspec.Struct, frozen=True, tag="play", tag_field="verb"):
+    """Play a notice on a line so that its first sample is on the line at ring frame `at_frame`, or at once if late."""
+
+    line: int
+    notice: str
+    at_frame: int
+    plain: bool = False  # without the line's gain, to measure how loud it arrives
+
+
+class StopNotice(msgspec.Struct, frozen=True, tag="stop", tag_field="verb"):
+    line: int
+
+
+class Refused(msgspec.Struct, frozen=True, tag="refused", tag_field="verb"):
+    """Capture could not do what was asked: unknown notice or line, relay fault."""
+
+    line: int
+    why: str
+
+
+CaptureCommand = PlayNotice | StopNotice
+
+
+# --- panel and terminal -> recorder, over run_dir/door/recorder.sock ------------------------------------------------
+
+RECORDER_SOCKET = "door/recorder.sock"
+
+
+class StartWalk(msgspec.Struct, frozen=True, tag="start_walk", tag_field="verb"):
+    """A walk test of these lines; of all, where none is named. `Walking` comes back, or `Refused`."""
+
+    by: WalkBy
+    lines: list[int] = []
+
+
+class StopWalk(msgspec.Struct, frozen=True, tag="stop_walk", tag_field="verb"):
+    """The one that runs ends here, with a report on what was done of it."""
+
+
+class PrepareRemoval(msgspec.Struct, frozen=True, tag="prepare_removal", tag_field="verb"):
+    """Somebody wants to pull the disk: calls end now, no new one is recorded; the state says when that is done."""
+
+
+class CancelRemoval(msgspec.Struct, frozen=True, tag="cancel_removal", tag_field="verb"):
+    """The disk stays where it is: calls are recorded again."""
+
+
+class Walking(msgspec.Struct, frozen=True, tag="walking", tag_field="verb"):
+    """Which one was started, or stopped, by the time it began."""
+
+    began_at: str
+
+
+RecorderCommand = StartWalk | StopWalk | PrepareRemoval | CancelRemoval
