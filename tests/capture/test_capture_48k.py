@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from capture_rig import Unit, cable_in_ram, main_thread_frozen, notice_noise, ring_of, unit
 from far_end import NOISE_FRAMES, band_noise
+from played_rig import heard_start, reported_start
 
-from linetap.capture.calibrate import heard_start, reported_start
 from linetap.notices import tag_of
 from linetap.ring import I16, RATE_HZ, SLOT_FRAMES
 from linetap_bench.stage.jack import JackCable

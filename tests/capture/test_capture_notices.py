@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 import pytest
 from capture_rig import Unit, cable_in_ram, main_thread_frozen, notice_noise, ring_of, unit, until
+from played_rig import heard_start, measure_playback_offset, reported_start
 
-from linetap.capture.calibrate import heard_start, measure_playback_offset, reported_start
 from linetap.notices import load_notices, tag_of
 from linetap.ring import SLOT_FRAMES, UNDERRUN
 from linetap_bench.stage.jack import JackCable

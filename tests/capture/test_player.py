@@ -138,7 +138,7 @@ def test_stop_ends_at_what_is_written(bench: Bench) -> None:
 
 
 def test_refusals_are_bounded_and_clear(bench: Bench) -> None:
-    assert bench.player.play(3, "ko", 0) == "line 3 is not a line of this card that is announced to"
+    assert bench.player.play(3, "ko", 0) == "line 3 is no line of this card, or is exempt from notices"
     assert bench.player.play(1, "fr", 0) == "no notice 'fr'"
     assert bench.player.play(1, "ko", 1 << 40) is None
     assert bench.player.play(1, "ko", 1 << 40) is None

@@ -152,8 +152,8 @@ BAD_EVENTS = [
     ('{"t":1,"line":7,"hook":1}\n', "events.jsonl:1: line 7; the configuration has 1, 2"),
     ('{"t":1,"line":1,"hook":1}\n{"t":1,"line"\n', "events.jsonl:2: "),
     ('{"t":1,"line":1,"hook":2}\n', "events.jsonl:1: 2 is neither 0 nor 1"),
-    ('{"t":1,"line":1}\n', "events.jsonl:1: wants exactly one of"),
-    ('{"t":1,"line":1,"hook":1,"ring":1}\n', "events.jsonl:1: wants exactly one of"),
+    ('{"t":1,"line":1}\n', "events.jsonl:1: needs exactly one of"),
+    ('{"t":1,"line":1,"hook":1,"ring":1}\n', "events.jsonl:1: needs exactly one of"),
     ('{"t":-1,"line":1,"hook":1}\n', "events.jsonl:1: t = -1.0"),
     ('{"t":1,"line":1,"volts":4000}\n', "events.jsonl:1: volts = 4000.0"),
     ('{"t":1,"line":1,"hock":1}\n', "events.jsonl:1: "),
@@ -190,10 +190,10 @@ def _wav(path: Path, rate: int, width: int, channels: int, frames: int) -> None:
 @pytest.mark.parametrize(
     ("shape", "told"),
     [
-        ((16_000, 2, 2, 8000), "16000 Hz, 16 bit, 2 channels; wants 8000 Hz, 16 bit, 2 channels"),
+        ((16_000, 2, 2, 8000), "16000 Hz, 16 bit, 2 channels; needs 8000 Hz, 16 bit, 2 channels"),
         ((8000, 1, 2, 8000), "8000 Hz, 8 bit"),
         ((8000, 2, 3, 8000), "3 channels; wants"),
-        ((8000, 2, 2, 0), "has no audio in it"),
+        ((8000, 2, 2, 0), "contains no audio"),
     ],
 )
 def test_audio_of_another_shape_is_refused(
@@ -214,7 +214,7 @@ def test_what_is_no_wav_is_refused(unit: Unit, capsys: pytest.CaptureFixture[str
 def test_a_folder_with_a_replay_in_it_is_not_written_over(unit: Unit, capsys: pytest.CaptureFixture[str]) -> None:
     assert replay_it(unit) == 0
     assert replay_it(unit) == 2
-    assert "holds a replay already" in capsys.readouterr().err
+    assert "contains a replay already" in capsys.readouterr().err
 
 
 def test_batches_are_short_where_a_fax_may_stop_the_notice(unit: Unit) -> None:
@@ -251,7 +251,7 @@ def test_the_end_of_the_process_that_seals_is_told_in_one_line(
 
     monkeypatch.setattr(VaultSide, "hand_over", killed)
     assert replay_it(unit) == 2
-    assert capsys.readouterr().err == "the vault's half of the replay has ended with -9\n"
+    assert capsys.readouterr().err == "the vault process of the replay ended with status -9\n"
     assert not (unit.folder / "out" / "calls.jsonl").exists()
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The board that the configuration names, opened: hardware or simulated, and never one in place of the other."""
+"""Opens the board that the configuration names, hardware or simulated; never one in place of the other."""
 
 from __future__ import annotations
 

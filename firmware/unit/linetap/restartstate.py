@@ -27,7 +27,7 @@ def keep(path: Path, data: bytes) -> bool:
         _replace(path, data)
     except OSError as error:
         if not _failed:
-            log.error("not_kept: %s: %s; calls go on, and a restart would end them", path, error.strerror)
+            log.error("not_kept: %s: %s; calls continue, but a restart would end them", path, error.strerror)
         _failed[path] = error.strerror or str(error)
         with contextlib.suppress(OSError):
             path.unlink()

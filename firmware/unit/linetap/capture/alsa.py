@@ -141,7 +141,9 @@ def complain_of_difference(name: str, card: Card, info: dict[str, Any], period_m
         differences.append(f"buffer of {least} frames asked, {info.get('buffer_size')} given")
     if differences:
         text = "; ".join(differences)
-        raise DeviceFault("codec_mismatch", f"{name} (card {card.number}): {text}; set [[card]] to what the device is")
+        raise DeviceFault(
+            "codec_mismatch", f"{name} (card {card.number}): {text}; set [[card]] to the device's parameters"
+        )
 
 
 def require_pyalsaaudio(version: str | None = None) -> None:

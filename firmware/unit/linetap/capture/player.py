@@ -81,7 +81,7 @@ class Player:
         `plain`: without the line's gain.
         """
         if line not in self._rows:
-            return f"line {line} is not a line of this card that is announced to"
+            return f"line {line} is no line of this card, or is exempt from notices"
         if notice not in self._samples:
             return f"no notice {notice!r}"
         row, channel = self._rows[line]
@@ -96,7 +96,7 @@ class Player:
     def stop(self, line: int, written: int) -> str | None:
         """No more of it is written after playback frame `written`; the reason of a refusal, or None."""
         if line not in self._rows:
-            return f"line {line} is not a line of this card that is announced to"
+            return f"line {line} is no line of this card, or is exempt from notices"
         row = self._rows[line][0]
         self._plays = [play for play in self._plays if play.row != row or play.start is not None]
         for play in self._plays:

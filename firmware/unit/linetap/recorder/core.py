@@ -50,7 +50,7 @@ class Recorder:
 
     def pass_over(self, card: int, batch: Batch) -> Batch:
         """Replaces a batch that cannot be processed by a gap; the calls of its card end at its start."""
-        log.error("batch_failed: card %d: %d frames from %d on are passed over", card, batch.frames, batch.frame)
+        log.error("batch_failed: card %d: %d frames from %d on are replaced by a gap", card, batch.frames, batch.frame)
         lines = len(self._cards[card].lines)
         gap = gap_batch(lines, batch.seq, batch.frame, batch.frames, batch.mono_ns, batch.utc_ns, BATCH_FAILED)
         self.cut_off(card, gap, BATCH_FAILED)

@@ -198,6 +198,6 @@ class Cards:
                 try:
                     refused = jsontext.decode(answer, Refused)
                 except msgspec.DecodeError:
-                    log.error("capture@%d answered something unreadable", number)
+                    log.error("capture@%d sent an unreadable answer", number)
                 else:
                     log.error("notice_refused: line %d: %s", refused.line, refused.why)

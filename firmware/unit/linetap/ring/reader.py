@@ -194,7 +194,7 @@ class RingReader:
                 and 0 <= batch.mono_ns <= now_ns + _SLACK_NS and 0 <= batch.utc_ns < _LATEST_NS
             )  # fmt: skip
         if not honest:
-            raise DeviceFault("ring_lies", f"{self._ring.path}: frames or times in it that cannot be; restart capture")
+            raise DeviceFault("ring_lies", f"{self._ring.path}: impossible frames or times in it; restart capture")
         return batch
 
     def _next(self, head: int, most: int) -> Batch | None:

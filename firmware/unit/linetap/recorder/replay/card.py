@@ -77,7 +77,7 @@ def read_wav(path: Path, lines: int, room: Callable[[int, int], I16] = _zeros) -
             if found != (RATE_HZ, 16, lines):
                 raise BadInput(
                     f"{path}: {found[0]} Hz, {found[1]} bit, {found[2]} channels; "
-                    f"wants {RATE_HZ} Hz, 16 bit, {lines} channels, one a line"
+                    f"needs {RATE_HZ} Hz, 16 bit, {lines} channels, one a line"
                 )
             # The length in the header may be wrong; the file's own length is never too small.
             most = min(file.getnframes(), path.stat().st_size // (2 * lines))
@@ -93,7 +93,7 @@ def read_wav(path: Path, lines: int, room: Callable[[int, int], I16] = _zeros) -
     except WAVE_FAULTS as error:
         raise BadInput(f"{path}: not a WAV file: {str(error) or 'it is empty'}") from None
     if not frames:
-        raise BadInput(f"{path}: has no audio in it")
+        raise BadInput(f"{path}: contains no audio")
     return audio[:, : -(-frames // SLOT_FRAMES) * SLOT_FRAMES]
 
 

@@ -69,7 +69,7 @@ def replay(
 ) -> list[CallRecord]:
     """Every call of the recording, in the order of their ends; `out` becomes a vault with calls.jsonl."""
     if len(config.card) != 1:
-        raise BadInput(f"{audio}: a replay is of one card; the configuration has {len(config.card)}")
+        raise BadInput(f"{audio}: a replay covers one card; the configuration has {len(config.card)}")
     lines = config.lines_of(config.card[0].number)
     numbers = [line.number for line in lines]
     shared = SharedAudio()
@@ -77,7 +77,7 @@ def replay(
     levels = read_events(events, numbers, samples.shape[1])
     deaf = {line.number for line in lines} if no_echo else deaf
     if (out / "calls.jsonl").exists():
-        raise BadInput(f"{out}: holds a replay already; name an empty folder")
+        raise BadInput(f"{out}: contains a replay already; name an empty folder")
     profiles = [profile_of(config, line.profile) for line in lines]
     card = ReplayCard(lines, samples, levels, notices_of(config), start_ns, deaf, profiles)
     with tempfile.TemporaryDirectory(prefix="linetap-replay-") as run_dir:

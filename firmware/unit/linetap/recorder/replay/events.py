@@ -81,7 +81,7 @@ def _parse(raw: bytes, where: str, place: dict[int, int]) -> LineEvent:
         raise BadInput(f"{where}: line {event.line}; the configuration has {', '.join(map(str, place))}")
     told = [value for value in (event.hook, event.ring, event.volts) if value is not None]
     if len(told) != 1:
-        raise BadInput(f"{where}: wants exactly one of hook, ring and volts")
+        raise BadInput(f"{where}: needs exactly one of hook, ring and volts")
     if event.volts is None and told[0] not in (0, 1):
         raise BadInput(f"{where}: {told[0]} is neither 0 nor 1")
     if event.volts is not None and not abs(event.volts) <= 300:

@@ -61,7 +61,7 @@ def _serve(way: Connection[Done, object], audio_fd: int) -> Done:
     if vault.failure is not None:
         raise vault.failure
     if vault.refused() or vault.unfinished():
-        raise BadInput(f"{config.vault}: {vault.refused() or 'too slow'}: the disk takes nothing more")
+        raise BadInput(f"{config.vault}: {vault.refused() or 'too slow'}: the disk accepts no more data")
     return Done(vault.records, None)
 
 

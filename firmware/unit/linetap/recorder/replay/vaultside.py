@@ -124,7 +124,7 @@ class VaultSide:
         try:
             done = self._way.recv()
         except (EOFError, ConnectionResetError):
-            raise BadInput(f"the vault's half of the replay has ended with {self._process.wait()}") from None
+            raise BadInput(f"the vault process of the replay ended with status {self._process.wait()}") from None
         if done.failure is not None:
             raise done.failure
         return done.records

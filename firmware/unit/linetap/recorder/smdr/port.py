@@ -122,7 +122,7 @@ class SmdrPort:
                 termios.error,
             ) as error:  # pyserial passes all of these on when the port is unplugged
                 if self.connected or wait_s == self._first_wait_s:
-                    log.error("smdr_port: %s: %s; it is tried again", self._path, getattr(error, "strerror", None)
+                    log.error("smdr_port: %s: %s; retrying", self._path, getattr(error, "strerror", None)
                               or error)  # fmt: skip
             self.connected = False
             self._assembler.cut()

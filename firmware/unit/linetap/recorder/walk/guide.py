@@ -54,7 +54,7 @@ class Guide:
         self.walk = walk
         self._begun_s: deque[float] = deque(maxlen=MOST_A_DAY)
         if walk is not None and not walk.fits(config):
-            log.error("walk_lost: the configuration has other lines now; start the walk test again")
+            log.error("walk_lost: the configured lines have changed; start the walk test again")
             self.walk = None
 
     def turn(self) -> bool:
