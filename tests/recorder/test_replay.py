@@ -192,7 +192,7 @@ def _wav(path: Path, rate: int, width: int, channels: int, frames: int) -> None:
     [
         ((16_000, 2, 2, 8000), "16000 Hz, 16 bit, 2 channels; needs 8000 Hz, 16 bit, 2 channels"),
         ((8000, 1, 2, 8000), "8000 Hz, 8 bit"),
-        ((8000, 2, 3, 8000), "3 channels; wants"),
+        ((8000, 2, 3, 8000), "3 channels; needs"),
         ((8000, 2, 2, 0), "contains no audio"),
     ],
 )
