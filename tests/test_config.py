@@ -167,6 +167,7 @@ BAD_CHECKSUM = EPOCH.recipient[:-1] + ("q" if EPOCH.recipient[-1] != "q" else "p
         ("port = 8883", "port = 99999999999999999999999", "port", 1, "broker.port = 9999"),
         ("zone = ", "zone = 7 #", "zone", 1, "retention.zone = 7: expected `str`, got `int`"),
         ("rate_hz = 8000", "rate_hz = 44100", "rate_hz", 1, "card[1].rate_hz = 44100"),
+        ('codec = "mulaw"', 'codec = "g729"', "codec", 1, "codec 'g729' is not known; mulaw or opus would be right"),
         ('"tower-3"', '"Tower 3"', "unit =", 1, "unit = 'Tower 3'"),
         ('unit = "tower-3"\n', "", "#", 1, "unit is missing"),
         ("overflow_epoch = ", "# overflow_epoch = ", "[keys]", 1, "keys.overflow_epoch is missing"),

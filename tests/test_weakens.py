@@ -100,6 +100,7 @@ ONE_WAY: list[tuple[str, str, dict[str, Any]]] = [
     ("line_changed", "line", {"caller_id": "off"}),
     ("record_less", "recording", {"record_from": "notice_end"}),
     ("record_less", "recording", {"on_unknown_answer": "wait"}),
+    ("codec", "recording", {"codec": "opus"}),
     ("record_unannounced", "recording", {"on_notice_failure": "record_and_flag"}),
     ("record_emergency", "recording", {"record_emergency": True}),
     ("alert_later", "recording", {"deaf_calls": 4}),

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from bundle_rig import CHECKER, BundleRig, unpacked
-from sealing_rig import CALL_ID, TIMEOUT_S, run
+from linetap_core.records import Audio
+from linetap_desk.bundle import recipe
+from sealing_rig import CALL_ID, TIMEOUT_S, record, run
 
 # All that the checker may call. Neither linetap nor a Python is among them.
 TOOLS = [
@@ -170,3 +172,10 @@ def test_the_opening_in_the_report_opens(bundled: BundleRig, case: Path) -> None
     done = run(["bash", "-ec", recipe], cwd=case)
     assert done.returncode == 0, done.stderr
     assert (case / "calls" / CALL_ID / "call.au").read_bytes() == bundled.rig.joined(bundled.call())
+
+
+def test_what_comes_of_the_parts_is_named_after_its_codec() -> None:
+    whole = record(8000)
+    for codec, name in (("mulaw", "call.au"), ("opus", "call.opus"), ("of-tomorrow", "call.au")):
+        whole.audio = Audio(codec=codec, samples=8000)
+        assert recipe.opening(whole).endswith(f"> {name}")

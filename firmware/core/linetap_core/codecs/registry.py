@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from linetap_core.codecs.codec import Codec
 from linetap_core.codecs.mulaw import MuLaw
+from linetap_core.codecs.opus import Opus
 from linetap_core.errors import Refusal
 
 MULAW: Codec = MuLaw()
-CODECS: dict[str, Codec] = {codec.name: codec for codec in (MULAW,)}
+CODECS: dict[str, Codec] = {codec.name: codec for codec in (MULAW, Opus())}
 
 
 class UnknownCodec(Refusal):

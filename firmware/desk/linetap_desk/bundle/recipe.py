@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from shlex import quote
 
+from linetap_core.codecs.registry import CODECS, MULAW
 from linetap_core.evidence.calls import hold, sealed
 from linetap_core.evidence.signing import namespaces
 from linetap_core.evidence.signing.signers import Signer, is_undated, require_named
-from linetap_core.records import PERSONAL_FIELDS
+from linetap_core.records import PERSONAL_FIELDS, CallRecord
 from linetap_desk.bundle import layout, texts
 from linetap_desk.bundle.facts import Call, Facts, Signed
 
@@ -88,12 +89,14 @@ def script(facts: Facts, signers: list[Signer]) -> bytes:
 OPENING_GROUP = f"tar xOf {sealed.KEY} 1.age | age -d -i member1.txt | age -d -i member3.txt"
 
 
-def opening(call_id: str) -> str:
+def opening(record: CallRecord) -> str:
     """What the vault officer and a custodian type together, in the call's folder."""
+    codec = CODECS.get(record.audio.codec) if record.audio else None
+    stream = f"call{codec.suffix if codec else MULAW.suffix}"
     return (
-        f"cd calls/{call_id}\n"
+        f"cd calls/{record.call_id}\n"
         f"age -d -i epoch.txt {sealed.KEY} | age -d -i custodian.txt > call.key\n"
-        'for part in audio.*.age; do age -d -i call.key "$part"; done > call.au'
+        f'for part in audio.*.age; do age -d -i call.key "$part"; done > {stream}'
     )
 
 

@@ -12,6 +12,7 @@ from html import escape
 from pathlib import Path
 
 from linetap_core.clock import rfc3339
+from linetap_core.codecs.registry import MULAW
 from linetap_core.errors import BadInput
 from linetap_core.evidence.calls.g711 import RATE_HZ
 from linetap_core.evidence.calls.hold import Hold
@@ -127,6 +128,8 @@ class Report:
             return
         key = "recovered" if self.facts.about.texts > 2 else "recovered_2"
         more = f"<br>{self._say(key)}" if call.record.recovered else ""
+        if audio.codec != MULAW.name:
+            more += f"<br>{self._say('coded', audio.codec)}"
         yield "audio", self._say("seconds", f"{audio.samples / RATE_HZ:.3f}") + more
         gaps = (
             self._say("gap", f"{gap.at_s:.3f}", f"{gap.ms:g}", word(self.language, "cause", gap.cause))
@@ -226,7 +229,7 @@ class Report:
         for step in recipe.steps(self.facts, self.signers):
             yield f"<li>{self._say(step.key, step.of)}<pre>{escape(step.command)}</pre></li>"
         yield f"</ol><p>{self._say('checking_inclusion')}</p><pre>{escape(recipe.INCLUSION)}</pre>"
-        first = next((call.record.call_id for call in self.facts.calls if call.record.files), None)
+        first = next((call.record for call in self.facts.calls if call.record.files), None)
         if first is not None:
             yield f"<h2>{self._say('opening')}</h2><p>{self._say('opening_how')}</p>"
             yield f"<pre>{escape(recipe.opening(first))}</pre>"

@@ -39,6 +39,7 @@ _SENTENCES = {
     "duration": ("통화 시간", "Length of the call"),
     "audio": ("녹음 길이", "Length of the recording"),
     "seconds": ("{}초", "{} s"),
+    "coded": ("소리를 손실 압축했습니다: {}.", "Coded with a loss of sound: {}."),
     "notice": ("녹음 고지", "Notice of recording"),
     "no_notice": ("재생된 고지가 없습니다.", "No notice was played."),
     "notice_played": ("고지 “{}”: {}에 시작, {}에 종료.", "Notice “{}”: from {} to {}."),

@@ -108,7 +108,7 @@ def given[T](values: T | UnsetType | None) -> list[Any]:
 
 def _codec(config: Config, source: Source) -> None:
     try:
-        codec_named(config.recording.codec)
+        codec_named(config.recording.codec).require()
     except LinetapError as error:
         source.add(("recording", "codec"), f"recording.codec: {error}")
 

@@ -17,12 +17,10 @@ SampleGap = tuple[int, int, str]  # sample, samples, cause
 
 
 class LineEncoder:
-    """`gaps`: those found since they were last taken."""
-
     def __init__(self, codec: Codec, first: int) -> None:
         self._encoder = codec.encoder(first)
         self._first = first
-        self.gaps: list[SampleGap] = []
+        self._gaps: list[SampleGap] = []
 
     @property
     def position(self) -> int:
@@ -47,7 +45,7 @@ class LineEncoder:
         for sample, samples, cause in stretch.gaps:
             lost = max(sample, self._first)  # the samples before that are in other units, and so is their gap
             if lost < sample + samples:
-                self.gaps.append((lost, sample + samples - lost, cause))
+                self._gaps.append((lost, sample + samples - lost, cause))
         return self._encoder.encode(stretch.samples)
 
     def finish(self) -> bytes:
@@ -55,5 +53,7 @@ class LineEncoder:
         return self._encoder.finish()
 
     def take_gaps(self) -> list[SampleGap]:
-        gaps, self.gaps = self.gaps, []
-        return gaps
+        """The gaps up to `position` that were not taken yet: what lies behind is in the units that come next."""
+        position, gaps = self._encoder.position, self._gaps
+        self._gaps = [(max(at, position), at + n - max(at, position), why) for at, n, why in gaps if at + n > position]
+        return [(at, min(n, position - at), why) for at, n, why in gaps if at < position]

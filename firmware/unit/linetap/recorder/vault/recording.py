@@ -15,7 +15,7 @@ from linetap import restartstate
 from linetap.config.retention import retention_of
 from linetap.config.schema import Config
 from linetap.recorder.calls.ports import AudioSource, Stretches
-from linetap.recorder.vault.encoding import Fetch, LineEncoder
+from linetap.recorder.vault.encoding import Fetch, LineEncoder, SampleGap
 from linetap.recorder.vault.folder import CallFolder, Sign
 from linetap.recorder.vault.gaps import gap_of, joined, within
 from linetap.recorder.vault.jobs import Open, OpenCall
@@ -134,8 +134,7 @@ class Recording:
         taken = encoder.taken
         units = encoder.encode_piece(min(end - self.state.first_frame, taken + MOST_FETCHED), self.fetching(source))
         gaps = encoder.take_gaps()
-        for sample, samples, cause in gaps:
-            self._note_gap(sample, samples, cause)
+        self._note_gaps(gaps)
         if gaps:
             self._remember()
             gaps_found()
@@ -198,6 +197,7 @@ class Recording:
         encoder, tail, end = self._encoder, b"", 0
         if encoder is not None and encoder.position == self.folder.samples:
             tail, end = encoder.finish(), encoder.taken
+            self._note_gaps(encoder.take_gaps())
         record = msgspec.structs.replace(record, audio=Audio(gaps=self.state.gaps))
         return self.folder.seal(record, sign, epoch, tail, end)
 
@@ -210,9 +210,10 @@ class Recording:
     def forget_gaps_not_kept(self) -> None:
         self.state.gaps = within(self.state.gaps, self.folder.samples)
 
-    def _note_gap(self, sample: int, samples: int, cause: str) -> None:
-        named = "disk_full" if cause == "ring_overtaken" and self.disk_was_full else cause
-        self.state.gaps = joined(self.state.gaps, gap_of(sample, samples, named))
+    def _note_gaps(self, gaps: list[SampleGap]) -> None:
+        for sample, samples, cause in gaps:
+            named = "disk_full" if cause == "ring_overtaken" and self.disk_was_full else cause
+            self.state.gaps = joined(self.state.gaps, gap_of(sample, samples, named))
 
     def _remember(self) -> None:
         self._is_kept = restartstate.keep(self._path, _FILE.encode(self.state))

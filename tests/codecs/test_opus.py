@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opus as linetap writes it, judged by ffmpeg: the right length to the sample, whole, cut, and begun again."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from codec_rig import I16, SPEECH, lag, stream
+from linetap_core.codecs import opus
+from linetap_core.codecs.codec import CodecMissing, Undecodable
+from linetap_core.codecs.registry import codec_named
+from linetap_core.evidence.sealing import age
+from sealing_rig import run
+
+OPUS = codec_named("opus")
+# ffmpeg's own decoder says this of every Ogg Opus file, also of what opusenc and ffmpeg write, when it gives its last.
+FLUSHED = "non monotonically increasing dts to muxer"
+TO_PCM = ("-f", "s16le", "-")
+
+
+def decoded_by_ffmpeg(data: bytes, decoder: str) -> I16:
+    """At 48 kHz, six samples out for each; nothing is wrong with it."""
+    found = run(["ffmpeg", "-v", "error", "-xerror", "-c:a", decoder, "-i", "-", *TO_PCM], stdin=data)
+    said = [line for line in found.stderr.decode().splitlines() if FLUSHED not in line]
+    assert (found.returncode, said) == (0, [])
+    return np.frombuffer(found.stdout, "<i2")
+
+
+@pytest.mark.parametrize("decoder", ["opus", "libopus"])
+@pytest.mark.parametrize("samples", [1868, 1869, 2029, 8000, 24_037, 72_000])
+def test_ffmpeg_plays_exactly_what_was_spoken(samples: int, decoder: str) -> None:
+    heard = decoded_by_ffmpeg(stream(OPUS, SPEECH[:samples]), decoder)
+    assert len(heard) == 6 * samples
+    if samples > 20_000:
+        late, like = lag(heard[::6], SPEECH[:samples])
+        assert abs(late) <= 1
+        assert like > 0.8
+
+
+def test_our_decoder_comes_neither_early_nor_late() -> None:
+    late, like = lag(OPUS.decoder().decode(stream(OPUS, SPEECH), len(SPEECH)), SPEECH)
+    assert late == 0
+    assert like > 0.9
+
+
+@pytest.mark.parametrize("pages", [1, 2, 9, 30])
+def test_ffmpeg_plays_what_is_cut_behind_any_page(pages: int) -> None:
+    data = stream(OPUS, SPEECH)[: opus.PAGE_BYTES * (1 + pages)]
+    samples = OPUS.samples(len(data))
+    assert len(decoded_by_ffmpeg(data, "opus")) == 6 * samples
+    assert len(OPUS.decoder().decode(data, samples)) == samples
+
+
+def test_ffprobe_knows_how_long_it_is() -> None:
+    data = stream(OPUS, SPEECH)
+    command = ["ffprobe", "-v", "error", "-of", "json", "-show_format", "-show_streams", "-"]
+    found = json.loads(run(command, stdin=data).stdout)
+    told = found["streams"][0]
+    assert (told["codec_name"], told["channels"], told["sample_rate"]) == ("opus", 1, "48000")
+    assert found["format"]["format_name"] == "ogg"
+    assert told["initial_padding"] == 6 * opus.DELAY
+
+
+def test_a_chunk_is_thirty_seconds_and_a_second_two_kilobytes() -> None:
+    assert OPUS.samples(2 * age.CHUNK_BYTES) - OPUS.samples(age.CHUNK_BYTES) == 245_760
+    assert len(stream(OPUS, SPEECH)) / 9 == pytest.approx(2150, abs=60)
+
+
+def test_every_changed_byte_of_a_page_is_seen() -> None:
+    data = bytearray(stream(OPUS, SPEECH[:9000]))
+    for at in range(0, len(data), 11):
+        data[at] ^= 0x10
+        with pytest.raises(Undecodable):
+            OPUS.decoder().decode(bytes(data), 9000)
+        data[at] ^= 0x10
+    assert len(OPUS.decoder().decode(bytes(data), 9000)) == 9000
+
+
+def test_pages_that_are_whole_and_none_of_ours_are_refused() -> None:
+    data = stream(OPUS, SPEECH[:9000])
+    page = opus.PAGE_BYTES
+    for wrong in (
+        data[:page] + data[2 * page :],  # a page is missing
+        data[: 2 * page] + data[page:],  # one is there twice
+        data + data[page:],  # it goes on behind its end
+        data[:-1],
+    ):
+        with pytest.raises(Undecodable, match="not one that linetap writes"):
+            OPUS.decoder().decode(wrong, 9000)
+
+
+def test_where_libopus_is_missing_one_line_says_what_would_be_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opus, "LIBRARY", "libopus-of-nobody.so.0")
+    opus._library.cache_clear()
+    try:
+        with pytest.raises(CodecMissing) as caught:
+            OPUS.require()
+    finally:
+        opus._library.cache_clear()
+    assert str(caught.value).startswith("codec 'opus' needs libopus-of-nobody.so.0, Debian's libopus0: ")
+    assert "\n" not in str(caught.value)
