@@ -59,7 +59,10 @@ def test_the_quick_ones_are_there_and_nothing_twice() -> None:
 
 STAND_IN = """#!/bin/sh
 echo "$(basename "$0"): nice $(nice) in ${TMPDIR:-none}: $*"
-case "$*" in *test_b.py*) echo "FAILED tests/desk/test_b.py::test_it - no"; echo "1 failed"; exit 1 ;; esac
+case "$*" in
+  *test_serve_c.py*) [ ! -e skips ] || cat skips ;;
+  *test_b.py*) [ -e skips ] || { echo "FAILED tests/desk/test_b.py::test_it - no"; echo "1 failed"; exit 1; } ;;
+esac
 """
 
 
@@ -73,8 +76,9 @@ def stood_in() -> Iterator[Path]:
 
 def _stood_in(folder: Path) -> Path:
     text = (ROOT / "build.sh").read_text()
-    assert "\n    setup\n    run_tests" in text
-    (folder / "build.sh").write_text(text.replace("\n    setup\n    run_tests", "\n    run_tests"))
+    installing = '\n    setup\n    [ "$#" -gt 0 ] || fetch_foreign\n    run_tests'
+    assert installing in text
+    (folder / "build.sh").write_text(text.replace(installing, "\n    run_tests"))
     for name in ("tests/attack/test_a.py", "tests/desk/test_b.py", "tests/desk/test_serve_c.py", "image/packages.txt"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
@@ -111,6 +115,22 @@ def test_real_time_goes_first_and_what_fell_is_named_at_the_end(stood_in: Path, 
     assert "FAILED tests/desk/test_b.py::test_it - no" in done.stdout.rpartition("\n---\n")[2]
     used = {word for line in said for word in line.split() if word.startswith("/dev/shm/")}
     assert not [path for path in used if Path(path.rstrip(":")).exists()], "what they kept in RAM is gone"
+
+
+@pytest.mark.parametrize(
+    ("reason", "failed"),
+    [
+        ("kicad-cli is not installed", "skipped"),
+        ("no Mosquitto 2.1 here: tools/mosquitto21.sh build/mosquitto21", "skipped"),
+        ("/sys/kernel/config/gpio-sim is not there", ""),
+    ],
+)
+def test_what_a_package_would_cure_is_not_skipped(stood_in: Path, reason: str, failed: str) -> None:
+    line = f"SKIPPED [1] tests/desk/test_serve_c.py:3: {reason}\n"
+    (stood_in / "skips").write_text(line)
+    done = started(stood_in)
+    assert done.stderr == (f"build.sh: failed: {failed}\n" if failed else "")
+    assert (done.returncode, line in done.stdout) == (1 if failed else 0, True)
 
 
 def test_the_quick_ones_start_no_broker(stood_in: Path) -> None:
