@@ -11,11 +11,11 @@ from __future__ import annotations
 from linetap.recorder.calls import parties
 from linetap.recorder.calls.answer import handle_answer, record_answer
 from linetap.recorder.calls.call import MOST_DIGITS
+from linetap.recorder.calls.codes import learn_near_end
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.doubt import is_doubtful
 from linetap.recorder.calls.evidence.decision import Dialled, Evidence, Number
 from linetap.recorder.calls.evidence.windows import SPAN, first_look, windows_of
-from linetap.recorder.calls.nearend import learn_near_end
 from linetap.recorder.calls.policy import kind_of_number
 from linetap.recorder.signals.events import Event
 from linetap.recorder.signals.sound.classes import kept_notes

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Notices that came before the answer: played on a guess, or on evidence that the line contradicts later.
+"""Notices that reached nobody: they came before the answer, or before the beep of a mailbox. They are played again.
 
-The contradiction is ringback that goes on, or an answer that is detected only now. The notice is played again at the
-answer. `recording.recorded_before_answer` says whether the audio in between is withheld, or kept and flagged.
-`withhold` can only keep back what is not written yet, so a call answered on a guess is written `answer_doubt_s` after
-its notice; what the line shows later than that is flagged.
+**Before the answer.** The notice was played on a guess, or on evidence that the line contradicts later: ringback that
+goes on, or an answer that is detected only now. `recording.recorded_before_answer` says whether the audio in between is
+withheld, or kept and flagged. `withhold` can only keep back what is not written yet, so a call answered on a guess is
+written `answer_doubt_s` after its notice; what the line shows later than that is flagged.
+
+**Before a beep.** What the network says before a mailbox's beep is not kept, and a notice that played over it reached
+nobody: its proof is `early`, and it plays again after the beep, once a call. A beep is one tone, higher than any
+call-progress tone, and not repeated.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from linetap.recorder.calls.context import LineContext
 from linetap.recorder.calls.doubt import UNKNOWN
 from linetap.recorder.calls.evidence.windows import first_look
 from linetap.recorder.calls.gate import stop_notice
+from linetap.recorder.calls.mailboxbeep import beeped_under_notice, is_beep, mark_notices_unheard, may_beep
 from linetap.recorder.calls.noticeproof import not_after_answer, prove_notice
 from linetap.recorder.signals.events import Event
 from linetap.ring import RATE_HZ
@@ -95,3 +100,31 @@ def _may_be_wrong(line: LineContext, event: Event) -> bool:
         return True
     since = event.at - line.anchor.frame_at(call.answered_ns)
     return call.answered_by in ("tone", "sound") and since <= line.profile.cadence.ringback_goes_on_s * RATE_HZ
+
+
+def sound_under_notice(line: LineContext, event: Event) -> None:
+    """A tone may begin under the notice and end after it."""
+    line.call.beep_from = event.at if event.text == "tone" else None
+
+
+def sound_in_recording(line: LineContext, event: Event) -> None:
+    """A tone may be a beep, which is known when it has ended."""
+    call = line.call
+    parties.sound_in_recording(line, event)
+    began, call.beep_from = call.beep_from, event.at if event.text == "tone" else None
+    if began is not None and may_beep(line, began) and is_beep(line, began, event.known):
+        _announce_behind_it(line, event)
+
+
+def prove_after_notice(line: LineContext, event: Event) -> None:
+    """The last echo of the notice has returned: proves the notice, and announces again after a beep under it."""
+    beneath = beeped_under_notice(line, event.at)
+    prove_notice(line, event.at)
+    if beneath:
+        _announce_behind_it(line, event)
+
+
+def _announce_behind_it(line: LineContext, event: Event) -> None:
+    mark_notices_unheard(line)
+    parties.pause_recording(line, event.known)
+    parties.announce_again(line, event)

@@ -6,13 +6,13 @@ from __future__ import annotations
 from linetap.config.profile import Profile
 from linetap.config.schema import Line
 from linetap.learned import Learned
-from linetap.recorder.calls import redial, swapped
+from linetap.recorder.calls import parties, redial
 from linetap.recorder.calls.carrier import CarrierUnderNotice
+from linetap.recorder.calls.codes import DOUBTFUL
 from linetap.recorder.calls.context import FRAMES_PER_MS, NO_FRAMES, LineContext, LineMemory, Surroundings, open_frames
 from linetap.recorder.calls.doubt import dispel_doubt
 from linetap.recorder.calls.ending import end_call
 from linetap.recorder.calls.evidence.windows import STEP
-from linetap.recorder.calls.marks import DOUBTFUL
 from linetap.recorder.calls.neighbours import neighbour_answer_ns, was_handed_on
 from linetap.recorder.calls.noticeproof import clear_deafness
 from linetap.recorder.calls.ports import CallNote
@@ -191,7 +191,7 @@ class LineCalls(LineContext):
             found.append((limit_frame(self), "limit"))
             if (recommended := recommended_frame(self)) is not None:
                 found.append((recommended, "call_time"))
-            if (alone := swapped.swap_due_frame(self)) is not None:
+            if (alone := parties.swap_due_frame(self)) is not None:
                 found.append((max(alone, self.batch.frame), "alone"))
             if (beep := beep_frame(self)) is not None:
                 found.append((beep, "beep"))

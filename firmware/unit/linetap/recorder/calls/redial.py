@@ -13,16 +13,14 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from linetap.recorder.calls import earlynotice as early
-from linetap.recorder.calls import gate, parties, swapped
+from linetap.recorder.calls import earlynotice, gate, parties
 from linetap.recorder.calls.begin import begin_outgoing, dial_while_passing, note_call_waiting
 from linetap.recorder.calls.call import MOST_DIGITS, Key
+from linetap.recorder.calls.codes import KEYS_WITHIN_S, add_key, begins_a_code, may_be_near
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.dialling import add_dialled_digit
 from linetap.recorder.calls.ending import end_by_tone_still_held, end_call, end_recording
 from linetap.recorder.calls.evidence.windows import first_look
-from linetap.recorder.calls.marks import KEYS_WITHIN_S, add_key, begins_a_code
-from linetap.recorder.calls.nearend import may_be_near
 from linetap.recorder.signals.events import Event
 from linetap.recorder.signals.tones.stretch import tone_windows
 from linetap.ring import RATE_HZ
@@ -37,14 +35,14 @@ def flash_in_recording(line: LineContext, event: Event) -> None:
     """A flash in a recording: another party may come, or a new call may follow a long break."""
     parties.flash_in_recording(line, event)
     if line.memory.state == "recording":
-        swapped.note_flash(line, event, spoken=event.at < line.call.notice_until)  # no voice was looked for under it
+        parties.note_flash(line, event, spoken=event.at < line.call.notice_until)  # no voice was looked for under it
     note_break(line, event)
 
 
 def flash_in_notice(line: LineContext, event: Event) -> None:
     """A flash before or during the notice."""
     line.call.flashed_at = event.known
-    swapped.flash_in_notice(line, event)
+    parties.flash_in_notice(line, event)
     note_break(line, event)
 
 
@@ -75,13 +73,13 @@ def tone_in_recording(line: LineContext, event: Event) -> None:
         return
     if event.text == "dial" and line.call.put_down_at is not None:
         _wait_for_number(line, event.known)
-    swapped.wait_for_dial_tone(line, event)
-    early.tone_in_recording(line, event)
+    parties.wait_for_dial_tone(line, event)
+    earlynotice.tone_in_recording(line, event)
 
 
 def tone_gone_in_recording(line: LineContext, event: Event) -> None:
     """A tone in a recording has ended."""
-    swapped.dial_tone_gone(line, event)
+    parties.dial_tone_gone(line, event)
     parties.tone_gone_in_recording(line, event)
 
 
@@ -161,7 +159,7 @@ def notice_started(line: LineContext, event: Event) -> None:
 def tone_before_notice(line: LineContext, event: Event) -> None:
     """A tone before the notice: dial tone shows that the caller had given up."""
     if not _dial_tone_after_a_lift(line, event):
-        early.tone_under_notice(line, event)
+        earlynotice.tone_under_notice(line, event)
 
 
 def tone_while_passing(line: LineContext, event: Event) -> None:
@@ -186,7 +184,7 @@ def note_voice(line: LineContext, event: Event) -> None:
     """A voice: somebody is on the line."""
     if not any(abs(each.at - event.at) <= A_DIGITS_MS * FRAMES_PER_MS for each in line.call.typed):
         line.call.spoken = True
-        swapped.voice_after_flash(line, event)
+        parties.voice_after_flash(line, event)
 
 
 def certain_until(line: LineContext, frame: int) -> int:
@@ -196,7 +194,7 @@ def certain_until(line: LineContext, frame: int) -> int:
         certain = call.put_down_at
     elif call.first_frame is not None and may_have_been_missed(line, frame):
         certain = call.first_frame
-    return min(frame, swapped.certain_until(line, frame), max(certain, _withheld_until(line)))
+    return min(frame, parties.announced_until(line, frame), max(certain, _withheld_until(line)))
 
 
 def may_have_been_missed(line: LineContext, frame: int) -> bool:

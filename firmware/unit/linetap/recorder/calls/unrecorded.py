@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from linetap.recorder.calls import redial
 from linetap.recorder.calls.begin import replace_passing_party
+from linetap.recorder.calls.codes import add_key
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.gate import ask_for_notice
-from linetap.recorder.calls.marks import add_key
 from linetap.recorder.signals.events import Event
 from linetap.ring import RATE_HZ
 from linetap_core.records import PartyBy
@@ -52,7 +52,7 @@ def tone_gone_while_passing(line: LineContext, event: Event) -> None:
         _wait_for_digits(line, event)
 
 
-def nobody_dialled(line: LineContext, event: Event) -> None:
+def no_digits_after_flash(line: LineContext, event: Event) -> None:
     """No digits came after the flash: another party may be on the line."""
     line.call.flashed_at = None
     _party(line, event, "flash")
