@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from linetap.config.retention import retention_of
 from linetap.config.schema import Config, RetentionClass, RetentionPolicy
 from linetap.recorder.unitkey import UnitKey
-from linetap.recorder.vault.commands.spool import ANSWER, SUFFIX, answers_for, commands_of
+from linetap.recorder.vault.commands.spool import ANSWER, answers_for, commands_of
 from linetap.recorder.vault.folder import CallFolder
 from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.outbox.reader import OutboxReader
@@ -26,7 +26,7 @@ from linetap.recorder.vault.upkeep import Upkeep
 from linetap_core import rooms
 from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock, compact, parse_rfc3339, rfc3339
 from linetap_core.evidence.authorization import command as envelopes
-from linetap_core.evidence.authorization.command import Answer, Command
+from linetap_core.evidence.authorization.command import SUFFIX, Answer, Command
 from linetap_core.evidence.authorization.roles import Person, Roles
 from linetap_core.evidence.calls import hold, sealed
 from linetap_core.evidence.calls.callkey import OfCall

@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 
 from linetap.recorder.unitkey import UnitKey
-from linetap.recorder.vault.commands.spool import SUFFIX
 from linetap.recorder.vault.folder import CallFolder
 from linetap.recorder.vault.incarnation import Incarnation
 from linetap.recorder.vault.retention.epochs import Epochs
@@ -21,7 +20,7 @@ from linetap.recorder.vault.upkeep import Upkeep
 from linetap_core import rooms
 from linetap_core.clock import NS_PER_S, SYSTEM, compact, rfc3339
 from linetap_core.evidence.authorization import command as envelopes
-from linetap_core.evidence.authorization.command import Command
+from linetap_core.evidence.authorization.command import SUFFIX, Command
 from linetap_core.evidence.authorization.roles import Person, Roles
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.calls.callkey import OfCall

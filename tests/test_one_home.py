@@ -54,14 +54,25 @@ def names_a_namespace(value: object) -> bool:
 
 
 def is_a_file_of_its_own(suffix: str) -> Callable[[object], bool]:
-    """A name, or the end of one; not a pattern of names, nor a sentence."""
-    return lambda value: isinstance(value, str) and value.endswith(suffix) and not {" ", "\\"} & set(value)
+    """A name, or the end of one; not a pattern of names, a sentence, or the INNER.age of a command's help."""
+    return lambda value: (
+        isinstance(value, str)
+        and value.endswith(suffix)
+        and not {" ", "\\"} & set(value)
+        and not value.removesuffix(suffix).isupper()
+    )
 
 
 # What must be spelled nowhere else, and the one module that spells it.
 LITERALS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "signature namespace": (f"{CORE}/evidence/signing/namespaces.py", names_a_namespace),
     "signature file": (f"{CORE}/evidence/signing/namespaces.py", is_a_file_of_its_own(".sig")),
+    "age file": (f"{CORE}/evidence/sealing/__init__.py", is_a_file_of_its_own(".age")),
+    "command file": (
+        f"{CORE}/evidence/authorization/command.py",
+        lambda value: is_a_file_of_its_own(".command")(value) and not str(value).startswith("linetap"),  # a module
+    ),
+    "time stamp": ("desk/linetap_desk/proofs/tsa.py", is_a_file_of_its_own(".tsr")),
     "armour": (
         f"{CORE}/evidence/signing/sshsig.py",
         lambda value: isinstance(value, str) and "BEGIN SSH SIGNATURE" in value,
@@ -153,7 +164,7 @@ def test_the_desk_reads_no_field_that_no_unit_publishes(
 DURABLE = f"{CORE}/durable/files.py"
 
 
-def test_durable_writing_has_two_names() -> None:
+def test_durable_replacing_has_two_names() -> None:
     """Functions of other modules may have these names as methods, and pass on to these."""
     found = {
         (path, node.name)
@@ -162,6 +173,42 @@ def test_durable_writing_has_two_names() -> None:
         if isinstance(node, ast.FunctionDef) and re.search(r"(replace|write)_(\w+_)?(durabl|atomic|in_ram)", node.name)
     }
     assert found == {(DURABLE, "replace_durably"), (DURABLE, "replace_in_ram")}
+
+
+# These rename and sync by themselves: SQLite's files move together, and the journal has a writer of its own.
+RENAMING = {
+    ("desk/linetap_desk/rebuild/place.py", "swap"),
+    ("unit/linetap/recorder/vault/journal/store.py", "_open"),
+    ("unit/linetap/recorder/vault/journal/recovery.py", "_put_away"),
+}
+
+
+def test_a_rename_is_made_durable_in_one_place() -> None:
+    """A rename with a sync of its own, in one function: `files.move_durably` does both."""
+    found = set()
+    for path, tree in sources().items():
+        for function in ast.walk(tree):
+            if path.startswith(f"{CORE}/durable/") or not isinstance(function, ast.FunctionDef):
+                continue
+            called = {
+                node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
+                for node in ast.walk(function)
+                if isinstance(node, ast.Call)
+            }
+            if called & {"rename", "renames"} and called & {"fsync", "fdatasync", "sync_directory"}:
+                found.add((path, function.name))
+    assert found <= RENAMING, found - RENAMING
+
+
+def test_keygen_unit_is_spelled_once() -> None:
+    """Desk and unit both have the command; the key in a file is made, written and printed by the core."""
+    home = f"{CORE}/keygenunit.py"
+    makers = {
+        path for path, tree in sources().items()
+        for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == "unit_key_file"
+    }  # fmt: skip
+    assert home in makers
+    assert not {path for path in makers if path.endswith("commission/unitkey.py")}
 
 
 BODY_READERS = {f"{CORE}/evidence/authorization/commandbody.py", f"{CORE}/evidence/authorization/fetch.py"}

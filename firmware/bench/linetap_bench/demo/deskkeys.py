@@ -19,6 +19,7 @@ from linetap_bench.stage.stage import linetap
 from linetap_core.clock import NS_PER_DAY, SYSTEM, from_utc_ns
 from linetap_core.durable import privatefile, signedfile
 from linetap_core.enrolment import certificates, request
+from linetap_core.evidence.authorization.command import SUFFIX
 from linetap_core.evidence.authorization.roles import Person, Purpose, Roles
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import document, namespaces
@@ -90,7 +91,7 @@ class DemoKeys:
 
     def command_roles(self, unit: str, config: Path) -> None:
         """The first command of a new unit: whose word counts for it."""
-        command = self.folder / "roles.command"
+        command = self.folder / f"roles{SUFFIX}"
         linetap(
             "command", "sign", "--verb", "roles", "--role", "authority", "--unit", unit, "--document", self.roles,
             "--key", self.folder / "authority.key", "-o", command,

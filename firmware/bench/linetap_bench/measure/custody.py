@@ -17,6 +17,7 @@ from linetap_bench.figures import Row
 from linetap_bench.stage.processes import Processes
 from linetap_core.clock import NS_PER_DAY, NS_PER_S, SYSTEM, compact, rfc3339
 from linetap_core.durable import privatefile
+from linetap_core.evidence import sealing
 from linetap_core.evidence.authorization import release
 from linetap_core.evidence.authorization.release import NamedCall, Request
 from linetap_core.evidence.authorization.roles import Person, Purpose, Roles
@@ -140,7 +141,7 @@ def _release(folder: Path) -> None:
     )  # fmt: skip
     one_time = release.parse(request).one_time
     inner = age.encrypt(layers.outer_layer(found.key, [folder / "epoch.txt"]), [one_time])
-    members = {"request.json": request, f"inner/{call.name}.age": inner}
+    members = {"request.json": request, f"inner/{call.name}{sealing.SUFFIX}": inner}
     members[f"{closing.FOLDER}/{call.name}{closing.SUFFIX}"] = closing.encode(closed)
     for person, key in zip(people, approvers, strict=True):
         members[f"request.json.{person.role}{namespaces.SUFFIX}"] = sshsig.sign(

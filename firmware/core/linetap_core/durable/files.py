@@ -109,6 +109,13 @@ def replace_durably(path: Path, data: bytes, like: Path | None = None, mode: int
     sync_directory(path.parent)
 
 
+def move_durably(fresh: Path, path: Path) -> None:
+    """Rename a file or folder that is on disk already, and sync the folder that it is in now. OSError: nothing moved,
+    or the sync failed."""
+    fresh.rename(path)
+    sync_directory(path.parent)
+
+
 def replace_in_ram(path: Path, data: bytes, private: bool = False) -> None:
     """For tmpfs: a rename without a sync. A reader sees the old or the new; a power cut leaves neither.
 

@@ -11,6 +11,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from linetap_core.durable.files import move_durably
 from linetap_core.errors import BadInput
 
 
@@ -41,6 +42,14 @@ def write(path: Path, data: bytes) -> None:
         except OSError as error:
             path.unlink(missing_ok=True)
             raise BadInput(f"{path}: {error.strerror}") from None
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Like `write`, but over an existing file, which stays until the new one is on disk."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    write(fresh, data)
+    move_durably(fresh, path)
 
 
 def require_wipeable(path: Path) -> None:

@@ -36,8 +36,7 @@ def set_aside(folder: Path) -> int:
     """Its number. OSError: it is where it was."""
     vault = folder.parent
     number = max(numbers(vault), default=0) + 1
-    folder.rename(vault / place(number))
-    files.sync_directory(vault)
+    files.move_durably(folder, vault / place(number))
     return number
 
 

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument(
         "--key",
         type=Path,
-        metavar="key.age",
+        metavar="KEY.age",
         help="only what opened this sealed key, whichever call it was said to be of",
     )
     show.add_argument("--json", action="store_true", help="the entries as they stand in the log")

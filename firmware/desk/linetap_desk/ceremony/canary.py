@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from linetap_core.errors import BadInput
+from linetap_core.evidence import sealing
 from linetap_core.evidence.sealing import age
 from linetap_desk.ceremony.sheets import INDEX, OFFICER, EpochKeys
 from linetap_desk.unsealing import stockage
@@ -26,7 +27,7 @@ class Canary:
         whose = f".{OFFICER}{officer}" if officer else ""
         self.officer = officer
         self.is_index = epoch.endswith(INDEX)
-        self.path = key_list.absolute().parent / FOLDER / f"{epoch}{whose}.age"
+        self.path = key_list.absolute().parent / FOLDER / f"{epoch}{whose}{sealing.SUFFIX}"
         self._words = f"linetap canary {epoch}\n".encode("ascii")
 
     def seal(self, recipient: str) -> None:

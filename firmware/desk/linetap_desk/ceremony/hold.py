@@ -13,7 +13,7 @@ from pathlib import Path
 from linetap_core.clock import Clock, parse_rfc3339
 from linetap_core.durable import signedfile
 from linetap_core.errors import BadInput
-from linetap_core.evidence.calls import hold
+from linetap_core.evidence.calls import hold, sealed
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.timekeeping import KEPT, require_possible
 from linetap_core.zones import KOREA, end_of, epoch_text
@@ -64,7 +64,7 @@ def _check(args: argparse.Namespace, clock: Clock) -> int:
         data = callfolder.read(args.hold_dir / name, hold.LIMIT_BYTES)
         place.write_text(sshsig.sign(data, signer, namespaces.HOLD_CHECK), encoding="ascii")
     checkedcall.warn(call)
-    sys.stdout.write(f"{place}: {args.hold_dir / 'key.age'} opens, and holds the key of {call.record.call_id}\n")
+    sys.stdout.write(f"{place}: {args.hold_dir / sealed.KEY} opens, and holds the key of {call.record.call_id}\n")
     return 0
 
 

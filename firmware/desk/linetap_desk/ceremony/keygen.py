@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from linetap_core import keygenunit
 from linetap_core.cli import Verbs
 from linetap_core.clock import Clock, rfc3339
 from linetap_core.durable import privatefile, signedfile
@@ -238,7 +239,7 @@ def _is_file(fd: int) -> bool:
 _KINDS = {
     "custodian": "an age identity",
     "epoch": "an age identity",
-    "unit": "an Ed25519 key",
+    "unit": keygenunit.WHAT,
     "authority": "an Ed25519 key: it signs key lists",
 }
 
@@ -257,9 +258,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> Verbs:
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
     for kind, what in _KINDS.items():
         one = kinds.add_parser(kind, help=what, epilog=f"example: linetap keygen {kind} -o {kind}.txt")
-        one.add_argument(
-            "-o", "--output", type=Path, required=True, metavar="FILE", help="the private file (0600); must not exist"
-        )
+        keygenunit.add_arguments(one)
         if kind != "unit":
             keygroup.add_arguments(one, kind)
     add_epochs_arguments(
@@ -271,6 +270,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> Verbs:
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     if args.kind == "epochs":
         return make_epochs(args, clock)
+    if args.kind == "unit":
+        return keygenunit.run(args)
     if getattr(args, "group", None) is not None:
         return keygroup.run(args, rfc3339(clock.utc_ns()))
     if getattr(args, "public", None) or getattr(args, "sheets", False):

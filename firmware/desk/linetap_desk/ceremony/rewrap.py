@@ -13,6 +13,7 @@ from pathlib import Path
 from linetap_core.clock import Clock, rfc3339
 from linetap_core.durable import privatefile, signedfile
 from linetap_core.errors import BadInput, LinetapError
+from linetap_core.evidence import sealing
 from linetap_core.evidence.calls import hold, sealed
 from linetap_core.evidence.calls.hold import Hold, Rewrap
 from linetap_core.evidence.sealing import group, members
@@ -42,7 +43,7 @@ def add_call_arguments(parser: argparse.ArgumentParser, what: str) -> None:
     deskfolder.add_argument(parser)
 
 
-_PARTIAL = "partial-{}.age"  # so many officers are still to come
+_PARTIAL = f"partial-{{}}{sealing.SUFFIX}"  # so many officers are still to come
 Document = Callable[[CheckedCall, str], Hold | Rewrap]
 
 

@@ -80,8 +80,7 @@ class Tree:
         files.make_directories(self._root, place.parent)
         if place.exists():  # from before the database was lost: it was proved then, as this one was now
             shutil.rmtree(place)
-        folder.rename(place)
-        files.sync_directory(place.parent)
+        files.move_durably(folder, place)
 
     def put_closing(self, unit: str, call_id: str, data: bytes) -> None:
         if not self._place(unit, call_id).exists():

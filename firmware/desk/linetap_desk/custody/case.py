@@ -20,6 +20,7 @@ from linetap_core.clock import NS_PER_S, Clock, parse_rfc3339
 from linetap_core.codecs.codec import RATE_HZ
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput, LinetapError
+from linetap_core.evidence import sealing
 from linetap_core.evidence.authorization.release import Request
 from linetap_core.evidence.authorization.roles import Purpose
 from linetap_core.evidence.calls import sealed
@@ -182,7 +183,7 @@ class Case:
     def hand_on(self, call_id: str) -> None:
         """`linetap release peel`: takes off this custodian's layer, and writes the file for the next one."""
         with self._one_at_a_time:
-            output = self.means.output / f"{call_id}.part.age"
+            output = self.means.output / f"{call_id}.part{sealing.SUFFIX}"
             with self.desk.access.deed(Entry(verb="peel")) as step:
                 peeled = hand_on(self.desk, step, self._wanted(call_id), output)
             self.handed_on[call_id] = peeled.left
@@ -207,7 +208,7 @@ class Case:
     def give(self, call_id: str) -> None:
         """`linetap open --request --for`: two files for the requester."""
         with self._one_at_a_time:
-            output = self.means.output / f"{call_id}.wav.age"
+            output = self.means.output / f"{call_id}.wav{sealing.SUFFIX}"
             with self.desk.access.deed(Entry(verb="open", recipient=self._recipient)) as step:
                 wanted = self._wanted(call_id)
                 for path in (output, json_path(output)):

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import sealing
 from linetap_core.evidence.authorization.release import MOST_CALLS, Request
 from linetap_core.evidence.calls import amendment, sealed
 from linetap_core.evidence.merklelog import closing
@@ -194,11 +195,11 @@ class Package:
         return self.folder / "calls" / call_id
 
     def inner(self, call_id: str) -> Path:
-        return self.folder / "inner" / f"{call_id}.age"
+        return self.folder / "inner" / f"{call_id}{sealing.SUFFIX}"
 
     def handed(self, call_id: str) -> Path | None:
         """What a custodian of a group, who came before, has left of it."""
-        path = self.folder / "handed" / f"{call_id}.age"
+        path = self.folder / "handed" / f"{call_id}{sealing.SUFFIX}"
         return path if path.exists() else None
 
     def closings(self) -> list[Path]:

@@ -19,7 +19,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from linetap_core.clock import Clock, compact
-from linetap_core.durable.files import sync_directory
+from linetap_core.durable.files import move_durably, sync_directory
 from linetap_core.errors import AlreadyRunning, BadInput
 from linetap_core.service import InstanceLock
 from linetap_desk.ingest import database
@@ -83,8 +83,7 @@ class File:
         _fold(self._new)
         with self._new.open("rb") as file:
             os.fsync(file.fileno())
-        self._new.rename(self._whole)
-        sync_directory(self._path.parent)
+        move_durably(self._new, self._whole)
 
     def swap(self) -> str:
         """Of a damaged old one the log goes first: SQLite would else take it for the new one's."""

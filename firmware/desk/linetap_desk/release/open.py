@@ -13,6 +13,7 @@ from pathlib import Path
 
 from linetap_core.clock import Clock
 from linetap_core.errors import BadInput
+from linetap_core.evidence import sealing
 from linetap_core.evidence.keys.publickeys import decode_recipient
 from linetap_core.timekeeping import KEPT
 from linetap_desk.accesslog import deskfolder
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
 
 
 def _check_arguments(args: argparse.Namespace, desk: deskfolder.Desk | None) -> None:
-    suffix = ".wav.age" if args.recipient else ".wav"
+    suffix = f".wav{sealing.SUFFIX}" if args.recipient else ".wav"
     if not args.output.name.endswith(suffix):
         raise BadInput(f"{args.output}: a name that ends in {suffix} would be right")
     if args.recipient:

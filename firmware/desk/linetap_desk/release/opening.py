@@ -22,6 +22,7 @@ from linetap_core.codecs.codec import RATE_HZ, Undecodable
 from linetap_core.codecs.registry import codec_named
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput, LinetapError, Refusal
+from linetap_core.evidence import sealing
 from linetap_core.evidence.authorization.release import NotReleased
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.sealing import age, group
@@ -118,7 +119,7 @@ def open_call(
 
 def json_path(output: Path) -> Path:
     """call.wav.age -> call.json.age."""
-    name = output.name.removesuffix(".age")
+    name = output.name.removesuffix(sealing.SUFFIX)
     return output.with_name(name.removesuffix(".wav") + ".json" + output.name[len(name) :])
 
 

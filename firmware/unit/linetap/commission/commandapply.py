@@ -13,13 +13,13 @@ import msgspec
 
 from linetap.config import Config, load_config
 from linetap.config.require import require_usual_places
-from linetap.recorder.vault.commands.spool import ANSWER, SUFFIX, answers_for, commands_of
+from linetap.recorder.vault.commands.spool import ANSWER, answers_for, commands_of
 from linetap_core import handover, jsontext, rooms
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization import command as envelopes
-from linetap_core.evidence.authorization.command import Answer
+from linetap_core.evidence.authorization.command import SUFFIX, Answer
 from linetap_core.handover import read_small
 from linetap_core.service import remove_quietly
 from linetap_core.timekeeping import KEPT

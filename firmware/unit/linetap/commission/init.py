@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from linetap.commission.configcheck import check_config
 from linetap.commission.template import LINES_A_CARD, MOST_CARDS, Plan, render
 from linetap.config.schema import Keys
 from linetap_core.durable import privatefile
+from linetap_core.durable.files import move_durably, replace_durably
 from linetap_core.errors import BadInput, LinetapError
 from linetap_core.evidence.keys import keys, publickeys
 from linetap_core.evidence.sealing import members
@@ -24,6 +24,7 @@ from linetap_core.evidence.signing.authority import Authority
 from linetap_core.evidence.signing.unitnames import UnitId
 
 SIGNERS = "allowed_signers"
+_READABLE = 0o644  # there is no secret in them
 _LINE_LIMIT_BYTES = 64 * 1024
 _PROJECT = Path(__file__).resolve().parents[4]  # of a clone; an installed linetap is told with options
 _SHIPPED_PINS = _PROJECT / "hardware" / "pins.toml"
@@ -77,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         for path in new:
             path.unlink(missing_ok=True)
         raise BadInput(str(error).replace(str(fresh), str(output))) from None
-    fresh.rename(output)
+    move_durably(fresh, output)
     sys.stdout.write(f"{output}: {args.lines} lines; beside it unit.key, unit.key.pub and {SIGNERS}\n")
     return 0
 
@@ -210,9 +211,6 @@ def _unit_key(path: Path, where: Keys | None) -> str:
 
 def _write(path: Path, text: str) -> None:
     try:
-        with path.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        replace_durably(path, text.encode("utf-8"), mode=_READABLE)
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}") from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import sys
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from linetap import unitkeys
 from linetap.config import Config, load_config
 from linetap.config.require import HOME, TLS_KEY, UNIT_KEY, require_usual_place
 from linetap_core.durable import privatefile, signedfile
-from linetap_core.durable.files import sync_directory
 from linetap_core.enrolment import certificates, request
 from linetap_core.errors import BadInput
 from linetap_core.evidence.keys import keys
@@ -90,11 +88,7 @@ def _tls_key(path: Path, new: bool) -> ec.EllipticCurvePrivateKey:
     if path.exists() and not new:
         return _load(path)
     key = certificates.new_key()
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    privatefile.write(fresh, certificates.key_pem(key))
-    os.rename(fresh, path)
-    sync_directory(path.parent)
+    privatefile.replace(path, certificates.key_pem(key))
     return key
 
 

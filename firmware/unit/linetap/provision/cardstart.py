@@ -20,6 +20,7 @@ from linetap import cardresult
 from linetap.provision import admit, order
 from linetap.tpm import bootpolicy, device, freshness, unitkey, volume
 from linetap.tpm.device import DEVICE, TpmFault
+from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput, DeviceFault, LinetapError, Refusal
 from linetap_core.tomlfile.source import Source
 
@@ -107,7 +108,7 @@ def _make(card: Card, boot: Path) -> cardresult.Encryption:
     secret, sealed = volume.seal(card.tpm, unitkey.release_of(card.release), bootpolicy.read(card.boots))
     transport = device.open_device(card.tpm)
     try:
-        _write(boot / cardresult.MARK, _MARKED)
+        replace_durably(boot / cardresult.MARK, _MARKED.encode())
         for partition in (card.data, card.state):
             volume.lay(partition, secret)
             volume.open_it(partition, secret)
@@ -197,18 +198,6 @@ def _grow(path: Path) -> None:
     if os.access(_GROW, os.X_OK):
         with contextlib.suppress(DeviceFault):  # it then keeps its size
             volume.run(_GROW, str(path))
-
-
-def _write(path: Path, text: str) -> None:
-    with path.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 # --- The command ------------------------------------------------------------------------------------------------------

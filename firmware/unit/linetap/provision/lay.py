@@ -23,7 +23,7 @@ from linetap.provision.order import NAME, UNIT, Network, Order, Wifi
 from linetap_core.clock import SYSTEM, rfc3339
 from linetap_core.durable import keptcopy as kept
 from linetap_core.durable import privatefile
-from linetap_core.durable.files import replace_durably, sync_directory
+from linetap_core.durable.files import move_durably, replace_durably
 from linetap_core.errors import BadInput
 from linetap_core.evidence.keys import keys
 
@@ -49,8 +49,7 @@ def lay(order: Order, data: bytes, etc: Path, run: Path, boot: Path) -> str:
         for name in (f"{KEY}.pub", SIGNERS):
             _lay(home / name, (staging / name).read_bytes())
         if not (home / KEY).exists():
-            (staging / KEY).rename(home / KEY)
-            sync_directory(home)
+            move_durably(staging / KEY, home / KEY)
     admit.remember(order, home)  # before ssh access, which is given once, and even if the card cannot be written
     _let_in(order.ssh_key, run)
     config = load_config(home / UNIT)

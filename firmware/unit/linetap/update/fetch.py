@@ -55,8 +55,7 @@ def fetch(
         told(_length(part), why)
         backoff.ended(now_ns, now_ns - began_ns)
         clock.sleep(max(0, backoff.due_ns - now_ns) / NS_PER_S)
-    part.rename(into)
-    files.sync_directory(into.parent)
+    files.move_durably(part, into)
 
 
 def _once(wish: Wish, part: Path, context: ssl.SSLContext, told: Told) -> None:

@@ -88,8 +88,7 @@ def _copy(source: Path, target: Path) -> int:
             size += len(block)
         new.flush()
         os.fsync(new.fileno())
-    part.rename(target)
-    files.sync_directory(target.parent)
+    files.move_durably(part, target)
     return size
 
 

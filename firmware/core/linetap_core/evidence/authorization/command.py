@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # who only carries commands knows no roles
 
 ANY_TIME = Bound()
 LIMIT_BYTES = document.LIMIT_BYTES  # of an envelope
+SUFFIX = ".command"  # of a file that holds one
 AUTHORITY, VAULT, DESK, OPERATOR = "authority", "vault", "desk", "operator"
 APPROVER = "approver"  # stands for every role that is no office of the desk's: privacy, legal
 

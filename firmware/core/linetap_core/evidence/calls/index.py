@@ -16,6 +16,7 @@ import msgspec
 
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import sealing
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.sealing import age, grouptar
 from linetap_core.evidence.sealing.keylist import DAY, OVERFLOW_NAME
@@ -127,7 +128,7 @@ def parse_folder(name: str) -> tuple[str, date | None] | None:
 
 
 def segment_name(day: str, number: int) -> str:
-    return f"{day}-{number:03d}.age"
+    return f"{day}-{number:03d}{sealing.SUFFIX}"
 
 
 def parse_segment(name: str) -> tuple[date, int] | None:

@@ -14,13 +14,14 @@ import msgspec
 
 from linetap_core import jsontext
 from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import sealing
 from linetap_core.evidence.signing import namespaces
 from linetap_core.records import SUITE, CallRecord
 
 RECORD = "record.json"
 SIGNATURE = f"record.json{namespaces.SUFFIX}"
-META = "meta.age"
-KEY = "key.age"
+META = f"meta{sealing.SUFFIX}"
+KEY = f"key{sealing.SUFFIX}"
 UNOPENABLE = "unopenable"  # folder of the vault: by call, audio whose key is gone
 OPEN = "open.journal"  # while the call is open: its first state, in the frame that a journal file would hold
 NEXT_KEY = "key.age.new"  # for a moment at the end of a call that changes its epoch
@@ -64,7 +65,7 @@ def call_path(call_id: str) -> PurePosixPath:
 
 def part_name(number: int) -> str:
     """`number` from 1 to MOST_PARTS."""
-    return f"audio.{number:03d}.age"
+    return f"audio.{number:03d}{sealing.SUFFIX}"
 
 
 def whole_json(record: CallRecord) -> bytes:

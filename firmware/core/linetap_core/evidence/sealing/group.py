@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from linetap_core.errors import Refusal
+from linetap_core.evidence import sealing
 from linetap_core.evidence.sealing import age, grouptar, members
 from linetap_core.evidence.sealing.grouptar import LAYERS, BadGroup
 from linetap_core.evidence.sealing.members import Group
@@ -199,14 +200,14 @@ def _files(data: bytes) -> dict[Positions, bytes]:
 
 
 def _positions(name: str) -> Positions:
-    positions = tuple(int(text) for text in name.removesuffix(".age").split("-"))
+    positions = tuple(int(text) for text in name.removesuffix(sealing.SUFFIX).split("-"))
     if list(positions) != sorted(set(positions)):
         raise BadGroup(f"{name}: its members are not in order")
     return positions
 
 
 def _name(positions: Positions) -> str:
-    return f"{'-'.join(map(str, positions))}.age"
+    return f"{'-'.join(map(str, positions))}{sealing.SUFFIX}"
 
 
 def _age_file(data: bytes | bytearray, recipients: tuple[str, ...], stanza: bytes = b"") -> bytes:

@@ -20,6 +20,7 @@ from starlette.responses import RedirectResponse, Response
 
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.authorization.command import SUFFIX
 from linetap_core.evidence.authorization.release import CASE_LIMIT, NotReleased
 from linetap_core.evidence.signing import document
 from linetap_desk.accesslog.deskfolder import read_authority
@@ -136,7 +137,7 @@ def _sign(row: Mapping[str, Any]) -> str:
     document = shlex.quote(f"holds/{row['call_id']}/hold.json")
     return (
         f"linetap command sign --verb hold --role vault --unit {shlex.quote(row['unit'])} --document {document}"
-        f" --key officer.key -o {row['id']}.command"
+        f" --key officer.key -o {row['id']}{SUFFIX}"
     )
 
 
@@ -252,7 +253,7 @@ async def command_file(request: Request, site: Site) -> Response:
     row = await _row(request, site)
     if row["command"] is None:
         raise HTTPException(404)
-    headers = {"content-disposition": f'attachment; filename="{row["id"]}.command"'}
+    headers = {"content-disposition": f'attachment; filename="{row["id"]}{SUFFIX}"'}
     return Response(bytes(row["command"]), media_type="application/json", headers=headers)
 
 
@@ -271,7 +272,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/hold/{id}/command", ("POST",), steps.UNWRAPS, None, bring, takes=FILE, answers=DONE_OR_NOT),
     Route("/hold/{id}/partial", ("POST",), steps.UNWRAPS, None, partial, takes=FILE, answers=DONE_OR_NOT),
     Route("/hold/{id}/call", ("GET",), steps.UNWRAPS, "export", call_file, subject=subject_of),
-    Route("/hold/{id}/hold.command", ("GET",), steps.UNWRAPS, "hold_view", command_file, subject=subject_of),
+    Route(f"/hold/{{id}}/hold{SUFFIX}", ("GET",), steps.UNWRAPS, "hold_view", command_file, subject=subject_of),
     Route(
         "/hold/{id}/close", ("POST",), steps.ASKS | steps.UNWRAPS, None, close, takes=("remark",), answers=DONE_OR_NOT
     ),

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from sqlalchemy import desc, select
 
 from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import sealing
 from linetap_core.evidence.authorization import command, commandbody
 from linetap_core.evidence.authorization.roles import Roles
 from linetap_core.evidence.calls import hold, sealed
@@ -183,4 +184,4 @@ def officers_of(
 
 def partial_name(one: Partial, of_wrapped: str = "") -> str:
     """The partial's name in an archive. `of_wrapped`: the hash of the re-wrapped key."""
-    return f"partial/{'wrapped-' if one.key_sha256 == of_wrapped else ''}{one.numbers}.age"
+    return f"partial/{'wrapped-' if one.key_sha256 == of_wrapped else ''}{one.numbers}{sealing.SUFFIX}"

@@ -20,6 +20,7 @@ from typing import Any
 from starlette.responses import StreamingResponse
 
 from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import sealing
 from linetap_core.evidence.authorization.roles import Roles
 from linetap_core.evidence.calls import amendment, sealed
 from linetap_core.evidence.merklelog import closing
@@ -64,7 +65,7 @@ def whole(site: Site, found: Found, roles: InForce) -> list[Member]:
         _bytes(f"roles.json{namespaces.SUFFIX}", roles.sig),
         _bytes("allowed_signers", known),
         *files,
-        _bytes(f"inner/{row['call_id']}.age", bytes(row["inner_age"])),
+        _bytes(f"inner/{row['call_id']}{sealing.SUFFIX}", bytes(row["inner_age"])),
         *_handed(site, found),
         *_amended(folder),
         *_closing(site, row),
@@ -78,7 +79,7 @@ def _handed(site: Site, found: Found) -> list[Member]:
         return []
     with site.own.connect() as db:
         data = store.partial_data(db, found.row["id"], found.chain.handed)
-    return [_bytes(f"handed/{found.row['call_id']}.age", data)] if data else []
+    return [_bytes(f"handed/{found.row['call_id']}{sealing.SUFFIX}", data)] if data else []
 
 
 def for_the_vault(site: Site, found: Found, roles: Roles) -> list[Member]:

@@ -323,5 +323,4 @@ def sign_existing(path: Path, sign: Sign) -> None:
 def _take_next_key(path: Path) -> None:
     """In the place of the first one, which opens nothing any more."""
     if (path / sealed.NEXT_KEY).exists():
-        (path / sealed.NEXT_KEY).rename(path / sealed.KEY)
-        files.sync_directory(path)
+        files.move_durably(path / sealed.NEXT_KEY, path / sealed.KEY)

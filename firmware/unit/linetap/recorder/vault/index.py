@@ -27,6 +27,7 @@ from linetap_core.clock import NS_PER_DAY, NS_PER_S, from_utc_ns, parse_rfc3339
 from linetap_core.durable import files
 from linetap_core.durable.files import replace_durably
 from linetap_core.errors import LinetapError
+from linetap_core.evidence import sealing
 from linetap_core.evidence.calls import index, sealed
 from linetap_core.evidence.calls.index import Entry, Piece, Place
 from linetap_core.evidence.merklelog.unitlog import Leaf
@@ -65,7 +66,7 @@ class Index:
         """Once: what a version has written that did not log it. May raise OSError, and is done again."""
         if self._adopted:
             return
-        found = sorted(self._root.glob("*/*.age"))
+        found = sorted(self._root.glob(f"*/*{sealing.SUFFIX}"))
         if found and not self._log.has_any("index"):
             for path in found:
                 if index.parse_segment(path.name) and index.parse_folder(path.parent.name):

@@ -19,7 +19,7 @@ from typing import Self
 import msgspec
 
 from linetap.recorder.vault.commands.effects import Effects
-from linetap.recorder.vault.commands.spool import ANSWER, GIVERS, SUFFIX, answers_for, commands_of
+from linetap.recorder.vault.commands.spool import ANSWER, GIVERS, answers_for, commands_of
 from linetap.recorder.vault.log.log import UnitLog
 from linetap_core import handover, jsontext, rooms
 from linetap_core.clock import Clock, parse_rfc3339, rfc3339
@@ -29,7 +29,7 @@ from linetap_core.durable.smallfile import Broken, SmallFile
 from linetap_core.errors import LinetapError
 from linetap_core.evidence.authorization import command as envelopes
 from linetap_core.evidence.authorization import fetch
-from linetap_core.evidence.authorization.command import Answer, Command, CommandFault, Holder, Outcome, Signed
+from linetap_core.evidence.authorization.command import SUFFIX, Answer, Command, CommandFault, Holder, Outcome, Signed
 from linetap_core.evidence.authorization.counters import LATEST_MS, SOON_MS, Counters, Window
 from linetap_core.evidence.merklelog import leaflog
 from linetap_core.records import RefusedState

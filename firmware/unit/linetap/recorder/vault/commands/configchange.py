@@ -152,8 +152,7 @@ class ConfigChange:
                 self.pending = None
                 return Outcome("it is in effect already", config_sha256=sha256)
             waits = self._signed(signed, new, sha256)
-            candidate.rename(_beside(file, NEXT))
-            files.sync_directory(file.parent)
+            files.move_durably(candidate, _beside(file, NEXT))
         finally:
             remove_quietly(candidate)
         self.pending, self._at = sha256, None

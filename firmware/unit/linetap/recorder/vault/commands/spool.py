@@ -11,7 +11,7 @@ from pathlib import Path
 
 from linetap_core import rooms
 
-SUFFIX, ANSWER = ".command", ".answer"
+ANSWER = ".answer"
 GIVERS = ("reporter", rooms.TERMINAL)
 
 
