@@ -72,7 +72,7 @@ LITERALS: dict[str, tuple[str, Callable[[object], bool]]] = {
         f"{CORE}/evidence/authorization/command.py",
         lambda value: is_a_file_of_its_own(".command")(value) and not str(value).startswith("linetap"),  # a module
     ),
-    "time stamp": ("desk/linetap_desk/proofs/tsa.py", is_a_file_of_its_own(".tsr")),
+    "time stamp": ("desk/linetap_desk/witnessing/timestamp.py", is_a_file_of_its_own(".tsr")),
     "armour": (
         f"{CORE}/evidence/signing/sshsig.py",
         lambda value: isinstance(value, str) and "BEGIN SSH SIGNATURE" in value,
