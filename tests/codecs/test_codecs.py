@@ -11,7 +11,7 @@ from linetap_core.codecs.codec import Codec, Undecodable, part_offset
 from linetap_core.codecs.registry import CODECS, UnknownCodec, codec_named
 from linetap_core.evidence.sealing import age
 
-LENGTHS = (1, 53, 107, 108, 109, 1867, 1868, 1869, 1920, 2029, 2100, 3787, 3788, 3789, 8000, 70_001)
+LENGTHS = (1, 53, 107, 108, 109, 1227, 1228, 1229, 1280, 1389, 1460, 2507, 2508, 2509, 8000, 70_001)
 
 
 @pytest.fixture(params=CODECS)

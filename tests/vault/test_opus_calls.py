@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import os
-import sys
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -12,7 +11,6 @@ import numpy as np
 import pytest
 from journal_rig import CALL_ID, FIRST, Recorder
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "codecs"))
 from codec_rig import lag, voice
 from linetap.recorder.vault.encoding import LineEncoder
 from linetap.recorder.vault.journal import store
@@ -151,21 +149,19 @@ def test_a_recorder_that_was_killed_goes_on_behind_its_whole_chunks(unit: Unit) 
     for _ in range(8):
         assert recorder.vault.step()
     config = msgspec.structs.replace(unit.config, recording=PLAIN)
-    again = Recorder(msgspec.structs.replace(unit, config=config) if isinstance(unit, msgspec.Struct) else Unit(
-        config, unit.folder, unit.epoch, unit.custodian, unit.signers
-    ), Line())  # fmt: skip
+    again = Recorder(replace(unit, config=config), Line())
     again.note()
     assert again.vault.step()
     again.talk(45, begin=40)
     record = end_call(again, 45 * RATE_HZ + 77)
     assert check(again, record) == 45 * RATE_HZ + 77
     assert record.audio is not None
-    assert [part.samples for part in record.audio.parts] == [243_788, 45 * RATE_HZ + 77 - 243_788]
+    assert [part.samples for part in record.audio.parts] == [162_508, 45 * RATE_HZ + 77 - 162_508]
 
 
-@pytest.mark.parametrize("seconds", [0.5, 5.25, 30.5, 33.0, 64.25])
+@pytest.mark.parametrize("seconds", [0.5, 5.25, 20.25, 33.0, 64.25])
 def test_a_power_cut_costs_a_page_at_most(unit: Unit, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The journal holds what the chunks lack, for all of the 31 seconds that a chunk takes to be full."""
+    """The journal holds what the chunks lack, for all of the 20 seconds that a chunk takes to be full."""
     monkeypatch.setattr(store, "SHARE_BYTES", 1 << 17)  # of two lines; 8 MiB are of 32
     recorder = Recorder(unit, Line())
     recorder.begin()
@@ -227,13 +223,13 @@ def test_a_gap_is_told_with_the_units_that_it_is_in() -> None:
     """A page is whole when the encoder has 52 samples of the next one, and their gap belongs to that."""
 
     def with_a_gap(first: int, end: int) -> Stretch:
-        a, b = max(1860, first), min(1900, end)
+        a, b = max(1220, first), min(1260, end)
         return Stretch(np.zeros(end - first, np.int16), [(a, b - a, "overrun")] if a < b else [])
 
     encoder = LineEncoder(OPUS, 0)
     assert encoder.encode_up_to(OPUS.unit, with_a_gap)
-    assert encoder.position == 1868
-    assert encoder.take_gaps() == [(1860, 8, "overrun")]
+    assert encoder.position == 1228
+    assert encoder.take_gaps() == [(1220, 8, "overrun")]
     assert encoder.take_gaps() == []
     assert encoder.encode_up_to(2 * OPUS.unit, with_a_gap)
-    assert encoder.take_gaps() == [(1868, 32, "overrun")]
+    assert encoder.take_gaps() == [(1228, 32, "overrun")]

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opus at a constant rate as one Ogg stream (RFC 6716, 7845, 3533): 15.8 kbit/s, with its pages 2.1 kB a second.
+"""Opus at a constant rate as one Ogg stream (RFC 6716, 7845, 3533): 23.8 kbit/s, with its pages 3.2 kB a second.
 
-Every page but the last is 512 bytes and 240 ms. So a page's bytes say which samples are in it, a chunk of an age file
+Every page but the last is 512 bytes and 160 ms. So a page's bytes say which samples are in it, a chunk of an age file
 ends where a page ends, and a stream that is cut there plays to its last page; sizes say nothing of what was spoken.
 The pages are of our own making, for they are the form of the evidence; the packets are libopus', by its stable ABI.
-Rate, complexity and what they cost: docs/decisions/0133.
+Rate and complexity, what they keep and what they cost: decision 0133.
 
 An encoder that begins within a call gets the 80 ms before it, which is what a decoder takes to settle (RFC 7845, 4.6);
 the stream goes on in the same pages, and the decoder goes on too.
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 LIBRARY = "libopus.so.0"
 PAGE_BYTES = 512
-PACKETS = 12  # in a page
+PACKETS = 8  # in a page
 PACKET = 160  # samples, 20 ms
 PAGE = PACKETS * PACKET
 DELAY = 52  # samples from a sample to where libopus has it at 8 kHz: 6.5 ms (OPUS_GET_LOOKAHEAD), the stream's pre-skip
 _PRE_ROLL = 4  # packets
 _OUT = 6  # a granule position counts at 48 kHz
-_SHORT = 39  # bytes of a packet; the last five of a page have one more
+_SHORT = 59  # bytes of a packet; the last five of a page have one more
 _LONG = 5
 _PAGE_HEAD = struct.Struct("<4sBBqIIIB")
 _SERIAL = 0x4C545031

@@ -147,8 +147,8 @@ notice = "ko"
 notice_delay_ms = 500
 # "notice_start": the notice itself is in the recording. "notice_end": only what follows it.
 record_from = "notice_start"
-# How audio is coded: "mulaw" as the exchange has it, 8 kB a second; "opus" 2.1 kB a second, at the price of some of the
-# sound (docs/storage.md) and of a tenth of a core for 32 lines. It counts from the next call on.
+# How audio is coded: "mulaw" as the exchange has it, 8 kB a second; "opus" 3.2 kB a second, with some loss of sound.
+# docs/storage.md has what it costs. It counts from the next call on.
 codec = "mulaw"
 # A tone of 1400 Hz before each notice, in ms; 0: none.
 notice_tone_ms = 0

@@ -19,7 +19,7 @@ from linetap.recorder.vault.encoding import Fetch, LineEncoder, SampleGap
 from linetap.recorder.vault.folder import CallFolder, Sign
 from linetap.recorder.vault.gaps import gap_of, joined, within
 from linetap.recorder.vault.jobs import Open, OpenCall
-from linetap.recorder.vault.journal.entries import next_seam
+from linetap.recorder.vault.journal.entries import chunk_samples, next_seam
 from linetap.recorder.vault.retention.epochs import Epochs
 from linetap.ring import RATE_HZ, Stretch
 from linetap_core import rooms
@@ -36,7 +36,8 @@ NOT_ANNOUNCED = "not_announced"  # the cause of such a gap
 MOST_FRAMES_AT_ONCE = 30 * RATE_HZ  # so that a backlog of one call does not starve the others
 MOST_FETCHED = 1 << 16  # of it from the ring: 8 s, so that behind a disk that stood little is in memory
 FETCH_FRAMES = RATE_HZ  # less is not worth going to the ring for
-MOST_HANDED = 64  # pieces of audio from the journal: 16 s; what is forgotten is fetched from the ring
+HANDED_CHUNKS = 2  # of audio from the journal, in pieces of at least 250 ms; what is forgotten is encoded anew
+HANDED_FRAMES = RATE_HZ // 4
 
 
 _FILE = SmallFile("open_call", OpenCall)
@@ -53,7 +54,9 @@ class Recording:
         self.disk_was_full = False
         self._path, self._is_kept = path, True
         self._encoder: LineEncoder | None = None
-        self._handed: deque[tuple[int, int, bytes]] = deque(maxlen=MOST_HANDED)
+        self._handed: deque[tuple[int, int, bytes]] = deque(
+            maxlen=HANDED_CHUNKS * chunk_samples(folder.codec) // HANDED_FRAMES
+        )
         self._not_due_at = state.first_frame  # permitted when there was last not enough to write
         self._handed_from = self._handed_end = -1  # the newest of it that follow one another, in samples
 

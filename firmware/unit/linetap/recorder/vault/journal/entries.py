@@ -77,6 +77,11 @@ class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
 Entry = State | Tick | Over | Snapshot | Beat
 
 
+def chunk_samples(codec: Codec) -> int:
+    """Samples in a chunk."""
+    return codec.samples(2 * age.CHUNK_BYTES) - codec.samples(age.CHUNK_BYTES)
+
+
 def next_seam(sample: int, codec: Codec = MULAW) -> int:
     """The first sample behind `sample` at which a chunk of the audio ends.
 

@@ -13,11 +13,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from linetap.recorder.vault.journal.entries import Beat
+from linetap.recorder.vault.journal.entries import Beat, chunk_samples
 from linetap.ring import NS_PER_FRAME, RATE_HZ, SLOT_MS
 from linetap_core.clock import NS_PER_MS
 from linetap_core.codecs.codec import Codec
-from linetap_core.evidence.sealing import age
 from linetap_core.records import Gap
 
 POWER = "power"  # `ended_by`, `why`, and the cause of a gap
@@ -59,7 +58,7 @@ def unheard(line: int, end_frame: int, beat: Beat, start: Start) -> Unheard:
 
 def chunk_ms(codec: Codec) -> float:
     """Audio in a chunk: of a call that the journal does not know, as much is on no disk."""
-    return (codec.samples(2 * age.CHUNK_BYTES) - codec.samples(age.CHUNK_BYTES)) * 1000 / RATE_HZ
+    return chunk_samples(codec) * 1000 / RATE_HZ
 
 
 def unheard_since(utc_ns: int, kept_ms: float, start: Start, codec: Codec) -> Unheard:
