@@ -19,9 +19,9 @@ from linetap_core.clock import (
     compact,
     from_utc_ns,
     kernel_clock,
+    kernel_reading,
     parse_rfc3339,
     rfc3339,
-    said_by_kernel,
 )
 
 MOMENT = "2026-11-24T22:56:00.123Z"
@@ -88,11 +88,11 @@ PLL, NANO, UNSYNC = 0x0001, 0x2000, 0x0040
 
 
 def test_the_kernel_knows_an_offset_only_where_it_steers_by_offsets() -> None:
-    assert said_by_kernel(0, -1_500_000, PLL | NANO) == (True, -1.5)
-    assert said_by_kernel(0, 1500, PLL) == (True, 1.5)
-    assert said_by_kernel(0, 0, NANO) == (True, None)  # as chronyd leaves it: its 0 is no measurement
-    assert said_by_kernel(5, 0, UNSYNC) == (False, None)
-    assert said_by_kernel(-1, 0, 0) == (False, None)
+    assert kernel_reading(0, -1_500_000, PLL | NANO) == (True, -1.5)
+    assert kernel_reading(0, 1500, PLL) == (True, 1.5)
+    assert kernel_reading(0, 0, NANO) == (True, None)  # as chronyd leaves it: its 0 is no measurement
+    assert kernel_reading(5, 0, UNSYNC) == (False, None)
+    assert kernel_reading(-1, 0, 0) == (False, None)
 
 
 def test_this_machines_kernel_answers() -> None:

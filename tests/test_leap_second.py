@@ -18,7 +18,7 @@ import pytest
 from epoch_rig import Authority
 from ingest_rig import START_NS, UNIT, Teller, rows, trusted
 from linetap.recorder.vault.outbox.reader import OutboxReader
-from linetap_core.clock import parse_rfc3339, rfc3339, said_by_kernel
+from linetap_core.clock import kernel_reading, parse_rfc3339, rfc3339
 from linetap_core.errors import LinetapError
 from linetap_core.evidence.calls import amendment, hold, sealed
 from linetap_core.evidence.keys import keys
@@ -132,4 +132,4 @@ def test_an_event_that_names_it(tmp_path: Path, name: str) -> None:
 
 def test_the_kernel_is_synchronised_all_through_it() -> None:
     """adjtimex(2): TIME_INS a day before, TIME_OOP in it, TIME_WAIT behind it. TIME_ERROR alone is none."""
-    assert [said_by_kernel(answer, 0, 0x10)[0] for answer in (0, 1, 2, 3, 4, 5)] == [True] * 5 + [False]
+    assert [kernel_reading(answer, 0, 0x10)[0] for answer in (0, 1, 2, 3, 4, 5)] == [True] * 5 + [False]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The `linetap` command: a sub-command for each service and tool. It has no logic of its own.
 
-Each linetap package brings a table of its commands (entry points of the group `linetap.commands`). Only the module of
-the command that was asked for is imported: a service must not pay for a tool's libraries.
+Each linetap package registers a table of its commands (entry points of the group `linetap.commands`). Only the module
+of the requested command is imported: a service must not load the libraries of a tool.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ GROUP = "linetap.commands"
 INTERRUPTED = 130
 BROKEN_PIPE = 141  # as the shell counts a SIGPIPE
 BAD_INPUT = 2
-EXAMPLES = argparse.RawDescriptionHelpFormatter  # an example is copied, so it is not broken into lines
-# What one package does not have -> the package, or its extra, that brings it.
+EXAMPLES = argparse.RawDescriptionHelpFormatter  # examples are copied by users, so they are not wrapped
+# A missing module -> the package or the extra that installs it.
 _OF_DESK = (
     "sqlalchemy starlette uvicorn jinja2 alembic argon2 authlib httpx python_multipart babel pyrage"  # as imported
 )
@@ -55,7 +55,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """A verb of a command, as `approve` of `linetap release approve`."""
+    """A verb of a command, such as `approve` in `linetap release approve`."""
 
     help: str
     example: str
@@ -66,7 +66,8 @@ class Verb:
 def add_verbs(
     parser: argparse.ArgumentParser, command: str, verbs: Mapping[str, Verb]
 ) -> tuple[Verbs, dict[str, argparse.ArgumentParser]]:
-    """Adds each verb with its arguments. Returns their place, and the parser of each; `args.verb` will be the name."""
+    """Adds each verb with its arguments. Returns the sub-parsers and each verb's parser; the chosen name is in
+    `args.verb`."""
     parsers = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     added = {}
     for name, verb in verbs.items():
@@ -84,8 +85,8 @@ def add_verbs(
 
 @cache
 def commands() -> dict[str, Command]:
-    """By name, of every linetap package that is installed. A name of two words is a verb that a package adds to a
-    command: of `command apply` the unit brings `apply`, the desk `command` with verbs of its own."""
+    """The commands of all installed linetap packages, by name. A name of two words is a verb that one package adds to a
+    command of another: of `command`, the unit has the verb `apply`, and the desk the others."""
     found: dict[str, Command] = {}
     for _, place in sorted(_tables().items(), key=lambda pair: (pair[0] != "unit", pair[0])):
         found |= _load(place)
@@ -93,7 +94,7 @@ def commands() -> dict[str, Command]:
 
 
 def _tables() -> dict[str, str]:
-    """Entry points of GROUP, package -> "module:object". Read here: importlib.metadata brings `email` along, 2.2 MB in
+    """Entry points of GROUP: package -> "module:object". Parsed here, since importlib.metadata loads `email`: 2.2 MB in
     each of four services (decision 0135)."""
     found: dict[str, str] = {}
     for folder in sys.path:
@@ -106,12 +107,13 @@ def _tables() -> dict[str, str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit status: 0 done, 1 the answer is no, 2 bad input or usage (argparse exits with it by itself)."""
-    # Our products are small: a second BLAS thread spins beside them and doubles what they cost. Before numpy loads.
+    # Our matrix products are small: a second BLAS thread spins and doubles their cost. Set before numpy loads.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal without Korean is no reason to fail
+            # a terminal that cannot print Korean must not end the command
+            stream.reconfigure(errors="backslashreplace")
     chosen = _chosen(arguments)
     service = chosen in commands() and commands()[chosen].service
     try:
@@ -122,7 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
-        # What a service says goes to the journal, where a traceback helps; a person who runs a tool gets a line.
+        # A service logs to the journal, where a traceback helps; a person who runs a tool gets one line.
         if service or "LINETAP_TRACEBACK" in os.environ:
             raise
         return _explain(chosen, error)
@@ -131,7 +133,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _explain(chosen: str, error: Exception) -> int:
     if isinstance(error, BrokenPipeError):
-        # Nobody reads on; without this the interpreter complains once more when it flushes at its end.
+        # The reader has closed the pipe; without this the interpreter fails again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     if isinstance(error, OSError):
@@ -144,7 +146,7 @@ def _explain(chosen: str, error: Exception) -> int:
 
 
 def _chosen(arguments: Sequence[str]) -> str:
-    """The name of the command that is meant, of two words where there is one; empty where there is none."""
+    """The name of the requested command, of two words where such a command exists; empty without one."""
     words = [word for word in arguments if not word.startswith("-")]
     pair = " ".join(arguments[:2])
     return pair if pair in commands() else words[0] if words else ""
@@ -159,7 +161,7 @@ def _run(chosen: str, arguments: list[str]) -> int:
 
 
 def _parser(chosen: str) -> argparse.ArgumentParser:
-    """All commands by name; of the chosen one its arguments too."""
+    """All commands by name, with the arguments of the chosen one."""
     parser = argparse.ArgumentParser(
         prog="linetap",
         description="Announces, records and seals telephone calls.",
@@ -182,7 +184,8 @@ def _parser(chosen: str) -> argparse.ArgumentParser:
 
 
 def _add_verbs(parser: argparse.ArgumentParser, word: str, verbs: Verbs | None = None) -> None:
-    """Those that another package adds to `word`, which its help has to list; `_run` knows them before."""
+    """Adds the verbs that other packages register for `word`, so that its help lists them; `_run` dispatches them
+    earlier."""
     added = {name.partition(" ")[2]: each for name, each in commands().items() if name.startswith(f"{word} ")}
     if added and verbs is None:
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -204,12 +207,12 @@ def _example(name: str, command: Command) -> str:
 
 
 def _part(command: Command) -> Any:
-    """What has add_arguments and run."""
+    """The object that has add_arguments and run."""
     return _load(command.part)
 
 
 def _load(place: str) -> Any:
-    """The "module", or the "module:object"."""
+    """Imports "module" or "module:object" and returns it."""
     module, _, name = place.partition(":")
     found: Any = import_module(module)
     return getattr(found, name) if name else found

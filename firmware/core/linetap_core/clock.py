@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one source of time, so that tests own it.
+"""The one source of time, so that tests control it.
 
-Monotonic nanoseconds order things and measure lengths; UTC nanoseconds name them. Nothing else in linetap
-asks the machine for the time.
-
-How often something has happened lately: a rate for whoever looks once, which a count since the start is not.
+Monotonic nanoseconds order events and measure durations; UTC nanoseconds date them. No other module of linetap reads
+the machine's clocks.
 """
 
 from __future__ import annotations
@@ -36,7 +34,7 @@ class SystemClock:
         return time.monotonic_ns()
 
     def unsteered_ns(self) -> int:
-        """The machine's oscillator alone: a time server that turns the clock's rate does not turn this."""
+        """The machine's oscillator alone: a time server that adjusts the clock's rate does not affect it."""
         return time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
 
     def utc_ns(self) -> int:
@@ -47,7 +45,7 @@ class SystemClock:
 
 
 class ManualClock:
-    """Stands still until told; `sleep` moves it."""
+    """A clock for tests and replays: it moves only when it is set; `sleep` advances it."""
 
     def __init__(self, utc_ns: int = 0, monotonic_ns: int = 0) -> None:
         self._utc_ns = utc_ns
@@ -70,7 +68,7 @@ class ManualClock:
         self._utc_ns += ns
 
     def step_utc(self, ns: int) -> None:
-        """What NTP does to a clock that was wrong."""
+        """Moves UTC alone, as NTP does to a clock that was wrong."""
         self._utc_ns += ns
 
 
@@ -102,37 +100,40 @@ def parse_rfc3339(text: str) -> int:
     ns = (moment - _EPOCH) // timedelta(microseconds=1) * 1000
     if (
         not 0 <= ns <= _LAST_NS
-    ):  # a zone takes a moment out of the years that there are, and whoever writes it back fails
+    ):  # the zone's offset can move the moment out of years 1 to 9999, where it cannot be formatted
         raise ValueError(f"{text!r} is before 1970 or after 9999 in UTC")
     return ns
 
 
-FIRST_NS = parse_rfc3339("2026-01-01T00:00:00Z")  # no version of linetap is older: an earlier time is of a wrong clock
+# no version of linetap is older: an earlier time comes from a wrong clock
+FIRST_NS = parse_rfc3339("2026-01-01T00:00:00Z")
 
 
 def kernel_clock() -> tuple[bool, float | None]:
-    """What the kernel says of CLOCK_REALTIME, adjtimex(2): synchronised, offset in ms; None where it measures none."""
+    """The state of CLOCK_REALTIME by adjtimex(2): whether it is synchronised, and its offset in ms; None where the
+    kernel measures none."""
     timex = ctypes.create_string_buffer(256)  # all zero: modes 0 only reads
     answer = ctypes.CDLL(None).adjtimex(timex)
     _, offset, _, _, _, status = struct.unpack_from("@Iqqqqi", timex)
-    return said_by_kernel(answer, offset, status)
+    return kernel_reading(answer, offset, status)
 
 
-def said_by_kernel(answer: int, offset: int, status: int) -> tuple[bool, float | None]:
-    """By adjtimex's return value and two of its fields."""
+def kernel_reading(answer: int, offset: int, status: int) -> tuple[bool, float | None]:
+    """The same from adjtimex's return value and two of its fields."""
     unsynchronised = 5  # TIME_ERROR
-    steered = 0x0001  # STA_PLL: somebody gives the kernel offsets; else its 0 means nothing
+    steered = 0x0001  # STA_PLL: offsets are given to the kernel; otherwise its 0 means nothing
     nanoseconds = 0x2000  # STA_NANO: the offset is not in microseconds
     offset_ms = offset / (1e6 if status & nanoseconds else 1e3)
     return answer not in (-1, unsynchronised), round(offset_ms, 6) if status & steered else None
 
 
 WINDOW_S = 600
-MOST = 100  # more are not counted
+MOST = 100  # events beyond this number are not counted
 
 
 class Lately:
-    """Of the last WINDOW_S. Times are monotonic nanoseconds and do not go back."""
+    """Counts the events of the last WINDOW_S: a rate, where a count since the start would say nothing about now. Times
+    are monotonic nanoseconds and do not decrease."""
 
     def __init__(self) -> None:
         self._moments: deque[int] = deque(maxlen=MOST)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One tree of errors. Each has a stable code that log, alert and LED legend share, and says what to do."""
+"""One tree of errors. Each has a stable code that log, alert and LED legend share, and a message that says what to
+do."""
 
 from __future__ import annotations
 
@@ -12,21 +13,22 @@ def plain(text: str) -> str:
 
 
 class LinetapError(Exception):
-    """Anything linetap knows how to say in one line.
+    """An error that linetap reports in one line.
 
-    `code` is stable (lower case, underscores); `exit_status` is what the command ends with.
+    `code` is stable (lower case, underscores); `exit_status` is the exit status of the command.
     """
 
     code = "linetap"
     exit_status = 2
 
     def __str__(self) -> str:
-        """In plain characters: what a stranger's file holds can begin no line of its own, nor move a cursor."""
+        """The message without unprintable characters: text from a foreign file can neither begin a line nor move a
+        cursor."""
         return plain(super().__str__())
 
 
 class BadInput(LinetapError, ValueError):
-    """A file, argument or value that cannot be used: the line says file, place and what would be right."""
+    """A file, argument or value that cannot be used: the message names the file, the place and a correct value."""
 
     code = "bad_input"
 
@@ -39,13 +41,13 @@ class Refusal(LinetapError):
 
 
 class AlreadyRunning(LinetapError, RuntimeError):
-    """A second instance of a service; says who holds the unit."""
+    """Another instance of the service is running; the message names its process."""
 
     code = "already_running"
 
 
 class DeviceFault(LinetapError, OSError):
-    """A device is missing, is not what the configuration says, or has stopped answering."""
+    """A device is missing, does not match the configuration, or has stopped answering."""
 
     code = "device_fault"
 

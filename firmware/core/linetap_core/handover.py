@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small files on tmpfs that one service writes and another reads.
 
-The reader treats them as written by an attacker: whoever owns the folder can put a link, a FIFO, a folder or a file of
-any size there, or take it away at any moment. Nothing of that may make the reader follow, block, grow or end.
+The reader treats them as an attacker's: the owner of the folder can put a link, a FIFO, a folder or a file of any size
+there, or remove it at any moment. None of these may make the reader follow a link, block, use unbounded memory, or end.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from pathlib import Path
 from linetap_core.errors import BadInput
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # no FIFO and no lease holds it up
-_MOST_NAMES = 1024  # that are looked at in a folder of somebody else's
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # no FIFO and no lease can block it
+_MOST_NAMES = 1024  # entries that are read of a foreign folder
 
 
 @contextmanager
 def opened(folder: Path | str, name: str, most_bytes: int, copied: bool = False) -> Iterator[tuple[int, int]]:
-    """Descriptor and size of a file that is read. OSError unless it is a plain file with one name, of whoever owns the
-    folder, and not larger than `most_bytes`. `copied`: it may have another owner and more names, as in a vault, which
-    people copy."""
+    """Opens a file for reading and returns its descriptor and size. OSError unless it is a regular file with one link,
+    owned by the folder's owner, of at most `most_bytes`. `copied`: owner and number of links may differ, as in a vault
+    that was copied."""
     at = os.open(folder, _FOLDER)
     try:
         fd = os.open(name, _FILE, dir_fd=at)
         try:
-            # Owners are compared and not named: in a user namespace of its own a service sees no other's number.
+            # Owners are only compared: in its own user namespace a service does not see the numbers of others.
             found, owner = os.fstat(fd), os.fstat(at).st_uid
             own = copied or (found.st_nlink <= 1 and found.st_uid == owner)
             if not stat.S_ISREG(found.st_mode) or not own:
@@ -46,14 +46,14 @@ def opened(folder: Path | str, name: str, most_bytes: int, copied: bool = False)
 
 
 def read(folder: Path | str, name: str, most_bytes: int, copied: bool = False) -> bytes:
-    """A whole file, as `opened` takes it."""
+    """The content of a file that passes the checks of `opened`."""
     with opened(folder, name, most_bytes, copied) as (fd, size):
         return os.read(fd, size)
 
 
 def read_small(path: Path, limit_bytes: int) -> bytes:
-    """A file that a person names, and that may be anything: a fifo keeps nobody waiting, since it is no file. BadInput
-    says what it is instead."""
+    """The content of a file named on the command line, which may be anything: a FIFO is refused rather than waited for.
+    BadInput says what it is instead."""
     try:
         with FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -67,8 +67,8 @@ def read_small(path: Path, limit_bytes: int) -> bytes:
 
 
 def names(folder: Path | str, suffix: str) -> list[str]:
-    """What ends so in a folder, in order, without what is being written, and without what no text could name; of a
-    crowded folder some. A folder that is not there is empty."""
+    """The names in a folder with this suffix, sorted; temporary files and undecodable names are left out, and of a
+    crowded folder only some are listed. A missing folder counts as empty."""
     try:
         at = os.open(folder, _FOLDER)
     except OSError:
@@ -82,7 +82,7 @@ def names(folder: Path | str, suffix: str) -> list[str]:
 
 
 def stamp(path: Path | str) -> tuple[int, int] | None:
-    """Inode and time: another one after each writing, since each is a file of its own. None: it is not there."""
+    """Inode and modification time, which differ after each replacement. None: there is no such file."""
     try:
         found = os.lstat(path)
     except OSError:

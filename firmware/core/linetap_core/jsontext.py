@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON from outside the process, decoded with one error for every fault.
+"""JSON from outside the process, decoded with one exception type for every fault.
 
-msgspec raises three: its own, UnicodeError for bad text and RecursionError for deep nesting. A reader that catches only
-the first is ended by the others.
+msgspec raises three: its own, UnicodeError for invalid UTF-8 and RecursionError for deep nesting. A reader that catches
+only the first is ended by the other two.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import msgspec
 
 
 def line(value: Any) -> str:
-    """One line of JSON for a terminal, with its end. What somebody else has written into it moves no cursor there: a
-    sign that does not print is spelled out, which is the same JSON."""
+    """One line of JSON for a terminal, with its line end. Unprintable characters are escaped, which is the same JSON,
+    so that foreign text moves no cursor."""
     text = msgspec.json.encode(value).decode("utf-8")
     if not text.isprintable():
         text = "".join(sign if sign.isprintable() else _spelled(sign) for sign in text)

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The services' log: systemd's journal in its own protocol, where that is what listens; standard error elsewhere.
+"""The log of the services: systemd's journal by its native protocol if it is running, standard error otherwise.
 
-A line that begins with a code (`broker_absent: ...`) has it as a field and a MESSAGE_ID made of it, so that `journalctl
---namespace=linetap LINETAP_CODE=broker_absent` finds every one. Standard error under systemd is a stream: a journal
-that stands still would hold up capture with it. A datagram that nobody takes is lost instead, and counted in the next.
+A line that begins with a code (`broker_absent: ...`) has that code as a field and a MESSAGE_ID derived from it, so that
+`journalctl --namespace=linetap LINETAP_CODE=broker_absent` finds all of them. Standard error under systemd is a stream:
+a journal that hangs would block capture. A datagram that cannot be sent is dropped instead, and counted in the next
+one.
 
-The journal drops what is too much of a service, whatever it is (journald@linetap.conf.d). Who can make another say one
-thing again and again (the panel at the recorder's door, the broker) would silence it so: of each kind of line there is
-a bound, below the journal's.
+The journal limits the rate of each service, whatever the lines are (journald@linetap.conf.d). Whoever can make a
+service log the same line repeatedly (the panel at the recorder's socket, the broker) would suppress its other lines
+that way: so each kind of line is limited here, below the journal's limit.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from linetap_core.clock import NS_PER_S, SYSTEM, Clock
 
 SOCKET = "/run/systemd/journal/socket"
 MOST_BYTES = 32 << 10
-MOST_OF_A_KIND, WINDOW_S = 60, 30  # lines with the same words; the journal takes 500 of a service in that time
-_MOST_KINDS = 1000  # that are counted at once: they are written in the code, and that has a few hundred
+MOST_OF_A_KIND, WINDOW_S = 60, 30  # lines of the same kind; the journal accepts 500 of a service in that time
+_MOST_KINDS = 1000  # kinds that are counted at once: the code has a few hundred
 _CODE = re.compile(r"([a-z]+(?:_[a-z0-9]+)+): ")
 _IDS = uuid.UUID("6b1d4a0e-7f0c-4c55-9a44-0d6e7a1f2c31")  # of linetap: a MESSAGE_ID is the code's UUID within it (v5)
 _PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
@@ -38,19 +39,21 @@ def handler_for(service: str) -> logging.Handler:
 
 
 def message_id(code: str) -> str:
-    """Of an event's code, as `journalctl MESSAGE_ID=` wants it: 32 hexadecimal digits, for ever the same."""
+    """The MESSAGE_ID of an event's code, for `journalctl MESSAGE_ID=`: 32 hexadecimal digits that never change."""
     return uuid.uuid5(_IDS, code).hex
 
 
 def code_of(record: logging.LogRecord, text: str) -> str | None:
-    """`extra={"code": ...}`, for codes of one word, or what the text begins with."""
+    """The code of a log record: from `extra={"code": ...}`, for codes of one word, or from the beginning of its
+    text."""
     found = _CODE.match(text)
     code: str | None = getattr(record, "code", found[1] if found else None)
     return code
 
 
 class Bounded(logging.Filter):
-    """Of each kind MOST_OF_A_KIND in WINDOW_S. The last of them says that more are left out, the next one how many."""
+    """Passes MOST_OF_A_KIND lines of each kind in WINDOW_S. The last one says that more are dropped, and the next one
+    how many."""
 
     def __init__(self, clock: Clock = SYSTEM) -> None:
         super().__init__()
@@ -76,14 +79,14 @@ class Bounded(logging.Filter):
 
 
 def _with(record: logging.LogRecord, more: str) -> logging.LogRecord:
-    """A copy: other handlers have the record as it is."""
+    """A copy with another text: other handlers get the record unchanged."""
     told = copy.copy(record)
     told.msg, told.args = record.getMessage() + more, None
     return told
 
 
 class JournalHandler(logging.Handler):
-    """One datagram a record (systemd.io/JOURNAL_NATIVE_PROTOCOL); never waits."""
+    """Sends one datagram for each record (systemd.io/JOURNAL_NATIVE_PROTOCOL); it never blocks."""
 
     def __init__(self, service: str, path: str = SOCKET) -> None:
         super().__init__()
@@ -116,23 +119,23 @@ class JournalHandler(logging.Handler):
 
 
 def _field(name: str, value: str) -> bytes:
-    """With its length, since it may have more than one line."""
+    """A field with its length, since its value may contain line ends."""
     data = value.encode("utf-8", "replace")[:MOST_BYTES]
     return name.encode("ascii") + b"\n" + len(data).to_bytes(8, "little") + data + b"\n"
 
 
 def _text(record: logging.LogRecord) -> str:
-    """A traceback too, where there is one."""
+    """The message, with its traceback if there is one."""
     return logging.Formatter().format(record)
 
 
 def _priority(level: int) -> int:
-    """As syslog counts."""
+    """The level as syslog's priority."""
     return next((priority for least, priority in _PRIORITIES if level >= least), 7)
 
 
 def _journal_listens() -> bool:
-    """systemd.exec(5): $JOURNAL_STREAM is device and inode of what standard error was when we were started."""
+    """Whether standard error goes to the journal: systemd.exec(5) sets $JOURNAL_STREAM to its device and inode."""
     try:
         found = os.fstat(sys.stderr.fileno())
     except (OSError, ValueError):
@@ -141,7 +144,7 @@ def _journal_listens() -> bool:
 
 
 def _stderr() -> logging.Handler:
-    """With the priorities of sd-daemon(3), for whatever else hands it on."""
+    """A handler that writes the priorities of sd-daemon(3), for other programs that pass the lines on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_PrefixFormat())
     return handler

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one way a telephone number may stand in a report: `010-****-1234`."""
+"""The only form in which a telephone number may appear in a report: `010-****-1234`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ LEAST_HIDDEN = 3
 
 
 def masked(number: str) -> str:
-    """Area code and last four digits; of a number that is too short for both, less. Empty stays empty."""
+    """Area code and last four digits; fewer of a number that is too short for both. An empty number stays empty."""
     digits = "".join(sign for sign in number if sign.isascii() and sign.isdigit())
     area = 2 if digits.startswith("02") else 3 if digits.startswith("0") else 0  # Seoul has 02, all else three
     hidden = len(digits) - area - SHOWN

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which folder of `run_dir` is whose. Each has one writer; tmpfiles.d makes them with the owners and modes that say so.
+"""Which service owns which folder of `run_dir`. Each folder has one writer; tmpfiles.d creates it with the owner and
+mode for that.
 
-Where nobody has made them (a demo, a replay, a test: one user is all services) each service makes its own.
+Without tmpfiles.d (a demo, a replay, a test, where one user runs all services) each service creates its own.
 """
 
 from __future__ import annotations
@@ -9,30 +10,32 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-AUDIO = "audio"  # capture's; the recorder may enter, and nobody else
-CALLS = "calls"  # the recorder's alone: calls in progress, the checkpoint with caller numbers
-ROOT = "root"  # root's: what it says of a removal
-TERMINAL = "terminal"  # root's: commands that a person has brought
+AUDIO = "audio"  # capture's; only the recorder may read it
+CALLS = "calls"  # the recorder's alone: calls in progress, the checkpoint with callers' numbers
+ROOT = "root"  # root's: its report on a removal
+TERMINAL = "terminal"  # root's: commands that a person brought
 _OWN = "own"
 
 
 def room(run_dir: Path, service: str) -> Path:
-    """What a service shows to the others. All captures share one, as they share a user."""
+    """The folder that a service shares with the others. All captures have one, as they run as one user."""
     return run_dir / service.partition("@")[0]
 
 
 def own(run_dir: Path, service: str) -> Path:
-    """What only itself may open: its lock, which somebody else could hold otherwise."""
+    """The folder that only the service itself may open: its lock is there, which another process could hold
+    otherwise."""
     return room(run_dir, service) / _OWN
 
 
 def socket_path(run_dir: Path, card: int) -> Path:
-    """Of capture. Beside the ring: who cannot enter there cannot fill its queue either."""
+    """Capture's socket. Beside the ring: a process that may not enter the folder cannot fill the socket's queue
+    either."""
     return run_dir / AUDIO / f"capture@{card}.sock"
 
 
 def make(folder: Path, private: bool = False) -> Path:
-    """The folder, made if it is missing. If it cannot be made, the writer's own error will say so."""
+    """Creates the folder if it is missing, and returns it. If that fails, the error of the later write reports it."""
     with contextlib.suppress(OSError):
         if not folder.is_dir():
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +44,7 @@ def make(folder: Path, private: bool = False) -> Path:
 
 
 def enter(run_dir: Path, service: str) -> Path:
-    """`room`, made if it is missing."""
+    """`room`, created if it is missing."""
     return make(room(run_dir, service))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all four services have in common: one instance, one state file, one way to stop, one log."""
+"""The common base of the four services: one instance, one state file, one way to stop, one log."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from linetap_core.records import ServiceState
 from linetap_core.supervisor import Supervisor
 
 STATE_EVERY_MS = 250
-START_AGAIN = 75  # exit status (EX_TEMPFAIL): the configuration is another one now, whoever supervises starts it anew
+START_AGAIN = 75  # exit status (EX_TEMPFAIL): the configuration was replaced, and the supervisor restarts the service
 DEAD_AFTER_MS = 1500
-AGAIN_AFTER_MS = 10_000  # a service works for so long before it begins anew, however often the recorder asks for it
-RECORDER = "recorder"  # the one that may ask for it
-_RENEWED = "renewed"  # no .json: nobody's state
+AGAIN_AFTER_MS = 10_000  # the shortest time between two restarts, however often the recorder asks for one
+RECORDER = "recorder"  # the only service that may ask for restarts
+_RENEWED = "renewed"  # no .json: it is not a state file
 _TAKES_NOTHING = (
     errno.ENOSPC,
     errno.EDQUOT,
@@ -50,7 +50,7 @@ log = logging.getLogger("linetap.service")
 
 
 class Stop:
-    """Set by SIGTERM and SIGINT; the loop asks it. A second signal ends the process the ordinary way."""
+    """Set by SIGTERM and SIGINT; the main loop reads it. A second signal ends the process in the default way."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -63,13 +63,13 @@ class Stop:
 
 
 class InstanceLock:
-    """Held for the life of the process; the kernel drops it, however the process dies.
+    """Held for the life of the process; the kernel releases it, however the process ends.
 
-    `folder`: one that nobody else may open (`rooms.enter_own`), or somebody else could hold it.
+    `folder`: one that only this service may open (`rooms.enter_own`); otherwise another process could hold the lock.
     """
 
     def __init__(self, folder: Path, name: str, optional: bool = False) -> None:
-        """`optional`: a folder that takes no file keeps nobody from working."""
+        """`optional`: where the folder takes no file, the service runs without a lock."""
         self._optional = optional
         self._path = folder / f"{name}.lock"
         self._name = name
@@ -92,7 +92,7 @@ class InstanceLock:
             holder = self._file.read().strip() or "another process"
             self._file.close()
             raise AlreadyRunning(f"{self._path}: {self._name} is already running, held by {holder}") from None
-        with contextlib.suppress(OSError):  # a full room has no place for it, and the lock is held
+        with contextlib.suppress(OSError):  # the folder is full, and the lock is held all the same
             os.ftruncate(self._file.fileno(), 0)
             os.write(self._file.fileno(), f"pid {os.getpid()}".encode())
         return self
@@ -103,12 +103,12 @@ class InstanceLock:
 
 
 def lock_of(run_dir: Path, service: str) -> InstanceLock:
-    """Of one of the four services: none of them ends because its room is full."""
+    """The lock of one of the four services; optional, so that none of them ends because its folder is full."""
     return InstanceLock(rooms.enter_own(run_dir, service), service, optional=True)
 
 
 class _Renewed(msgspec.Struct):
-    """The configuration was replaced then: these services start again, if they began before."""
+    """The configuration was replaced at that moment: these services restart, if they began before it."""
 
     at_ns: int  # monotonic
     services: list[str]
@@ -118,11 +118,11 @@ _RENEWAL = SmallFile("renewed", _Renewed)
 
 
 class StateFile:
-    """Rewritten whole and atomically, so that a reader never sees half of one.
+    """Replaced whole, so that a reader never sees half of one.
 
-    `outdated`: the service runs with a configuration that was replaced since, and should end with START_AGAIN.
-    `unwritten`: why the last one could not be written. That ends no service: the others see that it is old, and that
-    its room takes nothing (checks/services.py), and systemd is told by another way.
+    `outdated`: the configuration was replaced since the service began, and it should end with START_AGAIN. `unwritten`:
+    why the last state could not be written. That ends no service: the others find the state too old and the folder
+    unwritable (checks/services.py), and systemd is notified separately.
     """
 
     def __init__(self, run_dir: Path, name: str, clock: Clock) -> None:
@@ -135,21 +135,21 @@ class StateFile:
         self.outdated = False
         self.unwritten: str | None = None
 
-    def write(self, state: ServiceState, idle: bool = False, in_spite: bool = False, stands: bool = False) -> None:
-        """`idle`: there is no work, so that no progress is no fault; `in_spite` of the fault it tells it works;
-        `stands`: one of its threads does not get on."""
+    def write(self, state: ServiceState, idle: bool = False, despite_fault: bool = False, stands: bool = False) -> None:
+        """`idle`: there is no work, so that standing progress is no fault; `despite_fault`: the service works although
+        its state has a fault; `stands`: one of its threads hangs."""
         state.mono_ns = self._clock.monotonic_ns()
         if (renewed := _renewed(self._run_dir)) is not None:
             self.outdated = self._name in renewed.services and self._counts(renewed.at_ns, state.mono_ns)
         state.broken_files = broken.names()
-        state.leaving = self.outdated  # whoever reads it now does not take the pause for a death
+        state.leaving = self.outdated  # readers must not take the restart for a failure
         self._replace(smallfile.wrap(STATE_KIND, msgspec.json.encode(state) + b"\n"))
-        self._supervisor.tell(state, idle, in_spite, stands)
+        self._supervisor.tell(state, idle, despite_fault, stands)
         self._due_ns = state.mono_ns + STATE_EVERY_MS * NS_PER_MS
 
     def _counts(self, at_ns: int, now_ns: int) -> bool:
-        """Whether it has been replaced since this service began. A moment to come is a recorder's that was taken over:
-        nobody would ever get to work; nor does one have the others begin anew again and again."""
+        """Whether the configuration was replaced since this service began. A moment in the future is ignored: it comes
+        from a compromised recorder, which could otherwise restart all services again and again."""
         patience_ms = 0 if self._name == RECORDER else AGAIN_AFTER_MS
         return self._began_ns < at_ns <= now_ns and now_ns - self._began_ns >= patience_ms * NS_PER_MS
 
@@ -172,13 +172,14 @@ class StateFile:
 
 
 def ask_to_start_again(run_dir: Path, clock: Clock, services: list[str]) -> None:
-    """Those of them that have begun by now; each does it when it next writes its state. The recorder's to say."""
+    """Asks the services that have begun by now to restart; each does so at its next state. Only the recorder may
+    ask."""
     place = rooms.enter(run_dir, RECORDER) / _RENEWED
     _RENEWAL.replace_in_ram(place, _Renewed(clock.monotonic_ns(), services))
 
 
 def _renewed(run_dir: Path) -> _Renewed | None:
-    """None: there is none, as a rule."""
+    """None: there is no such request, as usual."""
     folder = rooms.room(run_dir, RECORDER)
     try:
         return _RENEWAL.decode(handover.read(folder, _RENEWED, _MOST_BYTES))
@@ -190,7 +191,7 @@ def _renewed(run_dir: Path) -> _Renewed | None:
 
 
 def read_state[S: ServiceState](run_dir: Path, name: str, kind: type[S]) -> S | None:
-    """The last state a service wrote, or None where there is none that can be read."""
+    """The last state that a service wrote; None if it is missing or unreadable."""
     try:
         found = handover.read(rooms.room(run_dir, name), f"{name}.json", _MOST_BYTES)
         return SmallFile(STATE_KIND, kind).decode(found)
@@ -202,7 +203,7 @@ def read_state[S: ServiceState](run_dir: Path, name: str, kind: type[S]) -> S | 
 
 
 def stamp(path: Path | str) -> tuple[int, int] | None:
-    """As `handover.stamp`, of what a link points to."""
+    """`handover.stamp` of the target of a link."""
     try:
         found = os.stat(path)
     except OSError:
@@ -211,7 +212,7 @@ def stamp(path: Path | str) -> tuple[int, int] | None:
 
 
 class StateReader[S: ServiceState]:
-    """The same, for whoever looks more often than it is written: the file is read where it is another than before."""
+    """Like `read_state`, for readers that poll: the file is decoded only when it has changed."""
 
     def __init__(self, run_dir: Path, name: str, kind: type[S]) -> None:
         self._run_dir, self._name, self._kind = run_dir, name, kind
@@ -220,7 +221,7 @@ class StateReader[S: ServiceState]:
         self._state: S | None = None
 
     def read(self) -> S | None:
-        """Not to be changed: it is given out again."""
+        """The state, which the caller must not change: later calls return the same object."""
         seen = handover.stamp(self._path)
         if seen is None:
             return None
@@ -230,13 +231,13 @@ class StateReader[S: ServiceState]:
 
 
 def alive(state: ServiceState | None, clock: Clock) -> bool:
-    """Whether a service has written its state lately; a fault in it is another question."""
+    """Whether a service has written its state recently, whatever fault the state reports."""
     return state is not None and clock.monotonic_ns() - state.mono_ns < DEAD_AFTER_MS * NS_PER_MS
 
 
 def credential(path: Path) -> Path:
-    """A secret's file: systemd's copy for this service alone (LoadCredential=), where there is one of that name; what
-    the unit files have systemd put in the place of one that is gone (SetCredential=) is none."""
+    """The path of a secret: systemd's copy for this service (LoadCredential=) where there is one of that name. The
+    placeholder that the unit files define for a missing one (SetCredential=) does not count."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     loaded = Path(folder) / path.name if folder else path
     with contextlib.suppress(OSError), loaded.open("rb") as file:
@@ -246,7 +247,7 @@ def credential(path: Path) -> Path:
 
 
 def start_logging(service: str) -> logging.Logger:
-    """The logger of a service, which has said its version and pid."""
+    """Returns the logger of a service, after it has logged version and pid."""
     root = logging.getLogger("linetap")
     root.handlers = [handler_for(service)]
     root.setLevel(logging.INFO)
@@ -256,7 +257,7 @@ def start_logging(service: str) -> logging.Logger:
 
 
 def try_realtime(priority: int) -> bool:
-    """SCHED_FIFO where the limits allow it. False where not: the caller says so, and goes on."""
+    """Sets SCHED_FIFO where the limits allow it. Returns False otherwise; the caller reports that and continues."""
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
     except OSError:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""systemd, where it is what started us (sd_notify(3)): told when the service works, and again as long as it gets on."""
+"""Notifies systemd (sd_notify(3)) that the service is ready, and feeds its watchdog while the service makes
+progress."""
 
 from __future__ import annotations
 
@@ -9,11 +10,11 @@ import socket
 
 from linetap_core.records import ServiceState
 
-_FEEDS = 4  # in the time after which systemd would lose patience; more only costs it time
+_FEEDS = 4  # within the watchdog's time; more would only cost systemd time
 
 
 class Supervisor:
-    """Without $NOTIFY_SOCKET there is nobody to tell."""
+    """Does nothing without $NOTIFY_SOCKET."""
 
     def __init__(self) -> None:
         address = os.environ.get("NOTIFY_SOCKET", "")
@@ -22,13 +23,14 @@ class Supervisor:
         self._fed_ns = 0
         self._progress: int | None = None
 
-    def tell(self, state: ServiceState, idle: bool, in_spite: bool = False, stands: bool = False) -> None:
-        """READY=1 with the first word, then WATCHDOG=1, when there was progress since the last or nothing to do.
+    def tell(self, state: ServiceState, idle: bool, despite_fault: bool = False, stands: bool = False) -> None:
+        """Sends READY=1 with the first state, then WATCHDOG=1 when there was progress since the last one or nothing to
+        do.
 
-        A service that lives without working is not fed, and systemd starts it anew. `in_spite`: it works, fault or not;
-        `stands`: one of its threads hangs, whatever the others do.
+        The watchdog of a service without progress is not fed, and systemd restarts it. `despite_fault`: the service
+        works although its state has a fault; `stands`: one of its threads hangs, whatever the others do.
         """
-        if not self._address or stands or (state.fault is not None and not in_spite):
+        if not self._address or stands or (state.fault is not None and not despite_fault):
             return
         if self._progress is None:
             self._send("READY=1")

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the system's clock is synchronised, how far it is off, and which times it cannot be.
+"""Whether the system's clock is synchronised, its offset, and which times are impossible.
 
-A clock can be synchronised and wrong: a GPS receiver whose week number has rolled over says 2007 and vouches for it. So
-no time counts as kept that was past before this software was made.
+A clock can be synchronised and wrong: a GPS receiver whose week number has rolled over reports 2007 as valid. So a time
+before the making of this software never counts as kept.
 
-chronyd steers the clock by its rate, so the kernel never learns of an offset: its 0 would be a claim, not a
-measurement. What chronyd says is left for us once a minute (systemd/linetap-clock.service).
+chronyd steers the clock by its rate, so the kernel does not know the offset: its 0 is no measurement. chronyd's own
+measurement is written to a file once a minute (systemd/linetap-clock.service).
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ from linetap_core.errors import BadInput
 from linetap_core.records import ClockRecord
 
 CHRONY = Path("/run/linetap/chrony/clock")  # a folder of chronyd's user
-MOST_AGE_S = 180  # two that did not come
+MOST_AGE_S = 180  # two missed measurements
 MOST_BYTES = 1024
-RELEASE = Path("/usr/lib/linetap/release")  # in an image its time is that of the commit it was built from
+RELEASE = Path("/usr/lib/linetap/release")  # in an image, its time is that of the commit from which it was built
 _LAST_NS = parse_rfc3339("2200-01-01T00:00:00Z")
 log = logging.getLogger("linetap")
 _FIELDS, _OFFSET, _LEAP = 14, 4, 13  # of `chronyc -c tracking`
 
 
 def clock_quality(clock: Clock = SYSTEM, chrony: Path = CHRONY) -> tuple[bool, float | None]:
-    """Synchronised; ms that the clock is behind (above 0) or ahead, None where nobody measures it."""
+    """Whether the clock is synchronised, and how many ms it is behind (above 0) or ahead; None where there is no
+    measurement."""
     synced, offset_ms = kernel_clock()
     synced = synced and clock.utc_ns() >= earliest_ns()
     return synced, offset_ms if offset_ms is not None else chrony_offset_ms(clock, chrony)
@@ -39,7 +40,7 @@ def clock_quality(clock: Clock = SYSTEM, chrony: Path = CHRONY) -> tuple[bool, f
 
 @cache
 def earliest_ns(release: Path = RELEASE) -> int:
-    """It is not before this now, whoever says so."""
+    """The earliest possible present, whatever a clock says."""
     try:
         built_ns = release.stat().st_mtime_ns
     except OSError:
@@ -48,25 +49,27 @@ def earliest_ns(release: Path = RELEASE) -> int:
 
 
 def kernel_synced(clock: Clock = SYSTEM) -> bool:
-    """The kernel says so, and its time is possible."""
+    """Whether the kernel reports the clock as synchronised, and its time is possible."""
     return kernel_clock()[0] and clock.utc_ns() >= earliest_ns()
 
 
 def is_unkept(clock: ClockRecord | None, at_ns: int) -> bool:
-    """Whether nobody vouched for `at_ns`, which a record says by this clock. Of an old record (None) nobody knows."""
+    """Whether the clock was unsynchronised at `at_ns`, by the clock part of a record. None, in an old record:
+    unknown."""
     return at_ns < FIRST_NS or (clock is not None and not clock.synced)
 
 
 def require_possible(clock: Clock) -> None:
-    """Before a service of the desk begins, or an officer's tool opens or signs anything. BadInput."""
+    """Checked before a desk service starts and before an officer's tool opens or signs anything. BadInput."""
     PossibleClock(clock).utc_ns()
 
 
 class PossibleClock:
-    """A clock for whoever signs a time or decides by one: what it says was not past before this software was made.
+    """A clock for processes that sign a time or decide by one: it never returns a time before the making of this
+    software.
 
-    One that stood there from the beginning is a BadInput. Where a running service's is set back there, it counts on by
-    the monotonic clock from what it said last.
+    A clock that is before that at the start is a BadInput. If it is set back while the process runs, this clock
+    continues from its last time by the monotonic clock.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -101,7 +104,8 @@ KEPT: Clock = PossibleClock(SYSTEM)  # of the desk and of every officer's tool
 
 
 def chrony_offset_ms(clock: Clock, path: Path) -> float | None:
-    """Of a line that is not older than MOST_AGE_S and of a clock that chronyd has synchronised; else None."""
+    """The offset from chronyd's file, if that is not older than MOST_AGE_S and the clock is synchronised; otherwise
+    None."""
     try:
         with handover.opened(path.parent, path.name, MOST_BYTES) as (fd, size):
             fields = os.read(fd, size).decode().strip().split(",")

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Time zones by name, as this machine's zone data has them; of Korea also without any.
+"""Time zones by name, from this machine's zone data; Korea's also without any.
 
-A unit whose zone data is gone or damaged must still record, and end its calls at the right midnight. Korea has had
+A unit whose zone data is missing or damaged must still record, and end its calls at the right midnight. Korea has had
 +09:00 and no summer time since 9 October 1988 (IANA tz database, file `asia`), so nothing is guessed.
 
-Zone data changes under a running service, too. The recorder looks once a minute (`refresh`): what is new counts from
-then on, and where it cannot be read, what was read before does. A day's end that was said stays what it was.
+Zone data changes under a running service. The recorder checks once a minute (`refresh`): new data counts from then on,
+and where it cannot be read, the previous data. A day's end that was published does not change.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ _Stamp = tuple[int, int, int] | None
 log = logging.getLogger("linetap.zones")
 
 
-_read: dict[str, tuple[_Stamp, ZoneInfo]] = {}  # as it was read last, and what the file was like then
+_read: dict[str, tuple[_Stamp, ZoneInfo]] = {}  # the zone as last read, and the stamp of its file then
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """As it was read last, without a look at the disk. KeyError, ValueError or OSError where there is no such zone, or
-    no data of it, and never was here."""
+    """The zone as last read, without access to the disk. KeyError, ValueError or OSError where no such zone was ever
+    read and there is no data of it."""
     before = _read.get(name)
     return before[1] if before is not None else _load(name)
 
 
 def refresh() -> None:
-    """What has changed of the zones that are in use is read again. Not in a thread that must not wait for a disk."""
+    """Reads the zones in use again where their data has changed. Not for threads that must not wait for a disk."""
     for name, (stamp, zone) in list(_read.items()):
         now = _stamp(name)
         if now == stamp:
@@ -92,12 +92,12 @@ def end_of_ns(day: date, zone: str) -> int:
 
 
 def epoch_text(moment: datetime) -> str:
-    """Of a whole second, as records have it: `2026-12-01T15:00:00.000Z`."""
+    """A whole second as in records: `2026-12-01T15:00:00.000Z`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def day_of_end(end: datetime, name: str) -> date:
-    """The day that a moment ended as its 24:00, also where zone data has changed since by up to half a day."""
+    """The day whose 24:00 this moment is, also if zone data has changed since by up to half a day."""
     return (end - timedelta(hours=12)).astimezone(zone_of(name)).date()
 
 
@@ -112,7 +112,7 @@ def _stamp(name: str) -> _Stamp:
 
 
 def _is_korea(found: ZoneInfo) -> bool:
-    """What has been cannot change, whatever summers will be like."""
+    """Past offsets cannot change, whatever future rules are."""
     moments = (datetime(year, month, 15, tzinfo=UTC) for year in range(1989, 2026) for month in (1, 7))
     return all(moment.astimezone(found).utcoffset() == _NINE for moment in moments)
 

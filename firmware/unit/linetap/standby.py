@@ -43,7 +43,7 @@ def stand_by(
     while not stop.requested:
         state.progress += 1
         if file.due():
-            file.write(state, idle=True, in_spite=True)  # standing by counts as work
+            file.write(state, idle=True, despite_fault=True)  # standing by counts as work
         if clock.monotonic_ns() >= next_ns:
             next_ns += TRY_EVERY_S * NS_PER_S
             if all(map(_takes_a_file, places)):
@@ -100,7 +100,7 @@ def wait(service: str, card: int, file: Path, why: BadInput, clock: Clock = SYST
                     return START_AGAIN
             state.progress += 1
             if told.due():
-                told.write(state, idle=True, in_spite=True)  # waiting counts as work
+                told.write(state, idle=True, despite_fault=True)  # waiting counts as work
             clock.sleep(_TURN_S)
     return 0
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The way to a broker, as a unit's reporter and the desk's ingest both go it."""
+"""The connection to a broker, as the unit's reporter and the desk's ingest use it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from types import ModuleType
 
 
 def _import_paho() -> None:
-    """Without urllib.request, which brings http and email: paho takes it to find a proxy, where there is a module that
-    speaks to one (socks), and looks at nothing of it where there is none. Whoever else imports it gets it."""
+    """Imports paho without urllib.request, which loads http and email: paho uses it to find a proxy if the module
+    `socks` is installed, and not otherwise. Other importers get the real urllib.request."""
     name = "urllib.request"
     if name in sys.modules or find_spec("socks") is not None:
         return

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The MQTT 5 properties that a message travels with.
+"""paho's client, limited to the agreement with the broker, and the MQTT 5 properties of a message.
 
-paho's client, held to what was agreed with the broker.
-
-paho tells a broker the largest packet that we take, and then takes any, up to 256 MB. It answers whatever asks for an
-answer and keeps the answers for a broker that reads none. Its only place to see a packet before it is
-in memory is `_sock_recv`, which is not part of its API: tests/broker fails where a later paho passes it by.
+paho announces the largest packet that it accepts, and then accepts any, up to 256 MB. It answers every packet that asks
+for an answer and queues the answers for a broker that does not read them. The only place where a packet can be seen
+before it is in memory is `_sock_recv`, which is not part of its API: tests/broker fails if a later paho does not call
+it.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _UTF8 = 1  # payload format indicator
 
 
 def properties_of(message: Message, packet: int = PacketTypes.PUBLISH) -> Properties:
-    """For that packet: a publication or a will."""
+    """The properties for a packet of this kind: a publication or a will."""
     properties = Properties(packet)  # type: ignore[no-untyped-call]
     if not message.payload:
         return properties
@@ -47,13 +46,15 @@ def properties_of(message: Message, packet: int = PacketTypes.PUBLISH) -> Proper
 # PINGRESP, DISCONNECT.
 _EXPECTED = frozenset((0x20, 0x30, 0x31, 0x32, 0x33, 0x3A, 0x3B, 0x40, 0x90, 0xB0, 0xD0, 0xE0))
 _AHEAD_BYTES = 16 << 10
-MOST_UNSENT = 1000  # packets that wait for a broker to read: each acknowledgement is one
+MOST_UNSENT = 1000  # packets queued for a broker that does not read: each acknowledgement is one
 
 
 class Client(mqtt.Client):
-    """`breach`: what the broker sent against the agreement, empty until then; the connection is lost with it.
-    `reads_ahead`: paho asks the kernel, or TLS, three times for each packet, which of thousands is half of the time.
-    Then whoever reads has to ask `has_more` too: select(2) does not know of it."""
+    """`breach`: the broker's violation of the agreement, empty until then; it closes the connection.
+
+    `reads_ahead`: paho calls the kernel, or TLS, three times for each packet, which is half of the time for thousands
+    of packets. With it the reader must also check `has_more`, since select(2) does not see buffered bytes.
+    """
 
     def __init__(self, client_id: str, largest_packet_bytes: int, reads_ahead: bool = False) -> None:
         super().__init__(
@@ -69,7 +70,7 @@ class Client(mqtt.Client):
 
     @property
     def has_more(self) -> bool:
-        """Something was read and not looked at."""
+        """Whether bytes are buffered that were not handled yet."""
         return self._at < len(self._ahead)
 
     def _sock_recv(self, bufsize: int) -> bytes:
@@ -92,8 +93,9 @@ class Client(mqtt.Client):
         return taken
 
     def _all_that_came(self) -> bytes:
-        """TLS gives a record at a time, and Mosquitto makes one of each packet. BlockingIOError: nothing came. What
-        ends the connection behind what came is told by the next read: a broker's last packet says why."""
+        """TLS returns a record at a time, and Mosquitto sends one for each packet. BlockingIOError: nothing was
+        received. An error behind the received bytes is raised by the next read, since a broker's last packet gives the
+        reason."""
         came = super()._sock_recv(_AHEAD_BYTES)
         with contextlib.suppress(OSError):
             while came and len(came) < _AHEAD_BYTES and (more := super()._sock_recv(_AHEAD_BYTES)):

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """One MQTT 5 connection from the attempt to its end, in a thread of its own. It is used once.
 
-paho's own reconnecting is not used: it keeps unacknowledged messages in RAM, waits without jitter, and joins its
-thread without limit. Here a connection knows nothing of the one before. Name look-up and TLS handshake can hang for as
-long as they like: nobody waits for this thread.
+paho's own reconnecting is not used: it keeps unacknowledged messages in RAM, waits without jitter, and joins its thread
+without a limit. Here a connection knows nothing of the previous one. Name look-up and TLS handshake may hang: no other
+thread waits for this one.
 
-What comes is acknowledged by whoever is done with it, on the connection that it came on: a message id means nothing on
-the next one. The broker holds back what is more than `receive_maximum` unacknowledged; one that does not is cut.
+A message is acknowledged when it has been handled, on the connection on which it came: its id means nothing on the next
+one. The broker sends at most `receive_maximum` unacknowledged messages; one that sends more is disconnected.
 
-`sweep`: what the broker has retained is asked for at QoS 0, by a subscription of its own that ends when the one for
-what comes stands. As shipped, Mosquitto writes all that it knows to its disk after each change, and to it a message of
-QoS 1 that was acknowledged is one: of 2,200 retained topics that takes 11 s, at QoS 0 0.1 s. First the one subscription
-and then the other: a later word never comes earlier (decision 0070).
+`sweep`: retained messages are requested at QoS 0, by a second subscription that ends when the first one stands. As
+shipped, Mosquitto writes its whole memory to disk after each change, and an acknowledged message of QoS 1 is a change:
+2,200 retained topics take 11 s that way, and 0.1 s at QoS 0. The order of the two subscriptions ensures that a later
+message never comes earlier (decision 0070).
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ _TOO_MUCH = "the broker sends more than was agreed"
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Who we are, what we read, and what the broker may do to our memory meanwhile."""
+    """Our name, our subscriptions, and the broker's limits on our memory."""
 
     client_id: str
     topics: tuple[str, ...]
     receive_maximum: int  # publications that it may send before the first is acknowledged
     largest_packet_bytes: int
-    session_s: int = 0  # that the broker keeps the session for when we are away; 0: each begins clean
+    session_s: int = 0  # that the broker keeps the session while we are away; 0: each session begins clean
     will: Message | None = None
     sweep: bool = False
 
@@ -66,7 +66,7 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """The broker does not let us read that topic."""
+    """The broker does not let us subscribe to that topic."""
 
     topic: str
     reason: str
@@ -74,8 +74,9 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Subscribed:
-    """The broker has answered: what anybody says from now on is heard. In a sweep everything retained is here too:
-    Mosquitto answers the second subscription when it has done with the first. Another broker may be quicker."""
+    """The broker has answered: from now on every message is received. After a sweep all retained messages have come as
+    well: Mosquitto answers the second subscription when it has finished the first. Another broker may answer earlier.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +87,8 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """`user`: the user properties; of two with one name the first. `retained`: said before we asked. `expiry_s`: so
-    much longer it is worth something, None: for ever."""
+    """A received message. `user`: the user properties, the first of each name. `retained`: it was published before we
+    subscribed. `expiry_s`: its remaining lifetime, None: unlimited."""
 
     connection: Connection
     mid: int
@@ -99,7 +100,7 @@ class Arrived:
     expiry_s: int | None
 
     def acknowledge(self) -> None:
-        """It is done with. Nothing happens where its connection has ended."""
+        """Tells the broker that it has been handled. No effect if its connection has ended."""
         self.connection.acknowledge(self.mid)
 
 
@@ -112,7 +113,7 @@ Happening = Connected | Unread | Subscribed | Acknowledged | Arrived | Ended
 
 
 class Connection:
-    """What happens to it is put into `happenings`, with itself, in order; the last is Ended."""
+    """Its events are put into `happenings`, with the connection itself, in order; the last one is Ended."""
 
     def __init__(
         self,
@@ -125,11 +126,11 @@ class Connection:
         self._why = ""
         self._abandoned = self._accepted = False
         self._subscription: int | None = None  # message id, until it is answered
-        self._room = threading.BoundedSemaphore(terms.receive_maximum)  # of a sweep: no window of MQTT's holds it back
+        self._room = threading.BoundedSemaphore(terms.receive_maximum)  # of a sweep: at QoS 0 no window limits it
         self._lock = threading.Lock()
         self._unacknowledged: set[int] = set()
         client = Client(terms.client_id, terms.largest_packet_bytes, reads_ahead=terms.sweep)
-        client.max_inflight_messages = 0  # whoever publishes counts, by what the broker allows
+        client.max_inflight_messages = 0  # the publisher counts, by the broker's limit
         if (will := terms.will) is not None:
             client.will_set(will.topic, will.payload, _QOS, will.retain, properties_of(will, PacketTypes.WILLMESSAGE))
         if tls is not None:
@@ -145,11 +146,11 @@ class Connection:
         self._start()
 
     def publish(self, message: Message) -> int:
-        """Its message id. Nothing is sent where the connection has ended, which is told by Ended."""
+        """Returns the message id. Nothing is sent after the end of the connection, which Ended reports."""
         return self._client.publish(message.topic, message.payload, _QOS, message.retain, properties_of(message)).mid
 
     def acknowledge(self, mid: int) -> None:
-        """The broker may send the next."""
+        """Lets the broker send the next message."""
         if mid == _NO_MID:
             self._room.release()
             return
@@ -159,12 +160,12 @@ class Connection:
                 self._client.ack(mid, _QOS)
 
     def disconnect(self) -> None:
-        """In good order: the broker forgets the will, and keeps the session for as long as was agreed."""
+        """Ends the connection in good order: the broker discards the will, and keeps the session as agreed."""
         self._client.disconnect()
 
     def cut(self) -> None:
-        """At once, whatever the peer does or does not do: the broker publishes the will. A thread that still hangs in
-        a look-up must not take the broker from its successor when it comes back."""
+        """Closes at once, whatever the peer does: the broker publishes the will. A thread that still hangs in a look-up
+        must not take the session from its successor later."""
         self._abandoned = True
         sock = self._client.socket()
         if isinstance(sock, socket.socket):
@@ -182,7 +183,7 @@ class Connection:
             self._dial()
             while not self._abandoned:  # CONNECT leaves in the first round, not before
                 answer = self._client.loop(0.0 if self._client.has_more else _LOOP_S)
-                for _ in range(_MOST_AT_ONCE):  # what is to be sent waits meanwhile
+                for _ in range(_MOST_AT_ONCE):  # publications wait meanwhile
                     if answer != MQTTErrorCode.MQTT_ERR_SUCCESS or not self._client.has_more:
                         break
                     answer = self._client.loop_read()
@@ -197,7 +198,7 @@ class Connection:
             self._end(why)
 
     def _dial(self) -> None:
-        """OSError where nobody answers. CONNECT is in the queue then."""
+        """OSError where the broker does not answer. CONNECT is queued afterwards."""
         self._client.connect_async(
             self._broker.host, self._broker.port, self._broker.keepalive_s,
             clean_start=not self._terms.session_s, properties=_said_at_connect(self._terms),
@@ -219,10 +220,10 @@ class Connection:
             self._break_off()
             return
         self._accepted = True
-        self._client.on_log = None  # paho writes a line of each packet for it
+        self._client.on_log = None  # paho formats a line for each packet
         most = getattr(properties, "ReceiveMaximum", _MOST_IN_FLIGHT)
-        # Each time: the broker then tells what it has retained, and a broker that has lost its memory knows us again.
-        # Before anybody hears of it: who asks for something reads by then what will be answered.
+        # Each time: the broker then sends its retained messages, and one that has lost its memory knows us again.
+        # Before it is reported: a caller that sends a request is subscribed to the answer by then.
         handling = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
         if self._terms.sweep:
             handling = SubscribeOptions.RETAIN_DO_NOT_SEND
@@ -254,10 +255,10 @@ class Connection:
         if message.qos != _QOS:
             if self._terms.sweep:
                 self._take_swept(message)
-            return  # else: nobody promises anything with it, and no window holds it back
+            return  # else: QoS 0 is neither acknowledged nor limited by a window
         mid = message.mid
         with self._lock:
-            # The same again is no window's matter to paho, and would wait here as often as it comes.
+            # paho applies no window to duplicates, which would queue here each time.
             kept = mid not in self._unacknowledged and len(self._unacknowledged) < self._terms.receive_maximum
             if kept:
                 self._unacknowledged.add(mid)
@@ -267,7 +268,7 @@ class Connection:
         self._happenings.put((self, self._arrived(message, mid)))
 
     def _take_swept(self, message: mqtt.MQTTMessage) -> None:
-        """Not read on while too much waits here: the rest waits in TCP and at the broker."""
+        """Stops reading while too much is queued here: the rest waits in TCP and at the broker."""
         while not self._room.acquire(timeout=_LOOP_S):
             if self._abandoned:
                 return
@@ -284,7 +285,8 @@ class Connection:
         )  # fmt: skip
 
     def _on_log(self, _c: mqtt.Client, _u: Any, level: int, text: str) -> None:
-        """With TLS 1.3 a broker refuses a certificate after the handshake, and paho tells why nowhere else."""
+        """With TLS 1.3 a broker refuses a certificate after the handshake, and paho reports the reason only in its
+        log."""
         if level == LogLevel.MQTT_LOG_ERR and (alert := _ALERT.search(text)):
             self._why = f"the broker says: {alert[1]}"
 
@@ -294,8 +296,8 @@ class Connection:
 
 
 def _the_same(topic: str) -> str:
-    """Another filter for the same topics, and for some that nobody has: with the same one a broker has one
-    subscription, and not two."""
+    """Another filter for the same topics, and for some that do not exist: for an equal filter a broker has one
+    subscription instead of two."""
     return f"{topic}/#"
 
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When the next connection may be tried.
-
-The way to the broker, kept up: one connection after the other, with back-off and jitter. It never waits long.
-"""
+"""The connection to the broker, kept up: one connection after the other, with back-off and jitter. It never waits
+long."""
 
 from __future__ import annotations
 
@@ -33,8 +31,8 @@ from linetap_core.wire.mqtt import Broker, Message
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """The first pause doubles up to the longest; each is shortened by chance, so that a floor of units does not come
-    back in one second. A connection that stood for `steady_ms` begins anew with the first."""
+    """The first pause doubles up to the longest; each is shortened at random, so that a floor of units does not
+    reconnect in the same second. After a connection of at least `steady_ms` the first pause applies again."""
 
     first_ms: int = 2000
     longest_ms: int = 30_000
@@ -43,7 +41,7 @@ class Patience:
 
 
 class Backoff:
-    """`due_ns`: by the monotonic clock; the first is due at once."""
+    """When the next attempt is due: `due_ns`, by the monotonic clock; the first at once."""
 
     def __init__(self, patience: Patience) -> None:
         self._patience = patience
@@ -51,7 +49,7 @@ class Backoff:
         self.due_ns = 0
 
     def ended(self, now_ns: int, stood_ns: int) -> None:
-        """`stood_ns`: how long the connection was there; 0 if it never was."""
+        """`stood_ns`: how long the connection lasted; 0 if there was none."""
         if stood_ns >= self._patience.steady_ms * NS_PER_MS:
             self._pause_ms = self._patience.first_ms
         self.due_ns = now_ns + round(random.uniform(0.2, 1.0) * self._pause_ms * NS_PER_MS)
@@ -64,7 +62,7 @@ MOST_AT_ONCE = 256
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Of one publication: the number `publish` gave it, and why the broker did not take it."""
+    """The fate of one publication: the token that `publish` returned, and why the broker refused it, if it did."""
 
     token: int
     refusal: str | None
@@ -74,13 +72,13 @@ Told = Connected | Subscribed | Receipt | Arrived | Ended
 
 
 class Link(ABC):
-    """`turn()` often; `happened()` tells what there was since."""
+    """The owner calls `turn()` often; `happened()` returns the events since the last call."""
 
     def __init__(self, broker: Broker, clock: Clock, patience: Patience, log: logging.Logger) -> None:
         """BadInput for certificates that cannot be used."""
         self._broker, self._clock, self._patience, self._log = broker, clock, patience, log
         self._at = f"{broker.host}:{broker.port}"
-        self._require_files()  # told at the start, while somebody is there to read it
+        self._require_files()  # reported at the start, when a person may read it
         self._backoff = Backoff(patience)
         self._happenings: queue.SimpleQueue[tuple[Connection, Happening]] = queue.SimpleQueue()
         self._connection: Connection | None = None
@@ -99,18 +97,18 @@ class Link(ABC):
 
     @abstractmethod
     def _terms(self) -> Terms:
-        """Of the connection that begins now."""
+        """The terms of the connection that begins now."""
 
     @abstractmethod
     def _unread(self, what: Unread) -> None:
-        """What a topic that the broker does not let us read means here."""
+        """Handles a topic to which the broker does not let us subscribe."""
 
     @abstractmethod
     def _called(self) -> str:
-        """How the log names the connection that stands."""
+        """The name of the current connection in the log."""
 
     def turn(self) -> None:
-        """Begins a connection when it is time, and gives up one that does not answer."""
+        """Starts a connection when it is due, and gives up one that does not answer."""
         now_ns = self._clock.monotonic_ns()
         if self._connection is None:
             if now_ns >= self._backoff.due_ns:
@@ -118,12 +116,12 @@ class Link(ABC):
             return
         sent_ns = next(iter(self._unacknowledged.values()))[1] if self._unacknowledged else now_ns
         waited_ns = now_ns - (sent_ns if self.connected else self._began_ns)
-        # Whoever was busy for long with something else may find the answer here.
+        # After a long pause of the caller the answer may be here.
         if waited_ns > self._patience.answer_ms * NS_PER_MS and self._happenings.empty():
             self._give_up(f"no answer for {self._patience.answer_ms} ms")
 
     def happened(self, timeout_s: float) -> list[Told]:
-        """At most MOST_AT_ONCE, waiting at most `timeout_s` for the first."""
+        """At most MOST_AT_ONCE events; waits at most `timeout_s` for the first."""
         found: list[Told] = []
         try:
             whose, happening = self._happenings.get(timeout=timeout_s)
@@ -137,7 +135,7 @@ class Link(ABC):
             return found
 
     def publish(self, message: Message) -> int:
-        """A token that comes back in its Receipt, unless the connection ends before. Only while connected."""
+        """Returns a token that comes back in its Receipt, unless the connection ends before. Only while connected."""
         self._token += 1
         self._waiting.append((self._token, message))
         self._pump()
@@ -146,7 +144,7 @@ class Link(ABC):
     # --- for the two of them ------------------------------------------------------------------------------------
 
     def _leave(self, end_ns: int) -> None:
-        """In good order where that is done before `end_ns`, by the monotonic clock."""
+        """Disconnects in good order if that is possible before `end_ns`, by the monotonic clock."""
         self._leaving = True
         if self.connected and self._connection is not None and self._clock.monotonic_ns() < end_ns:
             self._connection.disconnect()
@@ -158,7 +156,7 @@ class Link(ABC):
         self.connected = False
 
     def _give_up(self, why: str) -> None:
-        """Said before it is done: the connection's own thread would tell of a loss without a reason."""
+        """Reported before it is cut: the connection's own thread would report a loss without a reason."""
         if self._connection is not None:
             self._happenings.put((self._connection, Ended(why)))
             self._connection.cut()
@@ -167,7 +165,7 @@ class Link(ABC):
 
     def _begin(self, now_ns: int) -> None:
         try:
-            tls = tls_context(self._broker)  # read anew: a renewed certificate needs no restart
+            tls = tls_context(self._broker)  # read again: a renewed certificate needs no restart
         except BadInput as error:
             self._end(str(error))
             return
@@ -190,7 +188,7 @@ class Link(ABC):
                 token, _, topic = self._unacknowledged.pop(mid, (0, 0, ""))
                 self._pump()
                 if refusal is not None and not self._refused:
-                    self._refused = True  # one is enough of a connection: all that follow have the same cause
+                    self._refused = True  # one for each connection: all that follow have the same cause
                     self._log.warning("publication_refused: the broker does not take %s: %s", topic, refusal)
                 return [Receipt(token, refusal)] if token else []
             case Ended(why):
@@ -212,7 +210,7 @@ class Link(ABC):
         self._say(f"no connection to {self._at}: {why}")
 
     def _say(self, text: str) -> None:
-        """Once, however often it is tried in vain."""
+        """Logs it once, however often the attempt fails."""
         if text != self._said and not self._leaving:
             self._log.info("%s", text) if self.connected else self._log.warning("broker_absent: %s", text)
             self._said = text

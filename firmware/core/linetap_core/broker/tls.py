@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TLS to the broker, from what `broker` in a configuration names."""
+"""TLS to the broker, by the table `broker` of a configuration."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from linetap_core.wire.mqtt import Broker
 
 
 class CertificateAwaited(BadInput):
-    """There is no certificate yet: the authority has the request, which may take days."""
+    """There is no certificate yet: the authority has the request, and may take days."""
 
 
 def tls_context(broker: Broker) -> ssl.SSLContext | None:
-    """TLS 1.3 with the host's name checked, where `broker.ca` is set. BadInput for files that cannot be
-    used, CertificateAwaited where it is the certificate that is not there."""
+    """TLS 1.3 with a checked host name, where `broker.ca` is set. BadInput for files that cannot be used,
+    CertificateAwaited where the certificate is missing."""
     if broker.ca is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small files that were found broken: moved aside under their own name, and listed for the alert `file_broken`.
+"""Small files that were found broken: moved aside under their own name, and listed in the alert `file_broken`.
 
-`commands.json` becomes `commands.json.broken-1`, the next `-2`, and so on; of each file the newest KEPT stay. They are
-for the person who wants to know what happened to the medium; no program reads them again.
+`commands.json` becomes `commands.json.broken-1`, the next one `-2`, and so on; the newest KEPT of each file stay. They
+are for the person who examines the medium; no program reads them again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from linetap_core.clock import NS_PER_S, S_PER_DAY, SYSTEM, Clock
 from linetap_core.durable.files import sync_directory
 
 KEPT = 3
-STANDS_S = 7 * S_PER_DAY  # so long a file set aside by an earlier process stays in the alert
+STANDS_S = 7 * S_PER_DAY  # how long a file that an earlier process set aside stays in the alert
 MOST_NAMES = 16  # in one alert
 _ASIDE = re.compile(r"(?P<name>.+)\.broken-(?P<number>[1-9][0-9]{0,8})")
 _MOST_ENTRIES = 100_000
@@ -37,15 +37,16 @@ def forget() -> None:
 
 
 def tell(path: Path, why: object) -> None:
-    """Logs it and adds it to the alert, once a process. The file stays in place: it cannot be moved, or is not ours."""
+    """Logs the file and adds it to the alert, once for each process. The file stays in place: it cannot be moved, or
+    is not ours."""
     if _name(path) not in _found:
         log.error("file_broken: %s: %s", path, why)
         _found[_name(path)] = None
 
 
 def set_aside(path: Path, why: object) -> Path | None:
-    """Moves it to its next `.broken-N`, logs it and adds it to the alert; None: the folder cannot be changed, and it
-    stays."""
+    """Moves the file to its next `.broken-N`, logs it, adds it to the alert, and returns the new path; None: the
+    folder cannot be changed, and the file stays."""
     log.error("file_broken: %s: %s", path, why)
     _found[_name(path)] = None
     try:
@@ -60,8 +61,8 @@ def set_aside(path: Path, why: object) -> Path | None:
 
 
 def recall(folder: Path, clock: Clock = SYSTEM) -> None:
-    """Adds what earlier processes set aside there lately to the alert. Ages are by the file system's clock: a wrong
-    one only changes how long the alert lasts."""
+    """Adds the files that earlier processes set aside there recently to the alert. Ages are by the file system's
+    clock: a wrong one only changes how long the alert lasts."""
     now_s = clock.utc_ns() / NS_PER_S
     for entry in _entries(folder):
         match = _ASIDE.fullmatch(entry)
@@ -71,7 +72,7 @@ def recall(folder: Path, clock: Clock = SYSTEM) -> None:
 
 
 def original(name: str) -> str | None:
-    """The name that a file set aside had; None: it is none."""
+    """The original name of a file that was set aside; None: it is no such file."""
     match = _ASIDE.fullmatch(name)
     return match["name"] if match else None
 
@@ -81,7 +82,7 @@ def _name(path: Path) -> str:
 
 
 def _next_number(path: Path) -> int:
-    """Makes room for it: the oldest of more than KEPT go."""
+    """The next number; removes the oldest files beyond KEPT."""
     numbers = []
     for entry in _entries(path.parent):
         match = _ASIDE.fullmatch(entry)

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small file that nothing else knows, kept twice: NAME, and NAME.twin beside it.
+"""Second copies of small files that cannot be restored from elsewhere.
 
-The twin is written after the file, so that after a power cut it is the same or the one before. It is read only where
-the file is broken: one that is gone has been taken away, and that is for its reader to judge.
+A single file: NAME, and NAME.twin beside it. The twin is written after the file, so that after a power cut it is the
+same or the previous content. It is read only where the file is broken: a missing file was removed, and its reader
+decides what that means.
 
-Signed files that belong together, once more in one small file beside them.
-
-A signature or a hash says that one of them has changed, and never how it was. The copy has a SHA-256 of its own, is
-written after them, and is read only where they do not fit each other; what it gives back is judged like what lay there.
+A set of signed files that belong together: one small file beside them holds all of them. A signature or a hash shows
+that a file has changed, and not what it was. The copy has its own SHA-256, is written after them, and is read only
+where they do not match each other; what it restores is verified like the originals.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ def twin_of(path: Path) -> Path:
 
 
 def replace_both[T](file: SmallFile[T], path: Path, value: T) -> None:
-    """OSError: the file is the old or the new one, and so is its twin."""
+    """Replaces the file and then its twin. OSError: each of them is the old or the new content."""
     file.replace(path, value)
     file.replace(twin_of(path), value)
 
 
 def read_either[T](file: SmallFile[T], path: Path, stays: bool = False) -> T:
-    """For the file's owner. FileNotFoundError: it is gone. Broken: both are damaged; both are in the alert, and set
-    aside unless `stays`, for files whose absence means something. A missing or broken twin is rewritten."""
+    """The content of the file or of its twin, for the file's owner. FileNotFoundError: the file is missing. Broken:
+    both are damaged; both are listed in the alert, and set aside unless `stays`, for files whose absence has a
+    meaning. A missing or broken twin is rewritten."""
     twin = twin_of(path)
     try:
         found = file.read(path)
@@ -53,8 +54,8 @@ def read_either[T](file: SmallFile[T], path: Path, stays: bool = False) -> T:
         broken.tell(path, error)
         raise
     if file.load(twin) is None:
-        with contextlib.suppress(OSError):  # it is written again with the next change
-            replace_both(file, path, found)  # the first too: one of version 0.1 gets its envelope
+        with contextlib.suppress(OSError):  # the next change writes it again
+            replace_both(file, path, found)  # the file too: one of version 0.1 gets its envelope
     return found
 
 
@@ -72,8 +73,8 @@ _FILE = SmallFile("copy", _Copy, _MOST_BYTES)
 
 
 def keep_set(copy: Path, names: Iterable[str]) -> None:
-    """Renews the copy of these files, which lie beside it and are good. What cannot be written now is written at the
-    next start."""
+    """Renews the copy of these files, which lie beside it and are valid. If it cannot be written now, it is written
+    at the next start."""
     with contextlib.suppress(OSError):
         now = _Copy({name: copy.with_name(name).read_bytes() for name in names})
         if _FILE.load(copy) != now:
@@ -81,8 +82,8 @@ def keep_set(copy: Path, names: Iterable[str]) -> None:
 
 
 def mend_set(copy: Path, why: object) -> bool:
-    """For files that do not fit each other: those that differ from the copy are set aside and written as they were.
-    False: there is no copy, or they are as in it."""
+    """For files that do not match each other: those that differ from the copy are set aside and restored. False:
+    there is no copy, or the files are the same as in it."""
     kept = _FILE.load(copy)
     if kept is None:
         return False

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What durable writing is made of: new files, whole writes, and what was written synced to the disk.
-
-A file replaced whole, with two guarantees: `replace_durably` on a disk, `replace_in_ram` on tmpfs.
-"""
+"""Durable writing: new files, whole writes and syncs; files replaced whole, with `replace_durably` on a disk and
+`replace_in_ram` on tmpfs."""
 
 from __future__ import annotations
 
@@ -35,12 +33,12 @@ def make_directories(root: Path, path: Path) -> None:
 
 
 def create(path: Path) -> int:
-    """A descriptor of a new file; FileExistsError rather than an old one: its key may have been used on it."""
+    """The descriptor of a new file; FileExistsError for an existing one, on which the key may have been used."""
     return os.open(path, NEW, FILE_MODE)
 
 
 def write_all(fd: int, data: bytes) -> None:
-    """A full disk takes a part and refuses the rest."""
+    """Writes all of it: a disk that becomes full accepts a part before it refuses the rest."""
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
@@ -57,7 +55,7 @@ def sync_directory(path: Path) -> None:
 
 
 def sync_file_system(path: Path) -> None:
-    """Everything that was written in the file system of `path`, syncfs(2): one wait instead of a thousand."""
+    """Syncs the whole file system of `path`, syncfs(2): one wait instead of a thousand."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         if _LIBC.syncfs(fd):
@@ -68,7 +66,7 @@ def sync_file_system(path: Path) -> None:
 
 
 def remove_temporary(path: Path) -> None:
-    """What a killed `replace_durably` left in a directory."""
+    """Removes the temporary files that a killed `replace_durably` left in a folder."""
     for entry in path.iterdir():
         if entry.name.startswith(".") and entry.name.endswith(TEMPORARY):
             entry.unlink()
@@ -80,7 +78,7 @@ def sha256(path: Path) -> str:
 
 
 def prune(day: Path) -> None:
-    """Removes folders of a day, its month and its year, as far as they are empty."""
+    """Removes the folders of a day, its month and its year, if they are empty."""
     for folder in (day, day.parent, day.parent.parent):
         try:
             folder.rmdir()
@@ -93,13 +91,13 @@ _PRIVATE_MODE = 0o600
 
 
 def replace_durably(path: Path, data: bytes, like: Path | None = None, mode: int | None = None) -> None:
-    """`path` holds all of `data`, on disk, or what it held before and an OSError is raised: file and folder are synced.
+    """Replaces `path` on disk, synced with its folder; on an OSError it holds the old content.
 
-    `like`: a file that the same people may read; where it is none, `mode`.
+    `like`: a file whose group and mode are used; if there is none, `mode`.
     """
     temporary = path.with_name(f".{path.name}{TEMPORARY}")
     try:
-        temporary.unlink(missing_ok=True)  # of one that was killed; or a link, which is not written through
+        temporary.unlink(missing_ok=True)  # from a killed process; or a link, which must not be followed
         _write_whole(os.open(temporary, NEW, FILE_MODE), data, like, mode)
         temporary.rename(path)
     except OSError:
@@ -117,19 +115,19 @@ def move_durably(fresh: Path, path: Path) -> None:
 
 
 def replace_in_ram(path: Path, data: bytes, private: bool = False) -> None:
-    """For tmpfs: a rename without a sync. A reader sees the old or the new; a power cut leaves neither.
+    """For tmpfs: a rename without a sync. A reader sees the old or the new content; a power cut leaves neither.
 
-    `private`: for this service alone; others of the folder's group may read the rest.
+    `private`: readable by this service alone; otherwise by the folder's group.
     """
     fresh = f".{path.name}.new"
     at = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(fresh, dir_fd=at)  # of one that was killed; or whatever else, which is not written through
+            os.unlink(fresh, dir_fd=at)  # from a killed process; or anything else, which must not be followed
         fd = os.open(fresh, NEW, _PRIVATE_MODE if private else FILE_MODE, dir_fd=at)
         try:
             view = memoryview(data)
-            while view:  # not write_all: on tmpfs there is no disk that a step could be counted of
+            while view:  # not write_all: a write to tmpfs is no step of a disk
                 view = view[os.write(fd, view) :]
         finally:
             os.close(fd)
@@ -142,7 +140,7 @@ def _write_whole(fd: int, data: bytes, like: Path | None, mode: int | None) -> N
     try:
         write_all(fd, data)
         if like is not None and stat.S_ISREG((about := like.lstat()).st_mode):
-            with contextlib.suppress(OSError):  # a group that is not ours: the folder's own has to do
+            with contextlib.suppress(OSError):  # we are not in that group: the folder's own must do
                 os.fchown(fd, -1, about.st_gid)
             mode = about.st_mode & 0o777
         if mode is not None:

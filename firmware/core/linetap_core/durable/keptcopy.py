@@ -2,8 +2,8 @@
 """A copy of a file that a person writes (unit.toml, a notice), so that a flipped bit in it stops no service.
 
 `unit.toml.kept` beside it holds its bytes, inode and modification time. An edit, a replacement or a restore changes one
-of these; a bad medium does not. So other bytes under the same inode and time are damage, and the copy counts; every
-other change is an edit. Of a copy that binds an edit may not count either: config/held.py.
+of these; a bad medium does not. So different bytes under the same inode and time are damage, and the copy is used;
+every other change is an edit. Whether an edit takes effect against a binding copy: config/held.py.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from linetap_core.durable.files import replace_durably
 from linetap_core.durable.smallfile import DAMAGE, Broken, SmallFile
 
 SUFFIX = ".kept"
-MOST_BYTES = 4 << 20  # a notice of a minute has a quarter of it
+MOST_BYTES = 4 << 20  # a notice of a minute is a quarter of that
 
 
 class _Kept(msgspec.Struct, frozen=True):
     inode: int
     mtime_ns: int
     data: bytes
-    binds: bool = False  # an edit is held against these bytes
-    granted: str = ""  # SHA-256 of the bytes that are about to take their place, by a command that counts
+    binds: bool = False  # an edit is compared with these bytes before it takes effect
+    granted: str = ""  # SHA-256 of the bytes that an authorized command is about to write
 
 
 _FILE = SmallFile("kept", _Kept, 2 * MOST_BYTES)
@@ -40,8 +40,8 @@ def kept_of(path: Path) -> Path:
 
 
 def damaged(path: Path) -> bytes | None:
-    """The original bytes if the medium has changed the file since, with an alert. None: it is unchanged, was edited,
-    or has no copy."""
+    """The original bytes if the medium has changed the file, with an alert. None: it is unchanged, was edited, or
+    has no copy."""
     path = path.resolve()
     kept = _FILE.look(kept_of(path))
     if kept is None:
@@ -60,8 +60,8 @@ def damaged(path: Path) -> bytes | None:
 
 
 def binding(path: Path, home: Path | None = None) -> bytes | None:
-    """The bytes that an edit is held against. None: there was none, or it is granted, or the copy does not bind.
-    `home`: where the file should be, whatever a link of its name leads to now."""
+    """The bytes that an edit must be checked against. None: there is no edit, it is granted, or the copy does not
+    bind. `home`: the file's path, whatever a link of that name points to now."""
     path = path.resolve()
     kept = _FILE.look(kept_of(home or path))
     if kept is None or not kept.binds:
@@ -70,22 +70,22 @@ def binding(path: Path, home: Path | None = None) -> bytes | None:
         data = _now(path).data
     except Broken:
         return None
-    except OSError as error:  # a folder, a FIFO, a giant: something that somebody has laid there
+    except OSError as error:  # a folder, a FIFO, a huge file: placed there on purpose
         return kept.data if error.errno == errno.EINVAL else None
     return None if data == kept.data or hashlib.sha256(data).hexdigest() == kept.granted else kept.data
 
 
 def grant(path: Path, data: bytes) -> None:
-    """For the folder's owner, before it puts `data` in the place of the file: it is no edit to be held."""
+    """For the folder's owner, before it replaces the file with `data`: that change is no edit."""
     path = path.resolve()
     if (kept := _FILE.load(kept_of(path))) is not None:
         _write(path, msgspec.structs.replace(kept, granted=hashlib.sha256(data).hexdigest()))
 
 
 def keep(path: Path, binds: bool = False, sha256: str | None = None) -> None:
-    """For the folder's owner, once the file has proved good: renews its copy. A damaged file is set aside and
-    restored from the copy. `sha256`: of what has proved good; anything else is left for the next time. OSError: nothing
-    has changed."""
+    """For the folder's owner, after the file has proved valid: renews its copy. A damaged file is set aside and
+    restored from the copy. `sha256`: of the content that proved valid; other content is left for the next time.
+    OSError: nothing has changed."""
     path = path.resolve()
     found = damaged(path)
     if found is not None:
@@ -101,7 +101,7 @@ def _write(path: Path, kept: _Kept) -> None:
 
 
 def _now(path: Path) -> _Kept:
-    """Broken: the medium has lost it."""
+    """The file as it is now. Broken: the medium cannot read it."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         with os.fdopen(fd, "rb") as file:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that hold a key or a conversation: readable by their owner alone, never written over another.
+"""Files that hold a key or a conversation: readable by their owner alone, never overwritten, and destroyed in the end.
 
-Destroying a file that holds a key. What flash keeps behind its own back nobody overwrites: that medium goes too.
+Nobody can overwrite the spare blocks that flash keeps: the medium itself has to be destroyed too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from linetap_core.errors import BadInput
 
 
 def create(path: Path) -> BinaryIO:
-    """A new file of mode 0600; BadInput if the name is taken or the folder is not there."""
+    """A new file of mode 0600; BadInput if the name is taken or the folder is missing."""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except FileExistsError:
@@ -27,13 +27,13 @@ def create(path: Path) -> BinaryIO:
 
 
 def require_new(path: Path) -> None:
-    """BadInput now rather than after something was given out: the name is taken, or the folder is not there."""
+    """BadInput if the name is taken or the folder is missing: raised before anything is given out."""
     create(path).close()
     path.unlink()
 
 
 def write(path: Path, data: bytes) -> None:
-    """`data` in a new file of mode 0600, on disk when this returns; nothing of it is left on an error."""
+    """Writes `data` to a new file of mode 0600, synced; on an error nothing of it is left."""
     with create(path) as file:
         try:
             file.write(data)
@@ -53,7 +53,7 @@ def replace(path: Path, data: bytes) -> None:
 
 
 def require_wipeable(path: Path) -> None:
-    """BadInput unless it is a file of its own, under one name."""
+    """BadInput unless it is a regular file with one link."""
     try:
         info = path.lstat()
     except OSError as error:
@@ -65,7 +65,7 @@ def require_wipeable(path: Path) -> None:
 
 
 def wipe(path: Path) -> None:
-    """Overwritten with noise and with zeros, unlinked, synced. BadInput when the medium will not have it."""
+    """Overwrites the file with noise and with zeros, unlinks it and syncs. BadInput if the medium refuses."""
     try:
         _wipe(path)
     except OSError as error:

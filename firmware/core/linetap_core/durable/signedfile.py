@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A document and its signature beside it (NAME.json, NAME.json.sig), in the bytes that stock ssh-keygen writes.
-
-A key list as it lies on a disk: NAME.json, and NAME.json.sig beside it, so that stock ssh-keygen checks it.
-"""
+"""A document and its signature beside it (NAME.json, NAME.json.sig), as stock ssh-keygen writes and checks them; a
+key list too."""
 
 from __future__ import annotations
 
@@ -23,7 +21,8 @@ _KEY_LIMIT_BYTES = 64 * 1024
 
 
 def load_key(path: Path) -> SigningKey:
-    """A person's signing key. One with a passphrase is left to ssh-keygen, which asks for it."""
+    """A person's signing key. One with a passphrase is refused: ssh-keygen signs with it, and asks for the
+    passphrase."""
     try:
         with path.open("rb") as file:
             return keys.load_signing_key(file.read(_KEY_LIMIT_BYTES))
@@ -40,7 +39,7 @@ def signature_of(path: Path) -> Path:
 
 
 def require_free(*paths: Path) -> None:
-    """BadInput if one of the names is taken, or its folder is not there."""
+    """BadInput if one of the names is taken or its folder is missing."""
     for path in paths:
         if path.exists():
             raise BadInput(f"{path}: exists and is not overwritten; another name would be right")
@@ -49,14 +48,14 @@ def require_free(*paths: Path) -> None:
 
 
 def write(path: Path, data: bytes, key: SigningKey | Sequence[SigningKey] | None, namespace: str) -> None:
-    """Signature first: whoever watches the document finds both. Without a key, says how to sign it. Of several keys
-    the signatures stand behind one another."""
+    """Writes the signature first, so that a process that watches for the document finds both. Without a key, prints
+    how to sign it. The signatures of several keys are concatenated."""
     signers: Sequence[SigningKey] = [] if key is None else key if isinstance(key, Sequence) else [key]
     if signers:
         text = "".join(sshsig.sign(data, each, namespace) for each in signers)
         privatefile.write(signature_of(path), text.encode("ascii"))
     privatefile.write(path, data)
-    path.chmod(0o644)  # signed to be shown
+    path.chmod(0o644)  # a signed document is public
     if not signers:
         sys.stderr.write(f"not signed yet: ssh-keygen -Y sign -f KEY -n {namespace} {path}\n")
     else:
@@ -68,12 +67,12 @@ class Unreadable(KeyListFault):
 
 
 def load_key_list(path: Path) -> tuple[bytes, bytes]:
-    """The list's bytes and the signature's, unchecked."""
+    """The bytes of the list and of its signature, unchecked."""
     return _read(path, keylist.LIST_LIMIT_BYTES), _read(namespaces.beside(path), sshsig.SIGNATURE_LIMIT_BYTES)
 
 
 def read_key_list(path: Path, authority: PublicKey | Authority) -> KeyList:
-    """The list that the authority has signed; a KeyListFault names the file and what is wrong."""
+    """The list, verified against the authority; a KeyListFault names the file and the fault."""
     try:
         return keylist.read(*load_key_list(path), authority)
     except KeyListFault as fault:

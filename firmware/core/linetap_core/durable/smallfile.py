@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The envelope around every small file: one line that says what the rest is, how long it is, and its SHA-256.
+"""Small files in a folder: bounded, checked by an envelope, and of the expected type.
+
+The envelope is one line with the kind of the file, the length of the rest, and its SHA-256:
 
     {"linetap_file":"commands","version":1,"bytes":57,"sha256":"9f0c..."}
     {"counters":{},"begun":null,"keys":{}}
 
 `jq . FILE` prints both lines, `tail -n +2 FILE | jq .` the content alone. The first line has exactly one spelling, so
-that no bit of the whole file can change without `unwrap` finding it. The sum is no signature: it finds damage, and
-whoever may write the file can make another one.
-
-Small files, written and read here alone: bounded, checked by their envelope, and of the type that they must have.
+that `unwrap` detects a change of any bit of the file. The sum is no signature: it detects damage, and whoever may write
+the file can make another one.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _VERSION = re.compile(rb'\{"linetap_file":"[^"]{0,80}","version":(\d{1,9}),')
 
 
 class Broken(ValueError):
-    """A small file does not hold what was written into it; the text gives the reason, and the caller knows the file."""
+    """A small file does not hold what was written to it. The text is the reason; the caller knows the file."""
 
 
 def wrap(kind: str, body: bytes) -> bytes:
-    """The whole file. `kind` names what it is, so that one file in the place of another is found too."""
+    """The whole file. `kind` names its content, so that one file in the place of another is detected too."""
     if not _KIND.fullmatch(kind):
         raise ValueError(f"{kind!r}: lower-case letters, digits and underscores would be right")
     sha256 = hashlib.sha256(body).hexdigest()
@@ -49,7 +49,7 @@ def wrap(kind: str, body: bytes) -> bytes:
 
 
 def is_wrapped(data: bytes) -> bool:
-    """False: it was written without an envelope, by version 0.1, or its first bytes are damaged."""
+    """False: written by version 0.1 without an envelope, or its first bytes are damaged."""
     return data.startswith(MARK)
 
 
@@ -69,9 +69,10 @@ def unwrap(kind: str, data: bytes) -> bytes:
 
 
 MOST_BYTES = 1 << 20
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # no link, and no FIFO that waits
-# What a medium answers that has lost the file, and what only somebody else can have put in its place. Any other error
-# says something of the moment and not of the file.
+# no link is followed, and no FIFO is waited for
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+# The errors of a medium that has lost the file, and of foreign objects in its place. Any other error
+# is about the moment and not about the file.
 DAMAGE = {errno.EIO, errno.EUCLEAN, errno.EBADMSG, errno.ELOOP, errno.ENXIO, errno.EISDIR}
 
 log = logging.getLogger("linetap.durable")
@@ -95,9 +96,9 @@ class SmallFile[T]:
         padded_to: int = 0,
         msgpack: bool = False,
     ) -> None:
-        """`check` raises ValueError for a value of the right type that nobody could have written. `padded_to`: bytes of
-        the content, for a file that is written over in its place and must not change its length. `msgpack`: not JSON,
-        for files written several times a second and read by their writer alone."""
+        """`check` raises ValueError for a value of the right type that no writer produces. `padded_to`: bytes of the
+        content, for a file that is overwritten in place and must not change its length. `msgpack`: not JSON, for
+        files written several times a second and read by their writer alone."""
         self.kind = kind
         self._most_bytes = most_bytes
         self._decoder = msgspec.msgpack.Decoder(of) if msgpack else msgspec.json.Decoder(of)
@@ -108,7 +109,7 @@ class SmallFile[T]:
         return wrap(self.kind, self._encode(value).rjust(self._padded_to))
 
     def decode(self, data: bytes) -> T:
-        """Broken unless it is exactly what `encode` made, or what version 0.1 wrote."""
+        """The value. Broken unless the bytes are exactly what `encode` returns, or what version 0.1 wrote."""
         try:
             if is_wrapped(data):
                 value = self._decoder.decode(unwrap(self.kind, data))
@@ -127,19 +128,19 @@ class SmallFile[T]:
         return value
 
     def replace(self, path: Path, value: T) -> None:
-        """On the disk before this returns, or OSError and the old one is there."""
+        """Replaces the file, synced; on an OSError it has the old content."""
         replace_durably(path, self.encode(value))
 
     def replace_in_ram(self, path: Path, value: T, private: bool = False) -> None:
         replace_in_ram(path, self.encode(value), private)
 
     def read(self, path: Path) -> T:
-        """FileNotFoundError: there is none. Broken: damaged, or lost by the medium. Other OSErrors say nothing about
+        """FileNotFoundError: it is missing. Broken: damaged, or lost by the medium. Other OSErrors say nothing about
         the content."""
         return self.decode(self._bytes(path))
 
     def look(self, path: Path) -> T | None:
-        """For a reader that is not the owner: None as in `load`, but what is broken stays where it is."""
+        """For a reader that is not the owner: None as in `load`, but a broken file stays in place."""
         try:
             return self.read(path)
         except FileNotFoundError:
@@ -151,7 +152,7 @@ class SmallFile[T]:
         return None
 
     def load(self, path: Path) -> T | None:
-        """For the file's owner. None: there is none, or it was broken: then it is set aside, with an alert, and the
+        """For the file's owner. None: it is missing, or was broken: then it is set aside, with an alert, and the
         caller rebuilds it. A file without an envelope gets one."""
         try:
             data = self._bytes(path)
@@ -165,7 +166,7 @@ class SmallFile[T]:
             broken.tell(path, error.strerror)
             return None
         if not is_wrapped(data):
-            with contextlib.suppress(OSError):  # it is read again as it is
+            with contextlib.suppress(OSError):  # the next read finds it as it is
                 replace_durably(path, self.encode(value), like=path)
         return value
 
@@ -178,7 +179,7 @@ class SmallFile[T]:
                     raise Broken("not a plain file")
                 if found.st_size > self._most_bytes:
                     raise Broken(f"{found.st_size} bytes, at most {self._most_bytes} would be right")
-                data = os.read(fd, found.st_size + 1)  # not all that it may have: a checkpoint may have 64 MiB
+                data = os.read(fd, found.st_size + 1)  # not the limit itself: a checkpoint may have 64 MiB
                 if len(data) > found.st_size:  # it grows
                     data += os.read(fd, self._most_bytes + 1 - len(data))
             finally:

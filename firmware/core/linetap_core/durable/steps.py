@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a thread that works on the disk gets on: it reports each step, also that it has looked and had nothing to do.
+"""Whether a thread that works on the disk makes progress: it reports each step, also a look that found nothing to do.
 
-A thread that hangs in a system call, or waits for a lock that nobody gives back, takes no step. The main thread
-looks (`stands`), says so in the state file, and systemd is no longer fed: the recorder is started anew, and the ring
+A thread that hangs in a system call, or waits for a lock that is never released, takes no step. The main thread checks
+(`stands`), writes it to the state file, and no longer feeds systemd's watchdog: the recorder is restarted, and the ring
 still holds the calls.
 
-A thread that sleeps in the kernel until the disk answers (`waits_for_disk`) is another matter. No signal ends it, so
-systemd could end the rest of the recorder and start no other before the disk answers: calls that come meanwhile would
-be neither announced nor recorded. It is named all the same, and systemd is fed.
+A thread that sleeps in the kernel until the disk answers (`waits_for_disk`) is different. No signal ends it, so that
+systemd could stop the rest of the recorder and not start another one before the disk answers: calls in the meantime
+would be neither announced nor recorded. It is reported as well, and the watchdog is fed.
 """
 
 from __future__ import annotations
@@ -17,21 +17,22 @@ from pathlib import Path
 
 from linetap_core.clock import NS_PER_S, Clock
 
-STANDS_NS = 10 * NS_PER_S  # no single step takes so long, on a flash card that clears its blocks either
+STANDS_NS = 10 * NS_PER_S  # longer than any single step, also on a flash card that erases blocks
 _own = threading.local()
 
 
 class Steps:
-    """Of one thread, which calls everything here but `stands`. Where it waits for work, it wakes in time to step."""
+    """The steps of one thread, which alone calls these methods, but for `stands`. While it waits for work, it wakes
+    in time for a step."""
 
     def __init__(self, name: str, clock: Clock) -> None:
         self.name = name
         self._clock = clock
         self._last_ns: int | None = None  # None: it has not begun, or has ended
-        self._thread = 0  # as the kernel numbers it
+        self._thread = 0  # the kernel's thread id
 
     def begin(self) -> None:
-        """Called by the thread itself: from now on what it writes counts as its steps (`step`)."""
+        """Called by the thread itself: from now on its writes count as its steps (`step`)."""
         _own.steps = self
         self._thread = threading.get_native_id()
         self.step()
@@ -43,12 +44,12 @@ class Steps:
         self._last_ns = None
 
     def stands(self) -> bool:
-        """It has not taken a step for STANDS_NS."""
+        """Whether it has taken no step for STANDS_NS."""
         last_ns = self._last_ns
         return last_ns is not None and self._clock.monotonic_ns() - last_ns >= STANDS_NS
 
     def waits_for_disk(self) -> bool:
-        """It sleeps in the kernel, where no signal reaches it (`D` of proc_pid_stat(5))."""
+        """Whether it sleeps in the kernel, where no signal reaches it (`D` of proc_pid_stat(5))."""
         try:
             stat = Path(f"/proc/self/task/{self._thread}/stat").read_text()
         except OSError:
@@ -57,7 +58,7 @@ class Steps:
 
 
 def step() -> None:
-    """The thread that calls this has got on by one durable step; of a thread without Steps it says nothing."""
+    """Counts a durable step of the calling thread; without Steps of that thread it does nothing."""
     steps: Steps | None = getattr(_own, "steps", None)
     if steps is not None:
         steps.step()

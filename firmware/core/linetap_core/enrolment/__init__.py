@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a unit asks for its TLS certificate, and X.509 as the authority writes it. Pure: no files."""
+"""How a unit requests its TLS certificate, and X.509 as the authority writes it. Pure: no files."""

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""X.509 as RFC 5280 has it, ECDSA P-256 with SHA-256: a root, what it issues, what it takes back. No files.
+"""X.509 by RFC 5280, ECDSA P-256 with SHA-256: a root, the certificates that it issues, and its revocation list. No
+files.
 
-Names say what they are of: a unit's is its own (`floor-03`), all others hold a colon (`desk:seoul`, `broker:HOST`),
-which no unit's name can. The broker takes the name for the user, so nobody gets a role by choosing a name.
+A unit's certificate has the unit's name (`floor-03`), all others a name with a colon (`desk:seoul`, `broker:HOST`),
+which no unit can have. The broker uses the name as the user name, so that no client gets a role by its choice of name.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ Role = Literal["unit", "broker", "desk"]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 ROOT_DAYS = 3653  # ten years
 DAYS = 400
-BACKDATED = timedelta(hours=1)  # a clock that is a little late takes a new certificate too
+BACKDATED = timedelta(hours=1)  # so that a slightly late clock accepts a new certificate
 NAME_LIMIT = 64  # RFC 5280, ub-common-name
 _ANY: tuple[x509.GeneralName, ...] = (
     x509.IPAddress(ipaddress.ip_network("0.0.0.0/0")),
     x509.IPAddress(ipaddress.ip_network("::/0")),
 )
 _CLIENT, _SERVER = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH
-# A broker is a client too: of the broker above it.
+# A broker is also a client of the broker above it.
 _PURPOSES: dict[Role, list[ObjectIdentifier]] = {"unit": [_CLIENT], "broker": [_SERVER, _CLIENT], "desk": [_CLIENT]}
 
 
@@ -42,14 +43,15 @@ def new_key() -> ec.EllipticCurvePrivateKey:
 
 
 def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """PKCS #8 without a passphrase: brokers and units start with nobody beside them."""
+    """PKCS #8 without a passphrase: brokers and units start unattended."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def root(
     key: ec.EllipticCurvePrivateKey, name: str, at: datetime, domains: Iterable[str], networks: Iterable[Network]
 ) -> x509.Certificate:
-    """Ten years; issues end certificates only, and for no host outside `domains` and `networks`."""
+    """A certificate of ten years that issues end certificates only, and for no host outside `domains` and
+    `networks`."""
     until = at + timedelta(days=ROOT_DAYS)
     builder = _begun(x509_name(name), x509_name(name), key.public_key(), key.public_key(), at, until)
     return (
@@ -69,7 +71,7 @@ def issue(
     public: ec.EllipticCurvePublicKey,
     alternatives: list[x509.GeneralName],
 ) -> x509.Certificate:
-    """DAYS long, and never longer than the root."""
+    """A certificate of DAYS, and never longer than the root."""
     until = min(at + timedelta(days=DAYS), ca.not_valid_after_utc)
     builder = _begun(x509_name(common_name(role, name)), ca.subject, public, key.public_key(), at, until)
     if alternatives:
@@ -89,7 +91,8 @@ def revocation_list(
     number: int,
     revoked: Iterable[tuple[int, datetime]],
 ) -> x509.CertificateRevocationList:
-    """Of (serial, moment). It holds as long as the root: a list that ends shuts out every unit on one day."""
+    """A list of (serial, moment). It is valid as long as the root: a list that expires would lock out every unit on
+    one day."""
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(ca.subject)
@@ -144,7 +147,7 @@ def _usage(digital_signature: bool = False, key_cert_sign: bool = False, crl_sig
 
 
 def _constraints(domains: list[str], networks: list[Network]) -> x509.NameConstraints:
-    """A kind of name of which nothing is permitted is excluded whole; a list that lacks it would permit all of it."""
+    """A kind of name without a permitted one is excluded whole; a missing list would permit all names of that kind."""
     permitted = [*map(x509.DNSName, domains), *map(x509.IPAddress, networks)]
     excluded = [*(() if domains else (x509.DNSName(""),)), *(() if networks else _ANY)]
     return x509.NameConstraints(permitted or None, excluded or None)

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Why the authority says no.
-
-What a unit asks with: one line of JSON with a PKCS #10 request and the unit's signing key, each signed by the other.
+"""A unit's request: one line of JSON with a PKCS #10 request and the unit's signing key, each signed by the other.
 
 The request names the signing key (a URI with its fingerprint) and is signed by the TLS key, as every such request is;
-the signing key signs the request's text. So neither can be swapped, and both can be checked with stock tools:
+the signing key signs the request's text. So neither can be exchanged, and stock tools check both:
 
     jq -j .csr FILE | openssl req -verify -noout -text
     jq -j .sig FILE > sig; jq -j .csr FILE | ssh-keygen -Y check-novalidate -n linetap-enrol -s sig
@@ -31,7 +29,7 @@ from linetap_core.evidence.signing.unitnames import UnitId
 
 
 class PkiFault(Refusal):
-    """A request that does not hold, or one for what somebody else has already."""
+    """A request that is invalid, or that asks for a name that is already given."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(f"{text} [{code}]")
@@ -49,7 +47,7 @@ class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One that holds: both signatures are good and each is of the other's key."""
+    """A valid request: both signatures are good, and each covers the other's key."""
 
     unit: str
     tls: ec.EllipticCurvePublicKey
@@ -73,7 +71,7 @@ def make(unit: str, tls: ec.EllipticCurvePrivateKey, signer: SigningKey) -> byte
 
 
 def check(data: bytes) -> Request:
-    """PkiFault says which half does not hold."""
+    """Returns the request; PkiFault says which half is invalid."""
     if len(data) > LIMIT_BYTES:
         raise PkiFault("request_malformed", f"larger than {LIMIT_BYTES} bytes")
     try:

@@ -65,7 +65,7 @@ def _show(file: Path, why: BadInput, panel: PanelBoard | None, stop: Stop, state
         ticks += 1
         if state.due():
             told = state_of(WRONG, leds, ticks, began_ns, Fault(why.code, str(why)))
-            state.write(told, in_spite=True)  # showing it is what there is to do
+            state.write(told, despite_fault=True)  # showing it is what there is to do
         clock.sleep(STEP_MS / 1000)
     return 0
 
