@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A command to a unit: an envelope that holds the exact signed text, and what must hold before anything is done.
+"""A signed command to a unit: its envelope, and the conditions under which the unit carries it out.
 
 `{"command": TEXT, "sig": ARMORED}`, TEXT one line of JSON with its keys in order, signed in namespace linetap-command:
-`jq -j .command FILE | ssh-keygen -Y check-novalidate -n linetap-command -s SIG` says the same. How it came, as a file
-or over the network, is of no account. `sig` may hold the signatures of several people over the same text, one block
-after the other: the first is that of the role that commands, those behind it are cosigners. There is no verb that
-plays, silences, listens, or makes a retention shorter.
+`jq -j .command FILE | ssh-keygen -Y check-novalidate -n linetap-command -s SIG` checks it too. Whether it came as a
+file or over the network does not matter. `sig` may hold the signatures of several people over the same text, one block
+after the other: the first belongs to the role that commands, the others to cosigners. There is no verb that plays,
+silences, listens, or shortens a retention.
 """
 
 from __future__ import annotations
@@ -34,11 +34,10 @@ SUFFIX = ".command"  # of a file that holds one
 AUTHORITY, VAULT, DESK, OPERATOR = "authority", "vault", "desk", "operator"
 APPROVER = "approver"  # stands for every role that is no office of the desk's: privacy, legal
 
-TIME = (
-    "time"  # its end is its challenge, of one boot: retention time that is wrong must not keep it from being put right
-)
+# Expires with its challenge, at the next boot: a wrong retention time must not prevent its own correction.
+TIME = "time"
 
-# Who may say what. One that is not in HERE would be for a later version of the unit.
+# Which role may send which verb. A verb that is not in HERE would be for a later version of the unit.
 MAY: dict[str, tuple[str, ...]] = {
     "identify": (DESK,), "self_test": (DESK,), "ack": (DESK,), "resend": (DESK,), "fetch": (DESK,),
     "config": ("operator",), "update": ("operator",),
@@ -51,19 +50,19 @@ HERE = (
     "update", "confirm", "cancel",
 )  # fmt: skip
 IDENTIFY_LONGEST_S = 600
-# Said every second, and nothing comes of saying one twice: no leaf of its own, no counter on disk before it is done.
+# Sent every second, and harmless when repeated: no leaf of its own, no counter on disk before it is done.
 LIGHT = ("ack", "resend", "fetch")
 
 
 def may(role: str, verb: str) -> bool:
-    """Whether a role may say a verb of MAY."""
+    """Whether a role may send a verb of MAY."""
     from linetap_core.evidence.authorization.roles import OFFICES  # who only carries commands knows no roles
 
     return role in MAY[verb] or (APPROVER in MAY[verb] and role not in OFFICES)
 
 
 class CommandFault(Refusal):
-    """The command is not carried out; `code` says why. `command` is what was asked, where its signature is good."""
+    """The command is refused; `code` is the reason. `command` is the command itself where its signature is valid."""
 
     def __init__(self, code: str, text: str, command: Command | None = None) -> None:
         super().__init__(text)
@@ -77,7 +76,7 @@ class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`counter` is another one with every command of a key (counters.py). `body`: commandbody.py, as texts."""
+    """`counter` differs for every command of a key (counters.py). `body`: commandbody.py, as texts."""
 
     unit: str
     verb: Annotated[str, Meta(max_length=32)]
@@ -88,7 +87,7 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """Whose signature it is. `key`: the fingerprint."""
+    """The person behind a signature. `key`: the fingerprint."""
 
     role: str
     name: str
@@ -96,7 +95,7 @@ class Holder(msgspec.Struct, frozen=True):
 
 
 class Signed(msgspec.Struct, frozen=True):
-    """A command and who signed it, the one who commands first: each a person with a key of their own."""
+    """A command and its signers, the commanding one first; each has a key of their own."""
 
     command: Command
     by: tuple[Holder, ...]
@@ -121,7 +120,7 @@ class Signed(msgspec.Struct, frozen=True):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """One thing that a self-test has found: an alert, and of which check."""
+    """One result of a self-test: an alert, and its check."""
 
     check: str
     severity: str
@@ -133,7 +132,7 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What has become of a command that was done."""
+    """The result of a command that was carried out."""
 
     text: str
     findings: list[Found] | None = None
@@ -142,7 +141,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What the unit says to it. Of what was not signed by somebody it knows it repeats nothing."""
+    """The unit's answer. It repeats nothing of a command whose signer it does not know."""
 
     unit: str
     at: str
@@ -154,19 +153,19 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     counter: int | None = None
     findings: list[Found] | None = None  # of `self_test`, the worst first
     config_sha256: str | None = None  # of `config`: of the effective configuration that it will be
-    granted: dict[str, str] | None = None  # the body of a fetch: the reporter sends what it asks for
+    granted: dict[str, str] | None = None  # the body of a fetch: the reporter sends the requested bytes
     closing: Closing | None = None  # of a fetch that asks for it
 
 
 def seal(command: Command, sign: object) -> bytes:
-    """The envelope, with a line's end. `sign`: bytes -> armored SSHSIG of linetap-command."""
+    """Returns the envelope, with a line end. `sign`: bytes -> armored SSHSIG of linetap-command."""
     assert callable(sign)
     text = document.encode(command)
     return msgspec.json.encode(Envelope(text.decode("utf-8"), sign(text))) + b"\n"
 
 
 def cosign(data: bytes, sign: object) -> bytes:
-    """The envelope with one more signature behind those that are there. BadInput where that cannot be."""
+    """Returns the envelope with one more signature behind the existing ones. BadInput where that is impossible."""
     assert callable(sign)
     try:
         envelope = _envelope(data)
@@ -183,7 +182,7 @@ def cosign(data: bytes, sign: object) -> bytes:
 def check(
     data: bytes, unit: str, authority: PublicKey | Authority, roles: Roles | None, counters: Counters, now_ns: int
 ) -> Command:
-    """The command, if all is well with it; else a CommandFault. `counters`: those that were used."""
+    """Returns the command if it may be carried out; otherwise CommandFault. `counters`: the used ones."""
     return check_signed(data, unit, authority, roles, counters, now_ns).command
 
 
@@ -191,10 +190,10 @@ def check_signed(
     data: bytes, unit: str, authority: PublicKey | Authority, roles: Roles | None, counters: Counters, now_ns: int,
     bound: Bound = ANY_TIME, is_dated: bool = True,
 ) -> Signed:  # fmt: skip
-    """The command and who signed it; else a CommandFault. A cosigner whom nobody knows spoils it.
+    """Returns the command and its signers; otherwise CommandFault. An unknown cosigner makes it invalid.
 
-    `bound`: how large a counter may be. `is_dated` False: nobody has ever said the date, and a clock of another decade
-    must not stop delivery and copies: what the desk orders has no end then.
+    `bound`: the highest counters. `is_dated` False: the unit was never told the date, and a clock that is a decade off
+    must not stop delivery and copies: the desk's commands then do not expire.
     """
     command, signed_by = _opened(data)
     if command.unit != unit:
@@ -228,7 +227,7 @@ def check_signed(
 
 
 def signed_by(data: bytes, armored: bytes, namespace: str, roles: Roles | None, role: str) -> None:
-    """Nothing, if somebody of `role` has signed `data`; else a CommandFault (`document_signature`)."""
+    """Raises CommandFault (`document_signature`) unless a person of `role` has signed `data`."""
     try:
         key = sshsig.check(data, armored, namespace)
     except sshsig.SignatureFault as error:
@@ -239,7 +238,7 @@ def signed_by(data: bytes, armored: bytes, namespace: str, roles: Roles | None, 
 
 
 def _holder(key: PublicKey, authority: PublicKey | Authority, roles: Roles | None) -> Holder | None:
-    """The authority's key is the configuration's alone: nobody gets that role by roles.json."""
+    """The authority's key comes from the configuration alone: roles.json gives that role to no one."""
     if authorities.of(authority).holds(key):
         return Holder(AUTHORITY, AUTHORITY, fingerprint(key))
     person = roles.holder(key) if roles is not None else None
@@ -247,7 +246,7 @@ def _holder(key: PublicKey, authority: PublicKey | Authority, roles: Roles | Non
 
 
 def _lacking(authority: PublicKey | Authority, signed_by: list[PublicKey]) -> str | None:
-    """Where the authority is several people, so many of them have to command together; others may cosign."""
+    """Where the authority is several people, that many of them must sign the command; others may cosign."""
     whole = authorities.of(authority)
     return whole.lacks([key for key in signed_by if whole.holds(key)])
 
@@ -262,7 +261,7 @@ def _envelope(data: bytes) -> Envelope:
 
 
 def _opened(data: bytes) -> tuple[Command, list[PublicKey]]:
-    """What was signed, and by which keys. Sizes and nesting have a bound before anything is believed."""
+    """The signed text and its keys. Sizes and nesting are bounded before anything is trusted."""
     envelope = _envelope(data)
     try:
         text, armored = envelope.command.encode("utf-8"), envelope.sig.encode("ascii")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The body of a command, one type a verb, for both ends: the desk makes it, the unit reads it. Pure.
+"""The body of a command, one type for each verb, for both ends: the desk makes it, the unit reads it. Pure.
 
 On the wire every value is a text (`Command.body`): a number is decimal, bytes are base64, and an optional field is left
 out. The three bodies of `fetch` are in fetch.py.
@@ -18,16 +18,16 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True):
-    """A field is a text, a whole number from 0 on, or bytes; one with a default may be left out."""
+    """A field is a text, a whole number from 0, or bytes; one with a default may be left out."""
 
     def texts(self) -> dict[str, str]:
-        """As it stands in a command."""
+        """The fields as they stand in a command."""
         values = {each.encode_name: getattr(self, each.name) for each in msgspec.structs.fields(self)}
         return {name: _text(value) for name, value in values.items() if value is not None}
 
 
 class SelfTest(Body, frozen=True, kw_only=True):
-    """`self_test`: nothing."""
+    """`self_test`: no fields."""
 
 
 class Identify(Body, frozen=True, kw_only=True):
@@ -74,13 +74,13 @@ class Config(Body, frozen=True, kw_only=True):
 
 
 class Weakening(Body, frozen=True, kw_only=True):
-    """`confirm`, `cancel`: which one, by its id."""
+    """`confirm`, `cancel`: the id of the weakening."""
 
     weakening: str
 
 
 class Update(Body, frozen=True, kw_only=True):
-    """`url`: where the bundle lies; beside the broker, if left out."""
+    """`url`: the address of the bundle; the broker's host if left out."""
 
     version: str
     sha256: str
@@ -89,15 +89,15 @@ class Update(Body, frozen=True, kw_only=True):
 
 
 class Events(Body, frozen=True, kw_only=True):
-    """Of which outbox: the fingerprint of the key that signs it, and the name of its vault, if it has one."""
+    """The outbox: the fingerprint of the key that signs it, and the name of its vault, if it has one."""
 
     origin: str
     vault: str | None = None
 
 
 class Ack(Events, frozen=True, kw_only=True):
-    """Everything up to `through` is stored at the desk. Beside it, for a vault with a name: which one of its key it is,
-    the one before, and the newest head of the unit's log that the desk has."""
+    """Everything up to `through` is stored at the desk. For a vault with a name also: its number among the vaults of
+    its key, the previous vault, and the newest head of the unit's log at the desk."""
 
     through: int
     number: str | None = None
@@ -121,7 +121,7 @@ class Resend(Events, frozen=True, kw_only=True):
         _require_numbered("from and to", self.first, self.last)
 
 
-# Of each verb but fetch.
+# Every verb but fetch.
 BODIES: dict[str, type[Body]] = {
     "identify": Identify, "self_test": SelfTest, "ack": Ack, "resend": Resend, "config": Config, "update": Update,
     "time": Time, "hold": Hold, "destroy": Document, "roles": Document, "key_list": Document, "confirm": Weakening,
@@ -130,7 +130,7 @@ BODIES: dict[str, type[Body]] = {
 
 
 def read[T: Body](command: Command, kind: type[T]) -> T:
-    """The body as that type; CommandFault (command_malformed) where it has other fields, or values that are none."""
+    """Returns the body as that type; CommandFault (command_malformed) for other fields or invalid values."""
     fields = {each.encode_name: each for each in msgspec.structs.fields(kind)}
     needed = [name for name, each in fields.items() if each.required]
     if not set(needed) <= command.body.keys() <= fields.keys():

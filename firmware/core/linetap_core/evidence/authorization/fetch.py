@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a `fetch` asks for: a window of a sealed call's files, its close in the log, or that its copy be noted. Pure;
-both ends take it.
+"""The bodies of `fetch`: a window of a sealed call's files, its close in the log, or a note that its copy is complete.
+Pure; both ends use it.
 
-A window begins in one file and goes on through those behind it, in the order of `FILES`, so that one signature and one
-round trip are enough for most calls. Nothing but the names of a sealed call can be asked for.
+A window begins in one file and continues through the following ones, in the order of `FILES`, so that one signature and
+one round trip are enough for most calls. Only files of a sealed call can be requested.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
-    """`most` bytes of the call, from byte `first` of `file` on; fewer where the call ends."""
+    """`most` bytes of the call, from byte `first` of `file`; fewer where the call ends."""
 
     call_id: str
     file: str
@@ -39,7 +39,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Copied(msgspec.Struct, frozen=True, kw_only=True):
-    """The desk has all of the call whose record has this SHA-256."""
+    """The desk has the whole call whose record has this SHA-256."""
 
     call_id: str
     record_sha256: str
@@ -49,7 +49,7 @@ class Copied(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Close(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer shall have the closing (closing.py) of the call whose record has this SHA-256."""
+    """Requests the closing (closing.py) of the call whose record has this SHA-256."""
 
     call_id: str
     record_sha256: str
@@ -59,7 +59,7 @@ class Close(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def asked(body: Mapping[str, str]) -> Window | Copied | Close:
-    """What stands in a command's body; CommandFault where it is none of these."""
+    """Returns the body of a fetch command; CommandFault if it is none of these."""
     if not sealed.CALL_ID.fullmatch(body.get("call_id", "")):
         raise CommandFault("command_malformed", "call_id: a call id would be right")
     for name, kind in (("copied", Copied), ("close", Close)):
@@ -85,5 +85,5 @@ def is_file(name: str) -> bool:
 
 
 def ordered(names: Iterable[str]) -> list[str]:
-    """Those that are files of a call, as a window goes through them."""
+    """The files of a call among these names, in the order of a window."""
     return sorted(filter(is_file, names), key=lambda name: (FILES.index(name) if name in FILES else len(FILES), name))

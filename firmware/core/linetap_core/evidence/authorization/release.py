@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A request to open calls, and whether it stands: two approvers of different roles, neither of them the requester.
+"""A request to open calls, and its approval: by two people of different roles, neither of them the requester.
 
-Everything that decides who gets what is in the bytes that are approved: the calls with the hashes of their records,
-the purpose, the requester's own key and the one-time key that what `unwrap` gives is encrypted to.
+Everything that decides who gets what is in the approved bytes: the calls with the hashes of their records, the purpose,
+the requester's own key, and the one-time key to which `unwrap` encrypts.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from linetap_core.evidence.signing import document, namespaces, sshsig
 APPROVERS = 2
 DEFAULT_DAYS = 7
 MOST_DAYS = 31
-MOST_CALLS = 20  # they all stand in one leaf of the access log
+MOST_CALLS = 20  # they are all named in one leaf of the access log
 CASE_LIMIT = 120
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class NotReleased(Refusal):
-    """The answer of the gate; `code` is stable, and stands at the end of the line."""
+    """The request is refused; `code` is stable, and ends the message."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(f"{text} [{code}]")
@@ -49,7 +49,7 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     purpose: str
     case: str  # a file number; no name of a caller belongs here
     requester: str
-    recipient: str  # the requester's own age1...: who gets the recording at last
+    recipient: str  # the requester's own age1...: the recipient of the recording
     one_time: str  # age1... of the key that the custodian made for this request alone
     created: str
     expires: str
@@ -66,14 +66,14 @@ class Approval:
 
 @dataclass(slots=True)
 class Standing:
-    """Who approved, and what is wrong with every signature that does not count."""
+    """The approvers, and why each other signature does not count."""
 
     approvals: list[Approval] = field(default_factory=list)
     faults: dict[str, NotReleased] = field(default_factory=dict)  # by file
 
     @property
     def missing(self) -> int:
-        """How many approvals of a further role it still takes."""
+        """How many approvals of further roles are missing."""
         return max(0, APPROVERS - len({approval.person.role for approval in self.approvals}))
 
 
@@ -84,7 +84,7 @@ def require_id(text: str) -> str:
 
 
 def parse(data: bytes) -> Request:
-    """The request of exactly these bytes; BadInput says which field cannot be."""
+    """Returns the request; BadInput names an invalid field."""
     request = document.decode(data, Request)
     require_id(request.id)
     document.require_plain(request.purpose, "purpose", NAME_LIMIT)
@@ -115,7 +115,7 @@ def parse(data: bytes) -> Request:
 
 
 def standing(data: bytes, request: Request, signatures: Mapping[str, bytes], roles: Roles) -> Standing:
-    """Each signature judged by itself; `signatures` by the name of the file it stood in."""
+    """Checks each signature on its own; `signatures` by the name of their files."""
     found = Standing()
     for name in sorted(signatures):
         try:
@@ -142,7 +142,7 @@ def require_purpose(request: Request, roles: Roles) -> None:
 
 
 def require_approvals(request: Request, found: Standing) -> None:
-    """NotReleased with what stands nearest in the way, unless two of different roles approved."""
+    """NotReleased with the most important reason, unless two people of different roles approved."""
     if not found.missing:
         return
     if found.faults:

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is who at the desk, and what a recording may be opened for: roles.json, signed by the authority.
+"""Who is who at the desk, and the purposes for which a recording may be opened: roles.json, signed by the authority.
 
-A person has one role and one key. The roles of the desk's own people never approve; an approver's role has any
-other name (privacy, legal). Units take it by a signed command, the desk by `linetap roles use`.
-
-What another roles.json changes of who may command. Pure. Nobody is named: a role and a key's fingerprint do.
+A person has one role and one key. The roles of the desk's own staff never approve; an approver's role has any other
+name (privacy, legal). Units receive roles.json by a signed command, the desk by `linetap roles use`.
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ _MOST_HOURS = 24 * 366
 
 
 class RolesFault(Refusal):
-    """The roles file does not count; `code` says why."""
+    """The roles file is invalid; `code` is the reason."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(f"{text} [{code}]")
@@ -60,9 +58,9 @@ class Purpose(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Witnesses(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Which policy of witnesses is in force wherever these roles are: a policy that is named is missed when it is gone.
+    """The policy of witnesses in force with these roles: once it is named, a missing policy is noticed.
 
-    `policy_sha256`: of the policy's file. `within_hours`: from a call's end to its first witness, at most.
+    `policy_sha256`: of the policy's file. `within_hours`: the longest time from a call's end to its first witness.
     """
 
     policy_sha256: str
@@ -76,7 +74,7 @@ class Roles(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     witnesses: Witnesses | None = None
 
     def holder(self, key: PublicKey) -> Person | None:
-        """Whose key this is."""
+        """The person with this key."""
         blob = public_blob(key)
         return next((person for person in self.people if person.blob == blob), None)
 
@@ -92,14 +90,14 @@ class Roles(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
 
 def public_key(line: str) -> PublicKey:
-    """The key of an `ssh-ed25519 AAAA... comment` line, or of one of ECDSA P-256; BadInput if it is none."""
+    """The key of a line `ssh-ed25519 AAAA... comment`, or of an ECDSA P-256 one; otherwise BadInput."""
     if (blob := ssh_blob(line)) is None:
         raise BadInput("not a public key: the ssh-ed25519 line of a .pub file would be right")
     return from_blob(blob)
 
 
 def parse(data: bytes) -> Roles:
-    """BadInput names the person or purpose that cannot stand there. The signature is `check`'s to judge."""
+    """Returns the roles; BadInput names an invalid person or purpose. The signature is checked by `check`."""
     roles = document.decode(data, Roles)
     if roles.version < 1:
         raise BadInput(f"version {roles.version}: 1 or more would be right")
@@ -120,7 +118,8 @@ def parse(data: bytes) -> Roles:
 
 
 def check(data: bytes, armored: bytes, authority: PublicKey | Authority, at_least: int = 1) -> Roles:
-    """The roles, if the authority signed exactly these bytes and `version` is not below `at_least`; else RolesFault."""
+    """Returns the roles if the authority signed exactly these bytes and `version` is at least `at_least`; otherwise
+    RolesFault."""
     try:
         signed_by = sshsig.check_all(data, armored, namespaces.ROLES)
     except sshsig.SignatureFault as error:
@@ -171,7 +170,8 @@ def fingerprint_of(person: Person) -> str:
 
 
 def changes(old: Roles, new: Roles) -> list[str]:
-    """Of everybody who commands or approves. Who only opens recordings (custodians) is the key list's to say."""
+    """What another roles.json changes of who may command or approve. People are given by role and fingerprint.
+    Custodians, who only open recordings, are part of the key list."""
     before, after = _keys(old), _keys(new)
     told = [f"no more {role} {key}" for role, key in sorted(before - after)]
     told += [f"new {role} {key}" for role, key in sorted(after - before)]
@@ -181,7 +181,7 @@ def changes(old: Roles, new: Roles) -> list[str]:
 
 
 def remaining_confirmers(old: Roles, new: Roles) -> list[str]:
-    """Fingerprints of those who may confirm the change, and were there before it: vault officers and approvers."""
+    """Fingerprints of the vault officers and approvers in both versions: they may confirm the change."""
     confirm = {(role, key) for role, key in _keys(old) & _keys(new) if role not in ("operator", "desk", "authority")}
     return sorted(key for _, key in confirm)
 

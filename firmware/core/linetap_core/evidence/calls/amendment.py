@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A signed amendment: what a call's record says of times by a clock that was wrong, or leaves open for want of one.
+"""A signed amendment: times of a call that its record has by a wrong clock, or lacks for want of a clock.
 
-The record stays as it was sealed. `amended/CALL_ID.001.json` stands beside it, with the unit's signature; the one with
-the highest number counts, and a leaf of the log has the SHA-256 of each. It is signed in the records' namespace, which
-every list of signers gives to its units; `suite` is another than a record's, so that neither is taken for the other.
+The record stays as it was sealed. `amended/CALL_ID.001.json` lies beside it, with the unit's signature; the highest
+number counts, and the log has a leaf with the SHA-256 of each. It is signed in the records' namespace, which every list
+of signers grants to its units; `suite` differs from a record's, so that neither can be taken for the other.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Amendment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class BadAmendment(Refusal):
-    """Not an amendment, or not of this call."""
+    """It is no amendment, or one of another call."""
 
     code = "bad_amendment"
 
@@ -59,7 +59,7 @@ def encode(document: Amendment) -> bytes:
 
 
 def decode(data: bytes) -> Amendment:
-    """BadAmendment unless `data` is one, spelled as `encode` spells it."""
+    """BadAmendment unless `data` is an amendment in the exact bytes of `encode`."""
     if len(data) > LIMIT_BYTES:
         raise BadAmendment(f"not an amendment: larger than {LIMIT_BYTES} bytes")
     try:
@@ -80,9 +80,9 @@ def decode(data: bytes) -> Amendment:
 def check(
     data: bytes, armored: bytes, unit: str, call_id: str, record_sha256: str, signers: list[Signer] | None
 ) -> Amendment:
-    """The amendment of this very record, signed by its unit; `signers` decides whose key counts.
+    """Returns the amendment of this record, signed by its unit; `signers` decides whose key counts.
 
-    A Refusal (BadAmendment or a SignatureFault) otherwise.
+    Otherwise a Refusal (BadAmendment or a SignatureFault).
     """
     found = decode(data)
     if (found.unit, found.call_id, found.record_sha256) != (unit, call_id, record_sha256):
@@ -94,12 +94,12 @@ def check(
 
 
 def name(call_id: str, number: int) -> str:
-    """Of the file in FOLDER."""
+    """The name of its file in FOLDER."""
     return f"{call_id}.{number:03d}.json"
 
 
 def amendment_path(call_id: str, number: int) -> PurePosixPath:
-    """Where an amendment lies in a vault, and below its unit in a store: amended/<call_id>.001.json."""
+    """The path of an amendment in a vault, and below its unit in a store: amended/<call_id>.001.json."""
     return PurePosixPath(FOLDER) / name(call_id, number)
 
 

@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whose key it is: a stanza in the header of the age file that is sealed to the custodians.
+"""A call's own key: made, sealed at once, and named in the header of the file that holds it.
 
-A header may hold stanzas of kinds that a reader does not know: every age passes over them, and the header's MAC covers
-them. So whoever takes the epoch's layer off reads in the clear which unit's which call the key was made for, before
-anything is given to a custodian, and stock `age` opens it as before.
-Of a group's archive every file bears it, and every layer in it: so does what a custodian hands on.
+A header may hold stanzas of kinds that a reader does not know: every age skips them, and the header's MAC covers them.
+So whoever removes the epoch's layer reads in the clear for which unit and call the key was made, before it is given to
+a custodian, and stock `age` opens it as before. Every file of a group's archive has the stanza, in every layer, and so
+has what a custodian passes on.
 
     -> linetap-call closet-3f 20261124T225600.123Z-L03
 
-A call's own key, whose private half is sealed as soon as it is made and then gone from memory.
-
-Python's strings and bytes cannot be wiped: freed, they stay legible until something else is written there. So the
-private half stands in buffers of its own, in OpenSSL's, which it wipes itself, and nowhere else.
+Python's strings and bytes cannot be wiped: freed, they stay legible until the memory is used again. So the private half
+is kept in buffers of its own, and in OpenSSL's, which wipes them, and nowhere else.
 """
 
 from __future__ import annotations
@@ -42,7 +40,7 @@ class OfCall:
     call_id: str
 
     def stanza(self) -> bytes:
-        """Two arguments and an empty body."""
+        """A stanza of two arguments and an empty body."""
         return f"-> linetap-call {self.unit} {self.call_id}\n\n".encode("ascii")
 
     def __str__(self) -> str:
@@ -50,7 +48,7 @@ class OfCall:
 
 
 def read(blob: bytes) -> OfCall | None:
-    """The call that the file sealed to the custodians names. None: it names none, as in version 0.1."""
+    """The call that is named in the file sealed to the custodians. None: it names none, as in version 0.1."""
     if grouptar.is_archive(blob) and not blob.startswith(age.VERSION_LINE):
         files = [data for name, data in grouptar.read(blob).items() if name != LAYERS]
     else:
@@ -72,11 +70,11 @@ def _of_file(data: bytes) -> OfCall | None:
     return OfCall(match[1].decode("ascii"), match[2].decode("ascii"))
 
 
-_RANDOM = Path("/dev/urandom")  # unlike os.urandom it fills a buffer that is there already
+_RANDOM = Path("/dev/urandom")  # unlike os.urandom it fills an existing buffer
 
 
 def new_sealed_key(custodians: Sequence[str], call: OfCall) -> tuple[str, bytes]:
-    """The public half (`age1...`), and the private one as an identity file, sealed to the custodians as that of `call`.
+    """Returns the public half (`age1...`), and the private one as an identity file of `call`, sealed to the custodians.
 
     `custodians`: recipients, any of whom opens it, or a single group (members.py).
     """

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What says that a call's inner key was wrapped for another epoch: a hold, or a re-wrapping to the call's own day.
+"""Documents by which a call's inner key was wrapped for another epoch: a hold, or a re-wrapping to the call's own day.
 
 Signed by the vault officer in namespace linetap-hold (hold.json or rewrap.json, with the new key.age beside it). The
-record stays as it was sealed; these name it by its hash.
+record stays as it was sealed; the document names it by its hash.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LIMIT_BYTES = 64 * 1024
 
 
 class Wrapped(msgspec.Struct, frozen=True, kw_only=True):
-    """`from_epoch` as the record names it; `to` is the recipient that the new key.age opens for."""
+    """`from_epoch`: as in the record; `to`: the recipient for whom the new key.age opens."""
 
     call_id: str
     unit: str
@@ -30,7 +30,7 @@ class Wrapped(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hold(Wrapped, frozen=True, kw_only=True, tag="hold", tag_field="kind"):
-    """A case keeps the call until then, and has to be renewed by then."""
+    """The call is kept for a case until then, and the hold has to be renewed by then."""
 
     case: str
     basis: str
@@ -50,7 +50,7 @@ def encode(document: Hold | Rewrap) -> bytes:
 
 
 def decode(data: bytes) -> Hold | Rewrap:
-    """Refusal if it is neither. Whose signature it bears is not asked here."""
+    """Refusal if it is neither. The signature is not checked here."""
     try:
         return jsontext.decode(data, type=Hold | Rewrap)
     except ValueError as error:

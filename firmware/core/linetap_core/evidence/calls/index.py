@@ -23,11 +23,11 @@ from linetap_core.evidence.sealing.keylist import DAY, OVERFLOW_NAME
 from linetap_core.records import CallRecord, Direction, Disposition
 
 FOLDER = "index"
-MOST_ENTRIES = 512  # of a segment: what 8 busy lines have in a day
+MOST_ENTRIES = 512  # entries of a segment: as many as 8 busy lines have in a day
 ENTRY_LIMIT_BYTES = 1024
 # Of a group it is as many times as long as the group has files.
 SEGMENT_LIMIT_BYTES = grouptar.MOST_FILES * (MOST_ENTRIES * ENTRY_LIMIT_BYTES + age.SEALED_CHUNK_BYTES)
-LEAST_DIGITS = 4  # less is an ending that too many numbers have
+LEAST_DIGITS = 4  # shorter endings match too many numbers
 
 _EPOCH = re.compile(rf"(?P<overflow>{OVERFLOW_NAME})(?:\.(?P<last>{DAY}))?|(?P<day>{DAY})")
 _SEGMENT = re.compile(rf"({DAY})-(\d{{3,6}})\.age")
@@ -35,7 +35,7 @@ _KOREA = re.compile(r"(?:\+|00)82\s*(?:\(0\)|0)?")
 
 
 class BadIndex(Refusal):
-    """What a segment holds is no index."""
+    """The content of a segment is no index."""
 
     code = "index_malformed"
 
@@ -75,14 +75,14 @@ _DECODER = msgspec.json.Decoder(Entry)
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where an entry belongs: `folder` is the epoch's, `day` that of the call's end."""
+    """Where an entry belongs: `folder` by epoch, `day` by the call's end."""
 
     folder: str
     day: str
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """A segment that is sealed already, of one call."""
+    """A sealed segment of one call."""
 
     place: Place
     sealed: bytes
@@ -93,7 +93,7 @@ def encode(entries: Iterable[Entry]) -> bytes:
 
 
 def decode(data: bytes) -> list[Entry]:
-    """BadIndex where it is none. Fields that a later version adds are no error; `began_ns` looks at the call id."""
+    """BadIndex if it is none. Fields of a later version are no error; `began_ns` checks the call id."""
     try:
         entries = _DECODER.decode_lines(data)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -112,12 +112,12 @@ def began_ns(entry: Entry) -> int:
 
 
 def folder_name(epoch: str, last_day: date | None) -> str:
-    """Of an epoch; behind that of an overflow epoch stands the calls' own last day, where they have one."""
+    """The folder of an epoch; that of an overflow epoch ends with the calls' own last day, where they have one."""
     return epoch if last_day is None or epoch == last_day.isoformat() else f"{epoch}.{last_day}"
 
 
 def parse_folder(name: str) -> tuple[str, date | None] | None:
-    """The epoch whose key opens what is in it, and the day with which it ends; None: it is no epoch's folder."""
+    """The epoch whose key opens the folder's files, and the day on which it ends; None: it is no epoch's folder."""
     if (match := _EPOCH.fullmatch(name)) is None:
         return None
     text = match["day"] or match["last"]
@@ -141,14 +141,14 @@ def parse_segment(name: str) -> tuple[date, int] | None:
 
 
 def digits_of(number: str) -> str:
-    """What is compared: `+82 10-1234-5678`, `0082 10...` and `010-1234-5678` are one number."""
-    if number.isascii() and number.isdigit() and not number.startswith("00"):  # as nearly every one is
+    """The digits to compare: `+82 10-1234-5678`, `0082 10...` and `010-1234-5678` are one number."""
+    if number.isascii() and number.isdigit() and not number.startswith("00"):  # as nearly every number is
         return number
     national = _KOREA.sub("0", number.strip(), count=1) if _KOREA.match(number.strip()) else number
     return "".join(sign for sign in national if sign.isascii() and sign.isdigit())
 
 
 def is_number(entry: Entry, digits: str) -> bool:
-    """`digits` from `digits_of`, at least LEAST_DIGITS: the number, or its ending. What was dialled for a trunk line
-    stands before a number, so that a whole number is an ending too."""
+    """`digits` from `digits_of`, at least LEAST_DIGITS: a number or its ending. A trunk prefix may precede the
+    dialled number, so that a whole number can be an ending too."""
     return digits_of(entry.number).endswith(digits)

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shape of a sealed call: its names, and the bytes of its record.
-
-The recorder that writes a call and the desk that checks it both take it from here.
-"""
+"""The form of a sealed call: its names, and the bytes of its record; for the recorder that writes it and the desk
+that checks it."""
 
 from __future__ import annotations
 
@@ -22,10 +20,10 @@ RECORD = "record.json"
 SIGNATURE = f"record.json{namespaces.SUFFIX}"
 META = f"meta{sealing.SUFFIX}"
 KEY = f"key{sealing.SUFFIX}"
-UNOPENABLE = "unopenable"  # folder of the vault: by call, audio whose key is gone
+UNOPENABLE = "unopenable"  # folder of the vault: by call, audio whose key is destroyed
 OPEN = "open.journal"  # while the call is open: its first state, in the frame that a journal file would hold
-NEXT_KEY = "key.age.new"  # for a moment at the end of a call that changes its epoch
-MOST_PARTS = 999  # the shell recipe joins the parts in the order of their names, three digits wide
+NEXT_KEY = "key.age.new"  # briefly, at the end of a call that changes its epoch
+MOST_PARTS = 999  # the shell recipe joins the parts in the order of their names, of three digits
 RECORD_LIMIT_BYTES = 1024 * 1024
 
 CALL_ID = re.compile(r"(\d{8}T\d{6}\.\d{3}Z)-L\d{2,3}(?:-[0-9A-Za-z]{1,16})?", re.ASCII)
@@ -33,7 +31,7 @@ PART_NAME = re.compile(r"audio\.(\d{3})\.age", re.ASCII)
 
 
 class UnknownSuite(Refusal):
-    """A record made with other algorithms than this version knows: nothing it says may be taken for understood."""
+    """The record was made with algorithms that this version does not know: none of its content may be interpreted."""
 
     code = "suite_unknown"
 
@@ -43,7 +41,7 @@ class _Named(msgspec.Struct):
 
 
 def call_time(call_id: str) -> datetime:
-    """The UTC time a call id begins with; BadInput if it is no call id."""
+    """The UTC time at the beginning of a call id; BadInput if it is no call id."""
     match = CALL_ID.fullmatch(call_id)
     try:
         if match is None:
@@ -59,7 +57,7 @@ def call_ns(call_id: str) -> int:
 
 
 def call_path(call_id: str) -> PurePosixPath:
-    """Where a call lies in a vault: 2026/11/24/<call_id>."""
+    """The path of a call in a vault: 2026/11/24/<call_id>."""
     return PurePosixPath(f"{call_time(call_id):%Y/%m/%d}") / call_id
 
 
@@ -69,23 +67,24 @@ def part_name(number: int) -> str:
 
 
 def whole_json(record: CallRecord) -> bytes:
-    """What meta.age holds: every field, keys in order."""
+    """The content of meta.age: every field, keys in order."""
     return msgspec.json.encode(record, order="deterministic")
 
 
 def public_json(record: CallRecord) -> bytes:
-    """What record.json holds: the public half and no other field, keys in order."""
+    """The content of record.json: the public fields only, keys in order."""
     return msgspec.json.encode(msgspec.to_builtins(record.public()), order="deterministic")
 
 
 def decode_record(data: bytes) -> CallRecord:
-    """What record.json or meta.age says. UnknownSuite before anything else is read; MsgspecError if it is none."""
+    """Decodes record.json or meta.age. UnknownSuite is raised before anything else is read; MsgspecError if it is no
+    record."""
     require_suite(data)
     return jsontext.decode(data, CallRecord)
 
 
 def require_suite(data: bytes) -> None:
-    """UnknownSuite unless the record names the one suite there is; one that names none is refused too."""
+    """UnknownSuite unless the record names the only suite; a record without one is refused too."""
     named = jsontext.decode(data, _Named).suite
     if named != SUITE:
         found = f"of suite {named[:40]!r}" if named else "of no suite"

@@ -11,7 +11,7 @@ _CHECKSUM_CHARACTERS = 6
 
 
 class Bech32Error(BadInput):
-    """Not Bech32: the message says which rule is broken and where."""
+    """Not Bech32: the message names the rule and the place."""
 
     code = "bad_bech32"
 
@@ -22,7 +22,7 @@ def encode(prefix: str, data: bytes) -> str:
 
 
 def encode_secret_line(prefix: str, data: bytearray) -> bytearray:
-    """The same in upper case, as a line. Data and result stand in these two buffers alone, for the caller to wipe."""
+    """The same in upper case, as a line. The secret is only in these two buffers, which the caller wipes."""
     head = f"{prefix}1".upper().encode("ascii")
     symbols = _symbols(prefix, data)
     text = bytearray(len(head) + len(symbols) + 1)

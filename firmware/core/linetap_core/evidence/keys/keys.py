@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two kinds of key: X25519 identities of age (a call, a custodian, an epoch), and keys that sign.
+"""The two kinds of key: X25519 identities of age (a call, a custodian, an epoch), and signing keys.
 
-Who signs has an Ed25519 key, or one of ECDSA P-256, which is what hardware holds (a TPM).
+A signing key is Ed25519, or ECDSA P-256, which hardware such as a TPM holds.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class SigningKey(Protocol):
 
 
 class HasPassphrase(BadInput):
-    """A private key file that only ssh-keygen opens, which asks for it."""
+    """The private key file has a passphrase: only ssh-keygen, which asks for it, opens it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +64,19 @@ def new_identity() -> AgeIdentity:
 
 
 def decode_secret(text: str) -> AgeIdentity:
-    """The identity of an `AGE-SECRET-KEY-1...` line. The text is never quoted in an error."""
+    """The identity of an `AGE-SECRET-KEY-1...` line. Errors never quote the text."""
     raw = decode(text, SECRET_PREFIX, "not an age identity: ", "AGE-SECRET-KEY-1...")
     public = X25519PrivateKey.from_private_bytes(raw).public_key().public_bytes_raw()
     return AgeIdentity(encode_recipient(public), text.upper())
 
 
 def identity_file(identity: AgeIdentity, created: str) -> str:
-    """The text age-keygen writes. `created` is RFC 3339."""
+    """The text of an identity file as age-keygen writes it. `created` is RFC 3339."""
     return f"# created: {created}\n# public key: {identity.recipient}\n{identity.secret}\n"
 
 
 def parse_identity_file(text: str) -> list[AgeIdentity]:
-    """Every identity of a file; BadInput names the line that is none."""
+    """All identities of a file; BadInput names an invalid line."""
     identities = []
     for number, line in _lines(text):
         try:
@@ -99,14 +99,14 @@ def new_unit_key() -> Ed25519PrivateKey:
 
 
 def unit_key_file(key: Ed25519PrivateKey) -> bytes:
-    """The key in OpenSSH's private format, without a passphrase: a unit starts with nobody beside it."""
+    """The key in OpenSSH's private format, without a passphrase: a unit starts unattended."""
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
     return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
 
 
 def load_unit_key(data: bytes) -> Ed25519PrivateKey:
-    """The key of an OpenSSH private key file; BadInput if it is none, has a passphrase or is of another kind."""
+    """The key of an OpenSSH private key file; BadInput if it is invalid, has a passphrase or is of another kind."""
     key = load_signing_key(data)
     if not isinstance(key, Ed25519PrivateKey):
         raise BadInput("not an Ed25519 key: `linetap keygen unit` makes one")
@@ -114,7 +114,8 @@ def load_unit_key(data: bytes) -> Ed25519PrivateKey:
 
 
 def _has_passphrase(data: bytes) -> bool:
-    """By the file's own header (PROTOCOL.key of OpenSSH): how `cryptography` refuses such a key differs by version."""
+    """By the file's own header (PROTOCOL.key of OpenSSH): versions of `cryptography` differ in how they refuse such
+    a key."""
     body = data.partition(b"-----BEGIN OPENSSH PRIVATE KEY-----")[2].partition(b"-----END")[0]
     try:
         header = base64.b64decode(b"".join(body.split())[:96])  # magic and the cipher's name
@@ -124,8 +125,8 @@ def _has_passphrase(data: bytes) -> bool:
 
 
 def load_signing_key(data: bytes) -> Ed25519PrivateKey | p256.P256Key:
-    """The same of any kind that signs here."""
-    # 1 MB with all its formats, which who only checks a signature does not need.
+    """The same for every kind of signing key."""
+    # 1 MB with all its formats, which a check of a signature does not need.
     from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 
     if _has_passphrase(data):
@@ -148,7 +149,7 @@ def public_line(key: PublicKey, comment: str = "") -> str:
 
 
 def kind_of(key: PublicKey) -> bytes:
-    """The name that SSH has for such keys."""
+    """SSH's name for this kind of key."""
     return SSH_ED25519 if isinstance(key, Ed25519PublicKey) else SSH_P256
 
 
@@ -160,7 +161,7 @@ def public_blob(key: PublicKey) -> bytes:
 
 
 def from_blob(blob: bytes) -> PublicKey:
-    """The key of those bytes; BadInput if they are none."""
+    """The key of these bytes; BadInput if they are none."""
     kind = blob_kind(blob)
     if kind == SSH_ED25519:
         return Ed25519PublicKey.from_public_bytes(blob[-KEY_BYTES:])
@@ -170,7 +171,7 @@ def from_blob(blob: bytes) -> PublicKey:
 
 
 def check_raw(key: PublicKey, raw: bytes, data: bytes) -> None:
-    """InvalidSignature unless `raw` is the key's signature over `data`, as SSH carries one."""
+    """InvalidSignature unless `raw`, in SSH's form, is the key's signature over `data`."""
     if isinstance(key, Ed25519PublicKey):
         key.verify(raw, data)
     else:
@@ -183,6 +184,6 @@ def fingerprint(key: PublicKey) -> str:
 
 
 def fingerprint_of(blob: bytes) -> str:
-    """The same of a key as SSH writes it."""
+    """The same for a key in SSH's form."""
     digest = hashlib.sha256(blob).digest()
     return "SHA256:" + base64.b64encode(digest).decode("ascii").rstrip("=")

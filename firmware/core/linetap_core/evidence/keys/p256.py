@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """ECDSA over P-256 as SSH writes it (RFC 5656), the kind of key that a TPM holds and `ssh-keygen` verifies.
 
-An ECDSA signature is not unique: who has (r, s) has (r, n - s) for the same bytes, and stock tools make and take both.
-So both are taken here, and nothing may depend on a signature's bytes: events, records and leaves are known by the hash
-of what was signed. What has one spelling is the pair: two mpints without needless zeros, as ssh-keygen writes them.
+An ECDSA signature is not unique: whoever has (r, s) can make (r, n - s) for the same bytes, and stock tools produce and
+accept both. So both are accepted here, and nothing may depend on the bytes of a signature: events, records and leaves
+are identified by the hash of the signed bytes. The pair itself has one spelling: two mpints without needless zeros, as
+ssh-keygen writes them.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def blob(key: ec.EllipticCurvePublicKey) -> bytes:
 
 
 def from_point(point: bytes) -> ec.EllipticCurvePublicKey:
-    """Of 0x04, x and y; BadInput when that is not on the curve."""
+    """The key of 0x04, x and y; BadInput if the point is not on the curve."""
     try:
         return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
     except ValueError:
@@ -40,7 +41,7 @@ def encode(r: int, s: int) -> bytes:
 
 
 def decode(raw: bytes) -> tuple[int, int]:
-    """r and s; ValueError unless `raw` is what `encode` gives of two numbers that a signature may have."""
+    """r and s; ValueError unless `raw` is an output of `encode` for two valid numbers."""
     numbers: list[int] = []
     at = 0
     while at < len(raw):
@@ -53,7 +54,7 @@ def decode(raw: bytes) -> tuple[int, int]:
 
 
 def verify(key: ec.EllipticCurvePublicKey, raw: bytes, data: bytes) -> None:
-    """InvalidSignature unless `raw`, as `encode` gives it, is the key's over `data` with SHA-256."""
+    """InvalidSignature unless `raw`, an output of `encode`, is the key's signature over `data` with SHA-256."""
     try:
         key.verify(encode_dss_signature(*decode(raw)), data, ec.ECDSA(hashes.SHA256()))
     except ValueError:
@@ -61,7 +62,7 @@ def verify(key: ec.EllipticCurvePublicKey, raw: bytes, data: bytes) -> None:
 
 
 class P256Key:
-    """A private key that lies in a file, with the two methods of an Ed25519 one."""
+    """A private key from a file, with the two methods of an Ed25519 key."""
 
     def __init__(self, key: ec.EllipticCurvePrivateKey) -> None:
         self._key = key
@@ -74,5 +75,5 @@ class P256Key:
 
 
 def _mpint(number: int) -> bytes:
-    """A positive one: as few bytes as hold it, and a zero before a first bit that would be a sign."""
+    """A positive mpint: as few bytes as possible, and a zero byte before a first bit that would be a sign."""
     return number.to_bytes(number.bit_length() // 8 + 1, "big")

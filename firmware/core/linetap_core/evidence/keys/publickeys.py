@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Public keys as text: `age1...`, and the line of an OpenSSH .pub file, Ed25519 or ECDSA P-256.
 
-Without `cryptography`, whose import costs 7 MB: every service reads the configuration, which names keys, and two of the
+Without `cryptography`, whose import takes 7 MB: every service reads the configuration, which names keys, and two of the
 four use none.
 """
 
@@ -27,7 +27,7 @@ _LOW_ORDER = frozenset(
         39382357235489614581723060781553021112529911719440698176882885853963445705823,
     }
 )
-MOST_AUTHORITY_KEYS = 8  # as many as may sign one text
+MOST_AUTHORITY_KEYS = 8  # the most signatures of one text
 SSH_ED25519 = b"ssh-ed25519"
 SSH_P256 = b"ecdsa-sha2-nistp256"
 SIGNING_KEYS = (SSH_ED25519, SSH_P256)  # the kinds whose signatures count
@@ -35,7 +35,7 @@ POINT_BYTES = 65  # SEC 1, 2.3.3: 0x04, x, y; OpenSSH reads no compressed point
 
 
 def ssh_string(data: bytes) -> bytes:
-    """As SSH writes one (RFC 4251 section 5)."""
+    """A string in SSH's form (RFC 4251 section 5)."""
     return len(data).to_bytes(4, "big") + data
 
 
@@ -49,9 +49,9 @@ def encode_recipient(public: bytes) -> str:
     return bech32.encode(RECIPIENT_PREFIX, public)
 
 
-@lru_cache(maxsize=256)  # public keys alone: what is none raises, and is not kept
+@lru_cache(maxsize=256)  # public keys only: an invalid text raises, and is not cached
 def decode_recipient(text: str) -> bytes:
-    """The 32 bytes of `age1...`; BadInput says what is wrong with the text."""
+    """The 32 bytes of `age1...`; BadInput names the fault."""
     if text.upper().startswith(SECRET_PREFIX.upper()):
         raise BadInput("this is a private age identity (AGE-SECRET-KEY-1...): a recipient age1... belongs here")
     if text.startswith(RECIPIENT_PREFIX.upper()):
@@ -63,7 +63,7 @@ def decode_recipient(text: str) -> bytes:
 
 
 def decode(text: str, prefix: str, complaint: str, wanted: str) -> bytes:
-    """The 32 bytes of a bech32 text of that prefix; BadInput begins with `complaint`."""
+    """The 32 bytes of a bech32 text with that prefix; BadInput begins with `complaint`."""
     try:
         found, data = bech32.decode(text)
     except bech32.Bech32Error as error:
@@ -91,7 +91,7 @@ def ssh_blob(line: str) -> bytes | None:
 
 
 def blob_kind(blob: bytes) -> bytes | None:
-    """Which of SIGNING_KEYS these bytes are; None if they are none of them, spelled as SSH spells it."""
+    """Which of SIGNING_KEYS these bytes are; None if they are none of them in SSH's form."""
     for kind, (head, rest) in _SHAPES.items():
         if blob.startswith(head) and len(blob) == len(head) + rest:
             return kind
@@ -105,14 +105,14 @@ def ssh_ed25519(line: str) -> bytes | None:
 
 
 def authority(line: str) -> bytes:
-    """The key, as SSH writes it, of who signs the key list; BadInput if it is none."""
+    """The key, in SSH's form, that signs the key list; BadInput if it is none."""
     if (blob := ssh_blob(line)) is None:
         raise BadInput("not an authority's public key: the line of its .pub file, ssh-ed25519 AAAA..., would be right")
     return blob
 
 
 def require_authority(lines: Sequence[str], needed: int) -> None:
-    """BadInput where an authority of these lines, `needed` of which sign, can be nobody."""
+    """BadInput if these lines, `needed` of which sign, cannot form an authority."""
     if not 1 <= len(lines) <= MOST_AUTHORITY_KEYS:
         raise BadInput(f"{len(lines)} keys: 1 to {MOST_AUTHORITY_KEYS} would be right")
     seen: set[bytes] = set()

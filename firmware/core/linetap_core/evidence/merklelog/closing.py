@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A proof that a leaf stands under a tree's root, as lines that a shell can follow (RFC 6962 section 2.1.1).
+"""Proof that one call is closed in its unit's log: the leaf, its path to a head, and that head.
+
+The path is written as lines that a shell can follow (RFC 6962 section 2.1.1), from the leaf's hash upwards, with the
+side of the other hash. `read` and `sha256sum` are enough:
 
     leaf 3 of 7
     left 9f2c...
     right 41aa...
 
-From the leaf's hash upwards: the other hash stands to the left or to the right. `read` + `sha256sum` are enough.
-
-That one call is closed in its unit's log, told apart from the log: the leaf, its path to a head, and that head.
-
-A desk keeps it beside the call's copy, and a bundle is made from it where the log is not. It says nothing of other
-calls. Nothing in it counts by itself: `check` holds it against record and signers.
+A desk keeps the proof beside the call's copy, and a bundle is made from it where the log is not available. It says
+nothing of other calls. Nothing in it counts by itself: `check` verifies it against record and signers.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ class BadProof(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Inclusion:
-    """`path`: the other hashes, the leaf's side first."""
+    """`path`: the other hashes, beginning at the leaf."""
 
     index: int
     size: int
@@ -52,13 +51,13 @@ class Inclusion:
         return f"leaf {self.index} of {self.size}\n{''.join(steps)}".encode("ascii")
 
     def holds(self, leaf: bytes, root: str) -> bool:
-        """Whether `leaf` (its data) is where this says, under the root (hexadecimal)."""
+        """Whether `leaf` (its data) is at this place under the root (hexadecimal)."""
         node = merkle.leaf_hash(leaf)
         return merkle.verify_inclusion(node, self.index, self.size, self.path, bytes.fromhex(root))
 
 
 def decode_inclusion(data: bytes) -> Inclusion:
-    """BadProof unless it is spelled as `encode` spells it."""
+    """BadProof unless it is in the exact form of `encode`."""
     lines = data[: INCLUSION_LIMIT_BYTES + 1].decode("ascii", "replace").splitlines()
     head = _HEAD.fullmatch(lines[0]) if lines else None
     steps = [_STEP.fullmatch(line) for line in lines[1:]]
@@ -74,14 +73,14 @@ def decode_inclusion(data: bytes) -> Inclusion:
     return found
 
 
-LIMIT_BYTES = 12 << 10  # it comes in an answer, which may have 16 KiB in all
+LIMIT_BYTES = 12 << 10  # it is part of an answer, which may have 16 KiB in all
 SUFFIX = ".json"
 FOLDER = "closing"  # CALL_ID.json in it: in a package, and by days in a store
 
 
 class Closing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Each text as it is hashed or signed at the unit: the leaf without its line's end, `leaf N of M` and what follows
-    (inclusion.py), head.json, head.json.sig."""
+    """Each text as it is hashed or signed at the unit: the leaf without its line end, the lines of its `Inclusion`,
+    head.json, and head.json.sig."""
 
     leaf: str
     path: str
@@ -90,12 +89,12 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def closing_path(call_id: str) -> PurePosixPath:
-    """Where the closing of a call lies below its unit: closing/2026/11/24/<call_id>.json."""
+    """The path of a call's closing below its unit: closing/2026/11/24/<call_id>.json."""
     return PurePosixPath(FOLDER) / f"{sealed.call_path(call_id)}{SUFFIX}"
 
 
 class NotClosed(Refusal):
-    """It does not prove that this very call stands in its unit's log; `code` says why not."""
+    """It does not prove that this call is in its unit's log; `code` is the reason."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
@@ -107,7 +106,7 @@ def encode(closing: Closing) -> bytes:
 
 
 def decode(data: bytes) -> Closing:
-    """NotClosed (`closing_malformed`) for what is none, or too long."""
+    """NotClosed (`closing_malformed`) if it is none, or too long."""
     if len(data) > LIMIT_BYTES:
         raise NotClosed("closing_malformed", f"not the proof of a call's close: larger than {LIMIT_BYTES} bytes")
     try:
@@ -117,8 +116,8 @@ def decode(data: bytes) -> Closing:
 
 
 def check(closing: Closing, unit: str, call_id: str, record_sha256: str, signers: list[Signer] | None) -> Head:
-    """The head under which the call's close stands, signed by its unit; else a Refusal. Whose key that is, is asked
-    only where there are `signers`."""
+    """Returns the head over the call's close, signed by its unit; otherwise a Refusal. The key is checked only if
+    there are `signers`."""
     leaf_data, path_data, head_data, sig = (text.encode("utf-8") for text in msgspec.structs.astuple(closing))
     if len(leaf_data) > leaflog.LEAF_LIMIT_BYTES or len(path_data) > INCLUSION_LIMIT_BYTES:
         raise NotClosed("closing_malformed", "a leaf or a path longer than there can be one")

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A log in two files: `leaves.jsonl`, one JSON object a line, and `tree.bin`, the hashes over them (merkle.py).
 
-A leaf is its line without the newline. The leaves are what counts and are synced first; the hashes can always
-be made from them, and are kept so that a start need not. What a power cut can have left half done is the last
-batch, at most MOST_AT_ONCE leaves: so many are hashed again at every start. Hashes are written once their leaves are
-synced: a leaf that has one was whole, also where no signed head is over it yet.
+A leaf is its line without the newline. The leaves are authoritative and are synced first; the hashes can always be
+recomputed, and are kept to save that at a start. A power cut can leave only the last batch incomplete, at most
+MOST_AT_ONCE leaves, which are hashed again at every start. Hashes are written after their leaves are synced: a leaf
+with a hash was complete, also if no signed head covers it yet.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ LEAVES = "leaves.jsonl"
 TREE = "tree.bin"
 MOST_AT_ONCE = 1024
 LEAF_LIMIT_BYTES = 4096
-_BLOCK_BYTES = 1 << 16  # is read and split at once, also for one leaf: of a recorder's memory that is seen
+_BLOCK_BYTES = 1 << 16  # read and split at once, also for one leaf: it shows in the recorder's memory
 _FILE_MODE = 0o640
 
 log = logging.getLogger("linetap.log")
 
 
 class LogShort(Exception):
-    """Leaves that were synced are not there, by a signed head or by their hashes. Nothing was touched."""
+    """Synced leaves are missing, by a signed head or by their hashes. Nothing was changed."""
 
     def __init__(self, text: str, size: int) -> None:
         super().__init__(text)
@@ -43,16 +43,17 @@ class LogShort(Exception):
 
 
 class LeafLog:
-    """The writing side; one of it at a time. After an OSError the log is as it was before the call.
+    """The writing side; only one at a time. After an OSError the log is as before the call.
 
-    `tree` gives root and proofs. Leaves are handed out as bytes, exactly as they are hashed.
+    `tree` gives root and proofs. Leaves are returned as bytes, exactly as they are hashed.
     """
 
     _leaves = -1  # descriptor
 
     def __init__(self, folder: Path, proved: int = 0, misses: bool = False) -> None:
-        """`proved`: so many leaves a signed head is over. Those are no power cut's leavings, whatever they look like:
-        nothing of them is cut off, and fewer are a LogShort. `misses`: so are fewer than there are hashes."""
+        """`proved`: the number of leaves that a signed head covers. A power cut cannot damage those: none of them is
+        cut off, and if fewer are found, LogShort is raised. `misses`: the same if there are fewer leaves than
+        hashes."""
         self._proved, self._misses = proved, misses
         folder.mkdir(parents=True, exist_ok=True)
         self._leaves = os.open(folder / LEAVES, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
@@ -69,15 +70,15 @@ class LeafLog:
         return self.tree.size
 
     def append(self, leaf: Mapping[str, object]) -> int:
-        """Its index, when it is on disk. The fields stand in the order they have in `leaf`."""
+        """Returns its index, after it is on disk. The fields keep the order they have in `leaf`."""
         return self.append_all([leaf])
 
     def append_all(self, leaves: Sequence[Mapping[str, object]]) -> int:
-        """At most MOST_AT_ONCE leaves with one sync; gives the index of the first."""
+        """At most MOST_AT_ONCE leaves with one sync; returns the index of the first."""
         return self.append_lines([encode(leaf) for leaf in leaves])
 
     def append_lines(self, lines: Sequence[bytes]) -> int:
-        """The same, of leaves as they are hashed."""
+        """The same for leaves in their hashed form."""
         if len(lines) > MOST_AT_ONCE:
             raise ValueError(f"{len(lines)} leaves at once, {MOST_AT_ONCE} at most")
         data = b"".join(line + b"\n" for line in lines)
@@ -102,7 +103,7 @@ class LeafLog:
             index += 1
 
     def lines(self) -> Iterator[bytes]:
-        """Every leaf that is there now, as `hashes` takes it. Leaves that are appended meanwhile are not among them."""
+        """Every present leaf, as input of `hashes`. Leaves that are appended meanwhile are left out."""
         return lines_of(self._path, 0, self._end)
 
     def holds(self, first_node: int, nodes: Sequence[bytes]) -> bool:
@@ -110,14 +111,14 @@ class LeafLog:
         return self._nodes.read_all(first_node, len(nodes)) == b"".join(nodes)
 
     def hash_found(self, index: int) -> bytes:
-        """The hash of a leaf as it was found on disk at the start; empty: there was none."""
+        """The hash of a leaf as found on disk at the start; empty: there was none."""
         place = merkle.node_count(index) - self._behind_safe
         if place < 0:
             return self._nodes.read(place + self._behind_safe)
         return self._as_found[place * HASH_BYTES : (place + 1) * HASH_BYTES]
 
     def remake_tree(self) -> None:
-        """All hashes anew from the leaves."""
+        """Recomputes all hashes from the leaves."""
         self._nodes.cut(0)
         tree = Tree(self._nodes, 0)
         for lines in batched(self.lines(), MOST_AT_ONCE, strict=False):
@@ -125,7 +126,7 @@ class LeafLog:
         self.tree = tree
 
     def near(self, earlier: Callable[[bytes], bool]) -> int:
-        """The index of a leaf not far behind which the first is that is not `earlier`, where they lie in that order."""
+        """The index of a leaf shortly before the first one that is not `earlier`, if the leaves are in that order."""
         found = bisect_left(self._marks, True, key=lambda mark: not earlier(next(self.leaves(mark[0]), b"")))
         return self._marks[max(0, found - 1)][0]
 
@@ -148,7 +149,7 @@ class LeafLog:
         safe = max(0, hashed - MOST_AT_ONCE)
         self._behind_safe = merkle.node_count(safe)
         self._as_found = self._nodes.read_all(self._behind_safe, merkle.node_count(hashed) - self._behind_safe)
-        while hashed > safe and not any(self.hash_found(hashed - 1)):  # a cut can leave zeros, and no hash is that
+        while hashed > safe and not any(self.hash_found(hashed - 1)):  # a power cut can leave zeros, which are no hash
             hashed -= 1
         found = self._count(max(self._proved, hashed) if self._misses else self._proved)
         known = min(found, hashed)
@@ -162,7 +163,7 @@ class LeafLog:
         return tree
 
     def _count(self, least: int) -> int:
-        """Whole lines in the file; what a crash left behind the last newline is cut off."""
+        """The number of whole lines in the file; a fragment behind the last newline is cut off."""
         count = offset = 0
         while block := os.pread(self._leaves, _BLOCK_BYTES, offset):
             last = block.rfind(b"\n") + 1
@@ -178,7 +179,7 @@ class LeafLog:
         return count
 
     def _behind(self, safe: int, known: int) -> Iterator[bytes]:
-        """The leaves from `safe` on. One that is none, and that no hash was written for, was never finished."""
+        """The leaves from `safe` on. A line that is no leaf and has no hash was never finished."""
         end = -1
         for index, line in enumerate(self.leaves(safe), safe):
             if index >= max(known, self._proved) and not _is_leaf(line):
@@ -222,7 +223,7 @@ class FileNodes:
             _write_at(self._fd, b"".join(nodes), self.count * HASH_BYTES)
             os.fdatasync(self._fd)
         except OSError:
-            with contextlib.suppress(OSError):  # a hash on disk says that its leaf is there
+            with contextlib.suppress(OSError):  # a hash on disk means that its leaf is complete
                 self.cut(self.count)
             raise
         self.count += len(nodes)
@@ -240,7 +241,7 @@ class FileNodes:
 
 
 def encode(leaf: Mapping[str, object]) -> bytes:
-    """The bytes of a leaf; BadInput when they are too many."""
+    """The bytes of a leaf; BadInput if there are too many."""
     line = msgspec.json.encode(leaf)
     if len(line) > LEAF_LIMIT_BYTES:
         raise BadInput(f"a leaf of {len(line)} bytes, {LEAF_LIMIT_BYTES} at most")
@@ -248,9 +249,9 @@ def encode(leaf: Mapping[str, object]) -> bytes:
 
 
 def lines_of(path: Path, offset: int = 0, end: int | None = None) -> Iterator[bytes]:
-    """The lines of a file without their newlines, from `offset` to `end`; the last one even if it has none.
+    """The lines of a file without their newlines, from `offset` to `end`; the last one even without a newline.
 
-    Longer lines than a leaf can have are given in pieces of _BLOCK_BYTES: they are none, and memory has a bound.
+    Lines longer than any leaf are returned in pieces of _BLOCK_BYTES, which are no leaves, so that memory is bounded.
     """
     with path.open("rb", buffering=0) as file:
         file.seek(offset)
@@ -267,7 +268,7 @@ def lines_of(path: Path, offset: int = 0, end: int | None = None) -> Iterator[by
 
 
 def hashes(leaves: Iterable[bytes], stops: Collection[int] = ()) -> Iterator[tuple[Tree, list[bytes]]]:
-    """For a reader: the tree so far, without its nodes, and the nodes that were new. Also at every size in `stops`."""
+    """For a reader: the tree so far, without its nodes, and the new nodes; also at every size in `stops`."""
     nodes = _Passing()
     tree, lines = Tree(nodes), list[bytes]()
     for line in leaves:
@@ -281,7 +282,7 @@ def hashes(leaves: Iterable[bytes], stops: Collection[int] = ()) -> Iterator[tup
 
 
 class _Passing:
-    """Nodes that are handed on and not kept."""
+    """Nodes that are passed on and not kept."""
 
     new: list[bytes]
 

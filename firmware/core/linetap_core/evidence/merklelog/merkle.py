@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Merkle tree of a log: RFC 6962 section 2.1, the same hashing and proofs as RFC 9162.
 
-A node is kept when the leaves below it are complete, in the order in which nodes become so: leaf 0, leaf 1, the
-node over both, leaf 2 and so on. That list only grows, so it can stand in a file, and the place of every node
-follows from numbers alone: a proof reads about as many nodes as it names.
+A node is stored when the leaves below it are complete, in the order of completion: leaf 0, leaf 1, the node over both,
+leaf 2 and so on. That list only grows, so that it can be a file, and the place of every node follows from numbers
+alone: a proof reads about as many nodes as it names.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Protocol
 
 HASH_BYTES = 32
 EMPTY_ROOT = hashlib.sha256().digest()
-MOST_PROOF_HASHES = 64  # more belong to no tree that can exist
+MOST_PROOF_HASHES = 64  # more than any possible tree has
 _LEAF = b"\x00"
 _NODE = b"\x01"
 
@@ -38,7 +38,7 @@ class MemoryNodes:
 
 
 def leaf_hash(data: bytes) -> bytes:
-    """The 32 bytes that stand for a leaf."""
+    """The 32 bytes of a leaf in the tree."""
     return hashlib.sha256(_LEAF + data).digest()
 
 
@@ -47,12 +47,12 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def node_count(size: int) -> int:
-    """How many nodes a tree of `size` leaves keeps; so the place of leaf `size`, the next one."""
+    """How many nodes a tree of `size` leaves has stored; so also the place of the next leaf."""
     return 2 * size - size.bit_count()
 
 
 def most_leaves(nodes: int) -> int:
-    """The largest tree that keeps no more than so many nodes."""
+    """The largest tree with at most that many stored nodes."""
     size = nodes // 2
     while node_count(size + 1) <= nodes:
         size += 1
@@ -60,7 +60,7 @@ def most_leaves(nodes: int) -> int:
 
 
 class Tree:
-    """A tree over `nodes`, which hold `size` leaves already. ValueError where a leaf or a size is not in it."""
+    """A tree over `nodes`, which hold `size` leaves. ValueError for a leaf or a size that is not in it."""
 
     def __init__(self, nodes: Nodes | None = None, size: int = 0) -> None:
         self._nodes = nodes if nodes is not None else MemoryNodes()
@@ -72,11 +72,11 @@ class Tree:
         return self._size
 
     def append(self, leaf: bytes) -> int:
-        """Take a leaf (its data); gives its index."""
+        """Appends a leaf (its data); returns its index."""
         return self.append_all([leaf])
 
     def append_all(self, leaves: Sequence[bytes]) -> int:
-        """Take leaves in order; gives the index of the first. The nodes are extended once, or not at all."""
+        """Appends leaves in order; returns the index of the first. The nodes are extended once, or not at all."""
         first, size, peaks, nodes = self._size, self._size, list(self._peaks), []
         for leaf in leaves:
             node = leaf_hash(leaf)
@@ -120,7 +120,7 @@ class Tree:
         self._require(0 <= first <= second <= self._size, f"not sizes of a tree of {self._size}: {first}, {second}")
         if first in (0, second):
             return []
-        low, high, path, whole = 0, second, [], True  # whole: the verifier knows this subtree, it is the old root
+        low, high, path, whole = 0, second, [], True  # complete: the verifier knows this subtree, it is the old root
         while first != high:
             middle = low + _split(high - low)
             if first <= middle:
@@ -168,7 +168,7 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
 
 
 def sides(index: int, size: int) -> list[str]:
-    """Of each hash in the audit path of leaf `index`, on which side of ours it stands; ValueError for no such leaf."""
+    """For each hash in the audit path of leaf `index`, its side; ValueError for no such leaf."""
     if not 0 <= index < size:
         raise ValueError(f"no leaf {index} in a tree of {size}")
     found, first, end = list[str](), 0, size

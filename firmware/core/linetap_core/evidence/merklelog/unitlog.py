@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands in a unit's log, and its signed tree head: the shape that the recorder writes and the desk checks.
+"""The leaves of a unit's log, and its signed tree head, as the recorder writes them and the desk checks them.
 
-A leaf holds hashes, names and times, and nothing personal: it is there for ever.
+A leaf holds hashes, names and times, and nothing personal: it is never deleted.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ Kind = Literal[
 
 
 class Leaf(msgspec.Struct, kw_only=True):
-    """What a reader wants of a leaf; it may hold more."""
+    """The fields that readers need; a leaf may hold more."""
 
     kind: str
     at: str
@@ -82,8 +82,8 @@ class Leaf(msgspec.Struct, kw_only=True):
 
 
 class Head(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A tree head. `root` in hexadecimal; `origin` is the fingerprint of the key that signs it. `log`: the name of the
-    log, by which a log that begins anew is told from one that was cut; empty in a vault without a name."""
+    """A tree head. `root` in hexadecimal; `origin` is the fingerprint of the key that signs it. `log`: the name of
+    the log, which distinguishes a log that began anew from a truncated one; empty in a vault without a name."""
 
     unit: str
     size: Annotated[int, Meta(ge=0, lt=1 << 62)]  # which every database can count
@@ -94,19 +94,19 @@ class Head(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
 
 
 class HeadCopy(msgspec.Struct, frozen=True):
-    """What stands in COPY: the bytes of head.json, and of its signature."""
+    """The content of COPY: the bytes of head.json and of its signature."""
 
     head: str
     sig: str
 
 
 def encode_copy(copy: HeadCopy) -> bytes:
-    """The file's bytes."""
+    """The bytes of the file."""
     return msgspec.json.encode(copy)
 
 
 class BadHead(Refusal):
-    """Not a tree head, or not signed by the key that it names."""
+    """It is no tree head, or not signed by the key that it names."""
 
     code = "bad_head"
 
@@ -117,7 +117,7 @@ def encode_head(head: Head) -> bytes:
 
 
 def decode_head(data: bytes) -> Head:
-    """BadHead unless `data` is one, spelled as `encode_head` spells it."""
+    """BadHead unless `data` is a head in the exact bytes of `encode_head`."""
     try:
         head = jsontext.decode(data, type=Head)
         parse_rfc3339(head.at)
@@ -129,10 +129,10 @@ def decode_head(data: bytes) -> Head:
 
 
 def check_head(data: bytes, armored: bytes, signers: list[Signer] | None, seen: datetime | None = None) -> Head:
-    """The head, when its unit has signed it; whose key that is, is asked only where there are `signers`. `seen`: when
-    somebody else had it, for a head of a clock that nobody kept.
+    """Returns the head, if its unit has signed it; the key is checked only if there are `signers`. `seen`: when another
+    party received it, for a head of an unsynchronised clock.
 
-    A Refusal (BadHead or a SignatureFault) says what is wrong.
+    Otherwise a Refusal (BadHead or a SignatureFault).
     """
     head = decode_head(data)
     key = sshsig.check(data, armored, namespaces.HEAD)
