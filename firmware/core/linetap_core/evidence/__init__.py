@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pure functions over bytes: sealing, signatures and Merkle trees. No files (but for leaflog), no network, no clock."""
+"""Pure functions over bytes: keys, sealing, signatures and Merkle trees. No files (except leaflog), no network, no
+clock."""

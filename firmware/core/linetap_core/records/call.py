@@ -14,11 +14,11 @@ from linetap_core.records.states import Colour
 
 Direction = Literal["in", "out", "unknown"]
 Disposition = Literal["recorded", "missed", "unanswered", "discarded", "skipped", "exempt", "fax", "modem"]
-# "timeout" stands in records of before: what it was is `unknown` now
+# "timeout" occurs in records of earlier versions: `unknown` replaces it
 AnsweredBy = Literal["hook", "polarity", "pbx", "tone", "sound", "code", "unknown", "timeout"]
 AnswerConfidence = Literal["certain", "high", "low", "none"]
-InternalBy = Literal["dialled", "caller", "ring", "smdr"]  # what says that a call is internal
-PartyBy = Literal["key", "flash", "neighbour", "hold", "channel"]  # what said that another party is on the line
+InternalBy = Literal["dialled", "caller", "ring", "smdr"]  # the evidence that a call is internal
+PartyBy = Literal["key", "flash", "neighbour", "hold", "channel"]  # the evidence of another party on the line
 EndedBy = Literal["on_hook", "tone", "loop_break", "time_limit", "power"]
 EventKind = Literal[
     "started",
@@ -49,16 +49,16 @@ class Caller(msgspec.Struct, omit_defaults=True):
     number: str | None = None
     name: str | None = None
     by: str | None = None  # bell202, v23, dtmf
-    withheld: bool = False  # the caller's number was held back
-    unreadable: bool = False  # a message came and its checksum did not fit: no number is better than a wrong one
+    withheld: bool = False  # the caller withheld the number
+    unreadable: bool = False  # a message with a wrong checksum came: no number is better than a wrong one
 
 
 NoticeProof = Literal["full", "partial", "early", "absent", "none"]
 
 
 class NoticeRecord(msgspec.Struct, kw_only=True):
-    """One playing of a notice. `proof`: how much of it was measured on the line; `early`: some or all of it was, but
-    before the party had answered, or when nobody knew whether it had. `score` and `level_db` say how much."""
+    """One playing of a notice. `proof`: how much of it was measured on the line; `early`: part or all of it, but
+    before the party answered, or when that was unknown. `score` and `level_db` are the measurements."""
 
     id: str
     started_at: str
@@ -66,9 +66,9 @@ class NoticeRecord(msgspec.Struct, kw_only=True):
     proof: NoticeProof = "none"
     score: float | None = None
     level_db: float | None = None
-    began_after_answer: bool | msgspec.UnsetType = msgspec.UNSET  # unset: of a version that did not say
+    began_after_answer: bool | msgspec.UnsetType = msgspec.UNSET  # unset: by a version without this field
     delay_ms: float | msgspec.UnsetType = msgspec.UNSET  # from when it was played until the line returned it
-    # the same notice was on the line at another time than the line's own: somebody else's, which proves nothing
+    # the same notice was on the line at another time than ours: another line's, which proves nothing
     elsewhere_ms: float | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -106,12 +106,13 @@ class ClockRecord(msgspec.Struct, kw_only=True):
 
     synced: bool
     source: Literal["ntp", "none"] | msgspec.UnsetType = msgspec.UNSET  # who keeps it; unset in a replay
-    offset_ms: float | None = None  # above 0 it was behind; None: nobody measured it
+    offset_ms: float | None = None  # above 0 it was behind; None: not measured
     drift_ppm: float | None = None  # CaptureState.drift_ppm; None: it has not run for ten minutes
-    stepped_ms: int | msgspec.UnsetType = msgspec.UNSET  # it was set while the call went on, above 0 forward: not in it
+    # its change during the call, above 0 forward, which the other times exclude
+    stepped_ms: int | msgspec.UnsetType = msgspec.UNSET
 
 
-ABUSE = "abuse"  # the kind of a mark that staff set
+ABUSE = "abuse"  # a mark set by staff
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -130,9 +131,10 @@ class Retention(msgspec.Struct, kw_only=True, rename={"class_": "class"}):
 
 
 class CountedMoment(msgspec.Struct, kw_only=True, frozen=True):
-    """A moment in the time that the unit has counted while it was on, which no clock moves.
+    """A moment of the time that the unit counts while it is on, which no change of a clock affects.
 
-    `memory`: the name of the count, which begins anew where it is lost; `boot`: of how many; `ms` since it began.
+    `memory`: the name of the count, which begins again when it is lost; `boot`: the number of the boot; `ms` since its
+    start.
     """
 
     memory: str
@@ -141,9 +143,9 @@ class CountedMoment(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class ActualTime(msgspec.Struct, kw_only=True, frozen=True):
-    """When a call was, by counted time, if the clock of its other times was wrong.
+    """The true time of a call, by counted time, if the clock of its other times was wrong.
 
-    The latest possible moments; it may have been up to `uncertainty_s` earlier, None: without a bound.
+    The latest possible moments; the call may have been up to `uncertainty_s` earlier, None: without a bound.
     """
 
     began_at: str
@@ -155,16 +157,17 @@ KeyPlace = Literal["file", "tpm"]
 
 
 class UnitKeyRecord(msgspec.Struct, frozen=True, rename={"in_": "in"}):
-    """Where the key is that signs: in a file, which can be copied, or in a TPM, which it never leaves.
+    """Where the signing key is: in a file, which can be copied, or in a TPM, which it never leaves.
 
-    The signer's own word: whoever names a key for a unit has seen where it was made. One of Ed25519 is in no TPM.
+    This is the signer's own statement: whoever lists a key for a unit has seen where it was made. An Ed25519 key is in
+    no TPM.
     """
 
     in_: KeyPlace
 
 
 class PersonalRecord(msgspec.Struct, kw_only=True):
-    """What meta.age holds beside that, sealed with the call: who called whom."""
+    """The fields that only meta.age holds, sealed with the call: who called whom."""
 
     dialled: str | None = None
     also_dialled: list[str] | None = None  # in the middle of the call: of further parties
@@ -173,7 +176,7 @@ class PersonalRecord(msgspec.Struct, kw_only=True):
 
 
 class AnswerRecord(msgspec.Struct, frozen=True):
-    """What says that a call was answered, how sure that is, and in short words what it stands on."""
+    """The evidence that a call was answered, its confidence, and the reasons in short words."""
 
     by: AnsweredBy
     confidence: AnswerConfidence
@@ -181,7 +184,7 @@ class AnswerRecord(msgspec.Struct, frozen=True):
 
 
 class PublicRecord(msgspec.Struct, kw_only=True):
-    """The content of record.json, readable by everybody who has the vault: nothing that identifies a person.
+    """The content of record.json, readable by everyone with access to the vault: nothing that identifies a person.
 
     A new field goes here or into PersonalRecord, and so into its schema in docs/schemas (tools/schemas.py).
     """
@@ -210,22 +213,23 @@ class PublicRecord(msgspec.Struct, kw_only=True):
     clock: ClockRecord | None = None
     marks: list[Mark] = []
     retention: Retention | None = None
-    counted: CountedMoment | msgspec.UnsetType = msgspec.UNSET  # when it was closed; unset in a replay, and of old
-    actual: ActualTime | msgspec.UnsetType = msgspec.UNSET  # its other times are of a clock that was wrong
-    # A call that was skipped and then recorded after all: by what another party was found.
+    # when it was closed; unset in a replay and in old records
+    counted: CountedMoment | msgspec.UnsetType = msgspec.UNSET
+    actual: ActualTime | msgspec.UnsetType = msgspec.UNSET  # set when its other times are by a wrong clock
+    # How another party was detected, in a call that was first skipped and then recorded.
     party_by: PartyBy | msgspec.UnsetType = msgspec.UNSET
     party_unknown: bool | msgspec.UnsetType = msgspec.UNSET  # the party may have changed; the line cannot tell
-    unit_key: UnitKeyRecord | msgspec.UnsetType = msgspec.UNSET  # unset: of a version that did not say
+    unit_key: UnitKeyRecord | msgspec.UnsetType = msgspec.UNSET  # unset: by a version without this field
     recovered: bool = False  # sealed from the journal after a power cut: meta.age is of a moment before it
-    # SHA-256 of what is under the epoch's layer of key.age, however often that is wrapped anew. None after a power cut.
+    # SHA-256 of key.age without its epoch's layer, which re-wrapping does not change. Unset after a power cut.
     inner_sha256: str | msgspec.UnsetType = msgspec.UNSET
     suite: str = "linetap-1"
 
 
 class CallRecord(PublicRecord, kw_only=True):
-    """The whole record (meta.age, calls.jsonl): both of the above, and nothing of its own.
+    """The whole record (meta.age, calls.jsonl): the fields of both, and no others.
 
-    The personal fields stand here again, since no struct can have two bases; `require_homes` holds them together.
+    The personal fields are repeated, since no struct can have two bases; `require_homes` checks that they agree.
     """
 
     dialled: str | None = None
@@ -266,7 +270,7 @@ class CallEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     call_id: str | None = None
     line: int | None = None
     origin: str = ""
-    vault: str = ""  # the name of the vault that it lies in (vaultformat/vaultname.py); a vault of before has none
+    vault: str = ""  # the name of its vault (vaultformat/vaultname.py); a vault of before has none
     prev: str = ""
     direction: Direction | None = None
     disposition: Disposition | None = None
@@ -278,13 +282,15 @@ class CallEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     record_sha256: str | None = None
     from_seq: int | None = msgspec.field(default=None, name="from")
     to_seq: int | None = msgspec.field(default=None, name="to")
-    rebuilt: bool = False  # told anew, from log and record, since the first telling is gone; with it the three below
+    rebuilt: bool = (
+        False  # reported again, from log and record, since the first event is lost; with the three fields below
+    )
     began_at: str | None = None
     answered_at: str | None = None
     ended_at: str | None = None
-    colour: Colour | None = None  # of a line, after its test call
-    found: list[str] = []  # what a walk test found of it, as codes
-    green: list[int] = []  # all lines of a walk test, by what came of them
+    colour: Colour | None = None  # the result for a line, after its test call
+    found: list[str] = []  # findings of the walk test for the line, as codes
+    green: list[int] = []  # all lines of a walk test, by result
     yellow: list[int] = []
     red: list[int] = []
     document_sha256: str | None = None  # of the report on a walk test; of an amendment

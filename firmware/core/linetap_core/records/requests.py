@@ -24,7 +24,7 @@ class StopNotice(msgspec.Struct, frozen=True, tag="stop", tag_field="verb"):
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused", tag_field="verb"):
-    """Capture could not do what was asked: unknown notice or line, relay fault."""
+    """The request cannot be done: unknown notice or line, relay fault."""
 
     line: int
     why: str
@@ -39,26 +39,27 @@ RECORDER_SOCKET = "door/recorder.sock"
 
 
 class StartWalk(msgspec.Struct, frozen=True, tag="start_walk", tag_field="verb"):
-    """A walk test of these lines; of all, where none is named. `Walking` comes back, or `Refused`."""
+    """A walk test of these lines; of all lines if none is named. The answer is `Walking` or `Refused`."""
 
     by: WalkBy
     lines: list[int] = []
 
 
 class StopWalk(msgspec.Struct, frozen=True, tag="stop_walk", tag_field="verb"):
-    """The one that runs ends here, with a report on what was done of it."""
+    """Ends the running walk test, with a report on the part that was done."""
 
 
 class PrepareRemoval(msgspec.Struct, frozen=True, tag="prepare_removal", tag_field="verb"):
-    """Somebody wants to pull the disk: calls end now, no new one is recorded; the state says when that is done."""
+    """A person wants to remove the disk: calls end now, and no new one is recorded; the state reports when that is
+    done."""
 
 
 class CancelRemoval(msgspec.Struct, frozen=True, tag="cancel_removal", tag_field="verb"):
-    """The disk stays where it is: calls are recorded again."""
+    """The disk stays: calls are recorded again."""
 
 
 class Walking(msgspec.Struct, frozen=True, tag="walking", tag_field="verb"):
-    """Which one was started, or stopped, by the time it began."""
+    """The walk test that was started or stopped, by the time of its beginning."""
 
     began_at: str
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TOML files read strictly: every error at once, each with its line."""
+"""TOML files, read strictly: all errors at once, each with its line."""

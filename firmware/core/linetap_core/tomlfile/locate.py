@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a key stands in a TOML file: tomllib gives values, a reader of errors needs lines.
+"""The line of each key in a TOML file: tomllib returns values without places, and error messages need lines.
 
-Walks text that tomllib has taken already, so that it need not judge it, only skip over values (TOML 1.0).
+Scans text that tomllib has accepted, so that it need not validate, only skip values (TOML 1.0).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def line_numbers(text: str) -> dict[Path, int]:
 
 
 def nearest(found: dict[Path, int], path: Path) -> int:
-    """The line of `path`, or of the closest thing around it that has one."""
+    """The line of `path`, or of the closest enclosing path that has one."""
     while path not in found:
         path = path[:-1]
     return found[path]
@@ -71,7 +71,7 @@ class _Walk:
             if path in self._newest:
                 path = (*path, self._newest[path])
                 self._note(path)
-        # A table named by [a.b] first and [a] later stands where it is opened itself.
+        # For a table named by [a.b] first and [a] later, the line of [a] counts.
         self._found[path] = self._line_now()
         return path
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads a TOML file into a strict struct and tells every error at once, each with its line."""
+"""Reads a TOML file into a strict struct and reports all errors at once, each with its line."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from linetap_core.tomlfile.locate import line_numbers, nearest
 Problem = tuple[KeyPath, str]
 MAX_BYTES = 1 << 20
 MAX_QUOTED = 80
-_MOST_DOTS = 50  # of one key; the time that tomllib takes for it grows with their square
+_MOST_DOTS = 50  # parts of one key; tomllib's time grows with their square
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'')
 
 
 class Source:
-    """A TOML file with the lines of its keys; collects what is wrong with it."""
+    """A TOML file with the lines of its keys; collects its errors."""
 
     def __init__(self, path: Path, raw: bytes | None = None) -> None:
-        """BadInput when it cannot be read or is not TOML at all. `raw`: its bytes, if they have been read."""
+        """BadInput if it cannot be read or is not TOML. `raw`: its bytes, if they were read already."""
         self.path = path
         try:
             if raw is None:
@@ -55,34 +55,35 @@ class Source:
         self._no_value: set[KeyPath] = set()
 
     def add(self, at: KeyPath, text: str) -> None:
-        """Nothing more is said of a value that is none: what is looked at is only its default."""
+        """Adds an error. An invalid value gets no further ones: later checks see only its default."""
         if at not in self._no_value:
             self.problems.append((at, text))
 
     def reject(self, at: KeyPath, text: str) -> None:
-        """The last word on a value that is none."""
+        """Adds the final error for an invalid value."""
         self.add(at, text)
         self._no_value.add(at)
 
     def lines(self) -> list[str]:
-        """`file:line: text` of every problem, in the order of the file."""
+        """`file:line: text` for every error, in the order of the file."""
         told = sorted((nearest(self._lines, at), text) for at, text in self.problems)
         return [f"{self.path}:{line}: {text}" for line, text in told]
 
     def check(self) -> None:
-        """BadInput with one line a problem."""
+        """BadInput with a line for each error."""
         if self.problems:
             raise BadInput("\n".join(self.lines()))
 
     def convert[T: msgspec.Struct](self, kind: type[T]) -> T | None:
-        """The file as `kind`, or None with the problems collected."""
+        """The file as `kind`; None after errors, which are collected."""
         found = self.partial(kind)
         return None if self.problems else found
 
     def partial[T: msgspec.Struct](self, kind: type[T]) -> T:
-        """The file as `kind`, with what is wrong collected: `check()` before using it for anything but more checks.
+        """The file as `kind`, with errors collected: call `check()` before any use but further checks.
 
-        What is wrong or missing has its default, or UNSET where there is none, so that one error hides no other.
+        An invalid or missing value gets its default, or UNSET where there is none, so that one error does not hide
+        others.
         """
         found = _convert_struct(self.data, kind, (), self.problems)
         self._no_value = {at for at, _ in self.problems if at}
@@ -113,14 +114,14 @@ def _require_short_keys(text: str) -> None:
 
 def _finite(text: str) -> float:
     value = float(text)
-    if not math.isfinite(value):  # it compares with nothing, and JSON has no word for it
+    if not math.isfinite(value):  # it is not comparable, and JSON cannot express it
         raise ValueError(f"{text} is no number that could be used")
     return value
 
 
 def lenient[T: msgspec.Struct](data: Any, kind: type[T]) -> T:
-    """What an earlier or a later version has written: a key that is unknown now is passed over, one that was unknown
-    then has its default. ValueError where it is none all the same."""
+    """A value that an earlier or a later version has written: unknown keys are skipped, missing ones get their
+    default. ValueError if it is invalid all the same."""
     problems: list[Problem] = []
     return msgspec.convert(msgspec.to_builtins(_convert_struct(data, kind, (), problems)), kind)
 

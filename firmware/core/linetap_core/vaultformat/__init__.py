@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a vault lies on a disk, for the unit that writes it and for whoever checks a copy of it."""
+"""The layout of a vault on disk, for the unit that writes it and for the checks of a copy."""

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the desk is told of a call that is sealed, from its record; and once more, from log and record, of a call whose
-events are gone. Pure."""
+"""The events of a sealed call for the desk, from its record; and again, from log and record, for a call whose events
+are lost. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from linetap_core.records import ABUSE, CallEvent, CallRecord, Disposition
 
 
 class LeafOfCall(Leaf, kw_only=True):
-    """What of a leaf an event can be made from again."""
+    """The fields of a leaf from which an event can be made again."""
 
     line: int | None = None
     disposition: Disposition | None = None
@@ -22,7 +22,7 @@ class LeafOfCall(Leaf, kw_only=True):
 
 
 def ended_event(record: CallRecord) -> CallEvent:
-    """What is told before the seal. The desk may have heard it: the outbox knows."""
+    """The event before the seal. The desk may have it already: the outbox knows."""
     return CallEvent(
         seq=0,
         event="missed" if record.disposition == "missed" else "ended",
@@ -38,7 +38,7 @@ def ended_event(record: CallRecord) -> CallEvent:
 
 
 def sealed_event(record: CallRecord, record_sha256: str, at: str) -> CallEvent:
-    """`at`: where the record does not say when the call ended."""
+    """`at`: used where the record does not give the call's end."""
     return CallEvent(
         seq=0,
         event="sealed",
@@ -57,10 +57,10 @@ def sealed_event(record: CallRecord, record_sha256: str, at: str) -> CallEvent:
 def again(
     leaf: LeafOfCall, record: CallRecord | None, document: tuple[str, str, str] | None = None
 ) -> CallEvent | None:
-    """A new event that says so, and says no more than is still known; None for a leaf that no event came with.
+    """A new event, marked as repeated, with the fields that are still known; None for a leaf without an event.
 
-    `record`: the one that a `close` names, where it is still here. Of a call that is destroyed its leaf alone speaks.
-    `document`: the amendment that a leaf names, its signature without armour, and the hash of its record.
+    `record`: the one that a `close` names, if it still exists. For a destroyed call only its leaf is left. `document`:
+    the amendment that a leaf names, its signature without armour, and the hash of its record.
     """
     if leaf.call_id is None:
         return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Logs that were set aside because they did not fit their own head: `log.before-1` and so on, as they were found."""
+"""Logs that were set aside because they did not match their own head: `log.before-1` and so on, unchanged."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from linetap_core.evidence.merklelog.leaflog import LeafLog
 from linetap_core.evidence.merklelog.unitlog import Leaf
 from linetap_core.records import CallEvent
 
-_CARRIED = b'"in_force"'  # what the next start is compared with: a log that begins anew must not forget it
+_CARRIED = b'"in_force"'  # the next start is compared with it: a log that begins anew must contain it
 
 
 def place(number: int) -> str:
-    """Its name in the vault."""
+    """The name in the vault."""
     return f"{unitlog.FOLDER}.before-{number}"
 
 
 def numbers(vault: Path) -> list[int]:
-    """Of those that are there, in order."""
+    """The numbers of the present ones, in order."""
     try:
         found = [unitlog.KEPT.fullmatch(path.name) for path in vault.iterdir()]
     except FileNotFoundError:
@@ -33,7 +33,7 @@ def numbers(vault: Path) -> list[int]:
 
 
 def set_aside(folder: Path) -> int:
-    """Its number. OSError: it is where it was."""
+    """Returns its number. OSError: the log was not moved."""
     vault = folder.parent
     number = max(numbers(vault), default=0) + 1
     files.move_durably(folder, vault / place(number))
@@ -41,7 +41,7 @@ def set_aside(folder: Path) -> int:
 
 
 def carried(folder: Path) -> list[bytes]:
-    """The leaf of a log that was set aside without which the new one would know less of what weakens."""
+    """The leaf of a log set aside that the new log needs: without it less would be known of weakenings."""
     last: list[bytes] = []
     for line in leaflog.lines_of(folder / leaflog.LEAVES):
         if _CARRIED in line and _is_whole(line) and (leaf := _read(line)) is not None and leaf.kind == "in_force":
@@ -76,7 +76,7 @@ class _Begun(msgspec.Struct):
 
 
 def _is_whole(line: bytes) -> bool:
-    """Every byte as it would be written: nothing rotten goes along that shows."""
+    """Whether every byte is as it would be written: nothing visibly damaged is carried over."""
     try:
         return leaflog.encode(jsontext.decode(line, type=dict[str, Any])) == line
     except ValueError:

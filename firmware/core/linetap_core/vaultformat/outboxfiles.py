@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How events lie in the outbox's files: one text line an event, that a stock tool can read and a crash cannot blur.
+"""Events in the outbox's files: one text line for each, readable with stock tools and safe in a crash.
 
     0003a7 9c2f11d0 {"seq":12,"payload":"{...}","sig":"-----BEGIN SSH SIGNATURE-----\n..."}
 
-Length of the JSON in bytes and its CRC-32, in hexadecimal, then the JSON; `cut -c17- FILE | jq -j .payload` gives
-the payloads byte for byte. The line's end is the commit: it is a space until all before it is on disk, and then
-becomes the newline, in a byte that is there already, so that no full disk can refuse it. A reader who waits for
-the newline never tells the world of an event that a power cut could take back. A length is there because a torn
-sector can lose the newline of one event and keep the next: a frame that others follow is as good as committed.
+Length of the JSON in bytes and its CRC-32, in hexadecimal, then the JSON; `cut -c17- FILE | jq -j .payload` prints the
+payloads byte for byte. The line end commits the event: it is a space until everything before it is on disk, and then
+becomes the newline, in an existing byte, so that a full disk cannot refuse it. A reader that waits for the newline
+never publishes an event that a power cut could undo. The length is there because a torn sector can lose the newline of
+one event and keep the next: a frame that others follow counts as committed.
 
-A file is named by its first seq.
-
-`confirmed.json` beside the outbox's segments: up to where the desk has everything, and what it never got.
+A file is named by its first seq. `confirmed.json` beside the files says up to where the desk has everything, and which
+events it never got.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ OPEN, COMMITTED = b" ", b"\n"
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """`payload` is the exact text that was signed, `sig` its armored SSHSIG."""
+    """`payload`: the exact signed text; `sig`: its armored SSHSIG."""
 
     seq: Annotated[int, Meta(ge=1, lt=1 << 62)]
     payload: str
@@ -48,7 +47,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """An entry and where in the file it lies; `committed`: its last byte is the newline."""
+    """An entry and its place in the file; `committed`: its last byte is the newline."""
 
     entry: Entry
     start: int
@@ -71,7 +70,7 @@ def path_of(folder: Path, first_seq: int) -> Path:
 
 
 def first_seqs(folder: Path) -> list[int]:
-    """Of the segments that are there, in order; none where there is no folder that can be read."""
+    """The first seqs of the present files, in order; empty where the folder is missing or unreadable."""
     try:
         names = os.listdir(folder)
     except OSError:
@@ -81,7 +80,7 @@ def first_seqs(folder: Path) -> list[int]:
 
 
 def scan(data: bytes, base: int = 0) -> Iterator[Frame]:
-    """All whole frames of `data`, which lies at offset `base`. What is damaged is passed over to the next newline."""
+    """All whole frames of `data`, which begins at offset `base`. Damaged bytes are skipped up to the next newline."""
     at = 0
     while at < len(data):
         frame = _frame_at(data, at, base)
@@ -96,8 +95,8 @@ def scan(data: bytes, base: int = 0) -> Iterator[Frame]:
 
 
 def read(path: Path, offset: int = 0) -> Iterator[Frame]:
-    """The frames of a file from `offset` on, which is a frame's start. FileNotFoundError when it has gone; OSError for
-    what is no segment, which the reporter may find there if the recorder was taken over."""
+    """The frames of a file from `offset` on, which is a frame's start. FileNotFoundError if it is gone; OSError if
+    it is no such file, which a compromised recorder may have put there."""
     with handover.opened(path.parent, path.name, _MOST_BYTES, copied=True) as (fd, _):
         data, base, at, ended = b"", offset, offset, False
         while not ended:
@@ -122,10 +121,10 @@ def _frame_at(data: bytes, at: int, base: int) -> Frame | None:
     end = begin + length + 1
     body, mark = data[begin : end - 1], data[end - 1 : end]
     if not mark or zlib.crc32(body) != crc or header[6:7] + header[15:] != b"  ":
-        return None  # a last byte that is neither is rotten, and nothing else of the event is: it is not committed
+        return None  # another last byte is damaged, and the rest of the event is not: it is not committed
     try:
         entry = jsontext.decode(body, type=Entry)
-    except ValueError:  # a checksum is easily made to fit: what is in it may be anything
+    except ValueError:  # anyone can make a matching checksum: the content may be anything
         return None
     return Frame(entry, base + at, base + end, mark == COMMITTED)
 
@@ -134,7 +133,7 @@ CONFIRMED = "confirmed.json"  # in the outbox's folder
 
 
 class Lost(msgspec.Struct, frozen=True):
-    """Events that were dropped before the desk had confirmed them, and the number of the one that says so."""
+    """Events that were dropped before the desk confirmed them, and the number of the event that reports it."""
 
     first: int
     last: int

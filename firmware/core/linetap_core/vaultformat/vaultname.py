@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The name of a vault. A new disk with the old key is a new vault, and the name tells the two apart.
+"""The name of a vault. A new disk with the old key is a new vault, and the name distinguishes the two.
 
-`vault.json` is written when the vault is made, and once more when the desk has said which vault came before. The name
-gives the first number of the vault's events, so that (unit, origin, seq) stays unique even if a unit loses its disk and
-with it its count. The first vault of a key begins with 1, as do vaults of earlier versions, which have no name.
+`vault.json` is written when the vault is made, and again when the desk has named the previous vault. The name
+determines the first number of the vault's events, so that (unit, origin, seq) stays unique even if a unit loses its
+disk and with it its count. The first vault of a key begins with 1, as do vaults of earlier versions, which have no
+name.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class BadVault(Refusal):
 
 
 def new_name(first: bool = False) -> str:
-    """Random, and of a range of numbers of its own. `first`: this key has had no vault before."""
+    """A random name, with a range of numbers of its own. `first`: this key has had no vault before."""
     while True:
         name = secrets.token_hex(8)
         if first:
@@ -60,12 +61,13 @@ def first_seq(name: str) -> int:
 
 
 def is_of(name: str, seq: int) -> bool:
-    """Whether a vault of that name may have an event of this number."""
+    """Whether a vault of that name may have an event with this number."""
     return first_seq(name) <= seq < first_seq(name) + (1 << EVENTS_BITS) - 1
 
 
 def may_be_skipped(name: str, seq: int) -> bool:
-    """Whether the numbers up to this one may count as used because the desk says so: it uses up no vault's numbers."""
+    """Whether the numbers up to this one may count as used on the desk's word: it must leave the vault enough
+    numbers."""
     return is_of(name, seq) and seq - first_seq(name) < MOST_SKIPPED
 
 
@@ -80,7 +82,7 @@ def encode(document: VaultDocument) -> bytes:
 
 
 def decode(data: bytes) -> VaultDocument:
-    """BadVault unless it is one, spelled as `encode` spells it."""
+    """The document; BadVault unless it is in the exact form of `encode`."""
     try:
         found = jsontext.decode(data[: LIMIT_BYTES + 1], type=VaultDocument)
     except ValueError as error:
@@ -91,6 +93,7 @@ def decode(data: bytes) -> VaultDocument:
 
 
 def check(data: bytes, armored: bytes) -> VaultDocument:
-    """The document, if its signature is good; the caller decides whether the key counts. A Refusal otherwise."""
+    """Returns the document, if its signature is valid; the caller decides whether the key counts. Otherwise a
+    Refusal."""
     sshsig.check(data, armored, namespaces.HEAD)
     return decode(data)

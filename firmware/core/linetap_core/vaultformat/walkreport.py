@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report on a walk test: what was found of each line, and which calls were test calls.
+"""The report on a walk test: the findings for each line, and its test calls.
 
 Signed by the unit in namespace linetap-walk; it lies in the vault's folder `walks`, its signature beside it, and the
 log has a leaf with its SHA-256.
@@ -35,5 +35,5 @@ def encode(report: WalkReport) -> bytes:
 
 
 def decode(data: bytes) -> WalkReport:
-    """BadInput if it is none. Whose signature it bears is not asked here."""
+    """BadInput if it is none. The signature is not checked here."""
     return document.decode(data, WalkReport)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one table of all alerts: how bad each is at worst, and which condition of the legend shows it.
+"""The one table of all alerts: the worst severity of each, and the condition of the legend that shows it.
 
-A unit's checks find them (checks/), its panel, its reporter and the desk show them: all read severity and LED here.
-The table's order is the one in which they are listed everywhere. docs/architecture.md says how to add one.
+A unit's checks find them (checks/); panel, reporter and desk show them: all read severity and LED here. Every list has
+the order of this table. docs/architecture.md explains how to add one.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from linetap_core.records import Severity
 
 @dataclass(frozen=True, slots=True)
 class AlertKind:
-    severity: Severity  # the worst that it can be
+    severity: Severity  # its worst severity
     led: str  # the condition of wire/legend.py that shows it at its worst
-    led_of_warning: str | None = None  # the one that shows a mere warning, where that is another one
+    led_of_warning: str | None = None  # the condition for a mere warning, if another
 
     def led_for(self, severity: Severity) -> str:
         return self.led if severity == "critical" or self.led_of_warning is None else self.led_of_warning
@@ -93,10 +93,10 @@ ALERTS: dict[str, AlertKind] = {
     "order_refused": AlertKind("warning", "ok"),
 }
 
-# An alert that is not in the table: a later version has it, and a condition of its own for it.
+# An alert that is not in the table: of a later version, with a condition of its own.
 _UNKNOWN = AlertKind("critical", led="unit_check", led_of_warning="ok")
 
 
 def led_of(check: str, severity: Severity) -> str:
-    """The legend's condition that shows this alert."""
+    """The legend's condition for this alert."""
     return ALERTS.get(check, _UNKNOWN).led_for(severity)

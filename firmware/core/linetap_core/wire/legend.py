@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one table of what the unit LEDs say. A state is told by which LED and which pattern, never by colour alone.
+"""The one table of the unit's LEDs: a state is shown by LED and pattern, never by colour alone.
 
-RUN lit: calls are recorded. RUN dark: they are not. CALL: what the lines do. FAULT: what is wrong, by its blinks.
+RUN lit: calls are recorded. RUN dark: they are not. CALL: the state of the lines. FAULT: the fault, by its blinks.
 Recording is not red: it is what the unit is for. Red is for what a person must act on.
 
-How the state of a line looks on a terminal: a sign of its own for each, never colour alone, and rich's style.
+Also the state of a line on a terminal: a sign of its own for each, and rich's style.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ LEDS = {
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """How the unit is: RUN and FAULT. `records`: whether calls are recorded in it."""
+    """The unit's condition: RUN and FAULT. `records`: whether calls are recorded in it."""
 
     run: str
     fault: str
@@ -71,7 +71,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What the lines do: CALL, the most telling line of all."""
+    """The activity of the lines, shown by CALL: the most important one of all lines."""
 
     call: str
     ko: str
@@ -162,7 +162,7 @@ CONDITIONS = {
     "line_check": Condition(
         "on", "flash", "점검할 회선이 있습니다. 녹음은 계속됩니다.", "A line needs a look; recording goes on."
     ),
-    "desk_check": Condition(  # not steady: with a call on the line, nobody would see the lamp test end
+    "desk_check": Condition(  # not steady: with a call on the line, the end of the lamp test would be invisible
         "on",
         "wink",
         "상황실이 조치할 장애가 있습니다. 녹음은 계속됩니다.",
@@ -196,7 +196,7 @@ ACTIVITIES = {
     "idle": Activity("off", "대기 중", "idle"),
 } | WALK
 
-# What a line does -> an activity.
+# State of a line -> activity.
 LINE_ACTIVITIES: dict[LineStatus, str] = {
     "recording": "recording", "notice": "notice", "ringing": "ringing", "dialling": "ringing", "off_hook": "off_hook",
 }  # fmt: skip
@@ -224,14 +224,14 @@ RELEASE_PATTERN = "slow"
 
 
 def standing(leds: Iterable[str], starting: bool = False) -> tuple[str, ...]:
-    """Which conditions hold, by those of the findings that stand; the worst, which is shown, first. Panel and desk
-    alike; `starting`: a service has not spoken yet."""
+    """The conditions that hold, by the standing findings; the worst, which is shown, first. For panel and desk;
+    `starting`: a service has not reported yet."""
     stand = {*leds, *(["starting"] if starting else [])}
     return tuple(name for name in CONDITIONS if name in stand and name != "ok") or ("ok",)
 
 
 def activity_of(condition: str, doing: Iterable[LineStatus]) -> str:
-    """What the lines do: of several the most telling. A panel that is dead shows none."""
+    """The most important activity of the lines. A dead panel shows none."""
     if condition == "panel_dead":
         return "idle"
     shown = {LINE_ACTIVITIES[state] for state in doing if state in LINE_ACTIVITIES}
@@ -245,7 +245,7 @@ def lit(pattern: str, since_ms: int) -> bool:
 
 
 def draw(leds: dict[str, bool]) -> str:
-    """The LEDs as they are at this moment, as plain text: `● RUN  ○ CALL  ○ FAULT`."""
+    """The LEDs at this moment, as plain text: `● RUN  ○ CALL  ○ FAULT`."""
     return "  ".join(f"{'●' if leds.get(name, False) else '○'} {led.label}" for name, led in LEDS.items())
 
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""[broker] of unit.toml and desk.toml: how the broker is reached. A unit and a desk have the same keys.
-
-What is published, before anything is known of a broker.
-"""
+"""A broker's address and credentials, [broker] of unit.toml and desk.toml, with the same keys in both; and one
+message."""
 
 from __future__ import annotations
 
@@ -27,8 +25,9 @@ CONTENT_TYPE = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One publication, always QoS 1. `sig` is an armored SSHSIG; an empty retained payload takes back the topic;
-    `correlation` is what a command came with. What is no JSON has a `content_type` and `more` properties of its own."""
+    """One publication, always QoS 1. `sig` is an armored SSHSIG; an empty retained payload clears the topic;
+    `correlation` is that of the command. A payload that is not JSON has a `content_type` and further properties in
+    `more`."""
 
     topic: str
     payload: bytes

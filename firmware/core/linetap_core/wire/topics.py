@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Topics and payloads, as docs/asyncapi.yaml has them, for both ends: a unit's publications, and what the desk makes of
-a topic. Pure: nothing here knows of a broker or a file."""
+"""Topics and payloads, as in docs/asyncapi.yaml, for both ends: the unit builds topics, and the desk parses them.
+Pure: no broker, no files."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ HOME_ASSISTANT = "homeassistant"  # its own prefix, for discovery
 BLOCK_TYPE = "application/octet-stream"
 BLOCK_EXPIRY_S = 60
 HEALTH_EVERY_S = 30
-HEALTH_EXPIRY_S = 90  # three missed ones: what is older says nothing about now
+HEALTH_EXPIRY_S = 90  # three missed ones: an older report says nothing about now
 
 
 class Status(msgspec.Struct, frozen=True):
-    """`since`: of online, and of the will, the start of the session; of an offline the unit said itself, its end."""
+    """`since`: for online and the will, the start of the session; for an offline that the unit reported itself, its
+    end."""
 
     state: Literal["online", "offline"]
     session: str
@@ -46,7 +47,7 @@ _TOPIC = re.compile(
 
 
 class Address(NamedTuple):
-    """What a topic says. `below`: a line's number, the name of a check or a verb, or empty."""
+    """The parts of a topic. `below`: a line's number, the name of a check or a verb, or empty."""
 
     unit: str
     kind: Kind
@@ -54,7 +55,7 @@ class Address(NamedTuple):
 
 
 def address(topic: str) -> Address | None:
-    """None of a topic that is not linetap's."""
+    """None: the topic is not one of linetap."""
     found = _TOPIC.fullmatch(topic)
     if found is None:
         return None
@@ -63,13 +64,14 @@ def address(topic: str) -> Address | None:
 
 
 def of_every_unit(*kinds: str) -> tuple[str, ...]:
-    """Filters of a subscription, of kinds such as `status`, `line/+` and `reply/ack`."""
+    """Filters for a subscription, for kinds such as `status`, `line/+` and `reply/ack`."""
     return tuple(f"{PREFIX}/+/{kind}" for kind in kinds)
 
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """Of one unit. A topic holds nothing but unit, line number and names of this program: no personal data."""
+    """The topics of one unit. They contain nothing but unit, line number and names of this program: no personal
+    data."""
 
     unit: str
 

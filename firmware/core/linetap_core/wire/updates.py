@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command `update`: versions, the names of bundles, and where one may lie. Three numbers, as RAUC compares them."""
+"""The command `update`: versions, names of bundles, and their addresses. A version is three numbers, compared as
+RAUC does."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ def check_url(url: str) -> None:
 
 
 def is_older(version: str, than: str) -> bool:
-    """Both are of PATTERN."""
+    """Both must match PATTERN."""
     return _numbers(version) < _numbers(than)
 
 

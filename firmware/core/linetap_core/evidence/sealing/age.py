@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """age v1 (https://c2sp.org/age), the writing half: incremental, X25519 recipients.
 
-There is no reading half: what is claimed to be open to stock `age` is opened by stock `age`.
-A part that was cut short is still of use up to its last whole chunk, and how much that is follows from the
-file's size alone (`payload_offset`, `plaintext_size`), so that a restart needs no secret.
+There is no reading half: stock `age` opens the files, as we promise. A truncated part is still usable up to its last
+whole chunk, whose place follows from the file's size alone (`payload_offset`, `plaintext_size`), so that a restart
+needs no secret.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SEALED_CHUNK_BYTES = CHUNK_BYTES + TAG_BYTES
 NONCE_BYTES = 16
 VERSION_LINE = b"age-encryption.org/v1\n"
 X25519_LABEL = b"age-encryption.org/v1/X25519"
-HEADER_LIMIT_BYTES = 64 * 1024  # ours has 200 bytes and 100 a custodian; more than this is no header
+HEADER_LIMIT_BYTES = 64 * 1024  # ours has 200 bytes, and 100 for each custodian; more than this is no header
 _ONLY_CHUNK = bytes(11) + b"\1"  # the nonce of a first chunk that is the last
 _SHA256 = SHA256()
 _MAC_LINE_BYTES = len(b"--- ") + 43 + 1
@@ -40,15 +40,15 @@ class NotAge(Refusal):
 
 
 class AgeWriter:
-    """One age file, written as its plaintext comes: `header`, then what `write` and at last `finish` return.
+    """One age file, written as its plaintext comes: `header`, then the results of `write` and at last of `finish`.
 
-    The file key is made here, serves this file alone and is forgotten at `finish`. A writer whose output could
-    not be stored is thrown away, never asked again: the same chunk with other contents would repeat a nonce.
+    The file key is made here, used for this file alone, and forgotten at `finish`. A writer whose output could not be
+    stored must be discarded: the same chunk with other contents would repeat a nonce.
     """
 
     def __init__(self, recipients: Sequence[bytes | str], stanza: bytes = b"") -> None:
-        """`recipients`: `age1...` or the 32 raw bytes of each; BadInput if one is not usable or there are none.
-        `stanza`: of a kind that no age knows, for the header."""
+        """`recipients`: `age1...` or the 32 raw bytes of each; BadInput if one is unusable or there are none.
+        `stanza`: of a kind unknown to age, for the header."""
         file_key, text = _new_header(recipients, stanza)
         nonce = os.urandom(NONCE_BYTES)
         self.header = text + nonce
@@ -57,9 +57,9 @@ class AgeWriter:
         self._counter = 0
 
     def write(self, data: bytes) -> bytes:
-        """Take plaintext, give every encrypted chunk that is ready: none or whole ones of SEALED_CHUNK_BYTES.
+        """Takes plaintext and returns every encrypted chunk that is complete: none or whole ones of SEALED_CHUNK_BYTES.
 
-        A full chunk is held back until more comes: the last one is marked, and an empty last one is not allowed.
+        A full chunk is held back until more plaintext comes: the last chunk is marked, and must not be empty.
         """
         self._pending += data
         out = []
@@ -69,7 +69,7 @@ class AgeWriter:
         return b"".join(out)
 
     def seal_alone(self, data: bytearray) -> bytes:
-        """A file of one chunk: `data` is encrypted where it stands, and no copy of it is left behind."""
+        """A file of one chunk: `data` is encrypted in place, so that no copy of it remains."""
         if len(data) > CHUNK_BYTES:
             raise ValueError("more than a chunk")
         sealed = self._seal(data, last=True)
@@ -77,7 +77,7 @@ class AgeWriter:
         return sealed
 
     def finish(self) -> bytes:
-        """The last chunk. The key is forgotten: any later call is an error of the caller's."""
+        """Returns the last chunk. The key is forgotten: no later call is allowed."""
         sealed = self._seal(bytes(self._pending), last=True)
         self._pending.clear()
         self._cipher = None
@@ -92,13 +92,13 @@ class AgeWriter:
 
 
 class AgeSeries:
-    """Small age files of one header, each with a payload key of its own: HKDF of the file key and a random nonce.
+    """Small age files with one header, each with a payload key of its own: HKDF of the file key and a random nonce.
 
-    This is for the journal alone, and departs knowingly from a MUST NOT of the specification, that a file key serves
-    one file: decision 0026.
+    For the journal alone. It knowingly departs from a MUST NOT of the specification, that a file key is used for one
+    file: decision 0026.
     """
 
-    MOST = 64  # files of one series; a caller begins a new one long before
+    MOST = 64  # the most files of one series; callers begin a new one long before
 
     def __init__(self, recipients: Sequence[bytes | str]) -> None:
         """As AgeWriter."""
@@ -106,7 +106,7 @@ class AgeSeries:
         self.files = 0
 
     def seal(self, data: bytes) -> bytes:
-        """A whole age file of at most CHUNK_BYTES; ValueError if it is more, or the series has been long enough."""
+        """A whole age file of at most CHUNK_BYTES; ValueError if it is more, or the series is used up."""
         if not 0 < len(data) <= CHUNK_BYTES or self.files >= self.MOST:
             raise ValueError(f"{len(data)} bytes as file {self.files + 1} of a series")
         self.files += 1
@@ -122,10 +122,10 @@ def encrypt(data: bytes, recipients: Sequence[bytes | str], stanza: bytes = b"")
 
 
 def payload_offset(prefix: bytes) -> int:
-    """Where the first chunk begins (behind header and nonce), given the beginning of a file; else NotAge."""
+    """The offset of the first chunk (behind header and nonce), from the beginning of a file; otherwise NotAge."""
     if not prefix.startswith(VERSION_LINE):
         raise NotAge("it does not begin with the line 'age-encryption.org/v1'")
-    # A body is base64, which has no '-': the first line that begins so is the MAC's.
+    # A body is base64, which has no '-': the first line that begins with it is the MAC's.
     mac_at = prefix.find(b"\n--- ", len(VERSION_LINE) - 1, HEADER_LIMIT_BYTES) + 1
     end = mac_at + _MAC_LINE_BYTES
     if mac_at == 0 or len(prefix) < end + NONCE_BYTES:
@@ -136,17 +136,17 @@ def payload_offset(prefix: bytes) -> int:
 
 
 def whole_chunks(payload_bytes: int) -> int:
-    """How many full-size chunks stand in a payload (what is behind `payload_offset`) of that size."""
+    """The number of full chunks in a payload of that size (the part from `payload_offset` on)."""
     return payload_bytes // SEALED_CHUNK_BYTES
 
 
 def kept_bytes(offset: int, file_bytes: int) -> int:
-    """The size of a file without what follows its last whole chunk; `offset` from `payload_offset`."""
+    """The size of a file without the part behind its last whole chunk; `offset` from `payload_offset`."""
     return offset + whole_chunks(file_bytes - offset) * SEALED_CHUNK_BYTES
 
 
 def plaintext_size(payload_bytes: int) -> int:
-    """Bytes of plaintext in a payload of that size that was finished or cut at the end of a chunk."""
+    """Bytes of plaintext in a payload of that size, finished or cut at the end of a chunk."""
     rest = payload_bytes % SEALED_CHUNK_BYTES
     return whole_chunks(payload_bytes) * CHUNK_BYTES + max(0, rest - TAG_BYTES)
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sealing to k of n, from nothing but age files: each k-1 of the members have an age file inside age files, one for
-each of them, and the innermost is to all members behind them. Stock `tar` and `age` open it (decision 0086):
+"""Sealing to k of n people, with age files only (decision 0086). Each k-1 of the members have an age file inside age
+files, one for each of them; the innermost is encrypted to all members behind them. Stock `tar` and `age` open it:
 
     tar xOf key.age 1.age | age -d -i member1.txt | age -d -i member3.txt
 
-There is no key of the group, so none that could be whole in one place. Whoever takes off a layer has what is left
-still closed to the members behind them; `layers` says by its hash what that must be, so that nobody can hand on a
-piece of something else. Where one is needed it is one age file to all.
+There is no group key, so none that could be complete in one place. After a member removes a layer, the rest is still
+closed to everyone but the members behind them; `layers` names its hash, so that no member can pass on a piece of
+something else. Where one member is needed it is a single age file to all.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LAYER_FILE = re.compile(r"[1-6](?:-[1-6]){0,2}\.age", re.ASCII)
 
 
 class OtherLayer(Refusal):
-    """What was handed on did not come out of this file."""
+    """The passed-on file is not a layer of this file."""
 
     code = "group_other_layer"
 
@@ -37,7 +37,7 @@ class OtherLayer(Refusal):
 
 
 class MembersMissing(Refusal):
-    """Some layers came off, and the identities in hand are too few for the rest."""
+    """Some layers were removed, and the available identities are too few for the rest."""
 
     code = "group_members_missing"
 
@@ -47,8 +47,8 @@ class MembersMissing(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """How far a file has come on its way from member to member. `taken`: whose layers are off; `left`: how many people
-    it still takes; `following`: who of the `of` members may come next."""
+    """The progress of a file from member to member. `taken`: whose layers are removed; `left`: how many more people
+    are needed; `following`: which of the `of` members may come next."""
 
     taken: Positions
     left: int
@@ -58,15 +58,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Peeled:
-    """`left`: how many more people it takes; 0: `data` is what was sealed."""
+    """`left`: how many more people are needed; with 0, `data` is the sealed content."""
 
     data: bytes
     left: int
 
 
 def seal(data: bytes | bytearray, group: Group | str, stanza: bytes = b"") -> bytes:
-    """`data` to a group or a recipient. A bytearray of at most a chunk is sealed where it stands, without a copy.
-    `stanza`: for the header of every age file, so that what a member hands on says as well whose it is."""
+    """Seals `data` to a group or a recipient. A bytearray of at most a chunk is sealed in place, without a copy.
+    `stanza`: for the header of every age file, so that each layer names its call."""
     if isinstance(group, str):
         group = members.parse(group)
     if group.needed == 1:
@@ -85,12 +85,12 @@ def seal(data: bytes | bytearray, group: Group | str, stanza: bytes = b"") -> by
 
 
 def is_sealed(data: bytes) -> bool:
-    """Whether it looks like something that `seal` made."""
+    """Whether it looks like an output of `seal`."""
     return data.startswith(age.VERSION_LINE) or grouptar.is_archive(data)
 
 
 def needed(data: bytes) -> int:
-    """How many people it takes to open it. BadGroup: it is an archive, and not one of a group's."""
+    """How many people are needed to open it. BadGroup: an archive that is not one of a group."""
     return len(next(iter(_files(data)))) + 1
 
 
@@ -113,13 +113,13 @@ def peel(data: bytes, decrypt: Decrypt, most: int) -> Peeled:
 
 
 def open_whole(data: bytes, decrypt: Decrypt) -> bytes:
-    """With everybody's identities in one hand."""
+    """Opens it when all identities are available in one place."""
     return peel(data, decrypt, members.MOST_NEEDED).data
 
 
 def place(whole: bytes, part: bytes | None = None) -> Place:
-    """The position of `part` in the chain of `whole`; at the start if there is no part. OtherLayer unless every
-    piece of it is named in `whole`, all by the same members."""
+    """The place of `part` in the chain of `whole`; the start if there is no part. OtherLayer unless every piece of
+    it is named in `whole`, all by the same members."""
     known = _files(whole)
     count = max((positions[-1] for positions in known if positions), default=0) + 1
     if part is None:
@@ -140,12 +140,12 @@ def place(whole: bytes, part: bytes | None = None) -> Place:
 
 
 def require_part(part: bytes, whole: bytes) -> None:
-    """OtherLayer unless `part` came out of `whole`."""
+    """OtherLayer unless `part` is a layer of `whole`."""
     place(whole, part)
 
 
 def _layers(whole: bytes) -> dict[str, tuple[Positions, Positions]]:
-    """By the hash of what comes out: who has taken layers off then, and who names the rest of the file."""
+    """By the hash of the content: who has removed layers then, and who names the rest of the file."""
     if not grouptar.is_archive(whole):
         raise OtherLayer("there is no layer to hand on: one person opens it")
     listed = grouptar.read(whole).get(LAYERS)
@@ -164,7 +164,7 @@ def _layers(whole: bytes) -> dict[str, tuple[Positions, Positions]]:
 
 
 def _without_first(files: dict[Positions, bytes], decrypt: Decrypt) -> bytes:
-    """What is left when the first of the members in hand has opened every file that begins with them."""
+    """The rest, after the first of the available members has opened every file that begins with them."""
     firsts = sorted({positions[0] for positions in files})
     for first in firsts:
         theirs = {positions[1:]: data for positions, data in files.items() if positions[0] == first}
@@ -188,7 +188,7 @@ def _without_first(files: dict[Positions, bytes], decrypt: Decrypt) -> bytes:
 
 def _files(data: bytes) -> dict[Positions, bytes]:
     """By the members who come before the last one; a plain age file by nobody."""
-    if data.startswith(age.VERSION_LINE) or not grouptar.is_archive(data):  # age says what is wrong with it
+    if data.startswith(age.VERSION_LINE) or not grouptar.is_archive(data):  # age reports the fault
         return {(): data}
     files = {_positions(name): content for name, content in grouptar.read(data).items() if name != LAYERS}
     if len({len(positions) for positions in files}) != 1:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The archive that a group's files lie in: a small, plain tar that `tar xOf` reads, in one spelling when we write it.
+"""The archive of a group's files: a small, plain tar that `tar xOf` reads, always written in one form.
 
-What is read may be anybody's, so nothing of tar is taken but regular files of the names that belong there, each once.
+Archives may come from anyone, so nothing of tar is accepted but regular files of the expected names, each once.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def is_archive(data: bytes) -> bool:
 
 
 def write(files: Mapping[str, bytes]) -> bytes:
-    """In the order given: no times, no owners, so that the same files are the same bytes."""
+    """Writes the files in the given order, without times and owners, so that the same files are the same bytes."""
     out = []
     for name, data in files.items():
         out += [_header(name, len(data)), data, bytes(-len(data) % BLOCK)]
@@ -42,8 +42,8 @@ def write(files: Mapping[str, bytes]) -> bytes:
 
 
 def read(data: bytes) -> dict[str, bytes]:
-    """Name -> content. BadGroup at the first thing that does not belong. No longer than `data` itself, whose
-    length whoever read it has bounded."""
+    """Name -> content. BadGroup at the first unexpected entry. No longer than `data` itself, which the caller has
+    bounded."""
     files: dict[str, bytes] = {}
     for name, content in _members(data):
         if name in files:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names of epochs: a day of expiry, `2026-12-01`, or one that has none, `overflow-2` (docs/epochs.md).
+"""The public list of epochs: for each day of expiry the two keys that are destroyed when it is over.
 
-The public list of epochs: for each day of expiry the two keys that are destroyed when it is over.
+An epoch's name is its day of expiry, `2026-12-01`, or, of one without a day, `overflow-2` (docs/epochs.md).
 
 keylist.json is one line of JSON, keylist.json.sig its SSHSIG of namespace linetap-keylist by the authority. A unit
-takes a list only from the authority it was commissioned with, never an older one, and never one that gives a day
-other keys than it had: what was sealed to the first of them would outlive its day unseen.
+accepts a list only from the authority of its commissioning, never an older one, and never one that changes the keys of
+a day: calls sealed to the old keys would outlive their day unnoticed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.signing.authority import Authority
 from linetap_core.zones import zone_of
 
-DAY: Final = r"[12]\d{3}-\d\d-\d\d"  # patterns, for others to be made of
+DAY: Final = r"[12]\d{3}-\d\d-\d\d"  # parts of other patterns
 OVERFLOW: Final = "overflow-"
 OVERFLOW_NAME: Final = rf"{OVERFLOW}\d{{1,6}}"
 
@@ -43,14 +43,14 @@ def is_overflow(epoch: str) -> bool:
 
 
 LIST_LIMIT_BYTES = 4 << 20  # 20 years of days
-SPARE_DAYS = 400  # a list is so much longer than the longest class
+SPARE_DAYS = 400  # how much longer than the longest class a list must be
 MOST_DAYS = 20_000
 
 DayText = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$")]
 
 
 class KeyListFault(Refusal):
-    """Why a list is not taken; every reason is a kind of its own."""
+    """Why a list is refused; each reason has a class of its own."""
 
     code = "key_list"
 
@@ -84,7 +84,8 @@ class OtherZone(KeyListFault):
 
 
 class Epoch(msgspec.Struct, frozen=True):
-    """A day of expiry: whom the calls' outer layer is sealed to, and whom that day's index; a recipient or a group."""
+    """A day of expiry: to whom the calls' outer layer is sealed, and to whom that day's index; each a recipient or a
+    group."""
 
     day: DayText
     recipient: str
@@ -97,8 +98,8 @@ class Overflow(msgspec.Struct, frozen=True):
 
 
 class KeyList(msgspec.Struct, frozen=True, kw_only=True):
-    """`epochs` day after day; of `overflow` the last one is in use. Without `custodians` those of the unit's own
-    configuration count; one of them may be a group, and is then alone. More fields than these are no error."""
+    """`epochs`: one for each day; the last one of `overflow` is in use. Without `custodians` those of the unit's
+    configuration apply; one of them may be a group, which is then the only one. Unknown fields are no error."""
 
     version: Annotated[int, Meta(ge=1)]
     made_at: str
@@ -120,12 +121,12 @@ class KeyList(msgspec.Struct, frozen=True, kw_only=True):
         return parse_rfc3339(self.made_at)
 
     def epoch_of(self, day: date) -> Epoch | None:
-        """None: before the list's first day or behind its last."""
+        """None: before the list's first day or after its last."""
         place = (day - self.first_day).days
         return self.epochs[place] if 0 <= place < len(self.epochs) else None
 
     def days_that_fit(self, longest_days: int, today: date) -> int:
-        """For so many days from today on, today counted, a call of the longest class still has an epoch."""
+        """For how many days from today, today included, a call of the longest class has an epoch."""
         return max(0, (self.last_day - today).days - longest_days + 1)
 
 
@@ -135,7 +136,7 @@ def encode(key_list: KeyList) -> bytes:
 
 
 def read(data: bytes, signature: bytes, authority: PublicKey | Authority) -> KeyList:
-    """A list that the authority has signed and that is sound in itself; else a KeyListFault."""
+    """Returns a list that the authority has signed and that is consistent; otherwise KeyListFault."""
     try:
         signers = sshsig.check_all(data, signature, namespaces.KEY_LIST)
     except sshsig.SignatureFault as fault:
@@ -146,7 +147,7 @@ def read(data: bytes, signature: bytes, authority: PublicKey | Authority) -> Key
 
 
 def sound(data: bytes) -> KeyList:
-    """The list in `data`, whoever made it: days follow one another, no key stands in it twice."""
+    """The list in `data`, without its signature: days are consecutive, and no key occurs twice."""
     try:
         key_list = jsontext.decode(data, type=KeyList)
         days = [date.fromisoformat(epoch.day) for epoch in key_list.epochs]
@@ -165,7 +166,7 @@ def sound(data: bytes) -> KeyList:
 
 
 def require_follows(new: KeyList, old: KeyList) -> None:
-    """Nothing, if a unit that has `old` may take `new`; else a KeyListFault."""
+    """KeyListFault unless a unit with `old` may accept `new`."""
     if new.version <= old.version:
         raise GoesBack(f"version {new.version}, and version {old.version} is in use: versions only go up")
     known = {epoch.day: epoch for epoch in old.epochs} | {overflow_name(each.number): each for each in old.overflow}
@@ -175,7 +176,7 @@ def require_follows(new: KeyList, old: KeyList) -> None:
 
 
 def needs_fewer(new: KeyList, old: KeyList) -> list[str]:
-    """What opens with fewer people by the new list than by the old one, in words: each is a weakening."""
+    """In words, what fewer people open by the new list than by the old one: each is a weakening."""
     found = []
     if old.custodians:
         before = members.of(old.custodians)
@@ -197,7 +198,7 @@ def needs_fewer(new: KeyList, old: KeyList) -> list[str]:
 
 
 def require_short(key_list: KeyList, custodians: members.Group) -> None:
-    """KeyListFault where a call's key.age would be longer than what anybody reads."""
+    """KeyListFault where a call's key.age would be longer than readers accept."""
     texts = [each.recipient for _, each in _named(key_list)]
     kinds = {(text[:2], text.count(",")): text for text in texts}  # k and n alone make the length
     try:
@@ -208,7 +209,7 @@ def require_short(key_list: KeyList, custodians: members.Group) -> None:
 
 
 def too_short(key_list: KeyList, longest_days: int) -> str | None:
-    """What to say of a list that is not as long as the longest class and 400 days; None: it is."""
+    """The complaint about a list that is shorter than the longest class and 400 days; None: it is long enough."""
     days, wanted = len(key_list.epochs), longest_days + SPARE_DAYS
     if days >= wanted:
         return None

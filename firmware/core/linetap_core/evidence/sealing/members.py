@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whom something is sealed to, as text: one recipient (`age1...`), or a group of which so many are needed.
+"""Recipients as text: one (`age1...`), or a group of which so many are needed.
 
-A group is written `2:age1...,age1...,age1...`: any 2 of the 3. It stands wherever a single recipient may stand
-(an epoch in the key list, a hold, a checkpoint), so that a version which knows no groups refuses it and never seals to
-one member alone. Without `cryptography`, as publickeys.py: every service reads the configuration.
+A group is written `2:age1...,age1...,age1...`: any 2 of the 3. It may stand wherever a single recipient may (an epoch
+in the key list, a hold, a checkpoint), so that a version without groups refuses it and never seals to one member alone.
+Without `cryptography`, like publickeys.py: every service reads the configuration.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from linetap_core.evidence.keys.publickeys import decode_recipient
 
 MOST_MEMBERS = 7  # of a group of which more than one is needed
 MOST_NEEDED = 4
-SEALED_LIMIT_BYTES = 64 * 1024  # of key.age, wherever it is read
+SEALED_LIMIT_BYTES = 64 * 1024  # of key.age, for every reader
 _TEXT = re.compile(r"([1-9]):(\S+)")
 _IDENTITY_BYTES = 75  # AGE-SECRET-KEY-1... and the line's end
 _AGE_BYTES, _STANZA_BYTES = 102, 98  # header, nonce and tag of an age file, and each recipient in it
-_CALL_BYTES = 123  # at most: which call the key is of (ofcall.py)
+_CALL_BYTES = 123  # at most: the stanza that names the call (callkey.py)
 _BLOCK = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """`needed` of `recipients` open together. Their order counts: it is the order in which they take off layers."""
+    """`needed` of `recipients` open together. Their order counts: they remove layers in that order."""
 
     recipients: tuple[str, ...]
     needed: int = 1
@@ -43,12 +43,13 @@ class Group:
         return f"{self.needed} of {len(self.recipients)}"
 
     def combinations(self) -> Iterator[tuple[int, ...]]:
-        """Positions (from 1) of those who take off a layer each before the last one opens what is left."""
+        """Positions (from 1) of those who remove a layer each before the last one opens the rest."""
         before_last = range(1, len(self.recipients))
         return itertools.combinations(before_last, self.needed - 1)
 
     def sealed_bytes(self, size: int, stanza: int = 0) -> int:
-        """How long so many bytes become, sealed to this group. `stanza`: bytes of another one in each header."""
+        """The length of that many bytes after sealing to this group. `stanza`: bytes of another stanza in each
+        header."""
         count = len(self.recipients)
         if self.needed == 1:
             return _AGE_BYTES + _STANZA_BYTES * count + stanza + size
@@ -62,7 +63,7 @@ class Group:
 
 
 def parse(text: str) -> Group:
-    """A recipient or a group; BadInput says what is wrong with it. There is one spelling of each."""
+    """A recipient or a group; BadInput names the fault. Each has one spelling."""
     if ":" not in text:
         decode_recipient(text)
         return Group((text,))
@@ -75,14 +76,14 @@ def parse(text: str) -> Group:
 
 
 def of(texts: Sequence[str], needed: int = 1) -> Group:
-    """Of a list as the configuration or the key list has it: recipients, or a single group."""
+    """The recipients of a list in the configuration or the key list: recipients, or a single group."""
     if len(texts) == 1 and needed == 1:
         return parse(texts[0])
     return require_sound(Group(tuple(texts), needed))
 
 
 def require_sound(group: Group) -> Group:
-    """The same; BadInput where nobody could form it."""
+    """The same; BadInput where no one could form it."""
     count, needed = len(group.recipients), group.needed
     if not 1 <= needed <= count:
         raise BadInput(f"{needed} of {count}: 1 to {count} needed would be right")
@@ -99,12 +100,12 @@ def require_sound(group: Group) -> Group:
 
 
 def key_bytes(custodians: Group, epoch: Group) -> int:
-    """How long key.age becomes at most."""
+    """The longest possible key.age."""
     return epoch.sealed_bytes(custodians.sealed_bytes(_IDENTITY_BYTES, _CALL_BYTES))
 
 
 def require_short(custodians: Group, epoch: Group) -> None:
-    """BadInput where key.age would be longer than anybody reads: the layers of both groups multiply."""
+    """BadInput where key.age would be longer than readers accept: the layers of both groups multiply."""
     if (size := key_bytes(custodians, epoch)) > SEALED_LIMIT_BYTES:
         both = f"custodians {custodians.in_words()} and epoch {epoch.in_words()}"
         raise BadInput(
@@ -113,7 +114,7 @@ def require_short(custodians: Group, epoch: Group) -> None:
 
 
 def fewer_needed(new: Group, old: Group) -> bool:
-    """Whether it takes fewer people than before: a weakening."""
+    """Whether fewer people are needed than before: a weakening."""
     return new.needed < old.needed
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The authority: who signs the list of keys, the roles, and the commands that bring them. One key, or k of n.
+"""The authority: it signs the list of keys, the roles, and the commands that bring them. One key, or k of n.
 
-Several sign one text by signatures of their own, one armored block after the other in the same .sig (sshsig.check_all);
-split, stock ssh-keygen verifies each. As a file the authority is its .pub lines; of several keys the line before them
-says how many sign: `# 2 of 3`.
+Several people sign one text with signatures of their own, one armored block after the other in the same .sig
+(sshsig.check_all); split, stock ssh-keygen verifies each. As a file the authority is its .pub lines, after a line with
+the number of signatures if there are several keys: `# 2 of 3`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Keys(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """`needed` of the `blobs` (keys as SSH writes them) sign together."""
+    """`needed` of the `blobs` (keys in SSH's form) sign together."""
 
     blobs: frozenset[bytes]
     needed: int = 1
@@ -38,7 +38,7 @@ class Authority:
         return keys.public_blob(key) in self.blobs
 
     def lacks(self, signers: Sequence[PublicKey]) -> str | None:
-        """What is wrong with these signers, each of them once; None: nothing."""
+        """Why these signers, each counted once, are not the authority; None: they are."""
         for signer in signers:
             if not self.holds(signer):
                 whose = f"the authority is {self}"
@@ -66,14 +66,14 @@ def of(given: PublicKey | Authority) -> Authority:
 
 
 def from_lines(lines: str | Sequence[str], needed: int = 1) -> Authority:
-    """Of `ssh-ed25519 AAAA...` lines; BadInput where that can be nobody."""
+    """The authority of `ssh-ed25519 AAAA...` lines; BadInput where they cannot form one."""
     listed = [lines] if isinstance(lines, str) else list(lines)
     publickeys.require_authority(listed, needed)
     return Authority(frozenset(keys.public_blob(keys.from_blob(publickeys.authority(line))) for line in listed), needed)
 
 
 def from_keys(named: Keys) -> Authority:
-    """Of a configuration's [keys]."""
+    """The authority of a configuration's [keys]."""
     return from_lines(named.authority_lines, named.authority_needed)
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A document that is signed: one line of JSON, keys in order, with its SSHSIG in a file beside it.
+"""A signed document: one line of JSON, keys in order, with its SSHSIG in a file beside it.
 
-It has one spelling, the one that `jq -cS` writes, so that nobody can sign a text that two readers read differently
-(a key that stands there twice, a field that one of them does not know).
+It has one spelling, that of `jq -cS`, so that two readers cannot read one signed text differently (a duplicate key, a
+field that one of them does not know).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ LIMIT_BYTES = 1024 * 1024
 
 
 def encode(document: msgspec.Struct) -> bytes:
-    """The bytes to sign, with the line's end."""
+    """The bytes to sign, with the line end."""
     return msgspec.json.encode(document, order="sorted") + b"\n"
 
 
 def decode[T](data: bytes, kind: type[T]) -> T:
-    """The document of exactly these bytes; BadInput says where it is not one. The line's end may be missing."""
+    """Returns the document; BadInput names the fault. The line end may be missing."""
     if len(data) > LIMIT_BYTES:
         raise BadInput(f"larger than {LIMIT_BYTES} bytes")
     try:
@@ -44,5 +44,5 @@ def require_plain(text: str, what: str, limit: int) -> None:
 
 
 def name_key(name: str) -> str:
-    """What two spellings of one person's name have in common: small and large letters and spaces do not count."""
+    """A key under which all spellings of a person's name are equal: case and spaces do not count."""
     return "".join(unicodedata.normalize("NFKC", name).casefold().split())

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The namespaces of SSHSIG signatures (`ssh-keygen -Y sign -n`): what a signature was made for, who makes it,
-and the name of its file.
+"""The namespaces of SSHSIG signatures (`ssh-keygen -Y sign -n`): the purpose of a signature, its signer, and its file.
 
-A signature of one namespace is worth nothing in another. None is ever spelled outside this file, and none is ever
-changed: what has been signed would have no verdict any more.
+A signature of one namespace is invalid in another. No namespace is spelled outside this file, and none is ever changed:
+existing signatures would become invalid.
 """
 
 from __future__ import annotations
@@ -11,13 +10,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-SUFFIX: Final = ".sig"  # of a signature's file, which lies beside the one that is signed
+SUFFIX: Final = ".sig"  # of the signature's file beside the signed one
 
 # Signed by a unit's own key.
 RECORD: Final = "linetap-record"  # record.json and amendments of it
 EVENT: Final = "linetap-event"  # an event of the outbox
-# A head of its log; the witness at the desk signs heads too. And the name of its vault: a namespace of its own would be
-# in no signers' file that there is.
+# A head of its log; the witness at the desk signs heads too. Also the name of its vault: a separate namespace would be
+# in no existing signers' file.
 HEAD: Final = "linetap-head"
 WALK: Final = "linetap-walk"  # a walk test
 RETIRED: Final = "linetap-retired"  # the end of the unit
@@ -44,5 +43,5 @@ ACCESS_TABLE: Final = "linetap-access-table"  # a head of the desk's table of wh
 
 
 def beside(path: Path) -> Path:
-    """The signature's file of a signed one."""
+    """The path of the signature of a signed file."""
     return path.with_name(f"{path.name}{SUFFIX}")

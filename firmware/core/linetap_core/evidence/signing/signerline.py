@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One line of allowed_signers, taken apart as OpenSSH takes it (sshsig.c, sshkey.c, misc.c; checked against 10.0).
-
-What is stricter here is a refusal that names the line; ssh-keygen skips such a line or takes it: a NUL byte, white
-space inside the base64, a date that the calendar does not have (20260231), a year before 1970.
-
+"""One line of allowed_signers, parsed as OpenSSH parses it (sshsig.c, sshkey.c, misc.c; checked against 10.0), and
 OpenSSH's pattern lists (match.c): comma-separated, `*` and `?`, `!` refuses whatever else matches.
 
-Compared byte by byte as there: `?` is one byte, so that a Korean syllable in UTF-8 takes three.
+Where this is stricter, it refuses the file and names the line; ssh-keygen skips or accepts such a line: a NUL byte,
+white space inside the base64, an impossible date (20260231), a year before 1970. Patterns are compared byte by byte as
+in OpenSSH: `?` is one byte, so that a Korean syllable in UTF-8 needs three.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from datetime import UTC, datetime
 
 from linetap_core.errors import BadInput
 
-_SPACE = b" \t\r\n"  # between principals and what follows; between the rest only blank and tab count
+_SPACE = b" \t\r\n"  # between principals and the rest; within the rest only blank and tab count
 _END_OF_WORD = re.compile(rb'[ \t\r\n"]')
 _BLANKS = re.compile(rb"[ \t]+")
 _QUOTED = re.compile(rb'"((?:\\"|[^"])*+)"')
@@ -42,7 +40,7 @@ class Line:
 
 
 def parse(line: bytes) -> Line | None:
-    """None of an empty line or a comment; BadInput says what cannot be read. `line` without its newline, in UTF-8."""
+    """None for an empty line or a comment; BadInput names the fault. `line` without its newline, in UTF-8."""
     if b"\0" in line:
         raise BadInput("holds a NUL byte, behind which ssh-keygen reads nothing: a line of text would be right")
     text = line.lstrip(_SPACE)
@@ -130,7 +128,7 @@ def _options(text: bytes) -> dict[bytes, bytes]:
 
 
 def _dequote(text: bytes, at: int) -> tuple[bytes, int]:
-    """The value that begins at `at`, and the place behind it."""
+    """The quoted value that begins at `at`, and the place behind it."""
     match = _QUOTED.match(text, at)
     if match is None:
         raise BadInput('an option without its quotes: namespaces="..." would be right')
@@ -138,7 +136,7 @@ def _dequote(text: bytes, at: int) -> tuple[bytes, int]:
 
 
 def _blob(text: bytes) -> bytes:
-    """One spelling a key: OpenSSH refuses bits that mean nothing, too."""
+    """A key has one spelling: OpenSSH refuses unused bits as well."""
     text = text.rstrip(b"\r\v\f")  # the end of a line from Windows
     try:
         blob = base64.b64decode(text, validate=True)
@@ -170,7 +168,7 @@ def _time(value: bytes | None) -> datetime | None:
     return moment
 
 
-PATTERN_LIMIT_BYTES = 1022  # one longer than match_pattern_list's buffer ends its list without a match
+PATTERN_LIMIT_BYTES = 1022  # a pattern longer than match_pattern_list's buffer ends its list without a match
 
 
 def in_list(text: str, patterns: str) -> bool:
@@ -188,7 +186,7 @@ def in_list(text: str, patterns: str) -> bool:
 
 
 def matches(text: bytes, pattern: bytes) -> bool:
-    """match_pattern(): in time linear in their product, whatever the pattern is."""
+    """match_pattern(): linear in the product of both lengths for every pattern."""
     at = place = 0
     star, resume = -1, 0
     while at < len(text):
@@ -206,5 +204,5 @@ def matches(text: bytes, pattern: bytes) -> bool:
 
 
 def _patterns(text: bytes) -> list[bytes]:
-    """A comma at the end begins no further pattern."""
+    """A comma at the end does not begin another pattern."""
     return text.removesuffix(b",").split(b",") if text else []

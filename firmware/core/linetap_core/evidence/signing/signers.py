@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """OpenSSH's allowed_signers (ssh-keygen(1), ALLOWED SIGNERS): whose signature counts, for what, and when.
 
-Read as ssh-keygen reads it (signerline.py, patterns.py), so that both give the same verdict. Keys that are neither
-Ed25519 nor ECDSA P-256, and certificate authorities, are of no use here and passed over.
+Parsed as ssh-keygen does (signerline.py), so that both give the same verdict. Keys that are neither Ed25519 nor ECDSA
+P-256, and certificate authorities, are skipped.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ WITNESS = "witness"  # its name in the signers' file
 
 
 class UntrustedSigner(SignatureFault):
-    """The signature is good, and its key belongs to nobody that is named for this."""
+    """The signature is valid, and its key is not listed for this."""
 
     code = "signer_not_trusted"
 
 
 class ReservedUnit(SignatureFault):
-    """A unit by the name of an office, or of something else: nothing that it signs is believed."""
+    """A unit with the name of an office or of another object: none of its signatures count."""
 
     code = "unit_reserved"
 
 
 class SignerIsUnit(SignatureFault):
-    """A key that signs records, where only a person's may sign."""
+    """The key signs records, where only a person's key may sign."""
 
     code = "signer_is_unit"
 
@@ -53,8 +53,8 @@ class SignerExpired(SignatureFault):
 
 
 class SignerUndated(SignatureFault):
-    """By a clock that stood before there was any linetap, with a key that does not count at every time: whether it did
-    when it signed, nobody knows. No sign of a forgery, and no proof."""
+    """Signed by a clock before the first version of linetap, with a key that is not valid at all times: whether it
+    was valid then is unknown. No sign of a forgery, and no proof."""
 
     code = "signer_undated"
 
@@ -79,21 +79,22 @@ class Signer:
 
     @property
     def is_unit(self) -> bool:
-        """A line that lets its key sign what units sign. What else it allows does not count: a unit is no more."""
+        """Whether the line lets its key sign what units sign. What else it allows does not count: a unit gets no
+        further rights."""
         allowed = self.namespaces is None or any(
             signerline.in_list(each, self.namespaces) for each in namespaces.BY_UNIT
         )
         return allowed and not self.is_office
 
     def is_for(self, namespace: str) -> bool:
-        """Whether the line spells this namespace out, and does not just allow all or many."""
+        """Whether the line names this namespace, rather than allowing all or a pattern."""
         return self.namespaces is not None and namespace in self.namespaces.split(",")
 
 
 def parse(text: str) -> list[Signer]:
-    """The signers of a file whose keys are of a kind that counts here; BadInput names the line that cannot be read.
+    """The signers of a file, without keys of unsupported kinds; BadInput names an invalid line.
 
-    A line ends at a newline and nowhere else: a key behind another separator is in the comment, as for ssh-keygen.
+    Only a newline ends a line: a key behind another separator is part of the comment, as for ssh-keygen.
     """
     signers = []
     for number, data in enumerate(text.encode("utf-8").split(b"\n"), 1):
@@ -116,19 +117,20 @@ def verify(
     at: datetime,
     seen: datetime | None = None,
 ) -> PublicKey:
-    """The key that signed `data` for `principal`, trusted by `signers` at the time `at`; else a SignatureFault."""
+    """Returns the key that signed `data` for `principal`, trusted by `signers` at the time `at`; otherwise
+    SignatureFault."""
     key = check(data, armored, namespace)
     require_trust(key, namespace, signers, principal, at, seen)
     return key
 
 
 def is_undated(at: datetime) -> bool:
-    """A unit has signed it while its clock stood before there was any linetap: that says nothing of when it did."""
+    """A unit signed it while its clock was before the first version of linetap: the time says nothing."""
     return at < _FIRST
 
 
 def has_times(key: PublicKey, signers: list[Signer]) -> bool:
-    """Some line lets this key sign only before, or behind, some time."""
+    """Whether a line limits this key to a time."""
     blob = public_blob(key)
     return any(each.blob == blob and (each.valid_after or each.valid_before) for each in signers)
 
@@ -141,13 +143,13 @@ def require_trust(
     at: datetime,
     seen: datetime | None = None,
 ) -> None:
-    """Nothing, if one line allows it all; else the SignatureFault of the line that came closest.
+    """SignatureFault of the closest line, unless one line allows all of it.
 
-    Whatever the lines allow, a unit's key signs what units sign, under the name of its unit, and nothing else; the name
-    of an office is no unit's.
+    Whatever the lines allow, a unit's key signs what units sign, under the name of its unit, and nothing else; no unit
+    has the name of an office.
 
-    `at` is what the signed bytes say. Where `is_undated`, a unit's own word for the time counts for nothing, and
-    `seen` does: when somebody else had them. None: now, which is what ssh-keygen takes when it is told no time.
+    `at`: the time in the signed bytes. Where `is_undated`, a unit's own time is ignored, and `seen` counts: when
+    another party received them. None: now, as ssh-keygen assumes without a time.
     """
     if namespace in namespaces.BY_UNIT and is_undated(at):
         known = from_utc_ns(SYSTEM.utc_ns()) if seen is None else seen
@@ -187,7 +189,7 @@ def _require_trust_at(key: PublicKey, namespace: str, signers: list[Signer], pri
 
 
 def require_named(key: PublicKey, namespace: str, signers: list[Signer], at: datetime) -> str:
-    """The name under which the file lets this key sign for `namespace`, whoever that is; else UntrustedSigner."""
+    """Returns the name under which the file lets this key sign for `namespace`; otherwise UntrustedSigner."""
     for name in sorted({signer.principals.partition(",")[0] for signer in signers}):
         try:
             require_trust(key, namespace, signers, name, at)
@@ -200,7 +202,7 @@ def require_named(key: PublicKey, namespace: str, signers: list[Signer], at: dat
 
 
 def _signs_as_unit(namespace: str, principal: str) -> bool:
-    """The witness signs heads too; everybody else who signs these is a unit."""
+    """The witness signs heads too; all other signers of these namespaces are units."""
     return namespace in namespaces.BY_UNIT and (namespace, principal) != (namespaces.HEAD, WITNESS)
 
 
@@ -214,5 +216,5 @@ def _signer(line: Line) -> Signer | None:
         return None
     if blob_kind(line.blob) != line.key_type.encode("ascii"):
         raise BadInput(f"the key is not of {line.key_type} although it says so: copy the .pub line as it is")
-    from_blob(line.blob)  # a point that is not on the curve is no key
+    from_blob(line.blob)  # the point is not on the curve
     return Signer(line.principals, line.blob, line.namespaces, line.valid_after, line.valid_before)

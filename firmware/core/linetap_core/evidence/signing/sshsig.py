@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """SSHSIG (OpenSSH's PROTOCOL.sshsig) over SHA-512 by Ed25519 or ECDSA P-256, in the exact bytes ssh-keygen writes.
 
-`ssh-keygen -Y verify` takes several spellings of one signature (white space, unused bits of the base64), so a
-file could be changed without a check noticing. Here a signature has one spelling: it is parsed, written anew and
-compared. A signature carries its own key, so a good one says nothing until the key is a named signer's
+`ssh-keygen -Y verify` accepts several spellings of one signature (white space, unused bits of the base64), so that a
+file could be changed unnoticed. Here a signature has one spelling: it is parsed, encoded again and compared. A
+signature carries its own key, so that a valid one means nothing until the key belongs to a listed signer
 (`signers.py`).
 
-Several people sign one text by signatures of their own, one armored block after the other and nothing between.
+Several people sign one text with signatures of their own, one armored block after the other and nothing between.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MOST_SIGNATURES = 8  # over one text
 
 
 class SignatureFault(Refusal):
-    """What is wrong with a signature; every defect is a kind of its own."""
+    """The fault of a signature; each kind has a class of its own."""
 
     code = "bad_signature"
 
@@ -76,7 +76,7 @@ class TooMany(SignatureFault):
 
 
 class SignedTwice(SignatureFault):
-    """One key has signed more than once: whoever counts signatures would count one person twice."""
+    """One key has signed more than once: a count of signatures would count one person twice."""
 
     code = "signature_twice"
 
@@ -95,7 +95,7 @@ def sign(data: bytes, key: SigningKey, namespace: str) -> str:
 
 
 def check(data: bytes, armored: bytes, namespace: str) -> PublicKey:
-    """The key that signed `data`; a SignatureFault names the defect. Whether to trust the key is not asked here."""
+    """Returns the key that signed `data`; SignatureFault otherwise. Whether the key is trusted is not checked here."""
     envelope = _parse(armored)
     if _armor(envelope).encode("ascii") != armored:
         raise NotCanonical("the signature is not spelled as ssh-keygen writes it: the file was changed")
@@ -110,9 +110,9 @@ def check(data: bytes, armored: bytes, namespace: str) -> PublicKey:
 
 
 def check_all(data: bytes, armored: bytes, namespace: str) -> list[PublicKey]:
-    """The keys that signed `data`, in the order of their blocks, each of them once; a SignatureFault names the defect.
+    """Returns the keys that signed `data`, in the order of their blocks, each once; SignatureFault otherwise.
 
-    `armored`: one to eight blocks as `check` takes them, end to end. One block is what `check` takes.
+    `armored`: one to eight blocks, each valid for `check`, end to end.
     """
     if len(armored) > MOST_SIGNATURES * SIGNATURE_LIMIT_BYTES:
         raise TooMany(f"longer than {MOST_SIGNATURES} signatures can be")
@@ -121,7 +121,8 @@ def check_all(data: bytes, armored: bytes, namespace: str) -> list[PublicKey]:
         raise TooMany(f"{len(blocks)} signatures, {MOST_SIGNATURES} at most")
     found: dict[bytes, PublicKey] = {}
     for place, block in enumerate(blocks, 1):
-        key = check(data, block, namespace)  # its spelling is exact, so nothing can stand before, between or behind
+        # its spelling is exact, so that nothing can be before, between or behind the blocks
+        key = check(data, block, namespace)
         if found.setdefault(keys.public_blob(key), key) is not key:
             raise SignedTwice(f"signature {place} is by a key that has signed already: each person signs once")
     return list(found.values())
@@ -139,18 +140,18 @@ def _armor(envelope: _Envelope) -> str:
 
 
 def armored(text: str) -> str:
-    """What `ssh-keygen -Y verify` reads, from the base64 on one line."""
+    """The form that `ssh-keygen -Y verify` reads, from the base64 on one line."""
     lines = [text[at : at + _LINE_CHARACTERS] for at in range(0, len(text), _LINE_CHARACTERS)]
     return _BEGIN + "\n".join(lines) + "\n" + _END
 
 
 def unarmored(sig: str) -> str:
-    """The base64 on one line, as it travels: Mosquitto hangs up on a property with a line feed in it."""
+    """The base64 on one line, for the wire: Mosquitto closes the connection on a property with a line feed."""
     return "".join(line for line in sig.splitlines() if not line.startswith("-----"))
 
 
 def _parse(armored: bytes) -> _Envelope:
-    """Strict on what has a meaning. Spelling, and bytes that mean nothing, fall to the comparison in `check`."""
+    """Strict on fields that have a meaning. Spelling and unused bytes are left to the comparison in `check`."""
     blob = _Reader(_unarmor(armored))
     if blob.take(len(_MAGIC)) != _MAGIC:
         raise NotASignature("the armor does not hold an SSH signature")
@@ -198,7 +199,7 @@ def _unarmor(armored: bytes) -> bytes:
 
 
 class _Reader:
-    """Takes SSH strings off bytes; NotASignature when they end too soon."""
+    """Reads SSH strings from bytes; NotASignature if they end too soon."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoints and their cosignatures (C2SP tlog-checkpoint; tlog-cosignature, the Ed25519 kind `cosignature/v1`).
+"""Checkpoints and their cosignatures (C2SP tlog-checkpoint; tlog-cosignature, the Ed25519 kind `cosignature/v1`), and
+the request to a witness (C2SP tlog-witness, `POST PREFIX/add-checkpoint`).
 
-A checkpoint is a signed note over a log's name (its origin), size and root. A cosignature adds when: that its witness
-had seen this log grow to this size by then, and no other log of that name. It is over
+A checkpoint is a signed note over a log's name (its origin), size and root. A cosignature adds a time: by then its
+witness had seen this log grow to this size, and no other log of that name. It is over
 
     cosignature/v1
     time 1679315147
     the three lines of the checkpoint
 
-What a witness is sent (C2SP tlog-witness, add-checkpoint): the old size, the proof that the log goes on from it, and
-the checkpoint, as `POST PREFIX/add-checkpoint`.
+The request holds the old size, the proof that the log continues from it, and the checkpoint.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from linetap_core.evidence.witness.note import BadNote, Line, Note
 
 SIGNATURE_BYTES = 64
 _TIME_BYTES = 8
-_LATEST_S = 253_402_300_800  # the year 10000: no later time can be written down here
+_LATEST_S = 253_402_300_800  # the year 10000: the latest time of the format
 _SIZE = re.compile(rb"0|[1-9][0-9]{0,17}")
 
 
@@ -43,17 +43,17 @@ class Checkpoint:
 
 
 def sigsum_origin(key: Ed25519PublicKey) -> str:
-    """The name that Sigsum gives the log of a key, under which every witness of either kind takes it."""
+    """Sigsum's name for the log of a key, under which witnesses of both kinds accept it."""
     return f"sigsum.org/v1/tree/{hashlib.sha256(key.public_bytes_raw()).hexdigest()}"
 
 
 def log_key(key: Ed25519PublicKey) -> note.Key:
-    """What a witness of this log is configured with."""
+    """The key line that a witness of this log is configured with."""
     return note.Key(sigsum_origin(key), note.ED25519, key.public_bytes_raw())
 
 
 def decode(text: bytes) -> Checkpoint:
-    """The text of a note; BadNote unless it is that of a checkpoint. Extension lines have no place in ours."""
+    """The checkpoint in the text of a note; otherwise BadNote. Extension lines are not supported."""
     lines = text.split(b"\n")
     if len(lines) != 4 or lines[3] or not lines[0] or _SIZE.fullmatch(lines[1]) is None:
         raise BadNote("not a checkpoint: a log's name, its size and its root, a line each, would be right")
@@ -67,7 +67,7 @@ def decode(text: bytes) -> Checkpoint:
 
 
 def signed(found: Checkpoint, key: Ed25519PrivateKey) -> Note:
-    """By the keeper of the log, whose key gives it its name."""
+    """The checkpoint signed by the keeper of the log, whose key names it."""
     return Note(found.text(), (note.sign(found.text(), found.origin, key),))
 
 
@@ -78,13 +78,13 @@ def cosign(text: bytes, name: str, key: Ed25519PrivateKey, time_s: int) -> Line:
 
 
 def cosigned_at(found: Note, public: bytes, name: str | None = None) -> int | None:
-    """When (POSIX time) this key first cosigned the note, under `name` or any; None if it has not."""
+    """When (POSIX time) this key first cosigned the note, under `name` or any; None if it did not."""
     first = cosignature(found, public, name)
     return None if first is None else first[0]
 
 
 def cosignature(found: Note, public: bytes, name: str | None = None) -> tuple[int, bytes] | None:
-    """The same, and the 64 bytes of the signature. BadNote where a line says that it has and is not true."""
+    """The same, and the 64 bytes of the signature. BadNote for a line whose signature is invalid."""
     times = []
     for line in found.lines:
         if (name is not None and line.name != name) or line.key_id != note.key_id(line.name, note.COSIGNATURE, public):
@@ -104,7 +104,7 @@ def _message(text: bytes, time_s: int) -> bytes:
 
 
 PATH = "/add-checkpoint"
-SIZE_TYPE = "text/x.tlog.size"  # of the answer 409, which says up to where the witness has seen the log
+SIZE_TYPE = "text/x.tlog.size"  # of the answer 409, which names the size that the witness has seen
 MOST_HASHES = 63
 LIMIT_BYTES = note.LIMIT_BYTES + (MOST_HASHES + 2) * 64
 _OLD = re.compile(rb"old (0|[1-9][0-9]{0,17})")
@@ -123,7 +123,7 @@ class AddRequest:
 
 
 def decode_request(data: bytes) -> AddRequest:
-    """BadNote for what is none."""
+    """The request; BadNote if it is none."""
     head, gap, rest = data.partition(b"\n\n")
     lines = head.split(b"\n")
     old = _OLD.fullmatch(lines[0])
@@ -139,6 +139,6 @@ def decode_request(data: bytes) -> AddRequest:
 
 
 def decode_size(data: bytes) -> int | None:
-    """Of an answer 409."""
+    """The size in an answer 409."""
     match = _BODY_SIZE.fullmatch(data)
     return int(match[1]) if match else None

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.keys.publickeys import KEY_BYTES
 
-LIMIT_BYTES = 64 << 10  # sixteen signatures of the post-quantum kind, which are kept though they are not read
+LIMIT_BYTES = 64 << 10  # sixteen signatures of the post-quantum kind, which are kept unread
 MOST_LINES = 64
 ED25519, COSIGNATURE = 0x01, 0x04  # signature types of Ed25519: over the text, and with a time (checkpoint.py)
 ID_BYTES = 4
@@ -34,7 +34,7 @@ _NAME = re.compile(r"[^\s+]{1,255}")
 
 
 class BadNote(Refusal):
-    """Not a signed note, or a signature in it that does not fit; `code` says which."""
+    """It is no signed note, or a signature in it is invalid; `code` says which."""
 
     def __init__(self, text: str, code: str = "bad_note") -> None:
         super().__init__(text)
@@ -43,7 +43,7 @@ class BadNote(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One signature: `signature` is what follows the key's four bytes."""
+    """One signature: `signature` is the part behind the key's four bytes."""
 
     name: str
     key_id: bytes
@@ -87,7 +87,7 @@ def key_id(name: str, kind: int, public: bytes) -> bytes:
 
 
 def parse_vkey(text: str) -> Key:
-    """BadInput unless it is the vkey of an Ed25519 key, spelled as `vkey` spells it."""
+    """The Ed25519 key of a vkey in the form of `vkey`; otherwise BadInput."""
     name, _, rest = text.partition("+")
     body = rest.partition("+")[2]
     try:
@@ -107,7 +107,7 @@ def is_name(text: str) -> bool:
 
 
 def parse(data: bytes) -> Note:
-    """BadNote for what is none, or is spelled otherwise than `encode` does."""
+    """The note; BadNote if it is none, or not in the form of `encode`."""
     if len(data) > LIMIT_BYTES:
         raise BadNote(f"not a signed note: larger than {LIMIT_BYTES} bytes")
     text, gap, signatures = data.rpartition(b"\n\n")
@@ -155,7 +155,7 @@ def sign(text: bytes, name: str, key: Ed25519PrivateKey) -> Line:
 
 
 def is_signed(note: Note, key: Key) -> bool:
-    """Whether this key has signed the text; BadNote where a line says so and is not true."""
+    """Whether this key has signed the text; BadNote for a line whose signature is invalid."""
     found = False
     for line in note.lines:
         if (line.name, line.key_id) == (key.name, key.id):

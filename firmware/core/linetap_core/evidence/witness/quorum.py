@@ -32,7 +32,7 @@ _MOST_LINES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """`key_name`: under which it signs, where the policy says so. `url`: where it takes checkpoints."""
+    """`key_name`: the name under which it signs, if the policy gives one. `url`: its address for checkpoints."""
 
     name: str
     public: bytes
@@ -50,11 +50,11 @@ class Group:
 class Policy:
     witnesses: dict[str, Witness] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
-    logs: set[bytes] = field(default_factory=set)  # public keys; of other logs nothing counts, where there are any
+    logs: set[bytes] = field(default_factory=set)  # public keys; if there are any, no other log counts
     quorum: str = ""
 
     def cosigners(self, found: Note) -> dict[str, int]:
-        """Which of the witnesses have cosigned the note, and when (POSIX time). BadNote for a forged line."""
+        """The witnesses that have cosigned the note, each with its time (POSIX). BadNote for a forged line."""
         times = {w.name: checkpoint.cosigned_at(found, w.public, w.key_name) for w in self.witnesses.values()}
         return {name: time_s for name, time_s in times.items() if time_s is not None}
 
@@ -69,14 +69,15 @@ class Policy:
         return sum(self._holds(member, names) for member in group.members) >= group.at_least
 
     def since(self, times: Mapping[str, int]) -> int | None:
-        """The first moment by which a quorum had cosigned; None while there is none. One early liar moves nothing."""
+        """The first moment by which a quorum had cosigned; None before there is one. A single witness with a wrong
+        early time does not move it."""
         for time_s in sorted(set(times.values())):
             if self.holds([name for name, at in times.items() if at <= time_s]):
                 return time_s
         return None
 
     def lines(self) -> Iterator[str]:
-        """The witnesses and the quorum once more, as `sigsum-verify` reads them."""
+        """The witnesses and the quorum in the form that `sigsum-verify` reads."""
         for witness in self.witnesses.values():
             yield f"witness {witness.name} {witness.public.hex()}"
         for name, group in self.groups.items():
@@ -85,14 +86,14 @@ class Policy:
 
 
 def parse(data: bytes) -> Policy:
-    """BadInput names the line that is wrong."""
+    """The policy; BadInput names an invalid line."""
     if len(data) > LIMIT_BYTES:
         raise BadInput(f"larger than {LIMIT_BYTES} bytes")
     if _WRONG.search(data):
         raise BadInput("a policy has no control characters but tab and newline")
     policy, members = Policy(), set[str]()
     lines = data.split(b"\n")
-    if len(lines) > _MOST_LINES:  # another reader would read on
+    if len(lines) > _MOST_LINES:  # another reader would continue
         raise BadInput(f"more than {_MOST_LINES} lines")
     for number, line in enumerate(lines, 1):
         words = line.strip(b" \t")

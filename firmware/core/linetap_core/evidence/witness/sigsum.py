@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sigsum's leaf, tree head and proof (sigsum.org: log.md and sigsum-proof.md, version 2 of the proof).
 
-A sealed call's record is the message: the unit signs for it when it closes the call, and whoever has the unit's
-log can make the proof that stock `sigsum-verify` checks.
+The message is a sealed call's record: the unit signs it when it closes the call, and whoever has the unit's log can
+make a proof for stock `sigsum-verify`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def sign_leaf(record_sha256: bytes, key: Ed25519PrivateKey) -> bytes:
 
 
 def leaf(record_sha256: bytes, signature: bytes, submitter: Ed25519PublicKey) -> bytes | None:
-    """The 128 bytes that are hashed into the tree; None when this submitter has not signed it."""
+    """The 128 bytes that are hashed into the tree; None if this submitter has not signed it."""
     checksum = _sha256(record_sha256)
     try:
         submitter.verify(signature, _LEAF_LABEL + checksum)
@@ -39,8 +39,8 @@ def key_hash(key: Ed25519PublicKey) -> bytes:
 
 
 def tree_head(tree: Tree, key: Ed25519PrivateKey, cosigned: Sequence[tuple[bytes, int, bytes]] = ()) -> str:
-    """The middle block of a proof: the tree, signed by the key of whoever keeps it, and its witnesses' cosignatures:
-    of each its key, the time (POSIX) and the 64 bytes."""
+    """The middle block of a proof: the tree, signed by its keeper's key, and the cosignatures of its witnesses: for
+    each its key, the time (POSIX) and the 64 bytes."""
     root = base64.b64encode(tree.root()).decode("ascii")
     text = f"sigsum.org/v1/tree/{key_hash(key.public_key()).hex()}\n{tree.size}\n{root}\n"
     own = f"size={tree.size}\nroot_hash={tree.root().hex()}\nsignature={key.sign(text.encode('ascii')).hex()}\n"
@@ -58,7 +58,7 @@ def proof(tree: Tree, index: int, leaf: bytes, head: str, keeper: Ed25519PublicK
 
 
 def policy(keeper: Ed25519PublicKey, witnesses: Iterable[str] = ("quorum none",)) -> str:
-    """What `sigsum-verify` is told to trust: the keeper of the tree, and the lines of a policy of witnesses."""
+    """The trust policy for `sigsum-verify`: the keeper of the tree, and the lines of a policy of witnesses."""
     return "".join(f"{line}\n" for line in [f"log {keeper.public_bytes_raw().hex()}", *witnesses])
 
 

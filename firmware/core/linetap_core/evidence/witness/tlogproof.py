@@ -27,14 +27,14 @@ from linetap_core.evidence.witness import checkpoint, note
 from linetap_core.evidence.witness.note import BadNote, Note
 
 SUFFIX = ".tlog-proof"
-FOLDER = "witnessed"  # CALL_ID.tlog-proof in it: in a package, and by days in a store
+FOLDER = "witnessed"  # holds CALL_ID.tlog-proof: flat in a package, by days in a store
 LIMIT_BYTES = note.LIMIT_BYTES
 _FIRST = "c2sp.org/tlog-proof@v1"
 _INDEX = re.compile(r"index (0|[1-9][0-9]{0,17})")
 
 
 def witnessed_path(call_id: str) -> PurePosixPath:
-    """Where the proof that witnesses saw a call lies below its unit: witnessed/2026/11/24/<call_id>.tlog-proof."""
+    """The path, below its unit, of the proof that witnesses saw a call: witnessed/2026/11/24/<call_id>.tlog-proof."""
     return PurePosixPath(FOLDER) / f"{sealed.call_path(call_id)}{SUFFIX}"
 
 
@@ -49,7 +49,7 @@ class Proof:
         return "".join(line + "\n" for line in lines).encode("ascii") + self.note.encode()
 
     def require(self, leaf: bytes) -> checkpoint.Checkpoint:
-        """The checkpoint, when `leaf` (its data) stands under it; else BadNote."""
+        """The checkpoint, if `leaf` (its data) is in its tree; otherwise BadNote."""
         found = checkpoint.decode(self.note.text)
         if not merkle.verify_inclusion(merkle.leaf_hash(leaf), self.index, found.size, self.path, found.root):
             raise BadNote("the leaf does not stand under this checkpoint", "not_in_log")
@@ -57,7 +57,7 @@ class Proof:
 
 
 def decode(data: bytes) -> Proof:
-    """BadNote unless it is one, spelled as `encode` spells it."""
+    """The proof; BadNote unless it is in the form of `encode`."""
     head, gap, rest = data[:LIMIT_BYTES].partition(b"\n\n")
     lines = head.decode("ascii", "replace").split("\n")
     index = _INDEX.fullmatch(lines[1]) if len(lines) > 1 and lines[0] == _FIRST else None
