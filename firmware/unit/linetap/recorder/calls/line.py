@@ -101,10 +101,10 @@ class LineCalls(LineContext):
 
     def _pbx(self) -> list[Event]:
         """The PBX's report of an answer, for a call that waits for one; for any other call it is outdated."""
-        said_ns = self.around.connected.pop(self.config.number, None)
-        if said_ns is None or self.memory.state not in ("off_hook", "new_party"):
+        answer_ns = self.around.connected.pop(self.config.number, None)
+        if answer_ns is None or self.memory.state not in ("off_hook", "new_party"):
             return []
-        at = self.batch.frame - max(0, self.batch.utc_ns - said_ns) // NS_PER_FRAME
+        at = self.batch.frame - max(0, self.batch.utc_ns - answer_ns) // NS_PER_FRAME
         return [Event(self.batch.frame, "pbx", at)]
 
     def _note(self, frame: int) -> None:

@@ -111,19 +111,19 @@ class SmdrJoin:
 
     def line(self, raw: str, arrived_ns: int) -> None:
         """Takes a line that the PBX has printed; `arrived_ns`: UTC."""
-        told = self._parse(raw, arrived_ns)
+        smdr = self._parse(raw, arrived_ns)
         day = self.ledger.day_at(arrived_ns)
-        if told is None:
+        if smdr is None:
             day.bad += 1
             return
-        if told.kind == "connected":  # the call's own line is still to come
-            line = self._matcher.our_line(told)
+        if smdr.kind == "connected":  # the call's own line is still to come
+            line = self._matcher.our_line(smdr)
             if line is not None:
                 self.connected[line] = arrived_ns
             return
         day.lines += 1
-        if self._matcher.may_be_ours(told):
-            self._pending.append(Pending(told, self._clock.monotonic_ns()))
+        if self._matcher.may_be_ours(smdr):
+            self._pending.append(Pending(smdr, self._clock.monotonic_ns()))
             self._look_ns = 0
         if len(self._pending) > MOST_LINES:
             self.ledger.line_alone(self._pending.pop(0).told)
@@ -206,18 +206,18 @@ class SmdrJoin:
         self._pending = [pending for place, pending in enumerate(self._pending) if place not in given]
         return bool(given)
 
-    def _seal(self, held: Held, told: SmdrLine | None) -> None:
+    def _seal(self, held: Held, smdr: SmdrLine | None) -> None:
         job, record = held.job, held.job.record
         del self._held[job.call_id]
         self.ledger.call_over(times_of(record))
-        if told is None:
+        if smdr is None:
             self.ledger.call_alone(record)
         else:
-            record = msgspec.structs.replace(record, smdr=told.raw)
-            if self._matcher.is_internal(told) and not record.internal:
+            record = msgspec.structs.replace(record, smdr=smdr.raw)
+            if self._matcher.is_internal(smdr) and not record.internal:
                 record = msgspec.structs.replace(record, internal=True, internal_by="smdr")
-            elif record.why == "internal" and not self._matcher.is_internal(told):
+            elif record.why == "internal" and not self._matcher.is_internal(smdr):
                 # The PBX reports an outside call: a colleague has transferred somebody, without other evidence.
                 record = msgspec.structs.replace(record, party_unknown=True)
-            self.ledger.matched(told, late_of(record))
+            self.ledger.matched(smdr, late_of(record))
         self._vault.close(job.call_id, job.end_frame, record, job.withheld)

@@ -27,13 +27,13 @@ from linetap_core.zones import zone_of
 _TOO_SHORT = ("ended_before_notice", "ended_during_notice")
 
 
-def is_missing(told: SmdrLine, answered: bool, disposition: str, why: str) -> bool:
+def is_missing(smdr: SmdrLine, answered: bool, disposition: str, why: str) -> bool:
     """Whether a call with a record lacks a recording that was due.
 
     Policy (skipped, exempt, fax, modem) withholds no recording that was due, and neither does a call that nobody
     answered: `missed`, `unanswered`, or of no length at the PBX.
     """
-    return disposition == "discarded" and why not in _TOO_SHORT and answered and told.duration_s != 0
+    return disposition == "discarded" and why not in _TOO_SHORT and answered and smdr.duration_s != 0
 
 
 MOST_ENTRIES = 200  # of each kind a day: nobody reads more, and the checkpoint holds them
@@ -148,16 +148,16 @@ class Ledger:
         """The figures of the last settled day; None: there is none yet."""
         return self.memory.settled.figures() if self.memory.settled is not None else None
 
-    def matched(self, told: SmdrLine, call: Late) -> None:
+    def matched(self, smdr: SmdrLine, call: Late) -> None:
         """A line and a call belong together. It is entered where the PBX counted a talk and there is no recording."""
-        day = self.day_at(told.arrived_ns)
+        day = self.day_at(smdr.arrived_ns)
         day.matched += 1
-        if not (call.internal or self._matcher.is_internal(told)):
+        if not (call.internal or self._matcher.is_internal(smdr)):
             day.calls += 1
             day.recorded += call.disposition == "recorded"
-            day.missing += is_missing(told, call.times.answered, call.disposition, call.why)
-        if call.disposition != "recorded" and told.duration_s and call.times.answered:
-            entry = self._entry(told, call.times.line, call.why or call.disposition, call.call_id)
+            day.missing += is_missing(smdr, call.times.answered, call.disposition, call.why)
+        if call.disposition != "recorded" and smdr.duration_s and call.times.answered:
+            entry = self._entry(smdr, call.times.line, call.why or call.disposition, call.call_id)
             self._add(day, day.not_recorded, entry)
 
     def call_over(self, times: CallTimes) -> None:
@@ -175,26 +175,26 @@ class Ledger:
             else:
                 day.left_off -= 1
 
-    def line_alone(self, told: SmdrLine) -> None:
+    def line_alone(self, smdr: SmdrLine) -> None:
         """A line without a call: a late one, or a call on one of our lines without a record."""
-        fits = [(fit, call) for call in self.memory.late if (fit := self._matcher.misfit(call.times, told)) is not None]
+        fits = [(fit, call) for call in self.memory.late if (fit := self._matcher.misfit(call.times, smdr)) is not None]
         if fits:
             _, call = min(fits, key=lambda found: found[0])
-            self.matched(told, call)
-            self.day_at(told.arrived_ns).late += 1
+            self.matched(smdr, call)
+            self.day_at(smdr.arrived_ns).late += 1
             self._seen_after_all(call)
             if call.times.cut_off:
-                rest = [late for late in self.memory.late if self._matcher.is_rest(late.times, call.times, told)]
+                rest = [late for late in self.memory.late if self._matcher.is_rest(late.times, call.times, smdr)]
                 for late in rest:
                     self._seen_after_all(late)
-        elif any(self._matcher.is_part(times, told) for times in self.memory.recent):
-            self.day_at(told.arrived_ns).parts += 1
-        elif (line := self._matcher.our_line(told)) is not None:
-            day, entry = self.day_at(told.arrived_ns), self._entry(told, line, NO_RECORD, None)
+        elif any(self._matcher.is_part(times, smdr) for times in self.memory.recent):
+            self.day_at(smdr.arrived_ns).parts += 1
+        elif (line := self._matcher.our_line(smdr)) is not None:
+            day, entry = self.day_at(smdr.arrived_ns), self._entry(smdr, line, NO_RECORD, None)
             day.unmatched += 1
-            self._count_alone(day, told, 1)
+            self._count_alone(day, smdr, 1)
             self._add(day, day.not_recorded, entry)
-            self.memory.alone = [*self.memory.alone, Alone(told, entry)][-MOST_LATE:]
+            self.memory.alone = [*self.memory.alone, Alone(smdr, entry)][-MOST_LATE:]
 
     def call_alone(self, record: CallRecord) -> None:
         """A call that is sealed without a line."""
@@ -239,14 +239,14 @@ class Ledger:
         day = datetime.strptime(name, "%Y-%m-%d").replace(tzinfo=self._zone)
         return day + timedelta(days=1)
 
-    def _entry(self, told: SmdrLine, line: int, why: str, call_id: str | None) -> NotRecorded:
+    def _entry(self, smdr: SmdrLine, line: int, why: str, call_id: str | None) -> NotRecorded:
         return NotRecorded(
             line=line,
-            started_at=rfc3339(told.started_ns),
-            kind=told.kind,
-            number=masked(told.number),
+            started_at=rfc3339(smdr.started_ns),
+            kind=smdr.kind,
+            number=masked(smdr.number),
             why=why,
-            duration_s=told.duration_s,
+            duration_s=smdr.duration_s,
             call_id=call_id,
         )
 
@@ -256,8 +256,8 @@ class Ledger:
         else:
             day.left_off += 1
 
-    def _count_alone(self, day: Day, told: SmdrLine, step: int) -> None:
-        if not self._matcher.is_internal(told):
+    def _count_alone(self, day: Day, smdr: SmdrLine, step: int) -> None:
+        if not self._matcher.is_internal(smdr):
             day.calls += step
             day.missing += step
 

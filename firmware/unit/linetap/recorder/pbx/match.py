@@ -60,15 +60,15 @@ def times_of(record: CallRecord) -> CallTimes:
     )
 
 
-def _started_ns(call: CallTimes, told: SmdrLine) -> int:
+def _started_ns(call: CallTimes, smdr: SmdrLine) -> int:
     """When the PBX's call began, by our clock.
 
     By the PBX's own time; where our clock was not synchronised, by the arrival of the line, which is printed at the
     call's end.
     """
     if not call.unkept:
-        return told.started_ns
-    return told.arrived_ns - (told.duration_s or 0) * NS_PER_S
+        return smdr.started_ns
+    return smdr.arrived_ns - (smdr.duration_s or 0) * NS_PER_S
 
 
 class Matcher:
@@ -84,82 +84,82 @@ class Matcher:
         self._internal = re.compile(pattern)
         self._extensions = {line.extension for line in config.line if line.extension}
 
-    def our_line(self, told: SmdrLine) -> int | None:
+    def our_line(self, smdr: SmdrLine) -> int | None:
         """Our line that the PBX names; None: another's, or none of ours has a name."""
-        return next((number for number, line in self._lines.items() if self._names(line, told)), None)
+        return next((number for number, line in self._lines.items() if self._names(line, smdr)), None)
 
-    def may_be_ours(self, told: SmdrLine) -> bool:
+    def may_be_ours(self, smdr: SmdrLine) -> bool:
         """Whether the line can belong to a call of ours: by name, or, on lines without a name, by number."""
-        if self.our_line(told) is not None:
+        if self.our_line(smdr) is not None:
             return True
         unnamed = any(not line.extension and not line.trunk for line in self._lines.values())
-        return unnamed and (len(told.number) >= LEAST_DIGITS or self._nothing_named)
+        return unnamed and (len(smdr.number) >= LEAST_DIGITS or self._nothing_named)
 
-    def is_internal(self, told: SmdrLine) -> bool:
+    def is_internal(self, smdr: SmdrLine) -> bool:
         """Whether both ends are extensions."""
-        return told.kind == "internal" or (self._is_extension(told.extension) and self._is_extension(told.number))
+        return smdr.kind == "internal" or (self._is_extension(smdr.extension) and self._is_extension(smdr.number))
 
-    def misfit(self, call: CallTimes, told: SmdrLine) -> float | None:
+    def misfit(self, call: CallTimes, smdr: SmdrLine) -> float | None:
         """How badly they fit, in seconds, 0 perfect; None: not the same call."""
         line = self._lines.get(call.line)
-        digits = _same_digits(call.number, told.number)
-        if line is None or not self._of_line(line, told, digits):
+        digits = _same_digits(call.number, smdr.number)
+        if line is None or not self._of_line(line, smdr, digits):
             return None
-        if told.arrived_ns < min(call.starts_ns) - EARLY_NS:
+        if smdr.arrived_ns < min(call.starts_ns) - EARLY_NS:
             return None
-        started_ns = _started_ns(call, told)
+        started_ns = _started_ns(call, smdr)
         start_off = min(abs(started_ns - start) for start in call.starts_ns) / NS_PER_S
         if call.continues:
-            start_off = abs(started_ns + (told.duration_s or 0) * NS_PER_S - call.ended_ns) / NS_PER_S
-        duration_off = self._duration_off(call, told)
+            start_off = abs(started_ns + (smdr.duration_s or 0) * NS_PER_S - call.ended_ns) / NS_PER_S
+        duration_off = self._duration_off(call, smdr)
         if start_off > self._tolerance_s or duration_off is None:
-            return PART_S + (call.ended_ns - min(call.starts_ns)) / NS_PER_S if self.is_part(call, told) else None
+            return PART_S + (call.ended_ns - min(call.starts_ns)) / NS_PER_S if self.is_part(call, smdr) else None
         return duration_off + START_WEIGHT * start_off + (OTHER_DIGITS_S if digits is False else 0.0)
 
-    def is_rest(self, call: CallTimes, cut_off: CallTimes, told: SmdrLine) -> bool:
-        """Whether `told` is about the call that was cut off, and `call` is its continuation after the power cut."""
-        end_ns = max(cut_off.starts_ns) + round(((told.duration_s or 0) + self._slack_s) * NS_PER_S)
+    def is_rest(self, call: CallTimes, cut_off: CallTimes, smdr: SmdrLine) -> bool:
+        """Whether `smdr` is about the call that was cut off, and `call` is its continuation after the power cut."""
+        end_ns = max(cut_off.starts_ns) + round(((smdr.duration_s or 0) + self._slack_s) * NS_PER_S)
         return call.line == cut_off.line and cut_off.ended_ns <= min(call.starts_ns) and call.ended_ns <= end_ns
 
-    def is_part(self, call: CallTimes, told: SmdrLine) -> bool:
+    def is_part(self, call: CallTimes, smdr: SmdrLine) -> bool:
         """Whether this is one of several lines of a transferred call, printed during it.
 
         A line has one call at a time, so its name and the time of printing suffice; digits need not fit.
         """
         line = self._lines.get(call.line)
-        if line is None or told.duration_s is None or not self._names(line, told):
+        if line is None or smdr.duration_s is None or not self._names(line, smdr):
             return False
         first, tolerance_ns = min(call.starts_ns), self._tolerance_s * NS_PER_S
-        started_ns = _started_ns(call, told)
-        told_end = started_ns + told.duration_s * NS_PER_S
-        printed = first + round((told.duration_s - self._slack_s) * NS_PER_S) <= told.arrived_ns
-        printed = printed and first <= told.arrived_ns <= call.ended_ns + PRINTED_NS
-        return printed and first - tolerance_ns <= started_ns and told_end <= call.ended_ns + tolerance_ns
+        started_ns = _started_ns(call, smdr)
+        smdr_end = started_ns + smdr.duration_s * NS_PER_S
+        printed = first + round((smdr.duration_s - self._slack_s) * NS_PER_S) <= smdr.arrived_ns
+        printed = printed and first <= smdr.arrived_ns <= call.ended_ns + PRINTED_NS
+        return printed and first - tolerance_ns <= started_ns and smdr_end <= call.ended_ns + tolerance_ns
 
-    def _duration_off(self, call: CallTimes, told: SmdrLine) -> float | None:
-        if told.duration_s is None or call.continues:
+    def _duration_off(self, call: CallTimes, smdr: SmdrLine) -> float | None:
+        if smdr.duration_s is None or call.continues:
             return 0.0
         lengths = [(call.ended_ns - start) / NS_PER_S for start in call.starts_ns]
         if not call.answered:
             lengths.append(0.0)
-        off = min(max(length - told.duration_s, 0 if call.cut_off else told.duration_s - length) for length in lengths)
+        off = min(max(length - smdr.duration_s, 0 if call.cut_off else smdr.duration_s - length) for length in lengths)
         return off if off <= self._slack_s + DURATION_SLACK_SHARE * max(lengths) else None
 
-    def _of_line(self, line: Line, told: SmdrLine, digits: bool | None) -> bool:
+    def _of_line(self, line: Line, smdr: SmdrLine, digits: bool | None) -> bool:
         """Whether the line may be this one's.
 
         Without a name it is known by the digits; where no line has a name, trunk 1 is also line 1.
         """
         if line.extension or line.trunk:
-            return self._names(line, told)
-        by_number = self._nothing_named and told.trunk.isdecimal() and int(told.trunk) == line.number
+            return self._names(line, smdr)
+        by_number = self._nothing_named and smdr.trunk.isdecimal() and int(smdr.trunk) == line.number
         return digits is True or (by_number and digits is None)
 
-    def _names(self, line: Line, told: SmdrLine) -> bool:
+    def _names(self, line: Line, smdr: SmdrLine) -> bool:
         """Whether the line names this one. An extension may be at either end of an internal call."""
-        if line.extension and line.extension in (told.extension, told.number):
+        if line.extension and line.extension in (smdr.extension, smdr.number):
             return True
-        return bool(line.trunk and told.trunk) and _bare(line.trunk or "") == _bare(told.trunk)
+        return bool(line.trunk and smdr.trunk) and _bare(line.trunk or "") == _bare(smdr.trunk)
 
     def _is_extension(self, number: str) -> bool:
         return bool(number) and (number in self._extensions or self._internal.fullmatch(number) is not None)

@@ -100,9 +100,9 @@ def _follow(
 ) -> list[CallRecord]:
     pbx = ReplayedSmdr(config, vault, vault.keep, start_ns, smdr) if smdr else None
     to_vault = pbx.join if pbx is not None else vault
-    said = pbx.join.connected if pbx is not None else {}
+    connected = pbx.join.connected if pbx is not None else {}
     around = Surroundings(
-        config, card.notices, card, card, to_vault, lambda _line: ClockRecord(synced=False), connected=said
+        config, card.notices, card, card, to_vault, lambda _line: ClockRecord(synced=False), connected=connected
     )
     recorder = Recorder(around, {}, examine=False)  # a recording's lines are not diagnosed
     number = config.card[0].number

@@ -79,11 +79,11 @@ def _parse(raw: bytes, where: str, place: dict[int, int]) -> LineEvent:
         return event
     if event.line not in place:
         raise BadInput(f"{where}: line {event.line}; the configuration has {', '.join(map(str, place))}")
-    told = [value for value in (event.hook, event.ring, event.volts) if value is not None]
-    if len(told) != 1:
+    given = [value for value in (event.hook, event.ring, event.volts) if value is not None]
+    if len(given) != 1:
         raise BadInput(f"{where}: needs exactly one of hook, ring and volts")
-    if event.volts is None and told[0] not in (0, 1):
-        raise BadInput(f"{where}: {told[0]} is neither 0 nor 1")
+    if event.volts is None and given[0] not in (0, 1):
+        raise BadInput(f"{where}: {given[0]} is neither 0 nor 1")
     if event.volts is not None and not abs(event.volts) <= 300:
         raise BadInput(f"{where}: volts = {event.volts}; a line has -300 to 300")
     return event

@@ -67,11 +67,11 @@ def _serve(way: Connection[Done, object], audio_fd: int) -> Done:
 
 def _follow(vault: VaultWriter, way: Connection[Done, object]) -> None:
     while vault.failure is None and not vault.refused():
-        told = way.recv()
-        if told is None:
+        jobs = way.recv()
+        if jobs is None:
             return
-        assert isinstance(told, list)
-        for name, args in told:
+        assert isinstance(jobs, list)
+        for name, args in jobs:
             if name == "log_leaf":
                 kind, at_ns, fields = args
                 vault.log_leaf(kind, at_ns, **fields)

@@ -76,50 +76,50 @@ class VaultSide:
             command = [sys.executable, "-m", "linetap.recorder.replay.vaultserver", *map(str, fds)]
             self._process = subprocess.Popen(command, pass_fds=fds)
         self._way: Connection[object, Done] = Connection(ours.detach())
-        self._told: list[Call] = []
+        self._jobs: list[Call] = []
         self._way.send(Setup(config, start_ns, lines, audio.frames))
 
     def refused(self) -> str | None:
         return None
 
     def report(self, event: CallEvent) -> None:
-        self._told.append(("report", (event,)))
+        self._jobs.append(("report", (event,)))
 
     def note(self, call_id: str, note: CallNote) -> None:
         """A replay that is cut off is made again: it needs no notes."""
 
     def open(self, call_id: str, line: int, first_frame: int) -> None:
-        self._told.append(("open", (call_id, line, first_frame)))
+        self._jobs.append(("open", (call_id, line, first_frame)))
 
     def permit(self, call_id: str, frame: int, withheld: Stretches = ()) -> None:
-        self._told.append(("permit", (call_id, frame, withheld)))
+        self._jobs.append(("permit", (call_id, frame, withheld)))
 
     def close(self, call_id: str, end_frame: int | None, record: CallRecord, withheld: Stretches = ()) -> None:
-        self._told.append(("close", (call_id, end_frame, record, withheld)))
+        self._jobs.append(("close", (call_id, end_frame, record, withheld)))
 
     def remember_fault(self, line: int, since_ns: int | None) -> None:
-        self._told.append(("remember_fault", (line, since_ns)))
+        self._jobs.append(("remember_fault", (line, since_ns)))
 
     def keep(self, place: str, content: bytes) -> None:
-        self._told.append(("keep", (place, content)))
+        self._jobs.append(("keep", (place, content)))
 
     def log_leaf(self, kind: str, at_ns: int, **fields: object) -> None:
-        self._told.append(("log_leaf", (kind, at_ns, fields)))
+        self._jobs.append(("log_leaf", (kind, at_ns, fields)))
 
     def hand_over(self) -> bool:
         """Sends the jobs once there are enough. False: the other process has ended, and `finish` raises why."""
-        if len(self._told) < ENOUGH:
+        if len(self._jobs) < ENOUGH:
             return True
-        told, self._told = self._told, []
+        jobs, self._jobs = self._jobs, []
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self._way.send(told)
+            self._way.send(jobs)
             return not self._way.poll()
         return False
 
     def finish(self) -> list[CallRecord]:
         """The records, once all are sealed. Raises what went wrong in the other process."""
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self._way.send(self._told)
+            self._way.send(self._jobs)
             self._way.send(None)
         try:
             done = self._way.recv()

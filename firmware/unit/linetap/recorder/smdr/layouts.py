@@ -47,11 +47,11 @@ CENTURY = 2000
 
 def seconds_of(match: re.Match[str]) -> int:
     """Seconds of a duration, or of a time of day (12-hour with AM or PM)."""
-    told = match.groupdict()
-    hours = int(told.get("H") or 0)
-    if half := told.get("half"):
+    values = match.groupdict()
+    hours = int(values.get("H") or 0)
+    if half := values.get("half"):
         hours = hours % 12 + (12 if half in "Pp" else 0)
-    return hours * 3600 + int(told.get("M") or 0) * 60 + int(told.get("S") or 0)
+    return hours * 3600 + int(values.get("M") or 0) * 60 + int(values.get("S") or 0)
 
 
 def moment(day: re.Match[str] | None, time: re.Match[str], zone: ZoneInfo, arrived_ns: int) -> int:
@@ -74,13 +74,13 @@ def moment(day: re.Match[str] | None, time: re.Match[str], zone: ZoneInfo, arriv
 def _days(day: re.Match[str] | None, today: date) -> list[date]:
     if day is None:
         return [today + timedelta(days=n) for n in (-1, 0, 1)]
-    told = day.groupdict()
-    year = told.get("Y")
+    values = day.groupdict()
+    year = values.get("Y")
     years = [today.year + n for n in (-1, 0, 1)] if year is None else [int(year) + (CENTURY if int(year) < 100 else 0)]
     days = []
     for possible in years:
         try:
-            days.append(date(possible, int(told["M"]), int(told["D"])))
+            days.append(date(possible, int(values["M"]), int(values["D"])))
         except ValueError:  # 29 February of another year
             continue
     return days
@@ -164,19 +164,19 @@ def _by_columns(smdr: Smdr, zone: ZoneInfo) -> Parse:
     kinds = grammar.kinds(smdr.kinds)
 
     def parse(raw: str, arrived_ns: int) -> SmdrLine | None:
-        told = {name: raw[place].strip() for name, place in places.items()}
-        day = date_picture.fullmatch(told["date"]) if "date" in told else None
-        time = time_picture.fullmatch(told["time"])
-        length = duration_picture.fullmatch(told.get("duration", ""))
-        if time is None or ("date" in told and day is None) or (told.get("duration") and length is None):
+        values = {name: raw[place].strip() for name, place in places.items()}
+        day = date_picture.fullmatch(values["date"]) if "date" in values else None
+        time = time_picture.fullmatch(values["time"])
+        length = duration_picture.fullmatch(values.get("duration", ""))
+        if time is None or ("date" in values and day is None) or (values.get("duration") and length is None):
             return None
-        extension, trunk = told.get("ext", ""), told.get("trunk", "")
+        extension, trunk = values.get("ext", ""), values.get("trunk", "")
         if not extension and not trunk:
             return None
         duration_s = None if length is None else seconds_of(length)
         at = moment(day, time, zone, arrived_ns)
-        number = told.get("number", "")
-        kind: Kind = kinds.get(told.get("kind", ""), "unknown")  # type: ignore[assignment]  # checked with the configuration
+        number = values.get("number", "")
+        kind: Kind = kinds.get(values.get("kind", ""), "unknown")  # type: ignore[assignment]  # checked with the configuration
         if kind == "unknown" and (prefix := _PREFIX.match(number)):
             kind = "internal" if prefix[1] == "EXT" else "in"
         return SmdrLine(

@@ -143,12 +143,12 @@ class LineHealth:
 
     def troubles(self, index: int) -> list[str]:
         """Codes of the faults of the line at `index`, in the order of CODES."""
-        told = {code for code, ill in zip(LASTING, self._ill[:, index].tolist(), strict=True) if ill}
+        codes = {code for code, ill in zip(LASTING, self._ill[:, index].tolist(), strict=True) if ill}
         if self._calls.clipped[index]:
-            told.add("clipped")
+            codes.add("clipped")
         if self._calls.too_quiet[index]:
-            told.add("too_quiet")
-        return [code for code in CODES if code in told]
+            codes.add("too_quiet")
+        return [code for code in CODES if code in codes]
 
     def reading(self, index: int) -> Reading | None:
         """Of the line at `index`; None before the first half second, and after a gap."""

@@ -81,12 +81,12 @@ def fit(line: F32, sound: Sound, delays: F64) -> Fit:
     for _ in range(ROUNDS):
         met, sent = (xy * weight).sum(axis=1), (xx * weight).sum(axis=1)  # (b, k)
         response = _response(met, sent, gain)
-        told = (sent * _power(response)).sum(axis=1)
-        gain = (met * response.conj()).real.sum(axis=1) / np.maximum(told, TINY)
-        level = gain * np.sqrt(told / np.maximum(sent.sum(axis=1), TINY))
+        energy = (sent * _power(response)).sum(axis=1)
+        gain = (met * response.conj()).real.sum(axis=1) / np.maximum(energy, TINY)
+        level = gain * np.sqrt(energy / np.maximum(sent.sum(axis=1), TINY))
         weight = _weight(y - (gain[:, None] * response)[:, None] * x)
-    told = (_power(response)[:, None] * xx * weight).sum(axis=(1, 2))
-    return Fit(level, gain * np.sqrt(2 / OPTIMISM * told), (gain[:, None] * response).astype(np.complex64))
+    energy = (_power(response)[:, None] * xx * weight).sum(axis=(1, 2))
+    return Fit(level, gain * np.sqrt(2 / OPTIMISM * energy), (gain[:, None] * response).astype(np.complex64))
 
 
 def without(line: F32, played: F32, sound: Sound, found: Fit, delays: F64) -> F32:
@@ -109,9 +109,9 @@ def without(line: F32, played: F32, sound: Sound, found: Fit, delays: F64) -> F3
 def _response(met: C64, sent: F32, gain: F32) -> C64:
     """The line's response (b, k) for each block, from the other blocks."""
     heard = np.maximum(gain, 0)[:, None]
-    told = smooth(met * heard, RESPONSE_BINS)
+    energy = smooth(met * heard, RESPONSE_BINS)
     weight = smooth(sent * np.square(heard), RESPONSE_BINS)
-    response: C64 = (told.sum(axis=0) - told) / np.maximum(weight.sum(axis=0) - weight, TINY)
+    response: C64 = (energy.sum(axis=0) - energy) / np.maximum(weight.sum(axis=0) - weight, TINY)
     return response
 
 

@@ -92,7 +92,7 @@ class Classes:
         even = dense & recent.even(numbers.noise_range_db, 1)
         noise = even & recent.even(numbers.noise_range_db, numbers.noise_chunks)
         levels = recent.sound_dbm0(numbers.sound_min_dbm0)
-        told = []
+        events = []
         for row in rows.tolist():
             line = self._lines[row]
             self._follow(line, loud[:, row], frame)
@@ -106,14 +106,14 @@ class Classes:
             if at is not None:
                 tone = runs[row].tone if line.sound == "tone" else None
                 level = float(levels[row]) if tone is None else tone.level_dbm0
-                told.append(SoundHeard(row, frame + CHUNK, at, line.sound, _level(line.sound, level)))
+                events.append(SoundHeard(row, frame + CHUNK, at, line.sound, _level(line.sound, level)))
             elif self._is_long(line, frame + CHUNK):
                 line.long = True
-                told.append(
+                events.append(
                     SoundHeard(row, frame + CHUNK, line.speech_at, "announcement", round(float(levels[row]), 1))
                 )
             self._idle[row] = line.sound == "silence" and not some[row]
-        return told
+        return events
 
     def _follow(self, line: _Line, loud: Bools, frame: int) -> None:
         """The start of the sound that is on now."""

@@ -138,9 +138,9 @@ class SoundDetector:
                         float(seen.centre[n, row]),
                         float(seen.level_dbm0[n, row]),
                     )
-                    for told in runs.window(at, *values):
-                        ms = told.period // 8, told.on // 8
-                        events.append(SoundHeard(row, known, told.at, told.sound, round(told.level_dbm0, 1), *ms))
+                    for change in runs.window(at, *values):
+                        ms = change.period // 8, change.on // 8
+                        events.append(SoundHeard(row, known, change.at, change.sound, round(change.level_dbm0, 1), *ms))
         events += self._classes.chunk(self._recent, loud, seen.flat, self._runs, frame)
         if dialled := {row for at, row in self._digits if at <= known}:
             self._digits = [(at, row) for at, row in self._digits if at > known]

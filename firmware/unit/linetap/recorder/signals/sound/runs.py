@@ -129,7 +129,7 @@ class Run(msgspec.Struct):
         return self.end - self.start
 
 
-class Told(NamedTuple):
+class RunEvent(NamedTuple):
     """A sound event of one line."""
 
     sound: SoundName
@@ -170,9 +170,9 @@ class RunLine:
         changes = sum(abs(a.bins - b.bins) > 2 * self._numbers.run_bins for a, b in pairwise(runs))
         return bool(changes >= self._numbers.melody_changes)
 
-    def window(self, frame: int, loud: bool, steady: bool, centre: float, level_dbm0: float) -> list[Told]:
+    def window(self, frame: int, loud: bool, steady: bool, centre: float, level_dbm0: float) -> list[RunEvent]:
         """The window that begins at `frame`; `steady`: it holds a tone and sounds like the one before."""
-        told: list[Told] = []
+        events: list[RunEvent] = []
         run = self._open
         if run is not None and not (steady and abs(centre - run.bins) <= self._numbers.run_bins):
             self._close(run)
@@ -181,7 +181,7 @@ class RunLine:
             # The window with the burst's edge is over.
             ended, self._ended = self._ended, None
             if self._cadence.ends(ended.end, not loud):
-                told.append(self._over())
+                events.append(self._over())
         if steady and run is None:
             # Steady means like the window before, which was its first; the one before that has its edge.
             self._open = run = Run(frame - SIZE, frame + SIZE, centre, 2, level_dbm0, self._quiet > 0)
@@ -192,12 +192,12 @@ class RunLine:
             run.bins += (centre - run.bins) / min(run.windows, 8)
         if run is not None and not self._certain and run.frames >= self._surely:
             self._certain = True
-            told += self._sure(run)
+            events += self._sure(run)
         if run is None and self._cadence.missed(frame + SIZE):
-            told.append(self._over())
+            events.append(self._over())
         # A run is recognised two windows after its edge: silence counts until then.
         self._quiet = 3 if not loud else max(self._quiet - 1, 0)
-        return told
+        return events
 
     def _close(self, run: Run) -> None:
         self._open = None
@@ -206,7 +206,7 @@ class RunLine:
             if self._certain and run.from_quiet:
                 self._ended = run
 
-    def _sure(self, run: Run) -> list[Told]:
+    def _sure(self, run: Run) -> list[RunEvent]:
         """The run is longer than any vowel."""
         if (sit := self._sit([*self._runs, run])) is not None:
             return [sit]
@@ -214,10 +214,10 @@ class RunLine:
             return []
         before = self._cadence.period
         if self._cadence.begins(run.start, run.bins, run.level_dbm0):
-            return [Told("cadence", run.start, run.level_dbm0, self._cadence.period, self._cadence.on)]
-        return [Told("cadence_over", run.start, run.level_dbm0, before)] if before else []
+            return [RunEvent("cadence", run.start, run.level_dbm0, self._cadence.period, self._cadence.on)]
+        return [RunEvent("cadence_over", run.start, run.level_dbm0, before)] if before else []
 
-    def _sit(self, runs: list[Run]) -> Told | None:
+    def _sit(self, runs: list[Run]) -> RunEvent | None:
         """The special information tone, or two of its three tones.
 
         A lost packet splits a tone or removes it, and a late listener misses the first. Two tones may be a chime's: the
@@ -229,14 +229,14 @@ class RunLine:
         gap, lost, high = map(_frames, (numbers.sit_gap_ms, numbers.sit_lost_ms, numbers.sit_max_ms))
         apart = [after.start - before.end for before, after in pairwise(tones)]
         if places == [0, 1, 2] and max(apart) <= gap and all(tone.frames >= self._surely for tone in tones):
-            return Told("sit", tones[0].start, tones[0].level_dbm0)
+            return RunEvent("sit", tones[0].start, tones[0].level_dbm0)
         if len(tones) < 2 or None in places[-2:] or any(tone.frames > high for tone in tones[-2:]):
             return None
         alone = len(tones) < 3 or apart[-2] > gap + high  # no chime or tune before it
         first, second = tones[-2:]
         near = apart[-1] <= gap or (places[-2:] == [0, 2] and apart[-1] <= lost)
         if alone and near and (places[-2] or 0) < (places[-1] or 0):
-            return Told("sit_part", first.start, second.level_dbm0)
+            return RunEvent("sit_part", first.start, second.level_dbm0)
         return None
 
     def _whole(self, runs: list[Run]) -> list[Run]:
@@ -258,8 +258,8 @@ class RunLine:
         fits = off[place] <= self._numbers.sit_tolerance_hz and tone.frames <= _frames(self._numbers.sit_max_ms)
         return place if fits else None
 
-    def _over(self) -> Told:
+    def _over(self) -> RunEvent:
         last, period = self._cadence.last, self._cadence.period
-        told = Told("cadence_over", last.end, last.level_dbm0, period, last.frames)
+        events = RunEvent("cadence_over", last.end, last.level_dbm0, period, last.frames)
         self._cadence.forget()
-        return told
+        return events

@@ -111,12 +111,12 @@ class Recent:
 
     def add(self, look: Windows, active: npt.NDArray[np.bool_], floor_dbm0: float) -> None:
         """Adds one chunk; `active` windows count, the others only with their level, never below `floor_dbm0`."""
-        told = np.stack([look.level_dbm0, look.flux, look.share, look.pair, look.flat, look.centre, look.peak])
-        told = np.where(active, told, np.float32(0))
+        measures = np.stack([look.level_dbm0, look.flux, look.share, look.pair, look.flat, look.centre, look.peak])
+        measures = np.where(active, measures, np.float32(0))
         level = np.maximum(look.level_dbm0, np.float32(floor_dbm0 - _BELOW_DB))
         sums = np.empty_like(self._sums[0])
-        sums[:_KINDS] = told.sum(axis=1)
-        sums[_KINDS : 2 * _KINDS] = np.square(told).sum(axis=1)
+        sums[:_KINDS] = measures.sum(axis=1)
+        sums[_KINDS : 2 * _KINDS] = np.square(measures).sum(axis=1)
         sums[-3] = active.sum(axis=0)
         sums[-2] = (active & (look.flux < _STILL)).sum(axis=0)
         sums[-1] = np.square(np.diff(level, axis=0, prepend=self._level[-1:])).sum(axis=0)

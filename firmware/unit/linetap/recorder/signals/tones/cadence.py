@@ -18,7 +18,7 @@ from linetap.ring import RATE_HZ
 NEVER = 1 << 62
 
 
-class Said(NamedTuple):
+class ToneChange(NamedTuple):
     """What became of `tone`, and the frame it is about."""
 
     what: str  # "heard", "gone", "maybe", "no_fax", "fax"
@@ -62,7 +62,7 @@ class ToneLine(msgspec.Struct):
     start: int = 0
     end: int | None = None  # of that stretch: it may still be bridged
     certain: bool = False  # it is longer than the shortest burst
-    told: bool = False  # continuous and fax tones: already reported
+    reported: bool = False  # continuous and fax tones: already reported
     doubt: bool = False  # a possible fax was reported, and neither confirmed nor taken back
     last_code: int = 0
     last_end: int | None = None  # of the burst before
@@ -71,9 +71,9 @@ class ToneLine(msgspec.Struct):
     gone_at: int = NEVER  # by then its next element must have come
     due: int = NEVER  # the next frame at which time alone decides something
 
-    def turn(self, code: int, ended: int, began: int, plan: Plan) -> list[Said]:
+    def turn(self, code: int, ended: int, began: int, plan: Plan) -> list[ToneChange]:
         """The previous stretch ended, and from `began` on the line carries `code` (0: none of the tones)."""
-        said = self.wait(began if code else ended, plan)
+        changes = self.wait(began if code else ended, plan)
         if code == self.code and self.end is not None:
             self.end = None  # a dropout, not an edge
         elif code != self.code:
@@ -81,41 +81,41 @@ class ToneLine(msgspec.Struct):
                 self.end = ended
             if code:
                 if self.code:
-                    self._close(plan, said)
-                self.code, self.start, self.end, self.certain, self.told = code, began, None, False, False
+                    self._close(plan, changes)
+                self.code, self.start, self.end, self.certain, self.reported = code, began, None, False, False
         self._decide(plan)
-        return said
+        return changes
 
-    def wait(self, until: int, plan: Plan) -> list[Said]:
+    def wait(self, until: int, plan: Plan) -> list[ToneChange]:
         """Nothing changed until this frame."""
-        said: list[Said] = []
+        changes: list[ToneChange] = []
         while self.due <= until:
             now = self.due
             if self.code and self.end is not None and now >= self.end + _frames(plan.numbers.bridge_ms):
-                self._close(plan, said)
+                self._close(plan, changes)
             elif self.code and self.end is None:
-                self._lasts(now, plan, said)
+                self._lasts(now, plan, changes)
             elif self.doubt:
-                self._no_fax(now, said)
+                self._no_fax(now, changes)
             if now >= self.gone_at:
-                self._gone(plan, said)
+                self._gone(plan, changes)
             self._decide(plan)
-        return said
+        return changes
 
-    def suspect(self, plan: Plan) -> list[Said]:
+    def suspect(self, plan: Plan) -> list[ToneChange]:
         """The code that is on has filled several windows without a break: of a fax tone that is reported."""
-        if self.code not in plan.fax or self.end is not None or self.told or self.doubt:
+        if self.code not in plan.fax or self.end is not None or self.reported or self.doubt:
             return []
         self.doubt = True
-        return [Said("maybe", plan.fax[self.code][0], self.start)]
+        return [ToneChange("maybe", plan.fax[self.code][0], self.start)]
 
-    def voice(self, plan: Plan) -> list[Said]:
+    def voice(self, plan: Plan) -> list[ToneChange]:
         """A voice: a tone in its pause is over."""
-        said: list[Said] = []
+        changes: list[ToneChange] = []
         if self.heard is not None and (self.code == 0 or self.end is not None):
-            self._gone(plan, said)
+            self._gone(plan, changes)
             self._decide(plan)
-        return said
+        return changes
 
     def lose_sight(self) -> None:
         """A gap: a partial burst is void, and so are all counts. A tone that was on may continue."""
@@ -132,43 +132,43 @@ class ToneLine(msgspec.Struct):
             self.gone_at = frame + _frames((longest_ms + plan.numbers.dial_min_ms) * (1 + plan.numbers.tolerance))
         self._decide(plan)
 
-    def _lasts(self, now: int, plan: Plan, said: list[Said]) -> None:
+    def _lasts(self, now: int, plan: Plan, changes: list[ToneChange]) -> None:
         """The stretch that is on has reached a length that decides something."""
         length = now - self.start
         if not self.certain and length >= _frames(plan.numbers.burst_min_ms):
             self.certain = True
             if self.heard is not None and plan.codes[self.heard] != self.code:
-                self._gone(plan, said)
+                self._gone(plan, changes)
             if self.last_end is not None and self.last_code == self.code:
-                self._element(plan, self.last_end, self.start, False, said)
+                self._element(plan, self.last_end, self.start, False, changes)
             else:
                 self.fits = [Fit() for _ in self.fits]
-        if self.told:
+        if self.reported:
             return
         if self.code in plan.fax:
             name, frames = plan.fax[self.code]
             if length >= frames:
-                self.told, self.doubt = True, False
-                said.append(Said("fax", name, self.start))
+                self.reported, self.doubt = True, False
+                changes.append(ToneChange("fax", name, self.start))
         elif length >= _frames(plan.numbers.dial_min_ms) and (place := _continuous(plan, self.code)) is not None:
-            self.told = True
-            self._hear(plan, place, self.start, NEVER, said)
+            self.reported = True
+            self._hear(plan, place, self.start, NEVER, changes)
 
-    def _close(self, plan: Plan, said: list[Said]) -> None:
+    def _close(self, plan: Plan, changes: list[ToneChange]) -> None:
         """The stretch is over: a burst, or too short for one."""
         assert self.end is not None
         if self.doubt:
-            self._no_fax(self.end, said)
+            self._no_fax(self.end, changes)
         if self.certain:
             heard = self.heard
-            self._element(plan, self.start, self.end, True, said)
+            self._element(plan, self.start, self.end, True, changes)
             self.last_code, self.last_end = self.code, self.end
-            if heard is not None and not plan.shapes[heard].cadence_ms and self.told:
+            if heard is not None and not plan.shapes[heard].cadence_ms and self.reported:
                 self.heard_end = self.end
-                self._gone(plan, said)
+                self._gone(plan, changes)
         self.code, self.end = 0, None
 
-    def _element(self, plan: Plan, began: int, end: int, burst: bool, said: list[Said]) -> None:
+    def _element(self, plan: Plan, began: int, end: int, burst: bool, changes: list[ToneChange]) -> None:
         """A burst or a pause has its length: every shape of this code continues or starts again."""
         fitting: dict[str, list[int]] = {}
         lost = False
@@ -182,12 +182,12 @@ class ToneLine(msgspec.Struct):
             elif place == self.heard:
                 lost = True
         if lost and not any(self._known(plan, place) for place in fitting.get(self._name(plan), [])):
-            self._gone(plan, said)
+            self._gone(plan, changes)
         for name, places in fitting.items():
-            self._goes_on(plan, name, places, began, end, burst, said)
+            self._goes_on(plan, name, places, began, end, burst, changes)
 
     def _goes_on(
-        self, plan: Plan, name: str, places: list[int], began: int, end: int, burst: bool, said: list[Said]
+        self, plan: Plan, name: str, places: list[int], began: int, end: int, burst: bool, changes: list[ToneChange]
     ) -> None:
         """The element belongs to these shapes, which share a name: those that fit longest count."""
         longest = max(self.fits[place].elements for place in places)
@@ -199,7 +199,7 @@ class ToneLine(msgspec.Struct):
             shape, fit = plan.shapes[place], self.fits[place]
             over = longest - shape.known_after
             if over >= 0 and over % len(shape.cadence_ms) == 0:
-                self._hear(plan, place, fit.since if over == 0 else fit.period_since, gone_at, said)
+                self._hear(plan, place, fit.since if over == 0 else fit.period_since, gone_at, changes)
                 self.heard_end = end if burst else began
                 return
         if self._name(plan) == name:
@@ -227,20 +227,20 @@ class ToneLine(msgspec.Struct):
         fit.elements += 1
         return True
 
-    def _hear(self, plan: Plan, place: int, at: int, gone_at: int, said: list[Said]) -> None:
+    def _hear(self, plan: Plan, place: int, at: int, gone_at: int, changes: list[ToneChange]) -> None:
         if self.heard is not None and self._name(plan) != plan.shapes[place].name:
-            self._gone(plan, said)
+            self._gone(plan, changes)
         self.heard, self.gone_at = place, gone_at
-        said.append(Said("heard", plan.shapes[place].name, at))
+        changes.append(ToneChange("heard", plan.shapes[place].name, at))
 
-    def _gone(self, plan: Plan, said: list[Said]) -> None:
+    def _gone(self, plan: Plan, changes: list[ToneChange]) -> None:
         if self.heard is not None:
-            said.append(Said("gone", plan.shapes[self.heard].name, self.heard_end))
+            changes.append(ToneChange("gone", plan.shapes[self.heard].name, self.heard_end))
         self.heard, self.gone_at = None, NEVER
 
-    def _no_fax(self, at: int, said: list[Said]) -> None:
+    def _no_fax(self, at: int, changes: list[ToneChange]) -> None:
         self.doubt = False
-        said.append(Said("no_fax", "", at))
+        changes.append(ToneChange("no_fax", "", at))
 
     def _decide(self, plan: Plan) -> None:
         """Sets the next frame at which time alone decides something."""
@@ -249,7 +249,7 @@ class ToneLine(msgspec.Struct):
             due = min(due, self.end + _frames(plan.numbers.bridge_ms))
         elif self.code and not self.certain:
             due = min(due, self.start + _frames(plan.numbers.burst_min_ms))
-        elif self.code and not self.told:
+        elif self.code and not self.reported:
             if self.code in plan.fax:
                 due = min(due, self.start + plan.fax[self.code][1])
             elif _continuous(plan, self.code) is not None:

@@ -26,7 +26,7 @@ from linetap.recorder.signals.events import (
     VoiceHeard,
 )
 from linetap.recorder.signals.tones.bank import F32, HOP, U8, WINDOW, Bank, Hz
-from linetap.recorder.signals.tones.cadence import NEVER, Fit, Plan, Said, ToneLine
+from linetap.recorder.signals.tones.cadence import NEVER, Fit, Plan, ToneChange, ToneLine
 from linetap.recorder.signals.tones.voice import CHUNK_WINDOWS, VoiceLines
 from linetap.ring import I16, RATE_HZ
 
@@ -233,8 +233,8 @@ class ToneDetector:
         self._soonest = min(self._soonest, line.due)
 
     @staticmethod
-    def _report(row: int, known: int, said: list[Said], events: list[ToneEvent]) -> None:
-        for what, name, at in said:
+    def _report(row: int, known: int, changes: list[ToneChange], events: list[ToneEvent]) -> None:
+        for what, name, at in changes:
             match what:
                 case "heard":
                     events.append(ToneHeard(row, known, at, name))

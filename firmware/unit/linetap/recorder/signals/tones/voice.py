@@ -38,10 +38,10 @@ class Speaker(msgspec.Struct):
     count: int = 0  # of voice in this stretch, up to `enough`
     quiet: int = 0  # consecutive ones without voice
     since: int = 0
-    told: bool = False
+    reported: bool = False
     talk: int = 0  # windows of silence until the talk has worn off
     talk_since: int = 0
-    talk_told: bool = False
+    talk_reported: bool = False
 
 
 class Lengths(NamedTuple):
@@ -61,27 +61,27 @@ class Lengths(NamedTuple):
         count = min(speaker.count + voice, self.enough) - self.tone_weighs * tones
         speaker.quiet = 0 if voice else speaker.quiet + CHUNK_WINDOWS
         speaker.count = 0 if speaker.quiet >= self.pause else max(count, 0)
-        speaker.told = speaker.told and speaker.count > 0
+        speaker.reported = speaker.reported and speaker.count > 0
         # Only whole stretches of voice count as talk: no clicks, no edges of tones, but every pause within a word.
-        more = CHUNK_WINDOWS - tones if speaker.told else 0
-        fresh = speaker.count >= self.enough and not speaker.told
+        more = CHUNK_WINDOWS - tones if speaker.reported else 0
+        fresh = speaker.count >= self.enough and not speaker.reported
         if fresh:
-            speaker.told, more = True, self.enough
+            speaker.reported, more = True, self.enough
         if more and speaker.talk == 0:
             speaker.talk_since = speaker.since
         talk = min(speaker.talk + more * self.talk_outlasts, self.talk_enough)
-        talking = talk >= self.talk_enough and not speaker.talk_told
+        talking = talk >= self.talk_enough and not speaker.talk_reported
         less = (tones * self.tone_weighs + steady * self.steady_weighs) * self.talk_outlasts
-        if not speaker.told:
+        if not speaker.reported:
             less += CHUNK_WINDOWS - voice - tones
         speaker.talk = max(talk - less, 0)
-        speaker.talk_told = (speaker.talk_told or talking) and speaker.talk > 0
+        speaker.talk_reported = (speaker.talk_reported or talking) and speaker.talk > 0
         return fresh, talking
 
     def full(self, speaker: Speaker) -> bool:
         """Whether more voice changes nothing."""
-        said = speaker.told and speaker.talk_told and speaker.quiet == 0
-        return said and speaker.count == self.enough and speaker.talk == self.talk_enough
+        reported_all = speaker.reported and speaker.talk_reported and speaker.quiet == 0
+        return reported_all and speaker.count == self.enough and speaker.talk == self.talk_enough
 
 
 def _count(windows: NDArray[np.bool_]) -> NDArray[np.int8]:
