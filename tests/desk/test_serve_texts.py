@@ -16,7 +16,7 @@ from jinja2.ext import babel_extract
 from linetap_desk.serve.app import ROUTES
 from linetap_desk.web import text
 
-SERVE, CUSTODY = (Path(str(files(f"linetap_desk.{name}"))) for name in ("serve", "custody"))
+SERVE, CUSTODY, WEB = (Path(str(files(f"linetap_desk.{name}"))) for name in ("serve", "custody", "web"))
 KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
 
 
@@ -28,7 +28,7 @@ def catalog() -> dict[str, tuple[str, ...]]:
 
 def used() -> set[str]:
     found = {route.menu for route in ROUTES if route.menu}
-    for path in (*SERVE.rglob("*.py"), *CUSTODY.rglob("*.py")):
+    for path in (*SERVE.rglob("*.py"), *CUSTODY.rglob("*.py"), *WEB.rglob("*.py")):
         with path.open("rb") as file:
             found |= {_first(message) for _, message, _, _ in extract("python", file, KEYWORDS)}
     for path in (*SERVE.rglob("*.html"), *CUSTODY.rglob("*.html")):
