@@ -28,7 +28,7 @@ from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.judge import Event, Verdict
 from linetap_desk.ingest.store import Store
 from linetap_desk.proofs.verifycall import undated_note
-from linetap_desk.vaultproofs.leafclaims import Named
+from linetap_desk.vaultproofs.leafclaims import LogClaims
 from linetap_desk.vaultproofs.outbox import OutboxCheck
 from sealing_rig import TIMEOUT_S, UNIT, Rig
 from witnessed_rig import site
@@ -159,7 +159,7 @@ def test_the_published_checker_says_of_a_bundle_what_verify_says(
 
 def outbox(teller: Teller, options: str) -> OutboxCheck:
     trust = signers.parse(teller.signer.replace(" ", f" {options} ", 1))
-    check = OutboxCheck(teller.folder / "outbox", teller.unit, trust, Named())
+    check = OutboxCheck(teller.folder / "outbox", teller.unit, trust, LogClaims())
     names = [path.name for path in (teller.folder / "outbox").glob("*.events")]
     assert list(check.problems(names)) == []
     return check

@@ -17,7 +17,7 @@ from broker import until
 from linetap_core.records import Audio, Gap, Mark, NoticeRecord
 from linetap_desk.accesslog.deskfolder import open_desk
 from linetap_desk.custody import command
-from linetap_desk.custody.case import Case, Means
+from linetap_desk.custody.case import Case, CustodianFiles
 from linetap_desk.custody.package import private_folder, unpack
 from linetap_desk.web import secure
 from release_rig import ID, Desk
@@ -87,7 +87,7 @@ class Helper:
         self.output.mkdir()
         identities = identities or [desk.rig.custodian_files[0], desk.one_time_file()]
         log = [desk.rig.vault / "log"] if logs else []
-        self._means = Means(desk.rig.signers_file, identities, recipient, self.output, log)
+        self._means = CustodianFiles(desk.rig.signers_file, identities, recipient, self.output, log)
         self._members = members
         self.held = contextlib.ExitStack()
 

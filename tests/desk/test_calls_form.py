@@ -18,7 +18,7 @@ from linetap_desk.calls.criteria import Seat
 from linetap_desk.config import pages
 from linetap_desk.serve.access.masking import without_numbers
 from linetap_desk.serve.calls import form
-from linetap_desk.serve.calls.form import Form, House
+from linetap_desk.serve.calls.form import Directory, Form
 
 SEOUL = ZoneInfo("Asia/Seoul")
 
@@ -33,29 +33,29 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def house(folder: Path) -> House:
-    return House(pages.read_settings(folder / "desk.toml"))
+def house(folder: Path) -> Directory:
+    return Directory(pages.read_settings(folder / "desk.toml"))
 
 
-def read(house: House, **typed: str) -> Form:
+def read(house: Directory, **typed: str) -> Form:
     return form.read({name.rstrip("_"): text for name, text in typed.items()}, house, SEOUL)
 
 
 class TestTimes:
-    def test_a_day_is_whole_and_local(self, house: House) -> None:
+    def test_a_day_is_whole_and_local(self, house: Directory) -> None:
         wanted = read(house, from_="2026-11-24", to="2026-11-24").wanted
         assert (wanted.since, wanted.until) == ("2026-11-23T15:00:00.000Z", "2026-11-24T15:00:00.000Z")
 
-    def test_a_minute_too(self, house: House) -> None:
+    def test_a_minute_too(self, house: Directory) -> None:
         wanted = read(house, from_="2026-11-24T13:00", to="2026-11-24T13:00").wanted
         assert (wanted.since, wanted.until) == ("2026-11-24T04:00:00.000Z", "2026-11-24T04:01:00.000Z")
 
-    def test_the_end_before_the_beginning(self, house: House) -> None:
+    def test_the_end_before_the_beginning(self, house: Directory) -> None:
         assert read(house, from_="2026-11-25", to="2026-11-24").errors == {"to": form.ERRORS["order"]}
 
 
 class TestPlaces:
-    def test_a_department_where_it_was_when(self, house: House) -> None:
+    def test_a_department_where_it_was_when(self, house: Directory) -> None:
         assert read(house, department="민원실").wanted.seats == [
             Seat(UNIT, 1, "2025-12-31T15:00:00.000Z", "2026-11-24T04:00:00.000Z")
         ]
@@ -63,7 +63,7 @@ class TestPlaces:
         assert house.lines.have_trunks("", "세무과")
         assert not house.lines.have_trunks("", "민원실")
 
-    def test_an_extension_and_a_building(self, house: House) -> None:
+    def test_an_extension_and_a_building(self, house: Directory) -> None:
         assert read(house, extension="2003").unit_alone == (UNIT, 2)
         assert read(house, building="본관").wanted.seats == [Seat(UNIT), Seat(OTHER)]
         assert read(house, building="본관").unit_alone is None
@@ -71,18 +71,18 @@ class TestPlaces:
         assert read(house, department="민원실", building="본관").wanted.seats is not None
         assert read(house, department=EVIL).unit_alone == (UNIT, 2)
 
-    def test_where_nobody_sits_nothing_is_found(self, house: House) -> None:
+    def test_where_nobody_sits_nothing_is_found(self, house: Directory) -> None:
         assert read(house, extension="9999").wanted.seats == []
         assert read(house, building="별관").wanted.seats == []
         assert read(house).wanted.seats is None
 
-    def test_who_sits_at_a_line(self, house: House) -> None:
+    def test_who_sits_at_a_line(self, house: Directory) -> None:
         assert house.lines.names() == sorted([EVIL, "민원실", "세무과"])
         assert house.lines.at_line(UNIT, 1, 1_790_000_000 * 10**9) == ("2001", "민원실")
         assert house.lines.at_line(UNIT, None, 1_790_000_000 * 10**9) == ("", "")
 
     def test_a_table_that_changes_counts_when_it_is_whole(self, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-        house = House(pages.read_settings(folder / "desk.toml"))
+        house = Directory(pages.read_settings(folder / "desk.toml"))
         path = folder / "lines.csv"
         try:
             path.write_text("rubbish\n")
@@ -94,7 +94,7 @@ class TestPlaces:
             path.unlink()
             assert house.lines.names() == ["새 부서"]
             with pytest.raises(BadInput, match=r"lines\.csv"):
-                House(pages.read_settings(folder / "desk.toml"))
+                Directory(pages.read_settings(folder / "desk.toml"))
         finally:
             path.write_text(LINES)
 
@@ -120,12 +120,12 @@ class TestPlaces:
         ("page", EVIL, "page"),
     ],
 )
-def test_what_cannot_be_is_said_at_its_field(house: House, name: str, text: str, error: str) -> None:
+def test_what_cannot_be_is_said_at_its_field(house: Directory, name: str, text: str, error: str) -> None:
     assert read(house, **{name: text}).errors == {name.rstrip("_"): form.ERRORS[error]}
 
 
 @given(st.dictionaries(st.sampled_from([*form.FIELDS, "page", "other"]), st.text(max_size=250)))
-def test_whatever_is_typed_is_read(house: House, typed: dict[str, str]) -> None:
+def test_whatever_is_typed_is_read(house: Directory, typed: dict[str, str]) -> None:
     asked = form.read(typed, house, SEOUL)
     assert set(asked.errors) <= {*form.FIELDS, "page"}
     assert all(len(text) <= 201 for text in asked.typed.values())

@@ -21,7 +21,7 @@ from ingest_rig import START_NS, UNIT, Teller, rows, trusted
 from linetap_core.clock import rfc3339
 from linetap_desk.ingest import callrow, database, register, store, tables
 from linetap_desk.ingest.chain import first_hole
-from linetap_desk.ingest.judge import Report, Told
+from linetap_desk.ingest.judge import EventFields, Report
 from linetap_desk.ingest.register import Notice
 from linetap_desk.ingest.store import Store
 
@@ -128,7 +128,7 @@ class TestOrder:
         """Later is by number, and of two keys by which spoke first; the clock may have been put back."""
 
         def part(origin: str, seq: int, at: str, **more: Any) -> callrow.Part:
-            told = Told(seq=seq, event="ended", at=at, unit=UNIT, origin=origin, prev="0" * 64, **more)
+            told = EventFields(seq=seq, event="ended", at=at, unit=UNIT, origin=origin, prev="0" * 64, **more)
             return callrow.Part(told, at, False)
 
         parts = [
@@ -145,7 +145,7 @@ class TestOrder:
 
     def test_what_is_told_anew_counts_where_nothing_else_says_it(self) -> None:
         def part(seq: int, event: str, at: str, **more: Any) -> callrow.Part:
-            told = Told(seq=seq, event=event, at=at, unit=UNIT, origin="a", prev="0" * 64, **more)
+            told = EventFields(seq=seq, event=event, at=at, unit=UNIT, origin="a", prev="0" * 64, **more)
             return callrow.Part(told, at, False)
 
         times = {"began_at": "2026-11-24T22:50:00.000Z", "answered_at": "2026-11-24T22:50:09Z", "ended_at": "soon"}
@@ -164,7 +164,7 @@ class TestOrder:
 
         def part(seq: int, event: str, why: str | None = None) -> callrow.Part:
             at = f"2026-11-24T22:5{seq}:00.000Z"
-            told = Told(seq=seq, event=event, at=at, unit=UNIT, origin="a", prev="0" * 64, why=why)
+            told = EventFields(seq=seq, event=event, at=at, unit=UNIT, origin="a", prev="0" * 64, why=why)
             return callrow.Part(told, at, False)
 
         def said(*parts: callrow.Part) -> tuple[str | None, str | None]:

@@ -28,7 +28,7 @@ from linetap_core.wire.mqtt import Message
 from linetap_core.wire.topics import LineReport, Status, Topics
 from linetap_desk.watch import command
 from linetap_desk.watch.places import Place, Places
-from linetap_desk.watch.screen import Redrawn, Screen
+from linetap_desk.watch.screen import LiveScreen, Screen
 from linetap_desk.watch.watcher import Settings, Watcher, watch_settings
 from pki_rig import Pki
 
@@ -157,7 +157,7 @@ def test_the_screen_shows_the_worst_first_and_fits(broker: Broker, floor: Units)
     watcher = Watcher(Settings(BrokerConfig(host=HOST, port=broker.port), "w", places), SYSTEM)
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=110, height=24, color_system=None)
-    screen = Redrawn(console, Screen(watcher.units, places, "en"))
+    screen = LiveScreen(console, Screen(watcher.units, places, "en"))
 
     def complete() -> bool:
         watcher.turn()

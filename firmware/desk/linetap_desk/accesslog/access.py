@@ -111,11 +111,11 @@ class AccessLog:
         self._clock = clock
 
     @contextlib.contextmanager
-    def deed(self, entry: Entry) -> Iterator[Deed]:
+    def deed(self, entry: Entry) -> Iterator[LoggedStep]:
         """Before `granted` an error is written as a refusal, after it as a failure; then it goes on its way."""
         with contextlib.ExitStack() as lock:
             lock.enter_context(self.locked())
-            deed = Deed(self, entry, lock)
+            deed = LoggedStep(self, entry, lock)
             try:
                 yield deed
             except BaseException as error:  # Ctrl-C too is written down; it goes on its way
@@ -177,7 +177,7 @@ class AccessLog:
         raise AccessFault("access_log_busy", f"{self.folder}: another command holds the access log")
 
 
-class Deed:
+class LoggedStep:
     """One step that somebody takes. What is known of it is put into `entry` as it becomes known."""
 
     def __init__(self, log: AccessLog | None, entry: Entry, lock: contextlib.ExitStack) -> None:
@@ -208,9 +208,9 @@ class Deed:
 
 
 @contextlib.contextmanager
-def unrecorded(entry: Entry) -> Iterator[Deed]:
+def unrecorded(entry: Entry) -> Iterator[LoggedStep]:
     """Where no desk is configured there is no log."""
-    yield Deed(None, entry, contextlib.ExitStack())
+    yield LoggedStep(None, entry, contextlib.ExitStack())
 
 
 def log_name(key: PublicKey) -> str:

@@ -25,7 +25,7 @@ from linetap_core.evidence.signing import document, namespaces, sshsig
 from linetap_core.evidence.signing.authority import Authority
 from linetap_core.handover import read_small
 from linetap_core.timekeeping import KEPT, require_possible
-from linetap_desk.accesslog.access import AccessLog, Deed, Entry, log_name, unrecorded
+from linetap_desk.accesslog.access import AccessLog, Entry, LoggedStep, log_name, unrecorded
 
 VARIABLE = "LINETAP_DESK"
 ROLES, AUTHORITY, KEY, PUBLIC, ACCESS = "roles.json", "authority.pub", "access.key", "access.pub", "access"
@@ -110,7 +110,7 @@ def make(folder: Path, authority: PublicKey | Authority, clock: Clock) -> Desk:
 
 
 @contextlib.contextmanager
-def deed(desk: Desk | None, entry: Entry) -> Iterator[Deed]:
+def deed(desk: Desk | None, entry: Entry) -> Iterator[LoggedStep]:
     """The step in the desk's access log, or nowhere where there is no desk."""
     with unrecorded(entry) if desk is None else desk.access.deed(entry) as step:
         yield step

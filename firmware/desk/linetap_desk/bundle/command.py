@@ -23,7 +23,7 @@ from linetap_core.evidence.signing import document
 from linetap_core.evidence.signing.signers import Signer
 from linetap_core.timekeeping import KEPT
 from linetap_desk.accesslog import deskfolder
-from linetap_desk.accesslog.access import Deed, Entry
+from linetap_desk.accesslog.access import Entry, LoggedStep
 from linetap_desk.bundle import container, facts, layout, report
 from linetap_desk.bundle.check import verify_bundle
 from linetap_desk.bundle.container import Source
@@ -84,7 +84,10 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
 
 
 def make(
-    args: argparse.Namespace, desk: deskfolder.Desk | None, entry: Entry, may: Callable[[Deed], object] | None = None
+    args: argparse.Namespace,
+    desk: deskfolder.Desk | None,
+    entry: Entry,
+    may: Callable[[LoggedStep], object] | None = None,
 ) -> str:
     """Writes the zip; what it is. `may` raises where the step may not be taken."""
     ready = _prepared(args, entry)

@@ -22,7 +22,7 @@ from linetap_core.evidence.signing import namespaces
 from linetap_core.timekeeping import KEPT, require_possible
 from linetap_core.zones import end_of, epoch_text
 from linetap_desk.accesslog import deskfolder
-from linetap_desk.accesslog.access import Deed, Entry
+from linetap_desk.accesslog.access import Entry, LoggedStep
 from linetap_desk.ceremony import keygen
 from linetap_desk.unsealing import callproof, checkedcall, layers, stockage
 from linetap_desk.unsealing.checkedcall import CheckedCall
@@ -67,7 +67,7 @@ def write_rewrapped(
 
 
 def _write(
-    args: argparse.Namespace, call: CheckedCall, to: str, name: str, document: Document, step: Deed
+    args: argparse.Namespace, call: CheckedCall, to: str, name: str, document: Document, step: LoggedStep
 ) -> Path | None:
     signer = None if args.key is None else signedfile.load_key(args.key)
     for path in args.identity:

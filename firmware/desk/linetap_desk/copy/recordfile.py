@@ -24,27 +24,27 @@ Why = Literal["", "no_store", "elsewhere", "no_copy", "unreadable", "changed", "
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class RecordFound:
     """`why`: why there is no record; empty where there is one."""
 
     record: CallRecord | None
     why: Why = ""
 
 
-def record(desk: DeskConfig, unit: str, call_id: str, sha256: str | None) -> Found:
+def record(desk: DeskConfig, unit: str, call_id: str, sha256: str | None) -> RecordFound:
     if desk.copy is None:
-        return Found(None, "no_store")
+        return RecordFound(None, "no_store")
     folder = folder_of(desk, unit, call_id)
     if folder is None:
-        return Found(None, "elsewhere" if urlsplit(desk.copy.store).scheme != "file" else "no_call_id")
+        return RecordFound(None, "elsewhere" if urlsplit(desk.copy.store).scheme != "file" else "no_call_id")
     path = folder / sealed.RECORD
     try:
         if not path.exists():
-            return Found(None, "no_copy")
+            return RecordFound(None, "no_copy")
         data = callfolder.read(path, sealed.RECORD_LIMIT_BYTES)
-        return Found(sealed.decode_record(data)) if sha256_of(data) == sha256 else Found(None, "changed")
+        return RecordFound(sealed.decode_record(data)) if sha256_of(data) == sha256 else RecordFound(None, "changed")
     except (OSError, Refusal, ValueError):
-        return Found(None, "unreadable")
+        return RecordFound(None, "unreadable")
 
 
 def held(desk: DeskConfig, call_id: str) -> hold.Hold | None:

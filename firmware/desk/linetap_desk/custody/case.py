@@ -34,7 +34,7 @@ from linetap_desk.custody import sound
 from linetap_desk.custody.package import Package
 from linetap_desk.proofs import amended
 from linetap_desk.release import ask, requestfile
-from linetap_desk.release.opening import Unlocked, Wanted, hand_on, json_path, open_call, require
+from linetap_desk.release.opening import OpeningInputs, Unlocked, hand_on, json_path, open_call, require
 from linetap_desk.unsealing import layers
 from linetap_desk.witnessing import options
 
@@ -93,7 +93,7 @@ def _notices(record: CallRecord) -> list[NoticeRecord]:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class OpenedCall:
     """An opened call."""
 
     record: CallRecord  # with its numbers
@@ -107,7 +107,7 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class CustodianFiles:
     """The custodian's files and keys: see command.py."""
 
     signers: Path
@@ -120,11 +120,11 @@ class Means:
 class Case:
     """Runs one step at a time: a second key press waits for the first."""
 
-    def __init__(self, package: Package, desk: Desk, means: Means, clock: Clock) -> None:
+    def __init__(self, package: Package, desk: Desk, means: CustodianFiles, clock: Clock) -> None:
         self.package, self.desk, self.means = package, desk, means
         self._clock = clock
         self._one_at_a_time = threading.Lock()
-        self._heard: dict[str, Heard] = {}
+        self._heard: dict[str, OpenedCall] = {}
         self._short: set[str] = set()  # calls that took more custodians than are here
         self.handed_on: dict[str, int] = {}  # call id -> so many custodians are still to come
         self.done: list[str] = []  # files that were written
@@ -150,7 +150,7 @@ class Case:
         except LinetapError:
             return None
 
-    def heard(self, call_id: str) -> Heard | None:
+    def heard(self, call_id: str) -> OpenedCall | None:
         return self._heard.get(call_id)
 
     def sealed_record(self, call_id: str) -> CallRecord:
@@ -255,8 +255,8 @@ class Case:
         """The custodian with the one-time key begins; the others continue the file of the one before."""
         return self.package.handed(call_id) if self.one_time_key is None else None
 
-    def _wanted(self, call_id: str) -> Wanted:
-        return Wanted(
+    def _wanted(self, call_id: str) -> OpeningInputs:
+        return OpeningInputs(
             folder=self.package.call(call_id),
             signers=self.means.signers,
             identities=self.means.identities,
@@ -269,10 +269,10 @@ class Case:
         )
 
 
-def _heard(unlocked: Unlocked) -> Heard:
+def _heard(unlocked: Unlocked) -> OpenedCall:
     pcm = np.concatenate([np.zeros(0, np.int16), *unlocked.audio()])
     record = msgspec.convert(unlocked.record, CallRecord)
-    return Heard(
+    return OpenedCall(
         record=record,
         pcm=pcm,
         peaks=sound.peaks(pcm),

@@ -25,7 +25,7 @@ from linetap_core.timekeeping import KEPT
 from linetap_core.zones import KOREA, zone_of
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.custody import handlers, package
-from linetap_desk.custody.case import Case, Means
+from linetap_desk.custody.case import Case, CustodianFiles
 from linetap_desk.custody.package import Package, private_folder, unpack
 from linetap_desk.custody.site import CasePages, Door, Site
 from linetap_desk.unsealing import stockage
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
         return serve_case(case, clock, args.port, zone, args.idle_minutes * 60)
 
 
-def _checked(args: argparse.Namespace, desk: deskfolder.Desk) -> tuple[ZoneInfo, Means]:
+def _checked(args: argparse.Namespace, desk: deskfolder.Desk) -> tuple[ZoneInfo, CustodianFiles]:
     """BadInput before anything is asked or fetched."""
     if (args.package is None) == (args.url is None):
         raise BadInput("ID.tar or --desk URL: one of the two would be right")
@@ -104,7 +104,7 @@ def _checked(args: argparse.Namespace, desk: deskfolder.Desk) -> tuple[ZoneInfo,
         zone = zone_of(args.zone)
     except (ZoneInfoNotFoundError, ValueError):
         raise BadInput(f"--zone {args.zone}: Asia/Seoul would be right") from None
-    return zone, Means(signers, args.identity, args.recipient, args.output, args.log)
+    return zone, CustodianFiles(signers, args.identity, args.recipient, args.output, args.log)
 
 
 def _package(args: argparse.Namespace, folder: Path) -> Package:

@@ -29,7 +29,7 @@ from starlette.routing import Route
 
 from linetap_core.errors import LinetapError
 from linetap_desk.custody import sound
-from linetap_desk.custody.case import Heard
+from linetap_desk.custody.case import OpenedCall
 from linetap_desk.custody.site import COOKIE, OwnAddress, Site
 from linetap_desk.serve.calls import words as callwords
 from linetap_desk.serve.release import steps as release
@@ -223,7 +223,7 @@ def _named(request: Request, site: Site) -> str:
     return call_id
 
 
-def _heard(request: Request, site: Site) -> Heard:
+def _heard(request: Request, site: Site) -> OpenedCall:
     heard = site.case.heard(_named(request, site))
     if heard is None:
         raise HTTPException(404)

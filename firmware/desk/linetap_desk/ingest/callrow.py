@@ -20,7 +20,7 @@ from linetap_core.evidence.calls import amendment
 from linetap_core.evidence.calls.amendment import Amendment
 from linetap_core.evidence.signing.sshsig import armored
 from linetap_desk.ingest import judge
-from linetap_desk.ingest.judge import Event, Told
+from linetap_desk.ingest.judge import Event, EventFields
 from linetap_desk.ingest.tables import amendments, calls, copies, events
 
 AMENDED = "amended"
@@ -28,7 +28,7 @@ AMENDED = "amended"
 log = logging.getLogger("linetap.ingest")
 
 
-def amendment_of(told: Told) -> Amendment | None:
+def amendment_of(told: EventFields) -> Amendment | None:
     """The document that an event brings, if it is one of this call and signed; whose key that is, the event says."""
     if told.event != AMENDED or told.amendment is None or told.amendment_sig is None or told.call_id is None:
         return None
@@ -111,7 +111,7 @@ _FIELDS = ("line", "direction", "disposition", "duration_s", "notice", "mark", "
 class Part:
     """One stored event of a call; `at` in the form of the tables."""
 
-    told: Told
+    told: EventFields
     at: str
     late: bool
 

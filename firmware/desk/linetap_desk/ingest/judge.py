@@ -52,7 +52,7 @@ class Report:
     received_ns: int
 
 
-class Core(msgspec.Struct, frozen=True, kw_only=True):
+class ChainFields(msgspec.Struct, frozen=True, kw_only=True):
     """The fields that the chain needs: without them a payload is no event."""
 
     seq: _Seq
@@ -64,7 +64,7 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
     vault: Annotated[str, Meta(pattern=r"\A([0-9a-f]{16})?\Z")] = ""
 
 
-class Told(Core, frozen=True, kw_only=True):
+class EventFields(ChainFields, frozen=True, kw_only=True):
     """CallEvent as a desk reads it. Kinds and fields of a later version are accepted."""
 
     call_id: _Name | None = None
@@ -99,7 +99,7 @@ class Event:
     """A signed event of a named unit; `place` checks whether it fits the chain. `at_ns`: its own time, or the time of
     receipt if it has none."""
 
-    told: Told
+    told: EventFields
     sha256: str
     at_ns: int
     report: Report
@@ -156,7 +156,7 @@ def place(event: Event, known: Mapping[int, Link]) -> Verdict:
     return Verdict("hole" if wanted is None else "good")
 
 
-def _begins_anew(told: Told) -> bool:
+def _begins_anew(told: EventFields) -> bool:
     """Whether the unit's disk lost the events before this one, as its signed `dropped` says."""
     return told.event == "dropped" and told.prev == GENESIS and told.to_seq == told.seq - 1
 
@@ -167,13 +167,13 @@ def is_late(event: Event, newest_seq: int) -> bool:
     return event.told.seq < newest_seq or behind_ns > LATE_S * NS_PER_S
 
 
-def told(payload: bytes) -> Told:
+def told(payload: bytes) -> EventFields:
     """The event without unusable fields: refusing it would leave a gap that nothing closes. ValueError if the fields of
     `Core` are unusable."""
     try:
-        return jsontext.decode(payload, type=Told)
+        return jsontext.decode(payload, type=EventFields)
     except msgspec.ValidationError:
-        return Told(**msgspec.structs.asdict(jsontext.decode(payload, type=Core)))
+        return EventFields(**msgspec.structs.asdict(jsontext.decode(payload, type=ChainFields)))
 
 
 def _time(text: str, otherwise_ns: int) -> int:

@@ -47,7 +47,7 @@ _COUNTED = (events, calls, copies, units)
 
 
 @dataclass(slots=True)
-class Found:
+class RebuildResult:
     """What is said at the end. `old` None: the old database could not be read, or was not to be."""
 
     old: Counter[str] | None = None
@@ -79,14 +79,14 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     return 1 if found is not None and (found.refused.counts or found.answered.lacking) else 0
 
 
-def _fill(where: place.Place, settings: Settings, args: argparse.Namespace, clock: Clock, stop: Stop) -> Found:
+def _fill(where: place.Place, settings: Settings, args: argparse.Namespace, clock: Clock, stop: Stop) -> RebuildResult:
     signers = SignersFile(settings.signers)
     store = None
     if settings.copy is not None:
         store = open_store(
             settings.copy.store, None if settings.copy.incoming is None else Path(settings.copy.incoming)
         )
-    found, new = Found(), where.begin()
+    found, new = RebuildResult(), where.begin()
     try:
         if not args.without_old:
             _take_over(settings.db, new, signers, found)
@@ -111,7 +111,7 @@ def _fill(where: place.Place, settings: Settings, args: argparse.Namespace, cloc
     return found
 
 
-def _take_over(db: str, new: Engine, signers: SignersFile, found: Found) -> None:
+def _take_over(db: str, new: Engine, signers: SignersFile, found: RebuildResult) -> None:
     try:
         old = database.open_reader(db)
     except BadInput:
@@ -133,7 +133,7 @@ def _counts(engine: Engine) -> Counter[str]:
         })  # fmt: skip
 
 
-def _lines(found: Found) -> list[str]:
+def _lines(found: RebuildResult) -> list[str]:
     lines = [f"{'':12}{'old':>10}{'rebuilt':>10}"]
     for table in _COUNTED:
         old = "?" if found.old is None else found.old[table.name]

@@ -24,7 +24,7 @@ from linetap_core.timekeeping import KEPT
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access import Entry
 from linetap_desk.release import ask, requestfile
-from linetap_desk.release.opening import Wanted, hand_on
+from linetap_desk.release.opening import OpeningInputs, hand_on
 from linetap_desk.unsealing import callproof, layers, stockage
 from linetap_desk.witnessing import options
 
@@ -55,7 +55,7 @@ def peel_layer(args: argparse.Namespace, clock: Clock) -> int:
         for path in args.identity:
             stockage.check_identity_file(path)
         recipient = requestfile.load(args.request).request.recipient
-        wanted = Wanted(
+        wanted = OpeningInputs(
             args.call_dir, args.signers, args.identity, args.inner, args.request, recipient,
             args.closing, args.log, options.rules(args), args.witnessed,
         )  # fmt: skip

@@ -18,7 +18,7 @@ from linetap_core.evidence.keys.publickeys import decode_recipient
 from linetap_core.timekeeping import KEPT
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access import Entry
-from linetap_desk.release.opening import Wanted, json_path, open_call, require
+from linetap_desk.release.opening import OpeningInputs, json_path, open_call, require
 from linetap_desk.unsealing import callproof, checkedcall, stockage
 from linetap_desk.witnessing import options
 
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
         raise BadInput("--request: no roles are in force to judge it by: `linetap roles use` takes them")
     with deskfolder.deed(desk, Entry(verb="open", recipient=args.recipient or "")) as step:
         _check_arguments(args, desk)
-        wanted = Wanted(
+        wanted = OpeningInputs(
             args.call_dir, args.signers, args.identity, args.inner, args.request, args.recipient or "",
             args.closing, args.log, options.rules(args), args.witnessed,
         )  # fmt: skip

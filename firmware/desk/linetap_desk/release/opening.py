@@ -27,7 +27,7 @@ from linetap_core.evidence.authorization.release import NotReleased
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.sealing import age, group
 from linetap_core.records import PERSONAL_FIELDS, CallRecord
-from linetap_desk.accesslog.access import Deed
+from linetap_desk.accesslog.access import LoggedStep
 from linetap_desk.accesslog.deskfolder import Desk
 from linetap_desk.inputs import boundedjson
 from linetap_desk.proofs import callfolder
@@ -44,7 +44,7 @@ PART_LIMIT_BYTES = S_PER_DAY * RATE_HZ
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class OpeningInputs:
     """`inner` is what `unwrap` gave; without it the identities must open both layers, and the result is marked
     `unreleased`. `recipient`: whom it will be encrypted to, empty for nobody."""
 
@@ -76,7 +76,7 @@ class Unlocked:
         return _audio(self.call.folder, self.call.record, self._key)
 
 
-def require(desk: Desk | None, step: Deed, wanted: Wanted) -> CheckedCall:
+def require(desk: Desk | None, step: LoggedStep, wanted: OpeningInputs) -> CheckedCall:
     """Refusal unless the call is as a named unit sealed it, and is what an approved request in its time asks for."""
     checkedcall.name_folder(step.entry, wanted.folder)
     step.entry.unreleased = wanted.inner is None
@@ -91,7 +91,7 @@ def require(desk: Desk | None, step: Deed, wanted: Wanted) -> CheckedCall:
     return call
 
 
-def _require_request(desk: Desk, step: Deed, path: Path, recipient: str, call: CheckedCall) -> None:
+def _require_request(desk: Desk, step: LoggedStep, path: Path, recipient: str, call: CheckedCall) -> None:
     """NotReleased unless the request names this call and this recipient."""
     request = requestfile.require_stands(desk, step, path)
     requestfile.require_named(request, call)
@@ -154,7 +154,7 @@ def _call_key(call: CheckedCall, identities: list[Path], inner: Path | None) -> 
     return opened
 
 
-def hand_on(desk: Desk, step: Deed, wanted: Wanted, output: Path) -> group.Peeled:
+def hand_on(desk: Desk, step: LoggedStep, wanted: OpeningInputs, output: Path) -> group.Peeled:
     """Takes the layers of these custodians off, and writes what is left for the next one: closed to all but those
     behind. All that is demanded before a call is opened stands before it; the step is granted in between."""
     call = require(desk, step, wanted)

@@ -28,7 +28,7 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import document, namespaces, sshsig
 from linetap_core.handover import read_small
 from linetap_core.timekeeping import KEPT
-from linetap_desk.accesslog.access import Deed, Entry
+from linetap_desk.accesslog.access import Entry, LoggedStep
 from linetap_desk.accesslog.deskfolder import Desk
 from linetap_desk.inputs import boundedjson
 from linetap_desk.proofs import callfolder
@@ -76,7 +76,7 @@ def describe(entry: Entry, request: Request) -> None:
     entry.requester, entry.recipient, entry.one_time = request.requester, request.recipient, request.one_time
 
 
-def checked(args: argparse.Namespace, folders: list[Path], desk: Desk, step: Deed) -> list[CheckedCall]:
+def checked(args: argparse.Namespace, folders: list[Path], desk: Desk, step: LoggedStep) -> list[CheckedCall]:
     """Every call verified. Nothing of it is opened yet, so its audio may lack."""
     step.entry.calls = [path.resolve().name for path in folders][:MOST_CALLS]
     basis = callproof.basis(args, desk, desk.roles(step.past))
@@ -131,7 +131,7 @@ def found_call(call_dir: Path) -> FoundCall:
     return FoundCall(record.call_id, record.line, hashlib.sha256(data).hexdigest(), record.files)
 
 
-def require_stands(desk: Desk, step: Deed, path: Path) -> Request:
+def require_stands(desk: Desk, step: LoggedStep, path: Path) -> Request:
     """The request, if it is asked for lawfully, approved and in its time; else NotReleased or RolesFault."""
     file = load(path)
     request, entry = file.request, step.entry

@@ -21,7 +21,7 @@ from linetap_core.evidence.authorization.release import NotReleased
 from linetap_core.evidence.sealing import age
 from linetap_core.timekeeping import KEPT
 from linetap_desk.accesslog import deskfolder
-from linetap_desk.accesslog.access import Deed, Entry
+from linetap_desk.accesslog.access import Entry, LoggedStep
 from linetap_desk.release import requestfile
 from linetap_desk.unsealing import callproof, checkedcall, layers, stockage
 from linetap_desk.unsealing.checkedcall import CheckedCall
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     return 0
 
 
-def _released(args: argparse.Namespace, desk: deskfolder.Desk, step: Deed, call: CheckedCall) -> str:
+def _released(args: argparse.Namespace, desk: deskfolder.Desk, step: LoggedStep, call: CheckedCall) -> str:
     """The one-time recipient; NotReleased unless a request opens this call."""
     request = requestfile.require_stands(desk, step, args.request)
     requestfile.require_named(request, call)

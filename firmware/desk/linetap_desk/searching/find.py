@@ -26,7 +26,7 @@ from linetap_core.mask import masked
 from linetap_core.timekeeping import KEPT
 from linetap_core.zones import KOREA
 from linetap_desk.accesslog import deskfolder
-from linetap_desk.accesslog.access import Deed, Entry
+from linetap_desk.accesslog.access import Entry, LoggedStep
 from linetap_desk.inputs.localtime import last_ns, moment_ns, zone_of
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.amended import TrueTimes
@@ -151,7 +151,7 @@ def _days(args: argparse.Namespace, zone: ZoneInfo, first_ns: int, last: int) ->
     return day_of(first_ns) if args.first else None, day_of(last) if args.last else None
 
 
-def _require_purpose(desk: deskfolder.Desk, step: Deed) -> None:
+def _require_purpose(desk: deskfolder.Desk, step: LoggedStep) -> None:
     """NotReleased unless a purpose of the signed list and a case are named: roles are in force."""
     roles, entry = desk.roles(step.past), step.entry
     entry.roles = roles.version

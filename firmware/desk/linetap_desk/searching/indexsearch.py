@@ -28,7 +28,7 @@ from linetap_desk.ceremony.sheets import INDEX
 from linetap_desk.inputs import boundedjson
 from linetap_desk.proofs import callfolder
 from linetap_desk.unsealing import stockage
-from linetap_desk.vaultproofs.leafclaims import Named
+from linetap_desk.vaultproofs.leafclaims import LogClaims
 from linetap_desk.witnessing import signedheads
 
 ALTERED, FOREIGN = "changed since the unit wrote it", "not in the unit's log"
@@ -42,7 +42,7 @@ class IndexLog:
 
     def __init__(self, vault: Path, signers: list[Signer] | None) -> None:
         self._root = vault / index.FOLDER
-        self._named = Named()
+        self._named = LogClaims()
         self._today = date.max
         self.why = self._read(vault / unitlog.FOLDER, signers)
 
@@ -74,11 +74,11 @@ class IndexLog:
             for tree, _ in leaflog.hashes(map(self._looked_at, leaflog.lines_of(folder / leaflog.LEAVES))):
                 root, size = tree.root().hex(), tree.size
         except (Refusal, OSError) as error:
-            self._named = Named()
+            self._named = LogClaims()
             return f"its log cannot be used: {error}"
         self._today = from_utc_ns(parse_rfc3339(head.at)).date()
         if (root, size) != (head.root, head.size):
-            self._named = Named()
+            self._named = LogClaims()
             return "its log is not that of its head: `linetap verify` says more"
         if not self._named.knows_index:
             return "written by a version that did not log it"

@@ -30,7 +30,7 @@ from linetap_desk.inputs import boundedjson
 from linetap_desk.proofs import amended, callfolder
 from linetap_desk.proofs.verdict import Problem
 from linetap_desk.witnessing import options, prove
-from linetap_desk.witnessing.judge import NO_RULES, NOBODY, NOT_WITNESSED, Rules, Seen
+from linetap_desk.witnessing.judge import NO_RULES, NOBODY, NOT_WITNESSED, CheckpointVerdict, Rules
 
 SIGNERS = "allowed_signers"  # in the desk's folder
 
@@ -127,7 +127,7 @@ def find_witnessed(call_dir: Path, unit: str, close: Closing, given: Basis) -> P
 
 def witnessed(
     call_dir: Path, record: CallRecord, close: Closing | None, given: Basis
-) -> tuple[Seen | None, Problem | None]:
+) -> tuple[CheckpointVerdict | None, Problem | None]:
     """How witnesses saw the close (which `closing.check` has judged), and what stands against it under the policy."""
     call_id = call_dir.name
     if close is None:

@@ -26,7 +26,7 @@ from linetap_core.evidence.merklelog.closing import Closing
 from linetap_core.evidence.merklelog.unitlog import Head
 from linetap_core.evidence.signing import namespaces, sshsig, unitnames
 from linetap_core.records import CallRecord
-from linetap_desk.accesslog.access import Deed, Entry
+from linetap_desk.accesslog.access import Entry, LoggedStep
 from linetap_desk.proofs import amended, callfolder
 from linetap_desk.proofs.callfolder import KEY_LIMIT_BYTES
 from linetap_desk.proofs.verifycall import verify_call
@@ -176,7 +176,7 @@ def name_folder(entry: Entry, call_dir: Path) -> None:
     entry.calls = [name] if sealed.CALL_ID.fullmatch(name) else []
 
 
-def name_key(step: Deed, call: CheckedCall, key: SealedKey) -> None:
+def name_key(step: LoggedStep, call: CheckedCall, key: SealedKey) -> None:
     """The call that the sealed key itself names, whatever its record says. NotReleased if this key was already
     opened for another call: one of the two records is false. A key without a name cannot be checked further."""
     call_id = call.record.call_id

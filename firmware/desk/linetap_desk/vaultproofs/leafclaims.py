@@ -27,7 +27,7 @@ class Segment:
 
 
 @dataclass(slots=True)
-class Named:
+class LogClaims:
     """Gets every leaf in turn."""
 
     segments: dict[str, Segment] = field(default_factory=dict)

@@ -25,7 +25,7 @@ from linetap_core.vaultformat.outboxfiles import CONFIRMED, CONFIRMED_FILE, GENE
 from linetap_desk.inputs import boundedjson
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.verdict import Problem
-from linetap_desk.vaultproofs.leafclaims import Named
+from linetap_desk.vaultproofs.leafclaims import LogClaims
 
 FOLDER = "outbox"
 _Undated = tuple[int, PublicKey, datetime]  # its number, who signed it, what its clock said
@@ -48,7 +48,7 @@ class _Event(msgspec.Struct):
 
 
 class OutboxCheck:
-    def __init__(self, folder: Path, unit: str, signers: list[Signer] | None, named: Named) -> None:
+    def __init__(self, folder: Path, unit: str, signers: list[Signer] | None, named: LogClaims) -> None:
         self._folder, self._unit, self._signers, self._named = folder, unit, signers, named
         self._seq = 0
         self._prev: str | None = None

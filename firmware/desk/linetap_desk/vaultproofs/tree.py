@@ -24,10 +24,10 @@ from linetap_core.evidence.signing.signers import Signer
 from linetap_core.vaultformat import vaultname
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.verdict import Problem, Verdict
-from linetap_desk.vaultproofs import outbox, papers
-from linetap_desk.vaultproofs.leafclaims import Named
+from linetap_desk.vaultproofs import documents, outbox
+from linetap_desk.vaultproofs.documents import DocumentCheck, DocumentResult
+from linetap_desk.vaultproofs.leafclaims import LogClaims
 from linetap_desk.vaultproofs.outbox import OutboxCheck
-from linetap_desk.vaultproofs.papers import Found, PaperCheck
 
 RUNTIME_FILES = {
     "journal": "calls that were open",
@@ -86,10 +86,10 @@ MOST_FILES = 2_000_000
 MOST_PROBLEMS = 1000
 _YEAR = re.compile(r"\d{4}", re.ASCII)
 _LOG = re.compile(rf"{unitlog.FOLDER}|{unitlog.KEPT.pattern}", re.ASCII)
-_CALL = re.compile(rf"{papers.HOLDS}/([^/]+)/(hold\.json|hold\.json\.sig|key\.age)")
-_CERTIFICATE = re.compile(rf"{papers.CERTIFICATES}/(\d{{4}}-\d\d-\d\d|{OVERFLOW_NAME})\.json(\.sig)?", re.ASCII)
+_CALL = re.compile(rf"{documents.HOLDS}/([^/]+)/(hold\.json|hold\.json\.sig|key\.age)")
+_CERTIFICATE = re.compile(rf"{documents.CERTIFICATES}/(\d{{4}}-\d\d-\d\d|{OVERFLOW_NAME})\.json(\.sig)?", re.ASCII)
 _AMENDMENT = re.compile(rf"{amendment.FOLDER}/({sealed.CALL_ID.pattern})\.\d{{3}}\.json(\.sig)?", re.ASCII)
-_WALK = re.compile(rf"{papers.WALKS}/(\d{{8}}T\d{{6}}\.\d{{3}}Z\.json)(\.sig)?", re.ASCII)
+_WALK = re.compile(rf"{documents.WALKS}/(\d{{8}}T\d{{6}}\.\d{{3}}Z\.json)(\.sig)?", re.ASCII)
 _EVENTS = re.compile(rf"{outbox.FOLDER}/(\d{{12,17}}\.events)", re.ASCII)
 _INDEX_OVER = timedelta(days=1)
 
@@ -98,11 +98,17 @@ class TreeCheck:
     """`records`: the hash of each call's record, for holds. `named`: of the whole log. `head_at`: of its head."""
 
     def __init__(
-        self, vault: Path, unit: str, signers: list[Signer] | None, named: Named, records: dict[str, str], head_at: str
+        self,
+        vault: Path,
+        unit: str,
+        signers: list[Signer] | None,
+        named: LogClaims,
+        records: dict[str, str],
+        head_at: str,
     ) -> None:
         self._vault, self._unit, self._signers, self._named, self._records = vault, unit, signers, named, records
         self._now_ns = parse_rfc3339(head_at)
-        self._papers = PaperCheck(vault, unit, signers, named)
+        self._papers = DocumentCheck(vault, unit, signers, named)
         self._verdict = Verdict(f"files of {unit}", trusted=signers is not None)
         self._covered = 0
         self._uncovered: Counter[str] = Counter()
@@ -165,7 +171,7 @@ class TreeCheck:
             return top in _FOLDERS
         if top == index.FOLDER:
             return index.parse_folder(below) is not None
-        return top in (papers.HOLDS, sealed.UNOPENABLE) and sealed.CALL_ID.fullmatch(below) is not None
+        return top in (documents.HOLDS, sealed.UNOPENABLE) and sealed.CALL_ID.fullmatch(below) is not None
 
     # --- one file ------------------------------------------------------------------------------------------------
 
@@ -185,15 +191,15 @@ class TreeCheck:
             self._document(name, bool(match[2]), lambda: self._papers.certificate(name, match[1], self._now_ns))
         elif match := _WALK.fullmatch(name):
             self._document(name, bool(match[2]), lambda: self._papers.walk(name))
-        elif name in (papers.ROLES, papers.ROLES + namespaces.SUFFIX):
-            self._document(name, name != papers.ROLES, lambda: self._papers.roles(self._now_ns))
+        elif name in (documents.ROLES, documents.ROLES + namespaces.SUFFIX):
+            self._document(name, name != documents.ROLES, lambda: self._papers.roles(self._now_ns))
         elif name in (vaultname.FILE, vaultname.FILE + namespaces.SUFFIX):
             self._document(name, name != vaultname.FILE, lambda: self._papers.vault(self._now_ns))
         else:
             self._bad("stray", f"{_shown(name)}: a file that no vault has")
 
     def _of_hold(self, name: str, call_id: str, part: str) -> None:
-        document = f"{papers.HOLDS}/{call_id}/hold.json"
+        document = f"{documents.HOLDS}/{call_id}/hold.json"
         if part == "hold.json":
             self._take(self._papers.hold(call_id, self._records, self._now_ns), 3)
         elif document not in self._there:
@@ -208,7 +214,7 @@ class TreeCheck:
         assert callable(judge)
         self._take(judge(), 2)
 
-    def _take(self, found: Found, files: int) -> None:
+    def _take(self, found: DocumentResult, files: int) -> None:
         for problem in found.problems:
             self._add(problem)
         self._uncovered["signed by somebody whom --signers does not name"] += len(found.uncovered)
@@ -268,7 +274,7 @@ class TreeCheck:
 
 
 _FOLDERS = frozenset(
-    {index.FOLDER, amendment.FOLDER, papers.HOLDS, papers.WALKS, papers.CERTIFICATES, outbox.FOLDER}
+    {index.FOLDER, amendment.FOLDER, documents.HOLDS, documents.WALKS, documents.CERTIFICATES, outbox.FOLDER}
     | {"journal", "smdr", "faults", "keys", sealed.UNOPENABLE}
 )
 

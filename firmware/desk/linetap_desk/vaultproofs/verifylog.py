@@ -21,11 +21,11 @@ from linetap_desk.inputs import boundedjson
 from linetap_desk.proofs import callfolder, verifycall
 from linetap_desk.proofs.callfolder import Damaged
 from linetap_desk.proofs.verdict import Problem, Verdict
-from linetap_desk.vaultproofs.leafclaims import LogWeakened, Named
+from linetap_desk.vaultproofs.leafclaims import LogClaims, LogWeakened
 from linetap_desk.vaultproofs.logorder import LogOrder
 from linetap_desk.vaultproofs.witnessedlog import LogWitness
 from linetap_desk.witnessing import judge, signedheads
-from linetap_desk.witnessing.judge import NO_RULES, NOBODY, NotWitnessed, Rules, Seen
+from linetap_desk.witnessing.judge import NO_RULES, NOBODY, CheckpointVerdict, NotWitnessed, Rules
 
 NAME = "log"
 MOST_PROBLEMS = 1000  # a file of another kind has a million lines that are no leaves
@@ -42,7 +42,7 @@ class LogCheck:
         signers: list[Signer] | None,
         witness: Path | None,
         rules: Rules = NO_RULES,
-        named: Named | None = None,
+        named: LogClaims | None = None,
     ) -> None:
         """`named`: what the logs before this one, in the same vault, have named."""
         self._verdict = Verdict(NAME)
@@ -56,7 +56,7 @@ class LogCheck:
         self._destroyed: set[str] = set()
         self._seen: set[str] = set()
         self._order = LogOrder(self._bad)
-        self.named = Named() if named is None else named
+        self.named = LogClaims() if named is None else named
         self._begun: Leaf | None = None  # it took the place of another
         self._weakened = LogWeakened()
         try:
@@ -272,10 +272,10 @@ class LogCheck:
 _S = 1_000_000_000
 
 
-def newest_witnessed(rules: Rules, copy: Path, signers: list[Signer]) -> dict[str, Seen | None]:
+def newest_witnessed(rules: Rules, copy: Path, signers: list[Signer]) -> dict[str, CheckpointVerdict | None]:
     """Of each unit, from its log in the copies and the kept checkpoints, what a quorum saw last. NotWitnessed where a
     log is not the one that was witnessed."""
-    found: dict[str, Seen | None] = {}
+    found: dict[str, CheckpointVerdict | None] = {}
     for log in _logs(copy):
         check = LogCheck(log, signers, None, rules)
         broken = check.witnessed.broken

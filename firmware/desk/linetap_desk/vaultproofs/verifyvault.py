@@ -15,7 +15,7 @@ from linetap_core.vaultformat import keptlogs
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.verdict import Problem, Verdict
 from linetap_desk.proofs.verifycall import verify_call
-from linetap_desk.vaultproofs.leafclaims import Named
+from linetap_desk.vaultproofs.leafclaims import LogClaims
 from linetap_desk.vaultproofs.tree import TreeCheck
 from linetap_desk.vaultproofs.verifylog import MOST_PROBLEMS, LogCheck
 from linetap_desk.witnessing.judge import NO_RULES, Rules
@@ -29,7 +29,7 @@ def verify_vault(
     first = next(calls, None)
     if first is None and not (vault / unitlog.FOLDER).exists():
         return
-    named = Named()
+    named = LogClaims()
     kept = [LogCheck(vault / keptlogs.place(number), signers, None, named=named) for number in keptlogs.numbers(vault)]
     log = LogCheck(vault / unitlog.FOLDER, signers, witness, rules, named)
     records, strays = dict[str, str](), 0

@@ -13,7 +13,7 @@ from linetap_core.evidence.merklelog.unitlog import Leaf
 from linetap_core.evidence.signing.signers import Signer
 from linetap_desk.proofs.verdict import Problem, Verdict
 from linetap_desk.witnessing import judge
-from linetap_desk.witnessing.judge import NO_POLICY, NOBODY, NOT_WITNESSED, Rules, Seen, UnitHeads
+from linetap_desk.witnessing.judge import NO_POLICY, NOBODY, NOT_WITNESSED, CheckpointVerdict, Rules, UnitHeads
 
 _MOST_TOLD = 1000
 
@@ -70,7 +70,7 @@ class LogWitness:
         return list(self._problems)
 
     @property
-    def newest(self) -> Seen | None:
+    def newest(self) -> CheckpointVerdict | None:
         return self._heads.newest
 
     def problems_of(self, call: Verdict) -> Iterator[Problem]:
@@ -110,7 +110,7 @@ class LogWitness:
         counts = self._rules.required or bool(self._problems)
         return Verdict(name, trusted=newest is not None, problems=self._problems, counts=counts)
 
-    def _first_over(self, index: int) -> Seen | None:
+    def _first_over(self, index: int) -> CheckpointVerdict | None:
         return self._heads.first_over(index)
 
     def _add(self, code: str, text: str) -> None:
@@ -118,7 +118,7 @@ class LogWitness:
             self._problems.append(Problem(code, text))
 
 
-def _time(seen: Seen | None) -> datetime | None:
+def _time(seen: CheckpointVerdict | None) -> datetime | None:
     return None if seen is None or seen.since_s is None else datetime.fromtimestamp(seen.since_s, UTC)
 
 

@@ -16,7 +16,7 @@ from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.errors import BadInput, plain
 from linetap_core.service import Stop
 from linetap_core.timekeeping import KEPT
-from linetap_desk.watch.screen import Redrawn, Screen
+from linetap_desk.watch.screen import LiveScreen, Screen
 from linetap_desk.watch.units import Change, Unit
 from linetap_desk.watch.watcher import Settings, Watcher, watch_settings
 
@@ -60,7 +60,7 @@ def watch_until_stopped(settings: Settings, args: argparse.Namespace, clock: Clo
         if args.json or not console.is_terminal:
             _lines(watcher, sys.stdout, stop, args.json)
         else:
-            _screen(watcher, Redrawn(console, screen), stop, clock)
+            _screen(watcher, LiveScreen(console, screen), stop, clock)
     finally:
         watcher.close()
     return 0
@@ -91,7 +91,7 @@ def _lines(watcher: Watcher, out: TextIO, stop: Stop, json: bool) -> None:
             out.flush()
 
 
-def _screen(watcher: Watcher, screen: Redrawn, stop: Stop, clock: Clock) -> None:
+def _screen(watcher: Watcher, screen: LiveScreen, stop: Stop, clock: Clock) -> None:
     drawn_ns = 0
     with screen.live:
         while not stop.requested:

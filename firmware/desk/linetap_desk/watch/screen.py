@@ -108,7 +108,7 @@ class Screen:
         return "; ".join(said)
 
 
-class Redrawn:
+class LiveScreen:
     """The screen, redrawn in its place."""
 
     def __init__(self, console: Console, screen: Screen) -> None:

@@ -63,7 +63,7 @@ NO_RULES = Rules()
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class CheckpointVerdict:
     """A checkpoint as a policy sees it: how many of its witnesses cosigned, and since when they were a quorum."""
 
     size: int
@@ -84,16 +84,16 @@ class UnitHeads:
     """All checkpoints of one unit, by size, and what is wrong with what lies there."""
 
     rules: Rules
-    seen: Sequence[Seen] = ()
+    seen: Sequence[CheckpointVerdict] = ()
     problems: list[Problem] = field(default_factory=list)
 
-    def first_over(self, index: int) -> Seen | None:
+    def first_over(self, index: int) -> CheckpointVerdict | None:
         """The earliest witnessed checkpoint that covers leaf `index`."""
         covering = [each for each in self.seen if each.size > index and each.since_s is not None]
         return min(covering, key=lambda each: each.since_s or 0, default=None)
 
     @property
-    def newest(self) -> Seen | None:
+    def newest(self) -> CheckpointVerdict | None:
         return next((each for each in reversed(self.seen) if each.since_s is not None), None)
 
 
@@ -102,7 +102,7 @@ def of_unit(rules: Rules, unit: str, signers: list[Signer], log: str = "") -> Un
     found = UnitHeads(rules)
     if rules.policy is None or rules.heads is None:
         return found
-    seen = list[Seen]()
+    seen = list[CheckpointVerdict]()
     try:
         for each in signedheads.kept_checkpoints(rules.heads, unit, log):
             seen.append(look(rules.policy, each.note, each.checkpoint, unit, signers))
@@ -111,7 +111,7 @@ def of_unit(rules: Rules, unit: str, signers: list[Signer], log: str = "") -> Un
     return UnitHeads(rules, seen, found.problems)
 
 
-def newest_of(rules: Rules, unit: str, signers: list[Signer], log: str = "") -> Seen | None:
+def newest_of(rules: Rules, unit: str, signers: list[Signer], log: str = "") -> CheckpointVerdict | None:
     """The last that a quorum saw, without a look at the years before. A Refusal for a checkpoint that is none."""
     if rules.policy is None or rules.heads is None:
         return None
@@ -122,13 +122,13 @@ def newest_of(rules: Rules, unit: str, signers: list[Signer], log: str = "") -> 
     return None
 
 
-def look(policy: Policy, signed: Note, found: Checkpoint, unit: str, signers: list[Signer]) -> Seen:
+def look(policy: Policy, signed: Note, found: Checkpoint, unit: str, signers: list[Signer]) -> CheckpointVerdict:
     """BadNote unless the keeper of the unit's log has signed the checkpoint, and every cosignature fits."""
     if not any(note.is_signed(signed, key) for key in keepers(policy, unit, signers) if key.name == found.origin):
         raise BadNote(f"{found.origin}: no key that the signers' file names for {unit} and {namespaces.CHECKPOINT} "
                       "has signed this checkpoint", "other_log")  # fmt: skip
     times = policy.cosigners(signed)
-    return Seen(found.size, found.root.hex(), len(times), len(policy.witnesses), policy.since(times))
+    return CheckpointVerdict(found.size, found.root.hex(), len(times), len(policy.witnesses), policy.since(times))
 
 
 def keepers(policy: Policy, unit: str, signers: list[Signer]) -> Iterator[note.Key]:
@@ -154,7 +154,7 @@ def all_keepers(
             yield checkpoint.log_key(Ed25519PublicKey.from_public_bytes(signer.blob[len(prefix) :]))
 
 
-def of_proof(rules: Rules, proof: Proof, leaf: bytes, unit: str, signers: list[Signer]) -> Seen:
+def of_proof(rules: Rules, proof: Proof, leaf: bytes, unit: str, signers: list[Signer]) -> CheckpointVerdict:
     """The checkpoint that a leaf stands under; a Refusal where it does not, or is forged."""
     assert rules.policy is not None
     return look(rules.policy, proof.note, proof.require(leaf), unit, signers)
@@ -168,7 +168,7 @@ def moments(record: CallRecord) -> list[int]:
     return [sealed.call_ns(record.call_id), *(parse_rfc3339(text) for text in said if text is not None)]
 
 
-def against(rules: Rules, seen: Seen | None, said_ns: Sequence[int], closed_ns: int) -> Problem | None:
+def against(rules: Rules, seen: CheckpointVerdict | None, said_ns: Sequence[int], closed_ns: int) -> Problem | None:
     """What stands against a call that says it was at these times and closed then, first witnessed by `seen`.
 
     What a clock says that stood before there was any linetap is nobody's claim: such a call is as old as its witnesses.
@@ -192,7 +192,7 @@ def against(rules: Rules, seen: Seen | None, said_ns: Sequence[int], closed_ns: 
     return None
 
 
-def late(seen: Seen | None, ended_ns: int) -> list[str]:
+def late(seen: CheckpointVerdict | None, ended_ns: int) -> list[str]:
     """Of a call that nothing stands against, how far back it may have been dated all the same: whoever has the unit's
     key can do that by as much as a policy allows between a call and its first witness."""
     if seen is None or seen.since_s is None or seen.since_s * _S - ended_ns < LATE_S * _S:
@@ -201,7 +201,7 @@ def late(seen: Seen | None, ended_ns: int) -> list[str]:
     return [f"first witnessed {hours:.1f} h after the end it says; who has the unit's key could date one back so far"]
 
 
-def against_destruction(seen: Seen | None, at_ns: int) -> Problem | None:
+def against_destruction(seen: CheckpointVerdict | None, at_ns: int) -> Problem | None:
     """What stands against a destruction that says it was done then: it may have been done before its time."""
     if seen is None or seen.since_s is None:
         return Problem(NOT_WITNESSED, "its destruction is not witnessed")

@@ -26,7 +26,7 @@ from linetap_desk.inputs import boundedjson
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.verdict import Problem
 from linetap_desk.witnessing import judge, signedheads
-from linetap_desk.witnessing.judge import NOT_WITNESSED, Rules, Seen
+from linetap_desk.witnessing.judge import NOT_WITNESSED, CheckpointVerdict, Rules
 from linetap_desk.witnessing.signedheads import Kept
 
 Heads = list[tuple[int, Kept]]
@@ -88,7 +88,7 @@ def trimmed(policy: Policy, note: Note) -> Note:
 
 def call_against(
     rules: Rules, proof: Proof | None, leaf: bytes, leaf_at: str, record: CallRecord, signers: list[Signer]
-) -> tuple[Seen | None, Problem | None]:
+) -> tuple[CheckpointVerdict | None, Problem | None]:
     """How a call was witnessed, and the problem by the policy, if any."""
     call_id = record.call_id
     if proof is None:

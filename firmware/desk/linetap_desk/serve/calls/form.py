@@ -30,7 +30,7 @@ from linetap_desk.web.text import N_
 log = logging.getLogger("linetap.serve")
 
 
-class House:
+class Directory:
     def __init__(self, settings: Settings) -> None:
         """BadInput for a file that cannot be used."""
         zone: ZoneInfo = settings.zone
@@ -148,7 +148,7 @@ def terms(query: Mapping[str, str]) -> str:
     return " ".join(f"{name}={text}" for name, text in typed(query).items() if name != "case")
 
 
-def read(query: Mapping[str, str], house: House, zone: ZoneInfo) -> Form:
+def read(query: Mapping[str, str], house: Directory, zone: ZoneInfo) -> Form:
     said = typed(query)
     errors: dict[str, str] = {}
     for name, text in said.items():

@@ -21,7 +21,7 @@ from linetap_desk.copy import recordfile
 from linetap_desk.ingest.signersfile import SignersFile
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.calls import form, story, words
-from linetap_desk.serve.calls.form import Form, House
+from linetap_desk.serve.calls.form import Directory, Form
 from linetap_desk.serve.handling.site import Route, Site, read_desk, subject_of_path
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import answering, checking
@@ -35,14 +35,14 @@ MAY = frozenset({"officer", "approver-legal", "approver-manager", "vault", "cust
 class Calls:
     """What the pages of calls keep between requests."""
 
-    house: House
+    house: Directory
     signers: SignersFile | None
 
     @classmethod
     def of(cls, site: Site) -> Calls:
         """BadInput for a file that cannot be used."""
         signers = site.settings.desk.signers
-        return cls(House(site.settings), None if signers is None else SignersFile(Path(signers)))
+        return cls(Directory(site.settings), None if signers is None else SignersFile(Path(signers)))
 
     def known_keys(self) -> list[Signer] | None:
         return None if self.signers is None else self.signers.now()
@@ -75,10 +75,10 @@ async def call(request: Request, site: Site) -> Response:
     answering.require_call_name(unit, call_id)
     desk, signers = site.settings.desk, site.calls.known_keys()
 
-    def look(db: Connection) -> tuple[story.Story | None, recordfile.Found, Any, Any]:
+    def look(db: Connection) -> tuple[story.Story | None, recordfile.RecordFound, Any, Any]:
         found = story.read(db, unit, call_id, signers)
         if found is None or found.row["destroyed_at"] is not None:
-            return found, recordfile.Found(None), None, None
+            return found, recordfile.RecordFound(None), None, None
         lying = recordfile.record(desk, unit, call_id, found.row["record_sha256"])
         seen = None if lying.record is None else checking.witness_verdict(site, found.row)
         return found, lying, recordfile.held(desk, call_id), seen
@@ -100,7 +100,7 @@ async def subject_of_search(request: Request) -> Subject:
 
 
 def _page(request: Request, site: Site, asked: Form, status: int = 200, **found: Any) -> Response:
-    house: House = site.calls.house
+    house: Directory = site.calls.house
     page: query.Page | None = found.get("page")
     return site.pages.page(
         request, "calls/search.html", status, asked=asked, typed=asked.typed, errors=asked.errors,
@@ -128,7 +128,7 @@ def _local(site: Site, at: str | None, before_ns: int) -> str:
 
 
 def _whose(site: Site, row: Mapping[str, Any]) -> dict[str, Any]:
-    house: House = site.calls.house
+    house: Directory = site.calls.house
     extension, department = house.lines.at_line(row["unit"], row["line"], parse_rfc3339(row["began_at"]))
     return {"place": house.place(row["unit"]), "extension": extension, "department": department}
 

@@ -17,7 +17,7 @@ from linetap_desk.ingest import callrow, chain, judge
 from linetap_desk.ingest.callrow import HOLD_ENDED
 from linetap_desk.ingest.clear import CLEARED
 from linetap_desk.ingest.heads import CODES
-from linetap_desk.ingest.judge import Report, Told
+from linetap_desk.ingest.judge import EventFields, Report
 from linetap_desk.ingest.tables import alerts, calls, copies, events, heads
 
 MOST_EVENTS = 200  # a call has about eight
@@ -35,7 +35,7 @@ class Event:
     received_at: str
     late: bool
     check: str
-    told: Told | None
+    told: EventFields | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,20 +28,11 @@ from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.database.tables import holds
 from linetap_desk.serve.handling.site import Route, Site, read_desk, subject_of_path
 from linetap_desk.serve.people.sessions import who_of
-from linetap_desk.serve.release import (
-    answering,
-    callfiles,
-    checking,
-    holdstore,
-    judge,
-    package,
-    steps,
-    store,
-)
+from linetap_desk.serve.release import answering, callfiles, checking, holdstore, package, steps, store, uploadchecks
 from linetap_desk.serve.release.answering import DONE_OR_NOT, FILE, MAY, id_of, remark, said, subject_of, upload
 from linetap_desk.serve.release.callfiles import Officers
 from linetap_desk.serve.release.checking import in_force
-from linetap_desk.serve.release.holdstore import Asked
+from linetap_desk.serve.release.holdstore import RequestedHold
 from linetap_desk.serve.release.steps import Chain, StepFault
 
 FIELDS = ("case", "basis", "until")
@@ -69,7 +60,7 @@ async def ask(request: Request, site: Site) -> Response:
     typed: dict[str, str] = {}
     made: list[str] = []
     try:
-        typed = {name: judge.typed(form.get(name)) for name in FIELDS}
+        typed = {name: uploadchecks.typed(form.get(name)) for name in FIELDS}
         call = answering.require_recorded(row)
         document.require_plain(typed["case"], "case", CASE_LIMIT)
         document.require_plain(typed["basis"], "basis", holdstore.TEXT_LIMIT)
@@ -111,7 +102,7 @@ async def _one(request: Request, site: Site, error: Exception | None = None) -> 
 
     row, names, chains, together = await anyio.to_thread.run_sync(read)
     (asked,) = await read_desk(site, lambda db: holdstore.with_state(db, [row], now_ns, chains))
-    expired = row["command_expires"] is not None and judge.is_over(row["command_expires"], now_ns)
+    expired = row["command_expires"] is not None and uploadchecks.is_over(row["command_expires"], now_ns)
     return site.pages.page(
         request, "release/hold.html", 200 if error is None else 409, asked=asked, row=row, names=names, words=steps,
         mine=asked.is_for(who.name, who.roles), expired=expired, wrap=_wrap(row), sign=_sign(row), check=_check(row),
@@ -142,7 +133,7 @@ def _sign(row: Mapping[str, Any]) -> str:
 
 
 Do = Callable[[Connection], Subject | None]
-Prepare = Callable[[FormData, Asked], Awaitable[Do]]
+Prepare = Callable[[FormData, RequestedHold], Awaitable[Do]]
 
 
 async def _step(request: Request, site: Site, act: str, prepare: Prepare) -> Response:
@@ -169,7 +160,7 @@ async def _step(request: Request, site: Site, act: str, prepare: Prepare) -> Res
 async def bring(request: Request, site: Site) -> Response:
     who = who_of(request)
 
-    async def prepare(form: FormData, asked: Asked) -> Do:
+    async def prepare(form: FormData, asked: RequestedHold) -> Do:
         data, now_ns, row = await upload(form), site.clock.utc_ns(), asked.row
         _require_other(row, who.name)
         roles = (await anyio.to_thread.run_sync(in_force, site)).roles
@@ -194,10 +185,10 @@ async def partial(request: Request, site: Site) -> Response:
     """The partial of an officer of a group who is not the last; the last one uploads the command."""
     who = who_of(request)
 
-    async def prepare(form: FormData, asked: Asked) -> Do:
+    async def prepare(form: FormData, asked: RequestedHold) -> Do:
         data, now_ns, row = await upload(form), site.clock.utc_ns(), asked.row
         _require_other(row, who.name)
-        if asked.state == "send" and not judge.is_over(row["command_expires"], now_ns):
+        if asked.state == "send" and not uploadchecks.is_over(row["command_expires"], now_ns):
             raise StepFault("step_done", f"{row['id']}: the command was brought")
         roles = (await anyio.to_thread.run_sync(in_force, site)).roles
         call = await anyio.to_thread.run_sync(lambda: checking.require_call(site, row, roles, opens=False))
@@ -219,7 +210,7 @@ def _require_other(row: Mapping[str, Any], name: str) -> None:
 async def close(request: Request, site: Site) -> Response:
     """Withdraws the request; a hold in force at the unit stays until its end."""
 
-    async def prepare(form: FormData, asked: Asked) -> Do:
+    async def prepare(form: FormData, asked: RequestedHold) -> Do:
         text, now, hold_id = remark(form, needed=True), rfc3339(site.clock.utc_ns()), asked.row["id"]
 
         def do(db: Connection) -> None:

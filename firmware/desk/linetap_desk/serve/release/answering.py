@@ -19,7 +19,7 @@ from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.access.masking import has_number
 from linetap_desk.serve.database.tables import holds, requests
 from linetap_desk.serve.handling.site import Site, read_desk
-from linetap_desk.serve.release import judge, steps, store
+from linetap_desk.serve.release import steps, store, uploadchecks
 from linetap_desk.serve.release.steps import StepFault
 
 
@@ -98,12 +98,12 @@ async def upload(form: FormData) -> bytes:
     data = await found.read() if isinstance(found, UploadFile) else b""
     if not data:
         raise StepFault("bad_input", "file: it is empty, or none was chosen")
-    judge.require_public(data)
+    uploadchecks.require_public(data)
     return data
 
 
 def remark(form: FormData, needed: bool) -> str:
-    text = judge.typed(form.get("remark"))
+    text = uploadchecks.typed(form.get("remark"))
     if len(text) > REMARK_LIMIT or (needed and not text):
         raise StepFault("no_remark", f"remark: 1 to {REMARK_LIMIT} characters would be right")
     return text

@@ -32,7 +32,7 @@ from linetap_desk.proofs.callfolder import KEY_LIMIT_BYTES
 from linetap_desk.serve.database.tables import holds
 from linetap_desk.serve.handling.site import Site
 from linetap_desk.serve.release import store
-from linetap_desk.serve.release.steps import Chain, Found, Partial, StepFault
+from linetap_desk.serve.release.steps import Chain, Partial, RequestState, StepFault
 from linetap_desk.unsealing.wrapped import DOCUMENTS, Wrapped, judged
 
 ClosingState = Literal["there", "missing", "damaged"]
@@ -80,7 +80,7 @@ def _read_closing(site: Site, row: Mapping[str, Any]) -> bytes:
 MOST_COMMANDS = 20  # of one call, the newest
 
 
-def newest_wrapped(site: Site, found: Found, roles: Roles) -> Wrapped | None:
+def newest_wrapped(site: Site, found: RequestState, roles: Roles) -> Wrapped | None:
     """The latest re-wrapped key that `linetap unwrap --wrapped` accepts: from the vault officer's folder of holds, or
     from a hold's command uploaded on these pages."""
     call_id, sha256, signed = found.row["call_id"], found.row["record_sha256"], dict[str, Wrapped]()
@@ -106,7 +106,7 @@ def _laid_down(site: Site, call_id: str) -> Iterator[Wrapped]:
             continue
 
 
-def _brought(site: Site, found: Found) -> Iterator[Wrapped]:
+def _brought(site: Site, found: RequestState) -> Iterator[Wrapped]:
     mine = (holds.c.unit == found.row["unit"], holds.c.call_id == found.row["call_id"], holds.c.command.is_not(None))
     with site.own.connect() as db:
         rows = db.execute(select(holds.c.command).where(*mine).order_by(desc(holds.c.command_at)).limit(MOST_COMMANDS))
@@ -122,7 +122,7 @@ def _brought(site: Site, found: Found) -> Iterator[Wrapped]:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class OfficerPartial:
     """An earlier officer's partial. `file`: its name in the archive; `wrapped`: it belongs to the re-wrapped key."""
 
     partial: Partial
@@ -141,11 +141,11 @@ class Officers:
     """The officers of the call's key, or of the re-wrapped one: how many are needed, and which have come."""
 
     start: Place
-    ways: Sequence[Way]
+    ways: Sequence[OfficerPartial]
     begins: bool  # this person may take the first layer off
 
     @property
-    def mine(self) -> list[Way]:
+    def mine(self) -> list[OfficerPartial]:
         return [way for way in self.ways if way.mine]
 
     @property
@@ -177,7 +177,7 @@ def officers_of(
             if key is not None and data:
                 file = partial_name(one, of_wrapped)
                 place = group.place(key, data)
-                ways.append(Way(one, place, file, one.key_sha256 == of_wrapped, one in open_to))
+                ways.append(OfficerPartial(one, place, file, one.key_sha256 == of_wrapped, one in open_to))
     ways.sort(key=lambda way: way.place.left)  # the chain closest to its end first
     return Officers(start, ways, all(one.by != name for one in chain.officers))
 

@@ -74,7 +74,7 @@ _NO_CHAINS: Mapping[str, Chain] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestedHold:
     """A requested hold. `state`: the next action, or the outcome."""
 
     row: Mapping[str, Any]
@@ -113,14 +113,14 @@ def change(db: Connection, hold_id: str, **values: Any) -> None:
 
 def with_state(
     desk: Connection, rows: Sequence[Mapping[str, Any]], now_ns: int, chains: Mapping[str, Chain] = _NO_CHAINS
-) -> list[Asked]:
+) -> list[RequestedHold]:
     """`desk`: the ingest's database. `chains`: what officers of a group have handed on, by hold."""
-    return [Asked(row, _state(desk, row, now_ns), chains.get(row["id"], Chain())) for row in rows]
+    return [RequestedHold(row, _state(desk, row, now_ns), chains.get(row["id"], Chain())) for row in rows]
 
 
-def to_do(desk: Connection, rows: Sequence[Mapping[str, Any]], now_ns: int, most: int) -> list[Asked]:
+def to_do(desk: Connection, rows: Sequence[Mapping[str, Any]], now_ns: int, most: int) -> list[RequestedHold]:
     """Of these the ones that wait for a vault officer; `most` and one, so that whoever asks knows of further ones."""
-    asked = (Asked(row, _state(desk, row, now_ns)) for row in rows)
+    asked = (RequestedHold(row, _state(desk, row, now_ns)) for row in rows)
     return list(islice((one for one in asked if one.is_waiting), most + 1))
 
 

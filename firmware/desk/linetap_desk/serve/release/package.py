@@ -32,7 +32,7 @@ from linetap_desk.proofs import amended, callfolder
 from linetap_desk.serve.handling.site import Site
 from linetap_desk.serve.release import callfiles, store
 from linetap_desk.serve.release.checking import InForce
-from linetap_desk.serve.release.steps import Chain, Found, StepFault
+from linetap_desk.serve.release.steps import Chain, RequestState, StepFault
 
 _PIECE_BYTES = 1 << 16
 _SIGNERS_LIMIT_BYTES = 1 << 20
@@ -48,7 +48,7 @@ class Member:
     content: bytes | Path
 
 
-def whole(site: Site, found: Found, roles: InForce) -> list[Member]:
+def whole(site: Site, found: RequestState, roles: InForce) -> list[Member]:
     """StepFault without a second copy of the call."""
     row = found.row
     folder = callfiles.copy_of(site, row)
@@ -73,7 +73,7 @@ def whole(site: Site, found: Found, roles: InForce) -> list[Member]:
     ]
 
 
-def _handed(site: Site, found: Found) -> list[Member]:
+def _handed(site: Site, found: RequestState) -> list[Member]:
     """The file of the custodian before; the first custodian, who has the one-time key, needs none."""
     if found.chain.handed is None:
         return []
@@ -82,7 +82,7 @@ def _handed(site: Site, found: Found) -> list[Member]:
     return [_bytes(f"handed/{found.row['call_id']}{sealing.SUFFIX}", data)] if data else []
 
 
-def for_the_vault(site: Site, found: Found, roles: Roles) -> list[Member]:
+def for_the_vault(site: Site, found: RequestState, roles: Roles) -> list[Member]:
     """What `linetap unwrap` verifies and opens, a re-wrapped key included, and the partials of earlier officers,
     without audio."""
     wrapped = callfiles.newest_wrapped(site, found, roles)
@@ -92,7 +92,7 @@ def for_the_vault(site: Site, found: Found, roles: Roles) -> list[Member]:
     return for_an_approver(site, found) + named + handed_on(site, found.row["id"], found.chain, of_wrapped)
 
 
-def for_an_approver(site: Site, found: Found) -> list[Member]:
+def for_an_approver(site: Site, found: RequestState) -> list[Member]:
     """The proof that the call is as its unit sealed it: the signed record has the hashes of the audio too."""
     return _request(found) + of_call(site, found.row)
 
@@ -172,7 +172,7 @@ def _pieces(path: Path, size: int) -> Iterator[bytes]:
             yield piece
 
 
-def _request(found: Found) -> list[Member]:
+def _request(found: RequestState) -> list[Member]:
     signed = [_bytes(name, data) for name, data in sorted(found.signatures.items())]
     return [_bytes("request.json", bytes(found.row["request"])), *signed]
 

@@ -16,10 +16,10 @@ from linetap_desk.serve.access.log import DONE, REFUSED
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.handling.site import Route, Site, subject_of_path
 from linetap_desk.serve.people.sessions import who_of
-from linetap_desk.serve.release import checking, judge, package, showing, stepping, steps, store
+from linetap_desk.serve.release import checking, package, showing, stepping, steps, store, uploadchecks
 from linetap_desk.serve.release.answering import DONE_OR_NOT, FILE, MAY, TAKES_PART, id_of, subject_of
 from linetap_desk.serve.release.checking import InForce, in_force
-from linetap_desk.serve.release.steps import Found
+from linetap_desk.serve.release.steps import RequestState
 from linetap_desk.web.pages import EVERYBODY
 from linetap_desk.web.text import N_
 
@@ -38,9 +38,9 @@ async def request_json(request: Request, site: Site) -> Response:
 async def for_the_vault(request: Request, site: Site) -> Response:
     """request.json with its signatures, the call without its audio, and its re-wrapped key, if there is one."""
 
-    def members(found: Found, now: InForce) -> list[package.Member]:
+    def members(found: RequestState, now: InForce) -> list[package.Member]:
         found.require("unwrap", who_of(request).name, site.clock.utc_ns())
-        judge.stands(found, now.roles, site.clock.utc_ns())
+        uploadchecks.stands(found, now.roles, site.clock.utc_ns())
         checking.require_call(site, found.row, now.roles)
         return package.for_the_vault(site, found, now.roles)
 
@@ -50,7 +50,7 @@ async def for_the_vault(request: Request, site: Site) -> Response:
 async def for_an_approver(request: Request, site: Site) -> Response:
     """request.json and the call without its audio: what `linetap release approve` verifies."""
 
-    def members(found: Found, now: InForce) -> list[package.Member]:
+    def members(found: RequestState, now: InForce) -> list[package.Member]:
         found.require("approve", who_of(request).name, site.clock.utc_ns())
         checking.require_call(site, found.row, now.roles)
         return package.for_an_approver(site, found)
@@ -59,9 +59,9 @@ async def for_an_approver(request: Request, site: Site) -> Response:
 
 
 async def packed(request: Request, site: Site) -> Response:
-    def members(found: Found, now: InForce) -> list[package.Member]:
+    def members(found: RequestState, now: InForce) -> list[package.Member]:
         found.require("give", who_of(request).name, site.clock.utc_ns())
-        judge.stands(found, now.roles, site.clock.utc_ns())
+        uploadchecks.stands(found, now.roles, site.clock.utc_ns())
         checking.require_call(site, found.row, now.roles)
         return package.whole(site, found, now)
 
@@ -69,7 +69,7 @@ async def packed(request: Request, site: Site) -> Response:
 
 
 async def _packed(
-    request: Request, site: Site, name: str, members: Callable[[Found, InForce], list[package.Member]]
+    request: Request, site: Site, name: str, members: Callable[[RequestState, InForce], list[package.Member]]
 ) -> Response:
     found = await _found(request, site)
     try:
@@ -80,8 +80,8 @@ async def _packed(
     return package.answer(made, name)
 
 
-async def _found(request: Request, site: Site) -> Found:
-    def read() -> Found:
+async def _found(request: Request, site: Site) -> RequestState:
+    def read() -> RequestState:
         with site.own.connect() as db:
             return store.require(db, id_of(request))
 
@@ -109,16 +109,16 @@ async def fetch_package(request: Request, site: Site) -> Response:
     return package.answer(members, f"{found.row['id']}.tar")
 
 
-def _use_ticket(site: Site, ticket: str) -> tuple[Found, str] | None:
+def _use_ticket(site: Site, ticket: str) -> tuple[RequestState, str] | None:
     with writing(site.own) as db:
         taken = store.use_ticket(db, ticket, site.clock.utc_ns())
         return None if taken is None else (store.require(db, taken[0]), taken[1])
 
 
-def _package_of(site: Site, found: Found, by: str) -> list[package.Member]:
+def _package_of(site: Site, found: RequestState, by: str) -> list[package.Member]:
     now, now_ns = in_force(site), site.clock.utc_ns()
     found.require("give", by, now_ns)
-    judge.stands(found, now.roles, now_ns)
+    uploadchecks.stands(found, now.roles, now_ns)
     checking.require_call(site, found.row, now.roles)
     return package.whole(site, found, now)
 

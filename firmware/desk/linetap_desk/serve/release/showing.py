@@ -36,8 +36,8 @@ from linetap_desk.serve.release import callfiles, checking, holdstore, steps, st
 from linetap_desk.serve.release.answering import id_of, said
 from linetap_desk.serve.release.callfiles import Officers
 from linetap_desk.serve.release.checking import in_force
-from linetap_desk.serve.release.holdstore import Asked
-from linetap_desk.serve.release.steps import Chain, Found, StepFault
+from linetap_desk.serve.release.holdstore import RequestedHold
+from linetap_desk.serve.release.steps import Chain, RequestState, StepFault
 from linetap_desk.serve.release.store import ID
 from linetap_desk.unsealing.wrapped import Wrapped
 
@@ -112,18 +112,18 @@ def page_of_list(db: Connection, listed: List, now_ns: int, place: Place | None 
     return Page(rows, beyond("back"), beyond("on"))
 
 
-def founds(db: Connection, rows: Sequence[Mapping[str, Any]]) -> list[Found]:
+def founds(db: Connection, rows: Sequence[Mapping[str, Any]]) -> list[RequestState]:
     """Requests with their approvals and partials."""
     signed: dict[str, list[Mapping[str, Any]]] = {row["id"]: [] for row in rows}
     for one in db.execute(select(approvals).where(approvals.c.request.in_(signed)).order_by(approvals.c.at)).mappings():
         signed[one["request"]].append(dict(one))
     chains = store.chains(db, list(signed))
-    return [Found(row, signed[row["id"]], chains[row["id"]]) for row in rows]
+    return [RequestState(row, signed[row["id"]], chains[row["id"]]) for row in rows]
 
 
-def requests_of(db: Connection, now_ns: int, is_theirs: Callable[[Found], bool]) -> Mine[Found]:
+def requests_of(db: Connection, now_ns: int, is_theirs: Callable[[RequestState], bool]) -> Mine[RequestState]:
     """The person's requests that expire first, among at most MOST_LOOKED."""
-    theirs: list[Found] = []
+    theirs: list[RequestState] = []
     place: Place | None = None
     for _ in range(MOST_LOOKED // SIZE):
         part = page_of_list(db, "open", now_ns, place)
@@ -172,11 +172,11 @@ async def overview(request: Request, site: Site) -> Response:
 
     Rows = list[Mapping[str, Any]]
 
-    def read() -> tuple[dict[List, Page], dict[str, list[Found]], Mine[Found], Rows, dict[str, Chain]]:
+    def read() -> tuple[dict[List, Page], dict[str, list[RequestState]], Mine[RequestState], Rows, dict[str, Chain]]:
         with site.own.connect() as db:
             wanted: tuple[List, ...] = ("open", "closed", "holds") if place is None else (place.list,)
             pages = {name: page_of_list(db, name, now_ns, place) for name in wanted}
-            found: dict[str, list[Found]] = {
+            found: dict[str, list[RequestState]] = {
                 name: founds(db, part.rows) for name, part in pages.items() if name != "holds"
             }
             of_holds = list(pages["holds"].rows) if "holds" in pages else []
@@ -204,12 +204,12 @@ async def _holds(
     to_do: Sequence[Mapping[str, Any]],
     now_ns: int,
     chains: Mapping[str, Chain],
-) -> tuple[list[Asked], Mine[Asked]]:
+) -> tuple[list[RequestedHold], Mine[RequestedHold]]:
     """With the units' reports; the ingest's database is read only if there are holds."""
     if not rows and not to_do:
         return [], Mine()
 
-    def look(desk: Connection) -> tuple[list[Asked], list[Asked]]:
+    def look(desk: Connection) -> tuple[list[RequestedHold], list[RequestedHold]]:
         return holdstore.with_state(desk, rows, now_ns, chains), holdstore.to_do(desk, to_do, now_ns, SIZE)
 
     kept, theirs = await read_desk(site, look)
@@ -223,7 +223,7 @@ async def one(request: Request, site: Site) -> Response:
 async def page(request: Request, site: Site, error: Exception | None = None, **more: Any) -> Response:
     who, now_ns = who_of(request), site.clock.utc_ns()
 
-    def read() -> tuple[Found, dict[str, str], Any, str, str, Wrapped | None, Officers | None, Any]:
+    def read() -> tuple[RequestState, dict[str, str], Any, str, str, Wrapped | None, Officers | None, Any]:
         with site.own.connect() as db:
             found = store.require(db, id_of(request))
             row = found.row
@@ -264,14 +264,14 @@ def _purpose(site: Site, purpose: str) -> Any:
         return None
 
 
-def _wrapped(site: Site, found: Found) -> Wrapped | None:
+def _wrapped(site: Site, found: RequestState) -> Wrapped | None:
     try:
         return callfiles.newest_wrapped(site, found, in_force(site).roles)
     except RolesFault:
         return None
 
 
-def _copy(site: Site, found: Found) -> str:
+def _copy(site: Site, found: RequestState) -> str:
     """The reason why there is no second copy; empty if there is one."""
     try:
         callfiles.copy_of(site, found.row)

@@ -22,10 +22,10 @@ from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.database.tables import requests
 from linetap_desk.serve.handling.site import Site
 from linetap_desk.serve.people.sessions import who_of
-from linetap_desk.serve.release import answering, callfiles, checking, judge, package, showing, steps, store
+from linetap_desk.serve.release import answering, callfiles, checking, package, showing, steps, store, uploadchecks
 from linetap_desk.serve.release.answering import id_of, remark, said, subject_of, upload
 from linetap_desk.serve.release.checking import InForce, in_force
-from linetap_desk.serve.release.steps import OFFICER, Found, StepFault
+from linetap_desk.serve.release.steps import OFFICER, RequestState, StepFault
 
 ASK_FIELDS = ("purpose", "case", "requester", "recipient", "days")
 ASK_TAKES = ("unit", "call_id", *ASK_FIELDS)
@@ -57,10 +57,10 @@ async def ask(request: Request, site: Site) -> Response:
     typed: dict[str, str] = {}
     made: list[str] = []
     try:
-        typed = {name: judge.typed(form.get(name)) for name in ASK_FIELDS}
+        typed = {name: uploadchecks.typed(form.get(name)) for name in ASK_FIELDS}
         call = answering.require_recorded(row)
         roles = (await anyio.to_thread.run_sync(in_force, site)).roles
-        asked = judge.asked(call.named, typed, roles, site.clock.utc_ns())
+        asked = uploadchecks.asked(call.named, typed, roles, site.clock.utc_ns())
     except (Refusal, BadInput) as error:
         await store.refused(request, site, "request_ask", subject, error)
         return await _ask(request, site, row, typed, error)
@@ -92,7 +92,7 @@ class Known:
     keys: tuple[bytes, ...] = ()
 
 
-Do = Callable[[Connection, Found, InForce, Known], Subject | None]
+Do = Callable[[Connection, RequestState, InForce, Known], Subject | None]
 
 
 async def _step(request: Request, site: Site, act: str, step: steps.Step | None, prepare: Any) -> Response:
@@ -142,10 +142,10 @@ async def _known(request: Request, site: Site, roles: InForce) -> Known:
 
 async def key(request: Request, site: Site) -> Response:
     async def prepare(form: FormData) -> Do:
-        one_time = judge.typed(form.get("one_time"))
+        one_time = uploadchecks.typed(form.get("one_time"))
 
-        def do(db: Connection, found: Found, now: InForce, _known: Known) -> None:
-            data = judge.with_key(found, one_time, now.roles, site.clock.utc_ns())
+        def do(db: Connection, found: RequestState, now: InForce, _known: Known) -> None:
+            data = uploadchecks.with_key(found, one_time, now.roles, site.clock.utc_ns())
             store.change(db, found.row["id"], one_time=one_time, request=data, keyed_by=who_of(request).name)
 
         return do
@@ -158,9 +158,9 @@ async def approve(request: Request, site: Site) -> Response:
         sig, who = await upload(form), who_of(request)
         role = next(iter(who.roles & steps.APPROVES))
 
-        def do(db: Connection, found: Found, now: InForce, _known: Known) -> None:
+        def do(db: Connection, found: RequestState, now: InForce, _known: Known) -> None:
             asker = store.shown(db, found.row["asked_by"])
-            person = judge.approval(found, sig, role, asker, now.roles, site.clock.utc_ns())
+            person = uploadchecks.approval(found, sig, role, asker, now.roles, site.clock.utc_ns())
             store.approve(db, found.row["id"], role=role, signer=person.name, signer_role=person.role, sig=sig,
                           by=who.name, at=rfc3339(site.clock.utc_ns()))  # fmt: skip
 
@@ -175,9 +175,9 @@ async def partial(request: Request, site: Site) -> Response:
     async def prepare(form: FormData) -> Do:
         data, who = await upload(form), who_of(request)
 
-        def do(db: Connection, found: Found, now: InForce, known: Known) -> Subject:
+        def do(db: Connection, found: RequestState, now: InForce, known: Known) -> Subject:
             now_ns = site.clock.utc_ns()
-            judge.stands(found, now.roles, now_ns)
+            uploadchecks.stands(found, now.roles, now_ns)
             made = store.bring_partial(db, found.row["id"], data, known.keys, who.name, rfc3339(now_ns))
             return store.subject(found.row, f"member {made.numbers}, {made.left} to come")
 
@@ -192,10 +192,10 @@ async def unwrap(request: Request, site: Site) -> Response:
     async def prepare(form: FormData) -> Do:
         data, together = await upload(form), form.get("together") == "on"
 
-        def do(db: Connection, found: Found, now: InForce, known: Known) -> None:
+        def do(db: Connection, found: RequestState, now: InForce, known: Known) -> None:
             now_ns = site.clock.utc_ns()
-            judge.stands(found, now.roles, now_ns)
-            judge.half(found, data, known.keys, who_of(request).name, together=together)
+            uploadchecks.stands(found, now.roles, now_ns)
+            uploadchecks.half(found, data, known.keys, who_of(request).name, together=together)
             store.empty_partials(db, found.row["id"], OFFICER)
             store.change(db, found.row["id"], inner_age=data, unwrapped_by=who_of(request).name,
                          unwrapped_at=rfc3339(now_ns))  # fmt: skip
@@ -211,9 +211,9 @@ async def handed(request: Request, site: Site) -> Response:
     async def prepare(form: FormData) -> Do:
         data, who = await upload(form), who_of(request)
 
-        def do(db: Connection, found: Found, now: InForce, known: Known) -> Subject:
+        def do(db: Connection, found: RequestState, now: InForce, known: Known) -> Subject:
             now_ns = site.clock.utc_ns()
-            judge.stands(found, now.roles, now_ns)
+            uploadchecks.stands(found, now.roles, now_ns)
             call = OfCall(found.row["unit"], found.row["call_id"])
             named = known.looked.call is not None and bool(known.looked.call.key.inner_sha256)
             made = store.hand_partial_on(db, found.row["id"], data, call, named, who.name, rfc3339(now_ns))
@@ -231,7 +231,7 @@ async def close(request: Request, site: Site) -> Response:
         who, outcome = who_of(request), "given" if form.get("outcome") == "given" else "not_given"
         text = remark(form, needed=outcome == "not_given")
 
-        def do(db: Connection, found: Found, _now: InForce, _known: Known) -> None:
+        def do(db: Connection, found: RequestState, _now: InForce, _known: Known) -> None:
             now_ns = site.clock.utc_ns()
             if outcome == "given":
                 if "custodian" not in who.roles:
@@ -254,9 +254,9 @@ async def ticket(request: Request, site: Site) -> Response:
     made: list[str] = []
 
     async def prepare(_form: FormData) -> Do:
-        def do(db: Connection, found: Found, now: InForce, _known: Known) -> None:
+        def do(db: Connection, found: RequestState, now: InForce, _known: Known) -> None:
             now_ns = site.clock.utc_ns()
-            judge.stands(found, now.roles, now_ns)
+            uploadchecks.stands(found, now.roles, now_ns)
             package.whole(site, found, now)
             made.append(store.make_ticket(db, found.row["id"], who_of(request).name, now_ns))
 

@@ -103,7 +103,7 @@ ROLES: dict[Step, frozenset[str]] = {"key": KEEPS, "approve": APPROVES, "unwrap"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class RequestState:
     """A request's row, the rows of its approvals, and the partials of groups."""
 
     row: Mapping[str, Any]

@@ -43,8 +43,8 @@ from linetap_desk.serve.database.tables import approvals, holds, partials, peopl
 from linetap_desk.serve.database.transactions import one_at_a_time, overwrite, writing
 from linetap_desk.serve.handling.site import Site
 from linetap_desk.serve.people.sessions import who_of
-from linetap_desk.serve.release.judge import custodians_left, judged_partial
-from linetap_desk.serve.release.steps import CUSTODIAN, OFFICER, Chain, Found, Kind, Partial, StepFault
+from linetap_desk.serve.release.steps import CUSTODIAN, OFFICER, Chain, Kind, Partial, RequestState, StepFault
+from linetap_desk.serve.release.uploadchecks import custodians_left, judged_partial
 
 _PARTIAL_COLUMNS: list[ColumnElement[Any]] = [
     case((column.is_(None), null()), else_=literal(True)).label(column.name)
@@ -182,16 +182,16 @@ def new_id(db: Connection, site: Site, table: Table, prefix: str = "") -> str:
     return f"{head}{number:04d}"
 
 
-def read(db: Connection, request_id: str) -> Found | None:
+def read(db: Connection, request_id: str) -> RequestState | None:
     row = db.execute(select(requests).where(requests.c.id == request_id)).mappings().first()
     if row is None:
         return None
     signed = select(approvals).where(approvals.c.request == request_id).order_by(approvals.c.at, approvals.c.role)
     chain = chains(db, [request_id])[request_id]
-    return Found(dict(row), [dict(one) for one in db.execute(signed).mappings()], chain)
+    return RequestState(dict(row), [dict(one) for one in db.execute(signed).mappings()], chain)
 
 
-def require(db: Connection, request_id: str) -> Found:
+def require(db: Connection, request_id: str) -> RequestState:
     found = read(db, request_id) if ID.fullmatch(request_id) else None
     if found is None:
         raise HTTPException(404)

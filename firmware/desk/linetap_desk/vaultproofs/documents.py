@@ -23,7 +23,7 @@ from linetap_core.vaultformat import vaultname, walkreport
 from linetap_desk.inputs import boundedjson
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.verdict import Problem
-from linetap_desk.vaultproofs.leafclaims import Named
+from linetap_desk.vaultproofs.leafclaims import LogClaims
 
 HOLDS, WALKS, CERTIFICATES, ROLES = "holds", walkreport.WALKS_FOLDER, "certificates", "roles.json"
 MOST_WALKS = 1000  # a recorder keeps so many
@@ -32,7 +32,7 @@ _LIMIT_BYTES = 1 << 20
 _SIG_LIMIT_BYTES = 64 << 10  # roles may have several signatures
 
 
-class Found(NamedTuple):
+class DocumentResult(NamedTuple):
     """One document: what is wrong with it, and which of its files nothing covers."""
 
     problems: list[Problem]
@@ -48,13 +48,13 @@ class _Dated(msgspec.Struct):
     epoch: str | None = None
 
 
-class PaperCheck:
-    def __init__(self, vault: Path, unit: str, signers: list[Signer] | None, named: Named) -> None:
+class DocumentCheck:
+    def __init__(self, vault: Path, unit: str, signers: list[Signer] | None, named: LogClaims) -> None:
         self._vault, self._unit, self._signers, self._named = vault, unit, signers, named
 
-    def document(self, name: str, namespace: str, logged: str | None, now_ns: int) -> Found:
+    def document(self, name: str, namespace: str, logged: str | None, now_ns: int) -> DocumentResult:
         """`logged`: the hash that the log has of it. `now_ns`: when it is judged, where it does not say it itself."""
-        found = Found([], [])
+        found = DocumentResult([], [])
         try:
             data = callfolder.read(self._vault / name, _LIMIT_BYTES)
             armored = callfolder.read(self._vault / (name + namespaces.SUFFIX), _SIG_LIMIT_BYTES)
@@ -83,7 +83,7 @@ class PaperCheck:
             found.uncovered.extend([name + namespaces.SUFFIX] if covered else [name, name + namespaces.SUFFIX])
         return found
 
-    def hold(self, call_id: str, records: dict[str, str], now_ns: int) -> Found:
+    def hold(self, call_id: str, records: dict[str, str], now_ns: int) -> DocumentResult:
         """A call's hold, and the key for the hold's epoch, which it names by its hash."""
         name, key = f"{HOLDS}/{call_id}/{hold.HOLD}", f"{HOLDS}/{call_id}/{sealed.KEY}"
         found = self.document(name, namespaces.HOLD, self._named.holds.get(call_id), now_ns)
@@ -99,35 +99,35 @@ class PaperCheck:
                 found.problems.append(Problem("wrong_hash", f"{key}: is not the key that the hold names"))
         except Refusal as error:
             found.problems.append(Problem(error.code, f"{name}: {error}"))
-        return found if name not in found.uncovered else Found(found.problems, [*found.uncovered, key])
+        return found if name not in found.uncovered else DocumentResult(found.problems, [*found.uncovered, key])
 
-    def certificate(self, name: str, epoch: str, now_ns: int) -> Found:
+    def certificate(self, name: str, epoch: str, now_ns: int) -> DocumentResult:
         return self.document(name, namespaces.CERTIFICATE, self._named.certificates.get(epoch), now_ns)
 
-    def walk(self, name: str) -> Found:
+    def walk(self, name: str) -> DocumentResult:
         """A report whose hash is in no leaf is none of this unit's, whoever signed it."""
         try:
             digest = callfolder.digest(self._vault / name).sha256
         except Refusal as error:
-            return Found([Problem(error.code, f"{name}: {error}")], [])
+            return DocumentResult([Problem(error.code, f"{name}: {error}")], [])
         if digest not in self._named.walks:
-            return Found([Problem("not_in_log", f"{name}: the log does not know it")], [])
+            return DocumentResult([Problem("not_in_log", f"{name}: the log does not know it")], [])
         return self.document(name, namespaces.WALK, digest, 0)
 
-    def amendment(self, name: str, call_id: str, records: dict[str, str]) -> Found:
+    def amendment(self, name: str, call_id: str, records: dict[str, str]) -> DocumentResult:
         """Of a call that is here, in the log, and signed by its unit."""
         try:
             data = callfolder.read(self._vault / name, amendment.LIMIT_BYTES)
             armored = callfolder.read(self._vault / (name + namespaces.SUFFIX), sshsig.SIGNATURE_LIMIT_BYTES)
             digest = amendment.digest(data)
             if digest not in self._named.amendments.get(call_id, []):
-                return Found([Problem("not_in_log", f"{name}: the log does not know it")], [])
+                return DocumentResult([Problem("not_in_log", f"{name}: the log does not know it")], [])
             amendment.check(data, armored, self._unit, call_id, records.get(call_id, ""), self._signers)
         except Refusal as error:
-            return Found([Problem(error.code, f"{name}: {error}")], [])
-        return Found([], [])
+            return DocumentResult([Problem(error.code, f"{name}: {error}")], [])
+        return DocumentResult([], [])
 
-    def vault(self, now_ns: int) -> Found:
+    def vault(self, now_ns: int) -> DocumentResult:
         """Which vault this is."""
         name = vaultname.FILE
         found = self.document(name, namespaces.HEAD, None, now_ns)
@@ -139,7 +139,7 @@ class PaperCheck:
             found.problems.append(Problem(error.code, f"{name}: {error}"))
         return found
 
-    def roles(self, now_ns: int) -> Found:
+    def roles(self, now_ns: int) -> DocumentResult:
         return self.document(ROLES, namespaces.ROLES, self._named.roles, now_ns)
 
     def missing(self, there: set[str]) -> Iterator[Problem]:

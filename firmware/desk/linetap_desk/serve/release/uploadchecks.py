@@ -34,7 +34,7 @@ from linetap_core.evidence.sealing import age, group, members
 from linetap_core.evidence.sealing.group import OtherLayer, Place
 from linetap_core.evidence.signing import document
 from linetap_desk.proofs.callfolder import KEY_LIMIT_BYTES
-from linetap_desk.serve.release.steps import Found, StepFault
+from linetap_desk.serve.release.steps import RequestState, StepFault
 from linetap_desk.unsealing.layers import require_of_call
 
 
@@ -118,7 +118,7 @@ def asked(call: NamedCall, fields: dict[str, str], roles: Roles, now_ns: int) ->
     return made
 
 
-def with_key(found: Found, one_time: str, roles: Roles, now_ns: int) -> bytes:
+def with_key(found: RequestState, one_time: str, roles: Roles, now_ns: int) -> bytes:
     """request.json, byte for byte what `linetap release request` writes."""
     row = found.row
     made = Request(
@@ -138,7 +138,7 @@ def with_key(found: Found, one_time: str, roles: Roles, now_ns: int) -> bytes:
     return data
 
 
-def approval(found: Found, sig: bytes, role: str, asker: str, roles: Roles, now_ns: int) -> Person:
+def approval(found: RequestState, sig: bytes, role: str, asker: str, roles: Roles, now_ns: int) -> Person:
     """The person who signed. `role`: of the uploading account; `asker`: the name of the requester."""
     data = bytes(found.row["request"])
     request = parse(data)
@@ -155,7 +155,7 @@ def approval(found: Found, sig: bytes, role: str, asker: str, roles: Roles, now_
     return person
 
 
-def stands(found: Found, roles: Roles, now_ns: int) -> Request:
+def stands(found: RequestState, roles: Roles, now_ns: int) -> Request:
     """The request, if the roles in force still approve it."""
     data = bytes(found.row["request"])
     request = parse(data)
@@ -165,7 +165,7 @@ def stands(found: Found, roles: Roles, now_ns: int) -> Request:
     return request
 
 
-def half(found: Found, data: bytes, keys: Sequence[bytes], name: str, *, together: bool) -> None:
+def half(found: RequestState, data: bytes, keys: Sequence[bytes], name: str, *, together: bool) -> None:
     """StepFault unless it has the form of the half, and all earlier officers have uploaded. `together`: the remaining
     officers worked at one machine."""
     inner(data)
