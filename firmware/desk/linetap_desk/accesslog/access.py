@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The access log: who, when, from where, whose call, what was done. Written and synced before it is done.
+"""The desk's access log: who did what with whose recording, from where, and with which outcome.
 
-A Merkle log (evidence/merklelog/leaflog.py) whose head is signed after every leaf. Whoever keeps an old head finds any
-shortening or rewriting of what it covers (`linetap access verify`).
+A Merkle log (evidence/merklelog/leaflog.py) whose head is signed after every leaf. A step is logged and synced before
+it is executed. An old head, kept elsewhere, exposes any truncation or rewriting of the leaves that it covers (`linetap
+access verify`).
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ _MOST_APPROVERS = 4
 
 
 class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One leaf. `outcome` granted stands before the deed; `failed` says of leaf `grant` that nothing came of it."""
+    """One leaf. Outcome `granted` is logged before the step is executed; `failed` refers to the leaf `grant` that had
+    no effect."""
 
     verb: str
     at: str = ""
@@ -42,7 +44,7 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     user: str = ""
     host: str = ""
     origin: str = msgspec.field(name="from", default="")  # the address an ssh session came from
-    name: str = ""  # the person, as far as the deed says it
+    name: str = ""  # the person, if the step names one
     request: str = ""
     request_sha256: str = ""
     purpose: str = ""
@@ -51,12 +53,12 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     recipient: str = ""
     one_time: str = ""
     calls: list[str] = msgspec.field(default_factory=list)
-    key_sha256: str = ""  # of the key.age whose layer came off
-    left: int = 0  # so many members of a group are still to come: nothing was given out yet
+    key_sha256: str = ""  # of the key.age that was opened
+    left: int = 0  # members of a group still missing; nothing was given out yet
     lines: list[int] = msgspec.field(default_factory=list)
     approvers: list[str] = msgspec.field(default_factory=list)
-    roles: int = 0  # the version in force
-    roles_sha256: str = ""  # when they came into force
+    roles: int = 0  # version of the roles in force
+    roles_sha256: str = ""  # of the roles file, in the entry that puts it into force
     unreleased: bool = False
     number: str = ""  # what was searched for, masked
     span: str = ""  # from/to of a search
@@ -66,7 +68,7 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 def leaf_of(entry: Entry, at: str) -> dict[str, object]:
-    """Every field that is set, cut to what fits into a leaf: nobody keeps a step out of the log by a long name."""
+    """Every field that is set, truncated to the size of a leaf: a long name must not keep a step out of the log."""
     entry = msgspec.structs.replace(entry, at=at, user=_user(), host=socket.gethostname(), origin=_origin())
     fields: dict[str, object] = msgspec.to_builtins(entry)
     for name, value in fields.items():
@@ -77,7 +79,7 @@ def leaf_of(entry: Entry, at: str) -> dict[str, object]:
 
 
 def _user() -> str:
-    """The account; the one before sudo stands in front."""
+    """The account; the account that called sudo precedes it."""
     try:
         name = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
@@ -95,7 +97,7 @@ _LOCK_WAIT_S, _LOCK_STEP_S = 10.0, 0.05
 
 
 class AccessFault(Refusal):
-    """The log is not what it was; nothing is opened until somebody has found out why."""
+    """The log is not as it was written. Nothing is opened until the cause is known."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(f"{text} [{code}]")
@@ -112,18 +114,19 @@ class AccessLog:
 
     @contextlib.contextmanager
     def deed(self, entry: Entry) -> Iterator[LoggedStep]:
-        """Before `granted` an error is written as a refusal, after it as a failure; then it goes on its way."""
+        """One step, under the log's lock. Before `granted()` an exception is logged as a refusal, after it as a
+        failure; it propagates."""
         with contextlib.ExitStack() as lock:
             lock.enter_context(self.locked())
             deed = LoggedStep(self, entry, lock)
             try:
                 yield deed
-            except BaseException as error:  # Ctrl-C too is written down; it goes on its way
+            except BaseException as error:  # Ctrl-C is logged too
                 deed.ended(error)
                 raise
 
     def append(self, entry: Entry) -> int:
-        """The leaf's index, when leaf and head are on disk. The lock is held by the caller."""
+        """Returns the leaf's index once leaf and head are on disk. The caller holds the lock."""
         now = rfc3339(self._clock.utc_ns())
         log = self._open()
         try:
@@ -144,7 +147,7 @@ class AccessLog:
         return index
 
     def entries(self) -> list[Entry]:
-        """What was written so far; AccessFault where the log is shorter than its head, or says something else."""
+        """All entries. AccessFault if the log is shorter than its head or contradicts it."""
         entries, tree = read_log(self.folder)
         _require_own_head(self.folder, tree)
         return entries
@@ -153,7 +156,7 @@ class AccessLog:
         log = leaflog.LeafLog(self.folder)
         try:
             _require_own_head(self.folder, log.tree)
-        except BaseException:  # whatever it was goes on its way, and leaves no file open
+        except BaseException:  # propagates, and leaves no file open
             log.close()
             raise
         return log
@@ -178,7 +181,7 @@ class AccessLog:
 
 
 class LoggedStep:
-    """One step that somebody takes. What is known of it is put into `entry` as it becomes known."""
+    """One step of a person. Facts are added to `entry` as they become known."""
 
     def __init__(self, log: AccessLog | None, entry: Entry, lock: contextlib.ExitStack) -> None:
         self.entry = entry
@@ -188,7 +191,7 @@ class LoggedStep:
         self.past = log.entries() if log is not None else []
 
     def granted(self) -> None:
-        """Written and synced when this returns; only then may it be done."""
+        """Logs the permission. Only after this returns may the step be executed."""
         self._grant = self._write("granted")
         self._lock.close()
 
@@ -209,17 +212,17 @@ class LoggedStep:
 
 @contextlib.contextmanager
 def unrecorded(entry: Entry) -> Iterator[LoggedStep]:
-    """Where no desk is configured there is no log."""
+    """The step without a log, where no desk is configured."""
     yield LoggedStep(None, entry, contextlib.ExitStack())
 
 
 def log_name(key: PublicKey) -> str:
-    """Stands in a head where a unit's names the unit: a witness of several desks tells them apart by it."""
+    """The name in the log's heads, in place of a unit's name: a witness of several desks distinguishes them by it."""
     return f"access-{hashlib.sha256(keys.public_blob(key)).hexdigest()[:8]}"
 
 
 def read_log(folder: Path) -> tuple[list[Entry], Tree]:
-    """Every entry, and the tree over the very bytes they stand in: the hashes on disk are not asked."""
+    """Every entry, and the Merkle tree computed from the leaves themselves, not from the stored hashes."""
     path, entries, tree = folder / leaflog.LEAVES, [], Tree()
     for number, line in enumerate(leaflog.lines_of(path) if path.exists() else [], 1):
         tree.append(line)
@@ -231,7 +234,7 @@ def read_log(folder: Path) -> tuple[list[Entry], Tree]:
 
 
 def read_head(path: Path) -> Head:
-    """A head kept here or elsewhere; its signature is not looked at: what counts is whether the log goes on from it."""
+    """A head kept here or elsewhere. Its signature is not checked: what counts is whether the log continues it."""
     try:
         with path.open("rb") as file:
             return decode_head(file.read(HEAD_LIMIT_BYTES))
@@ -242,7 +245,7 @@ def read_head(path: Path) -> Head:
 
 
 def require_head(head: Head, tree: Tree, where: Path) -> None:
-    """AccessFault unless the log begins with what `head` covers."""
+    """AccessFault unless the log begins with the leaves that `head` covers."""
     if head.size > tree.size:
         text = f"{where}: the access log had {head.size} entries on {head.at} and has {tree.size}"
         raise AccessFault("access_log_shortened", text)

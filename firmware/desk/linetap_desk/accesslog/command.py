@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap access show|verify`: who did what with whose recording, and whether the log of it is whole."""
+"""`linetap access show|verify`: prints the access log, or checks that it is complete."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
 
 
 def line_of(entry: Entry) -> str:
-    """When, who, from where, what, whose, and what is known besides."""
+    """One line: time, person, origin, verb, outcome, calls, and all other facts."""
     who = f"{entry.user}@{entry.host}" + (f" from {entry.origin}" if entry.origin else "")
     who += f" ({entry.name})" if entry.name else ""
     words = [entry.at, who, entry.verb, entry.outcome, " ".join(entry.calls) or "-"]
@@ -81,7 +81,7 @@ def line_of(entry: Entry) -> str:
 
 
 def _verify(folder: Path, kept: list[Path]) -> int:
-    """0 when the log goes on from every kept head; 1 when no head was given: it can only be consistent in itself."""
+    """0 if the log continues every kept head; 1 if none was given, since then only its consistency can be checked."""
     access = folder / deskfolder.ACCESS
     _, tree = read_log(access)
     own = _own_head(access, deskfolder.read_public(folder / deskfolder.PUBLIC))
@@ -99,7 +99,7 @@ def _verify(folder: Path, kept: list[Path]) -> int:
 
 
 def _own_head(access: Path, public: PublicKey) -> Head:
-    """A Refusal unless the log's own key signed it."""
+    """A Refusal unless the log's own key signed its head."""
     signature = access / f"{HEAD}{namespaces.SUFFIX}"
     head = read_head(access / HEAD)
     data = handover.read_small(access / HEAD, HEAD_LIMIT_BYTES)

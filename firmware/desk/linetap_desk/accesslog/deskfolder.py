@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a person at the desk has on their machine: the authority's key, the roles in force, the access log.
+"""The desk's folder on a person's machine: the authority's key, the roles in force, the access log.
 
-The folder is --desk, else $LINETAP_DESK, else ~/.linetap-desk. `linetap roles use` makes it. While there is none,
-nothing is gated and nothing is logged: that is the demo. A folder that has lost its roles is not the demo.
+The folder is --desk, else $LINETAP_DESK, else ~/.linetap-desk. `linetap roles use` creates it. Without a folder nothing
+is restricted and nothing is logged: that is the demo. A folder that lost its roles is not treated as the demo.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Desk:
     clock: Clock
 
     def roles(self, past: list[Entry]) -> Roles:
-        """The roles in force, signed by the authority and not older than any that `past` says was used."""
+        """The roles in force: signed by the authority, and not older than any version that `past` records."""
         authority = read_authority(self.folder / AUTHORITY)
         try:
             return read_roles(self.folder / ROLES, authority, highest_version(past))[2]
@@ -47,7 +47,7 @@ class Desk:
             raise RolesFault("roles_missing", str(error)) from None
 
     def now_ns(self, past: list[Entry]) -> int:
-        """The time by this machine's clock or by the log's last entry, whichever is later: it cannot be set back."""
+        """The later of this machine's clock and the log's last entry, so that setting the clock back has no effect."""
         logged = [parse_rfc3339(entry.at) for entry in past[-1:]]
         return max([self.clock.utc_ns(), *logged])
 
@@ -64,12 +64,12 @@ def folder_of(args: argparse.Namespace) -> Path:
 
 
 def is_made(folder: Path) -> bool:
-    """Whether there is or was a desk: one that has lost some of its files is no demo."""
+    """Whether a desk was created here, even if some of its files are missing."""
     return any((folder / name).exists() for name in _MARKS)
 
 
 def find(args: argparse.Namespace, clock: Clock = KEPT) -> Desk | None:
-    """The desk, or None where none was ever made; BadInput where one was asked for and is not there."""
+    """The desk, or None if none was ever created. BadInput if one was named and does not exist."""
     folder = folder_of(args)
     if is_made(folder):
         require_possible(clock)  # it dates the access log, and ends requests
@@ -100,7 +100,7 @@ def open_desk(folder: Path, clock: Clock) -> Desk:
 
 
 def make(folder: Path, authority: PublicKey | Authority, clock: Clock) -> Desk:
-    """A new desk that trusts `authority` for good, with a key of its own for the access log."""
+    """A new desk that trusts `authority` permanently, with its own key for the access log."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = keys.new_unit_key()
     privatefile.write(folder / KEY, keys.unit_key_file(key))
@@ -111,7 +111,7 @@ def make(folder: Path, authority: PublicKey | Authority, clock: Clock) -> Desk:
 
 @contextlib.contextmanager
 def deed(desk: Desk | None, entry: Entry) -> Iterator[LoggedStep]:
-    """The step in the desk's access log, or nowhere where there is no desk."""
+    """One step in the desk's access log; without a desk it is not logged."""
     with unrecorded(entry) if desk is None else desk.access.deed(entry) as step:
         yield step
 
@@ -121,8 +121,8 @@ def highest_version(past: list[Entry]) -> int:
 
 
 def read_roles(path: Path, authority: PublicKey | Authority, at_least: int = 1) -> tuple[bytes, bytes, Roles]:
-    """The file's bytes, its signature, and what they say. RolesFault where they do not count, BadInput where they
-    cannot be read."""
+    """The file's bytes, its signature and its content. RolesFault if they are not valid, BadInput if they cannot be
+    read."""
     data = read_small(path, document.LIMIT_BYTES)
     armored = read_small(namespaces.beside(path), sshsig.SIGNATURE_LIMIT_BYTES)
     try:
@@ -132,7 +132,8 @@ def read_roles(path: Path, authority: PublicKey | Authority, at_least: int = 1) 
 
 
 def read_authority(source: Path | str) -> Authority:
-    """Of a .pub file, of one with several keys (evidence/signing/authority.py), or of the ssh-ed25519 line itself."""
+    """From a .pub file, from one with several keys (evidence/signing/authority.py), or from the ssh-ed25519 line
+    itself."""
     if str(source).startswith(("ssh-", "ecdsa-")):
         return authorities.from_lines(str(source))
     text = read_small(Path(source), sshsig.SIGNATURE_LIMIT_BYTES).decode("utf-8", "replace")
@@ -143,7 +144,7 @@ def read_authority(source: Path | str) -> Authority:
 
 
 def read_public(source: Path | str) -> PublicKey:
-    """The key of a .pub file, or of the ssh-ed25519 line itself."""
+    """The key from a .pub file or from the ssh-ed25519 line itself."""
     if str(source).startswith(("ssh-", "ecdsa-")):
         return public_key(str(source))
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap roles check|use`: the signed list of people and purposes, and taking it into force at a desk."""
+"""`linetap roles check|use`: checks the signed list of people and purposes, or puts it into force at a desk."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _use(args: argparse.Namespace, clock: Clock) -> Roles:
     if desk is None:
         if given is None:
             raise BadInput("--authority: the authority's .pub file is needed the first time")
-        deskfolder.read_roles(args.file, given)  # no folder for a file that is refused
+        deskfolder.read_roles(args.file, given)  # a refused file creates no folder
         desk = deskfolder.make(folder, given, clock)
     with desk.access.deed(Entry(verb="roles")) as step:
         pinned = deskfolder.read_authority(folder / deskfolder.AUTHORITY)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""desk.toml, or the same on the command line, which counts for more; and of it what the ingest needs."""
+"""desk.toml, or the same options on the command line, which take precedence; and the part that the ingest needs."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class SummaryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class OidcConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A provider says who somebody is; what they may is said here, by `linetap desk people`."""
+    """The provider identifies a person; what the person may do is configured here, by `linetap desk people`."""
 
     issuer: str  # https://id.city.example
     client_id: str
@@ -70,21 +70,22 @@ class ServeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     url: str | None = None  # what people type; default https:// and the address it listens on
     certificate: str | None = None  # TLS, with its key; may be missing on the loopback alone
     key: str | None = None
-    db: str = "sqlite:///serve.db"  # its own: people, sessions, access log
+    db: str = "sqlite:///serve.db"  # the pages' own: people, sessions, access log
     log_key: str = "serve.key"  # signs the access log's head: `linetap keygen unit` makes one
     zone: str = KOREA
-    proxies: tuple[str, ...] = ()  # addresses whose X-Forwarded-For counts
+    proxies: tuple[str, ...] = ()  # addresses whose X-Forwarded-For is trusted
     idle_minutes: Annotated[int, Meta(ge=1, le=1440)] = 15
-    watch_idle_minutes: Annotated[int, Meta(ge=1, le=10080)] = 720  # of who has the role watch alone: a wall
+    # for accounts with the role `watch` only, as on a wall
+    watch_idle_minutes: Annotated[int, Meta(ge=1, le=10080)] = 720
     session_hours: Annotated[int, Meta(ge=1, le=168)] = 12
-    working_hours: str = "08:00-19:00"  # Monday to Friday; what is seen at other times is counted in the review
+    working_hours: str = "08:00-19:00"  # Monday to Friday; accesses at other times are counted in the review
     lines: str | None = None  # CSV: unit,line,extension,department,from, as `linetap find --table` has it
     metrics: str | None = None  # HOST:PORT of the loopback: figures for Prometheus
     access_days: Annotated[int, Meta(ge=731, le=3660)] = 731  # two years
     roles: str | None = None  # roles.json as the authority signed it, its .sig beside it: releases and holds need it
     authority: str | None = None  # the authority's .pub file
     oidc: OidcConfig | None = None
-    fleet_certificate: str | None = None  # for the broker, of a name that nobody else has, with its key
+    fleet_certificate: str | None = None  # for the broker, with its key; its name must be unique
     fleet_key: str | None = None
 
 
@@ -93,20 +94,20 @@ _EXAMPLE = "mqtt://127.0.0.1:1883 would be right, and a [broker] with its ca in 
 
 
 class CopyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The second copy. Rates are of one unit; absent: as fast as it goes, 0: not in these hours."""
+    """The second copy. Rates are per unit; absent: unlimited, 0: no transfer in these hours."""
 
     store: str  # file:///srv/linetap-copy, or s3://bucket/prefix?endpoint=https://s3.example
-    incoming: str | None = None  # with s3: a folder on this machine for what is not whole yet
+    incoming: str | None = None  # with s3: a local folder for incomplete calls
     units_at_once: Annotated[int, Meta(ge=1, le=1000)] = 16
     day_kbit_s: Annotated[int, Meta(ge=0)] | None = 2000
     night_kbit_s: Annotated[int, Meta(ge=0)] | None = None
     night: str = "20:00-06:00"
     zone: str = KOREA
-    holds: str | None = None  # the vault officer's folder, holds/<call_id>/hold.json: what is in it is not deleted
+    holds: str | None = None  # the vault officer's folder, holds/<call_id>/hold.json: held copies are not deleted
 
 
 class WatchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Of `linetap watch`: a certificate connects once, and the ingest's is in use."""
+    """For `linetap watch`: a certificate can connect only once, and the ingest uses its own."""
 
     certificate: str | None = None
     key: str | None = None
@@ -114,11 +115,11 @@ class WatchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class WitnessesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Which witnesses have to have seen a call before it is opened, and what `linetap checkpoint --config` carries."""
+    """Which witnesses must have cosigned a call before it is opened, and what `linetap checkpoint --config` carries."""
 
-    policy: str | None = None  # named here it is in force: where the file is gone, nothing is opened
-    policy_sha256: str | None = None  # what `sha256sum` prints of it: another one, an older one for one, is refused
-    heads: str | None = None  # what witnesses have cosigned: HEADS/UNIT/SIZE.checkpoint
+    policy: str | None = None  # if named here it is in force: without the file nothing is opened
+    policy_sha256: str | None = None  # as `sha256sum` prints it: any other policy, such as an older one, is refused
+    heads: str | None = None  # cosigned checkpoints: HEADS/UNIT/SIZE.checkpoint
     within_hours: Annotated[int, Meta(ge=1, le=8784)] = 24  # from a call's end to its first witness
     logs: str | None = None  # LOGS/UNIT: a copy of each unit's log
     keepers: str | None = None  # KEEPERS/UNIT.key: the key that signs the checkpoints of that log
@@ -126,13 +127,13 @@ class WitnessesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
 
 class DeskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Paths are relative to the file they stand in."""
+    """Paths are relative to the configuration file."""
 
     broker: Broker = Broker()
     watch: WatchConfig = WatchConfig()
-    client_id: str = "linetap-desk"  # one ingest has it: the broker keeps its session by this name
+    client_id: str = "linetap-desk"  # the broker keeps the ingest's session under this name
     signers: str | None = None  # allowed_signers: which key is which unit's
-    key: str | None = None  # the desk's private one: without it nothing is confirmed and nothing is asked for
+    key: str | None = None  # the desk's private key: without it nothing is confirmed or requested
     db: str | None = None  # sqlite:///desk.db, postgresql+psycopg://...
     copy: CopyConfig | None = None
     witnesses: WitnessesConfig = WitnessesConfig()
@@ -150,7 +151,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def ingest_settings(args: argparse.Namespace) -> Settings:
-    """BadInput for what is missing or does not fit."""
+    """BadInput if something is missing or contradictory."""
     config, broker = read_config(args)
     signers, db = args.signers or config.signers, args.db or config.db
     if signers is None or db is None:
@@ -172,7 +173,7 @@ def ingest_settings(args: argparse.Namespace) -> Settings:
 
 
 def read_config(args: argparse.Namespace) -> tuple[DeskConfig, Broker]:
-    """`--config`, and the broker that `--broker` or it names."""
+    """The file of `--config`, and the broker that `--broker` or the file names."""
     config = _read(args.config) if args.config else DeskConfig()
     broker = broker_of_url(args.broker) if args.broker else config.broker
     if broker.ca is None and broker.host not in LOOPBACK:
@@ -181,7 +182,7 @@ def read_config(args: argparse.Namespace) -> tuple[DeskConfig, Broker]:
 
 
 def broker_alone(args: argparse.Namespace) -> Broker:
-    """Where no more is needed than the way to it."""
+    """Only the broker, for commands that need nothing else."""
     return read_config(args)[1]
 
 
@@ -225,7 +226,7 @@ def _serve_beside(path: Path, serve: ServeConfig) -> ServeConfig:
 
 
 def _database_beside(path: Path, url: str | None) -> str | None:
-    """sqlite:///NAME is a relative path, sqlite:////NAME an absolute one, and so it stays."""
+    """sqlite:///NAME is a relative path, made absolute here; sqlite:////NAME is absolute already."""
     head, name = "sqlite:///", (url or "").removeprefix("sqlite:///")
     return f"{head}{path.absolute().parent / name}" if url and url.startswith(head) else url
 

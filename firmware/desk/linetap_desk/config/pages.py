@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `linetap desk serve` is told: the [serve] table of desk.toml, and of the rest what it reads."""
+"""The settings of `linetap desk serve`: the [serve] table of desk.toml, and what it uses of the other tables."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from linetap_desk.web.secure import Address
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """`desk`: the whole of desk.toml, its paths made absolute."""
+    """`desk`: the whole desk.toml, with absolute paths."""
 
     host: str
     port: int
@@ -94,7 +94,7 @@ def _url(path: Path, text: str | None) -> str | None:
     url = urlsplit(text)
     if url.scheme != "https" or not url.hostname or url.path not in ("", "/") or url.query or url.username:
         raise BadInput(f"{path}: serve.url {text}: https://desk.city.example would be right")
-    return f"https://{url.netloc.lower().removesuffix(':443')}"  # as a browser has it in Origin
+    return f"https://{url.netloc.lower().removesuffix(':443')}"  # as browsers send it in Origin
 
 
 def _hours(path: Path, text: str) -> tuple[time, time]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON that reaches the desk: bounded in size, and BadInput of one line for whatever is wrong with it.
+"""JSON that reaches the desk, limited in size. Every fault is a BadInput of one line.
 
-The desk reads JSON in no other way; tests/desk/test_foreign.py checks the code for that.
+The desk decodes JSON by this function only; tests/desk/test_foreign.py checks that.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 from linetap_core import jsontext
 from linetap_core.errors import BadInput
 
-MOST_BYTES = 16 << 20  # nothing that the desk reads as one piece of JSON is larger
+MOST_BYTES = 16 << 20  # no single JSON document of the desk is larger
 
 
 @overload
@@ -21,7 +21,7 @@ def decode[T](data: bytes | str, kind: type[T], where: object = "") -> T: ...
 @overload
 def decode(data: bytes | str, kind: object, where: object = "") -> Any: ...
 def decode(data: bytes | str, kind: Any, where: object = "") -> Any:
-    """An instance of `kind`. BadInput begins with `where` if given: a file, or a line of one."""
+    """An instance of `kind`. A BadInput begins with `where`, if given: a file, or a line of it."""
     before = f"{where}: " if where else ""
     if len(data) > MOST_BYTES:
         raise BadInput(f"{before}{len(data)} bytes of JSON; at most {MOST_BYTES} would be right")

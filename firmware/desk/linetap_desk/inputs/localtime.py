@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Times as people at a desk write them, in the zone in which they think."""
+"""Times as people type them, in their own zone."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ _DAY_ONLY = len("2026-11-24")
 def zone_of(name: str) -> ZoneInfo:
     try:
         return zones.zone_of(name)
-    except (ValueError, KeyError, OSError):  # what ZoneInfo raises of a name that is none
+    except (ValueError, KeyError, OSError):  # as ZoneInfo raises for unknown names
         raise BadInput(f"{name!r}: no time zone; Asia/Seoul would be right") from None
 
 
 def moment_ns(text: str, zone: ZoneInfo) -> int:
-    """UTC ns of RFC 3339, or of a local day or time: `2026-11-24`, `2026-11-24 13:00`. BadInput if it is none."""
+    """UTC nanoseconds of an RFC 3339 time, or of a local day or time: `2026-11-24`, `2026-11-24 13:00`. BadInput
+    otherwise."""
     try:
         moment = datetime.fromisoformat(text)
         if not 1970 <= moment.year < 9999:
@@ -34,7 +35,7 @@ def moment_ns(text: str, zone: ZoneInfo) -> int:
 
 
 def last_ns(text: str, zone: ZoneInfo) -> int:
-    """As `moment_ns`, of the end of a span: a day alone is meant to its last moment, and a minute so too."""
+    """Like `moment_ns`, for the end of a period: a day or a minute counts to its last moment."""
     at_ns = moment_ns(text, zone)
     if len(text) == _DAY_ONLY:
         following = datetime.fromisoformat(text).replace(tzinfo=zone) + timedelta(days=1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading what a unit sealed, without trusting it: bounded sizes, regular files only, no secrets."""
+"""Reading what a unit sealed, without trusting it: limited sizes, regular files only, no secrets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from linetap_core.evidence.signing import signers
 
 _BLOCK_BYTES = 1024 * 1024
 _KEY_LIMIT_BYTES = 64 * 1024
-_SIGNERS_LIMIT_BYTES = 4 << 20  # a city's
+_SIGNERS_LIMIT_BYTES = 4 << 20  # enough for a city
 _MOST_ENTRIES = sealed.MOST_PARTS + 4
 _DATE_DEPTH = ("year", "month", "day")
 LARGEST_BYTES = 1 << 30  # of a sealed file: 37 hours of sound
@@ -29,7 +29,7 @@ _DATE_NAME = {"year": re.compile(r"\d{4}"), "month": re.compile(r"\d\d"), "day":
 
 
 class Damaged(Refusal):
-    """Something in a call folder is not as it was sealed; `code` says which kind of thing."""
+    """A call folder is not as it was sealed; `code` names the fault."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
@@ -56,12 +56,12 @@ def entries(call_dir: Path) -> set[str]:
 
 
 def home(call_dir: Path) -> Path:
-    """The vault, or the unit's folder in a store, where the call lies in one; the top of all of one less deep."""
+    """The vault, or the unit's folder in a store, that contains the call; the root directory if the path is shorter."""
     return call_dir.joinpath(*len(sealed.call_path(call_dir.name).parts) * [".."]).resolve()
 
 
 def read(path: Path, limit_bytes: int) -> bytes:
-    """A small file, whole; Damaged when it is missing or larger than it can honestly be."""
+    """A small file as a whole. Damaged if it is missing or exceeds `limit_bytes`."""
     with _open(path) as file:
         data = file.read(limit_bytes + 1)
     if len(data) > limit_bytes:
@@ -76,8 +76,8 @@ def read_head(path: Path, limit_bytes: int) -> bytes:
 
 
 def digest(path: Path) -> Digest:
-    """SHA-256 and size, read in blocks of 1 MiB. Damaged where it is larger than anything that a unit seals: a file of
-    holes has no end that anybody would wait for."""
+    """SHA-256 and size, read in blocks of 1 MiB. Damaged above LARGEST_BYTES, which no unit seals: reading a huge
+    sparse file would take forever."""
     state, size = hashlib.sha256(), 0
     with _open(path) as file:
         if os.fstat(file.fileno()).st_size > LARGEST_BYTES:
@@ -107,8 +107,7 @@ def is_call(path: Path) -> bool:
 
 
 def calls(vault: Path) -> Iterator[Path]:
-    """Every folder four levels down (year, month, day, call), in order. What else is there is given too, and what the
-    medium cannot read any more."""
+    """Every entry four levels down (year, month, day, call), in order; misplaced entries and unreadable folders too."""
     yield from _below(vault, 0)
 
 
@@ -132,7 +131,7 @@ def _below(directory: Path, depth: int) -> Iterator[Path]:
 
 
 def is_folder(path: Path) -> bool | None:
-    """Itself, and no link to one. None: the medium does not say."""
+    """Whether it is a directory and no link. None: the medium cannot be read."""
     try:
         return stat.S_ISDIR(path.lstat().st_mode)
     except FileNotFoundError:
@@ -148,7 +147,8 @@ def load_signers(path: Path) -> list[signers.Signer]:
     try:
         with path.open("rb") as file:
             data = file.read(_SIGNERS_LIMIT_BYTES + 1)
-        if len(data) > _SIGNERS_LIMIT_BYTES:  # its last line would be cut, and the next never read
+        # otherwise its last line would be truncated, and the following ones ignored
+        if len(data) > _SIGNERS_LIMIT_BYTES:
             raise BadInput(f"larger than {_SIGNERS_LIMIT_BYTES} bytes; an allowed_signers file would be right")
         return signers.parse(data.decode("utf-8"))
     except OSError as error:

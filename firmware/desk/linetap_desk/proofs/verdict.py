@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a check found: of a call, or of a unit's log."""
+"""The result of a check, of a call or of a unit's log."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ class Problem:
 
 @dataclass(slots=True)
 class Verdict:
-    """`record` as far as it could be read; `trusted` when a named signer stands behind it."""
+    """`record` as far as it could be read; `trusted` if a named signer signed it."""
 
     name: str
     record: CallRecord | None = None
     record_sha256: str | None = None
     trusted: bool = False
     problems: list[Problem] = field(default_factory=list)
-    counts: bool = True  # False: said, and nothing is refused for it
-    counted: datetime | None = None  # when a call began by counted time, where its own clock was wrong
-    notes: list[str] = field(default_factory=list)  # what is to be known beside it
+    counts: bool = True  # False: informational only
+    counted: datetime | None = None  # when the call began by counted time, if the unit's clock was wrong
+    notes: list[str] = field(default_factory=list)  # further information
 
     @property
     def good(self) -> bool:
         return (self.trusted or not self.counts) and not self.problems
 
     def lines(self) -> Iterator[str]:
-        """Each one line, whatever a file is called, or says."""
+        """The result, line by line; control characters of names and texts are escaped."""
         name = _shown(self.name)
         for problem in self.problems:
             yield f"BAD  {name}: {_shown(problem.text)} [{problem.code}]"
@@ -58,5 +58,5 @@ class Verdict:
 
 
 def _shown(text: str) -> str:
-    """What could end a line, write over it or turn its order round, as its escape."""
+    """Characters that could end or overwrite a line, or reverse its direction, as escapes."""
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Is one sealed call as its unit sealed it: its record, the signature under it, and every file the record names.
+"""Checks one sealed call: its record, the signature of it, every file that the record names, and the signer.
 
-Every defect found is reported, each with a stable code. Whose signature counts is judged in calltrust.py.
+Every fault found is reported, with a stable code.
+
+The unit's key must have been valid at the call's time. A clock that stood before the first version of linetap gives no
+time (evidence/signing/signers.require_trust). Then the time of the call's amendment counts, which comes from counted
+time; else the time at which witnesses had cosigned it; else the present. The verdict names which of them was used.
 """
 
 from __future__ import annotations
@@ -40,7 +44,7 @@ from linetap_desk.proofs.verdict import Problem, Verdict
 
 
 def undated_note(at: datetime, counted: datetime | None = None, seen: datetime | None = None) -> str:
-    """`at`: what its clock said. `counted`: when it was by counted time; `seen`: when witnesses had it."""
+    """`at`: the unit's clock. `counted`: the time by counted time; `seen`: when witnesses had cosigned it."""
     stood = f"its clock stood at {_utc_text(at)}"
     if counted is not None:
         return f"{stood}; by counted time it was {_utc_text(counted)}, and its key is judged as of then"
@@ -57,9 +61,9 @@ def _judge_trust(
     call_dir: Path,
     seen: datetime | None,
 ) -> None:
-    """The unit named in the record must be the signer, with a key that was valid when the call began: by its name, or,
-    where a wrong clock gave that, by the time that the unit has signed later. Where there is none, by when it was seen.
-    """
+    """Requires that the unit named in the record signed it with a key valid when the call began: by the call's name,
+    or, if a wrong clock gave that name, by the time that the unit signed later. If neither exists, by when witnesses
+    saw it."""
     if key is None or signers is None:
         return
     try:
@@ -84,13 +88,13 @@ def _judge_trust(
     except Refusal as error:
         verdict.add(error)
     except BadInput:
-        return  # no call id: it was said
+        return  # an invalid call id is reported elsewhere
     else:
         verdict.trusted = True
 
 
 def _counted_begin(verdict: Verdict, record: CallRecord, signers: list[Signer], call_dir: Path) -> datetime | None:
-    """When the call began by its newest amendment, or by the record's own counted time; None: neither is there."""
+    """When the call began by its newest amendment, or by the record's own counted time; None if there is neither."""
     path = amended.path_of_newest(amended.home(call_dir), record.call_id)
     if path is not None:
         data = callfolder.read(path, amendment.LIMIT_BYTES)
@@ -104,7 +108,7 @@ def _utc_text(at: datetime) -> str:
     return f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
-# The audio begins at the answer or later and ends with the call; the frame counter and the duration are rounded.
+# The audio begins at the answer or later and ends with the call; frame counter and duration are rounded.
 _DURATION_SLACK_S = 1.0
 _TONE_SLACK_S = 30.0  # a call that ended by busy tone ended where that began; it is recorded until that is certain
 _HEADER_READ_BYTES = 4096
@@ -113,10 +117,10 @@ _HEADER_READ_BYTES = 4096
 def verify_call(
     call_dir: Path, signers: list[Signer] | None, *, with_audio: bool = True, seen: datetime | None = None
 ) -> Verdict:
-    """Everything that can be said of one call folder; nothing is raised for what is in it.
+    """Every fault of one call folder; no exception is raised for its content.
 
-    `seen`: when witnesses had it; of use where its own clock was one that nobody kept. None: nobody says.
-    `with_audio=False`: parts that are not there are no fault, since the signed record has their hashes.
+    `seen`: when witnesses had cosigned it, used if the unit's own clock was wrong; None if unknown. `with_audio=False`:
+    missing parts are no fault, since the signed record has their hashes.
     """
     verdict = Verdict(call_dir.name)
     try:
@@ -163,7 +167,8 @@ def _signing_key(call_dir: Path, data: bytes, verdict: Verdict) -> PublicKey | N
 
 
 def _parse(data: bytes) -> CallRecord:
-    """The record; Damaged if it is none, or says what only meta.age may say; UnknownSuite before that."""
+    """The record. Damaged if it is malformed or contains fields that only meta.age may contain; UnknownSuite precedes
+    that."""
     try:
         fields = boundedjson.decode(data, dict[str, msgspec.Raw])
         record = sealed.decode_record(data)
@@ -175,7 +180,7 @@ def _parse(data: bytes) -> CallRecord:
 
 
 def _check_key(record: CallRecord, key: PublicKey | None) -> Iterator[Problem]:
-    """What a record says of the key that signs it is the signer's own word; that much of it can be seen to be wrong."""
+    """The record's statement about the signing key is the signer's own; this finds only an evident contradiction."""
     if key is None or record.unit_key is msgspec.UNSET:
         return
     if record.unit_key.in_ == "tpm" and keys.kind_of(key) == SSH_ED25519:
@@ -183,7 +188,7 @@ def _check_key(record: CallRecord, key: PublicKey | None) -> Iterator[Problem]:
 
 
 def _check_notices(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
-    """Whoever answered cannot have heard what was played before, however well it was measured on the line."""
+    """A notice that ended before the answer cannot have been heard, however well it was measured on the line."""
     for notice in record.notices:
         if notice.began_after_answer is False and notice.proof in ("full", "partial"):
             yield Problem(
@@ -200,7 +205,7 @@ def _check_identity(record: CallRecord, call_dir: Path) -> Iterator[Problem]:
 
 
 def _check_audio(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
-    """Parts follow one another without a hole, and make up what the record claims."""
+    """Parts must follow one another without a gap and add up to the samples that the record states."""
     audio = record.audio or Audio()
     end = 0
     for number, part in enumerate(audio.parts, 1):
@@ -225,10 +230,10 @@ def _check_audio(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
 
 
 def _check_names(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
-    """Audio has keys, its parts are all of the files, and nothing recorded means no files at all."""
+    """Audio requires keys, the record's files must include all parts, and an unrecorded call has no files."""
     parts = {part.file for part in record.audio.parts} if record.audio else set()
     wanted = parts | {sealed.META, sealed.KEY} if parts or record.files else set()
-    if record.recovered and sealed.META not in record.files:  # of a call of which its folder alone was left
+    if record.recovered and sealed.META not in record.files:  # the record was rebuilt from the folder alone
         wanted -= {sealed.META}
     if record.disposition == "recorded" and record.audio is None:
         yield Problem("audio_missing", "recorded, and the record names no audio")
@@ -239,7 +244,7 @@ def _check_names(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
 
 
 def _check_files(record: CallRecord, call_dir: Path, names: set[str], with_audio: bool) -> Iterator[Problem]:
-    """Every file named is there with its hash and a size that fits, and no other is."""
+    """Every named file must exist with its hash and a plausible size, and no other file may exist."""
     for name in sorted(names - set(record.files) - {sealed.RECORD, sealed.SIGNATURE}):
         yield Problem("extra_file", f"{name} is not named in the record")
     parts = {part.file: part for part in record.audio.parts} if record.audio else {}
@@ -262,7 +267,7 @@ def _check_files(record: CallRecord, call_dir: Path, names: set[str], with_audio
 
 
 def _check_size(path: Path, found: Digest, part: Part, codec: Codec) -> Iterator[Problem]:
-    """The size of a part tells how many samples are in it, to the sample or to the last packet."""
+    """Compares the number of samples that the size of a part implies with the record."""
     try:
         offset = age.payload_offset(callfolder.read_head(path, _HEADER_READ_BYTES))
     except Refusal as error:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signed documents in a vault: holds, certificates, reports on walk tests, the list of roles.
+"""Checks the signed documents in a vault: holds, certificates, walk test reports, amendments, roles.
 
-One counts when the unit's log has its hash, or when a signer whom the file outside names has signed it. One that only
-somebody has signed is left as it is: said, and believed by nobody.
+A document counts if the unit's log has its hash, or if a signer named in the external signers' file signed it. Any
+other signed document is reported and not trusted.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from linetap_desk.proofs.verdict import Problem
 from linetap_desk.vaultproofs.leafclaims import LogClaims
 
 HOLDS, WALKS, CERTIFICATES, ROLES = "holds", walkreport.WALKS_FOLDER, "certificates", "roles.json"
-MOST_WALKS = 1000  # a recorder keeps so many
+MOST_WALKS = 1000  # kept by a recorder
 _OF_UNIT = (namespaces.WALK, namespaces.HEAD)  # signed by the unit's own key
 _LIMIT_BYTES = 1 << 20
 _SIG_LIMIT_BYTES = 64 << 10  # roles may have several signatures
 
 
 class DocumentResult(NamedTuple):
-    """One document: what is wrong with it, and which of its files nothing covers."""
+    """One document: its problems, and those of its files that nothing covers."""
 
     problems: list[Problem]
     uncovered: list[str]
 
 
 class _Dated(msgspec.Struct):
-    """When a document was made, whichever says it."""
+    """When a document was made, by whichever field it has."""
 
     made_at: str | None = None
     destroyed_at: str | None = None
@@ -53,7 +53,7 @@ class DocumentCheck:
         self._vault, self._unit, self._signers, self._named = vault, unit, signers, named
 
     def document(self, name: str, namespace: str, logged: str | None, now_ns: int) -> DocumentResult:
-        """`logged`: the hash that the log has of it. `now_ns`: when it is judged, where it does not say it itself."""
+        """`logged`: the hash in the log. `now_ns`: the time of judgement, if the document has none."""
         found = DocumentResult([], [])
         try:
             data = callfolder.read(self._vault / name, _LIMIT_BYTES)
@@ -84,7 +84,7 @@ class DocumentCheck:
         return found
 
     def hold(self, call_id: str, records: dict[str, str], now_ns: int) -> DocumentResult:
-        """A call's hold, and the key for the hold's epoch, which it names by its hash."""
+        """A call's hold, and the key for the hold's epoch, which the hold names by its hash."""
         name, key = f"{HOLDS}/{call_id}/{hold.HOLD}", f"{HOLDS}/{call_id}/{sealed.KEY}"
         found = self.document(name, namespaces.HOLD, self._named.holds.get(call_id), now_ns)
         if found.problems:
@@ -105,7 +105,7 @@ class DocumentCheck:
         return self.document(name, namespaces.CERTIFICATE, self._named.certificates.get(epoch), now_ns)
 
     def walk(self, name: str) -> DocumentResult:
-        """A report whose hash is in no leaf is none of this unit's, whoever signed it."""
+        """A report whose hash is in no leaf is not this unit's, whoever signed it."""
         try:
             digest = callfolder.digest(self._vault / name).sha256
         except Refusal as error:
@@ -115,7 +115,7 @@ class DocumentCheck:
         return self.document(name, namespaces.WALK, digest, 0)
 
     def amendment(self, name: str, call_id: str, records: dict[str, str]) -> DocumentResult:
-        """Of a call that is here, in the log, and signed by its unit."""
+        """An amendment of an existing call: in the log, and signed by its unit."""
         try:
             data = callfolder.read(self._vault / name, amendment.LIMIT_BYTES)
             armored = callfolder.read(self._vault / (name + namespaces.SUFFIX), sshsig.SIGNATURE_LIMIT_BYTES)
@@ -128,7 +128,7 @@ class DocumentCheck:
         return DocumentResult([], [])
 
     def vault(self, now_ns: int) -> DocumentResult:
-        """Which vault this is."""
+        """The vault's name."""
         name = vaultname.FILE
         found = self.document(name, namespaces.HEAD, None, now_ns)
         try:
@@ -143,7 +143,7 @@ class DocumentCheck:
         return self.document(ROLES, namespaces.ROLES, self._named.roles, now_ns)
 
     def missing(self, there: set[str]) -> Iterator[Problem]:
-        """What the log has, and the vault has not. `there`: names relative to the vault."""
+        """Documents that are in the log and not in the vault. `there`: names relative to the vault."""
         for call_id in sorted(self._named.holds):
             if f"{HOLDS}/{call_id}/{hold.HOLD}" not in there:
                 yield Problem("missing_hold", f"{HOLDS}/{call_id}: the log has a hold that stands, and it is missing")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a log's leaves say of the files beside it: hashes of documents and segments, holds, how far the outbox was."""
+"""What a log's leaves claim about the vault: hashes of documents and index segments, holds, the outbox's position, and
+weakenings of the configuration."""
 
 from __future__ import annotations
 
@@ -10,13 +11,13 @@ from linetap_core.evidence.merklelog.unitlog import Leaf
 
 @dataclass(slots=True)
 class Segment:
-    """Of the index, as its last leaf says. The leaf comes before the file: while nothing shows that it was `written`,
-    what was there `before` is right too, or nothing."""
+    """An index segment, by its last leaf. The leaf precedes the file: until `written` is confirmed, the previous
+    content in `before`, or no file, is valid too."""
 
     sha256: str
     written: bool = False
     before: set[str] = field(default_factory=set)
-    calls: set[str] = field(default_factory=set)  # that stand in it; none of one that was adopted
+    calls: set[str] = field(default_factory=set)  # in the segment; empty for an adopted one
 
     def may_be(self, sha256: str) -> bool:
         return sha256 == self.sha256 or sha256 in self.before
@@ -28,16 +29,17 @@ class Segment:
 
 @dataclass(slots=True)
 class LogClaims:
-    """Gets every leaf in turn."""
+    """Receives every leaf in turn."""
 
     segments: dict[str, Segment] = field(default_factory=dict)
     walks: list[str] = field(default_factory=list)
     certificates: dict[str, str] = field(default_factory=dict)  # by epoch
-    holds: dict[str, str | None] = field(default_factory=dict)  # those that stand: call -> hash of hold.json
-    amendments: dict[str, list[str]] = field(default_factory=dict)  # of calls that are here: hashes, the last counts
+    holds: dict[str, str | None] = field(default_factory=dict)  # in force: call -> hash of hold.json
+    # of existing calls: hashes, of which the last counts
+    amendments: dict[str, list[str]] = field(default_factory=dict)
     destroyed: set[str] = field(default_factory=set)
     roles: str | None = None
-    seq: int = 0  # of the outbox's newest event when a leaf was written
+    seq: int = 0  # number of the outbox's newest event when the leaf was written
     last_close: tuple[str, int] | None = None  # the call, and the newest event before its own
     _written_in: dict[str, str] = field(default_factory=dict)  # call -> segment of its last leaf
 
@@ -73,7 +75,7 @@ class LogClaims:
 
     def _segment(self, name: str, sha256: str, call_id: str | None) -> None:
         old = self.segments.get(name)
-        if call_id is None:  # adopted: it lay there
+        if call_id is None:  # adopted: the file existed already
             self.segments[name] = Segment(sha256, written=True)
             return
         before = set() if old is None else {old.sha256, *old.before}
@@ -83,12 +85,13 @@ class LogClaims:
 
 
 MOST_TOLD = 20
-MOST_KNOWN = 100_000  # of a log that another hand has written
+MOST_KNOWN = 100_000  # limits a forged log
 _LONGEST = 200
 
 
 class LogWeakened:
-    """Gets every leaf in turn, then `notes`."""
+    """Collects the weakenings that a log records: a verifier of recordings learns what was not recorded or announced
+    meanwhile."""
 
     def __init__(self) -> None:
         self._known: dict[str, Leaf] = {}  # the first of each
@@ -102,7 +105,7 @@ class LogWeakened:
             self._steps[leaf.id] = leaf.step
 
     def notes(self) -> list[str]:
-        """Of those that came into effect; what was held, cancelled or withdrawn before has changed nothing."""
+        """Weakenings that took effect; those held, cancelled or withdrawn before had none."""
         found = [
             f"weakened by {_plain(leaf.by or '?')} at {_plain(leaf.at)}: {_plain(', '.join(leaf.codes))}"
             f" ({'confirmed' if self._steps[name] == 'confirmed' else 'not confirmed'})"

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a log tells a story that can have happened: what comes before what, times, days of retention, and holds.
+"""Checks the plausibility of a log: the order of its leaves, their times, retention days, and holds.
 
-Everything in it is signed by the unit. So a lie has to fit the rest of the log here; that the log was not written anew
-as a whole is for witnesses to say.
+Everything in the log is signed by the unit, so a false leaf must fit all others. Whether the log was rewritten as a
+whole is for witnesses to detect.
+
+Times may decrease only where the log records a clock step. Two threads stamp leaves: the vault's, which may be delayed
+by a slow disk, and the main one; each is compared with itself. A destruction is dated by retention time, which
+continues while a clock is wrong; the clock beside it must have come as far.
 """
 
 from __future__ import annotations
@@ -15,23 +19,25 @@ from msgspec import UNSET
 from linetap_core.clock import NS_PER_DAY, NS_PER_MS, NS_PER_S, parse_rfc3339, rfc3339
 from linetap_core.evidence.merklelog.unitlog import Leaf
 
-SLACK_NS = 60 * NS_PER_S  # smaller steps than a clock_step, and the turn of a thread
-NEAR = 64  # leaves: the vault's thread may see a step before the main one has said it
+SLACK_NS = 60 * NS_PER_S  # steps smaller than a clock_step, and a thread's turn
+NEAR = 64  # leaves: the vault's thread may see a step before the main one logs it
 AHEAD_NS = NS_PER_DAY  # of retention time before the clock
 _VAULT = ("open", "close", "gap", "notice_failure", "refused", "key_list")
 _MAIN = ("start", "stop", "heartbeat", "clock_step")
 
 
 class LogTimes:
+    """Checks that times decrease only where a leaf records a clock step."""
+
     def __init__(self, bad: Bad) -> None:
         self._bad = bad
         self._last: dict[str, int] = {}  # newest time of each thread since a start or a step back
         self._newest = 0  # of all leaves that a clock has stamped
         self._clock_ns: int | None = None  # of the last of them
-        self._back: list[tuple[int, int, str]] = []  # leaf, by how much, sentence: nothing has explained it yet
+        self._back: list[tuple[int, int, str]] = []  # leaf, by how much, sentence: not explained yet
         self._due: list[tuple[int, str, str]] = []  # what the next time has to reach: ns, code, sentence
         self._restarts = self._unjudged = 0
-        self._told = False  # a signed answer said the date: the unit's own clock may stand anywhere
+        self._told = False  # a signed `time` command set the date: the unit's own clock may stand anywhere
 
     def look_at(self, index: int, leaf: Leaf, at_ns: int) -> None:
         self._told |= leaf.kind == "command" and leaf.verb == "time"
@@ -53,7 +59,7 @@ class LogTimes:
         self._give_up(index)
 
     def require_reached(self, ns: int, code: str, text: str) -> None:
-        """That the clock stood there, or comes to stand there with the next leaf."""
+        """Requires that the clock stood there, or stands there at the next leaf."""
         if self._clock_ns is None or self._clock_ns + AHEAD_NS < ns:
             self._due.append((ns, code, text))
 
@@ -87,7 +93,7 @@ class LogTimes:
         self._due.clear()
 
     def _started(self, index: int, at_ns: int) -> None:
-        """A machine without a clock of its own may come up with any time."""
+        """A machine without a real-time clock may start with any time."""
         self._restarts += max(self._last.values(), default=0) - at_ns > SLACK_NS or bool(self._near(index))
         self._back = [each for each in self._back if each not in self._near(index)]
         self._last = {}
@@ -102,13 +108,13 @@ class LogTimes:
         return [each for each in self._back if index - each[0] <= NEAR]
 
     def _give_up(self, index: int | None) -> None:
-        """What was not explained within so many leaves is not going to be."""
+        """Reports decreases that no clock step explained within NEAR leaves."""
         for each in [each for each in self._back if index is None or index - each[0] > NEAR]:
             self._bad("time_back", f"{each[2]}, and no clock_step says so")
             self._back.remove(each)
 
 
-LATE_NS = 7 * NS_PER_DAY  # a unit may be switched off for days, and may have to wait for a clock that is agreed
+LATE_NS = 7 * NS_PER_DAY  # a unit may be off for days, and may wait for an agreed clock
 _EARLIEST_ZONE = timedelta(hours=14)  # where a day ends first
 _WHILE_RUNNING = ("open", "heartbeat", "clock_step", "stop")
 
@@ -116,29 +122,29 @@ Bad = Callable[[str, str], None]
 
 
 class _Call:
-    """What the log has said of one call so far."""
+    """The state of one call, from the leaves so far."""
 
     __slots__ = ("closed", "closed_until", "destroyed", "held_ns", "sha256", "shortened", "until")
 
     def __init__(self) -> None:
         self.closed = self.destroyed = self.shortened = False
         self.sha256: str | None = None
-        self.closed_until: object = UNSET  # as its close says: RFC 3339, None for a call without a day
-        self.until: object = UNSET  # the same, or as its last amendment says
+        self.closed_until: object = UNSET  # from its close: RFC 3339; None for a call without a day
+        self.until: object = UNSET  # the same, or from its last amendment
         self.held_ns: int | None = None  # end of the hold that stands
 
 
 class LogOrder:
-    """Gets every leaf in turn, then `end`. `bad` takes a code and a sentence."""
+    """Receives every leaf in turn, then `end`. `bad` takes a code and a sentence."""
 
     def __init__(self, bad: Bad) -> None:
         self._bad = bad
         self._times = LogTimes(bad)
         self._calls: dict[str, _Call] = {}
         self._stopped: int | None = None
-        self._unjudged = 0  # destroyed, and only the destruction says until when they were to be kept
+        self._unjudged = 0  # destroyed, where only the destruction states the retention
         self._shortened = 0  # destroyed after a hold that was replaced by a shorter one
-        self._amended = self._given = 0  # amendments: of an end, and of calls that had none
+        self._amended = self._given = 0  # amendments of an end, and those of calls that had none
         self._end_ns: int | None = None
 
     def look_at(self, index: int, leaf: Leaf) -> None:
@@ -155,7 +161,7 @@ class LogOrder:
             self._of_epoch(index, leaf.epoch, at_ns)
 
     def end(self, head_at: str | None) -> None:
-        """After the last leaf: what was left open until then. `head_at`: when the signed head was made."""
+        """After the last leaf: reports what is still open. `head_at`: when the signed head was made."""
         try:
             self._end_ns = None if head_at is None else parse_rfc3339(head_at)
         except ValueError:
@@ -163,7 +169,7 @@ class LogOrder:
         self._times.end(self._end_ns)
 
     def kept_late(self, call_id: str, until: str | None) -> str | None:
-        """What is wrong when a call that is still there should have gone long before the log's end; or None."""
+        """The problem if an existing call should have been destroyed long before the log's end; else None."""
         known = self._calls.get(call_id)
         if known is not None and known.until != known.closed_until and isinstance(known.until, str):
             until = known.until
@@ -176,7 +182,7 @@ class LogOrder:
         return f"kept late: its time was over at {until}, nothing holds it, and it is there" if late else None
 
     def other_until(self, call_id: str, until: str | None) -> bool:
-        """Whether the call's close says another end than its record."""
+        """Whether the call's close states another end than its record."""
         known = self._calls.get(call_id)
         return known is not None and known.closed_until is not UNSET and known.closed_until != until
 
@@ -278,12 +284,12 @@ class LogOrder:
             self._times.require_reached(until_ns, "destroyed_early", f"{name}: destroyed early")
 
     def _require_time(self, name: str, leaf: Leaf) -> None:
-        """What is no time is never over, and never to come: nothing could be held against it."""
+        """An invalid end would never be reached, so nothing could be compared with it."""
         if isinstance(leaf.until, str) and _ns(leaf.until) is None:
             self._bad("bad_until", f"{name}: its {leaf.kind} says until {leaf.until[:40]!r}, which is no time")
 
     def _of_epoch(self, index: int, epoch: str, at_ns: int) -> None:
-        """A day's key is destroyed after that day, wherever it ends first; an overflow epoch has no day."""
+        """A day's key is destroyed after that day, in the zone where it ends first; an overflow epoch has no day."""
         try:
             ends = datetime.combine(date.fromisoformat(epoch) + timedelta(days=1), time(), UTC) - _EARLIEST_ZONE
         except (ValueError, OverflowError):

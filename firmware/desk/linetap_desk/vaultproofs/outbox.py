@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The outbox of a vault: every event signed by the unit, each naming the one before, and none missing at the end.
+"""Checks the outbox of a vault: every event is signed by the unit and names its predecessor, and none is missing at the
+end.
 
-Its first files go when the desk has confirmed them: which events those were, the desk shows.
+The first files are removed once the desk has confirmed their events; the desk has those events.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ from linetap_desk.proofs.verdict import Problem
 from linetap_desk.vaultproofs.leafclaims import LogClaims
 
 FOLDER = "outbox"
-_Undated = tuple[int, PublicKey, datetime]  # its number, who signed it, what its clock said
+_Undated = tuple[int, PublicKey, datetime]  # number, signer, time of its clock
 _LIMIT_BYTES = 2 * SEGMENT_BYTES[1]
 
 
 class _Event(msgspec.Struct):
-    """What is asked of an event here; what it says is the desk's to judge."""
+    """The fields that are checked here; the content is for the desk to judge."""
 
     seq: int
     at: str
@@ -52,17 +53,17 @@ class OutboxCheck:
         self._folder, self._unit, self._signers, self._named = folder, unit, signers, named
         self._seq = 0
         self._prev: str | None = None
-        self._said: set[str] = set()  # calls whose event comes behind what the last close knew
+        self._said: set[str] = set()  # calls with an event after the last close's
         self.first = 0
-        self.unknown: list[int] = []  # of whom nobody knows when they were signed, once `notes` was asked
-        self._undated: list[_Undated] = []  # and no event behind them yet that has a time
+        self.unknown: list[int] = []  # events of unknown time, available after `notes`
+        self._undated: list[_Undated] = []  # not followed by a dated event yet
         self._by_next: list[_Undated] = []
-        self._late: list[_Undated] = []  # the time of the next does not help them
-        self._before = 0  # the first event of this vault is the one behind it
-        self._dropped = 0  # up to here the unit has given up what the disk had no room for
+        self._late: list[_Undated] = []  # not valid at the time of the next dated event
+        self._before = 0  # the number before this vault's first event
+        self._dropped = 0  # up to here the unit dropped events for lack of space
 
     def problems(self, names: list[str]) -> Iterator[tuple[str, Problem]]:
-        """Of the segments of these names, in order; each with the file that it is of."""
+        """Problems of these segments, in order, each with its file."""
         for name in sorted(names):
             try:
                 data = callfolder.read(self._folder / name, _LIMIT_BYTES)
@@ -106,7 +107,7 @@ class OutboxCheck:
         ):
             yield Problem("outbox_event", f"event {entry.seq} says {event.seq} of {event.unit}, or another key")
         begins_anew = event.event == "dropped" and event.prev == GENESIS and event.to_seq == entry.seq - 1
-        if begins_anew:  # its end was damaged: said by the unit, and signed
+        if begins_anew:  # its end was damaged, by the unit's own signed statement
             yield Problem("outbox_lost", f"events {event.from_seq} to {event.to_seq} were lost, says the unit itself")
         elif self._seq and entry.seq != self._seq + 1:
             yield Problem("outbox_gap", f"event {self._seq} is followed by {entry.seq}")
@@ -120,7 +121,7 @@ class OutboxCheck:
             self._said.add(event.call_id)
 
     def notes(self) -> Iterator[str]:
-        """By whose time those were judged whose own clock stood before there was any linetap."""
+        """How undated events were judged, whose own clock stood before the first version of linetap."""
         self._late += self._undated
         self._undated = []
         self.unknown = [seq for seq, key, at in self._late if not self._counts(key, at, None)]
@@ -135,8 +136,8 @@ class OutboxCheck:
             yield f"{len(self.unknown)} events {text}, the first is {self.unknown[0]} [{SignerUndated.code}]"
 
     def _require_trust(self, seq: int, key: PublicKey, at: datetime) -> None:
-        """Of one that names the time of a clock that nobody kept, at the time of the next event that has one: it names
-        the hash of this one, so this was there."""
+        """An event with an unset clock is judged at the time of the next dated event: that one names its hash, so it
+        existed by then."""
         assert self._signers is not None
         if is_undated(at) and has_times(key, self._signers):
             with suppress(SignerUndated):
@@ -158,7 +159,7 @@ class OutboxCheck:
         return True
 
     def _whole(self, any_there: bool) -> Iterator[Problem]:
-        """Nothing is missing at its end, and at its beginning only what the desk has confirmed."""
+        """Nothing may be missing at the end, and at the beginning only what the desk has confirmed."""
         if self._seq < self._named.seq:
             yield Problem("outbox_short", f"the log knows of event {self._named.seq}, the newest here is {self._seq}")
         elif self._named.last_close is not None and self._named.last_close[0] not in self._said:
@@ -167,7 +168,7 @@ class OutboxCheck:
             yield Problem("outbox_gap", f"begins with event {self.first}, and no earlier one was confirmed or given up")
 
     def _gone(self) -> int:
-        """Up to where the unit may have let go, as it says itself. Nothing signs that: the desk has the events."""
+        """The last event that the unit may have dropped, by its own unsigned statement. The desk has the events."""
         try:
             found = CONFIRMED_FILE.decode(callfolder.read(self._folder / CONFIRMED, 4096))
         except (Refusal, ValueError, RecursionError):

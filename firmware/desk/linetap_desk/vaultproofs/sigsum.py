@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap sigsum`: for a call, a proof that it stands in its unit's log, for `sigsum-verify` and nothing of ours.
+"""`linetap sigsum`: a proof that a call is in its unit's log, which the stock command `sigsum-verify` checks.
 
-The tree is that of the log's closes, in their order; the desk's key signs it, when the log itself is in order. Where
-witnesses cosign it, each unit's tree needs a key of its own: to a witness a key is a log.
+The tree contains the log's closes, in their order. The desk's key signs it if the log itself is in order. If witnesses
+cosign it, each unit's tree needs its own key: a witness identifies a log by its key.
 """
 
 from __future__ import annotations
@@ -44,9 +44,10 @@ class NotProven(Refusal):
 def closes(
     log: Path, submitters: list[Ed25519PublicKey], desk: Ed25519PrivateKey | None = None
 ) -> Iterator[tuple[str, bytes]]:
-    """Call id and Sigsum leaf of every close; NotProven when none of the keys has signed one.
+    """Call id and Sigsum leaf of every close. NotProven if none of the keys signed one.
 
-    `desk`: submits for a unit whose key is in hardware, which cannot sign for Sigsum: of the log, which is in order.
+    `desk`: submits for a unit whose key is in hardware, which cannot sign for Sigsum, provided that the log is in
+    order.
     """
     for line in leaflog.lines_of(log / LEAVES):
         found = boundedjson.decode(line, Leaf, log / LEAVES)
@@ -114,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _head(args: argparse.Namespace, tree: Tree, unit: str, key: Ed25519PrivateKey) -> tuple[str, str]:
-    """The middle of every proof, and the policy it is checked by. NotProven where the policy's quorum is not had."""
+    """The middle part of every proof, and the policy to check it by. NotProven if the policy's quorum is missing."""
     if args.policy is None:
         return sigsum.tree_head(tree, key), sigsum.policy(key.public_key())
     policy = options.load(args.policy)
@@ -138,7 +139,7 @@ class StockRefusal(Refusal):
 
 
 def require_stock_proof(message: bytes, proof: bytes, policy: bytes, key: bytes, name: str) -> None:
-    """NotProven unless the proof is of `message`, submitted by the `.pub` line `key`, in a log that `policy` names."""
+    """StockRefusal unless the proof is of `message`, submitted by the `.pub` line `key`, in a log named by `policy`."""
     with tempfile.TemporaryDirectory(prefix="linetap-sigsum-") as folder:
         paths = [Path(folder) / each for each in ("key.pub", "policy", "proof")]
         for path, data in zip(paths, (key, policy, proof), strict=True):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The walk through a whole vault. Every file is either covered by something that `verify` checks, or a recorder's own
-and reported as not covered, or out of place.
-"""
+"""Classifies every file of a vault: covered by something that `verify` checks, a recorder's own and reported as not
+covered, or misplaced."""
 
 from __future__ import annotations
 
@@ -95,7 +94,8 @@ _INDEX_OVER = timedelta(days=1)
 
 
 class TreeCheck:
-    """`records`: the hash of each call's record, for holds. `named`: of the whole log. `head_at`: of its head."""
+    """`records`: the hash of each call's record, for holds. `named`: the claims of the whole log. `head_at`: the time
+    of its head."""
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class TreeCheck:
         self._missing_segments()
         self._verdict.name += f", {self._covered} covered"
         is_unknown = self._signers is not None and not self._verdict.trusted
-        self._verdict.counts = bool(self._verdict.problems) or is_unknown  # calls and log are what is counted
+        self._verdict.counts = bool(self._verdict.problems) or is_unknown  # otherwise only calls and log count
         if self._there or self._verdict.problems:
             yield self._verdict
         for what, count in sorted(self._uncovered.items()):
@@ -155,7 +155,7 @@ class TreeCheck:
                         return
                     if entry.is_dir(follow_symlinks=False):
                         if not folder and (_YEAR.fullmatch(name) or _LOG.fullmatch(name)):
-                            continue  # checked where calls and log are
+                            continue  # checked by verify_vault
                         if self._may_be_folder(name):
                             folders.append(name + "/")
                         else:
@@ -177,7 +177,7 @@ class TreeCheck:
 
     def _of_file(self, name: str) -> None:
         if _EVENTS.fullmatch(name):
-            return  # they are judged together
+            return  # judged together in `_outbox`
         if what := runtime_kind(name):
             self._uncovered[what] += 1
         elif name.startswith(f"{index.FOLDER}/"):
@@ -206,7 +206,7 @@ class TreeCheck:
             self._bad("stray", f"{_shown(name)}: beside no hold")
 
     def _document(self, name: str, is_signature: bool, judge: object) -> None:
-        """A signature is checked with its document; alone it is out of place."""
+        """A signature is checked with its document; without it, it is misplaced."""
         if is_signature:
             if name.removesuffix(namespaces.SUFFIX) not in self._there:
                 self._bad("stray", f"{_shown(name)}: the signature of nothing")
@@ -218,11 +218,11 @@ class TreeCheck:
         for problem in found.problems:
             self._add(problem)
         self._uncovered["signed by somebody whom --signers does not name"] += len(found.uncovered)
-        self._uncovered += Counter()  # no line of none
+        self._uncovered += Counter()  # drops zero counts
         self._covered += 0 if found.problems else files - len(found.uncovered)
 
     def _segment(self, name: str) -> None:
-        """A segment of the index, as the log names it."""
+        """An index segment, compared with the log."""
         folder, _, file = name.partition("/")
         if index.parse_folder(folder) is None or index.parse_segment(file) is None:
             self._bad("stray", f"{index.FOLDER}/{_shown(name)}: no segment of an index")
@@ -244,8 +244,8 @@ class TreeCheck:
             self._covered += 1
 
     def _missing_segments(self) -> None:
-        """A segment goes with its epoch's day, or when its key is destroyed, as the unit is told; one of calls that had
-        no day goes with the last of them."""
+        """Reports missing index segments. A segment is removed with its epoch's day, when its key is destroyed, or, if
+        its calls had no day, with the last of them."""
         today = from_utc_ns(self._now_ns).date()
         for name, known in sorted(self._named.segments.items()):
             epoch, last_day = index.parse_folder(name.partition("/")[0]) or ("", None)
@@ -280,5 +280,5 @@ _FOLDERS = frozenset(
 
 
 def _shown(name: str) -> str:
-    """Printable, since a stray name may be anything."""
+    """Printable, since a stray file may have any name."""
     return name if name.isascii() and name.isprintable() else ascii(name)

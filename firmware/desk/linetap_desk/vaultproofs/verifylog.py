@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The log of a vault, from its leaves up to the signed head, and what it says of the calls that are there."""
+"""Checks the log of a vault, from its leaves to the signed head, and compares it with the vault's calls.
+
+Before a day's keys are destroyed, `require_witnessed_over` checks two things: no log was rewritten, and the day has
+ended. The desk's own clock determines the end of a day. Under a policy a quorum of witnesses must confirm it, so that a
+desk whose clock was set forward destroys nothing early.
+"""
 
 from __future__ import annotations
 
@@ -28,13 +33,13 @@ from linetap_desk.witnessing import judge, signedheads
 from linetap_desk.witnessing.judge import NO_RULES, NOBODY, CheckpointVerdict, NotWitnessed, Rules
 
 NAME = "log"
-MOST_PROBLEMS = 1000  # a file of another kind has a million lines that are no leaves
+MOST_PROBLEMS = 1000  # a foreign file may have a million lines that are no leaves
 _MOST_NONE_BYTES = 16 << 20
 FILES = {LEAVES, TREE, HEAD, HEAD + namespaces.SUFFIX}
 
 
 class LogCheck:
-    """Reads and judges the log when made; then asked about every call; `verdict` at the end."""
+    """Reads and checks the log when constructed. Then `problems_of` is called for every call, and finally `verdict`."""
 
     def __init__(
         self,
@@ -44,20 +49,20 @@ class LogCheck:
         rules: Rules = NO_RULES,
         named: LogClaims | None = None,
     ) -> None:
-        """`named`: what the logs before this one, in the same vault, have named."""
+        """`named`: the claims of earlier logs in the same vault."""
         self._verdict = Verdict(NAME)
         self._folder, self._signers = folder, signers
         self.head: Head | None = None
         self.witnessed = LogWitness(rules, signers)
         self._read = False
-        self._had_at: datetime | None = None  # when witnesses had the head
+        self._had_at: datetime | None = None  # when witnesses had cosigned the head
         self._closed: dict[str, str] = {}  # call id -> hash of its record
         self._opened: set[str] = set()
         self._destroyed: set[str] = set()
         self._seen: set[str] = set()
         self._order = LogOrder(self._bad)
         self.named = LogClaims() if named is None else named
-        self._begun: Leaf | None = None  # it took the place of another
+        self._begun: Leaf | None = None  # its first leaf, if it replaced another log
         self._weakened = LogWeakened()
         try:
             names = callfolder.entries(folder)
@@ -74,14 +79,14 @@ class LogCheck:
 
     @property
     def good(self) -> bool:
-        """The log in itself, whatever is there of the calls."""
+        """The log itself, irrespective of the calls."""
         return self._verdict.good
 
     def problems_of(self, call: Verdict) -> Iterator[Problem]:
-        """What the log has against a call of this vault."""
+        """The contradictions between the log and a call of this vault."""
         self._seen.add(call.name)
         if call.record is None or not self._read:
-            return  # it says itself why it has no record; so does the log why it cannot be asked
+            return  # the call's own verdict reports a missing record, and the log's an unreadable log
         if self.head is not None and call.record.unit != self.head.unit:
             yield Problem("wrong_unit", f"a call of {call.record.unit} in the vault of {self.head.unit}")
         if call.name in self._destroyed:
@@ -101,7 +106,8 @@ class LogCheck:
         return self._verdict
 
     def kept_verdict(self, log: LogCheck) -> Verdict:
-        """Of a log that was set aside, beside the `log` that is in use: as it is in itself, and what was lost of it."""
+        """The verdict of a log that was set aside and replaced by `log`: its own faults, and the calls that were lost
+        with it."""
         found = self._verdict
         found.name = found.name.replace(NAME, self._folder.name, 1)
         text = "did not fit what was signed or what the desk knows, and another log began in its place"
@@ -111,13 +117,13 @@ class LogCheck:
         return found
 
     def late(self, call: Verdict) -> Iterator[Problem]:
-        """That a call should have gone. It proves what it proves all the same."""
+        """A problem if the call should have been destroyed. It remains evidence nevertheless."""
         retention = call.record.retention if call.record else None
         if late := self._order.kept_late(call.name, retention.until if retention else None):
             yield Problem("kept_late", late)
 
     def notes(self) -> Iterator[Verdict]:
-        """What cannot be judged, and what was weakened: each as a verdict that counts for nothing."""
+        """What cannot be judged, and what was weakened: verdicts that do not count."""
         for note in (*self._anew(), *self._order.notes(), *self._weakened.notes()):
             yield Verdict(f"{NAME}: {note}", counts=False)
 
@@ -180,13 +186,13 @@ class LogCheck:
         return head
 
     def _read_copy(self) -> Head | None:
-        """The head that the recorder keeps once more, a little older; not there in a vault of an earlier version."""
+        """The recorder's second, slightly older copy of the head; missing in vaults of earlier versions."""
         try:
             data = callfolder.read(self._folder / COPY, unitlog.COPY_LIMIT_BYTES)
             found = boundedjson.decode(data, HeadCopy)
             copied = found.head.encode("utf-8"), found.sig.encode("utf-8")
             head = unitlog.check_head(*copied, None)
-            with suppress(SignerUndated):  # as the head itself, which says so
+            with suppress(SignerUndated):  # the head itself reports it
                 unitlog.check_head(*copied, self._signers, self._had_at)
         except (Refusal, BadInput) as error:
             if isinstance(error, Damaged) and not (self._folder / COPY).exists():
@@ -206,7 +212,7 @@ class LogCheck:
             return None
 
     def _follow_leaves(self, sizes: set[int]) -> tuple[dict[int, str], int]:
-        """The roots at `sizes`, as far as there are leaves, and the number of leaves; tree.bin is compared."""
+        """The roots at `sizes`, as far as leaves exist, and the number of leaves. Compares tree.bin."""
         roots, size, same = {0: merkle.EMPTY_ROOT.hex()}, 0, True
         path = self._folder / TREE
         with path.open("rb") if path.exists() else BytesIO() as nodes:
@@ -221,13 +227,13 @@ class LogCheck:
         return roots, size
 
     def _leaves(self, path: Path) -> Iterator[bytes]:
-        """Every line, each looked at on its way."""
+        """Every line, checked as it is read."""
         size = none = 0
         for index, line in enumerate(leaflog.lines_of(path)):
             size += len(line) + 1
             self._look_at(index, line)
             none += len(line) if len(line) > leaflog.LEAF_LIMIT_BYTES else 0
-            if none > _MOST_NONE_BYTES:  # a file of holes has no end that anybody would wait for
+            if none > _MOST_NONE_BYTES:  # reading a huge sparse file would take forever
                 self._bad(
                     "log_endless", f"{LEAVES}: more than {_MOST_NONE_BYTES} bytes of it are no leaves; not read on"
                 )
@@ -273,8 +279,8 @@ _S = 1_000_000_000
 
 
 def newest_witnessed(rules: Rules, copy: Path, signers: list[Signer]) -> dict[str, CheckpointVerdict | None]:
-    """Of each unit, from its log in the copies and the kept checkpoints, what a quorum saw last. NotWitnessed where a
-    log is not the one that was witnessed."""
+    """For each unit, the newest witnessed checkpoint, from its log in the copies and the kept checkpoints. NotWitnessed
+    if a log is not the one that was witnessed."""
     found: dict[str, CheckpointVerdict | None] = {}
     for log in _logs(copy):
         check = LogCheck(log, signers, None, rules)
@@ -297,7 +303,7 @@ def newest_witnessed(rules: Rules, copy: Path, signers: list[Signer]) -> dict[st
 def require_witnessed_over(
     rules: Rules, copy: Path, signers: list[Signer], name: str, ended: datetime | None
 ) -> dict[str, str] | None:
-    """Unit -> what is said of it. NotWitnessed where the policy asks for more; None where there is no policy."""
+    """Unit -> the witnesses' result. NotWitnessed if the policy requires more; None without a policy."""
     if rules.policy is None:
         return None
     found = newest_witnessed(rules, copy, signers)

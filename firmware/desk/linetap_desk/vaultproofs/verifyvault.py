@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TODO."""
+"""Verifies a whole vault: every call, its logs, and all other files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from linetap_desk.witnessing.judge import NO_RULES, Rules
 def verify_vault(
     vault: Path, signers: list[Signer] | None, witness: Path | None = None, rules: Rules = NO_RULES
 ) -> Iterator[Verdict]:
-    """A verdict for every call of a vault, in order of time, and the log's. `witness`: a cosigned head."""
+    """A verdict for every call of a vault, in order of time, then for its log, files and witnesses. `witness`: a
+    cosigned head."""
     calls = callfolder.calls(vault)
     first = next(calls, None)
     if first is None and not (vault / unitlog.FOLDER).exists():
@@ -57,7 +58,7 @@ def verify_vault(
 
 
 def _no_call(path: Path) -> Problem:
-    """What lies among the calls and is none: a day that the medium has lost, or what somebody has laid there."""
+    """The problem of an entry among the calls that is no call: an unreadable day, or a foreign file."""
     try:
         os.scandir(path).close()
     except NotADirectoryError:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A vault's log under a policy: does it go on from every checkpoint that was kept, and was each call there in time?"""
+"""Checks a vault's log under a policy: it must continue every kept checkpoint, and each call must have been witnessed
+in time."""
 
 from __future__ import annotations
 
@@ -19,19 +20,20 @@ _MOST_TOLD = 1000
 
 
 class LogWitness:
-    """Made with the rules; gets the unit, then every leaf; asked about each call, and at the end for its verdict."""
+    """Constructed with the rules; receives the unit, then every leaf. Then asked about each call, and finally for its
+    verdict."""
 
     def __init__(self, rules: Rules, signers: list[Signer] | None) -> None:
         self._rules, self._signers = rules, signers or []
         self._heads = UnitHeads(rules)
         self._unit = ""
-        self._closed: dict[str, tuple[int, int]] = {}  # call id -> index of its close, and the time it says (ns)
+        self._closed: dict[str, tuple[int, int]] = {}  # call id -> index of its close, and its time (ns)
         self._destroyed: dict[str, tuple[int, int]] = {}
         self._problems: list[Problem] = []
         self._size = 0
 
     def sizes(self, unit: str, log: str = "") -> set[int]:
-        """At which sizes the roots are wanted."""
+        """The sizes at which roots are needed."""
         self._unit = unit
         self._heads = judge.of_unit(self._rules, unit, self._signers, log)
         self._problems += self._heads.problems
@@ -47,7 +49,7 @@ class LogWitness:
             self._add("bad_leaf", f"leaf {index} says no time")
 
     def compare(self, roots: Mapping[int, str], size: int) -> None:
-        """Every checkpoint is the beginning of this log, whoever of its witnesses has cosigned it."""
+        """Every checkpoint must be a prefix of this log, whichever of its witnesses cosigned it."""
         self._size = size
         for seen in self._heads.seen:
             if seen.size > size:
@@ -56,17 +58,17 @@ class LogWitness:
                 self._add("forked", f"the first {seen.size} leaves are not those that were there: {seen.text}")
 
     def closed_by(self, call_id: str) -> datetime | None:
-        """When a quorum first had the close of a call; None: nobody says."""
+        """When a quorum first witnessed the close of a call; None if unknown."""
         return None if call_id not in self._closed else _time(self._first_over(self._closed[call_id][0]))
 
     def had(self, unit: str, log: str, size: int) -> datetime | None:
-        """When a quorum first had so many leaves; None: nobody says."""
+        """When a quorum first witnessed so many leaves; None if unknown."""
         heads = judge.of_unit(self._rules, unit, self._signers, log)
         return _time(heads.first_over(size - 1)) if size else None
 
     @property
     def broken(self) -> list[Problem]:
-        """What stands against the log as a whole, before `verdict`: it is not the one that was witnessed."""
+        """Problems of the log as a whole, before `verdict`: it is not the one that was witnessed."""
         return list(self._problems)
 
     @property
@@ -74,16 +76,16 @@ class LogWitness:
         return self._heads.newest
 
     def problems_of(self, call: Verdict) -> Iterator[Problem]:
-        """What stands against a call under the policy; where nothing does, it has a note of what may all the same."""
+        """Problems of a call under the policy; if there are none, a late witness is noted."""
         if not self._rules.required or call.name not in self._closed:
-            return  # that the log does not know it is for the log's own check to say
+            return  # an unknown call is reported by the log's own check
         index, closed_ns = self._closed[call.name]
         try:
             said_ns = [_began(call.name, closed_ns)] if call.record is None else judge.moments(call.record)
         except (ValueError, BadInput) as error:
             yield Problem(NOT_WITNESSED, f"{NOBODY}: its record says a time that is none: {error}")
             return
-        if call.counted is not None:  # what it says instead of what its clock said
+        if call.counted is not None:  # by counted time instead of its clock
             said_ns = [round(call.counted.timestamp()) * NS_PER_S]
             closed_ns = said_ns[0]
         seen = self._first_over(index)
@@ -94,7 +96,7 @@ class LogWitness:
             call.notes.extend(judge.late(seen, max(said_ns)))
 
     def verdict(self) -> Verdict:
-        """The verdict of its own. It counts under a policy alone."""
+        """Its own verdict. It counts only under a policy."""
         newest, name = self._heads.newest, f"witness of {self._unit or 'the log'}"
         if self._rules.policy is None:
             return Verdict(f"{name}: {NO_POLICY}", counts=False)
@@ -126,4 +128,4 @@ def _began(call_id: str, otherwise_ns: int) -> int:
     try:
         return sealed.call_ns(call_id)
     except BadInput:
-        return otherwise_ns  # a name that is none: the call's own check has said so
+        return otherwise_ns  # reported by the call's own check

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plain HTTP on the loopback, where nobody is asked who they are: the figures of the desk, and our witness.
+"""A plain HTTP server on the loopback, without authentication: for the desk's metrics and for our witness.
 
-Bounded: more than so many requests at once are hung up on. TLS and the way out are a proxy's.
+The number of simultaneous requests is limited; further ones are disconnected. TLS and remote access are a proxy's job.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from linetap_core.errors import BadInput
 
 
 def address_of(text: str, where: str) -> tuple[str, int]:
-    """BadInput, which begins with `where`, for one that is none or not of the loopback."""
+    """Host and port. BadInput, beginning with `where`, if it is no loopback address."""
     host, _, port = text.rpartition(":")
     try:
         address, number = ipaddress.ip_address(host.strip("[]")), int(port)
@@ -28,7 +28,7 @@ def address_of(text: str, where: str) -> tuple[str, int]:
 
 
 class LoopbackServer(ThreadingHTTPServer):
-    timeout = 0.5  # of a turn, after which whoever serves looks whether to end
+    timeout = 0.5  # of one turn, after which the caller checks whether to stop
     daemon_threads = True
     block_on_close = False
 
@@ -39,7 +39,7 @@ class LoopbackServer(ThreadingHTTPServer):
         super().__init__(address, handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """More than `most_at_once` are hung up on."""
+        """Disconnects requests beyond `most_at_once`."""
         if not self._free.acquire(blocking=False):
             self.shutdown_request(request)
             return
@@ -52,4 +52,4 @@ class LoopbackServer(ThreadingHTTPServer):
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Whoever hangs up in the middle is nothing to write down."""
+        """A client that disconnects early is not logged."""

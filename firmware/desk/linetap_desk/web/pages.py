@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Template, language and theme -> response."""
+"""Renders templates in the language and theme of the request; and the roles of the people who sign in."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ THEMES = {"auto": text.N_("As the system"), "light": text.N_("Light"), "dark": t
 
 
 class MenuItem(NamedTuple):
-    """A page that the layout offers to whoever has one of the roles; `msgid`: its name there."""
+    """A page that the layout offers to people who have one of the roles. `msgid`: its name in the menu."""
 
     path: str
     msgid: str
@@ -51,7 +51,7 @@ class Pages:
         self._templates.globals["fill"] = fill
 
     def page(self, request: Request, template: str, /, status: int = 200, **context: Any) -> Response:
-        """`template`: its path below templates/. What is put in is escaped."""
+        """`template`: its path below templates/. Inserted values are escaped."""
         return HTMLResponse(self.render(request, template, **context), status)
 
     def render(self, request: Request, template: str, /, **context: Any) -> str:
@@ -81,11 +81,11 @@ class Pages:
         return chosen if chosen in THEMES else "auto"
 
     def say(self, request: Request, msgid: str) -> str:
-        """A text in the language of who asks."""
+        """A text in the language of the request."""
         return text.words(self.language(request)).gettext(msgid)
 
     def when(self, moment: str | int | None, seconds: bool = True) -> Markup:
-        """RFC 3339 or UTC ns -> <time> in the desk's zone, with the zone's name; empty of None."""
+        """RFC 3339 or UTC ns -> <time> in the desk's zone, with the zone's name; empty for None."""
         if moment is None or moment == "":
             return Markup()
         ns = parse_rfc3339(moment) if isinstance(moment, str) else moment
@@ -98,12 +98,12 @@ class Pages:
 
 
 def fill(text: str, **values: Any) -> Markup:
-    """A text with a time in it, which is an element and stays one; all else is escaped."""
+    """A text with an inserted <time> element; all other values are escaped."""
     return escape(text) % values
 
 
 def _filling(translate: Callable[..., str]) -> Callable[..., str]:
-    """`_("Log in with %(name)s", name=...)`: what is filled in is escaped with all else. `ngettext` fills in `num`."""
+    """`_("Log in with %(name)s", name=...)`: inserted values are escaped like all text. `ngettext` inserts `num`."""
 
     def filled(*args: Any, **values: Any) -> str:
         text = translate(*args)

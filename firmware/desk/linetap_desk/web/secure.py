@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A request from outside: its address behind our proxies, its path, its form; and the headers that protect a page."""
+"""Security of requests and responses: client address behind proxies, form tokens, origin checks, response headers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 def address_of(request: Request, proxies: frozenset[Address]) -> str:
-    """The client's address: the last one in X-Forwarded-For that is no proxy of ours, since a client may have written
-    those before it."""
+    """The client's address: the last address in X-Forwarded-For that is not one of our proxies. A client may have
+    forged the addresses before it."""
     address = _address(request.client.host if request.client else "")
     if address is None:
         return ""
@@ -30,7 +30,7 @@ def address_of(request: Request, proxies: frozenset[Address]) -> str:
 
 
 def path_of(request: Request) -> str:
-    """As request.url.path, which would keep the whole URL, and what was typed into it, in the cache of urlsplit."""
+    """The path like request.url.path, which would keep the whole URL with all typed values in the cache of urlsplit."""
     path: str = request.scope["path"]
     return path.replace("?", "%3F").replace("#", "%23").replace("\\", "%5C")
 
@@ -59,7 +59,7 @@ POLICY = "; ".join(
         "trusted-types 'none'",
     )
 )
-# same-origin and not no-referrer: with that a browser sends `Origin: null` from our own forms.
+# same-origin, not no-referrer: with that a browser sends `Origin: null` from our own forms.
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "Referrer-Policy": "same-origin",
@@ -99,12 +99,12 @@ def token_of(secret: str) -> str:
 
 
 def is_token(found: object, secret: str) -> bool:
-    """Text of a form can contain a lone surrogate, if its charset encodes one."""
+    """Whether `found` is the form token. Form text may contain a lone surrogate, if its charset encodes one."""
     return isinstance(found, str) and hmac.compare_digest(found.encode("utf-8", "replace"), token_of(secret).encode())
 
 
 def is_text(form: FormData) -> bool:
-    """Whether all of it can be stored: a charset may encode a lone surrogate."""
+    """Whether the whole form can be stored as UTF-8: a charset may encode a lone surrogate."""
     words = [word for name, value in form.multi_items() for word in (name, _name_of(value))]
     try:
         "".join(words).encode()
@@ -118,13 +118,14 @@ def _name_of(value: str | UploadFile) -> str:
 
 
 def is_own_origin(headers: Mapping[str, str], own: str) -> bool:
-    """Every known browser sends the origin of a POST; without one it is refused."""
+    """Whether the request comes from our own page. Every known browser sends the origin of a POST; without it the
+    request is refused."""
     if headers.get("sec-fetch-site", "same-origin") != "same-origin":
         return False
     origin = headers.get("origin", "")
     try:
         return bool(origin) and urlsplit(origin)[:2] == urlsplit(own)[:2]
-    except ValueError:  # "http://[": no address at all
+    except ValueError:  # such as "http://["
         return False
 
 

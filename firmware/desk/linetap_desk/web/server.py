@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A server of pages: what uvicorn is told whoever serves, and how it ends: at a signal, with status 0."""
+"""The HTTP server of pages: uvicorn, with limits on the size and duration of requests, and a clean exit on signals.
+
+uvicorn itself has no such limits: a few hundred connections that send or read one byte a minute would block everybody
+else.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +24,11 @@ from linetap_desk.web.secure import MOST_BODY_BYTES
 
 HEAD_S = 15.0
 BODY_S = 15.0
-TAKEN_S = 60.0  # what lies ready for a browser, half a megabyte at most, and is not read
+TAKEN_S = 60.0  # data ready for a browser, at most half a megabyte, and not read
 
 
 class Bounded:
-    """413 where the body is longer than MOST_BODY_BYTES, 408 where it takes longer than BODY_S."""
+    """413 if the body exceeds MOST_BODY_BYTES, 408 if it takes longer than BODY_S."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -36,7 +40,7 @@ class Bounded:
         async def counted() -> Message:
             nonlocal count, complete
             try:
-                # What comes after the body is that the browser has gone, for which a stream waits for hours.
+                # After the body only the disconnect is received, for which a stream waits for hours.
                 async with asyncio.timeout_at(None if complete else ends_at):
                     message = await receive()
             except TimeoutError:
@@ -51,8 +55,8 @@ class Bounded:
 
 
 class PunctualProtocol(H11Protocol):
-    """Hangs up on who begins and has not said after HEAD_S what they want, and on who does not read what they asked
-    for; between requests uvicorn has its limit."""
+    """Closes connections that send no complete request head within HEAD_S, and aborts those that do not read a response
+    within TAKEN_S. Between requests uvicorn has its own limit."""
 
     _due: TimerHandle | None = None
     _unread: TimerHandle | None = None
@@ -84,7 +88,7 @@ class PunctualProtocol(H11Protocol):
 
     @property
     def _asks_nothing(self) -> bool:
-        """No request has begun, or the last one was answered."""
+        """Whether no request is in progress."""
         return self.cycle is None or self.cycle.response_complete
 
     def _wait(self) -> None:
@@ -106,14 +110,14 @@ class PunctualProtocol(H11Protocol):
             self._unread = None
 
     def _drop(self) -> None:
-        """Without waiting until the rest is read; a session's place among the streams is free then."""
+        """Aborts without waiting for unread data, which frees the session's place among the streams."""
         self._unread = None
         self.transport.abort()
 
 
 class EndsQuietly(uvicorn.Server):
-    """uvicorn takes the signals for itself and raises them again at its end, so that a service that was told to end
-    would seem to have died of it."""
+    """uvicorn handles signals itself and raises them again at its end: a service that was stopped would appear to have
+    been killed."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -121,7 +125,7 @@ class EndsQuietly(uvicorn.Server):
 
 
 def config(app: ASGIApp, **more: Any) -> uvicorn.Config:
-    """Without uvicorn's log of requests: a URL may have been typed with somebody's number in it."""
+    """uvicorn's configuration, without its log of requests: a typed URL may contain a telephone number."""
     return uvicorn.Config(
         app,
         http=PunctualProtocol,
@@ -136,7 +140,7 @@ def config(app: ASGIApp, **more: Any) -> uvicorn.Config:
 
 
 async def until_told(serving: EndsQuietly, at: socket.socket) -> None:
-    """The second signal waits for nobody."""
+    """Serves until SIGTERM or SIGINT. A second signal ends it at once."""
 
     def told() -> None:
         serving.force_exit, serving.should_exit = serving.should_exit, True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a page says, in two languages: the msgids are English, locale/ko.po has the Korean, which is the default."""
+"""Texts of pages in two languages: msgids are English; locale/ko.po has the Korean, which is the default."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ LANGUAGES: dict[Language, str] = {"ko": "한국어", "en": "English"}
 
 
 def N_(msgid: str) -> str:
-    """Marks a text that is put into a language later."""
+    """Marks a text that is translated later."""
     return msgid
 
 
 @cache
 def words(language: Language) -> NullTranslations:
-    """Its `gettext` and `ngettext`. The .po is read as it is: there is no step that makes a .mo of it."""
+    """Its `gettext` and `ngettext`. The .po file is read directly: no build step compiles a .mo file."""
     if language == "en":
         return NullTranslations()
     with files("linetap_desk.serve").joinpath("locale/ko.po").open("rb") as file:

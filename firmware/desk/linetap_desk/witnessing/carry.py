@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap checkpoint`: the heads of units' logs to the witnesses of a policy, and their cosignatures back.
+"""`linetap checkpoint`: carries the heads of units' logs to the witnesses of a policy, and stores their cosignatures.
 
-A unit reaches nobody but its broker, and its key may be one that no checkpoint can be signed with. So each log has a
-keeper at the desk: a key of its own, which signs a checkpoint where the unit has signed the head, and by which the
-witnesses know the log. The keeper signs nothing that does not go on from what it signed before.
+A unit can reach only its broker, and its key may be unable to sign a checkpoint. So each log has a keeper at the desk:
+a separate key, which signs a checkpoint of a head that the unit has signed, and by which the witnesses identify the
+log. The keeper signs only what continues its earlier checkpoints.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from linetap_desk.witnessing.client import NotCosigned
 from linetap_desk.witnessing.follow import LOOK_S, ROUND_S, Follower, Round, read_round
 from linetap_desk.witnessing.judge import Rules
 
-_MOST_LOOKED = 1000  # checkpoints in which a witness's last cosignature is looked for
+_MOST_LOOKED = 1000  # checkpoints searched for a witness's last cosignature
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
-    """0 when every log has its quorum, else 1; a line for each log, and one for each witness that gave nothing."""
+    """0 if every log reached its quorum, else 1. Prints a line for each log, and one for each witness that failed."""
     if args.follow:
         if args.config is None:
             raise BadInput("--follow: with --config desk.toml, whose [witnesses] names the logs")
@@ -80,7 +80,7 @@ class Asked(Protocol):
 
 
 def follow(args: argparse.Namespace, clock: Clock, stop: Asked) -> int:
-    """BadInput where nothing can be carried at the start; what breaks later is said, and tried again."""
+    """BadInput if nothing can be carried at the start; later faults are reported and retried."""
     found, read_ns = _read(args), clock.monotonic_ns()
 
     def carried(log: Path, key: Path, proofs_too: bool) -> bool:
@@ -140,7 +140,7 @@ def _typed(args: argparse.Namespace) -> Round:
 def carry(
     log: Path, key: Ed25519PrivateKey, policy: Policy, signers: list[Signer], heads: Path, ca: Path | None = None
 ) -> bool:
-    """Whether the log's head has its quorum now. A Refusal where the head is not one that may be signed."""
+    """Whether the log's head has its quorum now. A Refusal if the head may not be signed."""
     head = signedheads.read_head(log / HEAD, signers).head
     _require_keeper(key, head.unit, policy, signers)
     with _tree(log, head) as tree:
@@ -160,14 +160,14 @@ def to_witnesses(
     ca: Path | None = None,
     log: str = "",
 ) -> Path:
-    """The tree's checkpoint with all the cosignatures that are to be had, as it is kept now."""
+    """The path of the tree's checkpoint, stored with all cosignatures that could be obtained."""
     with (heads / ".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _require_own_keeper(heads, unit, log, key)
         signed = checkpoint.signed(_going_on(heads, unit, log, tree, key), key)
         path = signedheads.keep_checkpoint(
             heads, unit, signed, [], log
-        )  # before any witness has it: what is signed is never denied
+        )  # before any witness has it, so that the keeper never forgets it
         for witness in policy.witnesses.values():
             lines = _lines(witness, signedheads.read_checkpoint(path).note, _known(heads, unit, log, witness), tree, ca)
             signedheads.keep_checkpoint(heads, unit, signed, lines, log)
@@ -175,7 +175,7 @@ def to_witnesses(
 
 
 def _lines(witness: Witness, signed: Note, known: int, tree: Tree, ca: Path | None) -> list[Line]:
-    """New ones. A witness that has none for us is said, and stops nobody."""
+    """New cosignatures. A witness that refuses is reported and blocks no other."""
     if not witness.url or checkpoint.cosigned_at(signed, witness.public, witness.key_name) is not None:
         return []
     try:
@@ -186,7 +186,7 @@ def _lines(witness: Witness, signed: Note, known: int, tree: Tree, ca: Path | No
 
 
 def _known(heads: Path, unit: str, log: str, witness: Witness) -> int:
-    """The last size that it cosigned; 0 where that was long ago: it says itself what it has seen then."""
+    """The last size that it cosigned; 0 if that is too long ago, and the witness then reports its own."""
     for each in itertools.islice(signedheads.kept_checkpoints(heads, unit, log, newest_first=True), 1, _MOST_LOOKED):
         with contextlib.suppress(BadNote):
             if checkpoint.cosigned_at(each.note, witness.public, witness.key_name) is not None:
@@ -195,8 +195,7 @@ def _known(heads: Path, unit: str, log: str, witness: Witness) -> int:
 
 
 def _going_on(heads: Path, unit: str, log: str, tree: Tree, key: Ed25519PrivateKey) -> Checkpoint:
-    """The checkpoint of the tree; NotCosigned where it does not go on from the last that the same key signed, which
-    went on from those before."""
+    """The checkpoint of the tree. NotCosigned if it does not continue the last one that the same key signed."""
     origin = checkpoint.sigsum_origin(key.public_key())
     for _, _, before in signedheads.kept_checkpoints(heads, unit, log, newest_first=True):
         if before.origin != origin:
@@ -211,7 +210,7 @@ def _going_on(heads: Path, unit: str, log: str, tree: Tree, key: Ed25519PrivateK
 
 
 def _require_own_keeper(heads: Path, unit: str, log: str, key: Ed25519PrivateKey) -> None:
-    """To a witness a key is a log: of a unit that has begun another log, that log needs another keeper."""
+    """A witness identifies a log by its key: a unit that began another log needs another keeper."""
     origin = checkpoint.sigsum_origin(key.public_key())
     for folder in sorted(path.name for path in heads.iterdir() if path.is_dir()):
         of, name = signedheads.unit_and_log(folder)
@@ -234,7 +233,7 @@ def _require_keeper(key: Ed25519PrivateKey, unit: str, policy: Policy, signers: 
 
 @contextlib.contextmanager
 def _tree(log: Path, head: Head) -> Iterator[Tree]:
-    """The nodes that lie there, when they are those of the signed head."""
+    """The stored nodes, if they match the signed head."""
     try:
         nodes = FileNodes(log / TREE, writable=False)
     except OSError as error:

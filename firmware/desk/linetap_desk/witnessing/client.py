@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One witness is asked for its cosignature over HTTP. Nothing it answers is believed: the signature is checked."""
+"""Requests a cosignature from one witness over HTTP. Its answer is not trusted: the signature is checked."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _WHY = {
 
 
 class NotCosigned(Refusal):
-    """The witness gave none; `code` says whether that is a matter of the net (no_answer) or of the log."""
+    """The witness gave no cosignature; `code` distinguishes a network failure (no_answer) from a fault of the log."""
 
     def __init__(self, text: str, code: str = "not_cosigned") -> None:
         super().__init__(text)
@@ -34,7 +34,7 @@ class NotCosigned(Refusal):
 
 
 def require_urls(policy: Policy) -> None:
-    """BadInput names the witness whose URL is none."""
+    """BadInput names the witness with an invalid URL."""
     for witness in policy.witnesses.values():
         if witness.url:
             _require_url(witness)
@@ -53,8 +53,8 @@ def _require_url(witness: Witness) -> None:
 def ask(
     witness: Witness, signed: Note, known: int, proof: Callable[[int], list[bytes]], ca: Path | None = None
 ) -> list[Line]:
-    """Its cosignature lines. `known`: up to where it saw the log last, as far as we know; `proof(old)`: that the log
-    goes on from there."""
+    """Its cosignature lines. `known`: the last size that it cosigned, as far as known; `proof(old)`: that the log
+    continues from `old`."""
     size, old = checkpoint.decode(signed.text).size, known
     for _ in range(2):
         status, body = _post(witness, AddRequest(old, tuple(proof(old)), signed).encode(), ca)
@@ -72,7 +72,7 @@ def ask(
 
 
 def _own(witness: Witness, signed: Note, body: bytes) -> list[Line]:
-    """The lines of its key, and no others that it might send along."""
+    """The lines of its own key; others are ignored."""
     try:
         lines = [line for line in note.parse_lines(body) if _is_of(witness, signed, line)]
     except BadNote as error:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap checkpoint --config desk.toml`: the units' logs as the [witnesses] table names them; with `--follow`, each
-new head is carried to the witnesses when it arrives.
+"""`linetap checkpoint --config desk.toml`: carries the logs that the [witnesses] table names; with `--follow`, each new
+head when it arrives.
 
-A new head in LOGS/UNIT is carried within LOOK_S, and of one log at most once in EVERY_S: a busy unit signs one every
-ten seconds, and each carried checkpoint is kept. A log without a quorum is tried again after AGAIN_S. New units, and
-the proofs beside the copies, come with a round.
+A new head in LOGS/UNIT is carried within LOOK_S, but each log at most once in EVERY_S: a busy unit signs one every ten
+seconds, and every carried checkpoint is kept. A log without a quorum is retried after AGAIN_S. New units and the proofs
+beside the copies are processed once a round.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MOST_UNITS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one run carries. `logs`: each with the file of its keeper's key."""
+    """What one run carries. `logs`: each with its keeper's key file."""
 
     logs: list[tuple[Path, Path]]
     policy: Path
@@ -37,8 +37,8 @@ class Round:
 
 
 def read_round(args: argparse.Namespace) -> Round:
-    """The round of a configuration. BadInput if something is missing. A unit with an unusable log or key stops no
-    other; it is reported when its turn comes."""
+    """The round of a configuration. BadInput if something is missing. A unit with an unusable log or key blocks no
+    other; it is reported in its turn."""
     if args.log or any(getattr(args, name) is not None for name in ("key", "policy", "signers", "output", "store")):
         raise BadInput("--config: alone, or without it DIR, --key, --policy, --signers and -o")
     path: Path = args.config
@@ -56,7 +56,7 @@ def read_round(args: argparse.Namespace) -> Round:
 
 
 def _logs(path: Path, logs: Path, keepers: Path) -> list[tuple[Path, Path]]:
-    """LOGS/UNIT, or LOGS/UNIT/log of a whole vault, where a head lies in it."""
+    """LOGS/UNIT, or LOGS/UNIT/log of a whole vault, if it contains a head."""
     if not logs.is_dir():
         raise BadInput(f"{path}: witnesses.logs {logs}: not a folder")
     found = []
@@ -84,7 +84,7 @@ Carry = Callable[[Path, Path, bool], bool]  # log, its keeper's key, whether the
 
 @dataclass(slots=True)
 class _Log:
-    """The state of one log: what was carried last, and when the next may be; monotonic."""
+    """The state of one log: what was carried last, and when the next may be carried; monotonic."""
 
     stamp: tuple[int, int, int] | None = None
     not_before_ns: int = 0
@@ -99,7 +99,7 @@ class Follower:
         self._logs: dict[Path, _Log] = {}
 
     def look(self, wanted: Round) -> int:
-        """Carries the heads that are new and due. Returns how many logs lack a quorum."""
+        """Carries new heads that are due. Returns the number of logs without a quorum."""
         for log, key in wanted.logs:
             self._look(self._logs.setdefault(log, _Log()), log, key)
         for gone in self._logs.keys() - {log for log, _ in wanted.logs}:
@@ -113,7 +113,7 @@ class Follower:
             return
         one.proofs_wanted = one.proofs_wanted or stamp != one.stamp
         one.good = self._carry(log, key, proofs)
-        one.stamp = stamp  # of before: what came meanwhile is carried next
+        one.stamp = stamp  # taken before the transfer: a newer head is carried next
         one.not_before_ns = self._clock.monotonic_ns() + (EVERY_S if one.good else AGAIN_S) * NS_PER_S
         if proofs and one.good:
             one.proofs_wanted, one.proofs_due_ns = False, self._clock.monotonic_ns() + ROUND_S * NS_PER_S

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a policy says of a leaf and of a log: the one place that decides *witnessed by k of n* or *not witnessed*.
+"""Applies a policy to a leaf or a log: the only place that decides *witnessed by k of n* or *not witnessed*.
 
-A cosignature of a checkpoint over n leaves says that they were there at its time. So a call that says it is of March,
-and is under no checkpoint before November, may have been made in November; and a destruction that says it is of
-December was none if it was witnessed in November. Whose log a checkpoint is of is for the signers' file to say: the
-line of its keeper's key names the unit, with namespaces="linetap-checkpoint".
+A cosignature of a checkpoint over n leaves proves that they existed at its time. A call that claims to be of March, but
+is covered by no checkpoint before November, may have been made in November. A destruction that claims December but was
+witnessed in November is invalid. Which log a checkpoint belongs to is determined by the signers' file: the line of the
+keeper's key names the unit, with namespaces="linetap-checkpoint".
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ from linetap_core.records import CallRecord
 from linetap_desk.proofs.verdict import Problem
 from linetap_desk.witnessing import signedheads
 
-WITHIN_S = float(S_PER_DAY)  # from a call's end to its first witnessed checkpoint: so far back a thief could date one
+# from a call's end to its first witnessed checkpoint: a thief could backdate a call by this much
+WITHIN_S = float(S_PER_DAY)
 LONGEST_CALL_S = 4 * 3600.0 + 900.0
-LATE_S = 3600.0  # rounds are every five minutes: whatever was seen for the first time so much later is named
+LATE_S = 3600.0  # rounds are every five minutes: anything first witnessed this much later is noted
 SLACK_S = 600.0  # between the clocks of unit and witness
 NOT_WITNESSED, NOBODY, NO_POLICY = "not_witnessed", "not witnessed", "not witnessed (no --policy)"
 _S = 1_000_000_000
@@ -48,7 +49,7 @@ class NotWitnessed(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a verifier asks for. Without a policy nothing is asked and nothing counts as witnessed."""
+    """A verifier's requirements. Without a policy nothing is required and nothing counts as witnessed."""
 
     policy: Policy | None = None
     heads: Path | None = None
@@ -64,7 +65,7 @@ NO_RULES = Rules()
 
 @dataclass(frozen=True, slots=True)
 class CheckpointVerdict:
-    """A checkpoint as a policy sees it: how many of its witnesses cosigned, and since when they were a quorum."""
+    """A checkpoint under a policy: how many witnesses cosigned it, and since when they form a quorum."""
 
     size: int
     root: str
@@ -81,7 +82,7 @@ class CheckpointVerdict:
 
 @dataclass(frozen=True, slots=True)
 class UnitHeads:
-    """All checkpoints of one unit, by size, and what is wrong with what lies there."""
+    """All checkpoints of one unit, by size, and the faults found among them."""
 
     rules: Rules
     seen: Sequence[CheckpointVerdict] = ()
@@ -98,7 +99,7 @@ class UnitHeads:
 
 
 def of_unit(rules: Rules, unit: str, signers: list[Signer], log: str = "") -> UnitHeads:
-    """What the heads' folder has of a unit."""
+    """The stored checkpoints of a unit."""
     found = UnitHeads(rules)
     if rules.policy is None or rules.heads is None:
         return found
@@ -112,7 +113,7 @@ def of_unit(rules: Rules, unit: str, signers: list[Signer], log: str = "") -> Un
 
 
 def newest_of(rules: Rules, unit: str, signers: list[Signer], log: str = "") -> CheckpointVerdict | None:
-    """The last that a quorum saw, without a look at the years before. A Refusal for a checkpoint that is none."""
+    """The newest checkpoint that a quorum cosigned; older ones are not read. A Refusal for a malformed one."""
     if rules.policy is None or rules.heads is None:
         return None
     for each in signedheads.kept_checkpoints(rules.heads, unit, log, newest_first=True):
@@ -123,7 +124,7 @@ def newest_of(rules: Rules, unit: str, signers: list[Signer], log: str = "") -> 
 
 
 def look(policy: Policy, signed: Note, found: Checkpoint, unit: str, signers: list[Signer]) -> CheckpointVerdict:
-    """BadNote unless the keeper of the unit's log has signed the checkpoint, and every cosignature fits."""
+    """BadNote unless the keeper of the unit's log signed the checkpoint and every cosignature is valid."""
     if not any(note.is_signed(signed, key) for key in keepers(policy, unit, signers) if key.name == found.origin):
         raise BadNote(f"{found.origin}: no key that the signers' file names for {unit} and {namespaces.CHECKPOINT} "
                       "has signed this checkpoint", "other_log")  # fmt: skip
@@ -132,7 +133,7 @@ def look(policy: Policy, signed: Note, found: Checkpoint, unit: str, signers: li
 
 
 def keepers(policy: Policy, unit: str, signers: list[Signer]) -> Iterator[note.Key]:
-    """The keys of the unit's log. A line that allows all namespaces is not meant: the unit's own key is no keeper."""
+    """The keys of the unit's log. A line that allows all namespaces does not count: the unit's own key is no keeper."""
     for key in all_keepers(signers, (namespaces.CHECKPOINT,), unit):
         if not policy.logs or key.public in policy.logs:
             yield key
@@ -143,8 +144,8 @@ def all_keepers(
     purposes: Sequence[str] = (namespaces.CHECKPOINT, namespaces.CLOSES),
     unit: str | None = None,
 ) -> Iterator[note.Key]:
-    """Those of a unit's logs, or of every unit's, each as a log's key. A key that signs records keeps no log, whatever
-    another line lets it do."""
+    """The keeper keys of a unit's logs, or of all units'. A key that signs records keeps no log, whatever another line
+    allows."""
     prefix = ssh_string(SSH_ED25519) + KEY_BYTES.to_bytes(4, "big")
     units = {signer.blob for signer in signers if signer.is_unit}
     for signer in signers:
@@ -155,13 +156,13 @@ def all_keepers(
 
 
 def of_proof(rules: Rules, proof: Proof, leaf: bytes, unit: str, signers: list[Signer]) -> CheckpointVerdict:
-    """The checkpoint that a leaf stands under; a Refusal where it does not, or is forged."""
+    """The checkpoint that covers a leaf. A Refusal if the leaf is not covered, or the proof is forged."""
     assert rules.policy is not None
     return look(rules.policy, proof.note, proof.require(leaf), unit, signers)
 
 
 def moments(record: CallRecord) -> list[int]:
-    """Every time at which the call says that something of it was (ns). ValueError where one of them is none."""
+    """Every time that the call's record states (ns). ValueError if one is invalid."""
     said = [record.ring_at, record.off_hook_at, record.answered_at, record.ended_at]
     for each in (record.notice, *record.notices):
         said += [] if each is None else [each.started_at, each.ended_at]
@@ -169,9 +170,9 @@ def moments(record: CallRecord) -> list[int]:
 
 
 def against(rules: Rules, seen: CheckpointVerdict | None, said_ns: Sequence[int], closed_ns: int) -> Problem | None:
-    """What stands against a call that says it was at these times and closed then, first witnessed by `seen`.
+    """The problem of a call with these times that was first witnessed by `seen`; None if there is none.
 
-    What a clock says that stood before there was any linetap is nobody's claim: such a call is as old as its witnesses.
+    Times of a clock that stood before the first version of linetap are ignored: such a call is as old as its witnesses.
     """
     if seen is None or seen.since_s is None:
         return Problem(NOT_WITNESSED, "not witnessed" if seen is None else seen.text)
@@ -193,8 +194,8 @@ def against(rules: Rules, seen: CheckpointVerdict | None, said_ns: Sequence[int]
 
 
 def late(seen: CheckpointVerdict | None, ended_ns: int) -> list[str]:
-    """Of a call that nothing stands against, how far back it may have been dated all the same: whoever has the unit's
-    key can do that by as much as a policy allows between a call and its first witness."""
+    """Notes for a valid call by how much it could have been backdated: a thief of the unit's key can do so within the
+    period that the policy allows between a call and its first witness."""
     if seen is None or seen.since_s is None or seen.since_s * _S - ended_ns < LATE_S * _S:
         return []
     hours = (seen.since_s * _S - ended_ns) / (3600 * _S)
@@ -202,7 +203,7 @@ def late(seen: CheckpointVerdict | None, ended_ns: int) -> list[str]:
 
 
 def against_destruction(seen: CheckpointVerdict | None, at_ns: int) -> Problem | None:
-    """What stands against a destruction that says it was done then: it may have been done before its time."""
+    """The problem of a destruction at `at_ns`: it may have been executed before its time."""
     if seen is None or seen.since_s is None:
         return Problem(NOT_WITNESSED, "its destruction is not witnessed")
     if at_ns > seen.since_s * _S + SLACK_S * _S:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""--policy, --heads, --within: the same for every command that asks for witnesses.
+"""--policy, --heads, --within: the same options for every command that uses witnesses.
 
-In a desk's folder `policy` is the policy in force and `heads` what was cosigned, so that an officer need not name them.
-A policy is not signed: like the signers' file it is what the verifier trusts, and comes from the verifier. But the
-roles in force may name it by its hash, and then one that is gone, emptied or another refuses and does not lift itself.
+In a desk's folder `policy` is the policy in force and `heads` holds the cosigned checkpoints, so that an officer need
+not name them. A policy is not signed: like the signers' file it is the verifier's own trust anchor. But the roles in
+force may name it by its hash; then a missing, empty or different policy refuses instead of disabling the check.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def rules(args: argparse.Namespace, *, binding: bool = True) -> Rules:
-    """BadInput for options that do not fit together, NotWitnessed where the roles in force name another policy.
-    `binding`: not for who only reads by a policy of their own choice."""
+    """BadInput for contradictory options, NotWitnessed if the roles in force name another policy. `binding`: False for
+    commands that only read, under a policy of the user's choice."""
     folder = _desk(args)
     policy = _chosen(args.policy, folder / POLICY)
     heads = _chosen(args.heads, folder / HEADS) if policy is not None else args.heads
@@ -60,8 +60,8 @@ def of_files(policy: Path | None, heads: Path | None, within_h: float) -> Rules:
 
 
 def named(folder: Path) -> Witnesses | None:
-    """What the roles in force in a desk's folder name. RolesFault where there was a desk and its roles are gone: with
-    them the policy would be."""
+    """The witnesses that the roles in force in a desk's folder name. RolesFault if a desk exists without its roles: the
+    policy's hash would be lost with them."""
     if not deskfolder.is_made(folder):
         return None
     try:
@@ -72,7 +72,7 @@ def named(folder: Path) -> Witnesses | None:
 
 
 def require_named(policy: Path | None, asked: Witnesses, place: Path | str) -> None:
-    """NotWitnessed unless the file is the one that is named. `place`: where it would lie."""
+    """NotWitnessed unless the file is the one that is named. `place`: where it should be."""
     want = f"the policy of SHA-256 {asked.policy_sha256} is in force"
     if policy is None or not policy.exists():
         raise NotWitnessed(f"{policy or place}: there is no policy of witnesses, and {want}", "policy_missing")
@@ -85,7 +85,7 @@ def require_named(policy: Path | None, asked: Witnesses, place: Path | str) -> N
 
 
 def _within(within_h: float, asked: Witnesses) -> float:
-    """The default gives way to what the roles name; who asks for more is refused."""
+    """The default yields to the roles' value; a larger value is refused."""
     if within_h == WITHIN_S / 3600 or within_h <= asked.within_hours:
         return min(within_h, asked.within_hours)
     text = f"--within {within_h:g}: the roles in force allow {asked.within_hours} h; the authority may sign others"
@@ -93,7 +93,7 @@ def _within(within_h: float, asked: Witnesses) -> float:
 
 
 def signers_for(args: argparse.Namespace, chosen: Rules) -> list[Signer]:
-    """Of --signers, else of the desk's folder; under a policy there must be some, for they name the logs' keepers."""
+    """Of --signers, else of the desk's folder. Under a policy they are required, since they name the logs' keepers."""
     in_force = _desk(args) / SIGNERS
     path = _chosen(getattr(args, "signers", None), in_force)
     if path is None and chosen.policy is not None:
@@ -102,7 +102,7 @@ def signers_for(args: argparse.Namespace, chosen: Rules) -> list[Signer]:
 
 
 def of_desk(folder: Path) -> Rules:
-    """Those in force in a desk's folder, where nobody has typed any."""
+    """The rules in force in a desk's folder, without any options."""
     return rules(argparse.Namespace(desk=folder, policy=None, heads=None, within=WITHIN_S / 3600))
 
 

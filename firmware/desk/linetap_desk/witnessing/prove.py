@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The proof that one call was witnessed, made from a unit's log or the closing of a call, and the kept checkpoints."""
+"""Proofs that a call was witnessed, made from a unit's log, or from a call's closing and the stored checkpoints."""
 
 from __future__ import annotations
 

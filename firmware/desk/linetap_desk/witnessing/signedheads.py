@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A cosigned head: FILE as the unit wrote it, FILE.sig of the unit, FILE.witness.sig of the witness. And the state of a
-witness: what it cosigned last.
+"""Files of signed heads and checkpoints, and the state of a witness.
+
+A cosigned head is FILE as the unit wrote it, FILE.sig of the unit and FILE.witness.sig of the witness. Checkpoints with
+all their cosignatures are HEADS/UNIT/000000042.checkpoint. All of them are kept, since the first one that covers a leaf
+proves by when the leaf existed. Removing one can only make a leaf appear younger, which helps no forger.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.callfolder import Damaged
 
 PRINCIPAL = allowed.WITNESS
-FIRST = "first"  # in the place of the name of a log that has none
+FIRST = "first"  # stands for a log without a name
 WITNESS_SUFFIX = f".witness{namespaces.SUFFIX}"
 
 
@@ -41,26 +44,26 @@ class SignedHead(NamedTuple):
 
 
 def read_cosigned(path: Path, signers: list[Signer] | None) -> Head:
-    """The head, if the unit and a witness in `signers` have signed it; otherwise a Refusal."""
+    """The head, if the unit and a witness in `signers` signed it; otherwise a Refusal."""
     head, data, _ = read_head(path, None)
     armored = callfolder.read(_beside(path, WITNESS_SUFFIX), sshsig.SIGNATURE_LIMIT_BYTES)
     key = sshsig.check(data, armored, namespaces.HEAD)
     if signers is not None:
         allowed.require_trust(key, namespaces.HEAD, signers, PRINCIPAL, from_utc_ns(parse_rfc3339(head.at)))
-        with contextlib.suppress(allowed.SignerUndated):  # the witness had it while its unit's key counted
+        with contextlib.suppress(allowed.SignerUndated):  # the witness cosigned it while the unit's key was valid
             read_head(path, signers)
     return head
 
 
 def read_head(path: Path, signers: list[Signer] | None, seen: datetime | None = None) -> SignedHead:
-    """A head signed by its unit; a Refusal says what is wrong with it. `seen`: when witnesses had it, if known."""
+    """A head signed by its unit; otherwise a Refusal. `seen`: when witnesses had cosigned it, if known."""
     data = callfolder.read(path, unitlog.HEAD_LIMIT_BYTES)
     signature = callfolder.read(_beside(path, namespaces.SUFFIX), sshsig.SIGNATURE_LIMIT_BYTES)
     return SignedHead(unitlog.check_head(data, signature, signers, seen), data, signature)
 
 
 def write_cosigned(path: Path, signed: SignedHead, key: Ed25519PrivateKey) -> None:
-    """A reader in between finds an old signature under a new head, and reads again."""
+    """Writes head and signatures. A concurrent reader may find an old signature with a new head, and reads again."""
     replace_durably(path, signed.data)
     replace_durably(_beside(path, namespaces.SUFFIX), signed.signature)
     cosignature = sshsig.sign(signed.data, key, namespaces.HEAD)
@@ -72,7 +75,7 @@ def keep_other_log(path: Path, head: Head) -> None:
     try:
         other = unitlog.decode_head(callfolder.read(path, unitlog.HEAD_LIMIT_BYTES))
     except Refusal:
-        return  # there is none, or one that proves nothing
+        return  # missing, or no evidence
     if other.log != head.log:
         to = path.with_name(f"{path.stem}.{other.log or FIRST}{path.suffix}")
         for suffix in ("", namespaces.SUFFIX, WITNESS_SUFFIX):
@@ -88,8 +91,8 @@ MOST_STATE_BYTES = 16 << 20
 
 
 def load_state[T](file: SmallFile[dict[str, T]], path: Path) -> dict[str, T]:
-    """What a witness cosigned last, from FILE or FILE.twin: a witness that forgets cosigns two logs. A damaged or
-    missing file is read from its twin; if both are damaged, BadInput, they stay, and nothing is cosigned."""
+    """What a witness cosigned last, from FILE or FILE.twin, since a witness that forgets would cosign two logs. A
+    damaged or missing file is read from its twin; if both are damaged, BadInput: they stay, and nothing is cosigned."""
     try:
         if not path.exists() and (kept := file.look(twin_of(path))) is not None:
             file.replace(path, kept)
@@ -104,7 +107,8 @@ def load_state[T](file: SmallFile[dict[str, T]], path: Path) -> dict[str, T]:
 
 
 def keep_state[T](file: SmallFile[dict[str, T]], path: Path, state: dict[str, T]) -> None:
-    """Both files are on disk when this returns. On OSError each is the old or the new one: nothing may be cosigned."""
+    """Both files are on disk when this returns. After an OSError each is the old or the new one, and nothing may be
+    cosigned."""
     replace_both(file, path, dict(sorted(state.items())))
 
 
@@ -119,12 +123,12 @@ class Kept(NamedTuple):
 
 
 def folder_of(heads: Path, unit: str, log: str = "") -> Path:
-    """Each log of a unit has its own: sizes of one say nothing of another. The first, without a name, is the unit's."""
+    """The folder of one log of a unit; the first log, without a name, has the unit's name."""
     return heads / (f"{unit}.{log}" if log else unit)
 
 
 def unit_and_log(folder: str) -> tuple[str, str]:
-    """Unit and log of such a folder's name."""
+    """Unit and log by a folder's name."""
     unit, _, log = folder.partition(".")
     return unit, log
 
@@ -136,8 +140,8 @@ def checkpoint_path(heads: Path, unit: str, size: int, log: str = "") -> Path:
 def kept_checkpoints(
     heads: Path, unit: str, log: str = "", *, newest_first: bool = False, above: int = 0
 ) -> Iterator[Kept]:
-    """Every checkpoint of a unit's log over more leaves than `above`, by size, each read as it is asked for: at a round
-    every five minutes there are a hundred thousand in a year. BadNote names the file that is none."""
+    """Every checkpoint of a unit's log over more leaves than `above`, by size, read lazily: rounds every five minutes
+    make a hundred thousand a year. BadNote names a malformed file."""
     folder, lowest = folder_of(heads, unit, log), checkpoint_path(heads, unit, above, log)
     for path in sorted(folder.glob(f"*{SUFFIX}"), reverse=newest_first) if folder.is_dir() else ():
         if above and len(path.name) == len(lowest.name) and path.name <= lowest.name:
@@ -157,8 +161,8 @@ def read_checkpoint(path: Path) -> Kept:
 
 
 def keep_checkpoint(heads: Path, unit: str, signed: Note, lines: list[Line], log: str = "") -> Path:
-    """The checkpoint with these cosignatures and those it had. BadNote where another of this size is there already:
-    two logs of one name."""
+    """Stores the checkpoint with these cosignatures and earlier ones. BadNote if another checkpoint of this size is
+    stored: two logs of one name."""
     path = checkpoint_path(heads, unit, checkpoint.decode(signed.text).size, log)
     path.parent.mkdir(exist_ok=True)
     had = read_checkpoint(path).note if path.exists() else signed

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap timestamp`: a time-stamp authority's word (RFC 3161) that a signed head, or a file, was there by then."""
+"""`linetap timestamp`: an authority's time stamp (RFC 3161) that a signed head, or any file, existed by then.
+
+The authority is asked over HTTP, with a hash only. Its tokens are requested and checked with stock `openssl ts`.
+"""
 
 from __future__ import annotations
 
@@ -31,20 +34,20 @@ _TIME = re.compile(r"^Time stamp: (.+)$", re.MULTILINE)
 
 
 class NoTimestamp(Refusal):
-    """The authority did not answer, said no, or gave a token that does not fit."""
+    """The authority did not answer, refused, or returned an invalid token."""
 
     code = "timestamp"
 
 
 @dataclass(frozen=True, slots=True)
 class TimestampAuthority:
-    """Where it is asked, and the CA that its tokens are checked against."""
+    """The authority's URL, and the CA that its tokens are checked against."""
 
     url: str
     ca: Path
 
     def token(self, data: bytes) -> bytes:
-        """Over these bytes, checked against the nonce of its query and the CA."""
+        """A token for these bytes, checked against the nonce of its query and the CA."""
         with tempfile.TemporaryDirectory(prefix="linetap-ts-") as folder:
             file, query, token = (Path(folder) / name for name in ("data", "query.tsq", "token.tsr"))
             file.write_bytes(data)
@@ -55,7 +58,7 @@ class TimestampAuthority:
 
 
 def stamp(path: Path, tsa: TimestampAuthority) -> Path:
-    """The token beside a file; one that is there already is asked for no more."""
+    """The token beside a file; an existing one is not requested again."""
     token = path.with_name(path.name + TOKEN_SUFFIX)
     if not token.exists():
         replace_durably(token, tsa.token(path.read_bytes()))
@@ -63,9 +66,9 @@ def stamp(path: Path, tsa: TimestampAuthority) -> Path:
 
 
 def time_of(path: Path, ca: Path) -> str:
-    """The time in the token beside a file, as openssl prints it, when the token is of that file."""
+    """The time in the token beside a file, as openssl prints it, if the token matches the file."""
     token = path.with_name(path.name + TOKEN_SUFFIX)
-    callfolder.read(token, TOKEN_LIMIT_BYTES)  # a regular file of a size it can honestly have
+    callfolder.read(token, TOKEN_LIMIT_BYTES)  # checks that it is a regular file of plausible size
     _openssl("-verify", "-data", path, "-in", token, "-CAfile", ca)
     match = _TIME.search(_openssl("-reply", "-in", token, "-text"))
     if match is None:
@@ -85,7 +88,7 @@ def add_ca_argument(parser: argparse.ArgumentParser, required: bool) -> None:
 
 
 def authority_of(args: argparse.Namespace) -> TimestampAuthority | None:
-    """None where no authority is named."""
+    """None if no authority is named."""
     if args.tsa is None and args.ca is None:
         return None
     if args.tsa is None or args.ca is None:
@@ -116,7 +119,7 @@ def _post(url: str, query: bytes) -> bytes:
 
 
 def _openssl(*arguments: object) -> str:
-    """What `openssl ts` prints; NoTimestamp with the last of its words when it says no."""
+    """The output of `openssl ts`; NoTimestamp with its error message if it fails."""
     command = ["openssl", "ts", *map(str, arguments)]
     try:
         done = subprocess.run(
@@ -133,19 +136,19 @@ def _openssl(*arguments: object) -> str:
 
 
 def stamp_head(signed: SignedHead, authority: TimestampAuthority, folder: Path) -> Path:
-    """UNIT-SIZE.json in `folder`, with .sig and .tsr beside it; one that is there already is asked for no more."""
+    """UNIT-SIZE.json in `folder`, with .sig and .tsr beside it; an existing one is not requested again."""
     path = folder / f"{signed.head.unit}-{signed.head.size:09d}.json"
     token_path = path.with_name(path.name + TOKEN_SUFFIX)
     if not token_path.exists():
         token = authority.token(signed.data)
         replace_durably(path, signed.data)
         replace_durably(namespaces.beside(path), signed.signature)
-        replace_durably(token_path, token)  # last: where it is, the others are
+        replace_durably(token_path, token)  # last: if it exists, the others do
     return path
 
 
 def is_stamped_that_day(head: Head, folder: Path) -> bool:
-    """Whether a head of that unit's log, of the same day in UTC, has its token in `folder` already."""
+    """Whether `folder` has a token for a head of that unit's log of the same day in UTC."""
     tokens = sorted(folder.glob(f"{head.unit}-?????????.json{TOKEN_SUFFIX}"))
     if not tokens:
         return False

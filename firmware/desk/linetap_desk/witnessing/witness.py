@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap witness`: cosigns a unit's head when its log goes on from the last one seen, and never two that differ.
+"""`linetap witness`: cosigns a unit's head if its log continues the last one cosigned; never two that differ.
 
-What the witness has seen stands in its state file, and is on disk before a cosignature is given away.
+With `--listen` it serves C2SP tlog-witness instead: it accepts checkpoints of the logs whose keepers its signers' file
+names. That is plain HTTP on the loopback, without authentication: the keeper's signature identifies the log, and TLS is
+a proxy's job.
+
+The state file is on disk before a cosignature is given out.
 """
 
 from __future__ import annotations
@@ -60,7 +64,7 @@ class Answer:
 
 @dataclass(slots=True)
 class CheckpointWitness:
-    """`logs`: key by origin. What was cosigned last is on disk before a cosignature is given away."""
+    """`logs`: key by origin. The state is on disk before a cosignature is given out."""
 
     name: str
     key: Ed25519PrivateKey
@@ -103,8 +107,8 @@ class CheckpointWitness:
 
 
 def serve_witness(args: argparse.Namespace, clock: Clock) -> int:
-    """0, when told to end."""
-    require_possible(clock)  # a cosignature says a time
+    """Serves until SIGTERM; then 0."""
+    require_possible(clock)  # a cosignature contains a time
     key = callfolder.load_private_key(args.key)
     if not note.is_name(args.name):
         raise BadInput(f"--name {args.name!r}: without spaces and +, like witness.city.example, would be right")
@@ -155,10 +159,10 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(answer.body)
 
     def log_message(self, *_: Any) -> None:
-        """What was cosigned stands in the state file."""
+        """Cosigned checkpoints are in the state file."""
 
 
-State = dict[str, Head]  # the last head cosigned, by unit; of a log with a name by unit and log
+State = dict[str, Head]  # the last head cosigned, by unit; for a named log by unit and log
 _SEEN = SmallFile("witness_heads", State, signedheads.MOST_STATE_BYTES)
 
 
@@ -169,7 +173,7 @@ class NotCosigned(Refusal):
 
 
 def require_continuation(last: Head | None, head: Head, tree_path: Path) -> None:
-    """Nothing, if `head` goes on from `last`, proven from the nodes in `tree_path`; else NotCosigned."""
+    """NotCosigned unless `head` continues `last`, proven by the nodes in `tree_path`."""
     if last is None:
         return
     if head.size < last.size:
@@ -185,8 +189,8 @@ def require_continuation(last: Head | None, head: Head, tree_path: Path) -> None
 
 
 def may_cosign(path: Path, signers: list[Signer], state: State, new_logs: Collection[str] = ()) -> SignedHead:
-    """The head of a log's folder, or a single head, if it may be cosigned; else a Refusal. A unit that begins
-    another log is not trusted, since a thief of its key could do the same: a person names the log in `new_logs`."""
+    """The head of a log's folder, or a single head, if it may be cosigned; else a Refusal. A unit that begins another
+    log is not trusted, since a thief of its key could do the same: a person names the log in `new_logs`."""
     head_path = path / HEAD if path.is_dir() else path
     signed = signedheads.read_head(head_path, signers)
     head = signed.head
@@ -199,7 +203,7 @@ def may_cosign(path: Path, signers: list[Signer], state: State, new_logs: Collec
 
 
 def place_of(head: Head) -> str:
-    """Under which its log is known."""
+    """The state file's name for the head's log."""
     return f"{head.unit}.{head.log}" if head.log else head.unit
 
 
@@ -236,7 +240,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when every head was cosigned, and stamped where an authority is named, else 1; one line for each."""
+    """0 if every head was cosigned, and stamped if an authority is named, else 1. Prints one line for each."""
     if (args.listen is None) != (args.name is None):
         raise BadInput("--listen and --name belong together")
     if args.listen is not None:
