@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap verify` of a bundle: the zip itself, every call in it, and whether all of it belongs together.
+"""Verifies a bundle: the zip itself, every call in it, and the consistency of all members.
 
-Nothing in a bundle is trusted by itself: whose signatures count is for the signers' file outside to say, and which
-authority's time for the CA outside.
+A bundle is not trusted by itself: the external signers' file determines which signatures count, and the external CA
+whose time stamps.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from linetap_desk.witnessing.judge import NO_POLICY, NO_RULES, NOBODY, NOT_WITNE
 from linetap_desk.witnessing.timestamp import TOKEN_SUFFIX
 
 NAME = "bundle"
-_WAV = "/call.wav"  # what is in the clear in a bundle is not written to a disk once more
+_WAV = "/call.wav"  # clear audio of a bundle is not written to a disk again
 
 
 def verify_bundle(
     path: Path, signers: list[Signer] | None, ca: Path | None = None, rules: Rules = NO_RULES
 ) -> Iterator[Verdict]:
-    """A verdict for every call, one for what holds them together, one of the witnesses, one for each time stamp."""
+    """A verdict for every call, one for the bundle as a whole, one of the witnesses, and one for each time stamp."""
     bundle = Verdict(f"{NAME} {path.name}")
     with path.open("rb") as file, tempfile.TemporaryDirectory(prefix="linetap-bundle-") as folder:
         try:
@@ -73,7 +73,8 @@ def verify_bundle(
 
 
 def _uncovered(found: Facts) -> str:
-    """What nobody has signed. Sums and reports are made from the rest, and compared; all else is signed or hashed."""
+    """What no signature covers. Sums and reports are derived from the rest and compared; everything else is signed or
+    hashed."""
     text = f"the case in {layout.ABOUT}, the copy {layout.SIGNERS}"
     for unit, heads in found.heads.items():
         if layout.STAMP in heads:
@@ -87,7 +88,7 @@ def _uncovered(found: Facts) -> str:
 
 
 def _witnessed(found: Facts, rules: Rules, signers: list[Signer]) -> Verdict:
-    """By the policy of whoever asks: the bundle's own says only what was asked when it was made."""
+    """Under the verifier's policy: the bundle's own policy states only what was required when it was made."""
     own = ", though a policy in it says so" if found.policy is not None and found.policy.quorum != NONE else ""
     if rules.policy is None:
         return Verdict(f"witness: {NO_POLICY}{own}", counts=False)
@@ -105,7 +106,7 @@ def _witnessed(found: Facts, rules: Rules, signers: list[Signer]) -> Verdict:
 
 
 def _unpack(file: BinaryIO, members: list[Member], folder: Path) -> dict[str, Source]:
-    """Every member but the clear audio under `folder`, when all are as SHA256SUMS lists them."""
+    """Every member except the clear audio, under `folder`, if all are as SHA256SUMS lists them."""
     sources: dict[str, Source] = {}
     measured = []
     for member in members:
@@ -172,7 +173,7 @@ def _require_trust(signed: Signed, signers: list[Signer]) -> None:
 
 
 def _expected(found: Facts, sources: Mapping[str, Source]) -> set[str]:
-    """All names that this bundle has; what lies in a call's own folder is for verify_call to judge."""
+    """All names that this bundle must have; verify_call checks those in a call's own folder."""
     names = {layout.ABOUT, layout.SUMS, layout.SIGNERS, *layout.REPORTS.values()}
     names |= {layout.SCRIPT} if found.about.format == 1 else set()
     names |= {name for each in found.signed for name in (each.name, each.signature)}
@@ -196,11 +197,12 @@ def _expected(found: Facts, sources: Mapping[str, Source]) -> set[str]:
 
 
 def _check_opened(file: BinaryIO, found: Facts, members: Mapping[str, Member]) -> None:
-    """A WAV of as many samples as the signed record says. Whether they are the right ones only the keys can show."""
+    """Requires a WAV of as many samples as the signed record states. Only the keys can prove that they are the right
+    ones."""
     for call in found.calls:
         member = members.get(layout.opened(call.record.call_id, "call.wav"))
         if not call.opened or member is None:
-            continue  # what is missing was said
+            continue  # a missing member is reported elsewhere
         samples = call.record.audio.samples if call.record.audio else 0
         wanted = header(samples)
         file.seek(member.offset)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap bundle`: sealed calls and all that proves them in one zip, with a report and the way to check it.
+"""`linetap bundle`: sealed calls and everything that proves them in one zip, with a report and instructions to check
+it.
 
-Every call is verified before, and the finished zip once more before it gets its name.
+Every call is verified first, and the finished zip again before it gets its name.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def make(
     entry: Entry,
     may: Callable[[LoggedStep], object] | None = None,
 ) -> str:
-    """Writes the zip; what it is. `may` raises where the step may not be taken."""
+    """Writes the zip; returns its description. `may` raises if the step is not permitted."""
     ready = _prepared(args, entry)
     with deskfolder.deed(desk, entry) as step:
         if isinstance(ready, Exception):
@@ -105,7 +106,7 @@ def make(
 
 
 def _prepared(args: argparse.Namespace, entry: Entry) -> _Ready | LinetapError | OSError:
-    """All but the file. It may take minutes, in which nobody else shall wait for the access log."""
+    """Everything except the file. It may take minutes, during which the access log must not be locked."""
     try:
         _check_arguments(args)
         signers = callfolder.load_signers(args.signers)
@@ -131,7 +132,7 @@ def _check_arguments(args: argparse.Namespace) -> None:
 
 
 def _whole(args: argparse.Namespace, gathered: dict[str, Source]) -> dict[str, Source]:
-    """With what is made from the rest: bundle.json, signers and reports, and the sums over all of it."""
+    """Adds the derived members: bundle.json, signers, reports, and the sums of all."""
     sources = gathered | {layout.ABOUT: document.encode(About(case=args.case, checker=layout.CHECKER_VERSION))}
     found = facts.load(sources)
     sources[layout.SIGNERS] = report.signer_lines(found, args.signers.read_bytes())
@@ -147,7 +148,7 @@ def _write(file: BinaryIO, sources: dict[str, Source]) -> None:
 
 
 def _require_good(path: Path, signers: list[Signer], ca: Path | None, rules: Rules) -> None:
-    """What stands on the disk is what will be shown: it is read again from there."""
+    """Verifies the written file, as it will be shown."""
     for verdict in verify_bundle(path, signers, ca, rules):
         if not verdict.good:
             raise NotBundled("not_verified", next(verdict.lines()))
@@ -155,7 +156,7 @@ def _require_good(path: Path, signers: list[Signer], ca: Path | None, rules: Rul
 
 @contextlib.contextmanager
 def _new_file(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
-    """A file of mode 0600 that gets its name when it is whole and on disk; no file of that name is replaced."""
+    """A file of mode 0600 that gets its name once it is complete and on disk; an existing file is never replaced."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with privatefile.create(temporary) as file:

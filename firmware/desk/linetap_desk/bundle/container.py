@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The zip itself (PKWARE APPNOTE 6.3): members in the order of their names, stored, without dates, nothing else.
+"""The zip itself (PKWARE APPNOTE 6.3): members sorted by name, stored, without dates, nothing else.
 
-One set of members makes one file, byte for byte. So it is read by one rule: a zip is a bundle's when it is the one that
-would be written for its members. A name that leads elsewhere, a link, a member that stands there twice, a comment, a
-compressed bomb or a byte between two members has no way to be spelled.
+One set of members makes exactly one file. So a zip is accepted if it equals, byte for byte, the one that would be
+written for its members. Path traversal, links, duplicate members, comments, compression bombs or bytes between members
+cannot occur in it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _CENTRAL = struct.Struct("<4s6H3I5H2I")
 _END = struct.Struct("<4s4H2IH")
 _NEEDS = 20  # version 2.0, the plain format
 _MADE_BY = 3 << 8 | _NEEDS  # Unix, whose modes follow
-_DATE, _TIME = 1 << 5 | 1, 0  # 1 January 1980: when it was packed proves nothing
+_DATE, _TIME = 1 << 5 | 1, 0  # 1 January 1980: the time of packing proves nothing
 _MODE = 0o100644 << 16
 _BLOCK_BYTES = 1 << 20
 
@@ -38,7 +38,7 @@ Source = Path | bytes
 
 
 class BadBundle(Refusal):
-    """Not a zip as `linetap bundle` writes it, or not with these members."""
+    """Not a zip as `linetap bundle` writes it, or with unexpected members."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
@@ -67,7 +67,8 @@ def measure(name: str, source: Source) -> Member:
 
 
 def write(file: BinaryIO, sources: Mapping[str, Source], members: list[Member]) -> None:
-    """`members` as `measure` found them, in order. BadBundle when a source has changed since, or all are too large."""
+    """`members` as `measure` returned them, in order. BadBundle if a source has changed since, or they are too
+    large."""
     directory, offset = b"", 0
     if len(members) > MOST_MEMBERS or sum(m.size + 3 * NAME_LIMIT for m in members) > LIMIT_BYTES:
         raise BadBundle("bundle_too_large", f"more than 4 GiB or {MOST_MEMBERS} files: fewer calls would be right")
@@ -86,7 +87,7 @@ def write(file: BinaryIO, sources: Mapping[str, Source], members: list[Member]) 
 
 
 def read(file: BinaryIO) -> list[Member]:
-    """Every member in order; BadBundle unless the file's frame is, byte for byte, what `write` makes."""
+    """Every member in order; BadBundle unless the file's structure is, byte for byte, what `write` makes."""
     total = os.fstat(file.fileno()).st_size
     end = _bytes_at(file, max(0, total - _END.size), _END.size)
     if len(end) < _END.size or not end.startswith(b"PK\x05\x06"):
@@ -112,7 +113,7 @@ def read(file: BinaryIO) -> list[Member]:
 
 
 def content(file: BinaryIO, member: Member) -> Iterator[bytes]:
-    """A member's bytes in blocks; BadBundle when its checksum does not fit, once all were given."""
+    """A member's bytes in blocks; BadBundle at the end if the checksum is wrong."""
     file.seek(member.offset)
     left, crc = member.size, 0
     while left:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a bundle says: read from its members alone, by whoever packs it and by whoever checks it."""
+"""The content of a bundle, read from its members only, both when packing and when checking."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A signature: of whom it has to be (empty: of anybody who is named for it), and when it was made."""
+    """A signature: its required signer (empty: anybody named for it), and when it was made."""
 
     name: str
     signature: str
@@ -77,11 +77,11 @@ class Facts:
     calls: list[Call] = field(default_factory=list)
     heads: dict[str, dict[str, Head]] = field(default_factory=dict)  # unit -> kind -> head
     signed: list[Signed] = field(default_factory=list)
-    policy: Policy | None = None  # that the witnessed calls were bundled under
+    policy: Policy | None = None  # under which the witnessed calls were bundled
 
 
 def load(sources: Mapping[str, Source]) -> Facts:
-    """A Refusal for what cannot be read or does not belong together. Whose the signatures are is not asked here."""
+    """A Refusal for unreadable or contradictory members. Whose the signatures are is not checked here."""
     facts = Facts(_about(layout.read(sources, layout.ABOUT, 4096)))
     if layout.QUORUM in sources:
         facts.policy = layout.exact_policy(layout.read(sources, layout.QUORUM, quorum.LIMIT_BYTES), layout.QUORUM)
@@ -135,7 +135,7 @@ def _call(sources: Mapping[str, Source], call_id: str, record: CallRecord, data:
 
 
 def _witnessed(sources: Mapping[str, Source], unit: str, call_id: str, line: bytes, facts: Facts) -> Proof | None:
-    """The proof, when leaf and quorum stand behind it by the bundle's own policy, and no line of it is idle."""
+    """The proof, if leaf and quorum are valid under the bundle's own policy, without superfluous lines."""
     name = layout.witnessed(unit, call_id)
     if name not in sources or facts.policy is None:
         return None
@@ -148,7 +148,7 @@ def _witnessed(sources: Mapping[str, Source], unit: str, call_id: str, line: byt
 
 
 def require_opened(record: CallRecord, data: bytes, opened: bytes) -> bool:
-    """Whether call.json says `unreleased`; BadBundle unless it is of this very record, word for word."""
+    """Whether call.json says `unreleased`; BadBundle unless it equals this record, field by field."""
     layout.require_exact_json(opened, "call.json")
     whole = _json(opened, dict[str, object], "call.json")
     unreleased = whole.pop("unreleased", False)

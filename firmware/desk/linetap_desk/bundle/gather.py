@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The calls of a bundle from where they lie, and the proof that each stands in its unit's log."""
+"""Collects the members of a bundle: calls, the proofs that their units' logs contain them, closings, related documents,
+and opened recordings."""
 
 from __future__ import annotations
 
@@ -42,7 +43,7 @@ Found = Iterator[tuple[str, Source]]
 
 
 class NotBundled(Refusal):
-    """Something of the calls is invalid or missing: half the evidence is none."""
+    """Something of the calls is invalid or missing: incomplete evidence is not bundled."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(f"{text} [{code}]")
@@ -118,7 +119,7 @@ def stored_closing(call_dir: Path) -> Path | None:
 def gather_closings(
     unit: str, chosen: list[tuple[Path, Verdict]], signers: list[Signer], rules: Rules, folders: dict[str, Path]
 ) -> dict[str, Source]:
-    """For calls whose unit's log is not here: each has its closing (evidence/merklelog/closing.py) in its place.
+    """For calls whose unit's log is not here: each call's closing (evidence/merklelog/closing.py) instead.
 
     `chosen`: closing and verdict of each call of the unit. NotBundled unless each proves its call.
     """
@@ -157,7 +158,7 @@ def _proved(path: Path, unit: str, verdict: Verdict, signers: list[Signer]) -> c
 
 
 def calls(args: argparse.Namespace, signers: list[Signer]) -> list[tuple[Path, Verdict]]:
-    """Every call folder with its verdict, by call id; NotBundled if one is not as a named signer sealed it."""
+    """Every call folder with its verdict, by call id; NotBundled if a named signer did not seal it as it is."""
     found = {}
     for given in args.calls:
         path = given.resolve()
@@ -175,7 +176,7 @@ def calls(args: argparse.Namespace, signers: list[Signer]) -> list[tuple[Path, V
 def gather(
     args: argparse.Namespace, signers: list[Signer], chosen: list[tuple[Path, Verdict]], rules: Rules
 ) -> dict[str, Source]:
-    """Name -> file or bytes, but for what is made from all of them (report, script, sums, signers)."""
+    """Name -> file or bytes, except for derived members (report, script, sums, signers)."""
     sources: dict[str, Source] = {}
     folders = {path.name: path for path, _ in chosen}
     for path, verdict in chosen:
@@ -207,7 +208,8 @@ def _record(verdict: Verdict) -> CallRecord:
 def _logs(
     args: argparse.Namespace, chosen: list[tuple[Path, Verdict]], signers: list[Signer]
 ) -> tuple[dict[str, Path], dict[str, list[tuple[Path, Verdict]]]]:
-    """Unit -> log folder, of --log, else of the vault that its calls lie in; of the other units each call's closing."""
+    """Unit -> log folder, from --log, else of the vault that contains its calls; for the other units each call's
+    closing."""
     given = {signedheads.read_head(path / HEAD, signers).head.unit: path for path in args.log}
     named = given_closings(args)
     logs: dict[str, Path] = {}
@@ -292,7 +294,7 @@ def _closes(log: Path, wanted: set[str]) -> dict[str, tuple[int, bytes]]:
 
 
 def _stamped(folder: Path, unit: str, last: int, signers: list[Signer]) -> Path:
-    """The first stamped head that covers leaf `last`: the earliest word that all the calls were there."""
+    """The first stamped head that covers leaf `last`: the earliest evidence that all calls existed."""
     for token in sorted(folder.glob(f"{unit}-*.json{TOKEN_SUFFIX}")):
         path = token.with_name(token.name.removesuffix(TOKEN_SUFFIX))
         head = signedheads.read_head(path, signers).head

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What lies where in a bundle: the one place that spells its names."""
+"""The names of a bundle's members, and the exact spelling of members that readers accept in several spellings.
+
+Each such member has one spelling here, so that no byte of it can hide anything.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from linetap_desk.proofs import callfolder
 # report that names any other.
 CHECKER_NAME = "check-bundle.sh"
 CHECKER_VERSION = 4
-# By version; docs/check-bundle.sh.sha256 has that of the newest, and a test holds the three together.
+# By version; docs/check-bundle.sh.sha256 has the newest; a test compares the three.
 CHECKER_SHA256 = {
     1: "4805366ec73c5090e9031c0db69eb2ea428f1e4d70620a76b218ec0760cda531",
     2: "fc4c610fdc181fb0c066395703c45b81307a9f5a9d713f578639246f181a836e",
@@ -31,13 +34,13 @@ CHECKER_SHA256 = {
 
 
 FORMAT = 2
-FORMATS = (1, 2)  # 1 had a script of its own, CHECK.sh
-TEXTS = 5  # grows with any change of the report's or the script's words: what is not in COMPARED is not compared
+FORMATS = (1, 2)  # format 1 had its own script, CHECK.sh
+TEXTS = 5  # incremented with any change of the report's or the script's words: other versions are not compared
 COMPARED = ((1, 1), (2, 2), (2, 3), (2, 4), (2, 5))  # format, texts
 
 ABOUT = "bundle.json"
 REPORTS = {"ko": "report.ko.html", "en": "report.en.html"}
-SCRIPT = "CHECK.sh"  # of format 1 alone: since then nothing in a bundle is to be run
+SCRIPT = "CHECK.sh"  # of format 1 only: since then a bundle contains nothing to execute
 SUMS = "SHA256SUMS"
 SUMS_LIMIT_BYTES = MOST_MEMBERS * (NAME_LIMIT + 70)
 SIGNERS = "signers"
@@ -68,7 +71,7 @@ def ca(unit: str) -> str:
 
 
 def leaf(unit: str, call_id: str) -> str:
-    """The close of a call, as it stands in the log, without the line's end."""
+    """The close of a call as the log has it, without the line's end."""
     return f"logs/{unit}/leaves/{call_id}.json"
 
 
@@ -78,7 +81,7 @@ def path(unit: str, kind: str, call_id: str) -> str:
 
 
 def witnessed(unit: str, call_id: str) -> str:
-    """The proof that the leaf is under a checkpoint which witnesses have cosigned."""
+    """The proof that the leaf is under a checkpoint cosigned by witnesses."""
     return f"logs/{unit}/witnessed/{call_id}{tlogproof.SUFFIX}"
 
 
@@ -106,13 +109,13 @@ def call_ids(names: Iterable[str]) -> list[str]:
 
 
 def sums(members: Iterable[Member]) -> bytes:
-    """SHA256SUMS, in the order and spelling in which `sha256sum` over a sorted `find .` prints it."""
+    """SHA256SUMS, in the order and spelling of `sha256sum` over a sorted `find .`."""
     lines = (f"{member.sha256}  ./{member.name}\n" for member in members if member.name != SUMS)
     return "".join(lines).encode("ascii")
 
 
 def read(sources: Mapping[str, Source], name: str, limit_bytes: int) -> bytes:
-    """A small member; BadBundle when it is not there or larger than it can honestly be."""
+    """A small member; BadBundle if it is missing or exceeds `limit_bytes`."""
     source = sources.get(name)
     if source is None:
         raise BadBundle("missing_member", f"{name} is missing")
@@ -128,7 +131,7 @@ _LONG = 0x80  # the length's own length follows
 
 
 def exact_certificates(data: bytes, name: str) -> bytes:
-    """PEM as `openssl x509` spells it, without what stood between; BadBundle if there is no certificate."""
+    """PEM as `openssl x509` writes it, without other text; BadBundle if there is no certificate."""
     try:
         found = x509.load_pem_x509_certificates(data)
     except ValueError:
@@ -142,7 +145,7 @@ def require_exact_certificates(data: bytes, name: str) -> None:
 
 
 def require_der(data: bytes, name: str) -> None:
-    """One value and nothing behind it: `openssl ts` does not look there."""
+    """A single DER value without trailing bytes, which `openssl ts` ignores."""
     head = data[:1] == bytes([_SEQUENCE]) and len(data) > 1
     width = data[1] - _LONG if head and data[1] >= _LONG else 0
     length = int.from_bytes(data[2 : 2 + width], "big") if width else data[1] if head else -1
@@ -158,7 +161,7 @@ def require_exact_policy(data: bytes, name: str) -> None:
 
 
 def exact_policy(data: bytes, name: str) -> Policy:
-    """That of the witnesses, spelled as `Policy.lines` spells it."""
+    """The witnesses' policy, spelled as `Policy.lines` spells it."""
     try:
         found = quorum.parse(data)
     except BadInput as error:
@@ -169,7 +172,7 @@ def exact_policy(data: bytes, name: str) -> Policy:
 
 
 def require_exact_json(data: bytes, name: str) -> None:
-    """call.json as `linetap open` lays it out."""
+    """call.json as `linetap open` formats it."""
     try:
         same = msgspec.json.format(data, indent=2) + b"\n" == data
     except msgspec.MsgspecError:

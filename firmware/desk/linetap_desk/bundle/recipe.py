@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a bundle is checked with stock tools alone: one list of steps, from which CHECK.sh and the reports are made.
+"""How to check a bundle with stock tools only: one list of steps, from which CHECK.sh and the reports are made.
 
-bash, coreutils, findutils, jq and OpenSSH; openssl and sigsum-verify where a time stamp or a Sigsum proof is there.
+Tools: bash, coreutils, findutils, jq and OpenSSH; openssl for a time stamp, sigsum-verify for a Sigsum proof.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _TSA_CA = 'tsa_ca=$(realpath "${2:?bash CHECK.sh SIGNERS TSA_CA}")\n'
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`key` of the sentence in texts.py that says what it shows, with what is put into it; `command` as it is typed."""
+    """`key` of the sentence in texts.py that says what the step proves, with its value; `command` as it is typed."""
 
     key: str
     of: str
@@ -54,7 +54,7 @@ class Step:
 
 
 def steps(facts: Facts, signers: list[Signer]) -> Iterator[Step]:
-    """In the order in which one thing rests on the other. `signers`: those of the bundle, for their names."""
+    """In the order of dependence. `signers`: those of the bundle, for their names."""
     listing = "find . -type f ! -path ./SHA256SUMS | LC_ALL=C sort | xargs sha256sum"
     yield Step("step_sums", "", f"{listing} | cmp - SHA256SUMS")
     for signed in facts.signed:
@@ -90,7 +90,7 @@ OPENING_GROUP = f"tar xOf {sealed.KEY} 1.age | age -d -i member1.txt | age -d -i
 
 
 def opening(record: CallRecord) -> str:
-    """What the vault officer and a custodian type together, in the call's folder."""
+    """The commands that the vault officer and a custodian type together, in the call's folder."""
     codec = CODECS.get(record.audio.codec) if record.audio else None
     stream = f"call{codec.suffix if codec else MULAW.suffix}"
     return (
@@ -101,7 +101,7 @@ def opening(record: CallRecord) -> str:
 
 
 def name_of(signed: Signed, signers: list[Signer]) -> str:
-    """Under which name the signers' file has to know the key."""
+    """The principal under which the signers' file must list the key."""
     return signed.who or require_named(signed.key, signed.namespace, signers, signed.at)
 
 
@@ -144,7 +144,8 @@ def _included(call: Call, kind: str) -> Step:
 
 
 def _verify(signed: Signed, signers: list[Signer], as_of_now: bool) -> str:
-    """`as_of_now`: where a clock of 1970 gave the time. Up to texts 4 it was taken for one."""
+    """`as_of_now`: verify at the present time if a clock of 1970 gave the time. Up to texts 4 that clock was taken as
+    valid."""
     undated = signed.namespace in namespaces.BY_UNIT and is_undated(signed.at) and as_of_now
     time = "" if undated else f"-O verify-time={signed.at:%Y%m%d%H%M%S}Z "
     return (

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report for a court: one HTML file a language, without scripts or anything fetched, made to be printed."""
+"""The report for a court, one printable HTML file for each language, without scripts or external resources; and all
+derived members.
+
+Derived members are made from the others by both the packer and the verifier, and must agree.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +48,7 @@ _UNPROVEN = ("who", "before", "time", "wav", "copy", "whole")
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`stamped`: unit -> the time in its time stamp, RFC 3339."""
+    """`stamped`: unit -> the time of its time stamp, RFC 3339."""
 
     facts: Facts
     signers: list[Signer]
@@ -151,7 +155,7 @@ class Report:
         return self._say("clock_synced", off)
 
     def _amended(self, call: Call) -> str:
-        """When it was, where the clock that its record's times are of was wrong."""
+        """The corrected times, if the clock of the record was wrong."""
         true = call.amended or call.record.actual or None
         if true is None:
             return ""
@@ -210,7 +214,7 @@ class Report:
         yield "<ul>\n" + "\n".join(f"<li>{item}</li>" for item in items) + "\n</ul>"
 
     def _script(self) -> Iterator[str]:
-        """Of format 1."""
+        """For format 1."""
         yield f"<h2>{self._say('checking')}</h2><p>{self._say('checking_how')}</p><p>{self._say('checking_needs')}</p>"
 
     def _checker(self) -> Iterator[str]:
@@ -233,7 +237,7 @@ class Report:
         if first is not None:
             yield f"<h2>{self._say('opening')}</h2><p>{self._say('opening_how')}</p>"
             yield f"<pre>{escape(recipe.opening(first))}</pre>"
-            if self.facts.about.format > 1:  # before that there were no groups
+            if self.facts.about.format > 1:  # format 1 had no groups
                 yield f"<p>{self._say('opening_group')} <code>{escape(recipe.OPENING_GROUP)}</code></p>"
 
 
@@ -243,7 +247,7 @@ _FRACTION = re.compile(r"\.\d+")
 
 
 def signer_lines(facts: Facts, text: bytes) -> bytes:
-    """Of an allowed_signers file the lines of those who signed something here, as they stand there."""
+    """The lines of an allowed_signers file whose keys signed something here, unchanged."""
     needed = {keys.public_blob(each.key) for each in facts.signed}
     origins = {checkpoint.decode(call.witnessed.note.text).origin for call in facts.calls if call.witnessed}
     lines = [
@@ -258,7 +262,7 @@ def keeps(signer: Signer, origins: Collection[str]) -> bool:
 
 
 def require_kept(facts: Facts, text: bytes) -> None:
-    """BadBundle unless the keeper of each call's log, whom the signers name, has signed its checkpoint."""
+    """BadBundle unless a keeper, named by the signers, of each call's log signed its checkpoint."""
     named = _parse(text)
     for call in facts.calls:
         if call.witnessed is not None:
@@ -277,7 +281,7 @@ def _parse(data: bytes) -> list[Signer]:
 
 
 def stamped(sources: Mapping[str, Source], unit: str, ca: Path | None) -> str:
-    """The time in a unit's time stamp, RFC 3339, checked by stock openssl. Without `ca` by the bundle's own."""
+    """The time of a unit's time stamp, RFC 3339, checked by stock openssl; without `ca` against the bundle's own."""
     name = layout.head(unit, layout.STAMP)
     with tempfile.TemporaryDirectory(prefix="linetap-ts-") as folder:
         head, own = Path(folder) / "head.json", Path(folder) / "ca.pem"
@@ -297,7 +301,7 @@ def stamped(sources: Mapping[str, Source], unit: str, ca: Path | None) -> str:
 
 
 def derived(sources: Mapping[str, Source], facts: Facts) -> dict[str, bytes]:
-    """The reports, from `sources` alone; of format 1 the script too."""
+    """The reports, from `sources` only; for format 1 the script too."""
     named = _parse(layout.read(sources, layout.SIGNERS, SIGNERS_LIMIT_BYTES))
     times = {unit: stamped(sources, unit, None) for unit, heads in facts.heads.items() if layout.STAMP in heads}
     made = {layout.SCRIPT: recipe.script(facts, named)} if facts.about.format == 1 else {}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every sentence of the report, in Korean and in English: key -> (Korean, English). Changed: layout.TEXTS grows.
+"""Every sentence of the report, in Korean and in English: key -> (Korean, English). A change increments layout.TEXTS.
 
-A sentence with `{}` takes what the bundle says. Words for the record's own values stand in words.py.
+A sentence with `{}` takes values of the bundle. The words for the record's own values are in words.py.
 """
 
 from __future__ import annotations

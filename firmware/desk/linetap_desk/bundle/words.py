@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The record's own values in words: value -> (Korean, English). What is not here stands as the record spells it."""
+"""The record's values in words: value -> (Korean, English). Unlisted values are shown as the record spells them."""
 
 from __future__ import annotations
 
@@ -83,11 +83,11 @@ def word(language: str, kind: str, value: str) -> str:
 
 
 def both_times(language: str, text: str) -> str:
-    """Korean time, and UTC behind it; to the millisecond, as the record has it."""
+    """Korean time, with UTC in parentheses, to the millisecond."""
     try:
         moment = from_utc_ns(parse_rfc3339(text))
         korean = clock_time(moment, _KOREA)
-    except (ValueError, OverflowError):  # no time, or so late that it is no longer one in Korea
+    except (ValueError, OverflowError):  # invalid, or beyond the range of Korean time
         return text
     return f"{korean} {'한국 표준시' if language == 'ko' else 'Korean time'} ({utc(moment)})"
 

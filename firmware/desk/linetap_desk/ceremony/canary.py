@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A tiny age file sealed to an epoch, in `canary/` beside the key list: it opens while the epoch's key exists.
+"""A small age file sealed to an epoch, in `canary/` beside the key list: it opens as long as the epoch's key exists.
 
-An epoch has one for each of its keys, of a group one for each officer's. It is tried with stock age before a
-destruction and after it.
+An epoch has one for each of its keys, a group one for each officer's. It is tried with stock age before and after a
+destruction.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LIMIT_BYTES = 64 * 1024
 
 class Canary:
     def __init__(self, key_list: Path, epoch: str, officer: int = 0) -> None:
-        """Of an epoch's key of calls by its name, of its index's key with `.index` behind that; of one officer's."""
+        """For an epoch's key of calls by its name, for its index's key with `.index` appended; or for one officer's."""
         whose = f".{OFFICER}{officer}" if officer else ""
         self.officer = officer
         self.is_index = epoch.endswith(INDEX)
@@ -34,7 +34,7 @@ class Canary:
         self._write(age.encrypt(self._words, [recipient]))
 
     def copy(self, other: Canary) -> None:
-        """Of the same epoch, from beside another list."""
+        """Copies the canary of the same epoch from beside another list."""
         self._write(other._bytes())
 
     def _write(self, data: bytes) -> None:
@@ -48,14 +48,14 @@ class Canary:
         return hashlib.sha256(self._bytes()).hexdigest()
 
     def opens(self, identity: Path) -> bool:
-        """Whether stock age opens it with what is at that path now."""
+        """Whether stock age opens it with the file at that path."""
         try:
             return stockage.decrypt(self._bytes(), [identity]) == self._words
         except stockage.DoesNotOpen:
             return False
 
     def opens_with(self, secret: str) -> bool:
-        """With a key that was typed from a sheet."""
+        """Whether it opens with a key typed from a sheet."""
         return stockage.decrypt_with_key(self._bytes(), f"{secret.strip()}\n".encode()).plaintext == self._words
 
     def _bytes(self) -> bytes:
@@ -67,7 +67,7 @@ class Canary:
 
 
 def require_new(key_list: Path, epoch: str) -> None:
-    """BadInput if keys of that epoch were made before, for this list or another beside it."""
+    """BadInput if keys of that epoch exist already, for this list or another one beside it."""
     for officer in (0, 1):
         path = Canary(key_list, epoch, officer).path
         if path.exists():
@@ -75,7 +75,7 @@ def require_new(key_list: Path, epoch: str) -> None:
 
 
 def make(key_list: Path, keys: EpochKeys) -> None:
-    """Of all keys of an epoch."""
+    """The canaries of all keys of an epoch."""
     Canary(key_list, keys.name, keys.officer).seal(keys.call.recipient)
     if keys.index is not None:
         Canary(key_list, keys.name + INDEX, keys.officer).seal(keys.index.recipient)

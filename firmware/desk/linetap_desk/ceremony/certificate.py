@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The certificate that an epoch's keys were destroyed, signed in namespace linetap-certificate; and who has none."""
+"""The certificate of the destruction of an epoch's keys, signed in namespace linetap-certificate; and the overdue days
+without one."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ LIMIT_BYTES = 1 << 20
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     """What was destroyed, when, and under which rule. `canaries`: SHA-256 of those that opened before and not after.
 
-    `officers`: the members of a group whose keys went, `needed` of `of` open.
+    `officers`: the members of a group whose keys were destroyed; `needed` of `of` open the epoch.
     """
 
     epoch: str
@@ -44,26 +45,26 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     copies: int  # of the key of calls, files and sheets together
     canaries: dict[str, str]
     tree_head: dict[str, Any] | None = None
-    witnessed: dict[str, str] | None = None  # what a policy's witnesses said of each unit's log before
+    witnessed: dict[str, str] | None = None  # the witnesses' result for each unit's log, before
     officers: list[int] = []
     of: int = 1
     needed: int = 1
 
 
 def path_of(folder: Path, epoch: str, officers: list[int] | None = None) -> Path:
-    """`officers`: some of a group, where it is not about all of its keys."""
+    """`officers`: some members of a group, if not all of its keys are concerned."""
     whose = f".{OFFICER}{'-'.join(map(str, officers))}" if officers else ""
     return folder / f"{epoch}{whose}.destroyed.json"
 
 
 def still_open(gone: set[int], of: int, needed: int) -> str | None:
-    """What to say where those who are left are enough; None: they are not."""
+    """A text if the remaining officers can open the epoch; None if they cannot."""
     left = of - len(gone)
     return f"{left} of {of} officers have their keys, and {needed} open it" if left >= needed else None
 
 
 def overdue(key_list: KeyList, folder: Path, now_ns: int, signers: list[Signer] | None) -> Iterator[str]:
-    """A line for each day that ended more than 24 h ago and has no certificate that holds."""
+    """A line for each day that ended more than 24 h ago without a valid certificate."""
     for epoch in key_list.epochs:
         ended = end_of(date.fromisoformat(epoch.day), key_list.zone)
         if from_utc_ns(now_ns) - ended <= WITHIN:
@@ -85,7 +86,7 @@ def overdue(key_list: KeyList, folder: Path, now_ns: int, signers: list[Signer] 
 
 
 def named_gone(folder: Path, epoch: str, of: int) -> set[int]:
-    """The officers of whose keys there is a certificate, by its name."""
+    """The officers whose keys have a certificate, by its file name."""
     if path_of(folder, epoch).exists():
         return set(range(1, of + 1))
     names = [path.name.removeprefix(f"{epoch}.{OFFICER}").partition(".")[0] for path in _paths(folder, epoch)[1:]]
@@ -97,14 +98,14 @@ def _paths(folder: Path, day: str) -> list[Path]:
 
 
 def _gone(found: Certificate, epoch: Epoch, count: int) -> set[int]:
-    """The officers whose keys of that day it says are destroyed; of no group officer 1."""
+    """The officers whose keys of that day it certifies as destroyed; without a group, officer 1."""
     if (found.epoch, found.recipient, found.index) != (epoch.day, epoch.recipient, epoch.index):
         raise Refusal("it is of other keys")
     return set(found.officers) & set(range(1, count + 1)) if count > 1 else {1}
 
 
 def read(path: Path, signers: list[Signer] | None) -> Certificate:
-    """Without `signers`: signed, by whomever."""
+    """Without `signers` any signature is accepted."""
     data = callfolder.read(path, LIMIT_BYTES)
     signature = callfolder.read(signedfile.signature_of(path), sshsig.SIGNATURE_LIMIT_BYTES)
     key = sshsig.check(data, signature, namespaces.CERTIFICATE)

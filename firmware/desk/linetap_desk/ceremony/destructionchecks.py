@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What must be at the desk before an epoch's key may be destroyed: the new keys and the ciphertext of calls that
+"""Checks before an epoch's key is destroyed: the desk must have the new keys and the ciphertext of all calls that
 outlive it.
 
-These are all held calls, and all calls sealed to an epoch that is not their own: an overflow epoch, or a pending class.
-Nothing else keeps a key alive, not even a silent or dead unit.
+These are held calls, and calls sealed to a foreign epoch: an overflow epoch, or a pending class. Nothing else keeps a
+key alive, not even a silent or dead unit.
 
 A hold or re-wrapping without a vault officer's signature proves nothing, not even its epoch: it keeps every key until a
-person has examined it. Nor does one count of which no officer has shown that it opens (`linetap hold check`).
+person has examined it. The same applies to one whose key no officer has checked to open (`linetap hold check`).
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ _ZONES_MOVE = timedelta(hours=26)  # from UTC-12 to UTC+14
 
 
 def missing(epoch: str, copy: Path, holds: Path, now_ns: int, roles: Roles | None) -> Iterator[str]:
-    """One line for each call that would be lost with the epoch's key. `copy`: a vault, or a folder of vaults. `roles`:
-    in force; where there are none, any good signature does."""
+    """A line for each call that would be lost with the epoch's key. `copy`: a vault, or a folder of vaults. `roles`:
+    those in force; without them any valid signature counts."""
     vaults = [copy, *(each for each in sorted(copy.iterdir()) if each.is_dir())]
     wrapped: set[str] = set()
     for path in sorted([*holds.glob("*.json"), *holds.glob("*/*.json")]):
@@ -64,7 +64,7 @@ def missing(epoch: str, copy: Path, holds: Path, now_ns: int, roles: Roles | Non
 
 
 def _signed(path: Path, roles: Roles | None) -> tuple[Hold | Rewrap, bytes, str]:
-    """What it says, its bytes, and who signed it."""
+    """The document, its bytes, and its signer."""
     data = callfolder.read(path, hold.LIMIT_BYTES)
     armored = callfolder.read(namespaces.beside(path), sshsig.SIGNATURE_LIMIT_BYTES)
     key = sshsig.check(data, armored, namespaces.HOLD)
@@ -75,11 +75,11 @@ def _signed(path: Path, roles: Roles | None) -> tuple[Hold | Rewrap, bytes, str]
 
 
 def unproven(copy: Path, epoch: str, ended_ns: int) -> str | None:
-    """Why the units' counted time does not prove that an epoch is over; None: it does.
+    """Why the units' counted time does not prove that an epoch is over; None if it does.
 
-    Every call of it that is in the copies has to be as old as its period, by what its unit has counted between its own
-    record and its newest; where none is left, a call has to be so long before another that the day is past. A record's
-    clock alone proves nothing: it may stand in another decade.
+    Every call of the epoch in the copies must be as old as its period, by the time that its unit counted between its
+    record and the newest one. If no such call is left, a call must be so much older than another one that the day is
+    past. A record's clock alone proves nothing: it may be wrong by decades.
     """
     vaults = [copy, *(each for each in sorted(copy.iterdir()) if each.is_dir())]
     newest: dict[tuple[str, str], int] = {}
@@ -104,8 +104,8 @@ def unproven(copy: Path, epoch: str, ended_ns: int) -> str | None:
 
 
 def last_until(copy: Path, epoch: str, ended: datetime) -> datetime | None:
-    """The latest `until` of a call of that epoch in the copies; None: there is none. It was said once, by the zone data
-    of then, and stands. What lies further from `ended` than zone data ever moved says another thing, and no end."""
+    """The latest `until` of a call of that epoch in the copies, or None. It was determined once, by the zone data of
+    that time. A value further from `ended` than zone data ever moved is ignored."""
     if not copy.is_dir():
         return None
     found = None
@@ -121,7 +121,7 @@ def last_until(copy: Path, epoch: str, ended: datetime) -> datetime | None:
 
 
 class _Counted(NamedTuple):
-    """What of a call tells its age. `kept`: by a clock that somebody kept."""
+    """What determines a call's age. `kept`: by a synchronised clock."""
 
     epoch: str
     ended_ns: int
@@ -132,7 +132,7 @@ class _Counted(NamedTuple):
 
 
 def _counted(call_dir: Path) -> _Counted | None:
-    """None for what is no recording, or cannot be read: nothing is proved by it."""
+    """None for unrecorded or unreadable calls: they prove nothing."""
     try:
         record = boundedjson.decode(callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES), CallRecord)
         last = amended.newest(amended.home(call_dir), record.call_id)
@@ -160,7 +160,7 @@ def _require_key(document: Hold | Rewrap, folder: Path) -> None:
 
 
 def _require_ciphertext(document: Hold | Rewrap, vaults: list[Path]) -> None:
-    """The record that was held, and every file it names but the key that goes."""
+    """The held record, and every file that it names except the key to be destroyed."""
     place = sealed.call_path(document.call_id)
     call_dir = next((vault / place for vault in vaults if (vault / place / sealed.RECORD).is_file()), None)
     if call_dir is None:
@@ -174,9 +174,9 @@ def _require_ciphertext(document: Hold | Rewrap, vaults: list[Path]) -> None:
 
 
 def _strangers(epoch: str, vaults: list[Path]) -> Iterator[tuple[Path, str]]:
-    """Folder and id of the recordings that were sealed to an epoch which is not theirs.
+    """Folder and id of the recordings sealed to an epoch that is not their own.
 
-    A record that cannot be read says nothing of its epoch: it may be the overflow epoch's, and keeps no day alive.
+    An unreadable record does not state its epoch: it may be sealed to the overflow epoch, but keeps no day's key.
     """
     overflow = is_overflow(epoch)
     for call_dir in itertools.chain.from_iterable(map(callfolder.calls, vaults)):

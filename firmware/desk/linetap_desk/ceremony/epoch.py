@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap epoch destroy`: all copies of an epoch's keys, proven by its canaries, and the certificate of it.
+"""`linetap epoch destroy|overdue`: destroys all copies of an epoch's keys and certifies it; lists overdue days.
 
-Of a group each officer destroys their own, together or apart: when fewer are left than are needed nothing opens it.
+The canaries prove the destruction. Of a group each officer destroys their own keys, together or separately: once fewer
+are left than needed, nothing opens the epoch.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def add_destroy_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def destroy_keys(args: argparse.Namespace, clock: Clock) -> int:
-    """Everything is looked at before the first byte is overwritten."""
+    """Every check precedes the first overwritten byte."""
     require_possible(clock)
     key_list = keygen.load_list(args.list)
     epoch = _named(key_list, args.epoch)
@@ -130,7 +131,7 @@ def destroy_keys(args: argparse.Namespace, clock: Clock) -> int:
 
 
 def _stamp(place: Path, authority: TimestampAuthority) -> int:
-    """1: there is none yet. What is destroyed stays destroyed, and certified."""
+    """1 if there is no time stamp yet. The keys stay destroyed, and certified."""
     try:
         timestamp.stamp(place, authority)
     except timestamp.NoTimestamp as error:
@@ -150,7 +151,7 @@ def _named(key_list: KeyList, name: str) -> Epoch | Overflow:
 
 
 def _require_over(epoch: Epoch | Overflow, key_list: KeyList, copy: Path, clock: Clock) -> str | None:
-    """When it ended. Nothing is destroyed before its time."""
+    """When the epoch ended. Nothing is destroyed before its time."""
     if isinstance(epoch, Overflow):
         if epoch == key_list.overflow[-1]:
             raise Refusal(
@@ -158,7 +159,7 @@ def _require_over(epoch: Epoch | Overflow, key_list: KeyList, copy: Path, clock:
             )
         return None
     ended = end_of(date.fromisoformat(epoch.day), key_list.zone)
-    if (said := last_until(copy, epoch.day, ended)) is not None:  # by other zone data than this machine has
+    if (said := last_until(copy, epoch.day, ended)) is not None:  # by other zone data than this machine's
         ended = max(ended, said)
     if from_utc_ns(clock.utc_ns()) < ended:
         raise Refusal(f"{epoch.day} ends at {epoch_text(ended)}: nothing is destroyed before its time")
@@ -178,7 +179,7 @@ def _require_nothing_lost(args: argparse.Namespace, clock: Clock) -> None:
 
 
 def _officers(args: argparse.Namespace, epoch: Epoch | Overflow, count: int) -> list[int]:
-    """Whose keys are to go; nobody's number where there is no group."""
+    """The officers whose keys are destroyed; empty without a group."""
     if count == 1:
         if args.officer:
             raise BadInput(f"--officer: {args.epoch} has one key, and no group")
@@ -200,7 +201,7 @@ def _officers(args: argparse.Namespace, epoch: Epoch | Overflow, count: int) -> 
 
 
 def _require_witnessed(args: argparse.Namespace, ended: str | None) -> dict[str, str] | None:
-    """The verdict of the witnesses, said before anything is destroyed."""
+    """The witnesses' result, printed before anything is destroyed."""
     rules = options.rules(args)
     moment = None if ended is None else from_utc_ns(parse_rfc3339(ended))
     found = verifylog.require_witnessed_over(rules, args.vault, options.signers_for(args, rules), args.epoch, moment)
@@ -210,8 +211,8 @@ def _require_witnessed(args: argparse.Namespace, ended: str | None) -> dict[str,
 
 
 def _require_date(args: argparse.Namespace, ended: str, zone: str, clock: Clock) -> None:
-    """Without witnesses the end of the day takes more than a clock: the units' counted time, or the officer's own
-    date. A clock set forward, here or at a unit, would otherwise destroy every day to come."""
+    """Without witnesses, a clock alone does not prove the end of the day: it takes the units' counted time, or the date
+    typed by the officer. Otherwise a clock set forward, here or at a unit, would destroy every future day."""
     why = unproven(args.vault, args.epoch, parse_rfc3339(ended))
     if why is None:
         return
@@ -229,9 +230,10 @@ def _canaries(path: Path, epoch: Epoch | Overflow, name: str, officer: int) -> l
 
 
 def _require_opened(canaries: list[Canary], media: list[Path], sheets: int) -> int:
-    """Each file is one of this epoch's, and each of its keys is in hand: as a file, or typed from a sheet.
+    """Requires that each file is a key of this epoch, and that each of its keys is present, as a file or typed from a
+    sheet.
 
-    The number of copies of its key of calls.
+    Returns the number of copies of its key of calls.
     """
     copies = sheets
     opened: set[Path] = set()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap hold wrap`: the key of a call that a case needs longer is wrapped for the hold's own epoch. `linetap hold
-check`: another vault officer opens what was wrapped, and signs that it opens, before the day's key is destroyed.
+"""`linetap hold wrap|check`: wraps the key of a call that a case needs longer for the hold's own epoch.
+
+`check`: another vault officer opens the wrapped key, and signs that it opens, before the day's key is destroyed.
 """
 
 from __future__ import annotations

@@ -1,5 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap keygen`: the private file of a custodian, an epoch, an authority or a signer; the epochs of many days."""
+"""`linetap keygen`: private files of custodians, epochs, authorities and signers; the keys of many days, and their
+public list.
+
+The keys of days go to a printer, a sheet for each day and copy, and to no disk, where deleted data could be found. The
+list is written last: a list without existing keys would seal calls that nobody can open. A group of officers has a set
+of sheets each; or each officer makes a list alone, and `--merge` combines them.
+"""
 
 from __future__ import annotations
 
@@ -55,8 +61,8 @@ def next_version(
 
 
 def merged_list(args: argparse.Namespace, old: KeyList | None, created: str) -> KeyList:
-    """One list for a group, from those that its officers made alone: nobody ever has the keys of two. The first
-    officer's key comes first. BadInput if their days or overflow epochs differ."""
+    """A group's list, from those that its officers made separately: no person ever has two officers' keys. The first
+    officer's key comes first. BadInput if days or overflow epochs differ."""
     paths: list[Path] = args.merge
     if args.days is not None or args.first is not None or args.overflow is not None or args.officers != 1:
         raise BadInput("--merge: the days and officers are those of the lists; --needed K alone would be right")
@@ -84,7 +90,7 @@ def merged_list(args: argparse.Namespace, old: KeyList | None, created: str) -> 
 
 
 def take_canaries(paths: list[Path], output: Path) -> None:
-    """Each officer's, from beside their list, under the officer's number."""
+    """Copies each officer's canaries from beside their list, under the officer's number."""
     for number, path in enumerate(paths, 1):
         for name in _names(load_list(path)):
             for each in (name, name + INDEX) if name[0] == "2" else (name,):
@@ -175,7 +181,7 @@ def _day(text: str) -> date:
 
 
 def _make(args: argparse.Namespace, old: KeyList | None) -> list[list[EpochKeys]]:
-    """Of each officer, the epochs in order."""
+    """The epochs of each officer, in order."""
     first = args.first or (old.last_day + timedelta(days=1) if old else None)
     if first is None:
         raise BadInput("--from is missing: the first day of expiry")
@@ -245,7 +251,7 @@ _KINDS = {
 
 
 def make(kind: str, created: str) -> tuple[bytes, str]:
-    """The private file of one of these, and its public line. `created` is RFC 3339."""
+    """The private file of this kind, and its public line. `created` is RFC 3339."""
     if kind in ("unit", "authority"):
         key = keys.new_unit_key()
         return keys.unit_key_file(key), keys.public_line(key.public_key())

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap keygen custodian|epoch|authority --group 2/3`: all members' keys in one ceremony, tried before they go out.
+"""`linetap keygen custodian|epoch|authority --group 2/3`: all members' keys in one ceremony, tested before they are
+handed out.
 
-Each member takes the file, or the sheets, with their number and nobody else's. Where the members have made their keys
-at home, `--public` takes those, and there is no moment at which one machine had two of them.
+Each member takes only the file, or the sheets, with their own number. If the members made their keys separately,
+`--public` takes those, and no machine ever has two of them.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from linetap_desk.unsealing import stockage
 
 _GROUP = re.compile(r"(\d)/(\d)")
 _LETTER = "test-letter"
-_TRIAL = namespaces.ROLES  # the namespace of a signature that is made to be thrown away
+_TRIAL = namespaces.ROLES  # namespace of a test signature
 
 
 def add_arguments(parser: argparse.ArgumentParser, kind: str) -> None:
@@ -43,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser, kind: str) -> None:
 
 
 def run(args: argparse.Namespace, created: str) -> int:
-    """The folder: private files, what goes into unit.toml, and a test letter. Prints the group's public text alone."""
+    """Creates the folder: private files, the part of unit.toml, and a test letter. Prints only the group's public
+    text."""
     needed, count = _size(args)
     folder: Path = args.output
     try:
@@ -99,7 +101,8 @@ def _identities(args: argparse.Namespace, folder: Path, needed: int, count: int,
 
 
 def _require_opens(letter: bytes, words: bytes, who: Group, made: Sequence[AgeIdentity]) -> None:
-    """Stock age opens the letter for every k of them, and for no fewer. Of keys made elsewhere nobody can say here."""
+    """Stock age must open the letter for every k members, and for no fewer. Keys made elsewhere cannot be tested
+    here."""
     numbered = [f"{identity.secret}\n".encode() for identity in made]
     for chosen in itertools.combinations(numbered, who.needed) if made else ():
         if _opened(letter, chosen) != words:
@@ -138,7 +141,7 @@ def _pages(kind: str, who: Group, made: Sequence[AgeIdentity], created: str) -> 
                 f"linetap  {name.upper()}    COPY {copy} OF {COPIES}    ANY {who.in_words().upper()} OPEN",
                 f"비밀 키 {name}, 사본 {copy}/{COPIES}: 본인 외에는 보관하거나 열람할 수 없음",
                 "",
-                "The two copies belong into two places, and to nobody but this member.",
+                "Keep the two copies in two places; only this member may have them.",
                 f"Try it with the test letter ({_LETTER}) before the group is used, and once a year.",
             ]
             yield page(head, {f"{name}.txt": keys.identity_file(identity, created)}, f"{name}  {copy}/{COPIES}")

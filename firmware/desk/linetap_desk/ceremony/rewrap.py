@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Wrapping a call's inner key for another epoch. The half-opened blob passes through a pipe and is never written."""
+"""`linetap overflow rewrap`: wraps the key of a call sealed to an overflow epoch, or to a shorter class's, for its own
+day.
+
+Also the wrapping itself, shared with `linetap hold wrap`: the partly opened key passes through a pipe and is never
+written.
+"""
 
 from __future__ import annotations
 
@@ -43,17 +48,17 @@ def add_call_arguments(parser: argparse.ArgumentParser, what: str) -> None:
     deskfolder.add_argument(parser)
 
 
-_PARTIAL = f"partial-{{}}{sealing.SUFFIX}"  # so many officers are still to come
+_PARTIAL = f"partial-{{}}{sealing.SUFFIX}"  # the number of officers still needed
 Document = Callable[[CheckedCall, str], Hold | Rewrap]
 
 
 def write_rewrapped(
     args: argparse.Namespace, clock: Clock, to: str, name: str, document: Document
 ) -> tuple[Path | None, CheckedCall]:
-    """Write key.age for the recipient `to`, and `document(the call, sha256 of it)`; gives the folder and the call.
+    """Writes key.age for the recipient `to`, and `document(call, its sha256)`; returns the folder and the call.
 
-    It takes the epoch's layer off, as unwrap does, and stands in the desk's access log as that does. None: it is a
-    group's, and more of its officers have to come; the folder has a partial for them.
+    Like unwrap it removes the epoch's layer, and is logged in the desk's access log. None: more officers of a group are
+    needed; the folder has a partial for them.
     """
     desk = deskfolder.find(args, clock)
     with deskfolder.deed(desk, Entry(verb=Path(name).stem, case=getattr(args, "case", ""), recipient=to)) as step:

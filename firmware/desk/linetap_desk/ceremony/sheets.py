@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Private keys on paper: a page for each epoch and copy, ended by a form feed. Whoever destroys one destroys a page.
+"""Private keys on paper: a page for each epoch and copy, ended by a form feed; destroying a key destroys a page.
 
-Of a group of officers each has pages of their own, and hands them to nobody.
+Each officer of a group has their own pages.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from linetap_core.evidence.keys.keys import AgeIdentity, identity_file
 
 COPIES = 2
-INDEX = ".index"  # behind an epoch's name: its other key
+INDEX = ".index"  # suffix of an epoch's name: its other key
 OFFICER = "officer-"  # before the number of a member of the group
 _PAGE_LINES = 60
 
@@ -35,7 +35,8 @@ class EpochKeys:
 
 
 def pages(epochs: list[EpochKeys], zone: str, created: str, group: str = "") -> Iterator[str]:
-    """All of the first copy, then all of the second: they go to two places. `group`: `2 of 3`, of officers."""
+    """All pages of the first copy, then those of the second, which goes to another place. `group`: `2 of 3`, for
+    officers."""
     for copy in range(1, COPIES + 1):
         for keys in epochs:
             yield _page(keys, copy, zone, created, group)
@@ -52,15 +53,15 @@ def _page(keys: EpochKeys, copy: int, zone: str, created: str, group: str) -> st
         f"This epoch {ends}.",
         "Both copies are then destroyed within 24 h:",
         f"  linetap epoch destroy {keys.name} --sheets {COPIES}{theirs}",
-        "To use a key, type its line into a file in RAM (/dev/shm) for age -i:",
-        "a character that is mistyped or missing is found.",
+        "To use a key, type its line into a file in RAM (/dev/shm) for age -i;",
+        "a wrong or missing character is detected.",
         "",
     ]
     return page(lines, keys.files(created), f"{keys.name}  {copy}/{COPIES}")
 
 
 def page(head: list[str], files: dict[str, str], foot: str) -> str:
-    """A whole page: what is said, identity files as age reads them, and the last line."""
+    """A complete page: head lines, identity files for age, and the last line."""
     lines = list(head)
     for name, text in files.items():
         lines += [f"--- {name} " + "-" * 40, "", *text.splitlines(), ""]

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap release key`, `request` and `close`: the custodian's one-time key, and the request that names it.
+"""`linetap release key|request|approve|close`: the custodian's one-time key, the request that names it, and its
+approval.
 
-The key comes first: what the approvers sign then says already what it will be given out to.
+The key is made first, so that the approvers' signatures cover the recipient. An approval is the signature of
+`ssh-keygen -Y sign -n linetap-release`, made after the request and every call that it names were verified. ssh-keygen
+itself signs, so passphrases, agents and tokens work.
 """
 
 from __future__ import annotations
@@ -165,7 +168,7 @@ def approve_request(args: argparse.Namespace, clock: Clock) -> int:
 
 
 def _folders(args: argparse.Namespace, request: Request) -> list[Path]:
-    """Where each call of the request lies; NotReleased names the first that is not here."""
+    """The folder of each call in the request; NotReleased names the first missing one."""
     named = {path.resolve().name: path for path in args.call}
     for call_id in named.keys() - {call.call_id for call in request.calls}:
         raise NotReleased("call_not_named", f"--call {named[call_id]}: request {request.id} does not name {call_id}")

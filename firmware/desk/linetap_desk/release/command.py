@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap release key|request|approve|show|peel|close`, in the order in which they are needed."""
+"""`linetap release key|request|approve|show|peel|close`, in the order in which they are used.
+
+`peel`: a custodian of a group takes a layer off and passes the rest to the next one, who opens the call. All checks of
+`linetap open --request` precede it. The file passed on is encrypted to the remaining members, and opens only its own
+call: its key must open that call's record.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +77,7 @@ def add_show_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def show(args: argparse.Namespace, clock: Clock) -> int:
-    """What a request asks, which approvals are there, and which are missing. 0 if `unwrap` would accept it, else 1."""
+    """Prints what a request asks, and which approvals exist or are missing. 0 if `unwrap` would accept it, else 1."""
     desk = deskfolder.require(args, clock)
     past = desk.access.entries()
     file = requestfile.load(args.request)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap open`: verify a call, open it with the epoch's and a custodian's key, write WAV and call.json.
+"""`linetap open`: verifies a call, opens it with the epoch's and a custodian's key, and writes WAV and call.json.
 
-With --for both are written encrypted to the requester's own key, and nothing clear touches a disk. What is checked
-before, and how it is opened, stands in opening.py.
+With --for both are encrypted to the requester's own key, and no clear data touches a disk. Checks and decryption are in
+opening.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opening a call: what has to be in order first, and what comes out. `linetap open` and `linetap custody` stand on it.
+"""Opening a call: the required checks, and the decrypted result. Used by `linetap open` and `linetap custody`.
 
-What is opened are the very bytes whose hashes were checked; a file that changes in between is noticed.
+Exactly the bytes whose hashes were verified are opened; a file that changes in between is detected.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ PART_LIMIT_BYTES = S_PER_DAY * RATE_HZ
 
 @dataclass(frozen=True, slots=True)
 class OpeningInputs:
-    """`inner` is what `unwrap` gave; without it the identities must open both layers, and the result is marked
-    `unreleased`. `recipient`: whom it will be encrypted to, empty for nobody."""
+    """`inner` is the output of `unwrap`; without it the identities must open both layers, and the result is marked
+    `unreleased`. `recipient`: whom the result is encrypted to; empty: nobody."""
 
     folder: Path
     signers: Path | None
@@ -61,7 +61,7 @@ class OpeningInputs:
 
 
 class Unlocked:
-    """A call whose key has opened: the whole record, and the sound as it is asked for. Refusal if no key fits."""
+    """A call whose key was opened: the complete record, and the audio on request. A Refusal if no key fits."""
 
     def __init__(self, call: CheckedCall, identities: list[Path], inner: Path | None) -> None:
         self.call, self.unreleased = call, inner is None
@@ -72,12 +72,12 @@ class Unlocked:
         self.samples = sum(part.samples for part in call.record.audio.parts) if call.record.audio else 0
 
     def audio(self) -> Iterator[NDArray[np.int16]]:
-        """The samples of each part, as many as the record says."""
+        """The mu-law samples of each part, of the length that the record states."""
         return _audio(self.call.folder, self.call.record, self._key)
 
 
 def require(desk: Desk | None, step: LoggedStep, wanted: OpeningInputs) -> CheckedCall:
-    """Refusal unless the call is as a named unit sealed it, and is what an approved request in its time asks for."""
+    """A Refusal unless a named unit sealed the call as it is, and an approved, unexpired request names it."""
     checkedcall.name_folder(step.entry, wanted.folder)
     step.entry.unreleased = wanted.inner is None
     step.entry.request = next(filter(None, map(requestfile.key_request, wanted.identities)), "")
@@ -104,9 +104,9 @@ def _require_request(desk: Desk, step: LoggedStep, path: Path, recipient: str, c
 def open_call(
     call: CheckedCall, identities: list[Path], inner: Path | None, output: Path, recipient: str = ""
 ) -> Unlocked:
-    """Write `output` (.wav, 16-bit, 8 kHz, mono) and beside it the whole record (.json). Neither may exist.
+    """Writes `output` (.wav, 16-bit, 8 kHz, mono), and the complete record beside it (.json). Neither file may exist.
 
-    With a `recipient` (age1...) both are age files to it, and their names end in .age.
+    With a `recipient` (age1...) both are age files for it, and their names end in .age.
     """
     opened = Unlocked(call, identities, inner)
     with _removed_on_error([output, json_path(output)]):
@@ -131,7 +131,7 @@ def _signed_bytes(call_dir: Path, record: CallRecord, name: str, limit_bytes: in
 
 
 def _call_key(call: CheckedCall, identities: list[Path], inner: Path | None) -> bytes:
-    """K's identity file."""
+    """The identity file of the call's key."""
     if inner is None:
         blob = outer_layer(call.key, identities)
     else:
@@ -142,7 +142,7 @@ def _call_key(call: CheckedCall, identities: list[Path], inner: Path | None) -> 
     require_of_call(blob, call.key.call)
     try:
         opened = _custodians_layer(blob, identities)
-        if inner is not None and group.is_sealed(opened):  # the one-time key's layer was around it
+        if inner is not None and group.is_sealed(opened):  # it was inside the one-time key's layer
             require_of_call(opened, call.key.call)
             opened = _custodians_layer(opened, identities)
     except NotReleased:
@@ -155,8 +155,8 @@ def _call_key(call: CheckedCall, identities: list[Path], inner: Path | None) -> 
 
 
 def hand_on(desk: Desk, step: LoggedStep, wanted: OpeningInputs, output: Path) -> group.Peeled:
-    """Takes the layers of these custodians off, and writes what is left for the next one: closed to all but those
-    behind. All that is demanded before a call is opened stands before it; the step is granted in between."""
+    """Takes off the layers of these custodians, and writes the rest for the next one, encrypted to the remaining ones
+    only. All checks before opening precede it; the step is granted in between."""
     call = require(desk, step, wanted)
     assert wanted.inner is not None
     blob = layers.read_partial(wanted.inner)
@@ -174,9 +174,9 @@ def hand_on(desk: Desk, step: LoggedStep, wanted: OpeningInputs, output: Path) -
 
 
 def peel_custodians(call: CheckedCall, blob: bytes, own: list[Path], one_time: list[Path]) -> group.Peeled:
-    """The layers of these custodians off what the officer, or a custodian before them, has left. Refusal where nobody
-    else would be needed: the call is then opened, and not handed on."""
-    if one_time and group.needed(blob) == 1:  # the one-time key's layer is around the custodians'
+    """Takes the layers of these custodians off the file of the officer, or of an earlier custodian. A Refusal if nobody
+    else is needed: then the call is to be opened instead."""
+    if one_time and group.needed(blob) == 1:  # the one-time key's layer is the outer one
         blob = stockage.decrypt(blob, one_time)
     require_of_call(blob, call.key.call)
     if group.needed(blob) <= len(own):
@@ -189,8 +189,8 @@ def _custodians_layer(blob: bytes, identities: list[Path]) -> bytes:
 
 
 def _whole_record(call_dir: Path, record: CallRecord, call_key: bytes) -> dict[str, Any]:
-    """meta.age, whose common fields must equal those of the signed record. A call recovered from its folder alone
-    has none: its numbers are lost."""
+    """meta.age, whose common fields must equal those of the signed record. A call recovered from its folder alone has
+    none: its numbers are lost."""
     if record.recovered and sealed.META not in record.files:
         data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
         return boundedjson.decode(data, dict[str, Any], call_dir / sealed.RECORD)
@@ -204,7 +204,7 @@ def _whole_record(call_dir: Path, record: CallRecord, call_key: bytes) -> dict[s
         raise Refusal(f"{call_dir / sealed.META}: {error}") from None
     data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
     public = boundedjson.decode(data, dict[str, Any], call_dir / sealed.RECORD)
-    # After a power cut the journal's last word of the call is sealed with it, and the record says what came after that.
+    # After a power cut the journal's last state of the call is sealed, and the record states what happened later.
     fields = {"call_id", "suite"} if record.recovered else (whole.keys() | public.keys()) - {*PERSONAL_FIELDS, "files"}
     if any(whole.get(name, msgspec.UNSET) != public.get(name, msgspec.UNSET) for name in fields):
         raise Refusal(f"{call_dir / sealed.META}: does not say what the signed {sealed.RECORD} says")
@@ -224,7 +224,7 @@ def _audio(call_dir: Path, record: CallRecord, call_key: bytes) -> Iterator[NDAr
         try:
             samples = decoder.decode(opened.plaintext, part.samples)
         except Undecodable as error:
-            # A part that a restart cut short is not whole, and the record knows how much of it counts.
+            # A part truncated by a restart is not whole; the record states how much of it counts.
             reason = "" if opened.whole else f": {opened.complaint}"
             raise Refusal(f"{path}: {error}{reason}") from None
         yield samples
@@ -232,11 +232,11 @@ def _audio(call_dir: Path, record: CallRecord, call_key: bytes) -> Iterator[NDAr
 
 @contextlib.contextmanager
 def _removed_on_error(paths: list[Path]) -> Iterator[None]:
-    """Half an opened recording is not left lying about. Names that were taken before are not ours to remove."""
+    """Removes partially written files. Files that existed before are not touched."""
     ours = [path for path in paths if not path.exists()]
     try:
         yield
-    except BaseException as error:  # Ctrl-C too must leave no clear audio behind; it goes on its way
+    except BaseException as error:  # on Ctrl-C too, no clear audio may remain
         for path in ours:
             path.unlink(missing_ok=True)
         if isinstance(error, OSError) and not isinstance(error, LinetapError):

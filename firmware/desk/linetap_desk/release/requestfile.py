@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A request's files: request.json, the signatures beside it, and the custodian's one-time key."""
+"""The files of a request, and the checks before `unwrap`: request.json, its signatures, and the custodian's one-time
+key.
+
+The checks decide whether a request opens a call: approved, unexpired, not closed, and not used before.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +46,7 @@ _KEY_LIMIT_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class RequestFile:
-    """The exact bytes, what they say, and the signatures by the name of their file."""
+    """The exact bytes, their content, and the signatures by file name."""
 
     path: Path
     data: bytes
@@ -51,7 +55,7 @@ class RequestFile:
 
 
 def load(path: Path) -> RequestFile:
-    """NotReleased for a request that says what none can say, BadInput for a file that cannot be read."""
+    """NotReleased for an invalid request, BadInput for an unreadable file."""
     data = read_small(path, document.LIMIT_BYTES)
     try:
         request = parse(data)
@@ -61,7 +65,7 @@ def load(path: Path) -> RequestFile:
 
 
 def signatures(path: Path) -> dict[str, bytes]:
-    """Of request.json: request.json.sig and request.json.ANYTHING.sig in the same folder."""
+    """The signatures of request.json: request.json.sig and request.json.ANYTHING.sig in the same folder."""
     names = sorted(
         p.name for p in path.parent.iterdir() if p.name.startswith(f"{path.name}.") and p.suffix == namespaces.SUFFIX
     )
@@ -71,13 +75,13 @@ def signatures(path: Path) -> dict[str, bytes]:
 
 
 def describe(entry: Entry, request: Request) -> None:
-    """Into the log's entry goes what is asked, whoever asks, whatever becomes of it."""
+    """Enters the request's data into the log entry, whatever the outcome."""
     entry.request, entry.purpose, entry.case = request.id, request.purpose, request.case
     entry.requester, entry.recipient, entry.one_time = request.requester, request.recipient, request.one_time
 
 
 def checked(args: argparse.Namespace, folders: list[Path], desk: Desk, step: LoggedStep) -> list[CheckedCall]:
-    """Every call verified. Nothing of it is opened yet, so its audio may lack."""
+    """Every call verified. Nothing is opened yet, so audio may be missing."""
     step.entry.calls = [path.resolve().name for path in folders][:MOST_CALLS]
     basis = callproof.basis(args, desk, desk.roles(step.past))
     found = [checkedcall.check(path, basis, with_audio=False) for path in folders]
@@ -86,7 +90,7 @@ def checked(args: argparse.Namespace, folders: list[Path], desk: Desk, step: Log
 
 
 def write_key(path: Path, request_id: str, clock: Clock = KEPT) -> str:
-    """A fresh key for this request alone (0600); its public half."""
+    """Writes a new key for this request only (0600); returns its public half."""
     identity = keys.new_identity()
     text = f"{_MARK}{request_id}\n" + keys.identity_file(identity, rfc3339(clock.utc_ns()))
     privatefile.write(path, text.encode("ascii"))
@@ -107,7 +111,7 @@ class _Record(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class FoundCall:
-    """What a call folder says of itself; `sha256` is that of its record.json."""
+    """A call folder's own statements; `sha256` is that of its record.json."""
 
     call_id: str
     line: int
@@ -116,7 +120,7 @@ class FoundCall:
 
 
 def found_call(call_dir: Path) -> FoundCall:
-    """Refusal if there is no record to read. Whether a unit sealed it so is `linetap verify`'s to say."""
+    """A Refusal if there is no readable record. It is not verified here (`linetap verify`)."""
     try:
         data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
         sealed.require_suite(data)
@@ -132,7 +136,7 @@ def found_call(call_dir: Path) -> FoundCall:
 
 
 def require_stands(desk: Desk, step: LoggedStep, path: Path) -> Request:
-    """The request, if it is asked for lawfully, approved and in its time; else NotReleased or RolesFault."""
+    """The request, if its purpose, approvals and time are valid; else NotReleased or RolesFault."""
     file = load(path)
     request, entry = file.request, step.entry
     describe(entry, request)
@@ -149,7 +153,7 @@ def require_stands(desk: Desk, step: LoggedStep, path: Path) -> Request:
 
 
 def require_named(request: Request, call: CheckedCall) -> None:
-    """NotReleased unless the request names this very call with this very record."""
+    """NotReleased unless the request names this call with this record."""
     call_id = call.record.call_id
     named = request.call(call_id)
     if named is None:
@@ -166,7 +170,7 @@ def require_open(request: Request, past: list[Entry]) -> None:
 
 
 def require_unused(request: Request, sha256: str, call_id: str, past: list[Entry]) -> None:
-    """NotReleased if the log says that this call was given out for it, or its id or key served another request."""
+    """NotReleased if this call was given out for the request before, or the request's id or key served another one."""
     for entry in grants(past):
         if entry.request == request.id and entry.request_sha256 != sha256:
             raise NotReleased("request_id_taken", f"another request of the id {request.id} was used on {entry.at}")
@@ -178,7 +182,7 @@ def require_unused(request: Request, sha256: str, call_id: str, past: list[Entry
 
 
 def grants(past: list[Entry]) -> list[Entry]:
-    """Every unwrap that was granted and of which something came."""
+    """Every granted unwrap that took effect."""
     taken_back = {entry.grant for entry in past if entry.outcome == "failed"}
     return [
         entry

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap unwrap`: the vault officer's half. Takes the epoch's layer off key.age; the custodians' stays on.
+"""`linetap unwrap`: the vault officer's half of opening. Takes the epoch's layer off key.age; the custodians' layer
+stays.
 
-The call is verified first (checkedcall.py), its audio only as far as it is there.
+The call is verified first (checkedcall.py), its audio as far as it exists.
 
-Where roles are in force it needs a request, writes into the access log first, and gives what it gives to the
-request's one-time key alone. An officer of a group who is alone gets a partial, which is closed to all but the next
-officers and opens nothing (partial.py).
+With roles in force it needs a request, logs the access first, and encrypts its output to the request's one-time key. A
+single officer of a group produces a partial, which is encrypted to the following officers and opens nothing
+(layers.py).
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
 
 
 def _released(args: argparse.Namespace, desk: deskfolder.Desk, step: LoggedStep, call: CheckedCall) -> str:
-    """The one-time recipient; NotReleased unless a request opens this call."""
+    """The one-time recipient; NotReleased unless a request names this call."""
     request = requestfile.require_stands(desk, step, args.request)
     requestfile.require_named(request, call)
     requestfile.require_unused(request, step.entry.request_sha256, call.record.call_id, step.past)

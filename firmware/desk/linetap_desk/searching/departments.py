@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of who sat at which line when: `unit,line,extension,department,from`, a CSV that a spreadsheet writes.
+"""The table of lines and departments over time: `unit,line,extension,department,from`, a CSV as spreadsheets write it.
 
-The row with the newest `from` that is not after the call counts. A row without a line is of an extension: on trunk
-lines the PBX says which one spoke.
+For a call, the row with the newest `from` before it counts. A row without a line belongs to an extension: on trunk
+lines the PBX reports which one spoke.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TEXT_LIMIT = 120
 
 
 class Row(msgspec.Struct, frozen=True):
-    """`line` None: of the extension, on whichever line."""
+    """`line` None: of the extension, on any line."""
 
     from_ns: int
     unit: str
@@ -39,7 +39,7 @@ class Row(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Sat:
-    """Who sat at a line from when until when (UTC ns; None: still)."""
+    """Who sat at a line, from when to when (UTC ns; None: still)."""
 
     row: Row
     until_ns: int | None
@@ -47,7 +47,7 @@ class Sat:
 
 class Departments:
     def __init__(self, rows: list[Row]) -> None:
-        """In any order."""
+        """Rows in any order."""
         self._of_line: dict[tuple[str, int], list[Row]] = {}
         self._of_extension: dict[tuple[str, str], list[Row]] = {}
         for row in sorted(rows, key=lambda row: row.from_ns):
@@ -79,19 +79,19 @@ class Departments:
         return cls(list(rows.values()))
 
     def at(self, entry: Entry, at_ns: int) -> tuple[str, str]:
-        """Extension and department; empty where nobody says. What the unit knew of the extension comes first."""
+        """Extension and department; empty if unknown. The extension that the unit reported takes precedence."""
         row = _newest(self._of_line.get((entry.unit, entry.line), []), at_ns)
         extension = entry.extension or (row.extension if row else "")
         row = row or _newest(self._of_extension.get((entry.unit, extension), []), at_ns)
         return extension, row.department if row else ""
 
     def at_line(self, unit: str, line: int | None, at_ns: int) -> tuple[str, str]:
-        """The same where nothing is known but the line."""
+        """The same if only the line is known."""
         row = _newest(self._of_line.get((unit, line or 0), []), at_ns)
         return (row.extension, row.department) if row else ("", "")
 
     def sat(self, extension: str = "", department: str = "") -> list[Sat]:
-        """At which lines they sat, of those that are named; a row of a line ends where the next of it begins."""
+        """The lines of an extension or department, with periods; a row ends where the line's next row begins."""
         found = []
         for rows in self._of_line.values():
             ends = [*(row.from_ns for row in rows[1:]), None]
@@ -103,7 +103,7 @@ class Departments:
         return found
 
     def have_trunks(self, extension: str = "", department: str = "") -> bool:
-        """Whether some of them sit behind a PBX, so that no line is theirs."""
+        """Whether some of them are behind a PBX, so that no line is theirs."""
         return any(
             extension in ("", row.extension) and department in ("", row.department)
             for rows in self._of_extension.values()
@@ -111,7 +111,7 @@ class Departments:
         )
 
     def names(self) -> list[str]:
-        """The departments, in their order."""
+        """The departments, sorted."""
         rows = (row for rows in (*self._of_line.values(), *self._of_extension.values()) for row in rows)
         return sorted({row.department for row in rows if row.department})
 

@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Looking through the indexes of vaults: which segments can hold a call, and what they hold.
+"""Searches the indexes of vaults: which segments may contain a call, which keys open them, whether the log vouches for
+them, and their matching entries.
 
-Several at once, for where a segment is a process of stock `age` (decision 0054). What does not open is kept count
-of, for a search that has not looked everywhere has not found that there is nothing.
+A private file opens an epoch's index by its name, as `linetap keygen epochs` gives it: `2027-01-24.index.txt` that
+day's only, `overflow-2.txt` that overflow epoch's. A file of any other name is tried on every epoch, if it was given
+itself; in a folder only the names above count.
+
+Several segments are opened in parallel, for the case that each takes a process of stock `age` (decision 0054). Segments
+that could not be opened are counted: an incomplete search does not prove that there is no call.
 """
 
 from __future__ import annotations
@@ -38,7 +43,8 @@ _DAY = timedelta(days=1)
 
 
 class IndexLog:
-    """Reads the log once. `why`: why it vouches for no segment, which are looked into all the same; None: it does."""
+    """Compares segments with the vault's log, read once: a segment that the unit logged otherwise is not searched.
+    `why`: why it vouches for none, which are searched nevertheless; else None."""
 
     def __init__(self, vault: Path, signers: list[Signer] | None) -> None:
         self._root = vault / index.FOLDER
@@ -47,7 +53,7 @@ class IndexLog:
         self.why = self._read(vault / unitlog.FOLDER, signers)
 
     def refuses(self, segment: Path, data: bytes) -> str | None:
-        """Why these bytes are not to be believed, or None."""
+        """Why these bytes are rejected, or None."""
         if not self._named.knows_index:
             return None
         known = self._named.segments.get(segment.relative_to(self._root).as_posix())
@@ -56,7 +62,8 @@ class IndexLog:
         return None if known.may_be(hashlib.sha256(data).hexdigest()) else ALTERED
 
     def missing(self, low: date, high: date) -> Iterator[str]:
-        """Epochs of segments of these days that the log has and the vault has not. One goes with its epoch."""
+        """Epochs of segments of these days that are in the log and not in the vault. A segment is removed with its
+        epoch."""
         for name, known in self._named.segments.items():
             folder, _, file = name.partition("/")
             epoch, last_day = index.parse_folder(folder) or ("", None)
@@ -86,13 +93,13 @@ class IndexLog:
 
     def _looked_at(self, line: bytes) -> bytes:
         if any(kind in line for kind in _OF_INTEREST):
-            with contextlib.suppress(ValueError):  # the root says whether the unit wrote it
+            with contextlib.suppress(ValueError):  # the root proves whether the unit wrote it
                 self._named.look_at(boundedjson.decode(line, Leaf))
         return line
 
 
 SUFFIX = ".txt"
-_MOST_FILES = 50_000  # of a folder: 20 years of days, twice, with the keys of the calls
+_MOST_FILES = 50_000  # in a folder: 20 years of days, twice, with the keys of the calls
 _MOST_OTHERS = 100
 
 
@@ -110,7 +117,7 @@ class IndexKeys:
             raise BadInput(f"more than {_MOST_OTHERS} keys without an epoch's name: a folder of them would be right")
 
     def of(self, epoch: str) -> list[Path]:
-        """None: no key was given for it."""
+        """The files for this epoch; empty if none was given."""
         return [*self._named.get(epoch, []), *self._others]
 
     def _take_folder(self, folder: Path) -> None:
@@ -135,13 +142,13 @@ class IndexKeys:
 
 
 def epoch_of(name: str) -> str | None:
-    """The epoch whose index a file of this name opens; None: its name does not say so."""
+    """The epoch whose index a file of this name opens; None if the name states none."""
     stem = name.removesuffix(SUFFIX)
     if stem == name:
         return None
     found = index.parse_folder(stem.removesuffix(INDEX))
     if found is None or (found[1] is None) != (stem == stem.removesuffix(INDEX)):
-        return None  # a day's other key, or a name that is none
+        return None  # a day's other key, or an invalid name
     return found[0]
 
 
@@ -155,10 +162,10 @@ _SECRET = "AGE-SECRET-KEY-1"
 
 
 def decrypt_segment(ciphertext: bytes, identities: list[Path]) -> bytes:
-    """The plaintext of a segment of the index, with the identity files that fit; of a group, those of enough officers.
+    """The plaintext of an index segment, with the identity files that fit; for a group, those of enough officers.
 
-    With pyrage in this process, if it is installed and the identities are unencrypted: stock `age` would be a process
-    for each segment. All other identities, and every recording, are opened by stock `age` alone (decision 0007 and
+    Uses pyrage in this process, if it is installed and the identities are unencrypted: stock `age` would take a process
+    for each segment. All other identities, and every recording, are opened by stock `age` only (decision 0007 and
     decision 0054).
 
     DoesNotOpen otherwise.
@@ -179,7 +186,7 @@ def _layer(ciphertext: bytes, identities: list[Path]) -> bytes:
 
 
 def _in_the_clear(identities: list[Path]) -> list[str] | None:
-    """The secrets in these files; None where a file holds anything else, or cannot be read: `age` may know why."""
+    """The secrets in these files; None if a file contains anything else, or cannot be read."""
     found = []
     for path in identities:
         try:
@@ -196,7 +203,7 @@ def _in_the_clear(identities: list[Path]) -> list[str] | None:
 
 NO_KEY, DESTROYED, CLOSED, UNREADABLE = "no key given", "key destroyed", "does not open", "damaged"
 MOST_SEGMENTS = 200_000
-_ZONES = timedelta(days=1)  # the unit's days may be another zone's than the desk's
+_ZONES = timedelta(days=1)  # the unit's days may be of another zone than the desk's
 _CERTIFICATES = "certificates"  # in a vault: what its unit was told of destroyed keys
 
 
@@ -210,14 +217,14 @@ class Segment:
 
 @dataclass(slots=True)
 class Result:
-    """`found`: the vaults in whose index a call stands, and what stands there. `closed`: why -> the epochs that were
-    not looked into."""
+    """`found`: for each call the vaults whose index has it, and the entry. `closed`: reason -> the epochs not
+    searched."""
 
     found: dict[tuple[str, str], tuple[list[Path], Entry]] = field(default_factory=dict)  # by unit and call
     closed: dict[str, set[str]] = field(default_factory=dict)
 
     def add(self, vault: Path, entry: Entry) -> None:
-        """A call that stands there twice, or in two copies of a vault, is one; the last word of it counts."""
+        """A call listed twice, or in two copies of a vault, is one; its last entry counts."""
         vaults = self.found.get((entry.unit, entry.call_id), ([], entry))[0]
         self.found[entry.unit, entry.call_id] = ([*vaults, vault], entry)
 
@@ -225,10 +232,10 @@ class Result:
 def segments_of(
     vault: Path, first: date | None = None, last: date | None = None, also: Collection[date] = ()
 ) -> Iterator[Segment]:
-    """Those that may hold calls begun from `first` to `last`: a call ends on the day on which it began, or the next.
-    `also`: days on which a wrong clock has put calls of that time.
+    """The segments that may contain calls begun from `first` to `last`: a call ends on the day of its begin, or the
+    next. `also`: days after which a wrong clock named calls of that time.
 
-    Refusal where there are more than can honestly be.
+    A Refusal if there are too many segments.
     """
     low, high = days_of(first, last)
     count = 0
@@ -251,7 +258,8 @@ def days_of(first: date | None, last: date | None) -> tuple[date, date]:
 def search(
     segments: list[Segment], keys: IndexKeys, wanted: Callable[[Entry], bool], logs: Mapping[Path, IndexLog]
 ) -> Result:
-    """Every entry that is `wanted`, which may raise BadIndex, in the order of the segments. `logs`: by vault."""
+    """Every entry for which `wanted` returns True, in the order of the segments; `wanted` may raise BadIndex. `logs`:
+    by vault."""
     result = Result()
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for segment, opened in zip(
@@ -266,7 +274,7 @@ def search(
 
 
 def spans(epochs: set[str]) -> str:
-    """`2027-01-01 to 2027-01-09, overflow-2`: days that follow one another are one word."""
+    """`2027-01-01 to 2027-01-09, overflow-2`: consecutive days are joined."""
     words: list[list[str]] = []
     for epoch in sorted(epochs):
         if words and _next_day(words[-1][-1]) == epoch:
@@ -279,7 +287,7 @@ def spans(epochs: set[str]) -> str:
 def _found(
     segment: Segment, keys: IndexKeys, wanted: Callable[[Entry], bool], logs: Mapping[Path, IndexLog]
 ) -> list[Entry] | str:
-    """Its entries that are wanted, or why it was not looked into."""
+    """Its matching entries, or why it was not searched."""
     files = keys.of(segment.epoch)
     destroyed = (segment.vault / _CERTIFICATES / f"{segment.epoch}.json").exists()
     if not files:

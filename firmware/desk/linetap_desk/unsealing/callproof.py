@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a call is held against before anything of it is opened: who may sign, and where its unit's log closes it.
+"""The basis on which a call is checked before anything of it is opened: trusted signers, and the close in its unit's
+log.
 
-The proof of the close (evidence/merklelog/closing.py) is named by --closing, made from the log that --log names, or
+The proof of the close (evidence/merklelog/closing.py) is given by --closing, made from the log given by --log, or
 found: beside the call in a package (calls/ID, closing/ID.json), in the desk's store, or in the log of its vault.
 """
 
@@ -37,7 +38,8 @@ SIGNERS = "allowed_signers"  # in the desk's folder
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """`roles` in force: then signers and a close are demanded; without them (the demo) what is missing is a doubt."""
+    """With `roles` in force, signers and a close are required; without them (the demo) a missing one is only a
+    doubt."""
 
     signers: list[Signer] | None
     roles: Roles | None = None
@@ -48,7 +50,7 @@ class Basis:
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, witnesses: bool = True) -> None:
-    """`witnesses`: not for what keeps a call and opens nothing, which must go on where nobody has seen it."""
+    """`witnesses`: False for commands that keep a call and open nothing: these must work for unwitnessed calls too."""
     parser.add_argument(
         "--signers", type=Path, metavar="ALLOWED_SIGNERS",
         help=f"the published file, default {SIGNERS} in the desk's folder; needed once there are roles",
@@ -79,7 +81,7 @@ def basis(args: argparse.Namespace, desk: deskfolder.Desk | None, roles: Roles |
 
 
 def load_signers(path: Path | None, desk: deskfolder.Desk | None) -> list[Signer] | None:
-    """None where no roles are in force and none were named."""
+    """None if no roles are in force and no signers were given."""
     if path is None and desk is not None:
         path = desk.folder / SIGNERS
         if not path.exists():
@@ -89,8 +91,8 @@ def load_signers(path: Path | None, desk: deskfolder.Desk | None) -> list[Signer
 
 
 def find(call_dir: Path, unit: str, given: Basis) -> Closing | None:
-    """What says that the call is closed, not judged yet. None where there is nothing; NotClosed where a log says that
-    it is not, or no longer there."""
+    """The call's closing, not checked yet. None if there is none; NotClosed if a log contradicts it, or records the
+    call's destruction."""
     call_id = call_dir.name
     sealed.call_time(call_id)
     for path in given.closings:
@@ -111,7 +113,7 @@ def find(call_dir: Path, unit: str, given: Basis) -> Closing | None:
 
 
 def find_witnessed(call_dir: Path, unit: str, close: Closing, given: Basis) -> Proof | None:
-    """What says that witnesses saw the close, not judged yet; a Refusal where log or checkpoints contradict it."""
+    """The proof that witnesses cosigned the close, not checked yet. A Refusal if log or checkpoints contradict it."""
     name, signers = call_dir.name + tlogproof.SUFFIX, given.signers or []
     for path in given.witnessed:
         if path.name == name:
@@ -128,7 +130,7 @@ def find_witnessed(call_dir: Path, unit: str, close: Closing, given: Basis) -> P
 def witnessed(
     call_dir: Path, record: CallRecord, close: Closing | None, given: Basis
 ) -> tuple[CheckpointVerdict | None, Problem | None]:
-    """How witnesses saw the close (which `closing.check` has judged), and what stands against it under the policy."""
+    """How the close (checked by `closing.check`) was witnessed, and the problem under the policy, if any."""
     call_id = call_dir.name
     if close is None:
         return None, Problem(
@@ -145,8 +147,8 @@ def witnessed(
 
 
 def of_log(log: Path, call_id: str) -> Closing:
-    """The close of a call as a log has it, under the log's own head."""
-    callfolder.entries(log)  # regular files, all of them
+    """The close of a call as its log has it, under the log's own head."""
+    callfolder.entries(log)  # requires regular files only
     head, sig = log / HEAD, log / f"{HEAD}{namespaces.SUFFIX}"
     data = callfolder.read(head, unitlog.HEAD_LIMIT_BYTES)
     size = unitlog.decode_head(data).size
@@ -172,7 +174,7 @@ def of_log(log: Path, call_id: str) -> Closing:
 
 
 def _close(log: Path, call_id: str) -> tuple[int, bytes]:
-    """Index and line of the one close."""
+    """Index and line of the call's only close."""
     found: list[tuple[int, bytes]] = []
     name = call_id.encode("ascii")
     for index, line in enumerate(leaflog.lines_of(log / LEAVES)):
@@ -193,7 +195,7 @@ def _close(log: Path, call_id: str) -> tuple[int, bytes]:
 
 
 def _read(path: Path, limit_bytes: int) -> bytes:
-    """Of what somebody has named."""
+    """A file that the user named."""
     try:
         return callfolder.read(path, limit_bytes)
     except callfolder.Damaged as error:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole call is verified before a layer of its key comes off, and what comes off comes off the bytes that were.
+"""Verifies a whole call before a layer of its key comes off, and keeps the verified bytes for opening.
 
-Record, signature by a named unit, every file's hash, and the close in the unit's log. A `SealedKey` is made here and
-nowhere else, and `outer_layer` takes nothing but one: a key.age beside a record that merely names a call opens nothing.
+Verified are the record, its signature by a named unit, the hash of every file, and the close in the unit's log. A
+`SealedKey` is constructed only here, and the functions of layers.py accept nothing else: a key.age beside a record that
+merely names a call opens nothing.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ _CHECKED = object()
 
 
 class SealedKey:
-    """The bytes of a key.age that were checked: named by a signed record, or by a vault officer for that record."""
+    """The verified bytes of a key.age: named by a signed record, or by a vault officer for that record."""
 
     __slots__ = ("call", "data", "inner_sha256", "sha256")
 
@@ -54,8 +55,8 @@ class SealedKey:
 
 @dataclass(frozen=True, slots=True)
 class CheckedCall:
-    """`head`: under which its close stands. `doubts`: what could not be checked where no roles are in force. `amended`:
-    what its unit said later of the record's times and end; `unamended`: why what lies there does not count."""
+    """`head`: the signed head that covers its close. `doubts`: what could not be checked without roles. `amended`: the
+    unit's later statement of the record's times and end; `unamended`: why a stored amendment is invalid."""
 
     folder: Path
     record: CallRecord
@@ -68,15 +69,15 @@ class CheckedCall:
     unamended: str
 
     def wrapped(self, folder: Path, roles: Roles | None) -> SealedKey:
-        """The key of a hold or of a re-wrapping, if a vault officer signed that it is of this very call."""
+        """The key of a hold or of a re-wrapping, if a vault officer signed that it belongs to this call."""
         key_age = _bytes(folder, sealed.KEY)
         require_wrapped(folder, self.record, self.record_sha256, key_age, roles)
         return SealedKey(key_age, self.key.inner_sha256, self.key.call, _CHECKED)
 
 
 def check(call_dir: Path, basis: Basis, *, with_audio: bool = True) -> CheckedCall:
-    """NotReleased unless the call is as a named unit sealed it and closed it in its log. Whoever takes off the epoch's
-    layer does not need the audio: parts that are not there are then no fault, the signed record has their hashes."""
+    """NotReleased unless a named unit sealed the call as it is and closed it in its log. The epoch's layer can be
+    removed without audio: missing parts are then no fault, since the signed record has their hashes."""
     if not call_dir.is_dir():
         raise BadInput(f"{call_dir}: not a folder; a call folder would be right")
     call_dir = call_dir.resolve()
@@ -103,7 +104,7 @@ def check(call_dir: Path, basis: Basis, *, with_audio: bool = True) -> CheckedCa
 
 
 def warn(call: CheckedCall) -> None:
-    """Of a call that has passed: what could not be checked, and what its unit has said of its times since."""
+    """Prints what could not be checked of a verified call, and its amendment."""
     for doubt in call.doubts:
         sys.stderr.write(f"warning: {doubt}\n")
     if call.unamended:
@@ -114,7 +115,8 @@ def warn(call: CheckedCall) -> None:
 
 
 def _require_unit(call_dir: Path, record: CallRecord, sha256: str, roles: Roles | None) -> None:
-    """A call is sealed by a unit: by no person, no witness, no desk, whatever the signers' file lets them sign."""
+    """A call must be sealed by a unit: not by a person, a witness or a desk, whatever the signers' file lets them
+    sign."""
     if unitnames.is_reserved(record.unit) or _ACCESS_LOG.fullmatch(record.unit):
         raise _not_as_sealed(call_dir, f"{record.unit!r} is the name of no unit")
     if roles is None:
@@ -142,7 +144,7 @@ def _closed(call_dir: Path, record: CallRecord, sha256: str, basis: Basis) -> tu
 
 
 def _witnessed(call_dir: Path, record: CallRecord, close: Closing | None, basis: Basis) -> str:
-    """The verdict of the witnesses; NotReleased where the policy asks for more."""
+    """The witnesses' result; NotReleased if the policy requires more."""
     if basis.rules.policy is None:
         return NO_POLICY
     seen, problem = callproof.witnessed(call_dir, record, close, basis)
@@ -165,20 +167,20 @@ def _not_as_sealed(call_dir: Path, text: str) -> NotReleased:
 
 
 def name_calls(entry: Entry, calls: list[tuple[str, int]]) -> None:
-    """Call ids and their lines."""
+    """Enters call ids and their lines into the log entry."""
     entry.calls = [call_id for call_id, _ in calls[:MOST_CALLS]]
     entry.lines = sorted({line for _, line in calls[:MOST_CALLS]})
 
 
 def name_folder(entry: Entry, call_dir: Path) -> None:
-    """Before anything of a call is believed: what its folder is called stands in the log of every refusal."""
+    """Enters the folder's name before the call is verified, so that refusals are logged with it."""
     name = call_dir.resolve().name
     entry.calls = [name] if sealed.CALL_ID.fullmatch(name) else []
 
 
 def name_key(step: LoggedStep, call: CheckedCall, key: SealedKey) -> None:
-    """The call that the sealed key itself names, whatever its record says. NotReleased if this key was already
-    opened for another call: one of the two records is false. A key without a name cannot be checked further."""
+    """Enters the call of the sealed key. NotReleased if this key was opened earlier for another call: one of the two
+    records is forged. A key that names no call cannot be checked further."""
     call_id = call.record.call_id
     name_calls(step.entry, [(call_id, call.record.line)])
     step.entry.key_sha256 = key.sha256

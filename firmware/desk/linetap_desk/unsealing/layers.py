@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TODO."""
+"""Takes the layers off a call's key: the epoch's, and of a group of officers each one's, who pass a partial on.
+
+A partial is encrypted to the following officers only. The number of private files determines, before any key is used,
+how far a step goes, so that the access log records it first.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +25,12 @@ from linetap_desk.unsealing.checkedcall import SealedKey
 
 
 def outer_layer(key: SealedKey, identities: list[Path]) -> bytes:
-    """What is sealed to the custodians. Refusal if the identities are not those of the epoch, or of its group."""
+    """The part sealed to the custodians. A Refusal if the identities are not those of the epoch, or of its group."""
     return peel(key, identities, members.MOST_NEEDED).data
 
 
 def peel(key: SealedKey, identities: list[Path], most: int, part: bytes | None = None) -> group.Peeled:
-    """At most so many people's layers of the epoch's off. `part`: what an officer before has left of this very key."""
+    """Takes off the epoch's layers of at most `most` people. `part`: the partial of an earlier officer for this key."""
     if part is not None:
         group.require_part(part, key.data)
     try:
@@ -45,7 +49,7 @@ def peel(key: SealedKey, identities: list[Path], most: int, part: bytes | None =
 def require_of_call(blob: bytes, call: OfCall) -> None:
     """NotReleased if the custodians' layer names another call than the record does.
 
-    Keys of version 0.1 name no call: the record, its signature and the log's close have to suffice.
+    Keys of version 0.1 name no call: then record, signature and the log's close have to suffice.
     """
     try:
         found = callkey.read(blob)
@@ -57,7 +61,7 @@ def require_of_call(blob: bytes, call: OfCall) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """`most`: so many layers come off; `left`: so many officers are still to come, 0: none."""
+    """`most`: the number of layers that come off; `left`: the number of officers still needed."""
 
     key: SealedKey
     part: bytes | None
@@ -65,7 +69,7 @@ class Turn:
     left: int
 
     def take(self, identities: list[Path]) -> bytes:
-        """What is under those layers: the custodians' where nobody is left. Refusal if the identities do not fit."""
+        """What is below those layers: the custodians' layer if `left` is 0. A Refusal if the identities do not fit."""
         return peel(self.key, identities, self.most, self.part).data
 
 
@@ -76,7 +80,7 @@ def add_partial_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def turn_of(args: argparse.Namespace, key: SealedKey) -> Turn:
-    """BadInput or Refusal, before anything is opened, where the partial is not of this key."""
+    """BadInput or a Refusal, before anything is opened, if the partial does not belong to this key."""
     part = None if args.partial is None else read_partial(args.partial)
     if part is not None:
         group.require_part(part, key.data)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opening with the stock `age` command, which is what the recordings are promised to open with.
+"""Decryption with the stock `age` command, which is what recordings are promised to open with.
 
-It also takes identities we need not know about (a passphrase on the file, a hardware token's plugin), and it
-gives every whole chunk of a part that was cut short, where libraries give nothing.
+It accepts identities that this code need not know (passphrases, plugins of hardware tokens), and it returns every whole
+chunk of a truncated part, which libraries do not.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from linetap_core.evidence.keys import keys
 
 _TIMEOUT_S = 600  # long enough to type a passphrase or touch a token
 _IDENTITY_LIMIT_BYTES = 64 * 1024
-_FOREIGN = ("AGE-PLUGIN-", "age-encryption.org/v1", "-----BEGIN ")  # age knows what to do with these
+_FOREIGN = ("AGE-PLUGIN-", "age-encryption.org/v1", "-----BEGIN ")  # handled by age itself
 
 
 class DoesNotOpen(Refusal):
@@ -28,15 +28,15 @@ class DoesNotOpen(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """`whole` is False for a file that was cut: `plaintext` is then what its whole chunks hold."""
+    """`whole` is False for a truncated file: `plaintext` then has its whole chunks."""
 
     plaintext: bytes
     whole: bool
-    complaint: str  # age's own words if not whole
+    complaint: str  # age's message if not whole
 
 
 def check_identity_file(path: Path) -> None:
-    """BadInput unless `age` can be expected to take the file; no secret is quoted."""
+    """BadInput unless `age` can be expected to accept the file; no secret is quoted."""
     try:
         with path.open("rb") as file:
             text = file.read(_IDENTITY_LIMIT_BYTES).decode("utf-8", "replace")
@@ -51,7 +51,7 @@ def check_identity_file(path: Path) -> None:
 
 
 def decrypt(ciphertext: bytes, identities: list[Path]) -> bytes:
-    """The plaintext, with whichever identity file fits; DoesNotOpen with age's words otherwise."""
+    """The plaintext, with whichever identity file fits; otherwise DoesNotOpen with age's message."""
     opened = _run(ciphertext, [str(path) for path in identities])
     if not opened.whole:
         raise DoesNotOpen(opened.complaint)
@@ -59,7 +59,7 @@ def decrypt(ciphertext: bytes, identities: list[Path]) -> bytes:
 
 
 def decrypt_with_key(ciphertext: bytes, identity_file: bytes) -> Opened:
-    """With an identity that never touches a disk: it is handed over in memory."""
+    """Decrypts with an identity that never touches a disk: it is passed in memory."""
     fd = os.memfd_create("call.key")
     try:
         os.write(fd, identity_file)
@@ -73,7 +73,7 @@ def _run(ciphertext: bytes, identities: list[str], *pass_fds: int) -> Opened:
     for identity in identities:
         command += ["--identity", identity]
     try:
-        # The ciphertext goes in as bytes, not as a name: what was checked is what is opened.
+        # The ciphertext is passed as bytes, not as a name: the verified bytes are those that are opened.
         done = subprocess.run(command, input=ciphertext, capture_output=True, timeout=_TIMEOUT_S, pass_fds=pass_fds)
     except FileNotFoundError:
         raise BadInput("the `age` command is not installed: `apt install age` would be right") from None

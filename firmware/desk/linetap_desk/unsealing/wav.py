@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recording as a WAV stream, in the clear or encrypted as it goes: nothing waits for the whole of it."""
+"""A recording as a WAV stream, in clear or encrypted, without holding all of it in memory."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A call whose key was wrapped anew, for a hold or for its own day: its key.age is not the one its record names.
+"""A call whose key was wrapped anew, for a hold or for its own day: its key.age is not the one that its record names.
 
-A vault officer's signature (hold.json or rewrap.json beside it) stands for it instead.
+A vault officer's signature (of hold.json or rewrap.json beside it) authorizes it instead. A second officer's `linetap
+hold check` proves that it opens, before the day's key is destroyed.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ class Wrapped:
     key_age: bytes
 
     def members(self) -> dict[str, bytes]:
-        """As they lie in a folder of their own."""
+        """Its files, by name."""
         return {sealed.KEY: self.key_age, self.name: self.document, f"{self.name}{namespaces.SUFFIX}": self.sig}
 
 
 def require_wrapped(folder: Path, record: CallRecord, record_sha256: str, key_age: bytes, roles: Roles | None) -> None:
-    """NotReleased unless a vault officer signed that this key.age is of this very call. Where no roles are in force
-    nobody is a vault officer, and it is only asked whether the papers fit."""
+    """NotReleased unless a vault officer signed that this key.age belongs to this call. Without roles in force there
+    are no officers, and only the consistency of the documents is checked."""
     path = next((folder / name for name in DOCUMENTS if (folder / name).exists()), None)
     if path is None:
         raise BadInput(f"{folder}: there is neither {' nor '.join(DOCUMENTS)} in it")
@@ -54,7 +55,7 @@ def require_wrapped(folder: Path, record: CallRecord, record_sha256: str, key_ag
 
 
 def judged(wrapped: Wrapped, where: str, call_id: str, record_sha256: str, roles: Roles | None) -> Hold | Rewrap:
-    """What the document says; NotReleased as above."""
+    """The document's content; NotReleased as in `require_wrapped`."""
     try:
         person = roles.holder(sshsig.check(wrapped.document, wrapped.sig, namespaces.HOLD)) if roles else None
         document = hold.decode(wrapped.document)
@@ -73,7 +74,7 @@ CHECK_SUFFIX = f".check{namespaces.SUFFIX}"
 
 
 def require_checked(paper: Path, data: bytes, roles: Roles, signer_name: str) -> None:
-    """Refusal unless a vault officer has checked it: another than who signed it, where there is another."""
+    """A Refusal unless a vault officer checked that the key opens: another one than the signer, if there is another."""
     place = paper.with_name(f"{paper.name}{CHECK_SUFFIX}")
     others = any(person.role == VAULT and person.name != signer_name for person in roles.people)
     how = f"`linetap hold check {paper.parent}` by a vault officer{f' who is not {signer_name}' if others else ''}"
