@@ -158,8 +158,8 @@ def test_calls_of_a_unit_that_is_gone_come_from_their_records(floor: Units, tmp_
         assert its["rebuilt"]
     assert [bool(found[record.call_id]["held_at"]) for record in records] == [False, True, False, False]
     assert everything(engine)["copies"] == copies
-    assert "19 events are here no more" in said
-    assert "4 calls are told from their record in the store alone" in said
+    assert "19 events are missing" in said
+    assert "4 calls are derived from their record in the store only" in said
     engine.dispose()
 
 
@@ -422,7 +422,7 @@ def test_the_result_equals_the_live_one(tmp_path: Path, run_dir: Path) -> None:
         command = [sys.executable, "-m", "linetap", "desk", "rebuild", "--config", str(tmp_path / "desk.toml")]
         found = subprocess.run([*command, "--for", "50"], capture_output=True, text=True, timeout=LIMIT_S, check=False)
         assert found.returncode == 0, found.stdout + found.stderr
-        assert "0 events are here no more" in found.stdout
+        assert "0 events are missing" in found.stdout
         assert "1 of 1 units" in found.stdout
         engine = now(ingest.db)
         again = everything(engine)

@@ -199,8 +199,8 @@ def test_the_numbers_and_nobody_in_them(house: CallsHouse, capsys: pytest.Captur
     assert f"교환기 대조 coverage against the PBX: 98.3 %; 장치 units 1, {figures}\n" in said
     assert "교환기와 다른 장치 units that differ from the PBX: 1\n" in said
     assert f"  {UNIT}: {figures}\n" in said
-    assert "이날 대조 없음 told nothing of this day: 0\n" in said
-    assert f"교환기 연결 여부 모름 not known whether they hear a PBX: 1 ({OTHER})\n" in said
+    assert "이날 대조 없음 no report for this day: 0\n" in said
+    assert f"교환기 연결 여부 모름 PBX connection unknown: 1 ({OTHER})\n" in said
     assert "현재 경보 alerts now: critical 1, warning 1" in said
     assert "log_fork 1" in said
     assert f"파기 destroyed: 통화 calls {gone}, " in said

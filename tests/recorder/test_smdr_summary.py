@@ -58,9 +58,9 @@ def test_at_twenty_past_midnight_the_letter_names_the_unit(
     assert said.splitlines()[0] == f"{yesterday} (Asia/Seoul)"
     assert f"교환기 대조 coverage against the PBX: 50.0 %; 장치 units 1, {figures}\n" in said
     assert f"교환기와 다른 장치 units that differ from the PBX: 1\n  floor-03: {figures}\n" in said
-    assert "이날 대조 없음 told nothing of this day: 0\n" in said
+    assert "이날 대조 없음 no report for this day: 0\n" in said
     said = letter(tmp_path, ManualClock(at(midnight_s + 86_400 + 1200)), capsys)
-    assert "이날 대조 없음 told nothing of this day: 1 (floor-03)\n" in said, "of the night after nothing has come yet"
+    assert "이날 대조 없음 no report for this day: 1 (floor-03)\n" in said, "of the night after nothing has come yet"
 
 
 def letter(folder: Path, clock: ManualClock, capsys: pytest.CaptureFixture[str]) -> str:

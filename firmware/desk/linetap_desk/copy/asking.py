@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests to one unit for its calls: a window at a time, at the rate of the hour, with pauses if it does not answer.
+"""Requests to one unit for its calls, a window at a time, at the rate of the hour, with pauses if it does not answer;
+and for the proofs that its log closes them.
 
-By day the unit's line carries its reports, at night there is room. Pure.
+By day the unit's line carries its reports; at night there is capacity. The proof of a close
+(evidence/merklelog/closing.py) is requested for one call of a unit at a time, independently of the copies: a unit of an
+earlier version cannot give it, and is copied nevertheless.
 """
 
 from __future__ import annotations
@@ -63,28 +66,28 @@ class Hours:
         return self.day if self.end <= now < self.begin else self.night
 
 
-STALL_S = 30  # without a block: it is asked again
-PAUSE_S = (5, 900)  # of a unit that does not answer: the first, doubled up to the longest
-ASIDE_S = (60, 21_600)  # of a call that it refuses, or whose bytes are not what was sealed
+STALL_S = 30  # without a block: requested again
+PAUSE_S = (5, 900)  # for a silent unit: the first pause, doubled up to the longest
+ASIDE_S = (60, 21_600)  # for a call that it refuses, or whose bytes are not those sealed
 MOST_ASIDE = 1000  # calls of a unit
-_AT_A_TIME_S = 2  # of its rate in one window
+_AT_A_TIME_S = 2  # of the rate, in one window
 _CORRELATION_BYTES = 12
 
 
 @dataclass(slots=True)
 class Asking:
-    """The transfer under way with a unit; it outlives its calls, and is empty between them. Times are monotonic ns."""
+    """The transfer in progress with a unit; it outlives its calls, and is idle between them. Times are monotonic ns."""
 
     unit: str
     incoming: Incoming | None = None
-    correlation: bytes = b""  # of the window that is asked for; empty: none is
-    came: int = 0  # bytes of it
+    correlation: bytes = b""  # of the requested window; empty: none
+    came: int = 0  # bytes of it received
     most: int = 0
     asked_ns: int = 0
     heard_ns: int = 0
-    next_ns: int = 0  # nothing is asked before
+    next_ns: int = 0  # no request before
     pause_s: int = 0
-    status: bytes = b""  # the last that came
+    status: bytes = b""  # the last received
     aside: dict[str, tuple[int, int]] = field(default_factory=dict)  # call -> until when, and for how long it was
 
     def window(self, now_ns: int, kbit_s: int | None) -> Window | None:
@@ -140,23 +143,23 @@ class Asking:
 
 
 class Closings:
-    """`complain`: unit and what is wrong with it."""
+    """`complain` takes a unit and its fault."""
 
     def __init__(
         self, signers: SignersFile, most_units: int, complain: Callable[[str, str], None], clock: Clock
     ) -> None:
         self._signers, self._most_units, self._complain, self._clock = signers, most_units, complain, clock
         self._units: dict[str, Asking] = {}
-        self._calls: dict[str, Call] = {}  # unit -> the one that it is being asked for
+        self._calls: dict[str, Call] = {}  # unit -> the call in progress
 
     def look(self, db: Connection, under_way: Callable[[str], Collection[str]]) -> Iterator[tuple[Close, str, bytes]]:
-        """What to ask for now: of which unit, and with which correlation data. `under_way`: calls of a unit that are
-        with the store."""
+        """What to request now, with unit and correlation data. `under_way`: calls of a unit that the store is
+        processing."""
         now_ns = self._clock.monotonic_ns()
         for asking in self._units.values():
             asking.stalled(now_ns)
         room = self._most_units - sum(bool(asking.correlation) for asking in self._units.values())
-        # In turn: those that were asked last stand behind the others.
+        # In turn: units asked most recently come last.
         for unit in sorted(worklist.units_unclosed(db), key=lambda unit: self._asking(unit).asked_ns):
             asking = self._asking(unit)
             if room <= 0 or asking.correlation or now_ns < asking.next_ns:
@@ -169,7 +172,7 @@ class Closings:
                 yield Close(call_id=call.call_id, record_sha256=call.record_sha256), unit, asking.correlation
 
     def arrived(self, unit: str, message: Arrived) -> tuple[Call, Closing] | None:
-        """Of `reply/fetch`: the call and its closing, if this is what was asked for, and it is proved."""
+        """A message of `reply/fetch`: the call and its closing, if this is the requested one and it is valid."""
         asking = self._units.get(unit)
         if asking is None or not message.correlation or message.correlation != asking.correlation:
             return None
@@ -182,13 +185,13 @@ class Closings:
         except (Refusal, ValueError, RecursionError) as error:
             self._complain(unit, f"close_refused: {getattr(error, 'code', 'no_answer'):.64}: {error!s:.200}")
             asking.put_aside(call.call_id, now_ns)
-            asking.pause(now_ns)  # an earlier version, or a new vault, says the same of all its calls
+            asking.pause(now_ns)  # an earlier version, or a new vault, would refuse all calls alike
             return None
         asking.pause_s = 0
         return call, answer.closing
 
     def begin_anew(self, unit: str) -> None:
-        """There is nobody any more who would answer; and who is there now may be of a version that has it to give."""
+        """The unit's earlier session is gone; its next version may support the request."""
         if unit in self._units:
             self._units[unit].begin_anew()
             self._units[unit].aside.clear()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One call on its way in: a folder in which every whole file is proved, and the one that is coming ends in .part.
+"""One call being received: a folder of verified files, and the incomplete one, which ends in .part.
 
-What is there says how far it got, so it goes on from there after any break. A .part that a power cut has left with
-other bytes than it was given shows in its hash, like one that somebody changed on the way: it is fetched anew.
+The folder's content determines where the transfer continues after any interruption. A .part corrupted by a power cut,
+or altered in transit, is detected by its hash and fetched again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from linetap_core.records import CallRecord
 from linetap_desk.proofs.callfolder import Damaged
 
 PART = ".part"
-SMALL_BYTES = 64 << 10  # key.age and meta.age have a few hundred
+SMALL_BYTES = 64 << 10  # key.age and meta.age have a few hundred bytes
 _MOST_SAMPLES = (
     S_PER_DAY * 8000
 )  # of a call: its record is the unit's own word, and says how much of the store it takes
@@ -32,7 +32,7 @@ _MOST_SAMPLES = (
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`record_sha256` as the unit's signed event has it: all else is proved from there."""
+    """`record_sha256` from the unit's signed event: everything else is verified from there."""
 
     unit: str
     call_id: str
@@ -40,8 +40,8 @@ class Call:
 
 
 def require_whole(folder: Path, call: Call) -> None:
-    """Damaged unless everything in `folder` is as the record says, and the record as the unit's event says. What was
-    proved as it came is read once more: a power cut may have taken what was not synced yet."""
+    """Damaged unless every file in `folder` is as the record states, and the record as the unit's event states.
+    Verified data is read again: a power cut may have lost what was not synced yet."""
     record = (folder / sealed.RECORD).read_bytes()
     named = {sealed.RECORD: call.record_sha256, **sealed.decode_record(record).files}
     changed = [name for name, digest in named.items() if files.sha256(folder / name) != digest]
@@ -51,7 +51,7 @@ def require_whole(folder: Path, call: Call) -> None:
 
 
 def read_record(data: bytes, call: Call) -> CallRecord:
-    """Damaged unless it is a record of this very call, and names no other files than a call has."""
+    """Damaged unless it is a record of this call, and names only files that a call has."""
     try:
         record = sealed.decode_record(data)
     except msgspec.MsgspecError as error:
@@ -69,7 +69,7 @@ def read_record(data: bytes, call: Call) -> CallRecord:
 
 
 def _require_until(record: CallRecord) -> None:
-    """That it says when the copy is to go, or that it has no day."""
+    """Requires a valid end of retention, or none."""
     until = record.retention.until if record.retention else None
     if until is None:
         return
@@ -80,10 +80,10 @@ def _require_until(record: CallRecord) -> None:
 
 
 class Incoming:
-    """OSError in every method: the disk takes nothing, or has lost something."""
+    """Every method may raise OSError, for a full or failing disk."""
 
     def __init__(self, folder: Path, call: Call, signers: Sequence[Signer]) -> None:
-        """`folder` is of this call alone, and made here."""
+        """`folder` belongs to this call only, and is created here."""
         self.folder, self.call, self._signers = folder, call, list(signers)
         folder.mkdir(parents=True, exist_ok=True)
         self.record: CallRecord | None = None
@@ -92,13 +92,13 @@ class Incoming:
 
     @property
     def place(self) -> tuple[str, int] | None:
-        """The file and the byte that are to come next; None: it is all here."""
+        """The next file and offset to receive; None once the call is complete."""
         if not self._missing:
             return None
         return self._missing[0], self._size
 
     def take(self, name: str, offset: int, total: int, data: bytes) -> bool:
-        """False for what is not next: an old block that comes twice. Damaged: what was here of the file is away."""
+        """False for an unexpected block, such as a repeated one. Damaged: the received part of the file was deleted."""
         if (name, offset) != self.place or not data:
             return False
         path = self.folder / f"{name}{PART}"
@@ -114,7 +114,7 @@ class Incoming:
         return True
 
     def forget_part(self) -> None:
-        """Of the file that is coming: the unit says that it has no such byte."""
+        """Deletes the incomplete file: the unit has no such byte."""
         if self._missing:
             (self.folder / f"{self._missing[0]}{PART}").unlink(missing_ok=True)
             self._size = 0
@@ -155,7 +155,7 @@ class Incoming:
             read_record(path.read_bytes(), self.call)
 
     def _limit(self, name: str) -> int:
-        """A broker can say what it likes: no file gets larger here than the record lets it be."""
+        """The largest size that the record permits: a broker could send anything."""
         if name == sealed.RECORD:
             return sealed.RECORD_LIMIT_BYTES
         if name == sealed.SIGNATURE:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What lies at the desk as files: the record of a call in the second copy, and the hold that a vault officer signed.
+"""Files of a call at the desk: its record in the second copy, and the hold that a vault officer signed.
 
-A record has no number in it (sealed.public_json). It is read where its hash is the one that the unit's signed event
-names; that it is signed too, the ingest has seen before it kept the copy, and `linetap verify` shows it to a stranger.
+A record contains no telephone number (sealed.public_json). It is used only if its hash is the one in the unit's signed
+event. The ingest verified its signature before storing the copy, and `linetap verify` proves it to others.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Why = Literal["", "no_store", "elsewhere", "no_copy", "unreadable", "changed", "
 
 @dataclass(frozen=True, slots=True)
 class RecordFound:
-    """`why`: why there is no record; empty where there is one."""
+    """`why`: why there is no record; empty if there is one."""
 
     record: CallRecord | None
     why: Why = ""
@@ -48,7 +48,7 @@ def record(desk: DeskConfig, unit: str, call_id: str, sha256: str | None) -> Rec
 
 
 def held(desk: DeskConfig, call_id: str) -> hold.Hold | None:
-    """The hold that lies at the desk. Whose signature it bears is the unit's to ask, and it answers by an event."""
+    """The hold stored at the desk. Its signature is verified by the unit, which reports the result."""
     if desk.copy is None or desk.copy.holds is None or not _is_call_id(call_id):
         return None
     try:
@@ -59,8 +59,8 @@ def held(desk: DeskConfig, call_id: str) -> hold.Hold | None:
 
 
 def command(desk: DeskConfig, unit: str, call_id: str, copied: bool) -> str:
-    """With which a stranger checks the call, without any secret: the copy, else as it lies in its unit's vault. Empty
-    where the call's name is none of a call's."""
+    """The command by which anybody can verify the call without a secret: on the copy, else in its unit's vault. Empty
+    for an invalid call id."""
     if not _is_call_id(call_id):
         return ""
     folder = (folder_of(desk, unit, call_id) if copied else None) or f"VAULT/{sealed.call_path(call_id)}"

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Copies in an S3-compatible store: `<prefix>/<unit>/2026/11/24/<call_id>/<file>`, the record's signature last.
+"""Copies in an S3-compatible store: `<prefix>/<unit>/2026/11/24/<call_id>/<file>`, the record's signature last; and the
+choice of the store by its URL.
 
-A call whose record.json.sig is there is whole. Who may write there boto3 finds where it always does (AWS_ACCESS_KEY_ID,
-~/.aws/credentials). In a bucket with versions nothing that is removed is gone: it must have none.
+A call is complete once record.json.sig exists. boto3 finds the credentials in its usual places (AWS_ACCESS_KEY_ID,
+~/.aws/credentials). The bucket must have no versioning, which would keep removed data.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ from linetap_desk.copy.store import Store, Stored, Tree
 
 EXAMPLE = "s3://bucket/prefix?endpoint=https://s3.example would be right"
 _OPTIONS = {"endpoint", "region"}
-_REGION = "us-east-1"  # a signature names one; most stores of one's own do not ask which
+_REGION = "us-east-1"  # signatures name a region; most private stores ignore it
 _CONNECT_S, _READ_S, _ATTEMPTS = 10, 60, 3
 
 
 class Bucket:
     def __init__(self, url: SplitResult, incoming: Path) -> None:
-        """BadInput where there is no such bucket, or no boto3."""
+        """BadInput if the bucket or boto3 is missing."""
         options = dict(parse_qsl(url.query, keep_blank_values=True))
         if not url.netloc or options.keys() - _OPTIONS or url.fragment or url.username:
             raise BadInput(f"copy.store {url.geturl()}: {EXAMPLE}")
@@ -88,7 +89,7 @@ class Bucket:
         self._put_beside(unit, call_id, [(key + namespaces.SUFFIX, signature.encode("ascii")), (key, data)])
 
     def _put_beside(self, unit: str, call_id: str, found: list[tuple[str, bytes]]) -> None:
-        """Nothing without a copy."""
+        """Does nothing without a copy."""
         with self._told():
             copy = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._place(unit, call_id), MaxKeys=1)
             for key, data in found if copy.get("Contents") else []:
@@ -157,7 +158,7 @@ class Bucket:
 
     @contextmanager
     def _told(self) -> Iterator[None]:
-        """What the store says as an OSError, on one line."""
+        """Turns the store's errors into an OSError of one line."""
         try:
             yield
         except (self._faults.BotoCoreError, self._faults.ClientError) as error:
@@ -168,7 +169,7 @@ _KINDS = "file:///srv/linetap-copy, or s3://bucket/prefix?endpoint=https://s3.ex
 
 
 def open_store(url: str, incoming: Path | None = None) -> Store:
-    """BadInput where it is none that can be used. `incoming`: on this machine, where the store is not."""
+    """BadInput if the store cannot be used. `incoming`: a local folder for incomplete calls, if the store is remote."""
     try:
         parts = urlsplit(url)
     except ValueError:

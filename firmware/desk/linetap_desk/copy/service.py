@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The copies' part of an ingest: asks units for what is sealed and not here, proves it, stores it, and tells them.
+"""The copies' part of an ingest: requests sealed calls from units, verifies and stores them, and confirms the copies.
 
-In the ingest's thread, since it is the one writer of the database and the one that signs with the desk's counter;
-but for the store, which has a thread of its own.
+It runs in the ingest's thread, which is the only writer of the database and the only signer with the desk's counter.
+The store has its own thread.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ from linetap_desk.ingest.signersfile import SignersFile
 from linetap_desk.inputs import boundedjson
 from linetap_desk.proofs.callfolder import Damaged
 
-LOOK_EVERY_S = 1  # at what is to be copied
-TIDY_EVERY_S = 60  # at what is over, and what was not told
-FAULT_PAUSE_S = 30  # where the store takes nothing
-REFUSED_PAUSE_S = 1  # of a unit that does not have that call
-MOST_UNITS = 10_000  # whoever may publish under any name must not fill the memory with names
-MOST_PUTS = 64  # calls that wait for the store
+LOOK_EVERY_S = 1  # the interval of looking for calls to copy
+TIDY_EVERY_S = 60  # the interval of looking for expired copies and missing notifications
+FAULT_PAUSE_S = 30  # while the store fails
+REFUSED_PAUSE_S = 1  # after a unit refused a call
+MOST_UNITS = 10_000  # limits memory: a publisher could use any number of unit names
+MOST_PUTS = 64  # calls waiting for the store
 STOP_S = 5
 
 log = logging.getLogger("linetap.copy")
 
 
 def begin(config: CopyConfig, engine: Engine, signers: SignersFile, say: Say, clock: Clock) -> Copying:
-    """BadInput for a store, hours or a zone that are none."""
+    """BadInput for an invalid store, hours or zone."""
     hours = Hours.of(config.night, config.zone, config.day_kbit_s, config.night_kbit_s)
     holds = None if config.holds is None else Path(config.holds)
     incoming = None if config.incoming is None else Path(config.incoming)
@@ -73,15 +73,15 @@ class Copying:
         self._worker = Worker(store)
         self._units: dict[str, Asking] = {}
         self._to_tell: list[Call] = []
-        self._to_note: list[Done] = []  # the database does not know of it yet
+        self._to_note: list[Done] = []  # not in the database yet
         self._look_ns = self._tidy_ns = self._store_ns = 0
-        self._counted_ns: int | None = None  # monotonic, up to where the database has it
+        self._counted_ns: int | None = None  # monotonic, up to which time the database has it
         self._said: dict[str, str] = {}  # unit -> the last complaint
         self._closings = Closings(signers, most_units, self._complain, clock)
         self._to_ask: list[Message] = []
 
     def arrived(self, unit: str, message: Arrived) -> None:
-        """Of `reply/fetch`: a block, or an answer. What nobody asked for is passed over."""
+        """A message of `reply/fetch`: a block, or an answer. Unrequested messages are ignored."""
         if (proved := self._closings.arrived(unit, message)) is not None:
             self._worker.give(Job("close", proved[0], closing=proved[1]))
             return
@@ -102,7 +102,7 @@ class Copying:
             self._store_away(str(error))
 
     def turn(self) -> Iterator[Message]:
-        """What is to be said now, only while connected. SQLAlchemyError: the database is away."""
+        """The messages to publish now, only while connected. SQLAlchemyError: the database is away."""
         now_ns = self._clock.monotonic_ns()
         self._to_note += self._worker.done()
         self._note()
@@ -129,7 +129,7 @@ class Copying:
                 yield replace(message, correlation=asking.correlation)
 
     def status(self, unit: str, payload: bytes) -> None:
-        """What `status` says of it, which is another in every session: what was under way in the one before is not."""
+        """A message of `status`, which differs in every session: transfers of an earlier session are void."""
         if unit not in self._units and len(self._units) >= MOST_UNITS:
             return
         asking = self._asking(unit)
@@ -161,7 +161,7 @@ class Copying:
         self._go_on(asking)
 
     def _answered(self, asking: Asking, payload: bytes) -> None:
-        """That it may not be: nobody has signed this, so it is tried again later."""
+        """A refusal. Nobody signed it, so the request is repeated later."""
         try:
             answer = boundedjson.decode(payload[:ANSWER_LIMIT_BYTES], Answer)
         except (ValueError, RecursionError):
@@ -172,7 +172,7 @@ class Copying:
                 asking.incoming.forget_part()
             now_ns = self._clock.monotonic_ns()
             asking.put_aside(asking.incoming.call.call_id, now_ns)
-            # A unit with a new vault has none of the old one's calls, and they must not stand before the new.
+            # A unit with a new vault lacks the old one's calls, which must not block the new ones.
             asking.next_ns = now_ns + REFUSED_PAUSE_S * NS_PER_S
             if not answer.code.startswith("fetch_"):
                 asking.pause(now_ns)
@@ -180,7 +180,7 @@ class Copying:
     # --- what is to be done ------------------------------------------------------------------------------------
 
     def _look(self, now_ns: int) -> None:
-        """Gives every unit that is asked its next call, and room to others where one has nothing more."""
+        """Assigns every online unit its next call, and gives capacity to others if one has none."""
         with self._engine.connect() as db:
             online = worklist.units_to_ask(db)
             under_way = [asking for asking in self._units.values() if asking.incoming is not None]
@@ -221,12 +221,12 @@ class Copying:
         return True
 
     def _under_way(self, unit: str) -> set[str]:
-        """Calls that are with the store, or that the database does not know the end of yet."""
+        """Calls that the store is processing, or whose result the database does not have yet."""
         noted = (done.job.call for done in self._to_note)
         return {call.call_id for call in (*self._worker.calls_of(unit), *noted) if call.unit == unit}
 
     def _go_on(self, asking: Asking) -> None:
-        """A call that is all here goes into the store, and the unit is asked for its next."""
+        """Gives a complete call to the store, so that the unit's next call can begin."""
         incoming = asking.incoming
         if incoming is None or incoming.place is not None:
             return
@@ -246,10 +246,10 @@ class Copying:
                 if not self._worker.has(call):
                     self._worker.give(Job("remove", call))
             self._to_tell = [call for call in worklist.untold(db) if not self._worker.has(call)]
-        self._counted_ns = mono_ns  # committed: what fails is counted with the next
+        self._counted_ns = mono_ns  # committed: after a failure the time is counted with the next turn
 
     def _note(self) -> None:
-        """What the store has done, into the database; only then the unit is told."""
+        """Writes the store's results into the database; only then the unit is notified."""
         if not self._to_note:
             return
         now_ns = self._clock.utc_ns()
@@ -278,7 +278,7 @@ class Copying:
         self._to_note = []
 
     def _note_head(self, db: Connection, job: Job, now_ns: int) -> None:
-        """A unit that shows one log to the custodians and another to the desk is found out by its own signatures."""
+        """A unit that shows different logs to custodians and desk is exposed by its own signatures."""
         assert job.closing is not None
         report = HeadReport(job.call.unit, job.closing.head.encode("utf-8"), unarmored(job.closing.sig), now_ns)
         heads.note(db, report, self._signers.now())
@@ -293,7 +293,7 @@ class Copying:
             asking.incoming, asking.correlation = None, b""
 
     def _complain(self, unit: str, text: str) -> None:
-        """Once, until it is another."""
+        """Logs a complaint once, until it changes."""
         if self._said.get(unit) != text:
             log.warning("%s: %s", unit, text) if unit else log.error("%s", text)
         self._said[unit] = text

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where copies are stored: the protocol of a store, and the tree of folders. The other kind is a bucket (s3.py).
+"""The protocol of a store of copies, and the store in a folder tree. The other kind is a bucket (s3.py).
 
-A call's folder, `<store>/<unit>/2026/11/24/<call_id>/` as in a vault, holds what was sealed and nothing else. Its
-closing lies in `<store>/<unit>/closing/2026/11/24/`, and what `linetap checkpoint --store` writes, in `witnessed/`.
+A call's folder, `<store>/<unit>/2026/11/24/<call_id>/` as in a vault, contains only what was sealed. Its closing is in
+`<store>/<unit>/closing/2026/11/24/`, and the output of `linetap checkpoint --store` in `witnessed/`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from linetap_core.evidence.witness.tlogproof import witnessed_path
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The files found where a call's copy should be, unverified. `at_ns`: when they were stored."""
+    """The files found in the place of a call's copy, unverified. `at_ns`: when they were stored."""
 
     unit: str
     call_id: str
@@ -39,7 +39,7 @@ class Stored:
 class Store(Protocol):
     """Every method may raise OSError, and may be repeated."""
 
-    incoming: Path  # calls that are not whole yet, <unit>/<call_id>/
+    incoming: Path  # incomplete calls, <unit>/<call_id>/
 
     def put(self, unit: str, call_id: str, folder: Path) -> None:
         """`folder` is moved into the store, durably when this returns."""
@@ -78,7 +78,7 @@ class Tree:
             _sync(path)
         files.sync_directory(folder)
         files.make_directories(self._root, place.parent)
-        if place.exists():  # from before the database was lost: it was proved then, as this one was now
+        if place.exists():  # from before the database was lost: it was verified then, as this one now
             shutil.rmtree(place)
         files.move_durably(folder, place)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The thread that puts into the store and removes from it: a slow disk or network there holds up nobody's reports."""
+"""The thread that writes to the store and removes from it, so that a slow disk or network delays no reports."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from linetap_desk.copy.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The call's end by its record, None: none yet; the period of its class, None: not known."""
+    """The call's end by its record, None: none yet; the period of its class, None: unknown."""
 
     until: str | None = None
     period_s: int | None = None
@@ -54,13 +54,16 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Done:
+    """A finished job. `spoiled`: the call itself is faulty and is fetched again, in contrast to a fault of the
+    store."""
+
     job: Job
-    fault: str = ""  # why it was not done
-    spoiled: bool = False  # by the call, which is fetched anew, and not by the store
+    fault: str = ""  # why it failed
+    spoiled: bool = False  # the call itself is faulty and is fetched again
 
 
 class Worker:
-    """Whoever gives jobs bounds their number: `busy` is how many have not come back."""
+    """The caller limits the number of jobs: `busy` is how many are unfinished."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -92,7 +95,7 @@ class Worker:
         return found
 
     def stop(self, patience_s: float) -> None:
-        """What is not done by then is done after the next start."""
+        """Jobs unfinished by then are executed after the next start."""
         self._jobs.put(None)
         self._thread.join(patience_s)
 

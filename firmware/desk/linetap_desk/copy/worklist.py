@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the database says is to be done about copies: to be fetched, to be told, over; and what was done."""
+"""The work on copies, by the database: calls to fetch, copies to confirm or to remove; and the recording of results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from linetap_desk.ingest import callrow
 from linetap_desk.ingest import callrow as amended_events
 from linetap_desk.ingest.tables import UNCLOSED, amendments, calls, copies, counted, events, units
 
-HELD_PAUSE_S = 3600  # until it is asked again
+HELD_PAUSE_S = 3600  # until the hold is checked again
 MOST_OVER = 50  # at once
 MOST_UNTOLD = 200
 _A_LOOK = 20
@@ -37,7 +37,7 @@ _OPEN = (
 
 
 def units_to_ask(db: Connection) -> list[str]:
-    """Those that are online and have something that is not copied."""
+    """Online units with uncopied calls."""
     found = select(units.c.unit).where(
         units.c.state == "online", select(calls.c.unit).where(calls.c.unit == units.c.unit, *_OPEN, ~_COPIED).exists()
     )
@@ -45,14 +45,14 @@ def units_to_ask(db: Connection) -> list[str]:
 
 
 def next_call(db: Connection, unit: str, passed_over: set[str]) -> Call | None:
-    """The oldest; none of those that are passed over for now."""
+    """The oldest uncopied call, except those in `passed_over`."""
     wanted = select(calls.c.call_id, calls.c.record_sha256).where(calls.c.unit == unit, *_OPEN, ~_COPIED)
     found = db.execute(wanted.order_by(calls.c.began_at).limit(_A_LOOK + len(passed_over)))
     return next((Call(unit, *row) for row in found if row[0] not in passed_over and _is_call(row[0])), None)
 
 
 def untold(db: Connection) -> list[Call]:
-    """In the store, and the unit, which is online, has not said that it knows."""
+    """Stored copies of online units that have not acknowledged them."""
     wanted = select(copies.c.unit, copies.c.call_id, copies.c.record_sha256).join(
         calls, (calls.c.unit == copies.c.unit) & (calls.c.call_id == copies.c.call_id)
     )
@@ -63,7 +63,7 @@ def untold(db: Connection) -> list[Call]:
 
 
 def units_unclosed(db: Connection) -> list[str]:
-    """Those that are online and have a copy here without its closing."""
+    """Online units with copies that lack the closing."""
     found = select(units.c.unit).where(
         units.c.state == "online", select(copies.c.unit).where(copies.c.unit == units.c.unit, UNCLOSED).exists()
     )
@@ -71,7 +71,8 @@ def units_unclosed(db: Connection) -> list[str]:
 
 
 def next_unclosed(db: Connection, unit: str, passed_over: set[str]) -> Call | None:
-    """The newest copy: those of before the unit had this to give wait behind it. None of those that are passed over."""
+    """The newest copy without a closing, except those in `passed_over`. Copies made before the unit could give it come
+    last."""
     mine = (calls.c.unit == copies.c.unit) & (calls.c.call_id == copies.c.call_id)
     found = select(copies.c.call_id, copies.c.record_sha256).join(calls, mine)
     found = found.where(copies.c.unit == unit, UNCLOSED, calls.c.destroyed_at.is_(None))
@@ -80,9 +81,9 @@ def next_unclosed(db: Connection, unit: str, passed_over: set[str]) -> Call | No
 
 
 def over(db: Connection, now_ns: int, holds: Path | None) -> list[Call]:
-    """Copies whose time is over and that nothing holds: by the desk's clock, and by that of a unit, one of whose calls
-    has begun since; and for sure: their unit has destroyed its own, by what it counted, or the ingest has counted the
-    whole period since the copy came. Clocks alone delete nothing, however many are wrong."""
+    """Expired copies without a hold. Two clocks must agree: the desk's, and that of a unit with a later call. And it
+    must be certain: the unit destroyed its call by counted time, or the ingest counted the whole period since the copy
+    was stored. Clocks alone delete nothing, however many are wrong."""
     witnessed = db.execute(select(func.max(calls.c.began_at))).scalar()
     if witnessed is None:
         return []
@@ -105,7 +106,8 @@ def over(db: Connection, now_ns: int, holds: Path | None) -> list[Call]:
 
 
 def held(db: Connection, call: Call, now_ns: int, holds: Path | None) -> bool:
-    """By the unit's newest word of it, or by a hold that lies at the desk and may be on its way to the unit."""
+    """Whether the unit's newest report, or a hold stored at the desk and perhaps on its way to the unit, holds the
+    call."""
     if callrow.is_held(db, events.c.unit == call.unit, events.c.call_id == call.call_id):
         return True
     return holds is not None and _document_holds(holds / call.call_id / hold.HOLD, now_ns)
@@ -129,12 +131,12 @@ def count(db: Connection, ms: int) -> None:
 
 
 def counted_ms(db: Connection) -> int:
-    """By the ingest, over all its runs."""
+    """The time that the ingest counted over all its runs."""
     return int(db.execute(select(counted.c.ms)).scalar() or 0)
 
 
 def unamended(db: Connection) -> list[tuple[Call, int, bytes, str]]:
-    """Amendments that do not lie beside their copies yet."""
+    """Amendments that are not beside their copies yet."""
     mine = (copies.c.unit == amendments.c.unit) & (copies.c.call_id == amendments.c.call_id)
     found = select(
         copies.c.unit, copies.c.call_id, copies.c.record_sha256, amendments.c.number, amendments.c.document,
@@ -144,13 +146,14 @@ def unamended(db: Connection) -> list[tuple[Call, int, bytes, str]]:
 
 
 def amended(db: Connection, call: Call, number: int, now_ns: int) -> None:
-    """That one lies there now."""
+    """Records that an amendment is stored."""
     mine = (amendments.c.unit == call.unit, amendments.c.call_id == call.call_id, amendments.c.number == number)
     db.execute(update(amendments).where(*mine).values(stored_at=rfc3339(now_ns)))
 
 
 def stored(db: Connection, call: Call, kept: Kept, now_ns: int) -> None:
-    text = None if kept.until is None else rfc3339(parse_rfc3339(kept.until))  # so that its order is that of the time
+    # normalised, so that text order is time order
+    text = None if kept.until is None else rfc3339(parse_rfc3339(kept.until))
     db.execute(delete(copies).where(_mine(call)))
     db.execute(insert(copies).values(
         unit=call.unit, call_id=call.call_id, record_sha256=call.record_sha256, until=text, look_at=text,
@@ -175,7 +178,7 @@ def _mine(call: Call) -> ColumnElement[bool]:
 
 
 def _is_call(call_id: str) -> bool:
-    """It becomes a path, and a unit in the wrong hands may have signed anything."""
+    """Whether it is a valid call id: it becomes a path, and a compromised unit may have signed anything."""
     with contextlib.suppress(BadInput):
         sealed.call_time(call_id)
         return True
@@ -183,7 +186,7 @@ def _is_call(call_id: str) -> bool:
 
 
 def _document_holds(path: Path, now_ns: int) -> bool:
-    """Who signed it is not asked: nobody gains by a copy that stays. One that cannot be read holds."""
+    """Its signature is not checked: a copy that stays harms nobody. An unreadable hold counts."""
     try:
         if path.stat().st_size > hold.LIMIT_BYTES:
             return True

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk's end of the way: what units report, judged and stored. `docs/desk.md` has it in a page."""
+"""What units report: received, verified, stored and confirmed. `docs/desk.md` gives an overview."""

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The row of a call, derived from its events in whatever order they arrive. Pure.
+"""The row of a call, derived from its events in any order of arrival, and the amendments of calls.
 
-An event repeated from the unit's log and records carries the times of lost events in fields of its own. They count
-where no other event has them.
+An event repeated from the unit's log and records has the times of lost events in separate fields. They count if no
+other event has them. Amendments are stored as signed, and applied to the end of the copies. A unit alone cannot shorten
+the life of a copy: a shorter period counts from the copy's arrival, by the desk's own time.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ log = logging.getLogger("linetap.ingest")
 
 
 def amendment_of(told: EventFields) -> Amendment | None:
-    """The document that an event brings, if it is one of this call and signed; whose key that is, the event says."""
+    """The amendment in an event, if it is signed and of this call; the event determines whose key is required."""
     if told.event != AMENDED or told.amendment is None or told.amendment_sig is None or told.call_id is None:
         return None
     data = told.amendment.encode("utf-8")
@@ -44,7 +45,7 @@ def amendment_of(told: EventFields) -> Amendment | None:
 
 
 def note_amendments(db: Connection, events: Iterable[Event]) -> None:
-    """Those that came with these events, which are stored."""
+    """Stores the amendments of these events, which are stored already."""
     for event in events:
         if (found := amendment_of(event.told)) is None:
             continue
@@ -54,7 +55,7 @@ def note_amendments(db: Connection, events: Iterable[Event]) -> None:
                 unit=found.unit, call_id=found.call_id, number=found.number, document=amendment.encode(found),
                 sig=armored(event.told.amendment_sig or ""), until=_normal(found.until),
             ))  # fmt: skip
-        else:  # told once more after a power cut in between: the last word of it is beside the record
+        else:  # reported again after a power cut in between: the last report is beside the record
             db.execute(update(amendments).where(*mine, amendments.c.number == found.number).values(
                 document=amendment.encode(found), sig=armored(event.told.amendment_sig or ""),
                 until=_normal(found.until), stored_at=None,
@@ -69,7 +70,7 @@ def last_amendment(db: Connection, unit: str, call_id: str) -> Amendment | None:
 
 
 def apply_amendment(db: Connection, unit: str, call_id: str) -> None:
-    """To the copy of a call, if there is one and an amendment: until when it stays."""
+    """Updates the end of a call's copy, if there is a copy and an amendment."""
     mine = (copies.c.unit == unit, copies.c.call_id == call_id)
     copy = db.execute(select(copies).where(*mine, copies.c.removed_at.is_(None))).first()
     if copy is None or (found := last_amendment(db, unit, call_id)) is None or amendment_is_of_other(db, found):
@@ -81,14 +82,14 @@ def apply_amendment(db: Connection, unit: str, call_id: str) -> None:
 
 
 def amendment_is_of_other(db: Connection, found: Amendment) -> bool:
-    """Of another record than the desk knows of this call."""
+    """Whether it is of another record than the desk's."""
     mine = (calls.c.unit == found.unit, calls.c.call_id == found.call_id)
     known = db.execute(select(calls.c.record_sha256).where(*mine)).scalar()
     return known is not None and known != found.record_sha256
 
 
 def _normal(text: str) -> str:
-    """So that its order is that of the time."""
+    """Normalised, so that text order is time order."""
     return rfc3339(parse_rfc3339(text))
 
 
@@ -103,7 +104,7 @@ _TIMES = {
     "destroyed": "destroyed_at",
 }
 HOLD_ENDED = "hold_ended"
-# What a later event says counts for more than what an earlier one said.
+# Later events override earlier ones.
 _FIELDS = ("line", "direction", "disposition", "duration_s", "notice", "mark", "gaps_ms", "why", "record_sha256")
 
 
@@ -117,7 +118,7 @@ class Part:
 
 
 def row(parts: Sequence[Part]) -> dict[str, Any]:
-    """The columns of `calls` without its key. Events are ordered by origin and seq, an origin by its first event."""
+    """The columns of `calls` without its key. Events are ordered by origin and number, origins by their first event."""
     first: dict[str, str] = {}
     began = [part.at for part in parts]
     for part in parts:
@@ -126,7 +127,7 @@ def row(parts: Sequence[Part]) -> dict[str, Any]:
     found: dict[str, Any] = dict.fromkeys((*_TIMES.values(), *_FIELDS))
     for part in sorted(ordered, key=lambda part: not part.told.rebuilt):
         if (part.told.event, part.told.why) == ("held", HOLD_ENDED):
-            found["held_at"] = None  # and its `why` is none of the call's
+            found["held_at"] = None  # its `why` is not the call's
             continue
         for name in _FIELDS:
             if (value := getattr(part.told, name)) is not None:
@@ -155,7 +156,7 @@ def _amend(found: dict[str, Any], began: list[str], ordered: Sequence[Part]) -> 
         elif (document := amendment_of(told)) is not None:
             true = document.began_at, document.ended_at
     began_true, ended_true = (_time(true[0]), _time(true[1])) if true is not None else ([], [])
-    if not began_true or not ended_true:  # what is no time corrects none
+    if not began_true or not ended_true:  # invalid times correct nothing
         return
     began_at, ended_at = began_true[0], ended_true[0]
     if found["answered_at"] and found["ended_at"]:
@@ -173,7 +174,7 @@ def with_records(parts: Sequence[Part], records: Sequence[Part]) -> list[Part]:
 
 
 def _time(text: str | None) -> list[str]:
-    """In the form of the tables; None if it is no valid time."""
+    """In the form of the tables; empty if invalid."""
     try:
         return [rfc3339(parse_rfc3339(text))] if text else []
     except (ValueError, OverflowError):
@@ -181,8 +182,8 @@ def _time(text: str | None) -> list[str]:
 
 
 def is_held(db: Connection, *of_call: ColumnElement[bool]) -> bool | None:
-    """The hold as the unit reported it last; None if it never did. The numbers of its events decide, not its clock; of
-    several keys or vaults the one received last counts."""
+    """Whether the call is held, by the unit's last report; None if there is none. The numbers of its events decide, not
+    its clock; of several keys or vaults the last received counts."""
     wanted = select(events.c.origin, events.c.seq, events.c.received_at, events.c.payload)
     newest: dict[str, Any] = {}
     for row in db.execute(wanted.where(*of_call, events.c.event == "held").order_by(events.c.seq)):

@@ -16,6 +16,7 @@ from linetap_desk.ingest.tables import events
 
 
 def chain_name(origin: str, vault: str) -> str:
+    """The chain's name in the tables."""
     return f"{origin} {vault}" if vault else origin
 
 
@@ -35,16 +36,16 @@ def before_first(name: str) -> int:
 
 
 def is_of(name: str, seq: int) -> bool:
-    """Whether an event of this number may be of it."""
+    """Whether an event of this number can belong to the chain."""
     return vaultname.is_of(vault_of(name), seq)
 
 
 Group = tuple[str, str]  # unit, name of the chain
-_A_STEP = 1000  # rows read at once
+_A_STEP = 1000  # rows for each query
 
 
 def reached(db: Connection, group: Group, through: int) -> int:
-    """The last event up to which all are stored, or were dropped by the unit's own word; `through` is one such."""
+    """The last event up to which all are stored, or were dropped by the unit's own report; `through` is one such."""
     here = (events.c.unit == group[0], events.c.origin == group[1])
     while True:
         wanted = select(events.c.seq).where(*here, events.c.seq > through).order_by(events.c.seq).limit(_A_STEP)
@@ -62,7 +63,7 @@ def reached(db: Connection, group: Group, through: int) -> int:
 
 
 def first_hole(db: Connection, group: Group, through: int) -> tuple[int, int] | None:
-    """From, to of the first that is missing behind `through`; None where nothing behind it has come."""
+    """The first missing range (from, to) after `through`; None if nothing after it has arrived."""
     behind = select(events.c.seq).where(events.c.unit == group[0], events.c.origin == group[1], events.c.seq > through)
     following = db.execute(behind.order_by(events.c.seq).limit(1)).scalar()
     return None if following is None else (through + 1, following - 1)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the desk forgets of a call that is destroyed: all but unit, call, line, disposition and the end itself.
+"""Clears the data of destroyed calls: only unit, call, line, disposition and the destruction remain.
 
-Its events keep their numbers and hashes, so that the chain of all others can still be followed through them: the
-`prev` of an event that is here proves the hash of one that is cleared. The signed `destroyed` stays as it came.
+Cleared events keep their numbers and hashes, so that the chain of all others can still be followed: the `prev` of an
+existing event proves the hash of a cleared one. The signed `destroyed` stays as received.
 
-Nothing is cleared while a copy is in the store: a unit that is in the wrong hands could say `destroyed` at any time.
+Nothing is cleared while a copy is in the store: a compromised unit could report `destroyed` at any time.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from sqlalchemy import Connection, Engine, delete, or_, select, update
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_desk.ingest.tables import calls, copies, events, from_record
 
-CLEARED = "cleared"  # in the place of an event's kind
+CLEARED = "cleared"  # replaces an event's kind
 EVERY_S = 60
-MOST = 200  # calls at once
+MOST = 200  # calls for each transaction
 
 log = logging.getLogger("linetap.ingest")
 
@@ -39,7 +39,7 @@ class Clearing:
 
 
 def clear(db: Connection) -> int:
-    """How many calls were cleared."""
+    """Returns the number of cleared calls."""
     here = select(copies.c.unit).where(
         copies.c.unit == calls.c.unit, copies.c.call_id == calls.c.call_id, copies.c.removed_at.is_(None)
     )
@@ -58,7 +58,7 @@ def clear(db: Connection) -> int:
 
 
 def clear_events(db: Connection, unit: str, call_id: str, at: str) -> None:
-    """`at`: of the call's end, in the place of every time in them."""
+    """`at`: the call's end, which replaces every time in them."""
     mine = (events.c.unit == unit, events.c.call_id == call_id, events.c.event.not_in(("destroyed", CLEARED)))
     db.execute(
         update(events).where(*mine).values(event=CLEARED, payload=b"", sig="", at=at, received_at=at, late=False)

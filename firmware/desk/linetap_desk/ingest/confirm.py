@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk's word to its units, signed with its own key: `ack`, what is safe here; `resend`, what is missing.
+"""The desk's commands to units, signed with its own key: `ack` confirms what is stored, `resend` requests what is
+missing.
 
-Neither is waited for: an `ack` that is lost is said again with the next event, the next connection of the unit, or the
-first event that it sends twice.
+Neither is awaited: a lost `ack` is repeated with the next event, the next connection of the unit, or the first event
+that it sends twice.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from linetap_desk.ingest import chain
 from linetap_desk.ingest.chain import Group
 from linetap_desk.inputs import boundedjson
 
-HEAD_EVERY_S = 600  # of one unit: it holds its log against the head that is here
-EVERY_S = 1  # at most, of one unit
-GOOD_FOR_S = S_PER_DAY  # clocks differ; an old one does no harm
-REFUSED_PAUSE_S = 600  # by a unit that will say the same in a second
+HEAD_EVERY_S = 600  # for each unit, which compares its log with the desk's head
+EVERY_S = 1  # at most, for each unit
+GOOD_FOR_S = S_PER_DAY  # clocks differ; an old command does no harm
+REFUSED_PAUSE_S = 600  # after a refusal that would repeat at once
 _LASTING = (
     "command_no_authority",
     "command_signer",
@@ -44,13 +45,13 @@ log = logging.getLogger("linetap.ingest")
 
 
 def _after(last: int, now_ms: int) -> int:
-    """The milliseconds, or the next counter where they are used. A clock that was far ahead and was put right leaves no
-    counter behind that units would refuse for ever (evidence/authorization/counters.py)."""
+    """The time in milliseconds, or the next counter if that is used. After a clock that was far ahead is corrected, no
+    counter remains that units would refuse permanently (evidence/authorization/counters.py)."""
     return last + 1 if last - _CLOCK_STEP_MS <= now_ms <= last else now_ms
 
 
 def _of(group: Group) -> dict[str, str]:
-    """The key, and the vault where it has a name: units of an earlier version take no other word."""
+    """The key, and the vault if it has a name: units of an earlier version accept no other field."""
     vault = chain.vault_of(group[1])
     return {"origin": chain.origin_of(group[1]), **({"vault": vault} if vault else {})}
 
@@ -58,32 +59,32 @@ def _of(group: Group) -> dict[str, str]:
 class Confirmer:
     def __init__(self, key: SigningKey, clock: Clock) -> None:
         self._key, self._clock = key, clock
-        self._now: dict[str, tuple[Group, int]] = {}  # unit -> the key it uses, and through
-        self._due: dict[str, int] = {}  # unit -> monotonic ns, where there is something to say
+        self._now: dict[str, tuple[Group, int]] = {}  # unit -> the chain it uses, and the number confirmed
+        self._due: dict[str, int] = {}  # unit -> monotonic ns, if a confirmation is due
         self._said: dict[str, int] = {}  # unit -> monotonic ns
-        self._headed: dict[str, int] = {}  # unit -> monotonic ns: not before it is told the head of its log again
+        self._headed: dict[str, int] = {}  # unit -> monotonic ns: no head of its log is sent before
         self._counters: dict[str, int] = {}
         self._refused: dict[str, str] = {}
 
     def stands(self, reached: Iterable[tuple[Group, int]]) -> None:
-        """Committed: of each group everything up to that number. To be said, whether it is news or not."""
+        """Committed: every event of each group up to that number. It is confirmed, whether or not it is new."""
         for group, through in reached:
             if through > chain.before_first(group[1]):
                 self._now[group[0]] = (group, through)
                 self.again(group[0])
 
     def again(self, unit: str) -> None:
-        """It may not have heard the last word."""
+        """Repeats the last confirmation, which the unit may have missed."""
         if unit in self._now:
             self._due.setdefault(unit, self._said.get(unit, 0) + EVERY_S * NS_PER_S)
 
     def came_back(self, unit: str) -> None:
-        """It may be another recorder than before: the newest head of its log is sent to it again."""
+        """The recorder may be another one than before: the newest head of its log is sent again."""
         self._headed.pop(unit, None)
         self.again(unit)
 
     def due(self, words: Callable[[list[Group]], Mapping[Group, dict[str, str]]] = lambda _: {}) -> Iterator[Message]:
-        """`words`: what is said beside (vaults.py). What it raises, nothing is said for."""
+        """The confirmations due now. `words`: additional fields (vaults.py); if it raises, nothing is sent."""
         now_ns = self._clock.monotonic_ns()
         due = [unit for unit, due_ns in self._due.items() if due_ns <= now_ns]
         beside = words([self._now[unit][0] for unit in due]) if due else {}
@@ -111,7 +112,7 @@ class Confirmer:
         return Message(Topics(unit).command(verb), sealed)
 
     def answered(self, unit: str, payload: bytes) -> None:
-        """A unit that does not take our word says why; each reason is told once, and some of them last."""
+        """Logs each reason of a refusal once; some reasons persist."""
         try:
             answer = boundedjson.decode(payload[:ANSWER_LIMIT_BYTES], Answer)
         except (ValueError, RecursionError):

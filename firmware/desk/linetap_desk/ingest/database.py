@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk's database by URL: SQLite in a file, or PostgreSQL."""
+"""The desk's database by its URL: SQLite in a file, or PostgreSQL."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KINDS = "sqlite:///desk.db or postgresql+psycopg://user@host/desk would be righ
 
 
 def open_writer(text: str) -> Engine:
-    """Makes tables and columns that are missing. BadInput for a URL that is none, and where nothing can be written."""
+    """Creates missing tables and columns. BadInput for an invalid URL, or if nothing can be written."""
     return open_url(parse(text))
 
 
@@ -49,7 +49,7 @@ def _make(db: Connection) -> None:
 
 
 def open_reader(text: str) -> Engine:
-    """The database refuses each write. BadInput where there is none: a search must not make an empty one."""
+    """The database refuses writes. BadInput if it does not exist: a search must not create an empty one."""
     url = parse(text)
     if (path := file_of(url)) is not None and not path.is_file():
         raise BadInput(f"--db {shown(url)}: there is no file {path}; `linetap desk ingest` makes it")
@@ -71,7 +71,7 @@ def parse(text: str) -> URL:
 
 
 def file_of(url: URL) -> Path | None:
-    """SQLite's."""
+    """The file of SQLite."""
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
@@ -86,13 +86,13 @@ def take_writers_place(connection: Connection) -> bool:
 
 
 def reason(error: SQLAlchemyError) -> str:
-    """The driver's own word, on one line: SQLAlchemy's has the statement and its values in it."""
+    """The driver's own message, on one line: SQLAlchemy's contains the statement and its values."""
     original = getattr(error, "orig", None) or error
     return str(original).strip().splitlines()[0] if str(original).strip() else type(original).__name__
 
 
 def _add_columns(db: Connection) -> None:
-    """What a later version has learned to keep; all of it may be null, as it is of older rows."""
+    """Adds the columns of later versions; all may be null, as they are in older rows."""
     quoted = db.dialect.identifier_preparer.quote
     for table in metadata.sorted_tables:
         there = {column["name"] for column in inspect(db).get_columns(table.name)}
@@ -109,7 +109,7 @@ def _engine(url: URL) -> Engine:
 
 
 def connecting(url: URL, where: str, right: str) -> Engine:
-    """Not connected yet. BadInput, which begins with `where`, for a driver that is not known or not installed."""
+    """An engine, not connected yet. BadInput, which begins with `where`, for an unknown or missing driver."""
     try:
         return create_engine(url, hide_parameters=True)
     except NoSuchModuleError:
@@ -119,20 +119,20 @@ def connecting(url: URL, where: str, right: str) -> Engine:
 
 
 def _as_we_need_it(connection: Any, _record: Any) -> None:
-    """FULL: in WAL mode NORMAL may lose the last commits at a power cut, and a broker has been told that they stand.
-    secure_delete: what is cleared (clear.py) does not stay in the file."""
+    """FULL: in WAL mode NORMAL may lose the last commits in a power cut, after the broker received an acknowledgement.
+    secure_delete: cleared data (clear.py) does not remain in the file."""
     for pragma in (f"busy_timeout={BUSY_MS}", "journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _to_read(connection: Any, _record: Any) -> None:
-    """Not mode=ro: a reader of WAL has to make the file in which readers say where they are, if it comes first."""
+    """Not mode=ro: the first reader of WAL must create the file in which readers register."""
     for pragma in (f"busy_timeout={BUSY_MS}", "query_only=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _to_read_there(connection: Any, _record: Any) -> None:
-    """PostgreSQL: default_transaction_read_only, for as long as this connection lives."""
+    """PostgreSQL: default_transaction_read_only, for the life of this connection."""
     with connection.cursor() as cursor:
         cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
     connection.commit()

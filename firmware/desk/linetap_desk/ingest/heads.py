@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The head of each unit's log as the unit itself has told it, held against the one before of the same log.
+"""The signed heads that units report of their logs, each compared with the earlier one of the same log.
 
-A log that has become shorter, or has two heads over the same leaves, has been changed, and the unit's own signatures
-prove it. A log that begins anew has another name, and that is an alert of its own (`log_begun`): a disk was lost, or a
-log did not fit its head. What lies between two heads is the witness's to prove: that takes the log (`linetap witness`).
+A log that became shorter, or has two heads over the same leaves, was altered, which the unit's own signatures prove. A
+log that begins anew has another name, and raises its own alert (`log_begun`): a disk was lost, or a log did not match
+its head. What lies between two heads is for the witness to prove, which takes the log (`linetap witness`).
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from linetap_desk.ingest.tables import alerts, heads
 
 ROLLBACK, FORK = CODES = "log_rollback", "log_fork"
 BEGUN = "log_begun"
-MOST_MISFITS = 100  # of a unit that are kept: two are proof, and a unit signs one every ten seconds
+MOST_MISFITS = 100  # kept for each unit: two are proof, and a unit signs one every ten seconds
 
 log = logging.getLogger("linetap.ingest")
 
 
 @dataclass(frozen=True, slots=True)
 class HeadReport:
-    """A publication under `log`, as judge.Report is one under `call`."""
+    """A publication under `log`, like judge.Report under `call`."""
 
     unit: str
     payload: bytes
@@ -40,7 +40,7 @@ class HeadReport:
 
 
 def note(db: Connection, report: HeadReport, signers: list[Signer]) -> Verdict | None:
-    """Stores it; what is wrong with it where it is no head of its unit. A topic that was taken back says nothing."""
+    """Stores the head; returns its fault if it is no head of its unit. An empty retained message is ignored."""
     if not report.payload:
         return None
     if len(report.payload) > unitlog.HEAD_LIMIT_BYTES:
@@ -58,8 +58,8 @@ def note(db: Connection, report: HeadReport, signers: list[Signer]) -> Verdict |
 
 
 def misfit(head: Head, known_size: int, known_root: str, known_at: str) -> str:
-    """ROLLBACK, FORK, or nothing. A shorter one that was signed before the longer is only late: a broker that has lost
-    its last changes tells an old one again."""
+    """ROLLBACK, FORK, or empty. A shorter head signed before the longer one is only late: a broker that lost its last
+    changes repeats an old one."""
     if head.size == known_size and head.root != known_root:
         return FORK
     return ROLLBACK if head.size < known_size and head.at > known_at else ""
@@ -90,7 +90,7 @@ def _place(db: Connection, head: Head, report: HeadReport) -> None:
 
 
 def _alert(db: Connection, code: str, head: Head, known_size: int, at: str) -> None:
-    """Nothing ends it but a person: what was signed stays signed."""
+    """Only a person ends it: a signed contradiction persists."""
     mine = (alerts.c.unit == head.unit, alerts.c.origin == head.origin, alerts.c.code == code)
     if db.execute(select(alerts.c.id).where(*mine, alerts.c.ended_at.is_(None))).first() is not None:
         return

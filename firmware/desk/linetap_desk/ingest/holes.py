@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is missing: noticed within 5 s and asked for, alerted within 60 s, and told when it is there.
+"""Missing events: detected and requested within 5 s, alerted within 60 s, and reported when they arrive.
 
-Missing is what is not there although something behind it is, or although the unit's own health says that it exists:
-the end of a queue leaves nothing behind it when a broker loses it. While a long backlog comes in nothing is missing:
-the clock of a hole runs from when its unit last got on.
+An event is missing if a later one exists, or if the unit's health names it: if a broker loses the end of a queue, no
+later event exists. While a long backlog arrives nothing counts as missing: the time of a hole begins at its unit's last
+progress.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from linetap_desk.ingest.vaults import LOST
 LOOK_EVERY_S = 1
 NOTICE_S = 3
 ALERT_S = 50
-ASK_AGAIN_S = 30  # doubled while it is in vain
+ASK_AGAIN_S = 30  # doubled after each failure
 ASK_LONGEST_S = 900
 CODE = "events_missing"
-MOST = 1000  # units with a hole that are looked after at once
+MOST = 1000  # units with holes handled at once
 
 log = logging.getLogger("linetap.ingest")
 
@@ -41,7 +41,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class _Lacking:
-    """A group that lacks something behind `through`; `told`: the newest that its unit's health has named."""
+    """A group with missing events after `through`; `told`: the newest one that the unit's health names."""
 
     group: Group
     through: int
@@ -65,7 +65,7 @@ class Holes:
         self._due_ns = 0
 
     def look(self) -> list[Missing]:
-        """What is to be asked for now. SQLAlchemyError: the database is away."""
+        """The events to request now. SQLAlchemyError: the database is away."""
         now_ns = self._clock.monotonic_ns()
         if now_ns < self._due_ns:
             return []
@@ -104,7 +104,7 @@ class Holes:
         unit, origin = one.group
         mine = (alerts.c.unit == unit, alerts.c.origin == origin, alerts.c.code == CODE)
         if db.execute(select(alerts.c.id).where(*mine, alerts.c.ended_at.is_(None))).first() is not None:
-            return  # from before a restart
+            return  # raised before a restart
         log.error("events_missing: %s: events %d to %d do not come", unit, one.first, one.last)
         utc_ns = self._clock.utc_ns()
         db.execute(insert(alerts).values(
@@ -113,16 +113,15 @@ class Holes:
         ))  # fmt: skip
 
     def _close(self, db: Connection) -> None:
-        """The alerts of what is there by now."""
+        """Ends the alerts of events that arrived."""
         here = select(origins.c.through).where(origins.c.unit == alerts.c.unit, origins.c.origin == alerts.c.origin)
         over = (alerts.c.code.in_((CODE, LOST)), alerts.c.ended_at.is_(None), alerts.c.last <= here.scalar_subquery())
         db.execute(update(alerts).where(*over).values(ended_at=rfc3339(self._clock.utc_ns())))
 
 
 def _behind(db: Connection) -> Iterator[_Lacking]:
-    """What a health says is of the chain that its unit uses now, and of no other: each has a range of its own. Of a
-    vault that another has followed nothing comes any more; one of which nothing is here yet (`linetap desk rebuild`) is
-    asked for whatever its unit has."""
+    """A health refers to the chain that its unit uses now: each chain has its own range. A replaced vault reports no
+    more; of a chain with no events yet (`linetap desk rebuild`) everything is requested."""
     newer = origins.alias()
     used_now = ~select(newer.c.unit).where(
         newer.c.unit == origins.c.unit, newer.c.heard_at > origins.c.heard_at

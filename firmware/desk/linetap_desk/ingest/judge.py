@@ -27,14 +27,14 @@ from linetap_core.vaultformat import vaultname
 from linetap_core.vaultformat.outboxfiles import GENESIS
 from linetap_desk.ingest import chain
 
-LIMIT_BYTES = 64 << 10  # of a payload; a unit's have about 700
-LATE_S = 60  # more than this behind its own time, an event is marked as late
+LIMIT_BYTES = 64 << 10  # of a payload; typical ones have about 700
+LATE_S = 60  # an event received this much after its own time is marked as late
 
 Kind = Literal["good", "hole", "double", "out_of_chain", "bad_signature", "bad_payload"]
 TAKEN = "seq_taken"  # two events of one number, both signed
 STORED: tuple[Kind, ...] = ("good", "hole")
 
-# No control characters: PostgreSQL takes no NUL in a text, and none of the others is meant.
+# No control characters: PostgreSQL accepts no NUL in a text, and the others are never intended.
 _Text = Annotated[str, Meta(max_length=500, pattern=r"\A[^\x00-\x1f]*\Z")]
 _Document = Annotated[str, Meta(max_length=4096, pattern=r"\A[^\x00-\x1f]*\Z")]
 _Name = Annotated[str, Meta(max_length=64, pattern=r"\A[^\x00-\x1f]*\Z")]
@@ -65,7 +65,7 @@ class ChainFields(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventFields(ChainFields, frozen=True, kw_only=True):
-    """CallEvent as a desk reads it. Kinds and fields of a later version are accepted."""
+    """A CallEvent as the desk reads it. Kinds and fields of later versions are accepted."""
 
     call_id: _Name | None = None
     line: Annotated[int, Meta(ge=1, lt=1 << 31)] | None = None
@@ -90,7 +90,7 @@ class EventFields(ChainFields, frozen=True, kw_only=True):
 
     @property
     def chain(self) -> str:
-        """The chain that it is a link of, as the tables call it."""
+        """The name of its chain in the tables."""
         return chain.chain_name(self.origin, self.vault)
 
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk's way to the broker. Its session outlives a connection: a fixed client id, no clean start, an expiry of
-weeks. A database that is away is a queue at the broker and not here.
-"""
+"""The ingest's connection to the broker. Its session outlives a connection: a fixed client id, no clean start, an
+expiry of weeks. While the database is away, reports queue at the broker and not here."""
 
 from __future__ import annotations
 
@@ -15,9 +14,9 @@ from linetap_core.broker.link import MOST_AT_ONCE, Told
 from linetap_core.clock import NS_PER_MS, S_PER_DAY, Clock
 from linetap_core.wire.mqtt import Broker
 
-MOST_SAYINGS = 1000  # that the broker has not acknowledged: they are kept in RAM
-LARGEST_PACKET_BYTES = 256 << 10  # what is larger the broker drops: no unit sends it
-SESSION_S = 60 * S_PER_DAY  # the broker may have a shorter one of its own
+MOST_SAYINGS = 1000  # unacknowledged by the broker, kept in RAM
+LARGEST_PACKET_BYTES = 256 << 10  # larger packets are dropped by the broker; no unit sends them
+SESSION_S = 60 * S_PER_DAY  # the broker's own limit may be shorter
 
 log = logging.getLogger("linetap.ingest")
 
@@ -29,7 +28,7 @@ class Patience(link.Patience):
 
 
 class Link(link.Link):
-    """What arrives is acknowledged when it is stored: no earlier, and by the connection that it came on."""
+    """A received message is acknowledged once it is stored, and on the connection that delivered it."""
 
     def __init__(
         self,
@@ -41,15 +40,15 @@ class Link(link.Link):
         session_s: int = SESSION_S,
         sweep: bool = False,
     ) -> None:
-        """BadInput for certificates that cannot be used. `session_s` 0: the broker keeps nothing for us. `sweep`: what
-        it has retained comes quickly (broker/connection.py); not for whoever must have it in its order."""
+        """BadInput for unusable certificates. `session_s` 0: the broker keeps no session. `sweep`: retained messages
+        are delivered quickly (broker/connection.py), but out of order."""
         super().__init__(broker, clock, patience, log)
         self._agreed = Terms(client_id, tuple(topics), MOST_AT_ONCE, LARGEST_PACKET_BYTES, session_s, sweep=sweep)
-        self._resumed = False  # the broker had kept the session of the connection that stands
+        self._resumed = False  # whether the broker kept the session for this connection
 
     @property
     def has_room(self) -> bool:
-        """Whether something may be published."""
+        """Whether a message may be published."""
         return self.connected and len(self._waiting) + len(self._unacknowledged) < MOST_SAYINGS
 
     def close(self) -> None:
@@ -59,7 +58,7 @@ class Link(link.Link):
         return self._agreed
 
     def _unread(self, what: Unread) -> None:
-        """An ingest that hears nothing must not look as if nobody spoke."""
+        """An ingest that may not read must not appear connected."""
         self._give_up(f"may not read {what.topic}: {what.reason}")
 
     def _called(self) -> str:
@@ -69,7 +68,7 @@ class Link(link.Link):
         match happening:
             case Connected(resumed):
                 self._resumed = resumed
-            case Subscribed() if self._agreed.session_s:  # not before: what is said until then may reach nobody
+            case Subscribed() if self._agreed.session_s:  # earlier messages may reach no subscription
                 kept = "resumed" if self._resumed else "new: what came while there was none is not there"
                 log.info("session_%s", kept)
         return super()._take(happening)

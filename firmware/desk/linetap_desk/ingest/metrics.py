@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk's figures in Prometheus' text format, from its database alone. No number, no name, no call's id.
+"""The desk's figures in Prometheus' text format, from its database only: without numbers, names of persons or call ids.
 
-Of units that the signers' file names; strangers are counted. Calls are of the last 24 hours, which an index finds: a
-count of all of them would take longer with each year. Moments are told, not ages, so that a file may be read later.
+They cover units named in the signers' file; others are only counted. Calls are those of the last 24 hours, which an
+index finds: counting all of them would take longer each year. Times are absolute, so that a file may be read later.
+
+`linetap desk metrics` prints them once, or serves them on the loopback, by plain HTTP without authentication. Remote
+access is by node_exporter's textfile collector, or a proxy with TLS.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ _OF_A_DAY = {
     "calls": "external calls on its lines",
     "recorded": "those with a recording",
     "missing": "those without one that was due",
-    "unseen": "recordings that the PBX said nothing of",
+    "unseen": "recordings that the PBX did not report",
 }
 Sample = tuple[Mapping[str, str], float]
 
@@ -37,7 +40,7 @@ _OF_DISKS = (heads.BEGUN, *vaults.CODES)
 
 
 def exposition(db: Connection, now_ns: int) -> str:
-    """The whole exposition; `now_ns` UTC."""
+    """All figures; `now_ns` UTC."""
     return "".join(family(*each) for each in _families(db, now_ns))
 
 
@@ -55,7 +58,7 @@ def _families(db: Connection, now_ns: int) -> Iterator[tuple[str, str, str, Iter
         [({"unit": row["unit"]}, row["state"] == "online") for row in named],
     )  # fmt: skip
     yield (
-        "linetap_unit_heard_timestamp_seconds", "gauge", "When anything of the unit last came to the desk.",
+        "linetap_unit_heard_timestamp_seconds", "gauge", "When the desk last received anything from the unit.",
         _moments(named, "heard_at"),
     )  # fmt: skip
     yield (
@@ -79,30 +82,30 @@ def _families(db: Connection, now_ns: int) -> Iterator[tuple[str, str, str, Iter
         _counted(db, known, alerts.c.unit, alerts.c.ended_at.is_(None), alerts.c.code.in_(_OF_DISKS)),
     )  # fmt: skip
     yield (
-        "linetap_unit_set_aside_total", "counter", "Messages of the unit that were no good events.",
+        "linetap_unit_set_aside_total", "counter", "Messages of the unit that were not valid events.",
         [({"unit": row["unit"]}, row["set_aside"]) for row in named],
     )  # fmt: skip
     standing = db.execute(select(unit_alerts).order_by(unit_alerts.c.unit, unit_alerts.c.check)).mappings().all()
     yield (
-        "linetap_unit_alert", "gauge", "1: this alert of the unit stands.",
+        "linetap_unit_alert", "gauge", "1: this alert of the unit is active.",
         [({name: row[name] for name in ("unit", "check", "severity")}, 1) for row in standing if row["unit"] in known],
     )  # fmt: skip
     yield (
-        "linetap_calls_last_day", "gauge", "Calls that began in the last 24 h, by what became of them.",
+        "linetap_calls_last_day", "gauge", "Calls that began in the last 24 h, by disposition.",
         _calls(db, known, now_ns),
     )  # fmt: skip
     days = [row for row in _last_days(db) if row["unit"] in known]
     for column, about in _OF_A_DAY.items():
         yield (
-            f"linetap_pbx_{column}", "gauge", f"Of the last day that the unit's PBX told: {about}.",
+            f"linetap_pbx_{column}", "gauge", f"Of the last day that the unit's PBX reported: {about}.",
             [({"unit": row["unit"]}, row[column]) for row in days],
         )  # fmt: skip
     yield (
-        "linetap_pbx_told_timestamp_seconds", "gauge", "When the unit told that day, or corrected it.",
+        "linetap_pbx_told_timestamp_seconds", "gauge", "When the unit reported that day, or corrected it.",
         _moments(days, "told_at"),
     )  # fmt: skip
     strangers = db.execute(select(func.count()).select_from(units).where(units.c.named.is_(False))).scalar_one()
-    yield "linetap_strangers", "gauge", "Units that no signers' file names.", [({}, strangers)]
+    yield "linetap_strangers", "gauge", "Units that the signers' file does not name.", [({}, strangers)]
 
 
 def _last_days(db: Connection) -> Sequence[RowMapping]:
@@ -116,11 +119,11 @@ def _moments(rows: Iterable[RowMapping], column: str) -> Iterator[Sample]:
         try:
             yield {"unit": row["unit"]}, parse_rfc3339(row[column] or "") / NS_PER_S
         except (ValueError, OverflowError):
-            continue  # never, or a text of the unit's own that is no time
+            continue  # missing, or an invalid time from the unit
 
 
 def _behind(db: Connection, known: set[str]) -> Iterator[Sample]:
-    """By the key that the unit uses now: another's numbers are no measure of it."""
+    """By the key that the unit uses now: another key's numbers do not apply."""
     wanted = select(origins.c.unit, origins.c.through, origins.c.newest, units.c.outbox_seq)
     wanted = wanted.join(units, units.c.unit == origins.c.unit).order_by(origins.c.heard_at)
     now = {unit: max(0, max(newest, told or 0) - through) for unit, through, newest, told in db.execute(wanted)}
@@ -128,7 +131,7 @@ def _behind(db: Connection, known: set[str]) -> Iterator[Sample]:
 
 
 def _counted(db: Connection, known: set[str], unit: Any, *where: Any) -> Iterator[Sample]:
-    """Of every known unit, with 0 where there is none: a series that comes and goes is hard to alert on."""
+    """For every known unit, 0 included: a series that disappears is hard to alert on."""
     rows = db.execute(select(unit, func.count()).where(*where).group_by(unit))
     found: dict[str, int] = {row[0]: row[1] for row in rows}
     yield from (({"unit": name}, found.get(name, 0)) for name in sorted(known))
@@ -154,11 +157,11 @@ def family(name: str, kind: str, about: str, samples: Iterable[Sample]) -> str:
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MOST_AT_ONCE = 4
-REQUEST_S = 5  # without a byte from whoever asks
+REQUEST_S = 5  # without a byte from the client
 
 
 def run(args: argparse.Namespace, clock: Clock) -> int:
-    """0. BadInput for a database that cannot be read, and an address that is none or not of the loopback."""
+    """0. BadInput for an unreadable database, or an address that is not of the loopback."""
     address = None if args.listen is None else address_of(args.listen, f"--listen {args.listen}")
     engine = database.open_reader(args.db)
     try:
@@ -195,7 +198,7 @@ def _serve(address: tuple[str, int], read: Callable[[], str]) -> None:
 
 class Server(LoopbackServer):
     def __init__(self, address: tuple[str, int], read: Callable[[], str]) -> None:
-        """`read`: the exposition; SQLAlchemyError is answered with 503."""
+        """`read`: returns the figures; its SQLAlchemyError is answered with 503."""
         self.read = read
         super().__init__(address, Handler, MOST_AT_ONCE)
 
@@ -220,4 +223,4 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """Every scrape a line would be all that the log has."""
+        """Requests are not logged: each scrape would add a line."""

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When the desk did not hear a unit, or a unit said that it records nothing: kept, so that later "no call" can be told
-from "nobody knows". By the desk's clock, and from words that nobody has signed.
+"""Periods without reports of a unit, or in which it reported that it records nothing: they distinguish "no call" from
+"unknown" later. By the desk's clock, from unsigned messages.
 
-| kind | from when to when |
+| kind | period |
 |---|---|
-| `before` | from the beginning until this was first kept of a unit |
-| `offline` | the unit or the broker said that it is gone, until it is back |
-| `unheard` | nothing came of it any more, though the broker calls it online |
-| `not_recording` | by the unit's own judgement no call is recorded; `why` is the condition that its LEDs show |
-| `desk` | the desk itself heard nothing; `unit` is empty |
+| `before` | from the beginning until the desk first recorded outages of a unit |
+| `offline` | from the unit's or the broker's report that it disconnected, until it returns |
+| `unheard` | without any message, though the broker reports it online |
+| `not_recording` | the unit reported that it records no call; `why` is the condition that its LEDs show |
+| `desk` | the desk itself received nothing; `unit` is empty |
 
-A unit that is not heard may go on recording and tell it later: this is what the desk knows, not what the unit did.
+A silent unit may continue to record and report later: this is what the desk knows, not what the unit did.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from linetap_desk.ingest.register import Arrival, Notice
 from linetap_desk.ingest.tables import outages, units
 
 LOOK_EVERY_S = 15
-UNHEARD_S = 90  # a health comes every 30 s, every minute where much waits
-SAME_S = 60  # what ended so little before it begins again is the same
+UNHEARD_S = 90  # health arrives every 30 s, every minute during a backlog
+SAME_S = 60  # an outage that ended this recently is continued
 KEPT_S = 5 * 366 * S_PER_DAY
 BEGINNING = rfc3339(0)
 DESK = ""
@@ -36,7 +36,7 @@ MOST_WHY = 200
 
 
 class _Health(msgspec.Struct):
-    records: bool | None = None  # None: of a unit of an earlier version, which judges nothing itself
+    records: bool | None = None  # None: from a unit of an earlier version, which does not report it
     condition: str = ""
     recording_refused: str | None = None
     services_dead: str = ""
@@ -44,7 +44,7 @@ class _Health(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """`why` None: it is over, or was not."""
+    """`why` None: it has ended, or did not exist."""
 
     unit: str
     kind: str
@@ -53,14 +53,14 @@ class _Change:
 
 
 class Outages:
-    """What only time can tell."""
+    """Outages that only the passing of time reveals."""
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self._engine, self._clock = engine, clock
         self._due_ns = 0
 
     def connected(self) -> None:
-        """Before anything of the new connection is stored. The units get their time to be heard."""
+        """Called before anything of a new connection is stored. Units get time to report."""
         self._due_ns = self._clock.monotonic_ns() + UNHEARD_S * NS_PER_S
         now_ns = self._clock.utc_ns()
         with self._engine.begin() as db:
@@ -82,7 +82,7 @@ class Outages:
 
 
 def note(db: Connection, batch: Sequence[Arrival], heard: Collection[str]) -> None:
-    """Behind register.note and in its transaction; `heard`: the units that it has taken."""
+    """Called after register.note, in its transaction; `heard`: the units that it accepted."""
     last: dict[str, str] = {}
     said: dict[str, list[Notice]] = {}
     for one in batch:
@@ -107,7 +107,7 @@ def note(db: Connection, batch: Sequence[Arrival], heard: Collection[str]) -> No
 
 
 def _begin(db: Connection, last: dict[str, str]) -> None:
-    """Of a unit that is heard for the first time."""
+    """For a unit's first report."""
     known = select(outages.c.unit).where(outages.c.unit.in_(last), outages.c.began_at == BEGINNING)
     strange = last.keys() - set(db.execute(known).scalars())
     if strange:
@@ -140,7 +140,7 @@ def _standing(db: Connection, names: Collection[str]) -> dict[tuple[str, str], A
 
 
 def _open(db: Connection, one: _Change) -> None:
-    """One that ended a moment ago and was of the same kind goes on: what comes and goes would fill the table."""
+    """Extends an outage of the same kind that ended a moment ago: frequent changes would fill the table."""
     just_now = rfc3339(parse_rfc3339(one.at) - SAME_S * NS_PER_S)
     mine = (outages.c.unit == one.unit, outages.c.kind == one.kind, outages.c.why == one.why)
     newest = select(outages.c.id).where(*mine, outages.c.ended_at >= just_now)
@@ -154,7 +154,7 @@ def _open(db: Connection, one: _Change) -> None:
 
 
 def _unheard(db: Connection, before: str) -> list[_Change]:
-    """None while nobody at all is heard: then it is the desk that hears nothing."""
+    """Empty while no unit at all reports: then the desk itself is cut off."""
     newest = db.execute(select(func.max(units.c.heard_at))).scalar()
     if newest is None or newest < before:
         return []
@@ -165,7 +165,7 @@ def _unheard(db: Connection, before: str) -> list[_Change]:
 
 
 def _why_not(health: _Health) -> str | None:
-    """What keeps the unit from recording, in its own words; None: nothing does."""
+    """Why the unit does not record, in its own words; None if it records."""
     if health.records is not None:
         return None if health.records else _printable(health.condition) or "unknown"
     dead = [name for name in health.services_dead.split() if name == "recorder" or name.startswith("capture")]

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit's days as its PBX told them, from its health: the last one that is settled, said again every 30 s and
-corrected by what is said later. A row is written when it is new or different, not with each health.
-"""
+"""Call figures of a unit's days, as its PBX reported them, from the unit's health: the last complete day, repeated
+every 30 s and corrected later. A row is written only if it is new or has changed."""
 
 from __future__ import annotations
 
@@ -18,8 +17,8 @@ from linetap_core.records import PbxPort
 from linetap_desk.ingest.register import Notice
 from linetap_desk.ingest.tables import pbx_days, units
 
-KEPT_DAYS = 400  # of a unit: a year can be looked back on
-AHEAD_DAYS = 1  # it may live east of the desk
+KEPT_DAYS = 400  # for each unit: more than a year
+AHEAD_DAYS = 1  # the unit may be east of the desk
 _FIGURES = ("calls", "recorded", "missing", "unseen")
 _Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 Key = tuple[str, str]  # unit, day
@@ -35,7 +34,7 @@ class _Health(msgspec.Struct):
 
 
 def note(db: Connection, notices: Sequence[Notice]) -> None:
-    """The last word of a batch on each day."""
+    """Stores the last report of a batch for each day."""
     days: dict[Key, dict[str, Any]] = {}
     ports: dict[str, str] = {}
     for one in notices:
@@ -73,7 +72,7 @@ def _keep_days(db: Connection, days: dict[Key, dict[str, Any]]) -> None:
 
 
 def _row(notice: Notice, said: _Health) -> dict[str, Any] | None:
-    """None where no day is told, or one that cannot be: a wrong clock would else stand here for ever."""
+    """None without a day, or for an impossible one: a wrong clock's day would remain forever."""
     if said.pbx_day is None or said.pbx_calls is None or said.pbx_recorded is None:
         return None
     if said.pbx_missing is None or said.pbx_unseen is None or said.pbx_recorded + said.pbx_missing > said.pbx_calls:

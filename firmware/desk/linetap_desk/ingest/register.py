@@ -22,7 +22,7 @@ from linetap_desk.inputs import boundedjson
 from linetap_desk.inputs.unsigned import Status, Word
 
 LIMIT_BYTES = 64 << 10
-MOST_STRANGERS = 1000  # units that no file names
+MOST_STRANGERS = 1000  # units not named in the signers' file
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Notice:
     check: str = ""
 
     def said[T](self, kind: type[T]) -> T | None:
-        """None if it is too long or unreadable."""
+        """The decoded payload; None if it is too long or unreadable."""
         if len(self.payload) > LIMIT_BYTES:
             return None
         try:
@@ -121,7 +121,7 @@ def _said(notice: Notice, state: str | None, session: str | None) -> dict[str, A
     return {} if said is None or said.is_late_will(state, session) else msgspec.structs.asdict(said)
 
 
-MOST_ALERTS = 100  # of a unit: a stranger to the code could fill the table with names of checks
+MOST_ALERTS = 100  # for each unit: otherwise a publisher could fill the table with names of checks
 _CHECK = re.compile(r"[a-z0-9_]{1,40}")
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk ingest`: broker -> judge -> database -> acknowledgement -> confirmation, in this order, one thread."""
+"""`linetap desk ingest`: broker -> verification -> database -> acknowledgement -> confirmation, in this order, in one
+thread."""
 
 from __future__ import annotations
 
@@ -71,8 +72,9 @@ def run(
     clock: Clock = KEPT,
     patience: Patience = Patience(),  # noqa: B008 - frozen
 ) -> int:
-    """Until SIGTERM. A broker or a database that goes away later is no error: nothing is acknowledged meanwhile."""
-    require_possible(clock)  # when a report came decides when its copy goes
+    """Runs until SIGTERM. A broker or database that disconnects later is no error: nothing is acknowledged
+    meanwhile."""
+    require_possible(clock)  # the time of receipt determines the end of a copy
     stop = Stop()
     start_logging("ingest")
     signers = SignersFile(settings.signers)
@@ -88,7 +90,7 @@ def run(
 
 @contextlib.contextmanager
 def alone(db: str) -> Iterator[Engine]:
-    """The database, with nobody else to write it; AlreadyRunning where there is one."""
+    """The database, with exclusive write access; AlreadyRunning if another process writes to it."""
     path = database.file_of(database.parse(db))
     with contextlib.ExitStack() as held:
         if path is not None and not path.absolute().parent.is_dir():
@@ -103,7 +105,7 @@ def alone(db: str) -> Iterator[Engine]:
 
 
 class Ingest:
-    """One turn every TURN_S, sooner when something comes."""
+    """One turn every TURN_S, or earlier when a message arrives."""
 
     def __init__(
         self,
@@ -115,14 +117,14 @@ class Ingest:
         start_copies: StartCopies | None,
         confirms: bool = True,
     ) -> None:
-        """`confirms`: not while an index is made again, which may be thrown away yet: a unit would let go of what it
-        has told. It asks, and that is all; nothing is called late then."""
+        """`confirms`: False while an index is rebuilt, which may still be discarded: units would drop confirmed events.
+        Then it only requests, and nothing is marked as late. `start_copies`: None where no copies are made."""
         self._store, self._signers = Store(engine, marks_late=confirms), signers
         self._clock, self._patience = clock, patience
         self._link = Link(settings.broker, settings.client_id, TOPICS, clock, patience)
-        self._waiting: list[tuple[Arrived, Arrival | None]] = []  # not stored yet
+        self._waiting: list[tuple[Arrived, Arrival | None]] = []  # received, not stored yet
         self._confirms = confirms
-        self._greeting = False  # the register does not know yet that a connection has begun
+        self._greeting = False  # a connection began that is not recorded yet
         self._confirmer = Confirmer(load_key(settings.key), clock) if settings.key is not None else None
         self._holes = Holes(engine, clock)
         self._clearing = Clearing(engine, clock)
@@ -144,20 +146,20 @@ class Ingest:
                 case Arrived() if unit := _fetched_from(happening.topic):
                     if self._copying is not None:
                         self._copying.arrived(unit, happening)
-                    happening.acknowledge()  # a block that is lost is asked for again
+                    happening.acknowledge()  # a lost block is requested again
                 case Arrived():
                     self._waiting.append((happening, self._read(happening)))
                 case Connected():
                     self._greeting = True
                 case Ended():
-                    self._waiting.clear()  # the broker has them, and sends them again
+                    self._waiting.clear()  # the broker sends them again
                     if self._copying is not None:
                         self._copying.lost_connection()
         if self._clock.monotonic_ns() >= self._due_ns:
             self._work()
 
     def ask(self, group: Group, first: int, last: int) -> None:
-        """For events that nothing here says are missing."""
+        """Requests events that nothing stored shows to be missing."""
         if self._confirmer is not None and self._link.has_room:
             self._link.publish(self._confirmer.resend(group, first, last))
 
@@ -167,7 +169,7 @@ class Ingest:
             self._copying.end()
 
     def _read(self, arrived: Arrived) -> Arrival | None:
-        """None for what stands under no unit's topic: it is acknowledged, and that is all."""
+        """None for a message that is not under a unit's topic: it is acknowledged and ignored."""
         found = topics.address(arrived.topic)
         if found is None:
             return None
@@ -208,7 +210,7 @@ class Ingest:
             self._link.publish(message)
 
     def _store_them(self) -> None:
-        """All that waits, in one transaction; acknowledged when it stands, and then confirmed."""
+        """Stores everything waiting, in one transaction; acknowledges it when committed, and then confirms it."""
         reached: dict[Group, int] = {}
         if self._greeting:
             self._outages.connected()
@@ -222,7 +224,7 @@ class Ingest:
             self._confirmer.stands(reached.items())
             for _, one in self._waiting:
                 if isinstance(one, Notice) and one.topic == "status":
-                    self._confirmer.came_back(one.unit)  # it may just have come back
+                    self._confirmer.came_back(one.unit)  # it may have reconnected
         self._waiting.clear()
         self._greeting = False
 
@@ -233,6 +235,6 @@ class Ingest:
 
 
 def _fetched_from(topic: str) -> str | None:
-    """The unit that a topic of fetched blocks is of."""
+    """The unit of a topic of fetched blocks."""
     found = topics.address(topic)
     return found.unit if found is not None and (found.kind, found.below) == ("reply", fetch.VERB) else None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The signers' file as it is now: a unit that is added to it is heard without a restart."""
+"""The current signers' file: an added unit is accepted without a restart."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ log = logging.getLogger("linetap.ingest")
 
 class SignersFile:
     def __init__(self, path: Path) -> None:
-        """BadInput when it cannot be used."""
+        """BadInput if it cannot be used."""
         self._path = path
         self._seen = _seen(path)
         self._signers = _read(path)
 
     def now(self) -> list[Signer]:
-        """One that is being edited, or is damaged, changes nothing until it is whole."""
+        """The signers. An incomplete or damaged file changes nothing until it is valid again."""
         try:
             seen = _seen(self._path)
             if seen == self._seen:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reports into the database, a batch a transaction. What is committed may be acknowledged; nothing else may.
+"""Writes reports to the database, a batch for each transaction. Only committed reports may be acknowledged.
 
-One writer: what is read here is still true when it is written. Should two ever meet, the primary key of `events` is
-the last word, and the transaction of one of them fails whole.
+There is one writer, so data read in a transaction is still valid when written. If there were two, the primary key of
+`events` would make one transaction fail as a whole.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from linetap_desk.ingest.judge import Event, Link, Report, Verdict
 from linetap_desk.ingest.register import Arrival, Names, Notice
 from linetap_desk.ingest.tables import calls, events, from_record, origins, set_aside, units
 
-MOST_SET_ASIDE = 1000  # of a unit that are kept; more are counted and said
+MOST_SET_ASIDE = 1000  # kept for each unit; further ones are counted and logged
 _KEYS_AT_ONCE = 250  # in one statement
-_MOST_OF_A_CALL = 1000  # events: a call has about eight
-# What one arrival can do that nobody has thought of: it is set aside, and must not end what all units are told to.
+_MOST_OF_A_CALL = 1000  # events; a call has about eight
+# Unforeseen faults of one report: it is set aside, and must not stop the others.
 _OF_ONE = (ArithmeticError, LookupError, RecursionError, TypeError, ValueError)
 
 log = logging.getLogger("linetap.ingest")
@@ -39,14 +39,15 @@ log = logging.getLogger("linetap.ingest")
 
 class Store:
     def __init__(self, engine: Engine, marks_late: bool = True) -> None:
-        """`marks_late`: not where events are told again long after they were first here (`linetap desk rebuild`)."""
+        """`marks_late`: False if events are reported again long after their first receipt (`linetap desk rebuild`)."""
         self._engine, self._marks_late = engine, marks_late
         self._names = Names()
 
     def write(self, batch: Sequence[Arrival], signers: list[Signer]) -> dict[Group, int]:
-        """All of it, committed when this returns. SQLAlchemyError: nothing of it, and the database is to blame.
+        """Stores the batch; committed when this returns. SQLAlchemyError: nothing was stored, because of the database.
 
-        Up to where everything is here, of every group that something came of, if only a double.
+        Returns, for every group with an event in the batch, repeated ones included, the number up to which all events
+        are stored.
         """
         if not self._names.belong_to(signers):
             self._names = Names(signers)
@@ -62,7 +63,7 @@ class Store:
             return reached
 
     def reached(self) -> list[tuple[Group, int]]:
-        """Of every group, the one that was heard last behind the others."""
+        """For every group; the most recently active one comes last."""
         with self._engine.connect() as db:
             wanted = select(origins.c.unit, origins.c.origin, origins.c.through).order_by(origins.c.heard_at)
             found = [((unit, origin), through) for unit, origin, through in db.execute(wanted)]
@@ -70,12 +71,12 @@ class Store:
             return [(group, through) for group, through in found if group not in over]
 
     def words(self, groups: Collection[Group]) -> dict[Group, dict[str, str]]:
-        """What is said to a unit beside how far its events are here."""
+        """Additional fields of a confirmation to a unit."""
         with self._engine.connect() as db:
             return vaults.words(db, groups)
 
     def connected(self) -> None:
-        """A broker tells anew what it has retained: until then no unit is online or offline, and no alert stands."""
+        """A broker repeats its retained messages: until then no unit is online or offline, and no alert is active."""
         with self._engine.begin() as db:
             register.forget_states(db)
             register.forget_alerts(db)
@@ -102,7 +103,7 @@ class Store:
             return self._take(db, groups) if groups else {}
 
     def _take(self, db: Connection, groups: dict[Group, list[Event]]) -> dict[Group, int]:
-        """A statement for all of them, not for each: a thousand units send one event each, not one a thousand."""
+        """One statement for all of them: a thousand units send one event each, rather than one unit a thousand."""
         before = _reached(db, groups)
         links = _links(db, groups)
         taken: dict[Group, list[dict[str, Any]]] = {}
@@ -141,7 +142,7 @@ class Store:
         return {group: reached for group, reached in through.items() if group not in over}
 
     def _set_aside(self, db: Connection, faults: Iterable[tuple[Report | HeadReport, Verdict]]) -> None:
-        """Once each, however often it is sent; without a bound on none but the counter."""
+        """Each report once, however often it is sent. Beyond the limit they are only counted."""
         for report, verdict in faults:
             digest = hashlib.sha256(report.payload + b"\0" + report.sig.encode("utf-8")).hexdigest()
             same = (set_aside.c.unit == report.unit, set_aside.c.code == verdict.code, set_aside.c.sha256 == digest)
@@ -157,12 +158,12 @@ class Store:
                 db.execute(insert(set_aside).values(
                     unit=report.unit, kind=verdict.kind, code=verdict.code, text=verdict.text[:500], sha256=digest,
                     bytes=len(report.payload), payload=report.payload[: judge.LIMIT_BYTES],
-                    # PostgreSQL takes no NUL in a text, and refusing this row too would hold up everything.
+                    # PostgreSQL accepts no NUL in a text; rejecting this row would block all others.
                     sig=report.sig[: judge.LIMIT_BYTES].replace("\0", "?"), received_at=rfc3339(report.received_ns),
                 ))  # fmt: skip
 
     def _give_up(self, one: Arrival, error: Exception) -> None:
-        """The database takes everything but this: it must not hold up all that comes behind it."""
+        """Sets aside a single report that the database rejects, so that it does not block the following ones."""
         log.error("not_storable: %s: %s", one.unit, type(error).__name__)
         if not isinstance(one, Notice):
             with self._engine.begin() as db:
@@ -171,14 +172,14 @@ class Store:
 
 
 def _reached(db: Connection, groups: Iterable[Group]) -> dict[Group, tuple[int, int]]:
-    """Through and newest, of those that are known."""
+    """`through` and `newest` of the known groups."""
     wanted = select(origins.c.unit, origins.c.origin, origins.c.through, origins.c.newest)
     found = db.execute(wanted.where(tuple_(origins.c.unit, origins.c.origin).in_(list(groups))))
     return {(unit, origin): (through, newest) for unit, origin, through, newest in found}
 
 
 def _links(db: Connection, groups: Mapping[Group, list[Event]]) -> dict[Group, dict[int, Link]]:
-    """Of every event the stored neighbours and itself."""
+    """Each event's stored neighbours and itself."""
     keys = {(*group, event.told.seq + step) for group, its in groups.items() for event in its for step in (-1, 0, 1)}
     wanted = select(events.c.unit, events.c.origin, events.c.seq, events.c.sha256, events.c.prev)
     links: dict[Group, dict[int, Link]] = {group: {} for group in groups}
@@ -192,7 +193,7 @@ def _links(db: Connection, groups: Mapping[Group, list[Event]]) -> dict[Group, d
 def _advance(
     db: Connection, taken: Mapping[Group, list[dict[str, Any]]], before: Mapping[Group, tuple[int, int]]
 ) -> dict[Group, int]:
-    """Writes how far each group is here now; the answer is `through`."""
+    """Writes the progress of each group; returns `through`."""
     new, old, answer = [], [], {}
     for group, rows in taken.items():
         through, newest = before.get(group, (chain.before_first(group[1]),) * 2)
@@ -233,7 +234,7 @@ def _event_row(event: Event, late: bool) -> dict[str, Any]:
 
 
 def tell_calls(db: Connection, names: set[tuple[str, str]]) -> None:
-    """Each anew, from all of its events. `names`: unit, call_id."""
+    """Derives each call's row again from all of its events. `names`: unit, call_id."""
     if not names:
         return
     new, old = [], []
@@ -247,7 +248,7 @@ def tell_calls(db: Connection, names: set[tuple[str, str]]) -> None:
         told = _events_of(db, some)
         for unit, call_id in sorted(told.keys() | records.keys()):
             found = told.get((unit, call_id), [])
-            if not all(one.payload for one in found):  # a late one of a call that is cleared: it is not told again
+            if not all(one.payload for one in found):  # a late event of a cleared call: the row is not derived again
                 mine = (calls.c.unit == unit, calls.c.call_id == call_id)
                 clear_events(db, unit, call_id, db.execute(select(calls.c.destroyed_at).where(*mine)).scalar_one())
                 continue
@@ -265,7 +266,7 @@ def tell_calls(db: Connection, names: set[tuple[str, str]]) -> None:
 
 
 def _events_of(db: Connection, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], list[Any]]:
-    """In their order; of each call so many as it may have."""
+    """In their order, limited for each call."""
     wanted = select(events.c.unit, events.c.call_id, events.c.payload, events.c.at, events.c.late)
     ordered = wanted.where(_of(events, names)).order_by(events.c.unit, events.c.origin, events.c.seq)
     found: dict[tuple[str, str], list[Any]] = defaultdict(list)

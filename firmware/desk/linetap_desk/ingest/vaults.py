@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which vault of a unit is in use: a new disk with the old key, an old disk that came back, or two at once.
+"""Which vault of a unit is in use: a new disk with the old key, an old disk that returned, or two at once.
 
 An unknown vault replaces the one in use. Events of the old one stay; its missing events count as lost and are not
-requested. Late events that a broker still holds are accepted. The old vault is alive, and the one in use again with an
-alert, when an event is dated after its end. A unit's clock may be wrong for ever, so an hour after the end arrivals
-count too: of a time that cannot be (1970) at once, others when they still come an hour after the first of them, since
-a broker that was away delivers all it has in one go.
+requested. Late events that a broker still holds are accepted. The old vault is in use again, with an alert, if an event
+is dated after its end. Since a unit's clock may be wrong permanently, an hour after the end arrivals count too: those
+with an impossible time (1970) at once, others if they continue for an hour after the first of them, since a broker that
+was away delivers all its messages in one go.
 """
 
 from __future__ import annotations
@@ -35,8 +35,7 @@ log = logging.getLogger("linetap.ingest")
 
 
 def note(db: Connection, taken: Mapping[Group, list[dict[str, Any]]], new: Collection[Group], now: str) -> None:
-    """`taken`: what is stored now, as rows of `events`, before `origins` knows; `new`: the chains that were not there
-    before."""
+    """`taken`: rows of `events` being stored, before `origins` is updated; `new`: chains that did not exist before."""
     wanted = {group: rows for group, rows in taken.items() if rows}
     known = _known(db, {unit for unit, _ in wanted})
     for group, rows in wanted.items():
@@ -52,7 +51,7 @@ def note(db: Connection, taken: Mapping[Group, list[dict[str, Any]]], new: Colle
 
 
 def sign(db: Connection, group: Group, number: int) -> None:
-    """The unit itself has signed that it is the vault of this number."""
+    """The unit itself signed its vault's number."""
     db.execute(update(vaults).where(*_mine(group)).values(signed=number))
 
 
@@ -61,7 +60,7 @@ def fork(db: Connection, group: Group, seq: int, at: str, now: str) -> None:
 
 
 def over(db: Connection, groups: Iterable[Group]) -> set[Group]:
-    """Those that another vault has followed."""
+    """Those replaced by another vault."""
     found = set(groups)
     wanted = select(vaults.c.unit, vaults.c.origin).where(
         vaults.c.over_at.is_not(None), vaults.c.unit.in_({unit for unit, _ in found})
@@ -70,8 +69,8 @@ def over(db: Connection, groups: Iterable[Group]) -> set[Group]:
 
 
 def words(db: Connection, groups: Collection[Group]) -> dict[Group, dict[str, str]]:
-    """Fields of an `ack` for a vault with a name: its number and the vault before, until the unit has signed them;
-    and the newest signed head of its log."""
+    """Fields of an `ack` for a named vault: its number and the previous vault, until the unit has signed them; and the
+    newest signed head of its log."""
     named = [group for group in groups if vault_of(group[1])]
     found: dict[Group, dict[str, str]] = {}
     if not named:
@@ -99,7 +98,7 @@ def _begin(db: Connection, group: Group, rows: list[dict[str, Any]], known: dict
         _insert(db, earlier[0], 1, "", earlier[1], now)
         before = _known(db, {unit})[earlier[0]]
     if before is None and not vault_of(chain):
-        return  # the only chain of its key, as of every unit before
+        return  # the only chain of its key, as for every unit of earlier versions
     its = [row.number for (of, name), row in known.items() if of == unit and _same_key(name, chain)]
     number = max([*its, 0 if before is None else before.number]) + 1
     if number > MOST:
@@ -119,7 +118,7 @@ def _begin(db: Connection, group: Group, rows: list[dict[str, Any]], known: dict
 
 
 def _is_alive(db: Connection, row: Row[Any], in_use: Row[Any], rows: list[dict[str, Any]]) -> bool:
-    """Whether a replaced vault reports something new. Events up to `lost_to` may have waited at a broker."""
+    """Whether a replaced vault reports new events. Events up to `lost_to` may have waited at a broker."""
     if any(each["at"] > in_use.since_at for each in rows):
         return True
     late = _later(in_use.since_at)
@@ -151,8 +150,8 @@ def _come_back(db: Connection, row: Row[Any], in_use: Row[Any], now: str) -> Non
 
 
 def _end(db: Connection, group: Group, now: str, at: str = "") -> None:
-    """It is not in use any more: what it lacks is lost, and no hole that one could ask for. `at`: when the other began;
-    a unit that has lost its count too numbers both vaults from 1, and what it told since is of the other."""
+    """The vault is not in use any more: its missing events are lost and cannot be requested. `at`: when the other one
+    began; a unit that also lost its count numbers both vaults from 1, and its later reports belong to the other."""
     unit, chain = group
     reached = db.execute(
         select(origins.c.through, origins.c.newest).where(origins.c.unit == unit, origins.c.origin == chain)
@@ -180,14 +179,13 @@ def _known(db: Connection, of: Collection[str]) -> dict[Group, Row[Any]]:
 
 
 def _in_use(known: Mapping[Group, Row[Any]], group: Group) -> Row[Any] | None:
-    """Of the same key, and another."""
+    """Another vault of the same key."""
     its = [row for (unit, chain), row in known.items() if unit == group[0] and _same_key(chain, group[1])]
     return next((row for row in its if row.over_at is None and row.origin != group[1]), None)
 
 
 def _earlier(db: Connection, group: Group) -> tuple[Group, str] | None:
-    """A chain of the same key that is not in `vaults` yet, as those of earlier versions are not; and when it last
-    reported."""
+    """A chain of the same key that is not in `vaults` yet, as in earlier versions; and its last report's time."""
     unit, key = group[0], origin_of(group[1])
     named = func.substr(origins.c.origin, 1, len(key) + 1) == f"{key} "
     mine = (origins.c.unit == unit, or_(origins.c.origin == key, named))
@@ -205,7 +203,7 @@ def _mine(group: Group) -> tuple[Any, ...]:
 
 
 def _alert(db: Connection, group: Group, code: str, first: int, last: int, since: str, now: str) -> None:
-    """Nothing ends it but a person; but for what was called lost and came after all."""
+    """Only a person ends it, except for events that were called lost and arrived after all."""
     mine = (alerts.c.unit == group[0], alerts.c.origin == group[1], alerts.c.code == code)
     if db.execute(select(alerts.c.id).where(*mine, alerts.c.ended_at.is_(None))).first() is None:
         db.execute(insert(alerts).values(

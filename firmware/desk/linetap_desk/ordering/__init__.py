@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signed commands to units: made, cosigned, sent."""
+"""`linetap command`: signed commands to units, made, cosigned and sent."""

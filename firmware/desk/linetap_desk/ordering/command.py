@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap command sign|cosign|send`: a signed command as a file, and brought to its unit."""
+"""`linetap command sign|cosign|send`: makes a signed command as a file, and sends it to its unit."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> Verbs:
 
 
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
-    """`sign`, `cosign`: 0. `send`: 0 the unit has done it, 1 it has refused or has not answered."""
+    """`sign`, `cosign`: 0. `send`: 0 if the unit executed it, 1 if it refused or did not answer."""
     if args.action == "sign":
         require_possible(clock)
         privatefile.write(args.output, make(args, clock.utc_ns()))
@@ -94,7 +94,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
 
 
 def make(args: argparse.Namespace, now_ns: int) -> bytes:
-    """The envelope. BadInput where something does not fit, before a unit has to say so."""
+    """The envelope. BadInput for anything that the unit would refuse."""
     if not envelopes.may(args.role, args.verb):
         raise BadInput(f"--role {args.role}: {args.verb} is for {' or '.join(MAY[args.verb])}")
     key = signedfile.load_key(args.key)
@@ -113,7 +113,7 @@ def make(args: argparse.Namespace, now_ns: int) -> bytes:
 
 
 def cosigned(args: argparse.Namespace) -> bytes:
-    """The envelope with a signature more; what was signed is said, for whoever has signed it to read."""
+    """The envelope with an additional signature; its content is printed for the person who signs."""
     data, key = read_small(args.file, envelopes.LIMIT_BYTES), signedfile.load_key(args.key)
     try:
         made = envelopes.cosign(data, lambda text: sshsig.sign(text, key, namespaces.COMMAND))
@@ -127,12 +127,12 @@ def cosigned(args: argparse.Namespace) -> bytes:
     return made
 
 
-# What of these options a verb takes; of the others a document alone.
+# The options of each verb; all other verbs take only a document.
 _TAKES: dict[str, tuple[str, ...]] = {
     "time": ("challenge", "utc"), "identify": ("seconds",), "self_test": (), "config": ("document", "replaces"),
     "update": ("bundle", "url"), "confirm": ("weakening",), "cancel": ("weakening",),
 }  # fmt: skip
-_OPTIONAL = ("utc", "url")  # may be left out
+_OPTIONAL = ("utc", "url")  # optional
 
 
 def _body(args: argparse.Namespace, now_ns: int) -> Body:

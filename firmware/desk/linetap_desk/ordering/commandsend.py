@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap command send`: a command over the broker to its unit, and the answer.
+"""`linetap command send`: sends a command to its unit over the broker, and prints the answer.
 
-Nobody has signed the answer: a broker can invent one, and can withhold the command. What a unit has done stands in its
-log.
+The answer is not signed: a broker can forge it, and can withhold the command. The unit's log records what it did.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from linetap_desk.config.desk import broker_alone
 from linetap_desk.inputs import boundedjson
 
 _PATIENCE_S = 30.0
-_LARGEST_PACKET = 64 << 10  # no unit answers with more
+_LARGEST_PACKET = 64 << 10  # larger than any unit's answer
 _SEND = "example: linetap command send identify.command --config desk.toml"
 
 
@@ -57,7 +56,8 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
 
 
 def exchange(broker: Broker, command: Command, data: bytes, patience_s: float, clock: Clock) -> Answer:
-    """One connection for one command. Refusal where no answer comes in time: it may have been done all the same."""
+    """One connection for one command. A Refusal if no answer arrives in time: the command may have been executed
+    nevertheless."""
     topics, correlation = Topics(command.unit), secrets.token_bytes(16)
     terms = Terms(f"linetap-command-{secrets.token_hex(8)}", (topics.replies(command.verb),), 8, _LARGEST_PACKET)
     happenings: queue.SimpleQueue[tuple[Connection, Happening]] = queue.SimpleQueue()
@@ -82,7 +82,7 @@ def exchange(broker: Broker, command: Command, data: bytes, patience_s: float, c
                     state = "the broker has the command; the unit is away, or does not answer"
                 case Arrived():
                     happening.acknowledge()
-                    if happening.correlation == correlation:  # others may ask the same unit at the same time
+                    if happening.correlation == correlation:  # others may send to the same unit at the same time
                         return _answer(happening.payload)
                 case Ended(why):
                     raise Refusal(f"{where}: {why}")

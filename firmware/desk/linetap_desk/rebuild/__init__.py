@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk rebuild`: the ingest's database made again, from the units and the store of copies. docs/desk.md."""
+"""`linetap desk rebuild`: builds the ingest's database again, from the units and the store of copies. See
+docs/desk.md."""

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk rebuild`: a new index beside the old one, from the store and the units; whole, it takes its place."""
+"""`linetap desk rebuild`: builds a new index beside the old one, from the store and the units; when complete, it
+replaces the old one.
+
+The desk's own observations, which no unit can report again, are taken over from the old database if it is readable:
+outages, PBX days, rejected reports, alerts, contradictory signed heads, expired copies and the ingest's counted time.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +53,7 @@ _COUNTED = (events, calls, copies, units)
 
 @dataclass(slots=True)
 class RebuildResult:
-    """What is said at the end. `old` None: the old database could not be read, or was not to be."""
+    """The final report. `old` None: the old database could not be read, or was not to be."""
 
     old: Counter[str] | None = None
     taken: Counter[str] = field(default_factory=Counter)
@@ -61,7 +66,8 @@ class RebuildResult:
 
 
 def run(args: argparse.Namespace, clock: Clock) -> int:
-    """0; 1 where something was refused, or a unit that is online has not told all: the new one has its place though."""
+    """0; 1 if something was refused, or an online unit has not reported everything: the new database is in place
+    nevertheless."""
     stop = Stop()
     args.broker = args.client_id = args.signers = args.db = args.key = args.copy = None
     settings = desksettings.ingest_settings(args)
@@ -73,8 +79,10 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     with place.alone(settings.db, clock) as where:
         found = None if where.whole else _fill(where, settings, args, clock, stop)
         kept = where.swap()
-    lines = ["the new one was whole already; its place was all that was missing"] if found is None else _lines(found)
-    kept = f"the old one is {kept}, until somebody removes it" if kept else "there was no old one"
+    lines = (
+        ["the new database was complete already and only had to be put in place"] if found is None else _lines(found)
+    )
+    kept = f"the old database is {kept}, until somebody removes it" if kept else "there was no old database"
     sys.stdout.write("\n".join([*lines, kept]) + "\n")
     return 1 if found is not None and (found.refused.counts or found.answered.lacking) else 0
 
@@ -139,21 +147,21 @@ def _lines(found: RebuildResult) -> list[str]:
         old = "?" if found.old is None else found.old[table.name]
         lines.append(f"{table.name:12}{old:>10}{found.new[table.name]:>10}")
     gone = "?" if found.old is None else max(0, found.old["events"] - found.new["events"])
-    lines.append(f"{gone} events are here no more: their units have let go of them, or are not online")
-    lines.append(f"{found.from_record} calls are told from their record in the store alone, without a signed event")
+    lines.append(f"{gone} events are missing: their units have dropped them, or are not online")
+    lines.append(f"{found.from_record} calls are derived from their record in the store only, without a signed event")
     taken = ", ".join(f"{found.taken[table.name]} {table.name}" for table in metadata.sorted_tables
                       if table.name in ("outages", "pbx_days", "alerts", "set_aside", "heads"))  # fmt: skip
-    lines.append(f"only the desk has seen, and taken over: {taken}" if found.old is not None else
-                 f"what only the desk has seen (outages, pbx_days, alerts, set_aside, older heads) is lost: "
+    lines.append(f"observed by the desk only, and taken over: {taken}" if found.old is not None else
+                 f"what only the desk observed (outages, pbx_days, alerts, set_aside, older heads) is lost: "
                  f"{found.why_not or 'nothing was to be taken over'}")  # fmt: skip
     if found.copied is not None:
-        lines.append(f"{found.copied} calls have a proved record in the store; of {sum(found.refused.counts.values())} "
-                     "things there or among the holds nothing was taken")  # fmt: skip
+        lines.append(f"{found.copied} calls have a verified record in the store; {sum(found.refused.counts.values())} "
+                     "entries there or among the holds were refused")  # fmt: skip
     lines += [f"refused {code}: {count}" for code, count in sorted(found.refused.counts.items())]
     lines += [f"  {line}" for line in found.refused.lines]
     answered = found.answered
-    lines.append(f"{len(answered.done)} of {len(answered.online)} units that are online have told all that they have")
-    lines += [f"  not yet: {unit}; the ingest asks it again" for unit in answered.lacking[: stored.MOST_SAID]]
+    lines.append(f"{len(answered.done)} of {len(answered.online)} online units have reported everything")
+    lines += [f"  not yet: {unit}; the ingest requests it again" for unit in answered.lacking[: stored.MOST_SAID]]
     return lines
 
 
@@ -161,7 +169,8 @@ _AT_ONCE = 500
 
 
 def take_over(old: Engine, new: Engine, signers: list[Signer]) -> Counter[str]:
-    """How many rows of each table. SQLAlchemyError: the old one cannot be read, and nothing was taken."""
+    """Returns the number of rows of each table. SQLAlchemyError: the old database cannot be read, and nothing was taken
+    over."""
     taken: Counter[str] = Counter()
     with old.connect() as source, new.begin() as db:
         for table in (units, outages, pbx_days, alerts, set_aside, heads, vaults, copies, counted):
@@ -185,7 +194,7 @@ def _rows(source: Connection, table: Table) -> Iterator[dict[str, Any]]:
 
 
 def _there(source: Connection, table: Table) -> list[Column[Any]]:
-    """Those that an earlier version kept, if it had the table."""
+    """The columns that an earlier version had, if it had the table."""
     looked = inspect(source)
     if not looked.has_table(table.name):
         return []
@@ -194,9 +203,9 @@ def _there(source: Connection, table: Table) -> list[Column[Any]]:
 
 
 def _of_ours(table: Table, row: dict[str, Any], signers: list[Signer]) -> dict[str, Any] | None:
-    """None for a head that nobody has signed whom the file names: it is held against others as evidence."""
+    """None for a head not signed by a named signer: heads are compared as evidence."""
     if table is units:
-        return row | {"state": None}  # the broker says it anew
+        return row | {"state": None}  # the broker reports it again
     if table is heads:
         try:
             unitlog.check_head(bytes(row["head"]), row["sig"].encode("utf-8"), signers)

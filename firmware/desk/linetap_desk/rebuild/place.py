@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the new database grows, and how it takes the old one's place: in one step, or not at all.
+"""Where the new database is built, and how it replaces the old one: in one step, or not at all.
 
-SQLite: NAME.rebuild beside NAME; whole, it is renamed to NAME.whole, which every later start puts in its place. The old
-file stays as NAME.before-TIME. PostgreSQL: a schema of its own; the tables change places in one transaction.
+SQLite: NAME.rebuild beside NAME; once complete it is renamed to NAME.whole, which every later start puts in place. The
+old file stays as NAME.before-TIME. PostgreSQL: a separate schema; the tables are exchanged in one transaction.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from linetap_desk.ingest import database
 from linetap_desk.ingest.tables import metadata
 
 NEW = "linetap_rebuild"  # PostgreSQL's schema
-LOCK_S = 10  # PostgreSQL: so long the change of places waits for who reads
+LOCK_S = 10  # PostgreSQL: how long the exchange waits for readers
 _STOP = "who reads it is to be ended first (`linetap desk serve`, `metrics`)"
 
 
 class Place(Protocol):
-    whole: bool  # a new one is there from before, and only its place was not taken yet
+    whole: bool  # a complete one exists from an earlier run and only has to be put in place
 
     def begin(self) -> Engine:
-        """An empty new database; what an earlier attempt has left of one is gone."""
+        """An empty new database; what an earlier attempt left is deleted."""
 
     def finish(self, new: Engine) -> None:
-        """`new` is whole, and closed when this returns."""
+        """`new` is complete, and closed when this returns."""
 
     def swap(self) -> str:
-        """The new one stands where the old one did. Where the old one is now; empty: there was none."""
+        """Replaces the old database. Returns where the old one is now; empty if there was none."""
 
 
 @contextlib.contextmanager
@@ -86,7 +86,7 @@ class File:
         move_durably(self._new, self._whole)
 
     def swap(self) -> str:
-        """Of a damaged old one the log goes first: SQLite would else take it for the new one's."""
+        """Moves the log of a damaged old database first: SQLite would otherwise apply it to the new one."""
         kept = ""
         _fold(self._path)
         if self._path.exists():
@@ -106,8 +106,8 @@ def _all_of(path: Path) -> list[Path]:
 
 
 def _fold(path: Path) -> None:
-    """What is in SQLite's log goes into the file, and the log away; of one that is damaged nothing is touched.
-    BadInput while somebody else has it open: their closing would remove the log of the file of that name."""
+    """Merges SQLite's log into the file and deletes it; a damaged database is not touched. BadInput while another
+    process has it open: its closing would delete the log of the new file."""
     if not path.exists():
         return
     with contextlib.closing(sqlite3.connect(path, timeout=database.BUSY_MS / 1000)) as db:
@@ -121,7 +121,7 @@ def _fold(path: Path) -> None:
 
 
 class Schema:
-    whole = False  # PostgreSQL does it in one transaction
+    whole = False  # PostgreSQL exchanges the tables in one transaction
 
     def __init__(self, url: URL, engine: Engine, clock: Clock) -> None:
         self._url, self._engine, self._clock = url, engine, clock
@@ -137,7 +137,7 @@ class Schema:
         new.dispose()
 
     def swap(self) -> str:
-        """Who could read the old tables can read the new ones."""
+        """Readers of the old tables may read the new ones."""
         before = "linetap_before_" + compact(self._clock.utc_ns()).replace(".", "_").lower()
         with self._engine.begin() as db:
             db.execute(text(f"SET LOCAL lock_timeout = '{LOCK_S}s'"))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The calls that lie in the store of copies, each proved by its signed record before a row is made of it.
+"""The calls in the store of copies, each verified by its signed record before a row is made of it.
 
-The bytes of the audio are not read: that they are what the record names is what `linetap verify` says of the store.
+The audio is not read: `linetap verify` of the store checks it.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from linetap_desk.ingest.store import tell_calls
 from linetap_desk.ingest.tables import calls, copies, events, from_record
 from linetap_desk.proofs.callfolder import Damaged
 
-MOST_SAID = 20  # of what is refused, each on a line
+MOST_SAID = 20  # refused entries printed in full
 _AT_ONCE = 200
 _NO_SHA256, _NO_ORIGIN = "0" * 64, "record"
 
 
 @dataclass(slots=True)
 class Refused:
-    """What lies in the store, or among the holds, and is no evidence."""
+    """Entries of the store, or of the holds, that are no evidence."""
 
     counts: Counter[str] = field(default_factory=Counter)
     lines: list[str] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Refused:
 
 
 def take(store: Store, holds: Path | None, new: Engine, trusted: list[Signer], refused: Refused, now_ns: int) -> int:
-    """How many calls have a copy. OSError: the store is away."""
+    """Returns the number of calls with a copy. OSError: the store is away."""
     count = 0
     for some in batched(_proved(store, trusted, refused), _AT_ONCE, strict=False):
         with new.begin() as db:
@@ -68,8 +68,8 @@ def take(store: Store, holds: Path | None, new: Engine, trusted: list[Signer], r
 
 
 def settle(new: Engine, refused: Refused) -> int:
-    """Once the units have told: how many calls are known from their record alone. A unit's signed event that names
-    another record counts for more than a copy; what is told by one needs no record any more."""
+    """After the units have reported: the number of calls known by their record only. A unit's signed event that names
+    another record overrides a copy; a call with its own event needs no record any more."""
     with new.begin() as db:
         for unit, call_id in db.execute(_contradicted()).all():
             refused.add("copy_changed", f"{unit}/{call_id}", "its record is another than the unit's event names")
@@ -81,7 +81,7 @@ def settle(new: Engine, refused: Refused) -> int:
 
 
 def _contradicted() -> Any:
-    """`calls` is told from the event by now."""
+    """`calls` is derived from the event by now."""
     mine = (calls.c.unit == copies.c.unit) & (calls.c.call_id == copies.c.call_id)
     found = select(copies.c.unit, copies.c.call_id).join(calls, mine)
     return found.where(copies.c.removed_at.is_(None), copies.c.record_sha256 != calls.c.record_sha256)
@@ -100,7 +100,7 @@ def _proved(store: Store, trusted: list[Signer], refused: Refused) -> Iterator[t
 
 
 def _record(found: Stored, call: Call, trusted: list[Signer]) -> CallRecord:
-    """Refusal unless a signer of this unit stands behind it, and every file that it names is there."""
+    """A Refusal unless a signer of this unit signed it, and every file that it names exists."""
     if len(found.record) > sealed.RECORD_LIMIT_BYTES or len(found.signature) > sshsig.SIGNATURE_LIMIT_BYTES:
         raise Damaged("copy_size", "record or signature is longer than there can be one")
     at = sealed.call_time(call.call_id)
@@ -117,7 +117,7 @@ def _record(found: Stored, call: Call, trusted: list[Signer]) -> CallRecord:
 
 
 def _sealed(record: CallRecord, call: Call) -> CallEvent:
-    """As its unit would tell it anew, from log and record."""
+    """The event as its unit would repeat it from log and record."""
     at = record.ended_at or rfc3339(sealed.call_ns(call.call_id))
     leaf = callevents.LeafOfCall(
         kind="close", at=at, call_id=call.call_id, line=record.line, disposition=record.disposition,
@@ -129,7 +129,7 @@ def _sealed(record: CallRecord, call: Call) -> CallEvent:
 
 
 def _held(holds: Path, call: Call, refused: Refused, now_ns: int) -> CallEvent | None:
-    """A hold that lies at the desk and is not over. Whose signature it bears is asked at the keys, not here."""
+    """A hold stored at the desk that has not ended. Its signature is checked when the call is opened, not here."""
     path = holds / call.call_id / hold.HOLD
     try:
         with path.open("rb") as file:
@@ -155,7 +155,7 @@ def _held(holds: Path, call: Call, refused: Refused, now_ns: int) -> CallEvent |
 
 
 def _row(event: CallEvent) -> dict[str, Any]:
-    """`seq` and `prev` are of the form that a reader wants, and mean nothing: it has no place in a chain."""
+    """`seq` and `prev` have a valid form without meaning: the event has no place in a chain."""
     event = msgspec.structs.replace(event, seq=1, prev=_NO_SHA256, origin=_NO_ORIGIN)
     payload = msgspec.json.encode(event)
     return {"unit": event.unit, "call_id": event.call_id, "event": event.event, "at": event.at, "payload": payload}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The units are asked for all that they still have. Nothing is confirmed to them: a unit lets go of what is.
+"""Requests all events that the units still have. Nothing is confirmed to them, since a unit drops confirmed events.
 
-An ingest that asks, and stores into the new database. It asks for what it knows of and lacks, so of each key that the
-signers' file names for a unit it is told that events are to be there.
+An ingest that only requests, and stores into the new database. It requests what it knows to be missing, so for each key
+that the signers' file names for a unit it is told that events exist.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from linetap_desk.ingest.service import Ingest
 from linetap_desk.ingest.signersfile import SignersFile
 from linetap_desk.ingest.tables import alerts, origins, units
 
-SETTLE_S = 5  # after the connection: who is there has been told by then
+SETTLE_S = 5  # after the connection: by then the online units are known
 LOOK_EVERY_S = 1
-_EVER = 10**17  # the newest event, whichever that is
+_EVER = 10**17  # beyond any event number
 _ONLINE = units.c.state == "online"
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """`done`: units of which everything is here that they have; `online`: how many there were to ask."""
+    """`done`: units whose events are complete; `online`: the units that were asked."""
 
     online: tuple[str, ...] = ()
     done: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class Answered:
 
 
 def ask(settings: Settings, new: Engine, signers: SignersFile, clock: Clock, stop: Stop, for_s: int) -> Answered:
-    """For so many seconds at most, or until every unit that is online has told all, or `stop`."""
+    """Asks for `for_s` seconds at most, or until every online unit has reported everything, or `stop`."""
     ingest = Ingest(msgspec.structs.replace(settings, copy=None), new, signers, clock, Patience(), None, confirms=False)
     tails = _Tails(ingest)
     now_ns = look_ns = clock.monotonic_ns()
@@ -71,14 +71,14 @@ def ask(settings: Settings, new: Engine, signers: SignersFile, clock: Clock, sto
 
 
 class _Tails:
-    """The newest that a unit's health names is up to a minute old: it is asked once for what came behind it."""
+    """The newest event in a unit's health is up to a minute old: later ones are requested once."""
 
     def __init__(self, ingest: Ingest) -> None:
         self._ingest = ingest
-        self._since: dict[Group, tuple[int, int]] = {}  # through, and when it was asked behind it
+        self._since: dict[Group, tuple[int, int]] = {}  # through, and when later events were requested
 
     def quiet(self, told: dict[Group, int], now_ns: int) -> tuple[str, ...]:
-        """The units of which nothing more has come."""
+        """The units without further events."""
         for group, through in told.items():
             if self._since.get(group, (-1, 0))[0] != through:
                 self._since[group] = through, now_ns
@@ -88,7 +88,7 @@ class _Tails:
 
 
 def _expect(db: Connection, signers: list[Signer], now: str) -> None:
-    """Of every key of a unit that was heard: from its first event on something is missing."""
+    """Every key of an online unit: events are missing from its first one on."""
     known = {(unit, origin) for unit, origin in db.execute(select(origins.c.unit, origins.c.origin))}
     for unit in db.execute(select(units.c.unit).where(_ONLINE)).scalars().all():
         for signer in signers:
@@ -103,12 +103,13 @@ def _for_events(signer: Signer) -> bool:
 
 
 def _told(db: Connection) -> tuple[list[str], dict[Group, int]]:
-    """Units that are online; and of which everything is here that their health names, by the key that got furthest."""
+    """Online units; and those whose events are complete as far as their health states, by the chain with most
+    progress."""
     heard = db.execute(select(units.c.unit, units.c.outbox_seq).where(_ONLINE))
     online: dict[str, int | None] = {row[0]: row[1] for row in heard}
     wanted = select(origins.c.unit, origins.c.origin, origins.c.through)
     rows = db.execute(wanted.where(origins.c.through >= origins.c.newest).order_by(origins.c.through))
-    # Of the chain that the health is of: each has a range of its own.
+    # Of the chain that the health refers to: each has its own range.
     furthest = {
         unit: (origin, through)
         for unit, origin, through in rows
@@ -123,7 +124,7 @@ def _told(db: Connection) -> tuple[list[str], dict[Group, int]]:
 
 
 def _expect_no_more(db: Connection) -> None:
-    """Keys that have told nothing, and what was said of them."""
+    """Removes keys that reported nothing, and their alerts."""
     db.execute(delete(origins).where(origins.c.newest == 0))
     here = select(origins.c.unit).where(origins.c.unit == alerts.c.unit, origins.c.origin == alerts.c.origin)
     db.execute(delete(alerts).where(alerts.c.code == holes.CODE, alerts.c.ended_at.is_(None), ~here.exists()))

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk summary`: once a night, by a timer."""
+"""`linetap desk summary`: the figures of one day, from the ingest's database; once a night, by a timer.
+
+They name no telephone number, person or call; units by their names. Calls, destructions, outages and PBX figures are of
+the day; active alerts and the states of units are of the moment of the run.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +27,11 @@ from linetap_desk.ingest.tables import alerts, calls, copies, outages, pbx_days,
 from linetap_desk.inputs.localtime import zone_of
 from linetap_desk.summary import delivery
 
-MOST_NAMED = 20  # units of a kind; more are only counted
+MOST_NAMED = 20  # units listed for each kind; further ones are only counted
 
 
 def named(db: Connection, wanted: Select[tuple[str]]) -> dict[str, Any]:
-    """How many units, and the first of them by name."""
+    """The number of units, and the names of the first ones."""
     names = sorted(set(db.execute(wanted).scalars()))
     return {"count": len(names), "units": names[:MOST_NAMED]}
 
@@ -59,12 +63,12 @@ def coverage(db: Connection, day: date) -> dict[str, Any]:
 
 
 def _percent(calls: int, missing: int) -> float | None:
-    """Down to a tenth: 100 is said where nothing is missing, and nowhere else."""
+    """Rounded down to a tenth: 100 only if nothing is missing."""
     return (calls - missing) * 1000 // calls / 10 if calls else None
 
 
 def span(day: date, zone: ZoneInfo) -> tuple[str, str]:
-    """Its first moment and the next day's, in the form of the tables."""
+    """The first moments of the day and of the next one, in the form of the tables."""
     begins, ends = (datetime.combine(each, time(), zone) for each in (day, day + timedelta(days=1)))
     return rfc3339(round(begins.timestamp()) * NS_PER_S), rfc3339(round(ends.timestamp()) * NS_PER_S)
 
@@ -74,7 +78,7 @@ def summary(db: Connection, day: date, zone: ZoneInfo, now_ns: int) -> dict[str,
     began = (calls.c.began_at >= since, calls.c.began_at < until)
     kinds = select(calls.c.disposition, func.count()).where(*began).group_by(calls.c.disposition)
     known = {row[0] or "open": row[1] for row in db.execute(kinds)}
-    ours = unit_alerts.c.unit.in_(select(units.c.unit).where(units.c.named))  # whoever else reports could say anything
+    ours = unit_alerts.c.unit.in_(select(units.c.unit).where(units.c.named))  # unnamed units could report anything
     standing = select(unit_alerts.c.severity, func.count()).where(ours).group_by(unit_alerts.c.severity)
     new = select(alerts.c.code, func.count()).where(alerts.c.alerted_at >= since, alerts.c.alerted_at < until)
     return {
@@ -124,7 +128,7 @@ _LONGEST_PAUSE_S = 3600
 
 
 def run(args: argparse.Namespace, clock: Clock) -> int:
-    """0; 1 where it was not delivered, and standard error says so for each attempt."""
+    """0; 1 if it was not delivered; standard error has each attempt."""
     args.broker = None
     desk, _ = desksettings.read_config(args)
     config = desk.summary.checked()
@@ -147,7 +151,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
         ways.append(lambda: delivery.webhook(config, found))
     if not ways:
         sys.stdout.write(delivery.letter(found))
-    done = [_delivered(way, config, clock) for way in ways]  # the one does not wait for the other to work
+    done = [_delivered(way, config, clock) for way in ways]  # independent of each other
     return 0 if all(done) else 1
 
 
@@ -168,7 +172,7 @@ def _delivered(way: Callable[[], None], config: SummaryConfig, clock: Clock) -> 
 
 
 def _day(text: str | None, today: date) -> date:
-    """Yesterday where none is named."""
+    """Yesterday if none is given."""
     try:
         return today - timedelta(days=1) if text is None else date.fromisoformat(text)
     except ValueError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A day's numbers as a letter by mail, Korean and English on each line, or as JSON to a webhook. One attempt."""
+"""Delivers a day's figures by mail, in Korean and English on each line, or as JSON to a webhook. One attempt."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"오프라인 offline: {_of(units['offline'])}"
     yield f"고장 at fault: {_of(units['at_fault'])}"
     if found["desk_heard_nothing"]:
-        yield f"데스크 수신 중단 the desk itself heard nothing: {found['desk_heard_nothing']}"
+        yield f"데스크 수신 중단 interruptions of the desk's reception: {found['desk_heard_nothing']}"
 
 
 def _coverage(found: dict[str, Any]) -> Iterator[str]:
@@ -53,8 +53,8 @@ def _coverage(found: dict[str, Any]) -> Iterator[str]:
     yield from (f"  {unit['unit']}: {_figures(unit)}" for unit in differ["units"])
     if differ["count"] > len(differ["units"]):
         yield "  …"
-    yield f"이날 대조 없음 told nothing of this day: {_of(found['told_nothing'])}"
-    yield f"교환기 연결 여부 모름 not known whether they hear a PBX: {_of(found['unknown'])}"
+    yield f"이날 대조 없음 no report for this day: {_of(found['told_nothing'])}"
+    yield f"교환기 연결 여부 모름 PBX connection unknown: {_of(found['unknown'])}"
 
 
 def _figures(of: dict[str, Any]) -> str:
@@ -76,11 +76,11 @@ _MOST_ANSWER_BYTES = 64 << 10
 
 
 class NotDelivered(Exception):
-    """Why, on one line. Another attempt may do."""
+    """The reason, on one line. Another attempt may succeed."""
 
 
 def context(config: SummaryConfig) -> ssl.SSLContext:
-    """BadInput for a `ca` that is none."""
+    """BadInput for an invalid `ca`."""
     try:
         return ssl.create_default_context(cafile=config.ca)
     except (OSError, ssl.SSLError) as error:
@@ -97,7 +97,7 @@ def password(config: SummaryConfig) -> str:
 
 
 def mail(config: SummaryConfig, found: dict[str, Any], now_ns: int) -> None:
-    """NotDelivered also where one of several is refused: who is to read it must not be left out in silence."""
+    """NotDelivered if any recipient is refused: none may be left out silently."""
     message = EmailMessage()
     message["Subject"], message["From"], message["To"] = (
         subject_line(found),
@@ -122,20 +122,20 @@ def mail(config: SummaryConfig, found: dict[str, Any], now_ns: int) -> None:
 
 
 def _connected(config: SummaryConfig, host: str, port: int, trust: ssl.SSLContext) -> smtplib.SMTP:
-    """Nothing is said in clear: a server without STARTTLS gets no letter."""
+    """Nothing is sent in clear: a server without STARTTLS gets no mail."""
     if config.mail_tls == "tls":
         return smtplib.SMTP_SSL(host, port, timeout=TIMEOUT_S, context=trust)
     server = smtplib.SMTP(host, port, timeout=TIMEOUT_S)
     try:
         server.starttls(context=trust)
-    except BaseException:  # whatever it was goes on its way, and leaves no connection open
+    except BaseException:  # propagates, and leaves no connection open
         server.close()
         raise
     return server
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect could lead to http, or to somebody else."""
+    """A redirect could lead to http, or to another host."""
 
     def redirect_request(self, *_: Any) -> None:
         return None

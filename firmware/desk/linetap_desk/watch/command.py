@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap watch`: all units, as the broker has them, until Ctrl-C; or once."""
+"""`linetap watch`: all units as the broker has them, on a screen or as lines, until Ctrl-C; or once. What it cannot
+keep up with waits at the broker."""
 
 from __future__ import annotations
 
@@ -43,13 +44,14 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
 
 DRAW_EVERY_MS = 250
 ANSWER_MS = 10_000
-_WIDE = 240  # characters of a line that goes into a file
+_WIDE = 240  # characters of a line written to a file
 UNWELL = ("fault", "unheard", "offline", "late")
 
 
 def watch_until_stopped(settings: Settings, args: argparse.Namespace, clock: Clock) -> int:
-    """Until SIGTERM or Ctrl-C; with --once 1 where a unit is UNWELL, and BadInput where no broker answers."""
-    logging.getLogger("linetap").addHandler(logging.NullHandler())  # what a connection says stands in head and lines
+    """Until SIGTERM or Ctrl-C; with --once 1 if a unit is UNWELL, and BadInput if no broker answers."""
+    # connection messages are in the head line and the lines
+    logging.getLogger("linetap").addHandler(logging.NullHandler())
     watcher = Watcher(settings, clock)
     console = Console(file=sys.stdout)
     screen = Screen(watcher.units, settings.places, args.language)
@@ -96,7 +98,7 @@ def _screen(watcher: Watcher, screen: LiveScreen, stop: Stop, clock: Clock) -> N
     with screen.live:
         while not stop.requested:
             watcher.turn()
-            reading = watcher.connected and not watcher.told_all  # half of it would look like a disaster
+            reading = watcher.connected and not watcher.told_all  # an incomplete state would look like a disaster
             if not reading and clock.monotonic_ns() - drawn_ns >= DRAW_EVERY_MS * NS_PER_MS:
                 drawn_ns = clock.monotonic_ns()
                 screen.draw(watcher.head, clock.utc_ns(), drawn_ns)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which unit hangs where: from the desk's own file, else from the unit's name as far as that says it.
+"""The building and floor of each unit: from the desk's own file, else from the unit's name.
 
     ["Main building"]
     main-03 = "3"
     main-b1 = "B1"
 
-A table a building, a unit a line with its floor. A unit that stands here and is not at the broker is missed.
+A table for each building, a line for each unit with its floor. A listed unit that the broker does not have is reported
+as missing.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Places:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """BadInput with the line of everything that is wrong."""
+        """BadInput lists every fault with its line."""
         source = Source(path)
         named: dict[str, Place] = {}
         for building, units in source.data.items():
@@ -66,7 +67,7 @@ class Places:
 
 
 def floor_order(floor: str) -> tuple[bool, int, str]:
-    """For sorting: B2, B1, 1, 2, 10; what is no number comes last."""
+    """A sort key: B2, B1, 1, 2, 10; non-numeric floors last."""
     found = re.fullmatch(r"(b?)(\d{1,3})f?", floor.lower())
     number = 0 if found is None else -int(found[2]) if found[1] else int(found[2])
     return found is None, number, floor

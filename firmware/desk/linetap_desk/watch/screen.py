@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All units on a terminal: how many are how, building by building, then a page of units, the worst first."""
+"""All units on a terminal: counts by state, a table of buildings, then a page of units, the worst first."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STYLES: dict[Standing, str] = {
     "fine": "green",
 }
 BUILDINGS_SHOWN = 8
-_AROUND = 7  # rows that are no unit's
+_AROUND = 7  # rows other than units
 
 
 class Screen:
@@ -38,7 +38,7 @@ class Screen:
         self._units, self._places, self._language = units, places, language
 
     def picture(self, head: str, utc_ns: int, now_ns: int, page: int | None) -> RenderableType:
-        """`head`: what is to be said of the broker."""
+        """`head`: the line on the broker. `page`: the number of rows; None: as many as needed."""
         placed = sorted(((unit, self._places.of(unit.name)) for unit in self._units.units.values()), key=_worst_first)
         buildings = self._buildings(placed)
         rows = len(placed) if page is None else max(3, page - _AROUND - buildings.row_count)
@@ -70,7 +70,7 @@ class Screen:
         for heading in ("units", *STANDINGS, "in use"):
             table.add_column(heading, justify="right")
         found: dict[str, list[Unit]] = defaultdict(list)
-        for unit, place in placed:  # the worst first, and so the buildings too
+        for unit, place in placed:  # worst first, hence the buildings too
             found[place.building].append(unit)
         for building, units in list(found.items())[:BUILDINGS_SHOWN]:
             how = Counter(unit.standing for unit in units)
@@ -109,7 +109,7 @@ class Screen:
 
 
 class LiveScreen:
-    """The screen, redrawn in its place."""
+    """The screen, redrawn in place."""
 
     def __init__(self, console: Console, screen: Screen) -> None:
         self._console, self._screen = console, screen

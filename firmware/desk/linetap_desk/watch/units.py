@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """All units as the broker reports them. Pure, and bounded: messages beyond the bounds are counted, not kept.
 
-A unit is late by the time of receipt of its health and the expiry that the broker gives, not by the time in it: a unit
-with a wrong clock is not late.
+A unit is late by the receipt of its health and the broker's expiry, not by the time in it: a unit with a wrong clock is
+not late.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ class Alert(msgspec.Struct, frozen=True):
     text_en: Sentence
     action_ko: Sentence = ""
     action_en: Sentence = ""
-    led: Word = ""  # the legend's condition that shows it; empty: of a unit of an older version
+    led: Word = ""  # the legend's condition that shows it; empty: from a unit of an older version
 
 
 class Health(msgspec.Struct, frozen=True):
-    """The part of it that is shown. `at` is the unit's own time."""
+    """The displayed part of it. `at` is the unit's own time."""
 
     at: Word
     storage_days_left: float | None = None
@@ -72,23 +72,23 @@ class Unit:
     lines: dict[int, Line] = field(default_factory=dict)
     alerts: dict[str, Alert] = field(default_factory=dict)
     good_until_ns: int = 0  # monotonic: until then it is not late
-    heard_ns: int | None = None  # monotonic, when it last said something; None: only what was retained is known
+    heard_ns: int | None = None  # monotonic, of its last message; None: only retained messages are known
     standing: Standing = "unheard"
-    told: bool = False  # how it stands
+    told: bool = False  # whether its standing was reported
 
     @property
     def calls(self) -> int:
         return sum(line.state not in FREE for line in self.lines.values())
 
     def judged(self, now_ns: int) -> Standing:
-        """Of a unit that is away nobody knows more than that."""
+        """If a unit is away, nothing more is known of it."""
         if self.status is None:
             return "unheard"
         if self.status.state == "offline":
             return "offline"
         if now_ns > self.good_until_ns:
             return "late"
-        severities = {alert.severity for alert in self.alerts.values()}  # the unit's own judgement, and no other
+        severities = {alert.severity for alert in self.alerts.values()}  # only the unit's own judgement counts
         if "critical" in severities:
             return "fault"
         return "warning" if severities else "fine"
@@ -96,27 +96,27 @@ class Unit:
 
 class Units:
     def __init__(self, expected: Iterable[str] = ()) -> None:
-        """`expected`: names of units that are missed where the broker has nothing of them."""
+        """`expected`: units that are reported as missing if the broker has nothing of them."""
         self.expected = dict.fromkeys(expected)
         self.forget()
 
     def forget(self) -> None:
-        """A broker tells anew what it has."""
-        self.bad = 0  # payloads that are none
+        """For a new connection: a broker sends its retained messages again."""
+        self.bad = 0  # unreadable payloads
         self.passed_over = 0  # beyond the bounds
         self.units: dict[str, Unit] = {name: Unit(name) for name in self.expected}
         self._alerts = 0
 
     @property
     def unheard(self) -> int:
-        """Of those that are expected."""
+        """The number of expected units without a message."""
         return sum(self.units[name].status is None for name in self.expected)
 
     def take(
         self, topic: str, payload: bytes, now_ns: int, retained: bool = False, expiry_s: int | None = None
     ) -> Change | None:
-        """What is different now. `now_ns`: monotonic; `retained`: said before we asked; `expiry_s`: so much longer the
-        broker holds it for good."""
+        """What changed. `now_ns`: monotonic; `retained`: sent before the subscription; `expiry_s`: the remaining
+        validity at the broker."""
         found = topics.address(topic)
         if found is None or found.kind not in _KINDS or len(payload) > LIMIT_BYTES:
             self.bad += 1
@@ -138,7 +138,7 @@ class Units:
         return change
 
     def judge(self, now_ns: int) -> list[Change]:
-        """Whose standing is another one now."""
+        """Units whose standing changed."""
         changes = []
         for unit in self.units.values():
             standing = unit.judged(now_ns)
@@ -200,7 +200,7 @@ def _health(unit: str, known: Health | None, now: Health | None) -> Change | Non
 
 
 def _status(unit: Unit, payload: bytes, grace_ns: int) -> Change | None:
-    """`grace_ns`: monotonic, when the first health of a unit that has just come must be there."""
+    """`grace_ns`: monotonic, when the first health of a new unit must have arrived."""
     known = unit.status
     said = jsontext.decode(payload, type=Status) if payload else None
     if said == known or (said and known and said.is_late_will(known.state, known.session)):
@@ -214,7 +214,7 @@ def _status(unit: Unit, payload: bytes, grace_ns: int) -> Change | None:
 
 @dataclass(frozen=True, slots=True)
 class Leds:
-    """What the LEDs of a unit show, as names of the legend's states."""
+    """The state of a unit's LEDs, as names of the legend's states."""
 
     condition: str
     activity: str

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Broker -> units: one connection, kept up, and whatever changed by it. For a screen, for lines, for pages."""
+"""The connection of a watcher: from the broker's messages to the state of units and its changes; and its settings.
+
+The settings come from desk.toml or the command line, like the ingest's, but with another certificate. Used by the
+screen, by the lines and by the pages.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +35,7 @@ class Settings:
 
 
 def watch_settings(args: argparse.Namespace) -> Settings:
-    """BadInput for what is missing or does not fit."""
+    """BadInput if something is missing or contradictory."""
     config, broker = read_config(args)
     own, places = config.watch, args.places or config.watch.places
     told = f"{args.config}: [watch] certificate"
@@ -40,7 +44,7 @@ def watch_settings(args: argparse.Namespace) -> Settings:
 
 
 def pages_settings(config: DeskConfig) -> Settings:
-    """Of `linetap desk serve`, which watches beside whoever does it on a terminal."""
+    """For `linetap desk serve`, which watches beside a `linetap watch` on a terminal."""
     broker, serve = config.broker, config.serve
     others = {"ingest": broker, "terminal": msgspec.structs.replace(broker, certificate=config.watch.certificate)}
     told = "[serve] fleet_certificate"
@@ -49,14 +53,14 @@ def pages_settings(config: DeskConfig) -> Settings:
 
 
 def _settings(broker: Broker, what: str, places: str | None) -> Settings:
-    client_id = f"linetap-{what}-{secrets.token_hex(4)}"  # several may watch
+    client_id = f"linetap-{what}-{secrets.token_hex(4)}"  # several watchers may be connected
     return Settings(broker, client_id, Places.read(Path(places)) if places else Places())
 
 
 def _named_otherwise(
     broker: Broker, others: Mapping[str, Broker], certificate: str | None, key: str | None, told: str
 ) -> Broker:
-    """`told`: where the certificate would stand."""
+    """`told`: where the certificate should be configured."""
     if broker.certificate is None:
         return broker
     another = "`linetap pki desk` makes another"
@@ -83,12 +87,12 @@ def _name(path: str) -> str:
 
 TURN_S = 0.1
 JUDGE_EVERY_MS = 500
-QUIET_MS = 1000  # without anything retained: the broker has told all it had
-TELL_MS = 20_000  # one that does not come to an end has told enough
+QUIET_MS = 1000  # without a retained message: the broker has sent all it had
+TELL_MS = 20_000  # the latest end of the retained messages
 
 
 class Watcher:
-    """`turn()` often: the changes since, each with `t`, the desk's time."""
+    """Call `turn()` often: it returns the changes, each with `t`, the desk's time."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._clock, self.broker = clock, f"{settings.broker.host}:{settings.broker.port}"
@@ -98,11 +102,11 @@ class Watcher:
         self.began_ns = 0  # monotonic, of the connection
         self._swept = False
         self.connected = False
-        self.told_all = False  # what the broker had retained
-        self.why = "not connected yet"  # why there is no broker
+        self.told_all = False  # all retained messages were received
+        self.why = "not connected yet"  # why there is no connection
 
     def turn(self, timeout_s: float = TURN_S) -> list[Change]:
-        """Waits so long for the first of them."""
+        """Waits up to `timeout_s` for the first change."""
         self._link.turn()
         changes: list[Change] = []
         for happening in self._link.happened(timeout_s):
@@ -126,14 +130,14 @@ class Watcher:
                     changes.append({"kind": "broker", "state": "away", "why": self.why})
         now_ns = self._clock.monotonic_ns()
         self.told_all = self.connected and (self.told_all or self._has_told(now_ns))
-        if self.told_all and now_ns >= self._judge_ns:  # while there is no broker nobody can be late
+        if self.told_all and now_ns >= self._judge_ns:  # without a broker no unit can be late
             self._judge_ns = now_ns + JUDGE_EVERY_MS * NS_PER_MS
             changes += self.units.judge(now_ns)
         t = rfc3339(self._clock.utc_ns())
         return [{"t": t, **change} for change in changes]
 
     def _has_told(self, now_ns: int) -> bool:
-        """Where everybody who is expected has been heard there is nothing to wait for."""
+        """Once every expected unit has reported, there is nothing to wait for."""
         if self._swept and self.units.expected and not self.units.unheard:
             return True
         quiet = now_ns - self._retained_ns > QUIET_MS * NS_PER_MS
