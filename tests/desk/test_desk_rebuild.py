@@ -207,7 +207,7 @@ def test_forged_and_damaged_records_are_refused_and_counted(floor: Units, tmp_pa
     assert rows(engine, tables.calls)[0]["held_at"] is None
     for line in ("copy_no_call: 2", "copy_incomplete: 1", "copy_record: 1", "hold_record: 1", "signer_not_trusted: 2"):
         assert f"refused {line}\n" in said
-    assert "of 8 things there or among the holds nothing was taken" in said
+    assert "8 entries there or among the holds were refused" in said
     engine.dispose()
 
 
@@ -423,7 +423,7 @@ def test_the_result_equals_the_live_one(tmp_path: Path, run_dir: Path) -> None:
         found = subprocess.run([*command, "--for", "50"], capture_output=True, text=True, timeout=LIMIT_S, check=False)
         assert found.returncode == 0, found.stdout + found.stderr
         assert "0 events are missing" in found.stdout
-        assert "1 of 1 units" in found.stdout
+        assert "1 of 1 online units have reported everything" in found.stdout
         engine = now(ingest.db)
         again = everything(engine)
         for name, its in live.items():
