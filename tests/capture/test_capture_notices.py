@@ -106,10 +106,10 @@ def test_what_cannot_be_played_is_refused(cable: JackCable, run_dir: Path) -> No
             return msgspec.json.decode(answers.pop(0), type=Refused) if answers else None
 
         for command, line, why in (
-            (PlayNotice(99, "one", 0), 99, "line 99 is not"),
+            (PlayNotice(99, "one", 0), 99, "line 99 is no line"),
             (PlayNotice(11, "three", 0), 11, "no notice 'three'"),
-            (PlayNotice(18, "one", 0), 18, "line 18 is not"),  # exempt
-            (StopNotice(99), 99, "line 99 is not"),
+            (PlayNotice(18, "one", 0), 18, "line 18 is no line"),  # exempt
+            (StopNotice(99), 99, "line 99 is no line"),
         ):
             capture.send(command)
             answer = until(refused, "an answer")

@@ -289,7 +289,7 @@ def test_signals_takes_it_from_its_file_and_from_the_configuration(
     assert main(audio) == 0
     assert '"kind":"tone"' not in capsys.readouterr().out
     for words, said in (
-        (["--profile", "pbx"], "--profile pbx: there is kr-pstn; --config says where others stand"),
+        (["--profile", "pbx"], "--profile pbx: there is kr-pstn; --config names the file with others"),
         (["--profile", "abx", "--config", str(unit)], f"{unit}: no profile 'abx'; there are kr-pstn, pbx"),
         (["--profile", str(unit)], f"{unit}:"),
         (["--profile", str(tmp_path / "none.toml")], "none.toml: No such file"),
