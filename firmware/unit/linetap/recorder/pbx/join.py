@@ -74,7 +74,7 @@ class SmdrJoin:
         self._look_ns = 0  # the next moment at which anything can change
         self._report_ns = clock.monotonic_ns() + REPORT_EVERY_NS
 
-    # --- for the call table -------------------------------------------------------------------------------
+    # --- for the call table -------------------------------------------------------------------------------------------
 
     def refused(self) -> str | None:
         return self._vault.refused()
@@ -107,7 +107,7 @@ class SmdrJoin:
         self._held[call_id] = Held(Close(call_id, end_frame, record, list(withheld)), due_ns)
         self._look_ns = 0
 
-    # --- for the service ------------------------------------------------------------------------------------
+    # --- for the service ----------------------------------------------------------------------------------------------
 
     def line(self, raw: str, arrived_ns: int) -> None:
         """Takes a line that the PBX has printed; `arrived_ns`: UTC."""
@@ -181,7 +181,7 @@ class SmdrJoin:
     def memory(self) -> SmdrMemory:
         return SmdrMemory(list(self._held.values()), list(self._pending), self.ledger.memory)
 
-    # --- pairing -----------------------------------------------------------------------------------------------
+    # --- pairing ------------------------------------------------------------------------------------------------------
 
     def _pair(self, now: int) -> bool:
         """Joins the best pairs first. A pair that may still improve waits, and neither part of it is given away."""

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The folder of one call while it is written. Used by the recorder's disk thread alone.
+"""The folder of one call while it is written. Used by the vault's thread alone.
 
-What has been kept is decided by whole age chunks: a chunk counts when it is written and synced, and until then
-`write` has its samples in RAM only. Whatever fails (a full disk, a card that reports an error), the part is cut
-back to its last whole chunk, its file key is forgotten, and the next write begins the next part with a new key,
-so a nonce never repeats. A part without a whole chunk is removed and its number used again: every part that
-stays opens with stock `age`, and joined they are one stream of the call's codec.
+What is kept is decided in whole age chunks: a chunk counts when it is written and synced, and until then `write` holds
+its samples in RAM only. If a write fails (a full disk, a card that reports an error), the part is cut back to its last
+whole chunk, its file key is discarded, and the next write begins the next part with a new key, so a nonce never
+repeats. A part without a whole chunk is removed and its number reused: every remaining part opens with stock `age`, and
+joined they are one audio stream.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ Sign = Callable[[bytes], str]
 
 
 class CallFolder:
-    """One open call. Every method may raise OSError; the object stays usable and says in `samples` what is kept."""
+    """One open call. Every method may raise OSError; the object stays usable, and `samples` tells what is kept."""
 
     def __init__(self, path: Path, recipient: str, inner: bytes, codec: Codec = MULAW) -> None:
-        """Made by `create` or `resume`."""
+        """Use `create` or `resume`."""
         self.path = path
         self.codec = codec
         self.recipient = recipient  # K's public half, age1...
         self.inner = inner  # K's private half, sealed to the custodians
         self._done: list[PartFile] = []
         self._part: PartFile | None = None
-        self._torn: PartFile | None = None  # failed, not yet cut back
+        self._torn: PartFile | None = None  # a failed part that is not cut back yet
         self._finished = False
 
     @classmethod
@@ -91,7 +91,7 @@ class CallFolder:
 
     @property
     def samples(self) -> int:
-        """Samples taken so far. After an OSError: those that are kept; pass the samples from there on again."""
+        """Samples taken so far. After an OSError, those that are kept: pass the samples from there on again."""
         if self._part is not None:
             return self._part.first + self._part.samples
         return self._durable_end()
@@ -114,7 +114,7 @@ class CallFolder:
         return (self.path / sealed.SIGNATURE).exists()
 
     def write(self, units: bytes) -> None:
-        """Take whole units of the codec, all of them, or raise OSError. A chunk is on disk, synced, when it is full."""
+        """Take all samples or raise OSError. A chunk is on disk, synced, when it is full (8.2 s of audio)."""
         if self._finished:
             raise ValueError("the audio of this call is finished")
         if not units:
@@ -129,10 +129,7 @@ class CallFolder:
             raise
 
     def finish_audio(self, tail: bytes = b"", end: int = 0) -> None:
-        """Write the last chunk, shorter than the others. `tail`: the stream's last unit, which ends at sample `end`.
-
-        After an OSError what is not kept must be passed again.
-        """
+        """Write the last chunk, shorter than the others. After an OSError the tail must be passed again."""
         if self._finished:
             return
         self._settle()
@@ -149,11 +146,13 @@ class CallFolder:
         self._finished = True
 
     def keep_open(self, state: bytes) -> None:
-        """What is known of the call lies beside its key for as long as it is open, whatever becomes of the journal."""
+        """Store what is known of the call beside its key while it is open, independent of the journal."""
         replace_durably(self.path / sealed.OPEN, state)
 
     def add(self, part: bytes, samples: int) -> None:
-        """A whole age file as the next part. It, and `put_meta`, are not synced: `seal_recovered` wants that done."""
+        """Append a whole age file as the next part. It and `put_meta` are not synced: `seal_recovered`
+        requires that.
+        """
         number = self._next_number()
         self._done.append(PartFile.whole(self.path, number, self._durable_end(), self.codec, part, samples))
 
@@ -199,7 +198,7 @@ class CallFolder:
 
     def _write_record(self, record: CallRecord, sign: Sign, epoch: str | None = None) -> CallRecord:
         names = {part.name: part.sha256() for part in self._done}
-        if (self.path / sealed.META).exists():  # not of an orphan of which nobody knows anything
+        if (self.path / sealed.META).exists():  # an orphan of which nothing is known has none
             names[sealed.META] = files.sha256(self.path / sealed.META)
         names[sealed.KEY] = files.sha256(self._key_for(epoch))
         whole = msgspec.structs.replace(record, files=names)
@@ -227,7 +226,7 @@ class CallFolder:
         return PartFile.create(self.path, self._next_number(), self._durable_end(), self.recipient, self.codec)
 
     def _give_up_part(self) -> None:
-        """The part failed: what is whole of it stays. Cutting it back may fail too; then it is tried again later."""
+        """Keep the whole chunks of a failed part. Cutting it back may fail too, and is then retried later."""
         self._torn, self._part = self._part, None
         if self._torn is not None and self._torn.durable_samples:
             self._done.append(self._torn)
@@ -244,7 +243,7 @@ class CallFolder:
         return {int(m[1]) for p in self.path.iterdir() if (m := sealed.PART_NAME.fullmatch(p.name))}
 
     def _take_stock_after_power_cut(self) -> None:
-        """Parts count up to the first without a whole chunk. One that has some behind that was damaged by somebody."""
+        """Parts count up to the first without a whole chunk. If a later one has chunks, somebody damaged the call."""
         for number in sorted(self._numbers()):
             part = PartFile.existing(self.path, number, self._durable_end(), self.codec, whole=False)
             if part.durable_samples and number != len(self._done) + 1:
@@ -302,7 +301,7 @@ def _require_id(record: CallRecord, path: Path) -> None:
 
 
 def _write_record(path: Path, record: CallRecord, sign: Sign) -> None:
-    """Signed first and written second: a key that does not work leaves no unsigned record behind."""
+    """Signs before writing: a key that does not work leaves no unsigned record behind."""
     data = sealed.public_json(record)
     signature = sign(data)
     replace_durably(path / sealed.RECORD, data)
@@ -312,7 +311,7 @@ def _write_record(path: Path, record: CallRecord, sign: Sign) -> None:
 
 
 def sign_existing(path: Path, sign: Sign) -> None:
-    """The record is complete from the moment its name exists; the key that it names, and its signature, may not be."""
+    """A record is complete once its name exists; the key that it names, and its signature, may still be missing."""
     _take_next_key(path)
     (path / sealed.OPEN).unlink(missing_ok=True)
     if not (path / sealed.SIGNATURE).exists():
@@ -321,6 +320,6 @@ def sign_existing(path: Path, sign: Sign) -> None:
 
 
 def _take_next_key(path: Path) -> None:
-    """In the place of the first one, which opens nothing any more."""
+    """Replace the first key, which opens nothing any more."""
     if (path / sealed.NEXT_KEY).exists():
         files.move_durably(path / sealed.NEXT_KEY, path / sealed.KEY)

@@ -12,7 +12,7 @@ def gap_of(sample: int, samples: int, cause: str) -> Gap:
 
 
 def joined(gaps: list[Gap], gap: Gap) -> list[Gap]:
-    """`gap` behind `gaps`, as one with the last where it goes on from it."""
+    """Returns `gaps` with `gap` appended, merged with the last one if it continues it."""
     if gaps and gaps[-1].cause == gap.cause:
         last = gaps[-1]
         end_s = last.at_s + last.ms / 1000
@@ -22,7 +22,7 @@ def joined(gaps: list[Gap], gap: Gap) -> list[Gap]:
 
 
 def within(gaps: list[Gap], samples: int) -> list[Gap]:
-    """Those of the first `samples`."""
+    """Returns the gaps within the first `samples`."""
     end_s = samples / RATE_HZ
     return [
         Gap(gap.at_s, min(gap.ms, round((end_s - gap.at_s) * 1000, 3)), gap.cause) for gap in gaps if gap.at_s < end_s

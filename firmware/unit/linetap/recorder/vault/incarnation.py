@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which vault this is: `vault.json`, made with the vault and signed by the unit's key.
 
-An empty vault gets a name. How many vaults a key has had stands beside the configuration, which may outlive them
-(`vaults.json`); a unit that cannot write there takes no vault for the first. A vault that has events or leaves but no
-document is one of an earlier version and stays without a name; where its events or its log do name it, the document
-was lost and is written again from them.
+An empty vault gets a name. The number of vaults that a key has had is beside the configuration, which may outlive them
+(`vaults.json`); a unit that cannot write there does not take a vault for its first. A vault with events or leaves but
+without the document is from an earlier version and stays without a name; if its events or its log name it, the document
+was lost and is restored from them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from linetap_core.vaultformat.vaultname import VaultDocument
 OUTBOX = "outbox"
 MEMORY = "vaults.json"  # beside the configuration
 _MOST_KEYS = 64
-_LEAVES_LOOKED_AT = 1000  # the first leaf of a log names its vault, and so does the one with its number
+_LEAVES_LOOKED_AT = 1000  # the first leaf of a log names its vault, as does the one with its number
 
 
 log = logging.getLogger("linetap.recorder.vault")
@@ -60,13 +60,14 @@ _FILE = SmallFile("vaults", dict[str, _Before])
 
 
 class Incarnation:
-    """`is_new`: made at this start, and not yet reported."""
+    """`is_new`: made at this start, and not reported yet."""
 
     def __init__(
         self, vault: Path, unit: str, origin: str, sign: Callable[[bytes], str], clock: Clock, memory: Path
     ) -> None:
-        """`sign`: bytes -> armored SSHSIG of namespace linetap-head. `memory`: the folder of vaults.json. OSError
-        where the vault takes nothing."""
+        """`sign`: bytes -> armored SSHSIG of namespace linetap-head. `memory`: the folder of vaults.json. OSError if
+        the vault cannot be written.
+        """
         self._path, self._sign, self._memory = vault / vaultname.FILE, sign, memory / MEMORY
         self.document = self._load(unit) or self._found_again(unit, origin) or self._new(unit, origin, clock)
         if self.document is not None and not _signature_of(self._path).exists():
@@ -74,11 +75,13 @@ class Incarnation:
         if self.document is None and not self._before(origin).count:
             self._remember(origin, _Before(1, ""))
         elif self.document is not None and os.path.lexists(self._memory) and _FILE.load(self._memory) is None:
-            self._remember(origin, _Before(max(self.document.number, 1), self.document.vault))  # before it is needed
+            self._remember(
+                origin, _Before(max(self.document.number, 1), self.document.vault)
+            )  # before another vault needs it
 
     @property
     def name(self) -> str:
-        """Empty: a vault of an earlier version."""
+        """Empty for a vault of an earlier version."""
         return "" if self.document is None else self.document.vault
 
     @property
@@ -87,11 +90,11 @@ class Incarnation:
 
     @property
     def is_ordered(self) -> bool:
-        """Whether nothing is to be learned of the vaults before; of one without a name it is not asked."""
+        """Whether the vaults before are known; not asked for a vault without a name."""
         return self.document is None or self.document.number > 0
 
     def order(self, number: int, before: str) -> None:
-        """The desk's word on which vault this is, once. OSError: it is not noted."""
+        """Store the desk's answer which vault this is, once. OSError: not stored."""
         assert self.document is not None
         self._write(msgspec.structs.replace(self.document, number=number, before=before))
 
@@ -109,10 +112,10 @@ class Incarnation:
             replace_durably(_signature_of(self._path), signature.encode("ascii"))
         self.document = document
 
-    # --- at the start ------------------------------------------------------------------------------------------
+    # --- Loading---------------------------------------------------------------------------------------
 
     def _load(self, unit: str) -> VaultDocument | None:
-        """None where there is none, or none that can be believed: that one is set aside."""
+        """Returns None if there is no document, or an invalid one, which is set aside."""
         signature = _signature_of(self._path)
         try:
             data = self._path.read_bytes()[: vaultname.LIMIT_BYTES + 1]
@@ -144,7 +147,7 @@ class Incarnation:
         )
 
     def _new(self, unit: str, origin: str, clock: Clock) -> VaultDocument | None:
-        """None for a vault of an earlier version."""
+        """Returns None for a vault of an earlier version."""
         folder = self._path.parent
         if outboxfiles.first_seqs(folder / OUTBOX) or _leaves(folder):
             return None
@@ -153,7 +156,7 @@ class Incarnation:
         name = vaultname.new_name(first=not before.count and not forgotten)
         if not self._remember(origin, _Before(before.count + 1, name)) and not before.count:
             name = vaultname.new_name()
-        number = before.count + 1 if before.count else 0  # of a first one the desk may know better
+        number = before.count + 1 if before.count else 0  # for a first one, the desk may know the number
         return VaultDocument(unit=unit, origin=origin, vault=name, made_at=made_at, number=number, before=before.last)
 
     def _before(self, origin: str) -> _Before:
@@ -175,7 +178,7 @@ def _signature_of(path: Path) -> Path:
 
 
 def _leaves(vault: Path) -> list[_Said]:
-    """Of the first leaves; empty where there is no log, or nothing in it."""
+    """Reads the first leaves; empty without a log, or if it is empty."""
     path, found = vault / unitlog.FOLDER / leaflog.LEAVES, list[_Said]()
     try:
         for _, line in zip(range(_LEAVES_LOOKED_AT), leaflog.lines_of(path), strict=False):

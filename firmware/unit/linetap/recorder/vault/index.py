@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The index as it is written: each call that has a recording, by its number, to the index key of its epoch.
+"""The index: each call with a recording, by its number, sealed to the index key of its epoch; and the index's end.
 
-The unit cannot read what it has sealed. So it keeps the entries of the segments being filled in RAM, nowhere else, and
-writes a segment anew with each call. After a restart the next segment begins.
+The unit cannot read what it has sealed. It keeps the entries of segments being filled in RAM only, and rewrites a
+segment with each call. After a restart the next segment begins. A segment's hash is in the unit's log before the
+segment is written: if a power cut prevents the write, the previous one counts, and the call will be in another segment.
 
-What a segment is going to be stands in the unit's log first, by its hash and under its signed head: of a segment that a
-power cut kept from being written the one before counts, and the call it was for is going to be in another.
+An index ends with its epoch's day, by retention time, never earlier. What flash keeps of it opens only with the epoch's
+index key, which the desk destroys.
 """
 
 from __future__ import annotations
@@ -36,11 +37,11 @@ from linetap_core.evidence.sealing.keylist import is_overflow
 from linetap_core.records import CallRecord, Retention
 from linetap_core.zones import day_of_end, end_of_ns, zone_of
 
-MOST_OPEN = 8  # segments being filled: the classes of today, and those of yesterday at midnight
+MOST_OPEN = 8  # segments being filled: one for each class of today, and of yesterday around midnight
 
 
 class Index:
-    """Used by the vault's thread; what `of_one_call` gives, by the journal's."""
+    """Used by the vault's thread; the function that `of_one_call` returns, by the journal's."""
 
     def __init__(self, config: Config, epochs: Epochs, unit_log: UnitLog) -> None:
         self._log, self._adopted = unit_log, False
@@ -52,9 +53,9 @@ class Index:
         self._open: OrderedDict[Place, _Segment] = OrderedDict()
 
     def add(self, record: CallRecord, retention: Retention) -> None:
-        """The call is in the index, on disk, when this returns. `retention`: what its record is going to say.
+        """When this returns the call is in the index, on disk. `retention`: as its record will have it.
 
-        May raise OSError, and may be done again: a call that is still in RAM stands there once.
+        May raise OSError, and may be repeated: a call still in RAM gets one entry.
         """
         place, recipient = self._place_of(record, retention)
         entry = self._entry_of(record)
@@ -63,7 +64,7 @@ class Index:
         self._write(segment.path, group.seal(index.encode(segment.entries.values()), recipient), record.call_id)
 
     def adopt(self) -> None:
-        """Once: what a version has written that did not log it. May raise OSError, and is done again."""
+        """Once: log the segments of a version that did not log them. May raise OSError, and is then repeated."""
         if self._adopted:
             return
         found = sorted(self._root.glob(f"*/*{sealing.SUFFIX}"))
@@ -74,7 +75,9 @@ class Index:
         self._adopted = True
 
     def of_one_call(self) -> Callable[[CallRecord, Retention], Piece]:
-        """For the journal: the call's entry as a segment of its own. What has not changed is not sealed anew."""
+        """Returns a function for the journal that seals a call's entry as a segment of its own, again only if it has
+        changed.
+        """
         made: dict[tuple[Place, str, Entry], Piece] = {}
 
         def piece(record: CallRecord, retention: Retention) -> Piece:
@@ -88,7 +91,7 @@ class Index:
         return piece
 
     def lay(self, piece: Piece, call_id: str) -> None:
-        """What the journal has of a call that a power cut has ended."""
+        """Write the journal's segment of a call that a power cut has ended."""
         self._write(self._free(piece.place), piece.sealed, call_id)
 
     def _write(self, path: Path, data: bytes, call_id: str) -> None:
@@ -124,7 +127,7 @@ class Index:
         return segment
 
     def _free(self, place: Place) -> Path:
-        """Where the next segment of that epoch and day goes; its folder is there, without a killed one's remains."""
+        """Returns the path of the next segment of that epoch and day, in an existing folder without temporary files."""
         folder = self._root / place.folder
         files.make_directories(self._root.parent, folder)
         files.remove_temporary(folder)
@@ -142,9 +145,7 @@ class _Segment:
         self.entries: dict[str, Entry] = {}
 
 
-# --- The end of an index: with its epoch's day, by retention time, and never earlier.
-#
-# What flash keeps of it opens with the epoch's index key alone, which the desk destroys.
+# --- The end of an index ----------------------------------------------------------------------------------------------
 
 
 UNDATED_EVERY_NS = NS_PER_DAY
@@ -154,23 +155,23 @@ log = logging.getLogger("linetap.recorder.vault")
 
 
 class IndexEnd:
-    """May raise OSError; the next tick goes on from there."""
+    """May raise OSError; the next tick continues."""
 
     def __init__(self, vault: Path, zone: str, unit_log: UnitLog) -> None:
         self._vault, self._root, self._zone, self._log = vault, vault / index.FOLDER, zone, unit_log
-        self._look_ns = 0  # retention time; nothing ends before
+        self._look_ns = 0  # retention time before which nothing ends
         self._undated_ns = 0
         self._calls_went = True
 
     def calls_went(self) -> None:
-        """Some were destroyed: a segment that has no day of its own may be over."""
+        """Calls were destroyed: a segment without a day of its own may be over."""
         self._calls_went = True
 
     def tick(self, now_ns: int | None, next_ns: int | None = None) -> None:
-        """Remove the folder of at most one epoch that is over, and once a day segments of calls that are all gone.
+        """Remove the folder of at most one epoch that is over, and once a day segments whose calls are all gone.
 
-        `next_ns`: the end of the call that goes next. The index of its day stays, whatever zone data says by now of
-        when that day ended.
+        `next_ns`: the end of the call that goes next. The index of its day stays, even if zone data now says that the
+        day ended earlier.
         """
         if now_ns is None:
             return
@@ -191,12 +192,12 @@ class IndexEnd:
                 break
             found = index.parse_folder(name)
             if first_kept is not None and found is not None and found[1] is not None and found[1] >= first_kept:
-                self._look_ns = now_ns  # it is over when they are
+                self._look_ns = now_ns  # it ends with its calls
                 return
             try:
                 _remove(self._root / name)
                 return
-            except OSError as error:  # the others are over too
+            except OSError as error:  # continue with the others
                 failed = error
         later = [ends_ns for ends_ns, _ in ends if ends_ns > now_ns]
         self._look_ns = min([*later, now_ns + LOOK_EVERY_NS])
@@ -204,9 +205,10 @@ class IndexEnd:
             raise failed
 
     def _end_undated(self) -> None:
-        """A segment of an overflow epoch, whose calls had no day when they were sealed, goes with the last of them.
+        """Remove a segment of an overflow epoch, whose calls had no day when they were sealed, with the last of its
+        calls.
 
-        Which these are says the log; nothing here can read it.
+        The log tells which calls these are, since the unit cannot read the segment.
         """
         undated = [name for name in lifetime.names(self._root) if (found := index.parse_folder(name)) and not found[1]]
         if not undated:
@@ -214,7 +216,7 @@ class IndexEnd:
         calls: dict[str, set[str]] = {f"{name}/{file}": set() for name in undated for file in self._files(name)}
         for line in self._log.leaves(0):
             if b'"index"' in line and (leaf := _index_leaf(line)) is not None and leaf.file in calls:
-                calls[leaf.file].add(leaf.call_id or "")  # an adopted one names none, and stays
+                calls[leaf.file].add(leaf.call_id or "")  # an adopted segment names no call, and stays
         for file, named in calls.items():
             if named and all(call_id and not (self._vault / sealed.call_path(call_id)).exists() for call_id in named):
                 (self._root / file).unlink()
@@ -238,7 +240,7 @@ def _index_leaf(line: bytes) -> Leaf | None:
 
 
 def remove_epoch(vault: Path, epoch: str) -> None:
-    """Everything of an epoch whose key is gone."""
+    """Remove the index of an epoch whose key is destroyed."""
     root = vault / index.FOLDER
     for name in lifetime.names(root):
         if (found := index.parse_folder(name)) and found[0] == epoch:

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the recorder's main thread asks of the disk thread. Plain data: unfinished jobs stand in the checkpoint,
-and each may be done twice without harm."""
+"""Jobs of the recorder's main thread for the vault's thread, and the queue of those that wait for a signature.
+
+Jobs are plain data: unfinished ones are in the checkpoint, and each may be done twice without harm. Recording needs no
+signature: while the TPM that holds the unit's key does not sign, audio is still sealed and written, and every event and
+the end of each call wait in order. Used under the writer's lock.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ class Report(msgspec.Struct, frozen=True, tag="report"):
 
 
 class Open(msgspec.Struct, frozen=True, tag="open"):
-    """A call has passed its gate: its audio is to be written from `first_frame` of its line's ring."""
+    """A call has passed its gate: its audio is written from `first_frame` of its line's ring."""
 
     call_id: str
     line: int
@@ -39,21 +43,21 @@ class Close(msgspec.Struct, frozen=True, tag="close"):
 
 
 class LineFault(msgspec.Struct, frozen=True, tag="line_fault"):
-    """A line is at fault since then (UTC), or no longer."""
+    """A line is at fault since this time (UTC), or no longer."""
 
     line: int
     since_ns: int | None
 
 
 class Keep(msgspec.Struct, frozen=True, tag="keep"):
-    """A small report that stands in the vault besides the calls: whole, or as it was before."""
+    """A small report beside the calls in the vault, replaced as a whole."""
 
     place: str
     content: bytes
 
 
 class LogLeaf(msgspec.Struct, frozen=True, tag="log_leaf"):
-    """A leaf of the unit's log that is not about the writing of a call. `at` and `kind` are its identity."""
+    """A leaf of the unit's log that is not about writing a call. `at` and `kind` identify it."""
 
     kind: Kind
     at: str
@@ -61,7 +65,7 @@ class LogLeaf(msgspec.Struct, frozen=True, tag="log_leaf"):
 
 
 class Walked(msgspec.Struct, frozen=True, tag="walked"):
-    """A walk test is over, and its test calls are sealed by the jobs before this one."""
+    """A walk test is over; the jobs before this one have sealed its test calls."""
 
     report: WalkReport
 
@@ -88,14 +92,11 @@ class OpenCall(msgspec.Struct):
     codec: str = MULAW.name
 
 
-# --- What waits for a signature, while the TPM that holds the unit's key does not give one.
-#
-# Recording needs no signature: audio goes on being sealed and written. A call's end, and every event, waits here in its
-# order until the TPM is back; with the other jobs it stands in the checkpoint. Used under the writer's lock.
+# --- Waiting for a signature ------------------------------------------------------------------------------------------
 
 
-AGAIN_NS = 5 * NS_PER_S  # a TPM that hangs costs seconds each time it is asked
-MOST = 10_000  # some 1,500 calls: from then on new ones are refused
+AGAIN_NS = 5 * NS_PER_S  # a hanging TPM costs seconds at each attempt
+MOST = 10_000  # some 1,500 calls; beyond it new ones are refused
 
 log = logging.getLogger("linetap.recorder.vault")
 
@@ -104,7 +105,7 @@ class Unsigned:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.jobs: deque[Job] = deque()
-        self.fault: str | None = None  # its code
+        self.fault: str | None = None  # the fault's code
         self._again_ns = 0
 
     @property
@@ -112,7 +113,7 @@ class Unsigned:
         return len(self.jobs) >= MOST
 
     def must_wait(self, job: Job) -> bool:
-        """Others wait before it, and it would overtake them."""
+        """Whether other jobs wait that this one must not overtake."""
         return bool(self.jobs) and isinstance(job, Report | Close | Walked)
 
     def may_try(self) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lines at fault, one file each in the vault: what a power cut must not make forgotten until somebody has looked."""
+"""Lines at fault, one file each in the vault, so that a power cut does not clear a fault before it was dealt with."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def write(vault: Path, line: int, since_ns: int | None) -> None:
 
 
 def load(vault: Path) -> dict[int, int]:
-    """Since when (UTC ns), by line. A file that cannot be read is a fault all the same: since for ever."""
+    """Returns since when (UTC ns), by line. A file that cannot be read still counts as a fault, with time 0."""
     found = {}
     for path in sorted((vault / FOLDER).glob("[0-9]*.json")):
         if not _NUMBER.fullmatch(path.stem):
@@ -43,5 +43,5 @@ def load(vault: Path) -> dict[int, int]:
         found[line] = parse_rfc3339(fault.notice_not_heard_since) if fault is not None else 0
         if fault is None:
             with contextlib.suppress(OSError):
-                write(vault, line, 0)  # what is set aside says nothing at the next start
+                write(vault, line, 0)  # the file that was set aside is not read at the next start
     return found

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the vault's thread does besides writing calls: retention time, commands, holds, and destruction at the end.
+"""The vault thread's duties besides writing calls: retention time, commands, holds, and destruction.
 
-A little of it a tick. Commands come before destruction: a hold that a power cut has interrupted is finished first.
+Each tick does a little. Commands come before destruction, so that a hold interrupted by a power cut is completed first.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from linetap_core.records import CallEvent, CallRecord, CountedMoment
 
 FORECAST_EVERY_S = 60
 ZONES_EVERY_S = 60
-CLEAR_BY_PERCENT = 5  # of the room: a forecast at its edge must not flap
+CLEAR_BY_PERCENT = 5  # of the room: hysteresis of the forecast
 
 log = logging.getLogger("linetap.recorder.vault")
 
@@ -63,9 +63,10 @@ class Upkeep:
         incarnation: Incarnation | None = None,
         found_open: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`report` puts an event into the outbox, unless it is there. `config_file`: what `config` may replace. `sign`:
-        of the records' namespace; without it nothing is amended. `incarnation`: which vault this is. `found_open` is
-        told of each call without a record."""
+        """`report` puts an event into the outbox, unless it is there already. `config_file`: the file that `config` may
+        replace. `sign`: in the records' namespace; without it nothing is amended. `incarnation`: which vault this is.
+        `found_open` is called for each call without a record.
+        """
         vault, unit = config.vault_path, config.unit
         self._incarnation, self._log, self._report = incarnation, unit_log, report
         self._config, self._clock = config, clock
@@ -95,10 +96,12 @@ class Upkeep:
         self._trim = Trim(vault)
         self._trouble = ""
         self._forecast_ns = self._zones_ns = 0
-        self.full_in_days: int | None = None  # None: old calls go in time, or nobody knows yet
+        self.full_in_days: int | None = None  # None: old calls go in time, or it is not known yet
 
     def dated(self, record: CallRecord) -> CallRecord:
-        """A record that is about to be sealed, with its moment in counted time, and the end that follows from it."""
+        """Returns a record that is about to be sealed, with its moment in counted time, and the end that follows from
+        it.
+        """
         if record.counted is msgspec.UNSET:
             record = msgspec.structs.replace(record, counted=self.time.moment())
         span = self.time.span(record.counted if isinstance(record.counted, CountedMoment) else None)
@@ -112,21 +115,21 @@ class Upkeep:
     def tick(self, busy: bool, room: Callable[[], tuple[int, int]]) -> None:
         """`busy`: a call is being written. `room`: free and all bytes of the vault's file system.
 
-        Never raises OSError: what the disk does not take is tried again at the next tick.
+        Never raises OSError: a failed write is repeated at the next tick.
         """
         try:
             self._do_with_room()
             self._look_at_room(busy, *room())
-            self.change.tick(busy)  # last: a folder that takes nothing must not keep calls from their end
+            self.change.tick(busy)  # last: an unwritable folder of the configuration must not delay destruction
         except OSError as error:
             if str(error) != self._trouble:
-                log.error("upkeep: %s; it is tried again", error)
+                log.error("upkeep: %s; retried at the next tick", error)
             self._trouble = str(error)
         else:
             self._trouble = ""
 
     def _order(self, number: int, before: str) -> None:
-        """The desk's answer which vault of the unit's key this is: signed, logged and reported, once."""
+        """Sign, log and report the desk's answer which vault of the unit's key this is, once."""
         vault = self._incarnation
         if vault is None or vault.is_ordered:
             return
@@ -136,7 +139,7 @@ class Upkeep:
         self._report(CallEvent(seq=0, event="vault", at=at, unit="", number=number, before=before))
 
     def _do_with_room(self) -> None:
-        """On a disk without a free byte destruction needs room to say what it does, and is what makes room."""
+        """On a full disk destruction needs room for its records, and is what makes room."""
         try:
             self._do()
         except OSError as error:
@@ -157,14 +160,14 @@ class Upkeep:
         if self.expiry.tick(now_ns):
             self._trim.want()
             self._index_end.calls_went()
-        if now_ns is not None and not self.expiry.scanning:  # an index stays as long as calls that it finds
+        if now_ns is not None and not self.expiry.scanning:  # an index stays as long as its calls
             self._index_end.tick(min(now_ns, self.expiry.kept_from_ns - 1), self.expiry.next_ns)
         self._rebuild.tick()
         self.update.tick()
         self.weakened.tick()
 
     def _refresh_zones(self) -> None:
-        """Here, where a disk may be waited for."""
+        """Done in this thread, which may wait for the disk."""
         mono_ns = self._clock.monotonic_ns()
         if mono_ns >= self._zones_ns:
             self._zones_ns = mono_ns + ZONES_EVERY_S * NS_PER_S

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reports on walk tests: signed, in the vault's folder `walks`, in the log, and told to the desk.
+"""Reports of walk tests: signed, in the vault's folder `walks`, in the log, and sent to the desk.
 
-Used by the vault's thread alone. Everything may be done twice: what it writes is the same each time.
+Used by the vault's thread alone. Everything may be repeated: the result is the same each time.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from linetap_core.records import CallEvent, Colour, WalkedLine
 from linetap_core.vaultformat import walkreport
 from linetap_core.vaultformat.walkreport import WalkReport
 
-MOST_REPORTS = 1000  # older ones go: leaf and event stay
+MOST_REPORTS = 1000  # older ones are removed; leaf and event stay
 
 log = logging.getLogger("linetap.recorder.vault")
 
 
 class Walks:
     def __init__(self, vault: Path, sign: Sign, unit_log: UnitLog, report: Callable[[CallEvent], None]) -> None:
-        """`report` puts an event into the outbox, unless it is there."""
+        """`report` puts an event into the outbox, unless it is there already."""
         self._vault, self._sign, self._log, self._report = vault, sign, unit_log, report
 
     def take(self, report: WalkReport) -> None:
-        """OSError: nothing is lost, the same report is taken again."""
+        """OSError: nothing is lost, and the same report is taken again."""
         report = msgspec.structs.replace(report, lines=[self._with_record(line) for line in report.lines])
         data = walkreport.encode(report)
         sha256 = hashlib.sha256(data).hexdigest()
@@ -53,7 +53,7 @@ class Walks:
         log.info("walk_over: %s, %s", path.name, "passed" if report.passed else "not passed")
 
     def _with_record(self, line: WalkedLine) -> WalkedLine:
-        """With the hash of the test call's record, where that is sealed."""
+        """Adds the hash of the test call's record, if that is sealed."""
         if line.call_id is None:
             return line
         folder = self._vault / sealed.call_path(line.call_id)
@@ -68,7 +68,7 @@ class Walks:
 
 
 def _tested(report: WalkReport, line: WalkedLine) -> CallEvent:
-    """That a call was a test call, and what came of it."""
+    """Returns the event that a call was a test call, with its result."""
     return CallEvent(
         seq=0, event="tested", at=report.ended_at, unit="", call_id=line.call_id, line=line.line, colour=line.colour,
         found=line.found,

@@ -148,7 +148,7 @@ class VaultWriter:
         """Before `start`: there will be walk tests. `sign`: bytes -> armored SSHSIG of namespace linetap-walk."""
         self._walks = Walks(self._config.vault_path, sign, self._log, self._append)
 
-    # --- from the main thread ---------------------------------------------------------------------------
+    # --- from the main thread -----------------------------------------------------------------------------------------
 
     def refused(self) -> str | None:
         return self._closed or self._refused
@@ -294,7 +294,7 @@ class VaultWriter:
             self._jobs.append(job)
             self._changed.notify()
 
-    # --- the disk thread -----------------------------------------------------------------------------------
+    # --- the disk thread ----------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         self._steps.begin()
@@ -516,7 +516,7 @@ class VaultWriter:
     def _is_sealed(self, call_id: str) -> bool:
         return (self._config.vault_path / sealed.call_path(call_id) / sealed.SIGNATURE).exists()
 
-    # --- trouble ---------------------------------------------------------------------------------------------
+    # --- trouble ------------------------------------------------------------------------------------------------------
 
     def _look_at_room(self) -> None:
         free = self.free_bytes()[0]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whose keys of an epoch are gone, where its officers are a group: their certificates may come one after the other.
+"""Destroyed keys of an epoch whose officers are a group: their certificates may arrive one after the other.
 
-How many there are, and how many open, the unit has from its own list of keys, and from a certificate only where the
+The unit's own list of keys says how many officers there are and how many open together; the certificate only if the
 list does not know the epoch.
 """
 
@@ -18,16 +18,18 @@ _CERTIFICATE_NAME = re.compile(r"\.officer-([1-9](?:-[1-9])*)\.json")
 
 
 class Certificate(msgspec.Struct):
-    """What the unit wants of a certificate of destruction."""
+    """The fields of a certificate of destruction that the unit uses."""
 
     epoch: str
-    officers: list[int] = []  # of a group, whose keys it is about
+    officers: list[int] = []  # of a group: the officers whose keys are destroyed
     of: int = 1
     needed: int = 1
 
 
 def sound_certificate(found: Certificate, known: Group | None) -> Certificate:
-    """ValueError where the numbers cannot be. `known`: whom the unit's own list seals that epoch to."""
+    """Returns the certificate in normal form. ValueError if its numbers are impossible. `known`: whom the unit's list
+    seals that epoch to.
+    """
     of, needed = (found.of, found.needed) if known is None else (len(known.recipients), known.needed)
     if not 1 <= needed <= of <= MOST_MEMBERS or not all(1 <= officer <= of for officer in found.officers):
         raise ValueError(f"officers {found.officers} of {of}: 1 to {of} would be right")
@@ -37,14 +39,14 @@ def sound_certificate(found: Certificate, known: Group | None) -> Certificate:
 
 
 def certificate_name(found: Certificate) -> str:
-    """Under which it is kept; that of all officers by the epoch's name alone."""
+    """Returns the file name; a certificate of all officers has the epoch's name alone."""
     if len(found.officers) in (0, found.of):
         return f"{found.epoch}.json"
     return f"{found.epoch}.officer-{'-'.join(map(str, found.officers))}.json"
 
 
 def still_open(folder: Path, found: Certificate) -> str | None:
-    """What to say where those who are left are enough to open it; None: nobody opens it any more."""
+    """Returns a text if the remaining officers can still open the epoch, or None if nobody can."""
     if not found.officers:
         return None
     gone = set(found.officers)

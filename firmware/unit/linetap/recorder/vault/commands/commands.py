@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signed commands, taken from the folders of who brings them by the vault's thread, and answered in the recorder's own.
+"""Signed commands, read by the vault's thread from the folders of their givers, and answered in the recorder's own.
 
-Whoever can write there has no right by that: the signature alone counts. A command is done once, and lies there until
-its giver has seen the answer. The counter, and the command with it, are in the vault before anything is done: after a
-power cut the command is done again, and each effect may be done twice.
-Only what is said every second (LIGHT) leaves neither leaf nor file, and its counters are in RAM alone.
+Write access to such a folder gives no right: only the signature counts. A command is done once, and its file stays
+until its giver has the answer. The counter and the command are in the vault before anything is done: after a power cut
+the command is done again, so each effect may be done twice. Only the verbs sent every second (LIGHT) leave neither leaf
+nor file, and their counters are in RAM alone.
+
+Counters are rebuilt from the log if commands.json is broken or missing: each accepted command has a leaf, so none can
+be replayed. A leaf names the keys that signed; one of version 0.1 names only the role, and every key of that role then
+starts above that counter.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from linetap.recorder.vault.commands.effects import Effects
 from linetap.recorder.vault.commands.spool import ANSWER, GIVERS, answers_for, commands_of
 from linetap.recorder.vault.log.log import UnitLog
 from linetap_core import handover, jsontext, rooms
-from linetap_core.clock import Clock, parse_rfc3339, rfc3339
+from linetap_core.clock import NS_PER_MS, Clock, parse_rfc3339, rfc3339
 from linetap_core.durable import broken
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.durable.smallfile import Broken, SmallFile
@@ -38,22 +42,22 @@ from linetap_core.vaultformat import keptlogs
 
 NAME = "commands.json"  # in the vault
 A_TICK = 4
-MOST_ANSWERS = 64  # that nobody has fetched, of each giver
-MOST_NOTED = 1024  # refused envelopes that stand in the log, each once
-LONGEST_TEXT = 3000  # characters of an answer's, which may have 16 KiB in all
+MOST_ANSWERS = 64  # unfetched answers of each giver
+MOST_NOTED = 1024  # refused commands in the log, each once
+LONGEST_TEXT = 3000  # characters of an answer, which may have 16 KiB in all
 
 log = logging.getLogger("linetap.recorder.vault")
 
 
 class _Begun(msgspec.Struct):
-    """A command whose effect may not have been whole yet. `name` of the file that it came in, `giver` whose that is."""
+    """A command whose effect may be incomplete. `name`: of its file; `giver`: the file's owner."""
 
     name: str
     envelope: str
     command: Command
     at: str
     giver: str = "reporter"
-    by: tuple[Holder, ...] = ()  # who signed; of one that an older version began nobody knows it any more
+    by: tuple[Holder, ...] = ()  # its signers; unknown if an older version began it
 
     @property
     def signed(self) -> Signed:
@@ -61,7 +65,7 @@ class _Begun(msgspec.Struct):
 
 
 class _Saved(msgspec.Struct):
-    """`counters` by role, as an older version left them; `keys` by the fingerprint of the key that signed."""
+    """`counters` by role, from an older version; `keys` by the fingerprint of the signing key."""
 
     counters: dict[str, int] = {}
     begun: _Begun | None = None
@@ -82,17 +86,17 @@ class Commands:
         self._path, self._run_dir, self._unit = vault / NAME, run_dir, unit
         self._log, self._effects, self._clock = unit_log, effects, clock
         rooms.enter(run_dir, "recorder")
-        self._answered: dict[str, set[str]] = {}  # by giver, the names of those that still lie there
+        self._answered: dict[str, set[str]] = {}  # by giver, the names of answered commands whose files are still there
         for giver in GIVERS:
             answers = rooms.make(rooms.make(answers_for(run_dir, giver).parent) / giver)
             self._answered[giver] = {Path(name).stem for name in handover.names(answers, ANSWER)}
         self._noted: dict[bytes, None] = {}
         self._saved = self._load()
         self._counters = Counters(self._saved.keys, self._saved.counters) if self._saved is not None else Counters()
-        self.refused = RefusedState()  # any thread may read it
+        self.refused = RefusedState()  # readable by any thread
 
     def tick(self) -> None:
-        """A few commands. OSError: nothing is lost, the next tick goes on."""
+        """Handle a few commands. OSError: nothing is lost, and the next tick continues."""
         if self._saved is not None and self._saved.begun is not None:
             self._go_on(self._saved.begun, again=True)
         for giver in GIVERS:
@@ -110,7 +114,7 @@ class Commands:
             return
         except OSError as error:
             log.warning("command_unreadable: from %s: %s", giver, error.strerror)
-            self._answered[giver].add(name)  # what it is will not become better by looking again
+            self._answered[giver].add(name)  # reading it again would not help
             return
         try:
             if self._saved is None:
@@ -139,7 +143,7 @@ class Commands:
             raise _unforeseen(error) from error
 
     def _do_lightly(self, begun: _Begun) -> None:
-        """Where the disk takes nothing it is tried again at the next tick; after a power cut it is said again."""
+        """If the disk cannot be written, it is retried at the next tick; after a power cut its sender repeats it."""
         code, outcome = self._do(begun, again=False)
         self._answer(begun.giver, begun.name, code, outcome, begun.command, begun.at)
 
@@ -153,7 +157,7 @@ class Commands:
         self._save(_Saved.of(self._counters))
 
     def _do(self, begun: _Begun, again: bool) -> tuple[str, Outcome]:
-        """Code and outcome. OSError: the disk takes nothing."""
+        """Returns code and outcome. OSError: the disk cannot be written."""
         command = begun.command
         try:
             told = self._done(begun, again)
@@ -174,18 +178,18 @@ class Commands:
             raise _unforeseen(error) from error
 
     def _refuse(self, giver: str, name: str, data: bytes, fault: CommandFault) -> None:
-        """Only what somebody known has signed goes into the log, once: nobody else can make it longer."""
+        """Only what a known key has signed goes into the log, once: nobody else can lengthen the log."""
         at = rfc3339(self._clock.utc_ns())
         text = _one_line(str(fault))
         log.warning("%s: a command was refused: %s", fault.code, text)
         if fault.command is not None and fault.command.verb not in envelopes.LIGHT and self._is_new(fault):
             self._note(data, fault.command, fault.code, at)
         if not (fault.code == "command_repeated" and fault.command and fault.command.verb in envelopes.LIGHT):
-            self._count(fault.code, fault.command)  # a broker delivers twice, and nothing comes of that
+            self._count(fault.code, fault.command)  # a broker may deliver twice, which is harmless
         self._answer(giver, name, fault.code, Outcome(text), fault.command, at)
 
     def _is_new(self, fault: CommandFault) -> bool:
-        """By what was signed. The envelope around it anybody can spell in another way, or add a signature to."""
+        """Judged by the signed content: anybody can reformat the envelope around it, or add a signature."""
         digest = hashlib.sha256(msgspec.json.encode((fault.code, fault.command), order="sorted")).digest()
         if digest in self._noted:
             return False
@@ -199,7 +203,7 @@ class Commands:
         self.refused = RefusedState(self.refused.count + 1, code, role, self._clock.monotonic_ns())
 
     def _note(self, data: bytes, command: Command, code: str, at: str, used: Sequence[str] = ()) -> None:
-        """`used`: the keys whose counter it has used up."""
+        """`used`: the keys whose counter was used up."""
         keys = {"keys": [*used]} if used else {}
         self._log.append(
             "command", at=at, verb=command.verb, role=command.role, counter=command.counter, code=code,
@@ -220,7 +224,7 @@ class Commands:
         answers = sorted(folder.glob(f"*{ANSWER}"), key=_age)
         for old in answers[: max(0, len(answers) - MOST_ANSWERS + 1)]:
             remove_quietly(old)
-        with contextlib.suppress(OSError):  # RAM is full: whoever waits is told that nothing came
+        with contextlib.suppress(OSError):  # RAM is full: the giver times out
             replace_in_ram(folder / f"{name}{ANSWER}", msgspec.json.encode(answer) + b"\n")
 
     def _save(self, saved: _Saved) -> None:
@@ -228,8 +232,9 @@ class Commands:
         self._saved = saved
 
     def _load(self) -> _Saved | None:
-        """Lost counters are rebuilt from the log, which has every command that was taken. None: the log cannot be
-        read either, and no command is taken."""
+        """Lost counters are rebuilt from the log, which has every accepted command. None: the log cannot be read
+        either, and no command is accepted.
+        """
         try:
             return _FILE.read(self._path)
         except FileNotFoundError:
@@ -244,30 +249,30 @@ class Commands:
         except (LinetapError, OSError) as error:
             self._tell_lost(error)
             return None
-        with contextlib.suppress(OSError):  # it is made again at the next start
+        with contextlib.suppress(OSError):  # rebuilt again at the next start
             if saved.keys or saved.counters:
                 _FILE.replace(self._path, saved)
         return saved
 
     def _all_leaves(self) -> Iterator[bytes]:
-        """Also those of logs that were set aside: their commands must not be repeated either."""
+        """Includes logs that were set aside: their commands must not be repeated either."""
         vault = self._path.parent
         for number in keptlogs.numbers(vault):
             yield from leaflog.lines_of(vault / keptlogs.place(number) / leaflog.LEAVES)
         yield from self._log.leaves(0)
 
     def _tell_lost(self, error: Exception) -> None:
-        broken.tell(self._path, f"{error}; no command is taken until it can be read or is removed")
+        broken.tell(self._path, f"{error}; no command is accepted until it can be read or is removed")
 
 
 def _unforeseen(error: Exception) -> CommandFault:
-    """One signed text that nobody has thought of ends no thread: it would come again, and end the next one too."""
+    """An unexpected error must not end the thread: the command would come again, and end the next thread too."""
     log.error("command_failed: %s: %s", type(error).__name__, _one_line(str(error)))
-    return CommandFault("command_failed", f"it cannot be done: {type(error).__name__}; the unit's log says more")
+    return CommandFault("command_failed", f"unexpected error: {type(error).__name__}; the unit's journal says more")
 
 
 def _one_line(text: str) -> str:
-    """Of what a stranger has sent: it can begin no line of the log, nor fill it."""
+    """Text from a stranger must not begin a line of the journal, nor fill it."""
     line = "".join(each if each.isprintable() else " " for each in text[: LONGEST_TEXT + 1])
     return line if len(line) <= LONGEST_TEXT else f"{line[:LONGEST_TEXT]}... of {len(text)} characters"
 
@@ -278,13 +283,9 @@ def _age(path: Path) -> int:
     return 0
 
 
-# --- Counters rebuilt from the log when commands.json is broken or missing --------------------------------------
-#
-# Each accepted command has a leaf, so none can be replayed. A leaf names the keys that signed; one of version 0.1
-# names only the role, and every key of that role then starts above that counter.
+# --- Counters from the log --------------------------------------------------------------------------------------------
 
 
-NS_PER_MS = 1_000_000
 # Refusals of commands with a known signer: they are in the log, and did not use up their counter.
 _NOT_USED = frozenset(
     f"command_{each}" for each in ("signer", "verb", "role", "not_here", "counter", "repeated", "expired")
@@ -301,7 +302,7 @@ class _CountedLeaf(msgspec.Struct):
 
 
 def counters_of(leaves: Iterable[bytes]) -> Counters:
-    """From all leaves of the log, in order. What is no leaf is passed over."""
+    """Returns the counters of all leaves of the log, in order. Invalid lines are ignored."""
     keys: dict[str, Window] = {}
     roles: dict[str, int] = {}
     for line in leaves:
@@ -326,7 +327,9 @@ def _counted_leaf(line: bytes) -> _CountedLeaf | None:
 
 
 def _latest(at: str) -> int:
-    """The largest counter that moves a whole role's: one signed for a later year would burn it for everybody."""
+    """The largest counter that may move a whole role's: one signed for a later year would block the role for
+    everybody.
+    """
     try:
         return min(LATEST_MS, parse_rfc3339(at) // NS_PER_MS + SOON_MS)
     except ValueError:

@@ -28,47 +28,48 @@ from linetap_core.evidence.authorization.command import OPERATOR, VAULT, Command
 from linetap_core.evidence.authorization.roles import OFFICES, Roles
 from linetap_core.service import ask_to_start_again, remove_quietly
 
-# The second person of another role who has to sign a configuration that weakens.
-COUNTERPARTS = "somebody of role vault or of an approver's"
-
-
-def counterparts(signed: Signed) -> list[Holder]:
-    """Of those who cosigned. Never the desk's key, which is online; nor the authority's, which says who the others are;
-    nor another one of the same role."""
-    others = [each for each in signed.cosigners if each.role != signed.command.role]
-    return [each for each in others if each.role == VAULT or each.role not in OFFICES]
-
-
-def could_cosign(roles: Roles) -> bool:
-    """Whether there is somebody who asks for a weakening, and somebody else who counts."""
-    names = {person.role for person in roles.people}
-    return OPERATOR in names and any(name == VAULT or name not in OFFICES for name in names)
-
-
 CANDIDATE, NEXT, PREVIOUS = ".candidate", ".next", ".previous"
 MOST_CHARACTERS = 256 << 10  # 128 lines with a profile each have a quarter of it
 _HOUR_NS = 3600 * NS_PER_S
 
 log = logging.getLogger("linetap.recorder.vault")
 
+# The second person of another role who has to sign a configuration that weakens.
+COUNTERPARTS = "somebody of role vault or of an approver's"
+
+
+def counterparts(signed: Signed) -> list[Holder]:
+    """Returns the cosigners that count: not of the same role, not the desk's key, which is online, nor the authority's,
+    which appoints the others.
+    """
+    others = [each for each in signed.cosigners if each.role != signed.command.role]
+    return [each for each in others if each.role == VAULT or each.role not in OFFICES]
+
+
+def could_cosign(roles: Roles) -> bool:
+    """Whether the roles have somebody who may ask for a weakening, and somebody else who may cosign it."""
+    names = {person.role for person in roles.people}
+    return OPERATOR in names and any(name == VAULT or name not in OFFICES for name in names)
+
 
 class ConfigChange:
-    """For the vault's thread; `pending` may be read by any."""
+    """For the vault's thread; any thread may read `pending`."""
 
     def __init__(self, config: Config, file: Path | None, unit_log: UnitLog, weakened: Weakened, clock: Clock) -> None:
         self._config, self._sha256, self._log, self._clock = config, config_sha256(config), unit_log, clock
         self._weakened = weakened
         self._file = file.resolve() if file is not None else None
         self._folder = file.parent if file is not None else None
-        self._at: str | None = None  # of the leaf
-        self.quiet = False  # whoever follows the lines says so: none is in use
+        self._at: str | None = None  # time of the leaf
+        self.quiet = False  # set by the thread that follows the lines: no line is in use
         self.pending: str | None = None
         if self._file is not None and (waiting := _beside(self._file, NEXT)).exists():
             self._look_again(waiting)
 
     def require_signed(self, signed: Signed) -> None:
-        """Before the command's counter is used: CommandFault where it weakens and too few have signed, so that the same
-        command may come again with one more signature. What else is wrong with it `asked` says."""
+        """CommandFault if the configuration weakens and too few have signed. Called before the command's counter is
+        used, so the same command may be sent again with another signature. `asked` reports other errors.
+        """
         try:
             asked = commandbody.read(signed.command, commandbody.Config)
         except CommandFault:
@@ -90,7 +91,7 @@ class ConfigChange:
     def asked(self, signed: Signed) -> Outcome:
         asked = commandbody.read(signed.command, commandbody.Config)
         if self._file is None:
-            raise CommandFault("config_unwritable", "the recorder was started without a file that could be replaced")
+            raise CommandFault("config_unwritable", "the recorder was started without a configuration file to replace")
         if asked.replaces != self._sha256:
             raise CommandFault("config_other", f"in effect is {self._sha256}, and this one replaces another")
         try:
@@ -100,9 +101,9 @@ class ConfigChange:
             raise CommandFault("config_unwritable", text) from None
 
     def tick(self, busy: bool) -> None:
-        """`busy`: a call is being written. OSError: it is tried again."""
+        """`busy`: a call is being written. OSError: retried at the next tick."""
         if self.pending is None:
-            self._weakened.withdraw("")  # what it was about has been let go
+            self._weakened.withdraw("")  # its configuration was dropped
         if self._file is None or self.pending is None or busy or not self.quiet:
             return
         if not self._weakened.is_due(self.pending):
@@ -112,10 +113,10 @@ class ConfigChange:
         if new is None:
             return
         names = change.everybody(new)
-        if self.pending != self._sha256:  # else a recorder was killed behind the last but one line of this
+        if self.pending != self._sha256:  # else a recorder was killed after replacing the file
             names = change.services(self._config, new)
             data = waiting.read_bytes()
-            before = kept.binding(self._file) or self._file.read_bytes()  # not what somebody has laid there since
+            before = kept.binding(self._file) or self._file.read_bytes()  # not an edit made since
             self._weakened.granting(self.pending, self._file, data)
             self._tell(new, self.pending)
             replace_durably(_beside(self._file, PREVIOUS), before, like=self._file)
@@ -126,7 +127,7 @@ class ConfigChange:
         self.pending = None
 
     def cancel(self, sha256: str) -> None:
-        """Not to be put in effect any more."""
+        """Do not put this configuration in effect."""
         if self._file is not None and self.pending == sha256:
             remove_quietly(_beside(self._file, NEXT))
             self.pending = None
@@ -160,7 +161,7 @@ class ConfigChange:
         return Outcome(told, config_sha256=sha256)
 
     def _signed(self, signed: Signed, new: Config, sha256: str) -> str:
-        """What to say of a weakening; it stands in log and alert before it can come into effect."""
+        """Returns the part of the answer about a weakening, which is in log and alert before it can take effect."""
         found = weakenings(self._config, new)
         if not found:
             self._weakened.withdraw(sha256)
@@ -173,11 +174,11 @@ class ConfigChange:
         return f"{delay} (weakening {standing.id}, to be confirmed by somebody who has not signed it: {codes})"
 
     def _look_again(self, waiting: Path) -> Config | None:
-        """What it names may have gone meanwhile. One that cannot be used any more is let go."""
+        """Check the waiting configuration again: a file that it names may be gone. An unusable one is dropped."""
         try:
             new = self._loaded(waiting)
         except CommandFault as fault:
-            log.error("config_dropped: it waited to be put in effect: %s", fault)
+            log.error("config_dropped: the waiting configuration cannot be used: %s", fault)
             remove_quietly(waiting)
             self.pending = None
             return None
@@ -187,7 +188,7 @@ class ConfigChange:
             and weakenings(self._config, new)
             and not self._weakened.is_signed(self._sha256, sha256)
         ):
-            log.error("config_dropped: it waited to be put in effect, weakens, and two have not signed it")
+            log.error("config_dropped: the waiting configuration weakens and lacks two signatures")
             remove_quietly(waiting)
             self.pending = None
             return None
@@ -195,7 +196,7 @@ class ConfigChange:
         return new
 
     def _loaded(self, path: Path) -> Config:
-        """As a service loads it; a CommandFault with all that is wrong, under the name that it would have."""
+        """Load it as a service does. CommandFault lists all errors, under the file's final name."""
         try:
             return load_config(path, self._folder)
         except BadInput as error:
@@ -203,7 +204,7 @@ class ConfigChange:
             raise CommandFault("config_invalid", told) from None
 
     def _tell(self, new: Config, sha256: str) -> None:
-        """In the log before it is done, once."""
+        """Write the log's leaf before the change, once."""
         told = change.changes(self._config, new)
         self._at = self._at or rfc3339(self._clock.utc_ns())
         self._log.append("config", at=self._at, sha256=sha256, replaces=self._sha256, changes=told)
@@ -211,7 +212,7 @@ class ConfigChange:
 
 
 def _require_small(document: str) -> None:
-    """It is read twice in one turn of the thread, which must not stand still for it."""
+    """The document is parsed twice in one turn of the thread, which must not take long."""
     if len(document) > MOST_CHARACTERS:
         raise CommandFault("config_invalid", f"unit.toml: more than {MOST_CHARACTERS} characters")
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`fetch`: the desk asks for a window of a sealed call, for its close in the log, or says that it has a copy of it.
+"""`fetch`: the desk asks for a window of a sealed call, for its close in the log, or reports that it has a copy.
 
-A window is only judged here; the bytes go from the vault to the broker by the reporter, which finds the window in the
-answer. A close stands in the answer itself.
+A window is only permitted here: the reporter finds it in the answer and sends the bytes from the vault to the broker. A
+close is in the answer itself.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ log = logging.getLogger("linetap.recorder.vault")
 
 
 class Copies:
-    """`report` puts an event into the outbox, unless it is there."""
+    """`report` puts an event into the outbox, unless it is there already."""
 
     def __init__(self, vault: Path, unit: str, unit_log: UnitLog, report: Callable[[CallEvent], None]) -> None:
         self._vault, self._unit, self._log, self._report = vault, unit, unit_log, report
 
     def asked(self, command: Command, at: str) -> str | Outcome:
-        """What was permitted or noted; CommandFault where the call is not sealed, or not here."""
+        """Returns what was permitted or recorded. CommandFault if the call is not sealed, or not in this vault."""
         wanted = fetch.asked(command.body)
         folder = self._vault / sealed.call_path(wanted.call_id)
         if not ((folder / sealed.RECORD).is_file() and (folder / sealed.SIGNATURE).is_file()):
@@ -53,7 +53,7 @@ class Copies:
         return f"{wanted.most} bytes at most from byte {wanted.first} of {wanted.file}"
 
     def _copied(self, wanted: Copied, folder: Path, at: str) -> str:
-        """Noted when it is our own record that the desk has; how it holds the rest against it is its own affair."""
+        """Record the copy if the desk has our own record; the desk checks the rest against that."""
         found = self._require_own(wanted, folder)
         self._log.append("copy", at=at, call_id=wanted.call_id, record_sha256=wanted.record_sha256)
         event = CallEvent(seq=0, event="copied", at=at, unit=self._unit, call_id=wanted.call_id, line=found.line)
@@ -65,14 +65,14 @@ class Copies:
         self._require_own(wanted, folder)
         try:
             found = self._log.closing(wanted.call_id)
-        except ValueError as error:  # nodes or a head that somebody has changed: `linetap verify` says more
+        except ValueError as error:  # changed nodes or a changed head: `linetap verify` says more
             raise CommandFault("fetch_not_logged", f"{wanted.call_id}: the log is not in order: {error}") from None
         if found is None or len(closing.encode(found)) > closing.LIMIT_BYTES:
             raise CommandFault("fetch_not_logged", f"{wanted.call_id}: the log does not have its close")
         return Outcome(f"the close of {wanted.call_id} in the log", closing=found)
 
     def _require_own(self, wanted: Copied | Close, folder: Path) -> Lifetime:
-        """The record, if it is the one that the desk names."""
+        """Returns the call's lifetime if its record is the one that the desk names."""
         try:
             found, record = lifetime.read(folder)
         except ValueError as error:

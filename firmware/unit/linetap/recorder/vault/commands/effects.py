@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each verb does on the unit. Everything may be done twice; a Refusal says why it was not done."""
+"""What each verb does on the unit. Everything may be done twice; a Refusal gives the reason for not doing it."""
 
 from __future__ import annotations
 
@@ -71,10 +71,10 @@ class Effects:
         self._use(self._remembered_roles())
 
     def checked(self, data: bytes, counters: Counters) -> Signed:
-        """The command in an envelope and who signed it, or a CommandFault.
+        """Returns the command in an envelope with its signers, or raises CommandFault.
 
-        Its end is judged by retention time, which a wrong clock does not move: a clock that is far ahead must not
-        keep the vault role from putting it right.
+        Its expiry is judged by retention time, which a wrong clock does not move: a clock far ahead must not keep the
+        vault role from correcting it.
         """
         if self._authority is None:
             raise CommandFault("command_no_authority", "the configuration names no keys.authority: nobody may command")
@@ -93,8 +93,9 @@ class Effects:
         return signed
 
     def do(self, signed: Signed, at: str, again: bool) -> str | Outcome:
-        """One line on what was done, or more. `at`: when the command was taken; `again`: it was taken before a restart,
-        and what was in time then is in time now."""
+        """Returns one line on what was done, or more. `at`: when the command was accepted; `again`: it was accepted
+        before a restart, and what was in time then is in time now.
+        """
         command = signed.command
         match command.verb:
             case "time":
@@ -160,8 +161,11 @@ class Effects:
         return f"{taken.call_id} is held until {taken.until}"
 
     def _destroyed(self, signed: Signed, at: str) -> str:
-        """The desk's word that an epoch's key is gone. Its calls go by their own day, not by this, and so does a day's
-        index. The index of an overflow epoch, which has none, goes on the word of two officers."""
+        """Record the desk's certificate that an epoch's key is destroyed.
+
+        The epoch's calls go by their own day, not by this, and so does a day's index. The index of an overflow epoch,
+        which has no day, is removed if two officers signed.
+        """
         text, signature = _document(signed.command)
         envelopes.signed_by(text, signature, namespaces.CERTIFICATE, self._roles, VAULT)
         try:
@@ -182,22 +186,22 @@ class Effects:
         return f"the key of epoch {epoch} is destroyed"
 
     def _require_cosigned_list(self, signed: Signed) -> None:
-        """The authority alone makes nobody else a custodian, and lets no fewer open."""
+        """The authority alone may neither appoint other custodians nor let fewer people open calls."""
         try:
             text, signature = _document(signed.command)
             found = self._epochs.weakens(text, signature)
         except (CommandFault, keylist.KeyListFault, ValueError):
-            return  # `take` says it
+            return  # `take` reports it
         if found and not counterparts(signed):
             why = f"it weakens ({'; '.join(found)}): {COUNTERPARTS} has to cosign it"
             raise CommandFault("key_list_weakens", f"{why}, `linetap command cosign`", signed.command)
 
     def _require_cosigned_hold(self, signed: Signed) -> None:
-        """A hold that ends earlier than the one in force is half of a destruction, and that takes two."""
+        """A hold that ends earlier than the one in force is half of a destruction, which needs two people."""
         try:
             earlier = self._holds.earlier(commandbody.read(signed.command, commandbody.Hold).data)
         except (CommandFault, Refusal):
-            return  # `take` says it
+            return  # `take` reports it
         if earlier and not _two_officers(signed) and not counterparts(signed):
             why = f"{earlier}: another officer of role vault, or somebody of an approver's, has to cosign it"
             raise CommandFault("hold_shorter", f"{why}, `linetap command cosign`", signed.command)
@@ -227,8 +231,9 @@ class Effects:
         self._delivery.has_desk(found is not None and any(person.role == DESK for person in found.people))
 
     def _remembered_roles(self) -> Roles | None:
-        """Damaged ones are taken from their copy; where that is damaged too they count for nobody: the authority sends
-        them again."""
+        """Restores damaged roles from their copy. If that is damaged too, only the authority counts until it sends them
+        again.
+        """
         path = self._vault / ROLES
         if self._authority is None or not path.exists():
             return None
@@ -246,18 +251,18 @@ class Effects:
         return None
 
 
-# What a unit may be told; it counts on from there, and has to be able to write it down.
+# Times that a unit accepts: it counts on from there, and must be able to represent them.
 _FIRST_NS, _BEHIND_NS = parse_rfc3339("2000-01-01T00:00:00Z"), parse_rfc3339("2200-01-01T00:00:00Z")
 _TIME_REFUSED = {
-    "time_challenge": "it does not answer the challenge of this boot: `linetap command state` tells it",
-    "time_ahead": "it is further ahead than can be explained: two officers of the vault must say it",
-    "time_early": "it is later than that for sure: this software or the signed key list is younger",
-    "time_back": "retention time is later than that already, and does not go back",
+    "time_challenge": "it does not answer the challenge of this boot: `linetap command state` shows it",
+    "time_ahead": "it is further ahead than can be explained: two vault officers must sign it",
+    "time_early": "it is certainly later: this software or the signed key list is newer",
+    "time_back": "retention time is later already, and does not go back",
 }
 
 
 def _two_officers(signed: Signed) -> bool:
-    """Two persons of the vault role; a key that signs twice is no second one (sshsig.check_all)."""
+    """Two persons of the vault role; a key that signs twice counts once (sshsig.check_all)."""
     return signed.command.role == VAULT and sum(holder.role == VAULT for holder in signed.by) >= 2
 
 
@@ -267,7 +272,7 @@ def _document(command: Command) -> tuple[bytes, bytes]:
 
 
 def _end_of(epoch: str, zone: str) -> int:
-    """An overflow epoch has no day; it is over when its key is gone, and what it held is the desk's."""
+    """An overflow epoch has no day: it is over when its key is destroyed, and its calls are then the desk's concern."""
     if is_overflow(epoch) and epoch.removeprefix(OVERFLOW).isdecimal() and len(epoch) < 20:
         return 0
     return end_of_ns(date.fromisoformat(epoch), zone)
@@ -278,7 +283,7 @@ def _beside(path: Path) -> Path:
 
 
 def _keep(vault: Path, path: Path, data: bytes, signature: bytes) -> None:
-    """The signature first: with the document's name there is always its signature too."""
+    """The signature is written first, so a document always has its signature."""
     files.make_directories(vault, path.parent)
     replace_durably(_beside(path), signature)
     replace_durably(path, data)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`self_test`: what `linetap check` says, from the recorder's own look at the state files.
+"""`self_test`: the findings of `linetap check`, from the recorder's own look at the state files; and `identify`.
 
-Whether a service gets on takes two looks to tell. So one is taken every second, and the answer waits for nothing.
+It takes two looks to tell whether a service makes progress, so one is taken every second and the answer need not wait.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class SelfTest:
         self._due_ns = 0
 
     def look(self) -> None:
-        """A few small files on tmpfs, once a second."""
+        """Reads a few small files on tmpfs, once a second."""
         now_ns = self._clock.monotonic_ns()
         if now_ns >= self._due_ns:
             self._due_ns = now_ns + LOOK_EVERY_S * NS_PER_S
@@ -53,13 +53,15 @@ class SelfTest:
         return Outcome(text, findings=told)
 
 
-# --- `identify`: the panel shows which unit is meant, for a while; it reads until when in the recorder's state file.
+# --- identify ---------------------------------------------------------------------------------------------------------
 
 
 class Identify:
+    """The panel shows that the unit is looked for; it reads until when from the recorder's state file."""
+
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.until_ns = 0  # monotonic: with the power it is forgotten
+        self.until_ns = 0  # monotonic, so it ends with the power
 
     def asked(self, command: Command) -> str:
         seconds = commandbody.read(command, commandbody.Identify).seconds

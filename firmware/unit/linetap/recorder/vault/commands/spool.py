@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where commands lie for the recorder, and its answers for who brought them.
+"""Folders of commands for the recorder, and of its answers.
 
-Each side writes in its own folder and removes what is its own: a giver its commands, once it has the answer, and the
-recorder its answers, once the command is gone.
+Each side writes and removes files in its own folder only: a giver removes its command once it has the answer, and the
+recorder removes the answer once the command is gone.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`update`: another version is wanted. The recorder says so in a file of the vault, root does it, and what came of it
-stands in the log.
+"""`update`: the wanted version is written to a file in the vault, root installs it, and the log gets the outcome.
 
-What is signed is version, size and hash: where the bundle comes from is of no account, and its own signature (RAUC) is
-looked at by root.
+Version, size and hash are signed: the bundle's origin does not matter, and root checks its own signature (RAUC).
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ from linetap_core.records import UpdateState
 from linetap_core.service import stamp
 from linetap_core.wire import updates
 
-TOLD = "update.told"  # in the vault: which outcome stands in the log, whose older leaves nobody looks through again
+TOLD = "update.told"  # in the vault: the outcome that is in the log, so that older leaves need not be searched
 
 
 class _Told(msgspec.Struct, frozen=True):
@@ -34,7 +32,7 @@ _FILE = SmallFile("update_told", _Told, 4096, old=lambda data: _Told(data.decode
 
 
 class Update:
-    """For the vault's thread; `state` may be read by any."""
+    """For the vault's thread; any thread may read `state`."""
 
     def __init__(self, config: Config, unit_log: UnitLog) -> None:
         self._config, self._log = config, unit_log
@@ -44,7 +42,7 @@ class Update:
         self._told: UpdateState | None = None
 
     def asked(self, command: Command) -> str:
-        """OSError: it is asked again."""
+        """OSError: the desk asks again."""
         wanted = self._read(command)
         try:
             running = require_running()
@@ -58,13 +56,13 @@ class Update:
         return f"version {wanted.version} from {wanted.url}, then tried when no call is in progress; {running} runs"
 
     def require_settled(self) -> None:
-        """CommandFault while a version is on trial: what is changed now, the old one may have to read again."""
+        """CommandFault while a version is on trial: the old version may have to read what is changed now."""
         self._look()
         if self.state is not None and self.state.step == "trying":
             raise CommandFault("update_on_trial", f"version {self.state.version} is on trial: in some minutes again")
 
     def tick(self) -> None:
-        """OSError: it is tried again."""
+        """OSError: retried at the next tick."""
         self._look()
         now = self.state
         if now is None or now is self._told or now.step not in ("done", "failed"):
@@ -84,7 +82,7 @@ class Update:
     def _read(self, command: Command) -> Wish:
         asked = commandbody.read(command, commandbody.Update)
         try:
-            # As it is read again: what root would not take is not written.
+            # Validated as root validates it: nothing is written that root would refuse.
             found = state.usual_url(self._config, asked.version) if asked.url is None else asked.url
             wanted = msgspec.convert({**msgspec.structs.asdict(asked), "url": found}, Wish)
             updates.check_url(found)

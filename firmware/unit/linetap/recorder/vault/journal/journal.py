@@ -60,7 +60,7 @@ class Journal:
         self.trouble: str | None = None  # why nothing can be written now
         self.failure: BaseException | None = None
 
-    # --- from other threads -------------------------------------------------------------------------------------
+    # --- from other threads -------------------------------------------------------------------------------------------
 
     def begin(self, known: dict[str, State]) -> None:
         """What lay in the files is done with. `known`: what it says of calls that go on."""
@@ -107,7 +107,7 @@ class Journal:
                 self._changed.notify()
             return call
 
-    # --- the journal's thread -----------------------------------------------------------------------------------
+    # --- the journal's thread -----------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         self.steps.begin()

@@ -1,22 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The unit's log: vault/log/, a Merkle log of all that a unit did with calls, under a signed head.
+"""The unit's log: vault/log/, a Merkle log of everything that a unit did with calls, under a signed head.
 
-Used by the vault's thread alone. A leaf about a call is there once, however often its job is done; a leaf about
-the unit is known again by its time.
+Used by the vault's thread alone. A leaf about a call is appended once, even if its job is done again; a leaf about the
+unit is identified by its time.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from linetap.recorder.vault.log.callleaves import Fields, leaves_of
 from linetap.recorder.vault.log.newest import Newest
 from linetap.recorder.vault.log.proof import CHANGED, OTHER, SHORT, Misfit, Proof, SignedHeads
 from linetap_core import jsontext
@@ -33,39 +31,36 @@ from linetap_core.evidence.merklelog.closing import Closing, Inclusion
 from linetap_core.evidence.merklelog.leaflog import LeafLog, LogShort
 from linetap_core.evidence.merklelog.unitlog import Head, HeadCopy, Kind, Leaf
 from linetap_core.evidence.signing import namespaces, sshsig
-from linetap_core.evidence.witness import sigsum
 from linetap_core.records import CallEvent, CallRecord
 from linetap_core.vaultformat import keptlogs, vaultname
 
-REMEMBERED = 4096  # newest leaves that are known again, as in the outbox
-VAULT_REFUSES = ("disk_full", "disk_error")  # why a call was not recorded, when it was the vault's doing
+REMEMBERED = 4096  # newest leaves that are recognised when appended again, as in the outbox
 ONCE_A_CALL = ("open", "close", "gap", "notice_failure", "refused", "copy", "destruction")
-COPY_EVERY_NS = 10 * NS_PER_S  # of the head: one that is older proves fewer leaves
+COPY_EVERY_NS = 10 * NS_PER_S  # an older copy of the head proves fewer leaves
 LOOK_EVERY_NS = 60 * NS_PER_S
-_DAYS_LOOKED_AT = 2  # newest day folders, for calls whose close is missing after a power cut
+_DAYS_LOOKED_AT = 2  # newest day folders in which a call's close may be missing after a power cut
 
-Fields = Mapping[str, str | int | float | list[str] | None]
 Identity = tuple[str, str]
 
 log = logging.getLogger("linetap.recorder.vault")
 
 
 class UnitLog:
-    """Every method may raise OSError: nothing was appended then, and the same may be appended again."""
+    """Every method may raise OSError: then nothing was appended, and the same may be appended again."""
 
     def __init__(self, vault: Path, unit: str, key: SigningKey, clock: Clock, name: str = "") -> None:
-        """`name`: the vault's. A log that does not fit its own head is set aside here, and another begun."""
+        """`name`: the vault's. A log that does not match its own head is set aside here, and another is begun."""
         self._vault, self._unit, self._key, self._clock = vault, unit, key, clock
         self._folder = vault / unitlog.FOLDER
         self._origin = keys.fingerprint(key.public_key())
         self._last_event: Callable[[], int] | None = None
-        self._begun: list[CallEvent] = []  # events of logs that began anew, not reported yet
+        self._begun: list[CallEvent] = []  # events of newly begun logs, not reported yet
         self._copied_ns: int | None = None
-        self.newest_event = 0  # that a leaf knows of
+        self.newest_event = 0  # the newest event that a leaf names
         self._told_by_desk: Head | None = None
         self._log: LeafLog
         self._proof: Proof
-        self.kept: list[str] = []  # logs that were set aside, and are still there
+        self.kept: list[str] = []  # logs that were set aside and are still in the vault
         self._kept_ns = 0
         heads = SignedHeads(self._folder, unit, self._origin)
         before = heads.newest.log if heads.newest is not None else name
@@ -85,80 +80,63 @@ class UnitLog:
             if not self._has_head and (begun := keptlogs.begun(self._log)) is not None:
                 self._begun.append(begun)  # a power cut may have prevented the report
             self._prove()
-        if not self._log.size and (kept := keptlogs.numbers(vault)):  # a cut came before the new log said why it began
+        if not self._log.size and (kept := keptlogs.numbers(vault)):  # a power cut came before the new log's first leaf
             self._begin_after(kept[-1], Misfit(OTHER, "found set aside", None), "", [])
         self._look_for_kept()
 
     def _forget(self) -> None:
-        self._known = Newest(REMEMBERED)  # and which leaf it is
-        self._kinds = set[str]()  # that are there for sure
+        self._known = Newest(REMEMBERED)  # with the number of its leaf
+        self._kinds = set[str]()  # kinds of leaf known to be in the log
         self._open: dict[str, None] = {}  # calls with an open leaf and no close
         self._made_good = False
-        self._head_size = -1  # of the head on disk: not known to be whole at the start
+        self._head_size = -1  # size of the head on disk; unknown at the start
 
     @property
     def size(self) -> int:
         return self._log.size
 
     def take_begun(self) -> list[CallEvent]:
-        """Events to report: a log was set aside, and another has begun."""
+        """Returns the events to report: a log was set aside, and another has begun."""
         begun, self._begun = self._begun, []
         return begun
 
     @property
     def open_calls(self) -> list[str]:
-        """Calls with an `open` leaf and no `close`, as far as the newest leaves go back."""
+        """Calls with an `open` leaf and no `close`, as far back as the newest leaves go."""
         return list(self._open)
 
     def count_events(self, last_seq: Callable[[], int]) -> None:
-        """Every leaf from now on says how far the outbox had come: none of its files can go unnoticed."""
+        """From now on every leaf has the newest event's number, so that no missing outbox file goes unnoticed."""
         self._last_event = last_seq
 
     def has_any(self, kind: Kind) -> bool:
-        """Whether a leaf of that kind is there at all. The newest are known; otherwise all are looked through."""
+        """Whether the log has a leaf of that kind. If none of the newest leaves is, all are read."""
         if kind in self._kinds:
             return True
         return any((leaf := _read(line)) is not None and leaf.kind == kind for line in self._log.leaves())
 
     def leaves(self, first: int) -> Iterator[bytes]:
-        """From leaf `first` to the last."""
+        """Yields the lines from leaf `first` to the last."""
         return self._log.leaves(first)
 
     def append(self, kind: Kind, **fields: str | int | float | list[str] | None) -> None:
-        """One leaf, on disk, unless it is there already. `at` is now if it is not given."""
+        """Append one leaf, synced, unless it is in the log already. `at` defaults to now."""
         self._append([(kind, fields)])
 
     def close_call(self, call_id: str) -> None:
-        """What is to be said of a call that has been sealed: its end, and what it lacks. Refusal if it is damaged."""
+        """Append the leaves of a call that has been sealed: its close, and what it lacks. Refusal if its record is
+        damaged.
+        """
         path = self._vault / sealed.call_path(call_id) / sealed.RECORD
         data = path.read_bytes()
         try:
             record = jsontext.decode(data, type=CallRecord)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise Refusal(f"{path}: {error}") from None
-        of_call: Fields = {"call_id": call_id, "line": record.line}
-        found: list[tuple[Kind, Fields]] = []
-        if record.audio and record.audio.gaps:
-            gaps = record.audio.gaps
-            causes = sorted({gap.cause for gap in gaps})
-            ms = round(sum(gap.ms for gap in gaps), 3)
-            found.append(("gap", {**of_call, "gaps": len(gaps), "ms": ms, "causes": causes}))
-        if record.disposition == "discarded" and record.why in VAULT_REFUSES:
-            found.append(("refused", {**of_call, "why": record.why}))
-        elif _notice_failed(record):
-            proof = record.notices[-1].proof if record.notices else "none"
-            found.append(("notice_failure", {**of_call, "why": record.why, "proof": proof}))
-        digest = hashlib.sha256(data)
-        closing: dict[str, str | None] = {"record_sha256": digest.hexdigest(), "disposition": record.disposition}
-        if record.retention is not None:  # said here too: destruction is judged by it when the record has gone
-            closing["until"] = record.retention.until
-        if isinstance(self._key, Ed25519PrivateKey):  # Sigsum takes no other kind of signature
-            closing["sigsum"] = base64.b64encode(sigsum.sign_leaf(digest.digest(), self._key)).decode("ascii")
-        found.append(("close", {**of_call, **closing}))
-        self._append(found)
+        self._append(leaves_of(call_id, record, data, self._key))
 
     def publish(self) -> None:
-        """The signed head of all that was appended: head.json and head.json.sig. Not before the log is proved."""
+        """Write the signed head over all leaves, head.json and head.json.sig, once the log is proved."""
         proved = self._prove()
         self._look_for_kept()
         if not proved:
@@ -184,15 +162,17 @@ class UnitLog:
         self._head_size, self._has_head = tree.size, True
 
     def held_against(self, data: str, signature: str) -> None:
-        """Compares the log with the newest head that the desk has, which counts by our own signature. Heads of
-        another log, or of another key, are ignored."""
+        """Compare the log with the newest head that the desk has, which our own signature authenticates.
+
+        Heads of another log or another key are ignored.
+        """
         with contextlib.suppress(Refusal, ValueError):
             head = unitlog.check_head(data.encode("utf-8"), signature.encode("utf-8"), None)
             if (head.unit, head.origin, head.log) == (self._unit, self._origin, self.name):
                 self._told_by_desk = head
 
     def closing(self, call_id: str) -> Closing | None:
-        """That the call is closed, under a signed head of now; None: no leaf says so."""
+        """Returns the proof that the call is closed, under a current signed head; None: no leaf closes it."""
         index = self._known.number_of("close", call_id)
         if index is None:
             index = self._find_close(call_id)
@@ -200,7 +180,7 @@ class UnitLog:
             return None
         self.publish()
         if not self._proof.is_done:
-            raise ValueError("it is being held against its head")
+            raise ValueError("it is still being compared with its head")
         path, tree = self._folder / unitlog.HEAD, self._log.tree
         inclusion = Inclusion(index, tree.size, tuple(tree.inclusion(index)))
         return Closing(
@@ -213,10 +193,10 @@ class UnitLog:
     def close(self) -> None:
         self._log.close()
 
-    # --- is it the log that was signed ----------------------------------------------------------------------------
+    # --- Comparing the log with its signed heads
 
     def _prove(self) -> bool:
-        """Whether the log is proved, or another is there in its place. A long one takes some turns."""
+        """Whether the log is proved, or a new one was begun. A long log takes several turns."""
         try:
             if not self._proof.is_done:
                 self._proof.step()
@@ -237,7 +217,9 @@ class UnitLog:
             raise Misfit(CHANGED, f"the first {head.size} leaves are not those that the desk has the head of", head)
 
     def _begin_anew(self, misfit: Misfit, before: str, new: list[bytes]) -> None:
-        """The log that does not fit stays as it is under another name; `new`, the leaves of this start, go along."""
+        """Set the mismatched log aside under another name and begin one; `new`, the leaves of this start, are carried
+        over.
+        """
         number = keptlogs.set_aside(self._folder)
         log.error("%s: %s: %s; it is kept as %s", misfit.code, self._folder, misfit, keptlogs.place(number))
         self._log = LeafLog(self._folder)
@@ -246,7 +228,7 @@ class UnitLog:
         self._begin_after(number, misfit, before, new)
 
     def _begin_after(self, number: int, misfit: Misfit, before: str, new: list[bytes]) -> None:
-        """A new log, whose first leaf names the one that was set aside."""
+        """Begin a log whose first leaf names the one that was set aside."""
         self._forget()
         self._has_head, self._copied_ns, self.newest_event = False, None, 0
         self.name, place = vaultname.new_name(), keptlogs.place(number)
@@ -260,13 +242,13 @@ class UnitLog:
         self._kept_ns = 0
 
     def _look_for_kept(self) -> None:
-        """Now and then: a person takes one away when it is somewhere safe."""
+        """Once in a while, since a person removes a log that was set aside once it is archived."""
         now_ns = self._clock.monotonic_ns()
         if now_ns >= self._kept_ns:
             self.kept = [keptlogs.place(number) for number in keptlogs.numbers(self._vault)]
             self._kept_ns = now_ns + LOOK_EVERY_NS
 
-    # --- what is known -------------------------------------------------------------------------------------------
+    # --- Leaves in memory----------------------------------------------------------------------------------------
 
     def _append(self, found: list[tuple[Kind, Fields]]) -> None:
         now = rfc3339(self._clock.utc_ns())
@@ -287,7 +269,7 @@ class UnitLog:
     def _note(self, index: int, line: bytes) -> None:
         leaf = _read(line)
         if leaf is None:
-            log.error("log_damaged: %s: a leaf that is none", self._folder)
+            log.error("log_damaged: %s: a leaf cannot be read", self._folder)
             return
         self.newest_event = max(self.newest_event, leaf.seq or 0)
         self._known.note(index, *_identity(leaf.kind, leaf.at, leaf.call_id, leaf.sha256))
@@ -298,7 +280,9 @@ class UnitLog:
             self._open.pop(leaf.call_id, None)
 
     def _find_close(self, call_id: str) -> int | None:
-        """Leaves lie in the order of time, but for a clock that was put back: what lies before is looked at last."""
+        """Leaves are in the order of time unless the clock was put back, so leaves before the call are
+        searched last.
+        """
         name, began = call_id.encode("ascii"), rfc3339(sealed.call_ns(call_id))
 
         def earlier(line: bytes) -> bool:
@@ -313,7 +297,7 @@ class UnitLog:
         return None
 
     def _make_good(self) -> None:
-        """Once: calls that were sealed, and a power cut came before their close. In a log just begun: all calls."""
+        """Once: append the close of calls that were sealed just before a power cut; in a new log, of all calls."""
         if self._made_good:
             return
         made, days = 0, _DAYS_LOOKED_AT if self._log.size and self._has_head else None
@@ -344,7 +328,7 @@ def _of(leaf: Mapping[str, object]) -> Identity:
 
 
 def _identity(kind: object, at: object, call_id: object, sha256: object) -> Identity:
-    """By the call that it is about, else by the SHA-256 of what it is about; a segment of the index by that alone."""
+    """By the call that it is about, else by the SHA-256 of what it is about; an index segment by that alone."""
     of = sha256 if kind == "index" else call_id or sha256
     once = kind in ONCE_A_CALL and of is not None and sealed.CALL_ID.fullmatch(str(of))
     return str(kind), str(of if once else f"{at} {of}")
@@ -357,14 +341,8 @@ def _read(line: bytes) -> Leaf | None:
         return None
 
 
-def _notice_failed(record: CallRecord) -> bool:
-    if record.disposition == "discarded":
-        return not record.why.startswith("ended_")
-    return record.why == "notice_failed" or any(notice.proof == "absent" for notice in record.notices)
-
-
 def _calls(vault: Path, days: int | None) -> Iterator[str]:
-    """Calls of the newest `days` day folders, or of all."""
+    """Yields the calls of the newest `days` day folders, or of all."""
     folders = sorted(vault.glob("[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]"))
     for folder in folders if days is None else folders[-days:]:
         yield from sorted(path.name for path in folder.iterdir() if sealed.CALL_ID.fullmatch(path.name))

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The newest things that were written, so that a restarted recorder does not write one of them twice.
+"""The newest items that were written, so that a restarted recorder does not write one of them twice.
 
-Each is known by a digest: as the texts that it is made of, 4,096 events took two megabytes, and a recorder grew for its
-first hours.
+Each is stored as a digest: with their texts, 4,096 events took two megabytes, and a recorder grew for its first hours.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ _DIGEST_BYTES = 16
 
 
 class Newest:
-    """At most `most` of them, each with a number."""
+    """At most `most` items, each with a number."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -25,7 +24,7 @@ class Newest:
             del self._numbers[next(iter(self._numbers))]
 
     def number_of(self, *parts: object) -> int | None:
-        """None: it is not among the newest."""
+        """Returns the item's number, or None if it is not among the newest."""
         return self._numbers.get(_digest(parts))
 
     def has(self, *parts: object) -> bool:

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Is the log that lies here the one that the unit has signed? Asked at every start, before anything is signed over it.
+"""Checks at every start, before anything is signed, that the log is the one that the unit has signed.
 
-Every leaf is hashed again and held against the unit's own newest head. The head may be the rotten file, so there are
-two copies of it, and each proves by its signature that it is whole. What lies behind the last head was never signed.
-Each leaf there is held against its hash, which was written once the leaf was on disk; where a power cut has taken the
-hash, the leaf is taken as it is.
+Every leaf is hashed again and compared with the unit's own newest head. The head's file may be the damaged one, so
+there are two copies, each proved by its signature. Leaves behind the last head were never signed: each is compared with
+its hash, which was written once the leaf was on disk; if a power cut has lost the hash, the leaf is accepted.
 """
 
 from __future__ import annotations
@@ -20,15 +19,15 @@ from linetap_core.evidence.merklelog.leaflog import LeafLog
 from linetap_core.evidence.merklelog.unitlog import COPY, HEAD, Head, HeadCopy
 from linetap_core.evidence.signing import namespaces, sshsig
 
-LEAVES_AT_ONCE = 50_000  # about a quarter of a second of a Pi 4, between two turns of the vault's thread
-ROTTEN_HASH_BITS = 32  # a hash that differs by fewer has rotted itself: of another leaf about half of 256 differ
+LEAVES_AT_ONCE = 50_000  # about a quarter of a second on a Pi 4, between two turns of the vault's thread
+ROTTEN_HASH_BITS = 32  # fewer different bits: the hash itself is damaged; another leaf's differs in about half of 256
 SHORT, CHANGED, UNSIGNED, OTHER = "log_short", "log_changed", "log_unsigned", "log_other"
 
 log = logging.getLogger("linetap.recorder.vault")
 
 
 class Misfit(Exception):
-    """The log is not the one that was signed. `head`: the newest that is signed, if one can be read."""
+    """The log is not the one that was signed. `head`: the newest signed one, if one can be read."""
 
     def __init__(self, code: str, text: str, head: Head | None) -> None:
         super().__init__(text)
@@ -36,7 +35,7 @@ class Misfit(Exception):
 
 
 class SignedHeads:
-    """The heads that lie in a log's folder and are signed. Of the unit's own key; where none is, of the key before."""
+    """The signed heads in a log's folder: of the unit's own key, or if there is none, of the previous key."""
 
     def __init__(self, folder: Path, unit: str, origin: str) -> None:
         pairs = [pair for pair in (_pair(folder), _copy(folder)) if pair is not None]
@@ -52,11 +51,11 @@ class SignedHeads:
 
 
 class Proof:
-    """Goes through a log some leaves at a time."""
+    """Goes through a log in pieces."""
 
     def __init__(self, leaves: LeafLog, heads: SignedHeads) -> None:
-        """Misfit where nothing can prove the log: there was a head, and none is whole."""
-        self.size = leaves.size  # of what is to be proved; what comes behind is of this start
+        """Misfit if nothing can prove the log: there was a head, and no copy is intact."""
+        self.size = leaves.size  # leaves to prove; later ones are of this start
         if heads.newest is None and (heads.there or self.size > leaflog.MOST_AT_ONCE):
             raise Misfit(UNSIGNED, f"{self.size} leaves, and no whole head is signed over them", None)
         self._log, self._newest = leaves, heads.newest
@@ -65,7 +64,7 @@ class Proof:
         self.is_done = False
 
     def step(self, most: int = LEAVES_AT_ONCE) -> None:
-        """So many leaves more. Misfit: it is not the log that was signed. OSError: it cannot be read."""
+        """Hash up to `most` more leaves. Misfit: it is not the log that was signed. OSError: it cannot be read."""
         for hashed in self._steps:
             most -= hashed
             if most <= 0:
@@ -73,12 +72,12 @@ class Proof:
         self.is_done = True
 
     def finish(self) -> None:
-        """All of it at once."""
+        """Hash all of them at once."""
         while not self.is_done:
             self.step()
 
     def _follow(self) -> Iterator[int]:
-        """After each piece how many leaves are in it, at most."""
+        """Yields after each piece the most leaves that it may have."""
         nodes, size, same = 0, 0, True
         signed = self._newest.size if self._newest is not None else 0
         for tree, new in leaflog.hashes(self._log.lines(), self._roots):
@@ -95,7 +94,7 @@ class Proof:
             self._log.remake_tree()
 
     def _require_hashed(self, unsigned: range, new: list[bytes], first_node: int) -> None:
-        """Leaves that no head is over, against their hashes as they were found. `new`: those of what lies there now."""
+        """Compare leaves without a head with their stored hashes. `new`: the hashes of the leaves as they are now."""
         for index in unsigned:
             found, hashed = self._log.hash_found(index), new[merkle.node_count(index) - first_node]
             if found == hashed or not any(found):

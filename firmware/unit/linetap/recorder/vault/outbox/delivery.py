@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk's own word on the outbox: `ack`, everything up to here is safe with me; `resend`, from here to there again.
+"""The desk's commands about the outbox: `ack` confirms everything up to a number, `resend` asks for a range again.
 
-The reporter has the network and reads the outbox; what the desk has said it finds in the recorder's state file, and
-so need not understand a command, or be believed.
+The reporter, which has the network, reads the outbox and takes the desk's confirmations from the recorder's state file,
+so it need not interpret commands, nor be trusted with them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ORDER = re.compile(r"[1-9][0-9]{0,8}")
 
 
 class Delivery:
-    """For the vault's thread; `state` may be read by any."""
+    """For the vault's thread; any thread may read `state`."""
 
     def __init__(
         self,
@@ -36,11 +36,12 @@ class Delivery:
         order: Callable[[int, str], None] | None = None,
         held_against: Callable[[str, str], None] | None = None,
     ) -> None:
-        """`rebuild`: None where there is no vault behind the outbox. `order` takes the desk's word on which vault of
-        this key it is, and which was before; `held_against` a head of the unit's log, and its signature."""
+        """`rebuild`: None if there is no vault behind the outbox. `order` gets the desk's answer which vault of this
+        key it is, and which was before; `held_against` a head of the unit's log, and its signature.
+        """
         self._outbox, self._reader, self._rebuild = outbox, reader, rebuild
         self._order, self._held_against = order, held_against
-        self._gone = (0, 0)  # what was last said to be
+        self._gone = (0, 0)  # the range last reported as gone
         self.state = DeliveryState(confirmed=outbox.confirmed)
 
     def has_desk(self, named: bool) -> None:
@@ -49,14 +50,14 @@ class Delivery:
             self._tell(desk=named)
 
     def acknowledged(self, command: Command) -> str:
-        """OSError: the disk did not take it, and nothing is forgotten."""
+        """OSError: not written, and nothing is removed."""
         asked = commandbody.read(command, Ack)
         self._require_own(command, asked)
         through = asked.through
         newest = self._outbox.last_seq
         if not self._outbox.has_used(through):
             raise CommandFault("ack_unknown", f"there is no event {through}: the newest is {newest}")
-        if newest < through and self._rebuild is not None:  # what was said under numbers that were used already
+        if newest < through and self._rebuild is not None:  # the events under numbers already in use
             self._rebuild.want(self._outbox.confirmed + 1, through)
         self._outbox.confirm(through)
         self._learn(asked)
@@ -76,9 +77,10 @@ class Delivery:
         return f"events {first} to {last} are sent again, those that are still here"
 
     def _say_gone(self, first: int, last: int, at: str) -> None:
-        """What the desk lacks and we have no more, because it confirmed it once or because our disk is damaged, would
-        be a hole for ever: our own signed word closes it, and what they said follows. From `first` on: a desk asks
-        for its first hole first."""
+        """Report requested events that are gone, confirmed once or lost to a damaged disk: without that the desk keeps
+        a hole for ever. Their content is rebuilt and follows. Starts at `first`, since a desk asks for its first hole
+        first.
+        """
         found = self._reader.from_seq(first, 1)
         gone = (first, min(found[0][0] - 1 if found else last, last))
         if gone[0] <= gone[1] and gone != self._gone:
@@ -89,8 +91,9 @@ class Delivery:
             self._rebuild.want(*gone)
 
     def _learn(self, asked: Ack) -> None:
-        """Which vault of this key it is, only the desk may know: that is signed once, and then stands. And what head of
-        our log it has."""
+        """Only the desk may know which vault of this key this is: that is signed once. It also sends its head of our
+        log.
+        """
         number, before = asked.number or "", asked.before or ""
         if self._order is not None and _ORDER.fullmatch(number) and (not before or vaultname.NAME.fullmatch(before)):
             self._order(int(number), before)
@@ -102,13 +105,13 @@ class Delivery:
         self.state = DeliveryState(**{**known, **changes})
 
     def _require_own(self, command: Command, asked: Ack | Resend) -> None:
-        """Its origin and its vault are those of this outbox: others count their own events."""
+        """Origin and vault must be those of this outbox: others count their own events."""
         vault = self._outbox.vault
         if not vault and isinstance(asked, Ack) and asked.beside:
             text = f"the body of {command.verb} for a vault without a name is origin, through"
             raise CommandFault("command_malformed", text)
         if asked.origin != self._outbox.origin:
             raise CommandFault("ack_origin", f"these are the events of {self._outbox.origin}")
-        # A desk that makes its index again asks for all there is, and cannot know of which vault.
+        # A desk that rebuilds its index asks for everything, and cannot know of which vault.
         if (asked.vault or "") != vault and (isinstance(asked, Ack) or asked.vault is not None):
             raise CommandFault("ack_vault", f"these are the events of vault {vault or 'without a name'}")

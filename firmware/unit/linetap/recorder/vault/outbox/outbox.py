@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The outbox: every event of the unit, numbered, chained, signed and on disk before anything else happens.
+"""The outbox's writing side: every event of the unit, numbered, chained, signed and on disk before anything else
+happens.
 
-The recorder's disk thread appends and trims; the reporter reads, and keeps its cursor elsewhere. What is in here is
-not taken out when a broker has it: it goes when the desk itself has confirmed it. Without a desk only the bound
-decides, and says so with an event of its own (`dropped`).
-
-Longer than others: writer and reader stand on one rule of which event counts, and are read together.
+The vault's thread appends and trims; the reporter reads, and keeps its cursor elsewhere. A broker's acknowledgement
+removes nothing: events go when the desk itself has confirmed them. Without a desk only the size bound removes events,
+and an event (`dropped`) reports it.
 """
 
 from __future__ import annotations
@@ -37,12 +36,12 @@ from linetap_core.vaultformat.outboxfiles import (
     Lost,
 )
 
-REMEMBERED = 4096  # newest events that are known by (call_id, event, at): a restarted recorder says them again
-_SEGMENTS = 16  # of the bound: what is given up at once when it is reached
-DAMAGED = "damaged"  # why events are `dropped` that no disk was too small for
-_MOST_READ_BYTES = 16 << 20  # more than a segment has
-_LEAST_EVENT_BYTES = 256  # with hash, fingerprint and signature each has more than twice as many
-_HEADROOM_BYTES = 4096  # an event has about 1 kB, and the word about what was dropped another
+REMEMBERED = 4096  # newest events recognised by (call_id, event, at): a restarted recorder appends them again
+_SEGMENTS = 16  # share of the bound that is dropped at once when it is reached
+DAMAGED = "damaged"  # reason of `dropped` events that were not dropped for lack of room
+_MOST_READ_BYTES = 16 << 20  # larger than any segment
+_LEAST_EVENT_BYTES = 256  # hash, fingerprint and signature make each event more than twice as long
+_HEADROOM_BYTES = 4096  # an event has about 1 kB, and the `dropped` event another
 
 Identity = tuple[str | None, str, str]
 
@@ -50,8 +49,9 @@ log = logging.getLogger("linetap.recorder.vault")
 
 
 class Outbox:
-    """The writing side; one of it at a time. An OSError leaves the outbox as it was, and the same event can be
-    appended again when there is room."""
+    """The writing side; only one at a time. After an OSError the outbox is as before, and the event can be appended
+    again.
+    """
 
     _fd = -1  # the newest segment
 
@@ -67,57 +67,63 @@ class Outbox:
         used: int = 0,
     ) -> None:
         """`sign`: bytes -> armored SSHSIG of namespace linetap-event. `origin`: fingerprint of the unit's key.
-        `log_size`: leaves in the unit's log by now. `vault`: its name; `used`: the newest event that the log knows."""
+        `log_size`: the current number of leaves. `vault`: its name; `used`: the newest event that the log names.
+        """
         self._folder, self._unit, self._sign, self.origin, self.vault = folder, unit, sign, origin, vault
         self._log_size = log_size
-        self.first_seq = vaultname.first_seq(vault)  # of the vault's first event, which may have gone long ago
+        self.first_seq = vaultname.first_seq(vault)  # of the vault's first event, which may be gone already
         self._max_bytes = max_bytes
         least, most = SEGMENT_BYTES
         self._segment_bytes = min(max(max_bytes // _SEGMENTS, least), most)
         self._sizes: dict[int, int] = {}  # of the segments, by first seq, in order
         self._known = Newest(REMEMBERED)
-        self._unsynced = False  # it is not known to the folder on disk yet
-        self._torn = False  # there may be bytes behind what counts
+        self._unsynced = False  # the newest segment's name is not synced yet
+        self._torn = False  # there may be bytes behind the last committed event
         self._prev = GENESIS
         self._dropped_to = 0
-        self._given_up = 0  # the same without those that were lost: everything before it may go
-        self._gone: tuple[int, int] | None = None  # numbers that were used and whose events are lost, not reported yet
-        self._begin_anew = False  # the newest segment is damaged at its end, and is left as it is
+        self._given_up = 0  # the same without lost events: everything before it may go
+        self._gone: tuple[int, int] | None = None  # numbers in use whose events are lost, not reported yet
+        self._begin_anew = False  # the newest segment has a damaged end, and is left as it is
         self.last_seq = self.first_seq - 1
         self.confirmed = self.first_seq - 1  # the desk has everything up to it
-        self.lost: Lost | None = None  # and not told anew yet
+        self.lost: Lost | None = None  # not rebuilt yet
         folder.mkdir(parents=True, exist_ok=True)
         self._places = Places(folder)
         files.sync_directory(folder.parent)
         self._load(used)
 
     def has(self, event: CallEvent) -> bool:
-        """Whether it is among the newest events already."""
+        """Whether the event is among the newest ones already."""
         return self._known.has(*_identity(event))
 
     def newest(self) -> Iterator[CallEvent]:
-        """The events that are known, from the oldest on."""
+        """Yields the newest events, the oldest first."""
         reader = OutboxReader(self._folder)
         for _, payload, _ in reader.from_seq(max(1, self.last_seq - REMEMBERED + 1), REMEMBERED):
             with contextlib.suppress(ValueError):
                 yield jsontext.decode(payload, type=CallEvent)
 
     def append(self, event: CallEvent) -> int:
-        """The seq it got, when it is on disk. `seq`, `unit`, `origin` and `prev` are filled in here."""
+        """Returns the number of the event, once it is on disk. `seq`, `unit`, `origin` and `prev` are filled
+        in here.
+        """
         while sum(self._sizes.values()) + _HEADROOM_BYTES > self._max_bytes and len(self._sizes) > 1:
             self._drop_oldest(event.at)
         self._say_gone(event.at)
         return self._write(event)
 
     def confirm(self, through: int) -> None:
-        """The desk has everything up to `through`, at most the newest there is; its word does not go back."""
+        """The desk has everything up to `through`, at most the newest event; a lower number than before is ignored."""
         if through > self.confirmed:
             self._keep(Confirmed(through, self.lost))
         self._trim()
 
     def has_used(self, through: int) -> bool:
-        """The desk has events up to `through`, and here are fewer: our end is lost, and no number is used again. False
-        for a number that this vault cannot have, or that would leave it none."""
+        """Whether number `through` can be used already. If the desk has events that are lost here, their numbers are
+        skipped.
+
+        False for a number that this vault cannot have, or that would leave it no numbers.
+        """
         if not vaultname.is_of(self.vault, through):
             return False
         if through > self.last_seq:
@@ -129,12 +135,12 @@ class Outbox:
 
     @property
     def dropped_to(self) -> int:
-        """The newest event that a `dropped` among the newest events speaks of; 0: none."""
+        """The newest event covered by a `dropped` among the newest events; 0: none."""
         return self._dropped_to
 
     @property
     def is_half_full(self) -> bool:
-        """Of events that the desk has not confirmed; those it has give way without a word."""
+        """Whether unconfirmed events fill half of the bound. Confirmed ones can be removed at any time."""
         behind = [*list(self._sizes)[1:], self.last_seq + 1]
         waiting = sum(
             size
@@ -144,16 +150,16 @@ class Outbox:
         return 2 * waiting >= self._max_bytes
 
     def forget_lost(self, told: Lost) -> None:
-        """What they said is being told anew."""
+        """The lost events are being rebuilt."""
         if self.lost == told:
             self._keep(Confirmed(self.confirmed, None))
 
     def forget_places(self) -> None:
-        """The log began anew: any of its leaves may belong to any event. OSError: the old places are still there."""
+        """The log began anew: any leaf may belong to any event. OSError: the old places are still there."""
         self._places.forget()
 
     def leaves_of(self, first: int, last: int, log_size: int) -> tuple[int, int]:
-        """The leaves [from, to) of the unit's log among which are those that events `first` to `last` came with."""
+        """Returns a range [from, to) of the unit's log that includes the leaves of events `first` to `last`."""
         return self._places.leaves(first, last, log_size)
 
     def close(self) -> None:
@@ -163,7 +169,7 @@ class Outbox:
 
     __del__ = close
 
-    # --- writing -----------------------------------------------------------------------------------------------
+    # --- writing ------------------------------------------------------------------------------------------------------
 
     def _write(self, event: CallEvent) -> int:
         seq = self.last_seq + 1
@@ -208,18 +214,20 @@ class Outbox:
         self._sizes[seq] = 0
 
     def _cut(self) -> None:
-        """What a failed write left."""
+        """Remove what a failed write left."""
         if self._fd >= 0:
             os.ftruncate(self._fd, self._size)
         self._torn = False
 
     def _drop_oldest(self, at: str) -> None:
-        """First the word, then the deed: a cut in between is made good at the next start, from the word."""
+        """Record and report the dropped range before removing the segment: after a power cut the next start completes
+        it.
+        """
         first, following = list(self._sizes)[:2]
         last = following - 1
         if last > max(self._dropped_to, self.confirmed):
-            # Dated as the event that needed the room, so that a replay says the same at any time of day. Of all that
-            # the desk has not confirmed, since the word about those before may be among what goes now.
+            # Dated as the event that needed the room, so that a replay gives the same result at any time of day. The
+            # range covers everything that the desk has not confirmed, since an earlier `dropped` may be removed now.
             from_seq = self.confirmed + 1
             self._keep(Confirmed(self.confirmed, Lost(from_seq, last, self.last_seq + 1)))
             self._write(CallEvent(seq=0, event="dropped", at=at, unit="", from_seq=from_seq, to_seq=last))
@@ -230,12 +238,12 @@ class Outbox:
         del self._sizes[first]
 
     def _skip_to(self, seq: int) -> None:
-        """The next event has number `seq` + 1. What it would name as the one before is lost."""
+        """The next event has number `seq` + 1. The hash of the event before it is lost."""
         first = self._gone[0] if self._gone else self.last_seq + 1
         self._gone, self.last_seq, self._prev, self._begin_anew = (first, seq), seq, GENESIS, True
 
     def _say_gone(self, at: str) -> None:
-        """The first event after lost numbers names them; `prev` begins anew with it."""
+        """The first event after lost numbers names them, and `prev` starts again with it."""
         if self._gone is not None:
             first, last = self._gone
             before = first if self.lost is None else min(first, self.lost.first)
@@ -248,8 +256,9 @@ class Outbox:
         self.confirmed, self.lost = confirmed.through, confirmed.lost
 
     def _trim(self) -> None:
-        """Whole segments of what is confirmed. The newest events stay: a restarted recorder says them again, and they
-        have to be known."""
+        """Remove whole segments of confirmed events. The newest events stay, since a restarted recorder appends them
+        again.
+        """
         through = min(self.confirmed, self.last_seq - REMEMBERED)
         while len(self._sizes) > 1 and (following := list(self._sizes)[1]) - 1 <= through:
             first = next(iter(self._sizes))
@@ -262,31 +271,31 @@ class Outbox:
         try:
             event = jsontext.decode(payload, type=_Known)
         except ValueError:
-            log.error("outbox_damaged: %s: an event that is none; it goes out as it is", self._folder)
+            log.error("outbox_damaged: %s: an event cannot be read; it is sent as it is", self._folder)
             return
         self._known.note(self.last_seq, *_identity(event))
         self._dropped_to = max(self._dropped_to, event.to or 0)
         if event.why != DAMAGED:
             self._given_up = max(self._given_up, event.to or 0)
 
-    # --- what is there at the start ------------------------------------------------------------------------------
+    # --- Loading---------------------------------------------------------------------------
 
     def _load(self, used: int) -> None:
         damaged_to = self._load_events()
         known = self._load_confirmed()
         proved = [seq for seq in (used, known.through, damaged_to) if vaultname.is_of(self.vault, seq)]
         if (floor := max(proved, default=0)) > self.last_seq:
-            log.error("outbox_lost: events %d to %d were used, and are lost", self.last_seq + 1, floor)
+            log.error("outbox_lost: events %d to %d existed, and are lost", self.last_seq + 1, floor)
             self._skip_to(floor)
         self.confirmed, self.lost = max(self.first_seq - 1, min(known.through, self.last_seq)), known.lost
         self._trim()
 
     def _load_confirmed(self) -> Confirmed:
-        """Lost, it is only said again: the desk confirms everything once more."""
+        """If it is lost, the desk confirms everything again."""
         return CONFIRMED_FILE.load(self._folder / CONFIRMED) or Confirmed(0)
 
     def _load_events(self) -> int:
-        """The newest number that the damaged end of the newest segment may have held; 0: it is not damaged."""
+        """Returns the highest number that the damaged end of the newest segment may have held; 0: it is not damaged."""
         firsts, damaged = outboxfiles.first_seqs(self._folder), 0
         if not firsts:
             return 0
@@ -309,8 +318,10 @@ class Outbox:
         return self.last_seq + damaged if damaged else 0
 
     def _open_newest(self, first: int, frames: list[Frame]) -> int:
-        """Cuts off what a crash left half-written, and commits a last event that has only lost its newline. How many
-        events may have been committed in what cannot be read: those are kept as they are."""
+        """Truncate a half-written event of a crash, and commit a last event that only lacks its newline.
+
+        Returns how many committed events an unreadable end may hold; it is kept as it is.
+        """
         path = outboxfiles.path_of(self._folder, first)
         self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         end = frames[-1].end if frames else 0
@@ -340,7 +351,7 @@ class Outbox:
 
 
 class _Known(msgspec.Struct):
-    """What of an event has to be known to know it again; of whatever kinds a later version may have written."""
+    """The fields that identify an event, also one of a kind that a later version wrote."""
 
     event: str
     at: str
@@ -350,8 +361,10 @@ class _Known(msgspec.Struct):
 
 
 def _events_in(fd: int, first: int, end: int) -> int:
-    """The most events that an unreadable piece can hold; 0 for an unfinished one, which was never sent: an event
-    ends with a newline that is written when all before it is on disk."""
+    """Returns the most events that an unreadable piece can hold; 0 for an unfinished event, which was never sent.
+
+    An event ends with a newline that is written once everything before it is on disk.
+    """
     data = os.pread(fd, min(end - first, _MOST_READ_BYTES), first)
     told = any(len(line) >= _LEAST_EVENT_BYTES for line in data.split(outboxfiles.COMMITTED)[:-1])
     return (end - first) // _LEAST_EVENT_BYTES + 1 if told else 0

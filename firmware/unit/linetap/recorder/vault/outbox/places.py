@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long the unit's log was when each segment of the outbox began.
+"""The log's length at the beginning of each outbox segment.
 
-Event and leaf are written one after the other by one thread, so these numbers say which leaves speak of events that are
-no longer here, whatever the clock did meanwhile.
+One thread writes event and leaf one after the other, so these numbers tell which leaves belong to events that are gone,
+whatever the clock did meanwhile.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import msgspec
 from linetap_core.durable.smallfile import SmallFile
 
 PLACES_NAME = "places.json"  # in the outbox's folder
-MOST = 2048  # beyond it the older half says only every other: a range gets longer, never shorter
-SLACK = 64  # leaves: a job that a restart did again finds its leaf there already, and its event follows later
+MOST = 2048  # beyond it every other entry of the older half is removed: a range gets longer, never shorter
+SLACK = 64  # leaves: a repeated job finds its leaf already there, and its event follows later
 
 
 class _Place(msgspec.Struct, frozen=True, array_like=True):
@@ -32,7 +32,7 @@ class Places:
         self._places = self._load()
 
     def note(self, seq: int, log_size: int) -> None:
-        """A segment begins with event `seq`. OSError: it is not noted."""
+        """Record that a segment begins with event `seq`. OSError: not recorded."""
         places = [*(place for place in self._places if place.seq < seq), _Place(seq, log_size)]
         if len(places) > MOST:
             places = places[: MOST // 2 : 2] + places[MOST // 2 :]
@@ -40,16 +40,16 @@ class Places:
         self._places = places
 
     def forget(self) -> None:
-        """OSError: they are not forgotten."""
+        """OSError: nothing is forgotten."""
         self._path.unlink(missing_ok=True)
         self._places = []
 
     def leaves(self, first: int, last: int, log_size: int) -> tuple[int, int]:
-        """The leaves [from, to) among which all are that events `first` to `last` came with; others may be too."""
+        """Returns a range [from, to) that includes all leaves of events `first` to `last`, and possibly others."""
         begin = max((place.leaf for place in self._places if place.seq <= first), default=0)
         end = next((place.leaf for place in self._places if place.seq > last), log_size)
         return max(0, begin - SLACK), end
 
     def _load(self) -> list[_Place]:
-        """Lost, a range begins with the log."""
+        """If it is lost, a range begins with the log."""
         return _FILE.load(self._path) or []

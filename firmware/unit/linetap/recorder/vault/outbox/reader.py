@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TODO"""
+"""The outbox's reading side, for the reporter and for rebuilding events."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from linetap_core.vaultformat.outboxfiles import Frame
 
 
 class OutboxReader:
-    """The reading side. It writes nothing, waits for nothing, and tells only what a power cut cannot take back."""
+    """Writes nothing, never waits, and returns only events that a power cut cannot take back."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._next = (0, 0, 0)  # (first seq of a segment, offset, seq wanted) where the last reading ended
+        self._next = (0, 0, 0)  # where the last reading ended: (first seq of the segment, offset, next seq)
         self._last = (0, 0, 0)  # (first seq of a segment, offset, last seq before it)
 
     def from_seq(self, seq: int, most: int) -> list[tuple[int, bytes, str]]:
-        """(seq, payload, armored SSHSIG) of at most `most` events from `seq` on, in order; from the oldest that is
-        still there when that one has gone. Damaged events are left out, and show as a hole."""
+        """Returns (seq, payload, armored SSHSIG) of at most `most` events from `seq` on, in order.
+
+        If `seq` is gone, it starts at the oldest event. Damaged events are left out, and leave a hole.
+        """
         found: list[tuple[int, bytes, str]] = []
         first, offset, wanted = self._next
         if wanted == seq and self._is_all(first, offset, seq):
@@ -39,7 +41,7 @@ class OutboxReader:
         return found
 
     def last_seq(self) -> int:
-        """Of the newest event; 0 when there has been none."""
+        """Returns the newest event's number, or 0 if there has been none."""
         newest, offset, last = self._last
         if self._is_all(newest, offset, last + 1):
             return last
@@ -59,8 +61,10 @@ class OutboxReader:
         return sum(self._size(first) for first in outboxfiles.first_seqs(self._folder))
 
     def _is_all(self, first: int, offset: int, following: int) -> bool:
-        """Whether a segment still ends at `offset`, and none begins with the event `following`. Asked ten times a
-        second, and nearly always so: two looks at a file instead of one at the folder."""
+        """Whether a segment still ends at `offset` and none begins with event `following`.
+
+        Called ten times a second and true nearly always: it costs two file accesses instead of reading the folder.
+        """
         return bool(offset) and self._size(first) == offset and not self._size(following)
 
     def _offset(self, first: int, seq: int) -> int:
@@ -74,8 +78,9 @@ class OutboxReader:
             return 0
 
     def _committed(self, first: int, offset: int, newest: bool) -> Iterator[Frame]:
-        """Frames that are committed, or that others follow. None where the segment has just been dropped, or
-        cannot be read: the next look is soon."""
+        """Yields frames that are committed, or followed by others. Ends early if the segment was just dropped or cannot
+        be read.
+        """
         waiting: Frame | None = None
         try:
             for frame in outboxfiles.read(outboxfiles.path_of(self._folder, first), offset):

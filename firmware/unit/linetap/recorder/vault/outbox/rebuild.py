@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What events said that are gone, told anew from log and records.
+"""Events that are gone, reported again from log and records.
 
-Their bytes, numbers and signatures do not come back: what is told are new events, with new numbers, that say `rebuilt`.
-It begins when the desk has the unit's word that they were dropped, or asks for some that are not here any more; it
-keeps a little ahead of what the desk confirms, so that no event ever gives way to one that is told anew.
+Their bytes, numbers and signatures are not restored: they become new events with new numbers, followed by a `rebuilt`
+event. It starts when the desk has the unit's `dropped` event, or asks for events that are gone. It stays slightly ahead
+of what the desk confirms, so that no other event is dropped for it.
 """
 
 from __future__ import annotations
@@ -29,42 +29,42 @@ from linetap_core.records import CallEvent, CallRecord
 from linetap_core.vaultformat import callevents
 
 NAME = "rebuild.json"  # in the vault
-EVENTS_A_TICK = 20  # each is a sync; with four ticks a second a month of 32 busy lines takes half an hour
+EVENTS_A_TICK = 20  # each needs a sync; with four ticks a second a month of 32 busy lines takes half an hour
 LEAVES_A_TICK = 400
-AHEAD = 500  # events that the desk has not confirmed: beyond it, or half the outbox, nothing is told anew
-_SAVE_EVERY = 400  # leaves; what is told twice is known by the outbox, as far as it remembers
+AHEAD = 500  # unconfirmed events: beyond it, or half the outbox, nothing is rebuilt
+_SAVE_EVERY = 400  # leaves; the outbox recognises events reported twice, as far as it remembers
 
 log = logging.getLogger("linetap.recorder.vault")
 
 
 class _Work(msgspec.Struct):
-    first: int  # event, as `last`
+    first: int  # number of an event, as `last`
     last: int
-    leaf: int  # the next to be looked at
+    leaf: int  # the next leaf to read
     end: int
 
 
 class _Saved(msgspec.Struct):
     work: _Work | None = None
-    done: tuple[int, int] = (0, 0)  # events that the last word was about
+    done: tuple[int, int] = (0, 0)  # range of the last `rebuilt` event
 
 
 _FILE = SmallFile("rebuild", _Saved)
 
 
 class Rebuild:
-    """Each method may raise OSError; the next tick goes on from there."""
+    """Each method may raise OSError; the next tick continues."""
 
     def __init__(
         self, vault: Path, unit_log: UnitLog, outbox: Outbox, report: Callable[[CallEvent], None], clock: Clock
     ) -> None:
-        """`report` puts an event into the outbox, unless it is there."""
+        """`report` puts an event into the outbox, unless it is there already."""
         self._vault, self._log, self._outbox, self._report, self._clock = vault, unit_log, outbox, report, clock
         self._saved = self._load()
         self._saved_at = self._saved.work.leaf if self._saved.work else 0
 
     def want(self, first: int, last: int) -> None:
-        """What events `first` to `last` said, unless that is under way, or was the last that was told."""
+        """Rebuild events `first` to `last`, unless that is under way or was the last range done."""
         work = self._saved.work
         if any(a <= first and last <= b for a, b in (self._saved.done, (work.first, work.last) if work else (0, 0))):
             return
@@ -73,7 +73,7 @@ class Rebuild:
         if work is not None:
             new = _Work(min(first, work.first), max(last, work.last), min(begin, work.leaf), max(end, work.end))
         self._save(_Saved(new, self._saved.done))
-        log.warning("rebuild: events %d to %d are told anew, from %d leaves", first, last, end - begin)
+        log.warning("rebuild: events %d to %d are rebuilt from %d leaves", first, last, end - begin)
 
     def tick(self) -> None:
         lost = self._outbox.lost
@@ -105,7 +105,7 @@ class Rebuild:
 
     @property
     def _may_tell(self) -> bool:
-        """What is told anew must not push out what has never been heard."""
+        """Rebuilt events must not push out events that were never received."""
         return self._outbox.last_seq - self._outbox.confirmed < AHEAD and not self._outbox.is_half_full
 
     def _event(self, line: bytes) -> CallEvent | None:
@@ -118,7 +118,7 @@ class Rebuild:
         return callevents.again(leaf, self._record(leaf) if leaf.kind == "close" else None)
 
     def _amendment(self, leaf: callevents.LeafOfCall) -> tuple[str, str, str] | None:
-        """The very one that the leaf names, while its call is here."""
+        """Returns the amendment that the leaf names, while its call is in the vault."""
         call_id = leaf.call_id or ""
         if sealed.CALL_ID.fullmatch(call_id) is None or not 0 < leaf.number <= amendment.MOST:
             return None
@@ -132,7 +132,7 @@ class Rebuild:
         return (data.decode("utf-8"), unarmored(signature), found.record_sha256) if same else None
 
     def _record(self, leaf: callevents.LeafOfCall) -> CallRecord | None:
-        """The very one that the leaf names; one that has gone or was changed says nothing."""
+        """Returns the record that the leaf names, or None if it is gone or was changed."""
         try:
             data = (self._vault / sealed.call_path(leaf.call_id or "") / sealed.RECORD).read_bytes()
             named = hashlib.sha256(data).hexdigest() == leaf.record_sha256
@@ -145,5 +145,5 @@ class Rebuild:
         self._saved, self._saved_at = saved, saved.work.leaf if saved.work else 0
 
     def _load(self) -> _Saved:
-        """Lost, the desk has to ask."""
+        """If it is lost, the desk has to ask again."""
         return _FILE.load(self._vault / NAME) or _Saved()

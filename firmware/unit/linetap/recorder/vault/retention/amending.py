@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When a call really was, by counted time, and until when it is kept for that reason.
+"""Signed amendments: calls sealed without an end date, or by a wrong clock, get one once the date is known.
 
-A record's own times are by the clock of the call's beginning. They are good where they fit what was counted, to within
-AGREES_NS; else the latest moment at which the call can have been counts, so that no call goes too early.
+A record's own times are by the clock at the call's beginning. They count if they agree with counted time to within
+AGREES_NS; else the latest possible moment of the call counts, so that no call goes too early. After each change of the
+agreed date, one piece of a scan runs per tick. The order is leaf, event, document: a power cut in between repeats the
+amendment, and the last leaf in the log matches the document beside the record.
 """
 
 from __future__ import annotations
@@ -32,12 +34,14 @@ from linetap_core.evidence.signing.sshsig import unarmored
 from linetap_core.records import ActualTime, CallEvent, CallRecord, Retention
 from linetap_core.timekeeping import is_unkept
 
-AGREES_NS = 120 * NS_PER_S  # of an agreed clock and a call's end: a call that waits for the PBX is closed 15 s later
-OF_SEALING_S = 30  # what is counted is the call's closing, soon behind its end
+AGREES_NS = (
+    120 * NS_PER_S
+)  # between an agreed clock and a call's end: a call that waits for the PBX is closed 15 s later
+OF_SEALING_S = 30  # the counted moment is the call's closing, soon after its end
 
 
 def dated(record: CallRecord, span: Span, config: Config) -> CallRecord:
-    """A record ready to be sealed, with its end and its period as the agreed clock allows."""
+    """Returns a record ready to be sealed, with its end and period as the agreed clock allows."""
     if record.retention is None or record.ended_at is None or fits(parse_rfc3339(record.ended_at), span):
         return record
     found = actual(record, span)
@@ -51,7 +55,7 @@ def fits(ended_ns: int, span: Span, slack_ns: int = AGREES_NS) -> bool:
 
 
 def actual(record: CallRecord, span: Span) -> ActualTime:
-    """By counted time."""
+    """Returns the call's times by counted time."""
     said_ns = parse_rfc3339(record.ended_at) if record.ended_at else sealed.call_ns(record.call_id)
     began_ns = max(0, span.latest_ns - max(0, said_ns - sealed.call_ns(record.call_id)))
     unsure = None if span.earliest_ns is None else span.latest_ns - span.earliest_ns
@@ -63,37 +67,35 @@ def actual(record: CallRecord, span: Span) -> ActualTime:
 
 
 def kept_until(retention: Retention, found: ActualTime, config: Config) -> Retention:
-    """The same class, from the moment at which the call ended."""
+    """Returns the same class, counted from the call's actual end."""
     return retention_in(config, parse_rfc3339(found.ended_at), retention.class_)
 
 
 def is_wrong(record: CallRecord, ended_ns: int, span: Span, config: Config) -> bool:
-    """Whether a sealed record's end, or its last amendment's, cannot be. A day is let pass: `until` is a day's end."""
+    """Whether the end of a sealed record, or of its last amendment, is impossible. A day's difference is accepted,
+    since `until` is the end of a day.
+    """
     if ended_ns > span.latest_ns + NS_PER_DAY or ended_ns < FIRST_NS <= span.latest_ns:
         return True
     if span.earliest_ns is not None:
         return ended_ns < span.earliest_ns - NS_PER_DAY
-    # Nothing says that it was not so long ago; a clock that nobody kept, and a time at which no call here can be of.
+    # Without an earliest time: an unsynchronised clock, with a time that no call in this vault can have.
     return (
         is_unkept(record.clock, ended_ns) and ended_ns < span.latest_ns - (longest_class(config).days + 1) * NS_PER_DAY
     )
 
 
-# --- Calls that were sealed without an end, or by a wrong clock, get one by a signed amendment once the date is known.
-#
-# One piece of a scan per tick, after each change of the agreed date. The order is leaf, event, document: a power cut in
-# between repeats the amendment, and the last leaf in the log matches the document beside the record.
+# --- Amendments -------------------------------------------------------------------------------------------------------
 
 
 FOLDERS_A_TICK = 64
-CALLS_A_TICK = 4  # each costs about four syncs
+CALLS_A_TICK = 4  # each takes about four syncs
 
 log = logging.getLogger("linetap.recorder.vault")
 
 
 class Amending:
-    """`report` puts an event into the outbox unless it is there; `amended` is called for each call that has an end
-    now."""
+    """`report` puts an event into the outbox, unless it is there already; `amended` is called for each amended call."""
 
     def __init__(
         self, config: Config, unit_log: UnitLog, report: Callable[[CallEvent], None], sign: Sign, time: RetentionTime,
@@ -102,11 +104,11 @@ class Amending:
         self._config, self._vault = config, config.vault_path
         self._log, self._report, self._sign, self._time, self._clock = unit_log, report, sign, time, clock
         self._amended = amended
-        self._of = -1  # the dating that calls were last looked at by
+        self._of = -1  # the dating of the last scan
         self._scan: Iterator[str | None] | None = None
 
     def tick(self) -> None:
-        """OSError: the next tick goes on from there."""
+        """OSError: the next tick continues."""
         if not self._time.is_dated:
             self._of, self._scan = -1, None
             return
@@ -123,11 +125,11 @@ class Amending:
             self._scan = None
 
     def look_again(self) -> None:
-        """A call was sealed that waits for its day."""
+        """A call was sealed that waits for its end date."""
         self._of = -1
 
     def _found(self) -> Iterator[str | None]:
-        """Of each folder the call, if it is to be amended."""
+        """Yields for each folder its call, if that has to be amended."""
         for day in lifetime.days(self._vault):
             for name in lifetime.names(day):
                 yield name if sealed.CALL_ID.fullmatch(name) and self._is_due(day / name) else None
@@ -140,7 +142,7 @@ class Amending:
             namespaces.beside(error.path).unlink(missing_ok=True)
             return True
         except (OSError, ValueError):
-            return False  # one that is being written, or that expiry complains of
+            return False  # being written, or reported by expiry
         span = self._time.span(record.counted or None)
         if record.retention is None or span is None:
             return False
@@ -164,7 +166,7 @@ class Amending:
         try:
             self._write(record, data, span, number)
         except TpmFault:
-            self._of = -1  # its key does not sign now: all of it again when it does
+            self._of = -1  # the key does not sign now: repeat the scan when it does
             return False
         self._amended(call_id)
         return True

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Retention time: the clock by which calls are destroyed. No I/O: samples of the machine's clocks in, a time out.
+"""Retention time, the clock by which calls are destroyed. No I/O: samples of the machine's clocks in, a time out.
 
-Two times are kept, since one of them can be moved by whoever moves the clock:
-* `now_ns`, the date. It follows the kernel's clock while that is synchronised, and signed answers. What it takes beyond
-  what was counted is unconfirmed, whoever says it: a time server, the desk, one vault officer. All of that together,
-  over boots and answers, is at most `largest_gap` since two vault officers confirmed the time; only they give it back.
+Two times are kept, since one of them can be moved by anybody who can set the clock:
+* `now_ns`, the date. It follows the kernel's clock while that is synchronised, and signed answers. Time accepted beyond
+  what was counted is unconfirmed, whether from a time server, the desk, or one vault officer. The total, over boots and
+  answers, is at most `largest_gap` since two vault officers confirmed the time; only they reset it.
 * `elapsed_ns`, what the monotonic clock has counted while the unit was on. Nobody can move it. A call is destroyed when
-  its date has come and its whole period has elapsed since it was sealed (`age_ns`). Two officers make good what nobody
-  counted, for the calls that were sealed before (`Credit`).
+  its date has come and its whole period has elapsed since it was sealed (`age_ns`). Two officers can credit time that
+  was not counted, for calls sealed before (`Credit`).
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ import msgspec
 from linetap_core.clock import NS_PER_DAY, NS_PER_MS, NS_PER_S
 from linetap_core.records import CountedMoment
 
-TOLERANCE_NS = 10 * NS_PER_S  # an agreed clock may differ by so much from what was counted; a leap second is one
-DRIFT_PPM = 500  # and by so much of what has passed since: the most that the kernel slews a clock, adjtimex(2)
-FRESH_NS = NS_PER_DAY  # a signed answer says of the kernel's clock only what it was so long before
+TOLERANCE_NS = 10 * NS_PER_S  # allowed difference between an agreed clock and counted time; covers a leap second
+DRIFT_PPM = 500  # plus this share of the time since: the fastest slew of the kernel, adjtimex(2)
+FRESH_NS = NS_PER_DAY  # a signed answer vouches for the kernel's clock only this far back
 MOST_ANCHORS = 400
-MOST_CREDITS = 1000  # the oldest go first, which makes calls of that time late and never early
+MOST_CREDITS = 1000  # the oldest are dropped first, which delays calls of that time, and never hastens them
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """The machine's clocks at one moment. `boot` is another text in every boot."""
+    """The machine's clocks at one moment. `boot` differs in every boot."""
 
     utc_ns: int
     mono_ns: int
@@ -36,7 +36,7 @@ class Sample(msgspec.Struct, frozen=True):
 
 
 class Confirmed(msgspec.Struct, frozen=True):
-    """Two vault officers said that it was `utc_ns`, when so much had elapsed, in this boot."""
+    """Two vault officers confirmed `utc_ns`, at this elapsed time, in this boot."""
 
     utc_ns: int
     elapsed_ns: int
@@ -44,15 +44,16 @@ class Confirmed(msgspec.Struct, frozen=True):
 
 
 class Credit(msgspec.Struct, frozen=True):
-    """So much passed uncounted, behind boot `boot`; two officers have confirmed it."""
+    """Time that passed uncounted after boot `boot`, confirmed by two officers."""
 
     boot: int
     ns: int
 
 
 class Anchor(msgspec.Struct, frozen=True):
-    """It was `utc_ns` when so much had elapsed, in this boot: by an agreed clock; or by a signed answer, which may have
-    been on its way for `unsure_ns`."""
+    """It was `utc_ns` at this elapsed time, in this boot: by an agreed clock; or by a signed answer, which may have
+    been under way for `unsure_ns`.
+    """
 
     boot: int
     elapsed_ns: int
@@ -61,19 +62,20 @@ class Anchor(msgspec.Struct, frozen=True):
 
 
 class Span(NamedTuple):
-    """The moment of something counted: `latest_ns` if nothing was missed, and not before `earliest_ns`; None: not
-    known."""
+    """When something counted happened: at `latest_ns` if no time was missed, and not before `earliest_ns`; None:
+    unknown.
+    """
 
     latest_ns: int
     earliest_ns: int | None
 
 
 class Memory(msgspec.Struct, kw_only=True):
-    """All that it remembers, over restarts and power cuts.
+    """Everything that survives restarts and power cuts.
 
-    `now_ns` is retention time; None: there has never been an agreed clock, and nothing to destroy. In this boot it was
-    `base_ns` when the monotonic clock was at `base_mono_ns`; `agreed`: that comes from a clock and not from before the
-    boot. `name` is of this memory: one that was lost is followed by another.
+    `now_ns` is retention time; None: there has never been an agreed clock, and nothing is destroyed. In this boot it
+    was `base_ns` when the monotonic clock was at `base_mono_ns`; `agreed`: that comes from a clock, not from before the
+    boot. `name` identifies this memory: a lost one is followed by another.
     """
 
     now_ns: int | None = None
@@ -81,31 +83,31 @@ class Memory(msgspec.Struct, kw_only=True):
     boots: int = 0
     base_ns: int = 0
     base_mono_ns: int = 0
-    counted_ns: int = 0  # by the monotonic clock, agreed or not: so much has passed for sure
+    counted_ns: int = 0  # by the monotonic clock, agreed or not: at least this time has passed
     agreed: bool = False
-    excess_ns: int = 0  # of `now_ns` over what was counted from `base_ns`; part of `unexplained_ns`
+    excess_ns: int = 0  # excess of `now_ns` over what was counted from `base_ns`; part of `unexplained_ns`
     unexplained_ns: int = 0  # unconfirmed time taken since two vault officers confirmed the time
-    waiting_ns: int = 0  # the agreed clock is so far ahead of what is explained; 0: it is not
+    waiting_ns: int = 0  # how far the agreed clock is ahead of what can be explained; 0: not
     behind_ns: int = 0
     name: str = ""
     elapsed_ns: int = 0
-    seen_mono_ns: int | None = None  # in this boot `elapsed_ns` is up to here; None: not begun
-    since_ns: int | None = None  # UTC when `elapsed_ns` was 0; None: nobody knows it
+    seen_mono_ns: int | None = None  # `elapsed_ns` is counted up to here in this boot; None: not begun
+    since_ns: int | None = None  # UTC when `elapsed_ns` was 0; None: unknown
     confirmed: Confirmed | None = None
     credits: list[Credit] = []
-    synced: bool = False  # the machine's clock, when it was last looked at
-    dated: bool = False  # the date was confirmed in this boot, by an agreed clock or a signed answer
-    dating: int = 0  # grows when the date is confirmed or put back: earlier datings may have changed
-    boot_elapsed_ns: int = 0  # when this boot began
+    synced: bool = False  # the machine's clock, at the last sample
+    dated: bool = False  # confirmed in this boot, by an agreed clock or a signed answer
+    dating: int = 0  # grows when the date is confirmed or set back: earlier datings may have changed
+    boot_elapsed_ns: int = 0  # at the beginning of this boot
     anchors: list[Anchor] = []  # the newest MOST_ANCHORS, one a boot
 
     def forget_date(self) -> None:
-        """It was wrong for sure. What was counted stands."""
+        """The date was certainly wrong. What was counted stays."""
         self.now_ns = self.confirmed = None
         self.base_ns = self.counted_ns = self.excess_ns = self.unexplained_ns = 0
         self.agreed = self.dated = False
         self.dating, self.anchors, self.since_ns = self.dating + 1, [], None
-        self.boot = ""  # its base was of that date
+        self.boot = ""  # its base used that date
 
 
 class RetentionClock:
@@ -114,14 +116,14 @@ class RetentionClock:
         self._largest_gap_ns = largest_gap_ns
 
     def see(self, sample: Sample) -> None:
-        """Once a tick, agreed or not: the first sample of a boot is where counting begins."""
+        """Call once a tick, agreed or not: counting begins at the first sample of a boot."""
         self._meet(sample)
         memory = self.memory
         memory.synced = sample.synced
         counted = memory.counted_ns = self._counted(sample)
         ahead = sample.utc_ns - counted
         is_behind = ahead < -TOLERANCE_NS - self._drift(sample)
-        memory.behind_ns = -ahead if is_behind else 0  # wrong for sure, synchronised or not
+        memory.behind_ns = -ahead if is_behind else 0  # certainly wrong, synchronised or not
         if not sample.synced:
             return
         if memory.now_ns is None:
@@ -139,10 +141,10 @@ class RetentionClock:
         memory.now_ns = max(memory.now_ns, counted)
 
     def answer(self, utc_ns: int, asked_mono_ns: int, sample: Sample, confirms: bool) -> str | None:
-        """A signed word of the time, given after it was asked for in this boot; `confirms`: of two vault officers.
+        """Apply a signed time, given after it was asked for in this boot; `confirms`: signed by two vault officers.
 
-        None: taken. Else why it changes nothing: `time_ahead` (two officers must confirm so much), `time_back`. So it
-        is at least `utc_ns` now, and at most by so much more as has passed since it was asked.
+        Returns None if accepted, else the reason: `time_ahead` (two officers must confirm it) or `time_back`. It is at
+        least `utc_ns` now, and later by at most the time since the question.
         """
         self._meet(sample)
         memory = self.memory
@@ -167,21 +169,21 @@ class RetentionClock:
 
     @property
     def is_dated(self) -> bool:
-        """The date was confirmed in this boot, and no trusted clock contradicts it: calls get their end."""
+        """The date was confirmed in this boot, and no trusted clock contradicts it: calls get their end date."""
         memory = self.memory
         return memory.dated and not memory.waiting_ns and not (memory.behind_ns and memory.synced)
 
     @property
     def date_ns(self) -> int:
-        """The date when `elapsed_ns` was last counted, agreed at that moment or not. Of use only when it `is_dated`."""
+        """The date at the last sample, agreed at that moment or not. Only valid if it `is_dated`."""
         memory = self.memory
         since_ns = 0 if memory.seen_mono_ns is None else memory.seen_mono_ns - memory.base_mono_ns
         return max(memory.now_ns or 0, memory.base_ns + since_ns)
 
     def span(self, moment: CountedMoment | None) -> Span | None:
-        """When `moment` was; None while nobody knows the date. One that is not of this count was before it.
+        """Returns when `moment` was; None while the date is unknown. A moment of another memory was before this one.
 
-        Time that nobody counted makes it earlier than it seems and never later, so `latest_ns` is sure.
+        Uncounted time makes it earlier than it seems, never later, so `latest_ns` is certain.
         """
         memory = self.memory
         if not self.is_dated or memory.now_ns is None:
@@ -208,33 +210,36 @@ class RetentionClock:
         return Span(latest_ns, None if earliest_ns is None else min(earliest_ns, latest_ns))
 
     def moment_at(self, mono_ns: int) -> CountedMoment:
-        """For another thread than the one that counts: never before the moment that it is."""
+        """Returns the moment for a thread other than the counting one: never before the actual one."""
         memory = self.memory
-        seen_ns = memory.seen_mono_ns  # before what was counted up to then: the other way round it could be too old
+        seen_ns = memory.seen_mono_ns  # read before `elapsed_ns`: the other order could give a moment too old
         elapsed_ns = memory.elapsed_ns + max(0, mono_ns - (mono_ns if seen_ns is None else seen_ns))
         return CountedMoment(memory=memory.name, boot=memory.boots, ms=-(-elapsed_ns // NS_PER_MS))
 
     def moment(self, sample: Sample) -> CountedMoment:
-        """Now, as a record names it; rounded up, so that nothing is older than it is."""
+        """Returns the current moment as a record names it; rounded up, so that nothing seems older than it is."""
         self._meet(sample)
         memory = self.memory
         return CountedMoment(memory=memory.name, boot=memory.boots, ms=-(-memory.elapsed_ns // NS_PER_MS))
 
     def age_ns(self, moment: CountedMoment | None, at_ns: int | None) -> int:
-        """So much has passed for sure since `moment`. None: an older version sealed it, at `at_ns` if its clock was
-        synchronised, else at None. Of a moment that is not of this memory it is only known that it was before."""
+        """Returns how much time has certainly passed since `moment`.
+
+        `moment` None: sealed by an older version, at `at_ns` if its clock was synchronised, else None. A moment of
+        another memory is only known to be before this one.
+        """
         memory = self.memory
         boot = start_ns = 0
         if moment is not None and moment.memory == memory.name:
             boot, start_ns = moment.boot, moment.ms * NS_PER_MS
         elif moment is None and at_ns is not None and memory.since_ns is not None:
-            start_ns = min(0, at_ns - memory.since_ns)  # it was before, whatever the clock said
+            start_ns = min(0, at_ns - memory.since_ns)  # it was before the start, whatever the clock showed
         return memory.elapsed_ns - start_ns + sum(credit.ns for credit in memory.credits if boot <= credit.boot)
 
     def _confirm(self, said: int, latest: int, sample: Sample, kernels: bool) -> str | None:
-        """Two officers may put right what nobody confirmed, also backwards: it was moved by one key or one server.
+        """Two officers may correct unconfirmed time, also backwards: one key or one server had moved it.
 
-        What they confirmed earlier stands, and so does what has elapsed since.
+        What they confirmed earlier stays, and so does the time elapsed since.
         """
         memory, told_ns = self.memory, said
         before = memory.confirmed
@@ -243,11 +248,11 @@ class RetentionClock:
             if latest < sure - TOLERANCE_NS - (memory.elapsed_ns - before.elapsed_ns) * DRIFT_PPM // 1_000_000:
                 return "time_back"
             said = max(said, min(sure, latest))
-            if said > sure and memory.boots > before.boot:  # it was off in between: else nothing explains it
+            if said > sure and memory.boots > before.boot:  # the unit was off in between: nothing else explains it
                 memory.credits = [*memory.credits, Credit(before.boot, said - sure)][-MOST_CREDITS:]
-        if memory.now_ns is not None and not kernels:  # what was counted, as far as the answer lets it be
+        if memory.now_ns is not None and not kernels:  # counted time, as far as the answer allows
             said = max(said, min(self._counted(sample), latest))
-        if memory.now_ns is not None and said < memory.now_ns - TOLERANCE_NS:  # what was dated since was wrong
+        if memory.now_ns is not None and said < memory.now_ns - TOLERANCE_NS:  # datings since then were wrong
             memory.anchors = [
                 each for each in memory.anchors if before is not None and each.elapsed_ns <= before.elapsed_ns
             ]
@@ -269,7 +274,7 @@ class RetentionClock:
         memory.seen_mono_ns = sample.mono_ns
 
     def _take(self, ahead_ns: int) -> int:
-        """So much of `ahead_ns` over what was counted is believed; what is new of it is taken from the allowance."""
+        """Returns how much of `ahead_ns` beyond counted time is accepted; new excess uses up the allowance."""
         memory = self.memory
         more = min(max(0, ahead_ns - memory.excess_ns), self._left())
         memory.unexplained_ns += more
@@ -285,14 +290,16 @@ class RetentionClock:
         memory.anchors = [*others, Anchor(memory.boots, memory.elapsed_ns, now_ns, unsure_ns)][-MOST_ANCHORS:]
 
     def _counted(self, sample: Sample) -> int:
-        """What the monotonic clock makes of it."""
+        """Returns the time by the monotonic clock."""
         return self.memory.base_ns + sample.mono_ns - self.memory.base_mono_ns
 
     def _left(self) -> int:
         return max(0, self._largest_gap_ns - self.memory.unexplained_ns)
 
     def _plausible(self, sample: Sample) -> int:
-        """So far ahead of what was counted a clock may be and count as right. How much of it is taken, `_take` says."""
+        """Returns how far ahead of counted time a clock may be and still count as right. `_take` decides how much is
+        used.
+        """
         return TOLERANCE_NS + self._drift(sample) + (0 if self.memory.agreed else self._left())
 
     def _drift(self, sample: Sample) -> int:

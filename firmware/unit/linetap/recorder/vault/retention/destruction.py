@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a call that is over is destroyed, so that nothing goes without a trace and nothing is told twice, wherever the
-power fails:
+"""How an expired call is destroyed, so that nothing vanishes without a record and nothing is reported twice, wherever
+the power fails:
 
-1. `destroying.json`: which calls, and the time that leaf and event will bear. Done again, both are known again.
-2. the leaf in the log: before the first byte goes, so that a call which is missing has always been accounted for.
-3. key.age, overwritten and unlinked, then the audio and all else but the record, and what lies in unopenable/; synced.
-4. the event in the outbox, while the record still says that this call is not done with.
-5. the record's signature and the record, the folder, day folders that are empty; synced. Then its amendments: a record
-   without them has another end, or none.
+1. `destroying.json`: the calls, and the time that leaf and event will have. If it is done again, both are recognised.
+2. the leaf in the log, before the first byte is removed, so that a missing call is always accounted for.
+3. key.age, overwritten and unlinked; then the audio and everything but the record, and the call's files in unopenable/;
+   synced.
+4. the event in the outbox, while the record still shows that this call is not done.
+5. the record's signature and the record, the folder, empty day folders; synced. Then its amendments: without them a
+   record has another end date, or none.
 
-Until 5 a start finds the intention and the record, and does all of it again; behind it there is nothing left to do but
-for an empty folder, which the next scan removes. The leaf after the deed, the other way round, could miss a call that a
-cut had taken; a leaf whose deed a cut has delayed is made good within seconds of the next start.
+Before 5 is done, a start finds the intent and the record and repeats everything; after it only an empty folder may be
+left, which the next scan removes. With the leaf after the removal, a call lost to a power cut could be unaccounted for;
+a removal delayed by a power cut is completed within seconds of the next start.
+
+A ballast file is kept to be removed: on a disk without a free byte it makes room for the records of a destruction.
 """
 
 from __future__ import annotations
@@ -54,7 +57,7 @@ _FILE = SmallFile("destroying", _Intent, 1 << 22)
 
 
 class Destruction:
-    """`report` puts an event into the outbox, unless it is there."""
+    """`report` puts an event into the outbox, unless it is there already."""
 
     def __init__(
         self, vault: Path, unit: str, unit_log: UnitLog, report: Callable[[CallEvent], None], holds: Holds,
@@ -69,13 +72,15 @@ class Destruction:
         return bool(self._intent.calls)
 
     def intend(self, calls: list[str], now_ns: int) -> None:
-        """OSError: it is not intended."""
+        """OSError: nothing is intended."""
         intent = _Intent(rfc3339(now_ns), calls)
         _FILE.replace(self._vault / NAME, intent)
         self._intent = intent
 
     def go_on(self, now_ns: int) -> tuple[list[Lifetime], list[str]]:
-        """What has gone, and what the disk did not let go. OSError when the disk is full: nothing is forgotten."""
+        """Returns the destroyed calls, and those that the disk could not remove. OSError on a full disk: it continues
+        later.
+        """
         gone: list[Lifetime] = []
         failed: list[str] = []
         while self._intent.calls:
@@ -93,7 +98,7 @@ class Destruction:
         return gone, failed
 
     def _destroy(self, call_id: str, at: str, now_ns: int) -> Lifetime | None:
-        """All of it, or as much as was left to do. None: it is not there, or not to be destroyed."""
+        """Returns the destroyed call, or None if it is gone or must not be destroyed. Completes what was begun."""
         folder = self._vault / sealed.call_path(call_id)
         try:
             found, record = lifetime.read(folder)
@@ -129,7 +134,7 @@ class Destruction:
         return found
 
     def _remove_unopenable(self, call_id: str) -> None:
-        """Audio of this call that was put away because its key was lost."""
+        """Removes audio of this call that was put away because its key was lost."""
         folder = self._vault / sealed.UNOPENABLE / call_id
         if folder.is_dir():
             for path in folder.iterdir():
@@ -138,34 +143,34 @@ class Destruction:
             files.sync_directory(folder.parent)
 
     def _load(self) -> _Intent:
-        """Where it is broken, the scan finds again what it was about."""
+        """If it is broken, the scan finds its calls again."""
         return _FILE.load(self._vault / NAME) or _Intent("")
 
 
 def remove_remnant(folder: Path) -> None:
-    """Of a call whose record has gone nothing can be there but what a power cut brought back. One that is being
-    written has its key.age."""
+    """Removes what a power cut brought back of a call whose record is gone. A call being written has its key.age."""
     if folder.is_dir() and set(lifetime.names(folder)) <= {sealed.SIGNATURE}:
         (folder / sealed.SIGNATURE).unlink(missing_ok=True)
         folder.rmdir()
 
 
 def remove_amendments(folder: Path) -> None:
-    """Of a call that has gone: before that they say when it was over. The last one first, so that a cut leaves none
-    behind that is not found."""
+    """Removes the amendments of a destroyed call, which gave its end date until then. Last one first, so that a power
+    cut leaves none that cannot be found.
+    """
     for path in reversed(lifetime.amendments_of(folder)):
         namespaces.beside(path).unlink(missing_ok=True)
         path.unlink()
 
 
 def _overwrite(path: Path) -> None:
-    """In place: enough where a disk writes in place; on flash the epoch's key is what counts."""
+    """In place: enough on a disk that writes in place; on flash only the epoch's key counts."""
     with contextlib.suppress(FileNotFoundError), path.open("r+b", buffering=0) as file:
         file.write(bytes(os.fstat(file.fileno()).st_size))
         os.fdatasync(file.fileno())
 
 
-# --- A file that is there to be given up: on a disk without a free byte it makes room for the word about a destruction.
+# --- Ballast ----------------------------------------------------------------------------------------------------------
 
 
 BALLAST = "ballast"  # in the vault
@@ -173,7 +178,7 @@ BALLAST_BYTES = 256 << 10
 
 
 def drop_ballast(vault: Path) -> bool:
-    """Whether there was one."""
+    """Returns whether there was one."""
     try:
         (vault / BALLAST).unlink()
     except OSError:
@@ -183,7 +188,7 @@ def drop_ballast(vault: Path) -> bool:
 
 
 def make_ballast(vault: Path) -> None:
-    """When there is room. OSError when there was none after all: then nothing is left of it."""
+    """Call when there is room. OSError if there was too little: then nothing is left of it."""
     path = vault / BALLAST
     if path.exists():
         return

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which key a call is sealed to. The signed list is followed while the recorder runs, and the last good one stays.
+"""Which key a call is sealed to. The recorder follows the signed list while it runs, and keeps the last good one.
 
-What was taken stands in the vault too, so that no restart brings an older list back. Used by the disk thread; the
-main thread reads `state`. Whatever is wrong with a list, a call is sealed: then to an overflow epoch.
+The accepted list is also in the vault, so no restart brings an older list back. Used by the vault's thread; the main
+thread reads `state`. Whatever is wrong with a list, calls are sealed: then to an overflow epoch.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from linetap_core.records import KeyListState, Retention
 from linetap_core.zones import zone_of
 
 TAKEN = "keys/taken.json"  # in the vault
-CLOCKS_DIFFER_NS = 3600 * NS_PER_S  # the authority's from ours, at most
+CLOCKS_DIFFER_NS = 3600 * NS_PER_S  # maximum difference between the authority's clock and ours
 Stamp = tuple[tuple[int, int, int] | None, ...]
 
 log = logging.getLogger("linetap.recorder.vault")
@@ -49,8 +49,9 @@ class Epochs:
     def __init__(
         self, config: Config, clock_is_trusted: Callable[[int], bool], is_dated: Callable[[], bool] = lambda: True
     ) -> None:
-        """`clock_is_trusted(made_at_ns)`: whether the clock may be believed by a unit that holds a list made then.
-        `is_dated`: whether anybody has said what date it is."""
+        """`clock_is_trusted(made_at_ns)`: whether a unit with a list made then may trust the clock. `is_dated`: whether
+        the date is known.
+        """
         self._config = config
         self._is_dated = is_dated
         self._clock_is_trusted = clock_is_trusted
@@ -67,7 +68,7 @@ class Epochs:
 
     @property
     def custodians(self) -> list[str]:
-        """Any of whom opens, or a single group."""
+        """Keys of which any opens, or a single group."""
         return self._custodians(self._list)
 
     def _custodians(self, found: KeyList | None) -> list[str]:
@@ -78,7 +79,7 @@ class Epochs:
 
     @property
     def key_list(self) -> KeyList | None:
-        """The one in use."""
+        """The list in use."""
         return self._list
 
     @property
@@ -88,16 +89,16 @@ class Epochs:
 
     @property
     def sha256(self) -> str | None:
-        """Of the list in use, as it was signed."""
+        """Of the list in use, as signed."""
         return hashlib.sha256(self._taken.key_list.encode("utf-8")).hexdigest() if self._taken else None
 
     @property
     def earliest_ns(self) -> int:
-        """The authority has signed a list of that moment, so it is not before now; 0 without one."""
+        """A time that has passed, since the authority has signed a list of then; 0 without a list."""
         return 0 if self._list is None else self._list.made_at_ns - CLOCKS_DIFFER_NS
 
     def look(self) -> None:
-        """Take up a list that has changed and lies still: a pair of files is not replaced in one moment."""
+        """Accept a list that has changed and is stable: its two files are not replaced in one moment."""
         if self._path is None:
             return
         stamp, before = _stamp(self._path), self._seen
@@ -109,7 +110,9 @@ class Epochs:
             self._save()
 
     def weakens(self, data: bytes, signature: bytes) -> list[str]:
-        """What of a list that came in a command lets others open calls, or fewer together. KeyListFault: no list."""
+        """Returns how a list from a command would let others open calls, or fewer together. KeyListFault if it is
+        invalid.
+        """
         if self._path is None:
             return []
         found = self._checked(_Taken(data.decode("utf-8"), signature.decode("ascii")))
@@ -121,7 +124,9 @@ class Epochs:
         return told
 
     def take(self, data: bytes, signature: bytes) -> int:
-        """A list that came in a command; its version. The same list again is no error. KeyListFault: not taken."""
+        """Accept a list from a command and return its version. The same list again is no error. KeyListFault: not
+        accepted.
+        """
         if self._path is None:
             raise keylist.KeyListFault("the configuration names no keys.key_list")
         try:
@@ -137,11 +142,11 @@ class Epochs:
         return self._list.version
 
     def resolve(self, wanted: Retention) -> tuple[Retention, str]:
-        """What there is for the day that is wanted, and its key: that day's, or the overflow epoch's.
+        """Returns the retention and the key for the wanted day: that day's epoch, or the overflow epoch.
 
-        An overflow epoch has no day: `until` is None until it is re-wrapped. Where no list was ever configured the
-        overflow epoch is all there is, and `until` is as wanted. Without an agreed clock there is none in any case: the
-        record says what the call waits for.
+        An overflow epoch has no day: `until` is None until the call is re-wrapped. If no list was ever configured, the
+        overflow epoch is the only one, and `until` is as wanted. Without an agreed clock there is no `until` in any
+        case, and the record says what the call waits for.
         """
         if not self._is_dated():
             wanted = msgspec.structs.replace(
@@ -149,7 +154,7 @@ class Epochs:
             )
         found = self._list
         if found is not None and wanted.until is not None and self._clock_is_trusted(found.made_at_ns):
-            with contextlib.suppress(ValueError):  # of an overflow epoch's name: another version's checkpoint has it
+            with contextlib.suppress(ValueError):  # an overflow epoch's name, as in another version's checkpoint
                 if (epoch := found.epoch_of(date.fromisoformat(wanted.epoch))) is not None:
                     return wanted, epoch.recipient
         own = self._config.keys
@@ -158,10 +163,10 @@ class Epochs:
         return msgspec.structs.replace(wanted, epoch=overflow_name(last.number), until=until), last.recipient
 
     def index_key(self, named: Retention) -> tuple[str, str]:
-        """Of the epoch that a call's record names: its name, and whom its index is sealed to.
+        """Returns the epoch that a call's record names, and the key of its index.
 
-        An overflow epoch has no other key than its own. Where the list in use does not know the epoch, it is the
-        overflow epoch in use.
+        An overflow epoch has only its own key. If the list in use does not know the epoch, it is the overflow epoch in
+        use.
         """
         found, own = self._list, self._config.keys
         for epoch in found.epochs if found else []:
@@ -173,7 +178,7 @@ class Epochs:
         return overflow_name(last.number), last.recipient
 
     def sealed_to(self, name: str) -> Group | None:
-        """Whom the list in use seals that epoch to; None: it does not know it."""
+        """Returns whom the list in use seals that epoch to; None: it does not know the epoch."""
         found = self._list
         if found is None:
             return None
@@ -182,10 +187,11 @@ class Epochs:
         return members.parse(known[0]) if known else None
 
     def settle(self, begun: OpenCall, wanted: Retention | None) -> tuple[Retention | None, str | None]:
-        """At the end of a call: what its record says, and whom to wrap its key for anew; None: it stays as it is.
+        """Returns, at the end of a call, the retention for its record and the epoch to re-wrap its key for; None: not
+        re-wrapped.
 
-        `wanted` None is a call that nobody remembers: it keeps what it began with. Without the inner blob nothing
-        can be wrapped anew: the class then stands in the record as pending, for the vault officer to see to.
+        `wanted` None: a call of which nothing is remembered keeps its initial retention. Without the inner blob nothing
+        can be re-wrapped: the record then marks the class as pending, for the vault officer.
         """
         if wanted is None:
             return begun.retention, None
@@ -198,7 +204,7 @@ class Epochs:
         return msgspec.structs.replace(wanted, epoch=named, class_pending=True), None
 
     def state(self, utc_ns: int) -> KeyListState | None:
-        """None: no list is configured."""
+        """Returns None if no list is configured."""
         if self._path is None:
             return None
         if (found := self._list) is None:
@@ -229,12 +235,12 @@ class Epochs:
         found = keylist.read(taken.key_list.encode("utf-8"), taken.signature.encode("ascii"), self._authority)
         if found.zone != self._config.retention.zone:
             raise keylist.OtherZone(f"its days end in {found.zone}, this unit's in {self._config.retention.zone}")
-        if not found.custodians:  # else the list has looked itself
+        if not found.custodians:  # else the list was checked itself
             keylist.require_short(found, self._config.keys.custodian_group)
         return found
 
     def _restore(self) -> None:
-        """The list that this unit took last, from this authority."""
+        """Loads the last list that this unit accepted from this authority."""
         path = self._config.vault_path / TAKEN
         try:
             taken = _FILE.load(path)
@@ -244,7 +250,7 @@ class Epochs:
             log.error("key_list_forgotten: %s: %s; the list in %s counts", path, error, self._path)
 
     def _save(self) -> None:
-        """A full disk is no reason not to use it: it is tried again."""
+        """A full disk does not prevent using the list: saving is retried."""
         self._unsaved = True
         with contextlib.suppress(OSError):
             path = self._config.vault_path / TAKEN
@@ -255,7 +261,7 @@ class Epochs:
 
 
 def _stamp(path: Path) -> Stamp:
-    """Another one after every change of the list or its signature, for two stat(2)."""
+    """Returns a value that differs after every change of the list or its signature, for two stat(2)."""
     return tuple(_stat(each) for each in (path, signedfile.signature_of(path)))
 
 

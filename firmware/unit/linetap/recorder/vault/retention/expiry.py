@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which calls are over: a bounded piece of looking and of destroying a tick, in the vault's thread.
+"""Which calls are over: each tick scans and destroys a bounded number, in the vault's thread.
 
-A call goes when retention time has reached its record's `until` and its whole period has elapsed in counted time, and
-never before; not while it is held; never one of an overflow epoch, which has no day yet. What comes next is known from
-a scan at the start and from each seal: a heap of the MOST_KNOWN that end first. Are there more, the scan is made again
-when these have gone. Calls whose day has come, and not yet the time counted for it, wait in a heap of their own.
+A call goes when retention time has reached its record's `until` and its whole period has elapsed in counted time, never
+before; not while it is held; and never one of an overflow epoch, which has no day yet. The next ones are known from a
+scan at the start and from each seal: a heap of the MOST_KNOWN that end first. If there are more, the scan is repeated
+when these are gone. Calls whose day has come but not the counted time wait in a heap of their own.
+
+`Stored` counts the bytes of calls by the day they came and the day they go, for the forecast; its size depends on the
+longest class, not on the number of calls.
 """
 
 from __future__ import annotations
@@ -27,33 +30,33 @@ from linetap_core.durable.files import prune
 from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallRecord
 
-FOLDERS_A_TICK = 64  # of the scan
+FOLDERS_A_TICK = 64  # per tick, in the scan
 CALLS_A_TICK = 4  # each costs about five syncs
 MOST_KNOWN = 50_000
 RETRY_NS = 3600 * NS_PER_S
-_ALWAYS = 1 << 63  # later than all
+_ALWAYS = 1 << 63  # later than any time
 
 log = logging.getLogger("linetap.recorder.vault")
 
 
 class Expiry:
-    """Each method may raise OSError; the next tick goes on from there."""
+    """Each method may raise OSError; the next tick continues."""
 
     def __init__(
         self, vault: Path, destruction: Destruction, holds: Holds, stored: Stored, time: RetentionTime,
         found_open: Callable[[str], None] = lambda _: None,
     ) -> None:  # fmt: skip
-        """`found_open` is called for each call without a record; most are being written."""
+        """`found_open` is called for each call without a record; most of them are being written."""
         self._found_open = found_open
         self._vault, self._destruction, self._holds, self._stored = vault, destruction, holds, stored
         self._time, self._credits = time, time.credits
         self._too_young: list[tuple[int, str, int]] = []  # heap of (elapsed time when it is old enough, call, until)
         self._kept_from_ns: int | None = None
-        self.waiting: set[str] = set()  # calls that have no day for want of a clock
+        self.waiting: set[str] = set()  # calls without an end date for lack of an agreed clock
         self._next: list[tuple[int, str]] = []  # heap of (until, call)
-        self._horizon = _ALWAYS  # what ends later is not in the heap
-        self._set_aside: dict[str, int] = {}  # overdue and held
-        self._sealed_meanwhile: set[str] = set()  # while the scan runs
+        self._horizon = _ALWAYS  # later ends are not in the heap
+        self._set_aside: dict[str, int] = {}  # overdue but held
+        self._sealed_meanwhile: set[str] = set()  # calls sealed while the scan runs
         self._scan: Iterator[None] | None = self._scanned()
 
     @property
@@ -61,13 +64,13 @@ class Expiry:
         return self._scan is not None
 
     def sealed(self, record: CallRecord) -> None:
-        """A call that has just been sealed."""
+        """A call has just been sealed."""
         if self._scan is not None:
             self._sealed_meanwhile.add(record.call_id)
         self._know(Lifetime.of(record))
 
     def amended(self, call_id: str) -> None:
-        """A call that has another end now than was known."""
+        """A call has a new end date."""
         self.waiting.discard(call_id)
         try:
             found, _ = lifetime.read(self._vault / sealed.call_path(call_id))
@@ -77,7 +80,7 @@ class Expiry:
             self._know(found, again=True)
 
     def tick(self, now_ns: int | None) -> int:
-        """Look at a few folders more, and destroy a few calls whose time is over; how many these were."""
+        """Scan a few more folders, and destroy a few expired calls. Returns how many were destroyed."""
         self._look_on()
         if now_ns is None:
             return 0
@@ -92,7 +95,7 @@ class Expiry:
         return len(gone)
 
     def _intend_those_due(self, now_ns: int) -> bool:
-        """The next few calls that are over and not held. False: there are none."""
+        """Intend the next few calls that are over and not held. Returns False if there are none."""
         due: dict[str, int] = {}
         while self._next and self._next[0][0] <= now_ns and len(due) < CALLS_A_TICK:
             until_ns, call_id = heapq.heappop(self._next)
@@ -116,18 +119,20 @@ class Expiry:
 
     @property
     def kept_from_ns(self) -> int:
-        """Of calls whose day has come, and which are not old enough to go, the earliest day; later than all: none."""
-        if self._kept_from_ns is None:  # asked at every tick, of a week's calls after a week without power
+        """The earliest end date among calls whose day has come but that are not old enough; later than any time if
+        there is none.
+        """
+        if self._kept_from_ns is None:  # read at every tick, with a week's calls after a week without power
             self._kept_from_ns = min((until_ns for _, _, until_ns in self._too_young), default=_ALWAYS)
         return self._kept_from_ns
 
     @property
     def next_ns(self) -> int | None:
-        """The end of the call that goes next and is not held; None: there is none."""
+        """The end of the next call that is not held; None: there is none."""
         return self._next[0][0] if self._next else None
 
     def _wake(self) -> None:
-        """Calls that are held no longer, and those that are old enough now."""
+        """Requeue calls that are no longer held, and those that are old enough now."""
         for call_id in [call_id for call_id in self._set_aside if self._holds.until(call_id) is None]:
             heapq.heappush(self._next, (self._set_aside.pop(call_id), call_id))
         all_of_them = self._credits != self._time.credits
@@ -138,11 +143,11 @@ class Expiry:
             heapq.heappush(self._next, (until_ns, call_id))
 
     def _missing(self, call_id: str) -> int:
-        """So much has to elapse until it has been kept for its whole period."""
+        """Returns the time that has to elapse until the call was kept for its whole period."""
         try:
             found, _ = lifetime.read(self._vault / sealed.call_path(call_id))
         except (OSError, ValueError):
-            return 0  # destruction says what is wrong with it
+            return 0  # destruction reports the error
         return found.period_ns - self._time.age_ns(found.sealed, found.at_ns)
 
     def _know(self, found: Lifetime, again: bool = False) -> None:
@@ -158,7 +163,7 @@ class Expiry:
             self._horizon = self._next[-1][0]
             self._next = [entry for entry in self._next if entry[0] < self._horizon] or self._next
 
-    # --- the scan --------------------------------------------------------------------------------------------------
+    # --- The scan-----------------------------------------------------------------------------------------------
 
     def _look_on(self) -> None:
         if self._scan is None:
@@ -174,7 +179,7 @@ class Expiry:
             self._scan = self._scanned()
 
     def _scanned(self) -> Iterator[None]:
-        """Looks at one folder a step."""
+        """Each step scans one folder."""
         for day in lifetime.days(self._vault):
             for name in lifetime.names(day):
                 if sealed.CALL_ID.fullmatch(name) and name not in self._sealed_meanwhile:
@@ -190,12 +195,12 @@ class Expiry:
             if folder.is_dir():
                 self._found_open(folder.name)
         except lifetime.BrokenAmendment as error:
-            broken.tell(error.path, error.why)  # it is made anew when the date is known
+            broken.tell(error.path, error.why)  # written again when the date is known
         except (OSError, ValueError) as error:
             log.error("vault_damaged: %s: %s; it is not destroyed at its end", folder, error)
 
     def _look_after(self, folder: Path) -> None:
-        """What a power cut has left of a call, and folders of days that are empty. An error here ends no scan."""
+        """Remove what a power cut left of a call, and empty day folders. An error here does not end the scan."""
         try:
             if sealed.CALL_ID.fullmatch(folder.name):
                 remove_remnant(folder)
@@ -205,12 +210,10 @@ class Expiry:
             log.error("vault_damaged: %s: %s", folder, error)
 
 
-# --- How many bytes of calls are in the vault, by the day they came and the day they go: what a forecast stands on.
-#
-# A pure account, kept by `expiry.py`; as long as the days of the longest class, however many calls there are.
+# --- Bytes for the forecast -------------------------------------------------------------------------------------------
 
 
-RATE_DAYS = 7  # a week has every kind of day
+RATE_DAYS = 7  # a week includes every kind of day
 
 
 class Stored:
@@ -231,7 +234,7 @@ class Stored:
             self._going[call.until_ns // NS_PER_DAY] += call.bytes
 
     def remove(self, call: Lifetime) -> None:
-        """A call that has gone was still written at its time: the rate keeps it for as long as it looks back."""
+        """A destroyed call was still written at its time: the rate includes it for as long as it looks back."""
         assert call.until_ns is not None
         day = call.until_ns // NS_PER_DAY
         self._going[day] -= call.bytes
@@ -239,7 +242,7 @@ class Stored:
             del self._going[day]
 
     def rate(self, now_ns: int) -> float:
-        """Bytes a day, of the last RATE_DAYS or of as many as there are."""
+        """Returns bytes a day, over the last RATE_DAYS or fewer."""
         today = now_ns // NS_PER_DAY
         for day in [day for day in self._came if day < today - RATE_DAYS]:
             del self._came[day]
@@ -249,9 +252,10 @@ class Stored:
         return sum(size for day, size in self._came.items() if today - days <= day <= today) / days
 
     def full_in_days(self, now_ns: int, room: int, kept_days: int) -> int | None:
-        """In so many days `room` bytes are used up at the present rate; None: never, old calls make room in time.
+        """Returns in how many days `room` bytes are used up at the present rate; None: never, since old calls make room
+        in time.
 
-        `kept_days`: of a call that comes from now on. Looked ahead as far as any of the calls now here is kept.
+        `kept_days`: retention of calls from now on. It looks ahead as far as any present call is kept.
         """
         today, rate = now_ns // NS_PER_DAY, self.rate(now_ns)
         if rate <= 0:

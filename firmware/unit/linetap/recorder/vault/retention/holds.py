@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls that are held: vault/holds/<call_id>/ with hold.json, its signature, and the key.age for the hold's epoch.
+"""Held calls: vault/holds/<call_id>/ with hold.json, its signature, and the key.age for the hold's epoch.
 
-A hold names a case and a legal basis and has an end; it is renewed by another one. While hold.json is there the call
-is not destroyed; one that cannot be read holds for ever, until somebody has looked. A hold ends like a call: when its
-end has come and as much time has been counted since it was taken (vault/holdtimes.json). Vault's thread alone.
+A hold names a case and a legal basis and has an end; another hold renews it. While hold.json exists the call is not
+destroyed; an unreadable one holds for ever, until somebody deals with it. A hold ends like a call: when its end has
+come and as much time was counted since it was accepted (vault/holdtimes.json). Used by the vault's thread alone.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ FOLDER = "holds"
 TIMES = "holdtimes.json"  # in the vault
 DOCUMENT = evidence.HOLD
 SIGNATURE = f"{DOCUMENT}{namespaces.SUFFIX}"
-COPY = f"hold{together.SET_SUFFIX}"  # of all three
+COPY = f"hold{together.SET_SUFFIX}"  # of all three files
 MOST_HOLDS = 10_000
-MOST_TIMES_BYTES = 1 << 22  # of so many
+MOST_TIMES_BYTES = 1 << 22  # for this many holds
 FOR_EVER = 1 << 63
 TEXT_LIMIT = 1000
 _FILES = (sealed.KEY, SIGNATURE, DOCUMENT)
@@ -48,7 +48,7 @@ log = logging.getLogger("linetap.recorder.vault")
 
 
 class HoldFault(Refusal):
-    """Why a hold is not taken."""
+    """Why a hold is refused."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
@@ -56,7 +56,9 @@ class HoldFault(Refusal):
 
 
 class _Taken(msgspec.Struct, frozen=True):
-    """When a hold was taken, and for how long. `moment` None: by an older version, when its officer says, `at_ns`."""
+    """When a hold was accepted, and for how long. `moment` None: by an older version, at the time in the document,
+    `at_ns`.
+    """
 
     period_ns: int
     moment: CountedMoment | None = None
@@ -73,28 +75,28 @@ class Holds:
         self._vault, self._unit, self._log, self._report = vault, unit, unit_log, report
         self._time = time
         self._until: dict[str, int] = {}
-        self._taken = _FILE.load(vault / TIMES) or {}  # broken: a hold goes by the time at which it was made
+        self._taken = _FILE.load(vault / TIMES) or {}  # if broken, a hold goes by the time it was made
         for path in sorted((vault / FOLDER).glob("*/")):
             if not sealed.CALL_ID.fullmatch(path.name):
                 continue
             if (path / DOCUMENT).exists():
                 self._until[path.name] = _until_of(path)
                 self._taken.setdefault(path.name, _taken_of(path))
-            else:  # begun and not finished: its command is done again; or ended, and its key must not stay
+            else:  # incomplete, and its command is repeated; or ended, and its key must not stay
                 shutil.rmtree(path, ignore_errors=True)
 
     def until(self, call_id: str) -> int | None:
-        """The end of the hold of this call; None: it is not held."""
+        """Returns the end of this call's hold, or None if it is not held."""
         return self._until.get(call_id)
 
     def __len__(self) -> int:
         return len(self._until)
 
     def take(self, document: bytes, signature: bytes, key_age: bytes, now_ns: int | None, at: str) -> Hold:
-        """A hold, or its renewal, whose signature has been checked. Done again with the same `at` it does no more.
+        """Store a hold or its renewal, whose signature was checked. Repeating it with the same `at` changes nothing.
 
-        HoldFault when it cannot be: a call that is not here, an end that is past, a call whose own time is over; these
-        two are not asked for when `now_ns` is None.
+        HoldFault for a call that is not in this vault, an end in the past, or a call whose own time is over; the last
+        two are not checked if `now_ns` is None.
         """
         hold = read(document)
         until_ns = parse_rfc3339(hold.until)
@@ -115,7 +117,7 @@ class Holds:
         return hold
 
     def earlier(self, document: bytes) -> str:
-        """How this hold would shorten the one in force; empty, where it does not. HoldFault: it is none."""
+        """Returns how this hold would shorten the one in force, or "" if it does not. HoldFault if it is invalid."""
         hold = read(document)
         now_ns = self._until.get(hold.call_id, 0)
         if parse_rfc3339(hold.until) >= now_ns:
@@ -124,14 +126,14 @@ class Holds:
         return f"{hold.call_id} is held until {now}, and would be until {hold.until}"
 
     def _note(self, hold: Hold, now_ns: int | None, until_ns: int) -> None:
-        """`now_ns` None: it is done again, and may have been noted; a later moment makes it no shorter."""
+        """`now_ns` None: it is repeated, and may have been noted; a later moment does not shorten it."""
         from_ns = parse_rfc3339(hold.made_at) if now_ns is None else now_ns
         self._taken[hold.call_id] = _Taken(max(0, until_ns - from_ns), self._time.moment())
         taken = {call_id: each for call_id, each in self._taken.items() if call_id in self._until}
         _FILE.replace(self._vault / TIMES, taken)
 
     def _is_old(self, call: Lifetime) -> bool:
-        """It goes as soon as expiry comes to it. One whose date alone has come stays, and can still be held."""
+        """Whether expiry would destroy it. A call whose date alone has come stays, and can still be held."""
         return self._time.age_ns(call.sealed, call.at_ns) >= call.period_ns
 
     def _has_elapsed(self, call_id: str) -> bool:
@@ -155,19 +157,19 @@ class Holds:
             raise HoldFault("hold_too_late", f"the retention of {hold.call_id} is over")
 
     def end_those_over(self, now_ns: int) -> list[str]:
-        """Holds that nobody has renewed: their calls may go."""
+        """Ends holds that were not renewed: their calls may go."""
         over = [
             call_id for call_id, until_ns in self._until.items() if until_ns <= now_ns and self._has_elapsed(call_id)
         ]
         for call_id in over:
             place = self._vault / FOLDER / call_id
             until = rfc3339(self._until[call_id])
-            self._say(call_id, until, "hold_ended", ended=True)  # dated by its end: said again it is known again
+            self._say(call_id, until, "hold_ended", ended=True)  # dated by its end, so a repetition is recognised
             shutil.rmtree(place)
             files.sync_directory(place.parent)
             del self._until[call_id]
-            self._taken.pop(call_id, None)  # from the file with the next one that is taken
-            log.warning("hold_ended: %s is held no longer", call_id)
+            self._taken.pop(call_id, None)  # removed from the file with the next hold
+            log.warning("hold_ended: %s is no longer held", call_id)
         return over
 
     def _say(self, call_id: str, at: str, why: str | None, **fields: str | bool) -> None:
@@ -193,13 +195,14 @@ def read(document: bytes) -> Hold:
 
 
 def _until_of(place: Path) -> int:
-    """What is not as it was signed is taken from the copy. Where that does not help the call is held for ever: the
-    files stay where they are, and a new hold ends it."""
+    """Restores damaged files from the copy. If that fails the call is held for ever: the files stay, and a new hold
+    ends it.
+    """
     why = _read_of(place)
     if isinstance(why, _Damaged) and together.mend_set(place / COPY, why.error):
         why = _read_of(place)
     if isinstance(why, _Damaged):
-        broken.tell(place / why.name, f"{why.error}; the call is held until it is held anew")
+        broken.tell(place / why.name, f"{why.error}; the call stays held until a new hold replaces this one")
         return FOR_EVER
     together.keep_set(place / COPY, _FILES)
     return why
@@ -226,10 +229,10 @@ def _read_of(place: Path) -> int | _Damaged:
 
 
 def _taken_of(place: Path) -> _Taken:
-    """Of a hold that an older version took."""
+    """For a hold that an older version accepted."""
     try:
         hold = read((place / DOCUMENT).read_bytes())
     except (OSError, Refusal):
-        return _Taken(0)  # it holds for ever anyway
+        return _Taken(0)  # held for ever anyway
     at_ns = parse_rfc3339(hold.made_at)
     return _Taken(max(0, parse_rfc3339(hold.until) - at_ns), at_ns=at_ns)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When a sealed call is over, by its own record: what destruction goes by, and where calls lie."""
+"""When a sealed call is over, by its own record, and where calls are in a vault."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from linetap_core.timekeeping import is_unkept
 
 
 class BrokenAmendment(ValueError):
-    """The newest amendment of a call is not as it was signed."""
+    """The newest amendment of a call does not match its signature."""
 
     def __init__(self, path: Path, why: object) -> None:
         super().__init__(f"{path.name}: {why}")
@@ -29,10 +29,10 @@ class BrokenAmendment(ValueError):
 
 
 class Lifetime(msgspec.Struct, frozen=True):
-    """`until_ns` None: it has no day yet. `bytes` of audio; what else a call has is small.
+    """`until_ns` None: it has no end date yet. `bytes`: of audio; the rest of a call is small.
 
-    `period_ns`: so long it is kept, from its end, by the clock that said when both are. `sealed` in counted time; where
-    the record does not say it, `at_ns` is when it ended, None by a clock that nobody had synchronised.
+    `period_ns`: the retention from the call's end, by the clock that gave both times. `sealed`: in counted time; if the
+    record has none, `at_ns` is its end, or None if its clock was not synchronised.
     """
 
     call_id: str
@@ -42,11 +42,11 @@ class Lifetime(msgspec.Struct, frozen=True):
     period_ns: int = 0
     sealed: CountedMoment | None = None
     at_ns: int | None = None
-    waits: bool = False  # for a clock: an amendment gives it its day
+    waits: bool = False  # for a clock: an amendment will give it an end date
 
     @classmethod
     def of(cls, record: CallRecord, last: Amendment | None = None) -> Self:
-        """`last`: its newest amendment, which counts for more than the record."""
+        """`last`: its newest amendment, which takes precedence over the record."""
         until = record.retention.until if record.retention else None
         size = record.audio.samples if record.audio else 0
         ended_at = record.actual.ended_at if record.actual else record.ended_at
@@ -64,13 +64,15 @@ class Lifetime(msgspec.Struct, frozen=True):
 
 
 def read(folder: Path) -> tuple[Lifetime, bytes]:
-    """And the record's bytes. FileNotFoundError where there is none, ValueError where it is not this call's."""
+    """Returns the lifetime and the record's bytes. FileNotFoundError without a record, ValueError if it is another
+    call's.
+    """
     record, data, last = record_of(folder)
     return Lifetime.of(record, last), data
 
 
 def record_of(folder: Path) -> tuple[CallRecord, bytes, Amendment | None]:
-    """The record, its bytes, and the newest amendment of it. The same errors, and BrokenAmendment."""
+    """Returns the record, its bytes, and its newest amendment. Errors as of `read`, and BrokenAmendment."""
     data = (folder / sealed.RECORD).read_bytes()
     record = jsontext.decode(data, type=CallRecord)
     if record.call_id != folder.name:
@@ -88,7 +90,7 @@ def record_of(folder: Path) -> tuple[CallRecord, bytes, Amendment | None]:
 
 
 def amendments_of(folder: Path) -> list[Path]:
-    """Of the call with this folder in a vault, in their order."""
+    """Returns the amendments of the call with this folder, in order."""
     place = folder.parents[3] / amendment.FOLDER
     if not place.is_dir():
         return []
@@ -99,21 +101,21 @@ def amendments_of(folder: Path) -> list[Path]:
 
 
 def require_signature(folder: Path, record: bytes) -> None:
-    """ValueError when the record is not as it was signed: no flipped bit ends a call early.
+    """ValueError if the record does not match its signature: no flipped bit ends a call early.
 
-    By whom is not asked: a unit gets a new key, and whoever can write here need not wait for us to destroy.
+    The signer is not checked: a unit may get a new key, and a writer of this folder could delete the call anyway.
     """
     try:
         sshsig.check(record, (folder / sealed.SIGNATURE).read_bytes(), namespaces.RECORD)
     except FileNotFoundError:
-        if set(names(folder)) != {sealed.RECORD}:  # else it is half destroyed, and was checked before
+        if set(names(folder)) != {sealed.RECORD}:  # else it is half destroyed and was checked before
             raise ValueError("its record is not signed") from None
     except sshsig.SignatureFault as error:
         raise ValueError(str(error)) from None
 
 
 def days(vault: Path) -> Iterator[Path]:
-    """The folders of days, in order."""
+    """Yields the day folders, in order."""
     for year in names(vault, 4):
         for month in names(vault / year, 2):
             for day in names(vault / year / month, 2):
@@ -121,7 +123,7 @@ def days(vault: Path) -> Iterator[Path]:
 
 
 def newest_ns(vault: Path) -> int:
-    """The newest time that a call in it is named after; -1: there is none."""
+    """Returns the newest time in a call's name, or -1 if there is no call."""
     for day in reversed(list(days(vault))):
         if calls := [name for name in names(day) if sealed.CALL_ID.fullmatch(name)]:
             return sealed.call_ns(calls[-1])
@@ -129,7 +131,7 @@ def newest_ns(vault: Path) -> int:
 
 
 def names(folder: Path, digits: int = 0) -> list[str]:
-    """In order; of numbers of so many digits alone, if that is said. None where there is no folder."""
+    """Returns the names in a folder, sorted; only numbers of `digits` digits if given. Empty without a folder."""
     try:
         found = sorted(os.listdir(folder))
     except (FileNotFoundError, NotADirectoryError):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Retention time of this unit: the machine's clocks, the state machine over them, and what it remembers in the vault.
+"""Retention time of this unit: the machine's clocks, the state machine over them, and its memory in the vault.
 
-Used by the vault's thread; `now_ns`, `waiting` and `challenge` may be read by others.
+Used by the vault's thread; other threads may read `now_ns`, `waiting` and `challenge`.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from linetap_core.records import CountedMoment, RetentionTimeState
 from linetap_core.timekeeping import earliest_ns
 
 NAME = "clock.json"  # in the vault
-SAVE_EVERY_NS = 600 * NS_PER_S  # so much of a boot, at most, counts as unexplained after a power cut
+SAVE_EVERY_NS = 600 * NS_PER_S  # at most this much of a boot counts as unexplained after a power cut
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 log = logging.getLogger("linetap.recorder.vault")
 
 
 class _Saved(msgspec.Struct, kw_only=True):
-    """`challenge` was asked in the boot that `memory` is of."""
+    """`challenge` was issued in the boot that `memory` is of."""
 
     memory: Memory
     challenge: str = ""
@@ -39,7 +39,7 @@ _FILE = SmallFile("clock", _Saved)
 
 
 def this_boot() -> str:
-    """The kernel's random name of this boot."""
+    """Returns the kernel's random id of this boot."""
     return _BOOT_ID.read_text("ascii").strip()
 
 
@@ -57,7 +57,7 @@ class RetentionTime:
         synced: Callable[[], bool] = kernel_says_synced,
         earliest: Callable[[], int] = lambda: 0,
     ) -> None:
-        """`earliest`: a moment that is past by a signature of others; 0: none is known."""
+        """`earliest`: a time that has passed according to a signature of others; 0: none is known."""
         self._path = vault / NAME
         self._clock, self._boot, self._synced, self._earliest = clock, boot(), synced, earliest
         self._is_early = False
@@ -75,12 +75,12 @@ class RetentionTime:
 
     @property
     def now_ns(self) -> int | None:
-        """Retention time; None: nobody has ever told the time, and nothing is over."""
+        """Retention time; None: the time was never known, and nothing is over."""
         return self.machine.memory.now_ns
 
     @property
     def certain_ns(self) -> int | None:
-        """Retention time without what nobody confirmed: whoever moves the date makes no command of others stale."""
+        """Retention time without its unconfirmed part: moving the date must not make others' commands expire."""
         memory = self.machine.memory
         return None if memory.now_ns is None else memory.now_ns - memory.unexplained_ns
 
@@ -91,12 +91,12 @@ class RetentionTime:
 
     @property
     def date_ns(self) -> int:
-        """The date, counted on where no clock is agreed at the moment. Of use only when it `is_dated`."""
+        """The date, counted on while no clock is agreed. Only valid if it `is_dated`."""
         return self.machine.date_ns
 
     @property
     def dating(self) -> int:
-        """Grows when the date is confirmed or put back."""
+        """Grows when the date is confirmed or set back."""
         return self.machine.memory.dating
 
     def span(self, moment: CountedMoment | None) -> Span | None:
@@ -104,15 +104,15 @@ class RetentionTime:
         return self.machine.span(moment)
 
     def counted_now(self) -> CountedMoment:
-        """Now, asked by another thread than the vault's."""
+        """Returns the current moment, for another thread than the vault's."""
         return self.machine.moment_at(self._clock.unsteered_ns())
 
     def moment(self) -> CountedMoment:
-        """Now, for the record of a call or of a hold."""
+        """Returns the current moment, for the record of a call or a hold."""
         return self.machine.moment(self._sample())
 
     def age_ns(self, moment: CountedMoment | None, at_ns: int | None) -> int:
-        """How long ago for sure: see RetentionClock.age_ns."""
+        """Time that has certainly passed: see RetentionClock.age_ns."""
         return self.machine.age_ns(moment, at_ns)
 
     @property
@@ -121,34 +121,34 @@ class RetentionTime:
 
     @property
     def credits(self) -> int:
-        """How often two officers have made good what nobody counted: then calls may be over that were not."""
+        """How often two officers have credited uncounted time: calls may be over since."""
         return len(self.machine.memory.credits)
 
     @property
     def is_distrusted(self) -> bool:
-        """The agreed clock says something else than what was counted: what day it is nobody knows for sure."""
+        """The agreed clock contradicts counted time: the date is not certain."""
         memory = self.machine.memory
         return bool(memory.waiting_ns or memory.behind_ns)
 
     def look(self) -> None:
-        """Before the first tick: what a power cut has left is dated, if it can be."""
+        """Before the first tick: dates what a power cut has left, if possible."""
         self.machine.see(self._sample())
 
     def tick(self) -> None:
-        """Look at the clocks. OSError when what must be remembered cannot be written."""
+        """Sample the clocks. OSError if the memory cannot be written."""
         self.machine.see(self._sample())
         if not self.challenge:
             self._ask()
         self._remember()
 
     def answer(self, challenge: str, utc_ns: int, confirms: bool) -> str | None:
-        """See RetentionClock.answer; `time_challenge` besides: it answers none of this boot that is still open."""
+        """See RetentionClock.answer; also `time_challenge`: it answers no open challenge of this boot."""
         if not self.challenge or challenge != self.challenge:
             return "time_challenge"
         if utc_ns < max(earliest_ns(), self._earliest()):
             return "time_early"
         refused = self.machine.answer(utc_ns, self._asked_mono_ns, self._sample(), confirms)
-        if refused != "time_ahead":  # that one two officers may still answer
+        if refused != "time_ahead":  # two officers may still answer that challenge
             self._ask()
         self._remember()
         return refused
@@ -166,11 +166,11 @@ class RetentionTime:
         )
 
     def _sample(self) -> Sample:
-        """A clock that is synchronised with what cannot be is taken as one that nobody keeps."""
+        """A clock synchronised with an impossible time counts as unsynchronised."""
         utc_ns, synced = self._clock.utc_ns(), self._synced()
         early = synced and utc_ns < self._earliest_ns()
         if early and not self._is_early:
-            log.error("clock_early: the clock is synchronised, and says %s; it is later than %s; it is not used",
+            log.error("clock_early: the clock is synchronised and shows %s, but it is later than %s; it is not used",
                       rfc3339(utc_ns), rfc3339(self._earliest_ns()))  # fmt: skip
         self._is_early = early
         return Sample(utc_ns, self._clock.unsteered_ns(), self._boot, synced and not early)
@@ -214,23 +214,25 @@ class RetentionTime:
             log.error("clock_behind: the clock was put back by %d s: retention goes on", memory.behind_ns // NS_PER_S)
 
     def _load(self, vault: Path) -> _Saved:
-        """A vault with calls in it and no memory has lost it: then only two vault officers can say what time it is, and
-        each call waits for its whole period once more."""
+        """A vault with calls but without this memory has lost it: only two vault officers can then set the time, and
+        each call waits for its whole period again.
+        """
         name = secrets.token_hex(8)
         try:
             saved = copies.read_either(_FILE, self._path)
-            if not saved.memory.name:  # of an older version, whose calls say nothing of counted time
+            if not saved.memory.name:  # from an older version, whose calls have no counted time
                 saved.memory.name, saved.memory.since_ns = name, saved.memory.now_ns or None
             return saved
         except FileNotFoundError:
             if next(vault.glob("[0-9][0-9][0-9][0-9]"), None) is None:
                 return _Saved(memory=Memory(name=name))
             log.error(
-                "clock_forgotten: %s is gone: nothing is destroyed until two vault officers tell the time", self._path
+                "clock_forgotten: %s is gone: nothing is destroyed until two vault officers confirm the time",
+                self._path,
             )
         except (OSError, ValueError) as error:
             log.error(
-                "clock_forgotten: %s: %s: nothing is destroyed until two vault officers tell the time",
+                "clock_forgotten: %s: %s: nothing is destroyed until two vault officers confirm the time",
                 self._path, error,
             )  # fmt: skip
         return _Saved(memory=Memory(now_ns=0, name=name))

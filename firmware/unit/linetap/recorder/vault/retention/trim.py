@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Telling the disk what is free again (FITRIM), so that flash may erase what was destroyed. Best effort, no promise.
+"""FITRIM: tells the disk which blocks are free, so that flash may erase destroyed calls. Best effort.
 
-An unlinked file is still on the medium. That its key.age was overwritten helps where a disk writes in place; a trim
-lets flash forget, when it likes; only the destruction of the epoch's key makes every remnant unreadable. FITRIM takes
-CAP_SYS_ADMIN, which the recorder does not have everywhere, and a file system that knows it: where it is refused that
-is logged once, and systemd's fstrim.timer, or the mount option `discard`, does the same without us.
+An unlinked file is still on the medium. Overwriting its key.age helps where a disk writes in place; a trim lets flash
+erase it at some time; only the destruction of the epoch's key makes every remnant unreadable. FITRIM needs
+CAP_SYS_ADMIN, which the recorder does not have everywhere, and a file system that supports it: a refusal is logged
+once, and systemd's fstrim.timer or the mount option `discard` does the same.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from linetap_core.clock import NS_PER_DAY
 
 FITRIM = 0xC0185879  # linux/fs.h: _IOWR('X', 121, struct fstrim_range)
-PIECE_BYTES = 256 << 20  # at once: the vault's thread must not be away for long
+PIECE_BYTES = 256 << 20  # per call: the vault's thread must not be busy for long
 EVERY_NS = NS_PER_DAY
 
 log = logging.getLogger("linetap.recorder.vault")
@@ -38,7 +38,9 @@ class Trim:
         self._wanted = True
 
     def tick(self, mono_ns: int, size: int) -> None:
-        """One piece of the file system of `size` bytes, once a day from end to end; when no call is being written."""
+        """Trims one piece of the file system of `size` bytes, once a day from end to end; not while a call is being
+        written.
+        """
         if self._refused:
             return
         if self._at is None:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is in force on a unit, as one value to compare: the effective configuration, and what counts beside it.
+"""Everything in force on a unit, as one value to compare: the effective configuration, and what counts beside it.
 
-Notices by the SHA-256 of sound and text, since another sound under the same name is another notice; the custodians,
-whom a signed list may replace; what was measured of each line, by which hook and staff's digits are told.
+These are notices, by the SHA-256 of sound and text, since another sound under the same name is another notice; the
+custodians, whom a signed list may replace; and the measurements of each line, by which hook states and staff's digits
+are recognised.
 """
 
 from __future__ import annotations
@@ -23,16 +24,18 @@ from linetap_core.evidence.sealing import members
 from linetap_core.evidence.sealing.keylist import KeyList, overflow_name
 from linetap_core.tomlfile.source import lenient
 
-MOST_BYTES = 4 << 20  # of a notice: 60 s have a quarter of it
-MOST_KNOWN = 256  # notices, those no longer named too
-_VOLTS_SHARE = 0.25  # what is measured again may differ by so much
+MOST_BYTES = 4 << 20  # of a notice: 60 s take a quarter of it
+MOST_KNOWN = 256  # notices, including those no longer named
+_VOLTS_SHARE = 0.25  # measurements may differ by this much
 _DECIBELS = 6.0
 _VOLTS, _LEVELS = ("on_hook_v", "off_hook_v"), ("echo_db", "near_digit_dbm0")
 _MEASURED = ("reversed", *_VOLTS, *_LEVELS)
 
 
 class ListEnd(msgspec.Struct, frozen=True):
-    """How far a key list went, and how many people it took there. Its days stay as they are; new ones come behind."""
+    """The last epochs of a key list, and how many people open them. Existing days never change; new ones are
+    appended.
+    """
 
     day: str
     day_needed: int
@@ -46,7 +49,7 @@ class InForce(msgspec.Struct, frozen=True):
     custodians: list[str]
     learned: dict[str, Learned]  # by line
     list_end: ListEnd | None = None
-    pins: str = ""  # SHA-256 of the table of pins; empty: there is none, or an earlier version did not look
+    pins: str = ""  # SHA-256 of the pin table; empty: there is none, or an earlier version did not record it
 
 
 def take(config: Config, custodians: Sequence[str], key_list: KeyList | None) -> InForce:
@@ -62,7 +65,7 @@ def take(config: Config, custodians: Sequence[str], key_list: KeyList | None) ->
 
 
 def stamp_of(config: Config, file: Path | None) -> tuple[object, ...]:
-    """Another one after every change of a file that counts, for a few stat(2)."""
+    """Returns a value that differs after every change of a file that counts, for a few stat(2)."""
     paths = [path for _, sound in _notices(config) for path in (sound, sound.with_suffix(".txt"))]
     paths += [learned.path_of(Path(config.learned), line.number) for line in config.line]
     paths += [Path(config.board.pins)]
@@ -72,17 +75,19 @@ def stamp_of(config: Config, file: Path | None) -> tuple[object, ...]:
 def sha256(found: InForce) -> str:
     known = msgspec.to_builtins(found)
     if not found.pins:
-        del known["pins"]  # as an earlier version has written it, which the log knows by this
+        del known["pins"]  # as an earlier version wrote it, whose hash is in the log
     return hashlib.sha256(msgspec.json.encode(known, order="sorted")).hexdigest()
 
 
 def config_of(found: InForce) -> Config:
-    """ValueError where this version can make nothing of it."""
+    """ValueError if this version cannot read it."""
     return lenient(found.config, Config)
 
 
 def with_known(old: InForce, new: InForce) -> InForce:
-    """What is not there for now is remembered: whoever takes it away and brings another is found all the same."""
+    """Returns `new` with values of `old` that are missing now: removing a file and adding another later is still
+    detected.
+    """
     known = dict(list({**old.notices, **new.notices}.items())[-MOST_KNOWN:])
     end = new.list_end or old.list_end
     measured = {line: _remembered(old.learned.get(line, found), found) for line, found in new.learned.items()}
@@ -92,7 +97,7 @@ def with_known(old: InForce, new: InForce) -> InForce:
 
 
 def beside(old: InForce, new: InForce) -> list[Weakening]:
-    """What weakens besides the configuration and what the authority signs."""
+    """Returns the weakenings outside the configuration and the authority's documents."""
     return [
         *(
             Weakening("notice_changed", f"notice {name}: its sound or its text is another")
@@ -110,7 +115,7 @@ def beside(old: InForce, new: InForce) -> list[Weakening]:
 
 
 def by_authority(old: InForce, new: InForce, key_list: KeyList | None) -> list[Weakening]:
-    """Who has signed the key list may say who opens calls, and how many of them together."""
+    """Returns the weakenings of the key list: its signers may change who opens calls, and how many together."""
     found = []
     if old.custodians != new.custodians:
         found.append(Weakening("keys", f"custodians: {_words(old.custodians)} -> {_words(new.custodians)}, other keys"))
@@ -129,7 +134,7 @@ def by_authority(old: InForce, new: InForce, key_list: KeyList | None) -> list[W
 
 
 def of_config(old: InForce, new: Config) -> list[Weakening]:
-    """ValueError where what was in force cannot be read any more."""
+    """ValueError if the configuration in force before cannot be read any more."""
     before = config_of(old)
     return [] if config_sha256(before) == config_sha256(new) else weakenings(before, new)
 
@@ -148,7 +153,7 @@ def _far(was: Learned, now: Learned) -> Iterator[str]:
 
 
 def _remembered(was: Learned, now: Learned) -> Learned:
-    """What differs by little is held against what was told of last: many small steps are a large one."""
+    """Keeps the old measurement while the difference is small, so that many small steps add up to a large one."""
     if any(_far(was, now)):
         return now
     kept = {name: value for name in _MEASURED if (value := getattr(was, name)) is not None}
@@ -175,7 +180,7 @@ def _words(custodians: list[str]) -> str:
 
 
 def _stat(path: Path) -> tuple[int, int, int] | None:
-    """By the time of change, which nobody sets as he likes."""
+    """By the change time, which no user can set."""
     try:
         found = path.stat()
     except OSError:
@@ -188,7 +193,7 @@ def _are_others(old: str, new: str) -> bool:
 
 
 def _pins(config: Config) -> str:
-    """Which wire is which line's hook: with another table a line is never seen to be off-hook."""
+    """The table that maps wires to hooks: with another table a line would never be seen off-hook."""
     with contextlib.suppress(OSError):
         path = Path(config.board.pins)
         if config.board.kind == "hardware" and path.is_file():
@@ -198,7 +203,7 @@ def _pins(config: Config) -> str:
 
 
 def _digest(path: Path) -> str:
-    """Of sound and text together. What cannot be read is another notice than one that can."""
+    """Of sound and text together. An unreadable notice differs from a readable one."""
     digest = hashlib.sha256()
     for part in (path, path.with_suffix(".txt")):
         data = b""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""vault/weakened.json: what was in force, and each weakening that nobody has confirmed yet.
+"""vault/weakened.json: what was in force, and each weakening that is not confirmed yet.
 
-The hash of both stands in the log (`in_force`): at each change, before the file is written, and once a day. A file that
-is gone, or that is not the one of the log, was in somebody else's hands.
+The hash of both is in the log (`in_force`): at each change, before the file is written, and once a day. A file that is
+missing, or does not match the log, was changed by somebody else.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from linetap_core.durable.smallfile import SmallFile
 from linetap_core.evidence.merklelog.unitlog import Kind
 
 NAME = "weakened.json"  # in the vault
-MOST_BYTES = 16 << 20  # of it: 128 lines and all that can stand have a tenth of that
+MOST_BYTES = 16 << 20  # 128 lines and all possible weakenings take a tenth
 LEAF_EVERY_NS = NS_PER_DAY
-_WINDOW, _WINDOWS = 4096, 32  # leaves that are looked through, the newest first: more than a day has
+_WINDOW, _WINDOWS = 4096, 32  # leaves that are searched, the newest first: more than a day has
 
 By = Literal["command", "file", "update", "authority"]
 Fields = dict[str, str | int | float | list[str] | None]
@@ -36,7 +36,7 @@ log = logging.getLogger("linetap.recorder.vault")
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """One weakening that nobody has confirmed. `signers`: role and fingerprint of each key, whose people cannot."""
+    """One unconfirmed weakening. `signers`: role and fingerprint of each key whose owner may not confirm it."""
 
     id: str
     at: str
@@ -47,24 +47,24 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     before: str = ""  # SHA-256 of the configuration, or of roles.json
     after: str = ""
     in_effect: bool = True
-    waits_ns: int = 0  # before it may be put in effect, counted while a recorder runs
-    confirmers: list[str] = []  # fingerprints: these alone may confirm it; nobody named: whoever has the role
+    waits_ns: int = 0  # until it may take effect, counted while a recorder runs
+    confirmers: list[str] = []  # fingerprints of those who may confirm it; empty: anybody with the role
 
 
 class Saved(msgspec.Struct, frozen=True, kw_only=True):
     in_force: InForce | None = None
     version: str = ""
-    file_sha256: str = ""  # of unit.toml as a file: an update that changes a default leaves it as it is
-    granted: str = ""  # the configuration that a command is putting in the place of the one in force
+    file_sha256: str = ""  # of unit.toml as a file, which an update of a default does not change
+    granted: str = ""  # the configuration that a command is about to put in force
     standing: list[Standing] = []
-    settled: list[tuple[str, str]] = []  # id, and how: a command that is done again has been done
+    settled: list[tuple[str, str]] = []  # id and outcome, for a command that is repeated
 
 
 FILE = SmallFile("weakened", Saved, MOST_BYTES)
 
 
 class WeakenedMemory:
-    """`lost`: why what was in force is not known for sure; empty, where it is, or where there was never anything."""
+    """`lost`: why it is not certain what was in force; empty if it is, or if there was never anything."""
 
     def __init__(self, vault: Path, unit_log: UnitLog, clock: Clock) -> None:
         self._path, self._log, self._clock = vault / NAME, unit_log, clock
@@ -78,7 +78,7 @@ class WeakenedMemory:
         return self._log.size
 
     def write(self, **changes: Any) -> None:
-        """OSError: nothing has changed but for a leaf, perhaps."""
+        """OSError: nothing has changed, except for possibly a leaf."""
         new = msgspec.structs.replace(self.saved, **changes)
         if (bound := _bound(new)) != self._bound:
             self.leaf("in_force", sha256=bound, replaces=self._bound)
@@ -86,14 +86,14 @@ class WeakenedMemory:
         self.saved, self._bound = new, bound
 
     def remind(self) -> None:
-        """So that it is found again among the newest leaves."""
+        """Repeat the leaf, so that it stays among the newest."""
         mono_ns = self._clock.monotonic_ns()
         if mono_ns >= self._leaf_ns:
             self.leaf("in_force", sha256=self._bound)
             self._leaf_ns = mono_ns + LEAF_EVERY_NS
 
     def leaf(self, kind: Kind, **fields: Any) -> None:
-        """Each at a moment of its own: the log takes a leaf that it has already for the same one."""
+        """Each leaf gets its own time: the log treats leaves of the same kind and time as one."""
         self._at_ns = max(self._clock.utc_ns(), self._at_ns + NS_PER_MS)
         self._log.append(kind, at=rfc3339(self._at_ns), **fields)
 
@@ -114,14 +114,14 @@ class WeakenedMemory:
 
 
 def _bound(saved: Saved) -> str:
-    """Over all but what is counted down."""
+    """The hash over everything except the countdowns."""
     standing = [msgspec.structs.replace(each, waits_ns=0) for each in saved.standing]
     in_force = "" if saved.in_force is None else inforce.sha256(saved.in_force)
     return hashlib.sha256(msgspec.json.encode((in_force, saved.granted, standing))).hexdigest()
 
 
 def _last_leaf(unit_log: UnitLog) -> tuple[str, str] | None:
-    """What the newest `in_force` says, and what it replaced: the file is written after it."""
+    """Returns the newest `in_force` hash and the one that it replaced, since the file is written after the leaf."""
     end = unit_log.size
     for _ in range(_WINDOWS):
         first = max(0, end - _WINDOW)

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What has been weakened or is about to be, on whatever way: by two signatures, a file, an update, the authority.
+"""Weakenings in effect or about to be: by two signatures, a file, an update, or the authority.
 
-What was in force is compared with what is in force now, at a start and whenever a file changes that a service reads
-when it starts. Each weakening is a leaf of the log and an alert until somebody has confirmed it who did not sign it.
-An edited unit.toml does not count where two have to sign what weakens (config/held.py): that it lies there is told in
-the same way, until somebody has cancelled it.
-Used by the vault's thread; `state` may be read by any.
+What was in force is compared with what is in force now, at a start and whenever a file changes that a service reads at
+its start. Each weakening has a leaf in the log and an alert until somebody who did not sign it has confirmed it. An
+edited unit.toml does not count if two have to sign weakenings (config/held.py): its presence is reported in the same
+way until it is cancelled. Used by the vault's thread; any thread may read `state`.
 """
 
 from __future__ import annotations
@@ -38,17 +37,17 @@ from linetap_core.evidence.authorization.command import AUTHORITY, CommandFault,
 from linetap_core.records import WeakeningState
 
 LOOK_EVERY_NS = 10 * NS_PER_S
-SAVE_EVERY_NS = 60 * NS_PER_S  # a power cut makes a delay longer by so much at most, and never shorter
+SAVE_EVERY_NS = 60 * NS_PER_S  # a power cut lengthens a delay by at most this, and never shortens it
 MOST_STANDING = 64
 MOST_SETTLED = 64
-_LEAF_BYTES = 1500  # of what changes; codes, keys and hashes stand beside it
+_LEAF_BYTES = 1500  # of the changes; codes, keys and hashes come on top
 _HOUR_NS = 3600 * NS_PER_S
 
 log = logging.getLogger("linetap.recorder.vault")
 
 
 class Weakened:
-    """Every method that writes may raise OSError: it is tried again, or the command is asked for again."""
+    """Every method that writes may raise OSError: it is retried, or the command is sent again."""
 
     def __init__(
         self,
@@ -58,18 +57,19 @@ class Weakened:
         unit_log: UnitLog,
         clock: Clock,
     ) -> None:
-        """`file`: what `config` was read from, and what the next service to start reads, by the name that it reads:
-        where that is a link, paths are those of the link's folder."""
+        """`file`: what `config` was read from and the next service will read, by that name: for a link, paths are
+        relative to the link's folder.
+        """
         self._config, self._file, self._epochs, self._clock = config, file, epochs, clock
         self._memory = WeakenedMemory(config.vault_path, unit_log, clock)
         self._stamp: object = None
         self._look_ns = self._save_ns = 0
         self._counted_ns = clock.monotonic_ns()
-        self.two_may = False  # somebody could sign a weakening, and somebody else cosign it: nothing less counts
+        self.two_may = False  # the roles can sign and cosign a weakening, so one needs both
         self.state: list[WeakeningState] = []
         self._tell()
 
-    # --- looking -------------------------------------------------------------------------------------------------
+    # --- Comparing----------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
         self._count_down()
@@ -86,7 +86,7 @@ class Weakened:
         self._look_ns = mono_ns + LOOK_EVERY_NS
 
     def look(self, signed: Sequence[Holder] = ()) -> None:
-        """Now: something has changed. `signed`: who has signed the key list that has just been taken."""
+        """Compare now, after a change. `signed`: who signed the key list that was just accepted."""
         self._compare([_signer(each) for each in signed])
 
     def _compare(self, signers: Sequence[str] = ()) -> None:
@@ -100,7 +100,7 @@ class Weakened:
             updated = saved.version != __version__ and saved.file_sha256 == file_sha256
             before, found = self._of_config(old, config, sha256)
             self._found("update" if updated else "file", found, before, sha256)
-            of_files: By = "update" if saved.version != __version__ else "file"  # it brings notices too
+            of_files: By = "update" if saved.version != __version__ else "file"  # an update brings notices too
             self._found(of_files, inforce.beside(old, now), before, sha256)
             of_list = _sha256(old.custodians, old.list_end), _sha256(now.custodians, now.list_end)
             self._found("authority", inforce.by_authority(old, now, key_list), *of_list, signers)
@@ -114,14 +114,16 @@ class Weakened:
             found = [Weakening(*each) for each in edited.found]
             self._stands("file", found, sha256, edited.sha256, in_effect=False)
         elif self._file is not None and file_sha256:
-            with contextlib.suppress(OSError):  # where the recorder may not write, nothing is held against an edit
+            with contextlib.suppress(OSError):  # without write access no edit is held
                 kept.keep(self._file, self.two_may, file_sha256)
         for each in self.waiting():
             if each.after == sha256:
                 self._change(each, "in_effect", msgspec.structs.replace(each, in_effect=True, waits_ns=0))
 
     def _of_config(self, old: InForce, config: Config, sha256: str) -> tuple[str, list[Weakening]]:
-        """What was in force before, and what weakens it; nothing, where a command has put this one in its place."""
+        """Returns the configuration in force before, and what weakens it; nothing if a command has installed the new
+        one.
+        """
         try:
             before = config_sha256(inforce.config_of(old))
             return before, [] if sha256 == self._memory.saved.granted else inforce.of_config(old, config)
@@ -129,14 +131,17 @@ class Weakened:
             return "", [Weakening("memory", f"what was in force cannot be read: {error}")]
 
     def _read(self) -> tuple[Config, str, Held | None]:
-        """As the next service to start reads it; one that none could start with changes nothing. The file's SHA-256,
-        or what it was; and what lies there instead and does not count."""
+        """Returns the configuration as the next service will read it, the file's SHA-256, and an edited file that does
+        not count.
+
+        A file with which no service could start changes nothing.
+        """
         saved = self._memory.saved.file_sha256
         if self._file is None:
             return self._config, saved, None
         if (edited := held.look(self._file)) is not None:
             return edited.config, saved, edited
-        if self._file.is_file():  # a fifo would hold the thread up
+        if self._file.is_file():  # a FIFO would block the thread
             try:
                 file_sha256 = files.sha256(self._file)
                 return load_file(self._file, raw=kept.damaged(self._file)), file_sha256, None
@@ -144,7 +149,7 @@ class Weakened:
                 pass
         return self._config, saved, None
 
-    # --- what is found, and what is asked for --------------------------------------------------------------------
+    # --- Found and requested weakenings-----------------------------------------------------------------
 
     def _found(self, by: By, found: list[Weakening], before: str, after: str, signers: Sequence[str] = ()) -> None:
         if found:
@@ -153,11 +158,13 @@ class Weakened:
     def roles_changed(
         self, found: list[Weakening], before: str, after: str, by: Sequence[Holder], known: list[str]
     ) -> None:
-        """By the authority. `known`: fingerprints of those who may confirm, and were there before."""
+        """By the authority. `known`: fingerprints of those who may confirm it and had a role before."""
         self._stands("authority", found, before, after, signers=[_signer(each) for each in by], confirmers=known)
 
     def asked(self, found: list[Weakening], before: str, after: str, by: Sequence[Holder]) -> Standing:
-        """Signed by two, and about to be put in effect. The same again does not wait anew."""
+        """Returns the entry of a weakening signed by two and about to take effect. A repeated request does not wait
+        again.
+        """
         for each in self.waiting():
             if (each.before, each.after) == (before, after):
                 return each
@@ -171,7 +178,7 @@ class Weakened:
         return [each for each in self._memory.saved.standing if not each.in_effect and each.by == "command"]
 
     def withdraw(self, but: str) -> None:
-        """Another configuration than `but` is wanted now: what waited for the others never comes."""
+        """A configuration other than those waiting is wanted now, except `but`: they will never take effect."""
         for each in self.waiting():
             if each.after != but:
                 self._change(each, "withdrawn", None)
@@ -180,11 +187,11 @@ class Weakened:
         return any((each.before, each.after) == (before, after) for each in self.waiting())
 
     def is_due(self, after: str) -> bool:
-        """No delay keeps it back any more."""
+        """Whether no delay remains."""
         return not any(each.after == after and each.waits_ns > 0 for each in self.waiting())
 
     def granting(self, sha256: str, file: Path, data: bytes) -> None:
-        """This configuration is about to be put in the place of the one in force, by a command. `data`: as a file."""
+        """A command is about to put this configuration in force. `data`: its file."""
         if self._memory.saved.granted != sha256:
             self._memory.write(granted=sha256)
         kept.grant(file, data)
@@ -202,7 +209,7 @@ class Weakened:
                 more.get("in_effect", True),
             ):
                 return each
-        # With the log's size in it: what was signed to confirm one is good for no later one of the same kind.
+        # Includes the log's size: a signed confirmation is not valid for a later weakening of the same kind.
         name = hashlib.sha256(msgspec.json.encode((self._memory.log_size, at, by, before, after, what))).hexdigest()[
             :16
         ]
@@ -211,12 +218,12 @@ class Weakened:
         )  # fmt: skip
         log.warning("weakened: %s by %s: %s", made.id, by, "; ".join(what))
         self._leaf(made, "asked" if by == "command" else "found" if made.in_effect else "held", made.signers)
-        if len(standing) < MOST_STANDING:  # more than anybody reads; each has its leaf
+        if len(standing) < MOST_STANDING:  # more than anybody reads; each still has its leaf
             self._memory.write(standing=[*standing, made])
             self._tell()
         return made
 
-    # --- confirming and cancelling -------------------------------------------------------------------------------
+    # --- Confirming and cancelling----------------------------------------------------------------------------
 
     def confirm(self, name: str, by: Holder, present: set[str], again: bool) -> str:
         """`present`: fingerprints of all who have a role now."""
@@ -226,7 +233,7 @@ class Weakened:
         if not found.in_effect:
             text = "nor will it be: `cancel` ends its alert" if found.by == "file" else "`cancel` takes it back"
             raise CommandFault("weakening_waits", f"{name} is not in effect yet, {text}")
-        its_own = found.by == AUTHORITY == by.role  # also where it was found in a list that the authority has signed
+        its_own = found.by == AUTHORITY == by.role  # also for a key list that the authority has signed
         if its_own or any(each.endswith(f" {by.key}") for each in found.signers):
             raise CommandFault("weakening_signer", f"{name} was signed with this key: somebody else has to confirm it")
         if (known := present & {*found.confirmers}) and by.key not in known:
@@ -235,7 +242,7 @@ class Weakened:
         return f"{name} is confirmed: {', '.join(found.codes)}"
 
     def cancel(self, name: str, by: Holder, again: bool) -> tuple[str, str]:
-        """What to say, and the configuration that must not come into effect."""
+        """Returns the answer, and the configuration that must not take effect."""
         found = self._named(name, "cancelled", again)
         if found is None:
             return f"{name} is cancelled", ""
@@ -245,7 +252,7 @@ class Weakened:
         return f"{name} is cancelled: {', '.join(found.codes)}", found.after
 
     def _named(self, name: str, how: str, again: bool) -> Standing | None:
-        """None: this command has done it already, and was interrupted."""
+        """None: this command did it already and was interrupted."""
         for each in self._memory.saved.standing:
             if each.id == name:
                 return each
@@ -257,7 +264,7 @@ class Weakened:
         settled = [*self._memory.saved.settled, (found.id, how)][-MOST_SETTLED:]
         self._change(found, how, None, signers=[_signer(by)], settled=settled)
 
-    # --- what stands ---------------------------------------------------------------------------------------------
+    # --- Entries------------------------------------------------------------------------------------------
 
     def _change(self, old: Standing, step: str, new: Standing | None, signers: Sequence[str] = (), **more: Any) -> None:
         self._leaf(old, step, [*signers])
@@ -273,7 +280,7 @@ class Weakened:
         )  # fmt: skip
 
     def _count_down(self) -> None:
-        """By the monotonic clock, while a recorder runs: no clock that is set makes it shorter, no power cut does."""
+        """By the monotonic clock, while a recorder runs: neither setting the clock nor a power cut shortens it."""
         mono_ns = self._clock.monotonic_ns()
         passed_ns, self._counted_ns = mono_ns - self._counted_ns, mono_ns
         standing = [
@@ -299,7 +306,7 @@ class Weakened:
 
 
 def _signer(holder: Holder) -> str:
-    """No name: the log is there for ever, and roles.json says whose key it is."""
+    """Without a name: the log is permanent, and roles.json says whose key it is."""
     return f"{holder.role} {holder.key}"
 
 
