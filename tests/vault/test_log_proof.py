@@ -216,7 +216,7 @@ def test_a_changed_leaf_far_back_is_found_before_the_head_is_signed(rig: Rig, mo
     log = unit_log(rig)
     log.append("config", sha256="cd" * 32)
     log.publish()
-    with pytest.raises(ValueError, match="held against its head"):
+    with pytest.raises(ValueError, match="compared with its head"):
         log.closing(CALL_ID)
     assert (folder / "head.json").read_bytes() == head, "nothing is signed before the log is proved"
     for _ in range(4):

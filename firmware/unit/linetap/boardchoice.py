@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opens the board that the configuration names, hardware or simulated; never one in place of the other."""
+"""Opens the board that the configuration names: hardware or simulated, and never one instead of the other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # the panel needs no numpy: 14 MB less
 
 
 def open_card(config: Config, card: int, clock: Clock = SYSTEM) -> CardBoard:
-    """The board of card number `card`. DeviceFault or BadInput where it cannot be what the configuration says."""
+    """Returns the board of card number `card`. DeviceFault or BadInput if it does not match the configuration."""
     if not any(each.number == card and each.meter_port for each in config.card):
         return _open_pins(config, card, clock, metered=False)
     from linetap.board.meter.card import open_metered
@@ -25,7 +25,7 @@ def open_card(config: Config, card: int, clock: Clock = SYSTEM) -> CardBoard:
 
 
 def _open_pins(config: Config, card: int, clock: Clock, metered: bool) -> CardBoard:
-    """With a note of how its relays are opened when capture no longer can."""
+    """Also leaves a note how to open its relays when capture no longer can."""
     from linetap.board.relays import Note, leave_note
 
     lines = len(config.lines_of(card))
@@ -50,12 +50,12 @@ def _open_pins(config: Config, card: int, clock: Clock, metered: bool) -> CardBo
 
 
 def open_panel(config: Config) -> PanelBoard:
-    """The unit's LEDs and button. DeviceFault or BadInput where they cannot be what the configuration says."""
+    """Returns the unit's LEDs and button. DeviceFault or BadInput if they do not match the configuration."""
     return panel_of(config.board, config.run_path)
 
 
 def panel_of(board: Board, run_dir: Path) -> PanelBoard:
-    """The same of a board alone."""
+    """The same for a board's settings alone."""
     if board.kind == "simulated":
         from linetap.board.simulated_panel import SimulatedPanel
 

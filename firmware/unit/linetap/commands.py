@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands of a unit. Nothing is imported here: each command brings its own module."""
+"""The commands of a unit. Nothing is imported here: only the module of the requested command is."""
 
 from linetap_core.cli import Command
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""State in RAM for a service's next start. Where it cannot be written, the service goes on and logs that.
+"""What a recorder keeps in RAM for its successor. If that cannot be written, recording goes on, with a log entry.
 
-Its loss matters only after a restart; ending because of it would lose the calls of now.
+The loss matters only after a restart; ending because of it would lose the current calls.
 """
 
 from __future__ import annotations
@@ -19,10 +19,7 @@ _failed: dict[Path, str] = {}
 
 
 def keep(path: Path, data: bytes) -> bool:
-    """Writes the state; whether that succeeded.
-
-    After a failure the old state is removed: it would be taken for current.
-    """
+    """Returns whether it is kept. On failure the earlier content is removed, since it would be trusted."""
     try:
         _replace(path, data)
     except OSError as error:
@@ -48,12 +45,12 @@ def _replace(path: Path, data: bytes) -> None:
 
 
 def forget(path: Path) -> None:
-    """Removes state that is not needed any more."""
+    """Remove what is no longer needed."""
     _failed.pop(path, None)
     with contextlib.suppress(OSError):
         path.unlink()
 
 
 def fault() -> str | None:
-    """Why some state is not kept now; None: all is kept."""
+    """Returns why something is not kept at the moment."""
     return next(iter(list(_failed.values())), None)

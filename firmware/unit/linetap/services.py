@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The four services as commands: each reads unit.toml and runs, or waits where unit.toml cannot be used.
+"""The four services as commands: each reads unit.toml and runs, or waits if unit.toml cannot be used.
 
-Only the service that was asked for is imported.
+Only the requested service is imported.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Service:
         parser.add_argument("--config", type=Path, required=True, metavar="unit.toml")
 
     def run(self, args: argparse.Namespace) -> int:
-        """The exit status: 0 it was told to stop, START_AGAIN the configuration was replaced."""
+        """Returns the exit status: 0 when stopped, START_AGAIN when the configuration was replaced."""
         try:
             config = load_config(args.config)
         except BadInput as error:

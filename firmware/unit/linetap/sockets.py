@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One Unix seqpacket socket a service: a message is a packet, and the peer's uid is checked by the kernel's word."""
+"""One Unix seqpacket socket a service: a message is a packet, and the kernel reports the peer's uid."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ MAX_PEERS = 8
 
 
 class Listener:
-    """The service's end. Owner and root may connect, and the named users, where there are such; others are hung up
-    on."""
+    """The service's end. Owner, root and the named users may connect; others are disconnected."""
 
     def __init__(self, path: Path, *users: str) -> None:
         self._path = path
@@ -37,11 +36,11 @@ class Listener:
         self._selector.register(self._socket, selectors.EVENT_READ)
 
     def fileno(self) -> int:
-        """Readable when there is somebody to answer: for a loop that polls other things too."""
+        """Readable when there is something to handle, for a loop that polls other things too."""
         return self._selector.fileno()
 
     def poll(self, timeout_s: float = 0.0) -> Iterator[tuple[socket.socket, bytes]]:
-        """Messages that are there now, with the socket to answer on; waits at most `timeout_s` for the first."""
+        """Yields the messages that are there, with the socket to answer on; waits at most `timeout_s` for the first."""
         for key, _ in self._selector.select(timeout_s):
             if key.fileobj is self._socket:
                 self._accept()
@@ -81,14 +80,14 @@ class Listener:
 
 
 class Caller:
-    """The other end: connects when there is something to say, again after the service came back; never waits."""
+    """The client's end: connects when there is something to send, again after the service came back; never waits."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._socket: socket.socket | None = None
 
     def send(self, message: bytes) -> None:
-        """DeviceFault `peer_absent` when nobody takes it, after one fresh attempt."""
+        """DeviceFault `peer_absent` if nobody receives it, after one reconnection."""
         for attempt in (1, 2):
             try:
                 self._connected().send(message)
@@ -100,7 +99,7 @@ class Caller:
                 return
 
     def answers(self) -> list[bytes]:
-        """What came back since last time; empty when nothing did or nobody is there."""
+        """Returns the answers since last time; empty if there are none or the service is absent."""
         found: list[bytes] = []
         while self._socket is not None and len(found) < MAX_PEERS:
             try:
@@ -134,7 +133,7 @@ class Caller:
 
 def _uids(users: Iterable[str]) -> Iterator[int]:
     for user in users:
-        with contextlib.suppress(KeyError):  # not a machine on which each service has its own
+        with contextlib.suppress(KeyError):  # on this machine services do not have users of their own
             yield pwd.getpwnam(user).pw_uid
 
 

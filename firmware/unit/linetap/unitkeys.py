@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a unit's signing key is: the back ends that `[keys] unit_key` names.
 
-What the configuration names and is not there, or is something else, is refused, and nothing else is tried. A TPM that
-is away or does not sign is another matter: who the unit is stands beside it, so the recorder goes on without it.
+If the configured key is missing or of another kind, it is refused, and nothing else is tried. A TPM that is absent or
+does not sign is different: the unit's identity is in a file, so the recorder goes on without it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ log = logging.getLogger("linetap.keys")
 
 
 def open_key(path: Path, where: Keys | None = None) -> SigningKey:
-    """`where`: [keys] of the configuration; None: a key in a file. BadInput, with the file's name, when it is no such
-    key."""
+    """`where`: [keys] of the configuration; None: a key in a file. BadInput names the file if it is no such key."""
     try:
         data = keptcopy.damaged(path)
         if data is None:
@@ -38,7 +37,7 @@ def open_key(path: Path, where: Keys | None = None) -> SigningKey:
 
 
 def make(where: Keys | None = None) -> bytes:
-    """What `open_key` takes, of a new key. Where it is in a TPM that is of no use to anybody but that TPM."""
+    """Returns the file of a new key, as `open_key` takes it. With a TPM the file is useless without that TPM."""
     if where is not None and where.unit_key == "tpm":
         from linetap.tpm import unitkey
 
@@ -47,21 +46,23 @@ def make(where: Keys | None = None) -> bytes:
 
 
 def keep_copy(path: Path) -> None:
-    """By its owner at every start, of a key that is good: NAME.kept beside it, with the same owner and mode. A key that
-    changed on the medium since is put back from it. OSError: nothing has changed."""
+    """Called by the owner at every start, for a good key: NAME.kept beside it, with the same owner and mode.
+
+    A key that the medium has changed since is restored from it. OSError: nothing has changed.
+    """
     try:
         data = keptcopy.damaged(path) or path.read_bytes()
     except FileNotFoundError:
         return
-    if data.lstrip()[:1] != b"{":  # else what a TPM has wrapped, which it alone can judge
+    if data.lstrip()[:1] != b"{":  # else wrapped by a TPM, which alone can check it
         keys.load_signing_key(data)
     keptcopy.keep(path)
 
 
 def next_of(path: Path) -> str | None:
-    """The fingerprint of the key that comes after the one at `path`: NAME.next.pub beside it, where one was made.
+    """Returns the fingerprint of the next key, from NAME.next.pub beside the key at `path`, or None if there is none.
 
-    BadInput if that is none.
+    BadInput if that is no public key.
     """
     public = path.with_name(f"{path.name}.next.pub")
     try:
@@ -83,7 +84,7 @@ def _in_file(data: bytes, _where: Keys | None) -> SigningKey:
 
 
 def _in_tpm(data: bytes, where: Keys | None) -> SigningKey:
-    """A TPM that is not the one the key was made in is a wrong configuration; one that is away is not."""
+    """Another TPM than the key's is a wrong configuration; an absent one is not."""
     from linetap.tpm import bootpolicy
     from linetap.tpm.device import TpmFault
     from linetap.tpm.unitkey import TpmKey

@@ -87,10 +87,10 @@ CONDITIONS = {
         "All dark: the panel does not run; see configuration and log.",
     ),
     "pull": Condition(
-        "flash", "flash", "디스크를 뽑아도 됩니다. 녹음되지 않습니다.", "The disk may be pulled; nothing is recorded."
+        "flash", "flash", "디스크를 뽑아도 됩니다. 녹음되지 않습니다.", "The disk may be removed; nothing is recorded."
     ),
     "removing": Condition(
-        "slow", "slow", "디스크를 뽑을 준비 중입니다. 기다리십시오.", "The disk is being made ready to be pulled; wait."
+        "slow", "slow", "디스크를 뽑을 준비 중입니다. 기다리십시오.", "The disk is being prepared for removal; wait."
     ),
     "config_wrong": Condition(
         "off", "fast", "설정이 잘못되었습니다. 로그를 확인하십시오.", "The configuration is wrong; see the log."
@@ -105,7 +105,7 @@ CONDITIONS = {
         "off", "blink 2", "recorder 서비스가 멈췄습니다. 녹음되지 않습니다.", "recorder is dead; nothing is recorded."
     ),
     "codec_stalled": Condition(
-        "off", "blink 4", "코덱에서 소리가 들어오지 않습니다.", "The codec gives no audio; calls are not recorded."
+        "off", "blink 4", "코덱에서 소리가 들어오지 않습니다.", "The codec delivers no audio; calls are not recorded."
     ),
     "disk_full": Condition(
         "off", "blink 5", "저장 공간이 없어 녹음하지 않습니다.", "The disk is full; calls are not recorded."
@@ -117,7 +117,7 @@ CONDITIONS = {
         "off",
         "blink 3",
         "서비스가 상태를 알리지 못합니다. 녹음 여부를 알 수 없습니다.",
-        "A service cannot say whether it records.",
+        "A service cannot report whether it records.",
     ),
     "starting": Condition("slow", "off", "시작하는 중입니다.", "Starting."),
     "data_lost": Condition(
@@ -133,7 +133,7 @@ CONDITIONS = {
         "on",
         "blink 1",
         "디스크를 뽑을 수 없습니다. 녹음은 계속됩니다.",
-        "The disk cannot be pulled; recording goes on.",
+        "The disk cannot be removed; recording goes on.",
     ),
     "line_fault": Condition(
         "on", "slow", "회선에 장애가 있습니다. 다른 회선은 녹음됩니다.", "A line is at fault; the others are recorded."
@@ -145,22 +145,22 @@ CONDITIONS = {
         "on",
         "blink 4",
         "회선 계측기가 응답하지 않습니다. 녹음은 계속됩니다.",
-        "A line meter is silent; recording goes on.",
+        "A line meter does not answer; recording goes on.",
     ),
     "unit_check": Condition(
         "on",
         "blink 2",
         "기기 점검이 필요합니다(전원, 온도, 디스크, 키, 시계). 녹음은 계속됩니다.",
-        "Look at supply, heat, disk, key, clock; recording goes on.",
+        "Check supply, heat, disk, key, clock; recording goes on.",
     ),
     "disk_forecast": Condition(
         "on",
         "blink 6",
         "보존 기간 안에 저장 공간이 찹니다. 녹음은 계속됩니다.",
-        "The disk will be full before old calls go; recording goes on.",
+        "The disk will be full before old calls expire; recording goes on.",
     ),
     "line_check": Condition(
-        "on", "flash", "점검할 회선이 있습니다. 녹음은 계속됩니다.", "A line needs a look; recording goes on."
+        "on", "flash", "점검할 회선이 있습니다. 녹음은 계속됩니다.", "A line needs attention; recording goes on."
     ),
     "desk_check": Condition(  # not steady: with a call on the line, the end of the lamp test would be invisible
         "on",
@@ -183,7 +183,7 @@ WALK = {
     "walk_dial": Activity("blink 2", "회선 시험: 1을 한 번 누르십시오", "walk test: press 1, once"),
     "walk_down": Activity("blink 3", "회선 시험: 말하고 내려놓으십시오", "walk test: say a few words, hang up"),
     "walk_green": Activity("blink 4", "회선 시험: 정상", "walk test: the line is good"),
-    "walk_yellow": Activity("blink 5", "회선 시험: 점검 필요", "walk test: the line wants a look"),
+    "walk_yellow": Activity("blink 5", "회선 시험: 점검 필요", "walk test: the line needs attention"),
     "walk_red": Activity("blink 6", "회선 시험: 불합격", "walk test: the line has failed"),
     "walk_wait": Activity("wink", "회선 시험: 기다리십시오", "walk test: wait"),
 }
@@ -207,18 +207,18 @@ IDENTIFY = "identify"
 IDENTIFY_PATTERN = "flicker"
 IDENTIFY_MS, BETWEEN_MS = 1000, 5000
 IDENTIFY_KO = "관리자가 이 장비를 찾고 있습니다. 저절로 끝납니다."
-IDENTIFY_EN = "Somebody at the desk looks for this unit; it ends by itself."
+IDENTIFY_EN = "The desk is looking for this unit; it ends by itself."
 
 # FAULT, where somebody has pressed the button since: still lit, and quiet. Whatever is new blinks again.
 CALM_PATTERN = "wink"
 CALM_KO = "단추로 확인한 장애가 남아 있습니다. 새 장애는 다시 깜박입니다."
-CALM_EN = "what stands was acknowledged; anything new blinks again."
+CALM_EN = "the faults were acknowledged; a new one blinks again."
 
 # The button, by how long it is pressed. All LEDs are lit for the first three seconds; from the tenth all blink slowly.
 BUTTON = (
     ("짧게: 장애 확인, CALL이 현장 번호를 셉니다.", "short: acknowledges, and CALL counts the site number."),
-    ("3초: 회선 시험을 시작하거나 끝냅니다.", "3 s: begins a walk test, or ends it."),
-    ("10초: 디스크를 뽑을 준비를 합니다.", "10 s: makes the disk ready to be pulled."),
+    ("3초: 회선 시험을 시작하거나 끝냅니다.", "3 s: starts or ends a walk test."),
+    ("10초: 디스크를 뽑을 준비를 합니다.", "10 s: prepares the disk for removal."),
 )
 RELEASE_PATTERN = "slow"
 

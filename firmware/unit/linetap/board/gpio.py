@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RPi.GPIO, as far as it is used, and its errors in words that belong to linetap.
+"""The part of RPi.GPIO that is used, with its errors as linetap's.
 
 On a unit that module is rpi-lgpio, over the kernel's gpiochip; the classic one cannot run on a Pi 5.
 """
@@ -16,7 +16,7 @@ from linetap_core.errors import DeviceFault
 
 
 class Pwm(Protocol):
-    """One pin switched on and off by the module, so often that nobody sees it."""
+    """A pin switched by the module, faster than visible."""
 
     def start(self, duty_percent: float, /) -> None: ...
     def ChangeDutyCycle(self, duty_percent: float, /) -> None: ...
@@ -45,7 +45,7 @@ class Gpio(Protocol):
 
 
 def import_gpio() -> Gpio:
-    """RPi.GPIO, imported when the hardware is asked for. DeviceFault `gpio_absent` where there is none."""
+    """Returns RPi.GPIO, imported when hardware is requested. DeviceFault `gpio_absent` if there is none."""
     try:
         module: Any = importlib.import_module("RPi.GPIO")
     except (ImportError, RuntimeError, OSError, NotImplementedError) as error:
@@ -61,7 +61,7 @@ class Closing(Protocol):
 
 @contextlib.contextmanager
 def releasing(board: Closing) -> Iterator[None]:
-    """A board that could not be set up whole is given back, relays open."""
+    """Closes a board that could not be set up completely, relays open."""
     try:
         yield
     except DeviceFault:
@@ -71,7 +71,7 @@ def releasing(board: Closing) -> Iterator[None]:
 
 @contextlib.contextmanager
 def told(pin: int) -> Iterator[None]:
-    """Whatever the module raises, in words that belong to linetap."""
+    """Turns the module's exceptions into DeviceFault."""
     try:
         yield
     except Exception as error:
@@ -86,6 +86,6 @@ def begin(gpio: Gpio) -> None:
 def claim(pin: int | None, step: Callable[[], None]) -> None:
     try:
         step()
-    except Exception as error:  # lgpio's own error class has no other base
+    except Exception as error:  # lgpio's own error class has no other base class
         where = "RPi.GPIO" if pin is None else f"GPIO{pin}"
         raise DeviceFault("gpio_setup", f"{where}: {error}; is another program using it?") from error

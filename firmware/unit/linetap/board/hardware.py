@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hook inputs and relays of the card on the header, over `RPi.GPIO`.
 
-Edges come late (1 to 7 ms) and some never come, so the callback only notes them and the level itself is read besides,
-whenever periods are asked for: a lost edge is put right with the next of them. No pin carries ringing, polarity or
-voltage; those are the meter's.
+Edges arrive late (1 to 7 ms) and some never, so the callback only records them, and the level itself is read whenever
+periods are requested: the next read corrects a lost edge. No pin carries ringing, polarity or voltage; those are the
+meter's.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from linetap.ring import NO_VOLTS
 from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.records import MeterState
 
-MOST_EDGES = 256  # a line: more in one period is an open input, and the oldest are of no use
+MOST_EDGES = 256  # per line: more in one period mean an open input, and the oldest are useless
 
 
 class HardwareCard:
@@ -32,14 +32,14 @@ class HardwareCard:
     meter: MeterState | None = None
 
     def __init__(self, gpio: Gpio, wiring: CardWiring, clock: Clock) -> None:
-        """Opens all relays first. DeviceFault `gpio_setup` naming the pin that cannot be had."""
+        """Opens all relays first. DeviceFault `gpio_setup` names the pin that cannot be claimed."""
         self._gpio = gpio
         self._wiring = wiring
         self._relay_open = int(not wiring.relay_active_high)
         self._hooks: list[_HookPin] = []
         self._claimed: list[int] = []
         self._clock, self._look_ns = clock, 0
-        self._steady: Levels | None = None  # what every period without an edge has
+        self._steady: Levels | None = None  # the levels of every period without an edge
         with releasing(self):
             begin(gpio)
             for pin in wiring.relay:
@@ -52,10 +52,11 @@ class HardwareCard:
                 self._hooks.append(_HookPin(gpio, pin, int(wiring.hook_active_high), clock))
 
     def levels(self, until_ns: int) -> Levels:
-        """Not to be written into: periods without an edge share one. DeviceFault `gpio_lost` when a pin can no longer
-        be read."""
+        """The result must not be modified: periods without an edge share one. DeviceFault `gpio_lost` when a pin can no
+        longer be read.
+        """
         now_ns = self._clock.monotonic_ns()
-        if now_ns >= self._look_ns:  # periods come in fours, and all four were over when the first was asked for
+        if now_ns >= self._look_ns:  # periods are requested in groups of four, all of them past
             self._look_ns = now_ns + PERIOD_MS * NS_PER_MS // 2
             for pin in self._hooks:
                 with told(pin.pin):
@@ -79,7 +80,7 @@ class HardwareCard:
             self._gpio.output(pin, self._relay_open ^ int(closed))
 
     def close(self) -> None:
-        """Relays open, however badly the rest goes; then the pins are the kernel's again."""
+        """Opens the relays, whatever else fails, and releases the pins."""
         for pin in self._claimed:
             if pin in self._wiring.relay:
                 with contextlib.suppress(Exception):
@@ -94,15 +95,15 @@ class HardwareCard:
 
 
 class _HookPin:
-    """One input: edges as they were noted by the GPIO thread, turned into milliseconds by the caller's.
+    """One input: the GPIO thread records edges, the caller's thread turns them into milliseconds.
 
-    The deque is the only thing both threads touch: one appends, the other pops, which CPython does atomically.
+    Both threads touch only the deque: one appends, the other pops, which CPython does atomically.
     """
 
     def __init__(self, gpio: Gpio, pin: int, active: int, clock: Clock) -> None:
         self._gpio, self.pin, self._active, self._clock = gpio, pin, active, clock
         self._noted: deque[tuple[int, bool]] = deque(maxlen=MOST_EDGES)
-        self.edges: list[tuple[int, bool]] = []  # changes not yet given out, in time order
+        self.edges: list[tuple[int, bool]] = []  # changes not yet returned, in time order
         self._level = False  # before the first of them
         claim(pin, self._watch)
 
@@ -114,12 +115,12 @@ class _HookPin:
         return self._gpio.input(self.pin) == self._active
 
     def _note(self, _channel: int) -> None:
-        # RPi.GPIO says that there was an edge, not which: by the time it tells, the level may have changed again. What
-        # it is now is true now, and a pulse shorter than the delay is shorter than any debounce.
+        # RPi.GPIO reports an edge without its direction: by then the level may have changed again. The current level is
+        # true now, and a pulse shorter than the delay is shorter than any debounce.
         self._noted.append((self._clock.monotonic_ns(), self._read()))
 
     def fill(self, row: np.ndarray[Any, np.dtype[np.bool_]], ends: np.ndarray[Any, np.dtype[np.int64]]) -> None:
-        """`row`[k] = the level at `ends`[k] (ns). Edges after the last stay for the next period."""
+        """Sets `row`[k] to the level at `ends`[k] (ns). Edges after the last stay for the next period."""
         if not self.edges:
             row[:] = self._level
             return
@@ -131,7 +132,7 @@ class _HookPin:
         del self.edges[:passed]
 
     def look(self, now_ns: int) -> None:
-        """Takes what was noted, and the level itself: edges may have been lost."""
+        """Takes the recorded edges, and the level itself, since edges may be lost."""
         noted: list[tuple[int, bool]] = []
         while self._noted:
             noted.append(self._noted.popleft())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The unit's LEDs and button on the header. Apart from the card, so that the panel needs no numpy."""
+"""The unit's LEDs and button on the header. A file of its own, so that the panel needs no numpy."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ DIMMED_HZ = 200
 
 class HardwarePanel:
     def __init__(self, gpio: Gpio, table: PinTable) -> None:
-        """DeviceFault `gpio_setup` naming the pin that cannot be had."""
+        """DeviceFault `gpio_setup` names the pin that cannot be claimed."""
         self._gpio = gpio
         self._dark = int(table.led.active == "low")
         self._pins: dict[str, int] = {name: getattr(table.led, name) for name in UNIT_LEDS}
         self._button, self._pressed = table.button.pin, int(table.button.active == "high")
         self._claimed: list[int] = []
         self._percent = FULL_PERCENT
-        self._dimmed: dict[int, tuple[Pwm, bool]] = {}  # by pin: what switches it, and whether it is lit
+        self._dimmed: dict[int, tuple[Pwm, bool]] = {}  # by pin: its PWM, and whether it is lit
         with releasing(self):
             begin(gpio)
             for pin in self._pins.values():
@@ -72,7 +72,7 @@ class HardwarePanel:
             return self._gpio.input(self._button) == self._pressed
 
     def close(self) -> None:
-        """Dark: a panel that has ended shows nothing it cannot stand for."""
+        """Dark: an ended panel must not show anything."""
         with contextlib.suppress(DeviceFault):
             self._stop_dimming()
         for pin in self._claimed:

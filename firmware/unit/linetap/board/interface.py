@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the services may ask of a board, whichever it is: its levels and relays, its LEDs and button."""
+"""The interface of every board: levels and relays of a card, LEDs and button of the panel."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ class Levels:
 
 
 class CardBoard(Protocol):
-    """One card's lines. Opening it opens every relay; so does closing it."""
+    """One card's lines. Opening and closing it open every relay."""
 
     @property
     def behind_ms(self) -> int:
-        """How long ago a millisecond has to be for its levels to be known for certain."""
+        """The age from which a millisecond's levels are final."""
         ...
 
     @property
     def meter(self) -> MeterState | None:
-        """Kept up to date by whoever asks for levels; None: the card has no meter."""
+        """Updated by `levels`; None: the card has no meter."""
         ...
 
     def levels(self, until_ns: int) -> Levels:
-        """The ten milliseconds before `until_ns` (CLOCK_MONOTONIC). Never waits."""
+        """Returns the ten milliseconds before `until_ns` (CLOCK_MONOTONIC). Never waits."""
         ...
 
     def relay(self, index: int, closed: bool) -> None:
@@ -61,7 +61,7 @@ class PanelBoard(Protocol):
         ...
 
     def dim(self, percent: int) -> None:
-        """How bright what is lit is from the next `show` on: 1 to 100; at first 100."""
+        """Set the brightness of lit LEDs from the next `show` on: 1 to 100; initially 100."""
         ...
 
     def button(self) -> bool:

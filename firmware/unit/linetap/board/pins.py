@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one pin table (hardware/pins.toml), parsed strictly: every error at once, with file and line."""
+"""The pin table (hardware/pins.toml), parsed strictly: all errors at once, with file and line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Pins = Annotated[list[Pin], Meta(min_length=1, max_length=8)]
 Active = Literal["high", "low"]
 
 HEADER_CARD = 1  # the card on the header; cards 2 to 4 are reached through their meters
-LOWEST_RELAY_PIN = 9  # below it the Pi boots with pull-ups: a relay would close before linetap runs
+LOWEST_RELAY_PIN = 9  # below it pins are pulled up at boot: a relay would close before linetap runs
 
 
 class Reserved(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -38,7 +38,7 @@ class Leds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class PinRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """HOOK or RELAY, number 1 first; `active` is the level that means off-hook, or closed."""
+    """HOOK or RELAY, number 1 first; `active`: the level for off-hook, or closed."""
 
     pins: Pins
     active: Active
@@ -57,7 +57,7 @@ class PinTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     button: Button
 
     def uses(self) -> Iterator[tuple[KeyPath, str, int]]:
-        """(where it stands, what it is, pin) for every pin of the table."""
+        """Yields (its place, its use, pin) for every pin of the table."""
         for group in ("i2c", "meter_uart", "smdr_uart"):
             for pin in getattr(self.reserved, group):
                 yield ("reserved", group), group, pin
@@ -71,7 +71,7 @@ class PinTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 @dataclass(frozen=True, slots=True)
 class CardWiring:
-    """Pins of one card's configured lines, in the order of `Config.lines_of(card)`; True where high is active."""
+    """Pins of one card's configured lines, in the order of `Config.lines_of(card)`; True if high is active."""
 
     hook: tuple[int, ...]
     relay: tuple[int, ...]
@@ -91,7 +91,7 @@ def load_pins(path: Path) -> PinTable:
 
 
 def card_wiring(config: Config, card: int, table: PinTable) -> CardWiring:
-    """BadInput where a line has no front end; DeviceFault `no_meter` for a card that is not on the header."""
+    """BadInput if a line has no front end; DeviceFault `no_meter` for a card that is not on the header."""
     if card != HEADER_CARD:
         raise DeviceFault("no_meter", f"card {card}: only card {HEADER_CARD} is on the header; this needs its meter")
     lines = config.lines_of(card)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap relays open`: a card's notice relays open, whatever became of its capture.
+"""`linetap relays open`: opens a card's notice relays, whatever became of its capture.
 
-A killed capture opens nothing, and Raspberry Pi's own kernel leaves a released output as it was driven. So capture
-writes down how to open its relays before it can close one, and this reads that note alone: neither a configuration
-that has become invalid since nor a card that cannot be opened keeps a relay closed.
+A killed capture opens nothing, and Raspberry Pi's kernel leaves a released output as it was driven. So capture writes a
+note how to open its relays before it can close one, and this command needs only that note: neither an invalid
+configuration nor a card that cannot be opened keeps a relay closed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MOST_BYTES = 4096
 
 
 class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How one card's relays are opened: pins of the header, or bytes of the simulated wires."""
+    """How to open one card's relays: pins of the header, or bytes of the simulated wires."""
 
     pins: list[int] = []
     open_level: int = 0
@@ -39,12 +39,12 @@ _FILE = SmallFile("relays", Note, MOST_BYTES)
 
 
 def note_path(run_dir: Path, card: int) -> Path:
-    """In capture's own folder, beside its ring: nobody else may say which pins are driven."""
+    """In capture's own folder, beside its ring: no other service may name pins to drive."""
     return run_dir / "audio" / f"relays-{card}"
 
 
 def leave_note(run_dir: Path, card: int, note: Note) -> None:
-    """Before the first relay can be closed."""
+    """Called before the first relay can be closed."""
     path = note_path(run_dir, card)
     rooms.make(path.parent)
     _FILE.replace_in_ram(path, note)
@@ -58,14 +58,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0: they are open. Refusal naming what could not be driven."""
+    """Returns 0 if they are open. Refusal names what could not be driven."""
     open_relays(args.run_dir, args.card)
     return 0
 
 
 def open_relays(run_dir: Path, card: int) -> None:
-    """Nothing where there is no note: no capture of this boot has come so far as to close one, or its card's meter
-    opens them by itself. DeviceFault `gpio_absent`, Refusal for what cannot be read or driven."""
+    """Does nothing without a note: in this boot no capture could close a relay, or its card's meter opens them itself.
+
+    DeviceFault `gpio_absent`; Refusal for what cannot be read or driven.
+    """
     path = note_path(run_dir, card)
     try:
         note = _FILE.read(path)
@@ -80,7 +82,7 @@ def open_relays(run_dir: Path, card: int) -> None:
 
 
 def open_pins(gpio: Gpio, note: Note) -> None:
-    """Each of them, however badly it goes with the others; Refusal naming those that still may be closed."""
+    """Opens each, whatever happens to the others; Refusal names those that may still be closed."""
     begin(gpio)
     driven, failed = [], []
     for pin in note.pins:
@@ -89,7 +91,7 @@ def open_pins(gpio: Gpio, note: Note) -> None:
             driven.append(pin)
         except DeviceFault as error:
             failed.append(str(error))
-    with contextlib.suppress(Exception):  # they are open; whether the kernel takes them back changes nothing
+    with contextlib.suppress(Exception):  # they are open, whether the kernel releases them or not
         gpio.cleanup(driven)
     if failed:
         raise Refusal(f"not opened: {'; '.join(failed)}")

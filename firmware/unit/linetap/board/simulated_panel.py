@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""LEDs and the button as a few bytes on tmpfs. Apart from the card, so that the panel needs no numpy."""
+"""LEDs and the button as a few bytes on tmpfs. A file of its own, so that the panel needs no numpy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from linetap.config.schema import FULL_PERCENT
 from linetap_core import rooms
 
 _BUTTON = len(UNIT_LEDS)
-_DARKER = _BUTTON + 1  # by so many percent than full
+_DARKER = _BUTTON + 1  # percent below full brightness
 _BYTES = _DARKER + 1
 
 
@@ -24,7 +24,7 @@ class SimulatedPanel:
         rooms.enter(run_dir, "panel")
         try:
             self._bytes = _panel_bytes(run_dir)
-        except OSError:  # as on hardware, LEDs need no room on tmpfs; only nobody can see these
+        except OSError:  # as with hardware, LEDs need no room on tmpfs; these are just invisible
             self._bytes = mmap.mmap(-1, _BYTES)
 
     def show(self, leds: Mapping[str, bool]) -> None:
@@ -38,14 +38,14 @@ class SimulatedPanel:
         return self._bytes[_BUTTON] != 0
 
     def close(self) -> None:
-        """Dark, as on hardware: a panel that has ended shows nothing it cannot stand for."""
+        """Dark, as with hardware: an ended panel must not show anything."""
         for i in range(len(UNIT_LEDS)):
             self._bytes[i] = 0
         self._bytes.close()
 
 
 def leds_shown(run_dir: Path) -> dict[str, bool]:
-    """What the simulated LEDs show at this moment, blinking included; for whoever draws them."""
+    """Returns what the simulated LEDs show at this moment, blinking included."""
     try:
         memory = _panel_bytes(run_dir)
     except FileNotFoundError:  # the panel has not made its folder yet

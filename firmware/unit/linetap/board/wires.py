@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The wires between the simulated exchange and a simulated card: shared memory on tmpfs, one file a card.
 
-The exchange writes line levels ahead of time, one sample a millisecond and line; the board reads them when they are
-due and writes the relays. A sample is one aligned 64-bit word that holds its own millisecond beside its levels, so
-that a reader in another process sees it whole or not at all, in whatever order memory shows itself, and a sample left
-over from an earlier turn of the buffer (the exchange died) is never taken for a new one: it reads as an unplugged
-line. Locks were rejected: the reader is the capture loop, which waits for nobody.
+The exchange writes line levels ahead of time, one sample a millisecond and line; the board reads them when they are due
+and writes the relays. A sample is one aligned 64-bit word with its own millisecond beside its levels, so another
+process sees it completely or not at all, in any memory order, and a sample left over from an earlier turn of the buffer
+(the exchange died) is never taken for a new one: it reads as an unplugged line. Locks were rejected: the reader is the
+capture loop, which never waits.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from linetap.ring import I16, MAX_LINES, Bits
 from linetap_core import rooms
 from linetap_core.errors import DeviceFault
 
-ARMED_MS = 1000  # as the card's one-shot: without a sign of life for so long every relay drops
-CAPACITY_MS = 1 << 14  # 16 s: how far ahead plus how far behind the exchange and the board may be of each other
+ARMED_MS = 1000  # as the card's one-shot: without a sign of life for this long every relay drops
+CAPACITY_MS = 1 << 14  # 16 s: how far apart exchange and board may be, ahead plus behind
 
 _MAGIC = b"LTWIRE1\0"
 _HEADER = np.dtype([("magic", "S8"), ("lines", "u4"), ("capacity_ms", "u4")])
@@ -43,9 +43,9 @@ def wires_path(run_dir: Path, card: int) -> Path:
 
 
 class Wires:
-    """Samples by millisecond of CLOCK_MONOTONIC; `relays` is uint8 (lines,), 1 = driven, live in both processes.
+    """Samples by millisecond of CLOCK_MONOTONIC; `relays` is uint8 (lines,), 1 = driven, shared by both processes.
 
-    Whether a driven relay is closed is another question: `closed`.
+    A driven relay is not necessarily closed: see `closed`.
     """
 
     def __init__(self, path: Path, lines: int) -> None:
@@ -62,7 +62,7 @@ class Wires:
 
     @classmethod
     def create(cls, path: Path, lines: int) -> Self:
-        """Every line unplugged. A file of the same shape is kept, relays and all: a board may be looking at it."""
+        """Every line is unplugged. A file of the same shape is kept, relays included: a board may be using it."""
         if not 1 <= lines <= MAX_LINES:
             raise ValueError(f"{lines} lines; a card has 1 to {MAX_LINES}")
         if path.exists() and _lines_in(path) != lines:
@@ -74,7 +74,7 @@ class Wires:
 
     @classmethod
     def attach(cls, path: Path) -> Self:
-        """DeviceFault `wires_absent` where nobody made them."""
+        """DeviceFault `wires_absent` if there are none."""
         lines = _lines_in(path)
         if lines is None:
             raise DeviceFault("wires_absent", f"{path}: no simulated lines here")
@@ -82,7 +82,7 @@ class Wires:
 
     @classmethod
     def attach_or_create(cls, path: Path, lines: int) -> Self:
-        """For a board that is up before its exchange. DeviceFault `wires_foreign` when they are of other lines."""
+        """For a board that starts before its exchange. DeviceFault `wires_foreign` if they have other lines."""
         _make_absent(path, lines)
         wires = cls.attach(path)
         if wires.lines != lines:
@@ -100,7 +100,7 @@ class Wires:
     ) -> None:
         """Levels from millisecond `from_ms` on: bool (lines, n) three times, volts (lines, n) in 0.01 V.
 
-        ValueError when the shape does not fit or n is more than CAPACITY_MS. May overwrite what is not yet due.
+        ValueError if the shape does not fit or n exceeds CAPACITY_MS. May overwrite what is not due yet.
         """
         hundredths = np.asarray(volts)
         n = hundredths.shape[1] if hundredths.ndim == 2 else -1
@@ -119,12 +119,12 @@ class Wires:
         self._samples[:, : n - first] = words[:, first:]
 
     def take(self, until_ms: int, n: int = PERIOD_MS) -> Levels:
-        """The `n` milliseconds before `until_ms`. What was not written for exactly then is an unplugged line."""
+        """Returns the `n` milliseconds before `until_ms`. Unwritten milliseconds read as an unplugged line."""
         hook, ring, polarity, volts = self.samples(until_ms, n)
         return Levels(hook, ring, polarity, volts[:, -1])
 
     def samples(self, until_ms: int, n: int) -> tuple[Bits, Bits, Bits, I16]:
-        """The same, hook, ring and polarity, with the voltage of each millisecond: int16 (lines, n), 0.01 V."""
+        """Returns the same, hook, ring and polarity, with the voltage of each millisecond: int16 (lines, n), 0.01 V."""
         at = (until_ms - n) % CAPACITY_MS
         words = self._samples[:, at : at + n]
         if at + n > CAPACITY_MS:
@@ -137,22 +137,22 @@ class Wires:
         return (words & _HOOK) != 0, (words & _RING) != 0, (words & _POLARITY) != 0, volts
 
     def arm(self, now_ms: int) -> None:
-        """The board lives: what the edges on the meter's line do for the real card's RELAY_ARM."""
+        """Sign of life of the board, as the meter's edges are for the real card's RELAY_ARM."""
         self._armed_ms[0] = now_ms
 
     def closed(self, now_ms: int) -> npt.NDArray[np.bool_]:
-        """bool (lines,): the relays that are driven, of a board that was alive within the last ARMED_MS."""
+        """Returns bool (lines,): the relays that are driven, of a board that was alive within the last ARMED_MS."""
         driven: npt.NDArray[np.bool_] = self.relays != 0
         return driven if now_ms - int(self._armed_ms[0]) < ARMED_MS else np.zeros_like(driven)
 
     def close(self) -> None:
         del self.relays, self._samples, self._armed_ms
-        with contextlib.suppress(BufferError):  # somebody still holds an array of it; the process's end unmaps it
+        with contextlib.suppress(BufferError):  # an array of it is still in use; the process's end unmaps it
             self._memory.close()
 
 
 def _lines_in(path: Path) -> int | None:
-    """How many lines the file is of, or None where it is missing, foreign or cut short."""
+    """Returns the file's number of lines, or None if it is missing, foreign or cut short."""
     try:
         with path.open("rb") as file:
             raw = file.read(_HEADER.itemsize)
@@ -169,16 +169,16 @@ def _lines_in(path: Path) -> int | None:
 
 
 def _make_absent(path: Path, lines: int) -> None:
-    """Whoever comes first makes it, board or exchange; the other has the same."""
+    """Board or exchange, whichever comes first, makes it; the other finds it."""
     if not path.exists():
         fresh = _allocate(path, lines)
-        with contextlib.suppress(FileExistsError):  # the other was faster
+        with contextlib.suppress(FileExistsError):  # the other process was faster
             os.link(fresh, path)
         fresh.unlink()
 
 
 def _allocate(path: Path, lines: int) -> Path:
-    """A zeroed file beside `path`, whole from the start so that a full tmpfs says so now and not as SIGBUS later."""
+    """A zeroed file beside `path`, allocated completely, so that a full tmpfs fails here and not as SIGBUS later."""
     fresh = rooms.make(path.parent) / f".{path.name}.{os.getpid()}"
     fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o660)
     try:

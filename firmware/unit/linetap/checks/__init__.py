@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Self-diagnosis: each check says when it stands, what it says to a person, and how it clears.
+"""Self-diagnosis: each check decides whether it stands, what it tells a person, and when it clears.
 
-How bad it is and which LED shows it stands in wire/alerts.py, whose order is that of CHECKS. A new check is its row
-there and itself in one of the files below; a new file is also named here.
+Severity and LED are in wire/alerts.py, whose order is that of CHECKS. A new check is a row there and an entry in one of
+the files below; a new file is also named here.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ CHECKS: tuple[Check, ...] = tuple(
 
 
 def run(snapshot: Snapshot, standing: Iterable[Finding] = ()) -> list[Finding]:
-    """What stands now, of all checks. `standing` is what this returned last time."""
+    """Returns the findings of all checks. `standing`: the previous result."""
     return frame.run(CHECKS, snapshot, standing)
 
 
 def judge(before: Mapping[str, Alert] | None = None, now_ns: int = 0) -> Judge:
-    """Of all checks; see Judge."""
+    """Returns a Judge of all checks."""
     return Judge(CHECKS, before, now_ns)

@@ -10,9 +10,9 @@ from linetap.checks.watch import Seen
 from linetap_core.clock import NS_PER_MS, WINDOW_S
 from linetap_core.records import CaptureState
 
-STEADY_MS = 3000  # audio must have flowed so long before it clears: a capture that is restarted in a loop is no cure
+STEADY_MS = 3000  # audio must flow for this long before it clears: a capture restarting in a loop is no cure
 OF_THE_CODEC = ("codec_stalled", "codec_absent", "codec_mismatch")
-WARN_OVERRUNS = 3  # in WINDOW_S: one a month is what a busy machine does
+WARN_OVERRUNS = 3  # within WINDOW_S; a busy machine has one a month
 CRITICAL_OVERRUNS = 30
 
 
@@ -27,7 +27,8 @@ def of_cards(
     is_ill: Callable[[Seen[CaptureState]], bool],
     steady: bool = False,
 ) -> Check:
-    """A check of the cards that are ill, and with `steady`, once it stands, of those that have not worked for long.
+    """Returns a check of the faulty cards; with `steady`, a standing check also includes cards that have not worked for
+    long.
 
     In the texts {cards} are their numbers and {units} their services.
     """
@@ -57,17 +58,17 @@ def _is_dead(capture: Seen[CaptureState]) -> bool:
 
 
 def _has_no_codec(capture: Seen[CaptureState]) -> bool:
-    """Dead or alive: between two attempts it is no more there than in them."""
+    """Dead or alive: between two attempts to open it the codec is still absent."""
     return capture.fault == "codec_absent"
 
 
 def _has_another_codec(capture: Seen[CaptureState]) -> bool:
-    """Also the panel's word for it, dead or alive."""
+    """The panel uses this too. Dead or alive."""
     return capture.fault == "codec_mismatch"
 
 
 def gives_no_audio(capture: Seen[CaptureState]) -> bool:
-    """For whatever reason."""
+    """Whether no audio arrives, for whatever reason."""
     return capture.status == "dead" or _has_stalled(capture)
 
 
@@ -76,7 +77,7 @@ def _has_stalled(capture: Seen[CaptureState]) -> bool:
 
 
 def _is_open(capture: Seen[CaptureState]) -> bool:
-    """Of a dead capture the last report counts: that it died does not close the housing."""
+    """The last report of a dead capture counts: its death does not close the housing."""
     return capture.state is not None and capture.state.meter is not None and capture.state.meter.tamper
 
 
@@ -89,7 +90,7 @@ def _has_too_many(capture: Seen[CaptureState]) -> bool:
 
 
 def overruns(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
-    """Capture came too late for its codec several times within ten minutes. Each is a gap in the calls."""
+    """Capture was too late for its codec several times within ten minutes. Each time leaves a gap in the calls."""
     captures = snapshot.services.capture
     found = [(card, seen) for card, seen in captures.items() if _has_too_many(seen)]
     if not found:
@@ -102,18 +103,18 @@ def overruns(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | 
         text_ko=f"{minutes}분 사이에 소리가 여러 번 끊겼습니다 ({ko}).",
         text_en=f"Audio was lost several times within {minutes} min ({en}).",
         action_ko="코덱의 USB 케이블과 전원을 확인하고, 허브를 거치지 말고 기기에 바로 꽂으십시오.",
-        action_en="Check the codec's USB cable and supply, and plug it into the unit itself, not into a hub.",
+        action_en="Check the codec's USB cable and supply, and plug it directly into the unit, not into a hub.",
     )
 
 
 def _is_silent(capture: Seen[CaptureState]) -> bool:
-    """A dead capture has an alert of its own."""
+    """A dead capture has its own alert."""
     state = capture.word
     return state is not None and state.meter is not None and not state.meter.connected
 
 
 def meter_absent(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
-    """A card's line meter says nothing, and the HOOK pins alone decide."""
+    """A card's line meter does not answer, and the HOOK pins alone decide."""
     captures = snapshot.services.capture
     silent = [card for card, seen in captures.items() if _is_silent(seen)]
     if not silent:
@@ -123,54 +124,52 @@ def meter_absent(snapshot: Snapshot, standing: Trouble | None) -> Words | Troubl
         text_ko=(
             f"카드 {cards}의 회선 계측기가 응답하지 않습니다. 녹음은 계속되나 펄스 다이얼과 회선 점검이 되지 않습니다."
         ),
-        text_en=f"Card {cards}: the line meter is silent. Recording goes on without pulse dialling and line health.",
+        text_en=f"Card {cards}: the line meter is not answering. Recording goes on without pulse dialling and health.",
         action_ko=(
             f"카드 {cards}의 계측기 케이블을 다시 꽂고 드라이버로 커넥터 나사를 조이십시오. 계속되면 카드를 "
             "교체하십시오."
         ),
         action_en=f"Plug the meter's cable of card {cards} in again and tighten its screws with a screwdriver; "
-        "if it goes on, replace the card.",
+        "if it continues, replace the card.",
     )
 
 
 CHECKS = (
-    # A card's capture does not run, for another reason than its codec.
+    # A card's capture does not run, for a reason other than its codec.
     of_cards(
         "capture_dead",
-        clears=f"when it runs and has given audio for {STEADY_MS // 1000} s without a halt",
+        clears=f"when it runs and has delivered audio for {STEADY_MS // 1000} s without a break",
         text_ko="카드 {cards}의 capture 서비스가 멈췄습니다. 그 카드의 통화는 녹음되지 않습니다.",
         text_en="Card {cards}: capture has stopped. The calls of that card are not recorded.",
         action_ko="저절로 다시 시작합니다. 그대로면 systemctl status {units} 명령으로 이유를 보십시오.",
-        action_en="It is started again by itself. If it stays dead, see why: systemctl status {units}",
+        action_en="It restarts automatically. If it stays dead, see the reason: systemctl status {units}",
         is_ill=_is_dead,
         steady=True,
     ),
-    # Capture finds no codec under the name that the configuration gives. It goes on trying.
+    # Capture finds no codec under the configured name. It keeps trying.
     of_cards(
         "codec_absent",
         clears="when capture has opened the codec and writes audio",
         text_ko="카드 {cards}의 코덱이 없습니다. 그 카드의 통화는 녹음되지 않습니다.",
-        text_en="Card {cards}: the codec is not there. The calls of that card are not recorded.",
+        text_en="Card {cards}: the codec is missing. The calls of that card are not recorded.",
         action_ko=(
             "코덱의 케이블을 다시 꽂으십시오. 그대로면 카드를 교체하십시오. 있는 코덱은 arecord -l, 이유는 "
             "journalctl --namespace=+linetap -u {units} 명령으로 봅니다."
         ),
         action_en=(
-            "Plug the codec's cable in again. If it stays, replace the card. arecord -l shows the codecs "
-            "that are there, "
-            "journalctl --namespace=+linetap -u {units} why."
+            "Plug the codec's cable in again. If the alert stays, replace the card. arecord -l lists the codecs, "
+            "journalctl --namespace=+linetap -u {units} shows the reason."
         ),
         is_ill=_has_no_codec,
     ),
-    # The codec does not give the channels, rate or format that the configuration says. Capture refuses it: a channel
-    # that moved would put a call under another line's name.
+    # The codec does not have the configured channels, rate or format. Capture refuses it: a shifted channel would store
+    # a call under another line.
     of_cards(
         "codec_mismatch",
-        clears="when the codec is what the configuration says",
+        clears="when the codec matches the configuration",
         text_ko="카드 {cards}의 코덱이 설정과 다릅니다 (채널 수, 속도, 형식). 그 카드의 통화는 녹음되지 않습니다.",
         text_en=(
-            "Card {cards}: the codec is not what the configuration says (channels, rate, format). The calls "
-            "of that card "
+            "Card {cards}: the codec does not match the configuration (channels, rate, format). The calls of that card "
             "are not recorded."
         ),
         action_ko=(
@@ -178,25 +177,24 @@ CHECKS = (
             "명령으로 보고, 원래 코덱을 꽂거나 unit.toml의 [[card]]를 고치십시오."
         ),
         action_en=(
-            "Find out whether the codec was changed. journalctl --namespace=+linetap -u {units} says what "
-            "differs: plug "
-            "in the right one, or set [[card]] in unit.toml."
+            "Find out whether the codec was changed. journalctl --namespace=+linetap -u {units} shows the difference: "
+            "plug in the right one, or correct [[card]] in unit.toml."
         ),
         is_ill=_has_another_codec,
     ),
-    # A card with lines on it gives no audio: its capture lives without a period, or has ended for want of one. A
-    # capture that is not there is capture_dead.
+    # A card with lines delivers no audio: its capture gets no period, or ended for that reason. A capture that is not
+    # there is capture_dead.
     of_cards(
         "codec_stalled",
-        clears=f"when every card has given audio for {STEADY_MS // 1000} s without a halt",
+        clears=f"when every card has delivered audio for {STEADY_MS // 1000} s without a break",
         text_ko="카드 {cards}에서 소리가 들어오지 않아 통화를 녹음하지 못합니다.",
-        text_en="Card {cards} gives no audio: its calls are not recorded.",
+        text_en="Card {cards} delivers no audio: its calls are not recorded.",
         action_ko=(
             "코덱의 케이블과 전원을 확인하고, 계속되면 카드를 교체하십시오. 로그: "
             "journalctl --namespace=+linetap -u {units}"
         ),
         action_en=(
-            "Check the codec's cable and supply; if it goes on, replace the card. Log: "
+            "Check the codec's cable and supply; if it continues, replace the card. Log: "
             "journalctl --namespace=+linetap -u {units}"
         ),
         is_ill=_has_stalled,
@@ -207,7 +205,7 @@ CHECKS = (
         clears=f"when there were fewer than {WARN_OVERRUNS} within {WINDOW_S // 60} min",
         look=overruns,
     ),
-    # The housing is open, says the line meter's tamper switch.
+    # The housing is open according to the line meter's tamper switch.
     of_cards(
         "unit_opened",
         clears="when the tamper switch is closed again",
@@ -217,5 +215,5 @@ CHECKS = (
         action_en="Find out who opened it and why, then close the lid and tighten all its screws with a screwdriver.",
         is_ill=_is_open,
     ),
-    Check("meter_absent", clears="when the meter's frames come again", look=meter_absent),
+    Check("meter_absent", clears="when the meter sends frames again", look=meter_absent),
 )

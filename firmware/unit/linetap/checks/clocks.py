@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of the clocks: whether the time is right, and what it costs when it is not."""
+"""Checks of the clocks: whether the time is right, and what a wrong time costs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from linetap_core.records import RecorderState
 
 @of_recorder
 def call_undated(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
-    """Calls were sealed without an agreed clock. They are kept until an amendment gives them an end.
+    """Calls were sealed without an agreed clock. They are kept until an amendment gives them an end date.
 
-    clock_unsynced and clock_distrusted say why; this check says what it costs.
+    clock_unsynced and clock_distrusted give the reason; this check reports the consequence.
     """
     if not (count := recorder.undated):
         return None
@@ -26,7 +26,7 @@ def call_undated(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
 
 @of_recorder
 def clock_distrusted(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
-    """The clock says something else than what can be explained. Nothing is destroyed by its word."""
+    """The clock differs from what can be explained. No call is destroyed by it."""
     time = recorder.retention_time
     if time is None or not (time.ahead_s or time.behind_s or time.early):
         return None
@@ -35,7 +35,7 @@ def clock_distrusted(_snapshot: Snapshot, recorder: RecorderState) -> Words | No
             text_ko=f"시각 서버가 {time.early[:10]}보다 이른 시각을 알려 사용하지 않습니다. 녹음은 계속됩니다.",
             text_en=f"The time server gives a time before {time.early[:10]}. It is not used. Recording goes on.",
             action_ko="시각 서버를 바꾸거나 GPS 수신기를 점검하십시오. 시각이 맞으면 통화의 보존 기한이 정해집니다.",
-            action_en="Use another time server, or check its GPS receiver. Then the calls get their end date.",
+            action_en="Use another time server, or check its GPS receiver. The calls then get their end date.",
         )
     if time.ahead_s:
         how_ko, how_en = f"{_long_ko(time.ahead_s)} 빠릅니다", f"{_long_en(time.ahead_s)} ahead"
@@ -43,7 +43,7 @@ def clock_distrusted(_snapshot: Snapshot, recorder: RecorderState) -> Words | No
         how_ko, how_en = f"{_long_ko(time.behind_s)} 느립니다", f"{_long_en(time.behind_s)} behind"
     return Words(
         text_ko=f"시계가 설명할 수 있는 것보다 {how_ko}. 이 시계로는 통화를 파기하지 않습니다.",
-        text_en=f"The clock is {how_en} of what can be explained. No call is destroyed by it.",
+        text_en=f"The clock is {how_en} of the time that can be explained. No call is destroyed by it.",
         action_ko="시각 서버를 확인하고, 맞다면 기록 보관 책임자 두 사람이 시각 명령(time)에 함께 서명하게 하십시오.",
         action_en="Check the time server; if it is right, have two vault officers confirm it (linetap command, time).",
     )
@@ -62,7 +62,7 @@ STEP_STANDS_S = 3600
 
 @of_recorder
 def clock_stepped(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
-    """The clock has jumped while calls were recorded. Calls of before and after cannot be compared by it."""
+    """The clock has jumped during recording. Times before and after it cannot be compared."""
     clock = recorder.clock
     if clock is None or clock.stepped_ns is None or recorder.mono_ns - clock.stepped_ns >= STEP_STANDS_S * NS_PER_S:
         return None
@@ -75,18 +75,18 @@ def clock_stepped(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
             "누가 시계를 맞추었는지, 시각 서버가 바뀌었는지 확인하십시오: journalctl -u systemd-timesyncd -u chrony"
         ),
         action_en=(
-            "Find out who set it, or whether the time server is another one: journalctl -u systemd-timesyncd -u chrony"
+            "Find out who set it, or whether the time server changed: journalctl -u systemd-timesyncd -u chrony"
         ),
     )
 
 
-PATIENCE_S = 900  # a time server that is asked for the first time takes minutes
+PATIENCE_S = 900  # a time server's first answers take minutes
 
 
 def clock_unsynced(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
-    """Nobody keeps the clock. Calls are recorded, and their times are as good as the unit's crystal.
+    """The clock is not synchronised. Calls are recorded, and their times are as good as the unit's crystal.
 
-    clock_distrusted is another matter: a clock that says what cannot be.
+    clock_distrusted is different: a clock with an impossible time.
     """
     recorder = snapshot.services.recorder.word
     if recorder is None:
@@ -108,7 +108,7 @@ def clock_unsynced(snapshot: Snapshot, standing: Trouble | None) -> Words | Trou
 CHECKS = (
     Check(
         "call_undated",
-        clears="when a clock is agreed, or an officer has signed the time: each call gets its day then",
+        clears="when a clock is agreed, or an officer has signed the time: then each call gets its end date",
         look=call_undated,
     ),
     Check(
@@ -123,7 +123,7 @@ CHECKS = (
     ),
     Check(
         "clock_unsynced",
-        clears="when the kernel says that its clock is synchronised",
+        clears="when the kernel reports its clock as synchronised",
         look=clock_unsynced,
     ),
 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap check`: the self-diagnosis once, for a person or a script."""
+"""`linetap check`: one self-diagnosis, for a person or a script."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _LOOK_EVERY_NS = 200 * NS_PER_MS
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLE
     parser.add_argument("--config", type=Path, required=True, help="the unit's configuration")
-    parser.add_argument("--json", action="store_true", help="a JSON list of what stands, as in the MQTT alerts")
+    parser.add_argument("--json", action="store_true", help="a JSON list of the findings, as in the MQTT alerts")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit status: 0 all is well, 1 something stands. BadInput for a configuration that cannot be used."""
+    """Returns exit status 0 if all is well, 1 if something stands. BadInput for a configuration that cannot be used."""
     findings, unseen = diagnose(load_config(args.config), SYSTEM)
     if args.json:
         print_json(findings, sys.stdout)
@@ -41,9 +41,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def diagnose(config: Config, clock: Clock) -> tuple[list[Finding], list[str]]:
-    """What stands, and the checks for which this machine has nothing to look at.
+    """Returns the findings, and the checks for which this machine has nothing to check.
 
-    Looks for as long as it takes to tell a service that works from one that only lives; about two seconds."""
+    It looks for as long as it takes to distinguish a working service from one that is merely alive: about two seconds.
+    """
     watch = Watch(config, clock, grace_ms=0)
     end_ns = clock.monotonic_ns() + DEAD_NS + _LOOK_EVERY_NS
     while clock.monotonic_ns() < end_ns:
@@ -56,8 +57,10 @@ def diagnose(config: Config, clock: Clock) -> tuple[list[Finding], list[str]]:
 
 
 def told_by_services(services: Services) -> dict[str, Alert]:
-    """One look cannot find intermittent faults, nor those still held by hysteresis. Panel and reporter look
-    continuously: the findings in their state files count as standing before this look."""
+    """Returns the findings in the state files of panel and reporter, which count as standing before this look.
+
+    One look cannot find intermittent faults, nor those still held by hysteresis; panel and reporter look continuously.
+    """
     told: dict[str, Alert] = {}
     for seen in (services.reporter, services.panel):
         if seen.word is not None:
@@ -66,15 +69,15 @@ def told_by_services(services: Services) -> dict[str, Alert]:
 
 
 def print_lines(findings: list[Finding], out: TextIO, unseen: Sequence[str] = ()) -> None:
-    """One line a finding, and one for what cannot be seen here."""
+    """Prints one line a finding, and one for what cannot be checked here."""
     for finding in findings:
         it = finding.trouble
         said = f"{it.text_ko} {it.action_ko} / {it.text_en} {it.action_en}".replace("\n", " ")
-        out.write(plain(f"{it.severity} {finding.check}: {said}") + "\n")  # a service's own words are in it
+        out.write(plain(f"{it.severity} {finding.check}: {said}") + "\n")  # it contains a service's own text
     if not findings:
         out.write("이상 없음 / all is well\n")
     if unseen:
-        out.write(f"이 기기에 없어 보지 않음 / not on this machine: {', '.join(unseen)}\n")
+        out.write(f"이 기기에 없어 점검하지 않음 / not checked, not on this machine: {', '.join(unseen)}\n")
 
 
 def print_json(findings: list[Finding], out: TextIO) -> None:

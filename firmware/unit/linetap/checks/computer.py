@@ -12,26 +12,24 @@ def _is_low(machine: Machine) -> bool:
 
 
 def under_voltage(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
-    """The supply has been too low for the Pi. Calls are recorded until it goes off, which may be soon."""
+    """The supply voltage was too low for the Pi. Calls are recorded until it goes off, which may be soon."""
     if not _is_low(snapshot.machine):
         return None
     return Words(
         text_ko="전원 전압이 낮습니다. 기기가 꺼질 수 있습니다.",
-        text_en="The supply voltage is too low. The unit may go off.",
+        text_en="The supply voltage is too low. The unit may switch off.",
         action_ko="전원 어댑터와 케이블을 다시 꽂고, 계속되면 정품 어댑터로 바꾸십시오. USB 기기를 늘리지 마십시오.",
-        action_en=(
-            "Plug supply and cable in again; if it goes on, replace the supply with the proper one. Add no USB devices."
-        ),
+        action_en=("Plug supply and cable in again; if it continues, use the original supply. Add no USB devices."),
     )
 
 
-HOT_C = 80.0  # Raspberry Pi: from here on the clock goes down step by step,
-TOO_HOT_C = 85.0  # and here to the lowest
+HOT_C = 80.0  # Raspberry Pi: from here on the clock is lowered in steps,
+TOO_HOT_C = 85.0  # and from here on to the lowest
 HOT_CLEAR_BY_C = 5.0
 
 
 def temperature_high(snapshot: Snapshot, standing: Trouble | None) -> Words | None:
-    """The processor is so hot that the firmware slows it, or is about to."""
+    """The processor is so hot that the firmware slows it down, or is about to."""
     celsius = snapshot.machine.temperature_c
     if celsius is None or celsius < HOT_C - (HOT_CLEAR_BY_C if standing else 0):
         return None
@@ -42,7 +40,7 @@ def temperature_high(snapshot: Snapshot, standing: Trouble | None) -> Words | No
         text_ko=f"기기가 뜨겁습니다 ({celsius:.0f} °C). 녹음은 계속됩니다.",
         text_en=f"The unit is hot ({celsius:.0f} °C). Recording goes on.",
         action_ko="통풍구를 막는 것을 치우고 먼지를 털고 배선함의 온도를 낮추십시오.",
-        action_en="Clear its vents, remove dust, and see that the closet is cooler.",
+        action_en="Clear its vents, remove dust, and cool the closet.",
     )
 
 
@@ -51,21 +49,21 @@ def _is_slowed(machine: Machine) -> bool:
 
 
 def throttled(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
-    """The firmware runs the processor slower than it could, for heat or for a weak supply."""
+    """The firmware slows the processor down, because of heat or a weak supply."""
     if not _is_slowed(snapshot.machine):
         return None
     return Words(
         text_ko=f"프로세서가 느려졌습니다 (0x{snapshot.machine.throttled:x}). 녹음은 계속됩니다.",
-        text_en=f"The processor runs slower (0x{snapshot.machine.throttled:x}). Recording goes on.",
+        text_en=f"The processor is slowed down (0x{snapshot.machine.throttled:x}). Recording goes on.",
         action_ko="통풍구와 전원 어댑터를 확인하십시오. 뜨겁거나 전압이 낮으면 느려집니다.",
-        action_en="Check the vents and the supply: it is slowed when it is hot or its voltage is low.",
+        action_en="Check the vents and the supply: heat or low voltage slows it down.",
     )
 
 
-MEMORY_WARN_PERCENT = 8.0  # of all memory, that could be had
+MEMORY_WARN_PERCENT = 8.0  # available, of all memory
 MEMORY_CRITICAL_PERCENT = 3.0
 MEMORY_CLEAR_BY_PERCENT = 4.0
-STALLED_PERCENT = 10.0  # of a minute in which nobody got on (PSI, "full")
+STALLED_PERCENT = 10.0  # of a minute in which all tasks were stalled (PSI, "full")
 
 
 def _available_percent(machine: Machine) -> float | None:
@@ -74,7 +72,7 @@ def _available_percent(machine: Machine) -> float | None:
 
 
 def memory_low(snapshot: Snapshot, standing: Trouble | None) -> Words | None:
-    """So little memory is left that services may be ended, or everybody waits for some."""
+    """So little memory is left that services may be ended, or all wait for memory."""
     left = _available_percent(snapshot.machine)
     stalled = (snapshot.machine.stalled_percent or 0.0) >= STALLED_PERCENT
     if left is None or not (stalled or left < MEMORY_WARN_PERCENT + (MEMORY_CLEAR_BY_PERCENT if standing else 0)):
@@ -84,7 +82,7 @@ def memory_low(snapshot: Snapshot, standing: Trouble | None) -> Words | None:
         text_ko=f"메모리가 부족합니다 (남은 메모리 {left:.0f} %). 녹음은 계속됩니다.",
         text_en=f"Memory is short ({left:.0f} % left). Recording goes on.",
         action_ko="무엇이 쓰는지 systemd-cgtop -m 명령으로 보고, 통화가 없을 때 기기를 다시 시작하십시오.",
-        action_en="See who uses it (systemd-cgtop -m), and restart the unit while no line is in use.",
+        action_en="See what uses it (systemd-cgtop -m), and restart the unit while no line is in use.",
     )
 
 
@@ -103,13 +101,13 @@ CHECKS = (
     ),
     Check(
         "throttled",
-        clears="when it runs at its own speed again",
+        clears="when it runs at full speed again",
         look=throttled,
         is_here=lambda snapshot: snapshot.machine.is_slowed is not None,
     ),
     Check(
         "memory_low",
-        clears=f"when {MEMORY_WARN_PERCENT + MEMORY_CLEAR_BY_PERCENT:.0f} % are left and nobody waits for memory",
+        clears=f"when {MEMORY_WARN_PERCENT + MEMORY_CLEAR_BY_PERCENT:.0f} % are left and no task waits for memory",
         look=memory_low,
         is_here=lambda snapshot: _available_percent(snapshot.machine) is not None,
     ),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of the way to the desk: the broker, and the reports that wait or were lost."""
+"""Checks of the connection to the desk: the broker, and reports that wait or were lost."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from linetap_core.records import OutboxState, ReporterState
 
 
 def _is_unreachable(reporter: Seen[ReporterState]) -> bool:
-    """A dead reporter has an alert of its own."""
+    """A dead reporter has its own alert."""
     state = reporter.state
     return reporter.status == "alive" and (state is None or not state.connected or reporter.fault is not None)
 
 
 def broker_unreachable(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
-    """The reporter lives and has no connection. As an alert it is heard of when it comes and goes."""
+    """The reporter lives and has no connection. The desk receives this alert only when the connection comes
+    and goes.
+    """
     reporter = snapshot.services.reporter
     if reporter.status == "dead":
         return standing
@@ -31,20 +33,20 @@ def broker_unreachable(snapshot: Snapshot, standing: Trouble | None) -> Words | 
             "journalctl --namespace=+linetap -u linetap-reporter"
         ),
         action_en=(
-            "Check the network cable and the switch. Why is in the log: "
+            "Check the network cable and the switch. The reason is in the log: "
             "journalctl --namespace=+linetap -u linetap-reporter"
         ),
     )
 
 
-OLD_S = 3600  # a desk confirms every second; an hour is no restart of it
+OLD_S = 3600  # a desk confirms every second, and a restart takes less than an hour
 TOO_OLD_S = S_PER_DAY
-TOO_FULL_SHARE = 0.8  # of the bound: what the desk has not confirmed is all that fills it so far
-_HOURS = (1, 2, 4, 8, 12, 24)  # said in steps, so that an alert is not published with every minute
+TOO_FULL_SHARE = 0.8  # of the bound, which only unconfirmed events fill so far
+_HOURS = (1, 2, 4, 8, 12, 24)  # in steps, so that the alert does not change every minute
 
 
 def outbox_old(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
-    """Nobody has confirmed the unit's events for long. Critical while there is still time before some are dropped."""
+    """The unit's events have been unconfirmed for long. Critical while there is still time before some are dropped."""
     reporter = snapshot.services.reporter.word
     if reporter is None or reporter.outbox is None:
         return standing
@@ -61,19 +63,19 @@ def outbox_old(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble 
         text_ko=f"{who_ko}에서 {long_ko} 넘게 보고를 확인하지 않았습니다. 녹음은 계속됩니다.",
         text_en=f"The {who_en} has not confirmed reports for more than {long_en}. Recording goes on.",
         action_ko="상황실의 linetap desk ingest와 네트워크를 확인하십시오. 기기에서 보고를 지우지 마십시오.",
-        action_en="See whether linetap desk ingest runs at the desk, and the network. Remove nothing from the unit.",
+        action_en="Check linetap desk ingest at the desk, and the network. Remove no reports from the unit.",
     )
 
 
 def _is_critical(outbox: OutboxState, desk: bool) -> bool:
-    """Without a desk the outbox is always full, of what a broker has taken long ago."""
+    """Without a desk the outbox is always full, with events that a broker acknowledged long ago."""
     full = desk and outbox.size_bytes >= TOO_FULL_SHARE * outbox.limit_bytes
     old = outbox.oldest_s is not None and outbox.oldest_s >= TOO_OLD_S
     return full or old
 
 
 def outbox_dropped(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
-    """Events have gone from the unit before anybody confirmed them. The recordings are not touched."""
+    """Events were dropped from the unit before they were confirmed. The recordings are not affected."""
     recorder, reporter = snapshot.services.recorder.word, snapshot.services.reporter.word
     if recorder is None:
         return standing
@@ -90,22 +92,22 @@ def outbox_dropped(snapshot: Snapshot, standing: Trouble | None) -> Words | Trou
         return None
     return Words(
         text_ko=f"보고가 확인되기 전에 기기에서 밀려났습니다 ({dropped_to}번까지). 녹음은 그대로 있습니다.",
-        text_en=f"Reports up to {dropped_to} have gone from the unit unconfirmed. The recordings are all there.",
+        text_en=f"Reports up to {dropped_to} were dropped unconfirmed. The recordings are complete.",
         action_ko="상황실과의 연결을 되살리고, 빠진 통화는 기기의 봉인된 기록으로 대조하십시오.",
-        action_en="Bring the way to the desk back, and compare what it lacks with the unit's sealed records.",
+        action_en="Restore the connection to the desk, and compare missing calls with the unit's sealed records.",
     )
 
 
 CHECKS = (
-    Check("broker_unreachable", clears="when the broker has taken us in again", look=broker_unreachable),
+    Check("broker_unreachable", clears="when the unit is connected to the broker again", look=broker_unreachable),
     Check(
         "outbox_old",
-        clears=f"when nothing older than {OLD_S // 60} min is without a confirmation",
+        clears=f"when nothing older than {OLD_S // 60} min is unconfirmed",
         look=outbox_old,
     ),
     Check(
         "outbox_dropped",
-        clears="when the desk has confirmed the word about them",
+        clears="when the desk has confirmed the report of their loss",
         look=outbox_dropped,
     ),
 )

@@ -10,36 +10,36 @@ from linetap_core.records import RecorderState
 
 
 def data_lost(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
-    """The data partition could not be mounted, and the unit keeps its calls in RAM until somebody comes."""
+    """The data partition could not be mounted, and the unit keeps its calls in RAM until somebody intervenes."""
     if snapshot.mount is None or not snapshot.mount.lost:
         return None
     return Words(
         text_ko="데이터 파티션을 쓸 수 없어 통화를 메모리에 보관하고 있습니다. 전원을 끄면 사라집니다.",
-        text_en="The data partition cannot be mounted. Calls are kept in RAM, and are gone when the power is.",
+        text_en="The data partition cannot be mounted. Calls are kept in RAM and lost without power.",
         action_ko="전원을 끄지 마십시오. 상황실이 사본을 받은 뒤 카드를 교체하고, 쓰던 카드는 지우지 마십시오.",
-        action_en="Leave the power on until the desk has its copies; then replace the card. Keep the old one, unwiped.",
+        action_en="Leave the power on until the desk has its copies; then replace the card. Keep the old one unerased.",
     )
 
 
 def vault_read_only(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
-    """The vault's file system takes nothing any more. It closes itself when it finds itself damaged."""
+    """The vault's file system cannot be written. It becomes read-only when it detects damage."""
     if snapshot.mount is None or not snapshot.mount.read_only:
         return None
     return Words(
         text_ko=f"저장소 {snapshot.vault}에 쓸 수 없습니다 (읽기 전용). 통화를 녹음하지 못합니다.",
         text_en=f"The file system of {snapshot.vault} is read-only: calls are not recorded.",
         action_ko="디스크를 교체하십시오. 쓰던 디스크는 증거이니 지우지 말고 보관하십시오. 이유: journalctl -k -g EXT4",
-        action_en="Replace the disk. The old one is evidence: keep it, and do not wipe it. Why: journalctl -k -g EXT4",
+        action_en="Replace the disk. The old one is evidence: keep it unerased. Reason: journalctl -k -g EXT4",
     )
 
 
 def _damaged(machine: Machine) -> list[str]:
-    """The devices."""
+    """Returns the devices."""
     return [device for device, count in machine.disk_errors.items() if count]
 
 
 def disk_errors(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
-    """The file system has found itself damaged. It counts that in itself, until it is checked."""
+    """The file system has detected damage. It counts the errors in itself, until it is checked."""
     found = _damaged(snapshot.machine)
     if not found:
         return None
@@ -48,22 +48,22 @@ def disk_errors(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
         text_ko=f"파일 시스템에 오류가 있습니다 ({told}).",
         text_en=f"A file system has errors ({told}).",
         action_ko="디스크를 곧 교체하십시오. 쓰던 디스크는 증거이니 지우지 말고 보관하십시오.",
-        action_en="Replace the disk soon. The old one is evidence: keep it, and do not wipe it.",
+        action_en="Replace the disk soon. The old one is evidence: keep it unerased.",
     )
 
 
-FULL_WARN_AT = 2.0  # x storage.reserve_mb: a warning while there is still time to act
-# x the reserve above a threshold before it is left again: a call that is sealed must not make it flap
+FULL_WARN_AT = 2.0  # x storage.reserve_mb: warns while there is still time to act
+# x the reserve above a threshold before the alert clears: sealing a call must not make it flap
 FULL_CLEAR_BY = 0.25
 
 
 def disk_full(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
-    """Warns below twice the reserve, critical when calls are no longer recorded for want of room."""
+    """Warns below twice the reserve; critical when calls are no longer recorded for lack of room."""
     recorder = snapshot.services.recorder
     refused = recorder.word is not None and (recorder.word.recording_refused or recorder.fault) == "disk_full"
     if snapshot.free_bytes is None:
         return _unreadable(snapshot) if not refused else _full(snapshot)
-    # A living recorder says itself when it goes on, and is not contradicted; without one the threshold clears late.
+    # A living recorder reports itself when it records again; without one the threshold clears late.
     late = standing is not None and standing.severity == "critical" and recorder.status != "alive"
     if refused or _below(snapshot, 1.0, late):
         return _full(snapshot)
@@ -79,7 +79,7 @@ def _full(snapshot: Snapshot) -> Words:
     reserve = snapshot.reserve_bytes // MB
     return Words(
         text_ko=f"저장 공간이 없어 통화를 녹음하지 않습니다 (남은 공간 {_mb(snapshot)} MB, 예비 {reserve} MB).",
-        text_en=f"Calls are not recorded: the disk is full ({_mb(snapshot)} MB free, {reserve} MB are kept free).",
+        text_en=f"Calls are not recorded: the disk is full ({_mb(snapshot)} MB free, {reserve} MB reserved).",
         action_ko=f"{snapshot.vault}의 디스크를 늘리거나 다른 파일을 지우십시오. 봉인된 통화는 지우지 마십시오.",
         action_en=f"Enlarge the disk of {snapshot.vault} or remove other files. Do not remove sealed calls.",
     )
@@ -141,7 +141,7 @@ def _is_nearly_worn_out(wear: Wear) -> bool:
 
 
 def disk_worn(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
-    """An eMMC says itself that it has come near the end of its life. SD cards say nothing of the kind."""
+    """An eMMC reports that it is near the end of its life. SD cards report nothing of the kind."""
     disks = snapshot.machine.disks
     found = {device: wear for device, wear in disks.items() if _is_worn_out(wear) or _is_nearly_worn_out(wear)}
     if not found:
@@ -152,7 +152,7 @@ def disk_worn(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
         text_ko=f"저장 장치가 수명을 거의 다 썼습니다 ({told}).",
         text_en=f"A disk is nearly worn out ({told} of its life).",
         action_ko="기기의 저장 장치를 교체하십시오. 쓰던 장치는 증거이니 지우지 말고 보관하십시오.",
-        action_en="Replace the unit's disk. The old one is evidence: keep it, and do not wipe it.",
+        action_en="Replace the unit's disk. The old one is evidence: keep it unerased.",
     )
 
 
@@ -182,12 +182,12 @@ CHECKS = (
     ),
     Check(
         "disk_forecast",
-        clears="when the calls that go make room in time again",
+        clears="when expiring calls make room in time again",
         look=disk_forecast,
     ),
     Check(
         "disk_worn",
-        clears="when another disk is in its place",
+        clears="when the disk was replaced",
         look=disk_worn,
         is_here=lambda snapshot: bool(snapshot.machine.disks),
     ),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all checks share: what they look at, what they find, and how it stands until it clears."""
+"""The basis of all checks: what they see, what they find, and how a finding stands until it clears."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from linetap_core.clock import Clock, rfc3339
 from linetap_core.records import Alert, RecorderState, ReporterState, Severity
 from linetap_core.wire.alerts import ALERTS, led_of
 
-MB = 1 << 20  # as the recorder counts storage.reserve_mb
+MB = 1 << 20  # the recorder's unit of storage.reserve_mb
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All that a check may look at. Sizes in bytes; None where the file system did not answer."""
+    """Everything that a check may see. Sizes in bytes; None if the file system did not answer."""
 
     services: Services
     free_bytes: int | None
@@ -31,37 +31,37 @@ class Snapshot:
     vault: str
     utc_ns: int
     machine: Machine = field(default_factory=Machine)
-    mount: Mount | None = None  # the vault's file system; None: the kernel does not say
-    card_wrong: bool = False  # the card's own configuration could not be used at the start
+    mount: Mount | None = None  # the vault's file system; None: unknown
+    card_wrong: bool = False  # the configuration on the card could not be used at the start
 
 
 class Texts(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be said to a person: what it is and what to do, in both languages."""
+    """What to tell a person: what it is and what to do, in both languages."""
 
     text_ko: str
     text_en: str
     action_ko: str
     action_en: str
     line: int | None = None
-    lines: tuple[int, ...] = ()  # all lines it is about
-    cards: tuple[int, ...] = ()  # and all cards
+    lines: tuple[int, ...] = ()  # all lines concerned
+    cards: tuple[int, ...] = ()  # all cards concerned
 
 
 class Words(Texts, frozen=True, kw_only=True):
-    """What a check has found. How bad it is stands in wire/alerts.py; `mere_warning`: it is not that bad yet."""
+    """What a check has found. wire/alerts.py has its severity; `mere_warning` lowers that to a warning."""
 
     mere_warning: bool = False
 
 
 class Trouble(Texts, frozen=True, kw_only=True):
-    """What a check has found, and how bad it is."""
+    """What a check has found, with its severity."""
 
     severity: Severity
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A trouble that stands, since when, and the legend's condition that shows it. `changes`: damping.py."""
+    """A standing trouble, since when, and the legend's condition that shows it. `changes`: see judgement.py."""
 
     check: str
     led: str
@@ -71,7 +71,7 @@ class Finding:
 
     @property
     def kind(self) -> tuple[Severity, bool]:
-        """Where it changes, that is told at once: how bad it is, and whether it comes and goes."""
+        """Severity, and whether it is intermittent. A change of either is reported at once."""
         return self.trouble.severity, self.changes > 0
 
     def alert(self) -> Alert:
@@ -80,7 +80,7 @@ class Finding:
 
     @property
     def marks(self) -> frozenset[str]:
-        """A name for each line or card it is about: a second line with the same trouble is news."""
+        """A name for each line or card concerned: a second line with the same trouble is new."""
         it = self.trouble
         of_lines = {f"{self.check} line {line}" for line in it.lines}
         of_cards = {f"{self.check} card {card}" for card in it.cards}
@@ -92,22 +92,23 @@ type Look = Callable[[Snapshot, Trouble | None], Words | Trouble | None]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One self-check. `look` gets the snapshot and its own trouble that stands, so that it can hold on to it until
-    things are clearly better (`clears` says when). It returns words, or the trouble that stands where nobody can say
-    whether it still does; None when all is well."""
+    """One self-check. `look` gets the snapshot and the check's own standing trouble, so that it can keep it until
+    things are clearly better (`clears` says when). It returns words, the standing trouble if its state is unknown, or
+    None when all is well.
+    """
 
     id: str  # a row of wire/alerts.py
     clears: str
     look: Look
-    is_here: Callable[[Snapshot], bool] = lambda _: True  # whether this machine has what it looks at
-    of_a_call: bool = False  # it ends with the call: each time it comes is news, and nothing damps it
+    is_here: Callable[[Snapshot], bool] = lambda _: True  # whether this machine has what it checks
+    of_a_call: bool = False  # it ends with the call, so each occurrence is new and not damped
 
     def __post_init__(self) -> None:
         if self.id not in ALERTS:
             raise KeyError(f"{self.id}: no row in linetap/wire/alerts.py (its severity and LED)")
 
     def trouble(self, snapshot: Snapshot, standing: Trouble | None = None) -> Trouble | None:
-        """What `look` finds, as bad as wire/alerts.py says."""
+        """Returns what `look` finds, with the severity of wire/alerts.py."""
         found = self.look(snapshot, standing)
         if not isinstance(found, Words):
             return found
@@ -116,17 +117,17 @@ class Check:
 
     @property
     def severity(self) -> Severity:
-        """The worst it can be."""
+        """The worst severity."""
         return ALERTS[self.id].severity
 
     @property
     def led(self) -> str:
-        """The legend's condition that shows it at its worst."""
+        """The legend's condition at the worst severity."""
         return ALERTS[self.id].led
 
 
 def of_recorder(look: Callable[[Snapshot, RecorderState], Words | None]) -> Look:
-    """A check of what the recorder says. While it is away nothing is cured: what it said last stands."""
+    """Decorates a check of the recorder's state. While the recorder is away nothing clears: its last findings stand."""
 
     def asked(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
         state = snapshot.services.recorder.word
@@ -136,7 +137,7 @@ def of_recorder(look: Callable[[Snapshot, RecorderState], Words | None]) -> Look
 
 
 def of_reporter(look: Callable[[Snapshot, ReporterState], Words | None]) -> Look:
-    """The same, of the reporter."""
+    """The same for the reporter."""
 
     def asked(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
         state = snapshot.services.reporter.word
@@ -146,7 +147,7 @@ def of_reporter(look: Callable[[Snapshot, ReporterState], Words | None]) -> Look
 
 
 def run(checks: Iterable[Check], snapshot: Snapshot, standing: Iterable[Finding] = ()) -> list[Finding]:
-    """What stands now. `standing` is what this returned last time; a finding keeps its `since` while it stands."""
+    """Returns the findings. `standing`: the previous result; a finding keeps its `since` while it stands."""
     before = {finding.check: finding for finding in standing}
     found = []
     for check in checks:
@@ -174,7 +175,7 @@ def take_snapshot(config: Config, watch: Watch, clock: Clock) -> Snapshot:
 
 
 def _space(vault: Path) -> tuple[int | None, int | None]:
-    """(free, total) of the file system the vault is on, or will be on once it is made."""
+    """Returns (free, total) of the file system that the vault is on, or will be on."""
     for folder in (vault, *vault.parents):
         try:
             figures = os.statvfs(folder)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of single lines: one table, and what all of them share.
+"""Checks of single lines: one table, and what its rows share.
 
-The recorder tells what each line suffers from as codes (LineState.troubles); a code is the id of its check. A recorder
-that is away cures no line: what it said last stands until it says otherwise.
+The recorder reports the faults of each line as codes (LineState.troubles); a code is the id of its check. While the
+recorder is away no line's fault clears: its last report stands.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ type Lines = Sequence[int]
 
 
 def _with_trouble(snapshot: Snapshot, code: str) -> Lines | None:
-    """The lines that have it, in order; None when nobody knows."""
+    """Returns the lines that have it, in order; None if unknown."""
     recorder = snapshot.services.recorder.word
     if recorder is None:
         return None
@@ -35,7 +35,7 @@ def of_lines(
     lines: Callable[[Snapshot, str], Lines | None] = _with_trouble,
     of_a_call: bool = False,
 ) -> Check:
-    """A check of the lines that `lines(snapshot, check_id)` gives.
+    """Returns a check of the lines that `lines(snapshot, check_id)` returns.
 
     In the texts {lines} are all of them, in words, and {first} is the first one's number.
     """
@@ -78,13 +78,13 @@ def _with_disagreeing_hook(snapshot: Snapshot, _code: str) -> Lines | None:
 
 
 CHECKS = (
-    # The notice was played to its end in several calls over some time, on a quiet line, and was not heard. The line's
+    # The notice was played completely in several calls over some time, on a quiet line, and was not heard. The line's
     # calls are still announced, recorded and flagged.
     of_lines(
         "notice_not_heard",
-        clears="when a call, a walk test or `linetap line learn` has heard the whole notice on the line",
+        clears="when the whole notice was detected in a call, a walk test or by `linetap line learn`",
         text_ko="{lines}에서 안내 방송이 들리지 않습니다. 통화는 계속 녹음되고 그 사실이 기록에 남습니다.",
-        text_en="{lines}: the notice is not heard. Its calls are still recorded, and their records say so.",
+        text_en="{lines}: the notice is not audible. Its calls are still recorded and flagged.",
         action_ko=(
             "드라이버로 {lines}의 단자와 릴레이 쪽 배선을 조인 뒤 linetap walk --line {first} 명령을 실행하십시오."
         ),
@@ -93,10 +93,10 @@ CHECKS = (
             "walk --line {first}."
         ),
     ),
-    # A line has no voltage: its wires are loose, or cut on their way from the exchange.
+    # A line has no voltage: its wires are loose, or cut towards the exchange.
     of_lines(
         "line_cut",
-        clears="when the line has had its battery again for 3 s",
+        clears="when the line has had its voltage again for 3 s",
         text_ko="{lines}에 전압이 없습니다. 선이 빠졌거나 끊어져 통화할 수 없습니다.",
         text_en="{lines}: no voltage. The wires are loose or cut; there are no calls on it.",
         action_ko=(
@@ -104,14 +104,14 @@ CHECKS = (
             "연락하십시오."
         ),
         action_en=(
-            "tighten both terminal screws of {lines} with a screwdriver. If there are still less than 3 V between "
+            "tighten both terminal screws of {lines} with a screwdriver. If there is still less than 3 V between "
             "them, call the telephone company."
         ),
     ),
-    # A line reads a few volts and nothing is heard on it: its wires touch each other somewhere.
+    # A line has a few volts and no sound: its wires touch somewhere.
     of_lines(
         "line_short",
-        clears="when the line has had its battery again, or a voice was on it, for 3 s",
+        clears="when the line has had its voltage, or a voice, again for 3 s",
         text_ko="{lines}의 두 선이 서로 닿은 것 같습니다. 전압이 몇 볼트뿐이고 소리가 없습니다.",
         text_en="{lines}: a few volts and no sound. The two wires seem to touch.",
         action_ko=(
@@ -119,16 +119,16 @@ CHECKS = (
             "쪽 배선이 문제입니다."
         ),
         action_en=(
-            "take both wires of {lines} off their terminals with a screwdriver: if the voltage stays low the "
-            "fault is towards the exchange, else towards the telephone."
+            "take both wires of {lines} off their terminals with a screwdriver: if the voltage stays low, the "
+            "fault is towards the exchange; otherwise towards the telephone."
         ),
     ),
-    # A line is off-hook and its audio is not even noise: a dead codec channel, or wires that are not there.
+    # A line is off-hook without even noise: a dead codec channel, or missing wires.
     of_lines(
         "silent_off_hook",
-        clears="when sound or a line's own noise was heard on it for 3 s",
+        clears="when sound or the line's own noise was detected for 3 s",
         text_ko="{lines}에서 수화기를 들어도 아무 소리가 들어오지 않습니다. 녹음에 소리가 없습니다.",
-        text_en="{lines}: off-hook, and no sound at all comes in. What is recorded is silence.",
+        text_en="{lines}: off-hook without any sound. The recording is silent.",
         action_ko=(
             "드라이버로 {lines}의 단자와 코덱 쪽 커넥터를 조이십시오. 다른 회선은 들리고 이 회선만 조용하면 "
             "카드를 교체하십시오."
@@ -138,45 +138,45 @@ CHECKS = (
             "lines are heard and this one is not, replace the card."
         ),
     ),
-    # Somebody talks on a line that is on-hook by its pin and its meter: calls on it are not seen, and not recorded.
+    # Speech on a line that is on-hook according to its pin and its meter: its calls are not detected, and not recorded.
     of_lines(
         "sound_on_hook",
-        clears="when its hook is seen to open, or half a minute was quiet",
+        clears="when its hook was detected to open, or half a minute was quiet",
         text_ko=(
             "{lines}에서 수화기가 내려져 있는데 통화 소리가 들립니다. 통화를 알아채지 못해 녹음하지 않을 수 있습니다."
         ),
-        text_en="{lines}: on-hook, and there is talk on it. Its calls may not be seen, and not be recorded.",
+        text_en="{lines}: on-hook with speech on it. Its calls may be missed and not recorded.",
         action_ko=(
             "{lines}의 수화기를 들었다 놓아 보십시오. 기기가 알아채지 못하면 드라이버로 단자를 조이고 "
             "`linetap line learn`을 실행하십시오. 알아채면 이웃 회선과 선이 닿았는지 확인하십시오."
         ),
         action_en=(
-            "lift the handset of {lines} and put it down. If the unit does not see it, tighten its terminals with a "
-            "screwdriver and run `linetap line learn`. If it does, look whether the wires touch those of a neighbour."
+            "lift the handset of {lines} and put it down. If the unit does not detect it, tighten its terminals with a "
+            "screwdriver and run `linetap line learn`. If it does, check whether the wires touch a neighbour's."
         ),
     ),
-    # A line's HOOK pin has said something else than the line meter for long. The meter is believed.
+    # A line's HOOK pin and its line meter have disagreed for long. The meter counts.
     of_lines(
         "hook_disagree",
-        clears="when pin and meter say the same again",
+        clears="when pin and meter agree again",
         text_ko="{lines}: HOOK 핀과 계측기의 판단이 오랫동안 다릅니다. 계측기를 따릅니다.",
-        text_en="{lines}: the HOOK pin and the meter have disagreed for long. The meter is believed.",
+        text_en="{lines}: the HOOK pin and the meter have disagreed for long. The meter counts.",
         action_ko=(
             "수화기를 내려놓고 linetap line learn {first} 명령을 실행하십시오. 그대로면 드라이버로 {lines}의 HOOK "
             "배선을 조이십시오."
         ),
         action_en=(
-            "put the handset down and run linetap line learn {first}. If it stays, tighten the HOOK wire of "
+            "put the handset down and run linetap line learn {first}. If the alert stays, tighten the HOOK wire of "
             "{lines} with a screwdriver."
         ),
         lines=_with_disagreeing_hook,
     ),
-    # The notice of the last call was played and was not heard on the line; some more and the line is at fault.
+    # The notice of the last call was played and not heard on the line; a few more, and the line is at fault.
     of_lines(
         "notice_doubtful",
-        clears="when a notice was heard on the line, or `linetap line learn` has heard it",
+        clears="when a notice was detected on the line, in a call or by `linetap line learn`",
         text_ko="{lines}: 지난 통화에서 안내 방송이 회선에서 확인되지 않았습니다. 녹음에 그렇게 적혀 있습니다.",
-        text_en="{lines}: the notice of the last call was not heard on the line. Its record says so.",
+        text_en="{lines}: the notice of the last call was not detected on the line. Its record says so.",
         action_ko=(
             "드라이버로 {lines}의 단자와 릴레이 쪽 배선을 조인 뒤 linetap line learn {first} 명령을 실행하십시오."
         ),
@@ -185,51 +185,51 @@ CHECKS = (
             "line learn {first}."
         ),
     ),
-    # A line's two wires have changed places since it was learnt.
+    # A line's two wires were swapped since it was learned.
     of_lines(
         "line_reversed",
-        clears="when the polarity on-hook is what was learnt, or `linetap line learn` has learnt the other",
+        clears="when the on-hook polarity is the learned one, or `linetap line learn` has learned the other",
         text_ko="{lines}의 극성이 바뀌었습니다. 응답 시각을 잘못 알 수 있습니다.",
-        text_en="{lines}: the polarity is not what was learnt. When a call is answered may be told wrongly.",
+        text_en="{lines}: the polarity differs from the learned one. Answer times may be wrong.",
         action_ko=(
             "드라이버로 {lines}의 두 선을 서로 바꾸어 끼우십시오. 통신사가 바꾼 것이면 linetap line learn {first} "
             "명령을 실행하십시오."
         ),
         action_en=(
-            "swap the two wires of {lines} with a screwdriver. If the telephone company has changed them for "
-            "good, run linetap line learn {first}."
+            "swap the two wires of {lines} with a screwdriver. If the telephone company has swapped them "
+            "permanently, run linetap line learn {first}."
         ),
     ),
-    # A line's voltage on-hook is far below what it was, or what an exchange gives.
+    # A line's on-hook voltage is far below its earlier value, or an exchange's.
     of_lines(
         "battery_low",
-        clears="when the voltage on-hook has been 1 V above the limit for 3 s",
+        clears="when the on-hook voltage has been 1 V above the limit for 3 s",
         text_ko="{lines}의 대기 전압이 낮습니다.",
-        text_en="{lines}: the voltage on-hook is low.",
+        text_en="{lines}: the on-hook voltage is low.",
         action_ko=(
             "드라이버로 {lines}의 단자를 조이고 다른 기기가 병렬로 물려 있는지 보십시오. 그대로면 통신사나 PBX "
             "업체에 연락하십시오."
         ),
         action_en=(
             "tighten the terminals of {lines} with a screwdriver and look for other devices on the same wires. If "
-            "it stays, call the telephone company or whoever keeps the PBX."
+            "it stays low, call the telephone company or the PBX's service."
         ),
     ),
-    # A line that was not learnt has the battery of a 24 V PBX, for which the thresholds of 48 V are wrong.
+    # A line that was not learned has the voltage of a 24 V PBX, for which the thresholds of 48 V are wrong.
     of_lines(
         "battery_24v",
-        clears="when `linetap line learn` has learnt the line",
+        clears="when `linetap line learn` has learned the line",
         text_ko="{lines}은 24 V PBX 회선으로 보입니다. 수화기를 든 것을 알아보지 못할 수 있습니다.",
-        text_en="{lines}: this looks like a PBX of 24 V. That the handset is lifted may not be seen.",
+        text_en="{lines}: this looks like a 24 V PBX. Lifting the handset may not be detected.",
         action_ko="수화기를 내려놓고 linetap line learn {first} 명령을 실행하십시오. 드라이버는 필요 없습니다.",
         action_en="put the handset down and run linetap line learn {first}. No screwdriver is needed.",
     ),
-    # A line that was not learnt reads so many volts off-hook that it seems to be on-hook.
+    # A line that was not learned has such a high voltage off-hook that it seems on-hook.
     of_lines(
         "short_loop",
-        clears="when `linetap line learn` has learnt the line, or it was off-hook at an ordinary voltage",
+        clears="when `linetap line learn` has learned the line, or it was off-hook at a normal voltage",
         text_ko="{lines}은 수화기를 들어도 전압이 높습니다. 통화가 시작된 것을 알아보지 못할 수 있습니다.",
-        text_en="{lines}: the voltage stays high off-hook. That a call begins may not be seen.",
+        text_en="{lines}: the voltage stays high off-hook. The beginning of a call may not be detected.",
         action_ko="수화기를 내려놓고 linetap line learn {first} 명령을 실행하십시오. 드라이버는 필요 없습니다.",
         action_en="put the handset down and run linetap line learn {first}. No screwdriver is needed.",
     ),
@@ -238,51 +238,51 @@ CHECKS = (
         "hum",
         clears="when the hum is 3 dB below the limit",
         text_ko="{lines}에 전원 잡음(험)이 큽니다. 말소리가 묻힐 수 있습니다.",
-        text_en="{lines}: the hum of the mains is loud and may cover what is said.",
+        text_en="{lines}: mains hum is loud and may cover speech.",
         action_ko=(
             "{lines}의 배선이 전원선 옆을 지나는지, 피복이 벗겨져 접지에 닿는지 보고 드라이버로 단자를 다시 조이십시오."
         ),
         action_en=(
-            "see whether the wires of {lines} lie beside mains cables or touch earth, and tighten their terminals "
+            "check whether the wires of {lines} run beside mains cables or touch earth, and tighten their terminals "
             "with a screwdriver."
         ),
     ),
-    # Speech on a line is so loud that it is cut off at full scale, again and again in a call.
+    # Speech on a line is so loud that it clips again and again in a call.
     of_lines(
         "clipped",
-        clears="when a whole call was without it",
+        clears="after a whole call without clipping",
         text_ko="{lines}의 소리가 너무 커서 잘립니다.",
         text_en="{lines}: speech is too loud and clips.",
         action_ko="코덱에서 {lines} 채널의 입력 이득을 6 dB 낮추십시오. 이득 조절 나사가 있으면 드라이버로 돌리십시오.",
         action_en="lower the input gain of {lines} at the codec by 6 dB, with a screwdriver where it has a trimmer.",
     ),
-    # In a whole call nobody on a line was louder than a whisper.
+    # In a whole call the sound was never louder than a whisper.
     of_lines(
         "too_quiet",
-        clears="when a call on it was loud enough",
+        clears="after a call that was loud enough",
         text_ko="{lines}의 통화 소리가 너무 작습니다.",
-        text_en="{lines}: a whole call was far too faint.",
+        text_en="{lines}: a whole call was far too quiet.",
         action_ko="드라이버로 {lines}의 단자를 조이고, 그대로면 코덱에서 그 채널의 입력 이득을 올리십시오.",
         action_en=(
-            "tighten the terminals of {lines} with a screwdriver; if it stays, raise the input gain of its "
+            "tighten the terminals of {lines} with a screwdriver; if it stays quiet, raise the input gain of its "
             "channel at the codec."
         ),
     ),
-    # A line is off-hook for long with neither voice nor digit: a receiver off its cradle.
+    # A line is off-hook for long without voice or digits: a receiver off its cradle.
     of_lines(
         "stuck_off_hook",
-        clears="when the handset is down, or somebody speaks or dials",
+        clears="when the handset is down, or when there is speech or dialling",
         text_ko="{lines}의 수화기가 오래 들려 있습니다. 전화를 받을 수 없습니다.",
-        text_en="{lines}: off-hook for long, and nobody speaks. It cannot be called.",
+        text_en="{lines}: off-hook for long without speech. It cannot be called.",
         action_ko=(
             "{lines} 전화기의 수화기를 바로 놓으십시오. 놓여 있으면 드라이버로 단자를 풀어 선이 서로 닿는지 보십시오."
         ),
         action_en=(
             "put the receiver of {lines} back. If it is on its cradle, open the terminals with a screwdriver and "
-            "see whether the wires touch."
+            "check whether the wires touch."
         ),
     ),
-    # A member of staff has marked the call in progress as abusive. Nothing of who calls is said.
+    # A member of staff has marked the call in progress as abusive. The caller is not named.
     of_lines(
         "call_marked",
         clears="when the call ends",
@@ -290,26 +290,25 @@ CHECKS = (
         text_ko="{lines}: 직원이 진행 중인 통화를 악성 민원으로 표시했습니다.",
         text_en="{lines}: the staff member has marked the call in progress as abusive.",
         action_ko="{lines}의 직원을 도우십시오. 기기는 손대지 않아도 되며 드라이버는 필요 없습니다.",
-        action_en="help the member of staff at {lines}. Nothing is wrong with the unit, and no screwdriver is needed.",
+        action_en="help the member of staff at {lines}. The unit is in order, and no screwdriver is needed.",
     ),
-    # The mark code was dialled in a call, and not, or not for certain, on the line's own telephone.
+    # The mark code was dialled in a call, but not, or not certainly, on the line's own telephone.
     of_lines(
         "mark_far",
         clears="when the call ends",
         of_a_call=True,
         text_ko="{lines}: 표시 코드가 이 회선의 전화기에서 눌렸는지 확인되지 않아 통화를 표시하지 않았습니다.",
-        text_en="{lines}: the mark code came from the far end, or may have. The call is not marked.",
+        text_en="{lines}: the mark code came, or may have come, from the far end. The call is not marked.",
         action_ko=(
             "직원에게 물어보십시오. 직원이 눌렀다면 그 전화기로 밖에 한 번 걸거나 linetap line learn {first} 명령으로 "
             "전화기를 배우게 하십시오. 드라이버는 필요 없습니다."
         ),
         action_en=(
-            "ask the member of staff. If they did dial it, one call out with that telephone teaches the unit "
-            "how it dials, "
-            "and so does linetap line learn {first}. No screwdriver is needed."
+            "ask the member of staff. If they did dial it, one outgoing call with that telephone teaches the unit its "
+            "tones, as does linetap line learn {first}. No screwdriver is needed."
         ),
     ),
-    # A call has become longer than the recommended time.
+    # A call has exceeded the recommended time.
     of_lines(
         "long_call",
         clears="when the call ends",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of recording itself: why calls are not recorded, or not all of them."""
+"""Checks of recording itself: why calls are not recorded, or not completely."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def _refused_by(services: Services) -> Iterator[str]:
 
 
 def config_wrong(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
-    """A service ended because the configuration cannot be used, or the card's own could not at the start."""
+    """A service ended because the configuration cannot be used, or the one on the card could not be used at
+    the start.
+    """
     names = [*_refused_by(snapshot.services), *(["provision"] if snapshot.card_wrong else [])]
     if not names:
         return None
@@ -38,7 +40,7 @@ def config_wrong(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
 
 
 def _refuses(recorder: Seen[RecorderState]) -> str | None:
-    """The code of the reason why it records nothing; None: it records, or its state is unknown."""
+    """Returns the code of the reason why nothing is recorded; None: it records, or its state is unknown."""
     state = recorder.word
     return None if state is None else state.recording_refused or recorder.fault
 
@@ -48,7 +50,7 @@ def _has_fault(capture: Seen[CaptureState]) -> bool:
 
 
 def not_recording(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
-    """A service lives and says that it cannot record, for another reason than a full disk or the codec."""
+    """A living service reports that it cannot record, for a reason other than a full disk or the codec."""
     services = snapshot.services
     code = _refuses(services.recorder)
     found = [] if code in (None, "disk_full") else [f"recorder: {code}"]
@@ -58,13 +60,13 @@ def not_recording(snapshot: Snapshot, standing: Trouble | None) -> Words | Troub
     codes = ", ".join(found)
     return Words(
         text_ko=f"장애로 통화를 녹음하지 못합니다 ({codes}).",
-        text_en=f"Calls are not recorded for a fault ({codes}).",
+        text_en=f"Calls are not recorded because of a fault ({codes}).",
         action_ko=(
             "디스크와 카드의 연결을 확인하십시오. 이유는 로그에 있습니다: "
             "journalctl --namespace=+linetap -u 'linetap-*' -p err"
         ),
         action_en=(
-            "Check that disk and cards are connected. Why is in the log: "
+            "Check that disk and cards are connected. The reason is in the log: "
             "journalctl --namespace=+linetap -u 'linetap-*' -p err"
         ),
     )
@@ -75,13 +77,13 @@ _OVERTAKEN_STANDS_S = 3600
 
 @of_recorder
 def ring_overtaken(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
-    """The recorder was slower than the ring is long, and audio went before it was read."""
+    """The recorder fell behind by more than the ring's length, and audio was overwritten before it was read."""
     last_ns = recorder.overtaken_ns
     if last_ns is None or recorder.mono_ns - last_ns >= _OVERTAKEN_STANDS_S * NS_PER_S:
         return None
     return Words(
         text_ko="녹음 처리가 늦어 읽기 전에 덮어쓴 소리가 있습니다. 그 자리는 녹음에 빈 구간으로 남습니다.",
-        text_en="The recorder fell so far behind that audio was lost unread. The recordings have gaps there.",
+        text_en="The recorder fell so far behind that audio was overwritten unread. The recordings have gaps there.",
         action_ko=(
             "디스크와 프로세서가 바쁜 이유를 찾으십시오: linetap check, "
             "journalctl --namespace=+linetap -u linetap-recorder"
@@ -95,7 +97,7 @@ def ring_overtaken(_snapshot: Snapshot, recorder: RecorderState) -> Words | None
 
 @of_recorder
 def smdr_unmatched(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
-    """The PBX has told of calls on our lines that have no recording, or has not seen what was recorded."""
+    """The PBX reported calls on our lines that have no recording, or recordings have no call of the PBX."""
     count = recorder.smdr_unmatched
     if not count:
         return None
@@ -118,15 +120,15 @@ CHECKS = (
         clears="when the service runs with a configuration it can use",
         look=config_wrong,
     ),
-    Check("not_recording", clears="when the service says that it records again", look=not_recording),
+    Check("not_recording", clears="when the service reports that it records again", look=not_recording),
     Check(
         "ring_overtaken",
-        clears="at the end of an hour in which nothing was lost so",
+        clears="at the end of an hour without such a loss",
         look=ring_overtaken,
     ),
     Check(
         "smdr_unmatched",
-        clears="at the end of the day, or when the missing half has come",
+        clears="at the end of the day, or when the missing half has arrived",
         look=smdr_unmatched,
     ),
 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of the unit's services: which are dead, which cannot say how they are, and whether they fit together."""
+"""Checks of the unit's services: which are dead, which cannot report their state, and whether their versions match."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from linetap_core.records import ServiceState
 
 
 def _is_gone(seen: Seen[ServiceState]) -> bool:
-    """Dead, or alive and without doing its work. One that cannot write its state may be alive (state_unwritten)."""
+    """Dead, or alive without doing its work. A service that cannot write its state may be alive (state_unwritten)."""
     return (seen.status == "dead" and seen.unwritten is None) or seen.stuck
 
 
@@ -25,8 +25,9 @@ def of_service(
     is_dead: Callable[[Services], bool] | None = None,
     code: Callable[[Services], str | None] | None = None,
 ) -> Check:
-    """The check `<name>_dead`; `is_dead` where that is another question than `_is_gone`. Where there is a code (`code`,
-    or else that of the fault the service left), it is said: `text_en` (code)."""
+    """Returns the check `<name>_dead`. `is_dead` replaces `_is_gone`. The texts get a code if there is one: from
+    `code`, or else of the fault that the service left.
+    """
 
     def look(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
         dead = _is_gone(seen(snapshot.services)) if is_dead is None else is_dead(snapshot.services)
@@ -38,14 +39,14 @@ def of_service(
             text_ko=text_ko + said,
             text_en=text_en + said,
             action_ko=f"저절로 다시 시작합니다. 그대로면 systemctl status linetap-{name} 명령으로 이유를 보십시오.",
-            action_en=f"It is started again by itself. If it stays dead, see why: systemctl status linetap-{name}",
+            action_en=f"It restarts automatically. If it stays dead, see the reason: systemctl status linetap-{name}",
         )
 
     return Check(f"{name}_dead", clears="when it works again", look=look)
 
 
 def _is_recorder_dead(services: Services) -> bool:
-    """A recorder that has nothing to read cannot get on: only beside a capture that does is it stuck."""
+    """A recorder with nothing to read cannot make progress: it only counts as stuck beside a capture that works."""
     if services.recorder.word is not None and services.recorder.word.standing:
         return True
     fed = any(not gives_no_audio(seen) and seen.moving_ns > 0 for seen in services.capture.values())
@@ -53,7 +54,7 @@ def _is_recorder_dead(services: Services) -> bool:
 
 
 def _code_of_recorder(services: Services) -> str | None:
-    """What it ended with, or which of its threads stands still."""
+    """The fault it ended with, or which of its threads hangs."""
     recorder = services.recorder
     if recorder.word is not None and recorder.word.standing:
         return ", ".join(f"{name}_stands" for name in recorder.word.standing)
@@ -62,7 +63,8 @@ def _code_of_recorder(services: Services) -> str | None:
 
 def nothing_runs(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
     """Capture, recorder and reporter are all dead. Panel and `linetap check` show it; the desk shows the unit as
-    offline."""
+    offline.
+    """
     services = snapshot.services
     everyone: list[Seen[ServiceState]] = [*services.capture.values(), services.recorder, services.reporter]
     if any(seen.status != "dead" or seen.unwritten is not None for seen in everyone):
@@ -97,7 +99,7 @@ def state_unwritten(snapshot: Snapshot, _standing: Trouble | None) -> Words | No
     room = " ".join(sorted({f"/run/linetap/{name.partition('@')[0]}" for name, _ in found}))
     records = all(name in ("reporter", "panel") for name, _ in found)
     ko = "녹음은 계속됩니다." if records else "녹음 여부를 알 수 없습니다."
-    en = "Recording goes on." if records else "Whether calls are recorded is not known."
+    en = "Recording goes on." if records else "It is not known whether calls are recorded."
     return Words(
         mere_warning=records,
         text_ko=f"서비스가 상태 파일을 기록하지 못합니다 ({names}). {ko}",
@@ -122,7 +124,7 @@ def _not_kept(services: Services) -> Words | None:
 
 
 def version_mismatch(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
-    """Services of different versions run side by side, as after an update that has not started all anew.
+    """Services of different versions run side by side, as after an update that did not restart all of them.
 
     Allowed, since no call ends for an update; but it must not be forgotten.
     """
@@ -134,36 +136,36 @@ def version_mismatch(snapshot: Snapshot, _standing: Trouble | None) -> Words | N
     told = ", ".join(f"{service} {version}" for service, version in running.items())
     return Words(
         text_ko=f"서비스들의 버전이 서로 다릅니다: {told}.",
-        text_en=f"The services are of different versions: {told}.",
+        text_en=f"The services have different versions: {told}.",
         action_ko="통화가 없을 때 systemctl restart linetap.target 명령으로 모두 다시 시작하십시오.",
-        action_en="Start all anew while no line is in use: systemctl restart linetap.target",
+        action_en="Restart all of them while no line is in use: systemctl restart linetap.target",
     )
 
 
 CHECKS = (
     Check("nothing_runs", clears="when one of them works again", look=nothing_runs),
-    # The recorder does not run, follows nothing although there is audio, or one of its threads hangs.
+    # The recorder does not run, makes no progress although there is audio, or one of its threads hangs.
     of_service(
         "recorder",
         text_ko="recorder 서비스가 멈췄습니다. 링 버퍼보다 오래 멈추면 통화를 잃습니다.",
-        text_en="The recorder has stopped. What is said while it is away longer than the ring is long is lost.",
+        text_en="The recorder has stopped. Speech is lost if it is away longer than the ring is long.",
         seen=lambda services: services.recorder,
         is_dead=_is_recorder_dead,
         code=_code_of_recorder,
     ),
     Check(
         "state_unwritten",
-        clears="when the service's state file is new again",
+        clears="when the service's state file is current again",
         look=state_unwritten,
     ),
-    # The reporter does not run. `linetap check` and the panel say it; the desk sees the unit offline.
+    # The reporter does not run. `linetap check` and the panel show it; the desk shows the unit as offline.
     of_service(
         "reporter",
         text_ko="reporter 서비스가 멈췄습니다. 녹음은 계속되고 보고는 기기에 쌓입니다.",
         text_en="The reporter has stopped. Recording goes on, and reports wait in the unit.",
         seen=lambda services: services.reporter,
     ),
-    # The panel does not run: the LEDs are dark, and nobody in the closet learns anything from them.
+    # The panel does not run: the LEDs are dark and show nothing.
     of_service(
         "panel",
         text_ko="panel 서비스가 멈췄습니다. LED가 꺼져 있어도 녹음은 계속됩니다.",

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The other services as their state files show them: alive or dead, working or stuck; and the machine beside them. For
-panel, checks and reporter.
+"""The other services as their state files show them, alive or dead, working or stuck; and the machine beside them.
 
-Nothing here asks a service anything, so nothing here can be held up by one.
+For panel, checks and reporter. It only reads files, so no service can block it.
 """
 
 from __future__ import annotations
@@ -19,9 +18,10 @@ from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock
 from linetap_core.records import CaptureState, PanelState, RecorderState, ReporterState, ServiceState
 from linetap_core.service import DEAD_AFTER_MS, StateReader
 
-GRACE_MS = 10_000  # from the watch's start: a service that has not spoken yet is starting; after it, dead. So long too
-# after a service has said that it starts again.
-MOUNTS_EVERY_S = 1  # within the 2 s in which the LEDs must say it
+# From the watch's start: until then a service without a state file is starting, later it is dead. Also the time that a
+# service has for a restart that it announced.
+GRACE_MS = 10_000
+MOUNTS_EVERY_S = 1  # within the 2 s in which the LEDs must show it
 DEAD_NS = DEAD_AFTER_MS * NS_PER_MS
 
 Status = Literal["starting", "alive", "dead"]
@@ -29,9 +29,10 @@ Status = Literal["starting", "alive", "dead"]
 
 @dataclass(frozen=True, slots=True)
 class Seen[S: ServiceState]:
-    """One service. `state` is the last it wrote, however old; `moving_ns` how long its progress has been growing
-    without a halt (0 = not now); `stuck`: it lives and does no work; `unwritten`: why its state
-    cannot be written, so that it may be alive and look dead."""
+    """One service. `state`: the last it wrote, however old; `moving_ns`: how long its progress has grown without a
+    break (0: not now); `stuck`: alive without progress; `unwritten`: why its state cannot be written, so that it may be
+    alive and look dead.
+    """
 
     state: S | None
     status: Status
@@ -41,18 +42,18 @@ class Seen[S: ServiceState]:
 
     @property
     def word(self) -> S | None:
-        """What it says now; None: it is not there to say it."""
+        """Its current state; None: the service is not alive."""
         return self.state if self.status == "alive" else None
 
     @property
     def fault(self) -> str | None:
-        """The code of the fault it suffers from, or that it ended with."""
+        """The code of its fault, or of the one it ended with."""
         return self.state.fault.code if self.state is not None and self.state.fault is not None else None
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """All that panel and checks know of the unit's processes; `capture` by card that has lines configured."""
+    """Everything that panel and checks know of the unit's processes; `capture`: by card that has lines configured."""
 
     capture: Mapping[int, Seen[CaptureState]]
     recorder: Seen[RecorderState]
@@ -62,7 +63,7 @@ class Services:
 
 @dataclass(slots=True)
 class _Progress:
-    """When a service's progress last grew, and since when it has been growing; in the service's own time stamps."""
+    """When a service's progress last grew, and since when it has grown, in the service's own time stamps."""
 
     value: int = -1
     started_ns: int = -1
@@ -80,12 +81,14 @@ class _Progress:
 def judge[S: ServiceState](
     state: S | None, now_ns: int, grace_over: bool, moved_ns: int | None = None, since_ns: int | None = None
 ) -> Seen[S]:
-    """Pure: what a state file says at `now_ns`. `moved_ns`, `since_ns`: when its progress last grew, and since when."""
+    """Pure: returns what a state file means at `now_ns`. `moved_ns`, `since_ns`: when its progress last grew, and since
+    when.
+    """
     if state is None:
         return Seen(None, "dead" if grace_over else "starting")
     if state.leaving and 0 <= now_ns - state.mono_ns < GRACE_MS * NS_PER_MS:
         return Seen(state, "starting")
-    if abs(now_ns - state.mono_ns) >= DEAD_NS:  # a time stamp ahead of the clock is as wrong as an old one
+    if abs(now_ns - state.mono_ns) >= DEAD_NS:  # a time stamp in the future is as wrong as an old one
         return Seen(state, "dead")
     stuck = moved_ns is not None and now_ns - moved_ns >= DEAD_NS
     moving_ns = 0 if stuck or since_ns is None else max(0, now_ns - since_ns)
@@ -94,8 +97,9 @@ def judge[S: ServiceState](
 
 @dataclass(slots=True)
 class Watch:
-    """Looks at the state files of one unit again and again; remembers only when each service last got on, and
-    what the machine said a moment ago."""
+    """Reads the state files of one unit repeatedly; it remembers only when each service last made progress, and the
+    machine's last values.
+    """
 
     config: Config
     clock: Clock
@@ -123,21 +127,21 @@ class Watch:
         )
 
     def look_at_recorder(self) -> Seen[RecorderState]:
-        """It alone, for whoever asks more often than for all."""
+        """The recorder alone, for a caller that reads it more often."""
         return self._see("recorder", RecorderState)
 
     def machine(self) -> Machine:
         return self._machine.look()
 
     def mount(self) -> Mount | None:
-        """The vault's file system, looked at now and then: that nothing can be written the recorder says at once."""
+        """The vault's file system, read once in MOUNTS_EVERY_S: the recorder itself reports failed writes at once."""
         now_ns = self.clock.monotonic_ns()
         if self._mounts_ns is None or now_ns - self._mounts_ns >= MOUNTS_EVERY_S * NS_PER_S:
             self._mounts_ns, self._mount = now_ns, mount_of(visible(self.config.vault_path))
         return self._mount
 
     def card_wrong(self) -> bool:
-        """What `provision apply` left at the start: the card's own configuration could not be used."""
+        """Whether `provision apply` found at the start that the configuration on the card cannot be used."""
         return self.config.run_path.with_name(CARD_WRONG).exists()
 
     def _see[S: ServiceState](self, name: str, kind: type[S]) -> Seen[S]:
@@ -155,6 +159,6 @@ class Watch:
         if (fault := fault_of(rooms.room(self.config.run_path, name))) is not None:
             self._unwritten[name] = (fault, now_ns)
         known, known_ns = self._unwritten.get(name, (None, 0))
-        if known is None or now_ns - known_ns >= DEAD_NS:  # so long after its cure nothing new need be there
+        if known is None or now_ns - known_ns >= DEAD_NS:  # this long after its end there may be no new state file yet
             return seen
         return replace(seen, unwritten=known)

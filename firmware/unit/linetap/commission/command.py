@@ -46,13 +46,13 @@ def run(args: argparse.Namespace) -> int:
     _say_if_short(config)
     if (edited := held.look(args.file)) is not None:
         what = "; ".join(what for _, what in edited.found)
-        sys.stderr.write(f"note: {args.file}: not in force, since it weakens and two have not signed that: {what}\n")
+        sys.stderr.write(f"note: {args.file}: not in force, since it weakens without two signatures: {what}\n")
     sys.stdout.write(f"ok: unit {config.unit}, {lines}, sha256 {config_sha256(config)}\n")
     return 0
 
 
 def _compare(old_file: Path, new_file: Path) -> int:
-    """Paths in the new one are meant to be those of the old one's folder, as on the unit. 1: some of it weakens."""
+    """Paths in the new file are relative to the old one's folder, as on the unit. Returns 1 if something weakens."""
     old, new = load_config(old_file), load_config(new_file, old_file.absolute().parent)
     if config_sha256(old) == config_sha256(new):
         sys.stdout.write("the same\n")

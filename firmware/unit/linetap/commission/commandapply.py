@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap command apply`, on the unit: a file for the recorder to take, and the answer that it gives."""
+"""`linetap command apply`, on the unit: puts a command's file into the recorder's folder, and prints its answer."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
-    """Exit status: 0 done, 1 refused. BadInput or Refusal says why there is no answer."""
+    """Returns exit status 0 done, 1 refused. BadInput or Refusal gives the reason for a missing answer."""
     config = load_config(args.config)
     require_usual_places(config, args.config)
     answer = ask(config, read_small(args.file, envelopes.LIMIT_BYTES), args.wait, clock)
@@ -47,7 +47,9 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
 
 
 def ask(config: Config, data: bytes, patience_s: float, clock: Clock) -> Answer:
-    """The unit's answer; Refusal when none comes in time. The command is then withdrawn, unless it is being done."""
+    """Returns the unit's answer; Refusal if none comes in time. The command is then withdrawn, unless it is
+    being done.
+    """
     answers = answers_for(config.run_path, rooms.TERMINAL)
     if not answers.is_dir():
         raise BadInput(f"{answers} is not there: the recorder makes it when it starts")
@@ -57,7 +59,7 @@ def ask(config: Config, data: bytes, patience_s: float, clock: Clock) -> Answer:
     try:
         replace_in_ram(path, data)
     except OSError as error:
-        raise BadInput(f"{path.parent}: {error.strerror}: root may bring a command") from None
+        raise BadInput(f"{path.parent}: {error.strerror}: root may give a command") from None
     try:
         until_ns = clock.monotonic_ns() + round(patience_s * NS_PER_S)
         while (found := _fetch(answers, f"{name}{ANSWER}")) is None and clock.monotonic_ns() < until_ns:
@@ -65,7 +67,7 @@ def ask(config: Config, data: bytes, patience_s: float, clock: Clock) -> Answer:
     finally:
         remove_quietly(path)
     if found is None:
-        raise Refusal(f"no answer in {patience_s:g} s: the recorder does not run, or its disk takes nothing")
+        raise Refusal(f"no answer in {patience_s:g} s: the recorder does not run, or its disk cannot be written")
     return found
 
 

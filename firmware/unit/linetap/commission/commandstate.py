@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap command state`, on the unit: its retention time with the challenge to answer, and its weakenings."""
+"""`linetap command state`, on the unit: its retention time with the open challenge, and its weakenings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
-    """One line of JSON on standard output. Refusal where no recorder runs."""
+    """Prints one line of JSON. Refusal if no recorder runs."""
     run_dir = load_config(args.config).run_path
     state = read_state(run_dir, "recorder", RecorderState)
     if state is None or state.retention_time is None or not alive(state, clock):

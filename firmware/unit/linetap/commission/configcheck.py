@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap config check`: a configuration and, in the same breath, what it names: key, key list and pin table.
+"""`linetap config check`: a configuration together with the files that it names: key, key list and pin table.
 
-The services ask less: each reads what it needs of these files itself, and says then what is wrong with it.
+The services check less: each reads the files that it needs itself, and then reports errors in them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MAX_KEY_BYTES = 1 << 16
 
 
 def check_config(path: Path) -> Config:
-    """For `linetap config check`: the same, and in the same breath the key and the pin table that it names."""
+    """Returns the configuration. BadInput lists every error in it, in its key, its key list and its pin table."""
     source = Source(path)
     config = checked(source)
     _key_file(config, source)
@@ -39,7 +39,7 @@ def check_config(path: Path) -> Config:
 
 
 def _key_list(config: Config, source: Source) -> None:
-    """A service starts with a list that it cannot take, and seals to the overflow epoch; here it is an error."""
+    """A service starts with an unusable list and seals to the overflow epoch; here it is an error."""
     keys: Keys | UnsetType = config.keys
     if keys is UNSET or source.problems or keys.key_list is None or keys.authority is None:
         return
@@ -58,13 +58,13 @@ def _key_list(config: Config, source: Source) -> None:
 
 
 def _unit(config: Config, source: Source) -> None:
-    """Asked where a unit is set up, and not at each start: one that has such a name goes on recording."""
+    """Checked at commissioning and not at each start: an existing unit with such a name continues to record."""
     if isinstance(config.unit, str) and unitnames.is_reserved(config.unit):
         source.add(("unit",), f"unit = {unitnames.complaint(config.unit)}")
 
 
 def _key_file(config: Config, source: Source) -> None:
-    """Of a key in a TPM only what lies here: the TPM is elsewhere, as a rule, where a card is prepared."""
+    """Of a key in a TPM only the file is checked: a card is usually prepared elsewhere."""
     keys: Keys | UnsetType = config.keys
     try:
         with Path(config.key).open("rb") as file:
@@ -80,7 +80,9 @@ def _key_file(config: Config, source: Source) -> None:
 
 
 def _pins(config: Config, source: Source) -> list[str]:
-    """The errors of the pin table, with its own lines; a line without a pin is an error of the configuration."""
+    """Returns the errors of the pin table, with its own lines. A line without a pin is an error of the
+    configuration.
+    """
     if config.board.kind != "hardware":
         return []
     try:

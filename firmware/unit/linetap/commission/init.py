@@ -24,9 +24,9 @@ from linetap_core.evidence.signing.authority import Authority
 from linetap_core.evidence.signing.unitnames import UnitId
 
 SIGNERS = "allowed_signers"
-_READABLE = 0o644  # there is no secret in them
+_READABLE = 0o644  # they contain no secret
 _LINE_LIMIT_BYTES = 64 * 1024
-_PROJECT = Path(__file__).resolve().parents[4]  # of a clone; an installed linetap is told with options
+_PROJECT = Path(__file__).resolve().parents[4]  # of a clone; an installed linetap needs the options
 _SHIPPED_PINS = _PROJECT / "hardware" / "pins.toml"
 _SHIPPED_NOTICES = _PROJECT / "build" / "notices"
 
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     new = [path for path in (fresh, *beside, pins) if not path.exists()]
     try:
         if args.image and pins in new:
-            _write(pins, _SHIPPED_PINS.read_text())  # as on the unit, so that it can be checked here
+            _write(pins, _SHIPPED_PINS.read_text())  # as on the unit, so the configuration can be checked here
         write_beside(args.unit, beside[0], beside[1], beside[2])
         _write(fresh, render(_plan(args, key_path.name)))
         check_config(fresh)
@@ -84,8 +84,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def write_beside(unit: str, key: Path, public: Path, signers: Path, where: Keys | None = None) -> None:
-    """The unit's key, made where there is none (`where`: [keys], which may say: in the TPM), its public half, and the
-    line by which others trust it."""
+    """Write the unit's key if there is none (`where`: [keys], which may name the TPM), its public half, and the line by
+    which others trust it.
+    """
     line = _unit_key(key, where)
     _write(public, f"{line} {unit}\n")
     trusted = f'{unit} namespaces="{",".join(namespaces.BY_UNIT)}" {line}'
@@ -93,7 +94,7 @@ def write_beside(unit: str, key: Path, public: Path, signers: Path, where: Keys 
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Every argument that is wrong, before anything is written."""
+    """Check all arguments before anything is written."""
     problems: list[str] = []
     try:
         msgspec.convert(args.unit, UnitId)
@@ -148,8 +149,9 @@ def _group_problems(args: argparse.Namespace) -> list[str]:
 
 
 def _plan(args: argparse.Namespace, key: str) -> Plan:
-    """Options name paths as the shell does, from here; the file names them from where it is, and on a card all lie
-    beside one another."""
+    """Options name paths relative to the shell's folder; the file names them relative to itself, and on a card all
+    files are in one folder.
+    """
     authority = _authority(args.authority)
     return Plan(
         unit=args.unit,
@@ -190,7 +192,7 @@ def _key_list(args: argparse.Namespace) -> str | None:
 
 
 def _authority(text: str | None) -> Authority | None:
-    """Of the line itself, or of a file of that name."""
+    """From the line itself, or from a file of that name."""
     if text is None:
         return None
     if not text.startswith(("ssh-", "ecdsa-")):
@@ -203,7 +205,7 @@ def _authority(text: str | None) -> Authority | None:
 
 
 def _unit_key(path: Path, where: Keys | None) -> str:
-    """The public line of the key at `path`, which is made if it is not there. Never written over."""
+    """Returns the public line of the key at `path`, which is made if it is missing, and never overwritten."""
     if not path.exists():
         privatefile.write(path, unitkeys.make(where))
     return keys.public_line(unitkeys.open_key(path, where).public_key())

@@ -24,7 +24,7 @@ from linetap_core.records import PlayNotice, Refused
 from linetap_core.rooms import socket_path
 
 _EXAMPLE = "example: linetap line learn 3 --config /etc/linetap/unit.toml"
-_SOON = RATE_HZ // 2  # a command half a second early is never late
+_SOON = RATE_HZ // 2  # half a second ahead, a command is never late
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit status 0. Refusal (1) when the line did not do what was asked: nothing is written then."""
+    """Returns exit status 0. Refusal (1) if the line did not do what was asked: nothing is written then."""
     config = load_config(args.config)
     require_usual_places(config, args.config)
     require_lines(config, args.config, [args.line])
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _learn(config: Config, line: schema.Line, reader: RingReader, args: argparse.Namespace, clock: Clock) -> Learned:
-    """What was there before, and what was measured now."""
+    """Returns the earlier values, updated with the new measurements."""
     if line.number not in reader.line_numbers:
         raise BadInput(
             f"the ring of card {line.card} does not hold line {line.number}: restart linetap-capture@{line.card}"
@@ -96,7 +96,7 @@ def _learn(config: Config, line: schema.Line, reader: RingReader, args: argparse
 
 
 def _echo(config: Config, line: schema.Line, it: Line) -> tuple[float, float]:
-    """The notice is asked of capture itself: on a line that was at fault the recorder plays none."""
+    """Asks capture itself for the notice: on a line at fault the recorder plays none."""
     notice = notices_of(config)[line.notice or config.recording.notice]
     capture = Caller(socket_path(config.run_path, line.card))
     try:
@@ -129,7 +129,7 @@ def _save(folder: Path, line: int, found: Learned) -> None:
         learned.save(folder, line, found)
     except OSError as error:
         raise BadInput(
-            f"{error.filename or folder}: {error.strerror}; whoever runs this must be able to write it"
+            f"{error.filename or folder}: {error.strerror}; a folder that you can write would be right"
         ) from None
 
 

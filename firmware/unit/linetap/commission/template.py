@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""unit.toml as `config init` writes it: every key of the schema, what it means, its unit and its default."""
+"""unit.toml as `config init` writes it: every key of the schema, its meaning, its unit and its default."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MOST_CARDS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What `config init` was asked for. Paths as they shall stand in the file."""
+    """The options of `config init`. Paths as they will be in the file."""
 
     unit: str
     lines: int
@@ -37,7 +37,7 @@ class Plan:
 
 
 def render(plan: Plan) -> str:
-    """The whole file. Lines fill cards of 8, in order."""
+    """Returns the whole file. Lines fill cards of 8, in order."""
     cards = "".join(_card(plan, number) for number in range(1, plan.cards + 1))
     lines = "".join(_line(number) for number in range(1, plan.lines + 1))
     custodians = "".join(f"  {_text(recipient)},\n" for recipient in plan.custodians)
@@ -59,7 +59,7 @@ def render(plan: Plan) -> str:
 
 
 def _key_list(plan: Plan) -> str:
-    """As a comment where there is none."""
+    """Commented out if there is none."""
     mark = "# " if plan.authority is None else ""
     lines, needed = plan.authority or ("ssh-ed25519 AAAA...",), plan.authority_needed
     authority = _text(lines[0]) if len(lines) == 1 else f"[{', '.join(map(_text, lines))}]"
@@ -72,7 +72,7 @@ def _key_list(plan: Plan) -> str:
 
 
 def _card(plan: Plan, number: int) -> str:
-    """On hardware the name that udev gives the codec; simulated, the names that the exchange gives its cable."""
+    """With hardware, udev's name of the codec; simulated, the exchange's names of its cable."""
     simulated = plan.board == "simulated"
     return _CARD.format(
         number=number,
@@ -88,7 +88,7 @@ def _line(number: int) -> str:
 
 
 def _text(value: str) -> str:
-    """A JSON string is a TOML basic string, but for DEL, which JSON leaves as it is."""
+    """A JSON string is a TOML basic string, except for DEL, which JSON does not escape."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap pki request`, on the unit: a TLS key that never leaves it, and the request that goes to the authority."""
+"""`linetap pki request`, on the unit: a TLS key that never leaves it, and the request for the authority."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """The key's fingerprint on standard output: whoever enrols the unit compares it."""
+    """Prints the key's fingerprint, for comparison by whoever enrols the unit."""
     config = load_config(args.config)
     require_usual_place(args.config, "broker.key", key_path(config), HOME / TLS_KEY)
     require_usual_place(args.config, "key", Path(config.key), HOME / UNIT_KEY)
@@ -48,18 +48,22 @@ def run(args: argparse.Namespace) -> int:
 
 
 def make_request(config: Config, new_key: bool = False) -> tuple[bytes, PublicKey]:
-    """The request, and the signing key that it names. The TLS key is made where there is none, or another is wanted."""
+    """Returns the request, and the signing key that it names. Makes the TLS key if there is none, or a new one is
+    wanted.
+    """
     signer = unitkeys.open_key(Path(config.key), config.keys)
     return request.make(config.unit, _tls_key(key_path(config), new_key), signer), signer.public_key()
 
 
 def key_path(config: Config) -> Path:
-    """[broker] key, or tls.key beside the signing key where nothing is said yet."""
+    """Returns [broker] key, or by default tls.key beside the signing key."""
     return Path(config.broker.key) if config.broker.key is not None else Path(config.key).with_name("tls.key")
 
 
 def require_own(config: Config, pem: bytes, name: str) -> None:
-    """BadInput unless it is a certificate of this unit's TLS key, by the broker's authority where one is named."""
+    """BadInput unless it is a certificate of this unit's TLS key, issued by the broker's authority if one is
+    configured.
+    """
     try:
         own, *between = x509.load_pem_x509_certificates(pem)
         if own.public_key() != _load(key_path(config)).public_key():
@@ -84,7 +88,9 @@ def _is_issued(certificate: x509.Certificate, issuers: list[x509.Certificate]) -
 
 
 def _tls_key(path: Path, new: bool) -> ec.EllipticCurvePrivateKey:
-    """The key at `path`, made where there is none or another is wanted. What is there stays until that is written."""
+    """Returns the key at `path`, or a new one if there is none or it is wanted. The old key stays until the new one is
+    written.
+    """
     if path.exists() and not new:
         return _load(path)
     key = certificates.new_key()

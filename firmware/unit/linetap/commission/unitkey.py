@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Prints the public line."""
     if args.tpm is None:
         return keygenunit.run(args)
     privatefile.require_new(args.output)  # before the TPM makes a key that could not be written

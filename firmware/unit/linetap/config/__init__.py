@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""unit.toml, strict and frozen: an unknown key is an error, and every error is told at once with its line."""
+"""unit.toml, strict and frozen: an unknown key is an error, and all errors are reported at once with their lines."""
 
 from linetap.config.check import config_sha256, notices_folder, profile_of
 from linetap.config.held import load_config

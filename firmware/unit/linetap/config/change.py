@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What another configuration would change, in words, and what of it no command may. Pure: nothing is read here.
+"""What another configuration would change, in words, and which of it no command may change. Pure: nothing is read.
 
-What belongs to the hardware, to the keys, to the way back to the desk, or to the clock by which calls end is changed
-by a person at the unit. What is not named here is fixed until somebody has thought about it.
+Hardware, keys, the connection to the desk, and the clock by which calls end are changed by a person at the unit. Keys
+not named here are fixed until somebody has decided about them.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ import msgspec
 from linetap.config.schema import Config
 
 CHANGEABLE = ("line", "recording", "retention", "storage", "smdr", "profile", "panel", "policy")
-# A zone moves every midnight at which calls end; a clock that is believed after a longer pause ends them early.
+# A zone moves every midnight at which calls end; a clock trusted after a longer pause ends them early.
 FIXED = ("retention.zone", "retention.largest_gap_days", "smdr.port")
 FIXED_OF_A_LINE = re.compile(r"line \d+\.(number|card|channel)")
-_UNSAID = re.compile(r"line \d+\.(extension|trunk)")  # a person's number: that it changed is enough
+_UNSAID = re.compile(r"line \d+\.(extension|trunk)")  # a person's number: only the fact of a change is shown
 _LONGEST = 80
 MOST_TOLD = 60
-MOST_BYTES = 3000  # of all together: a leaf of the log takes 4096 with what else stands in it
+MOST_BYTES = 3000  # in total: a leaf of the log holds 4096 with its other fields
 MISSING = object()
 
 
 def changes(old: Config, new: Config) -> list[str]:
-    """One short text a key that differs, in order; the last says how many more there are."""
+    """Returns one short text for each key that differs, in order; the last says how many more there are."""
     return bounded([words(key, before, after) for key, before, after in differing(old, new)])
 
 
 def bounded(texts: list[str], most_bytes: int = MOST_BYTES) -> list[str]:
-    """As many as a leaf takes; the last says how many more there are."""
+    """Returns as many texts as fit into a leaf; the last says how many more there are."""
     sizes = itertools.accumulate(len(msgspec.json.encode(text)) + 1 for text in texts)
     fit = sum(size <= most_bytes for size in sizes)
     fit = min(fit, MOST_TOLD)
@@ -41,12 +41,14 @@ def bounded(texts: list[str], most_bytes: int = MOST_BYTES) -> list[str]:
 
 
 def fixed(old: Config, new: Config) -> list[str]:
-    """The keys that differ and that a command may not change."""
+    """Returns the differing keys that a command may not change."""
     return [key for key, _, _ in differing(old, new) if _is_fixed(key)]
 
 
 def services(old: Config, new: Config) -> list[str]:
-    """Which have to start again: the recorder, each capture whose lines it is about, the others for what is common."""
+    """Returns the services to restart: the recorder, each capture whose lines change, and the others for common
+    settings.
+    """
     cards = sorted({line.card for line in new.line})
     captures = [card for card in cards if old.profile != new.profile or old.lines_of(card) != new.lines_of(card)]
     of_calls = {"line", "recording", "retention", "smdr", "profile", "policy"}
@@ -57,12 +59,12 @@ def services(old: Config, new: Config) -> list[str]:
 
 
 def everybody(config: Config) -> list[str]:
-    """All services, by the names of their state files."""
+    """Returns all services, by the names of their state files."""
     return ["recorder", *(f"capture@{card.number}" for card in config.card), "reporter", "panel"]
 
 
 def departures(config: Config) -> list[str]:
-    """Where it records what by default is not recorded."""
+    """Returns where it records what is not recorded by default."""
     recording = config.recording
     found = ["record_and_flag"] if recording.on_notice_failure == "record_and_flag" else []
     return [*found, "record_emergency"] if recording.record_emergency else found
@@ -74,7 +76,7 @@ def _is_fixed(key: str) -> bool:
 
 
 def differing(old: Config, new: Config) -> Iterator[tuple[str, Any, Any]]:
-    """Key, and what it was and will be: MISSING where a table of an array is there no more, or was not yet."""
+    """Yields each key with its old and new value; MISSING if a table of an array was added or removed."""
     before, after = (dict(_flat("", msgspec.to_builtins(config))) for config in (old, new))
     for key in sorted(before.keys() | after.keys()):
         was, will = before.get(key, MISSING), after.get(key, MISSING)
@@ -83,7 +85,9 @@ def differing(old: Config, new: Config) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _flat(at: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """`recording.notice`, `line 3.exempt`, `retention.classes standard.days`: a table of an array goes by its name."""
+    """Yields `recording.notice`, `line 3.exempt`, `retention.classes standard.days`: a table of an array is identified
+    by its name.
+    """
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from _flat(f"{at}.{name}" if at else name, inner)
@@ -95,7 +99,7 @@ def _flat(at: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def words(key: str, before: Any, after: Any) -> str:
-    """One short text for one key that differs."""
+    """Returns one short text for a key that differs."""
     if _UNSAID.fullmatch(key):
         return f"{key} changed"
     return f"{key}: {_value(before)} -> {_value(after)}"

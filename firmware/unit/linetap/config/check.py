@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a schema cannot say: things that must fit one another. Every problem is collected, none stops the next."""
+"""Checks beyond the schema: values that must fit each other. All problems are collected."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ BROKER_PATHS = ("ca", "certificate", "key")
 
 
 def load_file(path: Path, folder: Path | None = None, raw: bytes | None = None) -> Config:
-    """What a file says, checked, paths made absolute; held.py says what of it counts. BadInput lists every error with
-    its line.
+    """Returns the checked configuration of a file, with absolute paths; held.py decides whether it counts.
 
-    `folder`: what the paths in it are relative to, where that is not the file's own. `raw`: its bytes, where they are
-    not read from it. Where the medium has changed the file since it was written, its copy counts (durable/keptcopy.py).
-    The unit's key is not opened: of the services the recorder alone may read it, and says what is wrong with it.
+    BadInput lists every error with its line. `folder`: what paths are relative to, if not the file's own. `raw`: the
+    file's bytes, instead of reading it. If the medium has changed the file since it was written, its copy counts
+    (durable/keptcopy.py). The unit's key is not opened: of the services only the recorder may read it, and reports its
+    errors.
     """
     source = Source(path, keptcopy.damaged(path) if raw is None else raw)
     config = checked(source, folder)
@@ -49,12 +49,14 @@ def profile_of(config: Config, name: str) -> Profile:
 
 
 def config_sha256(config: Config) -> str:
-    """Of the effective configuration, defaults included: what a unit runs with, whatever its file looks like."""
+    """Returns the hash of the effective configuration with its defaults, independent of the file's form."""
     return hashlib.sha256(msgspec.json.encode(config, order="sorted")).hexdigest()
 
 
 def notices_folder(path: Path) -> Path:
-    """The folder of notices that a configuration names, without asking for more: it is filled before that is whole."""
+    """Returns the folder of notices that a configuration names, requiring nothing else: it is filled before the
+    configuration is complete.
+    """
     named = Source(path).data.get("notices", _DEFAULT_NOTICES)
     if not isinstance(named, str) or "\0" in named:
         raise BadInput(f"{path}: notices = {named!r}: the name of a folder would be right")
@@ -65,7 +67,9 @@ _DEFAULT_NOTICES = next(field.default for field in msgspec.structs.fields(Config
 
 
 def checked(source: Source, folder: Path | None = None) -> Config:
-    """With its problems collected in `source`; whole only when there are none (see Source.partial)."""
+    """Returns the configuration, with its problems collected in `source`; complete only without problems (see
+    Source.partial).
+    """
     config = _absolute(source.partial(Config), folder or source.path.absolute().parent, source)
     for check in (_cards, _lines, _keys, _names, _pattern, _broker, _codec, _codes, _notices, _smdr):
         check(config, source)
@@ -102,7 +106,7 @@ def _absolute(config: Config, folder: Path, source: Source) -> Config:
 
 
 def given[T](values: T | UnsetType | None) -> list[Any]:
-    """A list that may be missing or wrong, which has been told already."""
+    """Returns a list, or [] if it is missing or wrong, which was reported already."""
     return values if isinstance(values, list) else []
 
 
@@ -162,7 +166,7 @@ def _keys(config: Config, source: Source) -> None:
     _groups(keys, source)
     if (keys.authority is None) != (keys.key_list is None):
         there, missing = ("key_list", "authority") if keys.authority is None else ("authority", "key_list")
-        source.add(("keys", there), f"keys.{there} is of no use without keys.{missing}")
+        source.add(("keys", there), f"keys.{there} needs keys.{missing}")
     try:
         if keys.authority is not None and not isinstance(keys.authority, UnsetType):
             needed = 1 if isinstance(keys.authority_needed, UnsetType) else keys.authority_needed
@@ -193,7 +197,9 @@ def _names(config: Config, source: Source) -> None:
         for i, name in enumerate(names):
             if name is not UNSET and name in names[:i]:
                 source.add((*key, i, "name"), f"{'.'.join(key)}: {name!r} is there twice")
-            if isinstance(name, str) and not name.isprintable():  # else one name reads as another, or in two lines
+            if (
+                isinstance(name, str) and not name.isprintable()
+            ):  # else a name could look like another, or span two lines
                 told = f"{'.'.join(key)}: {name!a}: control or direction characters; without them would be right"
                 source.add((*key, i, "name"), told)
     known = ", ".join(sorted(str(entry) for entry in classes if entry is not UNSET))
@@ -226,7 +232,7 @@ def _broker(config: Config, source: Source) -> None:
     if broker.ca is None and broker.host not in LOOPBACK:
         source.add(("broker", "ca"), "broker.ca is missing: a broker on the network is reached by TLS only")
     if broker.key is not None and broker.certificate is None:
-        source.add(("broker", "key"), "broker.key is of no use without broker.certificate")
+        source.add(("broker", "key"), "broker.key needs broker.certificate")
 
 
 def _smdr(config: Config, source: Source) -> None:
@@ -244,25 +250,25 @@ def _smdr(config: Config, source: Source) -> None:
         except BadInput as error:
             source.add(("smdr", name), f"smdr.{name}: {error}")
     try:
-        if smdr.zone is not None:  # else it is that of the retention, which was looked at
+        if smdr.zone is not None:  # else it is the retention's, which was checked
             zone_of(smdr.zone)
     except (KeyError, ValueError, OSError):
         source.add(("smdr", "zone"), f"smdr.zone = {smdr.zone!r}: no such time zone")
 
 
 def _codes(config: Config, source: Source) -> None:
-    """Of two codes neither may be within the other: the shorter would always be dialled first."""
+    """Neither code may contain the other: the shorter would always be dialled first."""
     mark, notice = config.recording.mark_code, config.recording.notice_code
     if notice and (mark in notice or notice in mark):
         source.add(
             ("recording", "notice_code"),
             f"recording.notice_code = {notice!r} and mark_code = {mark!r}: one is within the other; "
-            f"two codes of which neither holds the other would be right",
+            f"two codes of which neither contains the other would be right",
         )
 
 
 def _notices(config: Config, source: Source) -> None:
-    """Nothing is said of a folder that is not there yet: capture says so when it starts."""
+    """A missing folder is not reported here: capture reports it at its start."""
     folder = Path(config.notices)
     if not folder.is_dir():
         return

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How [smdr] tells the columns of a PBX's lines, as its manual does: name and width, or name and places.
+"""The columns of a PBX's lines in [smdr], as its manual gives them: name and width, or name and places.
 
-`date:8 time:7 ext:5 trunk:2 number:25` are columns with one space between them; `ext:17-21` is counted from 1.
-Pictures of dates and times are letters for digits: `YY/MM/DD`, `HH:MMAM`, `HH:MM'SS`. What they become are patterns
-without alternatives and of bounded length, so that no line takes long.
+`date:8 time:7 ext:5 trunk:2 number:25` are columns with one space in between; `ext:17-21` counts from 1. Pictures of
+dates and times are letters for digits: `YY/MM/DD`, `HH:MMAM`, `HH:MM'SS`. They become patterns without alternatives and
+of bounded length, so that no line takes long.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _RUN = re.compile(r"([YMDHS])\1*")
 
 
 def columns(text: str) -> dict[str, slice]:
-    """Name -> its place in a line. BadInput says which column is wrong and what would be right."""
+    """Returns name -> its place in a line. BadInput says which column is wrong and what would be right."""
     places: dict[str, slice] = {}
     end = -1
     words = text.split()
@@ -46,7 +46,9 @@ def columns(text: str) -> dict[str, slice]:
 
 
 def picture(text: str, needed: str, allowed: str) -> re.Pattern[str]:
-    """The pattern of a date or time, with a group a letter and `half` for AM and PM. BadInput where it is none."""
+    """Returns the pattern of a date or time, with a group for each letter and `half` for AM and PM. BadInput if it is
+    none.
+    """
     half = text.endswith("AM") and "H" in allowed
     body = text.removesuffix("AM") if half else text
     runs = [match[1] for match in _RUN.finditer(body)]
@@ -65,8 +67,9 @@ def picture(text: str, needed: str, allowed: str) -> re.Pattern[str]:
 
 
 def kinds(text: str) -> dict[str, str]:
-    """`I=in O=out X=internal C=connected` -> what stands in the column `kind`, and what it means. `connected`: printed
-    while the call lasts, at its answer."""
+    """Returns the value of column `kind` -> its meaning, from `I=in O=out X=internal C=connected`. `connected`: printed
+    at the answer, during the call.
+    """
     found = {}
     for word in text.split():
         sign, _, kind = word.partition("=")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every number of the detectors, with its source: a profile has one of each, and may say any of them otherwise."""
+"""Numbers of the sound detectors, each with its source. A profile has one set, and may override any of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import msgspec
 
 
 class ToneShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A tone of call progress: its frequencies, and how long it is on, off, on, off; no cadence: without a pause."""
+    """A tone of call progress: its frequencies, and its on and off times; an empty cadence is continuous."""
 
     name: str
     hz: tuple[float, ...]

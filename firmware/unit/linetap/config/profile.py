@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Line profiles: every number of the line, with its source; a configuration may say any of them otherwise."""
+"""Line profiles: every number of the line, with its source. A configuration may override any of them."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What of a changed configuration weakens: less is recorded, announced, kept or told, or it is so for other numbers.
+"""Which changes of a configuration weaken it: less is recorded, announced, kept or reported, or for other numbers.
 
-Pure. A key is judged by its rule in RULES; a key without one weakens by every change, and so does a new key until
-somebody has thought about it. Effective values are compared, so how a file spells them is of no account. Where it
-cannot be said which way a number weakens (a detector's threshold, a time-out), every change of it does.
+Pure. Each key has a rule in RULES; a key without one weakens by every change, and so does a new key until somebody has
+decided about it. Effective values are compared, so a file's form does not matter. If the direction of a number is
+unclear (a detector's threshold, a time-out), every change weakens.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ UNCLASSIFIED = "unclassified"
 
 
 class Weakening(msgspec.Struct, frozen=True):
-    """`code` is stable, WORDS says it in both languages; `what` names the key and its values."""
+    """`code` is stable, and WORDS explains it in both languages; `what` names the key and its values."""
 
     code: str
     what: str
@@ -60,12 +60,12 @@ def _wider(before: Any, after: Any) -> bool:
 
 
 def _beeps_less(before: Any, after: Any) -> bool:
-    """0 is never."""
+    """0 means no beep."""
     return bool(before) and (not after or after > before)
 
 
 NEUTRAL = ("", _never)
-DERIVED = ("", _never)  # of no account by itself: `_derived` judges what comes of it
+DERIVED = ("", _never)  # neutral by itself: `_derived` judges its consequences
 
 RULES: dict[str, tuple[str, Weakens]] = {
     "unit": ("identity", _any), "site_number": NEUTRAL, "key": ("keys", _any), "vault": ("paths", _any),
@@ -112,51 +112,55 @@ RULES: dict[str, tuple[str, Weakens]] = {
     "profile": DERIVED,
 }  # fmt: skip
 
-# Code -> what it means for recordings and callers, for a person who has to decide on it.
+# Code -> its meaning for recordings and callers, for the person who decides on it.
 WORDS = {
-    "line_removed": ("회선이 설정에서 빠져 녹음되지 않습니다", "a line is gone and is not recorded"),
+    "line_removed": ("회선이 설정에서 빠져 녹음되지 않습니다", "a line is removed and is not recorded"),
     "line_exempt": ("회선이 녹음 제외로 바뀝니다", "a line is neither announced nor recorded"),
-    "line_changed": ("회선의 배선이나 번호가 바뀝니다", "a line is wired, numbered or identified otherwise"),
+    "line_changed": ("회선의 배선이나 번호가 바뀝니다", "a line is wired, numbered or identified differently"),
     "retention_shorter": ("보존 기간이 짧아집니다", "calls are kept for fewer days"),
-    "retention_clock": ("보존 기한을 세는 기준이 바뀝니다", "the time by which calls end is reckoned otherwise"),
+    "retention_clock": ("보존 기한을 세는 기준이 바뀝니다", "the end of calls is computed differently"),
     "internal_wider": ("내선 통화로 보아 녹음하지 않는 번호가 늘어납니다", "more numbers count as internal"),
-    "internal_changed": ("내선 통화의 녹음 여부가 바뀝니다", "internal calls are recorded, or no more"),
+    "internal_changed": ("내선 통화의 녹음 여부가 바뀝니다", "recording of internal calls changes"),
     "emergency_changed": ("긴급 번호의 범위가 바뀝니다", "other numbers count as emergency calls"),
     "record_emergency": ("긴급 전화도 녹음합니다", "emergency calls are recorded"),
     "record_less": ("녹음되는 구간이 줄어듭니다", "less of a call is recorded"),
     "codec": ("녹음 음질이 회선의 소리보다 낮아집니다", "recordings sound worse than the line did"),
     "record_unannounced": ("안내 방송을 하지 못한 통화도 녹음합니다", "calls are recorded without their notice"),
     "notice_changed": ("안내 방송이 바뀝니다", "another notice is played, or at another time"),
-    "call_times": ("응답과 통화 종료를 판단하는 시간이 바뀝니다", "answer and end of a call are timed otherwise"),
-    "mark_code": ("폭언 표시 번호가 바뀝니다", "the code that marks a call is another"),
-    "notice_code": ("안내 방송을 트는 번호가 바뀝니다", "the code that has the notice played is another"),
-    "beep": ("녹음 알림음이 줄어들거나 작아집니다", "the recording beep comes less often, or softer"),
-    "alert_later": ("이상을 늦게 또는 약하게 알립니다", "a fault is told later, or less visibly"),
-    "detectors": ("회선 신호를 듣는 기준이 바뀝니다", "a line is listened to by other numbers"),
-    "hardware": ("카드나 기판의 설정이 바뀝니다", "card or board are set otherwise"),
+    "call_times": ("응답과 통화 종료를 판단하는 시간이 바뀝니다", "answer and end of a call are timed differently"),
+    "mark_code": ("폭언 표시 번호가 바뀝니다", "the code that marks a call changes"),
+    "notice_code": ("안내 방송을 트는 번호가 바뀝니다", "the code that plays the notice changes"),
+    "beep": ("녹음 알림음이 줄어들거나 작아집니다", "the recording beep is less frequent, or quieter"),
+    "alert_later": ("이상을 늦게 또는 약하게 알립니다", "a fault is reported later, or less visibly"),
+    "detectors": ("회선 신호를 듣는 기준이 바뀝니다", "the detectors of a line use other numbers"),
+    "hardware": ("카드나 기판의 설정이 바뀝니다", "card or board settings change"),
     "keys": ("암호화 또는 서명 열쇠가 바뀝니다", "calls are sealed or signed with other keys"),
     "reporting": ("보고하는 중앙 서버가 바뀝니다", "reports go elsewhere"),
     "storage": ("저장 공간의 한도가 바뀝니다", "recording stops, or reports are dropped, at another point"),
-    "pbx": ("교환기 통화 기록을 읽는 방법이 바뀝니다", "what the PBX says is read otherwise"),
-    "paths": ("파일 위치가 바뀝니다", "vault, notices or state lie elsewhere"),
+    "pbx": ("교환기 통화 기록을 읽는 방법이 바뀝니다", "the PBX's records are read differently"),
+    "paths": ("파일 위치가 바뀝니다", "vault, notices or state move"),
     "identity": ("기기 이름이 바뀝니다", "the unit has another name"),
-    "delay_shorter": ("약화 변경의 대기 시간이 짧아집니다", "what weakens waits for a shorter time"),
-    "delay_longer": ("약화 변경의 대기 시간이 길어집니다", "what two have agreed on waits for a longer time"),
-    "learned": ("학습된 회선 값이 크게 바뀌었습니다", "what was measured of a line has changed by far"),
+    "delay_shorter": ("약화 변경의 대기 시간이 짧아집니다", "weakening changes wait for a shorter time"),
+    "delay_longer": ("약화 변경의 대기 시간이 길어집니다", "changes signed by two wait for a longer time"),
+    "learned": ("학습된 회선 값이 크게 바뀌었습니다", "the measurements of a line have changed by far"),
     "roles": ("명령 권한을 가진 사람이 바뀌었습니다", "other people may command"),
-    "memory": ("비교할 이전 설정의 기록이 없거나 다릅니다", "what was in effect before is lost or was changed"),
+    "memory": ("비교할 이전 설정의 기록이 없거나 다릅니다", "the record of what was in force is lost or was changed"),
     "file_unusable": ("설정 파일을 쓸 수 없습니다", "unit.toml was changed so that no service can use it"),
-    UNCLASSIFIED: ("분류되지 않은 설정이 바뀝니다", "a key changes that nobody has classified"),
+    UNCLASSIFIED: ("분류되지 않은 설정이 바뀝니다", "an unclassified key changes"),
 }
 
 
 def weakenings(before: Config, after: Config) -> list[Weakening]:
-    """Everything that weakens, in the order of the keys; nothing, where the new one is as strong as the old."""
+    """Returns everything that weakens, in the order of the keys; nothing if the new configuration is as strong as the
+    old.
+    """
     return [*_by_rules(before, after), *_derived(before, after)]
 
 
 def schema_path(key: str) -> str:
-    """`line.exempt` of `line 3.exempt`, as `differing` names it. Names in classes and profiles are anything."""
+    """Returns `line.exempt` for `line 3.exempt`, as `differing` names it. Names in classes and profiles are
+    arbitrary.
+    """
     top = re.split(r"[. ]", key, maxsplit=1)[0]
     for whole in ("retention.classes", "retention.dispositions"):
         if key.startswith((f"{whole} ", f"{whole}.")) or key == whole:
@@ -165,7 +169,7 @@ def schema_path(key: str) -> str:
 
 
 def rule_of(path: str) -> tuple[str, Weakens]:
-    """The key's own, else its table's, else that every change weakens."""
+    """Returns the key's own rule, else its table's, else that every change weakens."""
     return RULES.get(path) or RULES.get(path.partition(".")[0]) or (UNCLASSIFIED, _any)
 
 
@@ -173,7 +177,7 @@ def _by_rules(before: Config, after: Config) -> Iterator[Weakening]:
     was, will = _lines(before), _lines(after)
     for key, old, new in differing(before, after):
         if (match := re.match(r"line (\d+)\.", key)) and int(match[1]) not in was.keys() & will.keys():
-            continue  # all of it came or went
+            continue  # the whole line was added or removed
         code, weakens = rule_of(schema_path(key))
         if old is MISSING or new is MISSING:
             weakens = weakens if weakens in (_never, _any) else _any
@@ -184,7 +188,7 @@ def _by_rules(before: Config, after: Config) -> Iterator[Weakening]:
 
 
 def _derived(before: Config, after: Config) -> Iterator[Weakening]:
-    """What a line has of a table that it names, of the default where it names none; and what only several keys tell."""
+    """Values that a line takes from a table or the default, and consequences of several keys together."""
     yield from _darker(before.panel, after.panel)
     delays = before.policy.weakening_delay_h, after.policy.weakening_delay_h
     if delays[0] != delays[1]:
@@ -202,14 +206,14 @@ def _derived(before: Config, after: Config) -> Iterator[Weakening]:
 
 
 def _darker(before: Panel, after: Panel) -> Iterator[Weakening]:
-    """LEDs that are less bright at any minute of the day: they are what a person in the closet sees."""
+    """LEDs that are darker at any minute of the day: they inform the person in the closet."""
     if any(percent_at(after, minute) < percent_at(before, minute) for minute in range(24 * 60)):
         said = (f"{each.night_from} to {each.night_to} at {each.night_percent} %" for each in (before, after))
         yield Weakening("alert_later", words("panel.night", *said))
 
 
 def _hears(config: Config, line: Line) -> Any:
-    """The numbers of its detectors, whatever they are called."""
+    """The numbers of its detectors, without the profile's name."""
     return msgspec.structs.replace(profile_of(config, line.profile), name="")
 
 

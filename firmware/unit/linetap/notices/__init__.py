@@ -27,8 +27,9 @@ _TONE_EDGE = RATE_HZ // 100  # frames in which a tone rises and falls
 
 @dataclass(frozen=True, eq=False)
 class Notice:
-    """`samples`: int16 at 8 kHz. `tag` names the audio in the ring: the first 32 bits of its SHA-256, never 0.
-    `words_from`: the frame at which the words begin, behind a tone."""
+    """`samples`: int16 at 8 kHz. `tag` identifies the audio in the ring: the first 32 bits of its SHA-256, never 0.
+    `words_from`: the frame at which the words begin, after a tone.
+    """
 
     id: str
     text: str
@@ -38,7 +39,7 @@ class Notice:
 
     @property
     def words(self) -> npt.NDArray[np.int16]:
-        """What proves that the notice was heard: a tone may be anybody's."""
+        """The part that proves that the notice was heard: a tone could be anybody's."""
         return self.samples[self.words_from :]
 
     @property
@@ -46,7 +47,7 @@ class Notice:
         return len(self.samples)
 
     def between(self, first: int, end: int) -> npt.NDArray[np.int16]:
-        """From one of its frames to another; 0 before it begins and behind its end."""
+        """Returns the samples from one frame to another, 0 before its beginning and after its end."""
         played = np.zeros(end - first, np.int16)
         begin, until = max(first, 0), min(end, self.frames)
         if begin < until:
@@ -55,7 +56,7 @@ class Notice:
 
 
 def load_notices(folder: Path) -> dict[str, Notice]:
-    """Every notice of a folder by id. BadInput names the file that is not one."""
+    """Returns every notice of a folder by id. BadInput names an invalid file."""
     if not folder.is_dir():
         raise BadInput(f"{folder}: no folder of notices; make one with `linetap notice import`")
     found = {path.stem: load_notice(path) for path in sorted(folder.glob("*.wav"))}
@@ -65,7 +66,7 @@ def load_notices(folder: Path) -> dict[str, Notice]:
 
 
 def notices_of(config: Config) -> dict[str, Notice]:
-    """The unit's notices as they are played, by id: behind a tone, where the configuration wants one; and the beep."""
+    """Returns the unit's notices as they are played, by id: after a tone, if configured; and the beep."""
     found, tone_ms = load_notices(Path(config.notices)), config.recording.notice_tone_ms
     numbers = NoticeNumbers()
     if tone_ms:
@@ -87,7 +88,7 @@ def behind_tone(notice: Notice, tone_ms: int, numbers: NoticeNumbers) -> Notice:
 
 
 def load_notice(path: Path) -> Notice:
-    """BadInput names the file. What the medium has changed since it was written is read from its copy."""
+    """BadInput names the file. If the medium has changed it since it was written, its copy is read."""
     copy = keptcopy.damaged(path)
     try:
         with wave.open(str(path) if copy is None else io.BytesIO(copy), "rb") as file:
@@ -105,7 +106,7 @@ def load_notice(path: Path) -> Notice:
 
 
 def keep_copies(folder: Path) -> None:
-    """Renews the copy of each notice and its text, for the folder's owner. OSError: the folder cannot be written."""
+    """Renews the copy of each notice and its text; for the folder's owner. OSError: the folder cannot be written."""
     for path in [*folder.glob("*.wav"), *folder.glob("*.txt")]:
         keptcopy.keep(path)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sound of the recording beep: 1400 Hz for 200 ms, as 47 CFR 64.501 had it (1260 to 1540 Hz, 170 to 250 ms)."""
+"""The sound of the recording beep: 1400 Hz for 200 ms, as in 47 CFR 64.501 (1260 to 1540 Hz, 170 to 250 ms)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two notices that linetap brings along, spoken by espeak-ng and imported like any other.
+"""The two notices that come with linetap, spoken by espeak-ng and imported like any other.
 
-A city hall will record its own voice; these say the same in the meantime. The whole legal text takes espeak-ng 12 s,
-and callers hang up on that, so that the Korean one says only that, why and for whom.
+A city hall will record its own voice; these serve until then. The complete legal text takes espeak-ng 12 s, and callers
+hang up on that, so the Korean one only says that, why and for whom the call is recorded.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LIMIT_S = 60
 
 
 def make_default_notices(folder: Path) -> list[Notice]:
-    """Writes `ko` and `en` into `folder`, over older ones. BadInput when espeak-ng is missing or fails."""
+    """Writes `ko` and `en` into `folder`, over older ones. BadInput if espeak-ng is missing or fails."""
     notices = []
     for language, text in TEXTS.items():
         with tempfile.TemporaryDirectory(prefix="linetap-") as spoken:

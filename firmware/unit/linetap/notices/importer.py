@@ -19,14 +19,14 @@ from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput
 
 LEVEL_DBM0 = -16.0
-LOWEST_DBM0 = -50.0  # a recording below it is noise, and raising it would only raise the noise
+LOWEST_DBM0 = -50.0  # a quieter recording is noise, and raising it would only raise the noise
 LONGEST_TEXT = 1000
 _READABLE = 0o644  # by all services
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
 
 def import_notice(path: Path, text: str, folder: Path, notice_id: str | None = None, replace: bool = False) -> Notice:
-    """Converts `path` into `folder`. BadInput when the sound or its name is of no use, or the name is taken."""
+    """Converts `path` into `folder`. BadInput if the sound or its name is unusable, or the name is taken."""
     notice_id = path.stem.lower() if notice_id is None else notice_id
     if not _ID.fullmatch(notice_id):
         raise BadInput(f"id {notice_id!r}: 1 to 32 of a-z, 0-9, - and _ would be right; --id gives one")
@@ -52,7 +52,7 @@ def import_notice(path: Path, text: str, folder: Path, notice_id: str | None = N
 
 
 def convert(path: Path) -> npt.NDArray[np.int16]:
-    """int16 at 8 kHz with an active speech level of -16 dBm0. BadInput when it is clipped, silent or too long."""
+    """Returns int16 at 8 kHz with an active speech level of -16 dBm0. BadInput if it is clipped, silent or too long."""
     sound = wavfile.read(path, LONGEST_S)
     if wavfile.is_clipped(sound):
         raise BadInput(f"{path}: clipped: it rests at full scale; a quieter recording would be right")
@@ -71,7 +71,7 @@ def convert(path: Path) -> npt.NDArray[np.int16]:
 
 
 def wav_bytes(samples: npt.NDArray[np.int16]) -> bytes:
-    """A WAV file of int16 at 8 kHz, mono."""
+    """Returns a WAV file of int16 at 8 kHz, mono."""
     data = io.BytesIO()
     with wave.open(data, "wb") as file:
         file.setnchannels(1)

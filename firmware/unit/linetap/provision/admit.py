@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whose order a unit takes from its card. A new unit takes any; one that was commissioned, its authority's alone.
+"""Whose order a unit accepts from its card. A new unit accepts any; a commissioned one, only its authority's.
 
-The authority is the one that root remembers (memory.py). A unit that was commissioned without one takes no order until
-it has been decommissioned, nor does one whose configuration and memory are lost. The signature, `linetap.toml.sig`, is
-over the exact bytes of the file, in namespace linetap-order, as `ssh-keygen -Y sign` makes it. The order names its unit
-and when it was made, and none is taken that is not younger than the last.
+The authority is the one that root remembers (memory.py). A unit commissioned without one accepts no order until it is
+decommissioned, nor does one whose configuration and memory are lost. The signature, `linetap.toml.sig`, is over the
+exact bytes of the file, in namespace linetap-order, as `ssh-keygen -Y sign` makes it. The order names its unit and its
+creation time, and must be newer than the last one.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ SIGNATURE = f"{NAME}{namespaces.SUFFIX}"
 
 
 class _Named(msgspec.Struct):
-    """What a unit.toml says of its authority."""
+    """The authority in a unit.toml."""
 
     authority: str | list[str] | None = None
     authority_needed: int = 1
 
 
 def read_card(path: Path) -> bytes:
-    """A file on the card: regular, and no larger than a configuration may be. BadInput."""
+    """Returns a file on the card: regular, and no larger than a configuration may be. BadInput."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -53,7 +53,9 @@ def read_card(path: Path) -> bytes:
 
 
 def _owner(data: bytes, home: Path) -> Memory | None:
-    """None: the unit is new, or a power cut ended its first order, which is `data`. OrderFault where it takes none."""
+    """Returns None if the unit is new, or a power cut ended its first order, which is `data`. OrderFault if it accepts
+    none.
+    """
     memory, has_key = memories.load(home), (home / KEY).exists()
     if memory is None and not has_key:
         return None
@@ -70,7 +72,7 @@ def _owner(data: bytes, home: Path) -> Memory | None:
 
 
 def require_authority(data: bytes, boot: Path, home: Path) -> None:
-    """Nothing, where a commissioned unit may read on: OrderFault before a byte of what is unsigned is understood."""
+    """OrderFault before anything unsigned is parsed, if a commissioned unit must not accept it."""
     if (owner := _owner(data, home)) is not None:
         try:
             whose = authority.from_lines(owner.authority, owner.authority_needed)
@@ -80,7 +82,7 @@ def require_authority(data: bytes, boot: Path, home: Path) -> None:
 
 
 def require_new(order: Order, data: bytes, home: Path) -> None:
-    """OrderFault for an order that a commissioned unit took before, or of another unit. `data` is its bytes."""
+    """OrderFault for an order that a commissioned unit has accepted before, or for another unit. `data`: its bytes."""
     if (owner := _owner(data, home)) is None:
         return
     unit = _of_unit(order).get("unit")
@@ -94,7 +96,9 @@ def require_new(order: Order, data: bytes, home: Path) -> None:
 
 
 def require_debugger(order: Order, data: bytes, boot: Path) -> None:
-    """A key that lets in as root comes in a signed order alone, also to a new unit: then of the authority it names."""
+    """An SSH key for root is only accepted in a signed order, even by a new unit: then signed by the authority that it
+    names.
+    """
     if order.ssh_key is None:
         return
     try:
@@ -108,7 +112,7 @@ def require_debugger(order: Order, data: bytes, boot: Path) -> None:
 
 
 def remember(order: Order, home: Path, taking: str = "") -> None:
-    """That the unit is what its unit.toml says; `taking`: SHA-256 of the order of which not everything is done yet."""
+    """Store the unit of its unit.toml; `taking`: SHA-256 of an order that is not completed yet."""
     config, memory = load_config(home / UNIT), Memory(made_at=order.made_at, taking=taking)
     memory.of_config(config)
     memory.place(config, (home / UNIT).stat().st_uid)

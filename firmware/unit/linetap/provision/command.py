@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap provision pack|apply`: one file for a unit's card, and what the unit makes of it at boot."""
+"""`linetap provision pack|apply`: one file for a unit's card, and its processing on the unit at boot."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ This unit does not use this card. What is to be done stands below.
 
 
 class CardRefused(BadInput):
-    """State and data are not used in this boot: nothing is laid on what stands in their place."""
+    """State and data are not used in this boot: nothing is written to what replaces them."""
 
     code = "card_refused"
 
@@ -49,29 +49,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 where nothing was on the card, too."""
+    """Returns 0 also if nothing was on the card."""
     if args.verb == "key":
         return 0 if _keep_key(args.etc / "linetap" / memory.KEY) else 1
     return pack.run(args) if args.verb == "pack" else apply(args.boot, args.etc, args.run)
 
 
 def _keep_key(path: Path) -> bool:
-    """So that one flipped bit in it stops no unit. False: it is no key, and no copy says what it was."""
+    """So that one flipped bit in the key stops no unit. Returns False if it is no key and has no copy."""
     try:
         unitkeys.keep_copy(path)
     except (LinetapError, OSError) as error:
-        sys.stderr.write(f"{path}: {error}\n")  # the recorder says it too, and its LEDs
+        sys.stderr.write(f"{path}: {error}\n")  # the recorder and the LEDs report it too
         return False
     return True
 
 
 def apply(boot: Path, etc: Path, run_dir: Path, clock: Clock = SYSTEM) -> int:
-    """What was wrong stands in linetap-error.txt too: whoever wrote the file has the card, and no terminal."""
+    """Errors are also written to linetap-error.txt: the person who wrote the file has the card, and no terminal."""
     for old in (run_dir / CARD_WRONG, run_dir / cardresult.NAME):
         old.unlink(missing_ok=True)
     digest: str | None = None
     try:
-        with contextlib.suppress(OSError):  # a folder of that name keeps nobody from being served
+        with contextlib.suppress(OSError):  # a folder of that name must not prevent the rest
             (boot / ERROR).unlink(missing_ok=True)
         _require_card(boot, run_dir)
         said = take_certificate(etc, boot) or ""
@@ -85,7 +85,7 @@ def apply(boot: Path, etc: Path, run_dir: Path, clock: Clock = SYSTEM) -> int:
             data = admit.read_card(path)
             digest = hashlib.sha256(data).hexdigest()
             said += _take(data, boot, etc, run_dir) + _how(run_dir)
-            if not (run_dir / cardresult.NAME).exists():  # that a key has ended says more
+            if not (run_dir / cardresult.NAME).exists():  # the end of a key takes precedence
                 cardresult.note(run_dir, "taken", digest)
         _keep_key(etc / "linetap" / memory.KEY)
     except (LinetapError, OSError) as error:
@@ -98,7 +98,7 @@ def apply(boot: Path, etc: Path, run_dir: Path, clock: Clock = SYSTEM) -> int:
             cardresult.note(run_dir, error.code if isinstance(error, OrderFault) else "order_invalid", digest)
         raise BadInput(told) from None
     if said:
-        with contextlib.suppress(OSError):  # the journal has it too
+        with contextlib.suppress(OSError):  # also in the journal
             replace_durably(boot / DONE, said.encode())
         sys.stdout.write(said)
     return 0
@@ -119,7 +119,7 @@ def _how(run_dir: Path) -> str:
 
 
 def _require_encrypted(found: order.Order, run_dir: Path) -> None:
-    """Before anything secret lies on it."""
+    """Before anything secret is written to the card."""
     said = cardresult.read_encryption(run_dir)
     if found.card is not None and said.word != "sealed":
         why = said.why or "this unit has no TPM that the kernel knows (/dev/tpm0)"
@@ -127,7 +127,7 @@ def _require_encrypted(found: order.Order, run_dir: Path) -> None:
 
 
 def _take(data: bytes, boot: Path, etc: Path, run_dir: Path) -> str:
-    """The same bytes are judged and carried out: a card may show others when it is read again."""
+    """Checks and applies the same bytes: a card might return others when it is read again."""
     home = etc / "linetap"
     admit.require_authority(data, boot, home)
     found = order.read(Source(boot / order.NAME, data))

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What root remembers of the unit that was commissioned here: order.json, beside the key.
 
-The configuration may lie on a partition that is lost, and in a folder that the recorder may write: neither may decide
-whose order the unit takes. So the memory is written by the order that commissions a unit and, where an older version or
-a person with a terminal did that, at the next start with a valid configuration. Then name and authority stay.
+The configuration may be on a partition that is lost, and in a folder that the recorder may write: neither may decide
+whose order the unit accepts. So the memory is written by the order that commissions a unit or, if an older version or a
+person at a terminal did that, at the next start with a valid configuration. After that, name and authority stay.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _LIMIT_BYTES = 64 * 1024
 
 
 class Memory(msgspec.Struct):
-    made_at: str | None = None  # of the order that was taken last
+    made_at: str | None = None  # of the last accepted order
     unit: str = ""
-    authority: list[str] = []  # none: this unit takes no order until it has been decommissioned
+    authority: list[str] = []  # empty: this unit accepts no order until it has been decommissioned
     authority_needed: int = 1
-    taking: str = ""  # SHA-256 of the first order, from before the unit's key lies in its place until all of it is done
-    # What a decommissioning needs when the configuration is lost.
+    taking: str = ""  # SHA-256 of the first order, while it is not completed
+    # Needed for a decommissioning if the configuration is lost.
     board: Board = Board()
     run_dir: str = RUN_DIR
     vault: str = VAULT
-    owner: int = 0  # who may write the configuration that named it
+    owner: int = 0  # the owner of the configuration that named it
 
     def of_config(self, config: Config) -> None:
         self.unit = config.unit
@@ -48,7 +48,9 @@ _FILE = SmallFile("order_taken", Memory, _LIMIT_BYTES)
 
 
 def load(home: Path) -> Memory | None:
-    """None: there is none. OrderFault if it is damaged: the unit then takes no order before it is decommissioned."""
+    """Returns None if there is none. OrderFault if it is damaged: the unit then accepts no order before it is
+    decommissioned.
+    """
     try:
         return copies.read_either(_FILE, home / NAME, stays=True)
     except FileNotFoundError:
@@ -62,19 +64,19 @@ def save(memory: Memory, home: Path) -> None:
 
 
 def learn(home: Path, order_lies_there: bool) -> None:
-    """At every start: what is not remembered yet of a unit with a key and a valid configuration."""
+    """At every start: remember what is missing, for a unit with a key and a valid configuration."""
     if not (home / KEY).exists() or not (home / UNIT).exists():
         return
     try:
         memory, config, owner = load(home) or Memory(), load_config(home / UNIT), (home / UNIT).stat().st_uid
     except (LinetapError, OSError):
-        return  # an order on the card is told why
+        return  # reported if there is an order on the card
     before = msgspec.json.encode(memory)
     if not memory.unit:
         memory.of_config(config)
     if memory.unit == config.unit:
         memory.place(config, owner)
     if not order_lies_there:
-        memory.taking = ""  # somebody has taken the first order off the card before all of it was done
+        memory.taking = ""  # the first order was removed from the card before it was completed
     if msgspec.json.encode(memory) != before:
         save(memory, home)

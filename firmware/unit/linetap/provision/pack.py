@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap provision pack`: the files of one unit, and how it reaches the network, as one linetap.toml."""
+"""`linetap provision pack`: one linetap.toml with the files of one unit and its network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from linetap_core.handover import read_small
 from linetap_core.timekeeping import KEPT
 from linetap_core.tomlfile.source import Source
 
-_LIMIT_BYTES = 768 * 1024  # a key list of 765 days has 131 kB, of 5 officers 520 kB; the order has 1 MiB
+_LIMIT_BYTES = 768 * 1024  # a key list of 765 days takes 131 kB, with 5 officers 520 kB; an order may have 1 MiB
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
 def render(
     files: dict[str, str], network: dict[str, object], ssh_key: str | None, made_at: str, encrypt: str | None
 ) -> str:
-    """unit.toml last: it is the longest."""
+    """unit.toml comes last, since it is the longest."""
     out = ["# What a linetap unit takes from its card at the next boot, once; then it is gone from it.\n"]
     out.append(f"made_at = {json.dumps(made_at)}\n")
     if ssh_key is not None:
@@ -93,7 +93,7 @@ def _network(args: argparse.Namespace) -> dict[str, object]:
 
 
 def _value(value: object) -> str:
-    """TOML. Text of several lines as it is, so that a person can read it, where TOML lets it."""
+    """Returns TOML. Text of several lines stays readable, if TOML allows it."""
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{key} = {_value(each)}" for key, each in value.items()) + " }"
     if isinstance(value, str) and "\n" in value and "'''" not in value and value.replace("\n", "").isprintable():

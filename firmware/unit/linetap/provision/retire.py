@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit is taken out of service: its key ends, and it is new again.
+"""Decommissioning: a unit is taken out of service, its key ends, and it is new again.
 
-Two things that only somebody in the closet has: a file on the card with the unit's name in it, and the button, held
-while the unit starts. The old key signs that it ends and is destroyed, the vault is put aside as it is, and the next
-order makes a new key. Nothing is written into the vault: what lies in it is another user's, and this runs as root.
-A unit whose configuration is lost ends in the same way, by what root remembers of it (memory.py).
+It needs two things from a person in the closet: a file on the card with the unit's name in it, and the button, held
+while the unit starts. The old key signs its own end and is destroyed, the vault is set aside unchanged, and the next
+order makes a new key. Nothing is written into the vault: it belongs to another user, and this runs as root. A unit
+whose configuration is lost ends in the same way, by root's memory of it (memory.py).
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from linetap_core.evidence.signing import namespaces, sshsig
 ASKED = "linetap-decommission.txt"  # on the card: the unit's name
 FOLDER = "retired"  # in /etc/linetap
 HOLD_S, LOOK_EVERY_S = 5, 0.1
-_KEY_LINE_WORDS = 3  # of unit.key.pub: type, key, the unit's name
+_KEY_LINE_WORDS = 3  # unit.key.pub has type, key and the unit's name
 _ENDS = (f"{KEY}.pub", "tls.key", "tls.pem", UNIT, f"{memory.NAME}{TWIN_SUFFIX}", memory.NAME)
-# The memory last: until then it is done again.
+# The memory is removed last: until then everything is repeated.
 
 
 class Retired(msgspec.Struct, kw_only=True):
-    """What the old key signs. `head_*`: of the unit's log, as it was when it ended."""
+    """The statement that the old key signs. `head_*`: of the unit's log, at its end."""
 
     unit: str
     key: str  # the line of the public key
@@ -53,7 +53,7 @@ class Retired(msgspec.Struct, kw_only=True):
 
 
 class _Ending(msgspec.Struct):
-    """The unit that ends, and its [keys]: None where the configuration is lost."""
+    """The unit that ends, and its [keys]: None if the configuration is lost."""
 
     unit: str
     known: Memory
@@ -65,15 +65,15 @@ class _Ending(msgspec.Struct):
 
 
 def retire(boot: Path, home: Path, clock: Clock) -> tuple[str, str]:
-    """What was done, for a person, and the SHA-256 of the statement. OrderFault: nothing was."""
+    """Returns what was done, for a person, and the SHA-256 of the statement. OrderFault: nothing was done."""
     try:
         said = admit.read_card(boot / ASKED).decode("utf-8", "replace").strip()
     except BadInput as error:
         raise OrderFault("retire_config", str(error)) from None
     if (found := _cut_short(home)) is not None:
-        _forget(home)  # the key went before a power cut, and what it was the key of did not
+        _forget(home)  # a power cut came after the key's destruction
         (boot / ASKED).unlink()
-        told = f"what a power cut had left of a decommissioning is gone; {home / FOLDER} has the statement\n"
+        told = f"the decommissioning that a power cut had interrupted is complete; {home / FOLDER} has the statement\n"
         return told, hashlib.sha256(found).hexdigest()
     ending = _ending(home)
     if said != ending.unit:
@@ -83,12 +83,12 @@ def retire(boot: Path, home: Path, clock: Clock) -> tuple[str, str]:
     statement, line, name = _statement(ending, home, clock)
     aside = _put_aside(ending, name)
     copies = [home / f"{KEY}{kept.SUFFIX}", *sorted(home.glob(f"{KEY}.broken-*"))]
-    # Its copies first: while the key is there all of this is done again.
+    # Its copies first: while the key exists everything is repeated.
     for path in (*copies, home / KEY, *sorted(home.glob(f"{KEY}.next*"))):
         if path.exists():
             privatefile.wipe(path)
     _forget(home)
-    with contextlib.suppress(OSError):  # the unit keeps both; a card that takes nothing hides no end of a key
+    with contextlib.suppress(OSError):  # the unit keeps both, so an unwritable card hides nothing
         for path in sorted((home / FOLDER).glob(f"{name}.json*")):
             replace_durably(boot / f"{ending.unit}.{path.name.replace(name, 'retired')}", path.read_bytes())
     with contextlib.suppress(OSError):
@@ -101,7 +101,7 @@ def retire(boot: Path, home: Path, clock: Clock) -> tuple[str, str]:
 
 
 def _ending(home: Path) -> _Ending:
-    """OrderFault where there is nothing to end. A configuration that cannot be read is as good as lost."""
+    """OrderFault if there is nothing to end. An unreadable configuration counts as lost."""
     if not (home / KEY).exists() and not (home / memory.NAME).exists():
         raise OrderFault("retire_new", f"{ASKED}: this unit was never commissioned: there is nothing to end")
     try:
@@ -121,7 +121,7 @@ def _ending(home: Path) -> _Ending:
 
 
 def _cut_short(home: Path) -> bytes | None:
-    """The statement of a decommissioning of which the key's end was done, and not all of the rest."""
+    """Returns the statement of a decommissioning that destroyed the key and was then interrupted."""
     if (home / KEY).exists() or not any((home / name).exists() for name in (UNIT, memory.NAME)):
         return None
     statements = sorted((home / FOLDER).glob("*.json"))
@@ -146,17 +146,17 @@ def _forget(home: Path) -> None:
 
 
 def _require_own(ending: _Ending) -> None:
-    """Root renames the vault that a file of the recorder's names: it has to be the recorder's too."""
+    """Root renames the vault that the recorder's file names, so it has to be the recorder's."""
     try:
         vault = os.lstat(ending.vault)
     except OSError:
-        return  # there is nothing to rename
+        return  # nothing to rename
     if ending.known.owner not in (0, vault.st_uid) or not stat.S_ISDIR(vault.st_mode):
         raise OrderFault("retire_config", f"{ending.vault}: no folder of whoever owns {UNIT}; its vault would be right")
 
 
 def _require_button(known: Memory, clock: Clock) -> None:
-    """Held all the time: a button that was pressed by chance, or a contact that bounces, ends no unit."""
+    """Held throughout: an accidental press, or contact bounce, ends no unit."""
     try:
         board = panel_of(known.board, Path(known.run_dir))
     except (LinetapError, OSError) as error:
@@ -165,17 +165,19 @@ def _require_button(known: Memory, clock: Clock) -> None:
         until_ns = clock.monotonic_ns() + HOLD_S * NS_PER_S
         while clock.monotonic_ns() < until_ns:
             if not board.button():
-                raise OrderFault("retire_button", f"{ASKED}: the button was not held for {HOLD_S} s while it started")
+                raise OrderFault("retire_button", f"{ASKED}: the button was not held for {HOLD_S} s during the start")
             clock.sleep(LOOK_EVERY_S)
     finally:
         board.close()
 
 
 def _statement(ending: _Ending, home: Path, clock: Clock) -> tuple[bytes, str, str]:
-    """The statement, signed if the key still can; the line by which the key is trusted up to now; the name of both."""
+    """Returns the statement, signed if the key still can; the line that trusts the key until now; and the
+    name of both.
+    """
     public = _public(home / f"{KEY}.pub")
     head = _head(ending.vault / unitlog.FOLDER / unitlog.HEAD)
-    at_ns = max(clock.utc_ns(), parse_rfc3339(head.at) if head else 0)  # a Pi at its start may not have the time yet
+    at_ns = max(clock.utc_ns(), parse_rfc3339(head.at) if head else 0)  # a starting Pi may not have the time yet
     until = rfc3339(at_ns)[:19].translate(str.maketrans("", "", "-:T")) + "Z"
     line = f'{ending.unit} namespaces="{",".join(namespaces.BY_UNIT)}",valid-before="{until}" {public}'
     retired = Retired(
@@ -188,7 +190,7 @@ def _statement(ending: _Ending, home: Path, clock: Clock) -> tuple[bytes, str, s
     try:
         signature = sshsig.sign(data, unitkeys.open_key(home / KEY, ending.keys), namespaces.RETIRED)
         replace_durably(folder / f"{name}.json{namespaces.SUFFIX}", signature.encode())
-    except (LinetapError, OSError):  # the key is damaged: then the line alone says when it ended
+    except (LinetapError, OSError):  # the key is damaged: then only the line tells when it ended
         pass
     replace_durably(folder / f"{name}.json", data)
     replace_durably(folder / f"{name}.allowed_signers", f"{line}\n".encode())
@@ -210,7 +212,7 @@ def _head(path: Path) -> unitlog.Head | None:
 
 
 def _small(path: Path) -> bytes:
-    """b"" where there is none that could be read: nothing here may keep a key from ending."""
+    """Returns b"" for an unreadable file: nothing here may prevent a key's end."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

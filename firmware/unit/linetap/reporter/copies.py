@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ciphertext of sealed calls to the desk: what the recorder has permitted, a block at a time.
+"""Ciphertext of sealed calls to the desk: windows that the recorder has permitted, a block at a time.
 
-What an event finds before it on a slow line is this one block, and no more: the next is sent when the broker has it,
-behind all that there is to say by then; and blocks get smaller where one takes long.
+On a slow line an event waits for at most this one block: the next is sent when the broker has acknowledged it, behind
+everything else queued by then, and blocks get smaller if one takes long.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from linetap_core.wire.topics import Topics
 
 MOST_WINDOWS = 4
 LEAST_BYTES = 8 << 10
-SLOW_MS = 250  # a block that takes longer is followed by a smaller one
+SLOW_MS = 250  # a block that takes longer makes the next one smaller
 QUICK_MS = 125
 
 log = logging.getLogger("linetap.reporter.copies")
@@ -34,7 +34,7 @@ log = logging.getLogger("linetap.reporter.copies")
 
 @dataclass(slots=True)
 class _Sending:
-    """`name` and `offset`: where it goes on; `left` of the window."""
+    """`name` and `offset`: where to continue; `left` of the window."""
 
     call_id: str
     correlation: bytes | None
@@ -51,7 +51,7 @@ class Copies:
         self._block_bytes = BLOCK_BYTES
 
     def answered(self, payload: bytes, correlation: bytes | None) -> None:
-        """The recorder's answer to some command: a window is in it, if it has permitted one."""
+        """Take the recorder's answer to any command; it may contain a permitted window."""
         try:
             granted = jsontext.decode(payload, type=Answer).granted
             wanted = None if granted is None else fetch.asked(granted)
@@ -60,7 +60,7 @@ class Copies:
             return
         if not isinstance(wanted, Window):
             return
-        # A desk has one window of a call under way: it has forgotten the one before.
+        # A desk requests one window of a call at a time: a new one replaces it.
         self._windows = deque(each for each in self._windows if each.call_id != wanted.call_id)
         if len(self._windows) >= MOST_WINDOWS:
             log.warning("fetch_passed_over: %d windows wait already", MOST_WINDOWS)
@@ -68,12 +68,12 @@ class Copies:
         self._windows.append(_Sending(wanted.call_id, correlation, wanted.file, wanted.first, wanted.most))
 
     def send(self, publish: Callable[[Message], int]) -> None:
-        """The next block, when the broker has the one before."""
+        """Send the next block, once the broker has acknowledged the previous one."""
         while self._flying is None and self._windows:
             window = self._windows[0]
             try:
                 message = self._next(window)
-            except OSError as error:  # destroyed meanwhile, or damaged: the desk asks again, and the recorder tells it
+            except OSError as error:  # destroyed or damaged: the desk asks again, and the recorder answers that
                 log.warning("fetch_ended: %s: %s: %s", window.call_id, window.name, error.strerror)
                 message = None
             if message is None or not window.left:
@@ -82,7 +82,7 @@ class Copies:
                 self._flying = publish(message), self._clock.monotonic_ns()
 
     def acknowledged(self, token: int) -> None:
-        """Of any message. A block that the broker refuses is missed at the desk, which asks again."""
+        """Called for every message. The desk notices a block that the broker refused, and asks again."""
         if self._flying is None or self._flying[0] != token:
             return
         took_ns = self._clock.monotonic_ns() - self._flying[1]
@@ -93,12 +93,12 @@ class Copies:
             self._block_bytes = min(BLOCK_BYTES, self._block_bytes * 2)
 
     def lost_connection(self) -> None:
-        """Nothing goes on by itself: the desk knows how far it got."""
+        """Nothing resumes by itself: the desk knows how far it got."""
         self._windows.clear()
         self._flying = None
 
     def _next(self, window: _Sending) -> Message | None:
-        """Its next block; None at the end of the call."""
+        """Returns the window's next block, or None at the end of the call."""
         folder = self._vault / sealed.call_path(window.call_id)
         while True:
             data, total = _read(folder / window.name, window.offset, min(self._block_bytes, window.left))
@@ -118,7 +118,7 @@ class Copies:
 
 
 def _read(path: Path, offset: int, most: int) -> tuple[bytes, int]:
-    """The bytes, and the size of the file. OSError where it is none."""
+    """Returns the bytes and the size of the file. OSError if it is no regular file."""
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         found = os.fstat(fd)

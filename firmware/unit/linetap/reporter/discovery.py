@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Home Assistant's device discovery: one retained message that says which of our own topics show what.
+"""Home Assistant's device discovery: one retained message that maps entities to our own topics.
 
-home-assistant.io/integrations/mqtt, "Device discovery payload". Nothing is published for it but this and what is said
-anyway, and no topic is named that takes a command: whoever sees the unit there can do nothing to it. It names lines by
-number; no call, no alert's text and no caller is in it.
+home-assistant.io/integrations/mqtt, "Device discovery payload". Only this message is published for it, and it names no
+command topic: Home Assistant cannot control the unit. It names lines by number, and contains no call, no alert's text
+and no caller.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Component(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An entity. `expire_after` in seconds, from the last message."""
+    """An entity. `expire_after`: seconds after the last message."""
 
     platform: Literal["sensor", "binary_sensor"]
     unique_id: str
@@ -58,7 +58,7 @@ class Discovery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def discovery(topics: Topics, lines: Iterable[int]) -> Discovery:
-    """Of a unit with these lines. Without `device_class` an entity is a plain number."""
+    """Returns the payload of a unit with these lines. An entity without `device_class` is a plain number."""
     unit = topics.unit
     health = topics.named("health")
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands from the broker into a folder of the reporter's, byte for byte, and the recorder's answers back.
+"""Commands from the broker to a folder of the reporter's, byte for byte, and the recorder's answers back.
 
-Nothing is understood here. Who may say what the recorder decides by the signature; here counts only that nobody fills
-the memory: few at a time, none larger than an envelope may be, and none waited for longer than PATIENCE_S.
+Nothing is interpreted here: the recorder decides by the signature. Only memory is bounded here: few commands at a time,
+none larger than an envelope, and none waited for longer than PATIENCE_S.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ class Inbox:
         rooms.enter(run_dir, "reporter")
         self._spool, self._clock = rooms.make(commands_of(run_dir, "reporter")), clock
         self._answers = answers_for(run_dir, "reporter")
-        self._waiting: dict[str, _Waiting] = {}  # by name of the file
+        self._waiting: dict[str, _Waiting] = {}  # by file name
         self._last_name = 0
         for old in self._spool.glob(f"{_PREFIX}*{SUFFIX}"):
             remove_quietly(old)
 
     def take(self, verb: str, data: bytes, correlation: bytes | None) -> bool:
-        """Whether the recorder has it now. `verb` is of the topic, and comes back in that of the answer."""
+        """Returns whether the recorder has the command now. `verb`: from the topic, also used in that of the answer."""
         if verb not in MAY:
-            log.warning("command_passed_over: a topic with another word than a verb's")
+            log.warning("command_passed_over: the topic does not end with a verb")
             return False
         if len(self._waiting) >= MOST or len(data) > LIMIT_BYTES:
             log.warning("command_passed_over: %s, %d bytes: %d wait already", verb, len(data), len(self._waiting))
@@ -69,21 +69,25 @@ class Inbox:
         return True
 
     def replies(self) -> Iterator[Reply]:
-        """Those that have come, once each."""
+        """Yields answers that have arrived, each once."""
         for name, waiting in list(self._waiting.items()):
             try:
                 data = handover.read(self._answers, f"{name}{ANSWER}", ANSWER_LIMIT_BYTES)
             except OSError:
                 if self._clock.monotonic_ns() >= waiting.until_ns:
-                    log.warning("command_unanswered: %s: the recorder is dead, or its disk takes nothing", waiting.verb)
+                    log.warning(
+                        "command_unanswered: %s: the recorder is dead, or its disk cannot be written", waiting.verb
+                    )
                     remove_quietly(self._spool / f"{name}{SUFFIX}")
                     del self._waiting[name]
                 continue
-            remove_quietly(self._spool / f"{name}{SUFFIX}")  # it is seen: the recorder takes its answer away
+            remove_quietly(self._spool / f"{name}{SUFFIX}")  # answered: the recorder then removes its answer
             del self._waiting[name]
             yield Reply(waiting.verb, data, waiting.correlation)
 
     def _name(self) -> str:
-        """Later ones behind: the recorder takes them by name, and a counter that is overtaken is refused."""
+        """Names increase: the recorder takes commands in the order of their names, and refuses a counter that was
+        overtaken.
+        """
         self._last_name = max(self._last_name + 1, self._clock.monotonic_ns())
         return f"{_PREFIX}{self._last_name:020d}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The reporter's wiring: outbox and state files -> link. Nothing here holds up anything but itself."""
+"""The reporter's wiring: outbox and state files to the link. Nothing here blocks anything but itself."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from linetap_core.wire.alerts import ALERTS
 from linetap_core.wire.topics import HEALTH_EVERY_S, Topics
 
 TURN_S = 0.1
-LINES_EVERY_MS = 100  # with the recorder's 250 a change is told within 0.5 s
+LINES_EVERY_MS = 100  # with the recorder's 250 ms a change is published within 0.5 s
 GOODBYE_MS = 2000
 
 log = logging.getLogger("linetap.reporter")
 
 
 def run(config: Config, clock: Clock = SYSTEM, patience: Patience = Patience()) -> int:  # noqa: B008 - frozen
-    """Until SIGTERM. BadInput for certificates that cannot be used; a broker that is away is no error."""
+    """Run until SIGTERM. BadInput for certificates that cannot be used; an absent broker is no error."""
     stop = Stop()
     start_logging("reporter")
     with lock_of(config.run_path, "reporter"):
@@ -73,7 +73,7 @@ class Reporter:
         outbox = config.vault_path / "outbox"
         self._again = Again(OutboxReader(outbox), clock, patience.desk_s)
         self._feed = Feed(OutboxReader(outbox), self._cursor, clock, self._again)
-        self._outbox = OutboxReader(outbox)  # for what health says of it
+        self._outbox = OutboxReader(outbox)  # for the outbox's figures in health
         self._inbox = Inbox(config.run_path, clock)
         self._copies = Copies(config.vault_path, topics, clock)
         self._watch = Watch(config, clock)
@@ -83,10 +83,10 @@ class Reporter:
         before = told_before(config, clock, "reporter", ReporterState)
         self._judge, self._journal = checks.judge(before, clock.monotonic_ns()), Journal()
         self._certificate = Certificate(config.broker.certificate)
-        self._starting: tuple[str, ...] | None = None  # as health said it last
+        self._starting: tuple[str, ...] | None = None  # as last published in health
         self._discovery_token = 0
-        self.unwritten: str | None = None  # why others cannot read what it says of itself
-        self._tried = False  # to reach the broker, with whatever success
+        self.unwritten: str | None = None  # why the reporter's own state file cannot be written
+        self._tried = False  # whether a connection was tried, successful or not
         self._lines_ns = self._health_ns = self._outbox_ns = 0
         self._outgoing = Outgoing(0, 0, 0, "broker", 0, None)
         self._state = _first_state(config, clock, None)
@@ -102,7 +102,7 @@ class Reporter:
                     self._feed.acknowledged(token, refusal)
                     self._copies.acknowledged(token)
                     if token == self._discovery_token and refusal is not None:
-                        log.warning("discovery_refused: the broker does not take home_assistant.discovery: %s", refusal)
+                        log.warning("discovery_refused: the broker refuses home_assistant.discovery: %s", refusal)
                 case Arrived():
                     verb = happening.topic.rpartition("/")[2]
                     self._inbox.take(verb, happening.payload, happening.correlation)
@@ -136,7 +136,7 @@ class Reporter:
         self._cursor.save(at_once=True)
 
     def _greet(self) -> None:
-        """A broker may have forgotten everything, and remember what is no longer true."""
+        """Publish everything: a broker may have no retained messages, or outdated ones."""
         self._lines.forget()
         self._alerts.forget()
         self._head.forget()
@@ -169,12 +169,14 @@ class Reporter:
         if connected and (now_ns >= self._health_ns or judgement.starting != self._starting):
             self._starting = judgement.starting
             self._health_ns = now_ns + pace(self._queue_length()).health_s * NS_PER_S
-            # The birth again: the will of an older session may have overtaken it on the way through a bridge.
+            # Repeat the birth: the will of an older session may have overtaken it on the way through a bridge.
             self._link.publish(self._link.birth())
             self._link.publish(self._topics.health(health(snapshot, self._outgoing, judgement)))
 
     def _snapshot(self, now_ns: int) -> Snapshot:
-        """The others as their files show them, and itself as it is: its own file may be of before the connection."""
+        """The other services by their files, and the reporter itself as it is: its own file may be older than the
+        connection.
+        """
         snapshot = take_snapshot(self._config, self._watch, self._clock)
         if now_ns >= self._outbox_ns:
             self._outbox_ns = now_ns + HEALTH_EVERY_S * NS_PER_S
@@ -192,7 +194,7 @@ class Reporter:
         return replace(snapshot, services=replace(snapshot.services, reporter=own))
 
     def _measure(self, recorder: RecorderState | None) -> Outgoing:
-        """By the recorder's word on who confirms, which is there without a connection too."""
+        """Whose confirmation counts is taken from the recorder's state, which is there without a connection too."""
         confirmed = self._again.confirmed
         if recorder is not None:
             confirmed = recorder.delivery.confirmed if recorder.delivery.desk else None

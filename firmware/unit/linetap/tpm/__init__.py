@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A TPM 2.0, spoken to directly: a dozen of its commands over the kernel's resource manager (decision 0088)."""
+"""A TPM 2.0, used directly: a dozen of its commands over the kernel's resource manager (decision 0088)."""

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which boots a key in the TPM belongs to: those whose root the release key has signed, on the kernel's command line.
+"""Which boots a key in the TPM is valid in: those whose root the release key has signed, on the kernel's command line.
 
     linetap.verity=BLOCKS:ROOTHASH:SALT linetap.boot=linetap-unit-key:SIG linetap.boot=linetap-volume:SIG
 
-The initramfs measures the root hash into a PCR, and then how far the start has come. A signature is over the digest of
-the TPM's policy for the PCR that this gives, and over what it is for; the TPM itself checks it (TPM2_PolicyAuthorize).
-So each slot brings its own permission along and nothing is sealed anew: not for an update, not for its trial, not for
-the way back.
+The initramfs measures the root hash into a PCR, and later the stage of the start. A signature covers the digest of the
+TPM's policy for the resulting PCR, and the purpose; the TPM itself verifies it (TPM2_PolicyAuthorize). So each slot
+brings its own permission, and nothing is resealed: not for an update, not for its trial, not for the way back.
 """
 
 from __future__ import annotations
@@ -25,9 +24,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from linetap.tpm import templates
 from linetap_core.errors import BadInput
 
-PCR = 11  # of the kernel and what it starts, by the convention of systemd; nothing else on a Pi touches it
-UNIT_KEY, VOLUME = "linetap-unit-key", "linetap-volume"  # what a boot may be signed for: to sign, to open the card
-# How far a start has come when it is used: a volume is opened before its root is entered, and never again in that boot.
+PCR = 11  # for the kernel and what it starts, by systemd's convention; nothing else on a Pi uses it
+UNIT_KEY, VOLUME = "linetap-unit-key", "linetap-volume"  # purposes of a boot's signature: to sign, to open the card
+# The stage of the start in which each is used: a volume is opened before its root is entered, and never again in that
+# boot.
 STAGES = {UNIT_KEY: ("run",), VOLUME: ()}
 _ROOT_HASH = re.compile(r"[0-9a-f]{64}")
 _LIMIT_BYTES = 64 * 1024
@@ -35,7 +35,7 @@ _LIMIT_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """One for which a signature is given. `policy`: the digest that the TPM comes to when it has measured it."""
+    """A signed boot. `policy`: the TPM's digest after measuring it."""
 
     ref: str
     policy: bytes
@@ -43,12 +43,12 @@ class Boot:
 
     @property
     def signed_bytes(self) -> bytes:
-        """openssl dgst -sha256 -verify release.pem -signature FILE takes it over these."""
+        """The input of `openssl dgst -sha256 -verify release.pem -signature FILE`."""
         return self.policy + self.ref.encode()
 
 
 def measured(root_hash: str, stages: tuple[str, ...]) -> bytes:
-    """The PCR's value after a boot of that root, so far."""
+    """Returns the PCR's value after a boot of that root, up to these stages."""
     value = bytes(32)
     for text in (f"linetap-root:{root_hash}", *(f"linetap-stage:{stage}" for stage in stages)):
         value = hashlib.sha256(value + hashlib.sha256(text.encode()).digest()).digest()
@@ -60,7 +60,7 @@ def policy_of(root_hash: str, ref: str) -> bytes:
 
 
 def words(root_hash: str, key: ec.EllipticCurvePrivateKey) -> list[str]:
-    """What goes onto that root's command line. The same each time: a build is the same to the byte."""
+    """Returns the words for that root's command line. Deterministic: builds are reproducible to the byte."""
     if _ROOT_HASH.fullmatch(root_hash) is None:
         raise BadInput(f"{root_hash}: not a root hash; the 64 hex digits that veritysetup prints would be right")
     found = []
@@ -72,7 +72,7 @@ def words(root_hash: str, key: ec.EllipticCurvePrivateKey) -> list[str]:
 
 
 def read(path: Path) -> list[Boot]:
-    """Of a command line, /proc/cmdline as a rule. BadInput where the file cannot be read."""
+    """Reads a command line, usually /proc/cmdline. BadInput if the file cannot be read."""
     try:
         with path.open("rb") as file:
             return parse(file.read(_LIMIT_BYTES).decode("ascii", "replace"))
@@ -81,7 +81,7 @@ def read(path: Path) -> list[Boot]:
 
 
 def parse(command_line: str) -> list[Boot]:
-    """What is none is passed over: it gives no permission."""
+    """Ignores invalid words: they give no permission."""
     given = [word.partition("=") for word in command_line.split()]
     verity = next((value.split(":") for name, _, value in given if name == "linetap.verity"), [])
     if len(verity) != 3 or _ROOT_HASH.fullmatch(verity[1]) is None:
@@ -98,7 +98,7 @@ def parse(command_line: str) -> list[Boot]:
 
 
 def signed(boots: list[Boot], ref: str, release: ec.EllipticCurvePublicKey) -> list[Boot]:
-    """Those that the release key has signed for `ref`."""
+    """Returns the boots that the release key has signed for `ref`."""
     return [boot for boot in boots if boot.ref == ref and _is_signed(boot, release)]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap tpm`: what an image's boots are signed with, what a boot measures, and how the TPM is."""
+"""`linetap tpm`: signs an image's boots, and shows or extends what a boot measures."""
 
 from __future__ import annotations
 

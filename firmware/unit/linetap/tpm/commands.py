@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands of a TPM 2.0 that are used here (TCG, TPM 2.0 Library, part 3), each as one function."""
+"""The TPM 2.0 commands in use (TCG, TPM 2.0 Library, part 3), each as one function."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from linetap.tpm.wire import Reader, password, run, session, sized, u8, u16, u32
 OWNER, NULL = 0x40000001, 0x40000007  # TPM_RH
 _SHA256, _ALG_NULL, _ECDSA = 0x000B, 0x0010, 0x0018
 _POLICY_SESSION = 1
-_CONTINUE = 1  # continueSession: the session is there after the command, too
+_CONTINUE = 1  # continueSession: the session remains after the command
 _VERIFIED = 0x8022  # TPM_ST_VERIFIED
 
 
 def create_primary(transport: Transport) -> int:
-    """The storage key, the same each time: it is derived from the TPM's seed and the template."""
+    """Returns the storage key, which is the same each time: derived from the TPM's seed and the template."""
     return created_primary(transport)[0]
 
 
 def created_primary(transport: Transport) -> tuple[int, bytes]:
-    """The same, and its public area."""
+    """Returns the same with its public area."""
     parameters = sized(sized(b"") + sized(b"")) + sized(PRIMARY) + sized(b"") + u32(0)
     handle, answer = run(transport, 0x131, u32(OWNER), parameters, password(), made=True)
     return handle, answer.sized()
 
 
 def create(transport: Transport, parent: int, public: bytes, secret: bytes = b"") -> tuple[bytes, bytes]:
-    """Public and private part of a new object; the private one only this TPM, with this parent, can read."""
+    """Returns public and private part of a new object; only this TPM, with this parent, can load the private one."""
     parameters = sized(sized(b"") + sized(secret)) + sized(public) + sized(b"") + u32(0)
     _, answer = run(transport, 0x153, u32(parent), parameters, password())
     private = answer.sized()
@@ -41,7 +41,7 @@ def load(transport: Transport, parent: int, public: bytes, private: bytes) -> in
 
 
 def load_public(transport: Transport, public: bytes) -> int:
-    """A key to verify with; in the owner's hierarchy, so that what it has verified can be presented again."""
+    """Loads a key for verification, in the owner's hierarchy, so that its tickets are valid later."""
     return run(transport, 0x167, parameters=sized(b"") + sized(public) + u32(OWNER), made=True)[0]
 
 
@@ -55,7 +55,7 @@ def policy_session(transport: Transport) -> int:
 
 
 def policy_pcr(transport: Transport, policy: int, pcrs: tuple[int, ...]) -> None:
-    """The session is of these PCRs as they are now."""
+    """Bind the session to the current values of these PCRs."""
     run(transport, 0x17F, u32(policy), sized(b"") + pcr_selection(pcrs))
 
 
@@ -64,13 +64,13 @@ def policy_digest(transport: Transport, policy: int) -> bytes:
 
 
 def policy_restart(transport: Transport, policy: int) -> None:
-    """The session is of nothing."""
+    """Reset the session's policy."""
     run(transport, 0x180, u32(policy))
 
 
 def flush_all(transport: Transport) -> None:
-    """Whatever is loaded, and every session: what the kernel's resource manager does when a process ends."""
-    for first in (0x80000000, 0x02000000, 0x03000000):  # transient objects; sessions that are loaded, of either kind
+    """Flush all loaded objects and sessions, as the kernel's resource manager does when a process ends."""
+    for first in (0x80000000, 0x02000000, 0x03000000):  # transient objects; loaded sessions of either kind
         _, answer = run(transport, 0x17A, parameters=u32(1) + u32(first) + u32(64))
         answer.take(5)
         for handle in [answer.u32() for _ in range(answer.u32())]:
@@ -78,24 +78,26 @@ def flush_all(transport: Transport) -> None:
 
 
 def verify_signature(transport: Transport, key: int, digest: bytes, r: bytes, s: bytes) -> bytes:
-    """The digest of a ticket that says so, which `policy_authorize` takes."""
+    """Returns the digest of a ticket for `policy_authorize`."""
     parameters = sized(digest) + u16(_ECDSA) + u16(_SHA256) + sized(r) + sized(s)
     _, answer = run(transport, 0x177, u32(key), parameters)
-    answer.take(6)  # tag and hierarchy are those that policy_authorize gives
+    answer.take(6)  # tag and hierarchy, which policy_authorize sets itself
     return answer.sized()
 
 
 def policy_authorize(
     transport: Transport, policy: int, approved: bytes, ref: bytes, public: bytes, ticket: bytes
 ) -> None:
-    """The session's policy, which is `approved`, was signed for `ref` by the key of that public part."""
+    """The session's policy, which is `approved`, was signed for `ref` by the key with that public part."""
     check = u16(_VERIFIED) + u32(OWNER) + sized(ticket)
     run(transport, 0x16A, u32(policy), sized(approved) + sized(ref) + sized(name_of(public)) + check)
 
 
 def sign(transport: Transport, key: int, digest: bytes, policy: int, keep: bool = True) -> tuple[int, int]:
-    """r and s of an ECDSA signature over a SHA-256 digest. `keep`: the session stays, without its policy."""
-    no_ticket = u16(0x8024) + u32(NULL) + sized(b"")  # TPM_ST_HASHCHECK: the key may sign what the TPM has not hashed
+    """Returns r and s of an ECDSA signature over a SHA-256 digest. `keep`: the session remains, without its policy."""
+    no_ticket = (
+        u16(0x8024) + u32(NULL) + sized(b"")
+    )  # TPM_ST_HASHCHECK: the key may sign digests that the TPM did not compute
     parameters = sized(digest) + u16(_ECDSA) + u16(_SHA256) + no_ticket
     _, answer = run(transport, 0x15D, u32(key), parameters, session(policy, _CONTINUE if keep else 0))
     answer.take(4)

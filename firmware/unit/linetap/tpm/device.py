@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The way to a TPM: /dev/tpmrm0, or the socket of a software TPM; a command's bytes go in, the answer's come out."""
+"""The connection to a TPM: /dev/tpmrm0, or the socket of a software TPM. A command's bytes go in, the answer's come
+out.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +16,17 @@ from typing import Protocol
 
 from linetap_core.errors import DeviceFault
 
-DEVICE = "/dev/tpmrm0"  # the kernel's resource manager: what a process leaves loaded goes with it
+DEVICE = "/dev/tpmrm0"  # the kernel's resource manager, which flushes what a process leaves loaded
 ANSWER_S = 4.0  # for one command; a signature takes a chip a fraction of a second
 _ANSWER_BYTES = 4096  # TPM 2.0 part 2, 6.10: no implementation in use answers with more
 
 
 class TpmFault(DeviceFault):
-    """The TPM is not there, does not answer, or says no."""
+    """The TPM is absent, does not answer, or refuses."""
 
 
 class Transport(Protocol):
-    alone: bool  # nobody shares this TPM, and nobody tidies up after us
+    alone: bool  # this TPM is not shared, and has no resource manager
 
     def exchange(self, command: bytes) -> bytes: ...
 
@@ -32,7 +34,7 @@ class Transport(Protocol):
 
 
 def open_device(path: Path) -> Transport:
-    """TpmFault, in one line, where there is none."""
+    """TpmFault, in one line, if there is none."""
     try:
         return _Socket(path) if stat.S_ISSOCK(path.stat().st_mode) else _Character(path)
     except OSError as error:
@@ -41,7 +43,7 @@ def open_device(path: Path) -> Transport:
 
 
 class _Way:
-    """A way that has failed once is not tried again: whose answer would the next one be?"""
+    """A connection that has failed once is not used again: the next answer could belong to an earlier command."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -69,9 +71,9 @@ class _Character(_Way):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._fd = -1
-        # Without O_NONBLOCK the driver works while it is written to, for as long as it likes.
+        # Without O_NONBLOCK, write() blocks until the command is done.
         self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
-        if not stat.S_ISCHR(os.fstat(self._fd).st_mode):  # a file would be written over with the first command
+        if not stat.S_ISCHR(os.fstat(self._fd).st_mode):  # a file would be overwritten by the first command
             raise OSError(errno.ENODEV, "not a device of a TPM")
 
     def _exchange(self, command: bytes) -> bytes:
@@ -90,7 +92,7 @@ class _Character(_Way):
 
 
 class _Socket(_Way):
-    """Where the answer may come in pieces; its length stands in its head."""
+    """The answer may arrive in pieces; its header has its length."""
 
     alone = True
 

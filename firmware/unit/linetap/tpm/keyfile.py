@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What lies on a card of a thing that is in the TPM: two parts, of which the private one is of use to that TPM alone.
+"""The file of an object that is in the TPM: two parts, of which only that TPM can use the private one.
 
-`public` and `private` are, decoded, what `tpm2_load -u -r` takes. `release` is the key whose signature makes a boot
-count (`bootpolicy.py`); the TPM enforces it, and here it only says which one that is.
+Decoded, `public` and `private` are what `tpm2_load -u -r` takes. `release` is the key whose signature makes a boot
+valid (`bootpolicy.py`); the TPM enforces it, and the file only names it.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ Text = Annotated[str, Meta(max_length=4096)]
 
 
 class KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`tpm`: 1, and the mark by which such a file is known from a private key."""
+    """`tpm`: 1, which distinguishes such a file from a private key."""
 
     tpm: Literal[1]
-    ref: Text  # what boots are signed for: to sign, or to open a volume
+    ref: Text  # the purpose of the boots' signatures: to sign, or to open a volume
     public: Text
     private: Text
     release: Text  # PEM
-    parent: Text = ""  # the name of the storage key that it was made under; "": nobody has said
+    parent: Text = ""  # the name of its storage key; "": unknown
 
     def public_area(self) -> bytes:
         return _area(self.public, "public")
@@ -49,7 +49,7 @@ class KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return release_key(self.release.encode())
 
     def release_area(self) -> bytes:
-        """The release key as the TPM is told of it."""
+        """The release key as the TPM loads it."""
         numbers = self.release_key().public_numbers()
         return templates.verifying_key(numbers.x, numbers.y)
 
@@ -71,7 +71,7 @@ def looks_like_one(data: bytes) -> bool:
 
 
 def parse(data: bytes, ref: str) -> KeyFile:
-    """BadInput unless it is one for `ref`, whose policy is that of its release key."""
+    """BadInput unless it is a file for `ref` whose policy is that of its release key."""
     if not looks_like_one(data):
         raise BadInput(f"not a key in a TPM; {_WANTED}")
     try:

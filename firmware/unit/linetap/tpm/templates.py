@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The public areas (TPMT_PUBLIC) of what is made in the TPM, and digests over them. Pure functions over bytes."""
+"""Public areas (TPMT_PUBLIC) of objects in the TPM, and digests over them. Pure functions over bytes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from linetap.tpm.wire import Reader, sized, u8, u16, u32
 
 _SHA256, _NULL, _AES, _CFB, _ECC, _KEYEDHASH, _P256 = 0x000B, 0x0010, 0x0006, 0x0043, 0x0023, 0x0008, 0x0003
 # TPMA_OBJECT (part 2, 8.3)
-_FIXED = 1 << 1 | 1 << 4  # fixedTPM, fixedParent: it can never be taken to another TPM
-_MADE_INSIDE = 1 << 5  # sensitiveDataOrigin: nobody outside has ever had it
+_FIXED = 1 << 1 | 1 << 4  # fixedTPM, fixedParent: it can never be moved to another TPM
+_MADE_INSIDE = 1 << 5  # sensitiveDataOrigin: made inside the TPM
 _BY_PASSWORD, _BY_POLICY_ALONE, _NO_LOCKOUT = 1 << 6, 1 << 7, 1 << 10  # userWithAuth, adminWithPolicy, noDA
 _RESTRICTED, _DECRYPT, _SIGN = 1 << 16, 1 << 17, 1 << 18
 
-# The storage key of TCG's provisioning guidance. noDA, which `tpm2_createprimary` leaves out: without it each power cut
+# The storage key of TCG's provisioning guidance, plus noDA, which `tpm2_createprimary` omits: without it each power cut
 # counts as a guess at its empty password, and after three of them the TPM is locked out.
 _PRIMARY = _FIXED | _MADE_INSIDE | _BY_PASSWORD | _NO_LOCKOUT | _RESTRICTED | _DECRYPT
 PRIMARY = (
@@ -25,7 +25,7 @@ _PCR_BYTES = 3
 
 
 def signing_key(policy: bytes) -> bytes:
-    """An ECDSA key of P-256 that signs under that policy and nothing else: no password opens it."""
+    """An ECDSA key of P-256 that signs under that policy only, with no password."""
     attributes = _FIXED | _MADE_INSIDE | _BY_POLICY_ALONE | _NO_LOCKOUT | _SIGN
     point = sized(b"") + sized(b"")
     scheme = u16(_NULL) + u16(_NULL) + u16(_P256) + u16(_NULL)  # symmetric, scheme, curve, kdf
@@ -33,24 +33,26 @@ def signing_key(policy: bytes) -> bytes:
 
 
 def sealed_data(policy: bytes) -> bytes:
-    """A secret that the TPM gives out under that policy. noDA: a policy has no password that anybody could try."""
+    """A secret that the TPM releases under that policy. noDA: a policy has no password to guess."""
     attributes = _FIXED | _BY_POLICY_ALONE | _NO_LOCKOUT
     return u16(_KEYEDHASH) + u16(_SHA256) + u32(attributes) + sized(policy) + u16(_NULL) + sized(b"")
 
 
 def verifying_key(x: int, y: int) -> bytes:
-    """A public P-256 key from outside, as `tpm2_loadexternal` takes one in PEM: its name is of its attributes, too."""
+    """A public P-256 key from outside, as `tpm2_loadexternal` takes one in PEM: its name depends on its
+    attributes too.
+    """
     head = u16(_ECC) + u16(_SHA256) + u32(_BY_PASSWORD | _DECRYPT | _SIGN) + sized(b"")
     scheme = u16(_NULL) + u16(_NULL) + u16(_P256) + u16(_NULL)
     return head + scheme + sized(x.to_bytes(32, "big")) + sized(y.to_bytes(32, "big"))
 
 
 def point_of(public: bytes) -> bytes:
-    """0x04, x and y of the public area of a key on P-256; TpmFault when it ends too soon."""
+    """Returns 0x04, x and y from the public area of a P-256 key; TpmFault if it is too short."""
     reader = Reader(public)
     reader.take(8)
     reader.sized()
-    if reader.u16() != _NULL:  # a storage key's symmetric cipher has a size and a mode
+    if reader.u16() != _NULL:  # the symmetric cipher of a storage key has a size and a mode
         reader.take(4)
     reader.take(6)
     return b"\x04" + b"".join(reader.sized().rjust(32, b"\0") for _ in range(2))
@@ -61,13 +63,13 @@ def attributes_of(public: bytes) -> int:
 
 
 def is_bound(public: bytes) -> bool:
-    """Whether it was made in its TPM and cannot leave it, and a policy alone lets it sign."""
+    """Whether it was made in its TPM, cannot leave it, and signs under a policy only."""
     wanted = _FIXED | _MADE_INSIDE | _SIGN
     return attributes_of(public) & (wanted | _BY_PASSWORD | _RESTRICTED) == wanted
 
 
 def name_of(public: bytes) -> bytes:
-    """What a TPM knows an object by: its hash algorithm and hash (part 1, 16)."""
+    """Returns a TPM's name of an object: its hash algorithm and hash (part 1, 16)."""
     return u16(_SHA256) + hashlib.sha256(public).digest()
 
 
@@ -78,12 +80,14 @@ def pcr_selection(pcrs: tuple[int, ...]) -> bytes:
 
 
 def pcr_policy(pcrs: tuple[int, ...], values: tuple[bytes, ...]) -> bytes:
-    """The digest of a policy that is met when the PCRs have these values (part 3, TPM2_PolicyPCR)."""
+    """Returns the digest of a policy that requires these PCR values (part 3, TPM2_PolicyPCR)."""
     of_values = hashlib.sha256(b"".join(values)).digest()
     return hashlib.sha256(bytes(32) + u32(0x17F) + pcr_selection(pcrs) + of_values).digest()
 
 
 def authorized_policy(public: bytes, ref: bytes) -> bytes:
-    """The digest of a policy that is met by any that this key has signed for `ref` (part 3, TPM2_PolicyAuthorize)."""
+    """Returns the digest of a policy that accepts any policy signed by this key for `ref` (part 3,
+    TPM2_PolicyAuthorize).
+    """
     by_key = hashlib.sha256(bytes(32) + u32(0x16A) + name_of(public)).digest()
     return hashlib.sha256(by_key + ref).digest()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A partition in LUKS2 whose key the TPM gives out, in a signed boot that has not entered its root yet.
+"""A LUKS2 partition whose key the TPM releases, in a signed boot that has not entered its root yet.
 
-One secret for a card is sealed in the TPM, and lies as a token in each LUKS header; each partition's volume key is made
-of it. There are no keyslots, and what a header may say is fixed: nobody signs it, and one that somebody changed could
-have the kernel write in the clear (`cipher_null`). Stock cryptsetup does all that is done to a partition.
+One secret for a card is sealed in the TPM, and stored as a token in each LUKS header; each partition's volume key is
+derived from it. There are no keyslots, and the header's content is fixed: it is not signed, and a modified one could
+make the kernel write in the clear (`cipher_null`). Stock cryptsetup does all work on partitions.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _FORMAT = (
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """`checked`: dm-integrity refuses what was written without the key (decision 0088: what that costs)."""
+    """`checked`: dm-integrity rejects data written without the key (decision 0088 has its cost)."""
 
     device: Path
     name: Literal["linetap-state", "linetap-data"]
@@ -93,18 +93,18 @@ class Token(msgspec.Struct, frozen=True):
 
 
 def is_encrypted(path: Path) -> bool:
-    """Or is on the way there."""
+    """Whether it is encrypted, possibly not completely yet."""
     with path.open("rb") as file:
         return file.read(len(MAGIC)) == MAGIC
 
 
 def is_whole(path: Path) -> bool:
-    """Whether its making has come to the end, where the token is written."""
+    """Whether its encryption is complete: the token is written last."""
     return is_encrypted(path) and _TOKEN in _metadata(path).tokens
 
 
 def seal(tpm: Path, release: ec.EllipticCurvePublicKey, boots: list[Boot]) -> tuple[bytes, bytes]:
-    """A new secret, and it sealed. TpmFault where this very boot would not get it back."""
+    """Returns a new secret, and its sealed form. TpmFault if this boot could not unseal it."""
     secret, ref = os.urandom(_SECRET_BYTES), bootpolicy.VOLUME
     numbers = release.public_numbers()
     policy = templates.authorized_policy(templates.verifying_key(numbers.x, numbers.y), ref.encode())
@@ -124,7 +124,7 @@ def seal(tpm: Path, release: ec.EllipticCurvePublicKey, boots: list[Boot]) -> tu
 
 
 def secret_of(path: Path, tpm: Path, boots: list[Boot]) -> bytes:
-    """What the TPM gives out for the token of an encrypted partition.
+    """Returns the secret that the TPM releases for the token of an encrypted partition.
 
     BadInput or TpmFault, in one line: another TPM, or another boot.
     """
@@ -147,9 +147,9 @@ def _unsealed(sealed: bytes, tpm: Path, boots: list[Boot]) -> bytes:
 
 
 def lay(partition: Partition, secret: bytes) -> None:
-    """A new LUKS2 over whatever is there. It is not whole before `finish`."""
+    """Write a new LUKS2 header over anything there. It is complete after `finish`."""
     checks = ("--integrity", "hmac-sha256") if partition.checked else ()
-    # The one keyslot that luksFormat wants has a passphrase that nobody keeps, and goes.
+    # luksFormat requires a keyslot: its passphrase is not kept, and the keyslot is erased.
     nobodys, key = os.urandom(_SECRET_BYTES), _volume_key(partition, secret)
     _cryptsetup("luksFormat", *_FORMAT, *checks, "--key-file", "-", str(partition.device), stdin=nobodys, key=key)
     _cryptsetup("erase", "--batch-mode", str(partition.device))
@@ -161,7 +161,7 @@ def finish(partition: Partition, sealed: bytes) -> None:
 
 
 def test(partition: Partition, secret: bytes) -> None:
-    """Whether it opens it."""
+    """Checks whether the secret opens it."""
     _require_header(partition)
     bits = str(len(_volume_key(partition, secret)) * 8)
     arguments = ("--type", "luks2", "--test-passphrase", "--key-size", bits, str(partition.device))
@@ -169,7 +169,7 @@ def test(partition: Partition, secret: bytes) -> None:
 
 
 def open_it(partition: Partition, secret: bytes) -> None:
-    """As /dev/mapper/NAME, and as nothing else: what the kernel maps in the end is looked at again."""
+    """Opens it as /dev/mapper/NAME, and checks the kernel's mapping afterwards."""
     _require_header(partition)
     key = _volume_key(partition, secret)
     arguments = ("--type", "luks2", "--key-size", str(len(key) * 8), str(partition.device), partition.name)
@@ -203,7 +203,7 @@ def _require_header(partition: Partition) -> None:
         wanted = _Segment("crypt", offset, "dynamic", "0", _CIPHER, SECTOR_BYTES, mac if partition.checked else None)
         good = segments[0] == wanted
     if not good:
-        raise Refusal(f"{partition.device}: its header is not as linetap makes it: somebody has changed it")
+        raise Refusal(f"{partition.device}: its header is not as linetap makes it: it was changed")
 
 
 def _metadata(path: Path) -> _Metadata:
@@ -214,7 +214,7 @@ def _metadata(path: Path) -> _Metadata:
 
 
 def _cryptsetup(*arguments: str, stdin: bytes = b"", key: bytes = b"") -> bytes:
-    """`key`: a volume key, which never lies in a file system."""
+    """`key`: a volume key, which is never in a file system."""
     if not key:
         return run("cryptsetup", *arguments, stdin=stdin)
     fd = os.memfd_create("volume-key")
@@ -228,7 +228,7 @@ def _cryptsetup(*arguments: str, stdin: bytes = b"", key: bytes = b"") -> bytes:
 
 
 def run(*command: str, stdin: bytes = b"", good: tuple[int, ...] = (0,), fds: tuple[int, ...] = ()) -> bytes:
-    """The output of a stock tool. DeviceFault: one line with the last line of its error output."""
+    """Returns the output of a stock tool. DeviceFault: one line with the last line of its error output."""
     try:
         done = subprocess.run(command, input=stdin, capture_output=True, timeout=900, check=False, pass_fds=fds)
     except OSError as error:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a TPM 2.0 is told and answers: big-endian numbers and sized buffers (TCG, TPM 2.0 Library, parts 1 to 3)."""
+"""Encoding of TPM 2.0 commands and answers: big-endian numbers and sized buffers (TCG, TPM 2.0 Library, parts
+1 to 3).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from linetap.tpm.device import TpmFault, Transport
 
 NO_SESSIONS, SESSIONS = 0x8001, 0x8002  # TPM_ST
 PASSWORD = 0x40000009  # TPM_RS_PW, with an empty password
-# Response codes (part 2, 6.6.3) that say something to whoever reads the line; format one without its handle and so on.
+# Response codes (part 2, 6.6.3) with a meaning for the reader of the line; format one without its handle and so on.
 _WORDS = {
     0x09D: ("tpm_policy", "its policy is not met: this boot is not one that the key belongs to"),  # POLICY_FAIL
     0x128: ("tpm_policy", "what the boot measured has changed since"),  # PCR_CHANGED
@@ -22,7 +24,7 @@ _WORDS = {
     0x100: ("tpm_broken", "it was not started"),  # INITIALIZE
 }
 _NOT_LOADED = range(0x910, 0x91F)  # REFERENCE_H0 to S6
-_AGAIN = (0x908, 0x90A, 0x922)  # YIELDED, TESTING, RETRY: nothing was done, the same may be said again
+_AGAIN = (0x908, 0x90A, 0x922)  # YIELDED, TESTING, RETRY: nothing was done, and the command may be repeated
 _TRIES, _TRY_AGAIN_S = 40, 0.05
 
 
@@ -39,12 +41,12 @@ def u32(number: int) -> bytes:
 
 
 def sized(data: bytes) -> bytes:
-    """TPM2B: a length of two bytes, and what it is the length of."""
+    """TPM2B: a length of two bytes, and the data."""
     return u16(len(data)) + data
 
 
 class Reader:
-    """Takes fields off an answer; TpmFault when they end too soon."""
+    """Reads fields of an answer; TpmFault if it ends too soon."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -67,12 +69,12 @@ class Reader:
 
 
 def password() -> bytes:
-    """The authorisation that an object without a password takes."""
+    """The authorisation of an object without a password."""
     return session(PASSWORD)
 
 
 def session(handle: int, attributes: int = 0) -> bytes:
-    """The authorisation by a session without a key of its own: no nonce, no HMAC."""
+    """The authorisation by a session without a key: no nonce, no HMAC."""
     return u32(handle) + sized(b"") + u8(attributes) + sized(b"")
 
 
@@ -84,21 +86,21 @@ def run(
     auth: bytes = b"",
     made: bool = False,
 ) -> tuple[int, Reader]:
-    """One command: the handle that it made, if it makes one, and its answer's parameters. TpmFault when it says no."""
+    """Runs one command. Returns the handle, if it makes one, and its answer's parameters. TpmFault if it is refused."""
     answer, rest = _exchanged(transport, code, handles, parameters, auth)
     handle = answer.u32() if made else 0
     return handle, Reader(answer.take(answer.u32())) if auth else Reader(answer.take(rest - 4 * made))
 
 
 def answered(transport: Transport, code: int, handles: bytes, auth: bytes) -> tuple[bytes, Reader]:
-    """Of a command without parameters: those of its answer as they came, and what authorises them."""
+    """Runs a command without parameters. Returns its answer's raw parameters, and their authorisation."""
     answer, rest = _exchanged(transport, code, handles, b"", auth)
     parameters = answer.take(answer.u32())
     return parameters, Reader(answer.take(rest - 4 - len(parameters)))
 
 
 def _exchanged(transport: Transport, code: int, handles: bytes, parameters: bytes, auth: bytes) -> tuple[Reader, int]:
-    """The answer behind its head, and how long that is."""
+    """Returns the answer behind its header, and its length."""
     body = handles + (u32(len(auth)) + auth if auth else b"") + parameters
     head = u16(SESSIONS if auth else NO_SESSIONS) + u32(10 + len(body)) + u32(code)
     for _ in range(_TRIES):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap update install|trial|stick|show`, on a unit that was made from an image; systemd runs the first three."""
+"""`linetap update install|trial|stick|show`, on a unit made from an image; systemd runs the first three."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit status 0 also where an update has failed: its state and the log say so, and nothing is to be repeated."""
+    """Returns exit status 0 also if an update has failed: its state and the log report it, and nothing is to be
+    repeated.
+    """
     config = load_config(args.config)
     if args.verb == "show":
         return _show(config)
@@ -67,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _take_stick(config: Config, name: str) -> None:
-    """What is wrong with it stands where the checks look, unless an update is on its way."""
+    """Errors are put where the checks see them, unless an update is under way."""
     folder = folder_of(config)
     try:
         with stick.mounted(stick.device(name), _PLACE / name) as top:

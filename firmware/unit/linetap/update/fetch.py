@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bundle over HTTPS, by the unit's own certificate: what was there before a cut stays, the rest is asked for.
+"""Downloads a bundle over HTTPS with the unit's own certificate, and resumes after an interruption.
 
-No byte of it is believed before all of it has the hash that the operator has signed.
+No byte of it is trusted before the whole has the hash that the operator has signed.
 """
 
 from __future__ import annotations
@@ -19,24 +19,26 @@ from linetap_core.broker.link import Backoff, Patience
 from linetap_core.clock import NS_PER_S, S_PER_DAY, Clock
 from linetap_core.durable import files
 
-PATIENCE_S = S_PER_DAY  # a broker's host that is away for a day is somebody's business
+PATIENCE_S = S_PER_DAY  # a broker's host that is away for a day needs a person
 AGAIN = Patience(first_ms=5000, longest_ms=600_000)
-_ANSWER_S = 60.0  # for a connection, and for each piece
+_ANSWER_S = 60.0  # for connecting, and for each piece
 _PIECE_BYTES = 256 << 10
-_RETRIED = (408, 429)  # of a client's faults, those that pass
+_RETRIED = (408, 429)  # client errors that may pass
 
-Told = Callable[[int, str], None]  # bytes that are here, and what was in the way
+Told = Callable[[int, str], None]  # bytes downloaded, and the trouble
 
 
 class _Later(Exception):
-    """It may go better another time."""
+    """It may succeed another time."""
 
 
 def fetch(
     wish: Wish, into: Path, context: ssl.SSLContext, clock: Clock, told: Told, patience_s: float = PATIENCE_S,
     again: Patience = AGAIN,
 ) -> None:  # fmt: skip
-    """`into` holds the bundle, on the disk. UpdateFault where that will not be, or was not within `patience_s`."""
+    """When it returns, `into` has the bundle, on the disk. UpdateFault if that fails for good, or within
+    `patience_s`.
+    """
     part = into.with_name(f"{into.name}.{wish.sha256[:16]}.part")
     for old in into.parent.glob(f"{into.name}.*.part"):
         if old != part:
@@ -59,7 +61,7 @@ def fetch(
 
 
 def _once(wish: Wish, part: Path, context: ssl.SSLContext, told: Told) -> None:
-    """One connection. What a power cut has left in the file may be anything, so that the whole of it is hashed."""
+    """One connection. The whole file is hashed, since a power cut may have damaged its beginning."""
     have = _length(part)
     if have > wish.size:
         part.unlink()
@@ -98,7 +100,7 @@ def _ask(wish: Wish, part: Path, have: int, context: ssl.SSLContext, told: Told)
 
 
 def _begins(wish: Wish, answer: HTTPResponse, have: int) -> int:
-    """From which byte on it gives it; how much it has stands there before any of it is taken."""
+    """Returns the byte at which the answer begins. Its total size is checked before any of it is read."""
     if answer.status == 200:
         begins, total = 0, answer.getheader("Content-Length")
     elif answer.status == 206 and have:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One wish carried out, up to the reboot that tries it: fetched, judged, installed, and then a moment without a call.
+"""Carries out one wanted update up to the reboot that tries it: download, checks, installation, a pause without calls.
 
-A power cut at any moment leaves the wish where it lies, and the state where it was: the next start goes on from there.
-The wish goes just before the reboot, so that a version that fell back is not tried again by itself.
+A power cut at any moment leaves the wish and the state: the next start continues there. The wish is removed just before
+the reboot, so that a version that fell back is not tried again by itself.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from linetap_core.service import remove_quietly
 
 MOST_STARTS = 5
 TELL_EVERY_S = 5
-WAIT_DAYS = 7  # for a pause: a line that is never idle is somebody's business by then
-LOOKS, LOOKS_EVERY_S = 5, 3  # before a trial: a codec that is tried again has two faults by turns
-LOOK_AGAIN_S = 60  # whether another version is wanted meanwhile
-TRIAL_S = 1800  # longer than a trial may take (systemd/linetap_overdue.timer)
+WAIT_DAYS = 7  # for a pause: a line that is never idle then needs a person
+LOOKS, LOOKS_EVERY_S = 5, 3  # before a trial: a codec that is retried alternates between two faults
+LOOK_AGAIN_S = 60  # how often to check whether another version is wanted
+TRIAL_S = 1800  # longer than a trial (systemd/linetap_overdue.timer)
 _MB = 1 << 20
 
 log = logging.getLogger("linetap.update")
@@ -53,20 +53,22 @@ class Machine(Protocol):
 
 
 class _AnotherIsWanted(Exception):
-    """By now."""
+    """Another version is wanted now."""
 
 
 class Install:
     def __init__(
         self, config: Config, machine: Machine, fetch: Fetch, look: Callable[[], list[str]], clock: Clock
     ) -> None:
-        """`look`: what is red now, judge.red."""
+        """`look`: returns what is red now, judge.red."""
         self._config, self._machine, self._fetch, self._look, self._clock = config, machine, fetch, look, clock
         self._folder = state.folder_of(config)
         self._told_ns = 0
 
     def run(self) -> None:
-        """All that is wanted, one after the other; ends in a reboot, or when nothing is wanted any more."""
+        """Carry out everything that is wanted, one after the other; ends in a reboot, or when nothing is wanted any
+        more.
+        """
         self._wait_for_trial()
         for path, by in self._wanted():
             found: Wish | None = None
@@ -81,7 +83,7 @@ class Install:
             _forget(path, found)
 
     def _wanted(self) -> Iterator[tuple[Path, UpdateBy]]:
-        """Looked for anew each time: an operator's word comes before a stick's."""
+        """Checked again each time: an operator's command takes precedence over a stick."""
         places: tuple[tuple[Path, UpdateBy], ...] = (
             (self._config.vault_path / state.WISH, "command"), (self._folder / state.STICK, "stick"),
         )  # fmt: skip
@@ -89,7 +91,7 @@ class Install:
             yield found
 
     def _carry_out(self, wanted: Wish, by: UpdateBy, path: Path) -> bool:
-        """Whether the machine starts anew for it."""
+        """Returns whether the machine reboots for it."""
         old = state.load(self._folder)
         if old is not None and _is_of(old, wanted):
             self._state = old
@@ -129,7 +131,7 @@ class Install:
         self._clear(self._state.by)
 
     def _bring(self, wanted: Wish) -> Path:
-        """The bundle, whole and with its hash."""
+        """Returns the bundle, complete and with its hash."""
         bundle = self._folder / (state.FETCHED if wanted.url is not None else state.FROM_STICK)
         if bundle.exists() and bundle.stat().st_size == wanted.size and files.sha256(bundle) == wanted.sha256:
             return bundle
@@ -173,7 +175,7 @@ class Install:
         self._machine.reboot()
 
     def _reds(self, looks: int) -> list[str]:
-        """What was red at any of so many looks, or of the looks before."""
+        """Returns what was red at any of these looks, or of the earlier ones."""
         found = {*self._state.before, *self._look()}
         for _ in range(looks - 1):
             self._clock.sleep(LOOKS_EVERY_S)
@@ -181,7 +183,7 @@ class Install:
         return sorted(found)
 
     def _wait_for_trial(self) -> None:
-        """What runs may be on trial still: the slot that it would fall back to is not written."""
+        """The running version may still be on trial: the slot that it would fall back to must not be written."""
         end_ns = self._clock.monotonic_ns() + TRIAL_S * NS_PER_S
         while (found := state.load(self._folder)) is not None and found.step == "trying":
             if self._clock.monotonic_ns() >= end_ns:
@@ -200,13 +202,13 @@ class Install:
         log.error("%s: version %s: %s", fault.code, self._state.version, fault)
 
     def _clear(self, by: UpdateBy) -> None:
-        """Bundles are large, and what was installed needs its own no more."""
+        """Bundles are large, and an installed one is not needed."""
         for path in self._folder.glob(f"{state.FETCHED if by == 'command' else state.FROM_STICK}*"):
             remove_quietly(path)
 
 
 def _is_of(found: UpdateState, wanted: Wish) -> bool:
-    """And on its way."""
+    """Whether the state is of this update, and it is under way."""
     same = (found.version, found.sha256) == (wanted.version, wanted.sha256)
     return same and found.step in ("fetching", "installing", "waiting")
 
@@ -216,7 +218,7 @@ def failed(of: UpdateState, fault: UpdateFault, clock: Clock) -> UpdateState:
 
 
 def require_room(folder: Path, size: int, config: Config) -> None:
-    """The reserve is for records: no update takes of it."""
+    """The reserve is for records: no update may use it."""
     figures = os.statvfs(folder)
     free = figures.f_bavail * figures.f_frsize - config.storage.reserve_mb * _MB
     if free < size:
@@ -225,7 +227,7 @@ def require_room(folder: Path, size: int, config: Config) -> None:
 
 
 def _forget(path: Path, done: Wish | None) -> None:
-    """None: what lies there is no wish. Another one that has come meanwhile stays."""
+    """`done` None: the file is invalid. Another wish that arrived meanwhile stays."""
     try:
         found = state.read_wish(path)
     except BadInput:

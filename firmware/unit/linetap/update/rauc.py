@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RAUC as its own command, and the boot loader's script (image/root/usr/lib/linetap/slots): each call has a bound, each
+"""RAUC as a command, and the boot loader's script (image/root/usr/lib/linetap/slots): each call is bounded, each
 failure is one line.
 
 RAUC's daemon does the work, as root; only it writes a slot or the boot partition.
@@ -21,7 +21,7 @@ _LONGEST_TEXT = 300
 
 
 class Info(msgspec.Struct, frozen=True):
-    """Of a bundle whose signature is good."""
+    """Of a bundle with a valid signature."""
 
     compatible: str
     version: str
@@ -32,7 +32,7 @@ class _Info(msgspec.Struct, frozen=True):
 
 
 class Slots(msgspec.Struct, frozen=True):
-    """`current` runs, `primary` is what a power cut leads to. Where they are two, the current one is tried, once."""
+    """`current` runs, `primary` starts after a power cut. If they differ, the current one is on trial, once."""
 
     current: str
     primary: str
@@ -43,14 +43,14 @@ class Slots(msgspec.Struct, frozen=True):
 
 
 class Rauc:
-    """Every method may raise an UpdateFault."""
+    """Every method may raise UpdateFault."""
 
     def __init__(self, slots: str = SLOTS, options: tuple[str, ...] = ()) -> None:
         """`options`: of rauc itself, before its verb."""
         self._slots, self._rauc = slots, ("rauc", *options)
 
     def info(self, bundle: Path) -> Info:
-        """`update_signature`: cut short, changed, or signed by nobody whom this unit trusts."""
+        """`update_signature`: cut short, changed, or not signed by a trusted key."""
         said = _run("update_signature", _LOOK_S, *self._rauc, "info", "--output-format=json-2", str(bundle))
         try:
             return jsontext.decode(said, type=_Info).update
@@ -58,7 +58,7 @@ class Rauc:
             raise UpdateFault("update_signature", f"rauc info: {error}") from None
 
     def install(self, bundle: Path) -> None:
-        """Into the slot that does not run. It is not started by that."""
+        """Writes the slot that does not run, without starting it."""
         _run("update_install", _INSTALL_S, *self._rauc, "install", str(bundle))
 
     def slots(self) -> Slots:
@@ -68,15 +68,15 @@ class Rauc:
         return Slots(current, primary)
 
     def try_other(self) -> None:
-        """`reboot` starts the other slot then, once."""
+        """The next `reboot` starts the other slot, once."""
         _run("update_install", _LOOK_S, *self._rauc, "status", "mark-active", "other")
 
     def keep(self) -> None:
-        """What runs is what starts from now on."""
+        """The running slot starts from now on."""
         _run("update_keep", _LOOK_S, *self._rauc, "status", "mark-good", "booted")
 
     def reboot(self) -> None:
-        """Into what is to be tried; from a trial, back into what starts anyway."""
+        """Into the slot to try; from a trial, back into the primary slot."""
         self._say("reboot")
 
     def _say(self, word: str) -> str:
@@ -84,7 +84,7 @@ class Rauc:
 
 
 def _run(code: str, limit_s: float, *words: str) -> str:
-    """Standard output."""
+    """Returns standard output."""
     what = " ".join(word for word in words if not word.startswith("-"))
     try:
         done = subprocess.run(
@@ -101,7 +101,7 @@ def _run(code: str, limit_s: float, *words: str) -> str:
 
 
 def _why(out: str, err: str) -> str:
-    """Its daemon's own word; where that did not come so far, the last line that says something."""
+    """Returns the daemon's own message; if it did not get that far, the last line with content."""
     lines = [line.strip() for line in (out + "\n" + err).splitlines() if line.strip()]
     told = [line.partition("LastError: ")[2] for line in lines if "LastError: " in line] or lines
     return "".join(each if each.isprintable() else " " for each in told[-1])[:_LONGEST_TEXT] if told else ""

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An update on a USB stick: one linetap-*.raucb at its top, newer than what runs. It is copied, and the stick is free.
+"""An update on a USB stick: one linetap-*.raucb at its top, newer than the running version. It is copied, so the stick
+may be removed.
 
-Whoever has the stick has no right by that: the signature decides, and the version. A bundle that failed is not taken
-again by being left where it is.
+Having the stick gives no right: the signature and the version decide. A bundle that failed is not tried again while it
+stays there.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ log = logging.getLogger("linetap.update")
 
 @contextmanager
 def mounted(device: Path, place: Path) -> Iterator[Path]:
-    """For reading alone, nothing on it is run or is a device. Of file systems only those that sticks have."""
+    """Mounts read-only, without programs and devices, and only file systems that sticks have."""
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     mount = ["mount", "-t", "vfat,exfat", "-o", "ro,nosuid,nodev,noexec", str(device), str(place)]
     try:
@@ -48,7 +49,9 @@ def mounted(device: Path, place: Path) -> Iterator[Path]:
 
 
 def take(top: Path, config: Config, machine: Machine) -> Wish | None:
-    """What is wanted by it, laid for `linetap update install`; None: there is nothing to do. UpdateFault: why not."""
+    """Returns the wish for `linetap update install`, or None if there is nothing to do. UpdateFault: the reason for a
+    refusal.
+    """
     found = sorted(itertools.islice(top.glob(PATTERN), 2))
     if not found:
         return None
@@ -65,7 +68,7 @@ def take(top: Path, config: Config, machine: Machine) -> Wish | None:
     require_room(folder, bundle.stat().st_size, config)
     size = _copy(bundle, copy)
     try:
-        info = machine.info(copy)  # RAUC believes no file system on which it cannot keep others away
+        info = machine.info(copy)  # RAUC accepts no file system on which it cannot exclude others
         if info.version != running:
             require_fit(info, running)
     except UpdateFault:
@@ -80,7 +83,7 @@ def take(top: Path, config: Config, machine: Machine) -> Wish | None:
 
 
 def _copy(source: Path, target: Path) -> int:
-    """How many bytes; on the disk. What becomes of it between here and there, the hash finds."""
+    """Returns the bytes, once they are on the disk. The hash detects damage in between."""
     part, size = target.with_name(f"{target.name}.part"), 0
     with source.open("rb") as old, part.open("wb") as new:
         while (block := old.read(_BLOCK_BYTES)) and size <= LARGEST_BYTES:

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""After a boot: whether the version that is tried is kept. If it is not, the machine starts anew, in the old one.
+"""After a boot: keeps the version on trial, or restarts the machine into the old one.
 
-It need not come this far: a trial is for one boot, so that power, panic, watchdog and linetap_overdue.timer lead back
-too.
+It may not get this far: a trial is for one boot, so power, panic, watchdog and linetap_overdue.timer lead back too.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ from linetap.update.state import UpdateFault
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
 from linetap_core.records import UpdateState
 
-PATIENCE_S = 600  # from here on: the services start, the network comes, chronyd finds its servers
+PATIENCE_S = 600  # from here on: services, network and time synchronisation start
 LOOK_EVERY_S = 5
-HOLDS_S = 15  # a service that dies at once is well for a moment
+HOLDS_S = 15  # a service that dies at once is well for a moment first
 
 log = logging.getLogger("linetap.update")
 
@@ -35,12 +34,12 @@ class Trial:
         clock: Clock,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        """`look`: what is red now, judge.red."""
+        """`look`: returns what is red now, judge.red."""
         self._folder, self._machine, self._look, self._clock = folder, machine, look, clock
         self._patience_s = patience_s
 
     def run(self) -> None:
-        """UpdateFault: nothing can be said of the slots."""
+        """UpdateFault if the slots are unknown."""
         slots = self._machine.slots()
         found = state.load(self._folder)
         tried = found if found is not None and found.step in ("waiting", "trying") else None
@@ -84,5 +83,5 @@ class Trial:
 
 
 def _unknown() -> UpdateState:
-    """A trial of which the disk knows nothing: it is judged as if all had been well before."""
+    """A trial without a state on the disk is judged as if nothing had been red before."""
     return UpdateState(step="trying", version=judge.running_version() or "?", sha256="", by="command", at="")

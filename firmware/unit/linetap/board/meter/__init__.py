@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The line meter of a card, spoken to over a serial port: hardware/meter-protocol.md.
+"""The line meter of a card, over a serial port: hardware/meter-protocol.md.
 
-`protocol` has every constant, `frames` the framing, `clockmap` the meter's time, `decide` what voltages mean, `store`
-what they meant, `port` the serial port, `reader` puts these together, and `card` is the board that capture sees.
+`protocol` has every constant and the framing, `clockmap` the meter's time, `decide` the meaning of voltages, `store`
+the last two seconds, `port` the serial port, `reader` combines these, and `card` is the board that capture uses.
 """

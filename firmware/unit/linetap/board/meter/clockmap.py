@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The meter's clock as CLOCK_MONOTONIC: offset and drift, from beats that the meter returns with its own time.
 
-A beat reaches the meter some time after it was stamped, never before; how late linetap reads the answer does not
-matter. So the least delayed beat of each stretch of time counts, and a straight line through the first and the last of
-them is the drift. Times at which samples were read were rejected: capture reads every 40 ms, in step with a codec, and
-would be wrong by up to that for as long as the two clocks keep step.
+A beat reaches the meter some time after its stamp, never before; when linetap reads the answer does not matter. So the
+least delayed beat of each stretch of time counts, and a straight line through the first and the last of them is the
+drift. Times at which samples were read were rejected: capture reads every 40 ms, in step with a codec, and would be
+wrong by up to that for as long as the two clocks keep step.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from linetap_core.clock import NS_PER_S
 
 STRETCH_NS = 5 * NS_PER_S
 STRETCHES = 8
-DRIFT_AFTER_NS = 2 * STRETCH_NS  # before, the delays' jitter is larger than what a drift makes of it
+DRIFT_AFTER_NS = 2 * STRETCH_NS  # before, the delays' jitter exceeds the drift's effect
 DRIFT_MAX = 300e-6  # crystals have 100 ppm at most, twice
-RESTARTED_NS = 1 * NS_PER_S  # a beat that contradicts the others by so much: the meter counts from another zero
+RESTARTED_NS = 1 * NS_PER_S  # a larger contradiction between beats: the meter counts from another zero
 
 
 class ClockMap:
-    """Knows nothing (`known` is False) until the first beat has come back."""
+    """Unknown (`known` is False) until the first beat has come back."""
 
     def __init__(self) -> None:
         self._least: deque[tuple[int, int]] = deque(maxlen=STRETCHES)  # (sent, meter's time - sent), ns
         self._began_ns = 0
-        self._base = 0  # of the line: where, how much, and how steep
+        self._base = 0  # the line: origin, offset, slope
         self._offset = 0
         self.drift = 0.0
 
@@ -39,7 +39,9 @@ class ClockMap:
         self.drift = 0.0
 
     def beaten(self, sent_ns: int, meter_us: int) -> bool:
-        """A beat sent at `sent_ns` came to the meter at its `meter_us`. False: it counts from another zero now."""
+        """A beat sent at `sent_ns` reached the meter at its `meter_us`. Returns False if the meter now counts from
+        another zero.
+        """
         ahead = meter_us * 1000 - sent_ns
         if not self._least:
             self._least.append((sent_ns, ahead))
@@ -55,7 +57,7 @@ class ClockMap:
         return True
 
     def _fit(self) -> None:
-        if len(self._least) > 2:  # the stretch that is not over yet may have none but delayed beats so far
+        if len(self._least) > 2:  # the current stretch may have only delayed beats so far
             (first, ahead), (last, later) = self._least[0], self._least[-2]
             if last - first >= DRIFT_AFTER_NS:
                 self.drift = max(-DRIFT_MAX, min(DRIFT_MAX, (later - ahead) / (last - first)))
@@ -66,5 +68,5 @@ class ClockMap:
         return self._offset + round(self.drift * (mono_ns - self._base))
 
     def meter_us(self, mono_ns: int) -> int:
-        """What the meter's clock shows at `mono_ns`; may be negative before it started."""
+        """Returns what the meter's clock shows at `mono_ns`; may be negative before it started."""
         return (mono_ns + self._ahead_at(mono_ns)) // 1000

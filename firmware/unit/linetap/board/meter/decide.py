@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the voltages of a card's lines mean: hook, ring and polarity of each millisecond.
+"""The meaning of a card's line voltages: hook, ring and polarity of each millisecond.
 
-Every answer is given `delay_ms` after its sample, when it is known whether a change lasts: then it can be dated by its
-edge, and ringing, which takes the line below the threshold for up to 26 ms in each cycle, leaves the hook as it is.
+Every answer comes `delay_ms` after its sample, when it is known whether a change lasts: then it can be dated by its
+edge, and ringing, which takes the line below the threshold for up to 26 ms in each cycle, does not change the hook.
 
 A voltage of no line (below 3 V) never changes the hook by itself: an open wire is not off-hook, and a dial that shorts
-the line has not hung up. Nor is a line off-hook because its voltage sank through the threshold slowly: that is a cut
-wire that discharges. Off-hook is a fall, or a voltage that stays.
+the line has not hung up. Nor is a line off-hook because its voltage sank slowly through the threshold: that is a cut
+wire discharging. Off-hook is a fall, or a steady voltage.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Int16 = npt.NDArray[np.int16]
 
 
 class Decider:
-    """Samples in without a hole; a hole that is too long to fill is a `restart`."""
+    """Takes samples without a hole; a hole too long to fill is a `restart`."""
 
     def __init__(self, limits: LimitArrays, numbers: Sequence[MeterNumbers]) -> None:
         """`numbers`: of the lines' profiles."""
@@ -43,22 +43,25 @@ class Decider:
         self._polarity = Latched(lines, delay, Lasting(delay, delay, delay, 0))
         self._started = False
         self._dead_ms = [0] * lines
-        self._raw = np.zeros((lines, 1), np.bool_)  # hook by the last voltage that said anything
+        self._raw = np.zeros((lines, 1), np.bool_)  # hook by the last meaningful voltage
         self._sign = np.zeros((lines, 1), np.bool_)
         self._past: Int16 = np.zeros((lines, 0), np.int16)
         self._keep = max(self._n.ring_window_ms, STEADY_MS)
-        self._steady_permille = round(self._n.steady_share * 1000)  # whole numbers: a meter in C divides alike
+        self._steady_permille = round(
+            self._n.steady_share * 1000
+        )  # whole numbers: the meter's C code divides the same way
         self._ring_out = np.zeros((lines, self.delay_ms), np.bool_)
         self.at_once: tuple[Bits, Bits] = (np.zeros((lines, 0), np.bool_), np.zeros((lines, 0), np.bool_))
 
     def restart(self) -> None:
-        """A hole: what the lines were is not known to be still so."""
+        """After a hole the earlier state of the lines may have changed."""
         self._started = False
 
     def push(self, volts: I16) -> tuple[Bits, Bits, Bits]:
-        """Samples int16 (lines, n), 0.01 V; hook, ring and polarity, bool (lines, n), of `delay_ms` before them.
+        """Takes samples int16 (lines, n), 0.01 V; returns hook, ring and polarity, bool (lines, n), of `delay_ms`
+        before them.
 
-        `at_once` is then what these samples themselves say, lasting or not: loop and ring, bool (lines, n).
+        `at_once` then has what these samples show by themselves, lasting or not: loop and ring, bool (lines, n).
         """
         volts = np.maximum(volts, -32767)
         if not self._started:
@@ -76,7 +79,7 @@ class Decider:
         return self._hook.push(hook), rings[:, :n], self._polarity.push(turned)
 
     def _start(self, volts: I16) -> None:
-        """As the first sample says, but where it says nothing: there it is as it was."""
+        """From the first sample; where that has no meaning, the state stays."""
         first = volts[:, :1]
         size = np.abs(first)
         alive = size >= self.limits.no_line
@@ -98,7 +101,7 @@ class Decider:
         if not low.any():
             self._dead(alive, high)
             return self._held(low, high)
-        recent = size[:, -n - FALL_MS : -1]  # what it was up to FALL_MS ago, the highest
+        recent = size[:, -n - FALL_MS : -1]  # the highest of the last FALL_MS
         highest = np.maximum.reduce([recent[:, i : i + n] for i in range(FALL_MS)])
         fell = highest - now >= limits.fall
         moved = np.abs(now - size[:, -n - STEADY_MS : -STEADY_MS]).astype(np.int32)
@@ -108,9 +111,9 @@ class Decider:
         return self._held(low, high)
 
     def _held(self, low: Bits, high: Bits) -> Bits:
-        """True from `low` on, False from `high` on, and between them as before."""
+        """True from `low` on, False from `high` on, and unchanged in between."""
         said = low | high
-        if said.all():  # as nearly always
+        if said.all():  # the usual case
             self._raw = low[:, -1:]
             return low
         at = np.where(said, np.arange(1, low.shape[1] + 1), 0)
@@ -121,7 +124,7 @@ class Decider:
         return held
 
     def _dead(self, alive: Bits, high: Bits) -> None:
-        """Off-hook does not outlast the line by more than no_line_ms: `high` from then on."""
+        """Off-hook does not outlast the line's voltage by more than no_line_ms: `high` from then on."""
         n, limit = alive.shape[1], self._n.no_line_ms
         if alive.all():
             self._dead_ms = [0] * len(self._dead_ms)
@@ -134,10 +137,10 @@ class Decider:
             self._dead_ms[line] = n - 1 - int(there[-1]) if len(there) else self._dead_ms[line] + n
 
     def _ringing(self, signed: Int16, n: int) -> Bits:
-        """An alternating voltage: beyond the peak to both sides of the mean, within the window."""
+        """An alternating voltage: beyond the peak on both sides of the mean, within the window."""
         window, peak = self._n.ring_window_ms, round(self._n.ring_peak_v * 100)
         seen = signed[:, -n - window + 1 :]
-        swing = seen.max(axis=1).astype(np.int32) - seen.min(axis=1)  # of 150 Vrms: more than int16 holds
+        swing = seen.max(axis=1).astype(np.int32) - seen.min(axis=1)  # at 150 Vrms more than int16 holds
         found = np.zeros((len(signed), n), np.bool_)
         rows = np.flatnonzero(swing >= 2 * peak)
         if len(rows):

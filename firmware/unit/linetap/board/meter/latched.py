@@ -15,11 +15,11 @@ LONG_AGO = -(1 << 30)
 
 @dataclass(frozen=True, slots=True)
 class Lasting:
-    """How long a change has to be there, in samples, to be one."""
+    """How long a change has to last, in samples, to count."""
 
     rise: int
     fall: int
-    again: int  # a rise, where the fall before it was no longer ago than `gap`
+    again: int  # a rise at most `gap` after the fall before it
     gap: int
 
 
@@ -27,18 +27,18 @@ class Latched:
     """Bool (lines, n) in, the same (lines, n) out `delay` samples later."""
 
     def __init__(self, lines: int, delay: int, lasting: Lasting) -> None:
-        """`delay` is at least as long as anything has to last."""
+        """`delay`: at least as long as anything has to last."""
         self._lasting = lasting
         self._now = [False] * lines
         self._fell_at = [LONG_AGO] * lines
-        self._since: list[int | None] = [None] * lines  # where the contrary run began that is not long enough yet
+        self._since: list[int | None] = [None] * lines  # where a contrary run began that is too short so far
         self._next = 0  # number of the next sample
         self._out = np.zeros((lines, delay), np.bool_)
         self._levels = np.zeros((lines, 1), np.bool_)  # `_now`
-        self._same = 0  # samples for which nothing has happened
+        self._same = 0  # samples without a change
 
     def set_now(self, values: Bits) -> None:
-        """(lines,), without asking how long: at the start, and after a hole."""
+        """Sets (lines,) at once: at the start, and after a hole."""
         self._now = [bool(value) for value in values]
         self._fell_at = [LONG_AGO] * len(self._now)
         self._since = [None] * len(self._now)
@@ -49,7 +49,7 @@ class Latched:
     def push(self, bits: Bits) -> Bits:
         n, delay = bits.shape[1], self._out.shape[1]
         agree = bits == self._levels
-        if self._same >= delay and agree.all():  # as nearly always
+        if self._same >= delay and agree.all():  # the usual case
             self._next += n
             return bits
         out = np.concatenate([self._out, np.broadcast_to(self._levels, bits.shape)], axis=1)
@@ -65,9 +65,9 @@ class Latched:
         return out[:, :n]
 
     def _follow(self, line: int, bits: Bits, out: Bits) -> None:
-        """`out`: as many samples as are delayed, and those of `bits`."""
+        """`out`: the delayed samples, and those of `bits`."""
         n, begins = len(bits), self._next
-        before = begins - (len(out) - n)  # number of the sample that `out` begins with
+        before = begins - (len(out) - n)  # number of the first sample in `out`
         cuts = [0, *(np.flatnonzero(bits[1:] != bits[:-1]) + 1).tolist(), n]
         for a, b in pairwise(cuts):
             now, since = self._now[line], self._since[line]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A serial port that nobody waits for: the capture loop reads and writes what goes at once.
+"""A serial port that never blocks: the capture loop reads and writes what is possible at once.
 
-Opening and closing may wait for a device (a USB adapter that hangs, a UART that drains), so a thread of its own does
-each of them and ends; it never touches a port that the loop has.
+Opening and closing may block on a device (a hanging USB adapter, a UART that drains), so each runs in a thread of its
+own that then ends; it never touches a port that the loop has.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ import serial
 from linetap.board.meter.protocol import BAUD
 from linetap_core.clock import NS_PER_MS
 
-MOST_READ = 16_384  # a call: half a second of samples
+MOST_READ = 16_384  # per call: half a second of samples
 RETRY_MS = 500
 
 log = logging.getLogger("linetap.meter")
 
 
 class SerialPort:
-    """Opens again as often as it takes. The device may come, go, and come back."""
+    """Opens again as often as needed. The device may come and go."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._serial: serial.Serial | None = None
         self._opening: threading.Thread | None = None
-        self._opened: serial.Serial | None = None  # by the thread; the loop takes it once that has ended
+        self._opened: serial.Serial | None = None  # set by the thread; the loop takes it once that has ended
         self._why = ""
         self._told = ""
         self._retry_ns = 0
 
     def ready(self, now_ns: int) -> bool:
-        """Whether it is open; sees to it that it will be."""
+        """Returns whether it is open; opens it otherwise."""
         if self._serial is not None:
             return True
         if self._opening is not None:
@@ -54,18 +54,18 @@ class SerialPort:
         return False
 
     def _open(self) -> None:
-        with contextlib.suppress(OSError):  # else it would have the real-time priority of the loop that started it
+        with contextlib.suppress(OSError):  # else it would inherit the real-time priority of the loop that started it
             os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
         try:
             port = serial.Serial(self._path, BAUD, timeout=0, write_timeout=0, exclusive=True)
-        except (OSError, ValueError) as error:  # pyserial's own errors are OSErrors
+        except (OSError, ValueError) as error:  # pyserial's errors are OSErrors
             self._why = str(error)
             return
         os.set_blocking(port.fileno(), False)
         self._why, self._opened = "", port
 
     def _tell(self) -> None:
-        """Once for each other reason, not once a try."""
+        """Logs each new reason once, not at each attempt."""
         if self._why and self._why != self._told:
             log.error("meter_absent: %s: %s; the HOOK pins decide", self._path, self._why)
         elif self._serial is not None:
@@ -73,7 +73,7 @@ class SerialPort:
         self._told = self._why
 
     def read(self) -> bytes:
-        """What has come; nothing where nothing has. A port that is gone is closed."""
+        """Returns what has arrived; empty if nothing has. A lost port is closed."""
         if self._serial is None:
             return b""
         try:
@@ -85,7 +85,7 @@ class SerialPort:
             return b""
 
     def write(self, data: bytes) -> None:
-        """As much as goes; what does not is lost, as a frame on the line may be."""
+        """Writes as much as possible; the rest is lost, as a frame on the line may be."""
         if self._serial is None:
             return
         try:
@@ -111,6 +111,6 @@ class SerialPort:
 
 def _close(port: serial.Serial) -> None:
     with contextlib.suppress(OSError, termios.error):
-        termios.tcflush(port.fd, termios.TCIOFLUSH)  # else the kernel may wait 30 s for what nobody takes
+        termios.tcflush(port.fd, termios.TCIOFLUSH)  # else the kernel may wait 30 s to drain the port
     with contextlib.suppress(OSError):
         port.close()

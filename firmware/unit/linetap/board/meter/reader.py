@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the meter says, and what it is told. Everything happens in `poll`, which capture calls as it needs levels.
+"""The meter's frames, in both directions. Everything happens in `poll`, which capture calls as it needs levels.
 
-A meter that says nonsense is a meter that says nothing: whatever comes is counted or dropped, nothing is raised.
+A meter that sends nonsense counts as silent: invalid input is counted or dropped, and raises nothing.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from linetap.board.meter.store import Store
 from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.records import MeterState
 
-SILENT_MS = 100  # without samples for so long: the pins decide
-GONE_MS = 2000  # without any frame: the port is opened anew
-ECHO_MAX_MS = 2000  # a beat that comes back later is another's
-BEHIND_MAX_MS = 1500  # levels of so long ago are forgotten
-BACK_MAX_MS = 1000  # samples from so long before the last ones: the meter began anew, and nobody heard its hello
+SILENT_MS = 100  # without samples for this long the pins decide
+GONE_MS = 2000  # without any frame for this long the port is reopened
+ECHO_MAX_MS = 2000  # a beat that returns later belongs to another
+BEHIND_MAX_MS = 1500  # older levels are discarded
+BACK_MAX_MS = 1000  # samples this much older than the last: the meter restarted, and its hello was lost
 
 _LOOP_EDGES = (wire.EDGES.index("hook"), wire.EDGES.index("pulse"))
 
@@ -75,7 +75,7 @@ class Reader:
 
     @property
     def noise(self) -> int:
-        """How much has come that was no frame."""
+        """Number of invalid frames."""
         return self._frames.noise
 
     @property
@@ -83,7 +83,7 @@ class Reader:
         return self._map.drift * 1e6
 
     def levels(self, until_ns: int) -> Levels | None:
-        """The ten milliseconds before `until_ns`; None while the meter is silent, or its clock not known yet."""
+        """Returns the ten milliseconds before `until_ns`; None while the meter is silent, or its clock unknown."""
         if (last := self._last(until_ns)) is None or (end := self._store.end) is None or last >= end:
             self.poll()
             last, end = self._last(until_ns), self._store.end
@@ -95,7 +95,7 @@ class Reader:
         return found
 
     def _last(self, until_ns: int) -> int | None:
-        """The sample before `until_ns`."""
+        """Returns the sample before `until_ns`."""
         return (self._map.meter_us(until_ns) - 1) // wire.SAMPLE_US if self._map.known else None
 
     def poll(self) -> None:
@@ -113,7 +113,7 @@ class Reader:
                 frame, handler = self._handlers[code]
                 if len(payload) >= frame.size:
                     handler(payload, frame.head.unpack_from(payload))
-            self._count(sequence)  # a hello's own handler may just have begun a new count
+            self._count(sequence)  # a hello's handler may just have started a new count
         self._decide()
         if found:
             self._heard_ns = now_ns
@@ -126,7 +126,7 @@ class Reader:
         self._sent += 1
 
     def lights(self, leds: Sequence[int]) -> None:
-        """Places in protocol.LEDS, one a row."""
+        """Indexes into protocol.LEDS, one a row."""
         each = bytearray(max(self._channels) + 1)
         for channel, led in zip(self._channels, leds, strict=True):
             each[channel] = led
@@ -138,7 +138,7 @@ class Reader:
     def _count(self, sequence: int) -> None:
         if self._sequence is not None:
             lost = (sequence - self._sequence - 1) & 0xFFFF
-            if lost < 0x8000:  # else it is an older one, or the meter has begun anew
+            if lost < 0x8000:  # else it is an older frame, or the meter restarted
                 self.state.frames_lost += lost
         self._sequence = sequence
 
@@ -159,10 +159,10 @@ class Reader:
         self._tell_limits()
 
     def _restarted(self) -> None:
-        """Its clock counts from another zero: nothing of before can be compared with what comes."""
+        """Its clock counts from another zero: nothing earlier can be compared with what comes."""
         self.state.restarts += 1
         log.warning("meter_restarted: %d times now", self.state.restarts)
-        self._boot = None  # the next hello says who it is now, and is no second restart
+        self._boot = None  # the next hello identifies it and is no second restart
         self._map.forget()
         self._store.forget()
         self._gathered.clear()
@@ -170,7 +170,7 @@ class Reader:
         self._beat_ns = 0
 
     def set_limits(self, limits: LimitArrays) -> None:
-        """What has been learnt of the lines since."""
+        """Newly learned limits of the lines."""
         self._decider.limits = limits
         self._tell_limits()
 
@@ -190,7 +190,7 @@ class Reader:
         self._gathered.append((at_us // wire.SAMPLE_US, volts))
 
     def _decide(self) -> None:
-        """All that came together in one go: numpy's price is by the call."""
+        """Processes joined frames at once: numpy's cost is per call."""
         while self._gathered:
             first, volts = self._gathered[0]
             run, end, shape = [volts], first + len(volts), volts.shape[1]
@@ -205,7 +205,7 @@ class Reader:
                 self._from_before(first)
 
     def _from_before(self, first: int) -> None:
-        """A sample from before what is there: a stray one, or a meter that began anew and whose hello was lost."""
+        """An older sample: a stray one, or a meter that restarted and whose hello was lost."""
         end = self._store.end
         if end is not None and end - first > BACK_MAX_MS:
             self._restarted()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The last two seconds of a card as the meter saw them, by the number of the sample since the meter started."""
+"""The last two seconds of a card as the meter measured them, by sample number since the meter started."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from linetap.board.meter.decide import Decider
 from linetap.ring import I16
 
 CAPACITY = 2048
-MOST_HOLE = 100  # samples: a longer hole is not filled
-MOST_EDGES = 64  # remembered, of those the meter told besides
+MOST_HOLE = 100  # samples; a longer hole is not filled
+MOST_EDGES = 64  # remembered edges that the meter reported besides
 
 
 class Store:
-    """Samples in as they come, holes and all; levels out."""
+    """Samples in as they arrive, holes included; levels out."""
 
     def __init__(self, decider: Decider) -> None:
         self._decider = decider
@@ -26,7 +26,7 @@ class Store:
         self._bits = np.zeros((3, lines, CAPACITY), np.bool_)
         self._volts = np.zeros((lines, CAPACITY), np.int16)
         self._next: int | None = None  # sample
-        self._first = 0  # since the last hole
+        self._first = 0  # the first sample since the last hole
         self._edges: deque[tuple[int, int, bool]] = deque(maxlen=MOST_EDGES)
 
     @property
@@ -41,11 +41,11 @@ class Store:
         self._decider.restart()
 
     def edge(self, sample: int, row: int, off_hook: bool) -> None:
-        """What the meter itself made of its voltage: all there is of a stretch whose samples were lost."""
+        """The meter's own decision: the only information on a stretch whose samples were lost."""
         self._edges.append((sample, row, off_hook))
 
     def add(self, sample: int, volts: I16) -> bool:
-        """int16 (lines, n) from number `sample` on. False where they are from before what is there already."""
+        """Add int16 (lines, n) from number `sample` on. Returns False if they are older than what is there."""
         if self._next is not None and sample != self._next:
             if sample < self._next:
                 return False
@@ -69,23 +69,23 @@ class Store:
         return True
 
     def _filling(self, first: int, end: int) -> npt.NDArray[np.int16]:
-        """A hole's samples: as before it, but for what the meter's edges say."""
+        """Returns a hole's samples: as before it, changed by the meter's edges."""
         limits = self._decider.limits
         filled = np.repeat(self._volts[:, [(first - 1) % CAPACITY]], end - first, axis=1)
-        for sample, row, off_hook in sorted(self._edges):  # what is only told once it has lasted comes late
+        for sample, row, off_hook in sorted(self._edges):  # edges are reported late, once they have lasted
             if first <= sample < end:
                 filled[row, sample - first :] = (limits.off_hook if off_hook else limits.on_hook)[row, 0]
         return filled
 
     def levels(self, last: int) -> Levels | None:
-        """The ten samples up to `last`; what is not there yet is as what was there last. None: nothing is there."""
+        """Returns the ten samples up to `last`; missing ones repeat the last. None: there are no samples."""
         end = self.end
         oldest = self._first if self._next is None else max(self._first, self._next - CAPACITY + MOST_HOLE)
         if end is None or end <= oldest:
             return None
         first = last - PERIOD_MS + 1
         at = first % CAPACITY
-        if first >= oldest and last < end and at + PERIOD_MS <= CAPACITY:  # as nearly always
+        if first >= oldest and last < end and at + PERIOD_MS <= CAPACITY:  # the usual case
             hook, ring, polarity = self._bits[:, :, at : at + PERIOD_MS].copy()
             return Levels(hook, ring, polarity, self._volts[:, at + PERIOD_MS - 1].copy())
         there = np.clip(np.arange(first, last + 1), oldest, end - 1) % CAPACITY

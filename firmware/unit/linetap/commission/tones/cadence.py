@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a recorded tone goes on and off: its bursts to the millisecond, and the cadence that they repeat."""
+"""How a recorded tone goes on and off: its bursts to the millisecond, and their repeating cadence."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from linetap.commission.tones.spectrum import F64, Hz, Lines, fine, sines
 from linetap.ring import RATE_HZ
 
 _WINDOW, _STEP, _BATCH = 320, 20, 4096  # 40 ms: a whole beat of 440 and 480 Hz
-_BRIDGE_MS, _SHORTEST_MS = 45, 60  # a click breaks a burst for less; a burst that short is a click
-_EDGE_MS = 30  # an edge found in windows of 40 ms is off by less
-_TRIM_MS = 15  # of a burst, on each side, before its frequency is measured
-_FIT_MS = 200  # of a burst, from its edge on, that say how it would have gone on
-_PURE = 0.7  # share of a burst's power that is the tone; speech over it does not have it
+_BRIDGE_MS, _SHORTEST_MS = 45, 60  # a click interrupts a burst for less; a shorter burst is a click
+_EDGE_MS = 30  # edges found in 40 ms windows are more accurate than this
+_TRIM_MS = 15  # cut from each side of a burst before its frequency is measured
+_FIT_MS = 200  # from a burst's edge, extrapolated beyond it
+_PURE = 0.7  # the tone's share of a burst's power; speech over it lowers it
 _LEVEL_DB = 6.0  # bursts of one tone differ by less
-_UNEQUAL, _UNEQUAL_MS = 0.06, 15.0  # the same element of two periods differs by less
+_UNEQUAL, _UNEQUAL_MS = 0.06, 15.0  # maximum difference of an element between two periods
 _MOST_BURSTS = 4  # in one period
-_LEAST_MS = 500  # in all; a syllable may sing for less
-_COVERED = 0.7  # of the elements heard in a row must be of the cadence
+_LEAST_MS = 500  # in total; a sung syllable is shorter
+_COVERED = 0.7  # share of consecutive elements that belong to the cadence
 
 
 class Burst(NamedTuple):
-    """Frames [start, end), edges refined; `whole`: the recording has both of its edges."""
+    """Frames [start, end) with refined edges; `whole`: both edges are in the recording."""
 
     start: int
     end: int
@@ -39,7 +39,7 @@ class Burst(NamedTuple):
 
 
 class Cadence(NamedTuple):
-    """Median lengths from the burst after the longest pause on; `spread_ms`: the farthest of an element from them."""
+    """Median lengths, starting with the burst after the longest pause; `spread_ms`: the largest deviation from them."""
 
     elements_ms: tuple[float, ...]
     spread_ms: float
@@ -53,7 +53,7 @@ def frames_ms(frames: float) -> float:
 
 
 def bursts(wave: F64, about: Hz) -> list[list[Burst]]:
-    """The bursts of the tone, in runs that nothing else interrupts."""
+    """Returns the bursts of the tone, in runs without interruption."""
     amplitude, share = _follow(wave, about)
     steady = amplitude[share >= _PURE]
     if not len(steady):
@@ -70,7 +70,7 @@ def bursts(wave: F64, about: Hz) -> list[list[Burst]]:
 
 
 def cadence(run: list[Burst]) -> Cadence | None:
-    """The shortest pattern that a run repeats at least once, whole; None when there is none."""
+    """Returns the shortest pattern that a run repeats completely at least once; None if there is none."""
     edges = [edge for burst in run for edge in (burst.start, burst.end)]
     first, last = (0 if run[0].whole else 1), len(edges) - (1 if run[-1].whole else 2)
     lengths = np.diff(edges)[first:last] * 1000 / RATE_HZ  # bursts and pauses in turn, each with both edges
@@ -85,7 +85,7 @@ def cadence(run: list[Burst]) -> Cadence | None:
     if lengths[place : place + covered].sum() < _LEAST_MS:
         return None
     columns = [lengths[place + k : place + covered : elements] for k in range(elements)]
-    middles = [float(np.median(column)) for column in columns]  # a click at an edge moves one, not the middle one
+    middles = [float(np.median(column)) for column in columns]  # a click at an edge moves one value, not the median
     spread = max(float(np.abs(column - middle).max()) for column, middle in zip(columns, middles, strict=True))
     begins_off = (first + place) % 2  # 1: the first of these is a pause
     pauses = [k for k in range(elements) if (k + begins_off) % 2]
@@ -100,12 +100,12 @@ def cadence(run: list[Burst]) -> Cadence | None:
 
 
 def _follow(wave: F64, hz: Hz) -> tuple[F64, F64]:
-    """Every 2.5 ms, in windows of 40 ms: the tone's rms, and its share of the power."""
+    """Returns, every 2.5 ms in windows of 40 ms, the tone's rms and its share of the power."""
     base = np.linalg.qr(sines(hz, _WINDOW))[0]
     windows = sliding_window_view(wave, _WINDOW)[::_STEP]
     own: list[F64] = []
     whole: list[F64] = []
-    for first in range(0, len(windows), _BATCH):  # a copy of all windows at once would be sixteen times the recording
+    for first in range(0, len(windows), _BATCH):  # all windows at once would take sixteen times the recording's memory
         batch = windows[first : first + _BATCH]
         own.append(((batch @ base) ** 2).sum(axis=1))
         whole.append(np.einsum("ij,ij->i", batch, batch))
@@ -114,7 +114,7 @@ def _follow(wave: F64, hz: Hz) -> tuple[F64, F64]:
 
 
 def _stretches(on: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """First and last window of each stretch, short breaks bridged, short stretches left out."""
+    """Returns the first and last window of each stretch; short breaks are bridged, short stretches dropped."""
     steps = np.flatnonzero(np.diff(np.concatenate([[0], on.astype(np.int8), [0]])))
     joined: list[list[int]] = []
     for first, end in zip(steps[::2].tolist(), steps[1::2].tolist(), strict=True):
@@ -126,7 +126,7 @@ def _stretches(on: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 
 def _burst(wave: F64, about: Hz, first: int, last: int, level: float) -> Burst | None:
-    """None for what is no burst of the tone alone."""
+    """Returns None if it is not a burst of the tone alone."""
     start, end = first * _STEP + _WINDOW // 2, last * _STEP + _WINDOW // 2
     opened, closed = first > 0, (last + 1) * _STEP + _WINDOW <= len(wave)
     start, end = (start if opened else 0), (end if closed else len(wave))
@@ -147,7 +147,7 @@ def _burst(wave: F64, about: Hz, first: int, last: int, level: float) -> Burst |
 
 
 def _share(inner: F64, hz: Hz) -> float:
-    """The tone's share of the power in the middle one of pieces of 100 ms: a click spoils one of them."""
+    """Returns the tone's share of the power, as the median over pieces of 100 ms, so that a click spoils only one."""
     size = min(len(inner), RATE_HZ // 10)
     base = np.linalg.qr(sines(hz, size))[0]
     pieces = inner[: len(inner) // size * size].reshape(-1, size)
@@ -156,7 +156,9 @@ def _share(inner: F64, hz: Hz) -> float:
 
 
 def _edge(wave: F64, hz: Hz, about: int, inside: int, direction: int) -> int:
-    """Where the tone, as it is inside of the burst, begins (direction 1) or ends (-1): the least squares say it."""
+    """Returns where the tone, extrapolated from inside the burst, begins (direction 1) or ends (-1), by least
+    squares.
+    """
     reach, trim = _frames(_EDGE_MS), _frames(_TRIM_MS)
     low, high = max(0, about - reach), min(len(wave), about + reach)
     a, b = sorted((about + direction * trim, inside))
@@ -165,7 +167,7 @@ def _edge(wave: F64, hz: Hz, about: int, inside: int, direction: int) -> int:
     parts = np.linalg.lstsq(base[a - origin : b - origin], wave[a:b], rcond=None)[0]
     tone = base[low - origin : high - origin] @ parts
     heard = wave[low:high]
-    gain = heard**2 - (heard - tone) ** 2  # of calling a sample tone
+    gain = heard**2 - (heard - tone) ** 2  # gain from counting a sample as tone
     after = np.concatenate([[0.0], np.cumsum(gain)])
     return low + int(after.argmin() if direction > 0 else after.argmax())
 
@@ -175,7 +177,7 @@ def _same(a: F64, b: F64) -> NDArray[np.bool_]:
 
 
 def _longest(flags: NDArray[np.bool_]) -> tuple[int, int]:
-    """Where the longest row of true values begins, and how many they are."""
+    """Returns where the longest run of true values begins, and its length."""
     steps = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
     rows = [(int(end - first), int(first)) for first, end in zip(steps[::2], steps[1::2], strict=True)]
     count, place = max(rows, key=lambda row: row[0], default=(0, 0))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap tones learn`: a profile from recordings of a PBX's tones, proven on the same recordings."""
+"""`linetap tones learn`: a profile from recordings of a PBX's tones, verified on the same recordings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from linetap_core.errors import BadInput, LinetapError, Refusal
 
 _EXAMPLE = "example: linetap tones learn --name pbx busy=busy.wav ringback=ringback.wav dial=dial.wav -o profile.toml"
 _CLEANER = "a recording without speech, clicks and other tones would be right"
-_FULL_SCALE, _CLIPPED = 32767, 0.001  # so many of its samples; a click has fewer
+_FULL_SCALE, _CLIPPED = 32767, 0.001  # share of clipped samples; a click has fewer
 _HEAD = """\
 # Heard by `linetap tones learn`: {names}.
 # This belongs at the end of unit.toml; `profile = "{name}"` at a [[line]] uses it.
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _files(words: list[str]) -> list[tuple[str, Path]]:
-    """In the order of Korea's tones, whatever order they were given in; several of one name in theirs."""
+    """Returns them in the order of Korea's tones, several of one name in the given order."""
     files: list[tuple[str, Path]] = []
     problems: list[str] = []
     for word in words:
@@ -89,7 +89,7 @@ def _check_name(name: str) -> None:
 
 
 def _hear(files: list[tuple[str, Path]], line: int | None) -> list[Heard]:
-    """Every recording's problem, not the first one's alone."""
+    """Reports the problems of all recordings, not only the first."""
     heard: list[Heard] = []
     problems: list[str] = []
     for name, path in files:
@@ -104,7 +104,7 @@ def _hear(files: list[tuple[str, Path]], line: int | None) -> list[Heard]:
 
 
 def _prove(learnt: Learnt, heard: list[Heard]) -> None:
-    """Refusal unless the detector calls every recording by its name, and by no other."""
+    """Refusal unless the detector recognises every recording by its name, and by no other."""
     shapes = {shape.name: shape for shape in reversed(learnt.profile.tone)}  # the PBX's come first
     problems: list[str] = []
     for each in heard:
@@ -118,7 +118,7 @@ def _prove(learnt: Learnt, heard: list[Heard]) -> None:
 
 
 def _recognised(heard: Heard, profile: Profile) -> set[str]:
-    """What the detector hears: other tones count in the stretch that this one was learnt from."""
+    """Returns the recognised tones: other tones count only in the part that this one was learned from."""
     audio = np.concatenate([heard.audio, np.zeros(RATE_HZ, np.int16)])
     events = [event for event in ToneDetector(1, profile).follow(audio[None], 0) if isinstance(event, ToneHeard)]
     return {event.tone for event in events if event.tone == heard.name or heard.start <= event.at < heard.end}

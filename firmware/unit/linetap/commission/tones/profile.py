@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From tones as heard to those of a profile: when each is known, which are too near, what of Korea's stays."""
+"""From measured tones to a profile: when each is recognised, which are too similar, and which of Korea's remain."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from linetap.config.profile import KR_PSTN, Profile
 from linetap_core.errors import BadInput
 
 NAMES = tuple(shape.name for shape in KR_TONES)
-_PERIODS = {"busy": 3, "congestion": 3}  # as of Korea's: these end a call
+_PERIODS = {"busy": 3, "congestion": 3}  # as Korea's, since these end a call
 _ENDS = {"busy", "congestion", "unobtainable"}
 _DIAL_MARGIN_MS = 100
-_SAME = 0.05  # lengths that differ by less are one tone's, heard twice
+_SAME = 0.05  # smaller differences: one tone, recorded twice
 _CADENCE = KR_PSTN.cadence
 
 
 class Learnt(NamedTuple):
     profile: Profile
-    kept: tuple[ToneShape, ...]  # of them, Korea's
-    dropped: tuple[str, ...]  # Korea's that the detector could not tell from one of the PBX
+    kept: tuple[ToneShape, ...]  # Korea's among them
+    dropped: tuple[str, ...]  # Korea's tones that the detector cannot distinguish from one of the PBX
 
 
 def learn(name: str, heard: list[Heard], alone: bool) -> Learnt:
-    """`alone`: without Korea's. BadInput names two tones that the detector could not tell from one another."""
+    """`alone`: without Korea's tones. BadInput names two tones that the detector could not distinguish."""
     own = _known(_one_frequency(heard) if alone else _between(_one_frequency(heard)))
     twice = {i for i in range(len(own)) for j in range(i) if own[i].name == own[j].name and _too_near(own[i], own[j])}
-    heard = [each for i, each in enumerate(heard) if i not in twice]  # two recordings of one tone are one
+    heard = [each for i, each in enumerate(heard) if i not in twice]  # two recordings of one tone count as one
     own = [shape for i, shape in enumerate(own) if i not in twice]
     problems = [
         f"{heard[i].path} and {heard[j].path}: {own[i].name} and {own[j].name} are one tone to the detector, "
@@ -52,7 +52,7 @@ def learn(name: str, heard: list[Heard], alone: bool) -> Learnt:
 
 
 def _one_frequency(heard: list[Heard]) -> list[ToneShape]:
-    """Frequencies of several tones that are one to the detector become their mean, so that the cadence decides."""
+    """Frequencies that the detector cannot distinguish are averaged, so that the cadence decides."""
     groups: list[list[Heard]] = []
     for each in heard:
         group = next((some for some in groups if _near(some[0].hz, each.hz)), None)
@@ -69,13 +69,13 @@ def _mean(hz: list[Hz]) -> Hz:
 
 
 def _settled(shape: ToneShape, own: list[ToneShape]) -> ToneShape:
-    """Korea's shape at the PBX's frequency, where that is so near that the detector would have to choose."""
+    """Returns Korea's shape with the PBX's frequency, if the detector could not distinguish the two."""
     near = next((mine.hz for mine in own if _near(mine.hz, shape.hz)), shape.hz)
     return msgspec.structs.replace(shape, hz=near)
 
 
 def _between(own: list[ToneShape]) -> list[ToneShape]:
-    """A lone frequency so near to one of Korea's that 40 ms tell them apart only by chance goes halfway to it."""
+    """A single frequency so close to one of Korea's that 40 ms distinguish them only by chance moves halfway to it."""
     halfway: list[ToneShape] = []
     for mine in own:
         beside = [shape.hz for shape in KR_TONES if len(shape.hz) == len(mine.hz) == 1 and not _near(shape.hz, mine.hz)]
@@ -85,7 +85,9 @@ def _between(own: list[ToneShape]) -> list[ToneShape]:
 
 
 def _named(korean: ToneShape, own: list[ToneShape]) -> ToneShape:
-    """Korea's shape under the PBX's name, where both say that nobody will answer and the detector cannot choose."""
+    """Returns Korea's shape under the PBX's name, if both mean that nobody will answer and the detector
+    cannot choose.
+    """
     for mine in own:
         if _too_near(mine, korean) and {mine.name, korean.name} <= _ENDS:
             return msgspec.structs.replace(korean, name=mine.name)
@@ -93,7 +95,7 @@ def _named(korean: ToneShape, own: list[ToneShape]) -> ToneShape:
 
 
 def _known(shapes: list[ToneShape]) -> list[ToneShape]:
-    """With known_after: Korea's rules, and so many elements more as another tone of the frequency has, too."""
+    """Sets known_after: Korea's rules, plus as many elements as needed to differ from another tone of the frequency."""
     known: list[ToneShape] = []
     for shape in shapes:
         elements = len(shape.cadence_ms)
@@ -119,7 +121,7 @@ def _too_near(a: ToneShape, b: ToneShape) -> bool:
 
 
 def _displaces(mine: ToneShape, korean: ToneShape) -> bool:
-    """Two of one name may stand side by side, unless they are the same; two names for one tone may not."""
+    """Two tones of one name may coexist unless they are equal; two names for one tone may not."""
     if not _too_near(mine, korean):
         return False
     return mine.name != korean.name or (
@@ -129,7 +131,7 @@ def _displaces(mine: ToneShape, korean: ToneShape) -> bool:
 
 
 def _begins_like(shape: ToneShape, other: ToneShape, elements: int) -> bool:
-    """Whether the first elements of a shape fit somewhere into another's cadence, as the detector lets them fit."""
+    """Whether the first elements of a shape fit anywhere into another's cadence, with the detector's tolerance."""
     period = len(other.cadence_ms)
     return any(
         all(_fits(shape, k, other.cadence_ms[(turn + k) % period]) for k in range(elements))
@@ -148,7 +150,7 @@ def _near(a: Hz, b: Hz) -> bool:
 
 
 def _dial_min_ms(tones: tuple[ToneShape, ...]) -> int:
-    """A continuous tone is known when it is longer than any burst of its frequencies."""
+    """A continuous tone is recognised when it is longer than any burst of its frequencies."""
     longest = max(
         (
             max(shape.cadence_ms[::2])

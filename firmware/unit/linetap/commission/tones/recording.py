@@ -18,17 +18,17 @@ from linetap.ring import I16, MAX_LINES, RATE_HZ
 from linetap_core.errors import BadInput
 
 LONGEST_S = 300
-CONTINUOUS_MS = 3000  # ours: a burst so long is a tone without a pause
-_THIRD = 0.08  # share of a third frequency; the detector wants all but a tenth in one or two
+CONTINUOUS_MS = 3000  # ours: a longer burst is a continuous tone
+_THIRD = 0.08  # share of a third frequency; the detector requires nine tenths in one or two
 _MAINS_OFF_HZ = 2.0  # a grid in trouble, at its harmonics
 _HARMONIC_OFF = 0.01
-_LISTED = 6  # bursts told of when they are not regular
+_LISTED = 6  # bursts listed if they are irregular
 
 RIGHT = "several periods of the tone, alone on the line"
 
 
 class Heard(NamedTuple):
-    """A tone as measured. `elements_ms` in whole fives, as exact as it is known; none: without a pause."""
+    """A measured tone. `elements_ms`: multiples of five, which is the accuracy; empty: continuous."""
 
     name: str
     path: Path
@@ -37,7 +37,7 @@ class Heard(NamedTuple):
     elements_ms: tuple[int, ...]
     spread_ms: float
     periods: float
-    start: int  # the stretch of the recording that it was learnt from, in frames
+    start: int  # the part of the recording that was used
     end: int
     audio: I16
 
@@ -53,7 +53,7 @@ class Heard(NamedTuple):
 
 
 def read(path: Path, line: int | None) -> I16:
-    """One channel: that of `line`, where the recording has several. BadInput where it is not 8 kHz and 16 bit."""
+    """Returns one channel: that of `line`, if the recording has several. BadInput unless it is 8 kHz and 16 bit."""
     try:
         with wave.open(str(path), "rb") as file:
             rate_hz, width, channels = file.getframerate(), file.getsampwidth(), file.getnchannels()
@@ -82,7 +82,7 @@ def read(path: Path, line: int | None) -> I16:
 
 
 def measure(name: str, path: Path, audio: I16) -> Heard:
-    """BadInput where nothing is steady, or nothing repeats."""
+    """BadInput if nothing is steady, or nothing repeats."""
     clean = without_hum(audio)
     tones = [runs for about in rough(clean, KR_PSTN.tones.twist_share) if (runs := bursts(clean, about))]
     if not tones:
@@ -93,7 +93,7 @@ def measure(name: str, path: Path, audio: I16) -> Heard:
     cadences = [(found, runs) for runs in tones if (found := _best(runs)) is not None]
     run = max(tones[0], key=lambda some: sum(burst.ms for burst in some))
     steady = max((burst for runs in tones for some in runs for burst in some), key=lambda burst: burst.ms)
-    # Whoever records busy tone has had to dial before: a dial tone is in the way of all but itself.
+    # A recording of busy tone has the dial tone before it, which only a dial tone may use.
     if steady.ms >= CONTINUOUS_MS and (name == "dial" or not cadences):
         if _is_hum(audio, clean, steady):
             raise BadInput(f"{path}: {name}: the hum of the mains is louder than any tone; {RIGHT}, would be right")
@@ -105,7 +105,7 @@ def measure(name: str, path: Path, audio: I16) -> Heard:
 
 
 def _best(runs: list[list[Burst]]) -> Cadence | None:
-    """The cadence that lasts longest."""
+    """Returns the longest cadence."""
     return max(filter(None, map(cadence, runs)), key=lambda each: each.end - each.start, default=None)
 
 
@@ -119,7 +119,7 @@ def _heard(name: str, path: Path, audio: I16, learnt: list[Burst], cadence: Cade
 
 
 def _mean(name: str, path: Path, learnt: list[Burst]) -> tuple[Hz, tuple[float, ...]]:
-    """Over the bursts, the longer the more: the error of a frequency falls with the length."""
+    """Averages over the bursts, weighted by length: the error of a frequency falls with it."""
     lines: list[Lines] = [burst.lines for burst in learnt]
     weights = np.array([burst.ms for burst in learnt]) ** 2
     if float(np.median([0.0 if _is_harmonic(each) else each.third_share for each in lines])) >= _THIRD:
@@ -134,12 +134,12 @@ def _mean(name: str, path: Path, learnt: list[Burst]) -> tuple[Hz, tuple[float, 
 
 
 def _is_harmonic(lines: Lines) -> bool:
-    """The further line is a distorted tone's: whether the detector takes it so is seen in the end."""
+    """The further line is a harmonic of a distorted tone; the final check shows whether the detector accepts that."""
     return any(abs(lines.third_hz / f - k) < _HARMONIC_OFF for f in lines.hz for k in (2, 3, 5))
 
 
 def _is_hum(audio: I16, clean: F64, burst: Burst) -> bool:
-    """Harmonics of the mains stand, too; a dial tone on one of them is louder than what lies below the band."""
+    """Mains harmonics are steady too; a dial tone on one of them is louder than the sound below the band."""
     mains_hz = KR_PSTN.tones.mains_hz
     own = float(np.var(clean[burst.start : burst.end]))
     below = float(np.var(audio[burst.start : burst.end])) - own

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which one or two frequencies a recorded tone has: first about, in short windows, then within 0.1 Hz in long ones."""
+"""The one or two frequencies of a recorded tone: roughly in short windows, then within 0.1 Hz in long ones."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _LOBE_HZ = 20.0  # of a Hann window of 100 ms, to each side
 _FLOOR_DBM0 = -50.0
 _PURE = 0.75  # share of a frame's power in two peaks; speech has it for moments only, and never at one pitch
 _STEADY_FRAMES = 12  # 0.3 s in all
-_MOST_TONES = 3  # a dial tone before the one that is meant, and one after it
-_SAME_HZ = 6.0  # a short window knows a frequency no better
-_OFTEN = 0.4  # so often the second frequency must come with the first
-_PIECE = RATE_HZ  # longer windows would only ask more of the clock of the PBX
+_MOST_TONES = 3  # a dial tone before the wanted one, and one after it
+_SAME_HZ = 6.0  # the accuracy of a short window
+_OFTEN = 0.4  # minimum share of frames with both frequencies
+_PIECE = RATE_HZ  # longer windows would only depend on the PBX's clock
 
 
 class Lines(NamedTuple):
-    """Frequencies and the level of each, and the share of the power that a further line (`third_hz`) has."""
+    """Frequencies with their levels, and the share of the power in a further line (`third_hz`)."""
 
     hz: Hz
     dbm0: tuple[float, ...]
@@ -39,7 +39,7 @@ class Lines(NamedTuple):
 
 
 def without_hum(samples: NDArray[np.int16]) -> F64:
-    """As float64, high-passed without delay."""
+    """Returns float64, high-pass filtered without delay."""
     at = np.arange(_TAPS) - _TAPS // 2
     low = np.sinc(2 * _CUT_HZ / RATE_HZ * at) * np.hamming(_TAPS)
     kernel = -low / low.sum()
@@ -49,14 +49,14 @@ def without_hum(samples: NDArray[np.int16]) -> F64:
 
 
 def dbm0_of(power: float) -> float:
-    """Of a mean square on int16's scale."""
+    """From a mean square on int16's scale."""
     return float(10 * np.log10(max(power, 1e-9) / (32767.0**2 / 2))) + FULL_SCALE_DBM0
 
 
 def rough(wave: F64, weaker_min: float) -> list[Hz]:
-    """The tones that stand, within some hertz, the one that stands longest first.
+    """Returns the steady tones, to within some hertz, the longest first.
 
-    A second frequency counts from `weaker_min` of the power of both on: with less it is a harmonic, or noise.
+    A second frequency counts from `weaker_min` of the power of both: below, it is a harmonic or noise.
     """
     seen = _peaks(wave, weaker_min)
     tones: list[Hz] = []
@@ -77,7 +77,7 @@ def rough(wave: F64, weaker_min: float) -> list[Hz]:
 
 
 def fine(burst: F64, about: Hz) -> Lines:
-    """Of one whole burst without its edges."""
+    """Measures one whole burst without its edges."""
     wave = burst[:_PIECE]
     window = np.hanning(len(wave))
     bins = 1 << max(14, (4 * len(wave) - 1).bit_length())
@@ -99,13 +99,13 @@ def fine(burst: F64, about: Hz) -> Lines:
 
 
 def sines(hz: Hz, length: int) -> F64:
-    """(length, 2 x frequencies): a cosine and a sine of each."""
+    """Returns (length, 2 x frequencies): a cosine and a sine of each."""
     phase = 2 * np.pi / RATE_HZ * np.outer(np.arange(length), hz)
     return np.stack([np.cos(phase), np.sin(phase)], axis=2).reshape(length, -1)
 
 
 def _peaks(wave: F64, weaker_min: float) -> F64:
-    """(k, 2) Hz of the frames that are nearly all tone; NaN where there is no second one."""
+    """Returns (k, 2) Hz of the frames that are nearly all tone; NaN if there is no second frequency."""
     found: list[tuple[float, float]] = []
     if len(wave) < _FRAME:
         return np.zeros((0, 2))
@@ -134,7 +134,7 @@ def _peaks(wave: F64, weaker_min: float) -> F64:
 
 
 def _commonest(hz: F64) -> tuple[float, int]:
-    """The frequency that most values lie around, and how many do."""
+    """Returns the frequency that most values are close to, and their number."""
     values = np.sort(hz[np.isfinite(hz)])
     if not len(values):
         return 0.0, 0
@@ -150,7 +150,7 @@ def _highest(power: F64, hz: float, reach_hz: float, step: float) -> int:
 
 
 def _interpolate(power: F64, top: int) -> float:
-    """The place of a peak between bins: the top of the parabola through three logarithms."""
+    """Returns the place of a peak between bins: the top of the parabola through three logarithms."""
     if not 0 < top < len(power) - 1 or power[top - 1 : top + 2].min() <= 0:
         return float(top)
     before, peak, after = np.log(power[top - 1 : top + 2])
