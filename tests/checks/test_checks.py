@@ -223,7 +223,7 @@ class TestCodecStalled:
         floor.unit.stalled = {"capture@2"}
         floor.pass_ms(2000)
         (finding,) = floor.standing
-        assert finding.trouble.text_en.startswith("Card 2 gives no audio")
+        assert finding.trouble.text_en.startswith("Card 2 delivers no audio")
         assert "linetap-capture@2" in finding.trouble.action_ko
 
 

@@ -64,7 +64,7 @@ def test_the_calls_end_first_and_the_disk_goes_then(room: Room, disk: Disk) -> N
     disk.say("pull")
     room.pass_ms(2000)
     assert room.state().unit_state == "pull"
-    assert "may be pulled" in room.state().meaning_en
+    assert "may be removed" in room.state().meaning_en
     seen = room.pass_ms(3000)
     assert (seen.count("RF"), seen.count("")) == (1, 29)
     room.panel.close()

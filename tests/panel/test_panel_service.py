@@ -170,7 +170,7 @@ class TestIdentify:
             assert seen[:10] == ["RCF", ""] * 5
             assert set(seen[10:]) == {"R"}
         assert room.state().unit_state == "identify"
-        assert "looks for this unit" in room.state().meaning_en
+        assert "looking for this unit" in room.state().meaning_en
 
     def test_it_ends_by_itself(self, room: Room) -> None:
         room.pass_ms(30_000)

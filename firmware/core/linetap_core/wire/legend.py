@@ -157,7 +157,7 @@ CONDITIONS = {
         "on",
         "blink 6",
         "보존 기간 안에 저장 공간이 찹니다. 녹음은 계속됩니다.",
-        "The disk will be full before old calls expire; recording goes on.",
+        "The disk fills up before old calls expire; recording goes on.",
     ),
     "line_check": Condition(
         "on", "flash", "점검할 회선이 있습니다. 녹음은 계속됩니다.", "A line needs attention; recording goes on."

@@ -250,7 +250,7 @@ CHECKS = (
     # Speech on a line is so loud that it clips again and again in a call.
     of_lines(
         "clipped",
-        clears="after a whole call without clipping",
+        clears="when a whole call was without clipping",
         text_ko="{lines}의 소리가 너무 커서 잘립니다.",
         text_en="{lines}: speech is too loud and clips.",
         action_ko="코덱에서 {lines} 채널의 입력 이득을 6 dB 낮추십시오. 이득 조절 나사가 있으면 드라이버로 돌리십시오.",
@@ -259,7 +259,7 @@ CHECKS = (
     # In a whole call the sound was never louder than a whisper.
     of_lines(
         "too_quiet",
-        clears="after a call that was loud enough",
+        clears="when a call on it was loud enough",
         text_ko="{lines}의 통화 소리가 너무 작습니다.",
         text_en="{lines}: a whole call was far too quiet.",
         action_ko="드라이버로 {lines}의 단자를 조이고, 그대로면 코덱에서 그 채널의 입력 이득을 올리십시오.",

@@ -166,7 +166,7 @@ def _keys(config: Config, source: Source) -> None:
     _groups(keys, source)
     if (keys.authority is None) != (keys.key_list is None):
         there, missing = ("key_list", "authority") if keys.authority is None else ("authority", "key_list")
-        source.add(("keys", there), f"keys.{there} needs keys.{missing}")
+        source.add(("keys", there), f"keys.{there} is of no use without keys.{missing}")
     try:
         if keys.authority is not None and not isinstance(keys.authority, UnsetType):
             needed = 1 if isinstance(keys.authority_needed, UnsetType) else keys.authority_needed
@@ -232,7 +232,7 @@ def _broker(config: Config, source: Source) -> None:
     if broker.ca is None and broker.host not in LOOPBACK:
         source.add(("broker", "ca"), "broker.ca is missing: a broker on the network is reached by TLS only")
     if broker.key is not None and broker.certificate is None:
-        source.add(("broker", "key"), "broker.key needs broker.certificate")
+        source.add(("broker", "key"), "broker.key is of no use without broker.certificate")
 
 
 def _smdr(config: Config, source: Source) -> None:
