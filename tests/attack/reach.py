@@ -19,9 +19,9 @@ class Reach(NamedTuple):
 
 
 REACH: dict[str, Reach] = {
-    "identify": Reach("one second in six of what LEDs show", "", "panel/test_panel_service.py"),
+    "identify": Reach("one second in six of the LEDs", "", "panel/test_panel_service.py"),
     "self_test": Reach("nothing", "", "vault/test_commands.py"),
-    "ack": Reach("events that the desk says it has; log and records keep what they say", "", "vault/test_delivery.py"),
+    "ack": Reach("events that the desk claims to have; log and records keep their content", "", "vault/test_delivery.py"),
     "resend": Reach("nothing", "", "vault/test_delivery.py"),
     "fetch": Reach("nothing: it reads ciphertext", "", "vault/test_fetch.py"),
     "config": Reach(
@@ -42,7 +42,7 @@ REACH: dict[str, Reach] = {
         "nothing before its day", "the index of an overflow epoch: two of role vault", "vault/test_index_end.py"
     ),
     "roles": Reach(
-        "everybody's office, seen by alert and log", "nothing; k of n at the authority", "attack/test_weakening.py"
+        "everybody's office, visible by alert and log", "nothing; k of n at the authority", "attack/test_weakening.py"
     ),
     "key_list": Reach(
         "nothing of calls that are sealed",
@@ -50,5 +50,5 @@ REACH: dict[str, Reach] = {
         "attack/test_weakening.py",
     ),
     "confirm": Reach("the alert of a weakening that two others have signed", "", "attack/test_weakening.py"),
-    "cancel": Reach("a weakening that waits: nothing", "", "attack/test_weakening.py"),
+    "cancel": Reach("a waiting weakening: nothing", "", "attack/test_weakening.py"),
 }
