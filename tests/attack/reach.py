@@ -29,7 +29,7 @@ REACH: dict[str, Reach] = {
         "whatever weakens: the operator, and role vault or an approver's",
         "attack/test_weakening.py",
     ),
-    "update": Reach("a pause between calls; the version is signed by whoever releases it", "", "vault/test_update.py"),
+    "update": Reach("a pause between calls; the version is signed by its publisher", "", "vault/test_update.py"),
     "time": Reach(
         "the rest of one allowance, and nothing early", "more: two of role vault", "attack/test_desk_key_and_time.py"
     ),
