@@ -21,7 +21,9 @@ class Reach(NamedTuple):
 REACH: dict[str, Reach] = {
     "identify": Reach("one second in six of the LEDs", "", "panel/test_panel_service.py"),
     "self_test": Reach("nothing", "", "vault/test_commands.py"),
-    "ack": Reach("events that the desk claims to have; log and records keep their content", "", "vault/test_delivery.py"),
+    "ack": Reach(
+        "events that the desk claims to have; log and records keep their content", "", "vault/test_delivery.py"
+    ),
     "resend": Reach("nothing", "", "vault/test_delivery.py"),
     "fetch": Reach("nothing: it reads ciphertext", "", "vault/test_fetch.py"),
     "config": Reach(
