@@ -16,7 +16,7 @@ HEADING = re.compile(r"^## (\d{4}) (.+)$", re.MULTILINE)
 BEFORE = re.compile(r"^\*\*Before \((\d{4})\)\.\*\*", re.MULTILINE)
 ROW = re.compile(r"^\| \[(\d{4})\]\(([\w-]+\.md)(#[\w-]+)?\) \| (.+?) \|$", re.MULTILINE)
 REFERENCE = re.compile(r"\bdecision[ \n#*]+(\d{4})\b", re.IGNORECASE)
-LINK = re.compile(r"\[decision (\d{4})\]\(([^)#]+)")
+LINK = re.compile(r"\[decision\s+(\d{4})\]\(([^)#]+)")
 OLD_FORM = re.compile(r"\bdecisions/(\d{4})\b(?!-[\w-]+\.md)")
 
 
