@@ -14,11 +14,11 @@ from linetap_desk.serve.people.accounts import ALONE, APART
 from linetap_desk.web.pages import ROLES
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/desk-roles.md"
-_HEAD = """# The desk's pages: who may what
+_HEAD = """# Rights on the desk's pages
 
-Made by tools/desk_roles.py from the table that the server itself goes by (`desk/serve/app.py`). What is not marked is
-refused, also to whoever types the address; a route that names no role keeps the server from starting. `Logged as` is
-the verb that stands in the access log before the answer is given; where there is none, nothing personal is shown.
+Made by tools/desk_roles.py from the table that the server itself uses (`desk/serve/app.py`). Pages without a mark are
+refused, also by their address; a route without a role keeps the server from starting. `Logged as` is the verb in the
+access log, written before the answer is given; a page without one shows nothing personal.
 
 """
 
@@ -29,7 +29,11 @@ def page() -> str:
     lines += [_line(route) for route in sorted(ROUTES, key=lambda route: (route.path, route.methods))]
     apart = [f"* {_and(sorted(roles))}: at most one of these." for roles in sorted(APART, key=sorted)]
     return (
-        _HEAD + "\n".join(lines) + "\n\nNot in one hand:\n\n" + "\n".join([f"* {ALONE}: no other role.", *apart]) + "\n"
+        _HEAD
+        + "\n".join(lines)
+        + "\n\nRoles that exclude each other:\n\n"
+        + "\n".join([f"* {ALONE}: no other role.", *apart])
+        + "\n"
     )
 
 
