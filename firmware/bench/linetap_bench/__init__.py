@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The simulated exchange: rings, dials, talks and hangs up on machines that have no lines."""
+"""Tools to try linetap on machines without lines: a simulated exchange, fleets of units, measurements, the demo."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands of the bench. Nothing is imported here: each command brings its own module."""
+"""The commands of the bench. Nothing is imported here: each command loads its own module."""
 
 from linetap_core.cli import Command
 

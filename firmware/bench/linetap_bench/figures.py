@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A figure, its target, and how it was come by.
-
-What a process costs, by the kernel's own accounts.
-"""
+"""A figure with its target and its method; and the cost of a process, by the kernel's accounts."""
 
 from __future__ import annotations
 
@@ -21,13 +18,13 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     figure: float
     unit: str
     target: float
-    at_most: bool = True  # else at least
+    at_most: bool = True  # otherwise at least
     method: str
-    beside: dict[str, float] = {}  # what others have on the same samples
+    beside: dict[str, float] = {}  # the results of others on the same samples
 
     @property
     def behind(self) -> list[str]:
-        """Who does better on the same samples."""
+        """The others that do better on the same samples."""
         sign = 1 if self.at_most else -1
         return [name for name, figure in self.beside.items() if sign * figure < sign * self.figure]
 
@@ -37,7 +34,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def table(rows: list[Row]) -> str:
-    """A line for each; how it was come by below it, once for rows in a row that share it."""
+    """A line for each figure, with its method below; once for consecutive rows with the same method."""
     lines = [f"{'':58} {'measured':>12} {'target':>12}"]
     for row, following in zip(rows, [*rows[1:], None], strict=True):
         sign = "<=" if row.at_most else ">="
@@ -59,17 +56,17 @@ _SCHEDULED = 2  # CPUCLOCK_SCHED of clock_getcpuclockid(3), which makes a clock'
 
 
 def cpu_s(pid: int) -> float:
-    """Time on a processor of a process so far, of threads that have ended too, by the scheduler's clock (nanoseconds).
+    """CPU time of a process so far, with threads that have ended, by the scheduler's clock (nanoseconds).
 
-    utime and stime of proc_pid_stat(5) are guessed from timer ticks here: a service that wakes with every tick is
-    found running by each, or by none. The threads' schedstat, added up, forgets who has ended: in a desk that
-    renders pages, a tenth.
+    utime and stime of proc_pid_stat(5) are estimated from timer ticks here: a service that wakes with every tick is
+    found running at each of them, or at none. The sum of the threads' schedstat omits threads that have ended: in a
+    desk that renders pages, a tenth.
     """
     return time.clock_gettime(~pid << 3 | _SCHEDULED)
 
 
 def main_thread_cpu_s(pid: int) -> float:
-    """Of the main thread alone: in capture, without the threads that JACK's client library runs in it."""
+    """CPU time of the main thread alone: in capture, without the threads of JACK's client library."""
     return _runtime_s(Path(f"/proc/{pid}/task/{pid}/schedstat"))
 
 
@@ -86,8 +83,8 @@ def pss_mb(pid: int) -> float:
 
 
 def private_mb(pid: int, but: str) -> float:
-    """Pages that nobody else has, and that another process of its kind would have again, MiB; without the mappings of
-    a file that has `but` in its name."""
+    """MiB of private pages, which another process of the kind would need again; without the mappings of a file with
+    `but` in its name."""
     kib, counts = 0, False
     for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
         first, *rest = line.split()
@@ -104,7 +101,7 @@ def resident_mb(pid: int) -> float:
 
 
 def percent_of_a_core(accounts: Mapping[str, Callable[[], float]], seconds: float) -> dict[str, float]:
-    """What each account (CPU seconds so far) grows by over the next `seconds`, as a share of one core."""
+    """The growth of each account (CPU seconds so far) over the next `seconds`, as a share of one core."""
     started, before = SYSTEM.monotonic_ns(), {name: used_s() for name, used_s in accounts.items()}
     SYSTEM.sleep(seconds)
     elapsed = (SYSTEM.monotonic_ns() - started) / NS_PER_S

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`./build.sh bench day`: draws a day, follows it, prints the table; or replays one call of it."""
+"""`./build.sh bench day`: draws a day, runs it, prints the table; or replays one call of it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from linetap_core.records import CallRecord
 
 PROJECT = Path(__file__).resolve().parents[4]
 MOST_CALLS = 20_000
-MARGIN_MS = 2000  # of the WAV, before and behind the call
+MARGIN_MS = 2000  # of the WAV, before and after the call
 
 
 def parser() -> argparse.ArgumentParser:
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     for seed in seeds:
         bench.day(seed, args.calls, results)
     took_s = (SYSTEM.monotonic_ns() - began_ns) / NS_PER_S
-    cpu_s = sum(os.times()[:4])  # its own, and of what spoke and coded for it
+    cpu_s = sum(os.times()[:4])  # its own, and those of the speech and codec programs
     report = DayReport(
         at=rfc3339(SYSTEM.utc_ns()),
         seeds=seeds,
@@ -109,7 +109,7 @@ class Bench:
         self._voices, self._notices, self._recording, self._kinds = voices, notices, recording, kinds
 
     def day(self, seed: int, count: int, results: Table) -> None:
-        """Every call of it, into the table."""
+        """Runs every call of the day into the table."""
         calls = calls_of_day(seed, count, self._voices, self._kinds)
         memories: dict[int, LineMemory] = {}
         lines = sorted({each.call.line for each in calls})
@@ -120,7 +120,7 @@ class Bench:
             print(f"seed {seed}: {hour[-1].number} of {count} calls", file=sys.stderr, flush=True)
 
     def only(self, seed: int, number: int, wav: Path | None) -> int:
-        """One call, on a line that remembers what it does in the whole day."""
+        """Runs one call, on a line whose memory is as in the whole day."""
         calls = calls_of_day(seed, number, self._voices, self._kinds)
         wanted = calls[-1]
         mine = [each for each in calls if each.call.line == wanted.call.line]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the kinds of calls draw from: numbers, voices, networks, levels."""
+"""What the kinds of calls draw at random: numbers, voices, networks, levels."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ OFF_HOOK = "수화기가 잘못 놓여 있습니다. 확인하여 주시기 바�
 
 
 class Draw:
-    """A generator with the words of this bench; the same seed draws the same."""
+    """A random generator with the vocabulary of this bench; the same seed draws the same values."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
@@ -56,7 +56,7 @@ class Draw:
         return round(float(self.rng.uniform(low, high)), 2)
 
     def whole(self, low: int, high: int) -> int:
-        """Both ends may come."""
+        """A whole number; both ends included."""
         return int(self.rng.integers(low, high + 1))
 
     def chance(self, share: float) -> bool:
@@ -73,7 +73,7 @@ class Draw:
         return str(self.whole(2, 8)) + self.digits(3)
 
     def network(self) -> Network:
-        """Of a citizen: a mobile, a landline, or a telephone over IP."""
+        """A citizen's network: a mobile, a landline, or a telephone over IP."""
         how = self.rng.random()
         if how < 0.55:
             return Network(
@@ -88,12 +88,12 @@ class Draw:
                        noise_dbm0=self.between(-66, -56))  # fmt: skip
 
     def early(self) -> Network:
-        """Of what is heard before the answer: the exchange's own, or the mobile network's."""
+        """The network of sounds before the answer: the exchange's own, or the mobile network's."""
         codec = self.pick(EARLY)
         return Network(codec=codec, noise_dbm0=self.pick([None, None, -66.0, -60.0]))
 
     def talk(self, **more: Any) -> dict[str, Any]:
-        """Of an answered call: who speaks, how long, how loud, by what network."""
+        """The talk of an answered call: who speaks, how long, how loud, over which network."""
         keys: dict[str, Any] = {
             "talk": list(self.pick(TALKS)),
             "talk_s": self.between(11, 16),
@@ -106,7 +106,7 @@ class Draw:
         return keys | more
 
     def called(self, **more: Any) -> dict[str, Any]:
-        """The same, where the far end has answered and says so first."""
+        """The same, where the far end has answered and speaks first."""
         talk = [self.pick(SAID_AT_ANSWER), *self.pick(TALKS)]
         keys = {"talk": talk, "first_speaker": "caller", "talk_after_s": self.between(0.3, 1.2)}
         return self.talk() | keys | more

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Incoming calls: of citizens, of colleagues who pass one on, of machines, of the door."""
+"""Incoming calls: of citizens, of colleagues who transfer one, of machines, of the door."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def far_hangs_up_dial_tone(draw: Draw) -> Sketch:
 
 
 def quick_hang_up(draw: Draw) -> Sketch:
-    """Whoever called hears the notice and hangs up, or has the wrong number."""
+    """The caller hears the notice and hangs up, or has the wrong number."""
     return _in(draw, "either", **draw.talk(talk_after_s=0.4, talk_s=draw.between(0.8, 3.2),
                                            ends=draw.pick(["staff", "far"])))  # fmt: skip
 
@@ -54,13 +54,13 @@ def missed(draw: Draw) -> Sketch:
 
 
 def call_waiting(draw: Draw) -> Sketch:
-    """One beep in the ear of staff, who goes on talking."""
+    """One beep for the staff member, who goes on talking."""
     beep = draw.sound("tone", draw.between(6, 9), after="answer", hz=[350.0, 440.0], for_s=0.25, dbm0=-18.0)
     return _in(draw, "recorded", **draw.talk(sound=[beep]))
 
 
 def call_waiting_taken(draw: Draw) -> Sketch:
-    """One beep, a flash, and somebody else is on the line."""
+    """One beep, a flash, and another caller is on the line."""
     at = draw.between(8, 10)
     beep = draw.sound("tone", at - 2, after="answer", hz=[350.0, 440.0], for_s=0.25, dbm0=-18.0)
     party = Party(at_s=at + 0.8, network=draw.network(), dbm0=draw.between(-28, -18))
@@ -68,8 +68,8 @@ def call_waiting_taken(draw: Draw) -> Sketch:
 
 
 def transferred_in(draw: Draw) -> Sketch:
-    """A colleague calls, says who is there, and hangs up: then the citizen is on the line. Staff presses the key that
-    plays the notice now, or forgets."""
+    """A colleague calls, announces the caller, and hangs up: then the citizen is on the line. The staff member
+    presses the key that plays the notice now, or forgets."""
     at = draw.between(6, 9)
     keys = draw.talk(talk_s=24.0, network=OFFICE)
     hold = draw.sound("music", at - 1.5, after="answer", for_s=1.5, alone=True, dbm0=draw.between(-30, -20))
@@ -81,17 +81,17 @@ def transferred_in(draw: Draw) -> Sketch:
 
 
 def internal(draw: Draw) -> Sketch:
-    caller = CallerId(kind="bell202", number=draw.internal())  # told behind the first burst of ringing
+    caller = CallerId(kind="bell202", number=draw.internal())  # sent after the first burst of ringing
     return _in(draw, "not", "internal", **draw.talk(network=OFFICE, talk_s=8.0, rings=2, caller_id=caller))
 
 
 def fax_calls(draw: Draw) -> Sketch:
-    """1100 Hz every 3.5 s, and nobody there; also under our own notice."""
+    """1100 Hz every 3.5 s from a machine; also under our own notice."""
     return _in(draw, "not", "fax", fax="calling", talk_s=14.0)
 
 
 def door_phone(draw: Draw) -> Sketch:
-    """Rings short, nobody's number; who stands outside is far from its microphone."""
+    """Short rings without a number; the visitor is far from the microphone."""
     keys = draw.talk(talk_s=draw.between(9, 12))
     door = Network(noise_dbm0=draw.between(-56, -46))
     opened = [Keys(at_s=keys["talk_s"] - 1.5, digits="5")]
@@ -100,7 +100,7 @@ def door_phone(draw: Draw) -> Sketch:
 
 
 def passed_on(draw: Draw) -> Sketch:
-    """Staff flashes, dials a colleague, says who calls, and hangs up."""
+    """The staff member flashes, dials a colleague, announces the caller, and hangs up."""
     at = draw.between(8, 10)
     dialled = Keys(at_s=at + 2.2, digits=draw.internal())
     tones = [
@@ -113,7 +113,7 @@ def passed_on(draw: Draw) -> Sketch:
 
 
 def second_party(draw: Draw) -> Sketch:
-    """Staff flashes and calls somebody outside, who answers while the citizen waits."""
+    """The staff member flashes and calls an outside number, which answers while the citizen waits."""
     at = draw.between(8, 10)
     number = "02" + draw.digits(7)
     dialled = Keys(at_s=at + 2.2, digits=number)
@@ -128,7 +128,7 @@ def second_party(draw: Draw) -> Sketch:
 
 
 def short_calling_tone(draw: Draw) -> Sketch:
-    """1100 Hz for 0.6 s, and then somebody speaks: whoever dialled on a fax machine and then lifted its handset."""
+    """1100 Hz for 0.6 s, then speech: a caller who dialled on a fax machine and then lifted its handset."""
     tone = draw.sound("tone", 0.3, after="answer", hz=[1100.0], for_s=0.6, alone=True, dbm0=draw.between(-24, -14))
     return _in(draw, "recorded", **draw.talk(sound=[tone]))
 
@@ -138,13 +138,13 @@ def silent_caller(draw: Draw) -> Sketch:
 
 
 def marked(draw: Draw) -> Sketch:
-    """Staff dials the mark code."""
+    """The staff member dials the mark code."""
     keys = draw.talk(keys=[Keys(at_s=draw.between(8, 9), digits=MARK_CODE)])
     return msgspec.structs.replace(_in(draw, "recorded", **keys), marked=True)
 
 
 def marked_by_caller(draw: Draw) -> Sketch:
-    """Whoever calls dials it, as loud as a line may carry it: that marks nothing."""
+    """The caller dials it, as loud as a line may carry it: that must not mark the call."""
     pressed = Keys(at_s=draw.between(8, 9), digits=MARK_CODE, by="caller", dbm0=draw.between(-26, -6))
     return _in(draw, "recorded", **draw.talk(keys=[pressed]))
 

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the recorder made of a call, against what is true of it.
-
-The confusion table of one day or of several, and the same as JSON.
-"""
+"""The recorder's result for a call against the truth of the script, and the confusion table of one day or several."""
 
 from __future__ import annotations
 
@@ -18,29 +15,29 @@ from linetap_core.clock import NS_PER_MS, parse_rfc3339
 from linetap_core.records import ABUSE, CallRecord
 
 MACHINES = ("fax", "modem")
-NEAR_MS = 1000  # a record may begin so much before its call: never, but rounding
-AFTER_MS = 12_000  # a missed call is known so late; a record that begins behind the call is still of it
+NEAR_MS = 1000  # how far a record may begin before its call: rounding only
+AFTER_MS = 12_000  # how late a missed call is known; a record that begins after the call still belongs to it
 Party = Literal["in time", "before", "late", "never", "flagged", ""]
 Announced = Literal["before", "in time", "late", "never", ""]
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """`announced`: empty where nobody has to be. The others are faults, each True where it is one."""
+    """`announced`: empty where no one has to hear the notice. The others are faults, each True if it occurred."""
 
     announced: Announced = ""
-    after_ms: int | None = None  # from the answer to the first notice that began behind it
-    again: bool = False  # of one announced before the answer: once more behind it, in time
-    full_wrongly: bool = False  # `full`, of a notice that the answering party could not hear, whatever played later
+    after_ms: int | None = None  # from the answer to the first notice after it
+    again: bool = False  # for one announced before the answer: repeated after it, in time
+    full_wrongly: bool = False  # `full`, for a notice that the answering party could not hear, whatever played later
     unrecorded: bool = False  # wrongly
     unanswered: bool = False  # recorded, and nobody had answered
     against_policy: bool = False  # recorded or announced, though policy says otherwise
-    repeated: bool = False  # announced once more, though nobody had come on the line
+    repeated: bool = False  # announced again, though no further party was on the line
     mark: bool = False  # marked as abusive though staff did not, or not marked though it did
     lost: bool = False  # there is no record
-    by: str = ""  # what the record says the answer was known by
+    by: str = ""  # the record's evidence of the answer
     records: int = 0
     party: Party = ""  # of a party that came later
-    said: str = ""  # what the records say, for whoever looks
+    said: str = ""  # the records in words, for a reader
 
     @property
     def faults(self) -> list[str]:
@@ -53,7 +50,7 @@ FAULTS = ("full_wrongly", "unrecorded", "unanswered", "against_policy", "repeate
 
 
 def judge(day: DayCall, records: list[CallRecord], start_ns: int) -> Verdict:
-    """`records`: all of the call, in the order of their ends; `start_ns`: when its hour began."""
+    """`records`: all of the call, in the order of their ends; `start_ns`: the start of its hour."""
     truth = day.truth
     if not records:
         return Verdict(lost=True, said="no record")
@@ -94,7 +91,7 @@ def judge(day: DayCall, records: list[CallRecord], start_ns: int) -> Verdict:
 
 
 def records_of(calls: list[DayCall], records: list[CallRecord], start_ns: int) -> dict[int, list[CallRecord]]:
-    """By the call's number: the records of its line that began within it."""
+    """By the call's number: the records of its line that began during it."""
     found: dict[int, list[CallRecord]] = {each.number: [] for each in calls}
     for record in records:
         times = [record.ring_at, record.off_hook_at, record.answered_at, record.ended_at]
@@ -108,7 +105,7 @@ def records_of(calls: list[DayCall], records: list[CallRecord], start_ns: int) -
 
 
 def _told(day: DayCall, records: list[CallRecord]) -> bool:
-    """A notice was played that policy does not want. One that stops for a machine's tone had begun before the tone."""
+    """Whether a notice was played against the policy. One that stops for a machine's tone had begun before the tone."""
     notices = [notice for record in records for notice in record.notices]
     return any(notice.ended_at for notice in notices) if day.truth.why in MACHINES else bool(notices)
 
@@ -121,7 +118,7 @@ def _announced(day: DayCall, begun: list[int]) -> tuple[Announced, int | None, b
     after = behind[0] if behind else None
     if truth.wants != "recorded":
         return "", after, False
-    first_party = "transferred" not in truth.kind  # a colleague need not be told
+    first_party = "transferred" not in truth.kind  # a colleague need not hear it
     if any(at < answer for at in begun):
         return "before", after, after is not None and after <= truth.late_ms
     if after is None:
@@ -149,7 +146,7 @@ def _ms(at: str | None, start_ns: int) -> int:
 
 
 def _by(record: CallRecord) -> str:
-    """What the answer was known by, and how surely."""
+    """The evidence of the answer, and its confidence."""
     sure = "" if record.answer is msgspec.UNSET else f", {record.answer.confidence}"
     return f"{record.answered_by}{sure}"
 
@@ -196,7 +193,7 @@ class Table:
         self.kinds: dict[str, Counter[str]] = {}
         self.failures: list[Failure] = []
         self.calls = 0
-        self.by: dict[str, Counter[str]] = {}  # outgoing calls by what their answer was known by
+        self.by: dict[str, Counter[str]] = {}  # outgoing calls by the evidence of their answer
         self.after_ms: list[int] = []  # of outgoing calls: from the answer to the notice
 
     def add(self, seed: int, day: DayCall, verdict: Verdict) -> None:

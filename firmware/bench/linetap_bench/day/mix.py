@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How often a city hall has each kind of call, in a thousand (ours: no such statistics were found).
+"""How often a city hall has each kind of call, in a thousand (our estimate: no such statistics were found), and the
+day's calls on the lines.
 
-The day's calls on the lines: hours of at most 250, one call after another on each line.
-
-Each call is drawn from the day's seed and its own number alone, so that more calls change none of those before.
+Calls are laid out in hours of at most 250, one after another on each line. Each call is drawn from the day's seed and
+its own number alone, so that more calls do not change the earlier ones.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ MIX: dict[str, tuple[float, Kind]] = {
 
 
 def kinds_like(pattern: str) -> list[str]:
-    """BadInput where that is no pattern, or fits none."""
+    """BadInput for an invalid pattern, or one that matches no kind."""
     try:
         found = [name for name in MIX if re.search(pattern, name)]
     except re.error as error:
@@ -103,7 +103,7 @@ def kinds_like(pattern: str) -> list[str]:
 
 
 def drawn(draw: Draw, names: list[str]) -> tuple[str, Sketch]:
-    """One of these kinds by its weight, and a call of that kind."""
+    """A call of one of these kinds, chosen by weight."""
     weights = np.cumsum([MIX[name][0] for name in names])
     name = names[int(np.searchsorted(weights, float(draw.rng.random()) * weights[-1], side="right"))]
     return name, MIX[name][1](draw)
@@ -115,7 +115,7 @@ AFTER_S = 12.0  # a line that stopped ringing is a missed call after 8 s
 
 
 def calls_of_day(seed: int, count: int, voices: Voices, kinds: list[str] | None = None) -> list[DayCall]:
-    """`kinds`: of these alone."""
+    """`kinds`: only these."""
     calls: list[DayCall] = []
     free_s = np.zeros(LINES)
     for number in range(1, count + 1):
@@ -134,7 +134,7 @@ def calls_of_day(seed: int, count: int, voices: Voices, kinds: list[str] | None 
 
 
 def script_of(calls: list[DayCall], seed: int) -> Script:
-    """Of one hour."""
+    """The script of one hour."""
     hour = calls[0].hour
     return Script(
         lines=LINES,

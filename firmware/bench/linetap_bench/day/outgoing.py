@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Outgoing calls that somebody answers, each kind as Korea has it."""
+"""Outgoing calls that are answered, each kind as it occurs in Korea."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def polarity(draw: Draw) -> Sketch:
 
 
 def seizure(draw: Draw) -> Sketch:
-    """The exchange reverses the loop when all is dialled: no answer. The answer itself it shows, or not."""
+    """The exchange reverses the loop when the number is complete, which is no answer. The answer itself is signalled
+    or not."""
     reverses = draw.chance(0.5)
     keys = draw.called(digits=draw.outside(), progress_s=draw.between(5, 14), seizure=True, polarity=reverses)
     return out("recorded", **keys)
@@ -70,7 +71,7 @@ def please_hold_english(draw: Draw) -> Sketch:
 
 
 def long_silence(draw: Draw) -> Sketch:
-    """10 to 22 s of nothing in the network, and then somebody is there."""
+    """10 to 22 s of silence in the network, and then the answer."""
     keys = draw.called(digits=draw.outside(), ringback=False, progress_s=draw.between(10, 22), early=draw.early())
     return out("recorded", **keys)
 
@@ -101,13 +102,13 @@ def second_dial_tone(draw: Draw) -> Sketch:
 
 
 def dialling_pause(draw: Draw) -> Sketch:
-    """Somebody looks the rest of the number up."""
+    """A pause while the rest of the number is looked up."""
     keys = draw.called(digits=draw.outside(), pause_after=draw.whole(3, 7), pause_s=9.5, progress_s=draw.between(4, 13))
     return out("recorded", **keys)
 
 
 def other_pbx(draw: Draw) -> Sketch:
-    """Ringback of a PBX that nobody has learnt."""
+    """Ringback of a PBX that is not learnt."""
     hz, cadence = draw.pick(PBX_RINGBACKS)
     first = draw.between(0.6, 2.0)
     tone = draw.sound("tone", first, hz=hz, cadence_ms=cadence, dbm0=draw.between(-26, -14))
@@ -130,12 +131,12 @@ def cough(draw: Draw) -> Sketch:
 
 
 def keyboard(draw: Draw) -> Sketch:
-    """Also from the off-hook on."""
+    """Typing, also from the off-hook on."""
     return _near_end(draw, [draw.sound("keyboard", 0.5, after="off_hook", by="near", dbm0=draw.between(-38, -24))])
 
 
 def hotline(draw: Draw) -> Sketch:
-    """Off-hook to answer without a digit: no dial tone, ringback or not."""
+    """Off-hook to answer without a digit: no dial tone, with ringback or without."""
     sounds = []
     if draw.chance(0.6):
         sounds = [draw.sound("tone", 0.8, hz=[440.0, 480.0], cadence_ms=[1000, 2000], dbm0=-18.0)]
@@ -143,37 +144,37 @@ def hotline(draw: Draw) -> Sketch:
 
 
 def pick_up(draw: Draw) -> Sketch:
-    """`*7`: a call that rings at a colleague's desk is taken here; the citizen is on the line at once."""
+    """`*7`: a call that rings at a colleague's desk is picked up here; the citizen is on the line at once."""
     keys = draw.talk(digits="*7" + draw.pick(["", draw.internal()]), ringback=False, progress_s=draw.between(0.4, 1.2))
     return msgspec.structs.replace(out("recorded", **keys), greeted=True)
 
 
 def long_call(draw: Draw) -> Sketch:
-    """A minute, in which the far end looks something up and is silent for a while."""
+    """A minute, in which the far end is silent for a while."""
     at = draw.between(20, 30)
     sounds = []
-    if draw.chance(0.5):  # where it has put the handset down one hears its room
+    if draw.chance(0.5):  # where its handset lies on the desk, its room is heard
         sounds = [draw.sound("keyboard", at, after="answer", for_s=8.0, alone=True, dbm0=draw.between(-48, -36))]
     keys = draw.called(digits=draw.outside(), progress_s=draw.between(4, 14), talk_s=draw.between(45, 65), sound=sounds)
     return out("recorded", **keys)
 
 
 def quick_hang_up(draw: Draw) -> Sketch:
-    """Answered, and over within the notice."""
+    """Answered, and over during the notice."""
     keys = draw.called(digits=draw.outside(), progress_s=draw.between(3, 9), talk_after_s=0.3,
                        talk_s=draw.between(1.0, 3.0), ends=draw.pick(["staff", "far"]))  # fmt: skip
     return out("either", **keys)
 
 
 def staff_talks(draw: Draw) -> Sketch:
-    """Whoever holds the handset says something to a colleague."""
+    """The staff member says something to a colleague."""
     said = draw.sound("speech", draw.between(2, 8), by="near", speaker="staff", text=draw.pick(OFFICE_TALK),
                       dbm0=draw.between(-28, -16), for_s=draw.between(1.5, 4))  # fmt: skip
     return _near_end(draw, [said])
 
 
 def silent_at_first(draw: Draw) -> Sketch:
-    """Whoever answers says nothing until the other does."""
+    """The answering party says nothing until the other speaks."""
     keys = draw.called(digits=draw.outside(), progress_s=draw.between(4, 13), talk_after_s=draw.between(1.8, 4))
     return out("recorded", **keys | {"first_speaker": "staff", "talk": list(draw.pick(TALKS))})
 
@@ -183,13 +184,13 @@ def pulses(draw: Draw) -> Sketch:
 
 
 def short_answer_tone(draw: Draw) -> Sketch:
-    """An echo suppressor is switched off by a short 2100 Hz, and then people talk: no fax."""
+    """A short 2100 Hz switches off an echo suppressor, and then people talk: no fax."""
     tone = draw.sound("tone", 0.2, after="answer", hz=[2100.0], for_s=0.6, alone=True, dbm0=draw.between(-24, -14))
     return out("recorded", **draw.called(digits=draw.outside(), progress_s=draw.between(4, 12), sound=[tone]))
 
 
 def passed_on_there(draw: Draw) -> Sketch:
-    """Who answers passes the call on to somebody else, whose voice and channel are others."""
+    """The answering party transfers the call to another person, with another voice and channel."""
     at = draw.between(8, 11)
     hold = draw.sound("music", at - 2.5, after="answer", for_s=2.5, alone=True, dbm0=draw.between(-28, -18))
     party = Party(at_s=at, network=draw.network(), dbm0=draw.between(-30, -18))

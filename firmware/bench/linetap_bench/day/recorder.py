@@ -1,10 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands for the vault: it keeps the records, and seals nothing.
-
-An hour of the day through the recorder: its ears, its hook logic, its call table; a card of many lines at once.
-
-It is what `linetap replay` runs, but for the vault: what would be sealed is only kept. Nothing waits for a clock.
-"""
+"""An hour of the day through the recorder: its detectors, its hook logic, its call table; a card of many lines at
+once. It runs the code of `linetap replay`, but with a vault that keeps the records and seals nothing. Nothing waits
+for a clock."""
 
 from __future__ import annotations
 
@@ -31,7 +28,7 @@ from linetap_core.records import CallEvent, CallRecord, ClockRecord
 
 
 class Kept:
-    """A VaultPort."""
+    """A VaultPort that keeps the records."""
 
     def __init__(self) -> None:
         self.records: list[CallRecord] = []
@@ -53,13 +50,16 @@ START_NS = 1_795_824_000_000_000_000  # 2026-11-28 00:00 UTC
 HOUR_NS = 3600 * 1_000_000_000
 BLOCK_SLOTS = 2000  # rendered at once: 10 s
 LINES = 32
-ECHO_MS, ECHO_STEP = (12, 90), 29  # of the lines in some disorder; ours: codec, ALSA's buffers and an exchange's hybrid
+ECHO_MS, ECHO_STEP = (
+    (12, 90),
+    29,
+)  # of the lines, unordered; our estimate: codec, ALSA's buffers and an exchange's hybrid
 
 Progress = Callable[[float], None]
 
 
 def config_of(lines: list[int], recording: Recording) -> Config:
-    """A unit with these lines on one card. Its keys are nobody's: nothing is sealed."""
+    """A unit with these lines on one card. Its keys are placeholders: nothing is sealed."""
     return Config(
         unit="bench-day",
         keys=Keys(custodians=["none"], overflow_epoch="none"),
@@ -70,8 +70,9 @@ def config_of(lines: list[int], recording: Recording) -> Config:
 
 
 def rendered(script: Script, lines: list[int], voices: Voices) -> tuple[I16, Levels]:
-    """What these lines carry for the script's length: audio (lines, frames) and levels a millisecond."""
-    timeline = Timeline(script, voices, list(range(1, script.lines + 1)))  # each line's place shapes its front end
+    """The script's audio (lines, frames) and levels, one for each millisecond."""
+    # the place of a line determines its front end
+    timeline = Timeline(script, voices, list(range(1, script.lines + 1)))
     chosen = [timeline.lines[number - 1] for number in lines]
     slots = -(-script.duration_ms // SLOT_MS)
     audio = np.zeros((len(lines), slots * SLOT_FRAMES), np.int16)
@@ -97,7 +98,7 @@ def start_of(hour: int) -> int:
 
 
 def echo_of(line: int) -> tuple[int, float]:
-    """How late, in frames, and times how much a line returns a notice: as loud as its front end is drawn."""
+    """The delay in frames and the gain with which a line returns a notice, by the drawing of its front end."""
     late_ms = ECHO_MS[0] + (line * ECHO_STEP) % (ECHO_MS[1] - ECHO_MS[0])
     return late_ms * PER_MS, 10 ** (fronts(LINES)[line - 1].echo_db / 20)
 
@@ -110,7 +111,7 @@ def follow(
     hour: int,
     memories: dict[int, LineMemory],
 ) -> tuple[list[CallRecord], dict[int, LineMemory]]:
-    """The records of the hour, and what the lines remember for the next. `audio` gets the notices mixed in."""
+    """The records of the hour, and the lines' memory for the next one. The notices are mixed into `audio`."""
     lines = config.lines_of(1)
     profiles, echoes = [KR_PSTN] * len(lines), [echo_of(line.number) for line in lines]
     card = ReplayCard(lines, audio, levels, notices, start_of(hour), set(), profiles, echoes)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A call of the day, and what is true of it. Milliseconds from the start of its hour, as the script has them."""
+"""A call of the day, and the truth about it. Milliseconds from the start of its hour, as in the script."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from linetap_bench.script.callkeys import Call
 from linetap_bench.script.timing import times_of
 from linetap_bench.sounds.voices import Voices
 
-# What has to become of it. `either`: a party was on the line for so short a time, or is a machine, that both are right.
+# The right result. `either`: the party was on the line so briefly, or is a machine, that both are right.
 Wants = Literal["recorded", "not", "either"]
 NOTICE_KEY = "**1"  # the default
 LATE_MS = 3000  # after the answer
 # Where staff greets first, the notice waits for the greeting's end, at most recording.greeting_max_ms (6000).
 LATE_GREETED_MS = 6500
-SHORT_MS = 4000  # whoever hangs up so soon after the answer cannot have had the whole notice
+SHORT_MS = 4000  # a party that hangs up so soon after the answer cannot have heard the whole notice
 
 
 class Sketch(msgspec.Struct, frozen=True, kw_only=True):
-    """A call as its kind has drawn it, before it has a line and a time."""
+    """A call as its kind draws it, before it has a line and a time."""
 
     call: Call
     wants: Wants
-    why: str = ""  # of one that is not to be recorded: internal, emergency, fax, modem
-    told: bool = True  # whoever comes on the line later has to hear the notice too; else may, or may not
-    marked: bool = False  # staff marks it as abusive
+    why: str = ""  # why it must not be recorded: internal, emergency, fax, modem
+    told: bool = True  # a later party has to hear the notice too; else it may or may not
+    marked: bool = False  # the staff member marks it as abusive
     greeted: bool = False  # staff speaks first
 
 
@@ -40,8 +40,8 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     ended_ms: int
     answer_ms: int | None  # when the far party answered; None: never
     parties_ms: list[int] = []  # when another party came on the line
-    late_ms: int = LATE_MS  # a notice that begins later than so after the answer, or after a party has come, is late
-    once: bool = True  # nobody comes on the line later: a second notice has no cause
+    late_ms: int = LATE_MS  # a notice that begins later after the answer, or after a new party, is late
+    once: bool = True  # no later party: a second notice has no cause
     keys_ms: list[int] = []  # when staff asked for the notice by key
     marked: bool = False
     says: list[tuple[str, int, int]] = []  # who speaks, from when to when

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Outgoing calls that nobody answers, that are not recorded by policy, or that a machine answers."""
+"""Outgoing calls that are not answered, are not recorded by policy, or are answered by a machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from linetap_bench.day.truth import Sketch
 
 
 def no_answer(draw: Draw) -> Sketch:
-    """Ringback until staff puts the handset down, colleagues talking now and then."""
+    """Ringback until the staff member hangs up, while colleagues talk now and then."""
     sounds = []
     if draw.chance(0.3):
         sounds = [draw.sound("speech", draw.between(2, 9), by="near", speaker="colleague", text=draw.pick(OFFICE_TALK),
@@ -77,7 +77,7 @@ def no_such_number_english(draw: Draw) -> Sketch:
 
 
 def switched_off(draw: Draw) -> Sketch:
-    """The network says that nobody is there, and staff hangs up."""
+    """The network announces that the subscriber is unavailable, and the staff member hangs up."""
     first = draw.between(0.8, 3)
     return out("not", outcome="unanswered", digits=draw.outside(), ringback=False, early=draw.early(),
                sound=[_said(draw, first, SWITCHED_OFF)], progress_s=first + draw.between(4, 9))  # fmt: skip
@@ -95,13 +95,13 @@ def off_hook(draw: Draw) -> Sketch:
 
 
 def given_up(draw: Draw) -> Sketch:
-    """Not all of a number, and the handset down again."""
+    """An incomplete number, and on-hook again."""
     return out("not", outcome="unanswered", digits=draw.outside()[: draw.whole(1, 6)], ringback=False,
                progress_s=draw.between(0.4, 5))  # fmt: skip
 
 
 def voice_mail(draw: Draw) -> Sketch:
-    """Ringback, the network says so, then a machine that takes a message after its beep."""
+    """Ringback, the network's announcement, then a machine that takes a message after its beep."""
     after = draw.between(9, 18)
     said = draw.sound("announcement", after, text=SWITCHED_OFF[1], dbm0=draw.between(-24, -14))
     beep = draw.sound("tone", 0.2, after="answer", hz=[1000.0], for_s=0.6, dbm0=-16.0)

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What both demos begin and end with: a folder of their own, and signals that lead to the cleaning.
+"""`./build.sh demo`: a unit, a broker and a telephone exchange on this machine, and a minute of real calls.
 
-`./build.sh demo`: a unit, a broker and a telephone exchange on this machine, and a minute of real calls.
-
-Everything is in a fresh folder; nothing is left running, however it ends. At the end one recording is opened with the
-stock `age` and held against what the exchange put on the line, and its evidence bundle is checked with stock tools.
+Everything is in a fresh folder; no process is left, however it ends. At the end one recording is opened with stock
+`age` and compared with the exchange's signal on the line, and its evidence bundle is checked with stock tools.
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ from linetap_bench.stage.stage import Stage, linetap
 from linetap_core.clock import NS_PER_S, SYSTEM
 from linetap_core.errors import BadInput, LinetapError, Refusal
 
-MARKER = ".linetap-demo"  # only a folder that a demo made is thrown away
+MARKER = ".linetap-demo"  # only a folder made by a demo is deleted
 
 
 def fresh(folder: Path) -> None:
@@ -44,7 +42,7 @@ def fresh(folder: Path) -> None:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """SIGTERM and SIGHUP end a demo as Ctrl-C does; a second one does not stop the cleaning."""
+    """SIGTERM and SIGHUP end a demo as Ctrl-C does; a second signal does not stop the cleaning up."""
     numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -64,7 +62,7 @@ PROJECT = Path(__file__).resolve().parents[4]
 SCRIPT = PROJECT / "tests" / "scenarios" / "demo.toml"
 FOLDER = PROJECT / "build" / "demo"
 DESK_FOLDER = PROJECT / "build" / "demo-desk"
-MOST_MINUTES = 240.0  # of --desk: what is recorded meanwhile takes 2 GB
+MOST_MINUTES = 240.0  # of --desk: the recordings of that time take 2 GB
 EXEMPT_LINE = 8
 LINES = 8
 SEALED_S = 20.0  # after the last on-hook
@@ -73,7 +71,7 @@ INTERRUPTED = 130
 
 
 def watch(config: Config, script: Path, children: Processes, exchange: Child) -> Look:
-    """Shows what happens until the exchange has hung up for good and all calls are sealed."""
+    """Shows the state until the exchange has hung up for good and all calls are sealed."""
     looker = Looker(config)
     limit_ns = SYSTEM.monotonic_ns() + round((load_script(script).duration_ms / 1000 + 60) * NS_PER_S)
     ended_ns: int | None = None
@@ -94,12 +92,13 @@ def watch(config: Config, script: Path, children: Processes, exchange: Child) ->
 
 
 def _settled(look: Look, since_ns: int) -> bool:
-    """All lines idle, all reports gone; or the longest wait is over and what is missing is told at the end."""
+    """Whether all lines are idle and all reports sent; also true after the longest wait, and the end names what is
+    missing."""
     return (since_ns > NS_PER_S and look.idle and look.reports_waiting == 0) or since_ns > SEALED_S * NS_PER_S
 
 
 def demo(folder: Path, script: Path) -> int:
-    """Exit status 0 when everything that should have been recorded was, and one recording was opened and is right."""
+    """Exit status 0 if every expected call was recorded, and one recording was opened and is right."""
     fresh(folder)
     make_default_notices(folder / "notices")
     with Stage(folder, LINES) as stage:
@@ -174,7 +173,7 @@ def main() -> int:
 
 
 def _desk(args: argparse.Namespace) -> int:
-    """Ctrl-C is how it ends; a folder of one that failed is kept, for its logs."""
+    """Runs until Ctrl-C; the folder of a failed demo is kept, for its logs."""
     from linetap_bench.demo import deskstage
 
     folder = (args.folder or DESK_FOLDER).absolute()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the desk is told of the house: desk.toml and the tables beside it; and who may log in."""
+"""The desk's configuration in the demo: desk.toml, the tables beside it, and the accounts."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ fleet_certificate = "pki/desk-{pages}.pem"
 fleet_key = "pki/desk-{pages}.key"
 """
 
-# One account a role: name, as others read it, and what it is for.
+# One account for each role: name, displayed name, and purpose.
 PEOPLE = (
     ("watch", "종합상황실", "all units, live"),
     ("officer", "민원 담당 김민지", "units, search and calls; asks for a release or a hold"),
@@ -54,11 +54,11 @@ PEOPLE = (
     ("custodian", "열람 책임자 정하은", "units, search and calls; opens and gives out"),
     ("auditor", "감사 담당 한지우", "search and calls, and the review of who saw what"),
 )
-_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is taken for another
+_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # no characters that look alike
 
 
 def write(made: DemoKeys, port: int) -> Path:
-    """desk.toml."""
+    """Writes desk.toml."""
     folder = made.folder
     places = {"본관": {UNIT: 3}}
     for unit in UNITS:
@@ -75,7 +75,7 @@ def write(made: DemoKeys, port: int) -> Path:
 
 
 def make_accounts(config: Path) -> dict[str, str]:
-    """Name to password, random and of this run: they stand nowhere but on the screen."""
+    """Name to password, random for each run: they are shown on the screen only."""
     passwords = {name: _password() for name, _, _ in PEOPLE}
     with commands.opened(config, SYSTEM) as (table, _):
         for name, shown, _ in PEOPLE:

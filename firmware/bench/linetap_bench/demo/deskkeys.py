@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everybody's keys and certificates, made as a city makes them: the authority, the desk, the broker, every unit.
+"""All keys and certificates of the demo, made as a city makes them: the authority, the desk, the broker, every unit.
 
 authority.key  keylist.json  roles.json  desk.key  serve-log.key  epochs/
-people/        the keys that two approvers and the vault officer sign with
-pki/           what `linetap pki` made, broker.pem, serve.pem and the two desks' beside it
-units/NAME/    unit.key  tls.pem  tls.key, of the simulated ones
+people/        the signing keys of two approvers and the vault officer
+pki/           the files of `linetap pki`, with broker.pem, serve.pem and those of the two desks
+units/NAME/    unit.key  tls.pem  tls.key, of the simulated units
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _DISPUTE = Purpose("dispute", "통화 내용에 대한 분쟁", "A caller disput
 
 
 class DemoKeys:
-    """In the demo's folder; the private keys of a city lie in several places and never in one."""
+    """In the demo's folder; the private keys of a real city are in several places and never in one."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.pki = folder, folder / "pki"
@@ -68,7 +68,7 @@ class DemoKeys:
         ]
 
     def enrol(self, unit: str) -> None:
-        """A simulated one: its keys are made here, its certificate by the authority."""
+        """Enrols a simulated unit: its keys are made here, its certificate by the authority."""
         folder = self.folder / "units" / unit
         folder.mkdir(parents=True)
         tls, signer = certificates.new_key(), keys.new_unit_key()
@@ -80,7 +80,7 @@ class DemoKeys:
             pki.enrol_unit(Namespace(request=asked, fingerprint=None, output=folder / "tls.pem", dir=self.pki), SYSTEM)
 
     def enrol_real(self, config: Path) -> None:
-        """By the commands that an engineer types; then unit.toml says where the certificate is."""
+        """Enrols the real unit by the commands of an engineer; then unit.toml names the certificate."""
         asked, certificate = config.with_name("unit.request"), config.with_name("tls.pem")
         linetap("pki", "request", "--config", config, "-o", asked)
         linetap("pki", "unit", asked, "--dir", self.pki, "-o", certificate)
@@ -90,7 +90,7 @@ class DemoKeys:
         config.write_text(text)
 
     def command_roles(self, unit: str, config: Path) -> None:
-        """The first command of a new unit: whose word counts for it."""
+        """The first command to a new unit: who may command it."""
         command = self.folder / f"roles{SUFFIX}"
         linetap(
             "command", "sign", "--verb", "roles", "--role", "authority", "--unit", unit, "--document", self.roles,

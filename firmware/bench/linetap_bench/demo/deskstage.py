@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts everything, says where it is and who may log in, looks after it, and ends it."""
+"""Starts the demo's desk, prints its address and accounts, supervises the processes, and ends them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OPEN = "The desk is open:"  # the first line of what is said then
 
 
 class DeskStage(Stage):
-    """With the shipped broker: TLS alone, and nobody without a certificate."""
+    """A stage with the shipped broker: TLS only, and only clients with a certificate."""
 
     def __init__(self, made: DemoKeys) -> None:
         super().__init__(made.folder, LINES)
@@ -40,14 +40,14 @@ class DeskStage(Stage):
         return start_shipped(self.children, self.folder / "broker", self._made.pki, port), port
 
     def ready(self, name: str, command: list[str], text: str) -> Child:
-        """A process of ours that says `text` when it is up."""
+        """Starts one of our processes, which prints `text` when it is up."""
         child = self.children.start(name, [sys.executable, "-m", *command])
         self.children.wait_for_text(child, text, READY_S)
         return child
 
 
 def demo(folder: Path, script: Path, minutes: float, most_minutes: float) -> None:
-    """Until the time is over or somebody interrupts. ChildFailed names who could not start or has ended."""
+    """Runs until the time is over or it is interrupted. ChildFailed names a process that did not start or has ended."""
     if not 0 < minutes <= most_minutes:
         raise BadInput(f"--minutes {minutes:g}: more than 0, and {most_minutes:g} at most, would be right")
     each_s = load_script(script).duration_ms / 1000
@@ -83,7 +83,7 @@ def _start_unit(stage: DeskStage, made: DemoKeys, script: Path, often: int) -> N
 
 
 def _start_desk(stage: DeskStage) -> tuple[str, Mapping[str, str]]:
-    """Its address, and the passwords."""
+    """Returns its address and the passwords."""
     _say("the desk: ten simulated units, the ingest, the accounts and the pages")
     config = house.write(DemoKeys(stage.folder), stage.port)
     disks = str(stage.run_dir / "simulated")

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The proof at the end of a demo: a recording opened by the published recipe, with none of our code, and compared.
-
-The evidence bundle at the end of a demo, checked by the published checker: stock tools alone.
-"""
+"""The proof at the end of a demo: a recording opened by the published recipe, without our code, and compared; and
+its evidence bundle, checked by the published checker with stock tools alone."""
 
 from __future__ import annotations
 
@@ -28,7 +26,7 @@ LIKE = 0.99  # mu-law alone costs 0.0002
 LIKE_WITH_SLIPS = 0.95
 _BLOCK = RATE_HZ // 4
 _REACH = RATE_HZ // 2  # the most that the cable may slip by, all in all
-_LOUD = 100  # a block quieter than this says nothing about its place
+_LOUD = 100  # a quieter block does not show its place
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Opened:
 
 
 def open_and_check(folder: Path, config: Config, calls: list[CallRecord], exchange_log: Path) -> Opened:
-    """Refusal when there is none to open, it does not open, or it is not what was on the line."""
+    """Refusal if there is no recording, it does not open, or it differs from the line's signal."""
     recorded = [call for call in calls if call.disposition == "recorded" and call.audio is not None]
     if not recorded:
         raise Refusal(f"{config.vault}: no call was recorded")
@@ -55,7 +53,7 @@ def open_and_check(folder: Path, config: Config, calls: list[CallRecord], exchan
     try:
         done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=RECIPE_S, check=False)
     finally:
-        wav.with_name(f"{wav.name}.key").unlink(missing_ok=True)  # where the recipe did not come to its last line
+        wav.with_name(f"{wav.name}.key").unlink(missing_ok=True)  # if the recipe did not reach its last line
     if done.returncode:
         raise Refusal(f"{call_dir}: the recipe failed: {done.stderr.strip()}")
     samples = _read(wav)
@@ -73,7 +71,8 @@ def open_and_check(folder: Path, config: Config, calls: list[CallRecord], exchan
 
 
 def recipe_of(call_dir: Path, epoch: Path, custodian: Path, wav: Path) -> list[str]:
-    """Shell lines: the two keys after one another, the parts in order, a player's own decoder. The call's key goes."""
+    """Shell lines: the two keys one after the other, the parts in order, a player's own decoder. The call's key is
+    removed."""
     quoted = {name: shlex.quote(str(path)) for name, path in [("dir", call_dir), ("e", epoch), ("c", custodian)]}
     out = shlex.quote(str(wav))
     return [
@@ -85,7 +84,7 @@ def recipe_of(call_dir: Path, epoch: Path, custodian: Path, wav: Path) -> list[s
 
 
 def likeness_of(samples: I16, line: I16) -> float:
-    """The correlation coefficient of a recording with the stretch of the line that it fits best, 1 = the same."""
+    """The correlation coefficient of a recording with the best matching stretch of the line, 1 = identical."""
     if len(samples) > len(line) or not samples.any():
         return 0.0
     wanted, whole = samples.astype(np.float64), line.astype(np.float64)
@@ -97,7 +96,7 @@ def likeness_of(samples: I16, line: I16) -> float:
 
 
 def likeness_with_slips(samples: I16, line: I16) -> tuple[float, int]:
-    """The same block by block, each where it fits best near the others; and how often that place moved."""
+    """The same block by block, each at its best match near the others; and how often that place changed."""
     wanted, whole = samples.astype(np.float64), np.pad(line.astype(np.float64), _REACH)
     offset = int(fftconvolve(whole, wanted[::-1], "valid").argmax())
     alike = energy = 0.0
@@ -132,11 +131,11 @@ CHECKER = Path(__file__).parents[4] / "docs/check-bundle.sh"
 class CaseFile:
     path: Path
     script: Path
-    said: list[str]  # a line for each thing that the script has checked
+    said: list[str]  # a line for each check of the script
 
 
 def make_and_check(folder: Path, call_dir: Path, signers: Path) -> CaseFile:
-    """Refusal when the checker finds anything wrong."""
+    """Refusal if the checker finds a fault."""
     path, unpacked = folder / "case.zip", folder / "case"
     linetap("bundle", call_dir, "--signers", signers, "--case", "demo", "-o", path)
     with zipfile.ZipFile(path) as bundle:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be seen of a running unit from outside: its state files, its LEDs, and the records in its vault.
+"""The live view of a running unit from outside: its state files, its LEDs, and the records in its vault.
 
-The live view: redrawn on a terminal; on a pipe or in a file one plain line for each thing that changes.
+Redrawn on a terminal; on a pipe or in a file one plain line for each change.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Look:
 
     @property
     def idle(self) -> bool:
-        """No call anywhere; a line that nothing feeds any more is at fault, and idle all the same."""
+        """Whether there is no call; a line whose exchange has stopped is faulty, and idle as well."""
         return bool(self.lines) and all(line.state in FREE and not line.call_id for line in self.lines)
 
 
@@ -113,7 +113,7 @@ class View(Protocol):
 
 
 def open_view(console: Console | None = None, clock: Clock = SYSTEM) -> View:
-    """By what standard output is."""
+    """The view that suits standard output."""
     console = console or Console(file=sys.stdout)
     return LiveView(console, clock) if console.is_terminal else PlainView(console, clock)
 
@@ -135,7 +135,7 @@ class LiveView:
 
 
 class PlainView:
-    """Lines of text: seconds since the view began, what, and how it is now."""
+    """Lines of text: seconds since the beginning, the name, and its new state."""
 
     def __init__(self, console: Console, clock: Clock) -> None:
         self._console, self._clock = console, clock
@@ -157,7 +157,7 @@ class PlainView:
 
 
 def plain_facts(look: Look) -> dict[str, str]:
-    """Everything worth a line when it changes. LEDs by what they mean: they blink."""
+    """Everything that gets a line when it changes. LEDs by their meaning, since they blink."""
     facts = {f"service {name}": state for name, state in look.services.items()}
     if look.meaning:
         facts["LEDs"] = look.meaning
@@ -167,7 +167,7 @@ def plain_facts(look: Look) -> dict[str, str]:
 
 
 def describe(call: CallRecord) -> str:
-    """`in, recorded, 24.1 s` without a word of personal data."""
+    """`in, recorded, 24.1 s`, without personal data."""
     parts: list[str] = [call.direction, call.disposition]
     if call.audio is not None:
         parts.append(f"{call.audio.samples / call.audio.rate:.1f} s of audio")

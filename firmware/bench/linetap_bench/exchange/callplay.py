@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who calls, as an exchange tells it between the first burst of ringing and the second: GR-30, EN 300 659.
+"""The signals of one scripted call: the exchange's, the staff member's hand, and the speech.
 
-Two people in turn: the utterances of a call, laid out until the talk's time is up.
-
-What one scripted call does to its line: the exchange's signals, the staff member's hand, and what is said.
+Caller ID is sent between the first burst of ringing and the second: GR-30, EN 300 659. The utterances of a call
+alternate between two people until the talk's time is up.
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ BAUD = 1200
 SEIZURE_BITS, MARK_BITS, LAST_MARK_BITS = 300, 180, 10  # spandsp adsi
 SDMF, MDMF = 0x04, 0x80
 DATE, NUMBER, NUMBER_ABSENT, NAME, NAME_ABSENT = 0x01, 0x02, 0x04, 0x07, 0x08
-SENT_AT = b"11250900"  # MMDDHHMM: nobody reads it
+SENT_AT = b"11250900"  # MMDDHHMM: not read
 PRIVATE = b"P"
 
 
 def caller_id_message(told: CallerId) -> bytes:
-    """Type, length, what is said and the checksum: two's complement of the sum of all octets."""
+    """Type, length, content and checksum: two's complement of the sum of all octets."""
     number = told.number.encode("ascii")
     if told.message == "sdmf":
         kind, body = SDMF, SENT_AT + (PRIVATE if told.withheld else number)
@@ -66,13 +65,13 @@ def _parameter(kind: int, value: bytes) -> bytes:
     return bytes([kind, len(value)]) + value
 
 
-PAUSE_MS = 350  # behind what was heard in the place of talk
-SOONEST_MS = 400  # nobody falls in sooner than so
+PAUSE_MS = 350  # after a sound in the place of talk
+SOONEST_MS = 400  # no speaker interrupts sooner
 
 
 def add_talk(call: Call, times: Times, language: Language, voices: Voices, add: Callable[[int, Sound], None]) -> None:
-    """Gives `add` each utterance with its millisecond, cut off where the talk ends or something else is heard; and what
-    the far end returns of the staff member's."""
+    """Calls `add` with each utterance and its millisecond, cut off where the talk ends or another sound begins; and
+    with what the far end returns of the staff member's voice."""
     for said in utterances(call, times, language, voices):
         add(said.at, said.wave)
         echo_db = said.network.echo_db
@@ -85,7 +84,7 @@ class Utterance(NamedTuple):
     at: int
     wave: Wave
     speaker: Speaker
-    network: Network  # of the far end at that time, whoever speaks
+    network: Network  # the far end's at that time, whoever speaks
 
     @property
     def end(self) -> int:
@@ -115,7 +114,7 @@ def utterances(call: Call, times: Times, language: Language, voices: Voices) -> 
 
 
 def _who(call: Call, turn: Speaker, ms: int) -> tuple[Speaker, Network, float]:
-    """Who speaks so long after the answer, how loud, and the far end's network."""
+    """The speaker at that time after the answer, the level, and the far end's network."""
     party = next((party for party in reversed(call.party) if party.at_s * 1000 <= ms), None)
     network = party.network if party else call.network
     if turn == "staff":
@@ -124,7 +123,7 @@ def _who(call: Call, turn: Speaker, ms: int) -> tuple[Speaker, Network, float]:
 
 
 SEIZED_AFTER_MS = 250  # of the last digit
-RING_TRIP_MS = 60  # the exchange takes so long to see the loop close and stop ringing
+RING_TRIP_MS = 60  # how long the exchange takes to detect the closed loop and stop ringing
 FAR_KEY_DBM0 = -20.0  # of each tone: a telephone behind two lines and an exchange
 
 
@@ -162,7 +161,7 @@ def _ring(call: Call, line: LineTimeline, times: timing.Times) -> None:
     if call.caller_id.kind in ("bell202", "v23"):
         told = caller_id_sound(call.caller_id)
         at = times.ring + timing.RING_ON_MS + timing.CALLER_ID_AFTER_MS
-        if times.off_hook is not None:  # whoever picks up that early cuts it off
+        if times.off_hook is not None:  # an early pick-up cuts it off
             told.cut(max(0, (times.off_hook - at) * PER_MS))
         line.add(at, told)
     if times.off_hook is not None:
@@ -196,7 +195,7 @@ def _dial(call: Call, line: LineTimeline, times: timing.Times) -> None:
 
 
 def _converse(call: Call, line: LineTimeline, answer: int) -> None:
-    """What happens in the middle of a call."""
+    """The events in the middle of a call."""
     for flash in call.flash_at_s:
         at = answer + round(flash * 1000)
         line.on_hook(at, call.bounce_ms, call.polarity != call.seizure)
@@ -209,7 +208,7 @@ def _converse(call: Call, line: LineTimeline, answer: int) -> None:
 
 
 def _press(keys: Keys, line: LineTimeline, ms: int) -> None:
-    """The staff's telephone is the one that dials. What a far end presses has been through G.711 at least: mobile
+    """The staff member's telephone dials on the line. A key of the far end has passed G.711 at least: mobile
     networks and trunks over IP carry the key as a message, and the last exchange plays it."""
     length = timing.KEY_ON_MS * PER_MS
     for i, digit in enumerate(keys.digits):
@@ -232,7 +231,7 @@ def _fax(call: Call, line: LineTimeline, answer: int, end: int) -> None:
 
 
 def _far_gone(call: Call, line: LineTimeline, ms: int, end_ms: int) -> None:
-    """The exchange tells by a tone that nobody is there, where it likes with a break of the loop before it."""
+    """The exchange signals by a tone that the far end is gone, optionally with a break of the loop before it."""
     if call.polarity or call.seizure:
         line.reverse(ms, False)
     if call.loop_break_ms:

@@ -2,8 +2,8 @@
 """The exchange in real time: plays the lines into the cable, feeds the wires, and returns a notice as a hybrid does.
 
 One loop, driven by the capture side: for each period of notices read, one period of the lines is written, so that the
-playback stays filled as it began, and that fill is what delays the echo. Audio is rendered ahead in the same loop,
-a block at a time; a thread would only fight for the interpreter.
+playback stays as full as it began, and that fill delays the echo. Audio is rendered ahead in the same loop, a block at
+a time; a thread would only compete for the interpreter.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ log = logging.getLogger("linetap.bench")
 
 
 class Exchange:
-    """Lines of one card. Made and started before the unit's capture: the unit's end names the connections."""
+    """The lines of one card. Created and started before the unit's capture, which uses the names of its connections."""
 
     def __init__(self, config: Config, script: Script, voices: Voices, cable: Cable, clock: Clock = SYSTEM) -> None:
         """BadInput when script and configuration do not fit; DeviceFault when the cable cannot be opened."""
@@ -67,13 +67,13 @@ class Exchange:
         self._levels = LevelFeed(self._wires, timeline, clock.monotonic_ns())
 
     def start(self, played_log: PlayedLog | None = None) -> None:
-        """Both directions run from here on; the lines are on-hook."""
+        """Starts both directions; the lines are on-hook."""
         self._log = played_log
         self._fill()
         self._end.start_capture()
 
     def run(self, may_begin: Callable[[], bool], stop: Callable[[], bool]) -> None:
-        """Until the script is over or `stop()`. `may_begin()` is asked while the lines wait on-hook.
+        """Runs until the script is over or `stop()` is called. `may_begin()` is asked while the lines wait on-hook.
 
         DeviceFault `cable_stalled` when the sound server stops answering.
         """
@@ -101,10 +101,11 @@ class Exchange:
         self._wires.close()
 
     def _exchange_periods(self) -> bool:
-        """Reads what there is and writes as much. Whether there was anything."""
+        """Reads all available periods and writes as many. Returns whether there were any."""
         period, moved = self._end.period, False
         while True:
-            lacks = self._queued() < self._least_frames  # looked at before what has come: else it may have come since
+            # checked before the received frames: afterwards more may have come
+            lacks = self._queued() < self._least_frames
             available = self._end.available()
             if available == DRY or available >= period:
                 moved = True
@@ -112,7 +113,7 @@ class Exchange:
                 if data is None:
                     self._overran()
                     return moved
-                if self._queued() <= self._fill_frames:  # else this piled up in an under-run: it would echo late
+                if self._queued() <= self._fill_frames:  # otherwise an under-run has queued it: it would echo late
                     self._put(self._notices(data), period)
             elif lacks:
                 self._put(None, period)
@@ -140,7 +141,7 @@ class Exchange:
         return self._end.buffer - room
 
     def _notices(self, data: bytes) -> I16:
-        """int16 (lines, frames) that the unit plays."""
+        """int16 (lines, frames) played by the unit."""
         frames = np.frombuffer(data, self._dtype).reshape(-1, self._card.channels)
         notices: I16 = (frames[:, self._channels].T >> self._shift).astype(np.int16)
         return notices
@@ -156,7 +157,7 @@ class Exchange:
             self._underran(block)
 
     def _wrote(self, block: I16) -> bool:
-        """False when the stream had run dry: nothing of `block` was taken."""
+        """False if the stream had run dry: `block` was not accepted."""
         frames = np.zeros((block.shape[1], self._card.channels), self._dtype)
         frames[:, self._channels] = block.T.astype(self._dtype) << self._shift
         taken = self._end.write(frames.tobytes())
@@ -170,7 +171,7 @@ class Exchange:
         return True
 
     def _underran(self, block: I16) -> None:
-        """The lines were silent for a moment nobody can measure; `block` and what follows is dated anew."""
+        """The lines were silent for an unknown time; `block` and the following ones are dated again."""
         self.played.underruns += 1
         log.warning("under-run %d at %.3f s", self.played.underruns, self._written / self._card.rate_hz)
         self._anchor.forget()
@@ -184,9 +185,9 @@ class Exchange:
         self._end.start_capture()
 
     def _align(self) -> None:
-        queued = self._queued()  # before `_written`: it may find an under-run, and fill up
+        queued = self._queued()  # before `_written`: it may find an under-run, and refill
         consumed = self._written - queued
-        now_ns = self._clock.monotonic_ns()  # after the look at the queue: late, never early
+        now_ns = self._clock.monotonic_ns()  # after the check of the queue: late, never early
         start_ns = self._anchor.look(consumed, now_ns)
         anchors = self.played.anchors
         if not anchors:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the exchange feeds the lines with: audio rendered ahead of the sound card, levels ahead of the meter."""
+"""The exchange's feed of the lines: audio rendered ahead of the sound card, levels ahead of the meter."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Interpolator:
 
 
 class AudioFeed:
-    """Lines on-hook until `begin`, then the script. Positions are samples at 8 kHz since the feed was made."""
+    """Lines on-hook until `begin`, then the script. Positions are samples at 8 kHz since the feed was created."""
 
     def __init__(self, idle: Timeline, timeline: Timeline, factor: int) -> None:
         self._idle, self._timeline = idle, timeline
@@ -58,7 +58,7 @@ class AudioFeed:
         self.begins_at: int | None = None
 
     def begin(self) -> int:
-        """The script's sample 0 follows what is already rendered; where that is."""
+        """Appends the script to the rendered audio; returns the position of its sample 0."""
         self.begins_at = self._rendered
         return self._rendered
 
@@ -79,7 +79,7 @@ class AudioFeed:
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def render_ahead(self) -> None:
-        """One block, where there is not enough yet."""
+        """Renders one block, unless there is enough."""
         ahead = AUDIO_AHEAD if self.begins_at is not None else 2 * BLOCK  # the beginning need not wait for long
         if self._rendered - self._taken // self._factor < ahead:
             self._render()
@@ -94,14 +94,15 @@ class AudioFeed:
 
 
 class Anchor:
-    """When sample 0 is heard, by CLOCK_MONOTONIC: the least late of the last looks, as a wake is only ever late."""
+    """When sample 0 is heard, by CLOCK_MONOTONIC: the earliest estimate of the last looks, since a wake-up can only
+    be late."""
 
     def __init__(self, rate_hz: int) -> None:
         self._rate_hz = rate_hz
         self._looks: deque[int] = deque(maxlen=ANCHOR_LOOKS)
 
     def look(self, consumed: int, now_ns: int) -> int:
-        """`consumed` samples had left the sound card's buffer before `now_ns`; nanoseconds of sample 0."""
+        """`consumed` samples had left the sound card's buffer before `now_ns`; returns the nanoseconds of sample 0."""
         self._looks.append(now_ns - consumed * NS_PER_S // self._rate_hz)
         return min(self._looks)
 
@@ -110,7 +111,7 @@ class Anchor:
 
 
 class LevelFeed:
-    """Keeps the wires filled ahead, so that a level is read with the sound it belongs to."""
+    """Keeps the wires filled ahead, so that a level is read together with its sound."""
 
     def __init__(self, wires: Wires, timeline: Timeline, now_ns: int) -> None:
         self._wires, self._timeline = wires, timeline
@@ -118,7 +119,7 @@ class LevelFeed:
         self._until_ms = now_ns // NS_PER_MS - LEVELS_STEP_MS
 
     def update(self, script_ns: int | None, now_ns: int) -> None:
-        """`script_ns`: when the script's start is heard, None as long as nobody knows. Writes what is missing."""
+        """`script_ns`: when the script's start is heard, None until that is known. Writes the missing levels."""
         now_ms = now_ns // NS_PER_MS
         shift_ms = NEVER_MS if script_ns is None else round(script_ns / NS_PER_MS)
         if abs(shift_ms - self._shift_ms) > SHIFT_TOLERATED_MS:

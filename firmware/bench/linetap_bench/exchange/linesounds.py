@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a telephone's microphone picks up of the room: a cough, hands on a keyboard.
+"""The sounds of a script's `sound` keys on the line, each made once, through the network that carries it.
 
-What the network makes of the far end's sounds: a codec there and back, and lost packets.
-
-Debian's ffmpeg has no encoder of AMR or G.729. GSM full rate stands for a mobile network, G.723.1 (the same family of
-coders as G.729) for an IP trunk, Opus at 8 kHz for what newer mobiles do.
-
-What a script's `sound` keys put on the line, each made once, through the network it comes by.
+A network is a codec there and back, and lost packets. Debian's ffmpeg has no encoder of AMR or G.729: GSM full rate
+stands for a mobile network, G.723.1 (the same family of coders as G.729) for an IP trunk, Opus at 8 kHz for newer
+mobiles. A room's sounds are a cough and hands on a keyboard.
 """
 
 from __future__ import annotations
@@ -68,7 +65,7 @@ def _click(out: F64, at_s: float, loud: float, rng: np.random.Generator) -> None
 
 
 PACKET = RATE_HZ // 50
-CONCEALED = 0.6  # of the packet before, heard again in the place of a lost one
+CONCEALED = 0.6  # of the previous packet, repeated in the place of a lost one
 _LIMIT_S = 60
 _FFMPEG: dict[Codec, tuple[list[str], str]] = {
     "gsm": (["-c:a", "libgsm"], "gsm"),
@@ -78,7 +75,7 @@ _FFMPEG: dict[Codec, tuple[list[str], str]] = {
 
 
 def coded(samples: I16, codec: Codec, scratch: Path) -> I16:
-    """As many samples, as they leave the decoder. DeviceFault `no_codec` where ffmpeg is missing or cannot do it."""
+    """The same number of samples, after the decoder. DeviceFault `no_codec` where ffmpeg is missing or lacks it."""
     if codec == "g711":
         return g711.decode(g711.encode(samples))
     options, form = _FFMPEG[codec]
@@ -100,7 +97,7 @@ def coded(samples: I16, codec: Codec, scratch: Path) -> I16:
 
 
 def lossy(samples: I16, percent: float, seed: int) -> I16:
-    """Packets of 20 ms are lost at random; the receiver repeats the one before."""
+    """Packets of 20 ms are lost at random; the receiver repeats the previous one."""
     out = samples.copy()
     rng = np.random.default_rng([seed, 91])
     packets = len(samples) // PACKET
@@ -110,7 +107,7 @@ def lossy(samples: I16, percent: float, seed: int) -> I16:
     return out
 
 
-VERSION = 1  # of all that is made here: a new number makes every clip anew
+VERSION = 1  # of all clips made here: a new number remakes them
 PROMPTS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")  # Debian's asterisk-core-sounds-en-wav
 SIT_HZ, SIT_MS = (950.0, 1400.0, 1800.0), 330  # ITU-T E.180
 HOWLER_HZ, HOWLER_MS = (1400.0, 2060.0, 2450.0, 2600.0), (100, 100)  # (memory) North America; Korea's was not found
@@ -118,7 +115,7 @@ _NOISE_EARLY, _NOISE_LATE = 6, 7  # random streams of a line
 
 
 def add_sounds(call: Call, times: Times, line: LineTimeline, voices: Voices) -> None:
-    """All of a call, each cut off where what it belongs to is over."""
+    """All sounds of a call, each cut off at the end of its part of the call."""
     for sound in call.sound:
         began = {"off_hook": times.off_hook, "dialled": times.dialled, "answer": times.answer}[sound.after]
         if began is None:
@@ -151,7 +148,7 @@ def made(sound: CallSound, network: Network, length: int, voices: Voices) -> Sou
 
 
 def through(samples: I16, network: Network, seed: int, voices: Voices) -> I16:
-    """As it leaves the network; kept like what went in."""
+    """The sound after the network; cached like its input."""
     if network.codec == "g711" and not network.loss_percent:
         return samples
     key = (VERSION, network.codec, network.loss_percent, seed, hashlib.sha256(samples).hexdigest())
@@ -178,7 +175,7 @@ def _clip(sound: CallSound, voices: Voices) -> I16:
 
 
 def _prompt(name: str) -> I16:
-    """BadInput where the package has none of that name, or is not installed."""
+    """BadInput if the package is not installed, or has no prompt of that name."""
     path = PROMPTS / f"{name}.wav"
     try:
         with wave.open(str(path), "rb") as file:
@@ -194,14 +191,14 @@ def _sit() -> F64:
 
 
 def _network_at(call: Call, sound: CallSound) -> Network:
-    """Of whoever is on the line then."""
+    """The network of the party on the line at that time."""
     if sound.after != "answer":
         return call.early
     return next((p.network for p in reversed(call.party) if p.at_s <= sound.at_s), call.network)
 
 
 def _add_noise(call: Call, times: Times, line: LineTimeline) -> None:
-    """The far channel's own noise, before the answer and of each party after it."""
+    """The far channel's noise, before the answer and of each party after it."""
     early, until = call.early.noise_dbm0, times.answer or times.end
     if early is not None and times.dialled is not None and until > times.dialled:
         line.add(times.dialled, Noise((*line.key, _NOISE_EARLY, until), early, (until - times.dialled) * PER_MS))

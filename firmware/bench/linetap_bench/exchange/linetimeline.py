@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Levels of one line as edges at milliseconds: hook, ring detector, and the loop's voltage, whose sign is polarity.
+"""One simulated line: the edges of its hook, ringing and voltage, and the sounds on it, each at its millisecond.
 
-What a card's front ends make of the sound of their lines, by the drawing's own table (board/frontend.py).
-
-One simulated line: the edges of its hook, ringing and voltage, and the sounds on it, each at its millisecond.
+Levels are edges: hook, ring detector, and the loop's voltage, whose sign is polarity. The effect of a card's front ends
+on the sound follows the drawing's own table (board/frontend.py).
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from linetap_bench.sounds.synth import Hum, Noise, Sound
 
 SHAKE_BATTERY_V, SHAKE_PEAK_V = -48.0, 106.0  # 75 Vrms of ringing on top of the battery
 SHAKE_THRESHOLD_V = 21.0
-RINGING_HZ = 20.03  # 20 nominal: no ringing machine keeps step with a meter's clock
+RINGING_HZ = 20.03  # 20 nominal: no ringing machine is synchronous with a meter's clock
 
 
 class Track:
@@ -39,7 +38,7 @@ class Track:
         self._times = np.zeros(0, np.int64)
 
     def clear(self, ms: int, end_ms: int) -> None:
-        """Forgets the edges of [ms, end_ms]."""
+        """Removes the edges of [ms, end_ms]."""
         self._edges = {at: value for at, value in self._edges.items() if not ms <= at <= end_ms}
         self._times = np.zeros(0, np.int64)
 
@@ -89,11 +88,12 @@ def shake(track: Track, ms: int, end_ms: int) -> None:
     track.set(end_ms, 0)
 
 
-LEAK = 10 ** (-NEIGHBOUR_DB.low / 20)  # of what a line has into each line beside it
+LEAK = 10 ** (-NEIGHBOUR_DB.low / 20)  # from a line into each neighbour
 
 
 class Front(NamedTuple):
-    """Of one line: how much of its level is captured, how much of a notice comes back, how loud ringing would be."""
+    """The front end of one line: how much of its level is captured, how much of a notice returns, and the level of
+    ringing."""
 
     captured_db: float
     echo_db: float
@@ -101,14 +101,14 @@ class Front(NamedTuple):
 
 
 def fronts(lines: int) -> list[Front]:
-    """No line is like another: the first has the lowest levels that its parts may give, and the last the highest."""
+    """Every line differs: the first has the lowest levels within its parts' tolerances, and the last the highest."""
     figures = (CAPTURED_DB, ECHO_DB, RINGING_DBM0)
     columns = [np.linspace(each.low, each.high, lines).tolist() for each in figures]
     return [Front(*levels) for levels in zip(*columns, strict=True)]
 
 
 def beside(lines: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """For each line, (lines, n), what its two neighbours have."""
+    """For each line, (lines, n), the sum of its two neighbours."""
     sums = np.zeros_like(lines)
     sums[1:] += lines[:-1]
     sums[:-1] += lines[1:]
@@ -141,7 +141,7 @@ class LineTimeline:
         self._spans = None
 
     def audio(self, first: int, n: int) -> I16:
-        """int16 (n,) from sample `first` on, as it is captured: ringing is cut off at full scale."""
+        """int16 (n,) from sample `first` on, as captured: ringing is clipped at full scale."""
         if self._spans is None:
             self._spans = np.array([(start, start + sound.length) for start, sound in self._sounds], np.int64)
         out = np.zeros(n)
@@ -163,17 +163,17 @@ class LineTimeline:
         self.volts.set(ms, self._loop(self.setup.off_hook_v, reversed_))
 
     def break_loop(self, ms: int, length_ms: int) -> None:
-        """The exchange takes the battery away: without it a comparator still reads a closed loop."""
+        """The exchange removes the battery: otherwise a comparator would still read a closed loop."""
         self.volts.set(ms, 0)
         self.volts.set(ms + length_ms, self._loop(self.setup.off_hook_v, False))
 
     def pulse(self, ms: int) -> None:
-        """One dial pulse: dials break without bounce worth the name."""
+        """One dial pulse: dials break without significant bounce."""
         self.off_hook(ms + timing.PULSE_BREAK_MS, 0)
         self.on_hook(ms, 0)
 
     def burst(self, ms: int, end_ms: int, shaken: bool) -> None:
-        """One burst of ringing; where it is answered the hook's own edges come after it and win."""
+        """One burst of ringing; where it is answered, the hook's own edges follow and win."""
         self.ring.set(ms, 1)
         self.ring.set(end_ms, 0)
         if shaken:

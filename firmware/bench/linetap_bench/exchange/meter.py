@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A line meter that is not there: it measures the simulated wires, and is as bad as a real one, if asked.
+"""A simulated line meter: it measures the simulated wires, and is as bad as a real one on request.
 
-`Meter` is the microcontroller, without any I/O; `MeterOnPty` gives it a serial port that can be unplugged.
-`python -m linetap_bench.exchange.meter --wires RUN_DIR/capture/wires-1 --port PATH` runs one until it is told to stop.
+`Meter` is the microcontroller, without any I/O; `MeterOnPty` gives it a serial port that can be unplugged. `python -m
+linetap_bench.exchange.meter --wires RUN_DIR/capture/wires-1 --port PATH` runs one until it is stopped.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ WAITS_S = 0.002
 
 @dataclass(frozen=True, kw_only=True)
 class Faults:
-    """What is wrong with a meter and its line."""
+    """The faults of a meter and its line."""
 
     drift_ppm: float = 0.0
     lost: float = 0.0  # share of its frames that never arrive
     noise: float = 0.0  # share of them with noise before
     damaged: float = 0.0  # share of them with a bit turned
-    jitter_ms: float = 0.0  # a frame leaves up to so much later
-    deaf_ms: float = 0.0  # a beat is looked at up to so much later
+    jitter_ms: float = 0.0  # the longest delay of a frame
+    deaf_ms: float = 0.0  # the longest delay in reading a beat
 
 
 NONE = Faults()
@@ -46,7 +46,7 @@ _HEARD = {frame.code: frame for frame in wire.FRAMES if frame.sender == "linetap
 
 
 class Meter:
-    """Samples every millisecond of its own clock. What it sends is in `sent_until`, what it is told goes to `hear`."""
+    """Samples every millisecond of its own clock. `sent_until` returns its output; `hear` takes its input."""
 
     def __init__(
         self, volts: VoltsAt, channels: int, now_ns: int, faults: Faults = NONE, seed: int = 1, beginning_us: int = 0
@@ -65,7 +65,7 @@ class Meter:
         self.restart(now_ns, beginning_us)
 
     def restart(self, now_ns: int, beginning_us: int = 0) -> None:
-        """As after a brown-out: its clock begins again, and what it was told is gone."""
+        """As after a brown-out: its clock begins again, and its settings are lost."""
         self._began_ns, self._beginning_us = now_ns, beginning_us
         self._boot = int(self._random.integers(1 << 32))
         self._sequence = 0
@@ -79,24 +79,24 @@ class Meter:
         self._frames.forget()
 
     def us_at(self, mono_ns: int) -> int:
-        """What its clock shows."""
+        """The reading of its clock."""
         return self._beginning_us + int((mono_ns - self._began_ns) * (1 + self._faults.drift_ppm / 1e6)) // 1000
 
     def mono_ns_at(self, us: int) -> int:
         return self._began_ns + round((us - self._beginning_us) * 1000 / (1 + self._faults.drift_ppm / 1e6))
 
     def relays(self, now_ns: int) -> int:
-        """Mask of the closed ones: what was commanded opens by itself."""
+        """Mask of the closed ones: each command expires by itself."""
         return self._relays if self.us_at(now_ns) < self._relays_until_us else 0
 
     def lamps(self, now_ns: int) -> list[str]:
-        """What the line lamps show: what was told, or a fault where linetap has fallen silent."""
+        """The line lamps: as commanded, or a fault after linetap has fallen silent."""
         stale = self.us_at(now_ns) >= self._beat_us + wire.LAMPS_EXPIRY_MS * 1000
         told = [wire.LEDS[led] if led < len(wire.LEDS) else "dark" for led in self.lights]
         return ["fault" if stale and led != "dark" else led for led in told]
 
     def sent_until(self, now_ns: int) -> bytes:
-        """What has left it since it was last asked."""
+        """The bytes sent since the last call."""
         self._measure_until(now_ns)
         out = b""
         while self._queue and self._queue[0][0] <= now_ns:
@@ -145,7 +145,7 @@ class Meter:
         self._queue.append((max(due_ns, self._queue[-1][0] if self._queue else 0), data))
 
     def hear(self, data: bytes, now_ns: int) -> None:
-        """What linetap sent has arrived."""
+        """Handles bytes from linetap."""
         self._measure_until(now_ns)
         for code, _, payload in self._frames.feed(data):
             frame = _HEARD.get(code)
@@ -172,7 +172,7 @@ def _next(now_us: int, every_ms: int) -> int:
 
 
 class Measures(Protocol):
-    """A meter, whoever it is: bytes to it, and what has left it by a moment of CLOCK_MONOTONIC."""
+    """A meter of any kind: it accepts bytes, and returns those sent by a moment of CLOCK_MONOTONIC."""
 
     def hear(self, data: bytes, now_ns: int) -> None: ...
     def sent_until(self, now_ns: int) -> bytes: ...
@@ -192,7 +192,7 @@ class MeterOnPty[M: Measures]:
         if self._ends is not None:
             return
         ours, theirs = os.openpty()
-        tty.setraw(theirs)  # and held open, so that linetap may come and go
+        tty.setraw(theirs)  # held open, so that linetap may disconnect and reconnect
         os.set_blocking(ours, False)
         self._ends = ours, theirs
         fresh = self._port.with_name(f".{self._port.name}.new")
@@ -209,7 +209,7 @@ class MeterOnPty[M: Measures]:
         self._ends = None
 
     def turn(self, wait_s: float = 0.0) -> None:
-        """Takes what has been told, sends what is due. What nobody reads is lost, as on a wire."""
+        """Reads input and sends output that is due. Unread output is lost, as on a wire."""
         if self._ends is None:
             self.meter.sent_until(self._clock.monotonic_ns())
             return

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a meter would measure on the simulated wires, which carry voltages and bits.
+"""A simulated meter's samples and decisions: the volts on the simulated wires, and linetap's own decider over them,
+with the limits that it was sent.
 
-What a simulated meter makes of its samples: linetap's own decider, by what it was told of the lines.
-
-The program of a real one (hardware/meter/line.c) follows the same rules by other means, and tests compare the two.
+The program of a real meter (hardware/meter/line.c) follows the same rules by other means, and tests compare the two.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ from linetap.config.profile import KR_PSTN
 from linetap.ring import I16, Bits
 from linetap_bench.exchange.linetimeline import RINGING_HZ, SHAKE_PEAK_V
 
-NOMINAL = 4800  # ringing is added to a battery of so much
-UNKNOWN_SHARE = 0.75  # of the open loop's voltage: what is below is closed, where no closed loop was seen yet
+NOMINAL = 4800  # the battery voltage under ringing
+UNKNOWN_SHARE = 0.75  # of the open loop's voltage: below it the loop is closed, before a closed loop was seen
 STEADY_SAMPLES = 4  # a contact that bounces changes more often
 
 VoltsAt = Callable[[int, int], I16]
 
 
 class WireVolts:
-    """The volts of simulated wires, with what the exchange gives only as bits: ringing and a contact's bounce."""
+    """The volts of simulated wires; ringing and a contact's bounce, which the exchange gives as bits, are computed."""
 
     def __init__(self, wires: Wires) -> None:
         self._wires = wires
@@ -78,7 +77,8 @@ class MeterLines:
         self._loop: npt.NDArray[np.bool_] | None = None  # as the last pulse edge of each said
 
     def tell(self, payload: bytes) -> list[tuple[int, int]]:
-        """A `limits` frame's payload; each channel's off-hook and on-hook limit. What it does not say stays."""
+        """Takes the payload of a `limits` frame: each channel's off-hook and on-hook limit. Other channels keep
+        theirs."""
         channels = payload[0]
         words = np.frombuffer(payload[1 : 1 + (len(payload) - 1) // 2 * 2], "<u2")
         if len(words) < 2 * channels:
@@ -94,7 +94,8 @@ class MeterLines:
         return [(int(low), int(high)) for low, high in words[: 2 * channels].reshape(-1, 2)]
 
     def push(self, first: int, volts: I16) -> list[Edge]:
-        """Samples int16 (channels, n), 0.01 V, from number `first` on; the edges that are known now, in order."""
+        """Takes samples int16 (channels, n), 0.01 V, from number `first` on; returns the edges that are known now,
+        in order."""
         hook, ring, _ = self._decider.push(volts)
         found = list(self._pulses(first, *self._decider.at_once))
         before = self._before or (hook[:, :1], ring[:, :1])

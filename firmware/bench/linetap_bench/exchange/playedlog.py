@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the exchange put on each line, sample for sample, echo included: the reference a recording is held against.
+"""The exchange's signal on each line, sample for sample, echo included: the reference for a recording.
 
-`line-NN.s16` (little-endian, the cable's rate, one a line) and `exchange.json`: `rate_hz`, `lines`, `samples`,
+`line-NN.s16` (little-endian, the cable's rate, one for each line) and `exchange.json`: `rate_hz`, `lines`, `samples`,
 `start_mono_ns` (when sample 0 was heard, CLOCK_MONOTONIC), `script_sample` (where the script began), `anchors`
-([sample, mono_ns] wherever the cable's clock jumped), `underruns`, `overruns`, `realtime` (without it JACK may pass
-over a period, and neither end of the cable is told).
+([sample, mono_ns] wherever the cable's clock jumped), `underruns`, `overruns`, `realtime` (without it JACK may skip a
+period without notifying either end of the cable).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Played(msgspec.Struct, kw_only=True):
 
 
 class PlayedLog:
-    """Files are written by a thread of its own: a disk that takes its time must not stop the telephone exchange."""
+    """Files are written by a thread of its own: a slow disk must not stop the exchange."""
 
     def __init__(self, folder: Path, played: Played) -> None:
         folder.mkdir(parents=True, exist_ok=True)

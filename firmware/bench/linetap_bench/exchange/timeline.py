@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A script as something that can be played: per line the edges of its levels and the sounds on it.
+"""A script in playable form: per line the edges of its levels and the sounds on it; in real time, or as files.
 
-Audio and levels of any stretch can be asked for, in blocks of any size, with the same result; sample 8k is
-millisecond k. Nothing is held but the edges, where each sound begins, and each utterance once.
-
-A script as lines.wav and events.jsonl, as fast as the machine goes; no notice is in it, `linetap replay` adds it.
+Audio and levels of any stretch are available, in blocks of any size, with the same result; sample 8k is millisecond k.
+Only the edges, the start of each sound, and each utterance once are stored. As files it is lines.wav and events.jsonl,
+without a notice, which `linetap replay` adds.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ class Timeline:
     """All lines in the order of `numbers`."""
 
     def __init__(self, script: Script, voices: Voices, numbers: list[int]) -> None:
-        """DeviceFault `no_speech` when the script's people cannot be given a voice."""
+        """DeviceFault `no_speech` if there is no voice for the script's people."""
         self.duration_ms = script.duration_ms
         self.lines = [
             LineTimeline(script.setup(number), script.seed, front)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many units towards a broker, from one process: with a unit's own outbox, feed and link."""
+"""Many units against a broker, from one process: each with a unit's real outbox, feed and link."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everybody a fleet needs, made in a folder: units and their keys, a desk that they obey, an authority for TLS.
+"""The files of a fleet, made in a folder: units and their keys, the desk that commands them, an authority for TLS.
 
     allowed_signers  desk.key            for `linetap desk ingest --signers --key`
     tls/ca.pem crl.pem broker.pem broker.key desk-seoul.pem desk-wall.pem desk-pages.pem NAME.pem ... and their .key
@@ -36,7 +36,7 @@ DESKS = ("seoul", "wall", "pages")
 
 @dataclass
 class City:
-    """Made anew each time: whoever comes back with new keys is another unit."""
+    """Made anew each time: a unit with new keys is another unit."""
 
     folder: Path
     clock: Clock
@@ -46,7 +46,7 @@ class City:
     _ca_key: ec.EllipticCurvePrivateKey = field(default_factory=certificates.new_key)
 
     def make(self, units: int) -> None:
-        """BadInput, or OSError, where the folder cannot be written."""
+        """BadInput, or OSError, if the folder cannot be written."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.tls.mkdir(exist_ok=True)
         at = from_utc_ns(self.clock.utc_ns())
@@ -87,7 +87,7 @@ class City:
             yield Identity(name, key, broker, authority, roles)
 
     def broker(self, name: str, port: int) -> Broker:
-        """As `name`.pem is let in."""
+        """The broker's settings with the certificate `name`.pem."""
         ca, certificate, key = (str(self.tls / file) for file in ("ca.pem", f"{name}.pem", f"{name}.key"))
         return Broker(host=HOST, port=port, ca=ca, certificate=certificate, key=key)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap fleet`: as many units as you like towards a broker, to see what it and the desk do with them."""
+"""`linetap fleet`: any number of units against a broker, to see how it and the desk cope."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
-    """0 where the desk has confirmed every event in time, 1 where not."""
+    """0 if the desk has confirmed every event in time, 1 otherwise."""
     if not 1 <= args.units <= MOST_UNITS or not 1 <= args.lines <= 32:
         raise BadInput(f"--units 1 to {MOST_UNITS} and --lines 1 to 32 would be right")
     if args.every <= 0 or args.for_s < 0 or args.settle < 0:
@@ -83,7 +83,7 @@ def _go(fleet: Fleet, args: argparse.Namespace, happenings: list[Happening], sto
 
 
 def _turn(fleet: Fleet, clock: Clock, stop: Stop, for_s: float, over: Callable[[], bool]) -> None:
-    """How it stands is a line each second, and one at the end."""
+    """Prints the standing each second, and at the end."""
     tell_ns = clock.monotonic_ns()
     end_ns = tell_ns + round(for_s * NS_PER_S)
     while not stop.requested and clock.monotonic_ns() < end_ns:

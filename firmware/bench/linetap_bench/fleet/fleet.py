@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fleet's one thread: what is due on the lines, what the connections bring, and every unit in its turn."""
+"""The fleet's one thread: due events of the lines, events of the connections, and every unit in its turn."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MOST_DUE = 500  # before the connections are looked after again
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """How it stands; the three numbers of events are of all units together."""
+    """The state of the fleet; the three numbers of events are sums over all units."""
 
     t: str
     units: int
@@ -43,7 +43,7 @@ class Fleet:
         self, identities: Iterable[Identity], lines: int, folder: Path, every_s: float, clock: Clock,
         patience: Patience = Patience(),  # noqa: B008 - frozen
     ) -> None:  # fmt: skip
-        """`folder`: what a unit has on its disk. `every_s`: from a call on a line to the next."""
+        """`folder`: the disks of the units. `every_s`: from one call on a line to the next."""
         self._clock, self._lines, self._every_s = clock, lines, every_s
         self._pool = Pool(clock)
         self.units = {one.name: Unit(one, lines, folder / one.name, self._pool, clock, patience) for one in identities}
@@ -58,7 +58,7 @@ class Fleet:
         self.calls = 0
 
     def busy_hour(self) -> None:
-        """Every line a call each `every_s`, from any moment of it on."""
+        """A call each `every_s` on every line, from a random moment on."""
         now_ns = self._clock.monotonic_ns()
         for name in self.units:
             for line in range(1, self._lines + 1):
@@ -76,11 +76,11 @@ class Fleet:
             self._at(begins_ns + one.for_s * NS_PER_S, lambda names=names: self._cut(names, False))  # type: ignore[misc]
 
     def be_quiet(self) -> None:
-        """No further call, and none goes on."""
+        """No further calls; calls in progress end."""
         self._agenda.clear()
 
     def turn(self) -> None:
-        """Waits for whatever comes first."""
+        """Waits for the first event."""
         now_ns = self._clock.monotonic_ns()
         for _ in range(_MOST_DUE):
             if not self._agenda or self._agenda[0][0] > now_ns:
@@ -115,7 +115,7 @@ class Fleet:
 
     @property
     def settled(self) -> bool:
-        """The desk has everything."""
+        """Whether the desk has everything."""
         return all(unit.confirmed == unit.last_seq for unit in self.units.values())
 
     def end(self) -> None:
@@ -157,7 +157,7 @@ class Fleet:
         deed(0)
 
     def _storm(self) -> None:
-        """Each in its own deed: a thousand units do not wait for one another."""
+        """A deed for each call, so that a thousand units do not wait for one another."""
         now_ns = self._clock.monotonic_ns()
         for name in self.units:
             for line in range(1, self._lines + 1):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A thousand connections in one thread. A thread for each, as a unit has, would end at select()'s 1,024 files.
+"""A thousand connections in one thread. A thread for each, as in a unit, would exceed select()'s 1,024 files.
 
-Only look-up and TLS handshake, which block, are done by a few threads beside it; everything else of a connection
-happens in `turn`.
+Only look-up and TLS handshake, which block, run in a few further threads; everything else of a connection happens in
+`turn`.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class Pool:
         self._dialled: queue.SimpleQueue[PooledConnection] = queue.SimpleQueue()
         self._standing: dict[int, PooledConnection] = {}  # by file descriptor
         self._misc_ns = 0
-        self.writing: set[PooledConnection] = set()  # those that have something to say
+        self.writing: set[PooledConnection] = set()  # connections with output
 
     def dial(self, connection: PooledConnection) -> None:
         self._dialling.submit(self._dial, connection)
 
     def turn(self, timeout_s: float) -> set[str]:
-        """Waits at most so long for the first thing to happen; the names of those to whom something has."""
+        """Waits at most that long for the first event; returns the names of units with events."""
         active: set[str] = set()
         self._adopt()
         self._write()
@@ -73,7 +73,7 @@ class Pool:
             self.writing.add(connection)
 
     def _write(self) -> None:
-        """What a socket does not take at once waits for it."""
+        """Queues what the socket does not accept at once."""
         while self.writing:
             connection = self.writing.pop()
             fd = connection.fd()
@@ -92,7 +92,7 @@ class Pool:
 
 
 class PooledConnection(Connection):
-    """`name` of the unit. What can end it answers with the reason, else with nothing."""
+    """`name` of the unit. Methods that can end it return the reason, or an empty text."""
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class PooledConnection(Connection):
         return self._client.want_write()
 
     def read(self) -> str:
-        """All that is there: of what TLS has taken from the socket already epoll knows nothing."""
+        """Reads everything: epoll does not know of bytes that TLS has taken from the socket already."""
         while True:
             why = self._answer(self._client.loop_read())
             sock: Any = self._client.socket()

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a line does in a busy hour: a call each `every_s`, which lasts half of that, eight events and four states.
+"""The load of a fleet: a busy hour on each line, and the incidents of a trial: `storm@30`, `outage@60+10`,
+`partition@90+600:200`.
 
-What befalls a fleet, and when: `storm@30`, `outage@60+10`, `partition@90+600:200`.
+In a busy hour a line has a call each `every_s`, which lasts half of that, with eight events and four states.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from linetap_core.wire.topics import LineReport
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`at`: of the call's length, 0 to 1. What the line shows then, and what is told of the call."""
+    """`at`: as a share of the call's length, 0 to 1. The line's state from then on, and the event."""
 
     at: float
     event: EventKind
@@ -72,7 +73,7 @@ _EXAMPLES = "storm@30, outage@60+10 or partition@90+600:200 would be right"
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """storm: every idle line a call at once. outage, partition: all units, or so many, are cut off for `for_s`."""
+    """storm: a call on every idle line at once. outage, partition: all units, or that many, are cut off for `for_s`."""
 
     kind: Literal["storm", "outage", "partition"]
     at_s: int
@@ -81,7 +82,7 @@ class Happening:
 
 
 def parse(text: str) -> Happening:
-    """BadInput for what is none."""
+    """BadInput if it is none."""
     found = _TEXT.fullmatch(text)
     if found is None:
         raise BadInput(f"--happens {text}: {_EXAMPLES}")

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A fleet, the shipped broker and an ingest, each a process of its own; what is killed, and what came of it.
+"""A trial of a fleet, the shipped broker and an ingest, each a process of its own: processes are killed, and the result
+is checked.
 
-Nothing of the verdict is the fleet's word: the events are those in the units' outboxes, byte for byte, and those in
-the desk's database; a state's way is from the moment in its payload to a subscriber in this process.
+The verdict does not rely on the fleet: the events are those in the units' outboxes, byte for byte, and those in the
+desk's database; the delay of a state is from the moment in its payload to a subscriber in this process.
 """
 
 from __future__ import annotations
@@ -36,12 +37,12 @@ from linetap_desk.ingest.tables import events, set_aside
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Seconds from when all are connected. 0 kills or partitions leave that part out."""
+    """Seconds from when all are connected. 0 kills or partitions omit that part."""
 
     units: int = 1000
     lines: int = 8
     every_s: float = 240
-    calm_s: tuple[float, float] = (10, 40)  # in which the states' way is measured
+    calm_s: tuple[float, float] = (10, 40)  # during which the delay of states is measured
     broker_killed_s: float = 40
     ingest_killed_s: float = 100  # the first time
     ingest_kills: int = 10
@@ -64,7 +65,7 @@ class Outcome:
     cpu_percent: dict[str, float] = field(default_factory=dict)  # of a core, in the calm
 
     def all_back_s(self, since_ns: int) -> float | None:
-        """After that moment (UTC), until all were connected after somebody was not; None: never."""
+        """From that moment (UTC) until all were connected again; None: never."""
         fewer = False
         for one in self.standings:
             if parse_rfc3339(one.t) < since_ns:
@@ -77,7 +78,7 @@ class Outcome:
 
 class Trial:
     def __init__(self, folder: Path, disks: Path, plan: Plan) -> None:
-        """`folder`: broker, database, logs. `disks`: the units', in RAM, since they have one each."""
+        """`folder`: broker, database, logs. `disks`: the units', in RAM, since each unit has one."""
         self._folder, self._city, self._plan = folder, disks / "city", plan
         self._port = free_port()
         self._out = Outcome()
@@ -121,7 +122,7 @@ class Trial:
     # --- who takes part ------------------------------------------------------------------------------------------
 
     def _make(self, children: Processes) -> subprocess.Popen[bytes]:
-        """The fleet, its keys made, waiting for the word."""
+        """The fleet, with its keys made, waiting for the start."""
         plan = self._plan
         words = [
             *("--units", plan.units, "--lines", plan.lines, "--every", plan.every_s, "--for", plan.for_s),
@@ -153,7 +154,7 @@ class Trial:
         return self._children.start("ingest", [sys.executable, *words])
 
     def _listen(self) -> mqtt.Client:
-        """A subscriber of the lines, as a screen is."""
+        """A subscriber of the lines, like a screen."""
         client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
         context = tls_context(self._desk("desk-wall"))
         assert context is not None
@@ -169,7 +170,7 @@ class Trial:
         since_ns = parse_rfc3339(msgspec.json.decode(message.payload, type=LineReport).since)
         state = (message.topic, since_ns)
         if not message.retain and self._calm_ns[0] <= since_ns < self._calm_ns[1] and state not in self._seen:
-            self._seen.add(state)  # after an outage every unit tells its lines again
+            self._seen.add(state)  # after an outage every unit reports its lines again
             self._out.way_ms.append((now_ns - since_ns) / NS_PER_MS)
 
     def _desk(self, name: str) -> Broker:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit as a broker sees it: a real outbox, feed, link and delivery; what its lines do it is told.
+"""A unit as a broker sees it: a real outbox, feed, link and delivery; its lines are scripted.
 
-`turn` does what reporter/service.py does in a turn, and what the recorder does with `ack` and `resend`. Two things are
-left out: the state files between services (up to 350 ms from the line to the reporter) and the spool of commands.
+`turn` does the work of a turn of reporter/service.py, and of the recorder for `ack` and `resend`. Two things are left
+out: the state files between services (up to 350 ms from the line to the reporter) and the spool of commands.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ OUTBOX_BYTES = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a unit has besides its lines; `authority` and `roles` say who may command it."""
+    """A unit without its lines; `authority` and `roles` say who may command it."""
 
     name: str
     key: SigningKey
@@ -52,7 +52,7 @@ class Identity:
 
 
 class FleetLink(Link):
-    """`held`: it may not dial, as behind a switch without power."""
+    """`held`: it may not connect, as behind a switch without power."""
 
     def __init__(self, pool: Pool, identity: Identity, clock: Clock, patience: Patience) -> None:
         super().__init__(identity.broker, identity.name, clock, patience)
@@ -64,7 +64,7 @@ class FleetLink(Link):
             super().turn()
 
     def drop(self) -> None:
-        """At once and without a word."""
+        """Closes at once, without a DISCONNECT."""
         if self._connection is not None:
             self._connection.cut()
 
