@@ -50,10 +50,8 @@ START_NS = 1_795_824_000_000_000_000  # 2026-11-28 00:00 UTC
 HOUR_NS = 3600 * 1_000_000_000
 BLOCK_SLOTS = 2000  # rendered at once: 10 s
 LINES = 32
-ECHO_MS, ECHO_STEP = (
-    (12, 90),
-    29,
-)  # of the lines, unordered; our estimate: codec, ALSA's buffers and an exchange's hybrid
+# Of the lines, unordered; our estimate: codec, ALSA's buffers and an exchange's hybrid.
+ECHO_MS, ECHO_STEP = (12, 90), 29
 
 Progress = Callable[[float], None]
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`./build.sh bench`: what is called fast or exact, measured, one row a file, the method beside the figure."""
+"""`./build.sh bench`: the project's claims of speed and accuracy, measured; each figure with its method."""
 
 import os
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the services have it, and before numpy loads
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as for the services, and before numpy loads

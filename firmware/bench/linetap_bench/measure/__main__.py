@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table on standard output, the same as JSON in build/bench/. Names on the command line choose rows."""
+"""Prints the table, and writes it as JSON to build/bench/. Names on the command line select rows."""
 
 from __future__ import annotations
 

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Three years of calls as an ingest's table would have them, made by SQLite itself: ten million are a minute's work.
-PostgreSQL gets the same from there.
+"""Three years of calls in an ingest's tables, made by SQLite itself (ten million take a minute) and copied to
+PostgreSQL; and signed events of many units, written at a given rate by the ingest's own store.
 
-Nine in ten of those older than a year are destroyed and cleared; three in a thousand are marked, one in ten thousand
-is held.
-
-Signed events of many units into a database, so many a second, as the ingest's own store takes them.
+Nine in ten of the calls older than a year are destroyed and cleared; three in a thousand are marked, one in ten
+thousand is held.
 """
 
 from __future__ import annotations
@@ -38,7 +36,7 @@ FIRST_NS = LAST_NS - 3 * 365 * NS_PER_DAY
 KEPT_S = 365 * S_PER_DAY
 _CHUNK = 1_000_000
 
-# `h` scatters: Knuth's multiplier, so that neighbours in time are of other units.
+# `h` scatters: Knuth's multiplier, so that consecutive calls are of different units.
 _MAKE = """
 WITH RECURSIVE n(i) AS (SELECT :low UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :high),
 spread AS (SELECT i, (i * 2654435761) % 4294967296 AS h, :first + i * :step AS t FROM n),
@@ -78,7 +76,8 @@ def make(path: Path, count: int) -> None:
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA synchronous=OFF")
         for index in calls.indexes:
-            db.execute(f'DROP INDEX IF EXISTS "{index.name}"')  # made anew below: that is quicker than to keep them
+            # created again below, which is quicker than updating them
+            db.execute(f'DROP INDEX IF EXISTS "{index.name}"')
         step_ms = (LAST_NS - FIRST_NS) / 1e6 / count
         for low in range(0, count, _CHUNK):
             db.execute(_MAKE, {
@@ -91,7 +90,7 @@ def make(path: Path, count: int) -> None:
 
 
 def copy(path: Path, url: str) -> None:
-    """The calls of `path` into PostgreSQL, as an ingest of three years would have them."""
+    """Copies the calls of `path` to PostgreSQL."""
     engine = database.open_writer(url)
     names = ", ".join(column.name for column in calls.columns)
     flags = [number for number, column in enumerate(calls.columns) if column.name in ("late", "rebuilt")]
@@ -115,7 +114,7 @@ _STEPS: tuple[EventKind, ...] = ("started", "notice", "answered", "ended", "seal
 
 @dataclass
 class _Unit:
-    """A new key: its events count from 1, beside whatever the database has of the unit."""
+    """A unit with a new key: its events count from 1, whatever the database has of the unit."""
 
     name: str
     key: Ed25519PrivateKey = field(default_factory=keys.new_unit_key)
@@ -142,7 +141,7 @@ class _Unit:
 
 
 def write_events(url: str, events_s: int, stop: Signal) -> None:
-    """Until told to stop. A turn that took too long is made up for by the next: that is what a broker's queue does."""
+    """Runs until it is stopped. A slow turn is made up for by the next, as with a broker's queue."""
     units = [_Unit(unit_name(number)) for number in range(UNITS)]
     trusted = signers.parse("".join(f"{one.name} {keys.public_line(one.key.public_key())}\n" for one in units))
     engine = database.open_writer(url)

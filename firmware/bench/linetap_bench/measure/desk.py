@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How soon a fleet page that was hidden is right again: told what changed, or, after an hour, all of it at once.
+"""The desk's fleet page with a busy fleet: the age of what a browser shows, its delay, its cost, and how soon a page
+that was hidden is right again.
 
-Right is a page that has drawn the newest change which the server had at the moment of its coming back. After an hour
-the journal has not the place of a page any more; here the page says at once that its place is one that nobody knows,
-and is answered in the same way.
-
-The desk's fleet page before a busy fleet: how old is what a browser shows, how soon it shows it, what it takes.
+A page is right again when it has drawn the newest change that the server had at the moment of its return. It gets the
+changes, or after an hour the whole state: the journal does not have the page's place any more. Here the page names a
+place that does not exist, and is answered in the same way.
 """
 
 from __future__ import annotations
@@ -84,7 +83,7 @@ _COME_BACK = """([wanted, forget, most]) => new Promise((right) => {
 
 @dataclass(frozen=True)
 class HiddenFound:
-    """Of each coming back: milliseconds, and how many changes it was told."""
+    """For each return: milliseconds, and the number of changes received."""
 
     changed: list[tuple[float, int]]
     whole: list[tuple[float, int]]
@@ -106,7 +105,7 @@ def _back(page: Page, url: str, forget: bool) -> tuple[float, int]:
 
 
 def newest(page: Page, url: str) -> int:
-    """The number of the last change that the server knows."""
+    """The number of the server's last change."""
     found = _ID.search(page.context.request.get(f"{url}/fleet").text())
     if found is None:
         raise LinetapError("the fleet page says no number of its last change")
@@ -246,7 +245,7 @@ def _watch(children: Processes, folder: Path, city: Path, port: int, size: Size)
 def started(
     children: Processes, folder: Path, city: Path, port: int, size: Size, db: str = ""
 ) -> tuple[Child, Path, str]:
-    """The pages, when they know the whole fleet; their desk.toml and URL. `db`: the ingest's, by URL."""
+    """Starts the pages; returns their desk.toml and URL once they know the whole fleet. `db`: the ingest's, by URL."""
     config, https = folder / "desk.toml", free_port()
     tls = city / "tls"
     (folder / "serve.key").write_bytes(keys.unit_key_file(keys.new_unit_key()))
@@ -261,7 +260,7 @@ def started(
         f'[serve]\nlisten = "{HOST}:{https}"\ncertificate = "{tls}/broker.pem"\nkey = "{tls}/broker.key"\n'
         f'fleet_certificate = "{tls}/desk-pages.pem"\nfleet_key = "{tls}/desk-pages.key"\n'
     )
-    # A broker that writes to its disk with every change takes its time with what a thousand units say at once.
+    # A broker that writes to its disk with every change is slow when a thousand units report at once.
     watch = ["watch", "--config", str(config), "--once", "--json"]
     wait(lambda: _lines(watch) == size.units * size.lines, children, "the broker has not all lines", MAKE_S)
     desk = children.start("desk", [sys.executable, "-m", "linetap", "desk", "serve", "--config", str(config)])
@@ -283,7 +282,7 @@ def _places(units: int) -> dict[str, list[str]]:
 
 
 def session(config: Path, name: str, role: str) -> str:
-    """The token of somebody who is logged in already."""
+    """The token of a logged-in user."""
     told, now_ns = pages.read_settings(config), SYSTEM.utc_ns()
     engine, now = opendatabase.open_own(told.db), rfc3339(now_ns)
     try:
@@ -298,7 +297,8 @@ def session(config: Path, name: str, role: str) -> str:
 
 
 def _look(desk: Child, url: str, token: str, size: Size) -> tuple[float, list[float], float, HiddenFound]:
-    """Seconds to the page, ms of each change, the desk's share of a core meanwhile; then how it comes back."""
+    """Seconds to the page, ms for each change, the desk's share of a core meanwhile; then the return of a hidden
+    page."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -320,5 +320,5 @@ def _look(desk: Child, url: str, token: str, size: Size) -> tuple[float, list[fl
         cpu = (cpu_s(desk.process.pid) - used_s) / took_s * 100
         back = look(page, url)
         browser.close()
-    shown = useful_ms if there == size.units else float("inf")  # half a page is no page
+    shown = useful_ms if there == size.units else float("inf")  # an incomplete page does not count
     return shown * NS_PER_MS / NS_PER_S, ways, cpu, back

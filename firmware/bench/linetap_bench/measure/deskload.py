@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The load on the desk once more, made by somebody else's tool: an independent figure.
+"""The desk's pages under an office's load (twenty open fleet pages, officers who search, and an ingest that stores),
+and the fleet page with a broker that has 100,000 alerts: the cost, and when the page shows it.
 
-The desk's pages under an office's load: twenty fleet pages open, officers who search, and an ingest that stores.
-
-One process asks, with asyncio and httpx, and one writes into the database by the ingest's own store: what they cost the
-machine is in the figures.
-
-The desk's fleet page before a broker that has 100,000 alerts: what the process takes, and when the page says so.
+One process sends requests, with asyncio and httpx, and one writes to the database by the ingest's own store: their cost
+to the machine is part of the figures. A load tool of a third party may add an independent figure.
 """
 
 from __future__ import annotations
@@ -53,10 +50,11 @@ INDEPENDENT_LIMIT_S = 300
 
 
 def run_independent(url: str, sessions: Sequence[str], ca: Path) -> None:
-    """The command of LINETAP_LOAD_BESIDE, if there is one; what it says goes to standard error. In LINETAP_LOAD_URL,
-    _SESSIONS and _CA it finds where the pages are, the tokens of who is logged in, by spaces, and the CA's file.
+    """Runs the command in LINETAP_LOAD_BESIDE, if there is one; its output goes to standard error. It finds the address
+    of the pages in LINETAP_LOAD_URL, tokens of logged-in users in _SESSIONS, separated by spaces, and the CA's file in
+    _CA.
 
-    ChildFailed where it cannot be started, does not end, or ends with anything but 0.
+    ChildFailed if it cannot be started, does not end, or exits with anything but 0.
     """
     try:
         words = shlex.split(os.environ.get(COMMAND, ""))
@@ -83,7 +81,7 @@ EVENTS_S = 680
 SIZE = desk.Size(150, 8, 100, 1)
 STREAMS, OFFICERS, LOADERS = 20, 10, 2
 PAUSE_S = 0.3  # of an officer between two pages: more than people do
-LOAD_EVERY_S = 2  # of somebody who loads the fleet page whole
+LOAD_EVERY_S = 2  # of a user who reloads the fleet page
 OF_A_SESSION = 7  # streams; 8 is the most
 LIMIT_S = 30
 _CALL = re.compile(r'href="(/calls/floor-[^"]+)"')
@@ -93,7 +91,7 @@ _CALL = re.compile(r'href="(/calls/floor-[^"]+)"')
 class Load:
     took_ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     told: list[int] = field(default_factory=lambda: [0] * STREAMS)  # events that came of each stream
-    other: int = 0  # answers that were not the page
+    other: int = 0  # answers other than the page
 
     async def page(self, client: httpx.AsyncClient, kind: str, path: str) -> str:
         began = SYSTEM.monotonic_ns()
@@ -159,7 +157,7 @@ def _under_load(children: Processes, folder: Path, city: Path, port: int, size: 
     writer = context.Process(target=write_events, args=(url, EVENTS_S, stop))
     writer.start()
     try:
-        # It makes 150 keys first: what it does not store meanwhile is not the load's doing.
+        # It makes 150 keys first: events not stored meanwhile are not due to the load.
         wait(lambda: _stored(url) > 0, children, "the writer stores nothing", READY_S)
         load, before, used_s, began = Load(), _stored(url), cpu_s(server.process.pid), SYSTEM.monotonic_ns()
         ca = city / "tls" / "ca.pem"
@@ -229,7 +227,7 @@ async def _search(load: Load, client: httpx.AsyncClient, chance: random.Random) 
 
 
 UNITS, ALERTS = 1000, 100  # of each
-QUEUED = 300_000  # as systemd/mosquitto/linetap.conf has it: what a newcomer is told of retained is cut by it
+QUEUED = 300_000  # as in systemd/mosquitto/linetap.conf: it limits the retained messages for a new subscriber
 AT_ONCE = 20_000  # paho numbers no more than 65,535
 PUBLISH_S = 60.0
 _ALERT = msgspec.json.encode(
@@ -269,7 +267,7 @@ def measure_flood(folder: Path, _voices: Path, _notices: Path) -> list[Row]:
 
 
 def publish(port: int, units: int, alerts: int) -> None:
-    """So many alerts of each of so many units, retained; returns when the broker has them."""
+    """Publishes that many alerts of each of that many units, retained; returns when the broker has them."""
     client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
     client.connect(HOST, port)
     client.loop_start()

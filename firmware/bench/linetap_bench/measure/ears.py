@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What it costs to listen to all lines all the time, for digits, tones, fax, voice and what else they carry, and to
-look at those on which an answer is awaited."""
+"""The cost of listening to all lines all the time, for digits, tones, fax, voice and other sounds, and of looking at
+lines that wait for an answer."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ SECONDS = 60
 LIVE_MS, REPLAY_MS = 40, 500
 REPLAY_LINES = 8
 RUNS = 3
-AWAITED = 8  # of 32 lines; ours: who is called answers within a quarter of a minute, a call lasts some
+AWAITED = 8  # of 32 lines; our estimate: an answer takes a quarter of a minute, and a call lasts some
 NOISE_DBM0 = -62.0
 NEAR_DBM0, FAR_DBM0 = (-20.0, -12.0), (-32.0, -20.0)
-KEY_MS, KEY_EVERY_MS = 100, 250  # somebody who dials without a pause for a minute
+KEY_MS, KEY_EVERY_MS = 100, 250  # a user who dials without a pause for a minute
 MIX = "20 of 32 in talk of two, 4 dialling 4 keys/s, 4 with dial, ringback, busy and fax tone, 4 with noise alone"
 
 
 def measure(_folder: Path, voices: Path, notices: Path) -> list[Row]:
-    """All of it is in memory, and on no disk."""
+    """All data is in memory, and not on disk."""
     made = material(voices, [notice.samples for notice in load_notices(notices).values()])
     audio = mix(made, 64)
     live = {lines: _seconds(audio[:lines], LIVE_MS) / SECONDS * 100 for lines in (32, 64)}
@@ -63,7 +63,7 @@ def measure(_folder: Path, voices: Path, notices: Path) -> list[Row]:
 
 
 def mix(made: Material, lines: int) -> I16:
-    """(lines, n); every eight lines have five of talk and one each that dials, has a tone, has nothing."""
+    """(lines, n); of every eight lines five have talk, and one each dials, has a tone, and is silent."""
     kinds: list[Callable[[np.random.Generator], I16]] = [partial(_talk, made)] * 5 + [_dials, _tone, _nothing]
     return np.stack([kinds[n % len(kinds)](np.random.default_rng([SEED, n])) for n in range(lines)])
 
@@ -84,7 +84,7 @@ def _once(audio: I16, batch: int) -> float:
 
 
 def _look_s() -> float:
-    """At one line, on which it rings and nobody answers."""
+    """Seconds for a look at one line, on which it rings without an answer."""
     ringing = _line(pair((440.0, 480.0), -18, SECONDS * RATE_HZ, (1000, 2000)).render(0, SECONDS * RATE_HZ),
                     np.random.default_rng(SEED))  # fmt: skip
     return min(_looked_at(ringing) for _ in range(RUNS))
@@ -121,7 +121,7 @@ def _dials(rng: np.random.Generator) -> I16:
 
 
 def _tone(rng: np.random.Generator) -> I16:
-    """A few seconds of each in turn."""
+    """A few seconds of each tone in turn."""
     turn = 5 * RATE_HZ
     kinds = [
         pair((350.0, 440.0), -13, turn),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The second copy: recordings of five minutes over a line of 10 Mbit/s, while eight lines record and report over it.
 
-Everything is real: services, broker, ingest. The recordings are sealed in the vault before the recorder starts.
+Services, broker and ingest are real. The recordings are sealed in the vault before the recorder starts.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from linetap_desk.ingest import database, tables
 
 LINE_KBIT_S = 10_000
 RECORDINGS, RECORDING_S = 6, 300
-WARM_UP_S = 18.0  # as in busy.py: by then all lines are recorded
+WARM_UP_S = 18.0  # as in services.py: by then all lines are recorded
 PROBE_EVERY_MS = 200
 PROBED_S = 15.0  # without a copy under way
 LIMIT_S = 90.0
@@ -87,7 +87,7 @@ def measure(folder: Path, voices: Path, notices: Path) -> list[Row]:
             busy = probes.until(lambda: len(_stored(db, ours)) == RECORDINGS)
         stage.children.check()
         stored = sorted(_stored(db, ours).values())
-    # From one call in the store to the next: asked for, carried, proved, synced, put away. The first has no beginning.
+    # From one stored call to the next: requested, transferred, verified, synced, stored. The first has no beginning.
     each_s = [(b - a) / NS_PER_S for a, b in pairwise(stored)]
     return [
         Row(
@@ -110,7 +110,7 @@ def measure(folder: Path, voices: Path, notices: Path) -> list[Row]:
 
 
 def _key_list(folder: Path, authority: Ed25519PrivateKey) -> Path:
-    """Whoever names an authority names a list too."""
+    """A configuration that names an authority must name a list too."""
     first = from_utc_ns(SYSTEM.utc_ns()).date() - timedelta(days=1)
     made = KeyList(
         version=1, made_at=rfc3339(SYSTEM.utc_ns()), zone=KOREA, custodians=[],
@@ -128,7 +128,7 @@ def _recipient() -> str:
 
 
 def _recordings(config: Config) -> set[str]:
-    """Sealed as a recorder seals them, and told; noise, which does not compress. Their names."""
+    """Seals and reports calls as a recorder does; noise, which does not compress. Returns their names."""
     key = UnitKey(Path(config.key))
     config.vault_path.mkdir(parents=True, exist_ok=True)
     outbox, log = key.open_outbox(config), key.open_log(config, SYSTEM)
@@ -183,7 +183,7 @@ def _stored(db: str, ours: set[str]) -> dict[str, int]:
 
 
 class _Probes:
-    """Commands that are none: the unit answers each, by way of recorder and reporter."""
+    """Invalid commands: the unit answers each, by way of recorder and reporter."""
 
     def __init__(self, client: mqtt.Client, answers: queue.SimpleQueue[int]) -> None:
         self._client, self._answers = client, answers

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A thousand units in a busy hour at one broker, while broker, ingest and network die; and what an event costs."""
+"""A thousand units in a busy hour at one broker, while broker, ingest and network fail; and the cost of an event."""
 
 from __future__ import annotations
 

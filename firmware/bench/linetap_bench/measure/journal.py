@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the journal, sealing and hashing cost with 32 busy lines, how soon audio is durable, how long a recovery takes.
+"""The cost of journal, sealing and hashing with 32 busy lines, the delay until audio is durable, and the time of a
+recovery.
 
-The ring, the vault's two threads and the disk are the real ones; in the place of capture and of the call table stands
-a loop that fills the ring every 10 ms and permits every 40 ms.
+The ring, the vault's two threads and the disk are real; capture and the call table are replaced by a loop that fills
+the ring every 10 ms and permits every 40 ms.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ def measure(folder: Path, _voices: Path, notices: Path) -> list[Row]:
 
 
 class _Timed(Journal):
-    """Says how long each 10 ms of audio took to be durable."""
+    """Records how long each 10 ms of audio took to be durable."""
 
     def __init__(self, config: Config, source: _Ring) -> None:
         super().__init__(config.vault_path, LINES, source, SYSTEM)
@@ -127,7 +128,7 @@ class _Ring:
 
 
 def _live(config: Config, seconds: int) -> tuple[float, str, list[float]]:
-    """(% of a core in the window with the least, that of each thread, ms to durable from the least to the worst).
+    """(% of a core in the cheapest window, that of each thread, ms until durable in increasing order).
 
     The first window does not count: in it all calls begin at once.
     """
@@ -153,7 +154,7 @@ def _live(config: Config, seconds: int) -> tuple[float, str, list[float]]:
 
 
 class _Lines:
-    """In the place of the call table. At first each is somewhere in the middle of a call."""
+    """Replaces the call table. At first each line is somewhere in the middle of a call."""
 
     def __init__(self, vault: VaultWriter, ring: _Ring) -> None:
         self._vault, self._ring = vault, ring
@@ -215,7 +216,7 @@ def _recovery(config: Config) -> tuple[float, int]:
 
 
 class _Still:
-    """Lines that say one thing."""
+    """Lines with one constant sound."""
 
     def stretch(self, line: int, first: int, end: int) -> Stretch:
         return Stretch(np.full(end - first, line, np.int16), [])
@@ -232,7 +233,7 @@ def _vault(config: Config, source: _Ring | _Still, journal: Journal) -> VaultWri
 
 @contextmanager
 def _run_dir(config: Config, keep: bool = False) -> Iterator[Config]:
-    """The configuration with an empty RAM, and an empty vault but where that is to be kept."""
+    """The configuration with an empty RAM, and an empty vault unless it is kept."""
     if not keep:
         shutil.rmtree(config.vault, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix="linetap-", dir="/dev/shm") as run_dir:

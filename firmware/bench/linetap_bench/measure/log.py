@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the log costs when it is long, and how fast a vault is verified."""
+"""The cost of a long log, and the speed of verifying a vault."""
 
 from __future__ import annotations
 

@@ -74,13 +74,13 @@ def _script() -> str:
 
 
 def records_of(vault: Path) -> list[CallRecord]:
-    """All that are sealed."""
+    """All sealed records."""
     found = sorted(vault.glob(f"[0-9]*/*/*/*/{sealed.RECORD}"))
     return [msgspec.json.decode(path.read_bytes(), type=CallRecord) for path in found]
 
 
 def late_ms(record: CallRecord) -> float:
-    """Of the notice's first sample, behind hook edge, debounce and delay."""
+    """The delay of the notice's first sample, after hook edge, debounce and the configured delay."""
     assert record.notice is not None
     assert record.off_hook_at is not None
     waited = (parse_rfc3339(record.notice.started_at) - parse_rfc3339(record.off_hook_at)) / 1e6
@@ -90,7 +90,7 @@ def late_ms(record: CallRecord) -> float:
 def _heard_late_ms(
     script_path: Path, played: Played, lines: dict[int, I16], notice: I16
 ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """From where the notice is due by the script's own times to where its first half second is found on the line."""
+    """From the due time by the script's own times to the place of the notice's first half second on the line."""
     assert played.script_sample is not None
     reference = notice[: RATE_HZ // 2].astype(np.float64)
     late = []

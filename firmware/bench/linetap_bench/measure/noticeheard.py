@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How intelligible speech is behind a line: the short-time objective intelligibility measure (STOI).
+"""The notice as the citizen hears it: whether it overlaps the greeting, and how intelligible it is.
 
-C. H. Taal, R. C. Hendriks, R. Heusdens, J. Jensen, "An Algorithm for Intelligibility Prediction of Time-Frequency
-Weighted Noisy Speech", IEEE Transactions on Audio, Speech and Language Processing 19 (2011). From 0 to 1; above 0.9
-listeners understand nearly every word.
-
-The notice as the citizen hears it: whether it lies over the greeting, and how well its words are understood.
+Intelligibility is the short-time objective measure STOI: C. H. Taal, R. C. Hendriks, R. Heusdens, J. Jensen, "An
+Algorithm for Intelligibility Prediction of Time-Frequency Weighted Noisy Speech", IEEE Transactions on Audio, Speech
+and Language Processing 19 (2011). From 0 to 1; above 0.9 listeners understand nearly every word.
 """
 
 from __future__ import annotations
@@ -36,7 +34,7 @@ FRAME, HOP, LENGTH = 256, 128, 512
 BANDS, LOWEST_HZ = 15, 150.0
 SEGMENT = 30  # frames: 384 ms
 SILENT_BELOW_DB = 40.0
-WORST_SDR_DB = -15.0  # what is worse in a cell counts as so bad
+WORST_SDR_DB = -15.0  # a worse cell counts as this
 _WINDOW = np.hanning(FRAME + 2)[1:-1]
 _TINY = np.finfo(np.float64).eps
 
@@ -60,7 +58,7 @@ def stoi(clean: F64, heard: F64, rate_hz: int) -> float:
 
 
 def _spoken(clean: F64, heard: F64) -> tuple[F64, F64]:
-    """Both without the frames in which the first is silent."""
+    """Both signals without the frames in which the first is silent."""
     frames = [sliding_window_view(each, FRAME)[: len(each) - FRAME : HOP] * _WINDOW for each in (clean, heard)]
     level_db = 20 * np.log10(np.linalg.norm(frames[0], axis=1) + _TINY)
     kept = level_db > level_db.max() - SILENT_BELOW_DB
@@ -107,7 +105,7 @@ NEVER = "1970-01-01T00:00:00.000Z"
 
 
 def greeting_rows(voices: Path) -> list[Row]:
-    """How much of a greeting has the notice over it, on the mean."""
+    """How much of a greeting the notice overlaps, on average."""
     spoken, policy, numbers, rng = Voices(voices), Recording(), GreetingNumbers(), np.random.default_rng(8)
     before, after, waits = [], [], []
     for text in GREETINGS:
@@ -135,7 +133,7 @@ def greeting_rows(voices: Path) -> list[Row]:
 
 
 def words_rows(notices: list[Notice]) -> list[Row]:
-    """STOI of each notice over a lossy line, as the drawn output puts it on a line that was learnt, and as it was."""
+    """STOI of each notice over a lossy line, at the level for a learnt line, and at the former level."""
     drawn = Learned(echo_db=(ECHO_DB.low + ECHO_DB.high) / 2, learned_at=NEVER)
     numbers = NoticeNumbers(captured_db=(CAPTURED_DB.low + CAPTURED_DB.high) / 2)
     return [_words_row(notice, drawn, numbers) for notice in notices]
@@ -159,7 +157,7 @@ def _words_row(notice: Notice, line: Learned, numbers: NoticeNumbers) -> Row:
 
 
 def understood(notice: I16, played: I16, output_db: float) -> float:
-    """STOI of what arrives of `played`, which an output puts on the line `output_db` louder, against the notice."""
+    """STOI of `played` after the line, `output_db` louder, against the notice."""
     sound = played.astype(np.float64) * 10 ** ((output_db - LOSS_DB) / 20)
     sound = sosfiltfilt(butter(2, BAND_HZ, "bandpass", fs=RATE_HZ, output="sos"), sound)
     sound = g711.decode(g711.encode(_int16(sound))).astype(np.float64)
@@ -168,7 +166,7 @@ def understood(notice: I16, played: I16, output_db: float) -> float:
 
 
 def _begins(heard: I16, policy: Recording, numbers: GreetingNumbers) -> int:
-    """The frame after the answer at which the call table has the notice begin."""
+    """The frame after the answer at which the call table starts the notice."""
     lead, latest = numbers.lead_ms * RATE_HZ // 1000, policy.greeting_max_ms * RATE_HZ // 1000
     now = policy.notice_delay_ms * RATE_HZ // 1000 - lead
     while now + lead < latest and not has_ended(heard[:now], numbers):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The notice's proof: how often a line that did not hear it gets a "full", and how often one that did does not."""
+"""The notice's proof: how often a line that did not hear it gets a "full", and how often one that heard it does not."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LEVELS_DB = (5.0, 10.0, 14.0, 17.0, 20.0, 23.0, 26.0, 30.0, 34.0, 40.0)
 
 
 class Outcomes(msgspec.Struct, frozen=True):
-    """What the proof said, by kind of trial, and of what: the fits of all deaf and of all heard ones."""
+    """The proof's results by kind of trial; the fits of all deaf and of all heard trials."""
 
     deaf: dict[str, list[Proof]]
     heard: dict[str, list[Proof]]
@@ -71,7 +71,7 @@ def _hear(trial: Trial, notice: I16) -> Heard | None:
 
 
 def curves(outcomes: Outcomes) -> str:
-    """Both error curves, over the share of blocks asked for by kind of trial, and over the level asked for of all.
+    """Both error curves, over the required share of blocks by kind of trial, and over the required level for all.
 
     A star marks the working point.
     """
@@ -95,7 +95,7 @@ def _curve(name: str, said: list[Proof], reach: bool) -> str:
 
 
 def _level_curves(outcomes: Outcomes, numbers: ProofNumbers) -> list[str]:
-    """The same trials judged again with other tolerances of level."""
+    """The same trials judged with other tolerances of level."""
     points = [f"{db:g}" + "*" * (db == numbers.level_tolerance_db) for db in LEVELS_DB]
     false = [_full(outcomes.deaf_fits, _within(numbers, db)) for db in LEVELS_DB]
     missed = [100 - _full(outcomes.heard_fits, _within(numbers, db)) for db in LEVELS_DB]

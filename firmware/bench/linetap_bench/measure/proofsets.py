@@ -85,7 +85,7 @@ def material(voices: Path, notices: list[I16]) -> Material:
 
 
 def heard(kind: str, notice: I16, made: Material, rng: np.random.Generator, share: float = 1.0) -> Trial:
-    """A line that returns the first or last `share` of the notice, 0 to 20 dB down, at some delay up to 395 ms."""
+    """A line that returns the first or last `share` of the notice, 0 to 20 dB lower, with a delay of up to 395 ms."""
     gain_db, delay = float(rng.uniform(FAINTEST_DB, 0)), int(rng.integers(0, LATEST))
     ppm = float(rng.uniform(-DRIFT_PPM, DRIFT_PPM)) if "drift" in kind else 0.0
     echo = _delayed(_part(notice, share, rng), delay, ppm)
@@ -111,8 +111,8 @@ def heard(kind: str, notice: I16, made: Material, rng: np.random.Generator, shar
 
 
 def deaf(kind: str, notice: I16, made: Material, rng: np.random.Generator) -> Trial:
-    """A line on which the notice is not heard; with `leak` it comes through from the neighbour, 40 to 60 dB down, and a
-    `stranger` plays the very same one at another time than the line's own would come back."""
+    """A line on which the notice is not heard; with `leak` it comes from the neighbour, 40 to 60 dB lower, and a
+    `stranger` plays the same notice at another time than ours would return."""
     n = len(notice) + TAIL
     line = _noise(rng.uniform(-75, -50), n, rng)
     gain_db, delay = -200.0, int(rng.integers(0, LATEST))
@@ -140,7 +140,7 @@ def deaf(kind: str, notice: I16, made: Material, rng: np.random.Generator) -> Tr
 
 
 def _stranger(notice: I16, delay: int, rng: np.random.Generator) -> F64:
-    """The same notice from another recorder, by another clock and through another line, as loud as an echo may be."""
+    """The same notice from another recorder, with another clock and line, as loud as an echo may be."""
     beside = float(rng.uniform(*STRANGER_MS)) * 8 * (1 if delay < LATEST // 2 else rng.choice([-1, 1]))
     sound = _delayed(notice.astype(np.float64), int(delay + beside), float(rng.uniform(-DRIFT_PPM, DRIFT_PPM)))
     return _through_a_hybrid(sound, rng) * 10 ** (float(rng.uniform(*STRANGER_DB)) / 20)
@@ -181,7 +181,7 @@ def _part(notice: I16, share: float, rng: np.random.Generator) -> F64:
 
 
 def _delayed(samples: F64, delay: int, ppm: float = 0.0) -> F64:
-    """`ppm`: the player's clock is so much faster than the capture's."""
+    """`ppm`: how much faster the player's clock is than the capture's."""
     if ppm:
         length = 1 << len(samples).bit_length()
         fine = np.fft.irfft(np.fft.rfft(samples, length), 16 * length) * 16
@@ -200,7 +200,7 @@ def _through_a_hybrid(echo: F64, rng: np.random.Generator) -> F64:
 
 
 def _fitted(pieces: list[I16], n: int, rng: np.random.Generator) -> F64:
-    """Pieces of speech one after the other, from somewhere in the first on."""
+    """Pieces of speech one after the other, from a random place in the first on."""
     line = np.zeros(0)
     while len(line) < n:
         piece = pieces[int(rng.integers(len(pieces)))]
@@ -209,7 +209,7 @@ def _fitted(pieces: list[I16], n: int, rng: np.random.Generator) -> F64:
 
 
 def _talk(people: list[I16], n: int, dbm0: float, rng: np.random.Generator) -> F64:
-    """Somebody who speaks, and 25 to 45 dB below that the room around."""
+    """A speaker, and 25 to 45 dB lower the room."""
     return _fitted(people, n, rng) * 10 ** ((dbm0 - SPOKEN_DBM0) / 20) + _noise(dbm0 - rng.uniform(25, 45), n, rng)
 
 

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much faster than life a replay of eight busy lines is.
-
-A city hall's day of calls; `./build.sh bench day` says more of it.
-"""
+"""The speed of a replay of eight busy lines, and a city hall's day of calls (`./build.sh bench day` prints more)."""
 
 from __future__ import annotations
 

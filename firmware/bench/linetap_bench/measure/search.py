@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long a number takes to be found in a year of calls, and what its index costs a call when it is sealed.
-
-How long a search takes in three years of a city's calls, while the ingest's own code stores events of 150 units: in
-SQLite, and the same calls in PostgreSQL.
-"""
+"""Searches for a number: in the indexes of a year of calls, with their cost at the seal; and in three years of a
+city's calls at the desk, while the ingest's own code stores events of 150 units, in SQLite and in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -100,7 +97,7 @@ def _took_s(vault: Path, medium: Path, *span: str) -> float:
 
 
 def _fill(vault: Path, medium: Path) -> None:
-    """A year's index, none of which is over yet, and its keys."""
+    """A year's index, with no epoch over, and its keys."""
     medium.mkdir()
     for number in range(DAYS):
         day = FIRST + timedelta(days=number)
@@ -113,7 +110,7 @@ def _fill(vault: Path, medium: Path) -> None:
 
 
 def _entry(day: date, number: int) -> Entry:
-    """One every minute from eight in the morning on; one of all is the one that is asked for."""
+    """A call each minute from eight in the morning on; one of all is the searched one."""
     at_ns = parse_rfc3339(f"{day}T08:00:00+09:00") + number * 60 * NS_PER_S
     line = number % LINES + 1
     asked = day == ASKED_DAY and number == CALLS_A_DAY * LINES * 3 // 4  # at four in the afternoon
@@ -124,7 +121,7 @@ def _entry(day: date, number: int) -> Entry:
 
 
 def _seal(folder: Path, notices: Path) -> list[Row]:
-    """The vault's thread from a call's end to its `sealed` event, with an index and without in turn."""
+    """The vault's thread from a call's end to its `sealed` event, alternately with and without an index."""
     units = [_unit(folder / name, notices) for name in ("with", "without")]
     units[1][0]._index.add = lambda *_: None  # type: ignore[method-assign]
     took: list[list[float]] = [[], []]
@@ -175,7 +172,7 @@ class _Silence:
 
 CALLS = int(os.environ.get("LINETAP_SEARCH_CALLS", "1000000"))  # the full one is 10000000
 SEARCH_S = 60
-PAUSE_S = 0.05  # an office of twenty people asks no more often
+PAUSE_S = 0.05  # an office of twenty people searches no more often
 EVENTS_S = 680
 WARM_S = 5
 SHARED_MIB = 1024  # of PostgreSQL's own memory for pages
@@ -193,7 +190,7 @@ def measure(folder: Path, _voices: Path, _notices: Path) -> list[Row]:
 
 
 def _in_postgresql(path: Path) -> list[Row]:
-    """Nothing where none is installed, which is said."""
+    """No rows if PostgreSQL is not installed, which is reported."""
     try:
         postgres.programs()
     except BadInput as error:
@@ -266,7 +263,7 @@ def _look(db: Connection) -> dict[str, list[float]]:
 
 
 def _kinds(chance: random.Random) -> dict[str, Callable[[Connection], object]]:
-    """What an office asks, and what is worst to be asked: nothing to find, or one in thousands."""
+    """The searches of an office, and the worst ones: no result, or one in thousands."""
 
     def at() -> str:
         return rfc3339(chance.randrange(callsmade.FIRST_NS, callsmade.LAST_NS))
@@ -318,5 +315,5 @@ def _kinds(chance: random.Random) -> dict[str, Callable[[Connection], object]]:
 
 def _stored(db: Connection) -> int:
     count = db.execute(select(func.count()).select_from(events)).scalar_one()
-    db.rollback()  # a reader that stays in its past would keep the writer's log from being taken in
+    db.rollback()  # a reader with an old snapshot would prevent the checkpoint of the writer's log
     return count

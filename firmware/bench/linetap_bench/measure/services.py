@@ -1,14 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What it costs a service to begin: importing all that it needs, in an interpreter of its own.
-
-Eight busy lines: what the four services cost together.
-
-The four services from nothing: when the first call could be recorded, and what they then hold of memory.
-
-Capture at a codec's 48 kHz, decimating: what it costs with 8 and with 32 lines.
-
-Thirty-two busy lines on one card, beside two processes that keep both cores busy.
-"""
+"""What the four services cost: at start (imports, time until the first call could be recorded, memory), with eight
+busy lines, with capture at a codec's 48 kHz (8 and 32 lines), and with 32 busy lines beside two processes that keep
+both cores busy."""
 
 from __future__ import annotations
 
@@ -151,7 +144,7 @@ def measure_boot(folder: Path, voices: Path, notices: Path) -> list[Row]:
 
 
 def _wait_until_recording(stage: Stage) -> None:
-    """Capture writes its ring, and the recorder has followed what is in it."""
+    """Waits until capture writes its ring and the recorder has read it."""
     end_ns = SYSTEM.monotonic_ns() + round(READY_S * NS_PER_S)
     while True:
         capture = read_state(stage.run_dir, "capture@1", CaptureState)

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The keys of calls.toml for what is heard beside ringback and talk, and for the network behind the exchange.
+"""The keys of one [[call]] in calls.toml: who calls whom, what is dialled and said, the sounds besides, the network
+behind the exchange, and the end.
 
-The keys of one [[call]] in calls.toml: who calls whom, what is dialled, said and heard, and how it ends.
-
-Times are seconds from the script's start, or where it says so from the call's answer; lengths in seconds or `_ms`,
-levels in dBm0.
+Times are seconds from the script's start, or where noted from the call's answer; lengths in seconds or `_ms`, levels in
+dBm0.
 """
 
 from __future__ import annotations
@@ -40,13 +39,13 @@ SoundName = Literal[
 
 
 class CallSound(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Something heard on the line, from the network or from the room in which the telephone stands."""
+    """A sound on the line, from the network or from the room of the telephone."""
 
     play: SoundName
     at_s: Seconds
     after: Literal["off_hook", "dialled", "answer"] = "dialled"  # an incoming call has only an answer
     by: Literal["far", "near"] = "far"
-    for_s: Annotated[float, Meta(gt=0, le=600)] | None = None  # no longer than so; what has an end ends by itself
+    for_s: Annotated[float, Meta(gt=0, le=600)] | None = None  # the longest; a finite sound ends by itself
     dbm0: Level = -18.0  # of its active parts
     which: Annotated[int, Meta(ge=0, le=63)] = 0  # of several melodies, coughs, hands on a keyboard
     text: Annotated[str, Meta(max_length=300)] = ""
@@ -55,17 +54,17 @@ class CallSound(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     speaker: Speaker = "announcer"
     hz: Annotated[list[Hz], Meta(max_length=8)] = []
     cadence_ms: Annotated[list[Annotated[int, Meta(ge=20, le=20000)]], Meta(max_length=8)] = []
-    alone: bool = False  # after the answer: nobody speaks meanwhile
+    alone: bool = False  # after the answer: no speech meanwhile
 
 
 class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is between the exchange and the far end, whatever it plays or says."""
+    """The path between the exchange and the far end, for all of its sounds."""
 
     codec: Codec = "g711"
-    loss_percent: Annotated[float, Meta(ge=0, le=30)] = 0.0  # of 20 ms packets: the last one is heard again, fainter
+    loss_percent: Annotated[float, Meta(ge=0, le=30)] = 0.0  # of 20 ms packets: the previous one is repeated, fainter
     delay_ms: Annotated[int, Meta(ge=0, le=2000)] = 0  # one way: the staff member waits longer for each answer
     echo_db: Annotated[float, Meta(ge=-60, le=0)] | None = None  # of the staff member's voice, twice the delay later
-    noise_dbm0: Level | None = None  # of the channel, whoever speaks or not: comfort noise
+    noise_dbm0: Level | None = None  # of the channel, with and without speech: comfort noise
 
 
 class Party(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -82,7 +81,7 @@ ToneName = Literal["dial", "ringback", "busy", "congestion", "unobtainable", "ca
 
 
 class CallerId(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the exchange says of the caller: FSK after the first burst of ringing, DTMF before it."""
+    """The exchange's report of the caller: FSK after the first burst of ringing, DTMF before it."""
 
     kind: Literal["none", "bell202", "v23", "dtmf"] = "none"
     message: Literal["mdmf", "sdmf"] = "mdmf"
@@ -94,7 +93,7 @@ class CallerId(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Digits in the middle of a call; nobody speaks meanwhile."""
+    """Digits in the middle of a call; no speech meanwhile."""
 
     at_s: Seconds  # from the answer
     digits: Annotated[str, Meta(pattern=r"^[0-9*#A-D]+$", max_length=32)]
@@ -103,7 +102,7 @@ class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class ExchangeTone(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A tone of the exchange in the middle of a call; but for call waiting, nobody speaks meanwhile."""
+    """A tone of the exchange in the middle of a call; except for call waiting, no speech meanwhile."""
 
     at_s: Seconds  # from the answer
     tone: ToneName
@@ -124,23 +123,23 @@ class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     digits: Annotated[str, Meta(pattern=r"^[0-9*#A-D]*$", max_length=32)] = ""
     dialling: Literal["dtmf", "pulse"] = "dtmf"
     dial_tone: bool = True
-    pause_after: Annotated[int, Meta(ge=0, le=31)] = 0  # of the digits; then nobody dials for `pause_s`
+    pause_after: Annotated[int, Meta(ge=0, le=31)] = 0  # of the digits; then no digit for `pause_s`
     pause_s: Annotated[float, Meta(ge=0, le=60)] = 0.0
     second_dial: bool = False  # a dial tone in that pause
-    ringback: bool = True  # the exchange's; else only what `sound` says is heard
+    ringback: bool = True  # the exchange's; otherwise only the `sound` keys count
     ringback_after_s: Annotated[float, Meta(ge=0, le=60)] = 1.2  # from the last digit
     # From the last digit to the answer, to the end of waiting or to the busy tone; else so many `rings` are. Without
     # digits it counts from the off-hook: a hotline.
     progress_s: Annotated[float, Meta(ge=0, le=600)] | None = None
-    hold_s: Annotated[float, Meta(ge=0.02, le=600)] = 1.0  # an accidental off-hook lasts so long
+    hold_s: Annotated[float, Meta(ge=0.02, le=600)] = 1.0  # the length of an accidental off-hook
     polarity: bool = False  # the exchange reverses the loop while the far end is connected
     seizure: bool = False  # ... and reverses it once when all is dialled, which is no answer
-    network: Network = Network()  # of whoever answers or calls
+    network: Network = Network()  # of the far party
     early: Network = Network()  # of what is heard from the last digit to the answer
     sound: list[CallSound] = []
     party: list[Party] = []
     fax: Literal["none", "answer", "answer_reversed", "calling"] = "none"  # the far end; its phase may turn (V.25)
-    talk: list[str] = []  # said in turn, over and over until `talk_s` is up
+    talk: list[str] = []  # spoken in turn, repeatedly until `talk_s` is over
     first_speaker: Literal["staff", "caller"] = "staff"
     talk_after_s: Seconds = 1.0  # from the answer
     talk_s: Seconds = 10.0
@@ -153,6 +152,8 @@ class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     keys: list[Keys] = []
     tone: list[ExchangeTone] = []
     ends: Literal["staff", "far"] = "staff"
-    loop_break_ms: Annotated[int, Meta(ge=0, le=5000)] = 0  # so long the exchange opens the loop when the far end ends
+    loop_break_ms: Annotated[int, Meta(ge=0, le=5000)] = (
+        0  # how long the exchange opens the loop when the far end hangs up
+    )
     busy_s: Annotated[float, Meta(ge=0, le=60)] = 3.0  # the exchange's tone before the staff member hangs up
     bounce_ms: Annotated[int, Meta(ge=0, le=15)] = 8

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a scenario wants of a call record: some of its fields, and what of its lists can be said in a word."""
+"""The expectations of a scenario for a call record: some of its fields, and short forms for its lists."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from linetap_core.records import AnsweredBy, Caller, CallRecord, Direction, Disp
 
 
 class Expect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
-    """What is not said may be anything. An empty text stands for a field without a value, which TOML cannot say."""
+    """A field that is not named may be anything. An empty text stands for a field without a value, which TOML cannot
+    express."""
 
     line: int | None = None
     direction: Direction | None = None
@@ -34,7 +35,7 @@ class Expect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 def differences(expected: Expect, record: CallRecord) -> list[str]:
-    """One line for each field that is not as expected."""
+    """One line for each field that differs."""
     told = []
     for name in expected.__struct_fields__:
         wanted = getattr(expected, name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scripts that are made and not written: as long as a measurement wants them.
+"""Generated scripts, as long as a measurement needs them.
 
 `python -m linetap_bench.script.scenarios eight_busy MINUTES > eight_busy.toml`
 """

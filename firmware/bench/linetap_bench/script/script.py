@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What does not fit together in calls.toml about sounds, parties, and how a call comes to its answer.
-
-calls.toml, strict: every error at once with its line, also of what does not fit together.
-"""
+"""calls.toml, read strictly: all errors at once with their lines, including contradictions between keys."""
 
 from __future__ import annotations
 
@@ -85,7 +82,7 @@ def load_script(path: Path) -> Script:
 
 
 def repeated(script: Script, times: int) -> Script:
-    """So often, one after the other; what was expected of it once is left out. BadInput where it gets too long."""
+    """The script repeated that many times; the expectations for one round are dropped. BadInput if it gets too long."""
     each_s = script.duration_ms / 1000
     if times < 1 or (times > 1 and times * each_s > LONGEST_S):
         raise BadInput(f"--repeat {times}: 1 to {max(1, int(LONGEST_S / each_s))} would be right")
@@ -127,7 +124,7 @@ def check_call(call: Call, at: KeyPath, source: Source) -> None:
             source.add((*at, "fax"), 'whom one calls answers: "answer" or "answer_reversed" would be right')
         if call.dialling == "pulse" and not set(call.digits) <= PULSE_DIGITS:
             source.add((*at, "digits"), f"{call.digits!r}: pulses dial 0-9 only")
-            return  # nobody can say how long that takes
+            return  # its length is unknown
     if call.loop_break_ms and call.ends != "far":
         source.add((*at, "loop_break_ms"), 'the exchange opens the loop where ends = "far"')
     check_sounds(call, at, source)
@@ -159,7 +156,7 @@ def _check_caller_id(told: CallerId, at: KeyPath, source: Source) -> None:
 
 
 def _check_talk(call: Call, at: KeyPath, source: Source) -> None:
-    """What happens at a time from the answer must be over before the talk is."""
+    """Events at a time from the answer must be over before the talk is."""
     times = times_of(call)
     answer = times.answer
     happens: list[tuple[KeyPath, str, float]] = [

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The keys of calls.toml: what happens on the simulated lines.
+"""The top-level keys of calls.toml: lines, calls, and the PBX's print.
 
-Times are seconds from the script's start, or where it says so from a call's answer; lengths in seconds or `_ms`, levels
-in dBm0, lines from 1. What does not fit together is found in script.py.
+Times are seconds from the script's start, or where noted from a call's answer; lengths in seconds or `_ms`, levels in
+dBm0, lines from 1. script.py finds contradictions.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from linetap_bench.script.callkeys import Call, Level, LineNumber, Seconds
 from linetap_bench.script.expect import Expect
 from linetap_bench.script.timing import times_of
 
-TAIL_MS = 3000  # after the last on-hook: longer than a flash, so that everybody knows it was one
+TAIL_MS = 3000  # after the last on-hook: longer than a flash, so that it is recognised
 
 
 class LineSetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The wire pair itself, with levels as they are on it. `deaf`: a played notice does not come back, as on a line
-    whose relay is not wired.
+    """The wire pair, with levels as they are on it. `deaf`: a played notice does not return, as on a line whose relay
+    is not wired.
 
-    What the card makes of it is the drawing's where it is not given: `captured_db` is what is captured against what is
-    on the line, `echo_db` what is captured of a notice against the notice as played.
+    The card's effect is the drawing's if it is not given: `captured_db` is the captured level relative to the line's,
+    `echo_db` that of a returned notice relative to the played one.
     """
 
     number: LineNumber
@@ -39,7 +39,7 @@ class LineSetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class SmdrLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the PBX prints, and when."""
+    """A line that the PBX prints, and its time."""
 
     at_s: Seconds
     text: Annotated[str, Meta(pattern=r"^[^\r\n]+$", max_length=200)]
@@ -48,8 +48,8 @@ class SmdrLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole script. `lines` counts the channels of a rendered WAV.
 
-    `unit` is what the configuration of the unit on these lines says otherwise than `config init`, and `expect` the
-    records that it must come to, in the order in which the calls began: the exchange itself reads neither.
+    `unit`: the differences of the unit's configuration from `config init`; `expect`: the expected records, in the order
+    in which the calls began. The exchange itself reads neither.
     """
 
     lines: LineNumber = 8

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When the things of one scripted call happen: the one place that adds the times up. Milliseconds throughout."""
+"""The times of all events of one scripted call: the only place that adds them up. Milliseconds throughout."""
 
 from __future__ import annotations
 
@@ -19,17 +19,16 @@ PULSE_BREAK_MS, PULSE_MAKE_MS, PULSE_PAUSE_MS = 60, 40, 700
 CALLER_ID_BEFORE_MS = 400  # of digits, before the first burst
 CALLER_ID_AFTER_MS = 500  # of FSK, after it: GR-30 has 500 to 1500
 FAX_ANSWERS_AFTER_MS, FAX_ANSWER_MS = 1800, 3000  # ITU-T T.30: 1.8 to 2.5 s after the answer, for 2.6 to 4 s
-CONNECTING_MS = 2000  # between two sounds of the exchange that are no further apart nobody begins to speak
+CONNECTING_MS = 2000  # no speech begins between two sounds of the exchange that are closer than this
 
 Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """`ring`: the first burst; `off_hook` is None where nobody picks up, `answer` where the two never speak; `dialled`
-    is the last digit's end; `talk_from` and `talk_to` are equal where there is no talk; `far_gone`: the far end has
-    hung up, or never was there; `end` is the on-hook, or the last burst's end.
-    """
+    """`ring`: the first burst; `off_hook` is None without a pick-up, `answer` where the two never speak; `dialled`
+    is the last digit's end; `talk_from` and `talk_to` are equal without talk; `far_gone`: the far end has hung up,
+    or was never there; `end` is the on-hook, or the last burst's end."""
 
     start: int
     ring: int
@@ -85,7 +84,7 @@ def keys_span(keys: Keys, answer: int) -> Span:
 
 
 def hushed(call: Call, answer: int) -> list[Span]:
-    """While the exchange sounds or somebody presses keys nobody speaks: (first, end), in order."""
+    """(first, end) of sounds of the exchange and key presses, during which there is no speech, in order."""
     spans = [keys_span(keys, answer) for keys in call.keys]
     for tone in call.tone:
         if tone.tone != "call_waiting":

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What lines carry, rendered at 8 kHz: tones, speech, music, the signals of exchanges and machines."""
+"""Sounds on lines, rendered at 8 kHz: tones, speech, music, the signals of exchanges and machines."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Melodies made up for the bench: what a colour ring (통화연결음) plays in the place of ringback, and jingles.
+"""Melodies made up for the bench: for a colour ring (통화연결음) in the place of ringback, and jingles.
 
 Each has chords, a bass, a rhythm and a tempo of its own; a song also has a voice that sings its melody.
 """
@@ -20,7 +20,7 @@ _FORMANTS_HZ = ((800, 1150, 2800), (400, 1600, 2700), (350, 800, 2700))  # a, e,
 
 
 def melody(which: int, sung: bool) -> F64:
-    """LONG_S of it, peak 1. The same number is the same music."""
+    """LONG_S of it, peak 1. The same number gives the same music."""
     rng = np.random.default_rng([which, 71])
     beat_s = 60 / rng.uniform(76, 150)
     key = int(rng.integers(-5, 6))
@@ -73,7 +73,7 @@ def _put(out: F64, at_s: float, sound: F64) -> None:
 
 
 def _pluck(hz: float, length_s: float, bright: float, _number: int) -> F64:
-    """A string or a bell: harmonics that die away, the higher ones sooner."""
+    """A string or a bell: harmonics that decay, the higher ones sooner."""
     t = np.arange(round(length_s * RATE_HZ)) / RATE_HZ
     out = np.zeros(len(t))
     for k in range(1, 7):
@@ -84,7 +84,7 @@ def _pluck(hz: float, length_s: float, bright: float, _number: int) -> F64:
 
 
 def _voice(hz: float, length_s: float, _bright: float, number: int) -> F64:
-    """Somebody sings a vowel, with vibrato, behind a consonant's short hiss."""
+    """A sung vowel, with vibrato, after a consonant's short hiss."""
     t = np.arange(round(length_s * RATE_HZ)) / RATE_HZ
     phase = 2 * np.pi * np.cumsum(hz * (1 + 0.012 * np.sin(2 * np.pi * 5.5 * t) * np.minimum(t / 0.3, 1))) / RATE_HZ
     out = np.zeros(len(t))

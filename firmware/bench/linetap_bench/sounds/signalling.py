@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tones of Korea's exchanges, and of fax machines.
-
-What a card terminal's host answers with: Bell 103 and 212A by a tone, ITU-T V.22 by unscrambled ones, then data.
-"""
+"""The tones of Korea's exchanges and of fax machines, and the answer of a card terminal's host: Bell 103 and 212A by
+a tone, ITU-T V.22 by unscrambled ones, then data."""
 
 from __future__ import annotations
 
@@ -34,7 +32,7 @@ EXCHANGE_TONES: dict[str, tuple[tuple[float, ...], float, Cadence | None]] = {
 }
 FAX_CALLING_HZ, FAX_CALLING_MS = 1100.0, (500, 3000)  # ITU-T T.30
 FAX_ANSWER_HZ, FAX_REVERSAL_MS = 2100.0, 450  # ITU-T T.30, V.25
-FAX_DBM0 = -18.0  # ours: a machine sends -13 or so, and the line takes the rest
+FAX_DBM0 = -18.0  # our estimate: a machine sends about -13, and the line loses the rest
 
 
 def exchange_tone(name: str, length: int) -> Tones:

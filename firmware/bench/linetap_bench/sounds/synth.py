@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sounds of a telephone line at 8 kHz, each renderable from any of its samples on.
 
-Every sample depends on its position alone, never on how the stream is cut into blocks: a script streams with bounded
-memory, and a test can ask for any stretch again. Values are float64 on the scale of int16.
+Every sample depends on its position alone, not on the division of the stream into blocks: a script streams with bounded
+memory, and a test can render any stretch again. Values are float64 on the scale of int16.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MAINS_PARTS = ((1, 1.0), (2, 0.25), (3, 0.5), (5, 0.3), (9, 0.1))  # odd harmoni
 RINGING_HZ = 20.0
 CLICK_SAMPLES = 120
 CLICK_PEAK = 5000.0
-EDGE_SAMPLES = 16  # 2 ms: tone generators do not switch in mid-air
+EDGE_SAMPLES = 16  # 2 ms: tone generators do not switch instantly
 NOISE_CHUNK = 4096
 
 
@@ -92,14 +92,14 @@ def pair(tones_hz: tuple[float, ...], dbm0: float, length: int, cadence_ms: Cade
 
 
 def dtmf(digit: str, length: int, dbm0: float | None = None) -> Tones:
-    """As a telephone sends it, or each tone at `dbm0`."""
+    """As a telephone sends it, or with each tone at `dbm0`."""
     row, column = divmod(DTMF_KEYS.index(digit), 4)
     levels = (DTMF_ROW_DBM0, DTMF_COLUMN_DBM0) if dbm0 is None else (dbm0, dbm0)
     return Tones([(DTMF_ROWS_HZ[row], levels[0]), (DTMF_COLUMNS_HZ[column], levels[1])], length)
 
 
 class Hum:
-    """The mains and its harmonics, `dbm0` together: a table, as it is on every line all the time."""
+    """The mains and its harmonics, `dbm0` together: a table, as every line has it all the time."""
 
     _PERIOD = 400  # three cycles of 60 Hz are 400 samples, exactly
 
@@ -116,7 +116,8 @@ class Hum:
 
 
 class Noise:
-    """White Gaussian noise. Made in chunks, each from a generator of its own, so that any stretch can be made again."""
+    """White Gaussian noise. Made in chunks, each from a generator of its own, so that any stretch can be rendered
+    again."""
 
     def __init__(self, key: tuple[int, ...], dbm0: float, length: int) -> None:
         self.length = length
@@ -141,7 +142,7 @@ class Noise:
 
 
 class Wave:
-    """Samples made before, `gain` times, cut off at `length` with a short fade."""
+    """Given samples, `gain` times, cut off at `length` with a short fade."""
 
     def __init__(self, samples: npt.NDArray[np.int16], gain: float, length: int) -> None:
         self.length = min(length, len(samples))

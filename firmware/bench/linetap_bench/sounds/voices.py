@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Speech by espeak-ng, as a telephone line carries it: 8 kHz, 300-3400 Hz, a known level.
 
-An utterance, and any other clip, is made once and kept in a folder under the hash of all that shapes it.
+An utterance, like any other clip, is made once and cached in a folder under the hash of all its parameters.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from linetap_core.errors import DeviceFault
 Speaker = Literal["staff", "caller", "second", "colleague", "announcer"]
 Language = Literal["ko", "en"]
 ESPEAK_TIMEOUT_S = 30
-VERSION = 1  # of the processing below: a new number makes every utterance anew
-MADE_DBM0 = -16.0  # active speech level of what is kept
+VERSION = 1  # of the processing below: a new number remakes every utterance
+MADE_DBM0 = -16.0  # active speech level of cached clips
 BAND_HZ = (300, 3400)
 _FRAME = RATE_HZ // 50
 _ACTIVE_BELOW_PEAK_DB = 35
@@ -53,12 +53,12 @@ class Voices:
         self._loaded: dict[str, I16] = {}
 
     def say(self, text: str, language: str, speaker: Speaker) -> I16:
-        """DeviceFault `no_speech` when espeak-ng is missing, hangs or says nothing."""
+        """DeviceFault `no_speech` if espeak-ng is missing, hangs or outputs nothing."""
         voice = _VOICES[language, speaker]
         return self.kept((VERSION, voice, text), lambda scratch: _band_limited(*_speak(text, voice, scratch)))
 
     def kept(self, shaped_by: tuple[object, ...], make: Callable[[Path], I16]) -> I16:
-        """What `make` makes, given the name of a scratch file, once for all that shapes it."""
+        """The result of `make`, which gets the name of a scratch file; called once for these parameters."""
         name = hashlib.sha256(repr(shaped_by).encode()).hexdigest()[:24]
         if name not in self._loaded:
             path = self._folder / f"{name}.npy"
@@ -94,7 +94,7 @@ def _speak(text: str, voice: tuple[str, int, int], scratch: Path) -> tuple[I16, 
 
 
 def _band_limited(samples: I16, rate_hz: int) -> I16:
-    from scipy.signal import butter, resample_poly, sosfilt  # what was spoken before is only read
+    from scipy.signal import butter, resample_poly, sosfilt  # a cached utterance is only read
 
     divisor = int(np.gcd(rate_hz, RATE_HZ))
     speech = resample_poly(samples.astype(np.float64), RATE_HZ // divisor, rate_hz // divisor)
@@ -102,7 +102,7 @@ def _band_limited(samples: I16, rate_hz: int) -> I16:
 
 
 def at_made_level(speech: F64) -> I16:
-    """The same with its active level at MADE_DBM0. DeviceFault: there is nothing in it."""
+    """The same with its active level at MADE_DBM0. DeviceFault: it is silent."""
     frames = speech[: len(speech) // _FRAME * _FRAME].reshape(-1, _FRAME)
     power = (frames**2).mean(axis=1)
     if not power.size or power.max() < 1:

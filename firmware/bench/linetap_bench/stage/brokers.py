@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Mosquitto of one's own on a free loopback port, with limits and without a memory.
-
-A Mosquitto with the configuration that is shipped, on a free loopback port.
-"""
+"""A Mosquitto on a free loopback port: a plain one with limits and without persistence, or one with the shipped
+configuration."""
 
 from __future__ import annotations
 
@@ -31,7 +29,7 @@ log_dest stderr
 def start_broker(
     children: Processes, folder: Path, port: int | None = None, clock: Clock = SYSTEM, queued: int = 10_000
 ) -> tuple[Child, int]:
-    """The running broker and its port, a free one where none is asked for. ChildFailed when it does not listen."""
+    """Returns the running broker and its port, a free one unless given. ChildFailed if it does not listen."""
     folder.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
     configuration = folder / "mosquitto.conf"
@@ -52,12 +50,12 @@ def start_broker(
 SHIPPED = Path(__file__).parents[4] / "systemd" / "mosquitto"
 HOST = "127.0.0.1"
 READY_S = 120.0
-# What Debian's own mosquitto.conf says, which reads conf.d.
+# As Debian's own mosquitto.conf, which reads conf.d.
 _DEBIAN = "pid_file {0}/pid\npersistence true\npersistence_location {0}/\nlog_dest stderr\ninclude_dir {0}/conf.d\n"
 
 
 def start_shipped(children: Processes, folder: Path, tls: Path, port: int) -> Child:
-    """`tls`: of a city. ChildFailed where it does not listen."""
+    """`tls`: the folder of a city. ChildFailed if it does not listen."""
     kept, read = folder / "linetap", folder / "conf.d"
     for one in (kept, read):
         one.mkdir(parents=True, exist_ok=True)

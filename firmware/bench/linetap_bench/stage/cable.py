@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The exchange's end of the cable: two PCMs with large buffers, of which only as much is filled as is asked for."""
+"""The exchange's end of the cable: two PCMs with large buffers, which are filled only as far as asked for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from linetap.config.schema import Card
 from linetap.ring import SLOT_MS
 from linetap_core.errors import DeviceFault
 
-BUFFER_MS = 640  # room for a machine that stands still; only `fill_ms` of it delays anything
+BUFFER_MS = 640  # room for a stalled machine; only `fill_ms` of it delays the audio
 DRY = -32  # -EPIPE: playback ran dry, or capture ran over; pyalsaaudio has prepared the stream again
 
 
@@ -23,21 +23,21 @@ DRY = -32  # -EPIPE: playback ran dry, or capture ran over; pyalsaaudio has prep
 class Cable:
     """PCM names of the exchange's end. `fill_ms` of playback delay the echo and bridge a stall of that length.
 
-    Without a period for `stalled_ms` the cable is dead; a unit's end that stands still looks the same to JACK.
+    Without a period for `stalled_ms` the cable is dead; to JACK a unit's end that hangs looks the same.
     """
 
     playback_pcm: str
     capture_pcm: str
     fill_ms: int = 80
     stalled_ms: int = 2000
-    period_ms: int = SLOT_MS  # longer: cheaper, and hook and ringing follow in steps of it
+    period_ms: int = SLOT_MS  # longer is cheaper, and hook and ringing change in steps of it
 
 
 class CableEnd:
     """Counts are frames at the cable's rate; data is interleaved."""
 
     def __init__(self, card: Card, cable: Cable) -> None:
-        """DeviceFault `cable_absent` or `codec_mismatch`, naming what was asked and what is."""
+        """DeviceFault `cable_absent` or `codec_mismatch`, with the requested and the actual value."""
         require_pyalsaaudio()
         import alsaaudio
 
@@ -57,7 +57,7 @@ class CableEnd:
         self._capture.read()
 
     def wait(self, timeout_ms: int) -> None:
-        """Until there is something to read, or the time is over."""
+        """Waits until there is something to read, or the time is over."""
         ready = self._poll.poll(timeout_ms)
         if ready:
             self._capture.polldescriptors_revents(ready)
@@ -67,7 +67,7 @@ class CableEnd:
         return int(self._capture.avail())
 
     def read(self) -> bytes | None:
-        """One period; None where the stream had run over."""
+        """One period; None if the stream had overrun."""
         frames, data = self._capture.read()
         return None if frames == DRY else data
 
@@ -76,7 +76,7 @@ class CableEnd:
         return int(self._playback.avail())
 
     def write(self, data: bytes) -> int:
-        """Frames taken, or DRY. The first write starts the stream, so that it should hold the whole fill."""
+        """The accepted frames, or DRY. The first write starts the stream, so that it should hold the whole fill."""
         return int(self._playback.write(data))
 
     def close(self) -> None:
@@ -84,7 +84,7 @@ class CableEnd:
         self._playback.close()
 
     def abandon(self) -> None:
-        """For a server that no longer answers: closing might wait for ever, so the kernel does it at our end."""
+        """For a server that no longer answers: closing might block for ever, so the kernel does it when we end."""
         for pcm in (self._capture, self._playback):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(pcm))  # else the destructor closes it on the way out
 

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A telephone cable made of sound software: the exchange and a unit's capture joined through JACK's dummy backend.
+"""A telephone cable in software: the exchange and a unit's capture joined through JACK's dummy backend.
 
-jackd runs as a server of its own with no hardware behind it; both ends speak plain ALSA (`type jack` under `plug`).
-The exchange's definitions connect to nothing and the unit's name every connection, because a connection dies with the
-end that made it: so a capture that is killed and started again finds the cable as it was. The exchange must have
-opened and started both its directions first, else the unit's constructor or first read says "Input/output error".
-An exchange whose stream runs dry or over loses the cable when it prepares it again: let it fill its playback well
-ahead (periods=64 is 640 ms), and read its capture in time.
+jackd runs as a server of its own without hardware; both ends use plain ALSA (`type jack` under `plug`). The exchange's
+definitions connect to nothing and the unit's name every connection, because a connection ends with the client that made
+it: so a capture that is killed and restarted finds the cable unchanged. The exchange must have opened and started both
+its directions first, otherwise the unit's constructor or first read reports "Input/output error". An exchange whose
+stream under- or overruns loses the cable when it prepares it again: let it fill its playback well ahead (periods=64 is
+640 ms), and read its capture in time.
 
-By default jackd is patient: it waits for an end that this machine holds up, so that no period is lost between the two
-and only time is (decision 0057). But it waits for a killed one too, up to 10 s; who kills or stops an end takes
-an impatient cable, which passes over an end that is late, as a codec would.
+By default jackd is patient: it waits for a client that this machine delays, so that no period is lost between the two
+and only time is (decision 0057). But it waits for a killed one too, up to 10 s; tests that kill or stop a client use an
+impatient cable, which skips a late client, as a codec would.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from linetap.ring import MAX_LINES, SLOT_MS
 from linetap_core.clock import SYSTEM, Clock
 from linetap_core.errors import DeviceFault
 
-READY_S = 60.0  # jackd needs 0.3 s; a loaded machine is granted much more
+READY_S = 60.0  # jackd needs 0.3 s; a loaded machine gets much more
 END_S = 5.0
 _PRIORITY = 70
 # libjack's registry has room for 8 servers, and an entry of one that was killed is only freed by one of the same name:
@@ -40,9 +40,9 @@ _SHM = Path("/dev/shm")
 class JackCable:
     """`with JackCable(folder, 8, 8000) as cable:`; give `cable.env` to both processes, and each its PCM names.
 
-    `patient`: whether it waits for an end that is late. `unit_loop` is a capture PCM that hears the unit's own
-    `unit_playback`, without an exchange: start playback first.
-    DeviceFault `jack_absent` when there is no jackd, `jack_failed` when it does not come up (the line says its log).
+    `patient`: whether it waits for a late client. `unit_loop` is a capture PCM that returns the unit's own
+    `unit_playback`, without an exchange: start playback first. DeviceFault `jack_absent` without jackd, `jack_failed`
+    if it does not start (the message names its log).
     """
 
     exchange_playback = "exchange_playback"
@@ -69,7 +69,7 @@ class JackCable:
 
     @property
     def env(self) -> dict[str, str]:
-        """What either end needs in its environment besides the usual, once the cable is laid."""
+        """The additional environment of both ends."""
         return {
             "ALSA_CONFIG_PATH": str(self.config_path),
             "JACK_DEFAULT_SERVER": self._server,
@@ -79,13 +79,13 @@ class JackCable:
 
     @property
     def pid(self) -> int:
-        """jackd's, for whoever wants to see it stall."""
+        """jackd's, for tests that stop it."""
         assert self._process is not None
         return self._process.pid
 
     @property
     def held_up_ms(self) -> float:
-        """For how long this machine has kept the server from its work, as its log says: time in which nothing moved."""
+        """How long this machine has delayed the server, by its log: time in which no audio moved."""
         said = self.log_path.read_text(errors="replace")
         return sum(int(us) for us in re.findall(r"XRun = (\d+) usec", said)) / 1000
 
@@ -97,7 +97,7 @@ class JackCable:
         ports = str(max(64, 6 * self._channels))
         period = str(self._rate_hz * SLOT_MS // 1000)
         dummy = ["-d", "dummy", "-r", str(self._rate_hz), "-p", period, "-C", "1", "-P", "1"]
-        # setpriv: a cable never outlives whoever laid it, however that ended.
+        # setpriv: a cable never outlives the process that made it, however that ended.
         waiting = ["--sync"] if self._patient else []
         server = ["jackd", "-n", self._server, *realtime, *waiting, "-p", ports, *dummy]
         command = ["setpriv", "--pdeathsig", "TERM", *server]
@@ -111,7 +111,7 @@ class JackCable:
                 raise DeviceFault("jack_absent", "setpriv: not installed; run ./build.sh setup") from None
         try:
             self._wait_until_ready()
-        except BaseException:  # Ctrl-C too must leave no server behind; it goes on its way
+        except BaseException:  # Ctrl-C too must leave no server behind; it is raised again
             self.__exit__()
             raise
         return self
@@ -167,7 +167,7 @@ def _pcm(name: str, client: str, direction: str, ports: list[str]) -> str:
 
 
 def _claim_name() -> tuple[str, IO[str]]:
-    """A server's name that nobody on this machine uses, and the lock that says so. DeviceFault `jack_failed`."""
+    """A server's name that is free on this machine, and its lock. DeviceFault `jack_failed`."""
     for number in range(_NAMES):
         name = f"linetap-{os.getuid()}-{number}"
         lock = (_SHM / f"{name}.lock").open("w")
@@ -188,11 +188,11 @@ def _remove_shared_memory(name: str) -> None:
 
 
 def _socket_path(server: str) -> Path:
-    """Where jackd 1.9 listens once it is up."""
+    """The socket of jackd 1.9 once it is up."""
     return Path(f"{_SHM}/jack_{server}_{os.getuid()}_0")
 
 
 def _realtime_allowed() -> bool:
-    """Asked of the kernel by a process that ends at once, so that ours stays what it is."""
+    """Tested by a process that ends at once, so that ours is unchanged."""
     asked = subprocess.run(["chrt", "-f", str(_PRIORITY), "true"], capture_output=True, timeout=END_S, check=False)
     return asked.returncode == 0

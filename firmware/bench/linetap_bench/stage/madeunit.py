@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit for the lines of a script, so that what is rendered can be replayed: keys, notices and unit.toml.
+"""A unit for the lines of a script, so that a rendered script can be replayed: keys, notices and unit.toml.
 
-The private keys lie beside it: it is a unit to look at, and guards nobody's secrets.
+The private keys lie beside it: it is an example, and protects no secrets.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ STARTS_AT = "2026-11-24T22:56:00.123Z"  # of a scenario: what the PBX prints in 
 
 
 def make_unit(script: Script, folder: Path, notices: Path | None = None) -> Path:
-    """unit.toml in `folder`: as `config init` writes it, then what the script's [unit] says. Keys there are kept.
+    """Writes unit.toml to `folder`: as `config init` does, then with the script's [unit]. Existing keys are kept.
 
-    BadInput where the configuration does not hold together, with its lines.
+    BadInput for an inconsistent configuration, with its lines.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if notices is None:
@@ -51,7 +51,7 @@ def make_unit(script: Script, folder: Path, notices: Path | None = None) -> Path
 
 
 def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Tables are merged, the elements of an array that have a `number` by it; anything else is replaced."""
+    """Tables are merged, and so are array elements with the same `number`; anything else is replaced."""
     whole = dict(base)
     for key, value in changes.items():
         old = base.get(key)
@@ -68,7 +68,7 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def toml_of(data: dict[str, Any]) -> str:
-    """What is no table first; below the first level everything in one line."""
+    """Plain values first; below the first level everything in one line."""
     tables: list[str] = []
     plain: list[str] = []
     for key, value in data.items():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A PostgreSQL of one's own on a Unix socket, that can be killed and come back."""
+"""A private PostgreSQL on a Unix socket, that can be killed and restarted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SETTINGS = "listen_addresses=''\nfsync=on\nmax_connections=20\n"
 
 
 def programs() -> Path:
-    """The folder of the newest that is installed; BadInput where none is."""
+    """The folder of the newest installed version; BadInput if there is none."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     if not found:
         raise BadInput("there is no PostgreSQL on this machine: apt install postgresql")
@@ -42,7 +42,7 @@ class Postgres:
         return self
 
     def stop(self, how: str = "immediate") -> None:
-        """`immediate`: as after a crash, it recovers from its log at the next start."""
+        """`immediate`: as in a crash; it recovers from its log at the next start."""
         self._run("pg_ctl", "-D", str(self._data), "-w", "-m", how, "stop")
 
     def _run(self, program: str, *words: str) -> None:

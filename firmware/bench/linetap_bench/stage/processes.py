@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Child processes that are never left behind: each ended by its pid, in the reverse order of starting."""
+"""Child processes that are never left behind: each is ended by its pid, in the reverse order of starting."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LAST_LINES = 12
 
 
 class ChildFailed(LinetapError, RuntimeError):
-    """A process that should run has ended, or does not come up; the text holds its last words."""
+    """A process that should run has ended, or did not start; the text has the end of its log."""
 
     code = "child_failed"
     exit_status = 1
@@ -38,7 +38,7 @@ class Child:
 
 
 class Processes:
-    """`with Processes(log_folder, env) as children:` every child is ended when the block is left, however it is."""
+    """`with Processes(log_folder, env) as children:` ends every child when the block is left, however it is."""
 
     def __init__(self, logs: Path, env: Mapping[str, str], clock: Clock = SYSTEM) -> None:
         logs.mkdir(parents=True, exist_ok=True)
@@ -55,7 +55,7 @@ class Processes:
             self.end(self.children[-1])
 
     def start(self, name: str, command: list[str]) -> Child:
-        """Output of both kinds goes to `<name>.log`. A session of its own, so that Ctrl-C reaches us alone."""
+        """Both outputs go to `<name>.log`. In a session of its own, so that Ctrl-C reaches only us."""
         log = self._logs / f"{name}.log"
         with log.open("wb") as file:
             # setpriv: no child outlives us, even where we are killed.
@@ -68,7 +68,7 @@ class Processes:
         return child
 
     def end(self, child: Child) -> int:
-        """SIGTERM, and SIGKILL for who does not hear it; the exit status."""
+        """Sends SIGTERM, and SIGKILL if that is ignored; returns the exit status."""
         if child.process.poll() is None:
             for number in (signal.SIGTERM, signal.SIGKILL):
                 child.process.send_signal(number)
@@ -79,14 +79,14 @@ class Processes:
         return child.process.wait(END_S)
 
     def check(self) -> None:
-        """ChildFailed when one has ended that should not have, with what it said last."""
+        """ChildFailed if a child has ended unexpectedly, with the end of its log."""
         for child in self.children:
             status = child.process.poll()
             if status is not None:
                 raise ChildFailed(f"{child.name} ended with {status}; {child.log}:\n{child.last_words()}")
 
     def wait_for_text(self, child: Child, text: str, limit_s: float) -> None:
-        """Until the child's log holds `text`. ChildFailed when it ends before or the time is over."""
+        """Waits until the child's log holds `text`. ChildFailed if it ends before or the time is over."""
         deadline = self._clock.monotonic_ns() + round(limit_s * NS_PER_S)
         while text not in child.log.read_text(errors="replace"):
             self.check()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A line of so many kbit/s each way between a unit and its broker: a proxy on the loopback that takes its time.
+"""A line with so many kbit/s each way between a unit and its broker: a slow proxy on the loopback.
 
-It holds little, as a closet's modem does not, so what is sent into it waits at the sender.
+It buffers little, like a closet's modem, so that data for it waits at the sender.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _BUFFER_BYTES = 16 << 10
 
 
 class SlowLine:
-    """Listens on `port` for those that want the broker."""
+    """Listens on `port` for clients of the broker."""
 
     def __init__(self, broker_port: int, kbit_s: int) -> None:
         self._broker_port, self._byte_s = broker_port, kbit_s * 125
@@ -62,7 +62,7 @@ class SlowLine:
             threading.Thread(target=self._pump, args=(far, near), daemon=True).start()
 
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
-        free_ns = 0  # when the line has carried all that was put on it
+        free_ns = 0  # when the line has carried everything sent so far
         with contextlib.suppress(OSError):
             while data := source.recv(_PIECE_BYTES):
                 now_ns = SYSTEM.monotonic_ns()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stage for a unit to play on: a cable of JACK and libasound, a broker, keys and a configuration, and processes.
+"""A stage for a unit: a cable of JACK and libasound, a broker, keys and a configuration, and processes.
 
-Demo, benchmarks and end-to-end tests all stand on it. Everything that it starts is ended by pid when it is left.
+Demo, benchmarks and end-to-end tests use it. It ends everything that it started, by pid.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ COMMAND_S = 120
 
 
 class Stage:
-    """`with Stage(folder, lines) as stage:`; `prepare` makes the rest. Not `patient` where capture is to be killed."""
+    """`with Stage(folder, lines) as stage:`; `prepare` makes the rest. Not `patient` where capture will be killed."""
 
     def __init__(
         self, folder: Path, lines: int = 8, rate_hz: int = 8000, channels: int | None = None, patient: bool = True
@@ -57,8 +57,8 @@ class Stage:
     def prepare(
         self, notices: Path, changes: dict[str, str] | None = None, more: str = "", init: Sequence[object] = ()
     ) -> Config:
-        """Keys and configuration by the commands that an engineer types; then `changes` in its text, and `more`.
-        `init`: further words for `linetap config init`."""
+        """Makes keys and configuration with the commands of an engineer; then applies `changes` to its text, and
+        appends `more`. `init`: further arguments of `linetap config init`."""
         custodian = linetap("keygen", "custodian", "-o", self.folder / "custodian.txt").strip()
         epoch = linetap("keygen", "epoch", "-o", self.folder / "epoch.txt").strip()
         linetap(
@@ -78,7 +78,7 @@ class Stage:
         self, script: Path, log: Path | None = None, voices: Path | None = None, fill_ms: int = Cable.fill_ms,
         repeat: int = 1,
     ) -> Child:  # fmt: skip
-        """The exchange, waiting for the services. Only then may capture start."""
+        """Starts the exchange, which waits for the services. Only then may capture start."""
         options = ["--wait-services", str(READY_S), "--fill-ms", str(fill_ms), "--repeat", str(repeat)]
         options += ["--log", str(log)] if log else []
         options += ["--voices", str(voices)] if voices else []
@@ -87,7 +87,7 @@ class Stage:
         return exchange
 
     def start(self, name: str, *more: str) -> Child:
-        """A `linetap` service or tool with this stage's configuration, under a name that is not taken yet."""
+        """Starts a `linetap` service or tool with this stage's configuration, under an unused name."""
         log_name = name
         count = 1
         while (self.folder / "logs" / f"{log_name}.log").exists():
@@ -98,7 +98,7 @@ class Stage:
 
 
 def linetap(*words: object) -> str:
-    """A `linetap` command's standard output. ChildFailed with what it said, when it fails."""
+    """A `linetap` command's standard output. ChildFailed with its output if it fails."""
     command = [sys.executable, "-m", "linetap", *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_S, check=False)
     if done.returncode:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the detectors get right, each figure beside an anchor's on the same samples: libspandsp, multimon-ng, minimodem.
+"""The accuracy of the detectors, each figure beside that of an independent implementation on the same samples:
+libspandsp, multimon-ng, minimodem.
 
-The anchors are reached through ctypes and as programs by tests/anchors, which is no part of the product: this is the
-one place that makes it known.
+These are called through ctypes and as programs by tests/anchors, which is no part of the product: only this module
+imports it.
 """
 
 from __future__ import annotations

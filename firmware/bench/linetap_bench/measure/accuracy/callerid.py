@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Caller ID at -30 dBm0 and 20 dB S/N, in both modems and both formats, sent by libspandsp and by ours."""
+"""Caller ID at -30 dBm0 and 20 dB S/N, by both modems and in both formats, sent by libspandsp and by our bench."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Digits at Q.24's limits, beyond them, in noise, over speech; and speech without any."""
+"""Digits at Q.24's limits, beyond them, in noise, over speech; and speech without digits."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Heard(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """Digits right, or digits at all."""
+    """Correct digits, or digits at all."""
 
     name: str
     linetap: float

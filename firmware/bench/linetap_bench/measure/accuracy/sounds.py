@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Speech, music, noise and tones nobody learnt, through G.711 and GSM, with noise: what each was called."""
+"""Speech, music, noise and unlearnt tones, through G.711 and GSM, with noise: how each was classified."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _cut(samples: I16, n: int, rng: np.random.Generator) -> F64:
 
 
 def _line(sound: F64, rng: np.random.Generator) -> I16:
-    """At some level, with the line's noise, by G.711, a third of them by GSM before that."""
+    """At some level, with the line's noise, by G.711; a third of them by GSM before that."""
     clipped = np.clip(np.rint(sound), -32768, 32767).astype(np.int16)
     level = level_of(clipped, RATE_HZ)
     loud = sound * rms_of(float(rng.uniform(*LEVELS_DBM0))) / rms_of(level)
@@ -122,7 +122,7 @@ def _heard(lines: list[I16]) -> list[list[SoundEvent]]:
 
 
 def _names(events: list[SoundEvent], chunks: int) -> list[str]:
-    """What each chunk is called; an announcement is speech."""
+    """The class of each chunk; an announcement is speech."""
     names = ["silence"] * chunks
     for event in events:
         if isinstance(event, SoundHeard) and event.sound not in ("cadence", "cadence_over", "sit"):

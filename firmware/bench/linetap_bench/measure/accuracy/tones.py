@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Korea's tones at the limits of time, frequency and level, and an hour of speech, in which there is none."""
+"""Korea's tones at the limits of time, frequency and level, and an hour of speech without any."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _row(shape: ToneShape, line: str, trials: int, rng: np.random.Generator, anc
 
 
 def _sent(shape: ToneShape, snr_db: float | None, rng: np.random.Generator, sine: Sine) -> I16:
-    """The periods that make it known and one more, then a second of the line alone."""
+    """The periods that identify the tone and one more, then a second of the line alone."""
     stretch = rng.choice(STRETCHES)
     pitches = [hz * (1 + rng.choice(OFFSETS)) for hz in shape.hz]
     level = float(rng.choice(LEVELS_DBM0))
@@ -82,7 +82,7 @@ def _int16(line: F64) -> I16:
 
 
 def _heard_on_each(audios: list[I16]) -> list[list[str]]:
-    """Each on a line of its own; noiseless behind the shorter ones."""
+    """Each on a line of its own; shorter ones are padded with silence."""
     longest = max(map(len, audios))
     lines = np.stack([np.pad(audio, (0, longest - len(audio))) for audio in audios])
     detector, names = ToneDetector(len(lines)), [list[str]() for _ in audios]
