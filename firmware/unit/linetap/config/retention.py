@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which class of retention a call is of, by the configuration alone.
+"""How long a call is kept: its class by the configuration, and the day of expiry that follows in the configured zone.
 
-How long a call is kept: its class, and the day of expiry that follows from it in the configured zone.
-
-What is said here is what is wanted; vault/epochs.py says which key there is for that day.
+The retention here is the wanted one; recorder/vault/retention/epochs.py decides which key there is for that day.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ from linetap_core.zones import end_of, epoch_text, zone_of
 
 
 def class_of(config: Config, line: int, disposition: Disposition, marked: bool) -> RetentionClass:
-    """Of the disposition, else of the line, else the default; a mark never makes it shorter."""
+    """The class by the call's disposition, else by its line, else the default; a mark never shortens it."""
     policy = config.retention
     classes = {entry.name: entry for entry in policy.classes}
     own = next((each.retention for each in config.line if each.number == line), None)
@@ -35,21 +33,18 @@ def default_class(config: Config) -> RetentionClass:
     return next(entry for entry in config.retention.classes if entry.name == config.retention.default)
 
 
-__all__ = ["class_of", "days_of", "default_class", "longest_class", "retention_in", "retention_of"]
-
-
 def retention_of(config: Config, ended_ns: int, line: int, disposition: Disposition, marked: bool) -> Retention:
-    """Class, epoch (the day of expiry) and `until`: 24:00 of that day, which is when the epoch's key may go."""
+    """Class, epoch (the day of expiry) and `until`: 24:00 of that day, after which the epoch's key may be destroyed."""
     return _from(config, ended_ns, class_of(config, line, disposition, marked))
 
 
 def retention_in(config: Config, ended_ns: int, name: str) -> Retention:
-    """The same in a class by its name; in the longest, where the configuration knows that class no more."""
+    """The same for a class by name; for the longest class where the configuration no longer has it."""
     return _from(config, ended_ns, _named(config, name))
 
 
 def days_of(config: Config, name: str) -> int:
-    """So many days a call of that class is kept."""
+    """The number of days for which a call of that class is kept."""
     return _named(config, name).days
 
 
