@@ -23,6 +23,7 @@ DELAY = (TAPS - 1) // 2  # device frames
 _BLOCK = 8  # outputs of one small product: below the size at which BLAS wakes threads that then spin
 _HISTORY = TAPS - 1
 F32 = npt.NDArray[np.float32]
+_S32_OVER_S16 = 1 << 16
 
 
 def low_pass() -> npt.NDArray[np.float64]:
@@ -72,9 +73,6 @@ def upsample(samples: I16) -> I16:
         out[:, phase] = np.convolve(padded, branches[phase::FACTOR])[: len(padded)]
     whole = out.reshape(-1)[DELAY : DELAY + len(samples) * FACTOR]
     return np.clip(np.rint(whole), -32768, 32767).astype(np.int16)
-
-
-_S32_OVER_S16 = 1 << 16
 
 
 class LineAudio:

@@ -18,6 +18,8 @@ from linetap_core.clock import NS_PER_MS, NS_PER_S
 
 CREEP = 1 / 256  # of the distance in each observation; at 10 ms a codec 100 ppm slow lags 0.26 ms
 JUMP_NS = 100 * NS_PER_MS  # further behind than scheduling explains while the ALSA ring (200 ms) is not yet over
+EVERY_NS = 60 * NS_PER_S
+LEAST, MOST = 11, 61  # looks: ten minutes, an hour
 
 
 class Timeline:
@@ -61,10 +63,6 @@ class Timeline:
 def frames_between(start_ns: int, end_ns: int, ns_per_frame: int) -> int:
     """Whole frames in a hole, to the nearest; 0 where the clocks overlap within their error."""
     return max(0, round((end_ns - start_ns) / ns_per_frame))
-
-
-EVERY_NS = 60 * NS_PER_S
-LEAST, MOST = 11, 61  # looks: ten minutes, an hour
 
 
 class Drift:

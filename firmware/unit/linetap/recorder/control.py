@@ -28,6 +28,7 @@ PANEL_USER = "linetap-panel"  # systemd/sysusers.d
 Obey = Callable[[RecorderCommand], Refused | Walking | None]
 
 log = logging.getLogger("linetap.recorder")
+WHY = "removal"
 
 
 class ControlSocket:
@@ -74,9 +75,6 @@ class ControlSocket:
     def close(self) -> None:
         if self._listener is not None:
             self._listener.close()
-
-
-WHY = "removal"
 
 
 class Removal:

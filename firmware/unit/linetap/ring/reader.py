@@ -43,6 +43,10 @@ from linetap_core.errors import DeviceFault
 
 _FIELDS: Any = HEADER.fields
 _HEAD_AT = _FIELDS["head"][1]
+_OF_ALL_SLOTS = 200  # at most 2 s of all lines are kept: more is requested once, after a disk that stood
+_BELL_READS = 16  # 64 KiB, as much as a FIFO holds
+_SLACK_NS = 60 * NS_PER_S  # how far frames may lead the machine's clock, besides a codec that is 1 % fast
+_LATEST_NS = 1 << 62  # the year 2116: later times are invalid
 
 
 class Copied:
@@ -93,12 +97,6 @@ class Copied:
 
     def _number(self, at: int, signed: bool = False) -> int:
         return int.from_bytes(os.pread(self._fd, 8, at), "little", signed=signed)
-
-
-_OF_ALL_SLOTS = 200  # at most 2 s of all lines are kept: more is requested once, after a disk that stood
-_BELL_READS = 16  # 64 KiB, as much as a FIFO holds
-_SLACK_NS = 60 * NS_PER_S  # how far frames may lead the machine's clock, besides a codec that is 1 % fast
-_LATEST_NS = 1 << 62  # the year 2116: later times are invalid
 
 
 class RingReader:

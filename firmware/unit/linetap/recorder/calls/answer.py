@@ -19,6 +19,8 @@ from linetap.recorder.signals.notice.greeting import has_ended
 from linetap.ring import RATE_HZ
 from linetap_core.records import AnswerConfidence, AnsweredBy, AnswerRecord
 
+LOOKS_EVERY = 50 * FRAMES_PER_MS
+
 
 def handle_answer(
     line: LineContext, event: Event, by: AnsweredBy, sure: AnswerConfidence = "certain", evidence: tuple[str, ...] = ()
@@ -56,9 +58,6 @@ def answer_by_neighbour(line: LineContext, event: Event) -> None:
     """Answers by hook: the line of this unit whose extension was dialled rang and was picked up."""
     line.call.internal_by = "ring"
     handle_answer(line, event, "hook")
-
-
-LOOKS_EVERY = 50 * FRAMES_PER_MS
 
 
 def announce_call(line: LineContext, event: Event) -> None:

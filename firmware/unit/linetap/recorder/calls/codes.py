@@ -28,6 +28,13 @@ Whose = Literal["near", "far", "uncertain"]
 LEARNT_DIGITS = 3  # of a call: emergency numbers have no more, and nothing is connected before
 ABOUT_MS = 10  # accuracy of a known delay, and length of the line's own echo
 KEPT = 24  # digits, of at least eight calls: a new telephone is learnt anew
+MARKS: dict[Whose, str] = {"near": ABUSE, "far": "mark_far", "uncertain": "mark_uncertain"}
+DOUBTFUL = (MARKS["far"], MARKS["uncertain"])
+NOTICE_CODE: dict[Whose, str] = {"near": "notice_code", "far": "notice_code_far", "uncertain": "notice_code_uncertain"}
+KEYS_WITHIN_S = 3  # longest time between two keys of one code
+LONGEST_CODE = 8
+MOST_MARKS = 16
+WARNING_AFTER_MS = 200
 
 
 def learn_near_end(line: LineContext, event: Event) -> None:
@@ -118,15 +125,6 @@ def _played(line: LineContext, begin: int, end: int) -> I16 | None:
     if until <= started or first >= started + notice.frames:
         return None
     return notice.between(first - started, until - started)
-
-
-MARKS: dict[Whose, str] = {"near": ABUSE, "far": "mark_far", "uncertain": "mark_uncertain"}
-DOUBTFUL = (MARKS["far"], MARKS["uncertain"])
-NOTICE_CODE: dict[Whose, str] = {"near": "notice_code", "far": "notice_code_far", "uncertain": "notice_code_uncertain"}
-KEYS_WITHIN_S = 3  # longest time between two keys of one code
-LONGEST_CODE = 8
-MOST_MARKS = 16
-WARNING_AFTER_MS = 200
 
 
 def add_key(line: LineContext, event: Event) -> Whose | None:

@@ -25,6 +25,9 @@ from linetap.ring import NS_PER_FRAME, RATE_HZ, Batch
 from linetap_core.clock import rfc3339
 from linetap_core.records import CallEvent, CallRecord, ClockRecord, EventKind
 
+FRAMES_PER_MS = RATE_HZ // 1000
+NO_FRAMES: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+
 
 class LineMemory(msgspec.Struct):
     """All that a restarted recorder must know of a line: kept in the checkpoint."""
@@ -59,12 +62,6 @@ class LineMemory(msgspec.Struct):
             unheard_calls=self.unheard_calls, deaf_calls=self.deaf_calls,
             deaf_first_ns=self.deaf_first_ns, deaf_since_ns=self.deaf_since_ns, named_ns=self.named_ns,
         )  # fmt: skip
-
-
-FRAMES_PER_MS = RATE_HZ // 1000
-
-
-NO_FRAMES: npt.NDArray[np.int64] = np.zeros(0, np.int64)
 
 
 def open_frames(batch: Batch, index: int) -> npt.NDArray[np.int64]:

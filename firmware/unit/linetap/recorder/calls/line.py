@@ -23,6 +23,10 @@ from linetap.ring import NS_PER_FRAME, Batch
 from linetap_core.clock import parse_rfc3339, rfc3339
 from linetap_core.records import Disposition, LineState, LineStatus
 
+FAULTS = {"line_cut", "line_short"}  # with these nothing can be recorded
+LISTENED = ("look", "sound", "channel")  # alone they change no record
+PLAYING = ("notice_started", "notice_ended", "notice_broken")
+
 
 def troubles_of(line: LineContext) -> list[str]:
     """Codes of what is wrong with the line's calls; each code has a check of its own in checks/."""
@@ -40,11 +44,6 @@ def troubles_of(line: LineContext) -> list[str]:
         if call.call_time_told:
             found.append("long_call")
     return found
-
-
-FAULTS = {"line_cut", "line_short"}  # with these nothing can be recorded
-LISTENED = ("look", "sound", "channel")  # alone they change no record
-PLAYING = ("notice_started", "notice_ended", "notice_broken")
 
 
 class LineCalls(LineContext):

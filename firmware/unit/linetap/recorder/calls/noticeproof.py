@@ -27,6 +27,9 @@ from linetap.ring import I16, RATE_HZ
 from linetap_core.clock import NS_PER_S
 from linetap_core.records import NoticeRecord
 
+HEARD = frozenset({"full", "partial", "early"})
+NOT_HEARD = "notice_not_heard"
+
 
 def await_proof(line: LineContext, started: int | None, ended: int, *, whole: bool) -> None:
     """The notice was played from `started` to `ended`: its proof is due when the last echo has returned."""
@@ -120,10 +123,6 @@ def _agreed(line: LineContext, delay_ms: float | None) -> float | None:
         return None
     memory.delays_ms = []
     return last[len(last) // 2]
-
-
-HEARD = frozenset({"full", "partial", "early"})
-NOT_HEARD = "notice_not_heard"
 
 
 def count_deafness(line: LineContext) -> None:

@@ -27,6 +27,10 @@ from linetap.ring import RATE_HZ
 FAR_END_GONE = ("busy", "congestion")
 MOST_NUMBERS = 16  # of further parties in a record
 DIALS_WITHIN_S = 60  # after a flash; later digits are meant for the party on the line
+SPEECH = ("speech", "announcement")
+SPOKEN_WITHIN_S = 60  # after a flash; a later voice is the party that was on the line
+MOST_HELD_AGAIN = 3  # a singer is taken for a speaker: the most notices into one song
+WORD_IS_LATE_S = 2  # longest time from a word to its detection
 
 
 def flash_in_recording(line: LineContext, event: Event) -> None:
@@ -158,12 +162,6 @@ def pause_recording(line: LineContext, frame: int) -> None:
     if call.paused_at is None and call.first_frame is not None:
         since = call.withheld[-1][1] if call.withheld else call.first_frame
         call.paused_at = max(frame, since)  # a flash during a notice becomes certain only after it
-
-
-SPEECH = ("speech", "announcement")
-SPOKEN_WITHIN_S = 60  # after a flash; a later voice is the party that was on the line
-MOST_HELD_AGAIN = 3  # a singer is taken for a speaker: the most notices into one song
-WORD_IS_LATE_S = 2  # longest time from a word to its detection
 
 
 def note_flash(line: LineContext, event: Event, *, spoken: bool = False) -> None:

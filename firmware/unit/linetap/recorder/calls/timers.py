@@ -13,6 +13,9 @@ from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.signals.events import Event
 from linetap.ring import RATE_HZ, SLOT_FRAMES
 
+AFTER_DIGITS_MS = 2000
+AFTER_NOTICE_MS = 2000
+
 
 def report_recommended_time(line: LineContext, event: Event) -> None:
     """Reports once that the call has reached the recommended length; plays the end notice where policy has one."""
@@ -36,10 +39,6 @@ def recommended_frame(line: LineContext) -> int | None:
     if call is None or call.answered_ns is None or call.call_time_told or call.first_frame is None:
         return None
     return line.anchor.frame_at(call.answered_ns) + line.policy.recommended_call_s * RATE_HZ
-
-
-AFTER_DIGITS_MS = 2000
-AFTER_NOTICE_MS = 2000
 
 
 def beep_frame(line: LineContext) -> int | None:

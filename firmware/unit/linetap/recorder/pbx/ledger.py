@@ -25,6 +25,13 @@ from linetap_core.zones import zone_of
 
 # A caller who hung up before the end of the notice said nothing that could have been recorded.
 _TOO_SHORT = ("ended_before_notice", "ended_during_notice")
+MOST_ENTRIES = 200  # of each kind a day: nobody reads more, and the checkpoint holds them
+MOST_LATE = 200
+MOST_DAYS = 3
+LATE_NS = 3600 * NS_PER_S  # ours: a PBX whose printer port was blocked prints the lines it has kept
+RECENT_NS = 300 * NS_PER_S  # ours: longer than a line waits for its call
+GRACE = timedelta(minutes=10)  # after midnight, for lines that are late
+NO_RECORD = "no_record"
 
 
 def is_missing(smdr: SmdrLine, answered: bool, disposition: str, why: str) -> bool:
@@ -34,15 +41,6 @@ def is_missing(smdr: SmdrLine, answered: bool, disposition: str, why: str) -> bo
     answered: `missed`, `unanswered`, or of no length at the PBX.
     """
     return disposition == "discarded" and why not in _TOO_SHORT and answered and smdr.duration_s != 0
-
-
-MOST_ENTRIES = 200  # of each kind a day: nobody reads more, and the checkpoint holds them
-MOST_LATE = 200
-MOST_DAYS = 3
-LATE_NS = 3600 * NS_PER_S  # ours: a PBX whose printer port was blocked prints the lines it has kept
-RECENT_NS = 300 * NS_PER_S  # ours: longer than a line waits for its call
-GRACE = timedelta(minutes=10)  # after midnight, for lines that are late
-NO_RECORD = "no_record"
 
 
 class NotRecorded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

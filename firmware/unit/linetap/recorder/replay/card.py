@@ -27,6 +27,12 @@ from linetap_core.errors import BadInput
 
 BEFORE = RATE_HZ * 300 // 1000  # the detector may still report a tone of this age
 PIECE_HOPS = 8 * RATE_HZ // HOP  # about the length of a notice
+ECHO_FRAMES = RATE_HZ * 30 // 1000  # a real line returns the notice 30 ms later, ...
+ECHO_GAIN = 0.501  # ... 6 dB down
+# A notice must be off the line within 300 ms of a fax tone. The detector reports it after 190, at the end of one of
+# its chunks of 8 slots; with two chunks in a batch it is stopped after 270. Short batches are slow: hence FaxAhead.
+LIVE_SLOTS = 16
+PIECE_FRAMES = 1 << 19  # read at once; after a piece of this size was freed, glibc keeps memory for later ones
 
 
 class FaxAhead:
@@ -52,14 +58,6 @@ class FaxAhead:
         found = fax_windows(piece, self._profiles[line])
         self._fax[line, hop : hop + len(found)] = found
         self._read[line] = hop + PIECE_HOPS
-
-
-ECHO_FRAMES = RATE_HZ * 30 // 1000  # a real line returns the notice 30 ms later, ...
-ECHO_GAIN = 0.501  # ... 6 dB down
-# A notice must be off the line within 300 ms of a fax tone. The detector reports it after 190, at the end of one of
-# its chunks of 8 slots; with two chunks in a batch it is stopped after 270. Short batches are slow: hence FaxAhead.
-LIVE_SLOTS = 16
-PIECE_FRAMES = 1 << 19  # read at once; after a piece of this size was freed, glibc keeps memory for later ones
 
 
 def _zeros(lines: int, frames: int) -> I16:

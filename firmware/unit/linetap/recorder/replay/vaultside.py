@@ -24,6 +24,10 @@ from linetap.ring import I16
 from linetap_core.errors import BadInput
 from linetap_core.records import CallEvent, CallRecord
 
+ENOUGH = 100  # jobs sent at once: waking the other process costs more than sending
+DISK_S = 300.0  # for the writes that are left at the end
+Call = tuple[str, tuple[object, ...]]  # a method of the writer, and what it is called with
+
 
 class SharedAudio:
     """The lines' audio in RAM without a name: it ends with its last process. `fd`: for that process, until `close`."""
@@ -46,12 +50,6 @@ def mapped(fd: int, lines: int, frames: int) -> I16:
     """The audio that another process has allocated."""
     memory = mmap.mmap(fd, lines * frames * 2)  # lives as long as the array
     return np.frombuffer(memory, np.int16).reshape(lines, frames)
-
-
-ENOUGH = 100  # jobs sent at once: waking the other process costs more than sending
-DISK_S = 300.0  # for the writes that are left at the end
-
-Call = tuple[str, tuple[object, ...]]  # a method of the writer, and what it is called with
 
 
 class Setup(NamedTuple):

@@ -17,6 +17,11 @@ EventName = Literal[
     "notice_started", "notice_ended", "notice_broken", "deadline", "limit", "call_time", "party", "dial_lasts", "beep",
     "alone",
 ]  # fmt: skip
+# `cadence`: a burst of an unknown tone that comes back regularly; `cadence_over`: the next burst did not come.
+# `sit`: the special information tone before a network's announcement; `sit_part`: two of its three tones.
+SoundName = Literal[
+    "silence", "noise", "tone", "music", "speech", "announcement", "sit", "sit_part", "modem", "cadence", "cadence_over"
+]
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -108,13 +113,6 @@ class TalkHeard(msgspec.Struct, frozen=True):
 
 
 ToneEvent = ToneHeard | ToneGone | FaxMaybe | FaxGone | FaxHeard | VoiceHeard | TalkHeard
-
-
-# `cadence`: a burst of an unknown tone that comes back regularly; `cadence_over`: the next burst did not come.
-# `sit`: the special information tone before a network's announcement; `sit_part`: two of its three tones.
-SoundName = Literal[
-    "silence", "noise", "tone", "music", "speech", "announcement", "sit", "sit_part", "modem", "cadence", "cadence_over"
-]
 
 
 class SoundHeard(msgspec.Struct, frozen=True):

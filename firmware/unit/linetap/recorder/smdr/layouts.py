@@ -23,6 +23,17 @@ from linetap_core.clock import S_PER_DAY, from_utc_ns
 from linetap_core.zones import zone_of
 
 Kind = Literal["in", "out", "internal", "connected", "unknown"]  # `connected`: an answer, without the call's end
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+CENTURY = 2000
+# S and s: DISA in and out; N: DNIS, D: DID; a transferred call (T) may be either.
+PANASONIC_KINDS: dict[str, Kind] = {
+    "I": "in", "N": "in", "D": "in", "S": "in", "O": "out", "s": "out", "T": "unknown"
+}  # fmt: skip
+_PANASONIC = re.compile(r"([IOTSsDN]) (\S{5}) (\S{8}) (\S{8}) (\S{1,8}) ?(.{0,200})", re.ASCII)
+_DATE = grammar.picture("MM/DD", "MD", "MD")
+_TIME = grammar.picture("HH:MM:SS", "HMS", "HMS")
+_DIGITS_WIDE, _ACCOUNT_END, _CODE_END = 28, 39, 45
+_PREFIX = re.compile(r"(<[ID]>|EXT)")  # Panasonic's KX family: a caller's number, an extension
 
 
 class SmdrLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,10 +50,6 @@ class SmdrLine(msgspec.Struct, frozen=True, kw_only=True):
     extension: str = ""
     trunk: str = ""
     number: str = ""  # digits, * and #: dialled, or the caller's
-
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-CENTURY = 2000
 
 
 def seconds_of(match: re.Match[str]) -> int:
@@ -92,16 +99,6 @@ def _at(day: date, seconds: int, zone: ZoneInfo) -> datetime:
 
 
 Parse = Callable[[str, int], SmdrLine | None]  # raw line, UTC ns of its arrival; None: no call
-
-# S and s: DISA in and out; N: DNIS, D: DID; a transferred call (T) may be either.
-PANASONIC_KINDS: dict[str, Kind] = {
-    "I": "in", "N": "in", "D": "in", "S": "in", "O": "out", "s": "out", "T": "unknown"
-}  # fmt: skip
-_PANASONIC = re.compile(r"([IOTSsDN]) (\S{5}) (\S{8}) (\S{8}) (\S{1,8}) ?(.{0,200})", re.ASCII)
-_DATE = grammar.picture("MM/DD", "MD", "MD")
-_TIME = grammar.picture("HH:MM:SS", "HMS", "HMS")
-_DIGITS_WIDE, _ACCOUNT_END, _CODE_END = 28, 39, 45
-_PREFIX = re.compile(r"(<[ID]>|EXT)")  # Panasonic's KX family: a caller's number, an extension
 
 
 def parser(config: Config) -> Parse:

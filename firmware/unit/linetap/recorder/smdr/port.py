@@ -19,6 +19,12 @@ from linetap_core.clock import Clock
 MOST_BYTES = 512  # the longest layout has about 130; more is no line
 _ENDS = bytes.maketrans(b"\r\x0c", b"\n\n")  # PBXs end with CR LF, CR or LF, and begin a page with FF
 _SILENT = bytes([0, 0x11, 0x13, 0x7F])  # fill characters and flow control of old printers
+READ_S = 0.25
+READ_BYTES = 4096
+FIRST_WAIT_S = 1.0
+LONGEST_WAIT_S = 30.0  # soon enough after a restart of the PBX, and the log stays short
+MOST_WAITING = 1000  # lines not taken yet: 9600 baud are 12 a second
+log = logging.getLogger("linetap.recorder.smdr")
 
 
 class Assembler:
@@ -63,15 +69,6 @@ class Assembler:
             self.bad += 1
             return None
         return raw.decode("ascii").rstrip() if raw.strip() else None
-
-
-READ_S = 0.25
-READ_BYTES = 4096
-FIRST_WAIT_S = 1.0
-LONGEST_WAIT_S = 30.0  # soon enough after a restart of the PBX, and the log stays short
-MOST_WAITING = 1000  # lines not taken yet: 9600 baud are 12 a second
-
-log = logging.getLogger("linetap.recorder.smdr")
 
 
 class SmdrPort:

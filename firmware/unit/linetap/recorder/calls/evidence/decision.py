@@ -23,6 +23,9 @@ from linetap_core.records import AnswerConfidence, AnsweredBy
 # not complete yet, or none: a hotline, or a line that was lifted just as it rang. With dial tone and without a digit
 # it is a handset off its cradle, or a number that was not heard.
 Number = Literal["ordinary", "at_once", "pickup", "unfinished", "hotline", "unheard"]
+_PER_MS = RATE_HZ // 1000
+_SIT_SPEAKS_S = 4  # ours: the tones take 1 s, and the voice after them may be classified as music for another 2
+_SLOWEST_BUSY_MS = 1500  # E.180: busy tone has a period of 0.3 to 1.1 s, ringback one of 2 s and more
 
 
 class Verdict(NamedTuple):
@@ -43,11 +46,6 @@ class Dialled(NamedTuple):
     number: Number
     since: int
     tone: str
-
-
-_PER_MS = RATE_HZ // 1000
-_SIT_SPEAKS_S = 4  # ours: the tones take 1 s, and the voice after them may be classified as music for another 2
-_SLOWEST_BUSY_MS = 1500  # E.180: busy tone has a period of 0.3 to 1.1 s, ringback one of 2 s and more
 
 
 class Evidence(msgspec.Struct):

@@ -19,6 +19,8 @@ from linetap.ring import RATE_HZ
 _PER_MS = RATE_HZ // 1000
 _WINDOW_MS = HALF // _PER_MS
 _LOWEST_DBM0 = -60.0
+_MEMORY = 100  # windows in the mean of the music's level
+_KNOWN = 25  # windows: a second of music
 
 
 class Stretch(msgspec.Struct):
@@ -85,10 +87,6 @@ class Speech(msgspec.Struct):
 
 def _counts(stretch: Stretch, numbers: AnswerNumbers) -> bool:
     return stretch.windows * _WINDOW_MS >= numbers.stretch_min_ms
-
-
-_MEMORY = 100  # windows in the mean of the music's level
-_KNOWN = 25  # windows: a second of music
 
 
 class Behind(NamedTuple):

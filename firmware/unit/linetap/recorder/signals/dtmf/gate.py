@@ -28,6 +28,13 @@ F64 = NDArray[np.float64]
 
 CYCLE = 800  # frames: whole cycles of 50 and 60 Hz and all of their harmonics, each in a bin of its own
 _LOST = 0.01  # the largest share of a wave's energy outside the space of its like
+BLOCK = 80
+WINDOW = 2 * BLOCK
+NOTHING = -1
+# A tone 1.5 % off loses 3.7 dB in a window of 20 ms (1633 Hz), and the tone may fill only three quarters of the window.
+_SHARE_MIN = np.float32(0.33)
+_LEVEL_MARGIN_DB = 5.0
+_TWIST_MAX = np.float32(10**1.4)
 
 
 class HumFit:
@@ -59,16 +66,6 @@ def low_space(to_hz: float, samples: int) -> F64:
         if ((waves @ base[:d].T) ** 2).sum(axis=1).min() >= 1 - _LOST:
             return base[:d]
     return base
-
-
-BLOCK = 80
-WINDOW = 2 * BLOCK
-NOTHING = -1
-
-# A tone 1.5 % off loses 3.7 dB in a window of 20 ms (1633 Hz), and the tone may fill only three quarters of the window.
-_SHARE_MIN = np.float32(0.33)
-_LEVEL_MARGIN_DB = 5.0
-_TWIST_MAX = np.float32(10**1.4)
 
 
 class Gate:

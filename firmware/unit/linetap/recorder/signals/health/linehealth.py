@@ -23,6 +23,9 @@ from linetap.ring import I16, SLOT_FRAMES, SLOT_MS, Batch, Bits
 ROWS = 8
 _CLIPS, _CLIPPING, _FLOOR, _FAINT, _LOUD, _TIME, _CLIPPED, _TOO_QUIET = range(ROWS)
 _NO_FLOOR = 100.0
+CODES = (*LASTING[:-1], "clipped", "too_quiet", LASTING[-1])  # the order in which they are reported
+_MS = SLOTS * SLOT_MS
+_SECONDS = rules.seconds()
 
 
 class CallHealth:
@@ -67,11 +70,6 @@ class CallHealth:
     def too_quiet(self) -> Lines:
         found: Lines = self._state[_TOO_QUIET] > 0
         return found
-
-
-CODES = (*LASTING[:-1], "clipped", "too_quiet", LASTING[-1])  # the order in which they are reported
-_MS = SLOTS * SLOT_MS
-_SECONDS = rules.seconds()
 
 
 class _Piece(NamedTuple):

@@ -16,6 +16,13 @@ from linetap.config.profile import Profile
 from linetap.learned import Learned
 from linetap.recorder.signals.health.block import F32, HUM_SECONDS, SECONDS, Block, Lines
 
+LASTING = (
+    "line_cut", "line_short", "line_reversed", "battery_low", "battery_24v", "short_loop", "silent_off_hook",
+    "sound_on_hook", "hum", "stuck_off_hook",
+)  # fmt: skip
+ON_HOOK_S = 30.0  # the time over which the share of sound is measured
+REST_SINKS_V = 0.01  # a block: the voltage at rest is the highest of the last minutes
+
 
 class Limits:
     """Arrays (lines,), named as in HealthNumbers."""
@@ -56,14 +63,6 @@ class Limits:
         self.battery_low_v = low_v
         self.pbx_low_v = np.array([numbers.battery_24v[0] for numbers in health], np.float32)
         self.pbx_high_v = np.array([numbers.battery_24v[1] for numbers in health], np.float32)
-
-
-LASTING = (
-    "line_cut", "line_short", "line_reversed", "battery_low", "battery_24v", "short_loop", "silent_off_hook",
-    "sound_on_hook", "hum", "stuck_off_hook",
-)  # fmt: skip
-ON_HOOK_S = 30.0  # the time over which the share of sound is measured
-REST_SINKS_V = 0.01  # a block: the voltage at rest is the highest of the last minutes
 
 
 class Use(NamedTuple):

@@ -26,6 +26,7 @@ from linetap.ring import I16, Bits
 
 ALIKE_PERCENT = 15  # two pauses of one cadence; the second call's first burst is nearly always out of step
 LATE_PERCENT, LATE_MS = 15, 300  # so late a burst may be
+__all__ = ["FRAMES_PER_MS", "HookLine"]
 
 
 class Ringing(msgspec.Struct):
@@ -102,9 +103,6 @@ class Ringing(msgspec.Struct):
         if self.usual is None:
             return longest
         return min(longest, self.usual * (100 + LATE_PERCENT) // 100 + LATE_MS * FRAMES_PER_MS)
-
-
-__all__ = ["FRAMES_PER_MS", "HookLine"]
 
 
 class HookLine(msgspec.Struct):

@@ -36,6 +36,7 @@ from linetap.recorder.signals.hook.level import FRAMES_PER_MS, all_are, runs
 from linetap.ring import SLOT_MS, Bits
 
 MOST_PULSES = 10
+Turn = Literal["edge", "loop_break", "on_hook", "digit"]
 
 
 class PulseTrain(msgspec.Struct):
@@ -101,9 +102,6 @@ class PulseTrain(msgspec.Struct):
         slowest, fastest = numbers.period_max_ms * FRAMES_PER_MS, numbers.period_min_ms * FRAMES_PER_MS
         even = self.longest <= numbers.unevenness * self.shortest
         return self.count <= MOST_PULSES and even and fastest <= self.shortest and self.longest <= slowest
-
-
-Turn = Literal["edge", "loop_break", "on_hook", "digit"]
 
 
 class Loop(msgspec.Struct):

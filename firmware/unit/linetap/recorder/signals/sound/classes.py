@@ -23,6 +23,8 @@ LATER = 3  # steps: 96 ms, shorter than a note, longer than a vowel keeps its pi
 LOW, HIGH = 200 * WINDOW // RATE_HZ, 3400 * WINDOW // RATE_HZ
 FAINTEST = 3e-3  # of the loudest window's power; less is a pause
 FEWEST = 8  # windows
+Bools = NDArray[np.bool_]
+CHUNK = CHUNK_WINDOWS * SIZE
 
 
 def kept_notes(audio: I16) -> float | None:
@@ -39,10 +41,6 @@ def kept_notes(audio: I16) -> float | None:
         return None
     spectra /= np.sqrt(power)[:, None] + 1e-9
     return float(np.median((spectra[LATER:] * spectra[:-LATER]).sum(axis=1)[both]))
-
-
-Bools = NDArray[np.bool_]
-CHUNK = CHUNK_WINDOWS * SIZE
 
 
 class _Line(msgspec.Struct):

@@ -26,6 +26,8 @@ from linetap.ring import I16, RATE_HZ
 Bools = npt.NDArray[np.bool_]
 
 _NONE = np.float32(np.nan)
+CHUNK = CHUNK_WINDOWS * SIZE
+_TOGETHER = 8  # chunks at once: their data stays in the cache
 
 
 class Channels:
@@ -58,10 +60,6 @@ class Channels:
         moved = settled & (np.abs(middle - self._known) >= self._change).any(axis=0)
         self._known = np.where(new | moved, middle, self._known)
         return [(row, int(self._since[0, row])) for row in np.flatnonzero(moved).tolist()]
-
-
-CHUNK = CHUNK_WINDOWS * SIZE
-_TOGETHER = 8  # chunks at once: their data stays in the cache
 
 
 class SoundDetector:

@@ -20,6 +20,7 @@ from linetap.ring import RATE_HZ
 
 _MOST_HEARD = 8
 _MOST_BURSTS = 3  # in a period: three short rings
+_MOST_RUNS = 6
 
 
 class Burst(msgspec.Struct):
@@ -105,9 +106,6 @@ class Cadence:
 
 def _frames(ms: float) -> int:
     return round(ms * RATE_HZ / 1000)
-
-
-_MOST_RUNS = 6
 
 
 class Run(msgspec.Struct):

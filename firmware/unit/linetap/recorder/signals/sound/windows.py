@@ -26,6 +26,17 @@ _FULL_SCALE_DB = np.float32(FULL_SCALE_DBM0 - 10 * np.log10(32767**2 / 4 * SIZE 
 _TINY = np.float32(1.0)
 _NARROW = 2  # bins on either side of a peak that belong to it: a Hann window spreads a sine over as many
 _BINS = np.arange(HIGH - LOW, dtype=np.float32)
+CHUNK_WINDOWS = 8  # 256 ms: decisions are made once a chunk
+CHUNKS = 5  # the last 1.3 s count
+_KINDS = 7  # measures of a window that have a mean and a deviation
+# Means, then deviations, of level, flux, share, pair, flatness, centre, peak; then: share of windows with little flux,
+# deviation of the level from window to window, share of the level's movement at the rate of syllables.
+FEATURES = 2 * _KINDS + 3
+_STILL = np.float32(0.2)  # of flux
+_SYLLABLE = slice(3, 9)  # of 40 windows' transform: 2.3 to 6.3 Hz, a speaker's syllables
+_BELOW_DB = 10.0  # levels further below the faintest sound count as equal
+_EPS = np.float32(1e-6)
+_TAPER = np.hanning(CHUNKS * CHUNK_WINDOWS + 2)[1:-1].astype(np.float32)
 
 
 class Windows(NamedTuple):
@@ -79,18 +90,6 @@ def _strongest(power: F32) -> tuple[F32, F32]:
     found = beside.sum(axis=2)
     np.put_along_axis(power, near, 0, axis=2)
     return place.astype(np.float32), found
-
-
-CHUNK_WINDOWS = 8  # 256 ms: decisions are made once a chunk
-CHUNKS = 5  # the last 1.3 s count
-_KINDS = 7  # measures of a window that have a mean and a deviation
-# Means, then deviations, of level, flux, share, pair, flatness, centre, peak; then: share of windows with little flux,
-# deviation of the level from window to window, share of the level's movement at the rate of syllables.
-FEATURES = 2 * _KINDS + 3
-_STILL = np.float32(0.2)  # of flux
-_SYLLABLE = slice(3, 9)  # of 40 windows' transform: 2.3 to 6.3 Hz, a speaker's syllables
-_BELOW_DB = 10.0  # levels further below the faintest sound count as equal
-_EPS = np.float32(1e-6)
 
 
 class Recent:
@@ -158,9 +157,6 @@ class Recent:
         total: F32 = np.where(loud, self._level, np.float32(0)).sum(axis=0)
         level: F32 = np.divide(total, np.maximum(loud.sum(axis=0), 1), dtype=np.float32)
         return level
-
-
-_TAPER = np.hanning(CHUNKS * CHUNK_WINDOWS + 2)[1:-1].astype(np.float32)
 
 
 def speech_score(features: F32, weights: Sequence[float], bias: float) -> F32:
