@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from linetap.config import load_config
-from linetap.config.schema import Config
+from linetap.config.schema import RUN_DIR, Config
 from linetap_core import __version__
 from linetap_core.clock import NS_PER_S, SYSTEM, Clock
 from linetap_core.errors import BadInput
@@ -71,7 +71,6 @@ def _takes_a_file(folder: Path) -> bool:
 # --- Without a usable configuration -----------------------------------------------------------------------------------
 
 
-RUN_DIR = "/run/linetap"
 LOOK_EVERY_S = 3
 
 

@@ -72,8 +72,8 @@ def print_lines(findings: list[Finding], out: TextIO, unseen: Sequence[str] = ()
     """Prints one line a finding, and one for what cannot be checked here."""
     for finding in findings:
         it = finding.trouble
-        said = f"{it.text_ko} {it.action_ko} / {it.text_en} {it.action_en}".replace("\n", " ")
-        out.write(plain(f"{it.severity} {finding.check}: {said}") + "\n")  # it contains a service's own text
+        text = f"{it.text_ko} {it.action_ko} / {it.text_en} {it.action_en}".replace("\n", " ")
+        out.write(plain(f"{it.severity} {finding.check}: {text}") + "\n")  # it contains a service's own text
     if not findings:
         out.write("이상 없음 / all is well\n")
     if unseen:

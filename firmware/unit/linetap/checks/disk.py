@@ -43,10 +43,10 @@ def disk_errors(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
     found = _damaged(snapshot.machine)
     if not found:
         return None
-    told = ", ".join(f"{device}: {snapshot.machine.disk_errors[device]}" for device in found)
+    devices = ", ".join(f"{device}: {snapshot.machine.disk_errors[device]}" for device in found)
     return Words(
-        text_ko=f"파일 시스템에 오류가 있습니다 ({told}).",
-        text_en=f"A file system has errors ({told}).",
+        text_ko=f"파일 시스템에 오류가 있습니다 ({devices}).",
+        text_en=f"A file system has errors ({devices}).",
         action_ko="디스크를 곧 교체하십시오. 쓰던 디스크는 증거이니 지우지 말고 보관하십시오.",
         action_en="Replace the disk soon. The old one is evidence: keep it unerased.",
     )
@@ -111,7 +111,7 @@ def _mb(snapshot: Snapshot) -> str:
 
 @of_recorder
 def disk_forecast(snapshot: Snapshot, recorder: RecorderState) -> Words | None:
-    """At the present rate the disk is full before the calls on it are over; told while there is time.
+    """At the present rate the disk is full before the calls on it are over. Reported early enough to act.
 
     The recorder computes this from the bytes recorded a day and the bytes that expire on each coming day
     (recorder/vault/retention/expiry.py).
@@ -146,11 +146,11 @@ def disk_worn(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
     found = {device: wear for device, wear in disks.items() if _is_worn_out(wear) or _is_nearly_worn_out(wear)}
     if not found:
         return None
-    told = ", ".join(f"{device}: {wear.used_percent} %" for device, wear in found.items())
+    devices = ", ".join(f"{device}: {wear.used_percent} %" for device, wear in found.items())
     return Words(
         mere_warning=not any(map(_is_worn_out, found.values())),
-        text_ko=f"저장 장치가 수명을 거의 다 썼습니다 ({told}).",
-        text_en=f"A disk is nearly worn out ({told} of its life).",
+        text_ko=f"저장 장치가 수명을 거의 다 썼습니다 ({devices}).",
+        text_en=f"A disk is nearly worn out ({devices} of its life).",
         action_ko="기기의 저장 장치를 교체하십시오. 쓰던 장치는 증거이니 지우지 말고 보관하십시오.",
         action_en="Replace the unit's disk. The old one is evidence: keep it unerased.",
     )

@@ -162,8 +162,8 @@ def weakened(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
 
 def _said(codes: list[str], language: int) -> str:
     # A code from a later version has no words here.
-    said = [f"{WORDS[code][language]} [{code}]" if code in WORDS else f"[{code}]" for code in codes[:MOST_SAID]]
-    return ", ".join([*said, *([f"+{len(codes) - MOST_SAID}"] if len(codes) > MOST_SAID else [])])
+    words = [f"{WORDS[code][language]} [{code}]" if code in WORDS else f"[{code}]" for code in codes[:MOST_SAID]]
+    return ", ".join([*words, *([f"+{len(codes) - MOST_SAID}"] if len(codes) > MOST_SAID else [])])
 
 
 def _first(standing: WeakeningState) -> tuple[str, str]:

@@ -34,10 +34,10 @@ def of_service(
         if not dead:
             return None
         found = seen(snapshot.services).fault if code is None else code(snapshot.services)
-        said = f" ({found})" if found is not None else ""
+        reason = f" ({found})" if found is not None else ""
         return Words(
-            text_ko=text_ko + said,
-            text_en=text_en + said,
+            text_ko=text_ko + reason,
+            text_en=text_en + reason,
             action_ko=f"저절로 다시 시작합니다. 그대로면 systemctl status linetap-{name} 명령으로 이유를 보십시오.",
             action_en=f"It restarts automatically. If it stays dead, see the reason: systemctl status linetap-{name}",
         )
@@ -133,10 +133,10 @@ def version_mismatch(snapshot: Snapshot, _standing: Trouble | None) -> Words | N
     running = {state.service: state.version for seen in everyone if (state := seen.word) is not None}
     if len(set(running.values())) <= 1:
         return None
-    told = ", ".join(f"{service} {version}" for service, version in running.items())
+    versions = ", ".join(f"{service} {version}" for service, version in running.items())
     return Words(
-        text_ko=f"서비스들의 버전이 서로 다릅니다: {told}.",
-        text_en=f"The services have different versions: {told}.",
+        text_ko=f"서비스들의 버전이 서로 다릅니다: {versions}.",
+        text_en=f"The services have different versions: {versions}.",
         action_ko="통화가 없을 때 systemctl restart linetap.target 명령으로 모두 다시 시작하십시오.",
         action_en="Restart all of them while no line is in use: systemctl restart linetap.target",
     )

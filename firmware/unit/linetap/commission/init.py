@@ -12,7 +12,7 @@ import msgspec
 from linetap import unitkeys
 from linetap.commission.configcheck import check_config
 from linetap.commission.template import LINES_A_CARD, MOST_CARDS, Plan, render
-from linetap.config.schema import Keys
+from linetap.config.schema import RUN_DIR, VAULT, Keys
 from linetap_core.durable import privatefile
 from linetap_core.durable.files import move_durably, replace_durably
 from linetap_core.errors import BadInput, LinetapError
@@ -53,8 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pins", type=Path, metavar="FILE", help="the table of pins, default that of the project")
     parser.add_argument("--notices", metavar="DIR", help="default: those of the set-up, else `notices` beside the file")
     parser.add_argument("--image", action="store_true", help="for a card: pins and notices are the image's")
-    parser.add_argument("--vault", default="/var/lib/linetap/vault", metavar="DIR", help="default %(default)s")
-    parser.add_argument("--run-dir", default="/run/linetap", metavar="DIR", help="on tmpfs, default %(default)s")
+    parser.add_argument("--vault", default=VAULT, metavar="DIR", help="default %(default)s")
+    parser.add_argument("--run-dir", default=RUN_DIR, metavar="DIR", help="on tmpfs, default %(default)s")
     parser.add_argument("--broker-port", type=int, default=8883, metavar="N", help="of the broker, default %(default)s")
 
 

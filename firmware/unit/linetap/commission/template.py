@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from linetap.config.schema import LEARNED, RUN_DIR, VAULT
+
 LINES_A_CARD = 8
 MOST_CARDS = 4
 
@@ -22,9 +24,9 @@ class Plan:
     notices: str
     board: str = "hardware"
     pins: str = "pins.toml"
-    vault: str = "/var/lib/linetap/vault"
-    run_dir: str = "/run/linetap"
-    learned: str = "/var/lib/linetap/learned"
+    vault: str = VAULT
+    run_dir: str = RUN_DIR
+    learned: str = LEARNED
     broker_port: int = 8883
     authority: tuple[str, ...] | None = None  # with key_list, or neither
     authority_needed: int = 1

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The panel of a unit whose configuration cannot be used: the one thing it then has to show.
+"""The panel of a unit whose configuration cannot be used. It shows only that.
 
-Of that file the board alone is looked for, by as much of it as can be read; where even that cannot be, the table of
-pins that lies beside it counts, as `provision` and `config init` lay it. Where that is gone too there are no LEDs to
-light, and the state file alone says so. When the file is another one, systemd starts the panel anew.
+From the file it needs only the board, and reads as much of it as can be read. Where even that fails, it uses the table
+of pins that `provision` and `config init` put beside the file. Without that table there are no LEDs to light, and only
+the state file reports the fault. When the file changes, systemd restarts the panel.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 
 from linetap.board.interface import UNIT_LEDS, PanelBoard
 from linetap.boardchoice import panel_of
-from linetap.config.schema import Board, Config
+from linetap.config.schema import RUN_DIR, Board, Config
 from linetap.panel.leds import Blinker
 from linetap.panel.state import Shown, state_of
 from linetap.standby import is_supervised
@@ -26,14 +26,13 @@ from linetap_core.service import START_AGAIN, StateFile, Stop, lock_of, stamp, s
 from linetap_core.tomlfile.source import Source
 from linetap_core.wire.legend import STEP_MS
 
-RUN_DIR = "/run/linetap"
 WRONG = Shown("config_wrong", "idle", ("config_wrong",))
 
 log = logging.getLogger("linetap.panel")
 
 
 def run(file: Path, why: BadInput, clock: Clock = SYSTEM) -> int:
-    """Until it is told to stop, or the file is another. `why` again where there is no board to show it on."""
+    """Until it is stopped or the file changes. Raises `why` if there is no board to show it on."""
     stop = Stop()
     board, run_dir = _what_can_be_read(file)
     panel: PanelBoard | None = None
@@ -64,14 +63,16 @@ def _show(file: Path, why: BadInput, panel: PanelBoard | None, stop: Stop, state
             panel.show(leds)
         ticks += 1
         if state.due():
-            told = state_of(WRONG, leds, ticks, began_ns, Fault(why.code, str(why)))
-            state.write(told, despite_fault=True)  # showing it is what there is to do
+            now = state_of(WRONG, leds, ticks, began_ns, Fault(why.code, str(why)))
+            state.write(now, despite_fault=True)  # showing the fault is its only work
         clock.sleep(STEP_MS / 1000)
     return 0
 
 
 def _what_can_be_read(file: Path) -> tuple[Board, Path]:
-    """The board, its pins by an absolute path, and where the state file goes. What is wrong has its default."""
+    """The board, with an absolute path to its pins, and the folder of the state file. Wrong values get their
+    defaults.
+    """
     try:
         found = Source(file).partial(Config)
         board, run_dir = found.board, found.run_dir

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The way from a press of ten seconds to a disk that may be pulled. The panel has no right to unmount anything.
+"""From a ten-second press to a disk that may be pulled. The panel has no right to unmount anything.
 
-It asks the recorder, waits until all calls are sealed, and puts a file into its own folder. systemd sees it
-(linetap_removal.path), stops what uses the disk, unmounts it, and says in a file of root's how it went.
+It asks the recorder to stop, waits until all calls are sealed, and creates a file in its own folder. systemd sees the
+file (linetap_removal.path), stops what uses the disk, unmounts it, and writes the outcome to a file in root's folder.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ log = logging.getLogger("linetap.panel")
 
 
 class Removal:
-    """`look` once a tick: what is to be shown of it."""
+    """`look` once a tick returns what the LEDs have to show of the removal."""
 
     def __init__(self, run_dir: Path, cancel: Callable[[], None]) -> None:
-        """`cancel` tells the recorder that nothing comes of it."""
+        """`cancel` tells the recorder that the removal is off."""
         self._wanted, self._root, self._cancel = rooms.room(run_dir, "panel") / WANTED, run_dir / rooms.ROOT, cancel
-        self._over: tuple[int, int] | None = None  # what was said of an earlier one
+        self._over: tuple[int, int] | None = None  # stamp of an earlier removal's outcome
         self._asked_ms: int | None = None
         self._wanted_ms: int | None = None
         self._failed = False
@@ -44,18 +44,18 @@ class Removal:
         self._forget()
 
     def acknowledge(self) -> None:
-        """Somebody has seen that it failed."""
+        """Somebody has seen that the removal failed."""
         if self._failed:
             self._failed = False
             self._over = handover.stamp(self._root / DONE)
 
     def look(self, recorder: Seen[RecorderState], now_ms: int) -> Shows | None:
-        said = self._said()
-        if said == "pull" and recorder.status == "dead":
+        outcome = self._outcome()
+        if outcome == "pull" and recorder.status == "dead":
             return "pull"
-        if said is not None:  # it failed; or the disk is back, and so is the recorder
+        if outcome is not None:  # it failed; or the disk is back, and so is the recorder
             self._take_back()
-            self._asked_ms, self._failed = None, self._failed or said != "pull"
+            self._asked_ms, self._failed = None, self._failed or outcome != "pull"
         if self._asked_ms is not None:
             self._go_on(recorder, self._asked_ms, now_ms)
         if self._failed:
@@ -82,8 +82,8 @@ class Removal:
         self._forget()
         self._cancel()
 
-    def _said(self) -> str | None:
-        """What systemd's unit has left; None: nothing yet."""
+    def _outcome(self) -> str | None:
+        """What the removal's systemd service reported, or None if there is nothing new."""
         if handover.stamp(self._root / DONE) == self._over:
             return None
         try:

@@ -88,13 +88,13 @@ def run(config: Config, clock: Clock = SYSTEM) -> int:
     with lock_of(config.run_path, "panel"):
         board = open_panel(config)
         panel = Panel(config, board, clock)
-        said = ""
+        shown = ""
         try:
             while not (stop.requested or panel.outdated):
                 now = panel.tick()
-                if now.condition != said:
-                    said = now.condition
-                    log.info("shows %s", said)
+                if now.condition != shown:
+                    shown = now.condition
+                    log.info("shows %s", shown)
                 clock.sleep(STEP_MS / 1000)
         except LinetapError as error:
             panel.end(error)

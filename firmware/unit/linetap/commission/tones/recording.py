@@ -124,9 +124,9 @@ def _mean(name: str, path: Path, learnt: list[Burst]) -> tuple[Hz, tuple[float, 
     weights = np.array([burst.ms for burst in learnt]) ** 2
     if float(np.median([0.0 if _is_harmonic(each) else each.third_share for each in lines])) >= _THIRD:
         several = sorted((*lines[0].hz, lines[0].third_hz))
-        told = ", ".join(f"{f:.0f}" for f in several)
+        frequencies = ", ".join(f"{f:.0f}" for f in several)
         raise BadInput(
-            f"{path}: {name}: {told} Hz at once; one frequency or two, as a telephone system's, would be right"
+            f"{path}: {name}: {frequencies} Hz at once; one frequency or two, as a telephone system's, would be right"
         )
     hz = np.average([each.hz for each in lines], axis=0, weights=weights)
     dbm0 = np.average([each.dbm0 for each in lines], axis=0, weights=weights)

@@ -113,9 +113,9 @@ class Index:
         return Place(index.folder_name(epoch, last_day if is_overflow(epoch) else None), day), recipient
 
     def _entry_of(self, record: CallRecord) -> Entry:
-        told = self._parse_smdr(record.smdr, sealed.call_ns(record.call_id)) if record.smdr else None
-        extension = self._extensions.get(record.line) or (told.extension if told else "")
-        return Entry.of(record, extension, told.number if told else "")
+        printed = self._parse_smdr(record.smdr, sealed.call_ns(record.call_id)) if record.smdr else None
+        extension = self._extensions.get(record.line) or (printed.extension if printed else "")
+        return Entry.of(record, extension, printed.number if printed else "")
 
     def _segment(self, place: Place, call_id: str) -> _Segment:
         segment = self._open.get(place)

@@ -157,8 +157,8 @@ class ConfigChange:
         finally:
             remove_quietly(candidate)
         self.pending, self._at = sha256, None
-        told = f"in effect when no call is in progress{waits}: {'; '.join(change.changes(self._config, new))}"
-        return Outcome(told, config_sha256=sha256)
+        answer = f"in effect when no call is in progress{waits}: {'; '.join(change.changes(self._config, new))}"
+        return Outcome(answer, config_sha256=sha256)
 
     def _signed(self, signed: Signed, new: Config, sha256: str) -> str:
         """Returns the part of the answer about a weakening, which is in log and alert before it can take effect."""
@@ -200,15 +200,15 @@ class ConfigChange:
         try:
             return load_config(path, self._folder)
         except BadInput as error:
-            told = str(error).replace(str(path), "unit.toml").replace("\n", "; ")
-            raise CommandFault("config_invalid", told) from None
+            errors = str(error).replace(str(path), "unit.toml").replace("\n", "; ")
+            raise CommandFault("config_invalid", errors) from None
 
     def _tell(self, new: Config, sha256: str) -> None:
         """Write the log's leaf before the change, once."""
-        told = change.changes(self._config, new)
+        changes = change.changes(self._config, new)
         self._at = self._at or rfc3339(self._clock.utc_ns())
-        self._log.append("config", at=self._at, sha256=sha256, replaces=self._sha256, changes=told)
-        log.warning("config_changed: %s: %s", sha256[:12], "; ".join(told))
+        self._log.append("config", at=self._at, sha256=sha256, replaces=self._sha256, changes=changes)
+        log.warning("config_changed: %s: %s", sha256[:12], "; ".join(changes))
 
 
 def _require_small(document: str) -> None:

@@ -38,7 +38,7 @@ class SelfTest:
         commandbody.read(command, commandbody.SelfTest)
         standing = checks.run(checks.take_snapshot(self._config, self._watch, self._clock))
         worst_first = sorted(standing, key=lambda finding: finding.trouble.severity != "critical")
-        told: list[Found] = []
+        listed: list[Found] = []
         size = 0
         for finding in worst_first:
             said = msgspec.structs.asdict(finding.trouble)
@@ -46,11 +46,11 @@ class SelfTest:
             size += len(msgspec.json.encode(found)) + 1
             if size > LIMIT_BYTES:
                 break
-            told.append(found)
+            listed.append(found)
         text = f"{len(standing)} findings" if standing else "all is well"
-        if len(told) < len(standing):
-            text += f", the worst {len(told)} of them here"
-        return Outcome(text, findings=told)
+        if len(listed) < len(standing):
+            text += f", the worst {len(listed)} of them here"
+        return Outcome(text, findings=listed)
 
 
 # --- identify ---------------------------------------------------------------------------------------------------------

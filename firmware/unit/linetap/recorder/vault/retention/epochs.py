@@ -116,12 +116,12 @@ class Epochs:
         if self._path is None:
             return []
         found = self._checked(_Taken(data.decode("utf-8"), signature.decode("ascii")))
-        told = keylist.needs_fewer(found, self._list) if self._list is not None else []
+        weaker = keylist.needs_fewer(found, self._list) if self._list is not None else []
         after = self._custodians(found)
-        if after != self.custodians and not any(each.startswith("custodians") for each in told):
+        if after != self.custodians and not any(each.startswith("custodians") for each in weaker):
             before, behind = members.of(self.custodians).in_words(), members.of(after).in_words()
-            told.insert(0, f"custodians {before} -> {behind}, other keys")
-        return told
+            weaker.insert(0, f"custodians {before} -> {behind}, other keys")
+        return weaker
 
     def take(self, data: bytes, signature: bytes) -> int:
         """Accept a list from a command and return its version. The same list again is no error. KeyListFault: not
