@@ -159,7 +159,7 @@ COLOURS: dict[Colour, str] = {
     "yellow": "점검 필요 / needs attention",
     "red": "불합격 / failed",
 }
-# Other entries are codes of checks: `linetap check` and docs/operations.md say what to do.
+# Other entries are codes of checks: `linetap check` and docs/alerts.md say what to do.
 FOUND = {
     "not_reached": "차례가 오기 전에 끝남 / the test ended before its turn",
     "in_use": "계속 사용 중이어서 시험하지 못함 / in use all the time, not tested",

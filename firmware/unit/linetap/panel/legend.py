@@ -68,7 +68,7 @@ def svg() -> str:
 
 
 def page() -> str:
-    """Returns the same in Markdown, for docs/operations.md."""
+    """Returns the same in Markdown, for docs/closet.md."""
     lamps = ", ".join(f"{led.label} ({led.colour_ko} / {led.colour_en})" for led in LEDS.values())
     lines = [f"**{_DANGER_KO}**", "", f"**{_DANGER_EN}**", "", lamps, "", "| RUN | FAULT | | |", "|---|---|---|---|"]
     lines += [f"| {_named(it.run)} | {_named(it.fault)} | {it.ko} | {it.en} |" for it in CONDITIONS.values()]
