@@ -9,6 +9,7 @@ readonly PACKAGES=(
   libasound2-dev libasound2-plugins jackd2       # sound without a sound card
   mosquitto mosquitto-clients
   age openssh-client openssl sigsum-go espeak-ng ffmpeg sox jq unzip shellcheck
+  libopus0                             # 3 MB, which ffmpeg brings too: the codec "opus"
   chrony                               # takes the configuration we ship, and never this machine's clock
   systemd                              # the units are run by it in a namespace of their own
   strace                               # 1 MB, 3 MB installed: which names each service opens, for the attacks on them

@@ -14,6 +14,8 @@ from pathlib import Path
 from linetap.config.schema import RetentionPolicy, Storage
 from linetap.recorder.vault.retention import destruction
 from linetap.ring import RATE_HZ
+from linetap_core.codecs.codec import Codec
+from linetap_core.codecs.registry import CODECS, MULAW
 from linetap_core.evidence.merklelog.leaflog import LEAF_LIMIT_BYTES
 from linetap_core.evidence.merklelog.merkle import HASH_BYTES
 from linetap_core.evidence.sealing import age
@@ -26,16 +28,18 @@ SMALL_FILES = 5  # of a call besides its audio: key.age, meta.age, record.json, 
 CALL_S = 180  # a call of ordinary length
 LEAVES_A_CALL, LEAF_BYTES = 4, 250  # open, close, destruction, and a gap or a failure now and then
 EVENTS_A_CALL, EVENT_BYTES = 8, 760  # in the outbox; an ordinary call has five, and is copied and destroyed later
+STAFF, STAFF_CALLS, STAFF_DAYS = 1200, 14, 250  # 42 minutes of a working day
 BUSY_CALLS = 150  # of a line a day: one each 4 minutes for 10 hours
 DEFAULT_DAYS = RetentionPolicy().classes[0].days
 LINES, HOURS, PERIODS = (8, 16, 24, 32), (1, 2, 4, 8), (30, DEFAULT_DAYS, 180, 365)
 GB = 10**9
 
 
-def call_bytes(seconds: float) -> int:
+def call_bytes(seconds: float, codec: Codec = MULAW) -> int:
     """On the disk, of a call of so many seconds in one part."""
-    chunks = -(-round(seconds * RATE_HZ) // age.CHUNK_BYTES)
-    audio = round(seconds * RATE_HZ) + chunks * (age.SEALED_CHUNK_BYTES - age.CHUNK_BYTES)
+    coded = codec.offset(round(seconds * RATE_HZ)) - codec.offset(0)
+    chunks = -(-coded // age.CHUNK_BYTES)
+    audio = coded + chunks * (age.SEALED_CHUNK_BYTES - age.CHUNK_BYTES)
     return -(-audio // BLOCK_BYTES) * BLOCK_BYTES + SMALL_FILES * BLOCK_BYTES
 
 
@@ -64,7 +68,11 @@ def tables() -> str:
         f"{Storage().outbox_mb} MiB of outbox hold {outbox_days(32, BUSY_CALLS):.0f} days of 32 lines, each with",
         f"{BUSY_CALLS} calls a day of {EVENTS_A_CALL} events of {EVENT_BYTES} bytes.",
         "",
-        "GB a day:",
+        f"{STAFF:,} staff, each with {STAFF_CALLS} recorded calls of {CALL_S} s on {STAFF_DAYS} days:",
+        "",
+        *_codecs(),
+        "",
+        "GB a day, in mu-law:",
         "",
         *_table(lambda lines, hours: day_bytes(lines, hours)),
     ]
@@ -72,6 +80,15 @@ def tables() -> str:
         text += ["", f"GB of disk for {days} days of retention:", ""]
         text += _table(lambda lines, hours, days=days: disk_bytes(lines, hours, days))
     return "\n".join(text) + "\n"
+
+
+def _codecs() -> list[str]:
+    rows = [f"| `recording.codec` | MB a minute | MB a call of {CALL_S} s | TB a year |", "|---|---:|---:|---:|"]
+    for name, codec in CODECS.items():
+        minute, call = (call_bytes(seconds, codec) for seconds in (60, CALL_S))
+        year = STAFF * STAFF_CALLS * STAFF_DAYS * call
+        rows.append(f"| `{name}` | {minute / 1e6:.2f} | {call / 1e6:.2f} | {year / 1e12:.1f} |")
+    return rows
 
 
 def _table(size: object) -> list[str]:

@@ -257,7 +257,7 @@ def require_homes(whole: type[msgspec.Struct], public: type[msgspec.Struct], per
 
 
 PERSONAL_FIELDS = PersonalRecord.__struct_fields__
-SUITE = "linetap-1"  # X25519 and ChaCha20-Poly1305 (age v1), Ed25519 (SSHSIG), SHA-256, G.711 mu-law
+SUITE = "linetap-1"  # X25519 and ChaCha20-Poly1305 (age v1), Ed25519 (SSHSIG), SHA-256; audio.codec names the codec
 
 
 class CallEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
