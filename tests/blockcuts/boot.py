@@ -22,7 +22,7 @@ import msgspec
 
 from linetap.config import Config
 from linetap.recorder import service
-from linetap.recorder.vault.writer import OF_THIS_BOOT
+from linetap.recorder.vault.leftopen import OF_THIS_BOOT
 from linetap_core import rooms
 from linetap_core.clock import NS_PER_S, SYSTEM
 from linetap_core.records import RecorderState

@@ -12,7 +12,6 @@ Longer than others: it is one queue with two sides, and who reads a side has to 
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
 import threading
@@ -23,7 +22,6 @@ from typing import Any
 
 import msgspec
 
-from linetap import restartstate
 from linetap.config.schema import Config
 from linetap.recorder.calls.ports import AudioSource, CallNote, Stretches, last_note
 from linetap.recorder.vault import linefaults
@@ -31,16 +29,17 @@ from linetap.recorder.vault.folder import Sign, seal_without_audio
 from linetap.recorder.vault.incarnation import Incarnation
 from linetap.recorder.vault.index import Index
 from linetap.recorder.vault.jobs import Close, Job, Keep, LineFault, LogLeaf, Open, OpenCall, Report, Unsigned, Walked
-from linetap.recorder.vault.journal import store
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.journal.missingaudio import Start
-from linetap.recorder.vault.journal.opencalls import FoundCall, Left, is_open, open_folders
+from linetap.recorder.vault.journal.opencalls import FoundCall
 from linetap.recorder.vault.journal.recovery import recover
+from linetap.recorder.vault.leftopen import LeftOpen
 from linetap.recorder.vault.log.log import UnitLog
 from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.recording import Recording, open_calls
 from linetap.recorder.vault.retention.epochs import CLOCKS_DIFFER_NS, Epochs
 from linetap.recorder.vault.retention.time import kernel_says_synced, this_boot
+from linetap.recorder.vault.room import UNIT_KEY, Room
 from linetap.recorder.vault.upkeep import Upkeep
 from linetap.recorder.vault.walks import Walks
 from linetap.ring import RATE_HZ
@@ -61,10 +60,7 @@ from linetap_core.vaultformat.walkreport import WalkReport
 TICK_S = 0.25
 RETRY_S = 1.0
 MOST_JOBS = 20_000
-OF_THIS_BOOT = "journal.begun"  # in RAM: the journal on the disk is of a recorder of this boot
 PROBE = b""  # is signed before what would leave traces, an entry in the index and its leaf, each time it is tried
-UNIT_KEY = "unit_key"  # refused for want of a signature
-ROOM_AGAIN_BYTES = 16 << 20  # hysteresis above the reserve
 
 log = logging.getLogger("linetap.recorder.vault")
 
@@ -102,15 +98,14 @@ class VaultWriter:
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._steps = Steps("vault", clock)
-        self._refused: str | None = None
+        self._room = Room(config)
         self._passed_over = 0
         self._closed: str | None = None
         self._failure: BaseException | None = None
         self._journal = journal
         self._recovered = journal is None
         self._began = (this_boot(), clock.monotonic_ns())
-        self._found_open = set[str]()  # calls without a record, by the scan of the vault
-        self._abandoned = set[str]()
+        self._left_open = LeftOpen(config, self._recordings)
         self._recovered_calls: deque[CallRecord] = deque()  # for the account with the PBX
         self.written_bytes = 0
         self.gap_ms = 0.0
@@ -128,7 +123,7 @@ class VaultWriter:
         """Before `start`: retention ends calls, and commands are taken, from now on."""
         self.upkeep = Upkeep(
             self._config, self._log, self._append, self.epochs, self._outbox, self._clock, boot, synced, config_file,
-            self._sign, incarnation, self._found_open.add,
+            self._sign, incarnation, self._left_open.add,
         )  # fmt: skip
         self.upkeep.time.look()
         if incarnation is not None and incarnation.name:
@@ -151,7 +146,7 @@ class VaultWriter:
     # --- from the main thread -----------------------------------------------------------------------------------------
 
     def refused(self) -> str | None:
-        return self._closed or self._refused
+        return self._closed or self._room.refused
 
     def close_to_calls(self, why: str | None) -> None:
         """From now on no new call is recorded, for this reason, whatever the disk says; None: they are again."""
@@ -244,7 +239,7 @@ class VaultWriter:
 
     def abandon(self, call_id: str) -> None:
         """The call of this recording is unknown to the recorder: it is sealed from its folder and the journal."""
-        self._abandoned.add(call_id)
+        self._left_open.abandon(call_id)
 
     def take_recovered(self) -> list[CallRecord]:
         """Calls that a power cut had left, and that have been sealed since this was last asked."""
@@ -303,7 +298,7 @@ class VaultWriter:
                 with self._changed:
                     if not self._jobs and not self._stopping:
                         self._changed.wait(TICK_S)
-                    if self._stopping and (not self._jobs or self._refused):
+                    if self._stopping and (not self._jobs or self._room.refused):
                         return
                 if not self.step():
                     with self._changed:
@@ -333,21 +328,22 @@ class VaultWriter:
                 if not self._unsigned.may_try():
                     return False
                 self._recover()
-            self._adopt_found()
+            self._seal_left(self._left_open.found_since(self.unfinished))
             self._sign_what_waits()
             self._do_jobs()
             for recording in list(self._recordings.values()):
                 if recording.is_due():
                     self._write_up_to(recording, recording.permitted)
             self._sign_head()
-            self._look_at_room()
+            self._room.look(self.free_bytes()[0], waiting=len(self._unsigned.jobs) if self._unsigned.full else 0)
         except TpmFault as fault:  # of `_recover` alone: what a power cut has left cannot be sealed
             self._unsigned.failed(fault)
-            if not self._refused:
-                self._refuse(str(fault), UNIT_KEY)
+            self._room.refuse(str(fault), UNIT_KEY)
             return False
         except OSError as error:
-            self._disk_trouble(error)
+            self._room.disk_failed(error)
+            for recording in self._recordings.values():
+                recording.disk_failed()
             return False
         return True
 
@@ -518,80 +514,16 @@ class VaultWriter:
 
     # --- trouble ------------------------------------------------------------------------------------------------------
 
-    def _look_at_room(self) -> None:
-        free = self.free_bytes()[0]
-        reserve = self._config.storage.reserve_mb << 20
-        if self._unsigned.full and not self._refused:
-            self._refuse(f"{len(self._unsigned.jobs)} things wait for a signature", UNIT_KEY)
-        elif free < reserve and not self._refused:
-            self._refuse(f"{free >> 20} MiB free, the reserve is {self._config.storage.reserve_mb}")
-        elif self._refused and not self._unsigned.full and free >= reserve + min(ROOM_AGAIN_BYTES, reserve):
-            log.warning("%s is over: recording goes on", self._refused)
-            self._refused = None
-
-    def _disk_trouble(self, error: OSError) -> None:
-        if not self._refused:
-            self._refuse(str(error), "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "disk_error")
-        for recording in self._recordings.values():
-            recording.disk_failed()
-
-    def _refuse(self, why: str, code: str = "disk_full") -> None:
-        log.error("%s: %s: %s; new calls are not recorded until this is over", code, self._config.vault, why)
-        self._refused = code
-
     def _recover(self) -> None:
-        """Once a start, before anything else: seals what was left open, then begins the journal anew.
-
-        At the first start of a boot these are all calls known anywhere and not sealed. At a later start calls go on, or
-        their ends stand in the checkpoint: then these are only the folders that the checkpoint does not know.
-        """
+        """Once a start, before anything else: seals what was left open, then begins the journal anew."""
         assert self._journal is not None
-        marker = open_calls(self._config) / OF_THIS_BOOT
-        self._let_go()
-        left = self._left()
-        going_on = {call.state.call_id: call.state for call in left.calls() if call.state.call_id in self._recordings}
-        left.add_folders(open_folders(self._config.vault_path))
-        if not marker.exists():
-            left.add_named(self._log.open_calls)
-            left.add_events(self._outbox.newest())
-            self._seal_left(left.calls(self._recordings))
-        else:
-            self._seal_left([call for call in left.calls(self._at_work()) if is_open(self._folder(call))])
+        found = self._left_open.found_at_start(self.unfinished, self._log.open_calls, self._outbox.newest)
+        self._seal_left(found.left)
         for recording in self._recordings.values():
             self._journal.opened(recording, self._index.of_one_call())
-        self._journal.begin(going_on)
-        restartstate.keep(marker, b"")
+        self._journal.begin(found.going_on)
+        self._left_open.begun()
         self._recovered = True
-
-    def _left(self) -> Left:
-        assert self._journal is not None
-        return Left(self._config.vault_path, self._config.unit, store.read(self._journal.folder))
-
-    def _adopt_found(self) -> None:
-        """Seals folders without a record that the scan of the vault found, also below days of a wrong clock,
-        and abandoned recordings."""
-        self._let_go()
-        found = [self._config.vault_path / sealed.call_path(call_id) for call_id in self._found_open - self._at_work()]
-        self._found_open.clear()
-        if found := [folder for folder in found if is_open(folder)]:
-            left = self._left()
-            left.add_folders(found)
-            names = {folder.name for folder in found}
-            self._seal_left([call for call in left.calls() if call.state.call_id in names])
-
-    def _let_go(self) -> None:
-        while self._abandoned:
-            call_id = self._abandoned.pop()
-            if (recording := self._recordings.pop(call_id, None)) is not None:
-                recording.forget()
-                self._found_open.add(call_id)
-
-    def _at_work(self) -> set[str]:
-        """Calls whose folders are being written, or are about to be."""
-        return {job.call_id for job in self.unfinished() if isinstance(job, Open | Close)} | self._recordings.keys()
-
-    def _folder(self, call: FoundCall) -> Path:
-        return self._config.vault_path / sealed.call_path(call.state.call_id)
 
     def _seal_left(self, left: list[FoundCall]) -> None:
         if left:

@@ -274,8 +274,8 @@ def recover(
     """
     laid = []
     for call in found:
-        recovery = Recovery(config, call, epochs, index, dated, start)
         try:
+            recovery = Recovery(config, call, epochs, index, dated, start)
             recovery.lay()
         except Refusal as refusal:
             log.error("vault_damaged: %s", refusal)
