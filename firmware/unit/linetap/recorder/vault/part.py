@@ -16,7 +16,8 @@ from linetap_core.evidence.sealing import age
 
 
 class PartFile:
-    """`first`: the part's first sample, counted from the call's. `samples`: taken, `durable_samples`: on disk."""
+    """`first`: the part's first sample, counted from the start of the recording. `samples` are those accepted,
+    `durable_samples` those on disk."""
 
     def __init__(self, directory: Path, number: int, first: int, codec: Codec) -> None:
         """Made by `create`, `existing` or `whole`."""
@@ -39,7 +40,7 @@ class PartFile:
 
     @classmethod
     def create(cls, directory: Path, number: int, first: int, recipient: str, codec: Codec) -> Self:
-        """A new file of `recipient` (age1...) with a file key of its own. On OSError nothing of it is left."""
+        """Creates a file for `recipient` (age1...) with its own file key. On OSError no file is left."""
         part = cls(directory, number, first, codec)
         part._clear_leftover()
         part._writer = age.AgeWriter([recipient])
@@ -58,9 +59,9 @@ class PartFile:
 
     @classmethod
     def existing(cls, directory: Path, number: int, first: int, codec: Codec, *, whole: bool) -> Self:
-        """A part found on disk: what counts follows from its size. Nothing can be added to it.
+        """Opens a part found on disk; its size says how much of it counts. It cannot be written to.
 
-        `whole`: it was finished, its last chunk may be a short one; otherwise only full chunks count.
+        `whole`: it was finished, so its last chunk may be short; otherwise only full chunks count.
         """
         part = cls(directory, number, first, codec)
         part._hashed = False
@@ -79,7 +80,7 @@ class PartFile:
 
     @classmethod
     def whole(cls, directory: Path, number: int, first: int, codec: Codec, data: bytes, samples: int) -> Self:
-        """A new file that is a whole age file already, not synced: whoever writes many syncs them together."""
+        """Creates a file from a whole age file, without a sync: the caller syncs many of them together."""
         part = cls(directory, number, first, codec)
         fd = files.create(part._path)
         try:
@@ -112,7 +113,7 @@ class PartFile:
         self.durable_samples = self.samples
 
     def cut_back(self) -> None:
-        """Drop what does not count, and the file if nothing does. Can be repeated after an OSError."""
+        """Truncates the file to what counts, and removes it if nothing does. Can be repeated after an OSError."""
         self._close()
         self.samples = self.durable_samples
         if not self.durable_samples:
@@ -128,18 +129,18 @@ class PartFile:
             os.close(fd)
 
     def sha256(self) -> str:
-        """Of the bytes that count; read from disk only if another process wrote them."""
+        """Returns the hash of the bytes that count; reads the disk only if another process wrote them."""
         return self._hash.hexdigest() if self._hashed else files.sha256(self._path)
 
     def _clear_leftover(self) -> None:
-        """A failed part that could not be removed at once, the disk being what it was, goes now."""
+        """Removes a failed part that the disk did not let us remove at once."""
         if self._path.exists():
             leftover = PartFile.existing(self._directory, self._number, self.first, self._codec, whole=False)
             if not leftover.durable_samples:
                 leftover.cut_back()
 
     def _append(self, data: bytes) -> None:
-        """Bytes count, and enter the hash, only when the disk has them: after a failed sync nobody knows."""
+        """Writes and syncs. Bytes count, and enter the hash, after the sync: if it fails, their state is unknown."""
         files.write_all(self._fd, data)
         os.fdatasync(self._fd)
         self._size += len(data)
@@ -150,11 +151,11 @@ class PartFile:
         self.durable_samples = self._samples(plaintext)
 
     def _samples(self, plaintext: int) -> int:
-        """Of the part, in so many bytes of it."""
+        """Returns how many samples the first so many bytes of the part hold."""
         return max(0, self._codec.samples(self._begins + plaintext) - self.first)
 
     def _close(self) -> None:
-        """The file key goes with the writer. An error of close says nothing: every byte that counts is synced."""
+        """Forgets the file key and closes. An error of close is ignored: every byte that counts is synced."""
         self._writer = None
         if self._fd >= 0:
             with contextlib.suppress(OSError):

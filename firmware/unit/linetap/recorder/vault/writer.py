@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The only writer of the vault: call folders, outbox and log, in one thread, so that no disk holds up the calls.
 
-Audio is not handed over: the ring is the queue. The main thread says up to which frame a recording is allowed
-to go, and this thread fetches from the ring what is still to be written. A disk that stalls for less than the
-ring is long costs nothing. Below the reserve new calls are refused and the open ones go on; when even the
-reserve is gone the work stays in the queue until there is room, and what the ring could not hold is a gap.
+The main thread passes no audio: the ring is the queue. It says up to which frame a recording may go, and this thread
+writes the rest, from the journal's thread where that has encoded it already, else from the ring. A disk that stalls
+for less time than the ring holds costs nothing. Below the reserve (room.py) new calls are refused and open calls go on.
+When the reserve is used up, jobs wait until there is room, and audio that the ring no longer holds becomes a gap.
 
-Longer than others: it is one queue with two sides, and who reads a side has to see the other.
+The file is long because it is both sides of one queue: what the main thread may call, and what the disk thread does.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ log = logging.getLogger("linetap.recorder.vault")
 
 
 class VaultWriter:
-    """`step()` does what there is to do; `start()` has a thread do it. Everything else may be called from outside."""
+    """`step()` does the work that is due; `start()` runs it in a thread. Other threads call the other methods."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class VaultWriter:
         unit_log: UnitLog,
         journal: Journal | None = None,
     ) -> None:
-        """`journal`: what makes good a power cut. A replay has none."""
+        """`journal`: makes up for a power cut. A replay has none."""
         self._config = config
         self._source = source
         self._outbox = outbox
@@ -109,8 +109,8 @@ class VaultWriter:
         self._recovered_calls: deque[CallRecord] = deque()  # for the account with the PBX
         self.written_bytes = 0
         self.gap_ms = 0.0
-        self.upkeep: Upkeep | None = None  # a replay destroys nothing
-        self._walks: Walks | None = None  # and nobody walks in it
+        self.upkeep: Upkeep | None = None  # None in a replay, which destroys nothing
+        self._walks: Walks | None = None  # None in a replay, which has no walk tests
         self._resume()
 
     def keep_up(
@@ -120,7 +120,7 @@ class VaultWriter:
         config_file: Path | None = None,
         incarnation: Incarnation | None = None,
     ) -> Upkeep:
-        """Before `start`: retention ends calls, and commands are taken, from now on."""
+        """Call before `start`. From then on calls expire and commands are accepted. Returns the upkeep."""
         self.upkeep = Upkeep(
             self._config, self._log, self._append, self.epochs, self._outbox, self._clock, boot, synced, config_file,
             self._sign, incarnation, self._left_open.add,
@@ -131,7 +131,7 @@ class VaultWriter:
         return self.upkeep
 
     def _name_vault(self, vault: Incarnation) -> None:
-        """The first leaf and the first event of a new vault give its name."""
+        """Puts the vault's name into the first leaf and the first event of a new vault."""
         known = vault.document
         order: dict[str, Any] = {"number": known.number, "before": known.before} if known and known.number else {}
         if not self._log.size:
@@ -140,7 +140,7 @@ class VaultWriter:
             self._put(Report(CallEvent(seq=0, event="vault", at=vault.made_at, unit="", **order)))
 
     def take_walks(self, sign: Sign) -> None:
-        """Before `start`: there will be walk tests. `sign`: bytes -> armored SSHSIG of namespace linetap-walk."""
+        """Call before `start`, to accept reports of walk tests. `sign`: bytes -> SSHSIG of namespace linetap-walk."""
         self._walks = Walks(self._config.vault_path, sign, self._log, self._append)
 
     # --- from the main thread -----------------------------------------------------------------------------------------
@@ -149,24 +149,24 @@ class VaultWriter:
         return self._closed or self._room.refused
 
     def close_to_calls(self, why: str | None) -> None:
-        """From now on no new call is recorded, for this reason, whatever the disk says; None: they are again."""
+        """Refuses new calls for this reason, whatever the state of the disk; None: accepts them again."""
         self._closed = why
 
     def being_recorded(self) -> set[str]:
-        """Calls that are being recorded, or wait to be sealed."""
+        """Returns the calls that are being recorded or wait to be sealed."""
         return set(self._recordings)
 
     @property
     def failure(self) -> BaseException | None:
-        """What has ended one of the threads."""
+        """The exception that ended one of the threads, or None."""
         return self._failure or (self._journal.failure if self._journal is not None else None)
 
     def standing(self) -> list[str]:
-        """The threads that do not get on."""
+        """Returns the names of the threads that make no progress."""
         return [each.name for each in self._all_steps() if each.stands()]
 
     def hangs(self) -> bool:
-        """A thread does not get on, and not because a disk does not answer."""
+        """Whether a thread makes no progress for another reason than a disk that does not answer."""
         return any(each.stands() and not each.waits_for_disk() for each in self._all_steps())
 
     def _all_steps(self) -> list[Steps]:
@@ -205,31 +205,31 @@ class VaultWriter:
         self._put(LogLeaf(kind, rfc3339(at_ns), fields))
 
     def walked(self, report: WalkReport) -> None:
-        """A walk test is over, and its test calls were closed before this."""
+        """Stores the report of a walk test. Its test calls have been closed before."""
         self._put(Walked(report))
 
     def closing(self) -> set[str]:
-        """Calls that are over and not sealed yet."""
+        """Returns the calls that are over and not sealed yet."""
         return {job.call_id for job in self.unfinished() if isinstance(job, Close)}
 
     def unfinished(self) -> list[Job]:
-        """Jobs not done yet, in order: the checkpoint keeps them."""
+        """Returns the jobs not done yet, in order, for the checkpoint."""
         with self._changed:
             return [*self._unsigned.jobs, *self._jobs]
 
     def unsigned(self) -> tuple[str | None, int]:
-        """Why the unit's key does not sign, and how much waits for it."""
+        """Returns the code of what keeps the unit's key from signing, or None, and how many jobs wait for it."""
         return self._unsigned.fault, len(self._unsigned.jobs)
 
     def take_up(self, jobs: list[Job]) -> None:
-        """What a predecessor had not finished."""
+        """Queues the jobs that the previous recorder had not finished."""
         for job in jobs:
             if isinstance(job, Close):
                 self.note(job.call_id, last_note(job.record, job.end_frame))
             self._put(job)
 
     def orphans(self, known: set[str]) -> list[OpenCall]:
-        """Recordings found open that nobody remembers: the checkpoint was lost."""
+        """Returns open recordings of calls that are not `known`: the checkpoint was lost."""
         closing = self.closing()
         return [open_.state for call_id, open_ in self._recordings.items() if call_id not in known | closing]
 
@@ -242,7 +242,7 @@ class VaultWriter:
         self._left_open.abandon(call_id)
 
     def take_recovered(self) -> list[CallRecord]:
-        """Calls that a power cut had left, and that have been sealed since this was last asked."""
+        """Returns calls left open by a power cut that have been sealed since the last call of this."""
         return [self._recovered_calls.popleft() for _ in range(len(self._recovered_calls))]
 
     @property
@@ -255,11 +255,11 @@ class VaultWriter:
 
     @property
     def logs_kept(self) -> list[str]:
-        """Logs that did not fit their own head, as they lie in the vault."""
+        """Names, in the vault, of logs that did not match their own head."""
         return self._log.kept
 
     def free_bytes(self) -> tuple[int, int]:
-        """Free for us, and total, of the vault's file system."""
+        """Returns the bytes of the vault's file system that are free for us, and all of them."""
         info = os.statvfs(self._config.vault)
         return info.f_bavail * info.f_frsize, info.f_blocks * info.f_frsize
 
@@ -270,7 +270,7 @@ class VaultWriter:
             self._journal.start()
 
     def stop(self, patience_s: float) -> None:
-        """Let it finish its jobs, for so long at most. What is left stands in the checkpoint."""
+        """Waits until the jobs are done, at most `patience_s`. The checkpoint has the rest."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
@@ -311,12 +311,12 @@ class VaultWriter:
             self._steps.end()
 
     def step(self) -> bool:
-        """All jobs that can be done, then the audio that may be written. False when the disk takes nothing."""
+        """Does all jobs that can be done, then writes the audio that is due. False if the disk takes nothing."""
         done = self._write_all()
         if self.upkeep is not None:  # on a full disk too: it is what makes room
             self.upkeep.tick(bool(self._recordings), self.free_bytes)
-            with contextlib.suppress(OSError):  # the next step tries it again, and says so
-                self._log.publish()  # also what is said as the last thing before a stop
+            with contextlib.suppress(OSError):  # the next step tries again, and logs it
+                self._log.publish()  # also the last leaves before a stop
         return done
 
     def _write_all(self) -> bool:
@@ -381,7 +381,7 @@ class VaultWriter:
                 self._unsigned.failed(fault)
 
     def _is_done(self, job: Job) -> bool:
-        """False: it waits for its signature."""
+        """Does the job; False if it waits for its signature."""
         try:
             self._do_or_set_aside(job)
         except TpmFault as fault:
@@ -390,21 +390,21 @@ class VaultWriter:
         return True
 
     def _look_at_log(self) -> None:
-        """Reports a log that began anew, and forgets which leaves belong to which events."""
+        """Reports a log that began anew, and drops the places of events in the old one."""
         for event in self._log.take_begun():
             self._outbox.forget_places()
             self._put(Report(event))
             self._logged_list = None
 
     def _look_at_key_list(self) -> None:
-        """What calls are sealed to from now on stands in the log, with the start and with every change."""
+        """Logs the key list that calls are sealed to, at the start and at every change."""
         self.epochs.look()
         if self.epochs.sha256 != self._logged_list:
             self._log.append("key_list", version=self.epochs.version, sha256=self.epochs.sha256)
             self._logged_list = self.epochs.sha256
 
     def _do_or_set_aside(self, job: Job) -> None:
-        """A folder that somebody has damaged must not keep the others from being sealed."""
+        """Does the job; a damaged folder is logged and does not keep other calls from being sealed."""
         try:
             self._do(job)
         except Refusal as refusal:
@@ -483,8 +483,7 @@ class VaultWriter:
         self._steps.step()
 
     def clock_is_trusted(self, made_at_ns: int) -> bool:
-        """A clock that says it is before the list was made is wrong, as is one that has jumped: what day it is nobody
-        knows."""
+        """Whether the day is known: not if the clock is earlier than the key list was made, or has jumped."""
         if self.upkeep is None:
             return self._clock.utc_ns() >= made_at_ns - CLOCKS_DIFFER_NS
         return self.upkeep.time.is_dated and self.upkeep.time.date_ns >= made_at_ns - CLOCKS_DIFFER_NS
@@ -493,7 +492,7 @@ class VaultWriter:
         return self.upkeep is None or self.upkeep.time.is_dated
 
     def _counted(self, record: CallRecord) -> CallRecord:
-        """With its moment in counted time, by whichever thread."""
+        """Returns the record with its moment in counted time. Any thread may call it."""
         if self.upkeep is None or record.counted is not msgspec.UNSET:
             return record
         return msgspec.structs.replace(record, counted=self.upkeep.time.counted_now())
@@ -503,7 +502,7 @@ class VaultWriter:
             self._journal.step()
 
     def on_sealed(self, record: CallRecord) -> None:
-        """For whoever wants the whole records: a replay. Nothing on a unit does."""
+        """Hook for a replay, which collects whole records. A unit leaves it empty."""
 
     def _sealed_event(self, call_id: str, record: CallRecord) -> CallEvent:
         path = self._config.vault_path / sealed.call_path(call_id) / sealed.RECORD
@@ -547,7 +546,7 @@ class VaultWriter:
         return Start(boot, mono_ns, booted_ns)
 
     def _resume(self) -> None:
-        """The recordings that a killed recorder had open."""
+        """Takes up the recordings that a killed recorder had open."""
         for path in sorted(open_calls(self._config).glob("*.json")):
             try:
                 recording = Recording.resume(self._config, path)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One open call as the journal sees it: what is known of it, and how far its audio is in the journal."""
+"""One open call in the journal: its newest state, and how far its audio has been written there."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from linetap_core.evidence.keys.publickeys import decode_recipient
 from linetap_core.evidence.sealing import age
 from linetap_core.records import CallRecord, Gap, Retention
 
-STATE_EVERY_NS = NS_PER_S  # a call that changes all the time is told of no more often
+STATE_EVERY_NS = NS_PER_S  # at most so often for a call that changes all the time
 MOST_TICKS = 40  # of one header: a chunk is full after 33
 
 SealEntry = Callable[[CallRecord, Retention], Piece]  # of the index, for the case of a power cut
@@ -37,17 +37,17 @@ class News(NamedTuple):
 
 
 class JournalCall:
-    """`over`: it is sealed, and the journal is to say so. Notes come from the main thread, the rest from others."""
+    """`over`: the call is sealed, which the journal has still to write. The main thread sets `note`."""
 
     def __init__(self, call_id: str, known: State | None = None) -> None:
-        """`known`: what a predecessor's journal says of it."""
+        """`known`: its state in the journal of the previous recorder."""
         self.call_id = call_id
         self.over = False
         self.note: CallNote | None = None
         self.state: State | None = known  # as last made
         self._recording: Recording | None = None
-        self._of: CallNote | None = None  # behind that
-        self._made_of: CallNote | None = None  # behind the one being written
+        self._of: CallNote | None = None  # the note it was made of
+        self._made_of: CallNote | None = None  # the note of the state being written
         self._made_ns = -STATE_EVERY_NS
         self._said_once: State | None = None
         self._position = 0  # samples of the recording that are in the journal
@@ -58,7 +58,7 @@ class JournalCall:
         self._seal_entry: SealEntry | None = None
 
     def opened(self, recording: Recording, seal_entry: SealEntry) -> None:
-        """It has passed its gate. What is in whole chunks already is not told again."""
+        """Takes the recording of a call that has passed its gate. Audio in whole chunks is not written again."""
         self._position = recording.folder.durable_samples
         self._recipient = decode_recipient(recording.state.recipient)
         self._seal_entry = seal_entry
@@ -70,12 +70,12 @@ class JournalCall:
         return self._recording.state.line if self._recording is not None else None
 
     def present_state(self) -> State:
-        """All that is known now, whether it was written or not."""
+        """Returns a state of all that is known now, whether it was written or not."""
         return self._make(self.note, self.state, self._recording)
 
     def new_state(self, now_ns: int) -> State | None:
-        """The state to write: a new one when it is due, else one that was written only once. Each state goes into
-        two frames, so that one bad sector loses none."""
+        """Returns the state to write, or None: a new one if it is due, else one that was written only once. Each state
+        goes into two frames, so that one bad sector loses none."""
         if (new := self._changed_state(now_ns)) is not None:
             return new
         self._made_of = self._of
@@ -105,7 +105,7 @@ class JournalCall:
             whole, frame, utc_ns = note.record, note.frame, note.utc_ns
         elif told is not None:
             whole, frame, utc_ns = told.record, told.frame, told.utc_ns
-        else:  # nobody has said yet what call it is
+        else:  # the main thread has not noted the call yet
             assert recording is not None
             whole, utc_ns = _unknown(recording), sealed.call_ns(self.call_id)
             frame = recording.state.first_frame
@@ -125,10 +125,10 @@ class JournalCall:
         return self._seal_entry(whole, retention) if self._seal_entry is not None and retention is not None else None
 
     def news(self, source: AudioSource, most: int) -> list[News]:
-        """What may be written and is not in the journal yet, at most so many samples."""
+        """Returns audio that may be written and is not in the journal yet, of at most `most` samples."""
         recording = self._recording
         if recording is None:
-            return []  # it has not passed its gate
+            return []  # the call has not passed its gate
         codec, start = recording.folder.codec, recording.state.first_frame
         if self._encoder is None or self._encoder.position != self._position:  # the disk did not take what it gave
             self._encoder = LineEncoder(codec, self._position)
@@ -146,12 +146,12 @@ class JournalCall:
         return found
 
     def kept_state(self, state: State) -> None:
-        """It is on disk."""
+        """Takes note that the state is on disk."""
         self._said_once = None if state is self._said_once else state
         self.state, self._of = state, self._made_of
 
     def kept(self, news: News) -> None:
-        """It is on disk."""
+        """Takes note that the tick is on disk."""
         self._position = news.end
 
     def seal(self, news: News) -> Tick:
@@ -170,7 +170,8 @@ class JournalCall:
 
 
 def _is_urgent(told: State | None, recording: Recording | None) -> bool:
-    """It is not told yet, has passed its gate, or has a gap: the silence in its place may be on disk next."""
+    """Whether the call is not in the journal yet, has passed its gate, or has a new gap, whose silence may be on disk
+    next."""
     if told is None or recording is None:
         return told is None
     return told.recipient is None or told.gaps != recording.state.gaps
@@ -181,7 +182,7 @@ def _public(record: CallRecord) -> CallRecord:
 
 
 def _timeless(record: CallRecord) -> CallRecord:
-    """The clock's last correction is no news of a call, nor that time goes on."""
+    """Returns the record without what changes with time alone: the clock's correction and the counted moment."""
     return msgspec.structs.replace(record, clock=None, counted=msgspec.UNSET)
 
 

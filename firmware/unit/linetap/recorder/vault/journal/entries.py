@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the journal says of a call. Everything in the clear may stand in record.json too; the rest is age to K."""
+"""The entries of the journal. What is in the clear may stand in record.json too; the rest is age to K."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The journal's own thread: every 400 ms one write and one sync for all lines together, while a call is open.
 
-It fetches its audio from the ring as the vault's thread does, and waits neither for that one nor for the main thread.
-A disk that takes nothing is told of once, and asked again: what could not be written is fetched again, as long as
-the ring holds it.
+It fetches audio from the ring and encodes it, and waits neither for the vault's thread nor for the main thread. A disk
+that takes nothing is logged once and tried again: what could not be written is fetched again while the ring holds it.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ log = logging.getLogger("linetap.recorder.journal")
 
 
 class Journal:
-    """`step()` does what there is to do; `start()` has a thread do it. Nothing is written before `begin()`."""
+    """`step()` writes what is new; `start()` runs it in a thread. Nothing is written before `begin()`."""
 
     def __init__(
         self, vault: Path, lines: int, source: AudioSource, clock: Clock, newest: Newest = lambda _: None
@@ -48,7 +47,7 @@ class Journal:
         self._source = source
         self._clock = clock
         self._store: Store | None = None
-        self._allowed = False  # `begin` was called: what lay in the files is done with
+        self._allowed = False  # `begin` was called: the old files are no longer needed
         self._begun = False  # there is a generation of ours
         self._boot = this_boot()
         self._calls: dict[str, JournalCall] = {}
@@ -63,7 +62,7 @@ class Journal:
     # --- from other threads -------------------------------------------------------------------------------------------
 
     def begin(self, known: dict[str, State]) -> None:
-        """What lay in the files is done with. `known`: what it says of calls that go on."""
+        """Allows writing: the content of the old files is no longer needed. `known`: its states of calls that go on."""
         with self._changed:
             for call_id, state in known.items():
                 call = self._calls.setdefault(call_id, JournalCall(call_id))
@@ -76,7 +75,7 @@ class Journal:
         self._call(call_id).note = note
 
     def opened(self, recording: Recording, seal_entry: SealEntry) -> bytes:
-        """The call has passed its gate. Returns the frame with its whole state, for the call's own folder."""
+        """Takes a call that has passed its gate. Returns a frame with its whole state, for the call's own folder."""
         with self._writing:
             call = self._call(recording.state.call_id)
             call.opened(recording, seal_entry)
@@ -84,7 +83,7 @@ class Journal:
         return bytes(frames.encode(0, 0, [self._beat([call]), state]))
 
     def over(self, call_id: str) -> None:
-        """It is sealed."""
+        """Takes note that the call is sealed."""
         if (call := self._calls.get(call_id)) is not None:
             call.over = True
 
@@ -93,7 +92,7 @@ class Journal:
         self._thread.start()
 
     def stop(self, patience_s: float) -> None:
-        """It writes once more what there is."""
+        """Writes what is new once more, and ends the thread."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
@@ -125,7 +124,7 @@ class Journal:
             self.steps.end()
 
     def _wait(self, due_ns: int) -> bool:
-        """Until it is time and a call is open. False when it is to end."""
+        """Waits until a write is due and a call is open. False if the thread is to end."""
         with self._changed:
             while not self._stopping:
                 left_ns = due_ns - self._clock.monotonic_ns()
@@ -137,7 +136,7 @@ class Journal:
             return False
 
     def step(self) -> bool:
-        """Write what is new. True when there is more than one write should hold."""
+        """Writes what is new. True if there is more than one write should hold."""
         with self._writing:
             if not self._allowed:
                 return False
@@ -169,7 +168,7 @@ class Journal:
             if (state := call.new_state(now_ns)) is not None:
                 states[call.call_id] = state
             told = state or call.state
-            if told is not None and told.recipient is not None:  # no audio without the word whose it is
+            if told is not None and told.recipient is not None:  # no audio before the state that names its recipient
                 found = self._news(call, room)
                 news += found
                 room -= found[-1].end - found[0].first if found else 0
@@ -203,7 +202,7 @@ class Journal:
         self._begun = True
 
     def _beat(self, calls: list[JournalCall]) -> Beat:
-        """A beat is written as long as a recording is open, with or without audio."""
+        """Returns the beat that begins a frame. One is written while a recording is open, with or without audio."""
         heads = {}
         for line in {call.line for call in calls if call.line is not None}:
             with contextlib.suppress(OSError):  # the ring is away

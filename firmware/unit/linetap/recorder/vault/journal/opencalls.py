@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which calls a power cut has left open, by all that can know of one: the journal, the folders, the outbox, the log.
+"""Which calls a power cut has left open, from the four places that have a trace: journal, folders, outbox, log.
 
-Any of them may be gone or wrong. A call that one of them knows is sealed, with what the others know of it.
+Any of them may be lost or damaged. A call that one of them has is sealed with what the others say about it.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Left:
         self._calls = {call.state.call_id: call for call in self._of_journal(runs)}
 
     def calls(self, going_on: Collection[str] = ()) -> list[FoundCall]:
-        """But for those that go on."""
+        """Returns all calls found but those that go on."""
         return [call for call_id, call in self._calls.items() if call_id not in going_on]
 
     def add_folders(self, folders: Iterable[Path]) -> None:
@@ -108,7 +108,7 @@ class Left:
             yield FoundCall(state, self._ticks.get(call_id, {}), self._beat)
 
     def _of_folder(self, folder: Path) -> FoundCall:
-        """By the state in it, else by its name alone."""
+        """Returns the call of a folder, from the state in it, else from its name alone."""
         call_id = folder.name
         state, beat = _kept_state(folder)
         if state is None:
@@ -119,13 +119,13 @@ class Left:
 
 
 def open_folders(vault: Path) -> Iterator[Path]:
-    """Folders of calls without a record, of the newest days."""
+    """Yields the folders of calls without a record, of the newest days."""
     for day in list(lifetime.days(vault))[-DAYS_AT_START:]:
         yield from (day / name for name in lifetime.names(day) if is_open(day / name))
 
 
 def is_open(folder: Path) -> bool:
-    """Something of a call is in it, and no record."""
+    """Whether the folder has something of a call, and no record."""
     return (
         unknown(folder.name, "") is not None
         and not (folder / sealed.RECORD).exists()
@@ -143,7 +143,7 @@ def unknown(call_id: str, unit: str) -> State | None:
 
 
 def _kept_state(folder: Path) -> tuple[State | None, Beat | None]:
-    """What the recorder laid beside the key when the call passed its gate."""
+    """Returns what the recorder put beside the key when the call passed its gate."""
     try:
         with (folder / sealed.OPEN).open("rb") as file:
             run = frames.read(file.read(_MOST_BYTES))
@@ -155,7 +155,7 @@ def _kept_state(folder: Path) -> tuple[State | None, Beat | None]:
 
 
 def _told(state: State, events: list[CallEvent]) -> State:
-    """The state of a call as far as its events give it."""
+    """Returns the state with what the events say."""
     record, answered = state.record, next((event for event in events if event.event == "answered"), None)
     record = replace(record, direction=next((e.direction for e in events if e.direction), record.direction))
     if answered is not None:

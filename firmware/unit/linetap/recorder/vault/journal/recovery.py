@@ -51,7 +51,7 @@ log = logging.getLogger("linetap.recorder.journal")
 
 
 class Recovery:
-    """Of one call, in two steps, so that all calls share one sync between them. Refusal: somebody damaged it."""
+    """The recovery of one call, in two steps, so that all calls share one sync. Refusal if its folder was damaged."""
 
     def __init__(
         self, config: Config, found: FoundCall, epochs: Epochs, index: Index, dated: Dated, start: Start
@@ -73,7 +73,7 @@ class Recovery:
         return (self._path / sealed.RECORD).exists()
 
     def lay(self) -> None:
-        """Its entry in the index; the parts and meta.age, not synced yet."""
+        """Writes the index entry, the parts and meta.age, without a sync."""
         state = self._state
         if self.is_sealed:
             if (self._path / sealed.META).exists():
@@ -121,7 +121,7 @@ class Recovery:
             self._index.lay(self._state.index, self._state.call_id)
 
     def seal(self, sign: Sign) -> CallRecord:
-        """When what was laid is on disk. The record as it is sealed, now or before."""
+        """Seals the call, once what `lay` wrote is on disk. Returns the sealed record."""
         if self._folder is not None:
             return self._folder.seal_recovered(self._with_key(self._record(self._folder.samples)), sign)
         if self.is_sealed:
@@ -135,8 +135,8 @@ class Recovery:
         return msgspec.structs.replace(record, unit_key=UnitKeyRecord(self._config.keys.unit_key))
 
     def _add_ticks(self, folder: CallFolder, recipient: str | None) -> None:
-        """Those that follow the whole chunks, without doubling a sample. What is missing between two is silence, which
-        takes somebody who knows K's public half."""
+        """Adds the ticks that follow the whole chunks, no sample twice, with silence for what is missing between them.
+        Without K's public half no silence can be sealed."""
         for tick in following(self._found.ticks, folder.samples):
             if recipient is None and tick.first > folder.samples:
                 return
@@ -268,9 +268,9 @@ class Recovery:
 def recover(
     config: Config, found: list[FoundCall], sign: Sign, epochs: Epochs, index: Index, dated: Dated, start: Start
 ) -> Iterator[CallRecord]:
-    """The record of each call, when it is sealed. OSError: the disk takes nothing, and it can be done again.
+    """Yields the record of each call as it is sealed. OSError: the disk takes nothing; call it again.
 
-    `dated`: the record with the moment at which it is sealed.
+    `dated`: returns a record with the moment at which it is sealed.
     """
     laid = []
     for call in found:

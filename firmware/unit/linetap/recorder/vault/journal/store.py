@@ -51,7 +51,7 @@ class Store:
             raise
 
     def begin(self, entries: list[Entry]) -> None:
-        """A new generation in the other file, which begins with `entries`."""
+        """Begins a new generation in the other file, with `entries`."""
         which, generation = 1 - self._which, self._generation + 1
         data = frames.encode(generation, 0, entries)
         if len(data) > self._size:
@@ -83,7 +83,7 @@ class Store:
         os.fdatasync(self._fds[which])
 
     def _open(self, path: Path) -> int:
-        """A file of another size holds nothing that is still needed: whoever opens the store has read it."""
+        """Opens or makes the file. One of another size is replaced: the caller has read it already."""
         if not path.exists() or path.stat().st_size != self._size:
             temporary = path.with_name(f".{path.name}.tmp")
             fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
@@ -99,13 +99,13 @@ class Store:
 
 
 def read(folder: Path) -> list[Run]:
-    """What the two files hold, the newest last."""
+    """Returns what the two files hold, the newest last."""
     runs = [run for name in NAMES if (run := _run(folder / name)) is not None]
     return sorted(runs, key=lambda run: run.generation)
 
 
 def _run(path: Path) -> Run | None:
-    """None where there is none, or it cannot be read: the other one has every open call too."""
+    """Returns None if there is no file or it cannot be read: the other one has every open call too."""
     try:
         return frames.read(path.read_bytes())
     except FileNotFoundError:
