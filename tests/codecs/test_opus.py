@@ -113,3 +113,12 @@ def test_a_digit_that_was_dialled_is_still_heard_in_the_recording(case: Case) ->
     audio = case.audio(chance, keys, own_sine)
     heard_again = OPUS.decoder().decode(stream(OPUS, audio), len(audio))
     assert correct(keys, heard(heard_again)) >= 59
+
+
+def test_what_is_longer_than_the_record_says_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page is five times as large when it is decoded, and a unit's key may be a thief's."""
+    data = stream(OPUS, SPEECH[:9000])
+    decoder = OPUS.decoder()
+    monkeypatch.setattr(opus.OpusDecoder, "_decoded", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(Undecodable, match="9068 samples open, the record says 1000"):
+        decoder.decode(data, 1000)

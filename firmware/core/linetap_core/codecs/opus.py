@@ -188,12 +188,13 @@ class OpusDecoder:
             if not part.startswith(_header()):
                 raise Undecodable("does not begin as an Ogg stream of Opus, as linetap writes it")
             self._number, begins = 2, len(_header())
+        packets = list(self._packets(part[begins:]))
         skipped = DELAY if begins else 0
-        decoded = [self._decoded(packet) for packet in self._packets(part[begins:])]
-        pcm = np.concatenate([np.zeros(0, np.int16), *decoded])[skipped:]
-        if not 0 <= len(pcm) - samples < PACKET:
-            raise Undecodable(f"{len(pcm)} samples open, the record says {samples}")
-        return pcm[:samples]
+        held = max(0, len(packets) * PACKET - skipped)
+        if not 0 <= held - samples < PACKET:  # before any is decoded: they are 5 times as large then
+            raise Undecodable(f"{held} samples open, the record says {samples}")
+        decoded = [self._decoded(packet) for packet in packets]
+        return np.concatenate([np.zeros(0, np.int16), *decoded])[skipped : skipped + samples]
 
     def _packets(self, pages: bytes) -> Iterator[bytes]:
         at = 0

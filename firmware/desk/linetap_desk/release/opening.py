@@ -220,6 +220,8 @@ def _audio(call_dir: Path, record: CallRecord, call_key: bytes) -> Iterator[NDAr
     decoder = codec_named(record.audio.codec).decoder()
     for part in record.audio.parts:
         path = call_dir / part.file
+        if part.samples > PART_LIMIT_BYTES:  # a byte is a sample or more
+            raise Refusal(f"{path}: {part.samples} samples, more than a day; no call is so long")
         opened = stockage.decrypt_with_key(_signed_bytes(call_dir, record, part.file, PART_LIMIT_BYTES), call_key)
         try:
             samples = decoder.decode(opened.plaintext, part.samples)
