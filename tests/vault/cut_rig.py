@@ -21,11 +21,13 @@ from linetap.recorder.calls.ports import CallNote
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.jobs import Job
 from linetap.recorder.vault.journal import store
+from linetap.recorder.vault.journal.entries import chunk_samples
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import I16, RATE_HZ, Stretch
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
+from linetap_core.codecs.registry import codec_named
 from linetap_core.errors import DeviceFault
 from linetap_core.evidence.calls import g711
 from linetap_core.evidence.keys import keys
@@ -37,7 +39,8 @@ STEP_FRAMES = RATE_HZ // 4  # the threads' own time
 NOTICE_FRAMES = 3 * RATE_HZ  # lie before the gate, and are written at once behind it
 START_NS = 1_795_647_360_000_000_000
 HOLES = [(70 * RATE_HZ + 123, 800), (131 * RATE_HZ, 5000), (200 * RATE_HZ + 7, 161)]
-store.SHARE_BYTES = 1 << 20  # a file is full after 14 s: what happens twice a minute happens all the time here
+SHARE_BYTES = 1 << 17  # for a second of a chunk: a file is full after 14 s of mu-law, and what happens twice a minute
+# happens all the time here
 
 
 def codes(line: int, frames: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
@@ -89,6 +92,8 @@ class Unit:
     clock: ManualClock = field(default_factory=lambda: ManualClock(START_NS))
 
     def writer(self, source: Source | NoSource) -> tuple[VaultWriter, Journal]:
+        chunk = chunk_samples(codec_named(self.config.recording.codec))  # a file has to hold one of each line
+        store.SHARE_BYTES = SHARE_BYTES * round(chunk / RATE_HZ)
         key = keys.load_unit_key(Path(self.config.key).read_bytes())
 
         def signer(namespace: str) -> Callable[[bytes], str]:
