@@ -442,6 +442,18 @@ def test_snapshots_name_every_open_call_and_no_other() -> None:
     assert [t.first for t in recovery.following(found.ticks, 3)] == [5]
 
 
+def test_where_a_restarted_recorder_had_written_some_ticks_anew_the_old_ones_close_the_hole() -> None:
+    """They end elsewhere, and power failed before the new ones had come as far."""
+    old = [Tick(CALL_ID, first, 10, b"old") for first in range(0, 60, 10)]
+    new = [Tick(CALL_ID, 0, 25, b"new")]
+    found = list(recovery.following([*old, *new], 0))
+    assert [(tick.first, tick.sealed) for tick in found] == [(first, b"old") for first in range(0, 60, 10)]
+    later = [*new, Tick(CALL_ID, 25, 40, b"new")]
+    assert [tick.sealed for tick in recovery.following([*old, *later], 0)] == [b"new", b"new"]
+    assert [tick.first for tick in recovery.following([*old[:2], *old[4:], *new], 0)] == [0, 40, 50]
+    assert list(recovery.following([], 7)) == []
+
+
 def indexed(unit: Unit, identity: Path) -> list[index.Entry]:
     """What whoever has the key finds in the index, by stock age, each segment's on its own."""
     found = []

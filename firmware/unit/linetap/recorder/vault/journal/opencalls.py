@@ -33,14 +33,14 @@ log = logging.getLogger("linetap.recorder.journal")
 
 @dataclass(slots=True)
 class FoundCall:
-    """An open call; `ticks` by their first sample, the newest of each.
+    """An open call; `ticks` in the order in which they were written.
 
     `beat`: the last one in the journal; `is_bare`: there is none, only the folder's own state. `ended`: its end as it
     was reported, or is still to be reported.
     """
 
     state: State
-    ticks: dict[int, Tick] = field(default_factory=dict)
+    ticks: list[Tick] = field(default_factory=list)
     beat: Beat | None = None
     ended: CallEvent | None = None
     is_bare: bool = False
@@ -52,7 +52,7 @@ class Left:
     def __init__(self, vault: Path, unit: str, runs: list[Run]) -> None:
         """`runs`: the oldest first. The newest snapshot and what follows it say which calls are open."""
         self._vault, self._unit = vault, unit
-        self._ticks: dict[str, dict[int, Tick]] = {}
+        self._ticks: dict[str, list[Tick]] = {}
         self._beat: Beat | None = None
         self._calls = {call.state.call_id: call for call in self._of_journal(runs)}
 
@@ -101,11 +101,11 @@ class Left:
                 case Over():
                     states.pop(entry.call_id, None)
                 case Tick():
-                    self._ticks.setdefault(entry.call_id, {})[entry.first] = entry
+                    self._ticks.setdefault(entry.call_id, []).append(entry)
                 case Beat():
                     self._beat = entry
         for call_id, state in states.items():
-            yield FoundCall(state, self._ticks.get(call_id, {}), self._beat)
+            yield FoundCall(state, self._ticks.get(call_id, []), self._beat)
 
     def _of_folder(self, folder: Path) -> FoundCall:
         """Returns the call of a folder, from the state in it, else from its name alone."""
@@ -115,7 +115,7 @@ class Left:
             log.error("vault_damaged: %s: its call is not known; it is sealed as it is", folder)
         known = state or unknown(call_id, self._unit)
         assert known is not None, "a call's folder has a call's name"
-        return FoundCall(known, self._ticks.get(call_id, {}), self._beat or beat, is_bare=self._beat is None)
+        return FoundCall(known, self._ticks.get(call_id, []), self._beat or beat, is_bare=self._beat is None)
 
 
 def open_folders(vault: Path) -> Iterator[Path]:

@@ -8,6 +8,7 @@ and a call counts as sealed from the moment that its record.json exists.
 from __future__ import annotations
 
 import logging
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -309,13 +310,28 @@ def _counted_later(record: CallRecord, since_ns: int) -> CallRecord:
     return msgspec.structs.replace(record, counted=msgspec.structs.replace(record.counted, ms=ms))
 
 
-def following(ticks: dict[int, Tick], at: int) -> Iterator[Tick]:
-    """One behind the other from sample `at` on; where none begins there, the next one that begins later."""
-    later = sorted(ticks)
-    for first in later:
-        if first >= at:
-            yield ticks[first]
-            at = first + ticks[first].samples
+def following(ticks: list[Tick], at: int) -> Iterator[Tick]:
+    """Yields ticks from sample `at` on, one behind the other, so that the least audio is missing between them.
+
+    `ticks`: in the order in which they were written. A restarted recorder writes a call's ticks again from its last
+    whole chunk on, with other ends; if power fails in the midst of that, the old ticks and some of the new ones are
+    there. Of chains that lack the same the newest ticks count.
+    """
+    ordered = sorted(enumerate(ticks), key=lambda each: each[1].first)
+    firsts = [tick.first for _, tick in ordered]
+    end = max((tick.first + tick.samples for tick in ticks), default=at)
+    # For each place in `ordered` the best tick there or behind: by its first sample and what is missing behind it.
+    best: list[tuple[int, int, int, Tick]] = []
+    for number, tick in reversed(ordered):
+        upto = tick.first + tick.samples
+        place = bisect_left(firsts, upto)
+        missing = best[len(ordered) - 1 - place][0] - upto if place < len(ordered) else end - upto
+        own = (tick.first + missing, tick.first, -number, tick)
+        best.append(min(own, best[-1], key=lambda each: each[:3]) if best else own)
+    while (place := bisect_left(firsts, at)) < len(ordered):
+        tick = best[len(ordered) - 1 - place][3]
+        yield tick
+        at = tick.first + tick.samples
 
 
 def _silence(codec: Codec, first: int, end: int, recipient: str) -> list[tuple[bytes, int]]:
