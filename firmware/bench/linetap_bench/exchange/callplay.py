@@ -33,32 +33,32 @@ SENT_AT = b"11250900"  # MMDDHHMM: not read
 PRIVATE = b"P"
 
 
-def caller_id_message(told: CallerId) -> bytes:
+def caller_id_message(caller: CallerId) -> bytes:
     """Type, length, content and checksum: two's complement of the sum of all octets."""
-    number = told.number.encode("ascii")
-    if told.message == "sdmf":
-        kind, body = SDMF, SENT_AT + (PRIVATE if told.withheld else number)
+    number = caller.number.encode("ascii")
+    if caller.message == "sdmf":
+        kind, body = SDMF, SENT_AT + (PRIVATE if caller.withheld else number)
     else:
         kind, body = MDMF, _parameter(DATE, SENT_AT)
-        if told.withheld:
+        if caller.withheld:
             body += _parameter(NUMBER_ABSENT, PRIVATE) + _parameter(NAME_ABSENT, PRIVATE)
         if number:
             body += _parameter(NUMBER, number)
-        if told.name:
-            body += _parameter(NAME, told.name.encode("euc-kr"))
+        if caller.name:
+            body += _parameter(NAME, caller.name.encode("euc-kr"))
     unsummed = bytes([kind, len(body)]) + body
-    return unsummed + bytes([(-sum(unsummed) + told.broken) % 256])
+    return unsummed + bytes([(-sum(unsummed) + caller.broken) % 256])
 
 
-def caller_id_sound(told: CallerId) -> Wave:
+def caller_id_sound(caller: CallerId) -> Wave:
     """Channel seizure, mark, then octets of a start, eight data and a stop bit, in one unbroken wave."""
-    framed = [bit for octet in caller_id_message(told) for bit in (0, *((octet >> k) & 1 for k in range(8)), 1)]
+    framed = [bit for octet in caller_id_message(caller) for bit in (0, *((octet >> k) & 1 for k in range(8)), 1)]
     bits = np.array([*(k % 2 for k in range(SEIZURE_BITS)), *[1] * MARK_BITS, *framed, *[1] * LAST_MARK_BITS])
     samples = len(bits) * RATE_HZ // BAUD
     sent = bits[np.arange(samples) * BAUD // RATE_HZ]
-    mark_hz, space_hz = MARK_SPACE_HZ[told.kind]
+    mark_hz, space_hz = MARK_SPACE_HZ[caller.kind]
     phase = np.cumsum(np.where(sent == 1, mark_hz, space_hz)) * (2 * np.pi / RATE_HZ)
-    return Wave(np.rint(peak_of(told.dbm0) * np.sin(phase)).astype(np.int16), 1.0, samples)
+    return Wave(np.rint(peak_of(caller.dbm0) * np.sin(phase)).astype(np.int16), 1.0, samples)
 
 
 def _parameter(kind: int, value: bytes) -> bytes:
@@ -72,12 +72,15 @@ SOONEST_MS = 400  # no speaker interrupts sooner
 def add_talk(call: Call, times: Times, language: Language, voices: Voices, add: Callable[[int, Sound], None]) -> None:
     """Calls `add` with each utterance and its millisecond, cut off where the talk ends or another sound begins; and
     with what the far end returns of the staff member's voice."""
-    for said in utterances(call, times, language, voices):
-        add(said.at, said.wave)
-        echo_db = said.network.echo_db
-        if said.speaker == "staff" and echo_db is not None:
-            late = 2 * said.network.delay_ms
-            add(said.at + late, said.wave.fainter(10 ** (echo_db / 20), (times.talk_to - said.at - late) * PER_MS))
+    for utterance in utterances(call, times, language, voices):
+        add(utterance.at, utterance.wave)
+        echo_db = utterance.network.echo_db
+        if utterance.speaker == "staff" and echo_db is not None:
+            late = 2 * utterance.network.delay_ms
+            add(
+                utterance.at + late,
+                utterance.wave.fainter(10 ** (echo_db / 20), (times.talk_to - utterance.at - late) * PER_MS),
+            )
 
 
 class Utterance(NamedTuple):
@@ -108,9 +111,11 @@ def utterances(call: Call, times: Times, language: Language, voices: Voices) -> 
         samples = voices.say(text, language, speaker)
         if speaker != "staff":
             samples = through(samples, network, 0, voices)
-        said = Utterance(at, Wave(samples, 10 ** ((level - MADE_DBM0) / 20), (until - at) * PER_MS), speaker, network)
-        yield said
-        at = max(at + SOONEST_MS, said.end + call.pause_ms + network.delay_ms)
+        utterance = Utterance(
+            at, Wave(samples, 10 ** ((level - MADE_DBM0) / 20), (until - at) * PER_MS), speaker, network
+        )
+        yield utterance
+        at = max(at + SOONEST_MS, utterance.end + call.pause_ms + network.delay_ms)
 
 
 def _who(call: Call, turn: Speaker, ms: int) -> tuple[Speaker, Network, float]:
@@ -159,11 +164,11 @@ def _ring(call: Call, line: LineTimeline, times: timing.Times) -> None:
             end = min(end, times.off_hook + RING_TRIP_MS)
         line.burst(at, end, call.shake)
     if call.caller_id.kind in ("bell202", "v23"):
-        told = caller_id_sound(call.caller_id)
+        sound = caller_id_sound(call.caller_id)
         at = times.ring + timing.RING_ON_MS + timing.CALLER_ID_AFTER_MS
         if times.off_hook is not None:  # an early pick-up cuts it off
-            told.cut(max(0, (times.off_hook - at) * PER_MS))
-        line.add(at, told)
+            sound.cut(max(0, (times.off_hook - at) * PER_MS))
+        line.add(at, sound)
     if times.off_hook is not None:
         line.hook.clear(times.off_hook, times.off_hook + RING_TRIP_MS)
         line.off_hook(times.off_hook, call.bounce_ms)

@@ -44,8 +44,8 @@ class WireVolts:
         open_, closed = np.abs(self._open), np.abs(self._closed)
         middle = np.where(closed == 0, open_ * UNKNOWN_SHARE, (open_ + closed) / 2)
         bounces = (hook != (np.abs(volts) < middle)) & ~ring & (volts != 0)
-        told = np.where(hook, self._closed, self._open)
-        volts = np.where(bounces & (told != 0), told, volts)
+        settled = np.where(hook, self._closed, self._open)
+        volts = np.where(bounces & (settled != 0), settled, volts)
         at_s = np.arange(first_ms, first_ms + n) / 1000
         swing = SHAKE_PEAK_V * 100 * np.sin(2 * np.pi * RINGING_HZ * at_s) / NOMINAL
         return np.clip(np.rint(volts + ring * np.abs(volts) * swing), -26_500, 26_500).astype(np.int16)
@@ -83,12 +83,12 @@ class MeterLines:
         words = np.frombuffer(payload[1 : 1 + (len(payload) - 1) // 2 * 2], "<u2")
         if len(words) < 2 * channels:
             return []
-        said = np.minimum(words, MOST)
+        words = np.minimum(words, MOST)
         more = len(words) >= 4 * channels
         for i in range(min(channels, len(self._limits))):
             old = self._limits[i]
-            low, high = said[2 * i : 2 * i + 2] / 100
-            fall, no_line = said[2 * (channels + i) :][:2] / 100 if more else (old.fall_v, old.no_line_v)
+            low, high = words[2 * i : 2 * i + 2] / 100
+            fall, no_line = words[2 * (channels + i) :][:2] / 100 if more else (old.fall_v, old.no_line_v)
             self._limits[i] = LineLimits(low, high, fall, no_line, old.on_hook_v, old.off_hook_v)
         self._decider.limits = LimitArrays(self._limits)
         return [(int(low), int(high)) for low, high in words[: 2 * channels].reshape(-1, 2)]

@@ -213,12 +213,12 @@ def run[T](folder: Path, city: Path, size: Size, watching: Watching[T]) -> T:
             ["setpriv", "--pdeathsig", "TERM", *command, "--dir", str(city), "--wait"],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log,
         )  # fmt: skip
-        said = folder / "fleet.log"
+        log_path = folder / "fleet.log"
         try:
-            wait(lambda: b"allowed_signers" in said.read_bytes(), children, "the fleet is not made", MAKE_S)
+            wait(lambda: b"allowed_signers" in log_path.read_bytes(), children, "the fleet is not made", MAKE_S)
             start_shipped(children, folder / "mosquitto", city / "tls", port)
             _go(fleet)
-            wait(lambda: BEGUN.encode() in said.read_bytes(), children, "the calls have not begun", MAKE_S)
+            wait(lambda: BEGUN.encode() in log_path.read_bytes(), children, "the calls have not begun", MAKE_S)
             return watching(children, folder, city, port, size)
         finally:
             fleet.send_signal(signal.SIGKILL)
@@ -269,8 +269,8 @@ def started(
 
 
 def _lines(watch: list[str]) -> int:
-    told = subprocess.run([sys.executable, "-m", "linetap", *watch], capture_output=True, timeout=READY_S, check=False)
-    return sum(len(msgspec.json.decode(unit)["lines"]) for unit in told.stdout.splitlines())
+    done = subprocess.run([sys.executable, "-m", "linetap", *watch], capture_output=True, timeout=READY_S, check=False)
+    return sum(len(msgspec.json.decode(unit)["lines"]) for unit in done.stdout.splitlines())
 
 
 def _places(units: int) -> dict[str, list[str]]:
@@ -283,15 +283,15 @@ def _places(units: int) -> dict[str, list[str]]:
 
 def session(config: Path, name: str, role: str) -> str:
     """The token of a logged-in user."""
-    told, now_ns = pages.read_settings(config), SYSTEM.utc_ns()
-    engine, now = opendatabase.open_own(told.db), rfc3339(now_ns)
+    settings, now_ns = pages.read_settings(config), SYSTEM.utc_ns()
+    engine, now = opendatabase.open_own(settings.db), rfc3339(now_ns)
     try:
         with transactions.writing(engine) as db:
             made = db.execute(
                 insert(people).values(name=name, shown=name, roles=role, locked=False, made_at=now, changed_at=now)
             )
             (person,) = made.inserted_primary_key or (0,)
-            return sessions.begin(db, int(person), HOST, told, now_ns)
+            return sessions.begin(db, int(person), HOST, settings, now_ns)
     finally:
         engine.dispose()
 

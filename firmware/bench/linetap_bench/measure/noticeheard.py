@@ -109,12 +109,12 @@ def greeting_rows(voices: Path) -> list[Row]:
     spoken, policy, numbers, rng = Voices(voices), Recording(), GreetingNumbers(), np.random.default_rng(8)
     before, after, waits = [], [], []
     for text in GREETINGS:
-        said = spoken.say(text, "ko", "staff").astype(np.float64)
-        said *= 10 ** ((NEAR_DBM0 - level_of(_int16(said), RATE_HZ)) / 20)
+        greeting = spoken.say(text, "ko", "staff").astype(np.float64)
+        greeting *= 10 ** ((NEAR_DBM0 - level_of(_int16(greeting), RATE_HZ)) / 20)
         for begins_ms in BEGINS_MS:
-            first, last = begins_ms * RATE_HZ // 1000, begins_ms * RATE_HZ // 1000 + _spoken_until(said)
-            heard = rng.normal(0, _amplitude(NOISE_DBM0), first + len(said) + 6 * RATE_HZ)
-            heard[first : first + len(said)] += said
+            first, last = begins_ms * RATE_HZ // 1000, begins_ms * RATE_HZ // 1000 + _spoken_until(greeting)
+            heard = rng.normal(0, _amplitude(NOISE_DBM0), first + len(greeting) + 6 * RATE_HZ)
+            heard[first : first + len(greeting)] += greeting
             plain, waited = policy.notice_delay_ms * RATE_HZ // 1000, _begins(_int16(heard), policy, numbers)
             before.append(max(0, last - max(first, plain)) * 1000 / RATE_HZ)
             after.append(max(0, last - max(first, waited)) * 1000 / RATE_HZ)
@@ -174,8 +174,8 @@ def _begins(heard: I16, policy: Recording, numbers: GreetingNumbers) -> int:
     return now + lead
 
 
-def _spoken_until(said: F64) -> int:
-    return int(np.flatnonzero(np.abs(said) > np.abs(said).max() / 100)[-1]) + 1
+def _spoken_until(sound: F64) -> int:
+    return int(np.flatnonzero(np.abs(sound) > np.abs(sound).max() / 100)[-1]) + 1
 
 
 def _amplitude(dbm0: float) -> float:

@@ -76,22 +76,22 @@ def curves(outcomes: Outcomes) -> str:
     A star marks the working point.
     """
     numbers = ProofNumbers()
-    kinds = {f"deaf, {kind}": said for kind, said in outcomes.deaf.items()}
-    heard_kinds = {f"heard, {kind}": said for kind, said in outcomes.heard.items()}
+    kinds = {f"deaf, {kind}": proofs for kind, proofs in outcomes.deaf.items()}
+    heard_kinds = {f"heard, {kind}": proofs for kind, proofs in outcomes.heard.items()}
     points = [f"{share:.0%}" + "*" * (share == numbers.full_share) for share in SHARES]
     lines = ["share of the notice's blocks asked for" + " " * 6 + "".join(f"{point:>8}" for point in points)]
     lines += ["deaf lines that reach it (false), %"]
-    lines += [_curve(name, said, reach=True) for name, said in kinds.items()]
-    lines += [_curve("all deaf", [proof for said in kinds.values() for proof in said], reach=True)]
+    lines += [_curve(name, proofs, reach=True) for name, proofs in kinds.items()]
+    lines += [_curve("all deaf", [proof for proofs in kinds.values() for proof in proofs], reach=True)]
     lines += ["heard lines that do not reach it (missed), %"]
-    lines += [_curve(name, said, reach=False) for name, said in heard_kinds.items()]
-    lines += [_curve("all heard", [proof for said in heard_kinds.values() for proof in said], reach=False)]
+    lines += [_curve(name, proofs, reach=False) for name, proofs in heard_kinds.items()]
+    lines += [_curve("all heard", [proof for proofs in heard_kinds.values() for proof in proofs], reach=False)]
     return "\n".join([*lines, "", *_level_curves(outcomes, numbers)]) + "\n"
 
 
-def _curve(name: str, said: list[Proof], reach: bool) -> str:
-    score = np.array([proof.score for proof in said])
-    return _line(name, len(said), [100 * float(((score >= t) if reach else (score < t)).mean()) for t in SHARES])
+def _curve(name: str, proofs: list[Proof], reach: bool) -> str:
+    score = np.array([proof.score for proof in proofs])
+    return _line(name, len(proofs), [100 * float(((score >= t) if reach else (score < t)).mean()) for t in SHARES])
 
 
 def _level_curves(outcomes: Outcomes, numbers: ProofNumbers) -> list[str]:
@@ -120,23 +120,23 @@ def _line(name: str, trials: int, shares: list[float]) -> str:
 
 def _rows(outcomes: Outcomes, made: Material) -> list[Row]:
     people = "recorded prompts" if made.recorded else "espeak-ng's voices"
-    deaf_said = [proof for said in outcomes.deaf.values() for proof in said]
-    heard_said = [proof for said in outcomes.heard.values() for proof in said]
-    false, partial = (sum(proof.proof == word for proof in deaf_said) for word in ("full", "partial"))
-    full = 100 * float(np.mean([proof.proof == "full" for proof in heard_said]))
+    deaf_proofs = [proof for proofs in outcomes.deaf.values() for proof in proofs]
+    heard_proofs = [proof for proofs in outcomes.heard.values() for proof in proofs]
+    false, partial = (sum(proof.proof == word for proof in deaf_proofs) for word in ("full", "partial"))
+    full = 100 * float(np.mean([proof.proof == "full" for proof in heard_proofs]))
     halves = 100 * float(np.mean([proof.proof == "partial" for proof in outcomes.half]))
     return [
         Row(name="notice proof: false full", figure=false, unit="", target=0,
-            method=f"of {len(deaf_said)} deaf trials ({', '.join(outcomes.deaf)}; {people}); {partial} said partial"),
+            method=f"of {len(deaf_proofs)} deaf trials ({', '.join(outcomes.deaf)}; {people}); {partial} said partial"),
         Row(name="notice proof: full where it was heard", figure=full, unit="%", target=99, at_most=False,
-            method=f"of {len(heard_said)} trials, 0 to 20 dB down, up to 395 ms late: " + _by_kind(outcomes.heard)),
+            method=f"of {len(heard_proofs)} trials, 0 to 20 dB down, up to 395 ms late: " + _by_kind(outcomes.heard)),
         Row(name="notice proof: partial where 30 to 70 % was heard", figure=halves, unit="%", target=99, at_most=False,
             method=f"of {len(outcomes.half)} trials, under speech"),
     ]  # fmt: skip
 
 
-def _by_kind(said: dict[str, list[Proof]]) -> str:
-    counts = {kind: Counter(proof.proof for proof in proofs) for kind, proofs in said.items()}
+def _by_kind(found: dict[str, list[Proof]]) -> str:
+    counts = {kind: Counter(proof.proof for proof in proofs) for kind, proofs in found.items()}
     return ", ".join(f"{kind} {count['full']}/{count.total()}" for kind, count in counts.items())
 
 

@@ -310,4 +310,4 @@ def _said_at_connect(terms: Terms) -> Properties:
 
 
 def _written_by_the_thread(_client: mqtt.Client, _userdata: Any, _sock: Any) -> None:
-    """paho writes from whoever publishes unless somebody has asked to be told; two writers would mix packets."""
+    """paho writes from the publisher's thread unless this callback is set; two writers would mix packets."""

@@ -66,8 +66,8 @@ class Source:
 
     def lines(self) -> list[str]:
         """`file:line: text` for every error, in the order of the file."""
-        told = sorted((nearest(self._lines, at), text) for at, text in self.problems)
-        return [f"{self.path}:{line}: {text}" for line, text in told]
+        found = sorted((nearest(self._lines, at), text) for at, text in self.problems)
+        return [f"{self.path}:{line}: {text}" for line, text in found]
 
     def check(self) -> None:
         """BadInput with a line for each error."""
@@ -137,9 +137,9 @@ def _convert_struct(value: Any, kind: type[msgspec.Struct], at: KeyPath, problem
     """Checks each field by itself, so that the first error does not hide the others."""
     if not isinstance(value, dict):
         problems.append((at, f"{_name(at)}: must be a table"))
-        value, told = {}, True
+        value, reported = {}, True
     else:
-        told = False
+        reported = False
     hints = get_type_hints(kind, include_extras=True)
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     unknown = value.keys() - fields.keys()
@@ -149,7 +149,7 @@ def _convert_struct(value: Any, kind: type[msgspec.Struct], at: KeyPath, problem
         found = UNSET
         if name in value:
             found = _convert_value(value[name], hints[field.name], (*at, name), problems)
-        elif field.required and not told:
+        elif field.required and not reported:
             problems.append((at, f"{_name((*at, name))} is missing"))
         if found is not UNSET or field.required:
             good[field.name] = found
