@@ -246,9 +246,9 @@ all_pytests() {
   for name in "${names[@]}" rest; do
     SUMMARY+=("$(printf '  %-10s %s' "$name" "$(tail -n 1 "build/$name.log" | tr -d =)")")
   done
-  # What fell is named where a log ends, whichever group it was in.
+  # What fell, or passed only when it was run again, is named where a log ends, whichever group it was in.
   for name in "${names[@]}" rest; do
-    while read -r line; do SUMMARY+=("$line"); done < <(grep -E '^(FAILED|ERROR) ' "build/$name.log")
+    while read -r line; do SUMMARY+=("$line"); done < <(grep -E '^(FAILED|ERROR|HELD UP) ' "build/$name.log")
   done
   return "$status"
 }

@@ -19,6 +19,7 @@ from hypothesis import settings
 import soak_table
 from broker import MOSQUITTO_21, PROGRAMS, Broker
 from bundle_rig import BundleRig
+from held_up import HeldUpTests
 from linetap.checks import machine
 from linetap_core.durable import broken
 from postgres_rig import Postgres
@@ -29,6 +30,10 @@ from reporter_rig import Floor
 # wherever it is tested; those that nobody has thought of are the soak's.
 settings.register_profile("linetap", deadline=None, derandomize="LINETAP_SOAK_MINUTES" not in os.environ)
 settings.load_profile("linetap")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(HeldUpTests(), "held-up")
 
 
 def pytest_collection_finish() -> None:

@@ -24,22 +24,24 @@ from linetap.board.interface import Levels
 from linetap.board.simulated import SimulatedCard
 from linetap.capture.service import PRIORITY
 from linetap_bench.stage.jack import JackCable
-from linetap_core.clock import SYSTEM
+from linetap_bench.stage.lateness import report_late
+from linetap_core.clock import NS_PER_MS, SYSTEM
 from linetap_core.records import CaptureState, RecorderState, ServiceState
 from linetap_core.service import StateFile, try_realtime
 
 NOTICE_PEAK = 8000
 HELD_UP = 3  # how it ends where this machine had no time for its card
 AHEAD = 12  # periods; a busy machine may keep this process waiting for some of them
+PERIOD_MS, PERIODS = 10, 50  # of both streams
 
 
 def main() -> None:
     out, run_dir, rate, sample_format, channels = Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:6]
     seconds, notice_channel, relay_from, relay_to = (float(value) for value in sys.argv[6:10])
     alive_s = float(sys.argv[10]) if len(sys.argv) > 10 else seconds
-    period = int(rate) // 100
+    period = int(rate) * PERIOD_MS // 1000
     shape = {
-        "rate": int(rate), "channels": int(channels), "periodsize": period, "periods": 50,
+        "rate": int(rate), "channels": int(channels), "periodsize": period, "periods": PERIODS,
         "format": getattr(alsaaudio, f"PCM_FORMAT_{sample_format}"),
     }  # fmt: skip
     dtype, shift = ("<i4", 16) if sample_format == "S32_LE" else ("<i2", 0)
@@ -50,17 +52,21 @@ def main() -> None:
     rng = np.random.default_rng(7)
     audio, stamps = [], []
     levels: list[Levels] = []
+    read_ns = 0
     for i in range(AHEAD + round(seconds * 100)):
         notice = np.zeros((period, int(channels)), dtype)
         notice[:, int(notice_channel) :] = (rng.integers(-NOTICE_PEAK, NOTICE_PEAK, period) << shift)[:, None]
-        assert playback.write(notice.tobytes()) == period
+        written = playback.write(notice.tobytes())
+        if written != period and i > AHEAD:
+            end_late(f"the card ran dry: {written}", read_ns, AHEAD)
+        assert written == period
         if i < AHEAD:
             continue
         frames, data = capture.read()
         now_ns = SYSTEM.monotonic_ns()
         if frames != period:
-            print(f"the card has overrun: {frames}", file=sys.stderr)
-            sys.exit(HELD_UP)
+            end_late(f"the card has overrun: {frames}", read_ns or now_ns, PERIODS)
+        read_ns = now_ns
         if i == AHEAD + 6:
             say_up(run_dir, int(rate), sample_format, int(channels))
         audio.append(np.frombuffer(data, dtype).reshape(period, int(channels)).T >> shift)
@@ -77,6 +83,13 @@ def main() -> None:
         polarity=np.concatenate([x.polarity for x in levels], axis=1),
         volts=np.stack([x.volts for x in levels], axis=1),
     )
+
+
+def end_late(why: str, since_ns: int, periods: int) -> None:
+    """`since_ns`: when it read the last time, with a buffer of so many periods."""
+    report_late("the simple unit", (SYSTEM.monotonic_ns() - since_ns) / NS_PER_MS - periods * PERIOD_MS)
+    print(why, file=sys.stderr)
+    sys.exit(HELD_UP)
 
 
 def say_up(run_dir: Path, rate_hz: int, sample_format: str, channels: int) -> None:

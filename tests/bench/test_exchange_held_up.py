@@ -15,6 +15,8 @@ from linetap_bench.exchange.exchange import Exchange
 from linetap_bench.script.script import load_script
 from linetap_bench.sounds.voices import Voices
 from linetap_bench.stage.cable import DRY, Cable
+from linetap_bench.stage.lateness import VARIABLE, reports
+from linetap_core.clock import NS_PER_MS, ManualClock
 
 PERIOD, BUFFER, FILL_MS, STEP = 80, 5120, 120, 32
 
@@ -67,7 +69,8 @@ class Watched(Exchange):
         script = folder / "calls.toml"
         script.write_text("lines = 2\nduration_s = 60.0\n")
         self.put: list[bool] = []
-        super().__init__(config, load_script(script), Voices(folder / "voices"), Cable("p", "c", FILL_MS))
+        self.clock = ManualClock()
+        super().__init__(config, load_script(script), Voices(folder / "voices"), Cable("p", "c", FILL_MS), self.clock)
 
     @property
     def end(self) -> End:
@@ -111,3 +114,24 @@ def test_the_lines_do_not_run_dry_while_the_unit_plays_nothing(watched: Watched)
     watched.turns(50)
     assert not any(watched.put)
     assert (len(watched.put) > 30, watched.played.underruns) == (True, 0)
+
+
+def test_only_an_exchange_that_came_too_late_itself_reports_it(
+    watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cable runs dry: once under an exchange that looked in time, once under one that was 500 ms late."""
+    late = tmp_path / "lateness"
+    late.touch()
+    monkeypatch.setenv(VARIABLE, str(late))
+    watched.turns(1)
+    watched.end.held_up = iter([2000])
+    watched.turns(1)
+    before = watched.played.underruns
+    assert (before > 0, reports(late)) == (True, [])
+    watched.turns(1)
+    watched.clock.advance(500 * NS_PER_MS)
+    watched.end.held_up = iter([4000])
+    watched.turns(1)
+    report = reports(late)[0]
+    assert (watched.played.underruns > before, report.who) == (True, "the exchange")
+    assert report.late_ms == 500 - FILL_MS - 10  # what it had queued: its fill, and the period of the turn before

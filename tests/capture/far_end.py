@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from linetap_bench.stage.lateness import report_late
+
 PERIODS = 64
 
 
@@ -57,6 +59,7 @@ def main(rate_hz: int, channels: int, ready: Path) -> None:
     playback = opened(alsaaudio.PCM_PLAYBACK, "exchange_playback")
     capture = opened(alsaaudio.PCM_CAPTURE, "exchange_capture")
     number = 0
+    dry_at = 0.0  # on time.monotonic(): until then what was written lasts
     while True:
         while playback.avail() >= 2 * period:
             if noise is None:
@@ -65,8 +68,10 @@ def main(rate_hz: int, channels: int, ready: Path) -> None:
                 at = number % (len(noise) // 2)
                 block = np.repeat(noise[at : at + period, None], channels, axis=1)
             if playback.write(block.tobytes()) < 0:
+                report_late("the far end", 1000 * (time.monotonic() - dry_at) if dry_at else 0.0)
                 sys.exit("the far end ran dry")
             number += period
+            dry_at = max(dry_at, time.monotonic()) + period / rate_hz
         while capture.read()[0] > 0:
             pass
         if number and not ready.exists():

@@ -32,6 +32,7 @@ class Guest:
         self.root, self.folder = root, folder
         self._process: subprocess.Popen[bytes] | None = None
         self._pid = 0
+        self.stood = contextlib.ExitStack()  # closed before it ends
 
     def install(self) -> None:
         """The units, users and folders as the image has them.
@@ -91,6 +92,7 @@ class Guest:
         return self.run("systemctl", "show", "-P", name, unit)
 
     def end(self) -> None:
+        self.stood.close()
         if self._process is not None:
             if self._pid:
                 with contextlib.suppress(ProcessLookupError):

@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from guest import LIMIT_S, Guest, until
 
 from linetap.board.wires import RELAYS_AT
-from linetap_bench.stage.jack import JackCable, alsa_configuration
+from linetap.ring import SLOT_MS
+from linetap_bench.stage.jack import JackCable, alsa_configuration, late_periods_ms
+from linetap_bench.stage.lateness import VARIABLE, WATCHED, Late, report_late
 from linetap_bench.stage.stage import linetap
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, rfc3339
 from linetap_core.evidence.authorization import command as envelopes
@@ -29,6 +31,7 @@ SERVICES = ("linetap-capture@1", "linetap-recorder", "linetap-reporter", "lineta
 SERVER = "guest"
 PATIENT_MS = "15000"  # a capture that stands still holds up the exchange too
 SEEN = "/run/seen.jsonl"
+LATENESS = "/run/lateness"
 LOG = ("journalctl", "--namespace=linetap")  # what the services say
 CONFIG = "/var/lib/linetap/config/unit.toml"
 _CAPTURE = Path(__file__).resolve().parents[2] / "systemd/linetap-capture@.service.d/20-opened.conf"
@@ -36,7 +39,7 @@ _CAPTURE = Path(__file__).resolve().parents[2] / "systemd/linetap-capture@.servi
 _CLOSED = "\n".join(line for line in _CAPTURE.read_text().splitlines() if line.startswith("InaccessiblePaths="))
 _CABLE = f"""[Service]
 Environment=ALSA_CONFIG_PATH=/etc/linetap/asound.conf JACK_DEFAULT_SERVER={SERVER} JACK_NO_START_SERVER=1
-Environment=JACK_NO_AUDIO_RESERVATION=1
+Environment=JACK_NO_AUDIO_RESERVATION=1 {VARIABLE}={LATENESS}
 """
 _OPEN_TO_JACK = f"{_CABLE}InaccessiblePaths=\nInaccessiblePaths=-/dev/mqueue -/run/lock\n{_CLOSED}\n"
 COMMAND = """#!/bin/sh
@@ -105,6 +108,7 @@ def lay_cable(guest: Guest) -> None:
     """jackd and the exchange, as capture's user, so that they may share memory."""
     guest.run("systemctl", "start", "run-linetap-capture.mount")
     # At a boot it is there before anything is written in it, as the exchange does.
+    guest.run("install", "-m", "666", "/dev/null", LATENESS)
     backend = ("-d", "dummy", "-r", "8000", "-p", "80", "-C", "1", "-P", "1")
     start(guest, "jackd", "jackd", "-n", SERVER, "-r", "-p", "64", *backend)
     until(lambda: f"jack_{SERVER}_" in guest.run("ls", "/dev/shm"), "jackd is up")
@@ -115,6 +119,21 @@ def lay_cable(guest: Guest) -> None:
         "--playback-pcm", JackCable.exchange_playback, "--capture-pcm", JackCable.exchange_capture,
     )  # fmt: skip
     until(lambda: "ready:" in guest.run("journalctl", "-u", "exchange", "-o", "cat"), "the exchange is ready")
+
+    def report_held_up() -> None:
+        _report_held_up(guest)
+
+    WATCHED.append(report_held_up)
+    guest.stood.callback(WATCHED.remove, report_held_up)
+
+
+def _report_held_up(guest: Guest) -> None:
+    """Of the guest's cable the latest period, and what its exchange has reported."""
+    late = [msgspec.json.decode(line, type=Late) for line in guest.run("cat", LATENESS, check=False).splitlines()]
+    for each in late:
+        report_late(each.who, each.late_ms)
+    jackd = guest.run("journalctl", "-u", "jackd", "-o", "cat", check=False)
+    report_late("the cable", max(late_periods_ms(jackd), default=0.0) - SLOT_MS)
 
 
 def start(guest: Guest, name: str, *command: str, user: str = "linetap-capture") -> None:

@@ -24,7 +24,8 @@ from linetap_bench.exchange.timeline import Timeline
 from linetap_bench.script.scriptkeys import LineSetup, Script
 from linetap_bench.script.timing import PER_MS
 from linetap_bench.sounds.voices import Voices
-from linetap_bench.stage.cable import DRY, Cable, CableEnd
+from linetap_bench.stage.cable import BUFFER_MS, DRY, Cable, CableEnd
+from linetap_bench.stage.lateness import report_late
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock
 from linetap_core.errors import BadInput, DeviceFault
 
@@ -62,6 +63,7 @@ class Exchange:
         self.played = Played(rate_hz=card.rate_hz, lines=numbers)
         self._log: PlayedLog | None = None
         self._stalled = False
+        self._dry_at_ns = self._read_ns = clock.monotonic_ns()  # until when playback lasts; capture's last read
         self._end = CableEnd(card, cable)
         self._wires = Wires.create(wires_path(config.run_path, card.number), len(lines))
         self._levels = LevelFeed(self._wires, timeline, clock.monotonic_ns())
@@ -113,6 +115,7 @@ class Exchange:
                 if data is None:
                     self._overran()
                     return moved
+                self._read_ns = self._clock.monotonic_ns()
                 if self._queued() <= self._fill_frames:  # otherwise an under-run has queued it: it would echo late
                     self._put(self._notices(data), period)
             elif lacks:
@@ -138,7 +141,12 @@ class Exchange:
         if room == DRY:
             self._underran(self._feed.take(0))
             room = self._end.room()
-        return self._end.buffer - room
+        queued = self._end.buffer - room
+        self._dry_at_ns = self._clock.monotonic_ns() + self._ns(queued)
+        return queued
+
+    def _ns(self, frames: int) -> int:
+        return frames * NS_PER_S // self._card.rate_hz
 
     def _notices(self, data: bytes) -> I16:
         """int16 (lines, frames) played by the unit."""
@@ -166,6 +174,7 @@ class Exchange:
         if taken != block.shape[1]:
             raise DeviceFault("cable_full", f"{self._cable.playback_pcm}: took {taken} of {block.shape[1]} frames")
         self._written += taken
+        self._dry_at_ns = max(self._dry_at_ns, self._clock.monotonic_ns()) + self._ns(taken)
         if self._log is not None:
             self._log.add(block)
         return True
@@ -173,6 +182,7 @@ class Exchange:
     def _underran(self, block: I16) -> None:
         """The lines were silent for an unknown time; `block` and the following ones are dated again."""
         self.played.underruns += 1
+        report_late("the exchange", (self._clock.monotonic_ns() - self._dry_at_ns) / NS_PER_MS)
         log.warning("under-run %d at %.3f s", self.played.underruns, self._written / self._card.rate_hz)
         self._anchor.forget()
         block = np.concatenate([block, self._feed.take(self._fill_frames)], axis=1)
@@ -181,6 +191,8 @@ class Exchange:
 
     def _overran(self) -> None:
         self.played.overruns += 1
+        since_ms = (self._clock.monotonic_ns() - self._read_ns) / NS_PER_MS
+        report_late("the exchange", since_ms - BUFFER_MS)
         log.warning("overrun %d: notices of a moment did not come back", self.played.overruns)
         self._end.start_capture()
 

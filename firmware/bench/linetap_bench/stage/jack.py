@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from linetap.ring import MAX_LINES, SLOT_MS
+from linetap_bench.stage.lateness import WATCHED, report_late
 from linetap_core.clock import SYSTEM, Clock
 from linetap_core.errors import DeviceFault
 
@@ -64,6 +65,7 @@ class JackCable:
         self._server = ""
         self._lock: IO[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._reported = 0  # of the late periods in jackd's log
         self.config_path = folder / "asound.conf"
         self.log_path = folder / "jackd.log"
 
@@ -86,8 +88,14 @@ class JackCable:
     @property
     def held_up_ms(self) -> float:
         """How long this machine has delayed the server, by its log: time in which no audio moved."""
-        said = self.log_path.read_text(errors="replace")
-        return sum(int(us) for us in re.findall(r"XRun = (\d+) usec", said)) / 1000
+        return sum(late_periods_ms(self.log_path.read_text(errors="replace")))
+
+    def report_held_up(self) -> None:
+        """Report the latest period since the last report, if it was late by more than a period."""
+        late_ms = late_periods_ms(self.log_path.read_text(errors="replace"))
+        worst_ms = max(late_ms[self._reported :], default=0.0)
+        self._reported = len(late_ms)
+        report_late("the cable", worst_ms - SLOT_MS)
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -124,6 +132,7 @@ class JackCable:
                 said = self.log_path.read_text(errors="replace").strip().splitlines() or ["no word"]
                 raise DeviceFault("jack_failed", f"{self.log_path}: jackd did not start: {said[0]}")
             self._clock.sleep(0.02)
+        WATCHED.append(self.report_held_up)
 
     def __exit__(self, *_: object) -> None:
         if self._process is None:
@@ -137,9 +146,17 @@ class JackCable:
                 break
             except subprocess.TimeoutExpired:
                 continue
+        if self.report_held_up in WATCHED:
+            WATCHED.remove(self.report_held_up)
+            self.report_held_up()
         _remove_shared_memory(self._server)
         if self._lock is not None:
             self._lock.close()
+
+
+def late_periods_ms(log: str) -> list[float]:
+    """Of each period that jackd began late, by how much, as its log has it."""
+    return [int(us) / 1000 for us in re.findall(r"XRun = (\d+) usec", log)]
 
 
 def alsa_configuration(channels: int) -> str:
