@@ -199,7 +199,7 @@ class TestHeader:
             ["cryptsetup", "luksDump", card.path], capture_output=True, check=True, timeout=120
         ).stdout
         assert b"cipher: cipher_null-ecb" in dump
-        with pytest.raises(Refusal, match="somebody has changed it"):
+        with pytest.raises(Refusal, match="it was changed"):
             volume.test(volume.data(card.path), card.secret)
 
     def test_keyslot_that_somebody_added_is_refused(self, card: Sealed, tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ class TestHeader:
         options = ["--type", "luks2", "--batch-mode", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"]
         command = ["cryptsetup", "luksFormat", *options, "--key-file", "-", str(theirs)]
         subprocess.run(command, input=card.secret, check=True, capture_output=True, timeout=120)
-        with pytest.raises(Refusal, match="somebody has changed it"):
+        with pytest.raises(Refusal, match="it was changed"):
             volume.test(volume.data(theirs), card.secret)
 
     def test_a_volume_key_of_the_thiefs_is_not_ours(self, card: Sealed, tpm: SoftTpm, tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ class TestWires:
 
     def test_a_storage_key_that_somebody_puts_between_is_another(self, card: Sealed, tpm: SoftTpm) -> None:
         changed(card.path, lambda header: header["tokens"]["0"]["sealed"].update(parent="000b" + "00" * 32))
-        with pytest.raises(TpmFault, match="its storage key is another"):
+        with pytest.raises(TpmFault, match="its storage key differs"):
             card.test(tpm)
 
 
@@ -362,7 +362,7 @@ class TestTakenBack:
     ) -> None:
         """After each of the things that a boot writes."""
         assert follows(state, data) == 0
-        left, write, raise_it = [cut_after], twin.replace_both, freshness.raise_counter
+        left, write, raise_counter = [cut_after], twin.replace_both, freshness.raise_counter
 
         def cut(deed: Callable[..., Any]) -> Callable[..., Any]:
             def done(*what: Any) -> Any:
@@ -375,7 +375,7 @@ class TestTakenBack:
 
         with monkeypatch.context() as patch:
             patch.setattr(twin, "replace_both", cut(write))
-            patch.setattr(freshness, "raise_it", cut(raise_it))
+            patch.setattr(freshness, "raise_counter", cut(raise_counter))
             with pytest.raises(TpmFault, match="the power went"):
                 one_start(tpm, state, data)
         for _ in range(2):
