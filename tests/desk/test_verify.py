@@ -231,6 +231,10 @@ def gap_outside(whole: CallRecord) -> None:
     audio_of(whole).gaps = [Gap(100.0, 5.0, "overrun")]
 
 
+def unknown_codec(whole: CallRecord) -> None:
+    audio_of(whole).codec = "g729"
+
+
 def other_codec(whole: CallRecord) -> None:
     audio_of(whole).codec = "opus"
 
@@ -253,7 +257,8 @@ def no_audio(whole: CallRecord) -> None:
         (key_not_signed_for, "not_signed_for"),
         (shorter_call, "duration"),
         (gap_outside, "gaps"),
-        (other_codec, "codec"),
+        (unknown_codec, "codec"),
+        (other_codec, "part_size"),
         (no_audio, "audio_missing"),
     ],
 )
