@@ -100,7 +100,7 @@ def test_the_access_log_names_the_sealed_key_that_was_opened(desk: Desk) -> None
 
 DESK = Path(checkedcall.__file__).parent
 # Who asks age to decrypt, and what of: the custodians' layer, a day's index, a canary, a test letter, a call's files.
-DECRYPTS = {"checkedcall.py", "opening.py", "indexsearch.py", "canary.py", "keygroup.py"}
+DECRYPTS = {"layers.py", "opening.py", "indexsearch.py", "canary.py", "keygroup.py"}
 
 
 def test_no_layer_comes_off_bytes_that_nobody_checked() -> None:
@@ -123,7 +123,7 @@ def test_no_layer_comes_off_bytes_that_nobody_checked() -> None:
     }
     assert stock == DECRYPTS
     assert "opening.py" in {path.name for path, name in called if name == "outer_layer"}
-    assert {path.name for path, name in called if name == "turn"} >= {"unwrap.py", "rewrap.py"}
+    assert {path.name for path, name in called if name == "turn_of"} >= {"unwrap.py", "rewrap.py"}
     for path, tree in trees.items():
         names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         names |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
