@@ -155,7 +155,7 @@ class TestNothing:
 
     def test_nobody_heard_it(self, officer: httpx.Client) -> None:
         said = self.said(officer, f"unit={OTHER}&line=7&{SPAN}")
-        assert "Unit was down or unheard" in said
+        assert "Unit was off or not connected" in said
         assert "the unit was not connected" in said
         assert "No call</strong>" not in said
 

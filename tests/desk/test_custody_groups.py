@@ -47,7 +47,7 @@ def test_two_of_three_custodians_in_two_places(house: GroupHouse) -> None:
     assert handed(house, request_id, part, 1) == "303"
     told = house.shown("keeper-3", f"/release/{request_id}", "custodian")
     assert "Handed on by keeper-1 님, <time" in told
-    assert "Still to come: 1." in told
+    assert "Still needed: 1." in told
     with helper(house, 3, request_id) as last:
         inside = last.inside()
         shown = last.get(inside, f"/call/{CALL_ID}").text

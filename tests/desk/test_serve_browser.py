@@ -82,7 +82,7 @@ def test_the_login_for_everybody(served: ServeSite, browser: Browser, look: tupl
     page.get_by_label({"ko": "비밀번호", "en": "Password"}[look[0]]).fill("wrong")
     page.locator("form[action='/login'] button").click()
     expect(page.get_by_role("alert")).to_have_text(
-        {"ko": "아이디 또는 비밀번호가 맞지 않습니다.", "en": "Name and password do not fit."}[look[0]]
+        {"ko": "아이디 또는 비밀번호가 맞지 않습니다.", "en": "The name or the password is wrong."}[look[0]]
     )
     require_accessible(page)
 

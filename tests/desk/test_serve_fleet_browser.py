@@ -232,7 +232,7 @@ def test_it_says_how_old_it_is(served: ServeSite, browser: Browser, broker: Brok
     page = opened(served, browser)
     expect(page.locator("#desk")).to_contain_text("실시간")
     broker.stop()
-    expect(page.locator("#desk")).to_contain_text("오래된 내용")
+    expect(page.locator("#desk")).to_contain_text("갱신되지 않음")
     expect(page.locator('[data-unit="main-01"] .badge')).to_have_text("정상")  # as it was; that it is old stands above
     broker.start()
     expect(page.locator("#desk")).to_contain_text("실시간")
@@ -247,7 +247,7 @@ def test_a_desk_that_is_gone_is_seen_on_the_page(browser: Browser, broker: Broke
         with page.expect_response(lambda answer: "/fleet/events" in answer.url):
             page.goto(f"{served.url}/fleet")
         expect(page.locator("#own")).to_be_hidden()
-    expect(page.locator("#own")).to_contain_text("데스크의 소식이 없습니다")
+    expect(page.locator("#own")).to_contain_text("데스크에서 아무것도 받지 못하였습니다")
     context.close()
 
 

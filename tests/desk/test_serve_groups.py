@@ -44,15 +44,15 @@ def plain(page: str) -> str:
 def test_two_of_three_officers_in_two_places(house: GroupHouse) -> None:
     request_id = house.approved()
     path = f"/release/{request_id}"
-    assert "Still to come: 2, and first may be member 1, 2." in plain(house.shown("vault-1", path))
+    assert "Still needed: 2. First: member 1, 2." in plain(house.shown("vault-1", path))
     part = house.unwrap(1, request_id)
     assert house.partial(request_id, part, "vault-1").status_code == 303
     for who in ("vault-1", "vault-3"):
         told = plain(house.shown(who, path))
-        assert "Member 1 has come: vault-1 님, 20" in told
+        assert "Member 1 is done: vault-1 님, 20" in told
         assert "&lt;" not in told
-        assert "Still to come: 1, and next may be member 2, 3." in told
-    assert "Bring the half" not in house.shown("vault-1", path)
+        assert "Still needed: 1. Next: member 2, 3." in told
+    assert "Upload the half" not in house.shown("vault-1", path)
     assert 'id="mine"' in house.shown("vault-3", "/release").partition(f">{request_id}<")[0].rpartition("<h2")[2]
     assert 'id="open"' in house.shown("vault-1", "/release").partition(f">{request_id}<")[0].rpartition("<h2")[2]
 
@@ -124,7 +124,7 @@ def test_a_hold_by_two_officers(house: GroupHouse) -> None:
     other = house.peeled(1, OTHER_CALL)
     assert refusal(house.bring(f"{path}/partial", other, "vault", "vault-2")) == "group_other_layer"
     assert house.bring(f"{path}/partial", part, "vault", "vault-2").status_code == 303
-    assert "Member 2 has come: vault-2 님" in plain(house.shown("vault-3", path))
+    assert "Member 2 is done: vault-2 님" in plain(house.shown("vault-3", path))
     assert "partial/2.age" in house.take("vault-3", f"{path}/call")
     house.at("vault-3", f"cd work && {line(3)}")
     sign = house.command("vault-3", path, 3, "linetap command sign").replace(
@@ -145,13 +145,13 @@ def test_three_of_three_and_one_who_takes_two_turns(run_dir: Path) -> None:
     with house.served:
         request_id = house.approved()
         assert house.partial(request_id, house.unwrap(1, request_id), "vault-1").status_code == 303
-        assert "Still to come: 2, and next may be member 2." in plain(house.shown("vault-2", f"/release/{request_id}"))
+        assert "Still needed: 2. Next: member 2." in plain(house.shown("vault-2", f"/release/{request_id}"))
         second = house.unwrap(2, request_id)
         assert refusal(house.partial(request_id, second, "vault-1")) == "one_person_two_steps"
         assert house.partial(request_id, second, "vault-2").status_code == 303
         told = plain(house.shown("vault-3", f"/release/{request_id}"))
-        assert "Member 1, 2 has come: vault-2 님" in told
-        assert "Still to come: 1, and next may be member 3." in told
+        assert "Member 1, 2 is done: vault-2 님" in told
+        assert "Still needed: 1. Next: member 3." in told
         half = house.unwrap(3, request_id)
         for name in ("vault-1", "vault-2"):
             assert refusal(house.bring_half(request_id, half, name)) == "one_person_two_steps"

@@ -100,7 +100,7 @@ def test_from_the_form_to_the_units_word(house: ReleaseHouse, clock: ManualClock
         assert row
         return row[1]
 
-    assert step() == "Brought to the unit"
+    assert step() == "Sent to the unit"
     tell()
     assert step() == "Held by the unit"
     assert refusal(bring(house, hold_id, data)) == "step_done"

@@ -86,7 +86,7 @@ def test_a_release_by_form(house: ReleaseHouse, browser: Browser, tmp_path: Path
     page = people.at("custodian", path)
     page.locator("#one_time").fill("age1nothing")
     send(page, "신청 파일 만들기")
-    expect(page.get_by_role("alert")).to_contain_text("입력한 것을 받을 수 없습니다.")
+    expect(page.get_by_role("alert")).to_contain_text("입력한 내용이 올바르지 않습니다.")
     page.locator("#one_time").fill(house.new_key(request_id))
     send(page, "신청 파일 만들기")
     assert current(page) == "두 사람의 승인"
@@ -127,7 +127,7 @@ def test_a_release_by_form(house: ReleaseHouse, browser: Browser, tmp_path: Path
     page.keyboard.press("Enter")
     people.look("custodian", path="/release")
     send(page, "종결하기")
-    expect(page.locator(".note.success")).to_contain_text("내줌")
+    expect(page.locator(".note.success")).to_contain_text("제공함")
     people.look("auditor", path=path)
 
 

@@ -40,27 +40,28 @@ from linetap_desk.web.text import N_
 MOMENT = {"notice": N_("Notice"), "gap": N_("Gap"), "mark": N_("Mark")}
 REFUSAL = {
     "request_expired": N_("The request has expired. A new one is needed."),
-    "request_not_yet": N_("The request lies in the future: this machine's clock may be wrong."),
+    "request_not_yet": N_("The request's time is in the future: this computer's clock may be wrong."),
     "request_closed": N_("The request is closed."),
     "recipient_differs": N_(
-        "The request is for another key than the requester's that you named. Nothing is given out."
+        "The key in the request is not the requester's key that you named. Nothing was handed over."
     ),
     "record_differs": N_("The record is not the one that was approved."),
-    "call_not_as_sealed": N_("The call in the package is not as a known unit has sealed it. Nothing of it is opened."),
+    "call_not_as_sealed": N_("The call in the package is not as a known unit sealed it. Nothing was opened."),
     "closing_needed": N_(
-        "Nothing shows that the unit's log has closed this call. Start with --log and the unit's log."
+        "There is no proof that this call is in the unit's log. Start again with --log and the unit's log."
     ),
-    "closing_differs": N_("What should show that the unit's log has closed this call does not fit."),
+    "closing_differs": N_("The proof that the unit's log has closed this call is invalid."),
     "signers_needed": N_("There is no published allowed_signers here: --signers."),
     "call_not_named": N_("The request does not name this call."),
     "approval_does_not_fit": N_("The request was changed after it was approved."),
     "approvals_missing": N_("The approvals of two people of different roles are needed."),
-    "approver_unknown": N_("Somebody signed whom the roles file does not know."),
-    "key_of_another_call": N_("What was sealed, or handed on, is the key of another call. Nothing of it is opened."),
+    "approver_unknown": N_("Someone signed who is not in the roles file."),
+    "key_of_another_call": N_("The sealed key, or the file handed on, belongs to another call. Nothing was opened."),
     "group_members_missing": N_(
-        "The custodians are a group, and more of them are needed. Hand on what is left of it: the next one goes on."
+        "The custodians are a group, and more of them are needed. Remove your layer and hand the rest on to the next "
+        "custodian."
     ),
-    "access_log_busy": N_("Another command holds the access log. Try again."),
+    "access_log_busy": N_("Another command is using the access log. Try again."),
 }
 REFUSAL |= {code: release.REFUSAL[code] for code in release.OF_WITNESSES}
 

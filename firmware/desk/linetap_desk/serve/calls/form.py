@@ -101,15 +101,15 @@ FIELDS = (
 _LONGEST = 200
 
 ERRORS = {
-    "time": N_("A time such as 2026-11-24 or 2026-11-24T13:00 would be right."),
+    "time": N_("Enter a time such as 2026-11-24 or 2026-11-24T13:00."),
     "order": N_("The end is before the beginning."),
-    "unit": N_("The name of a unit would be right: small letters, digits and hyphens."),
-    "line": N_("A line's number from 1 to 128 would be right."),
-    "extension": N_("An extension of at most 8 digits would be right. A telephone number is not searched for here."),
-    "choice": N_("One of those in the list would be right."),
-    "long": N_("At most 200 characters without control characters would be right."),
-    "many": N_("That is in too many places to be searched at once. Name a unit as well."),
-    "page": N_("That page is none of this search. It begins anew."),
+    "unit": N_("Enter a unit's name: lower-case letters, digits and hyphens."),
+    "line": N_("Enter a line number from 1 to 128."),
+    "extension": N_("Enter an extension of at most 8 digits. Telephone numbers cannot be searched here."),
+    "choice": N_("Choose a value from the list."),
+    "long": N_("Enter at most 200 characters, without control characters."),
+    "many": N_("There are too many places to search at once. Choose a unit as well."),
+    "page": N_("That page does not belong to this search. Search again from the beginning."),
 }
 
 

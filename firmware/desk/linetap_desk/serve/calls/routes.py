@@ -153,7 +153,7 @@ LABELS = {
     "department": N_("Department"),
     "building": N_("Building"),
     "direction": N_("Direction"),
-    "disposition": N_("What became of it"),
+    "disposition": N_("Result"),
     "mark": N_("Mark"),
     "state": N_("State"),
     "case": N_("Case"),

@@ -39,7 +39,7 @@ PARTY = {
     "flash": N_("the hook was flashed"),
     "neighbour": N_("another line of the unit handed its call on"),
     "hold": N_("music of a call on hold was heard"),
-    "channel": N_("the line sounded otherwise"),
+    "channel": N_("the line sounded different"),
 }
 WHY = {
     "internal": N_("an internal call"),
@@ -89,15 +89,15 @@ CHECK = {
     "unasked": N_("not checked here: the desk was given no signers file"),
 }
 AWAY = {
-    "before": N_("before that, the desk kept nothing of when it heard this unit"),
+    "before": N_("before that, the desk has no record of this unit's connection"),
     "offline": N_("the unit was not connected"),
-    "unheard": N_("nothing came of the unit, though the broker called it online"),
-    "not_recording": N_("the unit said that it does not record"),
-    "desk": N_("the desk itself heard nothing of any unit"),
+    "unheard": N_("nothing arrived from the unit, although the broker called it online"),
+    "not_recording": N_("the unit reported that it did not record"),
+    "desk": N_("the desk received nothing from any unit"),
 }
 RECORD = {
     "no_store": N_("The desk keeps no second copies, so it has not read the record."),
-    "elsewhere": N_("The second copy lies in a store that is not read here."),
+    "elsewhere": N_("The second copy is in a store that is not read here."),
     "no_copy": N_("There is no second copy yet, so the desk has not read the record."),
     "unreadable": N_("The record in the second copy cannot be read."),
     "changed": N_("The record in the second copy is not the one that the unit has signed. Tell the vault officer."),
@@ -114,9 +114,9 @@ ANSWERED_BY = {
     "hook": N_("handset lifted"),
     "polarity": N_("polarity reversal"),
     "tone": N_("end of ringback"),
-    "pbx": N_("word of the PBX"),
-    "sound": N_("what was heard on the line"),
-    "code": N_("code that picks up a call"),
+    "pbx": N_("report of the PBX"),
+    "sound": N_("sound on the line"),
+    "code": N_("pickup code"),
     "unknown": N_("not known: no evidence of an answer"),
     "timeout": N_("time since the last digit"),
 }

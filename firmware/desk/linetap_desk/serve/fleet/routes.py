@@ -30,19 +30,19 @@ from linetap_desk.web import text
 from linetap_desk.web.text import N_, Language
 
 STANDING_WORDS: dict[Standing, str] = {
-    "fault": N_("At fault"),
-    "unheard": N_("Never heard"),
+    "fault": N_("Faulty"),
+    "unheard": N_("Never connected"),
     "offline": N_("Offline"),
     "late": N_("Late"),
-    "warning": N_("Wants a look"),
-    "fine": N_("Fine"),
+    "warning": N_("Needs attention"),
+    "fine": N_("Normal"),
 }
 STANDING_MEANS: dict[Standing, str] = {
-    "fault": N_("it says itself that it does not record as it should"),
-    "unheard": N_("it stands in the register, and the broker has nothing of it"),
-    "offline": N_("it has gone, or its connection has ended"),
-    "late": N_("it is said to be there, and its reports do not come"),
-    "warning": N_("it records, and says that something wants a look"),
+    "fault": N_("it reports that it does not record as it should"),
+    "unheard": N_("it is in the register, and the broker has nothing from it"),
+    "offline": N_("it is off, or its connection has ended"),
+    "late": N_("the broker calls it connected, but its reports do not arrive"),
+    "warning": N_("it records, and reports something that needs attention"),
     "fine": N_("it reports, and nothing is wrong"),
 }
 LINE_WORDS: dict[LineStatus, str] = {
@@ -52,31 +52,34 @@ LINE_WORDS: dict[LineStatus, str] = {
     "notice": N_("notice is playing"),
     "recording": N_("recording"),
     "off_hook": N_("in use, not recorded"),
-    "fault": N_("at fault"),
+    "fault": N_("faulty"),
 }
 # What the script says by itself.
 SCRIPT_WORDS = {
-    "live": N_("Live: the desk has all that the broker has, since {since}."),
-    "stale": N_("Stale since {since}: the desk has no connection to the broker ({why}). What is below was so then."),
-    "reading": N_("Stale since {since}: the desk is connected and reads what the broker has."),
-    "lost": N_("This page has had no word from the desk since {since}. What is below was so then."),
-    "paused": N_("Updates are paused since {since}. What is below was so then."),
-    "over": N_("The session has ended or is locked. Load the page anew."),
+    "live": N_("Live since {since}: the desk has everything that the broker has."),
+    "stale": N_(
+        "Out of date since {since}: the desk has no connection to the broker ({why}). The state below is from that "
+        "time."
+    ),
+    "reading": N_("Out of date since {since}: the desk is connected and is reading the broker's messages."),
+    "lost": N_("This page has received nothing from the desk since {since}. The state below is from that time."),
+    "paused": N_("Updates paused at {since}. The state below is from that time."),
+    "over": N_("The session has ended or is locked. Reload the page."),
     "pause": N_("Pause updates"),
-    "resume": N_("Go on with updates"),
+    "resume": N_("Resume updates"),
     "summary": N_("{units} units: {parts}. {calls} calls in progress."),
-    "not_shown": N_("Beyond the desk's bounds and not shown: {n} messages."),
+    "not_shown": N_("Not shown because a limit of the desk was reached: {n} messages."),
     "bad": N_("Not readable and not shown: {n} messages."),
     "times": N_("Times are in {zone} ({name}); those of lines and alerts are by the unit's clock."),
-    "unknown": N_("What its LEDs show is not known."),
+    "unknown": N_("The state of its LEDs is not known."),
     "days": N_("Disk: full in {n} days"),
     "more": N_("and {n} more alerts"),
     "line": N_("Line {n}"),
     "nowhere": N_("Without a building"),
     "floor": N_("floor {n}"),
-    "heard": N_("last heard {when}"),
+    "heard": N_("last report {when}"),
     "call": N_("the call"),
-    "gone": N_("This unit is not at the broker any more."),
+    "gone": N_("The broker has nothing from this unit any more."),
 }
 
 

@@ -24,16 +24,16 @@ from linetap_desk.web.secure import address_of, path_of
 from linetap_desk.web.text import N_
 
 TEXTS = {
-    400: N_("The form is not from this page, or too old. Go back, load the page anew, and try again."),
-    401: N_("Nobody is logged in, or the session is locked."),
-    403: N_("Your roles do not let you see this."),
+    400: N_("The form is not from this page, or too old. Go back, reload the page, and try again."),
+    401: N_("You are not logged in, or the session is locked."),
+    403: N_("Your roles do not allow you to see this."),
     404: N_("There is no such page."),
-    405: N_("This page does not take that."),
-    408: N_("The request did not come whole in time."),
-    413: N_("That is too much for one request."),
+    405: N_("This page does not accept this kind of request."),
+    408: N_("The request was not received completely in time."),
+    413: N_("The request is too large."),
     429: N_("Too many attempts. Wait some minutes."),
-    500: N_("A fault in the desk itself. It stands in the journal."),
-    503: N_("The desk cannot write or read what this page needs. Nothing is shown."),
+    500: N_("An error occurred in the desk. It is recorded in the journal."),
+    503: N_("The desk cannot read or write the data that this page needs. Nothing is shown."),
 }
 
 log = logging.getLogger("linetap.serve")

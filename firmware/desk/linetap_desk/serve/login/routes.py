@@ -22,13 +22,13 @@ from linetap_desk.serve.people.sessions import Who, who_of
 from linetap_desk.web.pages import EVERYBODY, SIGNED_IN
 from linetap_desk.web.text import N_
 
-WRONG = N_("Name and password do not fit.")
-WRONG_PASSWORD = N_("This is not the password.")
+WRONG = N_("The name or the password is wrong.")
+WRONG_PASSWORD = N_("Wrong password.")
 TOO_MANY = N_("Too many attempts. Wait some minutes.")
 NOT_TWICE = N_("The two new passwords are not the same.")
 LENGTH = N_("A password has 12 to 200 characters.")
-PROVIDER_AWAY = N_("The login provider is not reached.")
-NOT_IDENTIFIED = N_("The login provider did not say who you are, or there is no account for you here.")
+PROVIDER_AWAY = N_("The login provider cannot be reached.")
+NOT_IDENTIFIED = N_("The login provider did not identify you, or you have no account here.")
 
 
 def oidc_name(site: Site) -> str:

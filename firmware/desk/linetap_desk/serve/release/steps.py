@@ -167,7 +167,7 @@ class RequestState:
 
 
 STEP = {
-    "ask": N_("Asked"),
+    "ask": N_("Requested"),
     "key": N_("One-time key"),
     "approve": N_("Two approvals"),
     "unwrap": N_("The vault officer's half"),
@@ -175,7 +175,7 @@ STEP = {
     "closed": N_("Closed"),
     "expired": N_("Expired"),
     "command": N_("Command signed by the vault officer"),
-    "send": N_("Brought to the unit"),
+    "send": N_("Sent to the unit"),
     "held": N_("Held by the unit"),
     "ended": N_("The hold has ended"),
     "over": N_("Its time is over"),
@@ -190,87 +190,95 @@ WHO = {
 }
 PROOF = {
     "missing": N_(
-        "The proof that this call stands in its unit's log is not here yet. The ingest asks for it by itself once the"
-        " unit is reached (docs/desk.md). Without it nothing goes on here: who cannot wait goes on in a terminal with"
-        " the unit's log, --log (docs/release.md)."
+        "The proof that this call is in its unit's log has not arrived yet. The ingest requests it automatically once "
+        "the unit is connected (docs/desk.md). Without it no step can be taken here; if you cannot wait, continue in "
+        "a terminal with the unit's log, --log (docs/release.md)."
     ),
     "damaged": N_(
-        "The proof that this call stands in its unit's log was changed here, or is not by a signer that this desk"
-        " knows. Nothing goes on here with it: tell the vault officer. In a terminal the unit's log does it, --log"
-        " (docs/release.md)."
+        "The proof that this call is in its unit's log was changed here, or its signer is not known to this desk. No "
+        "step can be taken with it: tell the vault officer. In a terminal, use the unit's log instead: --log "
+        "(docs/release.md)."
     ),
 }
 WITNESSED = {
-    "no_policy": N_("Not witnessed: this desk asks for no witnesses (desk.toml names no policy)."),
+    "no_policy": N_("Not witnessed: this desk requires no witnesses (desk.toml names no policy)."),
     "witnessed": N_("Witnessed by %(count)s of %(of)s, by %(at)s at the latest."),
-    "not_witnessed": N_("Not witnessed. Nothing of this call is opened by way of these pages."),
+    "not_witnessed": N_("Not witnessed. This call cannot be opened through these pages."),
 }
-OUTCOME = {"given": N_("Given out"), "not_given": N_("Not given out")}
+OUTCOME = {"given": N_("Handed over"), "not_given": N_("Not handed over")}
 OF_WITNESSES = {
-    "policy_missing": N_("The policy of witnesses is gone or empty, and it is in force. Tell the vault officer."),
-    "policy_differs": N_("The policy of witnesses is another one than the signed roles name. Tell the vault officer."),
+    "policy_missing": N_("The witness policy in force is missing or empty. Tell the vault officer."),
+    "policy_differs": N_("The witness policy is not the one that the signed roles name. Tell the vault officer."),
     "within_too_long": N_("The signed roles allow less time from a call's end to its first witness."),
     "not_witnessed": N_("Too few witnesses have seen that this call was closed. The next round may bring them."),
-    "witnessed_late": N_("Witnesses saw this call later than the policy allows: it may have been dated back."),
-    "dated_ahead": N_("This call says that it is of a time which had not come when witnesses saw it."),
+    "witnessed_late": N_("Witnesses saw this call later than the policy allows: it may have been backdated."),
+    "dated_ahead": N_("This call states a time that is later than when witnesses saw it."),
     "forked": N_("The unit's log is not the one that witnesses have seen. Tell the vault officer."),
     "rolled_back": N_("The unit's log is shorter than the one that witnesses have seen. Tell the vault officer."),
     "fork": N_("There are two checkpoints over the same leaves of this unit's log. Tell the vault officer."),
-    "other_log": N_("What should show that witnesses saw it is of a log that this desk does not know."),
-    "bad_note": N_("What should show that witnesses saw it is no checkpoint."),
-    "note_signature": N_("A signature of a witness or of a log's keeper does not fit."),
+    "other_log": N_("The proof of witnessing is of a log that this desk does not know."),
+    "bad_note": N_("The proof of witnessing is not a checkpoint."),
+    "note_signature": N_("A signature of a witness or of a log is invalid."),
 }
 REFUSAL = OF_WITNESSES | {
-    "bad_input": N_("What was put in cannot be taken."),
-    "private_key": N_("That is a private key. It stays with its owner; nothing of it was kept here."),
+    "bad_input": N_("The input is not valid."),
+    "private_key": N_("This is a private key. It must stay with its owner; nothing of it was stored here."),
     "step_not_yet": N_("Another step comes before this one."),
-    "step_done": N_("This step was taken already."),
-    "one_person_two_steps": N_("You have taken another step of this request. This one is for somebody else."),
+    "step_done": N_("This step was already taken."),
+    "one_person_two_steps": N_("You have taken another step of this request. Someone else must take this one."),
     "no_remark": N_("Write why: 1 to 300 characters."),
-    "call_not_recorded": N_("Nothing of this call was recorded and sealed, so there is nothing to ask for."),
+    "call_not_recorded": N_("Nothing of this call was recorded and sealed, so it cannot be requested."),
     "call_destroyed": N_("This call is destroyed."),
-    "call_not_as_sealed": N_("The second copy is not the call as a known unit has sealed it. Tell the vault officer."),
-    "closing_needed": N_("The proof that this call stands in its unit's log is not here yet. It comes by itself."),
-    "closing_differs": N_("The proof that this call stands in its unit's log does not fit. Tell the vault officer."),
-    "record_differs": N_("The second copy is not of the record that was asked for. Tell the vault officer."),
-    "signers_needed": N_("This desk knows no signers: desk.toml names no allowed_signers (signers)."),
-    "partial_malformed": N_("That is not what linetap unwrap, hold wrap or custody writes for the next of a group."),
-    "partial_not_needed": N_("One officer opens the key of this call: nobody has to hand anything on."),
-    "partial_not_half": N_("That is a partial. Bring it as one: more officers of the group are still to come."),
-    "partial_first": N_("The officers of a group come one after another: the partial of the first one comes first."),
-    "partial_there": N_("This member's layer was brought already. The next one goes on with it."),
-    "key_of_another_call": N_("What was brought is of another call. Nothing of it was kept."),
-    "group_other_layer": N_("That did not come out of the key of this call: it is of another one, or was changed."),
-    "inner_malformed": N_("That is not what linetap unwrap writes: an age file for one recipient."),
+    "call_not_as_sealed": N_("The second copy is not the call as a known unit sealed it. Tell the vault officer."),
+    "closing_needed": N_(
+        "The proof that this call is in its unit's log has not arrived yet. It arrives automatically."
+    ),
+    "closing_differs": N_("The proof that this call is in its unit's log is invalid. Tell the vault officer."),
+    "record_differs": N_("The second copy is not that of the requested record. Tell the vault officer."),
+    "signers_needed": N_("This desk has no list of signers: desk.toml names no allowed_signers (signers)."),
+    "partial_malformed": N_(
+        "This is not a file that linetap unwrap, hold wrap or custody writes for the next member of a group."
+    ),
+    "partial_not_needed": N_("One officer can open the key of this call; nothing has to be handed on."),
+    "partial_not_half": N_("This is a partial. Upload it as a partial: more officers of the group are needed."),
+    "partial_first": N_(
+        "The officers of a group act one after another: the first officer's partial must be uploaded first."
+    ),
+    "partial_there": N_("This member's partial was already uploaded. The next officer continues with it."),
+    "key_of_another_call": N_("The uploaded file belongs to another call. It was not stored."),
+    "group_other_layer": N_(
+        "This file was not made from the key of this call: it belongs to another call, or was changed."
+    ),
+    "inner_malformed": N_("This is not a file written by linetap unwrap (an age file for one recipient)."),
     "copy_no_store": N_("The desk keeps no second copies (copy.store)."),
-    "copy_elsewhere": N_("The second copy lies in a store that is not read here."),
+    "copy_elsewhere": N_("The second copy is in a store that is not read here."),
     "copy_no_copy": N_("There is no second copy here yet."),
-    "copy_unreadable": N_("The second copy cannot be read whole."),
+    "copy_unreadable": N_("The second copy cannot be read completely."),
     "copy_changed": N_(
         "The record in the second copy is not the one that the unit has signed. Tell the vault officer."
     ),
     "copy_no_call_id": N_("Its name is not that of a call, so no copy is looked for."),
     "request_expired": N_("The request has expired. A new one is needed."),
-    "request_not_yet": N_("The request lies in the future: this machine's clock may be wrong."),
+    "request_not_yet": N_("The request's time is in the future: this computer's clock may be wrong."),
     "request_closed": N_("The request is closed."),
-    "approval_does_not_fit": N_("The signature does not fit these bytes: the request was changed after it was signed."),
-    "approval_malformed": N_("That is not a signature for a release."),
+    "approval_does_not_fit": N_("The signature does not match this file: the request was changed after it was signed."),
+    "approval_malformed": N_("This is not a signature of a release request."),
     "approvals_missing": N_("The approvals of two people of different roles are needed."),
     "approvers_same_role": N_("There is an approval of this role already. The second one is of another role."),
-    "approver_is_requester": N_("Whoever asks cannot approve."),
-    "approver_unknown": N_("Somebody signed whom the roles file does not know."),
-    "approver_role": N_("Whoever signed is of a role that approves nothing."),
+    "approver_is_requester": N_("A requester cannot approve the request."),
+    "approver_unknown": N_("Someone signed who is not in the roles file."),
+    "approver_role": N_("The signer's role cannot approve."),
     "purpose_unknown": N_("This purpose is not in the signed list in force."),
     "roles_missing": N_("No signed roles are in force at this server (serve.roles, serve.authority)."),
-    "roles_signature": N_("The roles file is not signed as it should be."),
-    "roles_signer": N_("The roles file is signed by another key than the authority's."),
+    "roles_signature": N_("The roles file's signature is invalid."),
+    "roles_signer": N_("The roles file is not signed with the authority's key."),
     "roles_rollback": N_("The roles file is older than the one that was in use."),
     "roles_version_taken": N_("Another roles file of the same version was in use."),
     "hold_differs": N_("The hold in the command is not the one that was asked for."),
     "hold_ended": N_("The end of the hold is past."),
-    "hold_malformed": N_("That is not a hold with its key."),
-    "command_malformed": N_("That is not a command as linetap command sign writes it."),
-    "command_too_large": N_("That is not a command as linetap command sign writes it."),
+    "hold_malformed": N_("This is not a hold document with its key."),
+    "command_malformed": N_("This is not a command written by linetap command sign."),
+    "command_too_large": N_("This is not a command written by linetap command sign."),
     "command_unsigned": N_("The command is not signed, or was changed since."),
     "command_signer": N_("The key that signed the command is not one of the vault officer's role."),
     "command_other_unit": N_("The command is for another unit."),
