@@ -65,7 +65,7 @@ def test_a_whole_log(desk: Desk, log: Path) -> None:
         "?    6 entries, consistent; a log cut back together with its head would not be seen: --head\n",
     )
     desk.release("close", ID, "--key", desk.one_time_file())
-    assert desk.access("verify", "--head", kept) == (0, "ok   7 entries, signed, and they go on from 1 kept head(s)\n")
+    assert desk.access("verify", "--head", kept) == (0, "ok   7 entries, signed, and they continue 1 kept head(s)\n")
 
 
 def test_cut_back_together_with_its_head(desk: Desk, log: Path) -> None:

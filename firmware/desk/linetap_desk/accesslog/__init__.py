@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who did what with whose recording: the log, the folder it lies in, and the roles in force."""
+"""Who did what with which recording: the log, its folder, and the roles in force."""

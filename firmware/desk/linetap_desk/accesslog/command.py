@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY.age",
         help="only what opened this sealed key, whichever call it was said to be of",
     )
-    show.add_argument("--json", action="store_true", help="the entries as they stand in the log")
+    show.add_argument("--json", action="store_true", help="the entries as they are in the log")
     verify = verbs.add_parser(
         "verify",
         help="whether the log is whole: against its own head, and against heads that others kept",
@@ -94,7 +94,7 @@ def _verify(folder: Path, kept: list[Path]) -> int:
             f"?    {tree.size} entries, consistent; a log cut back together with its head would not be seen: --head\n"
         )
         return 1
-    sys.stdout.write(f"ok   {tree.size} entries, signed, and they go on from {len(kept)} kept head(s)\n")
+    sys.stdout.write(f"ok   {tree.size} entries, signed, and they continue {len(kept)} kept head(s)\n")
     return 0
 
 

@@ -46,7 +46,7 @@ class Cursor:
         """BadInput if it is no page token."""
         found = _TOKEN.fullmatch(token)
         if found is None:
-            raise BadInput("page: not a page's token; the search begins anew without one")
+            raise BadInput("page: not a page's token; without one the search begins at the start")
         way: Way = "older" if found[1] == "older" else "newer"
         return cls(way, found[2], found[3], found[4])
 

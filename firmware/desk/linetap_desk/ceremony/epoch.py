@@ -51,7 +51,7 @@ def add_destroy_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--medium", type=Path, nargs="+", action="extend", default=[], metavar="FILE",
                         help="every private file of it, of all copies")  # fmt: skip
     parser.add_argument(
-        "--sheets", type=int, default=0, metavar="N", help="so many sheets; each is confirmed by its day"
+        "--sheets", type=int, default=0, metavar="N", help="the number of sheets; each is confirmed by its day"
     )
     parser.add_argument(
         "--officer", type=int, action="append", default=[], metavar="N",
@@ -68,7 +68,7 @@ def add_destroy_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--certificates", type=Path, default=Path("certificates"), metavar="DIR",
                         help="default %(default)s")  # fmt: skip
     parser.add_argument("--rule", default="retention", metavar="TEXT", help="under which rule, default %(default)s")
-    parser.add_argument("--tree-head", type=Path, metavar="FILE", help="the unit's last log head, to stand in it")
+    parser.add_argument("--tree-head", type=Path, metavar="FILE", help="the unit's last log head, to be included")
     parser.add_argument("--today", metavar="DAY", help="by your own watch, where no witness and no later call says it")
     parser.add_argument("--signers", type=Path, metavar="ALLOWED_SIGNERS", help="for --policy: names the logs' keepers")
     options.add_arguments(parser)

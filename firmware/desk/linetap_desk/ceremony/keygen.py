@@ -120,11 +120,15 @@ def add_epochs_arguments(parser: argparse.ArgumentParser) -> None:
         help="the custodians from this list on; may be repeated; else those of the units' configurations",
     )  # fmt: skip
     parser.add_argument(
-        "--custodians-needed", type=int, default=1, metavar="K", help="so many of them open together (%(default)s)"
+        "--custodians-needed",
+        type=int,
+        default=1,
+        metavar="K",
+        help="the number of custodians needed to open (%(default)s)",
     )
     parser.add_argument("--officers", type=int, default=1, metavar="N", help="each has keys of their own (%(default)s)")
     parser.add_argument(
-        "--needed", type=int, default=1, metavar="K", help="so many officers open together (%(default)s)"
+        "--needed", type=int, default=1, metavar="K", help="the number of officers needed to open (%(default)s)"
     )
     parser.add_argument(
         "--merge", type=Path, nargs="+", metavar="LIST", help="of lists that each officer made alone: no new keys"

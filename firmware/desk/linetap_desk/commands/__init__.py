@@ -41,7 +41,7 @@ COMMANDS = {
     ),
     "witness": Command(
         "linetap_desk.witnessing.witness",
-        "cosign the heads of units' logs that go on",
+        "cosign heads that continue units' logs",
         "--log vault/log --state seen.json --key witness.key --signers allowed_signers -o heads",
     ),
     "checkpoint": Command(
@@ -56,7 +56,7 @@ COMMANDS = {
     ),
     "sigsum": Command(
         "linetap_desk.vaultproofs.sigsum",
-        "a proof for stock sigsum-verify that a call stands in its unit's log",
+        "a proof for stock sigsum-verify that a call is in its unit's log",
         "CALL_ID --log vault/log --key desk.key --signers allowed_signers -o proofs",
     ),
     "epoch": Command(

@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     calls.add_argument("--from", dest="since", metavar="TIME", help="began at or after; RFC 3339, or a day in UTC")
     calls.add_argument("--to", dest="until", metavar="TIME", help="began before; RFC 3339, or a day in UTC")
     calls.add_argument("--disposition", choices=get_args(Disposition))
-    calls.add_argument("--limit", type=int, default=MOST, metavar="N", help="the newest so many, default %(default)s")
+    calls.add_argument("--limit", type=int, default=MOST, metavar="N", help="the newest N, default %(default)s")
     calls.add_argument("--json", action="store_true", help="one object a line")
     metrics = actions.add_parser("metrics", help="figures for Prometheus", epilog=_METRICS, formatter_class=_RAW)
     metrics.add_argument("--db", required=True, metavar="URL")

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--signers", type=Path, metavar="ALLOWED_SIGNERS", help="OpenSSH allowed_signers file naming the units"
     )
     parser.add_argument(
-        "--witness", type=Path, metavar="FILE", help="a head the witness has cosigned: the vault must go on from it"
+        "--witness", type=Path, metavar="FILE", help="a head cosigned by the witness: the vault must continue it"
     )
     options.add_arguments(parser)
     parser.add_argument("--ca", type=Path, metavar="PEM", help="of the authority whose time stamp is in a bundle")
@@ -82,7 +82,7 @@ def _call_and_witnesses(path: Path, signers: list[Signer] | None, rules: Rules) 
     call = verify_call(path, signers)
     yield call
     if call.record is None or call.record_sha256 is None:
-        return  # what cannot be read was seen by nobody
+        return  # an unreadable call has no witnesses
     if rules.policy is None:
         yield Verdict(f"witness: {NO_POLICY}", counts=False)
         return

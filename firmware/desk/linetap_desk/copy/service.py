@@ -268,7 +268,7 @@ class Copying:
                     worklist.removed(db, done.job.call, now_ns)
         for done in self._to_note:
             if done.spoiled:
-                self._complain(done.job.call.unit, f"copy_changed: {done.fault}; it is fetched anew")
+                self._complain(done.job.call.unit, f"copy_changed: {done.fault}; it is fetched again")
             elif done.fault:
                 self._store_away(done.fault)
             elif done.job.what == "put":

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The custodian's helper on their own machine: a released call heard in memory, and given on. docs/custody.md."""
+"""The custodian's helper on their own machine: plays a released call in memory, and hands it over. docs/custody.md."""

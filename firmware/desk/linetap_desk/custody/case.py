@@ -126,7 +126,7 @@ class Case:
         self._one_at_a_time = threading.Lock()
         self._heard: dict[str, OpenedCall] = {}
         self._short: set[str] = set()  # calls that took more custodians than are here
-        self.handed_on: dict[str, int] = {}  # call id -> so many custodians are still to come
+        self.handed_on: dict[str, int] = {}  # call id -> the number of custodians still needed
         self.done: list[str] = []  # files that were written
 
     @property

@@ -164,7 +164,7 @@ async def play(request: Request, site: Site) -> Response:
 
     def blocks() -> Iterator[bytes]:
         for block in sound.played(heard.pcm, first, speed):
-            site.touch()  # whoever listens is there
+            site.touch()  # listening postpones the idle end
             yield block
 
     return StreamingResponse(blocks(), media_type="application/octet-stream")
@@ -284,7 +284,7 @@ def _inside(handler: Handler) -> Handler:
             own = secure.is_own_origin(request.headers, site.url) and secure.is_token(form.get(secure.FIELD), token)
             if not own or not secure.is_text(form):
                 raise HTTPException(400)
-        if handler is not alive:  # which a page asks by itself
+        if handler is not alive:  # which a page polls
             site.touch()
         return await handler(request, site)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is seen and heard of a recording: its peaks, and its sound at another speed."""
+"""For display and playback of a recording: its peaks, and its sound at another speed."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def _within(name: x509.GeneralName, subtree: x509.GeneralName) -> bool:
 
 KEY, CERTIFICATE, REGISTER, REVOCATIONS, SIGNERS = "ca.key", "ca.pem", "issued.jsonl", "crl.pem", "allowed_signers"
 _PEM_LIMIT_BYTES = 64 * 1024
-_HEAD = "# Made by `linetap pki` of issued.jsonl, and made anew: lines of your own belong into another file.\n"
+_HEAD = "# Written by `linetap pki` from issued.jsonl, and overwritten: put your own lines into another file.\n"
 
 
 @dataclass(frozen=True, slots=True)

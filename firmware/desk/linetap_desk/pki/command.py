@@ -33,7 +33,7 @@ def add_revoke_arguments(parser: argparse.ArgumentParser) -> None:
         "--since", metavar="TIME", help="RFC 3339: from when on its signatures are in doubt; default now"
     )
     parser.add_argument(
-        "--keep-signer", action="store_true", help="of a unit: the TLS key alone is lost, its signatures go on counting"
+        "--keep-signer", action="store_true", help="of a unit: only the TLS key is lost, its signatures stay valid"
     )
 
 

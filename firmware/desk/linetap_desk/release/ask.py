@@ -129,7 +129,7 @@ def add_approve_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--key", type=Path, required=True, metavar="SSHKEY", help="your private key, or its .pub in an agent"
     )
-    parser.add_argument("--name", required=True, help="yours, as it stands in the roles file")
+    parser.add_argument("--name", required=True, help="your name as in the roles file")
     parser.add_argument(
         "--call", type=Path, action="append", default=[], metavar="CALL_DIR",
         help="each call of the request, its audio may lack; default calls/CALL_ID beside the request",

@@ -180,7 +180,7 @@ def peel_custodians(call: CheckedCall, blob: bytes, own: list[Path], one_time: l
         blob = stockage.decrypt(blob, one_time)
     require_of_call(blob, call.key.call)
     if group.needed(blob) <= len(own):
-        raise Refusal("nobody else is needed: `linetap open` would be right")
+        raise Refusal("no other custodian is needed: use `linetap open`")
     return group.peel(blob, lambda layer: stockage.decrypt(layer, own), len(own))
 
 

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--request", type=Path, metavar="REQ", help="request.json, its approvals beside it; needed once there are roles"
     )
     parser.add_argument(
-        "--wrapped", type=Path, metavar="DIR", help="of a call whose key was wrapped anew: its key.age and hold.json"
+        "--wrapped", type=Path, metavar="DIR", help="of a call whose key was wrapped again: its key.age and hold.json"
     )
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="INNER.age", help="still closed to all but a custodian"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Wiring only: the route tables joined into one, the gate before each, and what lies around them all."""
+"""Wiring only: joins the route tables, puts the gate before each, and adds the middleware."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ROUTES: tuple[Route, ...] = join(
         holdroutes.ROUTES,
     )
 )
-# What runs beside the pages, from start to end: each puts what it is into the site.
+# Runs beside the pages from start to end; each puts its state into the site.
 LIVES: tuple[Callable[[Site], AbstractAsyncContextManager[None]], ...] = (keeping.life, fleet.watched, figures.life)
 
 

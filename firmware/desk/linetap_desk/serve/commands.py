@@ -20,8 +20,8 @@ _MOST = 1000
 
 
 def read_password() -> str:
-    """From the terminal, hidden and twice, or the one line of a pipe; never from the command line, which every process
-    may read. BadInput if the two differ or nothing was typed."""
+    """Reads it hidden and twice from the terminal, or as one line from a pipe; never from the command line, which every
+    process can read. BadInput if the two differ or nothing was typed."""
     if not sys.stdin.isatty():
         password = sys.stdin.readline(_MOST).rstrip("\n")
         if not password:
@@ -40,12 +40,12 @@ PEOPLE_EXAMPLES = (
     "          linetap desk people lock kim --config desk.toml"
 )
 _PEOPLE_VERBS = {
-    "add": "an account; the password is asked for, twice",
-    "roles": "these roles, and no others",
-    "password": "another password",
-    "lock": "no login any more, and every session ends",
-    "unlock": "logins again",
-    "list": "everybody, with their roles",
+    "add": "create an account; the password is asked for twice",
+    "roles": "replace the account's roles",
+    "password": "set a new password",
+    "lock": "lock the account and end its sessions",
+    "unlock": "unlock the account",
+    "list": "list all accounts with their roles",
 }
 _RAW = argparse.RawDescriptionHelpFormatter
 
@@ -75,7 +75,7 @@ def run_people(args: argparse.Namespace, clock: Clock) -> int:
         by = f"terminal:{_user()}"
         if args.verb == "add":
             subject, roles = args.subject, [role for role in args.roles.split(",") if role]
-            accounts.checked_roles(roles)  # before somebody has typed a password twice
+            accounts.checked_roles(roles)  # before a password is typed twice
             if subject is not None and issuer is None:
                 raise BadInput(f"--subject: {args.config} has no [serve.oidc]")
             password = read_password() if subject is None else None
@@ -128,12 +128,14 @@ _MOST_BYTES = 1 << 16
 
 
 def add_access_action(actions: Any) -> None:
-    parser = actions.add_parser("access", help="the log of who saw what", epilog=ACCESS_EXAMPLES, formatter_class=_RAW)
+    parser = actions.add_parser(
+        "access", help="the access log of the pages", epilog=ACCESS_EXAMPLES, formatter_class=_RAW
+    )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     texts = {
-        "rekey": "go on with another key, once all is whole under the old one",
-        "verify": "whether a row is changed, missing or out of place",
-        "head": "its signed end, to be kept elsewhere",
+        "rekey": "sign with another key from now on, after verifying the log under the old one",
+        "verify": "check whether a row is changed, missing or out of place",
+        "head": "print its signed head, to be kept elsewhere",
     }
     for verb, text in texts.items():
         sub = verbs.add_parser(verb, help=text, description=text, epilog=ACCESS_EXAMPLES, formatter_class=_RAW)
@@ -150,7 +152,7 @@ def add_access_action(actions: Any) -> None:
 
 
 def run_access(args: argparse.Namespace, clock: Clock) -> int:
-    """0 it goes on from a kept head; 1 it does not, or none was given."""
+    """Exit status 0: the log continues a kept head; 1: it does not, or none was given."""
     from sqlalchemy import select
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -171,7 +173,7 @@ def run_access(args: argparse.Namespace, clock: Clock) -> int:
     finally:
         engine.dispose()
     if found is None:
-        raise BadInput("--db: nothing was written there yet")
+        raise BadInput("--db: the access log is empty")
     sys.stdout.write(f"{found.head}\n{found.sig}")
     return 0
 
@@ -180,12 +182,12 @@ def _rekey(args: argparse.Namespace, clock: Clock) -> int:
     from linetap_desk.serve.access.log import rekey
 
     with opened(args.config, clock) as (table, _):
-        sys.stdout.write(f"{rekey(table, _public(args.old))} rows go on with another key\n")
+        sys.stdout.write(f"{rekey(table, _public(args.old))} rows verified; another key signs from now on\n")
     return 0
 
 
 def _verify(db: Any, args: argparse.Namespace) -> int:
-    """Answers yes only against a head that was kept elsewhere, as for the file log (decision 0031)."""
+    """Only a head that was kept elsewhere gives status 0, as for the file log (decision 0031)."""
     from linetap_core.evidence.keys import keys
     from linetap_desk.serve.access import log
 
@@ -197,10 +199,12 @@ def _verify(db: Any, args: argparse.Namespace) -> int:
         expected.append(keys.fingerprint(_public(args.key)))
     if other := next((one for one in expected if one != signer), None):
         raise log.ChainFault("access_head_bad", f"the access log is signed by {signer}, not by {other}")
-    since = f", the rows up to {verdict.anchor.seq} went on {verdict.anchor.at}" if verdict.anchor else ""
+    since = f", the rows up to {verdict.anchor.seq} were removed on {verdict.anchor.at}" if verdict.anchor else ""
     sys.stdout.write(f"{verdict.rows} rows, the last is {verdict.head.seq} of {verdict.head.at}{since}\n")
     if not kept:
-        sys.stderr.write(f"consistent, signed by {signer}; whether it was cut, --head FILE with a kept one would say\n")
+        sys.stderr.write(
+            f"consistent, signed by {signer}; name a kept head with --head FILE to check that it was not cut\n"
+        )
         return 1
     return 0
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the pages fare, in Prometheus' text format: `[serve] metrics`, on the loopback alone. No person, call or address.
+"""Metrics of the pages in Prometheus' text format: `[serve] metrics`, on the loopback only. No person, call or address.
 
-What is counted is counted since the start. A page is named by its template (`/calls/{unit}/{call_id:path}`), never by
-what somebody typed.
+Counters start at zero with the process. A page is named by its template (`/calls/{unit}/{call_id:path}`), never by
+typed text.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from linetap_desk.watch.units import Standing
 
 
 def exposition(site: Site) -> str:
-    """All of it. A database that is away is a figure, and no fault of this."""
+    """All metrics. An unreachable database is a metric, not an error."""
     return "".join(family(*each) for each in _families(site))
 
 
@@ -35,7 +35,7 @@ def _families(site: Site) -> Iterator[tuple[str, str, str, Iterable[Sample]]]:
     yield "linetap_serve_info", "gauge", "The pages' software.", [({"version": __version__}, 1)]
     away = {"pages": _is_away(site.own)} | ({} if site.desk is None else {"ingest": _is_away(site.desk)})
     yield (
-        "linetap_serve_database_away", "gauge", "1: it cannot be read, the pages' own or the ingest's.",
+        "linetap_serve_database_away", "gauge", "1: the database of the pages, or of the ingest, cannot be read.",
         [({"database": name}, gone) for name, gone in away.items()],
     )  # fmt: skip
     yield (
@@ -45,7 +45,7 @@ def _families(site: Site) -> Iterator[tuple[str, str, str, Iterable[Sample]]]:
     if not away["pages"]:
         yield "linetap_serve_sessions", "gauge", "Sessions that have not ended.", _sessions(site)
     yield (
-        "linetap_serve_refusals_total", "counter", "Refused and logged as this act: login, unlock, and pages.",
+        "linetap_serve_refusals_total", "counter", "Refusals by logged act: login, unlock and pages.",
         [({"act": act}, count) for act, count in sorted(site.access.refused.copy().items())],
     )  # fmt: skip
     yield (
@@ -53,9 +53,9 @@ def _families(site: Site) -> Iterator[tuple[str, str, str, Iterable[Sample]]]:
         [({"page": page, "method": method, "status": str(status)}, count)
          for (page, method, status), count in sorted(site.figures.answers.copy().items())],
     )  # fmt: skip
-    yield "linetap_serve_streams", "gauge", "Pages that are being kept true.", [({}, site.fleet.streams)]
+    yield "linetap_serve_streams", "gauge", "Open pages with live updates.", [({}, site.fleet.streams)]
     link, standings = site.fleet.figures()
-    yield "linetap_serve_broker_live", "gauge", "0: what the pages show of units is old.", [({}, link == "live")]
+    yield "linetap_serve_broker_live", "gauge", "0: the pages' state of units is out of date.", [({}, link == "live")]
     yield (
         "linetap_serve_units", "gauge", "Units as the pages show them.",
         [({"standing": standing}, standings[standing]) for standing in get_args(Standing)],
@@ -80,7 +80,8 @@ def _is_away(engine: Engine) -> bool:
 
 
 def _is_writable(site: Site) -> bool:
-    """The writer's place can be had, the log ends with its signed head, and the table takes a change; of no row."""
+    """Whether a write transaction starts, the log ends with its signed head, and the table accepts a change (of no
+    row)."""
     try:
         with writing(site.own) as db:
             last_head(db, site.access.key.public_key())
@@ -92,7 +93,7 @@ def _is_writable(site: Site) -> bool:
 
 @contextlib.asynccontextmanager
 async def life(site: Site) -> AsyncIterator[None]:
-    """From the start of the pages to their end, where the configuration says where. BadInput: it is taken."""
+    """Serves the metrics while the pages run, if configured. BadInput if the port is taken."""
     if site.settings.metrics is None:
         yield
         return

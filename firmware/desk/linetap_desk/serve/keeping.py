@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kept for two years; then the oldest rows go, and the signed anchor of the last of them remains.
+"""Removes access log rows older than two years, keeping a signed anchor of the last removed one.
 
-A clock that is years ahead must not empty the log: a pass takes the rows of at most a week, and there is one a day by
-that same clock. At a clock that runs rightly a pass takes a day.
+A clock that is years ahead must not empty the log: a pass removes at most a week of rows, and there is one pass a day
+by that same clock. With a correct clock a pass removes a day.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ async def life(site: Site) -> AsyncIterator[None]:
 
 
 def prune(table: AccessTable, days: int) -> int:
-    """How many rows went."""
+    """The number of rows removed."""
     now_ns = table.clock.utc_ns()
     with writing(table.engine) as db:
-        last_head(db, table.key.public_key())  # nobody appends meanwhile, and the end is what it was
+        last_head(db, table.key.public_key())  # locks the log, and verifies its end
         found = db.execute(select(access_anchor)).one_or_none()
         anchor = None
         if found is not None:

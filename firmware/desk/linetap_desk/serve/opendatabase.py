@@ -19,7 +19,7 @@ _KINDS = "sqlite:///serve.db or postgresql+psycopg://user@host/serve is right"
 
 
 def open_own(name: str) -> Engine:
-    """With its tables as they are now. BadInput for a URL that is none, and where nothing can be written."""
+    """Opens it and migrates its tables. BadInput for an invalid URL, or if it cannot be written."""
     url = parse(name)
     engine = _engine(url)
     with contextlib.ExitStack() as failing:
@@ -33,7 +33,7 @@ def open_own(name: str) -> Engine:
 
 
 def open_there(name: str) -> Engine:
-    """To be read only; BadInput where there is none, and nothing is made."""
+    """Opens an existing one for reading; BadInput if there is none. Nothing is created."""
     url = parse(name)
     if (path := file_of(url)) is not None and not path.is_file():
         raise BadInput(f"{shown(url)}: there is no file {path}; `linetap desk serve` makes it")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk serve`: listens, says where, and ends at SIGTERM."""
+"""`linetap desk serve`: listens, prints its URL, and ends at SIGTERM."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from linetap_desk.web.server import EndsQuietly, config, until_told
 
 MOST_AT_ONCE = 500  # connections; streams are open for hours, and a process has 1,024 files
 KEEP_ALIVE_S = 30
-END_WITHIN_S = 3  # what has not ended then is cut off
+END_WITHIN_S = 3  # connections open after that are cut off
 BACKLOG = 256
 _M_ARENA_MAX, _ARENAS = -8, 2  # mallopt(3)
 
@@ -42,7 +42,8 @@ _M_ARENA_MAX, _ARENAS = -8, 2  # mallopt(3)
 def run(settings: Settings, clock: Clock = KEPT) -> int:
     require_possible(clock)  # it ends requests and sessions
     _bound_arenas()
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # what people type is in its memory, and goes to no disk
+    # its memory contains what people type, and must not be written to a disk
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     logging.getLogger("uvicorn.error").parent = start_logging("serve")
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     with listening(settings) as (at, settings), opened(settings, clock) as site:
@@ -60,7 +61,7 @@ def _bound_arenas() -> None:
 
 
 class Server(EndsQuietly):
-    """The streams are asked to end before it waits for them."""
+    """Ends the streams before it waits for connections."""
 
     def __init__(self, config: uvicorn.Config, site: Site) -> None:
         super().__init__(config)
@@ -73,7 +74,7 @@ class Server(EndsQuietly):
 
 @contextlib.contextmanager
 def listening(settings: Settings) -> Iterator[tuple[socket.socket, Settings]]:
-    """The settings know the port then, and the URL of who has said none."""
+    """The socket, and the settings with its port; a missing URL is filled in."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as at:
         at.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

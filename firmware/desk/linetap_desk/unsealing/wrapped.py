@@ -79,7 +79,7 @@ def require_checked(paper: Path, data: bytes, roles: Roles, signer_name: str) ->
     others = any(person.role == VAULT and person.name != signer_name for person in roles.people)
     how = f"`linetap hold check {paper.parent}` by a vault officer{f' who is not {signer_name}' if others else ''}"
     if not place.exists():
-        raise Refusal(f"nobody has shown that its key opens: {how} comes first")
+        raise Refusal(f"it is not shown that its key opens: run {how} first")
     armored = callfolder.read(place, sshsig.SIGNATURE_LIMIT_BYTES)
     person = roles.holder(sshsig.check(data, armored, namespaces.HOLD_CHECK))
     if person is None or person.role != VAULT or (others and person.name == signer_name):

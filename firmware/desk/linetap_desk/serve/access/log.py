@@ -56,7 +56,7 @@ def signed_head(head: Head, key: SigningKey) -> dict[str, str]:
 
 
 def own_head(text: str, sig: str, kind: str, key: PublicKey) -> Head:
-    """As `read`, signed by `key`: continuing another's head would make its rows ours."""
+    """As `read_signed_head`, but it must be signed by `key`: a head of another key must not be continued."""
     head, signer = read_signed_head(text, sig, kind)
     if keys.public_blob(signer) != keys.public_blob(key):
         raise ChainFault(
@@ -66,7 +66,7 @@ def own_head(text: str, sig: str, kind: str, key: PublicKey) -> Head:
 
 
 def read_signed_head(text: str, sig: str, kind: str) -> tuple[Head, PublicKey]:
-    """The head and the key that signed it, whosever it is. ChainFault for a bad signature or another kind."""
+    """The head and the key that signed it, whichever it is. ChainFault for a bad signature or another kind."""
     try:
         public = sshsig.check(text.encode(), sig.encode("ascii", "replace"), namespaces.ACCESS_TABLE)
         head = boundedjson.decode(text, Head)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The last net before the log: whatever looks like a telephone number in what somebody typed stands there masked."""
+"""The last safeguard before the log: masks whatever looks like a telephone number in typed text."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _BETWEEN = r"[-. ()/]{0,3}"
 _ABROAD = re.compile(r"(?:\+|00)?82[-. ]?(?:\(0\)|0)?")
 _MOBILE = rf"1[016-9]{_BETWEEN}\d{{3,4}}{_BETWEEN}\d{{4}}"
 _FIXED = rf"(?:2|[3-6]\d|70|80|50\d){_BETWEEN}\d{{3,4}}{_BETWEEN}\d{{4}}"
-# By its form alone: of a mobile wherever it stands; of others not where digits and a hyphen before make a longer one.
+# By form only: mobile numbers anywhere; others not where digits and a hyphen before them make a longer number.
 _KOREAN = (
     rf"(?<!\d)(?:{_ABROAD.pattern}{_BETWEEN}|0){_MOBILE}(?!\d)",
     rf"(?<!\d)(?<!\d-)(?:{_ABROAD.pattern}{_BETWEEN}|0){_FIXED}(?!\d)",
     r"(?<!\d)(?<!\d-)1[568]\d\d[- ]?\d{4}(?!\d|-\d)",
 )
 _IN_CASE = re.compile("|".join(_KOREAN), re.ASCII)
-# Besides, what a case number may be: numbers mistyped or without an area code, any long run of digits. A day
-# (2026-11-24) is none.
+# Also masked except in case numbers: numbers mistyped or without an area code, and any long run of digits. A date
+# (2026-11-24) is not.
 _OTHERS = (
     rf"(?<![\d-])0\d{{1,2}}{_BETWEEN}\d{{3,4}}{_BETWEEN}\d{{4,5}}(?!\d)",
     r"(?<![\d-])\d{3,4}[- ]\d{4}(?!\d)",
@@ -40,12 +40,12 @@ def case_without_numbers(text: str) -> str:
 
 
 def call_without_numbers(call_id: str) -> str:
-    """A call's name stays whole; what somebody put in the place of one does not."""
+    """A call id is kept; any other text is masked."""
     return call_id if CALL_ID.fullmatch(call_id) else without_numbers(call_id)
 
 
 def has_number(text: str) -> bool:
-    """Whether there is one by the narrow rule of cases."""
+    """Whether it contains one by the narrow rule for case numbers."""
     return _IN_CASE.search(_plain(text)) is not None
 
 

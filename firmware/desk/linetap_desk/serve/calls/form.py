@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The search form: what was typed, what is meant by it, and what of it cannot be. Pure.
+"""The search form: what was typed, the search it means, and its errors. Pure.
 
-Times are local in the desk's zone. No field takes a telephone number: the desk's database has none, and the page says
-where one is searched for.
+Times are local in the desk's zone. No field takes a telephone number: the desk's database has none, and the page names
+the command that searches for one.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Directory:
         return self.places.of(unit)
 
     def seats(self, extension: str, department: str, building: str) -> list[Seat] | None:
-        """None where none of the three is named; empty where nobody sits there."""
+        """None if none of the three is given; empty if no seat fits."""
         units = {unit for unit, place in self.places.named.items() if building and place.building == building}
         if not extension and not department:
             return [Seat(unit) for unit in sorted(units)] if building else None
@@ -73,7 +73,7 @@ class _Kept[T]:
             self._found, self._seen = read(self._path), _seen(self._path)
 
     def now(self) -> T:
-        """One that is damaged changes nothing until it is whole."""
+        """A file that has become damaged is ignored until it is repaired."""
         if self._path is not None and (seen := _seen(self._path)) != self._seen:
             self._seen = seen
             try:
@@ -132,19 +132,19 @@ class Form:
 
     @property
     def is_plain(self) -> bool:
-        """Whether only place and time are asked for: nothing hides a call then."""
+        """Whether only place and time are given, so that no other condition hides a call."""
         wanted = self.wanted
         return not any((wanted.direction, wanted.disposition, wanted.mark, wanted.state))
 
 
 def typed(query: Mapping[str, str]) -> dict[str, str]:
-    """The fields alone, each of a length that can be meant."""
+    """The form's fields only, each cut to a little over the longest valid text."""
     found = {name: query.get(name, "").strip()[: _LONGEST + 1] for name in FIELDS}
     return {name: text for name, text in found.items() if text}
 
 
 def terms(query: Mapping[str, str]) -> str:
-    """What the access log is given of a search; it masks what looks like a telephone number, wherever it was typed."""
+    """The search terms for the access log, which masks what looks like a telephone number in any field."""
     return " ".join(f"{name}={text}" for name, text in typed(query).items() if name != "case")
 
 
@@ -186,7 +186,7 @@ def read(query: Mapping[str, str], house: Directory, zone: ZoneInfo) -> Form:
 
 
 def _span(said: Mapping[str, str], zone: ZoneInfo, errors: dict[str, str]) -> tuple[str | None, str | None]:
-    """A day alone is meant to its end, and a minute so too."""
+    """A date includes its whole day, and a minute its whole minute."""
     ends: dict[str, int] = {}
     for name, read_time in (("from", moment_ns), ("to", last_ns)):
         if name in said and name not in errors:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All that the desk knows of one call: its row, its signed events, its second copy, the head of its unit's log."""
+"""All that the desk knows about one call: its row, its signed events, its second copy, the head of its unit's log."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ MOST_EVENTS = 200  # a call has about eight
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`check`: "good", "cleared" (of a call that is destroyed), "unasked" (nobody has said whose keys count), or the
-    code of what is wrong. `told` None: cleared, or of a later version."""
+    """`check`: "good", "cleared" (the call is destroyed), "unasked" (no signers' file is configured), or the code of
+    the fault. `told` None: cleared, or of a later version."""
 
     event: str
     seq: int
@@ -40,8 +40,8 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Of the log of the key that told of this call; `behind`: it was signed before the call was sealed. `misfits`: the
-    codes of what stands against that log."""
+    """A head of the log of the key that reported the call; `behind`: it was signed before the call was sealed.
+    `misfits`: codes of alerts against that log."""
 
     size: int
     root: str
@@ -56,7 +56,7 @@ class Story:
     events: list[Event]
     more: bool
     copy: Mapping[str, Any] | None
-    amended: Amendment | None  # what the unit said later of the record's times and end
+    amended: Amendment | None  # the unit's later correction of the record's times and end
     head: Head | None
 
     @property
@@ -65,13 +65,13 @@ class Story:
 
     @property
     def held(self) -> bool | None:
-        """By the unit's newest word; None: it never said anything of a hold."""
+        """Whether it is held, by the unit's latest report; None: no hold was reported."""
         said = [one.told for one in self.events if one.event == "held" and one.told is not None]
         return said[-1].why != HOLD_ENDED if said else None
 
 
 def read(db: Connection, unit: str, call_id: str, signers: list[Signer] | None) -> Story | None:
-    """None: there is no such call. `signers` None: no signature is asked."""
+    """None if there is no such call. `signers` None: signatures are not checked."""
     row = db.execute(select(calls).where(calls.c.unit == unit, calls.c.call_id == call_id)).mappings().first()
     if row is None:
         return None
@@ -91,7 +91,7 @@ def read(db: Connection, unit: str, call_id: str, signers: list[Signer] | None) 
 
 
 def _ordered(found: Sequence[Any]) -> list[Any]:
-    """As callrow.py has them: a key's events by their numbers, a key where its first one stands."""
+    """In the order of callrow.py: a key's events by their numbers, keys by their first event."""
     first: dict[str, str] = {}
     for row in found:
         first[row.origin] = min(row.at, first.get(row.origin, row.at))

@@ -26,8 +26,8 @@ people = Table(
     "people",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("name", Text, nullable=False, unique=True),  # what is typed
-    Column("shown", Text, nullable=False),  # what others read
+    Column("name", Text, nullable=False, unique=True),  # typed at the login
+    Column("shown", Text, nullable=False),  # shown to others
     Column("roles", Text, nullable=False),  # sorted, with commas
     Column("password", Text),  # argon2id; null: by OIDC alone
     Column("subject", Text, unique=True),  # ISSUER SUB, at the OIDC provider
@@ -36,7 +36,7 @@ people = Table(
     Column("changed_at", Text, nullable=False),
 )
 
-# The token is with the browser alone; who reads this table cannot become anybody.
+# Only the browser has the token; a reader of this table cannot log in with it.
 sessions = Table(
     "sessions",
     metadata,
@@ -44,7 +44,7 @@ sessions = Table(
     Column("person", Integer, ForeignKey("people.id"), nullable=False),
     Column("address", Text, nullable=False),
     Column("began_at", Text, nullable=False),
-    Column("seen_at", Text, nullable=False),  # a person's last deed, not a stream's
+    Column("seen_at", Text, nullable=False),  # a person's last action, not a stream's
     Column("ends_at", Text, nullable=False),
     Column("locked", Boolean, nullable=False),
     Index("sessions_person", "person"),
@@ -61,13 +61,13 @@ attempts = Table(
     Index("attempts_value", "kind", "value", "at"),
 )
 
-# A row is never changed; access/chain.py says what its hash covers.
+# A row is never changed; access/log.py defines what its hash covers.
 access = Table(
     "access",
     metadata,
     Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
     Column("at", Text, nullable=False),
-    Column("person", Text, nullable=False),  # the name; empty: nobody was logged in
+    Column("person", Text, nullable=False),  # the name; empty: not logged in
     Column("address", Text, nullable=False),
     Column("act", Text, nullable=False),
     Column("outcome", Text, nullable=False),  # shown, refused, done
@@ -81,7 +81,7 @@ access = Table(
     Index("access_person", "person", "at"),
 )
 
-# One row: how far the access log goes, signed.
+# One row: the signed head of the access log.
 access_head = Table(
     "access_head",
     metadata,
@@ -90,7 +90,7 @@ access_head = Table(
     Column("sig", Text, nullable=False),  # armored, as ssh-keygen reads it
 )
 
-# One row, once the oldest have gone: the last of those, signed, so that the rest still has a beginning.
+# One row, once the oldest rows are removed: the last of those, signed, so that the rest has a beginning.
 access_anchor = Table(
     "access_anchor",
     metadata,
@@ -99,7 +99,7 @@ access_anchor = Table(
     Column("sig", Text, nullable=False),
 )
 
-# A request for a recording, as far as it has come. What counts is in `request` and `approvals`: signed files.
+# A request for a recording and its progress. `request` and `approvals` are the signed files that count.
 requests = Table(
     "requests",
     metadata,
@@ -144,7 +144,7 @@ approvals = Table(
     UniqueConstraint("request", "signer_role"),
 )
 
-# One for each request; who reads this table has none.
+# One for each request; a reader of this table cannot use it.
 tickets = Table(
     "tickets",
     metadata,
@@ -154,22 +154,22 @@ tickets = Table(
     Column("ends_at", Text, nullable=False),
 )
 
-# What members of a group hand on to one another, of a request or a hold: closed to all but those who come next, and
-# emptied as soon as the step is done. Who took part stays.
+# Partials that members of a group hand on, of a request or a hold: encrypted to the following members, and emptied as
+# soon as the step is done. Who took part is kept.
 partials = Table(
     "partials",
     metadata,
     Column("about", Text, primary_key=True),  # the id of the request or the hold
     Column("kind", Text, primary_key=True),  # officer, custodian
     Column("key_sha256", Text, primary_key=True),  # of the key.age that it came out of; empty of a custodian's
-    Column("taken", Text, primary_key=True),  # whose layers are off, by their numbers: 1-2. Of custodians the first: 1
-    Column("left", Integer, nullable=False),  # so many people are still to come
+    Column("taken", Text, primary_key=True),  # the members whose layers are removed: 1-2. Of custodians the first: 1
+    Column("left", Integer, nullable=False),  # the number of people still needed
     Column("data", LargeBinary),
     Column("by", Text, nullable=False),
     Column("at", Text, nullable=False),
 )
 
-# A hold that is asked for, and the vault officer's signed command.
+# A requested hold, and the vault officer's signed command.
 holds = Table(
     "holds",
     metadata,
@@ -193,7 +193,7 @@ holds = Table(
     Index("holds_asked", "asked_at", "id"),
 )
 
-# One row: the newest roles file that was in force here, so that nobody lays an older one back.
+# One row: the newest roles file that was in force here, so that an older one is refused.
 roles_seen = Table(
     "roles_seen",
     metadata,

@@ -54,7 +54,7 @@ LINE_WORDS: dict[LineStatus, str] = {
     "off_hook": N_("in use, not recorded"),
     "fault": N_("faulty"),
 }
-# What the script says by itself.
+# Texts used by the script.
 SCRIPT_WORDS = {
     "live": N_("Live since {since}: the desk has everything that the broker has."),
     "stale": N_(
@@ -118,14 +118,14 @@ def counts(units: list[dict[str, Any]]) -> dict[Standing, int]:
 
 
 def fits(unit: dict[str, Any], text: str, standing: str) -> bool:
-    """As the script has it in `fits`."""
+    """Same rule as `fits` in the script."""
     said = (unit["unit"], unit["building"], unit["floor"], *(alert["text"] for alert in unit["alerts"]))
     wanted = unit["calls"] > 0 if standing == "calls" else standing in ("", unit["standing"])
     return wanted and text.casefold() in " ".join(said).casefold()
 
 
 def local_moment(text: str, zone: ZoneInfo) -> str:
-    """A unit's own time in the desk's zone; as it says it where it is none."""
+    """A unit's own time in the desk's zone; unchanged if it is no time."""
     try:
         return from_utc_ns(parse_rfc3339(text)).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
     except (ValueError, OverflowError, OSError):
@@ -173,10 +173,10 @@ async def event_stream(
                 continue
 
 
-# No auditor: who has seen something in a month cannot sign its review.
+# No auditor: a person with access to data in a month cannot sign its review.
 UNITS = frozenset({"watch", "officer", "vault", "custodian"})
 CALLS = UNITS - {"watch"}
-MOST_CHARACTERS = 80  # of what is asked for
+MOST_CHARACTERS = 80  # of the search text
 AGAIN_S = "30"
 
 
@@ -209,7 +209,7 @@ async def events(request: Request, site: Site) -> Response:
 
 
 class _Held(StreamingResponse):
-    """Lets go of its place however it ends: a generator that was never begun would not."""
+    """Releases its place however it ends: a generator that never began would not."""
 
     def __init__(self, content: AsyncIterator[bytes], held: contextlib.ExitStack) -> None:
         super().__init__(content, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
@@ -244,7 +244,7 @@ async def _page(request: Request, site: Site, template: str, only: str | None, *
         "fits": fits,
         "only": only,
     }
-    # A thousand units take a while, in which nobody else's stream should stand still.
+    # A thousand units take a while; other streams must not wait meanwhile.
     return await anyio.to_thread.run_sync(partial(site.pages.page, request, template, **context, **more))
 
 

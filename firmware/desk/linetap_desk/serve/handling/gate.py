@@ -78,7 +78,7 @@ def endpoint(route: Route, site: Site) -> Callable[[Request], Awaitable[Response
             log.error("desk_database_away: %s; nothing is shown", text)
             status = 503
             raise HTTPException(503) from None
-        except ClientDisconnect:  # within a form: not our fault
+        except ClientDisconnect:  # while a form was read; not an error of the desk
             status = 400
             raise HTTPException(400) from None
         except Exception as error:  # noqa: BLE001 - any fault is answered by a page, without a traceback
@@ -112,7 +112,7 @@ def endpoint(route: Route, site: Site) -> Callable[[Request], Awaitable[Response
 
 
 async def _stopped(request: Request, route: Route, site: Site, who: Who | None, address: str) -> Response | None:
-    """The answer to somebody without access; None if they have it."""
+    """The answer to a person without access; None if they have access."""
     if who is None or who.locked:
         if request.method != "GET" or route.background:
             raise HTTPException(401)

@@ -26,12 +26,12 @@ async def home(request: Request, site: Site) -> Response:
 
 async def static(request: Request, _site: Site) -> Response:
     response = await _STATIC.get_response(str(request.path_params["path"]), request.scope)
-    response.headers["Cache-Control"] = "no-cache"  # asked for anew each time, sent anew only where it has changed
+    response.headers["Cache-Control"] = "no-cache"  # revalidated each time, sent again only if changed
     return response
 
 
 async def choose(request: Request, _site: Site) -> Response:
-    """Without script: a form, and back to where one was."""
+    """Works without scripts: a form that returns to the page it came from."""
     form = await request.form()
     language, theme = form.get("language"), form.get("theme")
     response = RedirectResponse(local_path(form.get("next")), 303)
@@ -45,7 +45,7 @@ async def choose(request: Request, _site: Site) -> Response:
 
 
 def local_path(found: object) -> str:
-    """A place on this site; "/" of anything that could lead away from it."""
+    """A path on this site; "/" for anything that could lead to another site."""
     path = found if isinstance(found, str) else "/"
     safe = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
     return path if safe and len(path) <= 2000 else "/"

@@ -29,7 +29,7 @@ from linetap_desk.web.pages import EVERYBODY, ROLES, SIGNED_IN, Pages
 
 @dataclass(slots=True)
 class Figures:
-    """What figures.py serves of the pages' own work. `port`: where it is served, once it is."""
+    """Counters that figures.py serves. `port`: the port of the metrics, once they are served."""
 
     answers: Counter[tuple[str, str, int]] = field(default_factory=Counter)  # template, method, status
     port: int | None = None
@@ -88,13 +88,13 @@ async def subject_of_path(request: Request) -> Subject:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`act`: the verb that is written before the handler runs; None: nothing personal is seen there.
+    """`act`: the verb that is logged before the handler runs; None: the page shows no personal data.
 
-    `takes`: what is asked in the URL, of a POST the fields of its form. `answers`: what the handler itself may say,
-    beside what the gate says before it; tools/desk_openapi.py writes both down, and a test holds the server to it.
+    `takes`: parameters of the URL, of a POST the fields of its form. `answers`: the handler's own statuses, in addition
+    to the gate's; tools/desk_openapi.py documents both, and a test holds the server to it.
 
-    `menu`: the msgid under which the layout offers it to whoever may. `background`: what a page asks by itself, a
-    stream for one, which is no sign that somebody sits there.
+    `menu`: the msgid of its menu entry for those with access. `background`: requested by a page without a person
+    acting, such as a stream; it does not postpone the lock.
     """
 
     path: str
@@ -109,9 +109,9 @@ class Route:
     answers: tuple[int, ...] = (200,)
 
     def __post_init__(self) -> None:
-        """BadInput for a row that says too little: what nobody was given must not be open to anybody."""
+        """BadInput for an incomplete row: a missing role must not mean access for all."""
         if not self.roles:
-            raise BadInput(f"route {self.path}: it names no role that may")
+            raise BadInput(f"route {self.path}: it names no role")
         if strange := self.roles - SIGNED_IN - EVERYBODY:
             raise BadInput(f"route {self.path}: {', '.join(sorted(strange))}: known here: {', '.join(ROLES)}")
         if not self.methods or not set(self.methods) <= _METHODS:
@@ -125,12 +125,12 @@ class Route:
 
 
 def join(tables: Iterable[tuple[Route, ...]]) -> tuple[Route, ...]:
-    """BadInput where two rows have the same path and method: which of them counts would be chance."""
+    """BadInput if two rows have the same path and method."""
     routes = tuple(route for table in tables for route in table)
     seen: set[tuple[str, str]] = set()
     for route in routes:
         for method in route.methods:
             if (route.path, method) in seen:
-                raise BadInput(f"route {method} {route.path}: it stands there twice")
+                raise BadInput(f"route {method} {route.path}: it is defined twice")
             seen.add((route.path, method))
     return routes

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The watcher in its own thread; what it sees becomes pictures and numbered changes for whoever reads.
+"""The watcher in its own thread; its state becomes pictures and numbered changes for readers.
 
-Two threads meet here and nowhere else: the watching one writes, the one of the pages reads, both under one lock that
-is held for no longer than a copy takes.
+Two threads share this state: the watcher's writes, the pages' reads, both under one lock that is held only while
+copying.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock, rfc3339
 from linetap_desk.serve.live.journal import Entry, Journal, Picture, Reader, difference, event, picture, told
 from linetap_desk.watch.watcher import TURN_S, Settings, Watcher
 
-JOIN_MS = 20  # what happens to a unit within this is one change
-COUNT_MS = 1000  # how often is told how much is not shown
-MOST_STREAMS = 300  # and room for who asks for a page: service.py has 500 connections
+JOIN_MS = 20  # changes of a unit within this time become one
+COUNT_MS = 1000  # how often the number of hidden messages is sent
+MOST_STREAMS = 300  # and room for requests of pages: service.py has 500 connections
 MOST_OF_A_SESSION = 8
 END_S = 5.0
 
@@ -31,18 +31,18 @@ log = logging.getLogger("linetap.serve")
 
 
 class Full(Exception):
-    """Nobody else is let in before somebody leaves."""
+    """Too many streams are open."""
 
 
 @dataclass(slots=True)
 class Desk:
-    """The desk's own link. `since`: of live, when it was complete; else since when what is shown is old."""
+    """The desk's own link. `since`: if live, when it was complete; otherwise since when the state is out of date."""
 
     link: str  # live, reading, away
     since: str
     why: str = ""
-    not_shown: int = 0  # what came beyond the bounds
-    bad: int = 0  # what was none
+    not_shown: int = 0  # messages beyond the bounds
+    bad: int = 0  # messages that were invalid
 
 
 class Hub:
@@ -54,7 +54,7 @@ class Hub:
         self._journal = Journal(secrets.token_hex(4))
         self._pictures: dict[str, Picture] = {}
         self._desk = Desk("away", rfc3339(clock.utc_ns()), "not connected yet")
-        self._touched: dict[str, int] = {}  # unit -> monotonic, when the first of what is not told yet came
+        self._touched: dict[str, int] = {}  # unit -> monotonic time of its first unsent change
         self._utc_ns = clock.utc_ns() - clock.monotonic_ns()
         self._count_ns = 0
         self._readers: dict[asyncio.Event, tuple[asyncio.AbstractEventLoop, str]] = {}
@@ -71,14 +71,14 @@ class Hub:
         self._thread.join(END_S)
 
     def let_go(self) -> None:
-        """The pages are about to end: so do the streams, each by itself."""
+        """The pages are about to end, and so must the streams."""
         self.leaving = True
         self._wake()
 
-    # --- for who reads -----------------------------------------------------------------------------------------
+    # --- for readers --------------------------------------------------------------------------------
 
     def seen(self, reader: Reader) -> tuple[str, Desk, list[dict[str, Any]]]:
-        """All of it as it is: the id that changes after it are counted from, the link, the units."""
+        """The whole state: the id from which later changes are counted, the link, the units."""
         with self._lock:
             id, desk, pictures = self._journal.id, self._desk, list(self._pictures.values())
         mine = (one for one in pictures if reader.unit in (None, one["unit"]))
@@ -89,7 +89,7 @@ class Hub:
         return len(self._readers)
 
     def figures(self) -> tuple[str, Counter[str]]:
-        """The link, and how many units stand how."""
+        """The link, and the number of units by standing."""
         with self._lock:
             return self._desk.link, Counter(one["standing"] for one in self._pictures.values())
 
@@ -98,7 +98,7 @@ class Hub:
             return self._journal.number_of(id)
 
     def after(self, number: int) -> list[Entry] | None:
-        """The changes since; None where they are not all here any more."""
+        """The changes since `number`; None if the journal no longer has them all."""
         with self._lock:
             return self._journal.after(number)
 
@@ -106,13 +106,13 @@ class Hub:
         return entry.event(reader, self._journal.of)
 
     def snapshot(self, reader: Reader) -> tuple[int, bytes]:
-        """In the place of changes that are too many, or not known any more."""
+        """Replaces changes that are too many, or no longer known."""
         id, desk, units = self.seen(reader)
         return int(id.rpartition("-")[2]), event("snapshot", {"desk": desk, "units": units}, id)
 
     @contextlib.contextmanager
     def woken(self, session: str) -> Iterator[asyncio.Event]:
-        """Set whenever there is news. Full: there are too many streams, or too many of this session."""
+        """An event that is set whenever there is news. Full: too many streams are open, or too many of this session."""
         here = asyncio.Event()
         with self._lock:
             of = Counter(session for _, session in self._readers.values())
@@ -133,7 +133,7 @@ class Hub:
                 self._turn()
         finally:
             with contextlib.suppress(RuntimeError):  # the pages may be gone already
-                self._tell_desk(link="away", why="nobody watches any more: see the journal")
+                self._tell_desk(link="away", why="the watcher has stopped: see the journal")
             self._watcher.close()
 
     def _turn(self) -> None:
@@ -145,7 +145,7 @@ class Hub:
         for change in changes:
             if (name := change.get("unit")) is not None:
                 self._touched.setdefault(name, now_ns)
-        if not self._watcher.told_all:  # half of what the broker has would look like a disaster
+        if not self._watcher.told_all:  # an incomplete state would look like a disaster
             self._not_live()
             return
         if self._desk.link != "live":

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbered changes, the last so many of them; each is made bytes once for everybody who reads alike.
+"""Numbered changes, the latest of them kept; each is encoded once for all readers with the same rights.
 
-A reader is a number: the one it has. Nothing is kept for it, so that a browser that reads slowly, or not at all, costs
-no memory; one that is further behind than the journal reaches gets one snapshot in the place of what it missed.
+A reader is only the number it has reached. Nothing is kept for it, so that a slow browser costs no memory; one that is
+further behind than the journal reaches gets a snapshot instead of what it missed.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ AWAY: tuple[Standing, ...] = ("unheard", "offline", "late")
 
 
 class Picture(TypedDict):
-    """JSON's types alone, so that a picture is what is sent. `since`, and what is in lines and alerts: the unit's own
-    time; `heard`: the desk's, and only of who is away."""
+    """JSON types only, so that a picture can be sent as it is. `since`, and the times in lines and alerts: the unit's
+    own time; `heard`: the desk's, only for units that are away."""
 
     unit: str
     building: str
@@ -63,8 +63,8 @@ def picture(unit: Unit, place: Place, now_ns: int, utc: Callable[[int], str]) ->
 
 
 def difference(old: Picture | None, new: Picture | None, name: str) -> dict[str, Any] | None:
-    """What a page has to be told: of lines those that are another now, None of one that is gone; else whole fields.
-    None where there is nothing."""
+    """What a page must be sent: changed lines, None for a removed one; otherwise whole fields. None if nothing
+    changed."""
     if new is None:
         return None if old is None else {"unit": name, "gone": True}
     if old is None:
@@ -98,13 +98,13 @@ def _worst_first(one: tuple[str, Alert]) -> tuple[bool, str]:
 
 MOST_ENTRIES = 4096  # at 1,000 busy units half a minute
 MOST_PARTS = 20_000  # lines and alerts in all of them: a unit may have 48 alerts
-KEPT_AS_BYTES = 256  # of the newest
-ALERTS_SHOWN = 4  # of a unit among all the others; its own page has all
+KEPT_AS_BYTES = 256  # encoded copies are kept of the newest only
+ALERTS_SHOWN = 4  # of a unit on the page of all units; its own page has all
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """`calls`: may know which call it is that a line is in. `unit`: reads of that one alone, and all its alerts."""
+    """`calls`: may see which call a line is in. `unit`: reads only that unit, with all its alerts."""
 
     calls: bool
     language: Language
@@ -136,7 +136,7 @@ class Entry:
 
 class Journal:
     def __init__(self, of: str) -> None:
-        """`of`: of this process alone: the numbers of another one mean nothing here."""
+        """`of`: identifies this process; numbers of another process mean nothing here."""
         self.of = of
         self._entries: deque[Entry] = deque()
         self._parts = 0

@@ -66,7 +66,7 @@ def forgive(db: Connection, name: str, address: str) -> None:
 
 
 def _key(name: str) -> str:
-    """A hash, since somebody may have typed the password as the name."""
+    """A hash, since a password may have been typed as the name."""
     return hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()
 
 

@@ -94,7 +94,7 @@ def add(
     if not shown or len(shown) > _SHOWN_LIMIT or not shown.isprintable():
         raise BadInput(f"--shown: 1 to {_SHOWN_LIMIT} printable characters would be right")
     if password is None and subject is None:
-        raise BadInput("neither a password nor a subject: nobody could log in by this account")
+        raise BadInput("neither a password nor a subject: no login would be possible with this account")
     granted, stored = checked_roles(roles), None if password is None else hashed(password)
     now = rfc3339(table.clock.utc_ns())
     with writing(table.engine) as db:

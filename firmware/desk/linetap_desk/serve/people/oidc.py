@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Login by the city's OIDC provider: it says who somebody is, and nothing of what they may.
+"""Login by the city's OIDC provider: it identifies the person and has no say in their roles.
 
-Authlib makes state, nonce and PKCE and checks what comes back. The provider is asked to see the person now
-(`prompt=login`, `max_age=0`) and has to say when it did: else a locked desk would be open to whoever finds the browser
-logged in at the provider.
+Authlib makes state, nonce and PKCE and checks the answer. The provider is asked to authenticate the person now
+(`prompt=login`, `max_age=0`) and must say when it did: otherwise a locked desk would be open to anyone who finds the
+browser logged in at the provider.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from linetap_desk.config.desk import OidcConfig
 COOKIE = "__Host-linetap-oidc"
 BACK = "/oidc/back"
 WITHIN_S = 600
-MOST_WAITING = 1000  # who has begun and is not back yet; the oldest has to begin again
+MOST_WAITING = 1000  # pending logins; the oldest has to begin again
 LEEWAY_S = 120
 _ANSWER_S = 10
 _SECRET_BYTES = 4096
-# A token by a shared secret (HS256) or by nothing at all (none) would be one that others could make.
+# A token signed with a shared secret (HS256) or not at all (none) could be forged.
 _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 
 log = logging.getLogger("linetap.serve")
@@ -40,8 +40,8 @@ log = logging.getLogger("linetap.serve")
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    there: str  # where they wanted to go
-    old: str  # the session before
+    there: str  # the page to return to
+    old: str  # the previous session
     since_ns: int
     session: dict[str, Any] = field(default_factory=dict)  # what Authlib keeps: state, nonce, verifier
 
@@ -54,11 +54,11 @@ class Arrived:
 
 
 class Away(Exception):
-    """The provider is not reached."""
+    """The provider cannot be reached."""
 
 
 class Oidc:
-    """One process serves, so that what waits is kept in its memory."""
+    """One process serves the pages, so pending logins are kept in its memory."""
 
     def __init__(self, config: OidcConfig, clock: Clock, url: str) -> None:
         from authlib.integrations.starlette_client import OAuth  # with its client 20 MB, which most desks do not need
@@ -79,7 +79,7 @@ class Oidc:
         )
 
     async def leave(self, request: Request, there: str, old: str) -> Response:
-        """To the provider. Away: it is not reached."""
+        """Redirects to the provider. Away: it cannot be reached."""
         from httpx import HTTPError
 
         waiting = _Waiting(there, old, self._clock.utc_ns())
@@ -96,12 +96,12 @@ class Oidc:
         self._waiting[_key(token)] = waiting
         while len(self._waiting) > MOST_WAITING:
             self._waiting.popitem(last=False)
-        # Lax: it has to come with the way back, which begins at the provider.
+        # Lax: it must be sent with the redirect from the provider.
         answer.set_cookie(COOKIE, token, path="/", max_age=WITHIN_S, secure=True, httponly=True, samesite="lax")
         return answer
 
     async def arrive(self, request: Request) -> Arrived | None:
-        """Back from the provider; None: it did not say who it is, or it is not the one who left."""
+        """The answer of the provider; None: it did not identify the person, or another browser began the login."""
         waiting = self._waiting.pop(_key(request.cookies.get(COOKIE, "")), None)
         now_ns = self._clock.utc_ns()
         if waiting is None or now_ns - waiting.since_ns > WITHIN_S * NS_PER_S:
@@ -121,7 +121,7 @@ class Oidc:
             )
             claims = token["userinfo"]
             seen_s, subject = int(claims["auth_time"]), str(claims["sub"])
-        except Exception as error:  # noqa: BLE001 - two libraries and a stranger's answer: whatever it is, it is a no
+        except Exception as error:  # noqa: BLE001 - two libraries and a foreign answer: any fault is a refusal
             log.warning("oidc_refused: %s", type(error).__name__)
             return None
         if not subject or seen_s < waiting.since_ns // NS_PER_S - LEEWAY_S:

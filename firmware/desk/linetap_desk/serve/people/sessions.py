@@ -19,7 +19,7 @@ from linetap_desk.serve.database.transactions import writing
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """The person logged in, as handlers see them. `locked`: nothing is shown until the password is typed again."""
+    """The logged-in person, for handlers. `locked`: nothing is shown until the password is typed again."""
 
     person: int
     name: str
@@ -30,7 +30,7 @@ class Who:
 
 
 def who_of(request: Request) -> Who:
-    """Of a request to a route that is not public, behind the gate."""
+    """Of a request to a route that is not public, after the gate."""
     who: Who = request.state.who
     return who
 
@@ -64,7 +64,8 @@ def begin(db: Connection, person: int, address: str, settings: Settings, now_ns:
 
 
 def find(db: Connection, session: str, settings: Settings, now_ns: int, deed: bool) -> tuple[Who | None, bool]:
-    """The person, and whether `record_use` has something to write. None: none, expired, or account locked."""
+    """The person, and whether `record_use` has something to write. None: no session, an expired one, or a locked
+    account."""
     found = db.execute(
         select(sessions, people.c.id, people.c.name, people.c.shown, people.c.roles)
         .join(people, people.c.id == sessions.c.person)

@@ -37,7 +37,7 @@ def require_call_name(unit: str, call_id: str) -> None:
 
 
 async def find_call(site: Site, unit: str, call_id: str) -> Mapping[str, Any]:
-    """404 where there is none."""
+    """404 if there is none."""
     require_call_name(unit, call_id)
 
     def look(db: Connection) -> Mapping[str, Any] | None:

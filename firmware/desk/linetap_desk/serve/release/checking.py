@@ -48,7 +48,7 @@ def in_force(site: Site) -> InForce:
     """RolesFault says why no roles are in force."""
     serve = site.settings.desk.serve
     if serve.roles is None or serve.authority is None:
-        raise RolesFault("roles_missing", "serve.roles and serve.authority stand in no desk.toml")
+        raise RolesFault("roles_missing", "serve.roles and serve.authority are missing in desk.toml")
     with site.own.connect() as db:
         version, sha256 = _seen(db)
     try:

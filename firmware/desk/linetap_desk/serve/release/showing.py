@@ -41,8 +41,8 @@ from linetap_desk.serve.release.steps import Chain, RequestState, StepFault
 from linetap_desk.serve.release.store import ID
 from linetap_desk.unsealing.wrapped import Wrapped
 
-SIZE = 50  # rows of a page, and of what is somebody's to do
-MOST_LOOKED = 2000  # open ones among which somebody's are looked for
+SIZE = 50  # rows of a page, and of a person's tasks
+MOST_LOOKED = 2000  # open ones searched for a person's tasks
 
 List = Literal["open", "closed", "holds"]
 Way = Literal["on", "back"]
@@ -63,7 +63,7 @@ class Place:
         """BadInput if it is no page token."""
         found = _TOKEN.fullmatch(token)
         if found is None or ID.fullmatch(found[4]) is None:
-            raise BadInput("page: not a page's token; the lists begin anew without one")
+            raise BadInput("page: not a page's token; without one the lists begin at the start")
         listed: dict[str, List] = {"open": "open", "closed": "closed", "holds": "holds"}
         return cls(listed[found[1]], "on" if found[2] == "on" else "back", found[3], found[4])
 

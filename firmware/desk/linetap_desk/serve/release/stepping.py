@@ -235,7 +235,7 @@ async def close(request: Request, site: Site) -> Response:
             now_ns = site.clock.utc_ns()
             if outcome == "given":
                 if "custodian" not in who.roles:
-                    raise StepFault("step_not_yet", "only a custodian says that it was given out")
+                    raise StepFault("step_not_yet", "only a custodian may report that it was handed over")
                 found.require("give", who.name, now_ns)
                 if any(one.by == who.name for one in found.chain.custodians):
                     why = f"request {found.row['id']}: {who.name} has handed it on, and the last one gives it out"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The monthly review: how much each person saw, and an auditor's word that it was looked at.
+"""The monthly review: what each person accessed, and an auditor's signature that it was reviewed.
 
-The law wants access records checked once a month (Standards of Measures for Securing Personal Information Safety,
-article 8). The word is a row of the log itself, so that it stands behind all it is about and cannot be dated back.
+The law requires a check of access records once a month (Standards of Measures for Securing Personal Information Safety,
+article 8). The signature is a row of the log itself, so that it follows all the rows it covers and cannot be backdated.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from linetap_desk.web.pages import Pages
 
 SIGNED = "review_signed"
 SEARCHES, EXPORTS = ("search",), ("play", "export", "fetch", "bundle", "release")
-# Of who comes and goes, of accounts, and of the review itself; all other acts are of somebody's data.
+# Logins, accounts and the review itself; all other acts concern personal data.
 NOT_DATA = ("login", "logout", "unlock", "people", "review", "access")
 A_PAGE = 100
 REMARK_LIMIT = 300
@@ -132,7 +132,7 @@ def rows_of(db: Connection, span: Span, person: str, after: int) -> tuple[list[R
 
 
 def signed(db: Connection) -> dict[str, Row[Any]]:
-    """month -> the row of who signed it."""
+    """month -> the row of its signature."""
     return {
         row.terms: row for row in db.execute(select(access).where(access.c.act == SIGNED, access.c.outcome == DONE))
     }
@@ -141,7 +141,7 @@ def signed(db: Connection) -> dict[str, Row[Any]]:
 def sign(
     table: AccessTable, span: Span, settings: Settings, pages: Pages, person: str, address: str, remark: str
 ) -> None:
-    """NotSigned where it may not be."""
+    """NotSigned where it is not allowed."""
     with writing(table.engine) as db:
         if rfc3339(table.clock.utc_ns()) < span.until:
             raise NotSigned("not_over")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The auditor's pages: which months there are, what each person did in one, and the word that it was looked at."""
+"""The auditor's pages: the months, what each person did in one, and the signing of a review."""
 
 from __future__ import annotations
 
