@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import batched
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, insert, select, tuple_, update
 from sqlalchemy.exc import DataError, IntegrityError
 
 from linetap_core.clock import rfc3339
@@ -278,11 +278,3 @@ def _events_of(db: Connection, names: Sequence[tuple[str, str]]) -> dict[tuple[s
 
 def _of(table: Table, names: Sequence[tuple[str, str]]) -> ColumnElement[bool]:
     return tuple_(table.c.unit, table.c.call_id).in_(names)
-
-
-def counts(db: Connection) -> dict[str, int]:
-    """How many rows each table has."""
-    return {
-        table.name: db.execute(select(func.count()).select_from(table)).scalar_one()
-        for table in (units, origins, events, set_aside, calls)
-    }

@@ -59,7 +59,7 @@ def log_fault(error: Exception) -> None:
 
 
 FORM_COOKIE = "__Host-linetap-form"  # before there is a session, a form's token is made of it
-LOGIN, UNLOCK, LOGOUT = "/login", "/unlock", "/logout"
+LOGIN, UNLOCK = "/login", "/unlock"
 
 
 def endpoint(route: Route, site: Site) -> Callable[[Request], Awaitable[Response]]:
