@@ -150,7 +150,7 @@ class TestNothing:
 
     def test_no_call(self, officer: httpx.Client) -> None:
         said = self.said(officer, f"unit={UNIT}&line=7&{SPAN}")
-        assert "No call</strong>: the desk heard the unit all the time" in said
+        assert "No call</strong>: the desk was connected to the unit the whole time" in said
         assert "No call</strong>" not in self.said(officer, f"unit={UNIT}&line=1&{SPAN}")
 
     def test_nobody_heard_it(self, officer: httpx.Client) -> None:
@@ -161,7 +161,7 @@ class TestNothing:
 
     def test_policy(self, officer: httpx.Client) -> None:
         said = self.said(officer, f"unit={UNIT}&line=2&{SPAN}&disposition=recorded&direction=in")
-        assert "Passed by policy</strong>: not recorded: skipped by policy (an internal call): 1 call" in said
+        assert "Excluded by policy</strong>: not recorded: skipped by policy (an internal call): 1 call" in said
 
     def test_destroyed(self, officer: httpx.Client) -> None:
         said = self.said(officer, f"unit={OTHER}&line=2&{SPAN}&mark=abuse")
@@ -169,7 +169,7 @@ class TestNothing:
         assert "cannot find these" in said
 
     def test_without_a_place_it_says_what_to_name(self, officer: httpx.Client) -> None:
-        assert "Name one unit" in self.said(officer, "mark=abuse&from=2027-01-01")
+        assert "Choose one unit" in self.said(officer, "mark=abuse&from=2027-01-01")
 
     def test_a_number_is_the_custodians(self, officer: httpx.Client) -> None:
         assert "linetap find --number" in officer.get("/calls").text

@@ -85,7 +85,7 @@ def test_a_chain_that_stands_still_is_begun_anew(house: GroupHouse) -> None:
     request_id = house.approved()
     assert house.partial(request_id, house.unwrap(2, request_id), "vault-2").status_code == 303
     told = plain(house.shown("vault-2", f"/release/{request_id}"))
-    assert "next may be member 3." in told
+    assert "Next: member 3." in told
     house.take("vault-1", f"/release/{request_id}/vault")
     assert house.partial(request_id, house.peeled(1), "vault-1").status_code == 303
     names = house.take("vault-2", f"/release/{request_id}/vault")
