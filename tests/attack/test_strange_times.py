@@ -41,7 +41,7 @@ def test_an_event_does_not_end_the_desks_ingest(tmp_path: Path, at: str) -> None
     for each in (teller, stranger):
         each.call(0)
         payload = json.dumps(json.loads(each.reports(1, 1)[0].payload) | {"at": at}).encode()
-        found = judge.read(Report(FLOOR, payload, unarmored(each.sign(payload)), RECEIVED_NS), trusted(teller))
+        found = judge.judge_event(Report(FLOOR, payload, unarmored(each.sign(payload)), RECEIVED_NS), trusted(teller))
         if each is teller:
             assert isinstance(found, Event)
             assert found.at_ns == RECEIVED_NS
@@ -71,14 +71,14 @@ def test_what_nobody_has_thought_of_is_set_aside(
     """Of one unit; the next one's event is stored, by the same service."""
     teller, other = Teller(tmp_path / "unit"), Teller(tmp_path / "other", unit="floor-04")
     engine = database.open_writer(f"sqlite:///{tmp_path / 'desk.db'}")
-    honest = judge.read
+    honest = judge.judge_event
 
     def read(report: Report, signers: list[Signer]) -> Event | Verdict:
         if report.unit == FLOOR:
             raise error
         return honest(report, signers)
 
-    monkeypatch.setattr(judge, "read", read)
+    monkeypatch.setattr(judge, "judge_event", read)
     for each in (teller, other):
         each.call(0)
     Store(engine).write([*teller.reports(1, 1), *other.reports(1, 1)], trusted(teller, other))

@@ -206,7 +206,7 @@ def test_the_desk_judges_what_it_hears_by_when_it_heard_it(tmp_path: Path, optio
     Store(engine).write([HeadReport(teller.unit, head, sig, START_NS)], trust)
     heads, aside = rows(engine, tables.heads), [row["code"] for row in rows(engine, tables.set_aside)]
     engine.dispose()
-    found = judge.read(dataclasses.replace(event, received_ns=START_NS), trust)
+    found = judge.judge_event(dataclasses.replace(event, received_ns=START_NS), trust)
     if options == COUNTS:
         assert (len(heads), aside) == (1, [])
         assert isinstance(found, Event)

@@ -21,7 +21,7 @@ from linetap_core.evidence.merklelog import unitlog
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import Audio, CallRecord, Gap, Mark, NoticeRecord, Part, Retention
 from linetap_desk.ingest import database, tables
-from linetap_desk.ingest.clear import clear
+from linetap_desk.ingest.clear import clear_destroyed
 from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.outages import Outages
 from linetap_desk.ingest.register import Notice
@@ -83,7 +83,7 @@ class CallsHouse:
         self.tell("destroyed", OTHER, self.names["gone"], 2, 9000, why="retention")
         self._store()
         with self.engine.begin() as db:
-            clear(db)
+            clear_destroyed(db)
         self._copy("marked")
         self._hold("held")
         self._head()

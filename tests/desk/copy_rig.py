@@ -24,7 +24,7 @@ from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import Audio, CallRecord, Part, Retention
 from linetap_core.wire.mqtt import Message
 from linetap_desk.config.desk import CopyConfig
-from linetap_desk.copy.service import Copying, begin
+from linetap_desk.copy.service import Copying, start_copies
 from linetap_desk.ingest import database, tables
 from linetap_desk.ingest.signersfile import SignersFile
 from linetap_desk.ingest.store import Store
@@ -59,7 +59,7 @@ class Units:
         self.copying = self.start()
 
     def start(self) -> Copying:
-        self.copying = begin(self.config, self.engine, self.signers, self._say, self.clock)
+        self.copying = start_copies(self.config, self.engine, self.signers, self._say, self.clock)
         return self.copying
 
     def restart(self) -> None:

@@ -26,7 +26,7 @@ from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.merklelog import closing, merkle, unitlog
 from linetap_core.evidence.merklelog.closing import Closing, closing_path
 from linetap_core.evidence.signing import namespaces, sshsig
-from linetap_desk.ingest.clear import clear
+from linetap_desk.ingest.clear import clear_destroyed
 from linetap_desk.serve import commands
 from linetap_desk.serve.access.log import AccessTable, Subject
 from linetap_desk.serve.database.tables import people, sessions
@@ -76,7 +76,7 @@ class House(CallsHouse):
         self.tell("destroyed", UNIT, self.names["gone"], 2, 9000, why="retention")
         self._store()
         with self.engine.begin() as db:
-            clear(db)
+            clear_destroyed(db)
         self._copy("marked")
         self._close("marked")
         self._head()
@@ -191,7 +191,7 @@ def _work(config: Path) -> None:
     clock = ManualClock(MONTH_NS - 30 * 86_400 * NS_PER_S)
     with commands.opened(config, clock) as (table, _):
         for name, shown in SHOWN.items():
-            accounts.add(table, "terminal:root", name, f"{shown} 님", [name], None, f"provider {name}")
+            accounts.add_account(table, "terminal:root", name, f"{shown} 님", [name], None, f"provider {name}")
         table.append("kim", "10.20.3.7", "login", Subject())
         clock.step_utc(MONTH_NS - clock.utc_ns())
         for n in range(6):

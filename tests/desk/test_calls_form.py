@@ -38,7 +38,7 @@ def house(folder: Path) -> Directory:
 
 
 def read(house: Directory, **typed: str) -> Form:
-    return form.read({name.rstrip("_"): text for name, text in typed.items()}, house, SEOUL)
+    return form.read_form({name.rstrip("_"): text for name, text in typed.items()}, house, SEOUL)
 
 
 class TestTimes:
@@ -126,7 +126,7 @@ def test_what_cannot_be_is_said_at_its_field(house: Directory, name: str, text: 
 
 @given(st.dictionaries(st.sampled_from([*form.FIELDS, "page", "other"]), st.text(max_size=250)))
 def test_whatever_is_typed_is_read(house: Directory, typed: dict[str, str]) -> None:
-    asked = form.read(typed, house, SEOUL)
+    asked = form.read_form(typed, house, SEOUL)
     assert set(asked.errors) <= {*form.FIELDS, "page"}
     assert all(len(text) <= 201 for text in asked.typed.values())
 

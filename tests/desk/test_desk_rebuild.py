@@ -219,7 +219,7 @@ def test_a_copy_that_the_units_own_event_contradicts_is_none(floor: Units, tmp_p
     floor.seal(floor.copy_of(record), data)
     engine = database.open_writer(f"sqlite:///{tmp_path / 'other.db'}")
     refused = stored.Refused()
-    assert stored.take(Tree(floor.store), None, engine, floor.signers.now(), refused, START_NS) == 1
+    assert stored.store_copies(Tree(floor.store), None, engine, floor.signers.now(), refused, START_NS) == 1
     Store(engine).write(floor.teller.reports(), floor.signers.now())
     assert stored.settle(engine, refused) == 0
     assert dict(refused.counts) == {"copy_changed": 1}

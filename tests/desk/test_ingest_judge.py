@@ -30,13 +30,13 @@ def teller(tmp_path: Path) -> Teller:
 
 
 def verdict(report: Report, *tellers: Teller) -> tuple[str, str]:
-    found = judge.read(report, trusted(*tellers))
+    found = judge.judge_event(report, trusted(*tellers))
     assert isinstance(found, Verdict)
     return found.kind, found.code
 
 
 def event(report: Report, teller: Teller) -> Event:
-    found = judge.read(report, trusted(teller))
+    found = judge.judge_event(report, trusted(teller))
     assert isinstance(found, Event), found
     return found
 
@@ -100,7 +100,7 @@ class TestRead:
 
     def test_the_time_of_the_event_decides_on_a_key_that_ended(self, teller: Teller) -> None:
         line = f'{UNIT} valid-before="20261124225604Z" {keys.public_line(teller.key.public_key())}\n'
-        found = [judge.read(report, signers.parse(line)) for report in teller.reports()]
+        found = [judge.judge_event(report, signers.parse(line)) for report in teller.reports()]
         assert [isinstance(one, Event) for one in found] == [True] * 4 + [False] * 6
 
     @pytest.mark.parametrize(

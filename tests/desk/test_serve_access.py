@@ -392,7 +392,7 @@ def test_what_cannot_be_written_is_not_shown(served: ServeSite, trouble: str) ->
 
 def test_the_whole_of_it_with_postgresql(run_dir: Path, server: Postgres, clock: ManualClock) -> None:
     with ServeSite(run_dir / "site", clock, more=f'db = "{server.url}"') as served:
-        accounts.add(served.site.access, "test", "kim", "김민지", ["auditor"], "correct horse battery", None)
+        accounts.add_account(served.site.access, "test", "kim", "김민지", ["auditor"], "correct horse battery", None)
         client = served.client()
         for name, password, status in (
             ("kim", "wrong", 403), ("\0", "x", 403), ("k" * 9000, "x", 403), ("kim", "correct horse battery", 303),
@@ -401,13 +401,13 @@ def test_the_whole_of_it_with_postgresql(run_dir: Path, server: Postgres, clock:
         for path in ("/", "/review", "/review/2026-10", "/review/2026-10/rows?person=a%00b"):
             assert client.get(path).status_code == 200
         assert served.post(client, "/review/2026-10", remark="nothing to say").status_code == 303
-        accounts.lock(served.site.access, "test", "kim", True)
+        accounts.lock_account(served.site.access, "test", "kim", True)
         assert client.get("/").status_code == 303
         assert judged(served.site.own) == "whole"
 
 
 def test_no_login_that_is_not_written(served: ServeSite) -> None:
-    accounts.add(served.site.access, "test", "kim", "김민지", ["officer"], "correct horse battery", None)
+    accounts.add_account(served.site.access, "test", "kim", "김민지", ["officer"], "correct horse battery", None)
     with writing(served.site.own) as db:
         db.execute(text("DELETE FROM access_head"))
     client = served.client()

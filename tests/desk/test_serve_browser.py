@@ -45,7 +45,7 @@ def clock() -> ManualClock:
 @pytest.fixture
 def served(run_dir: Path, clock: ManualClock) -> Iterator[ServeSite]:
     with ServeSite(run_dir / "site", clock) as served:
-        accounts.add(served.site.access, "terminal:root", "kim", "김민지", ["officer"], PASSWORD, None)
+        accounts.add_account(served.site.access, "terminal:root", "kim", "김민지", ["officer"], PASSWORD, None)
         yield served
 
 

@@ -81,14 +81,14 @@ def test_who_is_away_says_since_when_it_has_not_been_heard() -> None:
 def test_a_reader_sees_what_its_role_and_its_language_let_it() -> None:
     said = [(f"alert/c{n}", {**ALERT, "severity": "critical" if n == 9 else "warning"}) for n in range(10)]
     fields = dict(pictured(("line/3", {**LINE, "state": "recording", "call_id": CALL}), *said))
-    everything, watch = journal.told(fields, EVERYTHING), journal.told(fields, WATCH)
+    everything, watch = journal.visible_fields(fields, EVERYTHING), journal.visible_fields(fields, WATCH)
     assert everything["lines"]["3"]["call"] == CALL
     assert CALL not in json.dumps(watch)
     assert watch["lines"]["3"]["state"] == "recording"
     assert (watch["alerts"][0]["severity"], watch["alerts"][0]["text"]) == ("critical", ALERT["text_ko"])
     assert everything["alerts"][0]["text"] == ALERT["text_en"]
     assert (len(watch["alerts"]), watch["more"]) == (journal.ALERTS_SHOWN, 6)
-    alone = journal.told(fields, Reader(False, "ko", "main-03"))
+    alone = journal.visible_fields(fields, Reader(False, "ko", "main-03"))
     assert (len(alone["alerts"]), alone["more"]) == (10, 0)
 
 

@@ -41,7 +41,7 @@ def served(run_dir: Path, provider: Provider) -> Iterator[ServeSite]:
     )
     with ServeSite(folder, more=more) as served:
         provider.client.redirects = [f"{served.url}/oidc/back"]
-        accounts.add(served.site.access, "test", "kim", "김민지", ["officer"], None, f"{provider.url} kim@city")
+        accounts.add_account(served.site.access, "test", "kim", "김민지", ["officer"], None, f"{provider.url} kim@city")
         yield served
 
 
@@ -98,7 +98,7 @@ def test_somebody_without_an_account_and_somebody_who_thinks_better_of_it(served
 
 
 def test_somebody_who_is_locked_out(served: ServeSite) -> None:
-    accounts.lock(served.site.access, "test", "kim", True)
+    accounts.lock_account(served.site.access, "test", "kim", True)
     client = served.client()
     assert not came_in(client, at_provider(served, leave(client), "kim@city"))
     assert last(served) == ("", "login_oidc", "refused")

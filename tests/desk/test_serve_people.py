@@ -41,17 +41,17 @@ def served(run_dir: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -
     """With passwords that are quick to look at; one test is about how slow they really are."""
     monkeypatch.setattr(accounts, "_HASHER", PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1))
     with ServeSite(run_dir / "site", clock) as served:
-        accounts.add(served.site.access, "test", "kim", "김민지", ["officer"], PASSWORD, None)
+        accounts.add_account(served.site.access, "test", "kim", "김민지", ["officer"], PASSWORD, None)
         yield served
 
 
 def test_a_password_costs_whoever_guesses_64_mib_and_three_passes() -> None:
     stored = accounts.hashed(PASSWORD)
     assert stored.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
-    assert accounts.fits(stored, PASSWORD)
-    assert not accounts.fits(stored, PASSWORD + "x")
-    assert not accounts.fits(None, "nobody has this password"), "that of who has none"
-    assert not accounts.fits("no hash", PASSWORD)
+    assert accounts.password_fits(stored, PASSWORD)
+    assert not accounts.password_fits(stored, PASSWORD + "x")
+    assert not accounts.password_fits(None, "nobody has this password"), "that of who has none"
+    assert not accounts.password_fits("no hash", PASSWORD)
 
 
 def log_in(
@@ -178,7 +178,7 @@ def test_a_stream_ends_with_what_it_was_begun_for(served: ServeSite, clock: Manu
 
     first = whose(served.session("officer", name="kim"))
     assert asyncio.run(ask.still(first))
-    accounts.give(served.site.access, "test", "kim", ["watch"])
+    accounts.set_roles(served.site.access, "test", "kim", ["watch"])
     assert not asyncio.run(ask.still(first))
     second = whose(served.session(name="kim"))
     clock.advance(served.site.settings.watch_idle_s * NS_PER_S)
@@ -206,9 +206,9 @@ def test_one_has_so_many_sessions(served: ServeSite, clock: ManualClock) -> None
 def test_who_may_no_longer_is_out_at_once(served: ServeSite) -> None:
     table = served.site.access
     changes: list[Callable[[], None]] = [
-        lambda: accounts.give(table, "test", "kim", ["watch"]),
+        lambda: accounts.set_roles(table, "test", "kim", ["watch"]),
         lambda: accounts.set_password(table, "test", "kim", PASSWORD),
-        lambda: accounts.lock(table, "test", "kim", True),
+        lambda: accounts.lock_account(table, "test", "kim", True),
     ]
     for change in changes:
         client = served.client()

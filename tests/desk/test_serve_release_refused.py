@@ -53,13 +53,13 @@ def test_one_person_takes_one_step(house: ReleaseHouse) -> None:
         accounts.checked_roles(["officer", LEGAL])
     with pytest.raises(BadInput, match="different people"):
         accounts.checked_roles(["vault", "custodian"])
-    accounts.give(house.served.site.access, "test", "officer", ["officer", "custodian"])
+    accounts.set_roles(house.served.site.access, "test", "officer", ["officer", "custodian"])
     house.clients.clear()
     assert refusal(house.key(request_id, **both)) == "one_person_two_steps"
     assert house.key(request_id, role="custodian").status_code == 303
     assert house.approve(request_id, LEGAL, name="lee").status_code == 303
     assert house.approve(request_id, MANAGER).status_code == 303
-    accounts.give(house.served.site.access, "test", "lee", [LEGAL, "vault"])
+    accounts.set_roles(house.served.site.access, "test", "lee", [LEGAL, "vault"])
     del house.clients["lee"]
     half = house.half(request_id)
     answer = house.bring(f"/release/{request_id}/unwrap", half, f"{LEGAL},vault", "lee")

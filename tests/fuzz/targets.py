@@ -184,9 +184,12 @@ def _documents(unit: Path) -> Iterator[Target]:
     event = next(iter(outboxfiles.read(next((vault / "outbox").glob("*.events"))))).entry
     known = signers.parse((unit / "allowed_signers").read_text())
     yield Target("report", [event.payload.encode()],
-                 lambda data: judge.read(judge.Report("u", data, event.sig, 0), known))  # fmt: skip
+                 lambda data: judge.judge_event(judge.Report("u", data, event.sig, 0), known))  # fmt: skip
     yield Target(
-        "report of its signer", [event.payload.encode()], lambda data: judge.told(data), (ValueError, RecursionError)
+        "report of its signer",
+        [event.payload.encode()],
+        lambda data: judge.event_fields(data),
+        (ValueError, RecursionError),
     )
     yield Target(
         "index",

@@ -99,7 +99,7 @@ def played(recorder: Recorder) -> I16:
 def opened(recorder: Recorder) -> I16:
     """By `linetap open`."""
     unit = recorder.unit
-    checked = checkedcall.check(recorder.folder(), Basis(callfolder.load_signers(unit.signers)))
+    checked = checkedcall.require_verified(recorder.folder(), Basis(callfolder.load_signers(unit.signers)))
     output = unit.folder / "call.wav"
     opening.open_call(checked, [unit.epoch, unit.custodian], None, output)
     return np.frombuffer(output.read_bytes()[44:], "<i2")

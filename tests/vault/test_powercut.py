@@ -287,7 +287,7 @@ def _check_with_stock_age(world: World, path: Path, kept: I16) -> None:
     for name in ("opened.wav", "opened.json"):
         (world.folder / name).unlink(missing_ok=True)
     identities = [world.folder / "epoch.txt", world.folder / "custodian.txt"]
-    checked = checkedcall.check(path, Basis(callfolder.load_signers(world.signers)))
+    checked = checkedcall.require_verified(path, Basis(callfolder.load_signers(world.signers)))
     call = opening.open_call(checked, identities, None, output)
     assert call.samples == len(kept)
     assert np.array_equal(np.frombuffer(output.read_bytes()[44:], "<i2"), kept)

@@ -79,7 +79,7 @@ def make_accounts(config: Path) -> dict[str, str]:
     passwords = {name: _password() for name, _, _ in PEOPLE}
     with commands.opened(config, SYSTEM) as (table, _):
         for name, shown, _ in PEOPLE:
-            accounts.add(table, "terminal:demo", name, shown, [name], passwords[name], None)
+            accounts.add_account(table, "terminal:demo", name, shown, [name], passwords[name], None)
     return passwords
 
 

@@ -130,7 +130,7 @@ def _release(folder: Path) -> None:
     closed = log.closing(call.name)
     log.close()
     assert closed is not None
-    found = checkedcall.check(call, Basis(callfolder.load_signers(folder / "signers")))
+    found = checkedcall.require_verified(call, Basis(callfolder.load_signers(folder / "signers")))
     now_ns = SYSTEM.utc_ns()
     request = document.encode(
         Request(

@@ -144,7 +144,7 @@ def _witnessed(rules: Rules, found: closing.Closing, unit: str, signers: list[Si
     path = prove.beside(call_dir)
     if rules.policy is None or path is None:
         return prove.from_closing(rules, found, unit, signers)
-    proof = prove.read(path)
+    proof = prove.read_proof(path)
     return Proof(proof.index, proof.path, prove.trimmed(rules.policy, proof.note))
 
 

@@ -54,7 +54,7 @@ def _check(args: argparse.Namespace, clock: Clock) -> int:
     with deskfolder.deed(desk, Entry(verb="hold_check")) as step:
         checkedcall.name_folder(step.entry, args.call_dir)
         roles = None if desk is None else desk.roles(step.past)
-        call = checkedcall.check(args.call_dir, callproof.basis(args, desk, roles), with_audio=False)
+        call = checkedcall.require_verified(args.call_dir, callproof.basis(args, desk, roles), with_audio=False)
         key = call.wrapped(args.hold_dir, roles)
         checkedcall.name_key(step, call, key)
         turn = layers.turn_of(argparse.Namespace(partial=None, identity=args.identity), key)

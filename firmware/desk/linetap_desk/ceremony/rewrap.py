@@ -64,7 +64,7 @@ def write_rewrapped(
     with deskfolder.deed(desk, Entry(verb=Path(name).stem, case=getattr(args, "case", ""), recipient=to)) as step:
         checkedcall.name_folder(step.entry, args.call_dir)
         roles = None if desk is None else desk.roles(step.past)
-        call = checkedcall.check(args.call_dir, callproof.basis(args, desk, roles), with_audio=False)
+        call = checkedcall.require_verified(args.call_dir, callproof.basis(args, desk, roles), with_audio=False)
         checkedcall.name_key(step, call, call.key)
         folder = _write(args, call, to, name, document, step)
     checkedcall.warn(call)

@@ -106,10 +106,10 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
         return _run_serve(args, clock)
     if args.action == "ingest":
         from linetap_desk.config import desk
-        from linetap_desk.copy.service import begin
+        from linetap_desk.copy.service import start_copies
         from linetap_desk.ingest import service
 
-        return service.run(desk.ingest_settings(args), begin, clock)
+        return service.run(desk.ingest_settings(args), start_copies, clock)
     if args.action == "metrics":
         from linetap_desk.ingest import metrics
 

@@ -88,7 +88,7 @@ def _call_and_witnesses(path: Path, signers: list[Signer] | None, rules: Rules) 
         return
     basis, unit, problem, seen = callproof.Basis(signers, rules=rules), call.record.unit, None, None
     try:
-        close = callproof.find(path, unit, basis)
+        close = callproof.find_closing(path, unit, basis)
         if close is not None:
             closing.check(close, unit, path.name, call.record_sha256, signers)
         seen, problem = callproof.witnessed(path, call.record, close, basis)

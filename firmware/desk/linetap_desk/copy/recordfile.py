@@ -31,7 +31,7 @@ class RecordFound:
     why: Why = ""
 
 
-def record(desk: DeskConfig, unit: str, call_id: str, sha256: str | None) -> RecordFound:
+def read_record(desk: DeskConfig, unit: str, call_id: str, sha256: str | None) -> RecordFound:
     if desk.copy is None:
         return RecordFound(None, "no_store")
     folder = folder_of(desk, unit, call_id)
@@ -47,7 +47,7 @@ def record(desk: DeskConfig, unit: str, call_id: str, sha256: str | None) -> Rec
         return RecordFound(None, "unreadable")
 
 
-def held(desk: DeskConfig, call_id: str) -> hold.Hold | None:
+def read_hold(desk: DeskConfig, call_id: str) -> hold.Hold | None:
     """The hold stored at the desk. Its signature is verified by the unit, which reports the result."""
     if desk.copy is None or desk.copy.holds is None or not _is_call_id(call_id):
         return None

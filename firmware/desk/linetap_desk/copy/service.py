@@ -48,7 +48,7 @@ STOP_S = 5
 log = logging.getLogger("linetap.copy")
 
 
-def begin(config: CopyConfig, engine: Engine, signers: SignersFile, say: Say, clock: Clock) -> Copying:
+def start_copies(config: CopyConfig, engine: Engine, signers: SignersFile, say: Say, clock: Clock) -> Copying:
     """BadInput for an invalid store, hours or zone."""
     hours = Hours.of(config.night, config.zone, config.day_kbit_s, config.night_kbit_s)
     holds = None if config.holds is None else Path(config.holds)
@@ -281,7 +281,7 @@ class Copying:
         """A unit that shows different logs to custodians and desk is exposed by its own signatures."""
         assert job.closing is not None
         report = HeadReport(job.call.unit, job.closing.head.encode("utf-8"), unarmored(job.closing.sig), now_ns)
-        heads.note(db, report, self._signers.now())
+        heads.store_head(db, report, self._signers.now())
 
     def _asking(self, unit: str) -> Asking:
         return self._units.setdefault(unit, Asking(unit))

@@ -98,14 +98,14 @@ def over(db: Connection, now_ns: int, holds: Path | None) -> list[Call]:
     found = []
     for row in db.execute(wanted.order_by(copies.c.look_at).limit(MOST_OVER)).all():
         call = Call(*row)
-        if held(db, call, now_ns, holds):
+        if is_held(db, call, now_ns, holds):
             db.execute(update(copies).where(_mine(call)).values(look_at=rfc3339(now_ns + HELD_PAUSE_S * NS_PER_S)))
         else:
             found.append(call)
     return found
 
 
-def held(db: Connection, call: Call, now_ns: int, holds: Path | None) -> bool:
+def is_held(db: Connection, call: Call, now_ns: int, holds: Path | None) -> bool:
     """Whether the unit's newest report, or a hold stored at the desk and perhaps on its way to the unit, holds the
     call."""
     if callrow.is_held(db, events.c.unit == call.unit, events.c.call_id == call.call_id):

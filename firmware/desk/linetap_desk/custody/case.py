@@ -34,7 +34,7 @@ from linetap_desk.custody import sound
 from linetap_desk.custody.package import Package
 from linetap_desk.proofs import amended
 from linetap_desk.release import ask, requestfile
-from linetap_desk.release.opening import OpeningInputs, Unlocked, hand_on, json_path, open_call, require
+from linetap_desk.release.opening import OpeningInputs, Unlocked, hand_on, json_path, open_call, require_released
 from linetap_desk.unsealing import layers
 from linetap_desk.witnessing import options
 
@@ -196,7 +196,7 @@ class Case:
                 return
             with self.desk.access.deed(Entry(verb="listen")) as step:
                 wanted = self._wanted(call_id)
-                call = require(self.desk, step, wanted)
+                call = require_released(self.desk, step, wanted)
                 step.granted()
                 try:
                     unlocked = Unlocked(call, wanted.identities, wanted.inner)
@@ -213,7 +213,7 @@ class Case:
                 wanted = self._wanted(call_id)
                 for path in (output, json_path(output)):
                     privatefile.require_new(path)
-                call = require(self.desk, step, wanted)
+                call = require_released(self.desk, step, wanted)
                 step.granted()
                 open_call(call, wanted.identities, wanted.inner, output, wanted.recipient)
             self.done += [str(output), str(json_path(output))]

@@ -234,7 +234,7 @@ def unpack(source: Source, folder: Path) -> Package:
 def _complete(folder: Path) -> Package:
     if not (folder / "request.json").exists():
         raise BadPackage("there is no request.json in it")
-    package = Package(folder, requestfile.load(folder / "request.json").request)
+    package = Package(folder, requestfile.load_request(folder / "request.json").request)
     for call in package.request.calls:
         if not package.call(call.call_id).is_dir():
             raise BadPackage(f"{call.call_id}: the request names it, and it is not in the package")

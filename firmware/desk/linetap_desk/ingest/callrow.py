@@ -191,4 +191,4 @@ def is_held(db: Connection, *of_call: ColumnElement[bool]) -> bool | None:
     if not newest:
         return None
     last = max(newest.values(), key=lambda row: str(row.received_at))
-    return judge.told(last.payload).why != HOLD_ENDED
+    return judge.event_fields(last.payload).why != HOLD_ENDED

@@ -34,11 +34,11 @@ class Clearing:
         if now_ns < self._due_ns:
             return
         with self._engine.begin() as db:
-            count = clear(db)
+            count = clear_destroyed(db)
         self._due_ns = now_ns + (0 if count == MOST else EVERY_S * NS_PER_S)
 
 
-def clear(db: Connection) -> int:
+def clear_destroyed(db: Connection) -> int:
     """Returns the number of cleared calls."""
     here = select(copies.c.unit).where(
         copies.c.unit == calls.c.unit, copies.c.call_id == calls.c.call_id, copies.c.removed_at.is_(None)

@@ -22,7 +22,7 @@ _KINDS = "sqlite:///desk.db or postgresql+psycopg://user@host/desk would be righ
 
 def open_writer(text: str) -> Engine:
     """Creates missing tables and columns. BadInput for an invalid URL, or if nothing can be written."""
-    return open_url(parse(text))
+    return open_url(parse_url(text))
 
 
 def open_url(url: URL) -> Engine:
@@ -33,7 +33,7 @@ def open_url(url: URL) -> Engine:
             with engine.begin() as db:  # PostgreSQL: all of it or nothing
                 _make(db)
         except SQLAlchemyError as error:
-            raise BadInput(f"--db {shown(url)}: {reason(error)}") from None
+            raise BadInput(f"--db {without_password(url)}: {reason(error)}") from None
         failing.pop_all()
     return engine
 
@@ -50,15 +50,15 @@ def _make(db: Connection) -> None:
 
 def open_reader(text: str) -> Engine:
     """The database refuses writes. BadInput if it does not exist: a search must not create an empty one."""
-    url = parse(text)
+    url = parse_url(text)
     if (path := file_of(url)) is not None and not path.is_file():
-        raise BadInput(f"--db {shown(url)}: there is no file {path}; `linetap desk ingest` makes it")
-    engine = connecting(url, f"--db {shown(url)}", _KINDS)
+        raise BadInput(f"--db {without_password(url)}: there is no file {path}; `linetap desk ingest` makes it")
+    engine = connecting(url, f"--db {without_password(url)}", _KINDS)
     event.listen(engine, "connect", _to_read if engine.dialect.name == "sqlite" else _to_read_there)
     return engine
 
 
-def parse(text: str) -> URL:
+def parse_url(text: str) -> URL:
     try:
         url = make_url(text)
     except ArgumentError:
@@ -66,7 +66,7 @@ def parse(text: str) -> URL:
     if url.get_backend_name() not in ("sqlite", "postgresql") or (
         url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
     ):
-        raise BadInput(f"--db {shown(url)}: {_KINDS}")
+        raise BadInput(f"--db {without_password(url)}: {_KINDS}")
     return url
 
 
@@ -102,7 +102,7 @@ def _add_columns(db: Connection) -> None:
 
 
 def _engine(url: URL) -> Engine:
-    engine = connecting(url, f"--db {shown(url)}", _KINDS)
+    engine = connecting(url, f"--db {without_password(url)}", _KINDS)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _as_we_need_it)
     return engine
@@ -138,5 +138,5 @@ def _to_read_there(connection: Any, _record: Any) -> None:
     connection.commit()
 
 
-def shown(url: URL) -> str:
+def without_password(url: URL) -> str:
     return url.render_as_string(hide_password=True)

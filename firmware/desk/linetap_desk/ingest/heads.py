@@ -39,7 +39,7 @@ class HeadReport:
     received_ns: int
 
 
-def note(db: Connection, report: HeadReport, signers: list[Signer]) -> Verdict | None:
+def store_head(db: Connection, report: HeadReport, signers: list[Signer]) -> Verdict | None:
     """Stores the head; returns its fault if it is no head of its unit. An empty retained message is ignored."""
     if not report.payload:
         return None

@@ -122,7 +122,7 @@ class Verdict:
     text: str = ""
 
 
-def read(report: Report, signers: list[Signer]) -> Event | Verdict:
+def judge_event(report: Report, signers: list[Signer]) -> Event | Verdict:
     """The event, or the reason why it is none. Trust is judged at the event's own time, as for a record."""
     if len(report.payload) > LIMIT_BYTES:
         return Verdict("bad_payload", "payload_too_large", f"{len(report.payload)} bytes, {LIMIT_BYTES} at most")
@@ -131,7 +131,7 @@ def read(report: Report, signers: list[Signer]) -> Event | Verdict:
     except SignatureFault as fault:
         return Verdict("bad_signature", fault.code, str(fault))
     try:
-        parts = told(report.payload)
+        parts = event_fields(report.payload)
     except (ValueError, RecursionError) as error:
         return Verdict("bad_payload", "payload_malformed", f"not an event: {error}")
     event = Event(parts, hashlib.sha256(report.payload).hexdigest(), _time(parts.at, report.received_ns), report)
@@ -167,7 +167,7 @@ def is_late(event: Event, newest_seq: int) -> bool:
     return event.told.seq < newest_seq or behind_ns > LATE_S * NS_PER_S
 
 
-def told(payload: bytes) -> EventFields:
+def event_fields(payload: bytes) -> EventFields:
     """The event without unusable fields: refusing it would leave a gap that nothing closes. ValueError if the fields of
     `Core` are unusable."""
     try:

@@ -81,7 +81,7 @@ class Outages:
             _change(db, _unheard(db, rfc3339(utc_ns - UNHEARD_S * NS_PER_S)))
 
 
-def note(db: Connection, batch: Sequence[Arrival], heard: Collection[str]) -> None:
+def store_outages(db: Connection, batch: Sequence[Arrival], heard: Collection[str]) -> None:
     """Called after register.note, in its transaction; `heard`: the units that it accepted."""
     last: dict[str, str] = {}
     said: dict[str, list[Notice]] = {}

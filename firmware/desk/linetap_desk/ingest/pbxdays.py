@@ -33,7 +33,7 @@ class _Health(msgspec.Struct):
     pbx_unseen: _Count | None = None
 
 
-def note(db: Connection, notices: Sequence[Notice]) -> None:
+def store_days(db: Connection, notices: Sequence[Notice]) -> None:
     """Stores the last report of a batch for each day."""
     days: dict[Key, dict[str, Any]] = {}
     ports: dict[str, str] = {}

@@ -72,7 +72,7 @@ class Names:
         return self._known[unit]
 
 
-def note(db: Connection, batch: Sequence[Arrival], names: Names) -> set[str]:
+def register_units(db: Connection, batch: Sequence[Arrival], names: Names) -> set[str]:
     """Gives every unit of the batch a row, and returns them. Strangers beyond MOST_STRANGERS are left out: a publisher
     under any name could fill the disk with names."""
     said: dict[str, list[Arrival]] = {}

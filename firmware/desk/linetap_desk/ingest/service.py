@@ -91,7 +91,7 @@ def run(
 @contextlib.contextmanager
 def alone(db: str) -> Iterator[Engine]:
     """The database, with exclusive write access; AlreadyRunning if another process writes to it."""
-    path = database.file_of(database.parse(db))
+    path = database.file_of(database.parse_url(db))
     with contextlib.ExitStack() as held:
         if path is not None and not path.absolute().parent.is_dir():
             raise BadInput(f"--db {db}: there is no folder {path.absolute().parent}")

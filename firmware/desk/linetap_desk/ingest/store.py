@@ -85,16 +85,16 @@ class Store:
 
     def _write(self, batch: Sequence[Arrival], signers: list[Signer]) -> dict[Group, int]:
         with self._engine.begin() as db:
-            heard = register.note(db, batch, self._names)
-            outages.note(db, batch, heard)
+            heard = register.register_units(db, batch, self._names)
+            outages.store_outages(db, batch, heard)
             notices = [one for one in batch if isinstance(one, Notice) and one.unit in heard]
             register.keep_alerts(db, notices)
-            pbxdays.note(db, [one for one in notices if self._names.has(one.unit)])
+            pbxdays.store_days(db, [one for one in notices if self._names.has(one.unit)])
             reports = [one for one in batch if isinstance(one, Report) and one.unit in heard]
-            found = [(report, judge.read(report, signers)) for report in reports]
+            found = [(report, judge.judge_event(report, signers)) for report in reports]
             self._set_aside(db, [(report, verdict) for report, verdict in found if isinstance(verdict, Verdict)])
             for one in batch:
-                if isinstance(one, HeadReport) and one.unit in heard and (fault := heads.note(db, one, signers)):
+                if isinstance(one, HeadReport) and one.unit in heard and (fault := heads.store_head(db, one, signers)):
                     self._set_aside(db, [(one, fault)])
             groups: dict[Group, list[Event]] = defaultdict(list)
             for _, event in found:
@@ -128,7 +128,7 @@ class Store:
         self._set_aside(db, faults)
         if rows := [row for its in taken.values() for row in its]:
             db.execute(insert(events), rows)
-            vaults.note(db, taken, groups.keys() - before.keys(), max(row["received_at"] for row in rows))
+            vaults.check_vaults(db, taken, groups.keys() - before.keys(), max(row["received_at"] for row in rows))
             for group, number in numbers.items():
                 vaults.sign(db, group, number)
             stored = {(row["unit"], row["origin"], row["seq"]) for row in rows}
@@ -167,7 +167,7 @@ class Store:
         log.error("not_storable: %s: %s", one.unit, type(error).__name__)
         if not isinstance(one, Notice):
             with self._engine.begin() as db:
-                register.note(db, [one], self._names)
+                register.register_units(db, [one], self._names)
                 self._set_aside(db, [(one, Verdict("bad_payload", "not_storable", type(error).__name__))])
 
 
@@ -244,7 +244,7 @@ def tell_calls(db: Connection, names: set[tuple[str, str]]) -> None:
         }
         records: dict[tuple[str, str], list[callrow.Part]] = defaultdict(list)
         for row in db.execute(select(from_record).where(_of(from_record, some)).order_by(from_record.c.event.desc())):
-            records[row.unit, row.call_id].append(callrow.Part(judge.told(row.payload), row.at, late=False))
+            records[row.unit, row.call_id].append(callrow.Part(judge.event_fields(row.payload), row.at, late=False))
         told = _events_of(db, some)
         for unit, call_id in sorted(told.keys() | records.keys()):
             found = told.get((unit, call_id), [])
@@ -252,7 +252,7 @@ def tell_calls(db: Connection, names: set[tuple[str, str]]) -> None:
                 mine = (calls.c.unit == unit, calls.c.call_id == call_id)
                 clear_events(db, unit, call_id, db.execute(select(calls.c.destroyed_at).where(*mine)).scalar_one())
                 continue
-            parts = [callrow.Part(judge.told(one.payload), one.at, one.late) for one in found]
+            parts = [callrow.Part(judge.event_fields(one.payload), one.at, one.late) for one in found]
             its = callrow.row(callrow.with_records(parts, records.get((unit, call_id), [])))
             if (unit, call_id) in known:
                 old.append({"of": unit, "by": call_id, **its})

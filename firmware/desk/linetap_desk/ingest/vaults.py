@@ -34,7 +34,7 @@ MOST = 10_000  # chains of a unit: it makes one each time that it starts without
 log = logging.getLogger("linetap.ingest")
 
 
-def note(db: Connection, taken: Mapping[Group, list[dict[str, Any]]], new: Collection[Group], now: str) -> None:
+def check_vaults(db: Connection, taken: Mapping[Group, list[dict[str, Any]]], new: Collection[Group], now: str) -> None:
     """`taken`: rows of `events` being stored, before `origins` is updated; `new`: chains that did not exist before."""
     wanted = {group: rows for group, rows in taken.items() if rows}
     known = _known(db, {unit for unit, _ in wanted})

@@ -42,7 +42,7 @@ def path_of_newest(home: Path, call_id: str) -> Path | None:
     return next(iter(reversed(list(_paths(home, call_id)))), None)
 
 
-def checked(
+def read_amendment(
     call_dir: Path, unit: str, record_sha256: str, signers: list[Signer] | None
 ) -> tuple[Amendment | None, str]:
     """The newest amendment beside a verified call, if it is of its record and signed by its unit; otherwise the reason,

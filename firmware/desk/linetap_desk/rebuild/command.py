@@ -45,7 +45,7 @@ from linetap_desk.ingest.tables import (
 )
 from linetap_desk.rebuild import place, stored
 from linetap_desk.rebuild.stored import Refused
-from linetap_desk.rebuild.units import Answered, ask
+from linetap_desk.rebuild.units import Answered, request_events
 
 MOST_S = S_PER_DAY
 _COUNTED = (events, calls, copies, units)
@@ -101,16 +101,16 @@ def _fill(where: place.Place, settings: Settings, args: argparse.Namespace, cloc
         if store is not None and settings.copy is not None:
             holds = None if settings.copy.holds is None else Path(settings.copy.holds)
             try:
-                found.copied = stored.take(store, holds, new, signers.now(), found.refused, clock.utc_ns())
+                found.copied = stored.store_copies(store, holds, new, signers.now(), found.refused, clock.utc_ns())
             except OSError as error:
                 raise Refusal(f"copy.store {settings.copy.store}: {error}; the old database is as it was") from None
         if args.for_s:
-            found.answered = ask(settings, new, signers, clock, stop, args.for_s)
+            found.answered = request_events(settings, new, signers, clock, stop, args.for_s)
         if stop.requested:
             raise Refusal("interrupted; the old database is as it was, and `linetap desk rebuild` begins again")
         found.from_record = stored.settle(new, found.refused)
         with new.begin() as db:
-            while clear.clear(db):
+            while clear.clear_destroyed(db):
                 pass
         found.new = _counts(new)
     finally:

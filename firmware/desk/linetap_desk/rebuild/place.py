@@ -46,7 +46,7 @@ class Place(Protocol):
 @contextlib.contextmanager
 def alone(db: str, clock: Clock) -> Iterator[Place]:
     """AlreadyRunning while an ingest writes there."""
-    url = database.parse(db)
+    url = database.parse_url(db)
     path = database.file_of(url)
     if path is not None:
         if not path.absolute().parent.is_dir():
@@ -54,14 +54,16 @@ def alone(db: str, clock: Clock) -> Iterator[Place]:
         with InstanceLock(path.absolute().parent, path.name):
             yield File(path.absolute(), clock)
         return
-    engine = database.connecting(url, f"db {database.shown(url)}", "postgresql+psycopg://desk@host/linetap is right")
+    engine = database.connecting(
+        url, f"db {database.without_password(url)}", "postgresql+psycopg://desk@host/linetap is right"
+    )
     try:
         with engine.connect() as held:
             if not database.take_writers_place(held):
                 raise AlreadyRunning("db: an ingest writes there; it is to be ended first")
             yield Schema(url, engine, clock)
     except SQLAlchemyError as error:
-        raise BadInput(f"db {database.shown(url)}: {database.reason(error)}") from None
+        raise BadInput(f"db {database.without_password(url)}: {database.reason(error)}") from None
     finally:
         engine.dispose()
 

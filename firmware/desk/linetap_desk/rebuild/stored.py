@@ -51,7 +51,9 @@ class Refused:
             self.lines.append(f"{code}: {where}: {text}")
 
 
-def take(store: Store, holds: Path | None, new: Engine, trusted: list[Signer], refused: Refused, now_ns: int) -> int:
+def store_copies(
+    store: Store, holds: Path | None, new: Engine, trusted: list[Signer], refused: Refused, now_ns: int
+) -> int:
     """Returns the number of calls with a copy. OSError: the store is away."""
     count = 0
     for some in batched(_proved(store, trusted, refused), _AT_ONCE, strict=False):

@@ -43,7 +43,9 @@ class Answered:
         return sorted(set(self.online) - set(self.done))
 
 
-def ask(settings: Settings, new: Engine, signers: SignersFile, clock: Clock, stop: Stop, for_s: int) -> Answered:
+def request_events(
+    settings: Settings, new: Engine, signers: SignersFile, clock: Clock, stop: Stop, for_s: int
+) -> Answered:
     """Asks for `for_s` seconds at most, or until every online unit has reported everything, or `stop`."""
     ingest = Ingest(msgspec.structs.replace(settings, copy=None), new, signers, clock, Patience(), None, confirms=False)
     tails = _Tails(ingest)

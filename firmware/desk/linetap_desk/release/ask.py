@@ -78,7 +78,7 @@ def add_request_arguments(parser: argparse.ArgumentParser) -> None:
 def write_request(args: argparse.Namespace, clock: Clock) -> int:
     desk = deskfolder.require(args, clock)
     with desk.access.deed(Entry(verb="request", name=args.requester)) as step:
-        found = requestfile.checked(args, args.calls, desk, step)
+        found = requestfile.verified_calls(args, args.calls, desk, step)
         require_possible(clock)
         now_ns = clock.utc_ns()
         made = Request(
@@ -140,14 +140,14 @@ def add_approve_arguments(parser: argparse.ArgumentParser) -> None:
 def approve_request(args: argparse.Namespace, clock: Clock) -> int:
     desk = deskfolder.require(args, clock)
     with desk.access.deed(Entry(verb="approve", name=args.name)) as step:
-        file = requestfile.load(args.request)
+        file = requestfile.load_request(args.request)
         requestfile.describe(step.entry, file.request)
         checkedcall.name_calls(step.entry, [(call.call_id, call.line) for call in file.request.calls])
         step.entry.request_sha256 = hashlib.sha256(file.data).hexdigest()
         roles = desk.roles(step.past)
         require_time(file.request, desk.now_ns(step.past))
         require_purpose(file.request, roles)
-        calls = requestfile.checked(args, _folders(args, file.request), desk, step)
+        calls = requestfile.verified_calls(args, _folders(args, file.request), desk, step)
         for call in calls:
             requestfile.require_named(file.request, call)
         person = _approver(args.name, file.request, roles)

@@ -59,7 +59,7 @@ def peel_layer(args: argparse.Namespace, clock: Clock) -> int:
     with desk.access.deed(Entry(verb="peel")) as step:
         for path in args.identity:
             stockage.check_identity_file(path)
-        recipient = requestfile.load(args.request).request.recipient
+        recipient = requestfile.load_request(args.request).request.recipient
         wanted = OpeningInputs(
             args.call_dir, args.signers, args.identity, args.inner, args.request, recipient,
             args.closing, args.log, options.rules(args), args.witnessed,
@@ -80,7 +80,7 @@ def show(args: argparse.Namespace, clock: Clock) -> int:
     """Prints what a request asks, and which approvals exist or are missing. 0 if `unwrap` would accept it, else 1."""
     desk = deskfolder.require(args, clock)
     past = desk.access.entries()
-    file = requestfile.load(args.request)
+    file = requestfile.load_request(args.request)
     roles = desk.roles(past)
     sys.stdout.writelines(line + "\n" for line in _asked(file))
     steps = list(_steps(file, roles, past, desk.now_ns(past)))

@@ -18,7 +18,7 @@ from linetap_core.evidence.keys.publickeys import decode_recipient
 from linetap_core.timekeeping import KEPT
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access import Entry
-from linetap_desk.release.opening import OpeningInputs, json_path, open_call, require
+from linetap_desk.release.opening import OpeningInputs, json_path, open_call, require_released
 from linetap_desk.unsealing import callproof, checkedcall, stockage
 from linetap_desk.witnessing import options
 
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
             args.call_dir, args.signers, args.identity, args.inner, args.request, args.recipient or "",
             args.closing, args.log, options.rules(args), args.witnessed,
         )  # fmt: skip
-        call = require(desk, step, wanted)
+        call = require_released(desk, step, wanted)
         step.granted()
         opened = open_call(call, args.identity, args.inner, args.output, wanted.recipient)
     checkedcall.warn(call)

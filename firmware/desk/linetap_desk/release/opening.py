@@ -76,7 +76,7 @@ class Unlocked:
         return _audio(self.call.folder, self.call.record, self._key)
 
 
-def require(desk: Desk | None, step: LoggedStep, wanted: OpeningInputs) -> CheckedCall:
+def require_released(desk: Desk | None, step: LoggedStep, wanted: OpeningInputs) -> CheckedCall:
     """A Refusal unless a named unit sealed the call as it is, and an approved, unexpired request names it."""
     checkedcall.name_folder(step.entry, wanted.folder)
     step.entry.unreleased = wanted.inner is None
@@ -84,7 +84,7 @@ def require(desk: Desk | None, step: LoggedStep, wanted: OpeningInputs) -> Check
     roles = None if desk is None else desk.roles(step.past)
     signers = callproof.load_signers(wanted.signers, desk)
     basis = Basis(signers, roles, wanted.closings, wanted.logs, wanted.rules, wanted.witnessed)
-    call = checkedcall.check(wanted.folder, basis)
+    call = checkedcall.require_verified(wanted.folder, basis)
     checkedcall.name_key(step, call, call.key)
     if desk is not None and wanted.request is not None:
         _require_request(desk, step, wanted.request, wanted.recipient, call)
@@ -157,7 +157,7 @@ def _call_key(call: CheckedCall, identities: list[Path], inner: Path | None) -> 
 def hand_on(desk: Desk, step: LoggedStep, wanted: OpeningInputs, output: Path) -> group.Peeled:
     """Takes off the layers of these custodians, and writes the rest for the next one, encrypted to the remaining ones
     only. All checks before opening precede it; the step is granted in between."""
-    call = require(desk, step, wanted)
+    call = require_released(desk, step, wanted)
     assert wanted.inner is not None
     blob = layers.read_partial(wanted.inner)
     one_time = [path for path in wanted.identities if requestfile.key_request(path)]

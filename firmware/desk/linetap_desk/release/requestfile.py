@@ -54,7 +54,7 @@ class RequestFile:
     signatures: dict[str, bytes]
 
 
-def load(path: Path) -> RequestFile:
+def load_request(path: Path) -> RequestFile:
     """NotReleased for an invalid request, BadInput for an unreadable file."""
     data = read_small(path, document.LIMIT_BYTES)
     try:
@@ -80,11 +80,11 @@ def describe(entry: Entry, request: Request) -> None:
     entry.requester, entry.recipient, entry.one_time = request.requester, request.recipient, request.one_time
 
 
-def checked(args: argparse.Namespace, folders: list[Path], desk: Desk, step: LoggedStep) -> list[CheckedCall]:
+def verified_calls(args: argparse.Namespace, folders: list[Path], desk: Desk, step: LoggedStep) -> list[CheckedCall]:
     """Every call verified. Nothing is opened yet, so audio may be missing."""
     step.entry.calls = [path.resolve().name for path in folders][:MOST_CALLS]
     basis = callproof.basis(args, desk, desk.roles(step.past))
-    found = [checkedcall.check(path, basis, with_audio=False) for path in folders]
+    found = [checkedcall.require_verified(path, basis, with_audio=False) for path in folders]
     name_calls(step.entry, [(call.record.call_id, call.record.line) for call in found])
     return found
 
@@ -137,7 +137,7 @@ def found_call(call_dir: Path) -> FoundCall:
 
 def require_stands(desk: Desk, step: LoggedStep, path: Path) -> Request:
     """The request, if its purpose, approvals and time are valid; else NotReleased or RolesFault."""
-    file = load(path)
+    file = load_request(path)
     request, entry = file.request, step.entry
     describe(entry, request)
     entry.request_sha256 = hashlib.sha256(file.data).hexdigest()

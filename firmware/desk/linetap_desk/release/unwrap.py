@@ -64,7 +64,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
             text = f"{args.call_dir.name}: --request: roles are in force, nothing opens without one"
             raise NotReleased("request_needed", text)
         roles = None if desk is None else desk.roles(step.past)
-        call = checkedcall.check(args.call_dir, callproof.basis(args, desk, roles), with_audio=False)
+        call = checkedcall.require_verified(args.call_dir, callproof.basis(args, desk, roles), with_audio=False)
         key = call.key if args.wrapped is None else call.wrapped(args.wrapped, roles)
         checkedcall.name_key(step, call, key)
         recipient = "" if desk is None else _released(args, desk, step, call)

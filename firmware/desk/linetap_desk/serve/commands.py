@@ -79,13 +79,13 @@ def run_people(args: argparse.Namespace, clock: Clock) -> int:
             if subject is not None and issuer is None:
                 raise BadInput(f"--subject: {args.config} has no [serve.oidc]")
             password = read_password() if subject is None else None
-            accounts.add(table, by, args.name, args.shown, roles, password, subject and f"{issuer} {subject}")
+            accounts.add_account(table, by, args.name, args.shown, roles, password, subject and f"{issuer} {subject}")
         elif args.verb == "roles":
-            accounts.give(table, by, args.name, args.roles)
+            accounts.set_roles(table, by, args.name, args.roles)
         elif args.verb == "password":
             accounts.set_password(table, by, args.name, read_password())
         elif args.verb in ("lock", "unlock"):
-            accounts.lock(table, by, args.name, args.verb == "lock")
+            accounts.lock_account(table, by, args.name, args.verb == "lock")
         else:
             for one in accounts.everybody(table):
                 ways = [way for way, there in (("password", one.password), ("oidc", one.subject)) if there]

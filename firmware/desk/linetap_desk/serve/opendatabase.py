@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from linetap_core.errors import BadInput
-from linetap_desk.ingest.database import BUSY_MS, connecting, file_of, parse, reason, shown
+from linetap_desk.ingest.database import BUSY_MS, connecting, file_of, parse_url, reason, without_password
 from linetap_desk.serve import migrations
 from linetap_desk.serve.database.transactions import WRITES
 
@@ -20,28 +20,28 @@ _KINDS = "sqlite:///serve.db or postgresql+psycopg://user@host/serve is right"
 
 def open_own(name: str) -> Engine:
     """Opens it and migrates its tables. BadInput for an invalid URL, or if it cannot be written."""
-    url = parse(name)
+    url = parse_url(name)
     engine = _engine(url)
     with contextlib.ExitStack() as failing:
         failing.callback(engine.dispose)
         try:
             migrations.upgrade(engine)
         except SQLAlchemyError as error:
-            raise BadInput(f"{shown(url)}: {reason(error)}") from None
+            raise BadInput(f"{without_password(url)}: {reason(error)}") from None
         failing.pop_all()
     return engine
 
 
 def open_there(name: str) -> Engine:
     """Opens an existing one for reading; BadInput if there is none. Nothing is created."""
-    url = parse(name)
+    url = parse_url(name)
     if (path := file_of(url)) is not None and not path.is_file():
-        raise BadInput(f"{shown(url)}: there is no file {path}; `linetap desk serve` makes it")
+        raise BadInput(f"{without_password(url)}: there is no file {path}; `linetap desk serve` makes it")
     return _engine(url)
 
 
 def _engine(url: URL) -> Engine:
-    engine = connecting(url, shown(url), _KINDS)
+    engine = connecting(url, without_password(url), _KINDS)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _as_we_need_it)
         event.listen(engine, "begin", _begin)

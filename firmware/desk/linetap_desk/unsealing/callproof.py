@@ -90,7 +90,7 @@ def load_signers(path: Path | None, desk: deskfolder.Desk | None) -> list[Signer
     return None if path is None else callfolder.load_signers(path)
 
 
-def find(call_dir: Path, unit: str, given: Basis) -> Closing | None:
+def find_closing(call_dir: Path, unit: str, given: Basis) -> Closing | None:
     """The call's closing, not checked yet. None if there is none; NotClosed if a log contradicts it, or records the
     call's destruction."""
     call_id = call_dir.name
@@ -119,7 +119,7 @@ def find_witnessed(call_dir: Path, unit: str, close: Closing, given: Basis) -> P
         if path.name == name:
             return tlogproof.decode(_read(path, tlogproof.LIMIT_BYTES))
     if (found := prove.beside(call_dir)) is not None:
-        return prove.read(found)
+        return prove.read_proof(found)
     index = closing.decode_inclusion(close.path.encode("ascii", "replace")).index
     for log in [*given.logs, callfolder.home(call_dir) / unitlog.FOLDER]:
         if (log / HEAD).exists() and unitlog.decode_head(_read(log / HEAD, unitlog.HEAD_LIMIT_BYTES)).unit == unit:

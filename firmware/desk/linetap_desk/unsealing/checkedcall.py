@@ -75,7 +75,7 @@ class CheckedCall:
         return SealedKey(key_age, self.key.inner_sha256, self.key.call, _CHECKED)
 
 
-def check(call_dir: Path, basis: Basis, *, with_audio: bool = True) -> CheckedCall:
+def require_verified(call_dir: Path, basis: Basis, *, with_audio: bool = True) -> CheckedCall:
     """NotReleased unless a named unit sealed the call as it is and closed it in its log. The epoch's layer can be
     removed without audio: missing parts are then no fault, since the signed record has their hashes."""
     if not call_dir.is_dir():
@@ -99,7 +99,7 @@ def check(call_dir: Path, basis: Basis, *, with_audio: bool = True) -> CheckedCa
     doubts = [] if basis.signers is not None else [f"{record.call_id}: whose signature it bears was not checked"]
     doubts += [] if head is not None else [f"{record.call_id}: nothing here shows that its unit's log has closed it"]
     key = SealedKey(key_age, record.inner_sha256 or "", OfCall(record.unit, record.call_id), _CHECKED)
-    later, unamended = amended.checked(call_dir, record.unit, sha256, basis.signers)
+    later, unamended = amended.read_amendment(call_dir, record.unit, sha256, basis.signers)
     return CheckedCall(call_dir, record, sha256, key, head, tuple(doubts), witnessed, later, unamended)
 
 
@@ -132,7 +132,7 @@ def _require_unit(call_dir: Path, record: CallRecord, sha256: str, roles: Roles 
 
 def _closed(call_dir: Path, record: CallRecord, sha256: str, basis: Basis) -> tuple[Closing, Head] | tuple[None, None]:
     try:
-        found = callproof.find(call_dir, record.unit, basis)
+        found = callproof.find_closing(call_dir, record.unit, basis)
         if found is not None:
             return found, closing.check(found, record.unit, record.call_id, sha256, basis.signers)
     except (Refusal, OSError, msgspec.MsgspecError) as error:

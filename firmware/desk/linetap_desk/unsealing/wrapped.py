@@ -49,12 +49,16 @@ def require_wrapped(folder: Path, record: CallRecord, record_sha256: str, key_ag
         armored = callfolder.read(namespaces.beside(path), sshsig.SIGNATURE_LIMIT_BYTES) if roles else b""
     except callfolder.Damaged as error:
         raise NotReleased("wrapped_not_signed", f"{folder}: {error}") from None
-    document = judged(Wrapped(path.name, data, armored, key_age), str(path), record.call_id, record_sha256, roles)
+    document = verify_wrapped(
+        Wrapped(path.name, data, armored, key_age), str(path), record.call_id, record_sha256, roles
+    )
     if (document.call_id, document.unit) != (record.call_id, record.unit):
         raise NotReleased("record_differs", f"{path}: is of {document.call_id} of {document.unit}")
 
 
-def judged(wrapped: Wrapped, where: str, call_id: str, record_sha256: str, roles: Roles | None) -> Hold | Rewrap:
+def verify_wrapped(
+    wrapped: Wrapped, where: str, call_id: str, record_sha256: str, roles: Roles | None
+) -> Hold | Rewrap:
     """The document's content; NotReleased as in `require_wrapped`."""
     try:
         person = roles.holder(sshsig.check(wrapped.document, wrapped.sig, namespaces.HOLD)) if roles else None

@@ -118,7 +118,7 @@ def _head(args: argparse.Namespace, tree: Tree, unit: str, key: Ed25519PrivateKe
     """The middle part of every proof, and the policy to check it by. NotProven if the policy's quorum is missing."""
     if args.policy is None:
         return sigsum.tree_head(tree, key), sigsum.policy(key.public_key())
-    policy = options.load(args.policy)
+    policy = options.load_policy(args.policy)
     client.require_urls(policy)
     heads = args.output / CHECKPOINTS
     heads.mkdir(exist_ok=True)

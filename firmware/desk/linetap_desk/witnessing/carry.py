@@ -111,7 +111,7 @@ def _say_bad(what: Path, error: Exception) -> None:
 
 def _read(args: argparse.Namespace) -> tuple[list[Signer], Policy, Round]:
     wanted = _typed(args) if args.config is None else read_round(args)
-    signers, policy = callfolder.load_signers(wanted.signers), options.load(wanted.policy)
+    signers, policy = callfolder.load_signers(wanted.signers), options.load_policy(wanted.policy)
     client.require_urls(policy)
     if wanted.store is not None and not wanted.store.is_dir():
         raise BadInput(f"--store {wanted.store}: not a folder; the store of the desk's copies would be right")
@@ -145,7 +145,7 @@ def carry(
     _require_keeper(key, head.unit, policy, signers)
     with _tree(log, head) as tree:
         path = to_witnesses(tree, head.unit, key, policy, heads, ca, head.log)
-    seen = judge.look(policy, *signedheads.read_checkpoint(path)[1:], head.unit, signers)
+    seen = judge.verify_checkpoint(policy, *signedheads.read_checkpoint(path)[1:], head.unit, signers)
     good = "ok  " if seen.since_s is not None else "BAD "
     sys.stdout.write(f"{good} {log}: {head.unit}, {head.size} leaves: {seen.text}\n")
     return seen.since_s is not None
@@ -179,7 +179,7 @@ def _lines(witness: Witness, signed: Note, known: int, tree: Tree, ca: Path | No
     if not witness.url or checkpoint.cosigned_at(signed, witness.public, witness.key_name) is not None:
         return []
     try:
-        return client.ask(witness, Note(signed.text, signed.lines[:1]), known, tree.consistency, ca)
+        return client.request_cosignature(witness, Note(signed.text, signed.lines[:1]), known, tree.consistency, ca)
     except NotCosigned as error:
         sys.stdout.write(f"BAD  witness {witness.name}: {error} [{error.code}]\n")
         return []

@@ -50,7 +50,7 @@ def _require_url(witness: Witness) -> None:
         raise BadInput(f"witness {witness.name}: {witness.url!r} is no URL; https://witness.example/ would be right")
 
 
-def ask(
+def request_cosignature(
     witness: Witness, signed: Note, known: int, proof: Callable[[int], list[bytes]], ca: Path | None = None
 ) -> list[Line]:
     """Its cosignature lines. `known`: the last size that it cosigned, as far as known; `proof(old)`: that the log

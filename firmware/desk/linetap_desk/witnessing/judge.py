@@ -106,7 +106,7 @@ def of_unit(rules: Rules, unit: str, signers: list[Signer], log: str = "") -> Un
     seen = list[CheckpointVerdict]()
     try:
         for each in signedheads.kept_checkpoints(rules.heads, unit, log):
-            seen.append(look(rules.policy, each.note, each.checkpoint, unit, signers))
+            seen.append(verify_checkpoint(rules.policy, each.note, each.checkpoint, unit, signers))
     except Refusal as error:
         found.problems.append(Problem(error.code, str(error)))
     return UnitHeads(rules, seen, found.problems)
@@ -117,13 +117,15 @@ def newest_of(rules: Rules, unit: str, signers: list[Signer], log: str = "") -> 
     if rules.policy is None or rules.heads is None:
         return None
     for each in signedheads.kept_checkpoints(rules.heads, unit, log, newest_first=True):
-        seen = look(rules.policy, each.note, each.checkpoint, unit, signers)
+        seen = verify_checkpoint(rules.policy, each.note, each.checkpoint, unit, signers)
         if seen.since_s is not None:
             return seen
     return None
 
 
-def look(policy: Policy, signed: Note, found: Checkpoint, unit: str, signers: list[Signer]) -> CheckpointVerdict:
+def verify_checkpoint(
+    policy: Policy, signed: Note, found: Checkpoint, unit: str, signers: list[Signer]
+) -> CheckpointVerdict:
     """BadNote unless the keeper of the unit's log signed the checkpoint and every cosignature is valid."""
     if not any(note.is_signed(signed, key) for key in keepers(policy, unit, signers) if key.name == found.origin):
         raise BadNote(f"{found.origin}: no key that the signers' file names for {unit} and {namespaces.CHECKPOINT} "
@@ -158,7 +160,7 @@ def all_keepers(
 def of_proof(rules: Rules, proof: Proof, leaf: bytes, unit: str, signers: list[Signer]) -> CheckpointVerdict:
     """The checkpoint that covers a leaf. A Refusal if the leaf is not covered, or the proof is forged."""
     assert rules.policy is not None
-    return look(rules.policy, proof.note, proof.require(leaf), unit, signers)
+    return verify_checkpoint(rules.policy, proof.note, proof.require(leaf), unit, signers)
 
 
 def moments(record: CallRecord) -> list[int]:

@@ -56,7 +56,7 @@ def rules(args: argparse.Namespace, *, binding: bool = True) -> Rules:
 def of_files(policy: Path | None, heads: Path | None, within_h: float) -> Rules:
     if heads is not None and not heads.is_dir():
         raise BadInput(f"{heads}: not a folder; what `linetap checkpoint -o` names would be right")
-    return Rules(None if policy is None else load(policy), heads, within_h * 3600)
+    return Rules(None if policy is None else load_policy(policy), heads, within_h * 3600)
 
 
 def named(folder: Path) -> Witnesses | None:
@@ -110,7 +110,7 @@ def _desk(args: argparse.Namespace) -> Path:
     return deskfolder.folder_of(argparse.Namespace(desk=getattr(args, "desk", None)))
 
 
-def load(path: Path) -> Policy:
+def load_policy(path: Path) -> Policy:
     try:
         return quorum.parse(callfolder.read(path, quorum.LIMIT_BYTES))
     except (Damaged, BadInput) as error:

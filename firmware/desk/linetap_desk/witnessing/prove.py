@@ -41,7 +41,7 @@ def beside(call_dir: Path) -> Path | None:
     return next((path for path in places if path.exists()), None)
 
 
-def read(path: Path) -> Proof:
+def read_proof(path: Path) -> Proof:
     return tlogproof.decode(callfolder.read(path, tlogproof.LIMIT_BYTES))
 
 
@@ -112,7 +112,7 @@ def witnessed_heads(rules: Rules, unit: str, signers: list[Signer], above: int =
         return []
     found: Heads = []
     for each in signedheads.kept_checkpoints(rules.heads, unit, log, above=above):
-        since_s = judge.look(rules.policy, each.note, each.checkpoint, unit, signers).since_s
+        since_s = judge.verify_checkpoint(rules.policy, each.note, each.checkpoint, unit, signers).since_s
         found += [] if since_s is None else [(since_s, each)]
     return sorted(found, key=lambda pair: pair[0])
 

@@ -148,7 +148,7 @@ def terms(query: Mapping[str, str]) -> str:
     return " ".join(f"{name}={text}" for name, text in typed(query).items() if name != "case")
 
 
-def read(query: Mapping[str, str], house: Directory, zone: ZoneInfo) -> Form:
+def read_form(query: Mapping[str, str], house: Directory, zone: ZoneInfo) -> Form:
     said = typed(query)
     errors: dict[str, str] = {}
     for name, text in said.items():

@@ -50,11 +50,11 @@ class Calls:
 
 async def begin(request: Request, site: Site) -> Response:
     """The form alone: nothing is searched, so nothing is seen."""
-    return _page(request, site, form.read({}, site.calls.house, site.pages.zone))
+    return _page(request, site, form.read_form({}, site.calls.house, site.pages.zone))
 
 
 async def search(request: Request, site: Site) -> Response:
-    asked = form.read(request.query_params, site.calls.house, site.pages.zone)
+    asked = form.read_form(request.query_params, site.calls.house, site.pages.zone)
     if asked.errors:
         return _page(request, site, asked, status=400)
     now_ns = site.clock.utc_ns()
@@ -76,12 +76,12 @@ async def call(request: Request, site: Site) -> Response:
     desk, signers = site.settings.desk, site.calls.known_keys()
 
     def look(db: Connection) -> tuple[story.Story | None, recordfile.RecordFound, Any, Any]:
-        found = story.read(db, unit, call_id, signers)
+        found = story.read_story(db, unit, call_id, signers)
         if found is None or found.row["destroyed_at"] is not None:
             return found, recordfile.RecordFound(None), None, None
-        lying = recordfile.record(desk, unit, call_id, found.row["record_sha256"])
+        lying = recordfile.read_record(desk, unit, call_id, found.row["record_sha256"])
         seen = None if lying.record is None else checking.witness_verdict(site, found.row)
-        return found, lying, recordfile.held(desk, call_id), seen
+        return found, lying, recordfile.read_hold(desk, call_id), seen
 
     found, lying, hold, seen = await read_desk(site, look)
     if found is None:

@@ -70,7 +70,7 @@ class Story:
         return said[-1].why != HOLD_ENDED if said else None
 
 
-def read(db: Connection, unit: str, call_id: str, signers: list[Signer] | None) -> Story | None:
+def read_story(db: Connection, unit: str, call_id: str, signers: list[Signer] | None) -> Story | None:
     """None if there is no such call. `signers` None: signatures are not checked."""
     row = db.execute(select(calls).where(calls.c.unit == unit, calls.c.call_id == call_id)).mappings().first()
     if row is None:
@@ -101,10 +101,10 @@ def _ordered(found: Sequence[Any]) -> list[Any]:
 def _event(row: Any, signers: list[Signer] | None) -> Event:
     told, check = None, "cleared"
     if row.event != CLEARED:
-        told, check = judge.told(row.payload), "unasked"
+        told, check = judge.event_fields(row.payload), "unasked"
     if told is not None and signers is not None:
         report = Report(row.unit, row.payload, unarmored(row.sig), parse_rfc3339(row.received_at))
-        verdict = judge.read(report, signers)
+        verdict = judge.judge_event(report, signers)
         check = "good" if isinstance(verdict, judge.Event) else verdict.code
     return Event(row.event, row.seq, row.origin, row.at, row.received_at, row.late, check, told)
 

@@ -60,7 +60,7 @@ async def ask(request: Request, site: Site) -> Response:
     typed: dict[str, str] = {}
     made: list[str] = []
     try:
-        typed = {name: uploadchecks.typed(form.get(name)) for name in FIELDS}
+        typed = {name: uploadchecks.typed_field(form.get(name)) for name in FIELDS}
         call = answering.require_recorded(row)
         document.require_plain(typed["case"], "case", CASE_LIMIT)
         document.require_plain(typed["basis"], "basis", holdstore.TEXT_LIMIT)
@@ -76,10 +76,10 @@ async def ask(request: Request, site: Site) -> Response:
             "record_sha256": call.named.record_sha256, "case_number": typed["case"], "basis": typed["basis"],
             "until": until, "asked_by": who.name, "asked_at": rfc3339(now_ns),
         }  # fmt: skip
-        holdstore.add(db, values)
+        holdstore.add_hold(db, values)
         return store.subject(values)
 
-    await store.deed(request, site, "hold_ask", subject, do)
+    await store.log_step(request, site, "hold_ask", subject, do)
     return RedirectResponse(f"/hold/{made[0]}", 303)
 
 
@@ -92,12 +92,12 @@ async def _one(request: Request, site: Site, error: Exception | None = None) -> 
 
     def read() -> tuple[Any, dict[str, str], dict[str, Chain], Officers | None]:
         with site.own.connect() as db:
-            row = holdstore.require(db, id_of(request))
+            row = holdstore.require_hold(db, id_of(request))
             chains = store.chains(db, [row["id"]])
             chain = chains[row["id"]]
             names = {row[name] for name in ("asked_by", "command_by", "closed_by")} - {None}
             names |= {one.by for one in chain.partials}
-            shown = {name: store.shown(db, name) for name in names}
+            shown = {name: store.display_name(db, name) for name in names}
         return row, shown, chains, callfiles.officers_of(site, row, chain, who.name)
 
     row, names, chains, together = await anyio.to_thread.run_sync(read)
@@ -151,7 +151,7 @@ async def _step(request: Request, site: Site, act: str, prepare: Prepare) -> Res
         except (Refusal, BadInput) as error:
             await store.refused(request, site, act, subject, error)
             raise
-        await store.deed(request, site, act, subject, do, forgets=act != "hold_partial")
+        await store.log_step(request, site, act, subject, do, forgets=act != "hold_partial")
     except (Refusal, BadInput) as error:
         return await _one(request, site, error)
     return RedirectResponse(f"/hold/{row['id']}", 303)
@@ -173,8 +173,10 @@ async def bring(request: Request, site: Site) -> Response:
             if not chain.waits_for(who.name):
                 raise StepFault("one_person_two_steps", f"{row['id']}: {who.name} has taken a layer off before")
             store.empty_partials(db, row["id"])
-            holdstore.change(db, row["id"], command=data, signer=signer, command_expires=expires, command_by=who.name,
-                             command_at=rfc3339(now_ns))  # fmt: skip
+            holdstore.update_hold(
+                db, row["id"], command=data, signer=signer, command_expires=expires, command_by=who.name,
+                command_at=rfc3339(now_ns),
+            )  # fmt: skip
 
         return do
 
@@ -215,7 +217,7 @@ async def close(request: Request, site: Site) -> Response:
 
         def do(db: Connection) -> None:
             store.empty_partials(db, hold_id)
-            holdstore.change(db, hold_id, remark=text, closed_by=who_of(request).name, closed_at=now)
+            holdstore.update_hold(db, hold_id, remark=text, closed_by=who_of(request).name, closed_at=now)
 
         return do
 
@@ -251,7 +253,7 @@ async def command_file(request: Request, site: Site) -> Response:
 async def _row(request: Request, site: Site) -> Mapping[str, Any]:
     def read() -> Mapping[str, Any]:
         with site.own.connect() as db:
-            return holdstore.require(db, id_of(request))
+            return holdstore.require_hold(db, id_of(request))
 
     return await anyio.to_thread.run_sync(read)
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock, rfc3339
-from linetap_desk.serve.live.journal import Entry, Journal, Picture, Reader, difference, event, picture, told
+from linetap_desk.serve.live.journal import Entry, Journal, Picture, Reader, difference, event, picture, visible_fields
 from linetap_desk.watch.watcher import TURN_S, Settings, Watcher
 
 JOIN_MS = 20  # changes of a unit within this time become one
@@ -82,7 +82,7 @@ class Hub:
         with self._lock:
             id, desk, pictures = self._journal.id, self._desk, list(self._pictures.values())
         mine = (one for one in pictures if reader.unit in (None, one["unit"]))
-        return id, desk, [told(dict(one), reader) for one in mine]
+        return id, desk, [visible_fields(dict(one), reader) for one in mine]
 
     @property
     def streams(self) -> int:

@@ -127,7 +127,7 @@ class Entry:
         if reader.unit is not None and self.fields.get("unit", reader.unit) != reader.unit:
             return b""
         if (made := self.bytes_of.get(reader)) is None:
-            data = told(self.fields, reader) if self.kind == "unit" else self.fields
+            data = visible_fields(self.fields, reader) if self.kind == "unit" else self.fields
             made = event(self.kind, data, f"{of}-{self.number}")
             if reader.unit is None:
                 self.bytes_of[reader] = made
@@ -170,7 +170,7 @@ class Journal:
         return [self._entries[-back] for back in range(missed, 0, -1)]
 
 
-def told(fields: dict[str, Any], reader: Reader) -> dict[str, Any]:
+def visible_fields(fields: dict[str, Any], reader: Reader) -> dict[str, Any]:
     """A picture, or what is different in one, as this reader may see it."""
     out = dict(fields)
     if "lines" in out and not reader.calls:

@@ -38,7 +38,7 @@ def hashed(password: str) -> str:
     return _HASHER.hash(password)
 
 
-def fits(stored: str | None, password: str) -> bool:
+def password_fits(stored: str | None, password: str) -> bool:
     """As slow without an account: the time must not reveal which accounts exist."""
     try:
         same = _HASHER.verify(stored or _placeholder(), password[: MOST_CHARACTERS + 1])
@@ -48,7 +48,7 @@ def fits(stored: str | None, password: str) -> bool:
 
 
 async def fits_in_turn(stored: str | None, password: str) -> bool:
-    return await anyio.to_thread.run_sync(fits, stored, password, limiter=_turns())
+    return await anyio.to_thread.run_sync(password_fits, stored, password, limiter=_turns())
 
 
 @cache
@@ -85,7 +85,7 @@ def checked_roles(roles: Iterable[str]) -> str:
     return ",".join(sorted(found))
 
 
-def add(
+def add_account(
     table: AccessTable, by: str, name: str, shown: str, roles: Iterable[str], password: str | None, subject: str | None
 ) -> None:
     """BadInput if the name is invalid or taken. Login by `password`, by `subject` at the OIDC provider, or both."""
@@ -111,7 +111,7 @@ def add(
         _log(table, db, by, "people_add", f"{name}: {granted or 'no role'}")
 
 
-def give(table: AccessTable, by: str, name: str, roles: Iterable[str]) -> None:
+def set_roles(table: AccessTable, by: str, name: str, roles: Iterable[str]) -> None:
     """Replaces the account's roles."""
     granted = checked_roles(roles)
     with writing(table.engine) as db:
@@ -120,7 +120,7 @@ def give(table: AccessTable, by: str, name: str, roles: Iterable[str]) -> None:
         _log(table, db, by, "people_roles", f"{name}: {before or 'no role'} -> {granted or 'no role'}")
 
 
-def lock(table: AccessTable, by: str, name: str, locked: bool) -> None:
+def lock_account(table: AccessTable, by: str, name: str, locked: bool) -> None:
     with writing(table.engine) as db:
         _require(db, name)
         _change(db, table, name, locked=locked)

@@ -33,14 +33,14 @@ from linetap_desk.serve.database.tables import holds
 from linetap_desk.serve.handling.site import Site
 from linetap_desk.serve.release import store
 from linetap_desk.serve.release.steps import Chain, Partial, RequestState, StepFault
-from linetap_desk.unsealing.wrapped import DOCUMENTS, Wrapped, judged
+from linetap_desk.unsealing.wrapped import DOCUMENTS, Wrapped, verify_wrapped
 
 ClosingState = Literal["there", "missing", "damaged"]
 
 
 def copy_of(site: Site, row: Mapping[str, Any]) -> Path:
     desk = site.settings.desk
-    lying = recordfile.record(desk, row["unit"], row["call_id"], row["record_sha256"])
+    lying = recordfile.read_record(desk, row["unit"], row["call_id"], row["record_sha256"])
     folder = recordfile.folder_of(desk, row["unit"], row["call_id"])
     if lying.why or folder is None:
         raise StepFault(f"copy_{lying.why or 'elsewhere'}", f"{row['call_id']}: no second copy can be read here")
@@ -86,7 +86,7 @@ def newest_wrapped(site: Site, found: RequestState, roles: Roles) -> Wrapped | N
     call_id, sha256, signed = found.row["call_id"], found.row["record_sha256"], dict[str, Wrapped]()
     for one in (*_laid_down(site, call_id), *_brought(site, found)):
         try:
-            signed[judged(one, one.name, call_id, sha256, roles).made_at] = one
+            signed[verify_wrapped(one, one.name, call_id, sha256, roles).made_at] = one
         except Refusal:
             continue  # the gate at the key would refuse it
     return signed[max(signed)] if signed else None

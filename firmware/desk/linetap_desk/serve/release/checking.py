@@ -139,7 +139,7 @@ def witness_verdict(site: Site, row: Mapping[str, Any]) -> Verdict:
         record = sealed.decode_record(callfolder.read(folder / sealed.RECORD, sealed.RECORD_LIMIT_BYTES))
         signers = callfolder.load_signers(Path(str(site.settings.desk.signers)))
         basis = Basis(signers, rules=found)
-        close = callproof.find(folder, record.unit, basis)
+        close = callproof.find_closing(folder, record.unit, basis)
         if close is not None:
             closing.check(close, record.unit, record.call_id, row["record_sha256"], signers)
         seen, problem = callproof.witnessed(folder, record, close, basis)
@@ -171,7 +171,7 @@ def require_call(site: Site, row: Mapping[str, Any], roles: Roles, *, opens: boo
         raise StepFault("signers_needed", "signers: desk.toml names no published allowed_signers")
     try:
         rules = witness_rules(site, roles) if opens else NO_RULES
-        call = checkedcall.check(folder, Basis(callfolder.load_signers(Path(signers)), roles, rules=rules))
+        call = checkedcall.require_verified(folder, Basis(callfolder.load_signers(Path(signers)), roles, rules=rules))
     except OSError:
         raise StepFault("copy_unreadable", f"{row['call_id']}: its second copy cannot be read whole") from None
     asked = (row["unit"], row["call_id"], row["record_sha256"])

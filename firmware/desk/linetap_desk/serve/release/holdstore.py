@@ -94,7 +94,7 @@ class RequestedHold:
         return theirs and (self.row["command"] is not None or self.chain.waits_for(name))
 
 
-def require(db: Connection, hold_id: str) -> Mapping[str, Any]:
+def require_hold(db: Connection, hold_id: str) -> Mapping[str, Any]:
     row = None
     if ID.fullmatch(hold_id):
         row = db.execute(select(holds).where(holds.c.id == hold_id)).mappings().first()
@@ -103,11 +103,11 @@ def require(db: Connection, hold_id: str) -> Mapping[str, Any]:
     return dict(row)
 
 
-def add(db: Connection, values: Mapping[str, Any]) -> None:
+def add_hold(db: Connection, values: Mapping[str, Any]) -> None:
     db.execute(insert(holds).values(**values))
 
 
-def change(db: Connection, hold_id: str, **values: Any) -> None:
+def update_hold(db: Connection, hold_id: str, **values: Any) -> None:
     db.execute(update(holds).where(holds.c.id == hold_id).values(**values))
 
 

@@ -40,7 +40,7 @@ async def for_the_vault(request: Request, site: Site) -> Response:
 
     def members(found: RequestState, now: InForce) -> list[package.Member]:
         found.require("unwrap", who_of(request).name, site.clock.utc_ns())
-        uploadchecks.stands(found, now.roles, site.clock.utc_ns())
+        uploadchecks.require_approved(found, now.roles, site.clock.utc_ns())
         checking.require_call(site, found.row, now.roles)
         return package.for_the_vault(site, found, now.roles)
 
@@ -61,7 +61,7 @@ async def for_an_approver(request: Request, site: Site) -> Response:
 async def packed(request: Request, site: Site) -> Response:
     def members(found: RequestState, now: InForce) -> list[package.Member]:
         found.require("give", who_of(request).name, site.clock.utc_ns())
-        uploadchecks.stands(found, now.roles, site.clock.utc_ns())
+        uploadchecks.require_approved(found, now.roles, site.clock.utc_ns())
         checking.require_call(site, found.row, now.roles)
         return package.whole(site, found, now)
 
@@ -83,7 +83,7 @@ async def _packed(
 async def _found(request: Request, site: Site) -> RequestState:
     def read() -> RequestState:
         with site.own.connect() as db:
-            return store.require(db, id_of(request))
+            return store.require_request(db, id_of(request))
 
     return await anyio.to_thread.run_sync(read)
 
@@ -112,13 +112,13 @@ async def fetch_package(request: Request, site: Site) -> Response:
 def _use_ticket(site: Site, ticket: str) -> tuple[RequestState, str] | None:
     with writing(site.own) as db:
         taken = store.use_ticket(db, ticket, site.clock.utc_ns())
-        return None if taken is None else (store.require(db, taken[0]), taken[1])
+        return None if taken is None else (store.require_request(db, taken[0]), taken[1])
 
 
 def _package_of(site: Site, found: RequestState, by: str) -> list[package.Member]:
     now, now_ns = in_force(site), site.clock.utc_ns()
     found.require("give", by, now_ns)
-    uploadchecks.stands(found, now.roles, now_ns)
+    uploadchecks.require_approved(found, now.roles, now_ns)
     checking.require_call(site, found.row, now.roles)
     return package.whole(site, found, now)
 

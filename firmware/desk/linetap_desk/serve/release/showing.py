@@ -225,11 +225,11 @@ async def page(request: Request, site: Site, error: Exception | None = None, **m
 
     def read() -> tuple[RequestState, dict[str, str], Any, str, str, Wrapped | None, Officers | None, Any]:
         with site.own.connect() as db:
-            found = store.require(db, id_of(request))
+            found = store.require_request(db, id_of(request))
             row = found.row
             doers = {row[name] for name in ("asked_by", "keyed_by", "unwrapped_by", "closed_by")} - {None}
             doers |= {a["by"] for a in found.approvals} | {one.by for one in found.chain.partials}
-            names = {name: store.shown(db, name) for name in doers}
+            names = {name: store.display_name(db, name) for name in doers}
         wrapped = _wrapped(site, found) if found.step(now_ns) == "unwrap" else None
         anew = None if wrapped is None else wrapped.key_age
         together = (

@@ -57,10 +57,10 @@ async def ask(request: Request, site: Site) -> Response:
     typed: dict[str, str] = {}
     made: list[str] = []
     try:
-        typed = {name: uploadchecks.typed(form.get(name)) for name in ASK_FIELDS}
+        typed = {name: uploadchecks.typed_field(form.get(name)) for name in ASK_FIELDS}
         call = answering.require_recorded(row)
         roles = (await anyio.to_thread.run_sync(in_force, site)).roles
-        asked = uploadchecks.asked(call.named, typed, roles, site.clock.utc_ns())
+        asked = uploadchecks.new_request(call.named, typed, roles, site.clock.utc_ns())
     except (Refusal, BadInput) as error:
         await store.refused(request, site, "request_ask", subject, error)
         return await _ask(request, site, row, typed, error)
@@ -73,10 +73,10 @@ async def ask(request: Request, site: Site) -> Response:
             "requester": asked.requester, "recipient": asked.recipient, "asked_by": who.name,
             "asked_at": asked.created, "expires_at": asked.expires,
         }  # fmt: skip
-        store.add(db, values)
+        store.add_request(db, values)
         return store.subject(values)
 
-    await store.deed(request, site, "request_ask", subject, do)
+    await store.log_step(request, site, "request_ask", subject, do)
     return RedirectResponse(f"/release/{made[0]}", 303)
 
 
@@ -111,7 +111,7 @@ async def _step(request: Request, site: Site, act: str, step: steps.Step | None,
         known = await _known(request, site, roles) if checked else Known(checking.Checked())  # type: ignore[arg-type]
 
         def within(db: Connection) -> Subject | None:
-            found = store.require(db, id_of(request))
+            found = store.require_request(db, id_of(request))
             if step is None:
                 found.require_open(site.clock.utc_ns())
             else:
@@ -120,7 +120,7 @@ async def _step(request: Request, site: Site, act: str, step: steps.Step | None,
                 raise known.looked.fault
             return do(db, found, roles, known)  # type: ignore[arg-type]  # without a step nothing is judged by roles
 
-        await store.deed(request, site, act, subject, within, forgets=act in FORGETS)
+        await store.log_step(request, site, act, subject, within, forgets=act in FORGETS)
     except (Refusal, BadInput) as error:
         return await showing.page(request, site, error)
     return RedirectResponse(f"/release/{id_of(request)}", 303)
@@ -129,7 +129,7 @@ async def _step(request: Request, site: Site, act: str, step: steps.Step | None,
 async def _known(request: Request, site: Site, roles: InForce) -> Known:
     def look() -> Known:
         with site.own.connect() as db:
-            found = store.read(db, id_of(request))
+            found = store.read_request(db, id_of(request))
         looked = checking.check(site, None if found is None else found.row, roles.roles)
         if found is None or looked.call is None:
             return Known(looked)
@@ -142,11 +142,11 @@ async def _known(request: Request, site: Site, roles: InForce) -> Known:
 
 async def key(request: Request, site: Site) -> Response:
     async def prepare(form: FormData) -> Do:
-        one_time = uploadchecks.typed(form.get("one_time"))
+        one_time = uploadchecks.typed_field(form.get("one_time"))
 
         def do(db: Connection, found: RequestState, now: InForce, _known: Known) -> None:
             data = uploadchecks.with_key(found, one_time, now.roles, site.clock.utc_ns())
-            store.change(db, found.row["id"], one_time=one_time, request=data, keyed_by=who_of(request).name)
+            store.update_request(db, found.row["id"], one_time=one_time, request=data, keyed_by=who_of(request).name)
 
         return do
 
@@ -159,9 +159,9 @@ async def approve(request: Request, site: Site) -> Response:
         role = next(iter(who.roles & steps.APPROVES))
 
         def do(db: Connection, found: RequestState, now: InForce, _known: Known) -> None:
-            asker = store.shown(db, found.row["asked_by"])
-            person = uploadchecks.approval(found, sig, role, asker, now.roles, site.clock.utc_ns())
-            store.approve(db, found.row["id"], role=role, signer=person.name, signer_role=person.role, sig=sig,
+            asker = store.display_name(db, found.row["asked_by"])
+            person = uploadchecks.checked_approval(found, sig, role, asker, now.roles, site.clock.utc_ns())
+            store.add_approval(db, found.row["id"], role=role, signer=person.name, signer_role=person.role, sig=sig,
                           by=who.name, at=rfc3339(site.clock.utc_ns()))  # fmt: skip
 
         return do
@@ -177,7 +177,7 @@ async def partial(request: Request, site: Site) -> Response:
 
         def do(db: Connection, found: RequestState, now: InForce, known: Known) -> Subject:
             now_ns = site.clock.utc_ns()
-            uploadchecks.stands(found, now.roles, now_ns)
+            uploadchecks.require_approved(found, now.roles, now_ns)
             made = store.bring_partial(db, found.row["id"], data, known.keys, who.name, rfc3339(now_ns))
             return store.subject(found.row, f"member {made.numbers}, {made.left} to come")
 
@@ -194,10 +194,10 @@ async def unwrap(request: Request, site: Site) -> Response:
 
         def do(db: Connection, found: RequestState, now: InForce, known: Known) -> None:
             now_ns = site.clock.utc_ns()
-            uploadchecks.stands(found, now.roles, now_ns)
-            uploadchecks.half(found, data, known.keys, who_of(request).name, together=together)
+            uploadchecks.require_approved(found, now.roles, now_ns)
+            uploadchecks.require_half(found, data, known.keys, who_of(request).name, together=together)
             store.empty_partials(db, found.row["id"], OFFICER)
-            store.change(db, found.row["id"], inner_age=data, unwrapped_by=who_of(request).name,
+            store.update_request(db, found.row["id"], inner_age=data, unwrapped_by=who_of(request).name,
                          unwrapped_at=rfc3339(now_ns))  # fmt: skip
 
         return do
@@ -213,7 +213,7 @@ async def handed(request: Request, site: Site) -> Response:
 
         def do(db: Connection, found: RequestState, now: InForce, known: Known) -> Subject:
             now_ns = site.clock.utc_ns()
-            uploadchecks.stands(found, now.roles, now_ns)
+            uploadchecks.require_approved(found, now.roles, now_ns)
             call = OfCall(found.row["unit"], found.row["call_id"])
             named = known.looked.call is not None and bool(known.looked.call.key.inner_sha256)
             made = store.hand_partial_on(db, found.row["id"], data, call, named, who.name, rfc3339(now_ns))
@@ -241,7 +241,7 @@ async def close(request: Request, site: Site) -> Response:
                     why = f"request {found.row['id']}: {who.name} has handed it on, and the last one gives it out"
                     raise StepFault("one_person_two_steps", why)
             store.empty_partials(db, found.row["id"])
-            store.change(db, found.row["id"], outcome=outcome, remark=text, closed_by=who.name,
+            store.update_request(db, found.row["id"], outcome=outcome, remark=text, closed_by=who.name,
                          closed_at=rfc3339(now_ns))  # fmt: skip
 
         return do
@@ -256,7 +256,7 @@ async def ticket(request: Request, site: Site) -> Response:
     async def prepare(_form: FormData) -> Do:
         def do(db: Connection, found: RequestState, now: InForce, _known: Known) -> None:
             now_ns = site.clock.utc_ns()
-            uploadchecks.stands(found, now.roles, now_ns)
+            uploadchecks.require_approved(found, now.roles, now_ns)
             package.whole(site, found, now)
             made.append(store.make_ticket(db, found.row["id"], who_of(request).name, now_ns))
 

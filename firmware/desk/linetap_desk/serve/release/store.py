@@ -140,7 +140,7 @@ _LOCK = 0x6C7472656C
 ID = re.compile(r"H?20\d\d-\d{4,6}", re.ASCII)
 
 
-async def deed(
+async def log_step(
     request: Request, site: Site, act: str, subject: Subject, do: Callable[[Connection], Subject | None],
     *, forgets: bool = False,
 ) -> None:  # fmt: skip
@@ -182,7 +182,7 @@ def new_id(db: Connection, site: Site, table: Table, prefix: str = "") -> str:
     return f"{head}{number:04d}"
 
 
-def read(db: Connection, request_id: str) -> RequestState | None:
+def read_request(db: Connection, request_id: str) -> RequestState | None:
     row = db.execute(select(requests).where(requests.c.id == request_id)).mappings().first()
     if row is None:
         return None
@@ -191,26 +191,26 @@ def read(db: Connection, request_id: str) -> RequestState | None:
     return RequestState(dict(row), [dict(one) for one in db.execute(signed).mappings()], chain)
 
 
-def require(db: Connection, request_id: str) -> RequestState:
-    found = read(db, request_id) if ID.fullmatch(request_id) else None
+def require_request(db: Connection, request_id: str) -> RequestState:
+    found = read_request(db, request_id) if ID.fullmatch(request_id) else None
     if found is None:
         raise HTTPException(404)
     return found
 
 
-def add(db: Connection, values: Mapping[str, Any]) -> None:
+def add_request(db: Connection, values: Mapping[str, Any]) -> None:
     db.execute(insert(requests).values(**values))
 
 
-def change(db: Connection, request_id: str, **values: Any) -> None:
+def update_request(db: Connection, request_id: str, **values: Any) -> None:
     db.execute(update(requests).where(requests.c.id == request_id).values(**values))
 
 
-def approve(db: Connection, request_id: str, **values: Any) -> None:
+def add_approval(db: Connection, request_id: str, **values: Any) -> None:
     db.execute(insert(approvals).values(request=request_id, **values))
 
 
-def shown(db: Connection, name: str) -> str:
+def display_name(db: Connection, name: str) -> str:
     """The account's display name."""
     return str(db.execute(select(people.c.shown).where(people.c.name == name)).scalar() or name)
 

@@ -88,7 +88,7 @@ _HEADER = re.compile(rb"age-encryption\.org/v1\n-> X25519 (?:%b)\n(?:%b)\n--- (?
 _PRIVATE = ("AGE-SECRET-KEY-", "PRIVATE KEY-----")
 
 
-def typed(found: object) -> str:
+def typed_field(found: object) -> str:
     """A form's field, normalized for a document. StepFault if it contains a private key."""
     text = unicodedata.normalize("NFC", found.strip()) if isinstance(found, str) else ""
     require_public(text.encode("utf-8", "replace"))
@@ -100,7 +100,7 @@ def require_public(data: bytes) -> None:
         raise StepFault("private_key", "this is a private key: it stays with its owner, and was not kept here")
 
 
-def asked(call: NamedCall, fields: dict[str, str], roles: Roles, now_ns: int) -> Request:
+def new_request(call: NamedCall, fields: dict[str, str], roles: Roles, now_ns: int) -> Request:
     """A request without its id and one-time key. BadInput or NotReleased if it is invalid."""
     days = fields["days"]
     if not (days.isascii() and days.isdigit() and 1 <= int(days[:3]) <= MOST_DAYS):
@@ -138,7 +138,7 @@ def with_key(found: RequestState, one_time: str, roles: Roles, now_ns: int) -> b
     return data
 
 
-def approval(found: RequestState, sig: bytes, role: str, asker: str, roles: Roles, now_ns: int) -> Person:
+def checked_approval(found: RequestState, sig: bytes, role: str, asker: str, roles: Roles, now_ns: int) -> Person:
     """The person who signed. `role`: of the uploading account; `asker`: the name of the requester."""
     data = bytes(found.row["request"])
     request = parse(data)
@@ -155,7 +155,7 @@ def approval(found: RequestState, sig: bytes, role: str, asker: str, roles: Role
     return person
 
 
-def stands(found: RequestState, roles: Roles, now_ns: int) -> Request:
+def require_approved(found: RequestState, roles: Roles, now_ns: int) -> Request:
     """The request, if the roles in force still approve it."""
     data = bytes(found.row["request"])
     request = parse(data)
@@ -165,10 +165,10 @@ def stands(found: RequestState, roles: Roles, now_ns: int) -> Request:
     return request
 
 
-def half(found: RequestState, data: bytes, keys: Sequence[bytes], name: str, *, together: bool) -> None:
+def require_half(found: RequestState, data: bytes, keys: Sequence[bytes], name: str, *, together: bool) -> None:
     """StepFault unless it has the form of the half, and all earlier officers have uploaded. `together`: the remaining
     officers worked at one machine."""
-    inner(data)
+    require_inner(data)
     if is_partial(data, keys):
         raise StepFault("partial_not_half", "this is a partial: bring it as one, more officers are still to come")
     if together or min(map(group.needed, keys)) < 2 or found.chain.open_to(name, left=1):
@@ -178,7 +178,7 @@ def half(found: RequestState, data: bytes, keys: Sequence[bytes], name: str, *, 
     raise StepFault("partial_first", "a group's officers come one after another: the partial of the first comes first")
 
 
-def inner(data: bytes) -> None:
+def require_inner(data: bytes) -> None:
     """StepFault unless it is an age file for one X25519 recipient; only the recipient can tell for which."""
     require_public(data)
     head = _HEADER.match(data)
