@@ -82,7 +82,7 @@ class Outages:
 
 
 def store_outages(db: Connection, batch: Sequence[Arrival], heard: Collection[str]) -> None:
-    """Called after register.note, in its transaction; `heard`: the units that it accepted."""
+    """Called after register.register_units, in its transaction; `heard`: the units that it accepted."""
     last: dict[str, str] = {}
     said: dict[str, list[Notice]] = {}
     for one in batch:

@@ -48,7 +48,7 @@ class SealedKey:
 
     def __init__(self, data: bytes, inner_sha256: str, call: OfCall, made_by: object) -> None:
         if made_by is not _CHECKED:
-            raise TypeError("a SealedKey is what checkedcall.check has checked")
+            raise TypeError("a SealedKey is what checkedcall.require_verified returns")
         self.data, self.inner_sha256, self.call = data, inner_sha256, call
         self.sha256 = hashlib.sha256(data).hexdigest()
 
