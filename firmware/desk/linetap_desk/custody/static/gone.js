@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// When the helper has ended, what stands on an open page goes too.
+// When the helper has ended, the content of an open page is removed too.
 const EVERY_MS = 5000;
 
 async function look() {
@@ -7,7 +7,7 @@ async function look() {
     const answer = await fetch(`${document.body.dataset.room}/alive`, { cache: "no-store" });
     if (answer.ok) return;
   } catch {
-    // Nobody answers any more.
+    // The helper no longer answers.
   }
   clearInterval(looking);
   document.dispatchEvent(new Event("gone"));

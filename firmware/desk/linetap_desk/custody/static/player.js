@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Plays what the helper decodes: 16-bit PCM that comes in pieces and is scheduled as it comes. No media element, which
-// might keep a copy where it likes; the helper has changed the speed already, so that a voice keeps its pitch.
+// Plays what the helper decodes: 16-bit PCM, scheduled piece by piece as it arrives. No media element, which might store
+// a copy; the helper changes the speed, so that a voice keeps its pitch.
 const RATE = 8000;
 const LEAD_S = 0.05; // between a piece and its sound
-const AHEAD_S = 10; // that are fetched
+const AHEAD_S = 10; // fetched ahead
 const STEP_S = 5;
 const STRIP = 8; // pixels of the canvas: the colour of what is there, above the loudest voice
 
@@ -18,8 +18,8 @@ const wallClock = new Intl.DateTimeFormat(document.documentElement.lang, {
   timeZone: shape.zone, dateStyle: "medium", timeStyle: "long",
 });
 let context = null;
-let run = null; // what plays now
-let stopped = 0; // seconds, where nothing plays
+let run = null; // the current playback
+let stopped = 0; // position in seconds while nothing plays
 
 function position() {
   if (run === null) return stopped;
@@ -87,7 +87,7 @@ function schedule(own, samples) {
   const earliest = Math.ceil((context.currentTime + LEAD_S) * RATE) / RATE;
   if (own.began === null) own.began = own.next = earliest;
   if (own.next < context.currentTime) {
-    own.began += earliest - own.next; // it came late: what follows is later by as much
+    own.began += earliest - own.next; // the piece came late: the following ones are delayed by as much
     own.next = earliest;
   }
   const buffer = context.createBuffer(1, samples.length, RATE);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A page that lies open must not outlive its session: when that is locked or over, the page goes.
+// An open page must not outlive its session: when the session is locked or over, the page is left.
 const EVERY_MS = 15000;
 
-// A slow desk is asked one thing at a time, and a page that goes asks no more: a second reload would
-// break off the first one's answer.
+// One request at a time, and none after the page is left: a second reload would cancel the first
+// one's answer.
 let asking = false;
 
 async function look() {
@@ -13,7 +13,7 @@ async function look() {
     const answer = await fetch("/alive", { headers: { accept: "text/plain" }, cache: "no-store" });
     if (answer.status === 401 || answer.status === 403) return void location.reload();
   } catch {
-    // The desk is not reached: what is shown was allowed when it was shown, and the next look decides.
+    // The desk cannot be reached: what is shown was allowed when it was shown, and the next poll decides.
   }
   asking = false;
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps a page of units true. What the server has made is the beginning; the stream tells what is different. Text is put
-// in as text, so nothing that a unit says is ever markup. While the page is hidden or paused it reads nothing: it comes
-// back with the number of the last change it has, and gets what followed, or all of it once.
+// Keeps a page of units up to date: the server renders the first state, the stream sends changes. Text is inserted as
+// text, so nothing that a unit reports becomes markup. While the page is hidden or paused it reads nothing; when it
+// returns it names the last change it has, and gets the changes since, or one snapshot.
 
-const SILENT_MS = 12_000; // two beats of the desk and a bit
+const SILENT_MS = 12_000; // a little more than two beats of the desk
 const LOOK_MS = 1_000;
-const SAY_MS = 10_000; // the summary is read aloud: no more often than this
+const SAY_MS = 10_000; // a screen reader reads the summary: at most this often
 
 const root = document.getElementById("fleet");
 const words = JSON.parse(root.dataset.words);
@@ -116,7 +116,7 @@ function show(change) {
   let unit = units.get(change.unit);
   if (change.gone) return forget(change.unit);
   if (!unit) {
-    if (change.building === undefined) return begin(""); // a part of a unit that this page has never seen
+    if (change.building === undefined) return begin(""); // a part of a unit that this page does not have
     unit = made(change);
   }
   for (const [field, value] of Object.entries(change)) SHOW[field]?.(unit, value);
@@ -148,7 +148,7 @@ function forget(name) {
   units.delete(name);
 }
 
-// --- which are shown, and how many there are ------------------------------------------------------------------------
+// --- filtering and counting ----------------------------------------------------------------------------------------
 
 const form = at("filter");
 
@@ -195,7 +195,7 @@ function summarise() {
   }, Math.max(0, saidAt + SAY_MS - Date.now()));
 }
 
-// --- how old it is --------------------------------------------------------------------------------------------------
+// --- staleness -----------------------------------------------------------------------------------------------------
 
 function showDesk(desk) {
   const text = says[desk.link === "away" ? "stale" : desk.link];
@@ -264,7 +264,7 @@ function begin(after) {
   });
   stream.addEventListener("over", finish);
   stream.addEventListener("error", () => {
-    if (stream?.readyState === EventSource.CLOSED) end(); // refused: tried again when it has been silent for long enough
+    if (stream?.readyState === EventSource.CLOSED) end(); // refused: retried after the silence limit
     if (!over) showOwn("lost", heardAt);
   });
 }
@@ -284,7 +284,7 @@ function look() {
 }
 
 function comeBack() {
-  heardAt = Date.now(); // the silence was our own: `look` would take it for a lost connection, and ask twice
+  heardAt = Date.now(); // the page itself was silent: `look` would take it for a lost connection, and ask twice
   begin(last);
 }
 
