@@ -162,7 +162,7 @@ def test_a_call_without_a_log_says_so_and_takes_one(house: ReleaseHouse) -> None
     package = members_of(house.fetch(house.ticket(request_id)))
     path.unlink()
     for role in ("custodian", "officer"):
-        assert "is not here yet" in shown(house, request_id, role)
+        assert "has not arrived yet" in shown(house, request_id, role)
     answer = house.served.post(house.client("custodian"), f"/release/{request_id}/ticket")
     assert refusal(answer) == "closing_needed"
     del package[PROOF]
@@ -240,7 +240,7 @@ def test_a_held_call_opens_with_the_holds_key_when_its_day_is_over(house: Releas
     request_id = house.approved()
     (line,) = re.findall(r"linetap unwrap .*", shown(house, request_id, "vault"))
     assert f"--wrapped holds/{CALL_ID}" in line
-    assert "wrapped anew" in shown(house, request_id, "vault")
+    assert "wrapped again" in shown(house, request_id, "vault")
     archive = members_of(house.client("vault").get(f"/release/{request_id}/vault"))
     vault = desk.root / "at-the-vault"
     for name, data in archive.items():

@@ -134,7 +134,7 @@ def test_what_is_mine_is_found_behind_all_others(house: ReleaseHouse) -> None:
         vault = house.client("vault").get("/release").text
         assert shown(vault, "mine")[0] == "H2026-8000"
         assert len(shown(vault, "mine")) == showing.SIZE
-        assert "There may be more that is yours to do." in vault
+        assert "You may have more tasks." in vault
         custodian = house.client("custodian").get("/release").text
         assert shown(custodian, "mine") == shown(house.client("auditor").get("/release").text, "open")
         assert "stand above" in custodian
@@ -151,7 +151,7 @@ def test_what_is_mine_is_found_behind_all_others(house: ReleaseHouse) -> None:
 def test_a_token_that_is_none(house: ReleaseHouse, token: str) -> None:
     answer = house.client("auditor").get("/release", params={"page": token})
     assert answer.status_code == 400
-    assert "That page is none of these lists." in answer.text
+    assert "That page is not in these lists." in answer.text
     assert len(shown(answer.text, "open")) == showing.SIZE
 
 
