@@ -137,7 +137,7 @@ def test_what_is_mine_is_found_behind_all_others(house: ReleaseHouse) -> None:
         assert "You may have more tasks." in vault
         custodian = house.client("custodian").get("/release").text
         assert shown(custodian, "mine") == shown(house.client("auditor").get("/release").text, "open")
-        assert "stand above" in custodian
+        assert "are listed above" in custodian
     finally:
         with writing(house.served.site.own) as db:
             db.execute(requests.delete().where(requests.c.id == "2026-8000"))
