@@ -86,17 +86,26 @@ class Broker:
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
+        """SIGTERM, every second until it ends: while Mosquitto starts its bridges it listens already and forgets a
+        SIGTERM, since its main() sets `run = 1` after them."""
         self._end(signal.SIGTERM)
 
     def _end(self, how: signal.Signals) -> None:
         if self.process is not None:
-            self.process.send_signal(how)
             try:
-                self.process.wait(END_S)
-            except subprocess.TimeoutExpired:  # it has not saved what it knows
+                until(lambda: self._has_ended(how), END_S, f"mosquitto does not end: {self.folder}/mosquitto.log")
+            except AssertionError:  # it has not saved what it knows
                 self.process.kill()
                 raise
             self.process = None
+
+    def _has_ended(self, how: signal.Signals) -> bool:
+        """After a second at most."""
+        assert self.process is not None
+        self.process.send_signal(how)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(1)
+        return self.process.returncode is not None
 
     def __enter__(self) -> Self:
         return self.start()

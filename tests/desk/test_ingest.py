@@ -42,7 +42,7 @@ def session_stands(ingest: Ingesting) -> None:
 def everything(ingest: Ingesting, floor: Floor) -> None:
     """Every event of the outbox is at the desk, once, with its call."""
     wanted = list(range(1, floor.outbox.last_seq + 1))
-    until(lambda: ingest.count() >= len(wanted), 40, "not all of it came")
+    until(lambda: ingest.count() >= len(wanted), why="not all of it came")
     assert sorted(ingest.seqs()) == wanted
     assert ingest.count(tables.calls) == len(wanted)
     assert not rows(ingest.engine, tables.set_aside)

@@ -102,7 +102,7 @@ def test_the_city_was_away(tree: Tree) -> None:
             data, sig = tree.event(number)
             assert unit.publish(f"{FLOOR}/call", data, sig=sig) == "Success"
         assert unit.publish(f"{FLOOR}/line/1", b"recording", retain=True) == "Success"
-    until(lambda: is_on_disk(tree.site, b"recording"), 15.0, "the site's broker does not save")
+    until(lambda: is_on_disk(tree.site, b"recording"), why="the site's broker does not save")
     tree.site.kill()
     tree.site.start()
     tree.city.start()
@@ -120,7 +120,7 @@ def test_a_city_of_another_name_gets_nothing(tmp_path: Path, edition: str) -> No
     tree.city.pair = tree.pki.host("127.0.0.9", name="other")
     with tree.city, tree.site, tree.unit() as unit:
         assert unit.publish(f"{FLOOR}/call") == "Success"
-        until(lambda: any(word in tree.site.said() for word in REFUSED), 15.0, "no word of the bridge")
+        until(lambda: any(word in tree.site.said() for word in REFUSED), why="no word of the bridge")
         assert "New client connected" not in tree.city.said()
 
 
