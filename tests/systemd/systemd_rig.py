@@ -149,7 +149,9 @@ def start_unit(guest: Guest) -> None:
     """The broker, somebody who listens to it, and the four services. The exchange waits for the recorder, which comes
     last: whoever looks at the first call finds all others up."""
     guest.run("systemctl", "start", "mosquitto.service")
-    start(guest, "listener", "sh", "-c", f"mosquitto_sub -q 1 -t linetap/v1/+/call >{SEEN}", user="root")
+    listen = "mosquitto_sub -c -i listener -q 1 -t linetap/v1/+/call"
+    guest.run(*listen.split(), "-E")  # ends once it has subscribed, and the broker keeps for it what comes from then on
+    start(guest, "listener", "sh", "-c", f"{listen} >{SEEN}", user="root")
     others = [f"{name}.service" for name in SERVICES if name != "linetap-recorder"]
     guest.run("systemctl", "start", *others)
     guest.run("systemctl", "start", "linetap.target", "linetap-recorder.service")

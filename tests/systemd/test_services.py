@@ -97,7 +97,7 @@ def test_a_call_is_sealed_and_reported(unit: Guest) -> None:
     unit.run("sh", "-c", "echo floor-03 $(cat /etc/linetap/unit.key.pub) > /tmp/signers")
     said = unit.run("linetap", "verify", "/var/lib/linetap/vault", "--signers", "/tmp/signers")
     assert "-L01\n" in said
-    topic = ("mosquitto_sub", "-t", "linetap/v1/floor-03/status", "-C", "1", "-W", "30")
+    topic = ("mosquitto_sub", "-t", "linetap/v1/floor-03/status", "-C", "1", "-W", "120")
     assert '"state":"online"' in unit.run(*topic)
 
 
