@@ -15,6 +15,7 @@ from linetap_bench.exchange.exchange import Exchange
 from linetap_bench.script.script import load_script
 from linetap_bench.sounds.voices import Voices
 from linetap_bench.stage.cable import DRY, Cable
+from linetap_bench.stage.jack import report_log
 from linetap_bench.stage.lateness import VARIABLE, reports
 from linetap_core.clock import NS_PER_MS, ManualClock
 
@@ -135,3 +136,27 @@ def test_only_an_exchange_that_came_too_late_itself_reports_it(
     report = reports(late)[0]
     assert (watched.played.underruns > before, report.who) == (True, "the exchange")
     assert report.late_ms == 500 - FILL_MS - 10  # what it had queued: its fill, and the period of the turn before
+
+
+PASSED_OVER = "JackEngine::XRun: client = {} was not finished, state = Triggered\n"
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        ("Jack main caught signal 15\n", []),
+        ("JackTimedDriver::Process XRun = 9000 usec\n", []),
+        ("JackTimedDriver::Process XRun = 34000 usec\n", [("the cable", 24.0)]),
+        (2 * (PASSED_OVER.format("exchange_out") + PASSED_OVER.format("exchange_in")), [("the exchange", 20.0)]),
+        (PASSED_OVER.format("unit_in") + PASSED_OVER.format("unit_out"), []),
+    ],
+    ids=["idle", "within a period", "late", "exchange passed over", "unit passed over"],
+)
+def test_jackds_log_is_a_report_of_itself_and_of_the_exchange(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: str, expected: list[tuple[str, float]]
+) -> None:
+    late = tmp_path / "lateness"
+    late.touch()
+    monkeypatch.setenv(VARIABLE, str(late))
+    report_log(log)
+    assert [(each.who, each.late_ms) for each in reports(late)] == expected

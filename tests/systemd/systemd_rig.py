@@ -13,8 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from guest import LIMIT_S, Guest, until
 
 from linetap.board.wires import RELAYS_AT
-from linetap.ring import SLOT_MS
-from linetap_bench.stage.jack import JackCable, alsa_configuration, late_periods_ms
+from linetap_bench.stage.jack import JackCable, alsa_configuration, report_log
 from linetap_bench.stage.lateness import VARIABLE, WATCHED, Late, report_late
 from linetap_bench.stage.stage import linetap
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, rfc3339
@@ -128,12 +127,11 @@ def lay_cable(guest: Guest) -> None:
 
 
 def _report_held_up(guest: Guest) -> None:
-    """Of the guest's cable the latest period, and what its exchange has reported."""
+    """What the guest's cable has logged and its exchange has reported."""
     late = [msgspec.json.decode(line, type=Late) for line in guest.run("cat", LATENESS, check=False).splitlines()]
     for each in late:
         report_late(each.who, each.late_ms)
-    jackd = guest.run("journalctl", "-u", "jackd", "-o", "cat", check=False)
-    report_late("the cable", max(late_periods_ms(jackd), default=0.0) - SLOT_MS)
+    report_log(guest.run("journalctl", "-u", "jackd", "-o", "cat", check=False))
 
 
 def start(guest: Guest, name: str, *command: str, user: str = "linetap-capture") -> None:
