@@ -30,7 +30,7 @@ SERVICES = ("linetap-capture@1", "linetap-recorder", "linetap-reporter", "lineta
 SERVER = "guest"
 PATIENT_MS = "15000"  # a capture that stands still holds up the exchange too
 SEEN = "/run/seen.jsonl"
-LATENESS = "/run/lateness"
+LATENESS = "/tmp/lateness"  # the services have a /tmp of their own
 LOG = ("journalctl", "--namespace=linetap")  # what the services say
 CONFIG = "/var/lib/linetap/config/unit.toml"
 _CAPTURE = Path(__file__).resolve().parents[2] / "systemd/linetap-capture@.service.d/20-opened.conf"
@@ -38,7 +38,7 @@ _CAPTURE = Path(__file__).resolve().parents[2] / "systemd/linetap-capture@.servi
 _CLOSED = "\n".join(line for line in _CAPTURE.read_text().splitlines() if line.startswith("InaccessiblePaths="))
 _CABLE = f"""[Service]
 Environment=ALSA_CONFIG_PATH=/etc/linetap/asound.conf JACK_DEFAULT_SERVER={SERVER} JACK_NO_START_SERVER=1
-Environment=JACK_NO_AUDIO_RESERVATION=1 {VARIABLE}={LATENESS}
+Environment=JACK_NO_AUDIO_RESERVATION=1
 """
 _OPEN_TO_JACK = f"{_CABLE}InaccessiblePaths=\nInaccessiblePaths=-/dev/mqueue -/run/lock\n{_CLOSED}\n"
 COMMAND = """#!/bin/sh
@@ -139,7 +139,8 @@ def start(guest: Guest, name: str, *command: str, user: str = "linetap-capture")
     environment = [word for line in _CABLE.splitlines()[1:] for word in line.removeprefix("Environment=").split()]
     guest.run(
         "systemd-run", "--quiet", f"--unit={name}", f"--uid={user}", "--gid=linetap", "-p", "LimitRTPRIO=70",
-        "-p", "LimitMEMLOCK=infinity", *(f"--setenv={word}" for word in environment), *command,
+        "-p", "LimitMEMLOCK=infinity", *(f"--setenv={word}" for word in environment),
+        f"--setenv={VARIABLE}={LATENESS}", *command,
     )  # fmt: skip
 
 
