@@ -275,7 +275,7 @@ quick_pytests() {
 }
 
 # A skipped test is no test. What stays is what no package cures: a kernel's module, a mount, another architecture.
-readonly CURELESS='gpio-sim|namespace|loop device|mount|in RAM|only root|needs root|takes root|overlayfs|block device'
+readonly CURELESS='gpio-sim|namespace|loop device|mount|in RAM|root|overlayfs|block device'
 skipped() {
   local curable
   curable=$(cat build/{calls,machines,cables,attacks,desk,ingest,pages,rest}.log | grep '^SKIPPED' | grep -Ev "$CURELESS") ||

@@ -14,7 +14,7 @@ fail() {
 
 [ "$#" -eq 7 ] || fail "usage: bundle.sh VERSION slot.img slot.cmdline config.txt OUT.raucb CERTIFICATE KEY"
 version=$1 root=$2 cmdline=$3 config=$4 out=$5 certificate=$6 key=$7
-[[ $version =~ ^(0|[1-9][0-9]{0,4})(\.(0|[1-9][0-9]{0,4})){2}$ ]] || fail "$version is no version; 0.2.0 would be right"
+[[ $version =~ ^(0|[1-9][0-9]{0,4})(\.(0|[1-9][0-9]{0,4})){2}$ ]] || fail "$version is no version; 0.2.0 expected"
 for file in "$root" "$cmdline" "$config" "$certificate" "$key"; do [ -s "$file" ] || fail "$file: there is nothing there"; done
 grep -q '^os_prefix=@SLOT@/$' "$config" || fail "$config: no line os_prefix=@SLOT@/, by which a slot is known"
 [ "$(wc -l <"$cmdline")" -le 1 ] || fail "$cmdline: more than one line"

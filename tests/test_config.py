@@ -167,7 +167,7 @@ BAD_CHECKSUM = EPOCH.recipient[:-1] + ("q" if EPOCH.recipient[-1] != "q" else "p
         ("port = 8883", "port = 99999999999999999999999", "port", 1, "broker.port = 9999"),
         ("zone = ", "zone = 7 #", "zone", 1, "retention.zone = 7: expected `str`, got `int`"),
         ("rate_hz = 8000", "rate_hz = 44100", "rate_hz", 1, "card[1].rate_hz = 44100"),
-        ('codec = "mulaw"', 'codec = "g729"', "codec", 1, "codec 'g729' is not known; mulaw or opus would be right"),
+        ('codec = "mulaw"', 'codec = "g729"', "codec", 1, "codec 'g729' is not known; mulaw or opus expected"),
         ('"tower-3"', '"Tower 3"', "unit =", 1, "unit = 'Tower 3'"),
         ('unit = "tower-3"\n', "", "#", 1, "unit is missing"),
         ("overflow_epoch = ", "# overflow_epoch = ", "[keys]", 1, "keys.overflow_epoch is missing"),
@@ -243,14 +243,14 @@ def test_no_card_and_too_many(site: Site) -> None:
     text = site.path.read_text()
     site.path.write_text(text[: text.index("[[card]]")].replace("\n# The unit's name", "card = []\nline = []\n#", 1))
     assert [text for _, text in site.errors()] == [
-        "card: there are 0; 1 to 4 would be right",
-        "line: there are 0; 1 to 128 would be right",
+        "card: there are 0; 1 to 4 expected",
+        "line: there are 0; 1 to 128 expected",
     ]
     assert [line for line, _ in site.errors()] == [site.line_of("card ="), site.line_of("line =")]
     site.path.write_text(
         text.replace("\n[[card]]\nnumber = 1\n", "".join(f"\n[[card]]\nnumber = {n}\n" for n in "12341"))
     )
-    assert (site.line_of("[[card]]"), "card: there are 5; 1 to 4 would be right") in site.errors()
+    assert (site.line_of("[[card]]"), "card: there are 5; 1 to 4 expected") in site.errors()
 
 
 def test_an_error_inside_inline_tables(site: Site) -> None:

@@ -178,9 +178,9 @@ def _riff(form: int, channels: int, rate_hz: int, bits: int, data: bytes) -> byt
         (b"hello, this is no sound at all", "not a WAV file"),
         (_riff(3, 1, 8000, 32, np.zeros(800, "<f4").tobytes()), "-c:a pcm_s16le"),
         (_riff(7, 1, 8000, 8, b"\xff" * 800), "-c:a pcm_s16le"),
-        (_riff(1, 1, 0, 16, b"\0" * 800), "0 Hz; 4000 to 192000 Hz would be right"),
-        (_riff(1, 1, 4_000_000_000, 16, b"\0" * 800), "Hz; 4000 to 192000 Hz would be right"),
-        (_riff(1, 9, 8000, 16, b"\0" * 1800), "9 channels; 1 to 8 would be right"),
+        (_riff(1, 1, 0, 16, b"\0" * 800), "0 Hz; 4000 to 192000 Hz expected"),
+        (_riff(1, 1, 4_000_000_000, 16, b"\0" * 800), "Hz; 4000 to 192000 Hz expected"),
+        (_riff(1, 9, 8000, 16, b"\0" * 1800), "9 channels; 1 to 8 expected"),
         (_riff(1, 1, 8000, 64, b"\0" * 800), "64 bits a sample"),
         (_riff(1, 1, 8000, 16, b"\1\0" * 800)[:-100], "cut short: its header says 800 samples, it has 750"),
         (_riff(1, 0, 8000, 16, b"\0" * 800), "not a WAV file"),
@@ -248,7 +248,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert subprocess.run(probe, capture_output=True, timeout=120, check=True, text=True).stdout == "pcm_s16le,8000,1\n"
     capsys.readouterr()
     for arguments, says in (
-        (["export", "hall", "-o", str(out)], f"{out}: File exists; a new file would be right\n"),
+        (["export", "hall", "-o", str(out)], f"{out}: File exists; a new file expected\n"),
         (["export", "wall", "-o", str(out)], f"{tmp_path / 'n'}: no notice 'wall'; there are hall\n"),
         (["export", "../hall", "-o", str(out)], f"{tmp_path / 'n'}: no notice '../hall'; there are hall\n"),
     ):

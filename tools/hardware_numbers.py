@@ -79,7 +79,7 @@ def wrong_part(given: str, netlist: Netlist) -> Netlist:
     """BadInput when there is no such part, or no such value."""
     reference, _, value = given.partition("=")
     if reference not in netlist.elements or netlist.elements[reference].subcircuit:
-        raise BadInput(f"{given}: no resistor or capacitor of line 1 or the references; R122=22 would be right")
+        raise BadInput(f"{given}: no resistor or capacitor of line 1 or the references; R122=22 expected")
     changed = netlist.replaced(reference, value)
     if changed.elements[reference].value <= 0:
         raise BadInput(f"{given}: a value of nothing")

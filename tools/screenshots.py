@@ -114,7 +114,7 @@ def _who(shot: Shot) -> str:
 def main() -> int:
     """1 where a page breaks a rule, or the pictures get too large."""
     if FOLDER.exists():
-        raise BadInput(f"{FOLDER}: exists; without it, it would be right")
+        raise BadInput(f"{FOLDER}: exists; without it, it expected")
     PICTURES.mkdir(exist_ok=True)
     for old in PICTURES.glob("*.png"):
         old.unlink()

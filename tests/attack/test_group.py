@@ -245,7 +245,7 @@ GOOD = group.seal(DATA, Group((MINE.recipient, keys.new_identity().recipient, ke
     [
         ("2:{0}", "group of one"),
         ("3:{0},{1}", "1 to 2 needed"),
-        ("0:{0},{1}", "would be right"),
+        ("0:{0},{1}", "expected"),
         ("2:{0},{0}", "twice"),
         ("2:{0},age1x", "member 2"),
         ("5:{0},{1},{2},{3},{4}", "at most 4 of 7"),

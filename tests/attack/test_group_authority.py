@@ -165,7 +165,7 @@ def test_a_desk_keeps_the_authority_it_began_with(tmp_path: Path, capsys: pytest
     [
         ("{0}\n{1}\n", "2 keys: a first line"),
         ("# 2 of 3\n{0}\n{1}\n", "there are 2 keys"),
-        ("# 3 of 2\n{0}\n{1}\n", "1 to 2 would be right"),
+        ("# 3 of 2\n{0}\n{1}\n", "1 to 2 expected"),
         ("# 2 of 2\n{0}\n{0}\n", "twice"),
         ("# 1 of 9\n{0}\n{1}\n{2}\n{0}\n{0}\n{0}\n{0}\n{0}\n{0}\n", "1 to 8"),
         ("", "not an authority's public key"),

@@ -37,7 +37,7 @@ def test_a_group_of_custodians_and_its_test_letter(tmp_path: Path, capsys: pytes
     done = run(["bash", "-o", "pipefail", "-c", recipe], cwd=folder)
     assert done.stdout.startswith(b"linetap test letter for custodians 2 of 3")
     assert cli.main(["keygen", "custodian", "--group", "2/3", "-o", str(folder)]) == 2
-    assert "a new folder would be right" in capsys.readouterr().err
+    assert "a new folder expected" in capsys.readouterr().err
 
 
 def test_members_who_made_their_keys_at_home(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,7 +98,7 @@ def test_keys_that_fail_the_trial_are_not_given_out(
     [
         (["custodian", "--group", "3/2"], "1 to 2"),
         (["custodian", "--group", "1/1"], "2 or more"),
-        (["custodian", "--group", "two"], "2/3 would be right"),
+        (["custodian", "--group", "two"], "2/3 expected"),
         (["custodian", "--group", "5/7"], "at most 4 of 7"),
         (["custodian", "--group", "2/3", "--public", "age1x"], "1 keys, --group says 3"),
         (["custodian", "--group", "2/2", "--public", "age1x", "age1y"], "member 1"),

@@ -117,7 +117,7 @@ def test_an_officer_destroys_both_keys_and_nobody_elses(desk: Desk) -> None:
         desk.destroy(DAY, "--officer", 1, media=desk.officers_keys(DAY, 1, 2))
     with pytest.raises(BadInput, match="whose sheets they are"):
         desk.destroy(DAY, "--sheets", 2, media=[])
-    with pytest.raises(BadInput, match="1 to 3 would be right"):
+    with pytest.raises(BadInput, match="1 to 3 expected"):
         desk.destroy(DAY, "--officer", 4, media=desk.officers_keys(DAY, 2))
     assert not list(desk.certificates.glob("*.json"))
     assert all(path.exists() for path in desk.officers_keys(DAY, 1, 2, 3))

@@ -208,7 +208,7 @@ def test_root_writes_nowhere_that_a_service_has_named(run_dir: Path) -> None:
     file.touch()
     require_usual_places(config, file)  # root's alone
     os.chown(place, 65533, -1)
-    with pytest.raises(BadInput, match=r"vault is .*; /var/lib/linetap/vault would be right"):
+    with pytest.raises(BadInput, match=r"vault is .*; /var/lib/linetap/vault expected"):
         require_usual_places(config, file)
     usual = msgspec.structs.replace(config, vault=VAULT, run_dir=RUN_DIR, learned=LEARNED)
     require_usual_places(usual, file)

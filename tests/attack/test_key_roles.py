@@ -86,7 +86,7 @@ def test_an_officers_key_signs_for_no_unit(office: str) -> None:
 def test_a_person_is_named_for_what_they_sign() -> None:
     """Without namespaces= a name that is no office's is a unit's."""
     assert signers.require_named(STOLEN, "linetap-hold", parsed('kim namespaces="linetap-hold" {}'), AT) == "kim"
-    with pytest.raises(SignerIsUnit, match='namespaces="linetap-hold" would be right'):
+    with pytest.raises(SignerIsUnit, match='namespaces="linetap-hold" expected'):
         signers.require_named(STOLEN, "linetap-hold", parsed("kim {}"), AT)
 
 

@@ -73,7 +73,7 @@ def test_a_certificate_goes_over_no_key_and_no_memory(card: Card, tmp_path: Path
     assert card.start() == 2
     assert root_files(card) == before
     said = (card.boot / "linetap-error.txt").read_text()
-    assert f"broker.certificate is {card.home / name}; {card.home / 'tls.pem'} would be right" in said
+    assert f"broker.certificate is {card.home / name}; {card.home / 'tls.pem'} expected" in said
 
 
 def test_where_it_belongs_it_is_taken(card: Card, tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_request_makes_no_key_where_the_recorder_says(
     ]
     assert cli.main(words) == 2
     said = capsys.readouterr().err
-    assert f"broker.key is {card.home / name}; {card.home / 'tls.key'} would be right" in said
+    assert f"broker.key is {card.home / name}; {card.home / 'tls.key'} expected" in said
     assert said.count("\n") == 1
     assert root_files(card) == before
 
@@ -113,7 +113,7 @@ def test_a_request_signs_with_no_key_that_the_recorder_names(
     says(card, '\nkey = "unit.key"', f'\nkey = "{tmp_path}/config/key"')
     words = ["--config", str(card.home / "unit.toml"), "-o", str(tmp_path / "floor-03.request")]
     assert cli.main(["pki", "request", *words]) == 2
-    assert f"{card.home / 'unit.key'} would be right" in capsys.readouterr().err
+    assert f"{card.home / 'unit.key'} expected" in capsys.readouterr().err
 
 
 def test_where_they_belong_it_asks_with_both_keys(card: Card, tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_what_is_no_device_is_no_tpm_and_is_not_written_to(tmp_path: Path, kind:
         path.mkdir()
     else:
         os.mkfifo(path)
-    with pytest.raises(TpmFault, match="would be right"):
+    with pytest.raises(TpmFault, match="expected"):
         device.open_device(path)
     assert kind != "file" or path.read_bytes() == SECRET
 
@@ -160,7 +160,7 @@ def test_a_notice_goes_into_no_folder_of_the_recorders(
     says(card, f'notices = "{now}"', f'notices = "{place}"')
     words = ["notice", "import", str(sound(tmp_path)), "--text", "words", "--config", str(card.home / "unit.toml")]
     assert cli.main(words) == 2
-    assert f"notices is {place}; {card.home / 'notices'} would be right" in capsys.readouterr().err
+    assert f"notices is {place}; {card.home / 'notices'} expected" in capsys.readouterr().err
     assert list(place.iterdir()) == []
 
 

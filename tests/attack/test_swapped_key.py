@@ -106,7 +106,7 @@ def test_a_closing_of_another_call_or_of_another_unit(desk: Desk) -> None:
     proof.write_bytes(closing.encode(other))
     assert "the leaf is not the close of" in refused(desk, desk.call, request, "--closing", proof)
     unnamed = proof.rename(proof.with_name("closing.json"))
-    with pytest.raises(BadInput, match=r"closing\.json: CALL_ID\.json would be right"):
+    with pytest.raises(BadInput, match=r"closing\.json: CALL_ID\.json expected"):
         desk.unwrap(desk.call, request, "inner.age", None, "--closing", unnamed)
     floor = keys.new_unit_key()
     trusted(desk, "floor-9", floor)

@@ -138,7 +138,7 @@ class TestThief:
         other.boot()
         try:
             stolen = msgspec.structs.replace(config.keys, tpm=str(other.path))
-            with pytest.raises(BadInput, match=r"made in another TPM.*would be right") as refused:
+            with pytest.raises(BadInput, match=r"made in another TPM.*expected") as refused:
                 unitkeys.open_key(Path(config.key), stolen)
             assert "\n" not in str(refused.value)
         finally:
@@ -237,7 +237,7 @@ class TestBoot:
 class TestConfiguration:
     def test_no_back_end_stands_in_for_another(self, config: Config, tmp_path: Path) -> None:
         in_file = msgspec.structs.replace(config.keys, unit_key="file")
-        with pytest.raises(BadInput, match='unit_key says "file"; "tpm" would be right'):
+        with pytest.raises(BadInput, match='unit_key says "file"; "tpm" expected'):
             unitkeys.open_key(Path(config.key), in_file)
         other = tmp_path / "file.key"
         other.write_bytes(unitkeys.make(in_file))
@@ -250,7 +250,7 @@ class TestConfiguration:
     def test_file_that_is_none_is_refused_in_one_line(self, config: Config, changed: dict[str, object]) -> None:
         text = json.dumps(json.loads(Path(config.key).read_text()) | changed)
         Path(config.key).write_text(text)
-        with pytest.raises(BadInput, match="would be right") as refused:
+        with pytest.raises(BadInput, match="expected") as refused:
             unitkeys.open_key(Path(config.key), config.keys)
         assert str(refused.value).startswith(config.key)
         assert "\n" not in str(refused.value)
@@ -511,5 +511,5 @@ class TestProvisioning:
         capsys.readouterr()
         assert card.start() != 0
         (told,) = capsys.readouterr().err.strip().splitlines()
-        assert "would be right" in told
+        assert "expected" in told
         assert not (card.home / "unit.key").exists()

@@ -21,5 +21,5 @@ def test_a_period_that_does_not_fit_into_the_fill_twice_is_refused(tmp_path: Pat
         [sys.executable, "-m", "linetap", "bench", *words], capture_output=True, text=True, timeout=LIMIT_S, check=False
     )
     assert done.returncode != 0
-    assert f"--period-ms {period_ms}: 10 to 40 would be right" in done.stderr
+    assert f"--period-ms {period_ms}: 10 to 40 expected" in done.stderr
     assert len(done.stderr.splitlines()) == 1

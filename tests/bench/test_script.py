@@ -88,5 +88,5 @@ def test_one_after_the_other(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("times", [0, 865])
 def test_no_longer_than_a_day(tmp_path: Path, times: int) -> None:
-    with pytest.raises(BadInput, match=r"--repeat \d+: 1 to 864 would be right"):
+    with pytest.raises(BadInput, match=r"--repeat \d+: 1 to 864 expected"):
         repeated(script_of(tmp_path, "duration_s = 100.0\n" + call()), times)

@@ -100,5 +100,5 @@ def test_nothing_was_said(codec: Codec) -> None:
 
 
 def test_a_codec_that_nobody_knows_is_one_line() -> None:
-    with pytest.raises(UnknownCodec, match=r"^codec 'g729' is not known; mulaw or opus would be right$"):
+    with pytest.raises(UnknownCodec, match=r"^codec 'g729' is not known; mulaw or opus expected$"):
         codec_named("g729")

@@ -370,7 +370,7 @@ def test_speech_alone_is_no_tone(
 ) -> None:
     said = Voices(tmp_path_factory.getbasetemp() / "voices").say("Good morning, how may I help you?", "en", "staff")
     assert learn(tmp_path, {"busy": line(*[said.astype(np.float64)] * 3)}) == 2
-    assert "would be right" in capsys.readouterr().err
+    assert "expected" in capsys.readouterr().err
 
 
 def test_every_recording_that_is_wrong_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -392,10 +392,10 @@ def test_two_tones_that_are_one_are_both_named(
 @pytest.mark.parametrize(
     ("audio", "said"),
     [
-        (line(cadenced((425,), -18, (400, 400), 3)[: -frames(350)]), "3 and one burst more would be right"),
+        (line(cadenced((425,), -18, (400, 400), 3)[: -frames(350)]), "3 and one burst more expected"),
         (line(cadenced((425,), -40, (400, 400), 5), noise_dbm0=-70, hum_dbm0=-70), "it is too faint; above -37 dBm0"),
         (line(cadenced((425,), -18, (90, 200), 8)), "it has bursts of 90 ms"),
-        (line(cadenced((480, 620), 16, (500, 500), 5)), "it is clipped; recorded at a lower level would be right"),
+        (line(cadenced((480, 620), 16, (500, 500), 5)), "it is clipped; recorded at a lower level expected"),
     ],
     ids=["few", "faint", "quick", "clipped"],
 )
@@ -412,7 +412,7 @@ def test_what_the_detector_does_not_recognise_is_no_profile(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--name", "pbx", "busy"], "busy: TONE=FILE.wav would be right"),
+        (["--name", "pbx", "busy"], "busy: TONE=FILE.wav expected"),
         (["--name", "pbx", "howl=a.wav"], "TONE one of dial, ringback"),
         (["--name", "pbx", "busy=a.wav", "dial=a.wav"], "dial=a.wav: the file is given already, as busy"),
         (["--name", "pbx", "busy=/no/such.wav"], "/no/such.wav: No such file"),
@@ -436,5 +436,5 @@ def test_what_is_no_wav_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_an_existing_file_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "profile.toml").write_text("mine")
     assert learn(tmp_path, {"busy": BUSY}) == 2
-    assert "profile.toml: File exists; a new file would be right" in capsys.readouterr().err
+    assert "profile.toml: File exists; a new file expected" in capsys.readouterr().err
     assert (tmp_path / "profile.toml").read_text() == "mine"

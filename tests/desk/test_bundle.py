@@ -119,7 +119,7 @@ def test_a_log_that_is_damaged_or_not_there(bundled: BundleRig, capsys: pytest.C
     leaves.write_bytes(good.replace(b'"start"', b'"stop_"') if b'"start"' in good else good[:-1])
     assert "the log is not in order" in refused(bundled, capsys)
     shutil.rmtree(leaves.parent)
-    assert "--log with the vault's would be right" in refused(bundled, capsys, status=2)
+    assert "--log with the vault's expected" in refused(bundled, capsys, status=2)
 
 
 @dataclass
@@ -170,11 +170,11 @@ def test_two_calls_under_two_heads(apart: Apart, capsys: pytest.CaptureFixture[s
 def test_closings_that_do_not_fit(apart: Apart, capsys: pytest.CaptureFixture[str]) -> None:
     bundled, log = apart.bundled, f"--log={apart.bundled.root / 'log'}"
     first, second = apart.options()
-    assert "--log with the vault's would be right" in refused(bundled, capsys, first, status=2)
+    assert "--log with the vault's expected" in refused(bundled, capsys, first, status=2)
     assert "one of each call" in refused(bundled, capsys, first, second, second, status=2)
     strange = bundled.root / "strange.json"
     strange.write_bytes(b"{}")
-    assert f"CALL_ID{closing.SUFFIX} would be right" in refused(bundled, capsys, f"--closing={strange}", status=2)
+    assert f"CALL_ID{closing.SUFFIX} expected" in refused(bundled, capsys, f"--closing={strange}", status=2)
     other = bundled.root / "20261124T225900.000Z-L09.json"
     shutil.copy(apart.closings[0], other)
     assert "none of these calls" in refused(bundled, capsys, *apart.options(f"--closing={other}"), status=2)
@@ -183,7 +183,7 @@ def test_closings_that_do_not_fit(apart: Apart, capsys: pytest.CaptureFixture[st
     assert "[other_record]" in refused(bundled, capsys, first, second)
     witness = f"--witness={bundled.root / 'heads' / 'closet-3f.json'}"
     for more in ([witness], [f"--stamps={bundled.root / 'stamps'}", f"--tsa-ca={bundled.ca}"]):
-        assert "--log with it would be right" in refused(bundled, capsys, first, second, *more, status=2)
+        assert "--log with it expected" in refused(bundled, capsys, first, second, *more, status=2)
     assert bundled.bundle(first, second, log, witness) == 0, "where the log is, it is what counts"
 
 

@@ -470,7 +470,7 @@ class TestHours:
 
     @pytest.mark.parametrize("text", ["", "20:00", "24:00-06:00", "20:00-20:00", "8:00-9:00", "20:60-06:00"])
     def test_hours_that_are_none(self, text: str) -> None:
-        with pytest.raises(BadInput, match="20:00-06:00 would be right"):
+        with pytest.raises(BadInput, match="20:00-06:00 expected"):
             Hours.of(text, "Asia/Seoul", None, None)
 
     def test_a_zone_that_is_none(self) -> None:

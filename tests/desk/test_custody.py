@@ -368,9 +368,9 @@ def test_ended_before_it_has_a_package_it_leaves_nothing(desk: Desk, desk_server
     [
         ("another-ticket", None, "401: the ticket is not known"),
         ("x", None, "what the request's page at the desk shows"),
-        (Packages.ticket, "http://127.0.0.1:1", "https://desk.city.example:8443 would be right"),
+        (Packages.ticket, "http://127.0.0.1:1", "https://desk.city.example:8443 expected"),
         (Packages.ticket, "https://127.0.0.1:1", "Connection refused"),
-        (Packages.ticket, "https://127.0.0.1:1/elsewhere", "would be right"),
+        (Packages.ticket, "https://127.0.0.1:1/elsewhere", "expected"),
     ],
 )
 def test_a_desk_that_gives_nothing(
@@ -399,7 +399,7 @@ def test_a_desk_of_another_authority(
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        ([], "one of the two would be right"),
+        ([], "one of the two expected"),
         (["absent.tar"], "No such file"),
         (["x.tar", "--signers", "absent"], "absent: not there"),
         (["x.tar", "--for", "age1x"], "--for: "),

@@ -171,7 +171,7 @@ def test_a_call_without_a_log_says_so_and_takes_one(house: ReleaseHouse) -> None
         assert "--log" in helper.get(inside, "/").text
         answer = helper.post(inside, "/bundle")
         assert answer.status_code == 409
-        assert "--log with the vault's would be right" in alerts_of(answer.text)[0]
+        assert "--log with the vault's expected" in alerts_of(answer.text)[0]
         answer = helper.post(inside, f"/call/{CALL_ID}/listen")
         assert answer.status_code == 409
         assert "--log" in alerts_of(answer.text)[0]

@@ -90,7 +90,7 @@ def test_every_key_of_the_day_and_no_key_of_another(desk: Desk) -> None:
     link.symlink_to(desk.keys_of(DAY)[1])
     with pytest.raises(BadInput, match="not a regular file"):
         desk.destroy(DAY, media=[link])
-    with pytest.raises(BadInput, match="2026-12-01 to 2026-12-03 would be right"):
+    with pytest.raises(BadInput, match="2026-12-01 to 2026-12-03 expected"):
         desk.destroy("2027-12-01", media=[])
     (desk.folder / "canary" / f"{DAY}.age").rename(desk.folder / "away")
     with pytest.raises(BadInput, match="the canary made with the key list"):

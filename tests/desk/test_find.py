@@ -261,9 +261,9 @@ def test_the_department_is_that_of_the_day(vaults: Vaults, capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        ("", ":1: unit,line,extension,department,from would be right"),
+        ("", ":1: unit,line,extension,department,from expected"),
         ("unit,line,department\n", ":1: "),
-        ("unit,line,extension,department,from\nfloor-03,3,2301,Water\n", ":2: 4 fields; 5 would be right"),
+        ("unit,line,extension,department,from\nfloor-03,3,2301,Water\n", ":2: 4 fields; 5 expected"),
         ("unit,line,extension,department,from\n\nfloor-03,x,2301,Water,2026-01-01\n", ":3: line 'x'"),
         ("unit,line,extension,department,from\nfloor-03,129,2301,Water,2026-01-01\n", ":2: line '129'"),
         ("unit,line,extension,department,from\nfloor-03,,,Water,2026-01-01\n", ":2: a unit, and a line"),
@@ -303,15 +303,15 @@ def test_bad_input_is_one_line(vaults: Vaults, capsys: pytest.CaptureFixture[str
 
 def test_a_vault_that_is_none_is_bad_input(vaults: Vaults, capsys: pytest.CaptureFixture[str]) -> None:
     assert vaults.find("--identity", vaults.keys("2027-01-23"), beside=Path("/nowhere")) == 2
-    assert capsys.readouterr().err == "/nowhere: not a folder; a vault would be right\n"
+    assert capsys.readouterr().err == "/nowhere: not a folder; a vault expected\n"
 
 
 def test_keys_that_open_no_index_are_bad_input(vaults: Vaults, capsys: pytest.CaptureFixture[str]) -> None:
     empty = vaults.folder / "empty"
     empty.mkdir()
     for path, said in [
-        (vaults.keys("2027-01-23") / "2027-01-23.txt", "2027-01-23.index.txt would be right"),
-        (empty, "2027-01-24.index.txt would be right"),
+        (vaults.keys("2027-01-23") / "2027-01-23.txt", "2027-01-23.index.txt expected"),
+        (empty, "2027-01-24.index.txt expected"),
         (vaults.folder / "none.txt", "No such file"),
     ]:
         assert vaults.find("--identity", path) == 2

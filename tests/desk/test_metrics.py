@@ -228,7 +228,7 @@ def test_served_and_printed_are_the_same(url: str, engine: Engine, teller: Telle
     ("words", "says"),
     [
         (["--listen", "0.0.0.0:9464"], "--listen 0.0.0.0:9464: only on the loopback"),
-        (["--listen", "localhost"], "--listen localhost: 127.0.0.1:9464 would be right"),
+        (["--listen", "localhost"], "--listen localhost: 127.0.0.1:9464 expected"),
         (["--db", "sqlite:////nowhere/desk.db"], "there is no file /nowhere/desk.db"),
     ],
 )

@@ -227,7 +227,7 @@ def test_arguments_that_cannot_be_used(rig: Rig) -> None:
         run(opening, path, "--identity", rig.root / "bad.txt", *rest)
     with pytest.raises(BadInput, match=r"absent.txt: No such file"):
         run(opening, path, "--identity", rig.root / "absent.txt", *rest)
-    with pytest.raises(BadInput, match="a call folder would be right"):
+    with pytest.raises(BadInput, match="a call folder expected"):
         run(opening, rig.root / "absent", "--identity", rig.epoch_file, *rest)
     with pytest.raises(BadInput, match=r"ends in \.wav"):
         run(opening, path, "--identity", rig.epoch_file, "--signers", rig.signers_file, "-o", "x.json")

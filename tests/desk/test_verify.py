@@ -342,7 +342,7 @@ def test_path_that_is_neither(rig: Rig, make: str) -> None:
         path.write_text("x")
     if make == "folder":
         path.mkdir()
-    with pytest.raises(BadInput, match="would be right"):
+    with pytest.raises(BadInput, match="expected"):
         run(path, "--signers", rig.signers_file)
 
 

@@ -135,7 +135,7 @@ def test_who_forgets_does_not_start(tmp_path: Path, capsys: pytest.CaptureFixtur
         assert main(["witness", *words]) == 2
         return capsys.readouterr().err
 
-    assert "what this witness has written would be right" in refused()
+    assert "what this witness has written expected" in refused()
     assert "--name 'a b': without spaces and +" in refused(name="a b")
     assert "only on the loopback" in refused(listen="0.0.0.0:7380", state=tmp_path / "new")
     signers.write_text(f"closet {keys.public_line(LOG.public_key())}\n")

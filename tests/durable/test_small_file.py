@@ -42,9 +42,9 @@ def test_every_bit_of_it_counts() -> None:
 
 
 def test_one_file_in_the_place_of_another_is_found() -> None:
-    with pytest.raises(Broken, match="that of another file, other would be right"):
+    with pytest.raises(Broken, match="that of another file, other expected"):
         SmallFile("other", Thing).decode(FILE.encode(VALUE))
-    with pytest.raises(Broken, match="version 2, 1 would be right"):
+    with pytest.raises(Broken, match="version 2, 1 expected"):
         FILE.decode(FILE.encode(VALUE).replace(b'"version":1', b'"version":2'))
 
 

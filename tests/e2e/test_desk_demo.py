@@ -118,7 +118,7 @@ def _online(client: httpx.Client) -> set[str]:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("--desk", "--minutes", "0"), "--minutes 0: more than 0, and 240 at most, would be right"),
+        (("--desk", "--minutes", "0"), "--minutes 0: more than 0, and 240 at most expected"),
         (("--keep",), "--minutes and --keep go with --desk"),
         (("--desk", "--script", "/nowhere"), "/nowhere: No such file or directory"),
     ],

@@ -42,7 +42,7 @@ def test_bech32_notices_every_mistyped_character(at: int, character: str) -> Non
         (GOOD.recipient.upper(), "lower case"),
         (GOOD.recipient.replace("age1", "age1b", 1), "character 5"),
         (bech32.encode("age", bytes(31)), "31 bytes"),
-        (bech32.encode("npub", bytes(32)), "age1... would be right"),
+        (bech32.encode("npub", bytes(32)), "age1... expected"),
         (GOOD.secret, "private"),
     ],
 )

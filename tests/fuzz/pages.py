@@ -194,7 +194,7 @@ def _form(fields: tuple[str, ...]) -> bytes:
 
 
 def _multipart(fields: tuple[str, ...], text: str = "") -> bytes:
-    """`text`: in place of what would be right."""
+    """`text`: in place of what is expected."""
     parts = [b'Content-Disposition: form-data; name="csrf"\r\n\r\n' + FORM]
     for name in fields:
         file = '; filename="a.sig"\r\nContent-Type: application/octet-stream' if name == "file" else ""

@@ -199,7 +199,7 @@ def test_a_key_list_for_an_image_lies_beside_its_unit(card: Card, capsys: pytest
     words = ["--image", "--lines", "8", "--custodian", CUSTODIAN, "--epoch", EPOCH, "--authority", AUTHORITY]
     words += ["--key-list", str(card.run / "keylist.json"), "-o", str(card.desk / "other.toml")]
     assert cli.main(["config", "init", "floor-03", *words]) == 2
-    assert "beside it would be right" in capsys.readouterr().err
+    assert "beside it expected" in capsys.readouterr().err
 
 
 def test_a_table_of_pins_that_lies_there_is_kept_and_a_failed_start_leaves_none(card: Card) -> None:

@@ -91,7 +91,7 @@ def test_a_revoked_unit_stays_out_until_it_has_new_keys_and_then_comes_by_itself
     assert (after.connected, after.delivered_seq) == (False, 5)
 
     enrolled.place.certificate.write_text("half a cert")  # somebody is copying it just now
-    floor.until(lambda: "cannot be used: PEM would be right" in floor.said())
+    floor.until(lambda: "cannot be used: PEM expected" in floor.said())
     enrolled.enrol()
     floor.reached(lambda state: state.connected and state.delivered_seq == 10)
     assert process.poll() is None

@@ -73,13 +73,13 @@ def next_of(path: Path) -> str | None:
     except OSError as error:
         raise BadInput(f"{public}: {error.strerror}") from None
     if blob is None:
-        raise BadInput(f"{public}: not a public key; the line that `linetap keygen unit` prints would be right")
+        raise BadInput(f"{public}: not a public key; the line that `linetap keygen unit` prints expected")
     return keys.fingerprint_of(blob)
 
 
 def _in_file(data: bytes, _where: Keys | None) -> SigningKey:
     if data.lstrip()[:1] == b"{":
-        raise BadInput('a key in a TPM, and [keys] unit_key says "file"; "tpm" would be right')
+        raise BadInput('a key in a TPM, and [keys] unit_key says "file"; "tpm" expected')
     return keys.load_unit_key(data)
 
 
@@ -95,7 +95,7 @@ def _in_tpm(data: bytes, where: Keys | None) -> SigningKey:
         key.open()
     except TpmFault as fault:
         if fault.code == "tpm_foreign":
-            raise BadInput(f"{fault}; the TPM of the unit that it was made in would be right") from None
+            raise BadInput(f"{fault}; the TPM of the unit that it was made in expected") from None
         log.error("%s: %s", fault.code, fault)
     return key
 

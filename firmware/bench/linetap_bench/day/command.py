@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> int:
     if not 1 <= args.calls <= MOST_CALLS:
-        raise BadInput(f"--calls {args.calls}: 1 to {MOST_CALLS} would be right")
+        raise BadInput(f"--calls {args.calls}: 1 to {MOST_CALLS} expected")
     if args.seed < 0 or args.days < 1:
         raise BadInput("--seed is 0 or more, --days 1 or more")
     try:

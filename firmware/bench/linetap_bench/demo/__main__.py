@@ -34,7 +34,7 @@ MARKER = ".linetap-demo"  # only a folder made by a demo is deleted
 
 def fresh(folder: Path) -> None:
     if folder.exists() and not (folder / MARKER).exists():
-        raise BadInput(f"{folder}: exists and was not made by a demo; another --folder would be right")
+        raise BadInput(f"{folder}: exists and was not made by a demo; another --folder expected")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / MARKER).touch()

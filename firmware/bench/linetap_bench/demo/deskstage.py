@@ -49,7 +49,7 @@ class DeskStage(Stage):
 def demo(folder: Path, script: Path, minutes: float, most_minutes: float) -> None:
     """Runs until the time is over or it is interrupted. ChildFailed names a process that did not start or has ended."""
     if not 0 < minutes <= most_minutes:
-        raise BadInput(f"--minutes {minutes:g}: more than 0, and {most_minutes:g} at most, would be right")
+        raise BadInput(f"--minutes {minutes:g}: more than 0, and {most_minutes:g} at most expected")
     each_s = load_script(script).duration_ms / 1000
     often = math.ceil(minutes * 60 / each_s) + math.ceil(READY_S / each_s)
     _say("keys and certificates: an authority, a broker, two desks, eleven units")

@@ -72,11 +72,11 @@ def run(args: argparse.Namespace) -> int:
     if args.config is None:
         raise BadInput("--config is missing: only --render does without a unit")
     if not 20 <= args.fill_ms <= 400:
-        raise BadInput(f"--fill-ms {args.fill_ms}: 20 to 400 would be right")
+        raise BadInput(f"--fill-ms {args.fill_ms}: 20 to 400 expected")
     if not 100 <= args.stalled_ms <= 60000:
-        raise BadInput(f"--stalled-ms {args.stalled_ms}: 100 to 60000 would be right")
+        raise BadInput(f"--stalled-ms {args.stalled_ms}: 100 to 60000 expected")
     if not 10 <= args.period_ms <= args.fill_ms // 2:
-        raise BadInput(f"--period-ms {args.period_ms}: 10 to {args.fill_ms // 2} would be right, half of --fill-ms")
+        raise BadInput(f"--period-ms {args.period_ms}: 10 to {args.fill_ms // 2} expected, half of --fill-ms")
     return play(args, load_config(args.config), script, voices)
 
 

@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
     """0 if the desk has confirmed every event in time, 1 otherwise."""
     if not 1 <= args.units <= MOST_UNITS or not 1 <= args.lines <= 32:
-        raise BadInput(f"--units 1 to {MOST_UNITS} and --lines 1 to 32 would be right")
+        raise BadInput(f"--units 1 to {MOST_UNITS} and --lines 1 to 32 expected")
     if args.every <= 0 or args.for_s < 0 or args.settle < 0:
         raise BadInput("--every, --for and --settle: seconds, more than 0")
     happenings = [parse(text) for text in args.happens]

@@ -68,7 +68,7 @@ def steps_ns(every_s: float) -> list[tuple[int, Step]]:
 
 
 _TEXT = re.compile(r"(storm)@(\d{1,6})|(outage)@(\d{1,6})\+(\d{1,6})|(partition)@(\d{1,6})\+(\d{1,6}):(\d{1,5})")
-_EXAMPLES = "storm@30, outage@60+10 or partition@90+600:200 would be right"
+_EXAMPLES = "storm@30, outage@60+10 or partition@90+600:200 expected"
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ def _check_sound(call: Call, sound: CallSound, at: KeyPath, source: Source) -> N
     if len(sound.cadence_ms) % 2:
         source.add((*at, "cadence_ms"), "on, off, on, off: an even number of lengths")
     if call.direction == "in" and sound.after == "dialled":
-        source.add((*at, "after"), 'nobody dials here: after = "answer" would be right')
+        source.add((*at, "after"), 'nobody dials here: after = "answer" expected')
     if sound.alone and (sound.after != "answer" or sound.for_s is None):
         source.add((*at, "alone"), 'goes with after = "answer" and for_s')
 
@@ -85,7 +85,7 @@ def repeated(script: Script, times: int) -> Script:
     """The script repeated that many times; the expectations for one round are dropped. BadInput if it gets too long."""
     each_s = script.duration_ms / 1000
     if times < 1 or (times > 1 and times * each_s > LONGEST_S):
-        raise BadInput(f"--repeat {times}: 1 to {max(1, int(LONGEST_S / each_s))} would be right")
+        raise BadInput(f"--repeat {times}: 1 to {max(1, int(LONGEST_S / each_s))} expected")
     if times == 1:
         return script
     replace, begins_s = msgspec.structs.replace, [n * each_s for n in range(times)]
@@ -121,7 +121,7 @@ def check_call(call: Call, at: KeyPath, source: Source) -> None:
         if call.caller_id.kind != "none":
             source.add((*at, "caller_id"), "only an incoming call tells who calls")
         if call.fax == "calling":
-            source.add((*at, "fax"), 'whom one calls answers: "answer" or "answer_reversed" would be right')
+            source.add((*at, "fax"), 'whom one calls answers: "answer" or "answer_reversed" expected')
         if call.dialling == "pulse" and not set(call.digits) <= PULSE_DIGITS:
             source.add((*at, "digits"), f"{call.digits!r}: pulses dial 0-9 only")
             return  # its length is unknown
@@ -139,7 +139,7 @@ def _check_incoming(call: Call, at: KeyPath, source: Source) -> None:
     if call.answer_in_burst_ms is not None and call.outcome == "unanswered":
         source.add((*at, "answer_in_burst_ms"), "this call is not answered")
     if call.fax in ("answer", "answer_reversed"):
-        source.add((*at, "fax"), 'who calls does not answer: "calling" would be right')
+        source.add((*at, "fax"), 'who calls does not answer: "calling" expected')
     _check_caller_id(call.caller_id, (*at, "caller_id"), source)
 
 

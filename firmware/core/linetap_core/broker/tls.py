@@ -30,7 +30,7 @@ def tls_context(broker: Broker) -> ssl.SSLContext | None:
             key = credential(Path(broker.key)) if broker.key else None
             context.load_cert_chain(broker.certificate, key, password=_no_password)
     except OSError as error:
-        why = error.strerror if error.errno and not isinstance(error, ssl.SSLError) else "PEM would be right"
+        why = error.strerror if error.errno and not isinstance(error, ssl.SSLError) else "PEM expected"
         gone = isinstance(error, FileNotFoundError) and named[0] != "broker.ca"
         kind = CertificateAwaited if gone and not Path(str(broker.certificate)).exists() else BadInput
         raise kind(f"{named[1]}: {named[0]} cannot be used: {why}") from None

@@ -19,7 +19,7 @@ class UnknownCodec(Refusal):
 
 
 def codec_named(name: str) -> Codec:
-    """UnknownCodec says which would be right."""
+    """UnknownCodec lists those that are known."""
     if (codec := CODECS.get(name)) is None:
-        raise UnknownCodec(f"codec {name!r} is not known; {' or '.join(CODECS)} would be right")
+        raise UnknownCodec(f"codec {name!r} is not known; {' or '.join(CODECS)} expected")
     return codec

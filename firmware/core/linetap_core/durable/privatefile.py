@@ -20,9 +20,9 @@ def create(path: Path) -> BinaryIO:
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except FileExistsError:
-        raise BadInput(f"{path}: exists and is not overwritten; another name would be right") from None
+        raise BadInput(f"{path}: exists and is not overwritten; another name expected") from None
     except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}; a file in a folder you may write to would be right") from None
+        raise BadInput(f"{path}: {error.strerror}; a file in a folder you may write to expected") from None
     return os.fdopen(fd, "wb")
 
 
@@ -57,7 +57,7 @@ def require_wipeable(path: Path) -> None:
     try:
         info = path.lstat()
     except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}; an epoch's private file would be right") from None
+        raise BadInput(f"{path}: {error.strerror}; an epoch's private file expected") from None
     if not stat.S_ISREG(info.st_mode):
         raise BadInput(f"{path}: not a regular file; name the file itself")
     if info.st_nlink != 1:

@@ -27,7 +27,7 @@ def load_key(path: Path) -> SigningKey:
         with path.open("rb") as file:
             return keys.load_signing_key(file.read(_KEY_LIMIT_BYTES))
     except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}; an OpenSSH private key would be right") from None
+        raise BadInput(f"{path}: {error.strerror}; an OpenSSH private key expected") from None
     except keys.HasPassphrase:
         raise BadInput(f"{path}: has a passphrase: leave the option out, and sign with ssh-keygen -Y sign") from None
     except BadInput:
@@ -42,7 +42,7 @@ def require_free(*paths: Path) -> None:
     """BadInput if one of the names is taken or its folder is missing."""
     for path in paths:
         if path.exists():
-            raise BadInput(f"{path}: exists and is not overwritten; another name would be right")
+            raise BadInput(f"{path}: exists and is not overwritten; another name expected")
         if not path.absolute().parent.is_dir():
             raise BadInput(f"{path}: there is no folder {path.parent}")
 

@@ -42,7 +42,7 @@ class Broken(ValueError):
 def wrap(kind: str, body: bytes) -> bytes:
     """The whole file. `kind` names its content, so that one file in the place of another is detected too."""
     if not _KIND.fullmatch(kind):
-        raise ValueError(f"{kind!r}: lower-case letters, digits and underscores would be right")
+        raise ValueError(f"{kind!r}: lower-case letters, digits and underscores expected")
     sha256 = hashlib.sha256(body).hexdigest()
     header = f'{{"linetap_file":"{kind}","version":{VERSION},"bytes":{len(body)},"sha256":"{sha256}"}}\n'
     return header.encode("ascii") + body
@@ -62,9 +62,9 @@ def unwrap(kind: str, data: bytes) -> bytes:
         return body
     said = _VERSION.match(header)
     if said and int(said[1]) != VERSION:
-        raise Broken(f"its envelope is of version {int(said[1])}, {VERSION} would be right")
+        raise Broken(f"its envelope is of version {int(said[1])}, {VERSION} expected")
     if not header.startswith(b'{"linetap_file":"' + kind.encode() + b'"'):
-        raise Broken(f"its envelope is that of another file, {kind} would be right")
+        raise Broken(f"its envelope is that of another file, {kind} expected")
     raise Broken(f"its SHA-256 or its length is not what its envelope says ({len(body)} bytes)")
 
 
@@ -178,7 +178,7 @@ class SmallFile[T]:
                 if not stat.S_ISREG(found.st_mode):
                     raise Broken("not a plain file")
                 if found.st_size > self._most_bytes:
-                    raise Broken(f"{found.st_size} bytes, at most {self._most_bytes} would be right")
+                    raise Broken(f"{found.st_size} bytes, at most {self._most_bytes} expected")
                 data = os.read(fd, found.st_size + 1)  # not the limit itself: a checkpoint may have 64 MiB
                 if len(data) > found.st_size:  # it grows
                     data += os.read(fd, self._most_bytes + 1 - len(data))

@@ -177,7 +177,7 @@ def _check_length(items: list[Any], hint: Any, at: KeyPath, problems: list[Probl
     for meta in getattr(hint, "__metadata__", ()):
         if not (meta.min_length or 0) <= len(items) <= (meta.max_length or len(items)):
             wanted = f"{meta.min_length or 0} to {meta.max_length}"
-            problems.append((at, f"{_name(at)}: there are {len(items)}; {wanted} would be right"))
+            problems.append((at, f"{_name(at)}: there are {len(items)}; {wanted} expected"))
 
 
 def _quote(value: Any) -> str:

@@ -25,7 +25,7 @@ def check_url(url: str) -> None:
     except ValueError:
         good = False
     if not good or parts.fragment or not (url.isascii() and url.isprintable()) or " " in url:
-        raise BadInput(f"url: {_EXAMPLE} would be right")
+        raise BadInput(f"url: {_EXAMPLE} expected")
 
 
 def is_older(version: str, than: str) -> bool:

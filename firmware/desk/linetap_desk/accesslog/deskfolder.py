@@ -93,7 +93,7 @@ def open_desk(folder: Path, clock: Clock) -> Desk:
     try:
         key = keys.load_unit_key(path.read_bytes())
     except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}; the key that signs the access log would be right") from None
+        raise BadInput(f"{path}: {error.strerror}; the key that signs the access log expected") from None
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from None
     return Desk(folder, AccessLog(folder / ACCESS, key, clock), clock)

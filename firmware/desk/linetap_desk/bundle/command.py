@@ -119,10 +119,10 @@ def _prepared(args: argparse.Namespace, entry: Entry) -> _Ready | LinetapError |
 
 def _check_arguments(args: argparse.Namespace) -> None:
     if args.output.suffix != _SUFFIX:
-        raise BadInput(f"{args.output}: a name that ends in {_SUFFIX} would be right")
+        raise BadInput(f"{args.output}: a name that ends in {_SUFFIX} expected")
     privatefile.require_new(args.output)
     if (args.stamps is None) != (args.tsa_ca is None):
-        raise BadInput("--stamps and --tsa-ca: one without the other; both would be right")
+        raise BadInput("--stamps and --tsa-ca: one without the other; both expected")
     for option in ("stamps", "sigsum", "certificates", "holds"):
         folder = getattr(args, option)
         if folder is not None and not folder.is_dir():
@@ -165,7 +165,7 @@ def _new_file(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
         os.link(temporary, path)
         sync_directory(path.absolute().parent)
     except FileExistsError:
-        raise BadInput(f"{path}: exists and is not overwritten; another name would be right") from None
+        raise BadInput(f"{path}: exists and is not overwritten; another name expected") from None
     except OSError as error:
         if isinstance(error, LinetapError):
             raise

@@ -71,7 +71,7 @@ def write(file: BinaryIO, sources: Mapping[str, Source], members: list[Member]) 
     large."""
     directory, offset = b"", 0
     if len(members) > MOST_MEMBERS or sum(m.size + 3 * NAME_LIMIT for m in members) > LIMIT_BYTES:
-        raise BadBundle("bundle_too_large", f"more than 4 GiB or {MOST_MEMBERS} files: fewer calls would be right")
+        raise BadBundle("bundle_too_large", f"more than 4 GiB or {MOST_MEMBERS} files: fewer calls expected")
     for member in members:
         directory += _central(member, offset)
         offset += file.write(_local(member))

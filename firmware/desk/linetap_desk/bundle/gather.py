@@ -105,7 +105,7 @@ def given_closings(args: argparse.Namespace) -> dict[str, Path]:
     for path in args.closing:
         call_id = path.name.removesuffix(closing.SUFFIX)
         if sealed.CALL_ID.fullmatch(call_id) is None or call_id in found:
-            raise BadInput(f"--closing {path}: CALL_ID{closing.SUFFIX} would be right, one of each call")
+            raise BadInput(f"--closing {path}: CALL_ID{closing.SUFFIX} expected, one of each call")
         found[call_id] = path
     return found
 
@@ -129,7 +129,7 @@ def gather_closings(
         head = layout.head(unit, layout.HEAD)
         own: dict[str, Source] = {head: found.head.encode("utf-8"), head + namespaces.SUFFIX: found.sig.encode("utf-8")}
         if sources.get(head, own[head]) != own[head]:
-            text = f"two calls of {unit} under two heads: --log with its log, or a bundle of each, would be right"
+            text = f"two calls of {unit} under two heads: --log with its log, or a bundle of each expected"
             raise NotBundled("two_heads", text)
         own[layout.leaf(unit, verdict.name)] = found.leaf.encode("utf-8")
         own[layout.path(unit, layout.HEAD, verdict.name)] = found.path.encode("utf-8")
@@ -163,7 +163,7 @@ def calls(args: argparse.Namespace, signers: list[Signer]) -> list[tuple[Path, V
     for given in args.calls:
         path = given.resolve()
         if not path.is_dir():
-            raise BadInput(f"{given}: not a folder; a call folder would be right")
+            raise BadInput(f"{given}: not a folder; a call folder expected")
         verdict = verify_call(path, signers)
         for problem in verdict.problems:
             raise NotBundled(problem.code, f"{given}: {problem.text}")
@@ -186,7 +186,7 @@ def gather(
     logs, closed = _logs(args, chosen, signers)
     for unit, found in closed.items():
         if unit in witnesses or args.stamps is not None:
-            raise BadInput(f"--witness, --stamps: {unit} has its log elsewhere: --log with it would be right")
+            raise BadInput(f"--witness, --stamps: {unit} has its log elsewhere: --log with it expected")
         sources |= gather_closings(unit, found, signers, rules, folders)
     for unit, log in logs.items():
         ours = [verdict for _, verdict in chosen if _record(verdict).unit == unit]
@@ -222,13 +222,13 @@ def _logs(
         elif (log / HEAD).is_file():
             logs[unit] = log
         else:
-            raise BadInput(f"{path}: {log} is no log of its unit: --log with the vault's would be right, or --closing")
+            raise BadInput(f"{path}: {log} is no log of its unit: --log with the vault's expected, or --closing")
     for unit in given.keys() - logs.keys():
         raise BadInput(f"--log: of {unit}, of which there is no call")
     for call_id in named:
         raise BadInput(f"--closing: of {call_id}, which is none of these calls")
     for unit in logs.keys() & closed.keys():
-        raise BadInput(f"--closing: of some calls of {unit} only: --log with its log would be right")
+        raise BadInput(f"--closing: of some calls of {unit} only: --log with its log expected")
     return logs, closed
 
 

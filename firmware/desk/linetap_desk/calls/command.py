@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 def _wanted(args: argparse.Namespace) -> Wanted:
     """BadInput for a time that is none."""
     if not 1 <= args.limit <= _HIGHEST_LIMIT:
-        raise BadInput(f"--limit {args.limit}: 1 to {_HIGHEST_LIMIT} would be right")
+        raise BadInput(f"--limit {args.limit}: 1 to {_HIGHEST_LIMIT} expected")
     since = None if args.since is None else _time(args.since, "--from")
     until = None if args.until is None else _time(args.until, "--to")
     return Wanted(since=since, until=until, unit=args.unit, line=args.line, disposition=args.disposition)
@@ -66,7 +66,7 @@ def _time(text: str, option: str) -> str:
     try:
         return rfc3339(parse_rfc3339(f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text))
     except (ValueError, OverflowError) as error:
-        raise BadInput(f"{option} {text}: {error}; 2026-11-24 or 2026-11-24T22:56:00Z would be right") from None
+        raise BadInput(f"{option} {text}: {error}; 2026-11-24 or 2026-11-24T22:56:00Z expected") from None
 
 
 def _json(row: Mapping[str, Any]) -> str:

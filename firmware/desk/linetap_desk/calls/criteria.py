@@ -102,7 +102,7 @@ def legs(wanted: Wanted) -> list[Leg]:
     if wanted.seats is None:
         return [_leg(wanted, Seat(wanted.unit or "", wanted.line, wanted.since, wanted.until))]
     if len(wanted.seats) > MOST_SEATS:
-        raise BadInput(f"{len(wanted.seats)} places: at most {MOST_SEATS} are searched at once; a unit would be right")
+        raise BadInput(f"{len(wanted.seats)} places: at most {MOST_SEATS} are searched at once; a unit expected")
     seats = [seat for one in wanted.seats if (seat := _within(one, wanted)) is not None]
     if not _is_rare(wanted) or not seats:
         return [_leg(wanted, seat) for seat in seats]

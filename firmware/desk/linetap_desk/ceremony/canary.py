@@ -63,7 +63,7 @@ class Canary:
             with self.path.open("rb") as file:
                 return file.read(_LIMIT_BYTES)
         except OSError as error:
-            raise BadInput(f"{self.path}: {error.strerror}; the canary made with the key list would be right") from None
+            raise BadInput(f"{self.path}: {error.strerror}; the canary made with the key list expected") from None
 
 
 def require_new(key_list: Path, epoch: str) -> None:
@@ -71,7 +71,7 @@ def require_new(key_list: Path, epoch: str) -> None:
     for officer in (0, 1):
         path = Canary(key_list, epoch, officer).path
         if path.exists():
-            raise BadInput(f"{path}: the keys of {epoch} were made already; other days would be right")
+            raise BadInput(f"{path}: the keys of {epoch} were made already; other days expected")
 
 
 def make(key_list: Path, keys: EpochKeys) -> None:

@@ -147,7 +147,7 @@ def _named(key_list: KeyList, name: str) -> Epoch | Overflow:
     for overflow in key_list.overflow:
         if overflow_name(overflow.number) == name:
             return overflow
-    raise BadInput(f"{name}: no epoch of the key list; {key_list.first_day} to {key_list.last_day} would be right")
+    raise BadInput(f"{name}: no epoch of the key list; {key_list.first_day} to {key_list.last_day} expected")
 
 
 def _require_over(epoch: Epoch | Overflow, key_list: KeyList, copy: Path, clock: Clock) -> str | None:
@@ -169,7 +169,7 @@ def _require_over(epoch: Epoch | Overflow, key_list: KeyList, copy: Path, clock:
 def _require_nothing_lost(args: argparse.Namespace, clock: Clock) -> None:
     for folder in (args.vault, args.holds):
         if not folder.is_dir():
-            raise BadInput(f"{folder}: not a folder; where the desk keeps it would be right")
+            raise BadInput(f"{folder}: not a folder; where the desk keeps it expected")
     desk = deskfolder.find(args, clock)
     roles = None if desk is None else desk.roles(desk.access.entries())
     lost = list(missing(args.epoch, args.vault, args.holds, clock.utc_ns(), roles))
@@ -186,7 +186,7 @@ def _officers(args: argparse.Namespace, epoch: Epoch | Overflow, count: int) -> 
         return []
     if args.officer:
         if not all(1 <= officer <= count for officer in args.officer):
-            raise BadInput(f"--officer: 1 to {count} would be right")
+            raise BadInput(f"--officer: 1 to {count} expected")
         return sorted(set(args.officer))
     if args.sheets or not args.medium:
         raise BadInput("--officer N: whose sheets they are; may be repeated")
@@ -220,7 +220,7 @@ def _require_date(args: argparse.Namespace, ended: str, zone: str, clock: Clock)
     if args.today != today:
         raise Refusal(
             f"{args.epoch}: only clocks say that it is over, {why}:"
-            " --today with the date of your own watch, or --policy, would be right"
+            " --today with the date of your own watch, or --policy expected"
         )
 
 
@@ -283,7 +283,7 @@ def _tree_head(path: Path | None) -> dict[str, Any] | None:
     try:
         return boundedjson.decode(callfolder.read(path, 1 << 16), dict[str, Any])
     except (callfolder.Damaged, ValueError) as error:
-        raise BadInput(f"{path}: {error}; a signed tree head would be right") from None
+        raise BadInput(f"{path}: {error}; a signed tree head expected") from None
 
 
 _OVERDUE = "example: linetap epoch overdue --list keylist.json --certificates certificates --signers allowed_signers"

@@ -107,7 +107,7 @@ def _wrap(args: argparse.Namespace, clock: Clock) -> int:
     now_ns = clock.utc_ns()
     until = _until(args.until, args.zone)
     if parse_rfc3339(until) <= now_ns:
-        raise BadInput(f"--until {args.until}: is over; a time to come would be right")
+        raise BadInput(f"--until {args.until}: is over; a time to come expected")
 
     def document(call: CheckedCall, key_sha256: str) -> hold.Hold:
         fields = rewrap.shared_fields(call, args.to, key_sha256, now_ns)
@@ -125,5 +125,5 @@ def _until(text: str, zone: str) -> str:
             return epoch_text(end_of(date.fromisoformat(text), zone))
         parse_rfc3339(text)
     except (ValueError, KeyError, OSError, OverflowError):
-        raise BadInput(f"--until {text}: a day as 2027-06-30 or RFC 3339, in a zone there is, would be right") from None
+        raise BadInput(f"--until {text}: a day as 2027-06-30 or RFC 3339, in a zone there is expected") from None
     return text

@@ -40,7 +40,7 @@ def load_list(path: Path) -> KeyList:
         with path.open("rb") as file:
             return keylist.sound(file.read(keylist.LIST_LIMIT_BYTES))
     except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}; a key list would be right") from None
+        raise BadInput(f"{path}: {error.strerror}; a key list expected") from None
     except keylist.KeyListFault as fault:
         raise BadInput(f"{path}: {fault}") from None
 
@@ -65,7 +65,7 @@ def merged_list(args: argparse.Namespace, old: KeyList | None, created: str) -> 
     officer's key comes first. BadInput if days or overflow epochs differ."""
     paths: list[Path] = args.merge
     if args.days is not None or args.first is not None or args.overflow is not None or args.officers != 1:
-        raise BadInput("--merge: the days and officers are those of the lists; --needed K alone would be right")
+        raise BadInput("--merge: the days and officers are those of the lists; --needed K alone expected")
     lists = [load_list(path) for path in paths]
     for path, each in zip(paths[1:], lists[1:], strict=True):
         if _days(each) != _days(lists[0]) or each.zone != lists[0].zone:
@@ -181,7 +181,7 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}: a day as 2026-12-01 would be right") from None
+        raise argparse.ArgumentTypeError(f"{text!r}: a day as 2026-12-01 expected") from None
 
 
 def _make(args: argparse.Namespace, old: KeyList | None) -> list[list[EpochKeys]]:
@@ -190,9 +190,9 @@ def _make(args: argparse.Namespace, old: KeyList | None) -> list[list[EpochKeys]
     if first is None:
         raise BadInput("--from is missing: the first day of expiry")
     if args.days is None or not (0 if old else 1) <= args.days <= keylist.MOST_DAYS:
-        raise BadInput(f"--days {args.days}: 1 to {keylist.MOST_DAYS} would be right")
+        raise BadInput(f"--days {args.days}: 1 to {keylist.MOST_DAYS} expected")
     if not 1 <= args.officers <= members.MOST_MEMBERS:
-        raise BadInput(f"--officers {args.officers}: 1 to {members.MOST_MEMBERS} would be right")
+        raise BadInput(f"--officers {args.officers}: 1 to {members.MOST_MEMBERS} expected")
     try:
         days = [(first + timedelta(days=n)).isoformat() for n in range(args.days)]
     except OverflowError:
@@ -285,7 +285,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     if getattr(args, "group", None) is not None:
         return keygroup.run(args, rfc3339(clock.utc_ns()))
     if getattr(args, "public", None) or getattr(args, "sheets", False):
-        raise BadInput("--public, --sheets: are of a group; --group 2/3 would be right")
+        raise BadInput("--public, --sheets: are of a group; --group 2/3 expected")
     private, public = make(args.kind, rfc3339(clock.utc_ns()))
     privatefile.write(args.output, private)
     sys.stdout.write(public + "\n")

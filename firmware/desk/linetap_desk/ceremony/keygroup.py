@@ -51,7 +51,7 @@ def run(args: argparse.Namespace, created: str) -> int:
     try:
         folder.mkdir(mode=0o700)
     except OSError as error:
-        raise BadInput(f"{folder}: {error.strerror}; a new folder would be right") from None
+        raise BadInput(f"{folder}: {error.strerror}; a new folder expected") from None
     try:
         make = _authority if args.kind == "authority" else _identities
         text = make(args, folder, needed, count, created)
@@ -67,10 +67,10 @@ def run(args: argparse.Namespace, created: str) -> int:
 def _size(args: argparse.Namespace) -> tuple[int, int]:
     match = _GROUP.fullmatch(args.group or "")
     if match is None:
-        raise BadInput(f"--group {args.group or ''}: 2/3 would be right")
+        raise BadInput(f"--group {args.group or ''}: 2/3 expected")
     needed, count = int(match[1]), int(match[2])
     if not 1 <= needed <= count or count < 2:
-        raise BadInput(f"--group {args.group}: 1 to {count} of 2 or more would be right")
+        raise BadInput(f"--group {args.group}: 1 to {count} of 2 or more expected")
     if args.public and len(args.public) != count:
         raise BadInput(f"--public: {len(args.public)} keys, --group says {count}")
     if args.public and getattr(args, "sheets", False):

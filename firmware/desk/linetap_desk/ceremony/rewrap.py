@@ -148,4 +148,4 @@ def _epoch(key_list: KeyList, to: str, path: Path) -> Epoch:
     for epoch in key_list.epochs:
         if to in (epoch.day, epoch.recipient):
             return epoch
-    raise BadInput(f"--to {to}: no day of {path}; {key_list.first_day} to {key_list.last_day} would be right")
+    raise BadInput(f"--to {to}: no day of {path}; {key_list.first_day} to {key_list.last_day} expected")

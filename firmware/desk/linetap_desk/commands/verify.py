@@ -52,9 +52,9 @@ def run(args: argparse.Namespace) -> int:
             good += verdict.counts and verdict.good
             sys.stdout.writelines(line + "\n" for line in verdict.lines())
     except PermissionError as error:
-        raise BadInput(f"{error.filename}: {error.strerror}; a vault you may read would be right") from None
+        raise BadInput(f"{error.filename}: {error.strerror}; a vault you may read expected") from None
     if not count:
-        raise BadInput(f"{args.path}: there is no call in it; a call folder or a vault would be right")
+        raise BadInput(f"{args.path}: there is no call in it; a call folder or a vault expected")
     sys.stdout.write(f"{count} checked, {good} good\n")
     return 0 if good == count else 1
 
@@ -62,12 +62,12 @@ def run(args: argparse.Namespace) -> int:
 def _verdicts(args: argparse.Namespace, path: Path, signers: list[Signer] | None) -> Iterable[Verdict]:
     if path.is_file():
         if path.suffix != _ZIP and callfolder.read_head(path, len(_ZIP_MAGIC)) != _ZIP_MAGIC:
-            raise BadInput(f"{args.path}: a file that is no zip; a call folder, a vault or a bundle would be right")
+            raise BadInput(f"{args.path}: a file that is no zip; a call folder, a vault or a bundle expected")
         if args.witness is not None:
             raise BadInput(f"--witness: {args.path} is a bundle, which brings what its witness has signed")
         return verify_bundle(path, signers, args.ca, options.rules(args, binding=False))
     if not path.is_dir():
-        raise BadInput(f"{args.path}: not there; a call folder, a vault or a bundle would be right")
+        raise BadInput(f"{args.path}: not there; a call folder, a vault or a bundle expected")
     if args.ca is not None:
         raise BadInput(f"--ca: {args.path} is no bundle; `linetap timestamp check` is for stamped heads")
     if not callfolder.is_call(path):

@@ -39,7 +39,7 @@ class SummaryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         if self.webhook is not None:
             url = urlsplit(self.webhook)
             if url.scheme != "https" or not url.hostname or url.username:
-                raise BadInput("summary.webhook: https://chat.city.example/hook would be right")
+                raise BadInput("summary.webhook: https://chat.city.example/hook expected")
         if self.mail_server is not None:
             self.mail_host()
             if self.mail_from is None or not self.mail_to:
@@ -51,7 +51,7 @@ class SummaryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     def mail_host(self) -> tuple[str, int]:
         host, _, port = (self.mail_server or "").rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) <= 65_535:
-            raise BadInput(f"summary.mail_server {self.mail_server}: mail.city.example:465 would be right")
+            raise BadInput(f"summary.mail_server {self.mail_server}: mail.city.example:465 expected")
         return host.strip("[]"), int(port)
 
 
@@ -90,7 +90,7 @@ class ServeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_EXAMPLE = "mqtt://127.0.0.1:1883 would be right, and a [broker] with its ca in desk.toml for one on the network"
+_EXAMPLE = "mqtt://127.0.0.1:1883 expected, and a [broker] with its ca in desk.toml for one on the network"
 
 
 class CopyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

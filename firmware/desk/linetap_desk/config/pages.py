@@ -53,7 +53,7 @@ def read_settings(path: Path) -> Settings:
     if (serve.certificate is None) != (serve.key is None):
         raise BadInput(f"{path}: serve.certificate and serve.key go together")
     if serve.oidc is not None and urlsplit(serve.oidc.issuer).scheme != "https":
-        raise BadInput(f"{path}: serve.oidc.issuer {serve.oidc.issuer}: https://id.city.example would be right")
+        raise BadInput(f"{path}: serve.oidc.issuer {serve.oidc.issuer}: https://id.city.example expected")
     opens, closes = _hours(path, serve.working_hours)
     return Settings(
         host=host,
@@ -84,7 +84,7 @@ def _address(path: Path, text: str) -> tuple[str, int]:
         if not 0 <= number <= 65_535:
             raise ValueError
     except ValueError:
-        raise BadInput(f"{path}: serve.listen {text}: 0.0.0.0:8443 would be right") from None
+        raise BadInput(f"{path}: serve.listen {text}: 0.0.0.0:8443 expected") from None
     return str(address), number
 
 
@@ -93,7 +93,7 @@ def _url(path: Path, text: str | None) -> str | None:
         return None
     url = urlsplit(text)
     if url.scheme != "https" or not url.hostname or url.path not in ("", "/") or url.query or url.username:
-        raise BadInput(f"{path}: serve.url {text}: https://desk.city.example would be right")
+        raise BadInput(f"{path}: serve.url {text}: https://desk.city.example expected")
     return f"https://{url.netloc.lower().removesuffix(':443')}"  # as browsers send it in Origin
 
 
@@ -103,7 +103,7 @@ def _hours(path: Path, text: str) -> tuple[time, time]:
         if opens >= closes:
             raise ValueError
     except ValueError:
-        raise BadInput(f"{path}: serve.working_hours {text}: 08:00-19:00 would be right") from None
+        raise BadInput(f"{path}: serve.working_hours {text}: 08:00-19:00 expected") from None
     return opens, closes
 
 

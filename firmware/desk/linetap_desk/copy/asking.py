@@ -51,11 +51,11 @@ class Hours:
         """BadInput for invalid hours or an unknown zone."""
         found = _HOURS.fullmatch(text)
         if found is None or found.group(1, 2) == found.group(3, 4):
-            raise BadInput(f"copy.night {text!r}: 20:00-06:00 would be right")
+            raise BadInput(f"copy.night {text!r}: 20:00-06:00 expected")
         try:
             where = zone_of(zone)
         except (ValueError, KeyError, OSError):
-            raise BadInput(f"copy.zone {zone!r}: a zone as Asia/Seoul would be right") from None
+            raise BadInput(f"copy.zone {zone!r}: a zone as Asia/Seoul expected") from None
         begin, end = time(int(found[1]), int(found[2])), time(int(found[3]), int(found[4]))
         return cls(begin, end, where, day, night)
 

@@ -28,7 +28,7 @@ from linetap_core.evidence.merklelog.closing import closing_path
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_desk.copy.store import Store, Stored, Tree
 
-EXAMPLE = "s3://bucket/prefix?endpoint=https://s3.example would be right"
+EXAMPLE = "s3://bucket/prefix?endpoint=https://s3.example expected"
 _OPTIONS = {"endpoint", "region"}
 _REGION = "us-east-1"  # signatures name a region; most private stores ignore it
 _CONNECT_S, _READ_S, _ATTEMPTS = 10, 60, 3
@@ -165,7 +165,7 @@ class Bucket:
             raise OSError(" ".join(str(error).split())) from None
 
 
-_KINDS = "file:///srv/linetap-copy, or s3://bucket/prefix?endpoint=https://s3.example would be right"
+_KINDS = "file:///srv/linetap-copy, or s3://bucket/prefix?endpoint=https://s3.example expected"
 
 
 def open_store(url: str, incoming: Path | None = None) -> Store:

@@ -68,9 +68,7 @@ class Tree:
         try:
             self.incoming.mkdir(exist_ok=True)
         except OSError as error:
-            raise BadInput(
-                f"copy.store {root}: {error.strerror}; a folder that may be written would be right"
-            ) from None
+            raise BadInput(f"copy.store {root}: {error.strerror}; a folder that may be written expected") from None
 
     def put(self, unit: str, call_id: str, folder: Path) -> None:
         place = self._place(unit, call_id)

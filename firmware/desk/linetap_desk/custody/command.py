@@ -83,12 +83,12 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
 def _checked(args: argparse.Namespace, desk: deskfolder.Desk) -> tuple[ZoneInfo, CustodianFiles]:
     """BadInput before anything is asked or fetched."""
     if (args.package is None) == (args.url is None):
-        raise BadInput("ID.tar or --desk URL: one of the two would be right")
+        raise BadInput("ID.tar or --desk URL: one of the two expected")
     for path in args.identity:
         stockage.check_identity_file(path)
     signers = args.signers or desk.folder / SIGNERS
     if not signers.is_file():
-        raise BadInput(f"{signers}: not there; --signers with the published allowed_signers would be right")
+        raise BadInput(f"{signers}: not there; --signers with the published allowed_signers expected")
     if args.recipient:
         try:
             decode_recipient(args.recipient)
@@ -97,13 +97,13 @@ def _checked(args: argparse.Namespace, desk: deskfolder.Desk) -> tuple[ZoneInfo,
     if not args.output.is_dir():
         raise BadInput(f"--output {args.output}: not a folder")
     if not 0 <= args.port < 1 << 16:
-        raise BadInput(f"--port {args.port}: 0 to 65535 would be right")
+        raise BadInput(f"--port {args.port}: 0 to 65535 expected")
     if not 0 < args.idle_minutes <= 120:
-        raise BadInput(f"--idle-minutes {args.idle_minutes:g}: up to 120 would be right")
+        raise BadInput(f"--idle-minutes {args.idle_minutes:g}: up to 120 expected")
     try:
         zone = zone_of(args.zone)
     except (ZoneInfoNotFoundError, ValueError):
-        raise BadInput(f"--zone {args.zone}: Asia/Seoul would be right") from None
+        raise BadInput(f"--zone {args.zone}: Asia/Seoul expected") from None
     return zone, CustodianFiles(signers, args.identity, args.recipient, args.output, args.log)
 
 

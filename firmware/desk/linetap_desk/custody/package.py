@@ -143,7 +143,7 @@ def ask_ticket() -> str:
     """From the terminal or a pipe; never an argument, which every process may read."""
     found = (getpass.getpass("ticket: ") if sys.stdin.isatty() else sys.stdin.readline(1000)).strip()
     if _TICKET.fullmatch(found) is None:
-        raise BadInput("the ticket: what the request's page at the desk shows once would be right")
+        raise BadInput("the ticket: what the request's page at the desk shows once expected")
     return found
 
 
@@ -156,11 +156,11 @@ def fetched(url: str, ca: Path | None, ticket: str) -> Iterator[Source]:
     except ValueError:
         port = 0
     if parts.scheme != "https" or not parts.hostname or port == 0 or parts.path not in ("", "/") or parts.query:
-        raise BadInput(f"--desk {url}: https://desk.city.example:8443 would be right")
+        raise BadInput(f"--desk {url}: https://desk.city.example:8443 expected")
     try:
         context = ssl.create_default_context(cafile=ca)
     except OSError as error:
-        raise BadInput(f"--ca {ca}: {error.strerror or error}; the authority's ca.pem would be right") from None
+        raise BadInput(f"--ca {ca}: {error.strerror or error}; the authority's ca.pem expected") from None
     connection = HTTPSConnection(parts.hostname, port, timeout=_ANSWER_S, context=context)
     try:
         headers = {"Authorization": f"Bearer {ticket}", "User-Agent": "linetap", "Accept-Encoding": "identity"}

@@ -17,7 +17,7 @@ from linetap_desk.ingest.tables import SUPERSEDED, metadata
 BUSY_MS = 5000  # SQLite: so long a reader waits for the writer's checkpoint, and the other way round
 _WRITER = 0x6C746170  # PostgreSQL: the number of the lock that the one writer of a schema holds
 _ALONE = "SELECT pg_try_advisory_{}(:n, hashtext(current_schema()))"
-_KINDS = "sqlite:///desk.db or postgresql+psycopg://user@host/desk would be right"
+_KINDS = "sqlite:///desk.db or postgresql+psycopg://user@host/desk expected"
 
 
 def open_writer(text: str) -> Engine:

@@ -39,7 +39,7 @@ def _seen(path: Path) -> tuple[int, int, int]:
     try:
         found = path.stat()
     except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}; an allowed_signers file would be right") from None
+        raise BadInput(f"{path}: {error.strerror}; an allowed_signers file expected") from None
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
@@ -51,8 +51,8 @@ def _read(path: Path) -> list[Signer]:
             raise BadInput(f"larger than {LIMIT_BYTES} bytes")
         return signers.parse(data.decode("utf-8"))
     except UnicodeDecodeError:
-        raise BadInput(f"{path}: not text; an allowed_signers file would be right") from None
+        raise BadInput(f"{path}: not text; an allowed_signers file expected") from None
     except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}; an allowed_signers file would be right") from None
+        raise BadInput(f"{path}: {error.strerror}; an allowed_signers file expected") from None
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from None

@@ -24,7 +24,7 @@ def decode(data: bytes | str, kind: Any, where: object = "") -> Any:
     """An instance of `kind`. A BadInput begins with `where`, if given: a file, or a line of it."""
     before = f"{where}: " if where else ""
     if len(data) > MOST_BYTES:
-        raise BadInput(f"{before}{len(data)} bytes of JSON; at most {MOST_BYTES} would be right")
+        raise BadInput(f"{before}{len(data)} bytes of JSON; at most {MOST_BYTES} expected")
     try:
         return jsontext.decode(data, kind)
     except msgspec.DecodeError as error:

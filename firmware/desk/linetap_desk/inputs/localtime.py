@@ -17,7 +17,7 @@ def zone_of(name: str) -> ZoneInfo:
     try:
         return zones.zone_of(name)
     except (ValueError, KeyError, OSError):  # as ZoneInfo raises for unknown names
-        raise BadInput(f"{name!r}: no time zone; Asia/Seoul would be right") from None
+        raise BadInput(f"{name!r}: no time zone; Asia/Seoul expected") from None
 
 
 def moment_ns(text: str, zone: ZoneInfo) -> int:
@@ -29,9 +29,7 @@ def moment_ns(text: str, zone: ZoneInfo) -> int:
             raise ValueError
         return parse_rfc3339((moment if moment.tzinfo else moment.replace(tzinfo=zone)).isoformat())
     except (ValueError, OverflowError):
-        raise BadInput(
-            f"{text!r}: no time; 2026-11-24, '2026-11-24 13:00' or 2026-11-24T04:00:00Z would be right"
-        ) from None
+        raise BadInput(f"{text!r}: no time; 2026-11-24, '2026-11-24 13:00' or 2026-11-24T04:00:00Z expected") from None
 
 
 def last_ns(text: str, zone: ZoneInfo) -> int:

@@ -169,12 +169,12 @@ def _document_body(args: argparse.Namespace) -> Body:
 def _update_body(bundle: Path, url: str | None) -> Body:
     found = re.fullmatch(r"linetap-(.*)\.raucb", bundle.name)
     if found is None or re.search(updates.PATTERN, found[1]) is None:
-        raise BadInput(f"{bundle}: linetap-0.2.0.raucb would be right: its version is in its name")
+        raise BadInput(f"{bundle}: linetap-0.2.0.raucb expected: its version is in its name")
     if url is not None:
         updates.check_url(url)
     size = bundle.stat().st_size
     if not 0 < size <= updates.LARGEST_BYTES:
-        raise BadInput(f"{bundle}: {size} bytes; 1 to {updates.LARGEST_BYTES} would be right")
+        raise BadInput(f"{bundle}: {size} bytes; 1 to {updates.LARGEST_BYTES} expected")
     return commandbody.Update(version=found[1], sha256=files.sha256(bundle), size=size, url=url)
 
 
@@ -197,4 +197,4 @@ def _time(text: str, option: str) -> str:
     try:
         return rfc3339(parse_rfc3339(text))
     except (ValueError, OverflowError) as error:
-        raise BadInput(f"{option} {text}: {error}; 2026-11-24T22:56:00Z would be right") from None
+        raise BadInput(f"{option} {text}: {error}; 2026-11-24T22:56:00Z expected") from None

@@ -45,7 +45,7 @@ _DOMAIN_LIMIT = 253
 
 def domain_name(text: str, what: str) -> str:
     if len(text) > _DOMAIN_LIMIT or not _DOMAIN.fullmatch(text) or _NUMBERS.fullmatch(text):
-        raise BadInput(f"{what} {text!r}: a name in small letters, as mqtt.police.example, would be right")
+        raise BadInput(f"{what} {text!r}: a name in small letters, as mqtt.police.example expected")
     return text
 
 
@@ -53,7 +53,7 @@ def network_of(text: str, what: str) -> Network:
     try:
         return ipaddress.ip_network(text)
     except ValueError as error:
-        raise BadInput(f"{what} {text!r}: {error}; 10.20.0.0/16 would be right") from None
+        raise BadInput(f"{what} {text!r}: {error}; 10.20.0.0/16 expected") from None
 
 
 def host_name(text: str, what: str) -> x509.GeneralName:
@@ -66,7 +66,7 @@ def host_name(text: str, what: str) -> x509.GeneralName:
 
 def desk_name(text: str) -> str:
     if not unitnames.is_name(text):
-        raise BadInput(f"NAME {text!r}: 2 to 40 of a-z, 0-9 and -, not beginning with -, would be right")
+        raise BadInput(f"NAME {text!r}: 2 to 40 of a-z, 0-9 and -, not beginning with - expected")
     return text
 
 

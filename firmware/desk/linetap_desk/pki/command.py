@@ -94,7 +94,7 @@ def _since(text: str, now_ns: int) -> str:
     try:
         since_ns = parse_rfc3339(text)
     except (ValueError, OverflowError) as error:
-        raise BadInput(f"--since {text}: {error}; 2026-11-24T22:56:00Z would be right") from None
+        raise BadInput(f"--since {text}: {error}; 2026-11-24T22:56:00Z expected") from None
     if since_ns > now_ns:
         raise BadInput(f"--since {text}: in the future")
     return rfc3339(since_ns)
@@ -185,7 +185,7 @@ def make_broker_certificate(args: argparse.Namespace, clock: Clock) -> int:
     if len(args.hosts) > _HOSTS_LIMIT:
         raise BadInput(f"HOST: {len(args.hosts)} of them; {_HOSTS_LIMIT} at most")
     if len(certificates.common_name("broker", args.hosts[0])) > certificates.NAME_LIMIT:
-        raise BadInput(f"HOST {args.hosts[0]!r}: too long to name the broker; a shorter one first would be right")
+        raise BadInput(f"HOST {args.hosts[0]!r}: too long to name the broker; a shorter one first expected")
     return _issue_host(args, clock, "broker", args.hosts[0], [authority.host_name(text, "HOST") for text in args.hosts])
 
 
@@ -198,7 +198,7 @@ def _issue_host(
 ) -> int:
     key_path: Path = args.output.with_suffix(".key")
     if key_path == args.output:
-        raise BadInput(f"-o {args.output}: that is the key's name; {args.output.with_suffix('.pem')} would be right")
+        raise BadInput(f"-o {args.output}: that is the key's name; {args.output.with_suffix('.pem')} expected")
     signedfile.require_free(args.output, key_path)
     with authority.opened(args.dir, clock) as ca:
         for one in alternatives:

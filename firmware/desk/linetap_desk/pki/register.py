@@ -102,7 +102,7 @@ class Register:
             self._check(line)
             return boundedjson.decode(line, Issued | Revoked)
         except (BadInput, ValueError) as error:
-            text = f"line {number}: {error}; the copy of this folder would be right"
+            text = f"line {number}: {error}; the copy of this folder expected"
             raise PkiFault("register_damaged", f"{self._path}: {text}") from None
 
     def _check(self, line: bytes) -> None:

@@ -149,12 +149,12 @@ def load_signers(path: Path) -> list[signers.Signer]:
             data = file.read(_SIGNERS_LIMIT_BYTES + 1)
         # otherwise its last line would be truncated, and the following ones ignored
         if len(data) > _SIGNERS_LIMIT_BYTES:
-            raise BadInput(f"larger than {_SIGNERS_LIMIT_BYTES} bytes; an allowed_signers file would be right")
+            raise BadInput(f"larger than {_SIGNERS_LIMIT_BYTES} bytes; an allowed_signers file expected")
         return signers.parse(data.decode("utf-8"))
     except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}; an allowed_signers file would be right") from None
+        raise BadInput(f"{path}: {error.strerror}; an allowed_signers file expected") from None
     except UnicodeDecodeError:
-        raise BadInput(f"{path}: not text; an allowed_signers file would be right") from None
+        raise BadInput(f"{path}: not text; an allowed_signers file expected") from None
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from None
 

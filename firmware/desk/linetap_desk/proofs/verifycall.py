@@ -210,7 +210,7 @@ def _check_audio(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
     end = 0
     for number, part in enumerate(audio.parts, 1):
         if part.file != sealed.part_name(number):
-            yield Problem("parts", f"part {number} is {part.file!r}, {sealed.part_name(number)} would be right")
+            yield Problem("parts", f"part {number} is {part.file!r}, {sealed.part_name(number)} expected")
         if part.first != end or part.samples <= 0:
             yield Problem("parts", f"part {number} holds {part.samples} samples from {part.first}, not from {end}")
         end = part.first + part.samples
@@ -218,7 +218,7 @@ def _check_audio(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
         yield Problem("samples", f"the record says {audio.samples} samples, its parts make {end}")
     if audio.parts and (audio.codec not in CODECS or audio.rate != RATE_HZ):
         known = " or ".join(CODECS)
-        yield Problem("codec", f"{audio.codec} at {audio.rate} Hz is not known, {known} at {RATE_HZ} Hz would be right")
+        yield Problem("codec", f"{audio.codec} at {audio.rate} Hz is not known, {known} at {RATE_HZ} Hz expected")
     seconds = end / RATE_HZ
     slack_s = _TONE_SLACK_S if record.ended_by == "tone" else _DURATION_SLACK_S
     if record.duration_s is not None and seconds > record.duration_s + slack_s:

@@ -72,7 +72,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     args.broker = args.client_id = args.signers = args.db = args.key = args.copy = None
     settings = desksettings.ingest_settings(args)
     if not 0 <= args.for_s <= MOST_S:
-        raise BadInput(f"--for {args.for_s}: from 0 to {MOST_S} seconds would be right")
+        raise BadInput(f"--for {args.for_s}: from 0 to {MOST_S} seconds expected")
     if settings.key is None and args.for_s:
         raise BadInput(f"{args.config}: key is missing: units are asked with it; --for 0 asks none")
     start_logging("rebuild")

@@ -52,7 +52,7 @@ def make_key(args: argparse.Namespace, clock: Clock) -> int:
     desk = deskfolder.require(args, clock)
     with desk.access.deed(Entry(verb="key", request=require_id(args.request_id))) as step:
         if any(e.verb == "key" and e.outcome == "granted" and e.request == args.request_id for e in step.past):
-            raise BadInput(f"{args.request_id}: has a key already; another id would be right")
+            raise BadInput(f"{args.request_id}: has a key already; another id expected")
         privatefile.require_new(args.output)
         step.granted()
         recipient = requestfile.write_key(args.output, args.request_id, clock)
@@ -176,7 +176,7 @@ def _folders(args: argparse.Namespace, request: Request) -> list[Path]:
     folders = [named.get(call.call_id, beside / call.call_id) for call in request.calls]
     for folder in folders:
         if not folder.is_dir():
-            text = f"{folder.name}: it is verified before it is approved: --call with its folder would be right"
+            text = f"{folder.name}: it is verified before it is approved: --call with its folder expected"
             raise NotReleased("call_needed", text)
     return folders
 
@@ -194,9 +194,7 @@ def _sign(data: bytes, key: Path) -> bytes:
     try:
         done = subprocess.run(command, input=data, capture_output=True, timeout=_TIMEOUT_S, check=False)
     except FileNotFoundError:
-        raise BadInput(
-            "the `ssh-keygen` command is not installed: `apt install openssh-client` would be right"
-        ) from None
+        raise BadInput("the `ssh-keygen` command is not installed: `apt install openssh-client` expected") from None
     except subprocess.TimeoutExpired:
         raise BadInput(f"{key}: ssh-keygen did not end within {_TIMEOUT_S} s") from None
     if done.returncode != 0:

@@ -70,16 +70,16 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
 def _check_arguments(args: argparse.Namespace, desk: deskfolder.Desk | None) -> None:
     suffix = f".wav{sealing.SUFFIX}" if args.recipient else ".wav"
     if not args.output.name.endswith(suffix):
-        raise BadInput(f"{args.output}: a name that ends in {suffix} would be right")
+        raise BadInput(f"{args.output}: a name that ends in {suffix} expected")
     if args.recipient:
         try:
             decode_recipient(args.recipient)
         except BadInput as error:
             raise BadInput(f"--for: {error}") from None
     if desk is None and args.signers is None:
-        raise BadInput("--signers: the published allowed_signers would be right")
+        raise BadInput("--signers: the published allowed_signers expected")
     for path in (args.output, json_path(args.output)):
         if path.exists():
-            raise BadInput(f"{path}: exists and is not overwritten; another name would be right")
+            raise BadInput(f"{path}: exists and is not overwritten; another name expected")
     for path in args.identity:
         stockage.check_identity_file(path)

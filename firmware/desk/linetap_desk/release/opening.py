@@ -97,7 +97,7 @@ def _require_request(desk: Desk, step: LoggedStep, path: Path, recipient: str, c
     requestfile.require_named(request, call)
     step.entry.recipient = recipient
     if recipient != request.recipient:
-        text = f"request {request.id} is for {request.recipient}: --for with that key would be right"
+        text = f"request {request.id} is for {request.recipient}: --for with that key expected"
         raise NotReleased("recipient_differs", text)
 
 
@@ -138,7 +138,7 @@ def _call_key(call: CheckedCall, identities: list[Path], inner: Path | None) -> 
         try:
             blob = callfolder.read(inner, KEY_LIMIT_BYTES)
         except callfolder.Damaged as error:
-            raise BadInput(f"{inner}: {error}; what `linetap unwrap` wrote would be right") from None
+            raise BadInput(f"{inner}: {error}; what `linetap unwrap` wrote expected") from None
     require_of_call(blob, call.key.call)
     try:
         opened = _custodians_layer(blob, identities)
@@ -163,7 +163,7 @@ def hand_on(desk: Desk, step: LoggedStep, wanted: OpeningInputs, output: Path) -
     one_time = [path for path in wanted.identities if requestfile.key_request(path)]
     own = [path for path in wanted.identities if path not in one_time]
     if not own:
-        raise BadInput("--identity: the one-time key alone; a custodian's own would be right")
+        raise BadInput("--identity: the one-time key alone; a custodian's own expected")
     privatefile.require_new(output)
     if not one_time:
         step.entry.left = max(group.needed(blob) - len(own), 0)

@@ -70,7 +70,7 @@ def signatures(path: Path) -> dict[str, bytes]:
         p.name for p in path.parent.iterdir() if p.name.startswith(f"{path.name}.") and p.suffix == namespaces.SUFFIX
     )
     if len(names) > _MOST_SIGNATURES:
-        raise BadInput(f"{path}: {len(names)} signatures beside it, at most {_MOST_SIGNATURES} would be right")
+        raise BadInput(f"{path}: {len(names)} signatures beside it, at most {_MOST_SIGNATURES} expected")
     return {name: read_small(path.with_name(name), sshsig.SIGNATURE_LIMIT_BYTES) for name in names}
 
 

@@ -62,12 +62,12 @@ class Departments:
         try:
             lines = read_small(path, _LIMIT_BYTES).decode("utf-8-sig").splitlines()
         except UnicodeDecodeError:
-            raise BadInput(f"{path}: not UTF-8 text; a CSV in UTF-8 would be right") from None
+            raise BadInput(f"{path}: not UTF-8 text; a CSV in UTF-8 expected") from None
         reader = csv.reader(lines, strict=True)
         rows: dict[tuple[str, int | None, str, int], Row] = {}
         try:
             if next(reader, None) != COLUMNS:
-                raise BadInput(f"{','.join(COLUMNS)} would be right as the first line")
+                raise BadInput(f"{','.join(COLUMNS)} expected as the first line")
             for cells in reader:
                 if any(cells):
                     row = _row(cells, zone)
@@ -124,12 +124,12 @@ def _newest(rows: list[Row], at_ns: int) -> Row | None:
 
 def _row(cells: list[str], zone: ZoneInfo) -> Row:
     if len(cells) != len(COLUMNS):
-        raise BadInput(f"{len(cells)} fields; {len(COLUMNS)} would be right: {','.join(COLUMNS)}")
+        raise BadInput(f"{len(cells)} fields; {len(COLUMNS)} expected: {','.join(COLUMNS)}")
     unit, line, extension, department, since = (cell.strip() for cell in cells)
     if line and not (line.isascii() and line.isdigit() and 1 <= int(line[:4]) <= _MOST_LINE):
-        raise BadInput(f"line {line!r}: 1 to {_MOST_LINE}, or nothing and an extension, would be right")
+        raise BadInput(f"line {line!r}: 1 to {_MOST_LINE}, or nothing and an extension expected")
     if not unit or not (line or extension):
-        raise BadInput("a unit, and a line or an extension, would be right")
+        raise BadInput("a unit, and a line or an extension expected")
     if len(department) > _TEXT_LIMIT or len(extension) > _TEXT_LIMIT:
-        raise BadInput(f"a department of at most {_TEXT_LIMIT} characters would be right")
+        raise BadInput(f"a department of at most {_TEXT_LIMIT} characters expected")
     return Row(moment_ns(since, zone), unit, int(line) if line else None, extension, department)

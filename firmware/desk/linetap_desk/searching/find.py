@@ -137,7 +137,7 @@ def _segments(
 ) -> list[indexsearch.Segment]:
     for vault in args.vaults:
         if not vault.is_dir():
-            raise BadInput(f"{vault}: not a folder; a vault would be right")
+            raise BadInput(f"{vault}: not a folder; a vault expected")
 
     first_day, last_day = _days(args, zone, first_ns, last)
     others = times.days_of_others(first_ns, last, zone)

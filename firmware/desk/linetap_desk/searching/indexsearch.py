@@ -114,7 +114,7 @@ class IndexKeys:
             else:
                 self._take_file(path)
         if len(self._others) > _MOST_OTHERS:
-            raise BadInput(f"more than {_MOST_OTHERS} keys without an epoch's name: a folder of them would be right")
+            raise BadInput(f"more than {_MOST_OTHERS} keys without an epoch's name: a folder of them expected")
 
     def of(self, epoch: str) -> list[Path]:
         """The files for this epoch; empty if none was given."""
@@ -123,10 +123,10 @@ class IndexKeys:
     def _take_folder(self, folder: Path) -> None:
         names = os.listdir(folder)
         if len(names) > _MOST_FILES:
-            raise BadInput(f"{folder}: more than {_MOST_FILES} files; a folder of index keys would be right")
+            raise BadInput(f"{folder}: more than {_MOST_FILES} files; a folder of index keys expected")
         known = {name: epoch for name in sorted(names) if (epoch := epoch_of(name))}
         if not known:
-            raise BadInput(f"{folder}: no key of an index in it; 2027-01-24{INDEX}{SUFFIX} would be right")
+            raise BadInput(f"{folder}: no key of an index in it; 2027-01-24{INDEX}{SUFFIX} expected")
         for name, epoch in known.items():
             self._named.setdefault(epoch, []).append(folder / name)
 
@@ -134,7 +134,7 @@ class IndexKeys:
         stockage.check_identity_file(path)
         found = index.parse_folder(path.name.removesuffix(SUFFIX))
         if found is not None and found[1] is not None:
-            raise BadInput(f"{path}: the key of that day's calls; {found[0]}{INDEX}{SUFFIX} would be right")
+            raise BadInput(f"{path}: the key of that day's calls; {found[0]}{INDEX}{SUFFIX} expected")
         if epoch := epoch_of(path.name):
             self._named.setdefault(epoch, []).append(path)
         else:

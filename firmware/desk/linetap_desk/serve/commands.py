@@ -25,7 +25,7 @@ def read_password() -> str:
     if not sys.stdin.isatty():
         password = sys.stdin.readline(_MOST).rstrip("\n")
         if not password:
-            raise BadInput("the password: one line on standard input would be right")
+            raise BadInput("the password: one line on standard input expected")
         return password
     password = getpass.getpass("password: ")
     if password != getpass.getpass("once more: "):

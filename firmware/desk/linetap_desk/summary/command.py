@@ -176,4 +176,4 @@ def _day(text: str | None, today: date) -> date:
     try:
         return today - timedelta(days=1) if text is None else date.fromisoformat(text)
     except ValueError:
-        raise BadInput(f"--day {text}: a day as 2026-11-24 would be right") from None
+        raise BadInput(f"--day {text}: a day as 2026-11-24 expected") from None

@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser, *, witnesses: bool = True) ->
 def basis(args: argparse.Namespace, desk: deskfolder.Desk | None, roles: Roles | None) -> Basis:
     for path in args.closing:
         if sealed.CALL_ID.fullmatch(path.name.removesuffix(closing.SUFFIX)) is None:
-            raise BadInput(f"--closing {path}: CALL_ID{closing.SUFFIX} would be right, as the desk names it")
+            raise BadInput(f"--closing {path}: CALL_ID{closing.SUFFIX} expected, as the desk names it")
     rules = NO_RULES if args.within is None else options.rules(args)
     return Basis(load_signers(args.signers, desk), roles, args.closing, args.log, rules, args.witnessed)
 
@@ -85,7 +85,7 @@ def load_signers(path: Path | None, desk: deskfolder.Desk | None) -> list[Signer
     if path is None and desk is not None:
         path = desk.folder / SIGNERS
         if not path.exists():
-            text = f"--signers: roles are in force: the published allowed_signers would be right, or as {path}"
+            text = f"--signers: roles are in force: the published allowed_signers expected, or as {path}"
             raise NotReleased("signers_needed", text)
     return None if path is None else callfolder.load_signers(path)
 

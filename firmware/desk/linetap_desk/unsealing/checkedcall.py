@@ -79,7 +79,7 @@ def require_verified(call_dir: Path, basis: Basis, *, with_audio: bool = True) -
     """NotReleased unless a named unit sealed the call as it is and closed it in its log. The epoch's layer can be
     removed without audio: missing parts are then no fault, since the signed record has their hashes."""
     if not call_dir.is_dir():
-        raise BadInput(f"{call_dir}: not a folder; a call folder would be right")
+        raise BadInput(f"{call_dir}: not a folder; a call folder expected")
     call_dir = call_dir.resolve()
     verdict = verify_call(call_dir, basis.signers, with_audio=with_audio)
     if verdict.problems:

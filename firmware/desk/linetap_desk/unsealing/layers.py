@@ -93,7 +93,7 @@ def read_partial(path: Path) -> bytes:
     try:
         return callfolder.read(path, KEY_LIMIT_BYTES)
     except callfolder.Damaged as error:
-        raise BadInput(f"{path}: {error}; what the officer before you has made would be right") from None
+        raise BadInput(f"{path}: {error}; what the officer before you has made expected") from None
 
 
 def say_partial(output: Path, left: int, who: str) -> None:

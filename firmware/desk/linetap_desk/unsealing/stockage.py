@@ -41,7 +41,7 @@ def check_identity_file(path: Path) -> None:
         with path.open("rb") as file:
             text = file.read(_IDENTITY_LIMIT_BYTES).decode("utf-8", "replace")
     except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}; an age identity file would be right") from None
+        raise BadInput(f"{path}: {error.strerror}; an age identity file expected") from None
     if any(mark in text for mark in _FOREIGN):
         return
     try:
@@ -76,7 +76,7 @@ def _run(ciphertext: bytes, identities: list[str], *pass_fds: int) -> Opened:
         # The ciphertext is passed as bytes, not as a name: the verified bytes are those that are opened.
         done = subprocess.run(command, input=ciphertext, capture_output=True, timeout=_TIMEOUT_S, pass_fds=pass_fds)
     except FileNotFoundError:
-        raise BadInput("the `age` command is not installed: `apt install age` would be right") from None
+        raise BadInput("the `age` command is not installed: `apt install age` expected") from None
     except subprocess.TimeoutExpired:
         raise DoesNotOpen(f"age did not end within {_TIMEOUT_S} s") from None
     words = done.stderr.decode("utf-8", "replace").partition("\n")[0]

@@ -87,4 +87,4 @@ def require_checked(paper: Path, data: bytes, roles: Roles, signer_name: str) ->
     armored = callfolder.read(place, sshsig.SIGNATURE_LIMIT_BYTES)
     person = roles.holder(sshsig.check(data, armored, namespaces.HOLD_CHECK))
     if person is None or person.role != VAULT or (others and person.name == signer_name):
-        raise Refusal(f"who checked it may not: {how} would be right")
+        raise Refusal(f"who checked it may not: {how} expected")

@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     signers = callfolder.load_signers(args.signers)
     key = load_private_key(args.key)
     if not args.output.is_dir():
-        raise BadInput(f"{args.output}: not a folder; one for the proofs would be right")
+        raise BadInput(f"{args.output}: not a folder; one for the proofs expected")
     check = LogCheck(args.log, signers, args.witness)
     if check.head is None or not check.good:
         raise NotProven(f"{args.log}: the log is not in order: `linetap verify` of its vault says more")

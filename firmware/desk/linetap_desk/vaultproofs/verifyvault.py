@@ -65,4 +65,4 @@ def _no_call(path: Path) -> Problem:
         pass
     except OSError as error:
         return Problem("folder_unreadable", f"cannot be read: {error.strerror}; its calls cannot be judged")
-    return Problem("stray", "does not belong into a vault: a call folder would be right")
+    return Problem("stray", "does not belong into a vault: a call folder expected")

@@ -51,7 +51,7 @@ class Places:
         named: dict[str, Place] = {}
         for building, units in source.data.items():
             if not isinstance(units, dict) or not _is_short(building):
-                source.add((building,), f'a table named as a building would be right, ["{building[:MOST_CHARACTERS]}"]')
+                source.add((building,), f'a table named as a building expected, ["{building[:MOST_CHARACTERS]}"]')
                 continue
             for unit, floor in units.items():
                 if not unitnames.is_name(unit):
@@ -59,7 +59,7 @@ class Places:
                 elif unit in named:
                     source.add((building, unit), f"{unit} stands under {named[unit].building!r} already")
                 elif not isinstance(floor, str | int) or isinstance(floor, bool) or not _is_short(str(floor)):
-                    source.add((building, unit), f'the floor of {unit}: a number or a short text would be right, "B1"')
+                    source.add((building, unit), f'the floor of {unit}: a number or a short text expected, "B1"')
                 else:
                     named[unit] = Place(building, str(floor))
         source.check()

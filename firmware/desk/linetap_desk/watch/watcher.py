@@ -81,7 +81,7 @@ def _name(path: str) -> str:
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}") from None
     except ValueError:
-        raise BadInput(f"{path}: a certificate in PEM would be right") from None
+        raise BadInput(f"{path}: a certificate in PEM expected") from None
     return str(next((name.value for name in subject.get_attributes_for_oid(NameOID.COMMON_NAME)), ""))
 
 

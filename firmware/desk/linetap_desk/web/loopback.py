@@ -21,9 +21,9 @@ def address_of(text: str, where: str) -> tuple[str, int]:
     try:
         address, number = ipaddress.ip_address(host.strip("[]")), int(port)
     except ValueError:
-        raise BadInput(f"{where}: 127.0.0.1:9464 would be right") from None
+        raise BadInput(f"{where}: 127.0.0.1:9464 expected") from None
     if not address.is_loopback or not 0 <= number <= 65_535:
-        raise BadInput(f"{where}: only on the loopback; 127.0.0.1:9464 would be right")
+        raise BadInput(f"{where}: only on the loopback; 127.0.0.1:9464 expected")
     return str(address), number
 
 

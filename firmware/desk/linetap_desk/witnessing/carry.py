@@ -114,9 +114,9 @@ def _read(args: argparse.Namespace) -> tuple[list[Signer], Policy, Round]:
     signers, policy = callfolder.load_signers(wanted.signers), options.load_policy(wanted.policy)
     client.require_urls(policy)
     if wanted.store is not None and not wanted.store.is_dir():
-        raise BadInput(f"--store {wanted.store}: not a folder; the store of the desk's copies would be right")
+        raise BadInput(f"--store {wanted.store}: not a folder; the store of the desk's copies expected")
     if not wanted.heads.is_dir():
-        raise BadInput(f"{wanted.heads}: not a folder; one for the checkpoints would be right")
+        raise BadInput(f"{wanted.heads}: not a folder; one for the checkpoints expected")
     return signers, policy, wanted
 
 
@@ -133,7 +133,7 @@ def _typed(args: argparse.Namespace) -> Round:
         if getattr(args, name) is None:
             raise BadInput(f"--{name}: needed, or --config with a desk.toml that has [witnesses]")
     if not args.log:
-        raise BadInput("DIR: the log folder of a unit would be right, or --config")
+        raise BadInput("DIR: the log folder of a unit expected, or --config")
     return Round([(log, args.key) for log in args.log], args.policy, args.signers, args.output, args.store, args.ca)
 
 
@@ -227,7 +227,7 @@ def _require_keeper(key: Ed25519PrivateKey, unit: str, policy: Policy, signers: 
     if own not in judge.keepers(policy, unit, signers):
         raise BadInput(
             f"--key: the signers' file does not name it as the keeper of {unit}'s log (or the policy lists other logs):"
-            f' {unit} namespaces="{namespaces.CHECKPOINT}" ssh-ed25519 ... would be right'
+            f' {unit} namespaces="{namespaces.CHECKPOINT}" ssh-ed25519 ... expected'
         )
 
 

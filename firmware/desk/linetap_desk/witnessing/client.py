@@ -47,7 +47,7 @@ def _require_url(witness: Witness) -> None:
     except ValueError:
         port = 0
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or parts.query or parts.fragment:
-        raise BadInput(f"witness {witness.name}: {witness.url!r} is no URL; https://witness.example/ would be right")
+        raise BadInput(f"witness {witness.name}: {witness.url!r} is no URL; https://witness.example/ expected")
 
 
 def request_cosignature(
@@ -109,5 +109,5 @@ def _connection(scheme: str, host: str, port: int | None, ca: Path | None) -> ht
     try:
         context = ssl.create_default_context(cafile=ca)
     except OSError as error:
-        raise BadInput(f"{ca}: {error.strerror or error}; a CA certificate (PEM) would be right") from None
+        raise BadInput(f"{ca}: {error.strerror or error}; a CA certificate (PEM) expected") from None
     return http.client.HTTPSConnection(host, port, timeout=_ANSWER_S, context=context)

@@ -65,7 +65,7 @@ def _logs(path: Path, logs: Path, keepers: Path) -> list[tuple[Path, Path]]:
         if (log / unitlog.HEAD).is_file():
             found.append((log, keepers / f"{folder.name}.key"))
     if not found or len(found) > _MOST_UNITS:
-        raise BadInput(f"{path}: witnesses.logs {logs}: {len(found)} logs in it; UNIT/{unitlog.HEAD} would be right")
+        raise BadInput(f"{path}: witnesses.logs {logs}: {len(found)} logs in it; UNIT/{unitlog.HEAD} expected")
     return found
 
 

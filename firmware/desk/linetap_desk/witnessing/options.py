@@ -43,9 +43,9 @@ def rules(args: argparse.Namespace, *, binding: bool = True) -> Rules:
     heads = _chosen(args.heads, folder / HEADS) if policy is not None else args.heads
     asked = named(folder) if binding or args.policy is None else None
     if policy is None and asked is None and heads is not None:
-        raise BadInput(f"--heads {heads}: --policy, which says whose cosignatures count, would be right beside it")
+        raise BadInput(f"--heads {heads}: --policy, which says whose cosignatures count expected beside it")
     if not 0 < args.within <= _MOST_HOURS:
-        raise BadInput(f"--within {args.within:g}: hours above 0 would be right")
+        raise BadInput(f"--within {args.within:g}: hours above 0 expected")
     within_h: float = args.within
     if asked is not None:
         within_h = _within(within_h, asked)
@@ -55,7 +55,7 @@ def rules(args: argparse.Namespace, *, binding: bool = True) -> Rules:
 
 def of_files(policy: Path | None, heads: Path | None, within_h: float) -> Rules:
     if heads is not None and not heads.is_dir():
-        raise BadInput(f"{heads}: not a folder; what `linetap checkpoint -o` names would be right")
+        raise BadInput(f"{heads}: not a folder; what `linetap checkpoint -o` names expected")
     return Rules(None if policy is None else load_policy(policy), heads, within_h * 3600)
 
 

@@ -101,7 +101,7 @@ def load_state[T](file: SmallFile[dict[str, T]], path: Path) -> dict[str, T]:
         return {}
     except Broken as error:
         text = f"{error}, and so is its twin" if twin_of(path).exists() else str(error)
-        raise BadInput(f"{path}: {text}; what this witness has written would be right") from None
+        raise BadInput(f"{path}: {text}; what this witness has written expected") from None
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}") from None
 

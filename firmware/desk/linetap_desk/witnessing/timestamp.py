@@ -94,13 +94,13 @@ def authority_of(args: argparse.Namespace) -> TimestampAuthority | None:
     if args.tsa is None or args.ca is None:
         raise BadInput("--tsa and --ca belong together: the authority, and what its tokens are checked against")
     if not args.tsa.startswith(("http://", "https://")):
-        raise BadInput(f"--tsa {args.tsa}: http://... or https://... would be right")
+        raise BadInput(f"--tsa {args.tsa}: http://... or https://... expected")
     return TimestampAuthority(args.tsa, checked_ca(args.ca))
 
 
 def checked_ca(path: Path) -> Path:
     if not path.is_file():
-        raise BadInput(f"{path}: no such file; the authority's CA certificate (PEM) would be right")
+        raise BadInput(f"{path}: no such file; the authority's CA certificate (PEM) expected")
     return path
 
 
@@ -188,7 +188,7 @@ def run(args: argparse.Namespace) -> int:
     path, ca = args.head, checked_ca(args.ca)
     if authority is not None:
         if not args.output.is_dir():
-            raise BadInput(f"{args.output}: not a folder; one for the stamped heads would be right")
+            raise BadInput(f"{args.output}: not a folder; one for the stamped heads expected")
         path = stamp_head(
             signedheads.read_head(path / HEAD if path.is_dir() else path, signers), authority, args.output
         )

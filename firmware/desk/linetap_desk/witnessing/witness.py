@@ -111,7 +111,7 @@ def serve_witness(args: argparse.Namespace, clock: Clock) -> int:
     require_possible(clock)  # a cosignature contains a time
     key = callfolder.load_private_key(args.key)
     if not note.is_name(args.name):
-        raise BadInput(f"--name {args.name!r}: without spaces and +, like witness.city.example, would be right")
+        raise BadInput(f"--name {args.name!r}: without spaces and +, like witness.city.example expected")
     logs = {log.name: log for log in judge.all_keepers(callfolder.load_signers(args.signers))}
     if not logs:
         raise BadInput(f'{args.signers}: names no keeper: UNIT namespaces="{namespaces.CHECKPOINT}" ssh-ed25519 ...')
@@ -245,10 +245,10 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput("--listen and --name belong together")
     if args.listen is not None:
         if args.log or args.output is not None:
-            raise BadInput("--listen: checkpoints come from outside; without --log and -o would be right")
+            raise BadInput("--listen: checkpoints come from outside; without --log and -o expected")
         return serve_witness(args, KEPT)
     if not args.log or args.output is None:
-        raise BadInput("--log with the logs and -o with a folder for their heads would be right, or --listen")
+        raise BadInput("--log with the logs and -o with a folder for their heads expected, or --listen")
     signers = callfolder.load_signers(args.signers)
     key = callfolder.load_private_key(args.key)
     authority = timestamp.authority_of(args)
@@ -256,7 +256,7 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput("--tsa, --ca and --stamps belong together")
     for folder in [args.output, *([args.stamps] if args.stamps else [])]:
         if not folder.is_dir():
-            raise BadInput(f"{folder}: not a folder; one for the heads would be right")
+            raise BadInput(f"{folder}: not a folder; one for the heads expected")
     refused = 0
     with args.state.with_name(args.state.name + ".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

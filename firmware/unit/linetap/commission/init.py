@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     key_path = output.with_name("unit.key")
     beside = [key_path, key_path.with_name("unit.key.pub"), output.with_name(SIGNERS)]
     if not args.force and (there := next((path for path in (output, *beside) if path.exists()), None)):
-        raise BadInput(f"{there}: exists; another folder, or --force, which keeps an existing key, would be right")
+        raise BadInput(f"{there}: exists; another folder, or --force, which keeps an existing key expected")
     fresh = output.with_name(f".{output.name}.new")
     pins = output.with_name(_SHIPPED_PINS.name)
     new = [path for path in (fresh, *beside, pins) if not path.exists()]
@@ -99,11 +99,11 @@ def _check(args: argparse.Namespace) -> None:
     try:
         msgspec.convert(args.unit, UnitId)
     except msgspec.ValidationError:
-        problems.append(f"UNIT_ID {args.unit!r}: 2 to 40 of a-z, 0-9 and -, not beginning with -, would be right")
+        problems.append(f"UNIT_ID {args.unit!r}: 2 to 40 of a-z, 0-9 and -, not beginning with - expected")
     if unitnames.is_reserved(args.unit):
         problems.append(f"UNIT_ID {unitnames.complaint(args.unit)}")
     if not 1 <= args.lines <= LINES_A_CARD * MOST_CARDS:
-        problems.append(f"--lines {args.lines}: 1 to {LINES_A_CARD * MOST_CARDS} would be right")
+        problems.append(f"--lines {args.lines}: 1 to {LINES_A_CARD * MOST_CARDS} expected")
     problems += _group_problems(args)
     if (args.authority is None) != (args.key_list is None):
         problems.append("--authority and --key-list: one is of no use without the other")
@@ -114,15 +114,15 @@ def _check(args: argparse.Namespace) -> None:
     if args.image and (args.pins or args.notices or args.board != "hardware"):
         problems.append("--image: brings pins and notices, and is for hardware")
     if args.image and args.key_list and args.key_list.absolute().parent != args.output.absolute().parent:
-        problems.append(f"--key-list {args.key_list}: goes onto the card with unit.toml, so beside it would be right")
+        problems.append(f"--key-list {args.key_list}: goes onto the card with unit.toml, so beside it expected")
     if args.output.name in ("unit.key", "unit.key.pub", SIGNERS):
-        problems.append(f"-o {args.output}: that name is taken by what lies beside it; unit.toml would be right")
+        problems.append(f"-o {args.output}: that name is taken by what lies beside it; unit.toml expected")
     if not args.output.absolute().parent.is_dir():
         problems.append(f"-o {args.output}: there is no folder {args.output.parent}")
     if args.board == "hardware" and args.pins is None and not _SHIPPED_PINS.is_file():
         problems.append("--pins is missing: the table of pins that belongs to this unit's boards")
     if not 1 <= args.broker_port <= 65535:
-        problems.append(f"--broker-port {args.broker_port}: 1 to 65535 would be right")
+        problems.append(f"--broker-port {args.broker_port}: 1 to 65535 expected")
     if problems:
         raise BadInput("\n".join(problems))
 
@@ -200,7 +200,7 @@ def _authority(text: str | None) -> Authority | None:
             with Path(text).open("rb") as file:
                 text = file.read(_LINE_LIMIT_BYTES).decode("utf-8", "replace").strip()
         except OSError as error:
-            raise BadInput(f"{text}: {error.strerror}; the line ssh-ed25519 AAAA... would be right") from None
+            raise BadInput(f"{text}: {error.strerror}; the line ssh-ed25519 AAAA... expected") from None
     return authorities.from_text(text)
 
 

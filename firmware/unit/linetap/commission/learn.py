@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     line = next(line for line in config.line if line.number == args.line)
     for name, value in (("--wait-s", args.wait_s), ("--digit-s", args.digit_s)):
         if not 0 <= value <= 3600:
-            raise BadInput(f"{name} {value:g}: 0 to 3600 would be right")
+            raise BadInput(f"{name} {value:g}: 0 to 3600 expected")
     if not args.yes and sys.stdin.isatty():
         _say("시작하려면 Enter / Enter to begin, while nobody talks on this line")
         sys.stdin.readline()
@@ -128,9 +128,7 @@ def _save(folder: Path, line: int, found: Learned) -> None:
     try:
         learned.save(folder, line, found)
     except OSError as error:
-        raise BadInput(
-            f"{error.filename or folder}: {error.strerror}; a folder that you can write would be right"
-        ) from None
+        raise BadInput(f"{error.filename or folder}: {error.strerror}; a folder that you can write expected") from None
 
 
 def _volts(volts: float | None) -> str:

@@ -59,7 +59,7 @@ def notices_folder(path: Path) -> Path:
     """
     named = Source(path).data.get("notices", _DEFAULT_NOTICES)
     if not isinstance(named, str) or "\0" in named:
-        raise BadInput(f"{path}: notices = {named!r}: the name of a folder would be right")
+        raise BadInput(f"{path}: notices = {named!r}: the name of a folder expected")
     return path.absolute().parent / named
 
 
@@ -200,7 +200,7 @@ def _names(config: Config, source: Source) -> None:
             if (
                 isinstance(name, str) and not name.isprintable()
             ):  # else a name could look like another, or span two lines
-                told = f"{'.'.join(key)}: {name!a}: control or direction characters; without them would be right"
+                told = f"{'.'.join(key)}: {name!a}: control or direction characters, which it must not have"
                 source.add((*key, i, "name"), told)
     known = ", ".join(sorted(str(entry) for entry in classes if entry is not UNSET))
     for which, value in (("default", config.retention.default), ("marked", config.retention.marked)):
@@ -263,7 +263,7 @@ def _codes(config: Config, source: Source) -> None:
         source.add(
             ("recording", "notice_code"),
             f"recording.notice_code = {notice!r} and mark_code = {mark!r}: one is within the other; "
-            f"two codes of which neither contains the other would be right",
+            f"two codes of which neither contains the other expected",
         )
 
 

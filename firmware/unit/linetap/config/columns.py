@@ -22,7 +22,7 @@ _RUN = re.compile(r"([YMDHS])\1*")
 
 
 def columns(text: str) -> dict[str, slice]:
-    """Returns name -> its place in a line. BadInput says which column is wrong and what would be right."""
+    """Returns name -> its place in a line. BadInput says which column is wrong and what is expected."""
     places: dict[str, slice] = {}
     end = -1
     words = text.split()
@@ -74,6 +74,6 @@ def kinds(text: str) -> dict[str, str]:
     for word in text.split():
         sign, _, kind = word.partition("=")
         if not sign or kind not in KINDS:
-            raise BadInput(f"{word!r}: I=in, O=out, X=internal or C=connected would be right")
+            raise BadInput(f"{word!r}: I=in, O=out, X=internal or C=connected expected")
         found[sign] = kind
     return found

@@ -44,7 +44,7 @@ def require_usual_place(file: Path, key: str, place: Path, usual: Path) -> None:
     root create folders and files anywhere. A configuration that only root can write may name other places.
     """
     if place != usual and _is_anothers(file):
-        raise BadInput(f"{file}: {key} is {place}; {usual} would be right, or a file that is root's")
+        raise BadInput(f"{file}: {key} is {place}; {usual} expected, or a file that is root's")
 
 
 def _is_anothers(file: Path) -> bool:

@@ -80,5 +80,5 @@ def _export(folder: Path, notice_id: str, output: Path) -> None:
         with output.open("xb") as file:
             file.write(data)
     except OSError as error:
-        raise BadInput(f"{output}: {error.strerror}; a new file would be right") from None
+        raise BadInput(f"{output}: {error.strerror}; a new file expected") from None
     sys.stderr.write(f"{output}: written\n")

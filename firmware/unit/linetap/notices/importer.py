@@ -29,12 +29,10 @@ def import_notice(path: Path, text: str, folder: Path, notice_id: str | None = N
     """Converts `path` into `folder`. BadInput if the sound or its name is unusable, or the name is taken."""
     notice_id = path.stem.lower() if notice_id is None else notice_id
     if not _ID.fullmatch(notice_id):
-        raise BadInput(f"id {notice_id!r}: 1 to 32 of a-z, 0-9, - and _ would be right; --id gives one")
+        raise BadInput(f"id {notice_id!r}: 1 to 32 of a-z, 0-9, - and _ expected; --id gives one")
     text = " ".join(text.split())
     if not text or len(text) > LONGEST_TEXT:
-        raise BadInput(
-            f"text of {len(text)} characters: the words that are spoken, 1 to {LONGEST_TEXT}, would be right"
-        )
+        raise BadInput(f"text of {len(text)} characters: the words that are spoken, 1 to {LONGEST_TEXT} expected")
     samples = convert(path)
     target = folder / f"{notice_id}.wav"
     if target.exists() and not replace:
@@ -55,17 +53,17 @@ def convert(path: Path) -> npt.NDArray[np.int16]:
     """Returns int16 at 8 kHz with an active speech level of -16 dBm0. BadInput if it is clipped, silent or too long."""
     sound = wavfile.read(path, LONGEST_S)
     if wavfile.is_clipped(sound):
-        raise BadInput(f"{path}: clipped: it rests at full scale; a quieter recording would be right")
+        raise BadInput(f"{path}: clipped: it rests at full scale; a quieter recording expected")
     mono = _resample(sound.samples.mean(axis=1), sound.rate_hz)
     level_dbm0 = active_level_dbm0(mono, RATE_HZ)
     if level_dbm0 < LOWEST_DBM0:
-        raise BadInput(f"{path}: silent: {level_dbm0:.0f} dBm0; speech above {LOWEST_DBM0:.0f} dBm0 would be right")
+        raise BadInput(f"{path}: silent: {level_dbm0:.0f} dBm0; speech above {LOWEST_DBM0:.0f} dBm0 expected")
     scaled = np.rint(mono * 10 ** ((LEVEL_DBM0 - level_dbm0) / 20) * 32768)
     if np.abs(scaled).max() > 32767:
         over_db = 20 * np.log10(np.abs(scaled).max() / 32767)
         raise BadInput(
             f"{path}: its peaks would clip by {over_db:.1f} dB at {LEVEL_DBM0:.0f} dBm0; a recording without clicks, "
-            f"or compressed, would be right"
+            f"or compressed expected"
         )
     return scaled.astype(np.int16)
 

@@ -34,11 +34,11 @@ def read(path: Path, longest_s: int) -> Sound:
         with wave.open(str(path), "rb") as file:
             rate_hz, width, channels = file.getframerate(), file.getsampwidth(), file.getnchannels()
             if not RATES_HZ[0] <= rate_hz <= RATES_HZ[1]:
-                raise BadInput(f"{path}: {rate_hz} Hz; {RATES_HZ[0]} to {RATES_HZ[1]} Hz would be right")
+                raise BadInput(f"{path}: {rate_hz} Hz; {RATES_HZ[0]} to {RATES_HZ[1]} Hz expected")
             if channels > MOST_CHANNELS:
-                raise BadInput(f"{path}: {channels} channels; 1 to {MOST_CHANNELS} would be right")
+                raise BadInput(f"{path}: {channels} channels; 1 to {MOST_CHANNELS} expected")
             if not 1 <= width <= 4:
-                raise BadInput(f"{path}: {8 * width} bits a sample; 8, 16, 24 or 32 would be right")
+                raise BadInput(f"{path}: {8 * width} bits a sample; 8, 16, 24 or 32 expected")
             data = file.readframes(longest_s * rate_hz + 1)
             promised = file.getnframes()
     except BadInput:
@@ -51,7 +51,7 @@ def read(path: Path, longest_s: int) -> Sound:
         raise BadInput(f"{path}: not a WAV file of whole-number PCM: {error}; {_remedy(path)}") from None
     frames = len(data) // (width * channels)
     if frames > longest_s * rate_hz:
-        raise BadInput(f"{path}: longer than {longest_s} s; a shorter one would be right")
+        raise BadInput(f"{path}: longer than {longest_s} s; a shorter one expected")
     if frames == 0:
         raise BadInput(f"{path}: there is no sound in it")
     if frames < promised:

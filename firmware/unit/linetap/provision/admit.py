@@ -42,7 +42,7 @@ def read_card(path: Path) -> bytes:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise BadInput(f"{path.name}: {error.strerror}; a file of its own would be right") from None
+        raise BadInput(f"{path.name}: {error.strerror}; a file of its own expected") from None
     with os.fdopen(fd, "rb") as file:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise BadInput(f"{path.name}: not a regular file")
@@ -122,7 +122,7 @@ def remember(order: Order, home: Path, taking: str = "") -> None:
 def _require_signed(data: bytes, boot: Path, whose: Authority, who: str) -> None:
     path = boot / SIGNATURE
     if not path.exists():
-        raise OrderFault("order_unsigned", f"{NAME}: not signed: {SIGNATURE} by {who} would be right")
+        raise OrderFault("order_unsigned", f"{NAME}: not signed: {SIGNATURE} by {who} expected")
     try:
         signers = sshsig.check_all(data, read_card(path), namespaces.ORDER)
     except sshsig.SignatureFault as error:

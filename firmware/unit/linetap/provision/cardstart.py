@@ -76,10 +76,10 @@ def _start(card: Card) -> cardresult.Encryption:
                 return cardresult.Encryption("plain", str(why))
             return _make(card, boot)
     if marked or volume.is_encrypted(card.state.device):
-        raise Refusal("its encryption was begun, and the order for it is gone: a freshly written card would be right")
+        raise Refusal("its encryption was begun, and the order for it is gone: a freshly written card expected")
     if _needed(card.tpm):
         raise Refusal(
-            "this unit's card is encrypted and this one is not: its own would be right, or a freshly written one "
+            "this unit's card is encrypted and this one is not: its own expected, or a freshly written one "
             f"whose {order.NAME} says [card] encrypt"
         )
     return cardresult.Encryption("plain", "")

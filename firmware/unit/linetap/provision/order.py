@@ -75,12 +75,12 @@ def _check_files(files: dict[str, str], source: Source) -> None:
     if UNIT not in files:
         source.add(("files",), f'files: there is no "{UNIT}", the configuration itself')
     if len(files) > MOST_FILES:
-        source.add(("files",), f"files: {len(files)} of them; at most {MOST_FILES} would be right")
+        source.add(("files",), f"files: {len(files)} of them; at most {MOST_FILES} expected")
     for name in files:
         if name in _OWN:
             source.add(("files", name), f"files: {name} is made by the unit itself, and never travels")
         elif not _FILE_NAME.fullmatch(name):
-            source.add(("files", name), f"files: {name!r} is no name; ca.pem would be right")
+            source.add(("files", name), f"files: {name!r} is no name; ca.pem expected")
 
 
 def _check_network(network: Network, source: Source) -> None:
@@ -94,25 +94,25 @@ def _check_network(network: Network, source: Source) -> None:
                 raise ValueError
             ipaddress.ip_interface(network.address)
         except ValueError:
-            source.add(("network", "address"), f"network.address = {network.address!r}: 10.1.2.3/24 would be right")
+            source.add(("network", "address"), f"network.address = {network.address!r}: 10.1.2.3/24 expected")
     for key, value in [("gateway", network.gateway), *(("dns", server) for server in network.dns)]:
         try:
             if value is not None:
                 ipaddress.ip_address(value)
         except ValueError:
-            source.add(("network", key), f"network.{key}: {value!r}: 10.1.2.1 would be right")
+            source.add(("network", key), f"network.{key}: {value!r}: 10.1.2.1 expected")
 
 
 def _check_time(text: str, source: Source) -> None:
     try:
         parse_rfc3339(text)
     except (ValueError, OverflowError) as error:
-        source.add(("made_at",), f"made_at: {error}; 2026-11-28T09:00:00.000Z would be right")
+        source.add(("made_at",), f"made_at: {error}; 2026-11-28T09:00:00.000Z expected")
 
 
 def _check_ssh_key(text: str, source: Source) -> None:
     if "\n" in text or publickeys.ssh_ed25519(text) is None:
-        source.add(("ssh_key",), "ssh_key: the one line of a .pub file, ssh-ed25519 AAAA..., would be right")
+        source.add(("ssh_key",), "ssh_key: the one line of a .pub file, ssh-ed25519 AAAA... expected")
 
 
 # --- The fault --------------------------------------------------------------------------------------------------------

@@ -77,7 +77,7 @@ def retire(boot: Path, home: Path, clock: Clock) -> tuple[str, str]:
         return told, hashlib.sha256(found).hexdigest()
     ending = _ending(home)
     if said != ending.unit:
-        raise OrderFault("retire_other_unit", f"{ASKED}: the one line {ending.unit} would be right")
+        raise OrderFault("retire_other_unit", f"{ASKED}: the one line {ending.unit} expected")
     _require_own(ending)
     _require_button(ending.known, clock)
     statement, line, name = _statement(ending, home, clock)
@@ -152,7 +152,7 @@ def _require_own(ending: _Ending) -> None:
     except OSError:
         return  # nothing to rename
     if ending.known.owner not in (0, vault.st_uid) or not stat.S_ISDIR(vault.st_mode):
-        raise OrderFault("retire_config", f"{ending.vault}: no folder of whoever owns {UNIT}; its vault would be right")
+        raise OrderFault("retire_config", f"{ending.vault}: no folder of whoever owns {UNIT}; its vault expected")
 
 
 def _require_button(known: Memory, clock: Clock) -> None:

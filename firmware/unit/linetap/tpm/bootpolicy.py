@@ -62,7 +62,7 @@ def policy_of(root_hash: str, ref: str) -> bytes:
 def words(root_hash: str, key: ec.EllipticCurvePrivateKey) -> list[str]:
     """Returns the words for that root's command line. Deterministic: builds are reproducible to the byte."""
     if _ROOT_HASH.fullmatch(root_hash) is None:
-        raise BadInput(f"{root_hash}: not a root hash; the 64 hex digits that veritysetup prints would be right")
+        raise BadInput(f"{root_hash}: not a root hash; the 64 hex digits that veritysetup prints expected")
     found = []
     for ref in STAGES:
         boot = Boot(ref, policy_of(root_hash, ref), b"")
@@ -77,7 +77,7 @@ def read(path: Path) -> list[Boot]:
         with path.open("rb") as file:
             return parse(file.read(_LIMIT_BYTES).decode("ascii", "replace"))
     except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}; the kernel's command line would be right") from None
+        raise BadInput(f"{path}: {error.strerror}; the kernel's command line expected") from None
 
 
 def parse(command_line: str) -> list[Boot]:

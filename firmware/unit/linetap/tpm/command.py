@@ -53,9 +53,9 @@ def _release_key(path: Path) -> ec.EllipticCurvePrivateKey:
         with path.open("rb") as file:
             key = load_pem_private_key(file.read(_KEY_LIMIT_BYTES), None)
     except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}; the key that signs updates would be right") from None
+        raise BadInput(f"{path}: {error.strerror}; the key that signs updates expected") from None
     except (ValueError, TypeError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise BadInput(f"{path}: not a P-256 key in PEM without a passphrase; what signs updates would be right")
+        raise BadInput(f"{path}: not a P-256 key in PEM without a passphrase; what signs updates expected")
     return key

@@ -38,7 +38,7 @@ def open_device(path: Path) -> Transport:
     try:
         return _Socket(path) if stat.S_ISSOCK(path.stat().st_mode) else _Character(path)
     except OSError as error:
-        text = f"{path}: {error.strerror}; the TPM that the unit's key was made in would be right"
+        text = f"{path}: {error.strerror}; the TPM that the unit's key was made in expected"
         raise TpmFault("tpm_absent", text) from None
 
 

@@ -24,7 +24,7 @@ from linetap_core import jsontext
 from linetap_core.errors import BadInput
 
 LIMIT_BYTES = 16 * 1024
-_WANTED = "what `linetap keygen unit --tpm` has made would be right"
+_WANTED = "what `linetap keygen unit --tpm` has made expected"
 
 Text = Annotated[str, Meta(max_length=4096)]
 
@@ -79,7 +79,7 @@ def parse(data: bytes, ref: str) -> KeyFile:
     except msgspec.MsgspecError as error:
         raise BadInput(f"not a key in a TPM: {error}; {_WANTED}") from None
     if found.ref != ref:
-        raise BadInput(f"it is for {found.ref!r}, {ref!r} would be right")
+        raise BadInput(f"it is for {found.ref!r}, {ref!r} expected")
     try:
         policy = Reader(found.public_area()[8:]).sized()
     except TpmFault:
@@ -96,7 +96,7 @@ def release_key(pem: bytes) -> ec.EllipticCurvePublicKey:
     except (ValueError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise BadInput("not a release key: a public key of P-256 in PEM would be right (openssl x509 -noout -pubkey)")
+        raise BadInput("not a release key: a public key of P-256 in PEM expected (openssl x509 -noout -pubkey)")
     return key
 
 

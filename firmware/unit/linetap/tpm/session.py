@@ -84,7 +84,7 @@ class Opened:
         raise TpmFault(
             "tpm_policy",
             f"the release key has not signed this boot for {self._file.ref}: PCR {bootpolicy.PCR} is {value}; "
-            "the image's own boot would be right",
+            "the image's own boot expected",
         )
 
     def _verified(self, boot: Boot) -> bytes:

@@ -109,6 +109,6 @@ def release_of(path: Path) -> ec.EllipticCurvePublicKey:
         with path.open("rb") as file:
             return keyfile.release_key(file.read(_LIMIT_BYTES))
     except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}; the public key of who signs updates would be right") from None
+        raise BadInput(f"{path}: {error.strerror}; the public key of who signs updates expected") from None
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from None

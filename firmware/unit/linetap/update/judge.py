@@ -34,7 +34,7 @@ def require_fit(info: Info, running: str, wanted: str | None = None) -> None:
     if info.compatible != COMPATIBLE:
         raise UpdateFault("update_other_product", f"the bundle is for {info.compatible!r}, this is {COMPATIBLE!r}")
     if re.search(PATTERN, info.version) is None:
-        raise UpdateFault("update_other_version", f"the bundle's version is {info.version!r}; 0.2.0 would be right")
+        raise UpdateFault("update_other_version", f"the bundle's version is {info.version!r}; 0.2.0 expected")
     if wanted is not None and info.version != wanted:
         raise UpdateFault("update_other_version", f"the bundle has version {info.version}, announced was {wanted}")
     require_newer(info.version, running)

@@ -64,7 +64,7 @@ class Rauc:
     def slots(self) -> Slots:
         current, primary = (self._say(word) for word in ("get-current", "get-primary"))
         if not {current, primary} <= {"a", "b"}:
-            raise UpdateFault("update_slots", f"slot {current!r} runs and {primary!r} starts: a and b would be right")
+            raise UpdateFault("update_slots", f"slot {current!r} runs and {primary!r} starts: a and b expected")
         return Slots(current, primary)
 
     def try_other(self) -> None:

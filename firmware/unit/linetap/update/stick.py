@@ -56,11 +56,11 @@ def take(top: Path, config: Config, machine: Machine) -> Wish | None:
     if not found:
         return None
     if len(found) > 1:
-        raise UpdateFault("update_stick", f"{found[0].name} and {found[1].name}: one {PATTERN} would be right")
+        raise UpdateFault("update_stick", f"{found[0].name} and {found[1].name}: one {PATTERN} expected")
     running = require_running()
     bundle, folder = found[0], state.folder_of(config)
     if bundle.is_symlink() or not bundle.is_file() or not 0 < bundle.stat().st_size <= LARGEST_BYTES:
-        raise UpdateFault("update_stick", f"{bundle.name}: a file of at most {LARGEST_BYTES >> 20} MB would be right")
+        raise UpdateFault("update_stick", f"{bundle.name}: a file of at most {LARGEST_BYTES >> 20} MB expected")
     sha256, copy = files.sha256(bundle), folder / state.FROM_STICK
     known = state.load(folder)
     if known is not None and known.sha256 == sha256 and (known.step != "failed" or known.code in TRIED):
@@ -99,5 +99,5 @@ def device(name: str) -> Path:
     """As udev names it."""
     path = Path("/dev") / name
     if path.parent != Path("/dev") or not path.is_block_device():
-        raise BadInput(f"{path}: no block device; sda1 would be right")
+        raise BadInput(f"{path}: no block device; sda1 expected")
     return path

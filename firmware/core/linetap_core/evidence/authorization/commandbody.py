@@ -35,7 +35,7 @@ class Identify(Body, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if not 1 <= self.seconds <= IDENTIFY_LONGEST_S:
-            raise ValueError(f"seconds: 1 to {IDENTIFY_LONGEST_S} would be right")
+            raise ValueError(f"seconds: 1 to {IDENTIFY_LONGEST_S} expected")
 
 
 class Time(Body, frozen=True, kw_only=True):
@@ -148,7 +148,7 @@ def _text(value: str | int | bytes) -> str:
 def _value(name: str, text: str, kind: object) -> str | int | bytes:
     if kind is int:
         if _NUMBER.fullmatch(text) is None:
-            raise ValueError(f"{name}: a whole number would be right")
+            raise ValueError(f"{name}: a whole number expected")
         return int(text)
     if kind is bytes:
         try:
@@ -160,4 +160,4 @@ def _value(name: str, text: str, kind: object) -> str | int | bytes:
 
 def _require_numbered(names: str, *numbers: int) -> None:
     if min(numbers) < 1:
-        raise ValueError(f"{names}: a number from 1 on would be right")
+        raise ValueError(f"{names}: a number from 1 on expected")

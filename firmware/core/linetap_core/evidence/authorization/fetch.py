@@ -61,22 +61,22 @@ class Close(msgspec.Struct, frozen=True, kw_only=True):
 def asked(body: Mapping[str, str]) -> Window | Copied | Close:
     """Returns the body of a fetch command; CommandFault if it is none of these."""
     if not sealed.CALL_ID.fullmatch(body.get("call_id", "")):
-        raise CommandFault("command_malformed", "call_id: a call id would be right")
+        raise CommandFault("command_malformed", "call_id: a call id expected")
     for name, kind in (("copied", Copied), ("close", Close)):
         if body.keys() == {"call_id", name}:
             if not _SHA256.fullmatch(body[name]):
-                raise CommandFault("command_malformed", f"{name}: the SHA-256 of record.json would be right")
+                raise CommandFault("command_malformed", f"{name}: the SHA-256 of record.json expected")
             return kind(call_id=body["call_id"], record_sha256=body[name])
     if body.keys() != {"call_id", "file", "from", "most"}:
         text = "the body of fetch is call_id and copied, call_id and close, or call_id, file, from, most"
         raise CommandFault("command_malformed", text)
     if not is_file(body["file"]):
-        raise CommandFault("command_malformed", "file: the name of one of a sealed call's would be right")
+        raise CommandFault("command_malformed", "file: the name of one of a sealed call's expected")
     if not (_NUMBER.fullmatch(body["from"]) and _NUMBER.fullmatch(body["most"])):
-        raise CommandFault("command_malformed", "from and most: numbers would be right")
+        raise CommandFault("command_malformed", "from and most: numbers expected")
     most = int(body["most"])
     if not 1 <= most <= MOST_BYTES:
-        raise CommandFault("command_malformed", f"most: 1 to {MOST_BYTES} would be right")
+        raise CommandFault("command_malformed", f"most: 1 to {MOST_BYTES} expected")
     return Window(call_id=body["call_id"], file=body["file"], first=int(body["from"]), most=most)
 
 

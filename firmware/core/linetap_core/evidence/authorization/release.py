@@ -79,7 +79,7 @@ class Standing:
 
 def require_id(text: str) -> str:
     if _ID.fullmatch(text) is None:
-        raise BadInput(f"{text!r} is no id of a request: 1 to 64 letters, digits and ._- would be right")
+        raise BadInput(f"{text!r} is no id of a request: 1 to 64 letters, digits and ._- expected")
     return text
 
 
@@ -98,7 +98,7 @@ def parse(data: bytes) -> Request:
     if request.one_time == request.recipient:
         raise BadInput("one_time: it is the requester's own key; the custodian makes one with `linetap release key`")
     if not 0 < len(request.calls) <= MOST_CALLS:
-        raise BadInput(f"calls: 1 to {MOST_CALLS} would be right")
+        raise BadInput(f"calls: 1 to {MOST_CALLS} expected")
     for call in request.calls:
         sealed.call_time(call.call_id)
         if _SHA256.fullmatch(call.record_sha256) is None:
@@ -110,7 +110,7 @@ def parse(data: bytes) -> Request:
     except ValueError as error:
         raise BadInput(f"created, expires: {error}") from None
     if not 0 < span_ns <= MOST_DAYS * NS_PER_DAY:
-        raise BadInput(f"expires: at most {MOST_DAYS} days after created would be right")
+        raise BadInput(f"expires: at most {MOST_DAYS} days after created expected")
     return request
 
 

@@ -92,7 +92,7 @@ class Roles(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 def public_key(line: str) -> PublicKey:
     """The key of a line `ssh-ed25519 AAAA... comment`, or of an ECDSA P-256 one; otherwise BadInput."""
     if (blob := ssh_blob(line)) is None:
-        raise BadInput("not a public key: the ssh-ed25519 line of a .pub file would be right")
+        raise BadInput("not a public key: the ssh-ed25519 line of a .pub file expected")
     return from_blob(blob)
 
 
@@ -100,7 +100,7 @@ def parse(data: bytes) -> Roles:
     """Returns the roles; BadInput names an invalid person or purpose. The signature is checked by `check`."""
     roles = document.decode(data, Roles)
     if roles.version < 1:
-        raise BadInput(f"version {roles.version}: 1 or more would be right")
+        raise BadInput(f"version {roles.version}: 1 or more expected")
     if len(roles.people) > _MOST or len(roles.purposes) > _MOST:
         raise BadInput(f"more than {_MOST} people or purposes")
     if roles.witnesses is not None:
@@ -144,7 +144,7 @@ def _check_once(values: Sequence[Hashable], what: str, rule: str) -> None:
 def _check_person(person: Person, where: str) -> None:
     document.require_plain(person.name, f"{where}.name", NAME_LIMIT)
     if _ROLE.fullmatch(person.role) is None:
-        raise BadInput(f"{where}.role: {person.role!r} is none: small letters, digits and - would be right")
+        raise BadInput(f"{where}.role: {person.role!r} is none: small letters, digits and - expected")
     try:
         public_key(person.key)
     except BadInput as error:
@@ -153,14 +153,14 @@ def _check_person(person: Person, where: str) -> None:
 
 def _check_witnesses(witnesses: Witnesses) -> None:
     if _SHA256.fullmatch(witnesses.policy_sha256) is None:
-        raise BadInput("witnesses.policy_sha256: what `sha256sum policy` prints would be right")
+        raise BadInput("witnesses.policy_sha256: what `sha256sum policy` prints expected")
     if not 1 <= witnesses.within_hours <= _MOST_HOURS:
-        raise BadInput(f"witnesses.within_hours {witnesses.within_hours}: 1 to {_MOST_HOURS} would be right")
+        raise BadInput(f"witnesses.within_hours {witnesses.within_hours}: 1 to {_MOST_HOURS} expected")
 
 
 def _check_purpose(purpose: Purpose, where: str) -> None:
     if _ROLE.fullmatch(purpose.id) is None:
-        raise BadInput(f"{where}.id: {purpose.id!r} is none: small letters, digits and - would be right")
+        raise BadInput(f"{where}.id: {purpose.id!r} is none: small letters, digits and - expected")
     for name in ("text_ko", "text_en", "basis"):
         document.require_plain(getattr(purpose, name), f"{where}.{name}", _TEXT_LIMIT)
 

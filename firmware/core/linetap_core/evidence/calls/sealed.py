@@ -48,7 +48,7 @@ def call_time(call_id: str) -> datetime:
             raise ValueError
         return datetime.fromisoformat(match[1])
     except ValueError:
-        raise BadInput(f"not a call id: {call_id!r}, 20261124T225600.123Z-L03 would be right") from None
+        raise BadInput(f"not a call id: {call_id!r}, 20261124T225600.123Z-L03 expected") from None
 
 
 def call_ns(call_id: str) -> int:

@@ -67,11 +67,11 @@ def decode(text: str, prefix: str, complaint: str, wanted: str) -> bytes:
     try:
         found, data = bech32.decode(text)
     except bech32.Bech32Error as error:
-        raise BadInput(f"{complaint}{error}; {wanted} would be right") from None
+        raise BadInput(f"{complaint}{error}; {wanted} expected") from None
     if found != prefix:
-        raise BadInput(f"{complaint}{wanted} would be right")
+        raise BadInput(f"{complaint}{wanted} expected")
     if len(data) != KEY_BYTES:
-        raise BadInput(f"{complaint}it holds {len(data)} bytes, {KEY_BYTES} would be right")
+        raise BadInput(f"{complaint}it holds {len(data)} bytes, {KEY_BYTES} expected")
     return data
 
 
@@ -107,14 +107,14 @@ def ssh_ed25519(line: str) -> bytes | None:
 def authority(line: str) -> bytes:
     """The key, in SSH's form, that signs the key list; BadInput if it is none."""
     if (blob := ssh_blob(line)) is None:
-        raise BadInput("not an authority's public key: the line of its .pub file, ssh-ed25519 AAAA..., would be right")
+        raise BadInput("not an authority's public key: the line of its .pub file, ssh-ed25519 AAAA... expected")
     return blob
 
 
 def require_authority(lines: Sequence[str], needed: int) -> None:
     """BadInput if these lines, `needed` of which sign, cannot form an authority."""
     if not 1 <= len(lines) <= MOST_AUTHORITY_KEYS:
-        raise BadInput(f"{len(lines)} keys: 1 to {MOST_AUTHORITY_KEYS} would be right")
+        raise BadInput(f"{len(lines)} keys: 1 to {MOST_AUTHORITY_KEYS} expected")
     seen: set[bytes] = set()
     for place, line in enumerate(lines, 1):
         blob = authority(line)
@@ -122,4 +122,4 @@ def require_authority(lines: Sequence[str], needed: int) -> None:
             raise BadInput(f"key {place} is there twice: each person has a key of their own")
         seen.add(blob)
     if not 1 <= needed <= len(lines):
-        raise BadInput(f"{needed} of {len(lines)} sign: 1 to {len(lines)} would be right")
+        raise BadInput(f"{needed} of {len(lines)} sign: 1 to {len(lines)} expected")

@@ -62,7 +62,7 @@ def decode_inclusion(data: bytes) -> Inclusion:
     head = _HEAD.fullmatch(lines[0]) if lines else None
     steps = [_STEP.fullmatch(line) for line in lines[1:]]
     if head is None or not all(steps):
-        raise BadProof("not a proof of inclusion: `leaf N of M`, then `left HASH` or `right HASH`, would be right")
+        raise BadProof("not a proof of inclusion: `leaf N of M`, then `left HASH` or `right HASH` expected")
     found = Inclusion(int(head[1]), int(head[2]), tuple(bytes.fromhex(step[1]) for step in steps if step))
     try:
         same = found.encode() == data

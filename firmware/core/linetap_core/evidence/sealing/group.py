@@ -151,7 +151,7 @@ def _layers(whole: bytes) -> dict[str, tuple[Positions, Positions]]:
     listed = grouptar.read(whole).get(LAYERS)
     if listed is None:
         text = "it has no list of its layers, so nothing shows what a partial one is of: all identities at once"
-        raise OtherLayer(f"{text} would be right")
+        raise OtherLayer(f"{text} expected")
     found: dict[str, tuple[Positions, Positions]] = {}
     for line in filter(None, listed.decode("ascii", "replace").split("\n")):
         name, *hashes = line.split(" ")

@@ -75,7 +75,7 @@ def _parsed(head: bytes) -> tuple[str, int]:
         raise BadGroup("a header is damaged")
     name = head[:100].rstrip(b"\x00").decode("latin-1")
     if _NAME.fullmatch(name) is None or any(head[345:]):
-        raise BadGroup(f"{name[:40]!r} does not belong there; 1.age or 1-2.age would be right")
+        raise BadGroup(f"{name[:40]!r} does not belong there; 1.age or 1-2.age expected")
     if head[156:157] not in (b"0", b"\x00"):
         raise BadGroup(f"{name} is no regular file")
     size = _octal(head[124:136])

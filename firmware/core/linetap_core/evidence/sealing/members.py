@@ -68,10 +68,10 @@ def parse(text: str) -> Group:
         decode_recipient(text)
         return Group((text,))
     if (match := _TEXT.fullmatch(text)) is None:
-        raise BadInput(f"not a group: {text[:60]!r}; 2:age1...,age1...,age1... would be right")
+        raise BadInput(f"not a group: {text[:60]!r}; 2:age1...,age1...,age1... expected")
     group = Group(tuple(match[2].split(",")), int(match[1]))
     if len(group.recipients) == 1:
-        raise BadInput("a group of one: its recipient alone (age1...) would be right")
+        raise BadInput("a group of one: its recipient alone (age1...) expected")
     return require_sound(group)
 
 
@@ -86,9 +86,9 @@ def require_sound(group: Group) -> Group:
     """The same; BadInput where no one could form it."""
     count, needed = len(group.recipients), group.needed
     if not 1 <= needed <= count:
-        raise BadInput(f"{needed} of {count}: 1 to {count} needed would be right")
+        raise BadInput(f"{needed} of {count}: 1 to {count} needed expected")
     if needed > 1 and (count > MOST_MEMBERS or needed > MOST_NEEDED):
-        raise BadInput(f"{needed} of {count}: at most {MOST_NEEDED} of {MOST_MEMBERS} would be right")
+        raise BadInput(f"{needed} of {count}: at most {MOST_NEEDED} of {MOST_MEMBERS} expected")
     for place, recipient in enumerate(group.recipients, 1):
         if needed > 1 and recipient in group.recipients[: place - 1]:
             raise BadInput(f"member {place} of the group is there twice: each has a key of their own")
@@ -109,7 +109,7 @@ def require_short(custodians: Group, epoch: Group) -> None:
     if (size := key_bytes(custodians, epoch)) > SEALED_LIMIT_BYTES:
         both = f"custodians {custodians.in_words()} and epoch {epoch.in_words()}"
         raise BadInput(
-            f"{both}: key.age would have {size} bytes, {SEALED_LIMIT_BYTES} at most; smaller groups would be right"
+            f"{both}: key.age would have {size} bytes, {SEALED_LIMIT_BYTES} at most; smaller groups expected"
         )
 
 

@@ -31,14 +31,14 @@ def decode[T](data: bytes, kind: type[T]) -> T:
     except ValueError as error:
         raise BadInput(str(error)) from None
     if msgspec.json.encode(document, order="sorted") != data.removesuffix(b"\n"):
-        raise BadInput("not one line of JSON with its keys in order: what `jq -cS` writes would be right")
+        raise BadInput("not one line of JSON with its keys in order: what `jq -cS` writes expected")
     return document
 
 
 def require_plain(text: str, what: str, limit: int) -> None:
     """BadInput unless `text` is 1 to `limit` printable characters in Unicode's composed form, no space around."""
     if not 0 < len(text) <= limit or not text.isprintable() or text.strip() != text:
-        raise BadInput(f"{what}: 1 to {limit} printable characters without a space around them would be right")
+        raise BadInput(f"{what}: 1 to {limit} printable characters without a space around them expected")
     if unicodedata.normalize("NFC", text) != text:
         raise BadInput(f"{what}: its characters are not in composed form (NFC)")
 

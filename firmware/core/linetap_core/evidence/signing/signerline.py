@@ -42,7 +42,7 @@ class Line:
 def parse(line: bytes) -> Line | None:
     """None for an empty line or a comment; BadInput names the fault. `line` without its newline, in UTF-8."""
     if b"\0" in line:
-        raise BadInput("holds a NUL byte, behind which ssh-keygen reads nothing: a line of text would be right")
+        raise BadInput("holds a NUL byte, behind which ssh-keygen reads nothing: a line of text expected")
     text = line.lstrip(_SPACE)
     if not text or text.startswith(b"#"):
         return None
@@ -69,7 +69,7 @@ def parse(line: bytes) -> Line | None:
 
 
 def _no_signer() -> BadInput:
-    return BadInput("not a signer: `NAME [options] ssh-ed25519 AAAA...` would be right")
+    return BadInput("not a signer: `NAME [options] ssh-ed25519 AAAA...` expected")
 
 
 def _principals(text: bytes) -> tuple[bytes, bytes]:
@@ -82,7 +82,7 @@ def _principals(text: bytes) -> tuple[bytes, bytes]:
         return text[:at], text[at + 1 :].lstrip(_SPACE)
     quoted, closed, rest = text[at + 1 :].partition(b'"')
     if not closed:
-        raise BadInput('a quote is not closed: "NAME" would be right')
+        raise BadInput('a quote is not closed: "NAME" expected')
     return text[:at] + quoted, rest.lstrip(_SPACE)
 
 
@@ -96,7 +96,7 @@ def _cut_options(text: bytes) -> tuple[bytes, bytes]:
             quoted = not quoted
         at += 1
     if quoted:
-        raise BadInput('a quote is not closed: namespaces="..." would be right')
+        raise BadInput('a quote is not closed: namespaces="..." expected')
     return text[:at], text[at:].lstrip(b" \t")
 
 
@@ -112,18 +112,18 @@ def _options(text: bytes) -> dict[bytes, bytes]:
             at += len(_FLAG)
         elif name is not None:
             if name in found:
-                raise BadInput(f"{name.decode()} stands there twice: once would be right")
+                raise BadInput(f"{name.decode()} stands there twice: once expected")
             found[name], at = _dequote(text, at + len(name) + 1)
         if at == len(text):
             break
         if text[at] != ord(","):
             raise BadInput(
                 f"unknown option {text[start:].decode('utf-8', 'backslashreplace')!r}: "
-                'namespaces="...", valid-after="...", valid-before="..." would be right'
+                'namespaces="...", valid-after="...", valid-before="..." expected'
             )
         at += 1
         if at == len(text):
-            raise BadInput("the options end with a comma: without it would be right")
+            raise BadInput("the options end with a comma: without it expected")
     return found
 
 
@@ -131,7 +131,7 @@ def _dequote(text: bytes, at: int) -> tuple[bytes, int]:
     """The quoted value that begins at `at`, and the place behind it."""
     match = _QUOTED.match(text, at)
     if match is None:
-        raise BadInput('an option without its quotes: namespaces="..." would be right')
+        raise BadInput('an option without its quotes: namespaces="..." expected')
     return match[1].replace(b'\\"', b'"'), match.end()
 
 
@@ -164,7 +164,7 @@ def _time(value: bytes | None) -> datetime | None:
         if moment.timestamp() <= 0:
             raise ValueError
     except (ValueError, OverflowError):
-        raise BadInput(f"{text!r} is not a time: YYYYMMDD[HHMM[SS]]Z would be right") from None
+        raise BadInput(f"{text!r} is not a time: YYYYMMDD[HHMM[SS]]Z expected") from None
     return moment
 
 

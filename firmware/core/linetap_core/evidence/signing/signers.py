@@ -208,7 +208,7 @@ def _signs_as_unit(namespace: str, principal: str) -> bool:
 
 def _is_unit(signer: Signer, namespace: str) -> str:
     text = f"signed with the key of {signer.principals!r}, which may sign as a unit does, and no unit signs this"
-    return f'{text}; of a person namespaces="{namespace}" would be right'
+    return f'{text}; of a person namespaces="{namespace}" expected'
 
 
 def _signer(line: Line) -> Signer | None:

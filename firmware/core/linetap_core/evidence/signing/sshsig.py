@@ -101,7 +101,7 @@ def check(data: bytes, armored: bytes, namespace: str) -> PublicKey:
         raise NotCanonical("the signature is not spelled as ssh-keygen writes it: the file was changed")
     if envelope.namespace != namespace.encode("ascii"):
         found = envelope.namespace.decode("ascii", "backslashreplace")
-        raise WrongNamespace(f"the signature is of namespace {found!r}, {namespace!r} would be right")
+        raise WrongNamespace(f"the signature is of namespace {found!r}, {namespace!r} expected")
     try:
         keys.check_raw(envelope.key, envelope.raw, _signed_bytes(data, envelope.namespace))
     except InvalidSignature:
@@ -157,7 +157,7 @@ def _parse(armored: bytes) -> _Envelope:
         raise NotASignature("the armor does not hold an SSH signature")
     version = int.from_bytes(blob.take(4), "big")
     if version != _VERSION:
-        raise WrongVersion(f"the signature is of version {version}, {_VERSION} would be right")
+        raise WrongVersion(f"the signature is of version {version}, {_VERSION} expected")
     public, namespace, _reserved = blob.string(), blob.string(), blob.string()
     hash_name, signature = blob.string(), _Reader(blob.string())
     kind = _Reader(public).string()

@@ -38,4 +38,4 @@ def is_reserved(name: str) -> bool:
 
 def complaint(name: str) -> str:
     """The message for a reserved name."""
-    return f"{name!r} is reserved: no unit may have it, floor-03 would be right"
+    return f"{name!r} is reserved: no unit may have it, floor-03 expected"

@@ -56,7 +56,7 @@ def decode(text: bytes) -> Checkpoint:
     """The checkpoint in the text of a note; otherwise BadNote. Extension lines are not supported."""
     lines = text.split(b"\n")
     if len(lines) != 4 or lines[3] or not lines[0] or _SIZE.fullmatch(lines[1]) is None:
-        raise BadNote("not a checkpoint: a log's name, its size and its root, a line each, would be right")
+        raise BadNote("not a checkpoint: a log's name, its size and its root, a line each expected")
     try:
         found = Checkpoint(lines[0].decode("utf-8"), int(lines[1]), base64.b64decode(lines[2], validate=True))
     except (UnicodeDecodeError, binascii.Error):

@@ -95,10 +95,10 @@ def parse_vkey(text: str) -> Key:
     except (binascii.Error, ValueError):
         data = b""
     if len(data) != 1 + KEY_BYTES or data[0] not in (ED25519, COSIGNATURE) or not is_name(name):
-        raise BadInput(f"not a verifier key of Ed25519: {text[:80]!r}; NAME+ID+KEY would be right")
+        raise BadInput(f"not a verifier key of Ed25519: {text[:80]!r}; NAME+ID+KEY expected")
     key = Key(name, data[0], data[1:])
     if key.vkey() != text:
-        raise BadInput(f"{name}: its verifier key has the id of another; NAME+{key.id.hex()}+KEY would be right")
+        raise BadInput(f"{name}: its verifier key has the id of another; NAME+{key.id.hex()}+KEY expected")
     return key
 
 
@@ -112,10 +112,10 @@ def parse(data: bytes) -> Note:
         raise BadNote(f"not a signed note: larger than {LIMIT_BYTES} bytes")
     text, gap, signatures = data.rpartition(b"\n\n")
     if not gap or not _is_utf8(text):
-        raise BadNote("not a signed note: UTF-8 with an empty line before its signatures would be right")
+        raise BadNote("not a signed note: UTF-8 with an empty line before its signatures expected")
     note = Note(text + b"\n", parse_lines(signatures))
     if not note.lines or note.encode() != data or any(byte < 0x20 and byte != 0x0A for byte in data):
-        raise BadNote("not a signed note: text, empty line, then `— NAME SIGNATURE` lines would be right")
+        raise BadNote("not a signed note: text, empty line, then `— NAME SIGNATURE` lines expected")
     return note
 
 
@@ -145,7 +145,7 @@ def _line(text: str) -> Line:
     except (binascii.Error, ValueError):
         raw = b""
     if not text.startswith(_DASH) or not is_name(name) or len(raw) <= ID_BYTES:
-        raise BadNote(f"not a signature line: {text[:60]!r}; `— NAME SIGNATURE` would be right")
+        raise BadNote(f"not a signature line: {text[:60]!r}; `— NAME SIGNATURE` expected")
     return Line(name, raw[:ID_BYTES], raw[ID_BYTES:])
 
 

@@ -104,13 +104,13 @@ def parse(data: bytes) -> Policy:
         except BadInput as error:
             raise BadInput(f"line {number}: {error}") from None
     if not policy.quorum:
-        raise BadInput("it names no quorum: `quorum NAME` of a witness or group, or `quorum none`, would be right")
+        raise BadInput("it names no quorum: `quorum NAME` of a witness or group, or `quorum none` expected")
     return policy
 
 
 def _words(line: bytes) -> list[str]:
     if not line.isascii() or b"#" in line:
-        raise BadInput("ASCII without a comment would be right: a comment is a line of its own")
+        raise BadInput("ASCII without a comment expected: a comment is a line of its own")
     return [word.decode("ascii") for word in re.split(rb"[ \t]+", line)]
 
 
@@ -132,10 +132,10 @@ def _add(policy: Policy, members: set[str], words: list[str]) -> None:
                 _require_known(policy, name)
             policy.quorum = name
         case ["quorum", *_]:
-            raise BadInput("`quorum NAME`, once, would be right")
+            raise BadInput("`quorum NAME`, once expected")
         case _:
             raise BadInput(f"{' '.join(words)[:60]!r}: `witness NAME KEY [URL]`, `group NAME K NAME...`, "
-                           "`quorum NAME` or `log KEY` would be right")  # fmt: skip
+                           "`quorum NAME` or `log KEY` expected")  # fmt: skip
 
 
 def _group(policy: Policy, members: set[str], at_least: str, names: list[str]) -> Group:
@@ -147,7 +147,7 @@ def _group(policy: Policy, members: set[str], at_least: str, names: list[str]) -
     words = {"any": 1, "all": len(names)}
     wanted = words.get(at_least) or (int(at_least) if re.fullmatch(r"[1-9][0-9]{0,3}", at_least) else 0)
     if not 1 <= wanted <= len(names):
-        raise BadInput(f"{at_least}: any, all or 1 to {len(names)} would be right")
+        raise BadInput(f"{at_least}: any, all or 1 to {len(names)} expected")
     return Group(wanted, tuple(names))
 
 

@@ -62,7 +62,7 @@ def decode(data: bytes) -> Proof:
     lines = head.decode("ascii", "replace").split("\n")
     index = _INDEX.fullmatch(lines[1]) if len(lines) > 1 and lines[0] == _FIRST else None
     if not gap or index is None or len(lines) > 2 + merkle.MOST_PROOF_HASHES:
-        raise BadNote(f"not a proof: `{_FIRST}`, `index N` and a hash a line would be right")
+        raise BadNote(f"not a proof: `{_FIRST}`, `index N` and a hash a line expected")
     try:
         path = tuple(base64.b64decode(line, validate=True) for line in lines[2:])
     except (binascii.Error, ValueError):

@@ -115,7 +115,7 @@ class Route:
         if strange := self.roles - SIGNED_IN - EVERYBODY:
             raise BadInput(f"route {self.path}: {', '.join(sorted(strange))}: known here: {', '.join(ROLES)}")
         if not self.methods or not set(self.methods) <= _METHODS:
-            raise BadInput(f"route {self.path}: GET or POST would be right")
+            raise BadInput(f"route {self.path}: GET or POST expected")
         if "{call_id" in self.path and self.act is None:
             raise BadInput(f"route {self.path}: it names a call, so it needs an act for the access log")
 

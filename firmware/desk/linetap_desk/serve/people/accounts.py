@@ -32,9 +32,7 @@ AT_ONCE = 2  # 64 MiB each: further logins wait, so that memory stays bounded
 def hashed(password: str) -> str:
     """BadInput where it is too short or too long."""
     if not LEAST_CHARACTERS <= len(password) <= MOST_CHARACTERS:
-        raise BadInput(
-            f"the password has {len(password)} characters; {LEAST_CHARACTERS} to {MOST_CHARACTERS} would be right"
-        )
+        raise BadInput(f"the password has {len(password)} characters; {LEAST_CHARACTERS} to {MOST_CHARACTERS} expected")
     return _HASHER.hash(password)
 
 
@@ -76,7 +74,7 @@ def checked_roles(roles: Iterable[str]) -> str:
     """The roles as the table stores them. BadInput for an unknown role or a forbidden combination."""
     found = frozenset(roles)
     if strange := found - set(ROLES):
-        raise BadInput(f"role {', '.join(sorted(strange))}: {', '.join(ROLES)} would be right")
+        raise BadInput(f"role {', '.join(sorted(strange))}: {', '.join(ROLES)} expected")
     if ALONE in found and len(found) > 1:
         raise BadInput(f"roles {', '.join(sorted(found))}: an auditor has no other role: nobody reviews themselves")
     for apart in APART:
@@ -90,9 +88,9 @@ def add_account(
 ) -> None:
     """BadInput if the name is invalid or taken. Login by `password`, by `subject` at the OIDC provider, or both."""
     if not is_name(name):
-        raise BadInput(f"name {name!r}: small letters, digits, . _ and -, 63 at most, would be right")
+        raise BadInput(f"name {name!r}: small letters, digits, . _ and -, 63 at most expected")
     if not shown or len(shown) > _SHOWN_LIMIT or not shown.isprintable():
-        raise BadInput(f"--shown: 1 to {_SHOWN_LIMIT} printable characters would be right")
+        raise BadInput(f"--shown: 1 to {_SHOWN_LIMIT} printable characters expected")
     if password is None and subject is None:
         raise BadInput("neither a password nor a subject: no login would be possible with this account")
     granted, stored = checked_roles(roles), None if password is None else hashed(password)

@@ -146,5 +146,5 @@ def _secret(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: {error.strerror if isinstance(error, OSError) else 'not text'}") from None
     if not text:
-        raise BadInput(f"{path}: empty; the client's secret at the provider would be right")
+        raise BadInput(f"{path}: empty; the client's secret at the provider expected")
     return text

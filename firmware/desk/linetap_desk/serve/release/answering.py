@@ -105,7 +105,7 @@ async def upload(form: FormData) -> bytes:
 def remark(form: FormData, needed: bool) -> str:
     text = uploadchecks.typed_field(form.get("remark"))
     if len(text) > REMARK_LIMIT or (needed and not text):
-        raise StepFault("no_remark", f"remark: 1 to {REMARK_LIMIT} characters would be right")
+        raise StepFault("no_remark", f"remark: 1 to {REMARK_LIMIT} characters expected")
     return text
 
 

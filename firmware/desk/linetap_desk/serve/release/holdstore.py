@@ -37,7 +37,7 @@ def hold_end(day: str, zone: str, now_ns: int) -> str:
     try:
         until = epoch_text(end_of(date.fromisoformat(day), zone))
     except (ValueError, OverflowError):
-        raise BadInput("until: a day such as 2027-06-30 would be right") from None
+        raise BadInput("until: a day such as 2027-06-30 expected") from None
     if parse_rfc3339(until) <= now_ns:
         raise StepFault("hold_ended", f"until {day}: is over")
     return until

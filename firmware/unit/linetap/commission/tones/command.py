@@ -21,7 +21,7 @@ from linetap.ring import RATE_HZ
 from linetap_core.errors import BadInput, LinetapError, Refusal
 
 _EXAMPLE = "example: linetap tones learn --name pbx busy=busy.wav ringback=ringback.wav dial=dial.wav -o profile.toml"
-_CLEANER = "a recording without speech, clicks and other tones would be right"
+_CLEANER = "a recording without speech, clicks and other tones expected"
 _FULL_SCALE, _CLIPPED = 32767, 0.001  # share of clipped samples; a click has fewer
 _HEAD = """\
 # Heard by `linetap tones learn`: {names}.
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         with args.output.open("x", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        raise BadInput(f"{args.output}: {error.strerror}; a new file would be right") from None
+        raise BadInput(f"{args.output}: {error.strerror}; a new file expected") from None
     sys.stderr.write(f"{args.output}: written\n")
     return 0
 
@@ -71,9 +71,9 @@ def _files(words: list[str]) -> list[tuple[str, Path]]:
     for word in words:
         name, _, path = word.partition("=")
         if name not in NAMES or not path:
-            problems.append(f"{word}: TONE=FILE.wav would be right, TONE one of {', '.join(NAMES)}")
+            problems.append(f"{word}: TONE=FILE.wav expected, TONE one of {', '.join(NAMES)}")
         elif other := next((name for name, given in files if given == Path(path)), ""):
-            problems.append(f"{word}: the file is given already, as {other}; each file once would be right")
+            problems.append(f"{word}: the file is given already, as {other}; each file once expected")
         else:
             files.append((name, Path(path)))
     if problems:
@@ -83,9 +83,9 @@ def _files(words: list[str]) -> list[tuple[str, Path]]:
 
 def _check_name(name: str) -> None:
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", name):
-        raise BadInput(f"--name {name!r}: 1 to 40 of a-z, 0-9 and -, not beginning with -, would be right")
+        raise BadInput(f"--name {name!r}: 1 to 40 of a-z, 0-9 and -, not beginning with - expected")
     if name in BUILT_IN:
-        raise BadInput(f"--name {name}: is built in; another name would be right")
+        raise BadInput(f"--name {name}: is built in; another name expected")
 
 
 def _hear(files: list[tuple[str, Path]], line: int | None) -> list[Heard]:
@@ -129,11 +129,11 @@ def _why(heard: Heard, shapes: dict[str, ToneShape]) -> str:
     floor, shortest = KR_PSTN.tones.tone_min_dbm0, KR_PSTN.cadence.burst_min_ms
     if heard.elements_ms and heard.periods * len(heard.elements_ms) < needed:
         periods = needed / len(heard.elements_ms)
-        return f"it has {heard.periods:.1f} periods; {periods:.0f} and one burst more would be right"
+        return f"it has {heard.periods:.1f} periods; {periods:.0f} and one burst more expected"
     if np.mean(np.abs(heard.audio.astype(np.int32)) >= _FULL_SCALE) > _CLIPPED:
-        return "it is clipped; recorded at a lower level would be right"
+        return "it is clipped; recorded at a lower level expected"
     if 10 * np.log10(sum(10 ** (level / 10) for level in heard.dbm0)) < floor + 1:
-        return f"it is too faint; above {floor:.0f} dBm0 would be right"
+        return f"it is too faint; above {floor:.0f} dBm0 expected"
     if heard.elements_ms and min(heard.elements_ms[::2]) < shortest:
         return f"it has bursts of {min(heard.elements_ms[::2])} ms; {shortest} ms and more are taken for a tone's"
     return _CLEANER

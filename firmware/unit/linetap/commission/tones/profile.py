@@ -35,7 +35,7 @@ def learn(name: str, heard: list[Heard], alone: bool) -> Learnt:
     own = [shape for i, shape in enumerate(own) if i not in twice]
     problems = [
         f"{heard[i].path} and {heard[j].path}: {own[i].name} and {own[j].name} are one tone to the detector, "
-        f"{_told(own[i])} and {_told(own[j])}; recordings of two tones would be right"
+        f"{_told(own[i])} and {_told(own[j])}; recordings of two tones expected"
         for i in range(len(own))
         for j in range(i)
         if _too_near(own[i], own[j])

@@ -60,7 +60,7 @@ def read(path: Path, line: int | None) -> I16:
             if (rate_hz, width) != (RATE_HZ, 2) or channels > MAX_LINES:
                 found = f"{rate_hz} Hz, {8 * width} bit, {channels} channels"
                 remedy = f"`sox {path.name} -r 8000 -b 16 -c 1 new.wav` writes one"
-                raise BadInput(f"{path}: {found}; 8000 Hz, 16 bit, one channel a line would be right: {remedy}")
+                raise BadInput(f"{path}: {found}; 8000 Hz, 16 bit, one channel a line expected: {remedy}")
             raw = file.readframes(LONGEST_S * RATE_HZ + 1)
     except BadInput:
         raise
@@ -71,10 +71,10 @@ def read(path: Path, line: int | None) -> I16:
     if channels > 1 and line is None:
         raise BadInput(f"{path}: {channels} channels; --line 1 to --line {channels} says which one it is")
     if channels > 1 and line is not None and not 1 <= line <= channels:
-        raise BadInput(f"{path}: there is no channel {line}; --line 1 to --line {channels} would be right")
+        raise BadInput(f"{path}: there is no channel {line}; --line 1 to --line {channels} expected")
     frames = len(raw) // (2 * channels)
     if frames > LONGEST_S * RATE_HZ:
-        raise BadInput(f"{path}: longer than {LONGEST_S} s; {RIGHT}, would be right")
+        raise BadInput(f"{path}: longer than {LONGEST_S} s; {RIGHT} expected")
     if not frames:
         raise BadInput(f"{path}: has no audio in it")
     table = np.frombuffer(raw, "<i2", frames * channels).reshape(frames, channels)
@@ -87,19 +87,17 @@ def measure(name: str, path: Path, audio: I16) -> Heard:
     tones = [runs for about in rough(clean, KR_PSTN.tones.twist_share) if (runs := bursts(clean, about))]
     if not tones:
         band = f"between {LOW_HZ} and {HIGH_HZ} Hz"
-        raise BadInput(
-            f"{path}: {name}: no steady tone {band} in {len(audio) / RATE_HZ:.1f} s; {RIGHT}, would be right"
-        )
+        raise BadInput(f"{path}: {name}: no steady tone {band} in {len(audio) / RATE_HZ:.1f} s; {RIGHT} expected")
     cadences = [(found, runs) for runs in tones if (found := _best(runs)) is not None]
     run = max(tones[0], key=lambda some: sum(burst.ms for burst in some))
     steady = max((burst for runs in tones for some in runs for burst in some), key=lambda burst: burst.ms)
     # A recording of busy tone has the dial tone before it, which only a dial tone may use.
     if steady.ms >= CONTINUOUS_MS and (name == "dial" or not cadences):
         if _is_hum(audio, clean, steady):
-            raise BadInput(f"{path}: {name}: the hum of the mains is louder than any tone; {RIGHT}, would be right")
+            raise BadInput(f"{path}: {name}: the hum of the mains is louder than any tone; {RIGHT} expected")
         return _heard(name, path, audio, [steady], None)
     if not cadences:
-        raise BadInput(f"{path}: {name}: {_irregular(run)}; two whole periods, better four, would be right")
+        raise BadInput(f"{path}: {name}: {_irregular(run)}; two whole periods, better four expected")
     found, runs = max(cadences, key=lambda each: each[0].end - each[0].start)
     return _heard(name, path, audio, [b for some in runs for b in some if found.start <= b.start < found.end], found)
 
@@ -126,7 +124,7 @@ def _mean(name: str, path: Path, learnt: list[Burst]) -> tuple[Hz, tuple[float, 
         several = sorted((*lines[0].hz, lines[0].third_hz))
         frequencies = ", ".join(f"{f:.0f}" for f in several)
         raise BadInput(
-            f"{path}: {name}: {frequencies} Hz at once; one frequency or two, as a telephone system's, would be right"
+            f"{path}: {name}: {frequencies} Hz at once; one frequency or two, as a telephone system's expected"
         )
     hz = np.average([each.hz for each in lines], axis=0, weights=weights)
     dbm0 = np.average([each.dbm0 for each in lines], axis=0, weights=weights)

@@ -32,7 +32,7 @@ def sound_certificate(found: Certificate, known: Group | None) -> Certificate:
     """
     of, needed = (found.of, found.needed) if known is None else (len(known.recipients), known.needed)
     if not 1 <= needed <= of <= MOST_MEMBERS or not all(1 <= officer <= of for officer in found.officers):
-        raise ValueError(f"officers {found.officers} of {of}: 1 to {of} would be right")
+        raise ValueError(f"officers {found.officers} of {of}: 1 to {of} expected")
     if of > 1 and not found.officers:
         raise ValueError(f"the epoch has {of} officers: those whose keys are gone have to be named")
     return Certificate(found.epoch, sorted(set(found.officers)) if of > 1 else [], of, needed)

@@ -190,7 +190,7 @@ def read(document: bytes) -> Hold:
         raise HoldFault("hold_malformed", "not a hold: a re-wrapping is for the desk's own copy")
     for name in ("case", "basis"):
         if not 0 < len(getattr(found, name).strip()) <= TEXT_LIMIT:
-            raise HoldFault("hold_malformed", f"{name}: 1 to {TEXT_LIMIT} characters would be right")
+            raise HoldFault("hold_malformed", f"{name}: 1 to {TEXT_LIMIT} characters expected")
     return found
 
 
