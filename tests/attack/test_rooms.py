@@ -14,7 +14,6 @@ from functools import cache
 import pytest
 from rooms_rig import (
     KINDS,
-    LATENESS,
     SERVICES,
     Guest,
     TakenOver,
@@ -52,11 +51,10 @@ OWN = {
     "linetap-reporter": {"/run/linetap/reporter", "/var/lib/linetap/reporter/cursor.json"},
     "linetap-panel": {"/run/linetap/panel"},
 }  # fmt: skip
-# A /tmp for each alone, a terminal and the like for all; JACK's cable and its report of lateness: no unit has these.
+# A /tmp for each alone, a terminal and the like for all, and JACK's cable, which no unit has.
 NOT_SHARED = (
     "/tmp", "/var/tmp", "/dev/shm", "/dev/ptmx", "/dev/pts/ptmx", "/dev/tty",
     "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom",
-    LATENESS,
 )  # fmt: skip
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
