@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 import sealing_rig
-from linetap.recorder.vault.folder import CallFolder
+from linetap.recorder.vault.callfolder.folder import CallFolder
 from linetap_core.clock import ManualClock, from_utc_ns, parse_rfc3339
 from linetap_core.evidence.authorization.roles import Person, Roles
 from linetap_core.evidence.calls import sealed

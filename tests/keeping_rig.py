@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from linetap.config.retention import retention_of
 from linetap.config.schema import Config, RetentionClass, RetentionPolicy
 from linetap.recorder.unitkey import UnitKey
+from linetap.recorder.vault.callfolder.folder import CallFolder
 from linetap.recorder.vault.commands.spool import ANSWER, answers_for, commands_of
-from linetap.recorder.vault.folder import CallFolder
 from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.vault.retention.epochs import Epochs

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from linetap.recorder.unitkey import UnitKey
-from linetap.recorder.vault.folder import CallFolder
+from linetap.recorder.vault.callfolder.folder import CallFolder
 from linetap.recorder.vault.incarnation import Incarnation
 from linetap.recorder.vault.retention.epochs import Epochs
 from linetap.recorder.vault.upkeep import Upkeep

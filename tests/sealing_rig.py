@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from linetap.recorder.vault.folder import CallFolder
+from linetap.recorder.vault.callfolder.folder import CallFolder
 from linetap.recorder.vault.log.log import UnitLog
 from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.evidence.calls import sealed

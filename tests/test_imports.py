@@ -53,16 +53,20 @@ def test_no_room_comes_back_to_itself(graph: Arrows) -> None:
 
 
 def _folder(module: str, path: Path) -> str:
-    """Where the module lies; loose in its package it is a folder of its own, and the vault with all below it is one."""
+    """Where the module lies; loose in its package it is a folder of its own."""
     folder = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    if folder.startswith("linetap.recorder.vault"):
-        return "linetap.recorder.vault"
     return folder if "." in folder else module
 
 
 FOLDERS = {
     "core": {"linetap_core.evidence.keys", "linetap_core.evidence.signing", "linetap_core.durable"},
-    "unit": {"linetap.recorder", "linetap.recorder.calls", "linetap.recorder.pbx", "linetap.board.meter"},
+    "unit": {
+        "linetap.recorder",
+        "linetap.recorder.calls",
+        "linetap.recorder.vault.retention",
+        "linetap.recorder.pbx",
+        "linetap.board.meter",
+    },
     "desk": {"linetap_desk.ingest", "linetap_desk.serve.release", "linetap_desk.bundle"},
     "bench": {"linetap_bench.exchange", "linetap_bench.measure", "linetap_bench.measure.accuracy"},
 }

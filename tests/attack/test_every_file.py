@@ -18,7 +18,7 @@ import pytest
 from keeping_rig import DAY, START, UNIT, Keeper
 from linetap.config.retention import retention_of
 from linetap.recorder.vault import linefaults
-from linetap.recorder.vault.index import Index
+from linetap.recorder.vault.recordings.index import Index
 from linetap.recorder.vault.walks import Walks
 from linetap_core.cli import main
 from linetap_core.clock import compact

@@ -20,7 +20,7 @@ from linetap import unitkeys
 from linetap.config.schema import Config
 from linetap.recorder.calls.ports import CallNote
 from linetap.recorder.unitkey import UnitKey
-from linetap.recorder.vault.jobs import AGAIN_NS
+from linetap.recorder.vault.callfolder.jobs import AGAIN_NS
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.vault.writer import VaultWriter

@@ -15,7 +15,7 @@ import pytest
 
 import sealing_rig
 from bundle_rig import CHECKER, SAMPLES, SECOND, BundleRig, members, unpacked
-from linetap.recorder.vault.folder import seal_without_audio
+from linetap.recorder.vault.callfolder.folder import seal_without_audio
 from linetap_core.cli import main
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys

@@ -19,7 +19,7 @@ import pytest
 from broker import until
 from linetap.config import load_config
 from linetap.config.retention import retention_of
-from linetap.recorder.vault.folder import CallFolder
+from linetap.recorder.vault.callfolder.folder import CallFolder
 from linetap_core import cli
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, ManualClock, compact, parse_rfc3339, rfc3339
 from linetap_core.durable.signedfile import load_key

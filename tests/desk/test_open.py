@@ -18,7 +18,7 @@ import pyrage
 import pytest
 
 import sealing_rig
-from linetap.recorder.vault.folder import seal_without_audio
+from linetap.recorder.vault.callfolder.folder import seal_without_audio
 from linetap_core.codecs import mulaw
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.calls import g711, sealed

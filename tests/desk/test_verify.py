@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from linetap.recorder.vault.folder import seal_without_audio
+from linetap.recorder.vault.callfolder.folder import seal_without_audio
 from linetap_core.errors import BadInput
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys

@@ -15,7 +15,7 @@ import pytest
 from world import World
 
 from linetap.recorder.vault.journal import store
-from linetap.recorder.vault.journal.entries import Tick
+from linetap.recorder.vault.recordings.entries import Tick
 from linetap_core.clock import NS_PER_S, SYSTEM, parse_rfc3339
 from linetap_core.evidence.calls import amendment, sealed
 from linetap_core.evidence.merklelog.leaflog import LEAVES

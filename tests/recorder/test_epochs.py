@@ -20,8 +20,8 @@ from disk_writes import replace_durably_by
 from epoch_rig import Authority
 from linetap.config.retention import class_of, retention_of
 from linetap.config.schema import Config
-from linetap.recorder.vault.folder import CallFolder
-from linetap.recorder.vault.jobs import OpenCall
+from linetap.recorder.vault.callfolder.folder import CallFolder
+from linetap.recorder.vault.callfolder.jobs import OpenCall
 from linetap.recorder.vault.retention.epochs import TAKEN
 from linetap.recorder.vault.writer import VaultWriter
 from linetap_core.clock import parse_rfc3339

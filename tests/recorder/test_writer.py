@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from linetap.config.schema import Config
 from linetap.recorder.unitkey import UnitKey
-from linetap.recorder.vault.gaps import joined
-from linetap.recorder.vault.jobs import Job
+from linetap.recorder.vault.callfolder.gaps import joined
+from linetap.recorder.vault.callfolder.jobs import Job
 from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.vault.writer import VaultWriter

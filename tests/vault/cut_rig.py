@@ -19,11 +19,11 @@ from linetap.config.schema import Config
 from linetap.recorder.calls.call import new_call_id
 from linetap.recorder.calls.ports import CallNote
 from linetap.recorder.unitkey import UnitKey
-from linetap.recorder.vault.jobs import Job
+from linetap.recorder.vault.callfolder.jobs import Job
 from linetap.recorder.vault.journal import store
-from linetap.recorder.vault.journal.entries import chunk_samples
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.outbox.outbox import Outbox
+from linetap.recorder.vault.recordings.entries import chunk_samples
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import I16, RATE_HZ, Stretch
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339

@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from linetap.recorder.vault.folder import CallFolder
+from linetap.recorder.vault.callfolder.folder import CallFolder
 
 
 def main(vault: str, call_id: str, recipient: str, inner: str, total: str, budget: str) -> None:

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from keeping_rig import Keeper
-from linetap.recorder.vault.folder import CallFolder
+from linetap.recorder.vault.callfolder.folder import CallFolder
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap_core.clock import compact
 from linetap_core.evidence.authorization.command import Answer

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from linetap.recorder.vault.folder import CallFolder, seal_without_audio
+from linetap.recorder.vault.callfolder.folder import CallFolder, seal_without_audio
 from linetap_core.codecs import mulaw
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.sealing import age

@@ -19,8 +19,8 @@ from journal_rig import CALL_ID, CODES, FIRST, NUMBER, OTHER_ID, NoRing, Recorde
 from agereader import opened
 from epoch_rig import Authority
 from linetap.recorder.vault.journal import frames, recovery, store
-from linetap.recorder.vault.journal.entries import Entry, Over, Snapshot, State, Tick, next_seam
 from linetap.recorder.vault.journal.opencalls import Left
+from linetap.recorder.vault.recordings.entries import Entry, Over, Snapshot, State, Tick, next_seam
 from linetap.ring import RATE_HZ, Stretch
 from linetap_core.clock import SYSTEM, ManualClock
 from linetap_core.codecs import mulaw

@@ -11,8 +11,8 @@ from journal_rig import CALL_ID, CODES, FIRST, NUMBER, OTHER_ID, Recorder, after
 
 from linetap.recorder.calls.ports import last_note
 from linetap.recorder.vault.journal import store
-from linetap.recorder.vault.journal.entries import Beat, next_seam
 from linetap.recorder.vault.journal.missingaudio import BACK_MS, Start, chunk_ms, unheard, unheard_since
+from linetap.recorder.vault.recordings.entries import Beat, next_seam
 from linetap.ring import RATE_HZ
 from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock
 from linetap_core.codecs.registry import MULAW

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from linetap.recorder.selflog import HEARTBEAT_S, SelfLog
-from linetap.recorder.vault.folder import seal_without_audio
+from linetap.recorder.vault.callfolder.folder import seal_without_audio
 from linetap.recorder.vault.log.log import UnitLog
 from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock, parse_rfc3339
 from linetap_core.errors import Refusal

@@ -12,7 +12,7 @@ import pytest
 from journal_rig import CALL_ID, FIRST, Recorder
 
 from codec_rig import lag, voice
-from linetap.recorder.vault.encoding import LineEncoder
+from linetap.recorder.vault.callfolder.encoding import LineEncoder
 from linetap.recorder.vault.journal import store
 from linetap.ring import I16, RATE_HZ, Stretch
 from linetap_core.codecs.registry import codec_named

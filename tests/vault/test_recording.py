@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from linetap.recorder.vault.folder import CallFolder
-from linetap.recorder.vault.jobs import OpenCall
-from linetap.recorder.vault.recording import FETCH_FRAMES, Recording
+from linetap.recorder.vault.callfolder.folder import CallFolder
+from linetap.recorder.vault.callfolder.jobs import OpenCall
+from linetap.recorder.vault.recordings.recording import FETCH_FRAMES, Recording
 from linetap.ring import I16, Stretch
 from linetap_core.codecs import mulaw
 from linetap_core.evidence.calls import g711

@@ -11,7 +11,7 @@ import sys
 import tarfile
 from pathlib import Path
 
-from linetap.recorder.vault.folder import CallFolder
+from linetap.recorder.vault.callfolder.folder import CallFolder
 from linetap.recorder.vault.log.log import UnitLog
 from linetap_bench.figures import Row
 from linetap_bench.stage.processes import Processes

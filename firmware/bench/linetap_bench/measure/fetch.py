@@ -26,7 +26,7 @@ from linetap.commission.commandapply import ask
 from linetap.commission.init import SIGNERS
 from linetap.config import Config
 from linetap.recorder.unitkey import UnitKey
-from linetap.recorder.vault.folder import CallFolder
+from linetap.recorder.vault.callfolder.folder import CallFolder
 from linetap_bench.figures import Row
 from linetap_bench.script.scenarios import eight_busy
 from linetap_bench.stage.processes import ChildFailed

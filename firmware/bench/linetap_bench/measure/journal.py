@@ -24,8 +24,8 @@ from linetap.recorder.calls.call import new_call_id
 from linetap.recorder.calls.ports import CallNote
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.journal.call import JournalCall
-from linetap.recorder.vault.journal.entries import State, Tick
 from linetap.recorder.vault.journal.journal import Journal
+from linetap.recorder.vault.recordings.entries import State, Tick
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import RATE_HZ, SLOT_FRAMES, SLOT_MS, RingReader, RingWriter, Stretch
 from linetap_bench.figures import Row

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from linetap.recorder.vault.folder import CallFolder
+from linetap.recorder.vault.callfolder.folder import CallFolder
 from linetap.recorder.vault.log.log import UnitLog
 from linetap_bench.figures import Row
 from linetap_core.clock import NS_PER_S, SYSTEM, ManualClock, compact

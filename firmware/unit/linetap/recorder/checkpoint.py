@@ -18,7 +18,7 @@ import msgspec
 from linetap import restartstate
 from linetap.recorder.calls.context import LineMemory, Names
 from linetap.recorder.pbx.join import SmdrMemory
-from linetap.recorder.vault.jobs import Job
+from linetap.recorder.vault.callfolder.jobs import Job
 from linetap.recorder.walk.walk import Walk
 from linetap_core import rooms
 from linetap_core.durable.smallfile import SmallFile

@@ -16,7 +16,7 @@ from linetap.recorder.calls.ports import CallNote, Stretches, VaultPort, last_no
 from linetap.recorder.pbx.ledger import DAY_FILE, Day, Ledger, LedgerMemory, late_of
 from linetap.recorder.pbx.match import Matcher, times_of
 from linetap.recorder.smdr.layouts import SmdrLine, parser
-from linetap.recorder.vault.jobs import Close
+from linetap.recorder.vault.callfolder.jobs import Close
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.records import CallEvent, CallRecord
 

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from linetap import restartstate
 from linetap.config.schema import Config
-from linetap.recorder.vault.jobs import Close, Job, Open
+from linetap.recorder.vault.callfolder.jobs import Close, Job, Open
 from linetap.recorder.vault.journal import store
-from linetap.recorder.vault.journal.entries import State
 from linetap.recorder.vault.journal.journal import FOLDER
 from linetap.recorder.vault.journal.opencalls import FoundCall, Left, is_open, open_folders
-from linetap.recorder.vault.recording import Recording, open_calls
+from linetap.recorder.vault.recordings.entries import State
+from linetap.recorder.vault.recordings.recording import Recording, open_calls
 from linetap_core.evidence.calls import sealed
 from linetap_core.records.call import CallEvent
 

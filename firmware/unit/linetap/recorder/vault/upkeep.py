@@ -14,19 +14,19 @@ import msgspec
 
 from linetap.config.retention import default_class
 from linetap.config.schema import Config
+from linetap.recorder.vault.callfolder.folder import Sign
 from linetap.recorder.vault.commands.commands import Commands
 from linetap.recorder.vault.commands.configchange import ConfigChange
 from linetap.recorder.vault.commands.copies import Copies
 from linetap.recorder.vault.commands.effects import Effects
 from linetap.recorder.vault.commands.update import Update
-from linetap.recorder.vault.folder import Sign
 from linetap.recorder.vault.incarnation import Incarnation
-from linetap.recorder.vault.index import IndexEnd
 from linetap.recorder.vault.log.log import UnitLog
 from linetap.recorder.vault.outbox.delivery import Delivery
 from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.vault.outbox.rebuild import Rebuild
+from linetap.recorder.vault.recordings.index import IndexEnd
 from linetap.recorder.vault.retention import amending
 from linetap.recorder.vault.retention.amending import Amending
 from linetap.recorder.vault.retention.destruction import BALLAST_BYTES, FULL, Destruction, drop_ballast, make_ballast

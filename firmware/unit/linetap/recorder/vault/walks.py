@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from linetap.recorder.vault.folder import Sign
+from linetap.recorder.vault.callfolder.folder import Sign
 from linetap.recorder.vault.log.log import UnitLog
 from linetap_core.clock import compact, parse_rfc3339
 from linetap_core.durable import files

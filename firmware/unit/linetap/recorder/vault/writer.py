@@ -25,10 +25,20 @@ import msgspec
 from linetap.config.schema import Config
 from linetap.recorder.calls.ports import AudioSource, CallNote, Stretches, last_note
 from linetap.recorder.vault import linefaults
-from linetap.recorder.vault.folder import Sign, seal_without_audio
+from linetap.recorder.vault.callfolder.folder import Sign, seal_without_audio
+from linetap.recorder.vault.callfolder.jobs import (
+    Close,
+    Job,
+    Keep,
+    LineFault,
+    LogLeaf,
+    Open,
+    OpenCall,
+    Report,
+    Unsigned,
+    Walked,
+)
 from linetap.recorder.vault.incarnation import Incarnation
-from linetap.recorder.vault.index import Index
-from linetap.recorder.vault.jobs import Close, Job, Keep, LineFault, LogLeaf, Open, OpenCall, Report, Unsigned, Walked
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.journal.missingaudio import Start
 from linetap.recorder.vault.journal.opencalls import FoundCall
@@ -36,7 +46,8 @@ from linetap.recorder.vault.journal.recovery import recover
 from linetap.recorder.vault.leftopen import LeftOpen
 from linetap.recorder.vault.log.log import UnitLog
 from linetap.recorder.vault.outbox.outbox import Outbox
-from linetap.recorder.vault.recording import Recording, open_calls
+from linetap.recorder.vault.recordings.index import Index
+from linetap.recorder.vault.recordings.recording import Recording, open_calls
 from linetap.recorder.vault.retention.epochs import CLOCKS_DIFFER_NS, Epochs
 from linetap.recorder.vault.retention.time import kernel_says_synced, this_boot
 from linetap.recorder.vault.room import UNIT_KEY, Room

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from linetap.config.schema import Config
 from linetap.config.weakening import Weakening
-from linetap.recorder.vault import index
 from linetap.recorder.vault.commands import certificates as officersgone
 from linetap.recorder.vault.commands.configchange import COUNTERPARTS, ConfigChange, could_cosign, counterparts
 from linetap.recorder.vault.commands.copies import Copies
@@ -18,6 +17,7 @@ from linetap.recorder.vault.commands.selftest import Identify, SelfTest
 from linetap.recorder.vault.commands.update import Update
 from linetap.recorder.vault.log.log import UnitLog
 from linetap.recorder.vault.outbox.delivery import Delivery
+from linetap.recorder.vault.recordings import index
 from linetap.recorder.vault.retention.epochs import Epochs
 from linetap.recorder.vault.retention.holds import Holds
 from linetap.recorder.vault.retention.time import RetentionTime

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import msgspec
 
 from linetap.recorder.calls.ports import AudioSource, CallNote
-from linetap.recorder.vault.encoding import LineEncoder
-from linetap.recorder.vault.gaps import gap_of, joined
-from linetap.recorder.vault.journal.entries import MOST_TICK_SAMPLES, State, Tick, next_seam
-from linetap.recorder.vault.recording import Recording
+from linetap.recorder.vault.callfolder.encoding import LineEncoder
+from linetap.recorder.vault.callfolder.gaps import gap_of, joined
+from linetap.recorder.vault.recordings.entries import MOST_TICK_SAMPLES, State, Tick, next_seam
+from linetap.recorder.vault.recordings.recording import Recording
 from linetap_core.clock import NS_PER_S
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.calls.index import Piece

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from linetap.recorder.vault.journal.entries import Entry
+from linetap.recorder.vault.recordings.entries import Entry
 
 MAGIC = b"LTJ1"
 _FIELDS = struct.Struct("<4sQIII")

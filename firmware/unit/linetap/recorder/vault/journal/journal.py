@@ -16,9 +16,9 @@ from pathlib import Path
 from linetap.recorder.calls.ports import AudioSource, CallNote
 from linetap.recorder.vault.journal import frames
 from linetap.recorder.vault.journal.call import JournalCall, News, SealEntry
-from linetap.recorder.vault.journal.entries import Beat, Entry, Over, Snapshot, State, Tick
 from linetap.recorder.vault.journal.store import Store, file_bytes
-from linetap.recorder.vault.recording import Recording
+from linetap.recorder.vault.recordings.entries import Beat, Entry, Over, Snapshot, State, Tick
+from linetap.recorder.vault.recordings.recording import Recording
 from linetap.recorder.vault.retention.time import this_boot
 from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock
 from linetap_core.durable.steps import Steps

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from linetap.recorder.vault.journal.entries import Beat, chunk_samples
+from linetap.recorder.vault.recordings.entries import Beat, chunk_samples
 from linetap.ring import NS_PER_FRAME, RATE_HZ, SLOT_MS
 from linetap_core.clock import NS_PER_MS
 from linetap_core.codecs.codec import Codec

@@ -15,8 +15,8 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from linetap.recorder.vault.journal import frames
-from linetap.recorder.vault.journal.entries import Beat, Over, Snapshot, State, Tick
 from linetap.recorder.vault.journal.frames import Run
+from linetap.recorder.vault.recordings.entries import Beat, Over, Snapshot, State, Tick
 from linetap.recorder.vault.retention import lifetime
 from linetap_core.errors import BadInput
 from linetap_core.evidence.calls import sealed

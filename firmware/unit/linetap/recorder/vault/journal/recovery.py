@@ -16,11 +16,9 @@ import numpy as np
 
 from linetap.config.retention import retention_of
 from linetap.config.schema import Config
-from linetap.recorder.vault.folder import CallFolder, Sign, seal_without_audio
-from linetap.recorder.vault.gaps import gap_of, joined, within
-from linetap.recorder.vault.index import Index
-from linetap.recorder.vault.jobs import OpenCall
-from linetap.recorder.vault.journal.entries import MOST_TICK_SAMPLES, Tick
+from linetap.recorder.vault.callfolder.folder import CallFolder, Sign, seal_without_audio
+from linetap.recorder.vault.callfolder.gaps import gap_of, joined, within
+from linetap.recorder.vault.callfolder.jobs import OpenCall
 from linetap.recorder.vault.journal.missingaudio import (
     POWER,
     Start,
@@ -31,6 +29,8 @@ from linetap.recorder.vault.journal.missingaudio import (
     unheard_since,
 )
 from linetap.recorder.vault.journal.opencalls import FoundCall, ended_of
+from linetap.recorder.vault.recordings.entries import MOST_TICK_SAMPLES, Tick
+from linetap.recorder.vault.recordings.index import Index
 from linetap.recorder.vault.retention.epochs import Epochs
 from linetap.ring import NS_PER_FRAME, RATE_HZ
 from linetap_core import jsontext

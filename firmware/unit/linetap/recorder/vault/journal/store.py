@@ -13,8 +13,8 @@ import os
 from pathlib import Path
 
 from linetap.recorder.vault.journal import frames
-from linetap.recorder.vault.journal.entries import Entry
 from linetap.recorder.vault.journal.frames import Run
+from linetap.recorder.vault.recordings.entries import Entry
 from linetap_core.durable import files
 
 LINES_A_SHARE = 32

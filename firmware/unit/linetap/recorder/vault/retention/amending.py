@@ -18,7 +18,7 @@ import msgspec
 
 from linetap.config.retention import longest_class, retention_in
 from linetap.config.schema import Config
-from linetap.recorder.vault.folder import Sign
+from linetap.recorder.vault.callfolder.folder import Sign
 from linetap.recorder.vault.log.log import UnitLog
 from linetap.recorder.vault.retention import lifetime
 from linetap.recorder.vault.retention.clock import TOLERANCE_NS, Span

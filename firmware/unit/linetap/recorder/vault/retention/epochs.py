@@ -18,7 +18,7 @@ import msgspec
 
 from linetap.config.retention import days_of, longest_class
 from linetap.config.schema import Config
-from linetap.recorder.vault.jobs import OpenCall
+from linetap.recorder.vault.callfolder.jobs import OpenCall
 from linetap_core.clock import NS_PER_S, from_utc_ns
 from linetap_core.durable import files, signedfile
 from linetap_core.durable.smallfile import SmallFile

@@ -20,7 +20,7 @@ from typing import Self
 
 import msgspec
 
-from linetap.recorder.vault.part import PartFile
+from linetap.recorder.vault.callfolder.part import PartFile
 from linetap_core.codecs.codec import Codec
 from linetap_core.codecs.registry import MULAW
 from linetap_core.durable import files
