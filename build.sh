@@ -248,7 +248,7 @@ all_pytests() {
   done
   # What fell, or passed only when it was run again, is named where a log ends, whichever group it was in.
   for name in "${names[@]}" rest; do
-    while read -r line; do SUMMARY+=("$line"); done < <(grep -E '^(FAILED|ERROR|HELD UP) ' "build/$name.log")
+    while read -r line; do SUMMARY+=("$line"); done < <(grep -E '^((FAILED|ERROR) tests/|HELD UP )' "build/$name.log")
   done
   return "$status"
 }

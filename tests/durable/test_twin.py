@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -74,6 +75,59 @@ def test_what_the_medium_changes_is_told_from_what_a_person_changes(tmp_path: Pa
     assert kept.damaged(path) is None, "an edit"
     kept.keep(path)
     assert flipped(path) == b"x = 2\n" == kept.damaged(path)
+
+
+def restored_whole(path: Path) -> None:
+    path.write_bytes(b"x = 1\n")
+    kept.keep(path)
+    flipped(path)
+    kept.keep(path)
+
+
+def restored_twin(path: Path) -> None:
+    copies.replace_both(FILE, path, Thing(7))
+    path.write_bytes(b"?")
+    copies.read_either(FILE, path)
+
+
+def restored_set(path: Path) -> None:
+    path.write_bytes(b"x = 1\n")
+    copy = path.with_name("set.copy")
+    copies.keep_set(copy, [path.name])
+    path.write_bytes(b"?")
+    assert copies.mend_set(copy, "they do not match")
+
+
+@pytest.mark.parametrize("restored", [restored_whole, restored_twin, restored_set])
+def test_a_reader_never_finds_it_missing_while_it_is_restored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restored: Callable[[Path], None]
+) -> None:
+    """Another service reads its configuration whenever it likes: between two names there would be none."""
+    path, moved = tmp_path / "unit.toml", []
+    rename = Path.rename
+
+    def renaming(self: Path, target: Path) -> Path:
+        moved.append(self.name)
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", renaming)
+    restored(path)
+    assert moved, "that is how files are replaced"
+    assert path.name not in moved
+    assert (tmp_path / "unit.toml.broken-1").exists()
+    assert (tmp_path / "unit.toml.broken-1").read_bytes() != path.read_bytes()
+
+
+def test_where_a_file_can_have_one_name_only_it_is_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FAT has no second name, and a folder in the file's place has none anywhere."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "link", refused)
+    restored_whole(tmp_path / "unit.toml")
+    assert (tmp_path / "unit.toml").read_bytes() == b"x = 1\n"
+    assert (tmp_path / "unit.toml.broken-1").exists()
 
 
 def test_a_copy_that_is_damaged_itself_changes_nothing(tmp_path: Path) -> None:

@@ -44,20 +44,29 @@ def tell(path: Path, why: object) -> None:
         _found[_name(path)] = None
 
 
-def set_aside(path: Path, why: object) -> Path | None:
+def set_aside(path: Path, why: object, replaced: bool = False) -> Path | None:
     """Moves the file to its next `.broken-N`, logs it, adds it to the alert, and returns the new path; None: the
-    folder cannot be changed, and the file stays."""
+    folder cannot be changed, and the file stays. `replaced`: the caller replaces the file at once. Until then it keeps
+    its own name too, where it can have two: another service that reads meanwhile must not find it missing."""
     log.error("file_broken: %s: %s", path, why)
     _found[_name(path)] = None
     try:
         aside = path.with_name(f"{path.name}.broken-{_next_number(path)}")
-        path.rename(aside)
+        _name_aside(path, aside, replaced)
     except OSError as error:
         log.error("file_broken: %s: it stays where it is: %s", path, error.strerror)
         return None
     with contextlib.suppress(OSError):
         sync_directory(path.parent)
     return aside
+
+
+def _name_aside(path: Path, aside: Path, replaced: bool) -> None:
+    if replaced:
+        with contextlib.suppress(OSError):  # a folder, a file system without hard links
+            os.link(path, aside, follow_symlinks=False)
+            return
+    path.rename(aside)
 
 
 def recall(folder: Path, clock: Clock = SYSTEM) -> None:

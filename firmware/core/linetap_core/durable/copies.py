@@ -46,7 +46,7 @@ def read_either[T](file: SmallFile[T], path: Path, stays: bool = False) -> T:
     except Broken as error:
         other = file.look(twin)
         if other is not None:
-            broken.set_aside(path, f"{error}; its twin is taken")
+            broken.set_aside(path, f"{error}; its twin is taken", replaced=True)
             file.replace(path, other)
             return other
         for each in () if stays else (path, twin):
@@ -96,7 +96,7 @@ def mend_set(copy: Path, why: object) -> bool:
             now = None
         if now == data:
             continue
-        broken.set_aside(path, f"{why}; its copy is taken")
+        broken.set_aside(path, f"{why}; its copy is taken", replaced=True)
         with contextlib.suppress(OSError):
             replace_durably(path, data)
             mended = True

@@ -89,7 +89,7 @@ def keep(path: Path, binds: bool = False, sha256: str | None = None) -> None:
     path = path.resolve()
     found = damaged(path)
     if found is not None:
-        aside = broken.set_aside(path, "it is not what was written")
+        aside = broken.set_aside(path, "it is not what was written", replaced=True)
         replace_durably(path, found, like=aside)
     now = msgspec.structs.replace(_now(path), binds=binds)
     if sha256 in (None, hashlib.sha256(now.data).hexdigest()) and _FILE.load(kept_of(path)) != now:

@@ -65,7 +65,7 @@ class Register:
         except PkiFault as fault:
             if other is None:
                 raise
-            broken.set_aside(path, f"{fault}; its twin is taken")
+            broken.set_aside(path, f"{fault}; its twin is taken", replaced=True)
         else:
             if other is None or not other.startswith(data):
                 with contextlib.suppress(OSError):  # it is written again with the next entry
