@@ -179,8 +179,13 @@ setup() {
 # What the tests hold ours against, and no newcomer's first minute needs. Unpacked under build/, and not installed.
 fetch_foreign() {
   install_packages "${FOREIGN_PACKAGES[@]}"
-  [ -x build/mosquitto21/mosquitto ] || tools/mosquitto21.sh build/mosquitto21
-  [ -e build/trees/version ] || "$BIN/python" tools/kernel_trees.py
+  [ -x build/mosquitto21/mosquitto ] || three_times tools/mosquitto21.sh build/mosquitto21
+  [ -e build/trees/version ] || three_times "$BIN/python" tools/kernel_trees.py
+}
+
+# An archive that is being renewed has indexes and packages of two moments for some seconds.
+three_times() {
+  "$@" || { sleep 10 && "$@"; } || { sleep 30 && "$@"; } || fail "$*: failed three times"
 }
 
 FAILED=()
