@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, insert
 
 from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap_desk.calls import query
-from linetap_desk.calls.criteria import Seat, Wanted
+from linetap_desk.calls.criteria import SearchCriteria, Seat
 from linetap_desk.calls.reading import Cursor, Way
 from linetap_desk.ingest import tables
 
@@ -41,14 +41,14 @@ def fill(engine: Engine, rows: list[dict[str, Any]] | list[Mapping[str, Any]]) -
             db.execute(insert(tables.calls), list(rows))
 
 
-def fits(row: dict[str, Any], wanted: Wanted) -> bool:
+def fits(row: dict[str, Any], criteria: SearchCriteria) -> bool:
     """What the words of a search mean, said once more and plainly."""
-    seats = [Seat(row["unit"])] if wanted.seats is None else wanted.seats
+    seats = [Seat(row["unit"])] if criteria.seats is None else criteria.seats
     return (
-        (wanted.since is None or row["began_at"] >= wanted.since)
-        and (wanted.until is None or row["began_at"] < wanted.until)
-        and wanted.unit in (None, row["unit"])
-        and wanted.line in (None, row["line"])
+        (criteria.since is None or row["began_at"] >= criteria.since)
+        and (criteria.until is None or row["began_at"] < criteria.until)
+        and criteria.unit in (None, row["unit"])
+        and criteria.line in (None, row["line"])
         and any(
             seat.unit == row["unit"]
             and seat.line in (None, row["line"])
@@ -56,10 +56,10 @@ def fits(row: dict[str, Any], wanted: Wanted) -> bool:
             and (seat.until is None or row["began_at"] < seat.until)
             for seat in seats
         )
-        and wanted.direction in (None, row["direction"])
-        and wanted.disposition in (None, row["disposition"])
-        and (wanted.mark is None or (row["mark"] is not None and wanted.mark in ("any", row["mark"])))
-        and wanted.state in (None, query.state_of(row))
+        and criteria.direction in (None, row["direction"])
+        and criteria.disposition in (None, row["disposition"])
+        and (criteria.mark is None or (row["mark"] is not None and criteria.mark in ("any", row["mark"])))
+        and criteria.state in (None, query.state_of(row))
     )
 
 
@@ -68,13 +68,13 @@ def order(row: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def walk(
-    db: Connection, wanted: Wanted, size: int, way: Way = "older", first: str = at(-1)
+    db: Connection, criteria: SearchCriteria, size: int, way: Way = "older", first: str = at(-1)
 ) -> list[list[dict[str, Any]]]:
     """Page by page to the end; each token goes through its text."""
     cursor = None if way == "older" else Cursor("newer", first)
     pages = []
     for _ in range(10_000):
-        page = query.page(db, wanted, cursor, size)
+        page = query.page(db, criteria, cursor, size)
         pages.append(page.rows)
         following = page.older if way == "older" else page.newer
         if following is None:

@@ -43,12 +43,12 @@ def read(house: Directory, **typed: str) -> Form:
 
 class TestTimes:
     def test_a_day_is_whole_and_local(self, house: Directory) -> None:
-        wanted = read(house, from_="2026-11-24", to="2026-11-24").wanted
-        assert (wanted.since, wanted.until) == ("2026-11-23T15:00:00.000Z", "2026-11-24T15:00:00.000Z")
+        criteria = read(house, from_="2026-11-24", to="2026-11-24").criteria
+        assert (criteria.since, criteria.until) == ("2026-11-23T15:00:00.000Z", "2026-11-24T15:00:00.000Z")
 
     def test_a_minute_too(self, house: Directory) -> None:
-        wanted = read(house, from_="2026-11-24T13:00", to="2026-11-24T13:00").wanted
-        assert (wanted.since, wanted.until) == ("2026-11-24T04:00:00.000Z", "2026-11-24T04:01:00.000Z")
+        criteria = read(house, from_="2026-11-24T13:00", to="2026-11-24T13:00").criteria
+        assert (criteria.since, criteria.until) == ("2026-11-24T04:00:00.000Z", "2026-11-24T04:01:00.000Z")
 
     def test_the_end_before_the_beginning(self, house: Directory) -> None:
         assert read(house, from_="2026-11-25", to="2026-11-24").errors == {"to": form.ERRORS["order"]}
@@ -56,25 +56,25 @@ class TestTimes:
 
 class TestPlaces:
     def test_a_department_where_it_was_when(self, house: Directory) -> None:
-        assert read(house, department="민원실").wanted.seats == [
+        assert read(house, department="민원실").criteria.seats == [
             Seat(UNIT, 1, "2025-12-31T15:00:00.000Z", "2026-11-24T04:00:00.000Z")
         ]
-        assert read(house, department="세무과").wanted.seats == [Seat(UNIT, 1, "2026-11-24T04:00:00.000Z")]
+        assert read(house, department="세무과").criteria.seats == [Seat(UNIT, 1, "2026-11-24T04:00:00.000Z")]
         assert house.lines.have_trunks("", "세무과")
         assert not house.lines.have_trunks("", "민원실")
 
     def test_an_extension_and_a_building(self, house: Directory) -> None:
         assert read(house, extension="2003").unit_alone == (UNIT, 2)
-        assert read(house, building="본관").wanted.seats == [Seat(UNIT), Seat(OTHER)]
+        assert read(house, building="본관").criteria.seats == [Seat(UNIT), Seat(OTHER)]
         assert read(house, building="본관").unit_alone is None
         assert read(house, building="본관", unit=OTHER, line="3").unit_alone == (OTHER, 3)
-        assert read(house, department="민원실", building="본관").wanted.seats is not None
+        assert read(house, department="민원실", building="본관").criteria.seats is not None
         assert read(house, department=EVIL).unit_alone == (UNIT, 2)
 
     def test_where_nobody_sits_nothing_is_found(self, house: Directory) -> None:
-        assert read(house, extension="9999").wanted.seats == []
-        assert read(house, building="별관").wanted.seats == []
-        assert read(house).wanted.seats is None
+        assert read(house, extension="9999").criteria.seats == []
+        assert read(house, building="별관").criteria.seats == []
+        assert read(house).criteria.seats is None
 
     def test_who_sits_at_a_line(self, house: Directory) -> None:
         assert house.lines.names() == sorted([EVIL, "민원실", "세무과"])

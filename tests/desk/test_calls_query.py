@@ -20,7 +20,7 @@ from linetap_bench.measure import callsmade
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
 from linetap_desk.calls import query
-from linetap_desk.calls.criteria import STATES, Leg, Seat, Wanted, legs
+from linetap_desk.calls.criteria import STATES, Leg, SearchCriteria, Seat, legs
 from linetap_desk.calls.reading import Cursor, Reading, Statement, Way
 from linetap_desk.ingest import database, tables
 from postgres_rig import Postgres
@@ -62,7 +62,7 @@ def a_call(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
-def a_search(draw: st.DrawFn) -> Wanted:
+def a_search(draw: st.DrawFn) -> SearchCriteria:
     def time(value: int | None) -> str | None:
         return None if value is None else at(value)
 
@@ -70,7 +70,7 @@ def a_search(draw: st.DrawFn) -> Wanted:
     seat = st.builds(Seat, st.sampled_from(UNITS), st.sampled_from([None, 1, 2]), some, some)
     # Of one line there is one seat at a time: departments.py makes no others.
     seats = st.lists(seat, max_size=4, unique_by=lambda one: one.unit)
-    return Wanted(
+    return SearchCriteria(
         since=time(draw(st.sampled_from([None, None, 1, 3]))), until=time(draw(st.sampled_from([None, None, 3, 5]))),
         unit=draw(st.sampled_from([None, None, None, *UNITS])), line=draw(st.sampled_from([None, None, 1, 2])),
         seats=draw(st.none() | seats),
@@ -84,13 +84,13 @@ def a_search(draw: st.DrawFn) -> Wanted:
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(a_call(), max_size=60, unique_by=lambda row: (row["unit"], row["call_id"])),
-    wanted=a_search(),
+    criteria=a_search(),
     size=st.integers(1, 7),
     chunk=st.sampled_from([1, 3, 4000]),
     way=st.sampled_from(["older", "newer"]),
 )
 def test_as_a_plain_reading_has_it(
-    engine: Engine, rows: list[dict[str, Any]], wanted: Wanted, size: int, chunk: int, way: Way
+    engine: Engine, rows: list[dict[str, Any]], criteria: SearchCriteria, size: int, chunk: int, way: Way
 ) -> None:
     """Whatever the size of a page, and in however many steps it is looked."""
     with engine.begin() as db:
@@ -99,8 +99,8 @@ def test_as_a_plain_reading_has_it(
     with pytest.MonkeyPatch.context() as patch, engine.connect() as db:
         for name, value in (("CHUNK", chunk), ("BUDGET", 2 * chunk), ("LEAST", chunk)):
             patch.setattr(query, name, value)
-        pages = walk(db, wanted, size, way)
-    expected = sorted((row for row in rows if fits(row, wanted)), key=order, reverse=True)
+        pages = walk(db, criteria, size, way)
+    expected = sorted((row for row in rows if fits(row, criteria)), key=order, reverse=True)
     found = [row for page in (pages if way == "older" else reversed(pages)) for row in page]
     assert found == expected
 
@@ -115,29 +115,29 @@ class TestPages:
         engine.dispose()
 
     def test_there_and_back(self, db: Connection) -> None:
-        first = query.page(db, Wanted(), None, 10)
-        second = query.page(db, Wanted(), first.older, 10)
-        third = query.page(db, Wanted(), second.older, 10)
+        first = query.page(db, SearchCriteria(), None, 10)
+        second = query.page(db, SearchCriteria(), first.older, 10)
+        third = query.page(db, SearchCriteria(), second.older, 10)
         assert [len(page.rows) for page in (first, second, third)] == [10, 10, 5]
         assert first.newer is None
         assert third.older is None
-        assert query.page(db, Wanted(), third.newer, 10).rows == second.rows
-        again = query.page(db, Wanted(), second.newer, 10)
+        assert query.page(db, SearchCriteria(), third.newer, 10).rows == second.rows
+        again = query.page(db, SearchCriteria(), second.newer, 10)
         assert again.rows == first.rows
         assert again.newer is None
         assert again.older == first.older
 
     def test_what_comes_in_meanwhile_shifts_nothing(self, db: Connection) -> None:
-        first = query.page(db, Wanted(), None, 10)
+        first = query.page(db, SearchCriteria(), None, 10)
         fill(db.engine, [recorded(seconds=second + 0.5) for second in range(15, 40)])
-        second = query.page(db, Wanted(), first.older, 10)
+        second = query.page(db, SearchCriteria(), first.older, 10)
         assert [row["began_at"] for row in second.rows] == [at(14 - n) for n in range(10)]
 
     @pytest.mark.parametrize("way", ["older", "newer"])
     def test_of_one_moment_none_is_passed_over(self, db: Connection, way: Way) -> None:
         rows = [recorded(f"tie-{n:02d}", line, 9000) for n in range(6) for line in (1, 2)]
         fill(db.engine, rows)
-        pages = walk(db, Wanted(since=at(9000)), 5, way)
+        pages = walk(db, SearchCriteria(since=at(9000)), 5, way)
         found = [order(row) for page in (pages if way == "older" else reversed(pages)) for row in page]
         assert found == sorted(map(order, rows), reverse=True)
 
@@ -150,8 +150,8 @@ class TestPages:
             monkeypatch.setattr(query, name, 4)
         rows = [recorded("floor-04", 1, 5 * n) for n in range(5)] + [recorded("floor-05", 1, n) for n in range(20)]
         fill(db.engine, rows)
-        wanted = Wanted(seats=[Seat("floor-04", 1), Seat("floor-05", 1)], direction="in")
-        pages = walk(db, wanted, 50, way)
+        criteria = SearchCriteria(seats=[Seat("floor-04", 1), Seat("floor-05", 1)], direction="in")
+        pages = walk(db, criteria, 50, way)
         found = [order(row) for page in (pages if way == "older" else reversed(pages)) for row in page]
         assert found == sorted(map(order, rows), reverse=True)
         assert len(pages) > 3
@@ -159,10 +159,10 @@ class TestPages:
     def test_how_far_it_has_looked(self, db: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("CHUNK", "BUDGET", "LEAST"):
             monkeypatch.setattr(query, name, 5)
-        page = query.page(db, Wanted(direction="out"))
+        page = query.page(db, SearchCriteria(direction="out"))
         assert (page.rows, page.looked_to, page.older) == ([], at(20), Cursor("older", at(20)))
-        assert query.page(db, Wanted(direction="in")).looked_to == at(20)
-        assert query.page(db, Wanted(direction="in"), None, 3).looked_to is None
+        assert query.page(db, SearchCriteria(direction="in")).looked_to == at(20)
+        assert query.page(db, SearchCriteria(direction="in"), None, 3).looked_to is None
 
     @pytest.mark.parametrize(
         "token",
@@ -174,24 +174,29 @@ class TestPages:
 
     def test_too_many_places(self, db: Connection) -> None:
         with pytest.raises(BadInput, match="at most 64"):
-            query.page(db, Wanted(seats=[Seat(f"unit-{n}") for n in range(65)]))
+            query.page(db, SearchCriteria(seats=[Seat(f"unit-{n}") for n in range(65)]))
 
 
 MIX = {
-    "newest": Wanted(),
-    "span": Wanted(since=at(0), until=at(9)),
-    "unit": Wanted(unit="floor-03"),
-    "line": Wanted(unit="floor-03", line=1, since=at(0), until=at(9)),
-    "a line's way": Wanted(unit="floor-03", line=1, direction="out", disposition="recorded", state="copied"),
-    "a unit's disposition": Wanted(unit="floor-03", disposition="fax"),
-    "a line number anywhere": Wanted(line=3),
-    "disposition": Wanted(disposition="fax", direction="in"),
-    "direction": Wanted(direction="unknown"),
-    "marks": Wanted(mark="any"),
-    "a unit's marks": Wanted(unit="floor-03", line=1, mark="abuse", disposition="recorded"),
-    "a department": Wanted(seats=[Seat("floor-03", 1), Seat("floor-04", 2, at(0), at(9))], disposition="missed"),
-    **{state: Wanted(state=state) for state in STATES},
-    **{f"a unit's {state}": Wanted(unit="floor-03", line=2, state=state, disposition="recorded") for state in STATES},
+    "newest": SearchCriteria(),
+    "span": SearchCriteria(since=at(0), until=at(9)),
+    "unit": SearchCriteria(unit="floor-03"),
+    "line": SearchCriteria(unit="floor-03", line=1, since=at(0), until=at(9)),
+    "a line's way": SearchCriteria(unit="floor-03", line=1, direction="out", disposition="recorded", state="copied"),
+    "a unit's disposition": SearchCriteria(unit="floor-03", disposition="fax"),
+    "a line number anywhere": SearchCriteria(line=3),
+    "disposition": SearchCriteria(disposition="fax", direction="in"),
+    "direction": SearchCriteria(direction="unknown"),
+    "marks": SearchCriteria(mark="any"),
+    "a unit's marks": SearchCriteria(unit="floor-03", line=1, mark="abuse", disposition="recorded"),
+    "a department": SearchCriteria(
+        seats=[Seat("floor-03", 1), Seat("floor-04", 2, at(0), at(9))], disposition="missed"
+    ),
+    **{state: SearchCriteria(state=state) for state in STATES},
+    **{
+        f"a unit's {state}": SearchCriteria(unit="floor-03", line=2, state=state, disposition="recorded")
+        for state in STATES
+    },
 }
 
 
@@ -225,15 +230,17 @@ class TestPlans:
                 assert all("COVERING INDEX" in step for step in fence if " calls " in step)
 
     def test_of_several_places_the_index_has_the_keys(self, unknown: Connection) -> None:
-        wanted = Wanted(seats=[Seat("floor-03", 1), Seat("floor-04", 2)], disposition="missed", direction="in")
-        reading, (leg, _) = Reading(unknown, "older", whole=False), legs(wanted)
+        criteria = SearchCriteria(
+            seats=[Seat("floor-03", 1), Seat("floor-04", 2)], disposition="missed", direction="in"
+        )
+        reading, (leg, _) = Reading(unknown, "older", whole=False), legs(criteria)
         (step,) = self.plan(unknown, *reading.rows_asked(leg, None, 50, at(1)))
         assert step.startswith("SEARCH calls USING COVERING INDEX calls_at_line")  # and nothing is left to be sorted
         steps = self.plan(unknown, reading.filled_asked([{"unit": "a", "call_id": "b"}]), {})
         assert any("(unit=? AND call_id=?)" in step for step in steps)
 
-    def plan(self, db: Connection, wanted: Statement, values: dict[str, Any]) -> list[str]:
-        made = wanted.params(values).compile(db.engine, compile_kwargs={"literal_binds": True})
+    def plan(self, db: Connection, criteria: Statement, values: dict[str, Any]) -> list[str]:
+        made = criteria.params(values).compile(db.engine, compile_kwargs={"literal_binds": True})
         steps = [row[3] for row in db.exec_driver_sql(f"EXPLAIN QUERY PLAN {made}")]
         assert not [step for step in steps if step.startswith("SCAN calls")]
         assert not [step for step in steps if "TEMP B-TREE" in step and "LAST" not in step]  # all rows would be sorted
@@ -320,9 +327,9 @@ class TestPostgresql:
     @pytest.mark.parametrize("name", MIX)
     @pytest.mark.parametrize("way", ["older", "newer"])
     def test_no_search_reads_the_whole_table(self, many: Connection, name: str, way: Way) -> None:
-        wanted = dataclasses.replace(MIX[name], since=None, until=None)
+        criteria = dataclasses.replace(MIX[name], since=None, until=None)
         middle = rfc3339((callsmade.FIRST_NS + callsmade.LAST_NS) // 2)
-        for leg in legs(wanted):
+        for leg in legs(criteria):
             reading = Reading(many, way, whole=True)
             for cursor in (Cursor(way, middle), Cursor(way, middle, "floor-003", "x")):
                 fence, _ = reading.fence(leg, cursor, self.ROWS) if leg.rest else (None, 0)

@@ -24,7 +24,7 @@ from linetap_core.errors import AlreadyRunning
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import signers
 from linetap_desk.calls import emptyresult, query
-from linetap_desk.calls.criteria import Wanted
+from linetap_desk.calls.criteria import SearchCriteria
 from linetap_desk.ingest import database, tables
 from linetap_desk.ingest.clear import Clearing
 from linetap_desk.ingest.holes import Holes
@@ -94,7 +94,7 @@ def test_an_index_in_partitions_goes_on(server: Postgres, tmp_path: Path) -> Non
         record = units.sealed_call(1, 200_000)
         assert units.row(record)["sealed_at"]
         with units.engine.connect() as db:
-            found = query.page(db, Wanted())
+            found = query.page(db, SearchCriteria())
         assert {row["call_id"] for row in found.rows} == {"20261124T225600.000Z-L01", record.call_id}
     finally:
         units.close()

@@ -43,7 +43,7 @@ from linetap_core.evidence.sealing import age
 from linetap_core.evidence.signing import namespaces
 from linetap_core.records import Caller, CallRecord
 from linetap_desk.calls import emptyresult, query
-from linetap_desk.calls.criteria import Seat, Wanted
+from linetap_desk.calls.criteria import SearchCriteria, Seat
 from linetap_desk.calls.reading import Cursor
 from linetap_desk.ingest import database
 from linetap_desk.ingest.tables import events
@@ -268,9 +268,9 @@ def _kinds(chance: random.Random) -> dict[str, Callable[[Connection], object]]:
     def at() -> str:
         return rfc3339(chance.randrange(callsmade.FIRST_NS, callsmade.LAST_NS))
 
-    def span(days: float) -> Wanted:
+    def span(days: float) -> SearchCriteria:
         since = chance.randrange(callsmade.FIRST_NS, callsmade.LAST_NS)
-        return Wanted(since=rfc3339(since), until=rfc3339(since + round(days * NS_PER_DAY)))
+        return SearchCriteria(since=rfc3339(since), until=rfc3339(since + round(days * NS_PER_DAY)))
 
     def unit() -> str:
         return callsmade.unit_name(chance.randrange(callsmade.UNITS))
@@ -281,7 +281,7 @@ def _kinds(chance: random.Random) -> dict[str, Callable[[Connection], object]]:
     def seats(count: int) -> list[Seat]:
         return [Seat(unit(), line()) for _ in range(count)]
 
-    def ask(made: Callable[[], Wanted], deep: bool = False) -> Callable[[Connection], object]:
+    def ask(made: Callable[[], SearchCriteria], deep: bool = False) -> Callable[[Connection], object]:
         return lambda db: query.page(db, made(), Cursor("older", at()) if deep else None)
 
     def known(db: Connection) -> object:
@@ -289,26 +289,26 @@ def _kinds(chance: random.Random) -> dict[str, Callable[[Connection], object]]:
         return emptyresult.known(db, unit(), line(), str(week.since), str(week.until), callsmade.LAST_NS)
 
     return {
-        "newest": ask(Wanted),
-        "anywhere": ask(Wanted, deep=True),
+        "newest": ask(SearchCriteria),
+        "anywhere": ask(SearchCriteria, deep=True),
         "an hour": ask(lambda: span(1 / 24)),
-        "unit": ask(lambda: Wanted(unit=unit()), deep=True),
+        "unit": ask(lambda: SearchCriteria(unit=unit()), deep=True),
         "line, a week": ask(lambda: replace(span(7), unit=unit(), line=line())),
         "line, outgoing, recorded": ask(
-            lambda: Wanted(unit=unit(), line=line(), direction="out", disposition="recorded"), deep=True
+            lambda: SearchCriteria(unit=unit(), line=line(), direction="out", disposition="recorded"), deep=True
         ),
-        "department of 12": ask(lambda: Wanted(seats=seats(12)), deep=True),
+        "department of 12": ask(lambda: SearchCriteria(seats=seats(12)), deep=True),
         "department of 60, missed": ask(lambda: replace(span(30), seats=seats(60), disposition="missed")),
-        "fax": ask(lambda: Wanted(disposition="fax"), deep=True),
-        "missed and outgoing: none": ask(lambda: Wanted(disposition="missed", direction="out")),
-        "a unit's discarded": ask(lambda: Wanted(unit=unit(), disposition="discarded"), deep=True),
-        "marks": ask(lambda: Wanted(mark="any"), deep=True),
-        "a line's marks": ask(lambda: Wanted(unit=unit(), line=line(), mark="abuse")),
-        "held": ask(lambda: Wanted(state="held")),
-        "in progress": ask(lambda: Wanted(state="open")),
-        "a unit's destroyed": ask(lambda: Wanted(unit=unit(), state="destroyed")),
-        "not copied": ask(lambda: Wanted(state="sealed")),
-        "line 7 of any unit": ask(lambda: Wanted(line=7, direction="unknown"), deep=True),
+        "fax": ask(lambda: SearchCriteria(disposition="fax"), deep=True),
+        "missed and outgoing: none": ask(lambda: SearchCriteria(disposition="missed", direction="out")),
+        "a unit's discarded": ask(lambda: SearchCriteria(unit=unit(), disposition="discarded"), deep=True),
+        "marks": ask(lambda: SearchCriteria(mark="any"), deep=True),
+        "a line's marks": ask(lambda: SearchCriteria(unit=unit(), line=line(), mark="abuse")),
+        "held": ask(lambda: SearchCriteria(state="held")),
+        "in progress": ask(lambda: SearchCriteria(state="open")),
+        "a unit's destroyed": ask(lambda: SearchCriteria(unit=unit(), state="destroyed")),
+        "not copied": ask(lambda: SearchCriteria(state="sealed")),
+        "line 7 of any unit": ask(lambda: SearchCriteria(line=7, direction="unknown"), deep=True),
         "why nothing": known,
     }
 

@@ -16,7 +16,7 @@ from linetap_core import jsontext
 from linetap_core.clock import parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput
 from linetap_desk.calls import query
-from linetap_desk.calls.criteria import Wanted
+from linetap_desk.calls.criteria import SearchCriteria
 from linetap_desk.ingest import database
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -25,11 +25,11 @@ _HIGHEST_LIMIT = 100_000
 
 def run(args: argparse.Namespace) -> int:
     """0, also where nothing was found."""
-    wanted = _wanted(args)
+    criteria = _criteria(args)
     engine = database.open_reader(args.db)
     try:
         with engine.connect() as db:
-            found = _newest(db, wanted, args.limit + 1)
+            found = _newest(db, criteria, args.limit + 1)
     except SQLAlchemyError as error:
         raise BadInput(f"--db: {database.reason(error)}") from None
     finally:
@@ -41,22 +41,22 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _wanted(args: argparse.Namespace) -> Wanted:
+def _criteria(args: argparse.Namespace) -> SearchCriteria:
     """BadInput for a time that is none."""
     if not 1 <= args.limit <= _HIGHEST_LIMIT:
         raise BadInput(f"--limit {args.limit}: 1 to {_HIGHEST_LIMIT} expected")
     since = None if args.since is None else _time(args.since, "--from")
     until = None if args.until is None else _time(args.until, "--to")
-    return Wanted(since=since, until=until, unit=args.unit, line=args.line, disposition=args.disposition)
+    return SearchCriteria(since=since, until=until, unit=args.unit, line=args.line, disposition=args.disposition)
 
 
-def _newest(db: Connection, wanted: Wanted, most: int) -> list[dict[str, Any]]:
+def _newest(db: Connection, criteria: SearchCriteria, most: int) -> list[dict[str, Any]]:
     """Page after page: nobody waits at a command as at a browser."""
     found: list[dict[str, Any]] = []
-    page = query.page(db, wanted, None, most)
+    page = query.page(db, criteria, None, most)
     found += page.rows
     while page.older is not None and len(found) < most:
-        page = query.page(db, wanted, page.older, most - len(found))
+        page = query.page(db, criteria, page.older, most - len(found))
         found += page.rows
     return found
 

@@ -66,7 +66,7 @@ class Seat:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SearchCriteria:
     """The criteria. `since` is included, `until` is not. `seats` None: everywhere; empty: nowhere. `mark` "any": any
     mark."""
 
@@ -97,16 +97,16 @@ class Leg:
         return tuple(self.values)
 
 
-def legs(wanted: Wanted) -> list[Leg]:
+def legs(criteria: SearchCriteria) -> list[Leg]:
     """The legs of a search. BadInput for more than MOST_SEATS seats."""
-    if wanted.seats is None:
-        return [_leg(wanted, Seat(wanted.unit or "", wanted.line, wanted.since, wanted.until))]
-    if len(wanted.seats) > MOST_SEATS:
-        raise BadInput(f"{len(wanted.seats)} places: at most {MOST_SEATS} are searched at once; a unit expected")
-    seats = [seat for one in wanted.seats if (seat := _within(one, wanted)) is not None]
-    if not _is_rare(wanted) or not seats:
-        return [_leg(wanted, seat) for seat in seats]
-    return [_everywhere(wanted, seats)]
+    if criteria.seats is None:
+        return [_leg(criteria, Seat(criteria.unit or "", criteria.line, criteria.since, criteria.until))]
+    if len(criteria.seats) > MOST_SEATS:
+        raise BadInput(f"{len(criteria.seats)} places: at most {MOST_SEATS} are searched at once; a unit expected")
+    seats = [seat for one in criteria.seats if (seat := _within(one, criteria)) is not None]
+    if not _is_rare(criteria) or not seats:
+        return [_leg(criteria, seat) for seat in seats]
+    return [_everywhere(criteria, seats)]
 
 
 def state_is(state: State) -> list[ColumnElement[bool]]:
@@ -127,19 +127,19 @@ def state_is(state: State) -> list[ColumnElement[bool]]:
             return [_GONE]
 
 
-def _is_rare(wanted: Wanted) -> bool:
-    return wanted.mark is not None or wanted.state in _RARE
+def _is_rare(criteria: SearchCriteria) -> bool:
+    return criteria.mark is not None or criteria.state in _RARE
 
 
-def _leg(wanted: Wanted, seat: Seat) -> Leg:
+def _leg(criteria: SearchCriteria, seat: Seat) -> Leg:
     """By the index with the fewest entries. Other columns are `unindexed`, hidden from SQLite's planner (a test holds
     the plan)."""
     by: list[ColumnElement[bool]] = []
     rest: list[ColumnElement[bool]] = []
-    if wanted.mark is not None:
-        by.append(calls.c.mark.is_not(None) if wanted.mark == "any" else calls.c.mark == wanted.mark)
-    elif wanted.state in _RARE:
-        by.append(_RARE[wanted.state])
+    if criteria.mark is not None:
+        by.append(calls.c.mark.is_not(None) if criteria.mark == "any" else calls.c.mark == criteria.mark)
+    elif criteria.state in _RARE:
+        by.append(_RARE[criteria.state])
     values: dict[str, object] = {}
     unit, line = bindparam("unit", type_=Text), bindparam("line", type_=Integer)
     leads = bool(seat.unit) and not by
@@ -151,29 +151,29 @@ def _leg(wanted: Wanted, seat: Seat) -> Leg:
         (by if leads else rest).append((calls.c.line if leads else _line) == line)
     elif leads:
         by.append(WHOLE_UNIT)
-    if wanted.state is not None and (wanted.state != "destroyed" or wanted.mark is not None):
-        rest += state_is(wanted.state)
-    if wanted.disposition is not None:
-        (rest if by else by).append((_disposition if by else calls.c.disposition) == wanted.disposition)
-    if wanted.direction is not None:
-        rest.append(calls.c.direction == wanted.direction)
+    if criteria.state is not None and (criteria.state != "destroyed" or criteria.mark is not None):
+        rest += state_is(criteria.state)
+    if criteria.disposition is not None:
+        (rest if by else by).append((_disposition if by else calls.c.disposition) == criteria.disposition)
+    if criteria.direction is not None:
+        rest.append(calls.c.direction == criteria.direction)
     return Leg(by, seat.since or "", seat.until, rest, values)
 
 
-def _everywhere(wanted: Wanted, seats: Sequence[Seat]) -> Leg:
-    leg = _leg(wanted, Seat("", None, wanted.since, wanted.until))
+def _everywhere(criteria: SearchCriteria, seats: Sequence[Seat]) -> Leg:
+    leg = _leg(criteria, Seat("", None, criteria.since, criteria.until))
     return replace(leg, rest=[*leg.rest, or_(*(_sits(seat) for seat in seats))])
 
 
-def _within(seat: Seat, wanted: Wanted) -> Seat | None:
+def _within(seat: Seat, criteria: SearchCriteria) -> Seat | None:
     """The part of a seat that the other criteria leave; None if nothing is left."""
-    if wanted.unit not in (None, seat.unit) or (seat.line is not None and wanted.line not in (None, seat.line)):
+    if criteria.unit not in (None, seat.unit) or (seat.line is not None and criteria.line not in (None, seat.line)):
         return None
-    since = max(seat.since or "", wanted.since or "")
-    until = min((time for time in (seat.until, wanted.until) if time is not None), default=None)
+    since = max(seat.since or "", criteria.since or "")
+    until = min((time for time in (seat.until, criteria.until) if time is not None), default=None)
     if until is not None and since >= until:
         return None
-    return Seat(seat.unit, wanted.line if seat.line is None else seat.line, since, until)
+    return Seat(seat.unit, criteria.line if seat.line is None else seat.line, since, until)
 
 
 def _sits(seat: Seat) -> ColumnElement[bool]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from linetap_desk.calls.criteria import Leg, State, Wanted, legs
+from linetap_desk.calls.criteria import Leg, SearchCriteria, State, legs
 from linetap_desk.calls.reading import Cursor, Reading, Way
 
 SIZE = 50
@@ -39,10 +39,10 @@ class _Found:
     looked: int = 0  # entries
 
 
-def page(db: Connection, wanted: Wanted, cursor: Cursor | None = None, size: int = SIZE) -> Page:
+def page(db: Connection, criteria: SearchCriteria, cursor: Cursor | None = None, size: int = SIZE) -> Page:
     """BadInput for criteria that cannot be searched at once."""
     way: Way = cursor.way if cursor is not None else "older"
-    parts = legs(wanted)
+    parts = legs(criteria)
     budget = max(LEAST, BUDGET // max(1, len(parts)))
     reading = Reading(db, way, whole=len(parts) == 1)
     found = [_look(reading, leg, cursor, size + 1, budget) for leg in parts]

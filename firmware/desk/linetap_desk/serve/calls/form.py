@@ -18,7 +18,7 @@ from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import unitnames
 from linetap_core.records import Direction, Disposition
-from linetap_desk.calls.criteria import MOST_SEATS, STATES, Seat, State, Wanted
+from linetap_desk.calls.criteria import MOST_SEATS, STATES, SearchCriteria, Seat, State
 from linetap_desk.calls.reading import Cursor
 from linetap_desk.config.pages import Settings
 from linetap_desk.inputs.localtime import last_ns, moment_ns
@@ -119,22 +119,22 @@ class Form:
 
     typed: Mapping[str, str]
     errors: Mapping[str, str]
-    wanted: Wanted = field(default_factory=Wanted)
+    criteria: SearchCriteria = field(default_factory=SearchCriteria)
     cursor: Cursor | None = None
 
     @property
     def unit_alone(self) -> tuple[str, int | None] | None:
         """The unit, or the line of it, where the search is of one."""
-        seats = self.wanted.seats
+        seats = self.criteria.seats
         if seats is not None and len({(seat.unit, seat.line) for seat in seats}) == 1:
-            return seats[0].unit, seats[0].line if seats[0].line is not None else self.wanted.line
-        return (self.wanted.unit, self.wanted.line) if self.wanted.unit is not None and seats is None else None
+            return seats[0].unit, seats[0].line if seats[0].line is not None else self.criteria.line
+        return (self.criteria.unit, self.criteria.line) if self.criteria.unit is not None and seats is None else None
 
     @property
     def is_plain(self) -> bool:
         """Whether only place and time are given, so that no other condition hides a call."""
-        wanted = self.wanted
-        return not any((wanted.direction, wanted.disposition, wanted.mark, wanted.state))
+        criteria = self.criteria
+        return not any((criteria.direction, criteria.disposition, criteria.mark, criteria.state))
 
 
 def typed(query: Mapping[str, str]) -> dict[str, str]:
@@ -155,13 +155,13 @@ def read_form(query: Mapping[str, str], house: Directory, zone: ZoneInfo) -> For
         if len(text) > _LONGEST or not text.isprintable():
             errors[name] = ERRORS["long"]
     since, until = _span(said, zone, errors)
-    wanted = Wanted(since=since, until=until)
+    criteria = SearchCriteria(since=since, until=until)
     if (unit := said.get("unit")) is not None:
         good = unitnames.is_name(unit) and not has_number(unit)
-        wanted = replace(wanted, unit=unit) if good else _wrong(wanted, errors, "unit", "unit")
+        criteria = replace(criteria, unit=unit) if good else _wrong(criteria, errors, "unit", "unit")
     if (line := said.get("line")) is not None:
         good = line.isascii() and line.isdigit() and 1 <= int(line[:4]) <= 128
-        wanted = replace(wanted, line=int(line)) if good else _wrong(wanted, errors, "line", "line")
+        criteria = replace(criteria, line=int(line)) if good else _wrong(criteria, errors, "line", "line")
     extension = said.get("extension", "")
     if extension and not (extension.isascii() and extension.isdigit() and len(extension) <= 8):
         errors["extension"] = ERRORS["extension"]
@@ -171,18 +171,18 @@ def read_form(query: Mapping[str, str], house: Directory, zone: ZoneInfo) -> For
     if errors:
         return Form(said, errors)
     seats = house.seats(extension, said.get("department", ""), said.get("building", ""))
-    if seats is not None and wanted.unit is not None:
-        seats = [seat for seat in seats if seat.unit == wanted.unit]
+    if seats is not None and criteria.unit is not None:
+        seats = [seat for seat in seats if seat.unit == criteria.unit]
     if seats is not None and len(seats) > MOST_SEATS:
         return Form(said, {"unit": ERRORS["many"]})
     state: State | None = next((one for one in STATES if one == said.get("state")), None)
-    wanted = replace(wanted, seats=seats, direction=said.get("direction"), disposition=said.get("disposition"),
+    criteria = replace(criteria, seats=seats, direction=said.get("direction"), disposition=said.get("disposition"),
                      mark=said.get("mark"), state=state)  # fmt: skip
     try:
         cursor = Cursor.parse(query["page"]) if query.get("page") else None
     except BadInput:
-        return Form(said, {"page": ERRORS["page"]}, wanted)
-    return Form(said, {}, wanted, cursor)
+        return Form(said, {"page": ERRORS["page"]}, criteria)
+    return Form(said, {}, criteria, cursor)
 
 
 def _span(said: Mapping[str, str], zone: ZoneInfo, errors: dict[str, str]) -> tuple[str | None, str | None]:
@@ -200,6 +200,6 @@ def _span(said: Mapping[str, str], zone: ZoneInfo, errors: dict[str, str]) -> tu
     return since, rfc3339(ends["to"] + 1) if "to" in ends else None
 
 
-def _wrong(wanted: Wanted, errors: dict[str, str], name: str, code: str) -> Wanted:
+def _wrong(criteria: SearchCriteria, errors: dict[str, str], name: str, code: str) -> SearchCriteria:
     errors[name] = ERRORS[code]
-    return wanted
+    return criteria

@@ -60,11 +60,11 @@ async def search(request: Request, site: Site) -> Response:
     now_ns = site.clock.utc_ns()
 
     def look(db: Connection) -> tuple[query.Page, emptyresult.Known | None]:
-        page = query.page(db, asked.wanted, asked.cursor)
+        page = query.page(db, asked.criteria, asked.cursor)
         one = asked.unit_alone
-        if one is None or asked.wanted.since is None:
+        if one is None or asked.criteria.since is None:
             return page, None
-        return page, emptyresult.known(db, *one, asked.wanted.since, asked.wanted.until or rfc3339(now_ns), now_ns)
+        return page, emptyresult.known(db, *one, asked.criteria.since, asked.criteria.until or rfc3339(now_ns), now_ns)
 
     page, known = await read_desk(site, look)
     return _page(request, site, asked, page=page, known=known)
@@ -113,7 +113,7 @@ def _page(request: Request, site: Site, asked: Form, status: int = 200, **found:
         older=_link(asked, page.older.token()) if page is not None and page.older else "",
         newer=_link(asked, page.newer.token()) if page is not None and page.newer else "",
         newest=_link(asked, ""), zone=site.pages.zone.key,
-        since=_local(site, asked.wanted.since, 0), until=_local(site, asked.wanted.until, 1),
+        since=_local(site, asked.criteria.since, 0), until=_local(site, asked.criteria.until, 1),
     )  # fmt: skip
 
 
