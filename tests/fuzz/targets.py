@@ -231,7 +231,7 @@ def _recorders(unit: Path, work: Path) -> Iterator[Target]:
     state = b'{"service":"recorder","version":"1","pid":1,"started_ns":1,"mono_ns":1,"progress":1,"lines":[]}'
     kinds: dict[str, SmallFile[Any]] = {
         "state file": SmallFile("state", RecorderState),
-        "learned": learned.FILE, "update state": update_state._FILE, "update wish": update_state.WISH_FILE,
+        "learned": learned.FILE, "update state": update_state._FILE, "requested update": update_state.REQUEST_FILE,
         "PBX day": ledger.DAY_FILE,
         "line fault": linefaults._FILE, "order memory": memory._FILE, "recorder checkpoint": recorder_checkpoint._FILE,
     }  # fmt: skip

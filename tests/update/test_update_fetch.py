@@ -15,7 +15,7 @@ import pytest
 from https_server import HOST, Answer, Server
 from linetap.update import state
 from linetap.update.fetch import fetch
-from linetap.update.state import UpdateFault, Wish
+from linetap.update.state import UpdateFault, UpdateRequest
 from linetap_core.broker.link import Patience
 from linetap_core.broker.tls import tls_context
 from linetap_core.clock import ManualClock
@@ -48,7 +48,7 @@ class Fetching:
         self.clock, self.told = ManualClock(), list[tuple[int, str]]()
         self.pair = Pair(pki.root / "floor-03-0.pem", pki.root / "floor-03-0.key")
         self.ca = pki.ca
-        self.wanted = Wish(
+        self.wanted = UpdateRequest(
             version="0.2.0", sha256=hashlib.sha256(BUNDLE).hexdigest(), size=len(BUNDLE),
             url=f"https://{HOST}:{server.port}/linetap/linetap-0.2.0.raucb",
         )  # fmt: skip

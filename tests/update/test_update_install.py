@@ -13,7 +13,7 @@ from linetap.idle import HOLDS_S
 from linetap.update import install as installing
 from linetap.update import judge, state
 from linetap.update.rauc import Info
-from linetap.update.state import UpdateFault, Wish
+from linetap.update.state import UpdateFault, UpdateRequest
 from linetap_core.clock import NS_PER_S
 from linetap_core.records import UpdateState
 
@@ -201,7 +201,7 @@ def test_one_that_came_while_another_failed_is_not_lost(rig: Rig, monkeypatch: p
     rig.want()
     with pytest.raises(Tired):
         rig.install()
-    assert state.read_wish(rig.path) == second
+    assert state.read_request(rig.path) == second
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"version":"0.2.0"}', b"\xff" * 5000, b'{"url":1}'])
@@ -287,7 +287,7 @@ class TestPower:
 def test_how_far_it_is_stands_on_the_disk(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[UpdateState] = []
 
-    def fetch(_wanted: Wish, into: Path, tell: installing.Told) -> None:
+    def fetch(_requested: UpdateRequest, into: Path, tell: installing.Progress) -> None:
         for size in (1000, 2000, 3000):
             rig.clock.advance(installing.TELL_EVERY_S * NS_PER_S)
             tell(size, "")

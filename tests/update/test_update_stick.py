@@ -11,7 +11,7 @@ from update_rig import BUNDLE, SHA256, WANTED, Rig
 
 from linetap.update import judge, state, stick
 from linetap.update.rauc import Info
-from linetap.update.state import UpdateFault, Wish
+from linetap.update.state import UpdateFault, UpdateRequest
 from linetap_core.errors import BadInput
 from linetap_core.records import UpdateState
 
@@ -41,7 +41,11 @@ def fault(rig: Rig, top: Path) -> UpdateFault:
 
 def test_one_bundle_is_copied_and_wanted(rig: Rig, top: Path) -> None:
     wanted = stick.take(top, rig.config, rig.machine)
-    assert wanted == Wish(version="0.2.0", sha256=SHA256, size=len(BUNDLE)) == state.read_wish(rig.folder / state.STICK)
+    assert (
+        wanted
+        == UpdateRequest(version="0.2.0", sha256=SHA256, size=len(BUNDLE))
+        == state.read_request(rig.folder / state.STICK)
+    )
     assert (rig.folder / state.FROM_STICK).read_bytes() == BUNDLE
     (top / NAME).unlink()  # the stick is free
     rig.install()

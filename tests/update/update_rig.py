@@ -16,7 +16,7 @@ from linetap.config import Config
 from linetap.update import state
 from linetap.update.install import Install
 from linetap.update.rauc import Info, Slots
-from linetap.update.state import UpdateFault, Wish
+from linetap.update.state import UpdateFault, UpdateRequest
 from linetap.update.trial import Trial
 from linetap_core import rooms
 from linetap_core.clock import NS_PER_S, ManualClock
@@ -28,10 +28,10 @@ from state_files import recorder, unit
 BUNDLE = b"a bundle" * 1000
 SHA256 = hashlib.sha256(BUNDLE).hexdigest()
 URL = "https://broker.city.example/linetap/linetap-0.2.0.raucb"
-WANTED = Wish(version="0.2.0", sha256=SHA256, size=len(BUNDLE), url=URL)
+WANTED = UpdateRequest(version="0.2.0", sha256=SHA256, size=len(BUNDLE), url=URL)
 
 
-class Told(ManualClock):
+class Progress(ManualClock):
     """While somebody waits the recorder goes on to say what its lines do, by the seconds since the start."""
 
     def __init__(self, run_dir: Path) -> None:
@@ -96,7 +96,7 @@ class FakeMachine:
 
 class Rig:
     def __init__(self, run_dir: Path) -> None:
-        self.clock = Told(run_dir)
+        self.clock = Progress(run_dir)
         self.config: Config = unit(run_dir, reserve_mb=0)
         self.config.vault_path.mkdir()
         self.folder = state.folder_of(self.config)
@@ -110,17 +110,17 @@ class Rig:
     def path(self) -> Path:
         return self.config.vault_path / state.WISH
 
-    def want(self, wanted: Wish | bytes = WANTED) -> None:
+    def want(self, wanted: UpdateRequest | bytes = WANTED) -> None:
         self.path.write_bytes(wanted if isinstance(wanted, bytes) else msgspec.json.encode(wanted))
 
-    def from_stick(self, wanted: Wish, bundle: bytes = BUNDLE) -> None:
+    def from_stick(self, wanted: UpdateRequest, bundle: bytes = BUNDLE) -> None:
         (self.folder / state.FROM_STICK).write_bytes(bundle)
         (self.folder / state.STICK).write_bytes(msgspec.json.encode(wanted))
 
-    def fetch(self, wanted: Wish, into: Path, told: Callable[[int, str], None]) -> None:
+    def fetch(self, wanted: UpdateRequest, into: Path, progress: Callable[[int, str], None]) -> None:
         assert wanted.url is not None
         self.fetched += 1
-        told(0, "no answer yet")
+        progress(0, "no answer yet")
         into.write_bytes(self.served)
 
     def install(self) -> None:

@@ -43,7 +43,7 @@ def test_what_is_wanted_lies_where_root_looks(unit: Keeper) -> None:
     answer = ask(unit, url="https://updates.city.example/x.raucb")
     assert answer.done, answer.text
     assert "0.1.0 runs" in answer.text
-    found = state.read_wish(unit.vault / state.WISH)
+    found = state.read_request(unit.vault / state.WISH)
     assert found is not None
     assert (found.version, found.sha256, found.size) == ("0.2.0", SHA256, 300_000_000)
     assert found.url == "https://updates.city.example/x.raucb"
@@ -52,7 +52,7 @@ def test_what_is_wanted_lies_where_root_looks(unit: Keeper) -> None:
 
 def test_it_lies_beside_the_broker_if_nothing_is_said(unit: Keeper) -> None:
     assert ask(unit).done
-    found = state.read_wish(unit.vault / state.WISH)
+    found = state.read_request(unit.vault / state.WISH)
     assert found is not None
     assert found.url == f"https://{unit.config.broker.host}/linetap/linetap-0.2.0.raucb"
 

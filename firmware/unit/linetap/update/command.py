@@ -15,10 +15,10 @@ from linetap.config import Config, load_config
 from linetap.config.require import require_usual_places
 from linetap.update import stick
 from linetap.update.fetch import fetch
-from linetap.update.install import Fetch, Install, Told, failed
+from linetap.update.install import Fetch, Install, Progress, failed
 from linetap.update.judge import red
 from linetap.update.rauc import Rauc
-from linetap.update.state import UpdateFault, Wish, folder_of, load, save
+from linetap.update.state import UpdateFault, UpdateRequest, folder_of, load, save
 from linetap.update.trial import PATIENCE_S, Trial
 from linetap_core.broker.tls import tls_context
 from linetap_core.clock import SYSTEM
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLE
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, help_ in (
-        ("install", "carry out what is wanted, up to the reboot"),
+        ("install", "carry out what is requested, up to the reboot"),
         ("trial", "after a boot: keep the version that is tried, or go back"),
         ("stick", "take an update from a USB stick"),
         ("show", "how far it is, or what became of the last one"),
@@ -94,13 +94,13 @@ def _looker(config: Config) -> Callable[[], list[str]]:
 
 
 def _fetcher(config: Config) -> Fetch:
-    def bring(wanted: Wish, into: Path, told: Told) -> None:
+    def bring(requested: UpdateRequest, into: Path, progress: Progress) -> None:
         try:
             context = tls_context(config.broker)
         except BadInput as error:
             raise UpdateFault("update_fetch", str(error)) from None
         if context is None:
             raise UpdateFault("update_fetch", "broker.ca is not set: there is nothing to know the server by")
-        fetch(wanted, into, context, SYSTEM, told)
+        fetch(requested, into, context, SYSTEM, progress)
 
     return bring

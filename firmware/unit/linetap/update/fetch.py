@@ -14,7 +14,7 @@ from http.client import HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from linetap.update.state import UpdateFault, Wish
+from linetap.update.state import UpdateFault, UpdateRequest
 from linetap_core.broker.link import Backoff, Patience
 from linetap_core.clock import NS_PER_S, S_PER_DAY, Clock
 from linetap_core.durable import files
@@ -25,7 +25,7 @@ _ANSWER_S = 60.0  # for connecting, and for each piece
 _PIECE_BYTES = 256 << 10
 _RETRIED = (408, 429)  # client errors that may pass
 
-Told = Callable[[int, str], None]  # bytes downloaded, and the trouble
+Progress = Callable[[int, str], None]  # bytes downloaded, and the trouble
 
 
 class _Later(Exception):
@@ -33,13 +33,13 @@ class _Later(Exception):
 
 
 def fetch(
-    wish: Wish, into: Path, context: ssl.SSLContext, clock: Clock, told: Told, patience_s: float = PATIENCE_S,
-    again: Patience = AGAIN,
+    requested: UpdateRequest, into: Path, context: ssl.SSLContext, clock: Clock, progress: Progress,
+    patience_s: float = PATIENCE_S, again: Patience = AGAIN,
 ) -> None:  # fmt: skip
     """When it returns, `into` has the bundle, on the disk. UpdateFault if that fails for good, or within
     `patience_s`.
     """
-    part = into.with_name(f"{into.name}.{wish.sha256[:16]}.part")
+    part = into.with_name(f"{into.name}.{requested.sha256[:16]}.part")
     for old in into.parent.glob(f"{into.name}.*.part"):
         if old != part:
             old.unlink(missing_ok=True)
@@ -47,37 +47,37 @@ def fetch(
     while True:
         began_ns = clock.monotonic_ns()
         try:
-            _once(wish, part, context, told)
+            _once(requested, part, context, progress)
             break
         except (_Later, HTTPException, OSError) as error:
             why = str(error) or type(error).__name__
         now_ns = clock.monotonic_ns()
         if now_ns >= end_ns:
-            raise UpdateFault("update_fetch", f"{wish.url}: not within {patience_s:g} s: {why}")
-        told(_length(part), why)
+            raise UpdateFault("update_fetch", f"{requested.url}: not within {patience_s:g} s: {why}")
+        progress(_length(part), why)
         backoff.ended(now_ns, now_ns - began_ns)
         clock.sleep(max(0, backoff.due_ns - now_ns) / NS_PER_S)
     files.move_durably(part, into)
 
 
-def _once(wish: Wish, part: Path, context: ssl.SSLContext, told: Told) -> None:
+def _once(requested: UpdateRequest, part: Path, context: ssl.SSLContext, progress: Progress) -> None:
     """One connection. The whole file is hashed, since a power cut may have damaged its beginning."""
     have = _length(part)
-    if have > wish.size:
+    if have > requested.size:
         part.unlink()
         have = 0
-    if have < wish.size:
-        _ask(wish, part, have, context, told)
-    if files.sha256(part) != wish.sha256:
+    if have < requested.size:
+        _ask(requested, part, have, context, progress)
+    if files.sha256(part) != requested.sha256:
         part.unlink()
         if have:
             raise _Later("what was here from before did not belong to it")
-        raise UpdateFault("update_sha256", f"{wish.url}: SHA-256 is not {wish.sha256}")
+        raise UpdateFault("update_sha256", f"{requested.url}: SHA-256 is not {requested.sha256}")
 
 
-def _ask(wish: Wish, part: Path, have: int, context: ssl.SSLContext, told: Told) -> None:
-    assert wish.url is not None
-    parts = urlsplit(wish.url)
+def _ask(requested: UpdateRequest, part: Path, have: int, context: ssl.SSLContext, progress: Progress) -> None:
+    assert requested.url is not None
+    parts = urlsplit(requested.url)
     path = parts.path or "/"
     connection = HTTPSConnection(parts.hostname or "", parts.port, timeout=_ANSWER_S, context=context)
     try:
@@ -86,12 +86,12 @@ def _ask(wish: Wish, part: Path, have: int, context: ssl.SSLContext, told: Told)
             headers["Range"] = f"bytes={have}-"
         connection.request("GET", f"{path}?{parts.query}" if parts.query else path, headers=headers)
         with connection.getresponse() as answer:
-            begins = _begins(wish, answer, have)
+            begins = _begins(requested, answer, have)
             with part.open("r+b" if begins else "wb") as file:
                 file.seek(begins)
                 file.truncate()
                 try:
-                    _take(wish, answer, file.write, begins, told)
+                    _take(requested, answer, file.write, begins, progress)
                 finally:
                     file.flush()
                     os.fsync(file.fileno())
@@ -99,32 +99,34 @@ def _ask(wish: Wish, part: Path, have: int, context: ssl.SSLContext, told: Told)
         connection.close()
 
 
-def _begins(wish: Wish, answer: HTTPResponse, have: int) -> int:
+def _begins(requested: UpdateRequest, answer: HTTPResponse, have: int) -> int:
     """Returns the byte at which the answer begins. Its total size is checked before any of it is read."""
     if answer.status == 200:
         begins, total = 0, answer.getheader("Content-Length")
     elif answer.status == 206 and have:
         found = re.fullmatch(r"bytes (\d{1,15})-\d{1,15}/(\d{1,15})", answer.getheader("Content-Range") or "")
         if found is None or int(found[1]) != have:
-            raise UpdateFault("update_fetch", f"{wish.url}: the server gives another part than was asked for")
+            raise UpdateFault("update_fetch", f"{requested.url}: the server gives another part than was asked for")
         begins, total = have, found[2]
     elif 400 <= answer.status < 500 and answer.status not in _RETRIED:
-        raise UpdateFault("update_fetch", f"{wish.url}: the server says {answer.status} {answer.reason}")
+        raise UpdateFault("update_fetch", f"{requested.url}: the server says {answer.status} {answer.reason}")
     else:
         raise _Later(f"the server says {answer.status} {answer.reason}")
-    if total is not None and total != str(wish.size):
-        raise UpdateFault("update_size", f"{wish.url}: it has {total} bytes, and {wish.size} were announced")
+    if total is not None and total != str(requested.size):
+        raise UpdateFault("update_size", f"{requested.url}: it has {total} bytes, and {requested.size} were announced")
     return begins
 
 
-def _take(wish: Wish, answer: HTTPResponse, write: Callable[[bytes], object], have: int, told: Told) -> None:
-    while have < wish.size:
-        piece = answer.read(min(_PIECE_BYTES, wish.size - have))
+def _take(
+    requested: UpdateRequest, answer: HTTPResponse, write: Callable[[bytes], object], have: int, progress: Progress
+) -> None:
+    while have < requested.size:
+        piece = answer.read(min(_PIECE_BYTES, requested.size - have))
         if not piece:
-            raise _Later(f"it ended after {have} of {wish.size} bytes")
+            raise _Later(f"it ended after {have} of {requested.size} bytes")
         write(piece)
         have += len(piece)
-        told(have, "")
+        progress(have, "")
 
 
 def _length(path: Path) -> int:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Carries out one wanted update up to the reboot that tries it: download, checks, installation, a pause without calls.
+"""Carries out one requested update up to the reboot that tries it: fetched, checked, installed, a pause without calls.
 
-A power cut at any moment leaves the wish and the state: the next start continues there. The wish is removed just before
-the reboot, so that a version that fell back is not tried again by itself.
+A power cut at any moment leaves the request and the state: the next start continues there. The request is removed just
+before the reboot, so that a version that fell back is not tried again by itself.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from linetap.idle import wait_for_idle
 from linetap.update import state
 from linetap.update.judge import require_fit, require_newer, require_running
 from linetap.update.rauc import Info, Slots
-from linetap.update.state import UpdateFault, Wish
+from linetap.update.state import UpdateFault, UpdateRequest
 from linetap_core.clock import NS_PER_DAY, NS_PER_S, Clock, rfc3339
 from linetap_core.durable import files
 from linetap_core.errors import BadInput, Refusal
@@ -31,14 +31,14 @@ MOST_STARTS = 5
 TELL_EVERY_S = 5
 WAIT_DAYS = 7  # for a pause: a line that is never idle then needs a person
 LOOKS, LOOKS_EVERY_S = 5, 3  # before a trial: a codec that is retried alternates between two faults
-LOOK_AGAIN_S = 60  # how often to check whether another version is wanted
+LOOK_AGAIN_S = 60  # how often to check whether another version is requested
 TRIAL_S = 1800  # longer than a trial (systemd/linetap_overdue.timer)
 _MB = 1 << 20
 
 log = logging.getLogger("linetap.update")
 
-Told = Callable[[int, str], None]
-Fetch = Callable[[Wish, Path, Told], None]
+Progress = Callable[[int, str], None]
+Fetch = Callable[[UpdateRequest, Path, Progress], None]
 
 
 class Machine(Protocol):
@@ -53,7 +53,7 @@ class Machine(Protocol):
 
 
 class _AnotherIsWanted(Exception):
-    """Another version is wanted now."""
+    """Another version is requested now."""
 
 
 class Install:
@@ -66,14 +66,12 @@ class Install:
         self._told_ns = 0
 
     def run(self) -> None:
-        """Carry out everything that is wanted, one after the other; ends in a reboot, or when nothing is wanted any
-        more.
-        """
+        """Carry out everything that is requested, one after the other; ends in a reboot, or with no request left."""
         self._wait_for_trial()
         for path, by in self._wanted():
-            found: Wish | None = None
+            found: UpdateRequest | None = None
             try:
-                found = state.read_wish(path)
+                found = state.read_request(path)
                 if found is not None and self._carry_out(found, by, path):
                     return
             except _AnotherIsWanted:
@@ -90,33 +88,33 @@ class Install:
         while (found := next((each for each in places if os.path.lexists(each[0])), None)) is not None:
             yield found
 
-    def _carry_out(self, wanted: Wish, by: UpdateBy, path: Path) -> bool:
+    def _carry_out(self, requested: UpdateRequest, by: UpdateBy, path: Path) -> bool:
         """Returns whether the machine reboots for it."""
         old = state.load(self._folder)
-        if old is not None and _is_of(old, wanted):
+        if old is not None and _is_of(old, requested):
             self._state = old
         else:
             self._state = UpdateState(
-                step="fetching", version=wanted.version, sha256=wanted.sha256, by=by, at="", size=wanted.size
+                step="fetching", version=requested.version, sha256=requested.sha256, by=by, at="", size=requested.size
             )
         try:
             running = require_running()
-            if wanted.version == running:
+            if requested.version == running:
                 log.info("update_not_needed: version %s runs", running)
                 self._clear(by)
                 return False
-            require_newer(wanted.version, running)
+            require_newer(requested.version, running)
             if self._state.step != "waiting":
-                self._install(wanted, running)
-            self._wait_for_pause(wanted, path)
-            self._try(wanted, path)
+                self._install(requested, running)
+            self._wait_for_pause(requested, path)
+            self._try(requested, path)
         except UpdateFault as fault:
             self._failed(fault)
             self._clear(by)
             return False
         return True
 
-    def _install(self, wanted: Wish, running: str) -> None:
+    def _install(self, requested: UpdateRequest, running: str) -> None:
         starts = self._state.starts + 1
         if starts > MOST_STARTS:
             raise UpdateFault("update_gave_up", f"begun {MOST_STARTS} times, and never brought to an end")
@@ -124,22 +122,22 @@ class Install:
         slots = self._machine.slots()
         if slots.current != slots.primary:
             raise UpdateFault("update_on_trial", f"slot {slots.current} is tried, and {slots.primary} is the way back")
-        bundle = self._bring(wanted)
-        require_fit(self._machine.info(bundle), running, wanted.version)
+        bundle = self._bring(requested)
+        require_fit(self._machine.info(bundle), running, requested.version)
         self._step("installing")
         self._machine.install(bundle)
         self._clear(self._state.by)
 
-    def _bring(self, wanted: Wish) -> Path:
+    def _bring(self, requested: UpdateRequest) -> Path:
         """Returns the bundle, complete and with its hash."""
-        bundle = self._folder / (state.FETCHED if wanted.url is not None else state.FROM_STICK)
-        if bundle.exists() and bundle.stat().st_size == wanted.size and files.sha256(bundle) == wanted.sha256:
+        bundle = self._folder / (state.FETCHED if requested.url is not None else state.FROM_STICK)
+        if bundle.exists() and bundle.stat().st_size == requested.size and files.sha256(bundle) == requested.sha256:
             return bundle
-        if wanted.url is None:
+        if requested.url is None:
             raise UpdateFault("update_sha256", f"{bundle}: not what was on the stick")
         bundle.unlink(missing_ok=True)
-        require_room(self._folder, wanted.size, self._config)
-        self._fetch(wanted, bundle, self._fetched)
+        require_room(self._folder, requested.size, self._config)
+        self._fetch(requested, bundle, self._fetched)
         return bundle
 
     def _fetched(self, size: int, trouble: str) -> None:
@@ -152,7 +150,7 @@ class Install:
         self._state = msgspec.structs.replace(self._state, fetched=size, text=trouble)
         state.save(self._folder, self._state)
 
-    def _wait_for_pause(self, wanted: Wish, path: Path) -> None:
+    def _wait_for_pause(self, requested: UpdateRequest, path: Path) -> None:
         self._step("waiting")
         self._state = msgspec.structs.replace(self._state, before=self._reds(LOOKS))
         state.save(self._folder, self._state)
@@ -163,15 +161,15 @@ class Install:
             except Refusal as busy:
                 if self._clock.monotonic_ns() >= end_ns:
                     raise UpdateFault("update_busy", f"in {WAIT_DAYS} days: {busy}") from None
-            if state.read_wish(path) != wanted:
+            if state.read_request(path) != requested:
                 raise _AnotherIsWanted
 
-    def _try(self, wanted: Wish, path: Path) -> None:
+    def _try(self, requested: UpdateRequest, path: Path) -> None:
         before = self._reds(1)
         slot = self._machine.slots().other
         self._machine.try_other()
         self._step("trying", slot=slot, before=before)
-        _forget(path, wanted)
+        _forget(path, requested)
         self._machine.reboot()
 
     def _reds(self, looks: int) -> list[str]:
@@ -207,9 +205,9 @@ class Install:
             remove_quietly(path)
 
 
-def _is_of(found: UpdateState, wanted: Wish) -> bool:
+def _is_of(found: UpdateState, requested: UpdateRequest) -> bool:
     """Whether the state is of this update, and it is under way."""
-    same = (found.version, found.sha256) == (wanted.version, wanted.sha256)
+    same = (found.version, found.sha256) == (requested.version, requested.sha256)
     return same and found.step in ("fetching", "installing", "waiting")
 
 
@@ -226,10 +224,10 @@ def require_room(folder: Path, size: int, config: Config) -> None:
         raise UpdateFault("update_no_room", f"{folder}: {told}")
 
 
-def _forget(path: Path, done: Wish | None) -> None:
-    """`done` None: the file is invalid. Another wish that arrived meanwhile stays."""
+def _forget(path: Path, done: UpdateRequest | None) -> None:
+    """`done` None: the file is invalid. Another request that arrived meanwhile stays."""
     try:
-        found = state.read_wish(path)
+        found = state.read_request(path)
     except BadInput:
         found = None
     if found == done or found is None:

@@ -46,7 +46,7 @@ STICK, FROM_STICK, FETCHED = "stick.json", "stick.raucb", "fetched.raucb"  # in 
 _LIMIT_BYTES = 4096
 
 
-class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class UpdateRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A wanted version. `size` in bytes. `url` None: the bundle came by stick."""
 
     version: Annotated[str, Meta(pattern=PATTERN)]
@@ -55,7 +55,7 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     url: Annotated[str, Meta(max_length=1000)] | None = None
 
 
-WISH_FILE = SmallFile("update_wish", Wish, _LIMIT_BYTES)
+REQUEST_FILE = SmallFile("update_wish", UpdateRequest, _LIMIT_BYTES)
 
 
 def folder_of(config: Config) -> Path:
@@ -67,7 +67,7 @@ def usual_url(config: Config, version: str) -> str:
     return f"https://{config.broker.host}/linetap/{bundle_name(version)}"
 
 
-def read_wish(path: Path) -> Wish | None:
+def read_request(path: Path) -> UpdateRequest | None:
     """Returns None if there is none. BadInput if the file is invalid."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -78,12 +78,12 @@ def read_wish(path: Path) -> Wish | None:
         raise BadInput(f"{path}: {why}") from None
     try:
         with os.fdopen(fd, "rb") as file:
-            wish = WISH_FILE.decode(file.read(_LIMIT_BYTES))
+            requested = REQUEST_FILE.decode(file.read(_LIMIT_BYTES))
     except (OSError, ValueError) as error:
         raise BadInput(f"{path}: {error}") from None
-    if wish.url is not None:
-        check_url(wish.url)
-    return wish
+    if requested.url is not None:
+        check_url(requested.url)
+    return requested
 
 
 # --- The fault --------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from linetap.config import Config
 from linetap.update import state
 from linetap.update.install import Machine, require_room
 from linetap.update.judge import TRIED, require_fit, require_running
-from linetap.update.state import UpdateFault, Wish
+from linetap.update.state import UpdateFault, UpdateRequest
 from linetap_core.durable import files
 from linetap_core.errors import BadInput
 from linetap_core.wire.updates import LARGEST_BYTES
@@ -48,10 +48,8 @@ def mounted(device: Path, place: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(place)], capture_output=True, timeout=_MOUNT_S, check=False)
 
 
-def take(top: Path, config: Config, machine: Machine) -> Wish | None:
-    """Returns the wish for `linetap update install`, or None if there is nothing to do. UpdateFault: the reason for a
-    refusal.
-    """
+def take(top: Path, config: Config, machine: Machine) -> UpdateRequest | None:
+    """Returns the request for `linetap update install`, or None if there is nothing to do. UpdateFault: why not."""
     found = sorted(itertools.islice(top.glob(PATTERN), 2))
     if not found:
         return None
@@ -77,9 +75,9 @@ def take(top: Path, config: Config, machine: Machine) -> Wish | None:
     if info.version == running:
         copy.unlink()
         return None
-    wanted = Wish(version=info.version, sha256=sha256, size=size)
-    state.WISH_FILE.replace(folder / state.STICK, wanted)
-    return wanted
+    requested = UpdateRequest(version=info.version, sha256=sha256, size=size)
+    state.REQUEST_FILE.replace(folder / state.STICK, requested)
+    return requested
 
 
 def _copy(source: Path, target: Path) -> int:

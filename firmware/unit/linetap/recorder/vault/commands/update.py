@@ -12,7 +12,7 @@ from linetap.config import Config
 from linetap.recorder.vault.log.log import UnitLog
 from linetap.update import state
 from linetap.update.judge import require_newer, require_running
-from linetap.update.state import UpdateFault, Wish
+from linetap.update.state import UpdateFault, UpdateRequest
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization import commandbody
@@ -52,7 +52,7 @@ class Update:
         self.require_settled()
         if wanted.version == running:
             return f"version {running} runs already"
-        state.WISH_FILE.replace(self._config.vault_path / state.WISH, wanted)
+        state.REQUEST_FILE.replace(self._config.vault_path / state.WISH, wanted)
         return f"version {wanted.version} from {wanted.url}, then tried when no call is in progress; {running} runs"
 
     def require_settled(self) -> None:
@@ -79,12 +79,12 @@ class Update:
         if seen != self._stamp:
             self._stamp, self.state = seen, state.load(self._folder)
 
-    def _read(self, command: Command) -> Wish:
+    def _read(self, command: Command) -> UpdateRequest:
         asked = commandbody.read(command, commandbody.Update)
         try:
             # Validated as root validates it: nothing is written that root would refuse.
             found = state.usual_url(self._config, asked.version) if asked.url is None else asked.url
-            wanted = msgspec.convert({**msgspec.structs.asdict(asked), "url": found}, Wish)
+            wanted = msgspec.convert({**msgspec.structs.asdict(asked), "url": found}, UpdateRequest)
             updates.check_url(found)
         except (BadInput, msgspec.ValidationError) as error:
             raise CommandFault("command_malformed", str(error)) from None
