@@ -12,6 +12,7 @@ from update_rig import BUNDLE, SHA256, WANTED, Rig
 from linetap.idle import HOLDS_S
 from linetap.update import install as installing
 from linetap.update import judge, state
+from linetap.update.fetch import Progress
 from linetap.update.rauc import Info
 from linetap.update.state import UpdateFault, UpdateRequest
 from linetap_core.clock import NS_PER_S
@@ -287,7 +288,7 @@ class TestPower:
 def test_how_far_it_is_stands_on_the_disk(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[UpdateState] = []
 
-    def fetch(_requested: UpdateRequest, into: Path, tell: installing.Progress) -> None:
+    def fetch(_requested: UpdateRequest, into: Path, tell: Progress) -> None:
         for size in (1000, 2000, 3000):
             rig.clock.advance(installing.TELL_EVERY_S * NS_PER_S)
             tell(size, "")

@@ -16,7 +16,7 @@ from linetap_desk.ingest.tables import SUPERSEDED, metadata
 
 BUSY_MS = 5000  # SQLite: so long a reader waits for the writer's checkpoint, and the other way round
 _WRITER = 0x6C746170  # PostgreSQL: the number of the lock that the one writer of a schema holds
-_ALONE = "SELECT pg_try_advisory_{}(:n, hashtext(current_schema()))"
+_ALONE = "SELECT pg_try_advisory_lock(:n, hashtext(current_schema()))"
 _KINDS = "sqlite:///desk.db or postgresql+psycopg://user@host/desk expected"
 
 
@@ -80,7 +80,7 @@ def take_writers_place(connection: Connection) -> bool:
     SQLite has a lock beside its file for it."""
     if connection.dialect.name != "postgresql":
         return True
-    taken = connection.execute(text(_ALONE.format("lock")), {"n": _WRITER}).scalar()
+    taken = connection.execute(text(_ALONE), {"n": _WRITER}).scalar()
     connection.commit()  # the lock is the session's; an open transaction would hold up the server's housekeeping
     return bool(taken)
 

@@ -14,8 +14,8 @@ from linetap.checks.command import diagnose
 from linetap.config import Config, load_config
 from linetap.config.require import require_usual_places
 from linetap.update import stick
-from linetap.update.fetch import fetch
-from linetap.update.install import Fetch, Install, Progress, failed
+from linetap.update.fetch import Progress, fetch
+from linetap.update.install import Fetch, Install, failed
 from linetap.update.judge import red
 from linetap.update.rauc import Rauc
 from linetap.update.state import UpdateFault, UpdateRequest, folder_of, load, save

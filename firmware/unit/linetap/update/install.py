@@ -18,6 +18,7 @@ import msgspec
 from linetap.config import Config
 from linetap.idle import wait_for_idle
 from linetap.update import state
+from linetap.update.fetch import Progress
 from linetap.update.judge import require_fit, require_newer, require_running
 from linetap.update.rauc import Info, Slots
 from linetap.update.state import UpdateFault, UpdateRequest
@@ -37,7 +38,6 @@ _MB = 1 << 20
 
 log = logging.getLogger("linetap.update")
 
-Progress = Callable[[int, str], None]
 Fetch = Callable[[UpdateRequest, Path, Progress], None]
 
 
