@@ -53,14 +53,10 @@ class Office:
         epoch = linetap("keygen", "epoch", "-o", self.folder / "epoch.txt").strip()
         path = self.folder / "unit.toml"
         linetap("config", "init", UNIT, "--image", "--lines", lines, "--custodian", custodian, "--epoch", epoch,
-                "--broker-port", port, "-o", path,
+                "--broker", HOST, "--broker-port", port, "-o", path,
                 *(("--authority", authority[0], "--key-list", authority[1]) if authority else ()))  # fmt: skip
         text = path.read_text()
-        for old, new in {
-            'host = "localhost"': f'host = "{HOST}"', '# ca = "ca.pem"': 'ca = "ca.pem"',
-            '# certificate = "tls.pem"': 'certificate = "tls.pem"', '# key = "tls.key"': 'key = "tls.key"',
-            **(changes or {}),
-        }.items():  # fmt: skip
+        for old, new in (changes or {}).items():
             assert old in text, old
             text = text.replace(old, new)
         path.write_text("\n".join(_own(line) for line in text.splitlines()) + "\n")

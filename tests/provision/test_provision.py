@@ -106,13 +106,15 @@ def written(card: Card, text: str | bytes) -> None:
     (card.boot / "linetap.toml").write_bytes(text if isinstance(text, bytes) else text.encode())
 
 
+IMAGE = ("--image", "--broker", "broker.city.example")
 UNIT = "[files]\n\"unit.toml\" = '''\n{}'''\n"
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "linetap.toml:1: files is missing"),
+        ("\n", "linetap.toml: the file is empty"),
+        ("# nothing\n", "linetap.toml:1: files is missing"),
         (b"\x00\xff\xfe binary", "linetap.toml:1: byte 1 is not UTF-8"),
         ("[files\n", "linetap.toml:1: not TOML"),
         ("#" * (1 << 20) + "\n", "more than 1048576 bytes; that is no configuration"),
@@ -127,8 +129,8 @@ UNIT = "[files]\n\"unit.toml\" = '''\n{}'''\n"
         ('speed = 3\n[files]\n"unit.toml" = ""\n', "linetap.toml:1: unknown key speed"),
     ],
     ids=[
-        "empty", "binary", "cut short", "huge", "no configuration", "a key", "a path", "wrong type", "no address",
-        "no gateway", "vlan", "ssh-rsa", "unknown key",
+        "empty", "without files", "binary", "cut short", "huge", "no configuration", "a key", "a path", "wrong type",
+        "no address", "no gateway", "vlan", "ssh-rsa", "unknown key",
     ],
 )  # fmt: skip
 def test_a_wrong_file_changes_nothing_and_is_explained_beside_it(card: Card, text: str | bytes, said: str) -> None:
@@ -180,7 +182,7 @@ def test_what_is_packed_is_what_was_given(card: Card) -> None:
 
 def test_what_the_order_does_not_bring_is_what_lies_there(card: Card, capsys: pytest.CaptureFixture[str]) -> None:
     """The image's pins and notices; a unit.toml for an image names them as they lie on the unit."""
-    words = ["--image", "--lines", "8", "--custodian", CUSTODIAN, "--epoch", EPOCH, "--force"]
+    words = [*IMAGE, "--lines", "8", "--custodian", CUSTODIAN, "--epoch", EPOCH, "--force"]
     assert cli.main(["config", "init", "floor-03", *words, "-o", str(card.desk / "unit.toml")]) == 0
     assert card.pack() == 0
     capsys.readouterr()
@@ -196,14 +198,14 @@ def test_what_the_order_does_not_bring_is_what_lies_there(card: Card, capsys: py
 
 
 def test_a_key_list_for_an_image_lies_beside_its_unit(card: Card, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["--image", "--lines", "8", "--custodian", CUSTODIAN, "--epoch", EPOCH, "--authority", AUTHORITY]
+    words = [*IMAGE, "--lines", "8", "--custodian", CUSTODIAN, "--epoch", EPOCH, "--authority", AUTHORITY]
     words += ["--key-list", str(card.run / "keylist.json"), "-o", str(card.desk / "other.toml")]
     assert cli.main(["config", "init", "floor-03", *words]) == 2
     assert "beside it expected" in capsys.readouterr().err
 
 
 def test_a_table_of_pins_that_lies_there_is_kept_and_a_failed_start_leaves_none(card: Card) -> None:
-    words = ["--image", "--lines", "8", "--custodian", CUSTODIAN, "--epoch", EPOCH, "--force"]
+    words = [*IMAGE, "--lines", "8", "--custodian", CUSTODIAN, "--epoch", EPOCH, "--force"]
     pins, output = card.desk / "pins.toml", str(card.desk / "unit.toml")
     pins.write_text("[led\n")
     assert cli.main(["config", "init", "floor-03", *words, "-o", output]) == 2

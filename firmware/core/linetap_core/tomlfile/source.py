@@ -22,6 +22,7 @@ from linetap_core.tomlfile.locate import line_numbers, nearest
 Problem = tuple[KeyPath, str]
 MAX_BYTES = 1 << 20
 MAX_QUOTED = 80
+_BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")  # as an editor of Windows writes them
 _MOST_DOTS = 50  # parts of one key; tomllib's time grows with their square
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'')
 
@@ -39,6 +40,8 @@ class Source:
             raise BadInput(f"{path}: {error.strerror}") from None
         if len(raw) > MAX_BYTES:
             raise BadInput(f"{path}: more than {MAX_BYTES} bytes; that is no configuration")
+        if raw.startswith(_BYTE_ORDER_MARKS):
+            raise BadInput(f"{path}:1: begins with a byte order mark (BOM); saved as UTF-8 without one expected")
         try:
             text = raw.decode()
             _require_short_keys(text)

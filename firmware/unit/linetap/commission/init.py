@@ -12,6 +12,7 @@ import msgspec
 from linetap import unitkeys
 from linetap.commission.configcheck import check_config
 from linetap.commission.template import LINES_A_CARD, MOST_CARDS, Plan, render
+from linetap.config import loopback
 from linetap.config.schema import RUN_DIR, VAULT, Keys
 from linetap_core.durable import privatefile
 from linetap_core.durable.files import move_durably, replace_durably
@@ -55,6 +56,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--image", action="store_true", help="for a card: pins and notices are the image's")
     parser.add_argument("--vault", default=VAULT, metavar="DIR", help="default %(default)s")
     parser.add_argument("--run-dir", default=RUN_DIR, metavar="DIR", help="on tmpfs, default %(default)s")
+    parser.add_argument("--broker", metavar="HOST", help="name or address of the broker, as the unit reaches it")
+    parser.add_argument(
+        "--broker-ca", metavar="FILE", help="who issued its certificate; default with --image: ca.pem beside the file"
+    )
     parser.add_argument("--broker-port", type=int, default=8883, metavar="N", help="of the broker, default %(default)s")
 
 
@@ -113,6 +118,9 @@ def _check(args: argparse.Namespace) -> None:
         problems.append(f"--authority: {error}")
     if args.image and (args.pins or args.notices or args.board != "hardware"):
         problems.append("--image: brings pins and notices, and is for hardware")
+    if args.image and (args.broker is None or loopback.is_own(args.broker)):
+        found = "is missing" if args.broker is None else f"{args.broker!r} is the unit itself"
+        problems.append(f"--image: --broker {found}: the name or address by which the unit reaches its broker expected")
     if args.image and args.key_list and args.key_list.absolute().parent != args.output.absolute().parent:
         problems.append(f"--key-list {args.key_list}: goes onto the card with unit.toml, so beside it expected")
     if args.output.name in ("unit.key", "unit.key.pub", SIGNERS):
@@ -165,6 +173,8 @@ def _plan(args: argparse.Namespace, key: str) -> Plan:
         vault=str(Path(args.vault).absolute()),
         run_dir=str(Path(args.run_dir).absolute()),
         learned=str(Path(args.vault).absolute().parent / "learned"),
+        broker=args.broker,
+        broker_ca=_broker_ca(args),
         broker_port=args.broker_port,
         authority=None if authority is None else tuple(authority.lines()),
         authority_needed=1 if authority is None else authority.needed,
@@ -183,6 +193,12 @@ def _pins(args: argparse.Namespace) -> str:
     if args.image or args.board != "hardware":
         return _SHIPPED_PINS.name
     return str(_SHIPPED_PINS if args.pins is None else args.pins.absolute())
+
+
+def _broker_ca(args: argparse.Namespace) -> str | None:
+    if args.broker_ca is not None and not args.image:
+        return str(Path(args.broker_ca).absolute())
+    return args.broker_ca if args.broker_ca is not None or not args.image else "ca.pem"
 
 
 def _key_list(args: argparse.Namespace) -> str | None:

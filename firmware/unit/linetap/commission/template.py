@@ -27,6 +27,8 @@ class Plan:
     vault: str = VAULT
     run_dir: str = RUN_DIR
     learned: str = LEARNED
+    broker: str | None = None
+    broker_ca: str | None = None  # with it, the unit has a certificate
     broker_port: int = 8883
     authority: tuple[str, ...] | None = None  # with key_list, or neither
     authority_needed: int = 1
@@ -57,7 +59,7 @@ def render(plan: Plan) -> str:
         epoch=_text(plan.epoch),
         key_list=_key_list(plan),
     )
-    return head + _POLICY.replace("{port}", str(plan.broker_port)) + _CARDS + cards + _LINES + lines
+    return head + _POLICY.replace("{broker}", _broker(plan)) + _CARDS + cards + _LINES + lines
 
 
 def _key_list(plan: Plan) -> str:
@@ -71,6 +73,16 @@ def _key_list(plan: Plan) -> str:
         ("key_list", _text(plan.key_list or "keylist.json")),
     )
     return "".join(f"{mark}{name} = {value}\n" for name, value in words)
+
+
+def _broker(plan: Plan) -> str:
+    """The files are commented out where there is no TLS."""
+    mark = "# " if plan.broker_ca is None else ""
+    return (
+        f"host = {_text(plan.broker or 'localhost')}\nport = {plan.broker_port}\nkeepalive_s = 30\n"
+        f"{mark}ca = {_text(plan.broker_ca or 'ca.pem')}\n"
+        f'{mark}certificate = "tls.pem"\n{mark}key = "tls.key"\n'
+    )
 
 
 def _card(plan: Plan, number: int) -> str:
@@ -225,13 +237,7 @@ days = 60
 [broker]
 # The MQTT broker. On the loopback it may be plain; on the network it takes TLS, with ca and the unit's certificate,
 # which `linetap pki request` asks for.
-host = "localhost"
-port = {port}
-keepalive_s = 30
-# ca = "ca.pem"
-# certificate = "tls.pem"
-# key = "tls.key"
-
+{broker}
 [storage]
 # With less than this free, new calls are neither announced nor recorded; those in progress go on into it.
 reserve_mb = 256

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from linetap.config import columns
+from linetap.config.loopback import LOOPBACK
 from linetap.config.profile import BUILT_IN, Profile
 from linetap.config.schema import Config, Keys
 from linetap_core.codecs.registry import codec_named
@@ -25,7 +26,6 @@ from linetap_core.tomlfile.locate import Path as KeyPath
 from linetap_core.tomlfile.source import Source
 from linetap_core.zones import zone_of
 
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 PATHS = ("key", "vault", "run_dir", "notices", "learned")
 BROKER_PATHS = ("ca", "certificate", "key")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from linetap import cardresult, unitkeys
 from linetap.cardresult import CARD_WRONG
-from linetap.provision import admit, memory, order, pack, retire
+from linetap.provision import admit, cardfiles, memory, order, pack, retire
 from linetap.provision.lay import lay, take_certificate
 from linetap.provision.order import OrderFault
 from linetap_core.clock import SYSTEM, Clock
@@ -23,6 +23,10 @@ from linetap_core.tomlfile.source import Source
 DONE, ERROR = "linetap-done.txt", "linetap-error.txt"
 _WRONG = f"""{order.NAME}: 이 파일에 잘못이 있어 아무것도 바꾸지 않았습니다. 고쳐서 다시 넣어 주십시오.
 {order.NAME}: something in this file is wrong, and nothing was changed. Put it right, and start the unit again.
+
+"""
+_FILES = """카드의 파일을 확인하십시오. 아무것도 바꾸지 않았습니다.
+The files on this card are not as they should be, and nothing was changed.
 
 """
 _NOT_USED = """이 기기는 이 카드를 사용하지 않습니다. 아래 이유를 확인하십시오.
@@ -74,6 +78,7 @@ def apply(boot: Path, etc: Path, run_dir: Path, clock: Clock = SYSTEM) -> int:
         with contextlib.suppress(OSError):  # a folder of that name must not prevent the rest
             (boot / ERROR).unlink(missing_ok=True)
         _require_card(boot, run_dir)
+        cardfiles.require_names(boot)
         said = take_certificate(etc, boot) or ""
         if (boot / retire.ASKED).exists():
             told, digest = retire.retire(boot, etc / "linetap", clock)
@@ -84,6 +89,7 @@ def apply(boot: Path, etc: Path, run_dir: Path, clock: Clock = SYSTEM) -> int:
         if path.exists():
             data = admit.read_card(path)
             digest = hashlib.sha256(data).hexdigest()
+            cardfiles.require_text(data)
             said += _take(data, boot, etc, run_dir) + _how(run_dir)
             if not (run_dir / cardresult.NAME).exists():  # the end of a key takes precedence
                 cardresult.note(run_dir, "taken", digest)
@@ -91,8 +97,7 @@ def apply(boot: Path, etc: Path, run_dir: Path, clock: Clock = SYSTEM) -> int:
     except (LinetapError, OSError) as error:
         told = str(error).replace(f"{boot}/", "")
         with contextlib.suppress(OSError):
-            head = _NOT_USED if isinstance(error, CardRefused) else _WRONG
-            replace_durably(boot / ERROR, f"{head}{told}\n".encode())
+            replace_durably(boot / ERROR, _explained(error, told).encode())
         with contextlib.suppress(OSError):
             (run_dir / CARD_WRONG).touch()
             cardresult.note(run_dir, error.code if isinstance(error, OrderFault) else "order_invalid", digest)
@@ -102,6 +107,16 @@ def apply(boot: Path, etc: Path, run_dir: Path, clock: Clock = SYSTEM) -> int:
             replace_durably(boot / DONE, said.encode())
         sys.stdout.write(said)
     return 0
+
+
+def _explained(error: LinetapError | OSError, told: str) -> str:
+    match error:
+        case CardRefused():
+            return f"{_NOT_USED}{told}\n"
+        case cardfiles.CardMistake():
+            return f"{_FILES}{error.ko}\n{told}\n"
+        case _:
+            return f"{_WRONG}{told}\n"
 
 
 def _require_card(boot: Path, run_dir: Path) -> None:

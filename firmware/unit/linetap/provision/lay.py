@@ -17,9 +17,9 @@ from linetap.commission.configcheck import check_config
 from linetap.commission.init import SIGNERS, write_beside
 from linetap.config import Config, config_sha256, load_config
 from linetap.config.require import TLS_CERTIFICATE, require_usual_place
-from linetap.provision import admit
+from linetap.provision import admit, cardfiles
 from linetap.provision.memory import KEY
-from linetap.provision.order import NAME, UNIT, Network, Order, Wifi
+from linetap.provision.order import NAME, UNIT, Network, Order, Wifi, require_broker
 from linetap_core.clock import SYSTEM, rfc3339
 from linetap_core.durable import keptcopy as kept
 from linetap_core.durable import privatefile
@@ -68,9 +68,13 @@ def take_certificate(etc: Path, boot: Path) -> str | None:
     A certificate for another key, or not from the broker's authority, is refused. Its dates are checked by the reporter
     as for any other: there is a check and an alert for that.
     """
-    if not any(boot.glob("*.pem")) or not (etc / "linetap" / UNIT).exists():
+    if not cardfiles.has_certificate(boot):
+        return None
+    if not (etc / "linetap" / UNIT).exists():
+        cardfiles.require_certificate(boot, None, False)
         return None
     config = load_config(etc / "linetap" / UNIT)
+    cardfiles.require_certificate(boot, config.unit, config.broker.certificate is not None)
     found = boot / f"{config.unit}.pem"
     if not found.exists() or config.broker.certificate is None:
         return None
@@ -118,6 +122,8 @@ def _checked(order: Order, home: Path) -> Iterator[Path]:
     try:
         _check(order, home, staging)
         yield staging
+    except cardfiles.CardMistake:
+        raise
     except BadInput as error:
         raise BadInput(str(error).replace(f"{staging}/", f"{NAME}: ")) from None
     finally:
@@ -128,6 +134,7 @@ def _check(order: Order, home: Path, staging: Path) -> None:
     for name, text in order.files.items():
         (staging / name).write_text(text, encoding="utf-8")
     config = load_config(staging / UNIT)
+    require_broker(order.files[UNIT])
     _check_paths(config, staging)
     _check_name(config.unit, home)
     for there in home.iterdir():  # existing files: the key, the image's pins and notices, an earlier order's

@@ -5,17 +5,20 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import tomllib
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
+from linetap.config import loopback
+from linetap.provision import cardfiles
 from linetap_core.clock import parse_rfc3339
 from linetap_core.errors import Refusal
 from linetap_core.evidence.keys import publickeys
 from linetap_core.tomlfile.source import Source
 
-NAME = "linetap.toml"
+NAME = cardfiles.ORDER
 UNIT = "unit.toml"
 MOST_FILES = 16
 _FILE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
@@ -47,6 +50,21 @@ class CardOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     encrypt: Literal["tpm"]
 
 
+class _Board(msgspec.Struct, frozen=True):
+    kind: str = "hardware"
+
+
+class _Host(msgspec.Struct, frozen=True):
+    host: str = "localhost"
+
+
+class _Reached(msgspec.Struct, frozen=True):
+    """Of a unit.toml only where its broker is."""
+
+    broker: _Host = _Host()
+    board: _Board = _Board()
+
+
 class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`files`: name -> text, written beside one another; unit.toml is one of them and names the others."""
 
@@ -69,6 +87,20 @@ def read(source: Source) -> Order:
             _check_time(order.made_at, source)
     source.check()
     return order
+
+
+def require_broker(text: str) -> None:
+    """CardMistake for a unit of the image whose broker is itself: `config init` without --broker writes localhost."""
+    try:
+        unit = msgspec.convert(tomllib.loads(text), _Reached)
+    except (ValueError, RecursionError):
+        return  # checked with the configuration itself
+    host = unit.broker.host
+    if unit.board.kind == "hardware" and loopback.is_own(host):
+        raise cardfiles.CardMistake(
+            f"{NAME}: {UNIT}: broker.host = {host!r}는 기기 자신입니다. 브로커의 이름이나 주소를 쓰십시오.",
+            f"{NAME}: {UNIT}: broker.host = {host!r} is the unit itself: the broker's name or address expected",
+        )
 
 
 def _check_files(files: dict[str, str], source: Source) -> None:

@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-from linetap.provision import order
+from linetap.provision import cardfiles, order
 from linetap_core.clock import rfc3339
 from linetap_core.durable import privatefile, signedfile
 from linetap_core.errors import BadInput
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     data = render(files, _network(args), args.ssh_key, rfc3339(KEPT.utc_ns()), args.encrypt).encode()
     privatefile.write(args.output, data)
     try:
-        order.read(Source(args.output))
+        order.require_broker(order.read(Source(args.output)).files[order.UNIT])
     except BadInput:
         args.output.unlink()
         raise
@@ -102,7 +102,10 @@ def _value(value: object) -> str:
 
 
 def _text(path: Path) -> str:
+    data = read_small(path, _LIMIT_BYTES)
+    if data:
+        cardfiles.require_text(data, str(path))
     try:
-        return read_small(path, _LIMIT_BYTES).decode()
+        return data.decode()
     except UnicodeDecodeError:
         raise BadInput(f"{path}: not text in UTF-8") from None

@@ -21,7 +21,7 @@ from linetap import unitkeys
 from linetap.boardchoice import panel_of
 from linetap.config import load_config
 from linetap.config.schema import Keys
-from linetap.provision import admit, memory
+from linetap.provision import admit, cardfiles, memory
 from linetap.provision.memory import KEY, Memory
 from linetap.provision.order import UNIT, OrderFault
 from linetap_core import jsontext
@@ -34,7 +34,7 @@ from linetap_core.errors import BadInput, LinetapError
 from linetap_core.evidence.merklelog import unitlog
 from linetap_core.evidence.signing import namespaces, sshsig
 
-ASKED = "linetap-decommission.txt"  # on the card: the unit's name
+ASKED = cardfiles.DECOMMISSION  # on the card: the unit's name
 FOLDER = "retired"  # in /etc/linetap
 HOLD_S, LOOK_EVERY_S = 5, 0.1
 _KEY_LINE_WORDS = 3  # unit.key.pub has type, key and the unit's name
@@ -67,7 +67,7 @@ class _Ending(msgspec.Struct):
 def retire(boot: Path, home: Path, clock: Clock) -> tuple[str, str]:
     """Returns what was done, for a person, and the SHA-256 of the statement. OrderFault: nothing was done."""
     try:
-        said = admit.read_card(boot / ASKED).decode("utf-8", "replace").strip()
+        said = cardfiles.one_line(admit.read_card(boot / ASKED))
     except BadInput as error:
         raise OrderFault("retire_config", str(error)) from None
     if (found := _cut_short(home)) is not None:

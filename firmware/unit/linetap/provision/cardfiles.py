@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mistakes that people make with the files on a card, each told in Korean and English; a unit guesses no name.
+
+Windows hides endings (linetap.toml.txt), browsers and copies add a number (linetap (1).toml), an editor of Windows
+writes UTF-16, CP949 or a byte order mark, and a card that was pulled out too early has a file of zeros. Names are
+compared as the file system does it: on a boot partition (vfat) LINETAP.TOML is linetap.toml.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from pathlib import Path
+
+from linetap_core.errors import BadInput
+from linetap_core.evidence.signing import namespaces
+
+ORDER, DECOMMISSION = "linetap.toml", "linetap-decommission.txt"
+_SIGNATURE = f"{ORDER}{namespaces.SUFFIX}"
+_MOST_NAMES = 4096  # a boot partition has some 300
+_LONGEST_NAME = 80
+_LIKE_ORDER = re.compile(r"\.tom(l|$)|^linetap(\.txt)?$", re.IGNORECASE)
+_LIKE_DECOMMISSION = re.compile(r"^linetap[-_ ]decom+is+ion", re.IGNORECASE)
+_LIKE_CERTIFICATE = re.compile(r"\.pem", re.IGNORECASE)
+_OTHER_FORMATS = (b"<", b"{\\rtf", b"PK\x03\x04", b"%PDF")  # a saved web page, a word processor's, an archive
+
+
+class CardMistake(BadInput):
+    """`str()` is the English line."""
+
+    def __init__(self, ko: str, en: str) -> None:
+        super().__init__(en)
+        self.ko = ko
+
+
+def require_names(boot: Path) -> None:
+    """CardMistake for a file whose name is nearly one that a unit reads."""
+    names = _names(boot)
+    like = [name for name in names if _LIKE_ORDER.search(name) and not _is(boot, name, ORDER)]
+    signatures = [name for name in like if namespaces.SUFFIX in name.lower() and not _is(boot, name, _SIGNATURE)]
+    orders = [name for name in like if namespaces.SUFFIX not in name.lower()]
+    orders += [f"{name}/{ORDER}" for name in names if (boot / name).is_dir() and (boot / name / ORDER).exists()]
+    asked = [name for name in names if _LIKE_DECOMMISSION.search(name) and not _is(boot, name, DECOMMISSION)]
+    for found, wanted in ((orders, ORDER), (signatures, _SIGNATURE), (asked, DECOMMISSION)):
+        if found:
+            _tell(found, wanted, (boot / wanted).exists())
+
+
+def has_certificate(boot: Path) -> bool:
+    return any(_LIKE_CERTIFICATE.search(name) for name in _names(boot))
+
+
+def require_certificate(boot: Path, unit: str | None, names_one: bool) -> None:
+    """CardMistake for a certificate that this unit would not take. `unit`: None if it is new; `names_one`: whether its
+    configuration has a place for one.
+    """
+    found = [name for name in _names(boot) if _LIKE_CERTIFICATE.search(name)]
+    if not found or (unit is not None and names_one and (boot / f"{unit}.pem").exists()):
+        return
+    name = _shown(found[0])
+    if unit is None:
+        if (boot / ORDER).exists():
+            return  # the order comes first, and then the unit has a name
+        raise CardMistake(
+            f"{name}: 설정하지 않은 기기입니다. 먼저 {ORDER}을 카드에 넣으십시오.",
+            f"{name}: this unit has no configuration yet: {ORDER} comes first",
+        )
+    if not names_one:
+        raise CardMistake(
+            f"{name}: 이 기기의 설정에는 인증서(broker.certificate)가 없습니다.",
+            f"{name}: the configuration of this unit names no broker.certificate",
+        )
+    raise CardMistake(
+        f"{name}: 이 기기는 {unit}입니다. 파일 이름은 {unit}.pem이어야 합니다.",
+        f"{name}: this is unit {unit}: a file named {unit}.pem expected",
+    )
+
+
+def require_text(data: bytes, name: str = ORDER) -> None:
+    """CardMistake for a file that no person wrote so: empty, of zeros, or in another encoding than UTF-8."""
+    again = "데스크에서 만든 파일을 고치지 말고 그대로 복사하십시오."
+    copied = "copy the file as the desk made it"
+    if not data.strip():
+        raise CardMistake(f"{name}: 빈 파일입니다. {again}", f"{name}: the file is empty; {copied}")
+    if not data.strip(b"\x00"):
+        raise CardMistake(
+            f"{name}: 복사가 끝나기 전에 카드를 뽑았습니다. 다시 복사하고 '꺼내기'를 한 뒤 뽑으십시오.",
+            f"{name}: nothing but zeros: the card was pulled out before it was written; copy again, and eject it",
+        )
+    if data.startswith(_OTHER_FORMATS):
+        raise CardMistake(
+            f"{name}: 설정 파일이 아닙니다(웹 페이지나 문서). {again}",
+            f"{name}: a web page or a document, and no configuration; {copied}",
+        )
+    if (written := encoding_of(data)) is not None:
+        raise CardMistake(
+            f"{name}: {written}로 저장되었습니다. 메모장에서 인코딩 'UTF-8'(BOM 없음)로 저장하십시오.",
+            f"{name}: saved as {written}; UTF-8 without a byte order mark (BOM) expected",
+        )
+
+
+def encoding_of(data: bytes) -> str | None:
+    """The encoding as an editor of Windows names it, or None for UTF-8."""
+    if data.startswith(b"\xef\xbb\xbf"):
+        return "UTF-8 BOM"
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or _is_wide(data):
+        return "UTF-16"
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return "ANSI(CP949)" if _is_cp949(data) else None  # else no text at all: the reader names the byte
+    return None
+
+
+def one_line(data: bytes) -> str:
+    """What a person typed into a file of one line, in whichever encoding their editor has."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", "replace").strip()
+    return data.decode("utf-8-sig", "replace").strip()
+
+
+def _is_wide(data: bytes) -> bool:
+    """UTF-16 without its mark: every second byte of ASCII is zero."""
+    return data[:1] != data[1:2] and b"\x00\x00" in (data[:4:2], data[1:4:2])
+
+
+def _is_cp949(data: bytes) -> bool:
+    try:
+        return data.decode("cp949").replace("\n", "").replace("\r", "").replace("\t", "").isprintable()
+    except UnicodeDecodeError:
+        return False
+
+
+def _tell(found: list[str], wanted: str, there: bool) -> None:
+    listed = ", ".join(_shown(name) for name in ([wanted] if there else []) + found[:4])
+    if there or len(found) > 1:
+        raise CardMistake(
+            f"{listed}: 비슷한 파일이 여럿입니다. 쓸 것 하나만 {wanted} 이름으로 남기고 지우십시오.",
+            f"{listed}: several files; only one, named {wanted}, expected",
+        )
+    name = found[0].lower()
+    hidden = name.endswith(".txt.txt") or (name.endswith(".txt") and not wanted.endswith(".txt"))
+    if hidden:
+        raise CardMistake(
+            f"{listed}: 이름을 {wanted}(으)로 바꾸십시오. 탐색기에서 보기 > 표시 > '파일 확장명'을 켜면 보입니다.",
+            f"{listed}: to be renamed {wanted}; Windows hides the ending .txt (View > Show > File name extensions)",
+        )
+    raise CardMistake(
+        f"{listed}: 이름과 위치를 확인하십시오. 카드 맨 위의 {wanted}이어야 합니다.",
+        f"{listed}: {wanted} expected, at the top of the card",
+    )
+
+
+def _names(boot: Path) -> list[str]:
+    """Of the top of the card, without what a system or an editor has hidden there (._linetap.toml of macOS)."""
+    try:
+        with os.scandir(boot) as entries:
+            return sorted(e.name for e in itertools.islice(entries, _MOST_NAMES) if not e.name.startswith((".", "~")))
+    except OSError:
+        return []
+
+
+def _is(boot: Path, name: str, wanted: str) -> bool:
+    return name == wanted or (name.lower() == wanted and (boot / wanted).exists())
+
+
+def _shown(name: str) -> str:
+    return "".join(each if each.isprintable() else "?" for each in name[:_LONGEST_NAME])
