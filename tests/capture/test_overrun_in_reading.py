@@ -1,88 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An overrun that comes while what had been announced is being read: on a processor that hardly keeps up.
-
-The codec is a stand-in, since no test can have a real one run over between two reads; it answers as pyalsaaudio 0.11
-does (alsaaudio.c, alsapcm_read): -EPIPE once, with the stream prepared again; the next read starts it and has nothing.
-"""
+"""An overrun that comes while what had been announced is being read: on a processor that hardly keeps up; and one that
+does not keep up at all."""
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 
-from linetap.boardchoice import open_card
-from linetap.capture.alsa import OVERRUN
-from linetap.capture.lineaudio import LineAudio
-from linetap.capture.loop import Loop
-from linetap.capture.player import Player
-from linetap.capture.service import _first_state
-from linetap.notices import load_notices
-from linetap.ring import RATE_HZ, SLOT_MS, RingWriter
-from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock
-from unit_rig import make_unit
+import pytest
+from overrun_rig import BUFFER_PERIODS, on_codec
 
-BUFFER_PERIODS = 20
-READ_NS = NS_PER_MS // 10
-
-
-class Codec:
-    """8 lines at 8 kHz. Time passes by `wait`, and by every read."""
-
-    period = RATE_HZ * SLOT_MS // 1000
-    buffer = BUFFER_PERIODS * period
-    filled_at_start = 4 * period
-
-    def __init__(self, clock: ManualClock) -> None:
-        self.clock = clock
-        self.runs_from_ns: int | None = None  # None: prepared
-        self.was_read = 0  # frames of this run
-        self.slow_read_ms = 0  # the next read comes so late
-        self.available = lambda: OVERRUN if self._there() > self.buffer else self._there()
-        self.room = lambda: self.buffer - 4 * self.period  # playback is not what this is about
-
-    def _there(self) -> int:
-        if self.runs_from_ns is None:
-            return 0
-        return (self.clock.monotonic_ns() - self.runs_from_ns) * RATE_HZ // NS_PER_S - self.was_read
-
-    def restart_capture(self) -> None:
-        self.read()
-
-    def refill(self, periods: int = 4) -> int:
-        return periods * self.period
-
-    def wait(self, timeout_ms: int) -> bool:
-        self.clock.advance(min(SLOT_MS, timeout_ms) * NS_PER_MS)
-        return False
-
-    def read(self) -> bytes | None:
-        self.clock.advance(READ_NS + self.slow_read_ms * NS_PER_MS)
-        self.slow_read_ms = 0
-        if self.runs_from_ns is None:
-            self.runs_from_ns, self.was_read = self.clock.monotonic_ns(), 0
-        if self._there() > self.buffer:
-            self.runs_from_ns = None
-            return None
-        frames = min(self.period, self._there())
-        self.was_read += frames
-        return bytes(2 * 8 * frames)
-
-    def write(self, data: bytes | None) -> int:
-        return self.period if data is None else len(data) // (2 * 8)
+from linetap.capture.loop import VAIN_MOST
+from linetap.ring import SLOT_MS
+from linetap_core.clock import NS_PER_MS, NS_PER_S
+from linetap_core.errors import DeviceFault
 
 
 def test_what_is_lost_is_what_the_codec_held_and_not_a_second_more(tmp_path: Path, run_dir: Path) -> None:
-    config = make_unit(tmp_path, run_dir, lines=8).config
-    card, lines = config.card[0], config.lines_of(1)
-    clock = ManualClock(1_795_647_360 * NS_PER_S, 50 * NS_PER_S)
-    numbers = [line.number for line in lines]
-    with (
-        closing(open_card(config, 1)) as board,
-        closing(RingWriter(config.run_path, 1, numbers, card.ring_s, card.rate_hz)) as ring,
-    ):
-        player = Player(card, lines, load_notices(Path(config.notices)), board)
-        codec, state = Codec(clock), _first_state(config, card)
-        loop = Loop(card, codec, LineAudio(card, lines), ring, board, player, clock, state)
+    with on_codec(tmp_path, run_dir) as (loop, codec, state):
         loop.start()
         for _ in range(50):
             loop.turn()
@@ -91,3 +25,32 @@ def test_what_is_lost_is_what_the_codec_held_and_not_a_second_more(tmp_path: Pat
             loop.turn()
     assert state.overruns == 1
     assert BUFFER_PERIODS * SLOT_MS <= state.gap_ms <= (BUFFER_PERIODS + 5) * SLOT_MS
+
+
+def test_a_processor_that_does_not_keep_up_is_left_to_the_others_half_of_the_time(
+    tmp_path: Path, run_dir: Path
+) -> None:
+    """Capture goes before panel and reporter: without a pause they never ran, and nobody was told."""
+    with on_codec(tmp_path, run_dir) as (loop, codec, state):
+        loop.start()
+        codec.work_ns = 15 * NS_PER_MS
+        began_ns = codec.clock.monotonic_ns()
+        while codec.clock.monotonic_ns() - began_ns < 60 * NS_PER_S:
+            loop.turn()
+        worked_ns = codec.reads * codec.work_ns
+    assert state.overruns > 20
+    assert worked_ns < 0.6 * 60 * NS_PER_S
+    assert worked_ns > 0.3 * 60 * NS_PER_S, "what can be recorded is"
+
+
+@pytest.mark.parametrize("what_comes", ["", "audio"])
+def test_a_codec_that_only_overruns_is_said_to_be_dead(tmp_path: Path, run_dir: Path, what_comes: str) -> None:
+    """Whatever it answers to the read that is to prepare it, a bounded number of reads is made of it."""
+    with on_codec(tmp_path, run_dir) as (loop, codec, _):
+        loop.start()
+        codec.is_dead, codec.never_reports = True, bool(what_comes)
+        for _ in range(VAIN_MOST):
+            loop.turn()
+        with pytest.raises(DeviceFault, match="overruns and not a period"):
+            loop.turn()
+        assert codec.reads <= (VAIN_MOST + 1) * (BUFFER_PERIODS + 3)

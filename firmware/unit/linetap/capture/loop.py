@@ -29,6 +29,11 @@ from .timeline import JUMP_NS, Timeline, frames_between
 POLL_MS = 100
 STALL_MS = 1000  # without a period for so long the codec is dead, and must not pass for silence
 SETTLE_PERIODS = 5
+# Capture gets the processor before all others. One that overruns again and again takes what it is given, and panel and
+# reporter could not tell of it: it waits as long as it has worked, so that half of one processor is left.
+SOON_MS = 2000  # an overrun so soon after the last one is not a single stall
+PAUSE_MOST_MS = 500
+VAIN_MOST = 20  # overruns without a period between them: the codec gives no audio
 # Periods are read at once, for the buffer, but written in fours: most of a period's work is a wake-up with cold caches,
 # and the second of two handled together costs a quarter of the first (decision 0010).
 BATCH_PERIODS = 4
@@ -92,6 +97,8 @@ class Loop:
         self._rarely = 8 * codec.period
         self._playback_restarted = False
         self._last_ns = 0
+        self._overran_ns: int | None = None  # when the last overrun was dealt with
+        self._vain = 0
         self._overruns = Lately()
 
     def start(self) -> None:
@@ -104,7 +111,7 @@ class Loop:
     def turn(self) -> bool:
         """Waits for a period and handles it; True when the codec's watched descriptor is readable.
 
-        DeviceFault `codec_stalled` after STALL_MS without a period.
+        DeviceFault `codec_stalled` after STALL_MS or VAIN_MOST overruns without a period.
         """
         codec = self._codec
         watched = codec.wait(POLL_MS)
@@ -115,20 +122,20 @@ class Loop:
         elif available >= codec.period:
             self._take(available, room, now_ns)
         elif now_ns - self._last_ns > STALL_MS * NS_PER_MS:
-            raise DeviceFault(
-                "codec_stalled",
-                f"{self._card.capture_pcm} (card {self._card.number}): no period for {STALL_MS / 1000:g} s; "
-                "check the codec's cable and power",
-            )
+            raise self._stalled(f"no period for {STALL_MS / 1000:g} s")
         self._feed(room)
         return watched
+
+    def _stalled(self, why: str) -> DeviceFault:
+        where = f"{self._card.capture_pcm} (card {self._card.number})"
+        return DeviceFault("codec_stalled", f"{where}: {why}; check the codec's cable and power")
 
     def overruns_lately(self) -> int:
         """Overruns in the recent past."""
         return self._overruns.count(self._clock.monotonic_ns())
 
     def _take(self, available: int, room: int, now_ns: int) -> None:
-        self._last_ns = now_ns
+        self._last_ns, self._vain = now_ns, 0
         period, captured = self._codec.period, self._position + available
         if self._timeline.observe(now_ns, captured) and not self._settling:
             # The last period lies after the hole. Those before it may lie on either side: they are lost too.
@@ -232,11 +239,24 @@ class Loop:
             self._settle()
         self._write_held()
         cause = self._cause if self._settling else GAP_OVERRUN  # a hole that is not placed yet only grows
-        until_ns = self._last_ns + STALL_MS * NS_PER_MS
-        while not prepared and self._clock.monotonic_ns() < until_ns:
-            prepared = self._codec.read() is None  # with the report of the overrun it prepares the stream
+        reads = 0 if prepared else self._codec.buffer // self._codec.period + 1
+        while reads and self._codec.read() is not None:  # with the report it prepares the stream
+            reads -= 1
+        self._vain += 1
+        if self._vain > VAIN_MOST:
+            raise self._stalled(f"{self._vain} overruns and not a period between them")
+        self._pause()
         self._codec.restart_capture()
         self._begin_run(cause)
+
+    def _pause(self) -> None:
+        now_ns = self._clock.monotonic_ns()
+        if self._overran_ns is not None:
+            since_ms = (now_ns - self._overran_ns) // NS_PER_MS
+            if since_ms < SOON_MS:
+                self._clock.sleep(min(max(since_ms, SLOT_MS), PAUSE_MOST_MS) / 1000)
+                self._last_ns = self._clock.monotonic_ns()  # nobody waited for the codec
+        self._overran_ns = self._clock.monotonic_ns()
 
     def _feed(self, room: int) -> None:
         """Fills playback up to FILL_PERIODS."""

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A codec that overruns when a test wants it, which no real one can be made to do between two reads.
+
+It answers as pyalsaaudio 0.11 does (alsaaudio.c, alsapcm_read): -EPIPE once, with the stream prepared again; the next
+read starts it and has nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from linetap.boardchoice import open_card
+from linetap.capture.alsa import OVERRUN
+from linetap.capture.lineaudio import LineAudio
+from linetap.capture.loop import Loop
+from linetap.capture.player import Player
+from linetap.capture.service import _first_state
+from linetap.notices import load_notices
+from linetap.ring import RATE_HZ, SLOT_MS, RingWriter
+from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock
+from linetap_core.records import CaptureState
+from unit_rig import make_unit
+
+BUFFER_PERIODS = 20
+READ_NS = NS_PER_MS // 10
+
+
+class Codec:
+    """8 lines at 8 kHz. Time passes by `wait`, where there is no period yet, and by every read."""
+
+    period = RATE_HZ * SLOT_MS // 1000
+    buffer = BUFFER_PERIODS * period
+    filled_at_start = 4 * period
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.runs_from_ns: int | None = None  # None: prepared
+        self.was_read = 0  # frames of this run
+        self.slow_read_ms = 0  # the next read comes so late
+        self.work_ns = READ_NS  # of a period
+        self.reads = 0
+        self.is_dead = False  # it overruns, whatever is done
+        self.never_reports = False  # and reads do not say so
+        self.available = lambda: OVERRUN if self.is_dead or self._there() > self.buffer else self._there()
+        self.room = lambda: self.buffer - 4 * self.period  # playback is not what this is about
+
+    def _there(self) -> int:
+        if self.runs_from_ns is None:
+            return 0
+        return (self.clock.monotonic_ns() - self.runs_from_ns) * RATE_HZ // NS_PER_S - self.was_read
+
+    def restart_capture(self) -> None:
+        self.read()
+
+    def refill(self, periods: int = 4) -> int:
+        return periods * self.period
+
+    def wait(self, timeout_ms: int) -> bool:
+        if self._there() < self.period:
+            self.clock.advance(min(SLOT_MS, timeout_ms) * NS_PER_MS)
+        return False
+
+    def read(self) -> bytes | None:
+        self.reads += 1
+        self.clock.advance(self.work_ns + self.slow_read_ms * NS_PER_MS)
+        self.slow_read_ms = 0
+        if self.runs_from_ns is None:
+            self.runs_from_ns, self.was_read = self.clock.monotonic_ns(), 0
+        if (self.is_dead and not self.never_reports) or self._there() > self.buffer:
+            self.runs_from_ns = None
+            return None
+        frames = min(self.period, self._there())
+        self.was_read += frames
+        return bytes(2 * 8 * frames)
+
+    def write(self, data: bytes | None) -> int:
+        return self.period if data is None else len(data) // (2 * 8)
+
+
+@contextmanager
+def on_codec(tmp_path: Path, run_dir: Path) -> Iterator[tuple[Loop, Codec, CaptureState]]:
+    config = make_unit(tmp_path, run_dir, lines=8).config
+    card, lines = config.card[0], config.lines_of(1)
+    clock = ManualClock(1_795_647_360 * NS_PER_S, 50 * NS_PER_S)
+    numbers = [line.number for line in lines]
+    with (
+        closing(open_card(config, 1)) as board,
+        closing(RingWriter(config.run_path, 1, numbers, card.ring_s, card.rate_hz)) as ring,
+    ):
+        player = Player(card, lines, load_notices(Path(config.notices)), board)
+        codec, state = Codec(clock), _first_state(config, card)
+        yield Loop(card, codec, LineAudio(card, lines), ring, board, player, clock, state), codec, state
