@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from custody_rig import CALL, SECONDS, Helper, marked_call, released
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect, sync_playwright
-from servesite import CHROMIUM, require_accessible
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect, sync_playwright
+from servesite import CHROMIUM, launched, require_accessible
 
 from broker import until
 from linetap_core.evidence.calls import g711
@@ -50,16 +50,39 @@ def profile(tmp_path: Path) -> Path:
     return tmp_path / "profile"
 
 
-@pytest.fixture
-def context(profile: Path) -> Iterator[BrowserContext]:
+@pytest.fixture(scope="module")
+def playwright() -> Iterator[Playwright]:
     with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            str(profile), executable_path=CHROMIUM, args=["--no-sandbox"], locale="ko-KR"
-        )
-        context.set_default_timeout(LIMIT_S * 1000)
-        context.add_init_script(WATCH)
-        yield context
-        context.close()
+        yield playwright
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    with launched(playwright) as browser:
+        yield browser
+
+
+@pytest.fixture
+def kept(playwright: Playwright, profile: Path) -> Iterator[BrowserContext]:
+    """The whole browser, with a profile on the disk."""
+    context = playwright.chromium.launch_persistent_context(
+        str(profile), executable_path=CHROMIUM, args=["--no-sandbox"], locale="ko-KR"
+    )
+    yield watched(context)
+    context.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(locale="ko-KR")
+    yield watched(context)
+    context.close()
+
+
+def watched(context: BrowserContext) -> BrowserContext:
+    context.set_default_timeout(LIMIT_S * 1000)
+    context.add_init_script(WATCH)
+    return context
 
 
 def _listen(message: ConsoleMessage) -> None:
@@ -102,10 +125,8 @@ def at_s(page: Page) -> float:
     return float(page.locator("#at").input_value())
 
 
-def test_from_the_code_to_the_requesters_files_by_keyboard(
-    helper: Helper, context: BrowserContext, profile: Path
-) -> None:
-    page = entered(helper, context)
+def test_from_the_code_to_the_requesters_files_by_keyboard(helper: Helper, kept: BrowserContext, profile: Path) -> None:
+    page = entered(helper, kept)
     require_accessible(page)
     opened(page)
     require_accessible(page)
@@ -154,7 +175,7 @@ def test_from_the_code_to_the_requesters_files_by_keyboard(
     assert page.evaluate("getComputedStyle(document.querySelector('.note')).borderLeftWidth") == "4px"
     helper.thread.join(LIMIT_S)
     assert not helper.thread.is_alive()
-    context.close()
+    kept.close()
     require_no_sound(helper.desk.root, helper.folder, profile)
 
 
