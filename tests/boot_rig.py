@@ -10,9 +10,12 @@ from pathlib import Path
 
 IMAGE = Path(__file__).resolve().parents[1] / "image"
 SCRIPT, HOOK = IMAGE / "root" / "usr" / "lib" / "linetap" / "slots", IMAGE / "hook.sh"
+MARKS = SCRIPT.with_name("marks")
 LIMIT_S = 120
 CONFIG = "os_prefix=@SLOT@/\narm_64bit=1\nkernel=vmlinuz\n"
-CMDLINE = "console=tty1 linetap.verity=1:2:3"
+VERITY = "256:aaaa:5a17"  # blocks, hash and salt of a root
+CMDLINE = f"console=tty1 linetap.verity={VERITY}"
+PART_BYTES = 2 << 20
 
 
 def files(version: str) -> dict[str, str]:
@@ -25,9 +28,11 @@ class Boot:
     def __init__(self, root: Path, pi: bool) -> None:
         """The Pi's firmware remembers the try itself and says so in the device tree; else a file on the card does."""
         self.root, self.boot, self.proc, self.pi = root, root / "boot", root / "proc", pi
-        self.bin = root / "bin"
-        for folder in (self.boot, self.proc, self.bin):
+        self.bin, self.parts = root / "bin", root / "parts"
+        for folder in (self.boot, self.proc, self.bin, self.parts):
             folder.mkdir()
+        for slot in "ab":
+            (self.parts / f"linetap-{slot}").write_bytes(bytes(PART_BYTES))
         (self.bin / "systemctl").write_text(f'#!/bin/sh\necho "$@" >>{root}/systemctl\n')
         (self.bin / "systemctl").chmod(0o755)
         self.lay("a", "0.1.0")
@@ -38,6 +43,7 @@ class Boot:
     @property
     def environment(self) -> dict[str, str]:
         paths = {"LINETAP_BOOT": str(self.boot), "LINETAP_PROC": str(self.proc)}
+        paths |= {"LINETAP_PARTS": str(self.parts), "LINETAP_TOLD": str(self.root / "told")}
         return {**os.environ, "PATH": f"{self.bin}:{os.environ['PATH']}", **paths}
 
     def lay(self, slot: str, version: str) -> None:
@@ -82,3 +88,13 @@ class Boot:
             loader = self.proc / "device-tree" / "chosen" / "bootloader"
             loader.mkdir(parents=True, exist_ok=True)
             (loader / "tryboot").write_bytes(int(once).to_bytes(4, "big"))
+
+
+def marks(part: Path, what: str, root: str = "aaaa", shell: tuple[str, ...] = ("sh",)) -> dict[str, int]:
+    """What a slot knows of its starts after `what`, a line of shell (usr/lib/linetap/marks)."""
+    script = f'. {MARKS}; mark_read "$1" {root}; {what}; mark_read "$1" {root}; for f in seq $MARK_FIELDS; do '
+    script += r'eval "echo $f=\$mark_$f"; done'
+    done = subprocess.run(
+        [*shell, "-euc", script, "-", str(part)], capture_output=True, text=True, timeout=LIMIT_S, check=True
+    )
+    return {name: int(value) for name, value in (line.split("=") for line in done.stdout.splitlines())}

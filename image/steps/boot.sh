@@ -13,6 +13,7 @@ pack_initramfs() {
   cp "$ROOT/usr/sbin/dmsetup" "$tree/bin/dmsetup"
   copy_libraries "$tree" "$tree/bin/dmsetup"
   install -m 755 image/initramfs/init "$tree/init"
+  install -D -m 644 -t "$tree/lib/linetap" image/initramfs/*.sh image/root/usr/lib/linetap/{marks,blocks}
   sed -e 's/#.*//' -e '/^ *$/d' image/initramfs/modules.txt | while read -r module; do
     modprobe -d "$PWD/$ROOT" -S "$(kernel)" --show-depends "$module" || fail "the kernel has no module $module"
   done | sed -n 's/^insmod //p' | awk '!seen[$1]++ {print $1}' >"$WORK/modules"
@@ -71,7 +72,7 @@ seal_slot() {
   hash=$(veritysetup format "$WORK/slot.img" "$WORK/slot.img" --hash-offset=$((blocks * 4096)) --data-blocks="$blocks" \
     --salt="$salt" --uuid="$VERITY_ID" | sed -n 's/^Root hash:[[:space:]]*//p')
   [ "$hash" ] || fail "veritysetup gave no root hash"
-  [ "$(stat -c %s "$WORK/slot.img")" -le $((SLOT_MIB * 1024 * 1024)) ] || fail "the root does not fit into a slot"
+  [ "$(stat -c %s "$WORK/slot.img")" -le $(((SLOT_MIB - 1) * 1024 * 1024)) ] || fail "the root does not fit into a slot"
   cmdline "$blocks" "$hash" "$salt" >"$WORK/cmdline.txt"
 }
 

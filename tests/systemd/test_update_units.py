@@ -26,7 +26,7 @@ from slots_rig import why_not as no_rauc
 
 HOST, PORT = "127.0.0.1", 8443
 UPDATE, BOOT, PROC = "/var/lib/linetap/update", "/boot/firmware", "/var/proc"
-WHERE = f"[Manager]\nDefaultEnvironment=LINETAP_PROC={PROC} LINETAP_BOOT={BOOT}\n"
+WHERE = f"[Manager]\nDefaultEnvironment=LINETAP_PROC={PROC} LINETAP_BOOT={BOOT} LINETAP_PARTS=/var/slots\n"
 # Whatever would start the machine anew is noted instead.
 # As a codec that is absent keeps its capture: linetap.target waits for it, and nothing here may wait for that.
 NEVER = "[Service]\nType=notify\nTimeoutStartSec=infinity\nExecStart=/bin/sleep infinity\n"
@@ -36,6 +36,7 @@ SCRIPT_OF_CALLS = "lines = 2\nduration_s = 1.0\n"
 UNITS = [
     "linetap_update.path", "linetap_update.service", "linetap_good.service", "linetap_good.timer",
     "linetap_overdue.timer", "linetap_overdue.service", "linetap_stick@sda1.service",
+    "linetap_scrub.service", "linetap_scrub.timer",
 ]  # fmt: skip
 
 pytestmark = [
@@ -78,6 +79,7 @@ def _lay_slots(made: Guest) -> None:
     made.write("/etc/rauc/keyring.pem", ours.certificate.read_bytes())
     made.write("/usr/lib/linetap/release", "ID=linetap\nVERSION=0.1.0\nCOMMIT=0\n")
     made.write("/usr/lib/linetap/slots", SCRIPT.read_bytes(), 0o755)
+    made.write("/usr/lib/linetap/marks", SCRIPT.with_name("marks").read_bytes())
     made.write("/etc/systemd/system.conf.d/90-where.conf", WHERE)
     made.write("/var/fake/systemctl", '#!/bin/sh\necho "$@" >>/var/rebooted\n', 0o755)
     for name in ("linetap_update.service.d", "linetap_good.service.d"):

@@ -67,7 +67,7 @@ def test_one_that_never_came_so_far_is_said_by_the_old_one(rig: Rig) -> None:
     rig.machine.current = "a"
     rig.trial()
     assert rig.outcome() == ("failed", "update_fell_back")
-    assert rig.machine.calls == []
+    assert rig.machine.calls == ["keep"], "the old one has started well"
 
 
 def test_one_that_cannot_be_kept_goes_back(rig: Rig) -> None:
@@ -107,7 +107,7 @@ def test_an_ordinary_boot_changes_nothing(rig: Rig) -> None:
     rig.red = lambda _: ["capture_dead"]
     rig.trial()
     assert (rig.folder / state.STATE).read_bytes() == before
-    assert rig.machine.calls == []
+    assert rig.machine.calls == ["keep"], "but the slot's count of starts"
 
 
 def test_old_and_new_by_turns(rig: Rig) -> None:
@@ -119,3 +119,20 @@ def test_old_and_new_by_turns(rig: Rig) -> None:
     assert (rig.state.version, rig.state.slot, rig.machine.current) == ("0.3.0", "a", "a")
     rig.trial()
     assert (rig.outcome(), rig.machine.primary) == (("done", ""), "a")
+
+
+def test_a_start_of_a_kept_version_is_marked_once_the_recorder_works(rig: Rig) -> None:
+    """What else is red is not for another slot to cure: an absent codec makes no start a failed one."""
+    rig.machine.current = "a"
+    began = rig.clock.seconds
+    rig.red = lambda s: ["codec_absent"] if s - began > 60 else ["codec_absent", "recorder_dead"]
+    rig.trial()
+    assert rig.machine.calls == ["keep"]
+    assert rig.clock.seconds - began >= 60 + HOLDS_S
+
+
+def test_a_start_without_a_recorder_is_not_marked(rig: Rig) -> None:
+    rig.machine.current = "a"
+    rig.red = lambda _: ["recorder_dead"]
+    rig.trial()
+    assert rig.machine.calls == [], "and nothing is restarted for it: the initramfs counts it"

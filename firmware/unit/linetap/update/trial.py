@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""After a boot: keeps the version on trial, or restarts the machine into the old one.
+"""After a boot: keeps the version on trial, or restarts the machine into the old one. A kept one has started well.
 
 It may not get this far: a trial is for one boot, so power, panic, watchdog and linetap_overdue.timer lead back too.
 """
@@ -21,6 +21,8 @@ from linetap_core.records import UpdateState
 PATIENCE_S = 600  # from here on: services, network and time synchronisation start
 LOOK_EVERY_S = 5
 HOLDS_S = 15  # a service that dies at once is well for a moment first
+# Of a version that was kept before: what else is red, an absent codec say, is not for another slot to cure.
+NOT_STARTED = {"nothing_runs", "recorder_dead"}
 
 log = logging.getLogger("linetap.update")
 
@@ -47,6 +49,7 @@ class Trial:
             if tried is not None and tried.step == "trying":
                 fault = UpdateFault("update_fell_back", "it did not start, or not to its end")
                 self._end(failed(tried, fault, self._clock))
+            self._mark_start()
             return
         about = tried if tried is not None else _unknown()
         try:
@@ -61,11 +64,22 @@ class Trial:
         at = rfc3339(self._clock.utc_ns())
         self._end(msgspec.structs.replace(about, step="done", at=at, code="", text="", slot=slots.current))
 
-    def _wait_until_well(self, before: set[str]) -> None:
+    def _mark_start(self) -> None:
+        """Else the initramfs counts this start as a failed one, and leaves the slot after some of them."""
+        try:
+            self._wait_until_well(set(), NOT_STARTED)
+        except UpdateFault as fault:
+            log.error("start_not_well: %s", fault)
+            return
+        self._machine.keep()
+
+    def _wait_until_well(self, before: set[str], of: set[str] | None = None) -> None:
+        """`of`: only these count; None: all."""
         end_ns = self._clock.monotonic_ns() + round(self._patience_s * NS_PER_S)
         well_since_ns: int | None = None
         while True:
-            new, now_ns = sorted(set(self._look()) - before), self._clock.monotonic_ns()
+            red = set(self._look()) - before
+            new, now_ns = sorted(red if of is None else red & of), self._clock.monotonic_ns()
             well_since_ns = None if new else well_since_ns or now_ns
             if well_since_ns is not None and now_ns - well_since_ns >= HOLDS_S * NS_PER_S:
                 return

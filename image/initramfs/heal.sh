@@ -1,0 +1,110 @@
+# shellcheck shell=busybox disable=SC2154,SC2034,SC2013 # variables of init and marks
+# SPDX-License-Identifier: Apache-2.0
+# Starts are counted in the slot (usr/lib/linetap/marks), and a slot that fails is mended from the other or left for it.
+# A version on trial is not left here: the next start leads back from it in any case (usr/lib/linetap/slots).
+readonly MOST_FALLS=3 MOST_TRIES=9 # power that went nine times in a minute after power-on is taken for a failure too
+readonly RESET_BY_POWER=4096       # PM_RSTS: power-on reset, and no other
+
+# Whether the firmware says that power began this start: documented as chosen/bootloader/pm_rsts, big-endian.
+by_power() {
+  local file=/proc/device-tree/chosen/bootloader/pm_rsts
+  [ -e $file ] && [ "$((0x$(xxd -p $file)))" -eq $RESET_BY_POWER ]
+}
+
+# begin: counts this start before the root is opened. unclean=1: the last run did not end in good order, and by itself.
+begin() {
+  unclean=0
+  mark_read "$root" "$hash"
+  if [ "$mark_clean" = 1 ]; then
+    mark_tries=0 mark_falls=0
+  elif [ $((mark_good + mark_tries)) -gt 0 ] && ! by_power; then
+    unclean=1
+    [ "$mark_tries" -eq 0 ] || mark_falls=$((mark_falls + 1))
+  fi
+  mark_tries=$((mark_tries + 1)) mark_clean=0 try=$mark_tries
+  mark_write "$root" "$hash" || say "slot $slot: its starts cannot be counted"
+}
+
+# The root is read to its end after a run that ended badly; what is bad is mended, or known from here on.
+check_root() {
+  [ "$unclean" = 1 ] || [ "$mark_bad" -gt 0 ] || return 0
+  if whole "$root" "$verity"; then
+    [ "$mark_bad" -eq 0 ] || { mark_bad=0; mark_write "$root" "$hash"; }
+    return 0
+  fi
+  say "slot $slot: blocks of its root cannot be read"
+  if mend_root; then return 0; fi
+  mark_bad=1
+  mark_write "$root" "$hash"
+  leave_slot 3 "카드에 있는 시스템이 손상되었습니다." "the system on the card is damaged."
+  next="this slot as it is"
+  note "카드에 있는 시스템이 손상되었습니다." "the system on the card is damaged."
+  without_boot
+}
+
+mend_root() {
+  local twin count
+  other_slot && [ "$other_verity" = "$verity" ] || return 1
+  twin=$(device_of "$other") || return 1
+  count=$(mend "$root" "$twin" "$verity") || return 1
+  say "slot $slot: $count blocks were written again from slot $other"
+  mark_bad=0 mark_mended=$((mark_mended + count))
+  mark_write "$root" "$hash"
+  without_boot
+}
+
+# Sets other and other_verity. Fails where the other slot is none: empty, or being written.
+other_slot() {
+  local word
+  case $slot in a) other=b ;; *) other=a ;; esac
+  other_verity=
+  with_boot && [ -s "$BOOT/$other/config.txt" ] && [ -s "$BOOT/$other/vmlinuz" ] && [ -s "$BOOT/$other/initramfs" ] || return 1
+  for word in $(cat "$BOOT/$other/cmdline.txt" 2>/dev/null); do
+    case $word in linetap.verity=*) other_verity=${word#*=} ;; esac
+  done
+  [ "$other_verity" ]
+}
+
+on_trial() { with_boot && ! grep -qx "os_prefix=$slot/" "$BOOT/config.txt"; }
+
+# leave_slot CODE KO EN: restarts in the other slot. Returns where that is no slot, was never good as another root, or is not
+# whole.
+leave_slot() {
+  local there rest rounds=$mark_rounds
+  on_trial && return 1
+  other_slot && there=$(device_of "$other") || return 1
+  rest=${other_verity#*:}
+  mark_read "$there" "${rest%%:*}"
+  if [ "$mark_good" != 1 ] && [ "$other_verity" != "$verity" ]; then
+    say "slot $other was never good: it is not tried"
+  elif whole "$there" "$other_verity"; then
+    next="slot $other"
+    note "$2" "$3"
+    mark_tries=0 mark_falls=0 mark_rounds=$((rounds + 1))
+    mark_write "$there" "${rest%%:*}"
+    cp "$BOOT/$other/config.txt" "$BOOT/config.new" && sync && mv "$BOOT/config.new" "$BOOT/config.txt" && sync
+    without_boot
+    say "slot $slot: $3 Slot $other is next"
+    blink "$1" "$(pause $((3 * rounds)))"
+    reboot -f
+    sleep 60
+  else
+    say "slot $other is not whole either"
+  fi
+  mark_read "$root" "$hash"
+  return 1
+}
+
+# Seconds: from the fourth failure in a row it is a minute, then longer, at most ten.
+pause() { echo $(($1 < 3 ? 5 : $1 < 12 ? ($1 - 2) * 60 : 600)); }
+
+# die CODE KO EN: this start ends here, visibly; the kernel restarts the machine after a panic.
+die() {
+  say "slot $slot: $3"
+  if [ "$root" ] && [ "${mark_falls:-0}" -ge $((MOST_FALLS - 1)) ]; then leave_slot "$@"; fi
+  if on_trial; then next="the version before"; else next="this slot again"; fi
+  note "$2" "$3"
+  without_boot
+  blink "$1" "$(pause $((${mark_tries:-1} - 1 + 3 * ${mark_rounds:-0})))"
+  exit 1 # of process 1: the kernel panics
+}

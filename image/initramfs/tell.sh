@@ -1,0 +1,68 @@
+# shellcheck shell=busybox disable=SC2154 # variables of init
+# SPDX-License-Identifier: Apache-2.0
+# What went wrong before anything else can say so: in the kernel's log, on the boot partition as linetap-boot.txt, and by
+# the board's own LEDs (docs/closet.md). $slot, $try and $next are of the start that tells.
+readonly BOOT=${BOOT:-/boot}
+readonly NOTE=$BOOT/linetap-boot.txt
+
+say() { echo "<4>linetap: $*" >/dev/kmsg; }
+
+# The boot partition, where it can be had; written to by nobody else here.
+with_boot() {
+  grep -q " $BOOT vfat " /proc/mounts && return 0
+  mkdir -p "$BOOT"
+  local device
+  device=$(device_of boot) && mount -t vfat -o rw,noatime,nosuid,nodev,noexec,umask=0077 "$device" "$BOOT"
+}
+
+without_boot() {
+  sync
+  umount "$BOOT" 2>/dev/null
+}
+
+# What, what next and what to do, twice; below it the last steps, each a line.
+note() {
+  local step="- $slot/$try: $2 -> $next"
+  with_boot || return 1
+  {
+    printf 'linetap\n\n슬롯 %s, %s번째 시작: %s\n다음: %s\n%s\n\n' "$slot" "$try" "$1" "$(next_ko)" \
+      '할 일: 전원을 켜 두십시오. 10분이 지나도 녹음 표시등(RUN)이 켜지지 않으면 카드를 새로 만든 것으로 교체하십시오. 쓰던 카드에는 통화가 있으니 지우지 말고 보관하십시오.'
+    printf 'Slot %s, start %s: %s\nNext: %s\n%s\n\n' "$slot" "$try" "$2" "$next" \
+      'To do: leave the power on. If RUN is not lit after 10 minutes, replace the card by one that is newly made. Keep the old one unerased: calls are on it.'
+    grep '^- ' "$NOTE" 2>/dev/null | tail -n 11
+    printf '%s\n' "$step"
+  } >"$BOOT/linetap-boot.new" && sync && mv "$BOOT/linetap-boot.new" "$NOTE"
+  sync
+}
+
+next_ko() {
+  case $next in
+    "slot "?) echo "슬롯 ${next#slot } 시작" ;;
+    "this slot again") echo "같은 슬롯을 다시 시작" ;;
+    "this slot as it is") echo "손상된 채로 계속" ;;
+    *) echo "이전 버전으로 복귀" ;;
+  esac
+}
+
+# For so many seconds: a flutter, then CODE long flashes. No firmware's own pattern begins with a flutter.
+blink() {
+  local end n led
+  end=$(($(cut -d. -f1 /proc/uptime) + $2))
+  for led in /sys/class/leds/*/; do echo none >"$led/trigger"; done 2>/dev/null
+  while [ "$(cut -d. -f1 /proc/uptime)" -lt $end ]; do
+    n=0
+    while [ $n -lt 10 ]; do light 0.05 0.05; n=$((n + 1)); done
+    sleep 0.8
+    n=0
+    while [ $n -lt "$1" ]; do light 0.8 0.4; n=$((n + 1)); done
+    sleep 0.8
+  done
+}
+
+light() {
+  local led
+  for led in /sys/class/leds/*/; do cat "$led/max_brightness" >"$led/brightness"; done 2>/dev/null
+  sleep "$1"
+  for led in /sys/class/leds/*/; do echo 0 >"$led/brightness"; done 2>/dev/null
+  sleep "$2"
+}

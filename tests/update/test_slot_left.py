@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When a start gives its slot up, and for what: the initramfs's own script, over a boot partition in a folder and slots
+that are files. What dm-verity finds is said by the test; the emulated machine has it (tests/hil/test_healing.py)."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from boot_rig import IMAGE, LIMIT_S, Boot, marks
+
+INITRAMFS, LIBRARY = IMAGE / "initramfs", IMAGE / "root" / "usr" / "lib" / "linetap"
+ROOTS = {"aaaa": "256:aaaa:5a17", "bbbb": "256:bbbb:5a17"}
+# What a start does up to the root, with the machine taken out of it.
+START = """
+say() { echo "$*" >>"$ROOT/said"; }
+blink() { echo "$1 $2" >>"$ROOT/blinked"; }
+reboot() { echo restarts; exit 0; }
+with_boot() { [ -e "$BOOT/config.txt" ]; }
+without_boot() { :; }
+device_of() { echo "$ROOT/parts/linetap-$1"; }
+by_power() { [ "$POWER" = 1 ]; }
+whole() { case " $ROTTEN " in *" ${1##*-} "*) return 1 ;; esac; }
+mend() { case " $ROTTEN " in *" ${2##*-} "*) echo 0; return 1 ;; esac; ROTTEN=; echo 4; }
+sync() { [ "$CUT" != $((cuts = cuts + 1)) ] || exit 99; }
+cuts=0
+begin
+[ "$mark_falls" -lt $MOST_FALLS ] && [ "$mark_tries" -le $MOST_TRIES ] || leave_slot 4 ko en
+check_root
+[ "$OPENS" = 1 ] || die 3 ko en
+echo "starts bad=$mark_bad"
+"""
+
+
+class Card(Boot):
+    """Slot a runs, and was good; b holds another root that was good, or what a test makes of it."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, pi=False)
+        self.lay("b", "0.0.9")
+        self.roots = {"a": "aaaa", "b": "bbbb"}
+        for slot in "ab":
+            (self.boot / slot / "initramfs").write_text("initramfs")
+            self.hold(slot, self.roots[slot])
+            self.mark(slot, "mark_good=1")
+
+    def hold(self, slot: str, root: str) -> None:
+        self.roots[slot] = root
+        (self.boot / slot / "cmdline.txt").write_text(f"linetap.verity={ROOTS[root]} linetap.slot={slot}\n")
+
+    def mark(self, slot: str, what: str) -> dict[str, int]:
+        return marks(self.parts / f"linetap-{slot}", f'{what}; mark_write "$1" {self.roots[slot]}', self.roots[slot])
+
+    def marked(self, slot: str) -> dict[str, int]:
+        return marks(self.parts / f"linetap-{slot}", ":", self.roots[slot])
+
+    def start(
+        self, opens: bool = True, rotten: str = "", power: bool = False, cut: int = 0, slot: str | None = None
+    ) -> str:
+        """One start of the slot that config.txt names, or of one on trial. "" is a panic, "cut" a power cut."""
+        slot = slot or self.call("get-primary")
+        sources = [LIBRARY / "marks", LIBRARY / "blocks", INITRAMFS / "tell.sh", INITRAMFS / "heal.sh"]
+        verity = ROOTS[self.roots[slot]]
+        script = f"slot={slot} verity={verity} hash={self.roots[slot]} try=1 next='' root={self.parts}/linetap-{slot}\n"
+        script += "".join(f". {source}\n" for source in sources) + START
+        environment = self.environment | {
+            "BOOT": str(self.boot), "ROOT": str(self.root), "ROTTEN": rotten, "POWER": str(int(power)),
+            "OPENS": str(int(opens)), "CUT": str(cut),
+        }  # fmt: skip
+        done = subprocess.run(
+            ["busybox", "sh", "-uc", script],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_S,
+            check=False,
+        )
+        assert not done.stderr, done.stderr
+        assert done.returncode in (0, 1, 99), done
+        return "cut" if done.returncode == 99 else done.stdout.strip()
+
+    def pauses(self) -> list[tuple[int, ...]]:
+        """The LEDs' code and for how many seconds, of each failure."""
+        return [tuple(map(int, line.split())) for line in (self.root / "blinked").read_text().splitlines()]
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Card:
+    return Card(tmp_path)
+
+
+def test_a_start_is_counted_before_anything_can_fail(card: Card) -> None:
+    assert card.start() == "starts bad=0"
+    assert (card.marked("a")["tries"], card.marked("a")["clean"]) == (1, 0)
+    card.call("set-state", "a", "good")
+    assert card.marked("a")["tries"] == 0
+
+
+def test_a_slot_that_fails_three_times_is_left_for_the_other(card: Card) -> None:
+    assert [card.start(opens=False) for _ in range(3)] == ["", "", "restarts"]
+    assert card.call("get-primary") == "b"
+    assert "0.0.9" in (card.boot / "config.txt").read_text(), "with the other version's own settings"
+    assert card.start() == "starts bad=0"
+    text = (card.boot / "linetap-boot.txt").read_text()
+    assert "슬롯 a, 3번째 시작" in text
+    assert "Next: slot b" in text
+    assert [line for line in text.splitlines() if line.startswith("- ")] == [
+        "- a/1: en -> this slot again", "- a/2: en -> this slot again", "- a/3: en -> slot b",
+    ]  # fmt: skip
+
+
+def test_a_machine_that_dies_later_is_counted_by_its_next_start(card: Card) -> None:
+    """The root opens, and the kernel panics or a watchdog fires before the unit is good."""
+    assert [card.start() for _ in range(4)] == ["starts bad=0"] * 3 + ["restarts"]
+    assert card.call("get-primary") == "b"
+
+
+def test_power_that_goes_is_no_failure_of_the_slot(card: Card) -> None:
+    """Where the firmware says that power began this start: three cuts in a row are no downgrade."""
+    assert {card.start(power=True) for _ in range(8)} == {"starts bad=0"}
+    assert card.marked("a")["falls"] == 0
+    card.call("set-state", "a", "good")
+    assert card.start(power=True) == "starts bad=0"
+
+
+def test_power_that_goes_while_all_is_well_counts_for_nothing(card: Card) -> None:
+    for _ in range(6):
+        assert card.start() == "starts bad=0"
+        card.call("set-state", "a", "good")
+    assert card.call("get-primary") == "a"
+
+
+def test_a_restart_in_good_order_is_no_failure(card: Card) -> None:
+    for _ in range(6):
+        assert card.start() == "starts bad=0"
+        card.call("ended")
+    assert card.call("get-primary") == "a"
+
+
+@pytest.mark.parametrize("what", ["empty", "never good", "another root since", "rotten", "no kernel"])
+def test_a_slot_that_is_none_is_not_gone_to(card: Card, what: str) -> None:
+    match what:
+        case "empty":
+            (card.boot / "b" / "config.txt").unlink()
+        case "never good":
+            card.mark("b", "mark_good=0")
+        case "another root since":
+            card.mark("b", ":")
+            marks(card.parts / "linetap-b", 'mark_good=1; mark_write "$1" cccc', "cccc")
+        case "no kernel":
+            (card.boot / "b" / "vmlinuz").write_text("")
+    rotten = "b" if what == "rotten" else ""
+    assert {card.start(opens=False, rotten=rotten) for _ in range(8)} == {""}
+    assert card.call("get-primary") == "a"
+    pauses = card.pauses()
+    assert [seconds for _, seconds in pauses] == sorted(seconds for _, seconds in pauses)
+    assert pauses[0] == (3, 5)
+    assert pauses[-1][1] >= 300, "an endless loop has a pause"
+
+
+def test_the_same_root_in_both_needs_no_word(card: Card) -> None:
+    """A new unit that never was good: nothing is lost by its other slot."""
+    card.hold("b", "aaaa")
+    card.mark("a", "mark_good=0")
+    assert [card.start(opens=False) for _ in range(3)] == ["", "", "restarts"]
+    assert card.call("get-primary") == "b"
+
+
+def test_what_has_rotted_is_mended_from_the_same_root(card: Card) -> None:
+    card.hold("b", "aaaa")
+    assert card.start(opens=False) == ""
+    assert card.start(rotten="a") == "starts bad=0", "one start, and not three"
+    assert card.marked("a")["mended"] == 4
+    assert card.call("get-primary") == "a"
+
+
+def test_what_has_rotted_and_cannot_be_mended_is_left_at_once(card: Card) -> None:
+    card.start()
+    card.call("set-state", "a", "good")
+    assert card.start(rotten="a") == "restarts"
+    assert card.call("get-primary") == "b"
+    assert card.marked("a")["bad"] == 1
+
+
+def test_where_both_have_rotted_it_goes_on_as_it_is_and_says_so(card: Card) -> None:
+    card.start()
+    card.call("set-state", "a", "good")
+    assert card.start(rotten="a b") == "starts bad=1", "a block that nothing reads costs nothing"
+    assert "Next: this slot as it is" in (card.boot / "linetap-boot.txt").read_text()
+
+
+def test_two_slots_that_fail_alternate_ever_more_slowly(card: Card) -> None:
+    went = []
+    for _ in range(12):
+        card.start(opens=False)
+        went.append(card.call("get-primary"))
+    assert went == list("aabbbaaabbba"[: len(went)])
+    assert card.pauses()[-1][1] >= 300
+    assert len((card.boot / "linetap-boot.txt").read_bytes()) < 4096, "it is one page, however often"
+
+
+def test_a_version_on_trial_leaves_nothing(card: Card) -> None:
+    """The next start is the old version's in any case; config.txt is the update's to change."""
+    card.mark("b", "mark_good=0")
+    before = (card.boot / "config.txt").read_bytes()
+    assert [card.start(opens=False, slot="b") for _ in range(4)] == [""] * 4
+    assert (card.boot / "config.txt").read_bytes() == before
+    assert "Next: the version before" in (card.boot / "linetap-boot.txt").read_text()
+
+
+@pytest.mark.parametrize("cut", range(1, 8))
+def test_power_that_goes_while_the_slot_is_changed_leads_nowhere(card: Card, cut: int) -> None:
+    """At each moment at which something is to be on the card: config.txt is the one or the other, and whole."""
+    settings = {(card.boot / slot / "config.txt").read_text() for slot in "ab"}
+    assert [card.start(opens=False) for _ in range(2)] == ["", ""]
+    assert card.start(opens=False, cut=cut) in ("cut", "restarts")
+    assert (card.boot / "config.txt").read_text() in settings
+    if card.call("get-primary") == "a":
+        assert card.start(opens=False) == "restarts"
+    assert card.call("get-primary") == "b"
+    assert card.start() == "starts bad=0"
