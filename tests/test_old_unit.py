@@ -18,6 +18,7 @@ import pytest
 from linetap.config import load_config
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.outbox.reader import OutboxReader
+from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import Stretch
 from linetap_core.clock import SYSTEM, rfc3339
@@ -81,7 +82,7 @@ def test_its_recorder_goes_on(old: Path) -> None:
     assert (which.name, (config.vault_path / "vault.json").exists()) == ("", False), "it goes on without a name"
     unit_log = key.open_log(config, SYSTEM, which.name)
     outbox = key.open_outbox(config, lambda: unit_log.size, which.name, unit_log.newest_event)
-    vault = VaultWriter(config, Source(), outbox, key.signer(namespaces.RECORD), SYSTEM, unit_log)
+    vault = VaultWriter(Vault(config, Source(), outbox, key.signer(namespaces.RECORD), SYSTEM, unit_log))
     vault.keep_up(incarnation=which)
     vault.log_leaf("start", SYSTEM.utc_ns())
     vault.report(CallEvent(seq=0, event="started", at=now, unit=config.unit, call_id=NEW_CALL, line=2))

@@ -20,9 +20,10 @@ from linetap import unitkeys
 from linetap.config.schema import Config
 from linetap.recorder.calls.ports import CallNote
 from linetap.recorder.unitkey import UnitKey
-from linetap.recorder.vault.callfolder.jobs import AGAIN_NS
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.outbox.reader import OutboxReader
+from linetap.recorder.vault.signing import AGAIN_NS
+from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import Stretch
 from linetap.tpm import bootpolicy, keyfile
@@ -302,7 +303,7 @@ def writer(config: Config, clock: ManualClock) -> VaultWriter:
     config.vault_path.mkdir(exist_ok=True)
     unit_log = key.open_log(config, clock)
     outbox = key.open_outbox(config, lambda: unit_log.size)
-    return VaultWriter(config, Source(), outbox, key.signer(NAMESPACE), clock, unit_log)
+    return VaultWriter(Vault(config, Source(), outbox, key.signer(NAMESPACE), clock, unit_log))
 
 
 def call(vault: VaultWriter, number: int) -> str:
@@ -473,7 +474,7 @@ def with_journal(config: Config, clock: ManualClock) -> tuple[VaultWriter, Journ
     unit_log = key.open_log(config, clock)
     journal = Journal(config.vault_path, 2, Source(), clock)
     outbox = key.open_outbox(config, lambda: unit_log.size)
-    return VaultWriter(config, Source(), outbox, key.signer(NAMESPACE), clock, unit_log, journal), journal
+    return VaultWriter(Vault(config, Source(), outbox, key.signer(NAMESPACE), clock, unit_log, journal)), journal
 
 
 class TestProvisioning:

@@ -179,7 +179,7 @@ class WorkingUnit:
         config = load_config(self.config_file)
         state_file = StateFile(config.run_path, "recorder", SYSTEM)
         service = Service(config, SYSTEM, state_file, _first_state(config, SYSTEM), self.config_file)
-        service.vault._source = Source()
+        service.vault.vault.source = Source()
         self.service = service
         try:
             yield service

@@ -14,6 +14,7 @@ from linetap.config.retention import retention_of
 from linetap.config.schema import Config
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.outbox.outbox import Outbox
+from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import Stretch
 from linetap_core.clock import ManualClock, compact, parse_rfc3339
@@ -51,7 +52,7 @@ def writer(config: Config, time: ManualClock | None = None) -> VaultWriter:
     )
     time = time or clock()
     unit_log = UnitKey(Path(config.key)).open_log(config, time)
-    return VaultWriter(config, Source(), outbox, signer(namespaces.RECORD), time, unit_log)
+    return VaultWriter(Vault(config, Source(), outbox, signer(namespaces.RECORD), time, unit_log))
 
 
 def begin(vault: VaultWriter, at: str = NOW, line: int = 1) -> str:

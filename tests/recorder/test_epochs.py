@@ -185,7 +185,7 @@ def test_without_a_list_the_overflow_epoch_is_used_as_ever(unit: Unit) -> None:
     said = finish(vault, unit.config, call_id)
     assert (said.epoch, said.until) == ("overflow-1", "2027-01-24T15:00:00.000Z")
     assert opens(unit, folder(unit.config, call_id), unit.epoch)
-    assert vault.epochs.state(0) is None
+    assert vault.vault.epochs.state(0) is None
 
 
 def test_past_the_lists_end_and_before_its_beginning(unit: Unit, authority: Authority) -> None:
@@ -256,14 +256,14 @@ def test_a_longer_list_is_taken_while_it_runs_and_a_restart_does_not_forget_it(
     authority.publish(longer)
     time.sleep(1)
     look(vault)
-    assert vault.epochs.version == 2
+    assert vault.vault.epochs.version == 2
     assert finish(vault, config, begin(vault, "2026-11-24T23:00:00.000Z")).epoch == DAY
     leaves = [
         msgspec.json.decode(line) for line in (config.vault_path / "log" / "leaves.jsonl").read_bytes().splitlines()
     ]
     assert [leaf["version"] for leaf in leaves if leaf["kind"] == "key_list"] == [1, 2]
     authority.publish(old)
-    assert writer(config).epochs.version == 2
+    assert writer(config).vault.epochs.version == 2
     authority.path.unlink()
     again = writer(config)
     assert finish(again, config, begin(again, "2026-11-24T23:01:00.000Z")).epoch == DAY
@@ -271,7 +271,7 @@ def test_a_longer_list_is_taken_while_it_runs_and_a_restart_does_not_forget_it(
 
 def test_the_state_says_how_long_the_longest_class_still_fits(config: Config) -> None:
     """The list ends on the 1st of March; 90 days from the 25th of November are the 23rd of February."""
-    epochs = writer(config).epochs
+    epochs = writer(config).vault.epochs
     assert epochs.state(parse_rfc3339(NOW)) == KeyListState(version=1, last_day="2027-03-01", fits_days=7)
     assert epochs.state(parse_rfc3339("2026-12-01T15:00:00Z")) == KeyListState(
         version=1, last_day="2027-03-01", fits_days=0
@@ -373,10 +373,10 @@ def test_a_list_that_is_refused_in_one_line_while_the_old_one_stays(
     assert "\n" not in line
     assert finish(vault, config, begin(vault)).epoch == DAY
     again = writer(config)
-    assert again.epochs.version == 4
+    assert again.vault.epochs.version == 4
     authority.publish(replace(made, version=5))
     look(vault)
-    assert vault.epochs.version == 5
+    assert vault.vault.epochs.version == 5
 
 
 @pytest.mark.parametrize(
@@ -398,7 +398,7 @@ def test_never_a_refusal_where_there_was_no_good_list(
     said = finish(vault, config, call_id)
     assert (said.epoch, said.until) == ("overflow-1", None)
     assert opens(unit, folder(config, call_id), unit.epoch)
-    state = vault.epochs.state(parse_rfc3339(NOW))
+    state = vault.vault.epochs.state(parse_rfc3339(NOW))
     assert state is not None
     assert state.version is None
 
@@ -411,18 +411,18 @@ def test_a_damaged_memory_of_a_list_is_told_and_the_list_counts(
     vault = writer(config)
     (line,) = refused(caplog)
     assert line.startswith("file_broken")
-    assert vault.epochs.version == 1
+    assert vault.vault.epochs.version == 1
 
 
 def test_a_full_disk_does_not_keep_a_list_from_being_used(unit: Unit, authority: Authority, config: Config) -> None:
     unit.config.vault_path.mkdir()
     (unit.config.vault_path / "keys").write_bytes(b"in the way")
     vault = writer(config)
-    assert vault.epochs.version == 1
+    assert vault.vault.epochs.version == 1
     (unit.config.vault_path / "keys").unlink()
     look(vault)
     authority.path.unlink()
-    assert writer(config).epochs.version == 1
+    assert writer(config).vault.epochs.version == 1
 
 
 # --- classes ------------------------------------------------------------------------------------------------------
@@ -478,7 +478,7 @@ def test_every_instant_of_a_year_has_the_key_of_its_day(unit: Unit, authority: A
     """2028 has a leap day. Each day at its first and last millisecond and between: every choice is that very key."""
     authority.publish(authority.make("2028-02-01", 430, zone=zone))
     config = authority.commissioned(unit.config, zone)
-    epochs = writer(config).epochs
+    epochs = writer(config).vault.epochs
     wanted = {epoch.day: epoch.recipient for epoch in keylist.sound(authority.path.read_bytes()).epochs}
     tz = ZoneInfo(zone)
     for n in range(366):

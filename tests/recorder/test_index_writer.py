@@ -108,12 +108,12 @@ def test_it_is_durable_before_the_call_counts_as_sealed(config: Config, monkeypa
     end(vault, config, call_id)
     assert not vault.step()
     assert not (folder(config, call_id) / sealed.RECORD).exists()
-    assert vault.outbox_seq == 0
+    assert vault.vault.outbox.last_seq == 0
     refuse = False
     assert vault.step()
     assert (folder(config, call_id) / sealed.SIGNATURE).exists()
     assert segments(config) == [f"{DAY}/2026-11-25-001.age"]
-    assert vault.outbox_seq == 1
+    assert vault.vault.outbox.last_seq == 1
 
 
 def test_after_a_restart_the_next_segment_begins_and_nothing_is_lost(authority: Authority, config: Config) -> None:
@@ -226,6 +226,6 @@ def test_segments_that_are_being_filled_are_few(config: Config) -> None:
         time.advance(86_400_000_000_000)
         at = f"2026-11-{number + 10}T03:00:00.000Z"
         finish(vault, config, begin(vault, at, line=number + 1), at=at)
-    assert len(vault._index._open) == 8
+    assert len(vault.vault.index._open) == 8
     end(vault, config, begin(vault, "2026-11-10T04:00:00.000Z", line=1))
     assert vault.step()

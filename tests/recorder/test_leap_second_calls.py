@@ -88,6 +88,6 @@ def test_a_day_that_ends_with_it_destroys_nothing_early(unit: Unit, seconds: int
     assert there.is_here(call_id), "counted time is a second ahead of the clock, and nobody's end comes by it"
     there.until_second("2027-01-01T00:00:02.000Z")
     assert not there.is_here(call_id)
-    assert there.vault.upkeep is not None
-    assert not there.vault.upkeep.time.is_distrusted
+    assert there.vault.vault.upkeep is not None
+    assert not there.vault.vault.upkeep.time.is_distrusted
     verified(unit)

@@ -63,7 +63,7 @@ def test_the_vaults_thread_is_named_while_the_disk_does_not_answer(
     tmp_path: Path, run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vault = writer(make_unit(tmp_path, run_dir).config, Source())
-    clock = vault._clock
+    clock = vault.vault.clock
     assert isinstance(clock, ManualClock)
     hangs, goes_on = threading.Event(), threading.Event()
     sync_directory = files.sync_directory
@@ -104,17 +104,17 @@ def test_a_thread_that_the_disk_keeps_waiting_is_no_reason_to_start_anew(tmp_pat
     """No signal ends it: systemd could end the others, and start no recorder before the disk answers."""
     with disk(tmp_path / "vault"):
         vault = writer(make_unit(tmp_path, run_dir).config, Source())
-        clock = vault._clock
+        clock = vault.vault.clock
         assert isinstance(clock, ManualClock)
         vault.start()
         with frozen(tmp_path / "vault"):
             vault.keep("walks/1.json", b"{}")
-            until(vault._steps.waits_for_disk)
+            until(vault.vault.steps.waits_for_disk)
             clock.advance(STANDS_NS)
             assert vault.standing() == ["vault"]
             assert not vault.hangs()
         until(lambda: vault.standing() == [])
-        with vault._changed:  # a lock that nobody gives back
+        with vault._queue.changed:  # a lock that nobody gives back
             until(lambda: _hangs_later(vault, clock))
         vault.stop(PATIENCE_S)
 

@@ -99,7 +99,7 @@ def test_while_the_clock_is_distrusted_calls_are_sealed_to_the_overflow_epoch(co
 
 def test_a_list_that_comes_by_command_is_taken_and_stays(authority: Authority, config: Config) -> None:
     vault = kept(config, clock())
-    old = vault.epochs._list
+    old = vault.vault.epochs._list
     assert old is not None
     made = keylist.KeyList(
         version=2, made_at=old.made_at, zone=old.zone, custodians=old.custodians, overflow=old.overflow,
@@ -107,11 +107,11 @@ def test_a_list_that_comes_by_command_is_taken_and_stays(authority: Authority, c
     )  # fmt: skip
     data = keylist.encode(made)
     signature = sshsig.sign(data, authority.key, namespaces.KEY_LIST).encode("ascii")
-    assert vault.epochs.take(data, signature) == 2
-    assert vault.epochs.take(data, signature) == 2, "done again"
-    assert writer(config).epochs.version == 2
+    assert vault.vault.epochs.take(data, signature) == 2
+    assert vault.vault.epochs.take(data, signature) == 2, "done again"
+    assert writer(config).vault.epochs.version == 2
     with pytest.raises(keylist.KeyListFault):
-        vault.epochs.take(data.replace(b'"version":2', b'"version":3'), signature)
+        vault.vault.epochs.take(data.replace(b'"version":2', b'"version":3'), signature)
 
 
 def _after(key_list: keylist.KeyList) -> str:

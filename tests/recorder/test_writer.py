@@ -20,6 +20,7 @@ from linetap.recorder.vault.callfolder.gaps import joined
 from linetap.recorder.vault.callfolder.jobs import Job
 from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.outbox.reader import OutboxReader
+from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import I16, Stretch
 from linetap_core.clock import ManualClock, parse_rfc3339
@@ -67,7 +68,7 @@ def writer(config: Config, source: Source) -> VaultWriter:
     outbox = Outbox(folder, config.unit, signer("linetap-event"), keys.fingerprint(key.public_key()), 1 << 20)
     clock = ManualClock(NOW_NS)
     unit_log = UnitKey(Path(config.key)).open_log(config, clock)
-    return VaultWriter(config, source, outbox, signer(namespaces.RECORD), clock, unit_log)
+    return VaultWriter(Vault(config, source, outbox, signer(namespaces.RECORD), clock, unit_log))
 
 
 def record(call_id: str = CALL_ID) -> CallRecord:

@@ -67,8 +67,8 @@ class OtherTime:
         self.vault.log_leaf("clock_step", self.clock.utc_ns(), ms=ms)
 
     def boot(self, says: str, off_days: float = 0) -> None:
-        self.vault._outbox.close()
-        self.vault._log.close()
+        self.vault.vault.outbox.close()
+        self.vault.vault.log.close()
         self.true_ns += round(off_days * DAY)
         self.boots, self.synced = self.boots + 1, False
         self.clock = ManualClock(utc_ns=parse_rfc3339(says), monotonic_ns=40 * NS_PER_S)
@@ -126,8 +126,8 @@ def test_a_call_by_a_wrong_clock_waits_and_gets_its_day_by_amendment(unit: Unit,
     assert (sealed_as.retention.until, sealed_as.retention.waits_for) == (None, "clock")
     assert sealed_as.retention.epoch.startswith("overflow-")
     before = (folder(config, call_id) / sealed.RECORD).read_bytes()
-    assert closet.vault.upkeep is not None
-    assert closet.vault.upkeep.expiry.waiting == {call_id}
+    assert closet.vault.vault.upkeep is not None
+    assert closet.vault.vault.upkeep.expiry.waiting == {call_id}
     verified(unit)
 
     closet.passes(0.5)
@@ -138,7 +138,7 @@ def test_a_call_by_a_wrong_clock_waits_and_gets_its_day_by_amendment(unit: Unit,
     assert amended.uncertainty_s is not None
     assert amended.uncertainty_s < 60
     assert amended.until == "2027-01-24T15:00:00.000Z"
-    assert closet.vault.upkeep.expiry.waiting == set()
+    assert closet.vault.vault.upkeep.expiry.waiting == set()
     assert [each["document_sha256"] for each in events(unit) if each["event"] == "amended"] == [
         amendment.digest(amendment.encode(amended))
     ]
@@ -249,8 +249,8 @@ def test_what_a_clock_said_first_is_taken_back_when_it_was_wrong(unit: Unit, con
     [first] = closet.amendments(call_id)
     assert first.until.startswith("2035")
     closet.true_ns -= 8 * 365 * DAY
-    assert closet.vault.upkeep is not None
-    time = closet.vault.upkeep.time
+    assert closet.vault.vault.upkeep is not None
+    time = closet.vault.vault.upkeep.time
     assert time.answer(time.challenge, closet.true_ns, confirms=True) is None
     closet.synced = False
     closet.set_clock()
@@ -268,8 +268,8 @@ def test_a_closet_without_a_time_server_goes_by_signed_answers(unit: Unit, confi
     """Its own clock stays in 1970 for ever: calls get their end by the answer, and go by it, and the log verifies."""
     closet = OtherTime(config, CLOCKS["1970"])
     before = closet.call()
-    assert closet.vault.upkeep is not None
-    time = closet.vault.upkeep.time
+    assert closet.vault.vault.upkeep is not None
+    time = closet.vault.vault.upkeep.time
     assert time.answer(time.challenge, closet.true_ns, confirms=False) is None
     closet.vault.log_leaf("command", closet.clock.utc_ns(), verb="time", role="vault", code="done")
     closet.passes(0.1)
@@ -332,8 +332,8 @@ def confirm(closet: OtherTime) -> None:
     """Two officers say what date it is."""
     closet.passes(0.001)
     closet.synced = False
-    assert closet.vault.upkeep is not None
-    time = closet.vault.upkeep.time
+    assert closet.vault.vault.upkeep is not None
+    time = closet.vault.vault.upkeep.time
     assert time.answer(time.challenge, closet.true_ns, confirms=True) is None
     for _ in range(4):
         closet.passes(0.001)

@@ -24,6 +24,7 @@ from linetap.recorder.vault.journal import store
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.recordings.entries import chunk_samples
+from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import I16, RATE_HZ, Stretch
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
@@ -106,7 +107,7 @@ class Unit:
         journal = Journal(self.config.vault_path, LINES, source, self.clock)
         sign = signer(namespaces.RECORD)
         unit_log = UnitKey(Path(self.config.key)).open_log(self.config, self.clock)
-        return VaultWriter(self.config, source, outbox, sign, self.clock, unit_log, journal), journal
+        return VaultWriter(Vault(self.config, source, outbox, sign, self.clock, unit_log, journal)), journal
 
 
 @dataclass
@@ -221,7 +222,7 @@ class Life:
                     self._permit(line.call.call_id)
 
     def _vault_knows(self, call_id: str) -> bool:
-        return call_id in self._vault._recordings
+        return call_id in self._vault.vault.recordings
 
 
 def main(what: str, config: str, *more: str) -> None:

@@ -14,6 +14,7 @@ from linetap.recorder.calls.ports import AudioSource, CallNote
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.outbox.outbox import Outbox
+from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import I16, RATE_HZ, Stretch
 from linetap_core.clock import Clock, ManualClock
@@ -65,10 +66,10 @@ class Recorder:
         )
         clock = clock or ManualClock(sealed.call_ns(CALL_ID))
         self.journal = Journal(self.vault_path, 2, source or Source(), clock)
-        self.vault = VaultWriter(
+        self.vault = VaultWriter(Vault(
             unit.config, source or Source(), outbox, lambda data: sshsig.sign(data, key, "linetap-record"), clock,
             UnitKey(Path(unit.config.key)).open_log(unit.config, clock), self.journal,
-        )  # fmt: skip
+        ))  # fmt: skip
 
     def begin(self, call_id: str = CALL_ID, line: int = 1) -> None:
         """Through the gate, and not a sample yet."""

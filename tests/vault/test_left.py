@@ -90,7 +90,7 @@ def test_audio_whose_key_is_gone_has_a_record_that_says_so(unit: Unit, journal: 
     assert {path.name: len(path.read_bytes()) for path in put_away.iterdir()}.keys() == parts.keys()
     assert again.events() == ["ended", "sealed"]
     assert any(name.endswith(f"/{sealed.KEY}") for name in broken.names())
-    again.vault._log.publish()
+    again.vault.vault.log.publish()
     allowed = signers.parse(unit.signers.read_text())
     problems = [each for verdict in verify_vault(again.vault_path, allowed) for each in verdict.problems]
     assert {each.code for each in problems} <= {"outbox_event"}, "whose key this rig does not name"

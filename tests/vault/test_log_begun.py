@@ -14,6 +14,7 @@ from ill_unit import ill_unit
 from linetap.checks.integrity import log_changed
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.outbox.reader import OutboxReader
+from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring.batch import Stretch
 from linetap_core.clock import ManualClock, parse_rfc3339
@@ -41,7 +42,7 @@ def started(unit: Unit) -> VaultWriter:
     which = key.which_vault(config, clock)
     log = key.open_log(config, clock, which.name)
     outbox = key.open_outbox(config, lambda: log.size, which.name, log.newest_event)
-    vault = VaultWriter(config, Source(), outbox, key.signer(namespaces.RECORD), clock, log)
+    vault = VaultWriter(Vault(config, Source(), outbox, key.signer(namespaces.RECORD), clock, log))
     vault.keep_up(lambda: "one boot", lambda: True, incarnation=which)
     return vault
 
@@ -84,11 +85,11 @@ def test_a_rotten_log_is_told_and_the_next_call_is_sealed(unit: Unit) -> None:
     leaves = [json.loads(line) for line in path.read_bytes().splitlines()]
     assert leaves[0]["kind"] == "log_begun"
     assert [leaf["call_id"] for leaf in leaves if leaf["kind"] == "close"] == [CALL, "20261124T225700.000Z-L01"]
-    assert vault.logs_kept == ["log.before-1"]
+    assert vault.vault.log.kept == ["log.before-1"]
     snapshot = ill_unit()
     state = snapshot.services.recorder.state
     assert state is not None
-    state.logs_kept = vault.logs_kept
+    state.logs_kept = vault.vault.log.kept
     trouble = log_changed(snapshot, None)
     assert trouble is not None
     assert "log.before-1" in trouble.text_en

@@ -26,6 +26,7 @@ from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.journal.call import JournalCall
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.recordings.entries import State, Tick
+from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import RATE_HZ, SLOT_FRAMES, SLOT_MS, RingReader, RingWriter, Stretch
 from linetap_bench.figures import Row
@@ -227,7 +228,7 @@ def _vault(config: Config, source: _Ring | _Still, journal: Journal) -> VaultWri
     config.vault_path.mkdir(exist_ok=True)
     outbox = key.open_outbox(config)
     return VaultWriter(
-        config, source, outbox, key.signer(namespaces.RECORD), SYSTEM, key.open_log(config, SYSTEM), journal
+        Vault(config, source, outbox, key.signer(namespaces.RECORD), SYSTEM, key.open_log(config, SYSTEM), journal)
     )
 
 

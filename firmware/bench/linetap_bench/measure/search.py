@@ -26,6 +26,7 @@ from linetap.config import load_config
 from linetap.config.retention import retention_of
 from linetap.config.schema import Config
 from linetap.recorder.unitkey import UnitKey
+from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import RATE_HZ, Stretch
 from linetap_bench.figures import Row
@@ -123,7 +124,7 @@ def _entry(day: date, number: int) -> Entry:
 def _seal(folder: Path, notices: Path) -> list[Row]:
     """The vault's thread from a call's end to its `sealed` event, alternately with and without an index."""
     units = [_unit(folder / name, notices) for name in ("with", "without")]
-    units[1][0]._index.add = lambda *_: None  # type: ignore[method-assign]
+    units[1][0].vault.index.add = lambda *_: None  # type: ignore[method-assign]
     took: list[list[float]] = [[], []]
     for number in range(SEALED):
         for (vault, config), figures in zip(units, took, strict=True):
@@ -146,7 +147,7 @@ def _unit(folder: Path, notices: Path) -> tuple[VaultWriter, Config]:
     config.vault_path.mkdir(exist_ok=True)
     key = UnitKey(Path(config.key))
     sign, log = key.signer(namespaces.RECORD), key.open_log(config, SYSTEM)
-    return VaultWriter(config, _Silence(), key.open_outbox(config), sign, SYSTEM, log), config
+    return VaultWriter(Vault(config, _Silence(), key.open_outbox(config), sign, SYSTEM, log)), config
 
 
 def _close_ms(vault: VaultWriter, config: Config, number: int) -> float:

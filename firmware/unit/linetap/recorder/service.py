@@ -27,6 +27,7 @@ from linetap.recorder.vault import linefaults
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.retention import lifetime
 from linetap.recorder.vault.retention.time import this_boot
+from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.recorder.walk.guide import Guide
 from linetap.ring import Batch
@@ -111,7 +112,7 @@ class Service:
         unit_log = key.open_log(config, clock, incarnation.name)
         journal = Journal(config.vault_path, len(config.line), self.cards, clock, self.cards.newest)
         outbox = key.open_outbox(config, lambda: unit_log.size, incarnation.name, unit_log.newest_event)
-        self.vault = VaultWriter(config, self.cards, outbox, sign, clock, unit_log, journal)
+        self.vault = VaultWriter(Vault(config, self.cards, outbox, sign, clock, unit_log, journal))
         self.smdr = start_smdr(config, clock, self.vault, remembered.smdr)
         to_vault = self.smdr.join if self.smdr is not None else self.vault
         self._names = remembered.names or Names(lifetime.newest_ns(config.vault_path), this_boot()[:4])
@@ -226,27 +227,15 @@ class Service:
         self._look_at_learned()
         state = self._state
         state.lines = self.core.line_states()
-        state.recording_refused = self.vault.refused()
-        state.key_fault, state.unsigned = self.vault.unsigned()
-        state.outbox_seq = self.vault.outbox_seq
-        state.outbox_dropped_to = self.vault.outbox_dropped_to
-        state.logs_kept = self.vault.logs_kept
-        state.delivery = self._upkeep.delivery.state
-        state.refused_commands = self._upkeep.commands.refused
-        state.identify_until_ns = self._upkeep.effects.identify.until_ns
-        state.weakenings = self._upkeep.weakened.state
-        state.config_pending, state.update = self._upkeep.change.pending, self._upkeep.update.state
+        self.vault.describe(state)
+        self._upkeep.describe(state)
         state.walk, state.removal = self.guide.state(), self.removal.state()
-        state.key_list = self.vault.epochs.state(self._clock.utc_ns())
-        state.retention_time, state.full_in_days = self._upkeep.time.state(), self._upkeep.full_in_days
-        state.undated = len(self._upkeep.expiry.waiting)
-        state.gap_ms, state.written_bytes = round(self.vault.gap_ms, 3), self.vault.written_bytes
         state.clock, state.overtaken_ns = self._pulse.clock_state(), self.cards.overtaken_ns
         state.ring_lag_ms = max(f.lag_ms() for f in self.cards.followers.values())
         if self.smdr is not None:
             self.smdr.tell(state)
         self._upkeep.change.quiet = state.config_pending is not None and self._quiet()
-        state.standing, state.not_kept = self.vault.standing(), restartstate.fault()
+        state.not_kept = restartstate.fault()
         self._state_file.write(state, idle=state.ring_lag_ms < IDLE_MS, stands=self.vault.hangs())
 
     def _quiet(self) -> bool:

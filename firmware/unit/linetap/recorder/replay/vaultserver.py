@@ -11,6 +11,7 @@ from pathlib import Path
 
 from linetap.recorder.replay.vaultside import DISK_S, Done, Setup, mapped
 from linetap.recorder.unitkey import UnitKey
+from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import I16, Stretch
 from linetap_core.clock import ManualClock
@@ -29,14 +30,13 @@ class _Past:
         return Stretch(self._audio[self._place[line], first:end], [])
 
 
-class _KeepingRecords(VaultWriter):
+class _ReplayVault(Vault):
     """Keeps the records that it seals."""
 
-    def __init__(self, *args: object) -> None:
-        self.records: list[CallRecord] = []
-        super().__init__(*args)  # type: ignore[arg-type]
+    records: list[CallRecord]
 
-    def on_sealed(self, record: CallRecord) -> None:
+    def report_sealed(self, call_id: str, record: CallRecord) -> None:
+        super().report_sealed(call_id, record)
         self.records.append(record)
 
     def clock_is_trusted(self, made_at_ns: int) -> bool:  # noqa: ARG002
@@ -52,7 +52,9 @@ def _serve(way: Connection[Done, object], audio_fd: int) -> Done:
     config.vault_path.mkdir(parents=True, exist_ok=True)
     past = _Past(mapped(audio_fd, len(setup.lines), setup.frames), setup.lines)
     sign, unit_log = key.signer(namespaces.RECORD), key.open_log(config, clock)
-    vault = _KeepingRecords(config, past, key.open_outbox(config), sign, clock, unit_log)
+    replayed = _ReplayVault(config, past, key.open_outbox(config), sign, clock, unit_log)
+    replayed.records = []
+    vault = VaultWriter(replayed)
     vault.start()
     try:
         _follow(vault, way)
@@ -62,7 +64,7 @@ def _serve(way: Connection[Done, object], audio_fd: int) -> Done:
         raise vault.failure
     if vault.refused() or vault.unfinished():
         raise BadInput(f"{config.vault}: {vault.refused() or 'too slow'}: the disk accepts no more data")
-    return Done(vault.records, None)
+    return Done(replayed.records, None)
 
 
 def _follow(vault: VaultWriter, way: Connection[Done, object]) -> None:

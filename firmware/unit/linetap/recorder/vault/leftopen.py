@@ -1,27 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which calls the recorder has to seal that nobody is recording any more: after a cut, a kill, a lost checkpoint."""
+"""Recovery: calls that are open and no longer recorded, after a cut, a kill or a lost checkpoint, found and sealed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
 from pathlib import Path
 from typing import NamedTuple
 
 from linetap import restartstate
-from linetap.config.schema import Config
-from linetap.recorder.vault.callfolder.jobs import Close, Job, Open
+from linetap.recorder.vault.callfolder.jobs import Close, Open
+from linetap.recorder.vault.jobqueue import JobQueue
 from linetap.recorder.vault.journal import store
 from linetap.recorder.vault.journal.journal import FOLDER
+from linetap.recorder.vault.journal.missingaudio import Start
 from linetap.recorder.vault.journal.opencalls import FoundCall, Left, is_open, open_folders
+from linetap.recorder.vault.journal.recovery import recover
 from linetap.recorder.vault.recordings.entries import State
-from linetap.recorder.vault.recordings.recording import Recording, open_calls
+from linetap.recorder.vault.recordings.recording import open_calls
+from linetap.recorder.vault.retention.time import this_boot
+from linetap.recorder.vault.signing import Signing
+from linetap.recorder.vault.vault import Vault
 from linetap_core.evidence.calls import sealed
-from linetap_core.records.call import CallEvent
+from linetap_core.records import CallRecord
+from linetap_core.timekeeping import kernel_synced
+from linetap_core.vaultformat.callevents import ended_event
 
 OF_THIS_BOOT = "journal.begun"  # in RAM: the journal on the disk is of a recorder of this boot
 
 
-class AtStart(NamedTuple):
+class _AtStart(NamedTuple):
     """`going_on`: what the journal says of the calls that go on."""
 
     left: list[FoundCall]
@@ -29,14 +36,19 @@ class AtStart(NamedTuple):
 
 
 class LeftOpen:
-    """Finds them; sealing is the writer's. `add` and `abandon` may be called by any thread."""
+    """`is_begun`: what a power cut left is sealed, and the journal has begun anew. Always so without a journal.
 
-    def __init__(self, config: Config, recordings: dict[str, Recording]) -> None:
-        """`recordings`: those being written; an abandoned one is taken out."""
-        self._config, self._recordings = config, recordings
+    `add` and `abandon` may be called by any thread. TpmFault: the key does not sign, and nothing has been sealed.
+    """
+
+    def __init__(self, vault: Vault, queue: JobQueue, signing: Signing) -> None:
+        self._vault, self._queue, self._signing = vault, queue, signing
         self._found = set[str]()  # calls without a record, by the scan of the vault
         self._abandoned = set[str]()
-        self._marker = open_calls(config) / OF_THIS_BOOT
+        self._marker = open_calls(vault.config) / OF_THIS_BOOT
+        self._began = (this_boot(), vault.clock.monotonic_ns())
+        self.is_begun = vault.journal is None
+        self.recovered: deque[CallRecord] = deque()  # for the account with the PBX
 
     def add(self, call_id: str) -> None:
         """The scan of the vault has met a folder without a record."""
@@ -46,58 +58,81 @@ class LeftOpen:
         """The call of this recording is unknown to the recorder: it is sealed from its folder and the journal."""
         self._abandoned.add(call_id)
 
-    def found_at_start(
-        self,
-        unfinished: Callable[[], list[Job]],
-        named: Mapping[str, object] | Iterable[str],
-        events: Callable[[], Iterable[CallEvent]],
-    ) -> AtStart:
-        """At the first start of a boot all calls known anywhere and not sealed. At a later start calls go on, or their
-        ends stand in the checkpoint: then the folders alone that the checkpoint does not know.
-
-        `named`: calls that are open by the log. `events`: the newest of the outbox.
-        """
-        self._let_go()
-        left = self._left()
-        going_on = {call.state.call_id: call.state for call in left.calls() if call.state.call_id in self._recordings}
-        left.add_folders(open_folders(self._config.vault_path))
-        if not self._marker.exists():
-            left.add_named(named)
-            left.add_events(events())
-            return AtStart(left.calls(self._recordings), going_on)
-        at_work = self._at_work(unfinished)
-        return AtStart([call for call in left.calls(at_work) if is_open(self._folder(call.state.call_id))], going_on)
-
-    def begun(self) -> None:
-        """The journal begins anew."""
+    def begin(self) -> None:
+        """Once a start, before anything else: seals what was left open, then begins the journal anew."""
+        vault = self._vault
+        assert vault.journal is not None
+        found = self._at_start()
+        self._seal(found.left)
+        for recording in vault.recordings.values():
+            vault.journal.opened(recording, vault.index.of_one_call())
+        vault.journal.begin(found.going_on)
         restartstate.keep(self._marker, b"")
+        self.is_begun = True
 
-    def found_since(self, unfinished: Callable[[], list[Job]]) -> list[FoundCall]:
-        """Folders without a record that the scan of the vault found, also below days of a wrong clock, and abandoned
-        recordings."""
-        self._let_go()
-        folders = [self._folder(call_id) for call_id in self._found - self._at_work(unfinished)]
+    def seal_found(self) -> None:
+        """Seals folders without a record that the scan of the vault found, also below days of a wrong clock, and
+        abandoned recordings."""
+        self._close_abandoned()
+        folders = [self._folder(call_id) for call_id in self._found - self._at_work()]
         self._found.clear()
-        if not (folders := [folder for folder in folders if is_open(folder)]):
-            return []
-        left = self._left()
-        left.add_folders(folders)
-        names = {folder.name for folder in folders}
-        return [call for call in left.calls() if call.state.call_id in names]
+        if folders := [folder for folder in folders if is_open(folder)]:
+            left = self._left()
+            left.add_folders(folders)
+            names = {folder.name for folder in folders}
+            self._seal([call for call in left.calls() if call.state.call_id in names])
 
-    def _let_go(self) -> None:
+    def _at_start(self) -> _AtStart:
+        """At the first start of a boot all calls known anywhere and not sealed. At a later start calls go on, or their
+        ends stand in the checkpoint: then the folders alone that the checkpoint does not know."""
+        self._close_abandoned()
+        vault, left = self._vault, self._left()
+        going_on = {call.state.call_id: call.state for call in left.calls() if call.state.call_id in vault.recordings}
+        left.add_folders(open_folders(vault.config.vault_path))
+        if not self._marker.exists():
+            left.add_named(vault.log.open_calls)
+            left.add_events(vault.outbox.newest())
+            return _AtStart(left.calls(vault.recordings), going_on)
+        calls = [call for call in left.calls(self._at_work()) if is_open(self._folder(call.state.call_id))]
+        return _AtStart(calls, going_on)
+
+    def _seal(self, left: list[FoundCall]) -> None:
+        if not left:
+            return
+        vault = self._vault
+        self._signing.probe()
+        reported = {call.state.call_id for call in left if call.ended is not None}
+        for record in recover(
+            vault.config, left, vault.sign, vault.epochs, vault.index, vault.dated, self._start_of_power()
+        ):
+            if record.call_id not in reported:
+                vault.report(ended_event(record))
+            vault.report_sealed(record.call_id, record)
+            self.recovered.append(record)
+            if vault.journal is not None:
+                vault.journal.over(record.call_id)
+
+    def _start_of_power(self) -> Start:
+        boot, mono_ns = self._began
+        clock, upkeep = self._vault.clock, self._vault.upkeep
+        trusted = kernel_synced(clock) and not (upkeep is not None and upkeep.time.is_distrusted)
+        return Start(boot, mono_ns, clock.utc_ns() - clock.monotonic_ns() if trusted else None)
+
+    def _close_abandoned(self) -> None:
         while self._abandoned:
             call_id = self._abandoned.pop()
-            if (recording := self._recordings.pop(call_id, None)) is not None:
+            if (recording := self._vault.recordings.pop(call_id, None)) is not None:
                 recording.forget()
                 self._found.add(call_id)
 
     def _left(self) -> Left:
-        return Left(self._config.vault_path, self._config.unit, store.read(self._config.vault_path / FOLDER))
+        vault = self._vault.config.vault_path
+        return Left(vault, self._vault.config.unit, store.read(vault / FOLDER))
 
-    def _at_work(self, unfinished: Callable[[], list[Job]]) -> set[str]:
+    def _at_work(self) -> set[str]:
         """Calls whose folders are being written, or are about to be."""
-        return {job.call_id for job in unfinished() if isinstance(job, Open | Close)} | self._recordings.keys()
+        jobs = {job.call_id for job in self._queue.unfinished() if isinstance(job, Open | Close)}
+        return jobs | self._vault.recordings.keys()
 
     def _folder(self, call_id: str) -> Path:
-        return self._config.vault_path / sealed.call_path(call_id)
+        return self._vault.config.vault_path / sealed.call_path(call_id)

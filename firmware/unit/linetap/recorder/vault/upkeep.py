@@ -38,7 +38,7 @@ from linetap.recorder.vault.retention.trim import Trim
 from linetap.recorder.vault.weakening.weakened import Weakened
 from linetap_core import zones
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
-from linetap_core.records import CallEvent, CallRecord, CountedMoment
+from linetap_core.records import CallEvent, CallRecord, CountedMoment, RecorderState
 
 FORECAST_EVERY_S = 60
 ZONES_EVERY_S = 60
@@ -111,6 +111,14 @@ class Upkeep:
         self.expiry.sealed(record)
         if self._amending is not None and record.retention is not None and record.retention.waits_for == "clock":
             self._amending.look_again()
+
+    def describe(self, state: RecorderState) -> None:
+        """Writes what it knows into the recorder's state."""
+        state.delivery, state.refused_commands = self.delivery.state, self.commands.refused
+        state.identify_until_ns, state.weakenings = self.effects.identify.until_ns, self.weakened.state
+        state.config_pending, state.update = self.change.pending, self.update.state
+        state.retention_time, state.full_in_days = self.time.state(), self.full_in_days
+        state.undated = len(self.expiry.waiting)
 
     def tick(self, busy: bool, room: Callable[[], tuple[int, int]]) -> None:
         """`busy`: a call is being written. `room`: free and all bytes of the vault's file system.

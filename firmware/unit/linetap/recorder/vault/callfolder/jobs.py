@@ -1,20 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Jobs of the recorder's main thread for the vault's thread, and the queue of those that wait for a signature.
+"""Jobs of the recorder's main thread for the vault's thread: plain data.
 
-Jobs are plain data: unfinished ones are in the checkpoint, and each may be done twice without harm. Recording needs no
-signature: while the TPM that holds the unit's key does not sign, audio is still sealed and written, and every event and
-the end of each call wait in order. Used under the writer's lock.
+Unfinished ones are in the checkpoint, and each may be done twice without harm.
 """
 
 from __future__ import annotations
 
-import logging
-from collections import deque
-
 import msgspec
 
-from linetap.tpm.device import TpmFault
-from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.codecs.registry import MULAW
 from linetap_core.evidence.merklelog.unitlog import Kind
 from linetap_core.records import CallEvent, CallRecord, Gap, Retention
@@ -90,41 +83,3 @@ class OpenCall(msgspec.Struct):
     epoch: str = ""
     retention: Retention | None = None
     codec: str = MULAW.name
-
-
-# --- Waiting for a signature ------------------------------------------------------------------------------------------
-
-
-AGAIN_NS = 5 * NS_PER_S  # a hanging TPM costs seconds at each attempt
-MOST = 10_000  # some 1,500 calls; beyond it new ones are refused
-
-log = logging.getLogger("linetap.recorder.vault")
-
-
-class Unsigned:
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self.jobs: deque[Job] = deque()
-        self.fault: str | None = None  # the fault's code
-        self._again_ns = 0
-
-    @property
-    def full(self) -> bool:
-        return len(self.jobs) >= MOST
-
-    def must_wait(self, job: Job) -> bool:
-        """Whether other jobs wait that this one must not overtake."""
-        return bool(self.jobs) and isinstance(job, Report | Close | Walked)
-
-    def may_try(self) -> bool:
-        return self.fault is None or self._clock.monotonic_ns() >= self._again_ns
-
-    def failed(self, fault: TpmFault) -> None:
-        if self.fault is None:
-            log.error("%s: %s; calls are recorded and wait for their signature", fault.code, fault)
-        self.fault, self._again_ns = fault.code, self._clock.monotonic_ns() + AGAIN_NS
-
-    def works(self) -> None:
-        if self.fault is not None:
-            log.warning("the unit's key signs again")
-        self.fault = None
