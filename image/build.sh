@@ -33,6 +33,8 @@ kernel() { basename "$ROOT"/usr/lib/modules/*; }
 . image/steps/root.sh
 # shellcheck source=image/steps/module.sh
 . image/steps/module.sh
+# shellcheck source=image/steps/boards.sh
+. image/steps/boards.sh
 # shellcheck source=image/steps/boot.sh
 . image/steps/boot.sh
 # shellcheck source=image/steps/card.sh
@@ -52,6 +54,7 @@ lay_files
 trust_signer
 enable_units
 strip_root
+lay_trees
 pack_initramfs
 pack_slot
 fill_boot

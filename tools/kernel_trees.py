@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Fetches the device trees of the Pi 4 and the Pi 5 from the image's kernel into build/trees, for tests/hardware.
+"""Fetches the boards' device trees of the image's kernel into build/trees, for tests/hardware and tests/image.
 
 Run it as `.venv/bin/python tools/kernel_trees.py`: apt fetches the package of Debian's kernel that has them (5 MB) into
 a folder of its own, and nothing is installed. `build/trees/version` says which it was.
@@ -16,7 +16,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TREES = ROOT / "build" / "trees"
-NAMES = ("bcm2711-rpi-4-b.dtb", "bcm2712-rpi-5-b.dtb")
+NAMES = (
+    "bcm2711-rpi-4-b.dtb", "bcm2711-rpi-400.dtb", "bcm2711-rpi-cm4-io.dtb", "bcm2712-rpi-5-b.dtb",
+    "bcm2712-d-rpi-5-b.dtb",
+)  # fmt: skip
 SUITE = "trixie-backports"
 KEYS = "/usr/share/keyrings/debian-archive-keyring.pgp"
 META = "linux-image-arm64"

@@ -14,7 +14,7 @@ pack_initramfs() {
   copy_libraries "$tree" "$tree/bin/dmsetup"
   install -m 755 image/initramfs/init "$tree/init"
   install -D -m 644 -t "$tree/lib/linetap" image/initramfs/*.sh image/root/usr/lib/linetap/{marks,blocks}
-  sed -e 's/#.*//' -e '/^ *$/d' image/initramfs/modules.txt | while read -r module; do
+  wanted_modules | while read -r module; do
     modprobe -d "$PWD/$ROOT" -S "$(kernel)" --show-depends "$module" || fail "the kernel has no module $module"
   done | sed -n 's/^insmod //p' | awk '!seen[$1]++ {print $1}' >"$WORK/modules"
   [ -s "$WORK/modules" ] || fail "no modules for the initramfs"
@@ -22,6 +22,7 @@ pack_initramfs() {
     cp "$file" "$tree/modules/"
     printf '/modules/%s\n' "$(basename "$file")"
   done <"$WORK/modules" >"$tree/modules/order"
+  check_packed "$tree/modules/order"
   pack_cpio "$tree" "$WORK/initramfs.img"
 }
 
@@ -44,18 +45,12 @@ copy_libraries() {
 
 # A slot is the squashfs, a block that dm-verity does not use, and its tree of hashes.
 pack_slot() {
-  local begin=$ROOT/usr/lib/linetap/boot overlay kernel
+  local kernel
   kernel=$(kernel)
-  mkdir -p "$begin/overlays"
-  mv "$ROOT/boot/vmlinuz-$kernel" "$begin/vmlinuz"
-  cp "$WORK/initramfs.img" "$begin/initramfs"
-  cp "$ROOT/usr/lib/modules/$kernel/dtb/broadcom"/bcm271[12]-rpi-*.dtb "$begin/"
+  mv "$ROOT/boot/vmlinuz-$kernel" "$BEGIN/vmlinuz"
+  cp "$WORK/initramfs.img" "$BEGIN/initramfs"
   rm -rf "$ROOT/usr/lib/modules/$kernel/dtb" "$ROOT/usr/lib/linux-image-$kernel"
-  for overlay in hardware/overlay/*.dts image/boot/*.dts; do
-    dtc -q -@ -I dts -O dtb -o "$begin/overlays/$(basename "$overlay" .dts).dtbo" "$overlay"
-  done
-  printf 'Overlays of this slot.\n' >"$begin/overlays/README" # without it the firmware looks elsewhere
-  chmod -R u=rwX,go=rX "$begin"
+  chmod -R u=rwX,go=rX "$BEGIN"
   seal_slot 12
 }
 
@@ -93,12 +88,12 @@ permit() {
 }
 
 fill_boot() {
-  cp "$KIT"/usr/lib/raspi-firmware/{start4.elf,fixup4.dat} "$CARD/"
-  cp "$KIT/usr/share/doc/raspi-firmware/copyright" "$CARD/LICENCE.raspi-firmware"
+  fill_firmware
   mkdir -p "$CARD/a" "$CARD/b"
   cp -r "$ROOT"/usr/lib/linetap/boot/. "$CARD/a/"
   printf '%s linetap.slot=a\n' "$(cat "$WORK/cmdline.txt")" >"$CARD/a/cmdline.txt"
   # The same twice: what the firmware reads, and what makes the folder a slot (usr/lib/linetap/slots).
   sed "s/@SLOT@/a/" image/boot/config.txt >"$CARD/a/config.txt"
   cp "$CARD/a/config.txt" "$CARD/config.txt"
+  check_card
 }

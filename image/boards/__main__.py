@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`PYTHONPATH=image python3 -m boards COMMAND`, by image/steps/boot.sh and by hand (docs/raspberry-pi.md).
+
+early     the modules of the initramfs, for every board, one a line
+packed    whether an initramfs with these modules brings every board to its root
+table     what each board uses, and who takes it, as Markdown
+trees     the kernel's trees, under the names that the firmware asks for
+start     the firmware's files that config.txt asks for
+card      whether a boot partition has all that the firmware asks for
+Every fault is one line; with any, the exit status is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+from boards import rules
+from boards.closure import Closure, closure
+from boards.kernel import BUILTIN, read_kernel
+from boards.models import ALSO, BOARDS, WITHOUT
+from boards.tree import TreeError, with_overlays
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="boards", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("early", "packed", "table"):
+        command = commands.add_parser(name)
+        command.add_argument("--modules", type=Path, required=True, help="/lib/modules/VERSION")
+        command.add_argument("--kernel", type=Path, required=True)
+        command.add_argument("--boot", type=Path, required=True, help="trees and overlays/, as on the boot partition")
+        command.add_argument("--config", type=Path, required=True, help="config.txt")
+        if name == "packed":
+            command.add_argument("order", type=Path, help="the initramfs' list of its modules")
+    trees = commands.add_parser("trees")
+    trees.add_argument("kernels", type=Path, help="the kernel's folder of trees")
+    trees.add_argument("boot", type=Path)
+    commands.add_parser("start").add_argument("config", type=Path)
+    commands.add_parser("card").add_argument("card", type=Path)
+    args = parser.parse_args()
+    try:
+        faults = {"trees": _trees, "start": _start, "card": _card}.get(args.command, _closures)(args)
+    except (TreeError, OSError) as error:
+        faults = [str(error)]
+    for fault in faults:
+        print(f"boards: {fault}", file=sys.stderr)
+    return 1 if faults else 0
+
+
+def _closures(args: argparse.Namespace) -> list[str]:
+    kernel = read_kernel(args.modules, args.kernel)
+    text, overlays = args.config.read_text(), args.boot / "overlays"
+    found = []
+    for board in BOARDS:
+        config = rules.read_config(text, board.filters)
+        names = [rules.mapped(overlays, name, board) for name in config.all("dtoverlay")]
+        names = [*([board.patch] if board.patch else []), *names]
+        tree = with_overlays(args.boot / board.asked[0], [overlays / f"{name}.dtbo" for name in names])
+        found.append(closure(board.name, tree, kernel))
+    if args.command == "packed":
+        packed = [Path(line).name.partition(".ko")[0] for line in args.order.read_text().splitlines()]
+        return [fault for one in found for fault in one.faults(packed)]
+    if args.command == "early":
+        print(*sorted(set().union(*(one.early() for one in found))), sep="\n")
+    else:
+        _print_table(found)
+    return [fault for one in found for fault in one.faults()]
+
+
+def _print_table(found: list[Closure]) -> None:
+    roles = list(dict.fromkeys(step.role for one in found for step in one.steps))
+    print("| | " + " | ".join(one.board for one in found) + " |")
+    print("|---" * (len(found) + 1) + "|")
+    for role in roles:
+        cells = []
+        for one in found:
+            steps = [step for step in one.steps if step.role == role]
+            modules = sorted({taker for step in steps if BUILTIN not in step.takers for taker in step.takers})
+            missing = [step.path for step in steps if not step.takers]
+            cells.append(
+                ", ".join(modules + [f"**none: {path}**" for path in missing]) or ("built in" if steps else "none")
+            )
+        print(f"| {role} | " + " | ".join(cells) + " |")
+    print(f"\nWithout a tree in this kernel, so they do not start: {', '.join(WITHOUT)}.")
+
+
+def _trees(args: argparse.Namespace) -> list[str]:
+    wanted = {board.tree: board.asked for board in BOARDS} | ALSO
+    for tree, names in wanted.items():
+        for name in names:
+            shutil.copyfile(args.kernels / tree, args.boot / name)
+    return []
+
+
+def _start(args: argparse.Namespace) -> list[str]:
+    print(*rules.all_start_files(args.config.read_text()), sep="\n")
+    return []
+
+
+def _card(args: argparse.Namespace) -> list[str]:
+    return rules.faults(args.card)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The boards: which tree of the kernel's each has, under which names the firmware asks for it, and which it lacks.
+
+Sources: raspberrypi/documentation, configuration/device-tree.adoc part 3.1 (the firmware chooses the tree by the
+board's revision); the names in start4.elf itself (`bcm%d-rpi-%s.dtb`, `cm4-io`); raspberrypi/firmware#1660 (CM4) and
+#2018: of a Pi 5 the firmware loads bcm2712-rpi-5-b.dtb, and on stepping D0 lays overlays/bcm2712d0.dtbo over it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """`tree` is the kernel's; `asked` what the firmware may ask for, any of which must be that tree; `filters`: the
+    sections of config.txt that hold for it (config_txt/conditional.adoc); `patch`: an overlay that the firmware adds by
+    itself."""
+
+    name: str
+    tree: str
+    asked: tuple[str, ...]
+    filters: tuple[str, ...]
+    chip: str
+    patch: str | None = None
+
+
+_PI4, _PI5 = ("all", "pi4"), ("all", "pi5")
+BOARDS = (
+    Board("Pi 4B", "bcm2711-rpi-4-b.dtb", ("bcm2711-rpi-4-b.dtb",), _PI4, "bcm2711"),
+    Board("Pi 400", "bcm2711-rpi-400.dtb", ("bcm2711-rpi-400.dtb",), (*_PI4, "pi400"), "bcm2711"),
+    Board("CM4", "bcm2711-rpi-cm4-io.dtb", ("bcm2711-rpi-cm4.dtb", "bcm2711-rpi-cm4-io.dtb"),
+          (*_PI4, "cm4"), "bcm2711"),
+    Board("Pi 5 C1", "bcm2712-rpi-5-b.dtb", ("bcm2712-rpi-5-b.dtb",), _PI5, "bcm2712"),
+    Board("Pi 5 D0", "bcm2712-rpi-5-b.dtb", ("bcm2712-rpi-5-b.dtb",), _PI5, "bcm2712", patch="bcm2712d0"),
+)  # fmt: skip
+# Where a firmware asks for the other stepping's tree by its own name, as with upstream_kernel=1.
+ALSO = {"bcm2712-d-rpi-5-b.dtb": ("bcm2712-d-rpi-5-b.dtb", "bcm2712d0-rpi-5-b.dtb")}
+# Boards that the kernel of the image has no tree for: they do not start. 7.3 has none of bcm2712-rpi-cm5-*.dtb.
+WITHOUT = ("CM4S", "CM5", "Pi 500")

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a Pi's firmware asks for, and whether a boot partition has it.
+
+Every rule is of raspberrypi/documentation, documentation/asciidoc/computers/: BOOT is config_txt/boot.adoc, FOLDER is
+configuration/boot_folder.adoc, TREE is configuration/device-tree.adoc, FILTER is config_txt/conditional.adoc.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from boards.models import BOARDS, Board
+from boards.tree import Tree, TreeError, read_tree, with_overlays
+
+LINE = 98  # of config.txt; longer lines are cut. config_txt/what_is_config_txt.adoc, "File format"
+IMAGE_MAGIC = b"ARM\x64"  # at byte 56 of a kernel's image; Documentation/arch/arm64/booting.rst
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The settings that hold for a board, in their order."""
+
+    lines: tuple[tuple[str, str], ...]
+
+    def last(self, key: str, otherwise: str = "") -> str:
+        return next((value for name, value in reversed(self.lines) if name == key), otherwise)
+
+    def all(self, key: str) -> list[str]:
+        return [value for name, value in self.lines if name == key]
+
+
+def read_config(text: str, filters: tuple[str, ...]) -> Config:
+    """FILTER: a section holds until the next; `initramfs` alone is written without "=" (BOOT, "initramfs")."""
+    holds, found = True, []
+    for line in text.splitlines():
+        line = line.partition("#")[0].strip()
+        if section := re.fullmatch(r"\[(.*)\]", line):
+            holds = section[1] in filters
+        elif line and holds:
+            key, _, value = line.partition(" " if line.startswith("initramfs ") else "=")
+            found.append((key.strip(), value.strip()))
+    return Config(tuple(found))
+
+
+def start_files(config: Config, board: Board) -> tuple[str, ...]:
+    """FOLDER: start4*.elf is the Pi 4's, and a Pi 5 has its firmware in the EEPROM. "The cut-down firmware is
+    automatically used when gpu_mem=16". BOOT: start_x and start_debug name others, start_file and fixup_file any."""
+    if board.chip != "bcm2711":
+        return ()
+    if config.last("start_file"):
+        return config.last("start_file"), config.last("fixup_file", "fixup4.dat")
+    kind = ""
+    if int(config.last("gpu_mem", "76")) <= 16:
+        kind = "cd"
+    if config.last("start_x") == "1":
+        kind = "x"
+    if config.last("start_debug") == "1":
+        kind = "db"
+    return f"start4{kind}.elf", f"fixup4{kind}.dat"
+
+
+def all_start_files(text: str) -> list[str]:
+    return sorted({name for board in BOARDS for name in start_files(read_config(text, board.filters), board)})
+
+
+def faults(card: Path) -> list[str]:
+    """What the firmware of any board would miss on this boot partition; one line each."""
+    text = (card / "config.txt").read_text()
+    found = [
+        f"config.txt: a line of more than {LINE} characters: {line[:40]}"
+        for line in text.splitlines()
+        if len(line.partition("#")[0]) > LINE
+    ]
+    for board in BOARDS:
+        config = read_config(text, board.filters)
+        found += [f"{board.name}: {fault}" for fault in _board_faults(card, config, board)]
+    return found
+
+
+def _board_faults(card: Path, config: Config, board: Board) -> list[str]:
+    found = [f"the firmware asks for {name}" for name in start_files(config, board) if not (card / name).is_file()]
+    prefix = card / config.last("os_prefix")
+    # BOOT, "os_prefix": kernel and tree must be there, or the prefix is ignored.
+    found += [f"no {prefix.name}/{name}" for name in board.asked if not (prefix / name).is_file()]
+    found += _kernel_faults(prefix, config)
+    initramfs = config.last("initramfs").partition(" ")[0]
+    for name in [config.last("cmdline", "cmdline.txt"), *([initramfs] if initramfs else [])]:
+        if not (prefix / name).is_file():
+            found.append(f"no {prefix.name}/{name}")
+    return found + _overlay_faults(prefix, config, board)
+
+
+def _kernel_faults(prefix: Path, config: Config) -> list[str]:
+    """BOOT, "arm_64bit": an image as it is, or packed by gzip, and nothing else."""
+    kernel = prefix / config.last("kernel", "kernel8.img")
+    if not kernel.is_file():
+        return [f"no {prefix.name}/{kernel.name}"]
+    with kernel.open("rb") as file:
+        begin = file.read(64)
+    if begin[:2] == b"\x1f\x8b":
+        with gzip.open(kernel) as packed:
+            begin = packed.read(64)
+    return [] if begin[56:60] == IMAGE_MAGIC else [f"{kernel.name} is no image of a 64-bit kernel"]
+
+
+def _overlay_faults(prefix: Path, config: Config, board: Board) -> list[str]:
+    """BOOT, "overlay_prefix": without its README a prefix's overlays are not looked at. TREE: an overlay that does not
+    apply is left out, and the board starts without it."""
+    folder = prefix / "overlays"
+    if not (folder / "README").is_file():
+        return [f"no {prefix.name}/overlays/README: the firmware takes the overlays from elsewhere"]
+    names = [name.partition(",")[0] for name in config.all("dtoverlay") if name]
+    wanted = [*([board.patch] if board.patch else []), *(mapped(folder, name, board) for name in names)]
+    files = [folder / f"{name}.dtbo" for name in wanted]
+    if missing := [f"no {prefix.name}/overlays/{path.name}" for path in files if not path.is_file()]:
+        return missing
+    try:
+        for tree in board.asked:
+            if (prefix / tree).is_file():
+                with_overlays(prefix / tree, files)
+    except TreeError as error:
+        return [str(error)]
+    return []
+
+
+def mapped(folder: Path, name: str, board: Board) -> str:
+    """The file that an overlay's name stands for on a board: overlay_map.dtb has a node a name, with an empty property
+    or another name for each chip (raspberrypi/linux, overlays/README and overlay_map.dts)."""
+    path = folder / "overlay_map.dtb"
+    if not path.is_file():
+        return name
+    tree: Tree = read_tree(path.read_bytes())
+    node = tree.by_path.get(f"/{name}")
+    other = node.texts(board.chip) if node and board.chip in node.properties else []
+    return other[0] if other else name

@@ -1,0 +1,55 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# What each board needs to start and to record: derived from the kernel's trees (image/boards), and checked in what is
+# packed. LINETAP_FIRMWARE names a folder of the Pi's firmware files to take in place of Debian's, which are old.
+
+readonly BEGIN=$ROOT/usr/lib/linetap/boot # what a slot's folder on the boot partition is made of
+
+boards() { PYTHONPATH=image "$PYTHON" -m boards "$@"; }
+
+of_kernel() {
+  local command=$1
+  shift
+  boards "$command" --modules "$ROOT/usr/lib/modules/$(kernel)" --kernel "$ROOT/boot/vmlinuz-$(kernel)" --boot "$BEGIN" \
+    --config image/boot/config.txt "$@"
+}
+
+lay_trees() {
+  local source name
+  say "device trees and overlays"
+  mkdir -p "$BEGIN/overlays"
+  boards trees "$ROOT/usr/lib/modules/$(kernel)/dtb/broadcom" "$BEGIN" || fail "the kernel has not the trees that it had"
+  for source in hardware/overlay/*.dts image/boot/*.dts; do
+    name=$(basename "$source" .dts)
+    if [ "$name" = overlay_map ]; then name+=.dtb; else name+=.dtbo; fi
+    dtc -q -@ -I dts -O dtb -o "$BEGIN/overlays/$name" "$source"
+  done
+  printf 'Overlays of this slot.\n' >"$BEGIN/overlays/README" # without it the firmware looks elsewhere
+  of_kernel table >"$OUT/boards.md" || fail "a board would lack what is named above"
+}
+
+# One a line: what the trees say, and what has no tree.
+wanted_modules() {
+  of_kernel early || fail "a board would not come to its root"
+  sed -e 's/#.*//' -e '/^ *$/d' image/initramfs/modules.txt
+}
+
+check_packed() { of_kernel packed "$1" || fail "the initramfs lacks what is named above"; }
+
+# The firmware's own files, as config.txt asks for them.
+fill_firmware() {
+  local from=${LINETAP_FIRMWARE:-$KIT/usr/lib/raspi-firmware} name
+  boards start image/boot/config.txt >"$WORK/start"
+  while read -r name; do
+    [ -e "$from/$name" ] || fail "config.txt asks for $name, and $from has none"
+    cp "$from/$name" "$CARD/"
+    say "$name of $(strings -n 12 "$from/$name" | sed -n 's/^VC_BUILD_ID_TIME: \([A-Z].*\)/\1/p' | head -n 1)"
+  done <"$WORK/start"
+  if [ -z "${LINETAP_FIRMWARE:-}" ]; then
+    cp "$KIT/usr/share/doc/raspi-firmware/copyright" "$CARD/LICENCE.raspi-firmware"
+  else
+    cp "$from/LICENCE.broadcom" "$CARD/LICENCE.raspi-firmware" || fail "the licence of the firmware in $from is missing"
+  fi
+}
+
+check_card() { boards card "$CARD" || fail "a board would not start from this card"; }

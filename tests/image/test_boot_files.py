@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The boot partition has what a Pi's firmware asks for, by the rules of its documentation (boards/rules.py)."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from boards_rig import ROOT, compiled, real_tree
+
+from boards import rules
+from boards.models import ALSO, BOARDS, Board
+from boards.tree import TreeError, read_tree, with_overlays
+
+CONFIG = (ROOT / "image/boot/config.txt").read_text().replace("@SLOT@", "a")
+SOURCES = [*(ROOT / "hardware/overlay").glob("*.dts"), *(ROOT / "image/boot").glob("*.dts")]
+KERNEL = bytes(56) + rules.IMAGE_MAGIC + bytes(4)
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Path:
+    """As image/steps/boards.sh lays it, with the kernel's own trees."""
+    slot = tmp_path / "a"
+    (slot / "overlays").mkdir(parents=True)
+    for tree, names in ({board.tree: board.asked for board in BOARDS} | ALSO).items():
+        for name in names:
+            shutil.copy(real_tree(tree), slot / name)
+    for source in SOURCES:
+        name = source.stem + (".dtb" if source.stem == "overlay_map" else ".dtbo")
+        (slot / "overlays" / name).write_bytes(compiled(source.read_text(), "-@"))
+    for name in ("overlays/README", "cmdline.txt", "initramfs"):
+        (slot / name).write_text("there\n")
+    (slot / "vmlinuz").write_bytes(KERNEL)
+    (tmp_path / "config.txt").write_text(CONFIG)
+    for name in rules.all_start_files(CONFIG):
+        (tmp_path / name).write_text("firmware\n")
+    return tmp_path
+
+
+def test_the_card_has_all_that_is_asked_for(card: Path) -> None:
+    assert rules.faults(card) == []
+
+
+@pytest.mark.parametrize(("name", "boards"), [
+    ("start4.elf", {"Pi 4B", "Pi 400", "CM4"}), ("fixup4.dat", {"Pi 4B", "Pi 400", "CM4"}),
+    ("a/vmlinuz", {board.name for board in BOARDS}), ("a/initramfs", {board.name for board in BOARDS}),
+    ("a/cmdline.txt", {board.name for board in BOARDS}), ("a/overlays/README", {board.name for board in BOARDS}),
+    ("a/bcm2711-rpi-4-b.dtb", {"Pi 4B"}), ("a/bcm2711-rpi-400.dtb", {"Pi 400"}), ("a/bcm2711-rpi-cm4.dtb", {"CM4"}),
+    ("a/bcm2712-rpi-5-b.dtb", {"Pi 5 C1", "Pi 5 D0"}), ("a/overlays/bcm2712d0.dtbo", {"Pi 5 D0"}),
+    ("a/overlays/linetap.dtbo", {"Pi 4B", "Pi 400", "CM4"}), ("a/overlays/linetap-pi5.dtbo", {"Pi 5 C1", "Pi 5 D0"}),
+])  # fmt: skip
+def test_each_file_that_is_missing_is_told_with_its_boards(card: Path, name: str, boards: set[str]) -> None:
+    (card / name).unlink()
+    told = rules.faults(card)
+    assert {fault.partition(":")[0] for fault in told} == boards
+    assert all(Path(name).name in fault for fault in told)
+
+
+@pytest.mark.parametrize(("lines", "files"), [
+    ("", ["fixup4.dat", "start4.elf"]),
+    ("gpu_mem=16", ["fixup4cd.dat", "start4cd.elf"]),  # the first card of all had this line, and start4.elf
+    ("gpu_mem=64", ["fixup4.dat", "start4.elf"]),
+    ("start_x=1", ["fixup4x.dat", "start4x.elf"]),
+    ("start_debug=1", ["fixup4db.dat", "start4db.elf"]),
+    ("start_file=other.elf\nfixup_file=other.dat", ["other.dat", "other.elf"]),
+    ("[pi5]\ngpu_mem=16", ["fixup4.dat", "start4.elf"]),
+    ("[pi4]\ngpu_mem=16", ["fixup4cd.dat", "start4cd.elf"]),
+    ("[none]\ngpu_mem=16\n[all]\n# gpu_mem=16", ["fixup4.dat", "start4.elf"]),
+])  # fmt: skip
+def test_which_of_the_firmwares_files_config_txt_asks_for(lines: str, files: list[str]) -> None:
+    assert rules.all_start_files(lines) == files
+
+
+@pytest.mark.parametrize(("old", "new", "told"), [
+    ("os_prefix=a/", "os_prefix=c/", "no c/vmlinuz"), ("kernel=vmlinuz", "", "no a/kernel8.img"),
+    ("initramfs initramfs", "initramfs other", "no a/other"),
+    ("dtoverlay=linetap", "dtoverlay=elsewhere", "no a/overlays/elsewhere.dtbo"),
+    ("arm_64bit=1", "dtparam=" + "x" * 99, "a line of more than 98 characters"),
+])  # fmt: skip
+def test_what_config_txt_names_and_the_card_has_not_is_told(card: Path, old: str, new: str, told: str) -> None:
+    (card / "config.txt").write_text(CONFIG.replace(old, new))
+    assert any(told in fault for fault in rules.faults(card)), rules.faults(card)
+
+
+def test_a_packed_kernel_other_than_by_gzip_does_not_start(card: Path) -> None:
+    (card / "a/vmlinuz").write_bytes(b"MZ\0\0zimg" + bytes(100))
+    assert "Pi 4B: vmlinuz is no image of a 64-bit kernel" in rules.faults(card)
+
+
+def test_on_the_second_stepping_the_firmware_makes_the_kernels_own_tree(card: Path) -> None:
+    """Devices and properties are those of bcm2712-d-rpi-5-b.dtb; labels and phandles may have other numbers."""
+    slot = card / "a"
+    made = with_overlays(slot / "bcm2712-rpi-5-b.dtb", [slot / "overlays/bcm2712d0.dtbo"])
+    kernels = read_tree((slot / "bcm2712-d-rpi-5-b.dtb").read_bytes())
+    assert {path: node.properties for path, node in made.by_path.items()} == {
+        path: node.properties for path, node in kernels.by_path.items()
+    }
+
+
+def test_both_steppings_take_the_second_ones_overlay(card: Path) -> None:
+    """A firmware that asks for the second stepping's own tree may lay the overlay over it as well."""
+    slot = card / "a"
+    made = with_overlays(slot / "bcm2712-d-rpi-5-b.dtb", [slot / "overlays/bcm2712d0.dtbo"])
+    assert made.by_path.keys() == read_tree((slot / "bcm2712-d-rpi-5-b.dtb").read_bytes()).by_path.keys()
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
+def test_the_overlay_that_the_cards_eeprom_names_applies_to_each_board(card: Path, board: Board) -> None:
+    """Its EEPROM says one name (hardware/eeprom.txt), and the firmware lays it before those of config.txt."""
+    name = next(
+        line.split('"')[1]
+        for line in (ROOT / "hardware/eeprom.txt").read_text().splitlines()
+        if line.startswith("dt_blob")
+    )
+    slot = card / "a"
+    file = rules.mapped(slot / "overlays", name, board)
+    assert file == ("linetap" if board.chip == "bcm2711" else "linetap-pi5")
+    twice = [slot / "overlays" / f"{file}.dtbo"] * 2  # the EEPROM's, and config.txt's
+    tree = with_overlays(slot / board.asked[0], twice)
+    clocks = [node for node in tree.devices() if node.compatible == ["microcrystal,rv3028"]]
+    assert [node.name for node in clocks] == ["rtc@52"]
+
+
+def test_without_the_map_the_eeproms_overlay_does_not_fit_a_pi_5(card: Path) -> None:
+    """The fault that the map is for."""
+    (card / "a/overlays/overlay_map.dtb").unlink()
+    pi5 = BOARDS[-1]
+    assert rules.mapped(card / "a/overlays", "linetap", pi5) == "linetap"
+    with pytest.raises(TreeError, match="does not apply"):
+        with_overlays(card / "a" / pi5.asked[0], [card / "a/overlays/linetap.dtbo"])
