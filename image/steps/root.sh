@@ -68,7 +68,7 @@ enable_units() {
   systemd-sysusers "--root=$PWD/$ROOT" 2>"$WORK/sysusers.log" || fail "$(tail -n 3 "$WORK/sysusers.log")"
   "${systemctl[@]}" enable linetap.target linetap-{recorder,reporter,panel}.service linetap-capture@1.service \
     linetap-clock.timer linetap_removal.path linetap_update.path linetap_good.timer linetap_overdue.timer linetap_scrub.timer \
-    provision-linetap.service data-linetap.service ssh-linetap.service \
+    provision-linetap.service linetap_adopt.service linetap_adopted.path data-linetap.service ssh-linetap.service \
     systemd-networkd.service systemd-resolved.service nftables.service chrony.service
   "${systemctl[@]}" mask "${NOT_HERE[@]}"
   "${systemctl[@]}" set-default multi-user.target

@@ -135,6 +135,13 @@ SHOTS = (
         "vault",
         "A hold: the vault officer's two commands, and the signed one is brought here.",
     ),
+    Shot(
+        "adoption",
+        "/adoption",
+        "/adoption",
+        "officer",
+        "New units: one asks, and the digits heard from its closet are typed; another needs its certificate.",
+    ),
     Shot("review", "/review", "/review", "auditor", "The months of the access log, and which of them are signed."),
     Shot(
         "review-month",
@@ -165,6 +172,7 @@ NO_PAGE = {
     "/release/{id}/package": "what the custodian takes along",
     "/hold/{id}/call": "what the vault officer verifies and wraps",
     "/hold/{id}/hold.command": "what the vault officer sends",
+    "/adoption/{id}/request": "what the authority takes along",
     "/package": "the package, by ticket",
 }
 

@@ -13,15 +13,18 @@ import msgspec
 import picture_release
 from calls_house import LINES, NOW_NS, OTHER, UNIT, CallsHouse
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from fleet_rig import END_S, Speaking
 from picture_list import Shot
 from playwright.sync_api import Browser, Page
 from servesite import ServeSite
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 from watch_rig import ALERT, LINE, OFFLINE, ONLINE
 
 from broker import HOST, Broker, until
 from linetap_core.clock import NS_PER_S, SYSTEM, ManualClock, parse_rfc3339, rfc3339
+from linetap_core.enrolment import adoption
+from linetap_core.enrolment.adoption import Begin, Opening
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.merklelog import closing, merkle, unitlog
 from linetap_core.evidence.merklelog.closing import Closing, closing_path
@@ -29,7 +32,7 @@ from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_desk.ingest.clear import clear_destroyed
 from linetap_desk.serve import commands
 from linetap_desk.serve.access.log import AccessTable, Subject
-from linetap_desk.serve.database.tables import people, sessions
+from linetap_desk.serve.database.tables import adoptions, people, sessions
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.live.journal import Reader
 from linetap_desk.serve.people import accounts
@@ -125,6 +128,7 @@ class PictureSite:
             _work(served.config)
             held.enter_context(served)
             picture_release.ask(served.site, UNIT, house.names["marked"], NOW_NS)
+            _adopt(served)
             until(lambda: _standings(served) == STANDINGS, END_S)
             yield cls(served, house.names)
 
@@ -151,6 +155,30 @@ class PictureSite:
         with writing(self.served.site.own) as db:
             person = select(people.c.id).where(people.c.name == name).scalar_subquery()
             db.execute(update(sessions).where(sessions.c.person == person).values(locked=True))
+
+
+def _adopt(served: ServeSite) -> None:
+    """One unit asks, one configuration waits for it; another unit has its own, and needs a certificate."""
+    own = X25519PrivateKey.from_private_bytes(bytes(32))
+    opening = Opening(
+        key=adoption.public_of(own),
+        nonce="00" * 32,
+        serial="10000000e1a2b3c4",
+        mac="dc:a6:32:0a:0b:0c",
+        version="0.1.0",
+    )
+    runs = served.site.adoption
+    answer = runs.begin(Begin(commitment=adoption.commitment(opening)), "10.20.6.31", "linetap")
+    runs.open(answer.run, opening)
+    at = rfc3339(NOW_NS - 600 * NS_PER_S)
+    row = {"prepared_by": "officer", "prepared_at": at, "count": 0, "order": b"-", "signature": b"-"}
+    other = {
+        **row, "serial": "10000000f0e1d2c3", "confirmed_by": "officer", "confirmed_at": at, "pressed_at": at,
+        "taken_at": at, "request": b"-",
+    }  # fmt: skip
+    with writing(served.site.own) as db:
+        db.execute(insert(adoptions).values(id="A2026-0002", unit="annex-03", **row))
+        db.execute(insert(adoptions).values(id="A2026-0001", unit="annex-02", **other))
 
 
 def _standings(served: ServeSite) -> dict[str, str]:

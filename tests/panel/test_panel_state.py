@@ -195,11 +195,13 @@ def test_one_dead_card_of_two_is_a_fault_and_the_other_cards_calls_are_still_sho
 
 # Of a disk that is pulled only the panel knows; of the panel, and of the disk, test_four_views.py.
 OF_THE_PANEL = {"removing", "pull", "removal_failed"}
+# Of a unit without a configuration: tests/panel/test_new_unit.py.
+NEW = {"adopt_seek", "adopt_code", "adopt_confirmed"}
 
 
 def test_every_condition_of_the_legend_can_be_reached() -> None:
     mark = next(mark for mark in test_each_condition.pytestmark if mark.name == "parametrize")  # type: ignore[attr-defined]
-    assert {case[-1] for case in mark.args[1]} | {*OF_THE_PANEL, "panel_dead", "data_lost"} == CONDITIONS.keys()
+    assert {case[-1] for case in mark.args[1]} | {*OF_THE_PANEL, *NEW, "panel_dead", "data_lost"} == CONDITIONS.keys()
 
 
 @pytest.mark.parametrize("removal", ["removing", "pull", "removal_failed"])

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from card_rig import CUSTODIAN, EPOCH, PINS, Card
-from linetap.cardresult import CARD_WRONG
+from linetap.adoption.command import desks_of
+from linetap.cardresult import CARD_WRONG, DESK
 from linetap.config import load_config
 from linetap.provision import cardfiles
 from linetap_core import cli
@@ -134,6 +135,31 @@ def test_a_decommissioning_with_another_name_is_told(card: Card, name: str) -> N
     assert "linetap-decommission.txt" in (card.boot / "linetap-error.txt").read_text()
     assert is_started_for(card.boot)
     assert (card.home / "unit.key").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("linetap-desk.txt.txt", "desk.city.example", "to be renamed linetap-desk.txt"),
+        ("linetap-desk.txt", "http://desk.city.example", "desk.city.example or https://"),
+        ("linetap-desk.txt", "데스크는 desk.city.example", "the one line"),
+        ("linetap-desk.txt", "", "the one line"),
+    ],
+)
+def test_where_the_desk_is_and_mistakes_in_it(card: Card, name: str, text: str, said: str) -> None:
+    (card.boot / "linetap.toml").unlink()
+    (card.boot / name).write_text(text)
+    refused(card, said)
+    (card.boot / name).unlink()
+    (card.boot / "linetap-desk.txt").write_bytes("desk.city.example:8444\r\n".encode("utf-16"))
+    assert card.start() == 0
+    assert desks_of(None, card.run / DESK) == [("desk.city.example", 8444)]
+
+
+def test_without_a_word_on_the_card_the_desk_is_looked_for_by_its_usual_name(card: Card) -> None:
+    (card.boot / "linetap.toml").unlink()
+    assert card.start() == 0
+    assert desks_of(None, card.run / DESK) == [("linetap-desk", 8443), ("linetap-desk", 443)]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])

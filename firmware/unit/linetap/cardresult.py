@@ -18,6 +18,9 @@ from linetap_core.records import OrderState
 
 CARD_WRONG = "linetap-card-wrong"  # below /run, beside the services' folder
 NAME = "linetap-order.json"
+ADOPTED = "linetap-adopted"  # below /run, root's: what a desk has sent, as a card that nobody carries
+DESK = "linetap-desk"  # the desk's address, from the card
+CERTIFICATE = "certificate.pem"  # as the exchange receives it
 _LIMIT_BYTES = 4096
 _READABLE = 0o644
 

@@ -33,6 +33,9 @@ COMMANDS = {
         "one file for a unit's card, and what it makes of it",
         "pack unit.toml ca.pem -o linetap.toml",
     ),
+    "adopt": Command(
+        "linetap.adoption.command", "a new unit asks its desk for a configuration", "--desk desk.city.example"
+    ),
     "update": Command(
         "linetap.update.command",
         "another version: installed, tried, kept or not",

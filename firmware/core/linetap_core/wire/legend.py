@@ -92,6 +92,19 @@ CONDITIONS = {
     "removing": Condition(
         "slow", "slow", "디스크를 뽑을 준비 중입니다. 기다리십시오.", "The disk is being prepared for removal; wait."
     ),
+    "adopt_seek": Condition("fast", "off", "새 기기: 데스크를 찾고 있습니다.", "New: looking for the desk."),
+    "adopt_code": Condition(
+        "flash",
+        "off",
+        "새 기기: CALL이 번호 6자리를 셉니다. 데스크에 알리십시오.",
+        "New: CALL counts six digits; read them to the desk.",
+    ),
+    "adopt_confirmed": Condition(
+        "fast",
+        "wink",
+        "새 기기: 데스크에서 설정을 받고 있습니다. 기다리십시오.",
+        "New: the desk's configuration is coming; wait.",
+    ),
     "config_wrong": Condition(
         "off", "fast", "설정이 잘못되었습니다. 로그를 확인하십시오.", "The configuration is wrong; see the log."
     ),
@@ -217,7 +230,10 @@ CALM_EN = "the faults were acknowledged; a new one blinks again."
 # The button, by how long it is pressed. All LEDs are lit for the first three seconds; from the tenth all blink slowly.
 BUTTON = (
     ("짧게: 장애 확인, CALL이 현장 번호를 셉니다.", "short: acknowledges, and CALL counts the site number."),
-    ("3초: 회선 시험을 시작하거나 끝냅니다.", "3 s: starts or ends a walk test."),
+    (
+        "3초: 회선 시험 시작·종료. 새 기기: 데스크가 번호가 맞다고 함.",
+        "3 s: walk test; of a new unit: the desk said right.",
+    ),
     ("10초: 디스크를 뽑을 준비를 합니다.", "10 s: prepares the disk for removal."),
 )
 RELEASE_PATTERN = "slow"

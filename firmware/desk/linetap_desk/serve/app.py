@@ -14,6 +14,9 @@ from starlette.responses import Response
 from starlette.routing import Route as Way
 
 from linetap_desk.serve import figures, keeping
+from linetap_desk.serve.adoption import machine
+from linetap_desk.serve.adoption import routes as adoption
+from linetap_desk.serve.adoption.runs import Runs
 from linetap_desk.serve.calls import routes as calls
 from linetap_desk.serve.fleet import routes as fleet
 from linetap_desk.serve.handling import gate, home
@@ -37,6 +40,7 @@ ROUTES: tuple[Route, ...] = join(
         fleet.ROUTES,
         release.ROUTES,
         holdroutes.ROUTES,
+        adoption.ROUTES,
     )
 )
 # Runs beside the pages from start to end; each puts its state into the site.
@@ -46,6 +50,7 @@ LIVES: tuple[Callable[[Site], AbstractAsyncContextManager[None]], ...] = (keepin
 def make(site: Site, routes: tuple[Route, ...] = ROUTES) -> Starlette:
     site.pages.menu = tuple(MenuItem(route.path, route.menu, route.roles) for route in routes if route.menu)
     site.calls = calls.Calls.of(site)
+    site.adoption = Runs(site.clock)
 
     async def said(request: Request, error: Exception) -> Response:
         return gate.error_page(request, error, site)
@@ -58,8 +63,11 @@ def make(site: Site, routes: tuple[Route, ...] = ROUTES) -> Starlette:
             yield
 
     return Starlette(
-        routes=[Way(route.path, endpoint(route, site), methods=list(route.methods)) for route in routes],
-        middleware=[Middleware(Headers), Middleware(Bounded)],
+        routes=[
+            *(Way(route.path, endpoint(route, site), methods=list(route.methods)) for route in routes),
+            *machine.ways(site),
+        ],
+        middleware=[Middleware(Headers), Middleware(Bounded, larger=adoption.LARGER)],
         exception_handlers=dict.fromkeys(gate.TEXTS, said) | {Exception: said},
         lifespan=lives,
     )

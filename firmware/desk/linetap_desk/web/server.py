@@ -12,7 +12,8 @@ import contextlib
 import signal
 import socket
 from asyncio import TimerHandle
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import uvicorn
@@ -28,13 +29,14 @@ TAKEN_S = 60.0  # data ready for a browser, at most half a megabyte, and not rea
 
 
 class Bounded:
-    """413 if the body exceeds MOST_BODY_BYTES, 408 if it takes longer than BODY_S."""
+    """413 if the body exceeds MOST_BODY_BYTES, or its path's limit in `larger`; 408 if it takes longer than BODY_S."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, larger: Mapping[str, int] = MappingProxyType({})) -> None:
+        self._app, self._larger = app, larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         count, complete = 0, False
+        most_bytes = self._larger.get(scope.get("path", ""), MOST_BODY_BYTES)
         ends_at = asyncio.get_running_loop().time() + BODY_S
 
         async def counted() -> Message:
@@ -47,7 +49,7 @@ class Bounded:
                 raise HTTPException(408) from None
             complete = complete or not message.get("more_body", False)
             count += len(message.get("body", b""))
-            if count > MOST_BODY_BYTES:
+            if count > most_bytes:
                 raise HTTPException(413)
             return message
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The panel of a unit whose configuration cannot be used. It shows only that.
+"""The panel of a unit whose configuration cannot be used. It shows only that; of a new unit, how its desk adopts it.
 
 From the file it needs only the board, and reads as much of it as can be read. Where even that fails, it uses the table
 of pins that `provision` and `config init` put beside the file. Without that table there are no LEDs to light, and only
@@ -17,7 +17,8 @@ from linetap.board.interface import UNIT_LEDS, PanelBoard
 from linetap.boardchoice import panel_of
 from linetap.config.schema import RUN_DIR, Board, Config
 from linetap.panel.leds import Blinker
-from linetap.panel.state import Shown, state_of
+from linetap.panel.newunit import NewUnit
+from linetap.panel.state import state_of
 from linetap.standby import is_supervised
 from linetap_core.clock import NS_PER_MS, SYSTEM, Clock
 from linetap_core.errors import BadInput, LinetapError
@@ -25,8 +26,6 @@ from linetap_core.records import Fault
 from linetap_core.service import START_AGAIN, StateFile, Stop, lock_of, stamp, start_logging
 from linetap_core.tomlfile.source import Source
 from linetap_core.wire.legend import STEP_MS
-
-WRONG = Shown("config_wrong", "idle", ("config_wrong",))
 
 log = logging.getLogger("linetap.panel")
 
@@ -45,25 +44,33 @@ def run(file: Path, why: BadInput, clock: Clock = SYSTEM) -> int:
     log.error("%s: %s", why.code, why)
     with lock_of(run_dir, "panel"):
         try:
-            return _show(file, why, panel, stop, StateFile(run_dir, "panel", clock), clock)
+            return _show(file, why, panel, stop, StateFile(run_dir, "panel", clock), NewUnit(run_dir), clock)
         finally:
             if panel is not None:
                 panel.close()
 
 
-def _show(file: Path, why: BadInput, panel: PanelBoard | None, stop: Stop, state: StateFile, clock: Clock) -> int:
+def _show(
+    file: Path, why: BadInput, panel: PanelBoard | None, stop: Stop, state: StateFile, new: NewUnit, clock: Clock
+) -> int:
     blinker, began_ns, was, ticks = Blinker(), clock.monotonic_ns(), stamp(file), 0
     while not stop.requested:
         if stamp(file) != was:
             return START_AGAIN
-        leds = blinker.leds(WRONG.patterns, clock.monotonic_ns() // NS_PER_MS)
+        now_ms = clock.monotonic_ns() // NS_PER_MS
+        shown = new.look(now_ms)
         if panel is None:
             leds = dict.fromkeys(UNIT_LEDS, False)
         else:
+            pressed = panel.button()
+            leds = blinker.leds(shown.patterns, now_ms, new.held_ms(pressed, now_ms))
+            if not pressed and (lit := new.call_lit(now_ms)) is not None:
+                leds["call"] = lit
+            new.press(pressed, now_ms)
             panel.show(leds)
         ticks += 1
         if state.due():
-            now = state_of(WRONG, leds, ticks, began_ns, Fault(why.code, str(why)))
+            now = state_of(shown, leds, ticks, began_ns, Fault(why.code, str(why)))
             state.write(now, despite_fault=True)  # showing the fault is its only work
         clock.sleep(STEP_MS / 1000)
     return 0

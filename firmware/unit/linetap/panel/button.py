@@ -93,7 +93,7 @@ _DARK = "." * 10  # around the number, and between two digits
 _BLINK, _NOUGHT = "###..", "#" * 20
 
 
-def pattern_of(number: int) -> str:
+def pattern_of(number: int | str) -> str:
     """Returns one character a step, # for lit: digit by digit, a long light for zero."""
     digits = [_NOUGHT if digit == "0" else _BLINK * int(digit) for digit in str(number)]
     return _DARK + _DARK.join(digits) + _DARK

@@ -95,19 +95,33 @@ def require_new(order: Order, data: bytes, home: Path) -> None:
         raise OrderFault("order_older", f"{NAME}: made at {order.made_at}; the unit has taken one made at {last}")
 
 
-def require_debugger(order: Order, data: bytes, boot: Path) -> None:
-    """An SSH key for root is only accepted in a signed order, even by a new unit: then signed by the authority that it
-    names.
+def is_complete(home: Path) -> bool:
+    """Whether no first order is awaited, or was begun and cut short. A damaged memory counts as one."""
+    try:
+        memory = memories.load(home)
+    except OrderFault:
+        return True
+    return (home / KEY).exists() if memory is None else not memory.taking
+
+
+def require_unowned(data: bytes, home: Path) -> None:
+    """OrderFault for an order that came over the network to a unit that was commissioned."""
+    if _owner(data, home) is not None:
+        raise OrderFault("order_commissioned", f"{NAME}: this unit was commissioned: it is adopted by no desk")
+
+
+def require_own_authority(order: Order, data: bytes, boot: Path) -> None:
+    """Even a new unit requires the signature of the authority that the order names where it brings an SSH key for root,
+    or came over the network: the desk passes an order on, and does not make it.
     """
-    if order.ssh_key is None:
-        return
+    what = "ssh_key" if order.ssh_key is not None else "by network"
     try:
         named = msgspec.convert(_of_unit(order).get("keys", {}), _Named)
         if named.authority is None:
-            raise OrderFault("order_unsigned", f"{NAME}: ssh_key: its {UNIT} names no keys.authority to sign it")
+            raise OrderFault("order_unsigned", f"{NAME}: {what}: its {UNIT} names no keys.authority to sign it")
         own = authority.from_lines(named.authority, named.authority_needed)
     except (BadInput, msgspec.ValidationError) as error:
-        raise OrderFault("order_signer", f"{NAME}: ssh_key: keys.authority: {error}") from None
+        raise OrderFault("order_signer", f"{NAME}: {what}: keys.authority: {error}") from None
     _require_signed(data, boot, own, f"the authority that its {UNIT} names")
 
 

@@ -12,16 +12,20 @@ import itertools
 import os
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import namespaces
 
-ORDER, DECOMMISSION = "linetap.toml", "linetap-decommission.txt"
+ORDER, DECOMMISSION, DESK = "linetap.toml", "linetap-decommission.txt", "linetap-desk.txt"
+DESK_PORT = 8443  # of `linetap desk serve`, where nothing else is said
 _SIGNATURE = f"{ORDER}{namespaces.SUFFIX}"
 _MOST_NAMES = 4096  # a boot partition has some 300
 _LONGEST_NAME = 80
 _LIKE_ORDER = re.compile(r"\.tom(l|$)|^linetap(\.txt)?$", re.IGNORECASE)
 _LIKE_DECOMMISSION = re.compile(r"^linetap[-_ ]decom+is+ion", re.IGNORECASE)
+_LIKE_DESK = re.compile(r"^linetap[-_ ]desk", re.IGNORECASE)
+_HOST = re.compile(r"[a-z0-9.:_-]{1,253}")
 _LIKE_CERTIFICATE = re.compile(r"\.pem", re.IGNORECASE)
 _OTHER_FORMATS = (b"<", b"{\\rtf", b"PK\x03\x04", b"%PDF")  # a saved web page, a word processor's, an archive
 
@@ -42,7 +46,8 @@ def require_names(boot: Path) -> None:
     orders = [name for name in like if namespaces.SUFFIX not in name.lower()]
     orders += [f"{name}/{ORDER}" for name in names if (boot / name).is_dir() and (boot / name / ORDER).exists()]
     asked = [name for name in names if _LIKE_DECOMMISSION.search(name) and not _is(boot, name, DECOMMISSION)]
-    for found, wanted in ((orders, ORDER), (signatures, _SIGNATURE), (asked, DECOMMISSION)):
+    desks = [name for name in names if _LIKE_DESK.search(name) and not _is(boot, name, DESK)]
+    for found, wanted in ((orders, ORDER), (signatures, _SIGNATURE), (asked, DECOMMISSION), (desks, DESK)):
         if found:
             _tell(found, wanted, (boot / wanted).exists())
 
@@ -98,6 +103,28 @@ def require_text(data: bytes, name: str = ORDER) -> None:
             f"{name}: {written}로 저장되었습니다. 메모장에서 인코딩 'UTF-8'(BOM 없음)로 저장하십시오.",
             f"{name}: saved as {written}; UTF-8 without a byte order mark (BOM) expected",
         )
+
+
+def desk_address(text: str) -> tuple[str, int]:
+    """Of https://desk.city.example, desk.city.example:8443 or a bare name. CardMistake."""
+    try:
+        url = urlsplit(text if "//" in text else f"https://{text}" if ":" in text else f"https://{text}:{DESK_PORT}")
+        port = url.port
+    except ValueError:
+        url, port = urlsplit(""), None
+    if (
+        url.scheme != "https"
+        or not _HOST.fullmatch(url.hostname or "")
+        or url.path not in ("", "/")
+        or url.query
+        or url.username
+    ):
+        shown = _shown(text)
+        raise CardMistake(
+            f"{DESK}: {shown!r}: 데스크의 주소 한 줄이어야 합니다(예: desk.city.example).",
+            f"{DESK}: {shown!r}: the one line desk.city.example or https://desk.city.example:8443 expected",
+        )
+    return str(url.hostname), port or 443
 
 
 def encoding_of(data: bytes) -> str | None:

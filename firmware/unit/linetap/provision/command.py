@@ -11,7 +11,7 @@ from pathlib import Path
 
 from linetap import cardresult, unitkeys
 from linetap.cardresult import CARD_WRONG
-from linetap.provision import admit, cardfiles, memory, order, pack, retire
+from linetap.provision import admit, adopted, cardfiles, memory, order, pack, retire
 from linetap.provision.lay import lay, take_certificate
 from linetap.provision.order import OrderFault
 from linetap_core.clock import SYSTEM, Clock
@@ -50,12 +50,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     apply.add_argument("boot", type=Path, metavar="DIR", help="the boot partition")
     apply.add_argument("--etc", type=Path, default=Path("/etc"), metavar="DIR", help="default %(default)s")
     apply.add_argument("--run", type=Path, default=Path("/run"), metavar="DIR", help="default %(default)s")
+    adopt = verbs.add_parser("adopt", help="on a new unit: take what its desk has sent (linetap adopt)")
+    adopt.add_argument("sent", type=Path, metavar="DIR", help="the folder of the exchange")
+    adopt.add_argument("--etc", type=Path, default=Path("/etc"), metavar="DIR", help="default %(default)s")
+    adopt.add_argument("--run", type=Path, default=Path("/run"), metavar="DIR", help="default %(default)s")
 
 
 def run(args: argparse.Namespace) -> int:
     """Returns 0 also if nothing was on the card."""
     if args.verb == "key":
         return 0 if _keep_key(args.etc / "linetap" / memory.KEY) else 1
+    if args.verb == "adopt":
+        return adopted.take(args.sent, args.etc, args.run, apply)
     return pack.run(args) if args.verb == "pack" else apply(args.boot, args.etc, args.run)
 
 
@@ -69,7 +75,7 @@ def _keep_key(path: Path) -> bool:
     return True
 
 
-def apply(boot: Path, etc: Path, run_dir: Path, clock: Clock = SYSTEM) -> int:
+def apply(boot: Path, etc: Path, run_dir: Path, clock: Clock = SYSTEM, by_network: bool = False) -> int:
     """Errors are also written to linetap-error.txt: the person who wrote the file has the card, and no terminal."""
     for old in (run_dir / CARD_WRONG, run_dir / cardresult.NAME):
         old.unlink(missing_ok=True)
@@ -79,6 +85,7 @@ def apply(boot: Path, etc: Path, run_dir: Path, clock: Clock = SYSTEM) -> int:
             (boot / ERROR).unlink(missing_ok=True)
         _require_card(boot, run_dir)
         cardfiles.require_names(boot)
+        _name_desk(boot, run_dir)
         said = take_certificate(etc, boot) or ""
         if (boot / retire.ASKED).exists():
             told, digest = retire.retire(boot, etc / "linetap", clock)
@@ -90,7 +97,9 @@ def apply(boot: Path, etc: Path, run_dir: Path, clock: Clock = SYSTEM) -> int:
             data = admit.read_card(path)
             digest = hashlib.sha256(data).hexdigest()
             cardfiles.require_text(data)
-            said += _take(data, boot, etc, run_dir) + _how(run_dir)
+            if by_network:
+                admit.require_unowned(data, etc / "linetap")
+            said += _take(data, boot, etc, run_dir, signed=by_network) + _how(run_dir)
             if not (run_dir / cardresult.NAME).exists():  # the end of a key takes precedence
                 cardresult.note(run_dir, "taken", digest)
         _keep_key(etc / "linetap" / memory.KEY)
@@ -107,6 +116,15 @@ def apply(boot: Path, etc: Path, run_dir: Path, clock: Clock = SYSTEM) -> int:
             replace_durably(boot / DONE, said.encode())
         sys.stdout.write(said)
     return 0
+
+
+def _name_desk(boot: Path, run_dir: Path) -> None:
+    """Where the card says where the desk is: for `linetap adopt`, which does not see the card."""
+    (run_dir / cardresult.DESK).unlink(missing_ok=True)
+    if (boot / cardfiles.DESK).exists():
+        said = cardfiles.one_line(admit.read_card(boot / cardfiles.DESK))
+        cardfiles.desk_address(said)
+        (run_dir / cardresult.DESK).write_text(f"{said}\n")
 
 
 def _explained(error: LinetapError | OSError, told: str) -> str:
@@ -141,13 +159,14 @@ def _require_encrypted(found: order.Order, run_dir: Path) -> None:
         raise BadInput(f"{order.NAME}: [card] encrypt: {why}")
 
 
-def _take(data: bytes, boot: Path, etc: Path, run_dir: Path) -> str:
+def _take(data: bytes, boot: Path, etc: Path, run_dir: Path, signed: bool) -> str:
     """Checks and applies the same bytes: a card might return others when it is read again."""
     home = etc / "linetap"
     admit.require_authority(data, boot, home)
     found = order.read(Source(boot / order.NAME, data))
     admit.require_new(found, data, home)
-    admit.require_debugger(found, data, boot)
+    if signed or found.ssh_key is not None:
+        admit.require_own_authority(found, data, boot)
     _require_encrypted(found, run_dir)
     said = lay(found, data, etc, run_dir, boot)
     privatefile.wipe(boot / order.NAME)

@@ -201,3 +201,35 @@ roles_seen = Table(
     Column("version", Integer, nullable=False),
     Column("sha256", Text, nullable=False),
 )
+
+# A new unit: its configuration, the exchange that two people have confirmed, and its certificate.
+adoptions = Table(
+    "adoptions",
+    metadata,
+    Column("id", Text, primary_key=True),  # A2026-0001
+    Column("unit", Text, nullable=False),
+    Column("order", LargeBinary),  # linetap.toml; null once the unit has its certificate
+    Column("signature", LargeBinary),
+    Column("prepared_by", Text, nullable=False),
+    Column("prepared_at", Text, nullable=False),
+    Column("run", Text, unique=True),  # the exchange; its keys until the unit has its certificate
+    Column("unit_key", LargeBinary),
+    Column("desk_key", LargeBinary),
+    Column("count", BigInteger, nullable=False),  # of the unit's last question
+    Column("serial", Text),  # as the box said before the digits were compared, or after
+    Column("mac", Text),
+    Column("address", Text),
+    Column("confirmed_by", Text),  # who typed the digits
+    Column("confirmed_at", Text),
+    Column("pressed_at", Text),  # the button at the unit
+    Column("asked_at", Text),  # its last question
+    Column("taken_at", Text),  # its configuration is in force
+    Column("fault", Text),  # why it refuses the order
+    Column("request", LargeBinary),
+    Column("certificate", LargeBinary),
+    Column("certified_by", Text),
+    Column("certified_at", Text),
+    Column("closed_at", Text),
+    Column("outcome", Text),  # adopted, ended
+    Index("adoptions_closed", "closed_at", "prepared_at"),
+)

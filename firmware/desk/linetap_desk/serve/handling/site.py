@@ -49,6 +49,7 @@ class Site:
     fleet: Hub
     oidc: Oidc | None = None
     calls: Any = None
+    adoption: Any = None  # exchanges with new units
     figures: Figures = field(default_factory=Figures)
 
 

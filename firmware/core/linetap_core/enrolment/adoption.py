@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a new unit and a desk that share no key yet authenticate one another: six digits that people compare.
+
+The exchange is that of ZRTP (RFC 6189, 4.3 and 4.4) and of Bluetooth's numeric comparison: a Diffie-Hellman exchange in
+which one side commits to its part before it sees the other's, and a short authentication string over both.
+
+    unit -> desk   commitment = SHA-256 of the unit's opening
+    desk -> unit   the desk's answer: key, nonce, its name
+    unit -> desk   the unit's opening: key, nonce, what it is
+    both           six digits, and two keys, of all three
+
+Whoever is in between holds two exchanges, and has to have committed in both before either side's nonce is known to
+them: the digits of the two differ but once in a million. After the digits were compared everything goes in boxes
+(ChaCha20-Poly1305) under the two keys, numbered, so that none counts twice. TLS below carries it, and proves nothing.
+
+Pure: no I/O, and randomness comes from outside.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from base64 import b64decode, b64encode
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from msgspec import Meta
+
+from linetap_core.errors import Refusal
+
+VERSION = 1
+DIGITS = 6
+KEY_BYTES = NONCE_BYTES = 32
+MOST_MESSAGE_BYTES = 2 << 20  # an order of 1 MiB, in base64
+MOST_COUNT = 1 << 32
+_LABEL = b"linetap-adoption-1 "
+_Bytes32 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+_Word = Annotated[str, Meta(max_length=64, pattern=r"^[ -~]*$")]
+
+
+class AdoptionFault(Refusal):
+    """The other side is not who the digits are of, or speaks something else."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{text} [{code}]")
+        self.code = code
+
+
+class Opening(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The unit's part. What it says of itself helps a person to find it; only the digits prove anything."""
+
+    key: _Bytes32  # X25519
+    nonce: _Bytes32
+    serial: _Word = ""  # of the Pi
+    mac: _Word = ""
+    version: _Word = ""
+
+
+class Begin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    commitment: _Bytes32
+    version: Annotated[int, Meta(ge=1, le=1000)] = VERSION
+
+
+class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The desk's part. `run`: how the unit names this exchange from now on."""
+
+    run: _Bytes32
+    key: _Bytes32
+    nonce: _Bytes32
+    name: Annotated[str, Meta(max_length=64)] = ""
+
+
+class Box(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`count` rises with every box of a side; an answer has that of its question."""
+
+    count: Annotated[int, Meta(ge=1, lt=MOST_COUNT)]
+    box: Annotated[str, Meta(max_length=MOST_MESSAGE_BYTES)]
+
+
+State = Literal["compare", "order", "certificate", "done", "ended"]
+
+
+class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The unit's, every few seconds. `pressed`: a person at the unit says that the desk has found the digits right."""
+
+    pressed: bool = False
+    has_order: bool = False
+    has_certificate: bool = False
+    request: Annotated[str, Meta(max_length=16 * 1024)] | None = None  # for a certificate (request.py)
+    fault: Annotated[str, Meta(max_length=2000)] | None = None  # why it does not take the order
+
+
+class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`state`: what the desk waits for, or has; the order, its signature and the certificate come with theirs."""
+
+    state: State
+    order: str | None = None
+    signature: str | None = None
+    certificate: str | None = None
+
+
+def commitment(opening: Opening) -> str:
+    return hashlib.sha256(_LABEL + b"commitment\n" + msgspec.json.encode(opening)).hexdigest()
+
+
+def require_opened(committed: str, opening: Opening) -> None:
+    """AdoptionFault if it is not what the unit has committed itself to."""
+    if not hmac.compare_digest(committed, commitment(opening)):
+        raise AdoptionFault("adoption_commitment", "the opening is not the one that was committed to")
+
+
+@dataclass(slots=True)
+class Channel:
+    """One exchange after its opening. `digits` are for people; `unit_key` and `desk_key` close each side's boxes."""
+
+    digits: str
+    run: str
+    unit_key: bytes = field(repr=False)
+    desk_key: bytes = field(repr=False)
+
+    def close(self, side: Literal["unit", "desk"], count: int, message: Question | Reply) -> Box:
+        cipher = ChaCha20Poly1305(self.unit_key if side == "unit" else self.desk_key)
+        data = cipher.encrypt(_nonce(count), msgspec.json.encode(message), _LABEL + self.run.encode())
+        return Box(count=count, box=b64encode(data).decode())
+
+    def open[M: (Question, Reply)](self, side: Literal["unit", "desk"], box: Box, kind: type[M]) -> M:
+        """`side`: who has closed it. AdoptionFault if that was somebody else."""
+        cipher = ChaCha20Poly1305(self.unit_key if side == "unit" else self.desk_key)
+        try:
+            data = cipher.decrypt(_nonce(box.count), b64decode(box.box, validate=True), _LABEL + self.run.encode())
+            return msgspec.json.decode(data, type=kind)
+        except (InvalidTag, ValueError) as error:
+            why = "it was closed with another key" if isinstance(error, InvalidTag) else str(error)
+            raise AdoptionFault("adoption_box", f"a message of this exchange cannot be read: {why}") from None
+
+
+def channel(own: X25519PrivateKey, committed: str, answer: Answer, opening: Opening, other: str) -> Channel:
+    """`other`: the other side's public key. The same on both sides, and on no third one. AdoptionFault for a key that
+    makes the shared secret a known one.
+    """
+    try:
+        shared = own.exchange(X25519PublicKey.from_public_bytes(bytes.fromhex(other)))
+    except ValueError:
+        raise AdoptionFault("adoption_key", "the other side's key is none") from None
+    whole = hashlib.sha256(_LABEL + b"transcript\n")
+    for part in (committed.encode(), msgspec.json.encode(answer), msgspec.json.encode(opening)):
+        whole.update(len(part).to_bytes(8, "big") + part)
+    made = HKDF(SHA256(), 2 * KEY_BYTES + 8, whole.digest(), _LABEL + b"digits and keys").derive(shared)
+    number = int.from_bytes(made[2 * KEY_BYTES :], "big") % 10**DIGITS
+    return Channel(f"{number:0{DIGITS}}", answer.run, made[:KEY_BYTES], made[KEY_BYTES : 2 * KEY_BYTES])
+
+
+def public_of(key: X25519PrivateKey) -> str:
+    return key.public_key().public_bytes_raw().hex()
+
+
+def _nonce(count: int) -> bytes:
+    return count.to_bytes(12, "big")

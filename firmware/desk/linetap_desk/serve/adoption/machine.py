@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What units ask, as JSON: the beginning of an exchange, its opening, and questions in boxes.
+
+No session and no form: nobody is signed in here, and nothing is answered that the digits do not cover. Bounded in size
+here, in time by the server; each fault is a bare status.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio.to_thread
+import msgspec
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route as Way
+
+from linetap_core import jsontext
+from linetap_core.clock import rfc3339
+from linetap_core.enrolment.adoption import AdoptionFault, Begin, Box, Opening, Question, Reply
+from linetap_core.errors import BadInput, Refusal
+from linetap_desk.serve.adoption import prepared, store
+from linetap_desk.serve.adoption.runs import TooMany
+from linetap_desk.serve.database.transactions import writing
+from linetap_desk.serve.handling.site import Site
+from linetap_desk.web.secure import address_of
+
+MOST_BYTES = 64 * 1024
+RETRY_S = "30"
+
+log = logging.getLogger("linetap.serve")
+Handler = Callable[[Request, Site], Awaitable[bytes]]
+
+
+async def begin(request: Request, site: Site) -> bytes:
+    said = await _body(request, Begin)
+    answer = site.adoption.begin(said, address_of(request, site.settings.proxies), "linetap")
+    return msgspec.json.encode(answer)
+
+
+async def opened(request: Request, site: Site) -> bytes:
+    site.adoption.open(_run(request), await _body(request, Opening))
+    return b"{}"
+
+
+async def ask(request: Request, site: Site) -> bytes:
+    box, run = await _body(request, Box), _run(request)
+    try:
+        waiting = site.adoption.get(run)
+    except KeyError:
+        return await anyio.to_thread.run_sync(_confirmed, site, run, box)
+    if waiting.channel is None:
+        raise KeyError(run)
+    waiting.channel.open("unit", box, Question)
+    if box.count <= waiting.count:
+        raise AdoptionFault("adoption_again", f"question {box.count} was asked before")
+    waiting.count = box.count
+    return msgspec.json.encode(waiting.channel.close("desk", box.count, Reply(state="compare")))
+
+
+def _confirmed(site: Site, run: str, box: Box) -> bytes:
+    """KeyError if no confirmed exchange has this name."""
+    with writing(site.own) as db:
+        row = store.of_run(db, run)
+        channel = None if row is None else store.channel_of(row)
+        if row is None or channel is None:
+            raise KeyError(run)
+        question = channel.open("unit", box, Question)
+        if not store.count_on(db, run, box.count):
+            raise AdoptionFault("adoption_again", f"question {box.count} was asked before")
+        reply = _reply(db, row, question, rfc3339(site.clock.utc_ns()))
+        return msgspec.json.encode(channel.close("desk", box.count, reply))
+
+
+def _reply(db: Connection, row: dict[str, Any] | Any, question: Question, now: str) -> Reply:
+    """Notes what the unit has said, and gives it what is due."""
+    changes: dict[str, Any] = {"fault": question.fault, "asked_at": now}
+    if question.pressed and row["pressed_at"] is None:
+        changes["pressed_at"] = now
+    if question.has_order and row["taken_at"] is None:
+        changes["taken_at"] = now
+    if question.request is not None and row["certificate"] is None:
+        data = question.request.encode()
+        try:
+            prepared.require_request(data, row["unit"])
+            changes["request"] = data
+        except (Refusal, BadInput) as error:
+            changes["fault"] = str(error)[:500]
+    store.change(db, row["id"], **changes)
+    if question.has_certificate:
+        store.close(db, row["id"], "adopted", now)
+        return Reply(state="done")
+    if question.has_order:
+        certificate = row["certificate"]
+        return (
+            Reply(state="certificate") if certificate is None else Reply(state="done", certificate=certificate.decode())
+        )
+    if not question.pressed:
+        return Reply(state="compare")
+    return Reply(state="order", order=bytes(row["order"]).decode(), signature=bytes(row["signature"]).decode())
+
+
+def _run(request: Request) -> str:
+    return str(request.path_params["run"])
+
+
+async def _body[T](request: Request, kind: type[T]) -> T:
+    data = b""
+    async for part in request.stream():
+        data += part
+        if len(data) > MOST_BYTES:
+            raise HTTPException(413)
+    try:
+        return jsontext.decode(data, type=kind)
+    except ValueError:
+        raise HTTPException(400) from None
+
+
+def ways(site: Site) -> list[Way]:
+    """Beside the table of pages: these have neither session nor role."""
+
+    def guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            try:
+                return Response(await handler(request, site), media_type="application/json")
+            except KeyError:
+                return PlainTextResponse("404\n", 404)
+            except TooMany as fault:
+                log.warning("%s: %s", fault.code, fault)
+                return PlainTextResponse("503\n", 503, {"Retry-After": RETRY_S})
+            except AdoptionFault as fault:
+                log.warning("%s: %s", fault.code, fault)
+                return PlainTextResponse("409\n", 409)
+            except SQLAlchemyError:
+                log.error("desk_database_away: an adoption waits")
+                return PlainTextResponse("503\n", 503, {"Retry-After": RETRY_S})
+            except ClientDisconnect:
+                return PlainTextResponse("400\n", 400)
+
+        return answer
+
+    table: tuple[tuple[str, Handler], ...] = (
+        ("/adopt", begin), ("/adopt/{run}/open", opened), ("/adopt/{run}", ask)
+    )  # fmt: skip
+    return [Way(path, guarded(handler), methods=["POST"]) for path, handler in table]

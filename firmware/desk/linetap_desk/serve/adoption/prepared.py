@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is uploaded for a new unit, judged as the unit will judge it: an order with its authority's signature, a
+certificate for the key that has asked. Pure.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+
+import msgspec
+from cryptography import x509
+
+from linetap_core.enrolment import request
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.signing import authority, namespaces, sshsig
+from linetap_core.evidence.signing.unitnames import UnitId
+
+MOST_ORDER_BYTES = 1 << 20
+_UNIT = "unit.toml"
+
+
+class _Keys(msgspec.Struct):
+    authority: str | list[str]
+    authority_needed: int = 1
+
+
+class _Unit(msgspec.Struct):
+    unit: UnitId
+    keys: _Keys
+
+
+class _Order(msgspec.Struct):
+    files: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A unit's name, its order, and the signature over its exact bytes."""
+
+    unit: str
+    order: bytes
+    signature: bytes
+
+
+def order_of(data: bytes, signature: bytes) -> Prepared:
+    """BadInput or SignatureFault for an order that the unit would refuse for its form or its signature."""
+    if not signature:
+        raise BadInput(f"linetap.toml{namespaces.SUFFIX}: a unit takes an order from a desk only with its signature")
+    try:
+        order = msgspec.convert(tomllib.loads(data.decode()), _Order)
+        unit = msgspec.convert(tomllib.loads(order.files[_UNIT]), _Unit)
+        whose = authority.from_lines(unit.keys.authority, unit.keys.authority_needed)
+    except KeyError:
+        raise BadInput(
+            f"linetap.toml: files: there is no {_UNIT!r}; what `linetap provision pack` made expected"
+        ) from None
+    except BadInput:
+        raise
+    except (ValueError, RecursionError, msgspec.ValidationError) as error:
+        raise BadInput(f"linetap.toml: {str(error)[:300]}; what `linetap provision pack` made expected") from None
+    wrong = whose.lacks(sshsig.check_all(data, signature, namespaces.ORDER))
+    if wrong is not None:
+        raise BadInput(f"linetap.toml{namespaces.SUFFIX}: {wrong}")
+    return Prepared(unit.unit, data, signature)
+
+
+def require_request(data: bytes, unit: str) -> None:
+    """Refusal or BadInput if it is no request of this unit."""
+    if (asked := request.check(data)).unit != unit:
+        raise BadInput(f"a request of {asked.unit}, not of {unit}")
+
+
+def require_certificate(pem: bytes, asked: bytes) -> None:
+    """BadInput unless it is for the key that the unit has asked with. The unit itself checks who issued it."""
+    try:
+        own = x509.load_pem_x509_certificates(pem)[0].public_key()
+        wanted = request.check(asked).tls
+    except Refusal as error:
+        raise BadInput(str(error)) from None
+    except ValueError:
+        raise BadInput("not a certificate in PEM: what `linetap pki unit` made expected") from None
+    if own != wanted:
+        raise BadInput("a certificate of another key than this unit's")

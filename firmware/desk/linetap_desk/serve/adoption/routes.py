@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page of new units: which have asked, whose digits were heard, which certificate is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import anyio.to_thread
+from sqlalchemy import Connection
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from linetap_core.clock import rfc3339
+from linetap_core.enrolment.adoption import AdoptionFault
+from linetap_core.errors import BadInput, Refusal
+from linetap_desk.serve.access.log import Subject
+from linetap_desk.serve.adoption import prepared, store
+from linetap_desk.serve.database.tables import adoptions
+from linetap_desk.serve.handling.site import Route, Site
+from linetap_desk.serve.people.sessions import who_of
+from linetap_desk.serve.release import answering
+from linetap_desk.serve.release import store as logged
+from linetap_desk.serve.release.answering import said
+from linetap_desk.serve.release.uploadchecks import typed_field
+from linetap_desk.web.text import N_
+
+ADOPTS = frozenset({"officer"})
+REFUSAL = {
+    "adoption_digits": N_(
+        "These are not the digits of this unit. The exchange has ended; the unit counts other digits now. If it "
+        "happens again although they were read correctly, somebody may be between the unit and the desk: report it."
+    ),
+    "adoption_gone": N_("This unit no longer waits. It will ask again by itself."),
+}
+
+
+async def page(request: Request, site: Site) -> Response:
+    return await _page(request, site)
+
+
+async def _page(request: Request, site: Site, error: Exception | None = None) -> Response:
+    def read() -> list[Any]:
+        with site.own.connect() as db:
+            return list(store.listed(db))
+
+    rows = await anyio.to_thread.run_sync(read)
+    now_ns, mono_ns = site.clock.utc_ns(), site.clock.monotonic_ns()
+    waiting = [
+        {"run": one.run, "of": one.opening, "address": one.address, "since_ns": now_ns - (mono_ns - one.began_ns)}
+        for one in site.adoption.listed()
+    ]
+    return site.pages.page(
+        request, "adoption/adoption.html", 200 if error is None else 409,
+        waiting=waiting, rows=rows, free=[one for one in rows if one["closed_at"] is None and one["taken_at"] is None],
+        error=None if error is None else _said(site, request, error), state=state_of,
+    )  # fmt: skip
+
+
+def state_of(row: Any) -> str:
+    if row["closed_at"] is not None:
+        return str(row["outcome"])
+    if row["certificate"] is not None:
+        return "certified"
+    if row["request"] is not None:
+        return "requested"
+    if row["taken_at"] is not None:
+        return "taken"
+    if row["confirmed_at"] is None:
+        return "prepared"
+    return "pressed" if row["pressed_at"] is not None else "confirmed"
+
+
+async def prepare(request: Request, site: Site) -> Response:
+    form, who, now = await request.form(), who_of(request), rfc3339(site.clock.utc_ns())
+
+    def do(db: Connection) -> Subject:
+        found = prepared.order_of(files[0], files[1])
+        store.prepare(db, logged.new_id(db, site, adoptions, "A"), found, who.name, now)
+        return Subject(terms=found.unit)
+
+    files = [await _file(form, name) for name in ("file", "signature")]
+    return await _step(request, site, "adopt_prepare", Subject(), do)
+
+
+async def compare(request: Request, site: Site) -> Response:
+    """One try: wrong digits end the exchange."""
+    form, who, now = await request.form(), who_of(request), rfc3339(site.clock.utc_ns())
+    typed = "".join(each for each in typed_field(form.get("digits"))[:40] if each.isdecimal())
+    chosen = typed_field(form.get("id"))[:40]
+    run = str(request.path_params["run"])
+    try:
+        one = site.adoption.get(run)
+    except KeyError:
+        return await _refused(request, site, "adopt_compare", Subject(), AdoptionFault("adoption_gone", "not there"))
+    subject = Subject(terms=f"{chosen} {one.opening.serial if one.opening else ''} {one.address}")
+
+    def do(db: Connection) -> Subject:
+        row = store.require_open(db, chosen)
+        try:
+            store.confirm(db, row["id"], site.adoption.compare(run, typed), who.name, now)
+        except KeyError:
+            raise AdoptionFault("adoption_gone", "not there") from None
+        return Subject(terms=f"{row['unit']} {subject.terms}")
+
+    return await _step(request, site, "adopt_compare", subject, do)
+
+
+async def asked(request: Request, site: Site) -> Response:
+    """The unit's request, for `linetap pki unit`."""
+
+    def read() -> Any:
+        with site.own.connect() as db:
+            return store.require(db, _id(request))
+
+    row = await anyio.to_thread.run_sync(read)
+    if row["request"] is None:
+        return await _page(request, site, AdoptionFault("step_not_yet", "the unit has not asked yet"))
+    name = {"Content-Disposition": f'attachment; filename="{row["unit"]}.request"'}
+    return Response(bytes(row["request"]), media_type="application/octet-stream", headers=name)
+
+
+async def certificate(request: Request, site: Site) -> Response:
+    form, now = await request.form(), rfc3339(site.clock.utc_ns())
+
+    def do(db: Connection) -> Subject:
+        row = store.require_open(db, _id(request))
+        if row["request"] is None:
+            raise AdoptionFault("step_not_yet", "the unit has not asked yet")
+        prepared.require_certificate(data, bytes(row["request"]))
+        store.change(db, row["id"], certificate=data, certified_by=who_of(request).name, certified_at=now)
+        return Subject(terms=row["unit"])
+
+    data = await _file(form, "file")
+    return await _step(request, site, "adopt_certificate", Subject(terms=_id(request)), do)
+
+
+async def end(request: Request, site: Site) -> Response:
+    await request.form()
+
+    def do(db: Connection) -> Subject:
+        row = store.require_open(db, _id(request))
+        store.close(db, row["id"], "ended", rfc3339(site.clock.utc_ns()))
+        return Subject(terms=row["unit"])
+
+    return await _step(request, site, "adopt_end", Subject(terms=_id(request)), do, forgets=True)
+
+
+async def _step(
+    request: Request, site: Site, act: str, subject: Subject, do: Callable[[Connection], Subject | None],
+    forgets: bool = False,
+) -> Response:  # fmt: skip
+    try:
+        await logged.log_step(request, site, act, subject, do, forgets=forgets)
+    except (Refusal, BadInput) as error:
+        return await _page(request, site, error)
+    return RedirectResponse("/adoption", 303)
+
+
+async def _refused(request: Request, site: Site, act: str, subject: Subject, error: Exception) -> Response:
+    await logged.refused(request, site, act, subject, error)
+    return await _page(request, site, error)
+
+
+def _said(site: Site, request: Request, error: Exception) -> dict[str, str]:
+    code = logged.code_of(error)
+    found = said(site, request, error)
+    return found | {"text": site.pages.say(request, REFUSAL[code])} if code in REFUSAL else found
+
+
+def _id(request: Request) -> str:
+    return answering.id_of(request)
+
+
+async def _file(form: FormData, name: str) -> bytes:
+    found = form.get(name)
+    return (await found.read(prepared.MOST_ORDER_BYTES + 1)) if isinstance(found, UploadFile) else b""
+
+
+_DONE = (303, 409)
+# An order has a key list in it.
+LARGER = {"/adoption/prepare": prepared.MOST_ORDER_BYTES + 128 * 1024}
+ROUTES: tuple[Route, ...] = (
+    Route("/adoption", ("GET",), ADOPTS, None, page, menu=N_("New units")),
+    Route("/adoption/prepare", ("POST",), ADOPTS, None, prepare, takes=("file", "signature"), answers=_DONE),
+    Route("/adoption/run/{run}", ("POST",), ADOPTS, None, compare, takes=("digits", "id"), answers=_DONE),
+    Route("/adoption/{id}/request", ("GET",), ADOPTS, None, asked, answers=(200, 404, 409)),
+    Route("/adoption/{id}/certificate", ("POST",), ADOPTS, None, certificate, takes=("file",), answers=(303, 404, 409)),
+    Route("/adoption/{id}/end", ("POST",), ADOPTS, None, end, answers=(303, 404, 409)),
+)

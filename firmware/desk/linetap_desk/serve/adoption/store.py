@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Adoptions in serve's own database: one row for each new unit, from its configuration to its certificate.
+
+The keys of a confirmed exchange are in it until the unit has its certificate, so that neither side's restart ends it.
+Then they and the order, which may have a Wi-Fi passphrase, are overwritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+from starlette.exceptions import HTTPException
+
+from linetap_core.enrolment.adoption import Channel
+from linetap_desk.serve.adoption.prepared import Prepared
+from linetap_desk.serve.adoption.runs import Waiting
+from linetap_desk.serve.database.tables import adoptions
+from linetap_desk.serve.release.steps import StepFault
+
+MOST_OPEN = 200
+
+
+def listed(db: Connection) -> list[Mapping[str, Any]]:
+    """The open ones, and the last that were closed; without what is in them."""
+    columns = [one for one in adoptions.c if one.name not in ("order", "signature", "unit_key", "desk_key")]
+    rows = select(*columns).order_by(adoptions.c.closed_at.is_not(None), adoptions.c.prepared_at.desc())
+    return [dict(row) for row in db.execute(rows.limit(MOST_OPEN)).mappings()]
+
+
+def require(db: Connection, adoption_id: str) -> Mapping[str, Any]:
+    """404 if there is none."""
+    row = db.execute(select(adoptions).where(adoptions.c.id == adoption_id)).mappings().first()
+    if row is None:
+        raise HTTPException(404)
+    return dict(row)
+
+
+def require_open(db: Connection, adoption_id: str) -> Mapping[str, Any]:
+    row = require(db, adoption_id)
+    if row["closed_at"] is not None:
+        raise StepFault("step_done", f"{adoption_id}: it was closed")
+    return row
+
+
+def of_run(db: Connection, run: str) -> Mapping[str, Any] | None:
+    row = db.execute(select(adoptions).where(adoptions.c.run == run)).mappings().first()
+    return None if row is None else dict(row)
+
+
+def prepare(db: Connection, new_id: str, found: Prepared, by: str, at: str) -> str:
+    """Returns its id. Of a unit that waits already the order is exchanged."""
+    there = db.execute(
+        select(adoptions).where(adoptions.c.unit == found.unit, adoptions.c.closed_at.is_(None))
+    ).mappings().first()  # fmt: skip
+    values: dict[str, Any] = {"order": found.order, "signature": found.signature, "prepared_by": by, "prepared_at": at}
+    if there is None:
+        db.execute(insert(adoptions).values(id=new_id, unit=found.unit, count=0, **values))
+        return new_id
+    if there["taken_at"] is not None:
+        raise StepFault("step_done", f"{found.unit}: the unit has its configuration already")
+    change(db, there["id"], fault=None, **values)
+    return str(there["id"])
+
+
+def confirm(db: Connection, adoption_id: str, one: Waiting, by: str, at: str) -> None:
+    """The digits were right: from now on the exchange is this unit's, and outlives a restart."""
+    row = require_open(db, adoption_id)
+    if row["taken_at"] is not None:
+        raise StepFault("step_done", f"{row['unit']}: another box has this configuration already")
+    assert one.channel is not None
+    assert one.opening is not None
+    change(
+        db, adoption_id, run=one.run, unit_key=one.channel.unit_key, desk_key=one.channel.desk_key, count=one.count,
+        serial=one.opening.serial, mac=one.opening.mac, address=one.address, confirmed_by=by, confirmed_at=at,
+    )  # fmt: skip
+
+
+def channel_of(row: Mapping[str, Any]) -> Channel | None:
+    """None once the keys were overwritten."""
+    if row["unit_key"] is None:
+        return None
+    return Channel("", row["run"], bytes(row["unit_key"]), bytes(row["desk_key"]))
+
+
+def count_on(db: Connection, run: str, count: int) -> bool:
+    """False for a number that was there before: nothing is closed twice under one."""
+    done = db.execute(update(adoptions).where(adoptions.c.run == run, adoptions.c.count < count).values(count=count))
+    return bool(done.rowcount)
+
+
+def change(db: Connection, adoption_id: str, **values: Any) -> None:
+    db.execute(update(adoptions).where(adoptions.c.id == adoption_id).values(**values))
+
+
+def close(db: Connection, adoption_id: str, outcome: str, at: str) -> None:
+    change(
+        db, adoption_id, closed_at=at, outcome=outcome, unit_key=None, desk_key=None, order=None, signature=None,
+    )  # fmt: skip

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files of an adoption: what the exchange keeps, shows and hands over, and what root and panel answer with.
+
+* `adoption` below the services' folder, written by the exchange: `shown`, for the LEDs, and in `sent`, for root,
+  linetap.toml with its signature, and `certificate.pem`.
+* `panel` beside it, written by the panel: `adoption`, the digits during which the button was pressed.
+* `linetap-adopted` below /run, root's: a card that nobody carries, with the request for a certificate, or
+  `linetap-error.txt`.
+* `session.json` on the disk, written by the exchange: session.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from linetap_core import handover, rooms
+from linetap_core.durable.files import replace_in_ram
+from linetap_core.durable.smallfile import SmallFile
+
+ROOM, SHOWN, PRESSED, ASKED = "adoption", "shown", "adoption", "asked"
+_LIMIT_BYTES = 4096
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """`seek`: no desk yet; `code`: CALL counts the digits; `confirmed`: the button was pressed."""
+
+    state: Literal["seek", "code", "confirmed"]
+    digits: str = ""
+
+
+_SHOWN = SmallFile("adoption_shown", Shown, _LIMIT_BYTES)
+
+
+def sent(run_dir: Path) -> Path:
+    """What root reads: a folder of its own, since root is called for each change in it."""
+    return rooms.enter(run_dir, ROOM) / "sent"
+
+
+def show(run_dir: Path, shown: Shown) -> None:
+    _SHOWN.replace_in_ram(rooms.enter(run_dir, ROOM) / SHOWN, shown)
+
+
+def shown(run_dir: Path) -> Shown | None:
+    """For the panel, which treats it as hostile. None: no unit waits here to be adopted."""
+    try:
+        return _SHOWN.decode(handover.read(rooms.room(run_dir, ROOM), SHOWN, _LIMIT_BYTES))
+    except (OSError, ValueError):
+        return None
+
+
+def press(run_dir: Path, digits: str) -> None:
+    with contextlib.suppress(OSError):  # the LEDs go on
+        replace_in_ram(rooms.enter(run_dir, "panel") / PRESSED, digits.encode())
+
+
+def pressed(run_dir: Path) -> str:
+    """The digits during which the button was pressed, or ""."""
+    try:
+        return handover.read(rooms.room(run_dir, "panel"), PRESSED, _LIMIT_BYTES).decode()
+    except (OSError, ValueError):
+        return ""

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the LEDs of a new unit show while its desk is sought and the digits are compared, and the button's part in it.
+
+The button counts only where it is held for three seconds, as for a walk test, and while digits are shown: it then says
+that somebody at the desk has found these digits right.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from linetap import cardresult
+from linetap.adoption import places
+from linetap.panel.button import Button, pattern_of
+from linetap.panel.state import Shown
+from linetap_core.wire.legend import STEP_MS
+
+_LOOK_EVERY_MS = 500
+_DIGITS = 6
+_BETWEEN = "." * 30  # dark, before the digits are counted again
+_CONDITIONS = {"seek": "adopt_seek", "code": "adopt_code", "confirmed": "adopt_confirmed"}
+WRONG = Shown("config_wrong", "idle", ("config_wrong",))
+
+
+class NewUnit:
+    def __init__(self, run_dir: Path) -> None:
+        self._run_dir, self._button = run_dir, Button()
+        self._seen: places.Shown | None = None
+        self._looked_ms: int | None = None
+        self._counted, self._began_ms = "", 0
+
+    def look(self, now_ms: int) -> Shown:
+        """What holds now: a wrong card or configuration first."""
+        if self._looked_ms is None or now_ms - self._looked_ms >= _LOOK_EVERY_MS:
+            self._looked_ms = now_ms
+            wrong = self._run_dir.with_name(cardresult.CARD_WRONG).exists()
+            self._seen = None if wrong else places.shown(self._run_dir)
+            if self.digits != self._counted:
+                self._counted, self._began_ms = self.digits, now_ms
+        if self._seen is None:
+            return WRONG
+        condition = _CONDITIONS[self._seen.state]
+        return Shown(condition, "idle", (condition,))
+
+    @property
+    def digits(self) -> str:
+        """The six that are shown, or ""."""
+        said = self._seen.digits if self._seen is not None and self._seen.state == "code" else ""
+        return said if said.isascii() and said.isdecimal() and len(said) == _DIGITS else ""
+
+    def call_lit(self, now_ms: int) -> bool | None:
+        """Whether CALL is lit by the digits; None while none are shown."""
+        if not self._counted:
+            return None
+        steps = pattern_of(self._counted) + _BETWEEN
+        return steps[(now_ms - self._began_ms) // STEP_MS % len(steps)] == "#"
+
+    def held_ms(self, pressed: bool, now_ms: int) -> int | None:
+        return self._button.held_ms(pressed, now_ms)
+
+    def press(self, pressed: bool, now_ms: int) -> None:
+        """Called once a tick."""
+        if self._button.let_go(pressed, now_ms) == "walk" and self.digits:
+            places.press(self._run_dir, self.digits)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Root's part of an adoption: what the exchange has received is copied into a folder of root's, and taken like a card.
+
+The exchange runs as a user of its own, since it reads what a network sends; so its folder is read as hostile. Only a
+new unit takes an order so, and only one signed by the authority that the order itself names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+from linetap.cardresult import ADOPTED, CERTIFICATE
+from linetap.commission import tlsrequest
+from linetap.config import load_config
+from linetap.config.require import TLS_CERTIFICATE
+from linetap.provision import admit, cardfiles
+from linetap.provision.order import UNIT
+from linetap_core import handover
+from linetap_core.durable.files import replace_in_ram
+from linetap_core.errors import BadInput
+from linetap_core.evidence.signing import namespaces
+from linetap_core.tomlfile.source import MAX_BYTES
+
+STARTS_ANEW = "restart"  # in root's folder: the network begins with the new configuration
+_READABLE = 0o644
+
+
+def take(sent: Path, etc: Path, run_dir: Path, apply: Callable[..., int]) -> int:
+    """Returns the status of `apply`. What it says lies in ADOPTED, for the exchange to tell the desk."""
+    card, home = run_dir / ADOPTED, etc / "linetap"
+    card.mkdir(mode=0o755, parents=True, exist_ok=True)
+    was_new = not (home / UNIT).exists()
+    if not admit.is_complete(home):
+        for name in (f"{cardfiles.ORDER}{namespaces.SUFFIX}", cardfiles.ORDER):
+            _copy(sent, name, card / name)
+    with contextlib.suppress(BadInput):
+        _copy(sent, CERTIFICATE, card / f"{load_config(home / UNIT).unit}.pem")
+    try:
+        return apply(card, etc, run_dir, by_network=True)
+    finally:
+        with contextlib.suppress(BadInput):
+            _request(home, card)
+        if was_new and (home / UNIT).exists():
+            (card / STARTS_ANEW).touch()
+        for path in card.iterdir():
+            path.chmod(_READABLE)  # none of it is secret but an order's Wi-Fi passphrase, and that is wiped
+
+
+def _copy(sent: Path, name: str, to: Path) -> None:
+    try:
+        data = handover.read(sent, name, MAX_BYTES)
+    except OSError:
+        to.unlink(missing_ok=True)
+        return
+    replace_in_ram(to, data, private=True)
+
+
+def _request(home: Path, card: Path) -> None:
+    """Made again after a power cut: the folder is in RAM."""
+    if (home / UNIT).exists() and not (home / TLS_CERTIFICATE).exists():
+        config = load_config(home / UNIT)
+        if not (card / f"{config.unit}.request").exists():
+            replace_in_ram(card / f"{config.unit}.request", tlsrequest.make_request(config)[0])

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A new unit and a desk on one machine: the exchange as a process, root's part as systemd calls it, real https between.
+
+The unit's folders are those of card_rig.Card; its order is signed by an authority, and its broker's certificates come
+from a pki of the test's own.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from broker import until
+from card_rig import Card
+from linetap.adoption import places
+from linetap.cardresult import ADOPTED
+from linetap_core import cli
+from pki_rig import Pki
+
+LIMIT_S = 120
+
+
+@dataclass
+class NewUnit:
+    """`with NewUnit.of(tmp_path) as unit`: root's part runs until its end; the exchange where it is started."""
+
+    card: Card
+    pki: Pki
+    state: Path
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @classmethod
+    def of(cls, root: Path) -> NewUnit:
+        card = Card.of_authority(root)
+        unit = cls(card, Pki(root / "authority"), root / "state")
+        for name in ("linetap.toml", "linetap.toml.sig"):
+            (card.desk / name).unlink(missing_ok=True)
+        unit.pack()
+        return unit
+
+    def pack(self, *more: str) -> None:
+        """linetap.toml and its signature, in the desk's folder."""
+        (self.card.desk / "ca.pem").write_bytes(self.pki.ca.read_bytes())
+        for name in ("linetap.toml", "linetap.toml.sig"):
+            (self.card.desk / name).unlink(missing_ok=True)
+        files = [str(self.card.desk / name) for name in ("unit.toml", "ca.pem", "keylist.json", "keylist.json.sig")]
+        words = ["provision", "pack", *files, *self.card.key, *more, "-o", str(self.card.desk / "linetap.toml")]
+        assert cli.main(words) == 0
+
+    @property
+    def run_dir(self) -> Path:
+        return self.card.run / "linetap"
+
+    @property
+    def sent(self) -> Path:
+        return places.sent(self.run_dir)
+
+    def start(self, url: str) -> subprocess.Popen[bytes]:
+        """The exchange."""
+        words = ["adopt", "--desk", url, "--etc", self.card.etc, "--run", self.card.run, "--run-dir", self.run_dir]
+        words += ["--state", self.state, "--every", "0.2"]
+        process = subprocess.Popen([sys.executable, "-m", "linetap", *map(str, words)])
+        self.processes.append(process)
+        return process
+
+    def root(self) -> None:
+        """What linetap_adopt.path makes of each change in the folder."""
+        seen: set[tuple[str, int]] = set()
+        while not self.stop.wait(0.1):
+            there = (
+                {(path.name, path.stat().st_mtime_ns) for path in self.sent.glob("[!.]*")}
+                if self.sent.exists()
+                else set()
+            )
+            if there - seen:
+                seen = there
+                self.take()
+
+    def take(self) -> int:
+        words = ["provision", "adopt", self.sent, "--etc", self.card.etc, "--run", self.card.run]
+        return cli.main(list(map(str, words)))
+
+    def cut(self) -> None:
+        """The power: no process goes on, and what is in RAM is gone."""
+        for process in self.processes:
+            process.kill()
+            process.wait(LIMIT_S)
+        self.processes.clear()
+        subprocess.run(["rm", "-rf", str(self.run_dir), str(self.card.run / ADOPTED)], check=True)
+
+    def digits(self) -> str:
+        """Those that CALL counts now."""
+        found: list[str] = []
+
+        def there() -> bool:
+            said = places.shown(self.run_dir)
+            found[:] = [said.digits] if said is not None and said.state == "code" else []
+            return bool(found)
+
+        until(there, LIMIT_S)
+        return found[0]
+
+    def press(self) -> None:
+        """The button, held while these digits are shown, as the panel tells it."""
+        places.press(self.run_dir, self.digits())
+
+    def __enter__(self) -> NewUnit:
+        self._root = threading.Thread(target=self.root)
+        self._root.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        self._root.join(LIMIT_S)
+        for process in self.processes:
+            process.kill()
+            process.wait(LIMIT_S)

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A new unit is adopted over the network: the unit's own process, the desk's pages, root's part, and https between."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from servesite import ServeSite
+from sqlalchemy import select
+
+from adoption_rig import LIMIT_S, NewUnit
+from broker import until
+from linetap.adoption import places
+from linetap.config import load_config
+from linetap_core.enrolment import request
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_desk.serve.database.tables import access, adoptions
+from linetap_desk.serve.people import sessions
+from linetap_desk.web import secure
+
+ROLE = "officer"
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[ServeSite]:
+    with ServeSite(tmp_path / "serve") as site:
+        yield site
+
+
+@pytest.fixture
+def unit(tmp_path: Path) -> Iterator[NewUnit]:
+    (tmp_path / "unit").mkdir()
+    with NewUnit.of(tmp_path / "unit") as made:
+        yield made
+
+
+class Officer:
+    """Somebody at the desk, by the forms of the page alone."""
+
+    def __init__(self, served: ServeSite) -> None:
+        self.served, self.client = served, served.client(ROLE)
+
+    def page(self) -> str:
+        answer = self.client.get("/adoption")
+        assert answer.status_code == 200
+        return answer.text
+
+    def post(self, path: str, files: dict[str, bytes] | None = None, **fields: str) -> httpx.Response:
+        token = secure.token_of(str(self.client.cookies.get(sessions.COOKIE)))
+        return self.client.post(
+            path, data={secure.FIELD: token, **fields}, headers={"origin": self.served.url},
+            files=None if files is None else {name: (name, data) for name, data in files.items()},
+        )  # fmt: skip
+
+    def prepare(self, unit: NewUnit) -> httpx.Response:
+        desk = unit.card.desk
+        order, signature = (desk / "linetap.toml").read_bytes(), (desk / "linetap.toml.sig").read_bytes()
+        return self.post("/adoption/prepare", {"file": order, "signature": signature})
+
+    def runs(self) -> list[str]:
+        return re.findall(r'action="/adoption/run/([0-9a-f]{64})"', self.page())
+
+    def waits(self) -> str:
+        """The exchange that asks."""
+        until(lambda: len(self.runs()) > 0, LIMIT_S)
+        return self.runs()[0]
+
+    def compare(self, digits: str, run: str = "", adoption: str = "") -> httpx.Response:
+        chosen = adoption or re.findall(r'<option value="([^"]+)"', self.page())[0]
+        return self.post(f"/adoption/run/{run or self.waits()}", digits=digits, id=chosen)
+
+    def state(self) -> list[str]:
+        return re.findall(r'data-state="(\w+)"', self.page())
+
+    def certify(self, unit: NewUnit, folder: Path) -> None:
+        until(lambda: "requested" in self.state(), LIMIT_S)
+        (name,) = set(re.findall(r'href="(/adoption/[^"]+/request)"', self.page()))
+        asked = self.client.get(name)
+        assert asked.status_code == 200
+        (folder / "got.request").write_bytes(asked.content)
+        assert unit.pki.run("unit", str(folder / "got.request"), "-o", str(folder / "got.pem")) == 0
+        pem = (folder / "got.pem").read_bytes()
+        assert self.post(name.replace("/request", "/certificate"), {"file": pem}).status_code == 303
+
+    def log(self) -> list[tuple[str, str]]:
+        with self.served.site.own.connect() as db:
+            rows = db.execute(select(access.c.act, access.c.outcome).order_by(access.c.seq)).all()
+        return [(row.act, row.outcome) for row in rows if row.act.startswith("adopt_")]
+
+
+def test_a_new_unit_gets_its_configuration_and_its_certificate(
+    served: ServeSite, unit: NewUnit, tmp_path: Path
+) -> None:
+    desk, process = Officer(served), unit.start(served.url)
+    assert desk.prepare(unit).status_code == 303
+    digits = unit.digits()
+    assert digits not in desk.page(), "the page does not tell what has to be heard"
+    assert desk.compare(f"{digits[:3]} {digits[3:]}").status_code == 303
+    assert desk.state() == ["confirmed"]
+    assert not (unit.card.home / "unit.key").exists(), "nobody has pressed the button yet"
+    unit.press()
+    desk.certify(unit, tmp_path)
+    assert process.wait(LIMIT_S) == 0
+    assert load_config(unit.card.home / "unit.toml").unit == "floor-03"
+    assert (unit.card.home / "tls.pem").read_bytes() == (tmp_path / "got.pem").read_bytes()
+    asked = request.check((tmp_path / "got.request").read_bytes())
+    assert keys.public_line(asked.signer) in (unit.card.home / "unit.key.pub").read_text()
+    assert desk.state() == ["adopted"]
+    assert desk.log() == [("adopt_prepare", "done"), ("adopt_compare", "done"), ("adopt_certificate", "done")]
+    with served.site.own.connect() as db:
+        row = db.execute(select(adoptions)).mappings().one()
+    assert [row[name] for name in ("unit_key", "desk_key", "order", "signature")] == [None] * 4
+    assert not (unit.state / "session.json").exists()
+
+
+def test_wrong_digits_end_the_exchange_and_the_next_has_others(served: ServeSite, unit: NewUnit) -> None:
+    desk = Officer(served)
+    unit.start(served.url)
+    assert desk.prepare(unit).status_code == 303
+    digits, run = unit.digits(), desk.waits()
+    wrong = f"{(int(digits) + 1) % 1_000_000:06}"
+    (chosen,) = re.findall(r'<option value="([^"]+)"', desk.page())
+    answer = desk.compare(wrong, run, chosen)
+    assert answer.status_code == 409
+    assert "adoption_digits" in answer.text
+    assert desk.compare(digits, run, chosen).status_code == 409, "one try"
+    until(lambda: unit.digits() != digits, LIMIT_S)
+    unit.press()
+    assert desk.state() == ["prepared"]
+    assert desk.log()[1:] == [("adopt_compare", "refused"), ("adopt_compare", "refused")]
+
+
+def test_a_button_alone_moves_nothing(served: ServeSite, unit: NewUnit) -> None:
+    """The real desk gives its configuration only to a unit whose digits were typed."""
+    desk = Officer(served)
+    unit.start(served.url)
+    assert desk.prepare(unit).status_code == 303
+    desk.waits()
+    unit.press()
+    until(lambda: (said := places.shown(unit.run_dir)) is not None and said.state == "confirmed", LIMIT_S)
+    before = served.site.adoption.listed()[0].count
+    until(lambda: served.site.adoption.listed()[0].count > before + 2, LIMIT_S)
+    assert not list(unit.sent.glob("linetap.toml"))
+
+
+@pytest.mark.parametrize("moment", ["code", "confirmed", "taken", "certified"])
+def test_a_power_cut_at_each_step(served: ServeSite, unit: NewUnit, tmp_path: Path, moment: str) -> None:
+    """Before the button is pressed the unit begins anew, with other digits; afterwards it goes on."""
+    desk = Officer(served)
+    unit.start(served.url)
+    assert desk.prepare(unit).status_code == 303
+    first = unit.digits()
+    if moment == "code":
+        unit.cut()
+        unit.start(served.url)
+        assert unit.digits() != first
+        until(lambda: len(desk.runs()) == 2, LIMIT_S)
+        newest = desk.runs()[-1]
+        assert desk.compare(unit.digits(), newest).status_code == 303
+    else:
+        assert desk.compare(first).status_code == 303
+    unit.stop.set()  # root does nothing before the cut
+    unit._root.join(LIMIT_S)
+    unit.press()
+    until(lambda: (unit.sent / "linetap.toml").exists(), LIMIT_S)
+    if moment in ("taken", "certified"):
+        unit.take()
+        assert (unit.card.home / "unit.key").exists()
+    if moment != "code":
+        unit.cut()
+        unit.start(served.url)
+    unit.stop.clear()
+    with unit:
+        desk.certify(unit, tmp_path)
+        if moment == "certified":
+            unit.cut()
+            unit.start(served.url)
+        until(lambda: desk.state() == ["adopted"], LIMIT_S)
+    assert load_config(unit.card.home / "unit.toml").unit == "floor-03"
+
+
+def test_a_desk_that_was_away_or_was_started_anew(tmp_path: Path, unit: NewUnit) -> None:
+    """Before the digits were compared the unit begins anew; afterwards neither side notices."""
+    folder = tmp_path / "serve"
+    with ServeSite(folder) as first:
+        port = first.url.rpartition(":")[2]
+        unit.start(first.url)
+        assert Officer(first).prepare(unit).status_code == 303
+        digits = unit.digits()
+    pinned = f'listen = "127.0.0.1:{port}"'
+
+    def again() -> ServeSite:
+        key = (folder / "serve.key").read_bytes()
+        site = ServeSite(folder)
+        (folder / "serve.key").write_bytes(key)
+        site.config.write_text(site.config.read_text().replace('listen = "127.0.0.1:0"', pinned))
+        return site
+
+    with again() as second:
+        desk = Officer(second)
+        desk.waits()
+        assert unit.digits() != digits
+        assert desk.compare(unit.digits()).status_code == 303
+        unit.press()
+        until(lambda: (unit.card.home / "unit.key").exists(), LIMIT_S)
+    with again() as third:
+        desk = Officer(third)
+        desk.certify(unit, tmp_path)
+        until(lambda: desk.state() == ["adopted"], LIMIT_S)
+
+
+def test_an_order_that_the_unit_refuses_is_told_at_the_desk_and_may_be_exchanged(
+    served: ServeSite, unit: NewUnit
+) -> None:
+    desk = Officer(served)
+    good = (unit.card.desk / "unit.toml").read_text()
+    (unit.card.desk / "unit.toml").write_text(good.replace("notice_delay_ms = 500", "notice_delay_ms = -5"))
+    unit.pack()
+    unit.start(served.url)
+    assert desk.prepare(unit).status_code == 303
+    assert desk.compare(unit.digits()).status_code == 303
+    unit.press()
+    until(lambda: "notice_delay_ms" in desk.page(), LIMIT_S)
+    assert not (unit.card.home / "unit.key").exists()
+    (unit.card.desk / "unit.toml").write_text(good)
+    unit.pack()
+    assert desk.prepare(unit).status_code == 303
+    until(lambda: (unit.card.home / "unit.key").exists(), LIMIT_S)
+
+
+@pytest.mark.parametrize("what", ["no signature", "another's signature", "no order", "changed"])
+def test_what_the_unit_would_refuse_is_refused_when_it_is_uploaded(served: ServeSite, unit: NewUnit, what: str) -> None:
+    desk, folder = Officer(served), unit.card.desk
+    order, signature = (folder / "linetap.toml").read_bytes(), (folder / "linetap.toml.sig").read_bytes()
+    if what == "no order":
+        order = b"[files]\n"
+    if what == "changed":
+        order += b"\n"
+    files = {"file": order}
+    if what == "another's signature":
+        (folder / "other.key").write_bytes(keys.unit_key_file(keys.new_unit_key()))
+        other = keys.load_unit_key((folder / "other.key").read_bytes())
+        signature = sshsig.sign(order, other, namespaces.ORDER).encode()
+    if what != "no signature":
+        files["signature"] = signature
+    assert desk.post("/adoption/prepare", files).status_code == 409
+    assert desk.state() == []

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Somebody between a new unit and its desk, or a neighbour who answers first: what the two people would see.
+
+The unit's process and the desk's pages are real; the attacker speaks the protocol with both, in keys of their own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import ssl
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from servesite import ServeSite
+
+from adoption_rig import LIMIT_S, NewUnit
+from broker import until
+from linetap.adoption import https, places
+from linetap.adoption.https import DeskAway
+from linetap_core.enrolment import adoption
+from linetap_core.enrolment.adoption import Answer, Begin, Box, Channel, Opening, Question, Reply
+from pki_rig import Pki
+
+
+class Thief:
+    """A desk for the unit. `real`: the address of the desk that they ask in the unit's place; None: a neighbour."""
+
+    def __init__(self, real: tuple[str, int] | None, order: tuple[str, str]) -> None:
+        self.real, self.order = real, order
+        self.own = X25519PrivateKey.generate()
+        self.with_unit: Channel | None = None
+        self.with_desk: Channel | None = None
+        self.pressed = False
+        self._begun: Begin | None = None
+        self._answer: Answer | None = None
+
+    def answer(self, path: str, body: bytes) -> bytes:
+        if path == "/adopt":
+            self._begun = msgspec.json.decode(body, type=Begin)
+            self._ask_desk()
+            self._answer = Answer(run=secrets.token_hex(32), key=adoption.public_of(self.own), nonce="ab" * 32)
+            return msgspec.json.encode(self._answer)
+        if path.endswith("/open"):
+            opening = msgspec.json.decode(body, type=Opening)
+            assert self._begun is not None
+            assert self._answer is not None
+            self.with_unit = adoption.channel(self.own, self._begun.commitment, self._answer, opening, opening.key)
+            return b"{}"
+        assert self.with_unit is not None
+        box = msgspec.json.decode(body, type=Box)
+        self.pressed = self.with_unit.open("unit", box, Question).pressed
+        reply = Reply(state="order", order=self.order[0], signature=self.order[1])
+        return msgspec.json.encode(self.with_unit.close("desk", box.count, reply))
+
+    def _ask_desk(self) -> None:
+        if self.real is None:
+            return
+        opening = Opening(key=adoption.public_of(self.own), nonce="cd" * 32, serial="as the unit has it")
+        committed = adoption.commitment(opening)
+        data = https.post(self.real, "/adopt", msgspec.json.encode(Begin(commitment=committed)))
+        got = msgspec.json.decode(data, type=Answer)
+        https.post(self.real, f"/adopt/{got.run}/open", msgspec.json.encode(opening))
+        self.with_desk = adoption.channel(self.own, committed, got, opening, got.key)
+
+
+@contextlib.contextmanager
+def listening(thief: Thief, pki: Pki) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            data = thief.answer(self.path, self.rfile.read(int(self.headers["content-length"])))
+            self.send_response(200)
+            self.send_header("content-length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: object) -> None: ...
+
+    pair = pki.host("127.0.0.1", name="thief")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.certificate, pair.key)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"https://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(LIMIT_S)
+
+
+@pytest.fixture
+def unit(tmp_path: Path) -> Iterator[NewUnit]:
+    with NewUnit.of(tmp_path) as made:
+        yield made
+
+
+def order_of(unit: NewUnit) -> tuple[str, str]:
+    desk = unit.card.desk
+    return (desk / "linetap.toml").read_text(), (desk / "linetap.toml.sig").read_text()
+
+
+def test_a_neighbour_who_answers_first_gets_nothing_without_the_button(unit: NewUnit, tmp_path: Path) -> None:
+    """They may offer an order that is valid in itself: nobody at the desk has these digits, so nobody presses."""
+    thief = Thief(None, order_of(unit))
+    with listening(thief, Pki(tmp_path / "theirs")) as url:
+        unit.start(url)
+        digits = unit.digits()
+        until(lambda: thief.with_unit is not None and thief.with_unit.digits == digits, LIMIT_S)
+        seen: list[int] = []
+        whole = thief.answer
+
+        def counted(path: str, body: bytes) -> bytes:
+            seen.append(1)
+            return whole(path, body)
+
+        thief.answer = counted  # type: ignore[method-assign]
+        until(lambda: len(seen) >= 5, LIMIT_S)
+        assert not thief.pressed
+        assert not (unit.sent / "linetap.toml").exists()
+        assert not (unit.card.home / "unit.key").exists()
+        places.press(unit.run_dir, "000000" if digits != "000000" else "111111")  # a press for other digits
+        until(lambda: len(seen) >= 10, LIMIT_S)
+        assert not (unit.sent / "linetap.toml").exists()
+
+
+def test_who_is_in_between_shows_each_side_other_digits(unit: NewUnit, tmp_path: Path) -> None:
+    with ServeSite(tmp_path / "serve") as served:
+        thief = Thief(("127.0.0.1", int(served.url.rpartition(":")[2])), order_of(unit))
+        with listening(thief, Pki(tmp_path / "theirs")) as url:
+            unit.start(url)
+            shown = unit.digits()
+            (waiting,) = served.site.adoption.listed()
+            assert waiting.channel.digits != shown, "once in a million"
+            assert thief.with_desk is not None
+            assert thief.with_desk.digits == waiting.channel.digits, "the desk's exchange is theirs"
+            with pytest.raises(adoption.AdoptionFault, match="adoption_digits"):
+                served.site.adoption.compare(waiting.run, shown)
+            assert served.site.adoption.wrong == 1
+
+
+@pytest.mark.parametrize("what", ["again", "lower", "strange", "reply of another question"])
+def test_a_replay_is_answered_by_nobody(tmp_path: Path, what: str) -> None:
+    """On the wire in both directions."""
+    with ServeSite(tmp_path / "serve") as served:
+        desk = ("127.0.0.1", int(served.url.rpartition(":")[2]))
+        own = X25519PrivateKey.generate()
+        opening = Opening(key=adoption.public_of(own), nonce="ef" * 32)
+        committed = adoption.commitment(opening)
+        got = msgspec.json.decode(
+            https.post(desk, "/adopt", msgspec.json.encode(Begin(commitment=committed))), type=Answer
+        )
+        https.post(desk, f"/adopt/{got.run}/open", msgspec.json.encode(opening))
+        made = adoption.channel(own, committed, got, opening, got.key)
+
+        def ask(box: Box) -> Box:
+            data = https.post(desk, f"/adopt/{got.run}", msgspec.json.encode(box))
+            return msgspec.json.decode(data, type=Box)
+
+        first = made.close("unit", 5, Question())
+        answer = ask(first)
+        assert made.open("desk", answer, Reply).state == "compare"
+        if what == "reply of another question":
+            with pytest.raises(adoption.AdoptionFault):
+                made.open("desk", Box(count=6, box=answer.box), Reply)
+            return
+        again = {
+            "again": first,
+            "lower": made.close("unit", 4, Question()),
+            "strange": Box(count=7, box=first.box),
+        }[what]
+        with pytest.raises(DeskAway, match="status 409"):
+            ask(again)
+        assert made.open("desk", ask(made.close("unit", 8, Question())), Reply).state == "compare", "it goes on"
+
+
+def test_a_flood_of_exchanges_is_bounded_and_a_unit_still_comes_through(tmp_path: Path) -> None:
+    with ServeSite(tmp_path / "serve") as served:
+        desk = ("127.0.0.1", int(served.url.rpartition(":")[2]))
+        for number in range(40):
+            https.post(desk, "/adopt", msgspec.json.encode(Begin(commitment=f"{number:064x}")))
+        assert len(served.site.adoption._waiting) <= 8, "of one address"
+        with pytest.raises(DeskAway, match=r"status 413|Broken pipe|reset|EOF"):
+            https.post(desk, "/adopt", b" " * 200_000)
+        with pytest.raises(DeskAway, match="status 400"):
+            https.post(desk, "/adopt", b'{"commitment":"xyz"}')
+        with pytest.raises(DeskAway, match="status 404"):
+            https.post(desk, f"/adopt/{'0' * 64}", msgspec.json.encode(Box(count=1, box="")))
+
+
+def test_a_commissioned_unit_asks_nobody(unit: NewUnit) -> None:
+    unit.stop.set()
+    for name in ("linetap.toml", "linetap.toml.sig"):
+        (unit.card.boot / name).write_bytes((unit.card.desk / name).read_bytes())
+    assert unit.card.start() == 0
+    assert unit.start("https://127.0.0.1:9").wait(LIMIT_S) == 0
+    before = (unit.card.home / "unit.toml").read_bytes()
+    unit.pack()  # younger, and signed by its own authority: by card it would be taken
+    unit.sent.mkdir(parents=True, exist_ok=True)
+    for name in ("linetap.toml", "linetap.toml.sig"):
+        (unit.sent / name).write_bytes((unit.card.desk / name).read_bytes())
+    unit.take()
+    assert (unit.card.home / "unit.toml").read_bytes() == before
+
+
+@pytest.mark.parametrize("what", ["no signature", "changed", "a link", "a folder"])
+def test_root_takes_nothing_else_out_of_the_exchanges_folder(unit: NewUnit, what: str) -> None:
+    unit.stop.set()
+    unit.sent.mkdir(parents=True)
+    order, signature = order_of(unit)
+    secret = unit.card.root / "secret"
+    secret.write_text(order)
+    (unit.sent / "linetap.toml.sig").write_text(signature)
+    match what:
+        case "no signature":
+            (unit.sent / "linetap.toml.sig").unlink()
+            (unit.sent / "linetap.toml").write_text(order)
+        case "changed":
+            (unit.sent / "linetap.toml").write_text(order + "# more\n")
+        case "a link":
+            (unit.sent / "linetap.toml").symlink_to(secret)
+        case _:
+            (unit.sent / "linetap.toml").mkdir()
+    unit.take()
+    assert not (unit.card.home / "unit.key").exists()
+    assert secret.read_text() == order, "and wiped nothing through a link"

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The LEDs of a new unit: somebody who counts CALL's blinks has the digits, and only a long press confirms."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+
+from linetap import cardresult
+from linetap.adoption import places
+from linetap.adoption.places import Shown
+from linetap.panel.newunit import NewUnit
+from linetap_core.wire.legend import STEP_MS
+
+
+def counted(new: NewUnit, from_ms: int, for_ms: int) -> list[str]:
+    """What a person counts who knows the label: blinks in a row are a digit, a long light is zero, and after a long
+    pause it begins again. Nothing of the code's own table is used.
+    """
+    lit = []
+    for ms in range(from_ms, from_ms + for_ms, STEP_MS):
+        new.look(ms)
+        lit.append(bool(new.call_lit(ms)))
+    runs = [(on, len(list(of)) * STEP_MS) for on, of in groupby(lit)]
+    whole: list[str] = []
+    digit, digits = 0, ""
+    for on, ms in runs:
+        if on and ms >= 1500:
+            digits, digit = digits + "0", 0
+        elif on:
+            digit += 1
+        elif ms >= 800:
+            digits, digit = digits + (str(digit) if digit else ""), 0
+            if ms >= 2500:
+                whole, digits = [*whole, digits], ""
+    return [each for each in whole if each]
+
+
+@pytest.mark.parametrize("digits", ["123456", "000000", "909090", "070000", "999999"])
+def test_the_digits_can_be_counted(run_dir: Path, digits: str) -> None:
+    new = NewUnit(run_dir)
+    places.show(run_dir, Shown("code", digits))
+    found = counted(new, 0, 150_000)
+    assert len(found) >= 2
+    assert set(found) == {digits}
+
+
+def test_other_digits_are_counted_from_their_beginning(run_dir: Path) -> None:
+    new = NewUnit(run_dir)
+    places.show(run_dir, Shown("code", "987654"))
+    for ms in range(0, 7_000, STEP_MS):
+        new.look(ms)
+    places.show(run_dir, Shown("code", "111222"))
+    assert counted(new, 7_000, 60_000)[:2] == ["111222", "111222"]
+
+
+@pytest.mark.parametrize(
+    ("state", "condition"), [("seek", "adopt_seek"), ("code", "adopt_code"), ("confirmed", "adopt_confirmed")]
+)
+def test_each_state_has_its_row_of_the_legend(run_dir: Path, state: str, condition: str) -> None:
+    places.show(run_dir, Shown(state, "123456"))  # type: ignore[arg-type]
+    assert NewUnit(run_dir).look(0).condition == condition
+
+
+def test_without_an_adoption_or_with_a_wrong_card_it_is_a_wrong_configuration(run_dir: Path) -> None:
+    assert NewUnit(run_dir).look(0).condition == "config_wrong"
+    places.show(run_dir, Shown("code", "123456"))
+    run_dir.with_name(cardresult.CARD_WRONG).touch()
+    try:
+        assert NewUnit(run_dir).look(0).condition == "config_wrong"
+    finally:
+        run_dir.with_name(cardresult.CARD_WRONG).unlink()
+
+
+@pytest.mark.parametrize(("held_s", "counts"), [(0.5, False), (2, False), (4, True), (12, False), (40, False)])
+def test_only_a_press_of_three_seconds_counts_and_only_for_the_digits_that_are_shown(
+    run_dir: Path, held_s: float, counts: bool
+) -> None:
+    new = NewUnit(run_dir)
+    places.show(run_dir, Shown("code", "123456"))
+    for ms in range(0, int(held_s * 1000), STEP_MS):
+        new.look(ms)
+        new.press(True, ms)
+    new.press(False, int(held_s * 1000))
+    assert places.pressed(run_dir) == ("123456" if counts else "")
+
+
+@pytest.mark.parametrize("state", ["seek", "confirmed"])
+def test_a_press_without_digits_says_nothing(run_dir: Path, state: str) -> None:
+    new = NewUnit(run_dir)
+    places.show(run_dir, Shown(state))  # type: ignore[arg-type]
+    for ms in range(0, 4000, STEP_MS):
+        new.look(ms)
+        new.press(True, ms)
+    new.press(False, 4000)
+    assert places.pressed(run_dir) == ""
+
+
+@pytest.mark.parametrize("digits", ["12345", "1234567", "12345a", "１２３４５６", "", "-12345"])
+def test_digits_that_are_none_are_not_shown(run_dir: Path, digits: str) -> None:
+    new = NewUnit(run_dir)
+    places.show(run_dir, Shown("code", digits))
+    new.look(0)
+    assert new.call_lit(0) is None
