@@ -4,6 +4,9 @@ the image ships, the second alone would be no ValueError, and a recorder did not
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import msgspec
 import pytest
 
@@ -27,3 +30,49 @@ def test_another_type() -> None:
         jsontext.decode(b'{"name":1}', type=Named)
     assert isinstance(raised.value, ValueError)
     assert isinstance(raised.value, msgspec.ValidationError)
+
+
+TWO_THREADS = """
+import sys, threading
+import msgspec
+from linetap_core import jsontext
+from linetap_core.durable.smallfile import SmallFile
+
+compiling, go_on, done = threading.Event(), threading.Event(), threading.Event()
+
+def slow(kind):
+    compiling.set()
+    assert go_on.wait(60)
+    return kind
+
+class Inner(msgspec.Struct):
+    number: "slow(int)"
+
+class Outer(msgspec.Struct):
+    inner: Inner
+
+DATA = b'{"inner":{"number":1}}'
+
+def second():
+    decode = SmallFile("one", Outer).decode if sys.argv[1] == "file" else jsontext.decoder(Outer).decode
+    print(decode(DATA).inner.number)
+    done.set()
+
+first = threading.Thread(target=jsontext.decode, args=(DATA, Outer))
+first.start()
+assert compiling.wait(60)
+other = threading.Thread(target=second)
+other.start()
+assert not done.wait(0.2)  # it waits for the lock; without one, this process ends here
+go_on.set()
+first.join()
+other.join()
+"""
+
+
+@pytest.mark.parametrize("way", ["text", "file"])
+def test_two_threads_with_the_first_values_of_a_type(way: str) -> None:
+    """msgspec has no lock of its own there, and the process ends by SIGSEGV."""
+    done = subprocess.run([sys.executable, "-c", TWO_THREADS, way], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "1\n"

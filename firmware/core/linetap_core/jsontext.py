@@ -8,6 +8,7 @@ only the first is ended by the other two.
 from __future__ import annotations
 
 import builtins
+import threading
 from typing import Any, overload
 
 import msgspec
@@ -36,6 +37,20 @@ class NotOfType(msgspec.ValidationError, ValueError):
     pass
 
 
+# msgspec compiles a type when it is first used. A second thread that decodes meanwhile takes the unfinished type, and
+# the process ends by SIGSEGV (0.19 and 0.22; tests/test_jsontext.py). So all are compiled under this lock.
+COMPILING = threading.RLock()
+_DECODERS: dict[Any, msgspec.json.Decoder[Any]] = {}  # by type: as many as the program has
+
+
+def decoder(type: Any) -> msgspec.json.Decoder[Any]:
+    found = _DECODERS.get(type)
+    if found is None:
+        with COMPILING:
+            found = _DECODERS.setdefault(type, msgspec.json.Decoder(type))
+    return found
+
+
 @overload
 def decode(data: bytes | str) -> Any: ...
 @overload
@@ -45,7 +60,7 @@ def decode(data: bytes | str, type: Any) -> Any: ...
 def decode(data: bytes | str, type: Any = Any) -> Any:
     """The value. NotJson or NotOfType unless it is one of `type`; both are a ValueError."""
     try:
-        return msgspec.json.decode(data, type=type)
+        return decoder(type).decode(data)
     except msgspec.ValidationError as error:
         raise NotOfType(str(error)) from None
     except msgspec.MsgspecError as error:

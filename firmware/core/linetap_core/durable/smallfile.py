@@ -25,6 +25,7 @@ from pathlib import Path
 
 import msgspec
 
+from linetap_core import jsontext
 from linetap_core.durable import broken
 from linetap_core.durable.files import replace_durably, replace_in_ram
 
@@ -101,7 +102,8 @@ class SmallFile[T]:
         files written several times a second and read by their writer alone."""
         self.kind = kind
         self._most_bytes = most_bytes
-        self._decoder = msgspec.msgpack.Decoder(of) if msgpack else msgspec.json.Decoder(of)
+        with jsontext.COMPILING:
+            self._decoder = msgspec.msgpack.Decoder(of) if msgpack else jsontext.decoder(of)
         self._encode = msgspec.msgpack.encode if msgpack else _json
         self._old, self._check, self._padded_to = old, check, padded_to
 
