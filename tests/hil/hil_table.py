@@ -1,17 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A plugin of pytest, which `./build.sh hil` names: a machine for each test, and a table of what was shown."""
+"""A plugin of pytest, which `./build.sh hil` names: a machine for each test, and a table of what was shown.
+
+`--half kept` runs what goes on from the kept machine, `--half card` what starts a card of its own. Each half takes one
+of two processors, so that both run side by side.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from machine import IMAGE, Machine
+from machine import IMAGE, Kept, Machine
+
+from linetap_core.clock import NS_PER_S, SYSTEM
+
+if TYPE_CHECKING:
+    from keptunit import Site  # needs what lies in tests/, which pytest finds only after its plugins
 
 _ROWS: list[tuple[str, str, float]] = []
 NOTES: list[str] = []  # what a test has measured, for a person
+_PIECE_BYTES = 256 << 20
+_PIECES_S: list[float] = []
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--half", choices=("kept", "card"), help="only the tests of this half")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    half = config.getoption("half")
+    if half is not None:
+        wanted = [item for item in items if _half(item) == half]
+        config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
+        items[:] = wanted
+
+
+def _half(item: pytest.Item) -> str:
+    return "kept" if "kept" in getattr(item, "fixturenames", ()) else "card"
 
 
 @pytest.fixture
@@ -20,6 +48,39 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     assert IMAGE.exists(), "./build.sh image makes the image"
     with Machine(tmp_path) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """An office with its keys."""
+    from keptunit import Site
+
+    assert IMAGE.exists(), "./build.sh image makes the image"
+    return Site.new(tmp_path_factory.mktemp("site"))
+
+
+@pytest.fixture(scope="session")
+def kept(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """A unit that works, made in this run of this image and these tests, and never one of an earlier run."""
+    from keptunit import kept_unit
+
+    began_ns = SYSTEM.monotonic_ns()
+    made = kept_unit(site, tmp_path_factory.mktemp("kept"))
+    NOTES.append(f"the kept machine was made in {(SYSTEM.monotonic_ns() - began_ns) / NS_PER_S:.0f} s")
+    return made
+
+
+def _piece() -> float:
+    """Seconds of a fixed piece of work, to compare two machines, or one quiet and busy."""
+    began_ns, block = SYSTEM.monotonic_ns(), bytes(1 << 20)
+    digest = hashlib.sha256()
+    for _ in range(_PIECE_BYTES >> 20):
+        digest.update(block)
+    return (SYSTEM.monotonic_ns() - began_ns) / NS_PER_S
+
+
+def pytest_runtest_setup() -> None:
+    _PIECES_S.append(_piece())
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -33,8 +94,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     if _ROWS:
+        mean_s = sum(_PIECES_S) / len(_PIECES_S)
         terminalreporter.section("the emulated machine")
         for told, outcome, seconds in _ROWS:
-            terminalreporter.line(f"{outcome:7} {seconds:5.0f} s  {told}")
+            terminalreporter.line(f"{outcome:7} {seconds:5.0f} s {seconds / mean_s:6.0f}  {told}")
         for note in NOTES:
-            terminalreporter.line(f"{'':17}{note}")
+            terminalreporter.line(f"{'':24}{note}")
+        terminalreporter.line(
+            f"the second figure: how many times {mean_s:.2f} s, which SHA-256 of {_PIECE_BYTES >> 20} MiB takes here"
+        )

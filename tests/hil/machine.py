@@ -3,28 +3,31 @@
 initramfs behind the image's own, which lies in RAM: nothing of it is in the image.
 
 `start` does what the firmware of a Pi does: it looks on the boot partition which slot to begin. A machine that ends
-(power cut, watchdog, reboot) is not started again by itself; `run` sees to that where a test wants it.
+(power cut, watchdog, reboot) is not started again by itself.
+
+A machine that is `counted` has one processor that does one instruction in a nanosecond of its own time, however busy
+this machine is; where it has nothing to do, its time goes on to the next timer at once (decision 0142). Any other has
+two, which run in real time as fast as they can. Limits are seconds of the machine's own time, and waits as well.
 """
 
 from __future__ import annotations
 
 import base64
-import compileall
 import contextlib
-import functools
 import json
 import os
-import py_compile
 import shutil
 import socket
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
 from linetap_core.clock import NS_PER_S, SYSTEM
+from overlay import overlay
 
 if TYPE_CHECKING:
     from tpm_rig import SoftTpm
@@ -34,15 +37,30 @@ IMAGE = PROJECT / "build/image/linetap.img"
 CARD_MIB = 3072
 BOOT_OFFSET = 1 << 20
 BOOT_LIMIT_S, COMMAND_S = 240, 120
-_HERE = Path(__file__).parent
+REAL_TIME = ("-accel", "tcg,thread=multi", "-smp", "2")
+COUNTED = ("-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off", "-smp", "1")
+STEADY = " nohz=off"  # a processor that waits for its card looks up 250 times a second, and not at its next timer only
+PATIENCE = 20  # a second of a counted machine, in seconds here at the very worst: for one that hangs
+_KERNEL = ("vmlinuz", "initramfs", "told")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A machine that stood still for a moment: memory, card and what it was started with."""
+
+    folder: Path
 
 
 class Machine:
-    """`folder` holds its card, console and sockets. Everything is ended by pid when it is left."""
+    """`folder` holds its card, console and sockets. Everything is ended by pid when it is left.
 
-    def __init__(self, folder: Path, image: Path = IMAGE) -> None:
-        self.folder, self.card = folder, folder / "card.img"
-        subprocess.run(["cp", "--sparse=always", image, self.card], check=True, timeout=COMMAND_S)
+    `kept`: where it goes on from, with `resume`, instead of a card as it comes from the factory.
+    """
+
+    def __init__(self, folder: Path, image: Path = IMAGE, *, counted: bool = False, kept: Kept | None = None) -> None:
+        self.folder, self.card, self.kept = folder, folder / "card.img", kept
+        self.counted = counted
+        copy_card(image if kept is None else kept.folder / "card.img", self.card)
         os.truncate(self.card, CARD_MIB << 20)
         self.console = folder / "console.log"
         self.sockets = Path(tempfile.mkdtemp(prefix="linetap-hil-", dir="/tmp"))  # a socket's path is short
@@ -50,6 +68,7 @@ class Machine:
         self.tpm: SoftTpm | None = None  # it is reset when the machine is started
         self._process: subprocess.Popen[bytes] | None = None
         self._agent: Any = None
+        self.now_s = 0.0  # of the machine's own time, since its kernel began: when it last answered
 
     def __enter__(self) -> Self:
         return self
@@ -85,10 +104,37 @@ class Machine:
             (self.folder / name).write_bytes(found)
         with (self.folder / "initramfs").open("ab") as file:
             file.write(bytes(-file.tell() % 4))  # where the kernel looks for another archive
-            file.write(_overlay())
+            file.write(overlay())
+        words = (self.folder / "cmdline.txt").read_text().strip() + (STEADY if self.counted else "")
+        (self.folder / "told").write_text(f"{words} console=ttyAMA0 panic_print=0 loglevel=5")
+        self._begin(f"power on, slot {slot}")
+
+    def resume(self) -> None:
+        """Goes on from where it was kept."""
+        assert self.kept is not None
+        for name in _KERNEL:
+            shutil.copy(self.kept.folder / name, self.folder / name)
+        self._begin("goes on", "-incoming", f"file:{self.kept.folder}/memory")
+        self._until_qmp("query-status", "the memory is read", "paused")
+        self.qmp("cont")
+        self.wait()
+
+    def keep(self, folder: Path) -> Kept:
+        """As it is now; it goes on afterwards."""
+        folder.mkdir(parents=True)
+        self.qmp("stop")
+        self.qmp("migrate", uri=f"file:{folder}/memory")
+        self._until_qmp("query-migrate", "the memory is written", "completed")
+        copy_card(self.card, folder / "card.img")
+        for name in _KERNEL:
+            shutil.copy(self.folder / name, folder / name)
+        self.qmp("cont")
+        return Kept(folder)
+
+    def _begin(self, how: str, *incoming: str) -> None:
         with self.console.open("ab") as file:
-            file.write(f"\n=== power on, slot {slot}\n".encode())
-        told = (self.folder / "cmdline.txt").read_text().strip() + " console=ttyAMA0 panic_print=0 loglevel=5"
+            file.write(f"\n=== {how}\n".encode())
+        self.now_s = 0.0
         for path in self.sockets.iterdir():
             path.unlink()
         more = [*self.more]
@@ -102,26 +148,35 @@ class Machine:
                 "virtserialport,chardev=tpm,name=tpm",
             ]
         command = [
-            "qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72", "-accel", "tcg,thread=multi", "-smp", "2",
+            "qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72", *(COUNTED if self.counted else REAL_TIME),
             "-m", "1024", "-display", "none", "-nodefaults", "-action", "reboot=shutdown,watchdog=reset",
-            "-kernel", str(self.folder / "vmlinuz"), "-initrd", str(self.folder / "initramfs"), "-append", told,
-            "-drive", f"file={self.card},if=none,id=card,format=raw,cache=writeback",
+            "-kernel", str(self.folder / "vmlinuz"), "-initrd", str(self.folder / "initramfs"),
+            "-append", (self.folder / "told").read_text(),
+            "-drive", f"file={self.card},if=none,id=card,format=raw,cache=unsafe",  # a cut ends QEMU, not this machine
             "-device", "virtio-blk-pci,drive=card", "-device", "i6300esb",
             "-chardev", f"file,id=console,path={self.console},append=on", "-serial", "chardev:console",
             "-device", "virtio-serial-pci",
             "-chardev", f"socket,id=agent,path={self.sockets}/agent,server=on,wait=off",
             "-device", "virtserialport,chardev=agent,name=hil",
             "-chardev", f"socket,id=qmp,path={self.sockets}/qmp,server=on,wait=off", "-mon", "qmp,mode=control",
-            "-netdev", self.net, "-device", "virtio-net-pci,netdev=net,romfile=", *more,
+            "-netdev", self.net, "-device", "virtio-net-pci,netdev=net,romfile=", *more, *incoming,
         ]  # fmt: skip
         with (self.folder / "qemu.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
-    def qmp(self, command: str, **arguments: Any) -> None:
-        """What a hand does to a machine: plugs and unplugs."""
+    def _until_qmp(self, command: str, what: str, status: str) -> None:
+        """Until the answer has this status."""
+        end_ns = SYSTEM.monotonic_ns() + COMMAND_S * NS_PER_S
+        while (found := self.qmp(command).get("status")) != status:
+            assert found != "failed", what
+            assert SYSTEM.monotonic_ns() < end_ns, f"{what}: {found}"
+            SYSTEM.sleep(0.05)
+
+    def qmp(self, command: str, **arguments: Any) -> dict[str, Any]:
+        """What a hand does to a machine: plugs and unplugs. Its answer."""
         with socket.socket(socket.AF_UNIX) as line:
             line.settimeout(COMMAND_S)
-            line.connect(f"{self.sockets}/qmp")
+            self._reach(line, "qmp")
             with line.makefile("rwb") as file:
                 file.readline()  # its greeting
                 for said in ({"execute": "qmp_capabilities"}, {"execute": command, "arguments": arguments}):
@@ -130,6 +185,22 @@ class Machine:
                     while b"event" in (answer := file.readline()):
                         pass
                     assert b'"return"' in answer, answer
+                found: dict[str, Any] = json.loads(answer)["return"]
+                return found
+
+    def _reach(self, line: socket.socket, name: str) -> None:
+        """QEMU makes its sockets soon after it began."""
+        end_ns = SYSTEM.monotonic_ns() + COMMAND_S * NS_PER_S
+        while True:
+            try:
+                line.connect(f"{self.sockets}/{name}")
+                return
+            except OSError:
+                assert self._process is not None
+                assert self._process.poll() is None, (self.folder / "qemu.log").read_text()
+                if SYSTEM.monotonic_ns() > end_ns:
+                    raise
+                SYSTEM.sleep(0.05)
 
     def _slot(self) -> str:
         """As the firmware reads it: tryboot.txt where that was asked for, once."""
@@ -147,7 +218,7 @@ class Machine:
         self.until(lambda: self.read("/run/hil/up") == b"", "it is up")
 
     def wait(self, limit_s: int = BOOT_LIMIT_S) -> None:
-        end_ns = SYSTEM.monotonic_ns() + limit_s * NS_PER_S
+        end_ns = SYSTEM.monotonic_ns() + self._here(limit_s) * NS_PER_S
         while True:
             assert self._process is not None
             assert self._process.poll() is None, f"the machine ended:\n{self.last_words()}"
@@ -158,6 +229,10 @@ class Machine:
                     return
             self._hang_up()
             SYSTEM.sleep(0.5)
+
+    def _here(self, seconds: float) -> int:
+        """The longest that the machine may take here for so much of its own time."""
+        return round(seconds) * (PATIENCE if self.counted else 1)
 
     def _connect(self) -> None:
         self._hang_up()
@@ -174,7 +249,7 @@ class Machine:
         if self._agent is None:
             self._connect()
         request["id"] = os.urandom(4).hex()
-        self._agent.settimeout(limit_s)
+        self._agent.settimeout(self._here(limit_s))
         self._agent.sendall(json.dumps(request).encode() + b"\n")
         data = b""
         while True:
@@ -186,6 +261,7 @@ class Machine:
                 line, data = data.split(b"\n", 1)
                 answer: dict[str, Any] = json.loads(line)
                 if answer.get("id") == request["id"]:
+                    self.now_s = answer["now_s"]
                     return answer
 
     def run(self, *words: str, check: bool = True, limit_s: float = COMMAND_S) -> str:
@@ -205,16 +281,21 @@ class Machine:
 
     def until(self, holds: Any, what: str, limit_s: float = COMMAND_S) -> None:
         """Asks again and again; a question that cannot be asked yet is not answered with yes."""
-        end_ns = SYSTEM.monotonic_ns() + round(limit_s * NS_PER_S)
-        why = ""
-        while SYSTEM.monotonic_ns() < end_ns:
+        self.rest(0)
+        end_s, why = self.now_s + limit_s, ""
+        while True:
             try:
                 if holds():
                     return
             except (AssertionError, msgspec.MsgspecError) as error:
                 why = f": {error}"
-            SYSTEM.sleep(1.0)  # a question costs the machine something
-        raise AssertionError(f"not within {limit_s} s: {what}{why}\n{self.last_words(10)}")
+            if self.now_s >= end_s:
+                raise AssertionError(f"not within {limit_s} s: {what}{why}\n{self.last_words(10)}")
+            self.rest(1.0)  # a question costs the machine something
+
+    def rest(self, seconds: float) -> None:
+        """So much of the machine's own time."""
+        assert self.ask({"rest": seconds}, seconds + COMMAND_S)["rc"] == 0
 
     def cut(self) -> None:
         """The power goes."""
@@ -228,7 +309,7 @@ class Machine:
         """Whether it ends by itself within that time: it was told to start again, or its watchdog was."""
         assert self._process is not None
         try:
-            self._process.wait(limit_s)
+            self._process.wait(self._here(limit_s))
         except subprocess.TimeoutExpired:
             return False
         self._hang_up()
@@ -245,28 +326,5 @@ class Machine:
         return "\n".join(self.console.read_text(errors="replace").splitlines()[-lines:])
 
 
-@functools.cache
-def _overlay() -> bytes:
-    """What the tests bring, as a second archive of the initramfs: the agent, the exchange, the machine's own parts.
-    Python is compiled here: an emulated processor takes seconds for it at every start."""
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        hil = folder / "hil"
-        for name in ("early", "late"):
-            (folder / name).mkdir()
-            shutil.copy(_HERE / f"inside/{name}.sh", folder / name / "hil.sh")
-        shutil.copytree(
-            _HERE / "inside", hil, symlinks=True, ignore=shutil.ignore_patterns("early.sh", "late.sh", "__pycache__")
-        )
-        skip = shutil.ignore_patterns("__pycache__", "*.pyc")
-        for package in ("core/linetap_core", "unit/linetap", "desk/linetap_desk", "bench/linetap_bench"):
-            place = hil / "python" / Path(package).name
-            shutil.copytree(PROJECT / "firmware" / package, place, ignore=skip)
-        unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
-        assert compileall.compile_dir(hil / "python", quiet=1, invalidation_mode=unchecked)
-        listed = _said(["find", ".", "-print0"], folder)
-        return _said(["cpio", "--quiet", "--null", "--create", "--format=newc", "--owner=0:0"], folder, listed)
-
-
-def _said(command: list[str], folder: Path, data: bytes = b"") -> bytes:
-    return subprocess.run(command, cwd=folder, input=data, capture_output=True, check=True, timeout=COMMAND_S).stdout
+def copy_card(source: Path, into: Path) -> None:
+    subprocess.run(["cp", "--sparse=always", source, into], check=True, timeout=COMMAND_S)

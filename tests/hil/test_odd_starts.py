@@ -9,8 +9,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from keptunit import Site
 from leds import shows
-from machine import Machine
+from machine import Kept, Machine
 from rig import Office, checked, one_call, record_of, state_of
 
 from linetap_core.records import CaptureState
@@ -42,28 +43,27 @@ def test_a_wrong_card(machine: Machine, office: Office) -> None:
     machine.until(lambda: state_of(machine, "capture@1", CaptureState).fault is None, "capture works")
 
 
-def test_a_data_partition_that_is_broken(machine: Machine, office: Office) -> None:
+def test_a_data_partition_that_is_broken(site: Site, kept: Kept, tmp_path: Path) -> None:
     """a corrupt data partition is kept as it is; the unit records into RAM, and says so"""
-    machine.put("linetap.toml", office.card())
-    machine.boot()
-    machine.off()
-    start, size = _partition(machine, "linetap-data")
-    with machine.card.open("r+b") as card:
-        card.seek(start)
-        card.write(b"\xa5" * (4 << 20))  # superblock, group descriptors, journal
-    before = _hash(machine.card, start, size)
-    machine.boot()
-    assert "linetap-lost" in machine.run("findmnt", "-no", "SOURCE", "/var/lib/linetap")
-    machine.until(lambda: "data_lost" in checked(machine), "the check says so")
-    assert record_of(machine, one_call(machine)).disposition == "recorded"
-    machine.off()
-    assert _hash(machine.card, start, size) == before
+    with site.broker(tmp_path / "broker"), site.unit(kept, tmp_path / "unit") as machine:
+        machine.off()
+        start, size = _partition(machine, "linetap-data")
+        with machine.card.open("r+b") as card:
+            card.seek(start)
+            card.write(b"\xa5" * (4 << 20))  # superblock, group descriptors, journal
+        before = _hash(machine.card, start, size)
+        machine.boot()
+        assert "linetap-lost" in machine.run("findmnt", "-no", "SOURCE", "/var/lib/linetap")
+        machine.until(lambda: "data_lost" in checked(machine), "the check says so")
+        assert record_of(machine, one_call(machine)).disposition == "recorded"
+        machine.off()
+        assert _hash(machine.card, start, size) == before
 
 
 def test_a_clock_that_is_a_year_off(machine: Machine, office: Office) -> None:
     """a clock a year off at boot: calls are recorded, marked as not synchronised"""
     machine.put("linetap.toml", office.card())
-    machine.more = ["-rtc", "base=2027-12-01T00:00:00"]
+    machine.more, machine.counted = ["-rtc", "base=2027-12-01T00:00:00"], True
     machine.boot()
     record = record_of(machine, one_call(machine))
     assert record.call_id.startswith("202711") or record.call_id.startswith("202712")

@@ -15,8 +15,9 @@ from pathlib import Path
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from keptunit import Site, working_unit
 from machine import COMMAND_S, PROJECT, Machine
-from rig import BOOT, HOST, Office, call_ids, certify, one_call, record_of, state_of, vault
+from rig import HOST, Office, call_ids, one_call, record_of, state_of, vault
 
 from https_server import Server
 from linetap_bench.stage.stage import linetap
@@ -117,22 +118,15 @@ class Updated:
 
 
 @pytest.fixture(scope="module")
-def unit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Updated]:
+def unit(tmp_path_factory: pytest.TempPathFactory, site: Site) -> Iterator[Updated]:
     folder = tmp_path_factory.mktemp("updates")
-    office = Office.new(folder / "office")
-    people = _people(office)
-    line = keys.public_line(people["authority"].public_key())
-    with Machine(folder) as machine:
-        machine.more = ["-device", "qemu-xhci"]
-        machine.put("linetap.toml", office.card(authority=(line, office.folder / "keylist.json")))
-        machine.boot()
-        machine.until(lambda: "linetap-done.txt" in machine.run("ls", BOOT), "the card is taken", LIMIT_S)
-        certify(machine, office)
-        made = Updated(machine, office, folder, people)
+    people = _people(site.office)
+    authority = keys.public_line(people["authority"].public_key()), site.office.folder / "keylist.json"
+    with working_unit(site, folder, authority) as machine:
+        made = Updated(machine, site.office, folder, people)
         named = [Person("the operator", "operator", keys.public_line(people["operator"].public_key()))]
         text = document.encode(Roles(1, named, []))
         body = {"document": text.decode(), "sig": sshsig.sign(text, people["authority"], "linetap-roles")}
-        machine.until(lambda: state_of(machine, "recorder", RecorderState).lines, "the recorder works")
         assert made.obeyed("roles", "authority", body)["done"]
         made.call()
         yield made

@@ -28,6 +28,9 @@ def carried_out(request: dict[str, Any]) -> dict[str, Any]:
         return watched([Path(path) for path in request["watch"]], request["for_s"])
     if "read" in request:
         return read(Path(request["read"]))
+    if "rest" in request:
+        time.sleep(request["rest"])
+        return {"rc": 0}
     try:
         limit_s = request.get("limit_s", 60)
         done = subprocess.run(
@@ -78,7 +81,8 @@ def answer(asked: bytes) -> bytes:
         request = json.loads(asked)
     except ValueError:
         return b""
-    return json.dumps({"id": request.get("id"), **carried_out(request)}).encode() + b"\n"
+    done = carried_out(request)
+    return json.dumps({"id": request.get("id"), "now_s": time.monotonic(), **done}).encode() + b"\n"
 
 
 with port().open("r+b", buffering=0) as line:
