@@ -71,7 +71,8 @@ usage: ./build.sh COMMAND
   bench day [--seed N] [--days N] [--calls N] [--only CALL [--wav FILE]]
                    a city hall's day of calls, and what the recorder made of them
   soak [MINUTES]   the long tests (default 60)
-  image            the bootable image in build/image/
+  image [--lock FILE]
+                   the bootable image in build/image/; of exactly the packages that an earlier build's packages.lock lists
   hil [--quick]    that image in the emulated machine
 EOF
 }
@@ -378,9 +379,15 @@ case $command in
     LINETAP_SOAK_MINUTES=$minutes exec "$BIN/pytest" -m soak -s --timeout="$((minutes * 60 + 600))" # -s: their tables
     ;;
   image)
+    lock=
+    case ${1:-} in
+      '') ;;
+      --lock) lock=$(realpath -e "${2:?--lock FILE: no file is named}") || bad_usage "image --lock FILE: there is no $2" ;;
+      *) bad_usage "image [--lock FILE]: $1 is neither" ;;
+    esac
     setup
     install_packages "${IMAGE_PACKAGES[@]}"
-    as_root image/build.sh
+    as_root env LINETAP_LOCK="$lock" LINETAP_MIRROR="${LINETAP_MIRROR:-}" image/build.sh
     ;;
   hil)
     setup

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The card of a unit, from Debian's packages and this commit, into build/image/. As root, no loop device, no container.
 # `./build.sh image` calls it with the tools installed. LINETAP_MIRROR: where Debian's packages are, if not where this
-# machine has its own from.
+# machine has its own from. LINETAP_LOCK: an earlier build's packages.lock, for the same packages again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -45,7 +45,7 @@ kernel() { basename "$ROOT"/usr/lib/modules/*; }
 rm -rf --one-file-system "$WORK"
 mkdir -p "$WORK" "$CARD"
 run_foreign
-write_sources
+choose_packages
 unpack_kit
 install_packages
 lay_python
@@ -55,6 +55,7 @@ trust_signer
 enable_units
 strip_root
 lay_trees
+lay_licences
 pack_initramfs
 pack_slot
 fill_boot

@@ -20,10 +20,12 @@ grep -q '^os_prefix=@SLOT@/$' "$config" || fail "$config: no line os_prefix=@SLO
 [ "$(wc -l <"$cmdline")" -le 1 ] || fail "$cmdline: more than one line"
 [ ! -e "$out" ] || fail "$out is there already"
 
+umask 022 # what is signed is the same whoever builds it, at the time of SOURCE_DATE_EPOCH
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/content"
 cp --reflink=auto --sparse=always "$root" "$work/content/root.img"
+chmod 644 "$work/content/root.img"
 install -m 644 "$cmdline" "$work/content/cmdline.txt"
 install -m 644 "$config" "$work/content/config.txt"
 install -m 755 "$here/hook.sh" "$work/content/hook.sh"

@@ -2,107 +2,167 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is in an image: every package with its version, as a list for people and as SPDX 2.3 for tools.
 
-`python3 image/contents.py --status DPKG_STATUS --modules DIST_PACKAGES ...`; the same input, the same bytes. Known
-holes are no part of it, since they change by the day: holes.py lists them, of an SBOM.
+`python3 image/contents.py --status DPKG_STATUS --modules DIST_PACKAGES ...`; the same input, the same bytes. Licences
+are read in the copyright files that the image brings along (licences.py). Known holes are no part of it, since they
+change by the day: holes.py lists them, of an SBOM.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
+import re
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from email.message import Message
 from email.parser import BytesParser
 from pathlib import Path
-from typing import Any
+
+from licences import Texts, of_copyright, of_wheel
+from origins import places
+from packagelock import Locked, Unusable, read
+from spdx import Package, document
 
 SUITE = "trixie"
-
-
-@dataclass(frozen=True, order=True, slots=True)
-class Package:
-    name: str
-    version: str
-    source: str  # name and version: what Debian's tracker and a licence search know it by
-    url: str
-    homepage: str = "NOASSERTION"
-    licence: str = "NOASSERTION"
+LINETAP = ("linetap", "linetap-core")
+INPUTS = {
+    "status": "dpkg's, of the root",
+    "kit": "the index of the kit's packages",
+    "lock": "packages.lock",
+    "files": "the files of all packages, by copyrights.py",
+    "documents": "the root's usr/share/doc",
+    "modules": "the root's Python packages",
+    "drivers": "the folder of modules that Debian's kernel has not",
+    "manifest": "to write",
+    "sbom": "to write",
+}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("status", "modules", "manifest", "sbom"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
+    for name, what in INPUTS.items():
+        parser.add_argument(f"--{name}", type=Path, required=True, help=what)
+    parser.add_argument("--tree", nargs=2, action="append", default=[], metavar=("PLACE", "FOLDER"))
+    parser.add_argument("--firmware", type=Path, help="where the card's firmware is from, if from no package")
     for name in ("version", "commit"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--epoch", type=int, required=True, help="SOURCE_DATE_EPOCH")
     args = parser.parse_args()
-    packages = sorted({*of_debian(args.status), *of_python(args.modules), of_kernel(args.version)})
-    args.manifest.write_text(manifest(packages, args.version, args.commit))
+    texts = Texts()
+    try:
+        where = places(args.files, {place: Path(folder) for place, folder in args.tree}, args.firmware)
+        locked = {(each.part, each.name): each for each in read(args.lock)}
+        debian = [*of_debian("root", args.status, locked, where, args.documents, texts)]
+        debian += of_debian("kit", args.kit, locked, where, args.documents, texts)
+        ours = [*of_python(args.modules, args.documents, texts), *of_kernel(args.drivers, args.version)]
+        ours += [] if args.firmware is None else [of_folder(args.firmware, texts)]
+        packages = sorted({*debian, *ours})
+    except Unusable as why:
+        print(f"contents: {why}", file=sys.stderr)
+        return 1
     made = datetime.fromtimestamp(args.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    args.sbom.write_text(json.dumps(spdx(packages, args.version, args.commit, made), indent=1, sort_keys=True) + "\n")
+    sbom = document(packages, texts, args.version, args.commit, made)
+    args.manifest.write_text(manifest(packages, args.version, args.commit))
+    args.sbom.write_text(json.dumps(sbom, indent=1, sort_keys=True) + "\n")
     return 0
 
 
-def of_debian(status: Path) -> list[Package]:
-    found = []
+def of_debian(
+    part: str, status: Path, locked: dict[tuple[str, str], Locked], where: dict[tuple[str, str], list[str]],
+    documents: Path, texts: Texts,
+) -> Iterator[Package]:  # fmt: skip
+    """The root's installed packages; of the kit's those of which something lies in an image."""
     for paragraph in status.read_text(encoding="utf-8").split("\n\n"):
         fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if ": " in line and line[0] != " ")
-        if fields.get("Status") == "install ok installed":
-            name, version = fields["Package"], fields["Version"]
-            source, _, of_source = fields.get("Source", name).partition(" ")
-            source += f" {of_source.strip('()') or version}"
-            url = f"pkg:deb/debian/{name}@{version.replace('+', '%2B')}?arch={fields['Architecture']}&distro={SUITE}"
-            found.append(Package(name, version, source, url, fields.get("Homepage", "NOASSERTION")))
-    return found
+        name = fields.get("Package", "")
+        if not (fields.get("Status") == "install ok installed" if part == "root" else (part, name) in where):
+            continue
+        version, architecture = fields["Version"], fields["Architecture"]
+        package = locked.get((part, name))
+        if package is None or package.version != version:
+            raise Unusable(f"{name} {version} is in the {part}, and not in packages.lock")
+        source, _, of_source = fields.get("Source", name).partition(" ")
+        yield Package(
+            name, version, f"{source} {of_source.strip('()') or version}",
+            f"pkg:deb/debian/{name}@{version.replace('+', '%2B')}?arch={architecture}&distro={SUITE}",
+            homepage=fields.get("Homepage", "NOASSERTION"), supplier="Organization: Debian",
+            originator=_person(fields.get("Maintainer", "")), sha256=package.sha256, file=Path(package.path).name,
+            licence=of_copyright(_text(documents / name, f"package {name}"), texts),
+            places=tuple(["root"] * (part == "root") + where.get((part, name), [])),
+            needs=tuple(re.findall(r"(?:^|[,|]) *([a-z0-9][a-z0-9+.-]+)", fields.get("Depends", ""))),
+        )  # fmt: skip
 
 
-def of_python(modules: Path) -> list[Package]:
+def of_python(modules: Path, documents: Path, texts: Texts) -> Iterator[Package]:
     """What came as a wheel (image/steps/root.sh); Debian's own modules are its packages, and say Debian or nothing."""
-    found = []
     for metadata in modules.glob("*.dist-info/METADATA"):
         installer = metadata.parent / "INSTALLER"
-        if installer.exists() and installer.read_text().strip() == "linetap-image":
-            fields = BytesParser().parsebytes(metadata.read_bytes(), headersonly=True)
-            name, version = fields["Name"], fields["Version"]
-            found.append(Package(f"python:{name}", version, f"{name} {version}", f"pkg:pypi/{name.lower()}@{version}"))
-    return found
+        if not installer.exists() or installer.read_text().strip() != "linetap-image":
+            continue
+        fields = BytesParser().parsebytes(metadata.read_bytes(), headersonly=True)
+        name, version = fields["Name"], fields["Version"]
+        ours = name in LINETAP
+        text = _text(documents / ("linetap" if ours else name), f"wheel {name}", metadata.parent)
+        stated = fields["License-Expression"] or fields["License"] or ""
+        yield Package(
+            f"python:{name}", version, f"{name} {version}", f"pkg:pypi/{name.lower()}@{version}",
+            homepage=fields["Home-page"] or "NOASSERTION",
+            supplier="Organization: linetap" if ours else "Organization: Python Package Index",
+            originator="Organization: linetap" if ours else _author(fields),
+            licence="Apache-2.0" if ours else of_wheel(name, stated, text, texts), places=("root",),
+        )  # fmt: skip
 
 
-def of_kernel(version: str) -> Package:
-    """image/tryboot: what is linked with a kernel is under that kernel's licence."""
-    url = f"pkg:generic/linetap-tryboot@{version}"
-    return Package("kernel:linetap_tryboot", version, f"linetap {version}", url, licence="GPL-2.0-only")
+def of_kernel(drivers: Path, version: str) -> Iterator[Package]:
+    """What we built for the kernel (image/steps/module.sh): it is under the kernel's licence."""
+    for name in sorted(file.stem for file in drivers.glob("*.ko")):
+        yield Package(
+            f"kernel:{name}", version, f"linetap {version}", f"pkg:generic/{name.replace('_', '-')}@{version}",
+            supplier="Organization: linetap", originator="Organization: linetap", licence="GPL-2.0-only",
+            places=("root",),
+        )  # fmt: skip
+
+
+def of_folder(firmware: Path, texts: Texts) -> Package:
+    """The Pi's firmware out of a folder (LINETAP_FIRMWARE) in place of Debian's; its hash is its version."""
+    files = sorted(path for path in firmware.iterdir() if path.is_file())
+    digest = hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)).hexdigest()
+    licence = firmware / "LICENCE.broadcom"
+    if not licence.is_file():
+        raise Unusable(f"the firmware in {firmware} comes without the text of its licence: {licence} is missing")
+    name, version = "raspberrypi-firmware", digest[:12]
+    return Package(
+        name, version, f"{name} {version}", f"pkg:generic/{name}@{version}", supplier="Organization: Raspberry Pi",
+        originator="Organization: Raspberry Pi", places=("boot partition",),
+        licence=texts.refer("Broadcom", licence.read_text(encoding="utf-8", errors="replace")),
+    )  # fmt: skip
+
+
+def _text(folder: Path, whose: str, metadata: Path | None = None) -> str:
+    """Of what licences and notices lie there; a wheel may have its own beside its metadata."""
+    files = [folder / "copyright", *sorted([] if metadata is None else metadata.rglob("*LICEN[CS]E*"))]
+    texts = [file.read_text(encoding="utf-8", errors="replace") for file in files if file.is_file()]
+    if not any(text.strip() for text in texts):
+        raise Unusable(f"{whose} comes without the text of its licence: {folder / 'copyright'} is missing")
+    return "\n".join(texts)
+
+
+def _author(fields: Message) -> str:
+    return _person(fields["Author-email"] or "", fields["Author"] or "")
+
+
+def _person(mail: str, name: str = "") -> str:
+    """`Name <address>` in SPDX's form."""
+    parts = re.fullmatch(r'"?([^"<>]*)"? *<([^<>]+)>', mail.strip())
+    name, mail = (parts[1].strip(), parts[2]) if parts else (name, mail)
+    return (f"Person: {name} ({mail})" if mail else f"Person: {name}") if name else "NOASSERTION"
 
 
 def manifest(packages: list[Package], version: str, commit: str) -> str:
     lines = [f"linetap {version} ({commit})", ""]
     return "\n".join(lines + [f"{package.name} {package.version}" for package in packages]) + "\n"
-
-
-def spdx(packages: list[Package], version: str, commit: str, made: str) -> dict[str, Any]:
-    entries = [
-        {
-            "SPDXID": f"SPDXRef-{index}", "name": each.name, "versionInfo": each.version, "homepage": each.homepage,
-            "downloadLocation": "NOASSERTION", "licenseConcluded": "NOASSERTION", "licenseDeclared": each.licence,
-            "copyrightText": "NOASSERTION", "filesAnalyzed": False, "sourceInfo": f"source package {each.source}",
-            "externalRefs": [
-                {"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": each.url}
-            ],
-        }
-        for index, each in enumerate(packages)
-    ]  # fmt: skip
-    return {
-        "spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT",
-        "name": f"linetap-image-{version}", "documentNamespace": f"urn:linetap:image:{version}:{commit}",
-        "creationInfo": {"created": made, "creators": ["Tool: linetap image/contents.py"]},
-        "packages": entries,
-        "relationships": [
-            {"spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES", "relatedSpdxElement": each["SPDXID"]}
-            for each in entries
-        ],
-    }  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from pathlib import Path
 
 LIMIT_S = 120
 DEBIAN = "pkg:deb/debian/"
+IMAGE = "pkg:generic/linetap-image@"  # the whole that the others are in
 
 
 class Unknown(Exception):
@@ -53,6 +54,8 @@ def packages(sbom: Path) -> tuple[str, str, list[str], list[str]]:
         for each in document["packages"]:
             name, version = each["name"], each["versionInfo"]
             locator = each["externalRefs"][0]["referenceLocator"]
+            if locator.startswith(IMAGE):
+                continue
             if not locator.startswith(DEBIAN):
                 others.append(f"{name} {version}")
                 continue

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Two builds of the commit that is checked out, the second one in a clone elsewhere: nothing between them may differ.
+# Two builds of the commit that is checked out, the second one in a clone elsewhere, of the first one's list of packages,
+# each of them fetched again: nothing between the two may differ, whatever the archive offers by now.
 # `image/twice.sh`, as root, after ./build.sh image.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -16,7 +17,7 @@ git checkout --quiet "$COMMIT"
 mkdir build
 cp -r "$FIRST/../update-key" build/ # whom the root trusts is part of it
 ./build.sh setup
-image/build.sh
+LINETAP_LOCK=$FIRST/packages.lock image/build.sh
 if diff "$FIRST/SHA256SUMS" build/image/SHA256SUMS; then
   printf 'the same to the byte:\n'
   cat "$FIRST/SHA256SUMS"

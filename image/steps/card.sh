@@ -40,8 +40,12 @@ extended() {
 }
 
 list_contents() {
-  "$PYTHON" image/contents.py --status "$WORK/packages/status" --modules "$MODULES" --version "$VERSION" \
-    --commit "$COMMIT" --epoch "$SOURCE_DATE_EPOCH" --manifest "$OUT/manifest.txt" --sbom "$OUT/sbom.spdx.json"
+  cp "$WORK/packages.lock" "$OUT/packages.lock"
+  "$PYTHON" image/contents.py --status "$WORK/packages/status" --kit "$WORK/archive/kit/dists/trixie/main/binary-arm64/Packages" \
+    --lock "$WORK/packages.lock" --files "$WORK/files" --documents "$ROOT/usr/share/doc" --modules "$MODULES" \
+    --drivers "$ROOT/usr/lib/modules/$(kernel)/updates" \
+    --tree initramfs "$WORK/initramfs" --tree "boot partition" "$CARD" ${LINETAP_FIRMWARE:+--firmware "$LINETAP_FIRMWARE"} --version "$VERSION" --commit "$COMMIT" \
+    --epoch "$SOURCE_DATE_EPOCH" --manifest "$OUT/manifest.txt" --sbom "$OUT/sbom.spdx.json" || exit 1
 }
 
 # Of this day, and so no part of what two builds have in common.
@@ -55,5 +59,5 @@ compress() {
   bmaptool --quiet create --output "$OUT/linetap.img.bmap" "$OUT/linetap.img"
   xz -T0 -2 --keep --force "$OUT/linetap.img"
   (cd "$OUT" && sha256sum linetap.img.xz linetap.img linetap.img.bmap slot.img slot.cmdline manifest.txt \
-    sbom.spdx.json >SHA256SUMS)
+    sbom.spdx.json packages.lock >SHA256SUMS)
 }

@@ -11,29 +11,51 @@ run_foreign() {
   [ -e $handlers/qemu-aarch64 ] || cat /usr/lib/binfmt.d/qemu-aarch64.conf >$handlers/register
 }
 
-# Never this machine's own sources: what they bring besides would be in the image.
-write_sources() {
-  local at suite
-  at=$(tools/mirror.sh)
-  for suite in trixie trixie-updates trixie-backports; do
-    printf 'deb [signed-by=%s] %s %s main non-free-firmware\n' "$KEYRING" "$at" "$suite"
-  done >"$WORK/debian.list"
-  printf 'deb [signed-by=%s] %s-security trixie-security main\n' "$KEYRING" "$at" >>"$WORK/debian.list"
-}
+# Unpacked, never configured: a compiler for the one wheel and the one module, the Pi's boot firmware, a static shell.
+readonly KIT_WANTED=base-files,gcc,libc6-dev,python3-dev,python3-setuptools,python3-wheel,libasound2-dev,raspi-firmware,busybox-static,make,linux-headers-arm64/trixie-backports
+readonly POOL=build/packages # fetched once for all builds, each under its hash
+readonly MAKERS=(
+  mmdebstrap squashfs-tools cryptsetup-bin dosfstools mtools e2fsprogs fdisk cpio zstd xz-utils bmap-tools kmod
+  device-tree-compiler python3.13
+)
+
+# This machine's part in the bytes of an image.
+made_by() { dpkg-query --show --showformat '# made by ${Package} ${Version}\n' "${MAKERS[@]}"; }
 
 wanted() { sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' image/packages.txt | paste -sd,; }
 
+# Which packages, with their hashes: by LINETAP_LOCK, where an earlier build's packages.lock is named, or as the archive
+# has them today. Either way they are fetched by that list, and nothing else can be installed.
+choose_packages() {
+  local at
+  at=$(tools/mirror.sh)
+  if [ "${LINETAP_LOCK:-}" ]; then
+    say "packages of $LINETAP_LOCK"
+    cp "$LINETAP_LOCK" "$WORK/packages.lock" || exit 1
+    diff <(grep '^# made by' "$WORK/packages.lock") <(made_by) >"$WORK/makers.diff" ||
+      say "other tools than that list's, so the image may differ: $(grep '^>' "$WORK/makers.diff" | cut -c13- | paste -sd,)" >&2
+  else
+    say "which packages Debian has today"
+    "$PYTHON" image/packagelock.py choose --lock "$WORK/packages.lock" --mirror "$at" --work "$WORK/apt" \
+      --keyring "$KEYRING" --root "$(wanted)" --kit "$KIT_WANTED" || exit 1
+    made_by >>"$WORK/packages.lock"
+  fi
+  "$PYTHON" image/packagelock.py fetch --lock "$WORK/packages.lock" --mirror "$at" --keep "$POOL" --into "$WORK/archive" || exit 1
+}
+
+# root or kit, what of it, and how.
 debootstrap() {
-  mmdebstrap --quiet --mode=root --architectures=arm64 --aptopt='Acquire::Retries "3"' \
-    --aptopt='APT::Install-Recommends "false"' "$@" "$WORK/debian.list" 2>"$WORK/mmdebstrap.log" ||
+  local part=$1 wanted=$2
+  shift 2
+  printf 'deb [trusted=yes] copy:%s trixie main\n' "$PWD/$WORK/archive/$part" >"$WORK/$part.list"
+  mmdebstrap --quiet --mode=root --architectures=arm64 --aptopt='APT::Install-Recommends "false"' \
+    --include="$(sed 's,/[^,]*,,g' <<<"$wanted")" "$@" trixie "$WORK/$part" "$WORK/$part.list" 2>"$WORK/mmdebstrap.log" ||
     { tail -n 15 "$WORK/mmdebstrap.log" >&2; fail "mmdebstrap failed"; }
 }
 
-# Unpacked, never configured: a compiler for the one wheel and the one module, the Pi's boot firmware, a static shell.
 unpack_kit() {
   say "the kit: compiler, boot firmware, busybox"
-  debootstrap --variant=extract trixie "$KIT" \
-    --include=base-files,gcc,libc6-dev,python3-dev,python3-setuptools,python3-wheel,libasound2-dev,raspi-firmware,busybox-static,make,linux-headers-arm64/trixie-backports
+  debootstrap kit "$KIT_WANTED" --variant=extract
 }
 
 # What is in no unit: documents, other languages, and drivers of what no closet has. No driver, no way in.
@@ -63,6 +85,6 @@ install_packages() {
     put_back+="chroot \"\$1\" dpkg-divert --quiet --local --no-rename --remove $program; "
   done
   say "packages"
-  INITRD=No debootstrap --variant=essential trixie "$ROOT" --include="$(wanted)" "${left[@]}" \
+  INITRD=No debootstrap root "$(wanted)" --variant=essential "${left[@]}" \
     --essential-hook="$set_aside" --customize-hook="$put_back"
 }

@@ -69,6 +69,7 @@ enable_units() {
   "${systemctl[@]}" enable linetap.target linetap-{recorder,reporter,panel}.service linetap-capture@1.service \
     linetap-clock.timer linetap_removal.path linetap_update.path linetap_good.timer linetap_overdue.timer linetap_scrub.timer \
     provision-linetap.service linetap_adopt.service linetap_adopted.path data-linetap.service ssh-linetap.service \
+    lockdown-linetap.service \
     systemd-networkd.service systemd-resolved.service nftables.service chrony.service
   "${systemctl[@]}" mask "${NOT_HERE[@]}"
   "${systemctl[@]}" set-default multi-user.target
@@ -95,4 +96,17 @@ strip_root() {
   printf '127.0.0.1 localhost\n::1 localhost\n' >"$ROOT/etc/hosts"
   ln -sf ../run/systemd/resolve/resolv.conf "$ROOT/etc/resolv.conf"
   cp image/fstab "$ROOT/etc/fstab"
+}
+
+readonly KIT_SHIPPED=(raspi-firmware busybox-static) # of these something is in the image: contents.py misses any other
+
+# The text of every licence, where Debian has it: of its packages, of what is ours, and of the one wheel that brings none.
+lay_licences() {
+  local documents=$ROOT/usr/share/doc
+  say "licences"
+  "$PYTHON" image/copyrights.py --lock "$WORK/packages.lock" --keep "$POOL" --files "$WORK/files" \
+    "${KIT_SHIPPED[@]/#/--also=}" "$documents" || exit 1
+  mkdir -p "$documents/linetap" "$documents/adafruit-lgpio"
+  cat image/NOTICE LICENSE >"$documents/linetap/copyright"
+  install -m 644 image/adafruit-lgpio.copyright "$documents/adafruit-lgpio/copyright"
 }

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The list of what an image holds: of real files, the same bytes each time, nothing left out."""
+"""The list of what an image holds: of real files, the same bytes each time, nothing left out, every licence there."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
-from contents_rig import listed, module
+from contents_rig import Given, module
 
 DPKG = Path("/var/lib/dpkg/status")
 PURL = "pkg:pypi/rpi-lgpio@0.6"
@@ -16,33 +17,137 @@ OURS = ["kernel:linetap_tryboot 1.2", "python:rpi-lgpio 0.6"]
 
 
 @pytest.fixture
-def modules(tmp_path: Path) -> Path:
-    """One module of pip's, and two as Debian's packages have them."""
+def given(tmp_path: Path) -> Given:
+    """This machine's packages; one module of pip's, and two as Debian's packages have them."""
     folder = tmp_path / "dist-packages"
     module(folder, "rpi-lgpio", "0.6", "linetap-image\n")
     module(folder, "numpy", "2.2.4", "debian\n")
     module(folder, "pyserial", "3.5", "")
-    return folder
+    return Given(tmp_path, DPKG, folder)
 
 
-def test_every_installed_package_of_this_machine(tmp_path: Path, modules: Path) -> None:
-    manifest, sbom_file = listed(tmp_path, DPKG, modules)
-    sbom = json.loads(sbom_file.read_text())
+def sbom(given: Given) -> dict[str, Any]:
+    done = given.list()
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads((given.folder / "sbom.json").read_text())
+    return found
+
+
+def test_every_installed_package_of_this_machine(given: Given) -> None:
+    document = sbom(given)
     said = subprocess.run(
         ["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package} ${Version}\n"], capture_output=True, text=True,
         check=True, timeout=120,
     ).stdout  # fmt: skip
     wanted = {line.removeprefix("installed ") for line in said.splitlines() if line.startswith("installed ")}
-    lines = manifest.read_text().splitlines()
+    lines = (given.folder / "manifest.txt").read_text().splitlines()
     assert lines[:2] == ["linetap 1.2 (abc)", ""]
-    assert {line for line in lines[2:] if not line.startswith(("python:", "kernel:"))} == wanted
+    firmware = "raspi-firmware 1:1.20250430-1"
+    assert {line for line in lines[2:] if not line.startswith(("python:", "kernel:"))} == wanted | {firmware}
     assert [line for line in lines if line.startswith(("python:", "kernel:"))] == OURS
-    assert len(sbom["packages"]) == len(lines) - 2
-    assert sbom["creationInfo"]["created"] == "2023-11-14T22:13:20Z"
-    assert PURL in {each["externalRefs"][0]["referenceLocator"] for each in sbom["packages"]}
-    assert {each["relatedSpdxElement"] for each in sbom["relationships"]} == {p["SPDXID"] for p in sbom["packages"]}
+    assert len(document["packages"]) == len(lines) - 2 + 1, "the image itself is one"
+    assert document["creationInfo"]["created"] == "2023-11-14T22:13:20Z"
+    assert PURL in {each["externalRefs"][0]["referenceLocator"] for each in document["packages"]}
+    held = {each["relatedSpdxElement"] for each in document["relationships"] if each["relationshipType"] == "CONTAINS"}
+    assert held == {each["SPDXID"] for each in document["packages"]} - {"SPDXRef-image"}
 
 
-def test_the_same_input_gives_the_same_bytes(tmp_path: Path, modules: Path) -> None:
-    first = [path.read_bytes() for path in listed(tmp_path, DPKG, modules)]
-    assert first == [path.read_bytes() for path in listed(tmp_path, DPKG, modules)]
+def test_the_same_input_gives_the_same_bytes(given: Given) -> None:
+    texts = []
+    for _ in range(2):
+        sbom(given)
+        texts.append([(given.folder / name).read_bytes() for name in ("manifest.txt", "sbom.json")])
+    assert texts[0] == texts[1]
+
+
+def test_of_the_kit_what_lies_on_the_card_is_listed_with_its_place(given: Given) -> None:
+    document = sbom(given)
+    (firmware,) = [each for each in document["packages"] if each["name"] == "raspi-firmware"]
+    assert firmware["comment"] == "in: boot partition"
+    assert firmware["supplier"] == "Organization: Debian"
+    assert firmware["originator"] == "Person: Some Team (team@example.org)"
+    assert firmware["licenseDeclared"] == "MIT"
+    assert firmware["checksums"] == [{"algorithm": "SHA256", "checksumValue": "a" * 64}]
+
+
+@pytest.mark.parametrize("text", [None, "", " \n"])
+def test_a_package_without_the_text_of_its_licence_ends_the_build(given: Given, text: str | None) -> None:
+    file = given.documents / "raspi-firmware/copyright"
+    file.unlink() if text is None else file.write_text(text)
+    done = given.list()
+    assert done.returncode == 1
+    assert done.stderr.startswith("contents: package raspi-firmware comes without the text of its licence: ")
+
+
+def test_a_wheel_without_the_text_of_its_licence_ends_the_build(given: Given) -> None:
+    module(given.modules, "bare", "1.0", "linetap-image\n", licence="")
+    done = given.list()
+    assert done.returncode == 1
+    assert done.stderr.startswith("contents: wheel bare comes without the text of its licence: ")
+
+
+def test_a_program_of_no_package_ends_the_build(given: Given) -> None:
+    (given.card / "start5.elf").write_bytes(b"of somewhere")
+    done = given.list()
+    assert done.returncode == 1
+    assert done.stderr == "contents: boot partition: no package brings start5.elf, so its licence is unknown\n"
+
+
+def test_a_device_tree_by_another_name_and_our_own_overlays_are_known(given: Given) -> None:
+    files = given.folder / "files"
+    files.write_text(files.read_text() + "root dpkg 9 usr/lib/dtb/bcm2712-rpi-5-b.dtb\n")
+    (given.card / "a/overlays").mkdir(parents=True)
+    (given.card / "a/bcm2712d0-rpi-5-b.dtb").write_bytes(b"nine byte")
+    (given.card / "a/overlays/overlay_map.dtb").write_bytes(b"ours")
+    (dpkg,) = [each for each in sbom(given)["packages"] if each["name"] == "dpkg"]
+    assert dpkg["comment"] == "in: root, boot partition"
+
+
+def test_firmware_of_a_folder_is_listed_with_its_licence_or_ends_the_build(given: Given) -> None:
+    folder = given.folder / "firmware"
+    folder.mkdir()
+    for name in ("start4.elf", "fixup4.dat"):
+        (folder / name).write_bytes(b"newer")
+        (given.card / name).write_bytes(b"newer")
+    done = given.list("--firmware", folder)
+    assert done.returncode == 1
+    assert "LICENCE.broadcom is missing" in done.stderr
+    (folder / "LICENCE.broadcom").write_text("With a Pi only.\n")
+    assert given.list("--firmware", folder).returncode == 0
+    packages = json.loads((given.folder / "sbom.json").read_text())["packages"]
+    (firmware,) = [each for each in packages if "firmware" in each["name"] and "firmware-" not in each["name"]]
+    assert firmware["name"] == "raspberrypi-firmware"
+    assert firmware["licenseDeclared"].startswith("LicenseRef-Broadcom-")
+
+
+def test_a_package_that_the_kept_list_does_not_have_ends_the_build(given: Given) -> None:
+    lock = given.folder / "lock"
+    lock.write_text(lock.read_text().replace("root dpkg ", "root dpkgs "))
+    done = given.list()
+    assert done.returncode == 1
+    assert done.stderr.startswith("contents: dpkg ")
+    assert "is in the root, and not in packages.lock" in done.stderr
+
+
+def test_a_stock_validator_takes_it_with_all_that_ntia_asks(given: Given) -> None:
+    pytest.importorskip("spdx_tools", reason="spdx-tools is not installed: ./build.sh setup brings it")
+    from spdx_tools.spdx.parser.parse_anything import parse_file
+    from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
+
+    (given.documents / "dpkg/copyright").write_text("Under a licence of its own.\n")
+    document = sbom(given)
+    parsed = parse_file(str(given.folder / "sbom.json").replace("sbom.json", _renamed(given)))
+    assert validate_full_spdx_document(parsed) == []
+    (dpkg,) = [each for each in document["packages"] if each["name"] == "dpkg"]
+    assert dpkg["licenseDeclared"].startswith("LicenseRef-copyright-")
+    assert len({each["externalRefs"][0]["referenceLocator"] for each in document["packages"]}) == len(
+        document["packages"]
+    )
+    assert all(each["supplier"] != "NOASSERTION" and each["versionInfo"] for each in document["packages"])
+    assert document["creationInfo"]["creators"][0] == "Organization: linetap"
+
+
+def _renamed(given: Given) -> str:
+    """The parser takes the format from the name."""
+    (given.folder / "image.spdx.json").write_bytes((given.folder / "sbom.json").read_bytes())
+    return "image.spdx.json"

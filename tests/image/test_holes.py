@@ -105,7 +105,7 @@ def test_what_is_installed_is_held_against_where_each_hole_is_mended(sbom: Path,
     assert said.returncode == 0, said.stderr
     first, second, *found = said.stdout.splitlines()
     assert first.startswith("linetap-image-1.2, ")
-    assert first.endswith(": 3 known to Debian's security tracker, of 3 packages")
+    assert first.endswith(": 3 known to Debian's security tracker, of 4 packages")
     assert second == "it does not speak of: kernel:linetap_tryboot 1.2, python:rpi-lgpio 0.6"
     assert found == [
         "CVE-2026-0001 libssl3t64 (fixed, remotely exploitable, high urgency)",

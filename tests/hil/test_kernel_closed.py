@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a started unit's kernel has in force: every setting of docs/hardening.md, and the lockdown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from machine import Machine
+
+pytestmark = pytest.mark.hil
+CONF = [
+    Path(__file__).parents[2] / name
+    for name in ("image/root/etc/sysctl.d/60-hardening.conf", "systemd/sysctl.d/linetap.conf")
+]
+
+
+def test_kernel_is_closed_as_the_table_has_it(machine: Machine) -> None:
+    """every sysctl of docs/hardening.md is in force, and the kernel is locked down"""
+    machine.counted = True
+    machine.boot()
+    lines = [line for path in CONF for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    wanted = dict(line.removeprefix("-").split(" = ", 1) for line in lines)
+    found = {name: machine.run("cat", f"/proc/sys/{name.replace('.', '/')}").strip() for name in wanted}
+    assert found == wanted
+    assert "[integrity]" in machine.run("cat", "/sys/kernel/security/lockdown")
+    assert machine.run("systemctl", "show", "-P", "Result", "lockdown-linetap.service") == "success"
+    assert machine.run("systemctl", "--failed", "--no-legend", "--plain") == ""
