@@ -45,6 +45,10 @@ def make_root(folder: Path, version: str) -> bytes:
     boot = tree / "usr" / "lib" / "linetap" / "boot"
     (boot / "overlays").mkdir(parents=True)
     (boot / "overlays" / "README").write_text("Overlays of this slot.\n")
+    firmware = tree / "usr" / "lib" / "linetap" / "firmware"
+    firmware.mkdir()
+    for name in ("start4.elf", "fixup4.dat"):
+        (firmware / name).write_text(f"{name} {version}")
     (tree / "rest").write_bytes(os.urandom(64 << 10))  # less than a block is no bundle to RAUC
     if version:
         (boot / "vmlinuz").write_text(f"kernel {version}")

@@ -36,14 +36,25 @@ wanted_modules() {
 
 check_packed() { of_kernel packed "$1" || fail "the initramfs lacks what is named above"; }
 
-# The firmware's own files, as config.txt asks for them.
-fill_firmware() {
-  local from=${LINETAP_FIRMWARE:-$KIT/usr/lib/raspi-firmware} name
+# The firmware's own files, as config.txt asks for them, into the root: they come and go with a slot. A Pi 4 reads them before
+# os_prefix counts, so each slot's lie beside the folders under a name of its own: @SLOT@ in config.txt, nothing in the root.
+lay_firmware() {
+  local from=${LINETAP_FIRMWARE:-$KIT/usr/lib/raspi-firmware} into=$ROOT/usr/lib/linetap/firmware name
   boards start image/boot/config.txt >"$WORK/start"
+  sed -i 's/@SLOT@//' "$WORK/start"
   while read -r name; do
     [ -e "$from/$name" ] || fail "config.txt asks for $name, and $from has none"
-    cp "$from/$name" "$CARD/"
+    install -D -m 644 -t "$into" "$from/$name"
     say "$name of $(strings -n 12 "$from/$name" | sed -n 's/^VC_BUILD_ID_TIME: \([A-Z].*\)/\1/p' | head -n 1)"
+  done <"$WORK/start"
+}
+
+# Slot a's, and the same under the usual names, for a boot loader that looks for these.
+fill_firmware() {
+  local from=${LINETAP_FIRMWARE:-$KIT/usr/lib/raspi-firmware} name
+  while read -r name; do
+    cp "$ROOT/usr/lib/linetap/firmware/$name" "$CARD/$name"
+    cp "$ROOT/usr/lib/linetap/firmware/$name" "$CARD/${name%.*}a.${name##*.}"
   done <"$WORK/start"
   if [ -z "${LINETAP_FIRMWARE:-}" ]; then
     cp "$KIT/usr/share/doc/raspi-firmware/copyright" "$CARD/LICENCE.raspi-firmware"

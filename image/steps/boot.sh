@@ -51,6 +51,7 @@ pack_slot() {
   cp "$WORK/initramfs.img" "$BEGIN/initramfs"
   rm -rf "$ROOT/usr/lib/modules/$kernel/dtb" "$ROOT/usr/lib/linux-image-$kernel"
   chmod -R u=rwX,go=rX "$BEGIN"
+  lay_firmware
   seal_slot 12
 }
 

@@ -140,6 +140,11 @@ RAISED: dict[str, Ill] = {code: of_line(code) for code in LINES} | {
     "disk_full": Ill(free_mb=150),
     "disk_forecast": of_recorder(full_in_days=41, retention_days=60),
     "disk_worn": Ill(files={"sys/block/mmcblk0/device/pre_eol_info": "0x03\n"}),
+    "slot_failed": Ill(files={"run/linetap-slots": "a runs=1 good=1 falls=0 bad=2 mended=0\n"}),
+    "firmware_old": Ill(files={
+        "proc/device-tree/compatible": "raspberrypi,4-model-b\0brcm,bcm2711\0",
+        "proc/device-tree/chosen/bootloader/build-timestamp": "\x5f\x5e\x10\0",
+    }),
     "under_voltage": Ill(files={"sys/bus/platform/devices/soc:firmware/get_throttled": "1\n"}),
     "temperature_high": Ill(files={"sys/class/thermal/thermal_zone0/temp": "90000\n"}),
     "throttled": Ill(files={"sys/bus/platform/devices/soc:firmware/get_throttled": "4\n"}),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from linetap.checks import machine
+from linetap.checks.bootstate import Loader, Slot
 from linetap.checks.machine import DIP_S, EVERY_S, FIND_EVERY_S, LOST, Machine, MachineWatch, Mount, Wear, mount_of
 from linetap_core.clock import NS_PER_S, ManualClock
 from machine_rig import PI, THROTTLED, VOLTAGE, lay
@@ -23,6 +24,7 @@ def test_a_pi(tmp_path: Path) -> None:
         temperature_c=48.312, under_voltage=False, throttled=0x50005, memory_total_kb=3882988,
         memory_available_kb=3301540, stalled_percent=2.5, disk_errors={"mmcblk0p2": 0, "mmcblk0p3": 7},
         disks={"mmcblk0": Wear(110, 2)},
+        slots=(Slot("a", True, 0, 0, 4), Slot("b", False, 3, 0, 0)), loader=Loader("bcm2711", 0x67000000),
     )  # fmt: skip
 
 

@@ -9,9 +9,10 @@ import pytest
 
 from judged import shown
 from linetap.checks import Finding, Snapshot, run
+from linetap.checks.bootstate import Loader, Slot
 from linetap.checks.machine import Machine, Mount, Wear
 from linetap.checks.watch import Seen, Services, Status
-from linetap_core.clock import NS_PER_S
+from linetap_core.clock import NS_PER_S, parse_rfc3339
 from linetap_core.records import KernelClockState
 from state_files import DEATHS, capture, recorder, reporter
 
@@ -82,6 +83,9 @@ def test_everybody_waits_for_memory() -> None:
         ({"disks": {"mmcblk0": Wear(10, 2)}}, "disk_worn", "warning"),
         ({"disks": {"mmcblk0": Wear(10, 1), "mmcblk1": Wear(0, 3)}}, "disk_worn", "critical"),
         ({"temperature_c": 80.0}, "temperature_high", "warning"),
+        ({"slots": (Slot("a", True, 0, 2, 0), Slot("b", False, 0, 0, 0))}, "slot_failed", "critical"),
+        ({"slots": (Slot("a", False, 3, 0, 0), Slot("b", True, 0, 0, 0))}, "slot_failed", "critical"),
+        ({"slots": (Slot("a", True, 0, 0, 7), Slot("b", False, 0, 0, 0))}, "slot_failed", "warning"),
     ],
 )
 def test_what_the_machine_says_is_told_and_on_the_leds(figures: dict[str, Any], check: str, severity: str) -> None:
@@ -97,6 +101,7 @@ def test_what_the_machine_says_is_told_and_on_the_leds(figures: dict[str, Any], 
     [
         {"under_voltage": False}, {"throttled": 0x50001}, {"throttled": 0}, {"disk_errors": {"vda": 0}},
         {"disks": {"mmcblk0": Wear(80, 1)}}, {"temperature_c": 79.9},
+        {"slots": (Slot("a", True, 2, 0, 0), Slot("b", False, 2, 0, 0))},
     ],
 )  # fmt: skip
 def test_what_is_no_fault(figures: dict[str, Any]) -> None:
@@ -162,3 +167,19 @@ class TestClock:
 
     def test_a_recorder_that_says_nothing_of_it_is_none_of_these(self) -> None:
         assert stands(after_s(5000)) == []
+
+
+@pytest.mark.parametrize(
+    ("chip", "built", "is_old"),
+    [
+        ("bcm2711", "2021-03-17", True),
+        ("bcm2711", "2021-03-18", False),
+        ("bcm2712", "2024-06-03", True),
+        ("bcm2712", "2024-06-04", False),
+    ],
+)
+def test_a_boot_loader_is_old_by_its_day(chip: str, built: str, is_old: bool) -> None:
+    """Raspberry Pi's release notes name these days; the boot loader says when it was built."""
+    built_s = parse_rfc3339(f"{built}T00:00:00.000Z") // NS_PER_S
+    found = stands(unit(loader=Loader(chip, built_s)))
+    assert found == ([("firmware_old", "warning")] if is_old else [])

@@ -43,7 +43,7 @@ def test_the_card_has_all_that_is_asked_for(card: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "boards"), [
-    ("start4.elf", {"Pi 4B", "Pi 400", "CM4"}), ("fixup4.dat", {"Pi 4B", "Pi 400", "CM4"}),
+    ("start4a.elf", {"Pi 4B", "Pi 400", "CM4"}), ("fixup4a.dat", {"Pi 4B", "Pi 400", "CM4"}),
     ("a/vmlinuz", {board.name for board in BOARDS}), ("a/initramfs", {board.name for board in BOARDS}),
     ("a/cmdline.txt", {board.name for board in BOARDS}), ("a/overlays/README", {board.name for board in BOARDS}),
     ("a/bcm2711-rpi-4-b.dtb", {"Pi 4B"}), ("a/bcm2711-rpi-400.dtb", {"Pi 400"}), ("a/bcm2711-rpi-cm4.dtb", {"CM4"}),

@@ -62,6 +62,29 @@ def test_a_slot_is_its_roots_kernel_and_its_own_letter(bundle: Bundle) -> None:
     assert (bundle.boot.kernel, bundle.boot.call("get-current")) == ("kernel 0.2.0", "b")
 
 
+def test_the_firmware_of_a_pi_4_is_the_slots_own(bundle: Bundle) -> None:
+    """It is read before os_prefix counts: the slot's config.txt names it, and that of the slot that runs stays."""
+    top = bundle.boot.boot
+    for name in ("start4.elf", "fixup4.dat", "start4a.elf", "fixup4a.dat", "start4b.elf"):
+        (top / name).write_text(f"{name} of before")
+    bundle.hook()
+    assert (top / "start4b.elf").read_text() == "start4.elf 0.2.0"
+    assert (top / "fixup4b.dat").read_text() == "fixup4.dat 0.2.0"
+    for name in ("start4.elf", "fixup4.dat", "start4a.elf", "fixup4a.dat"):
+        assert (top / name).read_text() == f"{name} of before"
+    assert not (top / "firmware.new").exists()
+
+
+def test_firmware_that_the_card_does_not_keep_is_named_by_nothing(bundle: Bundle) -> None:
+    """dd reads what is on the card; here it reads something else."""
+    dd = bundle.boot.bin / "dd"
+    dd.write_text("#!/bin/sh\necho rotten\n")
+    dd.chmod(0o755)
+    assert bundle.hook(code=1) == "hook: fixup4.dat: the card has not kept it"
+    assert not (bundle.boot.boot / "b" / "config.txt").exists()
+    assert not (bundle.boot.boot / "fixup4b.dat").exists()
+
+
 def test_what_was_there_before_is_gone(bundle: Bundle) -> None:
     bundle.boot.lay("b", "0.0.1")
     (bundle.boot.boot / "b" / "old.dtb").write_text("")

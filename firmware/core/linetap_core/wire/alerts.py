@@ -44,6 +44,7 @@ ALERTS: dict[str, AlertKind] = {
     "disk_full": AlertKind("critical", "disk_full", "unit_check"),
     "disk_forecast": AlertKind("warning", "disk_forecast"),
     "disk_worn": AlertKind("critical", "unit_check"),
+    "slot_failed": AlertKind("critical", "unit_check"),
     "file_broken": AlertKind("warning", "ok"),
     "log_changed": AlertKind("critical", "unit_check"),
     # the computer, its clocks, its housing and its key
@@ -87,6 +88,7 @@ ALERTS: dict[str, AlertKind] = {
     "outbox_dropped": AlertKind("critical", "desk_check", "ok"),
     "version_mismatch": AlertKind("warning", "ok"),
     "update_failed": AlertKind("warning", "ok"),
+    "firmware_old": AlertKind("warning", "ok"),
     "policy_departs": AlertKind("warning", "ok"),
     "weakened": AlertKind("warning", "ok"),
     "command_refused": AlertKind("warning", "ok"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from linetap.checks import (
+    boot,
     cards,
     clocks,
     computer,
@@ -33,7 +34,7 @@ __all__ = [
     "Watch", "judge", "run", "take_snapshot",
 ]  # fmt: skip
 
-_FILES = (cards, clocks, computer, connection, disk, integrity, lines, orders, recording, services)
+_FILES = (boot, cards, clocks, computer, connection, disk, integrity, lines, orders, recording, services)
 _ROWS = list(ALERTS)
 
 CHECKS: tuple[Check, ...] = tuple(

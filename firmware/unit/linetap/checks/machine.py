@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from linetap.checks.bootstate import Loader, Slot, read_loader, read_slots
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.durable.smallfile import DAMAGE
 
@@ -54,6 +55,8 @@ class Machine:
     stalled_percent: float | None = None
     disk_errors: Mapping[str, int] = field(default_factory=dict)
     disks: Mapping[str, Wear] = field(default_factory=dict)
+    slots: tuple[Slot, ...] = ()
+    loader: Loader | None = None
 
     @property
     def is_slowed(self) -> bool | None:
@@ -126,6 +129,8 @@ def read_machine(root: Path, files: Files) -> Machine:
         stalled_percent=_stalled(_text(root / "proc/pressure/memory")),
         disk_errors={path.parent.name: n for path in files.errors if (n := _number(path)) is not None},
         disks={path.name: wear for path in files.disks if (wear := _wear(path / "device"))},
+        slots=read_slots(root),
+        loader=read_loader(root),
     )
 
 

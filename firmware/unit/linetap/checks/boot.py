@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of what starts the machine: the two slots on its card, and the boot loader in its EEPROM."""
+
+from __future__ import annotations
+
+from linetap.checks.bootstate import Slot
+from linetap.checks.frame import Check, Snapshot, Trouble, Words
+from linetap_core.clock import NS_PER_S, rfc3339
+
+
+def slot_failed(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
+    """A slot's root has rotted, or its starts failed and the unit runs from the other. The next one may not start."""
+    found = snapshot.machine.slots
+    damaged = [slot for slot in found if slot.bad]
+    left = [slot for slot in found if slot.was_left and not slot.bad]
+    mended = [slot for slot in found if slot.mended and not slot.bad and not slot.was_left]
+    if not (damaged or left or mended):
+        return None
+    return Words(
+        mere_warning=not damaged and not left,
+        text_ko=" ".join([
+            *(f"슬롯 {slot.name}의 시스템이 손상되었습니다." for slot in damaged),
+            *(f"슬롯 {slot.name}이(가) 시작하지 못해 다른 슬롯으로 시작했습니다." for slot in left),
+            *(f"슬롯 {slot.name}의 손상된 블록 {slot.mended}개를 복구했습니다." for slot in mended),
+        ]),
+        text_en=" ".join([
+            *(f"The system in slot {slot.name} is damaged." for slot in damaged),
+            *(f"Slot {slot.name} did not start; the unit runs from the other slot." for slot in left),
+            *(f"Slot {slot.name}: {_blocks(slot)} had rotted and were repaired." for slot in mended),
+        ]),
+        action_ko="카드를 곧 교체하십시오. 쓰던 카드는 증거이니 지우지 말고 보관하십시오.",
+        action_en="Replace the card soon. The old one is evidence: keep it unerased.",
+    )  # fmt: skip
+
+
+def _blocks(slot: Slot) -> str:
+    return f"{slot.mended} blocks" if slot.mended != 1 else "1 block"
+
+
+# The oldest boot loader that does what the image asks of it, by the release notes of rpi-eeprom: 2021-03-18,
+# the first default one that knows tryboot; 2024-06-04, from which on [pi5] in config.txt includes the CM5.
+OLDEST_LOADER_S = {"bcm2711": 1_616_025_600, "bcm2712": 1_717_459_200}
+
+
+def firmware_old(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
+    """The EEPROM's boot loader is older than the image needs: an update may fail to start, or to fall back."""
+    loader = snapshot.machine.loader
+    if loader is None or loader.built_s >= OLDEST_LOADER_S[loader.chip]:
+        return None
+    built, oldest = (rfc3339(s * NS_PER_S)[:10] for s in (loader.built_s, OLDEST_LOADER_S[loader.chip]))
+    return Words(
+        text_ko=f"부트로더(EEPROM)가 오래되었습니다 ({built}). {oldest} 이후 버전이 필요합니다.",
+        text_en=f"The boot loader in the EEPROM is too old ({built}); {oldest} or later is needed.",
+        action_ko="Raspberry Pi Imager의 부트로더 카드로 갱신하십시오. 그 전에는 새 버전을 설치하지 마십시오.",
+        action_en="Update it with a bootloader card of Raspberry Pi Imager. Install no update before that.",
+    )
+
+
+CHECKS = (
+    Check(
+        "slot_failed",
+        clears="when the card was replaced, or an update has written that slot",
+        look=slot_failed,
+        is_here=lambda snapshot: bool(snapshot.machine.slots),
+    ),
+    Check(
+        "firmware_old",
+        clears="when the unit starts with a newer boot loader",
+        look=firmware_old,
+        is_here=lambda snapshot: snapshot.machine.loader is not None,
+    ),
+)

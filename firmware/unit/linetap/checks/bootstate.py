@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What starts this machine: the two slots on its card (image/root/usr/lib/linetap/slots), the loader in its EEPROM."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+SLOTS = "run/linetap-slots"  # a line a slot, by root, at each start that is good and after each scrub
+FELL_OFTEN = 3  # starts that ended by themselves: the initramfs leaves the slot (image/initramfs/heal.sh)
+_LOADER = "proc/device-tree/chosen/bootloader/build-timestamp"  # as rpi-eeprom-update reads it; 32 bits, big-endian
+_COMPATIBLE = "proc/device-tree/compatible"
+_LIMIT_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """`falls`: starts that were not good, if it was left for them. `bad`: blocks of its root that cannot be read, or at
+    least one; `mended`: those written again from the other slot, since this root was installed.
+    """
+
+    name: str
+    runs: bool
+    falls: int
+    bad: int
+    mended: int
+
+    @property
+    def was_left(self) -> bool:
+        return not self.runs and self.falls >= FELL_OFTEN
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """The boot loader in the EEPROM of a Pi. `chip`: bcm2711 or bcm2712; `built_s`: Unix time of its build."""
+
+    chip: str
+    built_s: int
+
+
+def read_slots(root: Path) -> tuple[Slot, ...]:
+    """Returns () on a machine without slots, or before the first start was judged."""
+    found = []
+    for line in _read(root / SLOTS).decode("ascii", "replace").splitlines():
+        name, _, rest = line.partition(" ")
+        words = {key: int(value) for key, value in re.findall(r"([a-z]+)=(\d{1,7})\b", rest)}
+        if name in ("a", "b") and {"runs", "falls", "bad", "mended"} <= words.keys():
+            found.append(Slot(name, words["runs"] == 1, words["falls"], words["bad"], words["mended"]))
+    return tuple(found)
+
+
+def read_loader(root: Path) -> Loader | None:
+    """Returns None on a machine that is no Pi 4 or 5."""
+    chip = re.search(rb"\bbrcm,(bcm271[12])\0", _read(root / _COMPATIBLE))
+    built = _read(root / _LOADER)
+    return Loader(chip[1].decode(), int.from_bytes(built)) if chip and len(built) == 4 else None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_LIMIT_BYTES)
+    except OSError:
+        return b""

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A card that rots, under the image's own dm-verity: mended from the other slot, or left for it, and told on the card.
+What a start decides is tried in tests/update/test_slot_left.py; this is what only a kernel shows."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+
+import pytest
+from machine import BOOT_OFFSET, COMMAND_S, Machine
+
+pytestmark = pytest.mark.hil
+MIB, BLOCK = 1 << 20, 4096
+HEALS_S = 600  # a root is read three times, by an emulated processor
+NOTE = "linetap-boot.txt"
+
+
+def part(machine: Machine, name: str) -> int:
+    """Where it begins, in bytes; the machine is off."""
+    said = subprocess.run(["sfdisk", "--json", machine.card], capture_output=True, check=True, timeout=COMMAND_S)
+    found = [each for each in json.loads(said.stdout)["partitiontable"]["partitions"] if each["name"] == name]
+    return int(found[0]["start"]) * 512
+
+
+def rot(machine: Machine, slot: str, at: int, blocks: int = 3) -> None:
+    with machine.card.open("r+b") as card:
+        card.seek(part(machine, f"linetap-{slot}") + at)
+        card.write(b"\xa5" * BLOCK * blocks)
+
+
+def root_of(machine: Machine, slot: str) -> bytes:
+    """As much of it as there is: what of a slot is compared."""
+    blocks = int(re.findall(r"linetap\.verity=(\d+):", (machine.get("a/cmdline.txt") or b"").decode())[0])
+    with machine.card.open("rb") as card:
+        card.seek(part(machine, f"linetap-{slot}"))
+        return card.read(blocks * BLOCK)
+
+
+def copy_to_b(machine: Machine) -> None:
+    """What the unit does by itself a quarter of an hour after its first good start."""
+    root, at = root_of(machine, "a"), part(machine, "linetap-b")
+    size = MIB * 2  # and the tree of hashes behind it
+    with machine.card.open("r+b") as card:
+        card.seek(part(machine, "linetap-a") + len(root))
+        tree = card.read(size)
+        card.seek(at)
+        card.write(root + tree)
+    place = f"{machine.card}@@{BOOT_OFFSET}"
+    folder = machine.folder / "a"
+    subprocess.run(["mcopy", "-s", "-n", "-i", place, "::a", machine.folder], check=True, timeout=COMMAND_S)
+    for name, old, new in (("cmdline.txt", "slot=a", "slot=b"), ("config.txt", "os_prefix=a/", "os_prefix=b/")):
+        (folder / name).write_text((folder / name).read_text().replace(old, new))
+    subprocess.run(["mdeltree", "-i", place, "::b"], check=False, capture_output=True, timeout=COMMAND_S)
+    subprocess.run(
+        ["mcopy", "-s", "-n", "-i", place, folder.rename(machine.folder / "b"), "::"], check=True, timeout=COMMAND_S
+    )
+
+
+def ends(machine: Machine) -> str:
+    """Power on, until it restarts by itself; what it said."""
+    machine.start()
+    assert machine.ended(HEALS_S), machine.last_words()
+    return machine.last_words(60)
+
+
+def comes_up(machine: Machine) -> None:
+    machine.start()
+    machine.wait(HEALS_S)
+
+
+def slot(machine: Machine) -> str:
+    return machine.run("/usr/lib/linetap/slots", "get-current")
+
+
+def test_first_blocks_that_rot_are_mended(machine: Machine) -> None:
+    """a slot whose first blocks rot: one start ends, the next repairs it from the same root in the other slot"""
+    copy_to_b(machine)
+    before = root_of(machine, "a")
+    rot(machine, "a", 0)
+    assert "Slot a" in (ends(machine) and (machine.get(NOTE) or b"").decode())
+    comes_up(machine)
+    assert slot(machine) == "a"
+    machine.run("rauc", "status", "mark-good", "booted")
+    assert "linetap-boot-past.txt" in machine.run("ls", "/boot/firmware")
+    machine.run("/usr/lib/linetap/slots", "report")
+    assert "a runs=1 good=1 falls=0 bad=0 mended=3" in machine.run("cat", "/run/linetap-slots")
+    machine.off()
+    assert root_of(machine, "a") == before
+
+
+def test_a_block_that_rots_in_service_costs_one_start(machine: Machine) -> None:
+    """a block that rots in service: a panic, and the next start repairs it; nothing of it is left"""
+    copy_to_b(machine)
+    machine.boot()
+    machine.run("rauc", "status", "mark-good", "booted")
+    offset = part(machine, "linetap-a")
+    middle = len(root_of(machine, "a")) // 2 // BLOCK * BLOCK
+    with machine.card.open("r+b") as card:  # beneath the machine that runs
+        card.seek(offset + middle)
+        card.write(b"\xa5" * BLOCK)
+    machine.run(
+        "systemd-run", "dd", "if=/dev/dm-0", "of=/dev/null", "bs=4096", f"skip={middle // BLOCK}", "count=1",
+        "iflag=direct", check=False,
+    )  # fmt: skip
+    assert machine.ended(COMMAND_S), machine.last_words()
+    assert "dm-verity device corrupted" in machine.last_words(60)
+    comes_up(machine)
+    assert "1 blocks were written again from slot b" in machine.console.read_text(errors="replace")
+    machine.run("dd", "if=/dev/dm-0", "of=/dev/null", "bs=4096", f"skip={middle // BLOCK}", "count=1", "iflag=direct")
+
+
+def test_both_slots_rot(machine: Machine) -> None:
+    """both slots rot in the first blocks: each start is told on the card, and none follows at once"""
+    copy_to_b(machine)
+    for name in "ab":
+        rot(machine, name, 0)
+    for n in (1, 2):
+        ends(machine)
+        text = (machine.get(NOTE) or b"").decode()
+        assert f"슬롯 a, {n}번째 시작" in text
+        assert "To do: leave the power on" in text
+
+
+def test_a_new_unit_gets_both_slots(machine: Machine) -> None:
+    """a new unit writes its root into the empty slot by itself, and what starts from there is the same version"""
+    machine.boot()
+    assert machine.get("b/config.txt") is None
+    machine.run("rauc", "status", "mark-good", "booted")
+    machine.run("systemctl", "start", "linetap_scrub.service", limit_s=HEALS_S)
+    machine.off()
+    assert root_of(machine, "b") == root_of(machine, "a")
+    config = (machine.get("b/config.txt") or b"").decode()
+    assert "os_prefix=b/\n" in config
+    assert "start_file=start4b.elf\n" in config
+    assert machine.get("start4b.elf") == machine.get("start4a.elf")
+    machine.put("config.txt", config.encode())
+    machine.boot()
+    assert slot(machine) == "b"
