@@ -5,9 +5,11 @@
 readonly MOST_FALLS=3 MOST_TRIES=9 # power that went nine times in a minute after power-on is taken for a failure too
 readonly RESET_BY_POWER=4096       # PM_RSTS: power-on reset, and no other
 
-# Whether the firmware says that power began this start: documented as chosen/bootloader/pm_rsts, big-endian.
+# Whether the firmware says that power began this start: documented as chosen/bootloader/pm_rsts, big-endian. For a machine
+# without such firmware whoever starts it says so on the command line.
 by_power() {
   local file=/proc/device-tree/chosen/bootloader/pm_rsts
+  grep -qw linetap.reset=power /proc/cmdline && return 0
   [ -e $file ] && [ "$((0x$(xxd -p $file)))" -eq $RESET_BY_POWER ]
 }
 

@@ -68,6 +68,7 @@ class Machine:
         self.tpm: SoftTpm | None = None  # it is reset when the machine is started
         self._process: subprocess.Popen[bytes] | None = None
         self._agent: Any = None
+        self._by_itself = False  # how it ended: what a Pi's firmware tells the next start
         self.now_s = 0.0  # of the machine's own time, since its kernel began: when it last answered
 
     def __enter__(self) -> Self:
@@ -106,6 +107,7 @@ class Machine:
             file.write(bytes(-file.tell() % 4))  # where the kernel looks for another archive
             file.write(overlay())
         words = (self.folder / "cmdline.txt").read_text().strip() + (STEADY if self.counted else "")
+        words += "" if self._by_itself else " linetap.reset=power"
         (self.folder / "told").write_text(f"{words} console=ttyAMA0 panic_print=0 loglevel=5")
         self._begin(f"power on, slot {slot}")
 
@@ -304,6 +306,7 @@ class Machine:
             self._process.kill()
             self._process.wait(COMMAND_S)
         self._process = None
+        self._by_itself = False
 
     def ended(self, limit_s: float) -> bool:
         """Whether it ends by itself within that time: it was told to start again, or its watchdog was."""
@@ -314,6 +317,7 @@ class Machine:
             return False
         self._hang_up()
         self._process = None
+        self._by_itself = True
         return True
 
     def off(self) -> None:
@@ -321,6 +325,7 @@ class Machine:
         with contextlib.suppress(OSError):
             self.ask({"run": ["systemctl", "--no-block", "poweroff"]}, 10)
         assert self.ended(COMMAND_S), f"it does not end:\n{self.last_words()}"
+        self._by_itself = False
 
     def last_words(self, lines: int = 40) -> str:
         return "\n".join(self.console.read_text(errors="replace").splitlines()[-lines:])
