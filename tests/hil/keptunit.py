@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from machine import Kept, Machine
-from rig import HOST, Office, certify, state_of
+from rig import HOST, UNIT, Office, certify, state_of
 
 from broker import HOST as LOOPBACK
 from broker import free_port
@@ -38,17 +38,20 @@ class Site:
         return ShippedBroker(folder, pki=self.office.pki, pair=self.pair, port=self.port)
 
     @contextlib.contextmanager
-    def unit(self, kept: Kept, folder: Path) -> Iterator[Machine]:
-        """The kept unit, which goes on; it is connected."""
+    def unit(self, kept: Kept, folder: Path, broker: ShippedBroker) -> Iterator[Machine]:
+        """The kept unit, which goes on, and is connected to this broker."""
         folder.mkdir(exist_ok=True)
         with Machine(folder, counted=True, kept=kept) as machine:
             machine.more = [*DEVICES]
             machine.resume()
-            machine.until(lambda: connected(machine), "it is connected again")
+            machine.run("ss", "-K", "dst", HOST, check=False)  # a connection with nobody at its other end
+            machine.until(lambda: f"as {UNIT} " in broker.said(), "it is connected again")
             yield machine
 
 
 TIME_SERVER = "10.77.1.1"  # inside/time.sh
+# To the broker a counted machine beside busy ones is silent for minutes.
+PATIENT = {"keepalive_s = 30": "keepalive_s = 3600"}
 DEVICES = ("-device", "qemu-xhci")  # what cables are plugged into
 
 
@@ -58,15 +61,21 @@ def kept_unit(site: Site, folder: Path) -> Kept:
 
 
 @contextlib.contextmanager
-def working_unit(site: Site, folder: Path, authority: tuple[str, Path] | None = None) -> Iterator[Machine]:
-    """From a card as it comes from the factory. `authority`: its key's line, its key list."""
+def working_unit(
+    site: Site, folder: Path, *, is_timed: bool = True, authority: tuple[str, Path] | None = None
+) -> Iterator[Machine]:
+    """From a card as it comes from the factory. `is_timed`: it agrees with a time server, which is gone after a start.
+    `authority`: its key's line, its key list."""
     with site.broker(folder / "broker"), Machine(folder, counted=True) as machine:
         machine.more = [*DEVICES]
-        machine.put("linetap.toml", site.office.card("--ntp", TIME_SERVER, port=site.port, authority=authority))
+        network = ("--ntp", TIME_SERVER) if is_timed else ()
+        card = site.office.card(*network, port=site.port, changes=PATIENT, authority=authority)
+        machine.put("linetap.toml", card)
         machine.boot()
         certify(machine, site.office)
-        machine.run("sh", "/run/hil/time.sh")
-        machine.until(lambda: agreed_time(machine), "the time server is believed")
+        if is_timed:
+            machine.run("sh", "/run/hil/time.sh")
+            machine.until(lambda: agreed_time(machine), "the time server is believed")
         machine.until(lambda: connected(machine), "it is connected")
         yield machine
 

@@ -281,7 +281,7 @@ class Machine:
         answer = self.ask({"write": path, "data": base64.b64encode(data).decode()})
         assert answer["rc"] == 0, f"{path}: {answer['err']}"
 
-    def until(self, holds: Any, what: str, limit_s: float = COMMAND_S) -> None:
+    def until(self, holds: Any, what: str, limit_s: float = COMMAND_S, every_s: float = 1.0) -> None:
         """Asks again and again; a question that cannot be asked yet is not answered with yes."""
         self.rest(0)
         end_s, why = self.now_s + limit_s, ""
@@ -293,7 +293,7 @@ class Machine:
                 why = f": {error}"
             if self.now_s >= end_s:
                 raise AssertionError(f"not within {limit_s} s: {what}{why}\n{self.last_words(10)}")
-            self.rest(1.0)  # a question costs the machine something
+            self.rest(every_s)  # a question costs the machine something
 
     def rest(self, seconds: float) -> None:
         """So much of the machine's own time."""

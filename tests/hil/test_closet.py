@@ -61,7 +61,7 @@ class Closet:
 @pytest.fixture(scope="module")
 def closet(tmp_path_factory: pytest.TempPathFactory, site: Site, kept: Kept) -> Iterator[Closet]:
     folder = tmp_path_factory.mktemp("closet")
-    with site.broker(folder / "broker") as broker, site.unit(kept, folder) as machine:
+    with site.broker(folder / "broker") as broker, site.unit(kept, folder, broker) as machine:
         found = Closet(site.office, machine, broker, machine.sockets / "smdr")
         wire = {"type": "unix", "data": {"path": str(found.pbx)}}
         machine.qmp("chardev-add", id="smdr", backend={"type": "socket", "data": {"addr": wire, "wait": False}})

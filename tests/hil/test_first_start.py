@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hil_table import NOTES
 from keptunit import Site
 from leds import lit, shows
 from machine import Kept, Machine
@@ -19,14 +18,12 @@ from linetap_bench.demo.opening import recipe_of
 from linetap_core.records import CaptureState, RecorderState, ReporterState
 
 pytestmark = [pytest.mark.hil, pytest.mark.quick]
-UNASKED_S = 25  # a question costs an emulated processor what the start then lacks; systemd's own times are read after
-RECORDING = SERVICES[:2]  # what has to be ready for a call to be recorded
 
 
 @pytest.fixture(scope="module")
 def unit(tmp_path_factory: pytest.TempPathFactory, site: Site, kept: Kept) -> Iterator[Machine]:
     folder = tmp_path_factory.mktemp("unit")
-    with site.broker(folder / "broker"), site.unit(kept, folder) as machine:
+    with site.broker(folder / "broker") as broker, site.unit(kept, folder, broker) as machine:
         yield machine
 
 
@@ -42,7 +39,7 @@ def test_the_card_is_taken_and_wiped(unit: Machine) -> None:
 
 def test_twelve_calls_are_opened_here(unit: Machine, site: Site, tmp_path: Path) -> None:
     """twelve calls on 8 lines, each opened on this machine by stock age"""
-    start_lines(unit, short_calls(12))
+    start_lines(unit, short_calls(12, apart_s=0.5))
     played(unit, 300)
     kept = vault(unit, tmp_path / "vault")
     found = records(kept)
@@ -79,20 +76,6 @@ def test_the_leds_follow(unit: Machine) -> None:
     unit.until(lambda: shows(unit, "ok"), "all is well again")
 
 
-def test_power_on_to_ready(unit: Machine) -> None:
-    """a unit that knows who it is starts by itself"""
-    unit.off()
-    unit.start()
-    unit.wait()
-    unit.rest(UNASKED_S)
-    unit.until(lambda: unit.run("systemctl", "is-active", *SERVICES, check=False).split() == 4 * ["active"], "all four")
-    ready = {name: _seconds(unit, f"{name}.service", "ActiveEnterTimestampMonotonic") for name in SERVICES}
-    began = min(_seconds(unit, f"{name}.service", "InactiveExitTimestampMonotonic") for name in SERVICES)
-    records = max(ready[name] for name in RECORDING)
-    NOTES.append(f"power on to recording {records:.1f} s (45), of which our services {records - began:.1f} s (10)")
-    NOTES.append(f"LEDs after {ready['linetap-panel']:.1f} s, reports after {ready['linetap-reporter']:.1f} s")
-
-
 def test_a_card_in_a_reader_is_seen(unit: Machine) -> None:
     """the kernel looks every two seconds whether a card lies in a reader"""
     assert unit.run("cat", "/sys/module/block/parameters/events_dfl_poll_msecs") == "2000"
@@ -100,6 +83,9 @@ def test_a_card_in_a_reader_is_seen(unit: Machine) -> None:
 
 def test_nothing_listens(unit: Machine) -> None:
     """no socket of the unit listens to the network, and nobody can log in"""
+    unit.run(
+        "systemctl", "stop", "site-time.service", check=False
+    )  # the tests' own, on an address of the machine's own
     listening = [line for line in unit.run("ss", "-Hltun").splitlines() if "UNCONN" not in line or ":68" not in line]
     assert listening == []
     shadow = unit.run("cat", "/etc/shadow").splitlines()
@@ -108,8 +94,3 @@ def test_nothing_listens(unit: Machine) -> None:
     assert unit.run("sh", "-c", "find / -xdev -perm /6000 -type f 2>/dev/null | head") == ""
     assert unit.run("swapon", "--noheadings") == ""
     assert "ro" in unit.run("findmnt", "-no", "OPTIONS", "/").split(",")
-
-
-def _seconds(unit: Machine, name: str, what: str) -> float:
-    """Of the machine's own, since its kernel began."""
-    return int(unit.run("systemctl", "show", "-P", what, name)) / 1e6

@@ -45,7 +45,7 @@ def test_a_wrong_card(machine: Machine, office: Office) -> None:
 
 def test_a_data_partition_that_is_broken(site: Site, kept: Kept, tmp_path: Path) -> None:
     """a corrupt data partition is kept as it is; the unit records into RAM, and says so"""
-    with site.broker(tmp_path / "broker"), site.unit(kept, tmp_path / "unit") as machine:
+    with site.broker(tmp_path / "broker") as broker, site.unit(kept, tmp_path / "unit", broker) as machine:
         machine.off()
         start, size = _partition(machine, "linetap-data")
         with machine.card.open("r+b") as card:

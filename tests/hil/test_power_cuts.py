@@ -25,7 +25,7 @@ pytestmark = pytest.mark.hil
 def in_calls(site: Site, kept: Kept, tmp_path_factory: pytest.TempPathFactory) -> tuple[Kept, set[str]]:
     """The kept machine a minute later: eight calls have begun. And those that are being recorded for a while."""
     folder = tmp_path_factory.mktemp("calls")
-    with site.broker(folder / "broker"), site.unit(kept, folder) as machine:
+    with site.broker(folder / "broker") as broker, site.unit(kept, folder, broker) as machine:
         start_lines(machine, short_calls(8, talk_s=60.0))
         machine.until(lambda: len(_recording(machine)) >= 3, "three lines are recording")
         there = _recording(machine)

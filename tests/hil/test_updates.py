@@ -122,7 +122,7 @@ def unit(tmp_path_factory: pytest.TempPathFactory, site: Site) -> Iterator[Updat
     folder = tmp_path_factory.mktemp("updates")
     people = _people(site.office)
     authority = keys.public_line(people["authority"].public_key()), site.office.folder / "keylist.json"
-    with working_unit(site, folder, authority) as machine:
+    with working_unit(site, folder, is_timed=False, authority=authority) as machine:
         made = Updated(machine, site.office, folder, people)
         named = [Person("the operator", "operator", keys.public_line(people["operator"].public_key()))]
         text = document.encode(Roles(1, named, []))

@@ -72,7 +72,7 @@ def watched(paths: list[Path], for_s: float) -> dict[str, Any]:
                 return {"rc": 1, "err": str(error)}
             if not found or found[-1][1] != text:
                 found.append((round(at, 3), text))
-        time.sleep(0.02)
+        time.sleep(0.04)
     return {"rc": 0, "changes": changes}
 
 

@@ -33,4 +33,4 @@ while True:
             pulls[row].write_text(level[hook])
         wires.relays[row] = os.pread(relays[row], 8, 0).strip() == closed
     wires.arm(now_ms)
-    time.sleep(0.01)
+    time.sleep(0.02)
