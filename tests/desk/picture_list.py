@@ -142,6 +142,13 @@ SHOTS = (
         "officer",
         "New units: one asks, and the digits heard from its closet are typed; another needs its certificate.",
     ),
+    Shot(
+        "paper",
+        "/adoption/paper",
+        "/adoption/paper",
+        "officer",
+        "The page for whoever hangs a new unit: seven steps, and the lights from the legend's own table.",
+    ),
     Shot("review", "/review", "/review", "auditor", "The months of the access log, and which of them are signed."),
     Shot(
         "review-month",

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from sqlalchemy import select
 
 from adoption_rig import LIMIT_S, NewUnit
 from broker import until
-from linetap.adoption import places
+from linetap.board.simulated_panel import leds_shown, press_button
 from linetap.config import load_config
 from linetap_core.enrolment import request
 from linetap_core.evidence.keys import keys
@@ -142,10 +145,10 @@ def test_a_button_alone_moves_nothing(served: ServeSite, unit: NewUnit) -> None:
     assert desk.prepare(unit).status_code == 303
     desk.waits()
     unit.press()
-    until(lambda: (said := places.shown(unit.run_dir)) is not None and said.state == "confirmed", LIMIT_S)
     before = served.site.adoption.listed()[0].count
     until(lambda: served.site.adoption.listed()[0].count > before + 2, LIMIT_S)
     assert not list(unit.sent.glob("linetap.toml"))
+    assert unit.digits(), "they can still be read"
 
 
 @pytest.mark.parametrize("moment", ["code", "confirmed", "taken", "certified"])
@@ -250,3 +253,62 @@ def test_what_the_unit_would_refuse_is_refused_when_it_is_uploaded(served: Serve
         files["signature"] = signature
     assert desk.post("/adoption/prepare", files).status_code == 409
     assert desk.state() == []
+
+
+class Watcher:
+    """Somebody before the unit with the printed page: sees the lights and has a finger on the button, and no more."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self.run_dir = run_dir
+
+    def counts(self) -> str:
+        """One round of CALL, from a long pause to the next: blinks are counted, a long light is zero."""
+        digits, blinks = "", 0
+        self._waits_for_a_pause()
+        while True:
+            on_s = self._lasts(True)
+            digits, blinks = (digits + "0", 0) if on_s > 1.2 else (digits, blinks + 1)
+            dark_s = self._lasts(False, most_s=2.5)
+            if dark_s > 0.7:
+                digits, blinks = digits + (str(blinks) if blinks else ""), 0
+            if dark_s >= 2.5:
+                return digits
+
+    def holds(self, seconds: float) -> None:
+        press_button(self.run_dir, True)
+        time.sleep(seconds)
+        press_button(self.run_dir, False)
+
+    def _waits_for_a_pause(self) -> None:
+        until(lambda: not self._lit() and self._lasts(False, most_s=2.5) >= 2.5, LIMIT_S)
+        until(self._lit, LIMIT_S)
+
+    def _lasts(self, lit: bool, most_s: float = LIMIT_S) -> float:
+        began = time.monotonic()
+        while self._lit() == lit and time.monotonic() - began < most_s:
+            time.sleep(0.01)
+        return time.monotonic() - began
+
+    def _lit(self) -> bool:
+        return leds_shown(self.run_dir)["call"]
+
+
+def test_by_the_lights_and_the_button_of_the_panel_itself(served: ServeSite, unit: NewUnit, tmp_path: Path) -> None:
+    """The panel is a process too. As the page says, the digits are counted until they are the same twice."""
+    file = tmp_path / "panel.toml"  # a new unit has none; this one says that its board is simulated
+    file.write_text(f'run_dir = "{unit.run_dir}"\n[board]\nkind = "simulated"\n')
+    unit.run_dir.mkdir(parents=True, exist_ok=True)
+    panel = subprocess.Popen([sys.executable, "-m", "linetap", "panel", "--config", str(file)])
+    unit.processes.append(panel)
+    desk, person = Officer(served), Watcher(unit.run_dir)
+    unit.start(served.url)
+    assert desk.prepare(unit).status_code == 303
+    unit.digits()
+    heard = [person.counts(), person.counts()]
+    while heard[-1] != heard[-2] and len(heard) < 6:
+        heard.append(person.counts())
+    assert desk.compare(heard[-1]).status_code == 303
+    person.holds(3.5)
+    desk.certify(unit, tmp_path)
+    until(lambda: desk.state() == ["adopted"], LIMIT_S)
+    assert load_config(unit.card.home / "unit.toml").unit == "floor-03"

@@ -23,6 +23,7 @@ from adoption_rig import LIMIT_S, NewUnit
 from broker import until
 from linetap.adoption import https, places
 from linetap.adoption.https import DeskAway
+from linetap.cardresult import CARD_WRONG
 from linetap_core.enrolment import adoption
 from linetap_core.enrolment.adoption import Answer, Begin, Box, Channel, Opening, Question, Reply
 from pki_rig import Pki
@@ -208,6 +209,7 @@ def test_a_commissioned_unit_asks_nobody(unit: NewUnit) -> None:
         (unit.sent / name).write_bytes((unit.card.desk / name).read_bytes())
     unit.take()
     assert (unit.card.home / "unit.toml").read_bytes() == before
+    assert not (unit.card.run / CARD_WRONG).exists(), "nor do the LEDs speak of it"
 
 
 @pytest.mark.parametrize("what", ["no signature", "changed", "a link", "a folder"])

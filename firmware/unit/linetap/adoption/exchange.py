@@ -219,7 +219,7 @@ class Exchange:
         """For the LEDs. Once the unit has its configuration they show what they always do."""
         if run is None:
             now = Shown("seek")
-        elif run.confirmed or places.pressed(self._run_dir) == run.channel.digits:
+        elif run.confirmed:  # not at the press: who presses too early must still be able to read the digits
             now = Shown("confirmed")
         else:
             now = Shown("code", run.channel.digits)

@@ -26,7 +26,7 @@ _LIMIT_BYTES = 4096
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """`seek`: no desk yet; `code`: CALL counts the digits; `confirmed`: the button was pressed."""
+    """`seek`: no desk yet; `code`: CALL counts the digits; `confirmed`: the button was pressed, and the order came."""
 
     state: Literal["seek", "code", "confirmed"]
     digits: str = ""

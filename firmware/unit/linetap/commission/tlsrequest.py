@@ -24,6 +24,7 @@ from linetap_core.evidence.keys.keys import PublicKey
 from linetap_core.handover import read_small
 
 _KEY_LIMIT_BYTES = 64 * 1024
+PUBLIC_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"  # Debian's list, which the image has
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,8 +62,8 @@ def key_path(config: Config) -> Path:
 
 
 def require_own(config: Config, pem: bytes, name: str) -> None:
-    """BadInput unless it is a certificate of this unit's TLS key, issued by the broker's authority if one is
-    configured.
+    """BadInput unless it is a certificate of this unit's TLS key, issued by the broker's authority if one of the
+    site's own is configured.
     """
     try:
         own, *between = x509.load_pem_x509_certificates(pem)
@@ -70,6 +71,8 @@ def require_own(config: Config, pem: bytes, name: str) -> None:
             raise BadInput(f"{name}: a certificate of another key than this unit's")
     except ValueError as error:
         raise BadInput(str(error) if isinstance(error, BadInput) else f"{name}: not a certificate") from None
+    if config.broker.ca == PUBLIC_AUTHORITIES:  # the broker's certificate is a public one's, and the unit's is not
+        return
     try:
         authorities = x509.load_pem_x509_certificates(read_small(Path(config.broker.ca or ""), _KEY_LIMIT_BYTES))
     except (BadInput, ValueError, OSError):

@@ -23,7 +23,6 @@ from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import namespaces
 from linetap_core.tomlfile.source import MAX_BYTES
 
-STARTS_ANEW = "restart"  # in root's folder: the network begins with the new configuration
 _READABLE = 0o644
 
 
@@ -31,7 +30,6 @@ def take(sent: Path, etc: Path, run_dir: Path, apply: Callable[..., int]) -> int
     """Returns the status of `apply`. What it says lies in ADOPTED, for the exchange to tell the desk."""
     card, home = run_dir / ADOPTED, etc / "linetap"
     card.mkdir(mode=0o755, parents=True, exist_ok=True)
-    was_new = not (home / UNIT).exists()
     if not admit.is_complete(home):
         for name in (f"{cardfiles.ORDER}{namespaces.SUFFIX}", cardfiles.ORDER):
             _copy(sent, name, card / name)
@@ -42,8 +40,6 @@ def take(sent: Path, etc: Path, run_dir: Path, apply: Callable[..., int]) -> int
     finally:
         with contextlib.suppress(BadInput):
             _request(home, card)
-        if was_new and (home / UNIT).exists():
-            (card / STARTS_ANEW).touch()
         for path in card.iterdir():
             path.chmod(_READABLE)  # none of it is secret but an order's Wi-Fi passphrase, and that is wiped
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from linetap.commission import tlsrequest
@@ -40,7 +40,7 @@ def lay(order: Order, data: bytes, etc: Path, run: Path, boot: Path) -> str:
     home = etc / "linetap"
     home.mkdir(parents=True, exist_ok=True)
     with _checked(order, home) as staging:
-        _lay_network(order.network, etc)
+        _lay_network(order, etc)
         _let_go_of_what_was_in_force(home / UNIT)
         for name in sorted(order.files, key=lambda name: name == UNIT):
             _lay(home / name, order.files[name].encode())
@@ -155,8 +155,8 @@ def _check_name(unit: str, home: Path) -> None:
         raise BadInput(f"{NAME}: {UNIT}: this is unit {now}, not {unit}; the card of {unit}, or a new image, is wanted")
 
 
-def _lay_network(wanted: Network, etc: Path) -> None:
-    for path, text in files_of(wanted).items():
+def _lay_network(wanted: Order, etc: Path) -> None:
+    for path, text in (files_of(wanted.network) | udev_rules(wanted.codecs)).items():
         if text is None:
             (etc / path).unlink(missing_ok=True)
         else:
@@ -177,6 +177,7 @@ def _let_in(key: str | None, run: Path) -> None:
 # --- Network files ----------------------------------------------------------------------------------------------------
 
 
+BROKER_NETWORKS = "linetap/broker.networks"  # read by the generator of the image
 WIRE, AIR = "end0 eth0 en*", "wlan0"
 SECRET = f"wpa_supplicant/wpa_supplicant-{AIR}.conf"  # contains a passphrase
 
@@ -191,8 +192,18 @@ def files_of(network: Network) -> dict[str, str | None]:
         "systemd/network/20-linetap-vlan.netdev": vlan and netdev,
         "systemd/network/20-linetap-vlan.network": vlan and _network(vlan, network, None),
         SECRET: _wifi(network.wifi) if network.wifi is not None else None,
+        BROKER_NETWORKS: "".join(f"{each}\n" for each in network.broker) or None,
         "chrony/sources.d/linetap.sources": "".join(f"server {host} iburst\n" for host in network.ntp) or None,
     }
+
+
+def udev_rules(codecs: Mapping[str, int]) -> dict[str, str | None]:
+    """Which line card's the codec and the meter behind a USB port are; with one codec nothing has to be said."""
+    rules = (
+        f'SUBSYSTEM=="sound|tty", KERNELS=="{port}", ENV{{LINETAP_CARD}}="{card}"\n'
+        for port, card in sorted(codecs.items(), key=lambda each: (each[1], each[0]))
+    )
+    return {"udev/rules.d/69-linetap.rules": "".join(rules) or None}
 
 
 def _network(name: str, network: Network, vlan: str | None) -> str:

@@ -42,6 +42,12 @@ class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     ntp: Annotated[list[Text], Meta(max_length=4)] = []  # names or addresses
     vlan: Annotated[int, Meta(ge=1, le=4094)] | None = None
     wifi: Wifi | None = None
+    broker: Annotated[list[str], Meta(max_length=16)] = []  # where the broker is, outside private networks: 203.0.113.7
+
+
+_PORT = re.compile(r"[0-9]{1,3}-[0-9]{1,3}(\.[0-9]{1,3}){0,6}", re.ASCII)
+_LAID = frozenset({"order.json", "broker.networks"})  # beside the files
+_WIDEST = 8  # of a network of brokers: the whole Internet is no place
 
 
 class CardOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -71,6 +77,7 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     files: dict[str, str]
     made_at: str | None = None  # RFC 3339: a unit accepts only orders newer than the last
     network: Network = Network()
+    codecs: Annotated[dict[str, Annotated[int, Meta(ge=1, le=4)]], Meta(max_length=16)] = {}  # USB port -> line card
     card: CardOrder | None = None
     ssh_key: str | None = None  # an ssh-ed25519 line: access over ssh until the next boot
 
@@ -81,6 +88,7 @@ def read(source: Source) -> Order:
     if not source.problems:
         _check_files(order.files, source)
         _check_network(order.network, source)
+        _check_site(order, source)
         if order.ssh_key is not None:
             _check_ssh_key(order.ssh_key, source)
         if order.made_at is not None:
@@ -145,6 +153,20 @@ def _check_time(text: str, source: Source) -> None:
 def _check_ssh_key(text: str, source: Source) -> None:
     if "\n" in text or publickeys.ssh_ed25519(text) is None:
         source.add(("ssh_key",), "ssh_key: the one line of a .pub file, ssh-ed25519 AAAA... expected")
+
+
+def _check_site(order: Order, source: Source) -> None:
+    for port in order.codecs:
+        if not _PORT.fullmatch(port):
+            source.add(("codecs",), f"codecs: {port!r} is no USB port; 1-1.2 expected, as `udevadm info` has it")
+    for name in _LAID & order.files.keys():
+        source.add(("files", name), f"files: {name} is written by the unit itself")
+    for text in order.network.broker:
+        try:
+            if ipaddress.ip_network(text).prefixlen < _WIDEST:
+                raise ValueError
+        except ValueError:
+            source.add(("network", "broker"), f"network.broker: {text!r}: 203.0.113.7 or 203.0.113.0/24 expected")
 
 
 # --- The fault --------------------------------------------------------------------------------------------------------

@@ -26,6 +26,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gateway", metavar="10.1.2.1")
     parser.add_argument("--dns", action="append", default=[], metavar="10.1.2.1")
     parser.add_argument("--ntp", action="append", default=[], metavar="HOST", help="time servers")
+    parser.add_argument(
+        "--broker-network",
+        action="append",
+        default=[],
+        metavar="203.0.113.7",
+        help="address or network of a broker that is outside private networks",
+    )
+    parser.add_argument(
+        "--codec",
+        action="append",
+        default=[],
+        metavar="1-1.2=2",
+        help="with several codecs: the USB port of a line card's codec and meter, and the card",
+    )
     parser.add_argument("--vlan", type=int, metavar="N")
     parser.add_argument("--wifi", nargs=2, metavar=("SSID", "PASSPHRASE"))
     parser.add_argument(
@@ -50,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     by = [signedfile.load_key(path) for path in args.key]
     if by:
         signedfile.require_free(signature)
-    data = render(files, _network(args), args.ssh_key, rfc3339(KEPT.utc_ns()), args.encrypt).encode()
+    data = render(files, _network(args), args.ssh_key, rfc3339(KEPT.utc_ns()), args.encrypt, _codecs(args)).encode()
     privatefile.write(args.output, data)
     try:
         order.require_broker(order.read(Source(args.output)).files[order.UNIT])
@@ -65,7 +79,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def render(
-    files: dict[str, str], network: dict[str, object], ssh_key: str | None, made_at: str, encrypt: str | None
+    files: dict[str, str],
+    network: dict[str, object],
+    ssh_key: str | None,
+    made_at: str,
+    encrypt: str | None,
+    codecs: dict[str, int] | None = None,
 ) -> str:
     """unit.toml comes last, since it is the longest."""
     out = ["# What a linetap unit takes from its card at the next boot, once; then it is gone from it.\n"]
@@ -75,6 +94,9 @@ def render(
     if network:
         out.append("\n[network]\n")
         out += [f"{key} = {_value(value)}\n" for key, value in network.items()]
+    if codecs:
+        out.append("\n[codecs]\n")
+        out += [f"{json.dumps(port)} = {card}\n" for port, card in codecs.items()]
     if encrypt is not None:
         out.append(f"\n[card]\nencrypt = {json.dumps(encrypt)}\n")
     out.append("\n[files]\n")
@@ -87,9 +109,19 @@ def _network(args: argparse.Namespace) -> dict[str, object]:
     wifi = None if args.wifi is None else {"ssid": args.wifi[0], "passphrase": args.wifi[1]}
     said = {
         "address": args.address, "gateway": args.gateway, "dns": args.dns, "ntp": args.ntp, "vlan": args.vlan,
-        "wifi": wifi,
+        "wifi": wifi, "broker": args.broker_network,
     }  # fmt: skip
     return {key: value for key, value in said.items() if value not in (None, [])}
+
+
+def _codecs(args: argparse.Namespace) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for text in args.codec:
+        port, _, card = text.partition("=")
+        if not port or not card.isdecimal() or port in found:
+            raise BadInput(f"--codec {text}: 1-1.2=2 expected, each port once")
+        found[port] = int(card)
+    return found
 
 
 def _value(value: object) -> str:

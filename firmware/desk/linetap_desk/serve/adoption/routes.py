@@ -16,7 +16,7 @@ from linetap_core.clock import rfc3339
 from linetap_core.enrolment.adoption import AdoptionFault
 from linetap_core.errors import BadInput, Refusal
 from linetap_desk.serve.access.log import Subject
-from linetap_desk.serve.adoption import prepared, store
+from linetap_desk.serve.adoption import paper, prepared, store
 from linetap_desk.serve.database.tables import adoptions
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.people.sessions import who_of
@@ -70,6 +70,10 @@ def state_of(row: Any) -> str:
     if row["confirmed_at"] is None:
         return "prepared"
     return "pressed" if row["pressed_at"] is not None else "confirmed"
+
+
+async def printed(request: Request, site: Site) -> Response:
+    return site.pages.page(request, "adoption/paper.html", 200, rows=paper.rows(site.pages.language(request)))
 
 
 async def prepare(request: Request, site: Site) -> Response:
@@ -183,6 +187,7 @@ _DONE = (303, 409)
 LARGER = {"/adoption/prepare": prepared.MOST_ORDER_BYTES + 128 * 1024}
 ROUTES: tuple[Route, ...] = (
     Route("/adoption", ("GET",), ADOPTS, None, page, menu=N_("New units")),
+    Route("/adoption/paper", ("GET",), ADOPTS | {"watch"}, None, printed),
     Route("/adoption/prepare", ("POST",), ADOPTS, None, prepare, takes=("file", "signature"), answers=_DONE),
     Route("/adoption/run/{run}", ("POST",), ADOPTS, None, compare, takes=("digits", "id"), answers=_DONE),
     Route("/adoption/{id}/request", ("GET",), ADOPTS, None, asked, answers=(200, 404, 409)),

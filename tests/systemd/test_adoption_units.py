@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A new unit's exchange in the sandbox that ships, and what root makes of what it hands over, under a real systemd. The
+network has no desk: what a desk would have sent is laid into the exchange's folder by its own user.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from guest import Guest, guest, until, why_not
+from systemd_rig import COMMAND
+
+from adoption_rig import NewUnit
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+SENT, ADOPTED = "/run/linetap/adoption/sent", "/run/linetap-adopted"
+AS_EXCHANGE = ("setpriv", "--reuid=linetap-adopt", "--regid=linetap", "--clear-groups")
+EXCHANGE, PATH = "linetap_adopt.service", "linetap_adopted.path"
+
+
+def test_an_order_and_a_certificate_out_of_the_exchanges_folder(tmp_path: Path) -> None:
+    office = _office(tmp_path)
+    with guest() as made:
+        made.write("/usr/bin/linetap", COMMAND, 0o755)
+        made.boot()
+        made.run("systemctl", "start", EXCHANGE, PATH)
+        until(lambda: "seek" in made.run("cat", "/run/linetap/adoption/shown", check=False), "it looks for its desk")
+        assert made.property(EXCHANGE, "ActiveState") == "active"
+        assert made.run("stat", "-c", "%U", "/run/linetap/adoption/shown") == "linetap-adopt"
+        for name in ("linetap.toml.sig", "linetap.toml"):
+            _hand(made, name, (office.card.desk / name).read_text())
+        until(lambda: ADOPTED in made.run("sh", "-c", f"ls -d {ADOPTED}/*.txt", check=False), "root has seen it")
+        assert made.run("sh", "-c", f"cat {ADOPTED}/linetap-error.txt", check=False) == ""
+        until(lambda: made.run("ls", ADOPTED, check=False).count(".request") == 1, "root has taken the order")
+        assert "floor-03" in made.run("linetap", "config", "check", "/etc/linetap/unit.toml")
+        asked = tmp_path / "floor-03.request"
+        asked.write_text(
+            made.run("setpriv", "--reuid=linetap-adopt", "--clear-groups", "cat", f"{ADOPTED}/floor-03.request")
+        )
+        assert office.pki.run("unit", str(asked), "-o", str(tmp_path / "floor-03.pem")) == 0
+        _hand(made, "certificate.pem", (tmp_path / "floor-03.pem").read_text())
+        until(lambda: "tls.pem" in made.run("ls", "/etc/linetap"), "root has taken the certificate")
+        until(lambda: made.property(EXCHANGE, "ActiveState") == "inactive", "nothing is left to be adopted")
+        made.run("systemctl", "start", EXCHANGE)
+        assert made.property(EXCHANGE, "ConditionResult") == "no", "nor at the next start"
+
+
+def _hand(made: Guest, name: str, text: str) -> None:
+    """As the exchange does it: a rename in its own folder."""
+    words = f"cat >{SENT}/.new <<'END'\n{text.rstrip()}\nEND\nmv {SENT}/.new {SENT}/{name}"
+    made.run(*AS_EXCHANGE, "sh", "-c", words)
+
+
+def _office(folder: Path) -> NewUnit:
+    """Its order names places of the guest."""
+    office = NewUnit.of(folder)
+    unit = office.card.desk / "unit.toml"
+    text = unit.read_text().replace(f"{office.card.desk}/", "")
+    for here, there in ((folder / "vault", "/var/lib/linetap/vault"), (folder / "learned", "/var/lib/linetap/learned")):
+        text = text.replace(f'"{here}"', f'"{there}"')
+    unit.write_text(text.replace(f'"{office.run_dir}"', '"/run/linetap"'))
+    office.pack()
+    return office
