@@ -77,7 +77,8 @@ class Gate:
         phase = angle * np.arange(BLOCK)
         waves = np.vstack([np.cos(phase), np.sin(phase)]) * np.sqrt(2 / WINDOW)  # (20, 80)
         self._waves = len(waves)
-        self._kernel = np.vstack([waves, low_space(numbers.low_hz, BLOCK)]).astype(np.float32)
+        # By samples: in this order Debian's BLAS takes half the time, with the same sums.
+        self._kernel = np.ascontiguousarray(np.vstack([waves, low_space(numbers.low_hz, BLOCK)]).T, np.float32)
         # The second block's phases count from its own beginning: they are rotated to the window's.
         turn = angle * BLOCK
         self._straight = np.stack([np.cos(turn), np.cos(turn)]).astype(np.float32)  # (2, 10, 1)
@@ -98,7 +99,7 @@ class Gate:
         count, lines = energy.shape
         if len(loud) < lines:
             blocks, energy = blocks[:, loud], energy[:, loud]
-        seen = self._kernel @ blocks.reshape(-1, BLOCK).T
+        seen = np.ascontiguousarray((blocks.reshape(-1, BLOCK) @ self._kernel).T)
         low = np.einsum("kb,kb->b", seen[self._waves :], seen[self._waves :])
         parts = seen[: self._waves].reshape(2, self._waves // 2, -1)
         second = parts[:, :, len(loud) :]
