@@ -3,10 +3,17 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import xor
+
 from linetap_core.errors import BadInput
 
 _ALPHABET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
+# What each of the five bits that leave the checksum brings back, for all 32 of them together.
+_REDUCED = tuple(
+    reduce(xor, (generator for bit, generator in enumerate(_GENERATOR) if top >> bit & 1), 0) for top in range(32)
+)
 _CHECKSUM_CHARACTERS = 6
 
 
@@ -64,10 +71,7 @@ def _expand(prefix: str) -> list[int]:
 def _polymod(values: list[int]) -> int:
     check = 1
     for value in values:
-        top = check >> 25
-        check = (check & 0x1FFFFFF) << 5 ^ value
-        for bit, generator in enumerate(_GENERATOR):
-            check ^= generator if (top >> bit) & 1 else 0
+        check = (check & 0x1FFFFFF) << 5 ^ value ^ _REDUCED[check >> 25]
     return check
 
 
