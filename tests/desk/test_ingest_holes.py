@@ -20,6 +20,7 @@ from linetap_desk.ingest.register import Notice
 from linetap_desk.ingest.store import Store
 
 NOTICED_IN_S, ALERTED_IN_S = 5, 60  # what was promised
+HOURS_S = 5.0  # between two looks, where a test goes through hours
 
 
 @pytest.fixture
@@ -50,11 +51,11 @@ class Watched:
         payload = json.dumps({"at": "2026-11-24T22:57:00.000Z", "outbox_seq": outbox_seq}).encode()
         self.store.write([Notice(UNIT, "health", payload, START_NS)], trusted(self.teller))
 
-    def passes(self, seconds: int) -> list[tuple[int, int]]:
-        """What was asked for meanwhile; looked at four times a second."""
+    def passes(self, seconds: int, every_s: float = 0.25) -> list[tuple[int, int]]:
+        """What was asked for meanwhile."""
         asked: list[Missing] = []
-        for _ in range(4 * seconds):
-            self.clock.sleep(0.25)
+        for _ in range(round(seconds / every_s)):
+            self.clock.sleep(every_s)
             asked += self.holes.look()
         assert all(one.group == (UNIT, self.teller.origin) for one in asked)
         return [(one.first, one.last) for one in asked]
@@ -77,7 +78,7 @@ def test_in_its_time(unit: Watched, caplog: pytest.LogCaptureFixture) -> None:
     (alert,) = unit.alerts()
     assert (alert["unit"], alert["first"], alert["last"], alert["ended_at"]) == (UNIT, 4, 7, None)
     assert "events_missing: floor-03: events 4 to 7 do not come" in caplog.text
-    assert unit.passes(600)
+    assert unit.passes(600, HOURS_S)
     assert len(unit.alerts()) == 1
 
 
@@ -125,8 +126,8 @@ def test_asked_less_often_as_long_as_it_is_in_vain(unit: Watched) -> None:
     unit.give(1, 3)
     unit.passes(NOTICED_IN_S)
     assert len(unit.passes(ASK_AGAIN_S)) == 1
-    assert len(unit.passes(3600)) <= 8
-    assert unit.passes(1800)
+    assert len(unit.passes(3600, HOURS_S)) <= 8
+    assert unit.passes(1800, HOURS_S)
 
 
 def test_after_a_restart_it_is_one_alert(unit: Watched) -> None:

@@ -201,6 +201,7 @@ class Seen:
         self.sealed_at = len(world.records())
         self.conditions: list[tuple[int, str, str]] = []
         self.alerts: set[str] = set()
+        self.told = True  # each time before the limit
         self.began_ns = SYSTEM.monotonic_ns()
 
     def watch(self, seconds: float, until: Callable[[], bool] = lambda: True) -> None:
@@ -215,6 +216,7 @@ class Seen:
                 self.conditions.append((ms, lit, self.world.condition()))
             self.alerts |= self.world.alerts()
             SYSTEM.sleep(0.05)
+        self.told &= SYSTEM.monotonic_ns() < most_ns
 
     @property
     def all_fed(self) -> bool:
@@ -249,6 +251,7 @@ class Seen:
             "fault_lit_ms": red_ms,
             "dark_ms": next((ms for ms, lit, _ in self.conditions if "r" not in lit), None),
             "alerts": sorted(self.alerts),
+            "told": self.told,
             "tracebacks": sum(text.count("Traceback") for text in said.values()),
             "errors": {
                 name: re.findall(r"<[345]>.*", text) for name, text in said.items() if re.search("<[345]>", text)
@@ -281,7 +284,8 @@ def main(
             with world.broken(name, how):
                 services[service] = world.start(service)
                 one = Seen(world, services)
-                one.watch(each_s, partial(one.is_told, name))
+                # A vault that is missing is begun anew; nothing is wrong that could be told.
+                one.watch(each_s, partial(one.is_told, "" if how == "missing" else name))
             seen[f"{service} begins, {name} {how}"] = one.as_json()
             _begin_anew(world, services, service)
         one = Seen(world, services)

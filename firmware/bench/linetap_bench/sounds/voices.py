@@ -23,7 +23,7 @@ from linetap_core.errors import DeviceFault
 Speaker = Literal["staff", "caller", "second", "colleague", "announcer"]
 Language = Literal["ko", "en"]
 ESPEAK_TIMEOUT_S = 30
-VERSION = 1  # of the processing below: a new number remakes every utterance
+VERSION = 2  # of the processing below: a new number remakes every utterance
 MADE_DBM0 = -16.0  # active speech level of cached clips
 BAND_HZ = (300, 3400)
 _FRAME = RATE_HZ // 50
@@ -78,7 +78,8 @@ def default_folder() -> Path:
 def _speak(text: str, voice: tuple[str, int, int], scratch: Path) -> tuple[I16, int]:
     """Samples and their rate, by way of a scratch file: on standard output espeak-ng leaves the length open."""
     name, pitch, speed = voice
-    command = ["espeak-ng", "-v", name, "-p", str(pitch), "-s", str(speed), "-w", str(scratch), "--", text]
+    # -D: its breathy voices draw their noise from the time of day otherwise, and no seed of ours repeats a trial.
+    command = ["espeak-ng", "-D", "-v", name, "-p", str(pitch), "-s", str(speed), "-w", str(scratch), "--", text]
     try:
         subprocess.run(command, check=True, capture_output=True, timeout=ESPEAK_TIMEOUT_S)
         with wave.open(str(scratch), "rb") as file:
