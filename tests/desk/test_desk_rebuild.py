@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shutil
@@ -301,6 +302,7 @@ def test_interrupted_anywhere_it_is_begun_again(tmp_path: Path, monkeypatch: pyt
                 break
             except Dies:
                 pass
+        gc.collect()  # who dies has no database open any more
         engine = now(url)
         there = everything(engine)
         engine.dispose()

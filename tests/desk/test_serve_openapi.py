@@ -28,7 +28,7 @@ from schemathesis.specs.openapi.checks import (
     response_headers_conformance,
     status_code_conformance,
 )
-from servesite import ServeSite
+from servesite import LIMIT_S, ServeSite
 
 from linetap_desk.serve.people import sessions
 from linetap_desk.web import secure
@@ -75,7 +75,8 @@ def ask(served: ServeSite, case: Any, role: str, own_form: bool = True) -> Any:
     if own_form and case.method == "POST":
         headers["origin"] = served.url
         case.body = {**case.body, secure.FIELD: secure.token_of(next(iter(cookies.values())))}
-    return case.call(base_url=served.url, headers=headers, cookies=cookies, verify=str(served.ca))
+    # schemathesis would wait ten seconds, which a busy machine may need.
+    return case.call(base_url=served.url, headers=headers, cookies=cookies, verify=str(served.ca), timeout=LIMIT_S)
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=lambda word: word)
