@@ -22,7 +22,7 @@ from pathlib import Path
 
 from licences import Texts, of_copyright, of_wheel
 from origins import places
-from packagelock import Locked, Unusable, read
+from packagelock import Locked, Unusable, control_of, kept, read
 from spdx import Package, document
 
 SUITE = "trixie"
@@ -31,6 +31,7 @@ INPUTS = {
     "status": "dpkg's, of the root",
     "kit": "the index of the kit's packages",
     "lock": "packages.lock",
+    "keep": "where packagelock.py has put the packages",
     "files": "the files of all packages, by copyrights.py",
     "documents": "the root's usr/share/doc",
     "modules": "the root's Python packages",
@@ -56,6 +57,7 @@ def main() -> int:
         locked = {(each.part, each.name): each for each in read(args.lock)}
         debian = [*of_debian("root", args.status, locked, where, args.documents, texts)]
         debian += of_debian("kit", args.kit, locked, where, args.documents, texts)
+        debian += [of_given(each, args.keep, where, args.documents, texts) for each in read(args.lock) if each.given]
         ours = [*of_python(args.modules, args.documents, texts), *of_kernel(args.drivers, args.version)]
         ours += [] if args.firmware is None else [of_folder(args.firmware, texts)]
         packages = sorted({*debian, *ours})
@@ -93,6 +95,22 @@ def of_debian(
             places=tuple(["root"] * (part == "root") + where.get((part, name), [])),
             needs=tuple(re.findall(r"(?:^|[,|]) *([a-z0-9][a-z0-9+.-]+)", fields.get("Depends", ""))),
         )  # fmt: skip
+
+
+def of_given(
+    package: Locked, keep: Path, where: dict[tuple[str, str], list[str]], documents: Path, texts: Texts
+) -> Package:
+    """A package of a folder (LINETAP_KERNEL): not in dpkg's status, and of no archive whose holes anybody tracks."""
+    fields = dict(line.split(": ", 1) for line in control_of(kept(keep, package)).splitlines() if ": " in line)
+    maker = _person(fields.get("Maintainer", ""))
+    return Package(
+        package.name, package.version, f"{fields.get('Source', package.name)} {package.version}",
+        f"pkg:deb/{package.name}@{package.version.replace('+', '%2B')}?arch={package.architecture}",
+        homepage=fields.get("Homepage", "NOASSERTION"), supplier=maker, originator=maker, sha256=package.sha256,
+        file=Path(package.path).name,
+        licence=of_copyright(_text(documents / package.name, f"package {package.name}"), texts),
+        places=("root", *where.get((package.part, package.name), [])),
+    )  # fmt: skip
 
 
 def of_python(modules: Path, documents: Path, texts: Texts) -> Iterator[Package]:

@@ -9,7 +9,8 @@
 for what it goes into (the image's root, or the kit that builds it), its name, version, architecture and SHA-256, its
 archive, and its path there. `packagelock.py fetch` brings exactly these and lays out an archive of them,
 `INTO/root` and `INTO/kit`, of which mmdebstrap installs. So a build with a kept list takes the same way as the build
-that made it, whatever the archive has by then.
+that made it, whatever the archive has by then. `packagelock.py add` appends packages that a builder gives from a folder
+(LINETAP_KERNEL): who builds by that list must give the same files.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import argparse
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import urllib.error
@@ -27,6 +29,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 PARTS = ("root", "kit")
+GIVEN = "folder"  # in the place of an archive: brought by whoever builds
 ARCHITECTURE = "arm64"
 SUITE = "trixie"
 LIMIT_S = 60
@@ -49,6 +52,11 @@ class Locked:
     archive: str  # "debian", "debian-security"
     path: str
 
+    @property
+    def given(self) -> bool:
+        """Of a folder: the build installs it itself."""
+        return self.archive == GIVEN
+
     def line(self) -> str:
         words = (self.part, self.name, self.version, self.architecture, self.sha256, self.archive, self.path)
         return " ".join(words)
@@ -67,7 +75,7 @@ def read(lock: Path) -> list[Locked]:
         if len(words) != 7 or words[0] not in PARTS or not re.fullmatch("[0-9a-f]{64}", words[4]):
             raise Unusable(f"{lock}, line {number}: not `root|kit NAME VERSION ARCHITECTURE SHA256 ARCHIVE PATH`")
         package = Locked(*words)
-        if package.archive not in ("debian", "debian-security") or not _PATH.fullmatch(package.path):
+        if package.archive not in ("debian", "debian-security", GIVEN) or not _PATH.fullmatch(package.path):
             raise Unusable(f"{lock}, line {number}: no package of Debian's archive: {package.archive} {package.path}")
         found.append(package)
     if {each.part for each in found} != set(PARTS):
@@ -151,12 +159,15 @@ def _index(work: Path) -> dict[str, tuple[str, str, str, str]]:
 
 
 def fetch(packages: list[Locked], mirror: str, keep: Path) -> None:
-    """Into `keep`, under their hashes; what lies there with the right bytes is not fetched again."""
+    """Into `keep`, under their hashes; what lies there with the right bytes is not fetched again, and what the
+    list does not have is removed."""
     at = archives(mirror)
     keep.mkdir(parents=True, exist_ok=True)
+    for left in {*keep.glob("*.deb"), *keep.glob("*.part")} - {kept(keep, each) for each in packages}:
+        left.unlink()
     for each in packages:
         file = kept(keep, each)
-        if file.exists() and _digest(file) == each.sha256:
+        if each.given or (file.exists() and _digest(file) == each.sha256):
             continue
         url = f"{at[each.archive]}/{quote(each.path)}"
         part = file.with_suffix(".part")
@@ -176,8 +187,33 @@ def fetch(packages: list[Locked], mirror: str, keep: Path) -> None:
         part.rename(file)
 
 
+def add(lock: Path, keep: Path, part: str, files: list[Path]) -> None:
+    """Packages of a folder, to be installed by the build itself. A list that had them is held against what is given."""
+    known = {(each.part, each.name): each for each in read(lock)}
+    keep.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        words = ["dpkg-deb", "--show", "--showformat", "${Package} ${Version} ${Architecture}", str(file)]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode:
+            raise Unusable(f"{file} is no package of Debian's form")
+        name, version, architecture = done.stdout.split()
+        package = Locked(part, name, version, architecture, _digest(file), GIVEN, f"pool/{file.name}")
+        before = known.get((part, package.name))
+        if before is None:
+            with lock.open("a", encoding="utf-8") as out:
+                out.write(f"{package.line()}\n")
+        elif before.sha256 != package.sha256:
+            raise Unusable(f"{file} is not the {package.name} of the list: its SHA-256 is {package.sha256}")
+        shutil.copyfile(file, kept(keep, package))
+
+
 def kept(keep: Path, package: Locked) -> Path:
     return keep / f"{package.sha256}.deb"
+
+
+def control_of(deb: Path) -> str:
+    words = ["dpkg-deb", "--field", str(deb)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout
 
 
 def _digest(file: Path) -> str:
@@ -194,13 +230,11 @@ def lay(packages: list[Locked], keep: Path, into: Path) -> None:
         (root / "pool").mkdir()
         index = []
         for each in packages:
-            if each.part == part:
+            if each.part == part and not each.given:
                 file = kept(keep, each)
                 name = f"pool/{Path(each.path).name}"
                 (root / name).hardlink_to(file)
-                control = subprocess.run(
-                    ["dpkg-deb", "--field", str(file)], capture_output=True, text=True, timeout=60, check=True
-                ).stdout
+                control = control_of(file)
                 index.append(
                     f"{control.rstrip()}\nFilename: {name}\nSize: {file.stat().st_size}\nSHA256: {each.sha256}\n"
                 )
@@ -227,9 +261,17 @@ def main() -> int:
         commands.choices["choose"].add_argument(f"--{part}", required=True, help="packages, with commas between")
     commands.choices["fetch"].add_argument("--keep", type=Path, required=True, help="where fetched packages stay")
     commands.choices["fetch"].add_argument("--into", type=Path, required=True, help="where the archive is laid out")
+    command = commands.add_parser("add")
+    command.add_argument("--lock", type=Path, required=True, help="the list")
+    command.add_argument("--keep", type=Path, required=True, help="where fetched packages stay")
+    command.add_argument("--part", choices=PARTS, required=True)
+    command.add_argument("files", type=Path, nargs="+")
     args = parser.parse_args()
-    mirror = args.mirror.rstrip("/")
     try:
+        if args.command == "add":
+            add(args.lock, args.keep, args.part, args.files)
+            return 0
+        mirror = args.mirror.rstrip("/")
         if args.command == "choose":
             wanted = {part: getattr(args, part).split(",") for part in PARTS}
             packages = choose(args.work.resolve(), mirror, args.keyring, wanted)

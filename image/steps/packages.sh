@@ -32,6 +32,8 @@ choose_packages() {
   if [ "${LINETAP_LOCK:-}" ]; then
     say "packages of $LINETAP_LOCK"
     cp "$LINETAP_LOCK" "$WORK/packages.lock" || exit 1
+    [ -n "${LINETAP_KERNEL:-}" ] || ! grep -q ' folder pool/' "$WORK/packages.lock" ||
+      fail "$LINETAP_LOCK has a kernel of a folder: LINETAP_KERNEL must name one with the same"
     diff <(grep '^# made by' "$WORK/packages.lock") <(made_by) >"$WORK/makers.diff" ||
       say "other tools than that list's, so the image may differ: $(grep '^>' "$WORK/makers.diff" | cut -c13- | paste -sd,)" >&2
   else
@@ -41,6 +43,16 @@ choose_packages() {
     made_by >>"$WORK/packages.lock"
   fi
   "$PYTHON" image/packagelock.py fetch --lock "$WORK/packages.lock" --mirror "$at" --keep "$POOL" --into "$WORK/archive" || exit 1
+  [ -z "${LINETAP_KERNEL:-}" ] || list_kernel
+}
+
+# Of a folder's packages those that go into the root: they are listed with the others.
+list_kernel() {
+  local package own=()
+  for package in "$LINETAP_KERNEL"/linux-*.deb; do
+    case $(basename "$package") in linux-headers-* | linux-kbuild-*) ;; *) own+=("$package") ;; esac
+  done
+  "$PYTHON" image/packagelock.py add --lock "$WORK/packages.lock" --keep "$POOL" --part root "${own[@]}" || exit 1
 }
 
 # root or kit, what of it, and how.

@@ -68,7 +68,7 @@ class Given:
         words = ["--status", self.status, "--modules", self.modules, "--manifest", folder / "manifest.txt"]
         words += ["--sbom", folder / "sbom.json", "--kit", folder / "kit", "--lock", folder / "lock"]
         words += ["--files", folder / "files", "--documents", self.documents]
-        words += ["--drivers", folder / "drivers"]
+        words += ["--drivers", folder / "drivers", "--keep", folder / "keep"]
         words += [
             "--tree",
             "boot partition",

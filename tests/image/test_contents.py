@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from contents_rig import Given, module
+from archive_rig import build_package
+from contents_rig import IMAGE, Given, module
 
 DPKG = Path("/var/lib/dpkg/status")
 PURL = "pkg:pypi/rpi-lgpio@0.6"
@@ -118,6 +120,19 @@ def test_firmware_of_a_folder_is_listed_with_its_licence_or_ends_the_build(given
     (firmware,) = [each for each in packages if "firmware" in each["name"] and "firmware-" not in each["name"]]
     assert firmware["name"] == "raspberrypi-firmware"
     assert firmware["licenseDeclared"].startswith("LicenseRef-Broadcom-")
+
+
+def test_a_kernel_of_a_folder_is_listed_though_dpkg_does_not_know_it(given: Given) -> None:
+    deb = build_package(given.folder / "built", "linux-image-rpi", "1:6.12-1")
+    lock = given.folder / "lock"
+    words = ["add", "--lock", lock, "--keep", given.folder / "keep", "--part", "root", deb]
+    subprocess.run([sys.executable, str(IMAGE / "packagelock.py"), *map(str, words)], check=True, timeout=120)
+    assert "package linux-image-rpi comes without the text of its licence" in given.list().stderr
+    (given.documents / "linux-image-rpi").mkdir()
+    (given.documents / "linux-image-rpi/copyright").write_text("The kernel's.\n")
+    (kernel,) = [each for each in sbom(given)["packages"] if each["name"] == "linux-image-rpi"]
+    assert (kernel["versionInfo"], kernel["supplier"]) == ("1:6.12-1", "Person: Some One (one@example.org)")
+    assert kernel["externalRefs"][0]["referenceLocator"] == "pkg:deb/linux-image-rpi@1:6.12-1?arch=arm64"
 
 
 def test_a_package_that_the_kept_list_does_not_have_ends_the_build(given: Given) -> None:

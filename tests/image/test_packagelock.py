@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from archive_rig import Archive, serving
+from archive_rig import Archive, build_package, serving
 from contents_rig import IMAGE
 
 pytestmark = pytest.mark.skipif(
@@ -29,13 +29,13 @@ class Site:
     def choose(self, lock: str, mirror: str = "") -> subprocess.CompletedProcess[str]:
         words = ["choose", "--lock", self.folder / lock, "--mirror", mirror or self.mirror]
         words += ["--work", self.folder / f"apt-{lock}", "--keyring", self.archive.keyring]
-        return self._run([*words, "--root", "thing", "--kit", "tool/trixie-backports"])
+        return self.run([*words, "--root", "thing", "--kit", "tool/trixie-backports"])
 
     def fetch(self, lock: str, mirror: str, keep: str, into: str) -> subprocess.CompletedProcess[str]:
         words = ["fetch", "--lock", self.folder / lock, "--mirror", mirror]
-        return self._run([*words, "--keep", self.folder / keep, "--into", self.folder / into])
+        return self.run([*words, "--keep", self.folder / keep, "--into", self.folder / into])
 
-    def _run(self, words: list[object]) -> subprocess.CompletedProcess[str]:
+    def run(self, words: list[object]) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(IMAGE / "packagelock.py"), *map(str, words)]
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
@@ -74,7 +74,10 @@ def test_the_list_has_what_apt_would_install_with_its_version_and_hash(site: Sit
 
 def test_a_kept_list_gives_the_same_packages_when_the_archive_has_gone_on(site: Site) -> None:
     assert site.choose("first").returncode == 0
+    (site.folder / "keep-1").mkdir()
+    (site.folder / "keep-1/older.deb").write_bytes(b"of a list that nobody uses any more")
     assert site.fetch("first", site.mirror, "keep-1", "archive-1").returncode == 0
+    assert len(list((site.folder / "keep-1").iterdir())) == 4
     snapshot = f"{site.server}/{site.archive.snapshot()}"
     site.newer()
     assert site.choose("second").returncode == 0
@@ -127,6 +130,22 @@ def test_an_archive_that_nobody_signed_is_refused(site: Site) -> None:
     done = site.choose("lock")
     assert done.returncode == 1
     assert done.stderr.startswith("packages: apt-get: ")
+
+
+def test_packages_of_a_folder_join_the_list_and_must_be_the_same_later(site: Site) -> None:
+    assert site.choose("lock").returncode == 0
+    kernel = build_package(site.folder / "given", "linux-image-rpi", "1:6.12-1")
+    words = ["add", "--lock", site.folder / "lock", "--keep", site.folder / "keep", "--part", "root", kernel]
+    for _ in range(2):
+        assert site.run(words).returncode == 0
+    assert [line for line in _lines(site.folder, "lock") if "rpi" in line] == ["root linux-image-rpi 1:6.12-1 arm64"]
+    done = site.fetch("lock", site.mirror, "keep", "archive")
+    assert done.returncode == 0, done.stderr
+    assert not list((site.folder / "archive").rglob("linux-image-rpi*")), "the build installs it itself"
+    kernel.write_bytes(build_package(site.folder / "other", "linux-image-rpi", "1:6.12-2").read_bytes())
+    done = site.run(words)
+    assert done.returncode == 1
+    assert "is not the linux-image-rpi of the list" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,20 @@ def test_systemd_has_nothing_to_say_of_them(unit: Guest, name: str) -> None:
     assert unit.run("sh", "-c", f"systemd-analyze verify {name} 2>&1 | grep -v '^$' || true") == ""
 
 
+def test_the_sandbox_of_a_stick_lets_it_be_mounted_and_looked_at(unit: Guest) -> None:
+    """There is no stick here: a tmpfs is mounted in its place, and stock RAUC looks at what lies on it."""
+    look = "rauc info --keyring=/etc/rauc/keyring.pem /tmp/stick/new.raucb"
+    commands = f"mkdir /tmp/stick; mount -t tmpfs stick /tmp/stick; cp /var/served/new.raucb /tmp/stick; {look}"
+    drop_in = "/etc/systemd/system/linetap_stick@sda1.service.d/90-fake.conf"
+    unit.write(drop_in, f"[Service]\nExecStart=\nExecStart=/bin/sh -ec '{commands} >/run/seen; umount -l /tmp/stick'\n")
+    unit.run("systemctl", "daemon-reload")
+    unit.run("systemctl", "start", "linetap_stick@sda1.service")
+    assert "0.2.0" in unit.run("cat", "/run/seen")
+    assert "/tmp/stick" not in unit.run("cat", "/proc/mounts")
+    unit.run("rm", drop_in)
+    unit.run("systemctl", "daemon-reload")
+
+
 def test_nobody_but_root_writes_how_far_it_is(unit: Guest) -> None:
     assert unit.run("stat", "-c", "%U %G %a", UPDATE) == "root linetap 2750"
     as_recorder = ("setpriv", "--reuid=linetap-recorder", "--regid=linetap", "--clear-groups")
