@@ -9,11 +9,10 @@ from pathlib import Path
 
 import msgspec
 
+from linetap.capture.player import Player
 from linetap.sockets import Listener
 from linetap_core import jsontext, rooms
 from linetap_core.records import CaptureCommand, PlayNotice, Refused
-
-from .player import Player
 
 RECORDER_USER = "linetap-recorder"  # systemd/sysusers.d
 

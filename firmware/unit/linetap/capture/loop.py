@@ -14,17 +14,15 @@ from collections.abc import Callable
 from typing import Protocol
 
 from linetap.board.interface import CardBoard
-from linetap.capture.timeline import Drift
+from linetap.capture.alsa import FILL_PERIODS, OVERRUN
+from linetap.capture.lineaudio import LineAudio
+from linetap.capture.player import Player
+from linetap.capture.timeline import JUMP_NS, Drift, Timeline, frames_between
 from linetap.config.schema import Card
 from linetap.ring import GAP_CAUSES, GAP_OVERRUN, GAP_RESTART, NS_PER_FRAME, SLOT_MS, UNDERRUN, RingWriter
 from linetap_core.clock import NS_PER_MS, Clock, Lately
 from linetap_core.errors import DeviceFault
 from linetap_core.records import CaptureState
-
-from .alsa import FILL_PERIODS, OVERRUN
-from .lineaudio import LineAudio
-from .player import Player
-from .timeline import JUMP_NS, Timeline, frames_between
 
 POLL_MS = 100
 STALL_MS = 1000  # without a period for so long the codec is dead, and must not pass for silence

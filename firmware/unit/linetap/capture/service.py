@@ -9,7 +9,12 @@ import os
 from contextlib import ExitStack, closing
 
 from linetap.boardchoice import open_card
-from linetap.capture.player import LineGains
+from linetap.capture.alsa import Codec
+from linetap.capture.commands import Commands
+from linetap.capture.lights import LineLights
+from linetap.capture.lineaudio import LineAudio
+from linetap.capture.loop import Loop
+from linetap.capture.player import LineGains, Player
 from linetap.config.schema import Card, Config
 from linetap.notices import notices_of
 from linetap.ring import RingWriter
@@ -19,13 +24,6 @@ from linetap_core.clock import SYSTEM
 from linetap_core.errors import BadInput, DeviceFault
 from linetap_core.records import CaptureState, Fault
 from linetap_core.service import START_AGAIN, StateFile, Stop, lock_of, start_logging, try_realtime
-
-from .alsa import Codec
-from .commands import Commands
-from .lights import LineLights
-from .lineaudio import LineAudio
-from .loop import Loop
-from .player import Player
 
 PRIORITY = 50  # below the kernel's interrupt threads and jackd's 70, above all other services of ours
 
