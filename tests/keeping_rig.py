@@ -18,7 +18,6 @@ from linetap.config.retention import retention_of
 from linetap.config.schema import Config, RetentionClass, RetentionPolicy
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.callfolder.folder import CallFolder
-from linetap.recorder.vault.commands.spool import ANSWER, answers_for, commands_of
 from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.vault.retention.epochs import Epochs
@@ -35,6 +34,7 @@ from linetap_core.evidence.merklelog.leaflog import LEAVES
 from linetap_core.evidence.sealing import age
 from linetap_core.evidence.signing import document, namespaces, sshsig
 from linetap_core.records import CallEvent, CallRecord, Retention
+from linetap_core.rooms import ANSWER, answers_for, commands_of
 from unit_rig import make_unit
 
 DAY = 86_400 * NS_PER_S

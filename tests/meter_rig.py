@@ -12,7 +12,7 @@ from linetap.board.interface import PERIOD_MS, Levels
 from linetap.board.meter.decide import Decider
 from linetap.board.meter.limits import LimitArrays, LineLimits, limits_of
 from linetap.board.meter.reader import Reader
-from linetap.config.loopnumbers import MeterNumbers
+from linetap.config.profile import MeterNumbers
 from linetap.ring import I16
 from linetap_bench.exchange.meter import NONE, Faults, Measures, Meter
 from linetap_bench.exchange.meterlines import VoltsAt

@@ -5,18 +5,18 @@ from __future__ import annotations
 
 import pytest
 
-from linetap_bench.stage import postgres
+from linetap_bench.stage import servers
 from linetap_core.errors import BadInput
 
 
 def needed() -> None:
     try:
-        postgres.programs()
+        servers.programs()
     except BadInput as error:
         pytest.skip(str(error))
 
 
-class Postgres(postgres.Postgres):
+class Postgres(servers.Postgres):
     def __init__(self) -> None:
         needed()
         super().__init__()

@@ -14,7 +14,7 @@ CONFTEST = """
 from pathlib import Path
 import pytest
 from held_up import HeldUpTests
-from linetap_bench.stage.lateness import report_late
+from linetap_bench.stage.cable import report_late
 
 def pytest_configure(config):
     config.pluginmanager.register(HeldUpTests())

@@ -12,14 +12,14 @@ from typing import Any
 
 import yaml
 
-from linetap_desk.serve.app import ROUTES
 from linetap_desk.serve.handling.site import Route
 from linetap_desk.serve.people import sessions
+from linetap_desk.serve.service import ROUTES
 from linetap_desk.web import secure
 from linetap_desk.web.pages import ROLES
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/desk-openapi.yaml"
-_HEAD = "# Made by tools/desk_openapi.py from the table of routes (desk/serve/app.py).\n"
+_HEAD = "# Made by tools/desk_openapi.py from the table of routes (desk/serve/service.py).\n"
 _STREAM = "/fleet/events"
 _NAME = re.compile(r"\{(\w+)(?::path)?\}")
 _SAID = {

@@ -8,17 +8,17 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from linetap_desk.serve.app import ROUTES
 from linetap_desk.serve.handling.site import Route
 from linetap_desk.serve.people.accounts import ALONE, APART
+from linetap_desk.serve.service import ROUTES
 from linetap_desk.web.pages import ROLES
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/desk-roles.md"
 _HEAD = """# Rights on the desk's pages
 
-Made by tools/desk_roles.py from the table that the server itself uses (`desk/serve/app.py`). Pages without a mark are
-refused, also by their address; a route without a role keeps the server from starting. `Logged as` is the verb in the
-access log, written before the answer is given; a page without one shows nothing personal.
+Made by tools/desk_roles.py from the table that the server itself uses (`desk/serve/service.py`). Pages without a mark
+are refused, also by their address; a route without a role keeps the server from starting. `Logged as` is the verb in
+the access log, written before the answer is given; a page without one shows nothing personal.
 
 """
 

@@ -14,8 +14,7 @@ from pathlib import Path
 from linetap.board.meter import protocol
 from linetap.board.meter.decide import FALL_MS, STEADY_MS
 from linetap.board.meter.protocol import COLOURS, EDGES, FRAMES, LAMPS, LEDS, Frame
-from linetap.config.loopnumbers import MeterNumbers
-from linetap.config.profile import KR_PSTN
+from linetap.config.profile import KR_PSTN, MeterNumbers
 
 HEADER = Path(__file__).resolve().parent.parent / "hardware" / "meter" / "protocol.h"
 GUARD = "LINETAP_METER_PROTOCOL_H"

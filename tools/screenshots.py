@@ -26,7 +26,7 @@ from playwright.sync_api import Browser, Page  # noqa: E402
 from servesite import WCAG, chromium  # noqa: E402
 
 from linetap_core.errors import BadInput  # noqa: E402
-from linetap_desk.serve.app import ROUTES  # noqa: E402
+from linetap_desk.serve.service import ROUTES  # noqa: E402
 from linetap_desk.web.pages import SIGNED_IN  # noqa: E402
 
 PICTURES, PAGE = ROOT / "docs/pictures", ROOT / "docs/desk-pages.md"

@@ -19,7 +19,7 @@ from linetap.config.schema import LEARNED, RUN_DIR, VAULT
 from linetap.provision.lay import _lay
 from linetap.recorder.control import ControlSocket
 from linetap.sockets import Caller
-from linetap_core import handover, rooms
+from linetap_core import rooms
 from linetap_core.clock import SYSTEM
 from linetap_core.durable.files import replace_durably, replace_in_ram
 from linetap_core.errors import AlreadyRunning, BadInput
@@ -79,7 +79,7 @@ def test_what_is_no_plain_small_file_of_its_owner_is_not_read(
     room = rooms.enter(run_dir, "panel")
     plant(room / "panel.json", victim)
     with pytest.raises(OSError, match=r"panel\.json|symbolic"):
-        handover.read(room, "panel.json", MOST)
+        rooms.read(room, "panel.json", MOST)
     assert read_state(run_dir, "panel", PanelState) is None
     assert StateReader(run_dir, "panel", PanelState).read() is None
     assert victim.read_bytes() == SECRET
@@ -88,8 +88,8 @@ def test_what_is_no_plain_small_file_of_its_owner_is_not_read(
 def test_a_folder_that_is_a_link_is_not_entered(run_dir: Path, victim: Path) -> None:
     (run_dir / "panel").symlink_to(victim.parent)
     with pytest.raises(OSError, match="panel"):
-        handover.read(run_dir / "panel", victim.name, MOST)
-    assert handover.names(run_dir / "panel", ".age") == []
+        rooms.read(run_dir / "panel", victim.name, MOST)
+    assert rooms.names(run_dir / "panel", ".age") == []
 
 
 def test_a_state_that_is_nested_without_end_is_none(run_dir: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_request_that_is_nested_without_end_ends_nobody(run_dir: Path) -> None
 def test_of_a_crowded_folder_some_names_are_looked_at(run_dir: Path) -> None:
     for n in range(1500):
         (run_dir / f"{n:04d}.command").touch()
-    assert 900 < len(handover.names(run_dir, ".command")) <= 1024
+    assert 900 < len(rooms.names(run_dir, ".command")) <= 1024
 
 
 @pytest.mark.parametrize("plant", HOSTILE)
@@ -166,10 +166,10 @@ def test_a_lease_of_its_owner_holds_up_nobody(run_dir: Path) -> None:
     with path.open("r+b") as file:
         fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
         with pytest.raises(BlockingIOError):
-            handover.read(run_dir, "state", MOST)
+            rooms.read(run_dir, "state", MOST)
         fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     signal.signal(signal.SIGIO, before)
-    assert handover.read(run_dir, "state", MOST) == b"{}"
+    assert rooms.read(run_dir, "state", MOST) == b"{}"
 
 
 @pytest.mark.parametrize("plant", [_fifo, _folder, _device])

@@ -16,12 +16,12 @@ from attack_house import House
 from linetap import checks
 from linetap.checks import Watch, take_snapshot
 from linetap.checks.command import print_json, print_lines
-from linetap.recorder.vault.commands.spool import ANSWER, answers_for
 from linetap_core import jsontext, rooms
 from linetap_core.cli import main
 from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_core.evidence.authorization.command import Answer
 from linetap_core.records import Fault
+from linetap_core.rooms import ANSWER, answers_for
 from linetap_core.service import StateFile
 from linetap_desk.watch import command as watching
 from state_files import capture, panel, recorder, reporter, unit

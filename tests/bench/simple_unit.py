@@ -23,8 +23,8 @@ import numpy as np
 from linetap.board.interface import Levels
 from linetap.board.simulated import SimulatedCard
 from linetap.capture.service import PRIORITY
+from linetap_bench.stage.cable import report_late
 from linetap_bench.stage.jack import JackCable
-from linetap_bench.stage.lateness import report_late
 from linetap_core.clock import NS_PER_MS, SYSTEM
 from linetap_core.records import CaptureState, RecorderState, ServiceState
 from linetap_core.service import StateFile, try_realtime

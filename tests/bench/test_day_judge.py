@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from linetap_bench.day.draw import DayCall, Truth
 from linetap_bench.day.judge import FAULTS, Table, judge, records_of
-from linetap_bench.day.truth import DayCall, Truth
 from linetap_bench.script.callkeys import Call
 from linetap_core.clock import NS_PER_MS, rfc3339
 from linetap_core.records import CallRecord, Mark, NoticeRecord

@@ -21,10 +21,9 @@ from linetap.recorder.signals.events import Event
 from linetap.ring import I16
 from linetap_bench.day import mix, recorder
 from linetap_bench.day.command import Bench
-from linetap_bench.day.draw import Draw
+from linetap_bench.day.draw import DayCall, Draw
 from linetap_bench.day.judge import Table
 from linetap_bench.day.mix import MIX, kinds_like
-from linetap_bench.day.truth import DayCall
 from linetap_bench.exchange.linetimeline import LineTimeline
 from linetap_bench.exchange.timeline import Timeline
 from linetap_bench.script.callkeys import Call

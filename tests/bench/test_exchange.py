@@ -20,12 +20,11 @@ from scripts import call
 
 from linetap.board import frontend
 from linetap.board.simulated import Wires, wires_path
-from linetap_bench.exchange.feed import Interpolator
+from linetap_bench.exchange.feed import Interpolator, Played, read_played
 from linetap_bench.exchange.linetimeline import LEAK, beside, fronts
-from linetap_bench.exchange.playedlog import Played, read_played
 from linetap_bench.script.scenarios import main as scenarios_main
+from linetap_bench.stage.cable import VARIABLE, report_late, reports
 from linetap_bench.stage.jack import JackCable
-from linetap_bench.stage.lateness import VARIABLE, report_late, reports
 from linetap_core.clock import NS_PER_MS, SYSTEM
 
 PERIOD_MS = 10

@@ -14,9 +14,8 @@ from linetap.ring import I16
 from linetap_bench.exchange.exchange import Exchange
 from linetap_bench.script.script import load_script
 from linetap_bench.sounds.voices import Voices
-from linetap_bench.stage.cable import DRY, Cable
+from linetap_bench.stage.cable import DRY, VARIABLE, Cable, reports
 from linetap_bench.stage.jack import report_log
-from linetap_bench.stage.lateness import VARIABLE, reports
 from linetap_core.clock import NS_PER_MS, ManualClock
 
 PERIOD, BUFFER, FILL_MS, STEP = 80, 5120, 120, 32

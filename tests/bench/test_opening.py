@@ -11,7 +11,7 @@ import pytest
 
 from linetap.ring import I16
 from linetap_bench.demo.opening import LIKE, likeness_of, likeness_with_slips, open_and_check
-from linetap_bench.exchange.playedlog import Played, PlayedLog
+from linetap_bench.exchange.feed import Played, PlayedLog
 from linetap_core.errors import Refusal
 from linetap_core.evidence.calls import g711
 from linetap_core.records import Audio, CallRecord

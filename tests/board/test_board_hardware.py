@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from test_pins import TABLE
 
 from linetap.board.gpio import import_gpio
-from linetap.board.hardware import HardwareCard
-from linetap.board.hardware_panel import HardwarePanel
+from linetap.board.hardware import HardwareCard, HardwarePanel
 from linetap.board.pins import CardWiring, load_pins
 from linetap.ring import NO_VOLTS
 from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock

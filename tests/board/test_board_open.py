@@ -12,8 +12,7 @@ import pytest
 from fake_gpio import FakeGpio
 from test_pins import TABLE
 
-from linetap.board.hardware import HardwareCard
-from linetap.board.hardware_panel import HardwarePanel
+from linetap.board.hardware import HardwareCard, HardwarePanel
 from linetap.board.pins import card_wiring, check_pins, load_pins
 from linetap.board.relays import open_relays
 from linetap.board.simulated import SimulatedCard, SimulatedPanel

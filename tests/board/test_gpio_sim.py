@@ -14,8 +14,7 @@ import pytest
 from test_pins import TABLE
 
 from linetap.board.gpio import import_gpio
-from linetap.board.hardware import HardwareCard
-from linetap.board.hardware_panel import HardwarePanel
+from linetap.board.hardware import HardwareCard, HardwarePanel
 from linetap.board.pins import CardWiring, load_pins
 from linetap_core.clock import NS_PER_S, SYSTEM
 

@@ -24,7 +24,7 @@ from linetap.capture.lights import LineLights
 from linetap.capture.lineaudio import LineAudio
 from linetap.capture.loop import Loop
 from linetap.capture.player import Player
-from linetap.config.loopnumbers import MeterNumbers
+from linetap.config.profile import MeterNumbers
 from linetap.config.schema import Board, Card, Config, Keys, Line
 from linetap.ring import NO_VOLTS, RingReader, RingWriter
 from linetap_bench.exchange.meter import Measures, Meter, MeterOnPty

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from linetap_bench.stage.lateness import report_late
+from linetap_bench.stage.cable import report_late
 
 PERIODS = 64
 

@@ -14,7 +14,7 @@ from broker import until
 from ingest_rig import rows
 from linetap_bench.measure import callsmade, search
 from linetap_bench.measure.callsmade import write_events
-from linetap_bench.stage import postgres
+from linetap_bench.stage import servers
 from linetap_core.errors import BadInput
 from linetap_desk.ingest import database
 from linetap_desk.ingest.tables import calls, events, set_aside
@@ -63,7 +63,7 @@ def test_without_postgresql_sqlite_alone_is_measured(
 
     for name, value in (("CALLS", 1000), ("SEARCH_S", 0.1), ("PAUSE_S", 0), ("WARM_S", 0)):
         monkeypatch.setattr(search, name, value)
-    monkeypatch.setattr(postgres, "programs", none)
+    monkeypatch.setattr(servers, "programs", none)
     assert all(row.name.startswith("search, SQLite:") for row in search.measure(tmp_path, tmp_path, tmp_path))
     assert "SQLite alone is measured: there is no PostgreSQL" in capsys.readouterr().err
 

@@ -13,7 +13,7 @@ import pytest
 from broker import Broker, until
 from ingest_rig import Ingesting, rows
 from kept_rig import Kept
-from linetap_bench.stage.slowline import SlowLine
+from linetap_bench.stage.cable import SlowLine
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.merklelog.closing import closing_path
 from linetap_core.evidence.merklelog.leaflog import LEAVES

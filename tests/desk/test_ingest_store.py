@@ -20,10 +20,10 @@ from sqlalchemy.exc import OperationalError
 from ingest_rig import START_NS, UNIT, Teller, rows, trusted
 from linetap_core.clock import rfc3339
 from linetap_desk.ingest import callrow, database, register, store, tables
-from linetap_desk.ingest.chain import first_hole
 from linetap_desk.ingest.judge import EventFields, Report
 from linetap_desk.ingest.register import Notice
 from linetap_desk.ingest.store import Store
+from linetap_desk.ingest.vaults import first_hole
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ class TestHoles:
         assert len(rows(engine, tables.events)) == small.outbox.last_seq - first + 1
 
     def test_a_long_way_in_one_step(self, engine: Engine, teller: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("linetap_desk.ingest.chain._A_STEP", 3)
+        monkeypatch.setattr("linetap_desk.ingest.vaults._A_STEP", 3)
         for call in range(4):
             teller.call(call)
         reports = teller.reports()

@@ -19,7 +19,7 @@ from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
 from linetap_core.evidence.keys import keys
 from linetap_core.records import CallEvent
 from linetap_core.vaultformat import outboxfiles, vaultname
-from linetap_desk.ingest import chain, database, tables
+from linetap_desk.ingest import database, tables, vaults
 from linetap_desk.ingest.confirm import Confirmer
 from linetap_desk.ingest.holes import ALERT_S, Holes
 from linetap_desk.ingest.register import Notice
@@ -42,7 +42,7 @@ class Desk:
     def chains(self) -> list[tuple[int, str, bool]]:
         """Number, name and whether it is in use."""
         found = sorted(rows(self.engine, tables.vaults), key=lambda row: row["number"])
-        return [(row["number"], chain.vault_of(row["origin"]), row["over_at"] is None) for row in found]
+        return [(row["number"], vaults.vault_of(row["origin"]), row["over_at"] is None) for row in found]
 
 
 @pytest.fixture
@@ -67,10 +67,10 @@ def test_all_calls_of_a_new_disk_are_taken_and_none_of_the_old_is_lost(desk: Des
     before, after = lost_disk(tmp_path, old)
     for call in range(30):
         before.call(call)
-    assert desk.take(before) == {(UNIT, chain.chain_name(before.origin, old)): before.outbox.last_seq}
+    assert desk.take(before) == {(UNIT, vaults.chain_name(before.origin, old)): before.outbox.last_seq}
     for call in range(30, 60):
         after.call(call)
-    assert desk.take(after, late_s=400) == {(UNIT, chain.chain_name(after.origin, NEW)): after.outbox.last_seq}
+    assert desk.take(after, late_s=400) == {(UNIT, vaults.chain_name(after.origin, NEW)): after.outbox.last_seq}
     assert len(rows(desk.engine, tables.calls)) == 60
     assert len(rows(desk.engine, tables.events)) == 300
     assert rows(desk.engine, tables.set_aside) == []
@@ -270,7 +270,7 @@ def test_a_damaged_end_that_was_delivered(desk: Desk, tmp_path: Path, vault: str
     one = teller(tmp_path / "a", keys.new_unit_key(), vault)
     for call in range(4):
         one.call(call)
-    group, first = (UNIT, chain.chain_name(one.origin, vault)), one.outbox.first_seq
+    group, first = (UNIT, vaults.chain_name(one.origin, vault)), one.outbox.first_seq
     reached = desk.take(one)[group]
     if know:
         one.outbox.confirm(first - 1 + know)

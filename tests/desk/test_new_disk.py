@@ -16,7 +16,7 @@ from ingest_rig import Ingesting, rows
 from kept_rig import Kept
 from linetap_core.evidence.signing import signers
 from linetap_core.vaultformat import outboxfiles, vaultname
-from linetap_desk.ingest import chain, database, tables
+from linetap_desk.ingest import database, tables, vaults
 from linetap_desk.vaultproofs.verifyvault import verify_vault
 
 CALLS = 50
@@ -66,7 +66,7 @@ def test_every_call_of_three_disks_is_known(ingest: Ingesting, floor: Kept) -> N
     its = sorted(rows(ingest.engine, tables.vaults), key=lambda row: row["number"])
     assert [(row["number"], row["over_at"] is None) for row in its] == [(1, False), (2, False), (3, True)]
     assert its[2]["before"] == its[1]["origin"]
-    assert its[1]["before"] == its[0]["origin"] == chain.origin_of(its[1]["origin"])
+    assert its[1]["before"] == its[0]["origin"] == vaults.origin_of(its[1]["origin"])
     alerts = [row["code"] for row in rows(ingest.engine, tables.alerts)]
     assert alerts.count("vault_new") == 2
     assert "events_lost" not in alerts
@@ -139,7 +139,7 @@ def test_the_index_is_made_again_of_a_unit_with_its_second_disk(
     found = subprocess.run([*command, "--for", "40"], capture_output=True, text=True, timeout=120, check=False)
     assert found.returncode == 0, found.stdout + found.stderr
     engine = database.open_writer(ingest.db)
-    name = chain.chain_name(floor.outbox.origin, floor.incarnation.name)
+    name = vaults.chain_name(floor.outbox.origin, floor.incarnation.name)
     told = [row["seq"] for row in rows(engine, tables.events) if row["origin"] == name]
     assert told == list(range(floor.outbox.first_seq, floor.outbox.last_seq + 1))
     assert rows(engine, tables.vaults) == before

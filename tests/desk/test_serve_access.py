@@ -23,10 +23,9 @@ from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces
-from linetap_desk.serve import app, keeping, migrations, opendatabase
+from linetap_desk.serve import keeping, migrations, opendatabase, service
 from linetap_desk.serve.access import log
-from linetap_desk.serve.access.log import AccessTable, ChainFault, Subject, rekey, verify_chain
-from linetap_desk.serve.access.masking import without_numbers
+from linetap_desk.serve.access.log import AccessTable, ChainFault, Subject, rekey, verify_chain, without_numbers
 from linetap_desk.serve.database.tables import access, access_anchor, access_head, metadata
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.handling.site import Route, Site
@@ -349,7 +348,7 @@ TABLE: tuple[Route, ...] = (Route("/call/{call_id}", ("GET",), frozenset({"offic
 @pytest.fixture
 def served(run_dir: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServeSite]:
     asked.clear()
-    monkeypatch.setattr(app.make, "__defaults__", ((*app.ROUTES, *TABLE),))
+    monkeypatch.setattr(service.make, "__defaults__", ((*service.ROUTES, *TABLE),))
     with ServeSite(run_dir / "site", clock, more='proxies = ["127.0.0.1"]') as served:
         yield served
 

@@ -16,7 +16,7 @@ from linetap_core.wire.legend import CONDITIONS
 from linetap_desk.serve.fleet import routes
 from linetap_desk.serve.live import journal
 from linetap_desk.serve.live.journal import Journal, Picture, Reader, difference, picture
-from linetap_desk.watch.places import Place, floor_order
+from linetap_desk.watch.screen import Place, floor_order
 from linetap_desk.watch.units import Unit, Units, leds_of
 
 CRITICAL = {**ALERT, "severity": "critical"}

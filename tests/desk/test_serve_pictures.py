@@ -13,7 +13,7 @@ from picture_list import NO_PAGE, SHOTS, Verdicts
 from picture_site import PictureSite
 from servesite import chromium
 
-from linetap_desk.serve.app import ROUTES
+from linetap_desk.serve.service import ROUTES
 
 ROOT = Path(__file__).parents[2]
 HOW = "a row in tests/desk/picture_list.py, then tools/screenshots.py"

@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from linetap_core.errors import BadInput
-from linetap_desk.serve.app import ROUTES
 from linetap_desk.serve.handling.site import Route, Site, join
+from linetap_desk.serve.service import ROUTES
 from linetap_desk.web.pages import EVERYBODY, ROLES, SIGNED_IN
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,7 +13,7 @@ from babel.messages.extract import extract
 from babel.messages.pofile import read_po
 from jinja2.ext import babel_extract
 
-from linetap_desk.serve.app import ROUTES
+from linetap_desk.serve.service import ROUTES
 from linetap_desk.web import text
 
 SERVE, CUSTODY, WEB = (Path(str(files(f"linetap_desk.{name}"))) for name in ("serve", "custody", "web"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from linetap_core.errors import BadInput
-from linetap_desk.watch.places import Place, Places
+from linetap_desk.watch.screen import Place, Places
 
 
 @pytest.mark.parametrize(

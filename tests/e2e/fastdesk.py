@@ -9,7 +9,6 @@ import msgspec
 
 from epoch_rig import Authority
 from linetap.config import Config
-from linetap.recorder.vault.commands.spool import ANSWER, answers_for, commands_of
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap_core import rooms
 from linetap_core.clock import NS_PER_S, SYSTEM, from_utc_ns, rfc3339
@@ -18,6 +17,7 @@ from linetap_core.evidence.authorization.command import SUFFIX, Answer, Command
 from linetap_core.evidence.authorization.roles import Person, Roles
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import document, namespaces, sshsig
+from linetap_core.rooms import ANSWER, answers_for, commands_of
 
 EVERY_S = 10.0
 DAYS = 100  # of the list: more than any call is kept

@@ -19,8 +19,8 @@ from ringtap import RingTap
 from world import LIMIT_S, World, as_recorded, cable_slips, place_in
 
 from linetap.ring import I16, RATE_HZ
-from linetap_bench.stage.brokers import start_broker
 from linetap_bench.stage.processes import Child
+from linetap_bench.stage.servers import start_broker
 from linetap_bench.stage.stage import UNIT
 from linetap_core.clock import SYSTEM
 from linetap_core.records import CallRecord, Gap, PanelState

@@ -12,7 +12,7 @@ import numpy as np
 
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.ring import I16, RATE_HZ
-from linetap_bench.exchange.playedlog import Played, read_played
+from linetap_bench.exchange.feed import Played, read_played
 from linetap_bench.script.script import load_script
 from linetap_bench.stage.processes import Child
 from linetap_bench.stage.stage import Stage

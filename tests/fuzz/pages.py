@@ -24,8 +24,8 @@ from custody_rig import Helper
 from foreign import HANG_S, Find, Target
 
 from linetap_desk.custody.site import COOKIE
-from linetap_desk.serve.app import ROUTES
 from linetap_desk.serve.people import sessions
+from linetap_desk.serve.service import ROUTES
 from linetap_desk.web import secure
 from linetap_desk.web.pages import ROLES
 from release_rig import Desk

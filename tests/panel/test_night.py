@@ -10,7 +10,7 @@ import pytest
 from linetap.board.simulated import SimulatedPanel, brightness_shown
 from linetap.config.schema import Panel
 from linetap.panel import service
-from linetap.panel.leds import Night
+from linetap.panel.legend import Night
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
 from state_files import Unit, unit
 

@@ -14,7 +14,7 @@ import pytest
 
 from linetap.board.simulated import SimulatedPanel, leds_shown, press_button
 from linetap.cardresult import CARD_WRONG
-from linetap.panel.leds import LAMP_TEST_MS
+from linetap.panel.legend import LAMP_TEST_MS
 from linetap.panel.service import Panel
 from linetap_core import rooms
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, ManualClock

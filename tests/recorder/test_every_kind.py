@@ -10,9 +10,9 @@ from day_rig import notices_in
 
 from linetap.config.schema import Recording
 from linetap_bench.day import recorder
+from linetap_bench.day.draw import DayCall
 from linetap_bench.day.judge import Verdict, judge, records_of
 from linetap_bench.day.mix import MIX, calls_of_day, script_of
-from linetap_bench.day.truth import DayCall
 from linetap_bench.sounds.voices import Voices, default_folder
 
 SEED = 11

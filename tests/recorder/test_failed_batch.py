@@ -11,7 +11,7 @@ import pytest
 from walk_rig import Walked, Wire
 
 from linetap.recorder import checkpoint
-from linetap.recorder.calls import begin, caller
+from linetap.recorder.calls import begin
 from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallRecord
 from unit_rig import make_unit
@@ -23,7 +23,7 @@ def test_a_call_is_recorded_whole_where_a_recorder_ended_in_its_answer(
     tmp_path: Path, run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For want of memory, say: the line has left one state and is in no other."""
-    seen = caller.find_caller
+    seen = begin.find_caller
     with called(tmp_path, run_dir) as unit:
         monkeypatch.setattr(begin, "find_caller", fails_once(seen))
         ends = follow(unit)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from linetap.config.loopnumbers import HealthNumbers
+from linetap.config.profile import HealthNumbers
 from linetap.recorder.walk.turn import CALL_S, SEAL_S, WAIT_S, Sight, Turn
 from linetap.recorder.walk.verdict import RED, colour_of, judge, not_reached, worst
 from linetap_core.records import CallRecord, NoticeRecord, WalkedLine, WalkStep

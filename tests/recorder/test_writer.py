@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from linetap.config.schema import Config
 from linetap.recorder.unitkey import UnitKey
-from linetap.recorder.vault.callfolder.gaps import joined
+from linetap.recorder.vault.callfolder.encoding import joined
 from linetap.recorder.vault.callfolder.jobs import Job
 from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.outbox.reader import OutboxReader

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from linetap.checks import Finding, Judgement, Snapshot, Trouble
 from linetap.checks.machine import Machine
 from linetap.checks.watch import Seen, Services
-from linetap.recorder.vault.commands.spool import answers_for, commands_of
 from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.reporter import inbox as inbox_module
@@ -50,6 +49,7 @@ from linetap_core.records import (
     UpdateState,
     UpdateStep,
 )
+from linetap_core.rooms import answers_for, commands_of
 from linetap_core.wire.topics import HEALTH_EXPIRY_S, Topics
 from state_files import capture, recorder, reporter
 

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linetap.config.loopnumbers import HealthNumbers
-from linetap.config.profile import KR_PSTN
+from linetap.config.profile import KR_PSTN, HealthNumbers
 from linetap.config.schema import Line
 from linetap.learned import Learned
 from linetap.recorder.signals.health.linehealth import CODES, LineHealth

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from guest import LIMIT_S, Guest, until
 
 from linetap.board.wires import RELAYS_AT
+from linetap_bench.stage.cable import VARIABLE, WATCHED, Late, report_late
 from linetap_bench.stage.jack import JackCable, alsa_configuration, report_log
-from linetap_bench.stage.lateness import VARIABLE, WATCHED, Late, report_late
 from linetap_bench.stage.stage import linetap
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, rfc3339
 from linetap_core.evidence.authorization import command as envelopes

@@ -16,12 +16,12 @@ from https_server import HOST, Answer, Server
 from linetap.update import state
 from linetap.update.fetch import fetch
 from linetap.update.state import UpdateFault, UpdateRequest
+from linetap_core.broker.client import tls_context
 from linetap_core.broker.link import Patience
-from linetap_core.broker.tls import tls_context
 from linetap_core.clock import ManualClock
 from linetap_core.errors import BadInput
 from linetap_core.wire import updates
-from linetap_core.wire.mqtt import Broker
+from linetap_core.wire.topics import Broker
 from pki_rig import Pair, Pki
 
 BUNDLE = bytes(range(256)) * 4096  # 1 MiB

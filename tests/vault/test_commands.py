@@ -16,7 +16,6 @@ from disk_writes import replace_durably_by
 from keeping_rig import DAY, UNIT, Keeper, midnight
 from linetap.checks import Finding, Trouble
 from linetap.recorder.vault.commands.commands import A_TICK, MOST_ANSWERS
-from linetap.recorder.vault.commands.spool import answers_for, commands_of
 from linetap.reporter.inbox import ANSWER_LIMIT_BYTES
 from linetap_core.clock import NS_PER_S, rfc3339
 from linetap_core.durable import broken
@@ -24,6 +23,7 @@ from linetap_core.errors import Refusal
 from linetap_core.evidence.authorization import command as envelopes
 from linetap_core.evidence.authorization.command import HERE, LIMIT_BYTES, MAY, SUFFIX, Envelope
 from linetap_core.evidence.signing import document, namespaces, sshsig
+from linetap_core.rooms import answers_for, commands_of
 from state_files import Unit, suffering
 
 

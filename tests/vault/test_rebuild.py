@@ -15,11 +15,10 @@ import pytest
 from sqlalchemy import Engine, select
 
 from keeping_rig import DAY, UNIT, Keeper
-from linetap.recorder.vault.outbox import outbox, places, rebuild
+from linetap.recorder.vault.outbox import outbox, reader, rebuild
 from linetap.recorder.vault.outbox.outbox import Outbox
-from linetap.recorder.vault.outbox.places import PLACES_NAME as PLACES
-from linetap.recorder.vault.outbox.places import SLACK, Places
-from linetap.recorder.vault.outbox.reader import OutboxReader
+from linetap.recorder.vault.outbox.reader import PLACES_NAME as PLACES
+from linetap.recorder.vault.outbox.reader import SLACK, OutboxReader, Places
 from linetap_core.clock import NS_PER_S, rfc3339
 from linetap_core.durable import files
 from linetap_core.evidence.calls import sealed
@@ -126,7 +125,7 @@ class Desk:
 def unit(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Unit]:
     """In RAM: thousands of syncs."""
     monkeypatch.setattr(outbox, "REMEMBERED", 8)
-    monkeypatch.setattr(places, "SLACK", 2)
+    monkeypatch.setattr(reader, "SLACK", 2)
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         unit = Unit(Path(folder), run_dir)
         unit.upkeep.time.tick()
@@ -323,7 +322,7 @@ class TestAsked:
 
 class TestPlaces:
     def test_a_range_may_grow_and_never_shrinks(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("linetap.recorder.vault.outbox.places.MOST", 16)
+        monkeypatch.setattr("linetap.recorder.vault.outbox.reader.MOST", 16)
         first = Places(tmp_path)
         for n in range(200):
             first.note(1 + 10 * n, 1000 * n)

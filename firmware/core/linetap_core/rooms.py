@@ -8,7 +8,15 @@ Without tmpfiles.d (a demo, a replay, a test, where one user runs all services) 
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
+
+from linetap_core.errors import BadInput
 
 AUDIO = "audio"  # capture's; only the recorder may read it
 CALLS = "calls"  # the recorder's alone: calls in progress, the checkpoint with callers' numbers
@@ -51,3 +59,99 @@ def enter(run_dir: Path, service: str) -> Path:
 def enter_own(run_dir: Path, service: str) -> Path:
     enter(run_dir, service)
     return make(own(run_dir, service), private=True)
+
+
+# --- Small files on tmpfs that one service writes and another reads ---------------------------------------------------
+# The reader treats them as an attacker's: the owner of the folder can put a link, a FIFO, a folder or a file of any
+# size there, or remove it at any moment. None of these may make the reader follow a link, block, use unbounded memory,
+# or end.
+
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # no FIFO and no lease can block it
+_MOST_NAMES = 1024  # entries that are read of a foreign folder
+
+
+@contextmanager
+def opened(folder: Path | str, name: str, most_bytes: int, copied: bool = False) -> Iterator[tuple[int, int]]:
+    """Opens a file for reading and returns its descriptor and size. OSError unless it is a regular file with one link,
+    owned by the folder's owner, of at most `most_bytes`. `copied`: owner and number of links may differ, as in a vault
+    that was copied."""
+    at = os.open(folder, _FOLDER)
+    try:
+        fd = os.open(name, _FILE, dir_fd=at)
+        try:
+            # Owners are only compared: in its own user namespace a service does not see the numbers of others.
+            found, owner = os.fstat(fd), os.fstat(at).st_uid
+            own = copied or (found.st_nlink <= 1 and found.st_uid == owner)
+            if not stat.S_ISREG(found.st_mode) or not own:
+                raise OSError(errno.EINVAL, "not a plain file of the folder's owner", f"{folder}/{name}")
+            if found.st_size > most_bytes:
+                raise OSError(errno.EFBIG, f"larger than {most_bytes} bytes", f"{folder}/{name}")
+            yield fd, found.st_size
+        finally:
+            os.close(fd)
+    finally:
+        os.close(at)
+
+
+def read(folder: Path | str, name: str, most_bytes: int, copied: bool = False) -> bytes:
+    """The content of a file that passes the checks of `opened`."""
+    with opened(folder, name, most_bytes, copied) as (fd, size):
+        return os.read(fd, size)
+
+
+def read_small(path: Path, limit_bytes: int) -> bytes:
+    """The content of a file named on the command line, which may be anything: a FIFO is refused rather than waited for.
+    BadInput says what it is instead."""
+    try:
+        with FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise BadInput(f"{path}: not a regular file")
+            data = file.read(limit_bytes + 1)
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}") from None
+    if len(data) > limit_bytes:
+        raise BadInput(f"{path}: larger than {limit_bytes} bytes")
+    return data
+
+
+def names(folder: Path | str, suffix: str) -> list[str]:
+    """The names in a folder with this suffix, sorted; temporary files and undecodable names are left out, and of a
+    crowded folder only some are listed. A missing folder counts as empty."""
+    try:
+        at = os.open(folder, _FOLDER)
+    except OSError:
+        return []
+    try:
+        with os.scandir(at) as entries:
+            found = [entry.name for _, entry in zip(range(_MOST_NAMES), entries, strict=False)]
+    finally:
+        os.close(at)
+    return sorted(name for name in found if name.endswith(suffix) and not name.startswith(".") and name.isprintable())
+
+
+def stamp(path: Path | str) -> tuple[int, int] | None:
+    """Inode and modification time, which differ after each replacement. None: there is no such file."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+# --- Folders of commands for the recorder, and of its answers ---------------------------------------------------------
+# Each side writes and removes files in its own folder only: a giver removes its command once it has the answer, and the
+# recorder removes the answer once the command is gone.
+
+
+ANSWER = ".answer"
+GIVERS = ("reporter", TERMINAL)
+
+
+def commands_of(run_dir: Path, giver: str) -> Path:
+    return room(run_dir, giver) / "commands"
+
+
+def answers_for(run_dir: Path, giver: str) -> Path:
+    return room(run_dir, "recorder") / "answers" / giver

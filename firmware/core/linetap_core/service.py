@@ -16,7 +16,7 @@ from typing import Self
 
 import msgspec
 
-from linetap_core import __version__, handover, rooms
+from linetap_core import __version__, rooms
 from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.durable import broken, smallfile
 from linetap_core.durable.files import replace_in_ram
@@ -182,7 +182,7 @@ def _renewed(run_dir: Path) -> _Renewed | None:
     """None: there is no such request, as usual."""
     folder = rooms.room(run_dir, RECORDER)
     try:
-        return _RENEWAL.decode(handover.read(folder, _RENEWED, _MOST_BYTES))
+        return _RENEWAL.decode(rooms.read(folder, _RENEWED, _MOST_BYTES))
     except Broken as error:
         broken.tell(folder / _RENEWED, error)
     except OSError:
@@ -193,7 +193,7 @@ def _renewed(run_dir: Path) -> _Renewed | None:
 def read_state[S: ServiceState](run_dir: Path, name: str, kind: type[S]) -> S | None:
     """The last state that a service wrote; None if it is missing or unreadable."""
     try:
-        found = handover.read(rooms.room(run_dir, name), f"{name}.json", _MOST_BYTES)
+        found = rooms.read(rooms.room(run_dir, name), f"{name}.json", _MOST_BYTES)
         return SmallFile(STATE_KIND, kind).decode(found)
     except Broken as error:
         broken.tell(rooms.room(run_dir, name) / f"{name}.json", error)
@@ -222,7 +222,7 @@ class StateReader[S: ServiceState]:
 
     def read(self) -> S | None:
         """The state, which the caller must not change: later calls return the same object."""
-        seen = handover.stamp(self._path)
+        seen = rooms.stamp(self._path)
         if seen is None:
             return None
         if seen != self._seen:

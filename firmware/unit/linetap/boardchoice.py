@@ -57,11 +57,11 @@ def open_panel(config: Config) -> PanelBoard:
 def panel_of(board: Board, run_dir: Path) -> PanelBoard:
     """The same for a board's settings alone."""
     if board.kind == "simulated":
-        from linetap.board.simulated_panel import SimulatedPanel
+        from linetap.board.simulated import SimulatedPanel
 
         return SimulatedPanel(run_dir)
     from linetap.board.gpio import import_gpio
-    from linetap.board.hardware_panel import HardwarePanel
+    from linetap.board.hardware import HardwarePanel
     from linetap.board.pins import load_pins
 
     return HardwarePanel(import_gpio(), load_pins(Path(board.pins)))

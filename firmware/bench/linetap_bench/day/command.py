@@ -17,9 +17,9 @@ from linetap.notices.defaults import make_default_notices
 from linetap.recorder.calls.context import LineMemory
 from linetap.ring import I16, RATE_HZ
 from linetap_bench.day import recorder
+from linetap_bench.day.draw import DayCall
 from linetap_bench.day.judge import DayReport, Table, judge, records_of
 from linetap_bench.day.mix import calls_of_day, kinds_like, script_of
-from linetap_bench.day.truth import DayCall
 from linetap_bench.figures import table
 from linetap_bench.sounds.voices import Voices
 from linetap_core.clock import NS_PER_S, SYSTEM, rfc3339

@@ -7,8 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from linetap_bench.day.draw import Draw
-from linetap_bench.day.truth import NOTICE_KEY, Sketch, Wants
+from linetap_bench.day.draw import NOTICE_KEY, Draw, Sketch, Wants
 from linetap_bench.script.callkeys import Call, CallerId, ExchangeTone, Keys, Network, Party
 
 TOLD: tuple[Literal["none", "bell202", "v23", "dtmf"], ...] = ("none", "bell202", "v23", "dtmf")

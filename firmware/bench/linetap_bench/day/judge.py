@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from linetap_bench.day.truth import LATE_MS, DayCall
+from linetap_bench.day.draw import LATE_MS, DayCall
 from linetap_bench.figures import Row
 from linetap_core.clock import NS_PER_MS, parse_rfc3339
 from linetap_core.records import ABUSE, CallRecord

@@ -15,9 +15,8 @@ import msgspec
 import numpy as np
 
 from linetap_bench.day import incoming, outgoing, unanswered
-from linetap_bench.day.draw import Draw
+from linetap_bench.day.draw import DayCall, Draw, Sketch, truth_of
 from linetap_bench.day.recorder import LINES
-from linetap_bench.day.truth import DayCall, Sketch, truth_of
 from linetap_bench.script.scriptkeys import Script
 from linetap_bench.script.timing import times_of
 from linetap_bench.sounds.voices import Voices

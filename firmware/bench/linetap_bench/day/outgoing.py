@@ -7,8 +7,7 @@ from typing import Any
 
 import msgspec
 
-from linetap_bench.day.draw import GREETINGS, OFFICE_TALK, PLEASE_HOLD, TALKS, Draw
-from linetap_bench.day.truth import Sketch, Wants
+from linetap_bench.day.draw import GREETINGS, OFFICE_TALK, PLEASE_HOLD, TALKS, Draw, Sketch, Wants
 from linetap_bench.script.callkeys import Call, Keys, Party
 
 

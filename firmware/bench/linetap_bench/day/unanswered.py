@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from linetap_bench.day.draw import NO_NUMBER, OFF_HOOK, OFFICE_TALK, SWITCHED_OFF, Draw
+from linetap_bench.day.draw import NO_NUMBER, OFF_HOOK, OFFICE_TALK, SWITCHED_OFF, Draw, Sketch
 from linetap_bench.day.outgoing import PBX_RINGBACKS, out
-from linetap_bench.day.truth import Sketch
 
 
 def no_answer(draw: Draw) -> Sketch:

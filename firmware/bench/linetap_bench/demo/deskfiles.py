@@ -9,7 +9,7 @@ from pathlib import Path
 
 from linetap_bench.demo.deskkeys import INGEST, PAGES, DemoKeys
 from linetap_bench.demo.simulated import UNITS
-from linetap_bench.stage.brokers import HOST
+from linetap_bench.stage.servers import HOST
 from linetap_bench.stage.stage import UNIT
 from linetap_core.clock import SYSTEM
 from linetap_desk.serve import commands

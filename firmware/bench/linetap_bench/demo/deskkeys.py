@@ -14,7 +14,7 @@ import io
 from argparse import Namespace
 from pathlib import Path
 
-from linetap_bench.stage.brokers import HOST
+from linetap_bench.stage.servers import HOST
 from linetap_bench.stage.stage import linetap
 from linetap_core.clock import NS_PER_DAY, SYSTEM, from_utc_ns
 from linetap_core.durable import privatefile, signedfile

@@ -11,16 +11,16 @@ from pathlib import Path
 
 from linetap.config import load_config
 from linetap.notices.defaults import make_default_notices
-from linetap.recorder.vault.commands.spool import answers_for
 from linetap_bench.demo import deskfiles as house
 from linetap_bench.demo import simulated
 from linetap_bench.demo.deskkeys import DemoKeys
 from linetap_bench.script.script import load_script
-from linetap_bench.stage.brokers import free_port, start_shipped, wait
 from linetap_bench.stage.processes import Child, ChildFailed
+from linetap_bench.stage.servers import free_port, start_shipped, wait
 from linetap_bench.stage.stage import UNIT, Stage
 from linetap_core.clock import NS_PER_S, SYSTEM
 from linetap_core.errors import BadInput
+from linetap_core.rooms import answers_for
 
 LINES = 8
 READY_S = 60.0

@@ -16,7 +16,7 @@ from scipy.signal import fftconvolve
 
 from linetap.config import Config
 from linetap.ring import I16, RATE_HZ
-from linetap_bench.exchange.playedlog import read_played
+from linetap_bench.exchange.feed import read_played
 from linetap_bench.stage.stage import linetap
 from linetap_core.errors import Refusal
 from linetap_core.records import CallRecord

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from linetap.config import Config, load_config
 from linetap_bench.exchange.exchange import Exchange
-from linetap_bench.exchange.playedlog import PlayedLog
+from linetap_bench.exchange.feed import PlayedLog
 from linetap_bench.exchange.timeline import render
 from linetap_bench.script.script import load_script, repeated
 from linetap_bench.script.scriptkeys import Script

@@ -17,15 +17,13 @@ import numpy as np
 from linetap.board.wires import Wires, wires_path
 from linetap.config.schema import Config
 from linetap.ring import I16, RATE_HZ
-from linetap_bench.exchange.feed import Anchor, AudioFeed, LevelFeed
+from linetap_bench.exchange.feed import Anchor, AudioFeed, LevelFeed, Played, PlayedLog
 from linetap_bench.exchange.linetimeline import LEAK, Front, beside, fronts
-from linetap_bench.exchange.playedlog import Played, PlayedLog
 from linetap_bench.exchange.timeline import Timeline
 from linetap_bench.script.scriptkeys import LineSetup, Script
 from linetap_bench.script.timing import PER_MS
 from linetap_bench.sounds.voices import Voices
-from linetap_bench.stage.cable import BUFFER_MS, DRY, Cable, CableEnd
-from linetap_bench.stage.lateness import report_late
+from linetap_bench.stage.cable import BUFFER_MS, DRY, Cable, CableEnd, report_late
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock
 from linetap_core.errors import BadInput, DeviceFault
 

@@ -16,8 +16,7 @@ from linetap.board.meter import protocol as wire
 from linetap.board.meter.decide import Decider
 from linetap.board.meter.limits import LimitArrays, LineLimits, limits_of
 from linetap.board.wires import Wires
-from linetap.config.loopnumbers import MeterNumbers
-from linetap.config.profile import KR_PSTN
+from linetap.config.profile import KR_PSTN, MeterNumbers
 from linetap.ring import I16, Bits
 from linetap_bench.exchange.linetimeline import RINGING_HZ, SHAKE_PEAK_V
 

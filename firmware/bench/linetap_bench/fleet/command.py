@@ -13,9 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from linetap_bench.fleet.city import City
 from linetap_bench.fleet.fleet import TELL_EVERY_S, Fleet
-from linetap_bench.fleet.schedule import Happening, parse
+from linetap_bench.fleet.schedule import City, Happening, parse
 from linetap_core.clock import NS_PER_S, SYSTEM, Clock
 from linetap_core.errors import BadInput
 from linetap_core.service import Stop

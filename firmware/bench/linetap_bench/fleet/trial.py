@@ -24,13 +24,12 @@ from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap_bench.figures import cpu_s
 from linetap_bench.fleet.command import BEGUN
 from linetap_bench.fleet.fleet import Standing
-from linetap_bench.stage.brokers import HOST, READY_S, free_port, start_shipped, wait
 from linetap_bench.stage.processes import Child, ChildFailed, Processes
-from linetap_core.broker.tls import tls_context
+from linetap_bench.stage.servers import HOST, READY_S, free_port, start_shipped, wait
+from linetap_core.broker.client import tls_context
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, parse_rfc3339
 from linetap_core.wire import topics
-from linetap_core.wire.mqtt import Broker
-from linetap_core.wire.topics import LineReport
+from linetap_core.wire.topics import Broker, LineReport
 from linetap_desk.ingest import database
 from linetap_desk.ingest.tables import events, set_aside
 

@@ -30,10 +30,10 @@ import msgspec
 from sqlalchemy import insert
 
 from linetap_bench.figures import cpu_s, resident_mb
-from linetap_bench.fleet.city import names
 from linetap_bench.fleet.command import BEGUN
-from linetap_bench.stage.brokers import HOST, READY_S, free_port, start_shipped, wait
+from linetap_bench.fleet.schedule import names
 from linetap_bench.stage.processes import Child, Processes
+from linetap_bench.stage.servers import HOST, READY_S, free_port, start_shipped, wait
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, rfc3339
 from linetap_core.evidence.keys import keys
 from linetap_desk.config import pages

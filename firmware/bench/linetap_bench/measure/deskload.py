@@ -34,8 +34,8 @@ from linetap_bench.figures import Row, cpu_s, resident_mb
 from linetap_bench.measure import callsmade, desk
 from linetap_bench.measure.callsmade import write_events
 from linetap_bench.measure.desk import session
-from linetap_bench.stage.brokers import HOST, READY_S, free_port, start_broker, wait
 from linetap_bench.stage.processes import ChildFailed, Processes
+from linetap_bench.stage.servers import HOST, READY_S, free_port, start_broker, wait
 from linetap_core.clock import NS_PER_S, SYSTEM, rfc3339
 from linetap_core.errors import LinetapError
 from linetap_core.evidence.keys import keys

@@ -29,8 +29,8 @@ from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.callfolder.folder import CallFolder
 from linetap_bench.figures import Row
 from linetap_bench.script.scenarios import eight_busy
+from linetap_bench.stage.cable import SlowLine
 from linetap_bench.stage.processes import ChildFailed
-from linetap_bench.stage.slowline import SlowLine
 from linetap_bench.stage.stage import Stage
 from linetap_core.clock import NS_PER_DAY, NS_PER_MS, NS_PER_S, SYSTEM, compact, from_utc_ns, parse_rfc3339, rfc3339
 from linetap_core.evidence.authorization import command as envelopes

@@ -33,7 +33,7 @@ from linetap_bench.figures import Row
 from linetap_bench.measure import callsmade
 from linetap_bench.measure.callsmade import write_events
 from linetap_bench.script.script import load_script
-from linetap_bench.stage import postgres
+from linetap_bench.stage import servers
 from linetap_bench.stage.madeunit import make_unit
 from linetap_core.clock import NS_PER_DAY, NS_PER_MS, NS_PER_S, SYSTEM, compact, parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput
@@ -193,11 +193,11 @@ def measure(folder: Path, _voices: Path, _notices: Path) -> list[Row]:
 def _in_postgresql(path: Path) -> list[Row]:
     """No rows if PostgreSQL is not installed, which is reported."""
     try:
-        postgres.programs()
+        servers.programs()
     except BadInput as error:
         print(f"search: SQLite alone is measured: {error}", file=sys.stderr, flush=True)
         return []
-    with postgres.Postgres(SHARED_MIB) as server:
+    with servers.Postgres(SHARED_MIB) as server:
         copied_s = _timed(lambda: callsmade.copy(path, server.url))
         return _searched(server.url, "PostgreSQL", copied_s)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from linetap.config import load_config
 from linetap_bench.figures import Row, cpu_s, main_thread_cpu_s, percent_of_a_core, private_mb, pss_mb, resident_mb
-from linetap_bench.measure.notice import late_ms, records_of
+from linetap_bench.measure.noticeheard import late_ms, records_of
 from linetap_bench.script.scenarios import STAGGER_S, eight_busy
 from linetap_bench.stage.processes import ChildFailed
 from linetap_bench.stage.stage import READY_S, Stage

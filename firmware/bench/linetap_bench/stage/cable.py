@@ -3,16 +3,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import os
 import select
+import socket
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import msgspec
 
 from linetap.capture.alsa import complain_of_difference, require_pyalsaaudio
 from linetap.config.schema import Card
 from linetap.ring import SLOT_MS
+from linetap_bench.stage.servers import HOST
+from linetap_core.clock import NS_PER_S, SYSTEM
 from linetap_core.errors import DeviceFault
 
 BUFFER_MS = 640  # room for a stalled machine; only `fill_ms` of it delays the audio
@@ -100,3 +108,106 @@ def _open(alsaaudio: Any, kind: int, name: str, card: Card, period_ms: int) -> A
         raise DeviceFault("cable_absent", f"{name}: cannot be opened: {error}; is ALSA_CONFIG_PATH set?") from None
     complain_of_difference(name, card, pcm.info(), period_ms)
     return pcm
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Reports of stand-ins (exchange, cable, far end, simple unit) that a busy machine ran later than their buffers allow.
+# A stand-in measures its own lateness and appends it to the file that LINETAP_LATENESS names, one JSON object a line.
+# Tests read the file to tell a failure of the stand-in from one of the product: see tests/held_up.py. Without the
+# variable nothing is written.
+
+
+VARIABLE = "LINETAP_LATENESS"
+# Of stand-ins that cannot report by themselves (jackd, a guest's) and are still up: called when a test has failed.
+WATCHED: list[Callable[[], None]] = []
+
+
+class Late(msgspec.Struct, frozen=True):
+    who: str  # "the exchange"
+    late_ms: float  # beyond what its buffer allows
+    mono_ns: int  # CLOCK_MONOTONIC of the report, which all processes of a machine share
+
+    def __str__(self) -> str:
+        return f"{self.who} was {self.late_ms:.0f} ms late"
+
+
+def report_late(who: str, late_ms: float) -> None:
+    """Called where a buffer ran dry or over. `late_ms` of 0 or less is no report: the cause was elsewhere."""
+    path = os.environ.get(VARIABLE)
+    if path is None or late_ms <= 0:
+        return
+    line = msgspec.json.encode(Late(who, round(late_ms, 1), SYSTEM.monotonic_ns())) + b"\n"
+    file = os.open(path, os.O_WRONLY | os.O_APPEND)  # one write: several processes report at once
+    try:
+        os.write(file, line)
+    finally:
+        os.close(file)
+
+
+def reports(path: Path) -> list[Late]:
+    """All reports so far, in the order in which they came."""
+    return [msgspec.json.decode(line, type=Late) for line in path.read_bytes().splitlines()]
+
+
+# --- A line with so many kbit/s each way between a unit and its broker: a slow proxy on the loopback ------------------
+# It buffers little, like a closet's modem, so that data for it waits at the sender.
+
+
+_PIECE_BYTES = 4096
+_BUFFER_BYTES = 16 << 10
+
+
+class SlowLine:
+    """Listens on `port` for clients of the broker."""
+
+    def __init__(self, broker_port: int, kbit_s: int) -> None:
+        self._broker_port, self._byte_s = broker_port, kbit_s * 125
+        self._server = socket.socket()
+        self._server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)  # inherited by what it accepts
+        self._server.bind((HOST, 0))
+        self._server.listen()
+        self.port: int = self._server.getsockname()[1]
+        self._ends: list[socket.socket] = []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        for end in (self._server, *self._ends):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                near, _ = self._server.accept()
+            except OSError:
+                return
+            try:
+                far = socket.create_connection((HOST, self._broker_port), 5)
+            except OSError:
+                near.close()
+                continue
+            far.settimeout(None)
+            self._ends += [near, far]
+            for end in (near, far):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=self._pump, args=(near, far), daemon=True).start()
+            threading.Thread(target=self._pump, args=(far, near), daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        free_ns = 0  # when the line has carried everything sent so far
+        with contextlib.suppress(OSError):
+            while data := source.recv(_PIECE_BYTES):
+                now_ns = SYSTEM.monotonic_ns()
+                free_ns = max(free_ns, now_ns) + len(data) * NS_PER_S // self._byte_s
+                SYSTEM.sleep((free_ns - now_ns) / NS_PER_S)
+                sink.sendall(data)
+        for end in (source, sink):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)

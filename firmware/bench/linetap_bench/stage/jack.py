@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from linetap.ring import MAX_LINES, SLOT_MS
-from linetap_bench.stage.lateness import WATCHED, report_late
+from linetap_bench.stage.cable import WATCHED, report_late
 from linetap_core.clock import SYSTEM, Clock
 from linetap_core.errors import DeviceFault
 

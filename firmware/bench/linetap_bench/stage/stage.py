@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Self
 
 from linetap.config import Config, load_config
-from linetap_bench.stage.brokers import start_broker
 from linetap_bench.stage.cable import Cable
 from linetap_bench.stage.jack import JackCable
 from linetap_bench.stage.processes import Child, ChildFailed, Processes
+from linetap_bench.stage.servers import start_broker
 
 UNIT = "floor-03"
 READY_S = 120.0

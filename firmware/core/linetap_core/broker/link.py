@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass
 
+from linetap_core.broker.client import tls_context
 from linetap_core.broker.connection import (
     Acknowledged,
     Arrived,
@@ -23,10 +24,9 @@ from linetap_core.broker.connection import (
     Terms,
     Unread,
 )
-from linetap_core.broker.tls import tls_context
 from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.errors import BadInput
-from linetap_core.wire.mqtt import Broker, Message
+from linetap_core.wire.topics import Broker, Message
 
 
 @dataclass(frozen=True, slots=True)

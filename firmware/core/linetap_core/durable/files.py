@@ -11,7 +11,7 @@ import os
 import stat
 from pathlib import Path
 
-from linetap_core.durable.steps import step
+from linetap_core.supervisor import step
 
 TEMPORARY = ".tmp"
 _DIRECTORY_MODE = 0o750

@@ -15,9 +15,9 @@ import msgspec
 from linetap_core.errors import BadInput
 from linetap_desk.config import desk as desksettings
 from linetap_desk.config.desk import OidcConfig, ServeConfig
-from linetap_desk.inputs.localtime import zone_of
-from linetap_desk.web.loopback import address_of
+from linetap_desk.inputs.boundedjson import zone_of
 from linetap_desk.web.secure import Address
+from linetap_desk.web.server import address_of
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,7 +31,7 @@ from linetap_core.errors import LinetapError
 from linetap_desk.custody import sound
 from linetap_desk.custody.case import OpenedCall
 from linetap_desk.custody.site import COOKIE, OwnAddress, Site
-from linetap_desk.serve.calls import words as callwords
+from linetap_desk.serve.calls import story as callwords
 from linetap_desk.serve.release import steps as release
 from linetap_desk.web import secure
 from linetap_desk.web.server import Bounded

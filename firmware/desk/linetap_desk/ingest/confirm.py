@@ -19,10 +19,9 @@ from linetap_core.evidence.authorization.command import DESK, Answer, Command
 from linetap_core.evidence.authorization.commandbody import Ack, Resend
 from linetap_core.evidence.keys.keys import SigningKey
 from linetap_core.evidence.signing import namespaces, sshsig
-from linetap_core.wire.mqtt import Message
-from linetap_core.wire.topics import Topics
-from linetap_desk.ingest import chain
-from linetap_desk.ingest.chain import Group
+from linetap_core.wire.topics import Message, Topics
+from linetap_desk.ingest import vaults
+from linetap_desk.ingest.vaults import Group
 from linetap_desk.inputs import boundedjson
 
 HEAD_EVERY_S = 600  # for each unit, which compares its log with the desk's head
@@ -52,8 +51,8 @@ def _after(last: int, now_ms: int) -> int:
 
 def _of(group: Group) -> dict[str, str]:
     """The key, and the vault if it has a name: units of an earlier version accept no other field."""
-    vault = chain.vault_of(group[1])
-    return {"origin": chain.origin_of(group[1]), **({"vault": vault} if vault else {})}
+    vault = vaults.vault_of(group[1])
+    return {"origin": vaults.origin_of(group[1]), **({"vault": vault} if vault else {})}
 
 
 class Confirmer:
@@ -69,7 +68,7 @@ class Confirmer:
     def stands(self, reached: Iterable[tuple[Group, int]]) -> None:
         """Committed: every event of each group up to that number. It is confirmed, whether or not it is new."""
         for group, through in reached:
-            if through > chain.before_first(group[1]):
+            if through > vaults.before_first(group[1]):
                 self._now[group[0]] = (group, through)
                 self.again(group[0])
 

@@ -16,10 +16,8 @@ from sqlalchemy import Connection, Engine, insert, or_, select, update
 
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
 from linetap_core.vaultformat import vaultname
-from linetap_desk.ingest import chain
-from linetap_desk.ingest.chain import Group, first_hole
 from linetap_desk.ingest.tables import alerts, origins, units, vaults
-from linetap_desk.ingest.vaults import LOST
+from linetap_desk.ingest.vaults import LOST, Group, first_hole, is_of
 
 LOOK_EVERY_S = 1
 NOTICE_S = 3
@@ -134,7 +132,7 @@ def _behind(db: Connection) -> Iterator[_Lacking]:
     wanted = wanted.join(units, units.c.unit == origins.c.unit).where(or_(~gone.exists(), origins.c.newest == 0))
     wanted = wanted.where(or_(origins.c.newest > origins.c.through, told)).limit(MOST)
     for unit, origin, through, newest, seq in db.execute(wanted):
-        if newest > through or chain.is_of(origin, seq or 0):
+        if newest > through or is_of(origin, seq or 0):
             yield _Lacking((unit, origin), through, seq or 0)
         elif not newest:
             yield _Lacking((unit, origin), vaultname.range_of(seq), seq)

@@ -25,7 +25,7 @@ from linetap_core.evidence.signing.signers import Signer, require_trust
 from linetap_core.evidence.signing.sshsig import SignatureFault, armored
 from linetap_core.vaultformat import vaultname
 from linetap_core.vaultformat.outboxfiles import GENESIS
-from linetap_desk.ingest import chain
+from linetap_desk.ingest.vaults import chain_name
 
 LIMIT_BYTES = 64 << 10  # of a payload; typical ones have about 700
 LATE_S = 60  # an event received this much after its own time is marked as late
@@ -91,7 +91,7 @@ class EventFields(ChainFields, frozen=True, kw_only=True):
     @property
     def chain(self) -> str:
         """The name of its chain in the tables."""
-        return chain.chain_name(self.origin, self.vault)
+        return chain_name(self.origin, self.vault)
 
 
 @dataclass(frozen=True, slots=True)

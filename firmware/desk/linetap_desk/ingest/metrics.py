@@ -25,7 +25,7 @@ from linetap_core.errors import BadInput
 from linetap_core.service import Stop
 from linetap_desk.ingest import database, heads, holes, vaults
 from linetap_desk.ingest.tables import alerts, calls, origins, pbx_days, unit_alerts, units
-from linetap_desk.web.loopback import LoopbackServer, address_of
+from linetap_desk.web.server import LoopbackServer, address_of
 
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 _OF_A_DAY = {

@@ -19,7 +19,7 @@ from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.judge import Report
 from linetap_desk.ingest.tables import unit_alerts, units
 from linetap_desk.inputs import boundedjson
-from linetap_desk.inputs.unsigned import Status, Word
+from linetap_desk.inputs.boundedjson import Status, Word
 
 LIMIT_BYTES = 64 << 10
 MOST_STRANGERS = 1000  # units not named in the signers' file

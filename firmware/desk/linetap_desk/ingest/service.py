@@ -21,10 +21,9 @@ from linetap_core.evidence.authorization import fetch
 from linetap_core.service import InstanceLock, Stop, start_logging
 from linetap_core.timekeeping import KEPT, require_possible
 from linetap_core.wire import topics
-from linetap_core.wire.mqtt import Message
+from linetap_core.wire.topics import Message
 from linetap_desk.config.desk import CopyConfig, Settings
 from linetap_desk.ingest import database
-from linetap_desk.ingest.chain import Group
 from linetap_desk.ingest.clear import Clearing
 from linetap_desk.ingest.confirm import Confirmer
 from linetap_desk.ingest.heads import HeadReport
@@ -35,6 +34,7 @@ from linetap_desk.ingest.outages import Outages
 from linetap_desk.ingest.register import Arrival, Notice
 from linetap_desk.ingest.signersfile import SignersFile
 from linetap_desk.ingest.store import Store
+from linetap_desk.ingest.vaults import Group
 
 TURN_S = 0.2
 TOPICS = topics.of_every_unit(

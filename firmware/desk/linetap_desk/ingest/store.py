@@ -20,13 +20,13 @@ from sqlalchemy.exc import DataError, IntegrityError
 from linetap_core.clock import rfc3339
 from linetap_core.evidence.signing.signers import Signer
 from linetap_core.evidence.signing.sshsig import armored
-from linetap_desk.ingest import callrow, chain, heads, judge, outages, pbxdays, register, vaults
-from linetap_desk.ingest.chain import Group, reached
+from linetap_desk.ingest import callrow, heads, judge, outages, pbxdays, register, vaults
 from linetap_desk.ingest.clear import clear_events
 from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.judge import Event, Link, Report, Verdict
 from linetap_desk.ingest.register import Arrival, Names, Notice
 from linetap_desk.ingest.tables import calls, events, from_record, origins, set_aside, units
+from linetap_desk.ingest.vaults import Group, reached
 
 MOST_SET_ASIDE = 1000  # kept for each unit; further ones are counted and logged
 _KEYS_AT_ONCE = 250  # in one statement
@@ -136,7 +136,7 @@ class Store:
             told = [each for each in of_calls if (each.told.unit, each.told.chain, each.told.seq) in stored]
             tell_calls(db, {(row["unit"], row["call_id"]) for row in rows if row["call_id"]})
             callrow.note_amendments(db, told)
-        through = {group: before[group][0] if group in before else chain.before_first(group[1]) for group in groups}
+        through = {group: before[group][0] if group in before else vaults.before_first(group[1]) for group in groups}
         through |= _advance(db, {group: its for group, its in taken.items() if its}, before)
         over = vaults.over(db, through)
         return {group: reached for group, reached in through.items() if group not in over}
@@ -196,7 +196,7 @@ def _advance(
     """Writes the progress of each group; returns `through`."""
     new, old, answer = [], [], {}
     for group, rows in taken.items():
-        through, newest = before.get(group, (chain.before_first(group[1]),) * 2)
+        through, newest = before.get(group, (vaults.before_first(group[1]),) * 2)
         seqs = sorted(row["seq"] for row in rows)
         if newest == through and seqs == list(range(through + 1, through + 1 + len(seqs))) and not _drops(rows):
             through = seqs[-1]  # the next, and nothing was waiting for them

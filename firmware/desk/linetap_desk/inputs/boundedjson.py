@@ -6,11 +6,15 @@ The desk decodes JSON by this function only; tests/desk/test_foreign.py checks t
 
 from __future__ import annotations
 
-from typing import Any, overload
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal, overload
+from zoneinfo import ZoneInfo
 
 import msgspec
+from msgspec import Meta
 
-from linetap_core import jsontext
+from linetap_core import jsontext, zones
+from linetap_core.clock import NS_PER_S, parse_rfc3339
 from linetap_core.errors import BadInput
 
 MOST_BYTES = 16 << 20  # no single JSON document of the desk is larger
@@ -29,3 +33,59 @@ def decode(data: bytes | str, kind: Any, where: object = "") -> Any:
         return jsontext.decode(data, kind)
     except msgspec.DecodeError as error:
         raise BadInput(f"{before}{' '.join(str(error).split())}") from None
+
+
+# --- Times as people type them, in their own zone ---------------------------------------------------------------------
+
+
+_DAY_ONLY = len("2026-11-24")
+
+
+def zone_of(name: str) -> ZoneInfo:
+    try:
+        return zones.zone_of(name)
+    except (ValueError, KeyError, OSError):  # as ZoneInfo raises for unknown names
+        raise BadInput(f"{name!r}: no time zone; Asia/Seoul expected") from None
+
+
+def moment_ns(text: str, zone: ZoneInfo) -> int:
+    """UTC nanoseconds of an RFC 3339 time, or of a local day or time: `2026-11-24`, `2026-11-24 13:00`. BadInput
+    otherwise."""
+    try:
+        moment = datetime.fromisoformat(text)
+        if not 1970 <= moment.year < 9999:
+            raise ValueError
+        return parse_rfc3339((moment if moment.tzinfo else moment.replace(tzinfo=zone)).isoformat())
+    except (ValueError, OverflowError):
+        raise BadInput(f"{text!r}: no time; 2026-11-24, '2026-11-24 13:00' or 2026-11-24T04:00:00Z expected") from None
+
+
+def last_ns(text: str, zone: ZoneInfo) -> int:
+    """Like `moment_ns`, for the end of a period: a day or a minute counts to its last moment."""
+    at_ns = moment_ns(text, zone)
+    if len(text) == _DAY_ONLY:
+        following = datetime.fromisoformat(text).replace(tzinfo=zone) + timedelta(days=1)
+        return parse_rfc3339(following.isoformat()) - 1
+    return at_ns + (60 * NS_PER_S - 1 if text.count(":") == 1 else 0)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Fields of units' unsigned messages, as the desk reads them. They may be displayed and may trigger a request; they
+# prove nothing.
+
+
+# No control characters of terminals or of text direction: these texts are displayed and stored.
+_PLAIN = r"\A[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]*\Z"
+Word = Annotated[str, Meta(max_length=64, pattern=_PLAIN)]
+Sentence = Annotated[str, Meta(max_length=400, pattern=_PLAIN)]
+
+
+class Status(msgspec.Struct, frozen=True):
+    state: Literal["online", "offline"]
+    session: Word
+    version: Word
+    since: Word
+
+    def is_late_will(self, state: str | None, session: str | None) -> bool:
+        """Whether it is the delayed last will of an earlier session than the one known to be online."""
+        return self.state == "offline" and state == "online" and self.session != session

@@ -18,12 +18,12 @@ from linetap_core.evidence.signing import namespaces, signerline
 from linetap_core.evidence.signing.signers import Signer
 from linetap_core.service import Stop
 from linetap_desk.config.desk import Settings
-from linetap_desk.ingest import chain, holes
-from linetap_desk.ingest.chain import Group
+from linetap_desk.ingest import holes, vaults
 from linetap_desk.ingest.link import Patience
 from linetap_desk.ingest.service import Ingest
 from linetap_desk.ingest.signersfile import SignersFile
 from linetap_desk.ingest.tables import alerts, origins, units
+from linetap_desk.ingest.vaults import Group
 
 SETTLE_S = 5  # after the connection: by then the online units are known
 LOOK_EVERY_S = 1
@@ -84,7 +84,7 @@ class _Tails:
         for group, through in told.items():
             if self._since.get(group, (-1, 0))[0] != through:
                 self._since[group] = through, now_ns
-                if through > chain.before_first(group[1]):
+                if through > vaults.before_first(group[1]):
                     self._ingest.ask(group, through, _EVER)
         return tuple(unit for unit, origin in told if now_ns - self._since[unit, origin][1] >= SETTLE_S * NS_PER_S)
 
@@ -115,7 +115,7 @@ def _told(db: Connection) -> tuple[list[str], dict[Group, int]]:
     furthest = {
         unit: (origin, through)
         for unit, origin, through in rows
-        if chain.is_of(origin, online.get(unit) or 0) or not online.get(unit)
+        if vaults.is_of(origin, online.get(unit) or 0) or not online.get(unit)
     }
     told = {
         (unit, furthest[unit][0]): furthest[unit][1]

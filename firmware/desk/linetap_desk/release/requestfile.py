@@ -30,7 +30,7 @@ from linetap_core.evidence.authorization.release import (
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import document, namespaces, sshsig
-from linetap_core.handover import read_small
+from linetap_core.rooms import read_small
 from linetap_core.timekeeping import KEPT
 from linetap_desk.accesslog.access import Entry, LoggedStep
 from linetap_desk.accesslog.deskfolder import Desk

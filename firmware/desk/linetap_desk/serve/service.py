@@ -10,10 +10,16 @@ import logging
 import resource
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 
 import msgspec
 import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as Way
 
 from linetap_core.clock import Clock
 from linetap_core.durable.signedfile import load_key
@@ -22,15 +28,27 @@ from linetap_core.service import credential, start_logging
 from linetap_core.timekeeping import KEPT, require_possible
 from linetap_desk.config.pages import Settings
 from linetap_desk.ingest.database import open_reader
-from linetap_desk.serve import app, opendatabase
+from linetap_desk.serve import figures, keeping, opendatabase
 from linetap_desk.serve.access.log import AccessTable
-from linetap_desk.serve.handling.site import Site
+from linetap_desk.serve.adoption import machine
+from linetap_desk.serve.adoption import routes as adoption
+from linetap_desk.serve.adoption.runs import Runs
+from linetap_desk.serve.calls import routes as calls
+from linetap_desk.serve.fleet import routes as fleet
+from linetap_desk.serve.handling import gate, home
+from linetap_desk.serve.handling.gate import endpoint
+from linetap_desk.serve.handling.site import Route, Site, join
+from linetap_desk.serve.holds import routes as holdroutes
 from linetap_desk.serve.live.hub import Hub
+from linetap_desk.serve.login import routes as people
 from linetap_desk.serve.people.oidc import Oidc
 from linetap_desk.serve.people.sessions import OpenSessions
+from linetap_desk.serve.release import routes as release
+from linetap_desk.serve.review import routes as access
 from linetap_desk.watch.watcher import pages_settings
-from linetap_desk.web.pages import Pages
-from linetap_desk.web.server import EndsQuietly, config, until_told
+from linetap_desk.web.pages import MenuItem, Pages
+from linetap_desk.web.secure import Headers
+from linetap_desk.web.server import Bounded, EndsQuietly, config, until_told
 
 MOST_AT_ONCE = 500  # connections; streams are open for hours, and a process has 1,024 files
 KEEP_ALIVE_S = 30
@@ -115,7 +133,7 @@ def server(site: Site) -> Server:
     settings = site.settings
     return Server(
         config(
-            app.make(site),
+            make(site),
             lifespan="on",
             limit_concurrency=MOST_AT_ONCE,
             timeout_keep_alive=KEEP_ALIVE_S,
@@ -124,4 +142,50 @@ def server(site: Site) -> Server:
             ssl_keyfile=None if settings.key is None else str(settings.key),
         ),
         site,
+    )
+
+
+# --- Wiring only: joins the route tables, puts the gate before each, and adds the middleware --------------------------
+
+
+# One line for each folder of pages.
+ROUTES: tuple[Route, ...] = join(
+    (
+        home.ROUTES,
+        people.ROUTES,
+        access.ROUTES,
+        calls.ROUTES,
+        fleet.ROUTES,
+        release.ROUTES,
+        holdroutes.ROUTES,
+        adoption.ROUTES,
+    )
+)
+# Runs beside the pages from start to end; each puts its state into the site.
+LIVES: tuple[Callable[[Site], AbstractAsyncContextManager[None]], ...] = (keeping.life, fleet.watched, figures.life)
+
+
+def make(site: Site, routes: tuple[Route, ...] = ROUTES) -> Starlette:
+    site.pages.menu = tuple(MenuItem(route.path, route.menu, route.roles) for route in routes if route.menu)
+    site.calls = calls.Calls.of(site)
+    site.adoption = Runs(site.clock)
+
+    async def said(request: Request, error: Exception) -> Response:
+        return gate.error_page(request, error, site)
+
+    @contextlib.asynccontextmanager
+    async def lives(_app: Starlette) -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as stack:
+            for life in LIVES:
+                await stack.enter_async_context(life(site))
+            yield
+
+    return Starlette(
+        routes=[
+            *(Way(route.path, endpoint(route, site), methods=list(route.methods)) for route in routes),
+            *machine.ways(site),
+        ],
+        middleware=[Middleware(Headers), Middleware(Bounded, larger=adoption.LARGER)],
+        exception_handlers=dict.fromkeys(gate.TEXTS, said) | {Exception: said},
+        lifespan=lives,
     )

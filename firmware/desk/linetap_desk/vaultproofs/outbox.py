@@ -26,7 +26,7 @@ from linetap_core.vaultformat.outboxfiles import CONFIRMED, CONFIRMED_FILE, GENE
 from linetap_desk.inputs import boundedjson
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.verdict import Problem
-from linetap_desk.vaultproofs.leafclaims import LogClaims
+from linetap_desk.vaultproofs.documents import LogClaims
 
 FOLDER = "outbox"
 _Undated = tuple[int, PublicKey, datetime]  # number, signer, time of its clock

@@ -25,7 +25,7 @@ from linetap_core.evidence.merklelog import leaflog
 from linetap_core.evidence.merklelog.leaflog import LEAVES
 from linetap_core.evidence.merklelog.merkle import Tree
 from linetap_core.evidence.merklelog.unitlog import Leaf
-from linetap_core.evidence.witness import checkpoint, sigsum
+from linetap_core.evidence.witness import checkpoint, tlogproof
 from linetap_desk.inputs import boundedjson
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.callfolder import load_private_key
@@ -65,8 +65,8 @@ def _leaf(found: Leaf, submitters: list[Ed25519PublicKey], call_id: str, desk: E
     except ValueError:
         raise NotProven(f"{call_id}: its close holds no signature for Sigsum") from None
     if not signature and desk is not None:
-        signature, submitters = sigsum.sign_leaf(record, desk), [desk.public_key()]
-    leaves = (sigsum.leaf(record, signature, submitter) for submitter in submitters)
+        signature, submitters = tlogproof.sign_leaf(record, desk), [desk.public_key()]
+    leaves = (tlogproof.leaf(record, signature, submitter) for submitter in submitters)
     leaf = next((leaf for leaf in leaves if leaf is not None), None)
     if leaf is None:
         raise NotProven(f"{call_id}: the signature for Sigsum in its close is of no key in the signers' file")
@@ -107,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
         call_id = Path(name).name
         if sealed.CALL_ID.fullmatch(call_id) is None or call_id not in places:
             raise NotProven(f"{call_id}: the log does not know that it was sealed")
-        text = sigsum.proof(tree, *places[call_id], head, key.public_key())
+        text = tlogproof.proof(tree, *places[call_id], head, key.public_key())
         replace_durably(args.output / (call_id + SUFFIX), text.encode("ascii"))
         sys.stdout.write(f"ok   {call_id}: leaf {places[call_id][0]} of {tree.size}\n")
     replace_durably(args.output / POLICY, policy.encode("ascii"))
@@ -117,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
 def _head(args: argparse.Namespace, tree: Tree, unit: str, key: Ed25519PrivateKey) -> tuple[str, str]:
     """The middle part of every proof, and the policy to check it by. NotProven if the policy's quorum is missing."""
     if args.policy is None:
-        return sigsum.tree_head(tree, key), sigsum.policy(key.public_key())
+        return tlogproof.tree_head(tree, key), tlogproof.policy(key.public_key())
     policy = options.load_policy(args.policy)
     client.require_urls(policy)
     heads = args.output / CHECKPOINTS
@@ -127,7 +127,7 @@ def _head(args: argparse.Namespace, tree: Tree, unit: str, key: Ed25519PrivateKe
     lines = [(policy.witnesses[name].public, *made) for name, made in cosigned.items() if made is not None]
     if not policy.holds([name for name, made in cosigned.items() if made is not None]):
         raise NotProven(f"{unit}: cosigned by {len(lines)} of {len(cosigned)} witnesses, which is no quorum")
-    return sigsum.tree_head(tree, key, lines), sigsum.policy(key.public_key(), policy.lines())
+    return tlogproof.tree_head(tree, key, lines), tlogproof.policy(key.public_key(), policy.lines())
 
 
 STOCK_LIMIT_BYTES = 64 * 1024

@@ -26,7 +26,7 @@ from linetap_desk.inputs import boundedjson
 from linetap_desk.proofs import callfolder, verifycall
 from linetap_desk.proofs.callfolder import Damaged
 from linetap_desk.proofs.verdict import Problem, Verdict
-from linetap_desk.vaultproofs.leafclaims import LogClaims, LogWeakened
+from linetap_desk.vaultproofs.documents import LogClaims, LogWeakened
 from linetap_desk.vaultproofs.logorder import LogOrder
 from linetap_desk.vaultproofs.witnessedlog import LogWitness
 from linetap_desk.witnessing import judge, signedheads

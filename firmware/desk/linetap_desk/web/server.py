@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import signal
 import socket
+import threading
 from asyncio import TimerHandle
 from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import MappingProxyType
 from typing import Any
 
@@ -21,6 +24,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from linetap_core.errors import BadInput
 from linetap_desk.web.secure import MOST_BODY_BYTES
 
 HEAD_S = 15.0
@@ -150,3 +154,48 @@ async def until_told(serving: EndsQuietly, at: socket.socket) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told)
     await serving.serve(sockets=[at])
+
+
+# --- A plain HTTP server on the loopback, without authentication: for the desk's metrics and for our witness ----------
+# The number of simultaneous requests is limited; further ones are disconnected. TLS and remote access are a proxy's
+# job.
+
+
+def address_of(text: str, where: str) -> tuple[str, int]:
+    """Host and port. BadInput, beginning with `where`, if it is no loopback address."""
+    host, _, port = text.rpartition(":")
+    try:
+        address, number = ipaddress.ip_address(host.strip("[]")), int(port)
+    except ValueError:
+        raise BadInput(f"{where}: 127.0.0.1:9464 expected") from None
+    if not address.is_loopback or not 0 <= number <= 65_535:
+        raise BadInput(f"{where}: only on the loopback; 127.0.0.1:9464 expected")
+    return str(address), number
+
+
+class LoopbackServer(ThreadingHTTPServer):
+    timeout = 0.5  # of one turn, after which the caller checks whether to stop
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler], most_at_once: int) -> None:
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
+        self._free = threading.BoundedSemaphore(most_at_once)
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Disconnects requests beyond `most_at_once`."""
+        if not self._free.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that disconnects early is not logged."""

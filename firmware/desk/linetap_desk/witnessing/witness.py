@@ -38,7 +38,7 @@ from linetap_core.evidence.witness.note import BadNote, Key
 from linetap_core.service import Stop
 from linetap_core.timekeeping import KEPT, require_possible
 from linetap_desk.proofs import callfolder
-from linetap_desk.web.loopback import LoopbackServer, address_of
+from linetap_desk.web.server import LoopbackServer, address_of
 from linetap_desk.witnessing import judge, signedheads, timestamp
 from linetap_desk.witnessing.signedheads import SignedHead
 

@@ -24,7 +24,7 @@ from linetap.adoption.https import DeskAway
 from linetap.adoption.places import Shown
 from linetap.adoption.session import Kept, Session
 from linetap.provision import cardfiles
-from linetap_core import handover, rooms
+from linetap_core import rooms
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.enrolment import adoption
@@ -178,7 +178,7 @@ class Exchange:
         replace_in_ram(places.sent(self._run_dir) / name, text.encode())
 
     def _request(self) -> str | None:
-        found = next(iter(handover.names(self._adopted, ".request")), None)
+        found = next(iter(rooms.names(self._adopted, ".request")), None)
         if found is None and self._is_commissioned:
             self._hand(places.ASKED, "")  # after a power cut: root makes it again
         return None if found is None else self._answer(found, _MOST_REQUEST_BYTES)
@@ -188,7 +188,7 @@ class Exchange:
 
     def _answer(self, name: str, most_bytes: int) -> str | None:
         try:
-            return handover.read(self._adopted, name, most_bytes).decode("utf-8", "replace")
+            return rooms.read(self._adopted, name, most_bytes).decode("utf-8", "replace")
         except OSError:
             return None
 

@@ -17,7 +17,7 @@ from typing import Literal
 
 import msgspec
 
-from linetap_core import handover, rooms
+from linetap_core import rooms
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.durable.smallfile import SmallFile
 
@@ -47,7 +47,7 @@ def show(run_dir: Path, shown: Shown) -> None:
 def shown(run_dir: Path) -> Shown | None:
     """For the panel, which treats it as hostile. None: no unit waits here to be adopted."""
     try:
-        return _SHOWN.decode(handover.read(rooms.room(run_dir, ROOM), SHOWN, _LIMIT_BYTES))
+        return _SHOWN.decode(rooms.read(rooms.room(run_dir, ROOM), SHOWN, _LIMIT_BYTES))
     except (OSError, ValueError):
         return None
 
@@ -60,6 +60,6 @@ def press(run_dir: Path, digits: str) -> None:
 def pressed(run_dir: Path) -> str:
     """The digits during which the button was pressed, or ""."""
     try:
-        return handover.read(rooms.room(run_dir, "panel"), PRESSED, _LIMIT_BYTES).decode()
+        return rooms.read(rooms.room(run_dir, "panel"), PRESSED, _LIMIT_BYTES).decode()
     except (OSError, ValueError):
         return ""

@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from linetap.board.gpio import Gpio, begin, claim, releasing, told
-from linetap.board.interface import PERIOD_MS, Levels
-from linetap.board.pins import CardWiring
+from linetap.board.gpio import Gpio, Pwm, begin, claim, releasing, told
+from linetap.board.interface import PERIOD_MS, UNIT_LEDS, Levels
+from linetap.board.pins import CardWiring, PinTable
+from linetap.config.schema import FULL_PERCENT
 from linetap.ring import NO_VOLTS
 from linetap_core.clock import NS_PER_MS, Clock
+from linetap_core.errors import DeviceFault
 from linetap_core.records import MeterState
 
 MOST_EDGES = 256  # per line: more in one period mean an open input, and the oldest are useless
@@ -146,3 +149,77 @@ class _HookPin:
 
     def close(self) -> None:
         self._gpio.remove_event_detect(self.pin)
+
+
+# --- The unit's LEDs and button on the header. A file of its own, so that the panel needs no numpy --------------------
+
+
+DIMMED_HZ = 200
+
+
+class HardwarePanel:
+    def __init__(self, gpio: Gpio, table: PinTable) -> None:
+        """DeviceFault `gpio_setup` names the pin that cannot be claimed."""
+        self._gpio = gpio
+        self._dark = int(table.led.active == "low")
+        self._pins: dict[str, int] = {name: getattr(table.led, name) for name in UNIT_LEDS}
+        self._button, self._pressed = table.button.pin, int(table.button.active == "high")
+        self._claimed: list[int] = []
+        self._percent = FULL_PERCENT
+        self._dimmed: dict[int, tuple[Pwm, bool]] = {}  # by pin: its PWM, and whether it is lit
+        with releasing(self):
+            begin(gpio)
+            for pin in self._pins.values():
+                claim(pin, partial(gpio.setup, pin, gpio.OUT, initial=self._dark))
+                self._claimed.append(pin)
+            pull = gpio.PUD_DOWN if self._pressed else gpio.PUD_UP
+            claim(self._button, partial(gpio.setup, self._button, gpio.IN, pull_up_down=pull))
+            self._claimed.append(self._button)
+
+    def show(self, leds: Mapping[str, bool]) -> None:
+        for name, pin in self._pins.items():
+            with told(pin):
+                if self._percent == FULL_PERCENT:
+                    self._gpio.output(pin, self._dark ^ int(leds[name]))
+                else:
+                    self._show_dimmed(pin, leds[name])
+
+    def dim(self, percent: int) -> None:
+        if percent != self._percent:
+            self._percent = percent
+            self._stop_dimming()
+
+    def _show_dimmed(self, pin: int, lit: bool) -> None:
+        pwm, was_lit = self._dimmed.get(pin, (None, None))
+        if lit == was_lit:
+            return
+        duty = self._percent if lit else 0
+        duty = FULL_PERCENT - duty if self._dark else duty
+        if pwm is None:
+            pwm = self._gpio.PWM(pin, DIMMED_HZ)
+            pwm.start(duty)
+        else:
+            pwm.ChangeDutyCycle(duty)
+        self._dimmed[pin] = (pwm, lit)
+
+    def _stop_dimming(self) -> None:
+        for pin, (pwm, _) in self._dimmed.items():
+            with told(pin):
+                pwm.stop()
+        self._dimmed.clear()
+
+    def button(self) -> bool:
+        with told(self._button):
+            return self._gpio.input(self._button) == self._pressed
+
+    def close(self) -> None:
+        """Dark: an ended panel must not show anything."""
+        with contextlib.suppress(DeviceFault):
+            self._stop_dimming()
+        for pin in self._claimed:
+            if pin != self._button:
+                with contextlib.suppress(Exception):
+                    self._gpio.output(pin, self._dark)
+        if self._claimed:
+            self._gpio.cleanup(self._claimed)
+        self._claimed = []

@@ -13,14 +13,13 @@ import msgspec
 
 from linetap.config import Config, load_config
 from linetap.config.require import require_usual_places
-from linetap.recorder.vault.commands.spool import ANSWER, answers_for, commands_of
-from linetap_core import handover, jsontext, rooms
+from linetap_core import jsontext, rooms
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization import command as envelopes
 from linetap_core.evidence.authorization.command import SUFFIX, Answer
-from linetap_core.handover import read_small
+from linetap_core.rooms import ANSWER, answers_for, commands_of, read_small
 from linetap_core.service import remove_quietly
 from linetap_core.timekeeping import KEPT
 
@@ -73,5 +72,5 @@ def ask(config: Config, data: bytes, patience_s: float, clock: Clock) -> Answer:
 
 def _fetch(answers: Path, name: str) -> Answer | None:
     with contextlib.suppress(OSError, msgspec.DecodeError):
-        return jsontext.decode(handover.read(answers, name, _ANSWER_LIMIT_BYTES), Answer)
+        return jsontext.decode(rooms.read(answers, name, _ANSWER_LIMIT_BYTES), Answer)
     return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import msgspec
 
-from linetap.config.loopnumbers import HealthNumbers, MeterNumbers, PulseNumbers
 from linetap.config.numbers import (
     KR_TONES,
     AnswerNumbers,
@@ -23,6 +22,85 @@ from linetap.config.numbers import (
     ToneShape,
     VoiceNumbers,
 )
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Numbers of a line's loop, each with its source: dial pulses, the meter's voltages, and the limits of line health.
+
+
+class PulseNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Dial pulses. Breaks shorter than the hook's debounce are not seen, whatever stands here."""
+
+    break_min_ms: int = 15  # DAHDI kernel.h: DAHDI_MINPULSETIME
+    break_max_ms: int = 200  # DAHDI kernel.h: DAHDI_MAXPULSETIME
+    make_min_ms: int = 16  # ours: bounce of 15 ms passes; 20 pps at 60/40 make for 20 ms
+    digit_gap_ms: int = 250  # DAHDI kernel.h: DAHDI_PULSETIMEOUT
+    period_min_ms: int = 40  # ours: 20 pps are 50 ms
+    period_max_ms: int = 150  # ours: 8 pps are 125 ms
+    unevenness: float = 1.5  # ours: longest period to shortest; a governor keeps a dial within 10 %
+    lone_break_max_ms: int = 100  # ours: 8 pps at 67/33 break for 84 ms
+    after_hook_ms: int = 300  # ours: no finger turns a dial sooner after the loop closed
+    awaited_ms: int = 20_000  # (memory) exchanges wait 10 to 30 s for a digit
+
+
+class MeterNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the meter's voltages mean. Times are those of the whole card: the longest among its lines."""
+
+    off_below_v: float = 16.0  # Si2400, Synway, Eletech: thresholds of 16, 21 and 25 V; between, as it was
+    on_above_v: float = 25.0  # same
+    on_hook_v: float = 48.0  # nominal battery
+    off_hook_v: float = 8.0  # Si2400 5.5.1: 6 to 12 V
+    low_share: float = 0.4  # ours: of the way from off-hook to on-hook as learnt, and as far from the other side
+    fall_v: float = 8.0  # ours: within 5 ms; a wire that was cut discharges for a tenth of a second or more
+    steady_share: float = 0.05  # ours: within 100 ms; less is a loop that has its voltage, more a wire discharging
+    no_line_ms: int = 1000  # ours: a dial shorts the line while it turns; whoever is off-hook then stays so for so long
+    # Part 68 ringers: 40 Vrms of 15.3 Hz on a battery of 42 V are below on_above_v for 25.9 ms of each cycle
+    lift_min_ms: int = 27  # shorter is no off-hook ...
+    make_min_ms: int = 12  # ... but after a break; ours: 20 pps at 60/40 make for 20 ms
+    break_max_ms: int = 200  # DAHDI kernel.h: DAHDI_MAXPULSETIME
+    open_min_ms: int = 3  # ours: ringing that is being tripped, a spark
+    ring_peak_v: float = 30.0  # ours: 40 Vrms have 56.6; a break of the loop swings 25 V to either side
+    ring_window_ms: int = 66  # a cycle of 15.3 Hz
+    ring_share_ms: int = 8  # ours: in the window beyond the peak, on either side; sparks are shorter, 40 Vrms have 21
+
+
+class HealthNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """From when on a line is ill, and how long it must have been. What was learnt of a line goes before `_v` here."""
+
+    cut_v: float = 3.0  # Si2400 5.5.1: below is no line
+    cut_s: float = 1.0  # DAHDI wctdm: battery alarm after 1000 ms
+    steady_v: float = 4.0  # ours: what moves more within half a second is ringing, a pulse or a flash
+    hook_v: float = 25.0  # Synway, Eletech, Si2400: the highest threshold between off-hook and on-hook
+    short_v: float = 5.0  # ours: off-hook reads 6 to 12 V (Si2400 5.5.1)
+    short_share: float = 0.6  # ours: of the voltage learnt off-hook
+    short_s: float = 60.0  # ours: without any sound; the exchange's tones come through a telephone, not through a short
+    reversed_s: float = 10.0  # ours: on-hook; within a call the exchange may reverse as it likes
+    battery_low_v: float = 40.0  # ours: 48 V nominal
+    battery_low_share: float = 0.8  # ours: of the voltage learnt on-hook
+    battery_24v: tuple[float, float] = (18.0, 30.0)  # (memory) a PBX of 24 V nominal
+    battery_s: float = 60.0  # ours: an exchange that tests its batteries is no fault
+    short_loop_s: float = 5.0  # ours: of sound, at a voltage that reads as on-hook; up to 40 V (Si2400 5.5.1)
+    short_loop_drop_v: float = 4.0  # ours: so far below what the line has at rest somebody has lifted the handset
+    sound_dbm0: float = -45.0  # ours: above is somebody, or the exchange; a worn line's noise is below
+    silent_dbm0: float = -72.0  # ours: below is no telephone line, only a codec; a quiet line has -68
+    silent_s: float = 20.0  # ours: off-hook; the exchange gives dial tone at once
+    on_hook_share: float = 0.3  # ours: of the last half minute on-hook there was a sound; a talk has 0.5 and more
+    hum_dbm0: float = -40.0  # ours: of the mains and its harmonics; 26 dB below speech is heard in every pause
+    hum_alone_db: float = 6.0  # ours: in a pause there is little else, music always is more than that
+    hum_s: float = 40.0  # ours: without a break; a voice stays on no harmonic
+    clip_at: int = 32000  # of 32767: codecs clip a little below
+    clip_share: float = 0.005  # ours: of the samples of half a second; a loud vowel's peaks stay below
+    clip_times: int = 5  # ours: in a call, with pauses between; an exchange's howler clips without one
+    faint_dbm0: float = -40.0  # ours: speech is at -10 to -30 dBm0
+    faint_above_db: float = 8.0  # ours: above the call's quietest half second is speech, however faint
+    faint_s: float = 10.0  # ours: of speech, and nearly none of it louder
+    faint_loud_s: float = 2.0  # ours: clicks and a touch on the receiver
+    stuck_s: float = 600.0  # ours: off-hook, and neither voice nor digit
+    clear_margin_db: float = 3.0  # ours: hysteresis of levels
+    clear_margin_v: float = 1.0  # ours: hysteresis of voltages
+    clear_s: float = 3.0  # ours: so long it must be well again
+
+
+# ----------------------------------------------------------------------------------------------------------------------
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

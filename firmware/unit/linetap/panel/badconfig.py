@@ -16,7 +16,7 @@ import msgspec
 from linetap.board.interface import UNIT_LEDS, PanelBoard
 from linetap.boardchoice import panel_of
 from linetap.config.schema import RUN_DIR, Board, Config
-from linetap.panel.leds import Blinker
+from linetap.panel.legend import Blinker
 from linetap.panel.newunit import NewUnit
 from linetap.panel.state import state_of
 from linetap.standby import is_supervised

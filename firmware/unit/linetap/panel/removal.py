@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from linetap.checks.watch import Seen
-from linetap_core import handover, rooms
+from linetap_core import rooms
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.records import RecorderState
 
@@ -47,7 +47,7 @@ class Removal:
         """Somebody has seen that the removal failed."""
         if self._failed:
             self._failed = False
-            self._over = handover.stamp(self._root / DONE)
+            self._over = rooms.stamp(self._root / DONE)
 
     def look(self, recorder: Seen[RecorderState], now_ms: int) -> Shows | None:
         outcome = self._outcome()
@@ -84,15 +84,15 @@ class Removal:
 
     def _outcome(self) -> str | None:
         """What the removal's systemd service reported, or None if there is nothing new."""
-        if handover.stamp(self._root / DONE) == self._over:
+        if rooms.stamp(self._root / DONE) == self._over:
             return None
         try:
-            return handover.read(self._root, DONE, 32).decode().strip() or None
+            return rooms.read(self._root, DONE, 32).decode().strip() or None
         except (OSError, ValueError):
             return None
 
     def _forget(self) -> None:
-        self._over = handover.stamp(self._root / DONE)
+        self._over = rooms.stamp(self._root / DONE)
         self._take_back()
 
     def _take_back(self) -> None:

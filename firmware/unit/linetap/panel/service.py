@@ -13,7 +13,7 @@ from linetap.checks.judgement import told_before
 from linetap.checks.watch import GRACE_MS, Seen
 from linetap.config.schema import Config
 from linetap.panel.button import Button, Presses
-from linetap.panel.leds import Blinker, Night
+from linetap.panel.legend import Blinker, Night
 from linetap.panel.state import Shown, shown, state_of
 from linetap_core.clock import NS_PER_MS, SYSTEM, Clock
 from linetap_core.errors import LinetapError

@@ -17,7 +17,7 @@ from linetap.config import load_config
 from linetap.config.require import TLS_CERTIFICATE
 from linetap.provision import admit, cardfiles
 from linetap.provision.order import UNIT
-from linetap_core import handover
+from linetap_core import rooms
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import namespaces
@@ -46,7 +46,7 @@ def take(sent: Path, etc: Path, run_dir: Path, apply: Callable[..., int]) -> int
 
 def _copy(sent: Path, name: str, to: Path) -> None:
     try:
-        data = handover.read(sent, name, MAX_BYTES)
+        data = rooms.read(sent, name, MAX_BYTES)
     except OSError:
         to.unlink(missing_ok=True)
         return

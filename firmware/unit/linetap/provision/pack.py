@@ -13,7 +13,7 @@ from linetap_core.clock import rfc3339
 from linetap_core.durable import privatefile, signedfile
 from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import namespaces, sshsig
-from linetap_core.handover import read_small
+from linetap_core.rooms import read_small
 from linetap_core.timekeeping import KEPT
 from linetap_core.tomlfile.source import Source
 

@@ -6,6 +6,7 @@ services.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 from pathlib import Path
 from typing import Literal
@@ -14,13 +15,13 @@ from linetap import learned, restartstate, unitkeys
 from linetap.config import Config, change, config_sha256
 from linetap.config.retention import default_class
 from linetap.notices import keep_copies, notices_of
-from linetap.recorder import allocator, checkpoint, selflog
+from linetap.recorder import checkpoint, selflog
 from linetap.recorder.calls.context import LineMemory, Names, Surroundings
 from linetap.recorder.checkpoint import MOST_FAILURES, Failed
 from linetap.recorder.control import ControlSocket, Removal
 from linetap.recorder.core import Recorder
 from linetap.recorder.follow import Cards
-from linetap.recorder.pbx.service import start_smdr
+from linetap.recorder.pbx.join import start_smdr
 from linetap.recorder.selflog import SelfLog
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault import linefaults
@@ -65,7 +66,7 @@ def run(config: Config, clock: Clock = SYSTEM, config_file: Path | None = None) 
     cannot start; the state file keeps the reason for the panel.
     """
     log = start_logging("recorder")
-    allocator.give_back()
+    give_back()
     with lock_of(config.run_path, "recorder"):
         stop = Stop()
         state_file, state = StateFile(config.run_path, "recorder", clock), _first_state(config, clock)
@@ -285,3 +286,19 @@ def _first_state(config: Config, clock: Clock) -> RecorderState:
         retention_days=default_class(config).days, departures=change.departures(config),
         smdr_connected=None if config.smdr.port is None else False,
     )  # fmt: skip
+
+
+# --- Makes glibc return large freed blocks to the kernel at once ------------------------------------------------------
+# By default glibc keeps ever larger blocks (mallopt(3), M_MMAP_THRESHOLD: up to 32 MiB, once a block of that size was
+# freed), in one arena a thread. After a disk that stood for some seconds the recorder would keep megabytes for good.
+
+
+LARGE_BYTES = 128 << 10  # glibc's initial threshold
+_M_MMAP_THRESHOLD = -3
+
+
+def give_back() -> None:
+    """Fixes the threshold for the whole process; other C libraries are left as they are."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from linetap.recorder.vault.commands.spool import ANSWER, answers_for, commands_of
-from linetap_core import handover, rooms
+from linetap_core import rooms
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.evidence.authorization.command import LIMIT_BYTES, MAY, SUFFIX
+from linetap_core.rooms import ANSWER, answers_for, commands_of
 from linetap_core.service import remove_quietly
 
 MOST = 8
@@ -72,7 +72,7 @@ class Inbox:
         """Yields answers that have arrived, each once."""
         for name, waiting in list(self._waiting.items()):
             try:
-                data = handover.read(self._answers, f"{name}{ANSWER}", ANSWER_LIMIT_BYTES)
+                data = rooms.read(self._answers, f"{name}{ANSWER}", ANSWER_LIMIT_BYTES)
             except OSError:
                 if self._clock.monotonic_ns() >= waiting.until_ns:
                     log.warning(

@@ -16,15 +16,14 @@ import msgspec
 
 from linetap.checks import Finding
 from linetap.checks.watch import Seen
-from linetap_core import handover
+from linetap_core import rooms
 from linetap_core.clock import NS_PER_MS, NS_PER_S, rfc3339
 from linetap_core.errors import Refusal
 from linetap_core.evidence.merklelog import unitlog
 from linetap_core.evidence.merklelog.unitlog import FOLDER, HEAD
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import RecorderState, Severity
-from linetap_core.wire.mqtt import Message
-from linetap_core.wire.topics import HEALTH_EVERY_S, LineReport, Topics, report_of
+from linetap_core.wire.topics import HEALTH_EVERY_S, LineReport, Message, Topics, report_of
 
 Kind = tuple[Severity, bool] | None  # of a standing alert; None: none stands
 REWORD_EVERY_S = 30  # for an alert whose figures change while it stands
@@ -158,7 +157,7 @@ class LogHead:
         return [self._topics.log(data, signature.decode("ascii"))]
 
     def _read(self, suffix: str, limit_bytes: int) -> bytes:
-        return handover.read(self._path.parent, self._path.name + suffix, limit_bytes, copied=True)
+        return rooms.read(self._path.parent, self._path.name + suffix, limit_bytes, copied=True)
 
 
 # --- Alerts in the journal --------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from linetap_core import handover, rooms
+from linetap_core import rooms
 from linetap_core.errors import DeviceFault
 
 RATE_HZ = 8000
@@ -144,7 +144,7 @@ def same_shape(path: Path, card: int, lines: list[int], slots: int, device_rate_
 def read_header(path: Path) -> Any | None:
     """None without a file, or where the header does not fit the file's size."""
     try:
-        with handover.opened(path.parent, path.name, MOST_BYTES) as (fd, size):
+        with rooms.opened(path.parent, path.name, MOST_BYTES) as (fd, size):
             raw = os.pread(fd, HEADER_BYTES, 0)
     except OSError:
         return None

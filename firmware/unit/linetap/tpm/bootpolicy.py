@@ -21,7 +21,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from linetap.tpm import templates
+from linetap.tpm import wire
 from linetap_core.errors import BadInput
 
 PCR = 11  # for the kernel and what it starts, by systemd's convention; nothing else on a Pi uses it
@@ -56,7 +56,7 @@ def measured(root_hash: str, stages: tuple[str, ...]) -> bytes:
 
 
 def policy_of(root_hash: str, ref: str) -> bytes:
-    return templates.pcr_policy((PCR,), (measured(root_hash, STAGES[ref]),))
+    return wire.pcr_policy((PCR,), (measured(root_hash, STAGES[ref]),))
 
 
 def words(root_hash: str, key: ec.EllipticCurvePrivateKey) -> list[str]:

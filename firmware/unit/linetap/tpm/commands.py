@@ -6,8 +6,7 @@ from __future__ import annotations
 import os
 
 from linetap.tpm.device import Transport
-from linetap.tpm.templates import PRIMARY, name_of, pcr_selection
-from linetap.tpm.wire import Reader, password, run, session, sized, u8, u16, u32
+from linetap.tpm.wire import PRIMARY, Reader, name_of, password, pcr_selection, run, session, sized, u8, u16, u32
 
 OWNER, NULL = 0x40000001, 0x40000007  # TPM_RH
 _SHA256, _ALG_NULL, _ECDSA = 0x000B, 0x0010, 0x0018

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 from msgspec import Meta
 
-from linetap.tpm import templates
+from linetap.tpm import wire
 from linetap.tpm.device import TpmFault
 from linetap.tpm.wire import Reader, sized
 from linetap_core import jsontext
@@ -51,7 +51,7 @@ class KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def release_area(self) -> bytes:
         """The release key as the TPM loads it."""
         numbers = self.release_key().public_numbers()
-        return templates.verifying_key(numbers.x, numbers.y)
+        return wire.verifying_key(numbers.x, numbers.y)
 
 
 def make(ref: str, public: bytes, private: bytes, release: ec.EllipticCurvePublicKey, parent: bytes) -> bytes:
@@ -60,7 +60,7 @@ def make(ref: str, public: bytes, private: bytes, release: ec.EllipticCurvePubli
     first, second = (base64.b64encode(sized(part)).decode("ascii") for part in (public, private))
     return (
         msgspec.json.format(
-            msgspec.json.encode(KeyFile(1, ref, first, second, pem, templates.name_of(parent).hex())), indent=1
+            msgspec.json.encode(KeyFile(1, ref, first, second, pem, wire.name_of(parent).hex())), indent=1
         )
         + b"\n"
     )
@@ -84,7 +84,7 @@ def parse(data: bytes, ref: str) -> KeyFile:
         policy = Reader(found.public_area()[8:]).sized()
     except TpmFault:
         policy = b""
-    if policy != templates.authorized_policy(found.release_area(), ref.encode()):
+    if policy != wire.authorized_policy(found.release_area(), ref.encode()):
         raise BadInput(f"its policy is not that of the release key beside it; {_WANTED}")
     found.private_area()
     return found

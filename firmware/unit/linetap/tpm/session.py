@@ -21,13 +21,12 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
-from linetap.tpm import bootpolicy, commands, device, templates
+from linetap.tpm import bootpolicy, commands, device, wire
 from linetap.tpm.bootpolicy import Boot
 from linetap.tpm.commands import NULL
 from linetap.tpm.device import TpmFault, Transport
 from linetap.tpm.keyfile import KeyFile
-from linetap.tpm.templates import point_of
-from linetap.tpm.wire import Reader, answered, run, sized, u8, u16, u32
+from linetap.tpm.wire import Reader, answered, point_of, run, sized, u8, u16, u32
 
 
 class Opened:
@@ -40,7 +39,7 @@ class Opened:
             if self.transport.alone:
                 commands.flush_all(self.transport)
             parent, public = commands.created_primary(self.transport)
-            if file.parent and templates.name_of(public).hex() != file.parent:
+            if file.parent and wire.name_of(public).hex() != file.parent:
                 raise TpmFault("tpm_foreign", "this was made in another TPM: its storage key differs")
             self.handle = commands.load(self.transport, parent, file.public_area(), file.private_area())
             self.salted = start_salted(self.transport, parent, public) if file.ref == bootpolicy.VOLUME else None
@@ -64,7 +63,7 @@ class Opened:
         """Returns the sealed secret, encrypted on the wires."""
         assert self.salted is not None
         self.permit()
-        name = templates.name_of(self._file.public_area())
+        name = wire.name_of(self._file.public_area())
         return unseal_salted(self.transport, self.handle, name, self.salted)
 
     def close(self) -> None:

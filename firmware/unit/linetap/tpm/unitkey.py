@@ -13,7 +13,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from linetap.tpm import bootpolicy, commands, device, keyfile, templates
+from linetap.tpm import bootpolicy, commands, device, keyfile, wire
 from linetap.tpm.bootpolicy import Boot
 from linetap.tpm.device import TpmFault
 from linetap.tpm.session import Opened
@@ -30,10 +30,10 @@ class TpmKey:
     def __init__(self, data: bytes, device: Path, boots: list[Boot]) -> None:
         self._file = keyfile.parse(data, bootpolicy.UNIT_KEY)
         public = self._file.public_area()
-        if not templates.is_bound(public):
+        if not wire.is_bound(public):
             raise BadInput("its key was not made in a TPM, or may leave it; `linetap keygen unit --tpm` makes one")
         try:
-            self._public = p256.from_point(templates.point_of(public))
+            self._public = p256.from_point(wire.point_of(public))
         except TpmFault:
             raise BadInput("its public part is cut short; `linetap keygen unit --tpm` makes one") from None
         self._device, self._boots = device, boots
@@ -90,17 +90,17 @@ def unit_key(path: Path, release: Path) -> tuple[bytes, PublicKey]:
     """
     key = release_of(release)
     numbers, ref = key.public_numbers(), bootpolicy.UNIT_KEY
-    policy = templates.authorized_policy(templates.verifying_key(numbers.x, numbers.y), ref.encode())
+    policy = wire.authorized_policy(wire.verifying_key(numbers.x, numbers.y), ref.encode())
     transport = device.open_device(path)
     try:
         if transport.alone:
             commands.flush_all(transport)
         parent, storage = commands.created_primary(transport)
-        public, private = commands.create(transport, parent, templates.signing_key(policy))
+        public, private = commands.create(transport, parent, wire.signing_key(policy))
         commands.flush(transport, parent)
     finally:
         transport.close()
-    return keyfile.make(ref, public, private, key, storage), p256.from_point(templates.point_of(public))
+    return keyfile.make(ref, public, private, key, storage), p256.from_point(wire.point_of(public))
 
 
 def release_of(path: Path) -> ec.EllipticCurvePublicKey:

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from linetap.tpm import bootpolicy, commands, device, keyfile, templates
+from linetap.tpm import bootpolicy, commands, device, keyfile, wire
 from linetap.tpm.bootpolicy import Boot
 from linetap.tpm.keyfile import KeyFile
 from linetap.tpm.session import Opened
@@ -107,13 +107,13 @@ def seal(tpm: Path, release: ec.EllipticCurvePublicKey, boots: list[Boot]) -> tu
     """Returns a new secret, and its sealed form. TpmFault if this boot could not unseal it."""
     secret, ref = os.urandom(_SECRET_BYTES), bootpolicy.VOLUME
     numbers = release.public_numbers()
-    policy = templates.authorized_policy(templates.verifying_key(numbers.x, numbers.y), ref.encode())
+    policy = wire.authorized_policy(wire.verifying_key(numbers.x, numbers.y), ref.encode())
     transport = device.open_device(tpm)
     try:
         if transport.alone:
             commands.flush_all(transport)
         parent, storage = commands.created_primary(transport)
-        public, private = commands.create(transport, parent, templates.sealed_data(policy), secret)
+        public, private = commands.create(transport, parent, wire.sealed_data(policy), secret)
         commands.flush(transport, parent)
     finally:
         transport.close()

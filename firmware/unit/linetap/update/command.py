@@ -20,7 +20,7 @@ from linetap.update.judge import red
 from linetap.update.rauc import Rauc
 from linetap.update.state import UpdateFault, UpdateRequest, folder_of, load, save
 from linetap.update.trial import PATIENCE_S, Trial
-from linetap_core.broker.tls import tls_context
+from linetap_core.broker.client import tls_context
 from linetap_core.clock import SYSTEM
 from linetap_core.errors import BadInput
 from linetap_core.records import UpdateState

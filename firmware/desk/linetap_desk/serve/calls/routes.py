@@ -20,7 +20,7 @@ from linetap_desk.calls import emptyresult, query
 from linetap_desk.copy import recordfile
 from linetap_desk.ingest.signersfile import SignersFile
 from linetap_desk.serve.access.log import Subject
-from linetap_desk.serve.calls import form, story, words
+from linetap_desk.serve.calls import form, story
 from linetap_desk.serve.calls.form import Directory, Form
 from linetap_desk.serve.handling.site import Route, Site, read_desk, subject_of_path
 from linetap_desk.serve.people.sessions import who_of
@@ -88,7 +88,7 @@ async def call(request: Request, site: Site) -> Response:
         raise HTTPException(404)
     return site.pages.page(
         request, "calls/call.html", story=found, row=found.row, state=query.state_of(found.row), lying=lying,
-        record=lying.record, hold=hold, words=words, witnessed=seen, release_words=release_words,
+        record=lying.record, hold=hold, words=story, witnessed=seen, release_words=release_words,
         command="" if found.row["destroyed_at"] else recordfile.command(desk, unit, call_id, found.is_copied),
         said=_said(site, request), **_whose(site, found.row),
         may_ask="officer" in who_of(request).roles and answering.may_be_asked(found.row),
@@ -104,8 +104,8 @@ def _page(request: Request, site: Site, asked: Form, status: int = 200, **found:
     page: query.Page | None = found.get("page")
     return site.pages.page(
         request, "calls/search.html", status, asked=asked, typed=asked.typed, errors=asked.errors,
-        labels=LABELS, form=form, words=words, said=_said(site, request),
-        conditions=words.conditions(site.pages.language(request)),
+        labels=LABELS, form=form, words=story, said=_said(site, request),
+        conditions=story.conditions(site.pages.language(request)),
         departments=house.lines.names(), buildings=house.places.buildings(),
         trunks=house.lines.have_trunks(asked.typed.get("extension", ""), asked.typed.get("department", "")),
         page=page, known=found.get("known"), state_of=query.state_of,

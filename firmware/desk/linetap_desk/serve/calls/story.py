@@ -13,12 +13,14 @@ from linetap_core.clock import parse_rfc3339
 from linetap_core.evidence.calls.amendment import Amendment
 from linetap_core.evidence.signing.signers import Signer
 from linetap_core.evidence.signing.sshsig import unarmored
-from linetap_desk.ingest import callrow, chain, judge
+from linetap_core.wire.legend import CONDITIONS
+from linetap_desk.ingest import callrow, judge, vaults
 from linetap_desk.ingest.callrow import HOLD_ENDED
 from linetap_desk.ingest.clear import CLEARED
 from linetap_desk.ingest.heads import CODES
 from linetap_desk.ingest.judge import EventFields, Report
 from linetap_desk.ingest.tables import alerts, calls, copies, events, heads
+from linetap_desk.web.text import N_, Language
 
 MOST_EVENTS = 200  # a call has about eight
 
@@ -78,7 +80,7 @@ def read_story(db: Connection, unit: str, call_id: str, signers: list[Signer] | 
     wanted = select(events).where(events.c.unit == unit, events.c.call_id == call_id)
     found = _ordered(db.execute(wanted.order_by(events.c.origin, events.c.seq).limit(MOST_EVENTS + 1)).all())
     lying = db.execute(select(copies).where(copies.c.unit == unit, copies.c.call_id == call_id)).mappings().first()
-    origin = chain.origin_of(found[-1].origin) if found else ""
+    origin = vaults.origin_of(found[-1].origin) if found else ""
     later = callrow.last_amendment(db, unit, call_id)
     return Story(
         row=dict(row),
@@ -119,3 +121,128 @@ def _head(db: Connection, unit: str, origin: str, sealed_at: str) -> Head | None
                                           alerts.c.ended_at.is_(None))  # fmt: skip
     misfits = sorted(set(db.execute(against).scalars()))
     return Head(found.size, found.root, found.at, found.at < sealed_at, misfits)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# What codes of records, events and outages are called on a page: msgids by code. One without a word stays a code.
+
+
+DIRECTION = {"in": N_("incoming"), "out": N_("outgoing"), "unknown": N_("direction unknown")}
+DISPOSITION = {
+    "recorded": N_("recorded"),
+    "missed": N_("missed"),
+    "unanswered": N_("not answered at the other end"),
+    "discarded": N_("not recorded: discarded"),
+    "skipped": N_("not recorded: skipped by policy"),
+    "exempt": N_("not recorded: exempt line"),
+    "fax": N_("not recorded: fax"),
+    "modem": N_("not recorded: modem"),
+}
+STATE = {
+    "open": N_("in progress"),
+    "ended": N_("ended"),
+    "sealed": N_("sealed"),
+    "copied": N_("sealed, second copy"),
+    "held": N_("held"),
+    "destroyed": N_("destroyed"),
+}
+MARK = {
+    "any": N_("any mark"),
+    "abuse": N_("abuse"),
+    "mark_far": N_("the mark code, dialled by the other side"),
+    "mark_uncertain": N_("the mark code, and whose telephone it was is not known"),
+    "notice_code": N_("the notice was asked for on this telephone"),
+    "notice_code_far": N_("the notice code, dialled by the other side"),
+    "notice_code_uncertain": N_("the notice code, and whose telephone it was is not known"),
+}
+PARTY = {
+    "key": N_("the staff asked for the notice"),
+    "flash": N_("the hook was flashed"),
+    "neighbour": N_("another line of the unit handed its call on"),
+    "hold": N_("music of a call on hold was heard"),
+    "channel": N_("the line sounded different"),
+}
+WHY = {
+    "internal": N_("an internal call"),
+    "emergency": N_("an emergency number"),
+    "line_exempt": N_("the line is exempt"),
+    "fax_calling": N_("the tone of a calling fax was heard"),
+    "fax_answer": N_("the tone of an answering fax was heard"),
+    "modem_calling": N_("the tone of a calling modem was heard"),
+    "modem_answer": N_("the tone of an answering modem was heard"),
+    "modem_v8": N_("the answer tone of a modem or of a V.34 fax was heard"),
+    "notice_failed": N_("the notice could not be played"),
+    "notice_not_heard": N_("the notice was not heard on the line"),
+    "announced_before_answer": N_("announced before the other side answered, and again at the answer"),
+    "ended_before_notice": N_("it ended before the notice"),
+    "ended_during_notice": N_("it ended during the notice"),
+    "not_answered": N_("it was not answered"),
+    "answer_unknown": N_("whether it was answered is not known"),
+    "disk_full": N_("the unit's disk was full"),
+    "retention": N_("its retention had ended"),
+    "hold_ended": N_("the hold has ended"),
+}
+PROOF = {
+    "full": N_("heard whole in the captured sound"),
+    "partial": N_("heard in part in the captured sound"),
+    "early": N_("heard in the captured sound, but before the other side was known to have answered"),
+    "absent": N_("played, and not heard in the captured sound"),
+    "none": N_("not measured"),
+}
+EVENT = {
+    "started": N_("began"),
+    "notice": N_("notice begins"),
+    "answered": N_("answered"),
+    "ended": N_("ended"),
+    "sealed": N_("sealed"),
+    "missed": N_("missed"),
+    "marked": N_("marked"),
+    "call_time": N_("recommended call time is over"),
+    "held": N_("held"),
+    "copied": N_("second copy is known to the unit"),
+    "destroyed": N_("destroyed"),
+    "tested": N_("was a test call"),
+    "cleared": N_("cleared"),
+}
+CHECK = {
+    "good": N_("signature verified"),
+    "cleared": N_("cleared: number and hash alone are kept"),
+    "unasked": N_("not checked here: the desk was given no signers file"),
+}
+AWAY = {
+    "before": N_("before that, the desk has no record of this unit's connection"),
+    "offline": N_("the unit was not connected"),
+    "unheard": N_("nothing arrived from the unit, although the broker called it online"),
+    "not_recording": N_("the unit reported that it did not record"),
+    "desk": N_("the desk received nothing from any unit"),
+}
+RECORD = {
+    "no_store": N_("The desk keeps no second copies, so it has not read the record."),
+    "elsewhere": N_("The second copy is in a store that is not read here."),
+    "no_copy": N_("There is no second copy yet, so the desk has not read the record."),
+    "unreadable": N_("The record in the second copy cannot be read."),
+    "changed": N_("The record in the second copy is not the one that the unit has signed. Tell the vault officer."),
+    "no_call_id": N_("Its name is not that of a call, so no copy is looked for."),
+}
+ENDED_BY = {
+    "on_hook": N_("handset put down"),
+    "tone": N_("busy tone"),
+    "loop_break": N_("loop break"),
+    "time_limit": N_("longest length reached"),
+    "power": N_("power failure"),
+}
+ANSWERED_BY = {
+    "hook": N_("handset lifted"),
+    "polarity": N_("polarity reversal"),
+    "tone": N_("end of ringback"),
+    "pbx": N_("report of the PBX"),
+    "sound": N_("sound on the line"),
+    "code": N_("pickup code"),
+    "unknown": N_("not known: no evidence of an answer"),
+    "timeout": N_("time since the last digit"),
+}
+
+
+def conditions(language: Language) -> dict[str, str]:
+    """What a unit's LEDs said, in the legend's words."""
+    return {name: str(getattr(one, language)) for name, one in CONDITIONS.items()}

@@ -24,7 +24,7 @@ from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.live.hub import Full, Hub
 from linetap_desk.serve.live.journal import AWAY, Reader, event
 from linetap_desk.serve.people.sessions import who_of
-from linetap_desk.watch.places import floor_order
+from linetap_desk.watch.screen import floor_order
 from linetap_desk.watch.units import STANDINGS, Standing
 from linetap_desk.web import text
 from linetap_desk.web.text import N_, Language

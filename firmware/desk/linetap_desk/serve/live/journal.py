@@ -14,7 +14,7 @@ from typing import Any, TypedDict
 
 import msgspec
 
-from linetap_desk.watch.places import Place
+from linetap_desk.watch.screen import Place
 from linetap_desk.watch.units import Alert, Line, Standing, Unit, leds_of
 from linetap_desk.web.text import Language
 

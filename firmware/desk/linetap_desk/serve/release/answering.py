@@ -15,8 +15,7 @@ from starlette.requests import Request
 
 from linetap_core.evidence.authorization.release import NamedCall
 from linetap_desk.ingest.tables import calls
-from linetap_desk.serve.access.log import Subject
-from linetap_desk.serve.access.masking import has_number
+from linetap_desk.serve.access.log import Subject, has_number
 from linetap_desk.serve.database.tables import holds, requests
 from linetap_desk.serve.handling.site import Site, read_desk
 from linetap_desk.serve.release import steps, store, uploadchecks

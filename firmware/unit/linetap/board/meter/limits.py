@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from linetap import learned
 from linetap.config import profile_of
-from linetap.config.loopnumbers import MeterNumbers
+from linetap.config.profile import MeterNumbers
 from linetap.config.schema import Config
 from linetap.learned import Learned
 

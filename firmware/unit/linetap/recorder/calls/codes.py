@@ -17,7 +17,7 @@ from typing import Literal
 from linetap.recorder.calls.call import Key
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.noticeproof import numbers_of
-from linetap.recorder.signals.dtmf.signature import LONGEST_MS, Signature, signature_of
+from linetap.recorder.signals.dtmf.press import LONGEST_MS, Signature, signature_of
 from linetap.recorder.signals.events import Event
 from linetap.ring import I16, RATE_HZ
 from linetap_core.errors import DeviceFault

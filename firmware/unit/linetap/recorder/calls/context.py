@@ -18,7 +18,7 @@ from linetap.recorder.calls.call import Anchor, Call, Key, State, new_call_id
 from linetap.recorder.calls.evidence.decision import Evidence
 from linetap.recorder.calls.evidence.windows import first_look
 from linetap.recorder.calls.ports import AudioSource, CapturePort, VaultPort
-from linetap.recorder.signals.dtmf.signature import Signature
+from linetap.recorder.signals.dtmf.press import Signature
 from linetap.recorder.signals.hook.hookline import HookLine
 from linetap.recorder.signals.notice.played import PlayedNotice
 from linetap.ring import NS_PER_FRAME, RATE_HZ, Batch

@@ -18,9 +18,8 @@ from linetap.config import Config, load_config, profile_of
 from linetap.notices import notices_of
 from linetap.recorder.calls.context import Surroundings
 from linetap.recorder.core import Recorder
-from linetap.recorder.replay.card import ReplayCard, read_wav
+from linetap.recorder.replay.card import ReplayCard, ReplayedSmdr, read_wav
 from linetap.recorder.replay.events import read_events
-from linetap.recorder.replay.pbxlines import ReplayedSmdr
 from linetap.recorder.replay.vaultside import SharedAudio, VaultSide
 from linetap.ring import SLOT_MS
 from linetap_core.clock import SYSTEM, parse_rfc3339

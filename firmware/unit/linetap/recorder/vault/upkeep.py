@@ -29,12 +29,18 @@ from linetap.recorder.vault.outbox.rebuild import Rebuild
 from linetap.recorder.vault.recordings.index import IndexEnd
 from linetap.recorder.vault.retention import amending
 from linetap.recorder.vault.retention.amending import Amending
-from linetap.recorder.vault.retention.destruction import BALLAST_BYTES, FULL, Destruction, drop_ballast, make_ballast
+from linetap.recorder.vault.retention.destruction import (
+    BALLAST_BYTES,
+    FULL,
+    Destruction,
+    Trim,
+    drop_ballast,
+    make_ballast,
+)
 from linetap.recorder.vault.retention.epochs import Epochs
 from linetap.recorder.vault.retention.expiry import Expiry, Stored
 from linetap.recorder.vault.retention.holds import Holds
 from linetap.recorder.vault.retention.time import RetentionTime, kernel_says_synced, this_boot
-from linetap.recorder.vault.retention.trim import Trim
 from linetap.recorder.vault.weakening.weakened import Weakened
 from linetap_core import zones
 from linetap_core.clock import NS_PER_S, Clock, rfc3339

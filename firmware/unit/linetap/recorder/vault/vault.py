@@ -19,9 +19,9 @@ from linetap.recorder.vault.walks import Walks
 from linetap_core import rooms
 from linetap_core.clock import Clock, rfc3339
 from linetap_core.durable import files
-from linetap_core.durable.steps import Steps
 from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallEvent, CallRecord
+from linetap_core.supervisor import Steps
 from linetap_core.vaultformat.callevents import sealed_event
 
 

@@ -6,8 +6,8 @@ writes the rest. A disk that stalls for less time than the ring holds costs noth
 calls are refused and open calls go on. When the reserve is used up, jobs wait until there is room, and audio that the
 ring no longer holds becomes a gap.
 
-A call's way: `open`, `permit`, `close` here; opening.py, writing.py, sealing.py; what did not come to its end:
-leftopen.py; what waits while the unit's key does not sign: jobqueue.py, signing.py.
+A call's way: `open`, `permit` and `close` here, then calljobs.py; a call that did not come to its end: leftopen.py;
+what waits while the unit's key does not sign: jobqueue.py, signing.py.
 """
 
 from __future__ import annotations
@@ -36,26 +36,24 @@ from linetap.recorder.vault.callfolder.jobs import (
     Report,
     Walked,
 )
+from linetap.recorder.vault.calljobs import open_call, resume_calls, seal_call, write_due, write_to_end
 from linetap.recorder.vault.incarnation import Incarnation
 from linetap.recorder.vault.jobqueue import JobQueue
 from linetap.recorder.vault.leftopen import LeftOpen
-from linetap.recorder.vault.opening import open_call, resume_calls
 from linetap.recorder.vault.retention.time import kernel_says_synced, this_boot
 from linetap.recorder.vault.room import UNIT_KEY, Room
-from linetap.recorder.vault.sealing import seal_call
 from linetap.recorder.vault.signing import Signing
 from linetap.recorder.vault.upkeep import Upkeep
 from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.walks import Walks
-from linetap.recorder.vault.writing import write_due, write_to_end
 from linetap.tpm.device import TpmFault
 from linetap_core.clock import rfc3339
 from linetap_core.durable import files
 from linetap_core.durable.files import replace_durably
-from linetap_core.durable.steps import Steps
 from linetap_core.errors import Refusal
 from linetap_core.evidence.merklelog.unitlog import Kind
 from linetap_core.records import CallEvent, CallRecord, RecorderState
+from linetap_core.supervisor import Steps
 from linetap_core.vaultformat.walkreport import WalkReport
 
 log = logging.getLogger("linetap.recorder.vault")

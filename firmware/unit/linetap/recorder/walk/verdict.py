@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from linetap.config.loopnumbers import HealthNumbers
 from linetap.config.numbers import ProofNumbers
+from linetap.config.profile import HealthNumbers
 from linetap.recorder.signals.health.linehealth import CODES
 from linetap.recorder.walk.turn import Turn
 from linetap_core.records import CallRecord, Colour, NoticeRecord, WalkedLine

@@ -16,8 +16,7 @@ from linetap.config.profile import Profile
 from linetap.config.schema import Line
 from linetap.learned import Learned
 from linetap.recorder.signals.health import rules
-from linetap.recorder.signals.health.block import F32, FRAMES, SECONDS, SLOTS, Block, Lines, Meter
-from linetap.recorder.signals.health.rules import LASTING, Limits, Use
+from linetap.recorder.signals.health.rules import F32, FRAMES, LASTING, SECONDS, SLOTS, Block, Limits, Lines, Meter, Use
 from linetap.ring import I16, SLOT_FRAMES, SLOT_MS, Batch, Bits
 
 ROWS = 8

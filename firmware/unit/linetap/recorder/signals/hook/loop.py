@@ -29,8 +29,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from linetap.config.loopnumbers import PulseNumbers
-from linetap.config.profile import Profile
+from linetap.config.profile import Profile, PulseNumbers
 from linetap.recorder.signals.events import Event
 from linetap.recorder.signals.hook.level import FRAMES_PER_MS, all_are, runs
 from linetap.ring import SLOT_MS, Bits

@@ -23,9 +23,8 @@ from typing import Self
 import msgspec
 
 from linetap.recorder.vault.commands.effects import Effects
-from linetap.recorder.vault.commands.spool import ANSWER, GIVERS, answers_for, commands_of
 from linetap.recorder.vault.log.log import UnitLog
-from linetap_core import handover, jsontext, rooms
+from linetap_core import jsontext, rooms
 from linetap_core.clock import NS_PER_MS, Clock, parse_rfc3339, rfc3339
 from linetap_core.durable import broken
 from linetap_core.durable.files import replace_in_ram
@@ -37,6 +36,7 @@ from linetap_core.evidence.authorization.command import SUFFIX, Answer, Command,
 from linetap_core.evidence.authorization.counters import LATEST_MS, SOON_MS, Counters, Window
 from linetap_core.evidence.merklelog import leaflog
 from linetap_core.records import RefusedState
+from linetap_core.rooms import ANSWER, GIVERS, answers_for, commands_of
 from linetap_core.service import remove_quietly
 from linetap_core.vaultformat import keptlogs
 
@@ -89,7 +89,7 @@ class Commands:
         self._answered: dict[str, set[str]] = {}  # by giver, the names of answered commands whose files are still there
         for giver in GIVERS:
             answers = rooms.make(rooms.make(answers_for(run_dir, giver).parent) / giver)
-            self._answered[giver] = {Path(name).stem for name in handover.names(answers, ANSWER)}
+            self._answered[giver] = {Path(name).stem for name in rooms.names(answers, ANSWER)}
         self._noted: dict[bytes, None] = {}
         self._saved = self._load()
         self._counters = Counters(self._saved.keys, self._saved.counters) if self._saved is not None else Counters()
@@ -100,7 +100,7 @@ class Commands:
         if self._saved is not None and self._saved.begun is not None:
             self._go_on(self._saved.begun, again=True)
         for giver in GIVERS:
-            there = [Path(name).stem for name in handover.names(commands_of(self._run_dir, giver), SUFFIX)]
+            there = [Path(name).stem for name in rooms.names(commands_of(self._run_dir, giver), SUFFIX)]
             for gone in self._answered[giver].difference(there):
                 remove_quietly(answers_for(self._run_dir, giver) / f"{gone}{ANSWER}")
                 self._answered[giver].discard(gone)
@@ -109,7 +109,7 @@ class Commands:
 
     def _take(self, giver: str, name: str) -> None:
         try:
-            data = handover.read(commands_of(self._run_dir, giver), f"{name}{SUFFIX}", envelopes.LIMIT_BYTES + 1)
+            data = rooms.read(commands_of(self._run_dir, giver), f"{name}{SUFFIX}", envelopes.LIMIT_BYTES + 1)
         except FileNotFoundError:  # withdrawn
             return
         except OSError as error:

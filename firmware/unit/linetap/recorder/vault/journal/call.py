@@ -9,8 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from linetap.recorder.calls.ports import AudioSource, CallNote
-from linetap.recorder.vault.callfolder.encoding import LineEncoder
-from linetap.recorder.vault.callfolder.gaps import gap_of, joined
+from linetap.recorder.vault.callfolder.encoding import LineEncoder, gap_of, joined
 from linetap.recorder.vault.recordings.entries import MOST_TICK_SAMPLES, State, Tick, next_seam
 from linetap.recorder.vault.recordings.recording import Recording
 from linetap_core.clock import NS_PER_S

@@ -16,8 +16,8 @@ import numpy as np
 
 from linetap.config.retention import retention_of
 from linetap.config.schema import Config
+from linetap.recorder.vault.callfolder.encoding import gap_of, joined, within
 from linetap.recorder.vault.callfolder.folder import CallFolder, Sign, seal_without_audio
-from linetap.recorder.vault.callfolder.gaps import gap_of, joined, within
 from linetap.recorder.vault.callfolder.jobs import OpenCall
 from linetap.recorder.vault.journal.missingaudio import (
     POWER,

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap_core.evidence.keys.keys import SigningKey
 from linetap_core.evidence.merklelog.unitlog import Kind
-from linetap_core.evidence.witness import sigsum
+from linetap_core.evidence.witness import tlogproof
 from linetap_core.records import CallRecord
 
 VAULT_REFUSES = ("disk_full", "disk_error")  # reasons of the vault for not recording a call
@@ -38,7 +38,7 @@ def leaves_of(call_id: str, record: CallRecord, data: bytes, key: SigningKey) ->
     if record.retention is not None:  # repeated here: destruction is judged by it when the record is gone
         closing["until"] = record.retention.until
     if isinstance(key, Ed25519PrivateKey):  # Sigsum accepts no other signatures
-        closing["sigsum"] = base64.b64encode(sigsum.sign_leaf(digest.digest(), key)).decode("ascii")
+        closing["sigsum"] = base64.b64encode(tlogproof.sign_leaf(digest.digest(), key)).decode("ascii")
     found.append(("close", {**of_call, **closing}))
     return found
 

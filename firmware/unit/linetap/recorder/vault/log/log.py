@@ -21,7 +21,6 @@ from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
 from linetap_core.durable import files
 from linetap_core.durable.files import replace_durably
-from linetap_core.durable.steps import step
 from linetap_core.errors import Refusal
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
@@ -32,6 +31,7 @@ from linetap_core.evidence.merklelog.leaflog import LeafLog, LogShort
 from linetap_core.evidence.merklelog.unitlog import Head, HeadCopy, Kind, Leaf
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallEvent, CallRecord
+from linetap_core.supervisor import step
 from linetap_core.vaultformat import keptlogs, vaultname
 
 REMEMBERED = 4096  # newest leaves that are recognised when appended again, as in the outbox

@@ -19,8 +19,7 @@ from pathlib import Path
 import msgspec
 
 from linetap.recorder.vault.log.newest import Newest
-from linetap.recorder.vault.outbox.places import Places
-from linetap.recorder.vault.outbox.reader import OutboxReader
+from linetap.recorder.vault.outbox.reader import OutboxReader, Places
 from linetap_core import jsontext
 from linetap_core.durable import files
 from linetap_core.records import CallEvent

@@ -15,9 +15,8 @@ from linetap import restartstate
 from linetap.config.retention import retention_of
 from linetap.config.schema import Config
 from linetap.recorder.calls.ports import AudioSource, Stretches
-from linetap.recorder.vault.callfolder.encoding import Fetch, LineEncoder, SampleGap
+from linetap.recorder.vault.callfolder.encoding import Fetch, LineEncoder, SampleGap, gap_of, joined, within
 from linetap.recorder.vault.callfolder.folder import CallFolder, Sign
-from linetap.recorder.vault.callfolder.gaps import gap_of, joined, within
 from linetap.recorder.vault.callfolder.jobs import Open, OpenCall
 from linetap.recorder.vault.recordings.entries import chunk_samples, next_seam
 from linetap.recorder.vault.retention.epochs import Epochs
