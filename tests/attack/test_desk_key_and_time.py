@@ -310,7 +310,7 @@ def test_a_list_whose_days_end_elsewhere_is_not_taken(unit: Attacker, tmp_path: 
     epochs = Epochs(authority.commissioned(unit.config), lambda _: True)
     moved = keylist.encode(authority.make("2026-11-20", 400, version=2, zone="Pacific/Kiritimati"))
     with pytest.raises(keylist.OtherZone):
-        epochs.take(moved, authority.sign(moved))
+        epochs.accept(moved, authority.sign(moved))
     assert epochs.version == 1
 
 

@@ -69,7 +69,7 @@ def keeper_of(folder: Path, run_dir: Path) -> Keeper:
     assert keeper.command(keeper.signed("destroy", "vault", certificate, "linetap-certificate")).done
     walked: dict[str, Any] = {"unit": UNIT, "version": "0", "config_sha256": "", "by": "terminal", "began_at": START}
     report = WalkReport(**walked, ended_at=START, ended_by="done", passed=True, lines=[])
-    Walks(keeper.vault, keeper.key.signer(namespaces.WALK), keeper.log, keeper.report).take(report)
+    Walks(keeper.vault, keeper.key.signer(namespaces.WALK), keeper.log, keeper.report).store(report)
     keeper.outbox.confirm(2)
     linefaults.write(keeper.vault, 3, keeper.clock.utc_ns())
     for name in ("journal/a.journal", "journal/b.journal", "smdr/2026-11-24.json", "ballast"):

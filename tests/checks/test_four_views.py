@@ -248,14 +248,14 @@ class Views:
         )
         self.unit.states["reporter"].told = judgement.told  # type: ignore[attr-defined]
         for message in self.alerts.changed(judgement.findings, now_ns):
-            self.desk.take(message.topic, message.payload, now_ns)
+            self.desk.receive(message.topic, message.payload, now_ns)
         said = health(snapshot, Outgoing(0, 0, 0, "broker", 0, None), judgement)
         self.health = msgspec.json.encode(said)
         self._tell("health", msgspec.to_builtins(said))
 
     def _tell(self, topic: str, what: object) -> None:
         data = msgspec.json.encode(what)
-        self.desk.take(f"linetap/v1/test-unit/{topic}", data, self.clock.monotonic_ns())
+        self.desk.receive(f"linetap/v1/test-unit/{topic}", data, self.clock.monotonic_ns())
 
     # --- the four ----------------------------------------------------------------------------------------------
 

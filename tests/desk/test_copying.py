@@ -187,11 +187,11 @@ class TestBadBytes:
         for name in ("record.json", "record.json.sig", "key.age", "meta.age"):
             data = (units.folder_of(record.call_id) / name).read_bytes()
             with pytest.raises(Damaged, match="at most"):
-                incoming.take(name, 0, 1 << 30, data)
-            assert incoming.take(name, 0, len(data), data)
+                incoming.store(name, 0, 1 << 30, data)
+            assert incoming.store(name, 0, len(data), data)
         for total in (1 << 30, 50):
             with pytest.raises(Damaged, match="at most"):
-                incoming.take("audio.001.age", 0, total, bytes(100))
+                incoming.store("audio.001.age", 0, total, bytes(100))
         assert incoming.place == ("audio.001.age", 0)
 
     def test_what_nobody_asked_for_is_passed_over(self, units: Units) -> None:
@@ -506,7 +506,7 @@ class TestForgetting:
         return record
 
     def clear(self, units: Units) -> None:
-        Clearing(units.engine, units.clock).look()
+        Clearing(units.engine, units.clock).clear_due()
 
     def test_of_a_destroyed_call_its_name_line_disposition_and_end_stay(self, units: Units) -> None:
         record = self.destroyed(units)

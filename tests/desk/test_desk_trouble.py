@@ -49,7 +49,7 @@ def test_a_hundred_thousand_alerts_before_the_fleet_page() -> None:
     told, alert = units.Units(), json.dumps(ALERT).encode()
     for n in range(FLOOD_UNITS):
         for check in range(FLOOD_ALERTS):
-            told.take(f"linetap/v1/flood-{n:04d}/alert/a{check}", alert, NOW_NS)
+            told.receive(f"linetap/v1/flood-{n:04d}/alert/a{check}", alert, NOW_NS)
     assert sum(len(unit.alerts) for unit in told.units.values()) == units.MOST_ALERTS_IN_ALL
     assert told.passed_over == FLOOD_UNITS * FLOOD_ALERTS - units.MOST_ALERTS_IN_ALL
 

@@ -127,7 +127,7 @@ def test_what_closes_a_hole_does_not_close_this(engine: Engine, teller: Teller) 
     teller.call(0)
     Store(engine).write(teller.reports(), trusted(teller))
     hears(engine, teller, head(teller, 3, 0), head(teller, 2, 1))
-    Holes(engine, ManualClock()).look()
+    Holes(engine, ManualClock()).find()
     (row,) = rows(engine, tables.alerts)
     assert row["ended_at"] is None
 

@@ -56,7 +56,7 @@ class Watched:
         asked: list[Missing] = []
         for _ in range(round(seconds / every_s)):
             self.clock.sleep(every_s)
-            asked += self.holes.look()
+            asked += self.holes.find()
         assert all(one.group == (UNIT, self.teller.origin) for one in asked)
         return [(one.first, one.last) for one in asked]
 

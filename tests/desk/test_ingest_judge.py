@@ -50,7 +50,7 @@ def changed(teller: Teller, **fields: Any) -> Report:
 def test_a_good_one(teller: Teller) -> None:
     report = teller.reports(1, 1)[0]
     found = event(report, teller)
-    assert (found.told.seq, found.told.event, found.told.unit) == (1, "started", UNIT)
+    assert (found.fields.seq, found.fields.event, found.fields.unit) == (1, "started", UNIT)
     assert found.sha256 == hashlib.sha256(report.payload).hexdigest()
 
 
@@ -77,7 +77,7 @@ class TestRead:
         first = teller.reports(1, 1)[0]
         again = teller.report(first.payload)
         assert again.sig != first.sig
-        known = {1: Link(event(first, teller).sha256, event(first, teller).told.prev)}
+        known = {1: Link(event(first, teller).sha256, event(first, teller).fields.prev)}
         assert judge.place(event(again, teller), known).kind == "double"
 
     def test_the_signature_is_of_events(self, teller: Teller) -> None:
@@ -142,7 +142,7 @@ class TestRead:
             payload = json.dumps(told).encode()
             report = Report(UNIT, payload, unarmored(teller.sign(payload)), 5 * NS_PER_S)
             assert event(report, teller).at_ns == 5 * NS_PER_S
-        assert event(report, teller).told.why is None
+        assert event(report, teller).fields.why is None
 
 
 class TestPlace:
@@ -151,7 +151,7 @@ class TestPlace:
         return [event(report, teller) for report in teller.reports()]
 
     def known(self, its: list[Event], *seqs: int) -> dict[int, Link]:
-        return {seq: Link(its[seq - 1].sha256, its[seq - 1].told.prev) for seq in seqs}
+        return {seq: Link(its[seq - 1].sha256, its[seq - 1].fields.prev) for seq in seqs}
 
     def test_where_it_stands(self, its: list[Event]) -> None:
         assert judge.place(its[0], {}).kind == "good"

@@ -12,7 +12,7 @@ import pytest
 
 from broker import HOST, Broker, MuteServer, until
 from linetap_core.broker.connection import Arrived, Ended
-from linetap_core.broker.link import MOST_AT_ONCE, Told
+from linetap_core.broker.link import MOST_AT_ONCE, LinkEvent
 from linetap_core.clock import SYSTEM
 from linetap_core.wire.topics import Broker as BrokerConfig
 from linetap_core.wire.topics import Message
@@ -29,9 +29,9 @@ def publication(mid: int, qos: int = 1) -> bytes:
     return bytes([0x30 | qos << 1, len(body)]) + body
 
 
-def heard(greeting: bytes) -> tuple[list[Told], str]:
+def heard(greeting: bytes) -> tuple[list[LinkEvent], str]:
     """All that the first connection brings, and why it ended."""
-    happened: list[Told] = []
+    happened: list[LinkEvent] = []
     with MuteServer(greeting) as server:
         broker = BrokerConfig(host=HOST, port=server.port, keepalive_s=5)
         link = Link(broker, "desk", ["linetap/v1/+/call"], SYSTEM, Patience(answer_ms=1000))

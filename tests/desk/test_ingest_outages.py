@@ -45,7 +45,7 @@ class Desk:
             self.clock.sleep(30)
             for unit in units:
                 self.health(unit)
-            self.outages.look()
+            self.outages.update()
 
     def kept(self, unit: str = UNIT) -> list[tuple[str, str, float | None, float | None]]:
         """Kind, why, and from when to when in seconds from the start; without `before`."""
@@ -170,5 +170,5 @@ def test_it_is_not_kept_for_ever(desk: Desk) -> None:
     desk.status("online")
     desk.clock.sleep(KEPT_S + 60)
     desk.health()
-    desk.outages.look()
+    desk.outages.update()
     assert [row["kind"] for row in rows(desk.engine, tables.outages)] == ["before"]

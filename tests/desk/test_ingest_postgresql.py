@@ -67,7 +67,7 @@ def test_a_copy_from_its_coming_to_the_end_of_its_index(engine: Engine, tmp_path
         assert units.is_copied(kept)
         for each in (record, kept):
             units.tell("destroyed", each.call_id, clock.utc_ns(), why="retention")
-        Clearing(engine, clock).look()
+        Clearing(engine, clock).clear_due()
         assert units.row(record)["direction"] is None
         assert units.row(kept)["direction"] == "in"
         assert {event["event"] for event in units.events_of(record)} == {"cleared", "destroyed"}
@@ -146,9 +146,9 @@ def test_another_disk_under_the_same_key(engine: Engine, tmp_path: Path) -> None
         ("events_lost", 2), ("vault_new", -1),
     ]  # fmt: skip
     holes = Holes(engine, ManualClock(START_NS))
-    assert holes.look() == []
+    assert holes.find() == []
     store.write(reports, trusted(old))
-    Holes(engine, ManualClock(START_NS)).look()
+    Holes(engine, ManualClock(START_NS)).find()
     assert all(row["ended_at"] for row in rows(engine, tables.alerts))
     assert store.words([(UNIT, f"{new.origin} {new.vault}")]) != {}
 
@@ -159,11 +159,11 @@ def test_a_hole(engine: Engine, teller: Teller) -> None:
     holes, asked = Holes(engine, clock), []
     for _ in range(60):
         clock.sleep(1)
-        asked += holes.look()
+        asked += holes.find()
     assert {(one.first, one.last) for one in asked} == {(2, 4)}
     Store(engine).write(reports[1:4], trusted(teller))
     clock.sleep(2)
-    assert holes.look() == []
+    assert holes.find() == []
     assert [row["ended_at"] is None for row in rows(engine, tables.alerts)] == [False]
 
 

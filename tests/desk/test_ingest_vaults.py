@@ -98,20 +98,20 @@ def test_what_the_old_one_never_told_is_lost_and_not_asked_for(desk: Desk, tmp_p
     clock = ManualClock(START_NS)
     holes = Holes(desk.engine, clock)
     for _ in range(ALERT_S + 5):
-        asked = holes.look()
+        asked = holes.find()
         clock.advance(NS_PER_S)
     assert desk.alerts() == ["events_missing"]
     after.call(20)
     desk.take(after, late_s=60)
     for _ in range(200):
-        asked += holes.look()
+        asked += holes.find()
         clock.advance(NS_PER_S)
     assert asked == []
     lost = next(row for row in rows(desk.engine, tables.alerts) if row["code"] == "events_lost")
     assert (lost["origin"], lost["first"], lost["last"]) == (before.origin, 11, 30)
     assert sorted(desk.alerts()) == ["events_lost", "vault_new"]
     desk.store.write([*reports[10:12], *reports[20:]], trusted(before))  # a broker had them after all
-    holes.look()
+    holes.find()
     assert desk.alerts() == ["vault_new"]
     assert desk.chains() == [(1, "", False), (2, NEW, True)]
 

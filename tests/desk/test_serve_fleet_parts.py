@@ -27,7 +27,7 @@ CALL = "20261124T225600.123Z-L03"
 def of(*said: tuple[str, object]) -> Unit:
     units = Units()
     for topic, what in (("status", ONLINE), ("health", HEALTH), ("line/1", LINE), *said):
-        units.take(f"linetap/v1/main-03/{topic}", msgspec.json.encode(what), NS_PER_S)
+        units.receive(f"linetap/v1/main-03/{topic}", msgspec.json.encode(what), NS_PER_S)
     return units.units["main-03"]
 
 

@@ -159,7 +159,7 @@ def test_the_screen_shows_the_worst_first_and_fits(broker: Broker, floor: Units)
 
     def complete() -> bool:
         watcher.turn()
-        return watcher.told_all
+        return watcher.is_complete
 
     until(complete, END_S)
     with screen.live:

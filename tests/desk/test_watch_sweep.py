@@ -15,7 +15,7 @@ from watch_rig import LINE
 from broker import HOST, Broker, MuteServer, until
 from linetap_core.broker.client import Client
 from linetap_core.broker.connection import Arrived, Subscribed
-from linetap_core.broker.link import MOST_AT_ONCE, Told
+from linetap_core.broker.link import MOST_AT_ONCE, LinkEvent
 from linetap_core.clock import SYSTEM
 from linetap_core.wire.topics import Broker as BrokerConfig
 from linetap_desk.ingest.link import Link, Patience
@@ -43,7 +43,7 @@ def test_its_end_is_told_when_everything_is_here(broker: Broker) -> None:
     speaking = Speaking(broker.port)
     for unit in UNITS:
         speaking.is_well(unit, 8)
-    link, happened = sweeping(broker.port), list[Told]()
+    link, happened = sweeping(broker.port), list[LinkEvent]()
 
     def ended() -> bool:
         link.turn()
@@ -109,7 +109,7 @@ def test_the_register_ends_the_start_as_soon_as_everybody_is_heard(broker: Broke
 
     def complete() -> bool:
         watcher.turn()
-        return watcher.told_all
+        return watcher.is_complete
 
     until(complete, END_S)
     assert {len(unit.lines) for unit in watcher.units.units.values()} == {8}

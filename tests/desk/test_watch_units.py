@@ -24,7 +24,7 @@ class Told(Units):
 
     def tell(self, topic: str, of: object, unit: str = "main-03", **how: Any) -> Change | None:
         payload = of if isinstance(of, bytes) else msgspec.json.encode(of)
-        return self.take(f"linetap/v1/{unit}/{topic}", payload, self.now_s * NS_PER_S, **how)
+        return self.receive(f"linetap/v1/{unit}/{topic}", payload, self.now_s * NS_PER_S, **how)
 
     def standing(self, unit: str = "main-03") -> str:
         self.judge(self.now_s * NS_PER_S)

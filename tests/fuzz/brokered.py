@@ -210,7 +210,7 @@ def all_messages(work: Path, held: contextlib.ExitStack) -> Iterator[Target]:
 
     def shown(data: bytes) -> None:
         topic, _, payload = data.partition(b"\n")
-        units.take(topic.decode("utf-8", "replace"), payload, SYSTEM.monotonic_ns())
+        units.receive(topic.decode("utf-8", "replace"), payload, SYSTEM.monotonic_ns())
         for unit in list(units.units.values()):
             msgspec.json.encode(journal.picture(unit, place, SYSTEM.monotonic_ns(), str))
 
@@ -219,7 +219,7 @@ def all_messages(work: Path, held: contextlib.ExitStack) -> Iterator[Target]:
 
     def commanded(data: bytes) -> None:
         verb, _, payload = data.partition(b"\n")
-        inbox.take(verb.decode("utf-8", "replace"), payload, payload[:8])
+        inbox.receive(verb.decode("utf-8", "replace"), payload, payload[:8])
         for path in (work / "run").rglob("net-*"):
             path.unlink()
         inbox.__dict__["_waiting"].clear()
@@ -241,5 +241,5 @@ def _copied(work: Path, data: bytes) -> Any:
     (work / "digest").write_bytes(data)
     call = incoming.Call(whose["unit"], whose["call_id"], files.sha256(work / "digest"))
     coming = incoming.Incoming(folder, call, [])
-    if coming.take("record.json", 0, len(data), data):
+    if coming.store("record.json", 0, len(data), data):
         incoming.Incoming(folder, call, [])

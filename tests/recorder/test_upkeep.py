@@ -107,11 +107,11 @@ def test_a_list_that_comes_by_command_is_taken_and_stays(authority: Authority, c
     )  # fmt: skip
     data = keylist.encode(made)
     signature = sshsig.sign(data, authority.key, namespaces.KEY_LIST).encode("ascii")
-    assert vault.vault.epochs.take(data, signature) == 2
-    assert vault.vault.epochs.take(data, signature) == 2, "done again"
+    assert vault.vault.epochs.accept(data, signature) == 2
+    assert vault.vault.epochs.accept(data, signature) == 2, "done again"
     assert writer(config).vault.epochs.version == 2
     with pytest.raises(keylist.KeyListFault):
-        vault.vault.epochs.take(data.replace(b'"version":2', b'"version":3'), signature)
+        vault.vault.epochs.accept(data.replace(b'"version":2', b'"version":3'), signature)
 
 
 def _after(key_list: keylist.KeyList) -> str:

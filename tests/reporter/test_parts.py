@@ -253,7 +253,7 @@ class TestInbox:
 
     def test_exact_bytes_in_and_out_in_their_order(self, inbox: Inbox, tmp_path: Path) -> None:
         for n in range(3):
-            assert inbox.take("ack", b"\x00 whatever %d" % n, b"c%d" % n)
+            assert inbox.receive("ack", b"\x00 whatever %d" % n, b"c%d" % n)
         found = self.files(tmp_path)
         assert [path.read_bytes() for path in found] == [b"\x00 whatever %d" % n for n in range(3)]
         assert list(inbox.replies()) == []
@@ -266,27 +266,27 @@ class TestInbox:
         assert len(list(answers.iterdir())) == 1
 
     def test_there_are_never_many(self, inbox: Inbox, tmp_path: Path) -> None:
-        taken = [inbox.take("ack", b"x", None) for _ in range(50)]
+        taken = [inbox.receive("ack", b"x", None) for _ in range(50)]
         assert taken == [True] * MOST + [False] * (50 - MOST)
         assert len(self.files(tmp_path)) == MOST
-        assert not Inbox(tmp_path, ManualClock()).take("hold", bytes(LIMIT_BYTES + 1), None)
+        assert not Inbox(tmp_path, ManualClock()).receive("hold", bytes(LIMIT_BYTES + 1), None)
 
     def test_nobody_is_waited_for_for_ever(self, tmp_path: Path) -> None:
         clock = ManualClock()
         inbox = Inbox(tmp_path, clock)
         for _ in range(MOST):
-            assert inbox.take("ack", b"x", None)
+            assert inbox.receive("ack", b"x", None)
         clock.sleep(inbox_module.PATIENCE_S)
         assert list(inbox.replies()) == []
         assert not self.files(tmp_path)
-        assert inbox.take("ack", b"x", None)
+        assert inbox.receive("ack", b"x", None)
 
     def test_a_folder_that_takes_nothing_is_no_reason_to_end(self, inbox: Inbox, tmp_path: Path) -> None:
         commands_of(tmp_path, "reporter").rmdir()
-        assert not inbox.take("ack", b"x", None)
+        assert not inbox.receive("ack", b"x", None)
 
     def test_what_an_earlier_reporter_left_is_not_done_again(self, inbox: Inbox, tmp_path: Path) -> None:
-        assert inbox.take("ack", b"x", None)
+        assert inbox.receive("ack", b"x", None)
         Inbox(tmp_path, ManualClock())
         assert not self.files(tmp_path)
 

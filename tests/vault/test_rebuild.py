@@ -325,7 +325,7 @@ class TestPlaces:
         monkeypatch.setattr("linetap.recorder.vault.outbox.reader.MOST", 16)
         first = Places(tmp_path)
         for n in range(200):
-            first.note(1 + 10 * n, 1000 * n)
+            first.store_length(1 + 10 * n, 1000 * n)
         for known in (first, Places(tmp_path)):
             for n, more in itertools.product(range(195), (0, 1, 4)):
                 begin, end = known.leaves(1 + 10 * n, 10 * (n + more) + 10, 200_000)
@@ -338,7 +338,7 @@ class TestPlaces:
     def test_a_segment_begun_again_after_a_cut_counts_once(self, tmp_path: Path) -> None:
         known = Places(tmp_path)
         for seq, leaf in ((1, 0), (7, 500), (7, 501)):
-            known.note(seq, leaf)
+            known.store_length(seq, leaf)
         assert known.leaves(1, 6, 900) == (0, 501)
 
 

@@ -53,11 +53,11 @@ def leaves(keeper: Keeper) -> list[dict[str, Any]]:
 def test_what_is_taken_twice_is_there_once(keeper: Keeper) -> None:
     call = keeper.call()
     told = report(WalkedLine(line=1, colour="green", at=ENDED, call_id=call.call_id))
-    taker(keeper).take(told)
+    taker(keeper).store(told)
     (path,) = (keeper.vault / walkreport.WALKS_FOLDER).glob("*.json")
     before = path.read_bytes()
     keeper.restart()
-    taker(keeper).take(told)
+    taker(keeper).store(told)
     assert path.read_bytes() == before
     assert [event["event"] for event in events(keeper)] == ["tested", "walked"]
     assert [leaf["sha256"] for leaf in leaves(keeper)] == [sha256(path)] == [events(keeper)[1]["document_sha256"]]
@@ -67,7 +67,7 @@ def test_only_what_is_sealed_has_a_hash(keeper: Keeper) -> None:
     call = keeper.call()
     lines = [WalkedLine(line=1, colour="green", call_id=call.call_id), WalkedLine(line=2, colour="red", call_id=None)]
     lines.append(WalkedLine(line=3, colour="red", call_id="20261124T030100.000Z-L03"))
-    taker(keeper).take(report(*lines))
+    taker(keeper).store(report(*lines))
     (path,) = (keeper.vault / walkreport.WALKS_FOLDER).glob("*.json")
     found = [line.record_sha256 for line in walkreport.decode(path.read_bytes()).lines]
     assert found == [sha256(keeper.vault / sealed.call_path(call.call_id) / sealed.RECORD), None, None]
@@ -76,7 +76,7 @@ def test_only_what_is_sealed_has_a_hash(keeper: Keeper) -> None:
 def test_the_oldest_reports_go(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(walks, "MOST_REPORTS", 2)
     for day in (21, 22, 23):
-        taker(keeper).take(report(began_at=f"2026-11-{day}T03:00:00.000Z", ended_at=f"2026-11-{day}T03:05:00.000Z"))
+        taker(keeper).store(report(began_at=f"2026-11-{day}T03:00:00.000Z", ended_at=f"2026-11-{day}T03:05:00.000Z"))
     left = sorted(path.name[:8] for path in (keeper.vault / walkreport.WALKS_FOLDER).iterdir())
     assert left == ["20261122", "20261122", "20261123", "20261123"]
     assert len(leaves(keeper)) == 3, "the log forgets none"

@@ -80,9 +80,9 @@ class Bounded(logging.Filter):
 
 def _with(record: logging.LogRecord, more: str) -> logging.LogRecord:
     """A copy with another text: other handlers get the record unchanged."""
-    told = copy.copy(record)
-    told.msg, told.args = record.getMessage() + more, None
-    return told
+    longer = copy.copy(record)
+    longer.msg, longer.args = record.getMessage() + more, None
+    return longer
 
 
 class JournalHandler(logging.Handler):

@@ -60,10 +60,10 @@ class Encryption:
     boot: int | None = None
 
 
-def write_encryption(run: Path, said: Encryption) -> None:
+def write_encryption(run: Path, result: Encryption) -> None:
     """Called once a boot, before anything else uses /run."""
-    (run / CARD_NAME).write_text(f"{said.word} {said.boot or '-'}\n{said.why}\n")
-    if said.word == "refused":
+    (run / CARD_NAME).write_text(f"{result.word} {result.boot or '-'}\n{result.why}\n")
+    if result.word == "refused":
         (run / REFUSED).touch()
 
 

@@ -62,7 +62,7 @@ class _Recorder(Service):
 
 class _Panel(Service):
     def _without_config(self, args: argparse.Namespace, error: BadInput) -> int:
-        """The LEDs say so, whoever supervises."""
+        """The LEDs show it, under any supervisor."""
         return int(import_module("linetap.panel.badconfig").run(args.config.absolute(), error))
 
 

@@ -90,7 +90,7 @@ def wait(service: str, card: int, file: Path, why: BadInput, clock: Clock = SYST
     state = _state(service, name, card, clock)
     state.fault = Fault(why.code, str(why))
     with lock_of(run_dir, name):
-        told = StateFile(run_dir, name, clock)
+        state_file = StateFile(run_dir, name, clock)
         next_ns = clock.monotonic_ns()
         while not stop.requested:
             if clock.monotonic_ns() >= next_ns:
@@ -98,8 +98,8 @@ def wait(service: str, card: int, file: Path, why: BadInput, clock: Clock = SYST
                 if _can_be_used(file):
                     return START_AGAIN
             state.progress += 1
-            if told.due():
-                told.write(state, idle=True, despite_fault=True)  # waiting counts as work
+            if state_file.due():
+                state_file.write(state, idle=True, despite_fault=True)  # waiting counts as work
             clock.sleep(_TURN_S)
     return 0
 

@@ -29,7 +29,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     again: bool = False  # for one announced before the answer: repeated after it, in time
     full_wrongly: bool = False  # `full`, for a notice that the answering party could not hear, whatever played later
     unrecorded: bool = False  # wrongly
-    unanswered: bool = False  # recorded, and nobody had answered
+    unanswered: bool = False  # recorded without an answer
     against_policy: bool = False  # recorded or announced, though policy says otherwise
     repeated: bool = False  # announced again, though no further party was on the line
     mark: bool = False  # marked as abusive though staff did not, or not marked though it did

@@ -77,7 +77,7 @@ def watch(config: Config, script: Path, children: Processes, exchange: Child) ->
     ended_ns: int | None = None
     with open_view() as view:
         while True:
-            look = looker.look()
+            look = looker.refresh()
             view.show(look)
             now_ns = SYSTEM.monotonic_ns()
             if ended_ns is None and exchange.process.poll() == 0:

@@ -70,7 +70,7 @@ class Looker:
         self._config, self._clock = config, clock
         self._calls: dict[Path, CallRecord] = {}
 
-    def look(self) -> Look:
+    def refresh(self) -> Look:
         states = {name: read_state(self._config.run_path, name, kind) for name, kind in SERVICES.items()}
         recorder, reporter, panel = states["recorder"], states["reporter"], states["panel"]
         waiting = delivered = 0

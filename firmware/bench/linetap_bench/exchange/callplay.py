@@ -87,7 +87,7 @@ class Utterance(NamedTuple):
     at: int
     wave: Wave
     speaker: Speaker
-    network: Network  # the far end's at that time, whoever speaks
+    network: Network  # the far end's at that time, for all its voices
 
     @property
     def end(self) -> int:

@@ -198,7 +198,7 @@ class Exchange:
         queued = self._queued()  # before `_written`: it may find an under-run, and refill
         consumed = self._written - queued
         now_ns = self._clock.monotonic_ns()  # after the check of the queue: late, never early
-        start_ns = self._anchor.look(consumed, now_ns)
+        start_ns = self._anchor.advance(consumed, now_ns)
         anchors = self.played.anchors
         if not anchors:
             self.played.start_mono_ns = start_ns

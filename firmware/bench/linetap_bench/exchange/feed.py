@@ -107,7 +107,7 @@ class Anchor:
         self._rate_hz = rate_hz
         self._looks: deque[int] = deque(maxlen=ANCHOR_LOOKS)
 
-    def look(self, consumed: int, now_ns: int) -> int:
+    def advance(self, consumed: int, now_ns: int) -> int:
         """`consumed` samples had left the sound card's buffer before `now_ns`; returns the nanoseconds of sample 0."""
         self._looks.append(now_ns - consumed * NS_PER_S // self._rate_hz)
         return min(self._looks)

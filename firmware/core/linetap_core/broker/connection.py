@@ -201,7 +201,7 @@ class Connection:
         """OSError where the broker does not answer. CONNECT is queued afterwards."""
         self._client.connect_async(
             self._broker.host, self._broker.port, self._broker.keepalive_s,
-            clean_start=not self._terms.session_s, properties=_said_at_connect(self._terms),
+            clean_start=not self._terms.session_s, properties=_connect_properties(self._terms),
         )  # fmt: skip
         self._client.reconnect()
 
@@ -301,7 +301,7 @@ def _the_same(topic: str) -> str:
     return f"{topic}/#"
 
 
-def _said_at_connect(terms: Terms) -> Properties:
+def _connect_properties(terms: Terms) -> Properties:
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.SessionExpiryInterval = terms.session_s
     properties.ReceiveMaximum = terms.receive_maximum

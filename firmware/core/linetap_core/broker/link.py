@@ -68,7 +68,7 @@ class Receipt:
     refusal: str | None
 
 
-Told = Connected | Subscribed | Receipt | Arrived | Ended
+LinkEvent = Connected | Subscribed | Receipt | Arrived | Ended
 
 
 class Link(ABC):
@@ -87,7 +87,7 @@ class Link(ABC):
         self._waiting: deque[tuple[int, Message]] = deque()
         self._unacknowledged: dict[int, tuple[int, int, str]] = {}  # message id -> token, when sent, topic
         self._token = 0
-        self._said = ""
+        self._logged = ""
         self._leaving = self._refused = False
         self.connected = False
 
@@ -120,9 +120,9 @@ class Link(ABC):
         if waited_ns > self._patience.answer_ms * NS_PER_MS and self._happenings.empty():
             self._give_up(f"no answer for {self._patience.answer_ms} ms")
 
-    def happened(self, timeout_s: float) -> list[Told]:
+    def happened(self, timeout_s: float) -> list[LinkEvent]:
         """At most MOST_AT_ONCE events; waits at most `timeout_s` for the first."""
-        found: list[Told] = []
+        found: list[LinkEvent] = []
         try:
             whose, happening = self._happenings.get(timeout=timeout_s)
             while True:
@@ -175,7 +175,7 @@ class Link(ABC):
     def _open(self, terms: Terms, tls: ssl.SSLContext | None) -> Connection:
         return Connection(self._broker, terms, tls, self._happenings)
 
-    def _take(self, happening: Happening) -> list[Told]:
+    def _take(self, happening: Happening) -> list[LinkEvent]:
         match happening:
             case Connected(_, most):
                 self.connected, self._refused = True, False
@@ -211,6 +211,6 @@ class Link(ABC):
 
     def _say(self, text: str) -> None:
         """Logs it once, however often the attempt fails."""
-        if text != self._said and not self._leaving:
+        if text != self._logged and not self._leaving:
             self._log.info("%s", text) if self.connected else self._log.warning("broker_absent: %s", text)
-            self._said = text
+            self._logged = text

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from linetap_core.errors import Refusal
 
-if TYPE_CHECKING:  # whoever only counts bytes needs no numpy
+if TYPE_CHECKING:  # counting bytes needs no numpy
     import numpy as np
     from numpy.typing import NDArray
 

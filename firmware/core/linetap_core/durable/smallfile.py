@@ -61,9 +61,9 @@ def unwrap(kind: str, data: bytes) -> bytes:
         raise Broken("the line of its envelope does not end")
     if data == wrap(kind, body):
         return body
-    said = _VERSION.match(header)
-    if said and int(said[1]) != VERSION:
-        raise Broken(f"its envelope is of version {int(said[1])}, {VERSION} expected")
+    version = _VERSION.match(header)
+    if version and int(version[1]) != VERSION:
+        raise Broken(f"its envelope is of version {int(version[1])}, {VERSION} expected")
     if not header.startswith(b'{"linetap_file":"' + kind.encode() + b'"'):
         raise Broken(f"its envelope is that of another file, {kind} expected")
     raise Broken(f"its SHA-256 or its length is not what its envelope says ({len(body)} bytes)")

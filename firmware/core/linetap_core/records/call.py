@@ -159,7 +159,7 @@ KeyPlace = Literal["file", "tpm"]
 class UnitKeyRecord(msgspec.Struct, frozen=True, rename={"in_": "in"}):
     """Where the signing key is: in a file, which can be copied, or in a TPM, which it never leaves.
 
-    This is the signer's own statement: whoever lists a key for a unit has seen where it was made. An Ed25519 key is in
+    This is the signer's own statement: who lists a key for a unit has seen where it was made. An Ed25519 key is in
     no TPM.
     """
 

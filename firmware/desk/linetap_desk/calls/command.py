@@ -51,7 +51,7 @@ def _criteria(args: argparse.Namespace) -> SearchCriteria:
 
 
 def _newest(db: Connection, criteria: SearchCriteria, most: int) -> list[dict[str, Any]]:
-    """Page after page: nobody waits at a command as at a browser."""
+    """Page after page, without a limit of time: a command may take longer than a page."""
     found: list[dict[str, Any]] = []
     page = query.page(db, criteria, None, most)
     found += page.rows

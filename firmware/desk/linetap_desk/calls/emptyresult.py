@@ -100,9 +100,9 @@ def _away(db: Connection, unit: str, since: str, until: str) -> list[Away]:
 
 def _is_whole(db: Connection, unit: str) -> bool:
     lacking = select(origins.c.unit).where(origins.c.unit == unit, origins.c.newest > origins.c.through)
-    told = db.execute(select(units.c.outbox_seq).where(units.c.unit == unit)).scalar()
+    newest = db.execute(select(units.c.outbox_seq).where(units.c.unit == unit)).scalar()
     used_now = select(origins.c.through).where(origins.c.unit == unit).order_by(origins.c.heard_at.desc()).limit(1)
-    return db.execute(lacking).first() is None and (told or 0) <= (db.execute(used_now).scalar() or 0)
+    return db.execute(lacking).first() is None and (newest or 0) <= (db.execute(used_now).scalar() or 0)
 
 
 def _is_ahead(heard_at: str, until: str, now_ns: int) -> bool:

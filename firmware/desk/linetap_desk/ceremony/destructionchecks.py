@@ -138,8 +138,8 @@ def _counted(call_dir: Path) -> _Counted | None:
         last = amended.newest(amended.home(call_dir), record.call_id)
         kept, moment = record.retention, record.counted or None
         until = last.until if last is not None else kept.until if kept is not None else None
-        said = last.ended_at if last is not None else record.actual.ended_at if record.actual else record.ended_at
-        ended_ns = parse_rfc3339(said) if said else sealed.call_ns(record.call_id)
+        ended = last.ended_at if last is not None else record.actual.ended_at if record.actual else record.ended_at
+        ended_ns = parse_rfc3339(ended) if ended else sealed.call_ns(record.call_id)
         until_ns = None if until is None else parse_rfc3339(until)
     except (LinetapError, ValueError):
         return None

@@ -159,8 +159,8 @@ def _require_over(epoch: Epoch | Overflow, key_list: KeyList, copy: Path, clock:
             )
         return None
     ended = end_of(date.fromisoformat(epoch.day), key_list.zone)
-    if (said := last_until(copy, epoch.day, ended)) is not None:  # by other zone data than this machine's
-        ended = max(ended, said)
+    if (later := last_until(copy, epoch.day, ended)) is not None:  # by other zone data than this machine's
+        ended = max(ended, later)
     if from_utc_ns(clock.utc_ns()) < ended:
         raise Refusal(f"{epoch.day} ends at {epoch_text(ended)}: nothing is destroyed before its time")
     return epoch_text(ended)
@@ -205,7 +205,7 @@ def _require_witnessed(args: argparse.Namespace, ended: str | None) -> dict[str,
     rules = options.rules(args)
     moment = None if ended is None else from_utc_ns(parse_rfc3339(ended))
     found = verifylog.require_witnessed_over(rules, args.vault, options.signers_for(args, rules), args.epoch, moment)
-    lines = [judge.NO_POLICY] if found is None else [f"{unit}: {said}" for unit, said in found.items()]
+    lines = [judge.NO_POLICY] if found is None else [f"{unit}: {problem}" for unit, problem in found.items()]
     sys.stdout.writelines(f"{args.epoch}: {line}\n" for line in lines)
     return found
 

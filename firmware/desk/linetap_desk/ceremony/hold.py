@@ -61,7 +61,7 @@ def _check(args: argparse.Namespace, clock: Clock) -> int:
         if turn.left:
             raise BadInput(f"--identity: {turn.left} more of the group: only together do they see that it opens")
         step.granted()
-        turn.take(args.identity)
+        turn.remove_layers(args.identity)
         data = callfolder.read(args.hold_dir / name, hold.LIMIT_BYTES)
         place.write_text(sshsig.sign(data, signer, namespaces.HOLD_CHECK), encoding="ascii")
     checkedcall.warn(call)

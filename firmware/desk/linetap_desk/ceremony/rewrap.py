@@ -91,10 +91,10 @@ def _write(
     if turn.left:
         folder.mkdir(parents=True, exist_ok=True)
         place = folder / _PARTIAL.format(turn.left)
-        privatefile.write(place, turn.take(args.identity))
+        privatefile.write(place, turn.remove_layers(args.identity))
         layers.say_partial(place, turn.left, "officer")
         return None
-    key_age = group.seal(turn.take(args.identity), to)
+    key_age = group.seal(turn.remove_layers(args.identity), to)
     folder.mkdir(parents=True, exist_ok=True)
     data = hold.encode(document(call, hashlib.sha256(key_age).hexdigest()))
     privatefile.write(folder / sealed.KEY, key_age)

@@ -84,7 +84,7 @@ class Asking:
     came: int = 0  # bytes of it received
     most: int = 0
     asked_ns: int = 0
-    heard_ns: int = 0
+    answered_ns: int = 0
     next_ns: int = 0  # no request before
     pause_s: int = 0
     status: bytes = b""  # the last received
@@ -101,13 +101,13 @@ class Asking:
         if kbit_s is not None:
             self.most = min(MOST_BYTES, max(BLOCK_BYTES, kbit_s * 125 * _AT_A_TIME_S))
         self.correlation, self.came = secrets.token_bytes(_CORRELATION_BYTES), 0
-        self.asked_ns = self.heard_ns = now_ns
+        self.asked_ns = self.answered_ns = now_ns
         return Window(call_id=self.incoming.call.call_id, file=place[0], first=place[1], most=self.most)
 
     def took(self, count: int, now_ns: int, kbit_s: int | None) -> None:
         """So many bytes of the window were received and stored."""
         self.came += count
-        self.heard_ns, self.pause_s = now_ns, 0
+        self.answered_ns, self.pause_s = now_ns, 0
         if self.incoming is None or self.incoming.place is None or self.came >= self.most:
             self.correlation = b""
             if kbit_s:
@@ -119,7 +119,7 @@ class Asking:
 
     def stalled(self, now_ns: int) -> bool:
         """Whether nothing arrived for STALL_S: the window is dropped, and the next requested later each time."""
-        if not self.correlation or now_ns - self.heard_ns < STALL_S * NS_PER_S:
+        if not self.correlation or now_ns - self.answered_ns < STALL_S * NS_PER_S:
             return False
         self.correlation = b""
         self.pause(now_ns)
@@ -152,7 +152,9 @@ class Closings:
         self._units: dict[str, Asking] = {}
         self._calls: dict[str, Call] = {}  # unit -> the call in progress
 
-    def look(self, db: Connection, under_way: Callable[[str], Collection[str]]) -> Iterator[tuple[Close, str, bytes]]:
+    def due(
+        self, db: Connection, under_way: Callable[[str], Collection[str]]
+    ) -> Iterator[tuple[Close, str, bytes]]:
         """What to request now, with unit and correlation data. `under_way`: calls of a unit that the store is
         processing."""
         now_ns = self._clock.monotonic_ns()
@@ -168,7 +170,7 @@ class Closings:
             if call is not None:
                 room -= 1
                 self._calls[unit], asking.correlation = call, secrets.token_bytes(_CORRELATION_BYTES)
-                asking.asked_ns = asking.heard_ns = now_ns
+                asking.asked_ns = asking.answered_ns = now_ns
                 yield Close(call_id=call.call_id, record_sha256=call.record_sha256), unit, asking.correlation
 
     def arrived(self, unit: str, message: Arrived) -> tuple[Call, Closing] | None:

@@ -97,7 +97,7 @@ class Incoming:
             return None
         return self._missing[0], self._size
 
-    def take(self, name: str, offset: int, total: int, data: bytes) -> bool:
+    def store(self, name: str, offset: int, total: int, data: bytes) -> bool:
         """False for an unexpected block, such as a repeated one. Damaged: the received part of the file was deleted."""
         if (name, offset) != self.place or not data:
             return False

@@ -53,7 +53,7 @@ class Bucket:
             request_checksum_calculation="when_required", response_checksum_validation="when_required",
         )  # fmt: skip
         try:
-            with self._told():
+            with self._translated_errors():
                 self._client: Any = boto3.client(
                     "s3",
                     endpoint_url=options.get("endpoint"),
@@ -68,7 +68,7 @@ class Bucket:
     def put(self, unit: str, call_id: str, folder: Path) -> None:
         names = fetch.ordered(path.name for path in folder.iterdir())
         names.sort(key=lambda name: (name == sealed.SIGNATURE, name))
-        with self._told():
+        with self._translated_errors():
             for name in names:
                 with (folder / name).open("rb") as file:
                     md5 = base64.b64encode(
@@ -90,7 +90,7 @@ class Bucket:
 
     def _put_beside(self, unit: str, call_id: str, found: list[tuple[str, bytes]]) -> None:
         """Does nothing without a copy."""
-        with self._told():
+        with self._translated_errors():
             copy = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._place(unit, call_id), MaxKeys=1)
             for key, data in found if copy.get("Contents") else []:
                 md5 = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode("ascii")
@@ -102,7 +102,7 @@ class Bucket:
     def remove(self, unit: str, call_id: str) -> None:
         shutil.rmtree(self.incoming / unit / call_id, ignore_errors=True)
         place = self._place(unit, call_id)
-        with self._told():
+        with self._translated_errors():
             self._client.delete_object(Bucket=self._bucket, Key=self._closing(unit, call_id))
             beside = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._amended(unit, call_id))
             for each in beside.get("Contents", ()):
@@ -137,7 +137,7 @@ class Bucket:
         """In the order of their keys, a page at a time."""
         more: dict[str, str] = {}
         while True:
-            with self._told():
+            with self._translated_errors():
                 prefix = f"{self._prefix}/" if self._prefix else ""
                 found = self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, **more)
             yield from found.get("Contents", ())
@@ -146,7 +146,7 @@ class Bucket:
             more = {"ContinuationToken": found["NextContinuationToken"]}
 
     def _begin_of(self, key: str, most: int) -> bytes:
-        with self._told():
+        with self._translated_errors():
             data: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read(most + 1)
         return data
 
@@ -157,7 +157,7 @@ class Bucket:
         return "/".join(filter(None, (self._prefix, unit, str(closing_path(call_id)))))
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translated_errors(self) -> Iterator[None]:
         """Turns the store's errors into an OSError of one line."""
         try:
             yield

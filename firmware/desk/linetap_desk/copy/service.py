@@ -76,7 +76,7 @@ class Copying:
         self._to_note: list[Done] = []  # not in the database yet
         self._look_ns = self._tidy_ns = self._store_ns = 0
         self._counted_ns: int | None = None  # monotonic, up to which time the database has it
-        self._said: dict[str, str] = {}  # unit -> the last complaint
+        self._complaints: dict[str, str] = {}  # unit -> the last complaint
         self._closings = Closings(signers, most_units, self._complain, clock)
         self._to_ask: list[Message] = []
 
@@ -154,7 +154,7 @@ class Copying:
             offset, total = int(user["offset"]), int(user["total"])
         except (KeyError, ValueError):
             return
-        if len(message.payload) > fetch.BLOCK_BYTES or not incoming.take(user["file"], offset, total, message.payload):
+        if len(message.payload) > fetch.BLOCK_BYTES or not incoming.store(user["file"], offset, total, message.payload):
             return
         kbit_s = self._hours.kbit_s(self._clock.utc_ns())
         asking.took(len(message.payload), self._clock.monotonic_ns(), kbit_s)
@@ -198,7 +198,7 @@ class Copying:
     def _look_for_closings(self, db: Connection) -> None:
         if self._worker.busy >= MOST_PUTS:
             return
-        for wanted_close, unit, correlation in self._closings.look(db, self._under_way):
+        for wanted_close, unit, correlation in self._closings.due(db, self._under_way):
             message = self._say(unit, fetch.VERB, wanted_close.body())
             self._to_ask.append(replace(message, correlation=correlation))
 
@@ -245,7 +245,7 @@ class Copying:
             for call in worklist.over(db, now_ns, self._holds):
                 if not self._worker.has(call):
                     self._worker.give(Job("remove", call))
-            self._to_tell = [call for call in worklist.untold(db) if not self._worker.has(call)]
+            self._to_tell = [call for call in worklist.unreported(db) if not self._worker.has(call)]
         self._counted_ns = mono_ns  # committed: after a failure the time is counted with the next turn
 
     def _note(self) -> None:
@@ -294,6 +294,6 @@ class Copying:
 
     def _complain(self, unit: str, text: str) -> None:
         """Logs a complaint once, until it changes."""
-        if self._said.get(unit) != text:
+        if self._complaints.get(unit) != text:
             log.warning("%s: %s", unit, text) if unit else log.error("%s", text)
-        self._said[unit] = text
+        self._complaints[unit] = text

@@ -51,7 +51,7 @@ def next_call(db: Connection, unit: str, passed_over: set[str]) -> Call | None:
     return next((Call(unit, *row) for row in found if row[0] not in passed_over and _is_call(row[0])), None)
 
 
-def untold(db: Connection) -> list[Call]:
+def unreported(db: Connection) -> list[Call]:
     """Stored copies of online units that have not acknowledged them."""
     wanted = select(copies.c.unit, copies.c.call_id, copies.c.record_sha256).join(
         calls, (calls.c.unit == copies.c.unit) & (calls.c.call_id == copies.c.call_id)
@@ -186,7 +186,7 @@ def _is_call(call_id: str) -> bool:
 
 
 def _document_holds(path: Path, now_ns: int) -> bool:
-    """Its signature is not checked: a copy that stays harms nobody. An unreadable hold counts."""
+    """Its signature is not checked: a copy that stays does no harm. An unreadable hold counts."""
     try:
         if path.stat().st_size > hold.LIMIT_BYTES:
             return True

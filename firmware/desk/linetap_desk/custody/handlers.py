@@ -110,13 +110,13 @@ async def _call(request: Request, site: Site, error: LinetapError | None = None)
     except LinetapError as fault:
         return _overview(request, site, fault)
 
-    def said(table: Mapping[str, str], code: str | None) -> str:
+    def text_of(table: Mapping[str, str], code: str | None) -> str:
         word = table.get(code or "")
         return code or "" if word is None else site.look.say(request, word)
 
     return site.page(
         request, "call.html", 409 if error else 200, error=error, refusal=REFUSAL, call_id=call_id, heard=heard,
-        record=record, said=said, words=callwords, moment_words=MOMENT, speeds=sound.SPEEDS, clock=_clock,
+        record=record, text_of=text_of, words=callwords, moment_words=MOMENT, speeds=sound.SPEEDS, clock=_clock,
     )  # fmt: skip
 
 
@@ -272,7 +272,7 @@ def make_app(site: Site) -> Starlette:
 
 
 def _inside(handler: Handler) -> Handler:
-    """`handler` for whoever has come in, and a form of our own page."""
+    """`handler` for a session that was admitted, and a form of our own page."""
 
     async def answer(request: Request, site: Site) -> Response:
         token = request.cookies.get(COOKIE, "")

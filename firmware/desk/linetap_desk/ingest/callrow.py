@@ -29,35 +29,35 @@ AMENDED = "amended"
 log = logging.getLogger("linetap.ingest")
 
 
-def amendment_of(told: EventFields) -> Amendment | None:
+def amendment_of(fields: EventFields) -> Amendment | None:
     """The amendment in an event, if it is signed and of this call; the event determines whose key is required."""
-    if told.event != AMENDED or told.amendment is None or told.amendment_sig is None or told.call_id is None:
+    if fields.event != AMENDED or fields.amendment is None or fields.amendment_sig is None or fields.call_id is None:
         return None
-    data = told.amendment.encode("utf-8")
+    data = fields.amendment.encode("utf-8")
     try:
         return amendment.check(
-            data, armored(told.amendment_sig).encode("ascii", "replace"), told.unit, told.call_id,
-            told.record_sha256 or "", None,
+            data, armored(fields.amendment_sig).encode("ascii", "replace"), fields.unit, fields.call_id,
+            fields.record_sha256 or "", None,
         )  # fmt: skip
     except Refusal as refusal:
-        log.warning("%s: %s: %s: %s", refusal.code, told.unit, told.call_id, refusal)
+        log.warning("%s: %s: %s: %s", refusal.code, fields.unit, fields.call_id, refusal)
         return None
 
 
 def note_amendments(db: Connection, events: Iterable[Event]) -> None:
     """Stores the amendments of these events, which are stored already."""
     for event in events:
-        if (found := amendment_of(event.told)) is None:
+        if (found := amendment_of(event.fields)) is None:
             continue
         mine = (amendments.c.unit == found.unit, amendments.c.call_id == found.call_id)
         if db.execute(select(amendments.c.number).where(*mine, amendments.c.number == found.number)).first() is None:
             db.execute(insert(amendments).values(
                 unit=found.unit, call_id=found.call_id, number=found.number, document=amendment.encode(found),
-                sig=armored(event.told.amendment_sig or ""), until=_normal(found.until),
+                sig=armored(event.fields.amendment_sig or ""), until=_normal(found.until),
             ))  # fmt: skip
         else:  # reported again after a power cut in between: the last report is beside the record
             db.execute(update(amendments).where(*mine, amendments.c.number == found.number).values(
-                document=amendment.encode(found), sig=armored(event.told.amendment_sig or ""),
+                document=amendment.encode(found), sig=armored(event.fields.amendment_sig or ""),
                 until=_normal(found.until), stored_at=None,
             ))  # fmt: skip
         apply_amendment(db, found.unit, found.call_id)
@@ -112,7 +112,7 @@ _FIELDS = ("line", "direction", "disposition", "duration_s", "notice", "mark", "
 class Part:
     """One stored event of a call; `at` in the form of the tables."""
 
-    told: EventFields
+    fields: EventFields
     at: str
     late: bool
 
@@ -122,27 +122,27 @@ def row(parts: Sequence[Part]) -> dict[str, Any]:
     first: dict[str, str] = {}
     began = [part.at for part in parts]
     for part in parts:
-        first[part.told.chain] = min(part.at, first.get(part.told.chain, part.at))
-    ordered = sorted(parts, key=lambda part: (first[part.told.chain], part.told.chain, part.told.seq))
+        first[part.fields.chain] = min(part.at, first.get(part.fields.chain, part.at))
+    ordered = sorted(parts, key=lambda part: (first[part.fields.chain], part.fields.chain, part.fields.seq))
     found: dict[str, Any] = dict.fromkeys((*_TIMES.values(), *_FIELDS))
-    for part in sorted(ordered, key=lambda part: not part.told.rebuilt):
-        if (part.told.event, part.told.why) == ("held", HOLD_ENDED):
+    for part in sorted(ordered, key=lambda part: not part.fields.rebuilt):
+        if (part.fields.event, part.fields.why) == ("held", HOLD_ENDED):
             found["held_at"] = None  # its `why` is not the call's
             continue
         for name in _FIELDS:
-            if (value := getattr(part.told, name)) is not None:
+            if (value := getattr(part.fields, name)) is not None:
                 found[name] = value
-        if (column := _TIMES.get(part.told.event)) is not None:
+        if (column := _TIMES.get(part.fields.event)) is not None:
             found[column] = part.at
-        if part.told.rebuilt:
-            began += _time(part.told.began_at)
+        if part.fields.rebuilt:
+            began += _time(part.fields.began_at)
             for name in ("answered_at", "ended_at"):
-                found[name] = next(iter(_time(getattr(part.told, name))), found[name])
+                found[name] = next(iter(_time(getattr(part.fields, name))), found[name])
     _amend(found, began, ordered)
     return found | {
         "began_at": min(began),
         "late": any(part.late for part in parts),
-        "rebuilt": any(part.told.rebuilt for part in parts),
+        "rebuilt": any(part.fields.rebuilt for part in parts),
     }
 
 
@@ -150,10 +150,10 @@ def _amend(found: dict[str, Any], began: list[str], ordered: Sequence[Part]) -> 
     """The corrected times of the call: from an amendment, otherwise from a record that has both."""
     true: tuple[str, str] | None = None
     for part in ordered:
-        told = part.told
-        if told.event == "sealed" and not told.rebuilt and told.began_at and told.ended_at:
-            true = told.began_at, told.ended_at
-        elif (document := amendment_of(told)) is not None:
+        fields = part.fields
+        if fields.event == "sealed" and not fields.rebuilt and fields.began_at and fields.ended_at:
+            true = fields.began_at, fields.ended_at
+        elif (document := amendment_of(fields)) is not None:
             true = document.began_at, document.ended_at
     began_true, ended_true = (_time(true[0]), _time(true[1])) if true is not None else ([], [])
     if not began_true or not ended_true:  # invalid times correct nothing
@@ -169,8 +169,8 @@ def _amend(found: dict[str, Any], began: list[str], ordered: Sequence[Part]) -> 
 def with_records(parts: Sequence[Part], records: Sequence[Part]) -> list[Part]:
     """Adds what verified documents (`records`) say of the call; the unit's own signed event of that kind takes
     precedence."""
-    told = {part.told.event for part in parts}
-    return [*(one for one in records if one.told.event not in told), *parts]
+    kinds = {part.fields.event for part in parts}
+    return [*(one for one in records if one.fields.event not in kinds), *parts]
 
 
 def _time(text: str | None) -> list[str]:

@@ -28,7 +28,7 @@ class Clearing:
         self._engine, self._clock = engine, clock
         self._due_ns = 0
 
-    def look(self) -> None:
+    def clear_due(self) -> None:
         """SQLAlchemyError: the database is away."""
         now_ns = self._clock.monotonic_ns()
         if now_ns < self._due_ns:

@@ -60,7 +60,7 @@ class Confirmer:
         self._key, self._clock = key, clock
         self._now: dict[str, tuple[Group, int]] = {}  # unit -> the chain it uses, and the number confirmed
         self._due: dict[str, int] = {}  # unit -> monotonic ns, if a confirmation is due
-        self._said: dict[str, int] = {}  # unit -> monotonic ns
+        self._sent_ns: dict[str, int] = {}  # unit -> monotonic ns
         self._headed: dict[str, int] = {}  # unit -> monotonic ns: no head of its log is sent before
         self._counters: dict[str, int] = {}
         self._refused: dict[str, str] = {}
@@ -75,7 +75,7 @@ class Confirmer:
     def again(self, unit: str) -> None:
         """Repeats the last confirmation, which the unit may have missed."""
         if unit in self._now:
-            self._due.setdefault(unit, self._said.get(unit, 0) + EVERY_S * NS_PER_S)
+            self._due.setdefault(unit, self._sent_ns.get(unit, 0) + EVERY_S * NS_PER_S)
 
     def came_back(self, unit: str) -> None:
         """The recorder may be another one than before: the newest head of its log is sent again."""
@@ -89,7 +89,7 @@ class Confirmer:
         beside = words([self._now[unit][0] for unit in due]) if due else {}
         for unit in due:
             del self._due[unit]
-            self._said[unit] = now_ns
+            self._sent_ns[unit] = now_ns
             group, through = self._now[unit]
             its = dict(beside.get(group, {}))
             if "head" in its and now_ns < self._headed.get(unit, 0):
@@ -121,7 +121,7 @@ class Confirmer:
         if not answer.done and self._refused.get(unit) != answer.code:
             log.warning("unit_refuses: %s: %.64s: %.200s", unit, answer.code, answer.text)
         if answer.code in _LASTING:
-            self._said[unit] = self._clock.monotonic_ns() + REFUSED_PAUSE_S * NS_PER_S
+            self._sent_ns[unit] = self._clock.monotonic_ns() + REFUSED_PAUSE_S * NS_PER_S
             self._due.pop(unit, None)
             self.again(unit)
         self._refused[unit] = "" if answer.done else answer.code

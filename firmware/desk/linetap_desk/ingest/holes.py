@@ -39,11 +39,11 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class _Lacking:
-    """A group with missing events after `through`; `told`: the newest one that the unit's health names."""
+    """A group with missing events after `through`; `reported`: the newest one that the unit's health names."""
 
     group: Group
     through: int
-    told: int
+    reported: int
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class Holes:
         self._standing: dict[Group, _Standing] = {}
         self._due_ns = 0
 
-    def look(self) -> list[Missing]:
+    def find(self) -> list[Missing]:
         """The events to request now. SQLAlchemyError: the database is away."""
         now_ns = self._clock.monotonic_ns()
         if now_ns < self._due_ns:
@@ -83,7 +83,7 @@ class Holes:
                 self._standing[group] = _Standing(lacking.through, now_ns, now_ns + NOTICE_S * NS_PER_S)
                 continue
             if now_ns - hole.since_ns >= NOTICE_S * NS_PER_S:
-                first, last = first_hole(db, group, lacking.through) or (lacking.through + 1, lacking.told)
+                first, last = first_hole(db, group, lacking.through) or (lacking.through + 1, lacking.reported)
                 yield from self._missed(db, Missing(group, first, last), hole, now_ns)
 
     def _missed(self, db: Connection, one: Missing, hole: _Standing, now_ns: int) -> Iterator[Missing]:
@@ -124,13 +124,13 @@ def _behind(db: Connection) -> Iterator[_Lacking]:
     used_now = ~select(newer.c.unit).where(
         newer.c.unit == origins.c.unit, newer.c.heard_at > origins.c.heard_at
     ).exists()  # fmt: skip
-    told = (units.c.outbox_seq > origins.c.through) & used_now
+    reported = (units.c.outbox_seq > origins.c.through) & used_now
     gone = select(vaults.c.unit).where(
         vaults.c.unit == origins.c.unit, vaults.c.origin == origins.c.origin, vaults.c.over_at.is_not(None)
     )
     wanted = select(origins.c.unit, origins.c.origin, origins.c.through, origins.c.newest, units.c.outbox_seq)
     wanted = wanted.join(units, units.c.unit == origins.c.unit).where(or_(~gone.exists(), origins.c.newest == 0))
-    wanted = wanted.where(or_(origins.c.newest > origins.c.through, told)).limit(MOST)
+    wanted = wanted.where(or_(origins.c.newest > origins.c.through, reported)).limit(MOST)
     for unit, origin, through, newest, seq in db.execute(wanted):
         if newest > through or is_of(origin, seq or 0):
             yield _Lacking((unit, origin), through, seq or 0)

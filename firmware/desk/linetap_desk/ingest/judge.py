@@ -99,7 +99,7 @@ class Event:
     """A signed event of a named unit; `place` checks whether it fits the chain. `at_ns`: its own time, or the time of
     receipt if it has none."""
 
-    told: EventFields
+    fields: EventFields
     sha256: str
     at_ns: int
     report: Report
@@ -140,14 +140,14 @@ def judge_event(report: Report, signers: list[Signer]) -> Event | Verdict:
 
 def place(event: Event, known: Mapping[int, Link]) -> Verdict:
     """Checks an event against the stored ones of its chain; `known` has its neighbours and itself, by seq."""
-    seq, prev = event.told.seq, event.told.prev
+    seq, prev = event.fields.seq, event.fields.prev
     if (same := known.get(seq)) is not None:
         if same.sha256 == event.sha256:
             return Verdict("double")
         return Verdict("out_of_chain", TAKEN, f"another event has number {seq} already")
     before, behind = known.get(seq - 1), known.get(seq + 1)
-    wanted = GENESIS if seq == vaultname.first_seq(event.told.vault) else before.sha256 if before else None
-    if _begins_anew(event.told):
+    wanted = GENESIS if seq == vaultname.first_seq(event.fields.vault) else before.sha256 if before else None
+    if _begins_anew(event.fields):
         wanted = GENESIS
     if wanted is not None and prev != wanted:
         return Verdict("out_of_chain", "chain_broken", f"its prev is not the hash of event {seq - 1}")
@@ -156,15 +156,15 @@ def place(event: Event, known: Mapping[int, Link]) -> Verdict:
     return Verdict("hole" if wanted is None else "good")
 
 
-def _begins_anew(told: EventFields) -> bool:
+def _begins_anew(fields: EventFields) -> bool:
     """Whether the unit's disk lost the events before this one, as its signed `dropped` says."""
-    return told.event == "dropped" and told.prev == GENESIS and told.to_seq == told.seq - 1
+    return fields.event == "dropped" and fields.prev == GENESIS and fields.to_seq == fields.seq - 1
 
 
 def is_late(event: Event, newest_seq: int) -> bool:
     """Whether later events arrived before it, or it arrived long after its own time."""
     behind_ns = event.report.received_ns - event.at_ns
-    return event.told.seq < newest_seq or behind_ns > LATE_S * NS_PER_S
+    return event.fields.seq < newest_seq or behind_ns > LATE_S * NS_PER_S
 
 
 def event_fields(payload: bytes) -> EventFields:
@@ -184,13 +184,13 @@ def _time(text: str, otherwise_ns: int) -> int:
 
 
 def _untrusted(event: Event, key: PublicKey, signers: list[Signer]) -> Verdict | None:
-    told, unit = event.told, event.report.unit
-    if told.unit != unit:
-        return Verdict("bad_payload", "payload_unit", f"it names unit {told.unit!r} and came under {unit!r}")
-    if told.origin != keys.fingerprint(key):
-        return Verdict("bad_payload", "payload_origin", f"it names key {told.origin!r}, and another has signed")
-    if not vaultname.is_of(told.vault, told.seq):
-        return Verdict("bad_payload", "payload_vault", f"vault {told.vault or '-'} has no event {told.seq}")
+    fields, unit = event.fields, event.report.unit
+    if fields.unit != unit:
+        return Verdict("bad_payload", "payload_unit", f"it names unit {fields.unit!r} and came under {unit!r}")
+    if fields.origin != keys.fingerprint(key):
+        return Verdict("bad_payload", "payload_origin", f"it names key {fields.origin!r}, and another has signed")
+    if not vaultname.is_of(fields.vault, fields.seq):
+        return Verdict("bad_payload", "payload_vault", f"vault {fields.vault or '-'} has no event {fields.seq}")
     try:
         came = from_utc_ns(event.report.received_ns)
         require_trust(key, namespaces.EVENT, signers, unit, from_utc_ns(event.at_ns), seen=came)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from linetap_core.broker import link
 from linetap_core.broker.connection import Connected, Happening, Subscribed, Terms, Unread
-from linetap_core.broker.link import MOST_AT_ONCE, Told
+from linetap_core.broker.link import MOST_AT_ONCE, LinkEvent
 from linetap_core.clock import NS_PER_MS, S_PER_DAY, Clock
 from linetap_core.wire.topics import Broker
 
@@ -64,7 +64,7 @@ class Link(link.Link):
     def _called(self) -> str:
         return f"as {self._agreed.client_id}"
 
-    def _take(self, happening: Happening) -> list[Told]:
+    def _take(self, happening: Happening) -> list[LinkEvent]:
         match happening:
             case Connected(resumed):
                 self._resumed = resumed

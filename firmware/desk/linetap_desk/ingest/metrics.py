@@ -126,7 +126,7 @@ def _behind(db: Connection, known: set[str]) -> Iterator[Sample]:
     """By the key that the unit uses now: another key's numbers do not apply."""
     wanted = select(origins.c.unit, origins.c.through, origins.c.newest, units.c.outbox_seq)
     wanted = wanted.join(units, units.c.unit == origins.c.unit).order_by(origins.c.heard_at)
-    now = {unit: max(0, max(newest, told or 0) - through) for unit, through, newest, told in db.execute(wanted)}
+    now = {unit: max(0, max(newest, reported or 0) - through) for unit, through, newest, reported in db.execute(wanted)}
     yield from (({"unit": unit}, now[unit]) for unit in sorted(known & now.keys()))
 
 

@@ -68,7 +68,7 @@ class Outages:
             if heard_at is not None and heard_at < rfc3339(now_ns - UNHEARD_S * NS_PER_S):
                 _change(db, [_Change(DESK, "desk", "", heard_at), _Change(DESK, "desk", None, rfc3339(now_ns))])
 
-    def look(self) -> None:
+    def update(self) -> None:
         """SQLAlchemyError: the database is away."""
         now_ns = self._clock.monotonic_ns()
         if now_ns < self._due_ns:
@@ -81,23 +81,23 @@ class Outages:
             _change(db, _unheard(db, rfc3339(utc_ns - UNHEARD_S * NS_PER_S)))
 
 
-def store_outages(db: Connection, batch: Sequence[Arrival], heard: Collection[str]) -> None:
-    """Called after register.register_units, in its transaction; `heard`: the units that it accepted."""
+def store_outages(db: Connection, batch: Sequence[Arrival], accepted: Collection[str]) -> None:
+    """Called after register.register_units, in its transaction; `accepted`: the units that it accepted."""
     last: dict[str, str] = {}
-    said: dict[str, list[Notice]] = {}
+    by_unit: dict[str, list[Notice]] = {}
     for one in batch:
-        if one.unit in heard:
+        if one.unit in accepted:
             last[one.unit] = rfc3339(one.received_ns)
             if isinstance(one, Notice):
-                said.setdefault(one.unit, []).append(one)
+                by_unit.setdefault(one.unit, []).append(one)
     _begin(db, last)
     changes = [_Change(unit, "unheard", None, at) for unit, at in last.items()]
-    by_status = [unit for unit, notices in said.items() if any(one.topic == "status" for one in notices)]
+    by_status = [unit for unit, notices in by_unit.items() if any(one.topic == "status" for one in notices)]
     for unit, state in db.execute(select(units.c.unit, units.c.state).where(units.c.unit.in_(by_status))):
         if state is not None:
             changes.append(_Change(unit, "offline", "" if state == "offline" else None, last[unit]))
-    for unit, notices in said.items():
-        words = [health for one in notices if one.topic == "health" and (health := one.said(_Health)) is not None]
+    for unit, notices in by_unit.items():
+        words = [health for one in notices if one.topic == "health" and (health := one.decode(_Health)) is not None]
         if words:
             changes.append(_Change(unit, "not_recording", _why_not(words[-1]), last[unit]))
     _change(db, changes)

@@ -38,7 +38,7 @@ def store_days(db: Connection, notices: Sequence[Notice]) -> None:
     days: dict[Key, dict[str, Any]] = {}
     ports: dict[str, str] = {}
     for one in notices:
-        health = one.said(_Health) if one.topic == "health" else None
+        health = one.decode(_Health) if one.topic == "health" else None
         if health is not None and health.pbx_port is not None:
             ports[one.unit] = health.pbx_port
         if health is not None and (row := _row(one, health)) is not None:
@@ -71,20 +71,24 @@ def _keep_days(db: Connection, days: dict[Key, dict[str, Any]]) -> None:
         db.execute(delete(pbx_days).where(its, pbx_days.c.day < (today - timedelta(days=KEPT_DAYS)).isoformat()))
 
 
-def _row(notice: Notice, said: _Health) -> dict[str, Any] | None:
+def _row(notice: Notice, health: _Health) -> dict[str, Any] | None:
     """None without a day, or for an impossible one: a wrong clock's day would remain forever."""
-    if said.pbx_day is None or said.pbx_calls is None or said.pbx_recorded is None:
+    if health.pbx_day is None or health.pbx_calls is None or health.pbx_recorded is None:
         return None
-    if said.pbx_missing is None or said.pbx_unseen is None or said.pbx_recorded + said.pbx_missing > said.pbx_calls:
+    if (
+        health.pbx_missing is None
+        or health.pbx_unseen is None
+        or health.pbx_recorded + health.pbx_missing > health.pbx_calls
+    ):
         return None
     try:
-        day = date.fromisoformat(said.pbx_day)
+        day = date.fromisoformat(health.pbx_day)
     except ValueError:
         return None
     today = from_utc_ns(notice.received_ns).date()
     if not today - timedelta(days=KEPT_DAYS) <= day <= today + timedelta(days=AHEAD_DAYS):
         return None
     return {
-        "unit": notice.unit, "day": day.isoformat(), "calls": said.pbx_calls, "recorded": said.pbx_recorded,
-        "missing": said.pbx_missing, "unseen": said.pbx_unseen, "told_at": rfc3339(notice.received_ns),
+        "unit": notice.unit, "day": day.isoformat(), "calls": health.pbx_calls, "recorded": health.pbx_recorded,
+        "missing": health.pbx_missing, "unseen": health.pbx_unseen, "told_at": rfc3339(notice.received_ns),
     }  # fmt: skip

@@ -36,7 +36,7 @@ class Notice:
     received_ns: int
     check: str = ""
 
-    def said[T](self, kind: type[T]) -> T | None:
+    def decode[T](self, kind: type[T]) -> T | None:
         """The decoded payload; None if it is too long or unreadable."""
         if len(self.payload) > LIMIT_BYTES:
             return None
@@ -75,28 +75,28 @@ class Names:
 def register_units(db: Connection, batch: Sequence[Arrival], names: Names) -> set[str]:
     """Gives every unit of the batch a row, and returns them. Strangers beyond MOST_STRANGERS are left out: a publisher
     under any name could fill the disk with names."""
-    said: dict[str, list[Arrival]] = {}
+    by_unit: dict[str, list[Arrival]] = {}
     for one in batch:
-        said.setdefault(one.unit, []).append(one)
-    wanted = select(units.c.unit, units.c.state, units.c.session).where(units.c.unit.in_(said))
+        by_unit.setdefault(one.unit, []).append(one)
+    wanted = select(units.c.unit, units.c.state, units.c.session).where(units.c.unit.in_(by_unit))
     known = {unit: (state, session) for unit, state, session in db.execute(wanted)}
-    strangers = {unit for unit in said if unit not in known and not names.has(unit)}
+    strangers = {unit for unit in by_unit if unit not in known and not names.has(unit)}
     room = MOST_STRANGERS - _strangers(db) if strangers else 0
-    heard = [unit for unit in said if unit not in strangers] + sorted(strangers)[: max(0, room)]
+    accepted = [unit for unit in by_unit if unit not in strangers] + sorted(strangers)[: max(0, room)]
     changes: dict[tuple[str, ...], list[dict[str, Any]]] = {}  # by the columns that they change
-    for unit in heard:
-        its: dict[str, Any] = {"named": names.has(unit), "heard_at": rfc3339(said[unit][-1].received_ns)}
+    for unit in accepted:
+        its: dict[str, Any] = {"named": names.has(unit), "heard_at": rfc3339(by_unit[unit][-1].received_ns)}
         state, session = known.get(unit, (None, None))
-        for one in said[unit]:
+        for one in by_unit[unit]:
             if isinstance(one, Notice) and one.topic != "alert":
-                its |= _said(one, its.get("state", state), its.get("session", session))
+                its |= _status_values(one, its.get("state", state), its.get("session", session))
         changes.setdefault(tuple(sorted(its)), []).append({"of": unit, **its})
     for changed in changes.values():
         if new := [{"unit": of, **its} for row in changed for of, its in [_split(row)] if of not in known]:
             db.execute(insert(units), new)
         if old := [row for row in changed if row["of"] in known]:
             db.execute(update(units).where(units.c.unit == bindparam("of")), old)
-    return set(heard)
+    return set(accepted)
 
 
 def _split(row: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -112,13 +112,13 @@ def forget_states(db: Connection) -> None:
     db.execute(update(units).values(state=None))
 
 
-def _said(notice: Notice, state: str | None, session: str | None) -> dict[str, Any]:
+def _status_values(notice: Notice, state: str | None, session: str | None) -> dict[str, Any]:
     """The columns; empty if the message is unreadable, or older than the known state."""
     if notice.topic == "health":
-        health = notice.said(_Health)
+        health = notice.decode(_Health)
         return {} if health is None else {"outbox_seq": health.outbox_seq, "health_at": health.at}
-    said = notice.said(Status)
-    return {} if said is None or said.is_late_will(state, session) else msgspec.structs.asdict(said)
+    status = notice.decode(Status)
+    return {} if status is None or status.is_late_will(state, session) else msgspec.structs.asdict(status)
 
 
 MOST_ALERTS = 100  # for each unit: otherwise a publisher could fill the table with names of checks
@@ -153,7 +153,7 @@ def forget_alerts(db: Connection) -> None:
 
 def _alert_row(one: Notice) -> dict[str, Any] | None:
     """None if the alert is removed or unreadable."""
-    alert = one.said(_Alert)
+    alert = one.decode(_Alert)
     if alert is None:
         return None
     since = "".join(character for character in alert.since[:40] if character.isprintable())

@@ -191,9 +191,9 @@ class Ingest:
     def _work(self) -> None:
         try:
             self._store_them()
-            missing = self._holes.look()
-            self._clearing.look()
-            self._outages.look()
+            missing = self._holes.find()
+            self._clearing.clear_due()
+            self._outages.update()
             self._say_all(missing)
         except SQLAlchemyError as error:
             self._due_ns = self._clock.monotonic_ns() + self._patience.database_ms * NS_PER_MS

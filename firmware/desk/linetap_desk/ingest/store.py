@@ -85,21 +85,25 @@ class Store:
 
     def _write(self, batch: Sequence[Arrival], signers: list[Signer]) -> dict[Group, int]:
         with self._engine.begin() as db:
-            heard = register.register_units(db, batch, self._names)
-            outages.store_outages(db, batch, heard)
-            notices = [one for one in batch if isinstance(one, Notice) and one.unit in heard]
+            accepted = register.register_units(db, batch, self._names)
+            outages.store_outages(db, batch, accepted)
+            notices = [one for one in batch if isinstance(one, Notice) and one.unit in accepted]
             register.keep_alerts(db, notices)
             pbxdays.store_days(db, [one for one in notices if self._names.has(one.unit)])
-            reports = [one for one in batch if isinstance(one, Report) and one.unit in heard]
+            reports = [one for one in batch if isinstance(one, Report) and one.unit in accepted]
             found = [(report, judge.judge_event(report, signers)) for report in reports]
             self._set_aside(db, [(report, verdict) for report, verdict in found if isinstance(verdict, Verdict)])
             for one in batch:
-                if isinstance(one, HeadReport) and one.unit in heard and (fault := heads.store_head(db, one, signers)):
+                if (
+                    isinstance(one, HeadReport)
+                    and one.unit in accepted
+                    and (fault := heads.store_head(db, one, signers))
+                ):
                     self._set_aside(db, [(one, fault)])
             groups: dict[Group, list[Event]] = defaultdict(list)
             for _, event in found:
                 if isinstance(event, Event):
-                    groups[event.told.unit, event.told.chain].append(event)
+                    groups[event.fields.unit, event.fields.chain].append(event)
             return self._take(db, groups) if groups else {}
 
     def _take(self, db: Connection, groups: dict[Group, list[Event]]) -> dict[Group, int]:
@@ -116,15 +120,15 @@ class Store:
             for event in its:
                 verdict = judge.place(event, known)
                 if verdict.kind in judge.STORED:
-                    known[event.told.seq] = Link(event.sha256, event.told.prev)
+                    known[event.fields.seq] = Link(event.sha256, event.fields.prev)
                     rows.append(_event_row(event, self._marks_late and judge.is_late(event, newest)))
-                    newest = max(newest, event.told.seq)
+                    newest = max(newest, event.fields.seq)
                 elif verdict.kind != "double":
                     faults.append((event.report, verdict))
                     if verdict.code == judge.TAKEN:
-                        vaults.fork(db, group, event.told.seq, rfc3339(event.at_ns), now)
-                if verdict.kind in judge.STORED and event.told.event == "vault" and event.told.number is not None:
-                    numbers[group] = event.told.number
+                        vaults.fork(db, group, event.fields.seq, rfc3339(event.at_ns), now)
+                if verdict.kind in judge.STORED and event.fields.event == "vault" and event.fields.number is not None:
+                    numbers[group] = event.fields.number
         self._set_aside(db, faults)
         if rows := [row for its in taken.values() for row in its]:
             db.execute(insert(events), rows)
@@ -132,10 +136,14 @@ class Store:
             for group, number in numbers.items():
                 vaults.sign(db, group, number)
             stored = {(row["unit"], row["origin"], row["seq"]) for row in rows}
-            of_calls = (event for its in groups.values() for event in its if event.told.event == callrow.AMENDED)
-            told = [each for each in of_calls if (each.told.unit, each.told.chain, each.told.seq) in stored]
+            amending = [
+                event
+                for (unit, chain), its in groups.items()
+                for event in its
+                if event.fields.event == callrow.AMENDED and (unit, chain, event.fields.seq) in stored
+            ]
             tell_calls(db, {(row["unit"], row["call_id"]) for row in rows if row["call_id"]})
-            callrow.note_amendments(db, told)
+            callrow.note_amendments(db, amending)
         through = {group: before[group][0] if group in before else vaults.before_first(group[1]) for group in groups}
         through |= _advance(db, {group: its for group, its in taken.items() if its}, before)
         over = vaults.over(db, through)
@@ -180,7 +188,7 @@ def _reached(db: Connection, groups: Iterable[Group]) -> dict[Group, tuple[int, 
 
 def _links(db: Connection, groups: Mapping[Group, list[Event]]) -> dict[Group, dict[int, Link]]:
     """Each event's stored neighbours and itself."""
-    keys = {(*group, event.told.seq + step) for group, its in groups.items() for event in its for step in (-1, 0, 1)}
+    keys = {(*group, event.fields.seq + step) for group, its in groups.items() for event in its for step in (-1, 0, 1)}
     wanted = select(events.c.unit, events.c.origin, events.c.seq, events.c.sha256, events.c.prev)
     links: dict[Group, dict[int, Link]] = {group: {} for group in groups}
     for some in batched(sorted(keys), _KEYS_AT_ONCE, strict=False):
@@ -222,13 +230,13 @@ def _drops(rows: Iterable[dict[str, Any]]) -> bool:
 
 
 def _event_row(event: Event, late: bool) -> dict[str, Any]:
-    told, report = event.told, event.report
+    fields, report = event.fields, event.report
     return {
-        "unit": told.unit, "origin": told.chain, "seq": told.seq, "event": told.event, "at": rfc3339(event.at_ns),
-        "call_id": told.call_id, "line": told.line, "prev": told.prev, "sha256": event.sha256,
-        "payload": report.payload, "sig": armored(report.sig),
-        "dropped_from": told.from_seq if told.event == "dropped" else None,
-        "dropped_to": told.to_seq if told.event == "dropped" else None,
+        "unit": fields.unit, "origin": fields.chain, "seq": fields.seq, "event": fields.event,
+        "at": rfc3339(event.at_ns), "call_id": fields.call_id, "line": fields.line, "prev": fields.prev,
+        "sha256": event.sha256, "payload": report.payload, "sig": armored(report.sig),
+        "dropped_from": fields.from_seq if fields.event == "dropped" else None,
+        "dropped_to": fields.to_seq if fields.event == "dropped" else None,
         "received_at": rfc3339(report.received_ns), "late": late,
     }  # fmt: skip
 
@@ -245,9 +253,9 @@ def tell_calls(db: Connection, names: set[tuple[str, str]]) -> None:
         records: dict[tuple[str, str], list[callrow.Part]] = defaultdict(list)
         for row in db.execute(select(from_record).where(_of(from_record, some)).order_by(from_record.c.event.desc())):
             records[row.unit, row.call_id].append(callrow.Part(judge.event_fields(row.payload), row.at, late=False))
-        told = _events_of(db, some)
-        for unit, call_id in sorted(told.keys() | records.keys()):
-            found = told.get((unit, call_id), [])
+        events = _events_of(db, some)
+        for unit, call_id in sorted(events.keys() | records.keys()):
+            found = events.get((unit, call_id), [])
             if not all(one.payload for one in found):  # a late event of a cleared call: the row is not derived again
                 mine = (calls.c.unit == unit, calls.c.call_id == call_id)
                 clear_events(db, unit, call_id, db.execute(select(calls.c.destroyed_at).where(*mine)).scalar_one())

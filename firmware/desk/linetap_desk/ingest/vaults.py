@@ -159,8 +159,8 @@ def _end(db: Connection, group: Group, now: str, at: str = "") -> None:
     ).first()
     through, newest = (before_first(chain),) * 2 if reached is None else reached
     health = db.execute(select(units.c.outbox_seq, units.c.health_at).where(units.c.unit == unit)).first()
-    told = 0 if health is None or (at and (health.health_at or "") >= at) else health.outbox_seq or 0
-    last = max(newest, told if is_of(chain, told) else 0)
+    reported = 0 if health is None or (at and (health.health_at or "") >= at) else health.outbox_seq or 0
+    last = max(newest, reported if is_of(chain, reported) else 0)
     db.execute(update(vaults).where(*_mine(group)).values(over_at=now, lost_to=last))
     mine = (alerts.c.unit == unit, alerts.c.origin == chain, alerts.c.code == "events_missing")
     db.execute(update(alerts).where(*mine, alerts.c.ended_at.is_(None)).values(ended_at=now))

@@ -2,5 +2,5 @@
 """The product's own certification authority: who may speak to the broker, and who no longer may.
 
 A folder with the CA's key, its certificate, the register of what was issued, and what follows from the register: the
-revocation list for the brokers and the signers' file for whoever checks.
+revocation list for the brokers and the signers' file for verification.
 """

@@ -61,8 +61,8 @@ def request_events(
             look_ns = now_ns + LOOK_EVERY_S * NS_PER_S
             with new.begin() as db:
                 _expect(db, signers.now(), rfc3339(clock.utc_ns()))
-                online, told = _told(db)
-            found = Answered(tuple(online), tails.quiet(told, now_ns))
+                online, reported = _reported(db)
+            found = Answered(tuple(online), tails.quiet(reported, now_ns))
             if not found.lacking and now_ns >= settled_ns:
                 break
     finally:
@@ -79,14 +79,14 @@ class _Tails:
         self._ingest = ingest
         self._since: dict[Group, tuple[int, int]] = {}  # through, and when later events were requested
 
-    def quiet(self, told: dict[Group, int], now_ns: int) -> tuple[str, ...]:
+    def quiet(self, reported: dict[Group, int], now_ns: int) -> tuple[str, ...]:
         """The units without further events."""
-        for group, through in told.items():
+        for group, through in reported.items():
             if self._since.get(group, (-1, 0))[0] != through:
                 self._since[group] = through, now_ns
                 if through > vaults.before_first(group[1]):
                     self._ingest.ask(group, through, _EVER)
-        return tuple(unit for unit, origin in told if now_ns - self._since[unit, origin][1] >= SETTLE_S * NS_PER_S)
+        return tuple(unit for unit, origin in reported if now_ns - self._since[unit, origin][1] >= SETTLE_S * NS_PER_S)
 
 
 def _expect(db: Connection, signers: list[Signer], now: str) -> None:
@@ -104,11 +104,11 @@ def _for_events(signer: Signer) -> bool:
     return signer.namespaces is None or signerline.in_list(namespaces.EVENT, signer.namespaces)
 
 
-def _told(db: Connection) -> tuple[list[str], dict[Group, int]]:
+def _reported(db: Connection) -> tuple[list[str], dict[Group, int]]:
     """Online units; and those whose events are complete as far as their health states, by the chain with most
     progress."""
-    heard = db.execute(select(units.c.unit, units.c.outbox_seq).where(_ONLINE))
-    online: dict[str, int | None] = {row[0]: row[1] for row in heard}
+    states = db.execute(select(units.c.unit, units.c.outbox_seq).where(_ONLINE))
+    online: dict[str, int | None] = {row[0]: row[1] for row in states}
     wanted = select(origins.c.unit, origins.c.origin, origins.c.through)
     rows = db.execute(wanted.where(origins.c.through >= origins.c.newest).order_by(origins.c.through))
     # Of the chain that the health refers to: each has its own range.
@@ -117,12 +117,12 @@ def _told(db: Connection) -> tuple[list[str], dict[Group, int]]:
         for unit, origin, through in rows
         if vaults.is_of(origin, online.get(unit) or 0) or not online.get(unit)
     }
-    told = {
+    reported = {
         (unit, furthest[unit][0]): furthest[unit][1]
         for unit, seq in online.items()
         if seq is not None and unit in furthest and furthest[unit][1] >= seq
     }
-    return list(online), told
+    return list(online), reported
 
 
 def _expect_no_more(db: Connection) -> None:

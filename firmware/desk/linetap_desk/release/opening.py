@@ -46,7 +46,7 @@ PART_LIMIT_BYTES = S_PER_DAY * RATE_HZ
 @dataclass(frozen=True, slots=True)
 class OpeningInputs:
     """`inner` is the output of `unwrap`; without it the identities must open both layers, and the result is marked
-    `unreleased`. `recipient`: whom the result is encrypted to; empty: nobody."""
+    `unreleased`. `recipient`: whom the result is encrypted to; empty: it is not encrypted."""
 
     folder: Path
     signers: Path | None

@@ -72,7 +72,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
         step.entry.left = turn.left
         privatefile.require_new(args.output)
         step.granted()
-        inner = turn.take(args.identity)
+        inner = turn.remove_layers(args.identity)
         privatefile.write(args.output, age.encrypt(inner, [recipient]) if recipient and not turn.left else inner)
     checkedcall.warn(call)
     sys.stderr.write(f"{call.record.call_id}: {call.witnessed}\n")

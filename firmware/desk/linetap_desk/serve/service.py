@@ -170,7 +170,7 @@ def make(site: Site, routes: tuple[Route, ...] = ROUTES) -> Starlette:
     site.calls = calls.Calls.of(site)
     site.adoption = Runs(site.clock)
 
-    async def said(request: Request, error: Exception) -> Response:
+    async def answer_error(request: Request, error: Exception) -> Response:
         return gate.error_page(request, error, site)
 
     @contextlib.asynccontextmanager
@@ -186,6 +186,6 @@ def make(site: Site, routes: tuple[Route, ...] = ROUTES) -> Starlette:
             *machine.ways(site),
         ],
         middleware=[Middleware(Headers), Middleware(Bounded, larger=adoption.LARGER)],
-        exception_handlers=dict.fromkeys(gate.TEXTS, said) | {Exception: said},
+        exception_handlers=dict.fromkeys(gate.TEXTS, answer_error) | {Exception: answer_error},
         lifespan=lives,
     )

@@ -68,7 +68,7 @@ class Turn:
     most: int
     left: int
 
-    def take(self, identities: list[Path]) -> bytes:
+    def remove_layers(self, identities: list[Path]) -> bytes:
         """What is below those layers: the custodians' layer if `left` is 0. A Refusal if the identities do not fit."""
         return peel(self.key, identities, self.most, self.part).data
 

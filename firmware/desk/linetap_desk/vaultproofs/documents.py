@@ -106,7 +106,7 @@ class DocumentCheck:
         return self.document(name, namespaces.CERTIFICATE, self._named.certificates.get(epoch), now_ns)
 
     def walk(self, name: str) -> DocumentResult:
-        """A report whose hash is in no leaf is not this unit's, whoever signed it."""
+        """A report whose hash is in no leaf is not this unit's, by any signature."""
         try:
             digest = callfolder.digest(self._vault / name).sha256
         except Refusal as error:

@@ -81,19 +81,19 @@ class LogWitness:
             return  # an unknown call is reported by the log's own check
         index, closed_ns = self._closed[call.name]
         try:
-            said_ns = [_began(call.name, closed_ns)] if call.record is None else judge.moments(call.record)
+            moments_ns = [_began(call.name, closed_ns)] if call.record is None else judge.moments(call.record)
         except (ValueError, BadInput) as error:
             yield Problem(NOT_WITNESSED, f"{NOBODY}: its record says a time that is none: {error}")
             return
         if call.counted is not None:  # by counted time instead of its clock
-            said_ns = [round(call.counted.timestamp()) * NS_PER_S]
-            closed_ns = said_ns[0]
+            moments_ns = [round(call.counted.timestamp()) * NS_PER_S]
+            closed_ns = moments_ns[0]
         seen = self._first_over(index)
-        found = judge.against(self._rules, seen, said_ns, closed_ns)
+        found = judge.against(self._rules, seen, moments_ns, closed_ns)
         if found is not None:
             yield found
         else:
-            call.notes.extend(judge.late(seen, max(said_ns)))
+            call.notes.extend(judge.late(seen, max(moments_ns)))
 
     def verdict(self) -> Verdict:
         """Its own verdict. It counts only under a policy."""

@@ -70,7 +70,7 @@ def watch_until_stopped(settings: Settings, args: argparse.Namespace, clock: Clo
 
 def _once(watcher: Watcher, console: Console, screen: Screen, json: bool, clock: Clock) -> int:
     until_ns = clock.monotonic_ns() + ANSWER_MS * NS_PER_MS
-    while not watcher.told_all:
+    while not watcher.is_complete:
         watcher.turn()
         if not watcher.connected and clock.monotonic_ns() > until_ns:
             raise BadInput(f"broker {watcher.broker}: {watcher.why}")
@@ -98,7 +98,7 @@ def _screen(watcher: Watcher, screen: LiveScreen, stop: Stop, clock: Clock) -> N
     with screen.live:
         while not stop.requested:
             watcher.turn()
-            reading = watcher.connected and not watcher.told_all  # an incomplete state would look like a disaster
+            reading = watcher.connected and not watcher.is_complete  # an incomplete state would look like a disaster
             if not reading and clock.monotonic_ns() - drawn_ns >= DRAW_EVERY_MS * NS_PER_MS:
                 drawn_ns = clock.monotonic_ns()
                 screen.draw(watcher.head, clock.utc_ns(), drawn_ns)

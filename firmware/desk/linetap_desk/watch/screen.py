@@ -96,20 +96,20 @@ class Screen:
         return table
 
     def _what(self, unit: Unit, now_ns: int) -> str:
-        said = []
+        parts = []
         if unit.standing == "unheard":
-            said.append("the broker has nothing of it")
+            parts.append("the broker has nothing of it")
         elif unit.standing == "offline" and unit.status is not None:
-            said.append(f"its session of {unit.status.since} is over")
+            parts.append(f"its session of {unit.status.since} is over")
         elif unit.standing == "late":
             past_s = (now_ns - unit.good_until_ns) // NS_PER_S
-            said.append(
+            parts.append(
                 f"online, and no health for {HEALTH_EXPIRY_S + past_s} s" if unit.health else "online, no health"
             )
         for check, alert in sorted(unit.alerts.items(), key=lambda one: (one[1].severity, one[0])):  # critical first
             words = alert.text_ko if self._language == "ko" else alert.text_en
-            said.append(f"{check}{f' (line {alert.line})' if alert.line else ''}: {words}")
-        return "; ".join(said)
+            parts.append(f"{check}{f' (line {alert.line})' if alert.line else ''}: {words}")
+        return "; ".join(parts)
 
 
 class LiveScreen:

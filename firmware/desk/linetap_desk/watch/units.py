@@ -74,7 +74,7 @@ class Unit:
     good_until_ns: int = 0  # monotonic: until then it is not late
     heard_ns: int | None = None  # monotonic, of its last message; None: only retained messages are known
     standing: Standing = "unheard"
-    told: bool = False  # whether its standing was reported
+    is_reported: bool = False  # whether its standing was reported
 
     @property
     def calls(self) -> int:
@@ -112,7 +112,7 @@ class Units:
         """The number of expected units without a message."""
         return sum(self.units[name].status is None for name in self.expected)
 
-    def take(
+    def receive(
         self, topic: str, payload: bytes, now_ns: int, retained: bool = False, expiry_s: int | None = None
     ) -> Change | None:
         """What changed. `now_ns`: monotonic; `retained`: sent before the subscription; `expiry_s`: the remaining
@@ -126,7 +126,7 @@ class Units:
             self.passed_over += 1
             return None
         try:
-            change = self._told(unit, found, payload, now_ns, retained, expiry_s)
+            change = self._change(unit, found, payload, now_ns, retained, expiry_s)
         except (ValueError, RecursionError):
             self.bad += 1
             return None
@@ -142,14 +142,14 @@ class Units:
         changes = []
         for unit in self.units.values():
             standing = unit.judged(now_ns)
-            if standing != unit.standing or not unit.told:
-                unit.standing, unit.told = standing, True
+            if standing != unit.standing or not unit.is_reported:
+                unit.standing, unit.is_reported = standing, True
                 changes.append({"unit": unit.name, "kind": "standing", "standing": standing})
         return changes
 
     # --- one message -------------------------------------------------------------------------------------------
 
-    def _told(
+    def _change(
         self, unit: Unit, found: Address, payload: bytes, now_ns: int, retained: bool, expiry_s: int | None
     ) -> Change | None:
         if found.kind == "alert":
@@ -176,17 +176,17 @@ class Units:
         return self._put(unit.lines, number, line, MOST_LINES, {"unit": unit.name, "kind": "line", "line": number})
 
     def _put[K, V: msgspec.Struct](
-        self, told: dict[K, V], key: K, value: V | None, most: int, what: Change
+        self, table: dict[K, V], key: K, value: V | None, most: int, what: Change
     ) -> Change | None:
-        if told.get(key) == value:
+        if table.get(key) == value:
             return None
         if value is None:
-            del told[key]
+            del table[key]
             return {**what, "gone": True}
-        if key not in told and len(told) >= most:
+        if key not in table and len(table) >= most:
             self.passed_over += 1
             return None
-        told[key] = value
+        table[key] = value
         return {**what, **msgspec.to_builtins(value)}
 
 
@@ -202,14 +202,14 @@ def _health(unit: str, known: Health | None, now: Health | None) -> Change | Non
 def _status(unit: Unit, payload: bytes, grace_ns: int) -> Change | None:
     """`grace_ns`: monotonic, when the first health of a new unit must have arrived."""
     known = unit.status
-    said = jsontext.decode(payload, type=Status) if payload else None
-    if said == known or (said and known and said.is_late_will(known.state, known.session)):
+    status = jsontext.decode(payload, type=Status) if payload else None
+    if status == known or (status and known and status.is_late_will(known.state, known.session)):
         return None
-    unit.status = said
-    if said is not None and said.state == "online" and (known is None or known.session != said.session):
+    unit.status = status
+    if status is not None and status.state == "online" and (known is None or known.session != status.session):
         unit.good_until_ns = max(unit.good_until_ns, grace_ns)
     what: Change = {"unit": unit.name, "kind": "status"}
-    return {**what, "gone": True} if said is None else {**what, **msgspec.to_builtins(said)}
+    return {**what, "gone": True} if status is None else {**what, **msgspec.to_builtins(status)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,8 @@ def watch_settings(args: argparse.Namespace) -> Settings:
     """BadInput if something is missing or contradictory."""
     config, broker = read_config(args)
     own, places = config.watch, args.places or config.watch.places
-    told = f"{args.config}: [watch] certificate"
-    broker = _named_otherwise(broker, {"ingest": broker}, own.certificate, own.key, told)
+    place = f"{args.config}: [watch] certificate"
+    broker = _named_otherwise(broker, {"ingest": broker}, own.certificate, own.key, place)
     return _settings(broker, "watch", places)
 
 
@@ -47,8 +47,8 @@ def pages_settings(config: DeskConfig) -> Settings:
     """For `linetap desk serve`, which watches beside a `linetap watch` on a terminal."""
     broker, serve = config.broker, config.serve
     others = {"ingest": broker, "terminal": msgspec.structs.replace(broker, certificate=config.watch.certificate)}
-    told = "[serve] fleet_certificate"
-    broker = _named_otherwise(broker, others, serve.fleet_certificate, serve.fleet_key, told)
+    place = "[serve] fleet_certificate"
+    broker = _named_otherwise(broker, others, serve.fleet_certificate, serve.fleet_key, place)
     return _settings(broker, "serve", config.watch.places)
 
 
@@ -58,14 +58,14 @@ def _settings(broker: Broker, what: str, places: str | None) -> Settings:
 
 
 def _named_otherwise(
-    broker: Broker, others: Mapping[str, Broker], certificate: str | None, key: str | None, told: str
+    broker: Broker, others: Mapping[str, Broker], certificate: str | None, key: str | None, place: str
 ) -> Broker:
-    """`told`: where the certificate should be configured."""
+    """`place`: where the certificate should be configured."""
     if broker.certificate is None:
         return broker
     another = "`linetap pki desk` makes another"
     if certificate is None:
-        raise BadInput(f"{told} and key are missing: with the ingest's own the broker would end its session and drop"
+        raise BadInput(f"{place} and key are missing: with the ingest's own the broker would end its session and drop"
                        f" its queue; {another}")  # fmt: skip
     name = _name(certificate)
     for who, other in others.items():
@@ -102,7 +102,7 @@ class Watcher:
         self.began_ns = 0  # monotonic, of the connection
         self._swept = False
         self.connected = False
-        self.told_all = False  # all retained messages were received
+        self.is_complete = False  # all retained messages were received
         self.why = "not connected yet"  # why there is no connection
 
     def turn(self, timeout_s: float = TURN_S) -> list[Change]:
@@ -114,14 +114,14 @@ class Watcher:
                 case Arrived(topic=topic, payload=payload, retained=retained, expiry_s=expiry_s):
                     now_ns = self._clock.monotonic_ns()
                     self._retained_ns = now_ns if retained else self._retained_ns
-                    if (change := self.units.take(topic, payload, now_ns, retained, expiry_s)) is not None:
+                    if (change := self.units.receive(topic, payload, now_ns, retained, expiry_s)) is not None:
                         changes.append(change)
                     happening.acknowledge()
                 case Subscribed():
                     self._swept = True
                 case Connected():
                     self.connected, self.why = True, ""
-                    self.told_all = self._swept = False
+                    self.is_complete = self._swept = False
                     self._retained_ns = self.began_ns = self._clock.monotonic_ns()
                     self.units.forget()
                     changes.append({"kind": "broker", "state": "connected"})
@@ -129,14 +129,14 @@ class Watcher:
                     self.connected, self.why = False, why or "the connection ended"
                     changes.append({"kind": "broker", "state": "away", "why": self.why})
         now_ns = self._clock.monotonic_ns()
-        self.told_all = self.connected and (self.told_all or self._has_told(now_ns))
-        if self.told_all and now_ns >= self._judge_ns:  # without a broker no unit can be late
+        self.is_complete = self.connected and (self.is_complete or self._has_received_all(now_ns))
+        if self.is_complete and now_ns >= self._judge_ns:  # without a broker no unit can be late
             self._judge_ns = now_ns + JUDGE_EVERY_MS * NS_PER_MS
             changes += self.units.judge(now_ns)
         t = rfc3339(self._clock.utc_ns())
         return [{"t": t, **change} for change in changes]
 
-    def _has_told(self, now_ns: int) -> bool:
+    def _has_received_all(self, now_ns: int) -> bool:
         """Once every expected unit has reported, there is nothing to wait for."""
         if self._swept and self.units.expected and not self.units.unheard:
             return True

@@ -19,7 +19,7 @@ from linetap_desk.web.secure import path_of
 
 Role = Literal["watch", "officer", "approver-legal", "approver-manager", "vault", "custodian", "auditor"]
 ROLES: tuple[Role, ...] = get_args(Role)
-SIGNED_IN = frozenset[str](ROLES)  # whoever has any role
+SIGNED_IN = frozenset[str](ROLES)  # any role
 EVERYBODY = frozenset({"everybody"})  # before it is known who somebody is: the login, the style sheet
 
 

@@ -99,7 +99,7 @@ def follow(args: argparse.Namespace, clock: Clock, stop: Asked) -> int:
                 found = _read(args)
             except LinetapError as error:
                 _say_bad(args.config, error)
-        follower.look(found[2])
+        follower.run_round(found[2])
         sys.stdout.flush()
         clock.sleep(LOOK_S)
     return 0

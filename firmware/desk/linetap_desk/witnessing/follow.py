@@ -43,16 +43,16 @@ def read_round(args: argparse.Namespace) -> Round:
         raise BadInput("--config: alone, or without it DIR, --key, --policy, --signers and -o")
     path: Path = args.config
     config, _ = desk.read_config(argparse.Namespace(config=path, broker=None))
-    told = config.witnesses
+    configured = config.witnesses
     for name in ("policy", "heads", "logs", "keepers"):
-        if getattr(told, name) is None:
+        if getattr(configured, name) is None:
             raise BadInput(f"{path}: witnesses.{name} is missing")
     if config.signers is None:
         raise BadInput(f"{path}: signers is missing: it names the keepers of the logs")
-    ca = args.ca or (None if told.ca is None else Path(told.ca))
-    logs = _logs(path, Path(str(told.logs)), Path(str(told.keepers)))
+    ca = args.ca or (None if configured.ca is None else Path(configured.ca))
+    logs = _logs(path, Path(str(configured.logs)), Path(str(configured.keepers)))
     store = None if config.copy is None else _folder(config.copy.store)
-    return Round(logs, Path(str(told.policy)), Path(config.signers), Path(str(told.heads)), store, ca)
+    return Round(logs, Path(str(configured.policy)), Path(config.signers), Path(str(configured.heads)), store, ca)
 
 
 def _logs(path: Path, logs: Path, keepers: Path) -> list[tuple[Path, Path]]:
@@ -98,7 +98,7 @@ class Follower:
         self._carry, self._clock = carry, clock
         self._logs: dict[Path, _Log] = {}
 
-    def look(self, wanted: Round) -> int:
+    def run_round(self, wanted: Round) -> int:
         """Carries new heads that are due. Returns the number of logs without a quorum."""
         for log, key in wanted.logs:
             self._look(self._logs.setdefault(log, _Log()), log, key)

@@ -165,32 +165,32 @@ def of_proof(rules: Rules, proof: Proof, leaf: bytes, unit: str, signers: list[S
 
 def moments(record: CallRecord) -> list[int]:
     """Every time that the call's record states (ns). ValueError if one is invalid."""
-    said = [record.ring_at, record.off_hook_at, record.answered_at, record.ended_at]
+    times = [record.ring_at, record.off_hook_at, record.answered_at, record.ended_at]
     for each in (record.notice, *record.notices):
-        said += [] if each is None else [each.started_at, each.ended_at]
-    return [sealed.call_ns(record.call_id), *(parse_rfc3339(text) for text in said if text is not None)]
+        times += [] if each is None else [each.started_at, each.ended_at]
+    return [sealed.call_ns(record.call_id), *(parse_rfc3339(text) for text in times if text is not None)]
 
 
-def against(rules: Rules, seen: CheckpointVerdict | None, said_ns: Sequence[int], closed_ns: int) -> Problem | None:
+def against(rules: Rules, seen: CheckpointVerdict | None, moments_ns: Sequence[int], closed_ns: int) -> Problem | None:
     """The problem of a call with these times that was first witnessed by `seen`; None if there is none.
 
     Times of a clock that stood before the first version of linetap are ignored: such a call is as old as its witnesses.
     """
     if seen is None or seen.since_s is None:
         return Problem(NOT_WITNESSED, "not witnessed" if seen is None else seen.text)
-    said_ns = [each for each in said_ns if each >= FIRST_NS]
-    if not said_ns:
+    moments_ns = [each for each in moments_ns if each >= FIRST_NS]
+    if not moments_ns:
         return None
-    closed_ns = closed_ns if closed_ns >= FIRST_NS else max(said_ns)
-    began_ns, newest_ns = min(said_ns), max(*said_ns, closed_ns)
+    closed_ns = closed_ns if closed_ns >= FIRST_NS else max(moments_ns)
+    began_ns, newest_ns = min(moments_ns), max(*moments_ns, closed_ns)
     since_ns = seen.since_s * _S
     if newest_ns > since_ns + SLACK_S * _S:
         return Problem("dated_ahead", f"says that it is of {_day(newest_ns)}, and was {seen.text}")
     latest = {"was closed": closed_ns, "began": began_ns + round(LONGEST_CALL_S * _S)}
     for what, at_ns in latest.items():
         if at_ns < since_ns - rules.within_s * _S:
-            said = _day(closed_ns if at_ns == closed_ns else began_ns)
-            return Problem("witnessed_late", f"says that it {what} at {said}, and nothing of it was there before "
+            day = _day(closed_ns if at_ns == closed_ns else began_ns)
+            return Problem("witnessed_late", f"says that it {what} at {day}, and nothing of it was there before "
                            f"{_day(since_ns)}: {seen.text}; more than {rules.within_s / 3600:g} h")  # fmt: skip
     return None
 

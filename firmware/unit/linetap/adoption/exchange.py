@@ -121,7 +121,7 @@ class Exchange:
                 return desk, self._post(desk, "/adopt", body)
             except DeskAway as fault:
                 faults.append(str(fault))
-        self._runs -= 1  # nobody was there
+        self._runs -= 1  # without an answer
         raise DeskAway("; ".join(faults))
 
     # --- The questions ------------------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ def releasing(board: Closing) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def told(pin: int) -> Iterator[None]:
+def explained(pin: int) -> Iterator[None]:
     """Turns the module's exceptions into DeviceFault."""
     try:
         yield

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from linetap.board.gpio import Gpio, Pwm, begin, claim, releasing, told
+from linetap.board.gpio import Gpio, Pwm, begin, claim, explained, releasing
 from linetap.board.interface import PERIOD_MS, UNIT_LEDS, Levels
 from linetap.board.pins import CardWiring, PinTable
 from linetap.config.schema import FULL_PERCENT
@@ -62,7 +62,7 @@ class HardwareCard:
         if now_ns >= self._look_ns:  # periods are requested in groups of four, all of them past
             self._look_ns = now_ns + PERIOD_MS * NS_PER_MS // 2
             for pin in self._hooks:
-                with told(pin.pin):
+                with explained(pin.pin):
                     pin.look(now_ns)
         if self._steady is not None and not any(pin.edges for pin in self._hooks):
             return self._steady
@@ -79,7 +79,7 @@ class HardwareCard:
     def relay(self, index: int, closed: bool) -> None:
         """DeviceFault `gpio_lost` when the pin can no longer be driven."""
         pin = self._wiring.relay[index]
-        with told(pin):
+        with explained(pin):
             self._gpio.output(pin, self._relay_open ^ int(closed))
 
     def close(self) -> None:
@@ -178,7 +178,7 @@ class HardwarePanel:
 
     def show(self, leds: Mapping[str, bool]) -> None:
         for name, pin in self._pins.items():
-            with told(pin):
+            with explained(pin):
                 if self._percent == FULL_PERCENT:
                     self._gpio.output(pin, self._dark ^ int(leds[name]))
                 else:
@@ -204,12 +204,12 @@ class HardwarePanel:
 
     def _stop_dimming(self) -> None:
         for pin, (pwm, _) in self._dimmed.items():
-            with told(pin):
+            with explained(pin):
                 pwm.stop()
         self._dimmed.clear()
 
     def button(self) -> bool:
-        with told(self._button):
+        with explained(self._button):
             return self._gpio.input(self._button) == self._pressed
 
     def close(self) -> None:

@@ -144,7 +144,7 @@ class Loop:
             self._settling, self._cause = True, GAP_OVERRUN
             self._begin_line()
             self._timeline.observe(now_ns, captured)
-        self._drift.note(now_ns, self._timeline.origin_ns)
+        self._drift.add_beat(now_ns, self._timeline.origin_ns)
         self._state.drift_ppm = self._drift.ppm
         self._observe_shift(captured, room)
         self._read(available)
@@ -253,7 +253,7 @@ class Loop:
             since_ms = (now_ns - self._overran_ns) // NS_PER_MS
             if since_ms < SOON_MS:
                 self._clock.sleep(min(max(since_ms, SLOT_MS), PAUSE_MOST_MS) / 1000)
-                self._last_ns = self._clock.monotonic_ns()  # nobody waited for the codec
+                self._last_ns = self._clock.monotonic_ns()  # the wait was not for the codec
         self._overran_ns = self._clock.monotonic_ns()
 
     def _feed(self, room: int) -> None:

@@ -79,7 +79,7 @@ class Drift:
         self._due_ns = 0
         self.ppm = None
 
-    def note(self, now_ns: int, origin_ns: float) -> None:
+    def add_beat(self, now_ns: int, origin_ns: float) -> None:
         """`origin_ns`: the time of frame 0 of the run, as estimated now."""
         if now_ns < self._due_ns:
             return

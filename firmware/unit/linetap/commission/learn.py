@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         reader.close()
     folder = Path(config.learned)
     _save(folder, line.number, found)
-    _say(f"line {line.number}: {_told(found)}; {learned.path_of(folder, line.number)}")
+    _say(f"line {line.number}: {_summary(found)}; {learned.path_of(folder, line.number)}")
     _say("수화기를 내려놓으십시오 / put the handset down")
     return 0
 
@@ -135,13 +135,13 @@ def _volts(volts: float | None) -> str:
     return "no meter: voltage and polarity are left as they were" if volts is None else f"{volts:.1f} V"
 
 
-def _told(found: Learned) -> str:
-    told = [
+def _summary(found: Learned) -> str:
+    texts = [
         (found.on_hook_v, "on-hook {:.1f} V"), (found.off_hook_v, "off-hook {:.1f} V"),
         (found.echo_db, "echo {:.1f} dB"), (found.echo_delay_ms, "after {:.0f} ms"),
         (found.near_digit_dbm0, "digits {:.1f} dBm0"),
     ]  # fmt: skip
-    parts = [text.format(value) for value, text in told if value is not None]
+    parts = [text.format(value) for value, text in texts if value is not None]
     if found.reversed is not None:
         parts.insert(1, "reversed" if found.reversed else "not reversed")
     return ", ".join(parts) or "nothing could be measured"

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the key's fingerprint, for comparison by whoever enrols the unit."""
+    """Prints the key's fingerprint, for comparison at the unit's enrolment."""
     config = load_config(args.config)
     require_usual_place(args.config, "broker.key", key_path(config), HOME / TLS_KEY)
     require_usual_place(args.config, "key", Path(config.key), HOME / UNIT_KEY)

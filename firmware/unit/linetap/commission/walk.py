@@ -101,18 +101,18 @@ class _Walker:
 
     def _follow(self, began_at: str) -> None:
         """Runs until the test is over. The recorder sets its bounds; a recorder that is dead for long ends it here."""
-        said, told, seen_ns = "", 0, self._clock.monotonic_ns()
+        last, printed, seen_ns = "", 0, self._clock.monotonic_ns()
         while True:
             now = self._seen()
             if now is not None and now.began_at == began_at:
                 seen_ns = self._clock.monotonic_ns()
-                for walked in now.lines[told:]:
-                    _say(_first(walked, said) + judged(walked))
-                told = len(now.lines)
+                for walked in now.lines[printed:]:
+                    _say(_first(walked, last) + judged(walked))
+                printed = len(now.lines)
                 if now.ended_by is not None:
                     return
-                if now.line is not None and now.step is not None and said != (text := asked(now.line, now.step)):
-                    said = text
+                if now.line is not None and now.step is not None and last != (text := asked(now.line, now.step)):
+                    last = text
                     _say(text)
             elif self._clock.monotonic_ns() - seen_ns > 60 * NS_PER_S:
                 raise DeviceFault("recorder_absent", "the recorder has reported nothing of the walk test for 60 s")
@@ -132,10 +132,10 @@ class _Walker:
         return state.walk if state is not None and alive(state, self._clock) else None
 
 
-def _first(walked: WalkedLine, said: str) -> str:
+def _first(walked: WalkedLine, last: str) -> str:
     """Name a line whose test was not announced yet."""
     named = f"{walked.line}번 회선 / line {walked.line}"
-    return "" if said.startswith(f"{named}:") else f"{named}\n"
+    return "" if last.startswith(f"{named}:") else f"{named}\n"
 
 
 def _say(text: str) -> None:

@@ -2,7 +2,7 @@
 """An edited unit.toml that weakens does not count if two have to sign that: the configuration before it stays in force.
 
 The recorder keeps that beside the file, once it knows people who can sign (durable/keptcopy.py); the command `config`
-changes it, and so does an order signed by the authority. So every service and tool uses it, whoever starts first. A
+changes it, and so does an order signed by the authority. So every service and tool uses it, in any order. A
 person's changes to the unit's wiring (HAND) count at once, and are shown as a weakening: a card that failed at night
 must not wait for two signatures.
 """

@@ -62,8 +62,8 @@ class VoiceNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     tone_weighs: int = 5  # ours: a tone's window takes back so many of voice
     talk_ms: int = 2000  # ours: "hello, who is there?" and the answer
     steady_share: float = 0.04  # ours: a tone's windows differ by less, those of speech one in a hundred times
-    steady_weighs: int = 12  # ours: a steady window takes back so many of talk: digits, tones that nobody learnt
-    talk_outlasts: int = 4  # ours: voice outlasts so much silence; half a second said and nobody there is soon void
+    steady_weighs: int = 12  # ours: a steady window takes back so many of talk: digits, tones that were not learnt
+    talk_outlasts: int = 4  # ours: voice outlasts so much silence; half a second without an answer is soon void
 
 
 class SoundNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -141,7 +141,7 @@ class AnswerNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     short_ms: int = 130  # ours: a burst that ends so much early was cut off
     longer_max_ms: int = 400  # ours: by so much a syllable makes a burst longer
     cut_sure_ms: int = 280  # ours: so long nothing may follow it
-    cut_silent_ms: int = 900  # ours: ... and so long where nobody speaks: a busy tone may begin half a second later
+    cut_silent_ms: int = 900  # ours: ... and so long in silence: a busy tone may begin half a second later
     stands_db: float = 10.0  # ours: so far below a burst is what is silence beside it
     late_ms: int = 250  # ours: a burst that has not begun so long after its time does not come
     group_gap_ms: int = 800  # ours: bursts nearer to each other are one ring (0.4/0.2/0.4/2 s) or a busy tone
@@ -178,7 +178,7 @@ class AnswerNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     channel_after_digit_ms: int = 1200  # ours: so soon it is the exchange, which listens no more
     network_speaks_ms: int = 7000  # ours: what a network has to say it says sooner after the last digit
     pickup_after_ms: int = 2000  # ours: a PBX has connected the call by then, or says no with a tone
-    other_tone_ms: int = 3000  # ours: by then a busy tone that nobody learnt is known as one
+    other_tone_ms: int = 3000  # ours: by then a busy tone that was not learnt is known as one
     beep_ms: tuple[int, int] = (250, 1500)  # (memory) a mailbox beeps for 0.3 to 1 s
     beep_hz: float = 700.0  # ours: tones of call progress end at 620 Hz, beeps are at 800 to 1400 Hz (memory)
     beep_within_s: int = 40  # ours: of the answer: what a network says before its beep
@@ -205,7 +205,7 @@ class DtmfNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     steadiness_min: float = 0.8  # ours: share of a tone's power that keeps one phase; speech glides
     proven_min: float = 0.6  # ours: share of a digit's length that passed all of this; 0.8 with Q.24's break in it
     beneath_hz: tuple[float, float] = (350.0, 440.0)  # E.180 Korea: dial tone, still there under the first digit
-    mains_hz: tuple[float, ...] = (60.0, 50.0)  # Korea; and whoever has 50 Hz need not know of it
+    mains_hz: tuple[float, ...] = (60.0, 50.0)  # Korea's, and that of countries with 50 Hz
     hum_to_hz: float = 600.0  # ours: harmonics up to here are taken out of a digit; the lowest row is at 697 Hz
     low_hz: float = 250.0  # ours: in the 20 ms of the gate hum is what lies below; a voice too, and then it looks twice
 
@@ -281,7 +281,7 @@ class NoticeNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class GreetingNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What whoever answers says first. Measured on eight Korean greetings of espeak-ng at three speeds."""
+    """The first words of the answering person. Measured on eight Korean greetings of espeak-ng at three speeds."""
 
     min_dbm0: float = -42.0  # ours: as VoiceNumbers.min_dbm0
     above_floor_db: float = 10.0  # ours: 10 ms of steady noise stay within 3 dB, speech falls by 20 and more
@@ -289,7 +289,7 @@ class GreetingNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     click_ms: int = 40  # ours: shorter is a handset that comes off its cradle
     spurt_min_ms: int = 150  # ours: a "네" alone is 240 to 400 ms
     pause_ms: int = 350  # ours: behind a comma or a full stop of a greeting at ordinary speed: 140 to 340 ms
-    begins_ms: int = 1500  # ours: whoever has said nothing by then says no greeting
+    begins_ms: int = 1500  # ours: without speech until then there is no greeting
     lead_ms: int = 250  # so early capture is asked for the notice; a batch of a replay is as long
 
 

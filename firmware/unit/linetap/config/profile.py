@@ -52,7 +52,7 @@ class MeterNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     low_share: float = 0.4  # ours: of the way from off-hook to on-hook as learnt, and as far from the other side
     fall_v: float = 8.0  # ours: within 5 ms; a wire that was cut discharges for a tenth of a second or more
     steady_share: float = 0.05  # ours: within 100 ms; less is a loop that has its voltage, more a wire discharging
-    no_line_ms: int = 1000  # ours: a dial shorts the line while it turns; whoever is off-hook then stays so for so long
+    no_line_ms: int = 1000  # ours: a dial shorts the line while it turns; off-hook ends only after so long
     # Part 68 ringers: 40 Vrms of 15.3 Hz on a battery of 42 V are below on_above_v for 25.9 ms of each cycle
     lift_min_ms: int = 27  # shorter is no off-hook ...
     make_min_ms: int = 12  # ... but after a break; ours: 20 pps at 60/40 make for 20 ms
@@ -117,8 +117,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         10_000  # ours: who has put the handset down for a moment dials within it, or within it of dial tone
     )
     party_ms: int = 3000  # ours: behind an answer or a flash so much is not yet another party
-    swap_ms: int = 2000  # ours: behind a flash whoever dials has dial tone by then, or has begun
-    colleague_ms: int = 15_000  # ours: a colleague who calls has passed a citizen on by then, or nobody knows
+    swap_ms: int = 2000  # ours: after a flash a dialling person has dial tone by then, or has begun
+    colleague_ms: int = 15_000  # ours: a colleague who calls has passed a citizen on by then
     dial_end_ms: int = 3000  # ours: so long a dial tone in a call says that the far end has gone
     ring_min_ms: int = 150  # one burst shorter than this is no ringing (ring detector asserts within 180 ms)
     ring_gap_ms: int = 400  # ring detector dropouts shorter than this stay one burst

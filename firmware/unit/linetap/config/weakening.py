@@ -197,9 +197,9 @@ def _derived(before: Config, after: Config) -> Iterator[Weakening]:
     was, will = _lines(before), _lines(after)
     for number in sorted(was.keys() & will.keys()):
         old, new = was[number], will[number]
-        said = old.notice or before.recording.notice, new.notice or after.recording.notice
-        if said[0] != said[1]:
-            yield Weakening("notice_changed", words(f"line {number} plays", *said))
+        values = old.notice or before.recording.notice, new.notice or after.recording.notice
+        if values[0] != values[1]:
+            yield Weakening("notice_changed", words(f"line {number} plays", *values))
         if _hears(before, old) != _hears(after, new):
             yield Weakening("detectors", words(f"line {number} profile", old.profile, new.profile))
         yield from _shorter(before, after, number)
@@ -208,8 +208,8 @@ def _derived(before: Config, after: Config) -> Iterator[Weakening]:
 def _darker(before: Panel, after: Panel) -> Iterator[Weakening]:
     """LEDs that are darker at any minute of the day: they inform the person in the closet."""
     if any(percent_at(after, minute) < percent_at(before, minute) for minute in range(24 * 60)):
-        said = (f"{each.night_from} to {each.night_to} at {each.night_percent} %" for each in (before, after))
-        yield Weakening("alert_later", words("panel.night", *said))
+        values = (f"{each.night_from} to {each.night_to} at {each.night_percent} %" for each in (before, after))
+        yield Weakening("alert_later", words("panel.night", *values))
 
 
 def _hears(config: Config, line: Line) -> Any:

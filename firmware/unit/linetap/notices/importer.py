@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A spoken notice from any WAV file: 8 kHz, mono, 16 bit, at one level, whoever spoke it."""
+"""A spoken notice from any WAV file: 8 kHz, mono, 16 bit, at one level for all voices."""
 
 from __future__ import annotations
 

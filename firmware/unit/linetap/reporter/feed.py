@@ -139,7 +139,7 @@ class Feed:
         """If no event of the vault is delivered yet, the number before its first one."""
         return max(self._cursor.place.seq, vaultname.range_of(self.last_seq))
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Once a turn: each call costs two accesses to the folder."""
         self.last_seq = self._outbox.last_seq()
 
@@ -155,7 +155,7 @@ class Feed:
     def send(self, publish: Callable[[bytes, str], int], window: int = WINDOW) -> int:
         """Fill the window. `publish`: payload, signature -> message id. Returns how many were sent."""
         room = window - len(self._flying)
-        self.look()
+        self.refresh()
         if not self._judged or self.last_seq < self._cursor.place.seq:
             self._judge()
         if room <= 0 or not self._judged or self._clock.monotonic_ns() < self._paused_until_ns:

@@ -51,7 +51,7 @@ class Inbox:
         for old in self._spool.glob(f"{_PREFIX}*{SUFFIX}"):
             remove_quietly(old)
 
-    def take(self, verb: str, data: bytes, correlation: bytes | None) -> bool:
+    def receive(self, verb: str, data: bytes, correlation: bytes | None) -> bool:
         """Returns whether the recorder has the command now. `verb`: from the topic, also used in that of the answer."""
         if verb not in MAY:
             log.warning("command_passed_over: the topic does not end with a verb")

@@ -105,7 +105,7 @@ class Reporter:
                         log.warning("discovery_refused: the broker refuses home_assistant.discovery: %s", refusal)
                 case Arrived():
                     verb = happening.topic.rpartition("/")[2]
-                    self._inbox.take(verb, happening.payload, happening.correlation)
+                    self._inbox.receive(verb, happening.payload, happening.correlation)
                     happening.acknowledge()
                 case Ended():
                     self._feed.lost_connection()
@@ -119,7 +119,7 @@ class Reporter:
             self._feed.send(lambda payload, sig: self._link.publish(self._topics.call(payload, sig)))
             self._copies.send(self._link.publish)
         else:
-            self._feed.look()
+            self._feed.refresh()
         self._cursor.save()
         self._state.progress += 1
 

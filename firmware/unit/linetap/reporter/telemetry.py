@@ -50,31 +50,31 @@ class Lines:
     def __init__(self, topics: Topics, numbers: Iterable[int]) -> None:
         self._topics = topics
         self._numbers = sorted(numbers)
-        self._told: dict[int, tuple[LineReport, int]] = {}  # and when, monotonic
+        self._published: dict[int, tuple[LineReport, int]] = {}  # and when, monotonic
         self._dead_since: str | None = None
-        self._all_told_of: RecorderState | None = None
+        self._all_published_of: RecorderState | None = None
 
     def forget(self) -> None:
         """Publish everything again: a new broker may have no retained messages."""
-        self._told.clear()
-        self._all_told_of = None
+        self._published.clear()
+        self._all_published_of = None
 
     def changed(self, recorder: Seen[RecorderState], utc_ns: int, now_ns: int, pace: Pace = FULL) -> list[Message]:
         """Returns the messages to publish. `now_ns`: monotonic."""
-        if recorder.status != "dead" and recorder.state is self._all_told_of:  # written less often than it is read
+        if recorder.status != "dead" and recorder.state is self._all_published_of:  # written less often than it is read
             return []
         apart_ns = pace.line_ms * NS_PER_MS
-        messages, all_told = [], recorder.status != "dead"
+        messages, all_published = [], recorder.status != "dead"
         for n, report in sorted(self._seen(recorder, utc_ns).items()):
-            told, told_ns = self._told.get(n, (None, now_ns - apart_ns))
-            if report == told:
+            published, published_ns = self._published.get(n, (None, now_ns - apart_ns))
+            if report == published:
                 continue
-            if now_ns - told_ns >= apart_ns:
-                self._told[n] = (report, now_ns)
+            if now_ns - published_ns >= apart_ns:
+                self._published[n] = (report, now_ns)
                 messages.append(self._topics.line(n, report))
             else:
-                all_told = False
-        self._all_told_of = recorder.state if all_told else None
+                all_published = False
+        self._all_published_of = recorder.state if all_published else None
         return messages
 
     def _seen(self, recorder: Seen[RecorderState], utc_ns: int) -> dict[int, LineReport]:
@@ -94,10 +94,10 @@ class Alerts:
     def __init__(self, topics: Topics, checks: Iterable[str]) -> None:
         self._topics = topics
         self._checks = list(checks)
-        self._told: dict[str, tuple[Kind, bytes, int]] = {}  # kind, payload, when
+        self._published: dict[str, tuple[Kind, bytes, int]] = {}  # kind, payload, when
 
     def forget(self) -> None:
-        self._told.clear()
+        self._published.clear()
 
     def changed(self, standing: Iterable[Finding], now_ns: int) -> list[Message]:
         """`now_ns`: monotonic."""
@@ -108,16 +108,16 @@ class Alerts:
             kind = finding.kind if finding else None
             payload = msgspec.json.encode(finding.alert()) if finding else b""
             if self._worth_telling(check, kind, payload, now_ns):
-                self._told[check] = (kind, payload, now_ns)
+                self._published[check] = (kind, payload, now_ns)
                 messages.append(self._topics.alert(check, payload))
         return messages
 
     def _worth_telling(self, check: str, kind: Kind, payload: bytes, now_ns: int) -> bool:
-        if check not in self._told:
+        if check not in self._published:
             return True
-        told_kind, told_payload, told_ns = self._told[check]
-        reworded = payload != told_payload and now_ns - told_ns >= REWORD_EVERY_S * NS_PER_S
-        return kind != told_kind or reworded
+        published_kind, published_payload, published_ns = self._published[check]
+        reworded = payload != published_payload and now_ns - published_ns >= REWORD_EVERY_S * NS_PER_S
+        return kind != published_kind or reworded
 
 
 # --- The log's head ---------------------------------------------------------------------------------------------------
@@ -131,12 +131,12 @@ class LogHead:
 
     def __init__(self, vault: Path, topics: Topics) -> None:
         self._path, self._topics = vault / FOLDER / HEAD, topics
-        self._told = b""
+        self._published = b""
         self._due_ns = 0
 
     def forget(self) -> None:
         """Publish again: the broker may have no retained message."""
-        self._told, self._due_ns = b"", 0
+        self._published, self._due_ns = b"", 0
 
     def changed(self, now_ns: int) -> list[Message]:
         """Returns the message to publish, if any. `now_ns`: monotonic.
@@ -148,12 +148,12 @@ class LogHead:
         try:
             data = self._read("", unitlog.HEAD_LIMIT_BYTES)
             signature = self._read(namespaces.SUFFIX, sshsig.SIGNATURE_LIMIT_BYTES)
-            if data == self._told:
+            if data == self._published:
                 return []
             unitlog.check_head(data, signature, None)
         except (OSError, Refusal):
             return []
-        self._told, self._due_ns = data, now_ns + EVERY_S * NS_PER_S
+        self._published, self._due_ns = data, now_ns + EVERY_S * NS_PER_S
         return [self._topics.log(data, signature.decode("ascii"))]
 
     def _read(self, suffix: str, limit_bytes: int) -> bytes:

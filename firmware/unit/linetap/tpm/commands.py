@@ -15,13 +15,8 @@ _CONTINUE = 1  # continueSession: the session remains after the command
 _VERIFIED = 0x8022  # TPM_ST_VERIFIED
 
 
-def create_primary(transport: Transport) -> int:
-    """Returns the storage key, which is the same each time: derived from the TPM's seed and the template."""
-    return created_primary(transport)[0]
-
-
-def created_primary(transport: Transport) -> tuple[int, bytes]:
-    """Returns the same with its public area."""
+def create_primary(transport: Transport) -> tuple[int, bytes]:
+    """Returns the storage key and its public area: the same each time, from the TPM's seed and the template."""
     parameters = sized(sized(b"") + sized(b"")) + sized(PRIMARY) + sized(b"") + u32(0)
     handle, answer = run(transport, 0x131, u32(OWNER), parameters, password(), made=True)
     return handle, answer.sized()

@@ -38,7 +38,7 @@ class Opened:
         try:
             if self.transport.alone:
                 commands.flush_all(self.transport)
-            parent, public = commands.created_primary(self.transport)
+            parent, public = commands.create_primary(self.transport)
             if file.parent and wire.name_of(public).hex() != file.parent:
                 raise TpmFault("tpm_foreign", "this was made in another TPM: its storage key differs")
             self.handle = commands.load(self.transport, parent, file.public_area(), file.private_area())

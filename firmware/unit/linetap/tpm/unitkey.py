@@ -95,7 +95,7 @@ def unit_key(path: Path, release: Path) -> tuple[bytes, PublicKey]:
     try:
         if transport.alone:
             commands.flush_all(transport)
-        parent, storage = commands.created_primary(transport)
+        parent, storage = commands.create_primary(transport)
         public, private = commands.create(transport, parent, wire.signing_key(policy))
         commands.flush(transport, parent)
     finally:

@@ -112,7 +112,7 @@ def seal(tpm: Path, release: ec.EllipticCurvePublicKey, boots: list[Boot]) -> tu
     try:
         if transport.alone:
             commands.flush_all(transport)
-        parent, storage = commands.created_primary(transport)
+        parent, storage = commands.create_primary(transport)
         public, private = commands.create(transport, parent, wire.sealed_data(policy), secret)
         commands.flush(transport, parent)
     finally:

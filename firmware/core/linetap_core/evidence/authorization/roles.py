@@ -173,11 +173,11 @@ def changes(old: Roles, new: Roles) -> list[str]:
     """What another roles.json changes of who may command or approve. People are given by role and fingerprint.
     Custodians, who only open recordings, are part of the key list."""
     before, after = _keys(old), _keys(new)
-    told = [f"no more {role} {key}" for role, key in sorted(before - after)]
-    told += [f"new {role} {key}" for role, key in sorted(after - before)]
+    changes = [f"no more {role} {key}" for role, key in sorted(before - after)]
+    changes += [f"new {role} {key}" for role, key in sorted(after - before)]
     if old.witnesses is not None and new.witnesses != old.witnesses:
-        told.append("no policy of witnesses" if new.witnesses is None else "another policy of witnesses")
-    return told
+        changes.append("no policy of witnesses" if new.witnesses is None else "another policy of witnesses")
+    return changes
 
 
 def remaining_confirmers(old: Roles, new: Roles) -> list[str]:

@@ -2,7 +2,7 @@
 """A call's own key: made, sealed at once, and named in the header of the file that holds it.
 
 A header may hold stanzas of kinds that a reader does not know: every age skips them, and the header's MAC covers them.
-So whoever removes the epoch's layer reads in the clear for which unit and call the key was made, before it is given to
+So the officer who removes that layer reads in the clear for which unit and call the key was made, before it is given to
 a custodian, and stock `age` opens it as before. Every file of a group's archive has the stanza, in every layer, and so
 has what a custodian passes on.
 

@@ -2,7 +2,7 @@
 """The index: which number spoke when and on which line, and the call's name. Unit and desk take its form from here.
 
 `index/<epoch>/<day>-<number>.age` in a vault is JSON lines, one a call, sealed to the index key of its epoch, which is
-destroyed with it. `day` is the local day on which the calls ended: whoever asks for an afternoon opens no other file.
+destroyed with it. `day` is the local day on which the calls ended: a search for an afternoon opens no other file.
 """
 
 from __future__ import annotations

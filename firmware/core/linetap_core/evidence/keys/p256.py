@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """ECDSA over P-256 as SSH writes it (RFC 5656), the kind of key that a TPM holds and `ssh-keygen` verifies.
 
-An ECDSA signature is not unique: whoever has (r, s) can make (r, n - s) for the same bytes, and stock tools produce and
+An ECDSA signature is not unique: (r, s) gives (r, n - s) for the same bytes, and stock tools produce and
 accept both. So both are accepted here, and nothing may depend on the bytes of a signature: events, records and leaves
 are identified by the hash of the signed bytes. The pair itself has one spelling: two mpints without needless zeros, as
 ssh-keygen writes them.

@@ -187,7 +187,7 @@ def _without_first(files: dict[Positions, bytes], decrypt: Decrypt) -> bytes:
 
 
 def _files(data: bytes) -> dict[Positions, bytes]:
-    """By the members who come before the last one; a plain age file by nobody."""
+    """By the members who come before the last one; a plain age file has none."""
     if data.startswith(age.VERSION_LINE) or not grouptar.is_archive(data):  # age reports the fault
         return {(): data}
     files = {_positions(name): content for name, content in grouptar.read(data).items() if name != LAYERS}

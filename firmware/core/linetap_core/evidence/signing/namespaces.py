@@ -34,7 +34,7 @@ RELEASE: Final = "linetap-release"  # a request for a call: the requester and ev
 ENROL: Final = "linetap-enrol"  # a unit's request for a certificate: the unit's key
 ORDER: Final = "linetap-order"  # a card that makes or retires a unit: the keys of the order
 
-BUNDLE: Final = "linetap-bundle"  # a bundle for a court, by whoever hands it over; stock ssh-keygen makes and checks it
+BUNDLE: Final = "linetap-bundle"  # a bundle for a court, by its sender; stock ssh-keygen makes and checks it
 
 # Signed by machines at the desk.
 CHECKPOINT: Final = "linetap-checkpoint"  # names the keeper of a unit's log in a signers' file

@@ -22,7 +22,7 @@ from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import answering
 from linetap_desk.serve.release import store as logged
-from linetap_desk.serve.release.answering import said
+from linetap_desk.serve.release.answering import error_texts
 from linetap_desk.serve.release.uploadchecks import typed_field
 from linetap_desk.web.text import N_
 
@@ -169,7 +169,7 @@ async def _refused(request: Request, site: Site, act: str, subject: Subject, err
 
 def _said(site: Site, request: Request, error: Exception) -> dict[str, str]:
     code = logged.code_of(error)
-    found = said(site, request, error)
+    found = error_texts(site, request, error)
     return found | {"text": site.pages.say(request, REFUSAL[code])} if code in REFUSAL else found
 
 

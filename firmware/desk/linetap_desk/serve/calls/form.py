@@ -149,49 +149,49 @@ def terms(query: Mapping[str, str]) -> str:
 
 
 def read_form(query: Mapping[str, str], house: Directory, zone: ZoneInfo) -> Form:
-    said = typed(query)
+    fields = typed(query)
     errors: dict[str, str] = {}
-    for name, text in said.items():
+    for name, text in fields.items():
         if len(text) > _LONGEST or not text.isprintable():
             errors[name] = ERRORS["long"]
-    since, until = _span(said, zone, errors)
+    since, until = _span(fields, zone, errors)
     criteria = SearchCriteria(since=since, until=until)
-    if (unit := said.get("unit")) is not None:
+    if (unit := fields.get("unit")) is not None:
         good = unitnames.is_name(unit) and not has_number(unit)
         criteria = replace(criteria, unit=unit) if good else _wrong(criteria, errors, "unit", "unit")
-    if (line := said.get("line")) is not None:
+    if (line := fields.get("line")) is not None:
         good = line.isascii() and line.isdigit() and 1 <= int(line[:4]) <= 128
         criteria = replace(criteria, line=int(line)) if good else _wrong(criteria, errors, "line", "line")
-    extension = said.get("extension", "")
+    extension = fields.get("extension", "")
     if extension and not (extension.isascii() and extension.isdigit() and len(extension) <= 8):
         errors["extension"] = ERRORS["extension"]
     for name, choices in (("direction", DIRECTIONS), ("disposition", DISPOSITIONS), ("mark", MARKS), ("state", STATES)):
-        if name in said and said[name] not in choices:
+        if name in fields and fields[name] not in choices:
             errors[name] = ERRORS["choice"]
     if errors:
-        return Form(said, errors)
-    seats = house.seats(extension, said.get("department", ""), said.get("building", ""))
+        return Form(fields, errors)
+    seats = house.seats(extension, fields.get("department", ""), fields.get("building", ""))
     if seats is not None and criteria.unit is not None:
         seats = [seat for seat in seats if seat.unit == criteria.unit]
     if seats is not None and len(seats) > MOST_SEATS:
-        return Form(said, {"unit": ERRORS["many"]})
-    state: State | None = next((one for one in STATES if one == said.get("state")), None)
-    criteria = replace(criteria, seats=seats, direction=said.get("direction"), disposition=said.get("disposition"),
-                     mark=said.get("mark"), state=state)  # fmt: skip
+        return Form(fields, {"unit": ERRORS["many"]})
+    state: State | None = next((one for one in STATES if one == fields.get("state")), None)
+    criteria = replace(criteria, seats=seats, direction=fields.get("direction"), disposition=fields.get("disposition"),
+                     mark=fields.get("mark"), state=state)  # fmt: skip
     try:
         cursor = Cursor.parse(query["page"]) if query.get("page") else None
     except BadInput:
-        return Form(said, {"page": ERRORS["page"]}, criteria)
-    return Form(said, {}, criteria, cursor)
+        return Form(fields, {"page": ERRORS["page"]}, criteria)
+    return Form(fields, {}, criteria, cursor)
 
 
-def _span(said: Mapping[str, str], zone: ZoneInfo, errors: dict[str, str]) -> tuple[str | None, str | None]:
+def _span(fields: Mapping[str, str], zone: ZoneInfo, errors: dict[str, str]) -> tuple[str | None, str | None]:
     """A date includes its whole day, and a minute its whole minute."""
     ends: dict[str, int] = {}
     for name, read_time in (("from", moment_ns), ("to", last_ns)):
-        if name in said and name not in errors:
+        if name in fields and name not in errors:
             try:
-                ends[name] = read_time(said[name], zone)
+                ends[name] = read_time(fields[name], zone)
             except BadInput:
                 errors[name] = ERRORS["time"]
     if "from" in ends and "to" in ends and ends["to"] < ends["from"]:

@@ -28,7 +28,7 @@ MOST_EVENTS = 200  # a call has about eight
 @dataclass(frozen=True, slots=True)
 class Event:
     """`check`: "good", "cleared" (the call is destroyed), "unasked" (no signers' file is configured), or the code of
-    the fault. `told` None: cleared, or of a later version."""
+    the fault. `fields` None: cleared, or of a later version."""
 
     event: str
     seq: int
@@ -37,7 +37,7 @@ class Event:
     received_at: str
     late: bool
     check: str
-    told: EventFields | None
+    fields: EventFields | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,8 @@ class Story:
     @property
     def held(self) -> bool | None:
         """Whether it is held, by the unit's latest report; None: no hold was reported."""
-        said = [one.told for one in self.events if one.event == "held" and one.told is not None]
-        return said[-1].why != HOLD_ENDED if said else None
+        holds = [one.fields for one in self.events if one.event == "held" and one.fields is not None]
+        return holds[-1].why != HOLD_ENDED if holds else None
 
 
 def read_story(db: Connection, unit: str, call_id: str, signers: list[Signer] | None) -> Story | None:
@@ -101,14 +101,14 @@ def _ordered(found: Sequence[Any]) -> list[Any]:
 
 
 def _event(row: Any, signers: list[Signer] | None) -> Event:
-    told, check = None, "cleared"
+    fields, check = None, "cleared"
     if row.event != CLEARED:
-        told, check = judge.event_fields(row.payload), "unasked"
-    if told is not None and signers is not None:
+        fields, check = judge.event_fields(row.payload), "unasked"
+    if fields is not None and signers is not None:
         report = Report(row.unit, row.payload, unarmored(row.sig), parse_rfc3339(row.received_at))
         verdict = judge.judge_event(report, signers)
         check = "good" if isinstance(verdict, judge.Event) else verdict.code
-    return Event(row.event, row.seq, row.origin, row.at, row.received_at, row.late, check, told)
+    return Event(row.event, row.seq, row.origin, row.at, row.received_at, row.late, check, fields)
 
 
 def _head(db: Connection, unit: str, origin: str, sealed_at: str) -> Head | None:

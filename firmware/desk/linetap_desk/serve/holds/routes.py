@@ -29,7 +29,7 @@ from linetap_desk.serve.database.tables import holds
 from linetap_desk.serve.handling.site import Route, Site, read_desk, subject_of_path
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import answering, callfiles, checking, holdstore, package, steps, store, uploadchecks
-from linetap_desk.serve.release.answering import DONE_OR_NOT, FILE, MAY, id_of, remark, said, subject_of, upload
+from linetap_desk.serve.release.answering import DONE_OR_NOT, FILE, MAY, error_texts, id_of, remark, subject_of, upload
 from linetap_desk.serve.release.callfiles import Officers
 from linetap_desk.serve.release.checking import in_force
 from linetap_desk.serve.release.holdstore import RequestedHold
@@ -49,7 +49,7 @@ async def _ask(
     return site.pages.page(
         request, "release/hold_ask.html", 200 if error is None else 409, row=row, typed=typed,
         may=answering.may_be_asked(row), zone=site.pages.zone.key,
-        error=None if error is None else said(site, request, error),
+        error=None if error is None else error_texts(site, request, error),
     )  # fmt: skip
 
 
@@ -107,14 +107,14 @@ async def _one(request: Request, site: Site, error: Exception | None = None) -> 
         request, "release/hold.html", 200 if error is None else 409, asked=asked, row=row, names=names, words=steps,
         mine=asked.is_for(who.name, who.roles), expired=expired, wrap=_wrap(row), sign=_sign(row), check=_check(row),
         officers=together,
-        chain=asked.chain, error=None if error is None else said(site, request, error),
+        chain=asked.chain, error=None if error is None else error_texts(site, request, error),
     )  # fmt: skip
 
 
 def _wrap(row: Mapping[str, Any]) -> str:
     """The command line of the hold, quoted for a shell."""
-    said = {"--case": row["case_number"], "--basis": row["basis"], "--until": row["until"]}
-    words = " ".join(f"{name} {shlex.quote(value)}" for name, value in said.items())
+    options = {"--case": row["case_number"], "--basis": row["basis"], "--until": row["until"]}
+    words = " ".join(f"{name} {shlex.quote(value)}" for name, value in options.items())
     call = f"calls/{shlex.quote(row['call_id'])}"
     return f"linetap hold wrap {call} --identity EPOCH.txt --to age1... {words} --key officer.key"
 

@@ -139,13 +139,13 @@ class Hub:
     def _turn(self) -> None:
         now_ns = self._clock.monotonic_ns()
         due_ns = min(self._touched.values(), default=now_ns) + JOIN_MS * NS_PER_MS
-        waits = self._touched and self._watcher.told_all
+        waits = self._touched and self._watcher.is_complete
         changes = self._watcher.turn(max(0.0, (due_ns - now_ns) / NS_PER_S) if waits else TURN_S)
         now_ns = self._clock.monotonic_ns()
         for change in changes:
             if (name := change.get("unit")) is not None:
                 self._touched.setdefault(name, now_ns)
-        if not self._watcher.told_all:  # an incomplete state would look like a disaster
+        if not self._watcher.is_complete:  # an incomplete state would look like a disaster
             self._not_live()
             return
         if self._desk.link != "live":

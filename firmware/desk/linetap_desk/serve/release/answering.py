@@ -108,7 +108,7 @@ def remark(form: FormData, needed: bool) -> str:
     return text
 
 
-def said(site: Site, request: Request, error: Exception) -> dict[str, str]:
+def error_texts(site: Site, request: Request, error: Exception) -> dict[str, str]:
     """Code and text, for the page."""
     code = store.code_of(error)
     text = str(error).removesuffix(f" [{code}]")

@@ -109,15 +109,15 @@ class Verdict:
 
 def witness_rules(site: Site, roles: Roles | None) -> Rules:
     """NotWitnessed if a policy is named, here or in the roles, and its file is missing or another."""
-    told = site.settings.desk.witnesses
-    policy = None if told.policy is None else Path(told.policy)
+    configured = site.settings.desk.witnesses
+    policy = None if configured.policy is None else Path(configured.policy)
     if policy is not None and not policy.is_file():
         raise NotWitnessed(f"{policy}: not there, and witnesses.policy names it", "policy_missing")
-    heads = None if told.heads is None or policy is None else Path(told.heads)
+    heads = None if configured.heads is None or policy is None else Path(configured.heads)
     asked = [] if roles is None or roles.witnesses is None else [roles.witnesses]
-    if told.policy_sha256 is not None:
-        asked.append(Witnesses(told.policy_sha256, told.within_hours))
-    within_h = min([told.within_hours, *(one.within_hours for one in asked)])
+    if configured.policy_sha256 is not None:
+        asked.append(Witnesses(configured.policy_sha256, configured.within_hours))
+    within_h = min([configured.within_hours, *(one.within_hours for one in asked)])
     try:
         for one in asked:
             options.require_named(policy, one, "witnesses.policy")
@@ -165,7 +165,7 @@ class Checked:
 
 def require_call(site: Site, row: Mapping[str, Any], roles: Roles, *, opens: bool = True) -> CheckedCall:
     """StepFault or NotReleased unless the copy is the call that `row` of a request or a hold is about. `opens`: not of
-    a hold, which opens nothing and must keep what nobody has witnessed yet."""
+    a hold, which opens nothing and must keep what is not witnessed yet."""
     folder, signers = callfiles.copy_of(site, row), site.settings.desk.signers
     if not signers:
         raise StepFault("signers_needed", "signers: desk.toml names no published allowed_signers")

@@ -47,10 +47,10 @@ def signed_hold(
     data: bytes, row: Mapping[str, Any], roles: Roles, authority: Authority, now_ns: int
 ) -> tuple[str, str]:
     """When the command expires, and who signed it. CommandFault or StepFault unless it is the requested hold."""
-    said = command.check(data, row["unit"], authority, roles, Counters(), now_ns)
-    if said.verb != "hold":
-        raise CommandFault("command_verb", f"it is {said.verb}, which holds nothing")
-    wrapped = commandbody.read(said, commandbody.Hold)
+    order = command.check(data, row["unit"], authority, roles, Counters(), now_ns)
+    if order.verb != "hold":
+        raise CommandFault("command_verb", f"it is {order.verb}, which holds nothing")
+    wrapped = commandbody.read(order, commandbody.Hold)
     text, armored, key_age = wrapped.data, wrapped.signature, wrapped.key_age
     command.signed_by(text, armored, namespaces.HOLD, roles, "vault")
     found = hold.decode(text)
@@ -61,7 +61,7 @@ def signed_hold(
         raise StepFault("hold_differs", "call, record, case, basis or end are not those that were asked for")
     if parse_rfc3339(found.until) <= now_ns:
         raise StepFault("hold_ended", f"the hold ends at {found.until}, and that is past")
-    return said.expires, _signer(text, armored, roles)
+    return order.expires, _signer(text, armored, roles)
 
 
 def _signer(text: bytes, armored: bytes, roles: Roles) -> str:
@@ -119,7 +119,7 @@ def with_state(
 
 
 def to_do(desk: Connection, rows: Sequence[Mapping[str, Any]], now_ns: int, most: int) -> list[RequestedHold]:
-    """Of these the ones that wait for a vault officer; `most` and one, so that whoever asks knows of further ones."""
+    """Of these the ones that wait for a vault officer; `most` and one, so that the caller knows of further ones."""
     asked = (RequestedHold(row, _state(desk, row, now_ns)) for row in rows)
     return list(islice((one for one in asked if one.is_waiting), most + 1))
 
@@ -127,14 +127,14 @@ def to_do(desk: Connection, rows: Sequence[Mapping[str, Any]], now_ns: int, most
 def _state(desk: Connection, row: Mapping[str, Any], now_ns: int) -> State:
     if row["closed_at"] is not None:
         return "closed"
-    if row["command_at"] is not None and (said := _said(desk, row)) is not None:
-        return said
+    if row["command_at"] is not None and (answer := _answer(desk, row)) is not None:
+        return answer
     if parse_rfc3339(row["until"]) <= now_ns:
         return "over"
     return "command" if row["command"] is None else "send"
 
 
-def _said(desk: Connection, row: Mapping[str, Any]) -> State | None:
+def _answer(desk: Connection, row: Mapping[str, Any]) -> State | None:
     """From the unit's newest event received after the command was signed."""
     held = callrow.is_held(
         desk, events.c.unit == row["unit"], events.c.call_id == row["call_id"],

@@ -33,7 +33,7 @@ from linetap_desk.serve.database.tables import approvals, holds, requests
 from linetap_desk.serve.handling.site import Site, read_desk
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import callfiles, checking, holdstore, steps, store
-from linetap_desk.serve.release.answering import id_of, said
+from linetap_desk.serve.release.answering import error_texts, id_of
 from linetap_desk.serve.release.callfiles import Officers
 from linetap_desk.serve.release.checking import in_force
 from linetap_desk.serve.release.holdstore import RequestedHold
@@ -253,7 +253,7 @@ async def page(request: Request, site: Site, error: Exception | None = None, **m
         purpose=purpose, copy=steps.REFUSAL.get(copy, copy), proof=proof, wrapped=wrapped, ticket="", officers=together,
         witnessed=witnessed,
         url=site.settings.url,
-        error=None if error is None else said(site, request, error), **more,
+        error=None if error is None else error_texts(site, request, error), **more,
     )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from linetap_desk.serve.database.tables import requests
 from linetap_desk.serve.handling.site import Site
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import answering, callfiles, checking, package, showing, steps, store, uploadchecks
-from linetap_desk.serve.release.answering import id_of, remark, said, subject_of, upload
+from linetap_desk.serve.release.answering import error_texts, id_of, remark, subject_of, upload
 from linetap_desk.serve.release.checking import InForce, in_force
 from linetap_desk.serve.release.steps import OFFICER, RequestState, StepFault
 
@@ -46,7 +46,7 @@ async def _ask(
         purposes, error = [], error or why
     return site.pages.page(
         request, "release/ask.html", 200 if error is None else 409, row=row, typed=typed, purposes=purposes,
-        most_days=MOST_DAYS, error=None if error is None else said(site, request, error),
+        most_days=MOST_DAYS, error=None if error is None else error_texts(site, request, error),
     )  # fmt: skip
 
 

@@ -164,8 +164,8 @@ async def log_step(
 
 
 async def refused(request: Request, site: Site, act: str, subject: Subject, error: Exception) -> None:
-    said = replace(subject, remark=code_of(error))
-    await site.access.write(who_of(request).name, request.state.address, act, said, REFUSED)
+    subject = replace(subject, remark=code_of(error))
+    await site.access.write(who_of(request).name, request.state.address, act, subject, REFUSED)
 
 
 def code_of(error: Exception) -> str:

@@ -43,13 +43,13 @@ def judged_partial(data: bytes, keys: Sequence[bytes]) -> tuple[bytes, Place]:
     if all(group.needed(key) < 2 for key in keys):
         raise StepFault("partial_not_needed", "one officer opens this call's key: bring the half itself")
     _require_sealed(data)
-    said: Refusal | None = None
+    first_error: Refusal | None = None
     for key in keys:
         try:
             return key, group.place(key, data)
         except Refusal as error:
-            said = said or error
-    raise said if isinstance(said, OtherLayer) else StepFault("partial_malformed", str(said))
+            first_error = first_error or error
+    raise first_error if isinstance(first_error, OtherLayer) else StepFault("partial_malformed", str(first_error))
 
 
 def is_partial(data: bytes, keys: Sequence[bytes]) -> bool:

@@ -97,14 +97,14 @@ class LearnedLimits:
     def stop(self) -> None:
         self._stopped.set()
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Reload if the folder has changed."""
         if learned.stamp(self._folder) != self._stamp:
             self.limits = self._load()
 
     def _watch(self) -> None:
         while not self._stopped.wait(LOOK_S):
-            self.look()
+            self.poll()
 
     def _load(self) -> LimitArrays:
         self._stamp = learned.stamp(self._folder)

@@ -33,7 +33,7 @@ class SerialPort:
         self._opening: threading.Thread | None = None
         self._opened: serial.Serial | None = None  # set by the thread; the loop takes it once that has ended
         self._why = ""
-        self._told = ""
+        self._logged = ""
         self._retry_ns = 0
 
     def ready(self, now_ns: int) -> bool:
@@ -66,11 +66,11 @@ class SerialPort:
 
     def _tell(self) -> None:
         """Logs each new reason once, not at each attempt."""
-        if self._why and self._why != self._told:
+        if self._why and self._why != self._logged:
             log.error("meter_absent: %s: %s; the HOOK pins decide", self._path, self._why)
         elif self._serial is not None:
             log.info("%s: the line meter's port is open", self._path)
-        self._told = self._why
+        self._logged = self._why
 
     def read(self) -> bytes:
         """Returns what has arrived; empty if nothing has. A lost port is closed."""

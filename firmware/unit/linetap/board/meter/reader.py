@@ -58,7 +58,7 @@ class Reader:
         self._boot: int | None = None
         self._sequence: int | None = None
         self._sent = 0
-        self._beat_ns, self._heard_ns = 0, clock.monotonic_ns()
+        self._beat_ns, self._received_ns = 0, clock.monotonic_ns()
         self._foreign = False
         self.state = MeterState(connected=False)
         self._handlers = {
@@ -101,7 +101,7 @@ class Reader:
     def poll(self) -> None:
         now_ns = self._clock.monotonic_ns()
         if not self._port.ready(now_ns):
-            self._heard_ns = now_ns
+            self._received_ns = now_ns
             self._frames.forget()
             return
         if now_ns - self._beat_ns >= wire.BEAT_EVERY_MS * NS_PER_MS:
@@ -116,9 +116,9 @@ class Reader:
             self._count(sequence)  # a hello's handler may just have started a new count
         self._decide()
         if found:
-            self._heard_ns = now_ns
-        elif now_ns - self._heard_ns > GONE_MS * NS_PER_MS:
-            self._heard_ns = now_ns
+            self._received_ns = now_ns
+        elif now_ns - self._received_ns > GONE_MS * NS_PER_MS:
+            self._received_ns = now_ns
             self._port.lose(f"nothing for {GONE_MS / 1000:g} s")
 
     def tell(self, frame: wire.Frame, *fields: int, each: bytes = b"") -> None:

@@ -2,7 +2,7 @@
 """An answered call: it is announced, or policy decides that it stays unrecorded.
 
 The person who answers an incoming call speaks first ("네, 민원실입니다"). The notice waits for the end of that
-greeting, at most `recording.greeting_max_ms`, and less where nobody speaks. Nothing is recorded before the
+greeting, at most `recording.greeting_max_ms`, and less in silence. Nothing is recorded before the
 notice, so no greeting is recorded.
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Notices that reached nobody: they came before the answer, or before the beep of a mailbox. They are played again.
+"""Notices without a listener: they came before the answer, or before the beep of a mailbox. They are played again.
 
 **Before the answer.** The notice was played on a guess, or on evidence that the line contradicts later: ringback that
 goes on, or an answer that is detected only now. `recording.recorded_before_answer` says whether the audio in between is

@@ -26,7 +26,7 @@ def leave_unrecorded(line: LineContext, event: Event, disposition: Disposition, 
 
 
 def end_unanswered(line: LineContext, event: Event) -> None:
-    """Ends an outgoing call that nobody answered."""
+    """Ends an outgoing call that was not answered."""
     end_without_recording(line, event, "unanswered", line.call.tone or "not_answered")
 
 

@@ -111,7 +111,7 @@ def announce_again(line: LineContext, event: Event) -> None:
 def flash_to_first_party(line: LineContext, event: Event) -> None:
     """A flash while a second party is called: back to the first one.
 
-    After a busy tone nobody new is on the line; in any other case a second party may have joined.
+    After a busy tone no other party is on the line; in any other case a second party may have joined.
     """
     call = line.call
     if call.redialled:

@@ -6,7 +6,7 @@ are two calls; until that is decided, no audio after the break is written.
 
 A handset lifted in the pause after the last ring of a caller who has given up looks like an answer. Dial tone, or a
 number dialled at this end before anybody has spoken, shows that nobody was there: the call was missed, and another one
-goes out. In the first seconds, while nobody speaks, no audio of such a call is written, even after its notice.
+goes out. In the first seconds, without speech, no audio of such a call is written, even after its notice.
 """
 
 from __future__ import annotations

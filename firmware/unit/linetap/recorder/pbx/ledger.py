@@ -25,7 +25,7 @@ from linetap_core.zones import zone_of
 
 # A caller who hung up before the end of the notice said nothing that could have been recorded.
 _TOO_SHORT = ("ended_before_notice", "ended_during_notice")
-MOST_ENTRIES = 200  # of each kind a day: nobody reads more, and the checkpoint holds them
+MOST_ENTRIES = 200  # of each kind a day: more is not read, and the checkpoint holds them
 MOST_LATE = 200
 MOST_DAYS = 3
 LATE_NS = 3600 * NS_PER_S  # ours: a PBX whose printer port was blocked prints the lines it has kept

@@ -39,7 +39,7 @@ _LEAVES_LOOKED_AT = 1000  # the first leaf of a log names its vault, as does the
 log = logging.getLogger("linetap.recorder.vault")
 
 
-class _Said(msgspec.Struct):
+class _Claim(msgspec.Struct):
     """The fields of an event or a leaf that name its vault."""
 
     kind: str = ""
@@ -136,8 +136,8 @@ class Incarnation:
     def _found_again(self, unit: str, origin: str) -> VaultDocument | None:
         """From the newest event, and from the first leaves of the log."""
         folder = self._path.parent
-        said = [*_leaves(folder), *_newest_event(folder)]
-        named = [each for each in said if vaultname.NAME.fullmatch(each.vault)]
+        claims = [*_leaves(folder), *_newest_event(folder)]
+        named = [each for each in claims if vaultname.NAME.fullmatch(each.vault)]
         if not named:
             return None
         last = max(named, key=lambda each: each.number)
@@ -177,30 +177,30 @@ def _signature_of(path: Path) -> Path:
     return namespaces.beside(path)
 
 
-def _leaves(vault: Path) -> list[_Said]:
+def _leaves(vault: Path) -> list[_Claim]:
     """Reads the first leaves; empty without a log, or if it is empty."""
-    path, found = vault / unitlog.FOLDER / leaflog.LEAVES, list[_Said]()
+    path, found = vault / unitlog.FOLDER / leaflog.LEAVES, list[_Claim]()
     try:
         for _, line in zip(range(_LEAVES_LOOKED_AT), leaflog.lines_of(path), strict=False):
-            found.append(_said(line))
+            found.append(_claim(line))
     except OSError:
         return found
     return found
 
 
-def _newest_event(vault: Path) -> list[_Said]:
+def _newest_event(vault: Path) -> list[_Claim]:
     folder = vault / OUTBOX
     for first in reversed(outboxfiles.first_seqs(folder)):
         try:
             for frame in reversed(list(outboxfiles.read(outboxfiles.path_of(folder, first)))):
-                return [_said(frame.entry.payload.encode())]
+                return [_claim(frame.entry.payload.encode())]
         except OSError:
             continue
     return []
 
 
-def _said(data: bytes) -> _Said:
+def _claim(data: bytes) -> _Claim:
     try:
-        return jsontext.decode(data, type=_Said)
+        return jsontext.decode(data, type=_Claim)
     except ValueError:
-        return _Said()
+        return _Claim()

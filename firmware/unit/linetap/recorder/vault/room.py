@@ -21,7 +21,7 @@ class Room:
         self._config = config
         self.refused: str | None = None
 
-    def look(self, free_bytes: int, waiting: int) -> None:
+    def update(self, free_bytes: int, waiting: int) -> None:
         """After each turn that the disk has taken. `waiting`: jobs without a signature, where they are too many."""
         reserve_mb = self._config.storage.reserve_mb
         reserve = reserve_mb << 20

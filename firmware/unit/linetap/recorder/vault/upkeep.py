@@ -164,7 +164,7 @@ class Upkeep:
     def _do(self) -> None:
         self.time.tick()
         self._refresh_zones()
-        self.effects.self_test.look()
+        self.effects.self_test.refresh()
         self.commands.tick()
         if self._amending is not None:
             self._amending.tick()

@@ -48,6 +48,7 @@ class Vault:
         unit_log.count_events(lambda: outbox.last_seq)
         self.recordings: dict[str, Recording] = {}
         self.steps = Steps("vault", clock)
+        self.logged_list: str | None = None  # the hash of the key list that the log names last
         self.written_bytes = 0
         self.gap_ms = 0.0
         self.upkeep: Upkeep | None = None
@@ -68,6 +69,13 @@ class Vault:
         self.report(sealed_event(record, files.sha256(path), rfc3339(self.clock.utc_ns())))
         if self.upkeep is not None:
             self.upkeep.sealed(record)
+
+    def log_key_list(self) -> None:
+        """Logs the key list that calls are sealed to, at the start and at every change."""
+        self.epochs.reload()
+        if self.epochs.sha256 != self.logged_list:
+            self.log.append("key_list", version=self.epochs.version, sha256=self.epochs.sha256)
+            self.logged_list = self.epochs.sha256
 
     def clock_is_trusted(self, made_at_ns: int) -> bool:
         """Whether the day is known: not if the clock is earlier than the key list was made, or has jumped."""

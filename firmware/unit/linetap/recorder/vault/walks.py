@@ -34,7 +34,7 @@ class Walks:
         """`report` puts an event into the outbox, unless it is there already."""
         self._vault, self._sign, self._log, self._report = vault, sign, unit_log, report
 
-    def take(self, report: WalkReport) -> None:
+    def store(self, report: WalkReport) -> None:
         """OSError: nothing is lost, and the same report is taken again."""
         report = msgspec.structs.replace(report, lines=[self._with_record(line) for line in report.lines])
         data = walkreport.encode(report)

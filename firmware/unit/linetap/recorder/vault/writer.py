@@ -68,7 +68,6 @@ class VaultWriter:
         self._signing = Signing(vault.sign, vault.clock)
         self._left_open = LeftOpen(vault, self._queue, self._signing)
         self._room = Room(vault.config)
-        self._logged_list: str | None = None
         self._thread: threading.Thread | None = None
         self._closed: str | None = None
         self._failure: BaseException | None = None
@@ -87,7 +86,7 @@ class VaultWriter:
             vault.config, vault.log, vault.report, vault.epochs, vault.outbox, vault.clock, boot, synced, config_file,
             vault.sign, incarnation, self._left_open.add,
         )  # fmt: skip
-        upkeep.time.look()
+        upkeep.time.refresh()
         if incarnation is not None and incarnation.name:
             self._name_vault(incarnation)
         return upkeep
@@ -268,7 +267,7 @@ class VaultWriter:
     def _write_all(self) -> bool:
         try:
             self._report_new_log()
-            self._log_key_list()
+            self.vault.log_key_list()
             self.vault.index.adopt()
             if not self._left_open.is_begun:
                 if not self._signing.may_try():
@@ -280,7 +279,7 @@ class VaultWriter:
             write_due(self.vault)
             if self._signing.may_try() and self._signing.attempt(self.vault.log.publish):
                 self._signing.works()
-            self._room.look(self.free_bytes()[0], waiting=self._queue.unsigned_too_many())
+            self._room.update(self.free_bytes()[0], waiting=self._queue.unsigned_too_many())
         except TpmFault as fault:  # of `_left_open` alone: what a power cut has left cannot be sealed
             self._signing.failed(fault)
             self._room.refuse(str(fault), UNIT_KEY)
@@ -297,15 +296,7 @@ class VaultWriter:
         for event in self.vault.log.take_begun():
             self.vault.outbox.forget_places()
             self.report(event)
-            self._logged_list = None
-
-    def _log_key_list(self) -> None:
-        """Logs the key list that calls are sealed to, at the start and at every change."""
-        epochs = self.vault.epochs
-        epochs.look()
-        if epochs.sha256 != self._logged_list:
-            self.vault.log.append("key_list", version=epochs.version, sha256=epochs.sha256)
-            self._logged_list = epochs.sha256
+            self.vault.logged_list = None
 
     def _do_due(self) -> None:
         queue = self._queue
@@ -353,4 +344,4 @@ class VaultWriter:
                 linefaults.write(root, line, since_ns)
             case Walked(report):
                 assert vault.walks is not None
-                vault.walks.take(report)
+                vault.walks.store(report)

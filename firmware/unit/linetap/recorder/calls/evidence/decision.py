@@ -58,7 +58,7 @@ class Evidence(msgspec.Struct):
     music_from: int | None = None
     music_until: int | None = None
     music_ms: int = 0  # in all
-    network: bool = False  # a special information tone, or an announcement where nobody had answered
+    network: bool = False  # a special information tone, or an announcement without an answer
     sit: bool = False  # that tone: after it only ringback can lead to an answer
     sit_part_at: int | None = None  # two of its three tones: a voice must follow soon
     beats: int = 0  # consecutive bursts of a cadence too fast to be ringback

@@ -40,7 +40,7 @@ class CallerHeard(msgspec.Struct, frozen=True):
 
 
 class _Reading(NamedTuple):
-    heard: CallerHeard
+    caller: CallerHeard
     mark_error_hz: float
 
 
@@ -55,13 +55,13 @@ def caller_id(
     readings: list[_Reading] = []
     modems: tuple[Modem, ...] = ("bell202", "v23") if kind == "auto" else (kind,) if kind in ("bell202", "v23") else ()
     for modem, carriers in zip(modems, demodulate_by(audio, modems, fsk_numbers), strict=True):
-        heard = [(read_octets(carrier.octets, modem, numbers), carrier) for carrier in carriers]
-        readings += [_Reading(h, abs(c.mark_hz - TONES_HZ[modem][0])) for h, c in heard if h is not None]
+        found = [(read_octets(carrier.octets, modem, numbers), carrier) for carrier in carriers]
+        readings += [_Reading(h, abs(c.mark_hz - TONES_HZ[modem][0])) for h, c in found if h is not None]
     from_digits = read_digits(dtmf_digits, numbers) if kind in ("dtmf", "auto") and dtmf_digits else None
     # Each modem can read the other's carrier: the one whose mark frequency was sent decides.
-    readings.sort(key=lambda r: (not r.heard.readable, r.mark_error_hz))
-    if readings and (readings[0].heard.readable or from_digits is None):
-        return readings[0].heard
+    readings.sort(key=lambda r: (not r.caller.readable, r.mark_error_hz))
+    if readings and (readings[0].caller.readable or from_digits is None):
+        return readings[0].caller
     return from_digits
 
 
@@ -75,11 +75,11 @@ def read_octets(octets: list[Octet], modem: Modem, numbers: CallerIdNumbers = CA
         if octet.value not in (SDMF, MDMF):
             other |= body is not None  # message waiting or the like: complete, and not about a caller
             continue
-        heard = None
+        caller = None
         if body is not None:
-            heard = _sdmf(body, modem, numbers) if octet.value == SDMF else _mdmf(body, modem, numbers)
-        if heard is not None:
-            return heard
+            caller = _sdmf(body, modem, numbers) if octet.value == SDMF else _mdmf(body, modem, numbers)
+        if caller is not None:
+            return caller
         if octet.mark_bits >= numbers.rest_bits:
             begun, other = True, False
     return CallerHeard(None, None, modem, False, False) if begun and not other else None
@@ -132,25 +132,25 @@ def _body(octets: list[Octet], index: int, numbers: CallerIdNumbers) -> bytes | 
 
 
 def _sdmf(body: bytes, modem: Modem, numbers: CallerIdNumbers) -> CallerHeard | None:
-    said = body[SDMF_DATE_OCTETS:]
-    if said in (b"P", b"O"):
+    fields = body[SDMF_DATE_OCTETS:]
+    if fields in (b"P", b"O"):
         return CallerHeard(None, None, modem, True, True)
-    number = _number(said, numbers)
+    number = _number(fields, numbers)
     return CallerHeard(number, None, modem, False, True) if number is not None else None
 
 
 def _mdmf(body: bytes, modem: Modem, numbers: CallerIdNumbers) -> CallerHeard | None:
-    said: dict[int, bytes] = {}
+    fields: dict[int, bytes] = {}
     at = 0
     while at < len(body):
         if at + 2 > len(body) or at + 2 + body[at + 1] > len(body):
             return None  # the checksum fits, the parameters do not: no message of this kind
-        said.setdefault(body[at], body[at + 2 : at + 2 + body[at + 1]])
+        fields.setdefault(body[at], body[at + 2 : at + 2 + body[at + 1]])
         at += 2 + body[at + 1]
-    name = _name(said[NAME]) if NAME in said else None
-    sent = said.get(NUMBER, b"")
+    name = _name(fields[NAME]) if NAME in fields else None
+    sent = fields.get(NUMBER, b"")
     if sent in (b"", b"P", b"O"):  # some exchanges send the reason in place of the number
-        withheld = b"P" in (sent, said.get(NUMBER_ABSENT)) or b"O" in (sent, said.get(NUMBER_ABSENT))
+        withheld = b"P" in (sent, fields.get(NUMBER_ABSENT)) or b"O" in (sent, fields.get(NUMBER_ABSENT))
         return CallerHeard(None, name, modem, withheld, True)
     number = _number(sent, numbers)
     return CallerHeard(number, name, modem, False, True) if number is not None else None

@@ -14,7 +14,7 @@ its text is empty where the breaks are more likely a fault:
 
 * more than ten of them, or a break between them that is neither pulse nor flash;
 * breaks without a dial's even rate;
-* a lone break where nobody can be dialling. A loose contact and a "1" look alike, so a lone break is a "1" only with
+* a lone break where dialling is impossible. A loose contact and a "1" look alike, so a lone break is a "1" only with
   a dial's length, not at once after the loop closed, and while an exchange waits for digits: after off-hook without
   ringing, after a flash, after another digit.
 

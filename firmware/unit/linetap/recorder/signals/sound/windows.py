@@ -31,7 +31,6 @@ CHUNKS = 5  # the last 1.3 s count
 _KINDS = 7  # measures of a window that have a mean and a deviation
 # Means, then deviations, of level, flux, share, pair, flatness, centre, peak; then: share of windows with little flux,
 # deviation of the level from window to window, share of the level's movement at the rate of syllables.
-FEATURES = 2 * _KINDS + 3
 _STILL = np.float32(0.2)  # of flux
 _SYLLABLE = slice(3, 9)  # of 40 windows' transform: 2.3 to 6.3 Hz, a speaker's syllables
 _BELOW_DB = 10.0  # levels further below the faintest sound count as equal
@@ -140,7 +139,7 @@ class Recent:
         return active
 
     def features(self) -> F32:
-        """(FEATURES, lines)"""
+        """Shape (2 * _KINDS + 3, lines)."""
         sums = self._sums.sum(axis=0)
         count = np.maximum(sums[-3], 1)
         mean = sums[:_KINDS] / count

@@ -53,7 +53,7 @@ class CallFolder:
         """A new folder with key.age in it, synced. `epoch` and `custodians`: as members.py reads them.
 
         A folder that holds nothing but a key.age is what a recorder leaves that was killed before its first
-        checkpoint: nobody can know that key any more, so it gets a new one. With audio in it: Refusal.
+        checkpoint: its key is lost, so it gets a new one. With audio in it: Refusal.
         """
         path = vault / sealed.call_path(call.call_id)
         recipient, inner = new_sealed_key(custodians, call)

@@ -160,13 +160,13 @@ class Commands:
         """Returns code and outcome. OSError: the disk cannot be written."""
         command = begun.command
         try:
-            told = self._done(begun, again)
+            answer = self._done(begun, again)
         except LinetapError as error:
             text = _one_line(str(error))
             log.warning("%s: %s by %s refused: %s", error.code, command.verb, command.role, text)
             self._count(error.code, command)
             return error.code, Outcome(text)
-        outcome = Outcome(told) if isinstance(told, str) else told
+        outcome = Outcome(answer) if isinstance(answer, str) else answer
         return "done", msgspec.structs.replace(outcome, text=_one_line(outcome.text))
 
     def _done(self, begun: _Begun, again: bool) -> str | Outcome:
@@ -178,7 +178,7 @@ class Commands:
             raise _unforeseen(error) from error
 
     def _refuse(self, giver: str, name: str, data: bytes, fault: CommandFault) -> None:
-        """Only what a known key has signed goes into the log, once: nobody else can lengthen the log."""
+        """Only what a known key has signed goes into the log, once: others cannot lengthen the log."""
         at = rfc3339(self._clock.utc_ns())
         text = _one_line(str(fault))
         log.warning("%s: a command was refused: %s", fault.code, text)

@@ -121,7 +121,7 @@ class ConfigChange:
             self._tell(new, self.pending)
             replace_durably(_beside(self._file, PREVIOUS), before, like=self._file)
             replace_durably(self._file, data, like=self._file)
-            self._weakened.look()
+            self._weakened.compare()
         ask_to_start_again(self._config.run_path, self._clock, names)
         waiting.unlink()
         self.pending = None

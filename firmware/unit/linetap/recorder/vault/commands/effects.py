@@ -122,9 +122,9 @@ class Effects:
                 return self._weakened.confirm(name, signed.by[0], self._present(), again)
             case "cancel":
                 name = commandbody.read(command, commandbody.Weakening).weakening
-                said, sha256 = self._weakened.cancel(name, signed.by[0], again)
+                answer, sha256 = self._weakened.cancel(name, signed.by[0], again)
                 self._change.cancel(sha256)
-                return said
+                return answer
             case "update":
                 return self._update.asked(command)
             case "fetch":
@@ -132,8 +132,8 @@ class Effects:
             case "key_list":
                 text, signature = _document(command)
                 self._require_cosigned_list(signed)
-                version = self._epochs.take(text, signature)
-                self._weakened.look(signed.by)
+                version = self._epochs.accept(text, signature)
+                self._weakened.compare(signed.by)
                 return f"key list version {version}"
         raise CommandFault("command_not_here", f"this version of the unit does not do {command.verb} yet")
 
@@ -157,7 +157,7 @@ class Effects:
         if not group.is_sealed(key_age) or len(key_age) > KEY_AGE_LIMIT_BYTES:
             raise CommandFault("command_malformed", "key_age is not a small age file, nor a group's archive of them")
         envelopes.signed_by(text, signature, namespaces.HOLD, self._roles, VAULT)
-        taken = self._holds.take(text, signature, key_age, None if again else self._time.now_ns, at)
+        taken = self._holds.accept(text, signature, key_age, None if again else self._time.now_ns, at)
         return f"{taken.call_id} is held until {taken.until}"
 
     def _destroyed(self, signed: Signed, at: str) -> str:

@@ -27,7 +27,7 @@ class SelfTest:
         self._watch = Watch(config, clock)
         self._due_ns = 0
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Reads a few small files on tmpfs, once a second."""
         now_ns = self._clock.monotonic_ns()
         if now_ns >= self._due_ns:

@@ -21,14 +21,14 @@ from linetap_core.records import UpdateState
 from linetap_core.service import stamp
 from linetap_core.wire import updates
 
-TOLD = "update.told"  # in the vault: the outcome that is in the log, so that older leaves need not be searched
+LOGGED = "update.told"  # in the vault: the outcome that is in the log, so that older leaves need not be searched
 
 
-class _Told(msgspec.Struct, frozen=True):
+class _Logged(msgspec.Struct, frozen=True):
     outcome: str
 
 
-_FILE = SmallFile("update_told", _Told, 4096, old=lambda data: _Told(data.decode("ascii")))
+_FILE = SmallFile("update_told", _Logged, 4096, old=lambda data: _Logged(data.decode("ascii")))
 
 
 class Update:
@@ -39,7 +39,7 @@ class Update:
         self._folder = state.folder_of(config)
         self._stamp = stamp(self._folder / state.STATE)
         self.state: UpdateState | None = state.load(self._folder)
-        self._told: UpdateState | None = None
+        self._logged: UpdateState | None = None
 
     def asked(self, command: Command) -> str:
         """OSError: the desk asks again."""
@@ -65,14 +65,14 @@ class Update:
         """OSError: retried at the next tick."""
         self._look()
         now = self.state
-        if now is None or now is self._told or now.step not in ("done", "failed"):
+        if now is None or now is self._logged or now.step not in ("done", "failed"):
             return
-        told, known = _Told(f"{now.at} {now.sha256}"), self._config.vault_path / TOLD
-        if _FILE.load(known) != told:
+        logged, path = _Logged(f"{now.at} {now.sha256}"), self._config.vault_path / LOGGED
+        if _FILE.load(path) != logged:
             outcome = now.code or now.step
             self._log.append("update", at=now.at, version=now.version, sha256=now.sha256, by=now.by, code=outcome)
-            _FILE.replace(known, told)
-        self._told = now
+            _FILE.replace(path, logged)
+        self._logged = now
 
     def _look(self) -> None:
         seen = stamp(self._folder / state.STATE)

@@ -48,7 +48,7 @@ class JournalCall:
         self._of: CallNote | None = None  # the note it was made of
         self._made_of: CallNote | None = None  # the note of the state being written
         self._made_ns = -STATE_EVERY_NS
-        self._said_once: State | None = None
+        self._written_once: State | None = None
         self._position = 0  # samples of the recording that are in the journal
         self._encoder: LineEncoder | None = None
         self._seam = 0
@@ -78,20 +78,20 @@ class JournalCall:
         if (new := self._changed_state(now_ns)) is not None:
             return new
         self._made_of = self._of
-        return self._said_once
+        return self._written_once
 
     def _changed_state(self, now_ns: int) -> State | None:
-        note, recording, told = self.note, self._recording, self.state
+        note, recording, written = self.note, self._recording, self.state
         if note is None and recording is None:
             return None
-        is_urgent = _is_urgent(told, recording)
+        is_urgent = _is_urgent(written, recording)
         if not is_urgent and not self._has_changed(note):
             return None
         is_over = note is not None and note.record.ended_at is not None
         if not is_over and not is_urgent and now_ns - self._made_ns < STATE_EVERY_NS:
             return None
         self._made_ns, self._made_of = now_ns, note
-        return self._make(note, told, recording)
+        return self._make(note, written, recording)
 
     def _has_changed(self, note: CallNote | None) -> bool:
         if note is None or note is self._of:
@@ -99,11 +99,11 @@ class JournalCall:
         of = self._of
         return of is None or of.end_frame != note.end_frame or _timeless(of.record) != _timeless(note.record)
 
-    def _make(self, note: CallNote | None, told: State | None, recording: Recording | None) -> State:
+    def _make(self, note: CallNote | None, written: State | None, recording: Recording | None) -> State:
         if note is not None:
             whole, frame, utc_ns = note.record, note.frame, note.utc_ns
-        elif told is not None:
-            whole, frame, utc_ns = told.record, told.frame, told.utc_ns
+        elif written is not None:
+            whole, frame, utc_ns = written.record, written.frame, written.utc_ns
         else:  # the main thread has not noted the call yet
             assert recording is not None
             whole, utc_ns = _unknown(recording), sealed.call_ns(self.call_id)
@@ -112,7 +112,7 @@ class JournalCall:
         if recording is None:
             return state
         known = recording.state
-        same = told if note is None or note is self._of else None
+        same = written if note is None or note is self._of else None
         return msgspec.structs.replace(
             state, first_frame=known.first_frame, recipient=known.recipient, gaps=list(known.gaps),
             epoch=known.epoch, begun=known.retention, codec=known.codec,
@@ -146,7 +146,7 @@ class JournalCall:
 
     def kept_state(self, state: State) -> None:
         """Takes note that the state is on disk."""
-        self._said_once = None if state is self._said_once else state
+        self._written_once = None if state is self._written_once else state
         self.state, self._of = state, self._made_of
 
     def kept(self, news: News) -> None:
@@ -168,12 +168,12 @@ class JournalCall:
         return self._series
 
 
-def _is_urgent(told: State | None, recording: Recording | None) -> bool:
+def _is_urgent(written: State | None, recording: Recording | None) -> bool:
     """Whether the call is not in the journal yet, has passed its gate, or has a new gap, whose silence may be on disk
     next."""
-    if told is None or recording is None:
-        return told is None
-    return told.recipient is None or told.gaps != recording.state.gaps
+    if written is None or recording is None:
+        return written is None
+    return written.recipient is None or written.gaps != recording.state.gaps
 
 
 def _public(record: CallRecord) -> CallRecord:

@@ -167,8 +167,8 @@ class Journal:
                 continue
             if (state := call.new_state(now_ns)) is not None:
                 states[call.call_id] = state
-            told = state or call.state
-            if told is not None and told.recipient is not None:  # no audio before the state that names its recipient
+            known = state or call.state
+            if known is not None and known.recipient is not None:  # no audio before the state that names its recipient
                 found = self._news(call, room)
                 news += found
                 room -= found[-1].end - found[0].first if found else 0

@@ -75,20 +75,20 @@ class Left:
 
     def add_events(self, events: Iterable[CallEvent]) -> None:
         """The newest of the outbox, in order."""
-        said: dict[str, list[CallEvent]] = {}
+        by_call: dict[str, list[CallEvent]] = {}
         for event in events:
             if event.call_id is None or event.rebuilt:
                 continue
             if event.event in _OF_AN_OPEN_CALL:
-                said.setdefault(event.call_id, []).append(event)
+                by_call.setdefault(event.call_id, []).append(event)
             elif event.event in _OF_A_SEALED_ONE:
-                said.pop(event.call_id, None)
-        self.add_named(said)
-        for call_id, of_call in said.items():
+                by_call.pop(event.call_id, None)
+        self.add_named(by_call)
+        for call_id, of_call in by_call.items():
             if (found := self._calls.get(call_id)) is not None:
                 found.ended = next((event for event in reversed(of_call) if event.event in ENDS), None)
                 if found.state.frame == 0 and found.beat is None:
-                    found.state = _told(found.state, of_call)
+                    found.state = _with_events(found.state, of_call)
 
     def _of_journal(self, runs: list[Run]) -> Iterator[FoundCall]:
         states = dict[str, State]()
@@ -154,7 +154,7 @@ def _kept_state(folder: Path) -> tuple[State | None, Beat | None]:
     return state, next((entry for entry in entries if isinstance(entry, Beat)), None)
 
 
-def _told(state: State, events: list[CallEvent]) -> State:
+def _with_events(state: State, events: list[CallEvent]) -> State:
     """Returns the state with what the events say."""
     record, answered = state.record, next((event for event in events if event.event == "answered"), None)
     record = replace(record, direction=next((e.direction for e in events if e.direction), record.direction))

@@ -97,7 +97,7 @@ class Recovery:
 
     def _put_away(self, folder: CallFolder) -> None:
         """Audio whose key.age is gone: nobody can open it any more, and no record may name it as if. Until
-        the call is over it stays for whoever finds the key; the record says what is missing."""
+        the call is over it stays, in case the key is found; the record says what is missing."""
         broken.tell(self._path / sealed.KEY, "it is gone, and nobody can open the audio beside it")
         place = self._vault / sealed.UNOPENABLE / self.call_id
         files.make_directories(self._vault, place)
@@ -166,7 +166,7 @@ class Recovery:
         state, undated = self._state, record.retention
         record = self._dated(record)
         retention = state.begun
-        if not state.epoch:  # nobody knows: what its key was sealed to follows from when it began
+        if not state.epoch:  # not recorded: what its key was sealed to follows from when it began
             retention = self._epochs.resolve(self._retention(sealed.call_ns(self.call_id)))[0]
         begun = OpenCall(self.call_id, record.line, 0, "", b"", epoch=state.epoch, retention=retention)
         wanted = record.retention if state.epoch or record.retention != undated else None
@@ -177,15 +177,15 @@ class Recovery:
 
     def _ended_record(self) -> CallRecord | None:
         """Of a call that was over but not sealed: with its reported end, if there is one."""
-        record, said = self._state.record, self._found.ended
-        if said is None:
+        record, event = self._state.record, self._found.ended
+        if event is None:
             return record if record.ended_at is not None else None
-        told = ended_of(said, record)
+        ended = ended_of(event, record)
         if record.ended_at is None:
-            told = _counted_later(told, parse_rfc3339(said.at) - self._state.utc_ns)
-        if told.retention is None:
-            told = msgspec.structs.replace(told, retention=self._retention(parse_rfc3339(said.at)))
-        return told
+            ended = _counted_later(ended, parse_rfc3339(event.at) - self._state.utc_ns)
+        if ended.retention is None:
+            ended = msgspec.structs.replace(ended, retention=self._retention(parse_rfc3339(event.at)))
+        return ended
 
     def _sample_ns(self, samples: int) -> int:
         """UTC of a sample; if the beginning of the call is unknown, an upper bound."""
@@ -206,7 +206,7 @@ class Recovery:
             missing = state.end_frame - state.first_frame - samples
             return Unheard(round(missing * 1000 / RATE_HZ, 3), False) if missing > 0 else None
         at_most = self._unheard(samples)
-        if record.ended_by != POWER and record.ended_at is not None:  # told, and where in the ring nobody knows
+        if record.ended_by != POWER and record.ended_at is not None:  # reported, at an unknown place in the ring
             ms = (parse_rfc3339(record.ended_at) - self._sample_ns(samples)) / NS_PER_MS
             if -_ROUNDED_MS < ms <= 0:
                 return None

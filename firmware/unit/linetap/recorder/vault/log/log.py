@@ -57,7 +57,7 @@ class UnitLog:
         self._begun: list[CallEvent] = []  # events of newly begun logs, not reported yet
         self._copied_ns: int | None = None
         self.newest_event = 0  # the newest event that a leaf names
-        self._told_by_desk: Head | None = None
+        self._head_of_desk: Head | None = None
         self._log: LeafLog
         self._proof: Proof
         self.kept: list[str] = []  # logs that were set aside and are still in the vault
@@ -169,7 +169,7 @@ class UnitLog:
         with contextlib.suppress(Refusal, ValueError):
             head = unitlog.check_head(data.encode("utf-8"), signature.encode("utf-8"), None)
             if (head.unit, head.origin, head.log) == (self._unit, self._origin, self.name):
-                self._told_by_desk = head
+                self._head_of_desk = head
 
     def closing(self, call_id: str) -> Closing | None:
         """Returns the proof that the call is closed, under a current signed head; None: no leaf closes it."""
@@ -201,8 +201,8 @@ class UnitLog:
             if not self._proof.is_done:
                 self._proof.step()
                 step()
-            if self._proof.is_done and (head := self._told_by_desk) is not None:
-                self._told_by_desk = None
+            if self._proof.is_done and (head := self._head_of_desk) is not None:
+                self._head_of_desk = None
                 self._hold_against(head)
         except Misfit as misfit:
             new = [*self._log.leaves(self._proof.size)]
@@ -272,7 +272,7 @@ class UnitLog:
             log.error("log_damaged: %s: a leaf cannot be read", self._folder)
             return
         self.newest_event = max(self.newest_event, leaf.seq or 0)
-        self._known.note(index, *_identity(leaf.kind, leaf.at, leaf.call_id, leaf.sha256))
+        self._known.add(index, *_identity(leaf.kind, leaf.at, leaf.call_id, leaf.sha256))
         self._kinds.add(leaf.kind)
         if leaf.call_id and leaf.kind == "open":
             self._open[leaf.call_id] = None

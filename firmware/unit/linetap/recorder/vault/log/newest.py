@@ -18,7 +18,7 @@ class Newest:
         self._most = most
         self._numbers: dict[bytes, int] = {}
 
-    def note(self, number: int, *parts: object) -> None:
+    def add(self, number: int, *parts: object) -> None:
         self._numbers[_digest(parts)] = number
         if len(self._numbers) > self._most:
             del self._numbers[next(iter(self._numbers))]

@@ -206,7 +206,7 @@ class Outbox:
         self._torn = False
 
     def _begin(self, seq: int) -> None:
-        self._places.note(seq, self._log_size())
+        self._places.store_length(seq, self._log_size())
         fd = files.create(outboxfiles.path_of(self._folder, seq))
         self.close()
         self._fd, self._unsynced, self._begin_anew = fd, True, False
@@ -272,7 +272,7 @@ class Outbox:
         except ValueError:
             log.error("outbox_damaged: %s: an event cannot be read; it is sent as it is", self._folder)
             return
-        self._known.note(self.last_seq, *_identity(event))
+        self._known.add(self.last_seq, *_identity(event))
         self._dropped_to = max(self._dropped_to, event.to or 0)
         if event.why != DAMAGED:
             self._given_up = max(self._given_up, event.to or 0)
@@ -365,8 +365,8 @@ def _events_in(fd: int, first: int, end: int) -> int:
     An event ends with a newline that is written once everything before it is on disk.
     """
     data = os.pread(fd, min(end - first, _MOST_READ_BYTES), first)
-    told = any(len(line) >= _LEAST_EVENT_BYTES for line in data.split(outboxfiles.COMMITTED)[:-1])
-    return (end - first) // _LEAST_EVENT_BYTES + 1 if told else 0
+    has_event = any(len(line) >= _LEAST_EVENT_BYTES for line in data.split(outboxfiles.COMMITTED)[:-1])
+    return (end - first) // _LEAST_EVENT_BYTES + 1 if has_event else 0
 
 
 def _identity(event: CallEvent | _Known) -> Identity:

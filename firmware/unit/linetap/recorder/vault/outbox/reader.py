@@ -123,7 +123,7 @@ class Places:
         self._path = folder / PLACES_NAME
         self._places = self._load()
 
-    def note(self, seq: int, log_size: int) -> None:
+    def store_length(self, seq: int, log_size: int) -> None:
         """Record that a segment begins with event `seq`. OSError: not recorded."""
         places = [*(place for place in self._places if place.seq < seq), _Place(seq, log_size)]
         if len(places) > MOST:

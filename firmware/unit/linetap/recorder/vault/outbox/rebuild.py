@@ -93,14 +93,14 @@ class Rebuild:
             self._save(self._saved)
 
     def _go_on(self, work: _Work) -> None:
-        most, said = min(LEAVES_A_TICK, work.end - work.leaf), 0
+        most, reported = min(LEAVES_A_TICK, work.end - work.leaf), 0
         for line in islice(self._log.leaves(work.leaf), most):
             event = self._event(line)
             if event is not None:
                 self._report(event)
-                said += 1
+                reported += 1
             work.leaf += 1
-            if said == EVENTS_A_TICK or not self._may_tell:
+            if reported == EVENTS_A_TICK or not self._may_tell:
                 return
 
     @property

@@ -19,7 +19,7 @@ class State(msgspec.Struct, frozen=True, tag="state"):
 
     Without `recipient` (K's public half) nothing of the call has passed its gate. `first_frame` is the recording's
     first. `gaps` are those the vault's thread has met. `epoch` and `begun`: whom key.age was sealed to, and its name.
-    `index`: the call's entry, as age to that epoch's index key. `codec`: of its audio; empty: nobody knows.
+    `index`: the call's entry, as age to that epoch's index key. `codec`: of its audio; empty: unknown.
     """
 
     call_id: str

@@ -152,18 +152,18 @@ class RetentionClock:
         kernels = (
             sample.synced and -TOLERANCE_NS <= sample.utc_ns - utc_ns <= min(latest - utc_ns, FRESH_NS) + TOLERANCE_NS
         )
-        said = sample.utc_ns if kernels else utc_ns
+        claimed_ns = sample.utc_ns if kernels else utc_ns
         if confirms:
-            return self._confirm(said, latest, sample, kernels)
+            return self._confirm(claimed_ns, latest, sample, kernels)
         if memory.now_ns is not None:
             counted = self._counted(sample)
             if latest < counted - TOLERANCE_NS - self._drift(sample):
                 return "time_back"
-            if said > counted + self._plausible(sample):
-                memory.waiting_ns = said - counted
+            if claimed_ns > counted + self._plausible(sample):
+                memory.waiting_ns = claimed_ns - counted
                 return "time_ahead"
-            said = max(min(said, counted + self._take(said - counted)), counted, memory.now_ns)
-        self._rebase(said, sample, agreed=kernels, unsure_ns=0 if kernels else latest - utc_ns)
+            claimed_ns = max(min(claimed_ns, counted + self._take(claimed_ns - counted)), counted, memory.now_ns)
+        self._rebase(claimed_ns, sample, agreed=kernels, unsure_ns=0 if kernels else latest - utc_ns)
         memory.waiting_ns = memory.behind_ns = 0
         return None
 
@@ -236,29 +236,29 @@ class RetentionClock:
             start_ns = min(0, at_ns - memory.since_ns)  # it was before the start, whatever the clock showed
         return memory.elapsed_ns - start_ns + sum(credit.ns for credit in memory.credits if boot <= credit.boot)
 
-    def _confirm(self, said: int, latest: int, sample: Sample, kernels: bool) -> str | None:
+    def _confirm(self, claimed_ns: int, latest: int, sample: Sample, kernels: bool) -> str | None:
         """Two officers may correct unconfirmed time, also backwards: one key or one server had moved it.
 
         What they confirmed earlier stays, and so does the time elapsed since.
         """
-        memory, told_ns = self.memory, said
+        memory, first_ns = self.memory, claimed_ns
         before = memory.confirmed
         if before is not None:
             sure = before.utc_ns + memory.elapsed_ns - before.elapsed_ns
             if latest < sure - TOLERANCE_NS - (memory.elapsed_ns - before.elapsed_ns) * DRIFT_PPM // 1_000_000:
                 return "time_back"
-            said = max(said, min(sure, latest))
-            if said > sure and memory.boots > before.boot:  # the unit was off in between: nothing else explains it
-                memory.credits = [*memory.credits, Credit(before.boot, said - sure)][-MOST_CREDITS:]
+            claimed_ns = max(claimed_ns, min(sure, latest))
+            if claimed_ns > sure and memory.boots > before.boot:  # nothing else explains it: the unit was off
+                memory.credits = [*memory.credits, Credit(before.boot, claimed_ns - sure)][-MOST_CREDITS:]
         if memory.now_ns is not None and not kernels:  # counted time, as far as the answer allows
-            said = max(said, min(self._counted(sample), latest))
-        if memory.now_ns is not None and said < memory.now_ns - TOLERANCE_NS:  # datings since then were wrong
+            claimed_ns = max(claimed_ns, min(self._counted(sample), latest))
+        if memory.now_ns is not None and claimed_ns < memory.now_ns - TOLERANCE_NS:  # datings since then were wrong
             memory.anchors = [
                 each for each in memory.anchors if before is not None and each.elapsed_ns <= before.elapsed_ns
             ]
-        self._rebase(said, sample, agreed=kernels, unsure_ns=0 if kernels else max(0, latest - told_ns))
+        self._rebase(claimed_ns, sample, agreed=kernels, unsure_ns=0 if kernels else max(0, latest - first_ns))
         memory.unexplained_ns = memory.waiting_ns = memory.behind_ns = 0
-        memory.confirmed = Confirmed(said, memory.elapsed_ns, memory.boots)
+        memory.confirmed = Confirmed(claimed_ns, memory.elapsed_ns, memory.boots)
         return None
 
     def _meet(self, sample: Sample) -> None:

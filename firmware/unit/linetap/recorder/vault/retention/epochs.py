@@ -97,7 +97,7 @@ class Epochs:
         """A time that has passed, since the authority has signed a list of then; 0 without a list."""
         return 0 if self._list is None else self._list.made_at_ns - CLOCKS_DIFFER_NS
 
-    def look(self) -> None:
+    def reload(self) -> None:
         """Accept a list that has changed and is stable: its two files are not replaced in one moment."""
         if self._path is None:
             return
@@ -123,7 +123,7 @@ class Epochs:
             weaker.insert(0, f"custodians {before} -> {behind}, other keys")
         return weaker
 
-    def take(self, data: bytes, signature: bytes) -> int:
+    def accept(self, data: bytes, signature: bytes) -> int:
         """Accept a list from a command and return its version. The same list again is no error. KeyListFault: not
         accepted.
         """

@@ -92,7 +92,7 @@ class Holds:
     def __len__(self) -> int:
         return len(self._until)
 
-    def take(self, document: bytes, signature: bytes, key_age: bytes, now_ns: int | None, at: str) -> Hold:
+    def accept(self, document: bytes, signature: bytes, key_age: bytes, now_ns: int | None, at: str) -> Hold:
         """Store a hold or its renewal, whose signature was checked. Repeating it with the same `at` changes nothing.
 
         HoldFault for a call that is not in this vault, an end in the past, or a call whose own time is over; the last

@@ -71,7 +71,7 @@ class RetentionTime:
             saved.challenge = ""
         self.challenge, self._asked_mono_ns = saved.challenge, saved.asked_mono_ns
         self._saved_at_ns: int | None = None
-        self._said: tuple[object, ...] = ()
+        self._figures: tuple[object, ...] = ()
 
     @property
     def now_ns(self) -> int | None:
@@ -130,7 +130,7 @@ class RetentionTime:
         memory = self.machine.memory
         return bool(memory.waiting_ns or memory.behind_ns)
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Before the first tick: dates what a power cut has left, if possible."""
         self.machine.see(self._sample())
 
@@ -184,7 +184,7 @@ class RetentionTime:
 
     def _remember(self) -> None:
         memory, mono_ns = self.machine.memory, self._clock.unsteered_ns()
-        said = (
+        figures = (
             memory.boots,
             memory.agreed,
             memory.base_ns,
@@ -194,13 +194,13 @@ class RetentionTime:
             self.challenge,
         )
         old = self._saved_at_ns is None or mono_ns - self._saved_at_ns >= SAVE_EVERY_NS
-        if said == self._said and not old:
+        if figures == self._figures and not old:
             return
-        if said[4:6] != self._said[4:6]:
+        if figures[4:6] != self._figures[4:6]:
             self._tell()
         saved = _Saved(memory=memory, challenge=self.challenge, asked_mono_ns=self._asked_mono_ns)
         copies.replace_both(_FILE, self._path, saved)
-        self._said, self._saved_at_ns = said, mono_ns
+        self._figures, self._saved_at_ns = figures, mono_ns
 
     def _tell(self) -> None:
         memory = self.machine.memory

@@ -85,7 +85,7 @@ class Weakened:
         self._memory.remind()
         self._look_ns = mono_ns + LOOK_EVERY_NS
 
-    def look(self, signed: Sequence[Holder] = ()) -> None:
+    def compare(self, signed: Sequence[Holder] = ()) -> None:
         """Compare now, after a change. `signed`: who signed the key list that was just accepted."""
         self._compare([_signer(each) for each in signed])
 
