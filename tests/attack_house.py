@@ -15,7 +15,7 @@ from linetap.config import Config, config_sha256, load_config
 from linetap.config.schema import Policy
 from linetap.recorder.vault.weakening import weakened
 from linetap_core.clock import NS_PER_S
-from linetap_core.durable import keptcopy
+from linetap_core.durable import copies
 from linetap_core.evidence.authorization.command import Answer
 from linetap_core.evidence.authorization.roles import Person, Roles
 from linetap_core.evidence.keys import keys
@@ -90,7 +90,7 @@ class House(Keeper):
 
     def lay(self, new: Config) -> None:
         """Another unit.toml, by somebody who knows of the copy that an edit is held against, and takes it away."""
-        keptcopy.kept_of(self.file).unlink()
+        copies.kept_of(self.file).unlink()
         config_file.write(self.file, new)
 
     def look(self) -> None:

@@ -31,7 +31,7 @@ from linetap import unitkeys
 from linetap.checks.machine import mount_of
 from linetap.tpm.volume import SECTOR_BYTES
 from linetap_core.durable import broken
-from linetap_core.durable import keptcopy as kept
+from linetap_core.durable import copies as kept
 from linetap_core.evidence.keys import keys
 from linetap_desk.proofs import callfolder
 

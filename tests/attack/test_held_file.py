@@ -20,7 +20,7 @@ from linetap.config import Config, config_sha256, load_config
 from linetap.config.schema import RetentionClass, Smdr
 from linetap.ring.layout import SLOT_FRAMES
 from linetap_core import cli
-from linetap_core.durable import keptcopy
+from linetap_core.durable import copies
 from linetap_core.evidence.keys import keys
 from linetap_core.wire.topics import Broker
 
@@ -160,9 +160,9 @@ def test_without_people_who_could_sign_an_edit_counts_as_before(run_dir: Path) -
 
 def test_a_copy_of_an_earlier_version_holds_nothing(unit: House) -> None:
     """It said nothing of that; the first look of this version's recorder makes it say so."""
-    place = keptcopy.kept_of(unit.file)
+    place = copies.kept_of(unit.file)
     place.unlink()
-    keptcopy.keep(unit.file)
+    copies.keep(unit.file)
     new = edited(unit, "line", {"exempt": True})
     assert load_config(unit.file) == new
 
@@ -203,7 +203,7 @@ def test_who_looks_at_the_file_is_told_and_an_order_of_the_authority_is_no_edit(
     card = Card.of_authority(tmp_path)
     assert (card.pack(), card.start()) == (0, 0)
     file = card.home / "unit.toml"
-    keptcopy.keep(file, binds=True)  # as the recorder does
+    copies.keep(file, binds=True)  # as the recorder does
     file.write_text(file.read_text().replace("largest_gap_days = 7", "largest_gap_days = 365"))
     assert cli.main(["config", "check", str(file)]) == 0
     said = capsys.readouterr().err
@@ -221,7 +221,7 @@ def through_a_link(unit: House, run_dir: Path) -> Path:
     active = run_dir / "active"
     active.mkdir()
     (active / "unit.toml").write_text(config_file.text(unit.config).replace(f'"{run_dir}/', '"'))
-    keptcopy.kept_of(unit.file).unlink()
+    copies.kept_of(unit.file).unlink()
     unit.file.unlink()
     unit.file.symlink_to(active / "unit.toml")
     unit.restart()

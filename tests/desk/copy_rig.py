@@ -26,7 +26,7 @@ from linetap_core.wire.topics import Message
 from linetap_desk.config.desk import CopyConfig
 from linetap_desk.copy.service import Copying, start_copies
 from linetap_desk.ingest import database, tables
-from linetap_desk.ingest.signersfile import SignersFile
+from linetap_desk.ingest.register import SignersFile
 from linetap_desk.ingest.store import Store
 
 UNIT = "floor-03"

@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from adoption_rig import LIMIT_S, NewUnit
 from broker import until
-from linetap.board.simulated_panel import leds_shown, press_button
+from linetap.board.simulated import leds_shown, press_button
 from linetap.config import load_config
 from linetap_core.enrolment import request
 from linetap_core.evidence.keys import keys

@@ -30,7 +30,7 @@ from linetap.ring import Stretch
 from linetap.update import state as update_state
 from linetap_core.clock import SYSTEM, compact, rfc3339
 from linetap_core.durable import broken
-from linetap_core.durable import keptcopy as kept
+from linetap_core.durable import copies as kept
 from linetap_core.errors import LinetapError
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys

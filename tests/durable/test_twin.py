@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from linetap_core.durable import broken, copies
-from linetap_core.durable import keptcopy as kept
+from linetap_core.durable import copies as kept
 from linetap_core.durable.smallfile import Broken, SmallFile
 
 

@@ -18,7 +18,7 @@ from journal_rig import CALL_ID, CODES, FIRST, NUMBER, OTHER_ID, NoRing, Recorde
 
 from agereader import opened
 from epoch_rig import Authority
-from linetap.recorder.vault.journal import frames, recovery, store
+from linetap.recorder.vault.journal import recovery, store
 from linetap.recorder.vault.journal.opencalls import Left
 from linetap.recorder.vault.recordings.entries import Entry, Over, Snapshot, State, Tick, next_seam
 from linetap.ring import RATE_HZ, Stretch
@@ -43,7 +43,7 @@ def unit(tmp_path: Path, run_dir: Path) -> Unit:
 
 def filled(generation: int, count: int, size: int = 40) -> bytes:
     entries: list[list[Entry]] = [[Tick(CALL_ID, n, 1, bytes([n]) * size)] for n in range(count)]
-    return b"".join(frames.encode(generation, n, entry) for n, entry in enumerate(entries))
+    return b"".join(store.encode(generation, n, entry) for n, entry in enumerate(entries))
 
 
 @settings(max_examples=300)
@@ -54,7 +54,7 @@ def test_a_frame_that_is_changed_anywhere_is_not_taken_and_all_others_are(data: 
     at = data.draw(st.integers(0, len(whole) - 1))
     changed = bytearray(whole)
     changed[at] ^= data.draw(st.integers(1, 255))
-    found, all_ = frames.read(bytes(changed)), frames.read(whole)
+    found, all_ = store.read_frames(bytes(changed)), store.read_frames(whole)
     assert found is not None
     assert all_ is not None
     assert found.frames == all_.frames[: at // each] + all_.frames[at // each + 1 :]
@@ -62,23 +62,23 @@ def test_a_frame_that_is_changed_anywhere_is_not_taken_and_all_others_are(data: 
 
 def test_an_old_frame_that_happens_to_lie_right_behind_a_new_one_is_not_taken() -> None:
     old, new = filled(7, 4), filled(9, 2)
-    found = frames.read(new + old[len(new) :])
+    found = store.read_frames(new + old[len(new) :])
     assert found is not None
     assert (found.generation, len(found.frames)) == (9, 2)
 
 
 def test_of_a_file_whose_first_frame_is_gone_the_newest_generation_counts() -> None:
     old, new = filled(7, 6), filled(9, 3)
-    found = frames.read(bytes(40) + new[40:] + old[len(new) :])
+    found = store.read_frames(bytes(40) + new[40:] + old[len(new) :])
     assert found is not None
     assert (found.generation, len(found.frames)) == (9, 2)
 
 
 def test_of_a_frame_written_twice_the_remains_of_the_first_are_not_taken() -> None:
     """A write that failed has left its whole frame, and the next attempt was shorter."""
-    begin, tried = filled(3, 1), frames.encode(3, 1, [Over(CALL_ID), Over(OTHER_ID)])
-    again = frames.encode(3, 1, [Over(CALL_ID)])
-    found = frames.read(begin + again + (begin + tried)[len(begin + again) :])
+    begin, tried = filled(3, 1), store.encode(3, 1, [Over(CALL_ID), Over(OTHER_ID)])
+    again = store.encode(3, 1, [Over(CALL_ID)])
+    found = store.read_frames(begin + again + (begin + tried)[len(begin + again) :])
     assert found is not None
     assert found.frames[1:] == [[Over(CALL_ID)]]
 
@@ -435,8 +435,8 @@ def test_a_journal_that_cannot_be_written_is_told_of_once_and_catches_up(
 def test_snapshots_name_every_open_call_and_no_other() -> None:
     state = State(CALL_ID, CallRecord(call_id=CALL_ID, unit="u", line=1), 0, 0)
     other = State(OTHER_ID, CallRecord(call_id=OTHER_ID, unit="u", line=2), 0, 0)
-    old = frames.Run(1, [[Snapshot(), state], [Tick(CALL_ID, 0, 5, b"a"), Tick(CALL_ID, 5, 5, b"b")], [other]])
-    new = frames.Run(2, [[Snapshot(), state, Tick(CALL_ID, 5, 7, b"c")]])
+    old = store.Run(1, [[Snapshot(), state], [Tick(CALL_ID, 0, 5, b"a"), Tick(CALL_ID, 5, 5, b"b")], [other]])
+    new = store.Run(2, [[Snapshot(), state, Tick(CALL_ID, 5, 7, b"c")]])
     (found,) = Left(Path("/nowhere"), "u", [old, new]).calls()
     assert [(t.first, t.sealed) for t in recovery.following(found.ticks, 0)] == [(0, b"a"), (5, b"c")]
     assert [t.first for t in recovery.following(found.ticks, 3)] == [5]

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from linetap.config.schema import Keys
-from linetap_core.durable import keptcopy
+from linetap_core.durable import copies
 from linetap_core.errors import BadInput
 from linetap_core.evidence.keys import keys, publickeys
 from linetap_core.evidence.keys.keys import SigningKey
@@ -25,7 +25,7 @@ log = logging.getLogger("linetap.keys")
 def open_key(path: Path, where: Keys | None = None) -> SigningKey:
     """`where`: [keys] of the configuration; None: a key in a file. BadInput names the file if it is no such key."""
     try:
-        data = keptcopy.damaged(path)
+        data = copies.damaged(path)
         if data is None:
             with path.open("rb") as file:
                 data = file.read(_LIMIT_BYTES)
@@ -51,12 +51,12 @@ def keep_copy(path: Path) -> None:
     A key that the medium has changed since is restored from it. OSError: nothing has changed.
     """
     try:
-        data = keptcopy.damaged(path) or path.read_bytes()
+        data = copies.damaged(path) or path.read_bytes()
     except FileNotFoundError:
         return
     if data.lstrip()[:1] != b"{":  # else wrapped by a TPM, which alone can check it
         keys.load_signing_key(data)
-    keptcopy.keep(path)
+    copies.keep(path)
 
 
 def next_of(path: Path) -> str | None:

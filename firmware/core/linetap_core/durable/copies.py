@@ -13,7 +13,11 @@ where they do not match each other; what it restores is verified like the origin
 from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
 import logging
+import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,7 +25,7 @@ import msgspec
 
 from linetap_core.durable import broken
 from linetap_core.durable.files import replace_durably
-from linetap_core.durable.smallfile import Broken, SmallFile
+from linetap_core.durable.smallfile import DAMAGE, Broken, SmallFile
 
 TWIN_SUFFIX = ".twin"
 
@@ -101,3 +105,104 @@ def mend_set(copy: Path, why: object) -> bool:
             replace_durably(path, data)
             mended = True
     return mended
+
+
+# --- A copy of a file that a person writes (unit.toml, a notice), so that a flipped bit in it stops no service --------
+# `unit.toml.kept` beside it holds its bytes, inode and modification time. An edit, a replacement or a restore changes
+# one of these; a bad medium does not. So different bytes under the same inode and time are damage, and the copy is
+# used; every other change is an edit. Whether an edit takes effect against a binding copy: config/held.py.
+
+
+SUFFIX = ".kept"
+MOST_BYTES = 4 << 20  # a notice of a minute is a quarter of that
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    inode: int
+    mtime_ns: int
+    data: bytes
+    binds: bool = False  # an edit is compared with these bytes before it takes effect
+    granted: str = ""  # SHA-256 of the bytes that an authorized command is about to write
+
+
+_KEPT_FILE = SmallFile("kept", _Kept, 2 * MOST_BYTES)
+
+
+def kept_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}{SUFFIX}")
+
+
+def damaged(path: Path) -> bytes | None:
+    """The original bytes if the medium has changed the file, with an alert. None: it is unchanged, was edited, or
+    has no copy."""
+    path = path.resolve()
+    kept = _KEPT_FILE.look(kept_of(path))
+    if kept is None:
+        return None
+    try:
+        now = _now(path)
+    except Broken as error:
+        broken.tell(path, f"{error}; its copy counts")
+        return kept.data
+    except OSError:
+        return None
+    if (now.inode, now.mtime_ns) != (kept.inode, kept.mtime_ns) or now.data == kept.data:
+        return None
+    broken.tell(path, "it is not what was written; its copy counts")
+    return kept.data
+
+
+def binding(path: Path, home: Path | None = None) -> bytes | None:
+    """The bytes that an edit must be checked against. None: there is no edit, it is granted, or the copy does not
+    bind. `home`: the file's path, whatever a link of that name points to now."""
+    path = path.resolve()
+    kept = _KEPT_FILE.look(kept_of(home or path))
+    if kept is None or not kept.binds:
+        return None
+    try:
+        data = _now(path).data
+    except Broken:
+        return None
+    except OSError as error:  # a folder, a FIFO, a huge file: placed there on purpose
+        return kept.data if error.errno == errno.EINVAL else None
+    return None if data == kept.data or hashlib.sha256(data).hexdigest() == kept.granted else kept.data
+
+
+def grant(path: Path, data: bytes) -> None:
+    """For the folder's owner, before it replaces the file with `data`: that change is no edit."""
+    path = path.resolve()
+    if (kept := _KEPT_FILE.load(kept_of(path))) is not None:
+        _write(path, msgspec.structs.replace(kept, granted=hashlib.sha256(data).hexdigest()))
+
+
+def keep(path: Path, binds: bool = False, sha256: str | None = None) -> None:
+    """For the folder's owner, after the file has proved valid: renews its copy. A damaged file is set aside and
+    restored from the copy. `sha256`: of the content that proved valid; other content is left for the next time.
+    OSError: nothing has changed."""
+    path = path.resolve()
+    found = damaged(path)
+    if found is not None:
+        aside = broken.set_aside(path, "it is not what was written", replaced=True)
+        replace_durably(path, found, like=aside)
+    now = msgspec.structs.replace(_now(path), binds=binds)
+    if sha256 in (None, hashlib.sha256(now.data).hexdigest()) and _KEPT_FILE.load(kept_of(path)) != now:
+        _write(path, now)
+
+
+def _write(path: Path, kept: _Kept) -> None:
+    replace_durably(kept_of(path), _KEPT_FILE.encode(kept), like=path)
+
+
+def _now(path: Path) -> _Kept:
+    """The file as it is now. Broken: the medium cannot read it."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        with os.fdopen(fd, "rb") as file:
+            found = os.fstat(fd)
+            if not stat.S_ISREG(found.st_mode) or found.st_size > MOST_BYTES:
+                raise OSError(errno.EINVAL, "not a small file", str(path))
+            return _Kept(found.st_ino, found.st_mtime_ns, file.read(MOST_BYTES))
+    except OSError as error:
+        if error.errno in DAMAGE:
+            raise Broken(error.strerror or "it cannot be read") from None
+        raise

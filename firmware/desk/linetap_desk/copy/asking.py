@@ -30,7 +30,7 @@ from linetap_core.zones import zone_of
 from linetap_desk.copy import worklist
 from linetap_desk.copy.incoming import Call, Incoming
 from linetap_desk.ingest.confirm import ANSWER_LIMIT_BYTES
-from linetap_desk.ingest.signersfile import SignersFile
+from linetap_desk.ingest.register import SignersFile
 from linetap_desk.inputs import boundedjson
 
 _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
@@ -152,9 +152,7 @@ class Closings:
         self._units: dict[str, Asking] = {}
         self._calls: dict[str, Call] = {}  # unit -> the call in progress
 
-    def due(
-        self, db: Connection, under_way: Callable[[str], Collection[str]]
-    ) -> Iterator[tuple[Close, str, bytes]]:
+    def due(self, db: Connection, under_way: Callable[[str], Collection[str]]) -> Iterator[tuple[Close, str, bytes]]:
         """What to request now, with unit and correlation data. `under_way`: calls of a unit that the store is
         processing."""
         now_ns = self._clock.monotonic_ns()

@@ -32,8 +32,8 @@ from linetap_desk.copy.worker import Done, Job, Kept, Worker
 from linetap_desk.ingest import heads
 from linetap_desk.ingest.confirm import ANSWER_LIMIT_BYTES
 from linetap_desk.ingest.heads import HeadReport
+from linetap_desk.ingest.register import SignersFile
 from linetap_desk.ingest.service import Say
-from linetap_desk.ingest.signersfile import SignersFile
 from linetap_desk.inputs import boundedjson
 from linetap_desk.proofs.callfolder import Damaged
 

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -13,6 +15,8 @@ from msgspec import Meta
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from linetap_core.clock import rfc3339
+from linetap_core.errors import BadInput
+from linetap_core.evidence.signing import signers
 from linetap_core.evidence.signing.signers import Signer
 from linetap_core.records import Severity
 from linetap_desk.ingest.heads import HeadReport
@@ -158,3 +162,54 @@ def _alert_row(one: Notice) -> dict[str, Any] | None:
         return None
     since = "".join(character for character in alert.since[:40] if character.isprintable())
     return {"unit": one.unit, "check": one.check, "severity": alert.severity, "since": since}
+
+
+# --- The current signers' file: an added unit is accepted without a restart -------------------------------------------
+
+
+SIGNERS_LIMIT_BYTES = 4 << 20
+
+log = logging.getLogger("linetap.ingest")
+
+
+class SignersFile:
+    def __init__(self, path: Path) -> None:
+        """BadInput if it cannot be used."""
+        self._path = path
+        self._seen = _seen(path)
+        self._signers = _read(path)
+
+    def now(self) -> list[Signer]:
+        """The signers. An incomplete or damaged file changes nothing until it is valid again."""
+        try:
+            seen = _seen(self._path)
+            if seen == self._seen:
+                return self._signers
+            self._seen = seen
+            self._signers = _read(self._path)
+        except BadInput as error:
+            log.error("signers_unread: %s; those read before count", error)
+        return self._signers
+
+
+def _seen(path: Path) -> tuple[int, int, int]:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}; an allowed_signers file expected") from None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _read(path: Path) -> list[Signer]:
+    try:
+        with path.open("rb") as file:
+            data = file.read(SIGNERS_LIMIT_BYTES + 1)
+        if len(data) > SIGNERS_LIMIT_BYTES:
+            raise BadInput(f"larger than {SIGNERS_LIMIT_BYTES} bytes")
+        return signers.parse(data.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise BadInput(f"{path}: not text; an allowed_signers file expected") from None
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}; an allowed_signers file expected") from None
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from None

@@ -31,8 +31,7 @@ from linetap_desk.ingest.holes import Holes, Missing
 from linetap_desk.ingest.judge import Report
 from linetap_desk.ingest.link import Link, Patience
 from linetap_desk.ingest.outages import Outages
-from linetap_desk.ingest.register import Arrival, Notice
-from linetap_desk.ingest.signersfile import SignersFile
+from linetap_desk.ingest.register import Arrival, Notice, SignersFile
 from linetap_desk.ingest.store import Store
 from linetap_desk.ingest.vaults import Group
 

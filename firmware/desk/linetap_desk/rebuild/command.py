@@ -28,7 +28,7 @@ from linetap_desk.config import desk as desksettings
 from linetap_desk.config.desk import Settings
 from linetap_desk.copy.s3 import open_store
 from linetap_desk.ingest import clear, database
-from linetap_desk.ingest.signersfile import SignersFile
+from linetap_desk.ingest.register import SignersFile
 from linetap_desk.ingest.tables import (
     alerts,
     calls,

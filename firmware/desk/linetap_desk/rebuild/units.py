@@ -20,8 +20,8 @@ from linetap_core.service import Stop
 from linetap_desk.config.desk import Settings
 from linetap_desk.ingest import holes, vaults
 from linetap_desk.ingest.link import Patience
+from linetap_desk.ingest.register import SignersFile
 from linetap_desk.ingest.service import Ingest
-from linetap_desk.ingest.signersfile import SignersFile
 from linetap_desk.ingest.tables import alerts, origins, units
 from linetap_desk.ingest.vaults import Group
 

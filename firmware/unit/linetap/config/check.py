@@ -18,7 +18,7 @@ from linetap.config.loopback import LOOPBACK
 from linetap.config.profile import BUILT_IN, Profile
 from linetap.config.schema import Config, Keys
 from linetap_core.codecs.registry import codec_named
-from linetap_core.durable import keptcopy
+from linetap_core.durable import copies
 from linetap_core.errors import BadInput, LinetapError
 from linetap_core.evidence.keys import publickeys
 from linetap_core.evidence.sealing import members
@@ -35,10 +35,10 @@ def load_file(path: Path, folder: Path | None = None, raw: bytes | None = None) 
 
     BadInput lists every error with its line. `folder`: what paths are relative to, if not the file's own. `raw`: the
     file's bytes, instead of reading it. If the medium has changed the file since it was written, its copy counts
-    (durable/keptcopy.py). The unit's key is not opened: of the services only the recorder may read it, and reports its
+    (durable/copies.py). The unit's key is not opened: of the services only the recorder may read it, and reports its
     errors.
     """
-    source = Source(path, keptcopy.damaged(path) if raw is None else raw)
+    source = Source(path, copies.damaged(path) if raw is None else raw)
     config = checked(source, folder)
     source.check()
     return config

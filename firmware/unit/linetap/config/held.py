@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An edited unit.toml that weakens does not count if two have to sign that: the configuration before it stays in force.
 
-The recorder keeps that beside the file, once it knows people who can sign (durable/keptcopy.py); the command `config`
+The recorder keeps that beside the file, once it knows people who can sign (durable/copies.py); the command `config`
 changes it, and so does an order signed by the authority. So every service and tool uses it, in any order. A
 person's changes to the unit's wiring (HAND) count at once, and are shown as a weakening: a card that failed at night
 must not wait for two signatures.
@@ -16,7 +16,7 @@ import msgspec
 
 from linetap.config.check import config_sha256, load_file
 from linetap.config.schema import Config, Line
-from linetap_core.durable import keptcopy
+from linetap_core.durable import copies
 from linetap_core.errors import BadInput
 
 # The cards and the lines' places on them, the connection to the desk, the PBX's port, the place of the unit's key.
@@ -54,9 +54,9 @@ def load_config(path: Path, folder: Path | None = None, raw: bytes | None = None
 
 def look(path: Path, folder: Path | None = None) -> Held | None:
     """Returns None if the file itself counts."""
-    before = keptcopy.binding(path)
+    before = copies.binding(path)
     if before is None and path.absolute() == NAME:  # an editor may have replaced the link by a file
-        before = keptcopy.binding(path, HOME)
+        before = copies.binding(path, HOME)
     if before is None:
         return None
     try:

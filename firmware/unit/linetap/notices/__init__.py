@@ -17,7 +17,7 @@ from linetap.config.schema import Config
 from linetap.notices.beep import BEEP, beep_samples
 from linetap.notices.wavfile import WAVE_FAULTS
 from linetap.ring import RATE_HZ
-from linetap_core.durable import keptcopy
+from linetap_core.durable import copies
 from linetap_core.errors import BadInput
 from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0
 
@@ -89,7 +89,7 @@ def behind_tone(notice: Notice, tone_ms: int, numbers: NoticeNumbers) -> Notice:
 
 def load_notice(path: Path) -> Notice:
     """BadInput names the file. If the medium has changed it since it was written, its copy is read."""
-    copy = keptcopy.damaged(path)
+    copy = copies.damaged(path)
     try:
         with wave.open(str(path) if copy is None else io.BytesIO(copy), "rb") as file:
             shape = (file.getframerate(), file.getsampwidth(), file.getnchannels())
@@ -108,11 +108,11 @@ def load_notice(path: Path) -> Notice:
 def keep_copies(folder: Path) -> None:
     """Renews the copy of each notice and its text; for the folder's owner. OSError: the folder cannot be written."""
     for path in [*folder.glob("*.wav"), *folder.glob("*.txt")]:
-        keptcopy.keep(path)
+        copies.keep(path)
 
 
 def _text(path: Path) -> str:
-    copy = keptcopy.damaged(path)
+    copy = copies.damaged(path)
     try:
         data = copy if copy is not None else path.read_bytes()
         return data.decode("utf-8").strip()

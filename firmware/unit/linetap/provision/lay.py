@@ -21,7 +21,7 @@ from linetap.provision import admit, cardfiles
 from linetap.provision.memory import KEY
 from linetap.provision.order import NAME, UNIT, Network, Order, Wifi, require_broker
 from linetap_core.clock import SYSTEM, rfc3339
-from linetap_core.durable import keptcopy as kept
+from linetap_core.durable import copies as kept
 from linetap_core.durable import privatefile
 from linetap_core.durable.files import move_durably, replace_durably
 from linetap_core.errors import BadInput

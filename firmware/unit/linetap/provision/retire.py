@@ -26,7 +26,7 @@ from linetap.provision.memory import KEY, Memory
 from linetap.provision.order import UNIT, OrderFault
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, Clock, compact, parse_rfc3339, rfc3339
-from linetap_core.durable import keptcopy as kept
+from linetap_core.durable import copies as kept
 from linetap_core.durable import privatefile
 from linetap_core.durable.copies import TWIN_SUFFIX
 from linetap_core.durable.files import replace_durably

@@ -18,7 +18,7 @@ from linetap_core.clock import parse_rfc3339, rfc3339
 from linetap_core.evidence.signing.signers import Signer
 from linetap_desk.calls import emptyresult, query
 from linetap_desk.copy import recordfile
-from linetap_desk.ingest.signersfile import SignersFile
+from linetap_desk.ingest.register import SignersFile
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.calls import form, story
 from linetap_desk.serve.calls.form import Directory, Form

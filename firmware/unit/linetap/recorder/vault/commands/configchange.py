@@ -19,8 +19,8 @@ from linetap.config.weakening import Weakening, weakenings
 from linetap.recorder.vault.log.log import UnitLog
 from linetap.recorder.vault.weakening.weakened import Weakened
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
+from linetap_core.durable import copies as kept
 from linetap_core.durable import files
-from linetap_core.durable import keptcopy as kept
 from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization import commandbody

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from linetap.recorder.calls.ports import AudioSource, CallNote
-from linetap.recorder.vault.journal import frames
+from linetap.recorder.vault.journal import store
 from linetap.recorder.vault.journal.call import JournalCall, News, SealEntry
 from linetap.recorder.vault.journal.store import Store, file_bytes
 from linetap.recorder.vault.recordings.entries import Beat, Entry, Over, Snapshot, State, Tick
@@ -80,7 +80,7 @@ class Journal:
             call = self._call(recording.state.call_id)
             call.opened(recording, seal_entry)
             state = call.present_state()
-        return bytes(frames.encode(0, 0, [self._beat([call]), state]))
+        return bytes(store.encode(0, 0, [self._beat([call]), state]))
 
     def over(self, call_id: str) -> None:
         """Takes note that the call is sealed."""

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from linetap.recorder.vault.journal import frames
-from linetap.recorder.vault.journal.frames import Run
+from linetap.recorder.vault.journal import store
+from linetap.recorder.vault.journal.store import Run
 from linetap.recorder.vault.recordings.entries import Beat, Over, Snapshot, State, Tick
 from linetap.recorder.vault.retention import lifetime
 from linetap_core.errors import BadInput
@@ -146,7 +146,7 @@ def _kept_state(folder: Path) -> tuple[State | None, Beat | None]:
     """Returns what the recorder put beside the key when the call passed its gate."""
     try:
         with (folder / sealed.OPEN).open("rb") as file:
-            run = frames.read(file.read(_MOST_BYTES))
+            run = store.read_frames(file.read(_MOST_BYTES))
     except OSError:
         return None, None
     entries = [entry for frame in run.frames for entry in frame] if run else []

@@ -30,8 +30,8 @@ from linetap.recorder.vault.weakening.inforce import InForce
 from linetap.recorder.vault.weakening.memory import By, Standing, WeakenedMemory
 from linetap_core import __version__
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
+from linetap_core.durable import copies as kept
 from linetap_core.durable import files
-from linetap_core.durable import keptcopy as kept
 from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization.command import AUTHORITY, CommandFault, Holder
 from linetap_core.records import WeakeningState
