@@ -182,7 +182,7 @@ setup() {
 fetch_foreign() {
   install_packages "${FOREIGN_PACKAGES[@]}"
   [ -x build/mosquitto21/mosquitto ] || three_times tools/mosquitto21.sh build/mosquitto21
-  [ -e build/trees/bcm2712-d-rpi-5-b.dtb ] || three_times "$BIN/python" tools/kernel_trees.py
+  [ -e build/trees/bcm2837-rpi-3-b.dtb ] || three_times "$BIN/python" tools/kernel_trees.py
 }
 
 # An archive that is being renewed has indexes and packages of two moments for some seconds.

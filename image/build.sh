@@ -29,6 +29,8 @@ kernel() { basename "$ROOT"/usr/lib/modules/*; }
 . image/layout.sh
 # shellcheck source=image/steps/packages.sh
 . image/steps/packages.sh
+# shellcheck source=image/steps/kernel.sh
+. image/steps/kernel.sh
 # shellcheck source=image/steps/root.sh
 . image/steps/root.sh
 # shellcheck source=image/steps/module.sh
@@ -48,6 +50,7 @@ run_foreign
 choose_packages
 unpack_kit
 install_packages
+lay_kernel
 lay_python
 lay_module
 lay_files

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-THROTTLED = "sys/bus/platform/devices/soc:firmware/get_throttled"
+THROTTLED = "sys/bus/platform/devices/firmware:rpi-firmware/get_throttled"  # in mainline's trees
+VENDORS_THROTTLED = "sys/bus/platform/devices/soc:firmware/get_throttled"  # in Raspberry Pi's
 VOLTAGE = "sys/class/hwmon/hwmon1/in0_lcrit_alarm"
 PI = {
     "proc/meminfo": "MemTotal:        3882988 kB\nMemFree:  9 kB\nMemAvailable:    3301540 kB\n",

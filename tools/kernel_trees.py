@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TREES = ROOT / "build" / "trees"
 NAMES = (
     "bcm2711-rpi-4-b.dtb", "bcm2711-rpi-400.dtb", "bcm2711-rpi-cm4-io.dtb", "bcm2712-rpi-5-b.dtb",
-    "bcm2712-d-rpi-5-b.dtb",
+    "bcm2712-d-rpi-5-b.dtb", "bcm2837-rpi-3-b.dtb",
 )  # fmt: skip
 SUITE = "trixie-backports"
 KEYS = "/usr/share/keyrings/debian-archive-keyring.pgp"

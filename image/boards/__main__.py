@@ -20,7 +20,7 @@ from pathlib import Path
 from boards import rules
 from boards.closure import Closure, closure
 from boards.kernel import BUILTIN, read_kernel
-from boards.models import ALSO, BOARDS, WITHOUT
+from boards.models import ALSO, BOARDS, with_tree
 from boards.tree import TreeError, with_overlays
 
 
@@ -54,7 +54,7 @@ def _closures(args: argparse.Namespace) -> list[str]:
     kernel = read_kernel(args.modules, args.kernel)
     text, overlays = args.config.read_text(), args.boot / "overlays"
     found = []
-    for board in BOARDS:
+    for board in with_tree(args.boot):
         config = rules.read_config(text, board.filters)
         names = [rules.mapped(overlays, name, board) for name in config.all("dtoverlay")]
         names = [*([board.patch] if board.patch else []), *names]
@@ -84,15 +84,18 @@ def _print_table(found: list[Closure]) -> None:
                 ", ".join(modules + [f"**none: {path}**" for path in missing]) or ("built in" if steps else "none")
             )
         print(f"| {role} | " + " | ".join(cells) + " |")
-    print(f"\nWithout a tree in this kernel, so they do not start: {', '.join(WITHOUT)}.")
+    without = [board.name for board in BOARDS if board.name not in {one.board for one in found}]
+    print(f"\nThis kernel has no tree for, and so does not start on: {', '.join(without) or 'none'}.")
 
 
 def _trees(args: argparse.Namespace) -> list[str]:
-    wanted = {board.tree: board.asked for board in BOARDS} | ALSO
-    for tree, names in wanted.items():
-        for name in names:
-            shutil.copyfile(args.kernels / tree, args.boot / name)
-    return []
+    """The vendor's kernel has a tree by the name that its firmware asks for; mainline's has some by another."""
+    for tree, names in [(board.tree, board.asked) for board in BOARDS] + list(ALSO.items()):
+        for source in [name for name in (names[0], tree) if (args.kernels / name).is_file()][:1]:
+            for name in names:
+                shutil.copyfile(args.kernels / source, args.boot / name)
+    missing = [board for board in with_tree(args.boot) if not (args.boot / board.asked[0]).is_file()]
+    return [f"{board.name}: the kernel has no {board.tree}" for board in missing]
 
 
 def _start(args: argparse.Namespace) -> list[str]:

@@ -9,13 +9,14 @@ board's revision); the names in start4.elf itself (`bcm%d-rpi-%s.dtb`, `cm4-io`)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """`tree` is the kernel's; `asked` what the firmware may ask for, any of which must be that tree; `filters`: the
+    """`asked`: the names by which the firmware may ask for its tree, and `tree` mainline's name for it; `filters`: the
     sections of config.txt that hold for it (config_txt/conditional.adoc); `patch`: an overlay that the firmware adds by
-    itself."""
+    itself; `is_vendors`: only Raspberry Pi's own kernel has a tree for it, and with another it does not start."""
 
     name: str
     tree: str
@@ -23,6 +24,7 @@ class Board:
     filters: tuple[str, ...]
     chip: str
     patch: str | None = None
+    is_vendors: bool = False
 
 
 _PI4, _PI5 = ("all", "pi4"), ("all", "pi5")
@@ -33,8 +35,15 @@ BOARDS = (
           (*_PI4, "cm4"), "bcm2711"),
     Board("Pi 5 C1", "bcm2712-rpi-5-b.dtb", ("bcm2712-rpi-5-b.dtb",), _PI5, "bcm2712"),
     Board("Pi 5 D0", "bcm2712-rpi-5-b.dtb", ("bcm2712-rpi-5-b.dtb",), _PI5, "bcm2712", patch="bcm2712d0"),
+    *(
+        Board(name, f"bcm2712-rpi-{tree}.dtb", (f"bcm2712-rpi-{tree}.dtb",), _PI5, "bcm2712", "bcm2712d0", True)
+        for name, tree in (("CM5", "cm5-cm5io"), ("CM5 Lite", "cm5l-cm5io"), ("Pi 500", "500"))
+    ),
 )  # fmt: skip
 # Where a firmware asks for the other stepping's tree by its own name, as with upstream_kernel=1.
 ALSO = {"bcm2712-d-rpi-5-b.dtb": ("bcm2712-d-rpi-5-b.dtb", "bcm2712d0-rpi-5-b.dtb")}
-# Boards that the kernel of the image has no tree for: they do not start. 7.3 has none of bcm2712-rpi-cm5-*.dtb.
-WITHOUT = ("CM4S", "CM5", "Pi 500")
+
+
+def with_tree(boot: Path) -> list[Board]:
+    """The boards that a folder of the boot partition is for: those that must be, and those that have a tree there."""
+    return [board for board in BOARDS if not board.is_vendors or (boot / board.asked[0]).is_file()]

@@ -49,6 +49,7 @@ ROLES = (
     Role("codec", (), False, ("usb:v0D8Cp0014d0100dc00dsc00dp00ic01isc01ip00in00",)),  # USB audio, by its class
     Role("GPIO", ("gpio", "pinctrl")),
     Role("I2C", ("i2c",)),
+    Role("clock chip", ("rtc",)),
     Role("processor's speed", (), False, ("platform:raspberrypi-cpufreq",)),  # of clk-raspberrypi.c
     Role("temperature", ("thermal",)),
 )  # fmt: skip

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from boards.models import BOARDS, Board
+from boards.models import BOARDS, Board, with_tree
 from boards.tree import Tree, TreeError, read_tree, with_overlays
 
 LINE = 98  # of config.txt; longer lines are cut. config_txt/what_is_config_txt.adoc, "File format"
@@ -74,7 +74,7 @@ def faults(card: Path) -> list[str]:
         for line in text.splitlines()
         if len(line.partition("#")[0]) > LINE
     ]
-    for board in BOARDS:
+    for board in with_tree(card / read_config(text, ("all",)).last("os_prefix")):
         config = read_config(text, board.filters)
         found += [f"{board.name}: {fault}" for fault in _board_faults(card, config, board)]
     return found

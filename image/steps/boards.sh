@@ -15,15 +15,18 @@ of_kernel() {
 }
 
 lay_trees() {
-  local source name
+  local source name trees
   say "device trees and overlays"
   mkdir -p "$BEGIN/overlays"
-  boards trees "$ROOT/usr/lib/modules/$(kernel)/dtb/broadcom" "$BEGIN" || fail "the kernel has not the trees that it had"
+  trees=$(trees_of_kernel)
+  boards trees "$trees/broadcom" "$BEGIN" || fail "the kernel has not the trees that it had"
   for source in hardware/overlay/*.dts image/boot/*.dts; do
     name=$(basename "$source" .dts)
     if [ "$name" = overlay_map ]; then name+=.dtb; else name+=.dtbo; fi
     dtc -q -@ -I dts -O dtb -o "$BEGIN/overlays/$name" "$source"
   done
+  # The vendor's trees have other nodes, and so another difference between the two steppings.
+  [ ! -e "$trees/overlays/bcm2712d0.dtbo" ] || cp "$trees/overlays/bcm2712d0.dtbo" "$BEGIN/overlays/"
   printf 'Overlays of this slot.\n' >"$BEGIN/overlays/README" # without it the firmware looks elsewhere
   of_kernel table >"$OUT/boards.md" || fail "a board would lack what is named above"
 }
@@ -39,13 +42,14 @@ check_packed() { of_kernel packed "$1" || fail "the initramfs lacks what is name
 # The firmware's own files, as config.txt asks for them, into the root: they come and go with a slot. A Pi 4 reads them before
 # os_prefix counts, so each slot's lie beside the folders under a name of its own: @SLOT@ in config.txt, nothing in the root.
 lay_firmware() {
-  local from=${LINETAP_FIRMWARE:-$KIT/usr/lib/raspi-firmware} into=$ROOT/usr/lib/linetap/firmware name
+  local from=${LINETAP_FIRMWARE:-$KIT/usr/lib/raspi-firmware} into=$ROOT/usr/lib/linetap/firmware name made
   boards start image/boot/config.txt >"$WORK/start"
   sed -i 's/@SLOT@//' "$WORK/start"
   while read -r name; do
     [ -e "$from/$name" ] || fail "config.txt asks for $name, and $from has none"
     install -D -m 644 -t "$into" "$from/$name"
-    say "$name of $(strings -n 12 "$from/$name" | sed -n 's/^VC_BUILD_ID_TIME: \([A-Z].*\)/\1/p' | head -n 1)"
+    made=$(strings -n 12 "$from/$name" | sed -n 's/^VC_BUILD_ID_TIME: \([A-Z].*\)/\1/p')
+    [ -z "$made" ] || say "$name of $made" # newer boards may want a newer one: docs/boards.md
   done <"$WORK/start"
 }
 

@@ -22,7 +22,9 @@ readonly MAKERS=(
 # This machine's part in the bytes of an image.
 made_by() { dpkg-query --show --showformat '# made by ${Package} ${Version}\n' "${MAKERS[@]}"; }
 
-wanted() { sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' image/packages.txt | paste -sd,; }
+wanted() {
+  sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' ${LINETAP_KERNEL:+-e /^linux-image-/d} image/packages.txt | paste -sd,
+}
 
 # Which packages, with their hashes: by LINETAP_LOCK, where an earlier build's packages.lock is named, or as the archive
 # has them today. Either way they are fetched by that list, and nothing else can be installed.

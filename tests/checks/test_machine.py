@@ -12,7 +12,7 @@ from linetap.checks import machine
 from linetap.checks.bootstate import Loader, Slot
 from linetap.checks.machine import DIP_S, EVERY_S, FIND_EVERY_S, LOST, Machine, MachineWatch, Mount, Wear, mount_of
 from linetap_core.clock import NS_PER_S, ManualClock
-from machine_rig import PI, THROTTLED, VOLTAGE, lay
+from machine_rig import PI, THROTTLED, VENDORS_THROTTLED, VOLTAGE, lay
 
 
 def read_machine(root: Path) -> Machine:
@@ -33,10 +33,11 @@ def test_where_there_is_nothing_nothing_is_said(tmp_path: Path) -> None:
     assert Machine().is_slowed is None
 
 
-def test_the_firmware_says_it_where_there_is_no_driver(tmp_path: Path) -> None:
-    lay(tmp_path, {THROTTLED: "50005\n"})
+@pytest.mark.parametrize("name", [THROTTLED, VENDORS_THROTTLED])
+def test_the_firmware_says_it_where_there_is_no_driver(tmp_path: Path, name: str) -> None:
+    lay(tmp_path, {name: "50005\n"})
     assert (read_machine(tmp_path).under_voltage, read_machine(tmp_path).is_slowed) == (True, True)
-    lay(tmp_path, {THROTTLED: "50000\n"})
+    lay(tmp_path, {name: "50000\n"})
     assert (read_machine(tmp_path).under_voltage, read_machine(tmp_path).is_slowed) == (False, False)
 
 

@@ -13,6 +13,7 @@ from boards import rules
 from boards.models import ALSO, BOARDS, Board
 from boards.tree import TreeError, read_tree, with_overlays
 
+HERE = [board for board in BOARDS if not board.is_vendors]
 CONFIG = (ROOT / "image/boot/config.txt").read_text().replace("@SLOT@", "a")
 SOURCES = [*(ROOT / "hardware/overlay").glob("*.dts"), *(ROOT / "image/boot").glob("*.dts")]
 KERNEL = bytes(56) + rules.IMAGE_MAGIC + bytes(4)
@@ -23,7 +24,7 @@ def card(tmp_path: Path) -> Path:
     """As image/steps/boards.sh lays it, with the kernel's own trees."""
     slot = tmp_path / "a"
     (slot / "overlays").mkdir(parents=True)
-    for tree, names in ({board.tree: board.asked for board in BOARDS} | ALSO).items():
+    for tree, names in ({board.tree: board.asked for board in HERE} | ALSO).items():
         for name in names:
             shutil.copy(real_tree(tree), slot / name)
     for source in SOURCES:
@@ -44,8 +45,8 @@ def test_the_card_has_all_that_is_asked_for(card: Path) -> None:
 
 @pytest.mark.parametrize(("name", "boards"), [
     ("start4a.elf", {"Pi 4B", "Pi 400", "CM4"}), ("fixup4a.dat", {"Pi 4B", "Pi 400", "CM4"}),
-    ("a/vmlinuz", {board.name for board in BOARDS}), ("a/initramfs", {board.name for board in BOARDS}),
-    ("a/cmdline.txt", {board.name for board in BOARDS}), ("a/overlays/README", {board.name for board in BOARDS}),
+    ("a/vmlinuz", {board.name for board in HERE}), ("a/initramfs", {board.name for board in HERE}),
+    ("a/cmdline.txt", {board.name for board in HERE}), ("a/overlays/README", {board.name for board in HERE}),
     ("a/bcm2711-rpi-4-b.dtb", {"Pi 4B"}), ("a/bcm2711-rpi-400.dtb", {"Pi 400"}), ("a/bcm2711-rpi-cm4.dtb", {"CM4"}),
     ("a/bcm2712-rpi-5-b.dtb", {"Pi 5 C1", "Pi 5 D0"}), ("a/overlays/bcm2712d0.dtbo", {"Pi 5 D0"}),
     ("a/overlays/linetap.dtbo", {"Pi 4B", "Pi 400", "CM4"}), ("a/overlays/linetap-pi5.dtbo", {"Pi 5 C1", "Pi 5 D0"}),
@@ -105,7 +106,7 @@ def test_both_steppings_take_the_second_ones_overlay(card: Path) -> None:
     assert made.by_path.keys() == read_tree((slot / "bcm2712-d-rpi-5-b.dtb").read_bytes()).by_path.keys()
 
 
-@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
+@pytest.mark.parametrize("board", HERE, ids=lambda board: board.name)
 def test_the_overlay_that_the_cards_eeprom_names_applies_to_each_board(card: Path, board: Board) -> None:
     """Its EEPROM says one name (hardware/eeprom.txt), and the firmware lays it before those of config.txt."""
     name = next(
@@ -125,7 +126,7 @@ def test_the_overlay_that_the_cards_eeprom_names_applies_to_each_board(card: Pat
 def test_without_the_map_the_eeproms_overlay_does_not_fit_a_pi_5(card: Path) -> None:
     """The fault that the map is for."""
     (card / "a/overlays/overlay_map.dtb").unlink()
-    pi5 = BOARDS[-1]
+    pi5 = HERE[-1]
     assert rules.mapped(card / "a/overlays", "linetap", pi5) == "linetap"
     with pytest.raises(TreeError, match="does not apply"):
         with_overlays(card / "a" / pi5.asked[0], [card / "a/overlays/linetap.dtbo"])

@@ -15,7 +15,7 @@ from contents_rig import IMAGE, Given, module
 
 DPKG = Path("/var/lib/dpkg/status")
 PURL = "pkg:pypi/rpi-lgpio@0.6"
-OURS = ["kernel:linetap_tryboot 1.2", "python:rpi-lgpio 0.6"]
+OURS = ["kernel:linetap 1.2", "python:rpi-lgpio 0.6"]
 
 
 @pytest.fixture

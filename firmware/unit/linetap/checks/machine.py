@@ -69,7 +69,7 @@ class Files:
     """Paths of this machine's values. The temperature is the processor's: other zones have other limits."""
 
     throttled: Path | None
-    voltage: Path | None  # from raspberrypi-hwmon, in every kernel; `throttled` is only in the vendor's
+    voltage: Path | None  # from raspberrypi-hwmon, which the image's kernel has not; `throttled`: image/modules has it
     temperature: Path | None
     errors: tuple[Path, ...]
     disks: tuple[Path, ...]
@@ -107,7 +107,7 @@ def find(root: Path) -> Files:
     """`root`: the folder that has /proc and /sys."""
     zones, sensors = _all(root, "sys/class/thermal/thermal_zone*"), _all(root, "sys/class/hwmon/hwmon*")
     return Files(
-        throttled=next(iter(_all(root, "sys/bus/platform/devices/*:firmware/get_throttled")), None),
+        throttled=next(iter(_all(root, "sys/bus/platform/devices/*firmware/get_throttled")), None),
         voltage=next((it / "in0_lcrit_alarm" for it in sensors if _text(it / "name").strip() == "rpi_volt"), None),
         temperature=next((it / "temp" for it in zones if _text(it / "type").strip() == "cpu-thermal"), None),
         errors=_all(root, "sys/fs/ext4/*/errors_count"),

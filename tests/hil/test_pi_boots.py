@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An emulated Pi 4B starts from its SD card as the image ships it, and its kernel's own links between devices hold the
+derived closure (image/boards) to account."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from pi import WAITING, Pi
+
+from boards.suppliers import device_of, suppliers
+from boards.tree import Tree, read_tree
+
+pytestmark = pytest.mark.hil
+ROOT_S = 240
+# Every link that the kernel made between two devices of the tree, and every device that still waits.
+LATE = r"""
+of() { path=$(readlink -f "$1/of_node"); echo "${path#*/devicetree/base}"; }
+for link in /sys/class/devlink/*; do
+  echo "<1>hil: link $(of $link/consumer) $(of $link/supplier)" >/dev/kmsg
+done
+mount -t debugfs debug /sys/kernel/debug
+while read -r name why; do
+  for device in /sys/bus/*/devices/$name; do echo "<1>hil: waits $(of $device)" >/dev/kmsg; done
+done </sys/kernel/debug/devices_deferred
+umount /sys/kernel/debug
+insmod /new/usr/lib/modules/*/updates/linetap_throttled.ko
+echo "<1>hil: throttled $(cat /sys/bus/platform/devices/firmware:rpi-firmware/get_throttled)" >/dev/kmsg
+echo "<1>hil: model $(tr -d '\000' </proc/device-tree/model)" >/dev/kmsg
+echo "<1>hil: slot $(grep -l linetap-a /sys/class/block/*/uevent)" >/dev/kmsg
+echo "<1>hil: the root is mounted" >/dev/kmsg
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The tree that it got, and what its console said until the root was mounted."""
+
+    tree: Tree
+    said: str
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
+    folder = tmp_path_factory.mktemp("pi")
+    with Pi(folder, LATE) as pi:
+        said = pi.until("hil: the root is mounted", ROOT_S)
+        yield Started(read_tree(pi.tree.read_bytes()), said)
+
+
+def told(said: str, word: str) -> set[tuple[str, ...]]:
+    return {tuple(match.split()) for match in re.findall(rf"hil: {word} (.*)", said)}
+
+
+@pytest.mark.quick
+def test_a_pi_4_comes_to_its_root_from_its_card(started: Started) -> None:
+    """an emulated Pi 4B: from power on to the root on its SD card, image, kernel, initramfs and tree as shipped"""
+    said = started.said
+    assert "hil: the root is mounted" in said, said[-3000:]
+    assert told(said, "model") == {("Raspberry", "Pi", "4", "Model", "B")}
+    ((slot,),) = told(said, "slot")
+    assert slot.startswith("/sys/class/block/mmcblk")
+
+
+@pytest.mark.quick
+def test_nothing_waits_but_for_what_the_emulated_pi_lacks(started: Started) -> None:
+    """an emulated Pi 4B: no device waits for a driver, but those on pins that QEMU's firmware has not"""
+    assert {path for (path,) in told(started.said, "waits")} <= WAITING
+
+
+@pytest.mark.quick
+def test_every_link_of_the_kernels_is_in_the_closure(started: Started) -> None:
+    """an emulated Pi 4B: what its kernel makes one device wait for (fw_devlink), image/boards has derived"""
+    nodes = started.tree.by_path
+    pairs = [pair for pair in told(started.said, "link") if set(pair) <= nodes.keys()]  # a dummy supply has no node
+    links = {(nodes[consumer], nodes[supplier]) for consumer, supplier in pairs}
+    assert len(links) >= 20, started.said[-3000:]
+    missing = []
+    for consumer, supplier in links:
+        above = device_of(consumer)
+        known = {found for one in consumer.lineage() for _, found in suppliers(started.tree, one)}
+        if above is not None and supplier not in known:
+            missing.append(f"{consumer.path} waits for {supplier.path}")
+    assert missing == []
+
+
+@pytest.mark.quick
+def test_the_firmware_says_whether_it_throttles(started: Started) -> None:
+    """an emulated Pi 4B: get_throttled has what its firmware answers, by the image's own module"""
+    assert told(started.said, "throttled") == {("0",)}
