@@ -6,6 +6,7 @@ packed    whether an initramfs with these modules brings every board to its root
 table     what each board uses, and who takes it, as Markdown
 trees     the kernel's trees, under the names that the firmware asks for
 start     the firmware's files that config.txt asks for
+options   whether the kernel's configuration has what the image wants of it
 card      whether a boot partition has all that the firmware asks for
 Every fault is one line; with any, the exit status is 1.
 """
@@ -17,7 +18,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from boards import rules
+from boards import options, rules
 from boards.closure import Closure, closure
 from boards.kernel import BUILTIN, read_kernel
 from boards.models import ALSO, BOARDS, with_tree
@@ -39,10 +40,13 @@ def main() -> int:
     trees.add_argument("kernels", type=Path, help="the kernel's folder of trees")
     trees.add_argument("boot", type=Path)
     commands.add_parser("start").add_argument("config", type=Path)
+    commands.add_parser("options").add_argument("config", type=Path, help="the kernel's .config")
     commands.add_parser("card").add_argument("card", type=Path)
     args = parser.parse_args()
     try:
-        faults = {"trees": _trees, "start": _start, "card": _card}.get(args.command, _closures)(args)
+        faults = {"trees": _trees, "start": _start, "card": _card, "options": _options}.get(args.command, _closures)(
+            args
+        )
     except (TreeError, OSError) as error:
         faults = [str(error)]
     for fault in faults:
@@ -101,6 +105,10 @@ def _trees(args: argparse.Namespace) -> list[str]:
 def _start(args: argparse.Namespace) -> list[str]:
     print(*rules.all_start_files(args.config.read_text()), sep="\n")
     return []
+
+
+def _options(args: argparse.Namespace) -> list[str]:
+    return options.faults(args.config.read_text())
 
 
 def _card(args: argparse.Namespace) -> list[str]:

@@ -28,6 +28,7 @@ lay_trees() {
   # The vendor's trees have other nodes, and so another difference between the two steppings.
   [ ! -e "$trees/overlays/bcm2712d0.dtbo" ] || cp "$trees/overlays/bcm2712d0.dtbo" "$BEGIN/overlays/"
   printf 'Overlays of this slot.\n' >"$BEGIN/overlays/README" # without it the firmware looks elsewhere
+  boards options "$ROOT/usr/lib/modules/$(kernel)/config" || fail "the kernel cannot run this image"
   of_kernel table >"$OUT/boards.md" || fail "a board would lack what is named above"
 }
 

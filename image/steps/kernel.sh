@@ -1,25 +1,33 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# Another kernel than Debian's: LINETAP_KERNEL names a folder with its packages for arm64, one linux-image-* and the
-# linux-headers-* and linux-kbuild-* that belong to it. Raspberry Pi's: linux-image-*-rpi-v8, which runs on a Pi 4 and 5.
+# Another kernel than the archive's: LINETAP_KERNEL names a folder with its packages for arm64. linux-headers-* and
+# linux-kbuild-* go into the kit, all others into the root. Raspberry Pi's is linux-image-*-rpi-v8, for a Pi 4 and a Pi 5.
 
 lay_kernel() {
   [ -n "${LINETAP_KERNEL:-}" ] || return 0
-  local package pattern images=("$LINETAP_KERNEL"/linux-image-*.deb)
-  if [ ! -e "${images[0]}" ] || [ ${#images[@]} -ne 1 ]; then
-    fail "$LINETAP_KERNEL: there must be one package linux-image-*.deb"
-  fi
-  say "kernel: $(basename "${images[0]}")"
-  unpack "${images[0]}" "$ROOT"
+  local package pattern
+  for package in "$LINETAP_KERNEL"/linux-*.deb; do
+    [ -e "$package" ] || fail "$LINETAP_KERNEL: there is no package linux-*.deb"
+    say "$(basename "$package")"
+    case $(basename "$package") in
+      linux-headers-* | linux-kbuild-*) unpack "$package" "$KIT" ;;
+      *)
+        unpack "$package" "$ROOT"
+        # What is in the image is what dpkg says: the list of packages, the SBOM, the known holes.
+        { echo && dpkg-deb -f "$package" && printf 'Status: install ok installed\n'; } >>"$ROOT/var/lib/dpkg/status"
+        ;;
+    esac
+  done
   for pattern in "${LEFT_OUT[@]}"; do
     # shellcheck disable=SC2086 # a pattern of names
     rm -rf --one-file-system "$ROOT"$pattern
   done
-  # What is in the image is what dpkg says: the list of packages, the SBOM, the known holes.
-  { echo && dpkg-deb -f "${images[0]}" && printf 'Status: install ok installed\n'; } >>"$ROOT/var/lib/dpkg/status"
-  for package in "$LINETAP_KERNEL"/linux-headers-*.deb "$LINETAP_KERNEL"/linux-kbuild-*.deb; do
-    [ ! -e "$package" ] || unpack "$package" "$KIT"
-  done
+  # Debian's backport has all beside its modules, and Raspberry Pi's in /boot.
+  local image beside
+  image=$ROOT/boot/vmlinuz-$(kernel) beside=$ROOT/usr/lib/modules/$(kernel)
+  [ -e "$image" ] || [ ! -e "$beside/vmlinuz" ] || install -D -m 644 "$beside/vmlinuz" "$image"
+  [ -e "$beside/config" ] || [ ! -e "$ROOT/boot/config-$(kernel)" ] || cp "$ROOT/boot/config-$(kernel)" "$beside/config"
+  [ -e "$image" ] || fail "$LINETAP_KERNEL: there must be one kernel, with its modules and image"
 }
 
 # Into a root whose /lib is a link: a package that does not know may still say /lib.

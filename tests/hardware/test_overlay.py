@@ -37,7 +37,7 @@ BOARDS = {
   soc { gpio: gpio { }; i2c1: i2c { status = "disabled"; }; }; };"""),
     "Pi 5": Board("linetap-pi5", "bcm2712-rpi-5-b", "rp1_gpio", "rp1_i2c1", """/dts-v1/;
 / { compatible = "raspberrypi,5-model-b", "brcm,bcm2712";
-  rp1 { rp1_gpio: pinctrl { }; rp1_i2c1: i2c { status = "disabled"; }; }; };"""),
+  gio_aon: gpio { #gpio-cells = <2>; }; rp1 { rp1_gpio: pinctrl { }; rp1_i2c1: i2c { status = "disabled"; }; }; };"""),
 }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from machine import IMAGE, PROJECT
 from pi import WAITING, Pi
 
 from boards.suppliers import device_of, suppliers
@@ -85,6 +86,12 @@ def test_every_link_of_the_kernels_is_in_the_closure(started: Started) -> None:
         if above is not None and supplier not in known:
             missing.append(f"{consumer.path} waits for {supplier.path}")
     assert missing == []
+
+
+@pytest.mark.quick
+def test_the_table_of_boards_is_that_of_the_image() -> None:
+    """docs/boards.md has the table of what each board needs as the image's build derived it"""
+    assert (IMAGE.parent / "boards.md").read_text() in (PROJECT / "docs/boards.md").read_text()
 
 
 @pytest.mark.quick

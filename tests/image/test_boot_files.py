@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from boards_rig import ROOT, compiled, real_tree
 
-from boards import rules
+from boards import options, rules
 from boards.models import ALSO, BOARDS, Board
 from boards.tree import TreeError, read_tree, with_overlays
 
@@ -82,6 +82,14 @@ def test_which_of_the_firmwares_files_config_txt_asks_for(lines: str, files: lis
 def test_what_config_txt_names_and_the_card_has_not_is_told(card: Path, old: str, new: str, told: str) -> None:
     (card / "config.txt").write_text(CONFIG.replace(old, new))
     assert any(told in fault for fault in rules.faults(card)), rules.faults(card)
+
+
+def test_a_kernel_without_what_the_image_wants_of_it_is_told() -> None:
+    whole = "".join(f"CONFIG_{name}=m\n" for name in options.NEEDED)
+    assert options.faults(f"# a comment\n{whole}") == []
+    assert options.faults(whole.replace("CONFIG_DM_VERITY=m", "# CONFIG_DM_VERITY is not set")) == [
+        "the kernel is built without CONFIG_DM_VERITY: the root is checked block by block"
+    ]
 
 
 def test_a_packed_kernel_other_than_by_gzip_does_not_start(card: Path) -> None:

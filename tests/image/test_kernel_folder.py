@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""LINETAP_KERNEL: a kernel comes into root and kit from a folder of packages (image/steps/kernel.sh)."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+IMAGE = Path(__file__).parents[2] / "image"
+CONTROL = (
+    "Package: {name}\nVersion: 6.12.1-1\nArchitecture: arm64\nMaintainer: a <a@example.org>\nDescription: a kernel\n"
+)
+FILES = {
+    "linux-image-6.12-rpi-v8": (  # as Raspberry Pi's: /lib, and trees beside the modules
+        "boot/vmlinuz-6.12-rpi-v8", "lib/modules/6.12-rpi-v8/kernel/drivers/mmc/host/sdhci.ko",
+        "lib/modules/6.12-rpi-v8/kernel/drivers/gpu/drm/vc4.ko",
+        "usr/lib/linux-image-6.12-rpi-v8/broadcom/bcm2711-rpi-4-b.dtb",
+    ),
+    "linux-headers-6.12-rpi-v8": ("usr/src/linux-headers-6.12-rpi-v8/Makefile",),
+}  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Packages as dpkg-deb builds them, a root whose /lib is a link, and a kit."""
+    (tmp_path / "packages").mkdir()
+    for name, files in FILES.items():
+        tree = tmp_path / "tree" / name
+        for file in files:
+            (tree / file).parent.mkdir(parents=True, exist_ok=True)
+            (tree / file).write_text(f"{name}\n")
+        (tree / "DEBIAN").mkdir()
+        (tree / "DEBIAN/control").write_text(CONTROL.format(name=name))
+        done = ["dpkg-deb", "--root-owner-group", "--build", str(tree), str(tmp_path / "packages" / f"{name}.deb")]
+        subprocess.run(done, check=True, capture_output=True, timeout=60)
+    for place in ("root/usr/lib/modules", "root/var/lib/dpkg", "kit", "work"):
+        (tmp_path / place).mkdir(parents=True)
+    (tmp_path / "root/lib").symlink_to("usr/lib")
+    (tmp_path / "root/var/lib/dpkg/status").write_text("Package: base\nStatus: install ok installed\n")
+    return tmp_path
+
+
+def laid(folder: Path) -> subprocess.CompletedProcess[str]:
+    script = """set -euo pipefail
+ROOT=root KIT=kit WORK=work
+LEFT_OUT=('/usr/lib/modules/*/kernel/drivers/gpu/*')
+say() { echo "$*"; }
+fail() { echo "$*" >&2; exit 1; }
+kernel() { basename "$ROOT"/usr/lib/modules/*; }
+. "$STEP"
+lay_kernel
+trees_of_kernel"""
+    environment = {"PATH": "/usr/bin:/bin", "LINETAP_KERNEL": "packages", "STEP": str(IMAGE / "steps/kernel.sh")}
+    command = ["bash", "-c", script]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_vendors_kernel_is_laid_into_root_and_kit(folder: Path) -> None:
+    done = laid(folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "root/usr/lib/linux-image-6.12-rpi-v8"
+    modules = folder / "root/usr/lib/modules/6.12-rpi-v8/kernel/drivers"
+    assert (modules / "mmc/host/sdhci.ko").is_file()
+    assert not (modules / "gpu/drm").exists(), "what no unit needs is left out of any kernel"
+    assert (folder / "root/lib").is_symlink()
+    assert (folder / "kit/usr/src/linux-headers-6.12-rpi-v8/Makefile").is_file()
+    status = (folder / "root/var/lib/dpkg/status").read_text().split("\n\n")
+    assert [part.splitlines()[0] for part in status] == ["Package: base", "Package: linux-image-6.12-rpi-v8"]
+
+
+def test_a_folder_without_a_kernel_is_told(folder: Path) -> None:
+    (folder / "packages/linux-image-6.12-rpi-v8.deb").unlink()
+    done = laid(folder)
+    assert done.returncode == 1
+    assert "packages: there must be one kernel, with its modules and image" in done.stderr
