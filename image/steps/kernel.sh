@@ -11,11 +11,7 @@ lay_kernel() {
     say "$(basename "$package")"
     case $(basename "$package") in
       linux-headers-* | linux-kbuild-*) unpack "$package" "$KIT" ;;
-      *)
-        unpack "$package" "$ROOT"
-        # What is in the image is what dpkg says: the list of packages, the SBOM, the known holes.
-        { echo && dpkg-deb -f "$package" && printf 'Status: install ok installed\n'; } >>"$ROOT/var/lib/dpkg/status"
-        ;;
+      *) unpack "$package" "$ROOT" ;; # and in no list: packages.lock and SBOM speak of what the archive has
     esac
   done
   for pattern in "${LEFT_OUT[@]}"; do
