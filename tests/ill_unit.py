@@ -68,7 +68,7 @@ def ill_unit() -> Snapshot:
     told = reporter(False, certificate_until="1970-01-01T00:00:00.000Z", outbox=OutboxState(oldest_s=1e6))
     machine = Machine(
         temperature_c=90.0, under_voltage=True, throttled=0xF, memory_total_kb=1000, memory_available_kb=10,
-        disk_errors={"mmcblk0p2": 3}, disks={"mmcblk0": Wear(110, 3)},
+        disk_errors={"mmcblk0p2": 3}, disks={"mmcblk0": Wear(110, 3)}, foreign_files=3,
         slots=(Slot("a", runs=True, falls=0, bad=2, mended=0),), loader=Loader("bcm2711", 1_600_000_000),
     )  # fmt: skip
     services = Services(

@@ -28,6 +28,7 @@ PI = {
     "sys/block/mmcblk0/device/pre_eol_info": "0x02\n",
     "sys/block/mmcblk0boot0/device/life_time": "0x09 0x09\n",
     "sys/block/mmcblk1/device/type": "SD\n",
+    "run/linetap-left": "",
     "run/linetap-slots": "a runs=1 good=1 falls=0 bad=0 mended=4\nb runs=0 good=1 falls=3 bad=0 mended=0\n",
     "proc/device-tree/compatible": "raspberrypi,4-model-b\0brcm,bcm2711\0",
     "proc/device-tree/chosen/bootloader/build-timestamp": "g\0\0\0",  # big-endian: 2024-10-04

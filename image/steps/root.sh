@@ -42,9 +42,19 @@ lay_files() {
   install -D -m 644 -t "$ROOT/etc/linetap" hardware/pins.toml
   install -D -m 644 -t "$ROOT/etc/linetap/notices" build/notices/*
   ln -s /state/config/unit.toml "$ROOT/etc/linetap/unit.toml"
+  link_kept
   mkdir -p "$ROOT/state" "$ROOT/boot/firmware" "$ROOT/var/lib/linetap"
   printf 'ID=linetap\nVERSION=%s\nCOMMIT=%s\n' "$VERSION" "$COMMIT" >"$ROOT/usr/lib/linetap/release"
   chmod -R go-w,a+rX "$ROOT/etc/systemd" "$ROOT/usr/lib/linetap"
+}
+
+# Of /etc a unit keeps what is listed in usr/lib/linetap/kept, and reads the checked copies (usr/lib/linetap/state).
+link_kept() {
+  local path
+  (cd image/root/usr/lib/linetap/kept && find . -type f -printf '%P\n') | while read -r path; do
+    mkdir -p "$ROOT/etc/$(dirname "$path")"
+    ln -s "/run/linetap-etc/$path" "$ROOT/etc/$path"
+  done
 }
 
 # What Debian starts and no unit needs: places to log in, what a root that can be written wants done at its first start,

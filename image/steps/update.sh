@@ -14,7 +14,6 @@ trust_signer() {
       -subj '/O=linetap/CN=linetap development' -keyout "$MADE/key.pem" -out "$CERTIFICATE" 2>/dev/null)
   fi
   install -D -m 644 "$CERTIFICATE" "$ROOT/etc/rauc/keyring.pem"
-  # In what dm-verity checks: /etc is laid over.
   openssl x509 -in "$CERTIFICATE" -noout -pubkey >"$ROOT/usr/lib/linetap/release.pem" || fail "$CERTIFICATE: is none"
 }
 

@@ -137,6 +137,7 @@ RAISED: dict[str, Ill] = {code: of_line(code) for code in LINES} | {
     "data_lost": Ill(files={"proc/self/mountinfo": f"22 1 0:2 / / rw - tmpfs {LOST} rw\n"}),
     "vault_read_only": Ill(files={"proc/self/mountinfo": "22 1 0:2 / / rw - ext4 /dev/y rw,emergency_ro\n"}),
     "disk_errors": Ill(files={"sys/fs/ext4/y/errors_count": "3\n"}),
+    "card_changed": Ill(files={"run/linetap-left": "not a unit's: etc/ld.so.preload\n"}),
     "disk_full": Ill(free_mb=150),
     "disk_forecast": of_recorder(full_in_days=41, retention_days=60),
     "disk_worn": Ill(files={"sys/block/mmcblk0/device/pre_eol_info": "0x03\n"}),

@@ -23,7 +23,7 @@ def test_a_pi(tmp_path: Path) -> None:
     assert read_machine(lay(tmp_path, PI)) == Machine(
         temperature_c=48.312, under_voltage=False, throttled=0x50005, memory_total_kb=3882988,
         memory_available_kb=3301540, stalled_percent=2.5, disk_errors={"mmcblk0p2": 0, "mmcblk0p3": 7},
-        disks={"mmcblk0": Wear(110, 2)},
+        disks={"mmcblk0": Wear(110, 2)}, foreign_files=0,
         slots=(Slot("a", True, 0, 0, 4), Slot("b", False, 3, 0, 0)), loader=Loader("bcm2711", 0x67000000),
     )  # fmt: skip
 

@@ -51,6 +51,20 @@ def test_a_card_becomes_a_unit_and_is_wiped(card: Card, capsys: pytest.CaptureFi
     assert not list(card.home.glob(".*"))
 
 
+def test_on_an_image_the_networks_files_are_kept_where_the_start_checks_them(card: Card) -> None:
+    """As image/root/etc/systemd/system/provision-linetap.service.d has it, and with a link that a stranger laid."""
+    card.home.mkdir(exist_ok=True)
+    (card.home / "ca.pem").symlink_to(card.root / "elsewhere")
+    assert card.pack("--address", "10.1.2.3/255.255.255.0", "--gateway", "10.1.2.1") == 0
+    kept = card.root / "kept"
+    words = ["provision", "apply", str(card.boot), "--etc", str(card.etc), "--run", str(card.run), "--kept", str(kept)]
+    assert cli.main(words) == 0
+    assert not list(card.etc.rglob("*.network"))
+    assert "Address=10.1.2.3/24\n" in (kept / "systemd/network/10-linetap.network").read_text()
+    assert not (card.root / "elsewhere").exists()
+    assert (card.home / "ca.pem").read_text() == (card.desk / "ca.pem").read_text()
+
+
 def test_the_request_on_the_card_makes_a_certificate_that_comes_back_by_card(card: Card, tmp_path: Path) -> None:
     pki = Pki(tmp_path / "authority")
     assert card.pack() == 0

@@ -41,6 +41,7 @@ ALERTS: dict[str, AlertKind] = {
     "data_lost": AlertKind("critical", "data_lost"),
     "vault_read_only": AlertKind("critical", "not_recording"),
     "disk_errors": AlertKind("critical", "unit_check"),
+    "card_changed": AlertKind("warning", "ok"),
     "disk_full": AlertKind("critical", "disk_full", "unit_check"),
     "disk_forecast": AlertKind("warning", "disk_forecast"),
     "disk_worn": AlertKind("critical", "unit_check"),

@@ -52,6 +52,20 @@ def disk_errors(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
     )
 
 
+def card_changed(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
+    """Somebody who had the card laid files onto its state partition, or an older version's administrator did. Their
+    names are that person's own text, and not repeated here."""
+    count = snapshot.machine.foreign_files
+    if not count:
+        return None
+    return Words(
+        text_ko=f"이 기기가 쓰지 않은 파일이 카드에 있습니다 ({count}개). 사용하지 않으며 녹음은 계속됩니다.",
+        text_en=f"Files that this unit did not write are on its card ({count}). They are not used; recording goes on.",
+        action_ko="누가 카드를 꺼냈는지 확인하십시오. 파일 목록: cat /run/linetap-left",
+        action_en="Find out who had the card. The files: cat /run/linetap-left",
+    )
+
+
 FULL_WARN_AT = 2.0  # x storage.reserve_mb: warns while there is still time to act
 # x the reserve above a threshold before the alert clears: sealing a call must not make it flap
 FULL_CLEAR_BY = 0.25
@@ -174,6 +188,12 @@ CHECKS = (
         clears="when the file system was checked (e2fsck) and counts no error",
         look=disk_errors,
         is_here=lambda snapshot: bool(snapshot.machine.disk_errors),
+    ),
+    Check(
+        "card_changed",
+        clears="when the unit starts without them",
+        look=card_changed,
+        is_here=lambda snapshot: snapshot.machine.foreign_files is not None,
     ),
     Check(
         "disk_full",

@@ -23,6 +23,7 @@ from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.durable.smallfile import DAMAGE
 
 ROOT = Path("/")
+FOREIGN = "run/linetap-left"  # a line for each
 EVERY_S = 1
 FIND_EVERY_S = 10
 DIP_S = 300  # the driver polls the supply every 2 s and forgets a dip, which is shown for this long
@@ -44,7 +45,8 @@ class Wear:
 @dataclass(frozen=True, slots=True)
 class Machine:
     """`throttled`: the firmware's whole value; 0: never since the start. `stalled_percent`: share of the last minute in
-    which all tasks waited for memory. `disk_errors`: of each ext4, since its last check (e2fsck).
+    which all tasks waited for memory. `disk_errors`: of each ext4, since its last check (e2fsck). `foreign_files`:
+    found on the state partition at the start, as far as the image counts them (image/root/usr/lib/linetap/state).
     """
 
     temperature_c: float | None = None
@@ -57,6 +59,7 @@ class Machine:
     disks: Mapping[str, Wear] = field(default_factory=dict)
     slots: tuple[Slot, ...] = ()
     loader: Loader | None = None
+    foreign_files: int | None = None
 
     @property
     def is_slowed(self) -> bool | None:
@@ -131,7 +134,12 @@ def read_machine(root: Path, files: Files) -> Machine:
         disks={path.name: wear for path in files.disks if (wear := _wear(path / "device"))},
         slots=read_slots(root),
         loader=read_loader(root),
+        foreign_files=_lines(root / FOREIGN),
     )
+
+
+def _lines(path: Path) -> int | None:
+    return len(_text(path).splitlines()) if path.exists() else None
 
 
 def _wear(device: Path) -> Wear | None:

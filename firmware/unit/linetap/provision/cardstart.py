@@ -26,7 +26,7 @@ from linetap_core.tomlfile.source import Source
 
 _MARKED = "The partitions of this card are being encrypted: start the unit once more.\n"
 _GROW = "/usr/lib/linetap/grow"
-_STATE_OPTIONS = "nosuid,nodev,noexec,noatime"
+_STATE_OPTIONS = "nosuid,nodev,noexec,noatime,nosymfollow"
 _EXT4 = ("-q", "-F", "-t", "ext4", "-b", "4096", "-e", "remount-ro", "-m", "0", "-O", "metadata_csum,64bit")
 # Files on a card that belong to a unit: its key, its configuration, its calls.
 _OWNED = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import hashlib
 import sys
 from pathlib import Path
@@ -54,15 +55,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     adopt.add_argument("sent", type=Path, metavar="DIR", help="the folder of the exchange")
     adopt.add_argument("--etc", type=Path, default=Path("/etc"), metavar="DIR", help="default %(default)s")
     adopt.add_argument("--run", type=Path, default=Path("/run"), metavar="DIR", help="default %(default)s")
+    for each in (apply, adopt):
+        each.add_argument(
+            "--kept", type=Path, metavar="DIR", help="for the network's files, which each start checks; default: ETC"
+        )
 
 
 def run(args: argparse.Namespace) -> int:
     """Returns 0 also if nothing was on the card."""
     if args.verb == "key":
         return 0 if _keep_key(args.etc / "linetap" / memory.KEY) else 1
-    if args.verb == "adopt":
-        return adopted.take(args.sent, args.etc, args.run, apply)
-    return pack.run(args) if args.verb == "pack" else apply(args.boot, args.etc, args.run)
+    if args.verb == "pack":
+        return pack.run(args)
+    act = functools.partial(apply, kept_etc=args.kept)
+    return (
+        act(args.boot, args.etc, args.run) if args.verb == "apply" else adopted.take(args.sent, args.etc, args.run, act)
+    )
 
 
 def _keep_key(path: Path) -> bool:
@@ -75,7 +83,14 @@ def _keep_key(path: Path) -> bool:
     return True
 
 
-def apply(boot: Path, etc: Path, run_dir: Path, clock: Clock = SYSTEM, by_network: bool = False) -> int:
+def apply(
+    boot: Path,
+    etc: Path,
+    run_dir: Path,
+    clock: Clock = SYSTEM,
+    by_network: bool = False,
+    kept_etc: Path | None = None,
+) -> int:
     """Errors are also written to linetap-error.txt: the person who wrote the file has the card, and no terminal."""
     for old in (run_dir / CARD_WRONG, run_dir / cardresult.NAME):
         old.unlink(missing_ok=True)
@@ -99,7 +114,7 @@ def apply(boot: Path, etc: Path, run_dir: Path, clock: Clock = SYSTEM, by_networ
             cardfiles.require_text(data)
             if by_network:
                 admit.require_unowned(data, etc / "linetap")
-            said += _take(data, boot, etc, run_dir, signed=by_network) + _how(run_dir)
+            said += _take(data, boot, etc, kept_etc or etc, run_dir, signed=by_network) + _how(run_dir)
             if not (run_dir / cardresult.NAME).exists():  # the end of a key takes precedence
                 cardresult.note(run_dir, "taken", digest)
         _keep_key(etc / "linetap" / memory.KEY)
@@ -159,7 +174,7 @@ def _require_encrypted(found: order.Order, run_dir: Path) -> None:
         raise BadInput(f"{order.NAME}: [card] encrypt: {why}")
 
 
-def _take(data: bytes, boot: Path, etc: Path, run_dir: Path, signed: bool) -> str:
+def _take(data: bytes, boot: Path, etc: Path, kept_etc: Path, run_dir: Path, signed: bool) -> str:
     """Checks and applies the same bytes: a card might return others when it is read again."""
     home = etc / "linetap"
     admit.require_authority(data, boot, home)
@@ -168,7 +183,7 @@ def _take(data: bytes, boot: Path, etc: Path, run_dir: Path, signed: bool) -> st
     if signed or found.ssh_key is not None:
         admit.require_own_authority(found, data, boot)
     _require_encrypted(found, run_dir)
-    said = lay(found, data, etc, run_dir, boot)
+    said = lay(found, data, etc, kept_etc, run_dir, boot)
     privatefile.wipe(boot / order.NAME)
     (boot / admit.SIGNATURE).unlink(missing_ok=True)
     return said

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Carrying out an order: configuration and named files under /etc, keys made here, and a request for a certificate.
 
-Nothing is in force before everything has been checked at its final place; unit.toml is written last.
+The network's files are kept under `kept_etc`: on an image, a folder of the state partition, whose files are checked at
+each start before anything reads them (image/root/usr/lib/linetap/state). Nothing is in force before everything has been
+checked at its final place; unit.toml is written last.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import ipaddress
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -31,7 +34,7 @@ SSH_KEYS = "linetap-ssh/authorized_keys"  # removed by the next boot
 _READABLE = 0o644  # by all services; there is no secret in it
 
 
-def lay(order: Order, data: bytes, etc: Path, run: Path, boot: Path) -> str:
+def lay(order: Order, data: bytes, etc: Path, kept_etc: Path, run: Path, boot: Path) -> str:
     """Returns what was done, for a person. `data`: the order's bytes. BadInput: nothing of the order is in force.
 
     The memory (memory.py) is written before the key of a new unit is put in its place, which is the last step: a power
@@ -40,7 +43,7 @@ def lay(order: Order, data: bytes, etc: Path, run: Path, boot: Path) -> str:
     home = etc / "linetap"
     home.mkdir(parents=True, exist_ok=True)
     with _checked(order, home) as staging:
-        _lay_network(order, etc)
+        _lay_network(order, etc, kept_etc)
         _let_go_of_what_was_in_force(home / UNIT)
         for name in sorted(order.files, key=lambda name: name == UNIT):
             _lay(home / name, order.files[name].encode())
@@ -91,13 +94,13 @@ def take_certificate(etc: Path, boot: Path) -> str | None:
 
 
 def _lay(path: Path, data: bytes) -> None:
-    """Writes to the target of root's link: unit.toml links to where a signed command may replace it
+    """Writes to the target of root's link: unit.toml, and no other file, links to where a signed command may replace it
     (systemd/README.md).
 
     That folder belongs to the recorder, so no further link in it is followed, and no file in it is accessed by name
-    afterwards.
+    afterwards. A link of another name was laid by somebody who had the card, and is replaced.
     """
-    if path.is_symlink():
+    if path.name == UNIT and path.is_symlink():
         path = path.parent / path.readlink()
     path.parent.mkdir(parents=True, exist_ok=True)
     old = path if path.is_file() and not path.is_symlink() else None
@@ -155,15 +158,16 @@ def _check_name(unit: str, home: Path) -> None:
         raise BadInput(f"{NAME}: {UNIT}: this is unit {now}, not {unit}; the card of {unit}, or a new image, is wanted")
 
 
-def _lay_network(wanted: Order, etc: Path) -> None:
-    for path, text in (files_of(wanted.network) | udev_rules(wanted.codecs)).items():
+def _lay_network(wanted: Order, etc: Path, kept_etc: Path) -> None:
+    for name, text in (files_of(wanted.network) | udev_rules(wanted.codecs)).items():
+        path = (etc if name == BROKER_NETWORKS else kept_etc) / name
         if text is None:
-            (etc / path).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
         else:
-            (etc / path).parent.mkdir(parents=True, exist_ok=True)
-            replace_durably(etc / path, text.encode())
-            if path != SECRET:
-                (etc / path).chmod(_READABLE)  # networkd and chronyd are users of their own
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace_durably(path, text.encode())
+            if name != SECRET:
+                path.chmod(_READABLE)  # networkd and chronyd are users of their own
 
 
 def _let_in(key: str | None, run: Path) -> None:
@@ -212,7 +216,8 @@ def _network(name: str, network: Network, vlan: str | None) -> str:
     if vlan is not None:
         lines += [f"VLAN={vlan}", "LinkLocalAddressing=no"]
     elif network.address is not None:
-        lines += [f"Address={network.address}", f"Gateway={network.gateway}"]
+        address = ipaddress.ip_interface(network.address).with_prefixlen  # networkd knows no netmask
+        lines += [f"Address={address}", f"Gateway={network.gateway}"]
     else:
         lines += ["DHCP=yes"]
     if vlan is None:

@@ -21,16 +21,17 @@ from linetap_core.tomlfile.source import Source
 NAME = cardfiles.ORDER
 UNIT = "unit.toml"
 MOST_FILES = 16
+_ZONE = re.compile(r"[0-9A-Za-z._-]{1,15}", re.ASCII)
 _FILE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 # Only the unit itself makes these: a key that travelled on a card is no secret any more.
 _OWN = ("unit.key", "unit.key.pub", "allowed_signers", "tls.key")
-Text = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Host = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z.:_-]+\Z")]  # a name or an address
 
 
 class Wifi(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    ssid: Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[^\x00-\x1f\x7f\"]+$")]
-    passphrase: Annotated[str, Meta(min_length=8, max_length=63, pattern=r"^[ !#-~]+$")]  # WPA2: ASCII, here without "
-    country: Annotated[str, Meta(pattern=r"^[A-Z]{2}$")] = "KR"
+    ssid: Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[^\x00-\x1f\x7f\"]+\Z")]
+    passphrase: Annotated[str, Meta(min_length=8, max_length=63, pattern=r"^[ !#-~]+\Z")]  # WPA2: ASCII, here without "
+    country: Annotated[str, Meta(pattern=r"^[A-Z]{2}\Z")] = "KR"
 
 
 class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -39,7 +40,7 @@ class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     address: str | None = None  # 10.1.2.3/24
     gateway: str | None = None
     dns: Annotated[list[str], Meta(max_length=4)] = []
-    ntp: Annotated[list[Text], Meta(max_length=4)] = []  # names or addresses
+    ntp: Annotated[list[Host], Meta(max_length=4)] = []
     vlan: Annotated[int, Meta(ge=1, le=4094)] | None = None
     wifi: Wifi | None = None
     broker: Annotated[list[str], Meta(max_length=16)] = []  # where the broker is, outside private networks: 203.0.113.7
@@ -130,7 +131,7 @@ def _check_network(network: Network, source: Source) -> None:
         source.add(("network",), "network: a VLAN is on the wire, not on Wi-Fi")
     if network.address is not None:
         try:
-            if "/" not in network.address:
+            if "/" not in network.address or "%" in network.address:
                 raise ValueError
             ipaddress.ip_interface(network.address)
         except ValueError:
@@ -138,9 +139,17 @@ def _check_network(network: Network, source: Source) -> None:
     for key, value in [("gateway", network.gateway), *(("dns", server) for server in network.dns)]:
         try:
             if value is not None:
+                _require_zone(value)
                 ipaddress.ip_address(value)
         except ValueError:
             source.add(("network", key), f"network.{key}: {value!r}: 10.1.2.1 expected")
+
+
+def _require_zone(address: str) -> None:
+    """ValueError for what ipaddress accepts behind the % of fe80::1%end0: anything, and a new line too."""
+    _, percent, zone = address.partition("%")
+    if percent and not _ZONE.fullmatch(zone):
+        raise ValueError(address)
 
 
 def _check_time(text: str, source: Source) -> None:
