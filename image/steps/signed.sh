@@ -1,0 +1,83 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# `./build.sh image --signed`: what a Pi starts under its own verified boot, in build/image/signed. Formats and names are
+# Raspberry Pi's (usbboot, docs/secure-boot.md; rpi-eeprom-digest). Nothing here writes to a Pi: docs/verified-boot.md.
+#   LINETAP_BOOT_KEY      a private key, RSA of 2048 bits, in PEM
+#   LINETAP_BOOT_SIGNER   or a program that signs, for a key in a token: PROGRAM -a rsa2048-sha256 FILE prints the signature
+#                         in hexadecimal (the "HSM wrapper" of rpi-eeprom-digest); the key is never read here
+#   LINETAP_BOOT_PUBLIC   then the public key, in PEM
+
+readonly BOOT_KEY=${LINETAP_BOOT_KEY:-} BOOT_SIGNER=${LINETAP_BOOT_SIGNER:-} SIGNED=$OUT/signed
+readonly BOOT_IMG_MAX_MIB=96 # Raspberry Pi's documentation, boot_ramdisk
+
+# Before anything is built: a wrong key costs no quarter of an hour.
+require_boot_key() {
+  local public=$WORK/boot-public.pem
+  if [ "$BOOT_SIGNER" ]; then
+    command -v "$BOOT_SIGNER" >/dev/null || fail "LINETAP_BOOT_SIGNER: $BOOT_SIGNER cannot be run"
+    [ -s "${LINETAP_BOOT_PUBLIC:-}" ] || fail "LINETAP_BOOT_PUBLIC: the public key of LINETAP_BOOT_SIGNER expected, in PEM"
+    openssl pkey -pubin -in "$LINETAP_BOOT_PUBLIC" -out "$public" 2>/dev/null || fail "$LINETAP_BOOT_PUBLIC: no public key in PEM"
+  else
+    [ -s "$BOOT_KEY" ] || fail "LINETAP_BOOT_KEY or LINETAP_BOOT_SIGNER: the key of verified boot expected"
+    openssl pkey -in "$BOOT_KEY" -pubout -out "$public" 2>/dev/null || fail "$BOOT_KEY: no private key in PEM"
+  fi
+  openssl rsa -pubin -in "$public" -noout -text 2>/dev/null | grep -q '^Public-Key: (2048 bit)$' ||
+    fail "the key of verified boot is not RSA of 2048 bits: the Pi takes no other"
+}
+
+# FILE -> FILE's name with .sig: hash, time, signature. Checked with openssl before anybody relies on it.
+sign_boot_file() {
+  local file=$1 sig=${1%.*}.sig hex
+  if [ "$BOOT_SIGNER" ]; then
+    hex=$("$BOOT_SIGNER" -a rsa2048-sha256 "$file") || fail "$BOOT_SIGNER: did not sign $file"
+  else
+    hex=$(openssl dgst -sha256 -sign "$BOOT_KEY" "$file" | xxd -p -c 4096) || fail "$BOOT_KEY: did not sign $file"
+  fi
+  [[ $hex =~ ^[0-9a-f]{512}$ ]] || fail "$file: its signature is not 512 hexadecimal digits"
+  printf '%s\nts: %s\nrsa2048: %s\n' "$(sha256sum "$file" | cut -d' ' -f1)" "$SOURCE_DATE_EPOCH" "$hex" >"$sig"
+  xxd -r -p <<<"$hex" >"$WORK/boot.signature"
+  openssl dgst -sha256 -verify "$WORK/boot-public.pem" -signature "$WORK/boot.signature" "$file" >/dev/null 2>&1 ||
+    fail "$file: the signature is not by LINETAP_BOOT_PUBLIC"
+}
+
+# Everything between the EEPROM and the root: the firmware, kernel, initramfs, trees, and the command line with the root's
+# hash. One image starts either slot: which one, the firmware says (init).
+pack_boot_img() {
+  local tree=$WORK/boot.tree img=$SIGNED/boot.img name
+  mkdir -p "$tree" "$SIGNED"
+  find "$CARD" -mindepth 1 -maxdepth 1 -type f ! -name config.txt -exec cp -t "$tree" {} +
+  cp -r "$CARD/a/." "$tree/"
+  sed 's/ linetap\.slot=a$/ linetap.slot=auto/' "$CARD/a/cmdline.txt" >"$tree/cmdline.txt"
+  grep -q ' linetap\.slot=auto$' "$tree/cmdline.txt" || fail "cmdline.txt: does not end in its slot"
+  grep -v '^os_prefix=' "$CARD/a/config.txt" >"$tree/config.txt"
+  gzip -9n <"$CARD/a/vmlinuz" >"$tree/vmlinuz" # which the firmware unpacks: boot.img is read from the card whole
+  find "$tree" -exec touch --date="@$SOURCE_DATE_EPOCH" {} +
+  rm -f "$img"
+  truncate -s "$(($(du -sm --apparent-size "$tree" | cut -f1) + 4))M" "$img"
+  [ "$(stat -c %s "$img")" -le $((BOOT_IMG_MAX_MIB << 20)) ] || fail "boot.img is larger than $BOOT_IMG_MAX_MIB MiB"
+  mkfs.vfat --invariant -n BOOT -i "$BOOT_SERIAL" "$img" >/dev/null
+  find "$tree" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | while read -r name; do mcopy -spm -i "$img" "$tree/$name" ::; done
+  sign_boot_file "$img"
+}
+
+# The EEPROM's configuration, signed by the same key, and that key as the EEPROM holds it: modulus and exponent, the
+# lowest byte first. Raspberry Pi's own tools put them into its EEPROM image, which is not ours to give away.
+pack_eeprom_config() {
+  local modulus
+  install -m 644 image/boot/eeprom-signed.txt "$SIGNED/bootconf.txt"
+  sign_boot_file "$SIGNED/bootconf.txt"
+  install -m 644 "$WORK/boot-public.pem" "$SIGNED/public.pem"
+  modulus=$(openssl rsa -pubin -in "$SIGNED/public.pem" -noout -modulus | cut -d= -f2)
+  {
+    fold -w2 <<<"$modulus" | tac | tr -d '\n' | xxd -r -p
+    openssl rsa -pubin -in "$SIGNED/public.pem" -noout -text |
+      sed -n 's/^Exponent: \([0-9]*\) .*/\1/p' | xargs printf '%016x' | fold -w2 | tac | tr -d '\n' | xxd -r -p
+  } >"$SIGNED/pubkey.bin"
+}
+
+pack_signed() {
+  say "boot.img, and its signature"
+  rm -rf "$SIGNED"
+  pack_boot_img
+  pack_eeprom_config
+}
