@@ -74,7 +74,7 @@ def key(path: Path, *words: str) -> Path:
         "openssl",
         "genpkey",
         "-out",
-        path,
+        str(path),
         *(words or ("-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048")),
     ]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
@@ -110,7 +110,7 @@ def digest(*words: object) -> subprocess.CompletedProcess[bytes]:
     if not (FOREIGN / "rpi-eeprom-digest").exists():
         pytest.skip("rpi-eeprom-digest is not fetched: tools/rpi_eeprom.sh")
     names = os.environ | {"SOURCE_DATE_EPOCH": MADE_AT}
-    command = [FOREIGN / "rpi-eeprom-digest", *map(str, words)]
+    command = [str(FOREIGN / "rpi-eeprom-digest"), *map(str, words)]
     return subprocess.run(command, env=names, capture_output=True, timeout=120, check=False)
 
 
@@ -118,7 +118,7 @@ def verified(image: Path, sig: Path, by: Path, folder: Path) -> bool:
     """As docs/secure-boot.md says: hash and PKCS#1 v1.5 signature, with stock openssl."""
     lines = sig.read_text().splitlines()
     (folder / "sig.bin").write_bytes(bytes.fromhex(lines[2].removeprefix("rsa2048: ")))
-    command = ["openssl", "dgst", "-sha256", "-verify", by, "-signature", folder / "sig.bin", image]
+    command = ["openssl", "dgst", "-sha256", "-verify", str(by), "-signature", str(folder / "sig.bin"), str(image)]
     good = subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
     return good and lines[0] == hashlib.sha256(image.read_bytes()).hexdigest()
 

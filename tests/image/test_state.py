@@ -126,7 +126,7 @@ def kept_of(network: Network) -> dict[str, str]:
 
 def permits(path: str, text: bytes) -> bool:
     """As the script asks."""
-    command = ["grep", "-aEvxq", "-f", KEPT / path]
+    command = ["grep", "-aEvxq", "-f", str(KEPT / path)]
     return subprocess.run(command, input=text, timeout=60, check=False, env={"LC_ALL": "C"}).returncode == 1
 
 
@@ -141,7 +141,7 @@ _WIFI = st.fixed_dictionaries(
         "country": st.from_regex(r"[A-Z]{2}", fullmatch=True),
     }
 )
-_NETWORKS = st.builds(
+_NETWORKS: st.SearchStrategy[dict[str, object]] = st.builds(
     dict,
     address=st.none() | st.builds("{}/{}".format, _ADDRESSES, st.integers(0, 32)),
     gateway=_ADDRESSES,
