@@ -32,7 +32,7 @@ readonly PACKAGES=(
 readonly IMAGE_PACKAGES=( # only for `image` and `hil`
   mmdebstrap arch-test qemu-user-binfmt debian-archive-keyring            # Debian's packages for another architecture
   squashfs-tools cryptsetup-bin dosfstools mtools e2fsprogs fdisk     # what a card is made of, without mounting any
-  cpio zstd xz-utils bmap-tools binutils kmod device-tree-compiler rauc
+  cpio zstd xz-utils xxd bmap-tools binutils kmod device-tree-compiler rauc
 )
 readonly HIL_PACKAGES=(qemu-system-arm nmap iproute2)
 readonly FOREIGN_PACKAGES=( # 204 MB, 1.4 GB installed: only for `test`, whole
@@ -71,8 +71,9 @@ usage: ./build.sh COMMAND
   bench day [--seed N] [--days N] [--calls N] [--only CALL [--wav FILE]]
                    a city hall's day of calls, and what the recorder made of them
   soak [MINUTES]   the long tests (default 60)
-  image [--lock FILE]
-                   the bootable image in build/image/; of exactly the packages that an earlier build's packages.lock lists
+  image [--lock FILE] [--signed]
+                   the bootable image in build/image/; of exactly the packages that an earlier build's packages.lock lists;
+                   with the boot.img that a Pi's verified boot asks for
   hil [--quick]    that image in the emulated machine
 EOF
 }
@@ -379,15 +380,23 @@ case $command in
     LINETAP_SOAK_MINUTES=$minutes exec "$BIN/pytest" -m soak -s --timeout="$((minutes * 60 + 600))" # -s: their tables
     ;;
   image)
-    lock=
-    case ${1:-} in
-      '') ;;
-      --lock) lock=$(realpath -e "${2:?--lock FILE: no file is named}") || bad_usage "image --lock FILE: there is no $2" ;;
-      *) bad_usage "image [--lock FILE]: $1 is neither" ;;
-    esac
+    lock='' signed=()
+    while [ "$#" -gt 0 ]; do
+      case $1 in
+        --lock)
+          lock=$(realpath -e "${2:?--lock FILE: no file is named}") || bad_usage "image --lock FILE: there is no $2"
+          shift
+          ;;
+        --signed) signed=(--signed) ;;
+        *) bad_usage "image [--lock FILE] [--signed]: $1 is neither" ;;
+      esac
+      shift
+    done
     setup
     install_packages "${IMAGE_PACKAGES[@]}"
-    as_root env LINETAP_LOCK="$lock" LINETAP_MIRROR="${LINETAP_MIRROR:-}" image/build.sh
+    as_root env LINETAP_LOCK="$lock" LINETAP_MIRROR="${LINETAP_MIRROR:-}" LINETAP_BOOT_KEY="${LINETAP_BOOT_KEY:-}" \
+      LINETAP_BOOT_SIGNER="${LINETAP_BOOT_SIGNER:-}" LINETAP_BOOT_PUBLIC="${LINETAP_BOOT_PUBLIC:-}" \
+      image/build.sh "${signed[@]}"
     ;;
   hil)
     setup

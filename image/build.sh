@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The card of a unit, from Debian's packages and this commit, into build/image/. As root, no loop device, no container.
-# `./build.sh image` calls it with the tools installed. LINETAP_MIRROR: where Debian's packages are, if not where this
-# machine has its own from. LINETAP_LOCK: an earlier build's packages.lock, for the same packages again.
+# `./build.sh image` calls it with the tools installed; --signed: with a boot.img for a Pi's verified boot.
+# LINETAP_MIRROR: where Debian's packages are, if not where this machine has its own from. LINETAP_LOCK: an earlier
+# build's packages.lock, for the same packages again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -43,9 +44,12 @@ kernel() { basename "$ROOT"/usr/lib/modules/*; }
 . image/steps/card.sh
 # shellcheck source=image/steps/update.sh
 . image/steps/update.sh
+# shellcheck source=image/steps/signed.sh
+. image/steps/signed.sh
 
 rm -rf --one-file-system "$WORK"
 mkdir -p "$WORK" "$CARD"
+[ "${1:-}" != --signed ] || require_boot_key
 run_foreign
 choose_packages
 unpack_kit
@@ -62,6 +66,7 @@ lay_licences
 pack_initramfs
 pack_slot
 fill_boot
+[ "${1:-}" != --signed ] || pack_signed
 write_card
 list_contents
 write_bundle

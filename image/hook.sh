@@ -17,6 +17,7 @@ read_back() { { dd if="$1" bs=64k iflag=direct 2>/dev/null || cat "$1"; } | sha2
 [ "${1:-}" = slot-post-install ] || fail "usage: hook.sh slot-post-install"
 slot=${RAUC_SLOT_BOOTNAME:-}
 case $slot in a | b) ;; *) fail "there is no slot '$slot'" ;; esac
+[ ! -e "$boot/boot.img" ] || fail "this unit starts a signed boot.img, which no update replaces: a new card is needed"
 [ ! -e "$boot/$slot/config.txt" ] || fail "slot $slot is in use: RAUC marks it bad before it writes"
 
 root=$(mktemp -d)

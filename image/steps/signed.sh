@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 # `./build.sh image --signed`: what a Pi starts under its own verified boot, in build/image/signed. Formats and names are
-# Raspberry Pi's (usbboot, docs/secure-boot.md; rpi-eeprom-digest). Nothing here writes to a Pi: docs/verified-boot.md.
+# Raspberry Pi's (usbboot's secure-boot.md; rpi-eeprom-digest). Nothing here writes to a Pi: docs/verified-boot.md.
 #   LINETAP_BOOT_KEY      a private key, RSA of 2048 bits, in PEM
 #   LINETAP_BOOT_SIGNER   or a program that signs, for a key in a token: PROGRAM -a rsa2048-sha256 FILE prints the signature
 #                         in hexadecimal (the "HSM wrapper" of rpi-eeprom-digest); the key is never read here
@@ -41,14 +41,12 @@ sign_boot_file() {
 }
 
 # Everything between the EEPROM and the root: the firmware, kernel, initramfs, trees, and the command line with the root's
-# hash. One image starts either slot: which one, the firmware says (init).
+# hash. It starts slot a.
 pack_boot_img() {
   local tree=$WORK/boot.tree img=$SIGNED/boot.img name
   mkdir -p "$tree" "$SIGNED"
   find "$CARD" -mindepth 1 -maxdepth 1 -type f ! -name config.txt -exec cp -t "$tree" {} +
   cp -r "$CARD/a/." "$tree/"
-  sed 's/ linetap\.slot=a$/ linetap.slot=auto/' "$CARD/a/cmdline.txt" >"$tree/cmdline.txt"
-  grep -q ' linetap\.slot=auto$' "$tree/cmdline.txt" || fail "cmdline.txt: does not end in its slot"
   grep -v '^os_prefix=' "$CARD/a/config.txt" >"$tree/config.txt"
   gzip -9n <"$CARD/a/vmlinuz" >"$tree/vmlinuz" # which the firmware unpacks: boot.img is read from the card whole
   find "$tree" -exec touch --date="@$SOURCE_DATE_EPOCH" {} +
@@ -80,4 +78,5 @@ pack_signed() {
   rm -rf "$SIGNED"
   pack_boot_img
   pack_eeprom_config
+  cp "$SIGNED"/boot.{img,sig} "$CARD/"
 }

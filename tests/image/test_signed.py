@@ -115,7 +115,7 @@ def digest(*words: object) -> subprocess.CompletedProcess[bytes]:
 
 
 def verified(image: Path, sig: Path, by: Path, folder: Path) -> bool:
-    """As docs/secure-boot.md says: hash and PKCS#1 v1.5 signature, with stock openssl."""
+    """As usbboot says: hash and PKCS#1 v1.5 signature, with stock openssl."""
     lines = sig.read_text().splitlines()
     (folder / "sig.bin").write_bytes(bytes.fromhex(lines[2].removeprefix("rsa2048: ")))
     command = ["openssl", "dgst", "-sha256", "-verify", str(by), "-signature", str(folder / "sig.bin"), str(image)]
@@ -209,7 +209,7 @@ def test_without_a_key_nothing_is_built(build: Build) -> None:
     assert "LINETAP_BOOT_KEY or LINETAP_BOOT_SIGNER" in done.stderr
 
 
-def test_boot_img_has_all_that_starts_and_names_no_slot(build: Build) -> None:
+def test_boot_img_has_all_that_starts_and_lies_on_the_card(build: Build) -> None:
     image = build.made() / "boot.img"
 
     def file(name: str) -> bytes:
@@ -219,9 +219,9 @@ def test_boot_img_has_all_that_starts_and_names_no_slot(build: Build) -> None:
     for name in ("start4.elf", "a/initramfs", "a/bcm2711-rpi-4-b.dtb", "a/overlays/linetap.dtbo"):
         assert file(name.removeprefix("a/")) == (card / name).read_bytes()
     assert gzip.decompress(file("vmlinuz")) == (card / "a/vmlinuz").read_bytes()
-    assert file("cmdline.txt").decode() == f"panic=5 {VERITY} linetap.slot=auto\n", (
-        "the root's hash is in what is signed"
-    )
+    assert file("cmdline.txt").decode() == f"panic=5 {VERITY} linetap.slot=a\n", "with the root's hash"
+    assert (card / "boot.img").read_bytes() == image.read_bytes()
+    assert (card / "boot.sig").read_bytes() == image.with_suffix(".sig").read_bytes()
     config = file("config.txt").decode().splitlines()
     assert not [line for line in config if line.startswith("os_prefix")]
     assert "kernel=vmlinuz" in config
@@ -231,4 +231,6 @@ def test_boot_img_has_all_that_starts_and_names_no_slot(build: Build) -> None:
 def test_it_is_the_same_to_the_byte_each_time(build: Build) -> None:
     first = {path.name: path.read_bytes() for path in build.made().iterdir()}
     subprocess.run(["rm", "-r", build.root / "work/boot.tree"], check=True, timeout=60)
+    for name in ("boot.img", "boot.sig"):
+        (build.root / "work/card" / name).unlink()
     assert {path.name: path.read_bytes() for path in build.made().iterdir()} == first
