@@ -44,6 +44,17 @@ check_root() {
   without_boot
 }
 
+# Whether it can be mounted, before dm-verity is told to panic, which would leave no word on the card.
+opens() {
+  local device status
+  device=$(map linetap-try "$root" "$verity") || return 1
+  mount -t squashfs -o ro,nodev,nosuid "$device" /new 2>/dev/null && [ -x /new/usr/lib/systemd/systemd ]
+  status=$?
+  umount /new 2>/dev/null
+  unmap linetap-try
+  return $status
+}
+
 mend_root() {
   local twin count
   other_slot && [ "$other_verity" = "$verity" ] || return 1
