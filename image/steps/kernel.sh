@@ -11,7 +11,7 @@ lay_kernel() {
     say "$(basename "$package")"
     case $(basename "$package") in
       linux-headers-* | linux-kbuild-*) unpack "$package" "$KIT" ;;
-      *) unpack "$package" "$ROOT" ;; # and in no list: packages.lock and SBOM speak of what the archive has
+      *) unpack "$package" "$ROOT" ;; # packages.lock lists it (packagelock.py)
     esac
   done
   for pattern in "${LEFT_OUT[@]}"; do
