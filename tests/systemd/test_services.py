@@ -29,7 +29,7 @@ from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import document, sshsig
 from linetap_core.log import message_id
-from linetap_core.records import RecorderState
+from linetap_core.records import RecorderState, bringup
 
 WORST_EXPOSURE = 1.2
 NUMBER, DIALLED = "01047116328", "0269185543"
@@ -99,6 +99,21 @@ def test_a_call_is_sealed_and_reported(unit: Guest) -> None:
     assert "-L01\n" in said
     topic = ("mosquitto_sub", "-t", "linetap/v1/floor-03/status", "-C", "1", "-W", "120")
     assert '"state":"online"' in unit.run(*topic)
+
+
+def test_the_unit_measures_itself(unit: Guest) -> None:
+    """`linetap bringup` as root: what systemd and the kernel's control groups know of the four."""
+    said = unit.run("sh", "-c", "linetap bringup --config /etc/linetap/unit.toml --minutes 0 -o /tmp 2>&1", check=False)
+    name = said.splitlines()[-1]
+    assert name.endswith(bringup.SUFFIX), said
+    report = bringup.decode(unit.run("cat", name).encode())
+    found = {figure.name: figure for figure in report.figures}
+    assert (found["services_ready_s"].value or 0) > 0, found["services_ready_s"].note
+    assert 40 < (found["memory_mb"].value or 0) < 600, found["memory_mb"].note
+    assert found["cpu_percent"].note.endswith("a minute at least expected"), "its control groups were read"
+    assert report.calls > 0
+    with_signature = f"ssh-keygen -Y verify -f /tmp/signers -I floor-03 -n linetap-bringup -s {name}.sig <{name}"
+    assert "Good" in unit.run("sh", "-c", with_signature)
 
 
 def test_reporter_and_panel_see_no_audio_and_the_others_no_network(unit: Guest) -> None:

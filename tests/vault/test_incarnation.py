@@ -103,7 +103,7 @@ def test_a_lost_document_is_made_again_from_what_else_names_the_vault(unit: Unit
 
 def test_every_name_that_a_unit_signs_under_stands_in_the_line_that_it_is_entered_with() -> None:
     """Lines of units in the field name what units signed then: a new namespace would make each of them a fault."""
-    names = ("linetap-record", "linetap-event", "linetap-head", "linetap-walk", "linetap-retired")
+    names = ("linetap-record", "linetap-event", "linetap-head", "linetap-walk", "linetap-retired", "linetap-bringup")
     assert names == namespaces.BY_UNIT
     assert namespaces.HEAD in names
 

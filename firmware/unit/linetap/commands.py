@@ -52,6 +52,9 @@ COMMANDS = {
     "idle": Command("linetap.idle", "wait until no line is in use", "--config unit.toml --within 3600"),
     "line": Command("linetap.commission.learn", "measure a line of a running unit", "learn 3 --config unit.toml"),
     "walk": Command("linetap.commission.walk", "walk test: lift each line in turn", "--config /etc/linetap/unit.toml"),
+    "bringup": Command(
+        "linetap.bringup.command", "measure a real unit, and sign the figures", "--config /etc/linetap/unit.toml"
+    ),
     "check": Command("linetap.checks.command", "the self-diagnosis", "--config unit.toml"),
     "tpm": Command(
         "linetap.tpm.command", "the boots that a key in a TPM signs in", "boot $(cat root.hash) --key release.key"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk ingest|calls|metrics|rebuild|summary|serve|people|access`. Imports SQLAlchemy only if needed."""
+"""`linetap desk`: the central side. Imports SQLAlchemy only where an action needs it."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ _METRICS = (
 )
 _REBUILD = "example: linetap desk rebuild --config desk.toml --for 600"
 _SUMMARY = "example: linetap desk summary --config desk.toml --day 2026-11-24"
+_BRINGUP = "example: linetap desk bringup *.bringup.json --signers allowed_signers --keep bringups"
 MOST = 200
 
 
@@ -98,6 +99,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     summary.add_argument("--config", type=Path, required=True, metavar="desk.toml", help="with a [summary] table")
     summary.add_argument("--day", metavar="DAY", help="in the zone of the table; default yesterday")
+    bringup = actions.add_parser(
+        "bringup", help="check the signed reports of `linetap bringup`, and show them in one table", epilog=_BRINGUP
+    )
+    bringup.add_argument("report", type=Path, nargs="+", metavar="UNIT-TIME.bringup.json")
+    bringup.add_argument("--signers", type=Path, required=True, metavar="FILE", help="allowed_signers: each unit's key")
+    bringup.add_argument("--keep", type=Path, metavar="FOLDER", help="copy the good ones there, with their signatures")
     _add_serve(actions)
 
 
@@ -122,6 +129,10 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
         from linetap_desk.rebuild import command as rebuild
 
         return rebuild.run(args, clock)
+    if args.action == "bringup":
+        from linetap_desk.commands import bringup
+
+        return bringup.run(args)
     from linetap_desk.calls import command as calls
 
     return calls.run(args)

@@ -20,8 +20,10 @@ EVENT: Final = "linetap-event"  # an event of the outbox
 HEAD: Final = "linetap-head"
 WALK: Final = "linetap-walk"  # a walk test
 RETIRED: Final = "linetap-retired"  # the end of the unit
+BRINGUP: Final = "linetap-bringup"  # the report on its bring-up
 
-BY_UNIT: Final = (RECORD, EVENT, HEAD, WALK, RETIRED)  # in the order in which an allowed_signers line names them
+# In the order in which an allowed_signers line names them.
+BY_UNIT: Final = (RECORD, EVENT, HEAD, WALK, RETIRED, BRINGUP)
 
 # Signed by people, with keys that no machine keeps.
 COMMAND: Final = "linetap-command"  # a command: the role it names, and cosigners; of delivery and copies the desk's key

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap desk bringup`: the reports of real units, checked by their signatures, side by side."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from linetap_core.clock import from_utc_ns, parse_rfc3339
+from linetap_core.durable.files import replace_durably
+from linetap_core.errors import BadInput
+from linetap_core.evidence.signing import document, namespaces, signers
+from linetap_core.evidence.signing.signers import Signer
+from linetap_core.evidence.signing.sshsig import SignatureFault
+from linetap_core.records import bringup
+from linetap_core.records.bringup import BringupReport
+from linetap_desk.proofs.callfolder import load_signers
+
+MOST = 200
+_SIGNATURE_BYTES = 64 * 1024
+
+
+def run(args: argparse.Namespace) -> int:
+    """0: every figure of all reports holds; 1: one does not, or was not measured. BadInput for a report that is none
+    or is not its unit's: then none is kept."""
+    if len(args.report) > MOST:
+        raise BadInput(f"{len(args.report)} reports; {MOST} at most expected")
+    listed = load_signers(args.signers)
+    read = [_read(path, listed) for path in args.report]
+    for path, (data, signature, _) in zip(args.report, read, strict=True):
+        if args.keep is not None:
+            args.keep.mkdir(parents=True, exist_ok=True)
+            replace_durably(namespaces.beside(args.keep / path.name), signature)
+            replace_durably(args.keep / path.name, data)
+    reports = [report for _, _, report in read]
+    sys.stdout.write(bringup.table(reports) + "\n")
+    for report in reports:
+        sys.stdout.write(f"{report.unit} {report.ended_at}: {bringup.verdict(report)}\n")
+    return int(not all(figure.holds for report in reports for figure in report.figures))
+
+
+def _read(path: Path, listed: list[Signer]) -> tuple[bytes, bytes, BringupReport]:
+    try:
+        with path.open("rb") as file, namespaces.beside(path).open("rb") as beside:
+            data, signature = file.read(document.LIMIT_BYTES + 1), beside.read(_SIGNATURE_BYTES)
+    except OSError as error:
+        raise BadInput(f"{error.filename}: {error.strerror}") from None
+    try:
+        report = bringup.decode(data)
+        at = from_utc_ns(parse_rfc3339(report.ended_at))
+        signers.verify(data, signature, namespaces.BRINGUP, listed, report.unit, at)
+    except (BadInput, SignatureFault, ValueError) as error:
+        raise BadInput(f"{path}: {error}") from None
+    return data, signature, report
