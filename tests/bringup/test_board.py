@@ -12,7 +12,7 @@ import pytest
 
 from linetap.bringup import board
 from linetap_core.clock import NS_PER_S
-from linetap_core.records.bringup import BoardFacts
+from linetap_core.vaultformat.bringupreport import BoardFacts
 from machine_rig import lay
 
 HERE = Path("/")

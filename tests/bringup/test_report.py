@@ -20,9 +20,9 @@ from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces
 from linetap_core.records import CallRecord, NoticeRecord
-from linetap_core.records import bringup as report_of
-from linetap_core.records.bringup import LIMITS
 from linetap_core.records.call import Audio, ClockRecord, Gap
+from linetap_core.vaultformat import bringupreport as report_of
+from linetap_core.vaultformat.bringupreport import LIMITS
 from linetap_desk.commands import desk
 from state_files import Unit, unit
 

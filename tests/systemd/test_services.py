@@ -29,7 +29,8 @@ from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import document, sshsig
 from linetap_core.log import message_id
-from linetap_core.records import RecorderState, bringup
+from linetap_core.records import RecorderState
+from linetap_core.vaultformat import bringupreport as bringup
 
 WORST_EXPOSURE = 1.2
 NUMBER, DIALLED = "01047116328", "0269185543"

@@ -13,8 +13,8 @@ from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import document, namespaces, signers
 from linetap_core.evidence.signing.signers import Signer
 from linetap_core.evidence.signing.sshsig import SignatureFault
-from linetap_core.records import bringup
-from linetap_core.records.bringup import BringupReport
+from linetap_core.vaultformat import bringupreport as bringup
+from linetap_core.vaultformat.bringupreport import BringupReport
 from linetap_desk.proofs.callfolder import load_signers
 
 MOST = 200

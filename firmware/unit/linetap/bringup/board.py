@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from linetap_core.clock import NS_PER_S
-from linetap_core.records.bringup import BoardFacts
+from linetap_core.vaultformat.bringupreport import BoardFacts
 
 SERVICES = ("linetap-capture@", "linetap-recorder", "linetap-reporter", "linetap-panel")
 LEAST_S = 60  # load and wear of less are chance

@@ -24,9 +24,9 @@ from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CaptureState, RecorderState
-from linetap_core.records import bringup as report_of
-from linetap_core.records.bringup import LIMITS, BringupReport, Figure
 from linetap_core.service import alive, read_state
+from linetap_core.vaultformat import bringupreport as report_of
+from linetap_core.vaultformat.bringupreport import LIMITS, BringupReport, Figure
 
 MOST_MINUTES = 24 * 60
 LOOK_EVERY_S = 5
