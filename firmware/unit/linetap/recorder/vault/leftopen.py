@@ -97,10 +97,9 @@ class LeftOpen:
         return _AtStart(calls, going_on)
 
     def _seal(self, left: list[FoundCall]) -> None:
-        if not left:
-            return
         vault = self._vault
-        self._signing.probe()
+        if left:
+            self._signing.probe()
         reported = {call.state.call_id for call in left if call.ended is not None}
         for record in recover(
             vault.config, left, vault.sign, vault.epochs, vault.index, vault.dated, self._start_of_power()
