@@ -2,12 +2,13 @@
 """Which package each file came from that starts a unit: of the initramfs and of the card's boot partition.
 
 Found by its name and size among the files of all packages of the build (copyrights.py lists them); a device tree, which
-the firmware asks for by other names, by its size. So a program or a firmware file that somebody takes out of the kit is
-in the list of contents, or the build ends.
+the firmware asks for by other names, by its size; a slot's start4a.elf as start4.elf. So a program or a firmware file
+that somebody takes out of the kit is in the list of contents, or the build ends.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
@@ -15,6 +16,7 @@ from packagelock import Unusable
 
 OURS = "linetap_"  # our own modules
 COMPILED = "overlays"  # of sources in the repository
+OF_A_SLOT = re.compile(r"((?:start|fixup)\w+)[ab](\.(?:elf|dat))")  # steps/boards.sh names them
 FIRMWARE = (".elf", ".dat", ".bin", ".dtb", ".ko", ".upd")
 
 
@@ -30,10 +32,11 @@ def places(files: Path, trees: dict[str, Path], given: Path | None = None) -> di
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     for place, tree in trees.items():
         for file in sorted(path for path in tree.rglob("*") if path.is_file() and not path.is_symlink()):
-            candidates = known[file.name] + (known[f"{file.stat().st_size}.dtb"] if file.suffix == ".dtb" else [])
+            original = file.name if file.name in known else OF_A_SLOT.sub(r"\1\2", file.name)
+            candidates = known[original] + (known[f"{file.stat().st_size}.dtb"] if file.suffix == ".dtb" else [])
             if file.name.startswith(OURS) or file.parent.name == COMPILED:
                 continue
-            if given is not None and (given / file.name).is_file():
+            if given is not None and (given / original).is_file():
                 found["given", given.name].add(place)
             elif (owner := _owner(file, candidates)) is not None:
                 found[owner].add(place)

@@ -15,7 +15,7 @@ from contents_rig import IMAGE, Given, module
 
 DPKG = Path("/var/lib/dpkg/status")
 PURL = "pkg:pypi/rpi-lgpio@0.6"
-OURS = ["kernel:linetap 1.2", "python:rpi-lgpio 0.6"]
+OURS = ["kernel:linetap_tryboot 1.2", "python:rpi-lgpio 0.6"]
 
 
 @pytest.fixture
@@ -93,6 +93,14 @@ def test_a_program_of_no_package_ends_the_build(given: Given) -> None:
     done = given.list()
     assert done.returncode == 1
     assert done.stderr == "contents: boot partition: no package brings start5.elf, so its licence is unknown\n"
+
+
+def test_a_slots_firmware_is_the_packages_by_another_name(given: Given) -> None:
+    (given.card / "start4.elf").rename(given.card / "start4a.elf")
+    (firmware,) = [each for each in sbom(given)["packages"] if each["name"] == "raspi-firmware"]
+    assert firmware["comment"] == "in: boot partition"
+    (given.card / "start4b.elf").write_bytes(b"\x7fELF firmware, and more of it")
+    assert given.list().stderr.startswith("contents: boot partition: no package brings start4b.elf")
 
 
 def test_a_device_tree_by_another_name_and_our_own_overlays_are_known(given: Given) -> None:
