@@ -2,7 +2,8 @@
 """A plugin of pytest, which `./build.sh hil` names: a machine for each test, and a table of what was shown.
 
 `--half kept` runs what goes on from the kept machine, `--half card` what starts a card of its own. Each half takes one
-of two processors, so that both run side by side.
+of two processors, so that both run side by side. What is marked `own_kept` is in the second: there a kept machine is
+made once more, which costs less than the wait for the first half.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _half(item: pytest.Item) -> str:
-    return "kept" if "kept" in getattr(item, "fixturenames", ()) else "card"
+    goes_on = "kept" in getattr(item, "fixturenames", ()) and item.get_closest_marker("own_kept") is None
+    return "kept" if goes_on else "card"
 
 
 @pytest.fixture
@@ -68,6 +70,14 @@ def kept(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Kept:
     made = kept_unit(site, tmp_path_factory.mktemp("kept"))
     NOTES.append(f"the kept machine was made in {(SYSTEM.monotonic_ns() - began_ns) / NS_PER_S:.0f} s")
     return made
+
+
+@pytest.fixture(scope="module")
+def unit(tmp_path_factory: pytest.TempPathFactory, site: Site, kept: Kept) -> Iterator[Machine]:
+    """The kept unit, which goes on with a broker, for the tests of one file."""
+    folder = tmp_path_factory.mktemp("unit")
+    with site.broker(folder / "broker") as broker, site.unit(kept, folder, broker) as machine:
+        yield machine
 
 
 def _piece() -> float:

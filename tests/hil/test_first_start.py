@@ -1,30 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One unit from its first power on: the card is taken, calls are recorded and opened here by stock age, LEDs follow."""
+"""One unit from its first power on: the card is taken, calls are recorded and opened here by stock age."""
 
 from __future__ import annotations
 
 import subprocess
 import wave
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from keptunit import Site
-from leds import lit, shows
-from machine import Kept, Machine
+from machine import Machine
 from rig import SERVICES, played, records, short_calls, start_lines, state_of, vault
 
 from linetap_bench.demo.opening import recipe_of
 from linetap_core.records import CaptureState, RecorderState, ReporterState
 
 pytestmark = [pytest.mark.hil, pytest.mark.quick]
-
-
-@pytest.fixture(scope="module")
-def unit(tmp_path_factory: pytest.TempPathFactory, site: Site, kept: Kept) -> Iterator[Machine]:
-    folder = tmp_path_factory.mktemp("unit")
-    with site.broker(folder / "broker") as broker, site.unit(kept, folder, broker) as machine:
-        yield machine
 
 
 def test_the_card_is_taken_and_wiped(unit: Machine) -> None:
@@ -60,20 +51,6 @@ def test_twelve_calls_are_opened_here(unit: Machine, site: Site, tmp_path: Path)
     assert len(state_of(unit, "recorder", RecorderState).lines) == 8
     capture = state_of(unit, "capture@1", CaptureState)
     assert (capture.overruns, capture.underruns) == (0, 0)
-
-
-def test_the_leds_follow(unit: Machine) -> None:
-    """LEDs, off the pins: the legend's patterns of a unit that is well and of a dead capture; CALL follows a call"""
-    unit.until(lambda: shows(unit, "ok"), "RUN is lit and FAULT dark")
-    unit.until(lambda: not lit(unit, "call"), "CALL is dark")
-    start_lines(unit, short_calls(1))
-    unit.until(lambda: lit(unit, "call"), "CALL is lit")
-    played(unit, 120)
-    unit.until(lambda: not lit(unit, "call"), "CALL is dark again")
-    unit.run("systemctl", "stop", "linetap-capture@1")
-    unit.until(lambda: shows(unit, "capture_dead"), "FAULT says that capture is dead")
-    unit.run("systemctl", "start", "linetap-capture@1")
-    unit.until(lambda: shows(unit, "ok"), "all is well again")
 
 
 def test_a_card_in_a_reader_is_seen(unit: Machine) -> None:

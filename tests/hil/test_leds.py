@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What reads the LEDs in these tests can tell every pattern from every other."""
+"""A unit's LEDs, off its pins; and that what reads them in these tests can tell every pattern from every other."""
 
 from __future__ import annotations
 
 import pytest
-from leds import LOOK_S, pattern
+from leds import LOOK_S, pattern, shows
+from leds import lit as is_lit
+from machine import Machine
+from rig import played, short_calls, start_lines
 
 from linetap_core.wire.legend import PATTERNS, STEP_MS, lit
 
@@ -18,3 +21,18 @@ def test_each_pattern_is_known_by_its_look() -> None:
             levels = [(ms / 1000, "01"[lit(name, began_ms + ms)]) for ms in range(0, round(LOOK_S * 1000), 20)]
             seen = [now for at, now in enumerate(levels) if at == 0 or levels[at - 1][1] != now[1]]
             assert pattern(seen, LOOK_S) == name, (name, began_ms)
+
+
+@pytest.mark.own_kept
+def test_the_leds_follow(unit: Machine) -> None:
+    """LEDs, off the pins: the legend's patterns of a unit that is well and of a dead capture; CALL follows a call"""
+    unit.until(lambda: shows(unit, "ok"), "RUN is lit and FAULT dark")
+    unit.until(lambda: not is_lit(unit, "call"), "CALL is dark")
+    start_lines(unit, short_calls(1))
+    unit.until(lambda: is_lit(unit, "call"), "CALL is lit")
+    played(unit, 120)
+    unit.until(lambda: not is_lit(unit, "call"), "CALL is dark again")
+    unit.run("systemctl", "stop", "linetap-capture@1")
+    unit.until(lambda: shows(unit, "capture_dead"), "FAULT says that capture is dead")
+    unit.run("systemctl", "start", "linetap-capture@1")
+    unit.until(lambda: shows(unit, "ok"), "all is well again")

@@ -10,7 +10,7 @@ from hil_table import NOTES
 from machine import Machine
 from rig import SERVICES, Office, certify
 
-pytestmark = [pytest.mark.hil, pytest.mark.quick]
+pytestmark = pytest.mark.hil
 RECORDING = SERVICES[:2]  # what has to be ready for a call to be recorded
 SELDOM_S = 5.0  # a question costs the processor what the start then lacks; systemd's own times are read after
 
