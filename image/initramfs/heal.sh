@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Starts are counted in the slot (usr/lib/linetap/marks), and a slot that fails is mended from the other or left for it.
 # A version on trial is not left here: the next start leads back from it in any case (usr/lib/linetap/slots).
-readonly MOST_FALLS=3 MOST_TRIES=9 # power that went nine times in a minute after power-on is taken for a failure too
+readonly MOST_FALLS=3 MOST_TRIES=9 # power that went nine times in a minute after power-on may be the slot's failure too
 readonly RESET_BY_POWER=4096       # PM_RSTS: power-on reset, and no other
 
 # Whether the firmware says that power began this start: documented as chosen/bootloader/pm_rsts, big-endian. For a machine
@@ -25,6 +25,17 @@ begin() {
   fi
   mark_tries=$((mark_tries + 1)) mark_clean=0 try=$mark_tries
   mark_write "$root" "$hash" || say "slot $slot: its starts cannot be counted"
+}
+
+# A slot whose starts fail is left. Where power ended them all, only for the same root in the other slot: somebody who
+# switches a unit on and off ten times installs no older version.
+leave_what_fails() {
+  if [ "$mark_falls" -lt "$MOST_FALLS" ]; then
+    [ "$mark_tries" -gt "$MOST_TRIES" ] || return 0
+    if by_power && ! { other_slot && [ "$other_verity" = "$verity" ]; }; then without_boot; return 0; fi
+  fi
+  leave_slot 4 "여러 번 시작했지만 정상이 되지 않았습니다." "it was started several times and never got well."
+  without_boot
 }
 
 # The root is read to its end after a run that ended badly; what is bad is mended, or known from here on.
@@ -78,34 +89,46 @@ other_slot() {
   [ "$other_verity" ]
 }
 
-on_trial() { with_boot && ! grep -qx "os_prefix=$slot/" "$BOOT/config.txt"; }
+# A signed boot.img (docs/verified-boot.md) is what starts, whatever config.txt says: nothing is tried, and nothing is left.
+is_signed() { with_boot && [ -e "$BOOT/boot.img" ]; }
+on_trial() { ! is_signed && with_boot && ! grep -qx "os_prefix=$slot/" "$BOOT/config.txt"; }
 
-# leave_slot CODE KO EN: restarts in the other slot. Returns where that is no slot, was never good as another root, or is not
-# whole.
+# leave_slot CODE KO EN: restarts in the other slot. Returns where that is no slot, was never good as another root, is not
+# whole, or cannot be chosen: a boot partition that takes no change would be the same restart for ever.
 leave_slot() {
   local there rest rounds=$mark_rounds
-  on_trial && return 1
+  if is_signed || on_trial; then return 1; fi
   other_slot && there=$(device_of "$other") || return 1
   rest=${other_verity#*:}
   mark_read "$there" "${rest%%:*}"
   if [ "$mark_good" != 1 ] && [ "$other_verity" != "$verity" ]; then
     say "slot $other was never good: it is not tried"
-  elif whole "$there" "$other_verity"; then
+  elif ! whole "$there" "$other_verity"; then
+    say "slot $other is not whole either"
+  elif ! choose_other; then
+    say "slot $other cannot be chosen: the boot partition keeps no change"
+  else
     next="slot $other"
     note "$2" "$3"
     mark_tries=0 mark_falls=0 mark_rounds=$((rounds + 1))
     mark_write "$there" "${rest%%:*}"
-    cp "$BOOT/$other/config.txt" "$BOOT/config.new" && sync && mv "$BOOT/config.new" "$BOOT/config.txt" && sync
     without_boot
     say "slot $slot: $3 Slot $other is next"
     blink "$1" "$(pause $((3 * rounds)))"
     reboot -f
     sleep 60
-  else
-    say "slot $other is not whole either"
   fi
   mark_read "$root" "$hash"
   return 1
+}
+
+# The other slot's config.txt for the firmware's. Mounted again before it is read: some cards say yes to every write, and
+# keep none.
+choose_other() {
+  { cp "$BOOT/$other/config.txt" "$BOOT/config.new" && sync && mv "$BOOT/config.new" "$BOOT/config.txt" && sync; } 2>/dev/null ||
+    rm -f "$BOOT/config.new" 2>/dev/null
+  without_boot
+  with_boot && cmp -s "$BOOT/$other/config.txt" "$BOOT/config.txt"
 }
 
 # Seconds: from the fourth failure in a row it is a minute, then longer, at most ten.

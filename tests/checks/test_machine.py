@@ -28,6 +28,11 @@ def test_a_pi(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+def test_a_state_partition_that_took_no_write_is_known(tmp_path: Path) -> None:
+    """image/initramfs/keep.sh leaves the file, and tests/image/test_keep.py shows it."""
+    assert read_machine(lay(tmp_path, {machine.READ_ONLY: ""})).state_read_only
+
+
 def test_where_there_is_nothing_nothing_is_said(tmp_path: Path) -> None:
     assert read_machine(tmp_path) == Machine()
     assert Machine().is_slowed is None

@@ -78,6 +78,7 @@ def test_everybody_waits_for_memory() -> None:
         ({"throttled": 0x50004}, "throttled", "warning"),
         ({"throttled": 0x8}, "throttled", "warning"),
         ({"disk_errors": {"vda": 0, "mmcblk0p3": 2}}, "disk_errors", "critical"),
+        ({"state_read_only": True}, "disk_errors", "critical"),
         ({"disks": {"mmcblk0": Wear(90, 1)}}, "disk_worn", "warning"),
         ({"disks": {"mmcblk0": Wear(110, 1)}}, "disk_worn", "critical"),
         ({"disks": {"mmcblk0": Wear(10, 2)}}, "disk_worn", "warning"),

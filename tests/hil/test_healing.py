@@ -123,6 +123,18 @@ def test_both_slots_rot(machine: Machine) -> None:
         assert "To do: leave the power on" in text
 
 
+def test_the_first_partition_table_rots(machine: Machine) -> None:
+    """one bad bit in the first partition table: the unit starts by the second one, with all that it keeps"""
+    with machine.card.open("r+b") as card:
+        card.seek(512 + 16)  # the header's own sum
+        (byte,) = card.read(1)
+        card.seek(512 + 16)
+        card.write(bytes([byte ^ 1]))
+    machine.boot()
+    assert slot(machine) == "a"
+    assert "/state ext4" in machine.run("cat", "/proc/mounts")
+
+
 def test_a_new_unit_gets_both_slots(machine: Machine) -> None:
     """a new unit writes its root into the empty slot by itself, and what starts from there is the same version"""
     machine.boot()

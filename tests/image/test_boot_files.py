@@ -84,6 +84,12 @@ def test_what_config_txt_names_and_the_card_has_not_is_told(card: Path, old: str
     assert any(told in fault for fault in rules.faults(card)), rules.faults(card)
 
 
+def test_the_kernel_looks_at_the_second_partition_table() -> None:
+    """By one word (block/partitions/efi.c, find_valid_gpt); what comes of it: tests/hil/test_healing.py."""
+    lines = (ROOT / "image/boot/cmdline.txt").read_text().splitlines()
+    assert "gpt" in " ".join(line.partition("#")[0] for line in lines).split()
+
+
 def test_a_kernel_without_what_the_image_wants_of_it_is_told() -> None:
     whole = "".join(f"CONFIG_{name}=m\n" for name in options.NEEDED)
     assert options.faults(f"# a comment\n{whole}") == []

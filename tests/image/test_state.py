@@ -212,6 +212,31 @@ def test_a_line_that_no_unit_writes_costs_the_file(unit: Unit, path: str, text: 
     assert unit.copied(path) == b""
 
 
+def test_a_file_that_ends_in_an_error_is_not_used(unit: Unit, tmp_path: Path) -> None:
+    """The last line is read and not judged: grep ends at the error behind it, before it has seen its end."""
+    shim = tmp_path / "badread.so"
+    source = Path(__file__).with_name("badread.c")
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", shim, source], check=True, timeout=120)
+    code = b'SUBSYSTEM=="mem", RUN+="/bin/sh -c id"'
+    comment = b"# " + b"x" * 61 + b"\n"
+    text = comment * 639
+    text += b"#".ljust(40960 - len(text) - len(code) - 1, b"x") + b"\n" + code
+    place = unit.lay(f"etc/{CARDS}", text + comment)
+    done = unit.run_script(LD_PRELOAD=str(shim), BADREAD_FILE=str(place), BADREAD_BYTES=str(len(text)))
+    assert done.returncode == 0
+    assert unit.copied(CARDS) == b""
+    assert (unit.run / "linetap-left").read_text() == f"not used, it cannot be read: etc/{CARDS}\n"
+
+
+def test_a_judge_that_fails_permits_nothing(unit: Unit, tmp_path: Path) -> None:
+    unit.lay(f"etc/{CARDS}", 'RUN+="/bin/sh"\n')
+    grep = tmp_path / "grep"
+    grep.write_text("#!/bin/sh\nexit 2\n")
+    grep.chmod(0o755)
+    unit.run_script(PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert unit.copied(CARDS) == b""
+
+
 def test_a_listed_name_that_is_no_such_file_costs_the_file(unit: Unit, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("DHCP=yes\n")

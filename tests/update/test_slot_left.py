@@ -18,8 +18,16 @@ START = """
 say() { echo "$*" >>"$ROOT/said"; }
 blink() { echo "$1 $2" >>"$ROOT/blinked"; }
 reboot() { echo restarts; exit 0; }
-with_boot() { [ -e "$BOOT/config.txt" ]; }
-without_boot() { :; }
+with_boot() { [ -e "$BOOT/config.txt" ] && : >"$ROOT/mounted"; }
+without_boot() { rm -f "$ROOT/mounted"; [ "$FAT" != "keeps nothing" ] || command cp "$ROOT/fat" "$BOOT/config.txt"; }
+cp() {
+  case "$FAT $2" in
+    full*config.new) : >"$2"; return 1 ;;
+    read-only*) return 1 ;;
+  esac
+  command cp "$@"
+}
+mv() { [ "$FAT" != read-only ] && command mv "$@"; }
 device_of() { echo "$ROOT/parts/linetap-$1"; }
 by_power() { [ "$POWER" = 1 ]; }
 whole() { case " $ROTTEN " in *" ${1##*-} "*) return 1 ;; esac; }
@@ -27,7 +35,9 @@ mend() { case " $ROTTEN " in *" ${2##*-} "*) echo 0; return 1 ;; esac; ROTTEN=; 
 sync() { [ "$CUT" != $((cuts = cuts + 1)) ] || exit 99; }
 cuts=0
 begin
-[ "$mark_falls" -lt $MOST_FALLS ] && [ "$mark_tries" -le $MOST_TRIES ] || leave_slot 4 ko en
+command cp "$BOOT/config.txt" "$ROOT/fat"
+rm -f "$ROOT/mounted"
+leave_what_fails
 check_root
 [ "$OPENS" = 1 ] || die 3 ko en
 echo "starts bad=$mark_bad"
@@ -57,7 +67,13 @@ class Card(Boot):
         return marks(self.parts / f"linetap-{slot}", ":", self.roots[slot])
 
     def start(
-        self, opens: bool = True, rotten: str = "", power: bool = False, cut: int = 0, slot: str | None = None
+        self,
+        opens: bool = True,
+        rotten: str = "",
+        power: bool = False,
+        cut: int = 0,
+        slot: str | None = None,
+        fat: str = "",
     ) -> str:
         """One start of the slot that config.txt names, or of one on trial. "" is a panic, "cut" a power cut."""
         slot = slot or self.call("get-primary")
@@ -67,7 +83,7 @@ class Card(Boot):
         script += "".join(f". {source}\n" for source in sources) + START
         environment = self.environment | {
             "BOOT": str(self.boot), "ROOT": str(self.root), "ROTTEN": rotten, "POWER": str(int(power)),
-            "OPENS": str(int(opens)), "CUT": str(cut),
+            "OPENS": str(int(opens)), "CUT": str(cut), "FAT": fat,
         }  # fmt: skip
         done = subprocess.run(
             ["busybox", "sh", "-uc", script],
@@ -79,6 +95,8 @@ class Card(Boot):
         )
         assert not done.stderr, done.stderr
         assert done.returncode in (0, 1, 99), done
+        if done.stdout.startswith("starts"):
+            assert not (self.root / "mounted").exists(), "the boot partition stays mounted beneath the new root"
         return "cut" if done.returncode == 99 else done.stdout.strip()
 
     def pauses(self) -> list[tuple[int, ...]]:
@@ -119,10 +137,43 @@ def test_a_machine_that_dies_later_is_counted_by_its_next_start(card: Card) -> N
 
 def test_power_that_goes_is_no_failure_of_the_slot(card: Card) -> None:
     """Where the firmware says that power began this start: three cuts in a row are no downgrade."""
-    assert {card.start(power=True) for _ in range(8)} == {"starts bad=0"}
+    assert {card.start(power=True) for _ in range(12)} == {"starts bad=0"}
+    assert card.call("get-primary") == "a", "nobody installs an older version with a switch"
     assert card.marked("a")["falls"] == 0
     card.call("set-state", "a", "good")
     assert card.start(power=True) == "starts bad=0"
+
+
+def test_power_that_goes_ten_times_tries_the_same_root_in_the_other_slot(card: Card) -> None:
+    """A start that hangs is ended by whoever pulls the plug."""
+    card.hold("b", "aaaa")
+    assert [card.start(power=True) for _ in range(10)] == ["starts bad=0"] * 9 + ["restarts"]
+    assert card.call("get-primary") == "b"
+
+
+@pytest.mark.parametrize("fat", ["full", "read-only", "keeps nothing"])
+def test_a_boot_partition_that_takes_no_change_costs_no_start(card: Card, fat: str) -> None:
+    """Else the same restart for ever, with two good slots."""
+    before = card.marked("b")
+    assert {card.start(fat=fat) for _ in range(6)} == {"starts bad=0"}
+    assert card.call("get-primary") == "a"
+    assert card.marked("b") == before
+    assert not (card.boot / "config.new").exists()
+    assert not (card.boot / "linetap-boot.txt").exists(), "nothing is announced that does not come"
+    assert card.start() == "restarts", "once it takes one"
+
+
+def test_a_signed_card_has_one_slot_that_starts(card: Card) -> None:
+    """boot.img starts, whatever config.txt says: a change did nothing, and the unit took itself for a trial."""
+    (card.boot / "boot.img").write_text("signed")
+    before = (card.boot / "config.txt").read_bytes()
+    assert {card.start() for _ in range(5)} == {"starts bad=0"}
+    assert (card.boot / "config.txt").read_bytes() == before
+    (card.boot / "config.txt").write_bytes((card.boot / "b" / "config.txt").read_bytes())  # by an earlier version
+    assert card.call("get-primary") == "a"
+    card.call("trial", code=1)
+    assert card.start(opens=False, slot="a") == ""
+    assert "Next: this slot again" in (card.boot / "linetap-boot.txt").read_text()
 
 
 def test_power_that_goes_while_all_is_well_counts_for_nothing(card: Card) -> None:

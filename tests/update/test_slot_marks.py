@@ -68,6 +68,19 @@ def test_what_is_no_mark_is_none(part: Path) -> None:
     assert (found["tries"], found["falls"], found["bad"]) == (0, 0, 0)
 
 
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+@pytest.mark.parametrize(
+    "line",
+    ["linetap-mark-1", "linetap-mark-1 7", "linetap-mark-1 08 aaaa tries=1", "linetap-mark-1 7 aaaa tries=08 good=1"],
+)
+def test_a_mark_of_other_words_ends_no_start(part: Path, line: str, shell: list[str]) -> None:
+    """The shell that reads it is process 1: an octal number that is none, or a word too few, would be a panic."""
+    text = f"{line} {hashlib.sha256(line.encode()).hexdigest()[:16]}\n".encode()
+    part.write_bytes(bytes(PLACES[1]) + text + bytes(PART_BYTES - PLACES[1] - len(text)))
+    found = marks(part, 'mark_tries=$((mark_tries + 1)); mark_write "$1" aaaa', shell=tuple(shell))
+    assert found["tries"] == 1
+
+
 def test_good_clears_the_count_and_names_the_note_as_past(tmp_path: Path) -> None:
     boot = Boot(tmp_path, pi=False)
     part = boot.parts / "linetap-a"

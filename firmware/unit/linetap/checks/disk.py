@@ -39,16 +39,26 @@ def _damaged(machine: Machine) -> list[str]:
 
 
 def disk_errors(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
-    """The file system has detected damage. It counts the errors in itself, until it is checked."""
+    """The file system has detected damage. It counts the errors in itself, until it is checked. Or the state partition
+    took no write at the start: the unit is who it was, and keeps nothing that it is told."""
     found = _damaged(snapshot.machine)
     if not found:
-        return None
+        return _read_only() if snapshot.machine.state_read_only else None
     devices = ", ".join(f"{device}: {snapshot.machine.disk_errors[device]}" for device in found)
     return Words(
         text_ko=f"파일 시스템에 오류가 있습니다 ({devices}).",
         text_en=f"A file system has errors ({devices}).",
         action_ko="디스크를 곧 교체하십시오. 쓰던 디스크는 증거이니 지우지 말고 보관하십시오.",
         action_en="Replace the disk soon. The old one is evidence: keep it unerased.",
+    )
+
+
+def _read_only() -> Words:
+    return Words(
+        text_ko="카드의 설정 파티션에 쓸 수 없습니다 (읽기 전용). 녹음은 계속되지만 새 설정은 보존되지 않습니다.",
+        text_en="The card's state partition is read-only. Recording goes on; new settings are not kept.",
+        action_ko="카드를 곧 교체하십시오. 쓰던 카드는 증거이니 지우지 말고 보관하십시오.",
+        action_en="Replace the card soon. The old one is evidence: keep it unerased.",
     )
 
 
@@ -187,7 +197,7 @@ CHECKS = (
         "disk_errors",
         clears="when the file system was checked (e2fsck) and counts no error",
         look=disk_errors,
-        is_here=lambda snapshot: bool(snapshot.machine.disk_errors),
+        is_here=lambda snapshot: bool(snapshot.machine.disk_errors) or snapshot.machine.state_read_only,
     ),
     Check(
         "card_changed",

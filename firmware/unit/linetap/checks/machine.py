@@ -24,6 +24,7 @@ from linetap_core.durable.smallfile import DAMAGE
 
 ROOT = Path("/")
 FOREIGN = "run/linetap-left"  # a line for each
+READ_ONLY = "run/linetap-state-read-only"  # by the initramfs (image/initramfs/keep.sh)
 EVERY_S = 1
 FIND_EVERY_S = 10
 DIP_S = 300  # the driver polls the supply every 2 s and forgets a dip, which is shown for this long
@@ -47,6 +48,7 @@ class Machine:
     """`throttled`: the firmware's whole value; 0: never since the start. `stalled_percent`: share of the last minute in
     which all tasks waited for memory. `disk_errors`: of each ext4, since its last check (e2fsck). `foreign_files`:
     found on the state partition at the start, as far as the image counts them (image/root/usr/lib/linetap/state).
+    `state_read_only`: that partition took no write at the start.
     """
 
     temperature_c: float | None = None
@@ -60,6 +62,7 @@ class Machine:
     slots: tuple[Slot, ...] = ()
     loader: Loader | None = None
     foreign_files: int | None = None
+    state_read_only: bool = False
 
     @property
     def is_slowed(self) -> bool | None:
@@ -135,6 +138,7 @@ def read_machine(root: Path, files: Files) -> Machine:
         slots=read_slots(root),
         loader=read_loader(root),
         foreign_files=_lines(root / FOREIGN),
+        state_read_only=(root / READ_ONLY).exists(),
     )
 
 

@@ -1,0 +1,55 @@
+# shellcheck shell=busybox disable=SC2154 # variables of init
+# SPDX-License-Identifier: Apache-2.0
+# What the unit keeps, on the state partition, is laid over the root. Where the partition can be read and not written, as on
+# a card at the end of its life, it is read: a unit that has its key, its notices and its officers goes on recording.
+readonly NEW=${NEW:-/new} KEEP=nosuid,nodev,noexec,noatime
+
+# A card that is encrypted, or is to be (docs/tpm.md): the root, which is verified by now, opens it with its own cryptsetup and
+# the kernel's modules in it, before this boot is marked as running. Fails where the state partition is to be mounted as it
+# is; else state is mounted, or what stands in its place.
+opened() {
+  local dir status=1
+  { [ -c /dev/tpm0 ] || [ "$(head -c 4 "$1")" = LUKS ]; } || return 1
+  for dir in proc sys dev; do mount -o bind /$dir "$NEW/$dir"; done
+  mkdir -p /sbin # where the kernel asks for a module
+  printf '#!/bin/busybox sh\nexec chroot /new /usr/sbin/modprobe "$@"\n' >/sbin/modprobe
+  chmod 755 /sbin/modprobe
+  echo "refused -" >"$NEW/run/linetap-card" # unless somebody comes to say something else
+  PATH=/usr/sbin:/usr/bin /bin/chroot "$NEW" /usr/bin/linetap volume start "$1" "$(device_of data)" "$(device_of boot)" \
+    >/dev/null 2>/card.said
+  status=$?
+  while read -r line; do say "$line"; done </card.said
+  for dir in proc sys dev; do umount "$NEW/$dir"; done
+  [ $status -ne 3 ] || return 1
+  [ $status -eq 0 ] || lose
+}
+
+# noload: the journal stays as it is, which ext4 would otherwise have to write into the file system first.
+mount_state() {
+  local device
+  device=$(device_of state) || return 1
+  opened "$device" && return 0
+  mount -t ext4 -o "$KEEP,nosymfollow" "$device" "$NEW/state" && return 0
+  mount -t ext4 -o "ro,noload,$KEEP,nosymfollow" "$device" "$NEW/state"
+}
+
+# Without a state partition the unit is one that knows nothing, and says so; it does not stand still.
+lose() {
+  [ ! -e "$NEW/run/linetap-card" ] || : >"$NEW/run/linetap-card-refused"
+  say "the state partition is not used: nothing of this unit is known"
+  mount -t tmpfs -o "$KEEP,mode=0755,size=16m" linetap-lost "$NEW/state"
+}
+
+# /etc is the root's. What the unit keeps of it is data, which the root's own script looks through: usr/lib/linetap/state. In
+# /etc/linetap, and nowhere else, the unit's files lie over the image's, its notices and pins.toml. Whether the partition
+# takes a write is tried: an ext4 that has found itself damaged is not always mounted read-only.
+kept() {
+  local state=$NEW/state
+  chroot "$NEW" /usr/lib/linetap/state || return 1
+  touch "$state/.work/written" 2>/dev/null && over_etc "upperdir=$state/etc/linetap,workdir=$state/.work,lowerdir=" && return 0
+  over_etc "ro,lowerdir=$state/etc/linetap:" || return 1
+  say "the state partition can be read and not written"
+  : >"$NEW/run/linetap-state-read-only" # check disk_errors
+}
+
+over_etc() { mount -t overlay -o "$KEEP,$1$NEW/etc/linetap" etc "$NEW/etc/linetap" 2>/dev/null; }

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the unit keeps, where its partition can be read and not written: the initramfs's own script with the root's,
+over the kernel's own overlay and a file system that is mounted read-only, in namespaces of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+IMAGE = Path(__file__).resolve().parents[2] / "image"
+KEEP, STATE = IMAGE / "initramfs/keep.sh", IMAGE / "root/usr/lib/linetap/state"
+LIMIT_S = 120
+# `state` is what lies on the partition, a tmpfs here, since an ext4 is mounted by the machine's own root only.
+START = f"""
+say() {{ echo "$*" >>"$NEW/said"; }}
+device_of() {{ echo "no such device"; }}
+chroot() {{ shift; LINETAP_STATE=$NEW/state LINETAP_RUN=$NEW/run LINETAP_LOG=$NEW/kmsg {STATE}; }}
+. {KEEP}
+command mount -t tmpfs tmpfs "$NEW/state"
+cp -r "$NEW/card/." "$NEW/state/"
+$CARD
+"""
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> Path:
+    for name in ("state", "run", "etc/linetap", "card/etc/linetap", "card/config"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "etc/linetap/pins.toml").write_text("the image's")
+    return tmp_path
+
+
+def script(new: Path, card: str, then: str) -> str:
+    command = ["unshare", "--user", "--map-root-user", "--mount", "busybox", "sh", "-uc", START + then]
+    environment = os.environ | {"NEW": str(new), "CARD": card}
+    text = START.replace("$CARD", card) + then
+    done = subprocess.run(
+        [*command[:-1], text], env=environment, capture_output=True, text=True, timeout=LIMIT_S, check=False
+    )
+    if "unshare" in done.stderr and "ermi" in done.stderr:
+        pytest.skip("this machine makes no user namespaces")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+READ_ONLY = 'mkdir -p "$NEW/state/.work"; command mount -o remount,ro "$NEW/state"'
+SHOWS = 'kept || exit 1; cat "$NEW/etc/linetap/unit.key" "$NEW/etc/linetap/pins.toml"'
+
+
+def commission(new: Path) -> None:
+    """The unit has started before, and its order has been taken."""
+    script(new, "", 'kept; cp -r "$NEW/state/etc" "$NEW/state/config" "$NEW/card/"')
+    for path in ("run/linetap-left", "said"):
+        (new / path).unlink(missing_ok=True)
+    (new / "card/etc/linetap/unit.key").write_text("the unit's\n")
+
+
+def test_a_partition_that_is_written_is_laid_over_the_image(new: Path) -> None:
+    commission(new)
+    assert script(new, "", SHOWS + '; touch "$NEW/etc/linetap/new" && ls "$NEW/state/etc/linetap"').split("\n") == [
+        "the unit's", "the image'snew", "unit.key", "",
+    ]  # fmt: skip
+    assert not (new / "run/linetap-state-read-only").exists()
+
+
+def test_a_unit_whose_partition_cannot_be_written_knows_who_it_is(new: Path) -> None:
+    """It was thrown away for a RAM disk: a unit without a key, an order and its notices."""
+    commission(new)
+    assert script(new, READ_ONLY, SHOWS) == "the unit's\nthe image's"
+    assert (new / "run/linetap-state-read-only").exists(), "a check tells the desk"
+    assert "can be read and not written" in (new / "said").read_text()
+    assert (new / "run/linetap-left").read_text() == "", "nobody has changed the card"
+
+
+def test_a_folder_that_a_newer_version_wants_is_not_needed(new: Path) -> None:
+    commission(new)
+    script(new, "", 'rm -r "$NEW/card/etc/chrony"')
+    assert script(new, READ_ONLY, SHOWS) == "the unit's\nthe image's"
+
+
+def test_what_is_no_file_is_not_laid_over_even_so(new: Path) -> None:
+    """Of a partition from which nothing can be moved away nothing is used."""
+    commission(new)
+    (new / "card/etc/linetap/x.pem").symlink_to("/etc/shadow")
+    script(new, 'cp -d "$NEW/card/etc/linetap/x.pem" "$NEW/state/etc/linetap/"; ' + READ_ONLY, "kept && exit 1; exit 0")
+
+
+def test_ext4_is_read_without_its_journal_where_it_cannot_be_written(new: Path) -> None:
+    """Each line is what mount(8) would get; the second only after the first."""
+    fails = 'mount() { echo "$*" >>"$NEW/mounts"; case "$*" in *ro,noload*) ;; *) return 1 ;; esac; }; '
+    script(new, "", fails + "opened() { return 1; }; mount_state")
+    first, second = (line.split() for line in (new / "mounts").read_text().splitlines())
+    assert first[3].split(",") == ["nosuid", "nodev", "noexec", "noatime", "nosymfollow"]
+    assert second[3].split(",") == ["ro", "noload", *first[3].split(",")]
