@@ -21,7 +21,7 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import sshsig
 from linetap_core.records import CallEvent, LineStatus, RecorderState, ReporterState
 from linetap_core.service import read_state
-from linetap_core.wire.topics import Broker as BrokerConfig
+from linetap_core.wire.mqtt import Broker as BrokerConfig
 from state_files import Unit as States
 from state_files import recorder
 from unit_rig import make_unit
@@ -136,7 +136,8 @@ class Floor:
         self._writer.join(END_S)
         self.outbox.close()
         if kind is None:
-            assert [fault for one in self.published() for fault in published.faults(one)] == []
+            faults = [fault for one in self.published() for fault in published.faults(one)]
+            assert not faults, faults[:3]
 
 
 def end(process: subprocess.Popen[bytes]) -> int:

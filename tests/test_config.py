@@ -25,7 +25,7 @@ from linetap.config import config_sha256, load_config, notices_folder, profile_o
 from linetap.config.schema import Card, Config, Line, Recording, RetentionPolicy, Storage
 from linetap_core.errors import BadInput
 from linetap_core.evidence.keys import keys, publickeys
-from linetap_core.wire.topics import Broker
+from linetap_core.wire.mqtt import Broker
 
 PROJECT_PINS = Path(__file__).parent.parent / "hardware" / "pins.toml"
 CUSTODIAN, EPOCH = keys.new_identity(), keys.new_identity()

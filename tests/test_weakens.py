@@ -20,7 +20,7 @@ from linetap.config.numbers import DtmfNumbers
 from linetap.config.profile import Profile
 from linetap.config.schema import Board, Card, Keys, Line, RetentionClass, RetentionPolicy
 from linetap.config.weakening import RULES, UNCLASSIFIED, WORDS, rule_of, schema_path, weakenings
-from linetap_core.wire.topics import Broker
+from linetap_core.wire.mqtt import Broker
 from state_files import unit
 
 WHOLE = ("profile", "retention.classes", "retention.dispositions", "card", "keys", "broker", "smdr")

@@ -22,7 +22,7 @@ from linetap.ring.layout import SLOT_FRAMES
 from linetap_core import cli
 from linetap_core.durable import copies
 from linetap_core.evidence.keys import keys
-from linetap_core.wire.topics import Broker
+from linetap_core.wire.mqtt import Broker
 
 _SHORTER = [RetentionClass(name="standard", days=59), RetentionClass(name="marked", days=180)]
 WEAKER: list[tuple[str, str, dict[str, Any]]] = [

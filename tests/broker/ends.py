@@ -15,7 +15,7 @@ from ingest_rig import Ingesting, Teller
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing.sshsig import unarmored
-from linetap_core.wire.topics import Broker as BrokerConfig
+from linetap_core.wire.mqtt import Broker as BrokerConfig
 from reporter_rig import Floor
 
 UNIT = "floor-03"

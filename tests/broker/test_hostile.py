@@ -13,7 +13,7 @@ from ends import End, IngestEnd, ReporterEnd
 
 from broker import HOST, Broker, Desk, until
 from hostile import ACCEPTED, Attack, Hostile
-from linetap_core.wire.topics import Broker as BrokerConfig
+from linetap_core.wire.mqtt import Broker as BrokerConfig
 from memory import peak_bytes, peak_from_now
 
 ROOM_BYTES = 6 << 20  # what a process may need besides, for whatever reason

@@ -20,7 +20,7 @@ from broker import HOST, free_port
 from broker import until as wait
 from linetap_core.broker.client import tls_context
 from linetap_core.errors import BadInput
-from linetap_core.wire.topics import Broker as BrokerConfig
+from linetap_core.wire.mqtt import Broker as BrokerConfig
 from pki_rig import Asking, Pair, Pki
 from shipped_broker import Client, ShippedBroker
 

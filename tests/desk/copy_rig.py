@@ -22,7 +22,7 @@ from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.merklelog.closing import Closing, closing_path
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import Audio, CallRecord, Part, Retention
-from linetap_core.wire.topics import Message
+from linetap_core.wire.mqtt import Message
 from linetap_desk.config.desk import CopyConfig
 from linetap_desk.copy.service import Copying, start_copies
 from linetap_desk.ingest import database, tables

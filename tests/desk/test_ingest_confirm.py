@@ -12,7 +12,7 @@ from linetap_core.evidence.authorization.command import Answer, Command
 from linetap_core.evidence.authorization.counters import Counters
 from linetap_core.evidence.authorization.roles import Person, Roles
 from linetap_core.evidence.keys import keys
-from linetap_core.wire.topics import Message
+from linetap_core.wire.mqtt import Message
 from linetap_desk.ingest.confirm import EVERY_S, REFUSED_PAUSE_S, Confirmer
 
 UNIT, ORIGIN = "floor-03", "SHA256:one"

@@ -14,8 +14,8 @@ from broker import HOST, Broker, MuteServer, until
 from linetap_core.broker.connection import Arrived, Ended
 from linetap_core.broker.link import MOST_AT_ONCE, LinkEvent
 from linetap_core.clock import SYSTEM
-from linetap_core.wire.topics import Broker as BrokerConfig
-from linetap_core.wire.topics import Message
+from linetap_core.wire.mqtt import Broker as BrokerConfig
+from linetap_core.wire.mqtt import Message
 from linetap_desk.ingest.link import MOST_SAYINGS, Link, Patience
 
 CONNACK = bytes.fromhex("2003000000")

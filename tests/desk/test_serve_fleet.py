@@ -21,7 +21,7 @@ from watch_rig import ALERT, AT, HEALTH, LINE, OFFLINE, ONLINE
 from broker import HOST, Broker, until
 from linetap_core.clock import NS_PER_S, SYSTEM, parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput
-from linetap_core.wire.topics import Broker as BrokerConfig
+from linetap_core.wire.mqtt import Broker as BrokerConfig
 from linetap_desk.config.desk import DeskConfig, ServeConfig
 from linetap_desk.serve.database.tables import access as access_table
 from linetap_desk.serve.database.tables import sessions as session_table

@@ -23,8 +23,9 @@ from linetap_core import cli
 from linetap_core.clock import SYSTEM
 from linetap_core.errors import BadInput
 from linetap_core.records import LineStatus
-from linetap_core.wire.topics import Broker as BrokerConfig
-from linetap_core.wire.topics import LineReport, Message, Status, Topics
+from linetap_core.wire.mqtt import Broker as BrokerConfig
+from linetap_core.wire.mqtt import Message
+from linetap_core.wire.topics import LineReport, Status, Topics
 from linetap_desk.watch import command
 from linetap_desk.watch.screen import LiveScreen, Place, Places, Screen
 from linetap_desk.watch.watcher import Settings, Watcher, watch_settings

@@ -17,7 +17,7 @@ from linetap_core.broker.client import Client
 from linetap_core.broker.connection import Arrived, Subscribed
 from linetap_core.broker.link import MOST_AT_ONCE, LinkEvent
 from linetap_core.clock import SYSTEM
-from linetap_core.wire.topics import Broker as BrokerConfig
+from linetap_core.wire.mqtt import Broker as BrokerConfig
 from linetap_desk.ingest.link import Link, Patience
 from linetap_desk.watch.screen import Place, Places
 from linetap_desk.watch.units import TOPICS

@@ -27,7 +27,7 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.merklelog import unitlog
 from linetap_core.evidence.signing import sshsig
 from linetap_core.evidence.signing.sshsig import unarmored
-from linetap_core.wire.topics import Broker as BrokerConfig
+from linetap_core.wire.mqtt import Broker as BrokerConfig
 from linetap_desk.config.desk import Settings
 from linetap_desk.copy import incoming
 from linetap_desk.ingest import service

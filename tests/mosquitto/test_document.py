@@ -12,7 +12,7 @@ from pathlib import Path
 
 from linetap_core import cli
 from linetap_core.evidence.keys import keys
-from linetap_core.wire.topics import Broker
+from linetap_core.wire.mqtt import Broker
 from shipped_broker import SHIPPED
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "broker.md"

@@ -13,7 +13,8 @@ from linetap_core.clock import NS_PER_MS, ManualClock
 from linetap_core.evidence.authorization.command import Answer
 from linetap_core.evidence.authorization.fetch import BLOCK_BYTES, MOST_BYTES, Window
 from linetap_core.evidence.calls import sealed
-from linetap_core.wire.topics import Message, Topics
+from linetap_core.wire.mqtt import Message
+from linetap_core.wire.topics import Topics
 
 CALL = "20261124T225600.123Z-L03"
 OTHERS = [f"20261124T225600.123Z-L{line}" for line in range(10, 20)]

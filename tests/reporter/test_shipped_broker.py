@@ -13,7 +13,7 @@ import pytest
 
 from broker import HOST, free_port
 from linetap_core.evidence.keys import keys
-from linetap_core.wire.topics import Broker as BrokerConfig
+from linetap_core.wire.mqtt import Broker as BrokerConfig
 from pki_rig import Asking, Pair, Pki
 from reporter_rig import Floor, end
 from shipped_broker import Client, ShippedBroker

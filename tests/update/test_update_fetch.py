@@ -21,7 +21,7 @@ from linetap_core.broker.link import Patience
 from linetap_core.clock import ManualClock
 from linetap_core.errors import BadInput
 from linetap_core.wire import updates
-from linetap_core.wire.topics import Broker
+from linetap_core.wire.mqtt import Broker
 from pki_rig import Pair, Pki
 
 BUNDLE = bytes(range(256)) * 4096  # 1 MiB

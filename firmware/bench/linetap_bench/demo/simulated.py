@@ -16,7 +16,7 @@ from linetap_bench.stage.servers import HOST
 from linetap_core.clock import SYSTEM
 from linetap_core.durable import signedfile
 from linetap_core.service import Stop
-from linetap_core.wire.topics import Broker
+from linetap_core.wire.mqtt import Broker
 from linetap_desk.accesslog import deskfolder
 
 UNITS = tuple(f"{building}-{floor:02d}" for building in ("annex", "council") for floor in range(1, 6))

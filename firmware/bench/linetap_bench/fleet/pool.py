@@ -18,7 +18,7 @@ from paho.mqtt.enums import MQTTErrorCode
 
 from linetap_core.broker.connection import Connection, Happening, Terms
 from linetap_core.clock import NS_PER_S, Clock
-from linetap_core.wire.topics import Broker
+from linetap_core.wire.mqtt import Broker
 
 DIALLING = 8
 MISC_EVERY_S = 1  # keep-alives

@@ -29,7 +29,8 @@ from linetap_core.evidence.authorization.roles import Person, Roles
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.keys.keys import SigningKey
 from linetap_core.records import CallEvent, EventKind, LineStatus
-from linetap_core.wire.topics import Broker, LineReport
+from linetap_core.wire.mqtt import Broker
+from linetap_core.wire.topics import LineReport
 from linetap_desk.pki.authority import signers_line
 
 

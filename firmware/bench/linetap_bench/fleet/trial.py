@@ -29,7 +29,8 @@ from linetap_bench.stage.servers import HOST, READY_S, free_port, start_shipped,
 from linetap_core.broker.client import tls_context
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, parse_rfc3339
 from linetap_core.wire import topics
-from linetap_core.wire.topics import Broker, LineReport
+from linetap_core.wire.mqtt import Broker
+from linetap_core.wire.topics import LineReport
 from linetap_desk.ingest import database
 from linetap_desk.ingest.tables import events, set_aside
 

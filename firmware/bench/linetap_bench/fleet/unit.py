@@ -34,7 +34,8 @@ from linetap_core.evidence.keys.keys import PublicKey, SigningKey
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallEvent
 from linetap_core.wire.alerts import ALERTS
-from linetap_core.wire.topics import HEALTH_EVERY_S, Broker, LineReport, Topics
+from linetap_core.wire.mqtt import Broker
+from linetap_core.wire.topics import HEALTH_EVERY_S, LineReport, Topics
 
 OUTBOX_BYTES = 16 << 20
 

@@ -21,7 +21,7 @@ from paho.mqtt.properties import Properties
 from linetap_core.errors import BadInput
 from linetap_core.evidence.signing.sshsig import unarmored
 from linetap_core.service import credential
-from linetap_core.wire.topics import CONTENT_TYPE, Broker, Message
+from linetap_core.wire.mqtt import CONTENT_TYPE, Broker, Message
 
 SCHEMA_VERSION = "1"
 _UTF8 = 1  # payload format indicator

@@ -34,7 +34,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from linetap_core.broker.client import Client, properties_of
-from linetap_core.wire.topics import Broker, Message
+from linetap_core.wire.mqtt import Broker, Message
 
 _LOOP_S = 1.0
 _MOST_AT_ONCE = 64

@@ -26,7 +26,7 @@ from linetap_core.broker.connection import (
 )
 from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.errors import BadInput
-from linetap_core.wire.topics import Broker, Message
+from linetap_core.wire.mqtt import Broker, Message
 
 
 @dataclass(frozen=True, slots=True)

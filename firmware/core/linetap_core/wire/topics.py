@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple, cast
+from typing import Literal, NamedTuple, cast
 
 import msgspec
-from msgspec import Meta
 
 from linetap_core.evidence.authorization import fetch
 from linetap_core.evidence.signing import unitnames
 from linetap_core.records import LineState, LineStatus
+from linetap_core.wire.mqtt import Message
 
 PREFIX = "linetap/v1"
 HOME_ASSISTANT = "homeassistant"  # its own prefix, for discovery
@@ -125,35 +125,3 @@ class Topics:
 
 def report_of(line: LineState) -> LineReport:
     return LineReport(line.state, line.since, line.call_id)
-
-
-# --- A broker's address and credentials, [broker] of unit.toml and desk.toml, with the same keys in both; and one -----
-# message.
-
-
-class Broker(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    host: str = "localhost"
-    port: Annotated[int, Meta(ge=1, le=65535)] = 8883
-    ca: str | None = None  # TLS when set; plain only on the loopback
-    certificate: str | None = None
-    key: str | None = None
-    keepalive_s: Annotated[int, Meta(ge=5, le=3600)] = 30
-
-
-CONTENT_TYPE = "application/json"
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One publication, always QoS 1. `sig` is an armored SSHSIG; an empty retained payload clears the topic;
-    `correlation` is that of the command. A payload that is not JSON has a `content_type` and further properties in
-    `more`."""
-
-    topic: str
-    payload: bytes
-    retain: bool = False
-    expiry_s: int | None = None
-    sig: str | None = None
-    correlation: bytes | None = None
-    content_type: str = CONTENT_TYPE
-    more: tuple[tuple[str, str], ...] = ()

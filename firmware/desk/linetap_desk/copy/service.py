@@ -21,7 +21,7 @@ from linetap_core.evidence.authorization import fetch
 from linetap_core.evidence.authorization.command import Answer
 from linetap_core.evidence.authorization.fetch import Copied
 from linetap_core.evidence.signing.sshsig import unarmored
-from linetap_core.wire.topics import Message
+from linetap_core.wire.mqtt import Message
 from linetap_desk.config.desk import CopyConfig
 from linetap_desk.copy import worklist
 from linetap_desk.copy.asking import Asking, Closings, Hours

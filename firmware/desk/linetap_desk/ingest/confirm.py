@@ -19,7 +19,8 @@ from linetap_core.evidence.authorization.command import DESK, Answer, Command
 from linetap_core.evidence.authorization.commandbody import Ack, Resend
 from linetap_core.evidence.keys.keys import SigningKey
 from linetap_core.evidence.signing import namespaces, sshsig
-from linetap_core.wire.topics import Message, Topics
+from linetap_core.wire.mqtt import Message
+from linetap_core.wire.topics import Topics
 from linetap_desk.ingest import vaults
 from linetap_desk.ingest.vaults import Group
 from linetap_desk.inputs import boundedjson

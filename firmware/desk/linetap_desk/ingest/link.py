@@ -12,7 +12,7 @@ from linetap_core.broker import link
 from linetap_core.broker.connection import Connected, Happening, Subscribed, Terms, Unread
 from linetap_core.broker.link import MOST_AT_ONCE, LinkEvent
 from linetap_core.clock import NS_PER_MS, S_PER_DAY, Clock
-from linetap_core.wire.topics import Broker
+from linetap_core.wire.mqtt import Broker
 
 MOST_SAYINGS = 1000  # unacknowledged by the broker, kept in RAM
 LARGEST_PACKET_BYTES = 256 << 10  # larger packets are dropped by the broker; no unit sends them

@@ -21,7 +21,7 @@ from linetap_core.evidence.authorization import fetch
 from linetap_core.service import InstanceLock, Stop, start_logging
 from linetap_core.timekeeping import KEPT, require_possible
 from linetap_core.wire import topics
-from linetap_core.wire.topics import Message
+from linetap_core.wire.mqtt import Message
 from linetap_desk.config.desk import CopyConfig, Settings
 from linetap_desk.ingest import database
 from linetap_desk.ingest.clear import Clearing

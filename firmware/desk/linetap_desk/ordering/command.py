@@ -27,7 +27,8 @@ from linetap_core.evidence.signing import document, namespaces, sshsig, unitname
 from linetap_core.rooms import read_small
 from linetap_core.timekeeping import KEPT, require_possible
 from linetap_core.wire import updates
-from linetap_core.wire.topics import Broker, Message, Topics
+from linetap_core.wire.mqtt import Broker, Message
+from linetap_core.wire.topics import Topics
 from linetap_desk.config.desk import broker_alone
 from linetap_desk.inputs import boundedjson
 

@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 from linetap_core.broker.connection import Arrived, Connected, Ended, Subscribed
 from linetap_core.clock import NS_PER_MS, Clock, rfc3339
 from linetap_core.errors import BadInput
-from linetap_core.wire.topics import Broker
+from linetap_core.wire.mqtt import Broker
 from linetap_desk.config.desk import DeskConfig, read_config
 from linetap_desk.ingest.link import Link, Patience
 from linetap_desk.watch.screen import Places

@@ -18,7 +18,7 @@ from linetap_core.codecs.registry import MULAW
 from linetap_core.evidence.sealing import members
 from linetap_core.evidence.signing.unitnames import UnitId
 from linetap_core.records import Disposition
-from linetap_core.wire.topics import Broker
+from linetap_core.wire.mqtt import Broker
 from linetap_core.zones import KOREA
 
 Positive = Annotated[int, Meta(ge=1)]

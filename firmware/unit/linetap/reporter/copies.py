@@ -21,7 +21,8 @@ from linetap_core.evidence.authorization import fetch
 from linetap_core.evidence.authorization.command import Answer, CommandFault
 from linetap_core.evidence.authorization.fetch import BLOCK_BYTES, Window
 from linetap_core.evidence.calls import sealed
-from linetap_core.wire.topics import Message, Topics
+from linetap_core.wire.mqtt import Message
+from linetap_core.wire.topics import Topics
 
 MOST_WINDOWS = 4
 LEAST_BYTES = 8 << 10

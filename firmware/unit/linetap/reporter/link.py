@@ -22,7 +22,8 @@ from linetap_core.broker.connection import Terms, Unread
 from linetap_core.broker.link import Receipt
 from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock, rfc3339
 from linetap_core.evidence.authorization.command import LIMIT_BYTES
-from linetap_core.wire.topics import Broker, Message, Status, Topics
+from linetap_core.wire.mqtt import Broker, Message
+from linetap_core.wire.topics import Status, Topics
 
 MOST_COMMANDS = 8  # that the broker may send before the first is accepted
 _LARGEST_PACKET_BYTES = LIMIT_BYTES + 4096

@@ -23,7 +23,8 @@ from linetap_core.evidence.merklelog import unitlog
 from linetap_core.evidence.merklelog.unitlog import FOLDER, HEAD
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import RecorderState, Severity
-from linetap_core.wire.topics import HEALTH_EVERY_S, LineReport, Message, Topics, report_of
+from linetap_core.wire.mqtt import Message
+from linetap_core.wire.topics import HEALTH_EVERY_S, LineReport, Topics, report_of
 
 Kind = tuple[Severity, bool] | None  # of a standing alert; None: none stands
 REWORD_EVERY_S = 30  # for an alert whose figures change while it stands
