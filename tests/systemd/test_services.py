@@ -328,8 +328,9 @@ def test_exposure(unit: Guest, service: str) -> None:
 
 def test_the_units_hold_together(unit: Guest) -> None:
     files = "*linetap*.service linetap*.timer linetap*.path linetap.target"
-    slots = "/usr/lib/linetap/slots"  # the image's own: what is started by it waits for it elsewhere
-    unit.run("install", "-D", "-m", "755", f"/opt/linetap/image/root{slots}", slots)
+    own = [f"/usr/lib/linetap/{name}" for name in ("slots", "scrub")]  # the image's: what is started by it waits for it
+    for path in own:
+        unit.run("install", "-D", "-m", "755", f"/opt/linetap/image/root{path}", path)
     done = unit.run("sh", "-c", f"cd /etc/systemd/system && systemd-analyze verify {files} 2>&1")
-    unit.run("rm", slots)
+    unit.run("rm", *own)
     assert done == ""

@@ -80,6 +80,7 @@ def _lay_slots(made: Guest) -> None:
     made.write("/usr/lib/linetap/release", "ID=linetap\nVERSION=0.1.0\nCOMMIT=0\n")
     made.write("/usr/lib/linetap/slots", SCRIPT.read_bytes(), 0o755)
     made.write("/usr/lib/linetap/marks", SCRIPT.with_name("marks").read_bytes())
+    made.write("/usr/lib/linetap/scrub", SCRIPT.with_name("scrub").read_bytes(), 0o755)
     made.write("/etc/systemd/system.conf.d/90-where.conf", WHERE)
     made.write("/var/fake/systemctl", '#!/bin/sh\necho "$@" >>/var/rebooted\n', 0o755)
     for name in ("linetap_update.service.d", "linetap_good.service.d"):
