@@ -4,6 +4,7 @@
 # A version on trial is not left here: the next start leads back from it in any case (usr/lib/linetap/slots).
 readonly MOST_FALLS=3 MOST_TRIES=9 # power that went nine times in a minute after power-on may be the slot's failure too
 readonly RESET_BY_POWER=4096       # PM_RSTS: power-on reset, and no other
+MOST_BAD=64                        # blocks that a start mends, each after seconds: with more it is the other slot's turn
 
 # Whether the firmware says that power began this start: documented as chosen/bootloader/pm_rsts, big-endian. For a machine
 # without such firmware whoever starts it says so on the command line.
@@ -64,6 +65,16 @@ opens() {
   umount /new 2>/dev/null
   unmap linetap-try
   return $status
+}
+
+# Where a block fails that no start has found: one panic, and the next start looks for it. Where it is known and cannot be
+# mended, whoever reads it gets an error, and the rest goes on. A kernel before 6.13 or so has not the second word.
+open_root() {
+  if [ "$mark_bad" -eq 0 ]; then
+    map linetap "$root" "$verity" panic_on_corruption panic_on_error && return
+    map linetap "$root" "$verity" panic_on_corruption && return
+  fi
+  map linetap "$root" "$verity"
 }
 
 mend_root() {

@@ -40,6 +40,8 @@ rm -f "$ROOT/mounted"
 leave_what_fails
 check_root
 [ "$OPENS" = 1 ] || die 3 ko en
+map() { shift 3; case " $* " in *" $UNKNOWN "*) return 1 ;; esac; echo "$*" >"$ROOT/mapped"; }
+open_root || die 3 ko en
 echo "starts bad=$mark_bad"
 """
 
@@ -74,6 +76,7 @@ class Card(Boot):
         cut: int = 0,
         slot: str | None = None,
         fat: str = "",
+        unknown: str = "none",
     ) -> str:
         """One start of the slot that config.txt names, or of one on trial. "" is a panic, "cut" a power cut."""
         slot = slot or self.call("get-primary")
@@ -84,6 +87,7 @@ class Card(Boot):
         environment = self.environment | {
             "BOOT": str(self.boot), "ROOT": str(self.root), "ROTTEN": rotten, "POWER": str(int(power)),
             "OPENS": str(int(opens)), "CUT": str(cut), "FAT": fat,
+            "UNKNOWN": unknown,
         }  # fmt: skip
         done = subprocess.run(
             ["busybox", "sh", "-uc", script],
@@ -240,6 +244,15 @@ def test_where_both_have_rotted_it_goes_on_as_it_is_and_says_so(card: Card) -> N
     card.call("set-state", "a", "good")
     assert card.start(rotten="a b") == "starts bad=1", "a block that nothing reads costs nothing"
     assert "Next: this slot as it is" in (card.boot / "linetap-boot.txt").read_text()
+
+
+@pytest.mark.parametrize(("unknown", "mapped"), [
+    ("none", "panic_on_corruption panic_on_error"), ("panic_on_error", "panic_on_corruption"),
+    ("panic_on_corruption", ""),
+])  # fmt: skip
+def test_a_kernel_that_lacks_a_word_starts_without_it(card: Card, unknown: str, mapped: str) -> None:
+    assert card.start(unknown=unknown) == "starts bad=0"
+    assert (card.root / "mapped").read_text().strip() == mapped
 
 
 def test_two_slots_that_fail_alternate_ever_more_slowly(card: Card) -> None:

@@ -70,6 +70,14 @@ def test_one_that_never_came_so_far_is_said_by_the_old_one(rig: Rig) -> None:
     assert rig.machine.calls == ["keep"], "the old one has started well"
 
 
+def test_power_between_keeping_it_and_noting_that(rig: Rig) -> None:
+    """It has stayed; the desk was told that it fell back."""
+    rig.machine.keep()
+    rig.trial()
+    assert rig.outcome() == ("done", "")
+    assert (rig.state.slot, rig.machine.current, rig.machine.primary) == ("b", "b", "b")
+
+
 def test_one_that_cannot_be_kept_goes_back(rig: Rig) -> None:
     rig.machine.faults["keep"] = UpdateFault("update_keep", "rauc status: no room on /boot/firmware")
     rig.trial()

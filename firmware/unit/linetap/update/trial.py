@@ -46,7 +46,11 @@ class Trial:
         found = state.load(self._folder)
         tried = found if found is not None and found.step in ("waiting", "trying") else None
         if slots.current == slots.primary:
-            if tried is not None and tried.step == "trying":
+            if tried is not None and tried.step == "trying" and tried.slot == slots.current:
+                self._end(
+                    _kept(tried, self._clock)
+                )  # before the power went: the boot loader knew it, and this file not
+            elif tried is not None and tried.step == "trying":
                 fault = UpdateFault("update_fell_back", "it did not start, or not to its end")
                 self._end(failed(tried, fault, self._clock))
             self._mark_start()
@@ -61,8 +65,7 @@ class Trial:
             self._end(failed(about, fault, self._clock))
             self._machine.reboot()
             return
-        at = rfc3339(self._clock.utc_ns())
-        self._end(msgspec.structs.replace(about, step="done", at=at, code="", text="", slot=slots.current))
+        self._end(_kept(msgspec.structs.replace(about, slot=slots.current), self._clock))
 
     def _mark_start(self) -> None:
         """Else the initramfs counts this start as a failed one, and leaves the slot after some of them."""
@@ -94,6 +97,10 @@ class Trial:
             log.error("%s: version %s: %s", found.code, found.version, found.text)
         else:
             log.info("update_done: version %s is kept", found.version)
+
+
+def _kept(tried: UpdateState, clock: Clock) -> UpdateState:
+    return msgspec.structs.replace(tried, step="done", at=rfc3339(clock.utc_ns()), code="", text="")
 
 
 def _unknown() -> UpdateState:
