@@ -160,16 +160,14 @@ class PictureSite:
 def _adopt(served: ServeSite) -> None:
     """One unit asks, one configuration waits for it; another unit has its own, and needs a certificate."""
     own = X25519PrivateKey.from_private_bytes(bytes(32))
-    opening = Opening(
-        key=adoption.public_of(own),
-        nonce="00" * 32,
-        serial="10000000e1a2b3c4",
-        mac="dc:a6:32:0a:0b:0c",
-        version="0.1.0",
+    opening = Opening(key=adoption.public_of(own), nonce="00" * 32)
+    said = Begin(
+        commitment=adoption.commitment(opening), serial="10000000e1a2b3c4", mac="dc:a6:32:0a:0b:0c", firmware="0.1.0"
     )
     runs = served.site.adoption
-    answer = runs.begin(Begin(commitment=adoption.commitment(opening)), "10.20.6.31", "linetap")
-    runs.open(answer.run, opening)
+    run = runs.begin(said, "10.20.6.31").run
+    runs.choose(run)
+    runs.open(run, opening)
     at = rfc3339(NOW_NS - 600 * NS_PER_S)
     row = {"prepared_by": "officer", "prepared_at": at, "count": 0, "order": b"-", "signature": b"-"}
     other = {

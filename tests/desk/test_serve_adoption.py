@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
+from adoption_officer import Officer
 from servesite import ServeSite
 from sqlalchemy import select
 
@@ -22,11 +22,7 @@ from linetap.config import load_config
 from linetap_core.enrolment import request
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces, sshsig
-from linetap_desk.serve.database.tables import access, adoptions
-from linetap_desk.serve.people import sessions
-from linetap_desk.web import secure
-
-ROLE = "officer"
+from linetap_desk.serve.database.tables import adoptions
 
 
 @pytest.fixture
@@ -42,65 +38,12 @@ def unit(tmp_path: Path) -> Iterator[NewUnit]:
         yield made
 
 
-class Officer:
-    """Somebody at the desk, by the forms of the page alone."""
-
-    def __init__(self, served: ServeSite) -> None:
-        self.served, self.client = served, served.client(ROLE)
-
-    def page(self) -> str:
-        answer = self.client.get("/adoption")
-        assert answer.status_code == 200
-        return answer.text
-
-    def post(self, path: str, files: dict[str, bytes] | None = None, **fields: str) -> httpx.Response:
-        token = secure.token_of(str(self.client.cookies.get(sessions.COOKIE)))
-        return self.client.post(
-            path, data={secure.FIELD: token, **fields}, headers={"origin": self.served.url},
-            files=None if files is None else {name: (name, data) for name, data in files.items()},
-        )  # fmt: skip
-
-    def prepare(self, unit: NewUnit) -> httpx.Response:
-        desk = unit.card.desk
-        order, signature = (desk / "linetap.toml").read_bytes(), (desk / "linetap.toml.sig").read_bytes()
-        return self.post("/adoption/prepare", {"file": order, "signature": signature})
-
-    def runs(self) -> list[str]:
-        return re.findall(r'action="/adoption/run/([0-9a-f]{64})"', self.page())
-
-    def waits(self) -> str:
-        """The exchange that asks."""
-        until(lambda: len(self.runs()) > 0, LIMIT_S)
-        return self.runs()[0]
-
-    def compare(self, digits: str, run: str = "", adoption: str = "") -> httpx.Response:
-        chosen = adoption or re.findall(r'<option value="([^"]+)"', self.page())[0]
-        return self.post(f"/adoption/run/{run or self.waits()}", digits=digits, id=chosen)
-
-    def state(self) -> list[str]:
-        return re.findall(r'data-state="(\w+)"', self.page())
-
-    def certify(self, unit: NewUnit, folder: Path) -> None:
-        until(lambda: "requested" in self.state(), LIMIT_S)
-        (name,) = set(re.findall(r'href="(/adoption/[^"]+/request)"', self.page()))
-        asked = self.client.get(name)
-        assert asked.status_code == 200
-        (folder / "got.request").write_bytes(asked.content)
-        assert unit.pki.run("unit", str(folder / "got.request"), "-o", str(folder / "got.pem")) == 0
-        pem = (folder / "got.pem").read_bytes()
-        assert self.post(name.replace("/request", "/certificate"), {"file": pem}).status_code == 303
-
-    def log(self) -> list[tuple[str, str]]:
-        with self.served.site.own.connect() as db:
-            rows = db.execute(select(access.c.act, access.c.outcome).order_by(access.c.seq)).all()
-        return [(row.act, row.outcome) for row in rows if row.act.startswith("adopt_")]
-
-
 def test_a_new_unit_gets_its_configuration_and_its_certificate(
     served: ServeSite, unit: NewUnit, tmp_path: Path
 ) -> None:
     desk, process = Officer(served), unit.start(served.url)
     assert desk.prepare(unit).status_code == 303
+    desk.chooses()
     digits = unit.digits()
     assert digits not in desk.page(), "the page does not tell what has to be heard"
     assert desk.compare(f"{digits[:3]} {digits[3:]}").status_code == 303
@@ -114,7 +57,7 @@ def test_a_new_unit_gets_its_configuration_and_its_certificate(
     asked = request.check((tmp_path / "got.request").read_bytes())
     assert keys.public_line(asked.signer) in (unit.card.home / "unit.key.pub").read_text()
     assert desk.state() == ["adopted"]
-    assert desk.log() == [("adopt_prepare", "done"), ("adopt_compare", "done"), ("adopt_certificate", "done")]
+    assert desk.log() == [(f"adopt_{act}", "done") for act in ("prepare", "choose", "compare", "certificate")]
     with served.site.own.connect() as db:
         row = db.execute(select(adoptions)).mappings().one()
     assert [row[name] for name in ("unit_key", "desk_key", "order", "signature")] == [None] * 4
@@ -125,17 +68,19 @@ def test_wrong_digits_end_the_exchange_and_the_next_has_others(served: ServeSite
     desk = Officer(served)
     unit.start(served.url)
     assert desk.prepare(unit).status_code == 303
-    digits, run = unit.digits(), desk.waits()
+    run = desk.chooses()
+    digits = unit.digits()
     wrong = f"{(int(digits) + 1) % 1_000_000:06}"
     (chosen,) = re.findall(r'<option value="([^"]+)"', desk.page())
     answer = desk.compare(wrong, run, chosen)
     assert answer.status_code == 409
     assert "adoption_digits" in answer.text
     assert desk.compare(digits, run, chosen).status_code == 409, "one try"
+    desk.chooses()
     until(lambda: unit.digits() != digits, LIMIT_S)
     unit.press()
     assert desk.state() == ["prepared"]
-    assert desk.log()[1:] == [("adopt_compare", "refused"), ("adopt_compare", "refused")]
+    assert desk.log()[2:4] == [("adopt_compare", "refused"), ("adopt_compare", "refused")]
 
 
 def test_a_button_alone_moves_nothing(served: ServeSite, unit: NewUnit) -> None:
@@ -143,8 +88,9 @@ def test_a_button_alone_moves_nothing(served: ServeSite, unit: NewUnit) -> None:
     desk = Officer(served)
     unit.start(served.url)
     assert desk.prepare(unit).status_code == 303
-    desk.waits()
+    run = desk.chooses()
     unit.press()
+    assert desk.waits() == run
     before = served.site.adoption.listed()[0].count
     until(lambda: served.site.adoption.listed()[0].count > before + 2, LIMIT_S)
     assert not list(unit.sent.glob("linetap.toml"))
@@ -157,13 +103,14 @@ def test_a_power_cut_at_each_step(served: ServeSite, unit: NewUnit, tmp_path: Pa
     desk = Officer(served)
     unit.start(served.url)
     assert desk.prepare(unit).status_code == 303
+    desk.chooses()
     first = unit.digits()
     if moment == "code":
         unit.cut()
         unit.start(served.url)
+        newest = desk.chooses()
         assert unit.digits() != first
-        until(lambda: len(desk.runs()) == 2, LIMIT_S)
-        newest = desk.runs()[-1]
+        assert len(desk.runs()) == 2
         assert desk.compare(unit.digits(), newest).status_code == 303
     else:
         assert desk.compare(first).status_code == 303
@@ -194,6 +141,7 @@ def test_a_desk_that_was_away_or_was_started_anew(tmp_path: Path, unit: NewUnit)
         port = first.url.rpartition(":")[2]
         unit.start(first.url)
         assert Officer(first).prepare(unit).status_code == 303
+        Officer(first).chooses()
         digits = unit.digits()
     pinned = f'listen = "127.0.0.1:{port}"'
 
@@ -206,8 +154,8 @@ def test_a_desk_that_was_away_or_was_started_anew(tmp_path: Path, unit: NewUnit)
 
     with again() as second:
         desk = Officer(second)
-        desk.waits()
-        assert unit.digits() != digits
+        desk.chooses()
+        until(lambda: unit.digits() != digits, LIMIT_S)
         assert desk.compare(unit.digits()).status_code == 303
         unit.press()
         until(lambda: (unit.card.home / "unit.key").exists(), LIMIT_S)
@@ -226,6 +174,7 @@ def test_an_order_that_the_unit_refuses_is_told_at_the_desk_and_may_be_exchanged
     unit.pack()
     unit.start(served.url)
     assert desk.prepare(unit).status_code == 303
+    desk.chooses()
     assert desk.compare(unit.digits()).status_code == 303
     unit.press()
     until(lambda: "notice_delay_ms" in desk.page(), LIMIT_S)
@@ -303,6 +252,7 @@ def test_by_the_lights_and_the_button_of_the_panel_itself(served: ServeSite, uni
     desk, person = Officer(served), Watcher(unit.run_dir)
     unit.start(served.url)
     assert desk.prepare(unit).status_code == 303
+    desk.chooses()
     unit.digits()
     heard = [person.counts(), person.counts()]
     while heard[-1] != heard[-2] and len(heard) < 6:

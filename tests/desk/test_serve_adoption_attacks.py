@@ -10,12 +10,13 @@ import contextlib
 import secrets
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import msgspec
 import pytest
+from adoption_officer import Officer
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from servesite import ServeSite
 
@@ -25,15 +26,18 @@ from linetap.adoption import https, places
 from linetap.adoption.https import DeskAway
 from linetap.cardresult import CARD_WRONG
 from linetap_core.enrolment import adoption
-from linetap_core.enrolment.adoption import Answer, Begin, Box, Channel, Opening, Question, Reply
+from linetap_core.enrolment.adoption import Answer, Begin, Box, Channel, Chosen, Opening, Question, Reply, Waits
+from linetap_desk.serve.adoption.runs import TooMany
 from pki_rig import Pki
 
 
 class Thief:
     """A desk for the unit. `real`: the address of the desk that they ask in the unit's place; None: a neighbour."""
 
-    def __init__(self, real: tuple[str, int] | None, order: tuple[str, str]) -> None:
-        self.real, self.order = real, order
+    def __init__(
+        self, real: tuple[str, int] | None, order: tuple[str, str], choose: Callable[[str], object] | None = None
+    ) -> None:
+        self.real, self.order, self.choose = real, order, choose
         self.own = X25519PrivateKey.generate()
         self.with_unit: Channel | None = None
         self.with_desk: Channel | None = None
@@ -46,12 +50,14 @@ class Thief:
             self._begun = msgspec.json.decode(body, type=Begin)
             self._ask_desk()
             self._answer = Answer(run=secrets.token_hex(32), key=adoption.public_of(self.own), nonce="ab" * 32)
-            return msgspec.json.encode(self._answer)
+            return msgspec.json.encode(Waits(run=self._answer.run))
+        if path.endswith("/answer"):
+            return msgspec.json.encode(Chosen(answer=self._answer))
         if path.endswith("/open"):
             opening = msgspec.json.decode(body, type=Opening)
             assert self._begun is not None
             assert self._answer is not None
-            self.with_unit = adoption.channel(self.own, self._begun.commitment, self._answer, opening, opening.key)
+            self.with_unit = adoption.channel(self.own, self._begun, self._answer, opening, opening.key)
             return b"{}"
         assert self.with_unit is not None
         box = msgspec.json.decode(body, type=Box)
@@ -62,12 +68,27 @@ class Thief:
     def _ask_desk(self) -> None:
         if self.real is None:
             return
-        opening = Opening(key=adoption.public_of(self.own), nonce="cd" * 32, serial="as the unit has it")
-        committed = adoption.commitment(opening)
-        data = https.post(self.real, "/adopt", msgspec.json.encode(Begin(commitment=committed)))
-        got = msgspec.json.decode(data, type=Answer)
-        https.post(self.real, f"/adopt/{got.run}/open", msgspec.json.encode(opening))
-        self.with_desk = adoption.channel(self.own, committed, got, opening, got.key)
+        assert self.choose is not None
+        self.with_desk = exchanged(self.real, self.own, self.choose, serial="as the unit has it")
+
+
+def exchanged(
+    desk: tuple[str, int], own: X25519PrivateKey, choose: Callable[[str], object], serial: str = ""
+) -> Channel:
+    """What a unit does with a desk, where `choose` is an officer."""
+    opening = Opening(key=adoption.public_of(own), nonce="cd" * 32)
+    begin = Begin(commitment=adoption.commitment(opening), serial=serial)
+    run = msgspec.json.decode(https.post(desk, "/adopt", msgspec.json.encode(begin)), type=Waits).run
+    assert answer_of(desk, run) is None, "nobody has chosen it yet"
+    choose(run)
+    got = answer_of(desk, run)
+    assert got is not None
+    https.post(desk, f"/adopt/{run}/open", msgspec.json.encode(opening))
+    return adoption.channel(own, begin, got, opening, got.key)
+
+
+def answer_of(desk: tuple[str, int], run: str) -> Answer | None:
+    return msgspec.json.decode(https.post(desk, f"/adopt/{run}/answer", b"{}"), type=Chosen).answer
 
 
 @contextlib.contextmanager
@@ -134,7 +155,8 @@ def test_a_neighbour_who_answers_first_gets_nothing_without_the_button(unit: New
 
 def test_who_is_in_between_shows_each_side_other_digits(unit: NewUnit, tmp_path: Path) -> None:
     with ServeSite(tmp_path / "serve") as served:
-        thief = Thief(("127.0.0.1", int(served.url.rpartition(":")[2])), order_of(unit))
+        desk = ("127.0.0.1", int(served.url.rpartition(":")[2]))
+        thief = Thief(desk, order_of(unit), served.site.adoption.choose)
         with listening(thief, Pki(tmp_path / "theirs")) as url:
             unit.start(url)
             shown = unit.digits()
@@ -153,16 +175,10 @@ def test_a_replay_is_answered_by_nobody(tmp_path: Path, what: str) -> None:
     with ServeSite(tmp_path / "serve") as served:
         desk = ("127.0.0.1", int(served.url.rpartition(":")[2]))
         own = X25519PrivateKey.generate()
-        opening = Opening(key=adoption.public_of(own), nonce="ef" * 32)
-        committed = adoption.commitment(opening)
-        got = msgspec.json.decode(
-            https.post(desk, "/adopt", msgspec.json.encode(Begin(commitment=committed))), type=Answer
-        )
-        https.post(desk, f"/adopt/{got.run}/open", msgspec.json.encode(opening))
-        made = adoption.channel(own, committed, got, opening, got.key)
+        made = exchanged(desk, own, served.site.adoption.choose)
 
         def ask(box: Box) -> Box:
-            data = https.post(desk, f"/adopt/{got.run}", msgspec.json.encode(box))
+            data = https.post(desk, f"/adopt/{made.run}", msgspec.json.encode(box))
             return msgspec.json.decode(data, type=Box)
 
         first = made.close("unit", 5, Question())
@@ -182,12 +198,54 @@ def test_a_replay_is_answered_by_nobody(tmp_path: Path, what: str) -> None:
         assert made.open("desk", ask(made.close("unit", 8, Question())), Reply).state == "compare", "it goes on"
 
 
+def test_a_desk_tells_nobody_its_part_before_an_officer_has_chosen_them(tmp_path: Path) -> None:
+    """Whoever knows a unit's digits could otherwise begin again and again until the desk's are the same."""
+    with ServeSite(tmp_path / "serve") as served:
+        desk, runs = ("127.0.0.1", int(served.url.rpartition(":")[2])), served.site.adoption
+        opening = Opening(key=adoption.public_of(X25519PrivateKey.generate()), nonce="cd" * 32)
+        begin = msgspec.json.encode(Begin(commitment=adoption.commitment(opening)))
+        run = msgspec.json.decode(https.post(desk, "/adopt", begin), type=Waits).run
+        assert answer_of(desk, run) is None
+        with pytest.raises(DeskAway, match="status 409"):
+            https.post(desk, f"/adopt/{run}/open", msgspec.json.encode(opening))
+        assert answer_of(desk, run) is None
+        officer = Officer(served)
+        assert officer.chooses() == run
+        first = answer_of(desk, run)
+        assert first is not None
+        officer.post(f"/adoption/run/{run}/choose")
+        assert answer_of(desk, run) == first, "one number, however often"
+        assert officer.log() == [("adopt_choose", "done")] * 2
+        https.post(desk, f"/adopt/{run}/open", msgspec.json.encode(opening))
+        https.post(desk, f"/adopt/{run}/open", msgspec.json.encode(opening))  # its answer was lost
+        assert runs.get(run).channel is not None
+        other = msgspec.structs.replace(opening, nonce="ce" * 32)
+        with pytest.raises(DeskAway, match="status 409"):
+            https.post(desk, f"/adopt/{run}/open", msgspec.json.encode(other))
+        with pytest.raises(DeskAway, match="status 404"):
+            answer_of(desk, run)
+
+
 def test_a_flood_of_exchanges_is_bounded_and_a_unit_still_comes_through(tmp_path: Path) -> None:
     with ServeSite(tmp_path / "serve") as served:
-        desk = ("127.0.0.1", int(served.url.rpartition(":")[2]))
+        desk, runs = ("127.0.0.1", int(served.url.rpartition(":")[2])), served.site.adoption
+        unit = runs.begin(Begin(commitment="ab" * 32, serial="the unit"), "10.1.1.1").run
+        chosen = runs.begin(Begin(commitment="ac" * 32, serial="compared"), "127.0.0.1").run
+        runs.choose(chosen)
+        sent_away = 0
         for number in range(40):
-            https.post(desk, "/adopt", msgspec.json.encode(Begin(commitment=f"{number:064x}")))
-        assert len(served.site.adoption._waiting) <= 8, "of one address"
+            try:
+                https.post(desk, "/adopt", msgspec.json.encode(Begin(commitment=f"{number:064x}")))
+            except DeskAway:
+                sent_away += 1
+        assert sent_away == 32, "8 of one address"
+        for number in range(400):
+            with contextlib.suppress(TooMany):
+                runs.begin(Begin(commitment=f"{number:064x}"), f"fd00:0:0:{number % 12}::{number:x}")
+        assert len(runs.listed()) == 65, "64, and what was chosen"
+        newcomer = runs.begin(Begin(commitment="ad" * 32), "10.1.1.2").run
+        assert {unit, chosen, newcomer} <= {one.run for one in runs.listed()}
+        assert str(runs.refused) in Officer(served).page()
         with pytest.raises(DeskAway, match=r"status 413|Broken pipe|reset|EOF"):
             https.post(desk, "/adopt", b" " * 200_000)
         with pytest.raises(DeskAway, match="status 400"):

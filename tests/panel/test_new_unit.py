@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 
@@ -80,11 +81,41 @@ def test_only_a_press_of_three_seconds_counts_and_only_for_the_digits_that_are_s
 ) -> None:
     new = NewUnit(run_dir)
     places.show(run_dir, Shown("code", "123456"))
-    for ms in range(0, int(held_s * 1000), STEP_MS):
-        new.look(ms)
-        new.press(True, ms)
-    new.press(False, int(held_s * 1000))
+    hold(new, ROUND_MS, int(held_s * 1000))
     assert places.pressed(run_dir) == ("123456" if counts else "")
+
+
+ROUND_MS = 40_000  # more than CALL takes for 123456
+
+
+def hold(new: NewUnit, wait_ms: int, for_ms: int, changes: Callable[[], None] = lambda: None) -> None:
+    """`changes`: in the middle of the press."""
+    for ms in range(0, wait_ms + for_ms, STEP_MS):
+        new.look(ms)
+        new.press(ms >= wait_ms, ms)
+        if wait_ms + for_ms // 2 <= ms < wait_ms + for_ms // 2 + STEP_MS:
+            changes()
+    new.press(False, wait_ms + for_ms)
+
+
+def test_digits_that_changed_during_the_press_are_not_confirmed(run_dir: Path) -> None:
+    """Somebody in between has ended the exchange that was read out, and begun another."""
+    new = NewUnit(run_dir)
+    places.show(run_dir, Shown("code", "123456"))
+    hold(new, ROUND_MS, 4000, lambda: places.show(run_dir, Shown("code", "654321")))
+    assert places.pressed(run_dir) == ""
+
+
+def test_digits_that_were_not_counted_once_in_whole_are_not_confirmed(run_dir: Path) -> None:
+    new = NewUnit(run_dir)
+    places.show(run_dir, Shown("code", "123456"))
+    hold(new, 10_000, 4000)
+    assert places.pressed(run_dir) == ""
+
+
+def test_after_a_press_for_an_exchange_that_ended_the_unit_is_wrong(run_dir: Path) -> None:
+    places.show(run_dir, Shown("over"))
+    assert NewUnit(run_dir).look(0).condition == "config_wrong"
 
 
 @pytest.mark.parametrize("state", ["seek", "confirmed"])

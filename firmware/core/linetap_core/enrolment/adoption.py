@@ -4,14 +4,17 @@
 The exchange is that of ZRTP (RFC 6189, 4.3 and 4.4) and of Bluetooth's numeric comparison: a Diffie-Hellman exchange in
 which one side commits to its part before it sees the other's, and a short authentication string over both.
 
-    unit -> desk   commitment = SHA-256 of the unit's opening
+    unit -> desk   what it is, and its commitment = SHA-256 of its opening
+                   ... the unit asks again and again, until somebody at the desk chooses it ...
     desk -> unit   the desk's answer: key, nonce, its name
-    unit -> desk   the unit's opening: key, nonce, what it is
+    unit -> desk   the unit's opening: key, nonce
     both           six digits, and two keys, of all three
 
 Whoever is in between holds two exchanges, and has to have committed in both before either side's nonce is known to
-them: the digits of the two differ but once in a million. After the digits were compared everything goes in boxes
-(ChaCha20-Poly1305) under the two keys, numbered, so that none counts twice. TLS below carries it, and proves nothing.
+them: the digits of the two differ but once in a million. They could try again and again; so each answer of a desk takes
+a person's act there, and each number of a unit is shown for a long time. After the digits were compared everything goes
+in boxes (ChaCha20-Poly1305) under the two keys, numbered, so that none counts twice. TLS below carries it, and proves
+nothing.
 
 Pure: no I/O, and randomness comes from outside.
 """
@@ -32,6 +35,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from msgspec import Meta
 
+from linetap_core import jsontext
 from linetap_core.errors import Refusal
 
 VERSION = 1
@@ -40,8 +44,9 @@ KEY_BYTES = NONCE_BYTES = 32
 MOST_MESSAGE_BYTES = 2 << 20  # an order of 1 MiB, in base64
 MOST_COUNT = 1 << 32
 _LABEL = b"linetap-adoption-1 "
-_Bytes32 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
-_Word = Annotated[str, Meta(max_length=64, pattern=r"^[ -~]*$")]
+_BLOCK_BYTES = 1024  # a message is filled up to the next: its length does not tell whether the button was pressed
+_Bytes32 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+_Word = Annotated[str, Meta(max_length=64, pattern=r"^[ -~]*\Z")]
 
 
 class AdoptionFault(Refusal):
@@ -53,27 +58,41 @@ class AdoptionFault(Refusal):
 
 
 class Opening(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The unit's part. What it says of itself helps a person to find it; only the digits prove anything."""
+    """The unit's part."""
 
     key: _Bytes32  # X25519
     nonce: _Bytes32
-    serial: _Word = ""  # of the Pi
-    mac: _Word = ""
-    version: _Word = ""
 
 
 class Begin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What it says of itself helps a person to find it; only the digits prove anything."""
+
     commitment: _Bytes32
     version: Annotated[int, Meta(ge=1, le=1000)] = VERSION
+    serial: _Word = ""  # of the Pi
+    mac: _Word = ""
+    firmware: _Word = ""
+
+
+class Waits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`run`: how the unit names this exchange from now on."""
+
+    run: _Bytes32
 
 
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The desk's part. `run`: how the unit names this exchange from now on."""
+    """The desk's part."""
 
     run: _Bytes32
     key: _Bytes32
     nonce: _Bytes32
     name: Annotated[str, Meta(max_length=64)] = ""
+
+
+class Chosen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """None until somebody at the desk has chosen this unit."""
+
+    answer: Answer | None = None
 
 
 class Box(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -126,7 +145,9 @@ class Channel:
 
     def close(self, side: Literal["unit", "desk"], count: int, message: Question | Reply) -> Box:
         cipher = ChaCha20Poly1305(self.unit_key if side == "unit" else self.desk_key)
-        data = cipher.encrypt(_nonce(count), msgspec.json.encode(message), _LABEL + self.run.encode())
+        clear = msgspec.json.encode(message)
+        clear += b" " * (-len(clear) % _BLOCK_BYTES)
+        data = cipher.encrypt(_nonce(count), clear, _LABEL + self.run.encode())
         return Box(count=count, box=b64encode(data).decode())
 
     def open[M: (Question, Reply)](self, side: Literal["unit", "desk"], box: Box, kind: type[M]) -> M:
@@ -134,13 +155,13 @@ class Channel:
         cipher = ChaCha20Poly1305(self.unit_key if side == "unit" else self.desk_key)
         try:
             data = cipher.decrypt(_nonce(box.count), b64decode(box.box, validate=True), _LABEL + self.run.encode())
-            return msgspec.json.decode(data, type=kind)
+            return jsontext.decode(data, type=kind)
         except (InvalidTag, ValueError) as error:
             why = "it was closed with another key" if isinstance(error, InvalidTag) else str(error)
             raise AdoptionFault("adoption_box", f"a message of this exchange cannot be read: {why}") from None
 
 
-def channel(own: X25519PrivateKey, committed: str, answer: Answer, opening: Opening, other: str) -> Channel:
+def channel(own: X25519PrivateKey, begin: Begin, answer: Answer, opening: Opening, other: str) -> Channel:
     """`other`: the other side's public key. The same on both sides, and on no third one. AdoptionFault for a key that
     makes the shared secret a known one.
     """
@@ -149,7 +170,7 @@ def channel(own: X25519PrivateKey, committed: str, answer: Answer, opening: Open
     except ValueError:
         raise AdoptionFault("adoption_key", "the other side's key is none") from None
     whole = hashlib.sha256(_LABEL + b"transcript\n")
-    for part in (committed.encode(), msgspec.json.encode(answer), msgspec.json.encode(opening)):
+    for part in map(msgspec.json.encode, (begin, answer, opening)):
         whole.update(len(part).to_bytes(8, "big") + part)
     made = HKDF(SHA256(), 2 * KEY_BYTES + 8, whole.digest(), _LABEL + b"digits and keys").derive(shared)
     number = int.from_bytes(made[2 * KEY_BYTES :], "big") % 10**DIGITS

@@ -66,7 +66,7 @@ def about(root: Path = Path("/")) -> dict[str, str]:
     mac = next(
         (line for name in ("end0", "eth0") if (line := _first_line(root / "sys/class/net" / name / "address"))), ""
     )
-    return {"serial": serial, "mac": mac, "version": __version__[:64]}
+    return {"serial": serial, "mac": mac, "firmware": __version__[:64]}
 
 
 def _first_line(path: Path) -> str:

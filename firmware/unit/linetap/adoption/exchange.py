@@ -2,24 +2,25 @@
 """The unit's side of an adoption, one question to the desk a turn. It trusts nothing that the digits do not cover.
 
 The order is handed to root only after a person has pressed the button while these very digits were shown: they do it
-when somebody at the desk has told them that the digits are right. Before that moment nothing is kept, and another run
-has other digits. After it the keys of the exchange are on the disk, and a power cut ends nothing.
+when somebody at the desk has told them that the digits are right. Before that moment nothing is kept. After it the keys
+of the exchange are on the disk, and a power cut ends nothing.
+
+Whoever is in between may end an exchange and begin another with the unit. So other digits come only after a long time
+of dark, and none at all once a person has pressed the button for some: their press must not come to count for others.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from linetap import cardresult
-from linetap.adoption import https, places
+from linetap.adoption import asking, https, places
+from linetap.adoption.asking import Asking, Post
 from linetap.adoption.https import DeskAway
 from linetap.adoption.places import Shown
 from linetap.adoption.session import Kept, Session
@@ -27,27 +28,29 @@ from linetap.provision import cardfiles
 from linetap_core import rooms
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.durable.files import replace_in_ram
-from linetap_core.enrolment import adoption
-from linetap_core.enrolment.adoption import AdoptionFault, Answer, Begin, Box, Channel, Opening, Question, Reply
+from linetap_core.enrolment.adoption import AdoptionFault, Box, Channel, Opening, Question, Reply
 from linetap_core.evidence.signing import namespaces
 
 RUN_S = 900  # as long as the same digits are shown
+PAUSE_TURNS = 30  # of dark, 90 seconds at least, between two numbers
 MOST_RUNS = 100  # since power on: somebody in between gets no more tries
 _RESERVE = 1 << 12
 _MOST_REQUEST_BYTES = 16 * 1024
 _MOST_FAULT_BYTES = 1500
 
 log = logging.getLogger("linetap.adoption")
-Post = Callable[[tuple[str, int], str, bytes], bytes]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Run:
-    """One exchange. `count`: of its last box; `confirmed`: its keys are on the disk."""
+    """One exchange whose digits are known. `opening`: as long as the desk has not confirmed that it has it; `count`: of
+    the last box; `confirmed`: its keys are on the disk.
+    """
 
     desk: tuple[str, int]
     channel: Channel
     began_ns: int
+    opening: Opening | None = None
     count: int = 0
     reserved: int = 0
     confirmed: bool = False
@@ -64,74 +67,103 @@ class Exchange:
         self._desks, self._about, self._clock, self._post = desks, about, clock, post
         self._handed = ""
         rooms.make(places.sent(run_dir))
-        self._runs = 0
+        self._numbers = places.numbers(run_dir)
+        self._pause = PAUSE_TURNS if self._numbers else 0  # a process before this one may have shown some just now
+        self._asking: Asking | None = None
         self._run = self._resumed()
 
     def turn(self) -> bool:
         """Returns whether there is nothing more to do. Faults of the network are logged, and the next turn goes on."""
-        if self._run is None and (self._is_commissioned or self._runs >= MOST_RUNS):
-            self._show(None)
+        if self._run is None and self._is_over():
             return True
+        if self._run is not None and not self._run.confirmed and self._is_old(self._run):
+            self._end()
+            return False
         try:
             if self._run is None:
-                self._run = self._begin()
-                return False
-            return self._act(self._run, self._ask(self._run))
+                self._seek()
+            elif self._run.opening is not None:
+                self._open(self._run, self._run.opening)
+            elif self._act(self._run, self._ask(self._run)):
+                return True
         except DeskAway as fault:
             log.warning("%s: %s", fault.code, fault)
-            if fault.gone and self._run is not None and not self._run.confirmed:
-                self._run = None  # the desk was started anew
+            if fault.gone or (self._asking is not None and self._asking.is_lost):
+                self._lose()
         except AdoptionFault as fault:
             log.error("%s: %s", fault.code, fault)
-            if self._run is not None and not self._run.confirmed:
-                self._run = None
+            self._lose()
         self._show(self._run)
         return False
 
+    def _is_over(self) -> bool:
+        if self._is_begun:
+            self._show(None)
+            return True
+        pressed = places.pressed(self._run_dir)
+        if not pressed and self._numbers < MOST_RUNS:
+            return False
+        why = "the button was pressed for an exchange that ended" if pressed else f"{self._numbers} numbers were shown"
+        log.error("adoption_over: %s; no other digits are shown before the next power on", why)
+        self._put(Shown("over"))
+        return True
+
     @property
-    def _is_commissioned(self) -> bool:
-        return (self._home / "unit.key").exists() or (self._home / "order.json").exists()
+    def _is_begun(self) -> bool:
+        return self._has_order or (self._home / "order.json").exists()
+
+    @property
+    def _has_order(self) -> bool:
+        """The key is put in its place last: a power cut before has left the rest of the order to be laid."""
+        return (self._home / "unit.key").exists()
 
     @property
     def _is_certified(self) -> bool:
-        return self._is_commissioned and (self._home / "tls.pem").exists()
+        return self._has_order and (self._home / "tls.pem").exists()
 
     # --- The exchange of keys -----------------------------------------------------------------------------------
 
-    def _begin(self) -> Run:
-        self._show(None)
-        self._runs += 1
-        own = X25519PrivateKey.generate()
-        opening = Opening(key=adoption.public_of(own), nonce=secrets.token_hex(adoption.NONCE_BYTES), **self._about)
-        committed = adoption.commitment(opening)
-        desk, data = self._first(msgspec.json.encode(Begin(commitment=committed)))
-        answer = https.decode(data, Answer)
-        made = adoption.channel(own, committed, answer, opening, answer.key)
-        self._post(desk, f"/adopt/{answer.run}/open", msgspec.json.encode(opening))
-        run = Run(desk, made, self._clock.monotonic_ns())
-        self._show(run)
-        log.info("adoption_digits: the desk at %s is asked; CALL counts the digits", desk[0])
-        return run
+    def _seek(self) -> None:
+        if self._pause > 0:
+            self._pause -= 1
+        elif self._asking is None:
+            self._asking = asking.begin(self._desks, self._about, self._post)
+        elif (channel := self._asking.ask(self._post)) is not None:
+            self._numbers += 1
+            places.note_numbers(self._run_dir, self._numbers)
+            said, self._asking = self._asking, None
+            self._run = Run(desk=said.desk, channel=channel, began_ns=self._clock.monotonic_ns(), opening=said.opening)
+            self._open(self._run, said.opening)
 
-    def _first(self, body: bytes) -> tuple[tuple[str, int], bytes]:
-        """The first desk that answers."""
-        faults = []
-        for desk in self._desks:
-            try:
-                return desk, self._post(desk, "/adopt", body)
-            except DeskAway as fault:
-                faults.append(str(fault))
-        self._runs -= 1  # without an answer
-        raise DeskAway("; ".join(faults))
+    def _open(self, run: Run, opening: Opening) -> None:
+        """From here on the desk, or somebody in between, can compute the digits."""
+        self._post(run.desk, f"/adopt/{run.channel.run}/open", msgspec.json.encode(opening))
+        run.opening = None
+        log.info("adoption_digits: the desk at %s is asked; CALL counts the digits", run.desk[0])
+
+    def _is_old(self, run: Run) -> bool:
+        return self._clock.monotonic_ns() - run.began_ns >= RUN_S * NS_PER_S
+
+    def _is_pressed(self, run: Run) -> bool:
+        return run.confirmed or (run.opening is None and places.pressed(self._run_dir) == run.channel.digits)
+
+    def _lose(self) -> None:
+        """The desk does not know it, or says what cannot be read. One that was pressed for is asked to its end."""
+        self._asking = None
+        if self._run is not None and not self._is_pressed(self._run):
+            self._end()
+
+    def _end(self) -> None:
+        self._run, self._pause = None, PAUSE_TURNS
+        self._show(None)
 
     # --- The questions ------------------------------------------------------------------------------------------
 
     def _ask(self, run: Run) -> Reply:
         run.certified = self._is_certified
         question = Question(
-            pressed=run.confirmed or places.pressed(self._run_dir) == run.channel.digits,
-            has_order=self._is_commissioned, has_certificate=run.certified, request=self._request(),
-            fault=self._fault(),
+            pressed=self._is_pressed(run), has_order=self._has_order, has_certificate=run.certified,
+            request=self._request(), fault=self._fault(),
         )  # fmt: skip
         run.count += 1
         if run.confirmed and run.count >= run.reserved:
@@ -143,24 +175,25 @@ class Exchange:
         return run.channel.open("desk", box, Reply)
 
     def _act(self, run: Run, reply: Reply) -> bool:
-        is_pressed = run.confirmed or places.pressed(self._run_dir) == run.channel.digits
         if reply.state == "ended":
             log.warning("adoption_ended: the desk has ended it")
-            self._run = None
-            self._kept.forget()
-        elif reply.state == "order" and is_pressed and not self._is_commissioned:
+            if run.confirmed:
+                return self._forget()
+            self._lose()
+        elif reply.state == "order" and self._is_pressed(run) and not self._has_order:
             self._take(run, reply)
         elif reply.state == "done" and run.certified:
-            self._kept.forget()
-            self._show(None)
             log.info("adoption_done: configuration and certificate are in force")
-            return True
-        elif reply.state == "done" and reply.certificate is not None and self._is_commissioned:
+            return self._forget()
+        elif reply.state == "done" and reply.certificate is not None and self._has_order:
             self._hand(cardresult.CERTIFICATE, reply.certificate)
-        elif not run.confirmed and self._clock.monotonic_ns() - run.began_ns >= RUN_S * NS_PER_S:
-            self._run = None
-        self._show(self._run)
         return False
+
+    def _forget(self) -> bool:
+        """What `turn` returns."""
+        self._kept.forget()
+        self._end()
+        return self._is_begun
 
     def _take(self, run: Run, reply: Reply) -> None:
         """The keys are on the disk before root sees the order; its signature is there before it."""
@@ -179,7 +212,7 @@ class Exchange:
 
     def _request(self) -> str | None:
         found = next(iter(rooms.names(self._adopted, ".request")), None)
-        if found is None and self._is_commissioned:
+        if found is None and self._has_order:
             self._hand(places.ASKED, "")  # after a power cut: root makes it again
         return None if found is None else self._answer(found, _MOST_REQUEST_BYTES)
 
@@ -211,17 +244,23 @@ class Exchange:
     def _resumed(self) -> Run | None:
         if (session := self._kept.load()) is None:
             return None
-        run = Run((session.desk, session.port), session.channel, 0, session.reserved, session.reserved, confirmed=True)
+        run = Run(
+            desk=(session.desk, session.port), channel=session.channel, began_ns=0, count=session.reserved,
+            reserved=session.reserved, confirmed=True,
+        )  # fmt: skip
         self._save(run)
         return run
 
     def _show(self, run: Run | None) -> None:
         """For the LEDs. Once the unit has its configuration they show what they always do."""
-        if run is None:
+        if run is None or run.opening is not None:
             now = Shown("seek")
         elif run.confirmed:  # not at the press: who presses too early must still be able to read the digits
             now = Shown("confirmed")
         else:
             now = Shown("code", run.channel.digits)
+        self._put(now)
+
+    def _put(self, now: Shown) -> None:
         with contextlib.suppress(OSError):
             places.show(self._run_dir, now)

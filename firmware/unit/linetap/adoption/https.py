@@ -7,14 +7,19 @@ compared, and then closed in boxes that only the desk of those digits can make (
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import socket
 import ssl
+import threading
+from collections.abc import Iterator
 
 from linetap_core import jsontext
 from linetap_core.enrolment.adoption import MOST_MESSAGE_BYTES
 from linetap_core.errors import DeviceFault
 
-TIMEOUT_S = 10
+TIMEOUT_S = 10  # without a byte
+TOTAL_S = 30  # with a byte now and then
 NAMES = ("linetap-desk",)  # in the domain that DHCP names
 _OK = 200
 
@@ -27,22 +32,41 @@ class DeskAway(DeviceFault):
         self.gone = gone  # a desk is there and does not know this exchange
 
 
-def post(desk: tuple[str, int], path: str, body: bytes) -> bytes:
+def post(desk: tuple[str, int], path: str, body: bytes, total_s: float = TOTAL_S) -> bytes:
     """The answer's body. DeskAway for anything else than a complete answer of status 200."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    connection = http.client.HTTPSConnection(*desk, timeout=TIMEOUT_S, context=context)
     try:
-        connection.request("POST", path, body, {"Content-Type": "application/json", "Accept": "application/json"})
-        answer = connection.getresponse()
-        data = answer.read(MOST_MESSAGE_BYTES + 1)
+        raw = socket.create_connection(desk, TIMEOUT_S)
+        with _ended_after(raw, total_s), context.wrap_socket(raw, server_hostname=desk[0]) as connected:
+            connection = http.client.HTTPSConnection(*desk, context=context)
+            connection.sock = connected
+            connection.request("POST", path, body, {"Content-Type": "application/json", "Accept": "application/json"})
+            answer = connection.getresponse()
+            data = answer.read(MOST_MESSAGE_BYTES + 1)
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise DeskAway(f"{desk[0]}:{desk[1]}: {str(error) or type(error).__name__}") from None
-    finally:
-        connection.close()
     if answer.status != _OK or len(data) > MOST_MESSAGE_BYTES:
         raise DeskAway(f"{desk[0]}:{desk[1]}: status {answer.status}", gone=answer.status in (404, 410))
     return data
+
+
+@contextlib.contextmanager
+def _ended_after(raw: socket.socket, seconds: float) -> Iterator[None]:
+    """A timeout of the socket begins again with each byte; this one does not, from the first of TLS to the last."""
+    with raw.dup() as same:  # wrapping takes the first one's descriptor away
+
+        def end() -> None:
+            with contextlib.suppress(OSError):
+                same.shutdown(socket.SHUT_RDWR)
+
+        timer = threading.Timer(seconds, end)
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
 
 
 def decode[T](data: bytes, kind: type[T]) -> T:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The files of an adoption: what the exchange keeps, shows and hands over, and what root and panel answer with.
 
-* `adoption` below the services' folder, written by the exchange: `shown`, for the LEDs, and in `sent`, for root,
-  linetap.toml with its signature, and `certificate.pem`.
+* `adoption` below the services' folder, written by the exchange: `shown`, for the LEDs; `numbers`, how many it has
+  shown since power on; and in `sent`, for root, linetap.toml with its signature, and `certificate.pem`.
 * `panel` beside it, written by the panel: `adoption`, the digits during which the button was pressed.
 * `linetap-adopted` below /run, root's: a card that nobody carries, with the request for a certificate, or
   `linetap-error.txt`.
@@ -21,14 +21,16 @@ from linetap_core import rooms
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.durable.smallfile import SmallFile
 
-ROOM, SHOWN, PRESSED, ASKED = "adoption", "shown", "adoption", "asked"
+ROOM, SHOWN, NUMBERS, PRESSED, ASKED = "adoption", "shown", "numbers", "adoption", "asked"
 _LIMIT_BYTES = 4096
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """`seek`: no desk yet; `code`: CALL counts the digits; `confirmed`: the button was pressed, and the order came."""
+    """`seek`: nobody has chosen it yet; `code`: CALL counts the digits; `confirmed`: the button was pressed, and the
+    order came; `over`: no more digits before the next power on.
+    """
 
-    state: Literal["seek", "code", "confirmed"]
+    state: Literal["seek", "code", "confirmed", "over"]
     digits: str = ""
 
 
@@ -50,6 +52,19 @@ def shown(run_dir: Path) -> Shown | None:
         return _SHOWN.decode(rooms.read(rooms.room(run_dir, ROOM), SHOWN, _LIMIT_BYTES))
     except (OSError, ValueError):
         return None
+
+
+def note_numbers(run_dir: Path, count: int) -> None:
+    """OSError: it is not counted, and must not be shown."""
+    replace_in_ram(rooms.enter(run_dir, ROOM) / NUMBERS, str(count).encode())
+
+
+def numbers(run_dir: Path) -> int:
+    """How many were shown since power on, also by a process before this one."""
+    try:
+        return int(rooms.read(rooms.room(run_dir, ROOM), NUMBERS, _LIMIT_BYTES))
+    except FileNotFoundError:
+        return 0
 
 
 def press(run_dir: Path, digits: str) -> None:

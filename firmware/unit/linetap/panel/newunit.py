@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the LEDs of a new unit show while its desk is sought and the digits are compared, and the button's part in it.
 
-The button counts only where it is held for three seconds, as for a walk test, and while digits are shown: it then says
-that somebody at the desk has found these digits right.
+The button counts only where it is held for three seconds, as for a walk test, and while the same digits are shown from
+its first moment to its last, and were counted once in whole before: it then says that somebody at the desk has found
+these digits right. Digits that changed meanwhile were read out by nobody.
 """
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from linetap import cardresult
@@ -19,6 +21,7 @@ _LOOK_EVERY_MS = 500
 _DIGITS = 6
 _BETWEEN = "." * 30  # dark, before the digits are counted again
 _CONDITIONS = {"seek": "adopt_seek", "code": "adopt_code", "confirmed": "adopt_confirmed"}
+log = logging.getLogger("linetap.panel")
 WRONG = Shown("config_wrong", "idle", ("config_wrong",))
 
 
@@ -28,6 +31,7 @@ class NewUnit:
         self._seen: places.Shown | None = None
         self._looked_ms: int | None = None
         self._counted, self._began_ms = "", 0
+        self._held: tuple[str, int] | None = None  # the digits at the beginning of the press, and since when
 
     def look(self, now_ms: int) -> Shown:
         """What holds now: a wrong card or configuration first."""
@@ -37,7 +41,7 @@ class NewUnit:
             self._seen = None if wrong else places.shown(self._run_dir)
             if self.digits != self._counted:
                 self._counted, self._began_ms = self.digits, now_ms
-        if self._seen is None:
+        if self._seen is None or self._seen.state == "over":
             return WRONG
         condition = _CONDITIONS[self._seen.state]
         return Shown(condition, "idle", (condition,))
@@ -52,7 +56,7 @@ class NewUnit:
         """Whether CALL is lit by the digits; None while none are shown."""
         if not self._counted:
             return None
-        steps = pattern_of(self._counted) + _BETWEEN
+        steps = self._steps
         return steps[(now_ms - self._began_ms) // STEP_MS % len(steps)] == "#"
 
     def held_ms(self, pressed: bool, now_ms: int) -> int | None:
@@ -60,5 +64,17 @@ class NewUnit:
 
     def press(self, pressed: bool, now_ms: int) -> None:
         """Called once a tick."""
-        if self._button.let_go(pressed, now_ms) == "walk" and self.digits:
-            places.press(self._run_dir, self.digits)
+        if pressed and self._held is None:
+            was_counted = now_ms - self._began_ms >= len(self._steps) * STEP_MS
+            self._held = (self._counted if was_counted else "", self._began_ms)
+        if self._button.let_go(pressed, now_ms) == "walk" and self._counted:
+            if self._held == (self._counted, self._began_ms):
+                places.press(self._run_dir, self._counted)
+            else:
+                log.warning("adoption_press: it does not count, the digits were not counted once before it")
+        if not pressed:
+            self._held = None
+
+    @property
+    def _steps(self) -> str:
+        return pattern_of(self._counted) + _BETWEEN

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What units ask, as JSON: the beginning of an exchange, its opening, and questions in boxes.
+"""What units ask, as JSON: the beginning of an exchange, whether an officer has chosen it, its opening, and
+questions in boxes.
 
 No session and no form: nobody is signed in here, and nothing is answered that the digits do not cover. Bounded in size
 here, in time by the server; each fault is a bare status.
@@ -39,8 +40,12 @@ Handler = Callable[[Request, Site], Awaitable[bytes]]
 
 async def begin(request: Request, site: Site) -> bytes:
     said = await _body(request, Begin)
-    answer = site.adoption.begin(said, address_of(request, site.settings.proxies), "linetap")
-    return msgspec.json.encode(answer)
+    return msgspec.json.encode(site.adoption.begin(said, address_of(request, site.settings.proxies)))
+
+
+async def chosen(request: Request, site: Site) -> bytes:
+    await _body(request, dict)
+    return msgspec.json.encode(site.adoption.answer(_run(request)))
 
 
 async def opened(request: Request, site: Site) -> bytes:
@@ -145,6 +150,6 @@ def ways(site: Site) -> list[Way]:
         return answer
 
     table: tuple[tuple[str, Handler], ...] = (
-        ("/adopt", begin), ("/adopt/{run}/open", opened), ("/adopt/{run}", ask)
+        ("/adopt", begin), ("/adopt/{run}/answer", chosen), ("/adopt/{run}/open", opened), ("/adopt/{run}", ask)
     )  # fmt: skip
     return [Way(path, guarded(handler), methods=["POST"]) for path, handler in table]

@@ -32,7 +32,7 @@ REFUSAL = {
         "These are not the digits of this unit. The exchange has ended; the unit counts other digits now. If it "
         "happens again although they were read correctly, somebody may be between the unit and the desk: report it."
     ),
-    "adoption_gone": N_("This unit no longer waits. It will ask again by itself."),
+    "adoption_gone": N_("This unit does not wait, or has not begun to count. It asks again by itself; look once more."),
 }
 
 
@@ -48,12 +48,14 @@ async def _page(request: Request, site: Site, error: Exception | None = None) ->
     rows = await anyio.to_thread.run_sync(read)
     now_ns, mono_ns = site.clock.utc_ns(), site.clock.monotonic_ns()
     waiting = [
-        {"run": one.run, "of": one.opening, "address": one.address, "since_ns": now_ns - (mono_ns - one.began_ns)}
+        {"run": one.run, "of": one.begin, "address": one.address, "since_ns": now_ns - (mono_ns - one.began_ns),
+         "is_chosen": one.answer is not None}
         for one in site.adoption.listed()
-    ]
+    ]  # fmt: skip
     return site.pages.page(
         request, "adoption/adoption.html", 200 if error is None else 409,
-        waiting=waiting, rows=rows, free=[one for one in rows if one["closed_at"] is None and one["taken_at"] is None],
+        waiting=waiting, refused=site.adoption.refused, rows=rows,
+        free=[one for one in rows if one["closed_at"] is None and one["taken_at"] is None],
         error=None if error is None else _said(site, request, error), state=state_of,
     )  # fmt: skip
 
@@ -88,6 +90,23 @@ async def prepare(request: Request, site: Site) -> Response:
     return await _step(request, site, "adopt_prepare", Subject(), do)
 
 
+async def choose(request: Request, site: Site) -> Response:
+    """Each is a number that somebody in between could have tried, and is in the access log."""
+    await request.form()
+    try:
+        one = site.adoption.get(run := str(request.path_params["run"]))
+    except KeyError:
+        return await _refused(request, site, "adopt_choose", Subject(), AdoptionFault("adoption_gone", "not there"))
+
+    def do(_: Connection) -> None:
+        try:
+            site.adoption.choose(run)
+        except KeyError:
+            raise AdoptionFault("adoption_gone", "not there") from None
+
+    return await _step(request, site, "adopt_choose", Subject(terms=f"{one.begin.serial} {one.address}"), do)
+
+
 async def compare(request: Request, site: Site) -> Response:
     """One try: wrong digits end the exchange."""
     form, who, now = await request.form(), who_of(request), rfc3339(site.clock.utc_ns())
@@ -98,7 +117,7 @@ async def compare(request: Request, site: Site) -> Response:
         one = site.adoption.get(run)
     except KeyError:
         return await _refused(request, site, "adopt_compare", Subject(), AdoptionFault("adoption_gone", "not there"))
-    subject = Subject(terms=f"{chosen} {one.opening.serial if one.opening else ''} {one.address}")
+    subject = Subject(terms=f"{chosen} {one.begin.serial} {one.address}")
 
     def do(db: Connection) -> Subject:
         row = store.require_open(db, chosen)
@@ -190,6 +209,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/adoption/paper", ("GET",), ADOPTS | {"watch"}, None, printed),
     Route("/adoption/prepare", ("POST",), ADOPTS, None, prepare, takes=("file", "signature"), answers=_DONE),
     Route("/adoption/run/{run}", ("POST",), ADOPTS, None, compare, takes=("digits", "id"), answers=_DONE),
+    Route("/adoption/run/{run}/choose", ("POST",), ADOPTS, None, choose, answers=_DONE),
     Route("/adoption/{id}/request", ("GET",), ADOPTS, None, asked, answers=(200, 404, 409)),
     Route("/adoption/{id}/certificate", ("POST",), ADOPTS, None, certificate, takes=("file",), answers=(303, 404, 409)),
     Route("/adoption/{id}/end", ("POST",), ADOPTS, None, end, answers=(303, 404, 409)),

@@ -1,85 +1,108 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exchanges with units that nobody has confirmed yet: in memory alone, bounded, and each with one try at its digits.
 
-The page never shows the digits: whoever types them has to have heard them from the closet. Wrong ones end the exchange,
-and the unit begins another with other digits.
+A unit asks until an officer chooses it on the page. Only then does the desk make its part of the exchange: who asks for
+themselves alone, to find digits that fit, gets one number for each choice of a person. The page never shows the digits:
+whoever types them has to have heard them from the closet. Wrong ones end the exchange.
 """
 
 from __future__ import annotations
 
 import hmac
+import ipaddress
 import secrets
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.enrolment import adoption
-from linetap_core.enrolment.adoption import AdoptionFault, Answer, Begin, Channel, Opening
+from linetap_core.enrolment.adoption import AdoptionFault, Answer, Begin, Channel, Chosen, Opening, Waits
 
 RUN_S = 960  # a unit shows the same digits for 900
-MOST, MOST_OF_AN_ADDRESS = 64, 8
-OPENS_WITHIN_S = 30
+SILENT_S = 60  # one that is not chosen, or has not opened, asks every three
+MOST, MOST_OF_AN_ADDRESS, MOST_CHOSEN = 64, 8, 64
+NAME = "linetap"
 
 
 class TooMany(AdoptionFault):
-    """So many wait already that a unit has to come again."""
+    """So many wait already that a unit has to come again, or an officer has to compare first."""
 
-    def __init__(self) -> None:
-        super().__init__("adoption_many", f"{MOST} exchanges are open")
+    def __init__(self, most: int) -> None:
+        super().__init__("adoption_many", f"{most} exchanges are open")
 
 
 @dataclass(slots=True)
 class Waiting:
-    """`opening` and `channel` come with the unit's second message."""
+    """`answer` comes with an officer's choice, `channel` with the unit's opening."""
 
-    own: X25519PrivateKey
-    committed: str
-    answer: Answer
+    run: str
+    begin: Begin
     address: str
+    asked_ns: int
     began_ns: int
+    own: X25519PrivateKey = field(default_factory=X25519PrivateKey.generate, repr=False)
+    answer: Answer | None = None
+    chosen_ns: int = 0
     opening: Opening | None = None
     channel: Channel | None = None
     count: int = 0
-
-    @property
-    def run(self) -> str:
-        return self.answer.run
 
 
 class Runs:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._waiting: dict[str, Waiting] = {}
-        self.wrong = 0  # digits that did not fit, since the start
+        self.wrong = self.refused = 0  # digits that did not fit, and units that were sent away, since the start
 
-    def begin(self, said: Begin, address: str, name: str) -> Answer:
-        """TooMany where there is no room. Of one address the oldest exchange makes room for the newest."""
+    def begin(self, said: Begin, address: str) -> Waits:
+        """TooMany where there is no room. One that was chosen, or whose address has fewer, makes room for nobody."""
         self._forget_old()
-        mine = [one for one in self._waiting.values() if one.address == address]
-        if len(mine) >= MOST_OF_AN_ADDRESS:
-            del self._waiting[mine[0].run]
-        elif len(self._waiting) >= MOST:
-            raise TooMany
-        own = X25519PrivateKey.generate()
-        answer = Answer(
-            run=secrets.token_hex(adoption.KEY_BYTES),
-            key=adoption.public_of(own),
-            nonce=secrets.token_hex(adoption.NONCE_BYTES),
-            name=name,
-        )
-        self._waiting[answer.run] = Waiting(own, said.commitment, answer, address, self._clock.monotonic_ns())
-        return answer
+        waiting = [one for one in self._waiting.values() if one.answer is None]
+        of = Counter(_network(one.address) for one in waiting)
+        (most, count), *_ = of.most_common(1) or [("", 0)]
+        here = of[_network(address)]
+        if here >= MOST_OF_AN_ADDRESS or (len(waiting) >= MOST and count <= here + 1):
+            self.refused += 1
+            raise TooMany(len(waiting))
+        if len(waiting) >= MOST:
+            self.refused += 1
+            del self._waiting[[one.run for one in waiting if _network(one.address) == most][-1]]
+        now_ns = self._clock.monotonic_ns()
+        run = secrets.token_hex(adoption.KEY_BYTES)
+        self._waiting[run] = Waiting(run, said, address, now_ns, now_ns)
+        return Waits(run=run)
+
+    def choose(self, run: str) -> Waiting:
+        """An officer's. Once for each exchange; again it changes nothing. KeyError, TooMany."""
+        one = self.get(run)
+        if one.answer is None:
+            if sum(each.answer is not None for each in self._waiting.values()) >= MOST_CHOSEN:
+                raise TooMany(MOST_CHOSEN)
+            nonce = secrets.token_hex(adoption.NONCE_BYTES)
+            one.answer = Answer(run=run, key=adoption.public_of(one.own), nonce=nonce, name=NAME)
+            one.chosen_ns = self._clock.monotonic_ns()
+        return one
+
+    def answer(self, run: str) -> Chosen:
+        """KeyError if there is no such run."""
+        one = self.get(run)
+        one.asked_ns = self._clock.monotonic_ns()
+        return Chosen(answer=one.answer)
 
     def open(self, run: str, opening: Opening) -> None:
         """KeyError if there is no such run. AdoptionFault, and the run is over, for another opening than committed."""
         one = self.get(run)
+        if one.answer is None:
+            raise AdoptionFault("adoption_early", "an opening before anybody has chosen this unit")
+        if opening == one.opening:
+            return  # its answer was lost
         try:
             if one.opening is not None:
                 raise AdoptionFault("adoption_opened", "this exchange was opened before")
-            adoption.require_opened(one.committed, opening)
-            one.channel = adoption.channel(one.own, one.committed, one.answer, opening, opening.key)
+            adoption.require_opened(one.begin.commitment, opening)
+            one.channel = adoption.channel(one.own, one.begin, one.answer, opening, opening.key)
         except AdoptionFault:
             del self._waiting[run]
             raise
@@ -91,17 +114,15 @@ class Runs:
         return self._waiting[run]
 
     def listed(self) -> list[Waiting]:
-        """Those with digits, the oldest first."""
+        """Those that were chosen first, the oldest first."""
         self._forget_old()
-        return [one for one in self._waiting.values() if one.channel is not None]
-
-    def addresses(self) -> Counter[str]:
-        return Counter(one.address for one in self.listed())
+        return sorted(self._waiting.values(), key=lambda one: one.answer is None)
 
     def compare(self, run: str, typed: str) -> Waiting:
-        """The run, which is then out of here. KeyError if there is none; AdoptionFault for other digits."""
+        """The run, which is then out of here. KeyError if there is none with digits; AdoptionFault for other digits."""
         one = self.get(run)
-        assert one.channel is not None
+        if one.channel is None:
+            raise KeyError(run)
         del self._waiting[run]
         if not hmac.compare_digest(one.channel.digits.encode(), typed.encode()):
             self.wrong += 1
@@ -111,6 +132,15 @@ class Runs:
     def _forget_old(self) -> None:
         now_ns = self._clock.monotonic_ns()
         for run, one in list(self._waiting.items()):
-            most_s = RUN_S if one.opening is not None else OPENS_WITHIN_S
-            if now_ns - one.began_ns >= most_s * NS_PER_S:
+            is_silent = one.opening is None and now_ns - one.asked_ns >= SILENT_S * NS_PER_S
+            if is_silent or (one.answer is not None and now_ns - one.chosen_ns >= RUN_S * NS_PER_S):
                 del self._waiting[run]
+
+
+def _network(address: str) -> str:
+    """An address; of IPv6 its /64, all of which one machine may have."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return ""
+    return str(found) if found.version == 4 else str(ipaddress.ip_network((found, 64), strict=False))

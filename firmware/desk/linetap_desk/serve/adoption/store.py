@@ -70,10 +70,9 @@ def confirm(db: Connection, adoption_id: str, one: Waiting, by: str, at: str) ->
     if row["taken_at"] is not None:
         raise StepFault("step_done", f"{row['unit']}: another box has this configuration already")
     assert one.channel is not None
-    assert one.opening is not None
     change(
         db, adoption_id, run=one.run, unit_key=one.channel.unit_key, desk_key=one.channel.desk_key, count=one.count,
-        serial=one.opening.serial, mac=one.opening.mac, address=one.address, confirmed_by=by, confirmed_at=at,
+        serial=one.begin.serial, mac=one.begin.mac, address=one.address, confirmed_by=by, confirmed_at=at,
     )  # fmt: skip
 
 

@@ -46,6 +46,7 @@ ACTS = {
     "review": N_("Review viewed"),
     "review_signed": N_("Review signed"),
     "adopt_prepare": N_("Configuration of a new unit uploaded"),
+    "adopt_choose": N_("New unit let count its digits"),
     "adopt_compare": N_("Digits of a new unit compared"),
     "adopt_certificate": N_("Certificate of a new unit uploaded"),
     "adopt_end": N_("Adoption ended"),

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The first part of an exchange: a unit has committed itself to its part, and asks until somebody at a desk chooses it.
+
+Nothing that a desk or somebody in between could compute digits of has left the unit in it, so it may be begun anew at
+any time.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from linetap.adoption import https
+from linetap.adoption.https import DeskAway
+from linetap_core.enrolment import adoption
+from linetap_core.enrolment.adoption import Begin, Channel, Chosen, Opening, Waits
+
+MOST_FAULTS = 5  # in a row, before it looks for another desk
+Post = Callable[[tuple[str, int], str, bytes], bytes]
+
+
+@dataclass(slots=True)
+class Asking:
+    desk: tuple[str, int]
+    run: str
+    own: X25519PrivateKey
+    begin: Begin
+    opening: Opening
+    faults: int = 0
+
+    def ask(self, post: Post) -> Channel | None:
+        """None until the desk has chosen. DeskAway, AdoptionFault: `is_lost` tells whether to go on."""
+        self.faults += 1
+        data = post(self.desk, f"/adopt/{self.run}/answer", b"{}")
+        answer = https.decode(data, Chosen).answer
+        self.faults = 0
+        if answer is None:
+            return None
+        if answer.run != self.run:
+            raise DeskAway("an answer to another exchange", gone=True)
+        return adoption.channel(self.own, self.begin, answer, self.opening, answer.key)
+
+    @property
+    def is_lost(self) -> bool:
+        return self.faults >= MOST_FAULTS
+
+
+def begin(desks: list[tuple[str, int]], about: dict[str, str], post: Post) -> Asking:
+    """At the first desk that answers. DeskAway."""
+    own = X25519PrivateKey.generate()
+    opening = Opening(key=adoption.public_of(own), nonce=secrets.token_hex(adoption.NONCE_BYTES))
+    said = msgspec.structs.replace(Begin(commitment=adoption.commitment(opening)), **about)
+    faults = []
+    for desk in desks:
+        try:
+            waits = https.decode(post(desk, "/adopt", msgspec.json.encode(said)), Waits)
+        except DeskAway as fault:
+            faults.append(str(fault))
+        else:
+            return Asking(desk, waits.run, own, said, opening)
+    raise DeskAway("; ".join(faults))
