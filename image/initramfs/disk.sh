@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # The unit's disk: the kernel names a partition as the table does, and of two cards with the same names it is the one that the
 # slot was found on. udev, which would make links, is not here yet; later it makes none to the other card.
-readonly SYS=${SYS:-/sys} WAIT=300 USB_WAIT=30 # tenths of a second
-disk=                                          # /sys/devices/..., once the slot is found
+readonly SYS=${SYS:-/sys} WAIT=300 USB_WAIT=30 REST_WAIT=20 # tenths of a second
+disk=                                                       # /sys/devices/..., once the slot is found
 
-# device_of NAME: /dev/... of linetap-NAME.
+# device_of NAME: /dev/... of linetap-NAME. The kernel reads a table at once: what its disk has not soon is not on it.
 device_of() {
-  local tries=0 found
-  while [ $tries -lt $WAIT ]; do
+  local tries=0 most=$WAIT found
+  [ -z "$disk" ] || most=$REST_WAIT
+  while [ $tries -lt "$most" ]; do
     found=$(named "$1" $tries)
     if [ "$found" ]; then
       echo "/dev/${found##*/}"

@@ -76,6 +76,14 @@ def test_a_card_that_comes_after_the_reader_is_waited_for(tmp_path: Path, late: 
     assert ask(tmp_path, sleeps + "device_of a") == f"/dev/{Path(late).name}p2"
 
 
+def test_a_partition_that_is_missing_costs_two_seconds(tmp_path: Path) -> None:
+    """A start without a boot partition asks for it many times."""
+    plug(tmp_path, CARD, ("a",))
+    counts = "sleep() { echo $1; }; "
+    assert ask(tmp_path, counts + "keep_to_disk_of /dev/mmcblk0p1; device_of boot || :").count("0.1") == 20
+    assert ask(tmp_path, counts + "device_of boot || :").count("0.1") == 300
+
+
 def test_what_is_left_for_udev_is_a_rule(tmp_path: Path) -> None:
     plug(tmp_path, CARD)
     ask(tmp_path, f"keep_to_disk_of /dev/mmcblk0p2; tell_udev {tmp_path}/rules.d")
