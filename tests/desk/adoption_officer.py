@@ -61,8 +61,12 @@ class Officer:
         return self.runs()[0]
 
     def compare(self, digits: str, run: str = "", adoption: str = "") -> httpx.Response:
-        chosen = adoption or re.findall(r'<option value="([^"]+)"', self.page())[0]
+        chosen = adoption or self.free()
         return self.post(f"/adoption/run/{run or self.waits()}", digits=digits, id=chosen)
+
+    def free(self) -> str:
+        """A configuration that waits for its unit."""
+        return str(re.findall(r'<option value="([^"]+)"', self.page())[0])
 
     def state(self) -> list[str]:
         return re.findall(r'data-state="(\w+)"', self.page())

@@ -19,6 +19,7 @@ from adoption_rig import LIMIT_S, NewUnit
 from broker import until
 from linetap.board.simulated import leds_shown, press_button
 from linetap.config import load_config
+from linetap.provision import lay
 from linetap_core.enrolment import request
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces, sshsig
@@ -60,7 +61,8 @@ def test_a_new_unit_gets_its_configuration_and_its_certificate(
     assert desk.log() == [(f"adopt_{act}", "done") for act in ("prepare", "choose", "compare", "certificate")]
     with served.site.own.connect() as db:
         row = db.execute(select(adoptions)).mappings().one()
-    assert [row[name] for name in ("unit_key", "desk_key", "order", "signature")] == [None] * 4
+    assert [row[name] for name in ("unit_key", "order", "signature")] == [None] * 3
+    assert not list(unit.sent.glob("linetap.toml*"))
     assert not (unit.state / "session.json").exists()
 
 
@@ -132,6 +134,91 @@ def test_a_power_cut_at_each_step(served: ServeSite, unit: NewUnit, tmp_path: Pa
             unit.start(served.url)
         until(lambda: desk.state() == ["adopted"], LIMIT_S)
     assert load_config(unit.card.home / "unit.toml").unit == "floor-03"
+
+
+class Cut(BaseException):
+    pass
+
+
+def confirmed(served: ServeSite, unit: NewUnit) -> Officer:
+    """The unit has received its order, and root does nothing."""
+    unit.stop.set()
+    unit._root.join(LIMIT_S)
+    desk = Officer(served)
+    unit.start(served.url)
+    assert desk.prepare(unit).status_code == 303
+    desk.chooses()
+    assert desk.compare(unit.digits()).status_code == 303
+    unit.press()
+    until(lambda: (unit.sent / "linetap.toml").exists(), LIMIT_S)
+    return desk
+
+
+def test_a_power_cut_after_the_configuration_and_before_the_key(
+    served: ServeSite, unit: NewUnit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = confirmed(served, unit)
+    assert (unit.sent / "linetap.toml").stat().st_mode & 0o077 == 0
+
+    def cut(*_: object) -> None:
+        raise Cut
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lay, "move_durably", cut)
+        with pytest.raises(Cut):
+            unit.take()
+    assert (unit.card.home / "order.json").exists()
+    assert not (unit.card.home / "unit.key").exists()
+    unit.cut()
+    unit.start(served.url)
+    unit.stop.clear()
+    with unit:
+        desk.certify(unit, tmp_path)
+        until(lambda: desk.state() == ["adopted"], LIMIT_S)
+
+
+@pytest.mark.parametrize("has_order", [False, True])
+def test_a_withdrawn_unit_lets_go(served: ServeSite, unit: NewUnit, has_order: bool) -> None:
+    """It may have been given the order or not; the keys of the exchange are on its disk."""
+    desk = confirmed(served, unit)
+    if has_order:
+        unit.take()
+    assert (unit.state / "session.json").exists()
+    (chosen,) = re.findall(r'action="/adoption/([^"/]+)/end"', desk.page())
+    assert desk.post(f"/adoption/{chosen}/end").status_code == 303
+    until(lambda: not (unit.state / "session.json").exists(), LIMIT_S)
+    assert unit.processes[-1].wait(LIMIT_S) == 0
+    assert not list(unit.sent.glob("linetap.toml*"))
+    unit.cut()
+    if not has_order:
+        unit.start(served.url)
+        assert desk.prepare(unit).status_code == 303
+        desk.chooses()
+        assert desk.compare(unit.digits(), adoption=desk.free()).status_code == 303
+
+
+def test_a_configuration_that_was_given_out_is_given_to_no_second_box(served: ServeSite, unit: NewUnit) -> None:
+    desk = confirmed(served, unit)
+    (given,) = re.findall(r'action="/adoption/([^"/]+)/end"', desk.page())
+    unit.cut()
+    (unit.state / "session.json").unlink()  # another box
+    unit.start(served.url)
+    run = desk.chooses()
+    assert "<option" not in desk.page()
+    assert desk.compare(unit.digits(), run, given).status_code == 409
+
+
+def test_an_answer_that_was_lost_with_the_last_question(served: ServeSite, unit: NewUnit, tmp_path: Path) -> None:
+    desk = confirmed(served, unit)
+    kept = (unit.state / "session.json").read_bytes()
+    unit.stop.clear()
+    with unit:
+        desk.certify(unit, tmp_path)
+        until(lambda: desk.state() == ["adopted"], LIMIT_S)
+        assert unit.processes[-1].wait(LIMIT_S) == 0
+        (unit.state / "session.json").write_bytes(kept)
+        assert unit.start(served.url).wait(LIMIT_S) == 0
+        assert not (unit.state / "session.json").exists()
 
 
 def test_a_desk_that_was_away_or_was_started_anew(tmp_path: Path, unit: NewUnit) -> None:

@@ -24,9 +24,10 @@ from adoption_rig import LIMIT_S, NewUnit
 from broker import until
 from linetap.adoption import https, places
 from linetap.adoption.https import DeskAway
-from linetap.cardresult import CARD_WRONG
+from linetap.cardresult import ADOPTED, CARD_WRONG, DESK
 from linetap_core.enrolment import adoption
 from linetap_core.enrolment.adoption import Answer, Begin, Box, Channel, Chosen, Opening, Question, Reply, Waits
+from linetap_core.errors import LinetapError
 from linetap_desk.serve.adoption.runs import TooMany
 from pki_rig import Pki
 
@@ -268,6 +269,30 @@ def test_a_commissioned_unit_asks_nobody(unit: NewUnit) -> None:
     unit.take()
     assert (unit.card.home / "unit.toml").read_bytes() == before
     assert not (unit.card.run / CARD_WRONG).exists(), "nor do the LEDs speak of it"
+
+
+def test_root_leaves_what_a_card_has_said(unit: NewUnit) -> None:
+    """The exchange may call root as often as it likes."""
+    unit.stop.set()
+    unit.sent.mkdir(parents=True)
+    (unit.sent / places.ASKED).touch()
+    for name in (CARD_WRONG, DESK):
+        (unit.card.run / name).write_text("desk.city.example\n")
+    unit.take()
+    assert (unit.card.run / CARD_WRONG).exists()
+    assert (unit.card.run / DESK).read_text() == "desk.city.example\n"
+
+
+def test_a_refused_order_can_be_read_by_nobody(unit: NewUnit) -> None:
+    """It may have a Wi-Fi passphrase."""
+    unit.stop.set()
+    unit.sent.mkdir(parents=True)
+    (unit.sent / "linetap.toml").write_text("[files]\npassphrase = 1\n")
+    with contextlib.suppress(LinetapError):
+        unit.take()
+    there = [path for path in (unit.card.run / ADOPTED).iterdir() if path.stat().st_mode & 0o004]
+    assert [path.name for path in there] == ["linetap-error.txt"]
+    assert not (unit.card.run / ADOPTED / "linetap.toml").exists()
 
 
 @pytest.mark.parametrize("what", ["no signature", "changed", "a link", "a folder"])

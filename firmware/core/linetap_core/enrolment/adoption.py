@@ -161,6 +161,12 @@ class Channel:
             raise AdoptionFault("adoption_box", f"a message of this exchange cannot be read: {why}") from None
 
 
+def closed(made: Channel) -> Channel:
+    """For what a desk says of an exchange that it has closed. It keeps this key alone, which opens no recorded box."""
+    key = hashlib.sha256(_LABEL + b"closed\n" + made.desk_key).digest()
+    return Channel("", made.run, b"", key)
+
+
 def channel(own: X25519PrivateKey, begin: Begin, answer: Answer, opening: Opening, other: str) -> Channel:
     """`other`: the other side's public key. The same on both sides, and on no third one. AdoptionFault for a key that
     makes the shared secret a known one.

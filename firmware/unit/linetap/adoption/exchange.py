@@ -28,6 +28,7 @@ from linetap.provision import cardfiles
 from linetap_core import rooms
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.durable.files import replace_in_ram
+from linetap_core.enrolment import adoption
 from linetap_core.enrolment.adoption import AdoptionFault, Box, Channel, Opening, Question, Reply
 from linetap_core.evidence.signing import namespaces
 
@@ -88,6 +89,8 @@ class Exchange:
                 return True
         except DeskAway as fault:
             log.warning("%s: %s", fault.code, fault)
+            if fault.gone and self._run is not None and self._run.confirmed and self._is_certified:
+                return self._forget()
             if fault.gone or (self._asking is not None and self._asking.is_lost):
                 self._lose()
         except AdoptionFault as fault:
@@ -161,6 +164,8 @@ class Exchange:
 
     def _ask(self, run: Run) -> Reply:
         run.certified = self._is_certified
+        if self._has_order:
+            self._take_back()
         question = Question(
             pressed=self._is_pressed(run), has_order=self._has_order, has_certificate=run.certified,
             request=self._request(), fault=self._fault(),
@@ -172,7 +177,13 @@ class Exchange:
         box = https.decode(self._post(run.desk, f"/adopt/{run.channel.run}", body), Box)
         if box.count != run.count:
             raise AdoptionFault("adoption_box", f"an answer to question {box.count}, and {run.count} was asked")
-        return run.channel.open("desk", box, Reply)
+        try:
+            return run.channel.open("desk", box, Reply)
+        except AdoptionFault:
+            if not run.confirmed:
+                raise
+            said = adoption.closed(run.channel).open("desk", box, Reply)
+            return Reply(state="done" if said.state == "done" else "ended")
 
     def _act(self, run: Run, reply: Reply) -> bool:
         if reply.state == "ended":
@@ -187,11 +198,14 @@ class Exchange:
             return self._forget()
         elif reply.state == "done" and reply.certificate is not None and self._has_order:
             self._hand(cardresult.CERTIFICATE, reply.certificate)
+        elif reply.state == "done" and reply.certificate is None and run.confirmed:
+            return self._forget()  # as the desk has it, everything was there
         return False
 
     def _forget(self) -> bool:
         """What `turn` returns."""
         self._kept.forget()
+        self._take_back()
         self._end()
         return self._is_begun
 
@@ -208,7 +222,11 @@ class Exchange:
             self._hand(cardfiles.ORDER, reply.order)
 
     def _hand(self, name: str, text: str) -> None:
-        replace_in_ram(places.sent(self._run_dir) / name, text.encode())
+        replace_in_ram(places.sent(self._run_dir) / name, text.encode(), private=True)  # a Wi-Fi passphrase is in it
+
+    def _take_back(self) -> None:
+        for name in (cardfiles.ORDER, f"{cardfiles.ORDER}{namespaces.SUFFIX}"):
+            (places.sent(self._run_dir) / name).unlink(missing_ok=True)
 
     def _request(self) -> str | None:
         found = next(iter(rooms.names(self._adopted, ".request")), None)

@@ -18,6 +18,7 @@ from linetap.config.require import TLS_CERTIFICATE
 from linetap.provision import admit, cardfiles
 from linetap.provision.order import UNIT
 from linetap_core import rooms
+from linetap_core.durable import privatefile
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import namespaces
@@ -38,10 +39,13 @@ def take(sent: Path, etc: Path, run_dir: Path, apply: Callable[..., int]) -> int
     try:
         return apply(card, etc, run_dir, by_network=True)
     finally:
+        if (card / cardfiles.ORDER).exists():  # it was refused, and may have a Wi-Fi passphrase
+            privatefile.wipe(card / cardfiles.ORDER)
         with contextlib.suppress(BadInput):
             _request(home, card)
         for path in card.iterdir():
-            path.chmod(_READABLE)  # none of it is secret but an order's Wi-Fi passphrase, and that is wiped
+            if path.suffix == ".request" or path.name == "linetap-error.txt":
+                path.chmod(_READABLE)
 
 
 def _copy(sent: Path, name: str, to: Path) -> None:

@@ -92,15 +92,17 @@ def apply(
     kept_etc: Path | None = None,
 ) -> int:
     """Errors are also written to linetap-error.txt: the person who wrote the file has the card, and no terminal."""
-    for old in (run_dir / CARD_WRONG, run_dir / cardresult.NAME):
-        old.unlink(missing_ok=True)
+    if not by_network or (boot / order.NAME).exists():  # the exchange alone must not take away what a card has said
+        for old in (run_dir / CARD_WRONG, run_dir / cardresult.NAME):
+            old.unlink(missing_ok=True)
     digest: str | None = None
     try:
         with contextlib.suppress(OSError):  # a folder of that name must not prevent the rest
             (boot / ERROR).unlink(missing_ok=True)
         _require_card(boot, run_dir)
         cardfiles.require_names(boot)
-        _name_desk(boot, run_dir)
+        if not by_network:
+            _name_desk(boot, run_dir)
         said = take_certificate(etc, boot) or ""
         if (boot / retire.ASKED).exists():
             told, digest = retire.retire(boot, etc / "linetap", clock)

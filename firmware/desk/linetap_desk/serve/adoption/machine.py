@@ -27,7 +27,7 @@ from linetap_core.enrolment.adoption import AdoptionFault, Begin, Box, Opening, 
 from linetap_core.errors import BadInput, Refusal
 from linetap_desk.serve.adoption import prepared, store
 from linetap_desk.serve.adoption.runs import TooMany
-from linetap_desk.serve.database.transactions import writing
+from linetap_desk.serve.database.transactions import overwrite, writing
 from linetap_desk.serve.handling.site import Site
 from linetap_desk.web.secure import address_of
 
@@ -70,16 +70,25 @@ async def ask(request: Request, site: Site) -> bytes:
 
 def _confirmed(site: Site, run: str, box: Box) -> bytes:
     """KeyError if no confirmed exchange has this name."""
+    with site.own.connect() as db:  # anybody may ask for anything: nothing is locked for that
+        row = store.of_run(db, run)
+    channel = None if row is None else store.channel_of(row)
+    if row is None or channel is None:
+        raise KeyError(run)
+    if row["closed_at"] is not None:
+        over = Reply(state="done" if row["outcome"] == "adopted" else "ended")
+        return msgspec.json.encode(channel.close("desk", box.count, over))
+    question = channel.open("unit", box, Question)
     with writing(site.own) as db:
         row = store.of_run(db, run)
-        channel = None if row is None else store.channel_of(row)
-        if row is None or channel is None:
-            raise KeyError(run)
-        question = channel.open("unit", box, Question)
+        if row is None or row["closed_at"] is not None:
+            raise KeyError(run)  # this very moment; the next question is told so
         if not store.count_on(db, run, box.count):
             raise AdoptionFault("adoption_again", f"question {box.count} was asked before")
         reply = _reply(db, row, question, rfc3339(site.clock.utc_ns()))
-        return msgspec.json.encode(channel.close("desk", box.count, reply))
+    if question.has_certificate:
+        overwrite(site.own)
+    return msgspec.json.encode(channel.close("desk", box.count, reply))
 
 
 def _reply(db: Connection, row: dict[str, Any] | Any, question: Question, now: str) -> Reply:

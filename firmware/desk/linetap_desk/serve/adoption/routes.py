@@ -55,7 +55,7 @@ async def _page(request: Request, site: Site, error: Exception | None = None) ->
     return site.pages.page(
         request, "adoption/adoption.html", 200 if error is None else 409,
         waiting=waiting, refused=site.adoption.refused, rows=rows,
-        free=[one for one in rows if one["closed_at"] is None and one["taken_at"] is None],
+        free=[one for one in rows if one["closed_at"] is None and one["pressed_at"] is None],
         error=None if error is None else _said(site, request, error), state=state_of,
     )  # fmt: skip
 

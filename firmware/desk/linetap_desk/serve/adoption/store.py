@@ -2,7 +2,8 @@
 """Adoptions in serve's own database: one row for each new unit, from its configuration to its certificate.
 
 The keys of a confirmed exchange are in it until the unit has its certificate, so that neither side's restart ends it.
-Then they and the order, which may have a Wi-Fi passphrase, are overwritten.
+Then they and the order, which may have a Wi-Fi passphrase, are overwritten; a key remains that can say nothing but that
+it is over (enrolment/adoption.py).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 from starlette.exceptions import HTTPException
 
-from linetap_core.enrolment.adoption import Channel
+from linetap_core.enrolment.adoption import Channel, closed
 from linetap_desk.serve.adoption.prepared import Prepared
 from linetap_desk.serve.adoption.runs import Waiting
 from linetap_desk.serve.database.tables import adoptions
@@ -67,19 +68,22 @@ def prepare(db: Connection, new_id: str, found: Prepared, by: str, at: str) -> s
 def confirm(db: Connection, adoption_id: str, one: Waiting, by: str, at: str) -> None:
     """The digits were right: from now on the exchange is this unit's, and outlives a restart."""
     row = require_open(db, adoption_id)
-    if row["taken_at"] is not None:
-        raise StepFault("step_done", f"{row['unit']}: another box has this configuration already")
+    if row["pressed_at"] is not None:  # it was given out
+        raise StepFault("step_done", f"{row['unit']}: another box has this configuration already; withdraw it first")
     assert one.channel is not None
     change(
         db, adoption_id, run=one.run, unit_key=one.channel.unit_key, desk_key=one.channel.desk_key, count=one.count,
         serial=one.begin.serial, mac=one.begin.mac, address=one.address, confirmed_by=by, confirmed_at=at,
+        fault=None, request=None,
     )  # fmt: skip
 
 
 def channel_of(row: Mapping[str, Any]) -> Channel | None:
-    """None once the keys were overwritten."""
-    if row["unit_key"] is None:
+    """None if nothing was confirmed. Of a closed one: with which the unit is told so."""
+    if row["desk_key"] is None:
         return None
+    if row["closed_at"] is not None:
+        return Channel("", row["run"], b"", bytes(row["desk_key"]))
     return Channel("", row["run"], bytes(row["unit_key"]), bytes(row["desk_key"]))
 
 
@@ -94,6 +98,8 @@ def change(db: Connection, adoption_id: str, **values: Any) -> None:
 
 
 def close(db: Connection, adoption_id: str, outcome: str, at: str) -> None:
+    made = channel_of(require_open(db, adoption_id))
     change(
-        db, adoption_id, closed_at=at, outcome=outcome, unit_key=None, desk_key=None, order=None, signature=None,
+        db, adoption_id, closed_at=at, outcome=outcome, unit_key=None, order=None, signature=None,
+        desk_key=None if made is None else closed(made).desk_key,
     )  # fmt: skip
