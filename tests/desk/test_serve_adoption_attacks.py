@@ -227,6 +227,30 @@ def test_a_desk_tells_nobody_its_part_before_an_officer_has_chosen_them(tmp_path
             answer_of(desk, run)
 
 
+def test_while_right_digits_are_being_noted_the_unit_is_not_sent_away(tmp_path: Path) -> None:
+    """A 404 in that moment would end the exchange on the unit, and the desk would wait for its button."""
+    with ServeSite(tmp_path / "serve") as served:
+        desk, runs = ("127.0.0.1", int(served.url.rpartition(":")[2])), served.site.adoption
+        made = exchanged(desk, X25519PrivateKey.generate(), runs.choose)
+
+        def ask(count: int) -> bytes:
+            return https.post(desk, f"/adopt/{made.run}", msgspec.json.encode(made.close("unit", count, Question())))
+
+        ask(1)
+        runs.compare(made.run, made.digits)
+        with pytest.raises(DeskAway, match="status 409") as caught:
+            ask(2)
+        assert not caught.value.gone
+        with pytest.raises(KeyError):
+            runs.compare(made.run, made.digits)
+        runs.settle(made.run, is_kept=False)
+        ask(3)
+        runs.compare(made.run, made.digits)
+        runs.settle(made.run, is_kept=True)
+        with pytest.raises(DeskAway, match="status 404"):
+            ask(4)
+
+
 def test_a_flood_of_exchanges_is_bounded_and_a_unit_still_comes_through(tmp_path: Path) -> None:
     with ServeSite(tmp_path / "serve") as served:
         desk, runs = ("127.0.0.1", int(served.url.rpartition(":")[2])), served.site.adoption

@@ -142,7 +142,7 @@ def test_a_decommissioning_with_another_name_is_told(card: Card, name: str) -> N
     [
         ("linetap-desk.txt.txt", "desk.city.example", "to be renamed linetap-desk.txt"),
         ("linetap-desk.txt", "http://desk.city.example", "desk.city.example or https://"),
-        ("linetap-desk.txt", "데스크는 desk.city.example", "the one line"),
+        ("linetap-desk.txt", "데스크는 desk.city.example", "'데스크는 desk.city.example': the one line"),
         ("linetap-desk.txt", "", "the one line"),
     ],
 )

@@ -61,6 +61,8 @@ async def ask(request: Request, site: Site) -> bytes:
         return await anyio.to_thread.run_sync(_confirmed, site, run, box)
     if waiting.channel is None:
         raise KeyError(run)
+    if waiting.is_compared:
+        raise AdoptionFault("adoption_again", "its digits are just being noted")
     waiting.channel.open("unit", box, Question)
     if box.count <= waiting.count:
         raise AdoptionFault("adoption_again", f"question {box.count} was asked before")

@@ -17,6 +17,7 @@ from linetap_core.enrolment.adoption import AdoptionFault
 from linetap_core.errors import BadInput, Refusal
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.adoption import paper, prepared, store
+from linetap_desk.serve.adoption.runs import Waiting
 from linetap_desk.serve.database.tables import adoptions
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.people.sessions import who_of
@@ -122,12 +123,19 @@ async def compare(request: Request, site: Site) -> Response:
     def do(db: Connection) -> Subject:
         row = store.require_open(db, chosen)
         try:
-            store.confirm(db, row["id"], site.adoption.compare(run, typed), who.name, now)
+            right.append(site.adoption.compare(run, typed))
+            store.confirm(db, row["id"], right[0], who.name, now)
         except KeyError:
             raise AdoptionFault("adoption_gone", "not there") from None
         return Subject(terms=f"{row['unit']} {subject.terms}")
 
-    return await _step(request, site, "adopt_compare", subject, do)
+    answer, right = None, list[Waiting]()
+    try:
+        answer = await _step(request, site, "adopt_compare", subject, do)
+    finally:
+        if right:
+            site.adoption.settle(run, is_kept=answer is not None and answer.status_code == 303)
+    return answer
 
 
 async def asked(request: Request, site: Site) -> Response:

@@ -48,6 +48,7 @@ class Waiting:
     opening: Opening | None = None
     channel: Channel | None = None
     count: int = 0
+    is_compared: bool = False  # with the right digits; until that is in the database the unit has to ask again
 
 
 class Runs:
@@ -119,15 +120,24 @@ class Runs:
         return sorted(self._waiting.values(), key=lambda one: one.answer is None)
 
     def compare(self, run: str, typed: str) -> Waiting:
-        """The run, which is then out of here. KeyError if there is none with digits; AdoptionFault for other digits."""
+        """To be settled. KeyError if there is none with digits; AdoptionFault for other digits, and the run is over."""
         one = self.get(run)
-        if one.channel is None:
+        if one.channel is None or one.is_compared:
             raise KeyError(run)
-        del self._waiting[run]
         if not hmac.compare_digest(one.channel.digits.encode(), typed.encode()):
+            del self._waiting[run]
             self.wrong += 1
             raise AdoptionFault("adoption_digits", "these are not the digits that this desk has for the unit")
+        one.is_compared = True
         return one
+
+    def settle(self, run: str, is_kept: bool) -> None:
+        """After a comparison: the database has the exchange, or it stays here. Between both no question is answered, or
+        a unit would be told that nobody knows it, or two answers would have one number."""
+        if is_kept:
+            self._waiting.pop(run, None)
+        elif run in self._waiting:
+            self._waiting[run].is_compared = False
 
     def _forget_old(self) -> None:
         now_ns = self._clock.monotonic_ns()
