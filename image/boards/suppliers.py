@@ -33,6 +33,7 @@ NO_LINK = ("post-init-providers",)  # the kernel reads it to ignore a link
 WAITED_FOR = {  # and how many cells follow the supplier's own
     "mmc-pwrseq": ("", 0),  # drivers/mmc/core/pwrseq.c: -EPROBE_DEFER until it has registered
     "firmware": ("", 0),  # rpi_firmware_get() in soc/bcm/raspberrypi-power.c and gpio-raspberrypi-exp.c: the same
+    "i2c-parent": ("", 0),  # drivers/i2c/muxes/i2c-mux-pinctrl.c: -EPROBE_DEFER until its adapter is there
     "phy-handle": ("", 0),  # net: the PHY that the MAC is connected to
     "gpio-ranges": ("", 3),  # drivers/gpio/gpiolib-of.c: the same, for the pin controller behind the lines
     "msi-ranges": ("#interrupt-cells", 1),  # drivers/irqchip/irq-bcm2712-mip.c: the interrupts that it makes

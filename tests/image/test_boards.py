@@ -172,9 +172,9 @@ VALUES = """
 brcm,msi-offset broken-cd bus-width clock-frequency clock-names clock-output-names compatible device_type dma-ranges
 dr_mode enable-active-high g-np-tx-fifo-size g-rx-fifo-size g-tx-fifo-size gpio-controller gpio-line-names
 interrupt-controller interrupt-map-mask interrupt-names linux,pci-domain local-mac-address max-link-speed mmc-ddr-3_3v
-mmc-hs200-1_8v msi-controller non-removable num-lanes phandle phy-mode phy-names pinctrl-names ranges reg reg-names
-regulator-always-on regulator-boot-on regulator-max-microvolt regulator-min-microvolt regulator-name
-regulator-settling-time-us reset-names sd-uhs-ddr50 sd-uhs-sdr104 sd-uhs-sdr50 sdhci-caps sdhci-caps-mask
-snps,dis_rxdet_inp3_quirk snps,parkmode-disable-hs-quirk snps,parkmode-disable-ss-quirk snps,tx-max-burst
-snps,tx-thr-num-pkt startup-delay-us states status system-power-controller usb3-lpm-capable
+mmc-hs200-1_8v msi-controller non-removable num-lanes phandle phy-mode phy-names pinctrl-names quartz-load-femtofarads
+ranges reg reg-names regulator-always-on regulator-boot-on regulator-max-microvolt regulator-min-microvolt
+regulator-name regulator-settling-time-us reset-names sd-uhs-ddr50 sd-uhs-sdr104 sd-uhs-sdr50 sdhci-caps
+sdhci-caps-mask snps,dis_rxdet_inp3_quirk snps,parkmode-disable-hs-quirk snps,parkmode-disable-ss-quirk
+snps,tx-max-burst snps,tx-thr-num-pkt startup-delay-us states status system-power-controller usb3-lpm-capable
 """
