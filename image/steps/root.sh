@@ -11,6 +11,7 @@ lay_python() {
   mkdir -p "$wheels" "$KIT/src"
   rm -rf firmware/{core,unit}/build # of an earlier wheel: what is no more would be in this one
   "$BIN/pip" --quiet wheel --no-deps --no-build-isolation --wheel-dir "$wheels" ./firmware/core ./firmware/unit
+  rm -rf firmware/{core,unit}/build
   "$BIN/pip" --quiet download --no-deps --no-build-isolation --no-binary :all: --require-hashes --dest "$WORK" \
     -r <(grep '^pyalsaaudio==' requirements.lock)
   tar -xf "$WORK"/pyalsaaudio-*.tar.gz -C "$KIT/src" --strip-components=1

@@ -6,6 +6,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,8 +48,15 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    archive = Archive(tmp_path / "served", tmp_path / "gnupg")
+def gnupg() -> Iterator[Path]:
+    """Short: gpg-agent's socket lies in it, and a socket's path has 107 characters at most."""
+    with tempfile.TemporaryDirectory(prefix="gnupg-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        yield Path(folder) / "home"
+
+
+@pytest.fixture
+def site(tmp_path: Path, gnupg: Path) -> Iterator[Site]:
+    archive = Archive(tmp_path / "served", gnupg)
     archive.add("base", "1.0", fields="Essential: yes\n")
     archive.add("thing", "2:1.0", fields="Depends: helper\n")
     archive.add("helper", "1.0")
