@@ -24,7 +24,7 @@ from foreign import Find, Target
 from linetap import learned
 from linetap.config import load_config
 from linetap.notices import load_notice
-from linetap.provision import memory, order
+from linetap.provision import memory
 from linetap.recorder import checkpoint as recorder_checkpoint
 from linetap.recorder.pbx import ledger
 from linetap.recorder.replay.events import read_events
@@ -36,7 +36,7 @@ from linetap.update import state as update_state
 from linetap_core.cli import main
 from linetap_core.clock import SYSTEM
 from linetap_core.durable.smallfile import SmallFile
-from linetap_core.enrolment import request
+from linetap_core.enrolment import order, request
 from linetap_core.evidence.authorization import command, roles
 from linetap_core.evidence.authorization.counters import Counters
 from linetap_core.evidence.calls import hold, index, sealed

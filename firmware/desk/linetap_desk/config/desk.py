@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from linetap_core.errors import BadInput
 from linetap_core.tomlfile.source import Source
+from linetap_core.wire.loopback import LOOPBACK
 from linetap_core.wire.mqtt import Broker
 from linetap_core.zones import KOREA
 
@@ -89,7 +90,6 @@ class ServeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     fleet_key: str | None = None
 
 
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _EXAMPLE = "mqtt://127.0.0.1:1883 expected, and a [broker] with its ca in desk.toml for one on the network"
 
 

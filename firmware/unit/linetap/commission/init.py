@@ -12,7 +12,6 @@ import msgspec
 from linetap import unitkeys
 from linetap.commission.configcheck import check_config
 from linetap.commission.template import LINES_A_CARD, MOST_CARDS, Plan, render
-from linetap.config import loopback
 from linetap.config.schema import RUN_DIR, VAULT, Keys
 from linetap_core.durable import privatefile
 from linetap_core.durable.files import move_durably, replace_durably
@@ -23,6 +22,7 @@ from linetap_core.evidence.signing import authority as authorities
 from linetap_core.evidence.signing import namespaces, unitnames
 from linetap_core.evidence.signing.authority import Authority
 from linetap_core.evidence.signing.unitnames import UnitId
+from linetap_core.wire import loopback
 
 SIGNERS = "allowed_signers"
 _READABLE = 0o644  # they contain no secret

@@ -14,7 +14,6 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from linetap.config import columns
-from linetap.config.loopback import LOOPBACK
 from linetap.config.profile import BUILT_IN, Profile
 from linetap.config.schema import Config, Keys
 from linetap_core.codecs.registry import codec_named
@@ -24,6 +23,7 @@ from linetap_core.evidence.keys import publickeys
 from linetap_core.evidence.sealing import members
 from linetap_core.tomlfile.locate import Path as KeyPath
 from linetap_core.tomlfile.source import Source
+from linetap_core.wire.loopback import LOOPBACK
 from linetap_core.zones import zone_of
 
 PATHS = ("key", "vault", "run_dir", "notices", "learned")

@@ -16,10 +16,10 @@ from linetap.commission import tlsrequest
 from linetap.config import load_config
 from linetap.config.require import TLS_CERTIFICATE
 from linetap.provision import admit, cardfiles
-from linetap.provision.order import UNIT
 from linetap_core import rooms
 from linetap_core.durable import privatefile
 from linetap_core.durable.files import replace_in_ram
+from linetap_core.enrolment.order import UNIT
 from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import namespaces
 from linetap_core.tomlfile.source import MAX_BYTES

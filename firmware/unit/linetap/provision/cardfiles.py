@@ -14,10 +14,11 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from linetap_core.enrolment import order
 from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import namespaces
 
-ORDER, DECOMMISSION, DESK = "linetap.toml", "linetap-decommission.txt", "linetap-desk.txt"
+ORDER, DECOMMISSION, DESK = order.NAME, "linetap-decommission.txt", "linetap-desk.txt"
 DESK_PORT = 8443  # of `linetap desk serve`, where nothing else is said
 _SIGNATURE = f"{ORDER}{namespaces.SUFFIX}"
 _MOST_NAMES = 4096  # a boot partition has some 300

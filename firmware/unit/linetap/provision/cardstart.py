@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linetap import cardresult
-from linetap.provision import admit, order
+from linetap.provision import admit
 from linetap.tpm import bootpolicy, device, freshness, unitkey, volume
 from linetap.tpm.device import DEVICE, TpmFault
 from linetap_core.durable.files import replace_durably
+from linetap_core.enrolment import order
 from linetap_core.errors import BadInput, DeviceFault, LinetapError, Refusal
 from linetap_core.tomlfile.source import Source
 

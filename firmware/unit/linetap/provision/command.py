@@ -12,12 +12,13 @@ from pathlib import Path
 
 from linetap import cardresult, unitkeys
 from linetap.cardresult import CARD_WRONG
-from linetap.provision import admit, adopted, cardfiles, memory, order, pack, retire
+from linetap.provision import admit, adopted, cardfiles, memory, pack, retire
 from linetap.provision.lay import lay, take_certificate
-from linetap.provision.order import OrderFault
+from linetap.provision.orderfault import OrderFault
 from linetap_core.clock import SYSTEM, Clock
 from linetap_core.durable import privatefile
 from linetap_core.durable.files import replace_durably
+from linetap_core.enrolment import order
 from linetap_core.errors import BadInput, LinetapError
 from linetap_core.tomlfile.source import Source
 

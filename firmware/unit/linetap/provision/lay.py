@@ -22,11 +22,12 @@ from linetap.config import Config, config_sha256, load_config
 from linetap.config.require import TLS_CERTIFICATE, require_usual_place
 from linetap.provision import admit, cardfiles
 from linetap.provision.memory import KEY
-from linetap.provision.order import NAME, UNIT, Network, Order, Wifi, require_broker
+from linetap.provision.orderfault import require_broker
 from linetap_core.clock import SYSTEM, rfc3339
 from linetap_core.durable import copies as kept
 from linetap_core.durable import privatefile
 from linetap_core.durable.files import move_durably, replace_durably
+from linetap_core.enrolment.order import NAME, UNIT, Network, Order, Wifi
 from linetap_core.errors import BadInput
 from linetap_core.evidence.keys import keys
 

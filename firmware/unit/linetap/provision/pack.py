@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-from linetap.provision import cardfiles, order
+from linetap.provision import cardfiles
+from linetap.provision.orderfault import require_broker
 from linetap_core.clock import rfc3339
 from linetap_core.durable import privatefile, signedfile
+from linetap_core.enrolment import order
 from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.rooms import read_small
@@ -64,10 +65,12 @@ def run(args: argparse.Namespace) -> int:
     by = [signedfile.load_key(path) for path in args.key]
     if by:
         signedfile.require_free(signature)
-    data = render(files, _network(args), args.ssh_key, rfc3339(KEPT.utc_ns()), args.encrypt, _codecs(args)).encode()
+    data = order.render(
+        files, _network(args), rfc3339(KEPT.utc_ns()), _codecs(args), ssh_key=args.ssh_key, encrypt=args.encrypt
+    ).encode()
     privatefile.write(args.output, data)
     try:
-        order.require_broker(order.read(Source(args.output)).files[order.UNIT])
+        require_broker(order.read(Source(args.output)).files[order.UNIT])
     except BadInput:
         args.output.unlink()
         raise
@@ -76,33 +79,6 @@ def run(args: argparse.Namespace) -> int:
     both = str(args.output) if not by else f"{args.output} and {signature.name}"
     sys.stdout.write(f"{both}: for the boot partition of the card; whoever has it may read what is in it\n")
     return 0
-
-
-def render(
-    files: dict[str, str],
-    network: dict[str, object],
-    ssh_key: str | None,
-    made_at: str,
-    encrypt: str | None,
-    codecs: dict[str, int] | None = None,
-) -> str:
-    """unit.toml comes last, since it is the longest."""
-    out = ["# What a linetap unit takes from its card at the next boot, once; then it is gone from it.\n"]
-    out.append(f"made_at = {json.dumps(made_at)}\n")
-    if ssh_key is not None:
-        out.append(f"ssh_key = {json.dumps(ssh_key)}\n")
-    if network:
-        out.append("\n[network]\n")
-        out += [f"{key} = {_value(value)}\n" for key, value in network.items()]
-    if codecs:
-        out.append("\n[codecs]\n")
-        out += [f"{json.dumps(port)} = {card}\n" for port, card in codecs.items()]
-    if encrypt is not None:
-        out.append(f"\n[card]\nencrypt = {json.dumps(encrypt)}\n")
-    out.append("\n[files]\n")
-    for name in sorted(files, key=lambda name: (name == order.UNIT, name)):
-        out.append(f"{json.dumps(name)} = {_value(files[name])}\n")
-    return "".join(out)
 
 
 def _network(args: argparse.Namespace) -> dict[str, object]:
@@ -122,15 +98,6 @@ def _codecs(args: argparse.Namespace) -> dict[str, int]:
             raise BadInput(f"--codec {text}: 1-1.2=2 expected, each port once")
         found[port] = int(card)
     return found
-
-
-def _value(value: object) -> str:
-    """Returns TOML. Text of several lines stays readable, if TOML allows it."""
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_value(each)}" for key, each in value.items()) + " }"
-    if isinstance(value, str) and "\n" in value and "'''" not in value and value.replace("\n", "").isprintable():
-        return f"'''\n{value}'''"
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
 
 
 def _text(path: Path) -> str:

@@ -1,24 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""linetap.toml: the files that a unit gets, unchanged, and its network; and the fault for a refused order."""
+"""linetap.toml, the order that makes a unit: the files that it gets, unchanged, and its network.
+
+A command or the desk's page writes it, the authority signs its exact bytes, and a unit takes it from its card or from
+the desk that has adopted it.
+"""
 
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
-import tomllib
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from linetap.config import loopback
-from linetap.provision import cardfiles
 from linetap_core.clock import parse_rfc3339
-from linetap_core.errors import Refusal
 from linetap_core.evidence.keys import publickeys
 from linetap_core.tomlfile.source import Source
 
-NAME = cardfiles.ORDER
+NAME = "linetap.toml"
 UNIT = "unit.toml"
 MOST_FILES = 16
 _ZONE = re.compile(r"[0-9A-Za-z._-]{1,15}", re.ASCII)
@@ -57,21 +59,6 @@ class CardOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     encrypt: Literal["tpm"]
 
 
-class _Board(msgspec.Struct, frozen=True):
-    kind: str = "hardware"
-
-
-class _Host(msgspec.Struct, frozen=True):
-    host: str = "localhost"
-
-
-class _Reached(msgspec.Struct, frozen=True):
-    """Of a unit.toml only where its broker is."""
-
-    broker: _Host = _Host()
-    board: _Board = _Board()
-
-
 class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`files`: name -> text, written beside one another; unit.toml is one of them and names the others."""
 
@@ -96,20 +83,6 @@ def read(source: Source) -> Order:
             _check_time(order.made_at, source)
     source.check()
     return order
-
-
-def require_broker(text: str) -> None:
-    """CardMistake for a unit of the image whose broker is itself: `config init` without --broker writes localhost."""
-    try:
-        unit = msgspec.convert(tomllib.loads(text), _Reached)
-    except (ValueError, RecursionError):
-        return  # checked with the configuration itself
-    host = unit.broker.host
-    if unit.board.kind == "hardware" and loopback.is_own(host):
-        raise cardfiles.CardMistake(
-            f"{NAME}: {UNIT}: broker.host = {host!r}는 기기 자신입니다. 브로커의 이름이나 주소를 쓰십시오.",
-            f"{NAME}: {UNIT}: broker.host = {host!r} is the unit itself: the broker's name or address expected",
-        )
 
 
 def _check_files(files: dict[str, str], source: Source) -> None:
@@ -178,12 +151,41 @@ def _check_site(order: Order, source: Source) -> None:
             source.add(("network", "broker"), f"network.broker: {text!r}: 203.0.113.7 or 203.0.113.0/24 expected")
 
 
-# --- The fault --------------------------------------------------------------------------------------------------------
+# --- Written ---
 
 
-class OrderFault(Refusal):
-    """The order is not carried out; `code` says why."""
+def render(
+    files: Mapping[str, str],
+    network: Mapping[str, object],
+    made_at: str,
+    codecs: Mapping[str, int] | None = None,
+    *,
+    ssh_key: str | None = None,
+    encrypt: str | None = None,
+) -> str:
+    """`network`: what is said of Network. unit.toml comes last, since it is the longest."""
+    out = ["# What a linetap unit takes from its card at the next boot, once; then it is gone from it.\n"]
+    out.append(f"made_at = {json.dumps(made_at)}\n")
+    if ssh_key is not None:
+        out.append(f"ssh_key = {json.dumps(ssh_key)}\n")
+    if network:
+        out.append("\n[network]\n")
+        out += [f"{key} = {_value(value)}\n" for key, value in network.items()]
+    if codecs:
+        out.append("\n[codecs]\n")
+        out += [f"{json.dumps(port)} = {card}\n" for port, card in codecs.items()]
+    if encrypt is not None:
+        out.append(f"\n[card]\nencrypt = {json.dumps(encrypt)}\n")
+    out.append("\n[files]\n")
+    for name in sorted(files, key=lambda name: (name == UNIT, name)):
+        out.append(f"{json.dumps(name)} = {_value(files[name])}\n")
+    return "".join(out)
 
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(f"{text} [{code}]")
-        self.code = code
+
+def _value(value: object) -> str:
+    """Returns TOML. Text of several lines stays readable, if TOML allows it."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_value(each)}" for key, each in value.items()) + " }"
+    if isinstance(value, str) and "\n" in value and "'''" not in value and value.replace("\n", "").isprintable():
+        return f"'''\n{value}'''"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
