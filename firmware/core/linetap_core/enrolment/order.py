@@ -102,13 +102,8 @@ def _check_network(network: Network, source: Source) -> None:
         source.add(("network",), "network: address and gateway go together")
     if network.wifi is not None and network.vlan is not None:
         source.add(("network",), "network: a VLAN is on the wire, not on Wi-Fi")
-    if network.address is not None:
-        try:
-            if "/" not in network.address or "%" in network.address:
-                raise ValueError
-            ipaddress.ip_interface(network.address)
-        except ValueError:
-            source.add(("network", "address"), f"network.address = {network.address!r}: 10.1.2.3/24 expected")
+    if network.address is not None and not is_interface(network.address):
+        source.add(("network", "address"), f"network.address = {network.address!r}: 10.1.2.3/24 expected")
     for key, value in [("gateway", network.gateway), *(("dns", server) for server in network.dns)]:
         try:
             if value is not None:
@@ -116,6 +111,15 @@ def _check_network(network: Network, source: Source) -> None:
                 ipaddress.ip_address(value)
         except ValueError:
             source.add(("network", key), f"network.{key}: {value!r}: 10.1.2.1 expected")
+
+
+def is_interface(text: str) -> bool:
+    """Whether it is an address with the length of its network: 10.1.2.3/24."""
+    try:
+        ipaddress.ip_interface(text)
+    except ValueError:
+        return False
+    return "/" in text and "%" not in text
 
 
 def _require_zone(address: str) -> None:
@@ -139,16 +143,33 @@ def _check_ssh_key(text: str, source: Source) -> None:
 
 def _check_site(order: Order, source: Source) -> None:
     for port in order.codecs:
-        if not _PORT.fullmatch(port):
+        if not is_port(port):
             source.add(("codecs",), f"codecs: {port!r} is no USB port; 1-1.2 expected, as `udevadm info` has it")
     for name in _LAID & order.files.keys():
         source.add(("files", name), f"files: {name} is written by the unit itself")
     for text in order.network.broker:
-        try:
-            if ipaddress.ip_network(text).prefixlen < _WIDEST:
-                raise ValueError
-        except ValueError:
+        if not is_broker_network(text):
             source.add(("network", "broker"), f"network.broker: {text!r}: 203.0.113.7 or 203.0.113.0/24 expected")
+
+
+def is_port(text: str) -> bool:
+    """Whether it names a USB port as the kernel does: 1-1.2."""
+    return _PORT.fullmatch(text) is not None
+
+
+def is_broker_network(text: str) -> bool:
+    try:
+        return ipaddress.ip_network(text).prefixlen >= _WIDEST
+    except ValueError:
+        return False
+
+
+def is_host(text: str) -> bool:
+    try:
+        msgspec.convert(text, Host)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 # --- Written ---
@@ -170,7 +191,7 @@ def render(
         out.append(f"ssh_key = {json.dumps(ssh_key)}\n")
     if network:
         out.append("\n[network]\n")
-        out += [f"{key} = {_value(value)}\n" for key, value in network.items()]
+        out += [f"{key} = {toml_value(value)}\n" for key, value in network.items()]
     if codecs:
         out.append("\n[codecs]\n")
         out += [f"{json.dumps(port)} = {card}\n" for port, card in codecs.items()]
@@ -178,14 +199,14 @@ def render(
         out.append(f"\n[card]\nencrypt = {json.dumps(encrypt)}\n")
     out.append("\n[files]\n")
     for name in sorted(files, key=lambda name: (name == UNIT, name)):
-        out.append(f"{json.dumps(name)} = {_value(files[name])}\n")
+        out.append(f"{json.dumps(name)} = {toml_value(files[name])}\n")
     return "".join(out)
 
 
-def _value(value: object) -> str:
+def toml_value(value: object) -> str:
     """Returns TOML. Text of several lines stays readable, if TOML allows it."""
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_value(each)}" for key, each in value.items()) + " }"
+        return "{ " + ", ".join(f"{key} = {toml_value(each)}" for key, each in value.items()) + " }"
     if isinstance(value, str) and "\n" in value and "'''" not in value and value.replace("\n", "").isprintable():
         return f"'''\n{value}'''"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")

@@ -21,6 +21,7 @@ class Broker(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 CONTENT_TYPE = "application/json"
+PUBLIC_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"  # a broker's `ca`: Debian's list, which the image has
 
 
 @dataclass(frozen=True, slots=True)

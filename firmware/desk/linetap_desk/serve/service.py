@@ -41,6 +41,7 @@ from linetap_desk.serve.handling.site import Route, Site, join
 from linetap_desk.serve.holds import routes as holdroutes
 from linetap_desk.serve.live.hub import Hub
 from linetap_desk.serve.login import routes as people
+from linetap_desk.serve.orders import routes as orders
 from linetap_desk.serve.people.oidc import Oidc
 from linetap_desk.serve.people.sessions import OpenSessions
 from linetap_desk.serve.release import routes as release
@@ -158,9 +159,11 @@ ROUTES: tuple[Route, ...] = join(
         fleet.ROUTES,
         release.ROUTES,
         holdroutes.ROUTES,
+        orders.ROUTES,
         adoption.ROUTES,
     )
 )
+LARGER = adoption.LARGER | orders.LARGER  # path -> bytes of a form with files
 # Runs beside the pages from start to end; each puts its state into the site.
 LIVES: tuple[Callable[[Site], AbstractAsyncContextManager[None]], ...] = (keeping.life, fleet.watched, figures.life)
 
@@ -185,7 +188,7 @@ def make(site: Site, routes: tuple[Route, ...] = ROUTES) -> Starlette:
             *(Way(route.path, endpoint(route, site), methods=list(route.methods)) for route in routes),
             *machine.ways(site),
         ],
-        middleware=[Middleware(Headers), Middleware(Bounded, larger=adoption.LARGER)],
+        middleware=[Middleware(Headers), Middleware(Bounded, larger=LARGER)],
         exception_handlers=dict.fromkeys(gate.TEXTS, answer_error) | {Exception: answer_error},
         lifespan=lives,
     )

@@ -22,9 +22,9 @@ from linetap_core.errors import BadInput
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.keys.keys import PublicKey
 from linetap_core.rooms import read_small
+from linetap_core.wire.mqtt import PUBLIC_AUTHORITIES
 
 _KEY_LIMIT_BYTES = 64 * 1024
-PUBLIC_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"  # Debian's list, which the image has
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

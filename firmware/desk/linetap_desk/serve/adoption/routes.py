@@ -38,10 +38,12 @@ REFUSAL = {
 
 
 async def page(request: Request, site: Site) -> Response:
-    return await _page(request, site)
+    return await refusal(request, site)
 
 
-async def _page(request: Request, site: Site, error: Exception | None = None) -> Response:
+async def refusal(request: Request, site: Site, error: Exception | None = None) -> Response:
+    """The page with what was refused, if anything was."""
+
     def read() -> list[Any]:
         with site.own.connect() as db:
             return list(store.listed(db))
@@ -56,7 +58,7 @@ async def _page(request: Request, site: Site, error: Exception | None = None) ->
     return site.pages.page(
         request, "adoption/adoption.html", 200 if error is None else 409,
         waiting=waiting, refused=site.adoption.refused, rows=rows,
-        free=[one for one in rows if one["closed_at"] is None and one["pressed_at"] is None],
+        free=[one for one in rows if one["closed_at"] is None and one["pressed_at"] is None and one["has_order"]],
         error=None if error is None else _said(site, request, error), state=state_of,
     )  # fmt: skip
 
@@ -70,6 +72,8 @@ def state_of(row: Any) -> str:
         return "requested"
     if row["taken_at"] is not None:
         return "taken"
+    if not row["has_order"]:
+        return "unsigned"
     if row["confirmed_at"] is None:
         return "prepared"
     return "pressed" if row["pressed_at"] is not None else "confirmed"
@@ -88,7 +92,7 @@ async def prepare(request: Request, site: Site) -> Response:
         return Subject(terms=found.unit)
 
     files = [await _file(form, name) for name in ("file", "signature")]
-    return await _step(request, site, "adopt_prepare", Subject(), do)
+    return await step(request, site, "adopt_prepare", Subject(), do)
 
 
 async def choose(request: Request, site: Site) -> Response:
@@ -105,7 +109,7 @@ async def choose(request: Request, site: Site) -> Response:
         except KeyError:
             raise AdoptionFault("adoption_gone", "not there") from None
 
-    return await _step(request, site, "adopt_choose", Subject(terms=f"{one.begin.serial} {one.address}"), do)
+    return await step(request, site, "adopt_choose", Subject(terms=f"{one.begin.serial} {one.address}"), do)
 
 
 async def compare(request: Request, site: Site) -> Response:
@@ -131,7 +135,7 @@ async def compare(request: Request, site: Site) -> Response:
 
     answer, right = None, list[Waiting]()
     try:
-        answer = await _step(request, site, "adopt_compare", subject, do)
+        answer = await step(request, site, "adopt_compare", subject, do)
     finally:
         if right:
             site.adoption.settle(run, is_kept=answer is not None and answer.status_code == 303)
@@ -147,7 +151,7 @@ async def asked(request: Request, site: Site) -> Response:
 
     row = await anyio.to_thread.run_sync(read)
     if row["request"] is None:
-        return await _page(request, site, AdoptionFault("step_not_yet", "the unit has not asked yet"))
+        return await refusal(request, site, AdoptionFault("step_not_yet", "the unit has not asked yet"))
     name = {"Content-Disposition": f'attachment; filename="{row["unit"]}.request"'}
     return Response(bytes(row["request"]), media_type="application/octet-stream", headers=name)
 
@@ -164,7 +168,7 @@ async def certificate(request: Request, site: Site) -> Response:
         return Subject(terms=row["unit"])
 
     data = await _file(form, "file")
-    return await _step(request, site, "adopt_certificate", Subject(terms=_id(request)), do)
+    return await step(request, site, "adopt_certificate", Subject(terms=_id(request)), do)
 
 
 async def end(request: Request, site: Site) -> Response:
@@ -175,23 +179,23 @@ async def end(request: Request, site: Site) -> Response:
         store.close(db, row["id"], "ended", rfc3339(site.clock.utc_ns()))
         return Subject(terms=row["unit"])
 
-    return await _step(request, site, "adopt_end", Subject(terms=_id(request)), do, forgets=True)
+    return await step(request, site, "adopt_end", Subject(terms=_id(request)), do, forgets=True)
 
 
-async def _step(
+async def step(
     request: Request, site: Site, act: str, subject: Subject, do: Callable[[Connection], Subject | None],
     forgets: bool = False,
 ) -> Response:  # fmt: skip
     try:
         await logged.log_step(request, site, act, subject, do, forgets=forgets)
     except (Refusal, BadInput) as error:
-        return await _page(request, site, error)
+        return await refusal(request, site, error)
     return RedirectResponse("/adoption", 303)
 
 
 async def _refused(request: Request, site: Site, act: str, subject: Subject, error: Exception) -> Response:
     await logged.refused(request, site, act, subject, error)
-    return await _page(request, site, error)
+    return await refusal(request, site, error)
 
 
 def _said(site: Site, request: Request, error: Exception) -> dict[str, str]:

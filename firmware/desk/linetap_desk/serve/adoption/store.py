@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 from starlette.exceptions import HTTPException
 
 from linetap_core.enrolment.adoption import Channel, closed
@@ -24,8 +24,10 @@ MOST_OPEN = 200
 
 
 def listed(db: Connection) -> list[Mapping[str, Any]]:
-    """The open ones, and the last that were closed; without what is in them."""
-    columns = [one for one in adoptions.c if one.name not in ("order", "signature", "unit_key", "desk_key")]
+    """The open ones, and the last that were closed; of what is in them only whether it is there."""
+    hidden = ("draft", "order", "signature", "unit_key", "desk_key")
+    columns: list[ColumnElement[Any]] = [one for one in adoptions.c if one.name not in hidden]
+    columns += [adoptions.c.draft.is_not(None).label("has_draft"), adoptions.c.order.is_not(None).label("has_order")]
     rows = select(*columns).order_by(adoptions.c.closed_at.is_not(None), adoptions.c.prepared_at.desc())
     return [dict(row) for row in db.execute(rows.limit(MOST_OPEN)).mappings()]
 
@@ -52,22 +54,34 @@ def of_run(db: Connection, run: str) -> Mapping[str, Any] | None:
 
 def prepare(db: Connection, new_id: str, found: Prepared, by: str, at: str) -> str:
     """Returns its id. Of a unit that waits already the order is exchanged."""
+    values: dict[str, Any] = {"order": found.order, "signature": found.signature, "draft": None, "fault": None}
+    return _put(db, new_id, found.unit, by, at, values)
+
+
+def draft(db: Connection, new_id: str, unit: str, order: bytes, place: str, by: str, at: str) -> str:
+    """Returns its id. A signed order of the same unit goes on waiting until this one is signed too."""
+    return _put(db, new_id, unit, by, at, {"draft": order, "place": place})
+
+
+def _put(db: Connection, new_id: str, unit: str, by: str, at: str, values: dict[str, Any]) -> str:
     there = db.execute(
-        select(adoptions).where(adoptions.c.unit == found.unit, adoptions.c.closed_at.is_(None))
+        select(adoptions).where(adoptions.c.unit == unit, adoptions.c.closed_at.is_(None))
     ).mappings().first()  # fmt: skip
-    values: dict[str, Any] = {"order": found.order, "signature": found.signature, "prepared_by": by, "prepared_at": at}
+    values |= {"prepared_by": by, "prepared_at": at}
     if there is None:
-        db.execute(insert(adoptions).values(id=new_id, unit=found.unit, count=0, **values))
+        db.execute(insert(adoptions).values(id=new_id, unit=unit, count=0, **values))
         return new_id
     if there["taken_at"] is not None:
-        raise StepFault("step_done", f"{found.unit}: the unit has its configuration already")
-    change(db, there["id"], fault=None, **values)
+        raise StepFault("step_done", f"{unit}: the unit has its configuration already")
+    change(db, there["id"], **values)
     return str(there["id"])
 
 
 def confirm(db: Connection, adoption_id: str, one: Waiting, by: str, at: str) -> None:
     """The digits were right: from now on the exchange is this unit's, and outlives a restart."""
     row = require_open(db, adoption_id)
+    if row["order"] is None:
+        raise StepFault("step_not_yet", f"{row['unit']}: the authority has not signed its configuration")
     if row["pressed_at"] is not None:  # it was given out
         raise StepFault("step_done", f"{row['unit']}: another box has this configuration already; withdraw it first")
     assert one.channel is not None
@@ -100,6 +114,6 @@ def change(db: Connection, adoption_id: str, **values: Any) -> None:
 def close(db: Connection, adoption_id: str, outcome: str, at: str) -> None:
     made = channel_of(require_open(db, adoption_id))
     change(
-        db, adoption_id, closed_at=at, outcome=outcome, unit_key=None, order=None, signature=None,
+        db, adoption_id, closed_at=at, outcome=outcome, unit_key=None, draft=None, order=None, signature=None,
         desk_key=None if made is None else closed(made).desk_key,
     )  # fmt: skip

@@ -202,13 +202,25 @@ roles_seen = Table(
     Column("sha256", Text, nullable=False),
 )
 
+# One row: what the orders of all units share, as JSON (orders/template.py).
+order_template = Table(
+    "order_template",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("template", LargeBinary, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", Text, nullable=False),
+)
+
 # A new unit: its configuration, the exchange that two people have confirmed, and its certificate.
 adoptions = Table(
     "adoptions",
     metadata,
     Column("id", Text, primary_key=True),  # A2026-0001
     Column("unit", Text, nullable=False),
-    Column("order", LargeBinary),  # linetap.toml; null once the unit has its certificate
+    Column("place", Text),  # where it will hang, as the form of its order has it
+    Column("draft", LargeBinary),  # linetap.toml as the desk made it, until the authority has signed it
+    Column("order", LargeBinary),  # the signed one; null before, and once the unit has its certificate
     Column("signature", LargeBinary),
     Column("prepared_by", Text, nullable=False),
     Column("prepared_at", Text, nullable=False),

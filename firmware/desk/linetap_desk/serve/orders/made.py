@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The order that both forms mean: linetap.toml, with a unit.toml of what is said alone. Pure.
+
+What is not said has the unit's own default, so that whoever signs has a page to read and not twenty. The desk has no
+schema of a unit's configuration; tests hold what is made here to the unit's own (tests/desk/test_order_made.py).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from linetap_core.enrolment import order
+from linetap_core.enrolment.order import toml_value
+from linetap_core.evidence.signing.authority import Authority
+from linetap_core.evidence.signing.namespaces import SUFFIX
+from linetap_core.tomlfile.source import Source
+from linetap_core.wire.mqtt import PUBLIC_AUTHORITIES
+from linetap_desk.serve.orders.template import Template
+from linetap_desk.serve.orders.unitform import Card, Line, Unit
+
+CA, KEY_LIST = "ca.pem", "keylist.json"
+CLASS = "standard"
+
+
+def order_of(template: Template, unit: Unit, authority: Authority, made_at: str) -> bytes:
+    """BadInput for an order that no unit takes: its files together are too long."""
+    files = {order.UNIT: _unit(template, unit, authority)}
+    files |= {KEY_LIST: template.key_list, f"{KEY_LIST}{SUFFIX}": template.key_list_sig}
+    if template.ca is not None:
+        files[CA] = template.ca
+    said: dict[str, object] = {
+        "address": unit.address, "gateway": unit.gateway, "dns": unit.dns, "ntp": template.ntp, "vlan": unit.vlan,
+        "broker": unit.networks,
+    }  # fmt: skip
+    network = {key: value for key, value in said.items() if value not in (None, "", [])}
+    codecs = {card.port: card.number for card in unit.cards if card.port}
+    data = order.render(files, network, made_at, codecs).encode()
+    order.read(Source(Path(order.NAME), data))
+    return data
+
+
+def _unit(template: Template, unit: Unit, authority: Authority) -> str:
+    lines = authority.lines()
+    tables = [
+        _table("keys", {
+            "custodians": template.custodians, "custodians_needed": template.custodians_needed,
+            "overflow_epoch": template.overflow_epoch, "overflow_number": template.overflow_number,
+            "authority": lines[0] if len(lines) == 1 else lines, "authority_needed": authority.needed,
+            "key_list": KEY_LIST,
+        }),
+        _table("retention", {"default": CLASS}),
+        _table("[retention.classes]", {"name": CLASS, "days": template.days}),
+        _table("broker", {
+            "host": template.broker_host, "port": template.broker_port,
+            "ca": PUBLIC_AUTHORITIES if template.ca is None else CA, "certificate": "tls.pem", "key": "tls.key",
+        }),
+        *map(_card, unit.cards),
+        *map(_line, unit.lines),
+    ]  # fmt: skip
+    place = f" ({unit.place})" if unit.place else ""
+    head = f"# linetap: the configuration of {unit.name}{place}. What is not here has its default.\n"
+    return head + f"unit = {toml_value(unit.name)}\n" + "".join(tables)
+
+
+def _card(card: Card) -> str:
+    pcm = f"hw:linetap{card.number},0"
+    meter = {"meter_port": f"/dev/linetap/card{card.number}/meter"} if card.has_meter else {}
+    return _table("[card]", {"number": card.number, "capture_pcm": pcm, "playback_pcm": pcm, **meter})
+
+
+def _line(line: Line) -> str:
+    said: dict[str, object] = {"number": line.number, "card": line.card, "channel": line.channel}
+    if line.kind == "exempt":
+        said["exempt"] = True
+    if line.name:
+        said["trunk" if line.kind == "trunk" else "extension"] = line.name
+    return _table("[line]", said)
+
+
+def _table(name: str, values: dict[str, object]) -> str:
+    return f"\n[{name}]\n" + "".join(f"{key} = {toml_value(value)}\n" for key, value in values.items())

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pages on which an order is made: the site's part once, then a unit's; the file to be signed, and its signature.
+
+The authority's key is on no server (docs/adoption.md): its holders take the file away and bring signatures back.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio.to_thread
+from sqlalchemy import Connection
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from linetap_core.clock import rfc3339
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.signing.authority import Authority
+from linetap_core.evidence.signing.sshsig import SIGNATURE_LIMIT_BYTES
+from linetap_desk.accesslog.deskfolder import read_authority
+from linetap_desk.serve.access.log import Subject
+from linetap_desk.serve.adoption import prepared
+from linetap_desk.serve.adoption import routes as adoption
+from linetap_desk.serve.adoption import store as adopted
+from linetap_desk.serve.adoption.routes import ADOPTS
+from linetap_desk.serve.database.tables import adoptions
+from linetap_desk.serve.handling.site import Route, Site
+from linetap_desk.serve.orders import made, store, template, unitform
+from linetap_desk.serve.orders.fields import MISTAKES, Form
+from linetap_desk.serve.people.sessions import who_of
+from linetap_desk.serve.release import answering
+from linetap_desk.serve.release import store as logged
+from linetap_desk.serve.release.steps import StepFault
+from linetap_desk.serve.release.uploadchecks import typed_field
+
+MOST_SIGNATURES = 8
+
+
+async def site_page(request: Request, site: Site) -> Response:
+    found = await _kept(site)
+    return _site(request, site, Form(template.STANDARD if found is None else found.template.typed), found)
+
+
+def _site(request: Request, site: Site, form: Form, found: store.Kept | None) -> Response:
+    return site.pages.page(
+        request, "adoption/site.html", 409 if form.mistakes else 200, form=form, kept=found,
+        authority=_authority(site), authorities=template.AUTHORITIES,
+    )  # fmt: skip
+
+
+async def keep_site(request: Request, site: Site) -> Response:
+    data, who, now = await request.form(), who_of(request), rfc3339(site.clock.utc_ns())
+    authority, before = _authority(site), await _kept(site)
+    if authority is None:
+        return RedirectResponse(_SITE, 303)
+    form = _typed(data, template.FIELDS)
+    files = {name: await _file(data, name) for name in template.FILES}
+    kept = template.read(form, files, None if before is None else before.template, authority)
+    if kept is None:
+        await logged.refused(request, site, "order_site", Subject(), BadInput("mistakes in the form"))
+        return _site(request, site, form, before)
+    await logged.log_step(request, site, "order_site", Subject(), lambda db: store.keep(db, kept, who.name, now))
+    return RedirectResponse("/adoption/order", 303)
+
+
+async def unit_page(request: Request, site: Site) -> Response:
+    found = await _kept(site)
+    if found is None or _authority(site) is None:
+        return RedirectResponse("/adoption/site", 303)
+    networks = " ".join(found.template.networks)
+    return _unit(request, site, Form({"broker_network": networks}), _cards(request.query_params.get("cards", "1")))
+
+
+def _unit(request: Request, site: Site, form: Form, cards: int) -> Response:
+    return site.pages.page(
+        request, "adoption/order.html", 409 if form.mistakes else 200, form=form, cards=cards,
+        most_cards=unitform.MOST_CARDS, lines_a_card=unitform.LINES_A_CARD, kinds=unitform.KINDS,
+    )  # fmt: skip
+
+
+async def make(request: Request, site: Site) -> Response:
+    data, who, now = await request.form(), who_of(request), rfc3339(site.clock.utc_ns())
+    authority, found = _authority(site), await _kept(site)
+    if found is None or authority is None:
+        return RedirectResponse("/adoption/site", 303)
+    cards = _cards(str(data.get("cards", "")))
+    form = _typed(data, unitform.fields_of(cards))
+    unit = unitform.read(form, cards)
+    try:
+        order = b"" if unit is None else made.order_of(found.template, unit, authority, now)
+    except BadInput as error:
+        await logged.refused(request, site, "order_make", Subject(), error)
+        return await adoption.refusal(request, site, error)
+    if unit is None:
+        await logged.refused(request, site, "order_make", Subject(), BadInput("mistakes in the form"))
+        return _unit(request, site, form, cards)
+    name, place = unit.name, unit.place
+
+    def do(db: Connection) -> None:
+        adopted.draft(db, logged.new_id(db, site, adoptions, "A"), name, order, place, who.name, now)
+
+    return await adoption.step(request, site, "order_make", Subject(terms=unit.name), do)
+
+
+async def order_file(request: Request, site: Site) -> Response:
+    """What the authority signs, under the unit's name: several may lie in one folder."""
+
+    def read() -> tuple[str, bytes | None]:
+        with site.own.connect() as db:
+            row = adopted.require(db, answering.id_of(request))
+        return row["unit"], row["draft"]
+
+    unit, draft = await anyio.to_thread.run_sync(read)
+    if draft is None:
+        return await adoption.refusal(request, site, StepFault("step_not_yet", "there is no order to be signed"))
+    name = {"Content-Disposition": f'attachment; filename="{unit}.linetap.toml"'}
+    return Response(bytes(draft), media_type="application/octet-stream", headers=name)
+
+
+async def sign(request: Request, site: Site) -> Response:
+    """Of k of n keys each signature may be a file of its own."""
+    form, who, now = await request.form(), who_of(request), rfc3339(site.clock.utc_ns())
+
+    def do(db: Connection) -> Subject:
+        row = adopted.require_open(db, answering.id_of(request))
+        if row["draft"] is None:
+            raise StepFault("step_not_yet", f"{row['unit']}: there is no order to be signed")
+        found = prepared.order_of(bytes(row["draft"]), b"".join(signatures))
+        adopted.prepare(db, row["id"], found, who.name, now)
+        return Subject(terms=found.unit)
+
+    files = [one for one in form.getlist("file") if isinstance(one, UploadFile)][:MOST_SIGNATURES]
+    signatures = [await one.read(SIGNATURE_LIMIT_BYTES) for one in files]
+    return await adoption.step(request, site, "order_sign", Subject(terms=answering.id_of(request)), do)
+
+
+async def _kept(site: Site) -> store.Kept | None:
+    def read() -> store.Kept | None:
+        with site.own.connect() as db:
+            return store.kept(db)
+
+    return await anyio.to_thread.run_sync(read)
+
+
+def _authority(site: Site) -> Authority | None:
+    """None where desk.toml names none, or one that cannot be read."""
+    path = site.settings.desk.serve.authority
+    try:
+        return None if path is None else read_authority(Path(path))
+    except (Refusal, BadInput):
+        return None
+
+
+def _cards(text: str) -> int:
+    known = map(str, range(1, unitform.MOST_CARDS + 1))
+    return int(text) if text in known else 1
+
+
+def _typed(data: FormData, names: list[str] | tuple[str, ...]) -> Form:
+    """A private key in a field is a mistake of that field, and is not shown again."""
+    form = Form(typed := {})
+    for name in names:
+        try:
+            typed[name] = typed_field(data.get(name))
+        except StepFault:
+            form.wrong(name, MISTAKES["private"])
+    return form
+
+
+async def _file(data: FormData, name: str) -> bytes:
+    found = data.get(name)
+    return (await found.read(template.MOST_FILE_BYTES + 1)) if isinstance(found, UploadFile) else b""
+
+
+_SITE, _ORDER = "/adoption/site", "/adoption/order"
+LARGER = {_SITE: 2 * template.MOST_FILE_BYTES}
+ROUTES: tuple[Route, ...] = (
+    Route(_SITE, ("GET",), ADOPTS, None, site_page),
+    Route(_SITE, ("POST",), ADOPTS, None, keep_site, takes=(*template.FIELDS, *template.FILES), answers=(303, 409)),
+    Route(_ORDER, ("GET",), ADOPTS, None, unit_page, takes=("cards",), answers=(200, 303)),
+    Route(
+        _ORDER, ("POST",), ADOPTS, None, make, takes=("cards", *unitform.fields_of(unitform.MOST_CARDS)),
+        answers=(303, 409),
+    ),
+    Route("/adoption/{id}/order", ("GET",), ADOPTS, None, order_file, answers=(200, 404, 409)),
+    Route("/adoption/{id}/signature", ("POST",), ADOPTS, None, sign, takes=("file",), answers=(303, 404, 409)),
+)  # fmt: skip

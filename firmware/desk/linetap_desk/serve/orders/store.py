@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The site's part of all orders, one row in serve's own database."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, delete, insert, select
+
+from linetap_core import jsontext
+from linetap_desk.serve.database.tables import order_template
+from linetap_desk.serve.orders.template import Template
+
+
+class Kept(NamedTuple):
+    template: Template
+    by: str
+    at: str
+
+
+def kept(db: Connection) -> Kept | None:
+    row = db.execute(select(order_template)).mappings().first()
+    if row is None:
+        return None
+    return Kept(jsontext.decode(bytes(row["template"]), type=Template), row["by"], row["at"])
+
+
+def keep(db: Connection, template: Template, by: str, at: str) -> None:
+    db.execute(delete(order_template))
+    db.execute(insert(order_template).values(id=1, template=msgspec.json.encode(template), by=by, at=at))

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is one unit's own: name and place, line cards and their USB ports, each line, the network. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+
+from linetap_core.enrolment import order
+from linetap_core.evidence.signing import unitnames
+from linetap_desk.serve.orders.fields import Form, is_address
+from linetap_desk.web.text import N_
+
+MOST_CARDS, LINES_A_CARD = 4, 8
+KINDS = ("", "station", "trunk", "exempt")
+_EXTENSION = re.compile(r"[0-9*#]{1,8}", re.ASCII)
+_TRUNK = re.compile(r"[0-9A-Za-z]{1,8}", re.ASCII)
+MOST_PLACE = 80
+
+SAYS = {
+    "unit": N_("Enter 2 to 40 lower-case letters, digits and hyphens, such as floor-03."),
+    "reserved": N_("This name is reserved. Enter another one, such as floor-03."),
+    "place": N_("Enter at most 80 characters."),
+    "port": N_("Enter a USB port as the kernel names it, such as 1-1.2."),
+    "port_missing": N_("With several line cards each codec needs its USB port; only the first may stay empty."),
+    "port_twice": N_("Another line card has this port."),
+    "no_lines": N_("No line is connected. Choose what at least one of them is."),
+    "no_line_of_card": N_("This line card has no line. Choose fewer line cards, or what one of its lines is."),
+    "unconnected": N_("This line is not connected. Choose what it is, or leave the number empty."),
+    "extension": N_("Enter an extension of 1 to 8 digits."),
+    "trunk": N_("Enter the trunk's name at the PBX, 1 to 8 letters or digits."),
+    "number_twice": N_("Another line has this number."),
+    "interface": N_("Enter the address with the length of its network, such as 10.1.2.3/24."),
+    "gateway": N_("Enter the gateway's address, such as 10.1.2.1; address and gateway go together."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """`kind`: station, trunk or exempt. `number`: extension or name of the trunk; may be empty."""
+
+    number: int
+    kind: str
+    name: str
+
+    @property
+    def card(self) -> int:
+        return (self.number - 1) // LINES_A_CARD + 1
+
+    @property
+    def channel(self) -> int:
+        return (self.number - 1) % LINES_A_CARD + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """`port`: USB port of its codec; empty: of the only one there is."""
+
+    number: int
+    port: str
+    has_meter: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """`networks`: where its broker is, outside private networks."""
+
+    name: str
+    place: str
+    cards: list[Card]
+    lines: list[Line]
+    address: str
+    gateway: str
+    dns: list[str]
+    vlan: int | None
+    networks: list[str]
+
+
+def fields_of(cards: int) -> list[str]:
+    """The names of the form's fields."""
+    names = ["unit", "place", "address", "gateway", "dns", "vlan", "broker_network"]
+    names += [f"{what}{card}" for card in range(1, cards + 1) for what in ("port", "meter")]
+    lines = range(1, cards * LINES_A_CARD + 1)
+    return names + [f"{what}{line}" for line in lines for what in ("kind", "number")]
+
+
+def read(form: Form, cards: int) -> Unit | None:
+    """None with mistakes."""
+    name, place = form.text("unit", is_required=True), form.text("place")
+    if name and not unitnames.is_name(name):
+        form.wrong("unit", SAYS["unit"])
+    elif unitnames.is_reserved(name) and name:
+        form.wrong("unit", SAYS["reserved"])
+    if len(place) > MOST_PLACE:
+        form.wrong("place", SAYS["place"])
+    found, lines = _cards(form, cards), _lines(form, cards)
+    address, gateway = form.text("address"), form.text("gateway")
+    if address and not order.is_interface(address):
+        form.wrong("address", SAYS["interface"])
+    if bool(address) != bool(gateway) or (gateway and not is_address(gateway)):
+        form.wrong("gateway", SAYS["gateway"])
+    dns, vlan = form.addresses("dns"), form.number("vlan", 1, 4094, is_required=False)
+    networks = form.networks("broker_network")
+    if form.mistakes:
+        return None
+    return Unit(name, place, found, lines, address, gateway, dns, vlan, networks)
+
+
+def _cards(form: Form, cards: int) -> list[Card]:
+    found: list[Card] = []
+    for number in range(1, cards + 1):
+        port = form.text(name := f"port{number}")
+        if port and not order.is_port(port):
+            form.wrong(name, SAYS["port"])
+        if not port and number > 1:
+            form.wrong(name, SAYS["port_missing"])
+        if port and port in (one.port for one in found):
+            form.wrong(name, SAYS["port_twice"])
+        found.append(Card(number, port, bool(form.text(f"meter{number}"))))
+    return found
+
+
+def _lines(form: Form, cards: int) -> list[Line]:
+    found, names = [], set[str]()
+    for number in range(1, cards * LINES_A_CARD + 1):
+        kind, name = form.choice(f"kind{number}", KINDS), form.text(f"number{number}")
+        at, known = f"number{number}", _TRUNK if kind == "trunk" else _EXTENSION
+        if name and not kind:
+            form.wrong(at, SAYS["unconnected"])
+        elif name and not known.fullmatch(name):
+            form.wrong(at, SAYS["trunk" if kind == "trunk" else "extension"])
+        elif name and f"{kind == 'trunk'} {name}" in names:
+            form.wrong(at, SAYS["number_twice"])
+        names.add(f"{kind == 'trunk'} {name}")
+        if kind:
+            found.append(Line(number, kind, name))
+    if not found:
+        form.wrong("kind1", SAYS["no_lines"])
+    for before, card in pairwise(range(cards + 1)):
+        if found and not any(line.card == card for line in found):
+            form.wrong(f"kind{before * LINES_A_CARD + 1}", SAYS["no_line_of_card"])
+    return found
