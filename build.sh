@@ -165,6 +165,11 @@ link_shipped() {
   done
 }
 
+# Also for guests and users that may not write here: a command starts three to five times as fast.
+compile_modules() {
+  "$BIN/python" -m compileall -q firmware/*/linetap* || fail "$BIN/python could not compile firmware/"
+}
+
 make_notices() {
   [ ! -s build/notices/ko.wav ] || [ ! -s build/notices/en.wav ] || return 0
   say "notices: speaking the Korean and the English default into build/notices"
@@ -175,6 +180,7 @@ setup() {
   install_packages "${PACKAGES[@]}" "${SHIPPED[@]}"
   install_python
   link_shipped
+  compile_modules
   make_notices
   say "ready: $BIN/linetap"
 }

@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 import os
+import sys
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command sets it, before numpy loads
+# Containers often set it. Each program that a test starts would compile what it imports, for a second or two; and
+# pytest every module of tests, in each of its processes.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import gc
 import shutil
@@ -25,6 +29,8 @@ from linetap_core.durable import broken
 from postgres_rig import Postgres
 from release_rig import Desk
 from reporter_rig import Floor
+
+sys.dont_write_bytecode = False
 
 # No assertion on time: a machine that is busy with something else is no failure. The examples of a commit are the same
 # wherever it is tested; those that nobody has thought of are the soak's.

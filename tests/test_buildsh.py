@@ -7,6 +7,7 @@ import importlib.util
 import os
 import re
 import subprocess
+import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator
@@ -147,6 +148,14 @@ def test_the_quick_ones_start_no_broker(stood_in: Path) -> None:
     assert len(said) == 2
     assert all("--ignore=tests/signals/test_d.py" in line for line in said)
     assert "mypy" not in done.stdout
+
+
+def test_what_the_tests_start_keeps_what_it_compiles() -> None:
+    """Also in a container that forbids it to every Python program."""
+    look = "import conftest, os, sys; print(sys.dont_write_bytecode, os.environ.get('PYTHONDONTWRITEBYTECODE'))"
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(ROOT / "tests")}
+    done = subprocess.run([sys.executable, "-c", look], env=env, capture_output=True, timeout=120, check=True)
+    assert done.stdout == b"False None\n"
 
 
 def _locked() -> dict[str, str]:
