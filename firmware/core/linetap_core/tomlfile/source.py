@@ -9,6 +9,7 @@ import os
 import re
 import stat
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -143,20 +144,26 @@ def _convert_struct(value: Any, kind: type[msgspec.Struct], at: KeyPath, problem
         value, reported = {}, True
     else:
         reported = False
-    hints = get_type_hints(kind, include_extras=True)
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    fields = _fields(kind)
     unknown = value.keys() - fields.keys()
     problems += [((*at, key), f"unknown key {_name((*at, key))}; known here: {', '.join(fields)}") for key in unknown]
     good: dict[str, Any] = {}
-    for name, field in fields.items():
+    for name, (field, hint) in fields.items():
         found = UNSET
         if name in value:
-            found = _convert_value(value[name], hints[field.name], (*at, name), problems)
+            found = _convert_value(value[name], hint, (*at, name), problems)
         elif field.required and not reported:
             problems.append((at, f"{_name((*at, name))} is missing"))
         if found is not UNSET or field.required:
             good[field.name] = found
     return kind(**good)
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> dict[str, tuple[msgspec.structs.FieldInfo, Any]]:
+    """Each field by its key, with its type. Kept: annotations are strings, compiled each time that somebody asks."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {field.encode_name: (field, hints[field.name]) for field in msgspec.structs.fields(kind)}
 
 
 def _convert_value(value: Any, hint: Any, at: KeyPath, problems: list[Problem]) -> Any:
