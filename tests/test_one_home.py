@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import get_args
@@ -41,12 +41,22 @@ def sources() -> dict[str, ast.Module]:
     return {str(path.relative_to(FIRMWARE)): ast.parse(path.read_bytes()) for path in paths}
 
 
-def literals(tree: ast.Module) -> Iterator[ast.Constant]:
-    """Every literal that is no docstring; those within an f-string too."""
-    prose = {
-        id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    }
-    return (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in prose)
+@cache
+def nodes() -> dict[str, list[ast.AST]]:
+    """All of each module: a walk of the whole source takes half a second, and a dozen tests ask for it."""
+    return {path: list(ast.walk(tree)) for path, tree in sources().items()}
+
+
+@cache
+def literals() -> list[tuple[str, ast.Constant]]:
+    """Every literal that is no docstring, with its module; those within an f-string too."""
+    prose = {id(node.value) for each in nodes().values() for node in each if isinstance(node, ast.Expr)}
+    return [
+        (path, node)
+        for path, each in nodes().items()
+        for node in each
+        if isinstance(node, ast.Constant) and id(node) not in prose
+    ]
 
 
 def names_a_namespace(value: object) -> bool:
@@ -95,12 +105,7 @@ LITERALS: dict[str, tuple[str, Callable[[object], bool]]] = {
 @pytest.mark.parametrize("concept", LITERALS)
 def test_a_literal_is_spelled_in_its_home_alone(concept: str) -> None:
     home, is_one = LITERALS[concept]
-    found = {
-        f"{path}:{node.lineno}: {node.value!r}"
-        for path, tree in sources().items()
-        for node in literals(tree)
-        if is_one(node.value)
-    }
+    found = {f"{path}:{node.lineno}: {node.value!r}" for path, node in literals() if is_one(node.value)}
     assert any(each.startswith(home) for each in found), f"{home} spells no {concept} any more"
     assert not sorted(each for each in found if not each.startswith(home))
 
@@ -140,8 +145,8 @@ def test_a_day_is_divided_nowhere() -> None:
     """86,400 by its factors, 24 * 3600."""
     found = [
         f"{path}:{node.lineno}"
-        for path, tree in sources().items()
-        for node in ast.walk(tree)
+        for path, each in nodes().items()
+        for node in each
         if isinstance(node, ast.BinOp)
         and {getattr(each, "value", None) for each in (node.left, node.right)} == {24, 3600}
     ]
@@ -186,8 +191,8 @@ RENAMING = {
 def test_a_rename_is_made_durable_in_one_place() -> None:
     """A rename with a sync of its own, in one function: `files.move_durably` does both."""
     found = set()
-    for path, tree in sources().items():
-        for function in ast.walk(tree):
+    for path, each in nodes().items():
+        for function in each:
             if path.startswith(f"{CORE}/durable/") or not isinstance(function, ast.FunctionDef):
                 continue
             called = {
@@ -204,8 +209,8 @@ def test_keygen_unit_is_spelled_once() -> None:
     """Desk and unit both have the command; the key in a file is made, written and printed by the core."""
     home = f"{CORE}/keygenunit.py"
     makers = {
-        path for path, tree in sources().items()
-        for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == "unit_key_file"
+        path for path, each in nodes().items()
+        for node in each if isinstance(node, ast.Attribute) and node.attr == "unit_key_file"
     }  # fmt: skip
     assert home in makers
     assert not {path for path in makers if path.endswith("commission/unitkey.py")}
@@ -218,9 +223,9 @@ def test_the_body_of_a_command_is_read_and_made_as_a_type() -> None:
     """`.body["x"]` and `.body.get("x")` pick texts out of a command; only the types do so."""
     found = [
         f"{path}:{node.lineno}: {ast.unparse(node)}"
-        for path, tree in sources().items()
+        for path, each in nodes().items()
         if path not in BODY_READERS
-        for node in ast.walk(tree)
+        for node in each
         if isinstance(node, ast.Subscript | ast.Attribute)
         and isinstance(node.value, ast.Attribute)
         and node.value.attr == "body"
