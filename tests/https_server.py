@@ -30,6 +30,7 @@ class Server:
 
     def __init__(self, pki: Pki, pair: Pair, bundle: bytes) -> None:
         self.bundle, self.answers, self.asked = bundle, list[Answer](), list[str | None]()
+        self.beside = dict[str, bytes]()  # by the end of a path: files of their own, in the place of the bundle
         self.paths = list[str]()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pair.certificate, pair.key)
@@ -80,9 +81,13 @@ def _handler(server: Server) -> Callable[..., BaseHTTPRequestHandler]:
                 self.send_error(answer.status)
                 return
             begins = int(asked.removeprefix("bytes=").rstrip("-")) if asked and answer.ranges else 0
-            data = server.bundle[begins:]
+            whole = next(
+                (data for end, data in server.beside.items() if self.path.partition("?")[0].endswith(end)),
+                server.bundle,
+            )
+            data = whole[begins:]
             self.send_response(206 if begins else 200)
-            total = answer.total if answer.total is not None else len(server.bundle)
+            total = answer.total if answer.total is not None else len(whole)
             if begins:
                 told = begins if answer.begins is None else answer.begins
                 self.send_header("Content-Range", f"bytes {told}-{total - 1}/{total}")

@@ -451,3 +451,30 @@ def test_one_mutation_is_right_or_told_with_its_line(shared_site: Site, mutation
     except BadInput as error:
         for line in str(error).splitlines():
             assert re.match(re.escape(str(mutated)) + r"(:\d+)?: .|" + re.escape(str(shared_site.folder)), line), line
+
+
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [
+        ("", "names no quorum"),
+        ("quorum none", "names no log"),
+        (f"log {'1' * 64}\nquorum none", "a witness or a group"),
+        (f"witness a {'2' * 64}\nquorum a", "names no log"),
+        ("log city", "not a verifier key"),
+        (f"log {'1' * 64}\nwitness a {'1' * 64}\nquorum a", "the log's own key"),
+    ],
+)
+def test_a_log_policy_that_demands_nothing_is_refused(site: Site, policy: str, told: str) -> None:
+    site.edit("[update]\n", f"[update]\nlog_policy = {json.dumps(policy)}\n")
+    line, text = site.only_error()
+    assert line == site.line_of("log_policy")
+    assert text.startswith("update.log_policy: ")
+    assert told in text
+
+
+def test_the_template_names_the_log_policy_as_it_is_set(site: Site) -> None:
+    text = site.path.read_text()
+    (shown,) = re.findall(r"(?s)# (log_policy = '''\n.*?\n# ''')", text)
+    policy = shown.replace("\n# ", "\n").replace("4f2e...", "1" * 64).replace("6e5d...", "2" * 64)
+    site.edit("# " + shown, policy.replace("0a17...", "3" * 64))
+    assert (load_config(site.path).update.log_policy or "").startswith("log 1111")

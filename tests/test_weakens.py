@@ -142,6 +142,7 @@ EITHER_WAY: list[tuple[str, str, dict[str, Any]]] = [
     ("retention_clock", "retention", {"zone": "UTC"}),
     ("storage", "storage", {"reserve_mb": 1 << 20}),
     ("pbx", "smdr", {"kinds": "X=internal"}), ("pbx", "smdr", {"port": "/dev/ttyS1"}),
+    ("updates", "update", {"log_policy": "log 00"}),
     ("identity", "", {"unit": "other"}), ("keys", "", {"key": "/other"}), ("paths", "", {"vault": "/other"}),
     ("paths", "", {"run_dir": "/other"}), ("paths", "", {"notices": "/other"}), ("paths", "", {"learned": "/other"}),
     ("hardware", "", {"board": Board(kind="hardware")}), ("hardware", "", {"card": [Card(rate_hz=8000)]}),

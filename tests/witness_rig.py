@@ -91,12 +91,12 @@ def sigsum(folder: Path, log: Ed25519PublicKey) -> Iterator[Running]:
 
 
 @contextlib.contextmanager
-def ours(folder: Path, log: Ed25519PublicKey) -> Iterator[Running]:
+def ours(folder: Path, log: Ed25519PublicKey, keeper_of: str = "closet-3f") -> Iterator[Running]:
     """`linetap witness --listen`, one among others."""
     folder.mkdir()
     key = keys.new_unit_key()
     write_key(folder / "witness.key", key)
-    (folder / "signers").write_text(f'closet-3f namespaces="linetap-checkpoint" {keys.public_line(log)}\n')
+    (folder / "signers").write_text(f'{keeper_of} namespaces="linetap-checkpoint" {keys.public_line(log)}\n')
     port = free_port()
     command = [sys.executable, "-m", "linetap", "witness", "--listen", f"127.0.0.1:{port}", "--name", "ours.example"]
     command += ["--key", "witness.key", "--state", "seen.json", "--signers", "signers"]
@@ -118,10 +118,10 @@ def aics(folder: Path, log: Ed25519PublicKey) -> Iterator[Running]:
 
 
 @contextlib.contextmanager
-def all_three(folder: Path, log: Ed25519PublicKey) -> Iterator[list[Running]]:
+def all_three(folder: Path, log: Ed25519PublicKey, keeper_of: str = "closet-3f") -> Iterator[list[Running]]:
     """Each with the log's key, and nothing cosigned so far."""
     folder.mkdir()
-    with sigsum(folder / "a", log) as a, ours(folder / "b", log) as b, aics(folder / "c", log) as c:
+    with sigsum(folder / "a", log) as a, ours(folder / "b", log, keeper_of) as b, aics(folder / "c", log) as c:
         yield [a, b, c]
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from update_rig import BUNDLE, SHA256, WANTED, Rig
 
 from linetap.idle import HOLDS_S
 from linetap.update import install as installing
@@ -17,6 +16,7 @@ from linetap.update.rauc import Info
 from linetap.update.state import UpdateFault, UpdateRequest
 from linetap_core.clock import NS_PER_S
 from linetap_core.records import UpdateState
+from update_rig import BUNDLE, SHA256, WANTED, Rig
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from update_rig import BUNDLE, SHA256, WANTED, Rig
 
 from linetap.update import judge, state, stick
 from linetap.update.rauc import Info
 from linetap.update.state import UpdateFault, UpdateRequest
 from linetap_core.errors import BadInput
 from linetap_core.records import UpdateState
+from update_rig import BUNDLE, SHA256, WANTED, Rig
 
 NAME = "linetap-0.2.0.raucb"
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from update_rig import WANTED, Rig
 
 from linetap.update import judge, state
 from linetap.update.state import UpdateFault
 from linetap.update.trial import HOLDS_S, PATIENCE_S
+from update_rig import WANTED, Rig
 
 
 @pytest.fixture

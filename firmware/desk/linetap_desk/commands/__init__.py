@@ -88,6 +88,11 @@ COMMANDS = {
         "certificates for units, brokers and desks",
         "unit floor-03.request --dir /media/pki -o floor-03.pem",
     ),
+    "versions": Command(
+        "linetap_desk.versions.command",
+        "the log of published updates, in which a unit can demand an entry",
+        "add linetap-0.2.0.raucb --log versions --key versions.key --policy policy --commit $(git rev-parse HEAD)",
+    ),
     "verify": Command(
         "linetap_desk.commands.verify",
         "check a call, a vault or a bundle, without any secret",

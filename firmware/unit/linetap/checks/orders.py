@@ -20,6 +20,10 @@ UPDATE_FAULTS = {  # Korean, English
     "update_other_product": ("다른 제품의 파일입니다", "it is for another product"),
     "update_other_version": ("파일의 버전이 명령과 다릅니다", "its version differs from the signed order"),
     "update_older": ("지금 버전보다 오래된 버전입니다", "it is older than the running version"),
+    "update_not_logged": (
+        "공개 기록에 있다는 증명이 없거나 맞지 않습니다",
+        "there is no valid proof that it is in the log of versions",
+    ),
     "update_stick": ("USB 메모리를 쓸 수 없습니다", "the USB stick cannot be used"),
     "update_busy": ("통화가 없는 때를 기다리지 못했습니다", "there was no moment without a call"),
     "update_fell_back": (

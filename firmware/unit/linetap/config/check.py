@@ -23,6 +23,7 @@ from linetap_core.evidence.keys import publickeys
 from linetap_core.evidence.sealing import members
 from linetap_core.tomlfile.locate import Path as KeyPath
 from linetap_core.tomlfile.source import Source
+from linetap_core.versions import logged
 from linetap_core.wire.loopback import LOOPBACK
 from linetap_core.zones import zone_of
 
@@ -71,7 +72,7 @@ def checked(source: Source, folder: Path | None = None) -> Config:
     Source.partial).
     """
     config = _absolute(source.partial(Config), folder or source.path.absolute().parent, source)
-    for check in (_cards, _lines, _keys, _names, _pattern, _broker, _codec, _codes, _notices, _smdr):
+    for check in (_cards, _lines, _keys, _names, _pattern, _broker, _codec, _codes, _notices, _smdr, _update):
         check(config, source)
     return config
 
@@ -254,6 +255,14 @@ def _smdr(config: Config, source: Source) -> None:
             zone_of(smdr.zone)
     except (KeyError, ValueError, OSError):
         source.add(("smdr", "zone"), f"smdr.zone = {smdr.zone!r}: no such time zone")
+
+
+def _update(config: Config, source: Source) -> None:
+    try:
+        if isinstance(text := config.update.log_policy, str):
+            logged.demanded(text)
+    except BadInput as error:
+        source.add(("update", "log_policy"), f"update.log_policy: {error}")
 
 
 def _codes(config: Config, source: Source) -> None:

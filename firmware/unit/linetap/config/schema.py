@@ -191,6 +191,12 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     weakening_delay_h: Annotated[int, Meta(ge=0, le=720)] = 0  # it is put in effect so long after two have signed it
 
 
+class Update(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What another version has to bring besides its signature."""
+
+    log_policy: str | None = None  # text of a policy (docs/update.md): an update has to be in this log of versions
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole of one unit, as read and checked. Paths are absolute."""
 
@@ -213,6 +219,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     panel: Panel = Panel()
     home_assistant: HomeAssistant = HomeAssistant()
     policy: Policy = Policy()
+    update: Update = Update()
     profile: list[Profile] = []
 
     def lines_of(self, card: int) -> list[Line]:

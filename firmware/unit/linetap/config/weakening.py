@@ -109,6 +109,7 @@ RULES: dict[str, tuple[str, Weakens]] = {
     "panel.night_from": DERIVED, "panel.night_to": DERIVED, "panel.night_percent": DERIVED,
     "home_assistant.discovery": ("alert_later", _to(False)),
     "policy.weakening_delay_h": DERIVED,
+    "update.log_policy": ("updates", _any),
     "profile": DERIVED,
 }  # fmt: skip
 
@@ -143,6 +144,10 @@ WORDS = {
     "delay_shorter": ("약화 변경의 대기 시간이 짧아집니다", "weakening changes wait for a shorter time"),
     "delay_longer": ("약화 변경의 대기 시간이 길어집니다", "changes signed by two wait for a longer time"),
     "learned": ("학습된 회선 값이 크게 바뀌었습니다", "the measurements of a line have changed by far"),
+    "updates": (
+        "업데이트를 확인하는 공개 기록이 바뀝니다",
+        "updates are checked against another log of versions, or none",
+    ),
     "roles": ("명령 권한을 가진 사람이 바뀌었습니다", "other people may command"),
     "memory": ("비교할 이전 설정의 기록이 없거나 다릅니다", "the record of what was in force is lost or was changed"),
     "file_unusable": ("설정 파일을 쓸 수 없습니다", "unit.toml was changed so that no service can use it"),

@@ -13,7 +13,7 @@ import msgspec
 from linetap.checks.command import diagnose
 from linetap.config import Config, load_config
 from linetap.config.require import require_usual_places
-from linetap.update import stick
+from linetap.update import stick, versionlog
 from linetap.update.fetch import Progress, fetch
 from linetap.update.install import Fetch, Install, failed
 from linetap.update.judge import red
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     match args.verb:
         case "install":
             with InstanceLock(enter_own(config.run_path, "update"), "update"):
-                Install(config, Rauc(), _fetcher(config), _looker(config), SYSTEM).run()
+                Install(config, Rauc(), fetcher(config), _looker(config), SYSTEM).run()
         case "trial":
             Trial(folder_of(config), Rauc(), _looker(config), SYSTEM, args.within).run()
         case "stick":
@@ -93,7 +93,7 @@ def _looker(config: Config) -> Callable[[], list[str]]:
     return lambda: red(diagnose(config, SYSTEM)[0])
 
 
-def _fetcher(config: Config) -> Fetch:
+def fetcher(config: Config) -> Fetch:
     def bring(requested: UpdateRequest, into: Path, progress: Progress) -> None:
         try:
             context = tls_context(config.broker)
@@ -101,6 +101,8 @@ def _fetcher(config: Config) -> Fetch:
             raise UpdateFault("update_fetch", str(error)) from None
         if context is None:
             raise UpdateFault("update_fetch", "broker.ca is not set: there is nothing to know the server by")
+        if versionlog.is_demanded(config):  # first: without it there is nothing to fetch
+            versionlog.fetch_proof(config, requested, into, context, SYSTEM, progress)
         fetch(requested, into, context, SYSTEM, progress)
 
     return bring

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import re
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ PATIENCE_S = S_PER_DAY  # a broker's host that is away for a day needs a person
 AGAIN = Patience(first_ms=5000, longest_ms=600_000)
 _ANSWER_S = 60.0  # for connecting, and for each piece
 _PIECE_BYTES = 256 << 10
+_SMALL_S = 300
 _RETRIED = (408, 429)  # client errors that may pass
 
 Progress = Callable[[int, str], None]  # bytes downloaded, and the trouble
@@ -43,21 +45,40 @@ def fetch(
     for old in into.parent.glob(f"{into.name}.*.part"):
         if old != part:
             old.unlink(missing_ok=True)
+    _patiently(
+        lambda: _once(requested, part, context, progress), requested.url or "",
+        lambda why: progress(_length(part), why), clock, patience_s, again,
+    )  # fmt: skip
+    files.move_durably(part, into)
+
+
+def fetch_small(
+    url: str, most_bytes: int, absent: str, context: ssl.SSLContext, clock: Clock, progress: Progress,
+    patience_s: float = PATIENCE_S, again: Patience = AGAIN,
+) -> bytes:  # fmt: skip
+    """Returns a file of at most `most_bytes`. UpdateFault `absent` if the server has none, or a larger one."""
+    return _patiently(
+        lambda: _whole(url, most_bytes, absent, context, clock), url, lambda why: progress(0, why), clock, patience_s,
+        again,
+    )  # fmt: skip
+
+
+def _patiently[T](
+    attempt: Callable[[], T], url: str, trouble: Callable[[str], None], clock: Clock, patience_s: float, again: Patience
+) -> T:
     end_ns, backoff = clock.monotonic_ns() + round(patience_s * NS_PER_S), Backoff(again)
     while True:
         began_ns = clock.monotonic_ns()
         try:
-            _once(requested, part, context, progress)
-            break
+            return attempt()
         except (_Later, HTTPException, OSError) as error:
             why = str(error) or type(error).__name__
         now_ns = clock.monotonic_ns()
         if now_ns >= end_ns:
-            raise UpdateFault("update_fetch", f"{requested.url}: not within {patience_s:g} s: {why}")
-        progress(_length(part), why)
+            raise UpdateFault("update_fetch", f"{url}: not within {patience_s:g} s: {why}")
+        trouble(why)
         backoff.ended(now_ns, now_ns - began_ns)
         clock.sleep(max(0, backoff.due_ns - now_ns) / NS_PER_S)
-    files.move_durably(part, into)
 
 
 def _once(requested: UpdateRequest, part: Path, context: ssl.SSLContext, progress: Progress) -> None:
@@ -77,26 +98,49 @@ def _once(requested: UpdateRequest, part: Path, context: ssl.SSLContext, progres
 
 def _ask(requested: UpdateRequest, part: Path, have: int, context: ssl.SSLContext, progress: Progress) -> None:
     assert requested.url is not None
-    parts = urlsplit(requested.url)
+    with _answer(requested.url, {"Range": f"bytes={have}-"} if have else {}, context) as answer:
+        begins = _begins(requested, answer, have)
+        with part.open("r+b" if begins else "wb") as file:
+            file.seek(begins)
+            file.truncate()
+            try:
+                _take(requested, answer, file.write, begins, progress)
+            finally:
+                file.flush()
+                os.fsync(file.fileno())
+
+
+@contextmanager
+def _answer(url: str, more: dict[str, str], context: ssl.SSLContext) -> Iterator[HTTPResponse]:
+    parts = urlsplit(url)
     path = parts.path or "/"
     connection = HTTPSConnection(parts.hostname or "", parts.port, timeout=_ANSWER_S, context=context)
     try:
-        headers = {"Accept-Encoding": "identity", "User-Agent": "linetap"}
-        if have:
-            headers["Range"] = f"bytes={have}-"
+        headers = {"Accept-Encoding": "identity", "User-Agent": "linetap", **more}
         connection.request("GET", f"{path}?{parts.query}" if parts.query else path, headers=headers)
         with connection.getresponse() as answer:
-            begins = _begins(requested, answer, have)
-            with part.open("r+b" if begins else "wb") as file:
-                file.seek(begins)
-                file.truncate()
-                try:
-                    _take(requested, answer, file.write, begins, progress)
-                finally:
-                    file.flush()
-                    os.fsync(file.fileno())
+            yield answer
     finally:
         connection.close()
+
+
+def _whole(url: str, most_bytes: int, absent: str, context: ssl.SSLContext, clock: Clock) -> bytes:
+    """One connection, for _SMALL_S at most, however slowly it gives."""
+    end_ns, data = clock.monotonic_ns() + _SMALL_S * NS_PER_S, b""
+    with _answer(url, {}, context) as answer:
+        if 400 <= answer.status < 500 and answer.status not in _RETRIED:
+            raise UpdateFault(absent, f"{url}: the server says {answer.status} {answer.reason}")
+        if answer.status != 200:
+            raise _Later(f"the server says {answer.status} {answer.reason}")
+        while piece := answer.read1(_PIECE_BYTES):
+            data += piece
+            if len(data) > most_bytes:
+                raise UpdateFault(absent, f"{url}: more than {most_bytes} bytes")
+            if clock.monotonic_ns() >= end_ns:
+                raise _Later(f"not whole within {_SMALL_S} s")
+        if answer.length:
+            raise _Later(f"it ended after {len(data)} bytes, {answer.length} were to come")
+    return data
 
 
 def _begins(requested: UpdateRequest, answer: HTTPResponse, have: int) -> int:

@@ -17,7 +17,7 @@ import msgspec
 
 from linetap.config import Config
 from linetap.idle import wait_for_idle
-from linetap.update import state
+from linetap.update import state, versionlog
 from linetap.update.fetch import Progress
 from linetap.update.judge import require_fit, require_newer, require_running
 from linetap.update.rauc import Info, Slots
@@ -123,7 +123,9 @@ class Install:
         if slots.current != slots.primary:
             raise UpdateFault("update_on_trial", f"slot {slots.current} is tried, and {slots.primary} is the way back")
         bundle = self._bring(requested)
-        require_fit(self._machine.info(bundle), running, requested.version)
+        info = self._machine.info(bundle)
+        require_fit(info, running, requested.version)
+        versionlog.require_in_log(self._config, bundle, info)
         self._step("installing")
         self._machine.install(bundle)
         self._clear(self._state.by)

@@ -18,6 +18,7 @@ from linetap_core import jsontext
 SLOTS = "/usr/lib/linetap/slots"
 _LOOK_S, _INSTALL_S = 120, 3600
 _LONGEST_TEXT = 300
+PLAIN = "plain"
 
 
 class Info(msgspec.Struct, frozen=True):
@@ -25,10 +26,21 @@ class Info(msgspec.Struct, frozen=True):
 
     compatible: str
     version: str
+    format: str = PLAIN  # what the signature covers: versions/payload.py
+
+
+class _Update(msgspec.Struct, frozen=True):
+    compatible: str
+    version: str
+
+
+class _Bundle(msgspec.Struct, frozen=True):
+    format: str
 
 
 class _Info(msgspec.Struct, frozen=True):
-    update: Info
+    update: _Update
+    bundle: _Bundle
 
 
 class Slots(msgspec.Struct, frozen=True):
@@ -53,9 +65,10 @@ class Rauc:
         """`update_signature`: cut short, changed, or not signed by a trusted key."""
         said = _run("update_signature", _LOOK_S, *self._rauc, "info", "--output-format=json-2", str(bundle))
         try:
-            return jsontext.decode(said, type=_Info).update
+            told = jsontext.decode(said, type=_Info)
         except ValueError as error:
             raise UpdateFault("update_signature", f"rauc info: {error}") from None
+        return Info(told.update.compatible, told.update.version, told.bundle.format)
 
     def install(self, bundle: Path) -> None:
         """Writes the slot that does not run, without starting it."""

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from linetap.config import Config
-from linetap.update import state
+from linetap.update import state, versionlog
 from linetap.update.install import Machine, require_room
 from linetap.update.judge import TRIED, require_fit, require_running
 from linetap.update.state import UpdateFault, UpdateRequest
@@ -69,11 +69,13 @@ def take(top: Path, config: Config, machine: Machine) -> UpdateRequest | None:
         info = machine.info(copy)  # RAUC accepts no file system on which it cannot exclude others
         if info.version != running:
             require_fit(info, running)
+            versionlog.copy_proof(config, bundle, copy)
+            versionlog.require_in_log(config, copy, info)
     except UpdateFault:
-        copy.unlink()
+        versionlog.remove(copy)
         raise
     if info.version == running:
-        copy.unlink()
+        versionlog.remove(copy)
         return None
     requested = UpdateRequest(version=info.version, sha256=sha256, size=size)
     state.REQUEST_FILE.replace(folder / state.STICK, requested)

@@ -13,7 +13,9 @@ UnitId = Annotated[str, Meta(pattern=rf"^{NAME}$")]
 _NAME = re.compile(NAME)
 
 # Other signers, as a signers' file and a list of roles name them.
-OFFICES = frozenset({"witness", "authority", "vault", "custodian", "operator", "desk", "officer", "roles", "release"})
+OFFICES = frozenset(
+    {"witness", "authority", "vault", "custodian", "operator", "desk", "officer", "roles", "release", "versions"}
+)
 # Names beside a unit's files in vaults, stores, bundles and proofs.
 _FOLDERS = frozenset(
     {"index", "log", "logs", "holds", "outbox", "journal", "walks", "smdr", "faults", "keys", "heads", "stamps"}

@@ -36,6 +36,7 @@ SUFFIX = ".tlog-proof"
 FOLDER = "witnessed"  # holds CALL_ID.tlog-proof: flat in a package, by days in a store
 LIMIT_BYTES = note.LIMIT_BYTES
 _FIRST = "c2sp.org/tlog-proof@v1"
+_EXTRA = "extra "
 _INDEX = re.compile(r"index (0|[1-9][0-9]{0,17})")
 
 
@@ -46,12 +47,17 @@ def witnessed_path(call_id: str) -> PurePosixPath:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
+    """`extra`: data of the application, such as the leaf itself; nothing signs it."""
+
     index: int
     path: tuple[bytes, ...]
     note: Note
+    extra: bytes = b""
 
     def encode(self) -> bytes:
-        lines = [_FIRST, f"index {self.index}", *(base64.b64encode(node).decode("ascii") for node in self.path), ""]
+        extra = [_EXTRA + base64.b64encode(self.extra).decode("ascii")] if self.extra else []
+        path = [base64.b64encode(node).decode("ascii") for node in self.path]
+        lines = [_FIRST, *extra, f"index {self.index}", *path, ""]
         return "".join(line + "\n" for line in lines).encode("ascii") + self.note.encode()
 
     def require(self, leaf: bytes) -> checkpoint.Checkpoint:
@@ -62,18 +68,21 @@ class Proof:
         return found
 
 
-def decode(data: bytes) -> Proof:
-    """The proof; BadNote unless it is in the form of `encode`."""
+def decode(data: bytes, *, extra: bool = False) -> Proof:
+    """The proof; BadNote unless it is in the form of `encode`. `extra`: whether it may have extra data, which would be
+    unchecked where nobody expects it."""
     head, gap, rest = data[:LIMIT_BYTES].partition(b"\n\n")
     lines = head.decode("ascii", "replace").split("\n")
+    more = lines.pop(1).removeprefix(_EXTRA) if extra and len(lines) > 1 and lines[1].startswith(_EXTRA) else ""
     index = _INDEX.fullmatch(lines[1]) if len(lines) > 1 and lines[0] == _FIRST else None
     if not gap or index is None or len(lines) > 2 + merkle.MOST_PROOF_HASHES:
         raise BadNote(f"not a proof: `{_FIRST}`, `index N` and a hash a line expected")
     try:
         path = tuple(base64.b64decode(line, validate=True) for line in lines[2:])
+        told = base64.b64decode(more, validate=True)
     except (binascii.Error, ValueError):
-        raise BadNote("not a proof: a hash in it is not base64") from None
-    found = Proof(int(index[1]), path, note.parse(rest))
+        raise BadNote("not a proof: a hash or the extra data in it is not base64") from None
+    found = Proof(int(index[1]), path, note.parse(rest), told)
     if found.encode() != data:
         raise BadNote("not a proof, or not spelled as one is")
     return found

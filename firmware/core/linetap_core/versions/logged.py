@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a version is in the log, by the proof beside its bundle, BUNDLE.tlog-proof, and by a policy.
+
+The proof is C2SP's tlog-proof; its `extra` data is the entry, which the path then ties to the checkpoint. The policy
+(quorum.py) names the log's key in a `log` line, and the witnesses. Times of cosignatures do not count: an entry that a
+quorum has seen once stays in the log, and a unit's clock may be wrong.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from linetap_core.errors import BadInput
+from linetap_core.evidence.witness import checkpoint, note, quorum, tlogproof
+from linetap_core.evidence.witness.checkpoint import Checkpoint
+from linetap_core.evidence.witness.note import BadNote, Note
+from linetap_core.evidence.witness.quorum import Policy
+from linetap_core.versions import entry
+from linetap_core.versions.entry import Entry, NotLogged
+
+PRODUCT = "linetap"
+
+
+def beside(bundle: Path) -> Path:
+    """The path of a bundle's proof."""
+    return bundle.with_name(bundle.name + tlogproof.SUFFIX)
+
+
+def beside_url(url: str) -> str:
+    """The address of a bundle's proof; a query stays as it is."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(path=(parts.path or "/") + tlogproof.SUFFIX))
+
+
+def demanded(text: str) -> Policy:
+    """A policy by which an entry has to be in a log. BadInput for one that demands less than a log and a quorum."""
+    policy = quorum.parse(text.encode("utf-8"))
+    if not policy.logs:
+        raise BadInput("it names no log: a line `log KEY` with the key of the log of versions expected")
+    if policy.quorum == quorum.NONE:
+        raise BadInput("`quorum none`: a witness or a group of witnesses expected")
+    for public in policy.logs | {witness.public for witness in policy.witnesses.values()}:
+        _require_point(public)
+    own = next((witness.name for witness in policy.witnesses.values() if witness.public in policy.logs), None)
+    if own is not None:
+        raise BadInput(f"{own} has the log's own key; a witness is somebody else")
+    return policy
+
+
+def require_cosigned(policy: Policy, found: Note) -> Checkpoint:
+    """The checkpoint, if a log of the policy signed it and a quorum cosigned it. NotLogged or BadNote if not."""
+    head = checkpoint.decode(found.text)
+    logs = [checkpoint.log_key(Ed25519PublicKey.from_public_bytes(public)) for public in sorted(policy.logs)]
+    if not any(note.is_signed(found, key) for key in logs if key.name == head.origin):
+        raise NotLogged(f"{head.origin}: not signed by the log that the policy names")
+    cosigned = policy.cosigners(found)
+    if not policy.holds(cosigned):
+        told = ", ".join(sorted(cosigned)) or "nobody"
+        raise NotLogged(f"cosigned by {told}: no quorum of the {len(policy.witnesses)} witnesses")
+    return head
+
+
+def of_proof(policy: Policy, data: bytes) -> Entry:
+    """The entry that the proof is of. NotLogged unless it is under a checkpoint that counts by the policy."""
+    if len(data) > tlogproof.LIMIT_BYTES:
+        raise NotLogged(f"more than {tlogproof.LIMIT_BYTES} bytes are no proof")
+    try:
+        proof = tlogproof.decode(data, extra=True)
+        require_cosigned(policy, proof.note)
+        proof.require(proof.extra)
+    except BadNote as error:
+        raise NotLogged(str(error)) from None
+    return entry.decode(proof.extra)
+
+
+def require_logged(policy: Policy, data: bytes, version: str, payload: str | None) -> Entry:
+    """The entry, if it is of this version of this product and of this payload; None: of any. NotLogged if not."""
+    found = of_proof(policy, data)
+    if found.product != PRODUCT or found.version != version:
+        raise NotLogged(f"the proof is of {found.product} {found.version}, not of {PRODUCT} {version}")
+    if payload is not None and found.payload != payload:
+        raise NotLogged(f"the log has payload {found.payload} for version {version}, the bundle has {payload}")
+    return found
+
+
+def _require_point(public: bytes) -> None:
+    try:
+        Ed25519PublicKey.from_public_bytes(public)
+    except ValueError:
+        raise BadInput(f"{public.hex()}: not a key of Ed25519") from None

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether an update is in the log of versions that the configuration demands, before anything is written to a slot.
+
+The signature on a bundle is one person's. A log that witnesses cosign shows everybody what was signed: whoever has the
+release key cannot send one unit a version that nobody else sees. The proof lies beside the bundle, BUNDLE.tlog-proof.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+from pathlib import Path
+
+from linetap.config import Config
+from linetap.update.fetch import Progress, fetch_small
+from linetap.update.rauc import PLAIN, Info
+from linetap.update.state import UpdateFault, UpdateRequest
+from linetap_core.clock import Clock
+from linetap_core.durable import files
+from linetap_core.errors import BadInput
+from linetap_core.evidence.witness import tlogproof
+from linetap_core.versions import logged, payload
+from linetap_core.versions.entry import NotLogged
+
+CODE = "update_not_logged"
+LIMIT_BYTES = tlogproof.LIMIT_BYTES
+
+log = logging.getLogger("linetap.update")
+
+
+def is_demanded(config: Config) -> bool:
+    return config.update.log_policy is not None
+
+
+def require_in_log(config: Config, bundle: Path, info: Info) -> None:
+    """UpdateFault unless the bundle, whose signature RAUC has verified, is in the log that is demanded, if any."""
+    if not is_demanded(config):
+        return
+    if info.format != PLAIN:
+        text = f"a bundle of format {info.format!r}: only of a plain one does the payload determine the update"
+        raise UpdateFault(CODE, text)
+    try:
+        signed = payload.sha256(bundle)
+    except (BadInput, OSError) as error:
+        raise UpdateFault(CODE, str(error)) from None
+    require_proof(config, _read(logged.beside(bundle)), info.version, signed)
+
+
+def require_proof(config: Config, data: bytes, version: str, signed: str | None = None) -> None:
+    """UpdateFault unless the proof is of this version, and of the payload with this SHA-256 if that is given."""
+    assert config.update.log_policy is not None
+    try:
+        found = logged.require_logged(logged.demanded(config.update.log_policy), data, version, signed)
+    except (NotLogged, BadInput) as error:
+        raise UpdateFault(CODE, str(error)) from None
+    log.info("update_logged: %s", found.text)
+
+
+def fetch_proof(
+    config: Config, requested: UpdateRequest, bundle: Path, context: ssl.SSLContext, clock: Clock, progress: Progress
+) -> None:
+    """From beside the bundle's address to beside the place that the bundle will have."""
+    url = logged.beside_url(requested.url or "")
+    data = fetch_small(url, LIMIT_BYTES, CODE, context, clock, progress)
+    require_proof(config, data, requested.version)
+    files.replace_durably(logged.beside(bundle), data)
+
+
+def copy_proof(config: Config, bundle: Path, copy: Path) -> None:
+    """From beside a bundle on a stick to beside the copy of that bundle."""
+    if is_demanded(config):
+        files.replace_durably(logged.beside(copy), _read(logged.beside(bundle)))
+
+
+def remove(bundle: Path) -> None:
+    """With its proof."""
+    bundle.unlink(missing_ok=True)
+    logged.beside(bundle).unlink(missing_ok=True)
+
+
+def _read(path: Path) -> bytes:
+    """The proof. What lies on a stick may be anything: no link is followed, and no more than a proof is read."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(fd, "rb") as file:
+            data = file.read(LIMIT_BYTES + 1)
+    except OSError as error:
+        raise UpdateFault(CODE, f"{path.name}: no proof beside the bundle: {error.strerror}") from None
+    if not data or len(data) > LIMIT_BYTES:
+        raise UpdateFault(CODE, f"{path.name}: 1 to {LIMIT_BYTES} bytes expected")
+    return data
