@@ -143,11 +143,25 @@ SHOTS = (
         "New units: one asks, and the digits heard from its closet are typed; another needs its certificate.",
     ),
     Shot(
-        "paper",
-        "/adoption/paper",
-        "/adoption/paper",
+        "order-site",
+        "/adoption/site",
+        "/adoption/site",
         "officer",
-        "The page for whoever hangs a new unit: seven steps, and the lights from the legend's own table.",
+        "What the orders of all units share: filled in once.",
+    ),
+    Shot(
+        "order",
+        "/adoption/order",
+        "/adoption/order",
+        "officer",
+        "A unit's order: its name and place, each line, the network. The authority signs what comes of it.",
+    ),
+    Shot(
+        "paper",
+        "/adoption/{id}/paper",
+        "/adoption/A2026-0003/paper",
+        "officer",
+        "The page for whoever hangs this unit: seven steps, the lights of the legend's table, its page as a QR code.",
     ),
     Shot("review", "/review", "/review", "auditor", "The months of the access log, and which of them are signed."),
     Shot(
@@ -179,6 +193,8 @@ NO_PAGE = {
     "/release/{id}/package": "what the custodian takes along",
     "/hold/{id}/call": "what the vault officer verifies and wraps",
     "/hold/{id}/hold.command": "what the vault officer sends",
+    "/adoption/paper": "the same as a unit's, without its name and its code",
+    "/adoption/{id}/order": "what the authority signs",
     "/adoption/{id}/request": "what the authority takes along",
     "/package": "the package, by ticket",
 }

@@ -22,12 +22,14 @@ from sqlalchemy import insert, select, update
 from watch_rig import ALERT, LINE, OFFLINE, ONLINE
 
 from broker import HOST, Broker, until
+from epoch_rig import Authority
 from linetap_core.clock import NS_PER_S, SYSTEM, ManualClock, parse_rfc3339, rfc3339
 from linetap_core.enrolment import adoption
 from linetap_core.enrolment.adoption import Begin, Opening
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.merklelog import closing, merkle, unitlog
 from linetap_core.evidence.merklelog.closing import Closing, closing_path
+from linetap_core.evidence.sealing import keylist
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_desk.ingest.clear import clear_destroyed
 from linetap_desk.serve import commands
@@ -35,8 +37,11 @@ from linetap_desk.serve.access.log import AccessTable, Subject
 from linetap_desk.serve.database.tables import adoptions, people, sessions
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.live.journal import Reader
+from linetap_desk.serve.orders import store
+from linetap_desk.serve.orders.template import Template
 from linetap_desk.serve.people import accounts
 
+ADDRESS = "https://desk.city.example"  # in the code on the printed page
 MONTH_NS = parse_rfc3339("2026-10-06T00:30:00Z")
 PLACES = f"""["본관"]
 {UNIT} = 3
@@ -177,6 +182,21 @@ def _adopt(served: ServeSite) -> None:
     with writing(served.site.own) as db:
         db.execute(insert(adoptions).values(id="A2026-0002", unit="annex-03", **row))
         db.execute(insert(adoptions).values(id="A2026-0001", unit="annex-02", **other))
+        draft = {"prepared_by": "officer", "prepared_at": at, "count": 0, "draft": b"-"}
+        db.execute(insert(adoptions).values(id="A2026-0003", unit="annex-04", place="별관 4층 통신실", **draft))
+        store.keep(db, _template(served.folder), "officer", at)
+    served.site.settings = msgspec.structs.replace(served.site.settings, url=ADDRESS)
+
+
+def _template(folder: Path) -> Template:
+    """Of keys that stand nowhere on the page."""
+    authority = Authority(folder)
+    listed = msgspec.structs.replace(authority.make("2026-11-20", 3), custodians=[authority.new("custodian")])
+    return Template(
+        broker_host="mqtt.city.example", broker_port=8883, ca="-", networks=[], ntp=["ntp.city.example"], days=60,
+        key_list=keylist.encode(listed).decode(), key_list_sig="-", custodians=listed.custodians, custodians_needed=1,
+        overflow_epoch=listed.overflow[0].recipient, overflow_number=2,
+    )  # fmt: skip
 
 
 def _standings(served: ServeSite) -> dict[str, str]:

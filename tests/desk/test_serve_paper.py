@@ -4,16 +4,27 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
+import msgspec
 import pytest
+import segno
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from playwright.sync_api import Browser
-from servesite import ServeSite, chromium
+from servesite import ServeSite, chromium, require_accessible
+from sqlalchemy import delete, insert
 
+from linetap_core.clock import rfc3339
 from linetap_core.wire.legend import ACTIVITIES, CONDITIONS, PATTERN_NAMES_KO, PATTERNS, WALK
-from linetap_desk.serve.adoption import paper
+from linetap_desk.serve.adoption import paper, qr
+from linetap_desk.serve.database.tables import adoptions
+from linetap_desk.serve.database.transactions import writing
 
+DESK, ID, UNIT, PLACE = "https://desk.city.example:8443", "A2026-0001", "floor-03", "시청 본관 3층"
 ROW = re.compile(r'<tr data-code="(\w+)">(.*?)</tr>', re.DOTALL)
 BAR = re.compile(r'<svg class="bar (\w+)".*?aria-label="([^"]+)">(.*?)</svg>', re.DOTALL)
 LIT = re.compile(r'<rect x="([\d.]+)" width="([\d.]+)" height="12" class="lit"/>')
@@ -61,12 +72,64 @@ def test_every_row_of_a_new_unit_is_on_it() -> None:
     assert {"ok", "config_wrong", "panel_dead", "broker_unreachable"} <= set(paper.SHOWN)
 
 
-def test_it_is_one_sheet(served: ServeSite, tmp_path: Path) -> None:
+def prepared(served: ServeSite, desk: str = DESK) -> str:
+    """The path of a unit's page; `desk`: the address of the desk, as desk.toml would have it."""
+    values = {"id": ID, "unit": UNIT, "place": PLACE, "prepared_by": "officer", "prepared_at": rfc3339(0), "count": 0}
+    with writing(served.site.own) as db:
+        db.execute(delete(adoptions))
+        db.execute(insert(adoptions).values(**values, draft=b"-"))
+    served.site.settings = msgspec.structs.replace(served.site.settings, url=desk)
+    return f"/adoption/{ID}/paper"
+
+
+@pytest.mark.parametrize("name", ["generic", "unit"])
+def test_it_is_one_sheet(served: ServeSite, tmp_path: Path, name: str) -> None:
     """As a browser prints it on A4."""
+    url, path = served.url, "/adoption/paper" if name == "generic" else prepared(served)
     with chromium() as browser:
         assert isinstance(browser, Browser)
         page = served.context(browser, "officer").new_page()
-        page.goto(f"{served.url}/adoption/paper")
+        page.goto(f"{url}{path}")
         page.pdf(path=tmp_path / "paper.pdf", prefer_css_page_size=True, print_background=True)
     data = (tmp_path / "paper.pdf").read_bytes()
     assert len(re.findall(rb"/Type\s*/Page[^s]", data)) == 1
+
+
+@pytest.mark.parametrize(("media", "scheme"), [("print", "light"), ("screen", "light"), ("screen", "dark")])
+def test_a_foreign_reader_reads_the_code_in_a_picture_of_the_page(
+    served: ServeSite, tmp_path: Path, media: Literal["print", "screen"], scheme: str
+) -> None:
+    """zbar, which is no code of ours nor of the library that encodes: printed, on a screen, and in the dark."""
+    url, path = served.url, prepared(served)
+    with chromium() as browser:
+        assert isinstance(browser, Browser)
+        page = served.context(browser, "watch", scheme=scheme).new_page()
+        page.goto(f"{url}{path}")
+        page.emulate_media(media=media)
+        assert PLACE in page.inner_text("main")
+        if media == "screen":
+            require_accessible(page)
+        page.screenshot(path=tmp_path / "page.png", full_page=True)
+    words = ["zbarimg", "--quiet", "--raw", "-Sdisable", "-Sqrcode.enable", str(tmp_path / "page.png")]
+    found = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert found == f"{DESK}/fleet/unit/{UNIT}\n", "an address, and nothing besides"
+
+
+@pytest.mark.parametrize("desk", ["https://0.0.0.0:8443", "https://127.0.0.1:8443", "https://[::]:8443"])
+def test_where_the_desks_own_address_is_not_known_there_is_no_code(served: ServeSite, desk: str) -> None:
+    page = served.client("officer").get(prepared(served, desk)).text
+    assert "whose" not in page
+    assert UNIT in page
+
+
+@settings(max_examples=40, deadline=None)
+@given(text=st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=1, max_size=120))
+def test_the_path_is_the_matrix(text: str) -> None:
+    """Each module of the drawing, against the library's own."""
+    code = qr.code_of(text)
+    drawn = {
+        (int(x) + n, int(y)) for x, y, length in re.findall(r"M(\d+) (\d+)h(\d+)v1h-\3z", code.path)
+        for n in range(int(length))
+    }  # fmt: skip
+    own = segno.make_qr(text, error="m", boost_error=False).matrix_iter(border=qr.QUIET)
+    assert drawn == {(x, y) for y, row in enumerate(own) for x, dark in enumerate(row) if dark}

@@ -33,10 +33,8 @@ INTERRUPTED = 130
 BROKEN_PIPE = 141  # as the shell counts a SIGPIPE
 BAD_INPUT = 2
 EXAMPLES = argparse.RawDescriptionHelpFormatter  # examples are copied by users, so they are not wrapped
-# A missing module -> the package or the extra that installs it.
-_OF_DESK = (
-    "sqlalchemy starlette uvicorn jinja2 alembic argon2 authlib httpx python_multipart babel pyrage"  # as imported
-)
+# A missing module, by its name in an import -> the package or the extra that installs it.
+_OF_DESK = "sqlalchemy starlette uvicorn jinja2 alembic argon2 authlib httpx python_multipart babel segno pyrage"
 _BROUGHT_BY = {"scipy": "linetap-bench", "rich": "linetap-bench", "RPi": "'linetap[pi]'"} | dict.fromkeys(
     _OF_DESK.split(), "linetap-desk"
 )

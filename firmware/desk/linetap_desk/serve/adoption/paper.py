@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from itertools import groupby
+from urllib.parse import urlsplit
 
+from linetap_core.wire import loopback
 from linetap_core.wire.legend import CONDITIONS, PATTERN_NAMES_KO, PATTERNS, STEP_MS, WALK, lit
 from linetap_desk.web.text import Language
 
@@ -34,6 +37,17 @@ class Row:
     run: Bar | None
     call: Bar | None
     fault: Bar | None
+
+
+def address_of(desk: str | None, unit: str) -> str | None:
+    """The unit's page at the desk, for whoever may log in there. None where the desk's own address is not known: it
+    listens everywhere, or for its own machine alone."""
+    host = urlsplit(desk or "").hostname or ""
+    try:
+        is_known = not loopback.is_own(host) and not ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        is_known = not loopback.is_own(host)
+    return f"{desk}/fleet/unit/{unit}" if is_known else None
 
 
 def bar(pattern: str, language: Language) -> Bar:

@@ -16,7 +16,7 @@ from linetap_core.clock import rfc3339
 from linetap_core.enrolment.adoption import AdoptionFault
 from linetap_core.errors import BadInput, Refusal
 from linetap_desk.serve.access.log import Subject
-from linetap_desk.serve.adoption import paper, prepared, store
+from linetap_desk.serve.adoption import paper, prepared, qr, store
 from linetap_desk.serve.adoption.runs import Waiting
 from linetap_desk.serve.database.tables import adoptions
 from linetap_desk.serve.handling.site import Route, Site
@@ -80,7 +80,25 @@ def state_of(row: Any) -> str:
 
 
 async def printed(request: Request, site: Site) -> Response:
-    return site.pages.page(request, "adoption/paper.html", 200, rows=paper.rows(site.pages.language(request)))
+    return _paper(request, site, None)
+
+
+async def printed_of(request: Request, site: Site) -> Response:
+    """With the unit's name, its place, and a code that opens its page at the desk: an address, and no secret."""
+
+    def read() -> Any:
+        with site.own.connect() as db:
+            return store.require(db, _id(request))
+
+    return _paper(request, site, await anyio.to_thread.run_sync(read))
+
+
+def _paper(request: Request, site: Site, row: Any) -> Response:
+    url = None if row is None else paper.address_of(site.settings.url, row["unit"])
+    return site.pages.page(
+        request, "adoption/paper.html", 200, rows=paper.rows(site.pages.language(request)), row=row, url=url,
+        code=None if url is None else qr.code_of(url),
+    )  # fmt: skip
 
 
 async def prepare(request: Request, site: Site) -> Response:
@@ -219,6 +237,7 @@ LARGER = {"/adoption/prepare": prepared.MOST_ORDER_BYTES + 128 * 1024}
 ROUTES: tuple[Route, ...] = (
     Route("/adoption", ("GET",), ADOPTS, None, page, menu=N_("New units")),
     Route("/adoption/paper", ("GET",), ADOPTS | {"watch"}, None, printed),
+    Route("/adoption/{id}/paper", ("GET",), ADOPTS | {"watch"}, None, printed_of, answers=(200, 404)),
     Route("/adoption/prepare", ("POST",), ADOPTS, None, prepare, takes=("file", "signature"), answers=_DONE),
     Route("/adoption/run/{run}", ("POST",), ADOPTS, None, compare, takes=("digits", "id"), answers=_DONE),
     Route("/adoption/run/{run}/choose", ("POST",), ADOPTS, None, choose, answers=_DONE),
