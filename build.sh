@@ -225,11 +225,17 @@ scratch() {
 all_pytests() {
   local file name i line pid pids=() status=0 ram behind=(nice -n 10)
   local names=(calls machines cables attacks desk ingest pages)
-  local calls=(tests/e2e)
+  local calls=()
   local machines=(tests/systemd tests/attack/test_rooms.py)
   local cables=(tests/capture tests/bench tests/board tests/broker tests/blockcuts)
   local attacks=(tests/recorder tests/vault)
   local desk=() ingest=() pages=()
+  for file in tests/e2e/test_*.py; do
+    case $file in
+      */test_faketime* | */test_zone_data* | */test_next_boot*) cables+=("$file") ;;
+      *) calls+=("$file") ;;
+    esac
+  done
   for file in tests/attack/test_*.py; do
     [[ $file = */test_rooms.py ]] || attacks+=("$file")
   done
