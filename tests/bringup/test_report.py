@@ -145,6 +145,15 @@ def test_calls_of_the_vault(tmp_path: Path) -> None:
     assert [it.call_id[:8] for it in calls.records(tmp_path, since_ns)] == ["20261128"]
 
 
+def test_a_call_over_midnight_counts_and_older_days_are_not_opened(tmp_path: Path) -> None:
+    for day in ("2026-11-24", "2026-11-26"):
+        folder = tmp_path / sealed.call_path(record(day).call_id)
+        folder.mkdir(parents=True)
+        (folder / sealed.RECORD).write_bytes(msgspec.json.encode(record(day, ended_at="2026-11-27T00:01:00.000Z")))
+    since_ns = parse_rfc3339("2026-11-27T00:00:00Z")
+    assert [it.call_id[:8] for it in calls.records(tmp_path, since_ns)] == ["20261126"]
+
+
 def test_a_walk_that_left_lines_out() -> None:
     assert calls.not_green({}, 8).value is None
     assert calls.not_green({"1": "green", "2": "red"}, 3) == Measured(2, "line 2 red, 1 lines not walked")

@@ -16,7 +16,6 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
-from linetap_core.evidence.signing import signers
 from linetap_core.evidence.signing.signers import Signer
 from linetap_core.records import Severity
 from linetap_desk.ingest.heads import HeadReport
@@ -24,6 +23,7 @@ from linetap_desk.ingest.judge import Report
 from linetap_desk.ingest.tables import unit_alerts, units
 from linetap_desk.inputs import boundedjson
 from linetap_desk.inputs.boundedjson import Status, Word
+from linetap_desk.proofs.callfolder import load_signers
 
 LIMIT_BYTES = 64 << 10
 MOST_STRANGERS = 1000  # units not named in the signers' file
@@ -167,8 +167,6 @@ def _alert_row(one: Notice) -> dict[str, Any] | None:
 # --- The current signers' file: an added unit is accepted without a restart -------------------------------------------
 
 
-SIGNERS_LIMIT_BYTES = 4 << 20
-
 log = logging.getLogger("linetap.ingest")
 
 
@@ -177,7 +175,7 @@ class SignersFile:
         """BadInput if it cannot be used."""
         self._path = path
         self._seen = _seen(path)
-        self._signers = _read(path)
+        self._signers = load_signers(path)
 
     def now(self) -> list[Signer]:
         """The signers. An incomplete or damaged file changes nothing until it is valid again."""
@@ -186,7 +184,7 @@ class SignersFile:
             if seen == self._seen:
                 return self._signers
             self._seen = seen
-            self._signers = _read(self._path)
+            self._signers = load_signers(self._path)
         except BadInput as error:
             log.error("signers_unread: %s; those read before count", error)
         return self._signers
@@ -198,18 +196,3 @@ def _seen(path: Path) -> tuple[int, int, int]:
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}; an allowed_signers file expected") from None
     return found.st_mtime_ns, found.st_size, found.st_ino
-
-
-def _read(path: Path) -> list[Signer]:
-    try:
-        with path.open("rb") as file:
-            data = file.read(SIGNERS_LIMIT_BYTES + 1)
-        if len(data) > SIGNERS_LIMIT_BYTES:
-            raise BadInput(f"larger than {SIGNERS_LIMIT_BYTES} bytes")
-        return signers.parse(data.decode("utf-8"))
-    except UnicodeDecodeError:
-        raise BadInput(f"{path}: not text; an allowed_signers file expected") from None
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}; an allowed_signers file expected") from None
-    except BadInput as error:
-        raise BadInput(f"{path}: {error}") from None

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from linetap.checks.machine import bytes_of, first_group, text_of
 from linetap_core.clock import NS_PER_S
 from linetap_core.vaultformat.bringupreport import BoardFacts
 
@@ -20,6 +21,7 @@ SERVICES = ("linetap-capture@", "linetap-recorder", "linetap-reporter", "linetap
 LEAST_S = 60  # load and wear of less are chance
 _COMMAND_S = 20
 _MOST_FILES = 64
+_NET_BYTES = 1 << 20  # of /proc/net/*: 7,000 sockets
 _SECTOR_BYTES = 512  # of /sys/block/*/stat, whatever the disk has
 _WRITTEN_SECTORS = 6  # the field's place
 _DHCP_PORTS = frozenset({68, 546})  # answers to the unit's own requests
@@ -36,14 +38,14 @@ class Measured:
 
 def facts(root: Path) -> BoardFacts:
     tree = root / "proc/device-tree"
-    built = _bytes(tree / "chosen/bootloader/build-timestamp")
+    built = bytes_of(tree / "chosen/bootloader/build-timestamp")
     cards = sorted(root.glob("proc/asound/card[0-9]*"))[:_MOST_FILES]
     return BoardFacts(
-        model=_text(tree / "model").strip("\0\n "),
-        revision=_after(r"^Revision\s*: ([0-9a-f]+)$", _text(root / "proc/cpuinfo")),
-        kernel=_text(root / "proc/sys/kernel/osrelease").strip(),
+        model=text_of(tree / "model").strip("\0\n "),
+        revision=first_group(r"^Revision\s*: ([0-9a-f]+)$", text_of(root / "proc/cpuinfo")),
+        kernel=text_of(root / "proc/sys/kernel/osrelease").strip(),
         firmware=datetime.fromtimestamp(int.from_bytes(built), UTC).strftime("%Y-%m-%d") if len(built) == 4 else "",
-        clock_chip=_text(root / "sys/class/rtc/rtc0/name").strip(),
+        clock_chip=text_of(root / "sys/class/rtc/rtc0/name").strip(),
         codecs=[_codec(card) for card in cards if card.is_dir() and not card.is_symlink()],
         tpm=(root / "sys/class/tpm/tpm0").exists(),
     )
@@ -51,7 +53,7 @@ def facts(root: Path) -> BoardFacts:
 
 def _codec(card: Path) -> str:
     """A USB codec's own description (stream0); another card has its name alone."""
-    stream = _text(card / "stream0")
+    stream = text_of(card / "stream0")
     kinds = [
         f"{word.lower()} {', '.join(sorted(set(re.findall(pattern, stream))))}"
         for word, pattern in (
@@ -61,7 +63,7 @@ def _codec(card: Path) -> str:
         )
         if re.search(pattern, stream)
     ]
-    return "; ".join([_text(card / "id").strip() or card.name, *kinds])
+    return "; ".join([text_of(card / "id").strip() or card.name, *kinds])
 
 
 # --- systemd ----------------------------------------------------------------------------------------------------------
@@ -118,7 +120,7 @@ def open_ports(root: Path) -> Measured:
     """Sockets that others can reach: TCP that listens, UDP without a peer; neither on the loopback."""
     found = []
     for name in ("tcp", "tcp6", "udp", "udp6"):
-        for line in _text(root / "proc/net" / name).splitlines()[1:]:
+        for line in text_of(root / "proc/net" / name, _NET_BYTES).splitlines()[1:]:
             words = line.split()
             if len(words) < 4:
                 continue
@@ -138,12 +140,12 @@ def _is_loopback(address: str) -> bool:
 
 def watchdog(root: Path) -> Measured:
     place = root / "sys/class/watchdog/watchdog0"
-    timeout, state = _text(place / "timeout").strip(), _text(place / "state").strip()
+    timeout, state = text_of(place / "timeout").strip(), text_of(place / "state").strip()
     if not timeout.isdecimal():
         return Measured(None, "there is no /sys/class/watchdog/watchdog0")
     if state and state != "active":
-        return Measured(0, f"{_text(place / 'identity').strip()}: {state}")
-    return Measured(int(timeout), _text(place / "identity").strip() or "watchdog0")
+        return Measured(0, f"{text_of(place / 'identity').strip()}: {state}")
+    return Measured(int(timeout), text_of(place / "identity").strip() or "watchdog0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +160,10 @@ class Load:
 
 def load(root: Path, names: list[str] | str, disk: str, mono_ns: int) -> Load:
     groups = [] if isinstance(names, str) else _control_groups(root, names)
-    used = [_after(r"^usage_usec (\d+)$", _text(group / "cpu.stat")) for group in groups]
-    pids = [pid for group in groups for pid in _text(group / "cgroup.procs").split()][:_MOST_FILES]
-    memory = [_after(r"^Pss: +(\d+) kB$", _text(root / "proc" / pid / "smaps_rollup")) for pid in pids]
-    stat = _text(root / "sys/block" / disk / "stat").split() if disk else []
+    used = [first_group(r"^usage_usec (\d+)$", text_of(group / "cpu.stat")) for group in groups]
+    pids = [pid for group in groups for pid in text_of(group / "cgroup.procs").split()][:_MOST_FILES]
+    memory = [first_group(r"^Pss: +(\d+) kB$", text_of(root / "proc" / pid / "smaps_rollup")) for pid in pids]
+    stat = text_of(root / "sys/block" / disk / "stat").split() if disk else []
     return Load(
         mono_ns=mono_ns,
         cpu_us=sum(map(int, used)) if used and all(used) else None,
@@ -209,20 +211,3 @@ def use(first: Load, last: Load) -> tuple[Measured, Measured, Measured]:
         hour = (last.written_bytes - first.written_bytes) / max(seconds, 1) * 3600
         written = too_short if seconds < LEAST_S else Measured(round(hour / 1e6, 1), f"/sys/block/*/stat, {over}")
     return cpu, memory, written
-
-
-def _text(path: Path) -> str:
-    return _bytes(path).decode("utf-8", "replace")
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(1 << 20)
-    except OSError:
-        return b""
-
-
-def _after(pattern: str, text: str) -> str:
-    found = re.search(pattern, text, re.MULTILINE)
-    return found[1] if found else ""

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from statistics import median
 
@@ -11,7 +12,7 @@ import msgspec
 
 from linetap.bringup.board import Measured
 from linetap_core import jsontext
-from linetap_core.clock import NS_PER_MS, parse_rfc3339
+from linetap_core.clock import NS_PER_DAY, NS_PER_MS, parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallRecord, Colour, PublicRecord
@@ -24,7 +25,7 @@ _LIMIT_BYTES = 1 << 20
 def records(vault: Path, since_ns: int) -> Sequence[PublicRecord]:
     """Calls that ended since then, the newest first; unreadable ones are none, and `linetap verify` reports them."""
     found: list[PublicRecord] = []
-    for path in sorted(vault.glob(f"[0-9]*/*/*/*/{sealed.RECORD}"), reverse=True)[:MOST_CALLS]:
+    for path in islice(_newest(vault, since_ns - NS_PER_DAY), MOST_CALLS):  # no call is a day long
         try:
             with path.open("rb") as file:
                 record = jsontext.decode(file.read(_LIMIT_BYTES), type=CallRecord)
@@ -33,6 +34,15 @@ def records(vault: Path, since_ns: int) -> Sequence[PublicRecord]:
         except (ValueError, OSError):
             continue
     return found
+
+
+def _newest(vault: Path, since_ns: int) -> Iterator[Path]:
+    """The records of calls that began then or later, by the day in their path: older days are not listed."""
+    earliest = rfc3339(max(since_ns, 0))[:10].replace("-", "/")
+    for day in sorted(vault.glob("[0-9]*/*/*"), reverse=True):
+        if day.relative_to(vault).as_posix() < earliest:
+            return
+        yield from sorted(day.glob(f"*/{sealed.RECORD}"), reverse=True)
 
 
 def measured(found: Sequence[PublicRecord]) -> dict[str, Measured]:

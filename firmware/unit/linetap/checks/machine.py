@@ -114,8 +114,8 @@ def find(root: Path) -> Files:
     zones, sensors = _all(root, "sys/class/thermal/thermal_zone*"), _all(root, "sys/class/hwmon/hwmon*")
     return Files(
         throttled=next(iter(_all(root, "sys/bus/platform/devices/*firmware/get_throttled")), None),
-        voltage=next((it / "in0_lcrit_alarm" for it in sensors if _text(it / "name").strip() == "rpi_volt"), None),
-        temperature=next((it / "temp" for it in zones if _text(it / "type").strip() == "cpu-thermal"), None),
+        voltage=next((it / "in0_lcrit_alarm" for it in sensors if text_of(it / "name").strip() == "rpi_volt"), None),
+        temperature=next((it / "temp" for it in zones if text_of(it / "type").strip() == "cpu-thermal"), None),
         errors=_all(root, "sys/fs/ext4/*/errors_count"),
         disks=_all(root, "sys/block/mmcblk[0-9]"),
     )
@@ -125,14 +125,14 @@ def read_machine(root: Path, files: Files) -> Machine:
     throttled = _number(files.throttled, 16)
     alarm, milli = _number(files.voltage), _number(files.temperature)
     under_voltage = None if throttled is None else bool(throttled & _UNDER_VOLTAGE)
-    memory = _text(root / "proc/meminfo")
+    memory = text_of(root / "proc/meminfo")
     return Machine(
         temperature_c=None if milli is None else milli / 1000,
         under_voltage=under_voltage if alarm is None else alarm != 0,
         throttled=throttled,
-        memory_total_kb=_after(r"^MemTotal: +(\d+)", memory),
-        memory_available_kb=_after(r"^MemAvailable: +(\d+)", memory),
-        stalled_percent=_stalled(_text(root / "proc/pressure/memory")),
+        memory_total_kb=_amount(r"^MemTotal: +(\d+)", memory),
+        memory_available_kb=_amount(r"^MemAvailable: +(\d+)", memory),
+        stalled_percent=_stalled(text_of(root / "proc/pressure/memory")),
         disk_errors={path.parent.name: n for path in files.errors if (n := _number(path)) is not None},
         disks={path.name: wear for path in files.disks if (wear := _wear(path / "device"))},
         slots=read_slots(root),
@@ -143,12 +143,12 @@ def read_machine(root: Path, files: Files) -> Machine:
 
 
 def _lines(path: Path) -> int | None:
-    return len(_text(path).splitlines()) if path.exists() else None
+    return len(bytes_of(path).splitlines()) if path.exists() else None
 
 
 def _wear(device: Path) -> Wear | None:
     """None: the card reports none, as no SD card does."""
-    used = [int(word, 16) for word in re.findall(r"0x[0-9a-fA-F]{1,2}\b", _text(device / "life_time"))]
+    used = [int(word, 16) for word in re.findall(r"0x[0-9a-fA-F]{1,2}\b", text_of(device / "life_time"))]
     wear = Wear(10 * max(used, default=0), _number(device / "pre_eol_info", 16) or 0)
     return wear if wear != Wear(0, 0) else None
 
@@ -158,9 +158,9 @@ def _stalled(pressure: str) -> float | None:
     return float(found[1]) if found else None
 
 
-def _after(pattern: str, text: str) -> int | None:
-    found = re.search(pattern, text, re.MULTILINE)
-    return int(found[1]) if found else None
+def _amount(pattern: str, text: str) -> int | None:
+    found = first_group(pattern, text)
+    return int(found) if found else None
 
 
 def _all(root: Path, pattern: str) -> tuple[Path, ...]:
@@ -171,18 +171,28 @@ def _number(path: Path | None, base: int = 10) -> int | None:
     if path is None:
         return None
     try:
-        return int(_text(path), base)
+        return int(text_of(path), base)
     except ValueError:
         return None
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path, most_bytes: int = _FILE_BYTES) -> str:
     """Returns "" if there is no such file, or the driver does not answer."""
+    return bytes_of(path, most_bytes).decode("utf-8", "replace")
+
+
+def bytes_of(path: Path, most_bytes: int = _FILE_BYTES) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(_FILE_BYTES).decode("ascii", "replace")
+            return file.read(most_bytes)
     except OSError:
-        return ""
+        return b""
+
+
+def first_group(pattern: str, text: str) -> str:
+    """What the first group of the pattern, tried at each line, matches; "" if it does not."""
+    found = re.search(pattern, text, re.MULTILINE)
+    return found[1] if found else ""
 
 
 # --- File systems -----------------------------------------------------------------------------------------------------
