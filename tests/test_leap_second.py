@@ -29,7 +29,7 @@ from linetap_core.evidence.signing.sshsig import unarmored
 from linetap_desk.ingest import database, tables
 from linetap_desk.ingest.judge import Report
 from linetap_desk.ingest.store import Store
-from linetap_desk.inputs import boundedjson
+from linetap_desk.inputs import strict
 from linetap_desk.proofs.verifycall import verify_call
 from sealing_rig import CALL_ID, Rig, noise, record
 
@@ -66,7 +66,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "head": lambda at: unitlog.decode_head(_head(at)),
     "amendment": lambda at: amendment.decode(_amendment(at)),
     "call id": lambda _: sealed.call_time("20161231T235960.000Z-L03"),
-    "typed at the desk": lambda at: boundedjson.moment_ns(at, boundedjson.zone_of("Asia/Seoul")),
+    "typed at the desk": lambda at: strict.moment_ns(at, strict.zone_of("Asia/Seoul")),
     "hold": lambda at: hold.decode(_hold(at)),
 }
 

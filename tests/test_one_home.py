@@ -23,7 +23,7 @@ from linetap_core.evidence.authorization.command import HERE, Command, CommandFa
 from linetap_core.evidence.signing import namespaces
 from linetap_core.records import Alert
 from linetap_core.wire import topics
-from linetap_desk.inputs import boundedjson
+from linetap_desk.inputs import strict
 from linetap_desk.watch import units
 
 ROOT = Path(__file__).parents[1]
@@ -154,7 +154,7 @@ def test_a_day_is_divided_nowhere() -> None:
 
 
 READ_AT_THE_DESK: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
-    (boundedjson.Status, topics.Status), (units.Line, topics.LineReport), (units.Alert, Alert),
+    (strict.Status, topics.Status), (units.Line, topics.LineReport), (units.Alert, Alert),
     (units.Health, Health),
 ]  # fmt: skip
 

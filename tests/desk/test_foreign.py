@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import linetap_desk as desk
 from linetap_core.errors import BadInput
 from linetap_core.evidence.merklelog.unitlog import Leaf
-from linetap_desk.inputs import boundedjson
+from linetap_desk.inputs import strict
 
 DESK = Path(desk.__file__).parent
 # Their callers are services, which tell several faults apart: `judge` what a unit said, `units` what is on the broker.
@@ -31,13 +31,13 @@ ELSEWHERE = {"ingest/judge.py", "watch/units.py"}
         b'{"kind": "\xff"}',
         b'{"kind": 3}',
         b"[" * 1_000_000,
-        b'"' + b"x" * boundedjson.MOST_BYTES + b'"',
+        b'"' + b"x" * strict.MOST_BYTES + b'"',
     ],
     ids=["empty", "cut", "not UTF-8", "not UTF-8 within", "of another type", "deep", "large"],
 )
 def test_what_is_none_is_told_in_one_line(data: bytes) -> None:
     with pytest.raises(BadInput) as caught:
-        boundedjson.decode(data, Leaf, "leaves.jsonl")
+        strict.decode(data, Leaf, "leaves.jsonl")
     assert str(caught.value).startswith("leaves.jsonl: ")
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 200
@@ -46,7 +46,7 @@ def test_what_is_none_is_told_in_one_line(data: bytes) -> None:
 @given(st.binary(max_size=200))
 def test_nothing_else_is_raised(data: bytes) -> None:
     with contextlib.suppress(BadInput):
-        boundedjson.decode(data, dict[str, object])
+        strict.decode(data, dict[str, object])
 
 
 def test_nothing_at_the_desk_reads_it_otherwise() -> None:

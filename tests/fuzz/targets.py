@@ -48,7 +48,7 @@ from linetap_core.evidence.witness import checkpoint, note, quorum, tlogproof
 from linetap_core.records import RecorderState
 from linetap_core.tomlfile.source import Source
 from linetap_core.vaultformat import outboxfiles, walkreport
-from linetap_desk.ingest import judge, register
+from linetap_desk.ingest import judge
 from linetap_desk.proofs import callfolder
 from linetap_desk.searching import departments
 
@@ -103,7 +103,6 @@ def _texts(unit: Path, work: Path) -> Iterator[Target]:
     signer = (unit / "allowed_signers").read_bytes()
     options = b'floor-*,!x namespaces="linetap-record",valid-before="20301231" ' + signer.partition(b" ")[2]
     yield Target("allowed_signers", [signer, options, signer + options], _file(work, "as", callfolder.load_signers))
-    yield Target("allowed_signers of ingest", [signer, options], _file(work, "as2", register._read))
     yield Target(
         "authority", [signer.split(b" ", 1)[1]], lambda data: authority.from_text(data.decode("utf-8", "replace"))
     )

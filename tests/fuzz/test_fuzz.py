@@ -106,7 +106,7 @@ def test_foreign_bytes_led_by_what_they_reach(targets: list[Target], tmp_path: P
         ("events.jsonl", b'{"t":1,"line":1,"ho\xc2\x85":1}'),
         ("events.jsonl", b"[" * 5000),
         ("allowed_signers", "floor-03 ssh-ed25519 ÄÄÄ\n".encode()),
-        ("allowed_signers of ingest", "층-03 ssh-ed25519 AAAA\n".encode()),
+        ("allowed_signers", "층-03 ssh-ed25519 AAAA\n".encode()),
         ("notice", b"RIFF\x24\x00\x00\x00WAVEfmt \xff\xff\xff\xff"),
         ("notice", b"RIFF\xff\xff\xff\xffWAVEdata\xff\xff\xff\x7f"),
         ("roles.json", '{"version":1,"peo\u2028ple":[]}'.encode()),

@@ -28,7 +28,7 @@ from linetap_core.evidence.merklelog import leaflog
 from linetap_core.evidence.merklelog.merkle import Tree
 from linetap_core.evidence.merklelog.unitlog import HEAD, HEAD_LIMIT_BYTES, BadHead, Head, decode_head, encode_head
 from linetap_core.evidence.signing import namespaces, sshsig
-from linetap_desk.inputs import boundedjson
+from linetap_desk.inputs import strict
 
 _TEXT_LIMIT = 160  # characters of a field, as a leaf has a limit; keys and hashes are shorter
 _MOST_APPROVERS = 4
@@ -227,7 +227,7 @@ def read_log(folder: Path) -> tuple[list[Entry], Tree]:
     for number, line in enumerate(leaflog.lines_of(path) if path.exists() else [], 1):
         tree.append(line)
         try:
-            entries.append(boundedjson.decode(line, Entry))
+            entries.append(strict.decode(line, Entry))
         except (ValueError, RecursionError) as error:
             raise AccessFault("access_log_damaged", f"{path}: line {number}: {error}") from None
     return entries, tree

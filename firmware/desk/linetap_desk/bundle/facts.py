@@ -29,7 +29,7 @@ from linetap_desk.bundle import layout
 from linetap_desk.bundle.container import BadBundle, Source
 from linetap_desk.ceremony import certificate as certificates
 from linetap_desk.ceremony.certificate import Certificate
-from linetap_desk.inputs import boundedjson
+from linetap_desk.inputs import strict
 from linetap_desk.witnessing.signedheads import PRINCIPAL, WITNESS_SUFFIX
 
 
@@ -249,7 +249,7 @@ def _time(text: str, name: str) -> datetime:
 
 
 def _json[T](data: bytes, kind: type[T], name: str) -> T:
-    return _decoded(lambda text: boundedjson.decode(text, kind), data, name)
+    return _decoded(lambda text: strict.decode(text, kind), data, name)
 
 
 def _decoded[T](decode: Callable[[bytes], T], data: bytes, name: str) -> T:

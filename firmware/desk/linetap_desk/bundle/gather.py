@@ -26,7 +26,7 @@ from linetap_desk.bundle import layout
 from linetap_desk.bundle.container import Source
 from linetap_desk.bundle.report import CA_LIMIT_BYTES
 from linetap_desk.ceremony import certificate as certificates
-from linetap_desk.inputs import boundedjson
+from linetap_desk.inputs import strict
 from linetap_desk.proofs import amended, callfolder
 from linetap_desk.proofs.verdict import Verdict
 from linetap_desk.proofs.verifycall import verify_call
@@ -82,7 +82,7 @@ def opened(wavs: list[Path], call_ids: set[str]) -> Found:
     for wav in wavs:
         data = small(wav.with_suffix(".json"), _JSON_LIMIT_BYTES)
         try:
-            call_id = boundedjson.decode(data, dict[str, object]).get("call_id")
+            call_id = strict.decode(data, dict[str, object]).get("call_id")
         except (ValueError, RecursionError) as error:
             raise BadInput(f"{wav.with_suffix('.json')}: {error}") from None
         if call_id not in call_ids:
@@ -287,7 +287,7 @@ def _closes(log: Path, wanted: set[str]) -> dict[str, tuple[int, bytes]]:
     """Call id -> index and line of its close."""
     found = {}
     for index, line in enumerate(leaflog.lines_of(log / LEAVES)):
-        leaf = boundedjson.decode(line, Leaf, log / LEAVES)
+        leaf = strict.decode(line, Leaf, log / LEAVES)
         if leaf.kind == "close" and leaf.call_id in wanted:
             found[str(leaf.call_id)] = (index, line)
     return found

@@ -20,7 +20,7 @@ from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.signing.signers import Signer, require_named
 from linetap_core.zones import end_of
 from linetap_desk.ceremony.sheets import OFFICER
-from linetap_desk.inputs import boundedjson
+from linetap_desk.inputs import strict
 from linetap_desk.proofs import callfolder
 
 WITHIN = timedelta(hours=24)
@@ -110,7 +110,7 @@ def read(path: Path, signers: list[Signer] | None) -> Certificate:
     signature = callfolder.read(signedfile.signature_of(path), sshsig.SIGNATURE_LIMIT_BYTES)
     key = sshsig.check(data, signature, namespaces.CERTIFICATE)
     try:
-        found = boundedjson.decode(data, Certificate)
+        found = strict.decode(data, Certificate)
         at = from_utc_ns(parse_rfc3339(found.destroyed_at))
     except (ValueError, RecursionError) as error:
         raise Refusal(f"not a certificate: {error}") from None

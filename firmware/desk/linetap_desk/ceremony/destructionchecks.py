@@ -28,7 +28,7 @@ from linetap_core.evidence.sealing.keylist import is_overflow
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallRecord, CountedMoment
 from linetap_core.timekeeping import is_unkept
-from linetap_desk.inputs import boundedjson
+from linetap_desk.inputs import strict
 from linetap_desk.proofs import amended, callfolder
 from linetap_desk.proofs.callfolder import KEY_LIMIT_BYTES
 from linetap_desk.unsealing.wrapped import require_checked
@@ -134,7 +134,7 @@ class _Counted(NamedTuple):
 def _counted(call_dir: Path) -> _Counted | None:
     """None for unrecorded or unreadable calls: they prove nothing."""
     try:
-        record = boundedjson.decode(callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES), CallRecord)
+        record = strict.decode(callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES), CallRecord)
         last = amended.newest(amended.home(call_dir), record.call_id)
         kept, moment = record.retention, record.counted or None
         until = last.until if last is not None else kept.until if kept is not None else None
@@ -168,7 +168,7 @@ def _require_ciphertext(document: Hold | Rewrap, vaults: list[Path]) -> None:
     data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
     if hashlib.sha256(data).hexdigest() != document.record_sha256:
         raise Refusal(f"{call_dir / sealed.RECORD}: not the record that was held")
-    for name, sha256 in boundedjson.decode(data, CallRecord, call_dir / sealed.RECORD).files.items():
+    for name, sha256 in strict.decode(data, CallRecord, call_dir / sealed.RECORD).files.items():
         if name != sealed.KEY and callfolder.digest(call_dir / name).sha256 != sha256:
             raise Refusal(f"{call_dir / name}: not as it was sealed")
 
@@ -184,7 +184,7 @@ def _strangers(epoch: str, vaults: list[Path]) -> Iterator[tuple[Path, str]]:
             continue
         try:
             data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
-            record = boundedjson.decode(data, CallRecord)
+            record = strict.decode(data, CallRecord)
         except (callfolder.Damaged, ValueError):
             if overflow:
                 yield call_dir, ""

@@ -30,7 +30,7 @@ from linetap_desk.ceremony.canary import Canary
 from linetap_desk.ceremony.certificate import Certificate, named_gone, path_of, still_open
 from linetap_desk.ceremony.destructionchecks import last_until, missing, unproven
 from linetap_desk.ceremony.sheets import COPIES, INDEX
-from linetap_desk.inputs import boundedjson
+from linetap_desk.inputs import strict
 from linetap_desk.proofs import callfolder
 from linetap_desk.unsealing import stockage
 from linetap_desk.vaultproofs import verifylog
@@ -281,7 +281,7 @@ def _tree_head(path: Path | None) -> dict[str, Any] | None:
     if path is None:
         return None
     try:
-        return boundedjson.decode(callfolder.read(path, 1 << 16), dict[str, Any])
+        return strict.decode(callfolder.read(path, 1 << 16), dict[str, Any])
     except (callfolder.Damaged, ValueError) as error:
         raise BadInput(f"{path}: {error}; a signed tree head expected") from None
 

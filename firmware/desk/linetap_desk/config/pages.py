@@ -15,7 +15,7 @@ import msgspec
 from linetap_core.errors import BadInput
 from linetap_desk.config import desk as desksettings
 from linetap_desk.config.desk import OidcConfig, ServeConfig
-from linetap_desk.inputs.boundedjson import zone_of
+from linetap_desk.inputs.strict import zone_of
 from linetap_desk.web.secure import Address
 from linetap_desk.web.server import address_of
 

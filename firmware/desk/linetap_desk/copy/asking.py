@@ -31,7 +31,7 @@ from linetap_desk.copy import worklist
 from linetap_desk.copy.incoming import Call, Incoming
 from linetap_desk.ingest.confirm import ANSWER_LIMIT_BYTES
 from linetap_desk.ingest.register import SignersFile
-from linetap_desk.inputs import boundedjson
+from linetap_desk.inputs import strict
 
 _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
@@ -178,7 +178,7 @@ class Closings:
             return None
         call, now_ns, asking.correlation = self._calls[unit], self._clock.monotonic_ns(), b""
         try:
-            answer = boundedjson.decode(message.payload[:ANSWER_LIMIT_BYTES], Answer)
+            answer = strict.decode(message.payload[:ANSWER_LIMIT_BYTES], Answer)
             if answer.closing is None:
                 raise closing.NotClosed(answer.code, answer.text)
             closing.check(answer.closing, call.unit, call.call_id, call.record_sha256, self._signers.now())

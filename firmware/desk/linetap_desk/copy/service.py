@@ -34,7 +34,7 @@ from linetap_desk.ingest.confirm import ANSWER_LIMIT_BYTES
 from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.register import SignersFile
 from linetap_desk.ingest.service import Say
-from linetap_desk.inputs import boundedjson
+from linetap_desk.inputs import strict
 from linetap_desk.proofs.callfolder import Damaged
 
 LOOK_EVERY_S = 1  # the interval of looking for calls to copy
@@ -163,7 +163,7 @@ class Copying:
     def _answered(self, asking: Asking, payload: bytes) -> None:
         """A refusal. Nobody signed it, so the request is repeated later."""
         try:
-            answer = boundedjson.decode(payload[:ANSWER_LIMIT_BYTES], Answer)
+            answer = strict.decode(payload[:ANSWER_LIMIT_BYTES], Answer)
         except (ValueError, RecursionError):
             return
         if not answer.done and asking.incoming is not None:

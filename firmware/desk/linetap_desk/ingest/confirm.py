@@ -23,7 +23,7 @@ from linetap_core.wire.mqtt import Message
 from linetap_core.wire.topics import Topics
 from linetap_desk.ingest import vaults
 from linetap_desk.ingest.vaults import Group
-from linetap_desk.inputs import boundedjson
+from linetap_desk.inputs import strict
 
 HEAD_EVERY_S = 600  # for each unit, which compares its log with the desk's head
 EVERY_S = 1  # at most, for each unit
@@ -114,7 +114,7 @@ class Confirmer:
     def answered(self, unit: str, payload: bytes) -> None:
         """Logs each reason of a refusal once; some reasons persist."""
         try:
-            answer = boundedjson.decode(payload[:ANSWER_LIMIT_BYTES], Answer)
+            answer = strict.decode(payload[:ANSWER_LIMIT_BYTES], Answer)
         except (ValueError, RecursionError):
             return
         if unit not in self._now:

@@ -21,8 +21,8 @@ from linetap_core.records import Severity
 from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.judge import Report
 from linetap_desk.ingest.tables import unit_alerts, units
-from linetap_desk.inputs import boundedjson
-from linetap_desk.inputs.boundedjson import Status, Word
+from linetap_desk.inputs import strict
+from linetap_desk.inputs.strict import Status, Word
 from linetap_desk.proofs.callfolder import load_signers
 
 LIMIT_BYTES = 64 << 10
@@ -45,7 +45,7 @@ class Notice:
         if len(self.payload) > LIMIT_BYTES:
             return None
         try:
-            return boundedjson.decode(self.payload, kind)
+            return strict.decode(self.payload, kind)
         except (ValueError, RecursionError):
             return None
 

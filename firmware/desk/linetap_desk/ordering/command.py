@@ -30,7 +30,7 @@ from linetap_core.wire import updates
 from linetap_core.wire.mqtt import Broker, Message
 from linetap_core.wire.topics import Topics
 from linetap_desk.config.desk import broker_alone
-from linetap_desk.inputs import boundedjson
+from linetap_desk.inputs import strict
 
 _EXPIRES_DAYS = 7
 _SIGN = (
@@ -125,7 +125,7 @@ def cosigned(args: argparse.Namespace) -> bytes:
     data, key = read_small(args.file, envelopes.LIMIT_BYTES), signedfile.load_key(args.key)
     try:
         made = envelopes.cosign(data, lambda text: sshsig.sign(text, key, namespaces.COMMAND))
-        command = document.decode(boundedjson.decode(made, Envelope).command.encode("utf-8"), Command)
+        command = document.decode(strict.decode(made, Envelope).command.encode("utf-8"), Command)
     except BadInput as error:
         raise BadInput(f"{args.file}: {error}") from None
     if len(made) > envelopes.LIMIT_BYTES:
@@ -229,8 +229,8 @@ def run_send(args: argparse.Namespace, clock: Clock) -> int:
     """Exit status: 0 done, 1 refused. BadInput or Refusal says why there is no answer."""
     data = read_small(args.file, envelopes.LIMIT_BYTES)
     try:
-        text = boundedjson.decode(data, envelopes.Envelope).command
-        command = boundedjson.decode(text, Command)
+        text = strict.decode(data, envelopes.Envelope).command
+        command = strict.decode(text, Command)
     except BadInput as error:
         raise BadInput(f"{args.file}: not a command: {error}; `linetap command sign` makes one") from None
     if command.verb not in MAY or not unitnames.is_name(command.unit):
@@ -278,6 +278,6 @@ def exchange(broker: Broker, command: Command, data: bytes, patience_s: float, c
 
 def _answer(payload: bytes) -> Answer:
     try:
-        return boundedjson.decode(payload, Answer)
+        return strict.decode(payload, Answer)
     except BadInput as error:
         raise Refusal(f"what came back is not an answer: {error}") from None

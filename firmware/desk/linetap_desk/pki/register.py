@@ -26,7 +26,7 @@ from linetap_core.enrolment.certificates import Role
 from linetap_core.enrolment.request import PkiFault
 from linetap_core.errors import BadInput
 from linetap_core.rooms import read_small
-from linetap_desk.inputs import boundedjson
+from linetap_desk.inputs import strict
 
 LIMIT_BYTES = 64 * 1024 * 1024  # some 100,000 certificates
 _MODE = 0o600
@@ -100,7 +100,7 @@ class Register:
     def _parse(self, number: int, line: bytes) -> Issued | Revoked:
         try:
             self._check(line)
-            return boundedjson.decode(line, Issued | Revoked)
+            return strict.decode(line, Issued | Revoked)
         except (BadInput, ValueError) as error:
             text = f"line {number}: {error}; the copy of this folder expected"
             raise PkiFault("register_damaged", f"{self._path}: {text}") from None

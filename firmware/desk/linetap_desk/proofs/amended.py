@@ -19,7 +19,7 @@ from linetap_core.evidence.calls.amendment import Amendment
 from linetap_core.evidence.calls.index import Entry
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.signing.signers import Signer
-from linetap_desk.inputs import boundedjson
+from linetap_desk.inputs import strict
 from linetap_desk.proofs import callfolder
 
 MOST_FILES = 200_000
@@ -123,7 +123,7 @@ class TrueTimes:
             if not path.exists():
                 continue
             try:
-                record = boundedjson.decode(callfolder.read(path, sealed.RECORD_LIMIT_BYTES), _Record)
+                record = strict.decode(callfolder.read(path, sealed.RECORD_LIMIT_BYTES), _Record)
                 return parse_rfc3339(record.actual.began_at) if record.actual else named_ns
             except (LinetapError, ValueError):
                 break

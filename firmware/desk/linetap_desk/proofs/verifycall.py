@@ -37,7 +37,7 @@ from linetap_core.evidence.signing.signers import (
     require_trust,
 )
 from linetap_core.records import PERSONAL_FIELDS, Audio, CallRecord, Part
-from linetap_desk.inputs import boundedjson
+from linetap_desk.inputs import strict
 from linetap_desk.proofs import amended, callfolder
 from linetap_desk.proofs.callfolder import Damaged, Digest
 from linetap_desk.proofs.verdict import Problem, Verdict
@@ -170,7 +170,7 @@ def _parse(data: bytes) -> CallRecord:
     """The record. Damaged if it is malformed or contains fields that only meta.age may contain; UnknownSuite precedes
     that."""
     try:
-        fields = boundedjson.decode(data, dict[str, msgspec.Raw])
+        fields = strict.decode(data, dict[str, msgspec.Raw])
         record = sealed.decode_record(data)
     except (BadInput, msgspec.MsgspecError) as error:
         raise Damaged("record_unreadable", f"{sealed.RECORD}: {error}") from None

@@ -29,7 +29,7 @@ from linetap_core.evidence.sealing import age, group
 from linetap_core.records import PERSONAL_FIELDS, CallRecord
 from linetap_desk.accesslog.access import LoggedStep
 from linetap_desk.accesslog.deskfolder import Desk
-from linetap_desk.inputs import boundedjson
+from linetap_desk.inputs import strict
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.callfolder import KEY_LIMIT_BYTES
 from linetap_desk.release import requestfile
@@ -193,17 +193,17 @@ def _whole_record(call_dir: Path, record: CallRecord, call_key: bytes) -> dict[s
     none: its numbers are lost."""
     if record.recovered and sealed.META not in record.files:
         data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
-        return boundedjson.decode(data, dict[str, Any], call_dir / sealed.RECORD)
+        return strict.decode(data, dict[str, Any], call_dir / sealed.RECORD)
     limit = sealed.RECORD_LIMIT_BYTES + age.SEALED_CHUNK_BYTES
     opened = stockage.decrypt_with_key(_signed_bytes(call_dir, record, sealed.META, limit), call_key)
     if not opened.whole:
         raise Refusal(f"{call_dir / sealed.META}: does not open with the key of this call: {opened.complaint}")
     try:
-        whole = boundedjson.decode(opened.plaintext, dict[str, Any])
+        whole = strict.decode(opened.plaintext, dict[str, Any])
     except (ValueError, RecursionError) as error:
         raise Refusal(f"{call_dir / sealed.META}: {error}") from None
     data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
-    public = boundedjson.decode(data, dict[str, Any], call_dir / sealed.RECORD)
+    public = strict.decode(data, dict[str, Any], call_dir / sealed.RECORD)
     # After a power cut the journal's last state of the call is sealed, and the record states what happened later.
     fields = {"call_id", "suite"} if record.recovered else (whole.keys() | public.keys()) - {*PERSONAL_FIELDS, "files"}
     if any(whole.get(name, msgspec.UNSET) != public.get(name, msgspec.UNSET) for name in fields):

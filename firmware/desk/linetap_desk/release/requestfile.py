@@ -34,7 +34,7 @@ from linetap_core.rooms import read_small
 from linetap_core.timekeeping import KEPT
 from linetap_desk.accesslog.access import Entry, LoggedStep
 from linetap_desk.accesslog.deskfolder import Desk
-from linetap_desk.inputs import boundedjson
+from linetap_desk.inputs import strict
 from linetap_desk.proofs import callfolder
 from linetap_desk.unsealing import callproof, checkedcall
 from linetap_desk.unsealing.checkedcall import CheckedCall, name_calls
@@ -124,7 +124,7 @@ def found_call(call_dir: Path) -> FoundCall:
     try:
         data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
         sealed.require_suite(data)
-        record = boundedjson.decode(data, _Record)
+        record = strict.decode(data, _Record)
         sealed.call_time(record.call_id)
     except callfolder.Damaged as error:
         raise Refusal(f"{call_dir}: {error}") from None

@@ -19,7 +19,7 @@ import msgspec
 from linetap_core.errors import BadInput
 from linetap_core.evidence.calls.index import Entry
 from linetap_core.rooms import read_small
-from linetap_desk.inputs.boundedjson import moment_ns
+from linetap_desk.inputs.strict import moment_ns
 
 COLUMNS = ["unit", "line", "extension", "department", "from"]
 _LIMIT_BYTES = 4 << 20

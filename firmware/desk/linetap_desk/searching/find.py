@@ -27,7 +27,7 @@ from linetap_core.timekeeping import KEPT
 from linetap_core.zones import KOREA
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access import Entry, LoggedStep
-from linetap_desk.inputs.boundedjson import last_ns, moment_ns, zone_of
+from linetap_desk.inputs.strict import last_ns, moment_ns, zone_of
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.amended import TrueTimes
 from linetap_desk.searching import indexsearch

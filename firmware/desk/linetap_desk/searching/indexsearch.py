@@ -30,7 +30,7 @@ from linetap_core.evidence.merklelog.unitlog import Leaf
 from linetap_core.evidence.sealing import group
 from linetap_core.evidence.signing.signers import Signer
 from linetap_desk.ceremony.sheets import INDEX
-from linetap_desk.inputs import boundedjson
+from linetap_desk.inputs import strict
 from linetap_desk.proofs import callfolder
 from linetap_desk.unsealing import stockage
 from linetap_desk.vaultproofs.documents import LogClaims
@@ -94,7 +94,7 @@ class IndexLog:
     def _looked_at(self, line: bytes) -> bytes:
         if any(kind in line for kind in _OF_INTEREST):
             with contextlib.suppress(ValueError):  # the root proves whether the unit wrote it
-                self._named.look_at(boundedjson.decode(line, Leaf))
+                self._named.look_at(strict.decode(line, Leaf))
         return line
 
 

@@ -24,7 +24,7 @@ from linetap_desk.config.desk import SummaryConfig
 from linetap_desk.ingest import database
 from linetap_desk.ingest.outages import DESK, UNHEARD_S
 from linetap_desk.ingest.tables import alerts, calls, copies, outages, pbx_days, unit_alerts, units
-from linetap_desk.inputs.boundedjson import zone_of
+from linetap_desk.inputs.strict import zone_of
 from linetap_desk.summary import delivery
 
 MOST_NAMED = 20  # units listed for each kind; further ones are only counted

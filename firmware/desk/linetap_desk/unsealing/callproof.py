@@ -27,7 +27,7 @@ from linetap_core.evidence.witness import tlogproof
 from linetap_core.evidence.witness.tlogproof import Proof
 from linetap_core.records import CallRecord
 from linetap_desk.accesslog import deskfolder
-from linetap_desk.inputs import boundedjson
+from linetap_desk.inputs import strict
 from linetap_desk.proofs import amended, callfolder
 from linetap_desk.proofs.verdict import Problem
 from linetap_desk.witnessing import options, prove
@@ -142,7 +142,7 @@ def witnessed(
         code = error.code if isinstance(error, Refusal) else NOT_WITNESSED
         return None, Problem(code, f"{call_id}: {NOBODY}: {error}")
     leaf = close.leaf.encode("utf-8")
-    at = boundedjson.decode(leaf, Leaf, call_id).at
+    at = strict.decode(leaf, Leaf, call_id).at
     return prove.call_against(given.rules, proof, leaf, at, record, given.signers or [])
 
 
@@ -181,7 +181,7 @@ def _close(log: Path, call_id: str) -> tuple[int, bytes]:
         if name not in line or len(line) > leaflog.LEAF_LIMIT_BYTES:
             continue
         try:
-            leaf = boundedjson.decode(line, Leaf)
+            leaf = strict.decode(line, Leaf)
         except (ValueError, RecursionError):
             continue
         if leaf.call_id == call_id and leaf.kind == "destruction":

@@ -22,7 +22,7 @@ from linetap_core.evidence.merklelog.unitlog import Leaf
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.signing.signers import Signer, SignerUndated, require_named, require_trust
 from linetap_core.vaultformat import vaultname, walkreport
-from linetap_desk.inputs import boundedjson
+from linetap_desk.inputs import strict
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.verdict import Problem
 
@@ -177,7 +177,7 @@ class DocumentCheck:
 
 def _dated(data: bytes) -> int | None:
     try:
-        found = boundedjson.decode(data, _Dated)
+        found = strict.decode(data, _Dated)
         text = found.made_at or found.destroyed_at or found.ended_at
         return parse_rfc3339(text) if text else None
     except (ValueError, RecursionError):

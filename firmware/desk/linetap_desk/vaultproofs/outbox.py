@@ -23,7 +23,7 @@ from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.signing.signers import Signer, SignerUndated, has_times, is_undated, require_trust
 from linetap_core.vaultformat import outboxfiles, vaultname
 from linetap_core.vaultformat.outboxfiles import CONFIRMED, CONFIRMED_FILE, GENESIS, SEGMENT_BYTES
-from linetap_desk.inputs import boundedjson
+from linetap_desk.inputs import strict
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.verdict import Problem
 from linetap_desk.vaultproofs.documents import LogClaims
@@ -88,7 +88,7 @@ class OutboxCheck:
     def _event(self, entry: outboxfiles.Entry) -> Iterator[Problem]:
         payload = entry.payload.encode("utf-8")
         try:
-            event = boundedjson.decode(payload, _Event)
+            event = strict.decode(payload, _Event)
             at = from_utc_ns(parse_rfc3339(event.at))
             key = sshsig.check(payload, entry.sig.encode("utf-8"), namespaces.EVENT)
             if self._signers is not None:

@@ -26,7 +26,7 @@ from linetap_core.evidence.merklelog.leaflog import LEAVES
 from linetap_core.evidence.merklelog.merkle import Tree
 from linetap_core.evidence.merklelog.unitlog import Leaf
 from linetap_core.evidence.witness import checkpoint, tlogproof
-from linetap_desk.inputs import boundedjson
+from linetap_desk.inputs import strict
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.callfolder import load_private_key
 from linetap_desk.vaultproofs.verifylog import LogCheck
@@ -50,7 +50,7 @@ def closes(
     order.
     """
     for line in leaflog.lines_of(log / LEAVES):
-        found = boundedjson.decode(line, Leaf, log / LEAVES)
+        found = strict.decode(line, Leaf, log / LEAVES)
         if found.kind == "close":
             call_id = found.call_id or ""
             yield call_id, _leaf(found, submitters, call_id, desk)

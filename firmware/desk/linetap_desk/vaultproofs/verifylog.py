@@ -22,7 +22,7 @@ from linetap_core.evidence.merklelog.leaflog import LEAVES, TREE
 from linetap_core.evidence.merklelog.unitlog import COPY, HEAD, Head, HeadCopy, Leaf
 from linetap_core.evidence.signing import namespaces
 from linetap_core.evidence.signing.signers import Signer, SignerUndated, is_undated
-from linetap_desk.inputs import boundedjson
+from linetap_desk.inputs import strict
 from linetap_desk.proofs import callfolder, verifycall
 from linetap_desk.proofs.callfolder import Damaged
 from linetap_desk.proofs.verdict import Problem, Verdict
@@ -189,7 +189,7 @@ class LogCheck:
         """The recorder's second, slightly older copy of the head; missing in vaults of earlier versions."""
         try:
             data = callfolder.read(self._folder / COPY, unitlog.COPY_LIMIT_BYTES)
-            found = boundedjson.decode(data, HeadCopy)
+            found = strict.decode(data, HeadCopy)
             copied = found.head.encode("utf-8"), found.sig.encode("utf-8")
             head = unitlog.check_head(*copied, None)
             with suppress(SignerUndated):  # the head itself reports it
@@ -246,7 +246,7 @@ class LogCheck:
         try:
             if len(line) > leaflog.LEAF_LIMIT_BYTES:
                 raise ValueError
-            leaf = boundedjson.decode(line, Leaf)
+            leaf = strict.decode(line, Leaf)
         except (ValueError, RecursionError):
             self._bad("bad_leaf", f"line {index + 1} of {LEAVES} is no leaf")
             return

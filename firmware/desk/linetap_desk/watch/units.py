@@ -20,7 +20,7 @@ from linetap_core.wire import topics
 from linetap_core.wire.alerts import led_of
 from linetap_core.wire.legend import ACTIVITIES, CONDITIONS, activity_of, standing
 from linetap_core.wire.topics import HEALTH_EXPIRY_S, Address
-from linetap_desk.inputs.boundedjson import Sentence, Status, Word
+from linetap_desk.inputs.strict import Sentence, Status, Word
 
 TOPICS = topics.of_every_unit("status", "health", "line/+", "alert/+")
 _KINDS = ("status", "health", "line", "alert")

@@ -22,7 +22,7 @@ from linetap_core.evidence.witness.note import BadNote, Note
 from linetap_core.evidence.witness.quorum import Policy
 from linetap_core.evidence.witness.tlogproof import Proof, witnessed_path
 from linetap_core.records import CallRecord
-from linetap_desk.inputs import boundedjson
+from linetap_desk.inputs import strict
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.verdict import Problem
 from linetap_desk.witnessing import judge, signedheads
@@ -151,7 +151,7 @@ def _lacks_proof(vault: Path, call_id: str) -> bool:
 def _closed(line: bytes) -> str:
     """The call that a leaf closes, empty for every other leaf."""
     try:
-        leaf = boundedjson.decode(line[: leaflog.LEAF_LIMIT_BYTES], Leaf)
+        leaf = strict.decode(line[: leaflog.LEAF_LIMIT_BYTES], Leaf)
         sealed.call_time(leaf.call_id or "")
     except (ValueError, BadInput, RecursionError):
         return ""

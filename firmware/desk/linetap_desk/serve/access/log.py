@@ -22,7 +22,7 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.keys.keys import PublicKey, SigningKey
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.mask import masked
-from linetap_desk.inputs import boundedjson
+from linetap_desk.inputs import strict
 from linetap_desk.serve.database.tables import access, access_anchor, access_head
 from linetap_desk.serve.database.transactions import one_at_a_time, writing
 
@@ -72,7 +72,7 @@ def read_signed_head(text: str, sig: str, kind: str) -> tuple[Head, PublicKey]:
     """The head and the key that signed it, whichever it is. ChainFault for a bad signature or another kind."""
     try:
         public = sshsig.check(text.encode(), sig.encode("ascii", "replace"), namespaces.ACCESS_TABLE)
-        head = boundedjson.decode(text, Head)
+        head = strict.decode(text, Head)
     except (Refusal, BadInput) as error:
         raise ChainFault("access_head_bad", f"the {kind}: {error}") from None
     if head.kind != kind:

@@ -21,7 +21,7 @@ from linetap_core.records import Direction, Disposition
 from linetap_desk.calls.criteria import MOST_SEATS, STATES, SearchCriteria, Seat, State
 from linetap_desk.calls.reading import Cursor
 from linetap_desk.config.pages import Settings
-from linetap_desk.inputs.boundedjson import last_ns, moment_ns
+from linetap_desk.inputs.strict import last_ns, moment_ns
 from linetap_desk.searching.departments import Departments
 from linetap_desk.serve.access.log import has_number
 from linetap_desk.watch.screen import Place, Places

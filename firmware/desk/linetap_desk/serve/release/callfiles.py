@@ -26,7 +26,7 @@ from linetap_core.evidence.sealing import group
 from linetap_core.evidence.sealing.group import Place
 from linetap_core.evidence.signing import document, namespaces, sshsig
 from linetap_desk.copy import recordfile
-from linetap_desk.inputs import boundedjson
+from linetap_desk.inputs import strict
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.callfolder import KEY_LIMIT_BYTES
 from linetap_desk.serve.database.tables import holds
@@ -113,7 +113,7 @@ def _brought(site: Site, found: RequestState) -> Iterator[Wrapped]:
         commands = [bytes(row.command) for row in rows]
     for data in commands:
         try:
-            text = boundedjson.decode(data, command.Envelope).command
+            text = strict.decode(data, command.Envelope).command
             found_in = document.decode(text.encode("utf-8"), command.Command)
             asked = commandbody.read(found_in, commandbody.Hold)
         except (ValueError, command.CommandFault):

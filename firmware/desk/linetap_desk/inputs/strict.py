@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON that reaches the desk, limited in size. Every fault is a BadInput of one line.
+"""What reaches the desk from outside, read strictly: JSON of limited size, times as people type them, and the fields of
+units' unsigned messages. Every fault is a BadInput of one line.
 
-The desk decodes JSON by this function only; tests/desk/test_foreign.py checks that.
+The desk decodes JSON by `decode` only; tests/desk/test_foreign.py checks that.
 """
 
 from __future__ import annotations
