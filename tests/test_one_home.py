@@ -245,6 +245,8 @@ SIGNED: list[tuple[str, commandbody.Body, dict[str, str]]] = [
      {"document": "{}", "sig": "x", "key_age": "YWdl"}),
     ("config", commandbody.Config(document="a", replaces="b"), {"document": "a", "replaces": "b"}),
     ("confirm", commandbody.Weakening(weakening="a"), {"weakening": "a"}),
+    ("learn", commandbody.Learn(walk="5f" * 32), {"walk": "5f" * 32}),
+    ("learn", commandbody.Learn(), {}),
     ("update", commandbody.Update(version="0.2.0", sha256="a", size=7),
      {"version": "0.2.0", "sha256": "a", "size": "7"}),
     ("ack", commandbody.Ack(origin="a", through=9), {"origin": "a", "through": "9"}),
@@ -274,7 +276,7 @@ def test_both_ends_have_one_form_of_a_body(verb: str, body: commandbody.Body, te
         ("self_test", {"more": ""}),
         ("hold", {"document": "", "sig": "", "key_age": "!"}), ("ack", {"origin": "a", "through": "0"}),
         ("resend", {"origin": "a", "from": "1", "to": "1" + "0" * 18}),
-        ("update", {"version": "", "sha256": "", "size": ""}),
+        ("update", {"version": "", "sha256": "", "size": ""}), ("learn", {"walk": "5f"}), ("learn", {"line": "1"}),
     ],
 )  # fmt: skip
 def test_a_body_that_is_none_is_a_fault(verb: str, texts: dict[str, str]) -> None:

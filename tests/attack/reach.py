@@ -32,6 +32,11 @@ REACH: dict[str, Reach] = {
         "attack/test_weakening.py",
     ),
     "update": Reach("a pause between calls; the version is signed by its publisher", "", "vault/test_update.py"),
+    "learn": Reach(
+        "which of the unit's own walk tests it expects its lines to be like; what is far off stands as an alert",
+        "",
+        "vault/test_line_learning.py",
+    ),
     "time": Reach(
         "the rest of one allowance, and nothing early", "more: two of role vault", "attack/test_desk_key_and_time.py"
     ),

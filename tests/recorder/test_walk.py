@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,14 +12,18 @@ from typing import Any
 import msgspec
 import pytest
 from sounds import busy, digits
-from walk_rig import Walked, Wire
+from walk_rig import ECHO_DELAY, Walked, Wire
 
+from linetap import learned
 from linetap.config.schema import Config, Recording
 from linetap.recorder.vault import linefaults
+from linetap.recorder.vault.commands.linelearning import Learning
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.walk import guide
 from linetap.recorder.walk.walk import ALL_S, SHOWN_S
+from linetap.ring import RATE_HZ
 from linetap_core.clock import NS_PER_DAY
+from linetap_core.evidence.authorization.command import Command
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.merklelog.leaflog import LEAVES, lines_of
 from linetap_core.evidence.signing import namespaces
@@ -85,6 +90,27 @@ def test_a_walk_over_lines_good_and_bad(walked: Walked, unit: Unit) -> None:
     assert told[-1]["document_sha256"] == sha256
     leaves = [msgspec.json.decode(line) for line in lines_of(unit.config.vault_path / "log" / LEAVES)]
     assert [leaf["sha256"] for leaf in leaves if leaf["kind"] == "walk"] == [sha256]
+
+
+def test_what_it_measures_is_what_learn_keeps(walked: Walked, unit: Unit) -> None:
+    """Against the lines as the rig has made them: their voltages, and the echo of the notice at 30 ms."""
+    walked.wires[1].battery_v, walked.wires[1].echo_db = 52.0, -14.0
+    walked.wires[2].battery_v = None
+    walked.wires[3].echo_db = -120.0
+    walked.walk_all()
+    path, _ = report_of(unit.config)
+    command = Command(
+        unit="floor-03", verb="learn", role="operator", counter=1, expires="2027-01-01T00:00:00.000Z",
+        body={"walk": hashlib.sha256(path.read_bytes()).hexdigest()},
+    )  # fmt: skip
+    said, kept = Learning(unit.config).asked(command)
+    assert kept, said
+    found = learned.load(Path(unit.config.learned))
+    assert found.keys() == {1, 2, 3}, "line 4 is red: its notice was not heard"
+    assert [(one.on_hook_v, one.reversed) for one in found.values()] == [(48.0, False), (52.0, True), (None, None)]
+    assert [one.echo_db for one in found.values()] == pytest.approx([-6.0, -14.0, -6.0], abs=0.5)
+    delay_ms = ECHO_DELAY * 1000 / RATE_HZ
+    assert [one.echo_delay_ms for one in found.values()] == pytest.approx([delay_ms] * 3, abs=1.0)
 
 
 def test_the_report_is_signed_as_stock_openssh_checks_it(walked: Walked, unit: Unit) -> None:

@@ -293,11 +293,11 @@ def test_no_verb_can_silence_listen_or_shorten() -> None:
     """A new verb has to be thought about here."""
     assert set(MAY) == {
         "identify", "self_test", "ack", "resend", "fetch", "config", "update",
-        "time", "hold", "destroy", "roles", "key_list", "confirm", "cancel",
+        "time", "hold", "destroy", "roles", "key_list", "confirm", "cancel", "learn",
     }  # fmt: skip
     assert set(HERE) == {
         "time", "hold", "destroy", "roles", "key_list", "ack", "resend", "fetch", "identify", "self_test", "config",
-        "update", "confirm", "cancel",
+        "update", "confirm", "cancel", "learn",
     }  # fmt: skip
 
 

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The measurements of `linetap line learn`: one small file a line, read by capture and recorder.
+"""What was measured of each line: one small file a line, read by capture and recorder.
 
-Each is replaced as a whole, so a running service reads the old or the new. A damaged file is logged and counts as
-missing: the line's configured values are used.
+`linetap line learn` writes into the folder that the configuration names, which is root's. What a signed `learn` keeps
+lies in a folder of the recorder's, /var/lib/linetap/config/learned: every folder has one writer. Of a line in both the
+later measurement counts. Each file is replaced as a whole, so a running service reads the old or the new. A damaged
+file is logged and counts as missing: the line's configured values are used.
 """
 
 from __future__ import annotations
@@ -20,6 +22,10 @@ from linetap_core.durable.smallfile import SmallFile
 Volts = Annotated[float, Meta(ge=0, le=100)]
 Decibels = Annotated[float, Meta(ge=-100, le=20)]
 Milliseconds = Annotated[float, Meta(ge=0, le=2000)]
+
+# Of an echo that counts. The proof's tolerance is 20 dB: with a lower one a neighbour's leak of -50 dB would be proof.
+LEAST_ECHO_DB = -25.0
+LEAST_SCORE = 0.8  # of the notice's blocks; a person may breathe into the handset
 
 _NUMBER = re.compile(r"[0-9]{1,3}", re.ASCII)
 _READABLE = 0o644  # capture and recorder run as other users than `line learn`
@@ -41,17 +47,30 @@ FILE = SmallFile("learned", Learned, 4096)
 
 
 def load(folder: Path) -> dict[int, Learned]:
-    """Returns the files by line number. Empty without a folder."""
-    found = {}
-    for path in sorted(folder.glob("[0-9]*.json")):
-        line = FILE.look(path)  # broken: `linetap line learn` writes it anew
-        if line is not None and _NUMBER.fullmatch(path.stem):
+    """Returns what counts, by line number. Empty without a folder."""
+    found: dict[int, Learned] = {}
+    for path in [path for each in (folder, accepted(folder)) for path in sorted(each.glob("[0-9]*.json"))]:
+        line = FILE.look(path)  # broken: it is written anew by whichever wrote it
+        if line is None or not _NUMBER.fullmatch(path.stem):
+            continue
+        there = found.get(int(path.stem))
+        if there is None or line.learned_at > there.learned_at:
             found[int(path.stem)] = line
     return found
 
 
+def accepted(folder: Path) -> Path:
+    """The recorder's folder that belongs to `folder`: /var/lib/linetap/config/learned to /var/lib/linetap/learned."""
+    return folder.parent / "config" / "learned"
+
+
 def stamp(folder: Path) -> int:
-    """Returns a number that differs after each `save`, for one stat(2): a running service then loads again."""
+    """Returns a number that differs after each `save` and `accept`, for two stat(2): a running service then loads
+    again."""
+    return _changed(folder) + _changed(accepted(folder))
+
+
+def _changed(folder: Path) -> int:
     try:
         return folder.stat().st_mtime_ns
     except OSError:
@@ -68,3 +87,8 @@ def save(folder: Path, line: int, learned: Learned) -> Path:
     path = path_of(folder, line)
     replace_durably(path, FILE.encode(learned), mode=_READABLE)
     return path
+
+
+def accept(folder: Path, line: int, learned: Learned) -> Path:
+    """As `save`, by the recorder, on a signed word."""
+    return save(accepted(folder), line, learned)

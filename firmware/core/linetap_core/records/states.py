@@ -169,6 +169,7 @@ class WalkedLine(msgspec.Struct, frozen=True, kw_only=True):
     proof: str | None = None  # of the notice, as the two below
     score: float | None = None
     echo_db: float | None = None
+    echo_delay_ms: float | None = None  # from playing the notice to capturing it
     call_id: str | None = None  # the test call
     record_sha256: str | None = None  # of its record.json; None: it is not sealed
 

@@ -78,6 +78,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> Verbs:
     sign.add_argument(
         "--weakening", metavar="ID", help="of `confirm` and `cancel`: as its alert and `linetap command state` say"
     )
+    sign.add_argument(
+        "--walk",
+        metavar="SHA256",
+        help="of `learn`: the walk test whose values are kept, as the answer without it names it",
+    )
     sign.add_argument("--expires", metavar="TIME", help=f"RFC 3339, default in {_EXPIRES_DAYS} days")
     sign.add_argument("--counter", type=int, metavar="N", help="grows with each of the role; default the milliseconds")
     sign.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="must not exist")
@@ -139,13 +144,14 @@ def cosigned(args: argparse.Namespace) -> bytes:
 _TAKES: dict[str, tuple[str, ...]] = {
     "time": ("challenge", "utc"), "identify": ("seconds",), "self_test": (), "config": ("document", "replaces"),
     "update": ("bundle", "url"), "confirm": ("weakening",), "cancel": ("weakening",),
+    "learn": ("walk",),
 }  # fmt: skip
-_OPTIONAL = ("utc", "url")  # optional
+_OPTIONAL = ("utc", "url", "walk")  # optional
 
 
 def _body(args: argparse.Namespace, now_ns: int) -> Body:
     takes = _TAKES.get(args.verb, ("document",))
-    for name in ("document", "challenge", "utc", "seconds", "replaces", "bundle", "url", "weakening"):
+    for name in ("document", "challenge", "utc", "seconds", "replaces", "bundle", "url", "weakening", "walk"):
         given = getattr(args, name) is not None
         if (name in takes) != given and not (name in _OPTIONAL and name in takes):
             words = " and ".join(f"--{each}" for each in takes) or "none of these"
@@ -162,6 +168,11 @@ def _body(args: argparse.Namespace, now_ns: int) -> Body:
         return commandbody.Config(document=_text(args.document), replaces=args.replaces)
     if args.verb == "update":
         return _update_body(args.bundle, args.url)
+    if args.verb == "learn":
+        try:
+            return commandbody.Learn(walk=args.walk)
+        except ValueError as error:
+            raise BadInput(f"--{error}") from None
     if args.verb in ("confirm", "cancel"):
         return commandbody.Weakening(weakening=args.weakening)
     return _document_body(args) if takes else commandbody.SelfTest()

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from linetap import learned
 from linetap.config.profile import Profile
 from linetap.notices import Notice
 from linetap.recorder.signals.dtmf.detector import DtmfDetector
@@ -27,9 +28,6 @@ LIFTED_S = 0.3
 SETTLES_S = 0.5
 UP_S = 1.0
 BEGINS_S = 3.0  # by then capture plays the requested notice
-# The proof's tolerance is 20 dB: with an echo learned any lower, a neighbour's leak of -50 dB would be proof.
-LEAST_ECHO_DB = -25.0
-LEAST_SCORE = 0.8  # of the notice's blocks; the engineer may breathe into the handset
 
 
 class Line:
@@ -89,8 +87,8 @@ class Line:
         if (
             proof.level_db is None
             or proof.delay_ms is None
-            or proof.score < LEAST_SCORE
-            or proof.level_db < LEAST_ECHO_DB
+            or proof.score < learned.LEAST_SCORE
+            or proof.level_db < learned.LEAST_ECHO_DB
         ):
             found = "" if proof.level_db is None else f" ({proof.score:.0%} of it, at {proof.level_db:.0f} dB)"
             raise self._no(f"the notice was played and not heard on it{found}: look at its relay and at its wires")

@@ -40,14 +40,14 @@ TIME = "time"
 # Which role may send which verb. A verb that is not in HERE would be for a later version of the unit.
 MAY: dict[str, tuple[str, ...]] = {
     "identify": (DESK,), "self_test": (DESK,), "ack": (DESK,), "resend": (DESK,), "fetch": (DESK,),
-    "config": ("operator",), "update": ("operator",),
+    "config": ("operator",), "update": ("operator",), "learn": ("operator",),
     "time": (DESK, VAULT), "hold": (VAULT,), "destroy": (VAULT,),
     "roles": (AUTHORITY,), "key_list": (AUTHORITY,),
     "confirm": (VAULT, APPROVER, AUTHORITY), "cancel": (VAULT, APPROVER, AUTHORITY),
 }  # fmt: skip
 HERE = (
     "time", "hold", "destroy", "roles", "key_list", "ack", "resend", "fetch", "identify", "self_test", "config",
-    "update", "confirm", "cancel",
+    "update", "confirm", "cancel", "learn",
 )  # fmt: skip
 IDENTIFY_LONGEST_S = 600
 # Sent every second, and harmless when repeated: no leaf of its own, no counter on disk before it is done.

@@ -15,6 +15,7 @@ import msgspec
 from linetap_core.evidence.authorization.command import IDENTIFY_LONGEST_S, Command, CommandFault
 
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +80,16 @@ class Weakening(Body, frozen=True, kw_only=True):
     weakening: str
 
 
+class Learn(Body, frozen=True, kw_only=True):
+    """`walk`: SHA-256 of the walk test's report whose values are to be kept; left out, the newest is only told."""
+
+    walk: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.walk is not None and _SHA256.fullmatch(self.walk) is None:
+            raise ValueError("walk: the SHA-256 of a report in hexadecimal expected")
+
+
 class Update(Body, frozen=True, kw_only=True):
     """`url`: the address of the bundle; the broker's host if left out."""
 
@@ -125,7 +136,7 @@ class Resend(Events, frozen=True, kw_only=True):
 BODIES: dict[str, type[Body]] = {
     "identify": Identify, "self_test": SelfTest, "ack": Ack, "resend": Resend, "config": Config, "update": Update,
     "time": Time, "hold": Hold, "destroy": Document, "roles": Document, "key_list": Document, "confirm": Weakening,
-    "cancel": Weakening,
+    "cancel": Weakening, "learn": Learn,
 }  # fmt: skip
 
 

@@ -42,6 +42,7 @@ def judge(turn: Turn, exempt: bool, numbers: HealthNumbers, at: str) -> WalkedLi
         proof=notice.proof if notice else None,
         score=_rounded(notice.score) if notice else None,
         echo_db=_rounded(notice.level_db) if notice else None,
+        echo_delay_ms=_rounded(notice.delay_ms or None) if notice else None,
         call_id=turn.call_id,
     )
 

@@ -13,6 +13,7 @@ from linetap.config.weakening import Weakening
 from linetap.recorder.vault.commands import certificates as officersgone
 from linetap.recorder.vault.commands.configchange import COUNTERPARTS, ConfigChange, could_cosign, counterparts
 from linetap.recorder.vault.commands.copies import Copies
+from linetap.recorder.vault.commands.linelearning import Learning
 from linetap.recorder.vault.commands.selftest import Identify, SelfTest
 from linetap.recorder.vault.commands.update import Update
 from linetap.recorder.vault.log.log import UnitLog
@@ -67,6 +68,7 @@ class Effects:
         self._delivery, self._change, self._copies, self._update = delivery, change, copies, update
         self._weakened = weakened
         self.identify, self.self_test = Identify(clock), SelfTest(config, clock)
+        self.learning = Learning(config)
         self._authority = authorities.from_keys(config.keys) if config.keys.authority_lines else None
         self._use(self._remembered_roles())
 
@@ -127,6 +129,11 @@ class Effects:
                 return answer
             case "update":
                 return self._update.asked(command)
+            case "learn":
+                answer, kept = self.learning.asked(command)
+                if kept:
+                    self._weakened.compare(signed.by)
+                return answer
             case "fetch":
                 return self._copies.asked(command, at)
             case "key_list":

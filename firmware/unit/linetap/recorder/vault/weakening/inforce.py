@@ -67,9 +67,10 @@ def take(config: Config, custodians: Sequence[str], key_list: KeyList | None) ->
 def stamp_of(config: Config, file: Path | None) -> tuple[object, ...]:
     """Returns a value that differs after every change of a file that counts, for a few stat(2)."""
     paths = [path for _, sound in _notices(config) for path in (sound, sound.with_suffix(".txt"))]
-    paths += [learned.path_of(Path(config.learned), line.number) for line in config.line]
+    folders = [Path(config.learned), learned.accepted(Path(config.learned))]
+    paths += [learned.path_of(folder, line.number) for folder in folders for line in config.line]
     paths += [Path(config.board.pins)]
-    return tuple(_stat(path) for path in [*([file] if file else []), Path(config.learned), *paths])
+    return tuple(_stat(path) for path in [*([file] if file else []), *folders, *paths])
 
 
 def sha256(found: InForce) -> str:

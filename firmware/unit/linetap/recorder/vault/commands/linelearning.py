@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`learn`: what a walk test has measured of the lines becomes what the unit expects of them, on a signed word.
+
+A walk test (the button, no terminal) measures what `linetap line learn` does but the level of a digit, in calls that
+are announced and recorded like any other. Without the name of a report the answer tells what the newest one would
+change, and nothing is changed. With it these values are kept. They come from the unit's own report alone: whoever signs
+chooses among measurements and makes up none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from linetap import learned
+from linetap.config import config_sha256, profile_of
+from linetap.config.schema import Config, Line
+from linetap.learned import Learned
+from linetap.notices import notices_of
+from linetap.notices.level import gain_db
+from linetap_core.errors import BadInput, LinetapError
+from linetap_core.evidence.authorization import commandbody
+from linetap_core.evidence.authorization.command import Command, CommandFault
+from linetap_core.records import WalkedLine
+from linetap_core.vaultformat import walkreport
+from linetap_core.vaultformat.walkreport import WALKS_FOLDER, WalkReport
+
+MOST_LOOKED_AT = 50  # reports, the newest first
+_HEARD = ("full", "early")  # a test call is answered by nobody
+
+
+class Learning:
+    def __init__(self, config: Config) -> None:
+        self._config, self._folder = config, Path(config.learned)
+
+    def asked(self, command: Command) -> tuple[str, bool]:
+        """What was found or kept, in words, and whether anything was kept. CommandFault; OSError keeps nothing of the
+        line at which it came, and the command may be sent again."""
+        wanted = commandbody.read(command, commandbody.Learn).walk
+        report, sha256 = self._report(wanted)
+        if report.config_sha256 != config_sha256(self._config):
+            raise CommandFault(
+                "learn_other_config", f"the walk test of {report.ended_at} was of another configuration: walk again"
+            )
+        known, said, kept = learned.load(self._folder), [], False
+        for walked in report.lines:
+            line = next((line for line in self._config.line if line.number == walked.line), None)
+            found = None if line is None else self._found(line, walked, known.get(walked.line), report.ended_at)
+            said.append(f"line {walked.line} {', '.join(_words(found)) if found is not None else 'as it was'}")
+            if found is not None and wanted is not None:
+                learned.accept(self._folder, walked.line, found)
+                kept = True
+        done = "kept" if kept else "nothing to keep" if wanted is not None else "not kept: sign it with this walk"
+        return f"walk {sha256} of {report.ended_at}, {done}: {'; '.join(said)}", kept
+
+    def _report(self, wanted: str | None) -> tuple[WalkReport, str]:
+        paths = sorted((self._config.vault_path / WALKS_FOLDER).glob("[0-9]*.json"), reverse=True)
+        for path in paths[:MOST_LOOKED_AT]:
+            try:
+                data = path.read_bytes()
+                sha256 = hashlib.sha256(data).hexdigest()
+                if wanted in (None, sha256):
+                    return walkreport.decode(data), sha256
+            except (OSError, BadInput):
+                continue
+        what = "no walk test was made" if wanted is None else f"none of the last walk tests is {wanted[:16]}"
+        raise CommandFault("learn_no_walk", f"{what}: hold the button for 3 s, and lift each handset")
+
+    def _found(self, line: Line, walked: WalkedLine, known: Learned | None, at: str) -> Learned | None:
+        """None where nothing of it may count: the line is red, or was learnt after this walk test."""
+        if walked.colour == "red" or (known is not None and known.learned_at >= at):
+            return None
+        values: dict[str, object] = {}
+        if walked.on_hook_v is not None:
+            values |= {"on_hook_v": abs(walked.on_hook_v), "reversed": walked.on_hook_v > 0}
+        if walked.off_hook_v is not None:
+            values["off_hook_v"] = abs(walked.off_hook_v)
+        if (echo_db := self._echo(line, walked, known)) is not None:
+            values["echo_db"] = round(echo_db, 1)
+            if walked.echo_delay_ms is not None:
+                values["echo_delay_ms"] = round(walked.echo_delay_ms, 1)
+        if not values:
+            return None
+        before = {} if known is None else msgspec.to_builtins(known)
+        try:
+            return msgspec.convert(before | values | {"learned_at": at}, Learned)
+        except msgspec.ValidationError:  # a value that no line has
+            return None
+
+    def _echo(self, line: Line, walked: WalkedLine, known: Learned | None) -> float | None:
+        """The notice's level without the gain with which it was played."""
+        if walked.echo_db is None or walked.proof not in _HEARD or (walked.score or 0) < learned.LEAST_SCORE:
+            return None
+        gain = 0.0
+        if known is not None and known.echo_db is not None:
+            policy = self._config.recording
+            try:
+                notice = notices_of(self._config)[line.notice or policy.notice]
+            except (LinetapError, OSError, KeyError):
+                return None
+            gain = gain_db(notice.samples, known, policy, profile_of(self._config, line.profile).notice)
+        echo_db = walked.echo_db - gain
+        return echo_db if echo_db >= learned.LEAST_ECHO_DB else None
+
+
+def _words(found: Learned) -> Iterator[str]:
+    if found.on_hook_v is not None and found.off_hook_v is not None:
+        yield f"{found.on_hook_v:.1f} V and {found.off_hook_v:.1f} V{' reversed' if found.reversed else ''}"
+    if found.echo_db is not None:
+        yield f"echo {found.echo_db:.1f} dB"
+    if found.echo_delay_ms is not None:
+        yield f"after {found.echo_delay_ms:.0f} ms"
