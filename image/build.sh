@@ -59,6 +59,7 @@ lay_python
 lay_module
 lay_files
 trust_signer
+[ "${1:-}" != --signed ] || lay_boot_key
 enable_units
 strip_root
 lay_trees

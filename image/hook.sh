@@ -1,45 +1,103 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# In every bundle, run by RAUC once a slot's root is written: the slot's folder on the boot partition. Kernel, initramfs and
-# trees lie in the root itself; its hash is in the command line that the bundle brings. config.txt comes last: without it
-# the slot is none.
+# In every bundle, run by RAUC: before anything is written, whether this unit can start it; once a slot's root is written, what
+# starts that. Kernel, initramfs and trees lie in the root itself; its hash is in the command line that the bundle brings.
+# config.txt comes last: without it the slot is none.
+#
+# A unit with a signed card (docs/verified-boot.md) takes bundles with boot.part alone, what its boot loader reads for a slot:
+# boot.img, signed by the key whose public half is in the root that runs. Any other unit takes the others alone.
 set -eu
-boot=${LINETAP_BOOT:-/boot/firmware}
+boot=${LINETAP_BOOT:-/boot/firmware} proc=${LINETAP_PROC:-/proc} parts=${LINETAP_PARTS:-/dev/disk/by-partlabel}
+key=${LINETAP_BOOT_PUBLIC:-/usr/lib/linetap/boot.pem} # in the root that runs: dm-verity has checked it
 here=$(dirname "$0")
 
 fail() {
   echo "hook: $*" >&2
-  exit 1
+  exit "${refused:-1}"
 }
 
+# Past the cache, where that can be: what is on the card.
 read_back() { { dd if="$1" bs=64k iflag=direct 2>/dev/null || cat "$1"; } | sha256sum; }
 
-[ "${1:-}" = slot-post-install ] || fail "usage: hook.sh slot-post-install"
-slot=${RAUC_SLOT_BOOTNAME:-}
-case $slot in a | b) ;; *) fail "there is no slot '$slot'" ;; esac
-[ ! -e "$boot/boot.img" ] || fail "this unit starts a signed boot.img, which no update replaces: a new card is needed"
-[ ! -e "$boot/$slot/config.txt" ] || fail "slot $slot is in use: RAUC marks it bad before it writes"
+is_signed_unit() { ! grep -q 'linetap\.slot=' "$proc/cmdline"; }
 
-root=$(mktemp -d)
-trap 'umount -l "$root" 2>/dev/null || true; rmdir "$root"' EXIT
-mount -t squashfs -o ro,nosuid,nodev,noexec "$RAUC_SLOT_DEVICE" "$root"
-rm -rf "${boot:?}/$slot"
-mkdir "$boot/$slot"
-cp -r "$root/usr/lib/linetap/boot/." "$boot/$slot/"
-[ -s "$boot/$slot/vmlinuz" ] || fail "there is no kernel in this root"
-# A Pi 4's firmware files, as start4b.elf and fixup4b.dat: config.txt names them, tryboot.txt tries them with the slot, and
-# those of the other slot are the way back. Read again from the card, past the cache, before anything names them.
-for file in "$root"/usr/lib/linetap/firmware/*; do
-  [ -e "$file" ] || continue # in a root of before
-  name=$(basename "$file") into=$boot/$(basename "${file%.*}")$slot.${file##*.}
-  cp "$file" "$boot/firmware.new"
+# Before anything is written. RAUC shows the last line where a hook ends with 10.
+check() {
+  refused=10
+  [ ! -e "$boot/boot.img" ] || fail "this unit's signed card is of an earlier layout, which no update replaces: a new card is needed"
+  if is_signed_unit; then
+    [ -s "$here/boot.part" ] || fail "this unit starts a signed boot.img, and the update brings none"
+    is_signed_boot || fail "boot.img is not signed by this unit's key: it would not start"
+  else
+    [ ! -e "$here/boot.part" ] || fail "this update is for units with a signed boot.img, and this is none"
+  fi
+}
+
+# boot.img as it lies in boot.part, at the place that boot.place names (first sector, sectors): by hash and signature, as the
+# boot loader checks it (rpi-eeprom-digest -v).
+is_signed_boot() {
+  [ -s "$key" ] && [ -s "$here/boot.place" ] && [ -s "$here/boot.sig" ] && read -r at sectors <"$here/boot.place" || return 1
+  case $at$sectors in '' | *[!0-9]*) return 1 ;; esac
+  sum=$(boot_img "$at" "$sectors" | sha256sum | cut -d' ' -f1)
+  [ "$(sed -n 1p "$here/boot.sig")" = "$sum" ] || return 1
+  sig=$(mktemp)
+  # shellcheck disable=SC2059 # its bytes are escapes of the format, which the shell's own printf does not know
+  /usr/bin/printf "$(sed -n 's/^rsa2048: \([0-9a-f]\{512\}\)$/\1/p' "$here/boot.sig" | sed 's/../\\x&/g')" >"$sig"
+  boot_img "$at" "$sectors" | openssl dgst -sha256 -verify "$key" -signature "$sig" >/dev/null 2>&1 && status=0 || status=1
+  rm -f "$sig"
+  return "$status"
+}
+
+boot_img() { dd if="$here/boot.part" bs=512 skip="$1" count="$2" 2>/dev/null; }
+
+# What lies before the root for a boot loader without verified boot: the slot's folder, and a Pi 4's firmware.
+lay_folder() {
+  root=$(mktemp -d)
+  trap 'umount -l "$root" 2>/dev/null || true; rmdir "$root"' EXIT
+  mount -t squashfs -o ro,nosuid,nodev,noexec "$RAUC_SLOT_DEVICE" "$root"
+  cp -r "$root/usr/lib/linetap/boot/." "$boot/$slot/"
+  [ -s "$boot/$slot/vmlinuz" ] || fail "there is no kernel in this root"
+  # As start4b.elf and fixup4b.dat: config.txt names them, tryboot.txt tries them with the slot, and those of the other slot
+  # are the way back. Read again from the card, past the cache, before anything names them.
+  for file in "$root"/usr/lib/linetap/firmware/*; do
+    [ -e "$file" ] || continue # in a root of before
+    name=$(basename "$file") into=$boot/$(basename "${file%.*}")$slot.${file##*.}
+    cp "$file" "$boot/firmware.new"
+    sync -f "$boot"
+    [ "$(read_back "$boot/firmware.new")" = "$(sha256sum <"$file")" ] || fail "$name: the card has not kept it"
+    mv "$boot/firmware.new" "$into"
+  done
+  printf '%s linetap.slot=%s\n' "$(cat "$here/cmdline.txt")" "$slot" >"$boot/$slot/cmdline.txt"
+}
+
+# What the boot loader reads for a signed slot, and what is known of it.
+lay_partition() {
+  into=$parts/linetap-boot-$slot
+  # shellcheck source=image/root/usr/lib/linetap/autoboot
+  . "$here/autoboot"
+  cp "$here/cmdline.txt" "$boot/$slot/cmdline.txt"
+  printf '%s %s\n' "$(stat -c %s "$here/boot.part")" "$(sha256sum <"$here/boot.part" | cut -d' ' -f1)" >"$boot/$slot/boot.sum"
+  bootpart_write "$here/boot.part" "$into" "$boot/$slot/boot.sum" || fail "$into: the card has not kept boot.img"
+}
+
+install() {
+  slot=${RAUC_SLOT_BOOTNAME:-}
+  case $slot in a | b) ;; *) fail "there is no slot '$slot'" ;; esac
+  [ ! -e "$boot/$slot/config.txt" ] || fail "slot $slot is in use: RAUC marks it bad before it writes"
+  check # RAUC has asked already, unless it is told not to
+  refused=1
+  rm -rf "${boot:?}/$slot"
+  mkdir "$boot/$slot"
+  if is_signed_unit; then lay_partition; else lay_folder; fi
   sync -f "$boot"
-  [ "$(read_back "$boot/firmware.new")" = "$(sha256sum <"$file")" ] || fail "$name: the card has not kept it"
-  mv "$boot/firmware.new" "$into"
-done
-printf '%s linetap.slot=%s\n' "$(cat "$here/cmdline.txt")" "$slot" >"$boot/$slot/cmdline.txt"
-sync -f "$boot"
-sed "s/@SLOT@/$slot/g" "$here/config.txt" >"$boot/$slot/config.new"
-sync -f "$boot"
-mv "$boot/$slot/config.new" "$boot/$slot/config.txt"
-sync -f "$boot"
+  sed "s/@SLOT@/$slot/g" "$here/config.txt" >"$boot/$slot/config.new"
+  sync -f "$boot"
+  mv "$boot/$slot/config.new" "$boot/$slot/config.txt"
+  sync -f "$boot"
+}
+
+case ${1:-} in
+  install-check) check ;;
+  slot-post-install) install ;;
+  *) fail "usage: hook.sh install-check | slot-post-install" ;;
+esac

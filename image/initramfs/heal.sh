@@ -93,28 +93,42 @@ other_slot() {
   local word
   case $slot in a) other=b ;; *) other=a ;; esac
   other_verity=
-  with_boot && [ -s "$BOOT/$other/config.txt" ] && [ -s "$BOOT/$other/vmlinuz" ] && [ -s "$BOOT/$other/initramfs" ] || return 1
+  with_boot && [ -s "$BOOT/$other/config.txt" ] || return 1
+  [ "$signed" = 1 ] || { [ -s "$BOOT/$other/vmlinuz" ] && [ -s "$BOOT/$other/initramfs" ]; } || return 1
   for word in $(cat "$BOOT/$other/cmdline.txt" 2>/dev/null); do
     case $word in linetap.verity=*) other_verity=${word#*=} ;; esac
   done
   [ "$other_verity" ]
 }
 
-# A signed boot.img (docs/verified-boot.md) is what starts, whatever config.txt says: nothing is tried, and nothing is left.
-is_signed() { with_boot && [ -e "$BOOT/boot.img" ]; }
-on_trial() { ! is_signed && with_boot && ! grep -qx "os_prefix=$slot/" "$BOOT/config.txt"; }
+# By what starts whatever happens: autoboot.txt on a signed card (usr/lib/linetap/autoboot), else config.txt.
+on_trial() {
+  with_boot || return 1
+  if [ "$signed" = 1 ]; then
+    [ "$(autoboot_slot "$BOOT" || echo "$slot")" != "$slot" ]
+  else
+    ! grep -qx "os_prefix=$slot/" "$BOOT/config.txt"
+  fi
+}
+
+# Of a signed card: whether the other slot's boot.img is on the card as it was written.
+other_starts() {
+  local device
+  [ "$signed" = 1 ] || return 0
+  device=$(device_of "boot-$other") && with_boot && bootpart_whole "$device" "$BOOT/$other/boot.sum"
+}
 
 # leave_slot CODE KO EN: restarts in the other slot. Returns where that is no slot, was never good as another root, is not
 # whole, or cannot be chosen: a boot partition that takes no change would be the same restart for ever.
 leave_slot() {
   local there rest rounds=$mark_rounds
-  if is_signed || on_trial; then return 1; fi
+  if on_trial; then return 1; fi
   other_slot && there=$(device_of "$other") || return 1
   rest=${other_verity#*:}
   mark_read "$there" "${rest%%:*}"
   if [ "$mark_good" != 1 ] && [ "$other_verity" != "$verity" ]; then
     say "slot $other was never good: it is not tried"
-  elif ! whole "$there" "$other_verity"; then
+  elif ! whole "$there" "$other_verity" || ! other_starts; then
     say "slot $other is not whole either"
   elif ! choose_other; then
     say "slot $other cannot be chosen: the boot partition keeps no change"
@@ -133,9 +147,15 @@ leave_slot() {
   return 1
 }
 
-# The other slot's config.txt for the firmware's. Mounted again before it is read: some cards say yes to every write, and
-# keep none.
+# The other slot's config.txt for the firmware's, or its partition in autoboot.txt. Mounted again before it is read: some
+# cards say yes to every write, and keep none.
 choose_other() {
+  if [ "$signed" = 1 ]; then
+    autoboot_write "$BOOT" "$other" 2>/dev/null || rm -f "$BOOT/autoboot.new" 2>/dev/null
+    without_boot
+    with_boot && [ "$(autoboot_slot "$BOOT")" = "$other" ]
+    return
+  fi
   { cp "$BOOT/$other/config.txt" "$BOOT/config.new" && sync && mv "$BOOT/config.new" "$BOOT/config.txt" && sync; } 2>/dev/null ||
     rm -f "$BOOT/config.new" 2>/dev/null
   without_boot

@@ -13,7 +13,7 @@ pack_initramfs() {
   cp "$ROOT/usr/sbin/dmsetup" "$tree/bin/dmsetup"
   copy_libraries "$tree" "$tree/bin/dmsetup"
   install -m 755 image/initramfs/init "$tree/init"
-  install -D -m 644 -t "$tree/lib/linetap" image/initramfs/*.sh image/root/usr/lib/linetap/{marks,blocks}
+  install -D -m 644 -t "$tree/lib/linetap" image/initramfs/*.sh image/root/usr/lib/linetap/{marks,blocks,autoboot}
   wanted_modules | while read -r module; do
     modprobe -d "$PWD/$ROOT" -S "$(kernel)" --show-depends "$module" || fail "the kernel has no module $module"
   done | sed -n 's/^insmod //p' | awk '!seen[$1]++ {print $1}' >"$WORK/modules"

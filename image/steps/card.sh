@@ -1,34 +1,46 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# The card itself: five partitions, put together without mounting anything; what is in it, and packed.
+# The card itself: five partitions, seven of a signed one, put together without mounting anything; what is in it, and packed.
 
 write_card() {
-  local image=$OUT/linetap.img at=1 boot=$WORK/boot.img
+  local image=$OUT/linetap.img at=1 boot=$WORK/boot.vfat first=$CARD starts=0 # MiB of each partition of a boot.img
   say "card"
-  find "$CARD" -exec touch --date="@$SOURCE_DATE_EPOCH" {} +
+  # shellcheck disable=SC2153 # of signed.sh
+  if [ -d "$FIRST" ]; then first=$FIRST starts=$BOOTPART_MIB; fi
+  find "$first" -exec touch --date="@$SOURCE_DATE_EPOCH" {} +
   truncate -s "${BOOT_MIB}M" "$boot"
   mkfs.vfat --invariant -F 32 -n LINETAP -i "$BOOT_SERIAL" "$boot" >/dev/null
-  (cd "$CARD" && find . -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | xargs -I{} mcopy -spm -i "$OLDPWD/$boot" {} ::)
+  (cd "$first" && find . -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | xargs -I{} mcopy -spm -i "$OLDPWD/$boot" {} ::)
   extended "$WORK/state.img" "$STATE_MIB" linetap-state "$STATE_ID"
   extended "$WORK/data.img" "$DATA_MIB" linetap-data "$DATA_ID"
   rm -f "$image"
-  truncate -s "$((1 + BOOT_MIB + 2 * SLOT_MIB + STATE_MIB + DATA_MIB + 1))M" "$image"
+  truncate -s "$((1 + BOOT_MIB + 2 * starts + 2 * SLOT_MIB + STATE_MIB + DATA_MIB + 1))M" "$image"
   sfdisk --quiet "$image" <<END
 label: gpt
 label-id: $DISK_ID
 first-lba: 2048
 start=1MiB, size=${BOOT_MIB}MiB, type=EBD0A0A2-B9E5-4433-87C0-68B6B72699C7, uuid=$BOOT_ID, name=linetap-boot
+$(start_partitions "$starts")
 size=${SLOT_MIB}MiB, type=linux, uuid=$A_ID, name=linetap-a
 size=${SLOT_MIB}MiB, type=linux, uuid=$B_ID, name=linetap-b
 size=${STATE_MIB}MiB, type=linux, uuid=$STATE_ID, name=linetap-state
 size=${DATA_MIB}MiB, type=linux, uuid=$DATA_ID, name=linetap-data
 END
   lay "$boot" "$image" $at
-  lay "$WORK/slot.img" "$image" $((at += BOOT_MIB))
+  at=$((at + BOOT_MIB))
+  [ "$starts" -eq 0 ] || lay "$SIGNED/boot.part" "$image" $at
+  lay "$WORK/slot.img" "$image" $((at += 2 * starts))
   lay "$WORK/state.img" "$image" $((at += 2 * SLOT_MIB))
   lay "$WORK/data.img" "$image" $((at += STATE_MIB))
   cp --sparse=always "$WORK/slot.img" "$OUT/slot.img"
   cp "$WORK/cmdline.txt" "$OUT/slot.cmdline"
+}
+
+# Of a signed card. b comes empty.
+start_partitions() {
+  [ "$1" -gt 0 ] || return 0
+  printf "size=%sMiB, type=EBD0A0A2-B9E5-4433-87C0-68B6B72699C7, uuid=%s, name=linetap-boot-%s\n" \
+    "$1" "$BOOT_A_ID" a "$1" "$BOOT_B_ID" b
 }
 
 lay() { dd if="$1" of="$2" bs=1M seek="$3" conv=notrunc,sparse status=none; }

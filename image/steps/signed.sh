@@ -8,7 +8,9 @@
 #   LINETAP_BOOT_PUBLIC   then the public key, in PEM
 
 readonly BOOT_KEY=${LINETAP_BOOT_KEY:-} BOOT_SIGNER=${LINETAP_BOOT_SIGNER:-} SIGNED=$OUT/signed
+readonly FIRST=$WORK/first # what lies on the first partition of a signed card; without one the folder is not there
 readonly BOOT_IMG_MAX_MIB=96 # Raspberry Pi's documentation, boot_ramdisk
+readonly BOOTPART_MIN_MIB=40 # FAT32 has 65525 clusters at least, and these have one sector
 
 # Before anything is built: a wrong key costs no quarter of an hour.
 require_boot_key() {
@@ -40,14 +42,21 @@ sign_boot_file() {
     fail "$file: the signature is not by LINETAP_BOOT_PUBLIC"
 }
 
+# By which the unit checks an update's boot.img before anything names it: in the root, so that the root's hash covers it.
+lay_boot_key() {
+  install -D -m 644 "$WORK/boot-public.pem" "$ROOT/usr/lib/linetap/boot.pem"
+}
+
 # Everything between the EEPROM and the root: the firmware, kernel, initramfs, trees, and the command line with the root's
-# hash. It starts slot a.
+# hash. The same for both slots: no name in it has a slot's letter, and the initramfs learns which partition was started.
 pack_boot_img() {
   local tree=$WORK/boot.tree img=$SIGNED/boot.img name
   mkdir -p "$tree" "$SIGNED"
-  find "$CARD" -mindepth 1 -maxdepth 1 -type f ! -name config.txt -exec cp -t "$tree" {} +
+  find "$CARD" -mindepth 1 -maxdepth 1 -type f ! -name config.txt ! -name 'start*[ab].elf' ! -name 'fixup*[ab].dat' \
+    -exec cp -t "$tree" {} +
   cp -r "$CARD/a/." "$tree/"
-  grep -v '^os_prefix=' "$CARD/a/config.txt" >"$tree/config.txt"
+  cp "$WORK/cmdline.txt" "$tree/cmdline.txt"
+  grep -vE '^(os_prefix|start_file|fixup_file)=' "$CARD/a/config.txt" >"$tree/config.txt"
   gzip -9n <"$CARD/a/vmlinuz" >"$tree/vmlinuz" # which the firmware unpacks: boot.img is read from the card whole
   find "$tree" -exec touch --date="@$SOURCE_DATE_EPOCH" {} +
   rm -f "$img"
@@ -56,6 +65,50 @@ pack_boot_img() {
   mkfs.vfat --invariant -n BOOT -i "$BOOT_SERIAL" "$img" >/dev/null
   find "$tree" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | while read -r name; do mcopy -spm -i "$img" "$tree/$name" ::; done
   sign_boot_file "$img"
+}
+
+# What the boot loader reads for a slot, as it is written to the slot's partition, with boot.img in one piece at its end, at the
+# place that boot.place names. config.txt is for an EEPROM that is not locked yet: boot_ramdisk=1 has it start boot.img as a
+# locked one does, unchecked (usbboot, secure-boot-recovery5/README.md).
+pack_boot_part() {
+  local img=$SIGNED/boot.img part=$SIGNED/boot.part mib at sectors
+  mib=$(($(stat -c %s "$img") / 1048576 + 4))
+  [ $mib -ge $BOOTPART_MIN_MIB ] || mib=$BOOTPART_MIN_MIB
+  [ $mib -le "$BOOTPART_MIB" ] || fail "boot.img does not fit into a partition of $BOOTPART_MIB MiB"
+  rm -f "$part"
+  truncate -s "${mib}M" "$part"
+  mkfs.vfat --invariant -F 32 -s 1 -n BOOT -i "$BOOT_SERIAL" "$part" >/dev/null
+  printf '# Until the EEPROM asks for a signed boot.img (docs/verified-boot.md)\nboot_ramdisk=1\n' >"$WORK/ramdisk.txt"
+  touch --date="@$SOURCE_DATE_EPOCH" "$WORK/ramdisk.txt" "$img" "$SIGNED/boot.sig"
+  mcopy -pm -i "$part" "$WORK/ramdisk.txt" ::config.txt
+  mcopy -pm -i "$part" "$SIGNED/boot.sig" ::boot.sig
+  mcopy -pm -i "$part" "$img" ::boot.img
+  at=$(first_sector "$part") sectors=$(($(stat -c %s "$img") / 512))
+  dd if="$part" bs=512 skip="$at" count=$sectors status=none | cmp -s - "$img" || fail "boot.part: boot.img is not in one piece"
+  printf '%s %s\n' "$at" $sectors >"$SIGNED/boot.place"
+}
+
+# Of boot.img in a FAT32 of clusters of one sector: behind the reserved sectors and the tables; the first cluster is the second.
+first_sector() {
+  local cluster
+  cluster=$(mshowfat -i "$1" ::boot.img | sed -n 's/.*<\([0-9]*\)-[0-9]*>$/\1/p')
+  [ "$cluster" ] || fail "boot.part: boot.img is not in one piece"
+  echo $(($(field "$1" 14 2) + $(field "$1" 16 1) * $(field "$1" 36 4) + cluster - 2))
+}
+
+field() { od -An -v -t "u$3" -j "$2" -N "$3" "$1" | tr -d ' '; }
+
+# The first partition: which slot starts, and what is known of slot a (root/usr/lib/linetap/slots). Whoever has the card lays
+# and finds files here, as on any other.
+lay_first() {
+  local part=$SIGNED/boot.part
+  mkdir -p "$FIRST/a" "$FIRST/b"
+  # shellcheck source=image/root/usr/lib/linetap/autoboot
+  (. image/root/usr/lib/linetap/autoboot && autoboot_text a) >"$FIRST/autoboot.txt"
+  cp "$WORK/cmdline.txt" "$FIRST/a/cmdline.txt"
+  cp "$CARD/a/config.txt" "$FIRST/a/config.txt"
+  printf '%s %s\n' "$(stat -c %s "$part")" "$(sha256sum <"$part" | cut -d' ' -f1)" >"$FIRST/a/boot.sum"
+  cp "$CARD/LICENCE.raspi-firmware" "$FIRST/"
 }
 
 # The EEPROM's configuration, signed by the same key, and that key as the EEPROM holds it: modulus and exponent, the
@@ -77,6 +130,7 @@ pack_signed() {
   say "boot.img, and its signature"
   rm -rf "$SIGNED"
   pack_boot_img
+  pack_boot_part
+  lay_first
   pack_eeprom_config
-  cp "$SIGNED"/boot.{img,sig} "$CARD/"
 }

@@ -19,8 +19,10 @@ trust_signer() {
 
 # Not in SHA256SUMS: its signature and salt are new each time; what is signed is not.
 write_bundle() {
+  local signed=()
   say "update"
+  [ ! -d "$FIRST" ] || signed=("$SIGNED")
   rm -f "$OUT"/linetap-*.raucb
   image/bundle.sh "$VERSION" "$OUT/slot.img" "$OUT/slot.cmdline" image/boot/config.txt \
-    "$OUT/linetap-$VERSION.raucb" "$CERTIFICATE" "$KEY" >"$WORK/bundle.log" 2>&1 || fail "$(tail -n 3 "$WORK/bundle.log")"
+    "$OUT/linetap-$VERSION.raucb" "$CERTIFICATE" "$KEY" "${signed[@]}" >"$WORK/bundle.log" 2>&1 || fail "$(tail -n 3 "$WORK/bundle.log")"
 }

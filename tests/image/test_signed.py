@@ -8,94 +8,18 @@ import hashlib
 import os
 import re
 import subprocess
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-PROJECT = Path(__file__).resolve().parents[2]
+from pi_firmware import Fat
+from signed_rig import MADE_AT, PROJECT, VERITY, Build, key, public, token, verified
+
 FOREIGN = PROJECT / "build/rpi-eeprom"  # tools/rpi_eeprom.sh
-MADE_AT = "1764400000"
 # Of example-public.pem, as boards print it that have it in their OTP: usbboot, secure-boot-recovery/README.md.
 EXAMPLE_HASH = "8251a63a2edee9d8f710d63e9da5d639064929ce15a2238986a189ac6fcd3cee"
-VERITY = "linetap.verity=45000:" + "5f" * 32 + ":" + "5a" * 32
-
-
-@dataclass
-class Build:
-    """The part of a build that is known when its card is filled."""
-
-    root: Path
-    names: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        card = self.root / "work/card"
-        (card / "a/overlays").mkdir(parents=True)
-        (card / "b").mkdir()
-        (card / "start4.elf").write_bytes(b"firmware" * 999)
-        (card / "a/vmlinuz").write_bytes(b"a kernel" * 9999)
-        (card / "a/initramfs").write_bytes(os.urandom(1 << 20))
-        (card / "a/bcm2711-rpi-4-b.dtb").write_bytes(b"tree")
-        (card / "a/overlays/linetap.dtbo").write_bytes(b"overlay")
-        (card / "a/cmdline.txt").write_text(f"panic=5 {VERITY} linetap.slot=a\n")
-        text = (PROJECT / "image/boot/config.txt").read_text().replace("@SLOT@", "a")
-        for path in (card / "a/config.txt", card / "config.txt"):
-            path.write_text(text)
-
-    @property
-    def signed(self) -> Path:
-        return self.root / "signed"
-
-    def run(self, *steps: str) -> subprocess.CompletedProcess[str]:
-        script = f"""
-set -euo pipefail
-say() {{ :; }}
-fail() {{ printf 'image: %s\\n' "$*" >&2; exit 1; }}
-OUT={self.root} WORK={self.root}/work CARD={self.root}/work/card
-export SOURCE_DATE_EPOCH={MADE_AT}
-. image/layout.sh
-. image/steps/signed.sh
-""" + "\n".join(steps)
-        names = {name: text for name, text in os.environ.items() if not name.startswith("LINETAP_")} | self.names
-        return subprocess.run(
-            ["bash", "-c", script], cwd=PROJECT, env=names, capture_output=True, text=True, timeout=300, check=False
-        )
-
-    def made(self) -> Path:
-        done = self.run("require_boot_key", "pack_signed")
-        assert done.returncode == 0, done.stderr
-        return self.signed
-
-
-def key(path: Path, *words: str) -> Path:
-    command = [
-        "openssl",
-        "genpkey",
-        "-out",
-        str(path),
-        *(words or ("-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048")),
-    ]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
-    return path
-
-
-def public(private: Path) -> Path:
-    path = private.with_suffix(".public")
-    subprocess.run(["openssl", "pkey", "-in", private, "-pubout", "-out", path], check=True, timeout=60)
-    return path
-
-
-def token(folder: Path, private: Path) -> Path:
-    """A program before a token, as Raspberry Pi's tools call one; it notes how it was called."""
-    path = folder / "token"
-    path.write_text(
-        f'#!/bin/sh\necho "$@" >>{folder}/called\n[ "$1 $2" = "-a rsa2048-sha256" ] || exit 1\n'
-        f'openssl dgst -sha256 -sign {private} "$3" | xxd -p -c 4096\n'
-    )
-    path.chmod(0o755)
-    return path
 
 
 @pytest.fixture
@@ -112,15 +36,6 @@ def digest(*words: object) -> subprocess.CompletedProcess[bytes]:
     names = os.environ | {"SOURCE_DATE_EPOCH": MADE_AT}
     command = [str(FOREIGN / "rpi-eeprom-digest"), *map(str, words)]
     return subprocess.run(command, env=names, capture_output=True, timeout=120, check=False)
-
-
-def verified(image: Path, sig: Path, by: Path, folder: Path) -> bool:
-    """As usbboot says: hash and PKCS#1 v1.5 signature, with stock openssl."""
-    lines = sig.read_text().splitlines()
-    (folder / "sig.bin").write_bytes(bytes.fromhex(lines[2].removeprefix("rsa2048: ")))
-    command = ["openssl", "dgst", "-sha256", "-verify", str(by), "-signature", str(folder / "sig.bin"), str(image)]
-    good = subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
-    return good and lines[0] == hashlib.sha256(image.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize("name", ["boot.img", "bootconf.txt"])
@@ -209,28 +124,52 @@ def test_without_a_key_nothing_is_built(build: Build) -> None:
     assert "LINETAP_BOOT_KEY or LINETAP_BOOT_SIGNER" in done.stderr
 
 
-def test_boot_img_has_all_that_starts_and_lies_on_the_card(build: Build) -> None:
-    image = build.made() / "boot.img"
-
-    def file(name: str) -> bytes:
-        return subprocess.run(["mtype", "-i", image, f"::{name}"], capture_output=True, timeout=60, check=True).stdout
-
+def test_boot_img_has_all_that_starts_and_is_the_same_for_both_slots(build: Build) -> None:
+    image = Fat(build.made() / "boot.img")
     card = build.root / "work/card"
-    for name in ("start4.elf", "a/initramfs", "a/bcm2711-rpi-4-b.dtb", "a/overlays/linetap.dtbo"):
-        assert file(name.removeprefix("a/")) == (card / name).read_bytes()
-    assert gzip.decompress(file("vmlinuz")) == (card / "a/vmlinuz").read_bytes()
-    assert file("cmdline.txt").decode() == f"panic=5 {VERITY} linetap.slot=a\n", "with the root's hash"
-    assert (card / "boot.img").read_bytes() == image.read_bytes()
-    assert (card / "boot.sig").read_bytes() == image.with_suffix(".sig").read_bytes()
-    config = file("config.txt").decode().splitlines()
-    assert not [line for line in config if line.startswith("os_prefix")]
+    for name in ("start4.elf", "fixup4.dat", "a/initramfs", "a/bcm2711-rpi-4-b.dtb", "a/overlays/linetap.dtbo"):
+        assert image.read(name.removeprefix("a/")) == (card / name).read_bytes()
+    assert gzip.decompress(image.read("vmlinuz") or b"") == (card / "a/vmlinuz").read_bytes()
+    assert image.read("cmdline.txt") == f"panic=5 {VERITY}\n".encode(), "with the root's hash, and without a slot"
+    config = (image.read("config.txt") or b"").decode().splitlines()
+    assert not [line for line in config if line.startswith(("os_prefix", "start_file", "fixup_file"))]
+    assert {"start4a.elf", "fixup4a.dat"}.isdisjoint(image.names())
     assert "kernel=vmlinuz" in config
     assert "SIGNED_BOOT=1" in (build.signed / "bootconf.txt").read_text().splitlines()
 
 
+def test_a_slots_partition_has_both_files_at_the_named_place(build: Build) -> None:
+    """And is FAT32 by the number of its clusters, by which some boot loaders tell: fsck.fat counts them."""
+    signed = build.made()
+    part = Fat(signed / "boot.part")
+    for name in ("boot.img", "boot.sig"):
+        assert part.read(name) == (signed / name).read_bytes()
+    assert "boot_ramdisk=1" in (part.read("config.txt") or b"").decode().splitlines()
+    at, sectors = map(int, (signed / "boot.place").read_text().split())
+    data = (signed / "boot.part").read_bytes()
+    assert data[at * 512 : (at + sectors) * 512] == (signed / "boot.img").read_bytes()
+    assert len(data) % 65536 == 0
+    words = ["fsck.fat", "-nv", str(signed / "boot.part")]
+    said = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout
+    found = re.search(r"(\d+) data clusters", said)
+    assert found is not None
+    assert int(found[1]) >= 65525
+
+
+def test_the_first_partition_names_slot_a_and_starts_nothing_itself(build: Build) -> None:
+    signed = build.made()
+    first = build.root / "work/first"
+    assert sorted(str(path.relative_to(first)) for path in first.rglob("*") if path.is_file()) == [
+        "LICENCE.raspi-firmware", "a/boot.sum", "a/cmdline.txt", "a/config.txt", "autoboot.txt",
+    ]  # fmt: skip
+    assert (first / "autoboot.txt").read_text() == (
+        "[all]\ntryboot_a_b=1\nboot_partition=2\n[tryboot]\nboot_partition=3\n"
+    ), "Raspberry Pi's own example (config_txt/autoboot.adoc)"
+    data = (signed / "boot.part").read_bytes()
+    assert (first / "a/boot.sum").read_text() == f"{len(data)} {hashlib.sha256(data).hexdigest()}\n"
+
+
 def test_it_is_the_same_to_the_byte_each_time(build: Build) -> None:
     first = {path.name: path.read_bytes() for path in build.made().iterdir()}
-    subprocess.run(["rm", "-r", build.root / "work/boot.tree"], check=True, timeout=60)
-    for name in ("boot.img", "boot.sig"):
-        (build.root / "work/card" / name).unlink()
+    subprocess.run(["rm", "-r", build.root / "work/boot.tree", build.root / "work/first"], check=True, timeout=60)
     assert {path.name: path.read_bytes() for path in build.made().iterdir()} == first

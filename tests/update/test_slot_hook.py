@@ -85,12 +85,6 @@ def test_firmware_that_the_card_does_not_keep_is_named_by_nothing(bundle: Bundle
     assert not (bundle.boot.boot / "fixup4b.dat").exists()
 
 
-def test_a_signed_boot_is_not_left_with_a_root_that_it_does_not_start(bundle: Bundle) -> None:
-    (bundle.boot.boot / "boot.img").write_bytes(b"signed")
-    assert "a new card is needed" in bundle.hook(code=1)
-    assert not (bundle.boot.boot / "b").exists()
-
-
 def test_what_was_there_before_is_gone(bundle: Bundle) -> None:
     bundle.boot.lay("b", "0.0.1")
     (bundle.boot.boot / "b" / "old.dtb").write_text("")

@@ -4,6 +4,7 @@ that are files. What dm-verity finds is said by the test; the emulated machine h
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from pathlib import Path
 
@@ -12,14 +13,20 @@ import pytest
 from boot_rig import IMAGE, LIMIT_S, Boot, marks
 
 INITRAMFS, LIBRARY = IMAGE / "initramfs", IMAGE / "root" / "usr" / "lib" / "linetap"
+AUTOBOOT = {
+    slot: f"[all]\ntryboot_a_b=1\nboot_partition={number}\n[tryboot]\nboot_partition={5 - number}\n"
+    for slot, number in {"a": 2, "b": 3}.items()
+}
 ROOTS = {"aaaa": "256:aaaa:5a17", "bbbb": "256:bbbb:5a17"}
 # What a start does up to the root, with the machine taken out of it.
 START = """
 say() { echo "$*" >>"$ROOT/said"; }
 blink() { echo "$1 $2" >>"$ROOT/blinked"; }
 reboot() { echo restarts; exit 0; }
-with_boot() { [ -e "$BOOT/config.txt" ] && : >"$ROOT/mounted"; }
-without_boot() { rm -f "$ROOT/mounted"; [ "$FAT" != "keeps nothing" ] || command cp "$ROOT/fat" "$BOOT/config.txt"; }
+NAMED=config.txt
+[ "$signed" = 0 ] || NAMED=autoboot.txt
+with_boot() { [ -e "$BOOT/$NAMED" ] && : >"$ROOT/mounted"; }
+without_boot() { rm -f "$ROOT/mounted"; [ "$FAT" != "keeps nothing" ] || command cp "$ROOT/fat" "$BOOT/$NAMED"; }
 cp() {
   case "$FAT $2" in
     full*config.new) : >"$2"; return 1 ;;
@@ -35,7 +42,7 @@ mend() { case " $ROTTEN " in *" ${2##*-} "*) echo 0; return 1 ;; esac; ROTTEN=; 
 sync() { [ "$CUT" != $((cuts = cuts + 1)) ] || exit 99; }
 cuts=0
 begin
-command cp "$BOOT/config.txt" "$ROOT/fat"
+command cp "$BOOT/$NAMED" "$ROOT/fat"
 rm -f "$ROOT/mounted"
 leave_what_fails
 check_root
@@ -52,6 +59,7 @@ class Card(Boot):
     def __init__(self, root: Path) -> None:
         super().__init__(root, pi=False)
         self.lay("b", "0.0.9")
+        self.signed = False
         self.roots = {"a": "aaaa", "b": "bbbb"}
         for slot in "ab":
             (self.boot / slot / "initramfs").write_text("initramfs")
@@ -79,10 +87,12 @@ class Card(Boot):
         unknown: str = "none",
     ) -> str:
         """One start of the slot that config.txt names, or of one on trial. "" is a panic, "cut" a power cut."""
-        slot = slot or self.call("get-primary")
-        sources = [LIBRARY / "marks", LIBRARY / "blocks", INITRAMFS / "tell.sh", INITRAMFS / "heal.sh"]
+        slot = slot or self.primary()
+        sources = [LIBRARY / name for name in ("marks", "blocks", "autoboot")]
+        sources += [INITRAMFS / name for name in ("tell.sh", "heal.sh")]
         verity = ROOTS[self.roots[slot]]
-        script = f"slot={slot} verity={verity} hash={self.roots[slot]} try=1 next='' root={self.parts}/linetap-{slot}\n"
+        script = f"slot={slot} signed={int(self.signed)} verity={verity} hash={self.roots[slot]} try=1 next=''\n"
+        script += f"root={self.parts}/linetap-{slot}\n"
         script += "".join(f". {source}\n" for source in sources) + START
         environment = self.environment | {
             "BOOT": str(self.boot), "ROOT": str(self.root), "ROTTEN": rotten, "POWER": str(int(power)),
@@ -103,6 +113,23 @@ class Card(Boot):
             assert not (self.root / "mounted").exists(), "the boot partition stays mounted beneath the new root"
         return "cut" if done.returncode == 99 else done.stdout.strip()
 
+    def sign(self) -> None:
+        """Of it a signed card: what starts is in autoboot.txt, and each slot has a partition with a boot.img."""
+        self.signed = True
+        (self.boot / "autoboot.txt").write_text(AUTOBOOT["a"])
+        (self.boot / "config.txt").unlink()
+        for slot in "ab":
+            data = bytes([ord(slot)]) * (1 << 17)
+            (self.parts / f"linetap-boot-{slot}").write_bytes(data)
+            told = f"{len(data)} {hashlib.sha256(data).hexdigest()}\n"
+            (self.boot / slot / "boot.sum").write_text(told)
+            (self.boot / slot / "vmlinuz").unlink()
+
+    def primary(self) -> str:
+        if not self.signed:
+            return self.call("get-primary")
+        return {text: slot for slot, text in AUTOBOOT.items()}[(self.boot / "autoboot.txt").read_text()]
+
     def pauses(self) -> list[tuple[int, ...]]:
         """The LEDs' code and for how many seconds, of each failure."""
         return [tuple(map(int, line.split())) for line in (self.root / "blinked").read_text().splitlines()]
@@ -111,6 +138,13 @@ class Card(Boot):
 @pytest.fixture
 def card(tmp_path: Path) -> Card:
     return Card(tmp_path)
+
+
+@pytest.fixture
+def signed(tmp_path: Path) -> Card:
+    card = Card(tmp_path)
+    card.sign()
+    return card
 
 
 def test_a_start_is_counted_before_anything_can_fail(card: Card) -> None:
@@ -165,19 +199,6 @@ def test_a_boot_partition_that_takes_no_change_costs_no_start(card: Card, fat: s
     assert not (card.boot / "config.new").exists()
     assert not (card.boot / "linetap-boot.txt").exists(), "nothing is announced that does not come"
     assert card.start() == "restarts", "once it takes one"
-
-
-def test_a_signed_card_has_one_slot_that_starts(card: Card) -> None:
-    """boot.img starts, whatever config.txt says: a change did nothing, and the unit took itself for a trial."""
-    (card.boot / "boot.img").write_text("signed")
-    before = (card.boot / "config.txt").read_bytes()
-    assert {card.start() for _ in range(5)} == {"starts bad=0"}
-    assert (card.boot / "config.txt").read_bytes() == before
-    (card.boot / "config.txt").write_bytes((card.boot / "b" / "config.txt").read_bytes())  # by an earlier version
-    assert card.call("get-primary") == "a"
-    card.call("trial", code=1)
-    assert card.start(opens=False, slot="a") == ""
-    assert "Next: this slot again" in (card.boot / "linetap-boot.txt").read_text()
 
 
 def test_power_that_goes_while_all_is_well_counts_for_nothing(card: Card) -> None:
@@ -285,3 +306,65 @@ def test_power_that_goes_while_the_slot_is_changed_leads_nowhere(card: Card, cut
         assert card.start(opens=False) == "restarts"
     assert card.call("get-primary") == "b"
     assert card.start() == "starts bad=0"
+
+
+# --- A signed card
+
+
+def test_a_signed_slot_that_fails_three_times_is_left_for_the_other(signed: Card) -> None:
+    """It had one slot that starts, and never left it."""
+    assert [signed.start(opens=False) for _ in range(3)] == ["", "", "restarts"]
+    assert signed.primary() == "b"
+    assert signed.start() == "starts bad=0"
+    assert "- a/3: en -> slot b" in (signed.boot / "linetap-boot.txt").read_text()
+
+
+def test_a_signed_slot_that_has_rotted_is_left_at_once(signed: Card) -> None:
+    signed.start()
+    signed.mark("a", "mark_good=1; mark_tries=1")
+    assert signed.start(rotten="a") == "restarts"
+    assert signed.primary() == "b"
+
+
+@pytest.mark.parametrize("defect", ["rotten", "cut short", "no sum", "not a number", "empty"])
+def test_a_signed_slot_whose_boot_img_has_rotted_is_not_gone_to(signed: Card, defect: str) -> None:
+    """The boot loader would refuse it, and the unit stay dark."""
+    part, told = signed.parts / "linetap-boot-b", signed.boot / "b" / "boot.sum"
+    match defect:
+        case "rotten":
+            part.write_bytes(part.read_bytes()[:-1] + b"?")
+        case "cut short":
+            part.write_bytes(part.read_bytes()[: 1 << 16])
+        case "no sum":
+            told.unlink()
+        case "not a number":
+            told.write_text("08 " + told.read_text())
+        case "empty":
+            (signed.boot / "b" / "config.txt").unlink()
+    assert {signed.start(opens=False) for _ in range(6)} == {""}
+    assert signed.primary() == "a"
+
+
+@pytest.mark.parametrize("fat", ["read-only", "keeps nothing"])
+def test_a_signed_card_that_takes_no_change_costs_no_start(signed: Card, fat: str) -> None:
+    assert {signed.start(fat=fat) for _ in range(6)} == {"starts bad=0"}
+    assert signed.primary() == "a"
+    assert not (signed.boot / "autoboot.new").exists()
+    assert signed.start() == "restarts", "once it takes one"
+
+
+def test_a_signed_version_on_trial_leaves_nothing(signed: Card) -> None:
+    signed.mark("b", "mark_good=0")
+    assert [signed.start(opens=False, slot="b") for _ in range(4)] == [""] * 4
+    assert signed.primary() == "a"
+    assert "Next: the version before" in (signed.boot / "linetap-boot.txt").read_text()
+
+
+@pytest.mark.parametrize("cut", range(1, 8))
+def test_power_that_goes_while_a_signed_slot_is_changed_leads_nowhere(signed: Card, cut: int) -> None:
+    assert [signed.start(opens=False) for _ in range(2)] == ["", ""]
+    assert signed.start(opens=False, cut=cut) in ("cut", "restarts")
+    if signed.primary() == "a":  # which fails where the file is neither
+        assert signed.start(opens=False) == "restarts"
+    assert signed.primary() == "b"
+    assert signed.start() == "starts bad=0"
