@@ -72,6 +72,13 @@ SHOTS = (
         live=True,
     ),
     Shot(
+        "walks",
+        "/fleet/unit/{unit}/walks",
+        "/fleet/unit/main-03/walks",
+        "officer",
+        "A unit's walk tests, and how what the newest one has measured is kept: signed by the operator.",
+    ),
+    Shot(
         "calls",
         "/calls",
         "/calls",

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import picture_release
@@ -82,6 +83,8 @@ class House(CallsHouse):
         self.recorded("taxes", UNIT, 1, 7200)
         self.recorded("gone", UNIT, 2, 100)
         self.tell("destroyed", UNIT, self.names["gone"], 2, 9000, why="retention")
+        walked: dict[str, Any] = {"green": [1, 2, 4], "yellow": [3], "document_sha256": "5f" * 32}
+        self.tellers[UNIT].tell("walked", at=rfc3339(MONTH_NS), call_id=None, line=None, **walked)
         self._store()
         with self.engine.begin() as db:
             clear_destroyed(db)

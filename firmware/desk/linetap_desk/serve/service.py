@@ -35,6 +35,7 @@ from linetap_desk.serve.adoption import routes as adoption
 from linetap_desk.serve.adoption.runs import Runs
 from linetap_desk.serve.calls import routes as calls
 from linetap_desk.serve.fleet import routes as fleet
+from linetap_desk.serve.fleet import walks
 from linetap_desk.serve.handling import gate, home
 from linetap_desk.serve.handling.gate import endpoint
 from linetap_desk.serve.handling.site import Route, Site, join
@@ -157,6 +158,7 @@ ROUTES: tuple[Route, ...] = join(
         access.ROUTES,
         calls.ROUTES,
         fleet.ROUTES,
+        walks.ROUTES,
         release.ROUTES,
         holdroutes.ROUTES,
         orders.ROUTES,

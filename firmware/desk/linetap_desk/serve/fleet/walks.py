@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The walk tests of a unit, and how what one has measured of the lines is kept: a command that the operator signs.
+
+The unit applies nothing by itself, and the operator's key is on no server (docs/commands.md).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+from sqlalchemy import Connection, select
+from starlette.requests import Request
+from starlette.responses import Response
+
+from linetap_core import jsontext
+from linetap_core.clock import parse_rfc3339
+from linetap_desk.ingest.tables import events
+from linetap_desk.serve.handling.site import Route, Site, read_desk
+from linetap_desk.serve.release.answering import require_call_name
+
+MAY = frozenset({"officer", "vault"})
+MOST_SHOWN = 10
+
+
+class Walk(msgspec.Struct, frozen=True):
+    """Of the event `walked`. The hash stands in a command that is shown: hexadecimal, and nothing else."""
+
+    at: str
+    document_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+    green: list[int] = []
+    yellow: list[int] = []
+    red: list[int] = []
+
+    def __post_init__(self) -> None:
+        parse_rfc3339(self.at)
+
+
+async def page(request: Request, site: Site) -> Response:
+    unit = str(request.path_params["unit"])
+    require_call_name(unit, "")
+
+    def look(db: Connection) -> list[bytes]:
+        of_unit = (events.c.unit == unit) & events.c.call_id.is_(None) & (events.c.event == "walked")
+        rows = db.execute(select(events.c.payload).where(of_unit).order_by(events.c.at.desc()).limit(MOST_SHOWN))
+        return [bytes(row.payload) for row in rows]
+
+    walks = [walk for payload in await read_desk(site, look) if (walk := walk_of(payload)) is not None]
+    return site.pages.page(request, "fleet/walks.html", 200, unit=unit, walks=walks)
+
+
+def walk_of(payload: bytes) -> Walk | None:
+    """None for an event without a report's hash, or whose fields have another form."""
+    try:
+        return jsontext.decode(payload, type=Walk)
+    except ValueError:
+        return None
+
+
+ROUTES: tuple[Route, ...] = (Route("/fleet/unit/{unit}/walks", ("GET",), MAY, "view", page, answers=(200, 404)),)
