@@ -225,8 +225,9 @@ class Ledger:
         if ended:
             memory.settled = days[ended[-1]]
         over = [days.pop(name) for name in sorted(ended + too_many)]
-        known = {*days, memory.settled.day} if memory.settled is not None else {*days}
-        memory.alone = [alone for alone in memory.alone if self.name_at(alone.told.arrived_ns) in known]
+        if over:
+            known = {*days, memory.settled.day} if memory.settled is not None else {*days}
+            memory.alone = [alone for alone in memory.alone if self.name_at(alone.told.arrived_ns) in known]
         return over
 
     def name_at(self, utc_ns: int) -> str:
