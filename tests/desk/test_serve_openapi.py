@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 import runpy
 from collections.abc import Iterator
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 
 import httpx
 import picture_release
 import pytest
+import requests
 import schemathesis
 from calls_house import NOW_NS, UNIT, CallsHouse
 from calls_rig import EVIL
@@ -42,6 +44,9 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 OPERATIONS = [(method, path) for path, its in DOCUMENT["paths"].items() for method in its]
 EXAMPLES = 8
 STREAM = "/fleet/events"
+# One connection for all, whoever asks: a handshake for each takes as long as its answer. It keeps nobody's cookies.
+KEPT = requests.Session()
+KEPT.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +57,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeSite]:
     with house.serve(more=picture_release.SERVE) as served:
         picture_release.ask(served.site, UNIT, house.names["marked"], NOW_NS)
         yield served
+        assert not KEPT.cookies
+        KEPT.close()
     house.engine.dispose()
 
 
@@ -76,8 +83,8 @@ def ask(served: ServeSite, case: Any, role: str, own_form: bool = True) -> Any:
     if own_form and case.method == "POST":
         headers["origin"] = served.url
         case.body = {**case.body, secure.FIELD: secure.token_of(next(iter(cookies.values())))}
-    # schemathesis would wait ten seconds, which a busy machine may need.
-    return case.call(base_url=served.url, headers=headers, cookies=cookies, verify=str(served.ca), timeout=LIMIT_S)
+    whole = {"headers": headers, "cookies": cookies, "verify": str(served.ca), "session": KEPT}
+    return case.call(base_url=served.url, timeout=LIMIT_S, **whole)  # it would wait ten seconds, on a busy machine too
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=lambda word: word)
