@@ -87,7 +87,7 @@ class Caller:
         self._socket: socket.socket | None = None
 
     def send(self, message: bytes) -> None:
-        """DeviceFault `peer_absent` if nobody receives it, after one reconnection."""
+        """DeviceFault `peer_absent` if no one receives it, after one reconnection."""
         for attempt in (1, 2):
             try:
                 self._connected().send(message)

@@ -2,7 +2,7 @@
 """What a codec is to the recorder that writes with it and to the desk that reads it.
 
 A call's audio is one **stream**, however many parts it lies in: a header, then units of a size and a length that follow
-from their place alone. So the size of a part says which samples are in it, and nobody needs a secret to know where a
+from their place alone. So the size of a part says which samples are in it, and no one needs a secret to know where a
 recording goes on after a restart or a power cut. A codec whose units vary in size cannot be one.
 
 A chunk of an age file must end where a unit ends, or a part that is cut back to whole chunks ends within a unit: units

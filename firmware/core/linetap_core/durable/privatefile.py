@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files that hold a key or a conversation: readable by their owner alone, never overwritten, and destroyed in the end.
 
-Nobody can overwrite the spare blocks that flash keeps: the medium itself has to be destroyed too.
+No one can overwrite the spare blocks that flash keeps: the medium itself has to be destroyed too.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 public list.
 
 The keys of days go to a printer, a sheet for each day and copy, and to no disk, where deleted data could be found. The
-list is written last: a list without existing keys would seal calls that nobody can open. A group of officers has a set
+list is written last: a list without existing keys would seal calls that no one can open. A group of officers has a set
 of sheets each; or each officer makes a list alone, and `--merge` combines them.
 """
 

@@ -161,7 +161,7 @@ class Copying:
         self._go_on(asking)
 
     def _answered(self, asking: Asking, payload: bytes) -> None:
-        """A refusal. Nobody signed it, so the request is repeated later."""
+        """A refusal. No one signed it, so the request is repeated later."""
         try:
             answer = strict.decode(payload[:ANSWER_LIMIT_BYTES], Answer)
         except (ValueError, RecursionError):

@@ -302,7 +302,7 @@ UNCLOSED = copies.c.removed_at.is_(None) & copies.c.closing_at.is_(None)
 Index("copies_unclosed", copies.c.unit, copies.c.stored_at, sqlite_where=UNCLOSED, postgresql_where=UNCLOSED)
 
 # When the desk did not hear a unit, or the unit said that it records nothing: by the desk's clock, from words that
-# nobody has signed (outages.py). Without them "no call" could not be told from "nobody knows".
+# no one has signed (outages.py). Without them "no call" could not be told from "no one knows".
 outages = Table(
     "outages",
     metadata,

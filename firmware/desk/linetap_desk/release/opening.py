@@ -174,7 +174,7 @@ def hand_on(desk: Desk, step: LoggedStep, wanted: OpeningInputs, output: Path) -
 
 
 def peel_custodians(call: CheckedCall, blob: bytes, own: list[Path], one_time: list[Path]) -> group.Peeled:
-    """Takes the layers of these custodians off the file of the officer, or of an earlier custodian. A Refusal if nobody
+    """Takes the layers of these custodians off the file of the officer, or of an earlier custodian. A Refusal if no one
     else is needed: then the call is to be opened instead."""
     if one_time and group.needed(blob) == 1:  # the one-time key's layer is the outer one
         blob = stockage.decrypt(blob, one_time)

@@ -25,7 +25,7 @@ _OK = 200
 
 
 class DeskAway(DeviceFault):
-    """Nobody answers there, or not as a desk does."""
+    """No one answers there, or not as a desk does."""
 
     def __init__(self, text: str, gone: bool = False) -> None:
         super().__init__("desk_away", text)

@@ -4,7 +4,7 @@
 * `adoption` below the services' folder, written by the exchange: `shown`, for the LEDs; `numbers`, how many it has
   shown since power on; and in `sent`, for root, linetap.toml with its signature, and `certificate.pem`.
 * `panel` beside it, written by the panel: `adoption`, the digits during which the button was pressed.
-* `linetap-adopted` below /run, root's: a card that nobody carries, with the request for a certificate, or
+* `linetap-adopted` below /run, root's: a card that no one carries, with the request for a certificate, or
   `linetap-error.txt`.
 * `session.json` on the disk, written by the exchange: session.py.
 """
@@ -26,7 +26,7 @@ _LIMIT_BYTES = 4096
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """`seek`: nobody has chosen it yet; `code`: CALL counts the digits; `confirmed`: the button was pressed, and the
+    """`seek`: no one has chosen it yet; `code`: CALL counts the digits; `confirmed`: the button was pressed, and the
     order came; `over`: no more digits before the next power on.
     """
 

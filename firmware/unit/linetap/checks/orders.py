@@ -147,7 +147,7 @@ _BY = {  # Korean, English
 
 @of_recorder
 def weakened(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
-    """Less is recorded, announced, kept or reported than before, and nobody besides its signers has confirmed it."""
+    """Less is recorded, announced, kept or reported than before, and no one besides its signers has confirmed it."""
     standing = recorder.weakenings
     if not standing:
         return None

@@ -3,7 +3,7 @@
 
 The button counts only where it is held for three seconds, as for a walk test, and while the same digits are shown from
 its first moment to its last, and were counted once in whole before: it then says that somebody at the desk has found
-these digits right. Digits that changed meanwhile were read out by nobody.
+these digits right. Digits that changed meanwhile were read out by no one.
 """
 
 from __future__ import annotations

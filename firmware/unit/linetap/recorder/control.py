@@ -3,7 +3,7 @@
 the disk.
 
 A removal ends the calls, refuses new ones and seals everything. It is over with the next start of the recorder, or when
-nobody unmounted the disk.
+no one unmounted the disk.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 """Whether an update is in the log of versions that the configuration demands, before anything is written to a slot.
 
 The signature on a bundle is one person's. A log that witnesses cosign shows everybody what was signed: whoever has the
-release key cannot send one unit a version that nobody else sees. The proof lies beside the bundle, BUNDLE.tlog-proof.
+release key cannot send one unit a version that no one else sees. The proof lies beside the bundle, BUNDLE.tlog-proof.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ class Signer:
 
     @property
     def is_office(self) -> bool:
-        """A line that names offices and nobody else, each in full: `witness`, `officer`."""
+        """A line that names offices and no one else, each in full: `witness`, `officer`."""
         return unitnames.OFFICES.issuperset(self.principals.split(","))
 
     @property

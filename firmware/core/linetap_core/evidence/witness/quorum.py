@@ -9,7 +9,7 @@
 
 The file is Sigsum's (`sigsum-verify -p` reads it) and C2SP's tlog-policy: a key is 64 hexadecimal digits, as Sigsum
 writes it, or a vkey, as C2SP does. Where the two read differently, one reading is left: a comment is a line of its own,
-lines that say something are ASCII, nobody is in two groups. `log` lines are for logs that no signers' file names.
+lines that say something are ASCII, no one is in two groups. `log` lines are for logs that no signers' file names.
 """
 
 from __future__ import annotations

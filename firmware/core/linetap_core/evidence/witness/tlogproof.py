@@ -70,7 +70,7 @@ class Proof:
 
 def decode(data: bytes, *, extra: bool = False) -> Proof:
     """The proof; BadNote unless it is in the form of `encode`. `extra`: whether it may have extra data, which would be
-    unchecked where nobody expects it."""
+    unchecked where no one expects it."""
     head, gap, rest = data[:LIMIT_BYTES].partition(b"\n\n")
     lines = head.decode("ascii", "replace").split("\n")
     more = lines.pop(1).removeprefix(_EXTRA) if extra and len(lines) > 1 and lines[1].startswith(_EXTRA) else ""

@@ -2,7 +2,7 @@
 """What units ask, as JSON: the beginning of an exchange, whether an officer has chosen it, its opening, and
 questions in boxes.
 
-No session and no form: nobody is signed in here, and nothing is answered that the digits do not cover. Bounded in size
+No session and no form: no one is signed in here, and nothing is answered that the digits do not cover. Bounded in size
 here, in time by the server; each fault is a bare status.
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exchanges with units that nobody has confirmed yet: in memory alone, bounded, and each with one try at its digits.
+"""Exchanges with units that no one has confirmed yet: in memory alone, bounded, and each with one try at its digits.
 
 A unit asks until an officer chooses it on the page. Only then does the desk make its part of the exchange: who asks for
 themselves alone, to find digits that fit, gets one number for each choice of a person. The page never shows the digits:
@@ -58,7 +58,7 @@ class Runs:
         self.wrong = self.refused = 0  # digits that did not fit, and units that were sent away, since the start
 
     def begin(self, said: Begin, address: str) -> Waits:
-        """TooMany where there is no room. One that was chosen, or whose address has fewer, makes room for nobody."""
+        """TooMany where there is no room. One that was chosen, or whose address has fewer, makes room for no one."""
         self._forget_old()
         waiting = [one for one in self._waiting.values() if one.answer is None]
         of = Counter(_network(one.address) for one in waiting)
@@ -133,7 +133,7 @@ class Runs:
 
     def settle(self, run: str, is_kept: bool) -> None:
         """After a comparison: the database has the exchange, or it stays here. Between both no question is answered, or
-        a unit would be told that nobody knows it, or two answers would have one number."""
+        a unit would be told that no one knows it, or two answers would have one number."""
         if is_kept:
             self._waiting.pop(run, None)
         elif run in self._waiting:

@@ -85,7 +85,7 @@ def _between(own: list[ToneShape]) -> list[ToneShape]:
 
 
 def _named(korean: ToneShape, own: list[ToneShape]) -> ToneShape:
-    """Returns Korea's shape under the PBX's name, if both mean that nobody will answer and the detector
+    """Returns Korea's shape under the PBX's name, if both mean that no one will answer and the detector
     cannot choose.
     """
     for mine in own:

@@ -3,7 +3,7 @@
 dialled them.
 
 A tap on two wires hears both ends together; the telephone itself tells them apart. Learnt are digits that only this
-line's telephone can have sent: the first three after the handset was lifted to dial, since the exchange connects nobody
+line's telephone can have sent: the first three after the handset was lifted to dial, since the exchange connects no one
 before. Later digits are the telephone's if level, twist and pitch fit. One of these that differs means the far end; so
 does a codec's noise where the telephone has none. On a line that is not learnt the answer is "uncertain", whatever the
 level. Dial pulses break this line's own loop.

@@ -5,7 +5,7 @@ A handset put down for less than a second looks like a flash. A break longer tha
 are two calls; until that is decided, no audio after the break is written.
 
 A handset lifted in the pause after the last ring of a caller who has given up looks like an answer. Dial tone, or a
-number dialled at this end before anybody has spoken, shows that nobody was there: the call was missed, and another one
+number dialled at this end before anybody has spoken, shows that no one was there: the call was missed, and another one
 goes out. In the first seconds, without speech, no audio of such a call is written, even after its notice.
 """
 

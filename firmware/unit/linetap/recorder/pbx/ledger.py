@@ -37,7 +37,7 @@ NO_RECORD = "no_record"
 def is_missing(smdr: SmdrLine, answered: bool, disposition: str, why: str) -> bool:
     """Whether a call with a record lacks a recording that was due.
 
-    Policy (skipped, exempt, fax, modem) withholds no recording that was due, and neither does a call that nobody
+    Policy (skipped, exempt, fax, modem) withholds no recording that was due, and neither does a call that no one
     answered: `missed`, `unanswered`, or of no length at the PBX.
     """
     return disposition == "discarded" and why not in _TOO_SHORT and answered and smdr.duration_s != 0

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A walk test in the recorder: who may start one, what it observes, and where its report goes.
 
-It acts on no call. Its only effect: the line it asks for is announced even while it is at fault, since otherwise nobody
+It acts on no call. Its only effect: the line it asks for is announced even while it is at fault, since otherwise no one
 could show that it works again.
 """
 

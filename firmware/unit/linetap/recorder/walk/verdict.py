@@ -90,7 +90,7 @@ def _codes(turn: Turn, exempt: bool, numbers: HealthNumbers) -> Iterator[str]:
 
 
 def _whole(notice: NoticeRecord) -> bool:
-    """Whether all of the notice was on the line: all that a test call, which nobody answers, can show."""
+    """Whether all of the notice was on the line: all that a test call, which no one answers, can show."""
     return (notice.score or 0) >= FULL_SHARE
 
 

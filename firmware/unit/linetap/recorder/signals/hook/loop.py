@@ -4,7 +4,7 @@
 **Loop.** Events are `off_hook`, then any number of `flash`, `digit` and `loop_break`, then `on_hook`. A loop that opens
 may become any of them: the event comes when it is certain, dated back to where the loop opened, and until then no audio
 after that may be recorded. After a loop break the handset may still hold the line: if current returns as the battery
-does, the line is off-hook as before, without another `off_hook`; if not, `on_hook` follows. Without a battery nobody
+does, the line is off-hook as before, without another `off_hook`; if not, `on_hook` follows. Without a battery no one
 can know which. On a wire without an exchange (less than 3 V, for a slot of the meter) a hook pin may show anything: it
 closes no loop.
 

@@ -46,7 +46,7 @@ def certificate_name(found: Certificate) -> str:
 
 
 def still_open(folder: Path, found: Certificate) -> str | None:
-    """Returns a text if the remaining officers can still open the epoch, or None if nobody can."""
+    """Returns a text if the remaining officers can still open the epoch, or None if no one can."""
     if not found.officers:
         return None
     gone = set(found.officers)

@@ -96,7 +96,7 @@ class Recovery:
                 (self._path / name).unlink(missing_ok=True)
 
     def _put_away(self, folder: CallFolder) -> None:
-        """Audio whose key.age is gone: nobody can open it any more, and no record may name it as if. Until
+        """Audio whose key.age is gone: no one can open it any more, and no record may name it as if. Until
         the call is over it stays, in case the key is found; the record says what is missing."""
         broken.tell(self._path / sealed.KEY, "it is gone, and nobody can open the audio beside it")
         place = self._vault / sealed.UNOPENABLE / self.call_id

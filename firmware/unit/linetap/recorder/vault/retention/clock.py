@@ -5,7 +5,7 @@ Two times are kept, since one of them can be moved by anybody who can set the cl
 * `now_ns`, the date. It follows the kernel's clock while that is synchronised, and signed answers. Time accepted beyond
   what was counted is unconfirmed, whether from a time server, the desk, or one vault officer. The total, over boots and
   answers, is at most `largest_gap` since two vault officers confirmed the time; only they reset it.
-* `elapsed_ns`, what the monotonic clock has counted while the unit was on. Nobody can move it. A call is destroyed when
+* `elapsed_ns`, what the monotonic clock has counted while the unit was on. No one can move it. A call is destroyed when
   its date has come and its whole period has elapsed since it was sealed (`age_ns`). Two officers can credit time that
   was not counted, for calls sealed before (`Credit`).
 """
