@@ -42,6 +42,7 @@ leave_what_fails() {
 # The root is read to its end after a run that ended badly; what is bad is mended, or known from here on.
 check_root() {
   [ "$unclean" = 1 ] || [ "$mark_bad" -gt 0 ] || return 0
+  within 600 "reading the root"
   if whole "$root" "$verity"; then
     [ "$mark_bad" -eq 0 ] || { mark_bad=0; mark_write "$root" "$hash"; }
     return 0
@@ -81,6 +82,7 @@ mend_root() {
   local twin count
   other_slot && [ "$other_verity" = "$verity" ] || return 1
   twin=$(device_of "$other") || return 1
+  within 3600 "repairing the root"
   count=$(mend "$root" "$twin" "$verity") || return 1
   say "slot $slot: $count blocks were written again from slot $other"
   mark_bad=0 mark_mended=$((mark_mended + count))
@@ -125,6 +127,7 @@ leave_slot() {
   if on_trial; then return 1; fi
   other_slot && there=$(device_of "$other") || return 1
   rest=${other_verity#*:}
+  within 600 "reading the root of slot $other"
   mark_read "$there" "${rest%%:*}"
   if [ "$mark_good" != 1 ] && [ "$other_verity" != "$verity" ]; then
     say "slot $other was never good: it is not tried"

@@ -15,9 +15,11 @@ opened() {
   printf '#!/bin/busybox sh\nexec chroot /new /usr/sbin/modprobe "$@"\n' >/sbin/modprobe
   chmod 755 /sbin/modprobe
   echo "refused -" >"$NEW/run/linetap-card" # unless somebody comes to say something else
+  within 1800 "opening the card"             # a new one is encrypted here
   PATH=/usr/sbin:/usr/bin /bin/chroot "$NEW" /usr/bin/linetap volume start "$1" "$(device_of data)" "$(device_of boot)" \
     >/dev/null 2>/card.said
   status=$?
+  within 300 "opening what the unit keeps"
   while read -r line; do say "$line"; done </card.said
   for dir in proc sys dev; do umount "$NEW/$dir"; done
   [ $status -ne 3 ] || return 1

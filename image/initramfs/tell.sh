@@ -47,6 +47,7 @@ next_ko() {
 # For so many seconds: a flutter, then CODE long flashes. No firmware's own pattern begins with a flutter.
 blink() {
   local end n led
+  within $(($2 + STEP_S)) "telling by the LEDs"
   end=$(($(cut -d. -f1 /proc/uptime) + $2))
   for led in /sys/class/leds/*/; do echo none >"$led/trigger"; done 2>/dev/null
   while [ "$(cut -d. -f1 /proc/uptime)" -lt $end ]; do

@@ -65,6 +65,7 @@ class Machine:
         self.console = folder / "console.log"
         self.sockets = Path(tempfile.mkdtemp(prefix="linetap-hil-", dir="/tmp"))  # a socket's path is short
         self.net, self.more = "user,id=net", list[str]()  # of qemu's options, for the next start
+        self.words = ""  # more of the kernel's command line
         self.tpm: SoftTpm | None = None  # it is reset when the machine is started
         self._process: subprocess.Popen[bytes] | None = None
         self._agent: Any = None
@@ -108,7 +109,7 @@ class Machine:
             file.write(overlay())
         words = (self.folder / "cmdline.txt").read_text().strip() + (STEADY if self.counted else "")
         words += "" if self._by_itself else " linetap.reset=power"
-        (self.folder / "told").write_text(f"{words} console=ttyAMA0 panic_print=0 loglevel=5")
+        (self.folder / "told").write_text(f"{words} {self.words} console=ttyAMA0 panic_print=0 loglevel=5")
         self._begin(f"power on, slot {slot}")
 
     def resume(self) -> None:

@@ -33,7 +33,8 @@ ABSENT = (
 NO_PINS = ("/soc/mmc@7e300000", "mmc-pwrseq")
 WAITING = {"/wifi-pwrseq", "/emmc2-bus@fe000000/mmc@7e340000"}  # for these pins, and for nothing else
 CARD_MIB = 2048  # a power of two, as QEMU's card wants it
-EARLY = "console=ttyAMA0,115200 earlycon=pl011,mmio32,0xfe201000 loglevel=6"
+# Its watchdog resets as soon as it is started (hw/misc/bcm2835_powermgt.c): nobody starts it.
+EARLY = "console=ttyAMA0,115200 earlycon=pl011,mmio32,0xfe201000 loglevel=6 systemd.watchdog_sec=0"
 BOARD = BOARDS[0]
 
 

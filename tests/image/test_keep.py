@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 IMAGE = Path(__file__).resolve().parents[2] / "image"
-KEEP, STATE = IMAGE / "initramfs/keep.sh", IMAGE / "root/usr/lib/linetap/state"
+WATCH, KEEP, STATE = IMAGE / "initramfs/watch.sh", IMAGE / "initramfs/keep.sh", IMAGE / "root/usr/lib/linetap/state"
 LIMIT_S = 120
 # `state` is what lies on the partition, a tmpfs here, since an ext4 is mounted by the machine's own root only.
 START = f"""
 say() {{ echo "$*" >>"$NEW/said"; }}
 device_of() {{ echo "no such device"; }}
 chroot() {{ shift; LINETAP_STATE=$NEW/state LINETAP_RUN=$NEW/run LINETAP_LOG=$NEW/kmsg {STATE}; }}
+. {WATCH}
 . {KEEP}
 command mount -t tmpfs tmpfs "$NEW/state"
 cp -r "$NEW/card/." "$NEW/state/"

@@ -89,7 +89,7 @@ class Card(Boot):
         """One start of the slot that config.txt names, or of one on trial. "" is a panic, "cut" a power cut."""
         slot = slot or self.primary()
         sources = [LIBRARY / name for name in ("marks", "blocks", "autoboot")]
-        sources += [INITRAMFS / name for name in ("tell.sh", "heal.sh")]
+        sources += [INITRAMFS / name for name in ("watch.sh", "tell.sh", "heal.sh")]
         verity = ROOTS[self.roots[slot]]
         script = f"slot={slot} signed={int(self.signed)} verity={verity} hash={self.roots[slot]} try=1 next=''\n"
         script += f"root={self.parts}/linetap-{slot}\n"

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A start that hangs before systemd: the machine's watchdog ends it, it is counted, and the other slot comes up.
+What feeds the watchdog is tried in tests/image/test_watch.py. What the firmware of a Pi does before the kernel
+(`kernel_watchdog_timeout`) only a Pi shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from machine import Machine
+from test_healing import copy_to_b
+
+pytestmark = pytest.mark.hil
+HANGS_S = 600  # of the machine's own time: two minutes for the step, and what the watchdog counts
+FALLS = 3  # image/initramfs/heal.sh
+
+
+def test_a_start_that_hangs_is_ended_and_the_other_slot_comes(tmp_path: Path) -> None:
+    """an initramfs that hangs: the watchdog ends each start, it is counted, after three the other slot starts by itself"""
+    with Machine(tmp_path, counted=True) as machine:
+        copy_to_b(machine)
+        machine.words = "hil.hang=a"
+        for _ in range(FALLS + 1):  # of the first nobody knows whether it was power
+            machine.start()
+            assert machine.ended(HANGS_S), f"nothing ends it:\n{machine.last_words()}"
+            if "Slot b is next" in machine.last_words():
+                break
+            assert "opening the root takes longer than 120 s" in machine.last_words()
+        machine.boot()
+        assert machine.run("/usr/lib/linetap/slots", "get-current") == "b"
+        assert machine.run("cat", "/sys/class/watchdog/watchdog0/state") == "active", "systemd has the watchdog"
+        assert "여러 번 시작했지만" in (machine.get("linetap-boot.txt") or b"").decode()
