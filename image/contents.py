@@ -47,6 +47,7 @@ def main() -> int:
         parser.add_argument(f"--{name}", type=Path, required=True, help=what)
     parser.add_argument("--tree", nargs=2, action="append", default=[], metavar=("PLACE", "FOLDER"))
     parser.add_argument("--firmware", type=Path, help="where the card's firmware is from, if from no package")
+    parser.add_argument("--eeprom", type=Path, help="where the root's boot loaders are from, if it brings any")
     for name in ("version", "commit"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--epoch", type=int, required=True, help="SOURCE_DATE_EPOCH")
@@ -60,6 +61,7 @@ def main() -> int:
         debian += [of_given(each, args.keep, where, args.documents, texts) for each in read(args.lock) if each.given]
         ours = [*of_python(args.modules, args.documents, texts), *of_kernel(args.drivers, args.version)]
         ours += [] if args.firmware is None else [of_folder(args.firmware, texts)]
+        ours += [] if args.eeprom is None else [of_eeprom(args.eeprom, texts)]
         packages = sorted({*debian, *ours})
     except Unusable as why:
         print(f"contents: {why}", file=sys.stderr)
@@ -155,6 +157,20 @@ def of_folder(firmware: Path, texts: Texts) -> Package:
         name, version, f"{name} {version}", f"pkg:generic/{name}@{version}", supplier="Organization: Raspberry Pi",
         originator="Organization: Raspberry Pi", places=("boot partition",),
         licence=texts.refer("Broadcom", licence.read_text(encoding="utf-8", errors="replace")),
+    )  # fmt: skip
+
+
+def of_eeprom(folder: Path, texts: Texts) -> Package:
+    """The boot loaders for the Pi's EEPROM (LINETAP_EEPROM); the newest image's date is their version."""
+    licence = folder / "LICENSE"
+    dates = sorted(path.stem.removeprefix("pieeprom-") for path in folder.glob("firmware-*/default/pieeprom-*.bin"))
+    if not licence.is_file() or not dates:
+        raise Unusable(f"{folder}: LICENSE and firmware-2711/default are expected, as in raspberrypi/rpi-eeprom")
+    name, version = "rpi-eeprom", dates[-1]
+    return Package(
+        name, version, f"{name} {version}", f"pkg:generic/{name}@{version}", supplier="Organization: Raspberry Pi",
+        originator="Organization: Raspberry Pi", places=("root",),
+        licence=texts.refer("rpi-eeprom", licence.read_text(encoding="utf-8", errors="replace")),
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from linetap.checks import CHECKS, Finding, Snapshot, run
-from linetap.checks.bootstate import Loader, Slot
+from linetap.checks.bootstate import Eeprom, Loader, Slot
 from linetap.checks.machine import Machine, Mount, Wear
 from linetap.checks.watch import Seen, Services
 from linetap_core.clock import NS_PER_S
@@ -70,6 +70,7 @@ def ill_unit() -> Snapshot:
         temperature_c=90.0, under_voltage=True, throttled=0xF, memory_total_kb=1000, memory_available_kb=10,
         disk_errors={"mmcblk0p2": 3}, disks={"mmcblk0": Wear(110, 3)}, foreign_files=3,
         slots=(Slot("a", runs=True, falls=0, bad=2, mended=0),), loader=Loader("bcm2711", 1_600_000_000),
+        eeprom=Eeprom("failed", 1_600_000_000, 1_779_045_198, "eeprom_not_taken"),
     )  # fmt: skip
     services = Services(
         captures, Seen(state, "alive", stuck=True), Seen(told, "alive", stuck=True), Seen(panel(), "dead")

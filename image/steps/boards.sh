@@ -54,6 +54,15 @@ lay_firmware() {
   done <"$WORK/start"
 }
 
+# The boot loaders for the EEPROM that this version brings, where the site gives them: LINETAP_EEPROM, a checkout of
+# raspberrypi/rpi-eeprom. LINETAP_EEPROM_OLDER=1: written also where a unit has a newer one.
+lay_eeprom() {
+  [ "${LINETAP_EEPROM:-}" ] || return 0
+  "$PYTHON" image/eeprom.py "$LINETAP_EEPROM" "$ROOT" ${LINETAP_EEPROM_OLDER:+--older} >"$WORK/eeprom" ||
+    fail "the boot loaders in LINETAP_EEPROM cannot be taken"
+  while read -r line; do say "$line"; done <"$WORK/eeprom"
+}
+
 # Slot a's, and the same under the usual names, for a boot loader that looks for these.
 fill_firmware() {
   local from=${LINETAP_FIRMWARE:-$KIT/usr/lib/raspi-firmware} name

@@ -52,6 +52,7 @@ pack_slot() {
   rm -rf "$ROOT/usr/lib/modules/$kernel/dtb" "$ROOT/usr/lib/linux-image-$kernel"
   chmod -R u=rwX,go=rX "$BEGIN"
   lay_firmware
+  lay_eeprom
   seal_slot 12
 }
 

@@ -78,7 +78,7 @@ enable_units() {
   # The same numbers in every version: what lies on the data partition belongs to them.
   systemd-sysusers "--root=$PWD/$ROOT" 2>"$WORK/sysusers.log" || fail "$(tail -n 3 "$WORK/sysusers.log")"
   "${systemctl[@]}" enable linetap.target linetap-{recorder,reporter,panel}.service linetap-capture@1.service \
-    linetap-clock.timer linetap_removal.path linetap_update.path linetap_good.timer linetap_overdue.timer linetap_scrub.timer \
+    linetap-clock.timer linetap_removal.path linetap_update.path linetap_good.timer linetap_overdue.timer linetap_scrub.timer linetap_eeprom.timer \
     provision-linetap.service linetap_adopt.service linetap_adopted.path data-linetap.service ssh-linetap.service \
     lockdown-linetap.service \
     systemd-networkd.service systemd-resolved.service nftables.service chrony.service

@@ -59,7 +59,7 @@ def test_nothing_runs(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "카드 1" in lines[1]
     assert unseen.endswith(
         "not on this machine: data_lost, vault_read_only, disk_errors, card_changed, disk_worn, slot_failed, "
-        "under_voltage, temperature_high, throttled, memory_low, firmware_old"
+        "under_voltage, temperature_high, throttled, memory_low, firmware_old, eeprom_failed"
     )
 
 

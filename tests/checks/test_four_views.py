@@ -146,6 +146,11 @@ RAISED: dict[str, Ill] = {code: of_line(code) for code in LINES} | {
         "proc/device-tree/compatible": "raspberrypi,4-model-b\0brcm,bcm2711\0",
         "proc/device-tree/chosen/bootloader/build-timestamp": "\x5f\x5e\x10\0",
     }),
+    "eeprom_failed": Ill(files={
+        "proc/device-tree/compatible": "raspberrypi,4-model-b\0brcm,bcm2711\0",
+        "proc/device-tree/chosen/bootloader/build-timestamp": "g\0\0\0",
+        "run/linetap-eeprom": "failed before=1728053248 wanted=1779045198 eeprom_not_taken\n",
+    }),
     "under_voltage": Ill(files={"sys/bus/platform/devices/soc:firmware/get_throttled": "1\n"}),
     "temperature_high": Ill(files={"sys/class/thermal/thermal_zone0/temp": "90000\n"}),
     "throttled": Ill(files={"sys/bus/platform/devices/soc:firmware/get_throttled": "4\n"}),

@@ -9,7 +9,7 @@ import pytest
 
 from judged import shown
 from linetap.checks import Finding, Snapshot, run
-from linetap.checks.bootstate import Loader, Slot
+from linetap.checks.bootstate import Eeprom, Loader, Slot
 from linetap.checks.machine import Machine, Mount, Wear
 from linetap.checks.watch import Seen, Services, Status
 from linetap_core.clock import NS_PER_S, parse_rfc3339
@@ -184,3 +184,18 @@ def test_a_boot_loader_is_old_by_its_day(chip: str, built: str, is_old: bool) ->
     built_s = parse_rfc3339(f"{built}T00:00:00.000Z") // NS_PER_S
     found = stands(unit(loader=Loader(chip, built_s)))
     assert found == ([("firmware_old", "warning")] if is_old else [])
+
+
+@pytest.mark.parametrize("step", ["waiting", "trying", "done", "failed"])
+def test_only_a_failed_boot_loader_is_told(step: str) -> None:
+    code = "eeprom_config" if step == "failed" else ""
+    found = unit(loader=Loader("bcm2711", 1_739_293_213), eeprom=Eeprom(step, 1_739_293_213, 1_779_045_198, code))
+    assert stands(found) == ([("eeprom_failed", "warning")] if step == "failed" else [])
+
+
+def test_its_dates_and_the_reason_are_in_the_text() -> None:
+    loader, eeprom = Loader("bcm2711", 1_739_293_213), Eeprom("failed", 1_739_293_213, 1_779_045_198, "eeprom_other")
+    (found,) = run(unit(loader=loader, eeprom=eeprom))
+    assert "2026-05-17" in found.trouble.text_en
+    assert "2025-02-11" in found.trouble.text_ko
+    assert "eeprom_other" in found.trouble.text_en, "a code of a later version too"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A start that hangs before systemd: the machine's watchdog ends it, it is counted, and the other slot comes up.
-What feeds the watchdog is tried in tests/image/test_watch.py. What the firmware of a Pi does before the kernel
+What feeds the watchdog is tried in tests/image/test_watchdog.py. What the firmware of a Pi does before the kernel
 (`kernel_watchdog_timeout`) only a Pi shows."""
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ FALLS = 3  # image/initramfs/heal.sh
 
 
 def test_a_start_that_hangs_is_ended_and_the_other_slot_comes(tmp_path: Path) -> None:
-    """an initramfs that hangs: the watchdog ends each start, it is counted, after three the other slot starts by itself"""
+    """an initramfs that hangs: the watchdog ends it, it is counted, and after three the other slot starts by itself"""
     with Machine(tmp_path, counted=True) as machine:
         copy_to_b(machine)
         machine.words = "hil.hang=a"

@@ -86,7 +86,7 @@ def ends(running: subprocess.Popen[str], say: str = "") -> str:
 
 def test_it_is_fed_and_given_to_systemd_running(device: Device) -> None:
     """A V would stop it, and a device that somebody still holds is refused to systemd."""
-    running = device.start("watch; read -r wait; unwatch; echo over")
+    running = device.start("watch; read -r wait; unwatch; [ -e /proc/$$/fd/3 ] || echo over")
     fed = device.first() + device._read()
     assert ends(running, "go on\n") == "over\n"
     fed += device.rest()

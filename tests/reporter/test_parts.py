@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linetap.checks import Finding, Judgement, Snapshot, Trouble
+from linetap.checks.bootstate import Eeprom, Loader
 from linetap.checks.machine import Machine
 from linetap.checks.watch import Seen, Services
 from linetap.recorder.vault.outbox.outbox import Outbox
@@ -430,11 +431,13 @@ def test_health_knows_what_it_knows() -> None:
     state = recorder("idle", "recording", "fault", written_bytes=1000)
     state.started_ns, state.mono_ns = 0, 86_400 * NS_PER_S
     state.clock = KernelClockState(synced=True, offset_ms=-0.25)
-    pi = Machine(temperature_c=48.312, throttled=0x50005)
+    loader, eeprom = Loader("bcm2711", 1_779_045_198), Eeprom("done", 1_739_293_213, 1_779_045_198, "")
+    pi = Machine(temperature_c=48.312, throttled=0x50005, loader=loader, eeprom=eeprom)
     said = health(snapshot(state, machine=pi), Outgoing(3, 9, 5, "desk", 4096, 12.5), Judgement())
     assert (said.clock_synced, said.clock_offset_ms) == (True, -0.25)
     assert (said.temperature_c, said.throttled, said.storage_days_left) == (48.312, True, 1.0)
     assert (said.lines_in_use, said.lines, said.queue_length, said.services_dead) == (1, 3, 3, "")
+    assert (said.loader, said.eeprom) == ("2026-05-17", "done 2025-02-11 2026-05-17")
     assert (said.unconfirmed, said.confirmed_by, said.outbox_bytes, said.outbox_oldest_s) == (5, "desk", 4096, 12.5)
     message = Topics("u").health(said)
     assert (message.retain, message.expiry_s) == (True, HEALTH_EXPIRY_S)
@@ -444,6 +447,7 @@ def test_health_knows_what_it_knows() -> None:
     assert (blind.temperature_c, blind.throttled, blind.storage_days_left) == (None, None, None)
     assert blind.services_dead == "recorder"
     assert (blind.config_sha256, blind.departures) == (None, "")
+    assert (blind.loader, blind.eeprom) == (None, "")
 
 
 def test_health_says_which_configuration_and_where_it_departs() -> None:

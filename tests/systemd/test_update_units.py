@@ -36,7 +36,7 @@ SCRIPT_OF_CALLS = "lines = 2\nduration_s = 1.0\n"
 UNITS = [
     "linetap_update.path", "linetap_update.service", "linetap_good.service", "linetap_good.timer",
     "linetap_overdue.timer", "linetap_overdue.service", "linetap_stick@sda1.service",
-    "linetap_scrub.service", "linetap_scrub.timer",
+    "linetap_scrub.service", "linetap_scrub.timer", "linetap_eeprom.service", "linetap_eeprom.timer",
 ]  # fmt: skip
 
 pytestmark = [

@@ -196,5 +196,5 @@ class Unit:
             pbx_port="open", pbx_day=rfc3339(now_ns - NS_PER_DAY)[:10], pbx_calls=40, pbx_recorded=36,
             pbx_missing=0, pbx_unseen=0,
             services_dead="", services_starting="", condition="ok", records=True,
-            config_sha256=None, config_pending=None, update="", departures="", alerts=0,
+            config_sha256=None, config_pending=None, update="", loader=None, eeprom="", departures="", alerts=0,
         )  # fmt: skip

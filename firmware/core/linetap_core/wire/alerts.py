@@ -90,6 +90,7 @@ ALERTS: dict[str, AlertKind] = {
     "version_mismatch": AlertKind("warning", "ok"),
     "update_failed": AlertKind("warning", "ok"),
     "firmware_old": AlertKind("warning", "ok"),
+    "eeprom_failed": AlertKind("warning", "ok"),
     "policy_departs": AlertKind("warning", "ok"),
     "weakened": AlertKind("warning", "ok"),
     "command_refused": AlertKind("warning", "ok"),

@@ -56,6 +56,33 @@ def firmware_old(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
     )
 
 
+EEPROM_FAULTS = {  # Korean, English
+    "eeprom_not_taken": ("기록되지 않았습니다", "it was not written"),
+    "eeprom_card": ("카드에 저장되지 않았습니다", "the card did not keep its files"),
+    "eeprom_image": ("이 보드의 파일이 아닙니다", "the file is not for this board"),
+    "eeprom_board": ("이 보드에서는 원격으로 기록할 수 없습니다", "this board does not take it from a card"),
+    "eeprom_config": ("지금 설정을 읽을 수 없습니다", "its present configuration cannot be read"),
+    "eeprom_signed": ("서명된 EEPROM입니다", "the EEPROM is signed"),
+    "eeprom_frozen": ("FREEZE_VERSION으로 고정되어 있습니다", "it is frozen by FREEZE_VERSION"),
+    "eeprom_busy": ("통화가 없는 때를 기다리지 못했습니다", "there was no moment without a call"),
+}
+
+
+def eeprom_failed(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
+    """This version brings a newer boot loader, and the EEPROM has the one before. It starts, and calls are recorded."""
+    found = snapshot.machine.eeprom
+    if found is None or found.step != "failed":
+        return None
+    why_ko, why_en = EEPROM_FAULTS.get(found.code, ("원인을 알 수 없습니다", "for an unknown reason"))
+    before, wanted = (rfc3339(s * NS_PER_S)[:10] for s in (found.before_s, found.wanted_s))
+    return Words(
+        text_ko=f"부트로더(EEPROM)를 {wanted} 버전으로 바꾸지 못했습니다 (지금 {before}): {why_ko} ({found.code}).",
+        text_en=f"The boot loader of {wanted} is not in the EEPROM ({before} is): {why_en} ({found.code}).",
+        action_ko="녹음은 계속됩니다. 필요하면 Raspberry Pi Imager의 부트로더 카드로 갱신하십시오 (docs/update.md).",
+        action_en="Recording goes on. If it is needed, use a bootloader card of Raspberry Pi Imager (docs/update.md).",
+    )
+
+
 CHECKS = (
     Check(
         "slot_failed",
@@ -67,6 +94,12 @@ CHECKS = (
         "firmware_old",
         clears="when the unit starts with a newer boot loader",
         look=firmware_old,
+        is_here=lambda snapshot: snapshot.machine.loader is not None,
+    ),
+    Check(
+        "eeprom_failed",
+        clears="when that boot loader or another is written, or another version runs that brings none",
+        look=eeprom_failed,
         is_here=lambda snapshot: snapshot.machine.loader is not None,
     ),
 )

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+EEPROM = "run/linetap-eeprom"  # a line by root: linetap.update.eepromstate
 SLOTS = "run/linetap-slots"  # a line a slot, by root, at each start that is good and after each scrub
 FELL_OFTEN = 3  # starts that ended by themselves: the initramfs leaves the slot (image/initramfs/heal.sh)
 _LOADER = "proc/device-tree/chosen/bootloader/build-timestamp"  # as rpi-eeprom-update reads it; 32 bits, big-endian
@@ -37,6 +38,23 @@ class Loader:
 
     chip: str
     built_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Eeprom:
+    """An update of that loader. `step`: waiting, trying, done or failed, for `code`; the builds in Unix time."""
+
+    step: str
+    before_s: int
+    wanted_s: int
+    code: str
+
+
+def read_eeprom(root: Path) -> Eeprom | None:
+    """Returns None if there was none, or not before the first look after a start."""
+    line = r"(waiting|trying|done|failed) before=(\d{1,10}) wanted=(\d{1,10})(?: (eeprom_[a-z_]{1,40}))?\n"
+    found = re.fullmatch(line, _read(root / EEPROM).decode("ascii", "replace"))
+    return Eeprom(found[1], int(found[2]), int(found[3]), found[4] or "") if found else None
 
 
 def read_slots(root: Path) -> tuple[Slot, ...]:

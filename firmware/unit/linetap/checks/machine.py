@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from linetap.checks.bootstate import Loader, Slot, read_loader, read_slots
+from linetap.checks.bootstate import Eeprom, Loader, Slot, read_eeprom, read_loader, read_slots
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.durable.smallfile import DAMAGE
 
@@ -61,6 +61,7 @@ class Machine:
     disks: Mapping[str, Wear] = field(default_factory=dict)
     slots: tuple[Slot, ...] = ()
     loader: Loader | None = None
+    eeprom: Eeprom | None = None
     foreign_files: int | None = None
     state_read_only: bool = False
 
@@ -137,6 +138,7 @@ def read_machine(root: Path, files: Files) -> Machine:
         disks={path.name: wear for path in files.disks if (wear := _wear(path / "device"))},
         slots=read_slots(root),
         loader=read_loader(root),
+        eeprom=read_eeprom(root),
         foreign_files=_lines(root / FOREIGN),
         state_read_only=(root / READ_ONLY).exists(),
     )

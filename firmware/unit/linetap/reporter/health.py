@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from linetap.checks import Judgement, Snapshot
+from linetap.checks.bootstate import Eeprom
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, S_PER_DAY, parse_rfc3339, rfc3339
@@ -49,6 +50,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     config_sha256: str | None  # of the effective configuration
     config_pending: str | None  # of the configuration that waits for a moment without a call
     update: str  # progress and version of a running update
+    loader: str | None  # when the boot loader in the Pi's EEPROM was built: 2026-05-17
+    eeprom: str  # an update of it: its step, the one before, the wanted one; and why, where it failed
     departures: str  # what is recorded that is not by default; names separated by blanks
     services_dead: str  # names separated by blanks
     services_starting: str
@@ -100,6 +103,8 @@ def health(snapshot: Snapshot, events: Outgoing, judgement: Judgement) -> Health
         config_sha256=recorder.config_sha256 if recorder else None,
         config_pending=recorder.config_pending if recorder else None,
         update=_update(recorder),
+        loader=None if machine.loader is None else _day(machine.loader.built_s),
+        eeprom=_eeprom(machine.eeprom),
         departures=" ".join(recorder.departures) if recorder else "",
         services_dead=" ".join(dead),
         services_starting=" ".join(judgement.starting),
@@ -118,6 +123,14 @@ def _pbx_port(recorder: RecorderState | None) -> PbxPort | None:
 def _update(recorder: RecorderState | None) -> str:
     found = recorder.update if recorder is not None else None
     return "" if found is None or found.step in ("done", "failed") else f"{found.step} {found.version}"
+
+
+def _eeprom(found: Eeprom | None) -> str:
+    return "" if found is None else f"{found.step} {_day(found.before_s)} {_day(found.wanted_s)} {found.code}".rstrip()
+
+
+def _day(unix_s: int) -> str:
+    return rfc3339(unix_s * NS_PER_S)[:10]
 
 
 def _days_left(recorder: RecorderState | None, free: int | None, reserve: int) -> float | None:

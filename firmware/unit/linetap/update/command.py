@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap update install|trial|stick|show`, on a unit made from an image; systemd runs the first three."""
+"""`linetap update install|trial|stick|eeprom|show`, on a unit made from an image; systemd runs the first four."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ import msgspec
 from linetap.checks.command import diagnose
 from linetap.config import Config, load_config
 from linetap.config.require import require_usual_places
-from linetap.update import stick, versionlog
+from linetap.update import eepromstate, stick, versionlog
+from linetap.update.eeprom import Eeprom
 from linetap.update.fetch import Progress, fetch
 from linetap.update.install import Fetch, Install, failed
 from linetap.update.judge import red
-from linetap.update.rauc import Rauc
+from linetap.update.rauc import Rauc, restart
 from linetap.update.state import UpdateFault, UpdateRequest, folder_of, load, save
 from linetap.update.trial import PATIENCE_S, Trial
 from linetap_core.broker.client import tls_context
@@ -38,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("install", "carry out what is requested, up to the reboot"),
         ("trial", "after a boot: keep the version that is tried, or go back"),
         ("stick", "take an update from a USB stick"),
+        ("eeprom", "the boot loader in the EEPROM: judge the last one, and write a newer one between two calls"),
         ("show", "how far it is, or what became of the last one"),
     ):
         verb = verbs.add_parser(name, help=help_, epilog=EXAMPLE)
@@ -65,6 +67,9 @@ def run(args: argparse.Namespace) -> int:
             Trial(folder_of(config), Rauc(), _looker(config), SYSTEM, args.within).run()
         case "stick":
             _take_stick(config, args.device)
+        case "eeprom":
+            with InstanceLock(enter_own(config.run_path, "eeprom"), "eeprom"):
+                Eeprom(config, Rauc(), restart, SYSTEM).run()
     return 0
 
 
@@ -83,8 +88,10 @@ def _take_stick(config: Config, name: str) -> None:
 
 
 def _show(config: Config) -> int:
-    found = load(folder_of(config))
+    found, eeprom = load(folder_of(config)), eepromstate.load(folder_of(config))
     text = b"{}" if found is None else msgspec.json.encode(found)
+    if eeprom is not None:
+        text = msgspec.json.encode({**msgspec.json.decode(text), "eeprom": eeprom})
     sys.stdout.write(msgspec.json.format(text).decode() + "\n")
     return 0
 

@@ -96,6 +96,11 @@ class Rauc:
         return _run("update_slots", _LOOK_S, self._slots, word).strip()
 
 
+def restart() -> None:
+    """The machine, in the slot that it would start in any case."""
+    _run("update_install", _LOOK_S, "/usr/bin/systemctl", "reboot")
+
+
 def _run(code: str, limit_s: float, *words: str) -> str:
     """Returns standard output."""
     what = " ".join(word for word in words if not word.startswith("-"))

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The boot loader in the Pi's EEPROM, from the version that runs: judged after a start, written by the next.
+
+The image lies in the verified root, so it comes with a signed update and is that version's; only one that was kept
+brings it. It is newer than what runs, unless the file `older` lies beside it. A failed one is not tried again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from linetap.config import Config
+from linetap.idle import wait_for_idle
+from linetap.update import eepromfiles, eepromstate, state
+from linetap.update.eepromboard import BOOT, Board, read_board, require_writable
+from linetap.update.eepromimage import BadImage, EepromImage
+from linetap.update.eepromstate import EepromState
+from linetap.update.install import Machine
+from linetap.update.state import UpdateFault
+from linetap_core.clock import NS_PER_DAY, NS_PER_S, Clock, rfc3339
+from linetap_core.durable.files import replace_durably
+from linetap_core.errors import Refusal
+
+IMAGES = Path("usr/lib/linetap/eeprom")  # CHIP/pieeprom.bin, CHIP/recovery.bin, CHIP/older
+WAIT_DAYS = 7
+LOOK_AGAIN_S = 60
+MOST_STARTS = 5
+_UNDER_WAY = ("installing", "waiting", "trying")  # of an update, which restarts the machine itself
+
+log = logging.getLogger("linetap.update")
+
+
+class Eeprom:
+    def __init__(
+        self, config: Config, machine: Machine, restart: Callable[[], None], clock: Clock, root: Path = Path("/")
+    ) -> None:
+        self._config, self._machine, self._restart, self._clock, self._root = config, machine, restart, clock, root
+        self._folder, self._boot = state.folder_of(config), root / BOOT
+        self._told = root / eepromstate.TOLD.relative_to("/")
+
+    def run(self) -> None:
+        """Ends in a restart, or with nothing to do. UpdateFault if the slots are unknown."""
+        board = read_board(self._root)
+        if board is None or not any((self._boot / name).exists() for name in ("config.txt", "autoboot.txt")):
+            return
+        slots = self._machine.slots()
+        if slots.current != slots.primary:
+            return  # a version on trial brings nothing, and its way back is the next start
+        last = self._settle(board)
+        found = self._brought(board)
+        has_failed = last is not None and last.step == "failed"
+        if found is None:
+            if has_failed:
+                eepromstate.forget(self._folder, self._told)
+            return
+        image, recovery = found
+        if has_failed and last is not None and last.wanted_s == image.built_s:
+            return
+        starts = last.starts if last is not None and last.step in ("waiting", "trying") else 0
+        self._state = EepromState(
+            step="waiting", before_s=board.loader.built_s, wanted_s=image.built_s, at="", starts=starts
+        )
+        try:
+            require_writable(board, image)
+            if starts >= MOST_STARTS:
+                raise UpdateFault("eeprom_gave_up", f"begun {MOST_STARTS} times, and never brought to an end")
+            self._step("waiting")
+            self._wait_for_pause()
+            self._write(board, image, recovery)
+        except UpdateFault as fault:
+            self._fail(fault)
+            return
+        self._restart()
+
+    def _settle(self, board: Board) -> EepromState | None:
+        """What became of the last one."""
+        found = eepromstate.load(self._folder)
+        if found is None:
+            eepromfiles.clear(self._boot)
+            return None
+        self._state = found
+        if found.step == "trying" and board.loader.built_s == found.wanted_s:
+            log.info("eeprom_done: built at %d, before it %d", found.wanted_s, found.before_s)
+            self._step("done")
+        elif found.step == "trying" and (eepromfiles.is_laid(self._boot) or eepromfiles.has_run(self._boot)):
+            ran = "recovery.bin has run" if eepromfiles.has_run(self._boot) else "recovery.bin was not run"
+            self._fail(UpdateFault("eeprom_not_taken", f"{ran}, and the boot loader is of {board.loader.built_s}"))
+        eepromstate.tell(self._state, self._told)
+        eepromfiles.clear(self._boot)
+        return self._state
+
+    def _brought(self, board: Board) -> tuple[EepromImage, bytes] | None:
+        """The image of this version for this board, where it is to be written."""
+        folder = self._root / IMAGES / board.loader.chip
+        if not folder.is_dir():
+            return None
+        try:
+            image = EepromImage((folder / "pieeprom.bin").read_bytes())
+            recovery = (folder / "recovery.bin").read_bytes()
+        except (OSError, BadImage) as error:
+            log.error("eeprom_image: %s: %s", folder, error)
+            return None
+        is_wanted = image.built_s > board.loader.built_s or (
+            (folder / "older").exists() and image.built_s != board.loader.built_s
+        )
+        return (image, recovery) if is_wanted else None
+
+    def _wait_for_pause(self) -> None:
+        end_ns = self._clock.monotonic_ns() + WAIT_DAYS * NS_PER_DAY
+        while True:
+            busy = "another version is being installed"
+            update = state.load(self._folder)
+            if update is None or update.step not in _UNDER_WAY:
+                try:
+                    return wait_for_idle(self._config, None, LOOK_AGAIN_S, self._clock)
+                except Refusal as refusal:
+                    busy = str(refusal)
+            else:
+                self._clock.sleep(LOOK_AGAIN_S)
+            if self._clock.monotonic_ns() >= end_ns:
+                raise UpdateFault("eeprom_busy", f"in {WAIT_DAYS} days: {busy}")
+
+    def _write(self, board: Board, image: EepromImage, recovery: bytes) -> None:
+        at_s = self._clock.utc_ns() // NS_PER_S
+        try:
+            made = image.with_config(board.kept_config, at_s)
+            replace_durably(self._folder / eepromstate.KEPT_CONFIG, board.config or b"")
+        except BadImage as error:
+            raise UpdateFault("eeprom_image", str(error)) from None
+        except OSError as error:
+            raise UpdateFault("eeprom_card", f"{self._folder}: {error.strerror}") from None
+        self._step("trying", starts=self._state.starts + 1)
+        eepromfiles.lay(self._boot, made, recovery, image.chip, at_s)
+
+    def _step(self, step: eepromstate.EepromStep, **more: Any) -> None:
+        at = rfc3339(self._clock.utc_ns())
+        self._state = msgspec.structs.replace(self._state, step=step, at=at, code="", text="", **more)
+        eepromstate.save(self._folder, self._state, self._told)
+
+    def _fail(self, fault: UpdateFault) -> None:
+        log.error("%s: %s", fault.code, fault)
+        at = rfc3339(self._clock.utc_ns())
+        self._state = msgspec.structs.replace(self._state, step="failed", at=at, code=fault.code, text=str(fault))
+        eepromstate.save(self._folder, self._state, self._told)

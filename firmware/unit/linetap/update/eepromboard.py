@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which board this is, as far as its EEPROM is concerned, and whether recovery.bin may write it.
+
+Each rule is Raspberry Pi's: "Update the bootloader" and "ENABLE_SELF_UPDATE" of its documentation, and
+rpi-eeprom-update (raspberrypi/rpi-eeprom, 2026-08-19), whose names stand beside.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from linetap.checks.bootstate import Loader, read_loader
+from linetap.update.eepromimage import EepromImage
+from linetap.update.state import UpdateFault
+
+BOOT = "boot/firmware"
+_TREE = "sys/firmware/devicetree/base"
+_NEEDS = "proc/device-tree/chosen/rpi-min-boot-ver"  # DT_MIN_BOOT_VER: 32 bits, big-endian
+_LIMIT_BYTES = 64 << 10
+LEAST_LINES = 3  # prepareImage: a shorter configuration is no one's wish, and the image's own is used
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """`config`: the EEPROM's bootconf.txt as the running loader has read it; None: the kernel does not show it.
+    `needs`: the oldest version of manufacture for it. `on_card`: its boot partition lies in the card's slot."""
+
+    loader: Loader
+    config: bytes | None
+    needs: int
+    on_card: bool
+    is_module: bool
+    is_signed: bool  # its card starts a signed boot.img (docs/verified-boot.md)
+
+    @property
+    def kept_config(self) -> bytes | None:
+        """What goes over into the next image."""
+        return self.config if self.config is not None and self.config.count(b"\n") >= LEAST_LINES else None
+
+    def setting(self, name: str) -> str:
+        """The last one, whatever its section: a condition that holds for some boards is taken to hold."""
+        found = re.findall(rf"^\s*{name}\s*=\s*(\S+)".encode(), self.config or b"", re.MULTILINE)
+        return found[-1].decode("ascii", "replace") if found else ""
+
+
+def read_board(root: Path) -> Board | None:
+    """Returns None on a machine that is no Pi 4 or 5."""
+    loader = read_loader(root)
+    if loader is None:
+        return None
+    needs = _read(root / _NEEDS)
+    return Board(
+        loader=loader,
+        config=_config(root),
+        needs=int.from_bytes(needs) if len(needs) == 4 else 0,
+        on_card=bool(re.search(rb"^/dev/mmcblk\d+p1 /boot/firmware vfat ", _read(root / "proc/mounts"), re.MULTILINE)),
+        is_module=b"raspberrypi,4-compute-module" in _read(root / "proc/device-tree/compatible"),
+        is_signed=any((root / BOOT / name).exists() for name in ("boot.img", "autoboot.txt")),
+    )
+
+
+def require_writable(board: Board, image: EepromImage) -> None:
+    """UpdateFault if recovery.bin would not write this image here, or should not."""
+    if image.chip != board.loader.chip:
+        raise UpdateFault("eeprom_image", f"the image is for {image.chip}, this is {board.loader.chip}")
+    if board.is_module:  # "the bootrom cannot load the recovery.bin file from eMMC"
+        raise UpdateFault("eeprom_board", "a Compute Module 4 takes it by usbboot only")
+    if not board.on_card:  # findBootFS: "the ROM can only load recovery.bin from the on-board SD-CARD slot"
+        raise UpdateFault("eeprom_board", "the boot partition is not on a card in the card slot")
+    if board.config is None:
+        raise UpdateFault("eeprom_config", "the kernel does not show the EEPROM's configuration, which would be lost")
+    if board.is_signed or board.setting("SIGNED_BOOT") not in ("", "0"):
+        raise UpdateFault("eeprom_signed", "a signed EEPROM is written by whoever has the key")
+    if board.setting("FREEZE_VERSION") not in ("", "0"):  # "Custom EEPROM update scripts must also check this flag"
+        raise UpdateFault("eeprom_frozen", "FREEZE_VERSION is set in the EEPROM's configuration")
+    if image.made_for < board.needs:  # STRICT_MIN_VER_CHECK
+        raise UpdateFault(
+            "eeprom_board", f"the board was made for version {board.needs}, the image for {image.made_for}"
+        )
+
+
+def _config(root: Path) -> bytes | None:
+    """As getBootloaderConfig finds it: the nvmem device of the node that the alias `blconfig` names."""
+    node = _read(root / _TREE / "aliases/blconfig").rstrip(b"\0").decode("ascii", "replace")
+    if not node.startswith("/"):
+        return None
+    wanted = (root / _TREE / node.lstrip("/")).resolve()
+    for device in sorted((root / "sys/bus/nvmem/devices").glob("*")):
+        if (device / "of_node").resolve() == wanted:
+            return _read(device / "nvmem").rstrip(b"\0\xff") or None
+    return None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_LIMIT_BYTES)
+    except OSError:
+        return b""

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files on the boot partition by which a Pi's ROM has its EEPROM written, and their order.
+
+"At power on, the ROM looks for a file called recovery.bin in the root directory of the boot partition on the SD card"
+and runs it in place of the EEPROM (Raspberry Pi, "recovery.bin"). It writes pieeprom.upd if that has the SHA-256 in
+pieeprom.sig, renames itself recovery.000 and restarts. So recovery.bin is the switch: before it is there nothing
+happens, and until it has ended each start writes the whole EEPROM once more, whatever a power cut left in it. The
+loader's own update from the same files has no such way back; `bootloader_update=0` in config.txt switches it off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+from pathlib import Path
+
+from linetap.update.state import UpdateFault
+from linetap_core.durable import files
+
+IMAGE, SUM, RECOVERY = "pieeprom.upd", "pieeprom.sig", "recovery.bin"
+_OURS = (RECOVERY, IMAGE, SUM, "pieeprom.bin")  # removed in this order, as rpi-eeprom-update names them
+_RAN = re.compile(r"recovery\.\d{3}", re.IGNORECASE)
+
+
+def checksum(image: bytes, chip: str, at_s: int) -> bytes:
+    """pieeprom.sig, as rpi-eeprom-digest writes it."""
+    return f"{hashlib.sha256(image).hexdigest()}\nts: {at_s}\ntarget-soc: {chip.removeprefix('bcm')}\n".encode()
+
+
+def lay(boot: Path, image: bytes, recovery: bytes, chip: str, at_s: int) -> None:
+    """The next start writes the EEPROM. UpdateFault if the card does not keep what is written: then none does."""
+    try:
+        clear(boot)
+        for name, data in ((IMAGE, image), (SUM, checksum(image, chip, at_s)), (RECOVERY, recovery)):
+            # Read again before its name is there: recovery.bin stops at a damaged image, and the unit with it.
+            fresh = boot / f"{name}.new"
+            fresh.unlink(missing_ok=True)
+            _write(fresh, data)
+            if _read_again(fresh) != data:
+                raise UpdateFault("eeprom_card", f"{name}: the card has not kept it")
+            files.move_durably(fresh, boot / name)
+    except OSError as error:
+        _clear_quietly(boot)
+        raise UpdateFault("eeprom_card", f"{boot}: {error.strerror}") from None
+    except UpdateFault:
+        _clear_quietly(boot)
+        raise
+
+
+def clear(boot: Path) -> None:
+    """Also what was left by a power cut. The switch goes first."""
+    found = {path.name for path in boot.iterdir()}
+    names = [name for name in _OURS if name in found]
+    names += sorted(name for name in found if _RAN.fullmatch(name) or name in {f"{each}.new" for each in _OURS})
+    for name in names:
+        (boot / name).unlink(missing_ok=True)
+        files.sync_directory(boot)
+
+
+def is_laid(boot: Path) -> bool:
+    """The ROM has not run it."""
+    return (boot / RECOVERY).exists()
+
+
+def has_run(boot: Path) -> bool:
+    return any(_RAN.fullmatch(path.name) for path in boot.iterdir())
+
+
+def _clear_quietly(boot: Path) -> None:
+    with contextlib.suppress(OSError):
+        clear(boot)
+
+
+def _write(path: Path, data: bytes) -> None:
+    fd = files.create(path)
+    try:
+        files.write_all(fd, data)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _read_again(path: Path) -> bytes:
+    """From the card, and not from the memory that it was written out of."""
+    with path.open("rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        return file.read()

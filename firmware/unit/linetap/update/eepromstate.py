@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far an update of the EEPROM is, or what became of it: on the disk for root, and in RAM for the checks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from linetap_core.durable.files import replace_in_ram
+from linetap_core.durable.smallfile import SmallFile
+
+STATE, KEPT_CONFIG = "eeprom.json", "eeprom-before.txt"  # in update.state.folder_of
+TOLD = Path("/run/linetap-eeprom")
+
+EepromStep = Literal["waiting", "trying", "done", "failed"]
+
+
+class EepromState(msgspec.Struct, frozen=True, kw_only=True):
+    """`before_s`, `wanted_s`: Unix times of the builds. `trying`: recovery.bin has it from the next start on."""
+
+    step: EepromStep
+    before_s: int
+    wanted_s: int
+    at: str
+    starts: int = 0  # that it was begun, and nothing of it had reached the card
+    code: str = ""
+    text: str = ""
+
+
+_FILE = SmallFile("eeprom_state", EepromState, 16 << 10)
+
+
+def load(folder: Path) -> EepromState | None:
+    return _FILE.look(folder / STATE)
+
+
+def save(folder: Path, state: EepromState, told: Path = TOLD) -> None:
+    _FILE.replace(folder / STATE, state)
+    tell(state, told)
+
+
+def forget(folder: Path, told: Path = TOLD) -> None:
+    """A failed one that no version wants any more."""
+    (folder / STATE).unlink(missing_ok=True)
+    told.unlink(missing_ok=True)
+
+
+def tell(state: EepromState, told: Path = TOLD) -> None:
+    """A line that every service may read: linetap.checks.bootstate."""
+    line = f"{state.step} before={state.before_s} wanted={state.wanted_s} {state.code}".rstrip()
+    replace_in_ram(told, line.encode() + b"\n")

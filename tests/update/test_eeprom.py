@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The EEPROM's boot loader, from a version that brings one to the restart that has it: once, between two calls, with
+this board's configuration, and on from wherever the power went."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from eeprom_rig import Pi, PowerCut
+
+from eeprom_file import FACTORY, NEW_S, OLD_S, OURS, image
+from linetap.idle import HOLDS_S
+from linetap.update import eeprom, eepromstate, state
+from linetap_core.records import UpdateState
+
+
+@pytest.fixture
+def pi(tmp_path: Path) -> Pi:
+    return Pi(tmp_path)
+
+
+def test_a_newer_one_is_written_with_this_boards_configuration(pi: Pi) -> None:
+    pi.start()
+    assert (pi.state.step, pi.restarts) == ("trying", 1)
+    assert (pi.folder / eepromstate.KEPT_CONFIG).read_bytes() == OURS
+    pi.start()
+    assert (pi.rom.running.built_s, pi.rom.running.config) == (NEW_S, OURS)
+    assert (pi.state.step, pi.state.before_s, pi.state.wanted_s) == ("done", OLD_S, NEW_S)
+    assert pi.told == f"done before={OLD_S} wanted={NEW_S}"
+    assert pi.left() == set()
+    pi.start()
+    assert (pi.restarts, pi.rom.runs) == (1, 1), "it is written once"
+
+
+def test_a_line_in_use_keeps_the_machine_up(pi: Pi) -> None:
+    seen: list[tuple[float, str, set[str]]] = []
+    pi.clock.doing = lambda s: "recording" if s < 500 else "idle"
+    pi.clock.passes = lambda s: seen.append((s, pi.state.step, pi.left()))
+    pi.start()
+    assert {(step, not left) for s, step, left in seen if s < 500 + HOLDS_S} == {("waiting", True)}
+    assert pi.restarts == 1
+
+
+def test_a_line_that_is_never_idle_is_said_and_not_cut(pi: Pi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(eeprom, "WAIT_DAYS", 0.01)
+    pi.clock.doing = lambda _: "recording"
+    pi.start()
+    assert (pi.state.code, pi.restarts, pi.left()) == ("eeprom_busy", 0, set())
+
+
+def test_it_waits_for_an_update_that_is_being_installed(pi: Pi) -> None:
+    under_way = UpdateState(step="installing", version="0.2.0", sha256="", by="command", at="")
+    state.save(pi.folder, under_way)
+    pi.clock.passes = lambda s: (pi.folder / state.STATE).unlink(missing_ok=True) if s > 600 else None
+    pi.start()
+    assert pi.restarts == 1
+    assert pi.clock.seconds > 600
+
+
+def test_a_version_on_trial_brings_none(pi: Pi) -> None:
+    pi.machine.current = "b"
+    pi.start()
+    assert (pi.restarts, pi.left()) == (0, set())
+
+
+@pytest.mark.parametrize("built_s", [OLD_S - 1, OLD_S])
+def test_an_older_one_only_where_the_image_says_so(pi: Pi, built_s: int) -> None:
+    pi.bring(image(pi.chip, built_s))
+    pi.start()
+    assert pi.restarts == 0
+    pi.put(f"{eeprom.IMAGES}/{pi.chip}/older", "")
+    pi.start()
+    assert pi.restarts == (1 if built_s < OLD_S else 0)
+    pi.start()
+    assert pi.rom.running.built_s == built_s
+
+
+def test_no_image_no_pi_no_boot_partition(pi: Pi) -> None:
+    for name in ("boot/firmware/config.txt", "proc/device-tree/compatible", f"{eeprom.IMAGES}/{pi.chip}/pieeprom.bin"):
+        (pi.root / name).unlink()
+        pi.start()
+    assert pi.restarts == 0
+
+
+def _no_config(pi: Pi) -> None:
+    (pi.root / "sys/firmware/devicetree/base/aliases/blconfig").unlink()
+
+
+def _config(text: bytes) -> Callable[[Pi], None]:
+    def change(pi: Pi) -> None:
+        pi.rom.written = pi.rom.running.with_config(OURS + text, 1)
+
+    return change
+
+
+REFUSED: dict[str, tuple[str, Callable[[Pi], None]]] = {
+    "another board's": ("eeprom_image", lambda pi: pi.bring(image("bcm2712", NEW_S))),
+    "a module": ("eeprom_board", lambda pi: pi.model("raspberrypi,4-compute-module")),
+    "a USB disk": ("eeprom_board", lambda pi: pi.put("proc/mounts", "/dev/sda1 /boot/firmware vfat rw 0 0\n")),
+    "a newer board": ("eeprom_board", lambda pi: pi.put("proc/device-tree/chosen/rpi-min-boot-ver", b"\0\0\0\2")),
+    "no configuration": ("eeprom_config", _no_config),
+    "frozen": ("eeprom_frozen", _config(b"FREEZE_VERSION=1\n")),
+    "signed": ("eeprom_signed", _config(b"SIGNED_BOOT=1\n")),
+    "a signed card": ("eeprom_signed", lambda pi: pi.put("boot/firmware/boot.img", "signed")),
+    "a signed card of two": (
+        "eeprom_signed",
+        lambda pi: pi.put("boot/firmware/autoboot.txt", "[all]\ntryboot_a_b=1\n"),
+    ),
+}
+
+
+@pytest.mark.parametrize("why", REFUSED)
+def test_what_is_not_written_is_said_once_and_nothing_restarts(pi: Pi, why: str) -> None:
+    code, change = REFUSED[why]
+    change(pi)
+    for _ in range(2):
+        pi.start()
+        assert (pi.state.step, pi.state.code, pi.restarts) == ("failed", code, 0)
+        assert pi.told == f"failed before={OLD_S} wanted={NEW_S} {code}"
+        assert pi.left() <= {"boot.img", "autoboot.txt"}
+
+
+def test_a_configuration_that_is_none_is_not_carried_over(pi: Pi) -> None:
+    """rpi-eeprom-update: less than three lines, as the first loaders had it, is nobody's wish."""
+    pi.rom.written = pi.rom.running.with_config(b"[all]\nWAKE_ON_GPIO=0\n", 1)
+    pi.start()
+    pi.start()
+    assert pi.rom.running.config == FACTORY
+
+
+def test_a_rom_that_does_not_run_it_is_said_once(pi: Pi) -> None:
+    """Whether it reads recovery.bin from this card, only the board knows."""
+    pi.rom.takes = False
+    for _ in range(3):
+        pi.start()
+    assert (pi.state.code, pi.restarts, pi.left()) == ("eeprom_not_taken", 1, set())
+    assert "recovery.bin was not run" in pi.state.text
+
+
+def test_one_that_changes_nothing_is_said_once_until_another_comes(pi: Pi) -> None:
+    pi.rom.works = False
+    for _ in range(3):
+        pi.start()
+    assert (pi.state.code, pi.restarts) == ("eeprom_not_taken", 1)
+    assert "recovery.bin has run" in pi.state.text
+    pi.rom.works = True
+    pi.bring(image(pi.chip, NEW_S + 1))
+    pi.start()
+    pi.start()
+    assert (pi.state.step, pi.rom.running.built_s) == ("done", NEW_S + 1)
+
+
+def test_a_card_that_does_not_keep_what_is_written(pi: Pi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("linetap.update.eepromfiles._read_again", lambda path: path.read_bytes()[:-1] + b"?")
+    pi.start()
+    assert (pi.state.code, pi.restarts, pi.left()) == ("eeprom_card", 0, set())
+
+
+def test_a_failed_one_is_forgotten_where_no_version_brings_it(pi: Pi) -> None:
+    pi.rom.takes = False
+    pi.start()
+    pi.start()
+    assert pi.told.startswith("failed")
+    (pi.root / eeprom.IMAGES / pi.chip / "pieeprom.bin").unlink()
+    pi.start()
+    assert not (pi.root / "run/linetap-eeprom").exists()
+    assert eepromstate.load(pi.folder) is None
+
+
+class Disk:
+    """The power goes at the nth call that changes the disk; a write is cut in its middle."""
+
+    NAMES = ("open", "write", "fsync", "rename", "unlink")
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.cut_at, self.calls = 0, 0
+        for name in self.NAMES:
+            monkeypatch.setattr(os, name, self._counted(name, getattr(os, name)))
+
+    def _counted(self, name: str, real: Callable[..., object]) -> Callable[..., object]:
+        def call(*args: object, **more: object) -> object:
+            self.calls += 1
+            if self.cut_at and self.calls >= self.cut_at:
+                if name == "write" and self.calls == self.cut_at:
+                    data = bytes(args[1])  # type: ignore[call-overload]
+                    real(args[0], data[: len(data) // 2])
+                raise PowerCut
+            return real(*args, **more)
+
+        return call
+
+
+def test_a_power_cut_at_any_call_leaves_the_old_or_the_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = Disk(monkeypatch)
+    for cut_at in range(1, 500):
+        pi = Pi(tmp_path / str(cut_at))
+        disk.calls, disk.cut_at = 0, cut_at
+        try:
+            pi.start()
+        except PowerCut:
+            disk.cut_at = 0
+        else:
+            assert pi.restarts == 1
+            assert cut_at > 30, "nothing was cut"
+            return
+        for _ in range(4):  # each start either goes on or has it
+            pi.start()
+        assert (pi.state.step, pi.rom.running.built_s, pi.rom.running.config) == ("done", NEW_S, OURS), cut_at
+        assert pi.left() == set()
+    raise AssertionError("it has no end")
+
+
+@pytest.mark.parametrize("after", [0, 4096, 300_000])
+def test_a_power_cut_while_the_eeprom_is_written_is_written_again(pi: Pi, after: int) -> None:
+    """The ROM looks for recovery.bin before it looks into the EEPROM, so half an EEPROM is none that stays."""
+    pi.start()
+    pi.rom.cut_after = after
+    with pytest.raises(PowerCut):
+        pi.start()
+    pi.start()
+    assert (pi.state.step, pi.rom.running.built_s, pi.rom.runs) == ("done", NEW_S, 2)
