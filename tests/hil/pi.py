@@ -32,6 +32,9 @@ ABSENT = (
 # therefore waits for ever, and hold the other slot's radio in reset, which is taken out.
 NO_PINS = ("/soc/mmc@7e300000", "mmc-pwrseq")
 WAITING = {"/wifi-pwrseq", "/emmc2-bus@fe000000/mmc@7e340000"}  # for these pins, and for nothing else
+# The EEPROM's configuration, which the firmware leaves in memory, and says where in the tree (blconfig).
+CONFIG = b"[all]\nBOOT_UART=0\nBOOT_ORDER=0xf1\nPOWER_OFF_ON_HALT=0\n"
+CONFIG_AT, CONFIG_BYTES, LOADER_S = 0x3A000000, 0x1000, 1_739_293_213
 CARD_MIB = 2048  # a power of two, as QEMU's card wants it
 # Its watchdog resets as soon as it is started (hw/misc/bcm2835_powermgt.c): nobody starts it.
 EARLY = "console=ttyAMA0,115200 earlycon=pl011,mmio32,0xfe201000 loglevel=6 systemd.watchdog_sec=0"
@@ -49,10 +52,12 @@ class Pi:
         for name in ("vmlinuz", "initramfs", "cmdline.txt"):
             (folder / name).write_bytes(self._read(f"a/{name}"))
         _append(folder / "initramfs", late)
+        (folder / "bootconf").write_bytes(CONFIG.ljust(CONFIG_BYTES, b"\0"))
         told = (folder / "cmdline.txt").read_text().strip()
         self._command = [
             "qemu-system-aarch64", "-M", "raspi4b", "-display", "none", "-no-reboot", "-nic", "none",
             "-serial", f"file:{self.console}", "-kernel", str(folder / "vmlinuz"), "-initrd", str(folder / "initramfs"),
+            "-device", f"loader,file={folder}/bootconf,addr={CONFIG_AT:#x},force-raw=on",
             "-dtb", str(self.tree), "-drive", f"file={self.card},if=sd,format=raw", "-append", f"{told} {EARLY}",
         ]  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None
@@ -93,6 +98,10 @@ class Pi:
         for node in ABSENT:
             _run("fdtput", "-t", "s", str(tree), f"/soc/{node}", "status", "disabled")
         _run("fdtput", "-d", str(tree), *NO_PINS)
+        nvram = (str(tree), "/reserved-memory/nvram@0")
+        _run("fdtput", "-t", "x", *nvram, "reg", "0", f"{CONFIG_AT:x}", f"{CONFIG_BYTES:x}")
+        _run("fdtput", "-t", "s", *nvram, "status", "okay")
+        _run("fdtput", "-p", "-t", "u", str(tree), "/chosen/bootloader", "build-timestamp", str(LOADER_S))
         return tree
 
 

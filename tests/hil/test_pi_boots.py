@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 from machine import IMAGE, PROJECT
-from pi import WAITING, Pi
+from pi import CONFIG, LOADER_S, WAITING, Pi
 
 from boards.suppliers import device_of, suppliers
 from boards.tree import Tree, read_tree
@@ -19,6 +19,8 @@ pytestmark = pytest.mark.hil
 ROOT_S = 240
 # Every link that the kernel made between two devices of the tree, and every device that still waits.
 LATE = r"""
+READ="from pathlib import Path; from linetap.update.eepromboard import read_board; b = read_board(Path('/'))
+print(b.loader.chip, b.loader.built_s, b.config.hex(), b.kept_config == b.config, b.setting('BOOT_ORDER'))"
 of() { path=$(readlink -f "$1/of_node"); echo "${path#*/devicetree/base}"; }
 for link in /sys/class/devlink/*; do
   echo "<1>hil: link $(of $link/consumer) $(of $link/supplier)" >/dev/kmsg
@@ -29,6 +31,10 @@ while read -r name why; do
 done </sys/kernel/debug/devices_deferred
 umount /sys/kernel/debug
 insmod /new/usr/lib/modules/*/updates/linetap_throttled.ko
+insmod /new/usr/lib/modules/*/kernel/drivers/nvmem/nvmem-rmem.ko
+for dir in proc sys; do mount -o bind /$dir /new/$dir; done
+echo "<1>hil: eeprom $(chroot /new /usr/bin/python3 -IE -c "$READ")" >/dev/kmsg
+umount /new/proc /new/sys
 echo "<1>hil: throttled $(cat /sys/bus/platform/devices/firmware:rpi-firmware/get_throttled)" >/dev/kmsg
 echo "<1>hil: model $(tr -d '\000' </proc/device-tree/model)" >/dev/kmsg
 echo "<1>hil: slot $(grep -l linetap-a /sys/class/block/*/uevent)" >/dev/kmsg
@@ -92,6 +98,12 @@ def test_every_link_of_the_kernels_is_in_the_closure(started: Started) -> None:
 def test_the_table_of_boards_is_that_of_the_image() -> None:
     """docs/boards.md has the table of what each board needs as the image's build derived it"""
     assert (IMAGE.parent / "boards.md").read_text() in (PROJECT / "docs/boards.md").read_text()
+
+
+@pytest.mark.quick
+def test_the_eeproms_configuration_is_read(started: Started) -> None:
+    """an emulated Pi 4B: the EEPROM's configuration and date, by the kernel and the unit itself"""
+    assert told(started.said, "eeprom") == {("bcm2711", str(LOADER_S), CONFIG.hex(), "True", "0xf1")}
 
 
 @pytest.mark.quick
