@@ -107,7 +107,7 @@ REFUSED: dict[str, tuple[str, Callable[[Pi], None]]] = {
     "a signed card": ("eeprom_signed", lambda pi: pi.put("boot/firmware/boot.img", "signed")),
     "a signed card of two": (
         "eeprom_signed",
-        lambda pi: pi.put("boot/firmware/autoboot.txt", "[all]\ntryboot_a_b=1\n"),
+        lambda pi: pi.put("boot/firmware/autoboot.txt", "tryboot_a_b=1\n"),
     ),
 }
 
