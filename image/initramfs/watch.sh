@@ -1,4 +1,4 @@
-# shellcheck shell=busybox
+# shellcheck shell=busybox disable=SC2154,SC3045 # variables of init; busybox reads with -t
 # SPDX-License-Identifier: Apache-2.0
 # The machine's watchdog from the first module to systemd: a start that hangs is reset, and so counts as one that failed
 # (heal.sh). The device is fed in the background, for as long as the start has said that its present step may take. What

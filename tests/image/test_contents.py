@@ -130,6 +130,22 @@ def test_firmware_of_a_folder_is_listed_with_its_licence_or_ends_the_build(given
     assert firmware["licenseDeclared"].startswith("LicenseRef-Broadcom-")
 
 
+def test_boot_loaders_for_the_eeprom_are_listed_with_their_licence_or_end_the_build(given: Given) -> None:
+    folder = given.folder / "rpi-eeprom"
+    for number, day in (("2711", "2026-05-17"), ("2712", "2026-05-26")):
+        (folder / f"firmware-{number}/default").mkdir(parents=True)
+        (folder / f"firmware-{number}/default/pieeprom-{day}.bin").write_bytes(b"newer")
+    done = given.list("--eeprom", folder)
+    assert done.returncode == 1
+    assert "LICENSE and firmware-2711/default are expected" in done.stderr
+    (folder / "LICENSE").write_text("With a Pi only.\n")
+    assert given.list("--eeprom", folder).returncode == 0
+    packages = json.loads((given.folder / "sbom.json").read_text())["packages"]
+    (loaders,) = [each for each in packages if each["name"] == "rpi-eeprom"]
+    assert (loaders["versionInfo"], loaders["comment"]) == ("2026-05-26", "in: root")
+    assert loaders["licenseDeclared"].startswith("LicenseRef-rpi-eeprom-")
+
+
 def test_a_kernel_of_a_folder_is_listed_though_dpkg_does_not_know_it(given: Given) -> None:
     deb = build_package(given.folder / "built", "linux-image-rpi", "1:6.12-1")
     lock = given.folder / "lock"
