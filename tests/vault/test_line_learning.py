@@ -107,7 +107,10 @@ def test_a_later_measurement_stays_and_an_earlier_digit_too(unit: Keeper) -> Non
     folder = Path(unit.config.learned)
     learned.save(folder, 1, Learned(on_hook_v=50.0, learned_at=LATER))
     learned.save(folder, 2, Learned(near_digit_dbm0=-9.0, on_hook_v=50.0, learned_at=BEGAN))
-    assert learn(unit, walk(unit, line(1), line(2))).done
+    assert "line 1 as it was; line 2 48.2 V" in learn(unit, walk(unit, line(1), line(2))).text
+    name = hashlib.sha256(next((unit.vault / WALKS_FOLDER).glob("*.json")).read_bytes()).hexdigest()
+    assert learn(unit, name).done
+    assert not learned.path_of(learned.accepted(folder), 1).exists()
     assert known(unit)[1] == Learned(on_hook_v=50.0, learned_at=LATER)
     assert (known(unit)[2].near_digit_dbm0, known(unit)[2].on_hook_v) == (-9.0, 48.24)
 
