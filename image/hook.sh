@@ -19,6 +19,9 @@ fail() {
 # Past the cache, where that can be: what is on the card.
 read_back() { { dd if="$1" bs=64k iflag=direct 2>/dev/null || cat "$1"; } | sha256sum; }
 
+# Written, and out of the card's own cache: on vfat `sync -f` does the first alone, and fsync of its folder has both.
+flush() { sync -f "$boot" && sync "$boot"; }
+
 is_signed_unit() { ! grep -q 'linetap\.slot=' "$proc/cmdline"; }
 
 # Before anything is written. RAUC shows the last line where a hook ends with 10.
@@ -63,7 +66,7 @@ lay_folder() {
     [ -e "$file" ] || continue # in a root of before
     name=$(basename "$file") into=$boot/$(basename "${file%.*}")$slot.${file##*.}
     cp "$file" "$boot/firmware.new"
-    sync -f "$boot"
+    flush
     [ "$(read_back "$boot/firmware.new")" = "$(sha256sum <"$file")" ] || fail "$name: the card has not kept it"
     mv "$boot/firmware.new" "$into"
   done
@@ -89,11 +92,11 @@ install() {
   rm -rf "${boot:?}/$slot"
   mkdir "$boot/$slot"
   if is_signed_unit; then lay_partition; else lay_folder; fi
-  sync -f "$boot"
+  flush
   sed "s/@SLOT@/$slot/g" "$here/config.txt" >"$boot/$slot/config.new"
-  sync -f "$boot"
+  flush
   mv "$boot/$slot/config.new" "$boot/$slot/config.txt"
-  sync -f "$boot"
+  flush
 }
 
 case ${1:-} in

@@ -159,8 +159,8 @@ choose_other() {
     with_boot && [ "$(autoboot_slot "$BOOT")" = "$other" ]
     return
   fi
-  { cp "$BOOT/$other/config.txt" "$BOOT/config.new" && sync && mv "$BOOT/config.new" "$BOOT/config.txt" && sync; } 2>/dev/null ||
-    rm -f "$BOOT/config.new" 2>/dev/null
+  { cp "$BOOT/$other/config.txt" "$BOOT/config.new" && sync "$BOOT/config.new" && mv "$BOOT/config.new" "$BOOT/config.txt" &&
+    sync "$BOOT"; } 2>/dev/null || rm -f "$BOOT/config.new" 2>/dev/null
   without_boot
   with_boot && cmp -s "$BOOT/$other/config.txt" "$BOOT/config.txt"
 }

@@ -31,8 +31,8 @@ note() {
       'To do: leave the power on. If RUN is not lit after 10 minutes, replace the card by one that is newly made. Keep the old one unerased: calls are on it.'
     grep '^- ' "$NOTE" 2>/dev/null | tail -n 11
     printf '%s\n' "$step"
-  } >"$BOOT/linetap-boot.new" && sync && mv "$BOOT/linetap-boot.new" "$NOTE"
-  sync
+  } >"$BOOT/linetap-boot.new" && sync "$BOOT/linetap-boot.new" && mv "$BOOT/linetap-boot.new" "$NOTE"
+  sync "$BOOT"
 }
 
 next_ko() {

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What names a slot is out of the card's own cache before and after it is renamed. On vfat that is fsync's work alone:
+syncfs, which is `sync -f`, writes and flushes nothing (decision 0154), so the calls themselves are looked at."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from boot_rig import LIMIT_S, SCRIPT, Boot
+
+NAMES = ("config.txt", "tryboot.txt", "autoboot.txt")
+LIBRARY = SCRIPT.with_name("autoboot")
+
+
+def calls(folder: Path, environment: dict[str, str], *words: str) -> list[tuple[str, str]]:
+    """The calls that flush or rename, in their order, each with the name that it renames to."""
+    log = folder / "strace"
+    traced = ["strace", "-f", "-qq", "-o", str(log), "-e", "trace=fsync,syncfs,sync,rename,renameat,renameat2", *words]
+    subprocess.run(traced, env=environment, check=True, capture_output=True, timeout=LIMIT_S)
+    found = []
+    for line in log.read_text().splitlines():
+        if match := re.search(r"^\d+ +(\w+)\((.*)\) += 0$", line):
+            named = re.findall(r'"([^"]*)"', match[2])
+            found.append((match[1], Path(named[-1]).name if named else ""))
+    return found
+
+
+def require_flushed(found: list[tuple[str, str]]) -> None:
+    renamed = [at for at, (_, name) in enumerate(found) if name in NAMES]
+    assert renamed, found
+    for at in renamed:
+        before = [call for call, _ in found[:at]]
+        assert "fsync" in before[-2:], f"what is named is not on the card yet: {found}"
+        assert "fsync" in [call for call, _ in found[at + 1 :]], f"the name is not on the card: {found}"
+
+
+@pytest.fixture
+def boot(tmp_path: Path) -> Boot:
+    if shutil.which("strace") is None:
+        pytest.skip("there is no strace: build.sh's PACKAGES has it")
+    made = Boot(tmp_path, pi=True)
+    made.lay("b", "0.2.0")
+    return made
+
+
+def test_a_try_is_flushed(boot: Boot, tmp_path: Path) -> None:
+    require_flushed(calls(tmp_path, boot.environment, str(SCRIPT), "set-primary", "b"))
+
+
+def test_what_is_kept_is_flushed(boot: Boot, tmp_path: Path) -> None:
+    boot.call("set-primary", "b")
+    boot.reboots()
+    require_flushed(calls(tmp_path, boot.environment, str(SCRIPT), "set-state", "b", "good"))
+
+
+@pytest.mark.parametrize("shell", [("sh",), ("busybox", "sh")], ids=" ".join)
+def test_a_signed_cards_name_is_flushed(boot: Boot, tmp_path: Path, shell: tuple[str, ...]) -> None:
+    """By the unit's shell and by the initramfs's, whose sync is its own."""
+    script = f". {LIBRARY}; autoboot_write {boot.boot} b"
+    require_flushed(calls(tmp_path, boot.environment, *shell, "-euc", script))
+
+
+def test_a_slot_that_is_given_up_is_flushed(boot: Boot, tmp_path: Path) -> None:
+    found = calls(tmp_path, boot.environment, str(SCRIPT), "set-state", "b", "bad")
+    assert "fsync" in [call for call, _ in found]
