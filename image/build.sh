@@ -6,6 +6,7 @@
 # build's packages.lock, for the same packages again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+umask 022 # modes are part of the image, and not the builder's
 
 readonly OUT=build/image
 readonly WORK=$OUT/work # what is left of a build that ended early is no use to the next

@@ -32,7 +32,9 @@ lay_python() {
 # As systemd/README.md says where each goes.
 lay_files() {
   local name
-  cp -r --no-dereference --preserve=links,mode image/root/. "$ROOT/"
+  # A clone has the modes of its maker's umask and times of its own: of a file's only that it can be run is ours.
+  tar --create --directory image/root --mode=u=rwX,go=rX . |
+    tar --extract --directory "$ROOT" --preserve-permissions --no-same-owner --keep-directory-symlink --touch
   find systemd -maxdepth 1 -name '*linetap*' -exec cp -r -t "$ROOT/etc/systemd/system" {} +
   for name in sysusers.d tmpfiles.d sysctl.d; do install -D -m 644 -t "$ROOT/etc/$name" "systemd/$name"/*; done
   for name in journald.conf.d journald@linetap.conf.d system.conf.d; do
