@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Two builds of the commit that is checked out, the second one in a clone elsewhere, of the first one's list of packages,
-# each of them fetched again: nothing between the two may differ, whatever the archive offers by now.
+# each of them fetched again: nothing between the two may differ, whatever the archive offers by now, and neither path,
+# umask and environment nor the times of the files here. Updates are compared without their signatures.
 # `image/twice.sh`, as root, after ./build.sh image.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -11,14 +12,16 @@ SECOND=$(mktemp -d "${TMPDIR:-/tmp}/linetap-twice-XXXXXX")
 trap 'rm -rf --one-file-system "$SECOND"' EXIT
 
 grep -qF "(${COMMIT:0:12})" "$FIRST/manifest.txt" || image/build.sh
-git clone --quiet . "$SECOND/linetap"
+chmod 755 "$SECOND"
+(umask 077 && git clone --quiet . "$SECOND/linetap" && cd "$SECOND/linetap" && git checkout --quiet "$COMMIT")
+chmod 755 "$SECOND/linetap"
 cd "$SECOND/linetap"
-git checkout --quiet "$COMMIT"
+find . -path ./.git -prune -o -type f -exec touch --date=2001-02-03 {} +
 mkdir build
 cp -r "$FIRST/../update-key" build/ # whom the root trusts is part of it
 ./build.sh setup
-LINETAP_LOCK=$FIRST/packages.lock image/build.sh
-if diff "$FIRST/SHA256SUMS" build/image/SHA256SUMS; then
+(umask 077 && HOME=$SECOND TZ=Asia/Seoul LANG=ko_KR.UTF-8 LINETAP_LOCK=$FIRST/packages.lock image/build.sh)
+if diff "$FIRST/SHA256SUMS" build/image/SHA256SUMS && image/payload.py same "$FIRST"/linetap-*.raucb build/image/linetap-*.raucb; then
   printf 'the same to the byte:\n'
   cat "$FIRST/SHA256SUMS"
 else

@@ -42,6 +42,7 @@ lay_files() {
   done
   install -D -m 644 -t "$ROOT/etc/udev/rules.d" systemd/udev/*
   install -D -m 644 systemd/chrony/linetap.conf "$ROOT/etc/chrony/chrony.conf"
+  install -m 644 image/fstab "$ROOT/etc/fstab"
   install -D -m 644 -t "$ROOT/etc/linetap" hardware/pins.toml
   install -D -m 644 -t "$ROOT/etc/linetap/notices" build/notices/*
   ln -s /state/config/unit.toml "$ROOT/etc/linetap/unit.toml"
@@ -103,12 +104,11 @@ strip_root() {
   install -D -m 644 "$ROOT/var/lib/dpkg/status" "$WORK/packages/status"
   rm -rf "${ROOT:?}"/var/* "${ROOT:?}"/boot/initrd* "${ROOT:?}"/boot/System.map* "${ROOT:?}"/boot/config-* "${ROOT:?}"/run/* \
     "${ROOT:?}"/tmp/* "$ROOT"/etc/ssh/ssh_host_* "$ROOT"/etc/{passwd,group,shadow,gshadow,subuid,subgid}- "$ROOT"/etc/.pwd.lock \
-    "$ROOT"/etc/apt "$ROOT"/etc/fstab
+    "$ROOT"/etc/apt
   : >"$ROOT/etc/machine-id" # made at the first boot, and not taken for a first boot of the system's
   printf 'linetap\n' >"$ROOT/etc/hostname"
   printf '127.0.0.1 localhost\n::1 localhost\n' >"$ROOT/etc/hosts"
   ln -sf ../run/systemd/resolve/resolv.conf "$ROOT/etc/resolv.conf"
-  cp image/fstab "$ROOT/etc/fstab"
 }
 
 readonly KIT_SHIPPED=(raspi-firmware busybox-static) # of these something is in the image: contents.py misses any other

@@ -41,13 +41,15 @@ from linetap_core.evidence.authorization import command, roles
 from linetap_core.evidence.authorization.counters import Counters
 from linetap_core.evidence.calls import hold, index, sealed
 from linetap_core.evidence.keys import keys
-from linetap_core.evidence.merklelog import closing, unitlog
+from linetap_core.evidence.merklelog import closing, merkle, unitlog
 from linetap_core.evidence.sealing import age, group, keylist
 from linetap_core.evidence.signing import authority, namespaces, signers, sshsig
 from linetap_core.evidence.witness import checkpoint, note, quorum, tlogproof
 from linetap_core.records import RecorderState
 from linetap_core.tomlfile.source import Source
 from linetap_core.vaultformat import outboxfiles, walkreport
+from linetap_core.versions import entry as versions
+from linetap_core.versions import logged
 from linetap_desk.ingest import judge
 from linetap_desk.proofs import callfolder
 from linetap_desk.searching import departments
@@ -166,6 +168,16 @@ def _documents(unit: Path) -> Iterator[Target]:
         [b"c2sp.org/tlog-proof@v1\nindex 1\nAAAA\n\nname\n1\nAAAA\n\n\xe2\x80\x94 name AAAA\n"],
         tlogproof.decode,
     )
+    logged_version = versions.Entry(
+        product="linetap", version="0.2.0", payload="5f" * 32, root="5f" * 32, commit="5f" * 20
+    ).encode()
+    yield Target("entry of the log of versions", [logged_version], versions.decode)
+    head = checkpoint.signed(
+        checkpoint.Checkpoint(checkpoint.sigsum_origin(key.public_key()), 1, merkle.leaf_hash(logged_version)), key
+    )
+    demanded = quorum.Policy(logs={key.public_key().public_bytes_raw()}, quorum=quorum.NONE)
+    proven = tlogproof.Proof(0, (), head, logged_version).encode()
+    yield Target("proof of a version", [proven], lambda data: logged.of_proof(demanded, data))
     yield Target("note", [b"name\n1\nAAAA\n\n\xe2\x80\x94 name AAAAAAAA\n"], note.parse)
     yield Target("checkpoint", [b"name\n1\n" + b"A" * 43 + b"=\n"], checkpoint.decode)
     yield Target(
