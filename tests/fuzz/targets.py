@@ -172,11 +172,11 @@ def _documents(unit: Path) -> Iterator[Target]:
         product="linetap", version="0.2.0", payload="5f" * 32, root="5f" * 32, commit="5f" * 20
     ).encode()
     yield Target("entry of the log of versions", [logged_version], versions.decode)
-    head = checkpoint.signed(
+    log_head = checkpoint.signed(
         checkpoint.Checkpoint(checkpoint.sigsum_origin(key.public_key()), 1, merkle.leaf_hash(logged_version)), key
     )
     demanded = quorum.Policy(logs={key.public_key().public_bytes_raw()}, quorum=quorum.NONE)
-    proven = tlogproof.Proof(0, (), head, logged_version).encode()
+    proven = tlogproof.Proof(0, (), log_head, logged_version).encode()
     yield Target("proof of a version", [proven], lambda data: logged.of_proof(demanded, data))
     yield Target("note", [b"name\n1\nAAAA\n\n\xe2\x80\x94 name AAAAAAAA\n"], note.parse)
     yield Target("checkpoint", [b"name\n1\n" + b"A" * 43 + b"=\n"], checkpoint.decode)
