@@ -26,8 +26,8 @@ COMMIT = "0f3a4bb3" * 5
 ROOT = "84" * 32
 
 
-def bundle(folder: Path, version: str, signer: Signer, format_: str = "plain") -> Path:
-    """By image/bundle.sh, each time of another root."""
+def bundle(folder: Path, version: str, signer: Signer, format_: str = "plain", *, for_signed: bool = False) -> Path:
+    """By image/bundle.sh, each time of another root. `for_signed`: as of a signed card, with a boot.img of nothing."""
     folder.mkdir(parents=True, exist_ok=True)
     image, cmdline, config = (folder / name for name in ("slot.img", "slot.cmdline", "config.txt"))
     image.write_bytes(make_root(folder, version))
@@ -36,6 +36,10 @@ def bundle(folder: Path, version: str, signer: Signer, format_: str = "plain") -
     out = folder / f"linetap-{version}.raucb"
     out.unlink(missing_ok=True)
     words = [IMAGE / "bundle.sh", version, image, cmdline, config, out, signer.certificate, signer.key]
+    if for_signed:
+        for name in ("boot.part", "boot.place", "boot.sig"):
+            (folder / name).write_bytes(b"x" * 5000)
+        words.append(folder)
     done = subprocess.run(
         [*map(str, words)], capture_output=True, text=True, timeout=LIMIT_S, check=False,
         env={**os.environ, "LINETAP_BUNDLE_FORMAT": format_},

@@ -112,6 +112,21 @@ def test_a_version_is_published_once(
     assert (log.folder / LEAVES).read_bytes() == before
 
 
+def test_signed_cards_have_an_update_of_their_own_for_each_version(
+    signer: Signer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with version_log(tmp_path) as made:
+        usual = bundle(tmp_path / "usual", "0.2.0", signer)
+        signed = bundle(tmp_path / "signed", "0.2.0", signer, for_signed=True)
+        assert made.add(usual) == made.add(signed) == 0
+        assert "linetap-signed 0.2.0" in said(capsys, made.run("verify", usual, signed, "--log", made.folder), 0)
+        data = logged.beside(signed).read_bytes()
+        policy = logged.demanded(made.policy)
+        assert logged.require_logged(policy, data, "0.2.0", payload.sha256(signed)).product == logged.SIGNED
+        with pytest.raises(entry.NotLogged, match="the bundle has"):
+            logged.require_logged(policy, data, "0.2.0", payload.sha256(usual))
+
+
 def test_the_whole_log_and_its_bundles_verify(
     log: VersionLog, bundles: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

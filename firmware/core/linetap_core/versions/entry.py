@@ -26,8 +26,9 @@ class NotLogged(Refusal):
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`payload`: SHA-256 of the bundle without its signature (payload.py). `root`: the root hash that dm-verity checks
-    the slot against. `commit`: what it was built from; `payload` shows that to whoever builds it again.
+    """`product`: `linetap`, or `linetap-signed` for signed cards. `payload`: SHA-256 of the bundle, less its signature
+    (payload.py). `root`: the root hash that dm-verity checks the slot against. `commit`: what it was built from;
+    `payload` shows that to whoever builds it again.
     """
 
     product: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,39}\Z")]

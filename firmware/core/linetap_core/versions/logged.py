@@ -21,7 +21,8 @@ from linetap_core.evidence.witness.quorum import Policy
 from linetap_core.versions import entry
 from linetap_core.versions.entry import Entry, NotLogged
 
-PRODUCT = "linetap"
+PRODUCT, SIGNED = "linetap", "linetap-signed"  # the update of a signed card (docs/verified-boot.md) is another payload
+PRODUCTS = (PRODUCT, SIGNED)
 
 
 def beside(bundle: Path) -> Path:
@@ -79,7 +80,7 @@ def of_proof(policy: Policy, data: bytes) -> Entry:
 def require_logged(policy: Policy, data: bytes, version: str, payload: str | None) -> Entry:
     """The entry, if it is of this version of this product and of this payload; None: of any. NotLogged if not."""
     found = of_proof(policy, data)
-    if found.product != PRODUCT or found.version != version:
+    if found.product not in PRODUCTS or found.version != version:
         raise NotLogged(f"the proof is of {found.product} {found.version}, not of {PRODUCT} {version}")
     if payload is not None and found.payload != payload:
         raise NotLogged(f"the log has payload {found.payload} for version {version}, the bundle has {payload}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linetap_core.errors import BadInput
-from linetap_core.versions import payload
+from linetap_core.versions import logged, payload
 
 _LIMIT_S = 60
 _LIMIT_BYTES = 64 << 10
@@ -39,10 +39,20 @@ def read(bundle: Path) -> Facts:
     format_ = manifest.get("bundle", "format", fallback="plain")
     if format_ != "plain":
         raise BadInput(f"{bundle}: format {format_}; plain expected: of others the payload is not all that is signed")
+    if product == logged.PRODUCT and _has(bundle, "boot.sig"):
+        product = logged.SIGNED
     root = _ROOT.search(_file(bundle, "cmdline.txt"))
     if root is None:
         raise BadInput(f"{bundle}: its cmdline.txt names no root hash; `linetap.verity=BLOCKS:ROOT:SALT` expected")
     return Facts(product, version, signed, root[1])
+
+
+def _has(bundle: Path, name: str) -> bool:
+    try:
+        _file(bundle, name)
+    except BadInput:
+        return False
+    return True
 
 
 def _file(bundle: Path, name: str) -> str:

@@ -141,7 +141,7 @@ def _entry(bundle: Path, commit: str) -> Entry:
         decode(wanted.encode())
     except NotLogged as error:
         raise BadInput(f"{bundle}: {error}") from None
-    if wanted.product != logged.PRODUCT:
+    if wanted.product not in logged.PRODUCTS:
         raise BadInput(f"{bundle}: for {wanted.product!r}; a bundle of {logged.PRODUCT!r} expected")
     return wanted
 
