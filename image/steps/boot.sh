@@ -60,8 +60,10 @@ pack_slot() {
 seal_slot() {
   local size blocks salt hash
   say "slot: squashfs and hashes"
-  mksquashfs "$ROOT" "$WORK/slot.img" -quiet -no-progress -noappend -comp zstd -Xcompression-level "$1" -b 64K \
-    -no-exports >"$WORK/squashfs.log" # its times are SOURCE_DATE_EPOCH
+  # By SOURCE_DATE_EPOCH itself it changes newer times alone: what a clock behind the commit's had made would keep its own.
+  env --unset=SOURCE_DATE_EPOCH mksquashfs "$ROOT" "$WORK/slot.img" -quiet -no-progress -noappend -comp zstd \
+    -Xcompression-level "$1" -b 64K -no-exports -mkfs-time "$SOURCE_DATE_EPOCH" -all-time "$SOURCE_DATE_EPOCH" \
+    >"$WORK/squashfs.log"
   size=$(stat -c %s "$WORK/slot.img")
   blocks=$(((size + 4095) / 4096))
   truncate -s $((blocks * 4096)) "$WORK/slot.img"

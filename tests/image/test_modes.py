@@ -57,6 +57,42 @@ def test_another_umask_lays_the_same_modes(umask: int, tmp_path: Path) -> None:
     assert laid(tmp_path, umask, 1_800_000_000) == usual
 
 
+SEAL = r"""
+set -euo pipefail
+fail() { echo "$*" >&2; exit 1; }
+say() { :; }
+BIN=.venv/bin OUT=out WORK=work ROOT=root KIT=kit SOURCE_DATE_EPOCH=1800000000
+export SOURCE_DATE_EPOCH
+mkdir -p work
+. image/layout.sh
+. image/steps/boot.sh
+seal_slot 1
+sha256sum <work/slot.img
+cat work/cmdline.txt
+"""
+
+
+@pytest.mark.skipif(
+    not (shutil.which("mksquashfs") and shutil.which("veritysetup")), reason="no mksquashfs or no veritysetup here"
+)
+def test_a_clock_before_the_commits_gives_the_same_slot(tmp_path: Path) -> None:
+    """A root that was made a day before, in the year 2001, and at two times."""
+    sealed = set[str]()
+    for number, stamp in enumerate((1_799_913_600, 981_173_100, 1_800_100_000)):
+        clone = tmp_path / str(number)
+        shutil.copytree(IMAGE, clone / "image", symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+        (clone / "root" / "etc").mkdir(parents=True)
+        (clone / "root" / "etc" / "hostname").write_text("linetap\n" * 1000)
+        for path in (clone / "root" / "etc" / "hostname", clone / "root" / "etc", clone / "root"):
+            os.utime(path, (stamp, stamp + number))
+        done = subprocess.run(
+            ["bash", "-c", SEAL], cwd=clone, capture_output=True, text=True, timeout=LIMIT_S, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        sealed.add(done.stdout)
+    assert len(sealed) == 1
+
+
 def test_a_file_that_is_older_than_the_commit_gets_no_time_of_its_own(tmp_path: Path) -> None:
     """mksquashfs takes SOURCE_DATE_EPOCH for what is newer, and leaves what is older as it is."""
     laid(tmp_path, 0o077, 981_173_100)
