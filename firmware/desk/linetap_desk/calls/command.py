@@ -85,7 +85,7 @@ def _table(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _state(row: Mapping[str, Any]) -> str:
-    """The last that became of it; with a star, where some of it was told anew from the unit's log and records."""
+    """The last that became of it; with a star, where some of it was reconstructed from the unit's log and records."""
     state = query.state_of(row)
     word = "gone" if state == "destroyed" else state
     return f"{word}*" if row["rebuilt"] else word

@@ -48,8 +48,8 @@ class Known:
     away: list[Away]
     heard_at: str | None  # None: nothing has ever come of the unit
     whole: bool
-    ahead: bool  # the span goes on beyond what the unit can have told by now
-    more: bool  # more calls, or more outages, than are told here
+    ahead: bool  # the span goes on beyond what the unit can have reported by now
+    more: bool  # more calls, or more outages, than are listed here
 
     @property
     def none(self) -> bool:

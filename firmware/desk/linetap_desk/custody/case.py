@@ -102,7 +102,7 @@ class OpenedCall:
     moments: list[Moment]
     began_ns: int
     witnessed: str  # the verdict of the witnesses: by k of n, or not
-    amended: Amendment | None  # what its unit said later of its times and end
+    amended: Amendment | None  # what its unit reported later of its times and end
     unamended: str  # why what the package has of that does not count
 
 
@@ -178,7 +178,7 @@ class Case:
         try:
             return group.needed(layers.read_partial(handed)) > len(self.means.identities)
         except LinetapError:
-            return None  # it is refused, and said why, where it is used
+            return None  # it is refused, with the reason, where it is used
 
     def hand_on(self, call_id: str) -> None:
         """`linetap release peel`: takes off this custodian's layer, and writes the file for the next one."""

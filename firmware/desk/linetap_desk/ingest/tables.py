@@ -40,7 +40,7 @@ units = Table(
     Column("outbox_seq", BigInteger),  # as its last health has it: unsigned, good for a question only
     Column("health_at", Text),
     Column("heard_at", Text),  # the desk's time of whatever came last
-    Column("pbx_port", Text),  # none, open, shut; null: it never said
+    Column("pbx_port", Text),  # none, open, shut; null: never reported
     Column("set_aside", Integer, nullable=False, default=0),  # how many, kept or not
 )
 
@@ -54,7 +54,7 @@ unit_alerts = Table(
     Column("since", Text, nullable=False),
 )
 
-# What the PBX of a unit told of a day, and what became of it (pbxdays.py): unsigned, as `units`.
+# What the PBX of a unit reported of a day, and what became of it (pbxdays.py): unsigned, as `units`.
 pbx_days = Table(
     "pbx_days",
     metadata,
@@ -199,7 +199,7 @@ calls = Table(
     Column("why", Text),
     Column("record_sha256", Text),
     Column("late", Boolean, nullable=False),  # something of it came late
-    Column("rebuilt", Boolean),  # something of it was told anew, from log and record
+    Column("rebuilt", Boolean),  # part of it was reconstructed from log and record
     Index("calls_began", "began_at"),
     # Behind the time of a search's index stand columns that are asked besides: a row that does not fit is not read.
     Index("calls_at_line", "unit", "line", "began_at", "call_id", "disposition", "direction"),
@@ -301,7 +301,7 @@ Index("copies_standing", copies.c.look_at, sqlite_where=_STANDING, postgresql_wh
 UNCLOSED = copies.c.removed_at.is_(None) & copies.c.closing_at.is_(None)
 Index("copies_unclosed", copies.c.unit, copies.c.stored_at, sqlite_where=UNCLOSED, postgresql_where=UNCLOSED)
 
-# When the desk did not hear a unit, or the unit said that it records nothing: by the desk's clock, from words that
+# When the desk did not hear a unit, or the unit reported that it records nothing: by the desk's clock, from words that
 # no one has signed (outages.py). Without them "no call" could not be told from "no one knows".
 outages = Table(
     "outages",

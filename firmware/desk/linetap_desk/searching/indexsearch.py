@@ -204,7 +204,7 @@ def _in_the_clear(identities: list[Path]) -> list[str] | None:
 NO_KEY, DESTROYED, CLOSED, UNREADABLE = "no key given", "key destroyed", "does not open", "damaged"
 MOST_SEGMENTS = 200_000
 _ZONES = timedelta(days=1)  # the unit's days may be of another zone than the desk's
-_CERTIFICATES = "certificates"  # in a vault: what its unit was told of destroyed keys
+_CERTIFICATES = "certificates"  # in a vault: the certificates of destroyed keys that its unit received
 
 
 @dataclass(frozen=True, slots=True)

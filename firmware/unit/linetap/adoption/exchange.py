@@ -55,7 +55,7 @@ class Run:
     count: int = 0
     reserved: int = 0
     confirmed: bool = False
-    certified: bool = False  # the desk was told
+    certified: bool = False  # reported to the desk
 
 
 class Exchange:

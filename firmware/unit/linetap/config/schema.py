@@ -60,7 +60,7 @@ class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     caller_id: Literal["bell202", "v23", "dtmf", "auto", "off"] = "auto"
     extension: str | None = None  # its own number at the PBX: internal calls and SMDR name it
     trunk: str | None = None  # what SMDR calls it, where it is a trunk line
-    retention: str | None = None  # class of its calls; retention.default, where nothing is said
+    retention: str | None = None  # class of its calls; retention.default if unset
 
 
 class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -89,7 +89,7 @@ class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     pickup_codes: list[DialPlan] = msgspec.field(default_factory=lambda: ["*7", "*7XX", "*7XXX", "*7XXXX"])
     answer_unheard_s: Seconds = 15  # after off-hook, where no digit was heard
     tone_end_s: Annotated[int, Meta(ge=5, le=60)] = 30  # an end by tone may be taken back for so long
-    recommended_call_s: Seconds = 1200  # the desk is told when a call gets so long
+    recommended_call_s: Seconds = 1200  # reported to the desk when a call gets so long
     end_notice: str | None = None  # played then, once
     longest_call_s: Seconds = 14400
     mark_code: Annotated[str, Meta(pattern=r"^[0-9*#A-D]{2,8}$")] = "**9"  # the staff member marks the call as abusive
@@ -113,7 +113,7 @@ class RetentionClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 class RetentionPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     zone: str = KOREA
     default: str = "standard"
-    marked: str | None = None  # class of a marked call; the one with the most days, where nothing is said
+    marked: str | None = None  # class of a marked call; the one with the most days if unset
     largest_gap_days: Annotated[int, Meta(ge=0, le=365)] = 7  # so much time in all is believed unconfirmed
     dispositions: dict[Disposition, str] = {}  # disposition -> class, in the place of the line's
     classes: list[RetentionClass] = msgspec.field(default_factory=lambda: [RetentionClass(name="standard", days=60)])
@@ -180,7 +180,7 @@ class Smdr(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     duration: str = "HH:MM:SS"
     time_is: Literal["start", "end"] = "start"
     kinds: str = "I=in O=out"
-    zone: str | None = None  # of the PBX's clock; retention.zone, where nothing is said
+    zone: str | None = None  # of the PBX's clock; retention.zone if unset
     wait_s: Annotated[int, Meta(ge=1, le=60)] = 15  # a call that has ended waits so long for its line
     tolerance_s: Annotated[int, Meta(ge=1, le=43200)] = 120  # the PBX's clock may be wrong by so much
 

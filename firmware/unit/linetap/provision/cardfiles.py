@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mistakes that people make with the files on a card, each told in Korean and English; a unit guesses no name.
+"""Mistakes that people make with the files on a card, each reported in Korean and English; a unit guesses no name.
 
 Windows hides endings (linetap.toml.txt), browsers and copies add a number (linetap (1).toml), an editor of Windows
 writes UTF-16, CP949 or a byte order mark, and a card that was pulled out too early has a file of zeros. Names are
@@ -19,7 +19,7 @@ from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import namespaces
 
 ORDER, DECOMMISSION, DESK = order.NAME, "linetap-decommission.txt", "linetap-desk.txt"
-DESK_PORT = 8443  # of `linetap desk serve`, where nothing else is said
+DESK_PORT = 8443  # of `linetap desk serve`, if the order names no other
 _SIGNATURE = f"{ORDER}{namespaces.SUFFIX}"
 _MOST_NAMES = 4096  # a boot partition has some 300
 _LONGEST_NAME = 80

@@ -53,7 +53,7 @@ Kind = Literal[
     "start",
     "stop",
     "clock_step",  # ms, forward or back
-    "heartbeat",  # once an hour: that nothing happened is said too
+    "heartbeat",  # once an hour: that nothing happened is recorded too
 ]
 
 

@@ -94,7 +94,7 @@ def _confirmed(site: Site, run: str, box: Box) -> bytes:
 
 
 def _reply(db: Connection, row: dict[str, Any] | Any, question: Question, now: str) -> Reply:
-    """Notes what the unit has said, and gives it what is due."""
+    """Notes what the unit has sent, and gives it what is due."""
     changes: dict[str, Any] = {"fault": question.fault, "asked_at": now}
     if question.pressed and row["pressed_at"] is None:
         changes["pressed_at"] = now

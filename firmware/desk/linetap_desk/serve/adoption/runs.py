@@ -133,7 +133,7 @@ class Runs:
 
     def settle(self, run: str, is_kept: bool) -> None:
         """After a comparison: the database has the exchange, or it stays here. Between both no question is answered, or
-        a unit would be told that no one knows it, or two answers would have one number."""
+        a unit would get the answer that no one knows it, or two answers would have one number."""
         if is_kept:
             self._waiting.pop(run, None)
         elif run in self._waiting:

@@ -244,5 +244,5 @@ ANSWERED_BY = {
 
 
 def conditions(language: Language) -> dict[str, str]:
-    """What a unit's LEDs said, in the legend's words."""
+    """What a unit's LEDs showed, in the legend's words."""
     return {name: str(getattr(one, language)) for name, one in CONDITIONS.items()}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The order that both forms mean: linetap.toml, with a unit.toml of what is said alone. Pure.
+"""The order that both forms mean: linetap.toml, with a unit.toml of what was entered alone. Pure.
 
 What is not said has the unit's own default, so that whoever signs has a page to read and not twenty. The desk has no
 schema of a unit's configuration; tests hold what is made here to the unit's own (tests/desk/test_order_made.py).

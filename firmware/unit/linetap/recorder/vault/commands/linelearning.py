@@ -29,7 +29,7 @@ from linetap_core.vaultformat import walkreport
 from linetap_core.vaultformat.walkreport import WALKS_FOLDER, WalkReport
 
 MOST_LOOKED_AT = 50  # reports, the newest first
-_HEARD = ("full", "early")  # a test call is answered by no one
+_HEARD = ("full", "early")  # no one answers a test call
 
 
 class Learning:
