@@ -275,8 +275,8 @@ all_pytests() {
 }
 
 # What computes, and says soonest that something broke: no cable or browser, and no file that starts a broker or a guest.
-readonly QUICK_ONE=(tests/signals tests/checks tests/panel tests/durable)
-readonly QUICK_TWO=(tests/evidence tests/commission tests/provision tests/update tests/image tests/test_*.py)
+readonly QUICK_ONE=(tests/signals tests/checks tests/panel tests/durable tests/evidence)
+readonly QUICK_TWO=(tests/commission tests/provision tests/update tests/image tests/test_*.py)
 quick_pytests() {
   local ram other status=0 waiting
   mapfile -t waiting < <(grep -rlE '^from (broker|guest) import' tests)
