@@ -24,7 +24,7 @@ def calls(folder: Path, environment: dict[str, str], *words: str) -> list[tuple[
     subprocess.run(traced, env=environment, check=True, capture_output=True, timeout=LIMIT_S)
     found = []
     for line in log.read_text().splitlines():
-        if match := re.search(r"^\d+ +(\w+)\((.*)\) += 0$", line):
+        if match := re.search(r"(fsync|syncfs|sync|rename\w*)(?:\(| resumed>)(.*)\) += 0$", line):
             named = re.findall(r'"([^"]*)"', match[2])
             found.append((match[1], Path(named[-1]).name if named else ""))
     return found
@@ -60,9 +60,13 @@ def test_what_is_kept_is_flushed(boot: Boot, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shell", [("sh",), ("busybox", "sh")], ids=" ".join)
 def test_a_signed_cards_name_is_flushed(boot: Boot, tmp_path: Path, shell: tuple[str, ...]) -> None:
-    """By the unit's shell and by the initramfs's, whose sync is its own."""
-    script = f". {LIBRARY}; autoboot_write {boot.boot} b"
-    require_flushed(calls(tmp_path, boot.environment, *shell, "-euc", script))
+    """By the unit's shell and by the initramfs's. It is written in its place; and by a rename where there is none."""
+    script = f". {LIBRARY}; autoboot_write {boot.boot} "
+    require_flushed(calls(tmp_path, boot.environment, *shell, "-euc", script + "b"))
+    inode = (boot.boot / "autoboot.txt").stat().st_ino
+    assert calls(tmp_path, boot.environment, *shell, "-euc", script + "a") == [("fsync", "")]
+    assert (boot.boot / "autoboot.txt").stat().st_ino == inode
+    assert "boot_partition=2\n[tryboot]" in (boot.boot / "autoboot.txt").read_text()
 
 
 def test_a_slot_that_is_given_up_is_flushed(boot: Boot, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ cp() {
   esac
   command cp "$@"
 }
+dd() { case "$FAT $*" in read-only*autoboot.txt*) return 1 ;; esac; command dd "$@"; }
 mv() { [ "$FAT" != read-only ] && command mv "$@"; }
 device_of() { echo "$ROOT/parts/linetap-$1"; }
 by_power() { [ "$POWER" = 1 ]; }
