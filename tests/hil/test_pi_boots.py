@@ -33,7 +33,8 @@ umount /sys/kernel/debug
 insmod /new/usr/lib/modules/*/updates/linetap_throttled.ko
 insmod /new/usr/lib/modules/*/kernel/drivers/nvmem/nvmem-rmem.ko
 for dir in proc sys; do mount -o bind /$dir /new/$dir; done
-echo "<1>hil: eeprom $(chroot /new /usr/bin/python3 -IE -c "$READ")" >/dev/kmsg
+# Python asks for random numbers, of which this machine, without a generator, has none yet.
+echo "<1>hil: eeprom $(PYTHONHASHSEED=0 chroot /new /usr/bin/python3 -s -c "$READ" 2>&1 | tail -n 1)" >/dev/kmsg
 umount /new/proc /new/sys
 echo "<1>hil: throttled $(cat /sys/bus/platform/devices/firmware:rpi-firmware/get_throttled)" >/dev/kmsg
 echo "<1>hil: model $(tr -d '\000' </proc/device-tree/model)" >/dev/kmsg
