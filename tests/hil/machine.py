@@ -51,6 +51,16 @@ class Kept:
     folder: Path
 
 
+@dataclass(frozen=True)
+class Begun:
+    """What the firmware starts: the kernel, its initramfs and its command line. `how` is for the console."""
+
+    how: str
+    kernel: bytes
+    initramfs: bytes
+    words: str
+
+
 class Machine:
     """`folder` holds its card, console and sockets. Everything is ended by pid when it is left.
 
@@ -64,6 +74,8 @@ class Machine:
         os.truncate(self.card, CARD_MIB << 20)
         self.console = folder / "console.log"
         self.sockets = Path(tempfile.mkdtemp(prefix="linetap-hil-", dir="/tmp"))  # a socket's path is short
+        # A cut ends QEMU, not this machine: nothing needs to be flushed.
+        self.drive = ["-drive", f"file={self.card},if=none,id=card,format=raw,cache=unsafe"]
         self.net, self.more = "user,id=net", list[str]()  # of qemu's options, for the next start
         self.words = ""  # more of the kernel's command line
         self.tpm: SoftTpm | None = None  # it is reset when the machine is started
@@ -99,18 +111,16 @@ class Machine:
 
     def start(self) -> None:
         """Power on. Returns at once."""
-        slot = self._slot()
-        for name in ("vmlinuz", "initramfs", "cmdline.txt"):
-            found = self.get(f"{slot}/{name}")
-            assert found is not None, f"slot {slot} has no {name}"
-            (self.folder / name).write_bytes(found)
+        begun = self._firmware()
+        (self.folder / "vmlinuz").write_bytes(begun.kernel)
+        (self.folder / "initramfs").write_bytes(begun.initramfs)
         with (self.folder / "initramfs").open("ab") as file:
             file.write(bytes(-file.tell() % 4))  # where the kernel looks for another archive
             file.write(overlay())
-        words = (self.folder / "cmdline.txt").read_text().strip() + (STEADY if self.counted else "")
+        words = begun.words + (STEADY if self.counted else "")
         words += "" if self._by_itself else " linetap.reset=power"
         (self.folder / "told").write_text(f"{words} {self.words} console=ttyAMA0 panic_print=0 loglevel=5")
-        self._begin(f"power on, slot {slot}")
+        self._begin(f"power on, {begun.how}")
 
     def resume(self) -> None:
         """Goes on from where it was kept."""
@@ -155,8 +165,7 @@ class Machine:
             "-m", "1024", "-display", "none", "-nodefaults", "-action", "reboot=shutdown,watchdog=reset",
             "-kernel", str(self.folder / "vmlinuz"), "-initrd", str(self.folder / "initramfs"),
             "-append", (self.folder / "told").read_text(),
-            "-drive", f"file={self.card},if=none,id=card,format=raw,cache=unsafe",  # a cut ends QEMU, not this machine
-            "-device", "virtio-blk-pci,drive=card", "-device", "i6300esb",
+            *self.drive, "-device", "virtio-blk-pci,drive=card", "-device", "i6300esb",
             "-chardev", f"file,id=console,path={self.console},append=on", "-serial", "chardev:console",
             "-device", "virtio-serial-pci",
             "-chardev", f"socket,id=agent,path={self.sockets}/agent,server=on,wait=off",
@@ -205,8 +214,15 @@ class Machine:
                     raise
                 SYSTEM.sleep(0.05)
 
+    def _firmware(self) -> Begun:
+        """What a Pi's does: the slot that config.txt names, or tryboot.txt where that was asked for, once."""
+        slot = self._slot()
+        found = {name: self.get(f"{slot}/{name}") for name in ("vmlinuz", "initramfs", "cmdline.txt")}
+        files = {name: data for name, data in found.items() if data is not None}
+        assert files.keys() == found.keys(), f"slot {slot} has not {found.keys() - files.keys()}"
+        return Begun(f"slot {slot}", files["vmlinuz"], files["initramfs"], files["cmdline.txt"].decode().strip())
+
     def _slot(self) -> str:
-        """As the firmware reads it: tryboot.txt where that was asked for, once."""
         name = "config.txt"
         if self.get("tryboot") is not None:
             self._mtools("mdel", "::tryboot")

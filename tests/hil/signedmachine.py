@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A signed card in the emulated machine. Its starter is the boot loader of a Pi with SIGNED_BOOT=1 (pi_firmware.py). It
+hands the kernel what it found in boot.img; which partition that was, stands on the command line."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from machine import PROJECT, Begun, Machine
+
+import pi_firmware
+from pi_firmware import Start
+from signed_rig import key, public
+
+MAKE_S = 900
+NOTED = "log-sector-size=512,log-super-update-interval=1"
+MAGIC, FLUSH, FUA, DISCARD = 0x6A736677736872, 1, 2, 4  # drivers/md/dm-log-writes.c
+
+
+@dataclass(frozen=True)
+class Signed:
+    """Of an image: its card, its update, and the key that both are signed with."""
+
+    folder: Path
+    key: Path
+
+    @classmethod
+    def new(cls, folder: Path) -> Signed:
+        folder.mkdir()
+        return cls(folder, key(folder / "boot.pem"))
+
+    @property
+    def public(self) -> Path:
+        return public(self.key)
+
+    def make(self, version: str, what: str, change: str = ":") -> Path:
+        """The folder with linetap.img (`what` is card) and linetap-VERSION.raucb."""
+        into = self.folder / version
+        command = [PROJECT / "tests/hil/signed_card.sh", self.key, version, into, what, change]
+        done = subprocess.run(
+            ["nice", *map(str, command)], capture_output=True, text=True, timeout=MAKE_S, check=False
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return into
+
+
+class SignedMachine(Machine):
+    """`public`: what its EEPROM is locked to."""
+
+    def __init__(self, folder: Path, image: Path, public: Path) -> None:
+        super().__init__(folder, image, counted=True)
+        self.public = public
+        self.started: Start | None = None
+
+    def _firmware(self) -> Begun:
+        tryboot = self.get("tryboot") is not None
+        if tryboot:
+            self._mtools("mdel", "::tryboot")  # once
+        start = self.started = pi_firmware.start(pi_firmware.partitions(self.card), self.public, tryboot=tryboot)
+        words = f"{start.cmdline} linetap.partition={start.partition}"
+        kernel = gzip.decompress(start.files["vmlinuz"])  # as the firmware does
+        return Begun(f"partition {start.partition}", kernel, start.files["initramfs"], words)
+
+
+@dataclass(frozen=True)
+class Write:
+    """One of the card's, or a flush, which has no data."""
+
+    offset: int
+    data: bytes
+    is_flush: bool
+
+
+def writes(log: Path) -> Iterator[Write]:
+    """Of QEMU's blklogwrites, in the format of the kernel's dm-log-writes."""
+    with log.open("rb") as file:
+        magic, _, count, size = struct.unpack("<QQQI", file.read(28))
+        assert magic == MAGIC
+        file.seek(size)
+        for _ in range(count):
+            sector, sectors, flags, _ = struct.unpack("<QQQQ", file.read(size)[:32])
+            data = b"" if flags & DISCARD else file.read(sectors * size)
+            if flags & (FLUSH | FUA) or not data:
+                yield Write(0, b"", True)
+            if data:
+                yield Write(sector * size, data, False)
+
+
+def logged(machine: Machine, log: Path) -> list[str]:
+    """QEMU's options for a card of which each write is noted in `log`."""
+    log.touch()
+    return [
+        "-blockdev", f"driver=file,filename={machine.card},node-name=file,locking=off",
+        "-blockdev", f"driver=file,filename={log},node-name=log,locking=off",
+        "-blockdev", f"driver=blklogwrites,node-name=card,file=file,log=log,{NOTED}",
+    ]  # fmt: skip
