@@ -39,7 +39,7 @@ def read(bundle: Path) -> Facts:
     format_ = manifest.get("bundle", "format", fallback="plain")
     if format_ != "plain":
         raise BadInput(f"{bundle}: format {format_}; plain expected: of others the payload is not all that is signed")
-    if product == logged.PRODUCT and _has(bundle, "boot.sig"):
+    if product == logged.PRODUCT and _has(bundle, "boot.part"):
         product = logged.SIGNED
     root = _ROOT.search(_file(bundle, "cmdline.txt"))
     if root is None:
