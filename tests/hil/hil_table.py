@@ -2,14 +2,16 @@
 """A plugin of pytest, which `./build.sh hil` names: a machine for each test, and a table of what was shown.
 
 `--half kept` runs what goes on from the kept machine, `--half card` what starts a card of its own. Each half takes one
-of two processors, so that both run side by side. What is marked `own_kept` is in the second: there a kept machine is
-made once more, which costs less than the wait for the first half.
+of two processors, so that both run side by side. What is marked `other_half` goes on from the kept machine too, at the
+end of the second half. Both halves have the same one: which of them needs it first makes it, in the folder `--shared`.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
-from collections.abc import Iterator
+import pickle
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,18 +31,20 @@ _PIECES_S: list[float] = []
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--half", choices=("kept", "card"), help="only the tests of this half")
+    parser.addoption("--shared", type=Path, help="a folder, new for this run, of what both halves go on from")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("other_half") is not None)
     half = config.getoption("half")
     if half is not None:
-        wanted = [item for item in items if _half(item) == half]
-        config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
-        items[:] = wanted
+        selected = [item for item in items if _half(item) == half]
+        config.hook.pytest_deselected(items=[item for item in items if item not in selected])
+        items[:] = selected
 
 
 def _half(item: pytest.Item) -> str:
-    goes_on = "kept" in getattr(item, "fixturenames", ()) and item.get_closest_marker("own_kept") is None
+    goes_on = "kept" in getattr(item, "fixturenames", ()) and item.get_closest_marker("other_half") is None
     return "kept" if goes_on else "card"
 
 
@@ -53,23 +57,48 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+def shared(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this run: of both halves, where there are two."""
+    found: Path | None = pytestconfig.getoption("shared")
+    return tmp_path_factory.mktemp("shared") if found is None else found
+
+
+@pytest.fixture(scope="session")
+def site(shared: Path) -> Site:
     """An office with its keys."""
     from keptunit import Site
 
     assert IMAGE.exists(), "./build.sh image makes the image"
-    return Site.new(tmp_path_factory.mktemp("site"))
+    return _once(shared / "site", Site.new)
 
 
 @pytest.fixture(scope="session")
-def kept(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Kept:
+def kept(site: Site, shared: Path) -> Kept:
     """A unit that works, made in this run of this image and these tests, and never one of an earlier run."""
     from keptunit import kept_unit
 
-    began_ns = SYSTEM.monotonic_ns()
-    made = kept_unit(site, tmp_path_factory.mktemp("kept"))
-    NOTES.append(f"the kept machine was made in {(SYSTEM.monotonic_ns() - began_ns) / NS_PER_S:.0f} s")
-    return made
+    def make(folder: Path) -> Kept:
+        began_ns = SYSTEM.monotonic_ns()
+        made = kept_unit(site, folder)
+        NOTES.append(f"the kept machine was made in {(SYSTEM.monotonic_ns() - began_ns) / NS_PER_S:.0f} s")
+        return made
+
+    return _once(shared / "kept", make)
+
+
+def _once[T](folder: Path, make: Callable[[Path], T]) -> T:
+    """Made by the half that asks first; the other waits for it, and makes its own where the first could not."""
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel opens it when a half ends, and pytest ends a half that hangs
+        done = folder.with_suffix(".made")
+        if done.exists():
+            made: T = pickle.loads(done.read_bytes())
+            return made
+        own = folder.with_name(f"{folder.name}-{SYSTEM.monotonic_ns()}")
+        own.mkdir()
+        made = make(own)
+        done.write_bytes(pickle.dumps(made))
+        return made
 
 
 @pytest.fixture(scope="module")

@@ -118,8 +118,9 @@ class Updated:
 
 
 @pytest.fixture(scope="module")
-def unit(tmp_path_factory: pytest.TempPathFactory, site: Site) -> Iterator[Updated]:
+def unit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Updated]:
     folder = tmp_path_factory.mktemp("updates")
+    site = Site.new(folder)  # its own: it has a key list
     people = _people(site.office)
     authority = keys.public_line(people["authority"].public_key()), site.office.folder / "keylist.json"
     with working_unit(site, folder, is_timed=False, authority=authority) as machine:
