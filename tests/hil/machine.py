@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).resolve().parents[2]
 IMAGE = PROJECT / "build/image/linetap.img"
-CARD_MIB = 3072
 BOOT_OFFSET = 1 << 20
 BOOT_LIMIT_S, COMMAND_S = 240, 120
 REAL_TIME = ("-accel", "tcg,thread=multi", "-smp", "2")
 COUNTED = ("-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off", "-smp", "1")
 STEADY = " nohz=off"  # a processor that waits for its card looks up 250 times a second, and not at its next timer only
-PATIENCE = 20  # a second of a counted machine, in seconds here at the very worst: for one that hangs
+# A second of a machine, in seconds here at the very worst: counted, and in real time beside others' work.
+PATIENCE, REAL_PATIENCE = 20, 4
 _KERNEL = ("vmlinuz", "initramfs", "told")
 
 
@@ -67,11 +67,14 @@ class Machine:
     `kept`: where it goes on from, with `resume`, instead of a card as it comes from the factory.
     """
 
+    card_mib = 3072
+    board_words = "console=ttyAMA0 loglevel=5"
+
     def __init__(self, folder: Path, image: Path = IMAGE, *, counted: bool = False, kept: Kept | None = None) -> None:
         self.folder, self.card, self.kept = folder, folder / "card.img", kept
         self.counted = counted
         copy_card(image if kept is None else kept.folder / "card.img", self.card)
-        os.truncate(self.card, CARD_MIB << 20)
+        os.truncate(self.card, self.card_mib << 20)
         self.console = folder / "console.log"
         self.sockets = Path(tempfile.mkdtemp(prefix="linetap-hil-", dir="/tmp"))  # a socket's path is short
         # A cut ends QEMU, not this machine: nothing needs to be flushed.
@@ -116,10 +119,10 @@ class Machine:
         (self.folder / "initramfs").write_bytes(begun.initramfs)
         with (self.folder / "initramfs").open("ab") as file:
             file.write(bytes(-file.tell() % 4))  # where the kernel looks for another archive
-            file.write(overlay())
+            file.write(self._brought())
         words = begun.words + (STEADY if self.counted else "")
         words += "" if self._by_itself else " linetap.reset=power"
-        (self.folder / "told").write_text(f"{words} {self.words} console=ttyAMA0 panic_print=0 loglevel=5")
+        (self.folder / "told").write_text(f"{words} {self.words} {self.board_words} panic_print=0")
         self._begin(f"power on, {begun.how}")
 
     def resume(self) -> None:
@@ -161,20 +164,30 @@ class Machine:
                 "virtserialport,chardev=tpm,name=tpm",
             ]
         command = [
-            "qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72", *(COUNTED if self.counted else REAL_TIME),
-            "-m", "1024", "-display", "none", "-nodefaults", "-action", "reboot=shutdown,watchdog=reset",
+            "qemu-system-aarch64", *self._board(), "-display", "none", "-nodefaults",
             "-kernel", str(self.folder / "vmlinuz"), "-initrd", str(self.folder / "initramfs"),
             "-append", (self.folder / "told").read_text(),
-            *self.drive, "-device", "virtio-blk-pci,drive=card", "-device", "i6300esb",
             "-chardev", f"file,id=console,path={self.console},append=on", "-serial", "chardev:console",
-            "-device", "virtio-serial-pci",
             "-chardev", f"socket,id=agent,path={self.sockets}/agent,server=on,wait=off",
-            "-device", "virtserialport,chardev=agent,name=hil",
             "-chardev", f"socket,id=qmp,path={self.sockets}/qmp,server=on,wait=off", "-mon", "qmp,mode=control",
-            "-netdev", self.net, "-device", "virtio-net-pci,netdev=net,romfile=", *more, *incoming,
+            *more, *incoming,
         ]  # fmt: skip
         with (self.folder / "qemu.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def _brought(self) -> bytes:
+        """What the tests bring, as archives of an initramfs."""
+        return overlay()
+
+    def _board(self) -> list[str]:
+        """The machine's own parts: board, card, watchdog, network, the port of the tests' agent."""
+        return [
+            "-M", "virt", "-cpu", "cortex-a72", *(COUNTED if self.counted else REAL_TIME), "-m", "1024",
+            "-action", "reboot=shutdown,watchdog=reset",
+            *self.drive, "-device", "virtio-blk-pci,drive=card", "-device", "i6300esb", "-device", "virtio-serial-pci",
+            "-device", "virtserialport,chardev=agent,name=hil",
+            "-netdev", self.net, "-device", "virtio-net-pci,netdev=net,romfile=",
+        ]  # fmt: skip
 
     def _until_qmp(self, command: str, what: str, status: str) -> None:
         """Until the answer has this status."""
@@ -230,6 +243,10 @@ class Machine:
         text = (self.get(name) or b"").decode()
         return next(line for line in text.splitlines() if line.startswith("os_prefix=")).split("=")[1].strip("/")
 
+    @property
+    def is_on(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def boot(self) -> None:
         """Power on, until somebody inside answers and what is to be mounted is."""
         self.start()
@@ -251,7 +268,7 @@ class Machine:
 
     def _here(self, seconds: float) -> int:
         """The longest that the machine may take here for so much of its own time."""
-        return round(seconds) * (PATIENCE if self.counted else 1)
+        return round(seconds) * (PATIENCE if self.counted else REAL_PATIENCE)
 
     def _connect(self) -> None:
         self._hang_up()
@@ -301,7 +318,7 @@ class Machine:
     def until(self, holds: Any, what: str, limit_s: float = COMMAND_S, every_s: float = 1.0) -> None:
         """Asks again and again; a question that cannot be asked yet is not answered with yes."""
         self.rest(0)
-        end_s, why = self.now_s + limit_s, ""
+        end_s, why = self.now_s + limit_s * (1 if self.counted else REAL_PATIENCE), ""
         while True:
             try:
                 if holds():

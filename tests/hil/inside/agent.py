@@ -8,12 +8,20 @@ import json
 import subprocess
 import sys
 import time
+import tty
 from pathlib import Path
 from typing import Any
 
+IS_PI = b"Raspberry Pi" in Path("/proc/device-tree/model").read_bytes()
+SERIAL = Path("/dev/ttyUSB0")  # there
+
 
 def port() -> Path:
+    if IS_PI:
+        subprocess.run(["modprobe", "ftdi_sio"], check=False)
     for _ in range(600):
+        if IS_PI and SERIAL.exists():
+            return SERIAL
         for name in Path("/sys/class/virtio-ports").glob("*/name"):
             if name.read_text().strip() == "hil":
                 return Path("/dev") / name.parent.name
@@ -86,6 +94,8 @@ def answer(asked: bytes) -> bytes:
 
 
 with port().open("r+b", buffering=0) as line:
+    if line.isatty():
+        tty.setraw(line)
     data = b""
     while True:
         more = line.read(65536)
