@@ -322,7 +322,10 @@ summary() {
 
 run_tests() {
   local scripts types
-  mapfile -t scripts < <(find . -path ./build -prune -o -path ./.venv -prune -o -name '*.sh' -print)
+  mapfile -t scripts < <(
+    find . -path ./build -prune -o -path ./.venv -prune -o -name '*.sh' -print
+    grep -lsE '^(#!.*sh|# shellcheck shell)' image/root/usr/lib/linetap/* # the image's own, which have no suffix
+  )
   check ruff "$BIN/ruff" check --no-cache . # a cached verdict does not know of files that moved
   check format "$BIN/ruff" format --no-cache --check .
   if [ "$*" = --quick ]; then

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Sourced by the image's init, in the tests alone, before anything is measured. Where the machine has a TPM: Python is the root's.
+# shellcheck disable=SC2154 # of init
 while grep -qw "hil.hang=$slot" /proc/cmdline; do sleep 60; done # a start that hangs
 for port in /sys/class/virtio-ports/*; do
   [ "$(cat "$port/name" 2>/dev/null)" = tpm ] || continue
