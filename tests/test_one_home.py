@@ -76,7 +76,10 @@ def is_a_file_of_its_own(suffix: str) -> Callable[[object], bool]:
 # What must be spelled nowhere else, and the one module that spells it.
 LITERALS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "signature namespace": (f"{CORE}/evidence/signing/namespaces.py", names_a_namespace),
-    "signature file": (f"{CORE}/evidence/signing/namespaces.py", is_a_file_of_its_own(".sig")),
+    "signature file": (
+        f"{CORE}/evidence/signing/namespaces.py",
+        lambda value: is_a_file_of_its_own(".sig")(value) and value != "pieeprom.sig",  # the Pi's own name, no signature
+    ),
     "age file": (f"{CORE}/evidence/sealing/__init__.py", is_a_file_of_its_own(".age")),
     "command file": (
         f"{CORE}/evidence/authorization/command.py",
