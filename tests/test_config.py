@@ -474,7 +474,7 @@ def test_a_log_policy_that_demands_nothing_is_refused(site: Site, policy: str, t
 
 def test_the_template_names_the_log_policy_as_it_is_set(site: Site) -> None:
     text = site.path.read_text()
-    (shown,) = re.findall(r"(?s)# (log_policy = '''\n.*?\n# ''')", text)
+    (shown,) = re.findall(r'(?s)# (log_policy = """\n.*?\n# """)', text)
     policy = shown.replace("\n# ", "\n").replace("4f2e...", "1" * 64).replace("6e5d...", "2" * 64)
     site.edit("# " + shown, policy.replace("0a17...", "3" * 64))
     assert (load_config(site.path).update.log_policy or "").startswith("log 1111")

@@ -283,13 +283,13 @@ weakening_delay_h = 0
 
 [update]
 # Another version has to be in a log of versions that witnesses have cosigned, with its proof beside it: docs/update.md.
-# log_policy = '''
+# log_policy = \"\"\"
 # log 4f2e...
 # witness city 6e5d...
 # witness court 0a17...
 # group both 2 city court
 # quorum both
-# '''
+# \"\"\"
 
 [home_assistant]
 # Whether the unit tells Home Assistant (MQTT device discovery) of its lines, alerts and storage. docs/broker.md.
