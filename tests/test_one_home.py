@@ -78,7 +78,7 @@ LITERALS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "signature namespace": (f"{CORE}/evidence/signing/namespaces.py", names_a_namespace),
     "signature file": (
         f"{CORE}/evidence/signing/namespaces.py",
-        lambda value: is_a_file_of_its_own(".sig")(value) and value != "pieeprom.sig",  # the Pi's own name, no signature
+        lambda value: is_a_file_of_its_own(".sig")(value) and value != "pieeprom.sig",  # the Pi's own: a sum
     ),
     "age file": (f"{CORE}/evidence/sealing/__init__.py", is_a_file_of_its_own(".age")),
     "command file": (

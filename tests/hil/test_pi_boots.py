@@ -144,7 +144,7 @@ def test_it_measures_itself(started: Started, tmp_path: Path) -> None:
     assert "Raspberry Pi 4 Model B" in shown
     listed, report = tmp_path / "allowed_signers", tmp_path / Path(path).name
     listed.write_bytes(pi.read("/etc/linetap/allowed_signers"))
-    words = [sys.executable, "-m", "linetap", "desk", "bringup", report, "--signers", listed]
+    words = [sys.executable, "-m", "linetap", "desk", "bringup", str(report), "--signers", str(listed)]
     taken = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert (taken.returncode, taken.stderr) == (1, ""), "figures that need a person, a network and calls are missing"
     assert f"{UNIT} " in taken.stdout

@@ -95,7 +95,7 @@ def answer(asked: bytes) -> bytes:
 
 with port().open("r+b", buffering=0) as line:
     if line.isatty():
-        tty.setraw(line)
+        tty.setraw(line.fileno())
     data = b""
     while True:
         more = line.read(65536)
