@@ -23,7 +23,6 @@ from linetap_core.evidence.keys import publickeys
 from linetap_core.evidence.sealing import members
 from linetap_core.tomlfile.locate import Path as KeyPath
 from linetap_core.tomlfile.source import Source
-from linetap_core.versions import logged
 from linetap_core.wire.loopback import LOOPBACK
 from linetap_core.zones import zone_of
 
@@ -258,9 +257,12 @@ def _smdr(config: Config, source: Source) -> None:
 
 
 def _update(config: Config, source: Source) -> None:
+    if not isinstance(text := config.update.log_policy, str):
+        return
+    from linetap_core.versions import logged  # it uses keys, which capture and panel do not: 7 MB each
+
     try:
-        if isinstance(text := config.update.log_policy, str):
-            logged.demanded(text)
+        logged.demanded(text)
     except BadInput as error:
         source.add(("update", "log_policy"), f"update.log_policy: {error}")
 
