@@ -8,6 +8,7 @@ import wave
 from pathlib import Path
 
 import pytest
+from hil_table import NOTES
 from keptunit import Site
 from machine import Machine
 from rig import SERVICES, played, records, short_calls, start_lines, state_of, vault
@@ -30,6 +31,8 @@ def test_the_card_is_taken_and_wiped(unit: Machine) -> None:
 
 def test_twelve_calls_are_opened_here(unit: Machine, site: Site, tmp_path: Path) -> None:
     """twelve calls on 8 lines, each opened on this machine by stock age"""
+    before = state_of(unit, "capture@1", CaptureState)
+    NOTES.append(f"capture's start: {before.overruns} overruns, {before.underruns} underruns")
     start_lines(unit, short_calls(12, apart_s=0.5))
     played(unit, 300)
     kept = vault(unit, tmp_path / "vault")
@@ -50,7 +53,7 @@ def test_twelve_calls_are_opened_here(unit: Machine, site: Site, tmp_path: Path)
     assert [record.notice.proof for record in found if record.notice is not None] == 12 * ["full"]
     assert len(state_of(unit, "recorder", RecorderState).lines) == 8
     capture = state_of(unit, "capture@1", CaptureState)
-    assert (capture.overruns, capture.underruns) == (0, 0)
+    assert (capture.overruns, capture.underruns) == (before.overruns, before.underruns)
 
 
 def test_a_card_in_a_reader_is_seen(unit: Machine) -> None:
