@@ -77,7 +77,7 @@ def test_what_is_missing_or_none_ends_the_build(
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.skipif(not PUBLISHED, reason="LINETAP_RPI_EEPROM names no checkout of raspberrypi/rpi-eeprom")
+@pytest.mark.skipif(not PUBLISHED, reason="raspberrypi/rpi-eeprom is not fetched: LINETAP_RPI_EEPROM names no checkout")
 def test_the_published_ones_are_taken(tmp_path: Path) -> None:
     done = lay(Path(PUBLISHED), tmp_path / "root")
     assert done.returncode == 0, done.stderr

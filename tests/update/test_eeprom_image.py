@@ -77,7 +77,7 @@ def test_what_is_no_image_is_refused(data: bytes, why: str) -> None:
         EepromImage(data)
 
 
-@pytest.mark.skipif(not TOOL, reason="LINETAP_RPI_EEPROM names no checkout of raspberrypi/rpi-eeprom")
+@pytest.mark.skipif(not TOOL, reason="raspberrypi/rpi-eeprom is not fetched: LINETAP_RPI_EEPROM names no checkout")
 def test_published_images_as_the_vendors_program_makes_them(tmp_path: Path) -> None:
     """Each image of a release there, with configurations around each boundary."""
     images = sorted(Path(TOOL).rglob("pieeprom-*.bin"))
