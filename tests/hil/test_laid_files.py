@@ -39,7 +39,7 @@ FILES = {
     "etc/wpa_supplicant/wpa_supplicant-wlan0.conf": "load_dynamic_eap=/state/evil.so\n",
     "etc/machine-id": "../../../etc/shadow\n",
     "etc/python3.13/sitecustomize.py": f"open('{RAN}-python', 'w')\n",
-    "etc/linetap/notices/notice_ko.wav": "silence",
+    "etc/linetap/notices/ko.wav": "silence",
     "evil.so": "ELF",
 }
 LINKS = {
@@ -80,12 +80,12 @@ def test_files_laid_onto_the_state_partition(machine: Machine, office: Office, t
         assert machine.run("sh", "-c", f"ls /etc/{path} 2>/dev/null; true") == ""
     assert machine.run("hostname") == "linetap"
     assert len(machine.read("/etc/machine-id")) == 33
-    assert machine.read("/etc/linetap/notices/notice_ko.wav")[:4] == b"RIFF", "the image's notices, not the card's"
+    assert machine.read("/etc/linetap/notices/ko.wav")[:4] == b"RIFF", "the image's notices, not the card's"
     assert b"[relay]" in machine.read("/etc/linetap/pins.toml")
     assert b"DHCP=yes" in machine.read("/etc/systemd/network/10-linetap.network"), "as the order says"
     told = machine.read("/run/linetap-left").decode().splitlines()
     assert len(told) >= MOST_TOLD
-    assert "card_changed" in checked(machine)
+    machine.until(lambda: "card_changed" in checked(machine), "the check says so")
     machine.until(lambda: state_of(machine, "capture@1", CaptureState).fault is None, "capture works")
     machine.until(lambda: machine.run("systemctl", "is-active", "linetap-recorder") == "active", "it records")
     number = machine.read("/etc/machine-id")
