@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from linetap.checks.machine import bytes_of, first_group, text_of
+from linetap.checks.kernelfiles import bytes_of, first_group, text_of
 from linetap_core.clock import NS_PER_S
 from linetap_core.vaultformat.bringupreport import BoardFacts
 

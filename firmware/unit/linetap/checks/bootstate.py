@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from linetap.checks.kernelfiles import bytes_of
+
 EEPROM = "run/linetap-eeprom"  # a line by root: linetap.update.eepromstate
 SLOTS = "run/linetap-slots"  # a line a slot, by root, at each start that is good and after each scrub
 FELL_OFTEN = 3  # starts that ended by themselves: the initramfs leaves the slot (image/initramfs/heal.sh)
@@ -53,14 +55,14 @@ class Eeprom:
 def read_eeprom(root: Path) -> Eeprom | None:
     """Returns None if there was none, or not before the first look after a start."""
     line = r"(waiting|trying|done|failed) before=(\d{1,10}) wanted=(\d{1,10})(?: (eeprom_[a-z_]{1,40}))?\n"
-    found = re.fullmatch(line, _read(root / EEPROM).decode("ascii", "replace"))
+    found = re.fullmatch(line, bytes_of(root / EEPROM, _LIMIT_BYTES).decode("ascii", "replace"))
     return Eeprom(found[1], int(found[2]), int(found[3]), found[4] or "") if found else None
 
 
 def read_slots(root: Path) -> tuple[Slot, ...]:
     """Returns () on a machine without slots, or before the first start was judged."""
     found = []
-    for line in _read(root / SLOTS).decode("ascii", "replace").splitlines():
+    for line in bytes_of(root / SLOTS, _LIMIT_BYTES).decode("ascii", "replace").splitlines():
         name, _, rest = line.partition(" ")
         words = {key: int(value) for key, value in re.findall(r"([a-z]+)=(\d{1,7})\b", rest)}
         if name in ("a", "b") and {"runs", "falls", "bad", "mended"} <= words.keys():
@@ -70,14 +72,6 @@ def read_slots(root: Path) -> tuple[Slot, ...]:
 
 def read_loader(root: Path) -> Loader | None:
     """Returns None on a machine that is no Pi 4 or 5."""
-    chip = re.search(rb"\bbrcm,(bcm271[12])\0", _read(root / _COMPATIBLE))
-    built = _read(root / _LOADER)
+    chip = re.search(rb"\bbrcm,(bcm271[12])\0", bytes_of(root / _COMPATIBLE, _LIMIT_BYTES))
+    built = bytes_of(root / _LOADER, _LIMIT_BYTES)
     return Loader(chip[1].decode(), int.from_bytes(built)) if chip and len(built) == 4 else None
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(_LIMIT_BYTES)
-    except OSError:
-        return b""

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from linetap.checks.bootstate import Eeprom, Loader, Slot, read_eeprom, read_loader, read_slots
+from linetap.checks.kernelfiles import bytes_of, first_group, text_of
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.durable.smallfile import DAMAGE
 
@@ -29,7 +30,6 @@ EVERY_S = 1
 FIND_EVERY_S = 10
 DIP_S = 300  # the driver polls the supply every 2 s and forgets a dip, which is shown for this long
 _MOST = 16  # files of one kind
-_FILE_BYTES = 64 << 10
 _UNDER_VOLTAGE, _SLOWED = 0x1, 0xE  # bits of get_throttled: under-voltage; capped, throttled or at the soft limit
 
 
@@ -176,25 +176,6 @@ def _number(path: Path | None, base: int = 10) -> int | None:
         return int(text_of(path), base)
     except ValueError:
         return None
-
-
-def text_of(path: Path, most_bytes: int = _FILE_BYTES) -> str:
-    """Returns "" if there is no such file, or the driver does not answer."""
-    return bytes_of(path, most_bytes).decode("utf-8", "replace")
-
-
-def bytes_of(path: Path, most_bytes: int = _FILE_BYTES) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(most_bytes)
-    except OSError:
-        return b""
-
-
-def first_group(pattern: str, text: str) -> str:
-    """What the first group of the pattern, tried at each line, matches; "" if it does not."""
-    found = re.search(pattern, text, re.MULTILINE)
-    return found[1] if found else ""
 
 
 # --- File systems -----------------------------------------------------------------------------------------------------

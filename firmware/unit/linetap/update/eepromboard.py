@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linetap.checks.bootstate import Loader, read_loader
+from linetap.checks.kernelfiles import bytes_of
 from linetap.update.eepromimage import EepromImage
 from linetap.update.state import UpdateFault
 
 BOOT = "boot/firmware"
 _TREE = "sys/firmware/devicetree/base"
 _NEEDS = "proc/device-tree/chosen/rpi-min-boot-ver"  # DT_MIN_BOOT_VER: 32 bits, big-endian
-_LIMIT_BYTES = 64 << 10
 LEAST_LINES = 3  # prepareImage: a shorter configuration is no one's wish, and the image's own is used
 
 
@@ -50,13 +50,15 @@ def read_board(root: Path) -> Board | None:
     loader = read_loader(root)
     if loader is None:
         return None
-    needs = _read(root / _NEEDS)
+    needs = bytes_of(root / _NEEDS)
     return Board(
         loader=loader,
         config=_config(root),
         needs=int.from_bytes(needs) if len(needs) == 4 else 0,
-        on_card=bool(re.search(rb"^/dev/mmcblk\d+p1 /boot/firmware vfat ", _read(root / "proc/mounts"), re.MULTILINE)),
-        is_module=b"raspberrypi,4-compute-module" in _read(root / "proc/device-tree/compatible"),
+        on_card=bool(
+            re.search(rb"^/dev/mmcblk\d+p1 /boot/firmware vfat ", bytes_of(root / "proc/mounts"), re.MULTILINE)
+        ),
+        is_module=b"raspberrypi,4-compute-module" in bytes_of(root / "proc/device-tree/compatible"),
         is_signed=any((root / BOOT / name).exists() for name in ("boot.img", "autoboot.txt")),
     )
 
@@ -83,19 +85,11 @@ def require_writable(board: Board, image: EepromImage) -> None:
 
 def _config(root: Path) -> bytes | None:
     """As getBootloaderConfig finds it: the nvmem device of the node that the alias `blconfig` names."""
-    node = _read(root / _TREE / "aliases/blconfig").rstrip(b"\0").decode("ascii", "replace")
+    node = bytes_of(root / _TREE / "aliases/blconfig").rstrip(b"\0").decode("ascii", "replace")
     if not node.startswith("/"):
         return None
     wanted = (root / _TREE / node.lstrip("/")).resolve()
     for device in sorted((root / "sys/bus/nvmem/devices").glob("*")):
         if (device / "of_node").resolve() == wanted:
-            return _read(device / "nvmem").rstrip(b"\0\xff") or None
+            return bytes_of(device / "nvmem").rstrip(b"\0\xff") or None
     return None
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(_LIMIT_BYTES)
-    except OSError:
-        return b""

@@ -61,13 +61,13 @@ async def keep_site(request: Request, site: Site) -> Response:
         await logged.refused(request, site, "order_site", Subject(), BadInput("mistakes in the form"))
         return _site(request, site, form, before)
     await logged.log_step(request, site, "order_site", Subject(), lambda db: store.keep(db, kept, who.name, now))
-    return RedirectResponse("/adoption/order", 303)
+    return RedirectResponse(_ORDER, 303)
 
 
 async def unit_page(request: Request, site: Site) -> Response:
     found = await _kept(site)
     if found is None or _authority(site) is None:
-        return RedirectResponse("/adoption/site", 303)
+        return RedirectResponse(_SITE, 303)
     networks = " ".join(found.template.networks)
     return _unit(request, site, Form({"broker_network": networks}), _cards(request.query_params.get("cards", "1")))
 
@@ -83,7 +83,7 @@ async def make(request: Request, site: Site) -> Response:
     data, who, now = await request.form(), who_of(request), rfc3339(site.clock.utc_ns())
     authority, found = _authority(site), await _kept(site)
     if found is None or authority is None:
-        return RedirectResponse("/adoption/site", 303)
+        return RedirectResponse(_SITE, 303)
     cards = _cards(str(data.get("cards", "")))
     form = _typed(data, unitform.fields_of(cards))
     unit = unitform.read(form, cards)

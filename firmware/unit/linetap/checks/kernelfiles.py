@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small files of /proc, /sys and /run, which may be missing at any moment, or whose driver may not answer."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+MOST_BYTES = 64 << 10
+
+
+def bytes_of(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
+    """Returns b"" if there is no such file, or the driver does not answer."""
+    try:
+        with path.open("rb") as file:
+            return file.read(most_bytes)
+    except OSError:
+        return b""
+
+
+def text_of(path: Path, most_bytes: int = MOST_BYTES) -> str:
+    return bytes_of(path, most_bytes).decode("utf-8", "replace")
+
+
+def first_group(pattern: str, text: str) -> str:
+    """What the first group of the pattern, tried at each line, matches; "" if it does not."""
+    found = re.search(pattern, text, re.MULTILINE)
+    return found[1] if found else ""
