@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import os
 import re
 import signal
 import ssl
@@ -210,11 +211,11 @@ class Package:
 
 @contextlib.contextmanager
 def private_folder() -> Iterator[Path]:
-    """A folder in RAM, removed at the end, and by SIGTERM while a ticket is typed or a package fetched: no other
-    handler is installed by then."""
+    """A folder in RAM whose name has the process in it, removed at the end, and by SIGTERM while a ticket is typed or a
+    package fetched: no other handler is installed by then."""
     before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
-        with tempfile.TemporaryDirectory(prefix="linetap-custody-", dir=RAM) as made:
+        with tempfile.TemporaryDirectory(prefix=f"linetap-custody-{os.getpid()}-", dir=RAM) as made:
             yield Path(made)
     finally:
         signal.signal(signal.SIGTERM, before)
