@@ -208,6 +208,21 @@ class TestCodecStalled:
             floor.pass_ms(2000)
             assert [finding.check for finding in floor.standing] == ["capture_dead"]
 
+    def test_a_capture_that_cannot_open_its_codec_does_not_make_the_recorder_look_dead(self, run_dir: Path) -> None:
+        """The recorder has nothing to read, and each attempt is a capture that lives for a moment."""
+        floor = Floor(run_dir)
+        floor.pass_ms(3000)
+        floor.unit.stalled = {"capture@1", "recorder"}
+        floor.pass_ms(2000)
+        stood: set[str] = set()
+        for attempt in range(6):
+            fault = Fault("codec_absent", "hw:0,0: No such device")
+            floor.unit.states["capture@1"] = capture(started_ns=1000 + attempt, fault=fault)
+            stood |= floor.pass_ms(250)
+            floor.unit.kill("capture@1")
+            stood |= floor.pass_ms(5250)
+        assert stood == {"codec_absent", "codec_stalled"}
+
     def test_who_starts_again_with_another_configuration_is_not_dead_for_a_while(self, run_dir: Path) -> None:
         floor = Floor(run_dir)
         floor.pass_ms(2000)

@@ -8,10 +8,15 @@ end of the second half. Both halves have the same one: which of them needs it fi
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
+import os
 import pickle
+import resource
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +28,17 @@ from linetap_core.clock import NS_PER_S, SYSTEM
 if TYPE_CHECKING:
     from keptunit import Site  # needs what lies in tests/, which pytest finds only after its plugins
 
-_ROWS: list[tuple[str, str, float]] = []
+
+@dataclass(frozen=True)
+class Row:
+    text: str
+    outcome: str
+    seconds: float
+    worked_s: float  # a processor's seconds that its machines took
+
+
+_ROWS: list[Row] = []
+_OUTCOME = pytest.StashKey[str]()
 NOTES: list[str] = []  # what a test has measured, for a person
 _PIECE_BYTES = 256 << 20
 _PIECES_S: list[float] = []
@@ -110,35 +125,53 @@ def unit(tmp_path_factory: pytest.TempPathFactory, site: Site, kept: Kept) -> It
 
 
 def _piece() -> float:
-    """Seconds of a fixed piece of work, to compare two machines, or one quiet and busy."""
-    began_ns, block = SYSTEM.monotonic_ns(), bytes(1 << 20)
+    """A processor's seconds for a fixed piece of work, to compare two machines."""
+    began_ns, block = time.process_time_ns(), bytes(1 << 20)
     digest = hashlib.sha256()
     for _ in range(_PIECE_BYTES >> 20):
         digest.update(block)
-    return (SYSTEM.monotonic_ns() - began_ns) / NS_PER_S
+    return (time.process_time_ns() - began_ns) / NS_PER_S
 
 
-def pytest_runtest_setup() -> None:
+def _worked() -> float:
+    """A processor's seconds that this process's machines have taken: those that have ended, and those that are on."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    total = ended.ru_utime + ended.ru_stime
+    for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+        with contextlib.suppress(OSError):  # it has just ended
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """A row of each test, with what its fixtures started and ended."""
     _PIECES_S.append(_piece())
+    began_ns, worked_s = SYSTEM.monotonic_ns(), _worked()
+    yield
+    text = (item.function.__doc__ or item.name).strip().splitlines()[0]  # type: ignore[attr-defined]
+    took_s = (SYSTEM.monotonic_ns() - began_ns) / NS_PER_S
+    _ROWS.append(Row(text, item.stash[_OUTCOME], took_s, _worked() - worked_s))
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     outcome: Any = yield
     report = outcome.get_result()
-    if report.when == "call" or report.outcome != "passed":
-        told = (item.function.__doc__ or item.name).strip().splitlines()[0]  # type: ignore[attr-defined]
-        _ROWS.append((told, report.outcome, report.duration))
+    if report.when == "setup" or report.outcome != "passed":
+        item.stash[_OUTCOME] = report.outcome
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     if _ROWS:
-        mean_s = sum(_PIECES_S) / len(_PIECES_S)
+        piece_s = sum(_PIECES_S) / len(_PIECES_S)
         terminalreporter.section("the emulated machine")
-        for told, outcome, seconds in _ROWS:
-            terminalreporter.line(f"{outcome:7} {seconds:5.0f} s {seconds / mean_s:6.0f}  {told}")
+        for row in _ROWS:
+            terminalreporter.line(f"{row.outcome:7} {row.seconds:5.0f} s {row.worked_s / piece_s:6.0f}  {row.text}")
         for note in NOTES:
             terminalreporter.line(f"{'':24}{note}")
         terminalreporter.line(
-            f"the second figure: how many times {mean_s:.2f} s, which SHA-256 of {_PIECE_BYTES >> 20} MiB takes here"
+            "the second figure: a processor's time, beside whatever else, in units of "
+            f"the {piece_s:.2f} s that SHA-256 of {_PIECE_BYTES >> 20} MiB takes here"
         )

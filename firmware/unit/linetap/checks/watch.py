@@ -63,7 +63,9 @@ class Services:
 
 @dataclass(slots=True)
 class _Progress:
-    """When a service's progress last grew, and since when it has grown, in the service's own time stamps."""
+    """When a service's progress last grew, and since when it has grown, in the service's own time stamps. A process
+    that has only started has made none: one that cannot open its codec restarts every few seconds.
+    """
 
     value: int = -1
     started_ns: int = -1
@@ -71,11 +73,13 @@ class _Progress:
     since_ns: int | None = None
 
     def note(self, state: ServiceState) -> None:
-        first = self.started_ns != state.started_ns
-        if first or state.progress != self.value:
-            if first or self.since_ns is None or state.mono_ns - self.moved_ns >= DEAD_NS:
-                self.since_ns = state.mono_ns
-            self.value, self.started_ns, self.moved_ns = state.progress, state.started_ns, state.mono_ns
+        if self.started_ns != state.started_ns:
+            self.since_ns = None
+        elif state.progress == self.value:
+            return
+        elif self.since_ns is None or state.mono_ns - self.moved_ns >= DEAD_NS:
+            self.since_ns = state.mono_ns
+        self.value, self.started_ns, self.moved_ns = state.progress, state.started_ns, state.mono_ns
 
 
 def judge[S: ServiceState](
