@@ -13,11 +13,11 @@ import pytest
 from test_panel_service import TICK_MS, Room
 
 from linetap.board.simulated import SimulatedPanel, press_button
-from linetap.panel.button import Button, Press, meaning, pattern_of
+from linetap.panel.button import Button, Press, meaning
 from linetap.panel.service import Panel
 from linetap.sockets import Listener
 from linetap_core.records import RECORDER_SOCKET, RecorderCommand, StartWalk, StopWalk, WalkEnd, WalkState
-from linetap_core.wire.legend import STEP_MS
+from linetap_core.wire.legend import STEP_MS, number_pattern
 from state_files import recorder, reporter, suffering, unit
 
 
@@ -121,7 +121,7 @@ def test_the_site_number_is_counted_by_call_and_hides_no_fault(run_dir: Path) ->
     press_button(run_dir, True)
     room.pass_ms(300)
     press_button(run_dir, False)
-    pattern = pattern_of(203)
+    pattern = number_pattern(203)
     seen = room.pass_ms(len(pattern) * STEP_MS)
     assert "".join("#" if "C" in leds else "." for leds in seen) == pattern
     assert all("R" in leds for leds in seen)
@@ -132,7 +132,7 @@ def test_the_site_number_is_counted_by_call_and_hides_no_fault(run_dir: Path) ->
 def test_the_pattern_of_a_number_can_be_counted() -> None:
     one = "###"
     two, four = "..".join([one] * 2), "..".join([one] * 4)
-    assert re.split(r"\.{10,}", pattern_of(1204)) == ["", one, two, "#" * 20, four, ""]
+    assert re.split(r"\.{10,}", number_pattern(1204)) == ["", one, two, "#" * 20, four, ""]
 
 
 # --- three seconds -------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import pytest
 from linetap import cardresult
 from linetap.adoption import places
 from linetap.adoption.places import Shown
-from linetap.panel.newunit import NewUnit
+from linetap.panel.newunit import STARTS_MS, NewUnit
 from linetap_core.wire.legend import STEP_MS
 
 
@@ -71,6 +71,22 @@ def test_without_an_adoption_or_with_a_wrong_card_it_is_a_wrong_configuration(ru
     run_dir.with_name(cardresult.CARD_WRONG).touch()
     try:
         assert NewUnit(run_dir).look(0).condition == "config_wrong"
+    finally:
+        run_dir.with_name(cardresult.CARD_WRONG).unlink()
+
+
+def test_a_unit_that_starts_is_no_wrong_configuration_yet(run_dir: Path) -> None:
+    """Between the panel's start and that of whoever asks the desk; a wrong card is wrong at once."""
+    new = NewUnit(run_dir, STARTS_MS)
+    assert {new.look(ms).condition for ms in range(0, STARTS_MS, STEP_MS)} == {"starting"}
+    assert new.look(STARTS_MS).condition == "config_wrong"
+    new = NewUnit(run_dir, STARTS_MS)
+    places.show(run_dir, Shown("seek"))
+    assert new.look(0).condition == "adopt_seek"
+    new = NewUnit(run_dir, STARTS_MS)
+    run_dir.with_name(cardresult.CARD_WRONG).touch()
+    try:
+        assert new.look(0).condition == "config_wrong"
     finally:
         run_dir.with_name(cardresult.CARD_WRONG).unlink()
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +14,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from broker import until as eventually
 from config_file import text
 from linetap.board.simulated import leds_shown
+from linetap.config.schema import Board
 from linetap.panel import badconfig
 from linetap_core.clock import NS_PER_S, SYSTEM
+from linetap_core.errors import BadInput
 from linetap_core.records import PanelState
 from linetap_core.service import START_AGAIN, read_state
 from linetap_core.wire.legend import CONDITIONS
@@ -100,3 +104,31 @@ def test_where_nothing_of_it_can_be_read_the_pins_beside_it_count(
         assert process.wait(LIMIT_S) == 2
         assert process.stderr is not None
         assert str(file) in process.stderr.read()
+
+
+@pytest.mark.parametrize(("content", "condition"), [(None, "starting"), ("speed = 3\n", "config_wrong")])
+def test_without_a_configuration_it_starts_and_with_a_wrong_one_it_is_wrong(
+    tmp_path: Path, content: str | None, condition: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The board is simulated: a new unit's is on its own pins. The file that appears, or changes, ends the panel."""
+    file, run_dir, seen = tmp_path / "unit.toml", tmp_path / "run", list[str]()
+    run_dir.mkdir()
+    if content is not None:
+        file.write_text(content)
+    monkeypatch.setattr("linetap.panel.badconfig.RUN_DIR", str(run_dir))
+    monkeypatch.setattr("linetap.panel.badconfig._what_can_be_read", lambda _: (Board(kind="simulated"), run_dir))
+
+    def watch() -> None:
+        eventually(lambda: (state := read_state(run_dir, "panel", PanelState)) is not None and bool(state.unit_state))
+        state = read_state(run_dir, "panel", PanelState)
+        assert state is not None
+        seen.append(state.unit_state)
+        file.write_text("# another\n")
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        assert badconfig.run(file, BadInput("unit.toml")) == START_AGAIN
+    finally:
+        watcher.join(LIMIT_S)
+    assert seen == [condition]

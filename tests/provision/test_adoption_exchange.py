@@ -107,6 +107,20 @@ def unit(tmp_path: Path, desk: Desk) -> Unit:
     return made
 
 
+def test_the_lights_say_that_a_desk_is_sought_before_the_first_question(tmp_path: Path, desk: Desk) -> None:
+    """A network that leads nowhere keeps the first question waiting for half a minute."""
+    seen: list[tuple[str, str]] = []
+    made = Unit(tmp_path, desk)
+
+    def between(_path: str, _answer: bytes) -> bytes:
+        seen.append(made.shown)
+        raise DeskAway("nobody there")
+
+    made.between = between
+    made.turns(1)
+    assert seen == [("seek", "")]
+
+
 def gone(_path: str, _answer: bytes) -> bytes:
     raise DeskAway("status 404", gone=True)
 

@@ -227,6 +227,11 @@ CALM_PATTERN = "wink"
 CALM_KO = "단추로 확인한 장애가 남아 있습니다. 새 장애는 다시 깜박입니다."
 CALM_EN = "the faults were acknowledged; a new one blinks again."
 
+# A number on CALL, digit by digit: the site's, and the six of a new unit, which are counted again after a longer dark.
+NUMBER_DARK = "." * 10  # around the number, and between two digits
+NUMBER_PAUSE = "." * 30
+_DIGIT_BLINK, _DIGIT_ZERO = "###..", "#" * 20
+
 # The button, by how long it is pressed. All LEDs are lit for the first three seconds; from the tenth all blink slowly.
 BUTTON = (
     ("짧게: 장애 확인, CALL이 현장 번호를 셉니다.", "short: acknowledges, and CALL counts the site number."),
@@ -258,6 +263,12 @@ def lit(pattern: str, since_ms: int) -> bool:
     """Whether an LED is lit `since_ms` after its pattern began."""
     steps = PATTERNS[pattern]
     return steps[since_ms // STEP_MS % len(steps)] == "#"
+
+
+def number_pattern(number: int | str) -> str:
+    """Returns one character a step, # for lit: as many blinks as the digit has, a long light for zero."""
+    digits = [_DIGIT_ZERO if digit == "0" else _DIGIT_BLINK * int(digit) for digit in str(number)]
+    return NUMBER_DARK + NUMBER_DARK.join(digits) + NUMBER_DARK
 
 
 def draw(leds: dict[str, bool]) -> str:

@@ -72,6 +72,7 @@ class Exchange:
         self._pause = PAUSE_TURNS if self._numbers else 0  # a process before this one may have shown some just now
         self._asking: Asking | None = None
         self._run = self._resumed()
+        self._show(self._run)  # before the first question, which may wait half a minute for a network that is not there
 
     def turn(self) -> bool:
         """Returns whether there is nothing more to do. Faults of the network are logged, and the next turn goes on."""

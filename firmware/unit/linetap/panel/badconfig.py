@@ -17,7 +17,7 @@ from linetap.board.interface import UNIT_LEDS, PanelBoard
 from linetap.boardchoice import panel_of
 from linetap.config.schema import RUN_DIR, Board, Config
 from linetap.panel.legend import Blinker
-from linetap.panel.newunit import NewUnit
+from linetap.panel.newunit import STARTS_MS, NewUnit
 from linetap.panel.state import state_of
 from linetap.standby import is_supervised
 from linetap_core.clock import NS_PER_MS, SYSTEM, Clock
@@ -44,7 +44,8 @@ def run(file: Path, why: BadInput, clock: Clock = SYSTEM) -> int:
     log.error("%s: %s", why.code, why)
     with lock_of(run_dir, "panel"):
         try:
-            return _show(file, why, panel, stop, StateFile(run_dir, "panel", clock), NewUnit(run_dir), clock)
+            new = NewUnit(run_dir, 0 if panel is None or file.exists() else STARTS_MS)
+            return _show(file, why, panel, stop, StateFile(run_dir, "panel", clock), new, clock)
         finally:
             if panel is not None:
                 panel.close()

@@ -29,7 +29,7 @@ from linetap_core.records import (
     StopWalk,
     WalkState,
 )
-from linetap_core.wire.legend import STEP_MS
+from linetap_core.wire.legend import STEP_MS, number_pattern
 
 Press = Literal["short", "walk", "removal"]
 
@@ -89,21 +89,11 @@ class Acknowledged:
 # --- Site number ------------------------------------------------------------------------------------------------------
 
 
-_DARK = "." * 10  # around the number, and between two digits
-_BLINK, _NOUGHT = "###..", "#" * 20
-
-
-def pattern_of(number: int | str) -> str:
-    """Returns one character a step, # for lit: digit by digit, a long light for zero."""
-    digits = [_NOUGHT if digit == "0" else _BLINK * int(digit) for digit in str(number)]
-    return _DARK + _DARK.join(digits) + _DARK
-
-
 class SiteNumber:
     """Nothing is shown if the configuration has no number."""
 
     def __init__(self, number: int | None) -> None:
-        self._steps = "" if number is None else pattern_of(number)
+        self._steps = "" if number is None else number_pattern(number)
         self._began_ms: int | None = None
 
     def show(self, now_ms: int) -> None:

@@ -13,21 +13,24 @@ from pathlib import Path
 
 from linetap import cardresult
 from linetap.adoption import places
-from linetap.panel.button import Button, pattern_of
-from linetap.panel.state import Shown
-from linetap_core.wire.legend import STEP_MS
+from linetap.panel.button import Button
+from linetap.panel.state import STARTING, Shown
+from linetap_core.wire.legend import NUMBER_PAUSE, STEP_MS, number_pattern
 
 _LOOK_EVERY_MS = 500
 _DIGITS = 6
-_BETWEEN = "." * 30  # dark, before the digits are counted again
 _CONDITIONS = {"seek": "adopt_seek", "code": "adopt_code", "confirmed": "adopt_confirmed"}
 log = logging.getLogger("linetap.panel")
 WRONG = Shown("config_wrong", "idle", ("config_wrong",))
+STARTS_MS = 30_000  # a Pi has started `linetap adopt` long before
 
 
 class NewUnit:
-    def __init__(self, run_dir: Path) -> None:
-        self._run_dir, self._button = run_dir, Button()
+    def __init__(self, run_dir: Path, starts_ms: int = 0) -> None:
+        """`starts_ms`: so long nobody who asks a desk is a unit that starts, and no wrong configuration."""
+        self._run_dir, self._starts_ms, self._button = run_dir, starts_ms, Button()
+        self._first_ms: int | None = None
+        self._is_card_wrong = False
         self._seen: places.Shown | None = None
         self._looked_ms: int | None = None
         self._counted, self._began_ms = "", 0
@@ -35,12 +38,16 @@ class NewUnit:
 
     def look(self, now_ms: int) -> Shown:
         """What holds now: a wrong card or configuration first."""
+        if self._first_ms is None:
+            self._first_ms = now_ms
         if self._looked_ms is None or now_ms - self._looked_ms >= _LOOK_EVERY_MS:
             self._looked_ms = now_ms
-            wrong = self._run_dir.with_name(cardresult.CARD_WRONG).exists()
-            self._seen = None if wrong else places.shown(self._run_dir)
+            self._is_card_wrong = self._run_dir.with_name(cardresult.CARD_WRONG).exists()
+            self._seen = None if self._is_card_wrong else places.shown(self._run_dir)
             if self.digits != self._counted:
                 self._counted, self._began_ms = self.digits, now_ms
+        if self._seen is None and not self._is_card_wrong and now_ms - self._first_ms < self._starts_ms:
+            return STARTING
         if self._seen is None or self._seen.state == "over":
             return WRONG
         condition = _CONDITIONS[self._seen.state]
@@ -77,4 +84,4 @@ class NewUnit:
 
     @property
     def _steps(self) -> str:
-        return pattern_of(self._counted) + _BETWEEN
+        return number_pattern(self._counted) + NUMBER_PAUSE

@@ -14,14 +14,12 @@ from linetap.checks.watch import GRACE_MS, Seen
 from linetap.config.schema import Config
 from linetap.panel.button import Button, Presses
 from linetap.panel.legend import Blinker, Night
-from linetap.panel.state import Shown, shown, state_of
+from linetap.panel.state import STARTING, Shown, shown, state_of
 from linetap_core.clock import NS_PER_MS, SYSTEM, Clock
 from linetap_core.errors import LinetapError
 from linetap_core.records import Fault, PanelState
 from linetap_core.service import START_AGAIN, StateFile, Stop, lock_of, start_logging
 from linetap_core.wire.legend import STEP_MS
-
-STARTING = Shown("starting", "idle", ("starting",))
 
 
 class Panel:

@@ -60,6 +60,9 @@ class Shown:
         return f"{looked_for}{CONDITIONS[self.condition].en} Lines: {ACTIVITIES[self.activity].en}."
 
 
+STARTING = Shown("starting", "idle", ("starting",))
+
+
 def shown(judgement: Judgement, services: Services, now_ns: int = 0, also: Collection[str] = ()) -> Shown:
     """Returns a defined pattern for every combination of state files, also missing ones.
 
