@@ -17,13 +17,14 @@ from linetap_core.evidence.sealing import keylist
 from linetap_core.evidence.signing import authority as authorities
 from linetap_core.tomlfile.source import Source
 from linetap_core.wire.mqtt import PUBLIC_AUTHORITIES
-from linetap_desk.serve.orders import made, template, unitform
+from linetap_desk.serve.orders import made, smdrform, template, unitform
 from linetap_desk.serve.orders.fields import Form
 
 MADE_AT = "2026-11-28T09:00:00.000Z"
-WORDS = st.sampled_from(
-    ["", "1-1.2", "2101", "01", "10.1.2.3", "10.1.2.3/24", "fd00::3/64", "x'''y", "한글", "7", "\\"]
-)
+WORDS = st.sampled_from([
+    "", "1-1.2", "2101", "01", "10.1.2.3", "10.1.2.3/24", "fd00::3/64", "x'''y", "한글", "7", "\\", "panasonic",
+    "columns", "time:8 ext:4", "HH:MM", "C=connected", "1200", "end", "p4ss phrase",
+])  # fmt: skip
 TEXTS = WORDS | st.text(max_size=12)
 
 
@@ -68,6 +69,7 @@ def test_whatever_is_typed_is_a_mistake_or_an_order_that_a_unit_takes(
     names = unitform.fields_of(cards)
     typed = {"unit": "floor-03"} | {f"port{card}": f"1-1.{card}" for card in range(1, cards + 1)}
     typed |= {f"kind{card * 8 - 7}": "station" for card in range(1, cards + 1)}
+    typed |= smdrform.STANDARD
     typed |= data.draw(st.dictionaries(st.sampled_from(names), TEXTS | st.sampled_from(unitform.KINDS), max_size=6))
     form = Form(typed)
     unit = unitform.read(form, cards)
@@ -78,6 +80,7 @@ def test_whatever_is_typed_is_a_mistake_or_an_order_that_a_unit_takes(
     found = taken(made.order_of(shared, unit, whose, MADE_AT))
     assert found.made_at == MADE_AT
     assert set(found.codecs.values()) == {card.number for card in unit.cards if card.port}
+    assert (found.network.wifi is None) == (unit.network.wifi is None)
 
 
 def test_everything_that_is_typed_is_in_it(authority: Authority) -> None:

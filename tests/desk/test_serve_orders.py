@@ -150,6 +150,33 @@ def test_a_private_key_is_not_kept_and_not_shown_again(desk: Officer, unit: NewU
     assert mistakes(answer.text).keys() == {"ca"}
 
 
+def test_a_passphrase_is_in_the_order_alone(desk: Officer, unit: NewUnit, capfd: pytest.CaptureFixture[str]) -> None:
+    """Not on a page, not in the access log, not in the journal; and in the database only until the order is over."""
+    filled(desk, unit)
+    wifi = {"wifi_ssid": "city-3", "wifi_passphrase": (secret := "p4ss phrase of 3")}
+    answer = desk.post("/adoption/order", None, **(UNIT | wifi | {"vlan": "12", "smdr_format": "columns"}))
+    assert mistakes(answer.text).keys() == {"vlan", "smdr_baud", "smdr_time_is", "smdr_columns", "smdr_date"} | {
+        "smdr_time", "smdr_duration", "smdr_kinds"
+    }  # fmt: skip
+    assert "city-3" in answer.text
+    assert secret not in answer.text
+    assert desk.post("/adoption/order", None, **(UNIT | wifi)).status_code == 303
+    path, data = download(desk)
+    assert secret.encode() in data
+    pages = [desk.page(), *(desk.client.get(each).text for each in (f"{path}/paper", "/adoption/order"))]
+    assert secret not in "".join(pages)
+    with desk.served.site.own.connect() as db:
+        rows = db.execute(select(access)).mappings().all()
+        assert [row["act"] for row in rows] == ["order_site", "order_make", "order_make"]
+        assert secret not in str(rows)
+    assert desk.post(f"{path}/end").status_code == 303
+    with desk.served.site.own.connect() as db:
+        assert secret.encode() not in b"".join(
+            each for each in db.execute(select(adoptions)).mappings().one().values() if isinstance(each, bytes)
+        )
+    assert secret not in "".join(capfd.readouterr())
+
+
 def test_a_certificate_that_is_no_authoritys_is_none(desk: Officer, unit: NewUnit) -> None:
     """Made by openssl, of another hand than ours."""
     words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout"]

@@ -19,13 +19,16 @@ from servesite import ServeSite, chromium, require_accessible
 from sqlalchemy import delete, insert
 
 from linetap_core.clock import rfc3339
-from linetap_core.wire.legend import ACTIVITIES, CONDITIONS, PATTERN_NAMES_KO, PATTERNS, WALK
+from linetap_core.wire.legend import ACTIVITIES, CONDITIONS, PATTERN_NAMES_KO, PATTERNS, WALK, number_pattern
 from linetap_desk.serve.adoption import paper, qr
 from linetap_desk.serve.database.tables import adoptions
 from linetap_desk.serve.database.transactions import writing
+from linetap_desk.web import text
+from linetap_desk.web.pages import LANGUAGE_COOKIE
 
 DESK, ID, UNIT, PLACE = "https://desk.city.example:8443", "A2026-0001", "floor-03", "시청 본관 3층"
-ROW = re.compile(r'<tr data-code="(\w+)">(.*?)</tr>', re.DOTALL)
+ROW = re.compile(r'<(?:tr|div) data-code="(\w+)">(.*?)</(?:tr|div)>', re.DOTALL)
+TABLE = re.compile(r'<table class="leds">\s*<caption[^>]*>(.*?)</caption>(.*?)</table>', re.DOTALL)
 BAR = re.compile(r'<svg class="bar (\w+)".*?aria-label="([^"]+)">(.*?)</svg>', re.DOTALL)
 LIT = re.compile(r'<rect x="([\d.]+)" width="([\d.]+)" height="12" class="lit"/>')
 
@@ -36,18 +39,26 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeSite]:
         yield site
 
 
-def shown(page: str) -> dict[str, dict[str, tuple[str, str]]]:
-    """code -> LED -> (name, the pattern as it is drawn: # for 100 ms lit)."""
+Leds = dict[str, tuple[str, str]]
+
+
+def shown(page: str) -> dict[str, Leds]:
+    """code -> LED -> (name, the pattern as it is drawn: # for 100 ms lit). RUN of a table stands above its rows."""
+    found = {code: leds(cells) for code, cells in ROW.findall(page)}
+    for above, table in TABLE.findall(page):
+        for code, _ in ROW.findall(table):
+            found[code] |= leds(above)
+    return found
+
+
+def leds(cells: str) -> Leds:
     found = {}
-    for code, cells in ROW.findall(page):
-        leds = {}
-        for led, name, inside in BAR.findall(cells):
-            drawn = ["."] * 30
-            for at, long in LIT.findall(inside):
-                begin, end = round(float(at) * 0.3), round((float(at) + float(long)) * 0.3)
-                drawn[begin:end] = "#" * (end - begin)
-            leds[led] = (name, "".join(drawn))
-        found[code] = leds
+    for led, name, inside in BAR.findall(cells):
+        drawn = ["."] * 30
+        for at, long in LIT.findall(inside):
+            begin, end = round(float(at) * 0.3), round((float(at) + float(long)) * 0.3)
+            drawn[begin:end] = "#" * (end - begin)
+        found[led] = (name, "".join(drawn))
     return found
 
 
@@ -59,37 +70,71 @@ def as_it_lights(pattern: str) -> str:
 def test_every_light_on_it_is_the_legends(served: ServeSite) -> None:
     page = served.client("officer").get("/adoption/paper").text
     found = shown(page)
-    assert set(found) == {*paper.SHOWN, *WALK}
-    for code, leds in found.items():
+    assert set(found) == {*(code for codes in paper.AT_STEP.values() for code in codes), *paper.ELSE}
+    for code, there in found.items():
         one = CONDITIONS[code] if code in CONDITIONS else ACTIVITIES[code]
-        assert one.ko in page
+        assert one.ko.removeprefix("회선 시험: ") in page
         wanted = {led: getattr(one, led) for led in ("run", "fault", "call") if hasattr(one, led)}
-        assert leds == {led: (PATTERN_NAMES_KO[name], as_it_lights(name)) for led, name in wanted.items()}
+        assert there == {led: (PATTERN_NAMES_KO[name], as_it_lights(name)) for led, name in wanted.items()}
 
 
-def test_every_row_of_a_new_unit_is_on_it() -> None:
-    assert {code for code in CONDITIONS if code.startswith("adopt_")} <= set(paper.SHOWN)
-    assert {"ok", "config_wrong", "panel_dead", "broker_unreachable"} <= set(paper.SHOWN)
+def test_no_light_that_a_new_unit_may_show_is_missing() -> None:
+    """The others are of a disk that is full or taken out: of a unit that has worked for a while."""
+    found = {code for codes in paper.AT_STEP.values() for code in codes} | set(paper.ELSE)
+    assert CONDITIONS.keys() - found == {"pull", "removing", "removal_failed", "disk_full", "disk_forecast"}
+    assert WALK.keys() <= found
 
 
-def prepared(served: ServeSite, desk: str = DESK) -> str:
+def test_the_example_is_counted_as_call_counts_it(served: ServeSite) -> None:
+    """Drawn in steps of the very pattern; each digit stands below its own blinks."""
+    page = served.client("officer").get("/adoption/paper").text
+    (drawn,) = re.findall(r'<svg class="bar call example" viewBox="0 0 (\d+) 24".*?>(.*?)</svg>', page, re.DOTALL)
+    steps = ["."] * int(drawn[0])
+    for at, long in re.findall(r'<rect x="(\d+)" width="(\d+)" height="10" class="lit"/>', drawn[1]):
+        steps[int(at) : int(at) + int(long)] = "#" * int(long)
+    assert "".join(steps) == number_pattern("307")
+    below = [
+        (digit, int(at)) for at, digit in re.findall(r'<text x="(\d+)" y="22" class="digit">(\d)</text>', drawn[1])
+    ]
+    assert [digit for digit, _ in below] == list("307")
+    (_, three), (_, zero), (_, seven) = below
+    assert "".join(steps[:three]).count("#.") == 1
+    assert steps[zero] == "#"
+    assert "".join(steps[seven:]).count(".#") == 3
+
+
+@pytest.mark.parametrize(("network", "again"), [("", False), ("vlan = 7", True), ('wifi = { ssid = "a" }', True)])
+def test_a_network_that_begins_with_the_next_power_on_is_on_it(served: ServeSite, network: str, again: bool) -> None:
+    path = prepared(served, draft=f"[network]\n{network}\n".encode())
+    assert ("전원 케이블을 한 번 뽑았다가" in served.client("watch").get(path).text) == again
+
+
+def prepared(served: ServeSite, desk: str = DESK, draft: bytes = b"-") -> str:
     """The path of a unit's page; `desk`: the address of the desk, as desk.toml would have it."""
     values = {"id": ID, "unit": UNIT, "place": PLACE, "prepared_by": "officer", "prepared_at": rfc3339(0), "count": 0}
     with writing(served.site.own) as db:
         db.execute(delete(adoptions))
-        db.execute(insert(adoptions).values(**values, draft=b"-"))
+        db.execute(insert(adoptions).values(**values, draft=draft))
     served.site.settings = msgspec.structs.replace(served.site.settings, url=desk)
     return f"/adoption/{ID}/paper"
 
 
+@pytest.mark.parametrize("language", text.LANGUAGES)
 @pytest.mark.parametrize("name", ["generic", "unit"])
-def test_it_is_one_sheet(served: ServeSite, tmp_path: Path, name: str) -> None:
-    """As a browser prints it on A4."""
-    url, path = served.url, "/adoption/paper" if name == "generic" else prepared(served)
+def test_it_is_one_sheet(served: ServeSite, tmp_path: Path, name: str, language: str) -> None:
+    """As a browser prints it on A4; with the longest that may stand on it."""
+    url, path = served.url, "/adoption/paper" if name == "generic" else prepared(served, draft=b"[network]\nvlan = 7\n")
     with chromium() as browser:
         assert isinstance(browser, Browser)
-        page = served.context(browser, "officer").new_page()
+        context = served.context(browser, "officer")
+        context.add_cookies([{"name": LANGUAGE_COOKIE, "value": language, "url": url, "secure": True}])
+        page = context.new_page()
         page.goto(f"{url}{path}")
+        assert page.locator("html").get_attribute("lang") == language
+        page.set_viewport_size({"width": 718, "height": 1062})  # A4 without its margins, at 96 dpi
+        page.emulate_media(media="print")
+        wide = "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.textContent)"
+        assert page.locator(".paper-steps > li").evaluate_all(wide) == []
         page.pdf(path=tmp_path / "paper.pdf", prefer_css_page_size=True, print_background=True)
     data = (tmp_path / "paper.pdf").read_bytes()
     assert len(re.findall(rb"/Type\s*/Page[^s]", data)) == 1

@@ -30,9 +30,14 @@ _OWN = ("unit.key", "unit.key.pub", "allowed_signers", "tls.key")
 Host = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z.:_-]+\Z")]  # a name or an address
 
 
+Ssid = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[^\x00-\x1f\x7f\"]+\Z")]  # is_ssid counts its bytes
+Passphrase = Annotated[str, Meta(min_length=8, max_length=63, pattern=r"^[ !#-~]+\Z")]  # WPA2: ASCII, here without "
+_SSID_BYTES = 32  # IEEE 802.11; wpa_supplicant reads no file with a longer one
+
+
 class Wifi(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    ssid: Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[^\x00-\x1f\x7f\"]+\Z")]
-    passphrase: Annotated[str, Meta(min_length=8, max_length=63, pattern=r"^[ !#-~]+\Z")]  # WPA2: ASCII, here without "
+    ssid: Ssid
+    passphrase: Passphrase
     country: Annotated[str, Meta(pattern=r"^[A-Z]{2}\Z")] = "KR"
 
 
@@ -102,6 +107,10 @@ def _check_network(network: Network, source: Source) -> None:
         source.add(("network",), "network: address and gateway go together")
     if network.wifi is not None and network.vlan is not None:
         source.add(("network",), "network: a VLAN is on the wire, not on Wi-Fi")
+    if network.wifi is not None and not is_ssid(network.wifi.ssid):
+        source.add(
+            ("network", "wifi"), f"network.wifi.ssid: at most {_SSID_BYTES} bytes expected; a Korean letter is 3"
+        )
     if network.address is not None and not is_interface(network.address):
         source.add(("network", "address"), f"network.address = {network.address!r}: 10.1.2.3/24 expected")
     for key, value in [("gateway", network.gateway), *(("dns", server) for server in network.dns)]:
@@ -165,8 +174,20 @@ def is_broker_network(text: str) -> bool:
 
 
 def is_host(text: str) -> bool:
+    return _is(text, Host)
+
+
+def is_ssid(text: str) -> bool:
+    return _is(text, Ssid) and len(text.encode()) <= _SSID_BYTES
+
+
+def is_passphrase(text: str) -> bool:
+    return _is(text, Passphrase)
+
+
+def _is(text: str, wanted: object) -> bool:
     try:
-        msgspec.convert(text, Host)
+        msgspec.convert(text, wanted)
     except msgspec.ValidationError:
         return False
     return True

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The vocabulary between unit and desk: topics and payloads, alerts, and the legend of the LEDs. Pure."""
+"""The vocabulary between unit and desk: topics and payloads, alerts, the legend of the LEDs, a PBX's columns. Pure."""

@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from linetap.config import columns
 from linetap.config.profile import BUILT_IN, Profile
 from linetap.config.schema import Config, Keys
 from linetap_core.codecs.registry import codec_named
@@ -23,6 +22,7 @@ from linetap_core.evidence.keys import publickeys
 from linetap_core.evidence.sealing import members
 from linetap_core.tomlfile.locate import Path as KeyPath
 from linetap_core.tomlfile.source import Source
+from linetap_core.wire import smdrcolumns
 from linetap_core.wire.loopback import LOOPBACK
 from linetap_core.zones import zone_of
 
@@ -237,13 +237,13 @@ def _broker(config: Config, source: Source) -> None:
 
 def _smdr(config: Config, source: Source) -> None:
     smdr = config.smdr
-    pictures = (("date", "MD", "YMD"), ("time", "HM", "HMS"), ("duration", "", "HMS"))
     checks: list[tuple[str, Callable[[], object]]] = [
-        (name, partial(columns.picture, getattr(smdr, name), need, may)) for name, need, may in pictures
+        (name, partial(smdrcolumns.picture, getattr(smdr, name), need, may))
+        for name, (need, may) in smdrcolumns.PICTURES.items()
     ]
-    checks.append(("kinds", partial(columns.kinds, smdr.kinds)))
+    checks.append(("kinds", partial(smdrcolumns.kinds, smdr.kinds)))
     if smdr.format == "columns":
-        checks.append(("columns", partial(columns.columns, smdr.columns)))
+        checks.append(("columns", partial(smdrcolumns.columns, smdr.columns)))
     for name, check in checks:
         try:
             check()

@@ -19,6 +19,7 @@ from linetap_core.evidence.sealing import members
 from linetap_core.evidence.signing.unitnames import UnitId
 from linetap_core.records import Disposition
 from linetap_core.wire.mqtt import Broker
+from linetap_core.wire.smdrcolumns import Baud, Format, TimeIs
 from linetap_core.zones import KOREA
 
 Positive = Annotated[int, Meta(ge=1)]
@@ -172,13 +173,13 @@ class Smdr(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """What the PBX prints of its calls. Without a port nothing waits for it."""
 
     port: str | None = None
-    baud: Literal[1200, 2400, 4800, 9600] = 9600
-    format: Literal["panasonic", "columns"] = "panasonic"
-    columns: str = ""  # config/columns.py, as all pictures below; the format "columns" alone reads them
+    baud: Baud = 9600
+    format: Format = "panasonic"
+    columns: str = ""  # wire/smdrcolumns.py, as all pictures below; the format "columns" alone reads them
     date: str = "MM/DD"
     time: str = "HH:MM:SS"
     duration: str = "HH:MM:SS"
-    time_is: Literal["start", "end"] = "start"
+    time_is: TimeIs = "start"
     kinds: str = "I=in O=out"
     zone: str | None = None  # of the PBX's clock; retention.zone if unset
     wait_s: Annotated[int, Meta(ge=1, le=60)] = 15  # a call that has ended waits so long for its line

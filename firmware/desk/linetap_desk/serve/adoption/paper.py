@@ -4,19 +4,41 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+import tomllib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from urllib.parse import urlsplit
 
 from linetap_core.wire import loopback
-from linetap_core.wire.legend import CONDITIONS, PATTERN_NAMES_KO, PATTERNS, STEP_MS, WALK, lit
+from linetap_core.wire.legend import (
+    CONDITIONS,
+    NUMBER_DARK,
+    PATTERN_NAMES_KO,
+    PATTERNS,
+    STEP_MS,
+    WALK,
+    lit,
+    number_pattern,
+)
 from linetap_desk.web.text import Language
 
-# What a person may see between power and the end of the walk test, in that order.
-SHOWN = (
-    "panel_dead", "adopt_seek", "adopt_code", "adopt_confirmed", "config_wrong", "starting", "broker_unreachable",
-    "ok", "line_fault", "line_check", "unit_opened", "unit_check",
+# The lights of each step, in the order in which a person sees them.
+AT_STEP = {
+    "power": ("starting", "adopt_seek"),
+    "digits": ("adopt_code",),
+    "button": ("adopt_confirmed",),
+    "green": ("broker_unreachable", "ok"),
+    "walk": tuple(WALK),
+}
+# What else a unit may show that has just been hung: by RUN, the worst first, as the legend has it.
+ELSE = (
+    "panel_dead", "config_wrong", "nothing_runs", "capture_dead", "recorder_dead", "codec_stalled", "not_recording",
+    "state_unwritten", "data_lost", "reporter_dead", "line_fault", "unit_opened", "meter_absent", "unit_check",
+    "line_check", "desk_check",
 )  # fmt: skip
+EXAMPLE = "307"
 DRAWN_MS = 3000
 
 
@@ -29,14 +51,22 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
+class Number:
+    """`spans`: begin and length of each lit stretch; `places`: each digit with its middle; all in `steps`."""
+
+    digits: str
+    steps: int
+    spans: tuple[tuple[int, int], ...]
+    places: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
-    """`run` is None for CALL's rows, `call` for the others."""
+    """`bars`: LED -> its pattern: RUN and FAULT of a condition, CALL of a walk test."""
 
     code: str
     says: str
-    run: Bar | None
-    call: Bar | None
-    fault: Bar | None
+    bars: dict[str, Bar]
 
 
 def address_of(desk: str | None, unit: str) -> str | None:
@@ -51,23 +81,50 @@ def address_of(desk: str | None, unit: str) -> str | None:
 
 
 def bar(pattern: str, language: Language) -> Bar:
-    steps = DRAWN_MS // STEP_MS
-    spans, at = [], 0
-    for is_lit, stretch in groupby(lit(pattern, step * STEP_MS) for step in range(steps)):
-        length = len(list(stretch))
-        if is_lit:
-            spans.append((100 * at / steps, 100 * length / steps))
-        at += length
+    steps = "".join("#" if lit(pattern, at) else "." for at in range(0, DRAWN_MS, STEP_MS))
+    spans = ((100 * at / len(steps), 100 * long / len(steps)) for at, long in _runs(steps))
     return Bar(PATTERN_NAMES_KO[pattern] if language == "ko" else pattern, tuple(spans))
 
 
-def rows(language: Language) -> list[Row]:
+def number() -> Number:
+    """EXAMPLE as CALL counts it, from the dark before it to the dark behind it."""
+    steps = number_pattern(EXAMPLE)
+    groups = re.finditer(f"(?<={re.escape(NUMBER_DARK)})#.*?(?={re.escape(NUMBER_DARK)})", steps)
+    places = zip(EXAMPLE, ((one.start() + one.end()) // 2 for one in groups), strict=True)
+    return Number(EXAMPLE, len(steps), tuple(_runs(steps)), tuple(places))
+
+
+def _runs(steps: str) -> Iterator[tuple[int, int]]:
+    """Begin and length of each lit stretch, in steps."""
+    return ((one.start(), len(one[0])) for one in re.finditer("#+", steps))
+
+
+def rows(codes: Iterable[str], language: Language) -> list[Row]:
     assert set(PATTERN_NAMES_KO) == set(PATTERNS)
-    found = [
-        Row(code, getattr(CONDITIONS[code], language), bar(CONDITIONS[code].run, language), None,
-            bar(CONDITIONS[code].fault, language))
-        for code in SHOWN
-    ]  # fmt: skip
-    return found + [
-        Row(code, getattr(one, language), None, bar(one.call, language), None) for code, one in WALK.items()
-    ]
+    return [_walk(code, language) if code in WALK else _condition(code, language) for code in codes]
+
+
+def others(language: Language) -> list[tuple[Bar, list[Row]]]:
+    """RUN's bar, and the rows of ELSE in which RUN is so."""
+    groups = groupby(rows(ELSE, language), lambda row: row.bars["run"])
+    return [(run, list(group)) for run, group in groups]
+
+
+def _condition(code: str, language: Language) -> Row:
+    one = CONDITIONS[code]
+    return Row(code, getattr(one, language), {"run": bar(one.run, language), "fault": bar(one.fault, language)})
+
+
+def _walk(code: str, language: Language) -> Row:
+    """Without the words that every row of it begins with: the step is called so."""
+    says = getattr(WALK[code], language).partition(": ")[2]
+    return Row(code, says, {"call": bar(WALK[code].call, language)})
+
+
+def needs_power_again(order: bytes | None) -> bool:
+    """Whether its network begins with the next power on: a VLAN or Wi-Fi (docs/adoption.md)."""
+    try:
+        network = tomllib.loads((order or b"").decode()).get("network", {})
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(network, dict) and ("vlan" in network or "wifi" in network)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
@@ -58,6 +59,8 @@ async def refusal(request: Request, site: Site, error: Exception | None = None) 
     return site.pages.page(
         request, "adoption/adoption.html", 200 if error is None else 409,
         waiting=waiting, refused=site.adoption.refused, rows=rows,
+        signers=Path(site.settings.desk.signers or "allowed_signers").name,
+        roles=Path(site.settings.desk.serve.roles or "roles.json").name,
         free=[one for one in rows if one["closed_at"] is None and one["pressed_at"] is None and one["has_order"]],
         error=None if error is None else _said(site, request, error), state=state_of,
     )  # fmt: skip
@@ -95,9 +98,12 @@ async def printed_of(request: Request, site: Site) -> Response:
 
 def _paper(request: Request, site: Site, row: Any) -> Response:
     url = None if row is None else paper.address_of(site.settings.url, row["unit"])
+    language = site.pages.language(request)
     return site.pages.page(
-        request, "adoption/paper.html", 200, rows=paper.rows(site.pages.language(request)), row=row, url=url,
-        code=None if url is None else qr.code_of(url),
+        request, "adoption/paper.html", 200, row=row, url=url, code=None if url is None else qr.code_of(url),
+        at={step: paper.rows(codes, language) for step, codes in paper.AT_STEP.items()},
+        others=paper.others(language), number=paper.number(),
+        again=row is not None and paper.needs_power_again(row["order"] or row["draft"]),
     )  # fmt: skip
 
 

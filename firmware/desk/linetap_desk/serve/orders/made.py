@@ -14,7 +14,10 @@ from linetap_core.enrolment.order import toml_value
 from linetap_core.evidence.signing.authority import Authority
 from linetap_core.evidence.signing.namespaces import SUFFIX
 from linetap_core.tomlfile.source import Source
+from linetap_core.wire import smdrcolumns
 from linetap_core.wire.mqtt import PUBLIC_AUTHORITIES
+from linetap_desk.serve.orders.networkform import Network
+from linetap_desk.serve.orders.smdrform import Smdr
 from linetap_desk.serve.orders.template import Template
 from linetap_desk.serve.orders.unitform import Card, Line, Unit
 
@@ -28,15 +31,21 @@ def order_of(template: Template, unit: Unit, authority: Authority, made_at: str)
     files |= {KEY_LIST: template.key_list, f"{KEY_LIST}{SUFFIX}": template.key_list_sig}
     if template.ca is not None:
         files[CA] = template.ca
-    said: dict[str, object] = {
-        "address": unit.address, "gateway": unit.gateway, "dns": unit.dns, "ntp": template.ntp, "vlan": unit.vlan,
-        "broker": unit.networks,
-    }  # fmt: skip
-    network = {key: value for key, value in said.items() if value not in (None, "", [])}
+    network = _network(unit.network, template)
     codecs = {card.port: card.number for card in unit.cards if card.port}
     data = order.render(files, network, made_at, codecs).encode()
     order.read(Source(Path(order.NAME), data))
     return data
+
+
+def _network(network: Network, template: Template) -> dict[str, object]:
+    wifi = network.wifi
+    said: dict[str, object] = {
+        "address": network.address, "gateway": network.gateway, "dns": network.dns, "ntp": template.ntp,
+        "vlan": network.vlan, "wifi": wifi and {"ssid": wifi.ssid, "passphrase": wifi.passphrase},
+        "broker": network.broker,
+    }  # fmt: skip
+    return {key: value for key, value in said.items() if value not in (None, "", [])}
 
 
 def _unit(template: Template, unit: Unit, authority: Authority) -> str:
@@ -54,12 +63,17 @@ def _unit(template: Template, unit: Unit, authority: Authority) -> str:
             "host": template.broker_host, "port": template.broker_port,
             "ca": PUBLIC_AUTHORITIES if template.ca is None else CA, "certificate": "tls.pem", "key": "tls.key",
         }),
+        *([] if unit.smdr is None else [_smdr(unit.smdr)]),
         *map(_card, unit.cards),
         *map(_line, unit.lines),
     ]  # fmt: skip
     place = f" ({unit.place})" if unit.place else ""
     head = f"# linetap: the configuration of {unit.name}{place}. What is not here has its default.\n"
     return head + f"unit = {toml_value(unit.name)}\n" + "".join(tables)
+
+
+def _smdr(smdr: Smdr) -> str:
+    return _table("smdr", {"port": smdrcolumns.PORT, "baud": smdr.baud, "format": smdr.format, **smdr.layout})
 
 
 def _card(card: Card) -> str:

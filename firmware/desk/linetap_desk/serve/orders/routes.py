@@ -26,7 +26,7 @@ from linetap_desk.serve.adoption import store as adopted
 from linetap_desk.serve.adoption.routes import ADOPTS
 from linetap_desk.serve.database.tables import adoptions
 from linetap_desk.serve.handling.site import Route, Site
-from linetap_desk.serve.orders import made, store, template, unitform
+from linetap_desk.serve.orders import made, smdrform, store, template, unitform
 from linetap_desk.serve.orders.fields import MISTAKES, Form
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import answering
@@ -69,13 +69,15 @@ async def unit_page(request: Request, site: Site) -> Response:
     if found is None or _authority(site) is None:
         return RedirectResponse(_SITE, 303)
     networks = " ".join(found.template.networks)
-    return _unit(request, site, Form({"broker_network": networks}), _cards(request.query_params.get("cards", "1")))
+    typed = smdrform.STANDARD | {"broker_network": networks}
+    return _unit(request, site, Form(typed), _cards(request.query_params.get("cards", "1")))
 
 
 def _unit(request: Request, site: Site, form: Form, cards: int) -> Response:
     return site.pages.page(
         request, "adoption/order.html", 409 if form.mistakes else 200, form=form, cards=cards,
         most_cards=unitform.MOST_CARDS, lines_a_card=unitform.LINES_A_CARD, kinds=unitform.KINDS,
+        formats=smdrform.FORMATS, bauds=smdrform.BAUDS, times=smdrform.TIMES,
     )  # fmt: skip
 
 

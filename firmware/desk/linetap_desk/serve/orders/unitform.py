@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is one unit's own: name and place, line cards and their USB ports, each line, the network. Pure."""
+"""What is one unit's own: name and place, line cards and their USB ports, each line, network and PBX. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from itertools import pairwise
 
 from linetap_core.enrolment import order
 from linetap_core.evidence.signing import unitnames
-from linetap_desk.serve.orders.fields import Form, is_address
+from linetap_desk.serve.orders import networkform, smdrform
+from linetap_desk.serve.orders.fields import Form
+from linetap_desk.serve.orders.networkform import Network
+from linetap_desk.serve.orders.smdrform import Smdr
 from linetap_desk.web.text import N_
 
 MOST_CARDS, LINES_A_CARD = 4, 8
@@ -31,8 +34,6 @@ SAYS = {
     "extension": N_("Enter an extension of 1 to 8 digits."),
     "trunk": N_("Enter the trunk's name at the PBX, 1 to 8 letters or digits."),
     "number_twice": N_("Another line has this number."),
-    "interface": N_("Enter the address with the length of its network, such as 10.1.2.3/24."),
-    "gateway": N_("Enter the gateway's address, such as 10.1.2.1; address and gateway go together."),
 }
 
 
@@ -64,22 +65,19 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """`networks`: where its broker is, outside private networks."""
+    """`smdr`: None where no PBX prints its calls for it."""
 
     name: str
     place: str
     cards: list[Card]
     lines: list[Line]
-    address: str
-    gateway: str
-    dns: list[str]
-    vlan: int | None
-    networks: list[str]
+    network: Network
+    smdr: Smdr | None
 
 
 def fields_of(cards: int) -> list[str]:
     """The names of the form's fields."""
-    names = ["unit", "place", "address", "gateway", "dns", "vlan", "broker_network"]
+    names = ["unit", "place", *networkform.FIELDS, *smdrform.FIELDS]
     names += [f"{what}{card}" for card in range(1, cards + 1) for what in ("port", "meter")]
     lines = range(1, cards * LINES_A_CARD + 1)
     return names + [f"{what}{line}" for line in lines for what in ("kind", "number")]
@@ -95,16 +93,10 @@ def read(form: Form, cards: int) -> Unit | None:
     if len(place) > MOST_PLACE:
         form.wrong("place", SAYS["place"])
     found, lines = _cards(form, cards), _lines(form, cards)
-    address, gateway = form.text("address"), form.text("gateway")
-    if address and not order.is_interface(address):
-        form.wrong("address", SAYS["interface"])
-    if bool(address) != bool(gateway) or (gateway and not is_address(gateway)):
-        form.wrong("gateway", SAYS["gateway"])
-    dns, vlan = form.addresses("dns"), form.number("vlan", 1, 4094, is_required=False)
-    networks = form.networks("broker_network")
+    network, smdr = networkform.read(form), smdrform.read(form)
     if form.mistakes:
         return None
-    return Unit(name, place, found, lines, address, gateway, dns, vlan, networks)
+    return Unit(name, place, found, lines, network, smdr)
 
 
 def _cards(form: Form, cards: int) -> list[Card]:

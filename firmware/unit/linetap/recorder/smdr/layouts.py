@@ -17,9 +17,9 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from linetap.config import columns as grammar
 from linetap.config.schema import Config, Smdr
 from linetap_core.clock import S_PER_DAY, from_utc_ns
+from linetap_core.wire import smdrcolumns as grammar
 from linetap_core.zones import zone_of
 
 Kind = Literal["in", "out", "internal", "connected", "unknown"]  # `connected`: an answer, without the call's end

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The columns of a PBX's lines in [smdr], as its manual gives them: name and width, or name and places.
+"""What [smdr] may say of a PBX's port and lines, for the unit's configuration and for the desk's form that makes one.
+
+Columns are given as the PBX's manual gives them: name and width, or name and places.
 
 `date:8 time:7 ext:5 trunk:2 number:25` are columns with one space in between; `ext:17-21` counts from 1. Pictures of
 dates and times are letters for digits: `YY/MM/DD`, `HH:MMAM`, `HH:MM'SS`. They become patterns without alternatives and
@@ -9,9 +11,16 @@ of bounded length, so that no line takes long.
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from linetap_core.errors import BadInput
 
+PORT = "/dev/linetap/smdr"  # udev's name for a serial port that is no line card's
+Baud = Literal[1200, 2400, 4800, 9600]
+Format = Literal["panasonic", "columns"]
+TimeIs = Literal["start", "end"]
+# Field -> the letters that its picture needs, and those that it may have.
+PICTURES = {"date": ("MD", "YMD"), "time": ("HM", "HMS"), "duration": ("", "HMS")}
 NAMES = ("kind", "date", "time", "duration", "ext", "trunk", "number", "skip")
 KINDS = ("in", "out", "internal", "connected")
 MOST_COLUMNS = 32
