@@ -26,7 +26,7 @@ SERVICES = ("linetap-capture@1", "linetap-recorder", "linetap-reporter", "lineta
 PROVISION_S = 400  # beside services that take both processors
 FILL_MS = 120  # a slow machine; a notice counts as heard when it comes back within 200
 SETTLED_S = 120
-TALK_S = 12.0  # the notice and something after it
+TALK_S = 9.0  # the notice and something after it
 # On a machine that is not counted: an answer known two seconds late, a recorder that two busy processors keep 15 s
 # behind.
 SLOW_TALK_S = 30.0
