@@ -161,14 +161,14 @@ SHOTS = (
         "/adoption/order",
         "/adoption/order",
         "officer",
-        "A unit's order: its name and place, each line, the network. The authority signs what comes of it.",
+        "A unit's order: its name and place, each line, network, Wi-Fi, PBX. The authority signs what comes of it.",
     ),
     Shot(
         "paper",
         "/adoption/{id}/paper",
         "/adoption/A2026-0003/paper",
         "officer",
-        "The page for whoever hangs this unit: seven steps, the lights of the legend's table, its page as a QR code.",
+        "For whoever hangs this unit: seven steps with their lights, every other light, its page as a QR code.",
     ),
     Shot("review", "/review", "/review", "auditor", "The months of the access log, and which of them are signed."),
     Shot(
