@@ -21,6 +21,8 @@ from servesite import ServeSite
 from adoption_rig import LIMIT_S, NewUnit
 from broker import until
 from card_rig import PINS, PRIVATE
+from linetap.config import load_config
+from linetap.provision.lay import SECRET
 from linetap_core.evidence.authorization.command import Command, Envelope
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import sshsig
@@ -69,7 +71,7 @@ def test_the_commands_of_the_page_lead_to_a_unit_that_is_adopted(desk: Officer, 
     assert desk.post("/adoption/order", None, **UNIT).status_code == 303
     path, data = download(desk)
     (folder / f"{NAME}.linetap.toml").write_bytes(data)
-    (sign,) = shown(desk)
+    sign = shown(desk)[0]
     run(sign, folder)
     signature = (folder / f"{NAME}.linetap.toml.sig").read_bytes()
     assert desk.post(f"{path}/signature", {"file": signature}).status_code == 303
@@ -97,3 +99,31 @@ def test_the_commands_of_the_page_lead_to_a_unit_that_is_adopted(desk: Officer, 
     assert (command.verb, command.role, command.unit) == ("roles", "authority", NAME)
     assert send == f"linetap command send {NAME}.roles.command --config desk.toml"
     assert sshsig.check_all(envelope.command.encode(), envelope.sig.encode(), "linetap-command")
+
+
+def test_the_commands_of_the_page_lead_to_a_unit_that_a_card_has_commissioned(
+    desk: Officer, unit: NewUnit, folder: Path
+) -> None:
+    """The order of a unit with a fixed address, which no desk can reach before it has it."""
+    assert desk.post("/adoption/site", files(unit.card, unit.pki.ca.read_bytes()), **SITE).status_code == 303
+    fixed = {"address": "10.1.2.3/24", "gateway": "10.1.2.1", "wifi_ssid": "city-3", "wifi_passphrase": "p4ss phrase"}
+    assert desk.post("/adoption/order", None, **(UNIT | fixed)).status_code == 303
+    path, data = download(desk)
+    (folder / f"{NAME}.linetap.toml").write_bytes(data)
+    card, certify, signers = shown(desk)[1:]
+    shutil.copy(folder / f"{NAME}.linetap.toml", unit.card.boot)
+    assert unit.card.start() == 2, "under the name that it was downloaded with"
+    (unit.card.boot / f"{NAME}.linetap.toml").unlink()
+    run(card.replace("/media/card", str(unit.card.boot)), folder)
+    assert unit.card.start() == 0
+    assert load_config(unit.card.home / "unit.toml").unit == NAME
+    assert "Address=10.1.2.3/24" in (unit.card.etc / "systemd/network/10-linetap.network").read_text()
+    assert 'psk="p4ss phrase"' in (unit.card.etc / SECRET).read_text()
+    shutil.move(unit.card.boot / f"{NAME}.request", folder)
+    run(certify, folder)
+    run(signers, folder)
+    shutil.copy(folder / f"{NAME}.pem", unit.card.boot)
+    assert unit.card.start() == 0
+    assert (unit.card.home / "tls.pem").read_bytes() == (folder / f"{NAME}.pem").read_bytes()
+    assert desk.post(f"{path}/end").status_code == 303
+    assert desk.state() == ["ended"]
