@@ -15,8 +15,8 @@ fail() {
 
 [ "$#" -eq 7 ] || [ "$#" -eq 8 ] || fail "usage: bundle.sh VERSION slot.img slot.cmdline config.txt OUT.raucb CERTIFICATE KEY [SIGNED]"
 version=$1 root=$2 cmdline=$3 config=$4 out=$5 certificate=$6 key=$7
-boot=()
-[ "$#" -eq 7 ] || boot=("$8"/boot.part "$8"/boot.place "$8"/boot.sig "$here/root/usr/lib/linetap/autoboot")
+boot=("$here/root/usr/lib/linetap/bootfiles")
+[ "$#" -eq 7 ] || boot+=("$8"/boot.part "$8"/boot.place "$8"/boot.sig "$here/root/usr/lib/linetap/autoboot")
 [[ $version =~ ^(0|[1-9][0-9]{0,4})(\.(0|[1-9][0-9]{0,4})){2}$ ]] || fail "$version is no version; 0.2.0 expected"
 for file in "$root" "$cmdline" "$config" "$certificate" "$key" "${boot[@]}"; do [ -s "$file" ] || fail "$file: there is nothing there"; done
 grep -q '^os_prefix=@SLOT@/$' "$config" || fail "$config: no line os_prefix=@SLOT@/, by which a slot is known"
@@ -30,9 +30,9 @@ mkdir "$work/content"
 cp --reflink=auto --sparse=always "$root" "$work/content/root.img"
 chmod 644 "$work/content/root.img"
 install -m 644 "$cmdline" "$work/content/cmdline.txt"
-install -m 644 "$config" "$work/content/config.txt"
+"$here/config.sh" "$config" >"$work/content/config.txt" || fail "$config: it has to be one sector, for a slot's folder"
 install -m 755 "$here/hook.sh" "$work/content/hook.sh"
-[ ${#boot[@]} -eq 0 ] || install -m 644 -t "$work/content" "${boot[@]}"
+install -m 644 -t "$work/content" "${boot[@]}"
 cat >"$work/content/manifest.raucm" <<END
 [update]
 compatible=linetap

@@ -10,6 +10,8 @@ set -eu
 boot=${LINETAP_BOOT:-/boot/firmware} proc=${LINETAP_PROC:-/proc} parts=${LINETAP_PARTS:-/dev/disk/by-partlabel}
 key=${LINETAP_BOOT_PUBLIC:-/usr/lib/linetap/boot.pem} # in the root that runs: dm-verity has checked it
 here=$(dirname "$0")
+# shellcheck source=image/root/usr/lib/linetap/bootfiles
+. "$here/bootfiles"
 
 fail() {
   echo "hook: $*" >&2
@@ -19,16 +21,13 @@ fail() {
 # Past the cache, where that can be: what is on the card.
 read_back() { { dd if="$1" bs=64k iflag=direct 2>/dev/null || cat "$1"; } | sha256sum; }
 
-# Written, and out of the card's own cache: on vfat `sync -f` does the first alone, and fsync of its folder has both.
-flush() { sync -f "$boot" && sync "$boot"; }
-
-is_signed_unit() { ! grep -q 'linetap\.slot=' "$proc/cmdline"; }
+signed_unit() { is_signed "$proc/cmdline"; }
 
 # Before anything is written. RAUC shows the last line where a hook ends with 10.
 check() {
   refused=10
   [ ! -e "$boot/boot.img" ] || fail "this unit's signed card is of an earlier layout, which no update replaces: a new card is needed"
-  if is_signed_unit; then
+  if signed_unit; then
     [ -s "$here/boot.part" ] || fail "this unit starts a signed boot.img, and the update brings none"
     is_signed_boot || fail "boot.img is not signed by this unit's key: it would not start"
   else
@@ -66,7 +65,7 @@ lay_folder() {
     [ -e "$file" ] || continue # in a root of before
     name=$(basename "$file") into=$boot/$(basename "${file%.*}")$slot.${file##*.}
     cp "$file" "$boot/firmware.new"
-    flush
+    flush "$boot"
     [ "$(read_back "$boot/firmware.new")" = "$(sha256sum <"$file")" ] || fail "$name: the card has not kept it"
     mv "$boot/firmware.new" "$into"
   done
@@ -91,12 +90,12 @@ install() {
   refused=1
   rm -rf "${boot:?}/$slot"
   mkdir "$boot/$slot"
-  if is_signed_unit; then lay_partition; else lay_folder; fi
-  flush
+  if signed_unit; then lay_partition; else lay_folder; fi
+  flush "$boot"
   sed "s/@SLOT@/$slot/g" "$here/config.txt" >"$boot/$slot/config.new"
-  flush
+  flush "$boot"
   mv "$boot/$slot/config.new" "$boot/$slot/config.txt"
-  flush
+  flush "$boot"
 }
 
 case ${1:-} in

@@ -11,7 +11,7 @@ from pathlib import Path
 IMAGE = Path(__file__).resolve().parents[1] / "image"
 SCRIPT, HOOK = IMAGE / "root" / "usr" / "lib" / "linetap" / "slots", IMAGE / "hook.sh"
 MARKS = SCRIPT.with_name("marks")
-LIMIT_S = 120
+LIMIT_S, SECTOR = 120, 512
 CONFIG = "os_prefix=@SLOT@/\narm_64bit=1\nkernel=vmlinuz\n"
 VERITY = "256:aaaa:5a17"  # blocks, hash and salt of a root
 CMDLINE = f"console=tty1 linetap.verity={VERITY}"
@@ -19,8 +19,9 @@ PART_BYTES = 2 << 20
 
 
 def files(version: str) -> dict[str, str]:
-    """Of a slot's folder; @SLOT@ for its letter."""
-    config, cmdline = f"# {version}\n{CONFIG}", f"{CMDLINE} linetap.slot=@SLOT@\n"
+    """Of a slot's folder; @SLOT@ for its letter. config.txt is one sector, as image/config.sh makes it."""
+    config, cmdline = f"# {version}\n{CONFIG}#", f"{CMDLINE} linetap.slot=@SLOT@\n"
+    config += "#" * (SECTOR - 1 - len(config.replace("@SLOT@", "a"))) + "\n"
     return {"config.txt": config, "cmdline.txt": cmdline, "vmlinuz": f"kernel {version}"}
 
 
@@ -54,8 +55,9 @@ class Boot:
 
     def call(self, *words: str, code: int = 0) -> str:
         done = subprocess.run(
-            [SCRIPT, *words], env=self.environment, capture_output=True, text=True, timeout=LIMIT_S, check=False
-        )
+            [SCRIPT, *words], env=self.environment, capture_output=True, text=True, timeout=LIMIT_S, check=False,
+            start_new_session=True,
+        )  # fmt: skip
         assert done.returncode == code, (words, done.stdout, done.stderr)
         return (done.stdout or done.stderr).strip()
 

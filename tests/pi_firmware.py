@@ -18,6 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from boards.models import BOARDS
+from boards.rules import read_config
+
 LIMIT_S = 120
 SECTOR = 512
 AUTOBOOT_BYTES = 512  # "autoboot.txt is limited to 512 bytes": config_txt/autoboot.adoc
@@ -130,6 +133,24 @@ def start(card: Mapping[int, Files], public: Path, *, tryboot: bool = False, wal
         verify(image, card[number].read(f"{name}.sig"), public)
         return Start(number, tryboot, contents(image))
     raise DarkError(f"partition {first} has no {name}.img: {text!r}")
+
+
+def slot_of_config(boot: Path, name: str) -> str:
+    """The slot that an unsigned card's config.txt or tryboot.txt starts, on each board. DarkError where one of its files
+    is missing: of `os_prefix` "unless the expected kernel and .dtb can be found [...] the prefix is ignored"
+    (config_txt/boot.adoc), and without it there is no kernel."""
+    text = (boot / name).read_bytes().decode(errors="replace")
+    found = set()
+    for board in BOARDS:
+        config = read_config(text, board.filters)
+        prefix = config.last("os_prefix")
+        for wanted in (config.last("kernel", "kernel8.img"), config.last("initramfs").partition(" ")[0], "cmdline.txt"):
+            if wanted and not (boot / f"{prefix}{wanted}").is_file():
+                raise DarkError(f"{name} starts {prefix}{wanted}, which is not there: {text!r}")
+        found.add(prefix)
+    if len(found) != 1:
+        raise DarkError(f"{name} starts {found}")
+    return found.pop().rstrip("/")
 
 
 def verify(image: bytes, signature: bytes | None, public: Path) -> None:

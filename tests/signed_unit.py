@@ -52,7 +52,8 @@ class Version:
         folder.mkdir()
         for name in ("boot.part", "boot.place", "boot.sig"):
             shutil.copy(self.build.signed / name, folder / name)
-        (folder / "autoboot").symlink_to(SCRIPT.with_name("autoboot"))
+        for name in ("autoboot", "bootfiles"):
+            (folder / name).symlink_to(SCRIPT.with_name(name))
         (folder / "cmdline.txt").symlink_to(self.build.root / "work/cmdline.txt")
         (folder / "config.txt").write_text(CONFIG)
         (folder / "hook.sh").symlink_to(HOOK)

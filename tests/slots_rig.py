@@ -16,6 +16,7 @@ from boot_rig import CMDLINE, CONFIG, IMAGE
 
 LIMIT_S = 120
 SLOT_BYTES = 2 << 20
+HERE = 'here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)'  # of bundle.sh
 
 
 def why_not() -> str | None:
@@ -73,9 +74,12 @@ def make_bundle(
     script = IMAGE / "bundle.sh"
     if compatible != "linetap":
         script = folder / "bundle.sh"
-        script.write_text((IMAGE / "bundle.sh").read_text().replace("compatible=linetap", f"compatible={compatible}"))
+        text = (IMAGE / "bundle.sh").read_text()
+        for old, new in (("compatible=linetap", f"compatible={compatible}"), (HERE, f"here={IMAGE}")):
+            assert old in text
+            text = text.replace(old, new)
+        script.write_text(text)
         script.chmod(0o755)
-        shutil.copy(IMAGE / "hook.sh", folder)
     out = folder / f"linetap-{version}.raucb"
     out.unlink(missing_ok=True)
     done = subprocess.run(

@@ -109,7 +109,7 @@ on_trial() {
   if [ "$signed" = 1 ]; then
     [ "$(autoboot_slot "$BOOT" || echo "$slot")" != "$slot" ]
   else
-    ! grep -qx "os_prefix=$slot/" "$BOOT/config.txt"
+    [ "$(slot_of_config "$BOOT/config.txt")" != "$slot" ]
   fi
 }
 
@@ -154,15 +154,14 @@ leave_slot() {
 # cards say yes to every write, and keep none.
 choose_other() {
   if [ "$signed" = 1 ]; then
-    autoboot_write "$BOOT" "$other" 2>/dev/null || rm -f "$BOOT/autoboot.new" 2>/dev/null
+    autoboot_write "$BOOT" "$other" 2>/dev/null
     without_boot
     with_boot && [ "$(autoboot_slot "$BOOT")" = "$other" ]
     return
   fi
-  { cp "$BOOT/$other/config.txt" "$BOOT/config.new" && sync "$BOOT/config.new" && mv "$BOOT/config.new" "$BOOT/config.txt" &&
-    sync "$BOOT"; } 2>/dev/null || rm -f "$BOOT/config.new" 2>/dev/null
+  copy_config "$BOOT" "$other" config.txt 2>/dev/null
   without_boot
-  with_boot && cmp -s "$BOOT/$other/config.txt" "$BOOT/config.txt"
+  with_boot && [ "$(slot_of_config "$BOOT/config.txt")" = "$other" ] && cmp -s "$BOOT/$other/config.txt" "$BOOT/config.txt"
 }
 
 # Seconds: from the fourth failure in a row it is a minute, then longer, at most ten.

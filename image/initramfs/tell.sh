@@ -3,7 +3,7 @@
 # What went wrong before anything else can say so: in the kernel's log, on the boot partition as linetap-boot.txt, and by
 # the board's own LEDs (docs/closet.md). $slot, $try and $next are of the start that tells.
 readonly BOOT=${BOOT:-/boot}
-readonly NOTE=$BOOT/linetap-boot.txt
+readonly NOTE=$BOOT/linetap-boot.txt NOTE_BYTES=4096 # always: it is written in its place (usr/lib/linetap/bootfiles)
 
 say() { echo "<4>linetap: $*" >/dev/kmsg; }
 
@@ -31,8 +31,7 @@ note() {
       'To do: leave the power on. If RUN is not lit after 10 minutes, replace the card by one that is newly made. Keep the old one unerased: calls are on it.'
     grep '^- ' "$NOTE" 2>/dev/null | tail -n 11
     printf '%s\n' "$step"
-  } >"$BOOT/linetap-boot.new" && sync "$BOOT/linetap-boot.new" && mv "$BOOT/linetap-boot.new" "$NOTE"
-  sync "$BOOT"
+  } | dd bs=$NOTE_BYTES count=1 iflag=fullblock conv=sync 2>/dev/null | tr '\000' '\n' | overwrite "$NOTE" $NOTE_BYTES
 }
 
 next_ko() {

@@ -13,7 +13,7 @@ pack_initramfs() {
   cp "$ROOT/usr/sbin/dmsetup" "$tree/bin/dmsetup"
   copy_libraries "$tree" "$tree/bin/dmsetup"
   install -m 755 image/initramfs/init "$tree/init"
-  install -D -m 644 -t "$tree/lib/linetap" image/initramfs/*.sh image/root/usr/lib/linetap/{marks,blocks,autoboot}
+  install -D -m 644 -t "$tree/lib/linetap" image/initramfs/*.sh image/root/usr/lib/linetap/{marks,blocks,autoboot,bootfiles}
   { printf '%s\n' bcm2835_wdt i6300esb && wanted_modules; } | while read -r module; do # what counts seconds comes first
     modprobe -d "$PWD/$ROOT" -S "$(kernel)" --show-depends "$module" || fail "the kernel has no module $module"
   done | sed -n 's/^insmod //p' | awk '!seen[$1]++ {print $1}' >"$WORK/modules"
@@ -97,7 +97,8 @@ fill_boot() {
   cp -r "$ROOT"/usr/lib/linetap/boot/. "$CARD/a/"
   printf '%s linetap.slot=a\n' "$(cat "$WORK/cmdline.txt")" >"$CARD/a/cmdline.txt"
   # The same twice: what the firmware reads, and what makes the folder a slot (usr/lib/linetap/slots).
-  sed "s/@SLOT@/a/" image/boot/config.txt >"$CARD/a/config.txt"
+  image/config.sh image/boot/config.txt >"$WORK/config.txt" || fail "config.txt has to be one sector"
+  sed "s/@SLOT@/a/" "$WORK/config.txt" >"$CARD/a/config.txt"
   cp "$CARD/a/config.txt" "$CARD/config.txt"
   check_card
 }

@@ -37,7 +37,7 @@ seal_slot 1
 cp "$ROOT"/usr/lib/linetap/firmware/* "$CARD/"
 mcopy -i "$FROM/linetap.img@@1M" ::LICENCE.raspi-firmware "$CARD/"
 cp -r "$ROOT"/usr/lib/linetap/boot/. "$CARD/a/"
-sed "s/@SLOT@/a/" image/boot/config.txt >"$CARD/a/config.txt"
+image/config.sh image/boot/config.txt | sed "s/@SLOT@/a/" >"$CARD/a/config.txt"
 pack_signed
 [ "$what" != card ] || write_card
 image/bundle.sh "$version" "$WORK/slot.img" "$WORK/cmdline.txt" image/boot/config.txt "$OUT/linetap-$version.raucb" \

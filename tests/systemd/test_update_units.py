@@ -79,7 +79,7 @@ def _lay_slots(made: Guest) -> None:
     made.write("/etc/rauc/keyring.pem", ours.certificate.read_bytes())
     made.write("/usr/lib/linetap/release", "ID=linetap\nVERSION=0.1.0\nCOMMIT=0\n")
     made.write("/usr/lib/linetap/slots", SCRIPT.read_bytes(), 0o755)
-    for name in ("marks", "autoboot"):
+    for name in ("marks", "autoboot", "bootfiles"):
         made.write(f"/usr/lib/linetap/{name}", SCRIPT.with_name(name).read_bytes())
     made.write("/usr/lib/linetap/scrub", SCRIPT.with_name("scrub").read_bytes(), 0o755)
     made.write("/etc/systemd/system.conf.d/90-where.conf", WHERE)

@@ -59,7 +59,7 @@ def test_its_content_is_the_root_what_starts_it_and_the_hook(bundle: Path, place
     words = ["rauc", "extract", "--keyring", str(place / "ours.pem"), str(bundle), str(tmp_path / "content")]
     subprocess.run(words, check=True, capture_output=True, timeout=LIMIT_S)
     found = {path.name: path for path in (tmp_path / "content").iterdir()}
-    assert found.keys() == {"root.img", "cmdline.txt", "config.txt", "hook.sh", "manifest.raucm"}
+    assert found.keys() == {"root.img", "cmdline.txt", "config.txt", "hook.sh", "bootfiles", "manifest.raucm"}
     assert found["root.img"].read_bytes() == (place / "slot.img").read_bytes()
     assert found["hook.sh"].read_bytes() == (IMAGE / "hook.sh").read_bytes()
     assert found["hook.sh"].stat().st_mode & 0o111

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What names a slot is out of the card's own cache before and after it is renamed. On vfat that is fsync's work alone:
-syncfs, which is `sync -f`, writes and flushes nothing (decision 0154), so the calls themselves are looked at."""
+"""What names a slot is out of the card's own cache once it is written, and is renamed nowhere. On vfat that is fsync's work
+alone: syncfs, which is `sync -f`, writes and flushes nothing (decision 0154), so the calls themselves are looked at."""
 
 from __future__ import annotations
 
@@ -14,29 +14,32 @@ import pytest
 from boot_rig import LIMIT_S, SCRIPT, Boot
 
 NAMES = ("config.txt", "tryboot.txt", "autoboot.txt")
-LIBRARY = SCRIPT.with_name("autoboot")
+LIBRARY = SCRIPT.parent
 
 
 def calls(folder: Path, environment: dict[str, str], *words: str) -> list[tuple[str, str]]:
-    """The calls that flush or rename, in their order, each with the name that it renames to."""
+    """The calls that flush or rename, in their order, each with the name of what it flushes, or renames to."""
     log = folder / "strace"
-    traced = ["strace", "-f", "-qq", "-o", str(log), "-e", "trace=fsync,syncfs,sync,rename,renameat,renameat2", *words]
-    subprocess.run(traced, env=environment, check=True, capture_output=True, timeout=LIMIT_S)
+    traced = ["strace", "-f", "-qq", "-y", "-o", str(log), "-e", "trace=fsync,syncfs,sync,rename,renameat,renameat2"]
+    subprocess.run([*traced, *words], env=environment, check=True, capture_output=True, timeout=LIMIT_S)
     found = []
     for line in log.read_text().splitlines():
         if match := re.search(r"(fsync|syncfs|sync|rename\w*)(?:\(| resumed>)(.*)\) += 0$", line):
-            named = re.findall(r'"([^"]*)"', match[2])
+            named = re.findall(r'["<]([^">]*)[">]', match[2])
             found.append((match[1], Path(named[-1]).name if named else ""))
     return found
 
 
-def require_flushed(found: list[tuple[str, str]]) -> None:
-    renamed = [at for at, (_, name) in enumerate(found) if name in NAMES]
-    assert renamed, found
-    for at in renamed:
-        before = [call for call, _ in found[:at]]
-        assert "fsync" in before[-2:], f"what is named is not on the card yet: {found}"
-        assert "fsync" in [call for call, _ in found[at + 1 :]], f"the name is not on the card: {found}"
+def require_made(found: list[tuple[str, str]], name: str) -> None:
+    """Where there was none: what is named is on the card before its name is."""
+    at = found.index(next(each for each in found if each[0].startswith("rename") and each[1] == name))
+    assert "fsync" in [call for call, _ in found[:at]][-2:], f"what is named is not on the card yet: {found}"
+    assert "fsync" in [call for call, _ in found[at + 1 :]], f"the name is not on the card: {found}"
+
+
+def require_in_place(found: list[tuple[str, str]], name: str) -> None:
+    assert ("fsync", name) in found
+    assert not [each for each in found if each[0].startswith("rename") and each[1] in NAMES], found
 
 
 @pytest.fixture
@@ -49,22 +52,23 @@ def boot(tmp_path: Path) -> Boot:
 
 
 def test_a_try_is_flushed(boot: Boot, tmp_path: Path) -> None:
-    require_flushed(calls(tmp_path, boot.environment, str(SCRIPT), "set-primary", "b"))
+    require_made(calls(tmp_path, boot.environment, str(SCRIPT), "set-primary", "b"), "tryboot.txt")
+    require_in_place(calls(tmp_path, boot.environment, str(SCRIPT), "set-primary", "b"), "tryboot.txt")
 
 
 def test_what_is_kept_is_flushed(boot: Boot, tmp_path: Path) -> None:
     boot.call("set-primary", "b")
     boot.reboots()
-    require_flushed(calls(tmp_path, boot.environment, str(SCRIPT), "set-state", "b", "good"))
+    require_in_place(calls(tmp_path, boot.environment, str(SCRIPT), "set-state", "b", "good"), "config.txt")
 
 
 @pytest.mark.parametrize("shell", [("sh",), ("busybox", "sh")], ids=" ".join)
 def test_a_signed_cards_name_is_flushed(boot: Boot, tmp_path: Path, shell: tuple[str, ...]) -> None:
     """By the unit's shell and by the initramfs's. It is written in its place; and by a rename where there is none."""
-    script = f". {LIBRARY}; autoboot_write {boot.boot} "
-    require_flushed(calls(tmp_path, boot.environment, *shell, "-euc", script + "b"))
+    script = f". {LIBRARY}/bootfiles; . {LIBRARY}/autoboot; autoboot_write {boot.boot} "
+    require_made(calls(tmp_path, boot.environment, *shell, "-euc", script + "b"), "autoboot.txt")
     inode = (boot.boot / "autoboot.txt").stat().st_ino
-    assert calls(tmp_path, boot.environment, *shell, "-euc", script + "a") == [("fsync", "")]
+    assert calls(tmp_path, boot.environment, *shell, "-euc", script + "a") == [("fsync", "autoboot.txt")]
     assert (boot.boot / "autoboot.txt").stat().st_ino == inode
     assert "boot_partition=2\n[tryboot]" in (boot.boot / "autoboot.txt").read_text()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from boot_rig import CMDLINE, CONFIG, HOOK, LIMIT_S, Boot
+from boot_rig import CMDLINE, CONFIG, HOOK, LIMIT_S, SCRIPT, Boot
 from slots_rig import make_root
 from slots_rig import why_not as no_rauc
 
@@ -29,6 +29,7 @@ class Bundle:
         self.folder, self.slot = root / "bundle", root / "slot.img"
         self.folder.mkdir()
         (self.folder / "hook.sh").symlink_to(HOOK)
+        (self.folder / "bootfiles").symlink_to(SCRIPT.with_name("bootfiles"))
         (self.folder / "cmdline.txt").write_text(f"{CMDLINE}\n")
         (self.folder / "config.txt").write_text(CONFIG)
         self.slot.write_bytes(make_root(root, "0.2.0"))

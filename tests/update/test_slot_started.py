@@ -33,7 +33,7 @@ def found(
     if partition is not None:
         (loader / "partition").write_bytes(partition.to_bytes(4, "big"))
     (folder / "autoboot.txt").write_text(f"[all]\ntryboot_a_b=1\nboot_partition={named}\n[tryboot]\n")
-    script = f"BOOT={folder} verity=1:2:3; . {LIBRARY}/autoboot; . {INITRAMFS}/slot.sh\n{REST}"
+    script = f"BOOT={folder} verity=1:2:3; . {LIBRARY}/bootfiles; . {LIBRARY}/autoboot; . {INITRAMFS}/slot.sh\n{REST}"
     done = subprocess.run(
         ["busybox", "sh", "-uc", script],
         env={"PATH": "/usr/bin:/bin", "PROC": str(proc), "HOLDS": holds, "PARTS": parts},
