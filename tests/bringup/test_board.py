@@ -19,6 +19,7 @@ HERE = Path("/")
 # A Raspberry Pi 4B of revision 1.5 as its kernel shows it; the codec is Debian's text of a USB codec with 8 channels.
 PI = {
     "proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.5\0",
+    "proc/device-tree/compatible": "raspberrypi,4-model-b\0brcm,bcm2711\0",
     "proc/cpuinfo": "processor\t: 0\n\nRevision\t: b03115\nSerial\t\t: 100000001234abcd\n",
     "proc/sys/kernel/osrelease": "7.3.4+deb13-arm64\n",
     "proc/asound/card1/id": "linetap1\n",

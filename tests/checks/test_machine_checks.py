@@ -171,18 +171,22 @@ class TestClock:
 
 
 @pytest.mark.parametrize(
-    ("chip", "built", "is_old"),
+    ("chip", "signed", "built", "is_old"),
     [
-        ("bcm2711", "2021-03-17", True),
-        ("bcm2711", "2021-03-18", False),
-        ("bcm2712", "2024-06-03", True),
-        ("bcm2712", "2024-06-04", False),
+        ("bcm2711", False, "2021-03-17", True),
+        ("bcm2711", False, "2021-03-18", False),
+        ("bcm2711", True, "2025-02-10", True),
+        ("bcm2711", True, "2025-02-11", False),
+        ("bcm2712", False, "2025-06-19", True),
+        ("bcm2712", False, "2025-06-20", False),
+        ("bcm2712", True, "2025-06-19", True),
+        ("bcm2712", True, "2025-06-20", False),
     ],
 )
-def test_a_boot_loader_is_old_by_its_day(chip: str, built: str, is_old: bool) -> None:
+def test_a_boot_loader_is_old_by_its_day(chip: str, signed: bool, built: str, is_old: bool) -> None:
     """Raspberry Pi's release notes name these days; the boot loader says when it was built."""
     built_s = parse_rfc3339(f"{built}T00:00:00.000Z") // NS_PER_S
-    found = stands(unit(loader=Loader(chip, built_s)))
+    found = stands(unit(loader=Loader(chip, built_s, signed)))
     assert found == ([("firmware_old", "warning")] if is_old else [])
 
 

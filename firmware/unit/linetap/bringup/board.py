@@ -10,10 +10,10 @@ import re
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-from linetap.checks.kernelfiles import bytes_of, first_group, text_of
+from linetap.checks.bootstate import read_loader
+from linetap.checks.kernelfiles import first_group, text_of
 from linetap_core.clock import NS_PER_S
 from linetap_core.vaultformat.bringupreport import BoardFacts
 
@@ -38,13 +38,13 @@ class Measured:
 
 def facts(root: Path) -> BoardFacts:
     tree = root / "proc/device-tree"
-    built = bytes_of(tree / "chosen/bootloader/build-timestamp")
+    loader = read_loader(root)
     cards = sorted(root.glob("proc/asound/card[0-9]*"))[:_MOST_FILES]
     return BoardFacts(
         model=text_of(tree / "model").strip("\0\n "),
         revision=first_group(r"^Revision\s*: ([0-9a-f]+)$", text_of(root / "proc/cpuinfo")),
         kernel=text_of(root / "proc/sys/kernel/osrelease").strip(),
-        firmware=datetime.fromtimestamp(int.from_bytes(built), UTC).strftime("%Y-%m-%d") if len(built) == 4 else "",
+        firmware=loader.built_on if loader else "",
         clock_chip=text_of(root / "sys/class/rtc/rtc0/name").strip(),
         codecs=[_codec(card) for card in cards if card.is_dir() and not card.is_symlink()],
         tpm=(root / "sys/class/tpm/tpm0").exists(),

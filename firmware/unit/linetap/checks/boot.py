@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from linetap.checks.bootstate import Slot
+from linetap.checks.bootstate import Slot, day_of
 from linetap.checks.frame import Check, Snapshot, Trouble, Words
-from linetap_core.clock import NS_PER_S, rfc3339
 
 
 def slot_failed(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
@@ -37,17 +36,20 @@ def _blocks(slot: Slot) -> str:
     return f"{slot.mended} blocks" if slot.mended != 1 else "1 block"
 
 
-# The oldest boot loader that does what the image asks of it, by the release notes of rpi-eeprom: 2021-03-18,
-# the first default one that knows tryboot; 2024-06-04, from which on [pi5] in config.txt includes the CM5.
-OLDEST_LOADER_S = {"bcm2711": 1_616_025_600, "bcm2712": 1_717_459_200}
+# The oldest boot loader that does what the image asks of it, by the day of its build: for what, and by which release note,
+# is in docs/boards.md, "Versions".
+OLDEST_LOADER = {"bcm2711": "2021-03-18", "bcm2712": "2025-06-20"}
+OLDEST_LOADER_SIGNED = {"bcm2711": "2025-02-11", "bcm2712": "2025-06-20"}  # of a card with a signed boot.img
 
 
 def firmware_old(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
     """The EEPROM's boot loader is older than the image needs: an update may fail to start, or to fall back."""
     loader = snapshot.machine.loader
-    if loader is None or loader.built_s >= OLDEST_LOADER_S[loader.chip]:
+    if loader is None:
         return None
-    built, oldest = (rfc3339(s * NS_PER_S)[:10] for s in (loader.built_s, OLDEST_LOADER_S[loader.chip]))
+    built, oldest = loader.built_on, (OLDEST_LOADER_SIGNED if loader.starts_signed else OLDEST_LOADER)[loader.chip]
+    if built >= oldest:
+        return None
     return Words(
         text_ko=f"부트로더(EEPROM)가 오래되었습니다 ({built}). {oldest} 이후 버전이 필요합니다.",
         text_en=f"The boot loader in the EEPROM is too old ({built}); {oldest} or later is needed.",
@@ -74,7 +76,7 @@ def eeprom_failed(snapshot: Snapshot, _standing: Trouble | None) -> Words | None
     if found is None or found.step != "failed":
         return None
     why_ko, why_en = EEPROM_FAULTS.get(found.code, ("원인을 알 수 없습니다", "for an unknown reason"))
-    before, wanted = (rfc3339(s * NS_PER_S)[:10] for s in (found.before_s, found.wanted_s))
+    before, wanted = day_of(found.before_s), day_of(found.wanted_s)
     return Words(
         text_ko=f"부트로더(EEPROM)를 {wanted} 버전으로 바꾸지 못했습니다 (지금 {before}): {why_ko} ({found.code}).",
         text_en=f"The boot loader of {wanted} is not in the EEPROM ({before} is): {why_en} ({found.code}).",

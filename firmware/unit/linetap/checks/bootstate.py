@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linetap.checks.kernelfiles import bytes_of
+from linetap_core.clock import NS_PER_S, rfc3339
 
 EEPROM = "run/linetap-eeprom"  # a line by root: linetap.update.eepromstate
 SLOTS = "run/linetap-slots"  # a line a slot, by root, at each start that is good and after each scrub
@@ -36,10 +37,17 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Loader:
-    """The boot loader in the EEPROM of a Pi. `chip`: bcm2711 or bcm2712; `built_s`: Unix time of its build."""
+    """The boot loader in the EEPROM of a Pi. `chip`: bcm2711 or bcm2712; `built_s`: Unix time of its build.
+    `starts_signed`: it has started a signed boot.img, whose command line names no slot.
+    """
 
     chip: str
     built_s: int
+    starts_signed: bool = False
+
+    @property
+    def built_on(self) -> str:
+        return day_of(self.built_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +58,11 @@ class Eeprom:
     before_s: int
     wanted_s: int
     code: str
+
+
+def day_of(unix_s: int) -> str:
+    """By which release notes name a boot loader: 2026-05-17."""
+    return rfc3339(unix_s * NS_PER_S)[:10]
 
 
 def read_eeprom(root: Path) -> Eeprom | None:
@@ -74,4 +87,8 @@ def read_loader(root: Path) -> Loader | None:
     """Returns None on a machine that is no Pi 4 or 5."""
     chip = re.search(rb"\bbrcm,(bcm271[12])\0", bytes_of(root / _COMPATIBLE, _LIMIT_BYTES))
     built = bytes_of(root / _LOADER, _LIMIT_BYTES)
-    return Loader(chip[1].decode(), int.from_bytes(built)) if chip and len(built) == 4 else None
+    if chip is None or len(built) != 4:
+        return None
+    cmdline = bytes_of(root / "proc/cmdline", _LIMIT_BYTES)
+    signed = b"linetap.verity=" in cmdline and b"linetap.slot=" not in cmdline
+    return Loader(chip[1].decode(), int.from_bytes(built), signed)

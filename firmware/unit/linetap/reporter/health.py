@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from linetap.checks import Judgement, Snapshot
-from linetap.checks.bootstate import Eeprom
+from linetap.checks.bootstate import Eeprom, day_of
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, S_PER_DAY, parse_rfc3339, rfc3339
@@ -103,7 +103,7 @@ def health(snapshot: Snapshot, events: Outgoing, judgement: Judgement) -> Health
         config_sha256=recorder.config_sha256 if recorder else None,
         config_pending=recorder.config_pending if recorder else None,
         update=_update(recorder),
-        loader=None if machine.loader is None else _day(machine.loader.built_s),
+        loader=None if machine.loader is None else machine.loader.built_on,
         eeprom=_eeprom(machine.eeprom),
         departures=" ".join(recorder.departures) if recorder else "",
         services_dead=" ".join(dead),
@@ -126,11 +126,9 @@ def _update(recorder: RecorderState | None) -> str:
 
 
 def _eeprom(found: Eeprom | None) -> str:
-    return "" if found is None else f"{found.step} {_day(found.before_s)} {_day(found.wanted_s)} {found.code}".rstrip()
-
-
-def _day(unix_s: int) -> str:
-    return rfc3339(unix_s * NS_PER_S)[:10]
+    if found is None:
+        return ""
+    return f"{found.step} {day_of(found.before_s)} {day_of(found.wanted_s)} {found.code}".rstrip()
 
 
 def _days_left(recorder: RecorderState | None, free: int | None, reserve: int) -> float | None:
