@@ -141,7 +141,6 @@ class Cuts:
             yield made
             shutil.rmtree(made)
 
-
     def _renamed(self) -> set[str]:
         listed = self.unit.root / "renamed"
         lines = listed.read_text().splitlines() if listed.exists() else []

@@ -136,8 +136,8 @@ def start(card: Mapping[int, Files], public: Path, *, tryboot: bool = False, wal
 
 
 def slot_of_config(boot: Path, name: str) -> str:
-    """The slot that an unsigned card's config.txt or tryboot.txt starts, on each board. DarkError where one of its files
-    is missing: of `os_prefix` "unless the expected kernel and .dtb can be found [...] the prefix is ignored"
+    """The slot that an unsigned card's config.txt or tryboot.txt starts, on each board. DarkError where one of its
+    files is missing: of `os_prefix` "unless the expected kernel and .dtb can be found [...] the prefix is ignored"
     (config_txt/boot.adoc), and without it there is no kernel."""
     text = (boot / name).read_bytes().decode(errors="replace")
     found = set()

@@ -27,7 +27,8 @@ ROOT = "84" * 32
 
 
 def bundle(folder: Path, version: str, signer: Signer, format_: str = "plain", *, for_signed: bool = False) -> Path:
-    """By image/bundle.sh, each time of another root. `for_signed`: as of a signed card, with a boot.img of nothing."""
+    """By image/bundle.sh, each time of another root. `for_signed`: as of a signed card, whose boot.part
+    is large, with a boot.img of nothing."""
     folder.mkdir(parents=True, exist_ok=True)
     image, cmdline, config = (folder / name for name in ("slot.img", "slot.cmdline", "config.txt"))
     image.write_bytes(make_root(folder, version))
@@ -38,7 +39,7 @@ def bundle(folder: Path, version: str, signer: Signer, format_: str = "plain", *
     words = [IMAGE / "bundle.sh", version, image, cmdline, config, out, signer.certificate, signer.key]
     if for_signed:
         for name in ("boot.part", "boot.place", "boot.sig"):
-            (folder / name).write_bytes(b"x" * 5000)
+            (folder / name).write_bytes(b"x" * (3 << 20 if name == "boot.part" else 5000))
         words.append(folder)
     done = subprocess.run(
         [*map(str, words)], capture_output=True, text=True, timeout=LIMIT_S, check=False,

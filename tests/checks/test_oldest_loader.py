@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The oldest boot loader of each board: what the check goes by, what the documents say, and Raspberry Pi's release notes."""
+"""The oldest boot loader of each board: what the check goes by, what the documents say, and the release notes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ NOTES = [
 
 
 def test_the_documents_name_the_days_of_the_check() -> None:
-    rows = dict(re.findall(r"^\| EEPROM of (a Pi [^|]+) \| ([0-9-]+) \|", (DOCS / "boards.md").read_text(), re.MULTILINE))
+    rows = dict(
+        re.findall(r"^\| EEPROM of (a Pi [^|]+) \| ([0-9-]+) \|", (DOCS / "boards.md").read_text(), re.MULTILINE)
+    )
     assert rows == {
         "a Pi 4": OLDEST_LOADER["bcm2711"],
         "a Pi 4 with a signed card": OLDEST_LOADER_SIGNED["bcm2711"],
@@ -49,7 +51,8 @@ def test_the_release_notes_say_so(chip: str, day: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(("cmdline", "signed"), [
-    ("panic=5 linetap.verity=1:2:3 linetap.slot=a\n", False), ("panic=5 linetap.verity=1:2:3\n", True), ("quiet\n", False),
+    ("panic=5 linetap.verity=1:2:3 linetap.slot=a\n", False), ("panic=5 linetap.verity=1:2:3\n", True),
+    ("quiet\n", False),
 ])  # fmt: skip
 def test_a_signed_start_is_known_by_its_command_line(tmp_path: Path, cmdline: str, signed: bool) -> None:
     lay(tmp_path, {"proc/device-tree/compatible": "raspberrypi,5-model-b\0brcm,bcm2712\0", "proc/cmdline": cmdline})

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from machine import IMAGE
+from pi import ABSENT
 
 from linetap_core.clock import NS_PER_S, SYSTEM
 
@@ -20,11 +21,6 @@ pytestmark = [pytest.mark.hil, pytest.mark.quick]
 LIMIT_S = 600  # for one that hangs: nothing here is judged by its speed
 EARLY = "earlycon=pl011,mmio32,0xfe201000"  # without it this kernel says nothing to QEMU's Pi
 FLAGS_TAG = "unhandled tag 0x00038064"
-# What the Pi has and QEMU's has not; their drivers would fall over registers that are not there.
-ABSENT = (
-    "interrupt-controller@7ef00100", "hdmi@7ef00700", "hdmi@7ef05700", "i2c@7ef04500", "i2c@7ef09500", "clock@7ef00000",
-    "avs-monitor@7d5d2000", "hvs@7e400000", "vec@7ec13000", "txp@7e004000", "mmc@7e202000",
-)  # fmt: skip
 INIT = b"""#!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t sysfs sys /sys

@@ -37,7 +37,9 @@ def test_a_signed_card_starts_and_its_slot_is_named_anew_by_writes_of_any_order(
         with machine.card.open("rb") as file:
             file.seek(BOOT_OFFSET)
             first.write_bytes(file.read(BOOT_BYTES))
-        machine.run("sh", "-euc", ". /usr/lib/linetap/bootfiles; . /usr/lib/linetap/autoboot; autoboot_write /boot/firmware b")
+        machine.run(
+            "sh", "-euc", ". /usr/lib/linetap/bootfiles; . /usr/lib/linetap/autoboot; autoboot_write /boot/firmware b"
+        )
         machine.cut()
         found = list(writes(log))[seen:]
     assert [write for write in found if write.is_flush], "the card is never told to flush"

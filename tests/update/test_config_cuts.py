@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Power that goes at every step of a change of slot on a card that is not signed (cuts_rig.py), by the unit's script and by
-the initramfs's. What the firmware then finds as config.txt is always whole, and starts a slot whose files are there."""
+"""Power that goes at every step of a change of slot on a card that is not signed (cuts_rig.py), by the unit's script
+and by the initramfs's. What the firmware then finds as config.txt is whole, and starts a slot that has its files."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from cuts_rig import MORE, MOST_STEPS, Cuts
 from signed_rig import key
 from signed_unit import SLOTS, SignedUnit, Version, require_whole
 
+
 def copied(unit: SignedUnit, into: Path) -> SignedUnit:
     """The same unit again: its card, and what has started it. Its paths are in its own folder alone."""
     subprocess.run(["cp", "-a", "--sparse=always", unit.root, into], check=True, timeout=LIMIT_S)

@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 import configparser
+import os
 import re
+import resource
+import signal
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +18,8 @@ from linetap_core.versions import logged, payload
 
 _LIMIT_S = 60
 _LIMIT_BYTES = 64 << 10
+_BOOT_BYTES = 128 << 20  # image/layout.sh, BOOTPART_MIB: the largest boot.part
+_MANIFEST, _CMDLINE, _BOOT = _WANTED = ("manifest.raucm", "cmdline.txt", "boot.part")
 _ROOT = re.compile(r"(?:^|\s)linetap\.verity=[0-9]+:([0-9a-f]{64}):")
 
 
@@ -30,44 +36,57 @@ class Facts:
 def read(bundle: Path) -> Facts:
     """BadInput unless it is a plain bundle, whose signature covers the whole payload."""
     signed = payload.sha256(bundle)
+    with tempfile.TemporaryDirectory(prefix="linetap-bundle-") as folder:
+        content = Path(folder) / "content"
+        _extracted(bundle, content)
+        texts = {name: _text(bundle, content / name) for name in (_MANIFEST, _CMDLINE)}
+        is_for_signed = os.path.lexists(content / _BOOT)
     manifest = configparser.ConfigParser(interpolation=None, strict=True)
     try:
-        manifest.read_string(_file(bundle, "manifest.raucm"))
+        manifest.read_string(texts[_MANIFEST])
         product, version = manifest["update"]["compatible"], manifest["update"]["version"]
     except (configparser.Error, KeyError) as error:
         raise BadInput(f"{bundle}: its manifest names no product and version: {' '.join(str(error).split())}") from None
     format_ = manifest.get("bundle", "format", fallback="plain")
     if format_ != "plain":
         raise BadInput(f"{bundle}: format {format_}; plain expected: of others the payload is not all that is signed")
-    if product == logged.PRODUCT and _has(bundle, "boot.part"):
+    if product == logged.PRODUCT and is_for_signed:
         product = logged.SIGNED
-    root = _ROOT.search(_file(bundle, "cmdline.txt"))
+    root = _ROOT.search(texts[_CMDLINE])
     if root is None:
         raise BadInput(f"{bundle}: its cmdline.txt names no root hash; `linetap.verity=BLOCKS:ROOT:SALT` expected")
     return Facts(product, version, signed, root[1])
 
 
-def _has(bundle: Path, name: str) -> bool:
+def _extracted(bundle: Path, into: Path) -> None:
+    """Those of `_WANTED` that it has, in one call: unsquashfs leaves out what is not there."""
+    quietly = ("-quiet", "-no-progress", "-no-xattrs", "-no-wildcards")
     try:
-        _file(bundle, name)
-    except BadInput:
-        return False
-    return True
-
-
-def _file(bundle: Path, name: str) -> str:
-    try:
-        with subprocess.Popen(
-            ["unsquashfs", "-cat", str(bundle.absolute()), name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        ) as running:  # fmt: skip
-            assert running.stdout is not None
-            data = running.stdout.read(_LIMIT_BYTES + 1)
-            if len(data) > _LIMIT_BYTES:
-                running.kill()
-                raise BadInput(f"{bundle}: {name} in it has more than {_LIMIT_BYTES} bytes")
-            if running.wait(_LIMIT_S):
-                raise BadInput(f"{bundle}: unsquashfs reads no {name} in it")
+        done = subprocess.run(
+            ["unsquashfs", *quietly, "-d", into, bundle.absolute(), *_WANTED],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=_LIMIT_S,
+            check=False, preexec_fn=_limit_files,
+        )  # fmt: skip
     except FileNotFoundError:
         raise BadInput("unsquashfs is not installed (squashfs-tools); it reads what a bundle is") from None
+    except subprocess.TimeoutExpired:
+        raise BadInput(f"{bundle}: unsquashfs does not end with it") from None
+    if done.returncode == -signal.SIGXFSZ:
+        raise BadInput(f"{bundle}: a file in it has more than {_BOOT_BYTES} bytes")
+    if done.returncode:
+        raise BadInput(f"{bundle}: unsquashfs cannot read it")
+
+
+def _limit_files() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_BOOT_BYTES, _BOOT_BYTES))
+
+
+def _text(bundle: Path, path: Path) -> str:
+    """A link in a bundle could lead to any file here."""
+    if path.is_symlink() or not path.is_file():
+        raise BadInput(f"{bundle}: unsquashfs reads no {path.name} in it")
+    with path.open("rb") as file:
+        data = file.read(_LIMIT_BYTES + 1)
+    if len(data) > _LIMIT_BYTES:
+        raise BadInput(f"{bundle}: {path.name} in it has more than {_LIMIT_BYTES} bytes")
     return data.decode("utf-8", "replace")

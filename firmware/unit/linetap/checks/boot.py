@@ -36,8 +36,8 @@ def _blocks(slot: Slot) -> str:
     return f"{slot.mended} blocks" if slot.mended != 1 else "1 block"
 
 
-# The oldest boot loader that does what the image asks of it, by the day of its build: for what, and by which release note,
-# is in docs/boards.md, "Versions".
+# The oldest boot loader that does what the image asks of it, by the day of its build. For what, by which release note:
+# docs/boards.md, "Versions".
 OLDEST_LOADER = {"bcm2711": "2021-03-18", "bcm2712": "2025-06-20"}
 OLDEST_LOADER_SIGNED = {"bcm2711": "2025-02-11", "bcm2712": "2025-06-20"}  # of a card with a signed boot.img
 

@@ -11,12 +11,16 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import tomllib
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import msgspec
 
 from linetap_core.enrolment import order
 from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import namespaces
+from linetap_core.wire import loopback
 
 ORDER, DECOMMISSION, DESK = order.NAME, "linetap-decommission.txt", "linetap-desk.txt"
 DESK_PORT = 8443  # of `linetap desk serve`, if the order names no other
@@ -37,6 +41,21 @@ class CardMistake(BadInput):
     def __init__(self, ko: str, en: str) -> None:
         super().__init__(en)
         self.ko = ko
+
+
+class _Board(msgspec.Struct, frozen=True):
+    kind: str = "hardware"
+
+
+class _Host(msgspec.Struct, frozen=True):
+    host: str = "localhost"
+
+
+class _Reached(msgspec.Struct, frozen=True):
+    """Of a unit.toml only where its broker is."""
+
+    broker: _Host = _Host()
+    board: _Board = _Board()
 
 
 def require_names(boot: Path) -> None:
@@ -126,6 +145,20 @@ def desk_address(text: str) -> tuple[str, int]:
             f"{DESK}: {shown!r}: the one line desk.city.example or https://desk.city.example:8443 expected",
         )
     return str(url.hostname), port or 443
+
+
+def require_broker(text: str) -> None:
+    """CardMistake for a unit of the image whose broker is itself: `config init` without --broker writes localhost."""
+    try:
+        unit = msgspec.convert(tomllib.loads(text), _Reached)
+    except (ValueError, RecursionError):
+        return  # checked with the configuration itself
+    host = unit.broker.host
+    if unit.board.kind == "hardware" and loopback.is_own(host):
+        raise CardMistake(
+            f"{ORDER}: {order.UNIT}: broker.host = {host!r}는 기기 자신입니다. 브로커의 이름이나 주소를 쓰십시오.",
+            f"{ORDER}: {order.UNIT}: broker.host = {host!r} is the unit itself: the broker's name or address expected",
+        )
 
 
 def encoding_of(data: bytes) -> str | None:

@@ -22,7 +22,6 @@ from linetap.config import Config, config_sha256, load_config
 from linetap.config.require import TLS_CERTIFICATE, require_usual_place
 from linetap.provision import admit, cardfiles
 from linetap.provision.memory import KEY
-from linetap.provision.orderfault import require_broker
 from linetap_core.clock import SYSTEM, rfc3339
 from linetap_core.durable import copies as kept
 from linetap_core.durable import privatefile
@@ -138,7 +137,7 @@ def _check(order: Order, home: Path, staging: Path) -> None:
     for name, text in order.files.items():
         (staging / name).write_text(text, encoding="utf-8")
     config = load_config(staging / UNIT)
-    require_broker(order.files[UNIT])
+    cardfiles.require_broker(order.files[UNIT])
     _check_paths(config, staging)
     _check_name(config.unit, home)
     for there in home.iterdir():  # existing files: the key, the image's pins and notices, an earlier order's

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from linetap.provision import cardfiles
-from linetap.provision.orderfault import require_broker
+from linetap.provision.cardfiles import require_broker
 from linetap_core.clock import rfc3339
 from linetap_core.durable import privatefile, signedfile
 from linetap_core.enrolment import order
