@@ -356,7 +356,7 @@ run_hil() {
     --quick) some=(-m "hil and quick") ;;
     *) bad_usage "hil [--quick]: $1 is neither" ;;
   esac
-  [ -e build/image/linetap.img ] || as_root image/build.sh
+  if [ -e build/image/linetap.img ]; then image/sources.sh build/image || exit 1; else as_root image/build.sh; fi
   # Side by side: each half keeps one processor busy. Both go on from one kept machine, whose broker has one port: so
   # the second half has a loopback of its own. Where there can be none it makes a kept machine of its own.
   HIL_SHARED=$(mktemp -d)

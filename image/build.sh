@@ -15,7 +15,8 @@ VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' firmware/core/pyproject.toml)
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 COMMIT=$(git rev-parse --short=12 HEAD)
 [ -z "$(git status --porcelain)" ] || COMMIT+=-changed
-readonly VERSION COMMIT SOURCE_DATE_EPOCH
+SOURCES=$(image/sources.sh)
+readonly VERSION COMMIT SOURCE_DATE_EPOCH SOURCES
 export SOURCE_DATE_EPOCH LC_ALL=C.UTF-8 TZ=UTC
 
 say() { printf 'image: %4d s  %s\n' "$SECONDS" "$*"; }
@@ -48,7 +49,7 @@ kernel() { basename "$ROOT"/usr/lib/modules/*; }
 # shellcheck source=image/steps/signed.sh
 . image/steps/signed.sh
 
-rm -rf --one-file-system "$WORK"
+rm -rf --one-file-system "$WORK" "$OUT/sources"
 mkdir -p "$WORK" "$CARD"
 [ "${1:-}" != --signed ] || require_boot_key
 run_foreign
@@ -72,6 +73,7 @@ fill_boot
 write_card
 list_contents
 write_bundle
+printf '%s %s\n' "$SOURCES" "$COMMIT" >"$OUT/sources" # the image is whole: `hil` may take it
 compress
 list_holes
 rm -rf --one-file-system "$WORK"

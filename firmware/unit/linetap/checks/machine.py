@@ -156,8 +156,8 @@ def _wear(device: Path) -> Wear | None:
 
 
 def _stalled(pressure: str) -> float | None:
-    found = re.search(r"^full .*avg60=(\d+\.\d+)", pressure, re.MULTILINE)
-    return float(found[1]) if found else None
+    found = first_group(r"^full .*avg60=(\d+\.\d+)", pressure)
+    return float(found) if found else None
 
 
 def _amount(pattern: str, text: str) -> int | None:
