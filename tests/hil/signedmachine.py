@@ -5,9 +5,7 @@ hands the kernel what it found in boot.img; which partition that was, stands on 
 from __future__ import annotations
 
 import gzip
-import struct
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +16,6 @@ from pi_firmware import Start
 from signed_rig import key, public
 
 MAKE_S = 900
-NOTED = "log-sector-size=512,log-super-update-interval=1"
-MAGIC, FLUSH, FUA, DISCARD = 0x6A736677736872, 1, 2, 4  # drivers/md/dm-log-writes.c
 
 
 @dataclass(frozen=True)
@@ -65,37 +61,3 @@ class SignedMachine(Machine):
         words = f"{start.cmdline} linetap.partition={start.partition}"
         kernel = gzip.decompress(start.files["vmlinuz"])  # as the firmware does
         return Begun(f"partition {start.partition}", kernel, start.files["initramfs"], words)
-
-
-@dataclass(frozen=True)
-class Write:
-    """One of the card's, or a flush, which has no data."""
-
-    offset: int
-    data: bytes
-    is_flush: bool
-
-
-def writes(log: Path) -> Iterator[Write]:
-    """Of QEMU's blklogwrites, in the format of the kernel's dm-log-writes."""
-    with log.open("rb") as file:
-        magic, _, count, size = struct.unpack("<QQQI", file.read(28))
-        assert magic == MAGIC
-        file.seek(size)
-        for _ in range(count):
-            sector, sectors, flags, _ = struct.unpack("<QQQQ", file.read(size)[:32])
-            data = b"" if flags & DISCARD else file.read(sectors * size)
-            if flags & (FLUSH | FUA) or not data:
-                yield Write(0, b"", True)
-            if data:
-                yield Write(sector * size, data, False)
-
-
-def logged(machine: Machine, log: Path) -> list[str]:
-    """QEMU's options for a card of which each write is noted in `log`."""
-    log.touch()
-    return [
-        "-blockdev", f"driver=file,filename={machine.card},node-name=file,locking=off",
-        "-blockdev", f"driver=file,filename={log},node-name=log,locking=off",
-        "-blockdev", f"driver=blklogwrites,node-name=card,file=file,log=log,{NOTED}",
-    ]  # fmt: skip

@@ -4,21 +4,16 @@ anew with the kernel's own vfat, of which every write is noted below the file sy
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator
-from io import FileIO
 from pathlib import Path
 
 import pytest
-from machine import BOOT_OFFSET
-from signedmachine import Signed, SignedMachine, Write, logged, writes
+from cardwrites import first_partition, logged, states, writes
+from signedmachine import Signed, SignedMachine
 
 import pi_firmware
 from pi_firmware import Fat
 
 pytestmark = pytest.mark.hil
-BOOT_BYTES = 256 << 20
-ORDERS = 50  # of the writes that no flush has reached, at each moment
 
 
 def test_a_signed_card_starts_and_its_slot_is_named_anew_by_writes_of_any_order(tmp_path: Path) -> None:
@@ -34,9 +29,7 @@ def test_a_signed_card_starts_and_its_slot_is_named_anew_by_writes_of_any_order(
         assert machine.run("/usr/lib/linetap/slots", "get-primary") == "a"
         machine.run("sync", "/boot/firmware")
         seen = len(list(writes(log)))
-        with machine.card.open("rb") as file:
-            file.seek(BOOT_OFFSET)
-            first.write_bytes(file.read(BOOT_BYTES))
+        first_partition(machine, first)
         machine.run(
             "sh", "-euc", ". /usr/lib/linetap/bootfiles; . /usr/lib/linetap/autoboot; autoboot_write /boot/firmware b"
         )
@@ -51,31 +44,3 @@ def test_a_signed_card_starts_and_its_slot_is_named_anew_by_writes_of_any_order(
         assert pi_firmware.autoboot(text, tryboot=True) == (5 - starts[-1][0], True)
     assert set(starts) == {(2, True), (3, True)}
     assert starts[-1] == (3, True)
-
-
-def states(first: Path, found: list[Write]) -> Iterator[None]:
-    """`first` after each write to the first partition, and where some of those since the last flush are missing."""
-    dice, open_writes = random.Random(1), list[Write]()
-    with first.open("r+b", buffering=0) as file:
-        for write in found:
-            if write.is_flush:
-                _apply(file, open_writes)
-                open_writes = []
-            elif BOOT_OFFSET <= write.offset < BOOT_OFFSET + BOOT_BYTES:
-                open_writes.append(write)
-                some = [[each for each in open_writes if dice.random() < 0.5] for _ in range(ORDERS)]
-                for chosen in [*some, open_writes]:
-                    before = _apply(file, chosen)
-                    yield
-                    _apply(file, before[::-1])
-
-
-def _apply(file: FileIO, chosen: list[Write]) -> list[Write]:
-    """What was there before."""
-    before = []
-    for write in chosen:
-        file.seek(write.offset - BOOT_OFFSET)
-        before.append(Write(write.offset, file.read(len(write.data)), is_flush=False))
-        file.seek(write.offset - BOOT_OFFSET)
-        file.write(write.data)
-    return before

@@ -108,3 +108,24 @@ def test_a_config_txt_of_another_length_becomes_one_sector(tmp_path: Path) -> No
     card.call("set-state", "b", "good")
     assert (card.boot / "config.txt").read_bytes() == (card.boot / "b/config.txt").read_bytes()
     assert not list(card.boot.glob("*.new"))
+
+
+def test_the_initramfs_does_it_with_busybox_alone(tmp_path: Path) -> None:
+    """Where dd, tr and sync are its applets; the note as well, which is always as long."""
+    card, applets = Card(tmp_path), tmp_path / "applets"
+    applets.mkdir()
+    subprocess.run(["busybox", "--install", "-s", applets], check=True, timeout=LIMIT_S)
+    sources = [LIBRARY / name for name in ("bootfiles", "autoboot")] + [INITRAMFS / "tell.sh", INITRAMFS / "heal.sh"]
+    script = f"BOOT={card.boot}\n" + "".join(f". {path}\n" for path in sources) + CHOOSE
+    script += "try=1 next='slot b'\nnote ko en\nnote ko again\n"
+    done = subprocess.run(
+        ["busybox", "sh", "-uc", script], env={"PATH": str(applets)}, capture_output=True, text=True, timeout=LIMIT_S,
+        check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (card.boot / "config.txt").read_bytes() == (card.boot / "b/config.txt").read_bytes()
+    told = (card.boot / "linetap-boot.txt").read_bytes()
+    assert len(told) == 4096
+    assert [line for line in told.decode().splitlines() if line.startswith("- ")] == [
+        "- a/1: en -> slot b", "- a/1: again -> slot b",
+    ]  # fmt: skip
