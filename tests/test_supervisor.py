@@ -43,7 +43,7 @@ def heard(systemd: socket.socket) -> list[bytes]:
 def test_ready_once_and_then_fed_by_progress_alone(systemd: socket.socket) -> None:
     supervisor = Supervisor()
     for progress, idle in ((1, False), (2, False), (2, False), (2, True), (3, True)):
-        supervisor.tell(state(progress), idle)
+        supervisor.notify(state(progress), idle)
     assert heard(systemd) == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1", b"WATCHDOG=1"]
 
 
@@ -51,27 +51,27 @@ def test_fed_four_times_in_what_systemd_waits(systemd: socket.socket, monkeypatc
     monkeypatch.setenv("WATCHDOG_USEC", "10000000")
     supervisor = Supervisor()
     for quarter in range(1, 81):  # of a second
-        supervisor.tell(state(quarter, mono_ns=quarter * NS_PER_S // 4), idle=False)
+        supervisor.notify(state(quarter, mono_ns=quarter * NS_PER_S // 4), idle=False)
     assert heard(systemd) == [b"READY=1"] + 7 * [b"WATCHDOG=1"]
-    supervisor.tell(state(80, mono_ns=30 * NS_PER_S), idle=False)  # it stands still: the next word is not a late one
-    supervisor.tell(state(80, mono_ns=33 * NS_PER_S), idle=False)
-    supervisor.tell(state(81, mono_ns=33 * NS_PER_S + 1), idle=False)
+    supervisor.notify(state(80, mono_ns=30 * NS_PER_S), idle=False)  # it stands still: the next word is not a late one
+    supervisor.notify(state(80, mono_ns=33 * NS_PER_S), idle=False)
+    supervisor.notify(state(81, mono_ns=33 * NS_PER_S + 1), idle=False)
     assert heard(systemd) == 2 * [b"WATCHDOG=1"]
 
 
 def test_a_fault_is_neither_ready_nor_food(systemd: socket.socket) -> None:
     supervisor = Supervisor()
-    supervisor.tell(state(1, Fault("codec_stalled", "")), idle=False)
-    supervisor.tell(state(2, Fault("codec_stalled", "")), idle=True)
+    supervisor.notify(state(1, Fault("codec_stalled", "")), idle=False)
+    supervisor.notify(state(2, Fault("codec_stalled", "")), idle=True)
     assert heard(systemd) == []
 
 
 def test_a_thread_that_hangs_is_no_food_whatever_the_others_do(systemd: socket.socket) -> None:
     supervisor = Supervisor()
-    supervisor.tell(state(1), idle=False)
-    supervisor.tell(state(2), idle=True, stands=True)
+    supervisor.notify(state(1), idle=False)
+    supervisor.notify(state(2), idle=True, stands=True)
     assert heard(systemd) == [b"READY=1"]
-    supervisor.tell(state(2), idle=True)
+    supervisor.notify(state(2), idle=True)
     assert heard(systemd) == [b"WATCHDOG=1"]
 
 
@@ -82,7 +82,7 @@ def test_with_the_state_file(systemd: socket.socket, run_dir: Path) -> None:
 
 def test_nobody_listens_any_more(systemd: socket.socket) -> None:
     systemd.close()
-    Supervisor().tell(state(1), idle=False)
+    Supervisor().notify(state(1), idle=False)
 
 
 def test_a_credential_is_systemds_copy_where_there_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

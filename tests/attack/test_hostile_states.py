@@ -84,7 +84,7 @@ def test_whatever_a_service_says_of_itself_the_others_go_on(run_dir: Path, seed:
         room.panel.tick()
         snapshot = take_snapshot(config, watch, room.clock)
         standing = checks.run(snapshot, standing)
-        told = damper.told(standing, now_ns)
+        told = damper.steadied(standing, now_ns)
         alerts.changed(told, now_ns)
         recorder = watch.look_at_recorder()
         lines.changed(recorder, room.clock.utc_ns(), now_ns, pace(0))

@@ -34,7 +34,7 @@ class Told:
     def for_s(self, seconds: int, findings: list[Finding]) -> list[list[Finding]]:
         told = []
         for _ in range(seconds):
-            told.append(self.damper.told(findings, self.now_s * NS_PER_S))
+            told.append(self.damper.steadied(findings, self.now_s * NS_PER_S))
             self.now_s += 1
         self.last = told[-1]
         return told

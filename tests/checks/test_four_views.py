@@ -252,7 +252,7 @@ class Views:
             replace(snapshot, services=replace(snapshot.services, reporter=own)),
             now_ns,
         )
-        self.unit.states["reporter"].told = judgement.told  # type: ignore[attr-defined]
+        self.unit.states["reporter"].alerts = judgement.alerts  # type: ignore[attr-defined]
         for message in self.alerts.changed(judgement.findings, now_ns):
             self.desk.receive(message.topic, message.payload, now_ns)
         said = health(snapshot, Outgoing(0, 0, 0, "broker", 0, None), judgement)
@@ -276,7 +276,7 @@ class Views:
         )
 
     def panel_told(self) -> dict[str, str]:
-        return {check: alert.severity for check, alert in self._panel_state().told.items()}
+        return {check: alert.severity for check, alert in self._panel_state().alerts.items()}
 
     def check(self) -> dict[str, dict[str, Any]]:
         """`linetap check --json`, whose looks the unit goes on working in."""
@@ -403,7 +403,7 @@ def test_a_restart_within_a_band_of_hysteresis_changes_no_decision(
     if restarted in ("panel", "both"):
         views.panel = Panel(views.config, SimulatedPanel(run_dir), views.clock, 0)
     if restarted in ("reporter", "both"):
-        before = checks.judgement.told_before(views.config, views.clock, "reporter", ReporterState)
+        before = checks.judgement.alerts_before(views.config, views.clock, "reporter", ReporterState)
         views.judge = checks.judge(before, views.clock.monotonic_ns())
     views.pass_ms(1000)
     assert views.panel_told() == {"disk_full": "warning"}

@@ -10,7 +10,7 @@ import pytest
 
 from judged import shown
 from linetap.checks import Finding, Snapshot, Trouble, judge, run
-from linetap.checks.command import told_by_services
+from linetap.checks.command import alerts_of_services
 from linetap.checks.watch import Seen, Services, Status
 from linetap_core.clock import NS_PER_S, rfc3339
 from linetap_core.records import DeliveryState, Fault, OutboxState, ReporterState
@@ -115,11 +115,11 @@ def test_without_a_desk_what_a_broker_has_taken_is_not_lost() -> None:
 def test_one_look_is_told_of_what_comes_and_goes() -> None:
     trouble = Trouble(severity="warning", text_ko="소음", text_en="It hums.", action_ko="조임", action_en="Tighten.")
     held = Finding("hum", "line_check", "since", trouble, changes=6)
-    said = reporter(told={"hum": held.alert(), "of_a_later_version": held.alert()})
+    said = reporter(alerts={"hum": held.alert(), "of_a_later_version": held.alert()})
 
     def one_look(status: Status) -> tuple[Finding, ...]:
         services = replace(unit().services, reporter=Seen(said, status))
-        return judge(told_by_services(services)).look(unit(), 1).findings
+        return judge(alerts_of_services(services)).look(unit(), 1).findings
 
     assert one_look("alive") == (held,)
     assert one_look("dead") == ()

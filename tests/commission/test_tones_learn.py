@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from linetap.commission.tones.recording import Heard, measure
+from linetap.commission.tones.recording import MeasuredTone, measure
 from linetap.config.numbers import KR_TONES
 from linetap.config.profile import Profile
 from linetap.recorder.signals.events import ToneHeard
@@ -80,7 +80,7 @@ def recognised(audio: I16, profile: Profile) -> set[str]:
     return {e.tone for e in ToneDetector(1, profile).follow(padded[None], 0) if isinstance(e, ToneHeard)}
 
 
-def close(heard: Heard, hz: Sequence[float], elements_ms: Sequence[float]) -> bool:
+def close(heard: MeasuredTone, hz: Sequence[float], elements_ms: Sequence[float]) -> bool:
     return (
         len(heard.hz) == len(hz)
         and all(abs(a - b) <= 1 for a, b in zip(heard.hz, hz, strict=True))

@@ -109,7 +109,7 @@ class RoomyWorld(World):
     def alerts(self) -> set[str]:
         """As the reporter judges them, which publishes them where there is a broker."""
         state = read_state(self.run_dir, "reporter", ReporterState)
-        return set(state.told) if state is not None else set()
+        return set(state.alerts) if state is not None else set()
 
     @contextmanager
     def broken(self, name: str, how: str) -> Iterator[None]:

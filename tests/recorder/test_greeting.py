@@ -13,7 +13,7 @@ from call_rig import Kept, Story
 from linetap.config.numbers import GreetingNumbers
 from linetap.config.schema import Config
 from linetap.notices import notices_of
-from linetap.recorder.signals.notice.greeting import greeting_end, speaks
+from linetap.recorder.signals.notice.greeting import greeting_end, has_speech
 from linetap.ring import RATE_HZ
 from linetap_bench.sounds.synth import Tones
 from linetap_bench.sounds.voices import Voices, default_folder
@@ -122,7 +122,11 @@ def test_the_greeting_ends_where_a_pause_of_its_own_length_follows() -> None:
     assert end is not None
     assert 0 <= end - len(quiet) <= len(spoken)
     assert greeting_end(heard[: len(quiet) + len(spoken) // 2], NUMBERS) is None
-    assert (speaks(heard, NUMBERS), speaks(quiet, NUMBERS), speaks(quiet[:3], NUMBERS)) == (True, False, False)
+    assert (has_speech(heard, NUMBERS), has_speech(quiet, NUMBERS), has_speech(quiet[:3], NUMBERS)) == (
+        True,
+        False,
+        False,
+    )
 
 
 def test_a_call_with_a_tone_before_its_notice_is_proven_by_the_words(config: Config) -> None:

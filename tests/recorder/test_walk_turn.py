@@ -19,7 +19,7 @@ IDLE = Sight(0.0, on_hook=True, volts=-48.0, level_dbm0=-68.0)
 LIFTED = Sight(0.0, idle=False, call_id=CALL, outgoing=True, on_hook=False, volts=-8.0, level_dbm0=-13.0)
 DIALLED = replace(LIFTED, dialled=1)
 PLAYED = replace(DIALLED, announced=True, level_dbm0=None)
-HEARD = replace(PLAYED, heard=True)
+HEARD = replace(PLAYED, notice_proven=True)
 RINGS = Sight(0.0, idle=False, call_id="20261125T225600.000Z-L03")
 
 

@@ -163,7 +163,7 @@ class Walked:
         return walk is not None and walk.ended_by is not None and self._told() and not self.service.vault.unfinished()
 
     def _told(self) -> bool:
-        return self.service.guide.walk is not None and self.service.guide.walk.told
+        return self.service.guide.walk is not None and self.service.guide.walk.reported
 
     def _start(self) -> Service:
         state_file = StateFile(self.config.run_path, "recorder", self.clock)

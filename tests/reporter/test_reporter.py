@@ -216,10 +216,10 @@ def test_an_alert_that_comes_and_goes_stays_raised(floor: Floor, desk: Desk, bro
         expected = len(desk.of("/alert/disk_full")) + 1
         floor.lines("idle", "idle", "idle", recording_refused=refused)
         until(lambda: len(desk.of("/alert/disk_full")) >= expected)  # noqa: B023 - asked before it changes
-    state = floor.reached(lambda state: "disk_full" in state.told and state.told["disk_full"].changes > 0)
+    state = floor.reached(lambda state: "disk_full" in state.alerts and state.alerts["disk_full"].changes > 0)
     alert = json.loads(retained(broker)[f"{UNIT}/alert/disk_full"])
     assert alert["text_en"].startswith("Comes and goes: Calls are not recorded")
-    assert alert == json.loads(msgspec.json.encode(state.told["disk_full"]))
+    assert alert == json.loads(msgspec.json.encode(state.alerts["disk_full"]))
     assert alert["changes"] == CHANGES
     said = [line for line in floor.said().splitlines() if "disk_full: " in line]
     assert len(said) == CHANGES, "the last change is the first that is held back"

@@ -144,7 +144,7 @@ class StateFile:
         state.broken_files = broken.names()
         state.leaving = self.outdated  # readers must not take the restart for a failure
         self._replace(smallfile.wrap(STATE_KIND, msgspec.json.encode(state) + b"\n"))
-        self._supervisor.tell(state, idle, despite_fault, stands)
+        self._supervisor.notify(state, idle, despite_fault, stands)
         self._due_ns = state.mono_ns + STATE_EVERY_MS * NS_PER_MS
 
     def _counts(self, at_ns: int, now_ns: int) -> bool:
@@ -184,7 +184,7 @@ def _renewed(run_dir: Path) -> _Renewed | None:
     try:
         return _RENEWAL.decode(rooms.read(folder, _RENEWED, _MOST_BYTES))
     except Broken as error:
-        broken.tell(folder / _RENEWED, error)
+        broken.report(folder / _RENEWED, error)
     except OSError:
         pass
     return None
@@ -196,7 +196,7 @@ def read_state[S: ServiceState](run_dir: Path, name: str, kind: type[S]) -> S | 
         found = rooms.read(rooms.room(run_dir, name), f"{name}.json", _MOST_BYTES)
         return SmallFile(STATE_KIND, kind).decode(found)
     except Broken as error:
-        broken.tell(rooms.room(run_dir, name) / f"{name}.json", error)
+        broken.report(rooms.room(run_dir, name) / f"{name}.json", error)
     except OSError:
         pass
     return None

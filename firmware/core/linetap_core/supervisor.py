@@ -26,7 +26,7 @@ class Supervisor:
         self._fed_ns = 0
         self._progress: int | None = None
 
-    def tell(self, state: ServiceState, idle: bool, despite_fault: bool = False, stands: bool = False) -> None:
+    def notify(self, state: ServiceState, idle: bool, despite_fault: bool = False, stands: bool = False) -> None:
         """Sends READY=1 with the first state, then WATCHDOG=1 when there was progress since the last one or nothing to
         do.
 

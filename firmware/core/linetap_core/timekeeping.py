@@ -82,7 +82,7 @@ class PossibleClock:
         if utc_ns >= earliest_ns():
             self._last, self._counting = (mono_ns, utc_ns), False
             return utc_ns
-        text = f"this machine's clock says {rfc3339(utc_ns)}, which was past before this software was made"
+        text = f"this machine's clock is at {rfc3339(utc_ns)}, before this software was made"
         if last is None:
             raise BadInput(f"{text}: set it first")
         if not self._counting:

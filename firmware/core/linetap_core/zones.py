@@ -54,7 +54,7 @@ def refresh() -> None:
             continue
         try:
             _load(name)
-            log.warning("zone_data: %s has changed; ends of days that were said stay", name)
+            log.warning("zone_data: %s has changed; published ends of days stay", name)
         except _UNREADABLE as error:
             log.error("zone_data: %s cannot be read any more (%s); it stays as it was", name, error)
             _read[name] = now, zone

@@ -130,7 +130,7 @@ class Unit:
                     self._obey(happening)
                 case Ended():
                     self._feed.lost_connection()
-        self._again.hear(self._delivery.state, self._feed.delivered_seq)
+        self._again.follow(self._delivery.state, self._feed.delivered_seq)
         if self.link.connected:
             self._report(self._clock.monotonic_ns())
         self._cursor.save()

@@ -12,7 +12,7 @@ import numpy as np
 
 from linetap.config.numbers import ProofNumbers
 from linetap.notices import load_notices
-from linetap.recorder.signals.notice.proof import Heard, Proof, hear, judge, prove
+from linetap.recorder.signals.notice.proof import EchoFit, Proof, judge, measure_echo, prove
 from linetap.ring import I16, RATE_HZ
 from linetap_bench.figures import Row, cpu_s
 from linetap_bench.measure.proofsets import DEAF, HEARD, TAIL, Material, Trial, deaf, heard, material
@@ -31,8 +31,8 @@ class Outcomes(msgspec.Struct, frozen=True):
     deaf: dict[str, list[Proof]]
     heard: dict[str, list[Proof]]
     half: list[Proof]
-    deaf_fits: list[Heard | None]
-    heard_fits: list[Heard | None]
+    deaf_fits: list[EchoFit | None]
+    heard_fits: list[EchoFit | None]
 
 
 def measure(folder: Path, voices: Path, notices: Path) -> list[Row]:
@@ -66,8 +66,8 @@ def run_trials(notices: list[I16], made: Material, seed: int, deaf_n: int, heard
     return outcomes
 
 
-def _hear(trial: Trial, notice: I16) -> Heard | None:
-    return hear(trial.captured, notice, ProofNumbers(echo_delay_ms=trial.echo_delay_ms))
+def _hear(trial: Trial, notice: I16) -> EchoFit | None:
+    return measure_echo(trial.captured, notice, ProofNumbers(echo_delay_ms=trial.echo_delay_ms))
 
 
 def curves(outcomes: Outcomes) -> str:
@@ -106,7 +106,7 @@ def _level_curves(outcomes: Outcomes, numbers: ProofNumbers) -> list[str]:
     ]
 
 
-def _full(fits: list[Heard | None], numbers: ProofNumbers) -> float:
+def _full(fits: list[EchoFit | None], numbers: ProofNumbers) -> float:
     return 100 * float(np.mean([judge(fit, numbers).proof == "full" for fit in fits]))
 
 

@@ -80,11 +80,11 @@ class Client(mqtt.Client):
     def _sock_recv(self, bufsize: int) -> bytes:
         kind = self._in_packet["command"]
         if kind and kind not in _EXPECTED:
-            self.breach = f"the broker sends what nobody asked for: a packet that begins with 0x{kind:02x}"
+            self.breach = f"the broker sent an unrequested packet, which begins with 0x{kind:02x}"
         elif self._in_packet["remaining_length"] > self._largest_packet_bytes:
             self.breach = f"the broker sends more than was agreed: a packet of over {self._largest_packet_bytes} bytes"
         elif len(self._out_packet) > MOST_UNSENT:
-            self.breach = "the broker reads nothing of what it asks for"
+            self.breach = "the broker does not read the answers that it requests"
         if self.breach:
             raise ConnectionError(self.breach)
         return self._from_ahead(bufsize) if self._reads_ahead else super()._sock_recv(bufsize)
@@ -137,4 +137,4 @@ def tls_context(broker: Broker) -> ssl.SSLContext | None:
 
 
 def _no_password() -> str:
-    raise BadInput("broker.key has a passphrase: a service starts with nobody beside it")
+    raise BadInput("broker.key has a passphrase: a service starts unattended")

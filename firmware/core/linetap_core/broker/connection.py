@@ -288,7 +288,7 @@ class Connection:
         """With TLS 1.3 a broker refuses a certificate after the handshake, and paho reports the reason only in its
         log."""
         if level == LogLevel.MQTT_LOG_ERR and (alert := _ALERT.search(text)):
-            self._why = f"the broker says: {alert[1]}"
+            self._why = f"TLS alert from the broker: {alert[1]}"
 
     def _break_off(self) -> None:
         self._why = _TOO_MUCH

@@ -74,5 +74,5 @@ class MuLawDecoder:
             part = part[len(HEADER) :]
         self._begun = True
         if len(part) != samples:
-            raise Undecodable(f"{len(part)} samples open, the record says {samples}")
+            raise Undecodable(f"{len(part)} samples decoded, {samples} in the record")
         return g711.decode(np.frombuffer(part, np.uint8))

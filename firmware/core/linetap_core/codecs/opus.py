@@ -192,7 +192,7 @@ class OpusDecoder:
         skipped = DELAY if begins else 0
         held = max(0, len(packets) * PACKET - skipped)
         if not 0 <= held - samples < PACKET:  # before any is decoded: they are 5 times as large then
-            raise Undecodable(f"{held} samples open, the record says {samples}")
+            raise Undecodable(f"{held} samples decoded, {samples} in the record")
         decoded = [self._decoded(packet) for packet in packets]
         return np.concatenate([np.zeros(0, np.int16), *decoded])[skipped : skipped + samples]
 

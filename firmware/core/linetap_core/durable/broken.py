@@ -36,7 +36,7 @@ def forget() -> None:
     _found.clear()
 
 
-def tell(path: Path, why: object) -> None:
+def report(path: Path, why: object) -> None:
     """Logs the file and adds it to the alert, once for each process. The file stays in place: it cannot be moved, or
     is not ours."""
     if _name(path) not in _found:

@@ -55,7 +55,7 @@ def read_either[T](file: SmallFile[T], path: Path, stays: bool = False) -> T:
             return other
         for each in () if stays else (path, twin):
             broken.set_aside(each, error)
-        broken.tell(path, error)
+        broken.report(path, error)
         raise
     if file.load(twin) is None:
         with contextlib.suppress(OSError):  # the next change writes it again
@@ -142,13 +142,13 @@ def damaged(path: Path) -> bytes | None:
     try:
         now = _now(path)
     except Broken as error:
-        broken.tell(path, f"{error}; its copy counts")
+        broken.report(path, f"{error}; its copy counts")
         return kept.data
     except OSError:
         return None
     if (now.inode, now.mtime_ns) != (kept.inode, kept.mtime_ns) or now.data == kept.data:
         return None
-    broken.tell(path, "it is not what was written; its copy counts")
+    broken.report(path, "it differs from what was written; its copy counts")
     return kept.data
 
 

@@ -66,7 +66,7 @@ def unwrap(kind: str, data: bytes) -> bytes:
         raise Broken(f"its envelope is of version {int(version[1])}, {VERSION} expected")
     if not header.startswith(b'{"linetap_file":"' + kind.encode() + b'"'):
         raise Broken(f"its envelope is that of another file, {kind} expected")
-    raise Broken(f"its SHA-256 or its length is not what its envelope says ({len(body)} bytes)")
+    raise Broken(f"its SHA-256 or its length differs from its envelope ({len(body)} bytes)")
 
 
 MOST_BYTES = 1 << 20
@@ -148,7 +148,7 @@ class SmallFile[T]:
         except FileNotFoundError:
             return None
         except Broken as error:
-            broken.tell(path, error)
+            broken.report(path, error)
         except OSError as error:
             log.warning("file_unreadable: %s: %s", path, error.strerror)
         return None
@@ -165,7 +165,7 @@ class SmallFile[T]:
             broken.set_aside(path, error)
             return None
         except OSError as error:
-            broken.tell(path, error.strerror)
+            broken.report(path, error.strerror)
             return None
         if not is_wrapped(data):
             with contextlib.suppress(OSError):  # the next read finds it as it is

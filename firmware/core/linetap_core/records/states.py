@@ -283,7 +283,7 @@ class ReporterState(ServiceState, kw_only=True):
     broker: str = ""
     certificate_until: str | None = None  # when the unit's TLS certificate expires; None: missing or unreadable
     outbox: OutboxState | None = None
-    told: dict[str, Alert] = {}  # its alerts, by check
+    alerts: dict[str, Alert] = {}  # its alerts, by check
 
 
 class PanelState(ServiceState, kw_only=True):
@@ -292,4 +292,4 @@ class PanelState(ServiceState, kw_only=True):
     patterns: dict[str, str] = {}
     meaning_ko: str = ""
     meaning_en: str = ""
-    told: dict[str, Alert] = {}  # its alerts, by check
+    alerts: dict[str, Alert] = {}  # its alerts, by check

@@ -52,5 +52,5 @@ def decode(line: bytes) -> Entry:
     except ValueError as error:
         raise NotLogged(f"not an entry of the log of versions: {error}") from None
     if found.encode() != line:
-        raise NotLogged("not an entry of the log of versions: not spelled as one is")
+        raise NotLogged("not an entry of the log of versions: another spelling")
     return found

@@ -47,7 +47,7 @@ def demanded(text: str) -> Policy:
         _require_point(public)
     own = next((witness.name for witness in policy.witnesses.values() if witness.public in policy.logs), None)
     if own is not None:
-        raise BadInput(f"{own} has the log's own key; a witness is somebody else")
+        raise BadInput(f"{own} has the log's own key; a witness is another party")
     return policy
 
 
@@ -59,8 +59,8 @@ def require_cosigned(policy: Policy, found: Note) -> Checkpoint:
         raise NotLogged(f"{head.origin}: not signed by the log that the policy names")
     cosigned = policy.cosigners(found)
     if not policy.holds(cosigned):
-        told = ", ".join(sorted(cosigned)) or "nobody"
-        raise NotLogged(f"cosigned by {told}: no quorum of the {len(policy.witnesses)} witnesses")
+        names = ", ".join(sorted(cosigned)) or "no one"
+        raise NotLogged(f"cosigned by {names}: no quorum of the {len(policy.witnesses)} witnesses")
     return head
 
 

@@ -21,7 +21,9 @@ class Broker(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 CONTENT_TYPE = "application/json"
-PUBLIC_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"  # a broker's `ca`: Debian's list, which the image has
+PUBLIC_AUTHORITIES = (
+    "/etc/ssl/certs/ca-certificates.crt"  # Debian's list of public authorities, as a broker's `ca`; the image has it
+)
 
 
 @dataclass(frozen=True, slots=True)

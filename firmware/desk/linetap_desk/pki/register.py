@@ -88,7 +88,7 @@ class Register:
         except BadInput:
             return None
         except PkiFault as fault:
-            broken.tell(twin, fault)
+            broken.report(twin, fault)
             return None
         return data
 

@@ -53,13 +53,13 @@ def begin(desks: list[tuple[str, int]], about: dict[str, str], post: Post) -> As
     """At the first desk that answers. DeskAway."""
     own = X25519PrivateKey.generate()
     opening = Opening(key=adoption.public_of(own), nonce=secrets.token_hex(adoption.NONCE_BYTES))
-    said = msgspec.structs.replace(Begin(commitment=adoption.commitment(opening)), **about)
+    first = msgspec.structs.replace(Begin(commitment=adoption.commitment(opening)), **about)
     faults = []
     for desk in desks:
         try:
-            waits = https.decode(post(desk, "/adopt", msgspec.json.encode(said)), Waits)
+            waits = https.decode(post(desk, "/adopt", msgspec.json.encode(first)), Waits)
         except DeskAway as fault:
             faults.append(str(fault))
         else:
-            return Asking(desk, waits.run, own, said, opening)
+            return Asking(desk, waits.run, own, first, opening)
     raise DeskAway("; ".join(faults))

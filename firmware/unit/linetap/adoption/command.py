@@ -22,7 +22,7 @@ _TURN_S = 0.1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--desk", metavar="HOST[:PORT]", help="default: what the card says, or the name linetap-desk")
+    parser.add_argument("--desk", metavar="HOST[:PORT]", help="default: the card's address, or the name linetap-desk")
     parser.add_argument("--etc", type=Path, default=Path("/etc"), metavar="DIR", help="default %(default)s")
     parser.add_argument("--run", type=Path, default=Path("/run"), metavar="DIR", help="default %(default)s")
     parser.add_argument("--run-dir", type=Path, default=Path(RUN_DIR), metavar="DIR", help="default %(default)s")
@@ -51,13 +51,13 @@ def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
     return 0
 
 
-def desks_of(said: str | None, named: Path) -> list[tuple[str, int]]:
+def desks_of(option: str | None, named: Path) -> list[tuple[str, int]]:
     """The option's, else the card's, else the usual name at both usual ports."""
-    if said is None:
+    if option is None:
         with contextlib.suppress(FileNotFoundError):
             return [cardfiles.desk_address(named.read_text("utf-8", "replace").strip())]
         return [(name, port) for name in https.NAMES for port in (cardfiles.DESK_PORT, 443)]
-    return [cardfiles.desk_address(said)]
+    return [cardfiles.desk_address(option)]
 
 
 def about(root: Path = Path("/")) -> dict[str, str]:

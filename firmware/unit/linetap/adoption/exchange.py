@@ -135,9 +135,11 @@ class Exchange:
         elif (channel := self._asking.ask(self._post)) is not None:
             self._numbers += 1
             places.note_numbers(self._run_dir, self._numbers)
-            said, self._asking = self._asking, None
-            self._run = Run(desk=said.desk, channel=channel, began_ns=self._clock.monotonic_ns(), opening=said.opening)
-            self._open(self._run, said.opening)
+            chosen, self._asking = self._asking, None
+            self._run = Run(
+                desk=chosen.desk, channel=channel, began_ns=self._clock.monotonic_ns(), opening=chosen.opening
+            )
+            self._open(self._run, chosen.opening)
 
     def _open(self, run: Run, opening: Opening) -> None:
         """From here on the desk, or somebody in between, can compute the digits."""
@@ -183,8 +185,8 @@ class Exchange:
         except AdoptionFault:
             if not run.confirmed:
                 raise
-            said = adoption.closed(run.channel).open("desk", box, Reply)
-            return Reply(state="done" if said.state == "done" else "ended")
+            closed = adoption.closed(run.channel).open("desk", box, Reply)
+            return Reply(state="done" if closed.state == "done" else "ended")
 
     def _act(self, run: Run, reply: Reply) -> bool:
         if reply.state == "ended":

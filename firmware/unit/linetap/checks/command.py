@@ -52,20 +52,20 @@ def diagnose(config: Config, clock: Clock) -> tuple[list[Finding], list[str]]:
         clock.sleep(_LOOK_EVERY_NS / NS_PER_S)
     snapshot = take_snapshot(config, watch, clock)
     unseen = [check.id for check in checks.CHECKS if not check.is_here(snapshot)]
-    judge = checks.judge(told_by_services(snapshot.services), clock.monotonic_ns())
+    judge = checks.judge(alerts_of_services(snapshot.services), clock.monotonic_ns())
     return list(judge.look(snapshot, clock.monotonic_ns()).findings), unseen
 
 
-def told_by_services(services: Services) -> dict[str, Alert]:
+def alerts_of_services(services: Services) -> dict[str, Alert]:
     """Returns the findings in the state files of panel and reporter, which count as standing before this look.
 
     One look cannot find intermittent faults, nor those still held by hysteresis; panel and reporter look continuously.
     """
-    told: dict[str, Alert] = {}
+    alerts: dict[str, Alert] = {}
     for seen in (services.reporter, services.panel):
         if seen.word is not None:
-            told |= seen.word.told
-    return told
+            alerts |= seen.word.alerts
+    return alerts
 
 
 def print_lines(findings: list[Finding], out: TextIO, unseen: Sequence[str] = ()) -> None:

@@ -45,7 +45,7 @@ class Judgement:
         return [finding.led for finding in self.findings]
 
     @property
-    def told(self) -> dict[str, Alert]:
+    def alerts(self) -> dict[str, Alert]:
         return {finding.check: finding.alert() for finding in self.findings}
 
 
@@ -55,11 +55,11 @@ class Judge:
     def __init__(self, checks: Sequence[Check], before: Mapping[str, Alert] | None = None, now_ns: int = 0) -> None:
         """`before`: the alerts of the previous process, if it ended a moment ago; `now_ns`: monotonic."""
         self._checks, self._damper = checks, Damper(checks)
-        told = [finding_of(check, before[check.id]) for check in checks if before and check.id in before]
-        self._standing = [finding for finding in told if not finding.changes]
-        self._damper.take_up([finding for finding in told if finding.changes], now_ns)
+        found = [finding_of(check, before[check.id]) for check in checks if before and check.id in before]
+        self._standing = [finding for finding in found if not finding.changes]
+        self._damper.take_up([finding for finding in found if finding.changes], now_ns)
         self._turn = -1
-        self.now = Judgement(tuple(told))
+        self.now = Judgement(tuple(found))
 
     def is_due(self, now_ns: int) -> bool:
         return now_ns // (EVERY_MS * NS_PER_MS) != self._turn
@@ -67,11 +67,11 @@ class Judge:
     def look(self, snapshot: Snapshot, now_ns: int) -> Judgement:
         self._turn = now_ns // (EVERY_MS * NS_PER_MS)
         self._standing = frame.run(self._checks, snapshot, self._standing)
-        self.now = Judgement(tuple(self._damper.told(self._standing, now_ns)), starting(snapshot.services))
+        self.now = Judgement(tuple(self._damper.steadied(self._standing, now_ns)), starting(snapshot.services))
         return self.now
 
 
-def told_before(
+def alerts_before(
     config: Config, clock: Clock, service: str, kind: type[PanelState] | type[ReporterState]
 ) -> Mapping[str, Alert] | None:
     """Returns a service's alerts before its restart, from its own state file only, so that no service can deceive
@@ -82,7 +82,7 @@ def told_before(
     before = read_state(config.run_path, service, kind)
     if before is None or not 0 <= clock.monotonic_ns() - before.mono_ns < RESUME_S * NS_PER_S:
         return None
-    return before.told
+    return before.alerts
 
 
 def starting(services: Services) -> tuple[str, ...]:
@@ -121,7 +121,7 @@ class Damper:
         self._memories = {check.id: _Memory() for check in checks if not check.of_a_call}
         self._order = [check.id for check in checks]
 
-    def told(self, standing: Iterable[Finding], now_ns: int) -> list[Finding]:
+    def steadied(self, standing: Iterable[Finding], now_ns: int) -> list[Finding]:
         """Returns the findings to report, in the order of the checks. `now_ns`: monotonic."""
         found = {finding.check: finding for finding in standing}
         for check, memory in self._memories.items():

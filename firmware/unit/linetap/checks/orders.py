@@ -87,7 +87,7 @@ ORDER_FAULTS = {  # Korean, English
     ),
     "order_config": (
         "어느 기관의 설정을 받아야 하는지 알 수 없으므로 철거 절차를 거쳐야 합니다",
-        "the unit no longer knows its authority: decommission it first",
+        "the unit's record of its authority is lost: decommission it first",
     ),
 }
 
@@ -190,5 +190,5 @@ CHECKS = (
     Check("command_refused", clears="at the end of an hour without another refusal", look=command_refused),
     Check("order_refused", clears="when the unit starts without such a file", look=order_refused),
     Check("policy_departs", clears="when the configuration no longer does so", look=policy_departs),
-    Check("weakened", clears="when somebody else has confirmed or cancelled it", look=weakened),
+    Check("weakened", clears="when a second person has confirmed or cancelled it", look=weakened),
 )

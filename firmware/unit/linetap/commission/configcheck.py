@@ -32,9 +32,9 @@ def check_config(path: Path) -> Config:
     _key_list(config, source)
     _unit(config, source)
     elsewhere = _pins(config, source)
-    told = [*source.lines(), *elsewhere]
-    if told:
-        raise BadInput("\n".join(told))
+    errors = [*source.lines(), *elsewhere]
+    if errors:
+        raise BadInput("\n".join(errors))
     return config
 
 

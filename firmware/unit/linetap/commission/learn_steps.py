@@ -75,13 +75,13 @@ class Line:
 
         The notice was requested before.
         """
-        started, heard = self._notice_begins(notice)
+        started, pieces = self._notice_begins(notice)
         last = started + notice.frames + self._profile.proof.delay_max_ms * RATE_HZ // 1000
-        while heard[-1].end < last:
-            heard += self._pass(0)
-        if any(_disturbed(piece, started, notice) for piece in heard):
+        while pieces[-1].end < last:
+            pieces += self._pass(0)
+        if any(_disturbed(piece, started, notice) for piece in pieces):
             raise self._no("the notice was disturbed while it played; start again")
-        audio: I16 = np.concatenate([piece.audio for piece in heard])[started - heard[0].frame :]
+        audio: I16 = np.concatenate([piece.audio for piece in pieces])[started - pieces[0].frame :]
         anything = msgspec.structs.replace(self._profile.proof, level_tolerance_db=200.0, echo_delay_ms=None)
         proof = prove(audio[notice.words_from :], notice.words, anything)
         if (

@@ -107,47 +107,47 @@ def _text(value: str) -> str:
 
 
 _HEAD = """\
-# linetap: the configuration of one unit. An unknown key is an error: `linetap config check` tells every one with its
-# line. What stands here is the default, unless it had to be given; times carry their unit in the name. Paths are
-# relative to this file.
+# linetap: the configuration of one unit. An unknown key is an error: `linetap config check` lists all errors with their
+# lines. Values are the defaults, except those without one; the unit of a value is part of its name. Paths are relative
+# to this file.
 
-# The unit's name in every report and record: 2 to 40 of a-z, 0-9 and -.
+# The unit's name in reports and records: 2 to 40 characters of a-z, 0-9 and -.
 unit = {unit}
-# The site's number, 1 to 9999: the CALL LED counts it out, digit by digit, when the button is pressed shortly.
+# The site's number, 1 to 9999: after a short press of the button the CALL LED counts it, digit by digit.
 # site_number = 117
-# Its Ed25519 signing key, as OpenSSH writes it (0600). Its public half lies beside it.
+# Its Ed25519 signing key in OpenSSH's format (0600), with the public key beside it.
 key = {key}
-# Where sealed calls, reports and the log are kept, and the folder on tmpfs where the services meet.
+# The folder of sealed calls, reports and the log, and the folder on tmpfs that the services share.
 vault = {vault}
 run_dir = {run_dir}
-# The spoken notices: `linetap notice import` puts them there.
+# The spoken notices, as `linetap notice import` writes them.
 notices = {notices}
-# What `linetap line learn` has measured, one file a line: voltages, polarity, the echo of a notice.
+# Measurements of `linetap line learn`, one file a line: voltages, polarity, the echo of a notice.
 learned = {learned}
 
 [board]
-# "hardware" (a Raspberry Pi) or "simulated" (the simulated exchange gives the levels).
+# "hardware" (a Raspberry Pi) or "simulated" (levels from the simulated exchange).
 kind = {board}
-# The one table of pins; a simulated board does not read it.
+# The table of pins; not used by a simulated board.
 pins = {pins}
 
 [keys]
-# Public age keys only (age1...): a unit cannot open what it has sealed. Opening a call takes so many of the
-# custodians, and the epoch. Where more than one is needed their order is that in which they open.
+# Public age keys only (age1...): a unit cannot open its sealed calls. Opening a call takes `custodians_needed` of the
+# custodians, in the order of the list, and the key of the epoch.
 custodians = [
 {custodians}]
 custodians_needed = {needed}
-# What is sealed to when no key of the day is at hand, and its number in the records.
+# The epoch for calls whose day has no key, and its number in the records.
 overflow_epoch = {epoch}
 overflow_number = 1
-# Whose signature on the list of epochs counts, an ssh-ed25519 line, or a list of them of which so many sign together;
-# and that list (keylist.json, with keylist.json.sig beside it): each call is sealed to its day of expiry. The
-# custodians and overflow epochs of the list then count, not those above. A changed list is taken up at once, an older
-# or damaged one never.
+# authority: the signer of the list of epochs, an ssh-ed25519 line, or a list of them of which authority_needed sign
+# together. key_list: that list (keylist.json, with keylist.json.sig beside it), by which each call is sealed to its day
+# of expiry. Its custodians and overflow epochs replace those above. A new list takes effect at once; an older or
+# damaged one is refused.
 {key_list}
-# Where the unit's signing key is: "file" (unit.key), or "tpm", a TPM 2.0 that it never leaves; unit.key then holds what
-# is of use to that TPM alone; tpm, boots (what says in which boots it signs) and release (whose word on that counts,
-# when it is made) are the image's.
+# The place of the unit's signing key: "file" (unit.key), or "tpm", a TPM 2.0 that it never leaves; unit.key then holds
+# a form that only this TPM can use. boots: the file that determines in which boots the key signs; release: the signer
+# of that rule when the key is made. The image sets tpm, boots and release.
 unit_key = "file"
 # tpm = "/dev/tpmrm0"
 # boots = "/proc/cmdline"
@@ -156,77 +156,77 @@ unit_key = "file"
 
 _POLICY = """
 [recording]
-# The id of the notice that is played, and how long after the answer: a handset takes time to reach the ear.
+# The id of the notice, and its delay after the answer: a handset takes time to reach the ear.
 notice = "ko"
 notice_delay_ms = 500
-# "notice_start": the notice itself is in the recording. "notice_end": only what follows it.
+# "notice_start": the recording contains the notice. "notice_end": it begins after the notice.
 record_from = "notice_start"
-# How audio is coded: "mulaw" as the exchange has it, 8 kB a second; "opus" 3.2 kB a second, with some loss of sound.
-# docs/storage.md has what it costs. It counts from the next call on.
+# The codec: "mulaw", as the exchange uses it, 8 kB a second; "opus", 3.2 kB a second with some loss of quality and more
+# load (docs/storage.md). A change takes effect with the next call.
 codec = "mulaw"
 # A tone of 1400 Hz before each notice, in ms; 0: none.
 notice_tone_ms = 0
-# How loud a notice is on the line. `linetap line learn` measures how loud it arrives there, and it is raised by what is
-# missing, 9 dB at most; on a line that was never learnt it is played as it is.
+# The notice's level on the line. `linetap line learn` measures the level that arrives, and the notice is raised by the
+# difference, at most 9 dB; on a line without measurements it is played unchanged.
 notice_target_dbm0 = -16.0
-# Of a call that comes in, the notice waits until whoever answered has said their greeting, at most so long after the
-# answer; 0: it does not wait.
+# Incoming calls: the notice waits for the end of the answering person's greeting, at most this long after the answer;
+# 0: no wait.
 greeting_max_ms = 6000
-# When the notice cannot be played: "discard" the call, or "record_and_flag" it.
+# If the notice cannot be played: "discard" the call, or "record_and_flag" it.
 on_notice_failure = "discard"
 # Calls to these numbers, also behind a trunk prefix, are not recorded unless record_emergency is true.
 emergency_numbers = ["112", "113", "119"]
 trunk_prefixes = ["9", "0"]
 record_emergency = false
-# Numbers dialled that match are internal calls, not recorded unless record_internal is true.
+# Calls to or from matching numbers are internal; they are not recorded unless record_internal is true.
 internal_pattern = '^[2-8]\\d{3}$'
 record_internal = false
-# An outgoing call is answered by evidence: a reversal of polarity, the PBX's word, the burst of ringback that does not
-# come, music that gives way to a voice. Without any, "unknown" is what the record says after so many seconds since the
-# last digit or ringback: where somebody speaks, where nothing is heard, and, since the call began, where no digit was.
-# "announce_and_flag" plays the notice and records then, "wait" goes on waiting and records nothing.
+# The answer of an outgoing call is detected by evidence: a reversal of polarity, the PBX's report, a missing burst of
+# ringback, music followed by a voice. Without evidence it is "unknown" after answer_timeout_s of speech or
+# answer_silence_s of silence since the last digit or ringback, or, without digits, answer_unheard_s after off-hook.
+# "announce_and_flag" then plays the notice and records; "wait" continues to wait and records nothing.
 answer_timeout_s = 8
 answer_silence_s = 30
 answer_unheard_s = 15
 on_unknown_answer = "announce_and_flag"
-# Numbers that answer without ringback, and the codes that take a call which rings elsewhere; X is any digit.
+# Numbers that answer without ringback, and codes for call pick-up; X is any digit.
 numbers_at_once = ["1XX", "1XXX", "15XXXXXX", "16XXXXXX", "18XXXXXX", "080XXXXXXX"]
 pickup_codes = ["*7", "*7XX", "*7XXX", "*7XXXX"]
-# An end by busy tone may be taken back for so long, while the handset is off: by a flash, or by somebody who speaks.
+# How long an end by busy tone can be reversed while the handset is off-hook: by a flash or by speech.
 tone_end_s = 30
-# When a call gets so long the desk is told, and a notice can be played once. Of the longest length it is sealed, and
-# goes on in a new record.
+# At recommended_call_s the desk is notified, and end_notice is played once. At longest_call_s the call is sealed and
+# continues in a new record.
 recommended_call_s = 1200
 # end_notice = "end"
 longest_call_s = 14400
-# What a staff member dials to mark a call as abusive, and the notice that the caller then hears.
+# The code that staff dial to mark a call as abusive, and the notice that is then played to the caller.
 mark_code = "**9"
-# What a staff member dials to have the notice played now: another party has come on the line, or the call is not
-# recorded and has to be. Empty: nothing.
+# The code that staff dial to play the notice now: for another party on the line, or to record an unrecorded call.
+# Empty: no code.
 notice_code = "**1"
 # mark_notice = "warning"
-# A beep of 1400 Hz in every recorded call, each so many seconds (15 would be usual); 0: none.
+# The interval of a beep of 1400 Hz in recorded calls (usually 15); 0: none.
 beep_every_s = 0
 beep_dbm0 = -16.0
-# After so many calls running, over at least so long, whose notice was played to its end on a quiet line and not heard,
-# the line is at fault: an alarm stands, and its calls are still announced, recorded and flagged.
+# A line is at fault after deaf_calls consecutive calls over at least deaf_span_s in which the notice was played to its
+# end on a quiet line and was not detected there. This raises an alert; calls are still announced, recorded and flagged.
 deaf_calls = 3
 deaf_span_s = 1800
-# An outgoing call was taken for answered after a time, was announced, and proves to be answered only later: the notice
-# is played again, and what was recorded before is withheld ("withhold"), or kept and flagged ("keep_and_flag"). To
-# withhold it, such a call is written to the disk only so long after its notice.
+# If an outgoing call was announced on a guess and is answered later, the notice is played again. Earlier audio is
+# withheld ("withhold"), or kept and flagged ("keep_and_flag"). To make withholding possible such a call is written to
+# the disk answer_doubt_s after its notice.
 recorded_before_answer = "withhold"
 answer_doubt_s = 30
 
 [retention]
-# A call is kept so many days, to the end of the day in this time zone. Calls are of the default class, marked ones of
-# the class that `marked` names: the one with the most days, where nothing is said. A line may name another class than
-# the default (`retention`, below), and so may what became of a call, whatever its line; a mark never shortens.
+# A class is a number of days, to the end of the last day in this time zone. A call has the class of its disposition
+# (`dispositions`), else of its line (`retention` below), else the default; a marked call has the class `marked`, by
+# default the longest. A mark never shortens the retention.
 zone = "Asia/Seoul"
 default = "standard"
 # marked = "marked"
-# A unit that was off for longer, in all since the vault officer or the desk last told it the time, destroys nothing by
-# its clock until they do.
+# After more than this time switched off, in total since the vault officer or the desk last confirmed the time, a unit
+# destroys nothing until they confirm it again.
 largest_gap_days = 7
 # dispositions = { missed = "standard", unanswered = "standard" }
 
@@ -235,54 +235,49 @@ name = "standard"
 days = 60
 
 [broker]
-# The MQTT broker. On the loopback it may be plain; on the network it takes TLS, with ca and the unit's certificate,
-# which `linetap pki request` asks for.
+# The MQTT broker: without TLS on the loopback only; on the network with ca and the unit's certificate, which
+# `linetap pki request` requests.
 {broker}
 [storage]
-# With less than this free, new calls are neither announced nor recorded; those in progress go on into it.
+# Free space below which new calls are neither announced nor recorded; calls in progress continue into it.
 reserve_mb = 256
-# The most that reports may take while the desk is away: a month of 32 busy lines.
+# The limit of reports that wait for the desk: a month of 32 busy lines.
 outbox_mb = 1024
 
 [smdr]
-# What the PBX prints of its calls (8N1) is joined to them by the extension or trunk that a line has below, and by time:
-# a call that has ended waits wait_s for it, and the PBX's clock, of this zone, may be wrong by tolerance_s. A line that
-# has neither is known by the number dialled or calling alone; where no line has any, trunk 01 is line 1 besides.
-# Without a port nothing waits.
+# The PBX's call reports (8N1) are matched to calls by a line's extension or trunk, below, and by time: an ended call
+# waits wait_s for its report, and the PBX's clock, of this zone, may be wrong by tolerance_s. A line with neither is
+# matched by number alone; if no line has one, trunk 01 is also line 1. Without a port no call waits.
 # port = "/dev/linetap/smdr"
 # 1200, 2400, 4800 or 9600.
 baud = 9600
 wait_s = 15
 tolerance_s = 120
-# zone = "Asia/Seoul"       retention.zone, where nothing is said
+# zone = "Asia/Seoul"       default: retention.zone
 # "panasonic" is T MM/DD HH:MM:SS HH:MM:SS NNN digits(28) account(10) code(5) trunk. "columns" is any other: `columns`
-# then names them, as the PBX's manual does, with their widths and one space between, or with their places from 1
-# (ext:17-21). Names are kind, date, time, duration, ext, trunk, number, and skip for what is not wanted.
+# lists them as in the PBX's manual, with their widths and one space between, or with their places from 1 (ext:17-21).
+# Names are kind, date, time, duration, ext, trunk, number, and skip for unused columns.
 format = "panasonic"
 # columns = "date:8 time:7 ext:5 trunk:2 number:25 skip:4 duration:8"
-# Letters stand for digits (Y, M, D; H, M, S), AM for AM or PM, a sign for any sign. time_is says which end of the call
-# is printed, kinds what the column kind may hold. Where nothing is said: MM/DD, HH:MM:SS, HH:MM:SS, start, I=in O=out.
-# C=connected is a line that the PBX prints at the answer, while the call lasts: it answers a call that goes out.
-# What stands here is another family of Panasonic's.
-# date = "YY/MM/DD"
-# time = "HH:MMAM"
-# duration = "HH:MM'SS"
-# time_is = "end"
+# Letters are digits (Y, M, D; H, M, S), AM is AM or PM, and a sign is any sign. time_is: whether the printed time is
+# the call's start or end; kinds: the values of the column kind. Defaults: MM/DD, HH:MM:SS, HH:MM:SS, start, I=in O=out.
+# C=connected is a report at the answer, during the call; it is evidence of an outgoing call's answer. The values below
+# are those of another family of Panasonic's. date = "YY/MM/DD" time = "HH:MMAM" duration = "HH:MM'SS" time_is = "end"
 # kinds = "I=in O=out"
 
 [panel]
-# The LEDs' brightness by night, in percent, and when night is, in retention.zone; the same twice: never.
+# The hours of the night, in retention.zone, and the LEDs' brightness then, in percent; equal hours: no night.
 night_from = "20:00"
 night_to = "06:00"
 night_percent = 20
 
 [policy]
-# What weakens recording, notice or retention takes two signatures (docs/commands.md), and is put in effect so many
-# hours later, 720 at most: meanwhile anybody of another role can cancel it.
+# A change that weakens recording, notice or retention takes two signatures (docs/commands.md), and takes effect this
+# many hours later, 720 at most; until then a person of any other role can cancel it.
 weakening_delay_h = 0
 
 [update]
-# Another version has to be in a log of versions that witnesses have cosigned, with its proof beside it: docs/update.md.
+# The policy for updates: a bundle needs a proof that its version is in a log that witnesses cosigned (docs/update.md).
 # log_policy = \"\"\"
 # log 4f2e...
 # witness city 6e5d...
@@ -292,24 +287,24 @@ weakening_delay_h = 0
 # \"\"\"
 
 [home_assistant]
-# Whether the unit tells Home Assistant (MQTT device discovery) of its lines, alerts and storage. docs/broker.md.
+# Whether the unit announces its lines, alerts and storage to Home Assistant (MQTT device discovery, docs/broker.md).
 discovery = false
 
-# Lines of another kind than "kr-pstn" name a profile of their own; what it does not say is as in "kr-pstn".
+# A profile for lines other than "kr-pstn"; missing values are those of "kr-pstn".
 # [[profile]]
 # name = "pbx"
 # hook_debounce_ms = 25
 # lift_debounce_ms = 35
 # flash_min_ms = 300
 # flash_max_ms = 1000
-# An opening longer than any flash key's and a number within redial_ms behind it: a call put down, and another.
+# A break longer than flash_key_max_ms, followed by a number within redial_ms, is the end of one call and a new call.
 # flash_key_max_ms = 700
 # redial_ms = 10000
 # party_ms = 3000
 # swap_ms = 2000
 # colleague_ms = 15000
 # dial_end_ms = 3000
-# A loop that is broken for so long, with a meter, was a cable; what it is mended to is a call of its own.
+# A loop break longer than this, on a line with a meter, is a cut cable; after its repair a new call begins.
 # loop_break_max_ms = 4000
 # ring_min_ms = 150
 # ring_gap_ms = 400
@@ -318,18 +313,18 @@ discovery = false
 # no_line_v = 3.0
 # loop_break_min_ms = 200
 # loop_break_settle_ms = 50
-# How loud a telephone on this line dials, until it was learnt or has dialled, and how much softer a press may be and
-# still count as one of its own.
+# The level of digits of this line's telephone, until it is learnt or has dialled, and the margin below it within which
+# a digit still counts as the telephone's.
 # near_digit_dbm0 = -8.0
 # near_digit_slack_db = 6.0
-# Its tones, all of them: `linetap tones learn` makes them from a recording. How many elements of the cadence must have
-# been heard before the tone is known stands in known_after.
+# All of its tones, as `linetap tones learn` makes them from a recording. known_after: the number of elements of the
+# cadence by which the tone is recognised.
 # [[profile.tone]]
 # name = "busy"
 # hz = [480.0, 620.0]
 # cadence_ms = [500, 500]
 # known_after = 6
-# The numbers of the detectors, each in a table; their keys, defaults and sources stand in config/numbers.py.
+# The detectors' numbers, one table for each; config/numbers.py has their keys, defaults and sources.
 # [profile.meter]
 # [profile.near_end]
 # [profile.pulses]
@@ -345,16 +340,16 @@ discovery = false
 # [profile.notice]
 # [profile.proof]
 # echo_db = -6.0
-# When a line returns its notice is learnt; here it can be said of all lines of the profile.
+# The delay of the notice's echo: by default learnt for each line; here it can be set for all lines of the profile.
 # echo_delay_ms = 30.0
 # [profile.beneath]
 # [profile.health]
 """
 
 _CARDS = """
-# One a line card: one codec, one clock. linetapN is what udev calls card N's (systemd/README.md), and capture of card N
-# may open no other; `arecord -l` shows it. What a codec is must be what stands here, or capture does not start.
-# rate_hz is 8000 or 48000, format "S16_LE" or "S32_LE", channels 1 to 32.
+# One for each line card: one codec, one clock. linetapN is udev's name for the codec of card N (systemd/README.md), the
+# only one that capture of card N may open; `arecord -l` shows it. Capture starts only if the codec matches these
+# values. rate_hz is 8000 or 48000, format "S16_LE" or "S32_LE", channels 1 to 32.
 """
 
 _CARD = """
@@ -365,22 +360,22 @@ playback_pcm = {playback}
 rate_hz = {rate_hz}
 format = "S16_LE"
 channels = 8
-# ALSA's buffer, 200 to 2000; the ring in memory, 120 to 900; how much later a notice is heard than ALSA says.
+# ALSA's buffer, 200 to 2000; the ring in memory, 120 to 900; the notice's delay on the line beyond ALSA's own figure.
 buffer_ms = 200
 ring_s = 180
 playback_offset_ms = 0.0
-# The line meter's serial port; without one the HOOK pins alone decide.
+# The line meter's serial port; without one only the HOOK pins are used.
 # meter_port = "/dev/linetap/card{number}/meter"
 """
 
 _LINES = """
-# One a telephone line: its number in records and on the panel, and the card and channel that it is wired to. Besides
-# these a line may have
+# One for each telephone line: its number in records and on the panel, and the card and channel of its wires. Optional
+# keys:
 # profile = "kr-pstn"
-# notice = "en"             another notice than [recording] names
+# notice = "en"             instead of the notice in [recording]
 # exempt = false            true: neither notice nor recording, and its audio never leaves the codec
-# caller_id = "auto"        or "bell202", "v23", "dtmf", "off": how the exchange tells who calls
+# caller_id = "auto"        or "bell202", "v23", "dtmf", "off": the exchange's form of caller ID
 # extension = "2101"        its own number at the PBX
-# trunk = "01"              what SMDR calls it, where it is a trunk line
+# trunk = "01"              of a trunk line: its name in SMDR
 # retention = "standard"    the class of its calls
 """

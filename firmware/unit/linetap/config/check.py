@@ -200,8 +200,8 @@ def _names(config: Config, source: Source) -> None:
             if (
                 isinstance(name, str) and not name.isprintable()
             ):  # else a name could look like another, or span two lines
-                told = f"{'.'.join(key)}: {name!a}: control or direction characters, which it must not have"
-                source.add((*key, i, "name"), told)
+                fault = f"{'.'.join(key)}: {name!a}: control or direction characters, which it must not have"
+                source.add((*key, i, "name"), fault)
     known = ", ".join(sorted(str(entry) for entry in classes if entry is not UNSET))
     for which, value in (("default", config.retention.default), ("marked", config.retention.marked)):
         if value is not None and value not in classes:

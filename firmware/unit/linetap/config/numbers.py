@@ -107,9 +107,11 @@ class SoundNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     score_keeps: float = 0.6  # ours: of the sum of scores from chunk to chunk
     score_min: float = 1.0  # ours: of that sum; less says nothing
     score_sure: float = 4.0  # ours: one chunk is enough
-    hold_ms: int = 1500  # ours: of a call on hold so much is looked at, or what there is
-    hold_notes: float = 0.8  # ours, bench day: music behind codecs 0.97 and more, voices taken for music 0.55 at most
-    voice_in_music_chunks: int = 4  # ours: without a pause before it; who answers comes behind one, or goes on longer
+    hold_ms: int = 1500  # ours: length of a held call's audio that is examined, or all of it
+    hold_notes: float = 0.8  # ours, bench day: music through codecs 0.97 and more, voices like music 0.55 at most
+    voice_in_music_chunks: int = (
+        4  # ours: without a pause before it; an answering voice follows a pause or lasts longer
+    )
     channel_change_db: float = 5.0  # ours: of the noise between sounds
     channel_change_bins: float = 12.0  # ours: 375 Hz of its centre; white noise of a chunk stays within 3
     channel_least_dbm0: float = -75.0  # ours: below is a codec that sends nothing
@@ -120,20 +122,20 @@ class SoundNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 class AnswerNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """By what the answer to an outgoing call is known."""
 
-    seizure_ms: int = 3000  # ours: a reversal so soon after off-hook, before any digit, says that a trunk was seized
-    polarity_after_digit_ms: int = 600  # DAHDI sample configuration: guard around reversals; sooner it belongs to it
-    tone_min_dbm0: float = -40.0  # ours: E.180 asks for -15 and more at the exchange, a long line loses 15 dB
-    line_share: float = 0.06  # ours: of a window's power in one bin of 12.5 Hz, to be one of a tone's lines
+    seizure_ms: int = (
+        3000  # ours: a reversal within this time after off-hook, before any digit, is the seizure of a trunk
+    )
+    polarity_after_digit_ms: int = 600  # DAHDI sample configuration: guard around reversals
+    tone_min_dbm0: float = -40.0  # ours: E.180 requires -15 and more at the exchange, a long line loses 15 dB
+    line_share: float = 0.06  # ours: share of a window's power in a bin of 12.5 Hz that is a line of a tone
     lines_max: int = 12  # ours: four frequencies, three bins each
     tone_share: float = 0.88  # ours: in the lines and beside them; speech holds that for single windows
     hz_tolerance: float = 0.015  # +-1.5 % are to be accepted
     burst_min_ms: int = 200  # ours: a vowel holds its lines for less
     present_db: float = 4.0  # ours: so far below the bursts before it is none; talk over it only adds
     steady_db: float = 3.0  # ours: from window to window of a burst
-    covered_db: float = (
-        3.0  # ours: under talk a tone the profile knows stays so near to one level, talk alone never ...
-    )
-    covered_rise_db: float = 6.0  # ours: with which it begins; steady noise does not
+    covered_db: float = 3.0  # ours: a tone of the profile under talk stays this near to one level, talk alone never ...
+    covered_rise_db: float = 6.0  # ours: at its beginning; steady noise has no such rise
     covered_ms: int = 640  # ours: ... for so long
     absent_ms: int = 120  # ours: a dropout is shorter
     whole_share: float = 0.6  # ours: of a burst's length; speech in the same bins breaks off sooner
@@ -148,11 +150,9 @@ class AnswerNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     busy_bursts: int = 4  # ours: so many in one group are a busy tone
     ring_burst_min_ms: int = 300  # ours: the longest burst of a ring; those of "unobtainable" have 200 ms
     ring_period_ms: tuple[int, int] = (1800, 8000)  # E.180: 3 to 6 s; PBXs go down to 2
-    long_pause_ms: int = 2200  # ours: 3 s after the answer would be over before the burst is known to be missing
-    long_pause_waits_ms: int = (
-        500  # ours, as notice_delay_ms: a burst due sooner than the notice would begin is waited for
-    )
-    long_pause_speech_ms: int = 900  # ours: what is said in such a pause, louder than colleagues, by one voice alone
+    long_pause_ms: int = 2200  # ours: with longer pauses the missing burst is certain only 3 s after the answer
+    long_pause_waits_ms: int = 500  # ours, as notice_delay_ms: a burst that is due before the notice is awaited
+    long_pause_speech_ms: int = 900  # ours: speech in such a pause, louder than colleagues, by a single voice
     lone_burst_s: float = 4.8  # ours: the longest pause of E.180's ringback is 4 s, or 5 (memory)
     loud_dbm0: float = -33.0  # ours: colleagues in the room are at -36, a far end at -22
     loud_above_floor_db: float = 8.0  # ours
@@ -207,7 +207,9 @@ class DtmfNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     beneath_hz: tuple[float, float] = (350.0, 440.0)  # E.180 Korea: dial tone, still there under the first digit
     mains_hz: tuple[float, ...] = (60.0, 50.0)  # Korea's, and that of countries with 50 Hz
     hum_to_hz: float = 600.0  # ours: harmonics up to here are taken out of a digit; the lowest row is at 697 Hz
-    low_hz: float = 250.0  # ours: in the 20 ms of the gate hum is what lies below; a voice too, and then it looks twice
+    low_hz: float = (
+        250.0  # ours: in the 20 ms of the gate the power below is hum; if it is a voice, the gate repeats the test
+    )
 
 
 class NearEndNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -273,8 +275,10 @@ class ProofNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 class NoticeNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a notice is put on a line. No gain puts more on it than the output was drawn for: hardware/README.md."""
 
-    captured_db: float = -0.65  # by the drawing (board/frontend.py): what is captured of a line's level, -1.14 to -0.16
-    most_gain_db: float = 9.0  # ours: more holds down so many peaks that fewer words are understood (bench notice)
+    captured_db: float = (
+        -0.65
+    )  # by the drawing (board/frontend.py): the captured level relative to the line's, -1.14 to -0.16
+    most_gain_db: float = 9.0  # ours: more limits so many peaks that fewer words are intelligible (bench notice)
     tone_hz: float = 1400.0  # 47 CFR 64.501, of the tone of a recording; between the columns of DTMF
     tone_dbm0: float = -16.0  # ours: as loud as the notice
     tone_pause_ms: int = 150  # ours: between the tone and the first word

@@ -49,7 +49,9 @@ class MeterNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     on_above_v: float = 25.0  # same
     on_hook_v: float = 48.0  # nominal battery
     off_hook_v: float = 8.0  # Si2400 5.5.1: 6 to 12 V
-    low_share: float = 0.4  # ours: of the way from off-hook to on-hook as learnt, and as far from the other side
+    low_share: float = (
+        0.4  # ours: share of the distance between the learnt off-hook and on-hook voltages, from either end
+    )
     fall_v: float = 8.0  # ours: within 5 ms; a wire that was cut discharges for a tenth of a second or more
     steady_share: float = 0.05  # ours: within 100 ms; less is a loop that has its voltage, more a wire discharging
     no_line_ms: int = 1000  # ours: a dial shorts the line while it turns; off-hook ends only after so long
@@ -83,10 +85,12 @@ class HealthNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     sound_dbm0: float = -45.0  # ours: above is somebody, or the exchange; a worn line's noise is below
     silent_dbm0: float = -72.0  # ours: below is no telephone line, only a codec; a quiet line has -68
     silent_s: float = 20.0  # ours: off-hook; the exchange gives dial tone at once
-    on_hook_share: float = 0.3  # ours: of the last half minute on-hook there was a sound; a talk has 0.5 and more
-    hum_dbm0: float = -40.0  # ours: of the mains and its harmonics; 26 dB below speech is heard in every pause
-    hum_alone_db: float = 6.0  # ours: in a pause there is little else, music always is more than that
-    hum_s: float = 40.0  # ours: without a break; a voice stays on no harmonic
+    on_hook_share: float = (
+        0.3  # ours: share of the last half minute on-hook with sound; a conversation has 0.5 and more
+    )
+    hum_dbm0: float = -40.0  # ours: of the mains and its harmonics; at 26 dB below speech it is audible in every pause
+    hum_alone_db: float = 6.0  # ours: above all other sound in a pause; music always has more of it
+    hum_s: float = 40.0  # ours: without a break; a voice does not stay on one harmonic
     clip_at: int = 32000  # of 32767: codecs clip a little below
     clip_share: float = 0.005  # ours: of the samples of half a second; a loud vowel's peaks stay below
     clip_times: int = 5  # ours: in a call, with pauses between; an exchange's howler clips without one
@@ -113,10 +117,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     flash_min_ms: int = 300  # DAHDI, AOpen and NEC manuals
     flash_max_ms: int = 1000  # receivers go up to 1250 ms; longer is on-hook
     flash_key_max_ms: int = 700  # (memory) flash keys of telephones open for 80 to 600 ms; longer, it may be put down
-    redial_ms: int = (
-        10_000  # ours: who has put the handset down for a moment dials within it, or within it of dial tone
-    )
-    party_ms: int = 3000  # ours: behind an answer or a flash so much is not yet another party
+    redial_ms: int = 10_000  # ours: after a short on-hook, a person dials within this time, or within it of dial tone
+    party_ms: int = 3000  # ours: a shorter time after an answer or a flash is the same party
     swap_ms: int = 2000  # ours: after a flash a dialling person has dial tone by then, or has begun
     colleague_ms: int = 15_000  # ours: a colleague who calls has passed a citizen on by then
     dial_end_ms: int = 3000  # ours: so long a dial tone in a call says that the far end has gone
@@ -126,8 +128,10 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     polarity_debounce_ms: int = 64  # DAHDI fxo_modes, wctdm
     no_line_v: float = 3.0  # Si2400 5.5.1: below is no line
     loop_break_min_ms: int = 200  # ours: exchanges break for 250 to 900 ms (sandman.com, CPC bulletin)
-    loop_break_max_ms: int = 4000  # ours: longer is a cable that was cut, and what it is mended to is a call of its own
-    loop_break_settle_ms: int = 50  # ours: a wire that dies later than this after the loop opened was hung up before
+    loop_break_max_ms: int = 4000  # ours: a longer break is a cut cable; after the repair a new call begins
+    loop_break_settle_ms: int = (
+        50  # ours: if the voltage fails later than this after the loop opened, the handset was hung up before
+    )
     pulses: PulseNumbers = PulseNumbers()
     near_digit_dbm0: float = -8.0  # ours: of a telephone on this line, until it has dialled or was learnt
     near_digit_slack_db: float = 6.0  # ours: a line of which nothing was learnt yet

@@ -34,7 +34,7 @@ def make_default_notices(folder: Path) -> list[Notice]:
             _speak(language, text, path)
             notice = import_notice(path, text, folder, replace=True)
         if notice.frames > LONGEST_DEFAULT_S * RATE_HZ:
-            raise BadInput(f"espeak-ng speaks {language} for {notice.frames / RATE_HZ:.1f} s; at most 6 s expected")
+            raise BadInput(f"espeak-ng's {language} takes {notice.frames / RATE_HZ:.1f} s; at most 6 s expected")
         notices.append(notice)
     return notices
 

@@ -55,7 +55,7 @@ def read(path: Path, longest_s: int) -> Sound:
     if frames == 0:
         raise BadInput(f"{path}: there is no sound in it")
     if frames < promised:
-        raise BadInput(f"{path}: cut short: its header says {promised} samples, it has {frames}; {_remedy(path)}")
+        raise BadInput(f"{path}: cut short: {promised} samples by its header, {frames} present; {_remedy(path)}")
     samples = _decode(data[: frames * width * channels], width).reshape(frames, channels)
     return Sound(samples, rate_hz, width)
 

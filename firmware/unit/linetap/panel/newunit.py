@@ -56,8 +56,8 @@ class NewUnit:
     @property
     def digits(self) -> str:
         """The six that are shown, or ""."""
-        said = self._seen.digits if self._seen is not None and self._seen.state == "code" else ""
-        return said if said.isascii() and said.isdecimal() and len(said) == _DIGITS else ""
+        digits = self._seen.digits if self._seen is not None and self._seen.state == "code" else ""
+        return digits if digits.isascii() and digits.isdecimal() and len(digits) == _DIGITS else ""
 
     def call_lit(self, now_ms: int) -> bool | None:
         """Whether CALL is lit by the digits; None while none are shown."""

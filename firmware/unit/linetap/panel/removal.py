@@ -65,7 +65,7 @@ class Removal:
     def _go_on(self, recorder: Seen[RecorderState], asked_ms: int, now_ms: int) -> None:
         if self._wanted_ms is not None:
             if now_ms - self._wanted_ms >= UNMOUNTED_MS:
-                self._fail("nobody has unmounted it: linetap_removal.path is not enabled")
+                self._fail("it was not unmounted: linetap_removal.path is not enabled")
             return
         sealed = recorder.word is not None and recorder.word.removal == "ready"
         if not sealed and recorder.status == "alive" and now_ms - asked_ms < SEALED_MS:

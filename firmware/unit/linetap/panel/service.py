@@ -9,7 +9,7 @@ from linetap import checks
 from linetap.board.interface import UNIT_LEDS, PanelBoard
 from linetap.boardchoice import open_panel
 from linetap.checks import Judgement, Services, Watch, take_snapshot
-from linetap.checks.judgement import told_before
+from linetap.checks.judgement import alerts_before
 from linetap.checks.watch import GRACE_MS, Seen
 from linetap.config.schema import Config
 from linetap.panel.button import Button, Presses
@@ -76,7 +76,7 @@ class Panel:
         self._file.write(last)
 
     def _state(self, now: Shown, leds: dict[str, bool]) -> PanelState:
-        return state_of(now, leds, self._ticks, self._started_ns, told=self._eyes.now.told)
+        return state_of(now, leds, self._ticks, self._started_ns, alerts=self._eyes.now.alerts)
 
 
 def run(config: Config, clock: Clock = SYSTEM) -> int:
@@ -113,7 +113,7 @@ class Eyes:
         self._config, self._clock = config, clock
         self._watch = Watch(config, clock, grace_ms)
         now_ns = clock.monotonic_ns()
-        self._judge = checks.judge(told_before(config, clock, "panel", PanelState), now_ns)
+        self._judge = checks.judge(alerts_before(config, clock, "panel", PanelState), now_ns)
 
     @property
     def now(self) -> Judgement:

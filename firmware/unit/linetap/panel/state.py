@@ -82,11 +82,11 @@ def _activity(services: Services) -> str:
         return "idle"
     if recorder.walk is not None and (walks := _walk(recorder.walk)) is not None:
         return walks
-    heard: set[int] = set()
+    working: set[int] = set()
     for seen in services.capture.values():
         if seen.word is not None and not gives_no_audio(seen):
-            heard.update(seen.word.lines)
-    return activity_of("", (line.state for line in recorder.lines if line.line in heard))
+            working.update(seen.word.lines)
+    return activity_of("", (line.state for line in recorder.lines if line.line in working))
 
 
 def _walk(walk: WalkState) -> str | None:
@@ -110,7 +110,7 @@ def state_of(
     ticks: int,
     started_ns: int,
     fault: Fault | None = None,
-    told: Mapping[str, Alert] = _NONE,
+    alerts: Mapping[str, Alert] = _NONE,
 ) -> PanelState:
     """Returns the panel's state file. `ticks`: of this panel, which began at `started_ns` (monotonic)."""
     return PanelState(
@@ -126,5 +126,5 @@ def state_of(
         patterns=now.patterns,
         meaning_ko=now.meaning_ko,
         meaning_en=now.meaning_en,
-        told=dict(told),
+        alerts=dict(alerts),
     )

@@ -121,14 +121,14 @@ class _Card:
         self.health = LineHealth(configs, self._profiles, around.learned) if examine else None
 
     def follow(self, batch: Batch) -> None:
-        heard = self.ears.follow(batch)
+        notice_proven = self.ears.follow(batch)
         self._last = batch
         for index, line in enumerate(self.lines):
-            line.follow(batch, index, heard[index])
+            line.follow(batch, index, notice_proven[index])
         if self.health is None:
             return
         off_hook = [line.memory.hook.off_hook_since is not None for line in self.lines]
-        self.health.follow(batch, np.array(off_hook), np.array([_shows_use(events) for events in heard]))
+        self.health.follow(batch, np.array(off_hook), np.array([_shows_use(events) for events in notice_proven]))
 
     def line_states(self) -> list[LineState]:
         health = self.health
@@ -176,7 +176,8 @@ def walk_sight(line: LineCalls, reading: Reading | None, troubles: list[str], mo
         outgoing=call is not None and call.direction == "out",
         dialled=len(call.dialled) if call else 0,
         announced=call is not None and bool(call.notices),
-        heard=call is not None and (memory.state == "tone_end" or any(each.proof != "none" for each in call.notices)),
+        notice_proven=call is not None
+        and (memory.state == "tone_end" or any(each.proof != "none" for each in call.notices)),
         passing=memory.state in ("passing", "carrier"),
         on_hook=reading.on_hook if reading else None,
         volts=reading.volts if reading else None,

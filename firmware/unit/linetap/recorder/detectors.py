@@ -55,7 +55,7 @@ class CardDetectors:
 
     def follow(self, batch: Batch) -> list[list[Event]]:
         """For each line of the card, the events that became certain in this batch."""
-        heard: list[list[Event]] = [[] for _ in range(self._lines)]
+        events: list[list[Event]] = [[] for _ in range(self._lines)]
         for group in self._groups:
             if batch.gap is not None:
                 group.dtmf.lose_sight()
@@ -66,14 +66,14 @@ class CardDetectors:
             digits = group.dtmf.follow(audio, batch.frame)
             for digit in digits:
                 event = Event(digit.known, "digit", digit.at, digit.digit, digit.level_dbm0)
-                heard[group.places[digit.line]].append(event)
+                events[group.places[digit.line]].append(event)
             for sound in group.tones.follow(audio, batch.frame):
-                heard[group.places[sound.line]].append(_event(sound))
+                events[group.places[sound.line]].append(_event(sound))
                 if isinstance(sound, FaxHeard) and sound.which.startswith("modem"):
-                    heard[group.places[sound.line]].append(Event(sound.known, "sound", sound.at, "modem"))
+                    events[group.places[sound.line]].append(Event(sound.known, "sound", sound.at, "modem"))
             for other in group.sounds.follow(audio, batch.frame, [(digit.known, digit.line) for digit in digits]):
-                heard[group.places[other.line]].append(_event(other))
-        return heard
+                events[group.places[other.line]].append(_event(other))
+        return events
 
 
 def _event(sound: ToneEvent | SoundEvent) -> Event:

@@ -139,7 +139,7 @@ class Service:
         self.vault.take_walks(key.signer(namespaces.WALK))
         self.guide = Guide(config, state.config_sha256, clock, self.core, self.vault, self._held_calls, remembered.walk)
         around.ended.append(self.guide.call_over)
-        self.removal = Removal(self.core, self.vault, lambda: bool(self._held_calls()) or self.guide.untold)
+        self.removal = Removal(self.core, self.vault, lambda: bool(self._held_calls()) or self.guide.unreported)
         self.door = ControlSocket(config.run_path, clock)
         self.vault.start()
 

@@ -106,7 +106,7 @@ class Cursor:
         except FileNotFoundError:
             return _Place()
         except smallfile.Broken as error:
-            broken.tell(self._path, f"{error}; everything in the outbox is sent again. It holds {self._damaged()!r}")
+            broken.report(self._path, f"{error}; everything in the outbox is sent again. It holds {self._damaged()!r}")
         except OSError as error:
             log.warning("cursor_lost: %s: %s; everything in the outbox is sent again", self._path, error)
         return _Place()
@@ -221,7 +221,7 @@ class Again:
         self._next = self._last = 0
         self.confirmed: int | None = None  # None: the roles name no desk
 
-    def hear(self, delivery: DeliveryState, taken: int) -> None:
+    def follow(self, delivery: DeliveryState, taken: int) -> None:
         """Take the recorder's delivery state, often. `taken`: the newest event that a broker has acknowledged."""
         if not delivery.desk:
             self.confirmed = None

@@ -10,7 +10,7 @@ from dataclasses import replace
 from linetap import checks
 from linetap.checks import Snapshot, Watch, take_snapshot
 from linetap.checks.frame import MB
-from linetap.checks.judgement import told_before
+from linetap.checks.judgement import alerts_before
 from linetap.checks.watch import Seen
 from linetap.config import Config
 from linetap.recorder.vault.outbox.reader import OutboxReader
@@ -80,7 +80,7 @@ class Reporter:
         self._lines = Lines(topics, [line.number for line in config.line])
         self._alerts = Alerts(topics, ALERTS)
         self._head = LogHead(config.vault_path, topics)
-        before = told_before(config, clock, "reporter", ReporterState)
+        before = alerts_before(config, clock, "reporter", ReporterState)
         self._judge, self._journal = checks.judge(before, clock.monotonic_ns()), Journal()
         self._certificate = Certificate(config.broker.certificate)
         self._starting: tuple[str, ...] | None = None  # as last published in health
@@ -155,16 +155,16 @@ class Reporter:
             for message in self._lines.changed(recorder, utc_ns, now_ns, pace(self._queue_length())):
                 self._link.publish(message)
             if recorder.state is not None:
-                self._again.hear(recorder.state.delivery, self._feed.delivered_seq)
+                self._again.follow(recorder.state.delivery, self._feed.delivered_seq)
         if not self._judge.is_due(now_ns):
             return
         snapshot = self._snapshot(now_ns)
         judgement = self._judge.look(snapshot, now_ns)
-        told = judgement.findings
-        self._state.told = judgement.told
-        self._journal.write(told)
+        findings = judgement.findings
+        self._state.alerts = judgement.alerts
+        self._journal.write(findings)
         if connected:
-            for message in (*self._alerts.changed(told, now_ns), *self._head.changed(now_ns)):
+            for message in (*self._alerts.changed(findings, now_ns), *self._head.changed(now_ns)):
                 self._link.publish(message)
         if connected and (now_ns >= self._health_ns or judgement.starting != self._starting):
             self._starting = judgement.starting

@@ -177,8 +177,8 @@ class Journal:
     def __init__(self) -> None:
         self._written: dict[str, tuple[Severity, bool]] = {}  # check -> kind
 
-    def write(self, told: Iterable[Finding]) -> None:
-        standing = {finding.check: finding for finding in told}
+    def write(self, findings: Iterable[Finding]) -> None:
+        standing = {finding.check: finding for finding in findings}
         for check in [check for check in self._written if check not in standing]:
             del self._written[check]
             log.info("%s: cleared", check, extra={"code": check})

@@ -47,7 +47,7 @@ def check_state(state: Path, transport: Transport) -> int:
     """
     count, found = read_counter(transport) or _NONE, _read(_BOOTS, state / NAME)
     if count == _NONE or found not in (count, count + 1):
-        words = "does not say" if found is None else f"is of boot {found}"
+        words = "has no boot number" if found is None else f"is of boot {found}"
         raise Stale(f"the card {words}, and the TPM has counted {count}: an older copy, and not taken")
     copies.replace_both(_BOOTS, state / NAME, count + 1)
     return raise_counter(transport)
@@ -62,7 +62,7 @@ def check_data(state: Path, data: Path) -> None:
         found = _NONE
     if this is None or due is None or found is None or found not in due:
         wanted = " or ".join(map(str, due or [])) or "an unknown one"
-        words = "does not say" if found is None else f"is of boot {found}"
+        words = "has no boot number" if found is None else f"is of boot {found}"
         raise Stale(f"{data}: it {words}, and {wanted} is due: an older copy, and not taken")
     copies.replace_both(_DUE, state / DATA, [found, this])  # for a power cut before or after the next line
     copies.replace_both(_BOOTS, data / NAME, this)

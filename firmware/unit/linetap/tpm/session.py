@@ -131,14 +131,14 @@ def start_salted(transport: Transport, parent: int, parent_public: bytes) -> Sal
 def unseal_salted(transport: Transport, item: int, name: bytes, session: Salted) -> bytes:
     """Also TpmFault if the answer is not the TPM's."""
     nonce = os.urandom(16)
-    told = hashlib.sha256(u32(_UNSEAL) + name).digest()
-    mac = hmac.digest(session.key, told + nonce + session.nonce_tpm + u8(_ENCRYPT), "sha256")
+    command_hash = hashlib.sha256(u32(_UNSEAL) + name).digest()
+    mac = hmac.digest(session.key, command_hash + nonce + session.nonce_tpm + u8(_ENCRYPT), "sha256")
     auth = u32(session.handle) + sized(nonce) + u8(_ENCRYPT) + sized(mac)
     parameters, back = answered(transport, _UNSEAL, u32(item), auth)
     nonce_tpm, attributes, its_mac = back.sized(), back.take(1), back.sized()
-    heard = hashlib.sha256(u32(0) + u32(_UNSEAL) + parameters).digest()
-    wanted = hmac.digest(session.key, heard + nonce_tpm + nonce + attributes, "sha256")
-    if attributes != u8(_ENCRYPT) or not hmac.compare_digest(its_mac, wanted):
+    response_hash = hashlib.sha256(u32(0) + u32(_UNSEAL) + parameters).digest()
+    expected = hmac.digest(session.key, response_hash + nonce_tpm + nonce + attributes, "sha256")
+    if attributes != u8(_ENCRYPT) or not hmac.compare_digest(its_mac, expected):
         raise TpmFault("tpm_silent", "the TPM's answer was changed on the way")
     stream = _kdfa(session.key, "CFB", nonce_tpm, nonce, _AES_BITS + _BLOCK_BITS)
     return _cfb(stream[: _AES_BITS // 8], stream[_AES_BITS // 8 :], Reader(parameters).sized())

@@ -236,7 +236,7 @@ def run(*command: str, stdin: bytes = b"", good: tuple[int, ...] = (0,), fds: tu
     except subprocess.TimeoutExpired:
         raise DeviceFault("volume", f"{command[-1]}: {command[0]} {command[1]}: not done in 15 minutes") from None
     if done.returncode not in good:
-        said = [line for line in done.stderr.decode("utf-8", "replace").splitlines() if line[:1].strip()]
+        output = [line for line in done.stderr.decode("utf-8", "replace").splitlines() if line[:1].strip()]
         what = " ".join(word for word in command[:2] if not word.startswith("-"))
-        raise DeviceFault("volume", f"{command[-1]}: {what}: {said[-1] if said else 'no output'}")
+        raise DeviceFault("volume", f"{command[-1]}: {what}: {output[-1] if output else 'no output'}")
     return done.stdout

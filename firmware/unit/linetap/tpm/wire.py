@@ -16,8 +16,8 @@ PASSWORD = 0x40000009  # TPM_RS_PW, with an empty password
 _WORDS = {
     0x09D: ("tpm_policy", "its policy is not met: this boot is not one that the key belongs to"),  # POLICY_FAIL
     0x128: ("tpm_policy", "what the boot measured has changed since"),  # PCR_CHANGED
-    0x08E: ("tpm_auth", "an authorisation that it wants is missing"),  # AUTH_FAIL
-    0x0A2: ("tpm_auth", "an authorisation that it wants is missing"),  # BAD_AUTH
+    0x08E: ("tpm_auth", "a required authorisation is missing"),  # AUTH_FAIL
+    0x0A2: ("tpm_auth", "a required authorisation is missing"),  # BAD_AUTH
     0x921: ("tpm_locked_out", "it is locked out after failed authorisations; `tpm2_dictionarylockout -c` ends that"),
     0x09F: ("tpm_foreign", "this was made in another TPM, or by this one before it was cleared"),  # INTEGRITY
     0x08B: ("tpm_handle", "nothing of that handle is loaded"),  # HANDLE

@@ -203,7 +203,7 @@ def check_signed(
         raise CommandFault("command_signer", f"the key that signed is not one of role {command.role!r}")
     by = tuple(holder for holder in holders if holder is not None)
     if len(by) != len(holders):
-        raise CommandFault("command_signer", "one of those who cosigned is nobody of roles.json", command)
+        raise CommandFault("command_signer", "one of the cosigners is not in roles.json", command)
     if command.role == AUTHORITY and (wrong := _lacking(authority, signed_by)) is not None:
         raise CommandFault("command_signer", wrong)
     signed = Signed(command, by)

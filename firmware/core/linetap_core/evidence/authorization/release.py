@@ -148,7 +148,7 @@ def require_approvals(request: Request, found: Standing) -> None:
     if found.faults:
         name, fault = next(iter(found.faults.items()))
         raise NotReleased(fault.code, f"{name}: {str(fault).removesuffix(f' [{fault.code}]')}")
-    who = ", ".join(f"{a.person.name} ({a.person.role})" for a in found.approvals) or "nobody"
+    who = ", ".join(f"{a.person.name} ({a.person.role})" for a in found.approvals) or "no one"
     if len(found.approvals) >= APPROVERS:
         raise NotReleased("approvers_same_role", f"request {request.id}: all approvers are of one role: {who}")
     raise NotReleased(
@@ -174,6 +174,6 @@ def _approver(data: bytes, armored: bytes, request: Request, roles: Roles) -> Pe
         raise NotReleased("approval_malformed", str(error)) from None
     person = roles.holder(key)
     if person is None:
-        raise NotReleased("approver_unknown", "the key that signed belongs to nobody in the roles file")
+        raise NotReleased("approver_unknown", "the key that signed belongs to no one in the roles file")
     require_approver(person, request)
     return person

@@ -58,7 +58,7 @@ def decode_recipient(text: str) -> bytes:
         raise BadInput(f"not an age recipient: {text!r} should be in lower case")
     public = decode(text, RECIPIENT_PREFIX, f"not an age recipient: {text!r}: ", "age1...")
     if int.from_bytes(public, "little") % 2**255 % _PRIME in _LOW_ORDER:  # nothing can be sealed to it
-        raise BadInput("a point of low order: nobody holds its private key")
+        raise BadInput("a point of low order: no one holds its private key")
     return public
 
 

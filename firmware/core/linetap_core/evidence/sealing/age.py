@@ -171,7 +171,7 @@ def _x25519_stanza(file_key: bytes, recipient: bytes | str) -> bytes:
     try:
         shared = ephemeral.exchange(X25519PublicKey.from_public_bytes(public))
     except ValueError:  # an all-zero secret: the recipient is a point of low order, everybody could read the file
-        raise BadInput("the age recipient is a point of low order: nobody holds its private key") from None
+        raise BadInput("the age recipient is a point of low order: no one holds its private key") from None
     body = ChaCha20Poly1305(_hkdf(shared, share + public, X25519_LABEL)).encrypt(bytes(12), file_key, None)
     return b"-> X25519 " + _b64(share) + b"\n" + _b64(body) + b"\n"
 

@@ -198,7 +198,7 @@ def require_named(key: PublicKey, namespace: str, signers: list[Signer], at: dat
         except SignatureFault:
             continue
         return name
-    raise UntrustedSigner("signed by nobody that is named for it")
+    raise UntrustedSigner("no signer is named for it")
 
 
 def _signs_as_unit(namespace: str, principal: str) -> bool:
@@ -215,6 +215,6 @@ def _signer(line: Line) -> Signer | None:
     if line.key_type.encode("ascii") not in SIGNING_KEYS or line.authority:
         return None
     if blob_kind(line.blob) != line.key_type.encode("ascii"):
-        raise BadInput(f"the key is not of {line.key_type} although it says so: copy the .pub line as it is")
+        raise BadInput(f"the key is not of {line.key_type} as its line claims: copy the .pub line unchanged")
     from_blob(line.blob)  # the point is not on the curve
     return Signer(line.principals, line.blob, line.namespaces, line.valid_after, line.valid_before)

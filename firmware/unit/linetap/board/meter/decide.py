@@ -113,11 +113,11 @@ class Decider:
 
     def _held(self, low: Bits, high: Bits) -> Bits:
         """True from `low` on, False from `high` on, and unchanged in between."""
-        said = low | high
-        if said.all():  # the usual case
+        known = low | high
+        if known.all():  # the usual case
             self._raw = low[:, -1:]
             return low
-        at = np.where(said, np.arange(1, low.shape[1] + 1), 0)
+        at = np.where(known, np.arange(1, low.shape[1] + 1), 0)
         last = np.maximum.accumulate(at, axis=1)
         levels = np.concatenate([self._raw, low], axis=1)
         held: Bits = np.take_along_axis(levels, last, axis=1)
@@ -153,12 +153,12 @@ class Decider:
         return found
 
     def _polarity_bits(self, volts: Int16, size: Int16, ring: Bits) -> Bits:
-        says = (size >= self.limits.no_line) & ~ring
+        on_line = (size >= self.limits.no_line) & ~ring
         positive = (volts > 0) != self.limits.reversed
-        if says.all():
+        if on_line.all():
             self._sign = positive[:, -1:]
             return np.asarray(positive, np.bool_)
-        at = np.where(says, np.arange(1, size.shape[1] + 1), 0)
+        at = np.where(on_line, np.arange(1, size.shape[1] + 1), 0)
         last = np.maximum.accumulate(at, axis=1)
         held: Bits = np.take_along_axis(np.concatenate([self._sign, positive], axis=1), last, axis=1)
         self._sign = held[:, -1:]

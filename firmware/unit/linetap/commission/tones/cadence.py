@@ -166,8 +166,8 @@ def _edge(wave: F64, hz: Hz, about: int, inside: int, direction: int) -> int:
     origin = min(a, low)
     parts = np.linalg.lstsq(base[a - origin : b - origin], wave[a:b], rcond=None)[0]
     tone = base[low - origin : high - origin] @ parts
-    heard = wave[low:high]
-    gain = heard**2 - (heard - tone) ** 2  # gain from counting a sample as tone
+    piece = wave[low:high]
+    gain = piece**2 - (piece - tone) ** 2  # gain from counting a sample as tone
     after = np.concatenate([[0.0], np.cumsum(gain)])
     return low + int(after.argmin() if direction > 0 else after.argmax())
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from linetap.commission.tones import recording
 from linetap.commission.tones.profile import NAMES, Learnt, learn
-from linetap.commission.tones.recording import Heard
+from linetap.commission.tones.recording import MeasuredTone
 from linetap.config.numbers import ToneShape
 from linetap.config.profile import BUILT_IN, KR_PSTN, Profile
 from linetap.recorder.signals.events import ToneHeard
@@ -24,7 +24,7 @@ _EXAMPLE = "example: linetap tones learn --name pbx busy=busy.wav ringback=ringb
 _CLEANER = "a recording without speech, clicks and other tones expected"
 _FULL_SCALE, _CLIPPED = 32767, 0.001  # share of clipped samples; a click has fewer
 _HEAD = """\
-# Heard by `linetap tones learn`: {names}.
+# Measured by `linetap tones learn`: {names}.
 # This belongs at the end of unit.toml; `profile = "{name}"` at a [[line]] uses it.
 """
 _ALONE = "# These are all the tones that such a line knows: Korea's were left out.\n"
@@ -48,9 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     files = _files(args.tones)
     _check_name(args.name)
-    heard = _hear(files, args.line)
-    learnt = learn(args.name, heard, args.alone)
-    _prove(learnt, heard)
+    measured = _measured(files, args.line)
+    learnt = learn(args.name, measured, args.alone)
+    _prove(learnt, measured)
     text = _render(learnt)
     if args.output is None:
         sys.stdout.write(text)
@@ -88,26 +88,26 @@ def _check_name(name: str) -> None:
         raise BadInput(f"--name {name}: is built in; another name expected")
 
 
-def _hear(files: list[tuple[str, Path]], line: int | None) -> list[Heard]:
+def _measured(files: list[tuple[str, Path]], line: int | None) -> list[MeasuredTone]:
     """Reports the problems of all recordings, not only the first."""
-    heard: list[Heard] = []
+    measured: list[MeasuredTone] = []
     problems: list[str] = []
     for name, path in files:
         try:
-            heard.append(recording.measure(name, path, recording.read(path, line)))
-            sys.stderr.write(heard[-1].line() + "\n")
+            measured.append(recording.measure(name, path, recording.read(path, line)))
+            sys.stderr.write(measured[-1].line() + "\n")
         except LinetapError as error:
             problems.append(str(error))
     if problems:
         raise BadInput("\n".join(problems))
-    return heard
+    return measured
 
 
-def _prove(learnt: Learnt, heard: list[Heard]) -> None:
+def _prove(learnt: Learnt, measured: list[MeasuredTone]) -> None:
     """Refusal unless the detector recognises every recording by its name, and by no other."""
     shapes = {shape.name: shape for shape in reversed(learnt.profile.tone)}  # the PBX's come first
     problems: list[str] = []
-    for each in heard:
+    for each in measured:
         names = _recognised(each, learnt.profile)
         if each.name not in names:
             problems.append(f"{each.path}: {each.name} is not recognised with this profile: {_why(each, shapes)}")
@@ -117,25 +117,25 @@ def _prove(learnt: Learnt, heard: list[Heard]) -> None:
         raise Refusal("\n".join(problems))
 
 
-def _recognised(heard: Heard, profile: Profile) -> set[str]:
+def _recognised(tone: MeasuredTone, profile: Profile) -> set[str]:
     """Returns the recognised tones: other tones count only in the part that this one was learned from."""
-    audio = np.concatenate([heard.audio, np.zeros(RATE_HZ, np.int16)])
+    audio = np.concatenate([tone.audio, np.zeros(RATE_HZ, np.int16)])
     events = [event for event in ToneDetector(1, profile).follow(audio[None], 0) if isinstance(event, ToneHeard)]
-    return {event.tone for event in events if event.tone == heard.name or heard.start <= event.at < heard.end}
+    return {event.tone for event in events if event.tone == tone.name or tone.start <= event.at < tone.end}
 
 
-def _why(heard: Heard, shapes: dict[str, ToneShape]) -> str:
-    needed = shapes[heard.name].known_after
+def _why(tone: MeasuredTone, shapes: dict[str, ToneShape]) -> str:
+    needed = shapes[tone.name].known_after
     floor, shortest = KR_PSTN.tones.tone_min_dbm0, KR_PSTN.cadence.burst_min_ms
-    if heard.elements_ms and heard.periods * len(heard.elements_ms) < needed:
-        periods = needed / len(heard.elements_ms)
-        return f"it has {heard.periods:.1f} periods; {periods:.0f} and one burst more expected"
-    if np.mean(np.abs(heard.audio.astype(np.int32)) >= _FULL_SCALE) > _CLIPPED:
+    if tone.elements_ms and tone.periods * len(tone.elements_ms) < needed:
+        periods = needed / len(tone.elements_ms)
+        return f"it has {tone.periods:.1f} periods; {periods:.0f} and one burst more expected"
+    if np.mean(np.abs(tone.audio.astype(np.int32)) >= _FULL_SCALE) > _CLIPPED:
         return "it is clipped; recorded at a lower level expected"
-    if 10 * np.log10(sum(10 ** (level / 10) for level in heard.dbm0)) < floor + 1:
+    if 10 * np.log10(sum(10 ** (level / 10) for level in tone.dbm0)) < floor + 1:
         return f"it is too faint; above {floor:.0f} dBm0 expected"
-    if heard.elements_ms and min(heard.elements_ms[::2]) < shortest:
-        return f"it has bursts of {min(heard.elements_ms[::2])} ms; {shortest} ms and more are taken for a tone's"
+    if tone.elements_ms and min(tone.elements_ms[::2]) < shortest:
+        return f"it has bursts of {min(tone.elements_ms[::2])} ms; {shortest} ms and more are taken for a tone's"
     return _CLEANER
 
 

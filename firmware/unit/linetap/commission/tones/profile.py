@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from linetap.commission.tones.recording import Heard
+from linetap.commission.tones.recording import MeasuredTone
 from linetap.commission.tones.spectrum import Hz
 from linetap.config.numbers import KR_TONES, ToneShape
 from linetap.config.profile import KR_PSTN, Profile
@@ -27,15 +27,15 @@ class Learnt(NamedTuple):
     dropped: tuple[str, ...]  # Korea's tones that the detector cannot distinguish from one of the PBX
 
 
-def learn(name: str, heard: list[Heard], alone: bool) -> Learnt:
+def learn(name: str, measured: list[MeasuredTone], alone: bool) -> Learnt:
     """`alone`: without Korea's tones. BadInput names two tones that the detector could not distinguish."""
-    own = _known(_one_frequency(heard) if alone else _between(_one_frequency(heard)))
+    own = _known(_one_frequency(measured) if alone else _between(_one_frequency(measured)))
     twice = {i for i in range(len(own)) for j in range(i) if own[i].name == own[j].name and _too_near(own[i], own[j])}
-    heard = [each for i, each in enumerate(heard) if i not in twice]  # two recordings of one tone count as one
+    measured = [each for i, each in enumerate(measured) if i not in twice]  # two recordings of one tone count as one
     own = [shape for i, shape in enumerate(own) if i not in twice]
     problems = [
-        f"{heard[i].path} and {heard[j].path}: {own[i].name} and {own[j].name} are one tone to the detector, "
-        f"{_told(own[i])} and {_told(own[j])}; recordings of two tones expected"
+        f"{measured[i].path} and {measured[j].path}: {own[i].name} and {own[j].name} are one tone to the detector, "
+        f"{_described(own[i])} and {_described(own[j])}; recordings of two tones expected"
         for i in range(len(own))
         for j in range(i)
         if _too_near(own[i], own[j])
@@ -51,17 +51,17 @@ def learn(name: str, heard: list[Heard], alone: bool) -> Learnt:
     return Learnt(Profile(name=name, tone=tones, cadence=cadence), tones[len(own) :], dropped)
 
 
-def _one_frequency(heard: list[Heard]) -> list[ToneShape]:
+def _one_frequency(measured: list[MeasuredTone]) -> list[ToneShape]:
     """Frequencies that the detector cannot distinguish are averaged, so that the cadence decides."""
-    groups: list[list[Heard]] = []
-    for each in heard:
+    groups: list[list[MeasuredTone]] = []
+    for each in measured:
         group = next((some for some in groups if _near(some[0].hz, each.hz)), None)
         if group is None:
             groups.append([each])
         else:
             group.append(each)
     mean = {id(each): _mean([some.hz for some in group]) for group in groups for each in group}
-    return [ToneShape(each.name, mean[id(each)], each.elements_ms, 0) for each in heard]
+    return [ToneShape(each.name, mean[id(each)], each.elements_ms, 0) for each in measured]
 
 
 def _mean(hz: list[Hz]) -> Hz:
@@ -164,6 +164,6 @@ def _dial_min_ms(tones: tuple[ToneShape, ...]) -> int:
     return max(_CADENCE.dial_min_ms, 50 * -(-round(needed) // 50)) if longest else _CADENCE.dial_min_ms
 
 
-def _told(shape: ToneShape) -> str:
+def _described(shape: ToneShape) -> str:
     hz = " + ".join(f"{f:g}" for f in shape.hz)
     return f"{hz} Hz {'/'.join(map(str, shape.cadence_ms)) + ' ms' if shape.cadence_ms else 'without a pause'}"

@@ -27,7 +27,7 @@ _LISTED = 6  # bursts listed if they are irregular
 RIGHT = "several periods of the tone, alone on the line"
 
 
-class Heard(NamedTuple):
+class MeasuredTone(NamedTuple):
     """A measured tone. `elements_ms`: multiples of five, which is the accuracy; empty: continuous."""
 
     name: str
@@ -81,7 +81,7 @@ def read(path: Path, line: int | None) -> I16:
     return np.ascontiguousarray(table[:, 0 if channels == 1 or line is None else line - 1], dtype=np.int16)
 
 
-def measure(name: str, path: Path, audio: I16) -> Heard:
+def measure(name: str, path: Path, audio: I16) -> MeasuredTone:
     """BadInput if nothing is steady, or nothing repeats."""
     clean = without_hum(audio)
     tones = [runs for about in rough(clean, KR_PSTN.tones.twist_share) if (runs := bursts(clean, about))]
@@ -95,11 +95,13 @@ def measure(name: str, path: Path, audio: I16) -> Heard:
     if steady.ms >= CONTINUOUS_MS and (name == "dial" or not cadences):
         if _is_hum(audio, clean, steady):
             raise BadInput(f"{path}: {name}: the hum of the mains is louder than any tone; {RIGHT} expected")
-        return _heard(name, path, audio, [steady], None)
+        return _measured_tone(name, path, audio, [steady], None)
     if not cadences:
         raise BadInput(f"{path}: {name}: {_irregular(run)}; two whole periods, better four expected")
     found, runs = max(cadences, key=lambda each: each[0].end - each[0].start)
-    return _heard(name, path, audio, [b for some in runs for b in some if found.start <= b.start < found.end], found)
+    return _measured_tone(
+        name, path, audio, [b for some in runs for b in some if found.start <= b.start < found.end], found
+    )
 
 
 def _best(runs: list[list[Burst]]) -> Cadence | None:
@@ -107,13 +109,15 @@ def _best(runs: list[list[Burst]]) -> Cadence | None:
     return max(filter(None, map(cadence, runs)), key=lambda each: each.end - each.start, default=None)
 
 
-def _heard(name: str, path: Path, audio: I16, learnt: list[Burst], cadence: Cadence | None) -> Heard:
+def _measured_tone(name: str, path: Path, audio: I16, learnt: list[Burst], cadence: Cadence | None) -> MeasuredTone:
     hz, dbm0 = _mean(name, path, learnt)
     if cadence is None:
         start, end = min(b.start for b in learnt), max(b.end for b in learnt)
-        return Heard(name, path, hz, dbm0, (), 0.0, 0.0, start, end, audio)
+        return MeasuredTone(name, path, hz, dbm0, (), 0.0, 0.0, start, end, audio)
     elements = tuple(_fives(ms) for ms in cadence.elements_ms)
-    return Heard(name, path, hz, dbm0, elements, cadence.spread_ms, cadence.periods, cadence.start, cadence.end, audio)
+    return MeasuredTone(
+        name, path, hz, dbm0, elements, cadence.spread_ms, cadence.periods, cadence.start, cadence.end, audio
+    )
 
 
 def _mean(name: str, path: Path, learnt: list[Burst]) -> tuple[Hz, tuple[float, ...]]:

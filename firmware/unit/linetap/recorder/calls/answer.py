@@ -79,8 +79,8 @@ def listen_for_greeting(line: LineContext, event: Event) -> None:
     """Examines the audio since the answer; asks for the notice at its end, else sets the next deadline."""
     numbers, since, now = line.profile.greeting, line.call.greeting_from, event.known
     lead, latest = numbers.lead_ms * FRAMES_PER_MS, _latest(line)
-    heard = line.around.audio.stretch(line.config.number, since, now).samples
-    if has_ended(heard, numbers) or now + lead >= latest:
+    audio = line.around.audio.stretch(line.config.number, since, now).samples
+    if has_ended(audio, numbers) or now + lead >= latest:
         ask_for_notice(line, now + lead, event)
     else:
         line.memory.deadline = now + LOOKS_EVERY

@@ -18,7 +18,7 @@ MOST_KEYS = 32
 
 def keep_caller_digit(line: LineContext, event: Event) -> None:
     """Keeps a digit heard on-hook: some exchanges send caller ID in digits before or between the rings."""
-    line.memory.heard = [*line.memory.heard, Key(event.at, event.text, event.level_dbm0)][-MOST_KEYS:]
+    line.memory.idle_keys = [*line.memory.idle_keys, Key(event.at, event.text, event.level_dbm0)][-MOST_KEYS:]
 
 
 def begin_incoming(line: LineContext, event: Event) -> None:
@@ -179,7 +179,7 @@ def find_caller(line: LineContext, until: int) -> None:
 def _by_digits(line: LineContext, first: int, until: int) -> CallerHeard | None:
     """Caller ID in DTMF before and between the bursts: all digits together, else those of one train."""
     numbers = line.profile.caller_id
-    keys = [key for key in line.memory.heard if first - DIGITS_BEFORE <= key.at < until and key.level_dbm0]
+    keys = [key for key in line.memory.idle_keys if first - DIGITS_BEFORE <= key.at < until and key.level_dbm0]
     together = "".join(key.digit for key in keys)
     if any(letter in together for letter in "AD"):
         return read_digits(together, numbers)

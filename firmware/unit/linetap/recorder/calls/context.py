@@ -43,7 +43,7 @@ class LineMemory(msgspec.Struct):
     open_last: int = -1  # the last frame, while an answer was awaited, at which the loop was open
     look_at: int | None = None  # the frame at which the next window is judged for it
     playing: PlayedNotice | None = None
-    heard: list[Key] = []  # digits on-hook: they may be caller ID
+    idle_keys: list[Key] = []  # digits on-hook: they may be caller ID
     continues: str | None = None  # the call that ended by tone while the handset stayed off-hook
     near_digit_dbm0: float | None = None  # level of digits that were certainly dialled at this end
     near_end: list[Signature] = []  # signatures of the last such digits

@@ -126,8 +126,8 @@ def judge_evidence(line: LineContext, event: Event) -> None:
 
 def _notes(line: LineContext, first: int, end: int) -> float | None:
     """How well a stretch of the line's past keeps its notes; None: it has gaps or is too short."""
-    heard = line.around.audio.stretch(line.config.number, first, end)
-    return None if heard.gaps else kept_notes(heard.samples)
+    stretch = line.around.audio.stretch(line.config.number, first, end)
+    return None if stretch.gaps else kept_notes(stretch.samples)
 
 
 def answer_by_polarity(line: LineContext, event: Event) -> None:

@@ -149,5 +149,5 @@ def end_call(
     line.around.vault.close(call.call_id, end_frame, record, call.withheld)
     for hears in line.around.ended:
         hears(record)
-    line.memory.call, line.memory.playing, line.memory.heard = None, None, []
+    line.memory.call, line.memory.playing, line.memory.idle_keys = None, None, []
     line.go("held" if event.name == "loop_break" else "idle", event.at)

@@ -41,7 +41,7 @@ def troubles_of(line: LineContext) -> list[str]:
             found.append("call_marked")
         if any(mark.kind in DOUBTFUL for mark in call.marks):
             found.append("mark_far")
-        if call.call_time_told:
+        if call.call_time_reported:
             found.append("long_call")
     return found
 
@@ -52,14 +52,15 @@ class LineCalls(LineContext):
         self._under_notice = CarrierUnderNotice()
         self._acted = True  # something has changed since the last note: a call may come from the checkpoint
 
-    def follow(self, batch: Batch, index: int, heard: list[Event]) -> None:
-        """One batch of the card's ring; `index`: this line's place in it, `heard`: events of the audio detectors."""
+    def follow(self, batch: Batch, index: int, audio_events: list[Event]) -> None:
+        """One batch of the card's ring; `index`: this line's place in it, `audio_events`: events of the audio
+        detectors."""
         memory = self.memory
         self.batch = batch
         end_frame = batch.frame + batch.frames
         self.opened_before = memory.open_last
         self.open_bits = open_frames(batch, index) if memory.look_at is not None else NO_FRAMES
-        events = [*heard, *self._seen(batch, index), *self._neighbour(), *self._pbx()]
+        events = [*audio_events, *self._seen(batch, index), *self._neighbour(), *self._pbx()]
         if memory.playing is not None:
             events += memory.playing.follow(batch, index)
         events += self._under_notice.follow(self, batch, index)

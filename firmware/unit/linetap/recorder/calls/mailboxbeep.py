@@ -52,14 +52,14 @@ def beeped_under_notice(line: LineContext, until: int) -> bool:
     call = line.call
     if call.notice_from is None or not call.notices or not may_beep(line, until):
         return False
-    heard = line.around.audio.stretch(call.line, call.notice_from, min(until, call.notice_until))
-    if heard.gaps:
+    stretch = line.around.audio.stretch(call.line, call.notice_from, min(until, call.notice_until))
+    if stretch.gaps:
         return False
     numbers, answer = line.profile.beneath, line.profile.answer
     notice = line.around.notices[call.notices[-1].id]
-    sent = notice.between(-numbers.delay_max_ms * FRAMES_PER_MS, len(heard.samples))
+    sent = notice.between(-numbers.delay_max_ms * FRAMES_PER_MS, len(stretch.samples))
     longest = answer.beep_ms[1] * FRAMES_PER_MS
-    return beep_beneath(heard.samples, sent, numbers, answer.beep_hz, longest)
+    return beep_beneath(stretch.samples, sent, numbers, answer.beep_hz, longest)
 
 
 def mark_notices_unheard(line: LineContext) -> None:

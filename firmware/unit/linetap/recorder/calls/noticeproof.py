@@ -42,17 +42,17 @@ def prove_notice(line: LineContext, until: int) -> None:
     call = line.call
     if call.notice_from is None or until <= call.notice_from:
         return
-    heard = line.around.audio.stretch(call.line, call.notice_from, min(until, call.notice_until)).samples
+    captured = line.around.audio.stretch(call.line, call.notice_from, min(until, call.notice_until)).samples
     record = call.notices[-1]
     notice = line.around.notices[record.id]
-    heard = heard[notice.words_from :]
-    proof, numbers = prove_own(line, heard, notice)
+    captured = captured[notice.words_from :]
+    proof, numbers = prove_own(line, captured, notice)
     record.proof, record.score, record.level_db = proof.proof, proof.score, proof.level_db
     record.delay_ms = msgspec.UNSET if proof.delay_ms is None else proof.delay_ms
     record.elsewhere_ms = msgspec.UNSET if proof.elsewhere_ms is None else proof.elsewhere_ms
     call.notice_from = None
     if proof.proof == "absent" and call.notice_whole:
-        call.deaf = call.deaf or too_quiet_for(heard, notice.words, numbers)
+        call.deaf = call.deaf or too_quiet_for(captured, notice.words, numbers)
     if record.began_after_answer is False:
         call.heard_as = proof.proof
         not_after_answer(record)

@@ -19,7 +19,7 @@ AFTER_NOTICE_MS = 2000
 
 def report_recommended_time(line: LineContext, event: Event) -> None:
     """Reports once that the call has reached the recommended length; plays the end notice where policy has one."""
-    line.call.call_time_told = True
+    line.call.call_time_reported = True
     line.report("call_time", event.at)
     if line.policy.end_notice and line.memory.playing is None and line.memory.state == "recording":
         play_once(line, line.policy.end_notice, event)
@@ -36,7 +36,7 @@ def limit_frame(line: LineContext) -> int:
 def recommended_frame(line: LineContext) -> int | None:
     """The frame at which the call reaches the recommended length; None: not for this call, or already reported."""
     call = line.memory.call
-    if call is None or call.answered_ns is None or call.call_time_told or call.first_frame is None:
+    if call is None or call.answered_ns is None or call.call_time_reported or call.first_frame is None:
         return None
     return line.anchor.frame_at(call.answered_ns) + line.policy.recommended_call_s * RATE_HZ
 

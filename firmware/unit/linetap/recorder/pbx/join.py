@@ -43,7 +43,7 @@ class Held(msgspec.Struct, frozen=True):
 class Pending(msgspec.Struct, frozen=True):
     """A line without a call yet. `came_ns`: monotonic time of its arrival."""
 
-    told: SmdrLine
+    report: SmdrLine
     came_ns: int
 
 
@@ -129,7 +129,7 @@ class SmdrJoin:
             self._pending.append(Pending(smdr, self._clock.monotonic_ns()))
             self._look_ns = 0
         if len(self._pending) > MOST_LINES:
-            self.ledger.line_alone(self._pending.pop(0).told)
+            self.ledger.line_alone(self._pending.pop(0).report)
 
     def turn(self) -> bool:
         """Joins lines and calls, and gives up what has waited long enough; whether anything has changed."""
@@ -146,7 +146,7 @@ class SmdrJoin:
             changed = True
         for pending in [pending for pending in self._pending if pending.came_ns + LINE_LIVES_NS <= now]:
             self._pending.remove(pending)
-            self.ledger.line_alone(pending.told)
+            self.ledger.line_alone(pending.report)
             changed = True
         dues = [held.due_ns for held in self._held.values()]
         for pending in self._pending:
@@ -165,7 +165,7 @@ class SmdrJoin:
         """Seals all calls and accounts for all lines: none is waited for any longer."""
         self.seal_all()
         for pending in self._pending:
-            self.ledger.line_alone(pending.told)
+            self.ledger.line_alone(pending.report)
         self._pending.clear()
         self.report_days()
 
@@ -192,7 +192,7 @@ class SmdrJoin:
         for held in self._held.values():
             times = times_of(held.job.record)
             for place, pending in enumerate(self._pending):
-                if (misfit := self._matcher.misfit(times, pending.told)) is not None:
+                if (misfit := self._matcher.misfit(times, pending.report)) is not None:
                     pairs.append((misfit, held.job.call_id, place))
         used: set[int] = set()
         spoken_for: set[str] = set()
@@ -204,7 +204,7 @@ class SmdrJoin:
             spoken_for.add(call_id)
             held, pending = self._held[call_id], self._pending[place]
             if pending.came_ns + SETTLE_NS <= now or held.due_ns <= now:
-                self._seal(held, pending.told)
+                self._seal(held, pending.report)
                 given.add(place)
         self._pending = [pending for place, pending in enumerate(self._pending) if place not in given]
         return bool(given)

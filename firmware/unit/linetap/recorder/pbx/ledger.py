@@ -112,7 +112,7 @@ def late_of(record: CallRecord) -> Late:
 class Alone(msgspec.Struct, frozen=True):
     """A line without a call: its call may still be running."""
 
-    told: SmdrLine
+    report: SmdrLine
     entry: NotRecorded
 
 
@@ -162,12 +162,12 @@ class Ledger:
         """A call is over: lines printed during it were parts of it, and no calls without a record."""
         memory = self.memory
         memory.recent = [*_since(memory.recent, times.ended_ns - RECENT_NS), times][-MOST_LATE:]
-        for alone in [alone for alone in memory.alone if self._matcher.is_part(times, alone.told)]:
+        for alone in [alone for alone in memory.alone if self._matcher.is_part(times, alone.report)]:
             memory.alone.remove(alone)
-            day = self.day_at(alone.told.arrived_ns)
+            day = self.day_at(alone.report.arrived_ns)
             day.parts += 1
             day.unmatched -= 1
-            self._count_alone(day, alone.told, -1)
+            self._count_alone(day, alone.report, -1)
             if alone.entry in day.not_recorded:
                 day.not_recorded.remove(alone.entry)
             else:
@@ -227,7 +227,7 @@ class Ledger:
         over = [days.pop(name) for name in sorted(ended + too_many)]
         if over:
             known = {*days, memory.settled.day} if memory.settled is not None else {*days}
-            memory.alone = [alone for alone in memory.alone if self.name_at(alone.told.arrived_ns) in known]
+            memory.alone = [alone for alone in memory.alone if self.name_at(alone.report.arrived_ns) in known]
         return over
 
     def name_at(self, utc_ns: int) -> str:

@@ -223,10 +223,10 @@ class ReplayCard:
         a, b = max(playing.start + late, frame), min(playing.end + late, end)
         if a < b:
             offset = playing.start + late
-            heard = playing.notice.samples[a - offset : b - offset] * gain
+            played = playing.notice.samples[a - offset : b - offset] * gain
             line = self._audio[index, a:b]
-            heard += line
-            np.minimum(np.maximum(heard, -32768, out=heard), 32767, out=line, casting="unsafe")
+            played += line
+            np.minimum(np.maximum(played, -32768, out=played), 32767, out=line, casting="unsafe")
 
 
 # --- SMDR in a replay: the lines of the events file reach the same join at their own time -----------------------------

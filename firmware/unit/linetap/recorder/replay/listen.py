@@ -34,7 +34,7 @@ FSK_BLOCK, FSK_STEP = 10 * RATE_HZ, 5 * RATE_HZ  # a message lasts at most 3 s: 
 FSK_MARGIN = RATE_HZ // 10
 MODEMS: tuple[Modem, ...] = ("bell202", "v23")
 
-Heard = dict[str, Any]
+Event = dict[str, Any]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,10 +53,10 @@ def run(args: argparse.Namespace) -> int:
     profile = _profile(args.profile, args.config)
     lines = _channels(args.audio)
     audio = read_wav(args.audio, lines)
-    heard = [*_digits(audio, profile), *_tones(audio, profile), *_sounds(audio, profile), *_callers(audio, profile)]
+    events = [*_digits(audio, profile), *_tones(audio, profile), *_sounds(audio, profile), *_callers(audio, profile)]
     if args.events is not None:
-        heard += _levels(args.events, audio, profile)
-    for event in sorted(heard, key=lambda event: (event["t"], event["line"])):
+        events += _levels(args.events, audio, profile)
+    for event in sorted(events, key=lambda event: (event["t"], event["line"])):
         sys.stdout.write(jsontext.line(event))
     return 0
 
@@ -95,7 +95,7 @@ def _channels(path: Path) -> int:
     return channels
 
 
-def _event(row: int, frame: int, kind: str, **more: object) -> Heard:
+def _event(row: int, frame: int, kind: str, **more: object) -> Event:
     return {"t": round(frame / RATE_HZ, 3), "line": row + 1, "kind": kind, **more}
 
 
@@ -104,46 +104,46 @@ def _blocks(audio: I16) -> Iterator[tuple[int, I16]]:
         yield first, audio[:, first : first + BLOCK]
 
 
-def _digits(audio: I16, profile: Profile) -> list[Heard]:
+def _digits(audio: I16, profile: Profile) -> list[Event]:
     detector = DtmfDetector(len(audio), profile.dtmf)
     digits = [digit for first, block in _blocks(audio) for digit in detector.follow(block, first)]
     return [_event(d.line, d.at, "dtmf", digit=d.digit, level_dbm0=round(d.level_dbm0, 1)) for d in digits]
 
 
-def _tones(audio: I16, profile: Profile) -> list[Heard]:
+def _tones(audio: I16, profile: Profile) -> list[Event]:
     detector = ToneDetector(len(audio), profile)
-    heard: list[Heard] = []
+    events: list[Event] = []
     for first, block in _blocks(audio):
         for sound in detector.follow(block, first):
             match sound:
                 case ToneHeard(line, _, at, tone):
-                    heard.append(_event(line, at, "tone", tone=tone))
+                    events.append(_event(line, at, "tone", tone=tone))
                 case ToneGone(line, _, at, tone):
-                    heard.append(_event(line, at, "tone_gone", tone=tone))
+                    events.append(_event(line, at, "tone_gone", tone=tone))
                 case FaxHeard(line, _, at, which):
-                    heard.append(_event(line, at, "fax", which=which))
+                    events.append(_event(line, at, "fax", which=which))
                 case VoiceHeard(line, _, at):
-                    heard.append(_event(line, at, "voice"))
-    return heard
+                    events.append(_event(line, at, "voice"))
+    return events
 
 
-def _sounds(audio: I16, profile: Profile) -> list[Heard]:
+def _sounds(audio: I16, profile: Profile) -> list[Event]:
     detector = SoundDetector(len(audio), profile)
     return [_sound(sound) for first, block in _blocks(audio) for sound in detector.follow(block, first)]
 
 
-def _sound(sound: SoundEvent) -> Heard:
+def _sound(sound: SoundEvent) -> Event:
     if not isinstance(sound, SoundHeard):
         return _event(sound.line, sound.at, "channel")
     more = {"level_dbm0": sound.level_dbm0, "period_ms": sound.period_ms, "on_ms": sound.on_ms}
     return _event(sound.line, sound.at, "sound", sound=sound.sound, **{name: of for name, of in more.items() if of})
 
 
-def _callers(audio: I16, profile: Profile) -> list[Heard]:
+def _callers(audio: I16, profile: Profile) -> list[Event]:
     """Caller ID: both modems look for a carrier, the one whose mark was sent reads it; each message is reported
     once.
     """
-    heard: list[Heard] = []
+    events: list[Event] = []
     for row, line in enumerate(audio):
         last = -FSK_STEP
         for first in range(0, len(line), FSK_STEP):
@@ -156,18 +156,18 @@ def _callers(audio: I16, profile: Profile) -> list[Heard]:
                 found = caller_id(message, "auto", None, profile.caller_id, profile.fsk)
                 if found is not None:
                     last = first + end
-                    heard.append(_event(row, first + start, "caller_id", **msgspec.structs.asdict(found)))
-    return heard
+                    events.append(_event(row, first + start, "caller_id", **msgspec.structs.asdict(found)))
+    return events
 
 
-def _levels(path: Path, audio: I16, profile: Profile) -> list[Heard]:
+def _levels(path: Path, audio: I16, profile: Profile) -> list[Event]:
     levels = read_events(path, list(range(1, len(audio) + 1)), audio.shape[1])
-    heard: list[Heard] = []
+    events: list[Event] = []
     for row in range(len(audio)):
         bits = levels.hook[row], levels.ring[row], levels.polarity[row]
         for event in HookLine().follow(*bits, levels.volts[row], 0, profile):
             if event.name == "digit":
-                heard.append(_event(row, event.at, "pulses", digit=event.text))
+                events.append(_event(row, event.at, "pulses", digit=event.text))
             else:
-                heard.append(_event(row, event.at, event.name))
-    return heard
+                events.append(_event(row, event.at, event.name))
+    return events

@@ -63,21 +63,21 @@ class Guide:
         if walk is None:
             return False
         mono_s, utc_ns = self._now()
-        before = walk.ended_by, walk.told, walk.asked
+        before = walk.ended_by, walk.reported, walk.asked
         if walk.ended_by is None:
             self._observe(walk, mono_s, utc_ns)
-        elif not walk.told:  # the checkpoint has its end by now: a second report would be the same
+        elif not walk.reported:  # the checkpoint has its end by now: a second report would be the same
             self._vault.walked(self._report(walk))
-            walk.told = True
+            walk.reported = True
         elif walk.is_past(mono_s):
             self.walk = None
         self._core.put_on_trial(walk.asked)
-        return self.walk is None or before != (walk.ended_by, walk.told, walk.asked)
+        return self.walk is None or before != (walk.ended_by, walk.reported, walk.asked)
 
     @property
-    def untold(self) -> bool:
+    def unreported(self) -> bool:
         """Whether the vault has not been given the report yet."""
-        return self.walk is not None and not self.walk.told
+        return self.walk is not None and not self.walk.reported
 
     def call_over(self, record: CallRecord) -> None:
         """Receives the record of every call that ends."""
@@ -117,7 +117,7 @@ class Guide:
         known = {line.number for line in self._config.line}
         if unknown := set(command.lines) - known:
             return f"there is no line {min(unknown)}"
-        if self.walk is not None and not self.walk.told:
+        if self.walk is not None and not self.walk.reported:
             return "the report of the last walk test is not stored yet"
         mono_s, utc_ns = self._now()
         if len(self._begun_s) == MOST_A_DAY and mono_s - self._begun_s[0] < S_PER_DAY:

@@ -42,7 +42,7 @@ class Sight:
     outgoing: bool = False
     dialled: int = 0  # digits
     announced: bool = False  # a notice was begun
-    heard: bool = False  # and was judged, or will be when the handset is down
+    notice_proven: bool = False  # and was judged, or will be when the handset is down
     passing: bool = False  # the call is not announced: exempt, or discarded
     on_hook: bool | None = None
     volts: float | None = None
@@ -124,7 +124,7 @@ class Turn(msgspec.Struct, kw_only=True):
             self.off_hook_v, self.level_dbm0 = None, None
             return
         self.dialled = seen.dialled
-        if seen.heard or seen.passing:
+        if seen.notice_proven or seen.passing:
             self.step = "down"
         elif seen.dialled or seen.announced:
             self.step = "notice"

@@ -34,7 +34,7 @@ class Walk(msgspec.Struct, kw_only=True):
     judged_s: float | None = None  # the last line
     ended_by: WalkEnd | None = None
     ended_at: str | None = None
-    told: bool = False
+    reported: bool = False
 
     def observe(self, config: Config, seen: Callable[[int], Sight], mono_s: float, utc_ns: int) -> None:
         """Observes the line whose turn it is. `seen`: the observation of a line."""
@@ -75,7 +75,7 @@ class Walk(msgspec.Struct, kw_only=True):
 
     def is_past(self, mono_s: float) -> bool:
         """Whether it is over and was shown long enough."""
-        return self.told and self.judged_s is not None and mono_s - self.judged_s >= SHOWN_S
+        return self.reported and self.judged_s is not None and mono_s - self.judged_s >= SHOWN_S
 
     def state(self, mono_s: float) -> WalkState:
         """Its live state for the state file."""

@@ -42,7 +42,7 @@ class Bursts(msgspec.Struct):
     fresh: Run | None = None  # of another tone, which may take its place
     covered: list[Run | None] = []  # of each ringback of the profile: steady under other sounds
     covered_before: list[float] = []  # level in its lines one window before, dBm0
-    heard: list[Burst] = []  # bursts of the current group
+    current: list[Burst] = []  # bursts of the current group
     pattern: list[Burst] = []  # bursts of the complete group before
     period: int = 0  # frames
     groups: int = 0
@@ -56,12 +56,12 @@ class Bursts(msgspec.Struct):
     def rings(self) -> bool:
         """Whether this is ringback whose next burst can be predicted."""
         known = bool(self.prior) or (self.period > 0 and self.stood)
-        return not self.busy and bool(self.heard) and known
+        return not self.busy and bool(self.current) and known
 
     @property
     def last_end(self) -> int | None:
         """The end of the last burst; None: there was none."""
-        return self.heard[-1].end if self.heard else None
+        return self.current[-1].end if self.current else None
 
     def was(self, name: str, shapes: tuple[ToneShape, ...], numbers: AnswerNumbers) -> bool:
         """Whether the tone being followed is one of this name, however short it was."""
@@ -73,10 +73,10 @@ class Bursts(msgspec.Struct):
 
     def lone_end(self, numbers: AnswerNumbers) -> int | None:
         """The end of a tone that may have been the first ring of an unknown ringback; None: there was none."""
-        if not self.heard or self.busy or self.rings or self.run is not None or not self.stood:
+        if not self.current or self.busy or self.rings or self.run is not None or not self.stood:
             return None
-        longest = max(burst.end - burst.start for burst in self.heard)
-        return self.heard[-1].end if longest >= numbers.ring_burst_min_ms * _PER_MS else None
+        longest = max(burst.end - burst.start for burst in self.current)
+        return self.current[-1].end if longest >= numbers.ring_burst_min_ms * _PER_MS else None
 
     def toned_at(self, now: int, within: int) -> bool:
         """Whether a tone is on or ended less than `within` frames ago: it may turn out to be a busy tone."""
@@ -87,12 +87,12 @@ class Bursts(msgspec.Struct):
     @property
     def pause(self) -> int:
         """Frames between two rings; 0: not known."""
-        if not self.rings or not self.heard:
+        if not self.rings or not self.current:
             return 0
-        pause = self._due() - self.heard[-1].end
+        pause = self._due() - self.current[-1].end
         if self.prior:  # the profile is more exact: talk over a burst's edge makes the pause seem longer
             pause = min(pause, self.prior[1] * _PER_MS)
-        if not self.pattern or len(self.heard) < len(self.pattern):
+        if not self.pattern or len(self.current) < len(self.pattern):
             return pause
         return min(pause, self.period - (self.pattern[-1].end - self.pattern[0].start))  # a burst may be found late
 
@@ -118,7 +118,7 @@ class Bursts(msgspec.Struct):
         """The burst that is missing or was cut off, once that is certain at `now`."""
         if not self.rings or self.run is not None:
             return None
-        last = self.heard[-1]
+        last = self.current[-1]
         if self.cut_at is not None:
             sure = now >= self.cut_at + numbers.cut_sure_ms * _PER_MS
             return Missing("burst_cut", last.start, self.cut_at) if sure else None
@@ -127,37 +127,37 @@ class Bursts(msgspec.Struct):
 
     def alone(self, now: int, numbers: AnswerNumbers) -> Missing | None:
         """The missing second burst of an unknown tone: no other for longer than any ringback pauses."""
-        if self.busy or self.rings or self.run is not None or len(self.heard) != 1 or not self.may_ring(numbers):
+        if self.busy or self.rings or self.run is not None or len(self.current) != 1 or not self.may_ring(numbers):
             return None
-        due = self.heard[0].end + round(numbers.lone_burst_s * RATE_HZ)
-        length_ms = (self.heard[0].end - self.heard[0].start) // _PER_MS
+        due = self.current[0].end + round(numbers.lone_burst_s * RATE_HZ)
+        length_ms = (self.current[0].end - self.current[0].start) // _PER_MS
         whole = numbers.ring_burst_min_ms <= length_ms <= numbers.ring_period_ms[0] * 2
-        return Missing("burst_missing", self.heard[0].end, due) if whole and now >= due else None
+        return Missing("burst_missing", self.current[0].end, due) if whole and now >= due else None
 
     def forget(self) -> None:
         """The ringing is over. If it goes on all the same, its next burst shows it."""
-        self.heard, self.run, self.cut_at, self.other_at = [], None, None, None
+        self.current, self.run, self.cut_at, self.other_at = [], None, None, None
 
     def _due(self) -> int:
         """The frame at which the next burst has to begin."""
-        at = len(self.heard)
+        at = len(self.current)
         if self.pattern and at < len(self.pattern):
-            return self.heard[0].start + self.pattern[at].start - self.pattern[0].start
+            return self.current[0].start + self.pattern[at].start - self.pattern[0].start
         if self.period:
-            return self.heard[0].start + self.period
-        return self.heard[-1].end + self.prior[1] * _PER_MS
+            return self.current[0].start + self.period
+        return self.current[-1].end + self.prior[1] * _PER_MS
 
     def _length(self) -> int:
         """The expected length of the next burst in frames; 0: not known."""
-        at = len(self.heard)
+        at = len(self.current)
         if self.pattern:
             of = self.pattern[at % len(self.pattern)]
             # The ring that has just ended counts too: talk may have made the one before longer.
-            now = self.heard[0] if at == len(self.pattern) and self.groups > 1 else of
+            now = self.current[0] if at == len(self.pattern) and self.groups > 1 else of
             return min(of.end - of.start, now.end - now.start)
         if self.prior:
             return self.prior[0] * _PER_MS
-        return max((each.end - each.start for each in self.heard), default=0) if self.groups == 1 else 0
+        return max((each.end - each.start for each in self.current), default=0) if self.groups == 1 else 0
 
     def _follow_known(self, window: Window, numbers: AnswerNumbers) -> None:
         there = within(window, widened(self.lines))
@@ -181,7 +181,7 @@ class Bursts(msgspec.Struct):
     def _close(self, burst: Burst, run: Run, numbers: AnswerNumbers) -> None:
         length, expected = burst.end - burst.start, self._length()
         least = numbers.burst_min_ms * _PER_MS  # the first one may be heard only in part
-        apart = burst.start - self.heard[-1].end if self.heard else 0
+        apart = burst.start - self.current[-1].end if self.current else 0
         new_group = apart > numbers.group_gap_ms * _PER_MS
         if expected and self.groups and (new_group or self.pattern):
             least = max(least, round(expected * numbers.whole_share))
@@ -190,7 +190,7 @@ class Bursts(msgspec.Struct):
         else:  # the second ring of an unknown tone: as long as the first, or cut off
             least = numbers.burst_min_ms * _PER_MS
             alike = abs(run.dbm0 - self.level) <= numbers.steady_db and run.pure * 10 >= run.windows * 8
-            on_time = alike and new_group and len(self.heard) == 1
+            on_time = alike and new_group and len(self.current) == 1
         short = bool(expected) and bool(self.groups) and length < expected - numbers.short_ms * _PER_MS
         seen = numbers.burst_min_ms * _PER_MS
         pure = run.pure * 2 >= run.windows
@@ -214,25 +214,25 @@ class Bursts(msgspec.Struct):
 
     def _rang_whole(self, burst: Burst, numbers: AnswerNumbers) -> bool:
         """Whether the profile's ringback has rung its full length, and `burst` is too near to be the next one."""
-        if not self.prior or len(self.heard) != 1:
+        if not self.prior or len(self.current) != 1:
             return False
-        near = burst.start - self.heard[0].end <= numbers.group_gap_ms * _PER_MS
-        length_ms = (self.heard[0].end - self.heard[0].start) / _PER_MS
+        near = burst.start - self.current[0].end <= numbers.group_gap_ms * _PER_MS
+        length_ms = (self.current[0].end - self.current[0].start) / _PER_MS
         return near and abs(length_ms - self.prior[0]) <= self.prior[0] * numbers.length_tolerance
 
     def _take(self, burst: Burst, numbers: AnswerNumbers) -> None:
-        if self.heard and burst.start - self.heard[-1].end <= numbers.group_gap_ms * _PER_MS:
-            self.heard = [*self.heard, burst][-_HISTORY:]
+        if self.current and burst.start - self.current[-1].end <= numbers.group_gap_ms * _PER_MS:
+            self.current = [*self.current, burst][-_HISTORY:]
             self.prior = () if self.groups == 1 else self.prior  # two bursts in a ring: not the profile's cadence
-            self.busy = self.busy or len(self.heard) >= numbers.busy_bursts
+            self.busy = self.busy or len(self.current) >= numbers.busy_bursts
             return
-        if self.heard:
+        if self.current:
             self._end_group(burst, numbers)
-        self.heard, self.groups, self.busy = [burst], self.groups + 1, False
+        self.current, self.groups, self.busy = [burst], self.groups + 1, False
 
     def _end_group(self, burst: Burst, numbers: AnswerNumbers) -> None:
         """Completes the current group. The first group may be heard only in part: the next one gives its length."""
-        whole = self.heard
+        whole = self.current
         low, high = (ms * _PER_MS for ms in numbers.ring_period_ms)
         period = burst.start - whole[0].start
         longest = max(each.end - each.start for each in whole)
@@ -319,7 +319,7 @@ class Bursts(msgspec.Struct):
         run.pure = run.windows
         ringback = (shape for shape in shapes if _is_ringback(shape))
         self.prior = next((shape.cadence_ms for shape in ringback if fits(run.lines, shape.hz, numbers)), ())
-        self.heard, self.pattern, self.period, self.groups, self.cut_at = [], [], 0, 0, None
+        self.current, self.pattern, self.period, self.groups, self.cut_at = [], [], 0, 0, None
         self.stood = False
 
 

@@ -157,7 +157,7 @@ class Evidence(msgspec.Struct):
 
     def _rang(self, shapes: tuple[ToneShape, ...], numbers: AnswerNumbers) -> None:
         """A ringback of long bursts is no music, though two beating tones are classified as such for a while."""
-        burst = self.bursts.heard[-1] if self.bursts.heard else None
+        burst = self.bursts.current[-1] if self.bursts.current else None
         if burst is None or self.music_from is None or self.music_from < burst.start - RATE_HZ // 5:
             return
         if self.bursts.was("ringback", shapes, numbers):
@@ -246,15 +246,15 @@ class Evidence(msgspec.Struct):
         if self.sound == "music" and self.sound_at >= missing.after:
             bursts.forget()  # the exchange's ringback was replaced by a colour ring
             return None
-        heard = self.sound if self.sound in ("speech", "announcement", "modem") else ""
-        heard = heard if self.sound_at >= missing.after else ""
-        speaks = self.speech.current or self.speech.before
+        kind = self.sound if self.sound in ("speech", "announcement", "modem") else ""
+        kind = kind if self.sound_at >= missing.after else ""
+        voice = self.speech.current or self.speech.before
         at = missing.at
-        if speaks is not None and speaks.start >= missing.after:
-            at, heard = min(speaks.start, missing.at), heard or "voice"
+        if voice is not None and voice.start >= missing.after:
+            at, kind = min(voice.start, missing.at), kind or "voice"
         channel = ("channel",) if self.channel_at is not None and self.channel_at >= missing.after else ()
         sure: AnswerConfidence = "high" if bursts.groups > 1 or bursts.prior else "low"
-        return Verdict(at, "tone", sure, ("ringback", missing.how, *((heard,) if heard else ()), *channel))
+        return Verdict(at, "tone", sure, ("ringback", missing.how, *((kind,) if kind else ()), *channel))
 
     def _within_long_pause(self, now: int, numbers: AnswerNumbers) -> Verdict | None:
         """An answer within a long pause of ringback, before the missing burst could show it: a voice with another
@@ -332,7 +332,7 @@ class Evidence(msgspec.Struct):
             if another or speech.loud_ms >= enough or speech.turn is not None:
                 channel = ("channel",) if another else ()
                 return Verdict(first, "sound", "low", ("tone", self.sound or "voice", *channel))
-        if speech.far_turn is not None and first is not None and not self.bursts.heard:
+        if speech.far_turn is not None and first is not None and not self.bursts.current:
             return Verdict(first, "sound", "low", ("no_ringback", "two_voices"))
         return None
 

@@ -122,8 +122,8 @@ def _carriers(power: Floats, peak: Floats, numbers: FskNumbers) -> list[tuple[in
     # A sine of amplitude A has power A*A/2 and gives a correlator A/2 times its window; `peak` is that squared.
     tones = _average(2 / BIT**2 * peak, width)
     floor = 32767**2 / 2 * 10 ** ((numbers.floor_dbm0 - FULL_SCALE_DBM0) / 10)
-    heard = np.concatenate(([False], (tones > floor) & (tones > numbers.purity * power), [False]))
-    edges = np.flatnonzero(heard[1:] != heard[:-1]).tolist()
+    carrier = np.concatenate(([False], (tones > floor) & (tones > numbers.purity * power), [False]))
+    edges = np.flatnonzero(carrier[1:] != carrier[:-1]).tolist()
     dropout = numbers.dropout_ms * RATE_HZ / 1000
     stretches: list[tuple[int, int]] = []
     for start, end in zip(edges[::2], edges[1::2], strict=True):

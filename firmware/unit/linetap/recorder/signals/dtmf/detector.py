@@ -102,17 +102,17 @@ class DtmfDetector:
             audio, self._frame = audio[:, skip:], frame + skip
         else:
             assert frame == self._frame + self._held.shape[1] - _HISTORY, "batches are contiguous"
-        heard = np.concatenate([self._held, audio], axis=1)
-        count = (heard.shape[1] - _HISTORY) // BLOCK
-        self._held = heard[:, count * BLOCK :]
+        samples = np.concatenate([self._held, audio], axis=1)
+        count = (samples.shape[1] - _HISTORY) // BLOCK
+        self._held = samples[:, count * BLOCK :]
         if count == 0:
             return []
         start, self._frame = self._frame, self._frame + count * BLOCK
-        fresh = heard[:, _HISTORY - BLOCK : _HISTORY + count * BLOCK].reshape(self._lines, count + 1, BLOCK)
+        fresh = samples[:, _HISTORY - BLOCK : _HISTORY + count * BLOCK].reshape(self._lines, count + 1, BLOCK)
         keys = self._gate.keys(fresh.transpose(1, 0, 2).astype(np.float32, order="C"))
         digits: list[Digit] = []
         for line, own in self._worth_a_look(keys, count):
-            self._line(line, own, heard[line], start, digits)
+            self._line(line, own, samples[line], start, digits)
         return sorted(digits)
 
     def _worth_a_look(self, keys: NDArray[np.int8] | None, count: int) -> list[tuple[int, list[int]]]:
@@ -126,8 +126,8 @@ class DtmfDetector:
         opens = ((own[1:] == own[:-1]) & (own[1:] != NOTHING)).any(axis=0)
         return [(line, own[:, line].tolist()) for line in sorted({*opens.nonzero()[0].tolist(), *self._runs})]
 
-    def _line(self, line: int, keys: list[int], heard: NDArray[np.int16], start: int, digits: list[Digit]) -> None:
-        """One line's windows; keys[0] is the window before this batch, `heard` ends with the batch."""
+    def _line(self, line: int, keys: list[int], samples: NDArray[np.int16], start: int, digits: list[Digit]) -> None:
+        """One line's windows; keys[0] is the window before this batch, `samples` ends with the batch."""
         begin = start - _HISTORY
         run = self._runs.pop(line, None)
         for index, (before, key) in enumerate(pairwise(keys)):
@@ -140,17 +140,17 @@ class DtmfDetector:
                 over = (opens and run.key != key) or window - run.last >= _MISSES
                 if over or now - REACH - run.done >= _PIECE:
                     until = min(run.last + WINDOW + _AFTER, now - REACH) if over else now - REACH
-                    for stretch in self._hear(run, until, heard, begin, more=not over):
+                    for stretch in self._examine(run, until, samples, begin, more=not over):
                         self._add(run, stretch, line, now, digits)
                     if over or (run.press is not None and run.done - run.press.end > self._bridge):
-                        self._tell(run, line, now, digits)
+                        self._add_digit(run, line, now, digits)
                 run = None if over else run
             if run is None and opens:
                 run = Run(key=key, last=window, done=window - BLOCK - _BEFORE)
         if run is not None:
             self._runs[line] = run
 
-    def _hear(self, run: Run, until: int, heard: NDArray[np.int16], begin: int, more: bool) -> list[Stretch]:
+    def _examine(self, run: Run, until: int, samples: NDArray[np.int16], begin: int, more: bool) -> list[Stretch]:
         """Judges the run from where it was judged; with `more` to come, a stretch that has just begun waits for the
         rest.
         """
@@ -158,8 +158,8 @@ class DtmfDetector:
             return []
         until -= (until - run.done) % HOP
         first, end = run.done - REACH - begin, until + REACH - begin
-        piece = self._hum.without(heard[min(first, end - CYCLE) : end], end - first)
-        stretches, run.reference = self._ear.hear(piece, run.done - REACH, run.key, run.reference)
+        piece = self._hum.without(samples[min(first, end - CYCLE) : end], end - first)
+        stretches, run.reference = self._ear.examine(piece, run.done - REACH, run.key, run.reference)
         run.done = until + HOP
         if more and stretches and stretches[-1].end >= until and until - stretches[-1].start < _PIECE // 3:
             run.done = stretches.pop().start + HOP // 2
@@ -168,7 +168,7 @@ class DtmfDetector:
     def _add(self, run: Run, stretch: Stretch, line: int, known: int, digits: list[Digit]) -> None:
         press = run.press
         if press is not None and stretch.start - press.end > self._bridge:
-            self._tell(run, line, known, digits)
+            self._add_digit(run, line, known, digits)
             press = None
         if press is None:
             press = run.press = Press(stretch.start, stretch.end)
@@ -179,7 +179,7 @@ class DtmfDetector:
             press.proven += length
             press.level_dbm0 += (stretch.level_dbm0 - press.level_dbm0) * length / press.proven
 
-    def _tell(self, run: Run, line: int, known: int, digits: list[Digit]) -> None:
+    def _add_digit(self, run: Run, line: int, known: int, digits: list[Digit]) -> None:
         press, run.press = run.press, None
         share = self._numbers.proven_min
         if press is not None and press.sounded >= self._tone_min and press.proven >= share * (press.end - press.at):

@@ -57,7 +57,7 @@ class Ear:
         self._still = [np.exp(-1j * HOP * _RADIANS * np.outer(_STEPS, pair)) for pair in pairs]
         self._beneath = _waves(np.array(numbers.beneath_hz), _LONGEST)
 
-    def hear(
+    def examine(
         self, x: F64, frame: int, key: int, before: tuple[float, float]
     ) -> tuple[list[Stretch], tuple[float, float]]:
         """Stretches in audio `x` (n,) from `frame`, n whole hops, and the amplitudes that they were compared with.

@@ -127,16 +127,16 @@ class LineHealth:
             return
         self._waiting.append(_Piece(batch.audio, batch.volts, batch.hook, batch.ring, (batch.notice != 0).T))
         self._slots += batch.frames // SLOT_FRAMES
-        heard = True if active is None else active
+        present = True if active is None else active
         self._used_all &= in_use
         self._used_any |= in_use
-        self._active |= heard
+        self._active |= present
         if self._slots >= SLOTS:
             self._take()
             if self._slots:
                 self._used_all &= in_use
                 self._used_any |= in_use
-                self._active |= heard
+                self._active |= present
 
     def troubles(self, index: int) -> list[str]:
         """Codes of the faults of the line at `index`, in the order of CODES."""
@@ -152,11 +152,11 @@ class LineHealth:
         if self._read is None:
             return None
         block, use = self._read
-        on, off, heard = bool(use.on[index]), bool(use.off[index]), bool(use.audible[index] & ~use.noticed[index])
+        on, off, audible = bool(use.on[index]), bool(use.off[index]), bool(use.audible[index] & ~use.noticed[index])
         return Reading(
             on if on or off else None,
             float(block.volts[index]) if block.still[index] else None,
-            float(block.level_dbm0[index]) if heard else None,
+            float(block.level_dbm0[index]) if audible else None,
         )
 
     def _drop(self) -> None:

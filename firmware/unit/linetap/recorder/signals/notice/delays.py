@@ -58,18 +58,18 @@ def frames_of(ms: float) -> int:
 def course(likeness: F32, blocks: Frames, within: range, numbers: ProofNumbers) -> Course:
     """The line of delays on which the blocks agree best; it begins within these frames."""
     reach = int(np.ceil(numbers.drift_max_ppm * 1e-6 * int(blocks[-1])))
-    heard = np.pad(np.minimum(likeness, PEAK_LIMIT), ((0, 0), (reach, reach)))
+    padded = np.pad(np.minimum(likeness, PEAK_LIMIT), ((0, 0), (reach, reach)))
     ends = blocks / max(1, int(blocks[-1]))
     best, found = -1.0, Course(within.start, 0.0)
     for drift in sorted(range(-reach, reach + 1), key=abs):  # of two equal ones, the one with less drift
         shifts = reach + np.rint(drift * ends).astype(int)
         total = np.zeros(len(within), np.float32)
         for block, shift in enumerate(shifts.tolist()):
-            total += heard[block, within.start + shift : within.stop + shift]
+            total += padded[block, within.start + shift : within.stop + shift]
         place = int(total.argmax())
         if float(total[place]) > best:
             best, found = float(total[place]), Course(within.start + place, drift)
-    return found if abs(found.drift) < 1 else _placed(heard, reach, ends, found)
+    return found if abs(found.drift) < 1 else _placed(padded, reach, ends, found)
 
 
 def delays_of(likeness: F32, blocks: Frames, found: Course, numbers: ProofNumbers) -> F64:
@@ -85,7 +85,7 @@ def delays_of(likeness: F32, blocks: Frames, found: Course, numbers: ProofNumber
     return delays
 
 
-def _placed(heard: F32, reach: int, ends: F64, found: Course) -> Course:
+def _placed(padded: F32, reach: int, ends: F64, found: Course) -> Course:
     """Refines the line between whole frames: a block's gain depends on phases, and half a frame rotates 3 kHz by a
     fifth of a circle.
     """
@@ -93,10 +93,10 @@ def _placed(heard: F32, reach: int, ends: F64, found: Course) -> Course:
     best, placed = -1.0, found
     for more in STEPS:
         for later in STEPS[::2]:
-            at = np.clip(reach + found.first + later + (found.drift + more) * ends, 0, heard.shape[1] - 2)
+            at = np.clip(reach + found.first + later + (found.drift + more) * ends, 0, padded.shape[1] - 2)
             whole = at.astype(int)
             share = at - whole
-            total = float((heard[rows, whole] * (1 - share) + heard[rows, whole + 1] * share).sum())
+            total = float((padded[rows, whole] * (1 - share) + padded[rows, whole + 1] * share).sum())
             if total > best:
                 best, placed = total, Course(found.first + float(later), found.drift + float(more))
     return placed

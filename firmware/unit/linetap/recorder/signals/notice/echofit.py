@@ -108,9 +108,9 @@ def without(line: F32, played: F32, sound: Sound, found: Fit, delays: F64) -> F3
 
 def _response(met: C64, sent: F32, gain: F32) -> C64:
     """The line's response (b, k) for each block, from the other blocks."""
-    heard = np.maximum(gain, 0)[:, None]
-    energy = smooth(met * heard, RESPONSE_BINS)
-    weight = smooth(sent * np.square(heard), RESPONSE_BINS)
+    audible = np.maximum(gain, 0)[:, None]
+    energy = smooth(met * audible, RESPONSE_BINS)
+    weight = smooth(sent * np.square(audible), RESPONSE_BINS)
     response: C64 = (energy.sum(axis=0) - energy) / np.maximum(weight.sum(axis=0) - weight, TINY)
     return response
 

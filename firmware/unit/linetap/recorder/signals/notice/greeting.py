@@ -18,36 +18,36 @@ BLOCK_MS = 10
 _BLOCK = RATE_HZ * BLOCK_MS // 1000
 
 
-def has_ended(heard: I16, numbers: GreetingNumbers) -> bool:
+def has_ended(audio: I16, numbers: GreetingNumbers) -> bool:
     """Whether the notice may follow: the greeting is over, or none began in its time."""
-    nobody = len(heard) >= numbers.begins_ms * RATE_HZ // 1000 and not speaks(heard, numbers)
-    return nobody or greeting_end(heard, numbers) is not None
+    silent = len(audio) >= numbers.begins_ms * RATE_HZ // 1000 and not has_speech(audio, numbers)
+    return silent or greeting_end(audio, numbers) is not None
 
 
-def greeting_end(heard: I16, numbers: GreetingNumbers) -> int | None:
+def greeting_end(audio: I16, numbers: GreetingNumbers) -> int | None:
     """The end of the first utterance, a frame; None: nothing was said yet, or it goes on.
 
     heard: int16 (n,), from the answer up to now.
     """
-    active = _active(heard, numbers)
+    active = _active(audio, numbers)
     pause, least = numbers.pause_ms // BLOCK_MS, numbers.spurt_min_ms // BLOCK_MS
-    said, last = 0, -1
+    count, last = 0, -1
     for block in np.flatnonzero(active):
-        if said >= least and block - last > pause:
+        if count >= least and block - last > pause:
             break
-        said = said + 1 if block - last <= pause or last < 0 else 1  # before a long pause it was a click
+        count = count + 1 if block - last <= pause or last < 0 else 1  # before a long pause it was a click
         last = int(block)
-    return (last + 1) * _BLOCK if said >= least and len(active) - 1 - last >= pause else None
+    return (last + 1) * _BLOCK if count >= least and len(active) - 1 - last >= pause else None
 
 
-def speaks(heard: I16, numbers: GreetingNumbers) -> bool:
-    """Whether `heard` contains speech, or the possible beginning of it."""
-    return int(_active(heard, numbers).sum()) >= numbers.click_ms // BLOCK_MS
+def has_speech(audio: I16, numbers: GreetingNumbers) -> bool:
+    """Whether `audio` contains speech, or the possible beginning of it."""
+    return int(_active(audio, numbers).sum()) >= numbers.click_ms // BLOCK_MS
 
 
-def _active(heard: I16, numbers: GreetingNumbers) -> npt.NDArray[np.bool_]:
+def _active(audio: I16, numbers: GreetingNumbers) -> npt.NDArray[np.bool_]:
     """Of each block, whether it holds speech."""
-    blocks = heard[: len(heard) // _BLOCK * _BLOCK].reshape(-1, _BLOCK).astype(np.float32)
+    blocks = audio[: len(audio) // _BLOCK * _BLOCK].reshape(-1, _BLOCK).astype(np.float32)
     if not len(blocks):
         return np.zeros(0, np.bool_)
     blocks -= blocks.mean(axis=1, keepdims=True)  # hum is slow

@@ -53,7 +53,7 @@ class Proof(msgspec.Struct, frozen=True):
     elsewhere_ms: float | None = None
 
 
-class Heard(msgspec.Struct, frozen=True):
+class EchoFit(msgspec.Struct, frozen=True):
     """The notice as the line returned it: each active block's gain, and its delay; `elsewhere_ms` None: no other
     copy.
     """
@@ -70,10 +70,10 @@ def prove(captured: I16, notice: I16, numbers: ProofNumbers) -> Proof:
     after its end; shorter when the call ended early, and the missing part counts as not heard. notice: int16 (m,), as
     played.
     """
-    return judge(hear(captured, notice, numbers), numbers)
+    return judge(measure_echo(captured, notice, numbers), numbers)
 
 
-def hear(captured: I16, notice: I16, numbers: ProofNumbers) -> Heard | None:
+def measure_echo(captured: I16, notice: I16, numbers: ProofNumbers) -> EchoFit | None:
     """Measures what `judge` judges; None for a notice of fewer than two active blocks."""
     known = _known(notice.tobytes(), msgspec.structs.replace(numbers, echo_db=0.0, echo_delay_ms=None))
     if known is None:
@@ -84,45 +84,45 @@ def hear(captured: I16, notice: I16, numbers: ProofNumbers) -> Heard | None:
     own = anywhere if numbers.echo_delay_ms is None else _own_delays(numbers)
     elsewhere: float | None = None
     for _ in range(STRANGERS):
-        found, heard, delays = _look(line, known, anywhere, numbers)
+        found, fit, delays = _look(line, known, anywhere, numbers)
         if own.start <= found.first <= own.stop:
-            return Heard(heard, found.first * 1000 / RATE_HZ, elsewhere)
-        if np.count_nonzero(_certain(heard, numbers)) < _least(heard, numbers):
+            return EchoFit(fit, found.first * 1000 / RATE_HZ, elsewhere)
+        if np.count_nonzero(_certain(fit, numbers)) < _least(fit, numbers):
             break
         if elsewhere is None:
             elsewhere = round(found.first * 1000 / RATE_HZ, 1)
-        line = without(line, known.played, known.sound, heard, delays)
-    found, heard, _ = _look(line, known, own, numbers)
-    return Heard(heard, found.first * 1000 / RATE_HZ, elsewhere)
+        line = without(line, known.played, known.sound, fit, delays)
+    found, fit, _ = _look(line, known, own, numbers)
+    return EchoFit(fit, found.first * 1000 / RATE_HZ, elsewhere)
 
 
-def judge(heard: Heard | None, numbers: ProofNumbers) -> Proof:
+def judge(fit: EchoFit | None, numbers: ProofNumbers) -> Proof:
     """The verdict; the same measurement can be judged again with other numbers of level and share."""
-    if heard is None:
+    if fit is None:
         return Proof("absent", 0.0, None)
-    certain = _certain(heard.fit, numbers)
-    gain_db = 20 * np.log10(np.maximum(heard.fit.gain, 1e-6))
+    certain = _certain(fit.fit, numbers)
+    gain_db = 20 * np.log10(np.maximum(fit.fit.gain, 1e-6))
     in_reach = np.abs(gain_db - numbers.echo_db) <= numbers.level_tolerance_db + numbers.level_error_db
     found = certain & in_reach
     score = float(found.mean())
-    least = _least(heard.fit, numbers)
+    least = _least(fit.fit, numbers)
     word: ProofWord = "absent"
     if np.count_nonzero(found) >= least:
         word = "full" if score >= numbers.full_share else "partial"
     if np.count_nonzero(certain) < least:
-        return Proof(word, score, None, elsewhere_ms=heard.elsewhere_ms)
+        return Proof(word, score, None, elsewhere_ms=fit.elsewhere_ms)
     level_db = float(np.median(gain_db[certain if word == "absent" else found]))
-    delay_ms = None if word == "absent" else round(heard.delay_ms, 1)
-    return Proof(word, score, level_db, delay_ms, heard.elsewhere_ms)
+    delay_ms = None if word == "absent" else round(fit.delay_ms, 1)
+    return Proof(word, score, level_db, delay_ms, fit.elsewhere_ms)
 
 
-def _certain(heard: Fit, numbers: ProofNumbers) -> Bools:
-    return heard.deviations > numbers.significance
+def _certain(fit: Fit, numbers: ProofNumbers) -> Bools:
+    return fit.deviations > numbers.significance
 
 
-def _least(heard: Fit, numbers: ProofNumbers) -> float:
+def _least(fit: Fit, numbers: ProofNumbers) -> float:
     """The number of blocks that chance does not reach."""
-    count = len(heard.gain)
+    count = len(fit.gain)
     return max(2, min(numbers.found_min, numbers.found_min_share * count), numbers.partial_share * count)
 
 

@@ -66,8 +66,8 @@ class ToneLine(msgspec.Struct):
     doubt: bool = False  # a possible fax was reported, and neither confirmed nor taken back
     last_code: int = 0
     last_end: int | None = None  # of the burst before
-    heard: int | None = None  # place of the shape that is on
-    heard_end: int = 0  # its last frame so far
+    sounding: int | None = None  # place of the shape that is on
+    sounding_end: int = 0  # its last frame so far
     gone_at: int = NEVER  # by then its next element must have come
     due: int = NEVER  # the next frame at which time alone decides something
 
@@ -112,7 +112,7 @@ class ToneLine(msgspec.Struct):
     def voice(self, plan: Plan) -> list[ToneChange]:
         """A voice: a tone in its pause is over."""
         changes: list[ToneChange] = []
-        if self.heard is not None and (self.code == 0 or self.end is not None):
+        if self.sounding is not None and (self.code == 0 or self.end is not None):
             self._gone(plan, changes)
             self._decide(plan)
         return changes
@@ -126,8 +126,8 @@ class ToneLine(msgspec.Struct):
     def resume(self, frame: int, plan: Plan) -> None:
         """The gap is over: a tone that was on before must show one whole cadence."""
         self.start = frame
-        if self.heard is not None:
-            shape = plan.shapes[self.heard]
+        if self.sounding is not None:
+            shape = plan.shapes[self.sounding]
             longest_ms = sum(shape.cadence_ms) * max(1, -(-shape.known_after // max(1, len(shape.cadence_ms))))
             self.gone_at = frame + _frames((longest_ms + plan.numbers.dial_min_ms) * (1 + plan.numbers.tolerance))
         self._decide(plan)
@@ -137,7 +137,7 @@ class ToneLine(msgspec.Struct):
         length = now - self.start
         if not self.certain and length >= _frames(plan.numbers.burst_min_ms):
             self.certain = True
-            if self.heard is not None and plan.codes[self.heard] != self.code:
+            if self.sounding is not None and plan.codes[self.sounding] != self.code:
                 self._gone(plan, changes)
             if self.last_end is not None and self.last_code == self.code:
                 self._element(plan, self.last_end, self.start, False, changes)
@@ -152,7 +152,7 @@ class ToneLine(msgspec.Struct):
                 changes.append(ToneChange("fax", name, self.start))
         elif length >= _frames(plan.numbers.dial_min_ms) and (place := _continuous(plan, self.code)) is not None:
             self.reported = True
-            self._hear(plan, place, self.start, NEVER, changes)
+            self._begins(plan, place, self.start, NEVER, changes)
 
     def _close(self, plan: Plan, changes: list[ToneChange]) -> None:
         """The stretch is over: a burst, or too short for one."""
@@ -160,11 +160,11 @@ class ToneLine(msgspec.Struct):
         if self.doubt:
             self._no_fax(self.end, changes)
         if self.certain:
-            heard = self.heard
+            before = self.sounding
             self._element(plan, self.start, self.end, True, changes)
             self.last_code, self.last_end = self.code, self.end
-            if heard is not None and not plan.shapes[heard].cadence_ms and self.reported:
-                self.heard_end = self.end
+            if before is not None and not plan.shapes[before].cadence_ms and self.reported:
+                self.sounding_end = self.end
                 self._gone(plan, changes)
         self.code, self.end = 0, None
 
@@ -175,11 +175,11 @@ class ToneLine(msgspec.Struct):
         for place, (shape, fit) in enumerate(zip(plan.shapes, self.fits, strict=True)):
             if plan.codes[place] != self.code or not shape.cadence_ms:
                 continue
-            if place == self.heard and burst:
-                self.heard_end = end
+            if place == self.sounding and burst:
+                self.sounding_end = end
             if self._fits(plan, shape, fit, began, end, burst):
                 fitting.setdefault(shape.name, []).append(place)
-            elif place == self.heard:
+            elif place == self.sounding:
                 lost = True
         if lost and not any(self._known(plan, place) for place in fitting.get(self._name(plan), [])):
             self._gone(plan, changes)
@@ -199,18 +199,18 @@ class ToneLine(msgspec.Struct):
             shape, fit = plan.shapes[place], self.fits[place]
             over = longest - shape.known_after
             if over >= 0 and over % len(shape.cadence_ms) == 0:
-                self._hear(plan, place, fit.since if over == 0 else fit.period_since, gone_at, changes)
-                self.heard_end = end if burst else began
+                self._begins(plan, place, fit.since if over == 0 else fit.period_since, gone_at, changes)
+                self.sounding_end = end if burst else began
                 return
         if self._name(plan) == name:
-            self.heard, self.gone_at = (self.heard if self.heard in leading else leading[0]), gone_at
+            self.sounding, self.gone_at = (self.sounding if self.sounding in leading else leading[0]), gone_at
 
     def _known(self, plan: Plan, place: int) -> bool:
         return self.fits[place].elements >= plan.shapes[place].known_after
 
     def _name(self, plan: Plan) -> str:
         """The name of the tone that is on."""
-        return "" if self.heard is None else plan.shapes[self.heard].name
+        return "" if self.sounding is None else plan.shapes[self.sounding].name
 
     @staticmethod
     def _fits(plan: Plan, shape: ToneShape, fit: Fit, began: int, end: int, burst: bool) -> bool:
@@ -227,16 +227,16 @@ class ToneLine(msgspec.Struct):
         fit.elements += 1
         return True
 
-    def _hear(self, plan: Plan, place: int, at: int, gone_at: int, changes: list[ToneChange]) -> None:
-        if self.heard is not None and self._name(plan) != plan.shapes[place].name:
+    def _begins(self, plan: Plan, place: int, at: int, gone_at: int, changes: list[ToneChange]) -> None:
+        if self.sounding is not None and self._name(plan) != plan.shapes[place].name:
             self._gone(plan, changes)
-        self.heard, self.gone_at = place, gone_at
+        self.sounding, self.gone_at = place, gone_at
         changes.append(ToneChange("heard", plan.shapes[place].name, at))
 
     def _gone(self, plan: Plan, changes: list[ToneChange]) -> None:
-        if self.heard is not None:
-            changes.append(ToneChange("gone", plan.shapes[self.heard].name, self.heard_end))
-        self.heard, self.gone_at = None, NEVER
+        if self.sounding is not None:
+            changes.append(ToneChange("gone", plan.shapes[self.sounding].name, self.sounding_end))
+        self.sounding, self.gone_at = None, NEVER
 
     def _no_fax(self, at: int, changes: list[ToneChange]) -> None:
         self.doubt = False

@@ -126,14 +126,14 @@ class VoiceLines:
         threshold = np.maximum(self._floors(lowest) * self._above, self._least)
         toned = tone.reshape(shape)
         active = (energy.reshape(shape) > threshold[:, None]) & ~toned
-        heard = _count(active)
-        same = np.where(self._full, (heard == CHUNK_WINDOWS).all(axis=0), self._at_rest & ~heard.any(axis=0))
+        voiced = _count(active)
+        same = np.where(self._full, (voiced == CHUNK_WINDOWS).all(axis=0), self._at_rest & ~voiced.any(axis=0))
         spoken: list[Spoken] = []
         changing = np.flatnonzero(~same)
         if not len(changing):
             return spoken
         steady = _count(self._steady_ones(around).reshape(shape) & active)
-        counts = (count[:, changing].T.tolist() for count in (heard, _count(toned), steady))
+        counts = (count[:, changing].T.tolist() for count in (voiced, _count(toned), steady))
         for line, *own in zip(changing.tolist(), *counts, strict=True):
             speaker = self._lines[line]
             full = bool(self._full[line])

@@ -262,7 +262,7 @@ class Commands:
         yield from self._log.leaves(0)
 
     def _tell_lost(self, error: Exception) -> None:
-        broken.tell(self._path, f"{error}; no command is accepted until it can be read or is removed")
+        broken.report(self._path, f"{error}; no command is accepted until it can be read or is removed")
 
 
 def _unforeseen(error: Exception) -> CommandFault:

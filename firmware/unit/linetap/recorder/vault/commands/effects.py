@@ -251,7 +251,7 @@ class Effects:
             except (OSError, BadInput, roles.RolesFault) as error:
                 if mends and together.mend_set(copy, error):
                     continue
-                broken.tell(path, f"{error}; only the authority may command")
+                broken.report(path, f"{error}; only the authority may command")
                 return None
             together.keep_set(copy, (path.name, _beside(path).name))
             return found

@@ -45,16 +45,16 @@ class Learning:
             raise CommandFault(
                 "learn_other_config", f"the walk test of {report.ended_at} was of another configuration: walk again"
             )
-        known, said, kept = learned.load(self._folder), [], False
+        known, lines, kept = learned.load(self._folder), [], False
         for walked in report.lines:
             line = next((line for line in self._config.line if line.number == walked.line), None)
             found = None if line is None else self._found(line, walked, known.get(walked.line), report.ended_at)
-            said.append(f"line {walked.line} {', '.join(_words(found)) if found is not None else 'as it was'}")
+            lines.append(f"line {walked.line} {', '.join(_words(found)) if found is not None else 'as it was'}")
             if found is not None and wanted is not None:
                 learned.accept(self._folder, walked.line, found)
                 kept = True
         done = "kept" if kept else "nothing to keep" if wanted is not None else "not kept: sign it with this walk"
-        return f"walk {sha256} of {report.ended_at}, {done}: {'; '.join(said)}", kept
+        return f"walk {sha256} of {report.ended_at}, {done}: {'; '.join(lines)}", kept
 
     def _report(self, wanted: str | None) -> tuple[WalkReport, str]:
         paths = sorted((self._config.vault_path / WALKS_FOLDER).glob("[0-9]*.json"), reverse=True)

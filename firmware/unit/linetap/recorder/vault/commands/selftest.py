@@ -41,8 +41,8 @@ class SelfTest:
         listed: list[Found] = []
         size = 0
         for finding in worst_first:
-            said = msgspec.structs.asdict(finding.trouble)
-            found = Found(finding.check, **{each: said[each] for each in _OF_AN_ANSWER})
+            fields = msgspec.structs.asdict(finding.trouble)
+            found = Found(finding.check, **{each: fields[each] for each in _OF_AN_ANSWER})
             size += len(msgspec.json.encode(found)) + 1
             if size > LIMIT_BYTES:
                 break

@@ -148,9 +148,9 @@ class Outbox:
         )
         return 2 * waiting >= self._max_bytes
 
-    def forget_lost(self, told: Lost) -> None:
+    def forget_lost(self, reported: Lost) -> None:
         """The lost events are being rebuilt."""
-        if self.lost == told:
+        if self.lost == reported:
             self._keep(Confirmed(self.confirmed, None))
 
     def forget_places(self) -> None:

@@ -195,7 +195,7 @@ class Expiry:
             if folder.is_dir():
                 self._found_open(folder.name)
         except lifetime.BrokenAmendment as error:
-            broken.tell(error.path, error.why)  # written again when the date is known
+            broken.report(error.path, error.why)  # written again when the date is known
         except (OSError, ValueError) as error:
             log.error("vault_damaged: %s: %s; it is not destroyed at its end", folder, error)
 

@@ -202,7 +202,7 @@ def _until_of(place: Path) -> int:
     if isinstance(why, _Damaged) and together.mend_set(place / COPY, why.error):
         why = _read_of(place)
     if isinstance(why, _Damaged):
-        broken.tell(place / why.name, f"{why.error}; the call stays held until a new hold replaces this one")
+        broken.report(place / why.name, f"{why.error}; the call stays held until a new hold replaces this one")
         return FOR_EVER
     together.keep_set(place / COPY, _FILES)
     return why

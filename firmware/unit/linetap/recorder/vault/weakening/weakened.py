@@ -106,8 +106,8 @@ class Weakened:
             self._found("authority", inforce.by_authority(old, now, key_list), *of_list, signers)
             now = inforce.with_known(old, now)
         granted = "" if saved.granted == sha256 else saved.granted
-        told = (now, __version__, file_sha256, granted)
-        if told != (old, saved.version, saved.file_sha256, saved.granted):
+        current = (now, __version__, file_sha256, granted)
+        if current != (old, saved.version, saved.file_sha256, saved.granted):
             self._memory.write(in_force=now, version=__version__, file_sha256=file_sha256, granted=granted)
         self._memory.lost = ""
         if edited is not None:
