@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""linetap, the recorder that sits in the wiring closet: the unit."""
+"""linetap on the unit: the recorder in the wiring closet."""

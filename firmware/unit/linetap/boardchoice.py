@@ -25,7 +25,7 @@ def open_card(config: Config, card: int, clock: Clock = SYSTEM) -> CardBoard:
 
 
 def _open_pins(config: Config, card: int, clock: Clock, metered: bool) -> CardBoard:
-    """Also leaves a note how to open its relays when capture no longer can."""
+    """Also leaves a note for opening its relays when capture no longer can."""
     from linetap.board.relays import Note, leave_note
 
     lines = len(config.lines_of(card))

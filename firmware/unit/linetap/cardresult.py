@@ -18,7 +18,7 @@ from linetap_core.records import OrderState
 
 CARD_WRONG = "linetap-card-wrong"  # below /run, beside the services' folder
 NAME = "linetap-order.json"
-ADOPTED = "linetap-adopted"  # below /run, root's: what a desk has sent, as a card that no one carries
+ADOPTED = "linetap-adopted"  # below /run, root's: the files from a desk, in the form of a card
 DESK = "linetap-desk"  # the desk's address, from the card
 CERTIFICATE = "certificate.pem"  # as the exchange receives it
 _LIMIT_BYTES = 4096

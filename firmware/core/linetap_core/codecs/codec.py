@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a codec is to the recorder that writes with it and to the desk that reads it.
+"""The interface of a codec, for the recorder, which encodes, and the desk, which decodes.
 
-A call's audio is one **stream**, however many parts it lies in: a header, then units of a size and a length that follow
-from their place alone. So the size of a part says which samples are in it, and no one needs a secret to know where a
-recording goes on after a restart or a power cut. A codec whose units vary in size cannot be one.
+A call's audio is one **stream**, even if it is stored in several parts: a header, then units. Size and duration of a
+unit follow from its position alone. So the samples of a part follow from its size, and a recording continues after a
+restart or a power cut without any secret. A codec with units of variable size cannot be used.
 
-A chunk of an age file must end where a unit ends, or a part that is cut back to whole chunks ends within a unit: units
-divide 64 KiB.
+The size of a unit divides 64 KiB: a chunk of an age file then ends at the end of a unit, and so does a part that is
+truncated to whole chunks.
 """
 
 from __future__ import annotations
@@ -35,33 +35,33 @@ class Undecodable(Refusal):
 
 
 class Encoder(Protocol):
-    """A recording from one sample on. Samples count from the first of the call.
+    """Encodes a recording, beginning at any unit. Samples are numbered from the first of the call.
 
-    `position`: the bytes returned so far go up to this sample. `taken`: the sample that `encode` expects next. A new
-    encoder may ask for some before its first, so that it is settled when it begins; they are in no unit.
+    `position`: the end, in samples, of the returned bytes. `taken`: the next sample that `encode` expects. For a new
+    encoder this may be before its first unit: it settles on these samples and returns nothing for them.
     """
 
     position: int
     taken: int
 
     def encode(self, samples: NDArray[np.int16]) -> bytes:
-        """Takes samples; returns the units that are whole now, maybe none."""
+        """Takes samples; returns the units that are complete now, possibly none."""
 
     def finish(self) -> bytes:
-        """What is left, as the last unit of the stream; `position` is `taken` then."""
+        """Returns the rest as the last unit of the stream; afterwards `position` equals `taken`."""
 
 
 class Decoder(Protocol):
-    """The parts of one call, in order."""
+    """Decodes the parts of one call, in order."""
 
     def decode(self, part: bytes, samples: int) -> NDArray[np.int16]:
-        """Exactly `samples` samples; Undecodable if the part does not hold so many."""
+        """Exactly `samples` samples; Undecodable if the part holds fewer."""
 
 
 class Codec(Protocol):
-    """`name` is what unit.toml and a record call it, `suffix` ends the name of a stream that lies in a file.
+    """`name`: in unit.toml and in records. `suffix`: of the name of a file that holds a stream.
 
-    `unit`: samples in a unit. `delay`: so many samples behind a unit's last one are needed before it is whole.
+    `unit`: samples in a unit. `delay`: the number of samples after a unit's last one that complete it.
     """
 
     @property

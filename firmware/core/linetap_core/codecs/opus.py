@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Opus at a constant rate as one Ogg stream (RFC 6716, 7845, 3533): 23.8 kbit/s, with its pages 3.2 kB a second.
 
-Every page but the last is 512 bytes and 160 ms. So a page's bytes say which samples are in it, a chunk of an age file
-ends where a page ends, and a stream that is cut there plays to its last page; sizes say nothing of what was spoken.
-The pages are of our own making, for they are the form of the evidence; the packets are libopus', by its stable ABI.
-Rate and complexity, what they keep and what they cost: decision 0133.
+Every page but the last has 512 bytes and 160 ms. So the samples of a page follow from its position, a chunk of an age
+file ends at the end of a page, a truncated stream plays to its last page, and sizes reveal nothing of the speech.
+The pages are written here, since they are the form of the evidence; the packets come from libopus by its stable ABI.
+Quality and cost of rate and complexity: decision 0133.
 
-An encoder that begins within a call gets the 80 ms before it, which is what a decoder takes to settle (RFC 7845, 4.6);
-the stream goes on in the same pages, and the decoder goes on too.
+An encoder that begins within a call first gets the 80 ms before it, the time in which a decoder settles (RFC 7845,
+4.6). The stream then continues in the same pages, for the same decoder.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Opus:
 
     @property
     def header(self) -> bytes:
-        """Two pages that are as long as one of audio."""
+        """Two pages, together as long as one of audio."""
         return _header()
 
     def require(self) -> None:
@@ -89,7 +89,7 @@ class Opus:
 
 
 class OpusEncoder:
-    """Packet n has the samples from 160 n - 52 on in it, whichever encoder has made it."""
+    """Packet n holds the samples from 160 n - 52 on, whichever encoder made it."""
 
     def __init__(self, first: int) -> None:
         import numpy as np
@@ -145,7 +145,8 @@ class OpusEncoder:
         return b"".join(pages)
 
     def _encode_packet(self, samples: NDArray[np.int16], *, is_last: bool = False) -> bytes:
-        """The page that it fills, if it does. The last packet of the stream fills none: 512 bytes are a whole page."""
+        """Returns the page if this packet completes it. The last packet of a stream completes none: a whole page has
+        512 bytes."""
         import numpy as np
 
         number = len(self._packets)
@@ -172,7 +173,7 @@ class OpusEncoder:
 
 
 class OpusDecoder:
-    """Takes the pages that OpusEncoder makes, in order, and nothing else."""
+    """Takes the pages of OpusEncoder, in order, and no others."""
 
     def __init__(self) -> None:
         self._lib = _library()
@@ -222,7 +223,7 @@ class OpusDecoder:
 
 
 def _page(flags: int, granule: int, number: int, packets: list[bytes]) -> bytes:
-    """An Ogg page (RFC 3533, 6) of whole packets. `granule`: samples of 48 kHz up to its end, the pre-skip too."""
+    """An Ogg page (RFC 3533, 6) of whole packets. `granule`: samples at 48 kHz up to its end, with the pre-skip."""
     lacing = b"".join(bytes([_LACED] * (len(packet) // _LACED) + [len(packet) % _LACED]) for packet in packets)
     head = _PAGE_HEAD.pack(b"OggS", 0, flags, granule, _SERIAL, number, 0, len(lacing)) + lacing
     page = bytearray(head + b"".join(packets))
@@ -231,7 +232,7 @@ def _page(flags: int, granule: int, number: int, packets: list[bytes]) -> bytes:
 
 
 def _page_again(page: bytes, lengths: bytes, number: int) -> bytes:
-    """The page with these packets as linetap makes it; of the last one alone the granule position is free."""
+    """The page with these packets as linetap writes it; only the last page's granule position is free."""
     granule = _PAGE_HEAD.unpack_from(page)[3]
     packets, at = [], _PAGE_HEAD.size + len(lengths)
     for length in lengths:
@@ -243,7 +244,7 @@ def _page_again(page: bytes, lengths: bytes, number: int) -> bytes:
 
 
 def _checksum(page: bytes | bytearray) -> int:
-    """Ogg's CRC-32 has zlib's polynomial the other way round, begins with 0 and inverts nothing."""
+    """Ogg's CRC-32: zlib's polynomial with reversed bits, initial value 0, no inversion."""
     found = zlib.crc32(page.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int.from_bytes(found.to_bytes(4, "little").translate(_REVERSED), "big")
 
@@ -259,7 +260,7 @@ def _header() -> bytes:
 
 
 def _last_size(packets: int) -> int:
-    """Of a last page with so many packets."""
+    """The size of a last page with that many packets."""
     long = max(0, packets - (PACKETS - _LONG)) - (packets == PACKETS)
     return _PAGE_HEAD.size + packets * (1 + _SHORT) + long
 

@@ -21,7 +21,7 @@ _KEY_LIMIT_BYTES = 64 * 1024
 
 
 def load_key(path: Path) -> SigningKey:
-    """A person's signing key. One with a passphrase is refused: ssh-keygen signs with it, and asks for the
+    """A person's signing key. One with a passphrase is refused: ssh-keygen signs with it, and prompts for the
     passphrase."""
     try:
         with path.open("rb") as file:

@@ -7,8 +7,8 @@ The envelope is one line with the kind of the file, the length of the rest, and 
     {"counters":{},"begun":null,"keys":{}}
 
 `jq . FILE` prints both lines, `tail -n +2 FILE | jq .` the content alone. The first line has exactly one spelling, so
-that `unwrap` detects a change of any bit of the file. The sum is no signature: it detects damage, and whoever may write
-the file can make another one.
+that `unwrap` detects a change of any bit of the file. The sum is no signature: it detects damage, and anyone who may
+write the file can make another one.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _VERSION = re.compile(rb'\{"linetap_file":"[^"]{0,80}","version":(\d{1,9}),')
 
 
 class Broken(ValueError):
-    """A small file does not hold what was written to it. The text is the reason; the caller knows the file."""
+    """A small file differs from what was written to it. The text is the reason, without the file's name."""
 
 
 def wrap(kind: str, body: bytes) -> bytes:

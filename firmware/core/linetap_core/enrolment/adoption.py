@@ -1,22 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a new unit and a desk that share no key yet authenticate one another: six digits that people compare.
+"""Authentication between a new unit and a desk without a common key: people compare six digits.
 
-The exchange is that of ZRTP (RFC 6189, 4.3 and 4.4) and of Bluetooth's numeric comparison: a Diffie-Hellman exchange in
-which one side commits to its part before it sees the other's, and a short authentication string over both.
+The exchange is that of ZRTP (RFC 6189, 4.3 and 4.4) and of Bluetooth's numeric comparison: Diffie-Hellman, with a
+commitment of one side before it receives the other's part, and a short authentication string over both.
 
     unit -> desk   what it is, and its commitment = SHA-256 of its opening
-                   ... the unit asks again and again, until somebody at the desk chooses it ...
+                   ... the unit repeats this until a person at the desk chooses it ...
     desk -> unit   the desk's answer: key, nonce, its name
     unit -> desk   the unit's opening: key, nonce
     both           six digits, and two keys, of all three
 
-Whoever is in between holds two exchanges, and has to have committed in both before either side's nonce is known to
-them: the digits of the two differ but once in a million. They could try again and again; so each answer of a desk takes
-a person's act there, and each number of a unit is shown for a long time. After the digits were compared everything goes
-in boxes (ChaCha20-Poly1305) under the two keys, numbered, so that none counts twice. TLS below carries it, and proves
-nothing.
+An attacker in the middle holds two exchanges and must commit in both before receiving either nonce: the digits of both
+are equal once in a million attempts. The number of attempts is limited: each answer of a desk takes a person's action
+there, and a unit shows each number for a long time. After the comparison all messages are boxes (ChaCha20-Poly1305)
+under the two keys, numbered against replay. The TLS connection below is only transport and authenticates neither side.
 
-Pure: no I/O, and randomness comes from outside.
+Pure: no I/O; the caller supplies randomness.
 """
 
 from __future__ import annotations
@@ -44,13 +43,13 @@ KEY_BYTES = NONCE_BYTES = 32
 MOST_MESSAGE_BYTES = 2 << 20  # an order of 1 MiB, in base64
 MOST_COUNT = 1 << 32
 _LABEL = b"linetap-adoption-1 "
-_BLOCK_BYTES = 1024  # a message is filled up to the next: its length does not tell whether the button was pressed
+_BLOCK_BYTES = 1024  # messages are padded to a multiple: their length does not reveal whether the button was pressed
 _Bytes32 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 _Word = Annotated[str, Meta(max_length=64, pattern=r"^[ -~]*\Z")]
 
 
 class AdoptionFault(Refusal):
-    """The other side is not who the digits are of, or speaks something else."""
+    """The other side is not the one whose digits were compared, or breaks the protocol."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(f"{text} [{code}]")
@@ -65,7 +64,7 @@ class Opening(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Begin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What it says of itself helps a person to find it; only the digits prove anything."""
+    """The unit's statements about itself help a person to find it; only the digits are proof."""
 
     commitment: _Bytes32
     version: Annotated[int, Meta(ge=1, le=1000)] = VERSION
@@ -75,7 +74,7 @@ class Begin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class Waits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`run`: how the unit names this exchange from now on."""
+    """`run`: the name of this exchange in the unit's further messages."""
 
     run: _Bytes32
 
@@ -90,13 +89,13 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Chosen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """None until somebody at the desk has chosen this unit."""
+    """None until a person at the desk has chosen this unit."""
 
     answer: Answer | None = None
 
 
 class Box(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`count` rises with every box of a side; an answer has that of its question."""
+    """`count` increases with every box of a side; an answer has the count of its question."""
 
     count: Annotated[int, Meta(ge=1, lt=MOST_COUNT)]
     box: Annotated[str, Meta(max_length=MOST_MESSAGE_BYTES)]
@@ -106,7 +105,7 @@ State = Literal["compare", "order", "certificate", "done", "ended"]
 
 
 class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The unit's, every few seconds. `pressed`: a person at the unit says that the desk has found the digits right."""
+    """The unit's, every few seconds. `pressed`: a person at the unit confirms the digits."""
 
     pressed: bool = False
     has_order: bool = False
@@ -116,7 +115,7 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`state`: what the desk waits for, or has; the order, its signature and the certificate come with theirs."""
+    """`state`: the desk's next step; the order, its signature and the certificate come with the states of theirs."""
 
     state: State
     order: str | None = None
@@ -129,14 +128,14 @@ def commitment(opening: Opening) -> str:
 
 
 def require_opened(committed: str, opening: Opening) -> None:
-    """AdoptionFault if it is not what the unit has committed itself to."""
+    """AdoptionFault unless the opening matches the unit's commitment."""
     if not hmac.compare_digest(committed, commitment(opening)):
         raise AdoptionFault("adoption_commitment", "the opening is not the one that was committed to")
 
 
 @dataclass(slots=True)
 class Channel:
-    """One exchange after its opening. `digits` are for people; `unit_key` and `desk_key` close each side's boxes."""
+    """One exchange after its opening. `digits` are for people; `unit_key` and `desk_key` seal each side's boxes."""
 
     digits: str
     run: str
@@ -151,7 +150,7 @@ class Channel:
         return Box(count=count, box=b64encode(data).decode())
 
     def open[M: (Question, Reply)](self, side: Literal["unit", "desk"], box: Box, kind: type[M]) -> M:
-        """`side`: who has closed it. AdoptionFault if that was somebody else."""
+        """`side`: the sender of the box. AdoptionFault if another party sealed it."""
         cipher = ChaCha20Poly1305(self.unit_key if side == "unit" else self.desk_key)
         try:
             data = cipher.decrypt(_nonce(box.count), b64decode(box.box, validate=True), _LABEL + self.run.encode())
@@ -162,13 +161,14 @@ class Channel:
 
 
 def closed(made: Channel) -> Channel:
-    """For what a desk says of an exchange that it has closed. It keeps this key alone, which opens no recorded box."""
+    """The key for a desk's answers after it has closed the exchange. The desk keeps only this one, which opens no
+    recorded box."""
     key = hashlib.sha256(_LABEL + b"closed\n" + made.desk_key).digest()
     return Channel("", made.run, b"", key)
 
 
 def channel(own: X25519PrivateKey, begin: Begin, answer: Answer, opening: Opening, other: str) -> Channel:
-    """`other`: the other side's public key. The same on both sides, and on no third one. AdoptionFault for a key that
+    """Equal on both sides, and on no third one. `other`: the other side's public key. AdoptionFault for a key that
     makes the shared secret a known one.
     """
     try:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""linetap.toml, the order that makes a unit: the files that it gets, unchanged, and its network.
+"""linetap.toml, the order that commissions a unit: its files, unchanged, and its network.
 
-A command or the desk's page writes it, the authority signs its exact bytes, and a unit takes it from its card or from
-the desk that has adopted it.
+A command or a page of the desk writes it, the authority signs its exact bytes, and the unit reads it from its card or
+from the desk that has adopted it.
 """
 
 from __future__ import annotations
@@ -205,7 +205,7 @@ def render(
     ssh_key: str | None = None,
     encrypt: str | None = None,
 ) -> str:
-    """`network`: what is said of Network. unit.toml comes last, since it is the longest."""
+    """The text of an order. `network`: fields of Network. unit.toml comes last, since it is the longest."""
     out = ["# What a linetap unit takes from its card at the next boot, once; then it is gone from it.\n"]
     out.append(f"made_at = {json.dumps(made_at)}\n")
     if ssh_key is not None:

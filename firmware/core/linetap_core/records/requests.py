@@ -50,7 +50,7 @@ class StopWalk(msgspec.Struct, frozen=True, tag="stop_walk", tag_field="verb"):
 
 
 class PrepareRemoval(msgspec.Struct, frozen=True, tag="prepare_removal", tag_field="verb"):
-    """A person wants to remove the disk: calls end now, and no new one is recorded; the state reports when that is
+    """A person is about to remove the disk: calls end now, and no new one is recorded; the state reports when that is
     done."""
 
 

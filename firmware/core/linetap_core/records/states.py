@@ -46,7 +46,7 @@ class ServiceState(msgspec.Struct, kw_only=True):
 
 
 class MeterState(msgspec.Struct, kw_only=True):
-    """The line meter as capture sees it."""
+    """The line meter, as capture reads it."""
 
     connected: bool
     frames_lost: int = 0
@@ -268,7 +268,7 @@ class RecorderState(ServiceState, kw_only=True):
     departures: list[str] = []  # where the configuration records more than by default
     weakenings: list[WeakeningState] = []  # not confirmed yet
     walk: WalkState | None = None
-    removal: RemovalState | None = None  # a person wants to remove the disk; ready: all calls are sealed
+    removal: RemovalState | None = None  # a person is about to remove the disk; ready: all calls are sealed
     standing: list[str] = []  # its threads that hang: vault, journal
     not_kept: str | None = None  # why a successor would not know of the calls in progress
     update: UpdateState | None = None  # None: there was no update

@@ -161,7 +161,7 @@ def _convert_struct(value: Any, kind: type[msgspec.Struct], at: KeyPath, problem
 
 @cache
 def _fields(kind: type[msgspec.Struct]) -> dict[str, tuple[msgspec.structs.FieldInfo, Any]]:
-    """Each field by its key, with its type. Kept: annotations are strings, compiled each time that somebody asks."""
+    """Each field by its key, with its type. Cached: annotations are strings, compiled at each request."""
     hints = get_type_hints(kind, include_extras=True)
     return {field.encode_name: (field, hints[field.name]) for field in msgspec.structs.fields(kind)}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report on a bring-up: what a real unit is, and its figures against the limits of docs/raspberry-pi.md.
+"""The report on a bring-up: a real unit's hardware, and its figures against the limits of docs/raspberry-pi.md.
 
 A unit makes and signs it (`linetap bringup`, namespace linetap-bringup); a desk takes it (`linetap desk bringup`). A
 figure that could not be measured is there with the reason: an empty cell is never a good one.
@@ -17,7 +17,7 @@ from linetap_core.evidence.signing import document
 from linetap_core.records.states import Colour
 
 SUFFIX = ".bringup.json"
-By = Literal["unit", "person", "nobody"]  # who measured
+By = Literal["unit", "person", "nobody"]  # the measuring party
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ LIMITS = {
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
-    """`name`: of LIMITS; `value` None: not measured, and `note` says why. Else `note` says how."""
+    """`name`: of LIMITS; `value` None: not measured, and `note` is the reason. Otherwise `note` is the method."""
 
     name: str
     value: float | None

@@ -22,7 +22,7 @@ class LeafOfCall(Leaf, kw_only=True):
 
 
 def ended_event(record: CallRecord) -> CallEvent:
-    """The event before the seal. The desk may have it already: the outbox knows."""
+    """The event before the seal. The desk may have it already, which the outbox checks."""
     return CallEvent(
         seq=0,
         event="missed" if record.disposition == "missed" else "ended",

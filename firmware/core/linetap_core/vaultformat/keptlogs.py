@@ -57,7 +57,7 @@ def name_of(log: LeafLog) -> str:
 
 
 def begun(log: LeafLog) -> CallEvent | None:
-    """The event for a log whose first leaf says that it replaced another."""
+    """The event for a log that, by its first leaf, replaced another."""
     first = next(log.leaves(), None)
     try:
         leaf = jsontext.decode(first or b"", type=_Begun)

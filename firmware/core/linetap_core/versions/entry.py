@@ -20,15 +20,15 @@ _Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 class NotLogged(Refusal):
-    """There is no proof that a version is in the log, or an entry of the log is none."""
+    """There is no proof that a version is in the log, or the log holds a malformed entry."""
 
     code = "not_logged"
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`product`: `linetap`, or `linetap-signed` for signed cards. `payload`: SHA-256 of the bundle, less its signature
-    (payload.py). `root`: the root hash that dm-verity checks the slot against. `commit`: what it was built from;
-    `payload` shows that to whoever builds it again.
+    (payload.py). `root`: the root hash that dm-verity checks the slot against. `commit`: its source; a second
+    build of it gives the same `payload`.
     """
 
     product: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,39}\Z")]

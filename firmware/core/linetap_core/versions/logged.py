@@ -37,7 +37,7 @@ def beside_url(url: str) -> str:
 
 
 def demanded(text: str) -> Policy:
-    """A policy by which an entry has to be in a log. BadInput for one that demands less than a log and a quorum."""
+    """A policy that requires an entry in a log. BadInput unless it names a log and a quorum of witnesses."""
     policy = quorum.parse(text.encode("utf-8"))
     if not policy.logs:
         raise BadInput("it names no log: a line `log KEY` with the key of the log of versions expected")
@@ -65,7 +65,7 @@ def require_cosigned(policy: Policy, found: Note) -> Checkpoint:
 
 
 def of_proof(policy: Policy, data: bytes) -> Entry:
-    """The entry that the proof is of. NotLogged unless it is under a checkpoint that counts by the policy."""
+    """The entry in the proof. NotLogged unless it is under a checkpoint that the policy accepts."""
     if len(data) > tlogproof.LIMIT_BYTES:
         raise NotLogged(f"more than {tlogproof.LIMIT_BYTES} bytes are no proof")
     try:

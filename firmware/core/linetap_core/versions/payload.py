@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The part of a bundle that is signed, which two builds of one version have in common.
+"""The signed part of a bundle, which is equal in two builds of one version.
 
 A plain bundle of RAUC's is a squashfs, a CMS signature over it, and the signature's length in eight bytes, most
 significant first (https://rauc.readthedocs.io/en/latest/reference.html, "Bundle Formats"). In RAUC's other formats the

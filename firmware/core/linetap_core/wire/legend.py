@@ -189,8 +189,8 @@ CONDITIONS = {
     ),
 }
 
-# In a walk test CALL tells of the test alone, so that RUN and FAULT hide nothing: first what it waits for, then for a
-# moment what came of a line, and at the end the worst of all.
+# In a walk test CALL shows the test alone, and RUN and FAULT the unit as ever: first the awaited action, then briefly
+# the result of a line, and at the end the worst result of all.
 WALK = {
     "walk_lift": Activity("blink 1", "회선 시험: 다음 회선의 수화기를 드십시오", "walk test: lift the next line"),
     "walk_dial": Activity("blink 2", "회선 시험: 1을 한 번 누르십시오", "walk test: press 1, once"),
@@ -214,15 +214,15 @@ LINE_ACTIVITIES: dict[LineStatus, str] = {
     "recording": "recording", "notice": "notice", "ringing": "ringing", "dialling": "ringing", "off_hook": "off_hook",
 }  # fmt: skip
 
-# Somebody looks for this unit: all LEDs flicker together for a second, then show for five what they show anyway, so
-# that no fault is hidden for longer than that. Five, because the longest blink code takes 4.4.
+# A person is looking for this unit: all LEDs flicker together for a second, then show their usual patterns for five, so
+# that no fault is hidden for longer. Five, because the longest blink code takes 4.4.
 IDENTIFY = "identify"
 IDENTIFY_PATTERN = "flicker"
 IDENTIFY_MS, BETWEEN_MS = 1000, 5000
 IDENTIFY_KO = "관리자가 이 장비를 찾고 있습니다. 저절로 끝납니다."
 IDENTIFY_EN = "The desk is looking for this unit; it ends by itself."
 
-# FAULT, where somebody has pressed the button since: still lit, and quiet. Whatever is new blinks again.
+# FAULT after the button was pressed: still lit, without blinking. A new fault blinks again.
 CALM_PATTERN = "wink"
 CALM_KO = "단추로 확인한 장애가 남아 있습니다. 새 장애는 다시 깜박입니다."
 CALM_EN = "the faults were acknowledged; a new one blinks again."

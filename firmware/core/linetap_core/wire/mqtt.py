@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A broker's address and credentials, [broker] of unit.toml and desk.toml, with the same keys in both; and one
-message. On its own, since a configuration has it, and topics load what checks signatures: 7 MB in each service."""
+message. Apart from topics.py, which loads the code that checks signatures: 7 MB in every service that has only a
+configuration."""
 
 from __future__ import annotations
 

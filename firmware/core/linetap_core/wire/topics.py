@@ -101,7 +101,7 @@ class Topics:
         return Message(self.replies(verb), payload, correlation=correlation)
 
     def discovery(self, payload: msgspec.Struct) -> Message:
-        """The unit's name is a level of its own: Mosquitto's patterns know no part of one."""
+        """The unit's name is a level of its own: Mosquitto's patterns match whole levels."""
         return Message(f"{HOME_ASSISTANT}/device/{self.unit}/linetap/config", msgspec.json.encode(payload), retain=True)
 
     def block(self, data: bytes, correlation: bytes | None, properties: tuple[tuple[str, str], ...]) -> Message:

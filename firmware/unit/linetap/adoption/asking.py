@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The first part of an exchange: a unit has committed itself to its part, and asks until somebody at a desk chooses it.
+"""The first part of an exchange: the unit sends its commitment and polls until a person at a desk chooses it.
 
-Nothing that a desk or somebody in between could compute digits of has left the unit in it, so it may be begun anew at
-any time.
+Up to here neither the desk nor an attacker can compute the digits, so the exchange may be restarted at any time.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from linetap.adoption.https import DeskAway
 from linetap_core.enrolment import adoption
 from linetap_core.enrolment.adoption import Begin, Channel, Chosen, Opening, Waits
 
-MOST_FAULTS = 5  # in a row, before it looks for another desk
+MOST_FAULTS = 5  # in a row, before it tries another desk
 Post = Callable[[tuple[str, int], str, bytes], bytes]
 
 
@@ -33,7 +32,7 @@ class Asking:
     faults: int = 0
 
     def ask(self, post: Post) -> Channel | None:
-        """None until the desk has chosen. DeskAway, AdoptionFault: `is_lost` tells whether to go on."""
+        """None until the desk has chosen. After DeskAway and AdoptionFault `is_lost` decides whether to continue."""
         self.faults += 1
         data = post(self.desk, f"/adopt/{self.run}/answer", b"{}")
         answer = https.decode(data, Chosen).answer
@@ -50,7 +49,7 @@ class Asking:
 
 
 def begin(desks: list[tuple[str, int]], about: dict[str, str], post: Post) -> Asking:
-    """At the first desk that answers. DeskAway."""
+    """Begins at the first desk that answers. DeskAway if none does."""
     own = X25519PrivateKey.generate()
     opening = Opening(key=adoption.public_of(own), nonce=secrets.token_hex(adoption.NONCE_BYTES))
     first = msgspec.structs.replace(Begin(commitment=adoption.commitment(opening)), **about)

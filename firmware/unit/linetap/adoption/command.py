@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap adopt`: on a new unit, until it has its configuration and its certificate. It ends at once on any other."""
+"""`linetap adopt`: runs on a new unit until it has its configuration and its certificate; ends at once on others."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def desks_of(option: str | None, named: Path) -> list[tuple[str, int]]:
 
 
 def about(root: Path = Path("/")) -> dict[str, str]:
-    """What a person finds the box by: both stand on the Pi and on its carton."""
+    """Identification for a person: both values are printed on the Pi and on its carton."""
     serial = _first_line(root / "sys/firmware/devicetree/base/serial-number")
     mac = next(
         (line for name in ("end0", "eth0") if (line := _first_line(root / "sys/class/net" / name / "address"))), ""

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The unit's side of an adoption, one question to the desk a turn. It trusts nothing that the digits do not cover.
+"""The unit's side of an adoption, one question to the desk a turn. Only data that the digits cover is trusted.
 
-The order is handed to root only after a person has pressed the button while these very digits were shown: they do it
-when somebody at the desk has told them that the digits are right. Before that moment nothing is kept. After it the keys
-of the exchange are on the disk, and a power cut ends nothing.
+The order is handed to root only after a person has pressed the button while these digits were shown, which they do when
+the desk has confirmed the digits. Before that nothing is stored. Afterwards the keys of the exchange are on the disk,
+and it continues after a power cut.
 
-Whoever is in between may end an exchange and begin another with the unit. So other digits come only after a long time
-of dark, and none at all once a person has pressed the button for some: their press must not come to count for others.
+An attacker in the middle can end an exchange and begin another with the unit. So other digits follow only after a long
+dark pause, and none after the button was pressed: the press must not confirm other digits.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from linetap_core.enrolment import adoption
 from linetap_core.enrolment.adoption import AdoptionFault, Box, Channel, Opening, Question, Reply
 from linetap_core.evidence.signing import namespaces
 
-RUN_S = 900  # as long as the same digits are shown
-PAUSE_TURNS = 30  # of dark, 90 seconds at least, between two numbers
-MOST_RUNS = 100  # since power on: somebody in between gets no more tries
+RUN_S = 900  # how long the same digits are shown
+PAUSE_TURNS = 30  # dark turns between two numbers: at least 90 seconds
+MOST_RUNS = 100  # since power on: the limit of an attacker's attempts
 _RESERVE = 1 << 12
 _MOST_REQUEST_BYTES = 16 * 1024
 _MOST_FAULT_BYTES = 1500
@@ -44,8 +44,8 @@ log = logging.getLogger("linetap.adoption")
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """One exchange whose digits are known. `opening`: as long as the desk has not confirmed that it has it; `count`: of
-    the last box; `confirmed`: its keys are on the disk.
+    """One exchange with known digits. `opening`: until the desk has confirmed its receipt; `count`: of the last box;
+    `confirmed`: its keys are on the disk.
     """
 
     desk: tuple[str, int]
@@ -63,19 +63,19 @@ class Exchange:
         self, run_dir: Path, home: Path, adopted: Path, kept: Kept, desks: list[tuple[str, int]], about: dict[str, str],
         clock: Clock, post: Post = https.post,
     ) -> None:  # fmt: skip
-        """`home`: /etc/linetap, of which only names are looked at; `adopted`: root's answers."""
+        """`home`: /etc/linetap, of which only the file names are read; `adopted`: root's answers."""
         self._run_dir, self._home, self._adopted, self._kept = run_dir, home, adopted, kept
         self._desks, self._about, self._clock, self._post = desks, about, clock, post
         self._handed = ""
         rooms.make(places.sent(run_dir))
         self._numbers = places.numbers(run_dir)
-        self._pause = PAUSE_TURNS if self._numbers else 0  # a process before this one may have shown some just now
+        self._pause = PAUSE_TURNS if self._numbers else 0  # an earlier process may have shown a number just now
         self._asking: Asking | None = None
         self._run = self._resumed()
         self._show(self._run)  # before the first question, which may wait half a minute for a network that is not there
 
     def turn(self) -> bool:
-        """Returns whether there is nothing more to do. Faults of the network are logged, and the next turn goes on."""
+        """Returns True when the adoption is over. Network faults are logged, and the next turn continues."""
         if self._run is None and self._is_over():
             return True
         if self._run is not None and not self._run.confirmed and self._is_old(self._run):
@@ -118,7 +118,7 @@ class Exchange:
 
     @property
     def _has_order(self) -> bool:
-        """The key is put in its place last: a power cut before has left the rest of the order to be laid."""
+        """The key is written last: without it a power cut has interrupted the writing of the order."""
         return (self._home / "unit.key").exists()
 
     @property
@@ -142,7 +142,7 @@ class Exchange:
             self._open(self._run, chosen.opening)
 
     def _open(self, run: Run, opening: Opening) -> None:
-        """From here on the desk, or somebody in between, can compute the digits."""
+        """From here on the desk, or an attacker in the middle, can compute the digits."""
         self._post(run.desk, f"/adopt/{run.channel.run}/open", msgspec.json.encode(opening))
         run.opening = None
         log.info("adoption_digits: the desk at %s is asked; CALL counts the digits", run.desk[0])
@@ -154,7 +154,8 @@ class Exchange:
         return run.confirmed or (run.opening is None and places.pressed(self._run_dir) == run.channel.digits)
 
     def _lose(self) -> None:
-        """The desk does not know it, or says what cannot be read. One that was pressed for is asked to its end."""
+        """The desk does not know the exchange, or its answer is invalid. After a press the exchange continues to its
+        end."""
         self._asking = None
         if self._run is not None and not self._is_pressed(self._run):
             self._end()
@@ -202,24 +203,24 @@ class Exchange:
         elif reply.state == "done" and reply.certificate is not None and self._has_order:
             self._hand(cardresult.CERTIFICATE, reply.certificate)
         elif reply.state == "done" and reply.certificate is None and run.confirmed:
-            return self._forget()  # as the desk has it, everything was there
+            return self._forget()  # by the desk's record the unit has everything
         return False
 
     def _forget(self) -> bool:
-        """What `turn` returns."""
+        """Removes the exchange. Returns the value for `turn`."""
         self._kept.forget()
         self._take_back()
         self._end()
         return self._is_begun
 
     def _take(self, run: Run, reply: Reply) -> None:
-        """The keys are on the disk before root sees the order; its signature is there before it."""
+        """Stores the keys before root can read the order; the signature is written before the order."""
         if reply.order is None or reply.signature is None:
             raise AdoptionFault("adoption_order", "an order without its signature")
         if not run.confirmed:
             self._save(run)
             run.confirmed = True
-        if reply.order != self._handed:  # another one, where root has refused the last
+        if reply.order != self._handed:  # a new one, after root has refused the last
             self._handed = reply.order
             self._hand(f"{cardfiles.ORDER}{namespaces.SUFFIX}", reply.signature)
             self._hand(cardfiles.ORDER, reply.order)
@@ -234,7 +235,7 @@ class Exchange:
     def _request(self) -> str | None:
         found = next(iter(rooms.names(self._adopted, ".request")), None)
         if found is None and self._has_order:
-            self._hand(places.ASKED, "")  # after a power cut: root makes it again
+            self._hand(places.ASKED, "")  # after a power cut: root makes a new one
         return None if found is None else self._answer(found, _MOST_REQUEST_BYTES)
 
     def _fault(self) -> str | None:
@@ -273,10 +274,10 @@ class Exchange:
         return run
 
     def _show(self, run: Run | None) -> None:
-        """For the LEDs. Once the unit has its configuration they show what they always do."""
+        """For the LEDs. Once the unit has its configuration they show its usual states."""
         if run is None or run.opening is not None:
             now = Shown("seek")
-        elif run.confirmed:  # not at the press: who presses too early must still be able to read the digits
+        elif run.confirmed:  # not at the press: after an early press a person must still be able to read the digits
             now = Shown("confirmed")
         else:
             now = Shown("code", run.channel.digits)

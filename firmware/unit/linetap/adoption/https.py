@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One question to the desk over HTTPS: bounded in size and time, no redirect, no proxy.
 
-The desk's certificate is not checked: a new unit knows no authority yet. What comes is hostile until the digits were
-compared, and then closed in boxes that only the desk of those digits can make (enrolment/adoption.py).
+The desk's certificate is not checked: a new unit knows no authority yet. All answers are treated as hostile until the
+digits were compared, and then are boxes that only the desk with those digits can make (enrolment/adoption.py).
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from linetap_core.enrolment.adoption import MOST_MESSAGE_BYTES
 from linetap_core.errors import DeviceFault
 
 TIMEOUT_S = 10  # without a byte
-TOTAL_S = 30  # with a byte now and then
-NAMES = ("linetap-desk",)  # in the domain that DHCP names
+TOTAL_S = 30  # in all, also for a peer that sends single bytes
+NAMES = ("linetap-desk",)  # in the domain from DHCP
 _OK = 200
 
 
 class DeskAway(DeviceFault):
-    """No one answers there, or not as a desk does."""
+    """There is no answer, or not a desk's."""
 
     def __init__(self, text: str, gone: bool = False) -> None:
         super().__init__("desk_away", text)
-        self.gone = gone  # a desk is there and does not know this exchange
+        self.gone = gone  # there is a desk, without this exchange
 
 
 def post(desk: tuple[str, int], path: str, body: bytes, total_s: float = TOTAL_S) -> bytes:
-    """The answer's body. DeskAway for anything else than a complete answer of status 200."""
+    """The answer's body. DeskAway for anything but a complete answer of status 200."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
@@ -53,7 +53,7 @@ def post(desk: tuple[str, int], path: str, body: bytes, total_s: float = TOTAL_S
 
 @contextlib.contextmanager
 def _ended_after(raw: socket.socket, seconds: float) -> Iterator[None]:
-    """A timeout of the socket begins again with each byte; this one does not, from the first of TLS to the last."""
+    """A limit for the whole question: a socket's own timeout restarts with each byte."""
     with raw.dup() as same:  # wrapping takes the first one's descriptor away
 
         def end() -> None:

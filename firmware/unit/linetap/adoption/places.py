@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files of an adoption: what the exchange keeps, shows and hands over, and what root and panel answer with.
+"""The files of an adoption: those that the exchange stores, shows and hands over, and the answers of root and panel.
 
-* `adoption` below the services' folder, written by the exchange: `shown`, for the LEDs; `numbers`, how many it has
-  shown since power on; and in `sent`, for root, linetap.toml with its signature, and `certificate.pem`.
+* `adoption` below the services' folder, written by the exchange: `shown`, for the LEDs; `numbers`, the count of numbers
+shown since power on; and in `sent`, for root, linetap.toml with its signature, and `certificate.pem`.
 * `panel` beside it, written by the panel: `adoption`, the digits during which the button was pressed.
-* `linetap-adopted` below /run, root's: a card that no one carries, with the request for a certificate, or
+* `linetap-adopted` below /run, root's: the files from the desk, in the form of a card, with the request for a
+certificate, or
   `linetap-error.txt`.
 * `session.json` on the disk, written by the exchange: session.py.
 """
@@ -26,8 +27,8 @@ _LIMIT_BYTES = 4096
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """`seek`: no one has chosen it yet; `code`: CALL counts the digits; `confirmed`: the button was pressed, and the
-    order came; `over`: no more digits before the next power on.
+    """`seek`: not chosen yet; `code`: CALL counts the digits; `confirmed`: the button was pressed, and the order has
+    arrived; `over`: no more digits before the next power on.
     """
 
     state: Literal["seek", "code", "confirmed", "over"]
@@ -38,7 +39,7 @@ _SHOWN = SmallFile("adoption_shown", Shown, _LIMIT_BYTES)
 
 
 def sent(run_dir: Path) -> Path:
-    """What root reads: a folder of its own, since root is called for each change in it."""
+    """The files for root: a folder of its own, since each change in it starts root's service."""
     return rooms.enter(run_dir, ROOM) / "sent"
 
 
@@ -47,7 +48,7 @@ def show(run_dir: Path, shown: Shown) -> None:
 
 
 def shown(run_dir: Path) -> Shown | None:
-    """For the panel, which treats it as hostile. None: no unit waits here to be adopted."""
+    """For the panel, which treats it as hostile. None: no adoption is in progress."""
     try:
         return _SHOWN.decode(rooms.read(rooms.room(run_dir, ROOM), SHOWN, _LIMIT_BYTES))
     except (OSError, ValueError):
@@ -55,12 +56,12 @@ def shown(run_dir: Path) -> Shown | None:
 
 
 def note_numbers(run_dir: Path, count: int) -> None:
-    """OSError: it is not counted, and must not be shown."""
+    """OSError: the number was not counted, and must not be shown."""
     replace_in_ram(rooms.enter(run_dir, ROOM) / NUMBERS, str(count).encode())
 
 
 def numbers(run_dir: Path) -> int:
-    """How many were shown since power on, also by a process before this one."""
+    """The count of numbers shown since power on, also by earlier processes."""
     try:
         return int(rooms.read(rooms.room(run_dir, ROOM), NUMBERS, _LIMIT_BYTES))
     except FileNotFoundError:

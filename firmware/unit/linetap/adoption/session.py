@@ -15,7 +15,7 @@ _LIMIT_BYTES = 4096
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """`reserved`: no box of the unit's had this number or a later one."""
+    """`reserved`: all boxes of the unit so far have lower numbers."""
 
     desk: str
     port: int
@@ -39,7 +39,7 @@ class Kept:
     path: Path
 
     def load(self) -> Session | None:
-        """None where there is none, or it was damaged: the unit then needs a card."""
+        """None if it is missing or was damaged: the unit then needs a card."""
         try:
             return _SESSION.read(self.path)
         except (OSError, ValueError):

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the front end does, by its simulation. Written by tools/hardware_numbers.py, never by hand."""
+"""The front end's figures, from its simulation. Written by tools/hardware_numbers.py, never by hand."""
 
 from math import inf
 from typing import NamedTuple
 
 
 class Figure(NamedTuple):
-    """Worst found, from `low` to `high`, and what is asked: from `least` to `most`."""
+    """The simulated extremes, `low` to `high`, and the required range, `least` to `most`."""
 
     low: float
     high: float

@@ -108,7 +108,7 @@ def card_wiring(config: Config, card: int, table: PinTable) -> CardWiring:
 
 
 def check_pins(config: Config) -> None:
-    """For `linetap config check`: whether the table holds and fits the lines. Nothing to say of a simulated board."""
+    """For `linetap config check`: whether the table holds and fits the lines. A simulated board has no pins."""
     if config.board.kind == "hardware":
         table = load_pins(Path(config.board.pins))
         if config.lines_of(HEADER_CARD):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap relays open`: opens a card's notice relays, whatever became of its capture.
+"""`linetap relays open`: opens a card's notice relays after its capture has ended in any way.
 
 A killed capture opens nothing, and Raspberry Pi's kernel leaves a released output as it was driven. So capture writes a
-note how to open its relays before it can close one, and this command needs only that note: neither an invalid
+note for opening its relays before it can close one, and this command needs only that note: neither an invalid
 configuration nor a card that cannot be opened keeps a relay closed.
 """
 
@@ -26,7 +26,7 @@ MOST_BYTES = 4096
 
 
 class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How to open one card's relays: pins of the header, or bytes of the simulated wires."""
+    """The means to open one card's relays: pins of the header, or bytes of the simulated wires."""
 
     pins: list[int] = []
     open_level: int = 0
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Returns 0 if they are open. Refusal names what could not be driven."""
+    """Returns 0 if they are open. Refusal names the relays that could not be driven."""
     open_relays(args.run_dir, args.card)
     return 0
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the machine is, and figures that its kernel and systemd have: start, ports, watchdog, heat, load, wear.
+"""The machine's hardware, and the figures of its kernel and systemd: start, ports, watchdog, heat, load, wear.
 
-`root` is the folder that has /proc and /sys. A figure that this machine does not have is None with the reason.
+`root` is the folder that has /proc and /sys. A figure that this machine lacks is None with the reason.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from linetap_core.clock import NS_PER_S
 from linetap_core.vaultformat.bringupreport import BoardFacts
 
 SERVICES = ("linetap-capture@", "linetap-recorder", "linetap-reporter", "linetap-panel")
-LEAST_S = 60  # load and wear of less are chance
+LEAST_S = 60  # load and wear of a shorter time are chance
 _COMMAND_S = 20
 _MOST_FILES = 64
 _NET_BYTES = 1 << 20  # of /proc/net/*: 7,000 sockets
-_SECTOR_BYTES = 512  # of /sys/block/*/stat, whatever the disk has
+_SECTOR_BYTES = 512  # of /sys/block/*/stat, for every disk
 _WRITTEN_SECTORS = 6  # the field's place
 _DHCP_PORTS = frozenset({68, 546})  # answers to the unit's own requests
 _LISTENS = "0A"  # a TCP socket's state
@@ -30,7 +30,7 @@ _LISTENS = "0A"  # a TCP socket's state
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """`value` None: it could not be measured, and `note` says why."""
+    """`value` None: it could not be measured, for the reason in `note`."""
 
     value: float | None
     note: str
@@ -70,7 +70,7 @@ def _codec(card: Path) -> str:
 
 
 def _systemctl(*words: str) -> list[str] | str:
-    """Its lines, or why there are none."""
+    """The output's lines, or the reason for having none."""
     try:
         done = subprocess.run(
             ["systemctl", "--no-pager", *words], capture_output=True, text=True, timeout=_COMMAND_S, check=False
@@ -81,7 +81,7 @@ def _systemctl(*words: str) -> list[str] | str:
 
 
 def services() -> list[str] | str:
-    """The names of linetap's units that are loaded, or why they are unknown."""
+    """The names of linetap's loaded units, or the reason why they are unknown."""
     lines = _systemctl("list-units", "--plain", "--no-legend", "--all", "linetap-*.service")
     if isinstance(lines, str):
         return lines
@@ -150,7 +150,7 @@ def watchdog(root: Path) -> Measured:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What the services have used until a moment, and what was written to the disk of the data."""
+    """The services' use of the processor until a moment, and the amount written to the data's disk."""
 
     mono_ns: int
     cpu_us: int | None
@@ -185,7 +185,7 @@ def disk_of(path: Path, root: Path) -> str:
         path = path.parent
     number = path.stat().st_dev
     place = (root / f"sys/dev/block/{number >> 8 & 0xFFF}:{number & 0xFF}").resolve()
-    holders = sorted((place / "slaves").glob("*")) if (place / "slaves").is_dir() else []  # dm-crypt: what is under it
+    holders = sorted((place / "slaves").glob("*")) if (place / "slaves").is_dir() else []  # dm-crypt: the device below
     if holders:
         place = holders[0].resolve()
     return place.parent.name if (place / "partition").exists() else place.name if (place / "stat").exists() else ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The figures that the records of calls and the report of the last walk test have."""
+"""Figures from the records of calls and the report of the last walk test."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LIMIT_BYTES = 1 << 20
 
 
 def records(vault: Path, since_ns: int) -> Sequence[PublicRecord]:
-    """Calls that ended since then, the newest first; unreadable ones are none, and `linetap verify` reports them."""
+    """Calls that ended since then, the newest first, without unreadable ones, which `linetap verify` reports."""
     found: list[PublicRecord] = []
     for path in islice(_newest(vault, since_ns - NS_PER_DAY), MOST_CALLS):  # no call is a day long
         try:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`linetap bringup`: measures a unit while calls are made on it, prints the table's column, and signs the report.
 
-It may be repeated: a figure that a later step brings (a walk test, a power cut) is in the next report.
+It may be repeated: figures of a later step (a walk test, a power cut) are in the next report.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput(f"--minutes {args.minutes}: 0 to {MOST_MINUTES} expected")
     by_hand = _by_hand(args.by_hand)
     config = load_config(args.config)
-    # Beside the file that is named, where systemd takes it from for the recorder; and before an hour of measuring.
+    # Beside the named file, where systemd reads it for the recorder; and before an hour of measuring.
     beside = args.config.parent / Path(config.key).name
     key = unitkeys.open_key(beside if beside.exists() else Path(config.key), config.keys)
     report = measure(config, by_hand, args.minutes, SYSTEM, Path("/"))
@@ -129,7 +129,7 @@ def _figure(name: str, measured: Measured | None, by_hand: float | None) -> Figu
 
 
 def _over_time(machine: MachineWatch, until_ns: int, clock: Clock) -> dict[str, Measured]:
-    """Heat and supply from now on until then; at least once."""
+    """Heat and supply until then, read at least once."""
     hottest: float | None = None
     slowed: bool | None = None
     while True:

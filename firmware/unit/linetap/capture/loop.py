@@ -27,8 +27,8 @@ from linetap_core.records import CaptureState
 POLL_MS = 100
 STALL_MS = 1000  # without a period for so long the codec is dead, and must not pass for silence
 SETTLE_PERIODS = 5
-# Capture gets the processor before all others. One that overruns again and again takes what it is given, and panel and
-# reporter could not tell of it: it waits as long as it has worked, so that half of one processor is left.
+# Capture gets the processor before all others. One that overruns repeatedly would use up a processor, so that panel and
+# reporter could not report it: it waits as long as it has worked, which leaves half of one processor.
 SOON_MS = 2000  # an overrun so soon after the last one is not a single stall
 PAUSE_MOST_MS = 500
 VAIN_MOST = 20  # overruns without a period between them: the codec gives no audio

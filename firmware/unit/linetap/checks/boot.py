@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of what starts the machine: the two slots on its card, and the boot loader in its EEPROM."""
+"""Checks of the machine's boot: the two slots on its card, and the boot loader in its EEPROM."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _blocks(slot: Slot) -> str:
     return f"{slot.mended} blocks" if slot.mended != 1 else "1 block"
 
 
-# The oldest boot loader that does what the image asks of it, by the day of its build. For what, by which release note:
+# The oldest boot loader with the functions that the image needs, by the day of its build; the release notes are in
 # docs/boards.md, "Versions".
 OLDEST_LOADER = {"bcm2711": "2021-03-18", "bcm2712": "2025-06-20"}
 OLDEST_LOADER_SIGNED = {"bcm2711": "2025-02-11", "bcm2712": "2025-06-20"}  # of a card with a signed boot.img

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What starts this machine: the two slots on its card (image/root/usr/lib/linetap/slots), the loader in its EEPROM."""
+"""The state of the boot: the two slots on the card (image/root/usr/lib/linetap/slots), the loader in the EEPROM."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of the clocks: whether the time is right, and what a wrong time costs."""
+"""Checks of the clocks: whether the time is right, and the effects of a wrong time."""
 
 from __future__ import annotations
 

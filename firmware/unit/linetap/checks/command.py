@@ -69,7 +69,7 @@ def alerts_of_services(services: Services) -> dict[str, Alert]:
 
 
 def print_lines(findings: list[Finding], out: TextIO, unseen: Sequence[str] = ()) -> None:
-    """Prints one line a finding, and one for what cannot be checked here."""
+    """Prints one line a finding, and one with the checks that this machine cannot run."""
     for finding in findings:
         it = finding.trouble
         text = f"{it.text_ko} {it.action_ko} / {it.text_en} {it.action_en}".replace("\n", " ")

@@ -10,7 +10,7 @@ from linetap_core.records import RecorderState
 
 
 def data_lost(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
-    """The data partition could not be mounted, and the unit keeps its calls in RAM until somebody intervenes."""
+    """The data partition could not be mounted, and the unit keeps its calls in RAM until a person intervenes."""
     if snapshot.mount is None or not snapshot.mount.lost:
         return None
     return Words(
@@ -40,7 +40,7 @@ def _damaged(machine: Machine) -> list[str]:
 
 def disk_errors(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
     """The file system has detected damage. It counts the errors in itself, until it is checked. Or the state partition
-    took no write at the start: the unit is who it was, and keeps nothing that it is told."""
+    could not be written at the start: the unit keeps its identity, and stores no new settings."""
     found = _damaged(snapshot.machine)
     if not found:
         return _read_only() if snapshot.machine.state_read_only else None
@@ -63,8 +63,8 @@ def _read_only() -> Words:
 
 
 def card_changed(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
-    """Somebody who had the card laid files onto its state partition, or an older version's administrator did. Their
-    names are that person's own text, and not repeated here."""
+    """Foreign files are on the state partition: from a person with the card in hand, or from an older version's
+    administrator. Their names are foreign text and are not repeated here."""
     count = snapshot.machine.foreign_files
     if not count:
         return None

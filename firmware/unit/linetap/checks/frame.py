@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The basis of all checks: what they see, what they find, and how a finding stands until it clears."""
+"""The basis of all checks: their input, their findings, and how a finding stands until it clears."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MB = 1 << 20  # the recorder's unit of storage.reserve_mb
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything that a check may see. Sizes in bytes; None if the file system did not answer."""
+    """The input of all checks. Sizes in bytes; None if the file system did not answer."""
 
     services: Services
     free_bytes: int | None
@@ -36,7 +36,7 @@ class Snapshot:
 
 
 class Texts(msgspec.Struct, frozen=True, kw_only=True):
-    """What to tell a person: what it is and what to do, in both languages."""
+    """The texts for a person: the fault and the action, in both languages."""
 
     text_ko: str
     text_en: str
@@ -48,13 +48,13 @@ class Texts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Words(Texts, frozen=True, kw_only=True):
-    """What a check has found. wire/alerts.py has its severity; `mere_warning` lowers that to a warning."""
+    """The result of a check. wire/alerts.py has its severity; `mere_warning` lowers that to a warning."""
 
     mere_warning: bool = False
 
 
 class Trouble(Texts, frozen=True, kw_only=True):
-    """What a check has found, with its severity."""
+    """The result of a check, with its severity."""
 
     severity: Severity
 
@@ -93,8 +93,8 @@ type Look = Callable[[Snapshot, Trouble | None], Words | Trouble | None]
 @dataclass(frozen=True, slots=True)
 class Check:
     """One self-check. `look` gets the snapshot and the check's own standing trouble, so that it can keep it until
-    things are clearly better (`clears` says when). It returns words, the standing trouble if its state is unknown, or
-    None when all is well.
+    things are clearly better (`clears` describes when). It returns words, the standing trouble if its state is unknown,
+    or None when all is well.
     """
 
     id: str  # a row of wire/alerts.py

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of what the unit keeps and signs: damaged files, its log, its keys and its certificate.
+"""Checks of the unit's stored and signed data: damaged files, its log, its keys and its certificate.
 
 An approaching end is reported in steps, so that the alert does not change every day.
 """

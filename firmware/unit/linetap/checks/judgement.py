@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is wrong with the unit: one list of findings for LEDs, `linetap check`, alerts and the desk.
+"""The unit's faults: one list of findings for LEDs, `linetap check`, alerts and the desk.
 
 Panel and reporter each make the list from the same files with this code, so that neither depends on the other. Both
 look in the same EVERY_MS of the machine's monotonic clock, and continue after a restart with their last list. Only
@@ -115,7 +115,7 @@ _RANK = {None: 0, "warning": 1, "critical": 2}
 
 
 class Damper:
-    """Call `told` at each look. It remembers CHANGES times for each check."""
+    """Call `steadied` at each look. It remembers CHANGES times for each check."""
 
     def __init__(self, checks: Iterable[Check]) -> None:
         self._memories = {check.id: _Memory() for check in checks if not check.of_a_call}

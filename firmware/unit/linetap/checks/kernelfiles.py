@@ -23,6 +23,6 @@ def text_of(path: Path, most_bytes: int = MOST_BYTES) -> str:
 
 
 def first_group(pattern: str, text: str) -> str:
-    """What the first group of the pattern, tried at each line, matches; "" if it does not."""
+    """The match of the pattern's first group in the first matching line; "" without a match."""
     found = re.search(pattern, text, re.MULTILINE)
     return found[1] if found else ""

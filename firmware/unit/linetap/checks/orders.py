@@ -39,7 +39,7 @@ UPDATE_FAULTS = {  # Korean, English
 
 @of_recorder
 def update_failed(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
-    """Another version was wanted, and the unit kept the one it had. Calls are recorded."""
+    """An update to another version failed, and the unit kept its version. Calls are recorded."""
     found = recorder.update
     if found is None or found.step != "failed":
         return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The other services as their state files show them, alive or dead, working or stuck; and the machine beside them.
+"""The state of the other services, by their state files: alive or dead, working or stuck; and of the machine.
 
 For panel, checks and reporter. It only reads files, so no service can block it.
 """
@@ -53,7 +53,7 @@ class Seen[S: ServiceState]:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything that panel and checks know of the unit's processes; `capture`: by card that has lines configured."""
+    """The state of the unit's processes, for panel and checks; `capture`: by card that has lines configured."""
 
     capture: Mapping[int, Seen[CaptureState]]
     recorder: Seen[RecorderState]
@@ -85,8 +85,8 @@ class _Progress:
 def judge[S: ServiceState](
     state: S | None, now_ns: int, grace_over: bool, moved_ns: int | None = None, since_ns: int | None = None
 ) -> Seen[S]:
-    """Pure: returns what a state file means at `now_ns`. `moved_ns`, `since_ns`: when its progress last grew, and since
-    when.
+    """Pure: returns the state of a service at `now_ns`, by its state file. `moved_ns`, `since_ns`: when its progress
+    last grew, and since when.
     """
     if state is None:
         return Seen(None, "dead" if grace_over else "starting")

@@ -44,9 +44,9 @@ class BankNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """Numbers of one window."""
 
     tolerance: float = 0.018  # +-1.5 % are to be accepted; the rest is our margin
-    purity: float = 0.88  # ours: S/N 15 dB in 4 kHz leaves 0.97 in the space; a quarter cut off still 0.75
+    purity: float = 0.88  # ours: 15 dB S/N in 4 kHz leave 0.97; with a quarter of the window cut off 0.75
     twist_share: float = 0.1  # ours: the weaker of two tones has a tenth of the energy
-    lone_share: float = 0.95  # ours: so much in one tone's space alone is no pair
+    lone_share: float = 0.95  # ours: more in one of the two tones is no pair
     tone_min_dbm0: float = -37.0  # ours: -35 dBm0 a tone are -32 together
     mains_hz: float = 60.0  # Korea; hum is left out of the energy
     mains_harmonics: int = 3
@@ -55,57 +55,57 @@ class BankNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 class VoiceNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     min_dbm0: float = -42.0  # ours: a faint far end; G.711's idle noise is below -65
     above_floor_db: float = 5.0  # ours: 40 ms of steady noise stay within 1.5 dB
-    floor_min_dbm0: float = -50.0  # ours: the floor has not far to rise on a line that was dead
-    floor_rise_db_s: float = 6.0  # ours: speech pauses sooner
+    floor_min_dbm0: float = -50.0  # ours: a floor from which the level rises quickly after silence
+    floor_rise_db_s: float = 6.0  # ours: the pauses of speech are more frequent
     min_ms: int = 300  # less is a click, a cough, an edge of a tone
     pause_ms: int = 240  # ours: between words; a longer one ends the stretch
-    tone_weighs: int = 5  # ours: a tone's window takes back so many of voice
-    talk_ms: int = 2000  # ours: "hello, who is there?" and the answer
+    tone_weighs: int = 5  # ours: windows of voice that one window of a tone cancels
+    talk_ms: int = 2000  # ours: a question and its answer
     steady_share: float = 0.04  # ours: a tone's windows differ by less, those of speech one in a hundred times
-    steady_weighs: int = 12  # ours: a steady window takes back so many of talk: digits, tones that were not learnt
-    talk_outlasts: int = 4  # ours: voice outlasts so much silence; half a second without an answer is soon void
+    steady_weighs: int = 12  # ours: windows of talk that a steady one cancels: digits, unknown tones
+    talk_outlasts: int = 4  # ours: windows of silence that cancel one of voice
 
 
 class SoundNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What tells the sounds apart that a line may carry. A window is 32 ms, a chunk eight of them."""
+    """Thresholds for the classes of sound on a line. A window is 32 ms, a chunk eight of them."""
 
-    sound_min_dbm0: float = -45.0  # ours: below is silence, on a line that is not worn
+    sound_min_dbm0: float = -45.0  # ours: below it is silence on a line without faults
     active_above_db: float = 4.0  # ours: above the quietest window of the last second; noise alone stays below
-    pause_ms: int = 240  # ours: between words; what comes behind a longer one is judged anew
+    pause_ms: int = 240  # ours: between words; sound after a longer pause is classified anew
     silence_ms: int = 1000  # ours: longer than a speaker's pause for breath
-    announcement_ms: int = 3000  # ours: who answers a telephone says less at once, then waits for the other
+    announcement_ms: int = 3000  # ours: a person who answers a telephone speaks less at once
     decide_windows: int = 16  # ours: half a second of sound, without its pauses
-    tone_ms: int = 180  # ours: longer than a vowel that keeps its pitch
+    tone_ms: int = 180  # ours: longer than a vowel of constant pitch
     steady_flux_max: float = 0.25  # ours, measured: pairs 40 Hz apart beat with 0.22, vowels glide with 0.3 and more
     steady_share_min: float = 0.95  # ours: of the power in one peak or two; 20 dB S/N leave 0.99
     run_bins: float = 0.6  # ours: 19 Hz; a steady tone's centre moves by less
-    run_min_ms: int = 90  # ours: shorter is a vowel
+    run_min_ms: int = 90  # ours: a shorter one is a vowel
     sit_hz: tuple[float, float, float] = (950.0, 1400.0, 1800.0)  # ITU-T E.180 and Q.35
     sit_tolerance_hz: float = 55.0  # Q.35: +-50 Hz; 913.8 to 1776.7 Hz of North America are within that
     sit_min_ms: int = 180  # Q.35: 330 ms; North America also 274 ms; an edge takes a window
     sit_max_ms: int = 480  # Q.35: 330 +-70 ms, North America also 380 ms
-    sit_lost_ms: int = 640  # ours: where the second was lost: its 330 +-70 ms, two gaps, edges
+    sit_lost_ms: int = 640  # ours: if the second tone was lost: its 330 +-70 ms, two gaps, edges
     sit_gap_ms: int = 100  # Q.35: up to 30 ms; an edge takes two windows
     period_min_ms: int = 350  # ours: congestion of 0.2 s on, 0.2 s off (memory) is the shortest
-    period_max_ms: int = 7000  # ours: ringback of 2 s on, 4 s off and room
+    period_max_ms: int = 7000  # ours: ringback of 2 s on and 4 s off, and a margin
     period_tolerance: float = 0.05  # ours: a PBX counts its cadence with a quartz; the burst's edges are 32 ms unsure
-    lone_period_ms: int = 1500  # ours: two bursts so far apart have a third awaited; of shorter periods, a fourth
+    lone_period_ms: int = 1500  # ours: from this period on three bursts are enough, below it four
     edge_ms: int = 70  # ours: two windows
     melody_changes: int = 3  # ours: of pitch within melody_ms; a special information tone has two
     melody_ms: int = 3000  # ours
-    music_tone_ms: int = 1200  # ours: a note held in music is shorter
-    noise_chunks: int = 4  # ours: in a second of one level and a flat spectrum there is no voice
+    music_tone_ms: int = 1200  # ours: held notes of music are shorter
+    noise_chunks: int = 4  # ours: a second of constant level and flat spectrum has no voice
     noise_flat_min: float = -1.8  # ours: ln of the spectrum's flatness: white noise -0.6, music -3 and less
-    noise_range_db: float = 5.0  # ours: a second of white noise or of a modem's data stays within this
+    noise_range_db: float = 5.0  # ours: the range of a second of white noise or of a modem's data
     # Fitted to 2 h of asterisk's prompts in four languages, espeak-ng's Korean and English, and an hour of music, a
-    # third of it with somebody's voice over it; order: `recorder/signals/sound/windows.py`. `bench accuracy` judges it.
+    # third of it under a voice; order: `recorder/signals/sound/windows.py`. `bench accuracy` judges it.
     speech_weights: tuple[float, ...] = (
         0.0, 55.58, -11.66, 5.215, -1.571, -0.09432, -0.04834, 0.9484, 13.41, 3.801, 4.767, -4.371, 0.3562,
         -0.1066, 1.019, 0.1938, 0.7742,
     )  # fmt: skip
     speech_bias: float = -26.65
-    score_keeps: float = 0.6  # ours: of the sum of scores from chunk to chunk
-    score_min: float = 1.0  # ours: of that sum; less says nothing
+    score_keeps: float = 0.6  # ours: share of the sum of scores kept from chunk to chunk
+    score_min: float = 1.0  # ours: of that sum; less decides nothing
     score_sure: float = 4.0  # ours: one chunk is enough
     hold_ms: int = 1500  # ours: length of a held call's audio that is examined, or all of it
     hold_notes: float = 0.8  # ours, bench day: music through codecs 0.97 and more, voices like music 0.55 at most
@@ -114,13 +114,13 @@ class SoundNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     )
     channel_change_db: float = 5.0  # ours: of the noise between sounds
     channel_change_bins: float = 12.0  # ours: 375 Hz of its centre; white noise of a chunk stays within 3
-    channel_least_dbm0: float = -75.0  # ours: below is a codec that sends nothing
-    channel_ms: int = 768  # ours: so long it keeps its new level
-    channel_quiet_windows: int = 6  # ours: of a chunk's eight are without sound, else it does not count
+    channel_least_dbm0: float = -75.0  # ours: below it a codec sends nothing
+    channel_ms: int = 768  # ours: how long the new level lasts
+    channel_quiet_windows: int = 6  # ours: windows without sound in a chunk that counts
 
 
 class AnswerNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """By what the answer to an outgoing call is known."""
+    """Thresholds for the answer of an outgoing call."""
 
     seizure_ms: int = (
         3000  # ours: a reversal within this time after off-hook, before any digit, is the seizure of a trunk
@@ -129,25 +129,25 @@ class AnswerNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     tone_min_dbm0: float = -40.0  # ours: E.180 requires -15 and more at the exchange, a long line loses 15 dB
     line_share: float = 0.06  # ours: share of a window's power in a bin of 12.5 Hz that is a line of a tone
     lines_max: int = 12  # ours: four frequencies, three bins each
-    tone_share: float = 0.88  # ours: in the lines and beside them; speech holds that for single windows
+    tone_share: float = 0.88  # ours: in the lines and beside them; speech reaches it in single windows
     hz_tolerance: float = 0.015  # +-1.5 % are to be accepted
-    burst_min_ms: int = 200  # ours: a vowel holds its lines for less
-    present_db: float = 4.0  # ours: so far below the bursts before it is none; talk over it only adds
+    burst_min_ms: int = 200  # ours: the lines of a vowel last for less
+    present_db: float = 4.0  # ours: lower than the bursts before by more, it is no burst; talk over it only adds power
     steady_db: float = 3.0  # ours: from window to window of a burst
     covered_db: float = 3.0  # ours: a tone of the profile under talk stays this near to one level, talk alone never ...
     covered_rise_db: float = 6.0  # ours: at its beginning; steady noise has no such rise
     covered_ms: int = 640  # ours: ... for so long
     absent_ms: int = 120  # ours: a dropout is shorter
-    whole_share: float = 0.6  # ours: of a burst's length; speech in the same bins breaks off sooner
+    whole_share: float = 0.6  # ours: of a burst's length; speech in the same bins ends sooner
     length_tolerance: float = 0.15  # ours: +-10 % are to be accepted
-    short_ms: int = 130  # ours: a burst that ends so much early was cut off
-    longer_max_ms: int = 400  # ours: by so much a syllable makes a burst longer
-    cut_sure_ms: int = 280  # ours: so long nothing may follow it
-    cut_silent_ms: int = 900  # ours: ... and so long in silence: a busy tone may begin half a second later
-    stands_db: float = 10.0  # ours: so far below a burst is what is silence beside it
-    late_ms: int = 250  # ours: a burst that has not begun so long after its time does not come
+    short_ms: int = 130  # ours: a burst that ends this much early was cut off
+    longer_max_ms: int = 400  # ours: the extension of a burst by a syllable
+    cut_sure_ms: int = 280  # ours: nothing follows within this time
+    cut_silent_ms: int = 900  # ours: ... and in silence within this: a busy tone may begin half a second later
+    stands_db: float = 10.0  # ours: silence is this far below a burst
+    late_ms: int = 250  # ours: a burst this late is missing
     group_gap_ms: int = 800  # ours: bursts nearer to each other are one ring (0.4/0.2/0.4/2 s) or a busy tone
-    busy_bursts: int = 4  # ours: so many in one group are a busy tone
+    busy_bursts: int = 4  # ours: this many in one group are a busy tone
     ring_burst_min_ms: int = 300  # ours: the longest burst of a ring; those of "unobtainable" have 200 ms
     ring_period_ms: tuple[int, int] = (1800, 8000)  # E.180: 3 to 6 s; PBXs go down to 2
     long_pause_ms: int = 2200  # ours: with longer pauses the missing burst is certain only 3 s after the answer
@@ -156,38 +156,38 @@ class AnswerNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     lone_burst_s: float = 4.8  # ours: the longest pause of E.180's ringback is 4 s, or 5 (memory)
     loud_dbm0: float = -33.0  # ours: colleagues in the room are at -36, a far end at -22
     loud_above_floor_db: float = 8.0  # ours
-    floor_rise_db_s: float = 6.0  # ours: as of the voice
-    stretch_min_ms: int = 280  # ours: less is a click, a cough
+    floor_rise_db_s: float = 6.0  # ours: as in VoiceNumbers
+    stretch_min_ms: int = 280  # ours: a shorter one is a click or a cough
     stretch_pause_ms: int = 280  # ours: between two of them
     turn_db: float = 4.0  # ours: near end and far end differ by more on nearly every line
-    turn_alone_db: float = 7.0  # ours: where nothing rang; phrases of one announcer differ by 6.6 (decision 0126)
-    turn_pause_ms: int = 2000  # ours: "yes?" and what is said to it
-    music_min_ms: int = 1500  # ours: less is a chime
-    jingle_max_ms: int = 6000  # ours: longer is a colour ring, and its end alone says something
+    turn_alone_db: float = 7.0  # ours: without ringback; phrases of one announcer differ by 6.6 (decision 0126)
+    turn_pause_ms: int = 2000  # ours: between a short word and its reply
+    music_min_ms: int = 1500  # ours: shorter music is a chime
+    jingle_max_ms: int = 6000  # ours: longer music is a colour ring, whose end alone is evidence
     speech_after_music_ms: int = 700  # ours
-    silence_after_music_ms: int = 2500  # ours: the pause before a song begins anew is shorter (memory)
-    hush_db: float = 18.0  # ours, bench day: so far below its mean falls what takes music away, and music itself never
+    silence_after_music_ms: int = 2500  # ours: the pause before a song restarts is shorter (memory)
+    hush_db: float = 18.0  # ours, bench day: the fall below the mean at the end of music; within music it is less
     hush_ms: int = 200  # ours: ... for so long
-    hush_voice_ms: int = 480  # ours: of what is heard behind it, to be told from music by its notes
-    hush_notes: float = 0.8  # ours, bench day: of half a second, voices 0.75 at most, 92 % of music without one more
-    hush_word_ms: int = 1500  # ours: a hush with no more than a word in it is no pause of the song
-    speech_at_once_ms: int = 640  # ours: of numbers that answer without ringback
+    hush_voice_ms: int = 480  # ours: of the sound after it, to distinguish it from music by its notes
+    hush_notes: float = 0.8  # ours, bench day: of half a second; voices 0.75 at most, 92 % of music more
+    hush_word_ms: int = 1500  # ours: a longer silence with at most a word in it is no pause of the song
+    speech_at_once_ms: int = 640  # ours: for numbers that answer without ringback
     speech_with_channel_ms: int = 320  # ours: "yes?"
-    channel_settled_ms: int = 2000  # ours: of a voice sooner than that the change may be of dialling
-    channel_near_ms: int = 2500  # ours: of the answer and the first word
-    channel_after_digit_ms: int = 1200  # ours: so soon it is the exchange, which listens no more
-    network_speaks_ms: int = 7000  # ours: what a network has to say it says sooner after the last digit
-    pickup_after_ms: int = 2000  # ours: a PBX has connected the call by then, or says no with a tone
-    other_tone_ms: int = 3000  # ours: by then a busy tone that was not learnt is known as one
+    channel_settled_ms: int = 2000  # ours: before this time the change may come from dialling
+    channel_near_ms: int = 2500  # ours: between the answer and the first word
+    channel_after_digit_ms: int = 1200  # ours: within this time it is the exchange's own change after the digit
+    network_speaks_ms: int = 7000  # ours: announcements of the network come sooner after the last digit
+    pickup_after_ms: int = 2000  # ours: by then a PBX has connected the call, or refused it with a tone
+    other_tone_ms: int = 3000  # ours: by then an unknown busy tone is recognised
     beep_ms: tuple[int, int] = (250, 1500)  # (memory) a mailbox beeps for 0.3 to 1 s
     beep_hz: float = 700.0  # ours: tones of call progress end at 620 Hz, beeps are at 800 to 1400 Hz (memory)
-    beep_within_s: int = 40  # ours: of the answer: what a network says before its beep
-    spoken_ms: int = 2000  # ours: so much loud talk that no ringback explains, and the answer is not waited for longer
-    dial_gives_up_ms: int = 5000  # (memory) exchanges give dial tone for 6 to 30 s; who dials breaks it sooner
+    beep_within_s: int = 40  # ours: after the answer: the network's announcement before its beep
+    spoken_ms: int = 2000  # ours: after this much loud talk without ringback the answer is no longer awaited
+    dial_gives_up_ms: int = 5000  # (memory) exchanges give dial tone for 6 to 30 s; dialling ends it sooner
 
 
 class DtmfNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Limits as Q.24 gives them, moved into the middle between what must be taken and what must not."""
+    """Limits of Q.24, each in the middle between the required acceptance and the required rejection."""
 
     offset_max_percent: float = 2.5  # Q.24: 1.5 % is taken, 3.5 % is not
     tone_min_ms: float = 31.0  # Q.24: 40 ms is taken, 23 ms is not
@@ -195,10 +195,10 @@ class DtmfNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     level_min_dbm0: float = -35.0  # ours: -32 dBm0 a tone is taken (Q.24: -26); 3 dB for noise and the codec's gain
     column_above_row_db: float = 6.0  # Q.24: 4 dB is taken; 2 dB for noise
     row_above_column_db: float = 10.0  # Q.24: 8 dB is taken; 2 dB for noise
-    # Share of the power that both tones have. Whoever is within Q.24's limits has 0.97 (15 dB S/N) ...
+    # Share of the power in both tones. A digit within Q.24's limits has 0.97 (15 dB S/N) ...
     purity_min: float = 0.85  # ours: 7.5 dB S/N
-    # ... and under speech or worse noise a digit is still one if it is as telephones send it: speech is that by chance
-    # only.
+    # ... and under speech or more noise a digit still counts if it has the form that telephones send, which speech has
+    # by chance only.
     covered_purity_min: float = 0.68  # ours: 3.3 dB S/N; no digit in 1.7 hours of prompts at four levels
     covered_offset_max_percent: float = 1.0  # dividers of a 3.58 MHz quartz miss by up to 0.75 % (memory)
     covered_twist_max_db: float = 5.0  # ours: telephones send the column 2 dB above the row; lines tilt it
@@ -213,7 +213,7 @@ class DtmfNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class NearEndNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How near a digit comes to those that this line's own telephone has dialled. Measured: test_nearend.py."""
+    """How similar a digit is to those of this line's own telephone. Measured: test_nearend.py."""
 
     level_db: float = 3.0  # ours: a telephone keeps its level within 1 dB, speech over it adds 1 to 2
     twist_db: float = 2.0  # ours: kept within 0.5 dB; under speech as loud as the digits within 1.5
@@ -222,58 +222,58 @@ class NearEndNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class FskNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What counts as a carrier."""
+    """Thresholds for a carrier."""
 
-    floor_dbm0: float = -48.0  # ours: 18 dB below the weakest caller ID asked for
+    floor_dbm0: float = -48.0  # ours: 18 dB below the weakest required caller ID
     purity: float = 0.66  # ours: power in the tones to all; white noise stays below 0.62, 6 dB S/N above 0.7
     settle_ms: float = 20.0  # ours: over which level and purity are averaged
-    dropout_ms: float = 10.0  # ours: a carrier away for less is the same one
-    twist_db: float = 10.0  # (memory) standards ask for 6; more is not two tones of one modem
+    dropout_ms: float = 10.0  # ours: after a shorter break it is the same carrier
+    twist_db: float = 10.0  # (memory) standards require 6; more is not two tones of one modem
 
 
 class CallerIdNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What counts as a caller ID."""
+    """Thresholds for a caller ID."""
 
-    mark_bits: float = 20.0  # ours: with a checksum that fits, enough, when the stretch begins late
+    mark_bits: float = 20.0  # ours: enough with a valid checksum, if the stretch begins late
     rest_bits: float = 55.0  # 180 are sent, 80 in a call (spandsp adsi.h), +-25 (memory); speech must not pass
-    pause_bits: float = 25.0  # (memory) up to 20 marks between octets; longer is the message's end
-    seizure_octets: int = 8  # of 30 sent; as many in a row are no speech
-    digits_max: int = 24  # ours: E.164 has 15, then room for a prefix
+    pause_bits: float = 25.0  # (memory) up to 20 marks between octets; more are the message's end
+    seizure_octets: int = 8  # of 30 sent; speech has fewer in a row
+    digits_max: int = 24  # ours: E.164 has 15, and a prefix
     # EN 300 659-1: an alerting signal (two tones, a pulse of ringing, the line reversed), a message of up to 2 s, and
     # ringing 0.2 to 0.5 s behind it
     before_ring_ms: int = 5000
-    bare_digits_min: int = 3  # ours: an extension; without a letter before it less is an accident
+    bare_digits_min: int = 3  # ours: an extension; fewer without a letter before them are chance
     bare_gap_ms: int = 1000  # ours: between two digits; exchanges send one in 140 ms
 
 
 class ProofNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     echo_db: float = -6.0  # the line's echo of a notice, relative to the notice as played; learnt per line
-    level_tolerance_db: float = 20.0  # ours: further below the echo is a neighbour's line, not this one's
-    level_error_db: float = 1.5  # ours: a level is known no better behind a line that disperses or clips
+    level_tolerance_db: float = 20.0  # ours: further below it is the echo of a neighbouring line
+    level_error_db: float = 1.5  # ours: the accuracy of a level after a line that disperses or clips
     block_ms: int = 250  # ours
-    active_below_db: float = 15.9  # ITU-T P.56: what lies further below the active level is a pause
+    active_below_db: float = 15.9  # ITU-T P.56: further below the active level is a pause
     delay_max_ms: int = 400  # ours: playback buffer, codec and line together, and an IP gateway in between
     drift_max_ppm: float = 250.0  # two quartzes of 100 ppm each, and a quarter more
-    echo_delay_ms: float | None = None  # when the line's own echo comes back; learnt per line
-    # ours: a codec's period to either side; somebody else's same notice, by chance, begins elsewhere
+    echo_delay_ms: float | None = None  # the delay of the line's own echo; learnt per line
+    # ours: a codec's period to either side; another line's equal notice begins at another time
     echo_delay_spread_ms: float = 10.0
-    delays_known_after: int = 3  # ours: so many notices in a row that came back at the same time ...
+    delays_known_after: int = 3  # ours: consecutive notices with the same delay ...
     delays_agree_ms: float = 5.0  # ... to within this; three within 100 ms agree by chance once in 138 times
-    delay_spread_ms: int = 5  # ours: a block may stray so far from the common delay
+    delay_spread_ms: int = 5  # ours: largest difference of a block from the common delay
     full_share: float = 0.95  # ours
     partial_share: float = 0.20  # ours
-    found_min: int = 3  # ours: measured: one block in 600 is found where there is none, two of eight now and then ...
-    found_min_share: float = 0.5  # ... and two of four hardly ever: of short notices so many are enough, but never one
+    found_min: int = 3  # ours: measured: without a notice one block in 600 is found, sometimes two of eight ...
+    found_min_share: float = 0.5  # ... and two of four hardly ever: enough for short notices, which need more than one
     # ours, measured: one block in a thousand of a deaf line reaches it; under speech 6 dB louder 99.9 % are above 10
     significance: float = 3.5  # a block's gain over its own deviation
-    deaf_share: float = 0.5  # ours: of the blocks, in which there was too little sound on the line to hide the notice
+    deaf_share: float = 0.5  # ours: share of blocks with too little sound on the line to mask the notice
     stray_significance: float = 8.0  # of a correlation peak that moves a block off the common delay; ours
     band_low_hz: int = 200  # below: mains hum
     band_high_hz: int = 3600  # above: a telephone line carries nothing
 
 
 class NoticeNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a notice is put on a line. No gain puts more on it than the output was drawn for: hardware/README.md."""
+    """How a notice is played on a line. No gain exceeds the output's designed level: hardware/README.md."""
 
     captured_db: float = (
         -0.65
@@ -289,18 +289,18 @@ class GreetingNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
     min_dbm0: float = -42.0  # ours: as VoiceNumbers.min_dbm0
     above_floor_db: float = 10.0  # ours: 10 ms of steady noise stay within 3 dB, speech falls by 20 and more
-    floor_percent: float = 10.0  # ours: the quietest blocks are what the line has without speech
-    click_ms: int = 40  # ours: shorter is a handset that comes off its cradle
+    floor_percent: float = 10.0  # ours: the quietest blocks are the line's level without speech
+    click_ms: int = 40  # ours: a shorter sound is a handset leaving its cradle
     spurt_min_ms: int = 150  # ours: a "네" alone is 240 to 400 ms
-    pause_ms: int = 350  # ours: behind a comma or a full stop of a greeting at ordinary speed: 140 to 340 ms
+    pause_ms: int = 350  # ours: after a comma or a full stop of a greeting at ordinary speed: 140 to 340 ms
     begins_ms: int = 1500  # ours: without speech until then there is no greeting
-    lead_ms: int = 250  # so early capture is asked for the notice; a batch of a replay is as long
+    lead_ms: int = 250  # how early the notice is requested from capture; the length of a replay's batch
 
 
 class BeneathNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What counts as the tone of a fax or a modem while our own notice is on the line."""
+    """Thresholds for the tone of a fax or a modem while our own notice is on the line."""
 
-    around_hz: float = 130.0  # ours: a voice has a harmonic or two in it
+    around_hz: float = 130.0  # ours: a voice has one or two harmonics in it
     alone_share: float = 0.7  # ours: of the power around
     above_echo: float = 2.5  # ours: 4 dB above the most that the echo can have there
     level_share: float = 0.5  # ours: of the loudest 100 ms, in each of the four

@@ -39,7 +39,7 @@ class Notice:
 
     @property
     def words(self) -> npt.NDArray[np.int16]:
-        """The part that proves that the notice was heard: a tone could be anybody's."""
+        """The part that proves that the notice was heard: a tone could come from elsewhere."""
         return self.samples[self.words_from :]
 
     @property

@@ -8,7 +8,7 @@ import numpy as np
 from linetap.ring import I16, RATE_HZ
 from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0
 
-BEEP = ".beep"  # no notice that somebody imports may have this name
+BEEP = ".beep"  # no imported notice may have this name
 HZ, LENGTH_MS, EDGE_MS = 1400, 200, 5
 
 

@@ -2,7 +2,7 @@
 """The two notices that come with linetap, spoken by espeak-ng and imported like any other.
 
 A city hall will record its own voice; these serve until then. The complete legal text takes espeak-ng 12 s, and callers
-hang up on that, so the Korean one only says that, why and for whom the call is recorded.
+hang up on that, so the Korean one only states the recording, its reason and its recorder.
 """
 
 from __future__ import annotations

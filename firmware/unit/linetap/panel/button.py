@@ -71,7 +71,7 @@ def meaning(ms: int) -> Press | None:
 
 
 class Acknowledged:
-    """Conditions that somebody in the closet has seen."""
+    """Conditions that a person in the closet has acknowledged."""
 
     def __init__(self) -> None:
         self._seen: frozenset[str] = frozenset()

@@ -165,7 +165,7 @@ def _both(pattern: str) -> str:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# From patterns to lit or dark: the lamp test, the flicker of a unit that somebody looks for, and the brightness.
+# From patterns to lit or dark: the lamp test, the flicker of a unit that is being identified, and the brightness.
 
 
 LAMP_TEST_MS = WALK_MS  # a stuck button must not hide a fault for longer

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the panel shows: the judgement of the checks, and what the panel itself is doing. It judges nothing."""
+"""The panel's display: the findings of the checks, and the panel's own actions. It decides nothing itself."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _BY_ITSELF = ("removal_failed",)  # the panel's own conditions that can be ackno
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """`standing`: all conditions, the worst first, which is shown. `identify`: somebody is looking for this unit."""
+    """`standing`: all conditions, the worst first, which is shown. `identify`: a person is looking for this unit."""
 
     condition: str
     activity: str

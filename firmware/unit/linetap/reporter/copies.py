@@ -73,7 +73,7 @@ class Copies:
             window = self._windows[0]
             try:
                 message = self._next(window)
-            except OSError as error:  # destroyed or damaged: the desk asks again, and the recorder answers that
+            except OSError as error:  # destroyed or damaged: the recorder answers the desk's next request
                 log.warning("fetch_ended: %s: %s: %s", window.call_id, window.name, error.strerror)
                 message = None
             if message is None or not window.left:
@@ -82,7 +82,7 @@ class Copies:
                 self._flying = publish(message), self._clock.monotonic_ns()
 
     def acknowledged(self, token: int) -> None:
-        """Called for every message. The desk notices a block that the broker refused, and asks again."""
+        """Called for every message. The desk detects a block that the broker refused, and requests it again."""
         if self._flying is None or self._flying[0] != token:
             return
         took_ns = self._clock.monotonic_ns() - self._flying[1]
@@ -93,7 +93,7 @@ class Copies:
             self._block_bytes = min(BLOCK_BYTES, self._block_bytes * 2)
 
     def lost_connection(self) -> None:
-        """Nothing resumes by itself: the desk knows how far it got."""
+        """Nothing resumes by itself: the desk requests the missing blocks."""
         self._windows.clear()
         self._flying = None
 

@@ -206,7 +206,7 @@ class Feed:
 
 PATIENCE_S = 60  # until events that a broker has acknowledged are sent again; doubled while unconfirmed
 LONGEST_S = 900
-PROBE = 100  # events sent then: a desk that is there asks for the rest, and no other is flooded
+PROBE = 100  # events sent then: a working desk requests the rest, and no other is flooded
 
 
 class Again:

@@ -4,10 +4,10 @@
 A file on tmpfs, allocated whole and locked where the limits allow. One slot a period (10 ms): levels and audio of all
 lines, planar. The writer never waits: a reader that is overtaken finds out and records a gap.
 
-How a reader knows that a slot is whole: the slot's sequence is checked in the copy and again in the ring after copying
-(was it overtaken meanwhile?), and the CRC covers every byte of it (did all stores arrive, in any order?). The doorbell,
-one byte into a FIFO after each slot, wakes the reader, and as a system call puts the slot's stores before it on ARM;
-with the CRC that is an optimisation instead of an assumption.
+A reader detects an incomplete slot by the slot's sequence, which is checked in the copy and again in the ring after
+copying (was it overtaken meanwhile?), and the CRC covers every byte of it (did all stores arrive, in any order?). The
+doorbell, one byte into a FIFO after each slot, wakes the reader, and as a system call puts the slot's stores before it
+on ARM; with the CRC that is an optimisation instead of an assumption.
 """
 
 from linetap.ring.batch import Batch, Stretch, batch_of, gap_batch

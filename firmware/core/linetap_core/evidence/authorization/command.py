@@ -25,7 +25,7 @@ from linetap_core.evidence.signing import authority as authorities
 from linetap_core.evidence.signing import document, namespaces, sshsig
 from linetap_core.evidence.signing.authority import Authority
 
-if TYPE_CHECKING:  # who only carries commands knows no roles
+if TYPE_CHECKING:  # a carrier of commands needs no roles
     from linetap_core.evidence.authorization.roles import Roles
 
 ANY_TIME = Bound()
@@ -56,7 +56,7 @@ LIGHT = ("ack", "resend", "fetch")
 
 def may(role: str, verb: str) -> bool:
     """Whether a role may send a verb of MAY."""
-    from linetap_core.evidence.authorization.roles import OFFICES  # who only carries commands knows no roles
+    from linetap_core.evidence.authorization.roles import OFFICES  # a carrier of commands needs no roles
 
     return role in MAY[verb] or (APPROVER in MAY[verb] and role not in OFFICES)
 
@@ -154,7 +154,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     findings: list[Found] | None = None  # of `self_test`, the worst first
     config_sha256: str | None = None  # of `config`: of the effective configuration that it will be
     granted: dict[str, str] | None = None  # the body of a fetch: the reporter sends the requested bytes
-    closing: Closing | None = None  # of a fetch that asks for it
+    closing: Closing | None = None  # of a fetch that requests it
 
 
 def seal(command: Command, sign: object) -> bytes:

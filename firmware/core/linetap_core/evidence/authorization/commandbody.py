@@ -81,7 +81,8 @@ class Weakening(Body, frozen=True, kw_only=True):
 
 
 class Learn(Body, frozen=True, kw_only=True):
-    """`walk`: SHA-256 of the walk test's report whose values are to be kept; left out, the newest is only told."""
+    """`walk`: SHA-256 of the walk test's report whose values are to be kept; left out, the newest is only
+    reported."""
 
     walk: str | None = None
 

@@ -55,7 +55,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @classmethod
     def of(cls, record: CallRecord, extension: str = "", number: str = "") -> Self:
-        """`extension` of the line, and `number` where the record has none, are what others have said."""
+        """`extension` of the line, and `number` where the record has none, come from other sources."""
         caller = record.caller.number if record.caller is not None else None
         known = (caller, record.dialled) if record.direction == "in" else (record.dialled, caller)
         return cls(

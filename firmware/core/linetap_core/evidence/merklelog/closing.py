@@ -8,8 +8,8 @@ side of the other hash. `read` and `sha256sum` are enough:
     left 9f2c...
     right 41aa...
 
-A desk keeps the proof beside the call's copy, and a bundle is made from it where the log is not available. It says
-nothing of other calls. Nothing in it counts by itself: `check` verifies it against record and signers.
+A desk keeps the proof beside the call's copy, and a bundle is made from it where the log is not available. It does
+not cover other calls. Nothing in it counts by itself: `check` verifies it against record and signers.
 """
 
 from __future__ import annotations

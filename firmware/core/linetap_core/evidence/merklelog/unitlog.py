@@ -41,9 +41,9 @@ Kind = Literal[
     "index",  # a segment of the index as it is going to be: file, sha256, and the call it is written for; adopted
     "roles",  # who may command from now on: version, sha256 of the document
     "copy",  # the desk has one of a call: record_sha256
-    "amendment",  # a call has another end than its record says, or one at last: sha256 of the document, until, number
-    "destruction",  # one call is gone from the vault: call_id; or the key of an epoch is, says the desk: epoch, sha256
-    "command",  # somebody known has signed it: verb, role, counter, code
+    "amendment",  # the first end of a call, or another than in its record: sha256 of the document, until, number
+    "destruction",  # one call is gone from the vault: call_id; or by the desk's report an epoch's key is: epoch, sha256
+    "command",  # its signer is known: verb, role, counter, code
     "walk",  # a walk test: sha256 of its report
     "update",  # what became of one: version, sha256 of its bundle, by, code (done, or why not)
     "order",  # on the card, before this start: code (taken, retired, or why not), sha256 of it
@@ -66,7 +66,7 @@ class Leaf(msgspec.Struct, kw_only=True):
     record_sha256: str | None = None
     sha256: str | None = None  # of a document: the configuration, a certificate, a command, a report
     sigsum: str | None = None
-    until: str | UnsetType | None = UNSET  # of a close: what its record says; of a hold and an amendment: its end
+    until: str | UnsetType | None = UNSET  # of a close: as in its record; of a hold and an amendment: its end
     ended: bool = False  # of a hold
     number: int = 0  # of a call's amendment
     epoch: str | None = None

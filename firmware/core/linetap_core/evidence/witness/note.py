@@ -8,7 +8,7 @@
     — example.com/log Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=
 
 A note has one spelling here: it is parsed, written anew and compared. A signature line names its key by a name and
-four bytes; both are looked up among the keys that the reader trusts, and what is of no such key does not count.
+four bytes; both are looked up among the keys that the reader trusts, and a line of no such key does not count.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.keys.publickeys import KEY_BYTES
 
-LIMIT_BYTES = 64 << 10  # sixteen signatures of the post-quantum kind, which are kept unread
+LIMIT_BYTES = 64 << 10  # sixteen post-quantum signatures, which are passed on unread
 MOST_LINES = 64
 ED25519, COSIGNATURE = 0x01, 0x04  # signature types of Ed25519: over the text, and with a time (checkpoint.py)
 ID_BYTES = 4
@@ -34,7 +34,7 @@ _NAME = re.compile(r"[^\s+]{1,255}")
 
 
 class BadNote(Refusal):
-    """It is no signed note, or a signature in it is invalid; `code` says which."""
+    """It is no signed note, or a signature in it is invalid; `code` is the reason."""
 
     def __init__(self, text: str, code: str = "bad_note") -> None:
         super().__init__(text)
@@ -66,7 +66,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A verifier's key: what a `vkey` holds."""
+    """A verifier's key, the content of a `vkey`."""
 
     name: str
     kind: int

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The policy of a verifier: which witnesses there are, and how many have to have cosigned.
+"""The policy of a verifier: its witnesses, and the number of cosignatures that it requires.
 
     witness A 1c25f8a44c635457e2e391d1efbca7d4c2951a0aef06225a881e46b98962ac6c http://a.example/
     witness B b.example/w+8a7d2c11+BAx...
@@ -8,8 +8,9 @@
     quorum ours
 
 The file is Sigsum's (`sigsum-verify -p` reads it) and C2SP's tlog-policy: a key is 64 hexadecimal digits, as Sigsum
-writes it, or a vkey, as C2SP does. Where the two read differently, one reading is left: a comment is a line of its own,
-lines that say something are ASCII, no one is in two groups. `log` lines are for logs that no signers' file names.
+writes it, or a vkey, as C2SP does. Where the two formats differ, the strictest common reading applies: a comment is a
+line of its own, all other lines are ASCII, no witness is in two groups. `log` lines are for logs that no signers' file
+names.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""That one leaf stands under a cosigned checkpoint, in one file (C2SP tlog-proof): its index, its path, the checkpoint.
+"""The proof that a leaf is under a cosigned checkpoint, in one file (C2SP tlog-proof): index, path, checkpoint.
 
 c2sp.org/tlog-proof@v1
 index 73894
@@ -89,7 +89,7 @@ def decode(data: bytes, *, extra: bool = False) -> Proof:
 
 
 # --- Sigsum's leaf, tree head and proof (sigsum.org: log.md and sigsum-proof.md, version 2 of the proof) --------------
-# The message is a sealed call's record: the unit signs it when it closes the call, and whoever has the unit's log can
+# The message is a sealed call's record: the unit signs it when it closes the call, and any holder of the unit's log can
 # make a proof for stock `sigsum-verify`.
 
 

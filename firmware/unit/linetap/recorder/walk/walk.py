@@ -23,7 +23,7 @@ SHOWN_S = 60  # and the colour of all lines after the end
 
 
 class Walk(msgspec.Struct, kw_only=True):
-    """Kept in the checkpoint. `told`: the vault has its report."""
+    """Kept in the checkpoint. `reported`: the vault has its report."""
 
     by: WalkBy
     began_ns: int  # UTC
