@@ -182,7 +182,7 @@ def _riff(form: int, channels: int, rate_hz: int, bits: int, data: bytes) -> byt
         (_riff(1, 1, 4_000_000_000, 16, b"\0" * 800), "Hz; 4000 to 192000 Hz expected"),
         (_riff(1, 9, 8000, 16, b"\0" * 1800), "9 channels; 1 to 8 expected"),
         (_riff(1, 1, 8000, 64, b"\0" * 800), "64 bits a sample"),
-        (_riff(1, 1, 8000, 16, b"\1\0" * 800)[:-100], "cut short: its header says 800 samples, it has 750"),
+        (_riff(1, 1, 8000, 16, b"\1\0" * 800)[:-100], "cut short: 800 samples by its header, 750 present"),
         (_riff(1, 0, 8000, 16, b"\0" * 800), "not a WAV file"),
     ],
 )

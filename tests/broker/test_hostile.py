@@ -19,7 +19,7 @@ from memory import peak_bytes, peak_from_now
 ROOM_BYTES = 6 << 20  # what a process may need besides, for whatever reason
 TOPIC = b"linetap/v1/floor-03/cmd/ack"  # to the desk under no topic of a unit's reports, and acknowledged
 FORBIDDEN = bytes.fromhex("900400010087")  # SUBACK
-TOO_MUCH, UNASKED = "the broker sends more than was agreed", "the broker sends what nobody asked for"
+TOO_MUCH, UNASKED = "the broker sends more than was agreed", "the broker sent an unrequested packet"
 
 
 def publication(mid: int, qos: int = 1, payload: bytes = b"x" * 100) -> bytes:

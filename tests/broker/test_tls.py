@@ -26,7 +26,7 @@ from shipped_broker import Client, ShippedBroker
 
 WRONG_DAYS = {"has expired": -500, "is not yet valid": 365}
 DESKS = {"": "seoul", "has expired": "busan", "is not yet valid": "daegu"}
-REFUSED = ("the broker says", "reset by peer", "Broken pipe", "EOF occurred")
+REFUSED = ("TLS alert from the broker", "reset by peer", "Broken pipe", "EOF occurred")
 
 
 @dataclass

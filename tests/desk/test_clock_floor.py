@@ -32,7 +32,7 @@ SAYS_1970 = {
 }  # fmt: skip
 LIMIT_S = 60
 TO_1970 = -56 * 365 * 86_400
-REFUSES = "this machine's clock says 1970-01-01T00:00:"
+REFUSES = "this machine's clock is at 1970-01-01T00:00:"
 COMMANDS = {
     "ingest": "desk ingest --broker mqtt://127.0.0.1:9 --signers signers --db sqlite:///desk.db",
     "approve": "release approve request.json --key desk/access.key --name kim --desk desk",
@@ -114,7 +114,7 @@ def test_an_ingest_whose_clock_is_set_back_there_counts_on(
         publish(broker, (CALL, first.payload, first.sig))
         until(lambda: ingest.count() == 1, LIMIT_S, ingest.said())
         clock.write_text(f"{TO_1970}\n")
-        until(lambda: "clock_early: this machine's clock says 19" in ingest.said(), LIMIT_S, "it never saw the clock")
+        until(lambda: "clock_early: this machine's clock is at 19" in ingest.said(), LIMIT_S, "it never saw the clock")
         publish(broker, (CALL, second.payload, second.sig))
         until(lambda: ingest.count() == 2, LIMIT_S, ingest.said())
         received = [row["received_at"] for row in rows(ingest.engine, tables.events)]

@@ -63,7 +63,7 @@ def test_a_desk_whose_clock_says_2007_signs_nothing(tmp_path: Path) -> None:
         "sign", "--verb", "time", "--role", "desk", "--unit", UNIT, "--challenge", "5f0c",
         "--key", str(tmp_path / "desk.key"), "-o", str(tmp_path / "time.command"),
     ])  # fmt: skip
-    with pytest.raises(BadInput, match="this machine's clock says 2007-04-14"):
+    with pytest.raises(BadInput, match="this machine's clock is at 2007-04-14"):
         command.run(args, ManualClock(utc_ns=parse_rfc3339("2007-04-14T00:00:00Z")))
     assert not (tmp_path / "time.command").exists()
 

@@ -52,7 +52,7 @@ def heard(greeting: bytes) -> tuple[list[LinkEvent], str]:
         pytest.param(b"", "no answer", id="says nothing"),
         pytest.param(bytes.fromhex("2003008700"), "refused: Not authorized", id="refuses"),
         pytest.param(b"HTTP/1.1 400 Bad Request\r\n\r\n", "begins with 0x48", id="is no broker"),
-        pytest.param(b"\xff" * 3000, "what nobody asked for: a packet that begins with 0xff", id="sends nonsense"),
+        pytest.param(b"\xff" * 3000, "an unrequested packet, which begins with 0xff", id="sends nonsense"),
         pytest.param(CONNACK + HANGS_UP, "the broker hung up", id="hangs up at once"),
         pytest.param(CONNACK + bytes.fromhex("900400010087"), "may not read linetap/v1/+/call", id="forbids"),
     ],
@@ -150,5 +150,5 @@ def test_one_that_reads_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None
                             arrived += 1
                         case Ended(why):
                             pass
-        assert why == "the broker reads nothing of what it asks for"
+        assert why == "the broker does not read the answers that it requests"
         link.close()

@@ -186,7 +186,7 @@ def test_audio_that_does_not_open_to_its_length_leaves_nothing_behind(rig: Rig) 
     size = (folder.path / "audio.001.age").stat().st_size
     good = age.encrypt(mulaw.HEADER + noise(1000), [folder.recipient])
     wrong = {
-        "0 samples open, the record says 1000": good[:-1] + bytes([good[-1] ^ 1]),
+        "0 samples decoded, 1000 in the record": good[:-1] + bytes([good[-1] ^ 1]),
         "does not begin as an .au stream": age.encrypt(bytes(1032), [folder.recipient]),
     }
     for says, data in wrong.items():

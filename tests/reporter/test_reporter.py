@@ -303,7 +303,7 @@ CONNACK = bytes.fromhex("2003000000")
         pytest.param("2003000000 400300010f", "no connection", id="acknowledges what was never sent, cut off"),
         pytest.param("2003000000 30ffffff7f0001", "more than was agreed: a packet of over", id="announces 256 MB"),
         pytest.param(b"HTTP/1.1 400 Bad Request\r\n\r\n".hex(), "broker_absent", id="is no broker"),
-        pytest.param("ff" * 3000, "what nobody asked for: a packet that begins with 0xff", id="sends nonsense"),
+        pytest.param("ff" * 3000, "an unrequested packet, which begins with 0xff", id="sends nonsense"),
         pytest.param("2003000000 e0020000", "the broker hung up", id="hangs up at once"),
     ],
 )

@@ -127,7 +127,7 @@ def test_it_says_why_it_is_refused(tmp_path: Path, run_dir: Path) -> None:
         with server.wrap_socket(peer, server_side=True, do_handshake_on_connect=False) as link:
             with pytest.raises(ssl.SSLError):
                 link.do_handshake()
-            floor.until(lambda: "the broker says: certificate revoked" in floor.said())
+            floor.until(lambda: "TLS alert from the broker: certificate revoked" in floor.said())
         assert end(process) == 0
 
 

@@ -365,7 +365,7 @@ def test_audio_without_its_key_is_put_away_as_it_is(unit: Unit, caplog: pytest.L
     (recorder.folder() / sealed.KEY).unlink()
     again = after_cut(recorder)
     assert again.vault.step()
-    assert "nobody can open the audio" in caplog.text
+    assert "no one can open the audio" in caplog.text
     assert [path.name for path in (again.vault_path / "unopenable" / CALL_ID).iterdir()] == ["audio.001.age"]
     assert sorted(path.name for path in again.folder().iterdir()) == ["record.json", "record.json.sig"]
 

@@ -57,7 +57,7 @@ class Line:
             kept = [*kept, piece] if self._is_up(piece) else []
             if _seconds(kept) >= LIFTED_S:
                 return
-        raise self._no(f"nobody lifted its handset within {self._wait_s:g} s")
+        raise self._no(f"its handset was not lifted within {self._wait_s:g} s")
 
     def lifted(self) -> float | None:
         """Returns volts off-hook, without sign."""
@@ -91,7 +91,7 @@ class Line:
             or proof.level_db < learned.LEAST_ECHO_DB
         ):
             found = "" if proof.level_db is None else f" ({proof.score:.0%} of it, at {proof.level_db:.0f} dB)"
-            raise self._no(f"the notice was played and not heard on it{found}: look at its relay and at its wires")
+            raise self._no(f"the notice was played and not detected on it{found}: check its relay and its wires")
         return proof.level_db, proof.delay_ms
 
     def digit(self, seconds: float) -> float | None:
@@ -113,7 +113,7 @@ class Line:
                 started = piece.frame + int(slots[0]) * SLOT_FRAMES - int(piece.notice_frame[slots[0]])
                 if started >= piece.frame:
                     return started, [piece]
-        raise self._no("the notice was not played; the log of its card's capture says why")
+        raise self._no("the notice was not played; the log of its card's capture has the reason")
 
     def _pass(self, seconds: float) -> list[Piece]:
         """Returns the next pieces, with the handset off throughout."""

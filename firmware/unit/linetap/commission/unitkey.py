@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path(unitkey.RELEASE),
         metavar="PEM",
-        help="whose signature makes a boot one that the key signs in: who signs updates, default %(default)s",
+        help="the signer of the boots in which the key signs: the signer of updates, default %(default)s",
     )
 
 

@@ -205,7 +205,7 @@ def _derived(before: Config, after: Config) -> Iterator[Weakening]:
         values = old.notice or before.recording.notice, new.notice or after.recording.notice
         if values[0] != values[1]:
             yield Weakening("notice_changed", words(f"line {number} plays", *values))
-        if _hears(before, old) != _hears(after, new):
+        if _detector_numbers(before, old) != _detector_numbers(after, new):
             yield Weakening("detectors", words(f"line {number} profile", old.profile, new.profile))
         yield from _shorter(before, after, number)
 
@@ -217,7 +217,7 @@ def _darker(before: Panel, after: Panel) -> Iterator[Weakening]:
         yield Weakening("alert_later", words("panel.night", *values))
 
 
-def _hears(config: Config, line: Line) -> Any:
+def _detector_numbers(config: Config, line: Line) -> Any:
     """The numbers of its detectors, without the profile's name."""
     return msgspec.structs.replace(profile_of(config, line.profile), name="")
 

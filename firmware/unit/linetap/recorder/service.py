@@ -234,7 +234,7 @@ class Service:
         state.clock, state.overtaken_ns = self._pulse.clock_state(), self.cards.overtaken_ns
         state.ring_lag_ms = max(f.lag_ms() for f in self.cards.followers.values())
         if self.smdr is not None:
-            self.smdr.tell(state)
+            self.smdr.describe(state)
         self._upkeep.change.quiet = state.config_pending is not None and self._quiet()
         state.not_kept = restartstate.fault()
         self._state_file.write(state, idle=state.ring_lag_ms < IDLE_MS, stands=self.vault.hangs())

@@ -27,8 +27,8 @@ _HEAD = """\
 # Measured by `linetap tones learn`: {names}.
 # This belongs at the end of unit.toml; `profile = "{name}"` at a [[line]] uses it.
 """
-_ALONE = "# These are all the tones that such a line knows: Korea's were left out.\n"
-_KEPT = "\n# Korea's public network, which is heard through the PBX on calls to the outside.\n"
+_ALONE = "# These are all tones of such a line: Korea's were left out.\n"
+_KEPT = "\n# Korea's public network, which calls to the outside reach through the PBX.\n"
 _DROPPED = "# Left out of Korea's, because a tone of the PBX is the same to the detector: {names}.\n"
 _SLOWER = "\n[profile.cadence]\n# A tone without a pause must last longer than the bursts that have its frequencies.\n"
 

@@ -69,7 +69,7 @@ def read(path: Path, line: int | None) -> I16:
     except WAVE_FAULTS as error:
         raise BadInput(f"{path}: not a WAV file: {str(error) or 'it is cut short or empty'}") from None
     if channels > 1 and line is None:
-        raise BadInput(f"{path}: {channels} channels; --line 1 to --line {channels} says which one it is")
+        raise BadInput(f"{path}: {channels} channels; --line 1 to --line {channels} selects one")
     if channels > 1 and line is not None and not 1 <= line <= channels:
         raise BadInput(f"{path}: there is no channel {line}; --line 1 to --line {channels} expected")
     frames = len(raw) // (2 * channels)

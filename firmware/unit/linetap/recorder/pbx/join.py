@@ -257,7 +257,7 @@ class Smdr:
             self.join.ledger.call_recovered(record)
         return self.join.turn() or bool(lines or recovered)
 
-    def tell(self, state: RecorderState) -> None:
+    def describe(self, state: RecorderState) -> None:
         day = self.join.ledger.day_at(self._clock.utc_ns())
         state.smdr_connected = self._port.connected
         state.smdr_lines, state.smdr_bad, state.smdr_unmatched = day.lines, day.bad, day.unmatched

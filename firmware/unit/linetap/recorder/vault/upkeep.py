@@ -172,7 +172,7 @@ class Upkeep:
         if now_ns is not None:
             self.holds.end_those_over(now_ns)
         if self.expiry.tick(now_ns):
-            self._trim.want()
+            self._trim.request()
             self._index_end.calls_went()
         if now_ns is not None and not self.expiry.scanning:  # an index stays as long as its calls
             self._index_end.tick(min(now_ns, self.expiry.kept_from_ns - 1), self.expiry.next_ns)

@@ -268,7 +268,7 @@ class Commands:
 def _unforeseen(error: Exception) -> CommandFault:
     """An unexpected error must not end the thread: the command would come again, and end the next thread too."""
     log.error("command_failed: %s: %s", type(error).__name__, _one_line(str(error)))
-    return CommandFault("command_failed", f"unexpected error: {type(error).__name__}; the unit's journal says more")
+    return CommandFault("command_failed", f"unexpected error: {type(error).__name__}; the unit's journal has details")
 
 
 def _one_line(text: str) -> str:

@@ -35,7 +35,7 @@ _HOUR_NS = 3600 * NS_PER_S
 log = logging.getLogger("linetap.recorder.vault")
 
 # The second person of another role who has to sign a configuration that weakens.
-COUNTERPARTS = "somebody of role vault or of an approver's"
+COUNTERPARTS = "a person of role vault or of an approver's role"
 
 
 def counterparts(signed: Signed) -> list[Holder]:
@@ -171,7 +171,7 @@ class ConfigChange:
         codes = ", ".join(standing.codes)
         hours = -(-standing.waits_ns // _HOUR_NS)
         delay = f" and {hours} h have passed" if hours else ""
-        return f"{delay} (weakening {standing.id}, to be confirmed by somebody who has not signed it: {codes})"
+        return f"{delay} (weakening {standing.id}, to be confirmed by a person who has not signed it: {codes})"
 
     def _look_again(self, waiting: Path) -> Config | None:
         """Check the waiting configuration again: a file that it names may be gone. An unusable one is dropped."""

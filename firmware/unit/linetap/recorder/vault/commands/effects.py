@@ -79,7 +79,7 @@ class Effects:
         vault role from correcting it.
         """
         if self._authority is None:
-            raise CommandFault("command_no_authority", "the configuration names no keys.authority: nobody may command")
+            raise CommandFault("command_no_authority", "the configuration names no keys.authority: no one may command")
         utc_ns = self._clock.utc_ns()
         bound = bound_of(self._time.now_ns, utc_ns, self._time.is_dated)
         now_ns, is_dated = self._time.certain_ns or utc_ns, bool(self._time.now_ns)
@@ -210,7 +210,7 @@ class Effects:
         except (CommandFault, Refusal):
             return  # `take` reports it
         if earlier and not _two_officers(signed) and not counterparts(signed):
-            why = f"{earlier}: another officer of role vault, or somebody of an approver's, has to cosign it"
+            why = f"{earlier}: another officer of role vault, or a person of an approver's role, has to cosign it"
             raise CommandFault("hold_shorter", f"{why}, `linetap command cosign`", signed.command)
 
     def _take_roles(self, signed: Signed, at: str) -> str:

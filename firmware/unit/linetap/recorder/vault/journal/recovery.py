@@ -97,8 +97,8 @@ class Recovery:
 
     def _put_away(self, folder: CallFolder) -> None:
         """Audio whose key.age is gone: no one can open it any more, and no record may name it as if. Until
-        the call is over it stays, in case the key is found; the record says what is missing."""
-        broken.report(self._path / sealed.KEY, "it is gone, and nobody can open the audio beside it")
+        the call is over it stays, in case the key is found; the record names the missing part."""
+        broken.report(self._path / sealed.KEY, "it is gone, and no one can open the audio beside it")
         place = self._vault / sealed.UNOPENABLE / self.call_id
         files.make_directories(self._vault, place)
         for part in folder.parts:

@@ -58,7 +58,7 @@ class Delivery:
         if not self._outbox.has_used(through):
             raise CommandFault("ack_unknown", f"there is no event {through}: the newest is {newest}")
         if newest < through and self._rebuild is not None:  # the events under numbers already in use
-            self._rebuild.want(self._outbox.confirmed + 1, through)
+            self._rebuild.request(self._outbox.confirmed + 1, through)
         self._outbox.confirm(through)
         self._learn(asked)
         self._tell(confirmed=self._outbox.confirmed)
@@ -88,7 +88,7 @@ class Delivery:
             self._gone = gone
             log.warning("events_gone: events %d to %d are asked for and not here any more", *gone)
         if gone[0] <= gone[1] and self._rebuild is not None:
-            self._rebuild.want(*gone)
+            self._rebuild.request(*gone)
 
     def _learn(self, asked: Ack) -> None:
         """Only the desk may know which vault of this key this is: that is signed once. It also sends its head of our

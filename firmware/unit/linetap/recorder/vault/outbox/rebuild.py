@@ -63,7 +63,7 @@ class Rebuild:
         self._saved = self._load()
         self._saved_at = self._saved.work.leaf if self._saved.work else 0
 
-    def want(self, first: int, last: int) -> None:
+    def request(self, first: int, last: int) -> None:
         """Rebuild events `first` to `last`, unless that is under way or was the last range done."""
         work = self._saved.work
         if any(a <= first and last <= b for a, b in (self._saved.done, (work.first, work.last) if work else (0, 0))):
@@ -78,10 +78,10 @@ class Rebuild:
     def tick(self) -> None:
         lost = self._outbox.lost
         if lost is not None and self._outbox.confirmed >= lost.word:
-            self.want(lost.first, lost.last)
+            self.request(lost.first, lost.last)
             self._outbox.forget_lost(lost)
         work = self._saved.work
-        if work is None or not self._may_tell:
+        if work is None or not self._may_report:
             return
         self._go_on(work)
         if work.leaf >= min(work.end, self._log.size):
@@ -100,11 +100,11 @@ class Rebuild:
                 self._report(event)
                 reported += 1
             work.leaf += 1
-            if reported == EVENTS_A_TICK or not self._may_tell:
+            if reported == EVENTS_A_TICK or not self._may_report:
                 return
 
     @property
-    def _may_tell(self) -> bool:
+    def _may_report(self) -> bool:
         """Rebuilt events must not push out events that were never received."""
         return self._outbox.last_seq - self._outbox.confirmed < AHEAD and not self._outbox.is_half_full
 

@@ -227,8 +227,8 @@ class Trim:
         self._next_ns = 0
         self._refused = False
 
-    def want(self) -> None:
-        """Something was destroyed."""
+    def request(self) -> None:
+        """Call after a destruction."""
         self._wanted = True
 
     def tick(self, mono_ns: int, size: int) -> None:

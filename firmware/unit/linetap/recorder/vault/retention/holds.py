@@ -122,7 +122,7 @@ class Holds:
         now_ns = self._until.get(hold.call_id, 0)
         if parse_rfc3339(hold.until) >= now_ns:
             return ""
-        now = "somebody has looked at it, since it is damaged" if now_ns == FOR_EVER else rfc3339(now_ns)
+        now = "a person has examined it, since it is damaged" if now_ns == FOR_EVER else rfc3339(now_ns)
         return f"{hold.call_id} is held until {now}, and would be until {hold.until}"
 
     def _note(self, hold: Hold, now_ns: int | None, until_ns: int) -> None:

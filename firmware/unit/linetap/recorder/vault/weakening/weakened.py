@@ -235,9 +235,9 @@ class Weakened:
             raise CommandFault("weakening_waits", f"{name} is not in effect yet, {text}")
         its_own = found.by == AUTHORITY == by.role  # also for a key list that the authority has signed
         if its_own or any(each.endswith(f" {by.key}") for each in found.signers):
-            raise CommandFault("weakening_signer", f"{name} was signed with this key: somebody else has to confirm it")
+            raise CommandFault("weakening_signer", f"{name} was signed with this key: another person has to confirm it")
         if (known := present & {*found.confirmers}) and by.key not in known:
-            raise CommandFault("weakening_signer", f"{name} is for somebody to confirm who had a role before it")
+            raise CommandFault("weakening_signer", f"{name} has to be confirmed by a person who had a role before it")
         self._settle(found, "confirmed", by)
         return f"{name} is confirmed: {', '.join(found.codes)}"
 
