@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was measured of each line: one small file a line, read by capture and recorder.
+"""The measurements of each line: one small file a line, read by capture and recorder.
 
-`linetap line learn` writes into the folder that the configuration names, which is root's. What a signed `learn` keeps
-lies in a folder of the recorder's, /var/lib/linetap/config/learned: every folder has one writer. Of a line in both the
+`linetap line learn` writes into the folder that the configuration names, which is root's. Values of a signed `learn`
+are in a folder of the recorder's, /var/lib/linetap/config/learned: every folder has one writer. For a line in both the
 later measurement counts. Each file is replaced as a whole, so a running service reads the old or the new. A damaged
 file is logged and counts as missing: the line's configured values are used.
 """
@@ -47,10 +47,10 @@ FILE = SmallFile("learned", Learned, 4096)
 
 
 def load(folder: Path) -> dict[int, Learned]:
-    """Returns what counts, by line number. Empty without a folder."""
+    """Returns the valid measurements by line number. Empty without a folder."""
     found: dict[int, Learned] = {}
     for path in [path for each in (folder, accepted(folder)) for path in sorted(each.glob("[0-9]*.json"))]:
-        line = FILE.look(path)  # broken: it is written anew by whichever wrote it
+        line = FILE.look(path)  # broken: its writer writes it again
         if line is None or not _NUMBER.fullmatch(path.stem):
             continue
         there = found.get(int(path.stem))
@@ -90,5 +90,5 @@ def save(folder: Path, line: int, learned: Learned) -> Path:
 
 
 def accept(folder: Path, line: int, learned: Learned) -> Path:
-    """As `save`, by the recorder, on a signed word."""
+    """As `save`, by the recorder, after a signed command."""
     return save(accepted(folder), line, learned)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a recorder keeps in RAM for its successor. If that cannot be written, recording goes on, with a log entry.
+"""A recorder's state in RAM for its successor. If it cannot be written, recording continues, with a log entry.
 
 The loss matters only after a restart; ending because of it would lose the current calls.
 """
@@ -52,5 +52,5 @@ def forget(path: Path) -> None:
 
 
 def fault() -> str | None:
-    """Returns why something is not kept at the moment."""
+    """Returns the reason why the state is not kept at the moment, if so."""
     return next(iter(list(_failed.values())), None)

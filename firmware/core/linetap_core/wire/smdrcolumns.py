@@ -31,7 +31,7 @@ _RUN = re.compile(r"([YMDHS])\1*")
 
 
 def columns(text: str) -> dict[str, slice]:
-    """Returns name -> its place in a line. BadInput says which column is wrong and what is expected."""
+    """Returns name -> its place in a line. BadInput names the wrong column and the expected form."""
     places: dict[str, slice] = {}
     end = -1
     words = text.split()

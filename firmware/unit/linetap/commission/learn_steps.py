@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is measured of a line, step by step, from a running unit's ring.
+"""The measurements of a line, step by step, from a running unit's ring.
 
 The ring is only read, so capture and recorder continue undisturbed. Each step has its time; what cannot be measured is
 None. A step that needs a person's action and does not get it is a Refusal with the reason: nothing is written then.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap walk`: starts a walk test on a running unit, says what to do, and shows the result of each line."""
+"""`linetap walk`: starts a walk test on a running unit, prints each step, and shows the result of each line."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Returns 0 when no line is red, else 1. Refusal (1) if there can be no walk test now; DeviceFault without a
+    """Returns 0 if no line is red, else 1. Refusal (1) if no walk test is possible now; DeviceFault without a
     recorder.
 
     Ctrl-C ends the walk test too; the part that was done is reported.
@@ -133,7 +133,7 @@ class _Walker:
 
 
 def _first(walked: WalkedLine, last: str) -> str:
-    """Name a line whose test was not announced yet."""
+    """Prints a line whose test was not announced yet."""
     named = f"{walked.line}번 회선 / line {walked.line}"
     return "" if last.startswith(f"{named}:") else f"{named}\n"
 
@@ -159,7 +159,7 @@ COLOURS: dict[Colour, str] = {
     "yellow": "점검 필요 / needs attention",
     "red": "불합격 / failed",
 }
-# Other entries are codes of checks: `linetap check` and docs/alerts.md say what to do.
+# Other entries are codes of checks: `linetap check` and docs/alerts.md have the actions.
 FOUND = {
     "not_reached": "차례가 오기 전에 끝남 / the test ended before its turn",
     "in_use": "계속 사용 중이어서 시험하지 못함 / in use all the time, not tested",

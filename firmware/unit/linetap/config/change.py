@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What another configuration would change, in words, and which of it no command may change. Pure: nothing is read.
+"""The changes that another configuration would make, in words, and those that no command may make. Pure: no files.
 
 Hardware, keys, the connection to the desk, and the clock by which calls end are changed by a person at the unit. Keys
-not named here are fixed until somebody has decided about them.
+not named here are fixed until that is decided.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ MISSING = object()
 
 
 def changes(old: Config, new: Config) -> list[str]:
-    """Returns one short text for each key that differs, in order; the last says how many more there are."""
+    """Returns one short text for each key that differs, in order; the last gives the number of the rest."""
     return bounded([words(key, before, after) for key, before, after in differing(old, new)])
 
 
 def bounded(texts: list[str], most_bytes: int = MOST_BYTES) -> list[str]:
-    """Returns as many texts as fit into a leaf; the last says how many more there are."""
+    """Returns as many texts as fit into a leaf; the last gives the number of the rest."""
     sizes = itertools.accumulate(len(msgspec.json.encode(text)) + 1 for text in texts)
     fit = sum(size <= most_bytes for size in sizes)
     fit = min(fit, MOST_TOLD)
@@ -64,7 +64,7 @@ def everybody(config: Config) -> list[str]:
 
 
 def departures(config: Config) -> list[str]:
-    """Returns where it records what is not recorded by default."""
+    """Returns the settings by which it records more than by default."""
     recording = config.recording
     found = ["record_and_flag"] if recording.on_notice_failure == "record_and_flag" else []
     return [*found, "record_emergency"] if recording.record_emergency else found

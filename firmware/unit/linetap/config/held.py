@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """An edited unit.toml that weakens does not count if two have to sign that: the configuration before it stays in force.
 
-The recorder keeps that beside the file, once it knows people who can sign (durable/copies.py); the command `config`
-changes it, and so does an order signed by the authority. So every service and tool uses it, in any order. A
+The recorder stores that one beside the file, once the roles name people who can sign (durable/copies.py); the command
+`config` changes it, and so does an order signed by the authority. So every service and tool uses it, in any order. A
 person's changes to the unit's wiring (HAND) count at once, and are shown as a weakening: a card that failed at night
 must not wait for two signatures.
 """

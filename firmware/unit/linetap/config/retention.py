@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long a call is kept: its class by the configuration, and the day of expiry that follows in the configured zone.
+"""The retention of a call: its class by the configuration, and the day of expiry in the configured zone.
 
-The retention here is the wanted one; recorder/vault/retention/epochs.py decides which key there is for that day.
+This is the configured retention; recorder/vault/retention/epochs.py selects the key for that day.
 """
 
 from __future__ import annotations

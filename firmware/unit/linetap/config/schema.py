@@ -40,7 +40,7 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """One line card: one codec, one clock, one capture process."""
 
     number: Annotated[int, Meta(ge=1, le=4)] = 1
-    capture_pcm: str = "hw:linetap1,0"  # as udev names it: systemd/README.md
+    capture_pcm: str = "hw:linetap1,0"  # udev's name: systemd/README.md
     playback_pcm: str = "hw:linetap1,0"
     rate_hz: Literal[8000, 48000] = 48000
     format: Literal["S16_LE", "S32_LE"] = "S16_LE"
@@ -60,7 +60,7 @@ class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     exempt: bool = False  # neither notice nor recording; its audio never leaves the codec
     caller_id: Literal["bell202", "v23", "dtmf", "auto", "off"] = "auto"
     extension: str | None = None  # its own number at the PBX: internal calls and SMDR name it
-    trunk: str | None = None  # what SMDR calls it, where it is a trunk line
+    trunk: str | None = None  # a trunk line's name in SMDR
     retention: str | None = None  # class of its calls; retention.default if unset
 
 
@@ -68,9 +68,9 @@ class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     notice: str = "ko"
     notice_delay_ms: Annotated[int, Meta(ge=0, le=5000)] = 500
     notice_tone_ms: Annotated[int, Meta(ge=0, le=1000)] = 0  # a tone before each notice; 0: none
-    # As loud a notice is to be on a line, active speech level (ITU-T P.56); a line that was never learnt has no gain.
+    # The notice's active speech level on a line (ITU-T P.56); a line without measurements has no gain.
     notice_target_dbm0: Annotated[float, Meta(ge=-28, le=-9)] = -16.0
-    # A call in: the notice waits for the end of what is said first, at most so long after the answer; 0: it does not.
+    # Incoming: the notice waits for the end of the greeting, at most this long after the answer; 0: no wait.
     greeting_max_ms: Annotated[int, Meta(ge=0, le=8000)] = 6000
     record_from: Literal["notice_start", "notice_end"] = "notice_start"
     codec: str = MULAW.name  # one of linetap_core.codecs.registry
@@ -80,30 +80,30 @@ class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     emergency_numbers: list[str] = msgspec.field(default_factory=lambda: ["112", "113", "119"])
     record_emergency: bool = False
     trunk_prefixes: list[str] = msgspec.field(default_factory=lambda: ["9", "0"])
-    answer_timeout_s: Seconds = 8  # after the last digit and each ringback, where somebody speaks meanwhile
-    answer_silence_s: Seconds = 30  # after the same, where nothing is heard that says anything
-    on_unknown_answer: Literal["announce_and_flag", "wait"] = "announce_and_flag"  # where only such a time has passed
+    answer_timeout_s: Seconds = 8  # after the last digit and each ringback, with speech meanwhile
+    answer_silence_s: Seconds = 30  # after the same, in silence
+    on_unknown_answer: Literal["announce_and_flag", "wait"] = "announce_and_flag"  # after one of these times
     # X is any digit. Korea: nationwide numbers and short codes have no ringback; codes of the PBX take another's call.
     numbers_at_once: list[DialPlan] = msgspec.field(
         default_factory=lambda: ["1XX", "1XXX", "15XXXXXX", "16XXXXXX", "18XXXXXX", "080XXXXXXX"]
     )
     pickup_codes: list[DialPlan] = msgspec.field(default_factory=lambda: ["*7", "*7XX", "*7XXX", "*7XXXX"])
-    answer_unheard_s: Seconds = 15  # after off-hook, where no digit was heard
-    tone_end_s: Annotated[int, Meta(ge=5, le=60)] = 30  # an end by tone may be taken back for so long
-    recommended_call_s: Seconds = 1200  # reported to the desk when a call gets so long
+    answer_unheard_s: Seconds = 15  # after off-hook without a digit
+    tone_end_s: Annotated[int, Meta(ge=5, le=60)] = 30  # how long an end by tone can be reversed
+    recommended_call_s: Seconds = 1200  # the desk is notified at this length
     end_notice: str | None = None  # played then, once
     longest_call_s: Seconds = 14400
     mark_code: Annotated[str, Meta(pattern=r"^[0-9*#A-D]{2,8}$")] = "**9"  # the staff member marks the call as abusive
-    # The staff member has the notice played now: another party has come, or the call is not recorded. "": none.
+    # Staff play the notice now: for another party, or in an unrecorded call. "": none.
     notice_code: Annotated[str, Meta(pattern=r"^([0-9*#A-D]{2,8})?$")] = "**1"
     mark_notice: str | None = None  # played to the caller of a marked call, once
-    beep_every_s: Annotated[int, Meta(ge=0, le=60)] = 0  # a beep says that the call is being recorded; 0: none
+    beep_every_s: Annotated[int, Meta(ge=0, le=60)] = 0  # the interval of the recording beep; 0: none
     beep_dbm0: Annotated[float, Meta(ge=-40, le=-6)] = -16.0
-    deaf_calls: Positive = 3  # so many notices running that were played to their end on a quiet line and not heard ...
-    deaf_span_s: Seconds = 1800  # ... over at least so long, are a fault of the line; its calls are still recorded
-    # A notice was played on a guess, and the party answered later: what was recorded before that.
+    deaf_calls: Positive = 3  # this many consecutive notices that were played on a quiet line and not detected ...
+    deaf_span_s: Seconds = 1800  # ... over at least this time are a fault of the line; its calls are still recorded
+    # After a notice on a guess: the audio before the answer.
     recorded_before_answer: Literal["withhold", "keep_and_flag"] = "withhold"
-    answer_doubt_s: Annotated[int, Meta(ge=5, le=45)] = 30  # withhold: a guess may be proved wrong for so long
+    answer_doubt_s: Annotated[int, Meta(ge=5, le=45)] = 30  # withhold: how long a guess may still be proved wrong
 
 
 class RetentionClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -115,7 +115,7 @@ class RetentionPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     zone: str = KOREA
     default: str = "standard"
     marked: str | None = None  # class of a marked call; the one with the most days if unset
-    largest_gap_days: Annotated[int, Meta(ge=0, le=365)] = 7  # so much time in all is believed unconfirmed
+    largest_gap_days: Annotated[int, Meta(ge=0, le=365)] = 7  # the limit of unconfirmed time, in total
     dispositions: dict[Disposition, str] = {}  # disposition -> class, in the place of the line's
     classes: list[RetentionClass] = msgspec.field(default_factory=lambda: [RetentionClass(name="standard", days=60)])
 
@@ -124,12 +124,12 @@ class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """Public keys only: a unit cannot open what it has sealed. An epoch may be a group (members.py)."""
 
     custodians: Annotated[list[str], Meta(min_length=1)]
-    custodians_needed: Positive = 1  # so many of them open together
+    custodians_needed: Positive = 1  # how many of them open together
     overflow_epoch: str
     overflow_number: Positive = 1
-    authority: str | list[str] | None = None  # ssh-ed25519 line, or several: who may sign the key list
-    authority_needed: Positive = 1  # so many of several sign together
-    key_list: str | None = None  # keylist.json, its signature beside it; its custodians count, and its overflow epochs
+    authority: str | list[str] | None = None  # ssh-ed25519 line, or several: the signers of the key list
+    authority_needed: Positive = 1  # how many of several sign together
+    key_list: str | None = None  # keylist.json, its signature beside it; its custodians and overflow epochs count
 
     @property
     def authority_lines(self) -> list[str]:
@@ -138,13 +138,13 @@ class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     @property
     def custodian_group(self) -> members.Group:
-        """BadInput where they can be none."""
+        """BadInput if they cannot form a group."""
         return members.of(self.custodians, self.custodians_needed)
 
     unit_key: Literal["file", "tpm"] = "file"  # where the unit's signing key is: recorder/unitkey.py
     tpm: str = "/dev/tpmrm0"
-    boots: str = "/proc/cmdline"  # says in which boots the key in the TPM signs
-    release: str = "/usr/lib/linetap/release.pem"  # whose word on that counts, when the key is made
+    boots: str = "/proc/cmdline"  # the boots in which the key in the TPM signs
+    release: str = "/usr/lib/linetap/release.pem"  # the signer of that rule, when the key is made
 
 
 class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -170,7 +170,7 @@ class Panel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class Smdr(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the PBX prints of its calls. Without a port nothing waits for it."""
+    """The PBX's call reports. Without a port no call waits for one."""
 
     port: str | None = None
     baud: Baud = 9600
@@ -182,20 +182,20 @@ class Smdr(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     time_is: TimeIs = "start"
     kinds: str = "I=in O=out"
     zone: str | None = None  # of the PBX's clock; retention.zone if unset
-    wait_s: Annotated[int, Meta(ge=1, le=60)] = 15  # a call that has ended waits so long for its line
-    tolerance_s: Annotated[int, Meta(ge=1, le=43200)] = 120  # the PBX's clock may be wrong by so much
+    wait_s: Annotated[int, Meta(ge=1, le=60)] = 15  # how long an ended call waits for its report
+    tolerance_s: Annotated[int, Meta(ge=1, le=43200)] = 120  # the error of the PBX's clock
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a change is taken that weakens what is recorded, announced or kept (config/weakening.py)."""
+    """The rule for changes that weaken recording, notice or retention (config/weakening.py)."""
 
-    weakening_delay_h: Annotated[int, Meta(ge=0, le=720)] = 0  # it is put in effect so long after two have signed it
+    weakening_delay_h: Annotated[int, Meta(ge=0, le=720)] = 0  # the delay after two signatures
 
 
 class Update(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What another version has to bring besides its signature."""
+    """Requirements for another version besides its signature."""
 
-    log_policy: str | None = None  # text of a policy (docs/update.md): an update has to be in this log of versions
+    log_policy: str | None = None  # text of a policy (docs/update.md): the required log of versions
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -209,7 +209,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     vault: str = VAULT
     run_dir: str = RUN_DIR
     notices: str = "notices"
-    learned: str = LEARNED  # what `linetap line learn` has measured, one file a line
+    learned: str = LEARNED  # measurements of `linetap line learn`, one file a line
     board: Board = Board()
     keys: Keys
     card: Annotated[list[Card], Meta(min_length=1, max_length=4)]
@@ -241,7 +241,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return Path(self.vault)
 
 
-# --- What follows from one configuration ------------------------------------------------------------------------------
+# --- Derived from one configuration -----------------------------------------------------------------------------------
 
 
 FULL_PERCENT = 100  # of brightness

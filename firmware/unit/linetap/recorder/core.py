@@ -97,7 +97,7 @@ class Recorder:
             each.memory.on_trial = each.config.number == line
 
     def sight(self, line: int, mono_s: float) -> Sight:
-        """What a walk test sees of this line now."""
+        """The walk test's observation of this line now."""
         return next(found for card in self._cards.values() if (found := card.sight(line, mono_s)) is not None)
 
     def calls_in_progress(self) -> set[str]:
@@ -166,7 +166,7 @@ def _shows_use(events: list[Event]) -> bool:
 
 
 def walk_sight(line: LineCalls, reading: Reading | None, troubles: list[str], mono_s: float) -> Sight:
-    """A line as a walk test sees it. `reading`: of the line's last half second, if there is one."""
+    """The walk test's observation of a line. `reading`: of the line's last half second, if there is one."""
     memory = line.memory
     call = memory.call
     return Sight(

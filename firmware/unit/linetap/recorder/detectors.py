@@ -42,7 +42,7 @@ class _Group:
 class CardDetectors:
     """Detectors for all lines of a card.
 
-    Their state is not kept: after a restart they hear the ring's last seconds again.
+    Their state is not kept: after a restart they process the ring's last seconds again.
     """
 
     def __init__(self, profiles: Sequence[Profile]) -> None:

@@ -42,7 +42,7 @@ class CardFollower:
         self.next_frame = 0
         self.replaced = False
         self.overtaken_ns: int | None = None  # monotonic: last loss of audio that was not read in time
-        self._resumed: CardCursor | None = None  # an earlier recorder's: slots before it are only heard again
+        self._resumed: CardCursor | None = None  # an earlier recorder's: slots before it only restore the detectors
 
     def attach(self) -> None:
         """Looks for the ring once a second while it is missing, or may have been replaced."""

@@ -77,8 +77,7 @@ class SelfLog:
 
 
 def log_order(run_path: Path, vault: VaultWriter) -> OrderState | None:
-    """Logs what became of an order on the card before this start, and returns the state behind its alert; None: no
-    order.
+    """Logs the result of an order on the card before this start, and returns the state for its alert; None: no order.
 
     Once a boot: a recorder that starts again logs the same leaf, which is known.
     """

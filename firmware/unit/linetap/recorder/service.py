@@ -55,7 +55,7 @@ from linetap_core.timekeeping import clock_quality
 
 _OF_SMALL_FILES = ("", "outbox", "faults", "keys", "smdr")  # of the vault: broken files set aside are reported
 WAIT_MS = 100
-IDLE_MS = 1000  # with less of the rings not followed yet, nothing comes or nothing waits
+IDLE_MS = 1000  # a shorter backlog of the rings counts as none
 PATIENCE_S = 10.0  # longest wait for the disk at the end
 
 
@@ -258,7 +258,7 @@ class Service:
         return ClockRecord(synced=synced, source=source, offset_ms=offset_ms, drift_ppm=drift_ppm)
 
     def _adopt_orphans(self) -> None:
-        """Seals recordings whose call is not remembered, as those that a power cut has left."""
+        """Seals recordings of unknown calls in the same way as those that a power cut has left."""
         for orphan in self.vault.orphans(self.core.calls_in_progress() | self._held_calls()):
             self.vault.abandon(orphan.call_id)
 

@@ -17,7 +17,7 @@ from linetap_core.evidence.signing import namespaces, sshsig
 
 
 class UnitKey:
-    """BadInput, with the file's name, when the file at `path` is not what `where` says."""
+    """BadInput, with the file's name, if the file at `path` is not of the kind `where`."""
 
     def __init__(self, path: Path, where: Keys | None = None) -> None:
         self._key = unitkeys.open_key(path, where)
@@ -27,7 +27,7 @@ class UnitKey:
         return lambda data: sshsig.sign(data, self._key, namespace)
 
     def which_vault(self, config: Config, clock: Clock, config_file: Path | None = None) -> Incarnation:
-        """The vault's name: an empty vault gets one here, before log and outbox are opened.
+        """Returns the vault's name; an empty vault gets one here, before log and outbox are opened.
 
         The number of vaults so far is kept beside `config_file`, or beside the key.
         """

@@ -17,7 +17,7 @@ Hz = tuple[float, ...]
 
 LOW_HZ, HIGH_HZ = 300, 3400  # the band of a telephone line; mains hum lies below
 _TAPS, _CUT_HZ = 201, 240  # 180 Hz, the third harmonic of 60 Hz, is 40 dB down, 305 Hz is whole
-_FRAME, _STEP = 800, 200  # 100 ms tell 440 from 480 Hz, and fit into the shortest burst
+_FRAME, _STEP = 800, 200  # 100 ms separate 440 from 480 Hz, and fit into the shortest burst
 _BINS = 4096  # of 1.95 Hz
 _LOBE_HZ = 20.0  # of a Hann window of 100 ms, to each side
 _FLOOR_DBM0 = -50.0

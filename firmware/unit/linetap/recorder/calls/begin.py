@@ -96,7 +96,7 @@ def dial_while_held(line: LineContext, event: Event) -> None:
 
 
 def talk_while_held(line: LineContext, event: Event) -> None:
-    """Begins a record that continues a call: long after its end by tone, somebody speaks again."""
+    """Begins a record that continues a call: speech long after its end by tone."""
     begin_outgoing(line, event)
     if line.memory.state == "off_hook":
         line.call.direction = "unknown"

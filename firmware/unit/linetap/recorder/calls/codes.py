@@ -2,11 +2,11 @@
 """The two codes that staff dial during a call (one marks the call as abusive, one plays the notice now), and which end
 dialled them.
 
-A tap on two wires hears both ends together; the telephone itself tells them apart. Learnt are digits that only this
-line's telephone can have sent: the first three after the handset was lifted to dial, since the exchange connects no one
-before. Later digits are the telephone's if level, twist and pitch fit. One of these that differs means the far end; so
-does a codec's noise where the telephone has none. On a line that is not learnt the answer is "uncertain", whatever the
-level. Dial pulses break this line's own loop.
+A tap on two wires receives both ends mixed; the telephone's own signal identifies them. Learnt are digits that only
+this line's telephone can have sent: the first three after the handset was lifted to dial, since the exchange connects
+no one before. Later digits are the telephone's if level, twist and pitch fit. One of these that differs means the far
+end; so does a codec's noise where the telephone has none. On a line that is not learnt the answer is "uncertain",
+whatever the level. Dial pulses break this line's own loop.
 """
 
 from __future__ import annotations

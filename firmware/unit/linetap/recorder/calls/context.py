@@ -30,7 +30,7 @@ NO_FRAMES: npt.NDArray[np.int64] = np.zeros(0, np.int64)
 
 
 class LineMemory(msgspec.Struct):
-    """All that a restarted recorder must know of a line: kept in the checkpoint."""
+    """The state of a line for a restarted recorder: kept in the checkpoint."""
 
     hook: HookLine = msgspec.field(default_factory=HookLine)
     state: State = "idle"
@@ -56,7 +56,7 @@ class LineMemory(msgspec.Struct):
     on_trial: bool = False  # a walk test is at this line
 
     def of_another_ring(self) -> LineMemory:
-        """What holds for the line itself, without what refers to the frames of one ring."""
+        """The state of the line itself, without the fields that refer to frames of one ring."""
         return LineMemory(
             near_digit_dbm0=self.near_digit_dbm0, near_end=self.near_end,
             unheard_calls=self.unheard_calls, deaf_calls=self.deaf_calls,

@@ -14,7 +14,7 @@ from linetap.recorder.calls.evidence.windows import SPAN, STEP, windows_of
 from linetap.ring import RATE_HZ
 from linetap_core.records import AnsweredBy
 
-UNKNOWN = "answer_unknown"  # no proof of an answer, and policy wants the call announced and recorded
+UNKNOWN = "answer_unknown"  # no proof of an answer; policy: announce and record
 PROVED = "two_voices_behind_the_notice"
 LONGEST_S = 30  # after the notice
 AT_THIS_END = (("ringback", "voice"), ("ringback", "two_voices"))  # two voices afterwards prove nothing here

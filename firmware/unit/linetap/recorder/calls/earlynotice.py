@@ -6,8 +6,8 @@ goes on, or an answer that is detected only now. `recording.recorded_before_answ
 withheld, or kept and flagged. `withhold` can only keep back what is not written yet, so a call answered on a guess is
 written `answer_doubt_s` after its notice; what the line shows later than that is flagged.
 
-**Before a beep.** What the network says before a mailbox's beep is not kept, and a notice that played over it reached
-nobody: its proof is `early`, and it plays again after the beep, once a call. A beep is one tone, higher than any
+**Before a beep.** The network's announcement before a mailbox's beep is not recorded, and a notice played over it has
+no listener: its proof is `early`, and it plays again after the beep, once a call. A beep is one tone, higher than any
 call-progress tone, and not repeated.
 """
 

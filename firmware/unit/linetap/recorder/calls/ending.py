@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a call ends, and what becomes of an unrecorded one. Every call that began ends in exactly one record."""
+"""The end of a call, recorded or not. Every call that began ends in exactly one record."""
 
 from __future__ import annotations
 

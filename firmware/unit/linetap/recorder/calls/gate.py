@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The notice and the gate: no audio of a call reaches the vault before its notice, nor of a second party before theirs.
 
-`pass_gate` and `ended_during_notice` open the gate; `give_up_notice` does where policy wants a recording all the same.
+`pass_gate` and `ended_during_notice` open the gate, and so does `give_up_notice` if policy requires a recording.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def ask_for_notice(line: LineContext, at_frame: int, event: Event) -> None:
         give_up_notice(line, event, fault.code)
         return
     line.memory.playing = PlayedNotice(notice.tag, notice.frames, at_frame)
-    # A recorder that was restarted or is slow asks for it late: that is no failure of the notice.
+    # A restarted or slow recorder requests it late: that is no failure of the notice.
     latest = max(at_frame, line.around.capture.present(line.config.number)) + NOTICE_LATE_MS * FRAMES_PER_MS
     line.go("notice_wait", event.known, latest)
 
@@ -148,7 +148,7 @@ def _open(line: LineContext, first_frame: int, event: Event) -> None:
 
 
 def _record_from(line: LineContext, notice_end: int) -> int:
-    """The first frame of the recording: the notice's start or its end, as policy says."""
+    """The first frame of the recording: the notice's start or its end, by policy."""
     assert line.memory.playing is not None
     started = line.memory.playing.started
     from_start = line.policy.record_from == "notice_start" and started is not None

@@ -29,7 +29,7 @@ PLAYING = ("notice_started", "notice_ended", "notice_broken")
 
 
 def troubles_of(line: LineContext) -> list[str]:
-    """Codes of what is wrong with the line's calls; each code has a check of its own in checks/."""
+    """Codes of the faults of the line's calls; each has a check of its own in checks/."""
     memory, call = line.memory, line.memory.call
     found = []
     if memory.deaf_since_ns is not None:

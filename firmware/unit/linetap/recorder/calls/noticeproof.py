@@ -4,14 +4,14 @@
 **The proof.** After the longest delay of the notice's echo, or at the call's end, `prove_notice` judges what the line
 returned.
 
-**The line's own delay.** The same notice at another delay is somebody else's and proves nothing. `linetap line learn`
-measures the delay. On a line that was not learnt it is known after `delays_known_after` consecutive notices with the
-same delay, or from the other lines of its card; until then any delay is accepted. A restarted codec may return
+**The line's own delay.** The same notice at another delay comes from another line and proves nothing. `linetap line
+learn` measures the delay. On a line that was not learnt it is known after `delays_known_after` consecutive notices with
+the same delay, or from the other lines of its card; until then any delay is accepted. A restarted codec may return
 everything later: as many whole notices at one other delay are accepted again.
 
-**The fault.** A line whose notices are played and not heard is at fault. Only what no caller can bring about counts:
-notices played to the end, on a line so quiet that they would have been heard, in several calls over some time. Calls of
-such a line are still announced, recorded and flagged: if a fault stopped recording, a caller could make one.
+**The fault.** A line whose notices are played and not heard is at fault. Only conditions that no caller can cause
+count: notices played to the end, on a line so quiet that they would have been heard, in several calls over some time.
+Calls of such a line are still announced, recorded and flagged: if a fault stopped recording, a caller could make one.
 """
 
 from __future__ import annotations

@@ -6,11 +6,11 @@ again. The pause becomes a gap `not_announced`.
 
 **With dialling.** A flash and a number call a second party; ringback during the call means the same.
 
-**Without dialling.** A flash takes a waiting call, or the far end transfers the call. If somebody speaks after a flash
-and no digits have come, it may be another party. The call-waiting tone is not required: one beep is easily missed under
-a voice. Music means that the far end holds the call, and the voice after it may be another party's. The record says
-`party_unknown` where there is no other evidence. No audio is written from the flash, or from the first word after the
-music, until the notice.
+**Without dialling.** A flash takes a waiting call, or the far end transfers the call. A voice after a flash, without
+digits, may be another party's. The call-waiting tone is not required: one beep is easily missed under a voice. Music
+means that the far end holds the call, and the voice after it may be another party's. The record says `party_unknown`
+where there is no other evidence. No audio is written from the flash, or from the first word after the music, until the
+notice.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def flash_to_first_party(line: LineContext, event: Event) -> None:
 
 
 def take_back_end(line: LineContext, event: Event) -> None:
-    """Takes an end by tone back: the line was not hung up, and somebody speaks."""
+    """Takes an end by tone back: the line was not hung up, and a voice is on it."""
     line.call.tone = ""
     line.go("recording", event.known)
     if event.name == "flash":
@@ -173,14 +173,14 @@ def note_flash(line: LineContext, event: Event, *, spoken: bool = False) -> None
 
 
 def flash_in_notice(line: LineContext, event: Event) -> None:
-    """A flash under the notice: a new party hears its rest at most."""
+    """A flash under the notice: a new party hears at most its rest."""
     note_flash(line, event, spoken=True)
     if line.call.waiting:
         line.call.waiting, line.call.swap_due = False, event.known
 
 
 def wait_for_dial_tone(line: LineContext, event: Event) -> None:
-    """During dial tone somebody is about to dial: nothing is announced meanwhile."""
+    """During dial tone a person is about to dial: nothing is announced meanwhile."""
     if event.text == "dial":
         line.call.swap_due = event.known + SPOKEN_WITHIN_S * RATE_HZ
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the call table needs of capture and the vault: in operation the real ones, in a replay the replay's."""
+"""The call table's interfaces to capture and the vault, for operation and for a replay."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Stretches = Sequence[tuple[int, int]]  # frames [first, end), in order
 
 
 class CallNote(msgspec.Struct, frozen=True):
-    """What is known of a call so far, for a power cut before its end.
+    """The state of a call so far, for a power cut before its end.
 
     `frame` is a moment in the line's ring and `utc_ns` its time. `end_frame`: the call is over, and its recording ends
     there.

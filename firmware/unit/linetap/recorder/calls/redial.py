@@ -5,8 +5,8 @@ A handset put down for less than a second looks like a flash. A break longer tha
 are two calls; until that is decided, no audio after the break is written.
 
 A handset lifted in the pause after the last ring of a caller who has given up looks like an answer. Dial tone, or a
-number dialled at this end before anybody has spoken, shows that no one was there: the call was missed, and another one
-goes out. In the first seconds, without speech, no audio of such a call is written, even after its notice.
+number dialled at this end before any speech, shows that the caller had left: the call was missed, and another one goes
+out. In the first seconds, without speech, no audio of such a call is written, even after its notice.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ def _type(line: LineContext, event: Event) -> None:
 
 
 def note_voice(line: LineContext, event: Event) -> None:
-    """A voice: somebody is on the line."""
+    """A voice: a person is on the line."""
     if not any(abs(each.at - event.at) <= A_DIGITS_MS * FRAMES_PER_MS for each in line.call.typed):
         line.call.spoken = True
         parties.voice_after_flash(line, event)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What comes due during a recording: the recording beep, the recommended length and the longest length.
+"""Deadlines during a recording: the recording beep, the recommended length and the longest length.
 
 The beep is a short tone at an interval that policy sets; it reminds the parties of the recording. It is not played over
 a notice, before the notice is proven, or between digits, and it is too short to count as voice.

@@ -3,7 +3,7 @@
 
 A colleague calls, is skipped as internal, and transfers a citizen: the loop and the caller's number do not change.
 Evidence of it is a flash on this line, a line of this unit that hands its own call on, music from a PBX that holds the
-call, or a change of channel; else only the staff know, and they have the notice code. The party on the line then hears
+call, or a change of channel; without it only the staff can tell, by the notice code. The party on the line then hears
 the notice and is recorded. Emergency calls and exempt lines stay unrecorded.
 """
 
@@ -42,7 +42,7 @@ def flash_while_passing(line: LineContext, event: Event) -> None:
 def tone_while_passing(line: LineContext, event: Event) -> None:
     """A tone; dial tone suspends the wait for digits."""
     if event.text == "dial" and line.call.flashed_at is not None:
-        line.memory.deadline = None  # somebody is about to dial, and is not spoken to
+        line.memory.deadline = None  # a person is about to dial: no notice meanwhile
     redial.tone_while_passing(line, event)
 
 

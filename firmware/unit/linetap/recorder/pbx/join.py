@@ -220,7 +220,7 @@ class SmdrJoin:
             if self._matcher.is_internal(smdr) and not record.internal:
                 record = msgspec.structs.replace(record, internal=True, internal_by="smdr")
             elif record.why == "internal" and not self._matcher.is_internal(smdr):
-                # The PBX reports an outside call: a colleague has transferred somebody, without other evidence.
+                # The PBX reports an outside call: a colleague has transferred a caller, without other evidence.
                 record = msgspec.structs.replace(record, party_unknown=True)
             self.ledger.matched(smdr, late_of(record))
         self._vault.close(job.call_id, job.end_frame, record, job.withheld)

@@ -23,7 +23,7 @@ from linetap_core.mask import masked
 from linetap_core.records import CallRecord, PbxDay
 from linetap_core.zones import zone_of
 
-# A caller who hung up before the end of the notice said nothing that could have been recorded.
+# A caller who hung up before the end of the notice left nothing to record.
 _TOO_SHORT = ("ended_before_notice", "ended_during_notice")
 MOST_ENTRIES = 200  # of each kind a day: more is not read, and the checkpoint holds them
 MOST_LATE = 200

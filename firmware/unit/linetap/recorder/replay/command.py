@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`linetap replay`: the recorder's own code over a recording of the lines, as fast as the machine goes.
 
-WAV and events take capture's place; everything after the ring is the same code. A notice that the recorder asks for is
-put on the line as a real line returns it: 30 ms later, 6 dB down.
+WAV and events take capture's place; everything after the ring is the same code. A requested notice is mixed into the
+line's audio as a real line returns it: 30 ms later, 6 dB down.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from linetap_core.records import CallEvent, CallRecord
 
 ENOUGH = 100  # jobs sent at once: waking the other process costs more than sending
 DISK_S = 300.0  # for the writes that are left at the end
-Call = tuple[str, tuple[object, ...]]  # a method of the writer, and what it is called with
+Call = tuple[str, tuple[object, ...]]  # a method of the writer, and its arguments
 
 
 class SharedAudio:

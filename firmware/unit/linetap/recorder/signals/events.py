@@ -46,7 +46,7 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class ToneHeard(msgspec.Struct, frozen=True):
-    """The tone is on. `at`: its first burst; when it is reported again, the burst or period that was heard."""
+    """The tone is on. `at`: its first burst; when it is reported again, the current burst or period."""
 
     line: int
     known: int

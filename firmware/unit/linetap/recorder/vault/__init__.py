@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the recorder writes to disk. Touched by its disk thread alone."""
+"""The recorder's data on the disk. Used by its disk thread alone."""

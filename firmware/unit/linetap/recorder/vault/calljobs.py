@@ -42,11 +42,11 @@ def resume_calls(vault: Vault) -> None:
         log.warning("%s goes on after %.3f s that are kept", path.stem, recording.folder.samples / RATE_HZ)
 
 
-# --- The audio of open recordings, to disk: what the journal's thread has encoded already, else from the ring ---------
+# --- The audio of open recordings, to disk: encoded by the journal's thread already, else from the ring ---------------
 
 
 def write_due(vault: Vault) -> None:
-    """Writes what is permitted of each recording that has enough for the disk."""
+    """Writes the permitted audio of each recording that has enough of it."""
     for recording in list(vault.recordings.values()):
         if recording.is_due():
             _write(vault, recording, recording.permitted)

@@ -30,7 +30,7 @@ class JobQueue:
     def add(self, job: Job) -> None:
         with self.changed:
             if len(self.due) >= MOST_JOBS and not isinstance(job, Open | Close):
-                if not self._passed_over:  # of calls that are refused: what is recorded has its end, however long
+                if not self._passed_over:  # of refused calls; ends of recorded calls are always queued
                     log.error("jobs_passed_over: the vault could not be written for %d jobs", MOST_JOBS)
                 self._passed_over += 1
                 return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recovery: calls that are open and no longer recorded, after a cut, a kill or a lost checkpoint, found and sealed."""
+"""Recovery: finds and seals open calls that are no longer recorded, after a power cut, a kill or a lost checkpoint."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ OF_THIS_BOOT = "journal.begun"  # in RAM: the journal on the disk is of a record
 
 
 class _AtStart(NamedTuple):
-    """`going_on`: what the journal says of the calls that go on."""
+    """`going_on`: the journal's states of continuing calls."""
 
     left: list[FoundCall]
     going_on: dict[str, State]
 
 
 class LeftOpen:
-    """`is_begun`: what a power cut left is sealed, and the journal has begun anew. Always so without a journal.
+    """`is_begun`: calls left by a power cut are sealed, and the journal has begun anew. Always so without a journal.
 
     `add` and `abandon` may be called by any thread. TpmFault: the key does not sign, and nothing has been sealed.
     """
@@ -59,7 +59,7 @@ class LeftOpen:
         self._abandoned.add(call_id)
 
     def begin(self) -> None:
-        """Once a start, before anything else: seals what was left open, then begins the journal anew."""
+        """Once at the start, before anything else: seals the calls left open, then begins the journal anew."""
         vault = self._vault
         assert vault.journal is not None
         found = self._at_start()

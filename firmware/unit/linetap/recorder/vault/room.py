@@ -15,7 +15,7 @@ log = logging.getLogger("linetap.recorder.vault")
 
 
 class Room:
-    """`refused`: the code of what is wrong, or None. It is logged once, when it begins."""
+    """`refused`: the code of the fault, or None. It is logged once, when it begins."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -37,7 +37,7 @@ class Room:
         self.refuse(str(error), "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "disk_error")
 
     def refuse(self, why: str, code: str = "disk_full") -> None:
-        """Nothing where something else is refused already."""
+        """No effect if new calls are refused for another reason already."""
         if not self.refused:
             log.error("%s: %s: %s; new calls are not recorded until this is over", code, self._config.vault, why)
             self.refused = code

@@ -22,7 +22,7 @@ log = logging.getLogger("linetap.recorder.vault")
 
 
 class Signing:
-    """`fault`: the code of what keeps the key from signing, or None."""
+    """`fault`: the code of the fault that prevents signing, or None."""
 
     def __init__(self, sign: Sign, clock: Clock) -> None:
         self._sign, self._clock = sign, clock
@@ -33,7 +33,7 @@ class Signing:
         return self.fault is None or self._clock.monotonic_ns() >= self._again_ns
 
     def attempt[*Ts](self, act: Callable[[*Ts], object], *args: *Ts) -> bool:
-        """Does what needs signatures. False: the key did not sign, and `act` is to be repeated."""
+        """Runs `act`, which signs. False: the key did not sign, and `act` is to be repeated."""
         try:
             act(*args)
         except TpmFault as fault:

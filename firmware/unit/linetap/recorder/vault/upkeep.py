@@ -119,7 +119,7 @@ class Upkeep:
             self._amending.look_again()
 
     def describe(self, state: RecorderState) -> None:
-        """Writes what it knows into the recorder's state."""
+        """Writes its fields of the recorder's state."""
         state.delivery, state.refused_commands = self.delivery.state, self.commands.refused
         state.identify_until_ns, state.weakenings = self.effects.identify.until_ns, self.weakened.state
         state.config_pending, state.update = self.change.pending, self.update.state

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the jobs of the vault's thread work on: the unit's key, log and outbox, the index, and the open recordings."""
+"""The objects of the vault thread's jobs: the unit's key, log and outbox, the index, and the open recordings."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Vault:
         unit_log: UnitLog,
         journal: Journal | None = None,
     ) -> None:
-        """`journal`: makes up for a power cut."""
+        """`journal`: for the recovery after a power cut."""
         rooms.make(open_calls(config), private=True)
         config.vault_path.mkdir(parents=True, exist_ok=True)
         self.config, self.source, self.outbox, self.sign, self.clock = config, source, outbox, sign, clock

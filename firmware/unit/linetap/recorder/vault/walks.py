@@ -53,7 +53,7 @@ class Walks:
         log.info("walk_over: %s, %s", path.name, "passed" if report.passed else "not passed")
 
     def _with_record(self, line: WalkedLine) -> WalkedLine:
-        """Adds the hash of the test call's record, if that is sealed."""
+        """Adds the hash of the test call's record once it is sealed."""
         if line.call_id is None:
             return line
         folder = self._vault / sealed.call_path(line.call_id)

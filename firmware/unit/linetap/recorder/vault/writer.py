@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The only writer of the vault: call folders, outbox and log, in one thread, so that no disk holds up the calls.
 
-The main thread passes no audio: the ring is the queue. It says up to which frame a recording may go, and this thread
-writes the rest. A disk that stalls for less time than the ring holds costs nothing. Below the reserve (room.py) new
+The main thread passes no audio: the ring is the queue. It permits writing up to a frame, and this thread fetches and
+writes the audio. A disk that stalls for less time than the ring holds costs nothing. Below the reserve (room.py) new
 calls are refused and open calls go on. When the reserve is used up, jobs wait until there is room, and audio that the
 ring no longer holds becomes a gap.
 
-A call's way: `open`, `permit` and `close` here, then calljobs.py; a call that did not come to its end: leftopen.py;
-what waits while the unit's key does not sign: jobqueue.py, signing.py.
+A call: `open`, `permit` and `close` here, then calljobs.py. An interrupted call: leftopen.py. Jobs that wait for the
+unit's key: jobqueue.py, signing.py.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ class VaultWriter:
         return [recovered.popleft() for _ in range(len(recovered))]
 
     def refused(self) -> str | None:
-        """Returns the code of why new calls are refused, or None."""
+        """Returns the code of the reason for refusing new calls, or None."""
         return self._closed or self._room.refused
 
     def close_to_calls(self, why: str | None) -> None:
@@ -189,7 +189,7 @@ class VaultWriter:
         self._closed = why
 
     def unsigned(self) -> tuple[str | None, int]:
-        """Returns the code of what keeps the unit's key from signing, or None, and how many jobs wait for it."""
+        """Returns the code of the fault that prevents signing, or None, and the number of waiting jobs."""
         return self._signing.fault, len(self._queue.unsigned)
 
     def describe(self, state: RecorderState) -> None:

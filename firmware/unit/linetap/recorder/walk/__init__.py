@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The walk test: a person lifts each line in turn, and what the recorder makes of it is judged and signed."""
+"""The walk test: a person lifts each line in turn, and the recorder's observations are judged and signed."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A walk test in the recorder: who may start one, what it observes, and where its report goes.
+"""A walk test in the recorder: its start, its observations, and its report.
 
 It acts on no call. Its only effect: the line it asks for is announced even while it is at fault, since otherwise no one
 could show that it works again.
@@ -66,7 +66,7 @@ class Guide:
         before = walk.ended_by, walk.reported, walk.asked
         if walk.ended_by is None:
             self._observe(walk, mono_s, utc_ns)
-        elif not walk.reported:  # the checkpoint has its end by now: a second report would be the same
+        elif not walk.reported:  # its end is in the checkpoint by now: a repeated report would be equal
             self._vault.walked(self._report(walk))
             walk.reported = True
         elif walk.is_past(mono_s):
@@ -76,7 +76,7 @@ class Guide:
 
     @property
     def unreported(self) -> bool:
-        """Whether the vault has not been given the report yet."""
+        """Whether the vault still lacks the report."""
         return self.walk is not None and not self.walk.reported
 
     def call_over(self, record: CallRecord) -> None:

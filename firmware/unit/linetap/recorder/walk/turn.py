@@ -10,7 +10,7 @@
     seal    the call is over, and the vault's thread seals it
 
 The test call is a call like any other: the same table begins, announces, records, ends and seals it, and no step here
-acts on it. A second digit means that somebody uses the line in earnest: then the turn waits until it is free.
+acts on it. A second digit means that a real call is being made: the turn then waits until the line is free.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Sight:
     outgoing: bool = False
     dialled: int = 0  # digits
     announced: bool = False  # a notice was begun
-    notice_proven: bool = False  # and was judged, or will be when the handset is down
+    notice_proven: bool = False  # it was proven, or will be when the handset is down
     passing: bool = False  # the call is not announced: exempt, or discarded
     on_hook: bool | None = None
     volts: float | None = None
@@ -69,7 +69,7 @@ class Turn(msgspec.Struct, kw_only=True):
     was_free: bool = False  # at any moment of the turn
 
     def observe(self, seen: Sight) -> None:
-        """Takes an observation; `over` says whether the turn is complete."""
+        """Takes an observation; `over` is True when the turn is complete."""
         if self.over:
             return
         self.troubles = seen.troubles[:MOST_CODES]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The verdict on a line's turn: codes, and a colour by the worst of them. Pure.
 
-Red: a call on this line would not be announced and recorded, or that was not shown. Yellow: it would, and something
-needs attention. Green: everything was as it should be.
+Red: calls on this line are not, or not provably, announced and recorded. Yellow: they are, with a finding that needs
+attention. Green: no finding.
 """
 
 from __future__ import annotations

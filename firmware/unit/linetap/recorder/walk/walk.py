@@ -18,7 +18,7 @@ from linetap_core.clock import rfc3339
 from linetap_core.records import Colour, WalkBy, WalkedLine, WalkEnd, WalkState
 
 ALL_S = 7200  # for all lines
-VERDICT_S = 5.0  # a line's colour is shown so long, while the next line is asked for
+VERDICT_S = 5.0  # how long a line's colour is shown, while the next line is requested
 SHOWN_S = 60  # and the colour of all lines after the end
 
 
@@ -74,7 +74,7 @@ class Walk(msgspec.Struct, kw_only=True):
         return self.turn.line if self.turn is not None and self.turn.step not in ("free", "seal") else None
 
     def is_past(self, mono_s: float) -> bool:
-        """Whether it is over and was shown long enough."""
+        """Whether it is over and its result was shown for long enough."""
         return self.reported and self.judged_s is not None and mono_s - self.judged_s >= SHOWN_S
 
     def state(self, mono_s: float) -> WalkState:

@@ -89,7 +89,7 @@ def read_digits(digits: str, numbers: CallerIdNumbers = CALLER_ID) -> CallerHear
     """The caller ID in DTMF digits: A or D, number, C or # (the variants in spandsp's adsi.h).
 
     A start without its stop is unreadable. Some exchanges send the number without a letter before it, or without any:
-    then it must be all that was heard.
+    then there must be no other digits.
     """
     found = _DTMF.search(digits)
     if found is None:

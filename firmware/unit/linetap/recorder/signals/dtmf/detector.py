@@ -86,7 +86,7 @@ class DtmfDetector:
         self.lose_sight()
 
     def lose_sight(self) -> None:
-        """A gap: a digit heard in part is void; a key still held after it counts as a press of its own."""
+        """A gap: an incomplete digit is void; a key still held after it counts as a press of its own."""
         # The history before `_frame`, then samples that are no whole block yet.
         self._held = np.zeros((self._lines, _HISTORY), np.int16)
         self._frame: int | None = None

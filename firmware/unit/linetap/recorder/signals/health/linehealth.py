@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Faults of all lines of a card, half a second at a time; of speech, over whole calls.
 
-Each fault has a condition that must have held for its time, and one under which the line counts as well again. Batches
+Each fault has a condition that must have held for its time, and one under which it clears. Batches
 are only collected until half a second is complete, so that a line costs almost nothing however often the ring is read.
 """
 

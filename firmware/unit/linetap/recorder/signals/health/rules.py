@@ -37,7 +37,7 @@ _FULL_SCALE_DB = 20 * np.log10(32767) - 10 * np.log10(2) - FULL_SCALE_DBM0
 
 @dataclass(slots=True)
 class Block:
-    """Arrays (lines,). The masks say what is unknown; its number is then meaningless."""
+    """Arrays (lines,). The masks mark unknown values, whose numbers are meaningless."""
 
     metered: Lines  # the voltage is known throughout
     still: Lines  # it is known and constant: no ringing, no pulse, no flash
@@ -236,7 +236,7 @@ def _of_voltage(block: Block, use: Use, limits: Limits, sound: Lines, rest_v: F3
 
 
 def _of_audio(block: Block, use: Use, limits: Limits, share: F32) -> list[tuple[Lines, Lines]]:
-    cut = block.still & (np.abs(block.volts) < limits.cut_v)  # reported already; nothing can be heard on it
+    cut = block.still & (np.abs(block.volts) < limits.cut_v)  # reported already; without a battery there is no sound
     level, hum = block.level_dbm0, block.hum_dbm0
     known = block.hum_known & use.audible
     return [

@@ -8,7 +8,7 @@ the bits alone.
 the one pulse that runs into it (4 ms at 20 Hz and 75 Vrms; always less than half a cycle); if the ringing shakes the
 closed loop too, it is dated at the end of that. A loop break is early by up to one slot.
 
-**Ringing.** It is over when the next burst does not come. When that is due the line itself shows: by two pauses of the
+**Ringing.** It is over when the next burst does not come. Its time is learnt from the line: by two pauses of the
 same length, of this call or an earlier one. Until then it is the longest pause of any exchange, and a call within that
 time counts as the same.
 """
@@ -32,7 +32,7 @@ __all__ = ["FRAMES_PER_MS", "HookLine"]
 class Ringing(msgspec.Struct):
     """Bursts of ringing on one line.
 
-    The owner decides when it listens: on a closed loop the detector sees dial pulses.
+    The owner enables it: on a closed loop the detector reacts to dial pulses.
     """
 
     start: int | None = None  # start of the burst
@@ -143,7 +143,8 @@ class HookLine(msgspec.Struct):
         self.polarity.lose_sight()
 
     def _loop(self, hook: Bits, dead: Bits | None, ring: Bits, frame: int, profile: Profile) -> list[Event]:
-        """The ring detector counts on-hook alone: on a closed loop it sees the end of ringing, and dial pulses."""
+        """The ring detector counts on-hook only: on a closed loop it reacts to the end of ringing and to dial
+        pulses."""
         events: list[Event] = []
         listening_from = None if self.loop.in_use else 0
         if not self.loop.quiet(hook, dead):

@@ -2,7 +2,7 @@
 """The gain of a known sound in a line's audio, block by block, under any other sound.
 
 Weighted least squares over cells of time and frequency. A cell's weight is the inverse of the power left around it once
-the sound is taken out: between the harmonics of a louder speaker there is room to hear the sound. The same weights give
+the sound is taken out: between the harmonics of a louder speaker the sound remains measurable. The same weights give
 the gain's error.
 
 The line answers with one response for all blocks (a hybrid disperses, and may invert the wave). Each block has its own

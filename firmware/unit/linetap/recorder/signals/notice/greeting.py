@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the greeting after an answer ends, so that the notice does not overlap it.
+"""The end of the greeting after an answer, so that the notice does not overlap it.
 
-Speech rises and falls by 20 dB and more, hum and noise do not: what counts is how far a block of 10 ms lies
-above the quiet blocks of the same stretch. Pauses within a greeting ("네, 민원실입니다") are shorter than `pause_ms`.
+Speech rises and falls by 20 dB and more, hum and noise do not: the criterion is the level of a block of 10 ms above the
+quiet blocks of the same stretch. Pauses within a greeting ("네, 민원실입니다") are shorter than `pause_ms`.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ def has_ended(audio: I16, numbers: GreetingNumbers) -> bool:
 
 
 def greeting_end(audio: I16, numbers: GreetingNumbers) -> int | None:
-    """The end of the first utterance, a frame; None: nothing was said yet, or it goes on.
+    """The end of the first utterance, a frame; None: there was no speech yet, or it continues.
 
-    heard: int16 (n,), from the answer up to now.
+    audio: int16 (n,), from the answer up to now.
     """
     active = _active(audio, numbers)
     pause, least = numbers.pause_ms // BLOCK_MS, numbers.spurt_min_ms // BLOCK_MS

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether a notice was played to its end, from capture's entries in the ring: tag and position in every slot.
 
-It proves the playing, not that the notice was heard: that is proof.py, from the captured audio.
+It proves the playing; proof.py proves from the captured audio that the notice was on the line.
 """
 
 from __future__ import annotations

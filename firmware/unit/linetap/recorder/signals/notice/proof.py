@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether the line returned the notice, from the captured audio alone.
 
-What is proven is a level, block by block, at one common delay. A correlation peak is no proof: a quiet line into which
+The proof is a level, block by block, at one common delay. A correlation peak is no proof: a quiet line into which
 the notice leaks from its neighbour at -50 dB correlates better than a real one under speech.
 
 1. The delay, which drifts where two clocks do: delays.py.
@@ -10,12 +10,12 @@ the notice leaks from its neighbour at -50 dB correlates better than a real one 
 
 3. A block is found if its gain is certain and within the tolerance of the line's calibrated echo.
 
-The same notice may come from elsewhere: from a recorder at the far end, from a neighbour's line. Known of a line is the
-delay of its own echo; the notice at another delay is somebody else's. It is taken out of the audio, and the line's own
-delay is judged in the remainder.
+The same notice may come from elsewhere: from a recorder at the far end, from a neighbour's line. The delay of a line's
+own echo is known; a notice at another delay is another line's. It is taken out of the audio, and the line's own delay
+is judged in the remainder.
 
 A proof is absent on a deaf line, and also on one with whistling, shouting or a held key. `too_quiet_for` separates the
-two by power: where the line carries less than the faintest echo of the notice, nothing can have hidden it.
+two by power: on a line with less power than the faintest echo of the notice, nothing can have masked it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Proof(msgspec.Struct, frozen=True):
     """`score`: share of the notice's active blocks that were found. `level_db`: the gain of the notice on the line.
 
     `level_db` is relative to the notice as played, whether or not that is enough to be heard; None: no trace of it.
-    `delay_ms`: its delay, None: it was not found. `elsewhere_ms`: the delay of somebody else's, the loudest.
+    `delay_ms`: its delay, None: it was not found. `elsewhere_ms`: the delay of the loudest one from another line.
     """
 
     proof: ProofWord
@@ -54,7 +54,7 @@ class Proof(msgspec.Struct, frozen=True):
 
 
 class EchoFit(msgspec.Struct, frozen=True):
-    """The notice as the line returned it: each active block's gain, and its delay; `elsewhere_ms` None: no other
+    """The measured echo of the notice: each active block's gain, and the delay; `elsewhere_ms` None: no other
     copy.
     """
 
@@ -74,7 +74,7 @@ def prove(captured: I16, notice: I16, numbers: ProofNumbers) -> Proof:
 
 
 def measure_echo(captured: I16, notice: I16, numbers: ProofNumbers) -> EchoFit | None:
-    """Measures what `judge` judges; None for a notice of fewer than two active blocks."""
+    """Returns the measurement for `judge`; None for a notice of fewer than two active blocks."""
     known = _known(notice.tobytes(), msgspec.structs.replace(numbers, echo_db=0.0, echo_delay_ms=None))
     if known is None:
         return None
@@ -167,7 +167,7 @@ def _own_delays(numbers: ProofNumbers) -> range:
 
 
 def active_blocks(notice: I16, numbers: ProofNumbers) -> Frames:
-    """First frames of the blocks in which the notice speaks, (b,)."""
+    """First frames of the blocks of the notice with speech, (b,)."""
     size = frames_of(numbers.block_ms)
     padded = np.zeros(-(-len(notice) // size) * size, np.float64)
     padded[: len(notice)] = notice

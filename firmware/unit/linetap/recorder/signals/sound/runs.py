@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs of one steady tone on one line, of any pitch, and what a sequence of them is.
+"""Runs of one steady tone on one line, of any pitch, and the classification of their sequence.
 
 Three of rising pitch are a special information tone (ITU-T E.180/Q.35); pitches that keep changing are a melody; bursts
 of one pitch that come back regularly are a cadence, as the ringback or busy tone of some PBX. Once a cadence's period
@@ -57,7 +57,7 @@ class Cadence:
         return self.period > 0
 
     def ends(self, end: int, into_quiet: bool) -> bool:
-        """A burst has ended; whether it was cut short: within a burst somebody has answered, or hung up."""
+        """A burst has ended; whether it was cut short: an answer or a hang-up within a burst."""
         if not self._bursts:
             return False
         burst = self._bursts[-1]

@@ -19,7 +19,7 @@ NEVER = 1 << 62
 
 
 class ToneChange(NamedTuple):
-    """What became of `tone`, and the frame it is about."""
+    """A change of `tone`, and its frame."""
 
     what: str  # "heard", "gone", "maybe", "no_fax", "fax"
     tone: str

@@ -251,8 +251,8 @@ class ToneDetector:
 def _reach(whole: float, edge: float, beyond: float) -> int:
     """How far a tone reaches beyond its last window, in frames; below 0 if it does not fill that window.
 
-    The energies are of windows that overlap by half: one within the tone, the last with its name, the next. A window's
-    purity does not say how much of it is filled; its energy does.
+    The energies are of windows that overlap by half: one within the tone, the last with its name, the next. The filled
+    share of a window follows from its energy, not from its purity.
     """
     if edge < _WHOLE * whole:
         return round(WINDOW * edge / whole) - HOP

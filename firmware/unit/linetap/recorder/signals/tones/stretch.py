@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tones in a stretch of audio that has been captured already: fax tones, one tone of the profile, V.8's ANSam.
 
-The replay reads ahead for fax tones; the call table looks back for dial tone, and asks what kind of answer tone a
-carrier is.
+The replay reads ahead for fax tones; the call table looks back for dial tone and for the kind of a carrier's answer
+tone.
 """
 
 from __future__ import annotations

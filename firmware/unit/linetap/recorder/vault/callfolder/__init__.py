@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A call's folder as it is written: its parts, its gaps, its files, and the jobs that make them."""
+"""The folder of a call while it is written: its parts, gaps and files, and the jobs that make them."""

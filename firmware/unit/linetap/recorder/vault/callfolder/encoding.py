@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recording out of the ring, encoded from one sample on. The vault's thread and the journal's have one each.
+"""Encodes a recording from the ring, beginning at any sample. The vault's thread and the journal's have one each.
 
-Units of one can follow units of the other, since a unit lies where its place in the stream says. In mu-law they are the
-same bytes.
+Units of one can follow units of the other, since a unit's position determines its samples. In mu-law they are equal.
 """
 
 from __future__ import annotations
@@ -13,7 +12,9 @@ from linetap.ring import RATE_HZ, Stretch
 from linetap_core.codecs.codec import Codec
 from linetap_core.records import Gap
 
-Fetch = Callable[[int, int], Stretch]  # the recording from a sample on, up to another or to where another piece begins
+Fetch = Callable[
+    [int, int], Stretch
+]  # samples of the recording from the first to the second, or to the beginning of another piece
 SampleGap = tuple[int, int, str]  # sample, samples, cause
 
 
@@ -25,26 +26,26 @@ class LineEncoder:
 
     @property
     def position(self) -> int:
-        """The sample up to which its bytes go."""
+        """The end of the returned units, as a sample."""
         return self._encoder.position
 
     @property
     def taken(self) -> int:
-        """The sample that it fetches next."""
+        """The next sample to fetch."""
         return self._encoder.taken
 
     def encode_up_to(self, end: int, fetch: Fetch) -> bytes:
-        """The units that are whole with the samples up to `end`."""
+        """Returns the units that the samples up to `end` complete."""
         units = []
         while self._encoder.taken < end:
             units.append(self.encode_piece(end, fetch))
         return b"".join(units)
 
     def encode_piece(self, end: int, fetch: Fetch) -> bytes:
-        """The same with as much as one fetch gives."""
+        """The same with the samples of one fetch."""
         stretch = fetch(self._encoder.taken, end)
         for sample, samples, cause in stretch.gaps:
-            lost = max(sample, self._first)  # the samples before that are in other units, and so is their gap
+            lost = max(sample, self._first)  # earlier samples, with their gaps, are in other units
             if lost < sample + samples:
                 self._gaps.append((lost, sample + samples - lost, cause))
         return self._encoder.encode(stretch.samples)
@@ -54,7 +55,7 @@ class LineEncoder:
         return self._encoder.finish()
 
     def take_gaps(self) -> list[SampleGap]:
-        """The gaps up to `position` that were not taken yet: what lies behind is in the units that come next."""
+        """The gaps up to `position` that were not taken yet; later ones belong to the next units."""
         position, gaps = self._encoder.position, self._gaps
         self._gaps = [(max(at, position), at + n - max(at, position), why) for at, n, why in gaps if at + n > position]
         return [(at, min(n, position - at), why) for at, n, why in gaps if at < position]

@@ -35,7 +35,8 @@ Sign = Callable[[bytes], str]
 
 
 class CallFolder:
-    """One open call. Every method may raise OSError; the object stays usable, and `samples` tells what is kept."""
+    """One open call. Every method may raise OSError; the object stays usable, and `samples` is the number of kept
+    ones."""
 
     def __init__(self, path: Path, recipient: str, inner: bytes, codec: Codec = MULAW) -> None:
         """Use `create` or `resume`."""
@@ -64,10 +65,10 @@ class CallFolder:
 
     @classmethod
     def resume(cls, vault: Path, call_id: str, recipient: str, inner: bytes, codec: Codec = MULAW) -> Self:
-        """The folder as a recorder that ended without a word left it; `recipient` and `inner` from the checkpoint.
+        """The folder as a killed recorder left it; `recipient` and `inner` from the checkpoint.
 
-        The newest part is cut back to its last whole chunk. `samples` then says where to go on; what the dead
-        recorder had in RAM is still in the ring. A sealed folder is left as it is.
+        The newest part is cut back to its last whole chunk. Writing continues at `samples`; the audio in the dead
+        recorder's RAM is still in the ring. A sealed folder is left as it is.
         """
         folder = cls(vault / sealed.call_path(call_id), recipient, inner, codec)
         if not (folder.path / sealed.KEY).is_file():
@@ -78,9 +79,10 @@ class CallFolder:
 
     @classmethod
     def recover(cls, vault: Path, call_id: str, recipient: str, codec: Codec = MULAW) -> Self:
-        """What a power cut left of a call: its whole chunks. Only `add`, `put_meta` and `seal_recovered` may follow.
+        """The rest of a call after a power cut: its whole chunks. Only `add`, `put_meta` and `seal_recovered` may
+        follow.
 
-        What an earlier recovery has added is taken away again: the journal still has it. Refusal when it is damaged.
+        Additions of an earlier recovery are removed: the journal still has them. Refusal when it is damaged.
         """
         folder = cls(vault / sealed.call_path(call_id), recipient, b"", codec)
         files.make_directories(vault, folder.path)
@@ -146,7 +148,7 @@ class CallFolder:
         self._finished = True
 
     def keep_open(self, state: bytes) -> None:
-        """Store what is known of the call beside its key while it is open, independent of the journal."""
+        """Store the call's state beside its key while it is open, independent of the journal."""
         replace_durably(self.path / sealed.OPEN, state)
 
     def add(self, part: bytes, samples: int) -> None:
@@ -198,7 +200,7 @@ class CallFolder:
 
     def _write_record(self, record: CallRecord, sign: Sign, epoch: str | None = None) -> CallRecord:
         names = {part.name: part.sha256() for part in self._done}
-        if (self.path / sealed.META).exists():  # an orphan of which nothing is known has none
+        if (self.path / sealed.META).exists():  # an unknown orphan has none
             names[sealed.META] = files.sha256(self.path / sealed.META)
         names[sealed.KEY] = files.sha256(self._key_for(epoch))
         whole = msgspec.structs.replace(record, files=names)
@@ -243,7 +245,7 @@ class CallFolder:
         return {int(m[1]) for p in self.path.iterdir() if (m := sealed.PART_NAME.fullmatch(p.name))}
 
     def _take_stock_after_power_cut(self) -> None:
-        """Parts count up to the first without a whole chunk. If a later one has chunks, somebody damaged the call."""
+        """Parts count up to the first without a whole chunk. If a later one has chunks, the call was damaged."""
         for number in sorted(self._numbers()):
             part = PartFile.existing(self.path, number, self._durable_end(), self.codec, whole=False)
             if part.durable_samples and number != len(self._done) + 1:
@@ -270,10 +272,10 @@ class CallFolder:
 
 
 def seal_without_audio(vault: Path, record: CallRecord, sign: Sign) -> Path:
-    """The folder of a call of which nothing was recorded, or nothing is left: record.json and its signature, no
-    personal data. `record.audio`: what is lacking of it, if anything.
+    """The folder of a call without any audio: record.json and its signature, no personal data. `record.audio`: the
+    missing part, if any.
 
-    Gives the folder. A second call does what is still missing. Refusal if the folder holds a key or audio.
+    Gives the folder. A second call completes it. Refusal if the folder holds a key or audio.
     """
     path = vault / sealed.call_path(record.call_id)
     files.make_directories(vault, path)

@@ -67,11 +67,11 @@ Job = Report | Open | Close | LineFault | Keep | LogLeaf | Walked
 
 
 class OpenCall(msgspec.Struct):
-    """One recording being written, as it stands on tmpfs: enough to go on after the recorder was killed.
+    """The state on tmpfs of a recording being written, from which a recorder continues after a kill.
 
     `recipient` and `inner` are K's public half and the blob only the custodians can open; K's private half is
-    nowhere. `gaps` are those of the audio written so far. `epoch` is whom key.age was sealed to, and `retention` what
-    that is called. `codec`: a call goes on in the one that it began with, whatever the configuration says by then.
+    nowhere. `gaps` are those of the audio written so far. `epoch` is the recipient of key.age, and `retention` its
+    name. `codec`: a call keeps its first codec if the configuration changes.
     """
 
     call_id: str

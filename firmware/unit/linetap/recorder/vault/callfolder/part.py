@@ -59,7 +59,7 @@ class PartFile:
 
     @classmethod
     def existing(cls, directory: Path, number: int, first: int, codec: Codec, *, whole: bool) -> Self:
-        """Opens a part found on disk; its size says how much of it counts. It cannot be written to.
+        """Opens a part found on disk; the part of it that counts follows from its size. It cannot be written to.
 
         `whole`: it was finished, so its last chunk may be short; otherwise only full chunks count.
         """

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signed commands: reading, checking and counting them, what each one does, and the answers."""
+"""Signed commands: reading, checking and counting them, their effects, and the answers."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Destroyed keys of an epoch whose officers are a group: their certificates may arrive one after the other.
 
-The unit's own list of keys says how many officers there are and how many open together; the certificate only if the
-list does not know the epoch.
+The number of officers, and how many open together, come from the unit's own list of keys, or from the certificate if
+the epoch is not in the list.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@
 in effect before. The services concerned then end and start again with the new one. If unit.toml is a symbolic link, all
 three files are beside its target: the folder of the keys need not be writable.
 
-A configuration that weakens (config/weakening.py) needs two signatures of different roles and waits as long as the
-policy in force says. A `unit.toml.next` that weakens without them was put there by somebody else, and is discarded.
+A configuration that weakens (config/weakening.py) needs two signatures of different roles and waits for the delay of
+the policy in force. A `unit.toml.next` that weakens without them comes from elsewhere, and is discarded.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def counterparts(signed: Signed) -> list[Holder]:
 
 
 def could_cosign(roles: Roles) -> bool:
-    """Whether the roles have somebody who may ask for a weakening, and somebody else who may cosign it."""
+    """Whether the roles have a person who may request a weakening, and another who may cosign it."""
     names = {person.role for person in roles.people}
     return OPERATOR in names and any(name == VAULT or name not in OFFICES for name in names)
 

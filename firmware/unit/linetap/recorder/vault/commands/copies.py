@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`fetch`: the desk asks for a window of a sealed call, for its close in the log, or reports that it has a copy.
+"""`fetch`: the desk requests a window of a sealed call or its close in the log, or reports that it has a copy.
 
 A window is only permitted here: the reporter finds it in the answer and sends the bytes from the vault to the broker. A
 close is in the answer itself.
@@ -65,7 +65,7 @@ class Copies:
         self._require_own(wanted, folder)
         try:
             found = self._log.closing(wanted.call_id)
-        except ValueError as error:  # changed nodes or a changed head: `linetap verify` says more
+        except ValueError as error:  # changed nodes or a changed head: `linetap verify` gives details
             raise CommandFault("fetch_not_logged", f"{wanted.call_id}: the log is not in order: {error}") from None
         if found is None or len(closing.encode(found)) > closing.LIMIT_BYTES:
             raise CommandFault("fetch_not_logged", f"{wanted.call_id}: the log does not have its close")

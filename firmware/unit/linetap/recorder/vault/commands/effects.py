@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each verb does on the unit. Everything may be done twice; a Refusal gives the reason for not doing it."""
+"""The effect of each verb on the unit. Everything may be done twice; a Refusal gives the reason for not doing it."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`learn`: what a walk test has measured of the lines becomes what the unit expects of them, on a signed word.
+"""`learn`: a signed command makes the measurements of a walk test the expected values of the lines.
 
-A walk test (the button, no terminal) measures what `linetap line learn` does but the level of a digit, in calls that
-are announced and recorded like any other. Without the name of a report the answer tells what the newest one would
-change, and nothing is changed. With it these values are kept. They come from the unit's own report alone: whoever signs
-chooses among measurements and makes up none.
+A walk test (the button, no terminal) measures the same as `linetap line learn` except the level of a digit, in calls
+that are announced and recorded like any other. Without the hash of a report the answer lists the changes that the
+newest one would make, and changes nothing. With it the values are stored. They come only from the unit's own reports: a
+signer chooses a measurement and cannot invent one.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Learning:
         self._config, self._folder = config, Path(config.learned)
 
     def asked(self, command: Command) -> tuple[str, bool]:
-        """What was found or kept, in words, and whether anything was kept. CommandFault; OSError keeps nothing of the
-        line at which it came, and the command may be sent again."""
+        """Returns the found or stored values in words, and whether any was stored. CommandFault; after an OSError
+        nothing of the current line is stored, and the command may be repeated."""
         wanted = commandbody.read(command, commandbody.Learn).walk
         report, sha256 = self._report(wanted)
         if report.config_sha256 != config_sha256(self._config):
@@ -70,7 +70,7 @@ class Learning:
         raise CommandFault("learn_no_walk", f"{what}: hold the button for 3 s, and lift each handset")
 
     def _found(self, line: Line, walked: WalkedLine, known: Learned | None, at: str) -> Learned | None:
-        """None where nothing of it may count: the line is red, or was learnt after this walk test."""
+        """None if none of it may be used: the line is red, or was learnt after this walk test."""
         if walked.colour == "red" or (known is not None and known.learned_at >= at):
             return None
         values: dict[str, object] = {}
@@ -87,7 +87,7 @@ class Learning:
         before = {} if known is None else msgspec.to_builtins(known)
         try:
             return msgspec.convert(before | values | {"learned_at": at}, Learned)
-        except msgspec.ValidationError:  # a value that no line has
+        except msgspec.ValidationError:  # an impossible value
             return None
 
     def _echo(self, line: Line, walked: WalkedLine, known: Learned | None) -> float | None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`self_test`: the findings of `linetap check`, from the recorder's own look at the state files; and `identify`.
 
-It takes two looks to tell whether a service makes progress, so one is taken every second and the answer need not wait.
+Progress of a service shows only in two looks, so one is taken every second and the answer need not wait.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class SelfTest:
 
 
 class Identify:
-    """The panel shows that the unit is looked for; it reads until when from the recorder's state file."""
+    """The panel shows that the unit is being identified; the recorder's state file has the end of it."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -42,7 +42,7 @@ class Update:
         self._logged: UpdateState | None = None
 
     def asked(self, command: Command) -> str:
-        """OSError: the desk asks again."""
+        """OSError: the desk repeats the command."""
         wanted = self._read(command)
         try:
             running = require_running()

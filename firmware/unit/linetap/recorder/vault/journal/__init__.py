@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The journal: what of the open calls is not in whole chunks yet, on disk every 400 ms (docs/vault.md)."""
+"""The journal: audio of open calls beyond their whole chunks, on disk every 400 ms (docs/vault.md)."""

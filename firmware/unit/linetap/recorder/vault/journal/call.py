@@ -36,7 +36,7 @@ class News(NamedTuple):
 
 
 class JournalCall:
-    """`over`: the call is sealed, which the journal has still to write. The main thread sets `note`."""
+    """`over`: the call is sealed, and the journal still has to write that. The main thread sets `note`."""
 
     def __init__(self, call_id: str, known: State | None = None) -> None:
         """`known`: its state in the journal of the previous recorder."""
@@ -45,7 +45,7 @@ class JournalCall:
         self.note: CallNote | None = None
         self.state: State | None = known  # as last made
         self._recording: Recording | None = None
-        self._of: CallNote | None = None  # the note it was made of
+        self._of: CallNote | None = None  # its note
         self._made_of: CallNote | None = None  # the note of the state being written
         self._made_ns = -STATE_EVERY_NS
         self._written_once: State | None = None
@@ -69,7 +69,7 @@ class JournalCall:
         return self._recording.state.line if self._recording is not None else None
 
     def present_state(self) -> State:
-        """Returns a state of all that is known now, whether it was written or not."""
+        """Returns the present state, whether it was written or not."""
         return self._make(self.note, self.state, self._recording)
 
     def new_state(self, now_ns: int) -> State | None:
@@ -129,7 +129,7 @@ class JournalCall:
         if recording is None:
             return []  # the call has not passed its gate
         codec, start = recording.folder.codec, recording.state.first_frame
-        if self._encoder is None or self._encoder.position != self._position:  # the disk did not take what it gave
+        if self._encoder is None or self._encoder.position != self._position:  # its output was not written
             self._encoder = LineEncoder(codec, self._position)
         encoder, found = self._encoder, []
         end = min(recording.permitted - start, encoder.taken + most)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The journal's own thread: every 400 ms one write and one sync for all lines together, while a call is open.
 
-It fetches audio from the ring and encodes it, and waits neither for the vault's thread nor for the main thread. A disk
-that takes nothing is logged once and tried again: what could not be written is fetched again while the ring holds it.
+It fetches audio from the ring and encodes it, and waits neither for the vault's thread nor for the main thread. A
+failing disk is logged once and retried: audio that could not be written is fetched again while the ring holds it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from linetap_core.timekeeping import kernel_synced
 
 EVERY_NS = 400 * NS_PER_MS
 FOLDER = "journal"
-IDLE_S = 1.0  # without a call: so often it shows that it lives
+IDLE_S = 1.0  # without a call: the interval of its signs of life
 MOST_SAMPLES = 1 << 18  # of all lines in one write, 400 ms of 80; the next one follows at once
 
 Newest = Callable[[int], tuple[int, int] | None]
@@ -187,7 +187,7 @@ class Journal:
         try:
             return call.news(self._source, room)
         except OSError:
-            return []  # the ring is away; it is capture that has to say so
+            return []  # the ring is away, which capture reports
 
     def _put(
         self, calls: list[JournalCall], over: list[JournalCall], states: dict[str, State], ticks: list[Tick]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much may be missing at the end of a call that a power cut has ended. Pure.
+"""The length of audio that may be missing at the end of a call after a power cut. Pure.
 
 The line was captured until the power went, at an unrecorded moment between the journal's last beat and the next start.
 The recorder may have been dead for any time before, so the journal's rhythm bounds nothing. The start does, if both
@@ -38,14 +38,14 @@ class Start(NamedTuple):
 
 
 class Unheard(NamedTuple):
-    """`ms` behind what is kept; `unbounded`: it may be any more."""
+    """`ms` after the kept audio; `unbounded`: it may be longer by any amount."""
 
     ms: float
     unbounded: bool
 
 
 def unheard(line: int, end_frame: int, beat: Beat, start: Start) -> Unheard:
-    """Behind frame `end_frame` of the line. `beat`: the last one in which the call was open."""
+    """The missing audio after frame `end_frame` of the line. `beat`: the last one in which the call was open."""
     frame, mono_ns = beat.heads.get(line, (end_frame, beat.mono_ns))
     heard_ms = (frame - end_frame) * NS_PER_FRAME / NS_PER_MS
     since_ms = (beat.mono_ns - mono_ns) / NS_PER_MS
@@ -57,12 +57,12 @@ def unheard(line: int, end_frame: int, beat: Beat, start: Start) -> Unheard:
 
 
 def chunk_ms(codec: Codec) -> float:
-    """Audio in a chunk: of a call that the journal does not know, as much is on no disk."""
+    """The length of a chunk: this much of a call outside the journal may be on no disk."""
     return chunk_samples(codec) * 1000 / RATE_HZ
 
 
 def unheard_since(utc_ns: int, kept_ms: float, start: Start, codec: Codec) -> Unheard:
-    """Of a call of which nothing is known but the UTC of its first sign, and that so much of it is kept."""
+    """The missing audio of a call with only its first UTC time and its kept length known."""
     now_ns = None if start.booted_ns is None else start.booted_ns + start.mono_ns
     if now_ns is not None and now_ns >= utc_ns:
         return _at_most((now_ns - utc_ns) / NS_PER_MS - kept_ms)

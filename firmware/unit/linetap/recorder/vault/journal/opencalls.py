@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which calls a power cut has left open, from the four places that have a trace: journal, folders, outbox, log.
+"""The calls that a power cut has left open, from four sources: journal, folders, outbox, log.
 
-Any of them may be lost or damaged. A call that one of them has is sealed with what the others say about it.
+Any of them may be lost or damaged. A call in one of them is sealed with the information of the others.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Left:
     """`add_...` in any order but the journal first; then `calls`."""
 
     def __init__(self, vault: Path, unit: str, runs: list[Run]) -> None:
-        """`runs`: the oldest first. The newest snapshot and what follows it say which calls are open."""
+        """`runs`: the oldest first. The newest snapshot and the entries after it determine which calls are open."""
         self._vault, self._unit = vault, unit
         self._ticks: dict[str, list[Tick]] = {}
         self._beat: Beat | None = None
@@ -125,7 +125,7 @@ def open_folders(vault: Path) -> Iterator[Path]:
 
 
 def is_open(folder: Path) -> bool:
-    """Whether the folder has something of a call, and no record."""
+    """Whether the folder has files of a call, and no record."""
     return (
         unknown(folder.name, "") is not None
         and not (folder / sealed.RECORD).exists()
@@ -134,7 +134,7 @@ def is_open(folder: Path) -> bool:
 
 
 def unknown(call_id: str, unit: str) -> State | None:
-    """Of a call of which nothing but the name is known; None for what is no call's name."""
+    """The state of a call of which only the name is known; None for an invalid name."""
     with contextlib.suppress(BadInput):
         line = int(call_id.partition("-L")[2].partition("-")[0] or 0)
         record = CallRecord(call_id=call_id, unit=unit, line=line, disposition="discarded")
@@ -143,7 +143,7 @@ def unknown(call_id: str, unit: str) -> State | None:
 
 
 def _kept_state(folder: Path) -> tuple[State | None, Beat | None]:
-    """Returns what the recorder put beside the key when the call passed its gate."""
+    """Returns the state that the recorder wrote beside the key when the call passed its gate."""
     try:
         with (folder / sealed.OPEN).open("rb") as file:
             run = store.read_frames(file.read(_MOST_BYTES))
@@ -155,7 +155,7 @@ def _kept_state(folder: Path) -> tuple[State | None, Beat | None]:
 
 
 def _with_events(state: State, events: list[CallEvent]) -> State:
-    """Returns the state with what the events say."""
+    """Returns the state, completed by the events."""
     record, answered = state.record, next((event for event in events if event.event == "answered"), None)
     record = replace(record, direction=next((e.direction for e in events if e.direction), record.direction))
     if answered is not None:

@@ -43,8 +43,8 @@ from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.sealing import age
 from linetap_core.records import ABUSE, Audio, CallRecord, CountedMoment, Gap, Retention, UnitKeyRecord
 
-KEY_LOST = "key_lost"  # why nothing of a call can be opened
-_ROUNDED_MS = 1000.0  # an end so much before the last sample is that sample
+KEY_LOST = "key_lost"  # the reason why a call cannot be opened
+_ROUNDED_MS = 1000.0  # an end at most this long before the last sample is that sample
 
 Dated = Callable[[CallRecord], CallRecord]
 
@@ -107,7 +107,7 @@ class Recovery:
         files.sync_directory(self._path)
 
     def _key_lost(self, record: CallRecord) -> CallRecord:
-        """By the size of what was put away, also after a cut in the midst of that."""
+        """By the size of the files put away, also after a power cut in the middle of it."""
         kept = self._vault / sealed.UNOPENABLE / self.call_id
         parts = sorted(kept.iterdir()) if kept.is_dir() else []
         if not parts:
@@ -166,7 +166,7 @@ class Recovery:
         state, undated = self._state, record.retention
         record = self._dated(record)
         retention = state.begun
-        if not state.epoch:  # not recorded: what its key was sealed to follows from when it began
+        if not state.epoch:  # not recorded: its key's recipient follows from its beginning
             retention = self._epochs.resolve(self._retention(sealed.call_ns(self.call_id)))[0]
         begun = OpenCall(self.call_id, record.line, 0, "", b"", epoch=state.epoch, retention=retention)
         wanted = record.retention if state.epoch or record.retention != undated else None
@@ -200,7 +200,7 @@ class Recovery:
         return parse_rfc3339(answered_at) if answered_at else self._state.utc_ns
 
     def _missing(self, samples: int, record: CallRecord) -> Unheard | None:
-        """Behind the last sample; None where that was the call's end."""
+        """The missing audio after the last sample; None if that was the call's end."""
         state = self._state
         if record.ended_by != POWER and state.first_frame is not None and state.end_frame is not None:
             missing = state.end_frame - state.first_frame - samples
@@ -240,14 +240,14 @@ class Recovery:
         return msgspec.structs.replace(record, why=POWER, recovered=True)
 
     def _all_missing(self, record: CallRecord) -> Audio:
-        """Of a call that was reported as recorded, and of which no audio is left."""
+        """The missing audio of a call that was reported as recorded and has no audio left."""
         begun_ns = sealed.call_ns(self.call_id)
         ms = (parse_rfc3339(record.ended_at) - begun_ns) / NS_PER_MS if record.ended_at else 0.0
         return Audio(gaps=[gap_behind(0, Unheard(round(max(0.0, ms), 3), False))])
 
     def _cut_off(self, ended_ns: int, kept_s: float = 0.0) -> CallRecord:
-        """The clock may have been put while the call went on: it lasted as long as is kept of it, and ended behind
-        whatever is known of it."""
+        """The clock may have been set during the call: its length is that of the kept audio, and its end is after every
+        known moment of it."""
         record = self._state.record
         ended_ns = max(ended_ns, *_moments(record))
         answered_ns = parse_rfc3339(record.answered_at) if record.answered_at else None
@@ -269,7 +269,7 @@ class Recovery:
 def recover(
     config: Config, found: list[FoundCall], sign: Sign, epochs: Epochs, index: Index, dated: Dated, start: Start
 ) -> Iterator[CallRecord]:
-    """Yields the record of each call as it is sealed. OSError: the disk takes nothing; call it again.
+    """Yields the record of each call as it is sealed. OSError: the disk cannot be written; call it again.
 
     `dated`: returns a record with the moment at which it is sealed.
     """
@@ -303,7 +303,7 @@ def _moments(record: CallRecord) -> Iterator[int]:
 
 
 def _counted_later(record: CallRecord, since_ns: int) -> CallRecord:
-    """Its counted moment is of when the state was made, as its time is: the call's end came so much later."""
+    """Moves the counted moment, which is that of the state, to the call's end."""
     if not isinstance(record.counted, CountedMoment):
         return record
     ms = max(0, record.counted.ms + since_ns // NS_PER_MS)
@@ -315,7 +315,7 @@ def following(ticks: list[Tick], at: int) -> Iterator[Tick]:
 
     `ticks`: in the order in which they were written. A restarted recorder writes a call's ticks again from its last
     whole chunk on, with other ends; if power fails in the midst of that, the old ticks and some of the new ones are
-    there. Of chains that lack the same the newest ticks count.
+    there. Of chains with equal losses the one with the newest ticks counts.
     """
     ordered = sorted(enumerate(ticks), key=lambda each: each[1].first)
     firsts = [tick.first for _, tick in ordered]
@@ -335,7 +335,8 @@ def following(ticks: list[Tick], at: int) -> Iterator[Tick]:
 
 
 def _silence(codec: Codec, first: int, end: int, recipient: str) -> list[tuple[bytes, int]]:
-    """(age file, samples) in the place of what neither chunk nor journal holds. Units begin at `first` and at `end`."""
+    """(age file, samples) in place of audio that neither chunk nor journal holds. Units begin at `first` and at
+    `end`."""
     if first >= end:
         return []
     series, encoder, pieces = age.AgeSeries([recipient]), codec.encoder(first), []

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The journal's two files: of a fixed size, zeroed once, then overwritten in place in turn.
 
-No append ever changes a file's size or asks the disk for room: a sync writes the data and nothing else, and a full
+No append changes a file's size or allocates space: a sync writes the data and nothing else, and a full
 disk does not stop the journal. The file that is not being written stays as it is until the other is full.
 """
 
@@ -37,7 +37,7 @@ class Store:
     """The writing side, for one thread at a time. Any method may raise OSError and can be called again."""
 
     def __init__(self, folder: Path, size: int) -> None:
-        """Makes what is missing. `begin` comes before the first `append`."""
+        """Creates missing files. `begin` comes before the first `append`."""
         self._paths = [folder / name for name in NAMES]
         self._size = size
         self._fds: list[int] = []
@@ -103,7 +103,7 @@ class Store:
 
 
 def read(folder: Path) -> list[Run]:
-    """Returns what the two files hold, the newest last."""
+    """Returns the content of the two files, the newest last."""
     runs = [run for name in NAMES if (run := _run(folder / name)) is not None]
     return sorted(runs, key=lambda run: run.generation)
 
@@ -119,7 +119,7 @@ def _run(path: Path) -> Run | None:
         return None
 
 
-# --- What lies in a journal file: frames one behind the other, each of which proves itself or does not count ----------
+# --- The content of a journal file: a sequence of frames, each with its own checksum ----------------------------------
 # magic LTJ1 | generation u64 | number u32 | length u32 | CRC-32 of all of it but this | the entries, msgpack
 #
 # A file is overwritten in place, so old frames lie behind the new ones: those of the highest generation count. A frame
@@ -153,7 +153,7 @@ def encode(generation: int, number: int, entries: list[Entry]) -> bytearray:
 
 
 def read_frames(data: bytes | bytearray) -> Run | None:
-    """What counts of a file's bytes; None where no frame is whole."""
+    """The valid frames in a file's bytes; None if no frame is whole."""
     view, at = memoryview(data), 0
     newest, found = 0, dict[int, list[Entry]]()
     while (at := data.find(MAGIC, at)) >= 0:
@@ -189,7 +189,7 @@ def _head_at(view: memoryview, at: int) -> _Head | None:
 
 
 def _entries(body: memoryview) -> list[Entry] | None:
-    """None for what another version has written."""
+    """None for entries of another version."""
     try:
         return _DECODER.decode(body)
     except (msgspec.MsgspecError, ValueError):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The leaves of a call that has been sealed: its close, and what it lacks."""
+"""The leaves of a call that has been sealed: its close, and its missing parts."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ class UnitLog:
         self._append([(kind, fields)])
 
     def close_call(self, call_id: str) -> None:
-        """Append the leaves of a call that has been sealed: its close, and what it lacks. Refusal if its record is
+        """Append the leaves of a call that has been sealed: its close, and its missing parts. Refusal if its record is
         damaged.
         """
         path = self._vault / sealed.call_path(call_id) / sealed.RECORD

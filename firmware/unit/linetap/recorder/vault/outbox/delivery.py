@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk's commands about the outbox: `ack` confirms everything up to a number, `resend` asks for a range again.
+"""The desk's commands about the outbox: `ack` confirms everything up to a number, `resend` requests a range again.
 
 The reporter, which has the network, reads the outbox and takes the desk's confirmations from the recorder's state file,
 so it need not interpret commands, nor be trusted with them.
@@ -45,7 +45,7 @@ class Delivery:
         self.state = DeliveryState(confirmed=outbox.confirmed)
 
     def has_desk(self, named: bool) -> None:
-        """Whether the roles name somebody who can confirm."""
+        """Whether the roles name a desk, which can confirm."""
         if named != self.state.desk:
             self._tell(desk=named)
 
@@ -112,6 +112,6 @@ class Delivery:
             raise CommandFault("command_malformed", text)
         if asked.origin != self._outbox.origin:
             raise CommandFault("ack_origin", f"these are the events of {self._outbox.origin}")
-        # A desk that rebuilds its index asks for everything, and cannot know of which vault.
+        # A desk that rebuilds its index requests everything, without knowing of which vault.
         if (asked.vault or "") != vault and (isinstance(asked, Ack) or asked.vault is not None):
             raise CommandFault("ack_vault", f"these are the events of vault {vault or 'without a name'}")

@@ -101,8 +101,8 @@ class OutboxReader:
 
 
 # --- The log's length at the beginning of each outbox segment ---------------------------------------------------------
-# One thread writes event and leaf one after the other, so these numbers tell which leaves belong to events that are
-# gone, whatever the clock did meanwhile.
+# One thread writes event and leaf one after the other, so these numbers give the leaves of lost events, also if
+# the clock was set meanwhile.
 
 
 PLACES_NAME = "places.json"  # in the outbox's folder

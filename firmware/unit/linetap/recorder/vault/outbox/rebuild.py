@@ -2,7 +2,7 @@
 """Events that are gone, reported again from log and records.
 
 Their bytes, numbers and signatures are not restored: they become new events with new numbers, followed by a `rebuilt`
-event. It starts when the desk has the unit's `dropped` event, or asks for events that are gone. It stays slightly ahead
+event. It starts when the desk has the unit's `dropped` event, or requests events that are gone. It stays slightly ahead
 of what the desk confirms, so that no other event is dropped for it.
 """
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recording while its call lasts: what goes into the journal, where a part ends, and its line in the index."""
+"""A recording during its call: its journal entries, the ends of its parts, and its entry in the index."""

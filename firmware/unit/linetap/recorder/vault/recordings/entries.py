@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The entries of the journal. What is in the clear may stand in record.json too; the rest is age to K."""
+"""The entries of the journal. Fields in the clear may also be in record.json; all others are age to K."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from linetap_core.evidence.calls.index import Piece
 from linetap_core.evidence.sealing import age
 from linetap_core.records import CallRecord, Gap, Retention
 
-MOST_TICK_SAMPLES = 32 * 1024  # less than a chunk: a part with a whole chunk is never one that a recovery made
+MOST_TICK_SAMPLES = 32 * 1024  # less than a chunk: a part with a whole chunk never comes from a recovery
 
 
 class State(msgspec.Struct, frozen=True, tag="state"):
     """A call that is open. `record` holds no personal field; `meta` is the whole of it so far, as age to K.
 
     Without `recipient` (K's public half) nothing of the call has passed its gate. `first_frame` is the recording's
-    first. `gaps` are those the vault's thread has met. `epoch` and `begun`: whom key.age was sealed to, and its name.
+    first. `gaps` are those the vault's thread has met. `epoch` and `begun`: the recipient of key.age, and its name.
     `index`: the call's entry, as age to that epoch's index key. `codec`: of its audio; empty: unknown.
     """
 
@@ -58,9 +58,8 @@ class Over(msgspec.Struct, frozen=True, tag="over"):
 
 
 class Beat(msgspec.Struct, frozen=True, tag="beat"):
-    """First in every frame: when it was written, by the clocks of that boot, and how far the lines had come.
-
-    `synced`: somebody vouched for `utc_ns`. `heads`: by line, the newest slot's first frame and its monotonic time.
+    """First in every frame: the time of writing, by the clocks of that boot, and the lines' positions. `synced`:
+    `utc_ns` was synchronised. `heads`: by line, the newest slot's first frame and its monotonic time.
     """
 
     boot: str

@@ -170,8 +170,8 @@ class IndexEnd:
     def tick(self, now_ns: int | None, next_ns: int | None = None) -> None:
         """Remove the folder of at most one epoch that is over, and once a day segments whose calls are all gone.
 
-        `next_ns`: the end of the call that goes next. The index of its day stays, even if zone data now says that the
-        day ended earlier.
+        `next_ns`: the end of the call that goes next. The index of its day stays, even if the day ended earlier by
+        present zone data.
         """
         if now_ns is None:
             return
@@ -208,7 +208,7 @@ class IndexEnd:
         """Remove a segment of an overflow epoch, whose calls had no day when they were sealed, with the last of its
         calls.
 
-        The log tells which calls these are, since the unit cannot read the segment.
+        These calls are found in the log, since the unit cannot read the segment.
         """
         undated = [name for name in lifetime.names(self._root) if (found := index.parse_folder(name)) and not found[1]]
         if not undated:

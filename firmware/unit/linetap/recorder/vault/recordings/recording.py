@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One recording in progress: how far it is written, how far it may be written, and its gaps."""
+"""One recording in progress: the written part, the part that may be written, and its gaps."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from linetap_core.records import Audio, CallRecord
 
 NOT_ANNOUNCED = "not_announced"  # the cause of such a gap
 MOST_FRAMES_AT_ONCE = 30 * RATE_HZ  # so that a backlog of one call does not starve the others
-MOST_FETCHED = 1 << 16  # of it from the ring: 8 s, so that behind a disk that stood little is in memory
-FETCH_FRAMES = RATE_HZ  # less is not worth going to the ring for
-HANDED_CHUNKS = 2  # of audio from the journal, in pieces of at least 250 ms; what is forgotten is encoded anew
+MOST_FETCHED = 1 << 16  # of it from the ring: 8 s, so that little is in memory after a stalled disk
+FETCH_FRAMES = RATE_HZ  # the least that is fetched from the ring
+HANDED_CHUNKS = 2  # of audio from the journal, in pieces of at least 250 ms; discarded pieces are encoded again
 HANDED_FRAMES = RATE_HZ // 4
 
 
@@ -56,8 +56,8 @@ class Recording:
         self._handed: deque[tuple[int, int, bytes]] = deque(
             maxlen=HANDED_CHUNKS * chunk_samples(folder.codec) // HANDED_FRAMES
         )
-        self._not_due_at = state.first_frame  # permitted when there was last not enough to write
-        self._handed_from = self._handed_end = -1  # the newest of it that follow one another, in samples
+        self._not_due_at = state.first_frame  # the permission at the last check with too little to write
+        self._handed_from = self._handed_end = -1  # the newest contiguous pieces, in samples
 
     @classmethod
     def begin(cls, config: Config, job: Open, epochs: Epochs) -> Self:
@@ -118,7 +118,7 @@ class Recording:
         return due
 
     def write_up_to(self, end: int, source: AudioSource, gaps_found: Callable[[], None]) -> tuple[int, float]:
-        """Fetch and write what is missing, at most MOST_FRAMES_AT_ONCE; (bytes written, ms of gaps in them).
+        """Fetch and write the next audio, at most MOST_FRAMES_AT_ONCE; (bytes written, ms of gaps in them).
 
         `gaps_found` is called when there are gaps, before the silence in their place can be on disk.
         """
@@ -141,12 +141,12 @@ class Recording:
             self._remember()
             gaps_found()
         self.folder.write(units)
-        self.disk_was_full &= bool(gaps)  # what is lost goes on in the next piece
+        self.disk_was_full &= bool(gaps)  # the loss continues in the next piece
         return len(units), sum(samples for _, samples, _ in gaps) * 1000 / RATE_HZ
 
     def _encoder_at(self, position: int) -> LineEncoder:
-        """Returns our encoder if it stands at `position`, else a new one: the journal's thread encoded what was written
-        last, or the disk did not take what ours gave."""
+        """Returns our encoder if it is at `position`, else a new one: the journal's thread encoded the last written
+        audio, or our output was not written."""
         if self._encoder is None or self._encoder.position != position:
             self._encoder = LineEncoder(self.folder.codec, position)
         return self._encoder
@@ -160,7 +160,7 @@ class Recording:
         self._handed_end = end
 
     def _handed_over(self, first: int, end: int) -> bytes:
-        """Returns what was handed over from sample `first` on, up to `end` or to the first sample that is missing."""
+        """Returns the handed-over audio from sample `first` on, up to `end` or to the first missing sample."""
         found, offset = [], self.folder.codec.offset
         while self._handed and self._handed[0][0] <= first:
             begin, upto, units = self._handed.popleft()
@@ -170,7 +170,7 @@ class Recording:
         return b"".join(found)
 
     def fetching(self, source: AudioSource) -> Fetch:
-        """Fetches the recording by its samples, not by the ring's frames."""
+        """Fetches audio by the recording's samples, not by the ring's frames."""
         start = self.state.first_frame
 
         def fetch(first: int, end: int) -> Stretch:
@@ -205,8 +205,8 @@ class Recording:
         return self.folder.seal(record, sign, epoch, tail, end)
 
     def disk_failed(self) -> None:
-        """Audio that did not reach the disk is fetched and its gaps are found again; what the ring has lost by then
-        becomes a gap with the cause `disk_full`."""
+        """Audio that did not reach the disk is fetched and its gaps are found again; audio that the ring has lost by
+        then becomes a gap with the cause `disk_full`."""
         self.disk_was_full = True
         self._encoder = None  # it may hold samples with a gap that is forgotten below
         self.forget_gaps_not_kept()
@@ -227,7 +227,7 @@ class Recording:
 
 
 def _silence(first: int, end: int) -> Stretch:
-    """Returns silence in place of a party who had not heard the notice."""
+    """Returns silence in place of an unannounced party's audio."""
     return Stretch(np.zeros(end - first, np.int16), [(first, end - first, NOT_ANNOUNCED)])
 
 

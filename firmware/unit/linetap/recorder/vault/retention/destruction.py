@@ -207,7 +207,7 @@ def make_ballast(vault: Path) -> None:
     files.sync_directory(vault)
 
 
-# --- FITRIM: tells the disk which blocks are free, so that flash may erase destroyed calls. Best effort ---------------
+# --- FITRIM: reports free blocks to the disk, so that flash may erase destroyed calls. Best effort --------------------
 # An unlinked file is still on the medium. Overwriting its key.age helps where a disk writes in place; a trim lets flash
 # erase it at some time; only the destruction of the epoch's key makes every remnant unreadable. FITRIM needs
 # CAP_SYS_ADMIN, which the recorder does not have everywhere, and a file system that supports it: a refusal is logged

@@ -146,7 +146,7 @@ class Epochs:
 
         An overflow epoch has no day: `until` is None until the call is re-wrapped. If no list was ever configured, the
         overflow epoch is the only one, and `until` is as wanted. Without an agreed clock there is no `until` in any
-        case, and the record says what the call waits for.
+        case, and the record gives the reason.
         """
         if not self._is_dated():
             wanted = msgspec.structs.replace(
@@ -178,7 +178,7 @@ class Epochs:
         return overflow_name(last.number), last.recipient
 
     def sealed_to(self, name: str) -> Group | None:
-        """Returns whom the list in use seals that epoch to; None: it does not know the epoch."""
+        """Returns the recipient of that epoch in the list in use; None: the epoch is not in it."""
         found = self._list
         if found is None:
             return None

@@ -2,7 +2,7 @@
 """Held calls: vault/holds/<call_id>/ with hold.json, its signature, and the key.age for the hold's epoch.
 
 A hold names a case and a legal basis and has an end; another hold renews it. While hold.json exists the call is not
-destroyed; an unreadable one holds for ever, until somebody deals with it. A hold ends like a call: when its end has
+destroyed; an unreadable one holds until a person acts on it. A hold ends like a call: when its end has
 come and as much time was counted since it was accepted (vault/holdtimes.json). Used by the vault's thread alone.
 """
 

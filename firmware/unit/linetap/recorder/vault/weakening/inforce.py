@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything in force on a unit, as one value to compare: the effective configuration, and what counts beside it.
+"""The state in force on a unit, as one value to compare: the effective configuration, and the files beside it.
 
 These are notices, by the SHA-256 of sound and text, since another sound under the same name is another notice; the
 custodians, whom a signed list may replace; and the measurements of each line, by which hook states and staff's digits

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""vault/weakened.json: what was in force, and each weakening that is not confirmed yet.
+"""vault/weakened.json: the state in force, and each weakening that is not confirmed yet.
 
 The hash of both is in the log (`in_force`): at each change, before the file is written, and once a day. A file that is
-missing, or does not match the log, was changed by somebody else.
+missing, or does not match the log, was changed from outside.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ FILE = SmallFile("weakened", Saved, MOST_BYTES)
 
 
 class WeakenedMemory:
-    """`lost`: why it is not certain what was in force; empty if it is, or if there was never anything."""
+    """`lost`: why the state in force is uncertain; empty if it is known, or if there was none."""
 
     def __init__(self, vault: Path, unit_log: UnitLog, clock: Clock) -> None:
         self._path, self._log, self._clock = vault / NAME, unit_log, clock

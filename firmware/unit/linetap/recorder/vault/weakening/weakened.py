@@ -2,7 +2,7 @@
 """Weakenings in effect or about to be: by two signatures, a file, an update, or the authority.
 
 What was in force is compared with what is in force now, at a start and whenever a file changes that a service reads at
-its start. Each weakening has a leaf in the log and an alert until somebody who did not sign it has confirmed it. An
+its start. Each weakening has a leaf in the log and an alert until a person other than its signers has confirmed it. An
 edited unit.toml does not count if two have to sign weakenings (config/held.py): its presence is reported in the same
 way until it is cancelled. Used by the vault's thread; any thread may read `state`.
 """
@@ -306,7 +306,7 @@ class Weakened:
 
 
 def _signer(holder: Holder) -> str:
-    """Without a name: the log is permanent, and roles.json says whose key it is."""
+    """Without a name: the log is permanent, and roles.json has the key's owner."""
     return f"{holder.role} {holder.key}"
 
 
