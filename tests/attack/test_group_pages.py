@@ -92,7 +92,7 @@ def test_a_layer_of_another_call_opens_nothing(house: GroupHouse) -> None:
             page = last.post(last.inside(), LISTEN)
             assert page.status_code == 409
             assert why in page.text
-            assert last.case.heard(CALL_ID) is None
+            assert last.case.opened(CALL_ID) is None
             assert last.desk.log()[-1].outcome in ("refused", "failed")
     with helper(house, 1, mine, one_time=True) as again:
         assert again.post(again.inside(), HAND_ON).status_code == 303

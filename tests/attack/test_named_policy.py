@@ -116,7 +116,7 @@ def test_the_custodians_helper_misses_it_too(desk: Desk) -> None:
     with Helper(desk, members) as helper:
         page = helper.post(helper.inside(), f"/call/{CALL}/listen")
         assert (page.status_code, desk.log()[-1].code) == (409, "policy_missing")
-        assert helper.case.heard(CALL) is None
+        assert helper.case.opened(CALL) is None
 
 
 def test_a_folder_that_was_emptied(unit: tuple[Desk, Site], monkeypatch: pytest.MonkeyPatch) -> None:

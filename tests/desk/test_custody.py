@@ -106,7 +106,7 @@ def test_another_site_and_a_form_of_nobody(helper: Helper) -> None:
     assert inside.post(url, data={}, headers=own).status_code == 400
     assert inside.post(url, data=token, headers=own | {"sec-fetch-site": "cross-site"}).status_code == 403
     assert inside.get(f"{helper.site.door.room}/", headers={"sec-fetch-site": "same-site"}).status_code == 403
-    assert helper.case.heard(CALL) is None
+    assert helper.case.opened(CALL) is None
     assert "listen" not in [verb for verb, _, _ in helper.desk.steps()]
 
 
@@ -166,7 +166,7 @@ def refused(desk: Desk, members: dict[str, bytes], step: str, code: str, **more:
     with Helper(desk, members, **more) as helper:  # type: ignore[arg-type]
         page = helper.post(helper.inside(), step)
         assert page.status_code == 409
-        assert helper.case.heard(CALL) is None
+        assert helper.case.opened(CALL) is None
         assert list(helper.output.iterdir()) == []
         assert desk.log()[-1].outcome in ("refused", "failed")
         assert desk.log()[-1].code == code
@@ -219,7 +219,7 @@ def test_what_cannot_be_written_down_is_not_done(desk: Desk, members: dict[str, 
         leaves.write_bytes(leaves.read_bytes().replace(b"2026-117", b"2026-118"))
         for step in STEPS:
             assert "access_log_rewritten" in helper.post(inside, step).text
-        assert helper.case.heard(CALL) is None
+        assert helper.case.opened(CALL) is None
         assert list(helper.output.iterdir()) == []
 
 
@@ -246,7 +246,7 @@ def test_to_the_requester_and_closed(helper: Helper) -> None:
     helper.thread.join(LIMIT_S)
     assert not helper.thread.is_alive()
     assert not helper.desk.one_time_file().exists()
-    assert helper.case.heard(CALL) is None
+    assert helper.case.opened(CALL) is None
     words = [(verb, outcome) for verb, outcome, _ in helper.desk.steps()][-4:]
     assert words == [("listen", "granted"), ("open", "granted"), ("open", "refused"), ("close", "granted")]
 

@@ -36,7 +36,7 @@ def test_two_of_three_custodians_in_two_places(house: GroupHouse) -> None:
         assert 'id="listen"' not in first.get(inside, f"/call/{CALL_ID}").text
         assert first.post(inside, HAND_ON).status_code == 303
         part = (first.output / f"{CALL_ID}.part.age").read_bytes()
-        assert first.case.heard(CALL_ID) is None
+        assert first.case.opened(CALL_ID) is None
         assert f"{CALL_ID}.part.age" in first.get(inside, f"/call/{CALL_ID}").text
     entry = house.logged("keeper-1")
     assert (entry.verb, entry.outcome, entry.request, entry.calls) == ("peel", "granted", request_id, [CALL_ID])

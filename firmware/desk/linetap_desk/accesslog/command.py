@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--key",
         type=Path,
         metavar="KEY.age",
-        help="only what opened this sealed key, whichever call it was said to be of",
+        help="only entries that opened this sealed key, for whichever call",
     )
     show.add_argument("--json", action="store_true", help="the entries as they are in the log")
     verify = verbs.add_parser(

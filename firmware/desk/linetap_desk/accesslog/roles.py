@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "example: linetap roles check roles.json --authority authority.pub"
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, text in (
-        ("check", "what a roles file says, if the authority signed it"),
+        ("check", "print a roles file that the authority signed"),
         ("use", "the same, and put it into force at this desk; the first one fixes the authority"),
     ):
         verb = verbs.add_parser(

@@ -147,7 +147,7 @@ def _together(verdict: Verdict, found: Facts, sources: Mapping[str, Source], sig
     known = (about.format, about.texts) in layout.COMPARED and published
     if not known:
         text = f"its reports were written with texts {about.texts} and name checker {about.checker or 'none'}"
-        verdict.problems.append(Problem("other_texts", f"{text}, this version knows {layout.TEXTS}: not compared"))
+        verdict.problems.append(Problem("other_texts", f"{text}, {layout.TEXTS} in this version: not compared"))
     else:
         for name, data in report.derived(sources, found).items():
             if sources.get(name) is not None and layout.read(sources, name, len(data)) != data:

@@ -235,7 +235,7 @@ def _about(data: bytes) -> About:
     if document.encode(found) != data:
         raise BadBundle("not_a_bundle", f"{layout.ABOUT}: not spelled as a bundle's")
     if found.format not in layout.FORMATS:
-        raise BadBundle("bundle_format", f"a bundle of format {found.format}, this version knows {layout.FORMATS}")
+        raise BadBundle("bundle_format", f"a bundle of format {found.format}; {layout.FORMATS} expected")
     if (found.format == 1) != (found.checker is msgspec.UNSET):
         raise BadBundle("not_a_bundle", f"{layout.ABOUT}: names no checker, or one of format 1 does")
     return found

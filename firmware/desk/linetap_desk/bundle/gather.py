@@ -243,7 +243,7 @@ def _of_log(
     against = [*check.witnessed.broken, *(problem for verdict in ours for problem in check.problems_of(verdict))]
     if check.head is None or not check.good or against:
         code, text = (against[0].code, against[0].text) if against else ("log_damaged", "the log is not in order")
-        raise NotBundled(code, f"{log}: {text}: `linetap verify` of its vault says more")
+        raise NotBundled(code, f"{log}: {text}: `linetap verify` of its vault gives details")
     unit, leaves = check.head.unit, _closes(log, {verdict.name for verdict in ours})
     last = max(index for index, _ in leaves.values())
     heads = {layout.HEAD: log / HEAD}

@@ -108,9 +108,9 @@ class Report:
     def _time(self, text: str | None, by: str, record: CallRecord) -> str:
         if not text:
             return ""
-        told = getattr(record, by, None)
+        evidence = getattr(record, by, None)
         time = both_times(self.language, text)
-        return self._say("told_by", time, word(self.language, by, told)) if told else escape(time)
+        return self._say("told_by", time, word(self.language, by, evidence)) if evidence else escape(time)
 
     def _word(self, kind: str, value: str) -> str:
         return escape(word(self.language, kind, value))
@@ -292,11 +292,11 @@ def stamped(sources: Mapping[str, Source], unit: str, ca: Path | None) -> str:
         layout.require_der(token, name + TOKEN_SUFFIX)
         layout.require_exact_certificates(named, layout.ca(unit))
         own.write_bytes(named)
-        said = timestamp.time_of(head, ca or own)
+        stamped = timestamp.time_of(head, ca or own)
     try:
-        moment = datetime.strptime(_FRACTION.sub("", said), "%b %d %H:%M:%S %Y %Z").replace(tzinfo=UTC)
+        moment = datetime.strptime(_FRACTION.sub("", stamped), "%b %d %H:%M:%S %Y %Z").replace(tzinfo=UTC)
     except ValueError:
-        raise BadBundle("timestamp", f"{name}{TOKEN_SUFFIX}: {said!r} is no time that is known here") from None
+        raise BadBundle("timestamp", f"{name}{TOKEN_SUFFIX}: {stamped!r} is no valid time") from None
     return rfc3339(int(moment.timestamp()) * 1_000_000_000)
 
 

@@ -35,7 +35,9 @@ def run(args: argparse.Namespace) -> int:
     finally:
         engine.dispose()
     if len(found) > args.limit:
-        sys.stderr.write(f"there are more than {args.limit}: these are the newest; --from, --to or --limit say which\n")
+        sys.stderr.write(
+            f"there are more than {args.limit}: these are the newest; --from, --to or --limit select others\n"
+        )
     found = found[: args.limit][::-1]
     sys.stdout.writelines(_json(row) for row in found) if args.json else sys.stdout.writelines(_table(found))
     return 0

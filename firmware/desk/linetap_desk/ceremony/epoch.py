@@ -69,7 +69,7 @@ def add_destroy_arguments(parser: argparse.ArgumentParser) -> None:
                         help="default %(default)s")  # fmt: skip
     parser.add_argument("--rule", default="retention", metavar="TEXT", help="under which rule, default %(default)s")
     parser.add_argument("--tree-head", type=Path, metavar="FILE", help="the unit's last log head, to be included")
-    parser.add_argument("--today", metavar="DAY", help="by your own watch, where no witness and no later call says it")
+    parser.add_argument("--today", metavar="DAY", help="by your own watch, without a witness or a later call as proof")
     parser.add_argument("--signers", type=Path, metavar="ALLOWED_SIGNERS", help="for --policy: names the logs' keepers")
     options.add_arguments(parser)
     deskfolder.add_argument(parser)

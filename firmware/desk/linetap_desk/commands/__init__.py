@@ -12,7 +12,7 @@ COMMANDS = {
     "roles": Command(
         "linetap_desk.accesslog.roles", "who may do what at the desk", "check roles.json --authority authority.pub"
     ),
-    "release": Command("linetap_desk.release.command", "ask for a recording, approve it", "show request.json"),
+    "release": Command("linetap_desk.release.command", "request a recording, approve it", "show request.json"),
     "unwrap": Command(
         "linetap_desk.release.unwrap",
         "the vault officer's half of opening",
@@ -25,7 +25,7 @@ COMMANDS = {
     ),
     "custody": Command(
         "linetap_desk.custody.command",
-        "the custodian's helper: hear a released call in memory, and hand it on",
+        "the custodian's helper: play a released call in memory, and hand it over",
         "--desk https://desk.city.example:8443 --ca ca.pem --identity custodian.txt --identity one-time.txt",
     ),
     "find": Command(

@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ingest.add_argument("--signers", metavar="FILE", help="allowed_signers: which key is which unit's")
     ingest.add_argument("--db", metavar="URL", help="sqlite:///desk.db, or postgresql+psycopg://USER@HOST/NAME")
     ingest.add_argument(
-        "--key", metavar="FILE", help="private, of role desk: confirms what is stored, asks for the rest"
+        "--key", metavar="FILE", help="private, of role desk: confirms stored events, requests missing ones"
     )
     ingest.add_argument(
         "--copy", metavar="URL", help="the ciphertext of every sealed call is copied there: file:///srv/linetap-copy"

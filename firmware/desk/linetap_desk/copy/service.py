@@ -33,7 +33,7 @@ from linetap_desk.ingest import heads
 from linetap_desk.ingest.confirm import ANSWER_LIMIT_BYTES
 from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.register import SignersFile
-from linetap_desk.ingest.service import Say
+from linetap_desk.ingest.service import CommandFor
 from linetap_desk.inputs import strict
 from linetap_desk.proofs.callfolder import Damaged
 
@@ -48,12 +48,16 @@ STOP_S = 5
 log = logging.getLogger("linetap.copy")
 
 
-def start_copies(config: CopyConfig, engine: Engine, signers: SignersFile, say: Say, clock: Clock) -> Copying:
+def start_copies(
+    config: CopyConfig, engine: Engine, signers: SignersFile, command: CommandFor, clock: Clock
+) -> Copying:
     """BadInput for an invalid store, hours or zone."""
     hours = Hours.of(config.night, config.zone, config.day_kbit_s, config.night_kbit_s)
     holds = None if config.holds is None else Path(config.holds)
     incoming = None if config.incoming is None else Path(config.incoming)
-    return Copying(open_store(config.store, incoming), hours, config.units_at_once, holds, engine, signers, say, clock)
+    return Copying(
+        open_store(config.store, incoming), hours, config.units_at_once, holds, engine, signers, command, clock
+    )
 
 
 class Copying:
@@ -65,11 +69,11 @@ class Copying:
         holds: Path | None,
         engine: Engine,
         signers: SignersFile,
-        say: Say,
+        command: CommandFor,
         clock: Clock,
     ) -> None:
         self._store, self._hours, self._most_units, self._holds = store, hours, most_units, holds
-        self._engine, self._signers, self._say, self._clock = engine, signers, say, clock
+        self._engine, self._signers, self._command, self._clock = engine, signers, command, clock
         self._worker = Worker(store)
         self._units: dict[str, Asking] = {}
         self._to_tell: list[Call] = []
@@ -115,7 +119,7 @@ class Copying:
         while self._to_tell:
             call = self._to_tell.pop()
             copied = Copied(call_id=call.call_id, record_sha256=call.record_sha256)
-            yield self._say(call.unit, fetch.VERB, copied.body())
+            yield self._command(call.unit, fetch.VERB, copied.body())
         if now_ns < self._store_ns:
             return
         to_ask, self._to_ask = self._to_ask, []
@@ -125,7 +129,7 @@ class Copying:
             if asking.stalled(now_ns):
                 self._complain(asking.unit, "fetch_stalled: nothing comes; it is asked again")
             if (window := asking.window(now_ns, kbit_s)) is not None:
-                message = self._say(asking.unit, fetch.VERB, window.body())
+                message = self._command(asking.unit, fetch.VERB, window.body())
                 yield replace(message, correlation=asking.correlation)
 
     def status(self, unit: str, payload: bytes) -> None:
@@ -199,7 +203,7 @@ class Copying:
         if self._worker.busy >= MOST_PUTS:
             return
         for wanted_close, unit, correlation in self._closings.due(db, self._under_way):
-            message = self._say(unit, fetch.VERB, wanted_close.body())
+            message = self._command(unit, fetch.VERB, wanted_close.body())
             self._to_ask.append(replace(message, correlation=correlation))
 
     def _begin(self, db: Connection, asking: Asking, now_ns: int) -> bool:

@@ -124,7 +124,7 @@ class Case:
         self.package, self.desk, self.means = package, desk, means
         self._clock = clock
         self._one_at_a_time = threading.Lock()
-        self._heard: dict[str, OpenedCall] = {}
+        self._opened: dict[str, OpenedCall] = {}
         self._short: set[str] = set()  # calls that took more custodians than are here
         self.handed_on: dict[str, int] = {}  # call id -> the number of custodians still needed
         self.done: list[str] = []  # files that were written
@@ -150,8 +150,8 @@ class Case:
         except LinetapError:
             return None
 
-    def heard(self, call_id: str) -> OpenedCall | None:
-        return self._heard.get(call_id)
+    def opened(self, call_id: str) -> OpenedCall | None:
+        return self._opened.get(call_id)
 
     def sealed_record(self, call_id: str) -> CallRecord:
         """The package's record of a call, unverified."""
@@ -165,8 +165,8 @@ class Case:
 
     def amended(self, call_id: str) -> Amendment | None:
         """Verified if the call is open; otherwise as the package has it."""
-        heard = self._heard.get(call_id)
-        return amended.newest(self.package.folder, call_id) if heard is None else heard.amended
+        opened = self._opened.get(call_id)
+        return amended.newest(self.package.folder, call_id) if opened is None else opened.amended
 
     def needs_more(self, call_id: str) -> bool | None:
         """Whether further custodians are needed; None if only opening the call shows it."""
@@ -192,7 +192,7 @@ class Case:
     def listen(self, call_id: str) -> None:
         """Opens the call in memory."""
         with self._one_at_a_time:
-            if call_id in self._heard:
+            if call_id in self._opened:
                 return
             with self.desk.access.deed(Entry(verb="listen")) as step:
                 wanted = self._wanted(call_id)
@@ -203,7 +203,7 @@ class Case:
                 except group.MembersMissing:
                     self._short.add(call_id)
                     raise
-                self._heard[call_id] = _heard(unlocked)
+                self._opened[call_id] = _opened_call(unlocked)
 
     def give(self, call_id: str) -> None:
         """`linetap open --request --for`: two files for the requester."""
@@ -230,11 +230,11 @@ class Case:
             words += [f"--desk={self.desk.folder}", f"--output={self.means.output / self.request.id}.zip"]
             calls = [str(self.package.call(call.call_id)) for call in self.request.calls]
             entry = Entry(verb="bundle", case=self.request.case)
-            told = bundle.make(
+            description = bundle.make(
                 parser.parse_args([*words, *calls]), self.desk, entry,
                 lambda step: requestfile.require_stands(self.desk, step, self.package.request_file),
             )  # fmt: skip
-            self.done.append(told)
+            self.done.append(description)
 
     def close(self) -> None:
         """`linetap release close`: destroys the one-time key and what is in memory."""
@@ -245,7 +245,7 @@ class Case:
             ask.close_request(
                 argparse.Namespace(request_id=self.request.id, key=key, desk=self.desk.folder), self._clock
             )
-            self._heard.clear()
+            self._opened.clear()
 
     @property
     def _recipient(self) -> str:
@@ -269,7 +269,7 @@ class Case:
         )
 
 
-def _heard(unlocked: Unlocked) -> OpenedCall:
+def _opened_call(unlocked: Unlocked) -> OpenedCall:
     pcm = np.concatenate([np.zeros(0, np.int16), *unlocked.audio()])
     record = msgspec.convert(unlocked.record, CallRecord)
     return OpenedCall(

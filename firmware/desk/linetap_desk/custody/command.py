@@ -29,7 +29,7 @@ from linetap_desk.custody.case import Case, CustodianFiles
 from linetap_desk.custody.package import Package, private_folder, unpack
 from linetap_desk.custody.site import CasePages, Door, Site
 from linetap_desk.unsealing import stockage
-from linetap_desk.web.server import EndsQuietly, config, until_told
+from linetap_desk.web.server import EndsQuietly, config, serve_until_signal
 
 SIGNERS = "allowed_signers"
 
@@ -131,7 +131,7 @@ def serve_case(case: Case, clock: Clock, port: int, zone: ZoneInfo, idle_s: floa
         site = made(case, clock, at, zone, idle_s)
         sys.stderr.write(f"{site.url}/\ncode: {site.door.code}\n")
         sys.stderr.flush()
-        asyncio.run(until_told(server(site), at))
+        asyncio.run(serve_until_signal(server(site), at))
     return 0
 
 

@@ -104,18 +104,18 @@ async def call(request: Request, site: Site) -> Response:
 
 async def _call(request: Request, site: Site, error: LinetapError | None = None) -> Response:
     call_id = _named(request, site)
-    heard = site.case.heard(call_id)
+    opened = site.case.opened(call_id)
     try:
-        record = heard.record if heard else await to_thread.run_sync(site.case.sealed_record, call_id)
+        record = opened.record if opened else await to_thread.run_sync(site.case.sealed_record, call_id)
     except LinetapError as fault:
         return _overview(request, site, fault)
 
     def text_of(table: Mapping[str, str], code: str | None) -> str:
         word = table.get(code or "")
-        return code or "" if word is None else site.look.say(request, word)
+        return code or "" if word is None else site.look.translated(request, word)
 
     return site.page(
-        request, "call.html", 409 if error else 200, error=error, refusal=REFUSAL, call_id=call_id, heard=heard,
+        request, "call.html", 409 if error else 200, error=error, refusal=REFUSAL, call_id=call_id, opened=opened,
         record=record, text_of=text_of, words=callwords, moment_words=MOMENT, speeds=sound.SPEEDS, clock=_clock,
     )  # fmt: skip
 
@@ -141,29 +141,29 @@ async def _step(request: Request, site: Site, step: Callable[[], None]) -> Respo
 
 
 async def shape(request: Request, site: Site) -> Response:
-    heard = _heard(request, site)
+    opened = _opened_call(request, site)
     return JSONResponse(
         {
-            "samples": len(heard.pcm),
-            "began_ms": heard.began_ns // 1_000_000,
+            "samples": len(opened.pcm),
+            "began_ms": opened.began_ns // 1_000_000,
             "zone": site.look.zone.key,
-            "peaks": heard.peaks,
-            "moments": [{"kind": one.kind, "from": one.from_s, "to": one.to_s} for one in heard.moments],
+            "peaks": opened.peaks,
+            "moments": [{"kind": one.kind, "from": one.from_s, "to": one.to_s} for one in opened.moments],
         }
     )
 
 
 async def play(request: Request, site: Site) -> Response:
-    heard = _heard(request, site)
+    opened = _opened_call(request, site)
     try:
         first, speed = int(request.query_params["from"]), float(request.query_params["speed"])
     except (KeyError, ValueError):
         raise HTTPException(400) from None
-    if not 0 <= first <= len(heard.pcm) or speed not in sound.SPEEDS:
+    if not 0 <= first <= len(opened.pcm) or speed not in sound.SPEEDS:
         raise HTTPException(400)
 
     def blocks() -> Iterator[bytes]:
-        for block in sound.played(heard.pcm, first, speed):
+        for block in sound.played(opened.pcm, first, speed):
             site.touch()  # listening postpones the idle end
             yield block
 
@@ -224,11 +224,11 @@ def _named(request: Request, site: Site) -> str:
     return call_id
 
 
-def _heard(request: Request, site: Site) -> OpenedCall:
-    heard = site.case.heard(_named(request, site))
-    if heard is None:
+def _opened_call(request: Request, site: Site) -> OpenedCall:
+    opened = site.case.opened(_named(request, site))
+    if opened is None:
         raise HTTPException(404)
-    return heard
+    return opened
 
 
 def _clock(seconds: float) -> str:
@@ -276,7 +276,7 @@ def _inside(handler: Handler) -> Handler:
 
     async def answer(request: Request, site: Site) -> Response:
         token = request.cookies.get(COOKIE, "")
-        if not site.door.knows(token):
+        if not site.door.has_admitted(token):
             raise HTTPException(403)
         request.state.csrf = secure.token_of(token)
         if request.method == "POST":

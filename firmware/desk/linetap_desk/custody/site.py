@@ -55,7 +55,7 @@ class Door:
         self._token = secrets.token_urlsafe(32)
         return self._token
 
-    def knows(self, token: str) -> bool:
+    def has_admitted(self, token: str) -> bool:
         return self.used and hmac.compare_digest(token.encode("utf-8", "replace"), self._token.encode())
 
 

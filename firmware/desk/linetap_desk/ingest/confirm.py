@@ -97,12 +97,14 @@ class Confirmer:
                 del its["head"], its["sig"]
             elif "head" in its:
                 self._headed[unit] = now_ns + HEAD_EVERY_S * NS_PER_S
-            yield self.say(unit, "ack", msgspec.convert({**_of(group), **its, "through": through}, Ack).texts())
+            yield self.command(unit, "ack", msgspec.convert({**_of(group), **its, "through": through}, Ack).texts())
 
     def resend(self, group: Group, first: int, last: int) -> Message:
-        return self.say(group[0], "resend", msgspec.convert({**_of(group), "from": first, "to": last}, Resend).texts())
+        return self.command(
+            group[0], "resend", msgspec.convert({**_of(group), "from": first, "to": last}, Resend).texts()
+        )
 
-    def say(self, unit: str, verb: str, body: dict[str, str]) -> Message:
+    def command(self, unit: str, verb: str, body: dict[str, str]) -> Message:
         now_ns = self._clock.utc_ns()
         counter = self._counters[unit] = _after(self._counters.get(unit, 0), now_ns // NS_PER_MS)
         command = Command(

@@ -150,7 +150,7 @@ def _calls(db: Connection, known: set[str], now_ns: int) -> Iterator[Sample]:
 def family(name: str, kind: str, about: str, samples: Iterable[Sample]) -> str:
     lines = [f"# HELP {name} {about}", f"# TYPE {name} {kind}"]
     for labels, value in samples:
-        within = ",".join(f'{key}="{said.translate(_ESCAPES)}"' for key, said in labels.items())
+        within = ",".join(f'{key}="{label.translate(_ESCAPES)}"' for key, label in labels.items())
         lines.append(f"{name}{{{within}}} {float(value):.15g}" if within else f"{name} {float(value):.15g}")
     return "\n".join(lines) + "\n" if len(lines) > 2 else ""
 

@@ -42,7 +42,7 @@ TOPICS = topics.of_every_unit(
 
 log = logging.getLogger("linetap.ingest")
 
-Say = Callable[[str, str, dict[str, str]], Message]  # unit, verb, body -> the signed command
+CommandFor = Callable[[str, str, dict[str, str]], Message]  # unit, verb, body -> the signed command
 
 
 class Copies(Protocol):
@@ -62,7 +62,7 @@ class Copies(Protocol):
     def end(self) -> None: ...
 
 
-StartCopies = Callable[[CopyConfig, Engine, SignersFile, Say, Clock], Copies]
+StartCopies = Callable[[CopyConfig, Engine, SignersFile, CommandFor, Clock], Copies]
 
 
 def run(
@@ -130,7 +130,7 @@ class Ingest:
         self._outages = Outages(engine, clock)
         self._copying: Copies | None = None
         if settings.copy is not None and self._confirmer is not None and start_copies is not None:
-            self._copying = start_copies(settings.copy, engine, signers, self._confirmer.say, clock)
+            self._copying = start_copies(settings.copy, engine, signers, self._confirmer.command, clock)
         self._due_ns = 0
         self._trouble = ""
 

@@ -69,14 +69,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> Verbs:
     sign.add_argument("--utc", metavar="TIME", help="of `time`: RFC 3339, default now")
     sign.add_argument("--seconds", type=int, metavar="N", help=f"of `identify`, {IDENTIFY_LONGEST_S} at most")
     sign.add_argument(
-        "--replaces", metavar="SHA256", help="of `config`: what is in effect, as health and `linetap command state` say"
+        "--replaces", metavar="SHA256", help="of `config`: the one in effect, from health or `linetap command state`"
     )
     sign.add_argument(
         "--bundle", type=Path, metavar="FILE", help="of `update`: linetap-VERSION.raucb; its size and hash are signed"
     )
-    sign.add_argument("--url", metavar="URL", help="of `update`: where it lies; beside the broker, if nothing is said")
+    sign.add_argument("--url", metavar="URL", help="of `update`: its address; default: beside the broker")
     sign.add_argument(
-        "--weakening", metavar="ID", help="of `confirm` and `cancel`: as its alert and `linetap command state` say"
+        "--weakening", metavar="ID", help="of `confirm` and `cancel`: its id, from the alert or `linetap command state`"
     )
     sign.add_argument(
         "--walk",
@@ -135,8 +135,8 @@ def cosigned(args: argparse.Namespace) -> bytes:
         raise BadInput(f"{args.file}: {error}") from None
     if len(made) > envelopes.LIMIT_BYTES:
         raise BadInput(f"the command has {len(made)} bytes, {envelopes.LIMIT_BYTES} at most")
-    said = f"{command.verb} by {command.role} to {command.unit}, counter {command.counter}, until {command.expires}"
-    sys.stderr.write(f"cosigned: {said}; `jq -j .command {args.output}` shows the whole of it\n")
+    summary = f"{command.verb} by {command.role} to {command.unit}, counter {command.counter}, until {command.expires}"
+    sys.stderr.write(f"cosigned: {summary}; `jq -j .command {args.output}` shows the whole of it\n")
     return made
 
 
@@ -274,7 +274,7 @@ def exchange(broker: Broker, command: Command, data: bytes, patience_s: float, c
                     raise Refusal(f"{where}: may not read {topic}: {reason}")
                 case Acknowledged(_, refusal):
                     if refusal is not None:
-                        raise Refusal(f"{where}: may not say {topics.command(command.verb)}: {refusal}")
+                        raise Refusal(f"{where}: may not publish {topics.command(command.verb)}: {refusal}")
                     state = "the broker has the command; the unit is away, or does not answer"
                 case Arrived():
                     happening.acknowledge()

@@ -225,7 +225,7 @@ def init(args: argparse.Namespace, clock: Clock) -> int:
     domains = [domain_name(text, "--domain") for text in args.domain]
     networks = [network_of(text, "--network") for text in args.network]
     if not domains and not networks:
-        raise BadInput("--domain or --network: where the brokers are; the authority speaks for no host elsewhere")
+        raise BadInput("--domain or --network: the brokers' network; the authority issues for no host elsewhere")
     document.require_plain(args.name, "--name", NAME_LIMIT)
     make(args.folder, args.name, domains, networks, clock)
     sys.stdout.write(f"{args.folder}: {KEY} (keep it offline), {CERTIFICATE} for everybody\n")

@@ -48,7 +48,7 @@ def revoke_certificates(args: argparse.Namespace, clock: Clock) -> int:
         ca.revoke(entries, since, with_signer=not args.keep_signer)
     sys.stdout.write(
         f"{args.name}: {len(entries)} revoked; now {authority.REVOCATIONS} to every broker, and restart it;"
-        f" {authority.SIGNERS} to whoever checks\n"
+        f" {authority.SIGNERS} to the verifiers\n"
     )
     return 0
 

@@ -74,7 +74,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     if not 0 <= args.for_s <= MOST_S:
         raise BadInput(f"--for {args.for_s}: from 0 to {MOST_S} seconds expected")
     if settings.key is None and args.for_s:
-        raise BadInput(f"{args.config}: key is missing: units are asked with it; --for 0 asks none")
+        raise BadInput(f"{args.config}: key is missing: it signs the requests to units; --for 0 requests nothing")
     start_logging("rebuild")
     with place.alone(settings.db, clock) as where:
         found = None if where.whole else _fill(where, settings, args, clock, stop)
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     lines = (
         ["the new database was complete already and only had to be put in place"] if found is None else _lines(found)
     )
-    kept = f"the old database is {kept}, until somebody removes it" if kept else "there was no old database"
+    kept = f"the old database is {kept}, until a person removes it" if kept else "there was no old database"
     sys.stdout.write("\n".join([*lines, kept]) + "\n")
     return 1 if found is not None and (found.refused.counts or found.answered.lacking) else 0
 

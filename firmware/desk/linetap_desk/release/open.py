@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="age1...",
         help="encrypt to the requester's own key; -o then ends in .wav.age",
     )
-    parser.add_argument("--request", type=Path, metavar="REQ", help="refuse what the approved request does not say")
+    parser.add_argument("--request", type=Path, metavar="REQ", help="refuse anything outside the approved request")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="call.wav", help="with call.json beside it")
     callproof.add_arguments(parser)
     deskfolder.add_argument(parser)

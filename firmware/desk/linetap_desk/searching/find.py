@@ -69,10 +69,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--identity", type=Path, action="append", required=True, metavar="FILE_OR_DIR",
                         help="an epoch's index key, or a folder of them; may be repeated")  # fmt: skip
     parser.add_argument(
-        "--signers", type=Path, metavar="ALLOWED_SIGNERS", help="names the units: their logs say what their indexes are"
+        "--signers", type=Path, metavar="ALLOWED_SIGNERS", help="names the units, whose logs authenticate their indexes"
     )
     parser.add_argument("--table", type=Path, metavar="lines.csv", help="unit,line,extension,department,from")
-    parser.add_argument("--zone", default=KOREA, help="of times, told and shown; default %(default)s")
+    parser.add_argument("--zone", default=KOREA, help="of times, given and shown; default %(default)s")
     parser.add_argument("--purpose", default="", metavar="ID", help="from the signed list; needed once there are roles")
     parser.add_argument("--case", default="", metavar="TEXT", help="a file number; needed once there are roles")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each call")
@@ -156,7 +156,7 @@ def _require_purpose(desk: deskfolder.Desk, step: LoggedStep) -> None:
     roles, entry = desk.roles(step.past), step.entry
     entry.roles = roles.version
     if not entry.purpose or not entry.case:
-        raise NotReleased("purpose_needed", "--purpose and --case: roles are in force, nobody searches without them")
+        raise NotReleased("purpose_needed", "--purpose and --case: roles are in force, and a search requires both")
     document.require_plain(entry.case, "--case", CASE_LIMIT)
     if roles.purpose(entry.purpose) is None:
         have = ", ".join(purpose.id for purpose in roles.purposes) or "none"

@@ -86,7 +86,7 @@ class IndexLog:
         self._today = from_utc_ns(parse_rfc3339(head.at)).date()
         if (root, size) != (head.root, head.size):
             self._named = LogClaims()
-            return "its log is not that of its head: `linetap verify` says more"
+            return "its log does not match its head: `linetap verify` gives details"
         if not self._named.knows_index:
             return "written by a version that did not log it"
         return None if signers is not None else "no --signers"

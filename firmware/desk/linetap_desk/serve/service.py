@@ -50,7 +50,7 @@ from linetap_desk.serve.review import routes as access
 from linetap_desk.watch.watcher import pages_settings
 from linetap_desk.web.pages import MenuItem, Pages
 from linetap_desk.web.secure import Headers
-from linetap_desk.web.server import Bounded, EndsQuietly, config, until_told
+from linetap_desk.web.server import Bounded, EndsQuietly, config, serve_until_signal
 
 MOST_AT_ONCE = 500  # connections; streams are open for hours, and a process has 1,024 files
 KEEP_ALIVE_S = 30
@@ -69,7 +69,7 @@ def run(settings: Settings, clock: Clock = KEPT) -> int:
     with listening(settings) as (at, settings), opened(settings, clock) as site:
         sys.stderr.write(f"{settings.url}\n")
         sys.stderr.flush()
-        asyncio.run(until_told(server(site), at))
+        asyncio.run(serve_until_signal(server(site), at))
     return 0
 
 

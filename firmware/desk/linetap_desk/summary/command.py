@@ -110,11 +110,11 @@ def _counted(db: Connection, wanted: Select[Any]) -> dict[str, int]:
 def _units(db: Connection, now_ns: int) -> dict[str, Any]:
     ours = select(units.c.unit).where(units.c.named)
     total = db.execute(select(func.count()).select_from(ours.subquery())).scalar_one()
-    heard = rfc3339(now_ns - UNHEARD_S * NS_PER_S)
+    late_before = rfc3339(now_ns - UNHEARD_S * NS_PER_S)
     critical = select(unit_alerts.c.unit).where(unit_alerts.c.severity == "critical")
     return {
         "named": total,
-        "late": named(db, ours.where(units.c.state == "online", units.c.heard_at < heard)),
+        "late": named(db, ours.where(units.c.state == "online", units.c.heard_at < late_before)),
         "offline": named(db, ours.where(func.coalesce(units.c.state, "offline") == "offline")),
         "at_fault": named(db, ours.where(units.c.unit.in_(critical))),
     }

@@ -46,9 +46,9 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _coverage(found: dict[str, Any]) -> Iterator[str]:
-    told, differ, percent = found["told"], found["units_that_differ_from_the_pbx"], found["percent"]
+    figures, differ, percent = found["told"], found["units_that_differ_from_the_pbx"], found["percent"]
     share = "-" if percent is None else f"{percent:.1f} %"
-    yield f"교환기 대조 coverage against the PBX: {share}; 장치 units {told['units']}, {_figures(told)}"
+    yield f"교환기 대조 coverage against the PBX: {share}; 장치 units {figures['units']}, {_figures(figures)}"
     yield f"교환기와 다른 장치 units that differ from the PBX: {differ['count']}"
     yield from (f"  {unit['unit']}: {_figures(unit)}" for unit in differ["units"])
     if differ["count"] > len(differ["units"]):

@@ -185,7 +185,7 @@ def _close(log: Path, call_id: str) -> tuple[int, bytes]:
         except (ValueError, RecursionError):
             continue
         if leaf.call_id == call_id and leaf.kind == "destruction":
-            raise NotClosed("destroyed", f"the unit's log says that {call_id} was destroyed at {leaf.at}")
+            raise NotClosed("destroyed", f"by the unit's log {call_id} was destroyed at {leaf.at}")
         if leaf.call_id == call_id and leaf.kind == "close":
             found.append((index, line))
     if len(found) != 1:

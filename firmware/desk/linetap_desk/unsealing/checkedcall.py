@@ -110,8 +110,8 @@ def warn(call: CheckedCall) -> None:
     if call.unamended:
         sys.stderr.write(f"warning: not counted: amended/{call.unamended}\n")
     if (later := call.amended) is not None:
-        said = f"it ended {later.ended_at} at the latest, and is kept until {later.until}"
-        sys.stderr.write(f"{call.record.call_id}: amended by its unit: {said}\n")
+        times = f"it ended {later.ended_at} at the latest, and is kept until {later.until}"
+        sys.stderr.write(f"{call.record.call_id}: amended by its unit: {times}\n")
 
 
 def _require_unit(call_dir: Path, record: CallRecord, sha256: str, roles: Roles | None) -> None:

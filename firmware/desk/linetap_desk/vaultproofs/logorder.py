@@ -37,10 +37,10 @@ class LogTimes:
         self._back: list[tuple[int, int, str]] = []  # leaf, by how much, sentence: not explained yet
         self._due: list[tuple[int, str, str]] = []  # what the next time has to reach: ns, code, sentence
         self._restarts = self._unjudged = 0
-        self._told = False  # a signed `time` command set the date: the unit's own clock may stand anywhere
+        self._was_dated = False  # a signed `time` command set the date: the unit's own clock may stand anywhere
 
     def look_at(self, index: int, leaf: Leaf, at_ns: int) -> None:
-        self._told |= leaf.kind == "command" and leaf.verb == "time"
+        self._was_dated |= leaf.kind == "command" and leaf.verb == "time"
         thread = "vault" if leaf.kind in _VAULT else "main" if leaf.kind in _MAIN else None
         if thread is None:
             return
@@ -84,7 +84,7 @@ class LogTimes:
         for ns, code, text in self._due:
             if clock_ns + AHEAD_NS >= ns:
                 continue
-            if clock_ns + AHEAD_NS < self._newest or self._told:
+            if clock_ns + AHEAD_NS < self._newest or self._was_dated:
                 self._unjudged += 1
             else:
                 self._bad(

@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput(f"{args.output}: not a folder; one for the proofs expected")
     check = LogCheck(args.log, signers, args.witness)
     if check.head is None or not check.good:
-        raise NotProven(f"{args.log}: the log is not in order: `linetap verify` of its vault says more")
+        raise NotProven(f"{args.log}: the log is not in order: `linetap verify` of its vault gives details")
     tree, places = Tree(), dict[str, tuple[int, bytes]]()
     of_unit = [keys.from_blob(signer.blob) for signer in signers if signer.is_named(check.head.unit)]
     submitters = [each for each in of_unit if isinstance(each, Ed25519PublicKey)]

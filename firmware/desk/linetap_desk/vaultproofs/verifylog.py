@@ -287,7 +287,7 @@ def newest_witnessed(rules: Rules, copy: Path, signers: list[Signer]) -> dict[st
         broken = check.witnessed.broken
         if check.head is None or not check.good or broken:
             code, text = (broken[0].code, broken[0].text) if broken else ("log_damaged", "the log is not in order")
-            raise NotWitnessed(f"{log}: {text}: `linetap verify` of its vault says more", code)
+            raise NotWitnessed(f"{log}: {text}: `linetap verify` of its vault gives details", code)
         found[check.head.unit] = check.witnessed.newest
     kept = sorted(path.name for path in rules.heads.iterdir() if path.is_dir()) if rules.heads is not None else []
     for unit, log_name in [

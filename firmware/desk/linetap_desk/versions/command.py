@@ -150,7 +150,7 @@ def _prove(args: argparse.Namespace, index: int, policy: Policy) -> int:
     try:
         proof = versionlog.prove_entry(args.log, index, policy)
     except NotLogged as error:
-        sys.stdout.write(f"BAD  {args.log}: {error}; the same command asks again [not_witnessed]\n")
+        sys.stdout.write(f"BAD  {args.log}: {error}; repeat the command to ask the witnesses again [not_witnessed]\n")
         return 1
     path = versionlog.write_proof(args.bundle, proof)
     sys.stdout.write(f"ok   {path}: {_verify_bundle(args.bundle, policy).text}, entry {index}\n")

@@ -80,7 +80,7 @@ class Pages:
         chosen = request.cookies.get(THEME_COOKIE, "auto")
         return chosen if chosen in THEMES else "auto"
 
-    def say(self, request: Request, msgid: str) -> str:
+    def translated(self, request: Request, msgid: str) -> str:
         """A text in the language of the request."""
         return text.words(self.language(request)).gettext(msgid)
 

@@ -73,7 +73,7 @@ class PunctualProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._asks_nothing:
+        if self._is_between_requests:
             self._wait()
         else:
             self._wait_no_more()
@@ -93,7 +93,7 @@ class PunctualProtocol(H11Protocol):
         self._is_read()
 
     @property
-    def _asks_nothing(self) -> bool:
+    def _is_between_requests(self) -> bool:
         """Whether no request is in progress."""
         return self.cycle is None or self.cycle.response_complete
 
@@ -145,14 +145,14 @@ def config(app: ASGIApp, **more: Any) -> uvicorn.Config:
     )
 
 
-async def until_told(serving: EndsQuietly, at: socket.socket) -> None:
+async def serve_until_signal(serving: EndsQuietly, at: socket.socket) -> None:
     """Serves until SIGTERM or SIGINT. A second signal ends it at once."""
 
-    def told() -> None:
+    def stop() -> None:
         serving.force_exit, serving.should_exit = serving.should_exit, True
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told)
+        asyncio.get_running_loop().add_signal_handler(number, stop)
     await serving.serve(sockets=[at])
 
 

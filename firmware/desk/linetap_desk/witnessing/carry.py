@@ -241,7 +241,7 @@ def _tree(log: Path, head: Head) -> Iterator[Tree]:
     try:
         tree = Tree(nodes, head.size)
         if tree.root().hex() != head.root:
-            raise NotCosigned(f"{log / TREE} is not the tree of the head: `linetap verify` says more", "no_proof")
+            raise NotCosigned(f"{log / TREE} is not the tree of the head: `linetap verify` gives details", "no_proof")
         yield tree
     except ValueError as error:
         raise NotCosigned(f"{log / TREE}: {error}", "no_proof") from None

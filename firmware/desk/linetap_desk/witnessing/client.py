@@ -68,7 +68,7 @@ def request_cosignature(
             text = f"it has seen {seen} leaves of this log, {size} are here: some were removed, or this copy is old"
             raise NotCosigned(f"{witness.url}: {text}", "rollback")
         old = seen
-    raise NotCosigned(f"{witness.url}: the log grows at the witness while it is asked: somebody else carries it")
+    raise NotCosigned(f"{witness.url}: the log grows at the witness during the request: another process carries it")
 
 
 def _own(witness: Witness, signed: Note, body: bytes) -> list[Line]:

@@ -43,7 +43,7 @@ def rules(args: argparse.Namespace, *, binding: bool = True) -> Rules:
     heads = _chosen(args.heads, folder / HEADS) if policy is not None else args.heads
     asked = named(folder) if binding or args.policy is None else None
     if policy is None and asked is None and heads is not None:
-        raise BadInput(f"--heads {heads}: --policy, which says whose cosignatures count expected beside it")
+        raise BadInput(f"--heads {heads}: --policy, which names the witnesses, expected beside it")
     if not 0 < args.within <= _MOST_HOURS:
         raise BadInput(f"--within {args.within:g}: hours above 0 expected")
     within_h: float = args.within

@@ -151,7 +151,7 @@ def kept_checkpoints(
         except (BadNote, Damaged) as error:
             raise BadNote(f"{path}: {error}", error.code) from None
         if path != checkpoint_path(heads, unit, found.checkpoint.size, log):
-            raise BadNote(f"{path}: is over {found.checkpoint.size} leaves, as its name should say")
+            raise BadNote(f"{path}: is over {found.checkpoint.size} leaves, another number than in its name")
         yield found
 
 

@@ -173,7 +173,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for action in (ask, check):
         action.add_argument("--signers", type=Path, required=True, metavar="ALLOWED_SIGNERS", help="names the units")
     file = actions.add_parser("file", help="a token beside any file: FILE.tsr")
-    file.add_argument("file", type=Path, metavar="FILE", help="a certificate of destruction, say")
+    file.add_argument("file", type=Path, metavar="FILE", help="such as a certificate of destruction")
     add_authority_arguments(file, required=True)
 
 
@@ -193,6 +193,6 @@ def run(args: argparse.Namespace) -> int:
             signedheads.read_head(path / HEAD if path.is_dir() else path, signers), authority, args.output
         )
     signed = signedheads.read_head(path, signers)
-    said = time_of(path, ca)
-    sys.stdout.write(f"ok   {path}: {signed.head.unit}, {signed.head.size} leaves, stamped {said}\n")
+    stamped = time_of(path, ca)
+    sys.stdout.write(f"ok   {path}: {signed.head.unit}, {signed.head.size} leaves, stamped {stamped}\n")
     return 0

@@ -39,8 +39,8 @@ Handler = Callable[[Request, Site], Awaitable[bytes]]
 
 
 async def begin(request: Request, site: Site) -> bytes:
-    said = await _body(request, Begin)
-    return msgspec.json.encode(site.adoption.begin(said, address_of(request, site.settings.proxies)))
+    first = await _body(request, Begin)
+    return msgspec.json.encode(site.adoption.begin(first, address_of(request, site.settings.proxies)))
 
 
 async def chosen(request: Request, site: Site) -> bytes:

@@ -225,7 +225,7 @@ async def _refused(request: Request, site: Site, act: str, subject: Subject, err
 def _said(site: Site, request: Request, error: Exception) -> dict[str, str]:
     code = logged.code_of(error)
     found = error_texts(site, request, error)
-    return found | {"text": site.pages.say(request, REFUSAL[code])} if code in REFUSAL else found
+    return found | {"text": site.pages.translated(request, REFUSAL[code])} if code in REFUSAL else found
 
 
 def _id(request: Request) -> str:

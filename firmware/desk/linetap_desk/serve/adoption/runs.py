@@ -57,8 +57,8 @@ class Runs:
         self._waiting: dict[str, Waiting] = {}
         self.wrong = self.refused = 0  # digits that did not fit, and units that were sent away, since the start
 
-    def begin(self, said: Begin, address: str) -> Waits:
-        """TooMany where there is no room. One that was chosen, or whose address has fewer, makes room for no one."""
+    def begin(self, first: Begin, address: str) -> Waits:
+        """TooMany if there is no room. An exchange that was chosen, or whose address has fewer, is never displaced."""
         self._forget_old()
         waiting = [one for one in self._waiting.values() if one.answer is None]
         of = Counter(_network(one.address) for one in waiting)
@@ -72,7 +72,7 @@ class Runs:
             del self._waiting[[one.run for one in waiting if _network(one.address) == most][-1]]
         now_ns = self._clock.monotonic_ns()
         run = secrets.token_hex(adoption.KEY_BYTES)
-        self._waiting[run] = Waiting(run, said, address, now_ns, now_ns)
+        self._waiting[run] = Waiting(run, first, address, now_ns, now_ns)
         return Waits(run=run)
 
     def choose(self, run: str) -> Waiting:

@@ -138,7 +138,7 @@ def _text_of(site: Site, request: Request) -> Callable[[Mapping[str, str], str |
 
     def text_of(table: Mapping[str, str], code: str | None) -> str:
         word = table.get(code or "")
-        return code or "" if word is None else site.pages.say(request, word)
+        return code or "" if word is None else site.pages.translated(request, word)
 
     return text_of
 

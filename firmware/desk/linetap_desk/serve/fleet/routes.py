@@ -119,9 +119,9 @@ def counts(units: list[dict[str, Any]]) -> dict[Standing, int]:
 
 def fits(unit: dict[str, Any], text: str, standing: str) -> bool:
     """Same rule as `fits` in the script."""
-    said = (unit["unit"], unit["building"], unit["floor"], *(alert["text"] for alert in unit["alerts"]))
+    texts = (unit["unit"], unit["building"], unit["floor"], *(alert["text"] for alert in unit["alerts"]))
     wanted = unit["calls"] > 0 if standing == "calls" else standing in ("", unit["standing"])
-    return wanted and text.casefold() in " ".join(said).casefold()
+    return wanted and text.casefold() in " ".join(texts).casefold()
 
 
 def local_moment(text: str, zone: ZoneInfo) -> str:
@@ -201,11 +201,11 @@ async def events(request: Request, site: Site) -> Response:
         raise HTTPException(503, headers={"Retry-After": AGAIN_S}) from None
     after = site.fleet.number_of(id)
 
-    async def told() -> AsyncIterator[bytes]:
+    async def changes() -> AsyncIterator[bytes]:
         async for some in event_stream(site.fleet, reader, news, after, partial(site.sessions.still, who), site.clock):
             yield some
 
-    return _Held(told(), held)
+    return _Held(changes(), held)
 
 
 class _Held(StreamingResponse):

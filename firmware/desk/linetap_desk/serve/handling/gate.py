@@ -45,7 +45,7 @@ def error_page(request: Request, error: Exception, site: Site) -> Response:
     if "text/html" not in request.headers.get("accept", ""):
         return PlainTextResponse(f"{status}\n", status, headers)
     response = site.pages.page(
-        request, "error.html", status, code=status, text=site.pages.say(request, TEXTS.get(status, TEXTS[400]))
+        request, "error.html", status, code=status, text=site.pages.translated(request, TEXTS.get(status, TEXTS[400]))
     )
     response.headers.update(headers)
     return response

@@ -30,7 +30,7 @@ class Attempt(NamedTuple):
     """`tell`: only the first attempt over the limit is logged; the rest would fill the log."""
 
     allowed: bool
-    tell: bool
+    logs: bool
 
 
 def begin_attempt(db: Connection, name: str, address: str, now_ns: int) -> Attempt:
@@ -40,10 +40,10 @@ def begin_attempt(db: Connection, name: str, address: str, now_ns: int) -> Attem
     values = {"name": _key(name), "address": address}
     for kind, value in values.items():
         if _count_attempts(db, kind, value) >= MOST_ATTEMPTS[kind]:
-            tell = _count_attempts(db, f"{kind}_told", value) == 0
-            if tell:
+            logs = _count_attempts(db, f"{kind}_told", value) == 0
+            if logs:
                 _add_attempt(db, f"{kind}_told", value, now_ns)
-            return Attempt(False, tell)
+            return Attempt(False, logs)
     for kind, value in values.items():
         _add_attempt(db, kind, value, now_ns)
     return Attempt(True, False)
@@ -114,7 +114,7 @@ def _try(site: Site, name: str, address: str) -> _Tried:
         found = accounts.by_name(db, name) if accounts.is_name(name) else None
         known = "" if found is None else name
         attempt = begin_attempt(db, name, address, site.clock.utc_ns())
-        if attempt.tell:
+        if attempt.logs:
             site.access.append_in(db, known, address, "login_too_often", Subject(), REFUSED)
     if not attempt.allowed:
         raise TooMany

@@ -76,7 +76,7 @@ def checked_roles(roles: Iterable[str]) -> str:
     if strange := found - set(ROLES):
         raise BadInput(f"role {', '.join(sorted(strange))}: {', '.join(ROLES)} expected")
     if ALONE in found and len(found) > 1:
-        raise BadInput(f"roles {', '.join(sorted(found))}: an auditor has no other role: nobody reviews themselves")
+        raise BadInput(f"roles {', '.join(sorted(found))}: an auditor has no other role: no one reviews themselves")
     for apart in APART:
         if len(together := sorted(found & apart)) > 1:
             raise BadInput(f"roles {', '.join(together)}: these are for different people")

@@ -112,5 +112,5 @@ def error_texts(site: Site, request: Request, error: Exception) -> dict[str, str
     """Code and text, for the page."""
     code = store.code_of(error)
     text = str(error).removesuffix(f" [{code}]")
-    return {"code": code, "text": site.pages.say(request, steps.REFUSAL[code]) if code in steps.REFUSAL else text,
-            "detail": text if code == "bad_input" else ""}  # fmt: skip
+    refusal = site.pages.translated(request, steps.REFUSAL[code]) if code in steps.REFUSAL else text
+    return {"code": code, "text": refusal, "detail": text if code == "bad_input" else ""}
