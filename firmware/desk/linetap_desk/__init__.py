@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The central side: makes keys, verifies what units sealed, opens it for those who hold both keys."""
+"""The central side: makes keys, verifies sealed calls, and opens them for the holders of both keys."""

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The evidence bundle: calls, what proves them, and a report a judge can read, in one zip (docs/bundle.md)."""
+"""The evidence bundle: calls, their proofs, and a report for a court, in one zip (docs/bundle.md)."""

@@ -73,8 +73,8 @@ def verify_bundle(
 
 
 def _uncovered(found: Facts) -> str:
-    """What no signature covers. Sums and reports are derived from the rest and compared; everything else is signed or
-    hashed."""
+    """The members without a signature. Sums and reports are derived from the rest and compared; everything else is
+    signed or hashed."""
     text = f"the case in {layout.ABOUT}, the copy {layout.SIGNERS}"
     for unit, heads in found.heads.items():
         if layout.STAMP in heads:
@@ -88,7 +88,7 @@ def _uncovered(found: Facts) -> str:
 
 
 def _witnessed(found: Facts, rules: Rules, signers: list[Signer]) -> Verdict:
-    """Under the verifier's policy: the bundle's own policy states only what was required when it was made."""
+    """Under the verifier's policy: the bundle's own policy states only the requirements at its making."""
     own = ", though a policy in it says so" if found.policy is not None and found.policy.quorum != NONE else ""
     if rules.policy is None:
         return Verdict(f"witness: {NO_POLICY}{own}", counts=False)

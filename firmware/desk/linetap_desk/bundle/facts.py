@@ -44,7 +44,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A signature: its required signer (empty: anybody named for it), and when it was made."""
+    """A signature: its required signer (empty: any signer named for it), and when it was made."""
 
     name: str
     signature: str

@@ -92,7 +92,7 @@ def opened(wavs: list[Path], call_ids: set[str]) -> Found:
 
 
 def small(path: Path, limit_bytes: int) -> bytes:
-    """A file named by the user; BadInput says what is wrong with it."""
+    """A file named by the user; BadInput gives its fault."""
     try:
         return callfolder.read(path, limit_bytes)
     except callfolder.Damaged as error:

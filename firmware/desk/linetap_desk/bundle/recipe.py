@@ -46,7 +46,7 @@ _TSA_CA = 'tsa_ca=$(realpath "${2:?bash CHECK.sh SIGNERS TSA_CA}")\n'
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`key` of the sentence in texts.py that says what the step proves, with its value; `command` as it is typed."""
+    """`key` of the sentence in texts.py about the step's proof, with its value; `command` as it is typed."""
 
     key: str
     of: str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk calls`: what the desk knows of calls, in the order they began. It only reads."""
+"""`linetap desk calls`: lists the desk's calls in the order of their beginning. It only reads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _HIGHEST_LIMIT = 100_000
 
 
 def run(args: argparse.Namespace) -> int:
-    """0, also where nothing was found."""
+    """0, also without a result."""
     criteria = _criteria(args)
     engine = database.open_reader(args.db)
     try:
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _criteria(args: argparse.Namespace) -> SearchCriteria:
-    """BadInput for a time that is none."""
+    """BadInput for an invalid time."""
     if not 1 <= args.limit <= _HIGHEST_LIMIT:
         raise BadInput(f"--limit {args.limit}: 1 to {_HIGHEST_LIMIT} expected")
     since = None if args.since is None else _time(args.since, "--from")
@@ -64,7 +64,7 @@ def _newest(db: Connection, criteria: SearchCriteria, most: int) -> list[dict[st
 
 
 def _time(text: str, option: str) -> str:
-    """As it stands in the table."""
+    """In the form of the table."""
     try:
         return rfc3339(parse_rfc3339(f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text))
     except (ValueError, OverflowError) as error:
@@ -87,7 +87,7 @@ def _table(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _state(row: Mapping[str, Any]) -> str:
-    """The last that became of it; with a star, where some of it was reconstructed from the unit's log and records."""
+    """The call's last state; with a star if a part was reconstructed from the unit's log and records."""
     state = query.state_of(row)
     word = "gone" if state == "destroyed" else state
     return f"{word}*" if row["rebuilt"] else word

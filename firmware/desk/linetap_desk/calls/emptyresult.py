@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The reason why a search of a unit or a line is empty: no call was made, the unit was not received, policy recorded
-nothing, or the calls are destroyed. What the desk cannot know is stated too.
+nothing, or the calls are destroyed. Gaps in the desk's knowledge are stated too.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ class Away:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the desk knows of a unit, or one of its lines, in a span. `whole`: it has all of the unit's events."""
+    """The desk's information on a unit, or one of its lines, in a span. `whole`: it has all of the unit's events."""
 
     calls: int
     destroyed: int
     passed: list[Passed]
     away: list[Away]
-    heard_at: str | None  # None: nothing has ever come of the unit
+    heard_at: str | None  # None: the unit never reported
     whole: bool
-    ahead: bool  # the span goes on beyond what the unit can have reported by now
+    ahead: bool  # the span ends after the unit's last possible report
     more: bool  # more calls, or more outages, than are listed here
 
     @property

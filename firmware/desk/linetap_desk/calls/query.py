@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A page of calls, newest first, out of millions, for `linetap desk calls` and the desk's pages.
 
-No search reads more than BUDGET rows. A page that is not full by then says how far it searched (`looked_to`), and the
-next continues there: rare calls are found in steps, and no other request waits.
+No search reads more than BUDGET rows. A page that is not full by then has the end of its search (`looked_to`), and the
+next continues there: rare calls are found in steps, without delaying other requests.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Page:
 @dataclass(frozen=True, slots=True)
 class _Found:
     rows: list[dict[str, Any]]
-    looked_to: str | None  # None: to the end of what was asked for
+    looked_to: str | None  # None: to the end of the search
     looked: int = 0  # entries
 
 

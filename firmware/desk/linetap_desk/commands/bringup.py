@@ -22,8 +22,8 @@ _SIGNATURE_BYTES = 64 * 1024
 
 
 def run(args: argparse.Namespace) -> int:
-    """0: every figure of all reports holds; 1: one does not, or was not measured. BadInput for a report that is none
-    or is not its unit's: then none is kept."""
+    """0: every figure of all reports holds; 1: one does not, or was not measured. BadInput for a malformed report, or
+    one that is not its unit's: then none is stored."""
     if len(args.report) > MOST:
         raise BadInput(f"{len(args.report)} reports; {MOST} at most expected")
     listed = load_signers(args.signers)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap verify`: is a sealed call, a whole vault or a bundle as its unit sealed it. Needs no secret.
+"""`linetap verify`: checks that a sealed call, a whole vault or a bundle is unchanged. Needs no secret.
 
-Every defect found is reported, each with a stable code. Of a vault its log is checked too: a recording that is gone
-with its whole folder leaves its trace there, and a log that was cut back leaves one with its witness.
+Every defect is reported with a stable code. For a vault the log is checked too: it shows a recording that was removed
+with its whole folder, and a witness shows a truncated log.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when every call is as a named signer sealed it, else 1."""
+    """0 if every call is as a named signer sealed it, else 1."""
     signers = None if args.signers is None else callfolder.load_signers(args.signers)
     path: Path = args.path.resolve()
     verdicts = _verdicts(args, path, signers)
@@ -78,7 +78,7 @@ def _verdicts(args: argparse.Namespace, path: Path, signers: list[Signer] | None
 
 
 def _call_and_witnesses(path: Path, signers: list[Signer] | None, rules: Rules) -> Iterator[Verdict]:
-    """Of a call by itself, the proof of its close is sought where it lies: in its vault, a store or a package."""
+    """For a single call, searches the proof of its close around it: in its vault, a store or a package."""
     call = verify_call(path, signers)
     yield call
     if call.record is None or call.record_sha256 is None:

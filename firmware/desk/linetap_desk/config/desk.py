@@ -36,7 +36,7 @@ class SummaryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     pause_s: Annotated[int, Meta(ge=0, le=3600)] = 60  # before the second attempt; doubled each time
 
     def checked(self) -> Self:
-        """BadInput for what does not go together."""
+        """BadInput for contradictory settings."""
         if self.webhook is not None:
             url = urlsplit(self.webhook)
             if url.scheme != "https" or not url.hostname or url.username:
@@ -63,12 +63,12 @@ class OidcConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     client_id: str
     client_secret: str  # a file
     ca: str | None = None  # else the machine's own
-    name: str = "OIDC"  # as the login page has it
+    name: str = "OIDC"  # the name on the login page
 
 
 class ServeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     listen: str = "127.0.0.1:8443"
-    url: str | None = None  # what people type; default https:// and the address it listens on
+    url: str | None = None  # the address that people type; default https:// and the address it listens on
     certificate: str | None = None  # TLS, with its key; may be missing on the loopback alone
     key: str | None = None
     db: str = "sqlite:///serve.db"  # the pages' own: people, sessions, access log
@@ -111,7 +111,7 @@ class WatchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     certificate: str | None = None
     key: str | None = None
-    places: str | None = None  # which unit hangs where
+    places: str | None = None  # the places of the units
 
 
 class WitnessesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -123,7 +123,7 @@ class WitnessesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     within_hours: Annotated[int, Meta(ge=1, le=8784)] = 24  # from a call's end to its first witness
     logs: str | None = None  # LOGS/UNIT: a copy of each unit's log
     keepers: str | None = None  # KEEPERS/UNIT.key: the key that signs the checkpoints of that log
-    ca: str | None = None  # that witnesses' https is checked against, where it is not the system's
+    ca: str | None = None  # for the witnesses' https, instead of the system's
 
 
 class DeskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -132,7 +132,7 @@ class DeskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     broker: Broker = Broker()
     watch: WatchConfig = WatchConfig()
     client_id: str = "linetap-desk"  # the broker keeps the ingest's session under this name
-    signers: str | None = None  # allowed_signers: which key is which unit's
+    signers: str | None = None  # allowed_signers: the keys of the units
     key: str | None = None  # the desk's private key: without it nothing is confirmed or requested
     db: str | None = None  # sqlite:///desk.db, postgresql+psycopg://...
     copy: CopyConfig | None = None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The settings of `linetap desk serve`: the [serve] table of desk.toml, and what it uses of the other tables."""
+"""The settings of `linetap desk serve`: the [serve] table of desk.toml, and its fields of the other tables."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_settings(path: Path) -> Settings:
-    """BadInput for what is missing, does not fit, or is not safe."""
+    """BadInput for missing, contradictory or unsafe settings."""
     desk, _ = desksettings.read_config(argparse.Namespace(config=path, broker=None))
     serve = desk.serve
     host, port = _address(path, serve.listen)

@@ -27,7 +27,7 @@ PART = ".part"
 SMALL_BYTES = 64 << 10  # key.age and meta.age have a few hundred bytes
 _MOST_SAMPLES = (
     S_PER_DAY * 8000
-)  # of a call: its record is the unit's own word, and says how much of the store it takes
+)  # of a call: its size in the store follows from the record, which is the unit's own statement
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ def read_hold(desk: DeskConfig, call_id: str) -> hold.Hold | None:
 
 
 def command(desk: DeskConfig, unit: str, call_id: str, copied: bool) -> str:
-    """The command by which anybody can verify the call without a secret: on the copy, else in its unit's vault. Empty
+    """The command that verifies the call without a secret: on the copy, else in its unit's vault. Empty
     for an invalid call id."""
     if not _is_call_id(call_id):
         return ""

@@ -150,7 +150,7 @@ class Copying:
     def end(self) -> None:
         self._worker.stop(STOP_S)
 
-    # --- what comes --------------------------------------------------------------------------------------------
+    # --- received messages -------------------------------------------------------------------------------------
 
     def _take(self, asking: Asking, incoming: Incoming, message: Arrived) -> None:
         user = message.user
@@ -181,7 +181,7 @@ class Copying:
             if not answer.code.startswith("fetch_"):
                 asking.pause(now_ns)
 
-    # --- what is to be done ------------------------------------------------------------------------------------
+    # --- work --------------------------------------------------------------------------------------------------
 
     def _look(self, now_ns: int) -> None:
         """Assigns every online unit its next call, and gives capacity to others if one has none."""

@@ -77,7 +77,7 @@ def _of_notices(record: CallRecord, began: int) -> Iterator[Moment]:
     for one in _notices(record):
         if one.ended_at is not None:
             from_s, to_s = ((parse_rfc3339(at) - began) / NS_PER_S for at in (one.started_at, one.ended_at))
-            if to_s > 0:  # else it was over before the recording began
+            if to_s > 0:  # otherwise it ended before the recording began
                 yield Moment("notice", from_s, to_s, one.id)
 
 
@@ -102,8 +102,8 @@ class OpenedCall:
     moments: list[Moment]
     began_ns: int
     witnessed: str  # the verdict of the witnesses: by k of n, or not
-    amended: Amendment | None  # what its unit reported later of its times and end
-    unamended: str  # why what the package has of that does not count
+    amended: Amendment | None  # the unit's later report of its times and end
+    unamended: str  # why the package's report of that does not count
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class CustodianFiles:
 
     signers: Path
     identities: list[Path]
-    recipient: str  # the requester's key as the custodian knows it; empty: as the request has it
+    recipient: str  # the requester's key, given by the custodian; empty: that of the request
     output: Path
     logs: list[Path] = field(default_factory=list)
 
@@ -140,7 +140,7 @@ class Case:
 
     @property
     def is_logged(self) -> bool:
-        """Whether there is something that may prove each call to stand in its unit's log; it is judged by `bundle`."""
+        """Whether there is a possible proof that each call is in its unit's log; `bundle` judges it."""
         return bool(self.means.logs) or len(self.package.closings()) == len(self.request.calls)
 
     def purpose(self) -> Purpose | None:
@@ -178,7 +178,7 @@ class Case:
         try:
             return group.needed(layers.read_partial(handed)) > len(self.means.identities)
         except LinetapError:
-            return None  # it is refused, with the reason, where it is used
+            return None  # its use is refused with the reason
 
     def hand_on(self, call_id: str) -> None:
         """`linetap release peel`: takes off this custodian's layer, and writes the file for the next one."""
@@ -237,7 +237,7 @@ class Case:
             self.done.append(description)
 
     def close(self) -> None:
-        """`linetap release close`: destroys the one-time key and what is in memory."""
+        """`linetap release close`: destroys the one-time key and the data in memory."""
         with self._one_at_a_time:
             key = self.one_time_key
             if key is None:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap custody`: the custodian's helper. A package from the desk is heard in memory, in a browser on this machine,
-and given on; nothing clear touches a disk."""
+"""`linetap custody`: the custodian's helper. It plays the calls of a package from the desk in a browser on this machine
+and hands them over; decrypted data is in memory only."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
 
 
 def _checked(args: argparse.Namespace, desk: deskfolder.Desk) -> tuple[ZoneInfo, CustodianFiles]:
-    """BadInput before anything is asked or fetched."""
+    """BadInput, before any prompt or download."""
     if (args.package is None) == (args.url is None):
         raise BadInput("ID.tar or --desk URL: one of the two expected")
     for path in args.identity:
@@ -136,7 +136,7 @@ def serve_case(case: Case, clock: Clock, port: int, zone: ZoneInfo, idle_s: floa
 
 
 def leave_no_core() -> None:
-    """What is in memory is not written to a disk when the process dies, and no other process of the user reads it."""
+    """Prevents core dumps, and reading of this process's memory by other processes of the user."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
@@ -178,5 +178,5 @@ class _Server(EndsQuietly):
         self._site = site
 
     async def on_tick(self, counter: int) -> bool:
-        """uvicorn looks ten times a second whether it shall end."""
+        """uvicorn calls this ten times a second to check whether to end."""
         return await super().on_tick(counter) or self._site.idle

@@ -191,7 +191,7 @@ async def end(request: Request, site: Site) -> Response:
 
 
 def _ended(request: Request, site: Site, closed: bool) -> Response:
-    request.state.csrf = ""  # a page from which nothing is asked any more
+    request.state.csrf = ""  # a page without further requests
     response = site.page(request, "ended.html", closed=closed)
     response.background = BackgroundTask(site.end)
     return response
@@ -293,7 +293,7 @@ def _inside(handler: Handler) -> Handler:
 
 def _guarded(handler: Handler, site: Site) -> Callable[[Request], Awaitable[Response]]:
     async def guarded(request: Request) -> Response:
-        """A traceback could have a number in it: kind and place are enough."""
+        """A traceback could contain a telephone number: kind and place are enough."""
         try:
             return await handler(request, site)
         except HTTPException:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A package in a folder of its own in RAM (0700), gone at the end. All that lies there is encrypted or public."""
+"""A package in a folder of its own in RAM (0700), removed at the end. All of its files are encrypted or public."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from linetap_desk.release import requestfile
 from linetap_desk.release.opening import PART_LIMIT_BYTES
 
 BLOCK = 512
-LIMIT_BYTES = 1 << 30  # of the whole: it lies in RAM. 37 hours of recordings
+LIMIT_BYTES = 1 << 30  # of the whole, which is in RAM: 37 hours of recordings
 _PIECE_BYTES = 1 << 20
 _SMALL_BYTES = 1 << 20
 _MOST_MEMBERS = MOST_CALLS * (sealed.MOST_PARTS + 2 * amendment.MOST + 8) + 32
 _CALL = sealed.CALL_ID.pattern.replace("(", "(?:", 1)
-# What a package holds, and how large each can honestly be.
+# The files of a package, and the largest valid size of each.
 _NAMES = [
     (re.compile(pattern, re.ASCII), limit)
     for pattern, limit in (
@@ -54,7 +54,7 @@ _NAMES = [
 
 
 class BadPackage(Refusal):
-    """Not the package that a desk makes."""
+    """It is not a package made by a desk."""
 
     code = "package_malformed"
 
@@ -67,7 +67,7 @@ class Source(Protocol):
 
 
 def members(source: Source) -> Iterator[tuple[str, Iterator[bytes]]]:
-    """Name and content of each, in pieces. BadPackage at the first thing that does not belong."""
+    """Name and content of each, in pieces. BadPackage at the first unexpected entry."""
     seen: set[str] = set()
     total = 0
     while any(head := _exactly(source, BLOCK)):
@@ -82,7 +82,7 @@ def members(source: Source) -> Iterator[tuple[str, Iterator[bytes]]]:
             continue
         content = _content(source, size)
         yield name, content
-        for _ in content:  # what was not taken
+        for _ in content:  # the unread rest
             pass
         _exactly(source, -size % BLOCK)
 
@@ -186,7 +186,7 @@ RAM = Path("/dev/shm")
 @dataclass(frozen=True, slots=True)
 class Package:
     folder: Path
-    request: Request  # as it says of itself: the gate judges it before each step
+    request: Request  # its own statements: each step checks it first
 
     @property
     def request_file(self) -> Path:
@@ -199,12 +199,12 @@ class Package:
         return self.folder / "inner" / f"{call_id}{sealing.SUFFIX}"
 
     def handed(self, call_id: str) -> Path | None:
-        """What a custodian of a group, who came before, has left of it."""
+        """The file of the previous custodian of a group."""
         path = self.folder / "handed" / f"{call_id}{sealing.SUFFIX}"
         return path if path.exists() else None
 
     def closings(self) -> list[Path]:
-        """One of each call that the desk has one of."""
+        """The closings of the calls, as far as the desk has them."""
         found = (self.folder / closing.FOLDER / f"{call.call_id}{closing.SUFFIX}" for call in self.request.calls)
         return [path for path in found if path.exists()]
 

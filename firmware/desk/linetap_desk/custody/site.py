@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every handler gets: the case, the door, the pages, and the time of the last activity."""
+"""The state for every handler: the case, the admission, the pages, and the time of the last activity."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from linetap_desk.web.pages import THEMES, Pages
 
 COOKIE = "linetap-custody"
 ATTEMPTS = 5
-_ALPHABET = "ABCDEFGHJKMNPQRSTVWXYZ23456789"  # without what is taken for one another
+_ALPHABET = "ABCDEFGHJKMNPQRSTVWXYZ23456789"  # without similar characters
 _LENGTH = 8  # 39 bits, for five attempts
 
 
 class Door:
     """Admits the one browser into which the code from the terminal is typed first.
 
-    Everybody on this machine reaches the loopback, and any web page may send a browser there. So the code is valid once
-    and for few attempts, and the pages lie under a random path: a browser sends a cookie of 127.0.0.1 to every port,
-    but not to another path.
+    Every user of this machine can connect to the loopback, and any web page may send a browser there. So the code is
+    valid once and for few attempts, and the pages lie under a random path: a browser sends a cookie of 127.0.0.1 to
+    every port, but not to another path.
     """
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Door:
 
 
 class OwnAddress:
-    """421 for any other Host, which another's DNS may point to 127.0.0.1. 403 for requests that another site causes."""
+    """421 for any other Host, since foreign DNS may point to 127.0.0.1. 403 for requests from another site."""
 
     def __init__(self, app: ASGIApp, host: str) -> None:
         self._app, self._host = app, host
@@ -78,7 +78,7 @@ class OwnAddress:
 
 
 class CasePages(Pages):
-    """One person, one process: what they chose is kept here, and not in a cookie."""
+    """One person, one process: their choices are kept here instead of in a cookie."""
 
     chosen: text.Language = text.DEFAULT
     light: str = "auto"
@@ -111,7 +111,7 @@ class Site:
         self.touch()
 
     def touch(self) -> None:
-        """Somebody is there."""
+        """Records that a person is active."""
         self.done_ns = self.clock.monotonic_ns()
 
     @property

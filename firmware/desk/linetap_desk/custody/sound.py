@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""For display and playback of a recording: its peaks, and its sound at another speed."""
+"""Display and playback of a recording: its peaks, and its sound at another speed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ _AT_ONCE = 4000  # samples out: half a second
 
 
 def peaks(pcm: NDArray[np.int16], columns: int = COLUMNS) -> list[int]:
-    """The largest magnitude of each column, 0 to 127 in mu-law's own steps: a low voice is seen beside a loud one."""
+    """The largest magnitude of each column, 0 to 127 in mu-law's own steps: a low voice is visible beside a loud
+    one."""
     if not len(pcm):
         return []
     magnitude = ~g711.encode(pcm) & 0x7F
@@ -38,8 +39,8 @@ def _plain(pcm: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:
 
 
 def _stretched(pcm: NDArray[np.int16], speed: float) -> Iterator[NDArray[np.int16]]:
-    """WSOLA (Verhelst and Roelands, 1993): frames laid over one another at a steady step, each taken where it goes on
-    best from the one before, near where it would be by the clock."""
+    """WSOLA (Verhelst and Roelands, 1993): frames overlap at a constant step; each is taken near its nominal place,
+    where it best continues the one before."""
     window = np.hanning(_FRAME + 1)[:-1]
     tail, taken = np.zeros(_HOP), 0
     out: list[NDArray[np.float64]] = []
@@ -58,7 +59,7 @@ def _stretched(pcm: NDArray[np.int16], speed: float) -> Iterator[NDArray[np.int1
 
 
 def _best(pcm: NDArray[np.int16], due: int, follows: int) -> int:
-    """Where near `due` the sound is most like what follows."""
+    """The place near `due` at which the sound is most similar to the continuation."""
     begin = max(0, due - _REACH)
     region = pcm[begin : due + _REACH + _FRAME].astype(np.float64)
     wanted = pcm[follows : follows + _FRAME].astype(np.float64)

@@ -167,7 +167,7 @@ def _amend(found: dict[str, Any], began: list[str], ordered: Sequence[Part]) -> 
 
 
 def with_records(parts: Sequence[Part], records: Sequence[Part]) -> list[Part]:
-    """Adds what verified documents (`records`) say of the call; the unit's own signed event of that kind takes
+    """Adds the fields of verified documents (`records`); the unit's own signed event of that kind takes
     precedence."""
     kinds = {part.fields.event for part in parts}
     return [*(one for one in records if one.fields.event not in kinds), *parts]

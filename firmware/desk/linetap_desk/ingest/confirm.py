@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk's commands to units, signed with its own key: `ack` confirms what is stored, `resend` requests what is
-missing.
+"""The desk's commands to units, signed with its own key: `ack` confirms stored events, `resend` requests missing ones.
 
 Neither is awaited: a lost `ack` is repeated with the next event, the next connection of the unit, or the first event
 that it sends twice.

@@ -157,7 +157,7 @@ def place(event: Event, known: Mapping[int, Link]) -> Verdict:
 
 
 def _begins_anew(fields: EventFields) -> bool:
-    """Whether the unit's disk lost the events before this one, as its signed `dropped` says."""
+    """Whether the unit's disk lost the events before this one, by its signed `dropped`."""
     return fields.event == "dropped" and fields.prev == GENESIS and fields.to_seq == fields.seq - 1
 
 

@@ -10,7 +10,8 @@
 | `not_recording` | the unit reported that it records no call; `why` is the condition that its LEDs show |
 | `desk` | the desk itself received nothing; `unit` is empty |
 
-A silent unit may continue to record and report later: this is what the desk knows, not what the unit did.
+A silent unit may continue to record and report later: these are periods of the desk's knowledge, not of the unit's
+work.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ def store_outages(db: Connection, batch: Sequence[Arrival], accepted: Collection
     _change(db, changes)
 
 
-# --- what is kept of it --------------------------------------------------------------------------------------
+# --- rows ----------------------------------------------------------------------------------------------------
 
 
 def _begin(db: Connection, last: dict[str, str]) -> None:

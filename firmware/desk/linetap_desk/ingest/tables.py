@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk's tables. `events` is what was proved; `calls` and `origins` are made from it and can be made again, but for
-what was cleared (clear.py)."""
+"""The desk's tables. `events` has the verified reports; `calls` and `origins` are derived from it and can be derived
+again, except for cleared data (clear.py)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ units = Table(
     Column("set_aside", Integer, nullable=False, default=0),  # how many, kept or not
 )
 
-# What stands of a unit's own alerts, as the broker has it retained: unsigned, as `units`.
+# The active alerts of a unit, as the broker retains them: unsigned, as `units`.
 unit_alerts = Table(
     "unit_alerts",
     metadata,
@@ -54,7 +54,7 @@ unit_alerts = Table(
     Column("since", Text, nullable=False),
 )
 
-# What the PBX of a unit reported of a day, and what became of it (pbxdays.py): unsigned, as `units`.
+# The report of a unit's PBX on a day, and the unit's recordings of it (pbxdays.py): unsigned, as `units`.
 pbx_days = Table(
     "pbx_days",
     metadata,
@@ -64,7 +64,7 @@ pbx_days = Table(
     Column("recorded", Integer, nullable=False),  # of the calls
     Column("missing", Integer, nullable=False),  # of the calls: a recording was due
     Column("unseen", Integer, nullable=False),  # recordings beside them
-    Column("told_at", Text, nullable=False),  # by the desk's time; of a correction, when that came
+    Column("told_at", Text, nullable=False),  # by the desk's time; of a correction, the time of its arrival
     Index("pbx_days_day", "day"),
 )
 
@@ -74,7 +74,9 @@ origins = Table(
     metadata,
     Column("unit", Text, primary_key=True),
     Column("origin", Text, primary_key=True),
-    Column("through", BigInteger, nullable=False),  # every event up to it is here, or the unit says it dropped it
+    Column(
+        "through", BigInteger, nullable=False
+    ),  # every event up to it is here, or was dropped by the unit's own report
     Column("newest", BigInteger, nullable=False),
     Column("heard_at", Text, nullable=False),
 )
@@ -92,7 +94,7 @@ vaults = Table(
     Column("since_at", Text, nullable=False),  # it is in use since then, by the desk's; later than first_at: again
     Column("signed", Integer),  # its number as the unit itself has signed it
     Column("over_at", Text),  # another vault is in use since then, by the desk's clock
-    Column("lost_to", BigInteger),  # the newest event of it that anybody has named: behind it nothing is known
+    Column("lost_to", BigInteger),  # the newest known event of it
 )
 
 events = Table(
@@ -116,7 +118,7 @@ events = Table(
     Index("events_call", "unit", "call_id"),
 )
 
-# The few events that say which others will not come.
+# The few events that list lost ones.
 Index(
     "events_dropped",
     events.c.unit,
@@ -166,7 +168,7 @@ heads = Table(
     Column("id", Integer, primary_key=True),
     Column("unit", Text, nullable=False),
     Column("origin", Text, nullable=False),
-    Column("code", Text, nullable=False),  # log_rollback, log_fork; empty: this is the one that others are held against
+    Column("code", Text, nullable=False),  # log_rollback, log_fork; empty: others are compared with this one
     Column("size", BigInteger, nullable=False),
     Column("root", Text, nullable=False),
     Column("at", Text, nullable=False),
@@ -198,16 +200,16 @@ calls = Table(
     Column("gaps_ms", Float),
     Column("why", Text),
     Column("record_sha256", Text),
-    Column("late", Boolean, nullable=False),  # something of it came late
+    Column("late", Boolean, nullable=False),  # a part of it arrived late
     Column("rebuilt", Boolean),  # part of it was reconstructed from log and record
     Index("calls_began", "began_at"),
-    # Behind the time of a search's index stand columns that are asked besides: a row that does not fit is not read.
+    # The columns after the time in a search's index are further criteria: rows that do not match are not read.
     Index("calls_at_line", "unit", "line", "began_at", "call_id", "disposition", "direction"),
     Index("calls_disposition", "disposition", "began_at", "direction"),
 )
 
-# True of every call, and said only by a search for a whole unit: SQLite's planner, which has no figures, would else
-# look for a line through all calls of its unit.
+# True for every call, and used only by a search for a whole unit: otherwise SQLite's planner, which has no statistics,
+# would search for a line through all calls of its unit.
 WHOLE_UNIT = calls.c.unit != literal_column("''")
 Index(
     "calls_unit",
@@ -219,11 +221,11 @@ Index(
     postgresql_where=WHOLE_UNIT,
 )
 
-# In one expression: of three conditions PostgreSQL takes each to be true of half the calls, and all of an eighth.
+# In one expression: PostgreSQL would estimate each of three conditions at half of the calls, and all at an eighth.
 IN_PROGRESS = func.coalesce(calls.c.ended_at, calls.c.sealed_at, calls.c.destroyed_at, type_=Text).is_(None)
 
-# What few calls are: a search for one of these would else look through all the others. SQLite asks the condition
-# again of whatever it finds there, so its columns stand behind the time too.
+# States of few calls: otherwise a search for one would read all other calls. SQLite checks the condition again for each
+# row that it finds, so its columns follow the time too.
 _RARE = {
     "marked": (calls.c.mark.is_not(None), ["mark"]),
     "held": (calls.c.held_at.is_not(None), ["held_at"]),
@@ -234,9 +236,9 @@ for _name, (_rare, _asked) in _RARE.items():
     _columns = [calls.c.began_at, *(calls.c[name] for name in (*_asked, "unit", "line"))]
     Index(f"calls_{_name}", *_columns, sqlite_where=_rare, postgresql_where=_rare)
 
-SUPERSEDED = ("calls_line", "calls_open", "calls_astray")  # indexes of earlier versions, which another does the work of
+SUPERSEDED = ("calls_line", "calls_open", "calls_astray")  # indexes of earlier versions, replaced by others
 
-# The few that something is still to be done about.
+# The few calls with work left.
 _UNCOPIED = (
     calls.c.record_sha256.is_not(None)
     & calls.c.sealed_at.is_not(None)
@@ -249,8 +251,8 @@ _UNCLEARED = calls.c.destroyed_at.is_not(None) & or_(
 Index("calls_uncopied", calls.c.unit, calls.c.began_at, sqlite_where=_UNCOPIED, postgresql_where=_UNCOPIED)
 Index("calls_uncleared", calls.c.destroyed_at, sqlite_where=_UNCLEARED, postgresql_where=_UNCLEARED)
 
-# Of calls whose own events are nowhere any more (`linetap desk rebuild`): a `sealed` made from the record that lies in
-# the store and was proved there, as the unit would tell it anew; a `held` from a hold. A signed one counts for more.
+# For calls whose own events are lost (`linetap desk rebuild`): a `sealed` derived from the verified record in the
+# store, as the unit would repeat it; a `held` from a hold. A signed event takes precedence.
 from_record = Table(
     "from_record",
     metadata,
@@ -270,13 +272,13 @@ copies = Table(
     Column("record_sha256", Text, nullable=False),
     Column("until", Text),  # as the record has it; null: an overflow epoch has no day
     Column("stored_at", Text, nullable=False),
-    Column("look_at", Text),  # when it is to be asked again whether it may go: `until`, later while it is held
+    Column("look_at", Text),  # the next check whether it has expired: `until`, later while it is held
     Column("removed_at", Text),
-    Column("period_s", BigInteger),  # so long a call of its class is kept; null: of an earlier version
-    Column("counted_ms", BigInteger),  # what the ingest had counted when it was stored; null: of an earlier version
+    Column("period_s", BigInteger),  # the retention of its class; null: of an earlier version
+    Column("counted_ms", BigInteger),  # the ingest's counted time when it was stored; null: of an earlier version
     Column("closing_at", Text),  # when the proof that it stands in its unit's log was put beside it
 )
-# What a unit has signed of a call's time and end behind its record (evidence/calls/amendment.py).
+# A unit's signed amendments of a call's times and end (evidence/calls/amendment.py).
 amendments = Table(
     "amendments",
     metadata,
@@ -289,7 +291,7 @@ amendments = Table(
     Column("stored_at", Text),  # when it was put beside the copy
 )
 
-# So long the ingest has run, by the monotonic clock: no clock that is set moves it.
+# The ingest's running time by the monotonic clock, which no change of a clock affects.
 counted = Table(
     "counted",
     metadata,
@@ -301,13 +303,13 @@ Index("copies_standing", copies.c.look_at, sqlite_where=_STANDING, postgresql_wh
 UNCLOSED = copies.c.removed_at.is_(None) & copies.c.closing_at.is_(None)
 Index("copies_unclosed", copies.c.unit, copies.c.stored_at, sqlite_where=UNCLOSED, postgresql_where=UNCLOSED)
 
-# When the desk did not hear a unit, or the unit reported that it records nothing: by the desk's clock, from words that
-# no one has signed (outages.py). Without them "no call" could not be told from "no one knows".
+# Periods without reports of a unit, or in which it reported that it records nothing: by the desk's clock, from unsigned
+# messages (outages.py). They distinguish "no call" from "unknown".
 outages = Table(
     "outages",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("unit", Text, nullable=False),  # empty: the desk itself heard nothing
+    Column("unit", Text, nullable=False),  # empty: the desk itself received nothing
     Column("kind", Text, nullable=False),  # before, offline, unheard, not_recording, desk
     Column("why", Text, nullable=False),
     Column("began_at", Text, nullable=False),

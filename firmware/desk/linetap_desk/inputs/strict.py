@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What reaches the desk from outside, read strictly: JSON of limited size, times as people type them, and the fields of
+"""Input from outside, read strictly: JSON of limited size, times as people type them, and the fields of
 units' unsigned messages. Every fault is a BadInput of one line.
 
 The desk decodes JSON by `decode` only; tests/desk/test_foreign.py checks that.

@@ -237,7 +237,7 @@ def add_verb(verbs: Any) -> None:
 
 
 def run_send(args: argparse.Namespace, clock: Clock) -> int:
-    """Exit status: 0 done, 1 refused. BadInput or Refusal says why there is no answer."""
+    """Exit status: 0 done, 1 refused. BadInput or Refusal has the reason for a missing answer."""
     data = read_small(args.file, envelopes.LIMIT_BYTES)
     try:
         text = strict.decode(data, envelopes.Envelope).command

@@ -3,7 +3,7 @@
 
 ```
 ca.key  ca.pem  issued.jsonl          the state
-crl.pem  allowed_signers              what follows from the register, written anew by every command
+crl.pem  allowed_signers              derived from the register, rewritten by every command
 ```
 """
 
@@ -131,7 +131,7 @@ class Authority:
         return made.public_bytes(Encoding.PEM)
 
     def revoke(self, entries: list[Issued], since: str, with_signer: bool) -> None:
-        """Of what was issued; `since` is RFC 3339. In the register and in what follows from it when this returns."""
+        """Revokes certificates; `since` is RFC 3339. Register and derived files have it when this returns."""
         now = rfc3339(self.clock.utc_ns())
         self.register.append(
             *(Revoked(at=now, serial=e.serial, since=since, signer=e.signer if with_signer else "") for e in entries)
@@ -139,7 +139,7 @@ class Authority:
         self.publish()
 
     def publish(self) -> None:
-        """Revocation list and signers' file, as the register has it."""
+        """Writes revocation list and signers' file from the register."""
         revoked = [(int(e.serial, 16), from_utc_ns(parse_rfc3339(e.at))) for e in self.register.revocations().values()]
         number = len(self.register.entries) + 1
         at = from_utc_ns(self.clock.utc_ns())
@@ -167,7 +167,7 @@ def make(folder: Path, name: str, domains: list[str], networks: list[Network], c
     key = certificates.new_key()
     made = certificates.root(key, name, from_utc_ns(clock.utc_ns()), domains, networks)
     privatefile.write(folder / KEY, certificates.key_pem(key))
-    twin_of(folder / REGISTER).unlink(missing_ok=True)  # of an authority that was here before
+    twin_of(folder / REGISTER).unlink(missing_ok=True)  # of an earlier authority
     privatefile.write(folder / REGISTER, b"")
     privatefile.write(folder / CERTIFICATE, made.public_bytes(Encoding.PEM))
     with opened(folder, clock) as authority:

@@ -54,7 +54,7 @@ def revoke_certificates(args: argparse.Namespace, clock: Clock) -> int:
 
 
 def _again(register: Register, role: Role, name: str, since: str, keep_signer: bool) -> list[Issued]:
-    """What is revoked already, where its signatures are in doubt from an earlier moment on than was said then."""
+    """Revokes again what is revoked already, if its signatures are in doubt from an earlier moment on."""
     before = {} if keep_signer else register.signers()
     return [
         entry
@@ -68,7 +68,7 @@ def add_list_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def list_certificates(args: argparse.Namespace, clock: Clock) -> int:
-    """0, and 1 where something ends within --days."""
+    """0, or 1 if a certificate ends within --days."""
     with authority.opened(args.dir, clock) as ca:
         newest: dict[str, Issued] = {}
         revoked = ca.register.revocations()
@@ -141,7 +141,7 @@ def _read_request(path: Path) -> Request:
 
 
 def _require(ca: Authority, asked: Request, line: str, known: bool) -> None:
-    """A name has one signing key at a time, a key one name; and what was revoked does not come back."""
+    """A name has one signing key at a time, a key one name; and a revoked key is never accepted again."""
     register = ca.register
     revoked = register.revocations()
     tls = key_hash(asked.tls)
@@ -213,7 +213,7 @@ def _issue_host(
     return 0
 
 
-BEFORE = ("init",)  # there is an authority
+BEFORE = ("init",)  # the authority exists
 
 _VERBS = {
     "init": Verb(

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was issued and what was revoked: issued.jsonl, which only grows. A line is on disk before its deed is done.
+"""The register of issued and revoked certificates: issued.jsonl, which only grows. A line is on disk before its effect.
 
-A line counts when its end is there. What a power cut left behind the last one is a certificate that never came out.
-Each line ends with `check`, the SHA-256 of all that stands before it in the file: whatever changes in it, the next line
-does not fit. Lines of version 0.1 have none; the first that has one is over them too.
+A line counts once it is complete; an incomplete last line, after a power cut, is a certificate that was never given
+out. Each line ends with `check`, the SHA-256 of the file's content before it, so that any change breaks the next line.
+Lines of version 0.1 have none; the first line with a `check` covers them too.
 
-All of it stands a second time in issued.jsonl.twin. Where one of the two is damaged, the other is taken. A line that
-only one of them has counts: its deed was never done, or the other has lost it, and a revocation must not be lost.
+issued.jsonl.twin is a second copy. If one of the two is damaged, the other is used. A line in only one of them counts:
+it had no effect yet, or the other file has lost it, and a revocation must not be lost.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Issued(msgspec.Struct, frozen=True, kw_only=True, tag="issued", tag_field=
 
 
 class Revoked(msgspec.Struct, frozen=True, kw_only=True, tag="revoked", tag_field="entry"):
-    """`since`: from when on neither certificate nor, where it went too, the signer counts."""
+    """`since`: the moment from which the certificate, and the revoked signer if there is one, no longer count."""
 
     at: str
     serial: str
@@ -57,7 +57,7 @@ class Revoked(msgspec.Struct, frozen=True, kw_only=True, tag="revoked", tag_fiel
 
 class Register:
     def __init__(self, path: Path) -> None:
-        """BadInput where it cannot be read; PkiFault where a line of it is none, and its twin is no better."""
+        """BadInput if it cannot be read; PkiFault if a line is invalid in both files."""
         self._path = path
         data, other = _whole(read_small(path, LIMIT_BYTES)), self._of_twin()
         try:
@@ -80,7 +80,7 @@ class Register:
         self._take(other)
 
     def _of_twin(self) -> bytes | None:
-        """None where there is none, or it is damaged."""
+        """None if the twin is missing or damaged."""
         twin = twin_of(self._path)
         try:
             data = _whole(read_small(twin, LIMIT_BYTES))
@@ -106,7 +106,7 @@ class Register:
             raise PkiFault("register_damaged", f"{self._path}: {text}") from None
 
     def _check(self, line: bytes) -> None:
-        """ValueError where this line, or one since the last that was checked, is not as it was written."""
+        """ValueError if this line, or one since the last checked one, was changed."""
         found = _CHECK.fullmatch(line)
         if found is None and self._is_checked:
             raise ValueError("without its check")
@@ -119,7 +119,7 @@ class Register:
         self._sum.update(line + b"\n")
 
     def _checked(self, entry: Issued | Revoked) -> bytes:
-        """Its line, of which the sum is told."""
+        """Returns the entry's line with its check."""
         line, at_end = msgspec.json.encode(entry), self._sum.copy()
         at_end.update(line)
         whole = line[:-1] + f',"check":"{at_end.hexdigest()}"}}\n'.encode()
@@ -127,7 +127,7 @@ class Register:
         return whole
 
     def append(self, *entries: Issued | Revoked) -> None:
-        """All of them, durable when this returns."""
+        """Appends all entries; they are durable when this returns."""
         before = self._sum.copy()
         data = b"".join(self._checked(entry) for entry in entries)
         try:
@@ -151,7 +151,7 @@ class Register:
         finally:
             os.close(fd)
 
-    # --- what follows from it ----------------------------------------------------------------------------------
+    # --- derived values ----------------------------------------------------------------------------------------
 
     def issued(self, role: Role | None = None, name: str | None = None) -> list[Issued]:
         return [
@@ -161,16 +161,16 @@ class Register:
         ]
 
     def revocations(self) -> dict[str, Revoked]:
-        """The first one of each serial."""
+        """The first revocation of each serial."""
         return {entry.serial: entry for entry in reversed(self.entries) if isinstance(entry, Revoked)}
 
     def standing(self, role: Role, name: str) -> list[Issued]:
-        """What was issued to it and not revoked, ended or not."""
+        """Its certificates that are not revoked, expired or not."""
         gone = self.revocations()
         return [entry for entry in self.issued(role, name) if entry.serial not in gone]
 
     def signers(self) -> dict[tuple[str, str], str]:
-        """(unit, its key's line) -> from when on it no longer counts, or nothing. In the order of enrolment."""
+        """(unit, its key's line) -> the end of its validity, or "". In the order of enrolment."""
         found = {(entry.name, entry.signer): "" for entry in self.issued("unit")}
         named = {entry.serial: entry.name for entry in self.issued("unit")}
         for entry in self.entries:
@@ -180,5 +180,5 @@ class Register:
 
 
 def _whole(data: bytes) -> bytes:
-    """Its whole lines."""
+    """The complete lines."""
     return data[: data.rfind(b"\n") + 1]

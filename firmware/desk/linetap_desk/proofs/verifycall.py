@@ -188,7 +188,7 @@ def _check_key(record: CallRecord, key: PublicKey | None) -> Iterator[Problem]:
 
 
 def _check_notices(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
-    """A notice that ended before the answer cannot have been heard, however well it was measured on the line."""
+    """A notice that ended before the answer cannot have been heard, whatever was measured on the line."""
     for notice in record.notices:
         if notice.began_after_answer is False and notice.proof in ("full", "partial"):
             yield Problem(

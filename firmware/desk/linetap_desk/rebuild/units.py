@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests all events that the units still have. Nothing is confirmed to them, since a unit drops confirmed events.
 
-An ingest that only requests, and stores into the new database. It requests what it knows to be missing, so for each key
-that the signers' file names for a unit it is told that events exist.
+An ingest that only requests, and stores into the new database. It requests events that it knows to be missing, so each
+key of a unit in the signers' file is entered with missing events.
 """
 
 from __future__ import annotations

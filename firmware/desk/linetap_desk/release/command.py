@@ -77,7 +77,7 @@ def add_show_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def show(args: argparse.Namespace, clock: Clock) -> int:
-    """Prints what a request asks, and which approvals exist or are missing. 0 if `unwrap` would accept it, else 1."""
+    """Prints a request with its present and missing approvals. 0 if `unwrap` would accept it, else 1."""
     desk = deskfolder.require(args, clock)
     past = desk.access.entries()
     file = requestfile.load_request(args.request)

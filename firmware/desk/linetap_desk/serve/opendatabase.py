@@ -49,8 +49,8 @@ def _engine(url: URL) -> Engine:
 
 
 def _as_we_need_it(connection: Any, _record: Any) -> None:
-    """FULL: what the access log has written must be there after a power cut. The driver begins no transaction of its
-    own: `_begin` does. secure_delete: what is emptied (release/store.py) does not stay in the file."""
+    """FULL: written rows of the access log must survive a power cut. The driver begins no transaction of its
+    own: `_begin` does. secure_delete: emptied data (release/store.py) does not remain in the file."""
     connection.isolation_level = None
     always = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON")
     for pragma in (f"busy_timeout={BUSY_MS}", *always):

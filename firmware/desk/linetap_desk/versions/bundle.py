@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a bundle is, read out of the part that is signed, by stock `unsquashfs`."""
+"""The facts of a bundle, read from its signed part by stock `unsquashfs`."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`linetap versions add|prove|verify`: publish an update in the log of versions, and check the log and its proofs.
 
-The log has a key of its own. Whoever signs bundles and whoever keeps the log are two people; witnesses, who are
-others', cosign that the log only grows.
+The log has a key of its own: the signer of bundles and the keeper of the log are two people. Witnesses of other parties
+cosign that the log only grows.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def add_verify_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def verify_versions(args: argparse.Namespace, _clock: Clock) -> int:
-    """0 if all of it is as it should be, else 1. Prints a line for the log, each problem, and each bundle."""
+    """0 if there is no problem, else 1. Prints a line for the log, each problem, and each bundle."""
     policy, bad = _policy(args.policy), 0
     if args.log is None and not args.bundle:
         raise BadInput("--log DIR, or bundles with their proofs beside them expected")
@@ -158,7 +158,7 @@ def _prove(args: argparse.Namespace, index: int, policy: Policy) -> int:
 
 
 def _verify_bundle(bundle: Path, policy: Policy) -> Entry:
-    """By the proof beside it, as a unit does, and what it is named in the log besides."""
+    """By the proof beside it, as a unit does, and by its entry in the log."""
     facts = bundles.read(bundle)
     found = logged.require_logged(policy, versionlog.read_proof(bundle), facts.version, facts.payload)
     if found.root != facts.root:

@@ -94,7 +94,7 @@ def prove_entry(folder: Path, index: int, policy: Policy) -> Proof:
 
 
 def audit(folder: Path, policy: Policy) -> tuple[list[Entry], list[Problem]]:
-    """All entries, and everything that an honest log does not have."""
+    """All entries, and all signs of a manipulated log."""
     entries, problems, tree = list[Entry](), list[Problem](), Tree()
     places: dict[tuple[str, str], tuple[int, Entry]] = {}
     for index, line in enumerate(_lines(folder)):
@@ -128,7 +128,7 @@ def audit(folder: Path, policy: Policy) -> tuple[list[Entry], list[Problem]]:
 
 
 def _counted(policy: Policy, each: Kept, problems: list[Problem]) -> int:
-    """How many entries this head covers by the policy."""
+    """The number of entries that this head covers by the policy."""
     try:
         return logged.require_cosigned(policy, each.note).size
     except NotLogged:

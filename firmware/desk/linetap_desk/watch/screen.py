@@ -36,7 +36,7 @@ _AROUND = 7  # rows other than units
 
 
 class Screen:
-    """A picture of `units`; `page`: so many rows in all, None: as many as it takes."""
+    """A picture of `units`; `page`: the number of rows in all, None: as many as needed."""
 
     def __init__(self, units: Units, places: Places, language: Language) -> None:
         self._units, self._places, self._language = units, places, language

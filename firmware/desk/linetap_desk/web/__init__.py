@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every HTTP server of the desk shares: texts, templates, protection of requests, limits, and the loopback."""
+"""Shared by all HTTP servers of the desk: texts, templates, protection of requests, limits, and the loopback."""

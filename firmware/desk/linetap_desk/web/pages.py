@@ -20,7 +20,7 @@ from linetap_desk.web.secure import path_of
 Role = Literal["watch", "officer", "approver-legal", "approver-manager", "vault", "custodian", "auditor"]
 ROLES: tuple[Role, ...] = get_args(Role)
 SIGNED_IN = frozenset[str](ROLES)  # any role
-EVERYBODY = frozenset({"everybody"})  # before it is known who somebody is: the login, the style sheet
+EVERYBODY = frozenset({"everybody"})  # without a login: the login page, the style sheet
 
 
 LANGUAGE_COOKIE, THEME_COOKIE = "__Host-linetap-language", "__Host-linetap-theme"

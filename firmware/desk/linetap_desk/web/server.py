@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The HTTP server of pages: uvicorn, with limits on the size and duration of requests, and a clean exit on signals.
 
-uvicorn itself has no such limits: a few hundred connections that send or read one byte a minute would block everybody
-else.
+uvicorn itself has no such limits: a few hundred connections that send or read one byte a minute would block all others.
 """
 
 from __future__ import annotations

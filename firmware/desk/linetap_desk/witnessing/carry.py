@@ -186,7 +186,7 @@ def _lines(witness: Witness, signed: Note, known: int, tree: Tree, ca: Path | No
 
 
 def _known(heads: Path, unit: str, log: str, witness: Witness) -> int:
-    """The last size that it cosigned; 0 if that is too long ago, and the witness then reports its own."""
+    """The last size that it cosigned; 0 if that is too long ago: the witness then reports its own."""
     for each in itertools.islice(signedheads.kept_checkpoints(heads, unit, log, newest_first=True), 1, _MOST_LOOKED):
         with contextlib.suppress(BadNote):
             if checkpoint.cosigned_at(each.note, witness.public, witness.key_name) is not None:

@@ -92,7 +92,7 @@ class Verdict:
 
 
 def verify_chain(db: Connection, kept: Sequence[Head] = ()) -> Verdict:
-    """ChainFault says which row is changed, missing or out of place. `kept`: heads kept elsewhere."""
+    """ChainFault names the row that is changed, missing or out of place. `kept`: heads kept elsewhere."""
     found = db.execute(select(access_head)).one_or_none()
     if found is None:
         raise ChainFault("access_head_bad", "the access log has no head")

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What units ask, as JSON: the beginning of an exchange, whether an officer has chosen it, its opening, and
-questions in boxes.
+"""Units' requests, as JSON: the beginning of an exchange, the officer's choice, its opening, and questions in boxes.
 
-No session and no form: no one is signed in here, and nothing is answered that the digits do not cover. Bounded in size
-here, in time by the server; each fault is a bare status.
+There is no session and no form, and every answer is covered by the digits. Requests are bounded in size here, and in
+time by the server; each fault is a bare status.
 """
 
 from __future__ import annotations
@@ -72,7 +71,7 @@ async def ask(request: Request, site: Site) -> bytes:
 
 def _confirmed(site: Site, run: str, box: Box) -> bytes:
     """KeyError if no confirmed exchange has this name."""
-    with site.own.connect() as db:  # anybody may ask for anything: nothing is locked for that
+    with site.own.connect() as db:  # any client may send requests: nothing is locked for them
         row = store.of_run(db, run)
     channel = None if row is None else store.channel_of(row)
     if row is None or channel is None:
@@ -84,7 +83,7 @@ def _confirmed(site: Site, run: str, box: Box) -> bytes:
     with writing(site.own) as db:
         row = store.of_run(db, run)
         if row is None or row["closed_at"] is not None:
-            raise KeyError(run)  # this very moment; the next question is told so
+            raise KeyError(run)  # closed at this moment; the next question is answered so
         if not store.count_on(db, run, box.count):
             raise AdoptionFault("adoption_again", f"question {box.count} was asked before")
         reply = _reply(db, row, question, rfc3339(site.clock.utc_ns()))
@@ -94,7 +93,7 @@ def _confirmed(site: Site, run: str, box: Box) -> bytes:
 
 
 def _reply(db: Connection, row: dict[str, Any] | Any, question: Question, now: str) -> Reply:
-    """Notes what the unit has sent, and gives it what is due."""
+    """Stores the unit's report, and returns the reply that is due."""
     changes: dict[str, Any] = {"fault": question.fault, "asked_at": now}
     if question.pressed and row["pressed_at"] is None:
         changes["pressed_at"] = now
@@ -138,7 +137,7 @@ async def _body[T](request: Request, kind: type[T]) -> T:
 
 
 def ways(site: Site) -> list[Way]:
-    """Beside the table of pages: these have neither session nor role."""
+    """Routes without session and role, apart from the table of pages."""
 
     def guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one printed page that goes along with a new unit: its LEDs are the legend's, drawn from the same table."""
+"""The printed page for a new unit: its LEDs are drawn from the legend's table."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ class Row:
 
 
 def address_of(desk: str | None, unit: str) -> str | None:
-    """The unit's page at the desk, for whoever may log in there. None where the desk's own address is not known: it
-    listens everywhere, or for its own machine alone."""
+    """The unit's page at the desk, which requires a login. None if the desk's own address is unknown: it listens on all
+    addresses, or on the loopback."""
     host = urlsplit(desk or "").hostname or ""
     try:
         is_known = not loopback.is_own(host) and not ipaddress.ip_address(host).is_unspecified

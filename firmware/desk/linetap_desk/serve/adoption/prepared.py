@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is uploaded for a new unit, judged as the unit will judge it: an order with its authority's signature, a
-certificate for the key that has asked. Pure.
+"""Checks of uploads for a new unit, by the unit's own rules: an order with its authority's signature, a certificate for
+the requesting key. Pure.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def require_request(data: bytes, unit: str) -> None:
 
 
 def require_certificate(pem: bytes, asked: bytes) -> None:
-    """BadInput unless it is for the key that the unit has asked with. The unit itself checks who issued it."""
+    """BadInput unless it is for the key of the unit's request. The unit itself checks the issuer."""
     try:
         own = x509.load_pem_x509_certificates(pem)[0].public_key()
         wanted = request.check(asked).tls

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page of new units: which have asked, whose digits were heard, which certificate is missing."""
+"""The page of new units: waiting ones, the comparison of digits, missing certificates."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def page(request: Request, site: Site) -> Response:
 
 
 async def refusal(request: Request, site: Site, error: Exception | None = None) -> Response:
-    """The page with what was refused, if anything was."""
+    """The page, with a refusal if there was one."""
 
     def read() -> list[Any]:
         with site.own.connect() as db:
@@ -120,7 +120,7 @@ async def prepare(request: Request, site: Site) -> Response:
 
 
 async def choose(request: Request, site: Site) -> Response:
-    """Each is a number that somebody in between could have tried, and is in the access log."""
+    """Each choice gives an attacker one attempt at a number, and is in the access log."""
     await request.form()
     try:
         one = site.adoption.get(run := str(request.path_params["run"]))

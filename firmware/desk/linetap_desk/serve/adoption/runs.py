@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exchanges with units that no one has confirmed yet: in memory alone, bounded, and each with one try at its digits.
+"""Unconfirmed exchanges with units: in memory only, bounded, and each with one attempt at its digits.
 
-A unit asks until an officer chooses it on the page. Only then does the desk make its part of the exchange: who asks for
-themselves alone, to find digits that fit, gets one number for each choice of a person. The page never shows the digits:
-whoever types them has to have heard them from the closet. Wrong ones end the exchange.
+A unit polls until an officer chooses it on the page. Only then does the desk make its part of the exchange: an attacker
+in search of matching digits gets one number for each choice of a person. The page never shows the digits: a person has
+to read them at the unit and type them. Wrong ones end the exchange.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from linetap_core.enrolment import adoption
 from linetap_core.enrolment.adoption import AdoptionFault, Answer, Begin, Channel, Chosen, Opening, Waits
 
 RUN_S = 960  # a unit shows the same digits for 900
-SILENT_S = 60  # one that is not chosen, or has not opened, asks every three
+SILENT_S = 60  # an exchange that is not chosen or not opened polls every three
 MOST, MOST_OF_AN_ADDRESS, MOST_CHOSEN = 64, 8, 64
 NAME = "linetap"
 
 
 class TooMany(AdoptionFault):
-    """So many wait already that a unit has to come again, or an officer has to compare first."""
+    """Too many exchanges wait: the unit has to retry later, or an officer has to compare first."""
 
     def __init__(self, most: int) -> None:
         super().__init__("adoption_many", f"{most} exchanges are open")
@@ -48,14 +48,14 @@ class Waiting:
     opening: Opening | None = None
     channel: Channel | None = None
     count: int = 0
-    is_compared: bool = False  # with the right digits; until that is in the database the unit has to ask again
+    is_compared: bool = False  # with the right digits; until that is in the database the unit has to poll
 
 
 class Runs:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._waiting: dict[str, Waiting] = {}
-        self.wrong = self.refused = 0  # digits that did not fit, and units that were sent away, since the start
+        self.wrong = self.refused = 0  # wrong digits, and refused units, since the start
 
     def begin(self, first: Begin, address: str) -> Waits:
         """TooMany if there is no room. An exchange that was chosen, or whose address has fewer, is never displaced."""
@@ -76,7 +76,7 @@ class Runs:
         return Waits(run=run)
 
     def choose(self, run: str) -> Waiting:
-        """An officer's. Once for each exchange; again it changes nothing. KeyError, TooMany."""
+        """An officer's choice, once for each exchange; a repetition changes nothing. KeyError, TooMany."""
         one = self.get(run)
         if one.answer is None:
             if sum(each.answer is not None for each in self._waiting.values()) >= MOST_CHOSEN:
@@ -93,7 +93,8 @@ class Runs:
         return Chosen(answer=one.answer)
 
     def open(self, run: str, opening: Opening) -> None:
-        """KeyError if there is no such run. AdoptionFault, and the run is over, for another opening than committed."""
+        """KeyError if there is no such run. For an opening that does not match the commitment: AdoptionFault, and the
+        run ends."""
         one = self.get(run)
         if one.answer is None:
             raise AdoptionFault("adoption_early", "an opening before anybody has chosen this unit")
@@ -120,7 +121,8 @@ class Runs:
         return sorted(self._waiting.values(), key=lambda one: one.answer is None)
 
     def compare(self, run: str, typed: str) -> Waiting:
-        """To be settled. KeyError if there is none with digits; AdoptionFault for other digits, and the run is over."""
+        """`settle` must follow. KeyError if there is none with digits. For wrong digits: AdoptionFault, and the run
+        ends."""
         one = self.get(run)
         if one.channel is None or one.is_compared:
             raise KeyError(run)
@@ -132,8 +134,8 @@ class Runs:
         return one
 
     def settle(self, run: str, is_kept: bool) -> None:
-        """After a comparison: the database has the exchange, or it stays here. Between both no question is answered, or
-        a unit would get the answer that no one knows it, or two answers would have one number."""
+        """After a comparison: the database has the exchange, or it stays here. In between no question is answered: the
+        unit would be reported as unknown, or two answers would have one number."""
         if is_kept:
             self._waiting.pop(run, None)
         elif run in self._waiting:
@@ -148,7 +150,7 @@ class Runs:
 
 
 def _network(address: str) -> str:
-    """An address; of IPv6 its /64, all of which one machine may have."""
+    """The address, or its /64 for IPv6, which may belong to one machine."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:

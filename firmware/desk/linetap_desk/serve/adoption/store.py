@@ -2,8 +2,8 @@
 """Adoptions in serve's own database: one row for each new unit, from its configuration to its certificate.
 
 The keys of a confirmed exchange are in it until the unit has its certificate, so that neither side's restart ends it.
-Then they and the order, which may have a Wi-Fi passphrase, are overwritten; a key remains that can say nothing but that
-it is over (enrolment/adoption.py).
+Then they and the order, which may have a Wi-Fi passphrase, are overwritten; a key remains that can only report the end
+of the exchange (enrolment/adoption.py).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MOST_OPEN = 200
 
 
 def listed(db: Connection) -> list[Mapping[str, Any]]:
-    """The open ones, and the last that were closed; of what is in them only whether it is there."""
+    """The open ones and the last closed ones; of their files only whether they exist."""
     hidden = ("draft", "order", "signature", "unit_key", "desk_key")
     columns: list[ColumnElement[Any]] = [one for one in adoptions.c if one.name not in hidden]
     columns += [adoptions.c.draft.is_not(None).label("has_draft"), adoptions.c.order.is_not(None).label("has_order")]
@@ -53,13 +53,13 @@ def of_run(db: Connection, run: str) -> Mapping[str, Any] | None:
 
 
 def prepare(db: Connection, new_id: str, found: Prepared, by: str, at: str) -> str:
-    """Returns its id. Of a unit that waits already the order is exchanged."""
+    """Returns its id. The order of a unit that waits already is replaced."""
     values: dict[str, Any] = {"order": found.order, "signature": found.signature, "draft": None, "fault": None}
     return _put(db, new_id, found.unit, by, at, values)
 
 
 def draft(db: Connection, new_id: str, unit: str, order: bytes, place: str, by: str, at: str) -> str:
-    """Returns its id. A signed order of the same unit goes on waiting until this one is signed too."""
+    """Returns its id. A signed order of the same unit keeps waiting until this one is signed too."""
     return _put(db, new_id, unit, by, at, {"draft": order, "place": place})
 
 
@@ -78,7 +78,7 @@ def _put(db: Connection, new_id: str, unit: str, by: str, at: str, values: dict[
 
 
 def confirm(db: Connection, adoption_id: str, one: Waiting, by: str, at: str) -> None:
-    """The digits were right: from now on the exchange is this unit's, and outlives a restart."""
+    """The digits were right: the exchange now belongs to this unit and survives a restart."""
     row = require_open(db, adoption_id)
     if row["order"] is None:
         raise StepFault("step_not_yet", f"{row['unit']}: the authority has not signed its configuration")
@@ -93,7 +93,7 @@ def confirm(db: Connection, adoption_id: str, one: Waiting, by: str, at: str) ->
 
 
 def channel_of(row: Mapping[str, Any]) -> Channel | None:
-    """None if nothing was confirmed. Of a closed one: with which the unit is told so."""
+    """None if nothing was confirmed. For a closed one: the channel for reporting that to the unit."""
     if row["desk_key"] is None:
         return None
     if row["closed_at"] is not None:
@@ -102,7 +102,7 @@ def channel_of(row: Mapping[str, Any]) -> Channel | None:
 
 
 def count_on(db: Connection, run: str, count: int) -> bool:
-    """False for a number that was there before: nothing is closed twice under one."""
+    """False for a repeated number: no number is used for two boxes."""
     done = db.execute(update(adoptions).where(adoptions.c.run == run, adoptions.c.count < count).values(count=count))
     return bool(done.rowcount)
 

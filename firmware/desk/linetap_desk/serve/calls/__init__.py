@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pages of calls: the search form, its results, and everything the desk knows of one call."""
+"""The pages of calls: the search form, its results, and the page of one call."""

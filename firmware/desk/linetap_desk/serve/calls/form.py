@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The search form: what was typed, the search it means, and its errors. Pure.
+"""The search form: the typed text, the resulting search, and its errors. Pure.
 
 Times are local in the desk's zone. No field takes a telephone number: the desk's database has none, and the page names
 the command that searches for one.
@@ -124,7 +124,7 @@ class Form:
 
     @property
     def unit_alone(self) -> tuple[str, int | None] | None:
-        """The unit, or the line of it, where the search is of one."""
+        """The unit, or its line, if the search is for one."""
         seats = self.criteria.seats
         if seats is not None and len({(seat.unit, seat.line) for seat in seats}) == 1:
             return seats[0].unit, seats[0].line if seats[0].line is not None else self.criteria.line

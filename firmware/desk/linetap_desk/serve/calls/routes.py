@@ -33,7 +33,7 @@ MAY = frozenset({"officer", "approver-legal", "approver-manager", "vault", "cust
 
 @dataclass(slots=True)
 class Calls:
-    """What the pages of calls keep between requests."""
+    """The state of the pages of calls between requests."""
 
     house: Directory
     signers: SignersFile | None
@@ -49,7 +49,7 @@ class Calls:
 
 
 async def begin(request: Request, site: Site) -> Response:
-    """The form alone: nothing is searched, so nothing is seen."""
+    """The form alone: nothing is searched or shown."""
     return _page(request, site, form.read_form({}, site.calls.house, site.pages.zone))
 
 
@@ -123,7 +123,7 @@ def _link(asked: Form, token: str) -> str:
 
 
 def _local(site: Site, at: str | None, before_ns: int) -> str:
-    """As a field for a local time has it."""
+    """In the form of a field for a local time."""
     return "" if at is None else site.pages.local(parse_rfc3339(at) - before_ns).strftime("%Y-%m-%dT%H:%M")
 
 
@@ -134,7 +134,7 @@ def _whose(site: Site, row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _text_of(site: Site, request: Request) -> Callable[[Mapping[str, str], str | None], str]:
-    """A code in the language of who asks; the code itself where there is no word for it."""
+    """A code in the language of the request; the code itself if there is no word for it."""
 
     def text_of(table: Mapping[str, str], code: str | None) -> str:
         word = table.get(code or "")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All that the desk knows about one call: its row, its signed events, its second copy, the head of its unit's log."""
+"""The desk's data on one call: its row, its signed events, its second copy, the head of its unit's log."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def _head(db: Connection, unit: str, origin: str, sealed_at: str) -> Head | None
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# What codes of records, events and outages are called on a page: msgids by code. One without a word stays a code.
+# Words on a page for codes of records, events and outages: msgids by code. A code without a word is shown as it is.
 
 
 DIRECTION = {"in": N_("incoming"), "out": N_("outgoing"), "unknown": N_("direction unknown")}
@@ -244,5 +244,5 @@ ANSWERED_BY = {
 
 
 def conditions(language: Language) -> dict[str, str]:
-    """What a unit's LEDs showed, in the legend's words."""
+    """The display of a unit's LEDs, in the legend's words."""
     return {name: str(getattr(one, language)) for name, one in CONDITIONS.items()}

@@ -228,7 +228,7 @@ adoptions = Table(
     Column("unit_key", LargeBinary),
     Column("desk_key", LargeBinary),
     Column("count", BigInteger, nullable=False),  # of the unit's last question
-    Column("serial", Text),  # as the box said before the digits were compared, or after
+    Column("serial", Text),  # as the unit reported it, before or after the comparison of digits
     Column("mac", Text),
     Column("address", Text),
     Column("confirmed_by", Text),  # who typed the digits

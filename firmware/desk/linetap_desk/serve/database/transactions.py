@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Transactions on serve's own database that write: who waits for whom, and what is left of deleted data."""
+"""Write transactions on serve's own database: locking, and the removal of deleted data."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ WRITES = "linetap_writes"  # the execution option of a connection that will writ
 
 @contextlib.contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction that writes. SQLite takes the writer's place at its beginning: one that first reads and then finds
-    the place taken could only fail."""
+    """A write transaction. In SQLite it takes the writer's lock at its beginning: a reader that needs the lock later
+    could only fail."""
     with engine.connect().execution_options(**{WRITES: True}) as db, db.begin():
         yield db
 
@@ -32,6 +32,6 @@ def overwrite(engine: Engine) -> None:
 
 
 def one_at_a_time(db: Connection, number: int) -> None:
-    """Until this transaction ends. SQLite has one writer anyway."""
+    """Holds a lock until this transaction ends. SQLite has one writer anyway."""
     if db.dialect.name == "postgresql":
         db.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": number})

@@ -84,7 +84,7 @@ SCRIPT_WORDS = {
 
 
 def fleet_words(gettext: Callable[[str], str], language: Language) -> dict[str, Any]:
-    """For templates and script alike; `leds`: state of the legend -> what it says, and the LEDs' patterns."""
+    """For templates and script alike; `leds`: state of the legend -> its text, and the LEDs' patterns."""
     patterns = {name: PATTERN_NAMES_KO[name] if language == "ko" else name for name in PATTERNS}
     return {
         "standings": {name: gettext(STANDING_WORDS[name]) for name in STANDINGS},

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The walk tests of a unit, and how what one has measured of the lines is kept: a command that the operator signs.
+"""The walk tests of a unit, and the command for storing their measurements, which the operator signs.
 
 The unit applies nothing by itself, and the operator's key is on no server (docs/commands.md).
 """
@@ -25,7 +25,7 @@ MOST_SHOWN = 10
 
 
 class Walk(msgspec.Struct, frozen=True):
-    """Of the event `walked`. The hash stands in a command that is shown: hexadecimal, and nothing else."""
+    """From the event `walked`. The hash is part of a displayed command: hexadecimal only."""
 
     at: str
     document_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]

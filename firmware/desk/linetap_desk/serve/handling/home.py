@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The first page, the static files, and what everybody may choose: language and light."""
+"""The first page, the static files, and the choice of language and theme."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every handler gets, and how it reads the ingest's database."""
+"""The input of every handler, and its access to the ingest's database."""
 
 from __future__ import annotations
 

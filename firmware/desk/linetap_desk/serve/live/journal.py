@@ -2,7 +2,7 @@
 """Numbered changes, the latest of them kept; each is encoded once for all readers with the same rights.
 
 A reader is only the number it has reached. Nothing is kept for it, so that a slow browser costs no memory; one that is
-further behind than the journal reaches gets a snapshot instead of what it missed.
+further behind than the journal reaches gets a snapshot instead.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ class Journal:
 
 
 def visible_fields(fields: dict[str, Any], reader: Reader) -> dict[str, Any]:
-    """A picture, or what is different in one, as this reader may see it."""
+    """The fields of a picture or a difference that this reader may see."""
     out = dict(fields)
     if "lines" in out and not reader.calls:
         out["lines"] = {n: line and {**line, "call": None} for n, line in out["lines"].items()}
@@ -183,7 +183,7 @@ def visible_fields(fields: dict[str, Any], reader: Reader) -> dict[str, Any]:
 
 
 def event(kind: str, data: object, id: str | None = None) -> bytes:
-    """As a stream has it. JSON has no line break in it, whatever a unit says."""
+    """As a stream has it. JSON contains no line break, whatever a unit sends."""
     head = b"" if id is None else b"id: " + id.encode() + b"\n"
     return head + b"event: " + kind.encode() + b"\ndata: " + msgspec.json.encode(data) + b"\n\n"
 

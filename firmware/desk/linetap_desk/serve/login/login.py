@@ -27,7 +27,7 @@ MOST_ATTEMPTS = {"name": 10, "address": 50}  # a city hall may come from one add
 
 
 class Attempt(NamedTuple):
-    """`tell`: only the first attempt over the limit is logged; the rest would fill the log."""
+    """`logs`: only the first attempt over the limit is logged; the rest would fill the log."""
 
     allowed: bool
     logs: bool
@@ -96,7 +96,7 @@ async def unlock(site: Site, who: Who, password: str, address: str) -> bool:
 
 
 async def by_person(site: Site, person: int, name: str, address: str, act: str, old: str = "") -> str | None:
-    """A session for a person identified otherwise, as `act` says."""
+    """A session for a person identified by other means, which `act` names."""
     return await anyio.to_thread.run_sync(_begin, site, _Tried(person, name, None), True, address, act, old)
 
 

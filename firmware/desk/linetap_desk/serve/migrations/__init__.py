@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How serve's own database came to be what tables.py says: one step a version, run at every start."""
+"""The migrations of serve's own database to the state of tables.py: one step a version, run at every start."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LOCK = 0x6C746D6967  # PostgreSQL: two that start together go one after the oth
 
 
 def upgrade(engine: Engine, to: str = "head") -> None:
-    """BadInput for a database that a later version has made."""
+    """BadInput for a database of a later version."""
     with writing(engine) as db:
         one_at_a_time(db, _LOCK)
         try:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Login by the city's OIDC provider: it identifies the person and has no say in their roles.
+"""Login by the city's OIDC provider, which identifies the person and does not determine their roles.
 
 Authlib makes state, nonce and PKCE and checks the answer. The provider is asked to authenticate the person now
-(`prompt=login`, `max_age=0`) and must say when it did: otherwise a locked desk would be open to anyone who finds the
+(`prompt=login`, `max_age=0`) and must state when it did: otherwise a locked desk would be open to anyone who finds the
 browser logged in at the provider.
 """
 

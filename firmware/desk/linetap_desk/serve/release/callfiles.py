@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the desk has of a call: its second copy, the proof of its closing, re-wrapped keys, its officers' partials.
+"""The desk's files of a call: its second copy, the proof of its closing, re-wrapped keys, its officers' partials.
 
 All of it is for display or for a package: each person's own tools check it again.
 """
@@ -56,7 +56,7 @@ def read_closing(site: Site, row: Mapping[str, Any]) -> bytes:
 
 
 def closing_state(site: Site, row: Mapping[str, Any]) -> ClosingState:
-    """Whether that proof is valid, by the signers that this desk knows."""
+    """Whether that proof is valid, by this desk's signers' file."""
     signers = site.settings.desk.signers
     try:
         data = _read_closing(site, row)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole second copy is verified before anybody approves, opens or holds by these pages, as it is at the keys.
+"""Verifies the whole second copy before each approval, opening or hold on these pages, as the keys' own tools do.
 
-By the signers and the witnesses' policy that this desk knows ([witnesses] in desk.toml; the signed roles may fix the
+By this desk's signers' file and witnesses' policy ([witnesses] in desk.toml; the signed roles may fix the
 policy's hash). Custodian, officer and approver check again with their own tools and policies.
 """
 
@@ -45,7 +45,7 @@ class InForce:
 
 
 def in_force(site: Site) -> InForce:
-    """RolesFault says why no roles are in force."""
+    """RolesFault has the reason why no roles are in force."""
     serve = site.settings.desk.serve
     if serve.roles is None or serve.authority is None:
         raise RolesFault("roles_missing", "serve.roles and serve.authority are missing in desk.toml")
@@ -78,7 +78,7 @@ _RECORDS = f"*/[0-9]*/*/*/*/{sealed.RECORD}"  # UNIT/2026/11/24/CALL_ID
 def require_one_record(store: Path, call: CheckedCall) -> None:
     """NotReleased if another record among the copies names the same sealed key: one of the two is forged.
 
-    With a unit's stolen key somebody can sign a record of call A that carries the key.age of call B. Keys name their
+    A thief of a unit's key can sign a record of call A with the key.age of call B. Keys name their
     call today; if this one does not, as in version 0.1, every record of the store is read.
     """
     if call.key.inner_sha256:

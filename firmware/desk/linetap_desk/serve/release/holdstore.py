@@ -119,7 +119,7 @@ def with_state(
 
 
 def to_do(desk: Connection, rows: Sequence[Mapping[str, Any]], now_ns: int, most: int) -> list[RequestedHold]:
-    """Of these the ones that wait for a vault officer; `most` and one, so that the caller knows of further ones."""
+    """Those of them that wait for a vault officer; one more than `most`, which shows the caller that there are more."""
     asked = (RequestedHold(row, _state(desk, row, now_ns)) for row in rows)
     return list(islice((one for one in asked if one.is_waiting), most + 1))
 

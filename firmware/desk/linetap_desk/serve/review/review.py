@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The monthly review: what each person accessed, and an auditor's signature that it was reviewed.
+"""The monthly review: the accesses of each person, and an auditor's signature of the review.
 
 The law requires a check of access records once a month (Standards of Measures for Securing Personal Information Safety,
 article 8). The signature is a row of the log itself, so that it follows all the rows it covers and cannot be backdated.
@@ -36,7 +36,7 @@ _AT_ONCE = 1000
 
 
 class NotSigned(Refusal):
-    """`code` says why."""
+    """`code` is the reason."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)

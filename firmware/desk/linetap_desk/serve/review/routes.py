@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The auditor's pages: the months, what each person did in one, and the signing of a review."""
+"""The auditor's pages: the months, each person's accesses in one, and the signing of a review."""
 
 from __future__ import annotations
 
@@ -158,6 +158,6 @@ ROUTES: tuple[Route, ...] = (
         takes=("person", "after"),
         answers=(200, 400),
     ),
-    # The row is written with what it says, or not at all.
+    # The row and its content are written together, or not at all.
     Route("/review/{month}", ("POST",), AUDITOR, None, sign, takes=("remark",), answers=(303, 409)),
 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What members of a group hand on to one another."""
+"""Partials, which members of a group pass on to one another."""
 
 from __future__ import annotations
 
