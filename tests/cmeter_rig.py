@@ -136,7 +136,7 @@ class CMeter:
         sent, self.answers.sent = self.answers.sent, b""
         return sent
 
-    def hear(self, data: bytes, now_ns: int) -> None:
+    def receive(self, data: bytes, now_ns: int) -> None:
         before = self.sent_until(now_ns)
         self.told(data, self.us_at(now_ns))
         self.answers.sent = before + self.answers.sent
@@ -186,7 +186,7 @@ def said_by_bench(volts: I16, told: Iterable[bytes] = ()) -> tuple[list[Frame], 
 
     meter = Meter(at, LINES, START_NS)
     for data in told:
-        meter.hear(data, START_NS)
+        meter.receive(data, START_NS)
     sent = meter.sent_until(START_NS + padded.shape[1] * NS_PER_MS + ON_THE_LINE_NS)
     return Deframer().feed(sent), meter._boot
 

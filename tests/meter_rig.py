@@ -82,7 +82,7 @@ class Cable:
 
     def write(self, data: bytes) -> None:
         if not self.deaf:
-            self.meter.hear(data, self._clock.monotonic_ns())
+            self.meter.receive(data, self._clock.monotonic_ns())
 
     def lose(self, why: str) -> None:
         self.lost.append(why)

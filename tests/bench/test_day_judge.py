@@ -97,7 +97,7 @@ def test_the_rows_are_shares_of_what_they_name() -> None:
     table = Table()
     for records in ([record(ANSWER_MS + 700)], [record(ANSWER_MS - 700)], [record(ANSWER_MS + 9000)], []):
         table.add(1, day(), judge(day(), records, START_NS))
-    unanswered = day(answer_ms=None, wants="not", kind="none: busy")
+    unanswered = day(answer_ms=None, expected="not", kind="none: busy")
     table.add(1, unanswered, judge(unanswered, [record(9000)], START_NS))
     wrong, full, recorded, lost = (row.figure for row in table.rows())
     assert wrong == pytest.approx(100 * 3 / 5)  # before, late, and a notice where nobody answered

@@ -122,7 +122,7 @@ def test_who_speaks_is_heard_where_the_truth_says(day: list[DayCall], lines: dic
     heard = 0
     for each in day:
         line = lines[each.call.line]
-        for who, first, end in each.truth.says:
+        for who, first, end in each.truth.speech:
             if end - first > 500 and not (who == "caller" and each.call.caller_dbm0 < -35):
                 assert dbm0(audio(line, first, end)) > -48, (each.number, who)
                 heard += 1
@@ -151,7 +151,7 @@ def test_music_in_the_place_of_ringback_ends_at_the_answer(voices: Voices) -> No
     for each in day:
         line, answer = of_line[each.call.line], each.truth.answer_ms
         assert answer is not None
-        ring, spoken = audio(line, answer - 2000, answer), min(first for _, first, _ in each.truth.says)
+        ring, spoken = audio(line, answer - 2000, answer), min(first for _, first, _ in each.truth.speech)
         assert spoken >= answer + 250
         assert dbm0(ring) - dbm0(audio(line, answer + 20, spoken)) > 8
 
@@ -170,13 +170,15 @@ def test_a_recorder_that_announces_at_once_is_counted_as_before_the_answer(
     wanted = [
         each.number
         for each in mix.calls_of_day(SEED, COUNT, voices)
-        if each.truth.kind.startswith("out:") and each.truth.wants == "recorded" and each.call.digits
+        if each.truth.kind.startswith("out:") and each.truth.expected == "recorded" and each.call.digits
     ]
     assert len(wanted) > COUNT // 5
     before = {failure.call for failure in table.failures if "announced before" in failure.faults}
     assert before >= set(wanted)
     assert table.total("unanswered") > 0
-    told_too_early = {each.number for each in mix.calls_of_day(SEED, COUNT, voices) if each.truth.wants == "recorded"}
+    told_too_early = {
+        each.number for each in mix.calls_of_day(SEED, COUNT, voices) if each.truth.expected == "recorded"
+    }
     assert {each.call for each in table.failures if "full_wrongly" in each.faults} & told_too_early <= before
     assert table.total("full_wrongly") > len(wanted) // 2
 
@@ -197,7 +199,7 @@ def test_a_call_alone_comes_to_the_same_as_in_its_day(
     assert bench.only(3, failed, tmp_path / "call.wav") == 1
     said = capsys.readouterr().out.splitlines()
     (failure,) = [each for each in table.failures if each.call == failed]
-    assert msgspec.json.decode(said[-2])["said"] == failure.said
+    assert msgspec.json.decode(said[-2])["summary"] == failure.summary
     with wave.open(str(tmp_path / "call.wav")) as file:
         assert file.getnframes() > 8 * 5000
 

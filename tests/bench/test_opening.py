@@ -70,7 +70,7 @@ def test_a_recording_is_opened_by_the_recipe_and_compared(tmp_path: Path, run_di
     config = msgspec.structs.replace(config, vault=str(rig.vault))
     log = logged(tmp_path, 3, on_line)
     if said != "same":
-        with pytest.raises(Refusal, match=r"like what was on line 3|its record says"):
+        with pytest.raises(Refusal, match=r"like what was on line 3|in its record"):
             open_and_check(tmp_path, config, [record], log)
         return
     opened = open_and_check(tmp_path, config, [record], log)

@@ -108,7 +108,7 @@ def test_no_command_is_believed_for_longer(meter: CMeter) -> None:
     idle(meter, 1, 2000)
     assert meter.answers.relays[1:] == [(1000, 1), (1000 + wire.RELAY_EXPIRY_MS * 1000, 0)]
     bench = Meter(nothing, LINES, START_NS)
-    bench.hear(relays(1, 65535), START_NS)
+    bench.receive(relays(1, 65535), START_NS)
     assert bench.relays(START_NS + (wire.RELAY_EXPIRY_MS - 1) * NS_PER_MS) == 1
     assert bench.relays(START_NS + wire.RELAY_EXPIRY_MS * NS_PER_MS) == 0
 
@@ -149,7 +149,7 @@ def test_lamps_of_a_linetap_that_is_dead_show_a_fault(meter: CMeter) -> None:
     recording = wire.LEDS.index("recording")
     meter.told(beat(1) + encode(wire.LIGHTS, 0, 2, each=bytes([recording, 0])), 1000)
     bench = Meter(nothing, LINES, START_NS)
-    bench.hear(beat(1) + encode(wire.LIGHTS, 0, 2, each=bytes([recording, 0])), START_NS + NS_PER_MS)
+    bench.receive(beat(1) + encode(wire.LIGHTS, 0, 2, each=bytes([recording, 0])), START_NS + NS_PER_MS)
     idle(meter, 1, 1001)
     assert meter.answers.lamps[-1][1:] == (1, 0)
     assert bench.lamps(START_NS + 1000 * NS_PER_MS) == ["recording", "dark"]

@@ -55,7 +55,7 @@ def measured(exchange: Exchange, cable: Path) -> Iterator[None]:
             wire.setblocking(False)
             while not over.wait(0.005):
                 with contextlib.suppress(BlockingIOError):
-                    meter.hear(wire.recv(4096), SYSTEM.monotonic_ns())
+                    meter.receive(wire.recv(4096), SYSTEM.monotonic_ns())
                 with contextlib.suppress(BlockingIOError):
                     wire.send(meter.sent_until(SYSTEM.monotonic_ns()))
 

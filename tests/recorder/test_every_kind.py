@@ -45,10 +45,10 @@ def _one(kind: str, line: int, voices: Voices) -> DayCall:
 @pytest.mark.parametrize("kind", MIX)
 def test_the_record_is_true(told: dict[str, tuple[DayCall, Verdict]], kind: str) -> None:
     call, verdict = told[kind]
-    assert verdict.records == 1, verdict.said
+    assert verdict.records == 1, verdict.summary
     faults = {"lost", "full_wrongly", "unanswered", "against_policy", "repeated"}.intersection(verdict.faults)
-    assert not faults, verdict.said
-    assert verdict.mark == (kind in NOT_KNOWN), verdict.said
+    assert not faults, verdict.summary
+    assert verdict.mark == (kind in NOT_KNOWN), verdict.summary
     if kind not in NOT_SEEN:
-        assert not verdict.unrecorded, verdict.said
-        assert verdict.announced == ("in time" if call.truth.wants == "recorded" else ""), verdict.said
+        assert not verdict.unrecorded, verdict.summary
+        assert verdict.announced == ("in time" if call.truth.expected == "recorded" else ""), verdict.summary

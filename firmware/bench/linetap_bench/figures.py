@@ -48,8 +48,8 @@ def table(rows: list[Row]) -> str:
 
 
 def _beside(row: Row) -> str:
-    said = ", ".join(f"{name} {figure:g}" for name, figure in row.beside.items())
-    return said + (f"; behind {' and '.join(row.behind)}" if row.behind else "")
+    others = ", ".join(f"{name} {figure:g}" for name, figure in row.beside.items())
+    return others + (f"; behind {' and '.join(row.behind)}" if row.behind else "")
 
 
 _SCHEDULED = 2  # CPUCLOCK_SCHED of clock_getcpuclockid(3), which makes a clock's number of a pid

@@ -123,7 +123,7 @@ class Draw:
 
 
 # The right result. `either`: the party was on the line so briefly, or is a machine, that both are right.
-Wants = Literal["recorded", "not", "either"]
+Expected = Literal["recorded", "not", "either"]
 NOTICE_KEY = "**1"  # the default
 LATE_MS = 3000  # after the answer
 # Where staff greets first, the notice waits for the greeting's end, at most recording.greeting_max_ms (6000).
@@ -135,16 +135,16 @@ class Sketch(msgspec.Struct, frozen=True, kw_only=True):
     """A call as its kind draws it, before it has a line and a time."""
 
     call: Call
-    wants: Wants
+    expected: Expected
     why: str = ""  # why it must not be recorded: internal, emergency, fax, modem
-    told: bool = True  # a later party has to hear the notice too; else it may or may not
+    notice_certain: bool = True  # a later party has to hear the notice too; otherwise either is right
     marked: bool = False  # the staff member marks it as abusive
     greeted: bool = False  # staff speaks first
 
 
 class Truth(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
-    wants: Wants
+    expected: Expected
     why: str
     began_ms: int
     ended_ms: int
@@ -154,7 +154,7 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     once: bool = True  # no later party: a second notice has no cause
     keys_ms: list[int] = []  # when staff asked for the notice by key
     marked: bool = False
-    says: list[tuple[str, int, int]] = []  # who speaks, from when to when
+    speech: list[tuple[str, int, int]] = []  # speaker, begin, end
 
 
 class DayCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,27 +167,27 @@ class DayCall(msgspec.Struct, frozen=True, kw_only=True):
 def truth_of(kind: str, sketch: Sketch, call: Call, voices: Voices) -> Truth:
     """`call`: the sketch's, with its line and time."""
     times = times_of(call)
-    wants, answer = sketch.wants, times.answer
-    if wants == "recorded" and answer is not None and (times.far_gone or times.end) - answer < SHORT_MS:
-        wants = "either"
-    says: list[tuple[str, int, int]] = [
-        (said.speaker, said.at, said.end) for said in utterances(call, times, "ko", voices)
+    expected, answer = sketch.expected, times.answer
+    if expected == "recorded" and answer is not None and (times.far_gone or times.end) - answer < SHORT_MS:
+        expected = "either"
+    speech: list[tuple[str, int, int]] = [
+        (utterance.speaker, utterance.at, utterance.end) for utterance in utterances(call, times, "ko", voices)
     ]
     return Truth(
         kind=kind,
-        wants=wants,
+        expected=expected,
         why=sketch.why,
         began_ms=times.start,
         ended_ms=times.end,
         answer_ms=answer,
         marked=sketch.marked,
-        once=sketch.told and not call.party and not call.keys,
+        once=sketch.notice_certain and not call.party and not call.keys,
         late_ms=LATE_GREETED_MS if sketch.greeted else LATE_MS,
         parties_ms=[]
-        if answer is None or not sketch.told
+        if answer is None or not sketch.notice_certain
         else [answer + round(party.at_s * 1000) for party in call.party],
         keys_ms=[]
         if answer is None
         else [answer + round(keys.at_s * 1000) for keys in call.keys if keys.digits == NOTICE_KEY],
-        says=says,
+        speech=speech,
     )

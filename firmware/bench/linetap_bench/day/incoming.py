@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from linetap_bench.day.draw import NOTICE_KEY, Draw, Sketch, Wants
+from linetap_bench.day.draw import NOTICE_KEY, Draw, Expected, Sketch
 from linetap_bench.script.callkeys import Call, CallerId, ExchangeTone, Keys, Network, Party
 
 TOLD: tuple[Literal["none", "bell202", "v23", "dtmf"], ...] = ("none", "bell202", "v23", "dtmf")
@@ -108,7 +108,7 @@ def passed_on(draw: Draw) -> Sketch:
     ]
     party = Party(at_s=tones[1].at_s + tones[1].for_s, network=OFFICE, dbm0=draw.between(-24, -16))
     keys = draw.talk(flash_at_s=[at], keys=[dialled], tone=tones, party=[party], talk_s=party.at_s + 5)
-    return msgspec.structs.replace(_in(draw, "recorded", **keys), told=False)
+    return msgspec.structs.replace(_in(draw, "recorded", **keys), notice_certain=False)
 
 
 def second_party(draw: Draw) -> Sketch:
@@ -148,8 +148,8 @@ def marked_by_caller(draw: Draw) -> Sketch:
     return _in(draw, "recorded", **draw.talk(keys=[pressed]))
 
 
-def _in(draw: Draw, wants: Wants, why: str = "", **keys: Any) -> Sketch:
+def _in(draw: Draw, expected: Expected, why: str = "", **keys: Any) -> Sketch:
     kind = draw.pick(TOLD)
     caller = CallerId() if kind == "none" else CallerId(kind=kind, number="010" + draw.digits(8))
     base: dict[str, Any] = {"rings": draw.whole(1, 4), "caller_id": caller}
-    return Sketch(call=Call(line=1, start_s=0, direction="in", **base | keys), wants=wants, why=why, greeted=True)
+    return Sketch(call=Call(line=1, start_s=0, direction="in", **base | keys), expected=expected, why=why, greeted=True)

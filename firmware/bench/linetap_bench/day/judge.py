@@ -16,7 +16,9 @@ from linetap_core.records import ABUSE, CallRecord
 
 MACHINES = ("fax", "modem")
 NEAR_MS = 1000  # how far a record may begin before its call: rounding only
-AFTER_MS = 12_000  # how late a missed call is known; a record that begins after the call still belongs to it
+AFTER_MS = (
+    12_000  # the delay after which a call is known as missed; a record that begins after the call still belongs to it
+)
 Party = Literal["in time", "before", "late", "never", "flagged", ""]
 Announced = Literal["before", "in time", "late", "never", ""]
 
@@ -37,7 +39,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     by: str = ""  # the record's evidence of the answer
     records: int = 0
     party: Party = ""  # of a party that came later
-    said: str = ""  # the records in words, for a reader
+    summary: str = ""  # the records in words
 
     @property
     def faults(self) -> list[str]:
@@ -53,7 +55,7 @@ def judge(day: DayCall, records: list[CallRecord], start_ns: int) -> Verdict:
     """`records`: all of the call, in the order of their ends; `start_ns`: the start of its hour."""
     truth = day.truth
     if not records:
-        return Verdict(lost=True, said="no record")
+        return Verdict(lost=True, summary="no record")
     recorded = any(record.disposition == "recorded" for record in records)
     notices = sorted(
         (
@@ -66,27 +68,29 @@ def judge(day: DayCall, records: list[CallRecord], start_ns: int) -> Verdict:
     )
     begun = [at for at, _ in notices]
     announced, after, again = _announced(day, begun)
-    heard = [
+    proven = [
         at
         for at, notice in notices
         if notice.proof == "full" and getattr(notice, "began_after_answer", None) is not False
     ]
     answer = truth.answer_ms
-    full_wrongly = recorded and any(answer is None or at < answer for at in heard)
+    full_wrongly = recorded and any(answer is None or at < answer for at in proven)
     return Verdict(
         announced=announced,
         after_ms=after,
         again=again,
         full_wrongly=full_wrongly,
-        unrecorded=truth.wants == "recorded" and not recorded,
+        unrecorded=truth.expected == "recorded" and not recorded,
         unanswered=recorded and answer is None,
-        against_policy=truth.wants == "not" and answer is not None and (recorded or _told(day, records)),
-        repeated=truth.wants == "recorded" and truth.once and sum(at >= (answer or 0) for at in begun) > 1,
+        against_policy=truth.expected == "not"
+        and answer is not None
+        and (recorded or _announced_against(day, records)),
+        repeated=truth.expected == "recorded" and truth.once and sum(at >= (answer or 0) for at in begun) > 1,
         mark=recorded and truth.marked != any(mark.kind == ABUSE for record in records for mark in record.marks),
         by=next((_by(record) for record in records if record.answered_by), ""),
         records=len(records),
         party=_party(day, begun, records),
-        said=" | ".join(_said(record, start_ns) for record in records),
+        summary=" | ".join(_summary(record, start_ns) for record in records),
     )
 
 
@@ -104,7 +108,7 @@ def records_of(calls: list[DayCall], records: list[CallRecord], start_ns: int) -
     return found
 
 
-def _told(day: DayCall, records: list[CallRecord]) -> bool:
+def _announced_against(day: DayCall, records: list[CallRecord]) -> bool:
     """Whether a notice was played against the policy. One that stops for a machine's tone had begun before the tone."""
     notices = [notice for record in records for notice in record.notices]
     return any(notice.ended_at for notice in notices) if day.truth.why in MACHINES else bool(notices)
@@ -113,10 +117,10 @@ def _told(day: DayCall, records: list[CallRecord]) -> bool:
 def _announced(day: DayCall, begun: list[int]) -> tuple[Announced, int | None, bool]:
     truth, answer = day.truth, day.truth.answer_ms
     if answer is None:
-        return ("before" if begun and truth.wants == "not" and not truth.why else ""), None, False
+        return ("before" if begun and truth.expected == "not" and not truth.why else ""), None, False
     behind = [at - answer for at in begun if at >= answer]
     after = behind[0] if behind else None
-    if truth.wants != "recorded":
+    if truth.expected != "recorded":
         return "", after, False
     first_party = "transferred" not in truth.kind  # a colleague need not hear it
     if any(at < answer for at in begun):
@@ -151,7 +155,7 @@ def _by(record: CallRecord) -> str:
     return f"{record.answered_by}{sure}"
 
 
-def _said(record: CallRecord, start_ns: int) -> str:
+def _summary(record: CallRecord, start_ns: int) -> str:
     words = [record.disposition + (f" ({record.why})" if record.why else "")]
     if record.answered_at:
         words.append(f"answered at {_ms(record.answered_at, start_ns) / 1000:.2f} by {_by(record)}")
@@ -173,7 +177,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     faults: list[str]
     answered_s: float | None  # of the hour, by the truth
-    said: str
+    summary: str
 
 
 class DayReport(msgspec.Struct, kw_only=True):
@@ -227,7 +231,7 @@ class Table:
                     kind=day.truth.kind,
                     faults=verdict.faults,
                     answered_s=None if answer is None else answer / 1000,
-                    said=verdict.said,
+                    summary=verdict.summary,
                 )
             )
 
@@ -254,8 +258,8 @@ class Table:
             everything.update(counts)
         lines += ["", _line("all", everything)]
         for by, counts in sorted(self.by.items()):
-            said = ", ".join(f"{name} {n}" for name, n in sorted(counts.items()))
-            lines.append(f"outgoing, answer known by {by}: {said}")
+            summary = ", ".join(f"{name} {n}" for name, n in sorted(counts.items()))
+            lines.append(f"outgoing, answer known by {by}: {summary}")
         if self.after_ms:
             p50, p95 = np.percentile(self.after_ms, (50, 95))
             lines.append(f"outgoing, from the answer to the notice: median {p50:.0f} ms, 95 % within {p95:.0f} ms")
@@ -274,7 +278,7 @@ class Table:
             answered = "unanswered" if failure.answered_s is None else f"answered at {failure.answered_s:.2f}"
             lines.append(
                 f"--seed {failure.seed} --only {failure.call}: line {failure.line}, {failure.kind}: "
-                f"{', '.join(failure.faults)}; {answered}; the record: {failure.said}"
+                f"{', '.join(failure.faults)}; {answered}; the record: {failure.summary}"
             )
         left = len(self.failures) - len(lines)
         return "\n".join([*lines, *([f"and {left} more, in the JSON"] if left else [])])

@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
-from linetap_bench.day.draw import GREETINGS, OFFICE_TALK, PLEASE_HOLD, TALKS, Draw, Sketch, Wants
+from linetap_bench.day.draw import GREETINGS, OFFICE_TALK, PLEASE_HOLD, TALKS, Draw, Expected, Sketch
 from linetap_bench.script.callkeys import Call, Keys, Party
 
 
-def out(wants: Wants, why: str = "", **keys: Any) -> Sketch:
-    return Sketch(call=Call(line=1, start_s=0, direction="out", **keys), wants=wants, why=why)
+def out(expected: Expected, why: str = "", **keys: Any) -> Sketch:
+    return Sketch(call=Call(line=1, start_s=0, direction="out", **keys), expected=expected, why=why)
 
 
 def plain(draw: Draw) -> Sketch:
@@ -54,8 +54,8 @@ def jingle(draw: Draw) -> Sketch:
 
 def please_hold(draw: Draw) -> Sketch:
     """An announcement, then ringback."""
-    said = draw.sound("announcement", draw.between(0.5, 1.5), text=draw.pick(PLEASE_HOLD), dbm0=draw.between(-24, -14))
-    keys = draw.called(digits=draw.outside(), ringback_after_s=8.0, progress_s=8 + draw.between(2, 9), sound=[said],
+    sound = draw.sound("announcement", draw.between(0.5, 1.5), text=draw.pick(PLEASE_HOLD), dbm0=draw.between(-24, -14))
+    keys = draw.called(digits=draw.outside(), ringback_after_s=8.0, progress_s=8 + draw.between(2, 9), sound=[sound],
                        early=draw.early())  # fmt: skip
     return out("recorded", **keys)
 
@@ -63,8 +63,8 @@ def please_hold(draw: Draw) -> Sketch:
 def please_hold_english(draw: Draw) -> Sketch:
     """A prompt of another network, then ringback."""
     name = draw.pick(["pls-hold-while-try", "one-moment-please"])
-    said = draw.sound("announcement", draw.between(0.5, 1.5), prompt=name, dbm0=draw.between(-24, -14))
-    keys = draw.called(digits=draw.outside(), ringback_after_s=6.0, progress_s=6 + draw.between(2, 9), sound=[said],
+    sound = draw.sound("announcement", draw.between(0.5, 1.5), prompt=name, dbm0=draw.between(-24, -14))
+    keys = draw.called(digits=draw.outside(), ringback_after_s=6.0, progress_s=6 + draw.between(2, 9), sound=[sound],
                        early=draw.early())  # fmt: skip
     return out("recorded", **keys)
 
@@ -90,7 +90,7 @@ def representative(draw: Draw) -> Sketch:
     pressed = [Keys(at_s=6.0, digits=draw.pick(["1", "2", "0", "3#"]))] if draw.chance(0.6) else []
     keys = draw.called(digits=number, ringback=False, progress_s=after, sound=[greeting, music], talk_s=24.0,
                        talk_after_s=0.0, keys=pressed)  # fmt: skip
-    return msgspec.structs.replace(out("recorded", **keys), told=False)
+    return msgspec.structs.replace(out("recorded", **keys), notice_certain=False)
 
 
 def second_dial_tone(draw: Draw) -> Sketch:
@@ -167,9 +167,9 @@ def quick_hang_up(draw: Draw) -> Sketch:
 
 def staff_talks(draw: Draw) -> Sketch:
     """The staff member says something to a colleague."""
-    said = draw.sound("speech", draw.between(2, 8), by="near", speaker="staff", text=draw.pick(OFFICE_TALK),
+    sound = draw.sound("speech", draw.between(2, 8), by="near", speaker="staff", text=draw.pick(OFFICE_TALK),
                       dbm0=draw.between(-28, -16), for_s=draw.between(1.5, 4))  # fmt: skip
-    return _near_end(draw, [said])
+    return _near_end(draw, [sound])
 
 
 def silent_at_first(draw: Draw) -> Sketch:

@@ -102,10 +102,10 @@ def given_up(draw: Draw) -> Sketch:
 def voice_mail(draw: Draw) -> Sketch:
     """Ringback, the network's announcement, then a machine that takes a message after its beep."""
     after = draw.between(9, 18)
-    said = draw.sound("announcement", after, text=SWITCHED_OFF[1], dbm0=draw.between(-24, -14))
+    announcement = draw.sound("announcement", after, text=SWITCHED_OFF[1], dbm0=draw.between(-24, -14))
     beep = draw.sound("tone", 0.2, after="answer", hz=[1000.0], for_s=0.6, dbm0=-16.0)
     rings = draw.sound("tone", 1.2, hz=[440.0, 480.0], cadence_ms=[1000, 2000], for_s=after - 1.6, dbm0=-18.0)
-    keys = draw.talk(digits=draw.outside(), ringback=False, sound=[rings, said, beep], progress_s=after + 6.5,
+    keys = draw.talk(digits=draw.outside(), ringback=False, sound=[rings, announcement, beep], progress_s=after + 6.5,
                      talk=["안녕하세요. 시청 민원실입니다. 메시지 들으시면 전화 주십시오."],
                      talk_after_s=1.2, talk_s=7.0, caller_dbm0=-90.0)  # fmt: skip
     return out("either", **keys)

@@ -87,7 +87,7 @@ def watch(config: Config, script: Path, children: Processes, exchange: Child) ->
             if ended_ns is not None and _settled(look, now_ns - ended_ns):
                 return look
             if now_ns > limit_ns:
-                raise ChildFailed(f"the script is over and calls are not sealed; {exchange.log.parent} says more")
+                raise ChildFailed(f"the script is over and calls are not sealed; {exchange.log.parent} has details")
             SYSTEM.sleep(LOOK_S)
 
 
@@ -109,17 +109,17 @@ def demo(folder: Path, script: Path) -> int:
             stage.start(service)
         children = stage.children
         look = watch(config, script, children, exchange)
-        said = exchange.log.read_text().strip().splitlines()
+        output = exchange.log.read_text().strip().splitlines()
         for child in reversed(children.children[1:]):
             if status := children.end(child):
                 raise ChildFailed(f"{child.name} ended with {status}; {child.log}:\n{child.last_words()}")
     recorded = sum(call.disposition == "recorded" for call in look.calls)
     if recorded < (wanted := _conversations(load_script(script))):
-        raise Refusal(f"{wanted} calls should have been recorded, {recorded} were; {folder / 'logs'} says more")
+        raise Refusal(f"{wanted} calls should have been recorded, {recorded} were; {folder / 'logs'} has details")
     verified = linetap("verify", config.vault_path, "--signers", folder / SIGNERS).splitlines()[-1]
     opened = open_and_check(folder, config, look.calls, folder / "exchange")
     case = make_and_check(folder, opened.call_dir, folder / SIGNERS)
-    _tell(folder, look, opened, case, said[-1], verified)
+    _print_result(folder, look, opened, case, output[-1], verified)
     return 0
 
 
@@ -127,7 +127,7 @@ def _conversations(script: Script) -> int:
     return sum(times_of(call).answer is not None and call.line != EXEMPT_LINE for call in script.call)
 
 
-def _tell(folder: Path, look: Look, opened: Opened, case: CaseFile, exchange: str, verified: str) -> None:
+def _print_result(folder: Path, look: Look, opened: Opened, case: CaseFile, exchange: str, verified: str) -> None:
     recorded = [call for call in look.calls if call.disposition == "recorded"]
     lines = [
         "",
@@ -137,10 +137,10 @@ def _tell(folder: Path, look: Look, opened: Opened, case: CaseFile, exchange: st
         f"The vault: {folder / 'vault'}; by linetap verify, calls and log: {verified}",
         "One recording, opened with stock age:",
         *(f"  {line}" for line in opened.recipe),
-        f"  {opened.wav}: {opened.seconds:.2f} s, as long as its record says;",
+        f"  {opened.wav}: {opened.seconds:.2f} s, as long as in its record;",
         f"  {opened.likeness * 100:.2f} % like what was on line {opened.line}.",
         f"The same call for a court, {case.path}, checked by the published {case.script.name} with stock tools:",
-        *(f"  {line}" for line in case.said),
+        *(f"  {line}" for line in case.lines),
     ]
     if opened.slips:
         lines.append(f"  (The sound server passed over {opened.slips} periods: no real-time priority here.)")

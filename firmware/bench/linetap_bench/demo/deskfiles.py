@@ -47,7 +47,7 @@ fleet_key = "pki/desk-{pages}.key"
 # One account for each role: name, displayed name, and purpose.
 PEOPLE = (
     ("watch", "종합상황실", "all units, live"),
-    ("officer", "민원 담당 김민지", "units, search and calls; asks for a release or a hold"),
+    ("officer", "민원 담당 김민지", "units, search and calls; requests a release or a hold"),
     ("approver-legal", "법무 담당 이준호", "search and calls; approves"),
     ("approver-manager", "부서장 박서연", "search and calls; approves"),
     ("vault", "기록 보관 책임자 최도윤", "units, search and calls; opens the outer layer"),

@@ -51,8 +51,8 @@ class DemoKeys:
             "keygen", "epochs", "--from", first, "--days", LIST_DAYS, "--authority", folder / "authority.key",
             "--all-on-one-medium", folder / "epochs", "-o", self.key_list,
         )  # fmt: skip
-        said = document.encode(Roles(1, [Person("desk", "desk", desk), *self._signers()], [_DISPUTE]))
-        signedfile.write(self.roles, said, signedfile.load_key(folder / "authority.key"), namespaces.ROLES)
+        roles = document.encode(Roles(1, [Person("desk", "desk", desk), *self._signers()], [_DISPUTE]))
+        signedfile.write(self.roles, roles, signedfile.load_key(folder / "authority.key"), namespaces.ROLES)
         linetap("pki", "init", self.pki, "--network", "127.0.0.0/8")
         for name in ("broker", "serve"):
             linetap("pki", "broker", HOST, "--dir", self.pki, "-o", self.pki / f"{name}.pem")

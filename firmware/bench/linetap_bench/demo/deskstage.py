@@ -11,8 +11,7 @@ from pathlib import Path
 
 from linetap.config import load_config
 from linetap.notices.defaults import make_default_notices
-from linetap_bench.demo import deskfiles as house
-from linetap_bench.demo import simulated
+from linetap_bench.demo import deskfiles, simulated
 from linetap_bench.demo.deskkeys import DemoKeys
 from linetap_bench.script.script import load_script
 from linetap_bench.stage.processes import Child, ChildFailed
@@ -52,7 +51,7 @@ def demo(folder: Path, script: Path, minutes: float, most_minutes: float) -> Non
         raise BadInput(f"--minutes {minutes:g}: more than 0, and {most_minutes:g} at most expected")
     each_s = load_script(script).duration_ms / 1000
     often = math.ceil(minutes * 60 / each_s) + math.ceil(READY_S / each_s)
-    _say("keys and certificates: an authority, a broker, two desks, eleven units")
+    _print("keys and certificates: an authority, a broker, two desks, eleven units")
     made = DemoKeys(folder)
     made.make()
     for unit in simulated.UNITS:
@@ -62,17 +61,17 @@ def demo(folder: Path, script: Path, minutes: float, most_minutes: float) -> Non
         _start_unit(stage, made, script, often)
         url, passwords = _start_desk(stage)
         end_ns = SYSTEM.monotonic_ns() + round(minutes * 60 * NS_PER_S)
-        _tell(made, url, passwords, minutes)
+        _print_guide(made, url, passwords, minutes)
         while SYSTEM.monotonic_ns() < end_ns:
             stage.children.check()
             SYSTEM.sleep(LOOK_S)
 
 
 def _start_unit(stage: DeskStage, made: DemoKeys, script: Path, often: int) -> None:
-    _say(f"the unit {UNIT}: capture, recorder, reporter and panel on eight simulated lines")
-    told = ("--authority", made.authority, "--key-list", made.key_list)
+    _print(f"the unit {UNIT}: capture, recorder, reporter and panel on eight simulated lines")
+    options = ("--authority", made.authority, "--key-list", made.key_list)
     # The last table of the file is that of line 8, which is exempt in the script.
-    stage.prepare(stage.folder / "notices", more="exempt = true\n", init=told)
+    stage.prepare(stage.folder / "notices", more="exempt = true\n", init=options)
     made.enrol_real(stage.config_path)
     load_config(stage.config_path)
     stage.start_exchange(script, voices=stage.folder.parent / "voices", repeat=often)
@@ -84,35 +83,35 @@ def _start_unit(stage: DeskStage, made: DemoKeys, script: Path, often: int) -> N
 
 def _start_desk(stage: DeskStage) -> tuple[str, Mapping[str, str]]:
     """Returns its address and the passwords."""
-    _say("the desk: ten simulated units, the ingest, the accounts and the pages")
-    config = house.write(DemoKeys(stage.folder), stage.port)
+    _print("the desk: ten simulated units, the ingest, the accounts and the pages")
+    config = deskfiles.write(DemoKeys(stage.folder), stage.port)
     disks = str(stage.run_dir / "simulated")
     words = ["linetap_bench.demo.simulated", str(stage.folder), str(stage.port), disks]
     stage.children.start("ingest", [sys.executable, "-m", "linetap", "desk", "ingest", "--config", str(config)])
     stage.ready("simulated", words, simulated.CONNECTED)
-    passwords = house.make_accounts(config)
+    passwords = deskfiles.make_accounts(config)
     serve = stage.ready("serve", ["linetap", "desk", "serve", "--config", str(config)], "https://")
     found = re.search(r"https://\S+", serve.log.read_text())
     if found is None:
-        raise ChildFailed(f"serve has not said where it listens; {serve.log}")
+        raise ChildFailed(f"serve has not printed its address; {serve.log}")
     return found[0], passwords
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     print(text, flush=True)
 
 
-def _tell(made: DemoKeys, url: str, passwords: Mapping[str, str], minutes: float) -> None:
-    accounts = [f"  {name:<17} {passwords[name]}   {what}" for name, _, what in house.PEOPLE]
+def _print_guide(made: DemoKeys, url: str, passwords: Mapping[str, str], minutes: float) -> None:
+    accounts = [f"  {name:<17} {passwords[name]}   {what}" for name, _, what in deskfiles.PEOPLE]
     lines = [
         "",
         f"{OPEN} {url}",
         f"Its certificate is signed by {made.ca}: give that to the browser, or go past its warning.",
         "",
-        "Who may log in, with which password, and what they see:",
+        "Accounts, with their passwords and pages:",
         *accounts,
         "",
-        "What to look at:",
+        "Pages:",
         f"  {url}/fleet",
         f"    eleven units in three buildings; {UNIT} is the real one, with a call every few seconds.",
         f"    {simulated.UNITS[0]} is cut off {simulated.CUT_AT_S} s after the start, for {simulated.CUT_FOR_S} s.",

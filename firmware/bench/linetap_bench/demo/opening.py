@@ -59,7 +59,7 @@ def open_and_check(folder: Path, config: Config, calls: list[CallRecord], exchan
     samples = _read(wav)
     assert call.audio is not None
     if len(samples) != call.audio.samples:
-        raise Refusal(f"{wav}: {len(samples)} samples, its record says {call.audio.samples}")
+        raise Refusal(f"{wav}: {len(samples)} samples, {call.audio.samples} in its record")
     played, lines = read_played(exchange_log)
     likeness, slips, enough = likeness_of(samples, lines[call.line]), 0, LIKE
     if likeness < LIKE and not played.realtime:
@@ -131,7 +131,7 @@ CHECKER = Path(__file__).parents[4] / "docs/check-bundle.sh"
 class CaseFile:
     path: Path
     script: Path
-    said: list[str]  # a line for each check of the script
+    lines: list[str]  # a line for each check of the script
 
 
 def make_and_check(folder: Path, call_dir: Path, signers: Path) -> CaseFile:
@@ -143,5 +143,5 @@ def make_and_check(folder: Path, call_dir: Path, signers: Path) -> CaseFile:
     command = ["bash", str(CHECKER), str(unpacked), str(signers)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=CHECK_S, check=False)
     if done.returncode:
-        raise Refusal(f"{path}: {CHECKER.name} says: {(done.stdout + done.stderr).strip()}")
+        raise Refusal(f"{path}: output of {CHECKER.name}: {(done.stdout + done.stderr).strip()}")
     return CaseFile(path, CHECKER, done.stdout.strip().splitlines())

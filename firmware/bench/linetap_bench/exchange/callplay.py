@@ -222,8 +222,8 @@ def _press(keys: Keys, line: LineTimeline, ms: int) -> None:
             line.add(at, synth.dtmf(digit, length, keys.dbm0))
         else:
             dbm0 = FAR_KEY_DBM0 if keys.dbm0 is None else keys.dbm0
-            heard = np.rint(synth.dtmf(digit, length, dbm0).render(0, length)).clip(-32768, 32767).astype(np.int16)
-            line.add(at, synth.Wave(g711.decode(g711.encode(heard)), 1.0, length))
+            received = np.rint(synth.dtmf(digit, length, dbm0).render(0, length)).clip(-32768, 32767).astype(np.int16)
+            line.add(at, synth.Wave(g711.decode(g711.encode(received)), 1.0, length))
 
 
 def _fax(call: Call, line: LineTimeline, answer: int, end: int) -> None:

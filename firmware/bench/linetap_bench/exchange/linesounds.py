@@ -92,8 +92,8 @@ def coded(samples: I16, codec: Codec, scratch: Path) -> I16:
         raise DeviceFault("no_codec", f"ffmpeg, {codec}: {error}") from None
     finally:
         scratch.unlink(missing_ok=True)
-    heard = np.frombuffer(done.stdout, "<i2").astype(np.int16)
-    return np.pad(heard, (0, max(0, len(samples) - len(heard))))[: len(samples)]
+    decoded = np.frombuffer(done.stdout, "<i2").astype(np.int16)
+    return np.pad(decoded, (0, max(0, len(samples) - len(decoded))))[: len(samples)]
 
 
 def lossy(samples: I16, percent: float, seed: int) -> I16:

@@ -92,8 +92,8 @@ class Meter:
     def lamps(self, now_ns: int) -> list[str]:
         """The line lamps: as commanded, or a fault after linetap has fallen silent."""
         stale = self.us_at(now_ns) >= self._beat_us + wire.LAMPS_EXPIRY_MS * 1000
-        told = [wire.LEDS[led] if led < len(wire.LEDS) else "dark" for led in self.lights]
-        return ["fault" if stale and led != "dark" else led for led in told]
+        commanded = [wire.LEDS[led] if led < len(wire.LEDS) else "dark" for led in self.lights]
+        return ["fault" if stale and led != "dark" else led for led in commanded]
 
     def sent_until(self, now_ns: int) -> bytes:
         """The bytes sent since the last call."""
@@ -144,7 +144,7 @@ class Meter:
         due_ns += int(random.random() * faults.jitter_ms * NS_PER_MS)
         self._queue.append((max(due_ns, self._queue[-1][0] if self._queue else 0), data))
 
-    def hear(self, data: bytes, now_ns: int) -> None:
+    def receive(self, data: bytes, now_ns: int) -> None:
         """Handles bytes from linetap."""
         self._measure_until(now_ns)
         for code, _, payload in self._frames.feed(data):
@@ -160,7 +160,7 @@ class Meter:
             elif frame is wire.LIGHTS and len(payload) > fields[0]:
                 self.lights = list(payload[1 : 1 + fields[0]])
             elif frame is wire.LIMITS:
-                self.limits = self._lines.tell(payload) or self.limits
+                self.limits = self._lines.set_limits(payload) or self.limits
             elif frame is wire.RELAYS:
                 self._relays, expiry_ms = fields
                 self._relays_until_us = us + min(expiry_ms, wire.RELAY_EXPIRY_MS) * 1000
@@ -174,7 +174,7 @@ def _next(now_us: int, every_ms: int) -> int:
 class Measures(Protocol):
     """A meter of any kind: it accepts bytes, and returns those sent by a moment of CLOCK_MONOTONIC."""
 
-    def hear(self, data: bytes, now_ns: int) -> None: ...
+    def receive(self, data: bytes, now_ns: int) -> None: ...
     def sent_until(self, now_ns: int) -> bytes: ...
 
 
@@ -216,7 +216,7 @@ class MeterOnPty[M: Measures]:
         ours = self._ends[0]
         if select.select([ours], [], [], wait_s)[0]:
             with contextlib.suppress(OSError):
-                self.meter.hear(os.read(ours, 4096), self._clock.monotonic_ns())
+                self.meter.receive(os.read(ours, 4096), self._clock.monotonic_ns())
         data = self.meter.sent_until(self._clock.monotonic_ns())
         if data:
             with contextlib.suppress(BlockingIOError):

@@ -75,7 +75,7 @@ class MeterLines:
         self._before: tuple[Bits, Bits] | None = None  # hook and ring, at the last sample that is decided
         self._loop: npt.NDArray[np.bool_] | None = None  # as the last pulse edge of each said
 
-    def tell(self, payload: bytes) -> list[tuple[int, int]]:
+    def set_limits(self, payload: bytes) -> list[tuple[int, int]]:
         """Takes the payload of a `limits` frame: each channel's off-hook and on-hook limit. Other channels keep
         theirs."""
         channels = payload[0]

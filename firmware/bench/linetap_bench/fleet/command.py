@@ -90,13 +90,13 @@ def _turn(fleet: Fleet, clock: Clock, stop: Stop, for_s: float, over: Callable[[
         fleet.turn()
         if clock.monotonic_ns() >= tell_ns:
             tell_ns += TELL_EVERY_S * NS_PER_S
-            _tell(fleet)
+            _print_standing(fleet)
             if over():
                 return
-    _tell(fleet)
+    _print_standing(fleet)
 
 
-def _tell(fleet: Fleet) -> None:
+def _print_standing(fleet: Fleet) -> None:
     sys.stdout.write(msgspec.json.encode(fleet.standing()).decode() + "\n")
     sys.stdout.flush()
 
@@ -106,7 +106,7 @@ def _raise_limit(files: int) -> None:
     if soft >= files:
         return
     if hard not in (resource.RLIM_INFINITY,) and hard < files:
-        raise BadInput(f"{files} open files are needed, and this process may have {hard}: `ulimit -Hn` says so")
+        raise BadInput(f"{files} open files are needed, and the limit of this process is {hard} (`ulimit -Hn`)")
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
 
 

@@ -147,7 +147,7 @@ class Fleet:
             step = self._steps[at][1]
             if (report := call.report(step, utc_ns)) is not None:
                 unit.show(line, report)
-            unit.tell(call.event(step, utc_ns))
+            unit.report(call.event(step, utc_ns))
             self._active.add(name)
             if at + 1 < len(self._steps):
                 self._at(now_ns + self._steps[at + 1][0], lambda: deed(at + 1))

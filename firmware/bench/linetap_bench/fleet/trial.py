@@ -160,12 +160,12 @@ class Trial:
         assert context is not None
         client.tls_set_context(context)
         client.on_connect = _subscribe
-        client.on_message = self._heard
+        client.on_message = self._on_message
         client.connect(HOST, self._port)
         client.loop_start()
         return client
 
-    def _heard(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
+    def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         now_ns = SYSTEM.utc_ns()
         since_ns = parse_rfc3339(msgspec.json.decode(message.payload, type=LineReport).since)
         state = (message.topic, since_ns)
@@ -213,7 +213,9 @@ class Trial:
     def _read(self) -> None:
         lines = self._fleet_log.read_bytes().splitlines()
         if not lines:
-            raise ChildFailed(f"the fleet said nothing; {self._fleet_words}:\n{self._fleet_words.read_text()[-1000:]}")
+            raise ChildFailed(
+                f"the fleet printed nothing; {self._fleet_words}:\n{self._fleet_words.read_text()[-1000:]}"
+            )
         self._out.standings = [msgspec.json.decode(line, type=Standing) for line in lines]
 
     def _compare(self) -> None:
@@ -222,13 +224,13 @@ class Trial:
             with engine.connect() as db:
                 self._out.set_aside = db.execute(select(func.count()).select_from(set_aside)).scalar_one()
                 for folder in sorted((self._city / "units").iterdir()):
-                    said = OutboxReader(folder / "outbox").from_seq(1, 1 << 20)
+                    entries = OutboxReader(folder / "outbox").from_seq(1, 1 << 20)
                     mine = select(events.c.seq, events.c.payload).where(events.c.unit == folder.name)
                     stored = [(seq, payload) for seq, payload in db.execute(mine.order_by(events.c.seq))]
-                    told = {seq: payload for seq, payload, _ in said}
-                    self._out.events += len(told)
-                    self._out.lost += len(told.keys() - {seq for seq, _ in stored})
-                    self._out.changed += sum(told.pop(seq, None) != payload for seq, payload in stored)
+                    sent = {seq: payload for seq, payload, _ in entries}
+                    self._out.events += len(sent)
+                    self._out.lost += len(sent.keys() - {seq for seq, _ in stored})
+                    self._out.changed += sum(sent.pop(seq, None) != payload for seq, payload in stored)
         finally:
             engine.dispose()
 

@@ -91,7 +91,7 @@ class Unit:
         self._counters = Counters()
         now = rfc3339(clock.utc_ns())
         self._lines = {n: LineReport("idle", now, None) for n in range(1, lines + 1)}
-        self._untold: set[int] = set()
+        self._changed_lines: set[int] = set()
         self._health_ns = 0
         self.link = FleetLink(pool, identity, clock, patience)
         self.refused = 0  # commands
@@ -111,9 +111,9 @@ class Unit:
 
     def show(self, line: int, report: LineReport) -> None:
         self._lines[line] = report
-        self._untold.add(line)
+        self._changed_lines.add(line)
 
-    def tell(self, event: CallEvent) -> None:
+    def report(self, event: CallEvent) -> None:
         self._outbox.append(event)
 
     def turn(self) -> None:
@@ -121,7 +121,7 @@ class Unit:
         for happening in self.link.happened(0):
             match happening:
                 case Connected():
-                    self._untold = set(self._lines)
+                    self._changed_lines = set(self._lines)
                     self._alerts.forget()
                     self._health_ns = 0
                 case Receipt(token, refusal):
@@ -143,9 +143,9 @@ class Unit:
     # --- within ------------------------------------------------------------------------------------------------
 
     def _report(self, now_ns: int) -> None:
-        for line in sorted(self._untold):
+        for line in sorted(self._changed_lines):
             self.link.publish(self._topics.line(line, self._lines[line]))
-        self._untold.clear()
+        self._changed_lines.clear()
         if now_ns >= self._health_ns:
             self._health_ns = now_ns + HEALTH_EVERY_S * NS_PER_S
             for message in self._alerts.changed((), now_ns):

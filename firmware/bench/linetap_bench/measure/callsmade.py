@@ -145,9 +145,9 @@ def write_events(url: str, events_s: int, stop: Signal) -> None:
     units = [_Unit(unit_name(number)) for number in range(UNITS)]
     trusted = signers.parse("".join(f"{one.name} {keys.public_line(one.key.public_key())}\n" for one in units))
     engine = database.open_writer(url)
-    store, began, told = Store(engine), SYSTEM.monotonic_ns(), 0
+    store, began, written = Store(engine), SYSTEM.monotonic_ns(), 0
     while not stop.wait(TURN_S):
         wanted = (SYSTEM.monotonic_ns() - began) * events_s // NS_PER_S
-        store.write([units[n % len(units)].report() for n in range(told, wanted)], trusted)
-        told = wanted
+        store.write([units[n % len(units)].report() for n in range(written, wanted)], trusted)
+        written = wanted
     engine.dispose()

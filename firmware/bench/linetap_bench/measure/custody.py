@@ -76,9 +76,9 @@ def _run(folder: Path) -> tuple[float, float]:
     with Processes(folder / "logs", {}) as children:
         helper = children.start("custody", [str(word) for word in command])
         children.wait_for_text(helper, "code: ", READY_S)
-        said = _SAID.search(helper.log.read_text())
-        assert said is not None
-        return _listen(said[1], said[2])
+        match = _SAID.search(helper.log.read_text())
+        assert match is not None
+        return _listen(match[1], match[2])
 
 
 def _listen(url: str, code: str) -> tuple[float, float]:

@@ -100,7 +100,7 @@ def _back(page: Page, url: str, forget: bool) -> tuple[float, int]:
     page.wait_for_timeout(HIDDEN_S * 1000)
     ms, changes, wholes = page.evaluate(_COME_BACK, [newest(page, url), forget, MOST_MS])
     if forget and not wholes:
-        raise LinetapError("a page whose place nobody knows was not told all of it")
+        raise LinetapError("a page with an unknown place did not get the whole state")
     return (float(ms) if ms >= 0 else float("inf")), int(changes)
 
 
@@ -108,7 +108,7 @@ def newest(page: Page, url: str) -> int:
     """The number of the server's last change."""
     found = _ID.search(page.context.request.get(f"{url}/fleet").text())
     if found is None:
-        raise LinetapError("the fleet page says no number of its last change")
+        raise LinetapError("the fleet page has no number of its last change")
     return int(found[1])
 
 
@@ -116,9 +116,9 @@ def rows(name: str, found: HiddenFound, method: str) -> list[Row]:
     changes = sorted(count for _, count in found.changed)
     hidden = f"hidden {TIMES} times for {HIDDEN_S} s while the fleet went on; until the newest change is drawn"
     return [
-        Row(name=f"{name}: hidden tab, told what changed", figure=_worst_s(found.changed), unit="s", target=TARGET_S,
+        Row(name=f"{name}: hidden tab, gets the changes", figure=_worst_s(found.changed), unit="s", target=TARGET_S,
             method=f"{hidden}: {changes[0]} to {changes[-1]} changes; the worst. {method}"),
-        Row(name=f"{name}: hidden tab, told all of it", figure=_worst_s(found.whole), unit="s", target=TARGET_S,
+        Row(name=f"{name}: hidden tab, gets the whole state", figure=_worst_s(found.whole), unit="s", target=TARGET_S,
             method=f"{hidden}: a snapshot, as after an hour; the worst. {method}"),
     ]  # fmt: skip
 

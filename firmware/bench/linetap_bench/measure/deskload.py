@@ -62,10 +62,10 @@ def run_independent(url: str, sessions: Sequence[str], ca: Path) -> None:
         raise ChildFailed(f"{COMMAND}: {error}") from None
     if not words:
         return
-    told = {"LINETAP_LOAD_URL": url, "LINETAP_LOAD_SESSIONS": " ".join(sessions), "LINETAP_LOAD_CA": str(ca)}
+    variables = {"LINETAP_LOAD_URL": url, "LINETAP_LOAD_SESSIONS": " ".join(sessions), "LINETAP_LOAD_CA": str(ca)}
     try:
         ended = subprocess.run(
-            words, stdout=sys.stderr, env=os.environ | told, timeout=INDEPENDENT_LIMIT_S, check=False
+            words, stdout=sys.stderr, env=os.environ | variables, timeout=INDEPENDENT_LIMIT_S, check=False
         )
     except OSError as error:
         raise ChildFailed(f"{COMMAND}: {words[0]}: {error.strerror}") from None
@@ -90,7 +90,7 @@ _CALL = re.compile(r'href="(/calls/floor-[^"]+)"')
 @dataclass
 class Load:
     took_ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    told: list[int] = field(default_factory=lambda: [0] * STREAMS)  # events that came of each stream
+    events: list[int] = field(default_factory=lambda: [0] * STREAMS)  # events that came of each stream
     other: int = 0  # answers other than the page
 
     async def page(self, client: httpx.AsyncClient, kind: str, path: str) -> str:
@@ -134,8 +134,8 @@ def rows(found: Found) -> list[Row]:
         Row(name="desk-load: pages a second", figure=pages / found.load_s, unit="/s", target=20, at_most=False,
             method=method),
         Row(name="desk-load: answers that were not the page", figure=load.other, unit="", target=0, method=method),
-        Row(name="desk-load: events to the quietest stream", figure=min(load.told) / found.load_s, unit="/s", target=1,
-            at_most=False, method=method),
+        Row(name="desk-load: events to the quietest stream", figure=min(load.events) / found.load_s, unit="/s",
+            target=1, at_most=False, method=method),
         Row(name="desk-load: memory of the server", figure=found.memory_mb, unit="MB", target=150, method=method),
         Row(name="desk-load: events stored meanwhile", figure=found.stored_s, unit="/s", target=EVENTS_S * 0.98,
             at_most=False, method="signed, judged, chained and committed by the ingest's own store"),
@@ -205,7 +205,7 @@ async def _listen(load: Load, client: httpx.AsyncClient, n: int) -> None:
     async with client.stream("GET", "/fleet/events") as answer:
         load.other += answer.status_code != 200
         async for line in answer.aiter_lines():
-            load.told[n] += line.startswith("event: unit")
+            load.events[n] += line.startswith("event: unit")
 
 
 async def _load(load: Load, client: httpx.AsyncClient) -> None:
@@ -251,12 +251,12 @@ def measure_flood(folder: Path, _voices: Path, _notices: Path) -> list[Row]:
         start_s, began_ns = _since(began_ns), SYSTEM.monotonic_ns()
         page = httpx.get(f"http://{HOST}:{https}/fleet", cookies={sessions.COOKIE: token}, timeout=READY_S).text
         page_s, memory = _since(began_ns), resident_mb(desk.process.pid)
-    said = _NOT_SHOWN.search(page)
-    if said is None or int(said[1]) != UNITS * ALERTS - MOST_ALERTS_IN_ALL:
-        raise LinetapError("the fleet page does not say how many alerts it does not show")
+    shown = _NOT_SHOWN.search(page)
+    if shown is None or int(shown[1]) != UNITS * ALERTS - MOST_ALERTS_IN_ALL:
+        raise LinetapError("the fleet page has no number of hidden alerts")
     method = (
         f"{UNITS * ALERTS:,} retained alerts of {UNITS:,} units in a Mosquitto of the shipped limits, without TLS;"
-        f" {MOST_ALERTS_IN_ALL:,} are kept, and the page says that {said[1]} are not; {os.cpu_count()} cores, load"
+        f" {MOST_ALERTS_IN_ALL:,} are kept, and the page counts {shown[1]} hidden ones; {os.cpu_count()} cores, load"
         f" {os.getloadavg()[0]:.1f}"
     )
     return [

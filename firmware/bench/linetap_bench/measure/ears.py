@@ -104,9 +104,9 @@ def _talk(made: Material, rng: np.random.Generator) -> I16:
     sound = np.zeros(SECONDS * RATE_HZ)
     at = int(rng.integers(RATE_HZ))
     for low, high in cycle((NEAR_DBM0, FAR_DBM0)):
-        said = made.people[int(rng.integers(len(made.people)))][: len(sound) - at]
-        sound[at : at + len(said)] += said * 10 ** ((rng.uniform(low, high) - MADE_DBM0) / 20)
-        at += len(said) + int(rng.uniform(0.2, 1.5) * RATE_HZ)
+        speech = made.people[int(rng.integers(len(made.people)))][: len(sound) - at]
+        sound[at : at + len(speech)] += speech * 10 ** ((rng.uniform(low, high) - MADE_DBM0) / 20)
+        at += len(speech) + int(rng.uniform(0.2, 1.5) * RATE_HZ)
         if at >= len(sound):
             return _line(sound, rng)
     raise AssertionError

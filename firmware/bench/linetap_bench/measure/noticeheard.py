@@ -47,13 +47,13 @@ _WINDOW = np.hanning(FRAME + 2)[1:-1]
 _TINY = np.finfo(np.float64).eps
 
 
-def stoi(clean: F64, heard: F64, rate_hz: int) -> float:
+def stoi(clean: F64, received: F64, rate_hz: int) -> float:
     """Of two signals (n,) of the same length, aligned. At least SEGMENT frames of speech; ValueError otherwise."""
     if rate_hz != STOI_RATE_HZ:
         common = int(np.gcd(rate_hz, STOI_RATE_HZ))
-        clean, heard = (resample_poly(x, STOI_RATE_HZ // common, rate_hz // common) for x in (clean, heard))
-    clean, heard = _spoken(clean, heard)
-    x, y = _bands(clean), _bands(heard)
+        clean, received = (resample_poly(x, STOI_RATE_HZ // common, rate_hz // common) for x in (clean, received))
+    clean, received = _spoken(clean, received)
+    x, y = _bands(clean), _bands(received)
     if x.shape[1] < SEGMENT:
         raise ValueError(f"{x.shape[1]} frames of speech; at least {SEGMENT} are needed")
     # (bands, segments, SEGMENT)
@@ -65,9 +65,9 @@ def stoi(clean: F64, heard: F64, rate_hz: int) -> float:
     return float(like.mean())
 
 
-def _spoken(clean: F64, heard: F64) -> tuple[F64, F64]:
+def _spoken(clean: F64, received: F64) -> tuple[F64, F64]:
     """Both signals without the frames in which the first is silent."""
-    frames = [sliding_window_view(each, FRAME)[: len(each) - FRAME : HOP] * _WINDOW for each in (clean, heard)]
+    frames = [sliding_window_view(each, FRAME)[: len(each) - FRAME : HOP] * _WINDOW for each in (clean, received)]
     level_db = 20 * np.log10(np.linalg.norm(frames[0], axis=1) + _TINY)
     kept = level_db > level_db.max() - SILENT_BELOW_DB
     joined = []
@@ -121,9 +121,9 @@ def greeting_rows(voices: Path) -> list[Row]:
         greeting *= 10 ** ((NEAR_DBM0 - level_of(_int16(greeting), RATE_HZ)) / 20)
         for begins_ms in BEGINS_MS:
             first, last = begins_ms * RATE_HZ // 1000, begins_ms * RATE_HZ // 1000 + _spoken_until(greeting)
-            heard = rng.normal(0, _amplitude(NOISE_DBM0), first + len(greeting) + 6 * RATE_HZ)
-            heard[first : first + len(greeting)] += greeting
-            plain, waited = policy.notice_delay_ms * RATE_HZ // 1000, _begins(_int16(heard), policy, numbers)
+            received = rng.normal(0, _amplitude(NOISE_DBM0), first + len(greeting) + 6 * RATE_HZ)
+            received[first : first + len(greeting)] += greeting
+            plain, waited = policy.notice_delay_ms * RATE_HZ // 1000, _begins(_int16(received), policy, numbers)
             before.append(max(0, last - max(first, plain)) * 1000 / RATE_HZ)
             after.append(max(0, last - max(first, waited)) * 1000 / RATE_HZ)
             waits.append((waited - last) * 1000 / RATE_HZ)
@@ -173,11 +173,11 @@ def understood(notice: I16, played: I16, output_db: float) -> float:
     return stoi(notice / 32768, sound / 32768, RATE_HZ)
 
 
-def _begins(heard: I16, policy: Recording, numbers: GreetingNumbers) -> int:
+def _begins(received: I16, policy: Recording, numbers: GreetingNumbers) -> int:
     """The frame after the answer at which the call table starts the notice."""
     lead, latest = numbers.lead_ms * RATE_HZ // 1000, policy.greeting_max_ms * RATE_HZ // 1000
     now = policy.notice_delay_ms * RATE_HZ // 1000 - lead
-    while now + lead < latest and not has_ended(heard[:now], numbers):
+    while now + lead < latest and not has_ended(received[:now], numbers):
         now += LOOKS_EVERY
     return now + lead
 
@@ -224,12 +224,12 @@ def measure(folder: Path, voices: Path, notices: Path) -> list[Row]:
         records = records_of(stage.folder / "vault")
     played, lines = read_played(folder / "exchange")
     written = [late_ms(record) for record in records if record.notice]
-    heard = _heard_late_ms(script_path, played, lines, short.samples)
+    received = _heard_late_ms(script_path, played, lines, short.samples)
     return [
         *plain,
-        _row("notice: first sample at hook edge + 35 + 500 ms", written, "by the ring's frames, as the record says"),
-        _row("notice: as heard back on the line", heard - np.median(heard),
-             f"exchange's own log of the line, less the constant echo path of {np.median(heard):.0f} ms"),
+        _row("notice: first sample at hook edge + 35 + 500 ms", written, "by the ring's frames, as in the record"),
+        _row("notice: as heard back on the line", received - np.median(received),
+             f"exchange's own log of the line, less the constant echo path of {np.median(received):.0f} ms"),
     ]  # fmt: skip
 
 

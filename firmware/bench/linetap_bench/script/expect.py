@@ -36,7 +36,7 @@ class Expect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 def differences(expected: Expect, record: CallRecord) -> list[str]:
     """One line for each field that differs."""
-    told = []
+    lines = []
     for name in expected.__struct_fields__:
         wanted = getattr(expected, name)
         if wanted is None:
@@ -44,8 +44,8 @@ def differences(expected: Expect, record: CallRecord) -> list[str]:
         found = _found(record, name)
         fits = wanted[0] <= (found or 0) <= wanted[1] if name.endswith("_s") else found == wanted
         if not fits:
-            told.append(f"{name}: {found!r} and not {wanted!r}")
-    return told
+            lines.append(f"{name}: {found!r} and not {wanted!r}")
+    return lines
 
 
 def _found(record: CallRecord, name: str) -> Any:

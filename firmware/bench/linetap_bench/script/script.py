@@ -143,15 +143,15 @@ def _check_incoming(call: Call, at: KeyPath, source: Source) -> None:
     _check_caller_id(call.caller_id, (*at, "caller_id"), source)
 
 
-def _check_caller_id(told: CallerId, at: KeyPath, source: Source) -> None:
-    if told.withheld and (told.number or told.name):
+def _check_caller_id(caller: CallerId, at: KeyPath, source: Source) -> None:
+    if caller.withheld and (caller.number or caller.name):
         source.add((*at, "withheld"), "a caller is withheld, or has a number or a name")
-    if told.kind in ("bell202", "v23") and told.message == "mdmf":
+    if caller.kind in ("bell202", "v23") and caller.message == "mdmf":
         try:
-            told.name.encode("euc-kr")
+            caller.name.encode("euc-kr")
         except UnicodeEncodeError:
-            source.add((*at, "name"), f"{told.name!r}: EUC-KR cannot say it")
-    elif told.name:
+            source.add((*at, "name"), f"{caller.name!r}: EUC-KR cannot say it")
+    elif caller.name:
         source.add((*at, "name"), "only FSK in MDMF tells a name")
 
 

@@ -72,10 +72,10 @@ def pulses(digit: str) -> int:
 
 def caller_digits(call: Call) -> str:
     """Of a DTMF caller ID: start, number or reason, stop."""
-    told = call.caller_id
-    if told.kind != "dtmf":
+    caller = call.caller_id
+    if caller.kind != "dtmf":
         return ""
-    return f"D{'1' if told.withheld else told.number}{'' if told.broken else 'C'}"
+    return f"D{'1' if caller.withheld else caller.number}{'' if caller.broken else 'C'}"
 
 
 def keys_span(keys: Keys, answer: int) -> Span:

@@ -128,8 +128,8 @@ class JackCable:
         deadline = self._clock.monotonic_ns() + round(READY_S * 1e9)
         while not _socket_path(self._server).exists():
             if self._process.poll() is not None or self._clock.monotonic_ns() > deadline:
-                said = self.log_path.read_text(errors="replace").strip().splitlines() or ["no word"]
-                raise DeviceFault("jack_failed", f"{self.log_path}: jackd did not start: {said[0]}")
+                lines = self.log_path.read_text(errors="replace").strip().splitlines() or ["no word"]
+                raise DeviceFault("jack_failed", f"{self.log_path}: jackd did not start: {lines[0]}")
             self._clock.sleep(0.02)
         WATCHED.append(self.report_held_up)
 

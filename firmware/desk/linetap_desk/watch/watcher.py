@@ -70,7 +70,7 @@ def _named_otherwise(
     name = _name(certificate)
     for who, other in others.items():
         if other.certificate is not None and name == _name(other.certificate):
-            raise BadInput(f"{certificate}: it has the {who}'s name, {name!r}, which identifies a session at the broker;"
+            raise BadInput(f"{certificate}: it has the {who}'s name, {name!r}, by which the broker knows it;"
                            f" {another}")  # fmt: skip
     return msgspec.structs.replace(broker, certificate=certificate, key=key)
 

@@ -42,7 +42,7 @@ def _row(folder: Path, rng: np.random.Generator, calls: int, modem: Modem, forma
     share = {name: 100 * count / calls for name, count in right.items()}
     method = (
         f"right of {calls} at {DBM0:g} dBm0 and {SNR_DB:g} dB S/N, sent by libspandsp and by ours in turn; "
-        "the anchors are told which modem it is"
+        "the reference programs get the modem as a parameter"
     )
     return Row(name=f"caller ID: {MODEMS[modem]}, {format_}", figure=share.pop("linetap"), unit="%", target=100,
                at_most=False, method=method, beside=share)  # fmt: skip

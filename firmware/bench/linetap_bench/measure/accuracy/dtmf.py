@@ -70,7 +70,7 @@ def rows(digits: int, minutes: float) -> list[Row]:
     ahead = f"correct of {digits} at -10 dBm0, sent as above; to be ahead of libspandsp"
     return [
         *(_row(case, digits, False, method) for case in limits),
-        Row(name="DTMF: limits at which libspandsp hears more", figure=behind, unit="", target=0,
+        Row(name="DTMF: limits at which libspandsp detects more", figure=behind, unit="", target=0,
             method=f"of the {len(limits)} lists above"),
         *(_row(case, 0, True, taken) for case in beyond),
         *(_row(case, case.beside["libspandsp"] + 1, False, ahead) for case in covered),

@@ -65,21 +65,21 @@ def _classes(voices: Path, lines: int, rng: np.random.Generator) -> list[Row]:
 
 
 def _special(lines: int, rng: np.random.Generator) -> Row:
-    heard = 0
+    found = 0
     for _ in range(lines):
         hz, gap = SIT_HZ[int(rng.integers(len(SIT_HZ)))], np.zeros(int(rng.integers(0, 240)))
         tones = [part for each in hz for part in (_tone((each,), rng.choice(SIT_MS) / 1000), gap)]
         [events] = _heard(
             [_line(np.concatenate([np.zeros(int(rng.integers(4000, 8000))), *tones, np.zeros(12_000)]), rng)]
         )
-        heard += any(isinstance(event, SoundHeard) and event.sound == "sit" for event in events)
+        found += any(isinstance(event, SoundHeard) and event.sound == "sit" for event in events)
     method = f"of {lines}: ITU-T E.180's and North America's pitches, 274 to 380 ms, up to 30 ms apart"
-    return Row(name="sounds: special information tone", figure=100 * heard / lines, unit="%", target=99, at_most=False,
+    return Row(name="sounds: special information tone", figure=100 * found / lines, unit="%", target=99, at_most=False,
                method=method)  # fmt: skip
 
 
 def _ringback(lines: int, rng: np.random.Generator) -> Row:
-    said = 0
+    found = 0
     for trial in range(lines):
         hz, cadence = RINGBACKS[trial % len(RINGBACKS)]
         period = [np.zeros(round(s * RATE_HZ)) if n % 2 else _tone(hz, s) for n, s in enumerate(cadence)]
@@ -87,9 +87,9 @@ def _ringback(lines: int, rng: np.random.Generator) -> Row:
         [events] = _heard([_line(np.concatenate([lead, *period * 3, tail]), rng)])
         due = len(lead) + 3 * sum(cadence) * RATE_HZ
         over = [event for event in events if isinstance(event, SoundHeard) and event.sound == "cadence_over"]
-        said += len(over) == 1 and due <= over[0].known <= due + RATE_HZ
-    method = f"of {lines}: five cadences that no profile has, three periods; said within 1 s of when the burst was due"
-    return Row(name="sounds: the missing burst of an unknown ringback", figure=100 * said / lines, unit="%", target=95,
+        found += len(over) == 1 and due <= over[0].known <= due + RATE_HZ
+    method = f"of {lines}: five cadences that no profile has, three periods; found within 1 s after the burst was due"
+    return Row(name="sounds: the missing burst of an unknown ringback", figure=100 * found / lines, unit="%", target=95,
                at_most=False, method=method)  # fmt: skip
 
 
