@@ -97,7 +97,7 @@ class Draw:
         return Network(codec=codec, noise_dbm0=self.pick([None, None, -66.0, -60.0]))
 
     def talk(self, **more: Any) -> dict[str, Any]:
-        """The talk of an answered call: who speaks, how long, how loud, over which network."""
+        """The talk of an answered call: speakers, length, level and network."""
         keys: dict[str, Any] = {
             "talk": list(self.pick(TALKS)),
             "talk_s": self.between(11, 16),
@@ -152,7 +152,7 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     parties_ms: list[int] = []  # when another party came on the line
     late_ms: int = LATE_MS  # a notice that begins later after the answer, or after a new party, is late
     once: bool = True  # no later party: a second notice has no cause
-    keys_ms: list[int] = []  # when staff asked for the notice by key
+    keys_ms: list[int] = []  # when staff requested the notice by key
     marked: bool = False
     speech: list[tuple[str, int, int]] = []  # speaker, begin, end
 

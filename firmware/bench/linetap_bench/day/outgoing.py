@@ -152,7 +152,7 @@ def long_call(draw: Draw) -> Sketch:
     """A minute, in which the far end is silent for a while."""
     at = draw.between(20, 30)
     sounds = []
-    if draw.chance(0.5):  # where its handset lies on the desk, its room is heard
+    if draw.chance(0.5):  # its handset lies on the desk: room noise
         sounds = [draw.sound("keyboard", at, after="answer", for_s=8.0, alone=True, dbm0=draw.between(-48, -36))]
     keys = draw.called(digits=draw.outside(), progress_s=draw.between(4, 14), talk_s=draw.between(45, 65), sound=sounds)
     return out("recorded", **keys)

@@ -24,7 +24,7 @@ from linetap_core.rooms import answers_for
 LINES = 8
 READY_S = 60.0
 LOOK_S = 0.2
-OPEN = "The desk is open:"  # the first line of what is said then
+OPEN = "The desk is open:"  # the first line of the guide
 
 
 class DeskStage(Stage):

@@ -46,7 +46,7 @@ _HEARD = {frame.code: frame for frame in wire.FRAMES if frame.sender == "linetap
 
 
 class Meter:
-    """Samples every millisecond of its own clock. `sent_until` returns its output; `hear` takes its input."""
+    """Samples every millisecond of its own clock. `sent_until` returns its output; `receive` takes its input."""
 
     def __init__(
         self, volts: VoltsAt, channels: int, now_ns: int, faults: Faults = NONE, seed: int = 1, beginning_us: int = 0

@@ -50,7 +50,7 @@ class WireVolts:
         return np.clip(np.rint(volts + ring * np.abs(volts) * swing), -26_500, 26_500).astype(np.int16)
 
     def _remember(self, volts: npt.NDArray[np.int64], hook: Bits, ring: Bits) -> None:
-        """What a loop has that neither bounces nor rings, whatever that is: 40 V may well be off-hook."""
+        """The voltage of a loop that neither bounces nor rings: 40 V may well be off-hook."""
         if hook.shape[1] < STEADY_SAMPLES:
             return
         same = (hook == hook[:, :1]).all(axis=1) & ~ring.any(axis=1) & (volts == volts[:, :1]).all(axis=1)

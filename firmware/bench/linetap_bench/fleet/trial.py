@@ -119,7 +119,7 @@ class Trial:
         self._compare()
         return self._out
 
-    # --- who takes part ------------------------------------------------------------------------------------------
+    # --- participants --------------------------------------------------------------------------------------------
 
     def _make(self, children: Processes) -> subprocess.Popen[bytes]:
         """The fleet, with its keys made, waiting for the start."""
@@ -177,7 +177,7 @@ class Trial:
         ca, certificate, key = (str(self._city / "tls" / file) for file in ("ca.pem", f"{name}.pem", f"{name}.key"))
         return Broker(host=HOST, port=self._port, ca=ca, certificate=certificate, key=key)
 
-    # --- what happens ----------------------------------------------------------------------------------------------
+    # --- course of the trial ---------------------------------------------------------------------------------------
 
     def _calm(self, fleet: subprocess.Popen[bytes]) -> None:
         begin_s, end_s = self._plan.calm_s
@@ -200,7 +200,7 @@ class Trial:
         child.process.wait(READY_S)
         self._children.children.remove(child)
 
-    # --- what came of it -------------------------------------------------------------------------------------------
+    # --- results ---------------------------------------------------------------------------------------------------
 
     @property
     def _fleet_log(self) -> Path:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit as a broker sees it: a real outbox, feed, link and delivery; its lines are scripted.
+"""A unit from the broker's side: a real outbox, feed, link and delivery; its lines are scripted.
 
 `turn` does the work of a turn of reporter/service.py, and of the recorder for `ack` and `resend`. Two things are left
 out: the state files between services (up to 350 ms from the line to the reporter) and the spool of commands.
@@ -42,7 +42,7 @@ OUTBOX_BYTES = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A unit without its lines; `authority` and `roles` say who may command it."""
+    """A unit without its lines; `authority` and `roles` name those who may command it."""
 
     name: str
     key: SigningKey
@@ -86,7 +86,7 @@ class Unit:
         self._again = Again(OutboxReader(vault), clock, patience.desk_s)
         self._cursor = Cursor(folder / "reporter" / "cursor.json", clock)
         self._feed = Feed(OutboxReader(vault), self._cursor, clock, self._again)
-        self._reader = OutboxReader(vault)  # for what health says of it
+        self._reader = OutboxReader(vault)  # for its figures in health
         self._alerts = Alerts(self._topics, ALERTS)
         self._counters = Counters()
         now = rfc3339(clock.utc_ns())

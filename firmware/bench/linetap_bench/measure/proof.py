@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The notice's proof: how often a line that did not hear it gets a "full", and how often one that heard it does not."""
+"""The notice's proof: how often a line without the notice gets a "full", and how often a line with it does not."""
 
 from __future__ import annotations
 

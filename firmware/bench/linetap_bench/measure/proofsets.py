@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lines that heard a notice and lines that did not, for the proof's error curves: trials drawn at random by kind.
+"""Lines with and without a notice, for the proof's error curves: trials drawn at random by kind.
 
 Levels of a heard notice are relative to the notice as played. People are recorded prompts (Debian's
 asterisk-core-sounds-en-wav) where they are installed, else espeak-ng.
@@ -111,7 +111,7 @@ def heard(kind: str, notice: I16, made: Material, rng: np.random.Generator, shar
 
 
 def deaf(kind: str, notice: I16, made: Material, rng: np.random.Generator) -> Trial:
-    """A line on which the notice is not heard; with `leak` it comes from the neighbour, 40 to 60 dB lower, and a
+    """A line without the notice; with `leak` it comes from the neighbour, 40 to 60 dB lower, and a
     `stranger` plays the same notice at another time than ours would return."""
     n = len(notice) + TAIL
     line = _noise(rng.uniform(-75, -50), n, rng)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the four services cost: at start (imports, time until the first call could be recorded, memory), with eight
+"""The cost of the four services: at start (imports, time until the first call could be recorded, memory), with eight
 busy lines, with capture at a codec's 48 kHz (8 and 32 lines), and with 32 busy lines beside two processes that keep
 both cores busy."""
 
@@ -196,7 +196,7 @@ def _shares(folder: Path, channels: int, voices: Path, notices: Path) -> tuple[f
 LINES = 32
 MINUTES = float(os.environ.get("LINETAP_LOAD_MINUTES", "2"))  # the full one is 30
 LATE_MS = 100.0
-FILL_MS = 120  # a notice counts as heard when it comes back within 200
+FILL_MS = 120  # a notice counts as heard if it returns within 200
 
 
 def measure_load(folder: Path, voices: Path, notices: Path) -> list[Row]:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The keys of one [[call]] in calls.toml: who calls whom, what is dialled and said, the sounds besides, the network
-behind the exchange, and the end.
+"""The keys of one [[call]] in calls.toml: parties, digits, speech, other sounds, the network behind the exchange, and
+the end.
 
 Times are seconds from the script's start, or where noted from the call's answer; lengths in seconds or `_ms`, levels in
 dBm0.
@@ -135,7 +135,7 @@ class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     polarity: bool = False  # the exchange reverses the loop while the far end is connected
     seizure: bool = False  # ... and reverses it once when all is dialled, which is no answer
     network: Network = Network()  # of the far party
-    early: Network = Network()  # of what is heard from the last digit to the answer
+    early: Network = Network()  # of sounds from the last digit to the answer
     sound: list[CallSound] = []
     party: list[Party] = []
     fax: Literal["none", "answer", "answer_reversed", "calling"] = "none"  # the far end; its phase may turn (V.25)

@@ -21,7 +21,7 @@ from linetap_bench.sounds.synth import F64, peak_of, rms_of
 
 SEED, TRIALS = 33, 100
 STRETCHES, OFFSETS, LEVELS_DBM0 = (0.9, 1.0, 1.1), (-0.015, 0.0, 0.015), (-10.0, -22.0, -35.0)
-# libspandsp names tones in noise as soon as that is above -42 dBm0: beside it, a quiet line says more.
+# libspandsp names tones in noise as soon as that is above -42 dBm0: a comparison is more meaningful on a quiet line.
 LINES: dict[str, float | None] = {"quiet line": None, "20 dB S/N": 20.0}
 IDLE_DBM0 = -60.0
 LEAD_S, CONTINUOUS_S = 0.4, 2.0
