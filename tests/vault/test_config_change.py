@@ -361,7 +361,7 @@ def _cut_at(nth: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return steps
 
 
-_ASK, _TELL, _UNLINK = ask_to_start_again, configchange.ConfigChange._tell, Path.unlink
+_ASK, _TELL, _UNLINK = ask_to_start_again, configchange.ConfigChange._log_change, Path.unlink
 
 
 def test_whoever_could_read_the_old_one_can_read_the_new_one(unit: Changed) -> None:

@@ -11,7 +11,7 @@ from journal_rig import CALL_ID, CODES, FIRST, NUMBER, OTHER_ID, Recorder, after
 
 from linetap.recorder.calls.ports import last_note
 from linetap.recorder.vault.journal import store
-from linetap.recorder.vault.journal.missingaudio import BACK_MS, Start, chunk_ms, unheard, unheard_since
+from linetap.recorder.vault.journal.missingaudio import BACK_MS, Start, chunk_ms, missing_behind, missing_since
 from linetap.recorder.vault.recordings.entries import Beat, next_seam
 from linetap.ring import RATE_HZ
 from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock
@@ -290,23 +290,23 @@ BEAT = Beat("boot", 1000 * NS_PER_S, UTC, True, {1: (80_000, 1000 * NS_PER_S - 3
 
 def test_in_the_same_boot_it_is_at_most_until_the_start() -> None:
     start = Start("boot", 1007 * NS_PER_S, None)
-    found = unheard(1, 80_000 - 8 * 250, BEAT, start)
+    found = missing_behind(1, 80_000 - 8 * 250, BEAT, start)
     assert not found.unbounded
     assert 250 + 7030 <= found.ms <= 250 + 7030 + 30
 
 
 def test_after_another_boot_it_is_at_most_until_that_began_if_both_clocks_were_right() -> None:
-    assert unheard(1, 80_000, BEAT, Start("next", 0, UTC + 60 * NS_PER_S)).ms == pytest.approx(60_030, abs=100)
+    assert missing_behind(1, 80_000, BEAT, Start("next", 0, UTC + 60 * NS_PER_S)).ms == pytest.approx(60_030, abs=100)
     for start in (Start("next", 0, None), Start("next", 0, UTC - 1)):
-        assert unheard(1, 80_000 - 800, BEAT, start) == (100 + 30 + BACK_MS, True)
+        assert missing_behind(1, 80_000 - 800, BEAT, start) == (100 + 30 + BACK_MS, True)
     unsynced = Beat(BEAT.boot, BEAT.mono_ns, BEAT.utc_ns, False, BEAT.heads)
-    assert unheard(1, 80_000, unsynced, Start("next", 0, UTC + 60 * NS_PER_S)).unbounded
+    assert missing_behind(1, 80_000, unsynced, Start("next", 0, UTC + 60 * NS_PER_S)).unbounded
 
 
 def test_of_a_call_of_which_nothing_is_known_it_is_all_since_its_first_sign() -> None:
     start = Start("next", 5 * NS_PER_S, UTC + 60 * NS_PER_S)
-    assert unheard_since(UTC, 8000, start, MULAW).ms == pytest.approx(57_000, abs=100)
-    assert unheard_since(UTC, 8000, Start("next", 0, None), MULAW) == (chunk_ms(MULAW) + BACK_MS, True)
+    assert missing_since(UTC, 8000, start, MULAW).ms == pytest.approx(57_000, abs=100)
+    assert missing_since(UTC, 8000, Start("next", 0, None), MULAW) == (chunk_ms(MULAW) + BACK_MS, True)
 
 
 def test_a_recorder_dead_before_the_cut_is_in_what_is_stated(unit: Unit) -> None:

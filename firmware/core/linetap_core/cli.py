@@ -118,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = _run(chosen, arguments)
         sys.stdout.flush()
     except LinetapError as error:
-        return _say(str(error), error.exit_status)
+        return _fail(str(error), error.exit_status)
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
@@ -135,12 +135,12 @@ def _explain(chosen: str, error: Exception) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     if isinstance(error, OSError):
-        return _say(f"{error.filename}: {error.strerror}" if error.filename else str(error), BAD_INPUT)
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), BAD_INPUT)
     package = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
     if package in _BROUGHT_BY:
-        return _say(f"this needs {package}: pip install {_BROUGHT_BY[package]} brings it", BAD_INPUT)
+        return _fail(f"this needs {package}: pip install {_BROUGHT_BY[package]} brings it", BAD_INPUT)
     text = f"a fault in linetap itself: {type(error).__name__}: {error}; LINETAP_TRACEBACK=1 shows where"
-    return _say(f"linetap {chosen}: {text}", BAD_INPUT)
+    return _fail(f"linetap {chosen}: {text}", BAD_INPUT)
 
 
 def _chosen(arguments: Sequence[str]) -> str:
@@ -216,7 +216,7 @@ def _load(place: str) -> Any:
     return getattr(found, name) if name else found
 
 
-def _say(text: str, status: int) -> int:
+def _fail(text: str, status: int) -> int:
     sys.stderr.write(f"{text}\n")
     return status
 

@@ -55,13 +55,13 @@ def busy_other_pbx(draw: Draw) -> Sketch:
 def no_such_number(draw: Draw) -> Sketch:
     """The special information tone, an announcement, and busy."""
     first = draw.between(0.6, 2.5)
-    sounds = [draw.sound("sit", first, dbm0=draw.between(-22, -14)), _said(draw, first + 1.2, NO_NUMBER)]
+    sounds = [draw.sound("sit", first, dbm0=draw.between(-22, -14)), _announcement(draw, first + 1.2, NO_NUMBER)]
     return _then_busy(draw, sounds, first + 9)
 
 
 def no_such_number_without_tone(draw: Draw) -> Sketch:
     first = draw.between(0.6, 2.5)
-    return _then_busy(draw, [_said(draw, first, NO_NUMBER)], first + 8)
+    return _then_busy(draw, [_announcement(draw, first, NO_NUMBER)], first + 8)
 
 
 def no_such_number_english(draw: Draw) -> Sketch:
@@ -79,7 +79,7 @@ def switched_off(draw: Draw) -> Sketch:
     """The network announces that the subscriber is unavailable, and the staff member hangs up."""
     first = draw.between(0.8, 3)
     return out("not", outcome="unanswered", digits=draw.outside(), ringback=False, early=draw.early(),
-               sound=[_said(draw, first, SWITCHED_OFF)], progress_s=first + draw.between(4, 9))  # fmt: skip
+               sound=[_announcement(draw, first, SWITCHED_OFF)], progress_s=first + draw.between(4, 9))  # fmt: skip
 
 
 def off_hook(draw: Draw) -> Sketch:
@@ -139,7 +139,7 @@ def card_terminal(draw: Draw) -> Sketch:
                sound=sounds, talk_s=10.0)  # fmt: skip
 
 
-def _said(draw: Draw, at_s: float, among: tuple[str, ...]) -> Any:
+def _announcement(draw: Draw, at_s: float, among: tuple[str, ...]) -> Any:
     return draw.sound("announcement", at_s, text=draw.pick(among), dbm0=draw.between(-24, -12))
 
 

@@ -15,7 +15,7 @@ from linetap.notices import load_notices
 from linetap.recorder.signals.notice.proof import EchoFit, Proof, judge, measure_echo, prove
 from linetap.ring import I16, RATE_HZ
 from linetap_bench.figures import Row, cpu_s
-from linetap_bench.measure.proofsets import DEAF, HEARD, TAIL, Material, Trial, deaf, heard, material
+from linetap_bench.measure.proofsets import DEAF, HEARD, TAIL, Material, Trial, audible, deaf, material
 
 SEED = 20
 DEAF_TRIALS, HEARD_TRIALS, HALF_TRIALS = 10_000, 2_000, 500
@@ -52,21 +52,21 @@ def run_trials(notices: list[I16], made: Material, seed: int, deaf_n: int, heard
     outcomes = Outcomes({kind: [] for kind in DEAF}, {kind: [] for kind in HEARD}, [], [], [])
     for n in range(deaf_n):
         notice, kind = notices[n // len(DEAF) % len(notices)], DEAF[n % len(DEAF)]
-        fit = _hear(deaf(kind, notice, made, rng), notice)
+        fit = _measured(deaf(kind, notice, made, rng), notice)
         outcomes.deaf_fits.append(fit)
         outcomes.deaf[kind].append(judge(fit, numbers))
     for n in range(heard_n):
         notice, kind = notices[n // len(HEARD) % len(notices)], HEARD[n % len(HEARD)]
-        fit = _hear(heard(kind, notice, made, rng), notice)
+        fit = _measured(audible(kind, notice, made, rng), notice)
         outcomes.heard_fits.append(fit)
         outcomes.heard[kind].append(judge(fit, numbers))
     for n in range(half_n):
         notice, share = notices[n % len(notices)], float(rng.uniform(*HALF))
-        outcomes.half.append(prove(heard("speech", notice, made, rng, share).captured, notice, numbers))
+        outcomes.half.append(prove(audible("speech", notice, made, rng, share).captured, notice, numbers))
     return outcomes
 
 
-def _hear(trial: Trial, notice: I16) -> EchoFit | None:
+def _measured(trial: Trial, notice: I16) -> EchoFit | None:
     return measure_echo(trial.captured, notice, ProofNumbers(echo_delay_ms=trial.echo_delay_ms))
 
 

@@ -84,7 +84,7 @@ def material(voices: Path, notices: list[I16]) -> Material:
     return Material(spoken, foreign, bool(people))
 
 
-def heard(kind: str, notice: I16, made: Material, rng: np.random.Generator, share: float = 1.0) -> Trial:
+def audible(kind: str, notice: I16, made: Material, rng: np.random.Generator, share: float = 1.0) -> Trial:
     """A line that returns the first or last `share` of the notice, 0 to 20 dB lower, with a delay of up to 395 ms."""
     gain_db, delay = float(rng.uniform(FAINTEST_DB, 0)), int(rng.integers(0, LATEST))
     ppm = float(rng.uniform(-DRIFT_PPM, DRIFT_PPM)) if "drift" in kind else 0.0

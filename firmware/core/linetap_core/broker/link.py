@@ -180,7 +180,7 @@ class Link(ABC):
             case Connected(_, most):
                 self.connected, self._refused = True, False
                 self._limit = min(MOST_IN_FLIGHT, most)
-                self._say(f"connected to {self._at}, {self._called()}")
+                self._log_once(f"connected to {self._at}, {self._called()}")
             case Unread():
                 self._unread(happening)
                 return []
@@ -207,9 +207,9 @@ class Link(ABC):
         self.connected = False
         self._waiting.clear()
         self._unacknowledged.clear()
-        self._say(f"no connection to {self._at}: {why}")
+        self._log_once(f"no connection to {self._at}: {why}")
 
-    def _say(self, text: str) -> None:
+    def _log_once(self, text: str) -> None:
         """Logs it once, however often the attempt fails."""
         if text != self._logged and not self._leaving:
             self._log.info("%s", text) if self.connected else self._log.warning("broker_absent: %s", text)

@@ -56,25 +56,25 @@ class Report:
     language: str
 
     def html(self) -> bytes:
-        title = self._say("title")
+        title = self._text("title")
         body = "\n".join([f"<h1>{title}</h1>", *self._opening(), *self._calls(), *self._proofs(), *self._checks()])
         head = f'<meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
         text = f'<!doctype html>\n<html lang="{self.language}"><head>{head}</head><body>\n{body}\n</body></html>\n'
         return text.encode("utf-8")
 
-    def _say(self, key: str, *values: object) -> str:
+    def _text(self, key: str, *values: object) -> str:
         return escape(sentence(self.language, key, *values))
 
     def _opening(self) -> Iterator[str]:
         if self.facts.about.case:
-            yield f"<p><b>{self._say('case')}: {escape(self.facts.about.case)}</b></p>"
-        yield f"<p>{self._say('intro')} {self._say('source')}</p>"
+            yield f"<p><b>{self._text('case')}: {escape(self.facts.about.case)}</b></p>"
+        yield f"<p>{self._text('intro')} {self._text('source')}</p>"
 
     def _calls(self) -> Iterator[str]:
-        yield f"<h2>{self._say('calls')}</h2>"
+        yield f"<h2>{self._text('calls')}</h2>"
         for call in self.facts.calls:
-            rows = (f"<tr><th>{self._say(key)}</th><td>{text}</td></tr>" for key, text in self._rows(call) if text)
-            title = self._say("call", call.record.call_id)
+            rows = (f"<tr><th>{self._text(key)}</th><td>{text}</td></tr>" for key, text in self._rows(call) if text)
+            title = self._text("call", call.record.call_id)
             yield f"<section><h3>{title}</h3>\n<table>\n" + "\n".join(rows) + "\n</table></section>"
 
     def _rows(self, call: Call) -> Iterator[tuple[str, str]]:
@@ -86,7 +86,7 @@ class Report:
         yield "disposition", self._word("disposition", record.disposition) + why
         for key in ("ring_at", "off_hook_at", "answered_at", "ended_at"):
             yield key, self._time(getattr(record, key), key.replace("_at", "_by"), record)
-        yield "duration", "" if record.duration_s is None else self._say("seconds", f"{record.duration_s:.3f}")
+        yield "duration", "" if record.duration_s is None else self._text("seconds", f"{record.duration_s:.3f}")
         yield "continues", escape(record.continues or "")
         yield "amended", self._amended(call)
         yield "notice", "<br>".join(self._notices(record.notices or [n for n in [record.notice] if n]))
@@ -95,7 +95,7 @@ class Report:
         yield (
             "marks",
             "<br>".join(
-                self._say("mark", f"{mark.at_s:.1f}", word(self.language, "mark", mark.kind)) for mark in record.marks
+                self._text("mark", f"{mark.at_s:.1f}", word(self.language, "mark", mark.kind)) for mark in record.marks
             ),
         )
         yield "kept", self._kept(call)
@@ -103,56 +103,56 @@ class Report:
         yield "signer", f"{escape(record.unit)}, {keys.fingerprint(call.signed.key)}"
         yield "sha256", call.record_sha256
         place = call.paths[layout.HEAD]
-        yield "place", self._say("leaf_of", place.size, place.index + 1)
+        yield "place", self._text("leaf_of", place.size, place.index + 1)
 
     def _time(self, text: str | None, by: str, record: CallRecord) -> str:
         if not text:
             return ""
         evidence = getattr(record, by, None)
         time = both_times(self.language, text)
-        return self._say("told_by", time, word(self.language, by, evidence)) if evidence else escape(time)
+        return self._text("told_by", time, word(self.language, by, evidence)) if evidence else escape(time)
 
     def _word(self, kind: str, value: str) -> str:
         return escape(word(self.language, kind, value))
 
     def _notices(self, notices: list[NoticeRecord]) -> Iterator[str]:
         if not notices:
-            yield self._say("no_notice")
+            yield self._text("no_notice")
         for notice in notices:
             times = [
                 both_times(self.language, text) for text in (notice.started_at, notice.ended_at) if text is not None
             ]
             key = "notice_cut" if notice.ended_at is None else "notice_played"
-            yield f"{self._say(key, notice.id, *times)} {self._word('proof', notice.proof)}"
+            yield f"{self._text(key, notice.id, *times)} {self._word('proof', notice.proof)}"
 
     def _sound(self, call: Call) -> Iterator[tuple[str, str]]:
         audio = call.record.audio
         if audio is None or not audio.samples:
-            yield "audio", self._say("no_audio")
+            yield "audio", self._text("no_audio")
             return
         key = "recovered" if self.facts.about.texts > 2 else "recovered_2"
-        more = f"<br>{self._say(key)}" if call.record.recovered else ""
+        more = f"<br>{self._text(key)}" if call.record.recovered else ""
         if audio.codec != MULAW.name:
-            more += f"<br>{self._say('coded', audio.codec)}"
-        yield "audio", self._say("seconds", f"{audio.samples / RATE_HZ:.3f}") + more
+            more += f"<br>{self._text('coded', audio.codec)}"
+        yield "audio", self._text("seconds", f"{audio.samples / RATE_HZ:.3f}") + more
         gaps = (
-            self._say("gap", f"{gap.at_s:.3f}", f"{gap.ms:g}", word(self.language, "cause", gap.cause))
-            + (self._say("gap_unbounded") if gap.unbounded is True else "")
+            self._text("gap", f"{gap.at_s:.3f}", f"{gap.ms:g}", word(self.language, "cause", gap.cause))
+            + (self._text("gap_unbounded") if gap.unbounded is True else "")
             for gap in audio.gaps
         )
-        yield "gaps", "<br>".join(gaps) or self._say("no_gaps")
+        yield "gaps", "<br>".join(gaps) or self._text("no_gaps")
         if call.opened:
-            beware = f"<br><b>{self._say('unreleased')}</b>" if call.unreleased else ""
-            yield "opened", self._say("opened_yes", call.record.call_id) + beware
+            beware = f"<br><b>{self._text('unreleased')}</b>" if call.unreleased else ""
+            yield "opened", self._text("opened_yes", call.record.call_id) + beware
 
     def _clock(self, call: Call) -> str:
         clock = call.record.clock
         if clock is None:
-            return self._say("clock_unknown")
+            return self._text("clock_unknown")
         if not clock.synced:
-            return self._say("clock_free")
+            return self._text("clock_free")
         off = "" if clock.offset_ms is None else sentence(self.language, "clock_offset", f"{clock.offset_ms:g}")
-        return self._say("clock_synced", off)
+        return self._text("clock_synced", off)
 
     def _amended(self, call: Call) -> str:
         """The corrected times, if the clock of the record was wrong."""
@@ -161,8 +161,8 @@ class Report:
             return ""
         times = [both_times(self.language, text) for text in (true.began_at, true.ended_at)]
         if true.uncertainty_s is None:
-            return self._say("amended_latest", *times)
-        return self._say("amended_within", *times, true.uncertainty_s)
+            return self._text("amended_latest", *times)
+        return self._text("amended_within", *times, true.uncertainty_s)
 
     def _kept(self, call: Call) -> str:
         kept = call.kept
@@ -170,8 +170,8 @@ class Report:
             return ""
         until = both_times(self.language, kept.until)
         if isinstance(kept, Hold):
-            return self._say("held", kept.case, kept.basis, until)
-        return self._say("rewrapped", kept.epoch, until)
+            return self._text("held", kept.case, kept.basis, until)
+        return self._text("rewrapped", kept.epoch, until)
 
     def _retention(self, call: Call) -> str:
         retention = call.record.retention
@@ -179,27 +179,27 @@ class Report:
             return ""
         last = call.amended.until if call.amended is not None else retention.until
         until = both_times(self.language, last or retention.epoch)
-        text = self._say("until", until, retention.class_)
+        text = self._text("until", until, retention.class_)
         if call.certificate is None:
             return text
-        return f"{text}<br>{self._say('destroyed', both_times(self.language, call.certificate.destroyed_at))}"
+        return f"{text}<br>{self._text('destroyed', both_times(self.language, call.certificate.destroyed_at))}"
 
     def _proofs(self) -> Iterator[str]:
-        proven = [self._say("proven_unchanged"), self._say("proven_log")]
+        proven = [self._text("proven_unchanged"), self._text("proven_log")]
         for unit, heads in self.facts.heads.items():
             if layout.WITNESS in heads:
-                proven.append(self._say("proven_witness", unit))
+                proven.append(self._text("proven_witness", unit))
             if layout.STAMP in heads:
-                proven.append(self._say("proven_stamp", both_times(self.language, self.stamped[unit]), unit))
-        proven += [self._say("proven_quorum", *words) for words in self._witnessed()]
-        yield from self._list("proven", [*proven, self._say("proven_heard")])
+                proven.append(self._text("proven_stamp", both_times(self.language, self.stamped[unit]), unit))
+        proven += [self._text("proven_quorum", *words) for words in self._witnessed()]
+        yield from self._list("proven", [*proven, self._text("proven_heard")])
         wav = any(call.opened for call in self.facts.calls)
-        unproven = [self._say(f"unproven_{key}") for key in _UNPROVEN if key != "wav" or wav]
+        unproven = [self._text(f"unproven_{key}") for key in _UNPROVEN if key != "wav" or wav]
         seen = {call.record.unit for call in self.facts.calls if call.witnessed}
         unseen = (unit for unit, heads in self.facts.heads.items() if layout.WITNESS not in heads and unit not in seen)
-        yield from self._list("unproven", [*unproven, *(self._say("unproven_unseen", unit) for unit in unseen)])
+        yield from self._list("unproven", [*unproven, *(self._text("unproven_unseen", unit) for unit in unseen)])
         known = {f"{keys.fingerprint(s.key)} {recipe.name_of(s, self.signers)}" for s in self.facts.signed}
-        yield from self._list("keys", [escape(line) for line in sorted(known)], self._say("keys_compare"))
+        yield from self._list("keys", [escape(line) for line in sorted(known)], self._text("keys_compare"))
 
     def _witnessed(self) -> Iterator[tuple[object, ...]]:
         policy = self.facts.policy
@@ -210,35 +210,37 @@ class Report:
                 yield len(times), len(policy.witnesses), by, call.record.call_id
 
     def _list(self, title: str, items: list[str], text: str = "") -> Iterator[str]:
-        yield f"<h2>{self._say(title)}</h2>" + (f"<p>{text}</p>" if text else "")
+        yield f"<h2>{self._text(title)}</h2>" + (f"<p>{text}</p>" if text else "")
         yield "<ul>\n" + "\n".join(f"<li>{item}</li>" for item in items) + "\n</ul>"
 
     def _script(self) -> Iterator[str]:
         """For format 1."""
-        yield f"<h2>{self._say('checking')}</h2><p>{self._say('checking_how')}</p><p>{self._say('checking_needs')}</p>"
+        title = self._text("checking")
+        yield f"<h2>{title}</h2><p>{self._text('checking_how')}</p><p>{self._text('checking_needs')}</p>"
 
     def _checker(self) -> Iterator[str]:
         version, stamped = self.facts.about.checker, any(layout.STAMP in heads for heads in self.facts.heads.values())
         sha256 = layout.CHECKER_SHA256.get(version, "") if isinstance(version, int) else ""
-        yield f"<h2>{self._say('checking')}</h2><p>{self._say('checker_typed')}</p><p>{self._say('checking_needs')}</p>"
+        title = self._text("checking")
+        yield f"<h2>{title}</h2><p>{self._text('checker_typed')}</p><p>{self._text('checking_needs')}</p>"
         name = layout.CHECKER_NAME
-        yield f"<p>{self._say('checker_which', name, version)}</p><pre>{sha256}  {name}</pre>"
-        yield f"<p>{self._say('checker_where', name)}</p>"
+        yield f"<p>{self._text('checker_which', name, version)}</p><pre>{sha256}  {name}</pre>"
+        yield f"<p>{self._text('checker_where', name)}</p>"
         run = f"sha256sum {name}\nbash {name} case signers.published{' tsa-ca.pem' if stamped else ''}"
-        yield f"<pre>{run}</pre><p><b>{self._say('checker_data')}</b></p>"
+        yield f"<pre>{run}</pre><p><b>{self._text('checker_data')}</b></p>"
 
     def _checks(self) -> Iterator[str]:
         yield from self._checker() if self.facts.about.format > 1 else self._script()
         yield "<ol>"
         for step in recipe.steps(self.facts, self.signers):
-            yield f"<li>{self._say(step.key, step.of)}<pre>{escape(step.command)}</pre></li>"
-        yield f"</ol><p>{self._say('checking_inclusion')}</p><pre>{escape(recipe.INCLUSION)}</pre>"
+            yield f"<li>{self._text(step.key, step.of)}<pre>{escape(step.command)}</pre></li>"
+        yield f"</ol><p>{self._text('checking_inclusion')}</p><pre>{escape(recipe.INCLUSION)}</pre>"
         first = next((call.record for call in self.facts.calls if call.record.files), None)
         if first is not None:
-            yield f"<h2>{self._say('opening')}</h2><p>{self._say('opening_how')}</p>"
+            yield f"<h2>{self._text('opening')}</h2><p>{self._text('opening_how')}</p>"
             yield f"<pre>{escape(recipe.opening(first))}</pre>"
             if self.facts.about.format > 1:  # format 1 had no groups
-                yield f"<p>{self._say('opening_group')} <code>{escape(recipe.OPENING_GROUP)}</code></p>"
+                yield f"<p>{self._text('opening_group')} <code>{escape(recipe.OPENING_GROUP)}</code></p>"
 
 
 SIGNERS_LIMIT_BYTES = 1 << 20

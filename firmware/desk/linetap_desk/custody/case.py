@@ -185,7 +185,7 @@ class Case:
         with self._one_at_a_time:
             output = self.means.output / f"{call_id}.part{sealing.SUFFIX}"
             with self.desk.access.deed(Entry(verb="peel")) as step:
-                peeled = hand_on(self.desk, step, self._wanted(call_id), output)
+                peeled = hand_on(self.desk, step, self._inputs(call_id), output)
             self.handed_on[call_id] = peeled.left
             self.done.append(str(output))
 
@@ -195,7 +195,7 @@ class Case:
             if call_id in self._opened:
                 return
             with self.desk.access.deed(Entry(verb="listen")) as step:
-                wanted = self._wanted(call_id)
+                wanted = self._inputs(call_id)
                 call = require_released(self.desk, step, wanted)
                 step.granted()
                 try:
@@ -210,7 +210,7 @@ class Case:
         with self._one_at_a_time:
             output = self.means.output / f"{call_id}.wav{sealing.SUFFIX}"
             with self.desk.access.deed(Entry(verb="open", recipient=self._recipient)) as step:
-                wanted = self._wanted(call_id)
+                wanted = self._inputs(call_id)
                 for path in (output, json_path(output)):
                     privatefile.require_new(path)
                 call = require_released(self.desk, step, wanted)
@@ -255,7 +255,7 @@ class Case:
         """The custodian with the one-time key begins; the others continue the file of the one before."""
         return self.package.handed(call_id) if self.one_time_key is None else None
 
-    def _wanted(self, call_id: str) -> OpeningInputs:
+    def _inputs(self, call_id: str) -> OpeningInputs:
         return OpeningInputs(
             folder=self.package.call(call_id),
             signers=self.means.signers,

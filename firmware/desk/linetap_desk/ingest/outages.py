@@ -79,7 +79,7 @@ class Outages:
         with self._engine.begin() as db:
             db.execute(delete(outages).where(outages.c.ended_at < rfc3339(utc_ns - KEPT_S * NS_PER_S),
                                              outages.c.began_at != BEGINNING))  # fmt: skip
-            _change(db, _unheard(db, rfc3339(utc_ns - UNHEARD_S * NS_PER_S)))
+            _change(db, _silent_units(db, rfc3339(utc_ns - UNHEARD_S * NS_PER_S)))
 
 
 def store_outages(db: Connection, batch: Sequence[Arrival], accepted: Collection[str]) -> None:
@@ -154,7 +154,7 @@ def _open(db: Connection, one: _Change) -> None:
     ))  # fmt: skip
 
 
-def _unheard(db: Connection, before: str) -> list[_Change]:
+def _silent_units(db: Connection, before: str) -> list[_Change]:
     """Empty while no unit at all reports: then the desk itself is cut off."""
     newest = db.execute(select(func.max(units.c.heard_at))).scalar()
     if newest is None or newest < before:

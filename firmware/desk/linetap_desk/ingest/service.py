@@ -193,14 +193,16 @@ class Ingest:
             missing = self._holes.find()
             self._clearing.clear_due()
             self._outages.update()
-            self._say_all(missing)
+            self._log_missing(missing)
         except SQLAlchemyError as error:
             self._due_ns = self._clock.monotonic_ns() + self._patience.database_ms * NS_PER_MS
-            self._say(f"database_away: {database.reason(error)}; nothing is acknowledged, and it is tried again")
+            self._log_trouble(
+                f"database_away: {database.reason(error)}; nothing is acknowledged, and it is tried again"
+            )
             return
-        self._say("")
+        self._log_trouble("")
 
-    def _say_all(self, missing: list[Missing]) -> None:
+    def _log_missing(self, missing: list[Missing]) -> None:
         if self._confirmer is None or not self._link.has_room:
             return
         asked = [self._confirmer.resend(one.group, one.first, one.last) for one in missing]
@@ -227,7 +229,7 @@ class Ingest:
         self._waiting.clear()
         self._greeting = False
 
-    def _say(self, trouble: str) -> None:
+    def _log_trouble(self, trouble: str) -> None:
         if trouble != self._trouble:
             log.error("%s", trouble) if trouble else log.info("database_back")
         self._trouble = trouble

@@ -142,7 +142,7 @@ class Store:
                 for event in its
                 if event.fields.event == callrow.AMENDED and (unit, chain, event.fields.seq) in stored
             ]
-            tell_calls(db, {(row["unit"], row["call_id"]) for row in rows if row["call_id"]})
+            update_calls(db, {(row["unit"], row["call_id"]) for row in rows if row["call_id"]})
             callrow.note_amendments(db, amending)
         through = {group: before[group][0] if group in before else vaults.before_first(group[1]) for group in groups}
         through |= _advance(db, {group: its for group, its in taken.items() if its}, before)
@@ -241,7 +241,7 @@ def _event_row(event: Event, late: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def tell_calls(db: Connection, names: set[tuple[str, str]]) -> None:
+def update_calls(db: Connection, names: set[tuple[str, str]]) -> None:
     """Derives each call's row again from all of its events. `names`: unit, call_id."""
     if not names:
         return

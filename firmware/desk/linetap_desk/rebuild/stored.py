@@ -29,7 +29,7 @@ from linetap_desk.copy import worklist
 from linetap_desk.copy.incoming import Call, read_record
 from linetap_desk.copy.store import Store, Stored
 from linetap_desk.copy.worker import Kept
-from linetap_desk.ingest.store import tell_calls
+from linetap_desk.ingest.store import update_calls
 from linetap_desk.ingest.tables import calls, copies, events, from_record
 from linetap_desk.proofs.callfolder import Damaged
 
@@ -64,7 +64,7 @@ def store_copies(
                 if holds is not None and (held := _held(holds, call, refused, now_ns)) is not None:
                     rows.append(_row(held))
                 db.execute(insert(from_record), rows)
-            tell_calls(db, {(call.unit, call.call_id) for call, _, _ in some})
+            update_calls(db, {(call.unit, call.call_id) for call, _, _ in some})
         count += len(some)
     return count
 

@@ -100,7 +100,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
         step.granted()
         signers = None if args.signers is None else callfolder.load_signers(args.signers)
         logs = {vault: IndexLog(vault, signers) for vault in args.vaults if (vault / index.FOLDER).is_dir()}
-        result = indexsearch.search(segments, keys, _wanted(digits, first_ns, last, args.line, times), logs)
+        result = indexsearch.search(segments, keys, _criteria(digits, first_ns, last, args.line, times), logs)
         days = indexsearch.days_of(*_days(args, zone, first_ns, last))
         for epoch in (epoch for log in logs.values() for epoch in log.missing(*days)):
             result.closed.setdefault(REMOVED, set()).add(epoch)
@@ -111,7 +111,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     for vault, log in logs.items():
         if log.why is not None:
             sys.stderr.write(f"not vouched for: {vault}: {log.why}\n")
-    _say_where_not(args.vaults, result, bool(calls))
+    _print_unsearched(args.vaults, result, bool(calls))
     return 0 if calls else 1
 
 
@@ -163,13 +163,15 @@ def _require_purpose(desk: deskfolder.Desk, step: LoggedStep) -> None:
         raise NotReleased("purpose_unknown", f"purpose {entry.purpose!r} is not in the signed list: {have}")
 
 
-def _wanted(digits: str, first_ns: int, last: int, line: int | None, times: TrueTimes) -> Callable[[index.Entry], bool]:
-    def wanted(entry: index.Entry) -> bool:
+def _criteria(
+    digits: str, first_ns: int, last: int, line: int | None, times: TrueTimes
+) -> Callable[[index.Entry], bool]:
+    def matches(entry: index.Entry) -> bool:
         if line not in (None, entry.line) or not index.is_number(entry, digits):  # cheap, and excludes nearly all
             return False
         return first_ns <= times.began_ns(entry) <= last
 
-    return wanted
+    return matches
 
 
 def _calls(result: Result, table: Departments, zone: ZoneInfo, times: TrueTimes) -> list[Call]:
@@ -194,7 +196,7 @@ def _line_of(call: Call) -> str:
     return "\t".join("".join(sign if sign.isprintable() else "?" for sign in word) for word in words)
 
 
-def _say_where_not(vaults: list[Path], result: Result, found: bool) -> None:
+def _print_unsearched(vaults: list[Path], result: Result, found: bool) -> None:
     """One line for each reason. A search that found nothing may not have been complete."""
     for why, epochs in sorted(result.closed.items()):
         sys.stderr.write(f"not looked into: {why}: {indexsearch.spans(epochs)}\n")

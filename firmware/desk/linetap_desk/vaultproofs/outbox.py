@@ -53,7 +53,7 @@ class OutboxCheck:
         self._folder, self._unit, self._signers, self._named = folder, unit, signers, named
         self._seq = 0
         self._prev: str | None = None
-        self._said: set[str] = set()  # calls with an event after the last close's
+        self._reported: set[str] = set()  # calls with an event after the last close's
         self.first = 0
         self.unknown: list[int] = []  # events of unknown time, available after `notes`
         self._undated: list[_Undated] = []  # not followed by a dated event yet
@@ -118,7 +118,7 @@ class OutboxCheck:
             self._dropped = max(self._dropped, event.to_seq)
         last = self._named.last_close
         if last is not None and entry.seq > last[1] and event.call_id is not None:
-            self._said.add(event.call_id)
+            self._reported.add(event.call_id)
 
     def notes(self) -> Iterator[str]:
         """How undated events were judged, whose own clock stood before the first version of linetap."""
@@ -162,7 +162,7 @@ class OutboxCheck:
         """Nothing may be missing at the end, and at the beginning only what the desk has confirmed."""
         if self._seq < self._named.seq:
             yield Problem("outbox_short", f"the log knows of event {self._named.seq}, the newest here is {self._seq}")
-        elif self._named.last_close is not None and self._named.last_close[0] not in self._said:
+        elif self._named.last_close is not None and self._named.last_close[0] not in self._reported:
             yield Problem("outbox_short", f"{self._named.last_close[0]} was sealed, and no event here says so")
         if any_there and self.first - 1 > max(self._before, self._dropped, self._gone()):
             yield Problem("outbox_gap", f"begins with event {self.first}, and no earlier one was confirmed or given up")

@@ -108,7 +108,7 @@ class Units:
         self._alerts = 0
 
     @property
-    def unheard(self) -> int:
+    def missing(self) -> int:
         """The number of expected units without a message."""
         return sum(self.units[name].status is None for name in self.expected)
 

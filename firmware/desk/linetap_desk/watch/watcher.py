@@ -138,7 +138,7 @@ class Watcher:
 
     def _has_received_all(self, now_ns: int) -> bool:
         """Once every expected unit has reported, there is nothing to wait for."""
-        if self._swept and self.units.expected and not self.units.unheard:
+        if self._swept and self.units.expected and not self.units.missing:
             return True
         quiet = now_ns - self._retained_ns > QUIET_MS * NS_PER_MS
         return quiet or now_ns - self.began_ns > TELL_MS * NS_PER_MS

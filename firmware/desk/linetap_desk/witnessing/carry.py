@@ -70,7 +70,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
             if args.config is None and isinstance(error, BadInput):
                 raise
             refused += 1
-            _say_bad(log, error)
+            _print_fault(log, error)
     return 1 if refused else 0
 
 
@@ -88,7 +88,7 @@ def follow(args: argparse.Namespace, clock: Clock, stop: Asked) -> int:
         try:
             return _carried(log, key, policy, signers, wanted, proofs_too)
         except (LinetapError, OSError) as error:
-            _say_bad(log, error)
+            _print_fault(log, error)
             return False
 
     follower = Follower(carried, clock)
@@ -98,14 +98,14 @@ def follow(args: argparse.Namespace, clock: Clock, stop: Asked) -> int:
             try:
                 found = _read(args)
             except LinetapError as error:
-                _say_bad(args.config, error)
+                _print_fault(args.config, error)
         follower.run_round(found[2])
         sys.stdout.flush()
         clock.sleep(LOOK_S)
     return 0
 
 
-def _say_bad(what: Path, error: Exception) -> None:
+def _print_fault(what: Path, error: Exception) -> None:
     sys.stdout.write(f"BAD  {what}: {error} [{getattr(error, 'code', 'bad_input')}]\n")
 
 

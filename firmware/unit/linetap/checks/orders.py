@@ -136,7 +136,7 @@ def policy_departs(_snapshot: Snapshot, recorder: RecorderState) -> Words | None
     )
 
 
-MOST_SAID = 3  # codes in the text; `linetap command state` has the rest
+MOST_LISTED = 3  # codes in the text; `linetap command state` has the rest
 _BY = {  # Korean, English
     "command": ("서명된 명령", "a signed command"),
     "file": ("기기에서 바뀐 파일", "a file edited on the unit"),
@@ -156,18 +156,18 @@ def weakened(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
     by_ko, by_en = ", ".join(_BY[each][0] for each in by), ", ".join(_BY[each][1] for each in by)
     first_ko, first_en = _first(standing[0])
     return Words(
-        text_ko=f"녹음·안내·보존 설정이 약화되었습니다 ({by_ko}): {_said(codes, 0)}. {first_ko}",
-        text_en=f"Weakened by {by_en}: {_said(codes, 1)}. {first_en}",
+        text_ko=f"녹음·안내·보존 설정이 약화되었습니다 ({by_ko}): {_described(codes, 0)}. {first_ko}",
+        text_en=f"Weakened by {by_en}: {_described(codes, 1)}. {first_en}",
         action_ko="서명하지 않은 보관 책임자나 승인자가 확인하거나 취소하여야 합니다. 현장에서 할 일은 없습니다.",
         action_en="A vault officer or an approver who did not sign it must confirm or cancel it. There is nothing to do"
         " in the closet.",
     )
 
 
-def _said(codes: list[str], language: int) -> str:
+def _described(codes: list[str], language: int) -> str:
     # A code from a later version has no words here.
-    words = [f"{WORDS[code][language]} [{code}]" if code in WORDS else f"[{code}]" for code in codes[:MOST_SAID]]
-    return ", ".join([*words, *([f"+{len(codes) - MOST_SAID}"] if len(codes) > MOST_SAID else [])])
+    words = [f"{WORDS[code][language]} [{code}]" if code in WORDS else f"[{code}]" for code in codes[:MOST_LISTED]]
+    return ", ".join([*words, *([f"+{len(codes) - MOST_LISTED}"] if len(codes) > MOST_LISTED else [])])
 
 
 def _first(standing: WeakeningState) -> tuple[str, str]:

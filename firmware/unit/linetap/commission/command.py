@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         return _compare(args.old, args.new)
     config = check_config(args.file)
     lines = "1 line" if len(config.line) == 1 else f"{len(config.line)} lines"
-    _say_if_short(config)
+    _warn_if_short(config)
     if (edited := held.look(args.file)) is not None:
         what = "; ".join(what for _, what in edited.found)
         sys.stderr.write(f"note: {args.file}: not in force, since it weakens without two signatures: {what}\n")
@@ -63,7 +63,7 @@ def _compare(old_file: Path, new_file: Path) -> int:
     return 1 if found else 0
 
 
-def _say_if_short(config: Config) -> None:
+def _warn_if_short(config: Config) -> None:
     if config.keys.key_list is None or config.keys.authority is None:
         return
     found = signedfile.read_key_list(Path(config.keys.key_list), authorities.from_keys(config.keys))

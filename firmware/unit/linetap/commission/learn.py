@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         if not 0 <= value <= 3600:
             raise BadInput(f"{name} {value:g}: 0 to 3600 expected")
     if not args.yes and sys.stdin.isatty():
-        _say("시작하려면 Enter / Enter to begin, while nobody talks on this line")
+        _print("시작하려면 Enter / Enter to begin, while nobody talks on this line")
         sys.stdin.readline()
     reader = RingReader(config.run_path, line.card)
     try:
@@ -60,8 +60,8 @@ def run(args: argparse.Namespace) -> int:
         reader.close()
     folder = Path(config.learned)
     _save(folder, line.number, found)
-    _say(f"line {line.number}: {_summary(found)}; {learned.path_of(folder, line.number)}")
-    _say("수화기를 내려놓으십시오 / put the handset down")
+    _print(f"line {line.number}: {_summary(found)}; {learned.path_of(folder, line.number)}")
+    _print("수화기를 내려놓으십시오 / put the handset down")
     return 0
 
 
@@ -73,24 +73,24 @@ def _learn(config: Config, line: schema.Line, reader: RingReader, args: argparse
         )
     it = Line(Tape(reader, line.number, clock), line.number, profile_of(config, line.profile), args.wait_s)
     found = learned.load(Path(config.learned)).get(line.number) or Learned(learned_at=rfc3339(clock.utc_ns()))
-    _say("1. 수화기를 내려놓으십시오 / put the handset down")
+    _print("1. 수화기를 내려놓으십시오 / put the handset down")
     rest_v = it.at_rest()
     if rest_v is not None:
         found = msgspec.structs.replace(found, on_hook_v=abs(rest_v), reversed=rest_v > 0)
-    _say(f"   {_volts(rest_v)}")
-    _say("2. 수화기를 드십시오 / lift the handset")
+    _print(f"   {_volts(rest_v)}")
+    _print("2. 수화기를 드십시오 / lift the handset")
     it.wait_until_lifted()
     loop_v = it.lifted()
     if loop_v is not None:
         found = msgspec.structs.replace(found, off_hook_v=loop_v)
-    _say(f"   {_volts(loop_v)}")
+    _print(f"   {_volts(loop_v)}")
     if line.exempt:
-        _say("3. an exempt line has neither notice nor audio: echo and digits are left as they were")
+        _print("3. an exempt line has neither notice nor audio: echo and digits are left as they were")
     else:
-        _say("3. 안내 방송이 나갑니다. 말하지 마십시오 / the notice plays; say nothing")
+        _print("3. 안내 방송이 나갑니다. 말하지 마십시오 / the notice plays; say nothing")
         level_db, delay_ms = _echo(config, line, it)
         found = msgspec.structs.replace(found, echo_db=round(level_db, 1), echo_delay_ms=round(delay_ms, 1))
-        _say(f"   echo {found.echo_db} dB after {found.echo_delay_ms} ms")
+        _print(f"   echo {found.echo_db} dB after {found.echo_delay_ms} ms")
         found = _digit(it, found, args.digit_s)
     return msgspec.structs.replace(found, learned_at=rfc3339(clock.utc_ns()))
 
@@ -115,12 +115,12 @@ def _echo(config: Config, line: schema.Line, it: Line) -> tuple[float, float]:
 def _digit(it: Line, found: Learned, seconds: float) -> Learned:
     if not seconds:
         return found
-    _say(f"4. {seconds:g}초 안에 아무 번호나 누르십시오 / press any digit within {seconds:g} s, or wait")
+    _print(f"4. {seconds:g}초 안에 아무 번호나 누르십시오 / press any digit within {seconds:g} s, or wait")
     level = it.digit(seconds)
     if level is None:
-        _say("   no digit: its level is left as it was")
+        _print("   no digit: its level is left as it was")
         return found
-    _say(f"   one tone {level:.1f} dBm0")
+    _print(f"   one tone {level:.1f} dBm0")
     return msgspec.structs.replace(found, near_digit_dbm0=round(level, 1))
 
 
@@ -147,6 +147,6 @@ def _summary(found: Learned) -> str:
     return ", ".join(parts) or "nothing could be measured"
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()

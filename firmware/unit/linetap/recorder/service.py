@@ -175,7 +175,7 @@ class Service:
         self.cards.log_refusals()
         self._pulse.turn()
         if self._state_file.due():
-            self._tell()
+            self._write_state()
 
     def _remember(self) -> None:
         """Writes the checkpoint.
@@ -224,7 +224,7 @@ class Service:
             self._learned_stamp = stamp
             self.core.learned_anew(learned.load(self._learned))
 
-    def _tell(self) -> None:
+    def _write_state(self) -> None:
         self._look_at_learned()
         state = self._state
         state.lines = self.core.line_states()
@@ -276,7 +276,7 @@ class Service:
             failure = self.vault.failure
             code = failure.code if isinstance(failure, LinetapError) else "disk_thread"
             self._state.fault = Fault(code, str(failure))
-        self._tell()
+        self._write_state()
 
 
 def _first_state(config: Config, clock: Clock) -> RecorderState:

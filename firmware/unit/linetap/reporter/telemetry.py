@@ -108,12 +108,12 @@ class Alerts:
             finding = found.get(check)
             kind = finding.kind if finding else None
             payload = msgspec.json.encode(finding.alert()) if finding else b""
-            if self._worth_telling(check, kind, payload, now_ns):
+            if self._is_due(check, kind, payload, now_ns):
                 self._published[check] = (kind, payload, now_ns)
                 messages.append(self._topics.alert(check, payload))
         return messages
 
-    def _worth_telling(self, check: str, kind: Kind, payload: bytes, now_ns: int) -> bool:
+    def _is_due(self, check: str, kind: Kind, payload: bytes, now_ns: int) -> bool:
         if check not in self._published:
             return True
         published_kind, published_payload, published_ns = self._published[check]

@@ -89,7 +89,7 @@ def _cases(
     keys = [random_keys(rng, digits) for _ in cases]
     audios = [_sent(case, said, rng, sender) for case, said in zip(cases.values(), keys, strict=True)]
     judged = []
-    for name, said, got in zip(cases, keys, _heard(audios), strict=True):
+    for name, said, got in zip(cases, keys, _detected(audios), strict=True):
         linetap, libspandsp, multimon = (float(len(one) if none else correct(said, one)) for one in got)
         by = "" if sender == "others" else ", our sender"
         judged.append(Judged(f"{name}{by}", linetap, {"libspandsp": libspandsp, "multimon-ng": multimon}))
@@ -106,7 +106,7 @@ def _sent(case: Case, keys: str, rng: np.random.Generator, sender: str) -> I16:
     return case.covered(rng, x)
 
 
-def _heard(audios: list[I16]) -> list[Heard]:
+def _detected(audios: list[I16]) -> list[Heard]:
     ours = heard_on_each(audios)
     return [
         Heard(linetap, dtmf_heard(audio), multimon_dtmf(audio)) for linetap, audio in zip(ours, audios, strict=True)

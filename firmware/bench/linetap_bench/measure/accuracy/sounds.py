@@ -54,7 +54,7 @@ def _classes(voices: Path, lines: int, rng: np.random.Generator) -> list[Row]:
     found = []
     for kind, made in kinds.items():
         called: Counter[str] = Counter()
-        for events in _heard([_line(made(rng), rng) for _ in range(lines)]):
+        for events in _detected([_line(made(rng), rng) for _ in range(lines)]):
             called.update(_names(events, n // CHUNK)[SETTLED:])
         all_of = sum(called.values())
         others = ", ".join(f"{name} {100 * count / all_of:.1f} %" for name, count in called.most_common())
@@ -69,7 +69,7 @@ def _special(lines: int, rng: np.random.Generator) -> Row:
     for _ in range(lines):
         hz, gap = SIT_HZ[int(rng.integers(len(SIT_HZ)))], np.zeros(int(rng.integers(0, 240)))
         tones = [part for each in hz for part in (_tone((each,), rng.choice(SIT_MS) / 1000), gap)]
-        [events] = _heard(
+        [events] = _detected(
             [_line(np.concatenate([np.zeros(int(rng.integers(4000, 8000))), *tones, np.zeros(12_000)]), rng)]
         )
         found += any(isinstance(event, SoundHeard) and event.sound == "sit" for event in events)
@@ -84,7 +84,7 @@ def _ringback(lines: int, rng: np.random.Generator) -> Row:
         hz, cadence = RINGBACKS[trial % len(RINGBACKS)]
         period = [np.zeros(round(s * RATE_HZ)) if n % 2 else _tone(hz, s) for n, s in enumerate(cadence)]
         lead, tail = np.zeros(int(rng.integers(4000, 8000))), np.zeros(round((sum(cadence) + 2) * RATE_HZ))
-        [events] = _heard([_line(np.concatenate([lead, *period * 3, tail]), rng)])
+        [events] = _detected([_line(np.concatenate([lead, *period * 3, tail]), rng)])
         due = len(lead) + 3 * sum(cadence) * RATE_HZ
         over = [event for event in events if isinstance(event, SoundHeard) and event.sound == "cadence_over"]
         found += len(over) == 1 and due <= over[0].known <= due + RATE_HZ
@@ -114,7 +114,7 @@ def _line(sound: F64, rng: np.random.Generator) -> I16:
     return g711.decode(g711.encode(through_gsm(line) if rng.random() < 1 / 3 else line))
 
 
-def _heard(lines: list[I16]) -> list[list[SoundEvent]]:
+def _detected(lines: list[I16]) -> list[list[SoundEvent]]:
     events: list[list[SoundEvent]] = [[] for _ in lines]
     for event in SoundDetector(len(lines)).follow(np.stack(lines), 0):
         events[event.line].append(event)

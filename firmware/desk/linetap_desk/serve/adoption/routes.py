@@ -62,7 +62,7 @@ async def refusal(request: Request, site: Site, error: Exception | None = None) 
         signers=Path(site.settings.desk.signers or "allowed_signers").name,
         roles=Path(site.settings.desk.serve.roles or "roles.json").name,
         free=[one for one in rows if one["closed_at"] is None and one["pressed_at"] is None and one["has_order"]],
-        error=None if error is None else _said(site, request, error), state=state_of,
+        error=None if error is None else _refusal_text(site, request, error), state=state_of,
     )  # fmt: skip
 
 
@@ -222,7 +222,7 @@ async def _refused(request: Request, site: Site, act: str, subject: Subject, err
     return await refusal(request, site, error)
 
 
-def _said(site: Site, request: Request, error: Exception) -> dict[str, str]:
+def _refusal_text(site: Site, request: Request, error: Exception) -> dict[str, str]:
     code = logged.code_of(error)
     found = error_texts(site, request, error)
     return found | {"text": site.pages.translated(request, REFUSAL[code])} if code in REFUSAL else found

@@ -133,7 +133,7 @@ class Hub:
                 self._turn()
         finally:
             with contextlib.suppress(RuntimeError):  # the pages may be gone already
-                self._tell_desk(link="away", why="the watcher has stopped: see the journal")
+                self._publish_desk(link="away", why="the watcher has stopped: see the journal")
             self._watcher.close()
 
     def _turn(self) -> None:
@@ -152,9 +152,9 @@ class Hub:
             self._utc_ns = self._clock.utc_ns() - now_ns
             self._touched = dict.fromkeys({**self._pictures, **self._watcher.units.units}, 0)
         if self._touched and now_ns - min(self._touched.values()) >= JOIN_MS * NS_PER_MS:
-            self._tell_units(now_ns)
+            self._publish_units(now_ns)
         if self._desk.link != "live":
-            self._tell_desk(link="live", why="")
+            self._publish_desk(link="live", why="")
             self._log_complete()
         self._count(now_ns)
 
@@ -164,15 +164,15 @@ class Hub:
         took_ms = (self._clock.monotonic_ns() - self._watcher.began_ns) // NS_PER_MS
         log.info(
             "fleet_complete: %d units with %d lines, %d of the register's %d, %d ms after the connection",
-            len(units.units), lines, len(units.expected) - units.unheard, len(units.expected), took_ms,
+            len(units.units), lines, len(units.expected) - units.missing, len(units.expected), took_ms,
         )  # fmt: skip
 
     def _not_live(self) -> None:
         link = "reading" if self._watcher.connected else "away"
         if (link, self._watcher.why) != (self._desk.link, self._desk.why):
-            self._tell_desk(link=link, why=self._watcher.why)
+            self._publish_desk(link=link, why=self._watcher.why)
 
-    def _tell_units(self, now_ns: int) -> None:
+    def _publish_units(self, now_ns: int) -> None:
         news: list[tuple[str, Picture | None, dict[str, Any]]] = []
         for name in self._touched:
             unit = self._watcher.units.units.get(name)
@@ -195,9 +195,9 @@ class Hub:
         units = self._watcher.units
         if now_ns >= self._count_ns and (units.passed_over, units.bad) != (self._desk.not_shown, self._desk.bad):
             self._count_ns = now_ns + COUNT_MS * NS_PER_MS
-            self._tell_desk(link=self._desk.link, why=self._desk.why)
+            self._publish_desk(link=self._desk.link, why=self._desk.why)
 
-    def _tell_desk(self, link: str, why: str) -> None:
+    def _publish_desk(self, link: str, why: str) -> None:
         was, units = self._desk, self._watcher.units
         turns = (link == "live") != (was.link == "live")
         since = rfc3339(self._clock.utc_ns()) if turns else was.since

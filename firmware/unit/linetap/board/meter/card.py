@@ -100,20 +100,20 @@ class MeterRelays:
     def levels(self, _until_ns: int) -> Levels:
         """Returns no levels. Called once a period, it keeps the requested relays closed."""
         if self._closed and self._clock.monotonic_ns() >= self._due_ns:
-            self._tell()
+            self._send_relays()
         return self._nothing
 
     def relay(self, index: int, closed: bool) -> None:
         self._closed = self._closed | self._bits[index] if closed else self._closed & ~self._bits[index]
-        self._tell()
+        self._send_relays()
 
-    def _tell(self) -> None:
+    def _send_relays(self) -> None:
         self._due_ns = self._clock.monotonic_ns() + wire.BEAT_EVERY_MS * NS_PER_MS
-        self._reader.tell(wire.RELAYS, self._closed, wire.RELAY_EXPIRY_MS if self._closed else 0)
+        self._reader.send(wire.RELAYS, self._closed, wire.RELAY_EXPIRY_MS if self._closed else 0)
 
     def close(self) -> None:
         self._closed = 0
-        self._tell()
+        self._send_relays()
 
 
 # --- Opening ----------------------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ class SerialPort:
                 return False
             self._opening = None
             self._serial, self._opened = self._opened, None
-            self._tell()
+            self._log_reason()
             return self._serial is not None
         if now_ns >= self._retry_ns:
             self._retry_ns = now_ns + RETRY_MS * NS_PER_MS
@@ -64,7 +64,7 @@ class SerialPort:
         os.set_blocking(port.fileno(), False)
         self._why, self._opened = "", port
 
-    def _tell(self) -> None:
+    def _log_reason(self) -> None:
         """Logs each new reason once, not at each attempt."""
         if self._why and self._why != self._logged:
             log.error("meter_absent: %s: %s; the HOOK pins decide", self._path, self._why)

@@ -106,7 +106,7 @@ class Reader:
             return
         if now_ns - self._beat_ns >= wire.BEAT_EVERY_MS * NS_PER_MS:
             self._beat_ns = now_ns
-            self.tell(wire.BEAT, self._clock.monotonic_ns())
+            self.send(wire.BEAT, self._clock.monotonic_ns())
         found = self._frames.feed(self._port.read())
         for code, sequence, payload in found:
             if code in self._handlers:
@@ -121,7 +121,7 @@ class Reader:
             self._received_ns = now_ns
             self._port.lose(f"nothing for {GONE_MS / 1000:g} s")
 
-    def tell(self, frame: wire.Frame, *fields: int, each: bytes = b"") -> None:
+    def send(self, frame: wire.Frame, *fields: int, each: bytes = b"") -> None:
         self._port.write(encode(frame, self._sent, *fields, each=each))
         self._sent += 1
 
@@ -130,7 +130,7 @@ class Reader:
         each = bytearray(max(self._channels) + 1)
         for channel, led in zip(self._channels, leds, strict=True):
             each[channel] = led
-        self.tell(wire.LIGHTS, len(each), each=bytes(each))
+        self.send(wire.LIGHTS, len(each), each=bytes(each))
 
     def close(self) -> None:
         self._port.close()
@@ -156,7 +156,7 @@ class Reader:
         if self._boot is not None:
             self._restarted()
         self._boot = boot
-        self._tell_limits()
+        self._send_limits()
 
     def _restarted(self) -> None:
         """Its clock counts from another zero: nothing earlier can be compared with what comes."""
@@ -172,14 +172,14 @@ class Reader:
     def set_limits(self, limits: LimitArrays) -> None:
         """Newly learned limits of the lines."""
         self._decider.limits = limits
-        self._tell_limits()
+        self._send_limits()
 
-    def _tell_limits(self) -> None:
+    def _send_limits(self) -> None:
         pairs = np.zeros((2, max(self._channels) + 1, 2), "<u2")
         for channel, line in zip(self._channels, self._decider.limits.lines, strict=True):
             volts = ((line.off_below_v, line.on_above_v), (line.fall_v, line.no_line_v))
             pairs[:, channel] = np.round(np.array(volts) * 100)
-        self.tell(wire.LIMITS, pairs.shape[1], each=pairs.tobytes())
+        self.send(wire.LIMITS, pairs.shape[1], each=pairs.tobytes())
 
     def _samples(self, payload: bytes, fields: tuple[int, ...]) -> None:
         at_us, samples, channels = fields

@@ -42,7 +42,7 @@ def learn_near_end(line: LineContext, event: Event) -> None:
     memory, call = line.memory, line.call
     if not event.level_dbm0 or call.first_frame is not None or call.direction != "out" or call.continues:
         return
-    if len(call.dialled) > LEARNT_DIGITS or call.taken_back or call.unheard:
+    if len(call.dialled) > LEARNT_DIGITS or call.taken_back or call.digits_incomplete:
         return
     memory.near_digit_dbm0 = event.level_dbm0
     found = _signature(line, Key(event.at, event.text, event.level_dbm0))

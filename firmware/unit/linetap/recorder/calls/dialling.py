@@ -76,7 +76,7 @@ def progress_tone_over(line: LineContext, event: Event) -> None:
         # The exchange ends dial tone after a while; dialling, detected or not, ends it sooner.
         call.tone = ""
         given_up = event.at - call.tone_at >= line.profile.answer.dial_gives_up_ms * FRAMES_PER_MS
-        call.given_up = given_up and not _number(line) and not call.unheard
+        call.given_up = given_up and not _number(line) and not call.digits_incomplete
         line.memory.evidence = line.memory.evidence.anew()
         if not call.given_up and not _number(line):
             line.memory.deadline = event.known + line.policy.answer_unheard_s * RATE_HZ

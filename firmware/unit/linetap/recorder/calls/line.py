@@ -84,7 +84,7 @@ class LineCalls(LineContext):
             hook.lose_sight()
             self.memory.seen_from = batch.frame + batch.frames
             if self.memory.call is not None and self.memory.state == "off_hook":
-                self.memory.call.unheard = True
+                self.memory.call.digits_incomplete = True
             return []
         bits = batch.hook[index], batch.ring[index], batch.polarity[index], batch.volts[index]
         seen = hook.follow(*bits, batch.frame, self.profile)

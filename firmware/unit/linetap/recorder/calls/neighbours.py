@@ -73,7 +73,7 @@ def _is_one_call(dialled_by: LineContext, called: LineContext) -> bool:
     dialling, rung = dialled_by.memory.call, called.memory.call
     if dialling is None or rung is None or rung.ring_ns is None or dialling.dialled_ns is None or dialling.tone:
         return False
-    if dialling.unheard:
+    if dialling.digits_incomplete:
         return False
     rang_ns = called.anchor.mono_ns_at(rung.ring_ns)
     soon = 0 <= rang_ns - dialled_by.anchor.mono_ns_at(dialling.dialled_ns) <= RINGS_WITHIN_NS

@@ -267,7 +267,7 @@ def _dialled_after_a_lift(line: LineContext, event: Event) -> list[Key]:
 def _judge_no_number(line: LineContext) -> None:
     """Without dial tone it is not proven that these keys were pressed here: the number is not judged by policy."""
     if line.memory.state == "off_hook":
-        line.call.unheard = True
+        line.call.digits_incomplete = True
 
 
 def _has_dial_tone(line: LineContext, until: int) -> bool:

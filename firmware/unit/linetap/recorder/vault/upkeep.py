@@ -40,7 +40,7 @@ from linetap.recorder.vault.retention.destruction import (
 from linetap.recorder.vault.retention.epochs import Epochs
 from linetap.recorder.vault.retention.expiry import Expiry, Stored
 from linetap.recorder.vault.retention.holds import Holds
-from linetap.recorder.vault.retention.time import RetentionTime, kernel_says_synced, this_boot
+from linetap.recorder.vault.retention.time import RetentionTime, kernel_is_synced, this_boot
 from linetap.recorder.vault.weakening.weakened import Weakened
 from linetap_core import zones
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
@@ -63,7 +63,7 @@ class Upkeep:
         outbox: Outbox,
         clock: Clock,
         boot: Callable[[], str] = this_boot,
-        synced: Callable[[], bool] = kernel_says_synced,
+        synced: Callable[[], bool] = kernel_is_synced,
         config_file: Path | None = None,
         sign: Sign | None = None,
         incarnation: Incarnation | None = None,

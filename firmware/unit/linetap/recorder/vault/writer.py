@@ -40,7 +40,7 @@ from linetap.recorder.vault.calljobs import open_call, resume_calls, seal_call, 
 from linetap.recorder.vault.incarnation import Incarnation
 from linetap.recorder.vault.jobqueue import JobQueue
 from linetap.recorder.vault.leftopen import LeftOpen
-from linetap.recorder.vault.retention.time import kernel_says_synced, this_boot
+from linetap.recorder.vault.retention.time import kernel_is_synced, this_boot
 from linetap.recorder.vault.room import UNIT_KEY, Room
 from linetap.recorder.vault.signing import Signing
 from linetap.recorder.vault.upkeep import Upkeep
@@ -76,7 +76,7 @@ class VaultWriter:
     def keep_up(
         self,
         boot: Callable[[], str] = this_boot,
-        synced: Callable[[], bool] = kernel_says_synced,
+        synced: Callable[[], bool] = kernel_is_synced,
         config_file: Path | None = None,
         incarnation: Incarnation | None = None,
     ) -> Upkeep:

@@ -56,12 +56,12 @@ class Ringing(msgspec.Struct):
             if self.start is None or self.end is None or start - self.end > gap:
                 self.start, self.counted = start, False
             self.end = end
-            self._heard_until(end)
+            self._ends_at(end)
             certain = max(self.start + least, start)
             if not self.counted and end >= certain:
                 self.counted = True
                 self._learn(profile)
-                self._heard_until(end)
+                self._ends_at(end)
                 events.append(Event(certain, "ringing", self.start))
         return events
 
@@ -80,7 +80,7 @@ class Ringing(msgspec.Struct):
             events.append(Event(self.end + give_up, "ring_gone", self.end))
             self.answered()
 
-    def _heard_until(self, end: int) -> None:
+    def _ends_at(self, end: int) -> None:
         if self.counted:
             self.rang_until = end
 

@@ -145,7 +145,7 @@ class Classes:
             return None
         line.seen = line.seen + 1 if sound == line.candidate else 1
         line.candidate = sound
-        if line.seen < self._wanted(line, sound):
+        if line.seen < self._needed_chunks(line, sound):
             return None
         before, line.sound, line.long = line.sound, sound, False
         if sound == "silence":
@@ -155,7 +155,7 @@ class Classes:
             line.speech_at = line.at
         return line.at
 
-    def _wanted(self, line: _Line, sound: SoundName) -> int:
+    def _needed_chunks(self, line: _Line, sound: SoundName) -> int:
         """The consecutive chunks that are needed. Until a pause, a voice in music is most often a singer's."""
         numbers = self._numbers
         if sound in ("silence", "tone", "noise"):

@@ -173,7 +173,7 @@ class ToneDetector:
             todo += self._suspects(codes)
         for spoken in self._voice.follow(energy[1:], steady != 0, begin):
             todo.append(_Todo(spoken.chunk, _VOICE, spoken.line, spoken.at, talk=spoken.talk))
-        return self._tell(sorted(todo), windows // CHUNK_WINDOWS, first)
+        return self._events(sorted(todo), windows // CHUNK_WINDOWS, first)
 
     def _changes(self, steady: U8, changed: NDArray[np.bool_], energy: F32, begin: int) -> list[_Todo]:
         """Where a line's tone changes; energy from two windows before."""
@@ -198,7 +198,7 @@ class ToneDetector:
                 todo.append(_Todo(chunk, _SUSPECT, row))
         return todo
 
-    def _tell(self, todo: list[_Todo], chunks: int, first: int) -> list[ToneEvent]:
+    def _events(self, todo: list[_Todo], chunks: int, first: int) -> list[ToneEvent]:
         """Chunk by chunk: changes, then what time alone decides, then voices."""
         events: list[ToneEvent] = []
         place = 0

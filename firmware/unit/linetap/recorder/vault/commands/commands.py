@@ -242,12 +242,12 @@ class Commands:
         except Broken as error:
             broken.set_aside(self._path, f"{error}; the counters are taken from the log")
         except OSError as error:
-            self._tell_lost(error)
+            self._report_lost(error)
             return None
         try:
             saved = _Saved.of(counters_of(self._all_leaves()))
         except (LinetapError, OSError) as error:
-            self._tell_lost(error)
+            self._report_lost(error)
             return None
         with contextlib.suppress(OSError):  # rebuilt again at the next start
             if saved.keys or saved.counters:
@@ -261,7 +261,7 @@ class Commands:
             yield from leaflog.lines_of(vault / keptlogs.place(number) / leaflog.LEAVES)
         yield from self._log.leaves(0)
 
-    def _tell_lost(self, error: Exception) -> None:
+    def _report_lost(self, error: Exception) -> None:
         broken.report(self._path, f"{error}; no command is accepted until it can be read or is removed")
 
 

@@ -118,7 +118,7 @@ class ConfigChange:
             data = waiting.read_bytes()
             before = kept.binding(self._file) or self._file.read_bytes()  # not an edit made since
             self._weakened.granting(self.pending, self._file, data)
-            self._tell(new, self.pending)
+            self._log_change(new, self.pending)
             replace_durably(_beside(self._file, PREVIOUS), before, like=self._file)
             replace_durably(self._file, data, like=self._file)
             self._weakened.compare()
@@ -203,7 +203,7 @@ class ConfigChange:
             errors = str(error).replace(str(path), "unit.toml").replace("\n", "; ")
             raise CommandFault("config_invalid", errors) from None
 
-    def _tell(self, new: Config, sha256: str) -> None:
+    def _log_change(self, new: Config, sha256: str) -> None:
         """Write the log's leaf before the change, once."""
         changes = change.changes(self._config, new)
         self._at = self._at or rfc3339(self._clock.utc_ns())

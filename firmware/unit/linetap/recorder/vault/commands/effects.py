@@ -101,7 +101,7 @@ class Effects:
         command = signed.command
         match command.verb:
             case "time":
-                return self._tell_time(signed)
+                return self._set_time(signed)
             case "hold":
                 return self._hold(command, at, again)
             case "destroy":
@@ -144,7 +144,7 @@ class Effects:
                 return f"key list version {version}"
         raise CommandFault("command_not_here", f"this version of the unit does not do {command.verb} yet")
 
-    def _tell_time(self, signed: Signed) -> str:
+    def _set_time(self, signed: Signed) -> str:
         asked = commandbody.read(signed.command, commandbody.Time)
         try:
             utc_ns = parse_rfc3339(asked.utc)

@@ -37,23 +37,23 @@ class Start(NamedTuple):
     booted_ns: int | None
 
 
-class Unheard(NamedTuple):
+class Missing(NamedTuple):
     """`ms` after the kept audio; `unbounded`: it may be longer by any amount."""
 
     ms: float
     unbounded: bool
 
 
-def unheard(line: int, end_frame: int, beat: Beat, start: Start) -> Unheard:
+def missing_behind(line: int, end_frame: int, beat: Beat, start: Start) -> Missing:
     """The missing audio after frame `end_frame` of the line. `beat`: the last one in which the call was open."""
     frame, mono_ns = beat.heads.get(line, (end_frame, beat.mono_ns))
-    heard_ms = (frame - end_frame) * NS_PER_FRAME / NS_PER_MS
+    captured_ms = (frame - end_frame) * NS_PER_FRAME / NS_PER_MS
     since_ms = (beat.mono_ns - mono_ns) / NS_PER_MS
     if start.boot == beat.boot and start.mono_ns >= beat.mono_ns:
-        return _at_most(heard_ms + (start.mono_ns - mono_ns) / NS_PER_MS)
+        return _at_most(captured_ms + (start.mono_ns - mono_ns) / NS_PER_MS)
     if beat.synced and start.booted_ns is not None and start.booted_ns >= beat.utc_ns:
-        return _at_most(heard_ms + since_ms + (start.booted_ns - beat.utc_ns) / NS_PER_MS)
-    return Unheard(round(max(0.0, heard_ms + since_ms) + BACK_MS, 3), True)
+        return _at_most(captured_ms + since_ms + (start.booted_ns - beat.utc_ns) / NS_PER_MS)
+    return Missing(round(max(0.0, captured_ms + since_ms) + BACK_MS, 3), True)
 
 
 def chunk_ms(codec: Codec) -> float:
@@ -61,18 +61,18 @@ def chunk_ms(codec: Codec) -> float:
     return chunk_samples(codec) * 1000 / RATE_HZ
 
 
-def unheard_since(utc_ns: int, kept_ms: float, start: Start, codec: Codec) -> Unheard:
+def missing_since(utc_ns: int, kept_ms: float, start: Start, codec: Codec) -> Missing:
     """The missing audio of a call with only its first UTC time and its kept length known."""
     now_ns = None if start.booted_ns is None else start.booted_ns + start.mono_ns
     if now_ns is not None and now_ns >= utc_ns:
         return _at_most((now_ns - utc_ns) / NS_PER_MS - kept_ms)
-    return Unheard(chunk_ms(codec) + BACK_MS, True)
+    return Missing(chunk_ms(codec) + BACK_MS, True)
 
 
-def gap_behind(samples: int, missing: Unheard) -> Gap:
+def gap_behind(samples: int, missing: Missing) -> Gap:
     at_s = round(samples / RATE_HZ, 6)
     return Gap(at_s, missing.ms, POWER, unbounded=True if missing.unbounded else msgspec.UNSET)
 
 
-def _at_most(ms: float) -> Unheard:
-    return Unheard(round(max(0.0, ms) * _DRIFT + _SLACK_MS, 3), False)
+def _at_most(ms: float) -> Missing:
+    return Missing(round(max(0.0, ms) * _DRIFT + _SLACK_MS, 3), False)

@@ -21,12 +21,12 @@ from linetap.recorder.vault.callfolder.folder import CallFolder, Sign, seal_with
 from linetap.recorder.vault.callfolder.jobs import OpenCall
 from linetap.recorder.vault.journal.missingaudio import (
     POWER,
+    Missing,
     Start,
-    Unheard,
     chunk_ms,
     gap_behind,
-    unheard,
-    unheard_since,
+    missing_behind,
+    missing_since,
 )
 from linetap.recorder.vault.journal.opencalls import FoundCall, ended_of
 from linetap.recorder.vault.recordings.entries import MOST_TICK_SAMPLES, Tick
@@ -113,8 +113,8 @@ class Recovery:
         if not parts:
             return record
         ms = sum(path.stat().st_size for path in parts) * chunk_ms(self._codec) / age.CHUNK_BYTES
-        missing = self._unheard(0)
-        gap = gap_behind(0, Unheard(round(max(ms, missing.ms), 3), missing.unbounded))
+        missing = self._missing_at_most(0)
+        gap = gap_behind(0, Missing(round(max(ms, missing.ms), 3), missing.unbounded))
         return msgspec.structs.replace(record, disposition="discarded", why=KEY_LOST, audio=Audio(gaps=[gap]))
 
     def _lay_entry(self) -> None:
@@ -199,31 +199,31 @@ class Recovery:
         answered_at = self._state.record.answered_at
         return parse_rfc3339(answered_at) if answered_at else self._state.utc_ns
 
-    def _missing(self, samples: int, record: CallRecord) -> Unheard | None:
+    def _missing(self, samples: int, record: CallRecord) -> Missing | None:
         """The missing audio after the last sample; None if that was the call's end."""
         state = self._state
         if record.ended_by != POWER and state.first_frame is not None and state.end_frame is not None:
             missing = state.end_frame - state.first_frame - samples
-            return Unheard(round(missing * 1000 / RATE_HZ, 3), False) if missing > 0 else None
-        at_most = self._unheard(samples)
+            return Missing(round(missing * 1000 / RATE_HZ, 3), False) if missing > 0 else None
+        at_most = self._missing_at_most(samples)
         if record.ended_by != POWER and record.ended_at is not None:  # reported, at an unknown place in the ring
             ms = (parse_rfc3339(record.ended_at) - self._sample_ns(samples)) / NS_PER_MS
             if -_ROUNDED_MS < ms <= 0:
                 return None
             if ms > 0 and (at_most.unbounded or ms < at_most.ms):  # else the clock was put meanwhile
-                return Unheard(round(ms + 1, 3), False)
+                return Missing(round(ms + 1, 3), False)
         return at_most
 
-    def _unheard(self, samples: int) -> Unheard:
+    def _missing_at_most(self, samples: int) -> Missing:
         state, beat = self._state, self._found.beat
         if state.first_frame is None or beat is None:
-            return unheard_since(state.utc_ns, samples * 1000 / RATE_HZ, self._start, self._codec)
+            return missing_since(state.utc_ns, samples * 1000 / RATE_HZ, self._start, self._codec)
         line, end_frame = state.record.line, state.first_frame + samples
         if line not in beat.heads:  # the ring was away: by the time of day, as far as the line can have come
             frame = state.frame + (beat.utc_ns - state.utc_ns) // NS_PER_FRAME
             beat = msgspec.structs.replace(beat, heads={line: (max(frame, end_frame), beat.mono_ns)})
-        found = unheard(line, end_frame, beat, self._start)
-        return Unheard(found.ms + chunk_ms(self._codec), True) if found.unbounded and self._found.is_bare else found
+        found = missing_behind(line, end_frame, beat, self._start)
+        return Missing(found.ms + chunk_ms(self._codec), True) if found.unbounded and self._found.is_bare else found
 
     def _record_without_audio(self) -> CallRecord:
         ended = self._ended_record()
@@ -243,7 +243,7 @@ class Recovery:
         """The missing audio of a call that was reported as recorded and has no audio left."""
         begun_ns = sealed.call_ns(self.call_id)
         ms = (parse_rfc3339(record.ended_at) - begun_ns) / NS_PER_MS if record.ended_at else 0.0
-        return Audio(gaps=[gap_behind(0, Unheard(round(max(0.0, ms), 3), False))])
+        return Audio(gaps=[gap_behind(0, Missing(round(max(0.0, ms), 3), False))])
 
     def _cut_off(self, ended_ns: int, kept_s: float = 0.0) -> CallRecord:
         """The clock may have been set during the call: its length is that of the kept audio, and its end is after every

@@ -47,7 +47,7 @@ class Delivery:
     def has_desk(self, named: bool) -> None:
         """Whether the roles name a desk, which can confirm."""
         if named != self.state.desk:
-            self._tell(desk=named)
+            self._publish(desk=named)
 
     def acknowledged(self, command: Command) -> str:
         """OSError: not written, and nothing is removed."""
@@ -61,7 +61,7 @@ class Delivery:
             self._rebuild.request(self._outbox.confirmed + 1, through)
         self._outbox.confirm(through)
         self._learn(asked)
-        self._tell(confirmed=self._outbox.confirmed)
+        self._publish(confirmed=self._outbox.confirmed)
         return f"everything up to {self._outbox.confirmed} is confirmed"
 
     def asked_again(self, command: Command, at: str) -> str:
@@ -72,11 +72,11 @@ class Delivery:
             raise CommandFault("command_malformed", f"from {first} to {last} is nothing")
         if first > self._outbox.last_seq:
             raise CommandFault("ack_unknown", f"there is no event {first}: the newest is {self._outbox.last_seq}")
-        self._say_gone(first, min(last, self._outbox.last_seq), at)
-        self._tell(resend=command.counter, resend_from=first, resend_to=last)
+        self._report_gone(first, min(last, self._outbox.last_seq), at)
+        self._publish(resend=command.counter, resend_from=first, resend_to=last)
         return f"events {first} to {last} are sent again, those that are still here"
 
-    def _say_gone(self, first: int, last: int, at: str) -> None:
+    def _report_gone(self, first: int, last: int, at: str) -> None:
         """Report requested events that are gone, confirmed once or lost to a damaged disk: without that the desk keeps
         a hole for ever. Their content is rebuilt and follows. Starts at `first`, since a desk asks for its first hole
         first.
@@ -100,7 +100,7 @@ class Delivery:
         if self._held_against is not None and asked.head is not None:
             self._held_against(asked.head, asked.sig or "")
 
-    def _tell(self, **changes: int | bool) -> None:
+    def _publish(self, **changes: int | bool) -> None:
         known = {name: getattr(self.state, name) for name in self.state.__struct_fields__}
         self.state = DeliveryState(**{**known, **changes})
 

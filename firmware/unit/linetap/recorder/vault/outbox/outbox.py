@@ -108,7 +108,7 @@ class Outbox:
         """
         while sum(self._sizes.values()) + _HEADROOM_BYTES > self._max_bytes and len(self._sizes) > 1:
             self._drop_oldest(event.at)
-        self._say_gone(event.at)
+        self._report_lost(event.at)
         return self._write(event)
 
     def confirm(self, through: int) -> None:
@@ -241,7 +241,7 @@ class Outbox:
         first = self._gone[0] if self._gone else self.last_seq + 1
         self._gone, self.last_seq, self._prev, self._begin_anew = (first, seq), seq, GENESIS, True
 
-    def _say_gone(self, at: str) -> None:
+    def _report_lost(self, at: str) -> None:
         """The first event after lost numbers names them, and `prev` starts again with it."""
         if self._gone is not None:
             first, last = self._gone

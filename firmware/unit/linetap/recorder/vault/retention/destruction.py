@@ -222,14 +222,14 @@ EVERY_NS = NS_PER_DAY
 class Trim:
     def __init__(self, vault: Path) -> None:
         self._vault = vault
-        self._wanted = False
+        self._is_requested = False
         self._at: int | None = None
         self._next_ns = 0
         self._refused = False
 
     def request(self) -> None:
         """Call after a destruction."""
-        self._wanted = True
+        self._is_requested = True
 
     def tick(self, mono_ns: int, size: int) -> None:
         """Trims one piece of the file system of `size` bytes, once a day from end to end; not while a call is being
@@ -238,9 +238,9 @@ class Trim:
         if self._refused:
             return
         if self._at is None:
-            if not self._wanted or mono_ns < self._next_ns:
+            if not self._is_requested or mono_ns < self._next_ns:
                 return
-            self._wanted, self._at, self._next_ns = False, 0, mono_ns + EVERY_NS
+            self._is_requested, self._at, self._next_ns = False, 0, mono_ns + EVERY_NS
         try:
             _fitrim(self._vault, self._at, PIECE_BYTES)
         except OSError as error:

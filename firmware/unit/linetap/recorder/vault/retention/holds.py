@@ -113,7 +113,7 @@ class Holds:
             replace_durably(place / name, data)
         together.keep_set(place / COPY, _FILES)
         self._until[hold.call_id] = until_ns
-        self._say(hold.call_id, at, None, until=hold.until, sha256=hashlib.sha256(document).hexdigest())
+        self._record(hold.call_id, at, None, until=hold.until, sha256=hashlib.sha256(document).hexdigest())
         return hold
 
     def earlier(self, document: bytes) -> str:
@@ -164,7 +164,7 @@ class Holds:
         for call_id in over:
             place = self._vault / FOLDER / call_id
             until = rfc3339(self._until[call_id])
-            self._say(call_id, until, "hold_ended", ended=True)  # dated by its end, so a repetition is recognised
+            self._record(call_id, until, "hold_ended", ended=True)  # dated by its end, so a repetition is recognised
             shutil.rmtree(place)
             files.sync_directory(place.parent)
             del self._until[call_id]
@@ -172,7 +172,7 @@ class Holds:
             log.warning("hold_ended: %s is no longer held", call_id)
         return over
 
-    def _say(self, call_id: str, at: str, why: str | None, **fields: str | bool) -> None:
+    def _record(self, call_id: str, at: str, why: str | None, **fields: str | bool) -> None:
         self._log.append("hold", at=at, call_id=call_id, **fields)
         self._report(CallEvent(seq=0, event="held", at=at, unit=self._unit, call_id=call_id, why=why))
 

@@ -43,7 +43,7 @@ def this_boot() -> str:
     return _BOOT_ID.read_text("ascii").strip()
 
 
-def kernel_says_synced() -> bool:
+def kernel_is_synced() -> bool:
     return kernel_clock()[0]
 
 
@@ -54,7 +54,7 @@ class RetentionTime:
         largest_gap_days: int,
         clock: Clock,
         boot: Callable[[], str] = this_boot,
-        synced: Callable[[], bool] = kernel_says_synced,
+        synced: Callable[[], bool] = kernel_is_synced,
         earliest: Callable[[], int] = lambda: 0,
     ) -> None:
         """`earliest`: a time that has passed according to a signature of others; 0: none is known."""
@@ -197,12 +197,12 @@ class RetentionTime:
         if figures == self._figures and not old:
             return
         if figures[4:6] != self._figures[4:6]:
-            self._tell()
+            self._publish()
         saved = _Saved(memory=memory, challenge=self.challenge, asked_mono_ns=self._asked_mono_ns)
         copies.replace_both(_FILE, self._path, saved)
         self._figures, self._saved_at_ns = figures, mono_ns
 
-    def _tell(self) -> None:
+    def _publish(self) -> None:
         memory = self.machine.memory
         if memory.waiting_ns:
             ahead = memory.waiting_ns // NS_PER_S

@@ -67,7 +67,7 @@ class Weakened:
         self._counted_ns = clock.monotonic_ns()
         self.two_may = False  # the roles can sign and cosign a weakening, so one needs both
         self.state: list[WeakeningState] = []
-        self._tell()
+        self._publish()
 
     # --- Comparing----------------------------------------------------------------------------------------------
 
@@ -220,7 +220,7 @@ class Weakened:
         self._leaf(made, "asked" if by == "command" else "found" if made.in_effect else "held", made.signers)
         if len(standing) < MOST_STANDING:  # more than anybody reads; each still has its leaf
             self._memory.write(standing=[*standing, made])
-            self._tell()
+            self._publish()
         return made
 
     # --- Confirming and cancelling----------------------------------------------------------------------------
@@ -271,7 +271,7 @@ class Weakened:
         log.warning("weakened: %s %s", old.id, step)
         kept = [new if each.id == old.id else each for each in self._memory.saved.standing]
         self._memory.write(standing=[each for each in kept if each is not None], **more)
-        self._tell()
+        self._publish()
 
     def _leaf(self, of: Standing, step: str, signers: list[str]) -> None:
         self._memory.leaf(
@@ -290,12 +290,12 @@ class Weakened:
         if standing == self._memory.saved.standing:
             return
         self._memory.saved = msgspec.structs.replace(self._memory.saved, standing=standing)
-        self._tell()
+        self._publish()
         if mono_ns >= self._save_ns:
             self._save_ns = mono_ns + SAVE_EVERY_NS
             self._memory.write()
 
-    def _tell(self) -> None:
+    def _publish(self) -> None:
         self.state = [
             WeakeningState(
                 id=each.id, at=each.at, by=each.by, codes=each.codes, in_effect=each.in_effect,
