@@ -17,8 +17,7 @@ import config_file
 from linetap.config import load_config
 from linetap.config.schema import Config
 from linetap.learned import Learned
-from linetap.notices import tag_of
-from linetap.notices.beep import beep_samples
+from linetap.notices import beep_samples, tag_of
 from linetap.ring import RATE_HZ
 from linetap_bench.sounds.synth import pair
 from linetap_core.errors import BadInput

@@ -122,11 +122,7 @@ def test_the_greeting_ends_where_a_pause_of_its_own_length_follows() -> None:
     assert end is not None
     assert 0 <= end - len(quiet) <= len(spoken)
     assert greeting_end(heard[: len(quiet) + len(spoken) // 2], NUMBERS) is None
-    assert (has_speech(heard, NUMBERS), has_speech(quiet, NUMBERS), has_speech(quiet[:3], NUMBERS)) == (
-        True,
-        False,
-        False,
-    )
+    assert [has_speech(audio, NUMBERS) for audio in (heard, quiet, quiet[:3])] == [True, False, False]
 
 
 def test_a_call_with_a_tone_before_its_notice_is_proven_by_the_words(config: Config) -> None:

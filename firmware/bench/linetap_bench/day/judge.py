@@ -16,9 +16,7 @@ from linetap_core.records import ABUSE, CallRecord
 
 MACHINES = ("fax", "modem")
 NEAR_MS = 1000  # how far a record may begin before its call: rounding only
-AFTER_MS = (
-    12_000  # the delay after which a call is known as missed; a record that begins after the call still belongs to it
-)
+AFTER_MS = 12_000  # until a call is known as missed; a later record still belongs to it
 Party = Literal["in time", "before", "late", "never", "flagged", ""]
 Announced = Literal["before", "in time", "late", "never", ""]
 

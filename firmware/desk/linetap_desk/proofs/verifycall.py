@@ -224,9 +224,8 @@ def _check_audio(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
     if record.duration_s is not None and seconds > record.duration_s + slack_s:
         yield Problem("duration", f"{seconds:.1f} s of audio in a call of {record.duration_s:.1f} s")
     for gap in audio.gaps:
-        end_s = (
-            gap.at_s if gap.cause == "power" else gap.at_s + gap.ms / 1000
-        )  # the loss by a power cut is after the audio
+        # The loss by a power cut is after the audio.
+        end_s = gap.at_s if gap.cause == "power" else gap.at_s + gap.ms / 1000
         if not (gap.at_s >= 0 and gap.ms >= 0 and end_s <= seconds + _DURATION_SLACK_S):
             yield Problem("gaps", f"the gap at {gap.at_s} s lies outside the audio")
 

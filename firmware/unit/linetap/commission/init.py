@@ -22,7 +22,7 @@ from linetap_core.evidence.signing import authority as authorities
 from linetap_core.evidence.signing import namespaces, unitnames
 from linetap_core.evidence.signing.authority import Authority
 from linetap_core.evidence.signing.unitnames import UnitId
-from linetap_core.wire import loopback
+from linetap_core.wire.mqtt import is_own_host
 
 SIGNERS = "allowed_signers"
 _READABLE = 0o644  # they contain no secret
@@ -118,7 +118,7 @@ def _check(args: argparse.Namespace) -> None:
         problems.append(f"--authority: {error}")
     if args.image and (args.pins or args.notices or args.board != "hardware"):
         problems.append("--image: brings pins and notices, and is for hardware")
-    if args.image and (args.broker is None or loopback.is_own(args.broker)):
+    if args.image and (args.broker is None or is_own_host(args.broker)):
         found = "is missing" if args.broker is None else f"{args.broker!r} is the unit itself"
         problems.append(f"--image: --broker {found}: the name or address by which the unit reaches its broker expected")
     if args.image and args.key_list and args.key_list.absolute().parent != args.output.absolute().parent:

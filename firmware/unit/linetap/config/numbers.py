@@ -109,9 +109,7 @@ class SoundNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     score_sure: float = 4.0  # ours: one chunk is enough
     hold_ms: int = 1500  # ours: length of a held call's audio that is examined, or all of it
     hold_notes: float = 0.8  # ours, bench day: music through codecs 0.97 and more, voices like music 0.55 at most
-    voice_in_music_chunks: int = (
-        4  # ours: without a pause before it; an answering voice follows a pause or lasts longer
-    )
+    voice_in_music_chunks: int = 4  # ours: without a pause before it; an answer has a pause or is longer
     channel_change_db: float = 5.0  # ours: of the noise between sounds
     channel_change_bins: float = 12.0  # ours: 375 Hz of its centre; white noise of a chunk stays within 3
     channel_least_dbm0: float = -75.0  # ours: below it a codec sends nothing
@@ -122,9 +120,7 @@ class SoundNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 class AnswerNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Thresholds for the answer of an outgoing call."""
 
-    seizure_ms: int = (
-        3000  # ours: a reversal within this time after off-hook, before any digit, is the seizure of a trunk
-    )
+    seizure_ms: int = 3000  # ours: a reversal this soon after off-hook, before any digit, is a seizure
     polarity_after_digit_ms: int = 600  # DAHDI sample configuration: guard around reversals
     tone_min_dbm0: float = -40.0  # ours: E.180 requires -15 and more at the exchange, a long line loses 15 dB
     line_share: float = 0.06  # ours: share of a window's power in a bin of 12.5 Hz that is a line of a tone
@@ -207,9 +203,7 @@ class DtmfNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     beneath_hz: tuple[float, float] = (350.0, 440.0)  # E.180 Korea: dial tone, still there under the first digit
     mains_hz: tuple[float, ...] = (60.0, 50.0)  # Korea's, and that of countries with 50 Hz
     hum_to_hz: float = 600.0  # ours: harmonics up to here are taken out of a digit; the lowest row is at 697 Hz
-    low_hz: float = (
-        250.0  # ours: in the 20 ms of the gate the power below is hum; if it is a voice, the gate repeats the test
-    )
+    low_hz: float = 250.0  # ours: in the 20 ms of the gate the power below is hum, or a voice, tested again
 
 
 class NearEndNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -275,9 +269,7 @@ class ProofNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 class NoticeNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a notice is played on a line. No gain exceeds the output's designed level: hardware/README.md."""
 
-    captured_db: float = (
-        -0.65
-    )  # by the drawing (board/frontend.py): the captured level relative to the line's, -1.14 to -0.16
+    captured_db: float = -0.65  # by board/frontend.py: -1.14 to -0.16
     most_gain_db: float = 9.0  # ours: more limits so many peaks that fewer words are intelligible (bench notice)
     tone_hz: float = 1400.0  # 47 CFR 64.501, of the tone of a recording; between the columns of DTMF
     tone_dbm0: float = -16.0  # ours: as loud as the notice

@@ -49,9 +49,7 @@ class MeterNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     on_above_v: float = 25.0  # same
     on_hook_v: float = 48.0  # nominal battery
     off_hook_v: float = 8.0  # Si2400 5.5.1: 6 to 12 V
-    low_share: float = (
-        0.4  # ours: share of the distance between the learnt off-hook and on-hook voltages, from either end
-    )
+    low_share: float = 0.4  # ours: share of the learnt voltages' distance, from either end
     fall_v: float = 8.0  # ours: within 5 ms; a wire that was cut discharges for a tenth of a second or more
     steady_share: float = 0.05  # ours: within 100 ms; less is a settled loop, more a discharging wire
     no_line_ms: int = 1000  # ours: a turning dial shorts the line; off-hook ends only after this time
@@ -85,9 +83,7 @@ class HealthNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     sound_dbm0: float = -45.0  # ours: above it is a voice or the exchange; the noise of a bad line is below
     silent_dbm0: float = -72.0  # ours: below it there is a codec and no telephone line; a quiet line has -68
     silent_s: float = 20.0  # ours: off-hook; the exchange gives dial tone at once
-    on_hook_share: float = (
-        0.3  # ours: share of the last half minute on-hook with sound; a conversation has 0.5 and more
-    )
+    on_hook_share: float = 0.3  # ours: share of the last half minute with sound; a conversation has 0.5
     hum_dbm0: float = -40.0  # ours: of the mains and its harmonics; at 26 dB below speech it is audible in every pause
     hum_alone_db: float = 6.0  # ours: above all other sound in a pause; music always has more of it
     hum_s: float = 40.0  # ours: without a break; a voice does not stay on one harmonic
@@ -129,9 +125,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     no_line_v: float = 3.0  # Si2400 5.5.1: below it there is no line
     loop_break_min_ms: int = 200  # ours: exchanges break for 250 to 900 ms (sandman.com, CPC bulletin)
     loop_break_max_ms: int = 4000  # ours: a longer break is a cut cable; after the repair a new call begins
-    loop_break_settle_ms: int = (
-        50  # ours: if the voltage fails later than this after the loop opened, the handset was hung up before
-    )
+    loop_break_settle_ms: int = 50  # ours: if the voltage fails later, the handset was hung up before
     pulses: PulseNumbers = PulseNumbers()
     near_digit_dbm0: float = -8.0  # ours: level of this line's telephone, until it has dialled or was learnt
     near_digit_slack_db: float = 6.0  # ours: for a line without measurements

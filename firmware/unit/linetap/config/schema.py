@@ -202,9 +202,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """The whole of one unit, as read and checked. Paths are absolute."""
 
     unit: UnitId
-    site_number: Annotated[int, Meta(ge=1, le=9999)] | None = (
-        None  # the number that CALL shows when the button is pressed
-    )
+    site_number: Annotated[int, Meta(ge=1, le=9999)] | None = None  # shown by CALL when the button is pressed
     key: str = "unit.key"
     vault: str = VAULT
     run_dir: str = RUN_DIR

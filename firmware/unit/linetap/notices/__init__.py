@@ -14,14 +14,15 @@ import numpy.typing as npt
 
 from linetap.config.numbers import NoticeNumbers
 from linetap.config.schema import Config
-from linetap.notices.beep import BEEP, beep_samples
 from linetap.notices.wavfile import WAVE_FAULTS
-from linetap.ring import RATE_HZ
+from linetap.ring import I16, RATE_HZ
 from linetap_core.durable import copies
 from linetap_core.errors import BadInput
 from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0
 
 LONGEST_S = 60
+BEEP = ".beep"  # no imported notice may have this name
+BEEP_HZ, BEEP_MS, _BEEP_EDGE_MS = 1400, 200, 5
 _TONE_EDGE = RATE_HZ // 100  # frames in which a tone rises and falls
 
 
@@ -85,6 +86,14 @@ def behind_tone(notice: Notice, tone_ms: int, numbers: NoticeNumbers) -> Notice:
     before = np.concatenate([tone, np.zeros(RATE_HZ * numbers.tone_pause_ms // 1000)]).astype(np.int16)
     samples = np.concatenate([before, notice.samples])
     return Notice(notice.id, notice.text, samples, tag_of(samples), len(before))
+
+
+def beep_samples(dbm0: float) -> I16:
+    """The recording beep: 1400 Hz for 200 ms, as in 47 CFR 64.501 (1260 to 1540 Hz, 170 to 250 ms)."""
+    n, edge = (ms * RATE_HZ // 1000 for ms in (BEEP_MS, _BEEP_EDGE_MS))
+    wave = np.sin(2 * np.pi * BEEP_HZ / RATE_HZ * np.arange(n)) * 32767 * 10 ** ((dbm0 - FULL_SCALE_DBM0) / 20)
+    rise = np.minimum(1.0, np.minimum(np.arange(n) + 1, np.arange(n)[::-1] + 1) / edge)  # no click
+    return np.rint(wave * rise).astype(np.int16)
 
 
 def load_notice(path: Path) -> Notice:

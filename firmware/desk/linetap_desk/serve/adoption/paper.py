@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from itertools import groupby
 from urllib.parse import urlsplit
 
-from linetap_core.wire import loopback
 from linetap_core.wire.legend import (
     CONDITIONS,
     NUMBER_DARK,
@@ -22,6 +21,7 @@ from linetap_core.wire.legend import (
     lit,
     number_pattern,
 )
+from linetap_core.wire.mqtt import is_own_host
 from linetap_desk.web.text import Language
 
 # The lights of each step, in the order in which a person sees them.
@@ -74,9 +74,9 @@ def address_of(desk: str | None, unit: str) -> str | None:
     addresses, or on the loopback."""
     host = urlsplit(desk or "").hostname or ""
     try:
-        is_known = not loopback.is_own(host) and not ipaddress.ip_address(host).is_unspecified
+        is_known = not is_own_host(host) and not ipaddress.ip_address(host).is_unspecified
     except ValueError:
-        is_known = not loopback.is_own(host)
+        is_known = not is_own_host(host)
     return f"{desk}/fleet/unit/{unit}" if is_known else None
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A QR code (ISO/IEC 18004) as one path of an SVG that our own page draws: no foreign markup."""
+"""A QR code (ISO/IEC 18004) as one path of an SVG, drawn by our own page: no markup comes from elsewhere."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Code:
 
 
 def code_of(text: str) -> Code:
-    """Error correction level M: readable with 15 % of it damaged."""
-    import segno  # only this page needs it
+    """Of level M: readable with 15 % of it dirty."""
+    import segno  # of this page alone
 
     rows = segno.make_qr(text, error="m", boost_error=False).matrix
     parts = []

@@ -15,7 +15,7 @@ from linetap_core.errors import BadInput, LinetapError, Refusal
 from linetap_core.evidence.keys import publickeys
 from linetap_core.evidence.sealing import keylist, members
 from linetap_core.evidence.signing.authority import Authority
-from linetap_core.wire import loopback
+from linetap_core.wire.mqtt import is_own_host
 from linetap_desk.serve.orders.fields import MISTAKES, Form
 from linetap_desk.web.text import N_
 
@@ -74,7 +74,7 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
 def read(form: Form, files: dict[str, bytes], before: Template | None, authority: Authority) -> Template | None:
     """None with mistakes. A file that is not there is as it was `before`."""
     host = form.host("broker_host")
-    if host and loopback.is_own(host):
+    if host and is_own_host(host):
         form.wrong("broker_host", SAYS["own_broker"])
     port = form.number("broker_port", 1, 65535)
     is_public = form.choice("broker_authority", AUTHORITIES) == PUBLIC

@@ -7,7 +7,7 @@ a notice, before the notice is proven, or between digits, and it is too short to
 
 from __future__ import annotations
 
-from linetap.notices.beep import BEEP
+from linetap.notices import BEEP
 from linetap.recorder.calls.codes import play_once
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.signals.events import Event
