@@ -151,7 +151,7 @@ def test_root_renames_no_folder_but_of_the_files_owner(card: Card) -> None:
     """The file is the recorder's to write: taken over, it names /etc for its vault."""
     (card.home / "unit.toml").chmod(0o644)
     os.chown(card.home / "unit.toml", OTHER, OTHER)
-    with pytest.raises(BadInput, match="no folder of whoever owns"):
+    with pytest.raises(BadInput, match="no folder of the owner of"):
         start(card)
     assert code(card) == "retire_config"
     assert (card.root / "vault" / "call").exists()

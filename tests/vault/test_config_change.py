@@ -446,7 +446,7 @@ def test_what_changed_is_bounded_and_names_no_persons_number() -> None:
     assert change.changes(old, msgspec.structs.replace(old, line=line)) == ["line 1.extension changed"]
     many = msgspec.structs.replace(old, line=[Line(number=n, channel=1, card=1) for n in range(1, 100)])
     told = change.changes(old, many)
-    assert len(told) == change.MOST_TOLD + 1
+    assert len(told) == change.MOST_LISTED + 1
     assert told[-1].endswith(" more")
     long = change.changes(old, _config(internal_pattern="x" * 10_000))
     assert len(long[0]) < 250

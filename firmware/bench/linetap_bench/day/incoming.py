@@ -10,7 +10,7 @@ import msgspec
 from linetap_bench.day.draw import NOTICE_KEY, Draw, Expected, Sketch
 from linetap_bench.script.callkeys import Call, CallerId, ExchangeTone, Keys, Network, Party
 
-TOLD: tuple[Literal["none", "bell202", "v23", "dtmf"], ...] = ("none", "bell202", "v23", "dtmf")
+CALLER_IDS: tuple[Literal["none", "bell202", "v23", "dtmf"], ...] = ("none", "bell202", "v23", "dtmf")
 MARK_CODE = "**9"  # the default
 OFFICE = Network(noise_dbm0=-70.0)
 
@@ -149,7 +149,7 @@ def marked_by_caller(draw: Draw) -> Sketch:
 
 
 def _in(draw: Draw, expected: Expected, why: str = "", **keys: Any) -> Sketch:
-    kind = draw.pick(TOLD)
+    kind = draw.pick(CALLER_IDS)
     caller = CallerId() if kind == "none" else CallerId(kind=kind, number="010" + draw.digits(8))
     base: dict[str, Any] = {"rings": draw.whole(1, 4), "caller_id": caller}
     return Sketch(call=Call(line=1, start_s=0, direction="in", **base | keys), expected=expected, why=why, greeted=True)

@@ -41,7 +41,7 @@ EXAMPLE = (
     "example: linetap epoch destroy 2026-12-01 --medium /media/a/2026-12-01*.txt /media/b/2026-12-01*.txt"
     " --vault desk/vaults --holds desk/holds --key officer.key"
 )
-_MOST_TOLD = 5
+_MOST_LISTED = 5
 _TRIES = 3
 _LINE_CHARACTERS = 200
 
@@ -174,8 +174,8 @@ def _require_nothing_lost(args: argparse.Namespace, clock: Clock) -> None:
     roles = None if desk is None else desk.roles(desk.access.entries())
     lost = list(missing(args.epoch, args.vault, args.holds, clock.utc_ns(), roles))
     if lost:
-        more = [f"and {len(lost) - _MOST_TOLD} more"] if len(lost) > _MOST_TOLD else []
-        raise Refusal("\n".join([f"{args.epoch}: not destroyed:", *lost[:_MOST_TOLD], *more]))
+        more = [f"and {len(lost) - _MOST_LISTED} more"] if len(lost) > _MOST_LISTED else []
+        raise Refusal("\n".join([f"{args.epoch}: not destroyed:", *lost[:_MOST_LISTED], *more]))
 
 
 def _officers(args: argparse.Namespace, epoch: Epoch | Overflow, count: int) -> list[int]:

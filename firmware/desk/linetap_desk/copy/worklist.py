@@ -19,7 +19,7 @@ from linetap_desk.ingest.tables import UNCLOSED, amendments, calls, copies, coun
 
 HELD_PAUSE_S = 3600  # until the hold is checked again
 MOST_OVER = 50  # at once
-MOST_UNTOLD = 200
+MOST_UNREPORTED = 200
 _A_LOOK = 20
 LONGEST_NS = 36_525 * NS_PER_DAY  # no class is kept longer
 
@@ -59,7 +59,7 @@ def unreported(db: Connection) -> list[Call]:
     wanted = wanted.join(units, units.c.unit == copies.c.unit).where(
         copies.c.removed_at.is_(None), units.c.state == "online", *_OPEN
     )
-    return [Call(*row) for row in db.execute(wanted.limit(MOST_UNTOLD))]
+    return [Call(*row) for row in db.execute(wanted.limit(MOST_UNREPORTED))]
 
 
 def units_unclosed(db: Connection) -> list[str]:
@@ -121,7 +121,7 @@ def count(db: Connection, ms: int) -> None:
     db.execute(update(copies).where(copies.c.counted_ms.is_(None)).values(counted_ms=before))
     unknown = copies.c.period_s.is_(None) & copies.c.removed_at.is_(None) & copies.c.until.is_not(None)
     for unit, call_id, until in db.execute(
-        select(copies.c.unit, copies.c.call_id, copies.c.until).where(unknown).limit(MOST_UNTOLD)
+        select(copies.c.unit, copies.c.call_id, copies.c.until).where(unknown).limit(MOST_UNREPORTED)
     ).all():
         mine = (calls.c.unit == unit, calls.c.call_id == call_id)
         began_at = db.execute(select(calls.c.began_at).where(*mine)).scalar()
@@ -142,7 +142,7 @@ def unamended(db: Connection) -> list[tuple[Call, int, bytes, str]]:
         copies.c.unit, copies.c.call_id, copies.c.record_sha256, amendments.c.number, amendments.c.document,
         amendments.c.sig,
     ).join(amendments, mine).where(amendments.c.stored_at.is_(None), copies.c.removed_at.is_(None))  # fmt: skip
-    return [(Call(*row[:3]), row[3], row[4], row[5]) for row in db.execute(found.limit(MOST_UNTOLD))]
+    return [(Call(*row[:3]), row[3], row[4], row[5]) for row in db.execute(found.limit(MOST_UNREPORTED))]
 
 
 def amended(db: Connection, call: Call, number: int, now_ns: int) -> None:

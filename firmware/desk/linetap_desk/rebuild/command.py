@@ -161,7 +161,7 @@ def _lines(found: RebuildResult) -> list[str]:
     lines += [f"  {line}" for line in found.refused.lines]
     answered = found.answered
     lines.append(f"{len(answered.done)} of {len(answered.online)} online units have reported everything")
-    lines += [f"  not yet: {unit}; the ingest requests it again" for unit in answered.lacking[: stored.MOST_SAID]]
+    lines += [f"  not yet: {unit}; the ingest requests it again" for unit in answered.lacking[: stored.MOST_PRINTED]]
     return lines
 
 

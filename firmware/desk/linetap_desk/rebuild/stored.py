@@ -33,7 +33,7 @@ from linetap_desk.ingest.store import update_calls
 from linetap_desk.ingest.tables import calls, copies, events, from_record
 from linetap_desk.proofs.callfolder import Damaged
 
-MOST_SAID = 20  # refused entries printed in full
+MOST_PRINTED = 20  # refused entries printed in full
 _AT_ONCE = 200
 _NO_SHA256, _NO_ORIGIN = "0" * 64, "record"
 
@@ -47,7 +47,7 @@ class Refused:
 
     def add(self, code: str, where: str, text: str) -> None:
         self.counts[code] += 1
-        if len(self.lines) < MOST_SAID:
+        if len(self.lines) < MOST_PRINTED:
             self.lines.append(f"{code}: {where}: {text}")
 
 

@@ -264,7 +264,7 @@ class LogClaims:
         self._written_in[call_id] = name
 
 
-MOST_TOLD = 20
+MOST_LISTED = 20
 MOST_KNOWN = 100_000  # limits a forged log
 _LONGEST = 200
 
@@ -292,8 +292,8 @@ class LogWeakened:
             for name, leaf in self._known.items()
             if self._steps[name] not in ("asked", "held", "cancelled", "withdrawn")
         ]
-        more = len(found) - MOST_TOLD
-        return [*found[-MOST_TOLD:], *([f"{more} weakenings before these"] if more > 0 else [])]
+        more = len(found) - MOST_LISTED
+        return [*found[-MOST_LISTED:], *([f"{more} weakenings before these"] if more > 0 else [])]
 
 
 def _plain(text: str) -> str:

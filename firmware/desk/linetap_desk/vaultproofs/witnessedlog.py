@@ -16,7 +16,7 @@ from linetap_desk.proofs.verdict import Problem, Verdict
 from linetap_desk.witnessing import judge
 from linetap_desk.witnessing.judge import NO_POLICY, NOBODY, NOT_WITNESSED, CheckpointVerdict, Rules, UnitHeads
 
-_MOST_TOLD = 1000
+_MOST_LISTED = 1000
 
 
 class LogWitness:
@@ -116,7 +116,7 @@ class LogWitness:
         return self._heads.first_over(index)
 
     def _add(self, code: str, text: str) -> None:
-        if len(self._problems) < _MOST_TOLD:
+        if len(self._problems) < _MOST_LISTED:
             self._problems.append(Problem(code, text))
 
 

@@ -22,7 +22,7 @@ FIXED = ("retention.zone", "retention.largest_gap_days", "smdr.port")
 FIXED_OF_A_LINE = re.compile(r"line \d+\.(number|card|channel)")
 _UNSAID = re.compile(r"line \d+\.(extension|trunk)")  # a person's number: only the fact of a change is shown
 _LONGEST = 80
-MOST_TOLD = 60
+MOST_LISTED = 60
 MOST_BYTES = 3000  # in total: a leaf of the log holds 4096 with its other fields
 MISSING = object()
 
@@ -36,7 +36,7 @@ def bounded(texts: list[str], most_bytes: int = MOST_BYTES) -> list[str]:
     """Returns as many texts as fit into a leaf; the last gives the number of the rest."""
     sizes = itertools.accumulate(len(msgspec.json.encode(text)) + 1 for text in texts)
     fit = sum(size <= most_bytes for size in sizes)
-    fit = min(fit, MOST_TOLD)
+    fit = min(fit, MOST_LISTED)
     return texts if fit == len(texts) else [*texts[:fit], f"and {len(texts) - fit} more"]
 
 

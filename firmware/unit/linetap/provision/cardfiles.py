@@ -69,7 +69,7 @@ def require_names(boot: Path) -> None:
     desks = [name for name in names if _LIKE_DESK.search(name) and not _is(boot, name, DESK)]
     for found, wanted in ((orders, ORDER), (signatures, _SIGNATURE), (asked, DECOMMISSION), (desks, DESK)):
         if found:
-            _tell(found, wanted, (boot / wanted).exists())
+            _raise_misnamed(found, wanted, (boot / wanted).exists())
 
 
 def has_certificate(boot: Path) -> bool:
@@ -193,7 +193,7 @@ def _is_cp949(data: bytes) -> bool:
         return False
 
 
-def _tell(found: list[str], wanted: str, there: bool) -> None:
+def _raise_misnamed(found: list[str], wanted: str, there: bool) -> None:
     listed = ", ".join(_shown(name) for name in ([wanted] if there else []) + found[:4])
     if there or len(found) > 1:
         raise CardMistake(

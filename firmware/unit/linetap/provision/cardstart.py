@@ -51,15 +51,15 @@ class Card:
 def start(card: Card) -> cardresult.Encryption:
     """Never raises for what a card or a TPM can cause: the unit then starts without this card."""
     try:
-        said = _start(card)
+        result = _start(card)
     except (LinetapError, OSError) as error:
         with contextlib.suppress(DeviceFault):
             volume.run("umount", str(card.mount), good=(0, 1, 32))
         volume.close(card.state)
         volume.close(card.data)
-        said = cardresult.Encryption("refused", str(error).replace("\n", "; "))
-    cardresult.write_encryption(card.run, said)
-    return said
+        result = cardresult.Encryption("refused", str(error).replace("\n", "; "))
+    cardresult.write_encryption(card.run, result)
+    return result
 
 
 def _start(card: Card) -> cardresult.Encryption:
@@ -81,7 +81,7 @@ def _start(card: Card) -> cardresult.Encryption:
     if _needed(card.tpm):
         raise Refusal(
             "this unit's card is encrypted and this one is not: its own expected, or a freshly written one "
-            f"whose {order.NAME} says [card] encrypt"
+            f"whose {order.NAME} has [card] encrypt"
         )
     return cardresult.Encryption("plain", "")
 
@@ -238,11 +238,11 @@ def run(args: argparse.Namespace) -> int:
     match args.step:
         case "start":
             card = Card(volume.state(args.state), volume.data(args.data), args.boot, tpm=args.tpm, boots=args.boots)
-            said = start(card)
-            if said.word != "plain" or said.why:
-                count = f", boot {said.boot}" if said.boot is not None else ""
-                sys.stderr.write(f"card {said.word}{count}{': ' if said.why else ''}{said.why}\n")
-            return _STATUS[said.word]
+            result = start(card)
+            if result.word != "plain" or result.why:
+                count = f", boot {result.boot}" if result.boot is not None else ""
+                sys.stderr.write(f"card {result.word}{count}{': ' if result.why else ''}{result.why}\n")
+            return _STATUS[result.word]
         case "test":
             secret = volume.secret_of(args.state, args.tpm, bootpolicy.read(args.boots))
             volume.test(volume.state(args.state), secret)

@@ -104,11 +104,11 @@ def apply(
         cardfiles.require_names(boot)
         if not by_network:
             _name_desk(boot, run_dir)
-        said = take_certificate(etc, boot) or ""
+        done = take_certificate(etc, boot) or ""
         if (boot / retire.ASKED).exists():
-            told, digest = retire.retire(boot, etc / "linetap", clock)
+            text, digest = retire.retire(boot, etc / "linetap", clock)
             cardresult.note(run_dir, "retired", digest)
-            said += told
+            done += text
         path = boot / order.NAME
         memory.learn(etc / "linetap", path.exists())
         if path.exists():
@@ -117,22 +117,22 @@ def apply(
             cardfiles.require_text(data)
             if by_network:
                 admit.require_unowned(data, etc / "linetap")
-            said += _take(data, boot, etc, kept_etc or etc, run_dir, signed=by_network) + _how(run_dir)
+            done += _take(data, boot, etc, kept_etc or etc, run_dir, signed=by_network) + _how(run_dir)
             if not (run_dir / cardresult.NAME).exists():  # the end of a key takes precedence
                 cardresult.note(run_dir, "taken", digest)
         _keep_key(etc / "linetap" / memory.KEY)
     except (LinetapError, OSError) as error:
-        told = str(error).replace(f"{boot}/", "")
+        fault = str(error).replace(f"{boot}/", "")
         with contextlib.suppress(OSError):
-            replace_durably(boot / ERROR, _explained(error, told).encode())
+            replace_durably(boot / ERROR, _explained(error, fault).encode())
         with contextlib.suppress(OSError):
             (run_dir / CARD_WRONG).touch()
             cardresult.note(run_dir, error.code if isinstance(error, OrderFault) else "order_invalid", digest)
-        raise BadInput(told) from None
-    if said:
+        raise BadInput(fault) from None
+    if done:
         with contextlib.suppress(OSError):  # also in the journal
-            replace_durably(boot / DONE, said.encode())
-        sys.stdout.write(said)
+            replace_durably(boot / DONE, done.encode())
+        sys.stdout.write(done)
     return 0
 
 
@@ -140,26 +140,26 @@ def _name_desk(boot: Path, run_dir: Path) -> None:
     """Where the card says where the desk is: for `linetap adopt`, which does not see the card."""
     (run_dir / cardresult.DESK).unlink(missing_ok=True)
     if (boot / cardfiles.DESK).exists():
-        said = cardfiles.one_line(admit.read_card(boot / cardfiles.DESK))
-        cardfiles.desk_address(said)
-        (run_dir / cardresult.DESK).write_text(f"{said}\n")
+        address = cardfiles.one_line(admit.read_card(boot / cardfiles.DESK))
+        cardfiles.desk_address(address)
+        (run_dir / cardresult.DESK).write_text(f"{address}\n")
 
 
-def _explained(error: LinetapError | OSError, told: str) -> str:
+def _explained(error: LinetapError | OSError, fault: str) -> str:
     match error:
         case CardRefused():
-            return f"{_NOT_USED}{told}\n"
+            return f"{_NOT_USED}{fault}\n"
         case cardfiles.CardMistake():
-            return f"{_FILES}{error.ko}\n{told}\n"
+            return f"{_FILES}{error.ko}\n{fault}\n"
         case _:
-            return f"{_WRONG}{told}\n"
+            return f"{_WRONG}{fault}\n"
 
 
 def _require_card(boot: Path, run_dir: Path) -> None:
-    said = cardresult.read_encryption(run_dir)
-    if said.word == "refused":
-        raise CardRefused(f"the card is not used: {said.why}")
-    if said.word == "sealed":
+    encryption = cardresult.read_encryption(run_dir)
+    if encryption.word == "refused":
+        raise CardRefused(f"the card is not used: {encryption.why}")
+    if encryption.word == "sealed":
         (boot / cardresult.MARK).unlink(missing_ok=True)
 
 
@@ -171,9 +171,9 @@ def _how(run_dir: Path) -> str:
 
 def _require_encrypted(found: order.Order, run_dir: Path) -> None:
     """Before anything secret is written to the card."""
-    said = cardresult.read_encryption(run_dir)
-    if found.card is not None and said.word != "sealed":
-        why = said.why or "this unit has no TPM that the kernel knows (/dev/tpm0)"
+    encryption = cardresult.read_encryption(run_dir)
+    if found.card is not None and encryption.word != "sealed":
+        why = encryption.why or "this unit has no TPM that the kernel knows (/dev/tpm0)"
         raise BadInput(f"{order.NAME}: [card] encrypt: {why}")
 
 
@@ -186,7 +186,7 @@ def _take(data: bytes, boot: Path, etc: Path, kept_etc: Path, run_dir: Path, sig
     if signed or found.ssh_key is not None:
         admit.require_own_authority(found, data, boot)
     _require_encrypted(found, run_dir)
-    said = lay(found, data, etc, kept_etc, run_dir, boot)
+    done = lay(found, data, etc, kept_etc, run_dir, boot)
     privatefile.wipe(boot / order.NAME)
     (boot / admit.SIGNATURE).unlink(missing_ok=True)
-    return said
+    return done

@@ -23,7 +23,7 @@ _LIMIT_BYTES = 768 * 1024  # a key list of 765 days takes 131 kB, with 5 officer
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="unit.toml, and all that it names but keys")
-    parser.add_argument("--address", metavar="10.1.2.3/24", help="DHCP where nothing is said")
+    parser.add_argument("--address", metavar="10.1.2.3/24", help="default: DHCP")
     parser.add_argument("--gateway", metavar="10.1.2.1")
     parser.add_argument("--dns", action="append", default=[], metavar="10.1.2.1")
     parser.add_argument("--ntp", action="append", default=[], metavar="HOST", help="time servers")
@@ -77,17 +77,17 @@ def run(args: argparse.Namespace) -> int:
     if by:
         privatefile.write(signature, "".join(sshsig.sign(data, key, namespaces.ORDER) for key in by).encode())
     both = str(args.output) if not by else f"{args.output} and {signature.name}"
-    sys.stdout.write(f"{both}: for the boot partition of the card; whoever has it may read what is in it\n")
+    sys.stdout.write(f"{both}: for the boot partition of the card; anyone who has it can read its content\n")
     return 0
 
 
 def _network(args: argparse.Namespace) -> dict[str, object]:
     wifi = None if args.wifi is None else {"ssid": args.wifi[0], "passphrase": args.wifi[1]}
-    said = {
+    values = {
         "address": args.address, "gateway": args.gateway, "dns": args.dns, "ntp": args.ntp, "vlan": args.vlan,
         "wifi": wifi, "broker": args.broker_network,
     }  # fmt: skip
-    return {key: value for key, value in said.items() if value not in (None, [])}
+    return {key: value for key, value in values.items() if value not in (None, [])}
 
 
 def _codecs(args: argparse.Namespace) -> dict[str, int]:

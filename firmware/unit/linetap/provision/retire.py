@@ -68,16 +68,16 @@ class _Ending(msgspec.Struct):
 def retire(boot: Path, home: Path, clock: Clock) -> tuple[str, str]:
     """Returns what was done, for a person, and the SHA-256 of the statement. OrderFault: nothing was done."""
     try:
-        said = cardfiles.one_line(admit.read_card(boot / ASKED))
+        typed = cardfiles.one_line(admit.read_card(boot / ASKED))
     except BadInput as error:
         raise OrderFault("retire_config", str(error)) from None
     if (found := _cut_short(home)) is not None:
         _forget(home)  # a power cut came after the key's destruction
         (boot / ASKED).unlink()
-        told = f"the decommissioning that a power cut had interrupted is complete; {home / FOLDER} has the statement\n"
-        return told, hashlib.sha256(found).hexdigest()
+        text = f"the decommissioning that a power cut had interrupted is complete; {home / FOLDER} has the statement\n"
+        return text, hashlib.sha256(found).hexdigest()
     ending = _ending(home)
-    if said != ending.unit:
+    if typed != ending.unit:
         raise OrderFault("retire_other_unit", f"{ASKED}: the one line {ending.unit} expected")
     _require_own(ending)
     _require_button(ending.known, clock)
@@ -153,7 +153,7 @@ def _require_own(ending: _Ending) -> None:
     except OSError:
         return  # nothing to rename
     if ending.known.owner not in (0, vault.st_uid) or not stat.S_ISDIR(vault.st_mode):
-        raise OrderFault("retire_config", f"{ending.vault}: no folder of whoever owns {UNIT}; its vault expected")
+        raise OrderFault("retire_config", f"{ending.vault}: no folder of the owner of {UNIT}; its vault expected")
 
 
 def _require_button(known: Memory, clock: Clock) -> None:

@@ -41,7 +41,7 @@ class Eeprom:
     ) -> None:
         self._config, self._machine, self._restart, self._clock, self._root = config, machine, restart, clock, root
         self._folder, self._boot = state.folder_of(config), root / BOOT
-        self._told = root / eepromstate.TOLD.relative_to("/")
+        self._published = root / eepromstate.PUBLISHED.relative_to("/")
 
     def run(self) -> None:
         """Ends in a restart, or with nothing to do. UpdateFault if the slots are unknown."""
@@ -56,7 +56,7 @@ class Eeprom:
         has_failed = last is not None and last.step == "failed"
         if found is None:
             if has_failed:
-                eepromstate.forget(self._folder, self._told)
+                eepromstate.forget(self._folder, self._published)
             return
         image, recovery = found
         if has_failed and last is not None and last.wanted_s == image.built_s:
@@ -90,7 +90,7 @@ class Eeprom:
         elif found.step == "trying" and (eepromfiles.is_laid(self._boot) or eepromfiles.has_run(self._boot)):
             ran = "recovery.bin has run" if eepromfiles.has_run(self._boot) else "recovery.bin was not run"
             self._fail(UpdateFault("eeprom_not_taken", f"{ran}, and the boot loader is of {board.loader.built_s}"))
-        eepromstate.tell(self._state, self._told)
+        eepromstate.publish(self._state, self._published)
         eepromfiles.clear(self._boot)
         return self._state
 
@@ -140,10 +140,10 @@ class Eeprom:
     def _step(self, step: eepromstate.EepromStep, **more: Any) -> None:
         at = rfc3339(self._clock.utc_ns())
         self._state = msgspec.structs.replace(self._state, step=step, at=at, code="", text="", **more)
-        eepromstate.save(self._folder, self._state, self._told)
+        eepromstate.save(self._folder, self._state, self._published)
 
     def _fail(self, fault: UpdateFault) -> None:
         log.error("%s: %s", fault.code, fault)
         at = rfc3339(self._clock.utc_ns())
         self._state = msgspec.structs.replace(self._state, step="failed", at=at, code=fault.code, text=str(fault))
-        eepromstate.save(self._folder, self._state, self._told)
+        eepromstate.save(self._folder, self._state, self._published)

@@ -74,7 +74,7 @@ def require_writable(board: Board, image: EepromImage) -> None:
     if board.config is None:
         raise UpdateFault("eeprom_config", "the kernel does not show the EEPROM's configuration, which would be lost")
     if board.is_signed or board.setting("SIGNED_BOOT") not in ("", "0"):
-        raise UpdateFault("eeprom_signed", "a signed EEPROM is written by whoever has the key")
+        raise UpdateFault("eeprom_signed", "a signed EEPROM is written by the holder of the key")
     if board.setting("FREEZE_VERSION") not in ("", "0"):  # "Custom EEPROM update scripts must also check this flag"
         raise UpdateFault("eeprom_frozen", "FREEZE_VERSION is set in the EEPROM's configuration")
     if image.made_for < board.needs:  # STRICT_MIN_VER_CHECK

@@ -49,7 +49,7 @@ class EepromImage:
         self._sections = _parse(data)
         built, made_for = _BUILT.search(data), _MADE_FOR.search(data)
         if built is None:
-            raise BadImage("it does not say when it was built (BUILD_TIMESTAMP)")
+            raise BadImage("it has no time of its build (BUILD_TIMESTAMP)")
         self.built_s = int(built[1])
         self.made_for = int(made_for[1]) if made_for else 0
         self._index(CONFIG)

@@ -12,7 +12,7 @@ from linetap_core.durable.files import replace_in_ram
 from linetap_core.durable.smallfile import SmallFile
 
 STATE, KEPT_CONFIG = "eeprom.json", "eeprom-before.txt"  # in update.state.folder_of
-TOLD = Path("/run/linetap-eeprom")
+PUBLISHED = Path("/run/linetap-eeprom")
 
 EepromStep = Literal["waiting", "trying", "done", "failed"]
 
@@ -36,18 +36,18 @@ def load(folder: Path) -> EepromState | None:
     return _FILE.look(folder / STATE)
 
 
-def save(folder: Path, state: EepromState, told: Path = TOLD) -> None:
+def save(folder: Path, state: EepromState, file: Path = PUBLISHED) -> None:
     _FILE.replace(folder / STATE, state)
-    tell(state, told)
+    publish(state, file)
 
 
-def forget(folder: Path, told: Path = TOLD) -> None:
-    """A failed one that no version wants any more."""
+def forget(folder: Path, file: Path = PUBLISHED) -> None:
+    """Removes the state of a failed update that no version has any more."""
     (folder / STATE).unlink(missing_ok=True)
-    told.unlink(missing_ok=True)
+    file.unlink(missing_ok=True)
 
 
-def tell(state: EepromState, told: Path = TOLD) -> None:
+def publish(state: EepromState, file: Path = PUBLISHED) -> None:
     """A line that every service may read: linetap.checks.bootstate."""
     line = f"{state.step} before={state.before_s} wanted={state.wanted_s} {state.code}".rstrip()
-    replace_in_ram(told, line.encode() + b"\n")
+    replace_in_ram(file, line.encode() + b"\n")

@@ -129,9 +129,9 @@ def _whole(url: str, most_bytes: int, absent: str, context: ssl.SSLContext, cloc
     end_ns, data = clock.monotonic_ns() + _SMALL_S * NS_PER_S, b""
     with _answer(url, {}, context) as answer:
         if 400 <= answer.status < 500 and answer.status not in _RETRIED:
-            raise UpdateFault(absent, f"{url}: the server says {answer.status} {answer.reason}")
+            raise UpdateFault(absent, f"{url}: answer of the server: {answer.status} {answer.reason}")
         if answer.status != 200:
-            raise _Later(f"the server says {answer.status} {answer.reason}")
+            raise _Later(f"answer of the server: {answer.status} {answer.reason}")
         while piece := answer.read1(_PIECE_BYTES):
             data += piece
             if len(data) > most_bytes:
@@ -153,9 +153,9 @@ def _begins(requested: UpdateRequest, answer: HTTPResponse, have: int) -> int:
             raise UpdateFault("update_fetch", f"{requested.url}: the server gives another part than was asked for")
         begins, total = have, found[2]
     elif 400 <= answer.status < 500 and answer.status not in _RETRIED:
-        raise UpdateFault("update_fetch", f"{requested.url}: the server says {answer.status} {answer.reason}")
+        raise UpdateFault("update_fetch", f"{requested.url}: answer of the server: {answer.status} {answer.reason}")
     else:
-        raise _Later(f"the server says {answer.status} {answer.reason}")
+        raise _Later(f"answer of the server: {answer.status} {answer.reason}")
     if total is not None and total != str(requested.size):
         raise UpdateFault("update_size", f"{requested.url}: it has {total} bytes, and {requested.size} were announced")
     return begins

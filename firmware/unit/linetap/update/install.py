@@ -68,7 +68,7 @@ class Install:
     def run(self) -> None:
         """Carry out everything that is requested, one after the other; ends in a reboot, or with no request left."""
         self._wait_for_trial()
-        for path, by in self._wanted():
+        for path, by in self._requests():
             found: UpdateRequest | None = None
             try:
                 found = state.read_request(path)
@@ -80,7 +80,7 @@ class Install:
                 log.error("update_wish: %s", error)
             _forget(path, found)
 
-    def _wanted(self) -> Iterator[tuple[Path, UpdateBy]]:
+    def _requests(self) -> Iterator[tuple[Path, UpdateBy]]:
         """Checked again each time: an operator's command takes precedence over a stick."""
         places: tuple[tuple[Path, UpdateBy], ...] = (
             (self._config.vault_path / state.WISH, "command"), (self._folder / state.STICK, "stick"),
@@ -222,8 +222,8 @@ def require_room(folder: Path, size: int, config: Config) -> None:
     figures = os.statvfs(folder)
     free = figures.f_bavail * figures.f_frsize - config.storage.reserve_mb * _MB
     if free < size:
-        told = f"{max(0, free) // _MB} MB are free above the reserve, and {size // _MB} are needed"
-        raise UpdateFault("update_no_room", f"{folder}: {told}")
+        room = f"{max(0, free) // _MB} MB are free above the reserve, and {size // _MB} are needed"
+        raise UpdateFault("update_no_room", f"{folder}: {room}")
 
 
 def _forget(path: Path, done: UpdateRequest | None) -> None:

@@ -63,19 +63,19 @@ class Rauc:
 
     def info(self, bundle: Path) -> Info:
         """`update_signature`: cut short, changed, or not signed by a trusted key."""
-        said = _run("update_signature", _LOOK_S, *self._rauc, "info", "--output-format=json-2", str(bundle))
+        output = _run("update_signature", _LOOK_S, *self._rauc, "info", "--output-format=json-2", str(bundle))
         try:
-            told = jsontext.decode(said, type=_Info)
+            info = jsontext.decode(output, type=_Info)
         except ValueError as error:
             raise UpdateFault("update_signature", f"rauc info: {error}") from None
-        return Info(told.update.compatible, told.update.version, told.bundle.format)
+        return Info(info.update.compatible, info.update.version, info.bundle.format)
 
     def install(self, bundle: Path) -> None:
         """Writes the slot that does not run, without starting it."""
         _run("update_install", _INSTALL_S, *self._rauc, "install", str(bundle))
 
     def slots(self) -> Slots:
-        current, primary = (self._say(word) for word in ("get-current", "get-primary"))
+        current, primary = (self._slots_command(word) for word in ("get-current", "get-primary"))
         if not {current, primary} <= {"a", "b"}:
             raise UpdateFault("update_slots", f"slot {current!r} runs and {primary!r} starts: a and b expected")
         return Slots(current, primary)
@@ -90,9 +90,9 @@ class Rauc:
 
     def reboot(self) -> None:
         """Into the slot to try; from a trial, back into the primary slot."""
-        self._say("reboot")
+        self._slots_command("reboot")
 
-    def _say(self, word: str) -> str:
+    def _slots_command(self, word: str) -> str:
         return _run("update_slots", _LOOK_S, self._slots, word).strip()
 
 
@@ -121,5 +121,5 @@ def _run(code: str, limit_s: float, *words: str) -> str:
 def _why(out: str, err: str) -> str:
     """Returns the daemon's own message; if it did not get that far, the last line with content."""
     lines = [line.strip() for line in (out + "\n" + err).splitlines() if line.strip()]
-    told = [line.partition("LastError: ")[2] for line in lines if "LastError: " in line] or lines
-    return "".join(each if each.isprintable() else " " for each in told[-1])[:_LONGEST_TEXT] if told else ""
+    errors = [line.partition("LastError: ")[2] for line in lines if "LastError: " in line] or lines
+    return "".join(each if each.isprintable() else " " for each in errors[-1])[:_LONGEST_TEXT] if errors else ""

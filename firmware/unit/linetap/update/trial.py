@@ -87,8 +87,8 @@ class Trial:
             if well_since_ns is not None and now_ns - well_since_ns >= HOLDS_S * NS_PER_S:
                 return
             if now_ns >= end_ns:
-                told = ", ".join(new) or "nothing lasting"
-                raise UpdateFault("update_self_test", f"not well within {self._patience_s:g} s: {told}")
+                faults = ", ".join(new) or "nothing lasting"
+                raise UpdateFault("update_self_test", f"not well within {self._patience_s:g} s: {faults}")
             self._clock.sleep(LOOK_EVERY_S)
 
     def _end(self, found: UpdateState) -> None:
