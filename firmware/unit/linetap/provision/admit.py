@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whose order a unit accepts from its card. A new unit accepts any; a commissioned one, only its authority's.
+"""Which orders a unit accepts from its card. A new unit accepts any; a commissioned one, only its authority's.
 
 The authority is the one that root remembers (memory.py). A unit commissioned without one accepts no order until it is
 decommissioned, nor does one whose configuration and memory are lost. The signature, `linetap.toml.sig`, is over the
@@ -112,8 +112,8 @@ def require_unowned(data: bytes, home: Path) -> None:
 
 
 def require_own_authority(order: Order, data: bytes, boot: Path) -> None:
-    """Even a new unit requires the signature of the authority that the order names where it brings an SSH key for root,
-    or came over the network: the desk passes an order on, and does not make it.
+    """Even a new unit requires the signature of the authority that the order names if the order has an SSH key for
+    root, or came over the network: the desk passes it on, and must not be able to make it.
     """
     what = "ssh_key" if order.ssh_key is not None else "by network"
     try:

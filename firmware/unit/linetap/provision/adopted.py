@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Root's part of an adoption: what the exchange has received is copied into a folder of root's, and taken like a card.
+"""Root's part of an adoption: copies the received files into a folder of root's, and processes them like a card.
 
-The exchange runs as a user of its own, since it reads what a network sends; so its folder is read as hostile. Only a
-new unit takes an order so, and only one signed by the authority that the order itself names.
+The exchange runs as a user of its own, since it reads from a network; so its folder is read as hostile. Only a new unit
+accepts such an order, and only with a signature of the authority that the order itself names.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _READABLE = 0o644
 
 
 def take(sent: Path, etc: Path, run_dir: Path, apply: Callable[..., int]) -> int:
-    """Returns the status of `apply`. What it says lies in ADOPTED, for the exchange to tell the desk."""
+    """Returns the status of `apply`. Its result is in ADOPTED, for the exchange to report to the desk."""
     card, home = run_dir / ADOPTED, etc / "linetap"
     card.mkdir(mode=0o755, parents=True, exist_ok=True)
     if not admit.is_complete(home):

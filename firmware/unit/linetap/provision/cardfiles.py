@@ -103,7 +103,7 @@ def require_certificate(boot: Path, unit: str | None, names_one: bool) -> None:
 
 
 def require_text(data: bytes, name: str = ORDER) -> None:
-    """CardMistake for a file that no person wrote so: empty, of zeros, or in another encoding than UTF-8."""
+    """CardMistake for a damaged file: empty, of zeros, or in another encoding than UTF-8."""
     again = "데스크에서 만든 파일을 고치지 말고 그대로 복사하십시오."
     copied = "copy the file as the desk made it"
     if not data.strip():
@@ -175,7 +175,7 @@ def encoding_of(data: bytes) -> str | None:
 
 
 def one_line(data: bytes) -> str:
-    """What a person typed into a file of one line, in whichever encoding their editor has."""
+    """The text of a file of one line, in whichever encoding the person's editor has."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", "replace").strip()
     return data.decode("utf-8-sig", "replace").strip()
@@ -214,7 +214,8 @@ def _raise_misnamed(found: list[str], wanted: str, there: bool) -> None:
 
 
 def _names(boot: Path) -> list[str]:
-    """Of the top of the card, without what a system or an editor has hidden there (._linetap.toml of macOS)."""
+    """The file names at the top of the card, without hidden files of a system or an editor (._linetap.toml of
+    macOS)."""
     try:
         with os.scandir(boot) as entries:
             return sorted(e.name for e in itertools.islice(entries, _MOST_NAMES) if not e.name.startswith((".", "~")))

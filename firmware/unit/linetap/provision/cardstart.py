@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap volume`: what the initramfs runs in the root it has verified, before it trusts the card.
+"""`linetap volume`: run by the initramfs in the verified root, before it trusts the card.
 
 `start` runs where there is a TPM or the state partition is encrypted. It opens state and data and mounts state; or
-encrypts them, if the order on the card asks for it; or refuses the card. A plain card, as in a unit without a TPM, is
+encrypts them, if the order on the card requests it; or refuses the card. A plain card, as in a unit without a TPM, is
 left to the initramfs.
 """
 
@@ -125,7 +125,7 @@ def _make(card: Card, boot: Path) -> cardresult.Encryption:
 
 
 def _asked(boot: Path) -> bool:
-    """Whether the card has a valid order that asks for encryption. `apply` reports errors of an invalid one."""
+    """Whether the card has a valid order that requests encryption. `apply` reports errors of an invalid one."""
     try:
         found = order.read(Source(boot / order.NAME, admit.read_card(boot / order.NAME)))
     except BadInput:

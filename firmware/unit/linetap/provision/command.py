@@ -38,7 +38,7 @@ This unit does not use this card. What is to be done stands below.
 
 
 class CardRefused(BadInput):
-    """State and data are not used in this boot: nothing is written to what replaces them."""
+    """State and data are not used in this boot: nothing is written to their replacements in RAM."""
 
     code = "card_refused"
 
@@ -93,7 +93,7 @@ def apply(
     kept_etc: Path | None = None,
 ) -> int:
     """Errors are also written to linetap-error.txt: the person who wrote the file has the card, and no terminal."""
-    if not by_network or (boot / order.NAME).exists():  # the exchange alone must not take away what a card has said
+    if not by_network or (boot / order.NAME).exists():  # the exchange must not remove the address on the card
         for old in (run_dir / CARD_WRONG, run_dir / cardresult.NAME):
             old.unlink(missing_ok=True)
     digest: str | None = None
@@ -137,7 +137,7 @@ def apply(
 
 
 def _name_desk(boot: Path, run_dir: Path) -> None:
-    """Where the card says where the desk is: for `linetap adopt`, which does not see the card."""
+    """Stores the desk's address from the card for `linetap adopt`, which has no access to the card."""
     (run_dir / cardresult.DESK).unlink(missing_ok=True)
     if (boot / cardfiles.DESK).exists():
         address = cardfiles.one_line(admit.read_card(boot / cardfiles.DESK))

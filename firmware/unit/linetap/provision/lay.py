@@ -98,7 +98,7 @@ def _lay(path: Path, data: bytes) -> None:
     (systemd/README.md).
 
     That folder belongs to the recorder, so no further link in it is followed, and no file in it is accessed by name
-    afterwards. A link of another name was laid by somebody who had the card, and is replaced.
+    afterwards. A link of another name comes from a person with the card in hand, and is replaced.
     """
     if path.name == UNIT and path.is_symlink():
         path = path.parent / path.readlink()
@@ -216,7 +216,7 @@ def _network(name: str, network: Network, vlan: str | None) -> str:
     if vlan is not None:
         lines += [f"VLAN={vlan}", "LinkLocalAddressing=no"]
     elif network.address is not None:
-        address = ipaddress.ip_interface(network.address).with_prefixlen  # networkd knows no netmask
+        address = ipaddress.ip_interface(network.address).with_prefixlen  # networkd has no netmask
         lines += [f"Address={address}", f"Gateway={network.gateway}"]
     else:
         lines += ["DHCP=yes"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What root remembers of the unit that was commissioned here: order.json, beside the key.
+"""Root's memory of the unit that was commissioned here: order.json, beside the key.
 
 The configuration may be on a partition that is lost, and in a folder that the recorder may write: neither may decide
 whose order the unit accepts. So the memory is written by the order that commissions a unit or, if an older version or a
@@ -65,7 +65,7 @@ def save(memory: Memory, home: Path) -> None:
 
 
 def learn(home: Path, order_lies_there: bool) -> None:
-    """At every start: remember what is missing, for a unit with a key and a valid configuration."""
+    """At every start: completes the memory, for a unit with a key and a valid configuration."""
     if not (home / KEY).exists() or not (home / UNIT).exists():
         return
     try:

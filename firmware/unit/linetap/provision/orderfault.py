@@ -7,7 +7,7 @@ from linetap_core.errors import Refusal
 
 
 class OrderFault(Refusal):
-    """The order is not carried out; `code` says why."""
+    """The order is not carried out; `code` is the reason."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(f"{text} [{code}]")

@@ -191,7 +191,7 @@ def _statement(ending: _Ending, home: Path, clock: Clock) -> tuple[bytes, str, s
     try:
         signature = sshsig.sign(data, unitkeys.open_key(home / KEY, ending.keys), namespaces.RETIRED)
         replace_durably(folder / f"{name}.json{namespaces.SUFFIX}", signature.encode())
-    except (LinetapError, OSError):  # the key is damaged: then only the line tells when it ended
+    except (LinetapError, OSError):  # the key is damaged: then only the line has the time of its end
         pass
     replace_durably(folder / f"{name}.json", data)
     replace_durably(folder / f"{name}.allowed_signers", f"{line}\n".encode())

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit's next version: fetched, installed beside the one that runs, tried between two calls, kept if it is well.
+"""A unit's next version: fetched, installed beside the running one, tried between two calls, kept if it is well.
 
-The recorder says what is wanted; root does it (systemd/linetap_update.service) with RAUC, and says how far it is.
+The recorder writes the request; root carries it out (systemd/linetap_update.service) with RAUC, and reports its
+progress.
 """

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The boot loader in the Pi's EEPROM, from the version that runs: judged after a start, written by the next.
+"""The boot loader in the Pi's EEPROM, from the running version: judged after a start, written by the next.
 
-The image lies in the verified root, so it comes with a signed update and is that version's; only one that was kept
-brings it. It is newer than what runs, unless the file `older` lies beside it. A failed one is not tried again.
+The image is in the verified root, so it comes with a signed update; only a kept version writes it. It is newer than the
+running loader, unless the file `older` is beside it. A failed one is not tried again.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Eeprom:
             return
         slots = self._machine.slots()
         if slots.current != slots.primary:
-            return  # a version on trial brings nothing, and its way back is the next start
+            return  # a version on trial writes no loader: the next start may be its way back
         last = self._settle(board)
         found = self._brought(board)
         has_failed = last is not None and last.step == "failed"
@@ -78,7 +78,7 @@ class Eeprom:
         self._restart()
 
     def _settle(self, board: Board) -> EepromState | None:
-        """What became of the last one."""
+        """Judges the last update of the loader."""
         found = eepromstate.load(self._folder)
         if found is None:
             eepromfiles.clear(self._boot)
@@ -95,7 +95,7 @@ class Eeprom:
         return self._state
 
     def _brought(self, board: Board) -> tuple[EepromImage, bytes] | None:
-        """The image of this version for this board, where it is to be written."""
+        """The image of this version for this board, if it is to be written."""
         folder = self._root / IMAGES / board.loader.chip
         if not folder.is_dir():
             return None

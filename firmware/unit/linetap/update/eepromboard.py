@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which board this is, as far as its EEPROM is concerned, and whether recovery.bin may write it.
+"""The board's properties for its EEPROM, and whether recovery.bin may write it.
 
 Each rule is Raspberry Pi's: "Update the bootloader" and "ENABLE_SELF_UPDATE" of its documentation, and
 rpi-eeprom-update (raspberrypi/rpi-eeprom, 2026-08-19), whose names stand beside.
@@ -19,7 +19,7 @@ from linetap.update.state import UpdateFault
 BOOT = "boot/firmware"
 _TREE = "sys/firmware/devicetree/base"
 _NEEDS = "proc/device-tree/chosen/rpi-min-boot-ver"  # DT_MIN_BOOT_VER: 32 bits, big-endian
-LEAST_LINES = 3  # prepareImage: a shorter configuration is no one's wish, and the image's own is used
+LEAST_LINES = 3  # prepareImage: a shorter configuration is damaged, and the image's own is used
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Board:
 
     @property
     def kept_config(self) -> bytes | None:
-        """What goes over into the next image."""
+        """The configuration to keep in the next image."""
         return self.config if self.config is not None and self.config.count(b"\n") >= LEAST_LINES else None
 
     def setting(self, name: str) -> str:

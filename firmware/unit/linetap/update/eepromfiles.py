@@ -3,9 +3,9 @@
 
 "At power on, the ROM looks for a file called recovery.bin in the root directory of the boot partition on the SD card"
 and runs it in place of the EEPROM (Raspberry Pi, "recovery.bin"). It writes pieeprom.upd if that has the SHA-256 in
-pieeprom.sig, renames itself recovery.000 and restarts. So recovery.bin is the switch: before it is there nothing
-happens, and until it has ended each start writes the whole EEPROM once more, whatever a power cut left in it. The
-loader's own update from the same files has no such way back; `bootloader_update=0` in config.txt switches it off.
+pieeprom.sig, renames itself recovery.000 and restarts. So recovery.bin is the switch: without it nothing happens, and
+until it has ended each start writes the whole EEPROM again, which repairs an interrupted write. The loader's own update
+from the same files has no such way back; `bootloader_update=0` in config.txt switches it off.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def lay(boot: Path, image: bytes, recovery: bytes, chip: str, at_s: int) -> None
     try:
         clear(boot)
         for name, data in ((IMAGE, image), (SUM, checksum(image, chip, at_s)), (RECOVERY, recovery)):
-            # Read again before its name is there: recovery.bin stops at a damaged image, and the unit with it.
+            # Read again before it gets its name: at a damaged image recovery.bin stops, and the unit with it.
             fresh = boot / f"{name}.new"
             fresh.unlink(missing_ok=True)
             _write(fresh, data)
@@ -50,7 +50,7 @@ def lay(boot: Path, image: bytes, recovery: bytes, chip: str, at_s: int) -> None
 
 
 def clear(boot: Path) -> None:
-    """Also what was left by a power cut. The switch goes first."""
+    """Also removes the files left by a power cut. The switch is removed first."""
     found = {path.name for path in boot.iterdir()}
     names = [name for name in _OURS if name in found]
     names += sorted(name for name in found if _RAN.fullmatch(name) or name in {f"{each}.new" for each in _OURS})
@@ -83,7 +83,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _read_again(path: Path) -> bytes:
-    """From the card, and not from the memory that it was written out of."""
+    """Reads from the card and not from the page cache."""
     with path.open("rb") as file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         return file.read()

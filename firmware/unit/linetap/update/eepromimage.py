@@ -39,7 +39,7 @@ class _Section:
 
 class EepromImage:
     """`chip`: bcm2711 or bcm2712, by the size. `built_s`: Unix time of the loader's build. `made_for`: the oldest
-    version of manufacture that it knows, which a board may ask for (MFG_VER, rpi-min-boot-ver)."""
+    version of manufacture that it supports, which a board may require (MFG_VER, rpi-min-boot-ver)."""
 
     def __init__(self, data: bytes) -> None:
         self.chip = next((chip for chip, size in SIZES.items() if len(data) == size), "")
@@ -88,7 +88,8 @@ class EepromImage:
         made[aligned:end] = b"\xff" * (end - aligned)
 
     def _stamp(self, made: bytearray, at_s: int) -> None:
-        """By it recovery.bin and the loader know one update from another. Without a file for it: the last 8 bytes."""
+        """The time by which recovery.bin and the loader distinguish updates. Without a file for it: the last 8
+        bytes."""
         stamp = struct.pack("<LL", ~at_s & 0xFFFFFFFF, at_s)
         shared = [each for each in self._sections if each.name == TIME and each.at < _READ_ONLY]
         if not shared:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far an update of the EEPROM is, or what became of it: on the disk for root, and in RAM for the checks."""
+"""The progress or result of an update of the EEPROM: on the disk for root, and in RAM for the checks."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from linetap_core.records import UpdateState
 PATIENCE_S = 600  # from here on: services, network and time synchronisation start
 LOOK_EVERY_S = 5
 HOLDS_S = 15  # a service that dies at once is well for a moment first
-# Of a version that was kept before: what else is red, an absent codec say, is not for another slot to cure.
+# Of a version that was kept before: another slot cannot cure other red checks, such as an absent codec.
 NOT_STARTED = {"nothing_runs", "recorder_dead"}
 
 log = logging.getLogger("linetap.update")
@@ -49,7 +49,7 @@ class Trial:
             if tried is not None and tried.step == "trying" and tried.slot == slots.current:
                 self._end(
                     _kept(tried, self._clock)
-                )  # before the power went: the boot loader knew it, and this file not
+                )  # before a power cut: the boot loader has it, and this file does not
             elif tried is not None and tried.step == "trying":
                 fault = UpdateFault("update_fell_back", "it did not start, or not to its end")
                 self._end(failed(tried, fault, self._clock))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether an update is in the log of versions that the configuration demands, before anything is written to a slot.
+"""Checks that an update is in the log of versions that the configuration requires, before a slot is written.
 
-The signature on a bundle is one person's. A log that witnesses cosign shows everybody what was signed: whoever has the
-release key cannot send one unit a version that no one else sees. The proof lies beside the bundle, BUNDLE.tlog-proof.
+The signature on a bundle is one person's. A log that witnesses cosign makes every signed version public: the holder of
+the release key cannot send one unit a secret version. The proof lies beside the bundle, BUNDLE.tlog-proof.
 """
 
 from __future__ import annotations
