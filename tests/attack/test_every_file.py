@@ -287,7 +287,7 @@ def test_the_newest_events_do_not_go_unseen(whole: Whole) -> None:
     assert len(lines) > CALLS
     for left in range(1, len(lines)):
         path.write_bytes(b"".join(lines[:left]))
-        assert any(problem.startswith("outbox_short: outbox: the log knows of event") for problem in whole.problems())
+        assert any(problem.startswith("outbox_short: outbox: the log has event") for problem in whole.problems())
     path.write_bytes(b"".join(lines[1:]))
     assert any(problem.startswith("outbox_name") for problem in whole.problems())
     path.rename(path.with_name("000000000002.events"))

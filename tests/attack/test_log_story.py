@@ -194,7 +194,7 @@ def test_a_story_that_cannot_have_happened(rig: Rig, leaves: list[Leaf], code: s
 def test_what_an_older_version_does_not_say_is_named(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
     tell(rig, HONEST["a close of an older version"])
     main(["verify", str(rig.vault), "--signers", str(rig.signers_file)])
-    assert "?    log: 1 destroyed: their close says no `until`" in capsys.readouterr().out
+    assert "?    log: 1 destroyed: their close has no `until`" in capsys.readouterr().out
 
 
 def test_a_hold_that_a_shorter_one_replaced_is_named(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:

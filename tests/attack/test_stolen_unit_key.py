@@ -80,7 +80,7 @@ def test_within_the_policys_day_the_verdict_says_how_far_back(
     call = unit.call(FORGED, "2026-11-25T10:01:00.000Z")
     assert unit.carry() == 0
     said(capsys)
-    note = "first witnessed 17.0 h after the end it says; who has the unit's key could date one back so far\n"
+    note = "first witnessed 17.0 h after its stated end; with the unit's key a call could be backdated so far\n"
     assert unit.verify() == 0
     told = said(capsys)
     assert told.count("first witnessed") == 1, "the honest ones were seen within the hour"

@@ -79,7 +79,7 @@ def test_an_honest_unit_that_has_never_had_a_clock(tmp_path: Path, capsys: pytes
     code, out = verify(rig, capsys)
     assert (code, "BAD" in out) == (0, False)
     assert f"?    {CALL}: {undated_note(datetime(1970, 1, 1, 0, 0, 40, tzinfo=UTC))}\n" in out
-    assert "?    log of closet-3f, 1 leaves: its clock stood at 1970-01-01T00:01:00Z, and nobody says when" in out
+    assert "?    log of closet-3f, 1 leaves: its clock stood at 1970-01-01T00:01:00Z, and its time is unknown" in out
     assert out.endswith("2 checked, 2 good\n")
 
 
@@ -172,13 +172,13 @@ def test_events_are_as_old_as_the_next_that_has_a_time(tmp_path: Path) -> None:
         teller.tell(at=at)
     check = outbox(teller, COUNTS)
     assert list(check.notes()) == [
-        "2 events of a clock that nobody kept: their key is judged as of the next event's time",
-        "1 events of a clock that nobody kept: their key is judged as of now",
+        "2 events of an unset clock: their key is judged as of the next event's time",
+        "1 events of an unset clock: their key is judged as of now",
     ]
     assert check.unknown == []
     check = outbox(teller, HAS_ENDED)
     _, last = check.notes()
-    assert last.startswith("1 events of a clock that nobody kept, by a key that does not count now")
+    assert last.startswith("1 events of an unset clock, by a key that does not count now")
     assert check.unknown == [4]
 
 

@@ -51,7 +51,7 @@ def test_a_bundle_brings_its_witnesses_along(unit: Site, capsys: pytest.CaptureF
         f"ok   witness; {FIRST}: witnessed by 2 of 2, 1 leaves at 2026-11-24T23:10:00.000Z\n" in capsys.readouterr().out
     )
     assert verify(unit, policy=None) == 0
-    assert "?    witness: not witnessed (no --policy), though a policy in it says so\n" in capsys.readouterr().out
+    assert "?    witness: not witnessed (no --policy), despite a policy in it\n" in capsys.readouterr().out
     found = members(unit.root / "case.zip")
     assert tlogproof.decode(found[PROOF]).index == 0
     assert "2 of 2 witnesses have cosigned" in found["report.en.html"].decode()

@@ -66,7 +66,7 @@ def test_a_backdated_call_stays_closed(unit: Site, capsys: pytest.CaptureFixture
     assert f"not opened: {FORGED}: not witnessed" in capsys.readouterr().err
     assert unit.carry() == 0
     assert unwrap(unit, path) == 1
-    assert "and nothing of it was there before 2026-11-28T10:00:00Z" in capsys.readouterr().err
+    assert "and nothing of it existed before 2026-11-28T10:00:00Z" in capsys.readouterr().err
     assert unwrap(unit, path, policy=False) == 0, "without witnesses nobody can tell"
 
 
@@ -133,7 +133,7 @@ def test_open_asks_for_it_too_and_a_hold_keeps_what_nobody_has_seen(
     assert not (unit.root / "call.wav").exists()
     words = ["--identity", str(unit.rig.epoch_file), "--to", unit.rig.epoch, "--case", "2026-117", "--basis", "Act 39"]
     words += ["--until", "2099-01-01", "-o", str(unit.root / "held")]
-    assert "nothing of it was there before" in capsys.readouterr().err
+    assert "nothing of it existed before" in capsys.readouterr().err
     assert main(["hold", "wrap", str(path), *words, "--signers", str(unit.rig.signers_file)]) == 0
 
 

@@ -36,7 +36,7 @@ def rms(samples: I16) -> float:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (call(**OUT) + sound(play="speech", at_s=1.0), "text says what is said"),
+        (call(**OUT) + sound(play="speech", at_s=1.0), "text is missing"),
         (call(**OUT) + sound(play="music", at_s=1.0, prompt="beep"), "a text or a prompt"),
         (call(**OUT) + sound(play="tone", at_s=1.0), "hz says of which frequencies"),
         (call(**OUT) + sound(play="tone", at_s=1.0, hz=[440.0], cadence_ms=[100]), "an even number"),

@@ -245,7 +245,7 @@ def test_a_wav_that_is_not_this_calls(bundled: BundleRig, capsys: pytest.Capture
     whole.write_text(json.dumps(said))
     assert "not laid out as `linetap open` writes it" in refused(bundled, capsys, option)
     whole.write_text(json.dumps(said | {"ended_by": "power"}, indent=2, ensure_ascii=False) + "\n")
-    assert "does not say what the signed record" in refused(bundled, capsys, option)
+    assert "differs from the signed record" in refused(bundled, capsys, option)
     whole.write_text(json.dumps(said | {"call_id": "20261124T225600.000Z-L09"}))
     assert "[other_call]" in refused(bundled, capsys, option)
     whole.unlink()

@@ -169,7 +169,7 @@ def test_meta_of_another_call_is_refused(rig: Rig) -> None:
     other = record(1000)
     other.line = 4
     resealed(rig, folder.path, meta=age.encrypt(msgspec.json.encode(other), [folder.recipient]))
-    with pytest.raises(Refusal, match=r"meta.age: does not say what the signed record.json says"):
+    with pytest.raises(Refusal, match=r"meta.age: differs from the signed record.json"):
         open_both(rig, folder.path)
     resealed(rig, folder.path, meta=age.encrypt(b"[]", [folder.recipient]))
     with pytest.raises(Refusal, match=r"meta.age: Expected"):

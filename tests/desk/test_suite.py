@@ -102,7 +102,7 @@ def test_a_meta_of_another_suite_than_its_record(rig: Rig, capsys: pytest.Captur
     keys = ["--identity", str(rig.epoch_file), "--identity", str(rig.custodian_files[0])]
     words = [*keys, "--signers", str(rig.signers_file), "-o", str(rig.root / "call.wav")]
     assert main(["open", str(folder.path), *words]) == 1
-    assert "does not say what the signed record.json says" in capsys.readouterr().err
+    assert "differs from the signed record.json" in capsys.readouterr().err
 
 
 def _reseal_meta(rig: Rig, call: Path, found: dict[str, object], meta: bytes, recipient: str) -> None:

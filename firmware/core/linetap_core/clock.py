@@ -93,7 +93,7 @@ def compact(ns: int) -> str:
 
 
 def parse_rfc3339(text: str) -> int:
-    """UTC nanoseconds of an RFC 3339 time with a zone; ValueError says what is wrong with it."""
+    """UTC nanoseconds of an RFC 3339 time with a zone; ValueError names the fault."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no zone; write 2026-11-24T22:56:00.123Z")

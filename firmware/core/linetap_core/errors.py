@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One tree of errors. Each has a stable code that log, alert and LED legend share, and a message that says what to
-do."""
+"""One tree of errors. Each has a stable code that log, alert and LED legend share, and a message with the action."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def read(folder: Path | str, name: str, most_bytes: int, copied: bool = False) -
 
 def read_small(path: Path, limit_bytes: int) -> bytes:
     """The content of a file named on the command line, which may be anything: a FIFO is refused rather than waited for.
-    BadInput says what it is instead."""
+    BadInput names what it is instead."""
     try:
         with FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):

@@ -21,7 +21,7 @@ COMMANDS = {
     ),
     "signals": Command(
         "linetap.recorder.replay.listen",
-        "what the detectors hear in a recording",
+        "the detectors' events in a recording",
         "--audio lines.wav --events events.jsonl",
     ),
     "notice": Command(

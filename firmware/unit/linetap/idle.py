@@ -62,7 +62,7 @@ def in_the_way(config: Config, card: int | None, clock: Clock) -> str | None:
     """Returns the first line in use, or why that is unknown. A line at fault does not count: it is not recorded."""
     state = read_state(config.run_path, "recorder", RecorderState)
     if state is None or not alive(state, clock):
-        return "the recorder does not say which lines are in use; linetap check says more"
+        return "the lines in use are unknown; linetap check gives details"
     ours = {line.number for line in config.line if card is None or line.card == card}
     busy = (line for line in state.lines if line.line in ours and line.state not in FREE)
     return next((f"line {line.line} is in use ({line.state})" for line in busy), None)

@@ -79,7 +79,7 @@ def next_of(path: Path) -> str | None:
 
 def _in_file(data: bytes, _where: Keys | None) -> SigningKey:
     if data.lstrip()[:1] == b"{":
-        raise BadInput('a key in a TPM, and [keys] unit_key says "file"; "tpm" expected')
+        raise BadInput('a key in a TPM, and [keys] unit_key = "file"; "tpm" expected')
     return keys.load_unit_key(data)
 
 

@@ -22,7 +22,7 @@ Announced = Literal["before", "in time", "late", "never", ""]
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """`announced`: empty where no one has to hear the notice. The others are faults, each True if it occurred."""
+    """`announced`: empty if no party needs the notice. The others are faults, each True if it occurred."""
 
     announced: Announced = ""
     after_ms: int | None = None  # from the answer to the first notice after it
@@ -30,7 +30,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     full_wrongly: bool = False  # `full`, for a notice that the answering party could not hear, whatever played later
     unrecorded: bool = False  # wrongly
     unanswered: bool = False  # recorded without an answer
-    against_policy: bool = False  # recorded or announced, though policy says otherwise
+    against_policy: bool = False  # recorded or announced against the policy
     repeated: bool = False  # announced again, though no further party was on the line
     mark: bool = False  # marked as abusive though staff did not, or not marked though it did
     lost: bool = False  # there is no record
@@ -241,9 +241,9 @@ class Table:
         return [
             _row("outgoing: announced before the answer, late or never", 100 * self.total("outgoing wrong") / outgoing,
                  "%", 1.0, f"of {outgoing} outgoing calls; late is 3 s behind the answer, 6.5 s where staff greets"),
-            _row("notice full that who answered could not hear", self.total("full_wrongly"), "", 0,
-                 f"of {calls} calls; a record that says began_after_answer = false is not counted"),
-            _row("recorded though nobody answered", 100 * self.total("unanswered") / calls, "%", 0.2,
+            _row("notice full that the answering party could not hear", self.total("full_wrongly"), "", 0,
+                 f"of {calls} calls; a record with began_after_answer = false is not counted"),
+            _row("recorded without an answer", 100 * self.total("unanswered") / calls, "%", 0.2,
                  f"of {calls} calls"),
             _row("calls lost", self.total("lost"), "", 0, f"of {calls} calls: without any record"),
         ]  # fmt: skip

@@ -81,7 +81,7 @@ MIX: dict[str, tuple[float, Kind]] = {
     "in: passed on by staff": (15, incoming.passed_on),
     "in: staff calls a second party": (6, incoming.second_party),
     "in: 1100 Hz for 0.6 s, then talk": (3, incoming.short_calling_tone),
-    "in: nobody speaks there": (4, incoming.silent_caller),
+    "in: a silent caller": (4, incoming.silent_caller),
     "in: staff marks it": (6, incoming.marked),
     "in: the caller dials the mark": (4, incoming.marked_by_caller),
     "policy: internal, in": (20, incoming.internal),

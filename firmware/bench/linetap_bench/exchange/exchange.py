@@ -230,4 +230,4 @@ def _check_lines(script: Script, numbers: list[int]) -> None:
     strange = {call.line for call in script.call} | {line.number for line in script.line}
     if strange := strange - set(numbers):
         listed = ", ".join(str(number) for number in sorted(strange))
-        raise BadInput(f"the script speaks of line {listed}; the configuration's first card has {numbers}")
+        raise BadInput(f"the script has line {listed}; the configuration's first card has {numbers}")

@@ -100,8 +100,8 @@ class AudioFeed:
 
 
 class Anchor:
-    """When sample 0 is heard, by CLOCK_MONOTONIC: the earliest estimate of the last looks, since a wake-up can only
-    be late."""
+    """The time of sample 0 on the line, by CLOCK_MONOTONIC: the earliest estimate of the last looks, since a wake-up
+    can only be late."""
 
     def __init__(self, rate_hz: int) -> None:
         self._rate_hz = rate_hz
@@ -125,7 +125,8 @@ class LevelFeed:
         self._until_ms = now_ns // NS_PER_MS - LEVELS_STEP_MS
 
     def update(self, script_ns: int | None, now_ns: int) -> None:
-        """`script_ns`: when the script's start is heard, None until that is known. Writes the missing levels."""
+        """`script_ns`: the time of the script's start on the line, None until that is known. Writes the missing
+        levels."""
         now_ms = now_ns // NS_PER_MS
         shift_ms = NEVER_MS if script_ns is None else round(script_ns / NS_PER_MS)
         if abs(shift_ms - self._shift_ms) > SHIFT_TOLERATED_MS:

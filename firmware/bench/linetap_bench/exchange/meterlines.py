@@ -73,7 +73,7 @@ class MeterLines:
         self._limits = [limits_of(numbers, KR_PSTN.no_line_v)] * channels
         self._decider = Decider(LimitArrays(self._limits), [numbers] * channels)
         self._before: tuple[Bits, Bits] | None = None  # hook and ring, at the last sample that is decided
-        self._loop: npt.NDArray[np.bool_] | None = None  # as the last pulse edge of each said
+        self._loop: npt.NDArray[np.bool_] | None = None  # by the last pulse edge of each
 
     def set_limits(self, payload: bytes) -> list[tuple[int, int]]:
         """Takes the payload of a `limits` frame: each channel's off-hook and on-hook limit. Other channels keep

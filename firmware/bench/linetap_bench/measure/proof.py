@@ -127,7 +127,7 @@ def _rows(outcomes: Outcomes, made: Material) -> list[Row]:
     halves = 100 * float(np.mean([proof.proof == "partial" for proof in outcomes.half]))
     return [
         Row(name="notice proof: false full", figure=false, unit="", target=0,
-            method=f"of {len(deaf_proofs)} deaf trials ({', '.join(outcomes.deaf)}; {people}); {partial} said partial"),
+            method=f"of {len(deaf_proofs)} deaf trials ({', '.join(outcomes.deaf)}; {people}); {partial} partial"),
         Row(name="notice proof: full where it was heard", figure=full, unit="%", target=99, at_most=False,
             method=f"of {len(heard_proofs)} trials, 0 to 20 dB down, up to 395 ms late: " + _by_kind(outcomes.heard)),
         Row(name="notice proof: partial where 30 to 70 % was heard", figure=halves, unit="%", target=99, at_most=False,

@@ -30,21 +30,21 @@ def check_sounds(call: Call, at: KeyPath, source: Source) -> None:
     elif call.pause_after and call.pause_after >= len(call.digits):
         source.add((*at, "pause_after"), f"there are {len(call.digits)} digits: a pause comes before the last")
     elif call.second_dial and not call.pause_after:
-        source.add((*at, "second_dial"), "pause_after says behind which digit")
+        source.add((*at, "second_dial"), "pause_after is missing")
     _check_parties(call, at, source)
 
 
 def _check_sound(call: Call, sound: CallSound, at: KeyPath, source: Source) -> None:
     if sound.play in SPOKEN and not (sound.text or sound.prompt):
-        source.add((*at, "play"), f"{sound.play}: text says what is said")
+        source.add((*at, "play"), f"{sound.play}: text is missing")
     if sound.prompt and (sound.play != "announcement" or sound.text):
         source.add((*at, "prompt"), "an announcement has a text or a prompt")
     if sound.play == "tone" and not sound.hz:
-        source.add((*at, "play"), "tone: hz says of which frequencies")
+        source.add((*at, "play"), "tone: hz is missing")
     if len(sound.cadence_ms) % 2:
         source.add((*at, "cadence_ms"), "on, off, on, off: an even number of lengths")
     if call.direction == "in" and sound.after == "dialled":
-        source.add((*at, "after"), 'nobody dials here: after = "answer" expected')
+        source.add((*at, "after"), 'there is no dialling: after = "answer" expected')
     if sound.alone and (sound.after != "answer" or sound.for_s is None):
         source.add((*at, "alone"), 'goes with after = "answer" and for_s')
 
@@ -54,7 +54,7 @@ def _check_parties(call: Call, at: KeyPath, source: Source) -> None:
     before = 0.0
     for i, party in enumerate(call.party):
         if times.answer is None or times.answer + round(party.at_s * 1000) >= times.talk_to:
-            source.add((*at, "party", i, "at_s"), "nobody talks any more when this party comes")
+            source.add((*at, "party", i, "at_s"), "the talk is over when this party comes")
         elif party.at_s <= before:
             source.add((*at, "party", i, "at_s"), "parties come one after another, each later than the one before")
         before = party.at_s
@@ -119,7 +119,7 @@ def check_call(call: Call, at: KeyPath, source: Source) -> None:
         if call.shake:
             source.add((*at, "shake"), 'only ringing shakes the comparator: direction must be "in"')
         if call.caller_id.kind != "none":
-            source.add((*at, "caller_id"), "only an incoming call tells who calls")
+            source.add((*at, "caller_id"), "only an incoming call has caller ID")
         if call.fax == "calling":
             source.add((*at, "fax"), 'whom one calls answers: "answer" or "answer_reversed" expected')
         if call.dialling == "pulse" and not set(call.digits) <= PULSE_DIGITS:
@@ -150,9 +150,9 @@ def _check_caller_id(caller: CallerId, at: KeyPath, source: Source) -> None:
         try:
             caller.name.encode("euc-kr")
         except UnicodeEncodeError:
-            source.add((*at, "name"), f"{caller.name!r}: EUC-KR cannot say it")
+            source.add((*at, "name"), f"{caller.name!r}: not in EUC-KR")
     elif caller.name:
-        source.add((*at, "name"), "only FSK in MDMF tells a name")
+        source.add((*at, "name"), "only FSK in MDMF has a name")
 
 
 def _check_talk(call: Call, at: KeyPath, source: Source) -> None:

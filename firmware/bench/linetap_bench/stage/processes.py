@@ -34,7 +34,7 @@ class Child:
 
     def last_words(self) -> str:
         lines = self.log.read_text(errors="replace").strip().splitlines()[-LAST_LINES:]
-        return "\n".join(f"  {line}" for line in lines) or "  (it said nothing)"
+        return "\n".join(f"  {line}" for line in lines) or "  (no output)"
 
 
 class Processes:

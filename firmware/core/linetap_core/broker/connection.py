@@ -2,7 +2,7 @@
 """One MQTT 5 connection from the attempt to its end, in a thread of its own. It is used once.
 
 paho's own reconnecting is not used: it keeps unacknowledged messages in RAM, waits without jitter, and joins its thread
-without a limit. Here a connection knows nothing of the previous one. Name look-up and TLS handshake may hang: no other
+without a limit. Here a connection is independent of the previous one. Name look-up and TLS handshake may hang: no other
 thread waits for this one.
 
 A message is acknowledged when it has been handled, on the connection on which it came: its id means nothing on the next
@@ -222,8 +222,8 @@ class Connection:
         self._accepted = True
         self._client.on_log = None  # paho formats a line for each packet
         most = getattr(properties, "ReceiveMaximum", _MOST_IN_FLIGHT)
-        # Each time: the broker then sends its retained messages, and one that has lost its memory knows us again.
-        # Before it is reported: a caller that sends a request is subscribed to the answer by then.
+        # Each time: the broker then sends its retained messages, and one that has lost its memory has our subscriptions
+        # again. Before it is reported: a caller that sends a request is subscribed to the answer by then.
         handling = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
         if self._terms.sweep:
             handling = SubscribeOptions.RETAIN_DO_NOT_SEND

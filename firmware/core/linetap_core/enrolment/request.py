@@ -71,7 +71,7 @@ def make(unit: str, tls: ec.EllipticCurvePrivateKey, signer: SigningKey) -> byte
 
 
 def check(data: bytes) -> Request:
-    """Returns the request; PkiFault says which half is invalid."""
+    """Returns the request; PkiFault names the invalid half."""
     if len(data) > LIMIT_BYTES:
         raise PkiFault("request_malformed", f"larger than {LIMIT_BYTES} bytes")
     try:

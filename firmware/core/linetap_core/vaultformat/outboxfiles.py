@@ -9,8 +9,8 @@ becomes the newline, in an existing byte, so that a full disk cannot refuse it. 
 never publishes an event that a power cut could undo. The length is there because a torn sector can lose the newline of
 one event and keep the next: a frame that others follow counts as committed.
 
-A file is named by its first seq. `confirmed.json` beside the files says up to where the desk has everything, and which
-events it never got.
+A file is named by its first seq. `confirmed.json` beside the files has the last event up to which the desk has all, and
+the events that it never received.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ HOME_ASSISTANT = "homeassistant"  # its own prefix, for discovery
 BLOCK_TYPE = "application/octet-stream"
 BLOCK_EXPIRY_S = 60
 HEALTH_EVERY_S = 30
-HEALTH_EXPIRY_S = 90  # three missed ones: an older report says nothing about now
+HEALTH_EXPIRY_S = 90  # three missed ones: an older report is out of date
 
 
 class Status(msgspec.Struct, frozen=True):

@@ -89,7 +89,7 @@ def _uncovered(found: Facts) -> str:
 
 def _witnessed(found: Facts, rules: Rules, signers: list[Signer]) -> Verdict:
     """Under the verifier's policy: the bundle's own policy states only the requirements at its making."""
-    own = ", though a policy in it says so" if found.policy is not None and found.policy.quorum != NONE else ""
+    own = ", despite a policy in it" if found.policy is not None and found.policy.quorum != NONE else ""
     if rules.policy is None:
         return Verdict(f"witness: {NO_POLICY}{own}", counts=False)
     verdict = Verdict("witness", trusted=True, counts=rules.required)

@@ -105,7 +105,9 @@ def read(file: BinaryIO) -> list[Member]:
         again += _central(member, at)
         local = _local(member)
         if _bytes_at(file, at, len(local)) != local or member.offset != at + len(local):
-            raise BadBundle("zip_frame", f"{member.name}: is not where a bundle has it, or says two things of itself")
+            raise BadBundle(
+                "zip_frame", f"{member.name}: is at another place than in a bundle, or has contradictory headers"
+            )
         at = member.offset + member.size
     if (again, at) != (directory, offset) or _end(count, size, offset) != end or count != len(members):
         raise BadBundle("zip_frame", "its directory is not spelled as a bundle's")

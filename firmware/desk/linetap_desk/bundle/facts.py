@@ -143,19 +143,19 @@ def _witnessed(sources: Mapping[str, Source], unit: str, call_id: str, line: byt
     origin, times = found.require(line).origin, facts.policy.cosigners(found.note)
     own = sum(each.name == origin for each in found.note.lines)
     if not facts.policy.holds(times) or (own, len(times)) != (1, len(found.note.lines) - 1):
-        raise BadBundle("not_witnessed", f"{name}: not cosigned by a quorum of the bundle's policy and nobody else")
+        raise BadBundle("not_witnessed", f"{name}: not cosigned by a quorum of the bundle's policy and no one else")
     return found
 
 
 def require_opened(record: CallRecord, data: bytes, opened: bytes) -> bool:
-    """Whether call.json says `unreleased`; BadBundle unless it equals this record, field by field."""
+    """Whether call.json is marked `unreleased`; BadBundle unless it equals this record, field by field."""
     layout.require_exact_json(opened, "call.json")
     whole = _json(opened, dict[str, object], "call.json")
     unreleased = whole.pop("unreleased", False)
     for name in PERSONAL_FIELDS:
         whole.pop(name, None)
     if whole != _json(data, dict[str, object], sealed.RECORD) or unreleased not in (True, False):
-        raise BadBundle("other_call", f"call.json does not say what the signed record of {record.call_id} says")
+        raise BadBundle("other_call", f"call.json differs from the signed record of {record.call_id}")
     return unreleased is True
 
 

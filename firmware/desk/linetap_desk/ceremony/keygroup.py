@@ -72,7 +72,7 @@ def _size(args: argparse.Namespace) -> tuple[int, int]:
     if not 1 <= needed <= count or count < 2:
         raise BadInput(f"--group {args.group}: 1 to {count} of 2 or more expected")
     if args.public and len(args.public) != count:
-        raise BadInput(f"--public: {len(args.public)} keys, --group says {count}")
+        raise BadInput(f"--public: {len(args.public)} keys, {count} by --group")
     if args.public and getattr(args, "sheets", False):
         raise BadInput("--sheets: there are no new keys with --public")
     return needed, count

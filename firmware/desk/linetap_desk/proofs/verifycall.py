@@ -50,7 +50,7 @@ def undated_note(at: datetime, counted: datetime | None = None, seen: datetime |
         return f"{stood}; by counted time it was {_utc_text(counted)}, and its key is judged as of then"
     if seen is not None:
         return f"{stood}; witnesses had it at {_utc_text(seen)}, and its key is judged as of then"
-    return f"{stood}, and nobody says when it was: its key is judged as of now"
+    return f"{stood}, and its time is unknown: its key is judged as of now"
 
 
 def _judge_trust(
@@ -184,7 +184,7 @@ def _check_key(record: CallRecord, key: PublicKey | None) -> Iterator[Problem]:
     if key is None or record.unit_key is msgspec.UNSET:
         return
     if record.unit_key.in_ == "tpm" and keys.kind_of(key) == SSH_ED25519:
-        yield Problem("unit_key", "says that its key is in a TPM, and one of Ed25519 has signed it, which is in none")
+        yield Problem("unit_key", "states a key in a TPM, and an Ed25519 key has signed it, which no TPM holds")
 
 
 def _check_notices(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
@@ -193,7 +193,7 @@ def _check_notices(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
         if notice.began_after_answer is False and notice.proof in ("full", "partial"):
             yield Problem(
                 "notice_contradicts",
-                f"the notice of {notice.started_at} began before the answer and is called heard ({notice.proof})",
+                f"the notice of {notice.started_at} began before the answer and counts as heard ({notice.proof})",
             )
 
 
@@ -215,7 +215,7 @@ def _check_audio(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
             yield Problem("parts", f"part {number} holds {part.samples} samples from {part.first}, not from {end}")
         end = part.first + part.samples
     if audio.samples != end:
-        yield Problem("samples", f"the record says {audio.samples} samples, its parts make {end}")
+        yield Problem("samples", f"{audio.samples} samples in the record, {end} in its parts")
     if audio.parts and (audio.codec not in CODECS or audio.rate != RATE_HZ):
         known = " or ".join(CODECS)
         yield Problem("codec", f"{audio.codec} at {audio.rate} Hz is not known, {known} at {RATE_HZ} Hz expected")
@@ -277,4 +277,4 @@ def _check_size(path: Path, found: Digest, part: Part, codec: Codec) -> Iterator
     possible = codec.possible(part_offset(codec, part.first) + age.plaintext_size(found.size - offset))
     if part.first + part.samples not in possible:
         held = " to ".join(str(end - part.first) for end in sorted({*possible[:1], *possible[-1:]})) or "no"
-        yield Problem("part_size", f"{path.name} holds {held} samples, the record says {part.samples}")
+        yield Problem("part_size", f"{path.name} holds {held} samples, {part.samples} in the record")

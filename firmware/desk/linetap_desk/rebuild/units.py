@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests all events that the units still have. Nothing is confirmed to them, since a unit drops confirmed events.
 
-An ingest that only requests, and stores into the new database. It requests events that it knows to be missing, so each
+An ingest that only requests, and stores into the new database. It requests missing events, so each
 key of a unit in the signers' file is entered with missing events.
 """
 

@@ -22,7 +22,7 @@ from linetap_desk.release.opening import OpeningInputs, json_path, open_call, re
 from linetap_desk.unsealing import callproof, checkedcall, stockage
 from linetap_desk.witnessing import options
 
-_WARNING = "warning: both keys were in one hand: this recording was opened without a release (call.json says so)\n"
+_WARNING = "warning: both keys were in one hand: this recording was opened without a release (noted in call.json)\n"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -207,7 +207,7 @@ def _whole_record(call_dir: Path, record: CallRecord, call_key: bytes) -> dict[s
     # After a power cut the journal's last state of the call is sealed, and the record states what happened later.
     fields = {"call_id", "suite"} if record.recovered else (whole.keys() | public.keys()) - {*PERSONAL_FIELDS, "files"}
     if any(whole.get(name, msgspec.UNSET) != public.get(name, msgspec.UNSET) for name in fields):
-        raise Refusal(f"{call_dir / sealed.META}: does not say what the signed {sealed.RECORD} says")
+        raise Refusal(f"{call_dir / sealed.META}: differs from the signed {sealed.RECORD}")
     if record.recovered:
         return public | {name: whole.get(name) for name in PERSONAL_FIELDS}
     whole["files"] = public["files"]

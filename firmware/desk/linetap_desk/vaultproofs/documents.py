@@ -71,7 +71,7 @@ class DocumentCheck:
         try:
             for key in by:
                 if self._signers is None:
-                    raise BadInput("nobody is named")
+                    raise BadInput("no one is named")
                 if namespace in _OF_UNIT:
                     require_trust(key, namespace, self._signers, self._unit, at)
                 else:
@@ -157,9 +157,7 @@ class DocumentCheck:
                 yield Problem("missing_certificate", f"{CERTIFICATES}/{epoch}.json: the log has it, and it is missing")
         walks = sum(name.startswith(f"{WALKS}/") and name.endswith(".json") for name in there)
         if walks < min(MOST_WALKS, len(set(self._named.walks))):
-            yield Problem(
-                "missing_walk", f"{WALKS}: {walks} reports are there, the log knows of {len(self._named.walks)}"
-            )
+            yield Problem("missing_walk", f"{WALKS}: {walks} reports are there, {len(self._named.walks)} in the log")
         if self._named.roles is not None and ROLES not in there:
             yield Problem("missing_roles", f"{ROLES}: the log has it, and it is missing")
 

@@ -75,7 +75,7 @@ class LogTimes:
             found.append(f"{self._restarts} times the clock stood earlier after a start than before it")
         if self._unjudged:
             found.append(
-                f"{self._unjudged} destroyed while the clock had gone back, or a signed answer said the date: their"
+                f"{self._unjudged} destroyed while the clock had gone back, or a signed answer set the date: their"
                 " time cannot be judged by it"
             )
         return found
@@ -110,7 +110,7 @@ class LogTimes:
     def _give_up(self, index: int | None) -> None:
         """Reports decreases that no clock step explained within NEAR leaves."""
         for each in [each for each in self._back if index is None or index - each[0] > NEAR]:
-            self._bad("time_back", f"{each[2]}, and no clock_step says so")
+            self._bad("time_back", f"{each[2]}, without a clock_step")
             self._back.remove(each)
 
 
@@ -151,7 +151,7 @@ class LogOrder:
         try:
             at_ns = parse_rfc3339(leaf.at)
         except ValueError:
-            self._bad("bad_leaf", f"leaf {index} says no time")
+            self._bad("bad_leaf", f"leaf {index} has no valid time")
             return
         self._times.look_at(index, leaf, at_ns)
         self._running(index, leaf)
@@ -191,7 +191,7 @@ class LogOrder:
         found = self._times.notes()
         if self._unjudged:
             found.append(
-                f"{self._unjudged} destroyed: their close says no `until` (an older version), so that they were not"
+                f"{self._unjudged} destroyed: their close has no `until` (an older version), so that they were not"
                 " destroyed early is the word of the destruction alone"
             )
         if self._amended:
@@ -237,7 +237,7 @@ class LogOrder:
     def _amendment(self, name: str, leaf: Leaf, call: _Call) -> None:
         self._require_time(name, leaf)
         if not call.closed:
-            self._bad("amended_unclosed", f"{name}: amended, and nothing before says that it was sealed")
+            self._bad("amended_unclosed", f"{name}: amended without a seal before")
         elif _ns(leaf.until) is None:
             self._bad("bad_until", f"{name}: its amendment gives it no end")
         else:
@@ -259,7 +259,7 @@ class LogOrder:
 
     def _destroyed(self, name: str, leaf: Leaf, at_ns: int, call: _Call) -> None:
         if not call.closed:
-            self._bad("destroyed_unclosed", f"{name}: destroyed, and nothing before says that it was sealed")
+            self._bad("destroyed_unclosed", f"{name}: destroyed without a seal before")
         elif leaf.record_sha256 is not None and leaf.record_sha256 != call.sha256:
             self._bad("destroyed_other", f"{name}: destroyed with another record than was sealed")
         call.destroyed = True
@@ -274,7 +274,7 @@ class LogOrder:
         if call.until is UNSET:
             self._unjudged += 1
         elif leaf.until is not UNSET and leaf.until != call.until:
-            self._bad("other_until", f"{name}: kept until {leaf.until} says its destruction, {call.until} its close")
+            self._bad("other_until", f"{name}: kept until {leaf.until} by its destruction, {call.until} by its close")
         until_ns = _ns(leaf.until if call.until is UNSET else call.until)
         if until_ns is None:
             return
@@ -286,7 +286,7 @@ class LogOrder:
     def _require_time(self, name: str, leaf: Leaf) -> None:
         """An invalid end would never be reached, so nothing could be compared with it."""
         if isinstance(leaf.until, str) and _ns(leaf.until) is None:
-            self._bad("bad_until", f"{name}: its {leaf.kind} says until {leaf.until[:40]!r}, which is no time")
+            self._bad("bad_until", f"{name}: its {leaf.kind} has the invalid end {leaf.until[:40]!r}")
 
     def _of_epoch(self, index: int, epoch: str, at_ns: int) -> None:
         """A day's key is destroyed after that day, in the zone where it ends first; an overflow epoch has no day."""

@@ -105,10 +105,12 @@ class OutboxCheck:
         if (event.seq, event.unit) != (entry.seq, self._unit) or (
             event.origin and event.origin != keys.fingerprint(key)
         ):
-            yield Problem("outbox_event", f"event {entry.seq} says {event.seq} of {event.unit}, or another key")
+            yield Problem("outbox_event", f"event {entry.seq} contains {event.seq} of {event.unit}, or another key")
         begins_anew = event.event == "dropped" and event.prev == GENESIS and event.to_seq == entry.seq - 1
         if begins_anew:  # its end was damaged, by the unit's own signed statement
-            yield Problem("outbox_lost", f"events {event.from_seq} to {event.to_seq} were lost, says the unit itself")
+            yield Problem(
+                "outbox_lost", f"events {event.from_seq} to {event.to_seq} were lost, by the unit's own statement"
+            )
         elif self._seq and entry.seq != self._seq + 1:
             yield Problem("outbox_gap", f"event {self._seq} is followed by {entry.seq}")
         elif event.prev != (self._prev or GENESIS) and (self._prev is not None or entry.seq == self._before + 1):
@@ -130,9 +132,9 @@ class OutboxCheck:
         }  # fmt: skip
         for whose, count in counts.items():
             if count:
-                yield f"{count} events of a clock that nobody kept: their key is judged as of {whose}"
+                yield f"{count} events of an unset clock: their key is judged as of {whose}"
         if self.unknown:
-            text = "of a clock that nobody kept, by a key that does not count now: nobody says when they were signed"
+            text = "of an unset clock, by a key that does not count now: their time is unknown"
             yield f"{len(self.unknown)} events {text}, the first is {self.unknown[0]} [{SignerUndated.code}]"
 
     def _require_trust(self, seq: int, key: PublicKey, at: datetime) -> None:
@@ -161,9 +163,9 @@ class OutboxCheck:
     def _whole(self, any_there: bool) -> Iterator[Problem]:
         """Nothing may be missing at the end, and at the beginning only what the desk has confirmed."""
         if self._seq < self._named.seq:
-            yield Problem("outbox_short", f"the log knows of event {self._named.seq}, the newest here is {self._seq}")
+            yield Problem("outbox_short", f"the log has event {self._named.seq}, the newest here is {self._seq}")
         elif self._named.last_close is not None and self._named.last_close[0] not in self._reported:
-            yield Problem("outbox_short", f"{self._named.last_close[0]} was sealed, and no event here says so")
+            yield Problem("outbox_short", f"{self._named.last_close[0]} was sealed, and there is no event of it")
         if any_there and self.first - 1 > max(self._before, self._dropped, self._gone()):
             yield Problem("outbox_gap", f"begins with event {self.first}, and no earlier one was confirmed or given up")
 

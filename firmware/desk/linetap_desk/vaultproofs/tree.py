@@ -34,10 +34,10 @@ RUNTIME_FILES = {
     "work in progress": "destruction, rebuilding, updates, half-written files",
     "the head once more": "held against the leaves where it is there",
     "the PBX's account": "its lines that have no recording; the desk has the figures in signed events",
-    "lines at fault": "until somebody has looked",
+    "lines at fault": "until a person has acted",
     "the key list in use": "signed by the authority, and judged by `linetap keylist`",
     "signed files once more": "for the case that one of them is damaged; the files beside it are judged",
-    "audio without its key": "that nobody can open; its call's record says key_lost",
+    "audio without its key": "which no one can open; its call's record has key_lost",
     "ballast": "room",
     "calls as a replay wrote them": "with personal data",
 }
@@ -216,7 +216,7 @@ class TreeCheck:
     def _take(self, found: DocumentResult, files: int) -> None:
         for problem in found.problems:
             self._add(problem)
-        self._uncovered["signed by somebody whom --signers does not name"] += len(found.uncovered)
+        self._uncovered["signed by a signer not named in --signers"] += len(found.uncovered)
         self._uncovered += Counter()  # drops zero counts
         self._covered += 0 if found.problems else files - len(found.uncovered)
 

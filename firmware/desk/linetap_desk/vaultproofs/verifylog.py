@@ -90,14 +90,14 @@ class LogCheck:
         if self.head is not None and call.record.unit != self.head.unit:
             yield Problem("wrong_unit", f"a call of {call.record.unit} in the vault of {self.head.unit}")
         if call.name in self._destroyed:
-            yield Problem("destroyed", "the log says that it was destroyed, and it is there")
+            yield Problem("destroyed", "destroyed by the log, and it is there")
         elif call.name not in self._closed:
             yield Problem("not_in_log", "the log does not know that it was sealed")
         elif self._closed[call.name] != call.record_sha256:
             yield Problem("other_record", "its record is not the one that the log has the SHA-256 of")
         until = call.record.retention.until if call.record.retention else None
         if self._order.other_until(call.name, until):
-            yield Problem("other_until", f"to be kept until {until}, and its close in the log says otherwise")
+            yield Problem("other_until", f"to be kept until {until}, and its close in the log differs")
         yield from self.witnessed.problems_of(call)
 
     def verdict(self) -> Verdict:
@@ -110,7 +110,7 @@ class LogCheck:
         with it."""
         found = self._verdict
         found.name = found.name.replace(NAME, self._folder.name, 1)
-        text = "did not fit what was signed or what the desk knows, and another log began in its place"
+        text = "did not match its signed head or the desk's, and another log began in its place"
         found.problems.insert(0, Problem("log_set_aside", f"{self._folder.name} {text}"))
         for call_id in sorted((self._closed.keys() | self._opened) - self._destroyed - log._seen - log._destroyed):
             self._bad("missing_call", f"{call_id} is missing: this log has it, and nothing of its destruction")

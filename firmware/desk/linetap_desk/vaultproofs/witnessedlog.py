@@ -46,7 +46,7 @@ class LogWitness:
         try:
             known.setdefault(leaf.call_id, (index, parse_rfc3339(leaf.at)))
         except ValueError:
-            self._add("bad_leaf", f"leaf {index} says no time")
+            self._add("bad_leaf", f"leaf {index} has no valid time")
 
     def compare(self, roots: Mapping[int, str], size: int) -> None:
         """Every checkpoint must be a prefix of this log, whichever of its witnesses cosigned it."""
@@ -83,7 +83,7 @@ class LogWitness:
         try:
             moments_ns = [_began(call.name, closed_ns)] if call.record is None else judge.moments(call.record)
         except (ValueError, BadInput) as error:
-            yield Problem(NOT_WITNESSED, f"{NOBODY}: its record says a time that is none: {error}")
+            yield Problem(NOT_WITNESSED, f"{NOBODY}: its record has an invalid time: {error}")
             return
         if call.counted is not None:  # by counted time instead of its clock
             moments_ns = [round(call.counted.timestamp()) * NS_PER_S]

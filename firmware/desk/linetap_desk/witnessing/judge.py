@@ -185,12 +185,12 @@ def against(rules: Rules, seen: CheckpointVerdict | None, moments_ns: Sequence[i
     began_ns, newest_ns = min(moments_ns), max(*moments_ns, closed_ns)
     since_ns = seen.since_s * _S
     if newest_ns > since_ns + SLACK_S * _S:
-        return Problem("dated_ahead", f"says that it is of {_day(newest_ns)}, and was {seen.text}")
+        return Problem("dated_ahead", f"dated {_day(newest_ns)}, and was {seen.text}")
     latest = {"was closed": closed_ns, "began": began_ns + round(LONGEST_CALL_S * _S)}
     for what, at_ns in latest.items():
         if at_ns < since_ns - rules.within_s * _S:
             day = _day(closed_ns if at_ns == closed_ns else began_ns)
-            return Problem("witnessed_late", f"says that it {what} at {day}, and nothing of it was there before "
+            return Problem("witnessed_late", f"{what} at {day} by its own date, and nothing of it existed before "
                            f"{_day(since_ns)}: {seen.text}; more than {rules.within_s / 3600:g} h")  # fmt: skip
     return None
 
@@ -201,7 +201,7 @@ def late(seen: CheckpointVerdict | None, ended_ns: int) -> list[str]:
     if seen is None or seen.since_s is None or seen.since_s * _S - ended_ns < LATE_S * _S:
         return []
     hours = (seen.since_s * _S - ended_ns) / (3600 * _S)
-    return [f"first witnessed {hours:.1f} h after the end it says; who has the unit's key could date one back so far"]
+    return [f"first witnessed {hours:.1f} h after its stated end; with the unit's key a call could be backdated so far"]
 
 
 def against_destruction(seen: CheckpointVerdict | None, at_ns: int) -> Problem | None:
@@ -209,7 +209,7 @@ def against_destruction(seen: CheckpointVerdict | None, at_ns: int) -> Problem |
     if seen is None or seen.since_s is None:
         return Problem(NOT_WITNESSED, "its destruction is not witnessed")
     if at_ns > seen.since_s * _S + SLACK_S * _S:
-        return Problem("destroyed_ahead", f"says that it was destroyed at {_day(at_ns)}, and that was {seen.text}")
+        return Problem("destroyed_ahead", f"destroyed at {_day(at_ns)} by its own date, and that was {seen.text}")
     return None
 
 

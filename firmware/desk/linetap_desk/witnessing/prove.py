@@ -99,9 +99,7 @@ def call_against(
     except Refusal as error:
         return None, Problem(error.code, f"{call_id}: not witnessed: {error}")
     except ValueError:
-        return None, Problem(
-            NOT_WITNESSED, f"{call_id}: not witnessed: its leaf, or its record, says a time that is none"
-        )
+        return None, Problem(NOT_WITNESSED, f"{call_id}: not witnessed: its leaf, or its record, has an invalid time")
     return seen, None if found is None else Problem(found.code, f"{call_id}: {found.text}")
 
 

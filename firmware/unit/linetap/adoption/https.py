@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One question to the desk over HTTPS: bounded in size and time, no redirect, no proxy.
 
-The desk's certificate is not checked: a new unit knows no authority yet. All answers are treated as hostile until the
+The desk's certificate is not checked: a new unit has no authority yet. All answers are treated as hostile until the
 digits were compared, and then are boxes that only the desk with those digits can make (enrolment/adoption.py).
 """
 

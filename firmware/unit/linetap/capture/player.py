@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Notices into the playback stream, on one or many lines at once, each at its exact time, with each line's gain.
 
-There are two counts. Playback frames are counted as they are written. Ring device frames are counted as they are heard
-(ring frames times the decimation). `shift` = ring device frame - playback frame of the same moment on the line; it is
-constant while neither stream restarts, since one codec has one clock. When playback restarts, the place on the line is
-kept, and the rest of the notice continues where it would have been; when capture restarts, the notice being played
-stays as it is, and its place is computed anew.
+There are two counts. Playback frames are counted as they are written. Ring device frames are counted as they are
+captured (ring frames times the decimation). `shift` = ring device frame - playback frame of the same moment on the
+line; it is constant while neither stream restarts, since one codec has one clock. When playback restarts, the place on
+the line is kept, and the rest of the notice continues where it would have been; when capture restarts, the notice being
+played stays as it is, and its place is computed anew.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ class Player:
         return self._tag_row, self._frame_row
 
     def finish(self, device_frame: int) -> None:
-        """Ends the notices that were heard completely before ring `device_frame`; their relays open."""
+        """Ends the notices that were captured completely before ring `device_frame`; their relays open."""
         if not self._plays:
             return
         over = [p for p in self._plays if p.start is not None and p.at + p.length <= device_frame]

@@ -176,7 +176,7 @@ CHECKS = (
         "notice_doubtful",
         clears="when a notice was detected on the line, in a call or by `linetap line learn`",
         text_ko="{lines}: 지난 통화에서 안내 방송이 회선에서 확인되지 않았습니다. 녹음에 그렇게 적혀 있습니다.",
-        text_en="{lines}: the notice of the last call was not detected on the line. Its record says so.",
+        text_en="{lines}: the notice of the last call was not detected on the line. Its record has that.",
         action_ko=(
             "드라이버로 {lines}의 단자와 릴레이 쪽 배선을 조인 뒤 linetap line learn {first} 명령을 실행하십시오."
         ),

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         if not 0 <= value <= 3600:
             raise BadInput(f"{name} {value:g}: 0 to 3600 expected")
     if not args.yes and sys.stdin.isatty():
-        _print("시작하려면 Enter / Enter to begin, while nobody talks on this line")
+        _print("시작하려면 Enter / Enter to begin, while no one talks on this line")
         sys.stdin.readline()
     reader = RingReader(config.run_path, line.card)
     try:

@@ -3,7 +3,7 @@
 
 Nothing is done before the release: a stuck button must neither start a test nor end the recording, so a press longer
 than STUCK_MS means nothing. The panel has no rights of its own: it asks the recorder. A short press acknowledges what
-stands, and FAULT is calm until something new stands; only the panel knows of that, and alerts, journal and desk do not
+stands, and FAULT is calm until something new stands; only the panel stores that; alerts, journal and desk do not
 change. It also shows the site number on CALL.
 """
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the LEDs of a new unit show while its desk is sought and the digits are compared, and the button's part in it.
+"""The LEDs of a new unit during the search for its desk and the comparison of digits, and the button's part in it.
 
-The button counts only where it is held for three seconds, as for a walk test, and while the same digits are shown from
-its first moment to its last, and were counted once in whole before: it then says that somebody at the desk has found
-these digits right. Digits that changed meanwhile were read out by no one.
+A press counts only if it lasts for three seconds, as for a walk test, if the same digits are shown throughout, and if
+they were counted once completely before: it confirms that the desk has found these digits right. Changed digits cannot
+have been compared.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class NewUnit:
         self._held: tuple[str, int] | None = None  # the digits at the beginning of the press, and since when
 
     def look(self, now_ms: int) -> Shown:
-        """What holds now: a wrong card or configuration first."""
+        """Returns the present condition: a wrong card or configuration first."""
         if self._first_ms is None:
             self._first_ms = now_ms
         if self._looked_ms is None or now_ms - self._looked_ms >= _LOOK_EVERY_MS:

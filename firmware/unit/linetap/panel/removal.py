@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a ten-second press to a disk that may be pulled. The panel has no right to unmount anything.
 
-It asks the recorder to stop, waits until all calls are sealed, and creates a file in its own folder. systemd sees the
-file (linetap_removal.path), stops what uses the disk, unmounts it, and writes the outcome to a file in root's folder.
+It asks the recorder to stop, waits until all calls are sealed, and creates a file in its own folder. systemd detects
+the file (linetap_removal.path), stops what uses the disk, unmounts it, and writes the outcome to a file in root's
+folder.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Removal:
     """`look` once a tick returns what the LEDs have to show of the removal."""
 
     def __init__(self, run_dir: Path, cancel: Callable[[], None]) -> None:
-        """`cancel` tells the recorder that the removal is off."""
+        """`cancel` notifies the recorder that the removal is cancelled."""
         self._wanted, self._root, self._cancel = rooms.room(run_dir, "panel") / WANTED, run_dir / rooms.ROOT, cancel
         self._over: tuple[int, int] | None = None  # stamp of an earlier removal's outcome
         self._asked_ms: int | None = None

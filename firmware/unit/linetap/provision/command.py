@@ -173,7 +173,7 @@ def _require_encrypted(found: order.Order, run_dir: Path) -> None:
     """Before anything secret is written to the card."""
     encryption = cardresult.read_encryption(run_dir)
     if found.card is not None and encryption.word != "sealed":
-        why = encryption.why or "this unit has no TPM that the kernel knows (/dev/tpm0)"
+        why = encryption.why or "this unit has no TPM (/dev/tpm0)"
         raise BadInput(f"{order.NAME}: [card] encrypt: {why}")
 
 

@@ -192,7 +192,7 @@ def check_signed(
 ) -> Signed:  # fmt: skip
     """Returns the command and its signers; otherwise CommandFault. An unknown cosigner makes it invalid.
 
-    `bound`: the highest counters. `is_dated` False: the unit was never told the date, and a clock that is a decade off
+    `bound`: the highest counters. `is_dated` False: the unit's date was never set, and a clock that is a decade off
     must not stop delivery and copies: the desk's commands then do not expire.
     """
     command, signed_by = _opened(data)

@@ -84,7 +84,7 @@ class Counters(msgspec.Struct, frozen=True):
 
 def bound(now_ns: int | None, utc_ns: int, is_dated: bool = True) -> Bound:
     """The bound of a unit. `now_ns`: its retention time; None or 0: it never had a time, or has lost it. `is_dated`:
-    it was told the date in this boot. Otherwise it may have been off for months, and the desk's commands of each
+    its date was set in this boot. Otherwise it may have been off for months, and the desk's commands of each
     second are as far ahead; their counters are not kept beyond the boot."""
     if not now_ns:
         return Bound()

@@ -125,7 +125,7 @@ def verify(
 
 
 def is_undated(at: datetime) -> bool:
-    """A unit signed it while its clock was before the first version of linetap: the time says nothing."""
+    """A unit signed it while its clock was before the first version of linetap: the time is meaningless."""
     return at < _FIRST
 
 

@@ -79,10 +79,10 @@ def decode(data: bytes, *, extra: bool = False) -> Proof:
         raise BadNote(f"not a proof: `{_FIRST}`, `index N` and a hash a line expected")
     try:
         path = tuple(base64.b64decode(line, validate=True) for line in lines[2:])
-        data = base64.b64decode(more, validate=True)
+        extra_data = base64.b64decode(more, validate=True)
     except (binascii.Error, ValueError):
         raise BadNote("not a proof: a hash or the extra data in it is not base64") from None
-    found = Proof(int(index[1]), path, note.parse(rest), data)
+    found = Proof(int(index[1]), path, note.parse(rest), extra_data)
     if found.encode() != data:
         raise BadNote("not a proof, or not spelled as one is")
     return found

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The order that both forms mean: linetap.toml, with a unit.toml of what was entered alone. Pure.
+"""The order made from both forms: linetap.toml, with a unit.toml of the entered values only. Pure.
 
-What is not said has the unit's own default, so that whoever signs has a page to read and not twenty. The desk has no
-schema of a unit's configuration; tests hold what is made here to the unit's own (tests/desk/test_order_made.py).
+All other values have the unit's own defaults, so that the signers have one page to read instead of twenty. The desk has
+no schema of a unit's configuration; tests hold what is made here to the unit's own (tests/desk/test_order_made.py).
 """
 
 from __future__ import annotations
@@ -83,12 +83,12 @@ def _card(card: Card) -> str:
 
 
 def _line(line: Line) -> str:
-    said: dict[str, object] = {"number": line.number, "card": line.card, "channel": line.channel}
+    values: dict[str, object] = {"number": line.number, "card": line.card, "channel": line.channel}
     if line.kind == "exempt":
-        said["exempt"] = True
+        values["exempt"] = True
     if line.name:
-        said["trunk" if line.kind == "trunk" else "extension"] = line.name
-    return _table("[line]", said)
+        values["trunk" if line.kind == "trunk" else "extension"] = line.name
+    return _table("[line]", values)
 
 
 def _table(name: str, values: dict[str, object]) -> str:

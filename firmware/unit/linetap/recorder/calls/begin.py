@@ -17,7 +17,7 @@ MOST_KEYS = 32
 
 
 def keep_caller_digit(line: LineContext, event: Event) -> None:
-    """Keeps a digit heard on-hook: some exchanges send caller ID in digits before or between the rings."""
+    """Keeps a digit detected on-hook: some exchanges send caller ID in digits before or between the rings."""
     line.memory.idle_keys = [*line.memory.idle_keys, Key(event.at, event.text, event.level_dbm0)][-MOST_KEYS:]
 
 
@@ -110,7 +110,7 @@ def hang_up_while_held(line: LineContext, event: Event) -> None:
 
 
 def note_call_waiting(line: LineContext, event: Event) -> None:
-    """Remembers that the call-waiting tone was heard in an unrecorded call."""
+    """Remembers the call-waiting tone in an unrecorded call."""
     line.call.waiting |= event.text == "call_waiting"
 
 

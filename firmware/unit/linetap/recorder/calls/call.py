@@ -34,7 +34,7 @@ MOST_DIGITS = 64
 
 
 class Key(msgspec.Struct, frozen=True, array_like=True):
-    """A digit that was heard: its first frame, and the level of one of its tones in dBm0 (pulses: 0)."""
+    """A detected digit: its first frame, and the level of one of its tones in dBm0 (pulses: 0)."""
 
     at: int
     digit: str
@@ -87,14 +87,14 @@ class Call(msgspec.Struct, kw_only=True):
     redialled: str = ""  # number of a second party, dialled during the call
     also_dialled: list[str] = []  # earlier such numbers
     typed: list[Key] = []  # the last digits after the answer
-    spoken: bool = False  # a voice was heard after the notice
+    spoken: bool = False  # a voice was detected after the notice
     put_down_at: int | None = None  # a break longer than any flash key began here: a new call may follow it
     put_down_until: int = 0  # until then no audio after the break is written
     beep_from: int | None = None  # start of a tone that may be a mailbox's beep
     beeped: bool = False  # it was a beep, and the notice has played again
-    dial_tone: bool = False  # dial tone was heard
+    dial_tone: bool = False  # dial tone was detected
     given_up: bool = False  # the exchange has ended dial tone: a handset off its cradle
-    tone: str = ""  # busy, congestion, unobtainable or dial: now on the line, or the last one heard
+    tone: str = ""  # busy, congestion, unobtainable or dial: now on the line, or the last one
     tone_at: int = 0  # its first frame, and below it the frame at which it became certain
     tone_known: int = 0
     disposition: Disposition = "unanswered"
@@ -105,7 +105,7 @@ class Call(msgspec.Struct, kw_only=True):
     notice_held: int = 0  # times a possible fax tone has held the notice back
     notice_from: int | None = None  # the first frame of a notice without a proof yet
     carrier_from: int = 0  # first frame of the fax or modem on the line
-    carriers: int = 0  # times one was heard
+    carriers: int = 0  # times one was detected
     notice_until: int = 0  # the frame after its last possible echo
     notice_whole: bool = False  # it was played to the end
     deaf: bool | None = None  # of a whole notice that was not heard: was the line quiet? None: there was none
@@ -125,12 +125,12 @@ class Call(msgspec.Struct, kw_only=True):
     call_time_reported: bool = False
     party_by: PartyBy | None = None  # evidence that another party joined a skipped call
     party_unknown: bool = False
-    was_held: bool = False  # music on hold was heard, and no voice since
+    was_held: bool = False  # music on hold was detected, and no voice since
     held_at: int = 0  # its first frame in a recording, and below it the frame at which it became certain
     held_from: int = 0
     held_again: int = 0  # times a voice followed it
     swapped_at: int | None = None  # a flash without digits since: another party may be on the line
-    swap_due: int = 0  # the frame at which that counts as certain, if a voice was heard
+    swap_due: int = 0  # the frame at which that counts as certain, if a voice was detected
     swap_spoken: bool = False
     consulted_by: str | None = None  # the call of the neighbour line that called here during that call
     dial_at: int | None = None  # start of the dial tone that is on the line

@@ -198,7 +198,7 @@ def _number(line: LineContext) -> str:
 def _kind(line: LineContext) -> Number:
     """The kind of the number being dialled.
 
-    The far end may have called a second party itself: then there is no number, and ringback is heard.
+    The far end may have called a second party itself: then there is ringback without a number.
     """
     number = _number(line)
     if not number and line.call.first_frame is not None:

@@ -2,9 +2,9 @@
 """Notices without a listener: they came before the answer, or before the beep of a mailbox. They are played again.
 
 **Before the answer.** The notice was played on a guess, or on evidence that the line contradicts later: ringback that
-goes on, or an answer that is detected only now. `recording.recorded_before_answer` says whether the audio in between is
-withheld, or kept and flagged. `withhold` can only keep back what is not written yet, so a call answered on a guess is
-written `answer_doubt_s` after its notice; what the line shows later than that is flagged.
+goes on, or an answer that is detected only now. `recording.recorded_before_answer` determines whether the audio in
+between is withheld, or kept and flagged. `withhold` can only keep back what is not written yet, so a call answered on a
+guess is written `answer_doubt_s` after its notice; what the line shows later than that is flagged.
 
 **Before a beep.** The network's announcement before a mailbox's beep is not recorded, and a notice played over it has
 no listener: its proof is `early`, and it plays again after the beep, once a call. A beep is one tone, higher than any

@@ -33,7 +33,7 @@ def end_unanswered(line: LineContext, event: Event) -> None:
 def end_passed(line: LineContext, event: Event) -> None:
     """Ends an unrecorded call.
 
-    In a long internal call another party may have come on the line: the record says that the party is unknown.
+    In a long internal call another party may have come on the line: the record then has `party_unknown`.
     """
     call = line.call
     if (
@@ -147,7 +147,7 @@ def end_call(
     record.retention = retention_of(line.around.config, call.ended_ns, call.line, disposition, call.is_marked)
     line.report("missed" if disposition == "missed" else "ended", event.at)
     line.around.vault.close(call.call_id, end_frame, record, call.withheld)
-    for hears in line.around.ended:
-        hears(record)
+    for listener in line.around.ended:
+        listener(record)
     line.memory.call, line.memory.playing, line.memory.idle_keys = None, None, []
     line.go("held" if event.name == "loop_break" else "idle", event.at)

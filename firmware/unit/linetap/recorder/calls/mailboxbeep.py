@@ -2,7 +2,7 @@
 """Whether a mailbox has beeped, from the audio: one short tone, higher than any call-progress tone.
 
 The sound detector reports the start of a tone; its end is reported only with the next sound, and a short pause before
-the message is none. Under our own notice the sound detector hears the notice.
+the message is none. Under our own notice the sound detector classifies the notice.
 """
 
 from __future__ import annotations

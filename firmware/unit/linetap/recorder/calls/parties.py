@@ -8,7 +8,7 @@ again. The pause becomes a gap `not_announced`.
 
 **Without dialling.** A flash takes a waiting call, or the far end transfers the call. A voice after a flash, without
 digits, may be another party's. The call-waiting tone is not required: one beep is easily missed under a voice. Music
-means that the far end holds the call, and the voice after it may be another party's. The record says `party_unknown`
+means that the far end holds the call, and the voice after it may be another party's. The record has `party_unknown`
 where there is no other evidence. No audio is written from the flash, or from the first word after the music, until the
 notice.
 """

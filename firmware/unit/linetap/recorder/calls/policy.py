@@ -27,7 +27,7 @@ def is_emergency(policy: Recording, number: str) -> bool:
 def kind_of_number(policy: Recording, number: str, dial_tone: bool) -> Number:
     """What may prove the answer to this number, as far as it has been dialled.
 
-    `dial_tone`: it was heard before the number.
+    `dial_tone`: it was detected before the number.
     """
     if not number:
         return "unheard" if dial_tone else "hotline"

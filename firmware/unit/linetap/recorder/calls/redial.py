@@ -149,7 +149,7 @@ def digit_while_passing(line: LineContext, event: Event) -> None:
 
 
 def notice_started(line: LineContext, event: Event) -> None:
-    """The notice begins: the last moment at which the line is heard without it."""
+    """The notice begins: the last moment of the line's audio without it."""
     if may_have_been_missed(line, event.at) and _has_dial_tone(line, event.at):
         _was_missed(line, event, line.call.typed)
     else:

@@ -59,7 +59,7 @@ def no_digits_after_flash(line: LineContext, event: Event) -> None:
 
 
 def channel_while_passing(line: LineContext, event: Event) -> None:
-    """The far channel has changed: another party or another room. The record says that it is unknown."""
+    """The far channel has changed: another party or another room. The record gets `party_unknown`."""
     if _is_settled(line, event):
         line.call.party_unknown = True
         _party(line, event, "channel")

@@ -180,7 +180,7 @@ class Bursts(msgspec.Struct):
 
     def _close(self, burst: Burst, run: Run, numbers: AnswerNumbers) -> None:
         length, expected = burst.end - burst.start, self._length()
-        least = numbers.burst_min_ms * _PER_MS  # the first one may be heard only in part
+        least = numbers.burst_min_ms * _PER_MS  # the first one may be incomplete
         apart = burst.start - self.current[-1].end if self.current else 0
         new_group = apart > numbers.group_gap_ms * _PER_MS
         if expected and self.groups and (new_group or self.pattern):
@@ -231,13 +231,13 @@ class Bursts(msgspec.Struct):
         self.current, self.groups, self.busy = [burst], self.groups + 1, False
 
     def _end_group(self, burst: Burst, numbers: AnswerNumbers) -> None:
-        """Completes the current group. The first group may be heard only in part: the next one gives its length."""
+        """Completes the current group. The first group may be incomplete: the next one gives its length."""
         whole = self.current
         low, high = (ms * _PER_MS for ms in numbers.ring_period_ms)
         period = burst.start - whole[0].start
         longest = max(each.end - each.start for each in whole)
         if self.groups == 1 and self.prior:
-            # The first burst may be heard only in part: its start proves nothing.
+            # The first burst may be incomplete: its start proves nothing.
             period = max(period, burst.start - whole[-1].end + self.prior[0] * _PER_MS)
         if self.groups == 1 and self.prior:
             usual = sum(self.prior) * _PER_MS
@@ -251,7 +251,7 @@ class Bursts(msgspec.Struct):
 
     def _shortest(self, whole: list[Burst]) -> list[Burst]:
         """Each burst in its shortest complete length: talk over its edges only makes it longer."""
-        if self.groups < 3 or len(self.pattern) != len(whole):  # the first may be heard only in part
+        if self.groups < 3 or len(self.pattern) != len(whole):  # the first may be incomplete
             return whole
         before = [each.end - each.start for each in self.pattern]
         return [Burst(b.start, min(b.end, b.start + length)) for b, length in zip(whole, before, strict=True)]

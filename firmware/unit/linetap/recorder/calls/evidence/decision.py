@@ -21,7 +21,7 @@ from linetap_core.records import AnswerConfidence, AnsweredBy
 
 # Kinds of dialled numbers: one that answers without ringback, a code that picks up another line's call, one that is
 # not complete yet, or none: a hotline, or a line that was lifted just as it rang. With dial tone and without a digit
-# it is a handset off its cradle, or a number that was not heard.
+# it is a handset off its cradle, or an undetected number.
 Number = Literal["ordinary", "at_once", "pickup", "unfinished", "hotline", "unheard"]
 _PER_MS = RATE_HZ // 1000
 _SIT_SPEAKS_S = 4  # ours: the tones take 1 s, and the voice after them may be classified as music for another 2

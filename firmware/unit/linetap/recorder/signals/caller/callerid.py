@@ -51,7 +51,7 @@ def caller_id(
     numbers: CallerIdNumbers = CALLER_ID,
     fsk_numbers: FskNumbers = FSK,
 ) -> CallerHeard | None:
-    """The caller ID in `audio` (samples,) at 8 kHz or in the digits heard in it; None: none was sent."""
+    """The caller ID in `audio` (samples,) at 8 kHz or in its digits; None: none was sent."""
     readings: list[_Reading] = []
     modems: tuple[Modem, ...] = ("bell202", "v23") if kind == "auto" else (kind,) if kind in ("bell202", "v23") else ()
     for modem, carriers in zip(modems, demodulate_by(audio, modems, fsk_numbers), strict=True):

@@ -159,7 +159,7 @@ class Use(NamedTuple):
 
     off: Lines
     on: Lines
-    active: Lines  # a voice or a digit was heard
+    active: Lines  # a voice or a digit was detected
     noticed: Lines  # a notice is played
     audible: Lines  # its audio is that of the line
 

@@ -180,7 +180,7 @@ class CallFolder:
         `record.audio.parts`, `.samples` and `record.files` are filled in here. `sign` gives the armored SSHSIG
         of namespace linetap-record. A second call after a failure or a restart does what is still missing.
         `epoch` is another recipient to wrap `inner` for: the call's class or day has changed since it began. The new
-        key lies beside the old one until the record names it, so a power cut leaves a key that the record knows.
+        key is beside the old one until the record names it, so that after a power cut the record's key exists.
         """
         _require_id(record, self.path)
         if (self.path / sealed.RECORD).exists():
