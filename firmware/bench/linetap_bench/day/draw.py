@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the kinds of calls draw at random: numbers, voices, networks, levels."""
+"""The random parts of the kinds of calls: numbers, voices, networks, levels."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How often a city hall has each kind of call, in a thousand (our estimate: no such statistics were found), and the
-day's calls on the lines.
+"""The frequency of each kind of call at a city hall, in a thousand (our estimate: no such statistics were found), and
+the day's calls on the lines.
 
 Calls are laid out in hours of at most 250, one after another on each line. Each call is drawn from the day's seed and
 its own number alone, so that more calls do not change the earlier ones.

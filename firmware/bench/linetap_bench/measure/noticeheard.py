@@ -113,7 +113,7 @@ NEVER = "1970-01-01T00:00:00.000Z"
 
 
 def greeting_rows(voices: Path) -> list[Row]:
-    """How much of a greeting the notice overlaps, on average."""
+    """The part of a greeting that the notice overlaps, on average."""
     spoken, policy, numbers, rng = Voices(voices), Recording(), GreetingNumbers(), np.random.default_rng(8)
     before, after, waits = [], [], []
     for text in GREETINGS:

@@ -56,7 +56,7 @@ DEAF = (
 FAINTEST_DB = -20.0
 LATEST = 395 * 8  # frames
 DRIFT_PPM = 200.0
-STRANGER_MS = (20.0, 120.0)  # so much earlier or later than the line's own
+STRANGER_MS = (20.0, 120.0)  # how much earlier or later than the line's own
 STRANGER_DB = (-20.0, 0.0)
 
 

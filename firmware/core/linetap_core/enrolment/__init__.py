@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a unit requests its TLS certificate, and X.509 as the authority writes it. Pure: no files."""
+"""A unit's request for its TLS certificate, its adoption and its order, and the authority's X.509. Pure: no files."""

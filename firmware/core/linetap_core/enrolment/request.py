@@ -55,7 +55,7 @@ class Request:
 
     @property
     def alternatives(self) -> list[x509.GeneralName]:
-        """What the certificate names besides the unit: its signing key."""
+        """The alternative names of the certificate: the unit's signing key."""
         return [_name_of(self.signer)]
 
 

@@ -277,7 +277,7 @@ class CallEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     why: str | None = None
     duration_s: float | None = None
     notice: str | None = None
-    mark: str | None = None  # what a marked call was marked as
+    mark: str | None = None  # the kind of the mark
     gaps_ms: float | None = None
     record_sha256: str | None = None
     from_seq: int | None = msgspec.field(default=None, name="from")

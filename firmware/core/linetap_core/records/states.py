@@ -12,7 +12,7 @@ import msgspec
 
 LineStatus = Literal["idle", "ringing", "dialling", "notice", "recording", "off_hook", "fault"]
 FREE: tuple[LineStatus, ...] = ("idle", "fault")  # states of an unused line; a faulty line records nothing either
-ConfirmedBy = Literal["desk", "broker"]  # who confirms events: the broker where the roles name no desk
+ConfirmedBy = Literal["desk", "broker"]  # the confirming party: the broker if the roles name no desk
 PbxPort = Literal["none", "open", "shut"]  # where the PBX prints its calls; none: the configuration names none
 Severity = Literal["warning", "critical"]
 Colour = Literal["green", "yellow", "red"]
@@ -220,7 +220,7 @@ class WeakeningState(msgspec.Struct, frozen=True, kw_only=True):
     """Less is recorded, announced, kept or reported than before, or will be, and a second person has not confirmed
     it yet."""
 
-    id: str  # what `confirm` and `cancel` name
+    id: str  # the id for `confirm` and `cancel`
     at: str  # when it was requested or found
     by: Literal["command", "file", "update", "authority"]
     codes: list[str]  # config/weakening.py

@@ -23,7 +23,7 @@ _BLOCK = 1 << 20
 
 
 def payload_bytes(bundle: Path) -> int:
-    """How much of the file is signed. BadInput if it is no plain bundle."""
+    """The length of the signed part of the file. BadInput if it is no plain bundle."""
     try:
         with bundle.open("rb") as file:
             size = file.seek(0, 2)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk's access log: who did what with whose recording, from where, and with which outcome.
+"""The desk's access log: person, step, recording, origin and outcome.
 
 A Merkle log (evidence/merklelog/leaflog.py) whose head is signed after every leaf. A step is logged and synced before
 it is executed. An old head, kept elsewhere, exposes any truncation or rewriting of the leaves that it covers (`linetap
@@ -60,7 +60,7 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     roles: int = 0  # version of the roles in force
     roles_sha256: str = ""  # of the roles file, in the entry that puts it into force
     unreleased: bool = False
-    number: str = ""  # what was searched for, masked
+    number: str = ""  # the searched number, masked
     span: str = ""  # from/to of a search
     grant: int | None = None
     code: str = ""

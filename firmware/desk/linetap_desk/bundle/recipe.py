@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How to check a bundle with stock tools only: one list of steps, from which CHECK.sh and the reports are made.
+"""The check of a bundle with stock tools only: one list of steps, from which CHECK.sh and the reports are made.
 
 Tools: bash, coreutils, findutils, jq and OpenSSH; openssl for a time stamp, sigsum-verify for a Sigsum proof.
 """

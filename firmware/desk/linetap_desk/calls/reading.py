@@ -109,7 +109,7 @@ class Reading:
     _made: dict[tuple[object, ...], Statement] = field(default_factory=dict)
 
     def fence(self, leg: Leg, cursor: Cursor | None, most: int) -> tuple[str | None, int]:
-        """How far `most` entries reach, and how many there are."""
+        """The end of the first `most` entries, and their number."""
         ((began_at, count),) = self.db.execute(*self.fence_asked(leg, cursor, most)).all()
         return began_at, int(count)
 

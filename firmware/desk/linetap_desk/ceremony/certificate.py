@@ -28,7 +28,7 @@ LIMIT_BYTES = 1 << 20
 
 
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):
-    """What was destroyed, when, and under which rule. `canaries`: SHA-256 of those that opened before and not after.
+    """The destroyed keys, the time, and the rule. `canaries`: SHA-256 of those that opened before and not after.
 
     `officers`: the members of a group whose keys were destroyed; `needed` of `of` open the epoch.
     """

@@ -121,7 +121,7 @@ def last_until(copy: Path, epoch: str, ended: datetime) -> datetime | None:
 
 
 class _Counted(NamedTuple):
-    """What determines a call's age. `kept`: by a synchronised clock."""
+    """The data for a call's age. `kept`: by a synchronised clock."""
 
     epoch: str
     ended_ns: int

@@ -153,7 +153,7 @@ class Closings:
         self._calls: dict[str, Call] = {}  # unit -> the call in progress
 
     def due(self, db: Connection, under_way: Callable[[str], Collection[str]]) -> Iterator[tuple[Close, str, bytes]]:
-        """What to request now, with unit and correlation data. `under_way`: calls of a unit that the store is
+        """The requests that are due, with unit and correlation data. `under_way`: calls of a unit that the store is
         processing."""
         now_ns = self._clock.monotonic_ns()
         for asking in self._units.values():

@@ -55,7 +55,7 @@ class Copies(Protocol):
         """A message of `status`: it differs in every session of the unit."""
 
     def turn(self) -> Iterable[Message]:
-        """What to publish now. SQLAlchemyError: the database is away."""
+        """The messages to publish now. SQLAlchemyError: the database is away."""
 
     def lost_connection(self) -> None: ...
 

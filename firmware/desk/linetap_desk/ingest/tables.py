@@ -263,7 +263,7 @@ from_record = Table(
     Column("payload", LargeBinary, nullable=False),
 )
 
-# The second copy of a call, as it lies in the store.
+# The second copy of a call in the store.
 copies = Table(
     "copies",
     metadata,
@@ -276,7 +276,7 @@ copies = Table(
     Column("removed_at", Text),
     Column("period_s", BigInteger),  # the retention of its class; null: of an earlier version
     Column("counted_ms", BigInteger),  # the ingest's counted time when it was stored; null: of an earlier version
-    Column("closing_at", Text),  # when the proof that it stands in its unit's log was put beside it
+    Column("closing_at", Text),  # when the proof that its unit's log has it was put beside it
 )
 # A unit's signed amendments of a call's times and end (evidence/calls/amendment.py).
 amendments = Table(

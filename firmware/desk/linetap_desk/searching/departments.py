@@ -39,7 +39,7 @@ class Row(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Sat:
-    """Who sat at a line, from when to when (UTC ns; None: still)."""
+    """The seat at a line, with its period (UTC ns; None: still)."""
 
     row: Row
     until_ns: int | None

@@ -69,7 +69,8 @@ class Turn:
     left: int
 
     def remove_layers(self, identities: list[Path]) -> bytes:
-        """What is below those layers: the custodians' layer if `left` is 0. A Refusal if the identities do not fit."""
+        """The content below those layers: the custodians' layer if `left` is 0. A Refusal if the identities do not
+        fit."""
         return peel(self.key, identities, self.most, self.part).data
 
 

@@ -20,7 +20,7 @@ _LIMIT_BYTES = 0xFFFFFFFF - _HEADER.size  # the header counts in 32 bits
 
 
 def header(samples: int) -> bytes:
-    """The 44 bytes before so many samples; BadInput for more than a WAV file can count."""
+    """The 44 bytes before that many samples; BadInput for more than a WAV file can count."""
     size = samples * _WIDTH_BYTES
     if size > _LIMIT_BYTES:
         raise BadInput(f"{samples} samples do not fit into a WAV file")

@@ -35,7 +35,7 @@ class LogTimes:
         self._newest = 0  # of all leaves that a clock has stamped
         self._clock_ns: int | None = None  # of the last of them
         self._back: list[tuple[int, int, str]] = []  # leaf, by how much, sentence: not explained yet
-        self._due: list[tuple[int, str, str]] = []  # what the next time has to reach: ns, code, sentence
+        self._due: list[tuple[int, str, str]] = []  # the least next time: ns, code, sentence
         self._restarts = self._unjudged = 0
         self._was_dated = False  # a signed `time` command set the date: the unit's own clock may stand anywhere
 
@@ -187,7 +187,7 @@ class LogOrder:
         return known is not None and known.closed_until is not UNSET and known.closed_until != until
 
     def notes(self) -> list[str]:
-        """What could not be judged."""
+        """The points that could not be judged."""
         found = self._times.notes()
         if self._unjudged:
             found.append(

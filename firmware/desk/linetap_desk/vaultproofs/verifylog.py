@@ -123,7 +123,7 @@ class LogCheck:
             yield Problem("kept_late", late)
 
     def notes(self) -> Iterator[Verdict]:
-        """What cannot be judged, and what was weakened: verdicts that do not count."""
+        """Points that cannot be judged, and weakenings: verdicts that do not count."""
         for note in (*self._anew(), *self._order.notes(), *self._weakened.notes()):
             yield Verdict(f"{NAME}: {note}", counts=False)
 

@@ -115,7 +115,7 @@ class Units:
     def receive(
         self, topic: str, payload: bytes, now_ns: int, retained: bool = False, expiry_s: int | None = None
     ) -> Change | None:
-        """What changed. `now_ns`: monotonic; `retained`: sent before the subscription; `expiry_s`: the remaining
+        """Returns the changes. `now_ns`: monotonic; `retained`: sent before the subscription; `expiry_s`: the remaining
         validity at the broker."""
         found = topics.address(topic)
         if found is None or found.kind not in _KINDS or len(payload) > LIMIT_BYTES:

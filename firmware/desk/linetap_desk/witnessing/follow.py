@@ -26,7 +26,7 @@ _MOST_UNITS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one run carries. `logs`: each with its keeper's key file."""
+    """The work of one run. `logs`: each with its keeper's key file."""
 
     logs: list[tuple[Path, Path]]
     policy: Path

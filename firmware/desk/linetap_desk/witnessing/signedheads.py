@@ -39,7 +39,7 @@ WITNESS_SUFFIX = f".witness{namespaces.SUFFIX}"
 
 class SignedHead(NamedTuple):
     head: Head
-    data: bytes  # what is signed
+    data: bytes  # the signed bytes
     signature: bytes  # the unit's, armored
 
 
@@ -91,7 +91,7 @@ MOST_STATE_BYTES = 16 << 20
 
 
 def load_state[T](file: SmallFile[dict[str, T]], path: Path) -> dict[str, T]:
-    """What a witness cosigned last, from FILE or FILE.twin, since a witness that forgets would cosign two logs. A
+    """A witness's last cosignature, from FILE or FILE.twin, since a witness that forgets would cosign two logs. A
     damaged or missing file is read from its twin; if both are damaged, BadInput: they stay, and nothing is cosigned."""
     try:
         if not path.exists() and (kept := file.look(twin_of(path))) is not None:

@@ -73,7 +73,7 @@ class Codec:
         self.read()
 
     def refill(self, periods: int = FILL_PERIODS) -> int:
-        """Writes so many periods of silence to an empty playback; frames written."""
+        """Writes that many periods of silence to an empty playback; returns the frames written."""
         return sum(max(0, self._playback.write(self._silence)) for _ in range(periods))
 
     def watch(self, fd: int) -> None:

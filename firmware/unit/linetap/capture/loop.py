@@ -42,7 +42,7 @@ log = logging.getLogger("linetap.capture")
 
 
 class Stream(Protocol):
-    """What the loop needs of alsa.Codec."""
+    """The loop's interface to alsa.Codec."""
 
     period: int
     buffer: int

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a command requires of a configuration before it acts: known lines and cards, and the usual places to write."""
+"""Requirements of a command on a configuration: known lines and cards, and the usual places to write."""
 
 from __future__ import annotations
 

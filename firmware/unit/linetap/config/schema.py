@@ -107,7 +107,7 @@ class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class RetentionClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    name: Annotated[str, Meta(max_length=100)]  # stands in every record
+    name: Annotated[str, Meta(max_length=100)]  # part of every record
     days: Annotated[int, Meta(ge=1, le=MOST_DAYS)]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How loud speech is, and how loud a notice is played on a line.
+"""The level of speech, and of a notice played on a line.
 
 The active speech level is not lowered by pauses. The drawn output puts a notice spoken at -16 dBm0 on a line of 300 ohm
 at about -28 dBm. `linetap line learn` measures the echo of a notice, which is the notice's level on that line;

@@ -84,7 +84,7 @@ class Removal:
         self._cancel()
 
     def _outcome(self) -> str | None:
-        """What the removal's systemd service reported, or None if there is nothing new."""
+        """The report of the removal's systemd service, or None if there is nothing new."""
         if rooms.stamp(self._root / DONE) == self._over:
             return None
         try:

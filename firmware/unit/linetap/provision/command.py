@@ -32,7 +32,7 @@ The files on this card are not as they should be, and nothing was changed.
 
 """
 _NOT_USED = """이 기기는 이 카드를 사용하지 않습니다. 아래 이유를 확인하십시오.
-This unit does not use this card. What is to be done stands below.
+This unit does not use this card. The necessary action is below.
 
 """
 

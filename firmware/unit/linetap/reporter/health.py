@@ -52,7 +52,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     update: str  # progress and version of a running update
     loader: str | None  # when the boot loader in the Pi's EEPROM was built: 2026-05-17
     eeprom: str  # an update of it: its step, the one before, the wanted one; and why, where it failed
-    departures: str  # what is recorded that is not by default; names separated by blanks
+    departures: str  # recordings beyond the default; names separated by blanks
     services_dead: str  # names separated by blanks
     services_starting: str
     condition: str  # the legend's condition that the LEDs show
@@ -145,7 +145,7 @@ def _days_left(recorder: RecorderState | None, free: int | None, reserve: int) -
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """How much is in the outbox, how old its oldest unconfirmed event is, and whose confirmation counts."""
+    """The outbox's fill, the age of its oldest unconfirmed event, and the party whose confirmation counts."""
 
     queue_length: int  # events that no broker has taken yet
     outbox_seq: int

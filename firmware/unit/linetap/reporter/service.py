@@ -194,7 +194,7 @@ class Reporter:
         return replace(snapshot, services=replace(snapshot.services, reporter=own))
 
     def _measure(self, recorder: RecorderState | None) -> Outgoing:
-        """Whose confirmation counts is taken from the recorder's state, which is there without a connection too."""
+        """The confirming party is taken from the recorder's state, which exists without a connection too."""
         confirmed = self._again.confirmed
         if recorder is not None:
             confirmed = recorder.delivery.confirmed if recorder.delivery.desk else None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a reader gets: whole slots, a gap, or a stretch of one line's past audio."""
+"""The types that a reader returns: whole slots, a gap, or a stretch of one line's past audio."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ class RingReader:
         self._next_frame = next_frame
 
     def rewind(self, slots: int) -> None:
-        """Goes back so many slots, or as far as the ring still holds them."""
+        """Goes back that many slots, or to the oldest one in the ring."""
         oldest = max(0, self._ring.head - self._count + 2 * self.GUARD_SLOTS)
         earlier = max(self.cursor - slots, oldest)
         if earlier < self.cursor:

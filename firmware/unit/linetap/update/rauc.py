@@ -26,7 +26,7 @@ class Info(msgspec.Struct, frozen=True):
 
     compatible: str
     version: str
-    format: str = PLAIN  # what the signature covers: versions/payload.py
+    format: str = PLAIN  # the bytes that the signature covers: versions/payload.py
 
 
 class _Update(msgspec.Struct, frozen=True):

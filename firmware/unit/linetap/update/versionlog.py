@@ -80,7 +80,7 @@ def remove(bundle: Path) -> None:
 
 
 def _read(path: Path) -> bytes:
-    """The proof. What lies on a stick may be anything: no link is followed, and no more than a proof is read."""
+    """The proof. Files on a stick are untrusted: no link is followed, and at most a proof's length is read."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(fd, "rb") as file:

@@ -18,7 +18,7 @@ from linetap_bench.sounds.synth import rms_of
 
 SEED, CALLS = 32, 400
 DBM0, SNR_DB = -30.0, 20.0
-SPANDSP_DBM0 = -14.0  # what it sends at
+SPANDSP_DBM0 = -14.0  # its sending level
 FORMATS = {"MDMF": MDMF, "SDMF": SDMF}
 MODEMS: dict[Modem, str] = {"bell202": "Bell 202", "v23": "V.23"}
 EDGE = 1500

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is who at the desk, and the purposes for which a recording may be opened: roles.json, signed by the authority.
+"""The people of a desk with their roles, and the purposes for opening a recording: roles.json, signed by the authority.
 
 A person has one role and one key. The roles of the desk's own staff never approve; an approver's role has any other
 name (privacy, legal). Units receive roles.json by a signed command, the desk by `linetap roles use`.
@@ -170,7 +170,7 @@ def fingerprint_of(person: Person) -> str:
 
 
 def changes(old: Roles, new: Roles) -> list[str]:
-    """What another roles.json changes of who may command or approve. People are given by role and fingerprint.
+    """The changes of another roles.json in those who may command or approve. People are given by role and fingerprint.
     Custodians, who only open recordings, are part of the key list."""
     before, after = _keys(old), _keys(new)
     changes = [f"no more {role} {key}" for role, key in sorted(before - after)]

@@ -47,7 +47,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def node_count(size: int) -> int:
-    """How many nodes a tree of `size` leaves has stored; so also the place of the next leaf."""
+    """The number of stored nodes of a tree of `size` leaves, and so the place of the next leaf."""
     return 2 * size - size.bit_count()
 
 
@@ -115,7 +115,8 @@ class Tree:
         return path[::-1]
 
     def consistency(self, first: int, second: int | None = None) -> list[bytes]:
-        """That the tree of `first` leaves is the beginning of the one of `second` (RFC 6962 section 2.1.2)."""
+        """The proof that the tree of `first` leaves is the beginning of the one of `second` (RFC 6962 section
+        2.1.2)."""
         second = self._size if second is None else second
         self._require(0 <= first <= second <= self._size, f"not sizes of a tree of {self._size}: {first}, {second}")
         if first in (0, second):

@@ -30,7 +30,7 @@ COPY_LIMIT_BYTES = 16 << 10
 Kind = Literal[
     "open",  # a call's recording begins
     "close",  # a call is sealed: record_sha256, disposition, until, sigsum (the unit's signature, sigsum.py)
-    "gap",  # what a call lacks: gaps (their number), ms, causes
+    "gap",  # missing parts of a call: gaps (their number), ms, causes
     "notice_failure",  # a call whose notice was not played to its end, or not heard: why, proof
     "refused",  # a call that was not recorded because the vault took nothing: why
     "config",  # sha256 of the effective configuration; before a command changes it also what it replaces, and changes
@@ -39,13 +39,13 @@ Kind = Literal[
     "key_list",
     "hold",  # of a call: its end, or ended
     "index",  # a segment of the index as it is going to be: file, sha256, and the call it is written for; adopted
-    "roles",  # who may command from now on: version, sha256 of the document
+    "roles",  # the roles from now on: version, sha256 of the document
     "copy",  # the desk has one of a call: record_sha256
     "amendment",  # the first end of a call, or another than in its record: sha256 of the document, until, number
     "destruction",  # one call is gone from the vault: call_id; or by the desk's report an epoch's key is: epoch, sha256
     "command",  # its signer is known: verb, role, counter, code
     "walk",  # a walk test: sha256 of its report
-    "update",  # what became of one: version, sha256 of its bundle, by, code (done, or why not)
+    "update",  # the result of an update: version, sha256 of its bundle, by, code (done, or why not)
     "order",  # on the card, before this start: code (taken, retired, or why not), sha256 of it
     "unit_key",  # the unit will sign with another from now on: its fingerprint, key
     "vault",  # which vault this is: its name, number and the one before (vaultname.py)

@@ -90,7 +90,7 @@ def is_sealed(data: bytes) -> bool:
 
 
 def needed(data: bytes) -> int:
-    """How many people are needed to open it. BadGroup: an archive that is not one of a group."""
+    """The number of people needed to open it. BadGroup: an archive that is not one of a group."""
     return len(next(iter(_files(data)))) + 1
 
 

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 
 from linetap_core.errors import Refusal
 
-LAYERS = "layers"  # what each file opens to, by its hash: group.py
+LAYERS = "layers"  # the content of each file, by its hash: group.py
 MOST_FILES = 20  # 4 of 7
 BLOCK = 512
 _MAGIC = b"ustar\x0000"
-_GNU_MAGIC = b"ustar  \x00"  # what plain `tar c` writes
+_GNU_MAGIC = b"ustar  \x00"  # the block that plain `tar c` writes
 _NAME = re.compile(r"[1-6](?:-[1-6]){0,2}\.age|" + LAYERS, re.ASCII)
 _LAYERS_LIMIT_BYTES = 8 * 1024
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recipients as text: one (`age1...`), or a group of which so many are needed.
+"""Recipients as text: one (`age1...`), or a group with the number of needed members.
 
 A group is written `2:age1...,age1...,age1...`: any 2 of the 3. It may stand wherever a single recipient may (an epoch
 in the key list, a hold, a checkpoint), so that a version without groups refuses it and never seals to one member alone.

@@ -132,7 +132,7 @@ def _anchor(db: Connection, key: PublicKey) -> Head | None:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whose data and why: columns of a row beside person, time and address."""
+    """Subject and reason of an access: columns of a row beside person, time and address."""
 
     calls: tuple[str, ...] = ()
     terms: str = ""  # of a search or a unit; numbers in it are masked

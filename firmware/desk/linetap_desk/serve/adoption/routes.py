@@ -17,7 +17,7 @@ from linetap_core.clock import rfc3339
 from linetap_core.enrolment.adoption import AdoptionFault
 from linetap_core.errors import BadInput, Refusal
 from linetap_desk.serve.access.log import Subject
-from linetap_desk.serve.adoption import paper, prepared, store
+from linetap_desk.serve.adoption import paper, prepared, qr, store
 from linetap_desk.serve.adoption.runs import Waiting
 from linetap_desk.serve.database.tables import adoptions
 from linetap_desk.serve.handling.site import Route, Site

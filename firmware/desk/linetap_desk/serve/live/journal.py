@@ -63,7 +63,7 @@ def picture(unit: Unit, place: Place, now_ns: int, utc: Callable[[int], str]) ->
 
 
 def difference(old: Picture | None, new: Picture | None, name: str) -> dict[str, Any] | None:
-    """What a page must be sent: changed lines, None for a removed one; otherwise whole fields. None if nothing
+    """The changes for a page: changed lines, None for a removed one; otherwise whole fields. None if nothing
     changed."""
     if new is None:
         return None if old is None else {"unit": name, "gone": True}
@@ -163,7 +163,7 @@ class Journal:
         return int(number) if int(number) <= self.number else None
 
     def after(self, number: int) -> list[Entry] | None:
-        """The oldest first. None: the journal does not reach back so far."""
+        """The oldest first. None: the journal does not reach back to `number`."""
         missed = self.number - number
         if missed > len(self._entries):
             return None

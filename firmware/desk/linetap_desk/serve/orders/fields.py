@@ -32,7 +32,7 @@ MISTAKES = {
 
 @dataclass
 class Form:
-    """`typed`: by the fields' names, as shown again. `mistakes`: field -> msgid; `details`: what stands behind it."""
+    """`typed`: by the fields' names, as shown again. `mistakes`: field -> msgid; `details`: the text after it."""
 
     typed: Mapping[str, str]
     mistakes: dict[str, str] = field(default_factory=dict)

@@ -106,7 +106,7 @@ async def make(request: Request, site: Site) -> Response:
 
 
 async def order_file(request: Request, site: Site) -> Response:
-    """What the authority signs, under the unit's name: several may lie in one folder."""
+    """The file for the authority to sign, named after the unit: several may be in one folder."""
 
     def read() -> tuple[str, bytes | None]:
         with site.own.connect() as db:

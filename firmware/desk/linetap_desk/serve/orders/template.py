@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all orders of a site share: its broker, its servers, its key list. Pure: a form, its files, and their mistakes.
+"""The settings that all orders of a site share: broker, servers, key list. Pure: a form, its files, and their mistakes.
 
 The authority is that of desk.toml (`serve.authority`): the list has to be signed by it, and so will each order be.
 """

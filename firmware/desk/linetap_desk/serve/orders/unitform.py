@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is one unit's own: name and place, line cards and their USB ports, each line, network and PBX. Pure."""
+"""The settings of one unit: name and place, line cards and their USB ports, each line, network and PBX. Pure."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class _Waiting:
     there: str  # the page to return to
     old: str  # the previous session
     since_ns: int
-    session: dict[str, Any] = field(default_factory=dict)  # what Authlib keeps: state, nonce, verifier
+    session: dict[str, Any] = field(default_factory=dict)  # Authlib's own data: state, nonce, verifier
 
 
 @dataclass(frozen=True, slots=True)

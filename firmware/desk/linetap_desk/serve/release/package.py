@@ -83,8 +83,7 @@ def _handed(site: Site, found: RequestState) -> list[Member]:
 
 
 def for_the_vault(site: Site, found: RequestState, roles: Roles) -> list[Member]:
-    """What `linetap unwrap` verifies and opens, a re-wrapped key included, and the partials of earlier officers,
-    without audio."""
+    """The input of `linetap unwrap`, with a re-wrapped key and the partials of earlier officers, and without audio."""
     wrapped = callfiles.newest_wrapped(site, found, roles)
     anew = {} if wrapped is None else wrapped.members()
     named = [_bytes(f"holds/{found.row['call_id']}/{name}", data) for name, data in anew.items()]

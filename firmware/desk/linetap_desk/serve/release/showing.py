@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pages of releases: the list, and a request as it stands."""
+"""The pages of releases: the list, and the state of a request."""
 
 from __future__ import annotations
 

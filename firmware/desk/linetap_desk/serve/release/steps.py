@@ -73,7 +73,7 @@ class Chain:
         return max((one for one in self.custodians if one.here), key=lambda one: one.taken, default=None)
 
     def people(self, key_sha256: str, taken: tuple[int, ...]) -> set[str]:
-        """Who took off the layers up to there."""
+        """The people who took off the layers up to there."""
         return {
             one.by for one in self.officers if one.key_sha256 == key_sha256 and one.taken == taken[: len(one.taken)]
         }

@@ -62,9 +62,9 @@ def is_partial(data: bytes, keys: Sequence[bytes]) -> bool:
 
 
 def custodians_left(data: bytes, call: OfCall, named: bool) -> int:
-    """How many custodians it still needs. StepFault unless it has the form of a custodian's partial, NotReleased if it
-    is of another call. `named`: the call is of a version whose keys name their call; an earlier key does not show its
-    call from outside."""
+    """The number of custodians that it still needs. StepFault unless it has the form of a custodian's partial,
+    NotReleased if it is of another call. `named`: the call is of a version whose keys name their call; an earlier key
+    does not show its call from outside."""
     _require_sealed(data)
     try:
         left = group.needed(data)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a call begins: by ringing, by off-hook, or on a line that was not put down after the last call."""
+"""The beginning of a call: ringing, off-hook, or a line that was not put down after the last call."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def seal_and_continue(line: LineContext, event: Event) -> None:
 
 
 def ended_by(event: Event) -> EndedBy:
-    """What ended a call whose loop opened."""
+    """The cause of the end of a call whose loop opened."""
     return "loop_break" if event.name == "loop_break" else "on_hook"
 
 

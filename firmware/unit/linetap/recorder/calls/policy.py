@@ -25,7 +25,7 @@ def is_emergency(policy: Recording, number: str) -> bool:
 
 
 def kind_of_number(policy: Recording, number: str, dial_tone: bool) -> Number:
-    """What may prove the answer to this number, as far as it has been dialled.
+    """The kind of evidence for an answer to this number, as far as it has been dialled.
 
     `dial_tone`: it was detected before the number.
     """

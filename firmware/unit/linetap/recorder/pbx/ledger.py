@@ -105,7 +105,7 @@ class Late(msgspec.Struct, frozen=True):
 
 
 def late_of(record: CallRecord) -> Late:
-    """What a late line needs of this call."""
+    """The fields of this call for a late line."""
     return Late(record.call_id, times_of(record), record.disposition, record.why, record.internal)
 
 

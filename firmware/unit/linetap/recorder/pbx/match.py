@@ -25,7 +25,7 @@ EARLY_NS = 2 * NS_PER_S  # ours: a line may come before the call's beginning is 
 
 
 class CallTimes(msgspec.Struct, frozen=True, kw_only=True):
-    """What a line is compared with: the times of a call that has ended, in UTC ns."""
+    """The times of an ended call, in UTC ns, with which lines are compared."""
 
     line: int
     starts_ns: list[int]  # rang, went off-hook, was answered: PBXs count from any of these

@@ -50,7 +50,7 @@ class _Claim(msgspec.Struct):
 
 
 class _Before(msgspec.Struct, frozen=True):
-    """How many vaults a key has had, and the name of the last."""
+    """The number of vaults of a key so far, and the name of the last."""
 
     count: Annotated[int, Meta(ge=0, lt=1 << 31)]
     last: Annotated[str, Meta(pattern=r"^([0-9a-f]{16})?$")]
@@ -160,7 +160,7 @@ class Incarnation:
         return VaultDocument(unit=unit, origin=origin, vault=name, made_at=made_at, number=number, before=before.last)
 
     def _before(self, origin: str) -> _Before:
-        """What is known of the vaults of this key."""
+        """The stored data on the vaults of this key."""
         return (_FILE.load(self._memory) or {}).get(origin, _Before(0, ""))
 
     def _remember(self, origin: str, vaults: _Before) -> bool:

@@ -29,7 +29,7 @@ log = logging.getLogger("linetap.recorder")
 
 
 class Lines(Protocol):
-    """What a walk test needs of core.Recorder."""
+    """The walk test's interface to core.Recorder."""
 
     def put_on_trial(self, line: int | None) -> None: ...
     def sight(self, line: int, mono_s: float) -> Sight: ...

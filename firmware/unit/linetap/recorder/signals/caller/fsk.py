@@ -131,7 +131,7 @@ def _carriers(power: Floats, peak: Floats, numbers: FskNumbers) -> list[tuple[in
             stretches[-1] = (stretches[-1][0], end)
         else:
             stretches.append((start, end))
-    rim = width // 2  # so much of a carrier the average loses to a louder sound just outside
+    rim = width // 2  # the edge of a carrier that the average loses to a louder sound beside it
     return [(max(a - rim, 0), min(b + rim, len(power))) for a, b in stretches if b - a > OCTET_BITS * BIT]
 
 

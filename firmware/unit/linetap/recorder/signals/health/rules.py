@@ -24,7 +24,7 @@ from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0
 SLOTS = 50
 FRAMES = SLOTS * SLOT_FRAMES
 SECONDS = FRAMES / RATE_HZ
-HUM_TURNS = 8  # each line's hum is measured in one of so many blocks: hum is constant
+HUM_TURNS = 8  # blocks between two measurements of a line's hum, which is constant
 HUM_SECONDS = HUM_TURNS * SECONDS
 HARMONICS = 4
 MAINS_HZ = (50.0, 60.0)
@@ -165,7 +165,7 @@ class Use(NamedTuple):
 
 
 def seconds() -> F32:
-    """(faults, 1): the time that a block stands for."""
+    """(faults, 1): the time that a block represents."""
     return np.array([[HUM_SECONDS if name == "hum" else SECONDS] for name in LASTING], np.float32)
 
 

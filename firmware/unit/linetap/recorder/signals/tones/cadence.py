@@ -27,7 +27,7 @@ class ToneChange(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What all lines of a profile share: `codes` of the shapes, codes of fax tones with their names and lengths."""
+    """Shared by all lines of a profile: `codes` of the shapes, codes of fax tones with their names and lengths."""
 
     shapes: tuple[ToneShape, ...]
     codes: tuple[int, ...]

@@ -107,7 +107,7 @@ class CallFolder:
 
     @property
     def parts(self) -> list[Part]:
-        """The parts so far, with what is on disk of the one being written."""
+        """The parts so far; of the one being written, the part on disk."""
         open_part = [self._part] if self._part is not None and self._part.durable_samples else []
         return [Part(part.name, part.first, part.durable_samples) for part in [*self._done, *open_part]]
 

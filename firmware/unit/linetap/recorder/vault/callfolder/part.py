@@ -151,7 +151,7 @@ class PartFile:
         self.durable_samples = self._samples(plaintext)
 
     def _samples(self, plaintext: int) -> int:
-        """Returns how many samples the first so many bytes of the part hold."""
+        """Returns the number of samples in the first bytes of the part."""
         return max(0, self._codec.samples(self._begins + plaintext) - self.first)
 
     def _close(self) -> None:

@@ -19,7 +19,7 @@ from linetap_core.evidence.keys.publickeys import decode_recipient
 from linetap_core.evidence.sealing import age
 from linetap_core.records import CallRecord, Gap, Retention
 
-STATE_EVERY_NS = NS_PER_S  # at most so often for a call that changes all the time
+STATE_EVERY_NS = NS_PER_S  # the shortest interval, for a call that changes constantly
 MOST_TICKS = 40  # of one header: a chunk is full after 33
 
 SealEntry = Callable[[CallRecord, Retention], Piece]  # of the index, for the case of a power cut

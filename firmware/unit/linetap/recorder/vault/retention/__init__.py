@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long a call is kept and how it ends: retention time, epochs, holds, amendments, expiry and destruction."""
+"""The retention and end of calls: retention time, epochs, holds, amendments, expiry and destruction."""
