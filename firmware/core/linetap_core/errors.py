@@ -5,7 +5,7 @@ from __future__ import annotations
 
 
 def plain(text: str) -> str:
-    """What does not print, but for a line's end, is spelled out, as \\x85."""
+    """Unprintable characters, except line ends, as escapes such as \\x85."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in text)

@@ -79,7 +79,7 @@ class Codec(Protocol):
         """CodecMissing unless it can encode and decode here."""
 
     def samples(self, stream_bytes: int) -> int:
-        """Samples in the whole units of the first `bytes` of a stream."""
+        """Samples in the whole units of the first `stream_bytes` of a stream."""
 
     def possible(self, stream_bytes: int) -> range:
         """How many samples a finished stream of so many bytes may have; none where no stream has that size."""
