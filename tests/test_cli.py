@@ -333,7 +333,7 @@ def test_what_would_not_work_leaves_nothing_behind(tmp_path: Path, capsys: pytes
     assert (tmp_path / "unit.key").read_text() == "a key of somebody's"
 
 
-def test_every_argument_that_is_wrong_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_argument_that_is_wrong_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = str(tmp_path / "none" / "unit.toml")
     words = ["config", "init", "Tower", "--lines", "33", "--custodian", "age1x", "--epoch", "ssh", "-o", output]
     assert cli.main(words) == 2

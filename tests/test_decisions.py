@@ -54,7 +54,7 @@ def test_each_number_exists_once() -> None:
 
 
 @pytest.mark.parametrize("number", sorted(SECTIONS))
-def test_a_decision_says_why_and_is_short(number: str) -> None:
+def test_a_decision_gives_the_reason_and_is_short(number: str) -> None:
     page, text = SECTIONS[number][0]
     assert re.search(r"\*\*(Why|Question)\b", text), f"{page.name}: {number} has no **Why.**"
     assert len(text.strip().splitlines()) <= LONGEST, f"{page.name}: {number}"

@@ -47,7 +47,7 @@ def test_no_folder_holds_nothing(tmp_path: Path) -> None:
         b'{"echo_db": "-6", "learned_at": "2026-11-24T22:56:00.123Z"}',
     ],
 )  # fmt: skip
-def test_a_damaged_file_is_told_in_one_line_and_hides_no_other(
+def test_a_damaged_file_is_reported_in_one_line_and_hides_no_other(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: bytes
 ) -> None:
     save(tmp_path, 4, FULL)

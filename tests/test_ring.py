@@ -291,7 +291,7 @@ def test_a_foreign_ring_is_refused_and_replaced(run_dir: Path, at: int, what: by
     fresh.ring.close()
 
 
-def test_no_ring_is_said(run_dir: Path) -> None:
+def test_no_ring_is_reported(run_dir: Path) -> None:
     with pytest.raises(DeviceFault, match="no ring") as caught:
         RingReader(run_dir, 1)
     assert caught.value.code == "ring_absent"
@@ -310,7 +310,7 @@ def test_a_disk_is_refused(tmp_path: Path) -> None:
     assert caught.value.code == "ring_on_disk"
 
 
-def test_a_full_tmpfs_says_so_at_once() -> None:
+def test_a_full_tmpfs_reports_it_at_once() -> None:
     if os.getuid() != 0:
         pytest.skip("mounting a small tmpfs needs root")
     point = Path(tempfile.mkdtemp(prefix="linetap-test-"))

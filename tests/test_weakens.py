@@ -238,7 +238,7 @@ class TestNarrower:
             ("", ".*", True),
         ],
     )
-    def test_it_is_said_only_where_it_is_certain(self, new: str, old: str, certain: bool) -> None:
+    def test_it_is_reported_only_where_it_is_certain(self, new: str, old: str, certain: bool) -> None:
         assert is_narrower(new, old) is certain
 
     @settings(max_examples=300)

@@ -51,7 +51,7 @@ def test_a_thief_of_the_key_makes_a_vault_and_takes_nothing_from_the_units(tmp_p
     engine.dispose()
 
 
-def test_an_event_that_is_told_again_is_no_old_disk(tmp_path: Path) -> None:
+def test_an_event_that_is_reported_again_is_no_old_disk(tmp_path: Path) -> None:
     """A broker, or whoever has listened, plays back what an old vault said long ago."""
     engine = database.open_writer(f"sqlite:///{tmp_path / 'desk.db'}")
     store, key = Store(engine), keys.new_unit_key()

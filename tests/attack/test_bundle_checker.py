@@ -219,7 +219,7 @@ def test_what_lies_in_it_and_belongs_to_nothing(bundled: BundleRig, case: Path) 
     refused(case, bundled.rig.signers_file, "Nothing lies in it that none of these checks has looked at")
 
 
-def test_what_no_stock_tool_can_check_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_no_stock_tool_can_check_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cosignatures of witnesses: it holds in all else, and does not say that these were looked at."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     with site(tmp_path, "2026-11-24T23:10:00.000Z") as unit:

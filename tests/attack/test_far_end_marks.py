@@ -97,7 +97,7 @@ def test_another_oscillator_at_the_same_level_is_another_telephone(
     assert [mark.kind for mark in record.marks] == ["mark_far"]
 
 
-def test_what_cannot_be_known_is_said(config: Config) -> None:
+def test_what_cannot_be_known_is_reported(config: Config) -> None:
     record = call_in(config, digits("**9"))
     assert [mark.kind for mark in record.marks] == ["mark_uncertain"]
 

@@ -226,7 +226,7 @@ def test_the_unit_counts_the_officers_of_its_own_list(tmp_path: Path) -> None:
     assert certificates.still_open(tmp_path, certificates.sound_certificate(Certificate(DAY), None)) is None
 
 
-def test_a_list_that_needs_fewer_people_says_so(desk: Desk) -> None:
+def test_a_list_that_needs_fewer_people_states_it(desk: Desk) -> None:
     """What takes two signatures of different roles, since it weakens."""
     old: KeyList = keylist.sound(desk.key_list.read_bytes())
     output = desk.folder / "next.json"

@@ -173,7 +173,7 @@ def test_a_lease_of_its_owner_holds_up_nobody(run_dir: Path) -> None:
 
 
 @pytest.mark.parametrize("plant", [_fifo, _folder, _device])
-def test_a_configuration_that_is_no_file_is_said_and_not_waited_for(
+def test_a_configuration_that_is_no_file_is_reported_and_not_waited_for(
     run_dir: Path, victim: Path, plant: Callable[[Path, Path], None]
 ) -> None:
     plant(run_dir / "unit.toml", victim)

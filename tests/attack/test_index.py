@@ -89,7 +89,7 @@ def test_a_log_that_was_changed_with_it_vouches_for_nothing(whole: Whole, capsys
     assert find(whole, capsys, OTHER)[1].endswith(f"not vouched for: {whole.vault}: no log\n")
 
 
-def test_an_index_of_an_older_version_is_said(whole: Whole, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_index_of_an_older_version_is_reported(whole: Whole, capsys: pytest.CaptureFixture[str]) -> None:
     fresh = whole.vault.parent / "fresh"
     shutil.copytree(whole.vault / "index", fresh / "index")
     assert cli.main(["find", "--number", NUMBER, str(fresh), "--identity", str(whole.vault.parent / "epoch.txt")]) == 0

@@ -58,7 +58,7 @@ def test_a_bundle_brings_its_witnesses_along(unit: Site, capsys: pytest.CaptureF
     assert "증인 2곳 중 2곳이" in found["report.ko.html"].decode()
 
 
-def test_without_a_policy_it_is_said_and_not_refused(unit: Site, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_policy_it_is_reported_and_not_refused(unit: Site, capsys: pytest.CaptureFixture[str]) -> None:
     assert bundle(unit, FIRST, policy=False) == 0
     capsys.readouterr()
     assert verify(unit, policy=None) == 0

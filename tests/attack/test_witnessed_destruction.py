@@ -71,7 +71,7 @@ def test_it_says_by_how_many_and_certifies_it(desk: Desk, seen: Site, capsys: py
     assert document["witnessed"] == {UNIT: said.partition(": ")[2]}
 
 
-def test_without_a_policy_it_is_said(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_policy_it_is_reported(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     desk.call(DAY)
     assert desk.destroy(DAY) == 0
     assert f"{DAY}: not witnessed (no --policy)\n" in capsys.readouterr().out

@@ -129,7 +129,7 @@ def test_who_speaks_is_heard_where_the_truth_says(day: list[DayCall], lines: dic
     assert heard > COUNT
 
 
-def test_multimon_ng_hears_the_digits_that_the_truth_has(voices: Voices) -> None:
+def test_multimon_ng_detects_the_digits_that_the_truth_has(voices: Voices) -> None:
     day = [each for each in mix.calls_of_day(11, 24, voices) if each.call.direction == "out" and each.call.digits]
     assert len(day) > 5
     of_line = timelines(day, 11, voices)

@@ -245,7 +245,7 @@ def test_the_notice_of_a_unit_that_stands_still_leaves_the_line(tmp_path: Path, 
     assert loud[-1] < loud[:3].max() / 1000
 
 
-def test_an_under_run_is_told_and_leaves_cable_and_echo_as_they_were(
+def test_an_under_run_is_reported_and_leaves_cable_and_echo_as_they_were(
     tmp_path: Path, run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reported = tmp_path / "lateness"
@@ -291,7 +291,7 @@ def _until_closed(wires: Wires, unit: subprocess.Popen[bytes]) -> None:
         SYSTEM.sleep(0.02)
 
 
-def test_a_dead_sound_server_is_told_and_not_waited_for(tmp_path: Path, run_dir: Path) -> None:
+def test_a_dead_sound_server_is_reported_and_not_waited_for(tmp_path: Path, run_dir: Path) -> None:
     (tmp_path / "calls.toml").write_text("lines = 2\nduration_s = 60.0\n")
     config = write_config(tmp_path, run_dir)
     with (

@@ -46,7 +46,7 @@ def test_who_does_not_hear_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert children.end(child) == -signal.SIGKILL
 
 
-def test_a_child_that_fails_is_told_with_its_last_words(tmp_path: Path) -> None:
+def test_a_child_that_fails_is_reported_with_its_last_words(tmp_path: Path) -> None:
     with Processes(tmp_path, {"WORDS": "no such device"}) as children:
         child = children.start("capture", ["sh", "-c", "echo first; echo $WORDS; exit 3"])
         child.process.wait(20)

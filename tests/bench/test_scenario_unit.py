@@ -87,7 +87,7 @@ def test_a_record_that_is_as_expected_has_no_differences() -> None:
         Expect(recorded_s=(0.0, 9.9)),
     ],
 )
-def test_every_difference_is_told(wrong: Expect) -> None:
+def test_every_difference_is_reported(wrong: Expect) -> None:
     (told,) = differences(wrong, RECORD)
     (name,) = [field for field in wrong.__struct_fields__ if getattr(wrong, field) is not None]
     assert told.startswith(f"{name}: ")

@@ -20,7 +20,7 @@ def problems(folder: Path, text: str) -> list[str]:
     return [line.removeprefix(f"{folder}/calls.toml:") for line in str(caught.value).splitlines()]
 
 
-def test_all_errors_are_told_at_once_each_with_its_line(tmp_path: Path) -> None:
+def test_all_errors_are_reported_at_once_each_with_its_line(tmp_path: Path) -> None:
     text = "lines = 4\nspeed = 2\n" + call(direction="sideways") + call(start_s=-1) + call(bounce_ms=16)
     found = problems(tmp_path, text)
     assert [line.split(":")[0] for line in found] == ["2", "6", "9", "15"]
@@ -62,7 +62,7 @@ def test_all_errors_are_told_at_once_each_with_its_line(tmp_path: Path) -> None:
         ("[[line]]\nnumber = 2\n[[line]]\nnumber = 2\n", 4, "set up twice"),
     ],
 )
-def test_what_does_not_fit_together_is_told(tmp_path: Path, text: str, line: int, says: str) -> None:
+def test_what_does_not_fit_together_is_reported(tmp_path: Path, text: str, line: int, says: str) -> None:
     (only,) = problems(tmp_path, text)
     assert only.startswith(f"{line}: ")
     assert says in only

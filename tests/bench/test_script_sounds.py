@@ -51,7 +51,7 @@ def rms(samples: I16) -> float:
         (call() + '[call.network]\ncodec = "amr"\n', "call[1].network.codec"),
     ],
 )
-def test_what_does_not_fit_is_told_in_one_line(tmp_path: Path, text: str, says: str) -> None:
+def test_what_does_not_fit_is_reported_in_one_line(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(BadInput) as caught:
         script_of(tmp_path, text)
     (line,) = str(caught.value).splitlines()

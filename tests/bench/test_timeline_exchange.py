@@ -136,7 +136,7 @@ def test_nobody_speaks_into_the_exchange_or_the_keys(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("outcome", ["busy", "congestion", "unobtainable"])
-def test_the_exchange_says_why_nobody_answers(tmp_path: Path, outcome: str) -> None:
+def test_the_exchange_gives_the_reason_why_nobody_answers(tmp_path: Path, outcome: str) -> None:
     line = timeline_of(tmp_path, SILENT + call(direction="out", digits="1", outcome=outcome, bounce_ms=0))
     first = 1000 + 1200 + 90 + 1200
     pattern = loud(heard(line, first, first + 2000), 450 if outcome == "unobtainable" else 620, 100)

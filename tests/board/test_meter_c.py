@@ -131,7 +131,7 @@ def test_what_is_dialled_is_in_the_edges() -> None:
     assert [(at, level) for at, channel, which, level in found if (channel, which) == (0, "pulse")] == hook
 
 
-def test_ringing_is_told_and_is_no_pulse() -> None:
+def test_ringing_is_reported_and_is_no_pulse() -> None:
     found = compare(made_of([ringing(-48, 75, 20, 0.5, 1.5)]))
     (on, _, _, _), (off, _, _, _) = [each for each in found if each[2] == "ring"]
     assert 500 < on < 570

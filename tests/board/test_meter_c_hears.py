@@ -166,7 +166,7 @@ def flags(meter: CMeter) -> list[int]:
 
 
 @pytest.mark.parametrize("code", [0, 16383, 49153, 65535])
-def test_a_loop_that_is_cut_or_shorted_is_tamper_and_is_told_at_once(code: int, meter: CMeter) -> None:
+def test_a_loop_that_is_cut_or_shorted_is_tamper_and_is_reported_at_once(code: int, meter: CMeter) -> None:
     idle(meter, 1, 20)
     meter.tamper_code = code
     idle(meter, 20, 69)
@@ -185,7 +185,7 @@ def test_a_door_that_shakes_is_not_opened(meter: CMeter) -> None:
     assert flags(meter) == [0]
 
 
-def test_a_supply_that_goes_is_told_within_a_frame(meter: CMeter) -> None:
+def test_a_supply_that_goes_is_reported_within_a_frame(meter: CMeter) -> None:
     idle(meter, 1, 100)
     meter.power_failing = True
     idle(meter, 100, 102)

@@ -124,7 +124,7 @@ def test_before_the_meter_speaks_the_pins_decide(run_dir: Path) -> None:
     assert all(levels.hook.all() for levels in rig.levels(1))
 
 
-def test_a_lasting_disagreement_is_told_and_taken_back(run_dir: Path) -> None:
+def test_a_lasting_disagreement_is_reported_and_taken_back(run_dir: Path) -> None:
     pins = Pins(2)
     rig = CardRig(run_dir, volts_at(IDLE, IDLE), 2, pins)
     rig.levels(0.4)

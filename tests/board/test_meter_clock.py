@@ -51,7 +51,7 @@ def test_a_late_beat_moves_nothing() -> None:
     assert clock.meter_us(START_NS + BEAT_NS) == 5_100_000
 
 
-def test_another_zero_is_told_and_believed_once_the_old_one_is_forgotten() -> None:
+def test_another_zero_is_reported_and_believed_once_the_old_one_is_forgotten() -> None:
     clock = ClockMap()
     clock.beaten(START_NS, 500_000_000)
     assert not clock.beaten(START_NS + BEAT_NS, 10_000)

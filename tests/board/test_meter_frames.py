@@ -81,7 +81,7 @@ def test_the_line_carries_the_worst_case() -> None:
     assert wire.bits_per_second(8) < wire.bits_per_second(8, escaped=True) < wire.BAUD
 
 
-def test_codes_are_told_apart() -> None:
+def test_codes_are_distinguished() -> None:
     codes = [frame.code for frame in wire.FRAMES]
     assert len(set(codes)) == len(codes)
     assert all((frame.code >= 0x80) == (frame.sender == "linetap") for frame in wire.FRAMES)

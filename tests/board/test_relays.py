@@ -54,7 +54,7 @@ def test_a_card_without_a_note_has_nothing_to_open(run_dir: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"pins": "all"}', '{"pin": [16]}'])
-def test_a_damaged_note_is_told_with_what_to_do(run_dir: Path, text: str) -> None:
+def test_a_damaged_note_is_reported_with_what_to_do(run_dir: Path, text: str) -> None:
     note_path(run_dir, 1).parent.mkdir()
     note_path(run_dir, 1).write_text(text)
     with pytest.raises(Refusal, match="restart linetap-capture@1"):

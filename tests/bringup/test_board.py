@@ -125,7 +125,7 @@ def test_load_of_control_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert (cpu.value, memory.value, written.value) == (5.0, 150.0, None)
 
 
-def test_without_systemd_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_systemd_the_reason_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     names = board.services()
     assert isinstance(names, str)

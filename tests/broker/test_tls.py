@@ -154,7 +154,7 @@ def test_another_units_certificate(meeting: Meeting, authorities: Authorities) -
     )
 
 
-def test_unusable_files_are_told_at_once(tmp_path: Path, authorities: Authorities) -> None:
+def test_unusable_files_are_reported_at_once(tmp_path: Path, authorities: Authorities) -> None:
     pki = authorities.pki
     rubbish = tmp_path / "rubbish.pem"
     rubbish.write_text("not a certificate")

@@ -154,7 +154,7 @@ class TestDiskForecast:
     def test_without_a_forecast_all_is_well(self) -> None:
         assert self.said(full_in_days=None) is None
 
-    def test_a_clock_that_is_ahead_or_behind_is_told(self) -> None:
+    def test_a_clock_that_is_ahead_or_behind_is_reported(self) -> None:
         assert self.said(retention_time=RetentionTimeState()) is None
         assert "400 days ahead" in str(self.said(retention_time=RetentionTimeState(ahead_s=400 * 86_400)))
         assert "15 min behind" in str(self.said(retention_time=RetentionTimeState(behind_s=930)))
@@ -349,7 +349,7 @@ class TestWeakened:
         assert max(len(found.trouble.text_en), len(found.trouble.text_ko)) < 600
         assert f"+{len(WORDS) - 3}" in found.trouble.text_en
 
-    def test_a_code_of_another_version_is_said_as_it_is(self) -> None:
+    def test_a_code_of_another_version_is_reported_as_it_is(self) -> None:
         (found,) = told_of("weakened", weakenings=[self.one(codes=["of_tomorrow"])])
         assert "[of_tomorrow]" in found.trouble.text_en
 
@@ -364,7 +364,7 @@ class TestUpdateFailed:
         return found[0].trouble if found else None
 
     @pytest.mark.parametrize("code", [*orders.ORDER_FAULTS, "order_invalid", "retire_button"])
-    def test_an_order_that_was_refused_is_told_until_the_next_start(self, code: str) -> None:
+    def test_an_order_that_was_refused_is_reported_until_the_next_start(self, code: str) -> None:
         (found,) = told_of("order_refused", order=OrderState("2026-11-24T03:00:00.000Z", code, ""))
         assert found.trouble is not None
         assert f"({code})" in found.trouble.text_ko
@@ -388,7 +388,7 @@ class TestUpdateFailed:
         assert not told_of("update_failed", update=None)
 
 
-def test_all_well_is_said() -> None:
+def test_all_well_is_reported() -> None:
     out = io.StringIO()
     print_lines([], out)
     assert "all is well" in out.getvalue()

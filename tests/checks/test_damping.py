@@ -44,14 +44,14 @@ class Told:
             self.for_s(every_s, hum("warning", check) if n % 2 == 0 else [])
 
 
-def test_what_stands_and_what_clears_is_told_at_once() -> None:
+def test_what_stands_and_what_clears_is_reported_at_once() -> None:
     told = Told()
     assert told.for_s(3600, hum()) == [hum()] * 3600
     assert told.for_s(3600, []) == [[]] * 3600
     assert not any(finding.changes for finding in told.last)
 
 
-def test_after_so_many_changes_it_stays_raised_and_says_so() -> None:
+def test_after_so_many_changes_it_stays_raised_and_reports_it() -> None:
     told = Told()
     told.flap(CHANGES - 1, 10)
     ((last,),) = told.for_s(1, [])
@@ -82,7 +82,7 @@ def test_slow_changes_are_no_flapping() -> None:
     assert not any(finding.changes for finding in told.last)
 
 
-def test_the_worst_is_told_at_once_and_stays() -> None:
+def test_the_worst_is_reported_at_once_and_stays() -> None:
     told = Told()
     told.flap(CHANGES, 10)
     assert told.for_s(1, hum("critical"))[0][0].trouble.severity == "critical"
@@ -107,7 +107,7 @@ def test_the_checks_of_calls_are_known() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from([None, "warning", "critical"]), st.integers(1, 900)), max_size=40))
-def test_nothing_that_stands_is_told_as_well_or_as_better(bouts: list[tuple[Severity | None, int]]) -> None:
+def test_nothing_that_stands_is_reported_as_well_or_as_better(bouts: list[tuple[Severity | None, int]]) -> None:
     told = Told()
     rank = {None: 0, "warning": 1, "critical": 2}
     for severity, seconds in bouts:

@@ -42,7 +42,7 @@ def told(snapshot: Snapshot, standing: list[Finding] | None = None) -> list[str]
 
 
 @pytest.mark.parametrize("code", OF_LINES)
-def test_a_code_is_told_by_its_check_and_goes_with_it(code: str) -> None:
+def test_a_code_is_reported_by_its_check_and_goes_with_it(code: str) -> None:
     (finding,) = run(unit(suffering(code)))
     assert (finding.check, finding.trouble.line) == (code, 1)
     assert finding.trouble.severity == ("critical" if code in CRITICAL else "warning")
@@ -158,7 +158,7 @@ def test_every_check_says_how_it_clears(check: Check) -> None:
 @pytest.mark.parametrize(
     ("fault", "says"), [("tpm_policy", "has not signed this boot"), ("tpm_absent", "does not answer")]
 )
-def test_a_key_that_does_not_sign_is_said_with_what_waits(fault: str, says: str) -> None:
+def test_a_key_that_does_not_sign_is_reported_with_what_waits(fault: str, says: str) -> None:
     snapshot = unit(recorder("idle", key_fault=fault, unsigned=12))
     (finding,) = run(snapshot, [])
     assert (finding.check, finding.trouble.severity, finding.led) == ("unit_key", "critical", "unit_check")

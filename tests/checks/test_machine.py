@@ -33,7 +33,7 @@ def test_a_state_partition_that_took_no_write_is_known(tmp_path: Path) -> None:
     assert read_machine(lay(tmp_path, {machine.READ_ONLY: ""})).state_read_only
 
 
-def test_where_there_is_nothing_nothing_is_said(tmp_path: Path) -> None:
+def test_where_there_is_nothing_nothing_is_reported(tmp_path: Path) -> None:
     assert read_machine(tmp_path) == Machine()
     assert Machine().is_slowed is None
 

@@ -89,7 +89,7 @@ def test_everybody_waits_for_memory() -> None:
         ({"slots": (Slot("a", True, 0, 0, 7), Slot("b", False, 0, 0, 0))}, "slot_failed", "warning"),
     ],
 )
-def test_what_the_machine_says_is_told_and_on_the_leds(figures: dict[str, Any], check: str, severity: str) -> None:
+def test_what_the_machine_says_is_reported_and_on_the_leds(figures: dict[str, Any], check: str, severity: str) -> None:
     snapshot = unit(**figures)
     assert stands(snapshot) == [(check, severity)]
     assert shown(snapshot.services, machine=snapshot.machine).condition == "unit_check"
@@ -135,7 +135,7 @@ def after_s(seconds: float, status: Status = "alive", **fields: Any) -> Snapshot
     return unit(status=status, of_recorder=about)
 
 
-def test_what_went_from_the_ring_unread_is_told_for_an_hour() -> None:
+def test_what_went_from_the_ring_unread_is_reported_for_an_hour() -> None:
     told = [after_s(s, overtaken_ns=100 * NS_PER_S) for s in (100, 3699, 3700)]
     assert severities("ring_overtaken", *told) == ["critical", "critical", None]
     assert stands(after_s(100, overtaken_ns=None)) == []
@@ -145,7 +145,7 @@ class TestClock:
     UNKEPT = KernelClockState(synced=False, offset_ms=0.0)
     KEPT = KernelClockState(synced=True, offset_ms=0.1)
 
-    def test_one_that_nobody_keeps_is_told_after_a_while(self) -> None:
+    def test_one_that_nobody_keeps_is_reported_after_a_while(self) -> None:
         told = severities("clock_unsynced", *(after_s(s, clock=self.UNKEPT) for s in (0, 899, 900)))
         assert told == [None, None, "warning"]
 
@@ -158,7 +158,7 @@ class TestClock:
         assert severities("clock_unsynced", *told, after_s(2, clock=self.KEPT)) == ["warning"] * 3 + [None]
 
     @pytest.mark.parametrize(("step_ms", "says"), [(-3000, "3.0 s back"), (700, "0.7 s forward")])
-    def test_a_jump_is_told_for_an_hour(self, step_ms: int, says: str) -> None:
+    def test_a_jump_is_reported_for_an_hour(self, step_ms: int, says: str) -> None:
         jumped = KernelClockState(synced=True, offset_ms=0.0, step_ms=step_ms, stepped_ns=10 * NS_PER_S)
         assert severities("clock_stepped", *(after_s(s, clock=jumped) for s in (10, 3609, 3610))) == [
             "warning", "warning", None,
@@ -191,7 +191,7 @@ def test_a_boot_loader_is_old_by_its_day(chip: str, signed: bool, built: str, is
 
 
 @pytest.mark.parametrize("step", ["waiting", "trying", "done", "failed"])
-def test_only_a_failed_boot_loader_is_told(step: str) -> None:
+def test_only_a_failed_boot_loader_is_reported(step: str) -> None:
     code = "eeprom_config" if step == "failed" else ""
     found = unit(loader=Loader("bcm2711", 1_739_293_213), eeprom=Eeprom(step, 1_739_293_213, 1_779_045_198, code))
     assert stands(found) == ([("eeprom_failed", "warning")] if step == "failed" else [])

@@ -89,7 +89,7 @@ def test_a_recorder_without_audio_is_not_accused_of_standing_still() -> None:
     assert list(told(snapshot)) == ["codec_stalled"]
 
 
-def test_what_a_service_ended_with_is_said() -> None:
+def test_what_a_service_ended_with_is_reported() -> None:
     found = told(unit(recorder=Seen(recorder(fault=Fault("bad_input", "unit.toml:3: no such key")), "dead")))
     assert found["recorder_dead"].text_en.endswith("(bad_input)")
     assert found["recorder_dead"].text_ko.endswith("(bad_input)")
@@ -111,7 +111,7 @@ def test_a_service_that_lives_and_cannot_record(others: dict[str, Any], says: st
     assert shown(snapshot.services).condition == "not_recording"
 
 
-def test_who_refuses_for_a_full_disk_is_told_as_that_alone() -> None:
+def test_who_refuses_for_a_full_disk_is_reported_as_that_alone() -> None:
     assert list(told(unit(recorder=alive(recorder(recording_refused="disk_full"))))) == ["disk_full"]
 
 

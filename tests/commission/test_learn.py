@@ -261,7 +261,7 @@ def test_a_line_that_does_not_do_what_was_asked_is_not_learnt(unit: Unit, teach:
     assert not written(unit)
 
 
-def test_a_ring_that_stands_still_is_said(unit: Unit, teach: Learn) -> None:
+def test_a_ring_that_stands_still_is_reported(unit: Unit, teach: Learn) -> None:
     with pytest.raises(DeviceFault, match="no audio for 2 s") as caught:
         teach(Wire(stops_at=3.0))
     assert (caught.value.code, caught.value.exit_status) == ("ring_stalled", 2)

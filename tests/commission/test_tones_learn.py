@@ -298,7 +298,7 @@ def test_signals_takes_it_from_its_file_and_from_the_configuration(
         assert said in capsys.readouterr().err
 
 
-def test_what_was_heard_is_told_in_a_line_a_tone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_heard_is_reported_in_a_line_a_tone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert learn(tmp_path, {"busy": line(cadenced((425,), -18, (400, 400), 5))}) == 0
     told = capsys.readouterr().err.splitlines()
     assert told[0].startswith("busy: 425.0 Hz at -18.0 dBm0, 400/400 ms, +-")
@@ -373,7 +373,7 @@ def test_speech_alone_is_no_tone(
     assert "expected" in capsys.readouterr().err
 
 
-def test_every_recording_that_is_wrong_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_recording_that_is_wrong_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert learn(tmp_path, {"dial": IMPOSSIBLE["hum"][0], "busy": BUSY, "ringback": IMPOSSIBLE["one burst"][0]}) == 2
     assert [words.split(": ")[1] for words in capsys.readouterr().err.splitlines()[-2:]] == ["dial", "ringback"]
 

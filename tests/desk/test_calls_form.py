@@ -120,7 +120,7 @@ class TestPlaces:
         ("page", EVIL, "page"),
     ],
 )
-def test_what_cannot_be_is_said_at_its_field(house: Directory, name: str, text: str, error: str) -> None:
+def test_what_cannot_be_is_reported_at_its_field(house: Directory, name: str, text: str, error: str) -> None:
     assert read(house, **{name: text}).errors == {name.rstrip("_"): form.ERRORS[error]}
 
 

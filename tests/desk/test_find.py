@@ -159,7 +159,7 @@ def test_a_call_that_began_before_midnight_is_in_the_segment_of_the_day_after(va
     assert vaults.find("--from", "2026-11-24 23:59", "--to", "2026-11-24", "--identity", keys) == 0
 
 
-def test_none_found_is_said_and_where_nobody_looked(vaults: Vaults, capsys: pytest.CaptureFixture[str]) -> None:
+def test_none_found_is_reported_and_where_nobody_looked(vaults: Vaults, capsys: pytest.CaptureFixture[str]) -> None:
     for day in ("2027-01-22", "2027-01-23", "2027-01-24"):
         vaults.lay(day, "2026-11-24", call(number="0212340000"))
     keys = vaults.keys("2027-01-22", "2027-01-23", "2027-01-24")
@@ -272,7 +272,7 @@ def test_the_department_is_that_of_the_day(vaults: Vaults, capsys: pytest.Captur
         ('unit,line,extension,department,from\na,3,1,"W,2026-01-01\n', ":2: unexpected end"),
     ],
 )
-def test_a_bad_table_is_said_with_its_line(
+def test_a_bad_table_is_reported_with_its_line(
     vaults: Vaults, capsys: pytest.CaptureFixture[str], text: str, place: str
 ) -> None:
     table = vaults.folder / "lines.csv"

@@ -35,7 +35,7 @@ ELSEWHERE = {"ingest/judge.py", "watch/units.py"}
     ],
     ids=["empty", "cut", "not UTF-8", "not UTF-8 within", "of another type", "deep", "large"],
 )
-def test_what_is_none_is_told_in_one_line(data: bytes) -> None:
+def test_what_is_none_is_reported_in_one_line(data: bytes) -> None:
     with pytest.raises(BadInput) as caught:
         strict.decode(data, Leaf, "leaves.jsonl")
     assert str(caught.value).startswith("leaves.jsonl: ")

@@ -68,7 +68,7 @@ def test_at_most_one_a_second_and_the_newest_word(office: Office) -> None:
     assert office.said() == [{"origin": ORIGIN, "through": "100"}]
 
 
-def test_what_stood_already_is_said_again(office: Office) -> None:
+def test_what_stood_already_is_reported_again(office: Office) -> None:
     """An event that comes twice tells of a confirmation that was lost; so does a unit that is back."""
     office.confirmer.stands([(GROUP, 7)])
     assert office.said()

@@ -143,7 +143,7 @@ class TestOrder:
             assert (found["began_at"], found["ended_at"]) == ("2026-11-24T22:50:00.000Z", "2026-11-24T22:58:00.000Z")
             assert callrow.row([one for one in order if one.fields.origin == "b"])["why"] == "second"
 
-    def test_what_is_told_anew_counts_where_nothing_else_says_it(self) -> None:
+    def test_what_is_reported_anew_counts_where_nothing_else_says_it(self) -> None:
         def part(seq: int, event: str, at: str, **more: Any) -> callrow.Part:
             told = EventFields(seq=seq, event=event, at=at, unit=UNIT, origin="a", prev="0" * 64, **more)
             return callrow.Part(told, at, False)

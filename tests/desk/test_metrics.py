@@ -102,7 +102,7 @@ def test_what_is_told_of_a_unit(engine: Engine, teller: Teller) -> None:
     assert not any("calls_last_day" in series for series in figures(engine, NOW_NS + 86_400 * NS_PER_S))
 
 
-def test_nothing_personal_is_told(engine: Engine, teller: Teller) -> None:
+def test_nothing_personal_is_reported(engine: Engine, teller: Teller) -> None:
     teller.call(1)
     Store(engine).write([*teller.reports(), said("alert", HUM, "hum")], trusted(teller))
     with engine.connect() as db:

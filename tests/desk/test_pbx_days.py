@@ -157,7 +157,7 @@ def test_a_recorder_that_is_dead_takes_back_no_word(desk: Desk) -> None:
 @pytest.mark.parametrize(("calls", "missing", "percent"), [
     (1000, 0, 100.0), (100_000, 1, 99.9), (3, 1, 66.6), (5, 5, 0.0), (0, 0, None),
 ])  # fmt: skip
-def test_a_hundred_percent_is_said_where_nothing_is_missing(
+def test_a_hundred_percent_is_reported_where_nothing_is_missing(
     desk: Desk, calls: int, missing: int, percent: float | None
 ) -> None:
     desk.hear(**told(calls, calls - missing, missing, 0))

@@ -252,7 +252,7 @@ def test_a_desk_that_was_away_or_was_started_anew(tmp_path: Path, unit: NewUnit)
         until(lambda: desk.state() == ["adopted"], LIMIT_S)
 
 
-def test_an_order_that_the_unit_refuses_is_told_at_the_desk_and_may_be_exchanged(
+def test_an_order_that_the_unit_refuses_is_reported_at_the_desk_and_may_be_exchanged(
     served: ServeSite, unit: NewUnit
 ) -> None:
     desk = Officer(served)

@@ -40,7 +40,7 @@ def told(text: str) -> dict[str, float]:
     return {series.removeprefix("linetap_serve_"): float(value) for series, _, value in samples}
 
 
-def test_what_is_told(served: ServeSite) -> None:
+def test_what_is_reported(served: ServeSite) -> None:
     client, nobody = served.client("officer", name="kim"), served.client()
     for _ in range(2):
         assert client.get("/fleet").status_code == 200

@@ -186,7 +186,7 @@ def test_a_certificate_that_is_no_authoritys_is_none(desk: Officer, unit: NewUni
         assert desk.post("/adoption/site", files(unit.card, made), **SITE).status_code == status
 
 
-def test_without_an_authority_the_page_says_so(tmp_path: Path) -> None:
+def test_without_an_authority_the_page_states_it(tmp_path: Path) -> None:
     with ServeSite(tmp_path / "serve") as served:
         desk = Officer(served)
         page = desk.client.get("/adoption/site")

@@ -121,7 +121,7 @@ def test_roles_that_name_a_policy_where_desk_toml_names_none(desk: Desk) -> None
     house.engine.dispose()
 
 
-def test_without_a_policy_it_is_said(desk: Desk) -> None:
+def test_without_a_policy_it_is_reported(desk: Desk) -> None:
     house = ReleaseHouse(desk)
     with house.served:
         request_id = house.keyed()

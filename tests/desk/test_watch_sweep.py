@@ -39,7 +39,7 @@ def sweeping(port: int) -> Link:
     return Link(broker, "desk", TOPICS, SYSTEM, Patience(answer_ms=1000), session_s=0, sweep=True)
 
 
-def test_its_end_is_told_when_everything_is_here(broker: Broker) -> None:
+def test_its_end_is_reported_when_everything_is_here(broker: Broker) -> None:
     speaking = Speaking(broker.port)
     for unit in UNITS:
         speaking.is_well(unit, 8)

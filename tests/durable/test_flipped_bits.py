@@ -56,7 +56,7 @@ def test_every_bit_of_every_envelope_counts(unit: WorkingUnit) -> None:
                     smallfile.unwrap(kind, changed)
 
 
-def test_a_unit_with_one_changed_bit_starts_and_says_so(unit: WorkingUnit) -> None:
+def test_a_unit_with_one_changed_bit_starts_and_reports_it(unit: WorkingUnit) -> None:
     chosen = random.Random(SEED)
     for name in unit.small_files():
         size = 8 * (unit.kept / name).stat().st_size

@@ -195,7 +195,7 @@ def test_a_second_recorder_says_who_holds_the_unit(outcome: Outcome) -> None:
     assert "Traceback" not in outcome.second.stderr
 
 
-def test_no_room_means_no_notice_and_no_recording_and_a_record_that_says_so(outcome: Outcome) -> None:
+def test_no_room_means_no_notice_and_no_recording_but_a_record_of_it(outcome: Outcome) -> None:
     record = outcome.records[2]
     assert (record.disposition, record.why, record.notice, record.audio) == ("discarded", "disk_full", None, None)
 

@@ -163,7 +163,7 @@ def who(data: bytes) -> list[str]:
     return [holder.role for holder in found.by]
 
 
-def test_who_signed_is_told_in_order() -> None:
+def test_who_signed_is_reported_in_order() -> None:
     assert who(signed_by("desk")) == ["desk"]
     assert who(signed_by("desk", "vault", "authority")) == ["desk", "vault", "authority"]
 

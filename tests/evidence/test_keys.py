@@ -46,7 +46,7 @@ def test_bech32_notices_every_mistyped_character(at: int, character: str) -> Non
         (GOOD.secret, "private"),
     ],
 )
-def test_recipient_that_is_none_says_why(text: str, says: str) -> None:
+def test_recipient_that_is_none_gives_the_reason(text: str, says: str) -> None:
     with pytest.raises(BadInput, match=says):
         publickeys.decode_recipient(text)
 
@@ -100,12 +100,12 @@ def test_stock_ssh_keygen_reads_our_unit_key(tmp_path: Path) -> None:
     ("arguments", "says"),
     [(["-t", "ed25519", "-N", "secret"], "passphrase"), (["-t", "rsa", "-b", "2048", "-N", ""], "Ed25519")],
 )
-def test_key_a_unit_cannot_use_says_why(tmp_path: Path, arguments: list[str], says: str) -> None:
+def test_key_a_unit_cannot_use_gives_the_reason(tmp_path: Path, arguments: list[str], says: str) -> None:
     assert run(["ssh-keygen", "-q", "-f", str(tmp_path / "k"), *arguments]).returncode == 0
     with pytest.raises(BadInput, match=says):
         keys.load_unit_key((tmp_path / "k").read_bytes())
 
 
-def test_text_that_is_no_unit_key_says_so() -> None:
+def test_text_that_is_no_unit_key_is_refused_as_such() -> None:
     with pytest.raises(BadInput, match="not an OpenSSH private key"):
         keys.load_unit_key(b"hello\n")

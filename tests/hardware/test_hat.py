@@ -68,7 +68,7 @@ def test_a_cut_image_is_refused(length: int) -> None:
         ("0x0001", "0x10000", "numbers have 16 bits"),
     ],
 )
-def test_a_wrong_text_is_told(tmp_path: Path, old: str, new: str, told: str) -> None:
+def test_a_wrong_text_is_reported(tmp_path: Path, old: str, new: str, told: str) -> None:
     path = tmp_path / "eeprom.txt"
     path.write_text(TEXT.read_text().replace(old, new))
     with pytest.raises(BadInput, match=told):

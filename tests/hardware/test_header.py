@@ -31,7 +31,7 @@ def test_the_headers_own_numbers() -> None:
     assert sorted(map(int, pins.values())) == list(range(1, 41))
 
 
-def test_two_pins_exchanged_in_the_table_are_told(tmp_path: Path) -> None:
+def test_two_pins_exchanged_in_the_table_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "pins.toml"
     path.write_text(TABLE.read_text().replace("[9, 10, 11", "[10, 9, 11"))
     assert differences(load_pins(path), Circuit()) == [
@@ -40,7 +40,7 @@ def test_two_pins_exchanged_in_the_table_are_told(tmp_path: Path) -> None:
     ]
 
 
-def test_a_pin_that_only_the_drawing_uses_is_told(tmp_path: Path) -> None:
+def test_a_pin_that_only_the_drawing_uses_is_reported(tmp_path: Path) -> None:
     circuit = Circuit(copied(tmp_path, ("connectors.sheet", "GPIO27=BUTTON", "")))
     assert differences(load_pins(TABLE), circuit) == ["GPIO27: pins.toml asks for /BUTTON, the drawing has nothing"]
 

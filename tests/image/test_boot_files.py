@@ -51,7 +51,7 @@ def test_the_card_has_all_that_is_asked_for(card: Path) -> None:
     ("a/bcm2712-rpi-5-b.dtb", {"Pi 5 C1", "Pi 5 D0"}), ("a/overlays/bcm2712d0.dtbo", {"Pi 5 D0"}),
     ("a/overlays/linetap.dtbo", {"Pi 4B", "Pi 400", "CM4"}), ("a/overlays/linetap-pi5.dtbo", {"Pi 5 C1", "Pi 5 D0"}),
 ])  # fmt: skip
-def test_each_file_that_is_missing_is_told_with_its_boards(card: Path, name: str, boards: set[str]) -> None:
+def test_each_file_that_is_missing_is_reported_with_its_boards(card: Path, name: str, boards: set[str]) -> None:
     (card / name).unlink()
     told = rules.faults(card)
     assert {fault.partition(":")[0] for fault in told} == boards
@@ -79,7 +79,7 @@ def test_which_of_the_firmwares_files_config_txt_asks_for(lines: str, files: lis
     ("dtoverlay=linetap", "dtoverlay=elsewhere", "no a/overlays/elsewhere.dtbo"),
     ("arm_64bit=1", "dtparam=" + "x" * 99, "a line of more than 98 characters"),
 ])  # fmt: skip
-def test_what_config_txt_names_and_the_card_has_not_is_told(card: Path, old: str, new: str, told: str) -> None:
+def test_what_config_txt_names_and_the_card_has_not_is_reported(card: Path, old: str, new: str, told: str) -> None:
     (card / "config.txt").write_text(CONFIG.replace(old, new))
     assert any(told in fault for fault in rules.faults(card)), rules.faults(card)
 
@@ -90,7 +90,7 @@ def test_the_kernel_looks_at_the_second_partition_table() -> None:
     assert "gpt" in " ".join(line.partition("#")[0] for line in lines).split()
 
 
-def test_a_kernel_without_what_the_image_wants_of_it_is_told() -> None:
+def test_a_kernel_without_what_the_image_wants_of_it_is_reported() -> None:
     whole = "".join(f"CONFIG_{name}=m\n" for name in options.NEEDED)
     assert options.faults(f"# a comment\n{whole}") == []
     assert options.faults(whole.replace("CONFIG_DM_VERITY=m", "# CONFIG_DM_VERITY is not set")) == [

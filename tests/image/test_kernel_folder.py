@@ -67,7 +67,7 @@ def test_a_vendors_kernel_is_laid_into_root_and_kit(folder: Path) -> None:
     assert (folder / "kit/usr/src/linux-headers-6.12-rpi-v8/Makefile").is_file()
 
 
-def test_a_folder_without_a_kernel_is_told(folder: Path) -> None:
+def test_a_folder_without_a_kernel_is_reported(folder: Path) -> None:
     (folder / "packages/linux-image-6.12-rpi-v8.deb").unlink()
     done = laid(folder)
     assert done.returncode == 1

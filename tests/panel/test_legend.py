@@ -37,7 +37,7 @@ def test_no_two_patterns_look_the_same() -> None:
     assert len({seen(name) for name in PATTERNS}) == len(PATTERNS)
 
 
-def test_every_condition_is_told_by_led_and_pattern_alone() -> None:
+def test_every_condition_is_recognised_by_led_and_pattern_alone() -> None:
     assert len({(state.run, state.fault) for state in CONDITIONS.values()}) == len(CONDITIONS)
     assert len({activity.call for activity in ACTIVITIES.values()}) == len(ACTIVITIES)
 

@@ -97,7 +97,7 @@ def test_calls_that_are_not_sealed_are_not_waited_for_for_ever(room: Room, disk:
 
 
 @pytest.mark.parametrize("said", ["failed", "", "\n", None])
-def test_what_could_not_be_unmounted_is_said_until_somebody_has_seen_it(
+def test_what_could_not_be_unmounted_is_reported_until_somebody_has_seen_it(
     room: Room, disk: Disk, said: str | None
 ) -> None:
     ask(room)
@@ -126,7 +126,7 @@ def test_where_nobody_unmounts_anything_calls_are_recorded_again(room: Room, dis
     room.panel.close()
 
 
-def test_a_folder_that_cannot_be_written_is_said(room: Room) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(room: Room) -> None:
     (room.run_dir / "panel" / WANTED / "full").mkdir(parents=True)
     ask(room)
     room.unit.kill("recorder")

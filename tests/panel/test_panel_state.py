@@ -225,7 +225,7 @@ def test_a_disk_that_is_to_be_pulled(removal: str) -> None:
         ({}, "recording"),
     ],
 )
-def test_a_walk_test_is_told_by_call_alone(walk: dict[str, Any], activity: str) -> None:
+def test_a_walk_test_is_recognised_by_call_alone(walk: dict[str, Any], activity: str) -> None:
     state = recorder("recording", "fault", walk=WalkState(began_at="", by="button", **walk))
     state.lines[1].troubles = ["line_cut"]
     now = shown(Services(well().capture, alive(state), well().reporter))

@@ -114,7 +114,7 @@ def test_what_an_editor_made_of_it(card: Card, encoded: object, said: str) -> No
     taken(card)
 
 
-def test_a_signature_with_another_ending_is_told_before_the_order_counts_as_unsigned(tmp_path: Path) -> None:
+def test_a_signature_with_another_ending_is_reported_before_the_order_counts_as_unsigned(tmp_path: Path) -> None:
     card = Card.of_authority(tmp_path)
     assert (card.pack(), card.start()) == (0, 0)
     card.configure(old="notice_delay_ms = 500", new="notice_delay_ms = 700")
@@ -128,7 +128,7 @@ def test_a_signature_with_another_ending_is_told_before_the_order_counts_as_unsi
 
 
 @pytest.mark.parametrize("name", ["linetap-decommission.txt.txt", "linetap-decommission", "Linetap_Decommission.txt"])
-def test_a_decommissioning_with_another_name_is_told(card: Card, name: str) -> None:
+def test_a_decommissioning_with_another_name_is_reported(card: Card, name: str) -> None:
     assert card.start() == 0
     (card.boot / name).write_text("floor-03")
     assert card.start() == 2
@@ -168,7 +168,7 @@ def test_one_line_is_read_in_every_encoding_of_an_editor(encoding: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["floor-04.pem", "floor-03.pem.txt", "floor-03 (1).pem", "ca.PEM"])
-def test_a_certificate_of_another_unit_or_name_is_told(card: Card, name: str) -> None:
+def test_a_certificate_of_another_unit_or_name_is_reported(card: Card, name: str) -> None:
     assert card.start() == 0
     (card.boot / name).write_text("-----BEGIN CERTIFICATE-----\n")
     assert card.start() == 2

@@ -403,7 +403,7 @@ def test_never_a_refusal_where_there_was_no_good_list(
     assert state.version is None
 
 
-def test_a_damaged_memory_of_a_list_is_told_and_the_list_counts(
+def test_a_damaged_memory_of_a_list_is_reported_and_the_list_counts(
     unit: Unit, config: Config, caplog: pytest.LogCaptureFixture
 ) -> None:
     writer(config)

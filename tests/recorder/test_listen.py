@@ -67,7 +67,7 @@ def test_a_caller_is_told_once_with_number_and_name(tmp_path: Path, capsys: pyte
     assert 6.0 <= callers[0]["t"] <= 7.5
 
 
-def test_a_fax_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fax_is_recognised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tone = np.round(3000 * np.sin(2 * np.pi * 2100 * np.arange(24_000) / 8000)).astype(np.int16)
     save_wav(tmp_path / "lines.wav", np.concatenate([np.zeros(8000, np.int16), tone])[None])
     assert [
@@ -75,7 +75,7 @@ def test_a_fax_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     ] == ["answer"]
 
 
-def test_pulses_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pulses_are_recognised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_wav(tmp_path / "lines.wav", np.zeros((1, 6 * 8000), np.int16))
     changes = [(1.0, True)]
     for pulse in range(3):

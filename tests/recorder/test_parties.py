@@ -207,7 +207,7 @@ def test_the_far_end_cannot_mark(config: Config) -> None:
     assert "marked" not in story.vault.names()
 
 
-def test_a_loud_far_end_is_told_by_what_was_dialled_here(config: Config) -> None:
+def test_a_loud_far_end_is_recognised_by_what_was_dialled_here(config: Config) -> None:
     """The line's own telephone was heard dialling at -4: what comes at -13 is not it."""
     story = Story(config, 26, noise_peak=30).off_hook(1, 22).sound(2, digits("0312345678", -4.0))
     kept = story.sound(6, ringback(1)).sound(9.5, talk(3)).sound(16, digits("**9", -13.0)).tell()

@@ -85,7 +85,7 @@ def audio_of(unit: Unit, out: str = "out") -> I16:
     return opened(there, recorded["call_id"])
 
 
-def test_every_call_is_told_on_standard_output_and_in_calls_jsonl(
+def test_every_call_is_reported_on_standard_output_and_in_calls_jsonl(
     unit: Unit, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert replay_it(unit) == 0
@@ -134,7 +134,7 @@ def test_another_line_may_be_deaf(unit: Unit) -> None:
     assert np.abs(audio_of(unit).astype(float) - AUDIO[0, round(3.535 * 8000) : 72_000]).max() > 1000
 
 
-def test_a_call_that_the_audio_cuts_off_is_sealed_and_says_so(unit: Unit) -> None:
+def test_a_call_that_the_audio_cuts_off_is_sealed_and_reports_it(unit: Unit) -> None:
     write_events(unit.folder, EVENTS[:-1])
     assert replay_it(unit) == 0
     (call,) = [call for call in calls(unit) if call["line"] == 1]
@@ -163,7 +163,7 @@ BAD_EVENTS = [
 
 
 @pytest.mark.parametrize(("text", "told"), BAD_EVENTS)
-def test_bad_events_are_told_with_their_line(
+def test_bad_events_are_reported_with_their_line(
     unit: Unit, capsys: pytest.CaptureFixture[str], text: str, told: str
 ) -> None:
     (unit.folder / "events.jsonl").write_text(text)
@@ -241,7 +241,7 @@ def test_batches_are_short_where_a_fax_may_stop_the_notice(unit: Unit) -> None:
 # --- the process that seals --------------------------------------------------------------------------------------
 
 
-def test_the_end_of_the_process_that_seals_is_told_in_one_line(
+def test_the_end_of_the_process_that_seals_is_reported_in_one_line(
     unit: Unit, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(side: VaultSide) -> bool:
@@ -255,7 +255,7 @@ def test_the_end_of_the_process_that_seals_is_told_in_one_line(
     assert not (unit.folder / "out" / "calls.jsonl").exists()
 
 
-def test_what_is_wrong_with_the_key_is_told_in_one_line(unit: Unit, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_wrong_with_the_key_is_reported_in_one_line(unit: Unit, capsys: pytest.CaptureFixture[str]) -> None:
     (unit.folder / "unit.key").write_text("no key\n")
     assert replay_it(unit) == 2
     said = capsys.readouterr().err

@@ -47,7 +47,7 @@ def test_another_pbx_as_the_comments_show_it(site: Site) -> None:
         ("colums", '""', "unknown key smdr.colums; known here: port, baud, format, columns"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line(site: Site, key: str, value: str, says: str) -> None:
+def test_what_is_wrong_is_reported_with_its_line(site: Site, key: str, value: str, says: str) -> None:
     text = site.path.read_text()
     kept = [line for line in text.splitlines() if not line.startswith((f"{key} = ", 'format = "panasonic'))]
     fresh = [f"{key} = {value}"]

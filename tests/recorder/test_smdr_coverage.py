@@ -80,7 +80,7 @@ def test_what_counts_of_a_call_that_one_of_them_has() -> None:
     assert figures(rig) == (TODAY, 1, 0, 1, 1)
 
 
-def test_a_day_is_told_when_it_is_settled_and_until_the_next_is() -> None:
+def test_a_day_is_reported_when_it_is_settled_and_until_the_next_is() -> None:
     rig = starts(60)
     both(rig)
     rig.go_to(SETTLED_S - 1)

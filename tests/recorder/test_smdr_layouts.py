@@ -166,13 +166,13 @@ def test_nothing_that_looks_like_a_line_raises(raw: str) -> None:
         ("skip:1 " * 40, "40 columns"),
     ],
 )
-def test_bad_columns_are_told(text: str, says: str) -> None:
+def test_bad_columns_are_reported(text: str, says: str) -> None:
     with pytest.raises(BadInput, match=says):
         grammar.columns(text)
 
 
 @pytest.mark.parametrize("text", ["", "HH:MX", "HH:MM:HH", "MM:SS", "YY/MM", "H" * 40 + ":MM"])
-def test_bad_pictures_are_told(text: str) -> None:
+def test_bad_pictures_are_reported(text: str) -> None:
     with pytest.raises(BadInput):
         grammar.picture(text, "HM", "HMS")
 

@@ -51,7 +51,7 @@ def test_a_recording_that_the_pbx_did_not_see() -> None:
     assert (day.unmatched, day.not_recorded) == (1, [])
 
 
-def test_a_call_that_both_saw_and_that_has_no_recording_says_why() -> None:
+def test_a_call_that_both_saw_and_that_has_no_recording_gives_the_reason() -> None:
     rig = Rig(config_of(*TWO))
     rig.go_to(31)
     rig.ends(call(1, 0, 30, disposition="discarded", why="notice_failed"), None)

@@ -161,7 +161,7 @@ def test_busy_tone_is_nobodys_answer_where_no_walk_asks(tmp_path: Path, run_dir:
     assert (ended["disposition"], ended["why"]) == ("unanswered", "busy")
 
 
-def test_a_walk_that_hears_the_notice_ends_the_fault_of_a_line(walked: Walked, unit: Unit) -> None:
+def test_a_walk_that_detects_the_notice_ends_the_fault_of_a_line(walked: Walked, unit: Unit) -> None:
     """And one that does not hear it leaves it."""
     for line in (1, 2):
         linefaults.write(unit.config.vault_path, line, 1)
@@ -226,7 +226,7 @@ def test_a_recorder_that_is_killed_goes_on_with_it(walked: Walked, unit: Unit, s
     assert [event["event"] for event in events(unit.config)].count("walked") == 1
 
 
-def test_what_was_not_reached_is_said(walked: Walked, unit: Unit) -> None:
+def test_what_was_not_reached_is_reported(walked: Walked, unit: Unit) -> None:
     walked.wires[1].lifts = False
     walked.ask(StartWalk("button"))
     walked.until(lambda: walked.walk is not None and walked.walk.line == 2, "line 2 is asked for")

@@ -340,7 +340,7 @@ def confirm(closet: OtherTime) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["", namespaces.SUFFIX])
-def test_a_flipped_bit_in_an_amendment_is_told_and_it_is_made_anew(unit: Unit, config: Config, suffix: str) -> None:
+def test_a_flipped_bit_in_an_amendment_is_reported_and_it_is_made_anew(unit: Unit, config: Config, suffix: str) -> None:
     """Else its call would stay for ever, and nobody would know why."""
     broken.forget()
     closet = OtherTime(config, CLOCKS["1970"])

@@ -388,7 +388,7 @@ class TestLines:
         clock.sleep(THINNED.line_ms / 1000)
         assert told_in(1, 0) == [*"1111111111"]
 
-    def test_the_last_state_of_a_line_that_has_come_to_rest_is_told(self) -> None:
+    def test_the_last_state_of_a_line_that_has_come_to_rest_is_reported(self) -> None:
         lines = Lines(Topics("u"), [1])
         busy, at_rest = recorder(BUSY[0]), recorder("idle")
         for state, at_s in ((busy, 0), (at_rest, 1)):
@@ -406,7 +406,7 @@ def finding(severity: str, text: str) -> Finding:
     return Finding("disk_full", "disk_full", NOW, trouble)
 
 
-def test_an_alert_is_said_when_it_gets_worse_and_reworded_seldom() -> None:
+def test_an_alert_is_reported_when_it_gets_worse_and_reworded_seldom() -> None:
     alerts = Alerts(Topics("u"), ["codec_stalled", "disk_full"])
 
     def told(standing: list[Finding], at_s: int) -> list[tuple[str, bool]]:

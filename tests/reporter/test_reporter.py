@@ -85,7 +85,7 @@ class TestStatus:
 
 
 class TestLines:
-    def test_a_change_is_told_and_kept_for_newcomers(self, floor: Floor, desk: Desk, broker: Broker) -> None:
+    def test_a_change_is_reported_and_kept_for_newcomers(self, floor: Floor, desk: Desk, broker: Broker) -> None:
         floor.reporter()
         until(lambda: len({one.topic for one in desk.of("") if "/line/" in one.topic}) == 3)
         floor.lines("idle", "recording", "idle")
@@ -227,7 +227,7 @@ def test_an_alert_that_comes_and_goes_stays_raised(floor: Floor, desk: Desk, bro
     assert said[1] == "<6>reporter.alert: disk_full: cleared"
 
 
-def test_the_logs_head_is_told_when_it_is_whole(floor: Floor, desk: Desk, broker: Broker) -> None:
+def test_the_logs_head_is_reported_when_it_is_whole(floor: Floor, desk: Desk, broker: Broker) -> None:
     config = floor.config
     log = UnitKey(Path(config.key)).open_log(config, SYSTEM)
     log.append("start")

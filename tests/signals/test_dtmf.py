@@ -227,7 +227,7 @@ HEARD_AGAIN = 80_000  # a recorder that was restarted is fed the last ten second
 
 @settings(max_examples=15)
 @given(st.integers(HEARD_AGAIN, LONG.shape[1] - 4000))
-def test_hears_the_same_after_ten_seconds_as_if_it_had_always_listened(point: int) -> None:
+def test_detects_the_same_after_ten_seconds_as_if_it_had_always_listened(point: int) -> None:
     expected = [digit for digit in _of_long() if digit.known > FRAME + point]
     detector = DtmfDetector(len(LONG))
     detector.follow(LONG[:, point - HEARD_AGAIN : point], FRAME + point - HEARD_AGAIN)

@@ -37,7 +37,7 @@ def hum(length: int, dbm0: float, hz: float, wave: dict[int, float], rng: np.ran
 @pytest.mark.parametrize("name", WAVES)
 @pytest.mark.parametrize("dbm0", [-10.0, -26.0, -32.0])
 @pytest.mark.parametrize("hz", [50.0, 60.0, 59.8])
-def test_hears_every_digit_under_louder_hum(name: str, dbm0: float, hz: float) -> None:
+def test_detects_every_digit_under_louder_hum(name: str, dbm0: float, hz: float) -> None:
     rng = np.random.default_rng([int(hz * 10), *name.encode()])
     keys = random_keys(rng, COUNT)
     digits = string(rng, keys, row=dbm0, column=dbm0)
@@ -46,7 +46,7 @@ def test_hears_every_digit_under_louder_hum(name: str, dbm0: float, hz: float) -
 
 
 @pytest.mark.skipif(not spandsp.installed(), reason="libspandsp is not installed (libspandsp2t64)")
-def test_libspandsp_hears_none_of_them() -> None:
+def test_libspandsp_detects_none_of_them() -> None:
     rng = np.random.default_rng(3)
     keys = random_keys(rng, COUNT)
     digits = string(rng, keys)
@@ -56,7 +56,7 @@ def test_libspandsp_hears_none_of_them() -> None:
 
 @pytest.mark.parametrize("snr_db", [None, 15.0])
 @pytest.mark.parametrize(("row", "column"), [(-32.0, -32.0), (-32.0, -28.0), (-24.5, -32.0)])
-def test_hears_every_digit_at_32_below(snr_db: float | None, row: float, column: float) -> None:
+def test_detects_every_digit_at_32_below(snr_db: float | None, row: float, column: float) -> None:
     """Row and column alike, and as far apart as Q.24 has it either way."""
     rng = np.random.default_rng(4)
     keys = random_keys(rng, COUNT)

@@ -105,7 +105,7 @@ KNOWN = Learned(on_hook_v=48.0, off_hook_v=8.0, reversed=False, learned_at=AT)
 
 
 @pytest.mark.parametrize("use", [False, True])
-def test_a_line_that_is_cut_is_told_within_two_seconds(use: bool) -> None:
+def test_a_line_that_is_cut_is_reported_within_two_seconds(use: bool) -> None:
     rig = Rig()
     assert rig.pass_s(5) == []
     assert rig.pass_s(0.5, volts=0.4, use=use) == []
@@ -137,13 +137,13 @@ def test_a_call_over_a_long_loop_is_no_short() -> None:
     assert Rig().pass_s(200, volts=-4.5, audio=speech(-20, 200), use=True) == []
 
 
-def test_a_short_far_out_is_told_by_what_was_learnt() -> None:
+def test_a_short_far_out_is_recognised_by_what_was_learnt() -> None:
     long_loop = Learned(on_hook_v=48.0, off_hook_v=11.0, learned_at=AT)
     assert Rig().pass_s(70, volts=-6.0, use=True) == []
     assert Rig(long_loop).pass_s(70, volts=-6.0, use=True) == ["line_short"]
 
 
-def test_reversed_is_told_on_hook_of_a_line_that_was_learnt() -> None:
+def test_reversed_is_recognised_on_hook_of_a_line_that_was_learnt() -> None:
     rig = Rig(KNOWN)
     assert rig.pass_s(60, volts=8.0, audio=-20.0, use=True) == []  # the far end has answered
     assert rig.pass_s(9, volts=48.0) == []
@@ -294,7 +294,7 @@ def test_a_howler_and_loud_speech_do_not_clip() -> None:
     assert Rig().pass_s(60, BATTERY, speech(4.0, 60)) == ["sound_on_hook"]
 
 
-def test_a_call_that_is_too_faint_throughout_is_told_at_its_end() -> None:
+def test_a_call_that_is_too_faint_throughout_is_reported_at_its_end() -> None:
     rig = Rig()
     assert rig.pass_s(30, LOOP, speech(-46.0, 30), use=True) == []
     assert rig.pass_s(2) == ["too_quiet"]
@@ -410,7 +410,7 @@ def test_whatever_comes_in_numbers_stay_numbers(volts: float | None, value: int,
 # --- one half second, as a walk test reads it ----------------------------------------------------------------
 
 
-def test_the_last_half_second_is_told_as_it_was() -> None:
+def test_the_last_half_second_is_reported_as_it_was() -> None:
     rig = Rig()
     assert rig.health.reading(0) is None
     rig.pass_s(0.5, audio=-30.0)

@@ -387,7 +387,7 @@ def test_two_seconds_of_voice_are_talk(tmp_path_factory: pytest.TempPathFactory,
     assert frames(LEAD_MS + 2000) <= talked.known <= frames(LEAD_MS) + len(talk)
 
 
-def test_talk_is_told_again_only_when_it_has_worn_off(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_talk_is_reported_again_only_when_it_has_worn_off(tmp_path_factory: pytest.TempPathFactory) -> None:
     talk = conversation(tmp_path_factory, -20)
     for between, times in ((quiet(5000), 1), (quiet(9000), 2), (cadenced((480, 620), -16, (500, 500), 2), 2)):
         assert len(talks(listen(line(noisy(np.concatenate([talk, between, talk]), -62, 7))))) == times
@@ -473,7 +473,7 @@ AGAIN = frames(10_000)  # a recorder that was restarted is fed the last ten seco
 
 @settings(max_examples=15, deadline=None)
 @given(st.data())
-def test_hears_the_same_after_ten_seconds_as_if_it_had_always_listened(
+def test_detects_the_same_after_ten_seconds_as_if_it_had_always_listened(
     day: tuple[I16, list[ToneEvent]], data: st.DataObject
 ) -> None:
     audio = np.concatenate([np.roll(day[0], turn, axis=0) for turn in range(4)], axis=1)

@@ -130,7 +130,7 @@ def test_one_bit_of_each_of_some_small_files(unit: Guest) -> None:
 
 
 @pytest.mark.parametrize("how", ["empty", "gone"])
-def test_without_a_configuration_each_waits_and_says_so_once(unit: Guest, how: str) -> None:
+def test_without_a_configuration_each_waits_and_reports_it_once(unit: Guest, how: str) -> None:
     if how == "empty":
         unit.run("sh", "-c", f"cp -p {CONFIG} /tmp/kept.toml; : >{CONFIG}")
     else:
@@ -171,7 +171,7 @@ def test_a_configuration_that_vanishes_in_mid_call_ends_nothing(unit: Guest) -> 
     unit.run("mv", "/etc/linetap.away", "/etc/linetap")
 
 
-def test_a_key_that_is_gone_is_said_in_one_line_a_start(unit: Guest) -> None:
+def test_a_key_that_is_gone_is_reported_in_one_line_a_start(unit: Guest) -> None:
     """It names the file and tries again, not three times a second. Where the copy is gone too."""
     unit.run("sh", "-c", "rm -f /etc/linetap/unit.key.kept; mv /etc/linetap/unit.key /tmp/unit.key")
     unit.run("systemctl", "restart", "linetap-recorder.service", check=False)

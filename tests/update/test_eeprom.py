@@ -44,7 +44,7 @@ def test_a_line_in_use_keeps_the_machine_up(pi: Pi) -> None:
     assert pi.restarts == 1
 
 
-def test_a_line_that_is_never_idle_is_said_and_not_cut(pi: Pi, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_that_is_never_idle_is_reported_and_not_cut(pi: Pi, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(eeprom, "WAIT_DAYS", 0.01)
     pi.clock.doing = lambda _: "recording"
     pi.start()
@@ -113,7 +113,7 @@ REFUSED: dict[str, tuple[str, Callable[[Pi], None]]] = {
 
 
 @pytest.mark.parametrize("why", REFUSED)
-def test_what_is_not_written_is_said_once_and_nothing_restarts(pi: Pi, why: str) -> None:
+def test_what_is_not_written_is_reported_once_and_nothing_restarts(pi: Pi, why: str) -> None:
     code, change = REFUSED[why]
     change(pi)
     for _ in range(2):
@@ -131,7 +131,7 @@ def test_a_configuration_that_is_none_is_not_carried_over(pi: Pi) -> None:
     assert pi.rom.running.config == FACTORY
 
 
-def test_a_rom_that_does_not_run_it_is_said_once(pi: Pi) -> None:
+def test_a_rom_that_does_not_run_it_is_reported_once(pi: Pi) -> None:
     """Whether it reads recovery.bin from this card, only the board knows."""
     pi.rom.takes = False
     for _ in range(3):
@@ -140,7 +140,7 @@ def test_a_rom_that_does_not_run_it_is_said_once(pi: Pi) -> None:
     assert "recovery.bin was not run" in pi.state.text
 
 
-def test_one_that_changes_nothing_is_said_once_until_another_comes(pi: Pi) -> None:
+def test_one_that_changes_nothing_is_reported_once_until_another_comes(pi: Pi) -> None:
     pi.rom.works = False
     for _ in range(3):
         pi.start()

@@ -131,7 +131,7 @@ def test_a_clock_that_is_a_year_off_keeps_no_update_away(
         ("0.2.0 slot.img slot.cmdline config.txt slot.img", "already"),
     ],
 )
-def test_what_cannot_be_bundled_is_said_in_one_line(words: str, named: str, place: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_bundled_is_reported_in_one_line(words: str, named: str, place: Path, tmp_path: Path) -> None:
     for name in ("slot.img", "slot.cmdline", "config.txt"):
         shutil.copy(place / name, tmp_path)
     (tmp_path / "empty").touch()

@@ -262,7 +262,7 @@ def test_what_has_rotted_and_cannot_be_mended_is_left_at_once(card: Card) -> Non
     assert card.marked("a")["bad"] == 1
 
 
-def test_where_both_have_rotted_it_goes_on_as_it_is_and_says_so(card: Card) -> None:
+def test_where_both_have_rotted_it_goes_on_as_it_is_and_reports_it(card: Card) -> None:
     card.start()
     card.call("set-state", "a", "good")
     assert card.start(rotten="a b") == "starts bad=1", "a block that nothing reads costs nothing"

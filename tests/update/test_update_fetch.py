@@ -141,7 +141,7 @@ def test_another_content_is_refused(fetching: Fetching, server: Server) -> None:
     ],
     ids=["gone", "forbidden", "longer", "shorter", "elsewhere"],
 )
-def test_what_does_not_pass_is_said_in_one_line(
+def test_what_does_not_pass_is_reported_in_one_line(
     fetching: Fetching, server: Server, answer: Answer, code: str, word: str
 ) -> None:
     server.answers = [answer] * 50

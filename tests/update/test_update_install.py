@@ -65,7 +65,7 @@ def test_a_line_in_use_keeps_the_old_version(rig: Rig) -> None:
     assert rig.machine.current == "b"
 
 
-def test_a_line_that_is_never_idle_is_said_and_not_cut(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_that_is_never_idle_is_reported_and_not_cut(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installing, "WAIT_DAYS", 0.01)
     rig.clock.doing = lambda _: "recording"
     rig.want()
@@ -103,7 +103,7 @@ def test_an_older_one_is_not_installed(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("call", ["info", "install", "try_other"])
-def test_what_rauc_says_is_what_is_said(rig: Rig, call: str) -> None:
+def test_the_output_of_rauc_is_reported(rig: Rig, call: str) -> None:
     rig.machine.faults[call] = UpdateFault("update_install", "rauc install: the reason")
     rig.want()
     rig.install()

@@ -65,5 +65,5 @@ def test_critical_is_red_and_so_is_what_keeps_a_unit_from_being_reached() -> Non
     assert set(ALSO_RED) <= {check.id for check in CHECKS}
 
 
-def test_lines_are_told_apart() -> None:
+def test_lines_are_distinguished() -> None:
     assert "line_short 1" in red(run(ill_unit()))

@@ -62,7 +62,7 @@ def test_a_version_that_is_not_well_goes_back_by_itself(rig: Rig) -> None:
     assert rig.outcome() == ("failed", "update_self_test"), "the old one says why it runs again"
 
 
-def test_one_that_never_came_so_far_is_said_by_the_old_one(rig: Rig) -> None:
+def test_one_that_never_came_so_far_is_reported_by_the_old_one(rig: Rig) -> None:
     """Power, panic, watchdog: the firmware has started the old one."""
     rig.machine.current = "a"
     rig.trial()

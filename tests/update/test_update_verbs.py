@@ -47,11 +47,11 @@ def said(code: int, *words: object) -> str:
     return done.stderr.strip().splitlines()[-1]
 
 
-def test_without_a_boot_loader_of_ours_it_is_said_in_one_line(unit: tuple[Path, Path]) -> None:
+def test_without_a_boot_loader_of_ours_it_is_reported_in_one_line(unit: tuple[Path, Path]) -> None:
     assert "slots get-current: No such file" in said(1, "trial", "--config", unit[0])
 
 
-def test_a_stick_that_is_none_is_said(unit: tuple[Path, Path]) -> None:
+def test_a_stick_that_is_none_is_reported(unit: tuple[Path, Path]) -> None:
     assert "no block device" in said(2, "stick", "nothing9", "--config", unit[0])
 
 

@@ -107,7 +107,7 @@ def test_it_is_in_effect_when_no_call_is_in_progress_and_the_old_one_is_kept(uni
     assert unit.upkeep.change.pending is None
 
 
-def test_every_error_is_told_at_once_and_nothing_is_changed(unit: Changed) -> None:
+def test_every_error_is_reported_at_once_and_nothing_is_changed(unit: Changed) -> None:
     before = {path.name: path.read_bytes() for path in unit.file().parent.iterdir() if path.is_file()}
     text = config_file.text(unit.config).replace("deaf_calls = 3", "deaf_calls = 0\nlisten = true")
     answer = unit.ask(text.replace('profile = "kr-pstn"', 'profile = "none"'))

@@ -80,7 +80,7 @@ def test_an_open_call_is_not_touched_whatever_its_age(unit: Keeper) -> None:
     assert (folder / sealed.KEY).exists()
 
 
-def test_a_damaged_record_is_told_and_its_call_stays(unit: Keeper, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_record_is_reported_and_its_call_stays(unit: Keeper, caplog: pytest.LogCaptureFixture) -> None:
     record = unit.call()
     (unit.folder(record.call_id) / sealed.RECORD).write_bytes(b"{")
     unit.restart()

@@ -293,7 +293,7 @@ def test_key_that_cannot_sign_leaves_no_record(rig: Rig) -> None:
     assert rig.joined(folder.path) == mulaw.HEADER + noise(1000)
 
 
-def test_folder_that_cannot_be_continued_says_why(rig: Rig) -> None:
+def test_folder_that_cannot_be_continued_gives_the_reason(rig: Rig) -> None:
     folder = rig.create()
     for _ in range(3):
         folder.write(noise(CHUNK * 2))

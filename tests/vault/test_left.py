@@ -72,7 +72,7 @@ def test_with_both_journal_halves_zeroed_a_call_is_sealed_by_what_lies_in_its_fo
 
 
 @pytest.mark.parametrize("journal", ["there", "zeroed"])
-def test_audio_whose_key_is_gone_has_a_record_that_says_so(unit: Unit, journal: str) -> None:
+def test_audio_whose_key_is_gone_has_a_record_that_states_it(unit: Unit, journal: str) -> None:
     """The disk has lost key.age. Nobody can open the audio, and it stays; the call is sealed and told of, once."""
     recorder = in_a_call(unit)
     if journal == "zeroed":

@@ -187,7 +187,7 @@ def test_a_cut_anywhere_in_the_files_heals_at_the_next_start(rig: Rig) -> None:
             assert [(path / name).read_bytes() for path in kept[-1:]] == ([whole[:cut]] if name == LEAVES else [])
 
 
-def test_a_record_that_was_damaged_is_said(rig: Rig) -> None:
+def test_a_record_that_was_damaged_is_reported(rig: Rig) -> None:
     seal(rig, record(1000))
     (rig.vault / sealed.call_path(CALL_ID) / "record.json").write_bytes(b"{")
     log = unit_log(rig)

@@ -72,7 +72,7 @@ def test_a_new_vault_says_first_which_it_is(unit: Unit) -> None:
     assert json.loads((unit.config.vault_path / "log" / "head.json").read_text())["log"] == document["vault"]
 
 
-def test_a_rotten_log_is_told_and_the_next_call_is_sealed(unit: Unit) -> None:
+def test_a_rotten_log_is_reported_and_the_next_call_is_sealed(unit: Unit) -> None:
     vault = started(unit)
     a_call(vault, CALL)
     name = json.loads((unit.config.vault_path / "vault.json").read_text())["vault"]

@@ -219,7 +219,7 @@ def test_what_the_ring_has_overtaken_is_a_gap_and_no_more(unit: Unit) -> None:
     assert len(opened(recorder)) == len(played(recorder)) == 12 * RATE_HZ
 
 
-def test_a_gap_is_told_with_the_units_that_it_is_in() -> None:
+def test_a_gap_is_reported_with_the_units_that_it_is_in() -> None:
     """A page is whole when the encoder has 52 samples of the next one, and their gap belongs to that."""
 
     def with_a_gap(first: int, end: int) -> Stretch:

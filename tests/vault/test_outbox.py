@@ -262,7 +262,7 @@ class TestBound:
             assert sum(path.stat().st_size for path in folder.glob("*.events")) <= self.BOUND
         return box
 
-    def test_the_oldest_gives_way_and_that_is_said(self, folder: Path) -> None:
+    def test_the_oldest_gives_way_and_that_is_reported(self, folder: Path) -> None:
         self.fill(folder, 300).close()
         seqs = check_chain(folder)
         dropped = [json.loads(payload) for _, payload, _ in everything(folder) if b'"dropped"' in payload]

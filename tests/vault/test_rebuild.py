@@ -149,7 +149,7 @@ def desk(unit: Unit) -> Iterator[Desk]:
 
 
 class TestWeeksWithoutADesk:
-    def test_every_call_is_told_as_if_its_events_had_come(self, small: Unit, desk: Desk) -> None:
+    def test_every_call_is_reported_as_if_its_events_had_come(self, small: Unit, desk: Desk) -> None:
         first = [small.told() for _ in range(3)]
         desk.hears_all()
         lost = [small.told() for _ in range(30)]
@@ -226,7 +226,7 @@ class TestWeeksWithoutADesk:
 
 
 class TestPace:
-    def test_nothing_gives_way_to_what_is_told_anew(
+    def test_nothing_gives_way_to_what_is_reported_anew(
         self, small: Unit, desk: Desk, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(rebuild, "AHEAD", 10)
