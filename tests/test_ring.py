@@ -310,7 +310,7 @@ def test_a_disk_is_refused(tmp_path: Path) -> None:
     assert caught.value.code == "ring_on_disk"
 
 
-def test_a_full_tmpfs_reports_it_at_once() -> None:
+def test_a_full_tmpfs_is_reported_at_once() -> None:
     if os.getuid() != 0:
         pytest.skip("mounting a small tmpfs needs root")
     point = Path(tempfile.mkdtemp(prefix="linetap-test-"))

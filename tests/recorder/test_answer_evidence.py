@@ -112,7 +112,7 @@ def test_nobody_is_announced_to_who_has_not_answered(told: dict[str, Told], name
 NO_SIGN = {"no sign of an answer": silent(50.0)}  # 30 s of silence, and longer
 
 
-def test_a_time_is_no_answer_and_reports_it(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_time_is_no_answer_and_the_message_states_it(tmp_path_factory: pytest.TempPathFactory) -> None:
     call = follow(NO_SIGN, notices_in(tmp_path_factory), Recording())["no sign of an answer"]
     (record,) = call.records
     assert (record.disposition, record.why, record.answered_by) == ("recorded", "answer_unknown", "unknown")

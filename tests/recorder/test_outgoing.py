@@ -64,7 +64,7 @@ def test_policy_may_have_emergency_calls_recorded(tmp_path: Path, run_dir: Path)
     assert call["disposition"] == "recorded"
 
 
-def test_an_internal_call_is_skipped_and_reports_it(tmp_path: Path, run_dir: Path) -> None:
+def test_an_internal_call_is_skipped_with_a_line(tmp_path: Path, run_dir: Path) -> None:
     call = told(tmp_path, run_dir, CALL + 'digits = "2345"\n')
     assert (call["disposition"], call["why"], call["internal"]) == ("skipped", "internal", True)
 

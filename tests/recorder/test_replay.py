@@ -134,7 +134,7 @@ def test_another_line_may_be_deaf(unit: Unit) -> None:
     assert np.abs(audio_of(unit).astype(float) - AUDIO[0, round(3.535 * 8000) : 72_000]).max() > 1000
 
 
-def test_a_call_that_the_audio_cuts_off_is_sealed_and_reports_it(unit: Unit) -> None:
+def test_a_call_that_the_audio_cuts_off_is_sealed_and_marked_so(unit: Unit) -> None:
     write_events(unit.folder, EVENTS[:-1])
     assert replay_it(unit) == 0
     (call,) = [call for call in calls(unit) if call["line"] == 1]

@@ -46,7 +46,7 @@ call AS (
     strftime('%Y-%m-%dT%H:%M:', t / 1000, 'unixepoch') || printf('%02d.%03dZ', (t / 1000) % 60, t % 1000) AS began
   FROM spread
 ),
-told AS (
+outcome AS (
   SELECT *, CASE WHEN kind < 700 THEN 'recorded' WHEN kind < 850 THEN 'missed' WHEN kind < 900 THEN 'unanswered'
     WHEN kind < 970 THEN 'skipped' WHEN kind < 985 THEN 'fax' WHEN kind < 995 THEN 'discarded' ELSE 'exempt' END AS what
   FROM call
@@ -62,7 +62,7 @@ SELECT unit, replace(replace(began, '-', ''), ':', '') || printf('-L%02d', line)
   iif(NOT gone AND what = 'recorded' AND way < 4, 'abuse', NULL), iif(gone OR what <> 'recorded', NULL, 0.0),
   iif(gone OR what <> 'skipped', NULL, 'internal'),
   iif(what = 'recorded', printf('%064x', h), NULL), 0, 0
-FROM told
+FROM outcome
 """
 
 

@@ -201,8 +201,8 @@ class LogOrder:
             )
         if self._shortened:
             found.append(
-                f"{self._shortened} destroyed after a hold was replaced by a shorter one: that an officer signed it,"
-                " its document said, which went with the call"
+                f"{self._shortened} destroyed after a hold was replaced by a shorter one: the officer's"
+                " signature was in its document, which was destroyed with the call"
             )
         return found
 

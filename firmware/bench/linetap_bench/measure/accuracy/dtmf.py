@@ -87,10 +87,10 @@ def _cases(
     cases: dict[str, Case], digits: int, rng: np.random.Generator, sender: str, none: bool = False
 ) -> list[Judged]:
     keys = [random_keys(rng, digits) for _ in cases]
-    audios = [_sent(case, said, rng, sender) for case, said in zip(cases.values(), keys, strict=True)]
+    audios = [_sent(case, sent, rng, sender) for case, sent in zip(cases.values(), keys, strict=True)]
     judged = []
-    for name, said, got in zip(cases, keys, _detected(audios), strict=True):
-        linetap, libspandsp, multimon = (float(len(one) if none else correct(said, one)) for one in got)
+    for name, sent, got in zip(cases, keys, _detected(audios), strict=True):
+        linetap, libspandsp, multimon = (float(len(one) if none else correct(sent, one)) for one in got)
         by = "" if sender == "others" else ", our sender"
         judged.append(Judged(f"{name}{by}", linetap, {"libspandsp": libspandsp, "multimon-ng": multimon}))
     return judged

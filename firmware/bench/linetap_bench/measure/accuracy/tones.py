@@ -44,7 +44,9 @@ def rows(trials: int, minutes: float) -> list[Row]:
 def _row(shape: ToneShape, line: str, trials: int, rng: np.random.Generator, anchor: Callable[[I16], list[str]]) -> Row:
     audios = [_sent(shape, LINES[line], rng, sox_sine if trial % 2 else own_sine) for trial in range(trials)]
     ours, theirs = _heard_on_each(audios), [anchor(audio) for audio in audios]
-    right, beside = (100 * sum(set(names) == {shape.name} for names in said) / trials for said in (ours, theirs))
+    right, beside = (
+        100 * sum(set(names) == {shape.name} for names in detected) / trials for detected in (ours, theirs)
+    )
     method = (
         f"heard, and no other, of {trials}: lengths off by up to 10 %, each frequency by up to 1.5 %, "
         "-10 to -35 dBm0 a tone; sines of sox and ours in turn"
