@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What is in an image: every package with its version, as a list for people and as SPDX 2.3 for tools.
+"""The contents of an image: every package with its version, as a list for people and as SPDX 2.3 for tools.
 
 `python3 image/contents.py --status DPKG_STATUS --modules DIST_PACKAGES ...`; the same input, the same bytes. Licences
 are read in the copyright files that the image brings along (licences.py). Known holes are no part of it, since they

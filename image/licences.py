@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a package is licensed under, as an SPDX expression, out of Debian's copyright file or a wheel's metadata.
+"""A package's licence as an SPDX expression, from Debian's copyright file or a wheel's metadata.
 
 A machine-readable copyright file (https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/) names a licence
 for every file; the package is then under all of them. A name that means one licence of SPDX's list is in `SPDX`;

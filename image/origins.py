@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which package each file came from that starts a unit: of the initramfs and of the card's boot partition.
+"""The package of origin of each file that starts a unit: those of the initramfs and of the card's boot partition.
 
 Found by its name and size among the files of all packages of the build (copyrights.py lists them); a device tree, which
 the firmware asks for by other names, by its size; a slot's start4a.elf as start4.elf. So a program or a firmware file
-that somebody takes out of the kit is in the list of contents, or the build ends.
+taken from the kit is in the list of contents, or the build ends.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Which of Debian's packages an image is made of: chosen once, kept as a list with hashes, and fetched by it again.
+"""The lock file of an image's Debian packages: chosen once, kept as a list with hashes, and fetched by it again.
 
 `packagelock.py choose` asks apt what the archive has today, and writes a line for each package:
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every test may ask for."""
+"""Fixtures of all tests."""
 
 from __future__ import annotations
 

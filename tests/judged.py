@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the panel shows of a unit at one look, judged by all checks: its disk is well, unless a test says otherwise."""
+"""The panel's state of a unit at one moment, judged by all checks: its disk is well unless a test sets otherwise."""
 
 from __future__ import annotations
 

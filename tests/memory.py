@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands in the memory of another process."""
+"""The memory of another process."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the boot loader in a Pi's EEPROM starts from a card, by the rules of Raspberry Pi's documentation.
-
-Nobody has the boot loader's source; each rule names the text that it is from. Where a text leaves something open, or
-versions differ, the worse is done. config_txt/ and raspberry-pi/ are folders of raspberrypi/documentation, the release
-notes those of raspberrypi/rpi-eeprom (86759b04), secure-boot.md usbboot's (87d6e032).
+"""A model of the boot loader in a Pi's EEPROM: the files that it starts from a card, by the rules of Raspberry Pi's
+documentation. The boot loader's source is not public; each rule names the text that it is from. Where a text leaves
+something open, or versions differ, the worse is done. config_txt/ and raspberry-pi/ are folders of
+raspberrypi/documentation, the release notes those of raspberrypi/rpi-eeprom (86759b04), secure-boot.md usbboot's
+(87d6e032).
 """
 
 from __future__ import annotations

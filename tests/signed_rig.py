@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `image --signed` makes, by the image's own steps over a small card, with keys of the test's own."""
+"""The output of `image --signed`, by the image's own steps over a small card, with keys of the test's own."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the long tests have tried, as one table at the end: what was broken on purpose, and what became of it."""
+"""The long tests' injected faults and their outcomes, as one table at the end."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What whoever carries the disk away can read on it."""
+"""The data that a thief of the disk can read on it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What imports what, read from the source: no module comes back to itself, and unit and desk know core, not each other.
+"""The import graph, read from the source: it has no cycle, and unit and desk import core, not each other.
 
 An import counts wherever it stands: at the top, within a function, or for types alone. A circle that Python happens to
 survive is a circle all the same: neither end of it can be read, tested or moved without the other.

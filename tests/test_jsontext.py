@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is no JSON, or not of the type, is a ValueError and msgspec's own error: with msgspec 0.19, which Debian has and
-the image ships, the second alone would be no ValueError, and a recorder did not start."""
+"""Text that is no JSON, or not of the type, is a ValueError and msgspec's own error: with msgspec 0.19, which Debian
+has and the image ships, the second alone would be no ValueError, and a recorder did not start."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is counted as lately, and that no storm fills the memory."""
+"""Counting of recent events, with bounded memory in a storm."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was learnt of the lines comes back whole, and a damaged file is as good as none."""
+"""The learnt values of lines are restored whole, and a damaged file counts as none."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the journal is told, in its own protocol."""
+"""Messages to the journal, in its own protocol."""
 
 from __future__ import annotations
 

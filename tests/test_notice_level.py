@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How loud a notice is put on a line, and the tone before it."""
+"""The level of a notice on a line, and the tone before it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What systemd is told, over the socket that it gives (sd_notify(3))."""
+"""Notifications to systemd, over the socket that it provides (sd_notify(3))."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What weakens: every key of the schema is classified, and each rule goes the way it should."""
+"""Weakening changes: every key of the schema is classified, and each rule goes the way it should."""
 
 from __future__ import annotations
 

@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each Raspberry Pi needs to start and to record: by its device tree, the kernel and the firmware's rules."""
+"""Requirements of each Raspberry Pi for starting and recording: from its device tree, the kernel and the firmware's
+rules."""

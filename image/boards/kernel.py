@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which driver of a kernel takes a device: a module, by modules.alias, or the kernel itself.
+"""A device's driver in a kernel: a module, by modules.alias, or the kernel itself.
 
 The kernel's own drivers are known by modules.builtin.modinfo; what it matches without a driver (interrupt controllers,
 clocks, buses) by its table entries in the image: struct of_device_id is char name[32], type[32], compatible[128].

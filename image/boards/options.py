@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the image wants of a kernel besides drivers, by its configuration. A vendor's kernel is held to it too."""
+"""The options that the image requires of a kernel's configuration besides drivers; a vendor's kernel too must have
+them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a unit uses of a board: the devices by the generic names of their nodes, and what a bus finds by itself.
+"""The devices of a board that a unit uses: by the generic names of their nodes, and those that a bus enumerates.
 
 `is_early` is what lies between the kernel and the root: those modules are in the initramfs, all others in the root.
 """

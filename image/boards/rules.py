@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a Pi's firmware asks for, and whether a boot partition has it.
+"""The files that a Pi's firmware reads, and a check that a boot partition has them.
 
 Every rule is of raspberrypi/documentation, documentation/asciidoc/computers/: BOOT is config_txt/boot.adoc, FOLDER is
 configuration/boot_folder.adoc, TREE is configuration/device-tree.adoc, FILTER is config_txt/conditional.adoc.

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which devices a device waits for.
-
-`BINDINGS` is what the kernel itself knows of it, of_supplier_bindings in drivers/of/property.c (v6.19): properties that
-hold phandles, and the property of the supplier that says how many cells follow each. `WAITED_FOR` is what drivers wait
-for without the kernel's core knowing. The bus that a device hangs on is a supplier too.
+"""The suppliers of a device, for which it waits. `BINDINGS` is the kernel's own table of them, of_supplier_bindings in
+drivers/of/property.c (v6.19): properties that hold phandles, and the property of the supplier that says how many cells
+follow each. `WAITED_FOR` has those for which drivers wait although the kernel's core does not link them. The bus that a
+device hangs on is a supplier too.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the detectors are held against: receivers and transmitters that are not ours, and recorded people.
+"""References for the detectors: receivers and transmitters of other makers, and recorded people.
 
 Each function raises DeviceFault `no_anchor` where what it needs is not installed.
 """

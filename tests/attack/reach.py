@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one signature of each verb can take away, and what takes two: a decision that every verb needs.
+"""The damage that one signature of each verb can do, and which verbs need two: a decision that every verb needs.
 
 config/weakening.py has the same for the keys of the configuration. A verb without a row fails a test
 (tests/attack/test_alone.py), and so does a row that names no file of tests.

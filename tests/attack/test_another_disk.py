@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whoever has a unit's key, or its disk of yesterday, begins a vault or a log: it is seen and hides nothing."""
+"""A thief of a unit's key, or of its disk of yesterday, begins a vault or a log: it is detected and hides nothing."""
 
 from __future__ import annotations
 

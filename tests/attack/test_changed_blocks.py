@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Somebody with the card and without its key changes blocks of data, which is encrypted and not checked block by block.
+"""An attacker with the card and without its key changes blocks of data, which is encrypted and not checked block by
+block.
 
 The file system is the image's, the change what AES-XTS makes of it: sixteen bytes of noise, wherever they fall, in a
 file or in what ext4 keeps for itself. Then the unit starts: nothing that was changed is taken for what was written.

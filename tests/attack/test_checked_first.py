@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whoever approves, opens or takes a layer off verifies the whole call first, and the log says what was opened."""
+"""Approving, opening or removing a layer verifies the whole call first, and the log names what was opened."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Somebody has the desk's key, the power switch and the time server, and wants recordings gone before their time."""
+"""An attacker with the desk's key, the power switch and the time server tries to have recordings destroyed early."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who can make another service say something says it again and again, so that the journal drops what that service says
-besides: it takes so many lines of a service and no more. Each kind of line has a bound of its own."""
+"""An attacker makes another service repeat a message so often that the journal drops that service's other messages:
+journald accepts a limited number of lines of a service. Each kind of line has a bound of its own."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a service finds where another should have left a file, and what lies where it writes its own."""
+"""Hostile files where a service expects another service's file, or where it writes its own."""
 
 from __future__ import annotations
 

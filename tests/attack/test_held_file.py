@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who edits unit.toml on a unit with people: no service acts by what weakens, whichever starts first and next."""
+"""unit.toml edited on a unit with people: no service applies a weakening, in whatever order they start."""
 
 from __future__ import annotations
 

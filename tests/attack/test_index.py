@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whoever has the public key list can write an index. A search believes what the unit's log has, and says the rest."""
+"""A forged index: the public key list suffices to write one. A search believes the unit's log and reports
+differences."""
 
 from __future__ import annotations
 

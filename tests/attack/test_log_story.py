@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Somebody with a unit's key destroys early, or tells the log a story that cannot have happened.
+"""An attacker with a unit's key destroys early, or writes an impossible course of events into the log.
 
 Every log here is whole and rightly signed: only what its leaves say of one another gives it away.
 """

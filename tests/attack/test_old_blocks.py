@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Somebody with the encrypted card and a copy of it from before puts single blocks of data back as they were. They
-decrypt to what once was true: nothing in a block says that it is old. What the unit and `verify` know of the whole
-does.
+"""An attacker with the encrypted card and an earlier copy of it restores single blocks of data. They decrypt to data
+that was once valid: nothing in a block shows its age. The checks of unit and `verify` over the whole do.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What lies in a vault chooses its own names and depths: it writes no line of verify's, and does not end it."""
+"""Files in a vault with hostile names and depths: none forges a line of verify's output, and none ends it."""
 
 from __future__ import annotations
 

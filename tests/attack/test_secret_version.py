@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whoever has the release key makes a version for one unit alone, and signs it as every other. A unit that demands the
-log of versions takes it by neither way, and nothing is written to a slot. Proofs are made by the desk's command.
+"""The holder of the release key makes a version for one unit alone, and signs it as every other. A unit that demands
+the log of versions takes it by neither way, and nothing is written to a slot. Proofs are made by the desk's command.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Somebody has a unit's key and its vault, and nothing else: what they make must not come out as good under a policy.
-
-Each attack is one that nothing finds without witnesses, and each test shows that first.
+"""An attacker with a unit's key and its vault, and nothing else: their forgeries must not verify under a policy. Each
+attack is one that is undetected without witnesses, and each test shows that first.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whoever has the desk's database and its store wants call B opened by the approvals for call A: the pages refuse, and
-so does every device that takes a package from them."""
+"""An attacker with the desk's database and its store tries to open call B by the approvals for call A: the pages
+refuse, and so does every device that takes a package from them."""
 
 from __future__ import annotations
 

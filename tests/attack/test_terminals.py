@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a taken-over service, a unit or a broker has written is read on somebody's terminal: it moves no cursor there,
-begins no line of its own and turns no direction."""
+"""Output written by a taken-over service, a unit or a broker, on an administrator's terminal: it moves no cursor,
+begins no line and changes no text direction."""
 
 from __future__ import annotations
 

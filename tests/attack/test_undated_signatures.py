@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a unit signs while its clock stands at 1970: an honest one is never called a forger for it, and a key that has
+"""Signatures of a unit whose clock stands at 1970: an honest one is never called a forger for them, and a key that has
 ended proves nothing by dating itself back."""
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whoever can write into the officer's folder of holds, and signs nothing: no paper of theirs lets a day's key go, and
-with it a call that is held."""
+"""An attacker who writes into the officer's folder of holds without a signature: no such document releases a day's key,
+and with it a call that is held."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who tries to have less recorded, announced, kept or told: alone, with a key too many, by a file, by the clock.
-
-Each is refused, or stands in the log, with an alert that only somebody else takes away.
+"""Attempts to have less recorded, announced, kept or reported: alone, with a key too many, by a file, by the clock.
+Each is refused, or stands in the log, with an alert that only another person can clear.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the bench says of the notice as it is heard; and STOI held against pystoi, from which the values below are."""
+"""The bench's measure of the notice as it is heard; and STOI held against pystoi, from which the values below are."""
 
 from __future__ import annotations
 

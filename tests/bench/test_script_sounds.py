@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a script may say of sounds, parties and the way to an answer, and what of it reaches the line."""
+"""A script's sounds, parties and course up to an answer, and their effect on the line."""
 
 from __future__ import annotations
 

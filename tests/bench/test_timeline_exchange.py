@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the exchange and the far end put on a line, measured in the rendered result alone."""
+"""The signals of exchange and far end on a line, measured in the rendered result alone."""
 
 from __future__ import annotations
 

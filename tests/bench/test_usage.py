@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a process costs, by the kernel's accounts."""
+"""The resource usage of a process, by the kernel's accounts."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What must be true of a vault after a power cut, judged by what was on the lines and by nothing that the unit says.
+"""The invariants of a vault after a power cut, judged by the signals on the lines and not by any report of the unit.
 
 A fault is one of
 

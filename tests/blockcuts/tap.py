@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was on the lines, kept by a reader of its own: the truth that every recording is held against."""
+"""The signals on the lines, kept by a separate reader: the ground truth of every recording."""
 
 from __future__ import annotations
 

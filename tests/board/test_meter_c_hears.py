@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the meter's program in C does with what it is told, whatever the line makes of it, and when that ends."""
+"""The meter's program in C as a receiver: commands, damaged ones too, and the end of their effect."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What voltages mean: hook, ringing and polarity, by the thresholds of each line."""
+"""Decisions from voltages: hook, ringing and polarity, by the thresholds of each line."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the machine is, read from the kernel's files: those of this machine, and those of a Pi laid out here."""
+"""The model of the machine, read from the kernel's files: those of this machine, and those of a Pi laid out here."""
 
 from __future__ import annotations
 

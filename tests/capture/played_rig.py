@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much later than ALSA says a played notice is heard: the number that goes into `playback_offset_ms`.
-
-Pure over what the ring held; needs a line that returns what is played on it, as every hybrid and every cable does.
+"""The delay between ALSA's position and a notice's arrival on the line: the number for `playback_offset_ms`. Pure over
+the ring's contents; needs a line that returns what is played on it, as every hybrid and every cable does.
 """
 
 from __future__ import annotations

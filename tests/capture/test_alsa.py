@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the device gave against what was asked, and the one library version that tells of lost audio."""
+"""The parameters that a device granted against the requested ones, and the one library version that reports lost
+audio."""
 
 from __future__ import annotations
 

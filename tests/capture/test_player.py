@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a notice lies in both countings, through restarts of either stream. The board is the simulated one."""
+"""The position of a notice in both counts of samples, through restarts of either stream. The board is the simulated
+one."""
 
 from __future__ import annotations
 

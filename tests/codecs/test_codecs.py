@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every codec must do: sizes say which samples there are, and a stream goes on wherever a unit ends."""
+"""The interface of every codec: sizes determine the samples, and a stream continues after a unit of any length."""
 
 from __future__ import annotations
 

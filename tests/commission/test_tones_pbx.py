@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What PBXs send, learnt beside Korea's tones: each is heard by its name, and none of Korea's is unlearnt."""
+"""Tones of PBXs, learnt beside Korea's: each is detected by its name, and Korea's still are."""
 
 from __future__ import annotations
 

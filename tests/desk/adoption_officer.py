@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Somebody at the desk who adopts new units, by the forms of the page alone."""
+"""A person at the desk who adopts new units, by the forms of the page alone."""
 
 from __future__ import annotations
 

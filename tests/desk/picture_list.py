@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which pictures there are of the desk's pages: a row for each page of the route table, and some in another look.
+"""The list of pictures of the desk's pages: a row for each page of the route table, and some in another look.
 
 A new page gets a row here, in the order in which docs/desk-pages.md shall show it; then tools/screenshots.py. What it
 shows has to be in picture_site.py. `{call}` in an address is filled in from there.

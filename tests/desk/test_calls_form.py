@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is typed into the search, what it means, and what of it reaches the access log; and who sits where."""
+"""The search form: its fields, their meaning and their trace in the access log; and the directory of extensions."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a desk copies, when it is satisfied with it, and when a copy goes."""
+"""A desk's copies of recordings: selection, verification and deletion."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What comes as a package may be anything; and what is made of a recording to be seen and heard."""
+"""Arbitrary bytes as a package; and a recording's waveform and audio as the page shows and plays them."""
 
 from __future__ import annotations
 

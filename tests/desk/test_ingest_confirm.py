@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the desk says to its units, held against the unit's own check of a command."""
+"""The desk's confirmations to its units, held against the unit's own check of a command."""
 
 from __future__ import annotations
 

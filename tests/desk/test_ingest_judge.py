@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the desk says of a payload: each defect has its kind and code, and no defect is stored."""
+"""The desk's judgement of a payload: each defect has its kind and code, and no defect is stored."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the desk makes of its forms is what the unit's own code takes, without a mistake: the desk has no schema."""
+"""Orders made of the desk's forms pass the unit's own check without a mistake: the desk has no schema."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the PBXs told of a day: as the ingest keeps it of health, as the night's summary and the figures tell it, and
-what of it is in an index that is made again."""
+"""The PBXs' figures of a day: as the ingest stores them from health, in the night's summary and the desk's figures, and
+in an index that is rebuilt."""
 
 from __future__ import annotations
 

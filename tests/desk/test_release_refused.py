@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nobody opens a recording alone: every way that must not lead to one, each with its code."""
+"""No one opens a recording alone: every path that must be refused, each with its code."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Somebody between a new unit and its desk, or a neighbour who answers first: what the two people would see.
+"""An attacker between a new unit and its desk, or a neighbour who answers first: as the two people would see it.
 
 The unit's process and the desk's pages are real; the attacker speaks the protocol with both, in keys of their own.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What somebody types is gone with the answer: nothing that lives on in the server has it (docs/desk-serve.md)."""
+"""Typed secrets are gone with the response: no object that outlives it in the server has them (docs/desk-serve.md)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the pages of a release refuse, with the code that the gate would have, and what the access log has of it."""
+"""Refusals of the release pages: each with the gate's code and its entry in the access log."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a unit hangs: by the desk's file, else by its name."""
+"""The place of a unit: from the desk's file, else from its name."""
 
 from __future__ import annotations
 

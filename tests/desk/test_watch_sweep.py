@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is retained comes at QoS 0 (decision 0070): all of it before the sweep's end, no faster than it is taken."""
+"""Retained messages come at QoS 0 (decision 0070): all before the sweep's end, no faster than they are processed."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a unit stands by what the broker has of it; and that nothing a broker sends makes the memory grow."""
+"""A unit's state from its messages at the broker; and no message of a broker makes the memory grow."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What docs/log.md has a reader type to check cosignatures without our software, run as it stands there."""
+"""The commands of docs/log.md that check cosignatures without our software, run as they stand there."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a unit says, as it comes in JSON."""
+"""A unit's messages in JSON."""
 
 from __future__ import annotations
 

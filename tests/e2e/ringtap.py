@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What went through the ring, kept by a reader of its own: what a recorder had to record, whatever the cable did."""
+"""The ring's audio, kept by a separate reader: what a recorder had to record, whatever the cable did."""
 
 from __future__ import annotations
 

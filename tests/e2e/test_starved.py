@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the recorder needs is withheld for thirty seconds in the middle of a call: an answer of the disk (every write
+"""A resource of the recorder is withheld for thirty seconds in the middle of a call: an answer of the disk (every write
 hangs and none fails, as on a flash card that tidies up), descriptors, memory. It costs no sample.
 
 Without memory a process may end, as the kernel would end it too; it is started anew, as systemd does. Without

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the writer writes is opened by stock `age` and by pyrage: neither is ours."""
+"""The writer's files are opened by stock `age` and by pyrage, two foreign implementations."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What proves a call's close apart from its log: whatever is changed in it, it proves nothing any more."""
+"""The proof of a call's close apart from its log: with any change in it, it proves nothing."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a broker hands on: to the desk's ingest frames and publications of every topic that it reads, to its picture of
-the fleet the same, and to a unit its commands.
+"""Input from a broker: frames and publications of every topic that the desk's ingest and its picture of the fleet read,
+and a unit's commands.
 
 The ingest is a real one on a socket. A publication is through when it has been acknowledged, which it is when the
 database has it; a frame that is none ends the connection, and the next one is begun.

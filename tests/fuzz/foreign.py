@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is fed, and what a reader of foreign bytes may do with them.
+"""The fuzzed readers of foreign bytes, and their allowed outcomes.
 
 A reader may take the bytes, or refuse them with an error of linetap's own tree (or with one of those that it names),
-whose text is one line. Everything else is a find: another exception, a command that speaks of a fault in linetap
+whose text is one line. Everything else is a finding: another exception, a command that reports a fault in linetap
 itself, more than HANG_S, more than MOST_MB.
 """
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is carried to people in one file: a custodian's package as it is unpacked and read, and a bundle as an archive.
-What an archive does to the machine (names, links, sizes, what grows when it is unpacked) and what lies in it are fed
-apart, so that either gets far."""
+"""Files carried to people: a custodian's package as it is unpacked and read, and a bundle as an archive. An archive's
+structure (names, links, sizes, growth when unpacked) and its contents are fuzzed apart, so that either gets far."""
 
 from __future__ import annotations
 

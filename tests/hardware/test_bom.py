@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is to be bought is what is drawn."""
+"""The bill of materials matches the drawing."""
 
 from __future__ import annotations
 

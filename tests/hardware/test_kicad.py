@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What KiCad says of the drawing. Where it is not installed, the committed netlist is simulated all the same."""
+"""KiCad's checks of the drawing. Where it is not installed, the committed netlist is simulated all the same."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the front end does with the second sources that differ from the parts as drawn."""
+"""The front end with second sources that differ from the parts as drawn."""
 
 from __future__ import annotations
 

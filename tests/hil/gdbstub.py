@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a debugger does to the emulated machine: stops its processors, and lets each go on in a loop that nothing ends.
+"""A debugger of the emulated machine: stops its processors, and lets each continue in an endless loop.
 
 GDB's remote protocol, as QEMU speaks it: https://sourceware.org/gdb/current/onlinedocs/gdb.html/Remote-Protocol.html
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests bring into the emulated machine, as a second archive of its initramfs."""
+"""The tests' files for the emulated machine, as a second archive of its initramfs."""
 
 from __future__ import annotations
 

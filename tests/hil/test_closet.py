@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a closet does to a unit that works: the codec pulled, the PBX's cable pulled, the broker away, the disk full.
+"""Faults of a closet on a working unit: the codec pulled, the PBX's cable pulled, the broker away, the disk full.
 One machine, from test to test."""
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a started unit's kernel has in force: every setting of docs/hardening.md, and the lockdown."""
+"""The kernel settings in force on a started unit: every one of docs/hardening.md, and the lockdown."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Somebody has the card for a minute, and lays files onto its state partition with stock debugfs."""
+"""An attacker has the card for a minute, and writes files onto its state partition with stock debugfs."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long a unit that knows who it is takes from power on to recording: counted, 10⁹ instructions a second."""
+"""The time of a commissioned unit from power on to recording: counted, 10⁹ instructions a second."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What image/contents.py is given, and what it writes."""
+"""Input and output of image/contents.py."""
 
 from __future__ import annotations
 

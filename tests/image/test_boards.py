@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a board needs is derived from its tree: every supplier on the way, and a fault for each that nobody takes.
+"""A board's requirements are derived from its tree: every supplier on the way, and a fault for each without a driver.
 
 The outside truth: dtc reads the same trees; the kernel's own list of properties that hold phandles
 (drivers/of/property.c); and the kernel's own links between the devices of a Pi 4, as its sysfs has them

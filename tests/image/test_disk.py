@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which card is the unit's, where a second one with the same names is in a reader: the initramfs's own script over a
-/sys of links, and the rules that it leaves for udev."""
+"""The choice of the unit's card where a second one with the same names is in a reader: the initramfs's own script over
+a /sys of links, and the rules that it leaves for udev."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the unit keeps, where its partition can be read and not written: the initramfs's own script with the root's,
+"""The unit's kept files where its partition can be read and not written: the initramfs's own script with the root's,
 over the kernel's own overlay and a file system that is mounted read-only, in namespaces of their own."""
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the initramfs tells a TPM, and what the image permits: the very lines of both, in their shells."""
+"""The initramfs's measurements into a TPM, and the image's permissions: the very lines of both, in their shells."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the build lays into a root is the same whoever made the clone: neither its umask nor the times of its files
-count. Whole images are compared by image/twice.sh."""
+"""The build writes the same root from every clone: neither its umask nor the times of its files count. Whole images are
+compared by image/twice.sh."""
 
 from __future__ import annotations
 

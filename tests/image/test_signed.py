@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a Pi starts under verified boot: made by the image's steps, held against Raspberry Pi's tool and example."""
+"""The boot files of a Pi under verified boot: made by the image's steps, held against Raspberry Pi's tool and
+example."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a unit keeps of /etc, on a partition that anybody with the card can write: the image's script, over folders."""
+"""The kept parts of /etc, on a partition that is writable with the card in hand: the image's script, over folders."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is printed is what the table says: the label on the lid, and the manual's page."""
+"""The printed texts match the table: the label on the lid, and the manual's page."""
 
 from __future__ import annotations
 

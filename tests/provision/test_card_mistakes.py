@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Windows, browsers and editors make of the files on a card: told there in Korean and English, and by the LEDs."""
+"""Mistakes of Windows, browsers and editors in the files on a card: reported there in Korean and English, and by the
+LEDs."""
 
 from __future__ import annotations
 

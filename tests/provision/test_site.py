@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a site needs besides one codec and a broker of its own comes with the signed order: no terminal on the unit."""
+"""A site's settings besides one codec and its own broker come with the signed order: no terminal on the unit."""
 
 from __future__ import annotations
 

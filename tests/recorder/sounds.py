@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a line carries in a story: float64 at 8 kHz."""
+"""Sounds of a line for the stories: float64 at 8 kHz."""
 
 from __future__ import annotations
 

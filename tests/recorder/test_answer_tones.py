@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is taken for ringback, music or a voice and is not: a song that begins quietly, three tones that say there is no
-such number, a long burst of ringback. And when the notice begins, if the answer was known late."""
+"""Sounds easily taken for ringback, music or a voice: a song that begins quietly, the three tones of an unassigned
+number, a long burst of ringback. And the begin of the notice when the answer was detected late."""
 
 from __future__ import annotations
 

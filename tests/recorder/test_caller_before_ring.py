@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who calls, said before the first ring: EN 300 659-1's alerting signals, and digits with and without letters around.
+"""Caller ID before the first ring: EN 300 659-1's alerting signals, and digits with and without letters around.
 
 The messages are sent by libspandsp and by minimodem, where they are installed, and by a sender of our own.
 """

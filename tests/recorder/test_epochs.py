@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which key a call is sealed to, while lists come and go: held against stock age and the private halves."""
+"""The key that a call is sealed to while lists change: held against stock age and the private halves."""
 
 from __future__ import annotations
 

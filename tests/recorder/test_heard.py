@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the lines say reaches the call record, and stays out of what may be seen without a key."""
+"""Signals of the lines reach the call record, and stay out of the parts that are readable without a key."""
 
 from __future__ import annotations
 

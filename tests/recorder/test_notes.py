@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the vault is told of a call before its end: all that will be known of it if power fails now."""
+"""A call's notes to the vault before its end: all that remains of it if power fails now."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What may happen to a call that is being recorded: the far end hangs up, another party comes, somebody marks it."""
+"""Events of a call that is being recorded: the far end hangs up, another party comes, the staff mark it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Somebody wants to pull the disk: what was being said is sealed, and nothing new begins."""
+"""Removal of the disk on request: calls in progress are sealed, and no new one begins."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the PBX told of a day that is over: which calls count, which of them lack a recording, and from when on."""
+"""The PBX's records of a finished day: which calls count, which of them lack a recording, and from when on."""
 
 from __future__ import annotations
 

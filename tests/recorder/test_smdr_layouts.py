@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a PBX prints, whatever it prints, is a call or nothing; it never raises."""
+"""Every line of a PBX is parsed as a call or ignored; none raises."""
 
 from __future__ import annotations
 

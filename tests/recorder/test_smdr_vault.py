@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a call waited for is sealed with it: in meta.age whole, in record.json not at all, whoever dies in between."""
+"""A PBX record that came late is sealed with its call: whole in meta.age, absent from record.json, through any
+crash."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What no line should carry and some do: the ears make nothing of it, and hear the next digit as if it had not been."""
+"""Faulty audio of real lines: the detectors report nothing, and detect the next digit as if it had not occurred."""
 
 from __future__ import annotations
 

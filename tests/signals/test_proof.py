@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the captured audio proves of a notice: lines that heard it, lines that did not, and half of each."""
+"""Proof of a notice from the captured audio: lines that carried it, lines that did not, and half of each."""
 
 from __future__ import annotations
 

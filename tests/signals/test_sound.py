@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a line carries: speech, announcements, music, tones nobody learnt, and what a change of it says."""
+"""Classes of sound on a line: speech, announcements, music, unlearnt tones; and changes between them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the button does under systemd: the panel, without rights, begins a walk test and has the disk unmounted."""
+"""The button under systemd: the panel, without rights, begins a walk test and has the disk unmounted."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much of the machine each service can reach, by systemd's own reckoning (`systemd-analyze security --offline`)."""
+"""The exposure of each service by systemd's own measure (`systemd-analyze security --offline`)."""
 
 from __future__ import annotations
 

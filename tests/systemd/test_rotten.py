@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a bad medium or a hasty hand leaves of a unit's files, under systemd: one bit of each small file is another, the
-configuration is empty or gone, in mid-call too. Nothing dies of it over and over, and each is named."""
+"""Files damaged by a bad medium or a hasty hand, under systemd: one bit of each small file is flipped, the
+configuration is empty or gone, in mid-call too. No service dies of it repeatedly, and each is named."""
 
 from __future__ import annotations
 

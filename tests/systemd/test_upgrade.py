@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an upgrade interrupts, and what a dead capture leaves on the line: both in mid-call, under a real systemd."""
+"""Effects of an upgrade and of a dead capture on calls in progress, under a real systemd."""
 
 from __future__ import annotations
 

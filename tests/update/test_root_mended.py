@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much of a root is mended in one start: the shipped script, over a card on which each bad block costs seconds."""
+"""The repair of a root in one start, and its bound: the shipped script, over a card on which each bad block costs
+seconds."""
 
 from __future__ import annotations
 

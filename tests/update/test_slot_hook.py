@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the hook of every bundle lays on the boot partition, from a root that was really written."""
+"""The files that every bundle's hook writes to the boot partition, from a root that was really written."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a slot knows of its own starts: kept through a cut at any moment of a write, and of no other root."""
+"""A slot's record of its own starts: kept through a cut at any moment of a write, and of no other root."""
 
 from __future__ import annotations
 

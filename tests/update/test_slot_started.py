@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which slot a signed boot.img was started for: the initramfs's own script, by what the firmware says of it."""
+"""The slot that a signed boot.img was started for: the initramfs's own script, by the firmware's report."""
 
 from __future__ import annotations
 

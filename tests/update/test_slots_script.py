@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which slot starts, with the firmware's memory and without: a try is for one boot, and no power cut leads nowhere."""
+"""The choice of the slot, with the firmware's memory and without: a try is for one boot, and no power cut leads
+nowhere."""
 
 from __future__ import annotations
 

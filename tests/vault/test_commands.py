@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a unit does on a signed word, and everything that it must not do."""
+"""Signed commands: those that a unit executes, and everything that it must refuse."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which vault of its key one is: named when it is made, and found again when its document is lost."""
+"""The incarnation of a vault under its key: named when it is made, and found again when its document is lost."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What dropped events said comes again from log and records: as new events that say so, and all of it."""
+"""Dropped events are rebuilt from log and records: as new events marked as rebuilt, completely."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a recording takes from the journal's thread, what it fetches itself, and when there is enough to write."""
+"""A recording's inputs: from the journal's thread, fetched by itself, and when there is enough to write."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a long day leaves in the outbox while nobody takes it: written by the image's own, with the unit's key. The
+"""An outbox after a long day without a consumer: written by the image's own code, with the unit's key. The
 recorder is stopped meanwhile."""
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ import msgspec
 from linetap_core.enrolment import order
 from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import namespaces
-from linetap_core.wire import loopback
+from linetap_core.wire.mqtt import is_own_host
 
 ORDER, DECOMMISSION, DESK = order.NAME, "linetap-decommission.txt", "linetap-desk.txt"
 DESK_PORT = 8443  # of `linetap desk serve`, if the order names no other
@@ -154,7 +154,7 @@ def require_broker(text: str) -> None:
     except (ValueError, RecursionError):
         return  # checked with the configuration itself
     host = unit.broker.host
-    if unit.board.kind == "hardware" and loopback.is_own(host):
+    if unit.board.kind == "hardware" and is_own_host(host):
         raise CardMistake(
             f"{ORDER}: {order.UNIT}: broker.host = {host!r}는 기기 자신입니다. 브로커의 이름이나 주소를 쓰십시오.",
             f"{ORDER}: {order.UNIT}: broker.host = {host!r} is the unit itself: the broker's name or address expected",
