@@ -28,7 +28,7 @@ def build(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd="/")
 
 
-def test_it_lists_its_commands() -> None:
+def test_build_sh_lists_its_commands() -> None:
     ended = build()
     assert ended.returncode == 0
     assert [name for name in COMMANDS if not re.search(rf"^  {name}\b", ended.stdout, re.MULTILINE)] == []

@@ -39,7 +39,7 @@ LIMIT_S = 120
 
 
 @pytest.mark.parametrize("text", SAME)
-def test_it_is_no_time(text: str) -> None:
+def test_a_leap_second_is_no_time(text: str) -> None:
     with pytest.raises(ValueError, match="second must be in"):
         parse_rfc3339(text)
 
@@ -72,7 +72,7 @@ READERS: dict[str, Callable[[str], object]] = {
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_it_is_refused_in_one_line(name: str) -> None:
+def test_a_leap_second_is_refused_in_one_line(name: str) -> None:
     with pytest.raises(LinetapError) as caught:
         READERS[name](LEAP)
     assert "\n" not in str(caught.value)

@@ -102,7 +102,7 @@ def test_what_is_above_the_telephone_band_does_not_fold_back(tmp_path: Path) -> 
     assert power[1000 - 2 : 1003].max() > 300 * power[1010:].max()
 
 
-def test_it_is_what_capture_loads(tmp_path: Path) -> None:
+def test_an_imported_notice_is_loaded_by_capture(tmp_path: Path) -> None:
     made = import_notice(save(tmp_path / "Hall_2.wav", sine(500, 1, 8000, 0.3), 8000), f" {TEXT}\n", tmp_path / "n")
     loaded = load_notices(tmp_path / "n")
     assert loaded.keys() == {"hall_2"}

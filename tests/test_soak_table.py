@@ -6,7 +6,7 @@ from __future__ import annotations
 from soak_table import Row, lines
 
 
-def test_it_counts_every_kind_and_all_of_them() -> None:
+def test_the_table_counts_every_kind_and_all_of_them() -> None:
     table = lines([Row("power, cut", 1000, 0, 0, 0), Row("one bit of one file", 300, 1, 0, 2)])
     assert table[0].split("  ")[0] == "what was broken on purpose"
     assert [line.split()[-4:] for line in table[1:]] == [

@@ -35,7 +35,7 @@ def systemd(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.s
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_it_waits_and_begins_when_it_is_right(
+def test_a_service_waits_and_begins_with_a_right_configuration(
     tmp_path: Path, run_dir: Path, systemd: socket.socket, service: str
 ) -> None:
     """Systemd hears that it works: else it would be ended and started anew for ever."""

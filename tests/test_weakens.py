@@ -161,7 +161,7 @@ NEUTRAL: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("code", "part", "changes"), ONE_WAY)
-def test_this_way_weakens_and_the_other_does_not(code: str, part: str, changes: dict[str, Any]) -> None:
+def test_a_change_weakens_in_one_direction(code: str, part: str, changes: dict[str, Any]) -> None:
     after = changed(part, **changes)
     assert codes(base(), after) == {code}
     assert codes(after, base()) == set()
@@ -174,7 +174,7 @@ def test_either_way_weakens(code: str, part: str, changes: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize(("part", "changes"), NEUTRAL)
-def test_this_does_not(part: str, changes: dict[str, Any]) -> None:
+def test_a_harmless_change_does_not_weaken(part: str, changes: dict[str, Any]) -> None:
     after = changed(part, **changes)
     assert after != base()
     assert codes(base(), after) == set()
@@ -238,7 +238,7 @@ class TestNarrower:
             ("", ".*", True),
         ],
     )
-    def test_it_is_reported_only_where_it_is_certain(self, new: str, old: str, certain: bool) -> None:
+    def test_narrower_numbers_are_reported_only_where_certain(self, new: str, old: str, certain: bool) -> None:
         assert is_narrower(new, old) is certain
 
     @settings(max_examples=300)

@@ -82,7 +82,7 @@ def test_a_checker_or_signers_that_come_out_of_the_bundle(bundled: BundleRig, ca
     assert "policy lies in the bundle" in done.stderr
 
 
-def test_one_by_keys_of_its_own(bundled: BundleRig, case: Path) -> None:
+def test_a_bundle_by_keys_of_its_own(bundled: BundleRig, case: Path) -> None:
     """Record, head, sums and signers are the forger's, and fit one another."""
     stranger = keys.new_unit_key()
     record = case / "calls" / CALL_ID / "record.json"

@@ -91,7 +91,7 @@ def test_an_authority_that_the_recorder_writes_into_the_configuration_is_none(ca
 
 
 @pytest.mark.parametrize("lost", [True, False], ids=["its configuration lost", "with its configuration"])
-def test_one_of_an_older_version_that_started_once_with_ours_remembers(tmp_path: Path, lost: bool) -> None:
+def test_a_unit_of_an_older_version_remembers_after_one_start_with_ours(tmp_path: Path, lost: bool) -> None:
     """There is nothing on the card in that start."""
     card = signed(tmp_path)
     as_of_an_older_version(card)
@@ -103,7 +103,7 @@ def test_one_of_an_older_version_that_started_once_with_ours_remembers(tmp_path:
     assert (card.pack(*card.key), card.start()) == (0, 0)
 
 
-def test_one_of_an_older_version_without_authority_takes_none(card: Card) -> None:
+def test_a_unit_of_an_older_version_without_authority_takes_no_order(card: Card) -> None:
     as_of_an_older_version(card)
     before = state(card)
     assert (card.pack(), card.start()) == (0, 2)
@@ -112,7 +112,7 @@ def test_one_of_an_older_version_without_authority_takes_none(card: Card) -> Non
 
 
 @pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_text("unit = 3\n")])
-def test_one_of_an_older_version_that_has_lost_its_configuration_takes_none(tmp_path: Path, damage: object) -> None:
+def test_a_unit_of_an_older_version_without_its_configuration_takes_no_order(tmp_path: Path, damage: object) -> None:
     card = signed(tmp_path)
     as_of_an_older_version(card)
     damage(card.home / "unit.toml")  # type: ignore[operator]

@@ -147,7 +147,7 @@ def test_another_units_order_is_refused_though_the_authority_signed_it(town: Tow
     town.refuses("order_other_unit")
 
 
-def test_one_without_its_time_is_refused(town: Town) -> None:
+def test_an_order_without_its_time_is_refused(town: Town) -> None:
     card = town.card
     assert card.pack() == 0
     lines = (card.boot / "linetap.toml").read_text().splitlines(keepends=True)

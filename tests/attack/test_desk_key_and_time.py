@@ -77,7 +77,7 @@ def test_years_of_boots_and_answers_by_one_person_destroy_nothing_early(unit: At
     assert unit.true_days < KEPT
 
 
-def test_it_goes_when_its_time_has_been_counted_whatever_they_do(unit: Attacker) -> None:
+def test_a_recording_is_destroyed_after_its_counted_time_whatever_they_do(unit: Attacker) -> None:
     record = unit.call()
     for _ in range(KEPT):
         unit.off_and_on(ahead_days=0.5)

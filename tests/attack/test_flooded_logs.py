@@ -42,7 +42,7 @@ def root() -> Iterator[logging.Logger]:
     root.setLevel(level)
 
 
-def test_whatever_one_asks_the_rest_is_said(root: logging.Logger) -> None:
+def test_a_flood_of_one_kind_leaves_the_other_messages(root: logging.Logger) -> None:
     clock = ManualClock(monotonic_ns=NS_PER_S)
     root.handlers = [kept := Kept(clock)]
     log = root.getChild("recorder")

@@ -85,7 +85,7 @@ def test_what_stock_tools_build_by_the_recipe_opens_here(tmp_path: Path, needed:
         assert group.open_whole(built, stock(*who.some(*numbers))) == DATA
 
 
-def test_one_of_one_and_any_of_many_are_plain_age_files(tmp_path: Path) -> None:
+def test_archives_of_1_of_1_and_1_of_n_are_plain_age_files(tmp_path: Path) -> None:
     for count in (1, 3):
         who = Members.make(tmp_path / str(count), 1, count)
         sealed = group.seal(DATA, who.text)

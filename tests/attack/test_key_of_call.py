@@ -64,7 +64,7 @@ def test_the_officers_tool_gives_nothing_of_another_calls_key(desk: Desk, unit: 
     assert opens(desk, desk.other), "and what was refused keeps nobody from opening the call itself"
 
 
-def test_nor_does_a_hold_of_it(desk: Desk) -> None:
+def test_a_hold_of_it_opens_no_other_call(desk: Desk) -> None:
     key, (_, to) = thief(desk), hold_key(desk)
     folder = forged(desk, key, "floor-9")
     words = ["--to", to, "--case", "1", "--basis", "law", "--until", "2027-06-30", "--key", desk.root / HAN]

@@ -84,7 +84,7 @@ def test_no_sound_over_the_notice_makes_a_line_deaf(config: Config, sound: npt.N
     assert all(len(record.notices) == 1 for record in records)
 
 
-def test_nor_a_loud_end_of_a_quick_call(config: Config) -> None:
+def test_a_loud_end_of_a_quick_call_stops_no_recording(config: Config) -> None:
     recorded(calls_in(config, NOTICE_END_S + 0.1, whistle(2.0), NOTICE_S - 0.2))
 
 

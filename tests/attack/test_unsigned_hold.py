@@ -53,7 +53,7 @@ def test_a_paper_that_was_changed_lets_no_key_go(desk: Desk, fields: dict[str, A
     assert len(desk.keys_of(DAY)) == 2
 
 
-def test_one_that_nobody_has_signed_stands_for_no_call(desk: Desk) -> None:
+def test_an_unsigned_rewrap_stands_for_no_call(desk: Desk) -> None:
     call = desk.call(DAY, pending=True)
     folder = desk.rewrap(call, desk.media / f"{DAY}.txt", "2026-12-03")
     (folder / f"{hold.REWRAP}.sig").unlink()

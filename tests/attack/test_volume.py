@@ -193,7 +193,7 @@ class TestHeader:
         with pytest.raises(LinetapError):
             volume.test(volume.data(card.path), card.secret)
 
-    def test_it_is_our_own_check_that_refuses_what_cryptsetup_would_map(self, card: Sealed) -> None:
+    def test_our_own_check_refuses_a_header_that_cryptsetup_would_map(self, card: Sealed) -> None:
         changed(card.path, lambda header: header["segments"]["0"].update(encryption="cipher_null-ecb"))
         dump = subprocess.run(
             ["cryptsetup", "luksDump", card.path], capture_output=True, check=True, timeout=120

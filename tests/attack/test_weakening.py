@@ -247,7 +247,7 @@ def test_an_edited_file_is_found_at_the_next_start(unit: House) -> None:
     assert [(each.by, each.codes) for each in unit.standing] == [("file", ["internal_wider"])]
 
 
-def test_one_that_is_put_back_before_anybody_confirmed_has_been_there(unit: House) -> None:
+def test_a_weaker_file_that_is_put_back_unconfirmed_stays_in_the_log(unit: House) -> None:
     unit.look()
     strong = unit.file.read_bytes()
     unit.lay(a_weaker(unit))
@@ -579,7 +579,7 @@ def test_the_authority_alone_makes_nobody_a_custodian(unit: House) -> None:
 
 
 @pytest.mark.parametrize("what", ["days", "overflow"])
-def test_nor_does_it_let_fewer_open_days_to_come(unit: House, what: str) -> None:
+def test_the_authority_alone_lets_no_fewer_open_days_to_come(unit: House, what: str) -> None:
     mine = unit.config.keys.custodians
     assert bring(unit, a_list(unit, 1, 200, mine)).done
     if what == "days":
@@ -629,7 +629,7 @@ def is_weaker(unit: House) -> bool:
     return load_config(unit.file).line[0].exempt
 
 
-def test_it_waits_as_long_as_the_policy_says_and_the_alert_stands_meanwhile(slow: House) -> None:
+def test_a_weakening_waits_the_delay_of_the_policy_under_an_alert(slow: House) -> None:
     (stands,) = slow.standing
     assert (stands.in_effect, stands.waits_s) == (False, 24 * 3600)
     slow.clock.advance(23 * HOUR)
@@ -665,7 +665,7 @@ def test_neither_do_starts_and_power_cuts(slow: House, off_ns: int) -> None:
     assert is_weaker(slow)
 
 
-def test_nor_does_saying_it_again_or_shortening_the_delay(slow: House) -> None:
+def test_repeating_it_or_shortening_the_delay_ends_no_delay(slow: House) -> None:
     slow.clock.advance(HOUR)
     slow.tick()
     assert slow.ask(a_weaker(slow), "operator", "privacy").done

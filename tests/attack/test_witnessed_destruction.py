@@ -61,7 +61,9 @@ def refused(desk: Desk, seen: Site, code: str) -> bool:
     return caught.value.code == code and len(desk.keys_of(DAY)) == 2 and not list(desk.certificates.glob("*.json"))
 
 
-def test_it_says_by_how_many_and_certifies_it(desk: Desk, seen: Site, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_number_of_witnesses_is_printed_and_certified(
+    desk: Desk, seen: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
     beat(seen, AFTER)
     capsys.readouterr()
     assert destroy(desk, seen) == 0
@@ -84,7 +86,7 @@ def test_a_desk_whose_clock_was_put_forward_destroys_nothing(desk: Desk, seen: S
     assert destroy(desk, seen) == 0
 
 
-def test_one_witness_that_says_so_is_not_enough(desk: Desk, seen: Site) -> None:
+def test_one_witness_is_not_enough(desk: Desk, seen: Site) -> None:
     whole = (seen.root / "policy").read_text()
     (seen.root / "policy").write_text(whole.replace(seen.witnesses[1].url, ""))
     seen.at(AFTER)

@@ -51,7 +51,7 @@ def call_of(unit: Site, call_id: str) -> Path:
     return unit.rig.vault / sealed.call_path(call_id)
 
 
-def test_it_says_by_how_many(unit: Site, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_number_of_witnesses_is_printed(unit: Site, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert unwrap(unit, call_of(unit, FIRST)) == 0
     assert capsys.readouterr().err == f"{FIRST}: witnessed by 2 of 2, 1 leaves at 2026-11-24T23:10:00.000Z\n"

@@ -37,7 +37,7 @@ def test_what_it_says_is_not_in_the_benchs_table(
         ("locust 'half", "No closing quotation"),
     ],
 )
-def test_one_that_fails_is_told_of_in_a_line(command: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_command_is_reported_in_a_line(command: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(deskload.COMMAND, command)
     with pytest.raises(ChildFailed) as failed:
         deskload.run_independent("https://127.0.0.1:8443", [], Path("/ca.pem"))

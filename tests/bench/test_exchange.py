@@ -178,7 +178,7 @@ def test_an_open_relay_lets_nothing_through_while_others_are_closed(heard: Heard
     assert np.abs(heard.seen["audio"][3].astype(int)).max() < 100
 
 
-def test_it_says_how_it_went(heard: Heard) -> None:
+def test_the_exchange_prints_its_outcome(heard: Heard) -> None:
     assert f"{heard.played.underruns} under-runs" in heard.said
     assert heard.played.script_sample is not None
 

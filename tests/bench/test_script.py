@@ -78,7 +78,7 @@ def test_the_scenarios_can_be_read(tmp_path: Path, path: Path) -> None:
     assert script_of(tmp_path, path.read_text()).call
 
 
-def test_one_after_the_other(tmp_path: Path) -> None:
+def test_a_repeated_script_shifts_each_repetition(tmp_path: Path) -> None:
     text = "duration_s = 100.0\n" + call() + '[[smdr]]\nat_s = 50.0\ntext = "x"\n'
     thrice = repeated(script_of(tmp_path, text), 3)
     assert [one.start_s for one in thrice.call] == [1.0, 101.0, 201.0]

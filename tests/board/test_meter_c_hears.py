@@ -113,7 +113,7 @@ def test_no_command_is_believed_for_longer(meter: CMeter) -> None:
     assert bench.relays(START_NS + wire.RELAY_EXPIRY_MS * NS_PER_MS) == 0
 
 
-def test_it_opens_at_once_when_it_is_told_and_when_it_starts(meter: CMeter) -> None:
+def test_a_relay_opens_at_once_on_command_and_at_a_start(meter: CMeter) -> None:
     meter.told(relays(0b11, 500) + relays(0b10, 500) + relays(0, 0), 1000)
     meter.told(relays(0xFFFF_FF01, 500), 2000)
     meter.restart(START_NS, 2)
@@ -238,7 +238,7 @@ def test_linetap_hears_a_call_through_it() -> None:
         assert rig.reader.noise == 0
 
 
-def test_and_sees_it_begin_anew() -> None:
+def test_linetap_detects_a_restart_of_it() -> None:
     with CMeter(program(), volts_at(CALL)) as meter:
         rig = rig_with(meter, 1)
         rig.heard(1.5)

@@ -61,7 +61,7 @@ def test_the_window_is_hysteresis(volts: float, off_hook: bool) -> None:
 
 
 @pytest.mark.parametrize(("volts", "on_hook"), [(15.5, False), (21, False), (24.5, False), (25.5, True)])
-def test_and_so_it_is_on_the_way_back(volts: float, on_hook: bool) -> None:
+def test_on_hook_is_decided_by_the_same_thresholds(volts: float, on_hook: bool) -> None:
     hook = of(steps((0, -48), (1, -8), (2, -volts)))[0]
     assert changes(hook) == [(1000, True), *([(2000, False)] if on_hook else [])]
 
@@ -172,7 +172,7 @@ def test_a_pbx_of_24_volts_needs_what_was_learnt() -> None:
 
 @pytest.mark.parametrize("rms", [40, 75, 90])
 @pytest.mark.parametrize("hz", [16, 20, 25, 50])
-def test_and_its_ringing_does_not_shake_the_hook(rms: float, hz: float) -> None:
+def test_ringing_of_a_learnt_line_does_not_change_the_hook(rms: float, hz: float) -> None:
     hook, ring, _ = of(ringing(-24, rms, hz, 0.5, 1.5), limits=learnt(24, 6))
     assert not hook.any()
     assert ring.any()

@@ -17,7 +17,7 @@ def pauses_ms(backoff: Backoff, count: int, stood_ms: int = 0) -> list[float]:
     return found
 
 
-def test_it_doubles_up_to_the_longest() -> None:
+def test_the_pause_doubles_up_to_the_longest() -> None:
     for pause, most in zip(pauses_ms(Backoff(PATIENCE), 6), (100, 200, 400, 800, 1000, 1000), strict=True):
         assert 0.2 * most <= pause <= most
 

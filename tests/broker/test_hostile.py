@@ -87,7 +87,7 @@ def end(
         pytest.param(Attack(ACCEPTED, 5000 * b"\x62\x02\x00\x01", holds=True), UNASKED, id="releases, reads no answer"),
     ],
 )
-def test_it_is_left_and_keeps_nothing_busy(end: End, hostile: Hostile, attack: Attack, said: str) -> None:
+def test_a_hostile_broker_is_left_and_keeps_nothing_busy(end: End, hostile: Hostile, attack: Attack, said: str) -> None:
     before = len(end.said())
     peak_from_now(end.pid)
     resident = peak_bytes(end.pid)

@@ -61,7 +61,7 @@ def test_after_so_many_changes_it_stays_raised_and_reports_it() -> None:
     assert told.last == [last]
 
 
-def test_it_clears_when_it_has_been_quiet() -> None:
+def test_a_damped_alert_clears_after_a_quiet_time() -> None:
     told = Told()
     told.flap(CHANGES, 10)
     quiet = told.for_s(QUIET_S, [])

@@ -60,7 +60,7 @@ def test_a_file_of_nonsense_is_as_good_as_none(tmp_path: Path, name: str) -> Non
     read_machine(tmp_path)
 
 
-def test_it_is_read_once_a_second_and_a_dip_is_remembered(tmp_path: Path) -> None:
+def test_the_machine_is_read_once_a_second_and_a_dip_is_remembered(tmp_path: Path) -> None:
     clock = ManualClock(monotonic_ns=NS_PER_S)
     watch = MachineWatch(clock, lay(tmp_path, PI))
     assert watch.look().under_voltage is False

@@ -112,7 +112,7 @@ def test_without_a_desk_what_a_broker_has_taken_is_not_lost() -> None:
     assert stands(unit("dead", outbox_dropped_to=500), found) == [("outbox_dropped", "critical")]
 
 
-def test_one_look_is_told_of_what_comes_and_goes() -> None:
+def test_an_alert_within_one_look_is_raised_and_cleared() -> None:
     trouble = Trouble(severity="warning", text_ko="소음", text_en="It hums.", action_ko="조임", action_en="Tighten.")
     held = Finding("hum", "line_check", "since", trouble, changes=6)
     said = reporter(alerts={"hum": held.alert(), "of_a_later_version": held.alert()})

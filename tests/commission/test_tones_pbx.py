@@ -134,7 +134,7 @@ def test_each_tone_of_the_pbx_is_heard(pbx: tuple[dict[str, Shape], Profile], pa
 
 
 @pytest.mark.parametrize("pace", [0.8, 1.0, 1.2])
-def test_none_of_koreas_tones_is_unlearnt(pbx: tuple[dict[str, Shape], Profile], pace: float) -> None:
+def test_koreas_tones_are_still_detected(pbx: tuple[dict[str, Shape], Profile], pace: float) -> None:
     _, profile = pbx
     for n, shape in enumerate(KR_TONES):
         hz = tuple(f * (1.01 if n % 2 else 0.99) for f in shape.hz)

@@ -138,7 +138,7 @@ def test_an_opened_call_that_does_not_fit(bundled: BundleRig, case: Path) -> Non
         path.write_bytes(good)
 
 
-def test_it_asks_for_the_signers_that_were_published(bundled: BundleRig, case: Path) -> None:
+def test_the_checker_requires_the_published_signers(bundled: BundleRig, case: Path) -> None:
     for more in ([], [str(bundled.rig.signers_file)]):  # a CA of its own would vouch for itself
         words = [str(stock_path(bundled) / "bash"), str(CHECKER), str(case), *more]
         done = subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)

@@ -197,7 +197,7 @@ def test_what_is_not_there_is_said_not_to_be_proven() -> None:
 
 
 @pytest.mark.parametrize("language", layout.REPORTS)
-def test_it_is_a_page_without_anything_that_runs_or_is_fetched(language: str) -> None:
+def test_the_report_has_no_scripts_and_fetches_nothing(language: str) -> None:
     page = derived(of_all_kinds())[layout.REPORTS[language]]
     tags = Tags()
     tags.feed(page)

@@ -78,7 +78,7 @@ def desk(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_it_refuses_and_gives_the_reason(desk: Path, name: str) -> None:
+def test_each_command_refuses_and_gives_the_reason(desk: Path, name: str) -> None:
     words = COMMANDS[name].split()
     done = subprocess.run(
         [sys.executable, "-m", "linetap", *words], cwd=desk, capture_output=True, text=True, timeout=LIMIT_S,

@@ -114,7 +114,7 @@ def test_every_sealed_call_is_copied_and_the_copy_proves_itself(
     assert leaves.count('{"kind":"copy"') == len(records)
 
 
-def test_it_goes_on_after_every_break(ingest: Ingesting, floor: Kept, store: Path, broker: Broker) -> None:
+def test_copying_goes_on_after_every_break(ingest: Ingesting, floor: Kept, store: Path, broker: Broker) -> None:
     """Ingest, broker and reporter are killed in the middle of a file; what was here by then is not fetched again."""
     record = floor.call(size := 4_000_000)
     part = store / ".incoming" / UNIT / record.call_id / "audio.001.age.part"

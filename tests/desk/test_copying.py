@@ -52,7 +52,7 @@ def units(make: Callable[..., Units]) -> Units:
 
 
 class TestComing:
-    def test_it_is_stored_told_and_known(self, units: Units) -> None:
+    def test_a_copy_is_stored_reported_and_listed(self, units: Units) -> None:
         records = [units.sealed_call(n, samples) for n, samples in ((1, 10), (2, 700_000))]
         units.serve()
         assert all(units.is_copied(record) for record in records)
@@ -396,7 +396,7 @@ class TestItsEnd:
         units.serve()
         assert units.is_copied(record)
 
-    def test_nor_does_a_units_clock(self, units: Units) -> None:
+    def test_a_units_clock_alone_deletes_nothing(self, units: Units) -> None:
         record = units.sealed_call(1)
         units.serve()
         units.tell("started", _name(NOW_NS + 400 * DAY_NS), NOW_NS + 400 * DAY_NS)

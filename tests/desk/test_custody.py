@@ -120,7 +120,7 @@ def test_its_headers_are_those_of_the_desk(helper: Helper) -> None:
         assert answer.headers["cache-control"] == "no-store"
 
 
-def test_it_listens_on_the_loopback_alone(helper: Helper) -> None:
+def test_the_helper_listens_on_the_loopback_alone(helper: Helper) -> None:
     told = sealing_rig.run(["ss", "-Hltn", f"sport = :{helper.site.url.rpartition(':')[2]}"]).stdout.decode()
     assert told.count("\n") == 1
     assert told.split()[3].startswith("127.0.0.1:")
@@ -269,7 +269,7 @@ def test_without_a_log_there_is_no_bundle(desk: Desk, members: dict[str, bytes])
         assert helper.post(inside, "/bundle").status_code == 409
 
 
-def test_it_ends_when_nobody_is_there(helper: Helper) -> None:
+def test_the_helper_ends_when_it_is_idle(helper: Helper) -> None:
     inside = helper.inside()
     helper.desk.clock.advance(899 * NS_PER_S)
     assert helper.get(inside, "/").status_code == 200

@@ -57,7 +57,7 @@ def heard(greeting: bytes) -> tuple[list[LinkEvent], str]:
         pytest.param(CONNACK + bytes.fromhex("900400010087"), "may not read linetap/v1/+/call", id="forbids"),
     ],
 )
-def test_it_ends_with_a_reason(greeting: bytes, said: str) -> None:
+def test_the_connection_ends_with_a_reason(greeting: bytes, said: str) -> None:
     assert said in heard(greeting)[1]
 
 
@@ -105,7 +105,7 @@ def test_a_broker_that_takes_nothing_is_not_told_for_ever() -> None:
         link.close()
 
 
-def test_one_that_takes_them_is_told_more(tmp_path: Path) -> None:
+def test_a_broker_that_takes_acknowledgements_is_sent_more(tmp_path: Path) -> None:
     with Broker(tmp_path) as broker:
         link = fill(broker.port)
         until(lambda: turned(link).has_room)
@@ -119,7 +119,7 @@ def test_what_nobody_promises_is_passed_over() -> None:
     assert [one.mid for one in happened if isinstance(one, Arrived)] == [1]
 
 
-def test_one_that_reads_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broker_that_reads_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is acknowledged leaves the window, and would then wait to be written for ever."""
     connect = socket.create_connection
 

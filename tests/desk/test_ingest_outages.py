@@ -164,7 +164,7 @@ def test_rubbish_changes_nothing(desk: Desk, payload: bytes) -> None:
     assert [(kind, end) for kind, _, _, end in desk.kept()] == [("not_recording", None), ("offline", None)]
 
 
-def test_it_is_not_kept_for_ever(desk: Desk) -> None:
+def test_an_outage_is_not_kept_for_ever(desk: Desk) -> None:
     desk.status("offline")
     desk.clock.sleep(30)
     desk.status("online")

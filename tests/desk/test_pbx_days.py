@@ -109,7 +109,7 @@ def test_what_cannot_be_is_not_kept_and_holds_up_nothing(desk: Desk, said: dict[
     assert len(desk.kept()) == 1
 
 
-def test_it_is_bounded_in_time_and_to_units_that_are_named(desk: Desk) -> None:
+def test_figures_are_bounded_in_time_and_to_named_units(desk: Desk) -> None:
     today = datetime.fromtimestamp(NOW_NS / NS_PER_S, UTC).date()
     for ago in (KEPT_DAYS + 1, KEPT_DAYS, -AHEAD_DAYS, -AHEAD_DAYS - 1):
         desk.hear(day=(today - timedelta(days=ago)).isoformat())

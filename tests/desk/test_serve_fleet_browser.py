@@ -91,7 +91,9 @@ def opened(served: ServeSite, browser: Browser, path: str = "/fleet", *roles: st
     return page
 
 
-def test_it_follows_and_what_units_say_is_no_markup(served: ServeSite, browser: Browser, floor: Speaking) -> None:
+def test_the_page_follows_and_texts_of_units_are_no_markup(
+    served: ServeSite, browser: Browser, floor: Speaking
+) -> None:
     page = opened(served, browser)
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
@@ -228,7 +230,7 @@ def _state(served: ServeSite, unit: str, number: int) -> str:
     return next(str(one["lines"][str(number)]["state"]) for one in units if one["unit"] == unit)
 
 
-def test_it_says_how_old_it_is(served: ServeSite, browser: Browser, broker: Broker) -> None:
+def test_the_page_shows_its_age(served: ServeSite, browser: Browser, broker: Broker) -> None:
     page = opened(served, browser)
     expect(page.locator("#desk")).to_contain_text("실시간")
     broker.stop()
@@ -274,7 +276,9 @@ def test_the_filter_by_keyboard_and_without_script(served: ServeSite, browser: B
 
 
 @pytest.mark.parametrize(("scheme", "language"), [("light", "한국어"), ("dark", "English")])
-def test_it_is_for_everybody(served: ServeSite, browser: Browser, floor: Speaking, scheme: str, language: str) -> None:
+def test_the_page_is_accessible(
+    served: ServeSite, browser: Browser, floor: Speaking, scheme: str, language: str
+) -> None:
     floor.alerts("main-02", "disk_full", severity="critical")
     floor.say("main-01", "line/2", {**LINE, "state": "recording", "call_id": "c"})
     page = opened(served, browser, "/fleet", "officer", scheme=scheme)

@@ -195,7 +195,7 @@ def test_a_wall_stays_open_longer_and_a_session_has_an_absolute_end(served: Serv
     assert wall.get("/").headers["location"] == "/login?next=%2F"
 
 
-def test_one_has_so_many_sessions(served: ServeSite, clock: ManualClock) -> None:
+def test_the_sessions_of_a_person_are_bounded(served: ServeSite, clock: ManualClock) -> None:
     clients = []
     for _ in range(sessions.MOST_A_PERSON + 1):
         clients.append(served.client("vault"))

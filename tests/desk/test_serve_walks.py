@@ -76,7 +76,7 @@ def test_a_unit_cannot_bring_a_text_of_its_own_into_the_page(changes: dict[str, 
     assert walk_of(msgspec.json.encode(event | changes)) is None
 
 
-def test_it_is_accessible(served: ServeSite) -> None:
+def test_the_page_of_walk_tests_is_accessible(served: ServeSite) -> None:
     with chromium() as browser:
         assert isinstance(browser, Browser)
         require_accessible(served.page(browser, f"/fleet/unit/{UNIT}/walks", "officer"))

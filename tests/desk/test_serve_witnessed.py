@@ -84,7 +84,7 @@ def test_a_policy_that_is_named_is_missed(both: tuple[ReleaseHouse, Site], chang
 
 @pytest.mark.parametrize("by", ["roles", pytest.param("configuration", marks=pytest.mark.soak)])
 @pytest.mark.parametrize(("change", "code"), CHANGES)
-def test_one_that_is_named_by_its_hash_is_missed_whatever_becomes_of_it(
+def test_a_policy_that_is_named_by_its_hash_is_missed_whatever_becomes_of_it(
     desk: Desk, by: str, change: str, code: str
 ) -> None:
     with witnessed_house(desk, pinned=by == "configuration") as (house, site):

@@ -182,7 +182,7 @@ def parsed(*words: str) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def test_it_needs_another_name_than_the_ingest(tmp_path: Path) -> None:
+def test_watch_needs_another_name_than_the_ingest(tmp_path: Path) -> None:
     pki = Pki(tmp_path / "authority")
     pki.desk("seoul")
     pki.desk("wall")

@@ -76,7 +76,7 @@ def grown(count: int, first: bytes = b"leaf 0") -> Tree:
     return tree
 
 
-def test_it_cosigns_a_log_that_goes_on(served: Served) -> None:
+def test_the_witness_cosigns_a_log_that_grows(served: Served) -> None:
     tree = grown(7)
     for old, size in ((0, 3), (3, 3), (3, 7)):
         got = served.ask(tree, old, size)

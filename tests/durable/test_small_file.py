@@ -41,7 +41,7 @@ def test_every_bit_of_it_counts() -> None:
             FILE.decode(data + more)
 
 
-def test_one_file_in_the_place_of_another_is_found() -> None:
+def test_a_file_in_the_place_of_another_is_detected() -> None:
     with pytest.raises(Broken, match="that of another file, other expected"):
         SmallFile("other", Thing).decode(FILE.encode(VALUE))
     with pytest.raises(Broken, match="version 2, 1 expected"):

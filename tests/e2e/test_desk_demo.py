@@ -87,7 +87,7 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
 
 
 @pytest.mark.timeout(400)
-def test_it_opens_and_leaves_nothing_behind(demo: Demo) -> None:
+def test_the_demo_opens_and_leaves_nothing_behind(demo: Demo) -> None:
     until(lambda: "Ctrl-C" in demo.said() or demo.process.poll() is not None, LIMIT_S)
     assert demo.process.poll() is None, demo.said()
     assert [name for name, _, _ in deskfiles.PEOPLE if not re.search(rf"^  {name} ", demo.said(), re.MULTILINE)] == []

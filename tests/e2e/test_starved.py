@@ -46,7 +46,7 @@ pytestmark = [pytest.mark.timeout(200), pytest.mark.soak, needs_root]
 
 
 @pytest.mark.parametrize("withheld", ["disk", "descriptors", "memory"])
-def test_it_costs_no_sample_and_no_service(tmp_path: Path, withheld: str) -> None:
+def test_a_withheld_resource_costs_no_sample_and_no_service(tmp_path: Path, withheld: str) -> None:
     """One call is being recorded; another comes, is announced, and ends meanwhile."""
     script = tmp_path / "script.toml"
     script.write_text(SCRIPT)

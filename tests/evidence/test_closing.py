@@ -43,7 +43,7 @@ def judged(rig: Rig, found: Closing, unit: str = UNIT, call_id: str = CALL_ID, s
     return closing.check(found, unit, call_id, sha256 or hashlib.sha256(record.read_bytes()).hexdigest(), known)
 
 
-def test_it_proves_its_call_alone(rig: Rig) -> None:
+def test_a_closing_proves_its_call_alone(rig: Rig) -> None:
     found = closing.decode(closing.encode(of(rig)))
     head = judged(rig, found)
     assert (head.unit, head.size) == (UNIT, 2)

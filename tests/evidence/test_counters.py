@@ -33,7 +33,7 @@ def test_in_whatever_order_each_is_taken_once(order: list[int]) -> None:
 
 
 @given(st.lists(st.integers(1, 2000), max_size=1200))
-def test_none_is_taken_twice_however_many_there_are(order: list[int]) -> None:
+def test_no_counter_is_taken_twice_however_many_there_are(order: list[int]) -> None:
     window, done = Window(), list[int]()
     for counter in order:
         if not window.is_used(counter):
@@ -48,7 +48,7 @@ BOUND = Bound(NOW_MS + AHEAD_MS, NOW_MS + SOON_MS)
 
 
 @given(st.lists(st.integers(NOW_MS + SOON_MS + 1, 1 << 61), max_size=600, unique=True))
-def test_those_far_ahead_keep_none_of_today_from_being_taken(far: list[int]) -> None:
+def test_counters_far_ahead_keep_none_of_today_from_being_taken(far: list[int]) -> None:
     """Whoever had the key for an hour may have tried any number of counters: its owner goes on with the time."""
     counters, keys = Counters(), ["a"]
     for counter in [*far, *range(NOW_MS, NOW_MS + 40)]:

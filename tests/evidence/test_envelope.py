@@ -131,7 +131,7 @@ def test_what_breaks_parsers_breaks_none(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("text", ["[" * 50_000, '{"body":' * 50_000, "1e999", '{"counter":1e400}', "\u2028", ""])
-def test_nor_when_somebody_known_has_signed_it(text: str) -> None:
+def test_a_malformed_envelope_is_refused_under_a_good_signature_too(text: str) -> None:
     assert check(signed(text)) == "command_malformed"
 
 

@@ -39,7 +39,7 @@ def test_what_is_none(line: str) -> None:
 
 
 @given(st.integers(0, len(LINE) - 1), st.characters(min_codepoint=33, max_codepoint=126))
-def test_it_takes_nothing_that_cryptography_does_not_take(at: int, other: str) -> None:
+def test_no_key_is_taken_that_cryptography_refuses(at: int, other: str) -> None:
     line = LINE[:at] + other + LINE[at + 1 :]
     ours = publickeys.ssh_ed25519(line)
     try:

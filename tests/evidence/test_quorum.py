@@ -43,7 +43,7 @@ def test_groups_of_groups() -> None:
     assert list(policy.lines())[-2:] == ["group both 2 x y", "quorum both"]
 
 
-def test_none_asks_for_nobody() -> None:
+def test_the_quorum_none_holds_without_witnesses() -> None:
     assert quorum.parse(b"quorum none").holds([])
 
 

@@ -23,7 +23,7 @@ def graph(bytes_: dict[str, int], calls: list[tuple[str, str]], kind: str = "sta
     return "\n".join([*nodes, *(EDGE % call for call in calls)])
 
 
-def test_it_fits_its_part(tmp_path: Path) -> None:
+def test_the_program_fits_its_part(tmp_path: Path) -> None:
     if part_compiler() is None:
         pytest.skip(f"{PART_GCC} is not installed: the meter's program is not compiled for its part")
     size = build_part(tmp_path / "meter.elf")

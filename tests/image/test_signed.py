@@ -170,7 +170,7 @@ def test_the_first_partition_names_slot_a_and_starts_nothing_itself(build: Build
     assert (first / "a/boot.sum").read_text() == f"{len(data)} {hashlib.sha256(data).hexdigest()}\n"
 
 
-def test_it_is_the_same_to_the_byte_each_time(build: Build) -> None:
+def test_a_signed_build_is_the_same_to_the_byte_each_time(build: Build) -> None:
     first = {path.name: path.read_bytes() for path in build.made().iterdir()}
     subprocess.run(["rm", "-r", build.root / "work/boot.tree", build.root / "work/first"], check=True, timeout=60)
     assert {path.name: path.read_bytes() for path in build.made().iterdir()} == first

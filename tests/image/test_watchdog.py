@@ -84,7 +84,7 @@ def ends(running: subprocess.Popen[str], say: str = "") -> str:
     return out
 
 
-def test_it_is_fed_and_given_to_systemd_running(device: Device) -> None:
+def test_the_watchdog_is_fed_and_given_to_systemd_running(device: Device) -> None:
     """A V would stop it, and a device that somebody still holds is refused to systemd."""
     running = device.start("watch; read -r wait; unwatch; [ -e /proc/$$/fd/3 ] || echo over")
     fed = device.first() + device._read()
@@ -140,7 +140,7 @@ def test_where_systemds_is_off_nothing_is_started(device: Device) -> None:
     assert not (device.folder / "feed").exists()
 
 
-def test_it_begins_before_the_modules_and_ends_at_systemd() -> None:
+def test_the_watchdog_begins_before_the_modules_and_ends_at_systemd() -> None:
     lines = (INITRAMFS / "init").read_text().splitlines()
     begins, modules = lines.index("watch"), next(n for n, line in enumerate(lines) if "insmod" in line)
     assert begins < modules

@@ -221,7 +221,7 @@ sys.exit(run(msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Config)))
 """
 
 
-def test_it_starts_again_when_the_configuration_is_another(run_dir: Path) -> None:
+def test_the_panel_starts_again_with_another_configuration(run_dir: Path) -> None:
     config = run_dir / "config.json"
     config.write_bytes(msgspec.json.encode(unit(run_dir)))
     ask_to_start_again(run_dir, SYSTEM, ["panel"])  # before it began: it knows

@@ -23,7 +23,7 @@ def card(tmp_path: Path) -> Card:
     return Card.new(tmp_path)
 
 
-def test_it_is_taken_once_the_card_is_encrypted(card: Card) -> None:
+def test_the_order_is_taken_once_the_card_is_encrypted(card: Card) -> None:
     cardresult.write_encryption(card.run, Encryption("sealed", "", 1))
     (card.boot / cardresult.MARK).write_text("of the start that encrypted it\n")
     assert (card.pack("--encrypt", "tpm"), card.start()) == (0, 0)

@@ -105,7 +105,7 @@ def test_a_message_before_the_first_ring(
     assert caller(story) == Caller(number=NUMBER, name="KIM", by=modem)
 
 
-def test_it_is_known_when_somebody_answers_in_the_first_burst(config: Config, tmp_path: Path) -> None:
+def test_the_caller_is_known_when_the_first_burst_is_answered(config: Config, tmp_path: Path) -> None:
     sound = _own("v23", tmp_path)
     first = SAID + len(sound) / RATE_HZ + 0.25
     story = story_of(config).sound(SAID, sound).ring(first, first + 0.6).off_hook(first + 0.6, 14.0)

@@ -234,7 +234,7 @@ def beeps(story: Story) -> list[float]:
     return found
 
 
-def test_it_comes_every_fifteen_seconds_while_a_call_is_recorded(config: Config) -> None:
+def test_the_beep_comes_every_fifteen_seconds_while_a_call_is_recorded(config: Config) -> None:
     story = (
         Story(policy(config, beep_every_s=15), 80, noise_peak=30).ring(0.5, 1.4).off_hook(1.5, 75).sound(4, talk(60))
     )
@@ -253,7 +253,7 @@ def test_its_sound_is_what_the_rule_asks_for() -> None:
     assert abs(hz / 1400 - 1) < 0.015
 
 
-def test_it_hides_no_digit_and_is_nobody_s_voice(config: Config) -> None:
+def test_the_beep_hides_no_digit_and_is_no_voice(config: Config) -> None:
     """Staff dial the mark code just as the beep is due; and a caller who has gone does not come back by it."""
     story = Story(policy(config, beep_every_s=15), 60, noise_peak=30).off_hook(1, 55).sound(2, digits("0312345678"))
     story.sound(6, ringback(1)).sound(9.5, talk(5)).sound(25.4, digits("**9")).sound(40, busy(12))
@@ -262,7 +262,7 @@ def test_it_hides_no_digit_and_is_nobody_s_voice(config: Config) -> None:
     assert 24 < beeps(story)[0] < 27
 
 
-def test_none_by_default(config: Config) -> None:
+def test_no_beep_by_default(config: Config) -> None:
     story = recorded(config)
     story.tell()
     assert beeps(story) == []

@@ -43,7 +43,7 @@ def test_what_went_before_it_was_read_is_dated(run_dir: Path) -> None:
         assert cards.overtaken_ns == 101 * NS_PER_S
 
 
-def test_so_is_what_the_vault_fetches_too_late(run_dir: Path) -> None:
+def test_audio_that_the_vault_fetches_too_late_is_reported(run_dir: Path) -> None:
     clock = ManualClock(monotonic_ns=100 * NS_PER_S)
     with closing(RingWriter(run_dir, 1, [1, 2], 1, 8000)) as ring:
         cards = Cards(unit(run_dir, LINES), clock, {})

@@ -93,7 +93,7 @@ def test_the_days_calls_share_a_segment_and_a_marked_one_is_in_its_own_day(
     assert marked.number[-1] == "4"
 
 
-def test_it_is_durable_before_the_call_counts_as_sealed(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_index_is_durable_before_the_call_counts_as_sealed(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that takes no index takes no record either, and the next attempt leaves one entry."""
     vault = writer(config)
     call_id = begin(vault)

@@ -80,7 +80,7 @@ def test_what_was_learnt_counts_from_the_first_call_on(config: Config) -> None:
     assert [notice.proof for notice in notices(story)] == ["absent"]
 
 
-def test_it_is_known_over_a_restart(config: Config) -> None:
+def test_a_lines_delay_is_known_over_a_restart(config: Config) -> None:
     story = calls(config, 4)
     stranger(story, config, 3, OWN_MS + 50)
     deaf_from(story, 3)

@@ -25,7 +25,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Told]:
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_it_is_announced_at_the_answer_and_not_while_it_is_dialled(told: dict[str, Told], name: str) -> None:
+def test_the_notice_plays_at_the_answer_and_not_during_dialling(told: dict[str, Told], name: str) -> None:
     call = told[name]
     (record,) = call.records
     assert record.dialled == CALLS[name][0]

@@ -70,7 +70,7 @@ def test_a_unit_that_is_idle_is_ready_at_once_and_the_next_start_records_again(w
     assert walked.service.vault.refused() is None
 
 
-def test_it_can_be_taken_back(walked: Walked) -> None:
+def test_a_removal_can_be_taken_back(walked: Walked) -> None:
     walked.ask(PrepareRemoval())
     walked.until(lambda: state(walked) == "ready", "there was nothing to be done")
     assert walked.service.vault.refused() == "removal"

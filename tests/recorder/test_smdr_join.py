@@ -106,7 +106,7 @@ def test_two_calls_at_once_on_trunks_and_one_line_missing() -> None:
     assert rig.smdr() == {1: None, 2: raw}
 
 
-def test_one_line_is_for_one_call_and_the_best_gets_it() -> None:
+def test_a_pbx_line_goes_to_one_call_the_best() -> None:
     """The first call got no line; the second, of nearly the same length, ends while the line is there."""
     rig = Rig(config_of(*TWO))
     rig.go_to(21)

@@ -114,7 +114,7 @@ def test_another_line_is_not_that_of_a_call_that_was_cut_off(told: str) -> None:
     assert ([entry.why for entry in day.not_recorded], day.matched) == (["no_record"], 0)
 
 
-def test_that_there_is_no_line_of_a_call_that_was_cut_off_says_nothing() -> None:
+def test_a_missing_line_of_a_call_that_was_cut_off_counts_for_nothing() -> None:
     """It may have been printed while there was no power; and for hours after it may still come."""
     rig = Rig(config_of(*TWO))
     rig.join.ledger.call_recovered(cut_off(0, 20))

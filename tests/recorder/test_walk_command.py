@@ -71,7 +71,9 @@ def run(unit: Unit, *words: str) -> int:
     return command.run(parser.parse_args(["--config", str(path), *words]))
 
 
-def test_it_says_what_to_do_and_what_came_of_it(unit: Unit, walked: Walked, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_instructions_and_results(
+    unit: Unit, walked: Walked, capsys: pytest.CaptureFixture[str]
+) -> None:
     walked.wires[1].battery_v, walked.wires[1].lifts = 0.0, False
     walked.wires[2].digit = ""
     assert run(unit) == 1

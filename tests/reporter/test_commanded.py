@@ -107,7 +107,7 @@ def test_identify_and_a_self_test_over_the_broker(floor: Kept, desk: Desk) -> No
     assert isinstance(told["findings"], list)
 
 
-def test_it_starts_again_when_the_configuration_is_another(floor: Kept, desk: Desk) -> None:
+def test_the_reporter_starts_again_with_another_configuration(floor: Kept, desk: Desk) -> None:
     process = floor.reporter()
     floor.reached(lambda state: state.connected)
     ask_to_start_again(floor.config.run_path, SYSTEM, ["reporter"])

@@ -59,7 +59,7 @@ def test_nothing_can_be_commanded_and_nobody_is_named() -> None:
 
 
 @pytest.mark.parametrize("wanted", [False, True])
-def test_it_is_reported_where_it_is_wanted_and_nowhere_else(tmp_path: Path, run_dir: Path, wanted: bool) -> None:
+def test_discovery_is_published_only_where_it_is_configured(tmp_path: Path, run_dir: Path, wanted: bool) -> None:
     with Broker(tmp_path / "broker") as broker, Floor(tmp_path, run_dir, broker.port) as floor:
         assert not floor.config.home_assistant.discovery, "off by default"
         if wanted:

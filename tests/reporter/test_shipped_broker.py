@@ -60,7 +60,7 @@ def enrolled(tmp_path: Path, run_dir: Path) -> Iterator[Enrolled]:
         yield made
 
 
-def test_it_reports_as_itself(enrolled: Enrolled) -> None:
+def test_the_reporter_publishes_all_within_the_brokers_rules(enrolled: Enrolled) -> None:
     """What a unit really says is what the rules permit: nothing of it is refused."""
     floor = enrolled.floor
     floor.events(40)
@@ -111,7 +111,7 @@ def test_a_new_unit_waits_for_its_certificate(tmp_path: Path, run_dir: Path) -> 
         assert end(process) == 0
 
 
-def test_it_says_why_it_is_refused(tmp_path: Path, run_dir: Path) -> None:
+def test_the_reporter_gives_the_reason_of_a_refusal(tmp_path: Path, run_dir: Path) -> None:
     """Mosquitto may hang up before its alert is read; this broker says why and waits."""
     made = Enrolled(tmp_path, run_dir)
     made.enrol()

@@ -85,7 +85,7 @@ def digit(key: str) -> I16:
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_it_is_nothing_and_the_digit_after_it_is_heard(name: str) -> None:
+def test_bad_audio_is_nothing_and_the_digit_after_it_is_detected(name: str) -> None:
     audio = np.concatenate([BAD[name](3 * RATE_HZ), digit("5")])
     events = [event for event in heard(audio) if event.name not in ("voice", "channel")]
     assert [(event.name, event.text) for event in events if event.name != "sound"] == [("digit", "5")]

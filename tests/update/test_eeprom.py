@@ -51,7 +51,7 @@ def test_a_line_that_is_never_idle_is_reported_and_not_cut(pi: Pi, monkeypatch: 
     assert (pi.state.code, pi.restarts, pi.left()) == ("eeprom_busy", 0, set())
 
 
-def test_it_waits_for_an_update_that_is_being_installed(pi: Pi) -> None:
+def test_the_eeprom_waits_for_an_update_that_is_being_installed(pi: Pi) -> None:
     under_way = UpdateState(step="installing", version="0.2.0", sha256="", by="command", at="")
     state.save(pi.folder, under_way)
     pi.clock.passes = lambda s: (pi.folder / state.STATE).unlink(missing_ok=True) if s > 600 else None
@@ -140,7 +140,7 @@ def test_a_rom_that_does_not_run_it_is_reported_once(pi: Pi) -> None:
     assert "recovery.bin was not run" in pi.state.text
 
 
-def test_one_that_changes_nothing_is_reported_once_until_another_comes(pi: Pi) -> None:
+def test_a_boot_loader_that_changes_nothing_is_reported_once_until_another_comes(pi: Pi) -> None:
     pi.rom.works = False
     for _ in range(3):
         pi.start()

@@ -49,7 +49,7 @@ def fault(rauc: Rauc, bundle: Path) -> UpdateFault:
     return raised.value
 
 
-def test_ours_is_ours(rauc: Rauc, bundle: Path, ours: Info) -> None:
+def test_our_own_bundle_is_accepted(rauc: Rauc, bundle: Path, ours: Info) -> None:
     info = rauc.info(bundle)
     assert info == ours
     require_fit(info, "0.1.0", "0.2.0")

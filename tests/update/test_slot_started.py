@@ -66,5 +66,5 @@ def test_of_two_that_hold_the_root_it_is_the_one_that_autoboot_txt_names(tmp_pat
     assert found(tmp_path, 0, named=3) == "b"
 
 
-def test_of_none_that_holds_it_it_is_the_named_one_which_then_gives_the_reason(tmp_path: Path) -> None:
+def test_where_no_slot_holds_it_the_named_one_starts_and_gives_the_reason(tmp_path: Path) -> None:
     assert found(tmp_path, 0, named=3, holds="", parts="") == "b"

@@ -101,7 +101,7 @@ def test_a_slot_that_is_being_written_is_not_tried(boot: Boot) -> None:
         assert boot.kernel == "kernel 0.1.0", "the try of what was there before does not count"
 
 
-def test_one_that_is_to_be_tried_may_be_let_go(boot: Boot) -> None:
+def test_a_try_may_be_cancelled(boot: Boot) -> None:
     installed(boot)
     boot.call("set-primary", "b")
     boot.call("set-primary", "a")

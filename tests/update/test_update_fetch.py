@@ -80,7 +80,7 @@ def fetching(pki: Pki, server: Server, tmp_path: Path) -> Fetching:
     return Fetching(pki, server, tmp_path)
 
 
-def test_it_comes_whole(fetching: Fetching, server: Server) -> None:
+def test_a_bundle_is_fetched_whole(fetching: Fetching, server: Server) -> None:
     fetching.run()
     assert fetching.into.read_bytes() == BUNDLE
     assert server.paths == ["/linetap/linetap-0.2.0.raucb"]

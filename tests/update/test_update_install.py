@@ -26,7 +26,7 @@ def rig(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
     return Rig(run_dir)
 
 
-def test_it_is_fetched_installed_and_tried(rig: Rig) -> None:
+def test_a_version_is_fetched_installed_and_tried(rig: Rig) -> None:
     rig.red = lambda _: ["line_cut 2"]
     rig.want()
     rig.install()
@@ -47,7 +47,7 @@ def test_what_comes_and_goes_was_there_before(rig: Rig) -> None:
     assert rig.state.before == [f"face {n}" for n in range(5)]
 
 
-def test_one_from_a_stick_is_not_fetched(rig: Rig) -> None:
+def test_a_bundle_from_a_stick_is_not_fetched(rig: Rig) -> None:
     rig.from_stick(msgspec.structs.replace(WANTED, url=None))
     rig.install()
     assert (rig.fetched, rig.state.step, rig.state.by) == (0, "trying", "stick")
@@ -185,7 +185,7 @@ def test_another_version_may_be_wanted_while_one_waits(rig: Rig) -> None:
     assert rig.state.version == "0.3.0"
 
 
-def test_one_that_came_while_another_failed_is_not_lost(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_version_that_came_while_another_failed_is_not_lost(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     class Tired(Exception):
         pass
 

@@ -39,7 +39,7 @@ def fault(rig: Rig, top: Path) -> UpdateFault:
     return raised.value
 
 
-def test_one_bundle_is_copied_and_wanted(rig: Rig, top: Path) -> None:
+def test_a_bundle_is_copied_and_requested(rig: Rig, top: Path) -> None:
     wanted = stick.take(top, rig.config, rig.machine)
     assert (
         wanted
@@ -106,7 +106,7 @@ def test_the_version_that_runs_is_nothing_new(rig: Rig, top: Path) -> None:
         ("waiting", "", False),
     ],
 )
-def test_one_that_stays_in_does_not_start_the_machine_again_and_again(
+def test_a_stick_that_stays_in_does_not_restart_the_machine_again_and_again(
     rig: Rig, top: Path, step: str, code: str, again: bool
 ) -> None:
     old = UpdateState(step="failed", version="0.2.0", sha256=SHA256, by="stick", at="", code=code)
@@ -121,7 +121,7 @@ def test_where_there_is_no_room_nothing_is_copied(rig: Rig, top: Path) -> None:
     assert rig.bundles() == []
 
 
-def test_one_that_changes_as_it_is_copied_is_not_installed(rig: Rig, top: Path) -> None:
+def test_a_bundle_that_changes_as_it_is_copied_is_not_installed(rig: Rig, top: Path) -> None:
     stick.take(top, rig.config, rig.machine)
     (rig.folder / state.FROM_STICK).write_bytes(BUNDLE[:-1] + b"?")
     rig.install()

@@ -36,14 +36,14 @@ def test_a_version_that_is_well_is_kept(rig: Rig) -> None:
     assert rig.clock.seconds - began >= HOLDS_S, "one that dies at once is well for a moment"
 
 
-def test_it_has_time_to_start(rig: Rig) -> None:
+def test_a_version_on_trial_has_time_to_start(rig: Rig) -> None:
     began = rig.clock.seconds
     rig.red = lambda s: ["recorder_dead", "capture_dead"] if s - began < 120 else []
     rig.trial()
     assert rig.outcome() == ("done", "")
 
 
-def test_one_that_comes_and_goes_is_not_well(rig: Rig) -> None:
+def test_a_service_that_comes_and_goes_fails_the_trial(rig: Rig) -> None:
     rig.red = lambda s: ["capture_dead"] if round(s) % 10 < 5 else []
     rig.trial()
     assert rig.outcome() == ("failed", "update_self_test")
@@ -62,7 +62,7 @@ def test_a_version_that_is_not_well_goes_back_by_itself(rig: Rig) -> None:
     assert rig.outcome() == ("failed", "update_self_test"), "the old one says why it runs again"
 
 
-def test_one_that_never_came_so_far_is_reported_by_the_old_one(rig: Rig) -> None:
+def test_a_version_that_never_started_is_reported_by_the_old_one(rig: Rig) -> None:
     """Power, panic, watchdog: the firmware has started the old one."""
     rig.machine.current = "a"
     rig.trial()
@@ -78,7 +78,7 @@ def test_power_between_keeping_it_and_noting_that(rig: Rig) -> None:
     assert (rig.state.slot, rig.machine.current, rig.machine.primary) == ("b", "b", "b")
 
 
-def test_one_that_cannot_be_kept_goes_back(rig: Rig) -> None:
+def test_a_version_that_cannot_be_kept_goes_back(rig: Rig) -> None:
     rig.machine.faults["keep"] = UpdateFault("update_keep", "rauc status: no room on /boot/firmware")
     rig.trial()
     assert rig.outcome() == ("failed", "update_keep")

@@ -79,7 +79,7 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if path.name.startswith(("unit.toml", ".unit"))}
 
 
-def test_it_is_in_effect_when_no_call_is_in_progress_and_the_old_one_is_kept(unit: Changed) -> None:
+def test_a_configuration_takes_effect_between_calls_and_the_old_one_is_kept(unit: Changed) -> None:
     old, new = unit.file().read_bytes(), unit.with_("recording", notice_delay_ms=700)
     service = StateFile(unit.config.run_path, "recorder", unit.clock)
     answer = unit.ask(new)
@@ -120,7 +120,7 @@ def test_every_error_is_reported_at_once_and_nothing_is_changed(unit: Changed) -
     assert unit.upkeep.change.pending is None
 
 
-def test_it_replaces_the_one_that_was_meant(unit: Changed) -> None:
+def test_a_configuration_replaces_only_the_one_that_it_names(unit: Changed) -> None:
     answer = unit.ask(unit.with_("recording", deaf_calls=5), replaces="0" * 64)
     assert answer.code == "config_other"
     assert config_sha256(unit.config) in answer.text
@@ -222,10 +222,10 @@ class TestNotice:
         assert told in caplog.text
         assert "config_changed" in caplog.text
 
-    def test_one_that_is_not_there_is_refused(self, unit: Changed) -> None:
+    def test_a_notice_that_is_not_there_is_refused(self, unit: Changed) -> None:
         assert "no notice 'silence'" in unit.ask(unit.with_("recording", notice="silence")).text
 
-    def test_one_that_has_gone_meanwhile_leaves_all_as_it_was(self, unit: Changed) -> None:
+    def test_a_notice_that_has_gone_meanwhile_leaves_all_as_it_was(self, unit: Changed) -> None:
         """Checked again when it is put in effect: no service starts with what it cannot use."""
         other = Path(unit.config.notices) / "short.wav"
         other.write_bytes((other.parent / "ko.wav").read_bytes())
@@ -309,7 +309,7 @@ class TestPower:
         assert "Read-only" in answer.text
         assert unit.command(unit.envelope("identify", "desk", {"seconds": "5"})).done, "the next one is not held up"
 
-    def test_one_that_waits_outlives_the_power(self, unit: Changed) -> None:
+    def test_a_waiting_configuration_survives_a_power_cut(self, unit: Changed) -> None:
         new = unit.with_("recording", deaf_calls=5)
         assert unit.ask(new).done
         unit.restart(boot=True)
@@ -400,7 +400,7 @@ def test_without_a_file_nothing_can_be_replaced(run_dir: Path) -> None:
     assert unit.command(unit.envelope("config", "operator", body)).code == "config_unwritable"
 
 
-def test_it_is_the_operators(unit: Changed) -> None:
+def test_config_is_the_operators_command(unit: Changed) -> None:
     body = {"document": config_file.text(unit.config), "replaces": config_sha256(unit.config)}
     for role in ("desk", "vault"):
         assert unit.command(unit.envelope("config", role, body)).code == "command_role"

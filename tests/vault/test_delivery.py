@@ -71,7 +71,7 @@ def test_a_desk_uses_up_no_numbers(unit: Keeper) -> None:
     assert vaultname.is_of(unit.outbox.vault, unit.outbox.last_seq + (1 << 30))
 
 
-def test_it_does_not_go_back(unit: Keeper) -> None:
+def test_the_confirmed_number_does_not_go_back(unit: Keeper) -> None:
     assert unit.command(ack(unit, 9)).done
     assert unit.command(ack(unit, 4)).text == "everything up to 9 is confirmed"
 
@@ -247,7 +247,7 @@ class TestNoDate:
         unit.report(CallEvent(seq=0, event="started", at=rfc3339(unit.clock.utc_ns()), unit="", call_id="one", line=1))
         return unit
 
-    def test_it_is_confirmed_to(self, undated: Keeper) -> None:
+    def test_an_undated_unit_takes_confirmations(self, undated: Keeper) -> None:
         expires = "2026-11-25T03:00:00.000Z"
         assert undated.command(ack(undated, 1, expires=expires)).done
         assert undated.outbox.confirmed == 1

@@ -28,7 +28,7 @@ def until_of(keeper: Keeper, days: int = 60) -> int:
     return midnight(keeper.clock.utc_ns(), days)
 
 
-def test_it_goes_at_its_end_and_not_a_millisecond_before(unit: Keeper) -> None:
+def test_a_call_goes_at_its_end_and_not_a_millisecond_before(unit: Keeper) -> None:
     record, until = unit.call(), until_of(unit)
     unit.clock.advance(until - unit.clock.utc_ns() - MS)
     unit.ticks()
@@ -296,7 +296,7 @@ class TestForecast:
         assert unit.upkeep.full_in_days is not None
 
 
-def test_one_tick_does_a_bounded_piece(unit: Keeper) -> None:
+def test_a_tick_destroys_a_bounded_number(unit: Keeper) -> None:
     for n in range(30):
         unit.call(suffix=f"-{n}")
     unit.clock.advance(62 * DAY)

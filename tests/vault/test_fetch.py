@@ -113,7 +113,7 @@ def test_a_link_in_the_vault_leads_nowhere(unit: Keeper, call: CallRecord) -> No
 
 
 class TestCopied:
-    def test_it_stands_in_the_log_and_is_reported(self, unit: Keeper, call: CallRecord) -> None:
+    def test_a_copy_stands_in_the_log_and_is_reported(self, unit: Keeper, call: CallRecord) -> None:
         assert unit.command(copied(unit, call)).done
         assert unit.command(copied(unit, call)).done, "the desk may not have heard the answer"
         digest = hashlib.sha256(sealed.public_json(call)).hexdigest()

@@ -35,7 +35,7 @@ def to(keeper: Keeper, utc_ns: int) -> None:
     keeper.ticks()
 
 
-def test_it_goes_at_the_days_end_and_not_a_second_before(unit: Keeper) -> None:
+def test_an_index_goes_at_the_days_end_and_not_a_second_before(unit: Keeper) -> None:
     folder, next_day, of_overflow = lay(unit, LAST), lay(unit, "2027-01-24"), lay(unit, f"overflow-1.{LAST}")
     end = midnight(unit.clock.utc_ns(), 60)
     to(unit, end - SECOND)

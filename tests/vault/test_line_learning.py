@@ -58,7 +58,7 @@ def known(unit: Keeper) -> dict[int, Learned]:
     return learned.load(Path(unit.config.learned))
 
 
-def test_it_is_told_first_and_kept_only_when_the_report_is_signed(unit: Keeper) -> None:
+def test_learnt_values_are_shown_first_and_kept_only_when_the_report_is_signed(unit: Keeper) -> None:
     name = walk(unit, line(1), line(2, on_hook_v=24.0, off_hook_v=6.0))
     told = learn(unit)
     assert (told.done, known(unit)) == (True, {})

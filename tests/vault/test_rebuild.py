@@ -169,7 +169,7 @@ class TestWeeksWithoutADesk:
             assert (call["direction"], call["disposition"], call["duration_s"]) == ("in", "recorded", 60.0)
             assert call["record_sha256"] == digest(small, record)
 
-    def test_it_says_when_that_is_all(self, small: Unit, desk: Desk) -> None:
+    def test_the_end_of_a_rebuild_is_reported(self, small: Unit, desk: Desk) -> None:
         for _ in range(30):
             small.told()
         dropped = small.words("dropped")[-1]
@@ -189,7 +189,7 @@ class TestWeeksWithoutADesk:
             small.tick()
         assert not small.rebuilt()
 
-    def test_it_is_known_after_a_restart_that_there_was_something_to_tell(self, small: Unit, desk: Desk) -> None:
+    def test_a_pending_rebuild_is_known_after_a_restart(self, small: Unit, desk: Desk) -> None:
         for _ in range(16):
             small.told()
         small.restart()

@@ -50,7 +50,7 @@ def test_what_is_wanted_lies_where_root_looks(unit: Keeper) -> None:
     assert unit.leaves("command")[-1]["verb"] == "update"
 
 
-def test_it_lies_beside_the_broker_if_nothing_is_said(unit: Keeper) -> None:
+def test_the_url_is_on_the_brokers_host_by_default(unit: Keeper) -> None:
     assert ask(unit).done
     found = state.read_request(unit.vault / state.WISH)
     assert found is not None
@@ -74,7 +74,7 @@ def test_what_root_could_not_read_is_not_written(unit: Keeper, body: dict[str, s
     assert not (unit.vault / state.WISH).exists()
 
 
-def test_it_is_the_operators(unit: Keeper) -> None:
+def test_update_is_the_operators_command(unit: Keeper) -> None:
     for role in ("desk", "vault"):
         assert ask(unit, role).code == "command_role"
 
