@@ -23,7 +23,7 @@ def at(ms: int) -> str:
 
 
 def day(**truth: Any) -> DayCall:
-    base: dict[str, Any] = {"kind": "out: ringback", "wants": "recorded", "why": "", "answer_ms": ANSWER_MS}
+    base: dict[str, Any] = {"kind": "out: ringback", "expected": "recorded", "why": "", "answer_ms": ANSWER_MS}
     return DayCall(
         number=1,
         hour=0,
@@ -60,20 +60,20 @@ def record(*notices: int, proof: Any = "full", stopped: bool = False, **more: An
         ({}, [record()], ["announced never"]),
         ({}, [record(disposition="discarded")], ["unrecorded", "announced never"]),
         ({}, [], ["lost"]),
-        ({"answer_ms": None, "wants": "not"}, [record(9000, proof="early")], ["unanswered", "announced before"]),
-        ({"answer_ms": None, "wants": "not"}, [record(9000)], ["full_wrongly", "unanswered", "announced before"]),
-        ({"answer_ms": None, "wants": "not"}, [record(disposition="unanswered")], []),
-        ({"wants": "not", "why": "fax"}, [record(disposition="fax")], []),
-        ({"wants": "not", "why": "fax"}, [record(ANSWER_MS + 500, disposition="fax")], ["against_policy"]),
-        ({"wants": "not", "why": "modem"}, [record(ANSWER_MS + 500, disposition="fax", stopped=True)], []),
+        ({"answer_ms": None, "expected": "not"}, [record(9000, proof="early")], ["unanswered", "announced before"]),
+        ({"answer_ms": None, "expected": "not"}, [record(9000)], ["full_wrongly", "unanswered", "announced before"]),
+        ({"answer_ms": None, "expected": "not"}, [record(disposition="unanswered")], []),
+        ({"expected": "not", "why": "fax"}, [record(disposition="fax")], []),
+        ({"expected": "not", "why": "fax"}, [record(ANSWER_MS + 500, disposition="fax")], ["against_policy"]),
+        ({"expected": "not", "why": "modem"}, [record(ANSWER_MS + 500, disposition="fax", stopped=True)], []),
         (
-            {"wants": "not", "why": "emergency"},
+            {"expected": "not", "why": "emergency"},
             [record(ANSWER_MS + 500, disposition="skipped", stopped=True)],
             ["against_policy"],
         ),
-        ({"wants": "not", "why": "internal"}, [record(ANSWER_MS + 500)], ["against_policy"]),
-        ({"wants": "either"}, [record(disposition="discarded")], []),
-        ({"wants": "either"}, [record(ANSWER_MS + 500)], []),
+        ({"expected": "not", "why": "internal"}, [record(ANSWER_MS + 500)], ["against_policy"]),
+        ({"expected": "either"}, [record(disposition="discarded")], []),
+        ({"expected": "either"}, [record(ANSWER_MS + 500)], []),
         ({}, [record(ANSWER_MS + 700, marks=[Mark(1.0, "abuse")])], ["mark"]),
         ({"marked": True}, [record(ANSWER_MS + 700, marks=[Mark(1.0, "abuse")])], []),
         ({"marked": True}, [record(ANSWER_MS + 700, marks=[Mark(1.0, "mark_far")])], ["mark"]),

@@ -179,40 +179,40 @@ class TestAgain:
         return sent
 
     def test_what_the_desk_asks_for_goes_out_once(self, told: Bench) -> None:
-        assert self.follow(told, 100, 7, 20, 60) == list(range(20, 61))
-        assert self.follow(told, 100, 7, 20, 60) == []
-        assert self.follow(told, 100, 8, 20, 21) == [20, 21]
+        assert self.hear(told, 100, 7, 20, 60) == list(range(20, 61))
+        assert self.hear(told, 100, 7, 20, 60) == []
+        assert self.hear(told, 100, 8, 20, 21) == [20, 21]
         assert told.feed.delivered_seq == 400, "the cursor is about what is new"
 
     def test_what_has_not_been_sent_yet_needs_no_asking(self, tmp_path: Path) -> None:
         bench = Bench(tmp_path, Shelf(40))
         bench.send()
-        assert self.follow(bench, 0, 1, 1, 1000) == []
+        assert self.hear(bench, 0, 1, 1, 1000) == []
         self.acknowledge(bench)
-        assert self.follow(bench, 0, 1, 1, 1000) == list(range(WINDOW + 1, 41))
+        assert self.hear(bench, 0, 1, 1, 1000) == list(range(WINDOW + 1, 41))
 
     def test_silence_is_no_confirmation(self, told: Bench) -> None:
-        assert self.follow(told, 100) == []
+        assert self.hear(told, 100) == []
         told.clock.sleep(PATIENCE_S - 1)
-        assert self.follow(told, 100) == []
+        assert self.hear(told, 100) == []
         told.clock.sleep(1)
-        assert self.follow(told, 100) == list(range(101, 101 + PROBE))
+        assert self.hear(told, 100) == list(range(101, 101 + PROBE))
         told.clock.sleep(PATIENCE_S)
-        assert self.follow(told, 100) == [], "less often, as long as nobody answers"
+        assert self.hear(told, 100) == [], "less often, as long as nobody answers"
         told.clock.sleep(PATIENCE_S)
-        assert self.follow(told, 100) == list(range(101, 101 + PROBE))
-        assert self.follow(told, 150) == []
+        assert self.hear(told, 100) == list(range(101, 101 + PROBE))
+        assert self.hear(told, 150) == []
         told.clock.sleep(PATIENCE_S)
-        assert self.follow(told, 150) == list(range(151, 151 + PROBE)), "whoever answers is waited for as at first"
-        assert self.follow(told, 400) == []
+        assert self.hear(told, 150) == list(range(151, 151 + PROBE)), "whoever answers is waited for as at first"
+        assert self.hear(told, 400) == []
         told.clock.sleep(LONGEST_S)
-        assert self.follow(told, 400) == []
+        assert self.hear(told, 400) == []
 
     def test_it_is_tried_for_ever(self, told: Bench) -> None:
         sent = 0
         for _ in range(20):
             told.clock.sleep(LONGEST_S)
-            sent += bool(self.follow(told, 0))
+            sent += bool(self.hear(told, 0))
         assert sent >= 19
 
     def test_without_a_desk_a_broker_has_to_do(self, told: Bench) -> None:
@@ -233,8 +233,8 @@ class TestAgain:
         bench = Bench(tmp_path, Shelf(40, first=30))
         while bench.send():
             self.acknowledge(bench)
-        assert self.follow(bench, 0, 1, 1, 20) == []
-        assert self.follow(bench, 0, 2, 1, 31) == [30, 31]
+        assert self.hear(bench, 0, 1, 1, 20) == []
+        assert self.hear(bench, 0, 2, 1, 31) == [30, 31]
 
     def test_a_lost_connection_ends_it(self, told: Bench) -> None:
         told.again.follow(DeliveryState(desk=True, resend=1, resend_from=1, resend_to=300), 400)

@@ -356,7 +356,7 @@ def _cut_at(nth: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     replace_durably_by(monkeypatch, write)
     monkeypatch.setattr("linetap.recorder.vault.commands.configchange.ask_to_start_again", ask)
-    monkeypatch.setattr(configchange.ConfigChange, "_tell", tell)
+    monkeypatch.setattr(configchange.ConfigChange, "_log_change", tell)
     monkeypatch.setattr(Path, "unlink", unlink)
     return steps
 

@@ -262,7 +262,11 @@ format = "panasonic"
 # Letters are digits (Y, M, D; H, M, S), AM is AM or PM, and a sign is any sign. time_is: whether the printed time is
 # the call's start or end; kinds: the values of the column kind. Defaults: MM/DD, HH:MM:SS, HH:MM:SS, start, I=in O=out.
 # C=connected is a report at the answer, during the call; it is evidence of an outgoing call's answer. The values below
-# are those of another family of Panasonic's. date = "YY/MM/DD" time = "HH:MMAM" duration = "HH:MM'SS" time_is = "end"
+# are those of another family of Panasonic's.
+# date = "YY/MM/DD"
+# time = "HH:MMAM"
+# duration = "HH:MM'SS"
+# time_is = "end"
 # kinds = "I=in O=out"
 
 [panel]
