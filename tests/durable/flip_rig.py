@@ -105,7 +105,7 @@ class WorkingUnit:
         linefaults.write(vault, 2, house.clock.utc_ns())
         learned.save(Path(house.config.learned), 1, Learned(on_hook_v=48.0, learned_at=rfc3339(house.clock.utc_ns())))
         house.outbox.confirm(house.outbox.last_seq)
-        house.upkeep._rebuild.want(1, 2)
+        house.upkeep._rebuild.request(1, 2)
         (vault / "smdr").mkdir(exist_ok=True)
         day = f"{compact(SYSTEM.utc_ns())[:8]}"
         name = f"{day[:4]}-{day[4:6]}-{day[6:]}"

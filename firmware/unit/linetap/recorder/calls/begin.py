@@ -64,7 +64,7 @@ def begin_outgoing(line: LineContext, event: Event) -> None:
         anchor=line.anchor_at(event.at),
         off_hook_ns=line.utc_ns(event.at),
         continues=line.memory.continues,
-        unheard=event.at <= line.memory.seen_from,  # lifted within a gap: digits may have been dialled there
+        digits_incomplete=event.at <= line.memory.seen_from,  # lifted within a gap: digits may have been dialled there
     )
     line.memory.continues = None
     line.report("started", event.at)
