@@ -70,7 +70,7 @@ def test_another_cards_lines_are_not_waited_for(run_dir: Path) -> None:
 
 def test_a_recorder_that_says_nothing_is_no_pause(run_dir: Path) -> None:
     assert waited_s(run_dir, lambda s: ("idle",) * 4 if s < 1 or s > 30 else None) >= 30
-    with pytest.raises(Refusal, match="the recorder does not say"):
+    with pytest.raises(Refusal, match="the lines in use are unknown"):
         waited_s(run_dir, lambda s: ("idle",) * 4 if s < 1 else None)
 
 

@@ -103,7 +103,7 @@ def test_a_clock_that_is_set_back_before_the_software_is_counted_on(caplog: pyte
     assert caplog.text.count("clock_early") == 1
     inner.step_utc(FIRST_NS)
     assert clock.utc_ns() == inner.utc_ns()
-    with pytest.raises(BadInput, match=r"says 1970-01-01T00:00:00\.005Z, which was past .*: set it first"):
+    with pytest.raises(BadInput, match=r"clock is at 1970-01-01T00:00:00\.005Z, before .*: set it first"):
         PossibleClock(ManualClock(utc_ns=5_000_000)).utc_ns()
 
 

@@ -100,7 +100,7 @@ def test_keys_that_fail_the_trial_are_not_given_out(
         (["custodian", "--group", "1/1"], "2 or more"),
         (["custodian", "--group", "two"], "2/3 expected"),
         (["custodian", "--group", "5/7"], "at most 4 of 7"),
-        (["custodian", "--group", "2/3", "--public", "age1x"], "1 keys, --group says 3"),
+        (["custodian", "--group", "2/3", "--public", "age1x"], "1 keys, 3 by --group"),
         (["custodian", "--group", "2/2", "--public", "age1x", "age1y"], "member 1"),
         (["custodian", "--sheets"], "are of a group"),
         (["authority", "--group", "2/2", "--public", "ssh-ed25519 A", "x"], "not an authority's public key"),

@@ -201,7 +201,7 @@ def test_fewer_witnesses_than_the_quorum_are_none(unit: Unit, city: City, way: s
         )
 
     made = city.bundles["good"]
-    assert "cosigned by nobody" in refusal(unit, way, made, lines(0))
+    assert "cosigned by no one" in refusal(unit, way, made, lines(0))
     for one in (1, 2, 3):
         assert "no quorum of the 3 witnesses" in refusal(unit, way, made, lines(0, one))
         assert "no quorum" in refusal(unit, way, made, lines(0, one, one)), "one witness twice is one"
@@ -233,7 +233,7 @@ def test_a_head_that_the_keeper_alone_has_signed_is_none(unit: Unit, city: City,
     forger = keys.new_unit_key()
     forged = tuple(checkpoint.cosign(own.text, f"{n}.example", forger, 1_800_000_000) for n in range(3))
     proof = Proof(0, (), Note(own.text, own.lines + forged), secret)
-    assert "cosigned by nobody" in refusal(unit, way, made, proof.encode())
+    assert "cosigned by no one" in refusal(unit, way, made, proof.encode())
 
 
 @WAYS

@@ -120,7 +120,7 @@ def test_a_call_that_the_log_says_is_destroyed(desk: Desk) -> None:
     log.append("destruction", call_id=CALL_ID)
     log.publish()
     log.close()
-    assert "says that 20261124T225600.123Z-L03 was destroyed" in refused(desk, desk.call, request)
+    assert "by the unit's log 20261124T225600.123Z-L03 was destroyed" in refused(desk, desk.call, request)
 
 
 def _link(path: Path, target: Path) -> None:

@@ -238,7 +238,7 @@ class TestBoot:
 class TestConfiguration:
     def test_no_back_end_stands_in_for_another(self, config: Config, tmp_path: Path) -> None:
         in_file = msgspec.structs.replace(config.keys, unit_key="file")
-        with pytest.raises(BadInput, match='unit_key says "file"; "tpm" expected'):
+        with pytest.raises(BadInput, match='unit_key = "file"; "tpm" expected'):
             unitkeys.open_key(Path(config.key), in_file)
         other = tmp_path / "file.key"
         other.write_bytes(unitkeys.make(in_file))

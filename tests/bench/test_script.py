@@ -45,7 +45,7 @@ def test_all_errors_are_reported_at_once_each_with_its_line(tmp_path: Path) -> N
         (call(direction="out", digits="1", fax="calling"), 6, "whom one calls answers"),
         (call(fax="answer"), 5, "who calls does not answer"),
         (call(direction="out", digits="1", outcome="busy", fax="answer"), 7, "not answered"),
-        (call(direction="out") + CALLER + 'kind = "v23"\n', 5, "only an incoming call tells"),
+        (call(direction="out") + CALLER + 'kind = "v23"\n', 5, "only an incoming call has caller ID"),
         (call() + CALLER + 'kind = "v23"\nnumber = "12"\nwithheld = true\n', 8, "or has a number"),
         (call() + CALLER + 'kind = "v23"\nmessage = "sdmf"\nname = "Kim"\n', 8, "only FSK in MDMF"),
         (call() + CALLER + 'kind = "v23"\nname = "ў"\n', 7, "EUC-KR"),

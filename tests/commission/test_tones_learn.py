@@ -312,7 +312,7 @@ def test_a_channel_of_several(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert main([*command, "--line", "2"]) == 0
     capsys.readouterr()
     for words, said in (
-        ((), "2 channels; --line 1 to --line 2 says which"),
+        ((), "2 channels; --line 1 to --line 2 selects one"),
         (("--line", "3"), "no channel 3"),
         (("--line", "0"), "no channel 0"),
         (("--line", "1"), "no steady tone"),

@@ -78,7 +78,7 @@ def test_ssh_keygen_takes_our_approvals(desk: Desk, call: Path) -> None:
 def test_show_says_step_by_step(desk: Desk, call: Path) -> None:
     request = desk.ask(call)
     assert desk.run_show(request)[0] == 1
-    assert "MISSING  request 2026-0042: approved by nobody" in desk.run_show(request)[1]
+    assert "MISSING  request 2026-0042: approved by no one" in desk.run_show(request)[1]
     desk.approve(request, KIM)
     assert f"ok       approval: {ID}.json.privacy.sig: {KIM} (privacy)" in desk.run_show(request)[1]
     assert f"MISSING  request 2026-0042: approved by {KIM} (privacy); it takes two" in desk.run_show(request)[1]

@@ -35,7 +35,7 @@ def test_the_order_is_taken_once_the_card_is_encrypted(card: Card) -> None:
 @pytest.mark.parametrize(
     ("said", "why"),
     [
-        (None, "this unit has no TPM that the kernel knows (/dev/tpm0)"),
+        (None, "this unit has no TPM (/dev/tpm0)"),
         (Encryption("plain", "/vault is on this card already"), "/vault is on this card already"),
     ],
     ids=["no TPM", "the initramfs did not"],
