@@ -121,7 +121,7 @@ def prepared(served: ServeSite, desk: str = DESK, draft: bytes = b"-") -> str:
 
 @pytest.mark.parametrize("language", text.LANGUAGES)
 @pytest.mark.parametrize("name", ["generic", "unit"])
-def test_it_is_one_sheet(served: ServeSite, tmp_path: Path, name: str, language: str) -> None:
+def test_the_printed_page_is_one_sheet(served: ServeSite, tmp_path: Path, name: str, language: str) -> None:
     """As a browser prints it on A4; with the longest that may stand on it."""
     url, path = served.url, "/adoption/paper" if name == "generic" else prepared(served, draft=b"[network]\nvlan = 7\n")
     with chromium() as browser:
