@@ -88,7 +88,7 @@ def test_a_clock_that_is_synchronised_with_2007_is_kept_by_nobody(monkeypatch: p
     kept = ClockRecord(synced=True)
     assert is_unkept(kept, rolled_over.utc_ns())
     assert not is_unkept(kept, FIRST_NS)
-    with pytest.raises(BadInput, match=r"says 2008-01-06T00:00:00\.000Z"):
+    with pytest.raises(BadInput, match=r"clock is at 2008-01-06T00:00:00\.000Z"):
         require_possible(rolled_over)
 
 

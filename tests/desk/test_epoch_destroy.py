@@ -295,7 +295,7 @@ def test_a_day_without_a_certificate_is_overdue_after_24_hours(desk: Desk, capsy
     whole = path.read_bytes()
     (desk.folder / "nobody").write_text("# nobody\n")
     assert desk.overdue("--signers", desk.folder / "nobody", at="2026-12-02T16:00:00Z") == 1
-    assert "signed by nobody" in capsys.readouterr().out
+    assert "no signer is named for it" in capsys.readouterr().out
     path.write_bytes(whole.replace(b"2026", b"2025"))
     assert desk.overdue(at="2026-12-02T16:00:00Z") == 1
     assert "does not fit" in capsys.readouterr().out
