@@ -85,7 +85,7 @@ def test_a_log_that_was_changed_with_it_vouches_for_nothing(whole: Whole, capsys
     leaves.write_bytes(leaves.read_bytes().replace(b'"kind":"index"', b'"kind":"xndex"'))
     done, said = find(whole, capsys, OTHER)
     assert done == 0
-    assert "its log is not that of its head" in said
+    assert "its log does not match its head" in said
     shutil.rmtree(whole.vault / "log")
     assert find(whole, capsys, OTHER)[1].endswith(f"not vouched for: {whole.vault}: no log\n")
 
