@@ -21,7 +21,7 @@ from email.parser import BytesParser
 from pathlib import Path
 
 from licences import Texts, of_copyright, of_wheel
-from origins import places
+from origins import OURS, places
 from packagelock import Locked, Unusable, control_of, kept, read
 from spdx import Package, document
 
@@ -54,12 +54,13 @@ def main() -> int:
     args = parser.parse_args()
     texts = Texts()
     try:
-        where = places(args.files, {place: Path(folder) for place, folder in args.tree}, args.firmware)
+        trees = {place: Path(folder) for place, folder in args.tree}
+        where = places(args.files, trees, args.firmware)
         locked = {(each.part, each.name): each for each in read(args.lock)}
         debian = [*of_debian("root", args.status, locked, where, args.documents, texts)]
         debian += of_debian("kit", args.kit, locked, where, args.documents, texts)
         debian += [of_given(each, args.keep, where, args.documents, texts) for each in read(args.lock) if each.given]
-        ours = [*of_python(args.modules, args.documents, texts), *of_kernel(args.drivers, args.version)]
+        ours = [*of_python(args.modules, args.documents, texts), *of_kernel(args.drivers, trees, args.version)]
         ours += [] if args.firmware is None else [of_folder(args.firmware, texts)]
         ours += [] if args.eeprom is None else [of_eeprom(args.eeprom, texts)]
         packages = sorted({*debian, *ours})
@@ -135,13 +136,17 @@ def of_python(modules: Path, documents: Path, texts: Texts) -> Iterator[Package]
         )  # fmt: skip
 
 
-def of_kernel(drivers: Path, version: str) -> Iterator[Package]:
+def of_kernel(drivers: Path, trees: dict[str, Path], version: str) -> Iterator[Package]:
     """What we built for the kernel (image/steps/module.sh): it is under the kernel's licence."""
-    for name in sorted(file.stem for file in drivers.glob("*.ko")):
+    found = {file.stem: ["root"] for file in drivers.glob("*.ko")}
+    for place, tree in trees.items():
+        for name in sorted({file.stem for file in tree.rglob(f"{OURS}*.ko")}):
+            found.setdefault(name, []).append(place)
+    for name, where in sorted(found.items()):
         yield Package(
             f"kernel:{name}", version, f"linetap {version}", f"pkg:generic/{name.replace('_', '-')}@{version}",
             supplier="Organization: linetap", originator="Organization: linetap", licence="GPL-2.0-only",
-            places=("root",),
+            places=tuple(where),
         )  # fmt: skip
 
 

@@ -3,13 +3,28 @@
 # What the unit keeps, on the state partition, is laid over the root. Where the partition can be read and not written, as on
 # a card at the end of its life, it is read: a unit that has its key, its notices and its officers goes on recording.
 readonly NEW=${NEW:-/new} KEEP=nosuid,nodev,noexec,noatime
+readonly TPM_DEVICE=${TPM_DEVICE:-/dev/tpm0}
+readonly OTP=${OTP:-/modules/linetap_otp.ko} BOARD_KEY=${BOARD_KEY:-/sys/kernel/linetap_otp/private_key}
+
+asks_to_be_opened() { [ -c "$TPM_DEVICE" ] || [ -e "$BOARD_KEY" ] || [ "$(head -c 4 "$1")" = LUKS ]; }
+
+# The key in the board's fuses can be read here and nowhere later: its module, which loads only where there is one, is in the
+# initramfs alone, and goes before the root is entered.
+opened() {
+  local status
+  insmod "$OTP" 2>/dev/null
+  open_card "$1"
+  status=$?
+  [ ! -e "$BOARD_KEY" ] || rmmod linetap_otp || say "the key of the board stays open: its module cannot be removed"
+  return $status
+}
 
 # A card that is encrypted, or is to be (docs/tpm.md): the root, which is verified by now, opens it with its own cryptsetup and
 # the kernel's modules in it, before this boot is marked as running. Fails where the state partition is to be mounted as it
 # is; else state is mounted, or what stands in its place.
-opened() {
+open_card() {
   local dir status=1
-  { [ -c /dev/tpm0 ] || [ "$(head -c 4 "$1")" = LUKS ]; } || return 1
+  asks_to_be_opened "$1" || return 1
   for dir in proc sys dev; do mount -o bind /$dir "$NEW/$dir"; done
   mkdir -p /sbin # where the kernel asks for a module
   printf '#!/bin/busybox sh\nexec chroot /new /usr/sbin/modprobe "$@"\n' >/sbin/modprobe

@@ -22,6 +22,7 @@ pack_initramfs() {
     cp "$file" "$tree/modules/"
     printf '/modules/%s\n' "$(basename "$file")"
   done <"$WORK/modules" >"$tree/modules/order"
+  cp "$WORK/linetap_otp.ko" "$tree/modules/" # not in the order: for as long as the card is opened (keep.sh)
   check_packed "$tree/modules/order"
   pack_cpio "$tree" "$WORK/initramfs.img"
 }

@@ -6,7 +6,7 @@ lay_module() {
   local version into
   version=$(kernel)
   into=$ROOT/usr/lib/modules/$version/updates
-  say "modules: tryboot, what throttles a Pi, the clock chip"
+  say "modules: tryboot, what throttles a Pi, the clock chip, the key in a Pi's fuses"
   [ -d "$KIT/usr/lib/modules/$version" ] || fail "the kit has no headers of kernel $version"
   mkdir -p "$KIT/linetap" "$KIT/tools" "$into"
   cp image/modules/* "$KIT/linetap/"
@@ -15,5 +15,7 @@ lay_module() {
     PATH=/usr/bin:/tools make -s -C /usr/lib/modules/$version/build M=/linetap modules &&
     strip --strip-debug /linetap/*.ko" >"$WORK/module.log" 2>&1 ||
     { tail -n 15 "$WORK/module.log" >&2; fail "a module could not be built"; }
+  # The initramfs alone has it (boot.sh): none that runs loads it, and none may.
+  mv "$KIT/linetap/linetap_otp.ko" "$WORK/"
   install -m 644 -t "$into" "$KIT"/linetap/*.ko
 }

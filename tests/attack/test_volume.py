@@ -7,8 +7,6 @@ whole, in the image's own start, with the kernel's dm-crypt and dm-integrity: hi
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -23,10 +21,10 @@ from linetap.tpm.device import TpmFault
 from linetap_core.cli import main
 from linetap_core.durable import copies as twin
 from linetap_core.errors import DeviceFault, LinetapError, Refusal
+from luks_rig import changed
 from tpm_rig import NEXT_ROOT, ROOT, STRANGE_ROOT, Release, SoftTpm, short_folder
 
 SIZE = 4 << 20
-METADATA_BYTES = 16 << 10  # of each of the two copies of a LUKS2 header
 
 
 @dataclass(frozen=True)
@@ -149,21 +147,6 @@ class TestKey:
         """One in the place of the other is not opened."""
         with pytest.raises(LinetapError):
             volume.test(volume.Partition(card.path, "linetap-state", checked=False), card.secret)
-
-
-def changed(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """The header as whoever has the card rewrites it: both copies, with their checksums, which nobody signs."""
-    with path.open("r+b") as file:
-        for at in (0, METADATA_BYTES):
-            file.seek(at)
-            data = bytearray(file.read(METADATA_BYTES))
-            header = json.loads(data[4096:].split(b"\0", 1)[0])
-            change(header)
-            data[4096:] = json.dumps(header).encode().ljust(METADATA_BYTES - 4096, b"\0")
-            data[448:512] = bytes(64)
-            data[448:480] = hashlib.sha256(data).digest()
-            file.seek(at)
-            file.write(data)
 
 
 SEGMENTS: dict[str, dict[str, object]] = {

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from linetap.cardresult import Encryption, KeyHolder, write_encryption
 from linetap.checks import machine
 from linetap.checks.bootstate import Loader, Slot
 from linetap.checks.machine import DIP_S, EVERY_S, FIND_EVERY_S, LOST, Machine, MachineWatch, Mount, Wear, mount_of
@@ -31,6 +32,13 @@ def test_a_pi(tmp_path: Path) -> None:
 def test_a_state_partition_that_took_no_write_is_known(tmp_path: Path) -> None:
     """image/initramfs/keep.sh leaves the file, and tests/image/test_keep.py shows it."""
     assert read_machine(lay(tmp_path, {machine.READ_ONLY: ""})).state_read_only
+
+
+@pytest.mark.parametrize("held_by", ["tpm", "otp"])
+def test_what_holds_the_cards_key_is_known(tmp_path: Path, held_by: KeyHolder) -> None:
+    (tmp_path / "run").mkdir()
+    write_encryption(tmp_path / "run", Encryption("sealed", "", 3, held_by))
+    assert read_machine(tmp_path).card_key == held_by
 
 
 def test_where_there_is_nothing_nothing_is_reported(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A debugger of the emulated machine: stops its processors, and lets each continue in an endless loop.
+"""A debugger of the emulated machine: stops its processors, and lets each continue in an endless loop; or writes the
+fuses of an emulated Pi, for whose key QEMU has no option.
 
 GDB's remote protocol, as QEMU speaks it: https://sourceware.org/gdb/current/onlinedocs/gdb.html/Remote-Protocol.html
 """
@@ -18,6 +19,10 @@ LEVEL, KERNEL = 0xC, 0x4
 FOR_EVER = "00000014"  # `b .`
 PROCESSORS = (1, 2)
 _TRIES, _LIMIT_S = 200, 10
+# A Pi 4's mailbox to its firmware as the processor sees it, and a page that nothing has been loaded to.
+FROM_FIRMWARE, TO_FIRMWARE, PAGE = 0xFE00B880, 0xFE00B8A0, 0x3A100000
+BUS, PROPERTIES = 0xC0000000, 8  # the firmware's view of the memory; the channel
+SET_PRIVATE_KEY, ANSWERED = 0x00038081, 0x80000000
 
 
 def hang(path: Path) -> None:
@@ -33,6 +38,22 @@ def hang(path: Path) -> None:
             flags = stub.register(cpu, CPSR) | MASKED
             assert stub.ask(f"M{stub.register(cpu, PC):x},4:{FOR_EVER}") == "OK"
             assert stub.ask(f"P{CPSR:x}={flags.to_bytes(4, 'little').hex()}") == "OK"
+        assert stub.ask("D") == "OK"
+
+
+def burn(path: Path, key: bytes) -> None:
+    """The request of Raspberry Pi's rpi-otp-private-key -w, in a machine that has not begun (-S); then it begins."""
+    rows = [int.from_bytes(key[at : at + 4], "big") for at in range(0, 32, 4)]
+    request = [0, 0, SET_PRIVATE_KEY, 40, 40, 0, 8, *rows, 0]
+    request[0] = 4 * len(request)
+    with _Stub(path) as stub:
+        assert stub.ask("Qqemu.PhyMemMode:1") == "OK"
+        stub.write(PAGE, *request)
+        stub.write(TO_FIRMWARE, (PAGE | BUS) + PROPERTIES)
+        assert stub.word(FROM_FIRMWARE) == (PAGE | BUS) + PROPERTIES
+        assert stub.word(PAGE + 4) == ANSWERED
+        stub.write(PAGE, *[0] * len(request))
+        assert stub.ask("Qqemu.PhyMemMode:0") == "OK"
         assert stub.ask("D") == "OK"
 
 
@@ -56,6 +77,13 @@ class _Stub:
     def register(self, cpu: int, number: int) -> int:
         assert self.ask(f"Hg{cpu}") == "OK"
         return int.from_bytes(bytes.fromhex(self.ask(f"p{number:x}")), "little")
+
+    def write(self, address: int, *words: int) -> None:
+        data = b"".join(word.to_bytes(4, "little") for word in words)
+        assert self.ask(f"M{address:x},{len(data):x}:{data.hex()}") == "OK"
+
+    def word(self, address: int) -> int:
+        return int.from_bytes(bytes.fromhex(self.ask(f"m{address:x},4")), "little")
 
     def goes_on_for(self, seconds: float) -> None:
         self._say("c")

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from gdbstub import burn
 from machine import COMMAND_S, PROJECT, Machine
 
 from linetap_core.clock import NS_PER_S, SYSTEM
@@ -48,8 +49,19 @@ class Pi(Machine):
     def __init__(self, folder: Path, late: str) -> None:
         super().__init__(folder)
         self.late = late
+        self.fuses: bytes | None = None  # the key that is burnt into it (OTP), from its next start on
         self.tree = self._make_tree()
         (folder / "bootconf").write_bytes(EEPROM.ljust(CONFIG_BYTES, b"\0"))
+
+    def start(self) -> None:
+        own = self.more
+        if self.fuses is not None:
+            self.more = [*own, "-S", "-gdb", f"unix:{self.sockets}/gdb,server=on,wait=off"]
+        super().start()
+        self.more = own
+        if self.fuses is not None:
+            self._until_qmp("query-status", "it has not begun", "prelaunch")
+            burn(self.sockets / "gdb", self.fuses)
 
     def says(self, words: str, limit_s: int) -> str:
         """What the console has when these words stand in it, or when nothing more comes of it."""
@@ -63,7 +75,7 @@ class Pi(Machine):
 
     def _brought(self) -> bytes:
         folder = self.folder / "late"
-        (folder / "late").mkdir(parents=True)
+        (folder / "late").mkdir(parents=True, exist_ok=True)
         (folder / "late/pi").write_text(self.late)
         packed = subprocess.run(
             ["cpio", "--quiet", "--create", "--format=newc", "--owner=0:0"], cwd=folder, input=b"late\nlate/pi\n",

@@ -54,6 +54,19 @@ def test_every_installed_package_of_this_machine(given: Given) -> None:
     assert held == {each["SPDXID"] for each in document["packages"]} - {"SPDXRef-image"}
 
 
+def test_a_module_of_the_initramfs_alone_is_one_too(given: Given, tmp_path: Path) -> None:
+    """The one that reads the key in a Pi's fuses, which the root must not have."""
+    tree = tmp_path / "initramfs"
+    (tree / "modules").mkdir(parents=True)
+    for name in ("linetap_otp.ko", "linetap_tryboot.ko"):
+        (tree / "modules" / name).write_bytes(b"\x7fELF module")
+    assert given.list("--tree", "initramfs", tree).returncode == 0
+    found = {each["name"]: each for each in json.loads((given.folder / "sbom.json").read_text())["packages"]}
+    assert found["kernel:linetap_otp"]["comment"] == "in: initramfs"
+    assert found["kernel:linetap_otp"]["licenseDeclared"] == "GPL-2.0-only"
+    assert found["kernel:linetap_tryboot"]["comment"] == "in: root, initramfs"
+
+
 def test_the_same_input_gives_the_same_bytes(given: Given) -> None:
     texts = []
     for _ in range(2):

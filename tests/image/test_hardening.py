@@ -68,4 +68,7 @@ def test_the_lockdown_comes_after_our_own_modules() -> None:
     module, lock = re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)
     assert "/updates/*.ko; do modprobe --quiet " in module
     assert lock == "/bin/sh -c 'echo integrity >/sys/kernel/security/lockdown'"
+    step = (ROOT / "image/steps/module.sh").read_text()
+    away, rest = step.index('mv "$KIT/linetap/linetap_otp.ko" "$WORK/"'), step.index('"$KIT"/linetap/*.ko')
+    assert away < rest, "the module that reads the board's key is in the initramfs alone"
     assert "lockdown-linetap.service" in (ROOT / "image/steps/root.sh").read_text()

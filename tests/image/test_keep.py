@@ -34,10 +34,10 @@ def new(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def script(new: Path, card: str, then: str) -> str:
+def script(new: Path, card: str, then: str, before: str = "") -> str:
     command = ["unshare", "--user", "--map-root-user", "--mount", "busybox", "sh", "-uc", START + then]
     environment = os.environ | {"NEW": str(new), "CARD": card}
-    text = START.replace("$CARD", card) + then
+    text = before + START.replace("$CARD", card) + then
     done = subprocess.run(
         [*command[:-1], text], env=environment, capture_output=True, text=True, timeout=LIMIT_S, check=False
     )
@@ -96,3 +96,45 @@ def test_ext4_is_read_without_its_journal_where_it_cannot_be_written(new: Path) 
     first, second = (line.split() for line in (new / "mounts").read_text().splitlines())
     assert first[3].split(",") == ["nosuid", "nodev", "noexec", "noatime", "nosymfollow"]
     assert second[3].split(",") == ["ro", "noload", *first[3].split(",")]
+
+
+# The module of the key in the board's fuses, which loads where there is one, and does not go where it cannot.
+FUSES = """
+insmod() { [ "$FUSES" ] || return 1; mkdir -p "${BOARD_KEY%/*}" && echo key >"$BOARD_KEY"; }
+rmmod() { [ "$FUSES" != stuck ] || return 1; rm "$BOARD_KEY"; echo "removed $*"; }
+"""
+ASKED = 'asks_to_be_opened "$NEW/part" && echo asked || echo plain; '
+
+
+@pytest.mark.parametrize(
+    ("fuses", "content", "said"),
+    [
+        ("", "an ext4", "plain\n"),
+        ("", "LUKS\u00ba\u00be", "asked\n"),
+        ("burnt", "an ext4", "asked\nremoved linetap_otp\n"),
+        ("burnt", "LUKS\u00ba\u00be", "asked\nremoved linetap_otp\n"),
+    ],
+    ids=["plain card", "encrypted card", "board with a key", "both"],
+)
+def test_whether_a_card_is_to_be_opened(new: Path, fuses: str, content: str, said: str) -> None:
+    """A unit with neither a TPM, a key in its board nor an encrypted card starts as it always did."""
+    (new / "part").write_bytes(content.encode("latin-1"))
+    names = f"TPM_DEVICE=/nowhere/tpm0; OTP=/nowhere/otp.ko; BOARD_KEY={new}/otp/private_key; FUSES={fuses}"
+    then = f"open_card() {{ {ASKED}}}; opened $NEW/part"
+    assert script(new, FUSES, then, names) == said
+    assert not (new / "otp/private_key").exists(), "nothing that runs later reads it"
+
+
+def test_a_key_that_stays_open_is_told(new: Path) -> None:
+    names = f"TPM_DEVICE=/nowhere/tpm0; OTP=/nowhere/otp.ko; BOARD_KEY={new}/otp/private_key; FUSES=stuck"
+    script(new, FUSES, "open_card() { :; }; opened $NEW/part", names)
+    assert "the key of the board stays open" in (new / "said").read_text()
+
+
+def test_what_became_of_the_card_is_what_counts_and_not_the_module(new: Path) -> None:
+    names = f"TPM_DEVICE=/nowhere/tpm0; OTP=/nowhere/otp.ko; BOARD_KEY={new}/otp/private_key"
+    for status in (0, 1):
+        for fuses in ("", "burnt"):
+            then = f"open_card() {{ return {status}; }}; opened $NEW/part && echo opened || echo plain"
+            said = script(new, FUSES, then, f"{names}; FUSES={fuses}").split()
+            assert said[-1] == ("plain" if status else "opened")

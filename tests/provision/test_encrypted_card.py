@@ -10,7 +10,7 @@ import pytest
 
 from card_rig import Card
 from linetap import cardresult
-from linetap.cardresult import CARD_WRONG, Encryption
+from linetap.cardresult import CARD_WRONG, Encryption, KeyHolder
 from linetap.provision import cardstart
 from linetap.tpm import volume
 from linetap_core.errors import Refusal
@@ -30,6 +30,33 @@ def test_the_order_is_taken_once_the_card_is_encrypted(card: Card) -> None:
     assert "the card is encrypted" in (card.boot / "linetap-done.txt").read_text()
     assert (card.home / "unit.key").exists()
     assert card.on_card() == {"linetap-done.txt", "floor-03.request"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "where"), [("tpm", "in the TPM"), ("otp", "in the board's fuses (OTP)")], ids=["TPM", "board"]
+)
+def test_what_holds_its_key_is_told(card: Card, wanted: KeyHolder, where: str) -> None:
+    cardresult.write_encryption(card.run, Encryption("sealed", "", 1, wanted))
+    assert (card.pack("--encrypt", wanted), card.start()) == (0, 0)
+    assert f"the card is encrypted, with a key {where}\n" in (card.boot / "linetap-done.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (None, cardresult.NO_BOARD_KEY),
+        (Encryption("plain", cardresult.NO_BOARD_KEY), cardresult.NO_BOARD_KEY),
+        (Encryption("plain", "this unit has a TPM"), "this unit has a TPM"),
+        (Encryption("sealed", "", 1, "tpm"), "this card is encrypted already, with a key in the TPM"),
+    ],
+    ids=["no key", "the initramfs did not", "TPM", "by its TPM already"],
+)
+def test_without_the_boards_key_no_secret_is_laid(card: Card, said: Encryption | None, why: str) -> None:
+    if said is not None:
+        cardresult.write_encryption(card.run, said)
+    assert (card.pack("--encrypt", "otp"), card.start()) == (0, 2)
+    assert f"linetap.toml: [card] encrypt: {why}\n" in (card.boot / "linetap-error.txt").read_text()
+    assert not card.home.exists()
 
 
 @pytest.mark.parametrize(
@@ -74,7 +101,14 @@ def test_what_an_initramfs_leaves_that_came_to_no_end_is_a_refusal(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "said", [Encryption("sealed", "", 12), Encryption("sealed", "data: noise", 3), Encryption("plain", "why")]
+    "said",
+    [
+        Encryption("sealed", "", 12),
+        Encryption("sealed", "data: noise", 3),
+        Encryption("plain", "why"),
+        Encryption("sealed", "", 4, "tpm"),
+        Encryption("sealed", "data: noise", 1, "otp"),
+    ],
 )
 def test_what_is_said_is_read(tmp_path: Path, said: Encryption) -> None:
     cardresult.write_encryption(tmp_path, said)
@@ -129,8 +163,9 @@ class TestWhatIsLost:
         cardstart._require_nothing_owned(card, marked=True)
 
     def test_an_order_that_could_not_be_carried_out_encrypts_nothing(self, card: Card) -> None:
-        assert card.pack("--encrypt", "tpm") == 0
-        assert cardstart._asked(card.boot)
+        for wanted in ("otp", "tpm"):
+            assert card.pack("--encrypt", wanted) == 0
+            assert cardstart._asked(card.boot) == wanted
         text = (card.boot / "linetap.toml").read_text()
         for wrong in (text.replace('encrypt = "tpm"', 'encrypt = "yes"'), text.replace("[card]", "[cards]"), "", "\0"):
             (card.boot / "linetap.toml").write_text(wrong)

@@ -3,7 +3,7 @@
 
 They are gone with the next boot. The recorder writes the order's result into the log, and a refused order raises an
 alert. The first word of the encryption's result is also read by usr/lib/linetap/data; without that file the card is
-plain and the unit has no TPM.
+plain and the unit has neither a TPM nor a key in its board's fuses.
 """
 
 from __future__ import annotations
@@ -49,20 +49,24 @@ REFUSED = "linetap-card-refused"  # beside it: starts provision-linetap.service
 MARK = "linetap-encrypting.txt"  # on the boot partition, while state and data may hold anything
 
 EncryptionWord = Literal["sealed", "plain", "refused"]
+KeyHolder = Literal["tpm", "otp"]  # the unit's TPM, or the fuses of its board
+NO_TPM = "this unit has no TPM (/dev/tpm0)"
+NO_BOARD_KEY = "no key is burnt into the fuses (OTP) of this board, or its firmware does not give it out"
 
 
 @dataclass(frozen=True, slots=True)
 class Encryption:
-    """`why`: one line for a person, or "". `boot`: the boot number that the TPM counted, for an encrypted card."""
+    """`why`: one line for a person, or "". Of an encrypted card: `boot`, its number; `held_by`, what holds its key."""
 
     word: EncryptionWord
     why: str = ""
     boot: int | None = None
+    held_by: KeyHolder | None = None
 
 
 def write_encryption(run: Path, result: Encryption) -> None:
     """Called once a boot, before anything else uses /run."""
-    (run / CARD_NAME).write_text(f"{result.word} {result.boot or '-'}\n{result.why}\n")
+    (run / CARD_NAME).write_text(f"{result.word} {result.boot or '-'} {result.held_by or '-'}\n{result.why}\n")
     if result.word == "refused":
         (run / REFUSED).touch()
 
@@ -73,11 +77,12 @@ def read_encryption(run: Path) -> Encryption:
             lines = file.read(_LIMIT_BYTES).decode("utf-8", "replace").splitlines()
     except OSError:
         return Encryption("plain")
-    word, _, boot = (lines or [""])[0].partition(" ")
+    word, boot, held, *_ = [*(lines or [""])[0].split(" "), "", "", ""]
     why = lines[1] if len(lines) > 1 else ""
     match word:
         case "sealed":
-            return Encryption("sealed", why, int(boot) if boot.isdigit() else None)
+            held_by: KeyHolder | None = "tpm" if held == "tpm" else "otp" if held == "otp" else None
+            return Encryption("sealed", why, int(boot) if boot.isdigit() else None, held_by)
         case "plain":
             return Encryption("plain", why)
         case _:

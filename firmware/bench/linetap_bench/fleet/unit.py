@@ -187,8 +187,8 @@ class Unit:
         events = outgoing(self._reader, self._feed.delivered_seq, self._again.confirmed, now_ns)
         return Health(
             at=rfc3339(now_ns), storage_days_left=400.0, storage_free_bytes=50 << 30, storage_total_bytes=58 << 30,
-            recording_refused=None, card_encrypted=False, gap_ms=0.0, capture_gap_ms=0.0, overruns=0, calls_undated=0,
-            clock_synced=True, clock_offset_ms=0.1,
+            recording_refused=None, card_encrypted=False, card_key=None, gap_ms=0.0, capture_gap_ms=0.0,
+            overruns=0, calls_undated=0, clock_synced=True, clock_offset_ms=0.1,
             temperature_c=51.2, throttled=False,
             queue_length=events.queue_length, outbox_seq=events.outbox_seq, outbox_bytes=events.outbox_bytes,
             outbox_oldest_s=events.oldest_s, unconfirmed=events.unconfirmed, confirmed_by=events.confirmed_by,

@@ -59,9 +59,11 @@ _WIDEST = 8  # of a network of brokers: the whole Internet is no place
 
 
 class CardOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`encrypt`: state and data, with a key that only the unit's TPM gives out; done when the card is new."""
+    """`encrypt`: state and data, with a key that only the unit's TPM gives out, or with that of the board's fuses; done
+    when the card is new.
+    """
 
-    encrypt: Literal["tpm"]
+    encrypt: Literal["tpm", "otp"]
 
 
 class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from linetap.cardresult import KeyHolder, read_encryption
 from linetap.checks.bootstate import Eeprom, Loader, Slot, read_eeprom, read_loader, read_slots
 from linetap.checks.kernelfiles import bytes_of, first_group, text_of
 from linetap_core.clock import NS_PER_S, Clock
@@ -48,7 +49,7 @@ class Machine:
     """`throttled`: the firmware's whole value; 0: never since the start. `stalled_percent`: share of the last minute in
     which all tasks waited for memory. `disk_errors`: of each ext4, since its last check (e2fsck). `foreign_files`:
     found on the state partition at the start, as far as the image counts them (image/root/usr/lib/linetap/state).
-    `state_read_only`: that partition took no write at the start.
+    `state_read_only`: that partition took no write at the start. `card_key`: what holds an encrypted card's key.
     """
 
     temperature_c: float | None = None
@@ -64,6 +65,7 @@ class Machine:
     eeprom: Eeprom | None = None
     foreign_files: int | None = None
     state_read_only: bool = False
+    card_key: KeyHolder | None = None
 
     @property
     def is_slowed(self) -> bool | None:
@@ -141,6 +143,7 @@ def read_machine(root: Path, files: Files) -> Machine:
         eeprom=read_eeprom(root),
         foreign_files=_lines(root / FOREIGN),
         state_read_only=(root / READ_ONLY).exists(),
+        card_key=read_encryption(root / "run").held_by,
     )
 
 
@@ -194,7 +197,7 @@ RoomFault = Literal["full", "read_only", "failing"]
 class Mount:
     read_only: bool = False
     lost: bool = False  # RAM, in the place of a partition that cannot be mounted
-    encrypted: bool = False  # with a key in the TPM
+    encrypted: bool = False  # with a key in the TPM or in the board's fuses
 
 
 def visible(vault: Path) -> Path:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`linetap volume`: run by the initramfs in the verified root, before it trusts the card.
 
-`start` runs where there is a TPM or the state partition is encrypted. It opens state and data and mounts state; or
-encrypts them, if the order on the card requests it; or refuses the card. A plain card, as in a unit without a TPM, is
-left to the initramfs.
+`start` runs where there is a TPM or a key in the board's fuses, or the state partition is encrypted. It opens state and
+data and mounts state; or encrypts them, if the order on the card asks for it; or refuses the card. A plain card is left
+to the initramfs. Which of the two holds the key: cardkey.py.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from linetap import cardresult
-from linetap.provision import admit
-from linetap.tpm import bootpolicy, device, freshness, unitkey, volume
-from linetap.tpm.device import DEVICE, TpmFault
+from linetap.cardresult import KeyHolder
+from linetap.provision import admit, cardkey
+from linetap.provision.cardkey import BoardHolder, Holder, TpmHolder
+from linetap.tpm import boardkey, freshness, volume
+from linetap.tpm.device import DEVICE
 from linetap_core.durable.files import replace_durably
 from linetap_core.enrolment import order
 from linetap_core.errors import BadInput, DeviceFault, LinetapError, Refusal
@@ -43,9 +45,8 @@ class Card:
     boot: Path
     mount: Path = Path("/state")
     run: Path = Path("/run")
-    tpm: Path = Path(device.DEVICE)
-    boots: Path = Path("/proc/cmdline")
-    release: Path = Path(unitkey.RELEASE)
+    tpm: TpmHolder = field(default_factory=TpmHolder)
+    board: BoardHolder = field(default_factory=BoardHolder)
 
 
 def start(card: Card) -> cardresult.Encryption:
@@ -67,18 +68,20 @@ def _start(card: Card) -> cardresult.Encryption:
         return _open(card)
     with _mounted_boot(card) as boot:
         marked = boot is not None and (boot / cardresult.MARK).exists()
-        if boot is not None and _asked(boot):
+        wanted = None if boot is None else _asked(boot)
+        if boot is not None and wanted is not None:
             try:
+                holder = cardkey.of_order(wanted, card.tpm, card.board)
                 _grow(card.data.device)
                 _require_nothing_owned(card, marked)
             except Refusal as why:
-                if _needed(card.tpm):
+                if card.tpm.has_encrypted() or volume.is_encrypted(card.state.device):
                     raise
                 return cardresult.Encryption("plain", str(why))
-            return _make(card, boot)
+            return _make(card, boot, holder)
     if marked or volume.is_encrypted(card.state.device):
         raise Refusal("its encryption was begun, and the order for it is gone: a freshly written card expected")
-    if _needed(card.tpm):
+    if card.tpm.has_encrypted():
         raise Refusal(
             "this unit's card is encrypted and this one is not: its own expected, or a freshly written one "
             f"whose {order.NAME} has [card] encrypt"
@@ -87,50 +90,44 @@ def _start(card: Card) -> cardresult.Encryption:
 
 
 def _open(card: Card) -> cardresult.Encryption:
-    secret = volume.secret_of(card.state.device, card.tpm, bootpolicy.read(card.boots))
+    holder = cardkey.of_card(card.state.device, card.tpm, card.board)
+    secret = holder.secret_of(card.state.device)
     volume.open_it(card.state, secret)
     _mount_state(card)
-    transport = device.open_device(card.tpm)
-    try:
-        count = freshness.check_state(card.mount, transport)
-    finally:
-        transport.close()
+    count = holder.next_boot(card.mount)
     why = ""
     try:
         _grow(card.data.device)
         volume.open_it(card.data, secret)
     except (LinetapError, OSError) as error:  # the unit runs without its data
         why = f"data: {error}".replace("\n", "; ")
-    return cardresult.Encryption("sealed", why, count)
+    return cardresult.Encryption("sealed", why, count, holder.name)
 
 
-def _make(card: Card, boot: Path) -> cardresult.Encryption:
+def _make(card: Card, boot: Path, holder: Holder) -> cardresult.Encryption:
     """Starts over after a power cut: until state has its token, neither partition holds anything of value."""
-    secret, sealed = volume.seal(card.tpm, unitkey.release_of(card.release), bootpolicy.read(card.boots))
-    transport = device.open_device(card.tpm)
-    try:
-        replace_durably(boot / cardresult.MARK, _MARKED.encode())
-        for partition in (card.data, card.state):
-            volume.lay(partition, secret)
-            volume.open_it(partition, secret)
-            grows = ["-E", "lazy_itable_init=1,resize=268435456"] if partition is card.data else ["-J", "size=8"]
-            volume.run("mke2fs", *_EXT4, *grows, "-L", partition.name, str(partition.mapped))
-            if partition is card.state:
-                _mount_state(card)
-                count = freshness.begin(card.mount, transport)
-            volume.finish(partition, sealed)
-    finally:
-        transport.close()
-    return cardresult.Encryption("sealed", "", count)
+    secret, token = holder.new()
+    count = None
+    replace_durably(boot / cardresult.MARK, _MARKED.encode())
+    for partition in (card.data, card.state):
+        volume.lay(partition, secret)
+        volume.open_it(partition, secret)
+        grows = ["-E", "lazy_itable_init=1,resize=268435456"] if partition is card.data else ["-J", "size=8"]
+        volume.run("mke2fs", *_EXT4, *grows, "-L", partition.name, str(partition.mapped))
+        if partition is card.state:
+            _mount_state(card)
+            count = holder.begin(card.mount)
+        volume.finish(partition, token)
+    return cardresult.Encryption("sealed", "", count, holder.name)
 
 
-def _asked(boot: Path) -> bool:
-    """Whether the card has a valid order that requests encryption. `apply` reports errors of an invalid one."""
+def _asked(boot: Path) -> KeyHolder | None:
+    """Returns what a valid order on the card wants it encrypted with. `apply` reports errors of an invalid one."""
     try:
         found = order.read(Source(boot / order.NAME, admit.read_card(boot / order.NAME)))
     except BadInput:
-        return False
-    return found.card is not None and found.card.encrypt == "tpm"
+        return None
+    return None if found.card is None else found.card.encrypt
 
 
 def _require_nothing_owned(card: Card, marked: bool) -> None:
@@ -160,18 +157,6 @@ def _has(path: Path, name: str) -> bool:
     folder, _, begins = name.rpartition("/")
     listed = volume.run("debugfs", "-R", f"ls -p {folder or '/'}", str(path)).decode("utf-8", "replace")
     return any(line.split("/")[5].startswith(begins) for line in listed.splitlines() if line.count("/") >= 6)
-
-
-def _needed(tpm: Path) -> bool:
-    """Whether a card of this unit was encrypted before. A TPM that does not answer counts as removed."""
-    try:
-        transport = device.open_device(tpm)
-        try:
-            return freshness.read_counter(transport) is not None
-        finally:
-            transport.close()
-    except TpmFault:
-        return False
 
 
 @contextlib.contextmanager
@@ -206,7 +191,7 @@ def _grow(path: Path) -> None:
 
 _STEPS = {
     "start": "in the initramfs: open the card, encrypt a new one, or refuse it",
-    "test": "whether this TPM, in this boot, opens an encrypted state partition",
+    "test": "whether this TPM, in this boot, or this board's key opens an encrypted state partition",
     "follows": "check that the data partition is as this unit left it, and bind it to this boot",
 }
 _EXAMPLES = {
@@ -228,6 +213,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             continue
         step.add_argument("--tpm", type=Path, default=Path(DEVICE), metavar="DEVICE", help="default %(default)s")
         step.add_argument("--boots", type=Path, default=Path("/proc/cmdline"), help="default %(default)s")
+        step.add_argument(
+            "--board-key", type=Path, default=Path(boardkey.PATH), metavar="FILE",
+            help="64 hex digits of the board's fuses (OTP); default %(default)s",
+        )  # fmt: skip
         step.add_argument("state", type=Path, metavar="STATE", help="the state partition")
         if name == "start":
             step.add_argument("data", type=Path, metavar="DATA", help="the data partition")
@@ -235,17 +224,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    match args.step:
-        case "start":
-            card = Card(volume.state(args.state), volume.data(args.data), args.boot, tpm=args.tpm, boots=args.boots)
-            result = start(card)
-            if result.word != "plain" or result.why:
-                count = f", boot {result.boot}" if result.boot is not None else ""
-                sys.stderr.write(f"card {result.word}{count}{': ' if result.why else ''}{result.why}\n")
-            return _STATUS[result.word]
-        case "test":
-            secret = volume.secret_of(args.state, args.tpm, bootpolicy.read(args.boots))
-            volume.test(volume.state(args.state), secret)
-        case _:
-            freshness.check_data(args.state, args.data)
-    return 0
+    if args.step == "follows":
+        freshness.check_data(args.state, args.data)
+        return 0
+    tpm, board = TpmHolder(args.tpm, args.boots), BoardHolder(args.board_key)
+    if args.step == "test":
+        secret = cardkey.of_card(args.state, tpm, board).secret_of(args.state)
+        volume.test(volume.state(args.state), secret)
+        return 0
+    said = start(Card(volume.state(args.state), volume.data(args.data), args.boot, tpm=tpm, board=board))
+    if said.word != "plain" or said.why:
+        held = " by the key in the board's fuses (OTP)" if said.held_by == "otp" else ""
+        count = f", boot {said.boot}" if said.boot is not None else ""
+        sys.stderr.write(f"card {said.word}{held}{count}{': ' if said.why else ''}{said.why}\n")
+    return _STATUS[said.word]

@@ -163,18 +163,24 @@ def _require_card(boot: Path, run_dir: Path) -> None:
         (boot / cardresult.MARK).unlink(missing_ok=True)
 
 
+_HELD = {"tpm": "in the TPM", "otp": "in the board's fuses (OTP)"}
+
+
 def _how(run_dir: Path) -> str:
-    return (
-        "the card is encrypted, with a key in the TPM\n" if cardresult.read_encryption(run_dir).word == "sealed" else ""
-    )
+    said = cardresult.read_encryption(run_dir)
+    return f"the card is encrypted, with a key {_HELD[said.held_by or 'tpm']}\n" if said.word == "sealed" else ""
 
 
 def _require_encrypted(found: order.Order, run_dir: Path) -> None:
     """Before anything secret is written to the card."""
-    encryption = cardresult.read_encryption(run_dir)
-    if found.card is not None and encryption.word != "sealed":
-        why = encryption.why or "this unit has no TPM (/dev/tpm0)"
-        raise BadInput(f"{order.NAME}: [card] encrypt: {why}")
+    said = cardresult.read_encryption(run_dir)
+    if found.card is None or (said.word == "sealed" and said.held_by in (None, found.card.encrypt)):
+        return
+    if said.word == "sealed":
+        why = f"this card is encrypted already, with a key {_HELD[said.held_by or 'tpm']}"
+    else:
+        why = said.why or (cardresult.NO_TPM if found.card.encrypt == "tpm" else cardresult.NO_BOARD_KEY)
+    raise BadInput(f"{order.NAME}: [card] encrypt: {why}")
 
 
 def _take(data: bytes, boot: Path, etc: Path, kept_etc: Path, run_dir: Path, signed: bool) -> str:

@@ -44,8 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--vlan", type=int, metavar="N")
     parser.add_argument("--wifi", nargs=2, metavar=("SSID", "PASSPHRASE"))
     parser.add_argument(
-        "--encrypt", choices=("tpm",), help="the card, with a key in the unit's TPM, at the first start of a new card"
-    )
+        "--encrypt", choices=("tpm", "otp"),
+        help="the card, at the first start of a new one, with a key in the unit's TPM, or without one with that in the "
+        "board's fuses",
+    )  # fmt: skip
     parser.add_argument(
         "--ssh-key", metavar="LINE", help="lets its holder in as root, until the next boot; to be signed"
     )

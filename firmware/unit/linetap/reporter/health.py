@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from linetap.cardresult import KeyHolder
 from linetap.checks import Judgement, Snapshot
 from linetap.checks.bootstate import Eeprom, day_of
 from linetap.recorder.vault.outbox.reader import OutboxReader
@@ -24,7 +25,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     storage_free_bytes: int | None
     storage_total_bytes: int | None
     recording_refused: str | None
-    card_encrypted: bool | None  # whether the vault is on a partition unlocked by the TPM; null: unknown
+    card_encrypted: bool | None  # whether the vault is on an encrypted partition; null: unknown
+    card_key: KeyHolder | None  # what holds its key: the TPM, or the board's fuses (OTP); null: it is in the clear
     gap_ms: float  # in all recordings since the recorder's start
     capture_gap_ms: float  # of all cards since their captures' start, recorded or not
     overruns: int
@@ -78,6 +80,7 @@ def health(snapshot: Snapshot, events: Outgoing, judgement: Judgement) -> Health
         storage_total_bytes=snapshot.total_bytes,
         recording_refused=recorder.recording_refused if recorder else None,
         card_encrypted=snapshot.mount.encrypted if snapshot.mount is not None else None,
+        card_key=machine.card_key if snapshot.mount is not None and snapshot.mount.encrypted else None,
         gap_ms=recorder.gap_ms if recorder else 0.0,
         capture_gap_ms=round(sum(capture.gap_ms for capture in captures), 3),
         overruns=sum(capture.overruns for capture in captures),

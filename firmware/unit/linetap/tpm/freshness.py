@@ -5,6 +5,9 @@ boots.
 An older copy of a card, put back after a boot, has a lower number than the TPM and is refused. The number is inside the
 encrypted file system: only someone who can open it can write another. The data partition is mounted later, without the
 TPM: state, which is known to be fresh by then, has the number that data must have.
+
+Where no TPM counts (boardkey.py), state has a number all the same: an older copy of data alone is refused, and an older
+copy of the whole card is not detected.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from linetap_core.errors import Refusal
 NAME = ".boots"
 DATA = ".data-boots"  # on state: the numbers that data may have
 _LIMIT_BYTES = 512
-_NONE = 0  # for a partition that was never mounted; the TPM counts from 1
+_NONE, _FIRST = 0, 1  # `_NONE` for a partition that was never mounted; the TPM counts from 1
 _BOOTS = SmallFile("boots", int, _LIMIT_BYTES)
 _DUE = SmallFile("data_boots", list[int], _LIMIT_BYTES)
 
@@ -51,6 +54,21 @@ def check_state(state: Path, transport: Transport) -> int:
         raise Stale(f"the card {words}, and the TPM has counted {count}: an older copy, and not taken")
     copies.replace_both(_BOOTS, state / NAME, count + 1)
     return raise_counter(transport)
+
+
+def begin_uncounted(state: Path) -> int:
+    """As `begin`, where no TPM counts."""
+    copies.replace_both(_BOOTS, state / NAME, _FIRST)
+    return _FIRST
+
+
+def next_uncounted(state: Path) -> int:
+    """Write this boot's number, where no TPM counts. Stale if the card has none."""
+    found = _read(_BOOTS, state / NAME)
+    if found is None:
+        raise Stale("the card does not say of which boot it is: it is not as this unit left it")
+    copies.replace_both(_BOOTS, state / NAME, found + 1)
+    return found + 1
 
 
 def check_data(state: Path, data: Path) -> None:

@@ -2,8 +2,9 @@
 """A LUKS2 partition whose key the TPM releases, in a signed boot that has not entered its root yet.
 
 One secret for a card is sealed in the TPM, and stored as a token in each LUKS header; each partition's volume key is
-derived from it. There are no keyslots, and the header's content is fixed: it is not signed, and a modified one could
-make the kernel write in the clear (`cipher_null`). Stock cryptsetup does all work on partitions.
+derived from it. Without a TPM the secret may come from the board's fuses (boardkey.py). There are no keyslots, and the
+header's content is fixed: it is not signed, and a modified one could make the kernel write in the clear
+(`cipher_null`). Stock cryptsetup does all work on partitions.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from linetap.tpm import bootpolicy, commands, device, keyfile, wire
+from linetap.tpm.boardkey import OtpToken
 from linetap.tpm.bootpolicy import Boot
 from linetap.tpm.keyfile import KeyFile
 from linetap.tpm.session import Opened
@@ -86,10 +88,12 @@ class _Metadata(msgspec.Struct):
     config: _Config
 
 
-class Token(msgspec.Struct, frozen=True):
-    type: Literal["linetap-tpm"]
+class TpmToken(msgspec.Struct, frozen=True, tag_field="type", tag="linetap-tpm"):
     keyslots: list[str]
     sealed: KeyFile
+
+
+Token = TpmToken | OtpToken
 
 
 def is_encrypted(path: Path) -> bool:
@@ -103,8 +107,8 @@ def is_whole(path: Path) -> bool:
     return is_encrypted(path) and _TOKEN in _metadata(path).tokens
 
 
-def seal(tpm: Path, release: ec.EllipticCurvePublicKey, boots: list[Boot]) -> tuple[bytes, bytes]:
-    """Returns a new secret, and its sealed form. TpmFault if this boot could not unseal it."""
+def seal(tpm: Path, release: ec.EllipticCurvePublicKey, boots: list[Boot]) -> tuple[bytes, TpmToken]:
+    """Returns a new secret, and its token. TpmFault if this boot could not unseal it."""
     secret, ref = os.urandom(_SECRET_BYTES), bootpolicy.VOLUME
     numbers = release.public_numbers()
     policy = wire.authorized_policy(wire.verifying_key(numbers.x, numbers.y), ref.encode())
@@ -120,20 +124,29 @@ def seal(tpm: Path, release: ec.EllipticCurvePublicKey, boots: list[Boot]) -> tu
     sealed = keyfile.make(ref, public, private, release, storage)
     if _unsealed(sealed, tpm, boots) != secret:
         raise DeviceFault("volume", f"{tpm}: the TPM gave out another key than it was given")
-    return secret, sealed
+    return secret, TpmToken([], jsontext.decode(sealed, type=KeyFile))
+
+
+def token_of(path: Path) -> Token:
+    """Returns what an encrypted partition says of its secret. BadInput if it is none of linetap's."""
+    text = _cryptsetup("token", "export", "--token-id", _TOKEN, str(path))
+    try:
+        found: Token = jsontext.decode(text, type=Token)
+    except msgspec.MsgspecError as error:
+        raise BadInput(f"{path}: its token is none of linetap's: {error}") from None
+    return found
 
 
 def secret_of(path: Path, tpm: Path, boots: list[Boot]) -> bytes:
     """Returns the secret that the TPM releases for the token of an encrypted partition.
 
-    BadInput or TpmFault, in one line: another TPM, or another boot.
+    BadInput or TpmFault, in one line: another TPM, another boot, or a token that no TPM has made.
     """
-    text = _cryptsetup("token", "export", "--token-id", _TOKEN, str(path))
+    token = token_of(path)
+    if not isinstance(token, TpmToken):
+        raise BadInput(f"{path}: its token is of no TPM")
     try:
-        sealed = msgspec.json.encode(jsontext.decode(text, type=Token).sealed)
-        return _unsealed(sealed, tpm, boots)
-    except msgspec.MsgspecError as error:
-        raise BadInput(f"{path}: its token is none of linetap's: {error}") from None
+        return _unsealed(msgspec.json.encode(token.sealed), tpm, boots)
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from None
 
@@ -155,9 +168,9 @@ def lay(partition: Partition, secret: bytes) -> None:
     _cryptsetup("erase", "--batch-mode", str(partition.device))
 
 
-def finish(partition: Partition, sealed: bytes) -> None:
-    token = msgspec.json.encode(Token("linetap-tpm", [], jsontext.decode(sealed, type=KeyFile)))
-    _cryptsetup("token", "import", "--token-id", _TOKEN, "--token-replace", str(partition.device), stdin=token)
+def finish(partition: Partition, token: Token) -> None:
+    text = msgspec.json.encode(token)
+    _cryptsetup("token", "import", "--token-id", _TOKEN, "--token-replace", str(partition.device), stdin=text)
 
 
 def test(partition: Partition, secret: bytes) -> None:
