@@ -217,18 +217,19 @@ scratch() {
   mktemp -d /dev/shm/linetap-tests.XXXXXX
 }
 
-# Eight beside one another: most of the time a test waits, for a call of minutes or a machine that starts. Machines start
+# Nine beside one another: most of the time a test waits, for a call of minutes or a machine that starts. Machines start
 # one after another. Whatever no list names is in the last group; the summary says how long each took: move a folder
 # from the longest to the shortest. The desk's run with requirements.lock, all others with what the image has. Calls,
 # machines and cables live in real time; whatever only computes has what they leave of the processors, which anybody may
 # ask for.
 all_pytests() {
   local file name i line pid pids=() status=0 ram behind=(nice -n 10)
-  local names=(calls machines cables attacks desk ingest pages)
+  local names=(calls machines cables attacks cards desk ingest pages)
   local calls=()
   local machines=(tests/systemd tests/attack/test_rooms.py)
   local cables=(tests/capture tests/bench tests/board tests/broker tests/blockcuts)
   local attacks=(tests/recorder tests/vault)
+  local cards=(tests/image tests/update tests/provision tests/commission tests/bringup tests/hardware)
   local desk=() ingest=() pages=()
   for file in tests/e2e/test_*.py; do
     case $file in
@@ -253,11 +254,11 @@ all_pytests() {
     local -n part=$name
     local modules=$PWD/build/shipped turn=("${behind[@]}")
     case $name in desk | ingest | pages) modules= ;; esac
-    case $name in calls | machines | cables) turn=() ;; *) [ -z "$ram" ] || turn+=(env "TMPDIR=$ram") ;; esac
+    case $name in calls | machines | cables) turn=() ;; cards) ;; *) [ -z "$ram" ] || turn+=(env "TMPDIR=$ram") ;; esac
     PYTHONPATH=$modules "${turn[@]}" "$BIN/pytest" "${part[@]}" >"build/$name.log" 2>&1 </dev/null &
     pids+=($!)
   done
-  local elsewhere=("${calls[@]}" "${machines[@]}" "${cables[@]}" "${attacks[@]}" tests/desk)
+  local elsewhere=("${calls[@]}" "${machines[@]}" "${cables[@]}" "${attacks[@]}" "${cards[@]}" tests/desk)
   PYTHONPATH=$PWD/build/shipped "${behind[@]}" "$BIN/pytest" tests "${elsewhere[@]/#/--ignore=}" 2>&1 </dev/null |
     tee build/rest.log || status=$?
   for pid in "${pids[@]}"; do wait "$pid" || status=$?; done
@@ -303,7 +304,7 @@ quick_pytests() {
 readonly CURELESS='gpio-sim|namespace|loop device|mount|in RAM|root|overlayfs|block device|not fetched'
 skipped() {
   local curable
-  curable=$(cat build/{calls,machines,cables,attacks,desk,ingest,pages,rest}.log | grep '^SKIPPED' | grep -Ev "^SKIPPED [^ ]+ [^ ]+ .*($CURELESS)") ||
+  curable=$(cat build/{calls,machines,cables,attacks,cards,desk,ingest,pages,rest}.log | grep '^SKIPPED' | grep -Ev "^SKIPPED [^ ]+ [^ ]+ .*($CURELESS)") ||
     return 0
   printf '%s\n' "$curable"
   return 1
