@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from linetap_core.clock import NS_PER_MS, ManualClock
 
 
@@ -33,21 +31,17 @@ class FakePwm:
 
 
 class FakeGpio:
-    BCM, IN, OUT, BOTH, PUD_UP, PUD_DOWN = 11, 1, 0, 33, 22, 21
+    BCM, IN, OUT, PUD_UP, PUD_DOWN = 11, 1, 0, 22, 21
 
     def __init__(self, clock: ManualClock) -> None:
         self._clock = clock
         self.busy: set[int] = set()  # pins another program holds
-        self.late_ms = 1  # of the edges that come from now on
-        self.deaf = False  # edges are lost from now on
         self.read = 0  # how often an input was
         self.levels = dict.fromkeys(range(28), 0)
         self.pulls: dict[int, int] = {}
         self.outputs: dict[int, int] = {}
         self.duties: dict[int, float] = {}  # percent, of the pins that are dimmed
         self.cleaned: list[int] = []
-        self._callbacks: dict[int, Callable[[int], None]] = {}
-        self._queue: list[tuple[int, int]] = []
 
     def setwarnings(self, value: bool, /) -> None:
         pass
@@ -83,29 +77,13 @@ class FakeGpio:
         assert hz >= 100, "somebody sees it"
         return FakePwm(self, channel)
 
-    def add_event_detect(self, channel: int, edge: int, *, callback: Callable[[int], None]) -> None:
-        assert edge == self.BOTH
-        self._callbacks[channel] = callback
-
-    def remove_event_detect(self, channel: int, /) -> None:
-        del self._callbacks[channel]
-
     def cleanup(self, channels: list[int], /) -> None:
         self.cleaned += channels
 
     # --- the world outside ---
 
     def drive(self, channel: int, level: int) -> None:
-        if level != self.levels[channel] and not self.deaf:
-            self._queue.append((self._clock.monotonic_ns() + self.late_ms * NS_PER_MS, channel))
         self.levels[channel] = level
 
     def wait_ms(self, ms: int) -> None:
-        """Time passes, and the edges whose delay is over are told."""
-        for _ in range(ms):
-            self._clock.advance(NS_PER_MS)
-            due = [entry for entry in self._queue if entry[0] <= self._clock.monotonic_ns()]
-            self._queue = [entry for entry in self._queue if entry not in due]
-            for _, channel in due:
-                if channel in self._callbacks:
-                    self._callbacks[channel](channel)
+        self._clock.advance(ms * NS_PER_MS)

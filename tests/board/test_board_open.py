@@ -32,8 +32,8 @@ def gpio(monkeypatch: pytest.MonkeyPatch) -> FakeGpio:
     """The module `import RPi.GPIO` finds."""
     fake = FakeGpio(ManualClock())
     module = ModuleType("RPi.GPIO")
-    for name in ("BCM", "IN", "OUT", "BOTH", "PUD_UP", "PUD_DOWN", "setwarnings", "setmode", "setup", "input",
-                 "output", "add_event_detect", "remove_event_detect", "cleanup"):  # fmt: skip
+    for name in ("BCM", "IN", "OUT", "PUD_UP", "PUD_DOWN", "setwarnings", "setmode", "setup", "input",
+                 "output", "cleanup"):  # fmt: skip
         setattr(module, name, getattr(fake, name))
     monkeypatch.setitem(sys.modules, "RPi", ModuleType("RPi"))
     monkeypatch.setitem(sys.modules, "RPi.GPIO", module)

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hook inputs and relays of the card on the header, over `RPi.GPIO`.
 
-Edges arrive late (1 to 7 ms) and some never, so the callback only records them, and the level itself is read whenever
-periods are requested: the next read corrects a lost edge. No pin carries ringing, polarity or voltage; those are the
-meter's.
+The level is read whenever periods are requested, every 40 ms. The card lets off-hook through after 39 to 68 ms only, so
+what lies between two readings is no call, and RPi.GPIO's own detection of edges wakes 1,650 times a second (decision
+0161). No pin carries ringing, polarity or voltage; those are the meter's.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections import deque
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -25,7 +24,7 @@ from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.errors import DeviceFault
 from linetap_core.records import MeterState
 
-MOST_EDGES = 256  # per line: more in one period mean an open input, and the oldest are useless
+MOST_EDGES = 256  # of a line whose periods nobody requests
 
 
 class HardwareCard:
@@ -52,7 +51,7 @@ class HardwareCard:
             for pin in wiring.hook:
                 claim(pin, partial(gpio.setup, pin, gpio.IN, pull_up_down=pull))
                 self._claimed.append(pin)
-                self._hooks.append(_HookPin(gpio, pin, int(wiring.hook_active_high), clock))
+                self._hooks.append(_HookPin(gpio, pin, int(wiring.hook_active_high)))
 
     def levels(self, until_ns: int) -> Levels:
         """The result must not be modified: periods without an edge share one. DeviceFault `gpio_lost` when a pin can no
@@ -88,9 +87,6 @@ class HardwareCard:
             if pin in self._wiring.relay:
                 with contextlib.suppress(Exception):
                     self._gpio.output(pin, self._relay_open)
-        for hook in self._hooks:
-            with contextlib.suppress(Exception):
-                hook.close()
         if self._claimed:
             with contextlib.suppress(Exception):
                 self._gpio.cleanup(self._claimed)
@@ -98,29 +94,19 @@ class HardwareCard:
 
 
 class _HookPin:
-    """One input: the GPIO thread records edges, the caller's thread turns them into milliseconds.
+    """One input, whose level is turned into milliseconds."""
 
-    Both threads touch only the deque: one appends, the other pops, which CPython does atomically.
-    """
-
-    def __init__(self, gpio: Gpio, pin: int, active: int, clock: Clock) -> None:
-        self._gpio, self.pin, self._active, self._clock = gpio, pin, active, clock
-        self._noted: deque[tuple[int, bool]] = deque(maxlen=MOST_EDGES)
+    def __init__(self, gpio: Gpio, pin: int, active: int) -> None:
+        self._gpio, self.pin, self._active = gpio, pin, active
         self.edges: list[tuple[int, bool]] = []  # changes not yet returned, in time order
         self._level = False  # before the first of them
-        claim(pin, self._watch)
+        claim(pin, self._start)
 
-    def _watch(self) -> None:
+    def _start(self) -> None:
         self._level = self._read()
-        self._gpio.add_event_detect(self.pin, self._gpio.BOTH, callback=self._note)
 
     def _read(self) -> bool:
         return self._gpio.input(self.pin) == self._active
-
-    def _note(self, _channel: int) -> None:
-        # RPi.GPIO reports an edge without its direction: by then the level may have changed again. The current level is
-        # true now, and a pulse shorter than the delay is shorter than any debounce.
-        self._noted.append((self._clock.monotonic_ns(), self._read()))
 
     def fill(self, row: np.ndarray[Any, np.dtype[np.bool_]], ends: np.ndarray[Any, np.dtype[np.int64]]) -> None:
         """Sets `row`[k] to the level at `ends`[k] (ns). Edges after the last stay for the next period."""
@@ -135,20 +121,11 @@ class _HookPin:
         del self.edges[:passed]
 
     def look(self, now_ns: int) -> None:
-        """Takes the recorded edges, and the level itself, since edges may be lost."""
-        noted: list[tuple[int, bool]] = []
-        while self._noted:
-            noted.append(self._noted.popleft())
-        noted.append((now_ns, self._read()))
-        last = self.edges[-1][1] if self.edges else self._level
-        for at, level in noted:
-            if level != last:
-                self.edges.append((max(at, self.edges[-1][0] if self.edges else at), level))
-                last = level
-        del self.edges[:-MOST_EDGES]
-
-    def close(self) -> None:
-        self._gpio.remove_event_detect(self.pin)
+        """Reads the level: where it is another one, it has changed now."""
+        level = self._read()
+        if level != (self.edges[-1][1] if self.edges else self._level):
+            self.edges.append((now_ns, level))
+            del self.edges[:-MOST_EDGES]
 
 
 # --- The unit's LEDs and button on the header. A file of its own, so that the panel needs no numpy --------------------
