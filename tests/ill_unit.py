@@ -73,7 +73,10 @@ def ill_unit() -> Snapshot:
         eeprom=Eeprom("failed", 1_600_000_000, 1_779_045_198, "eeprom_not_taken"),
     )  # fmt: skip
     services = Services(
-        captures, Seen(state, "alive", stuck=True), Seen(told, "alive", stuck=True), Seen(panel(), "dead")
+        captures,
+        Seen(state, "alive", still_ns=60 * NS_PER_S),
+        Seen(told, "alive", still_ns=60 * NS_PER_S),
+        Seen(panel(), "dead"),
     )
     return Snapshot(
         services, 0, 0, 100 << 20, "/var/lib/linetap/vault", 0, machine, mount=Mount(True, True), card_wrong=True

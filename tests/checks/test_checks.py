@@ -223,6 +223,21 @@ class TestCodecStalled:
             stood |= floor.pass_ms(5250)
         assert stood == {"codec_absent", "codec_stalled"}
 
+    @pytest.mark.parametrize("first", ["capture@1", "recorder"])
+    def test_whoever_stops_first_when_the_codec_is_pulled(self, run_dir: Path, first: str) -> None:
+        """And goes on last: each writes its state when it likes."""
+        both = ("capture@1", "recorder")
+        floor = Floor(run_dir)
+        floor.pass_ms(5000)
+        floor.unit.stalled = {first}
+        stood = floor.pass_ms(750)
+        floor.unit.stalled = {*both}
+        stood |= floor.pass_ms(5000)
+        floor.unit.stalled = {first}
+        stood |= floor.pass_ms(750)
+        floor.unit.stalled = set()
+        assert stood | floor.pass_ms(5000) == {"codec_stalled"}
+
     def test_who_starts_again_with_another_configuration_is_not_dead_for_a_while(self, run_dir: Path) -> None:
         floor = Floor(run_dir)
         floor.pass_ms(2000)

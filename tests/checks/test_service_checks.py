@@ -19,7 +19,7 @@ LED = {check.id: check.led for check in CHECKS}
 
 
 def alive[S: (CaptureState, RecorderState, ReporterState, PanelState)](state: S, stuck: bool = False) -> Seen[S]:
-    return Seen(state, "alive", 0 if stuck else 60 * NS_PER_S, stuck)
+    return Seen(state, "alive", 0 if stuck else 60 * NS_PER_S, 60 * NS_PER_S if stuck else 0)
 
 
 def unit(*captures: Seen[CaptureState], **others: Any) -> Snapshot:

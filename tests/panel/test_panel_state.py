@@ -111,6 +111,7 @@ def well(*doing: LineStatus) -> Services:
 DEAD_CAPTURE: Seen[CaptureState] = Seen(capture(), "dead")
 DEAD_RECORDER: Seen[RecorderState] = Seen(recorder("recording"), "dead")
 DEAD_REPORTER: Seen[ReporterState] = Seen(reporter(), "dead")
+STILL_NS = 60 * NS_PER_S
 STALLED = capture(fault=Fault("codec_stalled", ""))
 
 
@@ -126,9 +127,14 @@ STALLED = capture(fault=Fault("codec_stalled", ""))
         (DEAD_CAPTURE, DEAD_RECORDER, None, "capture_dead"),
         (DEAD_CAPTURE, DEAD_RECORDER, DEAD_REPORTER, "nothing_runs"),
         (Seen(STALLED, "dead"), None, None, "codec_stalled"),
-        (Seen(capture(), "alive", 0, True), None, None, "codec_stalled"),
-        (Seen(capture(), "alive", 0, True), Seen(recorder(), "alive", 0, True), None, "codec_stalled"),
-        (None, Seen(recorder(), "alive", 0, True), None, "recorder_dead"),
+        (Seen(capture(), "alive", 0, STILL_NS), None, None, "codec_stalled"),
+        (
+            Seen(capture(), "alive", 0, STILL_NS),
+            Seen(recorder(), "alive", 0, STILL_NS),
+            None,
+            "codec_stalled",
+        ),
+        (None, Seen(recorder(), "alive", 0, STILL_NS), None, "recorder_dead"),
         (None, alive(recorder(recording_refused="disk_full")), None, "disk_full"),
         (None, alive(recorder(recording_refused="disk_error")), None, "not_recording"),
         (None, alive(recorder(fault=Fault("disk_thread", ""))), None, "not_recording"),

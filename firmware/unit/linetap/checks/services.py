@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from linetap.checks.cards import gives_no_audio
 from linetap.checks.frame import Check, Snapshot, Trouble, Words
-from linetap.checks.watch import Seen, Services
+from linetap.checks.watch import DEAD_NS, Seen, Services
 from linetap_core.records import ServiceState
 
 
@@ -46,11 +46,15 @@ def of_service(
 
 
 def _is_recorder_dead(services: Services) -> bool:
-    """A recorder with nothing to read cannot make progress: it only counts as stuck beside a capture that works."""
+    """A recorder with nothing to read cannot make progress: it only counts as stuck where a capture has gone on for so
+    long without it. Either may be the first to stop, or to go on, when a codec is pulled and plugged in."""
     if services.recorder.word is not None and services.recorder.word.standing:
         return True
-    fed = any(not gives_no_audio(seen) and seen.moving_ns > 0 for seen in services.capture.values())
-    return _is_gone(services.recorder) if not services.recorder.stuck else fed
+    if not services.recorder.stuck:
+        return _is_gone(services.recorder)
+    still_ns = services.recorder.still_ns
+    working = [seen for seen in services.capture.values() if not gives_no_audio(seen)]
+    return any(min(seen.moving_ns, still_ns) - seen.still_ns >= DEAD_NS for seen in working)
 
 
 def _code_of_recorder(services: Services) -> str | None:

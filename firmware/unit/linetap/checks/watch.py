@@ -29,21 +29,26 @@ Status = Literal["starting", "alive", "dead"]
 
 @dataclass(frozen=True, slots=True)
 class Seen[S: ServiceState]:
-    """One service. `state`: the last it wrote, however old; `moving_ns`: how long its progress has grown without a
-    break (0: not now); `stuck`: alive without progress; `unwritten`: why its state cannot be written, so that it may be
-    alive and look dead.
+    """One service. `state`: the last it wrote, however old; `moving_ns`: for how long its progress has grown without a
+    break (0: it does not); `still_ns`: how long ago it last grew; `unwritten`: why its state cannot be written, so that
+    it may be alive and look dead.
     """
 
     state: S | None
     status: Status
     moving_ns: int = 0
-    stuck: bool = False
+    still_ns: int = 0
     unwritten: str | None = None
 
     @property
     def word(self) -> S | None:
         """Its current state; None: the service is not alive."""
         return self.state if self.status == "alive" else None
+
+    @property
+    def stuck(self) -> bool:
+        """Alive without progress."""
+        return self.status == "alive" and self.still_ns >= DEAD_NS
 
     @property
     def fault(self) -> str | None:
@@ -94,9 +99,9 @@ def judge[S: ServiceState](
         return Seen(state, "starting")
     if abs(now_ns - state.mono_ns) >= DEAD_NS:  # a time stamp in the future is as wrong as an old one
         return Seen(state, "dead")
-    stuck = moved_ns is not None and now_ns - moved_ns >= DEAD_NS
-    moving_ns = 0 if stuck or since_ns is None else max(0, now_ns - since_ns)
-    return Seen(state, "alive", moving_ns, stuck)
+    still_ns = 0 if moved_ns is None else max(0, now_ns - moved_ns)
+    moving_ns = 0 if still_ns >= DEAD_NS or since_ns is None else max(0, now_ns - since_ns)
+    return Seen(state, "alive", moving_ns, still_ns)
 
 
 @dataclass(slots=True)
