@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from linetap.provision import cardkey
+from linetap.provision.cardkey import BoardHolder, TpmHolder
 from linetap.tpm import bootpolicy, device, freshness, volume
 from linetap.tpm.device import TpmFault
 from linetap_core.cli import main
@@ -147,6 +149,26 @@ class TestKey:
         """One in the place of the other is not opened."""
         with pytest.raises(LinetapError):
             volume.test(volume.Partition(card.path, "linetap-state", checked=False), card.secret)
+
+
+def test_what_the_initramfs_asks_the_tpm_for(tpm: SoftTpm, release: Release, tmp_path: Path) -> None:
+    """A new card and its next boots, by the calls of `volume start` (provision/cardkey.py)."""
+    path, line = tmp_path / "data.img", tmp_path / "cmdline"
+    path.write_bytes(bytes(SIZE))
+    line.write_text(release.command_line())
+    holder = TpmHolder(tpm.path, line, release.public)
+    assert cardkey.of_order("tpm", holder, BoardHolder(tmp_path / "none")) is holder
+    secret, token = holder.new()
+    volume.lay(volume.data(path), secret)
+    volume.finish(volume.data(path), token)
+    first = holder.begin(tmp_path)
+    assert holder.has_encrypted()
+    for boot in (first + 1, first + 2):
+        tpm.boot(stages=())
+        assert cardkey.of_card(path, holder, BoardHolder(tmp_path / "none")) is holder
+        volume.test(volume.data(path), holder.secret_of(path))
+        assert holder.next_boot(tmp_path) == boot
+    tpm.tool("tpm2_nvundefine", "-C", "o", "0x1804C54")
 
 
 SEGMENTS: dict[str, dict[str, object]] = {
