@@ -53,13 +53,18 @@ class Heard:
         return self.played.rate_hz // 1000
 
     def offset(self, row: int) -> int:
-        """Sample of the log that is the recording's first one. Ringing fits itself at every cycle: it is left out."""
+        """Sample of the log that is the recording's first one. Ringing fits itself at every cycle: it is left out, and
+        each place counts by its own loudness, since anything fits ringing better than itself.
+        """
         audio = self.seen["audio"][row].astype(float)
         length = 100 * self.ms
         pieces = audio.reshape(-1, length)
         at = int(np.where(np.abs(pieces).max(axis=1) < 32000, (pieces**2).mean(axis=1), 0).argmax()) * length
-        found = correlate(self.lines[row + 1].astype(float), audio[at : at + length], "valid", method="fft")
-        return int(found.argmax()) - at
+        line = self.lines[row + 1].astype(float)
+        found = correlate(line, audio[at : at + length], "valid", method="fft")
+        sums = np.concatenate(([0.0], np.cumsum(line**2)))
+        energy = sums[length:] - sums[:-length]
+        return int((found / np.sqrt(energy + 1)).argmax()) - at
 
 
 @pytest.fixture(scope="module", params=CABLES, ids=["8k", "48k", "8k, long periods"])
