@@ -17,7 +17,7 @@ from boot_rig import IMAGE, LIMIT_S
 class Clone:
     def __init__(self, root: Path) -> None:
         self.root, self.out = root, root / "build/image"
-        for name in ("firmware/unit/a.py", "firmware/desk/a.py", "image/root/a", "systemd/a b.service", "docs/a.md"):
+        for name in ("firmware/unit/a.py", "firmware/desk/a.py", "image/root/a", "systemd/a b.service", "docs/tpm.md"):
             self.write(name, f"{name}\n")
         self.write(".gitignore", "build/\n")
         shutil.copy(IMAGE / "sources.sh", root / "image/sources.sh")
@@ -77,7 +77,7 @@ def test_an_image_of_other_files_is_told_in_a_line(clone: Clone, change: str) ->
     assert clone.told() == ""
 
 
-@pytest.mark.parametrize("name", ["docs/a.md", "firmware/desk/a.py", "tests/test_a.py", "build/image/a"])
+@pytest.mark.parametrize("name", ["docs/tpm.md", "firmware/desk/a.py", "tests/test_a.py", "build/image/a"])
 def test_what_no_image_has_makes_none_old(clone: Clone, name: str) -> None:
     clone.write(name, "x")
     assert clone.told() == ""
