@@ -367,5 +367,13 @@ class Machine:
         return "\n".join(self.console.read_text(errors="replace").splitlines()[-lines:])
 
 
+def partition(card: Path, name: str) -> tuple[int, int]:
+    """Where it begins on the card and how long it is, in bytes; the machine is off."""
+    command = ["sfdisk", "--json", str(card)]
+    found = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=COMMAND_S).stdout)
+    (one,) = (each for each in found["partitiontable"]["partitions"] if each["name"] == name)
+    return one["start"] * 512, one["size"] * 512
+
+
 def copy_card(source: Path, into: Path) -> None:
     subprocess.run(["cp", "--sparse=always", source, into], check=True, timeout=COMMAND_S)

@@ -6,7 +6,6 @@ Most starts are watched until the initramfs has said what becomes of the card; t
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from leds import shows
-from machine import BOOT_LIMIT_S, IMAGE, Machine
+from machine import BOOT_LIMIT_S, IMAGE, Machine, partition
 from rig import BOOT, UNIT, Office
 
 from linetap.cardresult import MARK
@@ -142,15 +141,8 @@ def copy(source: Path, into: Path) -> None:
         file.truncate(max(size, source.stat().st_size))
 
 
-def partition(machine: Machine, name: str) -> tuple[int, int]:
-    """Offset and size, in bytes."""
-    told = subprocess.run(["sfdisk", "--json", machine.card], capture_output=True, check=True, timeout=60).stdout
-    (found,) = (each for each in json.loads(told)["partitiontable"]["partitions"] if each["name"] == name)
-    return found["start"] * 512, found["size"] * 512
-
-
 def content(machine: Machine, name: str) -> bytes:
-    start, size = partition(machine, name)
+    start, size = partition(machine.card, name)
     with machine.card.open("rb") as card:
         card.seek(start)
         return card.read(size)
@@ -162,7 +154,7 @@ def other_root(machine: Machine) -> None:
     found = re.search(r"linetap\.verity=(\d+):([0-9a-f]+):([0-9a-f]+)", line)
     assert found is not None
     blocks, image = int(found[1]), machine.folder / "slot.img"
-    start, _ = partition(machine, "linetap-a")
+    start, _ = partition(machine.card, "linetap-a")
     with machine.card.open("r+b") as card:
         card.seek(start)
         image.write_bytes(card.read(blocks * SECTOR_BYTES))
@@ -178,7 +170,7 @@ def other_root(machine: Machine) -> None:
 
 def change(machine: Machine, name: str, every: int) -> None:
     """A bit of each so-manieth sector behind the header."""
-    start, size = partition(machine, name)
+    start, size = partition(machine.card, name)
     with machine.card.open("r+b") as card:
         for at in range(start + HEADER_BYTES + SECTOR_BYTES, start + size, every * SECTOR_BYTES):
             card.seek(at)

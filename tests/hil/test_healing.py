@@ -4,12 +4,11 @@ What a start decides is tried in tests/update/test_slot_left.py; this is what on
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 
 import pytest
-from machine import BOOT_OFFSET, COMMAND_S, Machine
+from machine import BOOT_OFFSET, COMMAND_S, Machine, partition
 
 pytestmark = pytest.mark.hil
 MIB, BLOCK = 1 << 20, 4096
@@ -17,16 +16,9 @@ HEALS_S = 600  # a root is read three times, by an emulated processor
 NOTE = "linetap-boot.txt"
 
 
-def part(machine: Machine, name: str) -> int:
-    """Where it begins, in bytes; the machine is off."""
-    said = subprocess.run(["sfdisk", "--json", machine.card], capture_output=True, check=True, timeout=COMMAND_S)
-    found = [each for each in json.loads(said.stdout)["partitiontable"]["partitions"] if each["name"] == name]
-    return int(found[0]["start"]) * 512
-
-
 def rot(machine: Machine, slot: str, at: int, blocks: int = 3) -> None:
     with machine.card.open("r+b") as card:
-        card.seek(part(machine, f"linetap-{slot}") + at)
+        card.seek(partition(machine.card, f"linetap-{slot}")[0] + at)
         card.write(b"\xa5" * BLOCK * blocks)
 
 
@@ -34,16 +26,16 @@ def root_of(machine: Machine, slot: str) -> bytes:
     """As much of it as there is: what of a slot is compared."""
     blocks = int(re.findall(r"linetap\.verity=(\d+):", (machine.get("a/cmdline.txt") or b"").decode())[0])
     with machine.card.open("rb") as card:
-        card.seek(part(machine, f"linetap-{slot}"))
+        card.seek(partition(machine.card, f"linetap-{slot}")[0])
         return card.read(blocks * BLOCK)
 
 
 def copy_to_b(machine: Machine) -> None:
     """What the unit does by itself a quarter of an hour after its first good start."""
-    root, at = root_of(machine, "a"), part(machine, "linetap-b")
+    root, at = root_of(machine, "a"), partition(machine.card, "linetap-b")[0]
     size = MIB * 2  # and the tree of hashes behind it
     with machine.card.open("r+b") as card:
-        card.seek(part(machine, "linetap-a") + len(root))
+        card.seek(partition(machine.card, "linetap-a")[0] + len(root))
         tree = card.read(size)
         card.seek(at)
         card.write(root + tree)
@@ -100,7 +92,7 @@ def test_a_block_that_rots_in_service_costs_one_start(machine: Machine) -> None:
     copy_to_b(machine)
     machine.boot()
     mark_good(machine)
-    offset = part(machine, "linetap-a")
+    offset = partition(machine.card, "linetap-a")[0]
     middle = len(root_of(machine, "a")) // 2 // BLOCK * BLOCK
     with machine.card.open("r+b") as card:  # beneath the machine that runs
         card.seek(offset + middle)

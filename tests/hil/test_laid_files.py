@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from pathlib import Path
 
 import pytest
-from machine import Machine
+from machine import Machine, partition
 from rig import BOOT, PROVISION_S, Office, checked, state_of
 
 from linetap_core.records import CaptureState
@@ -100,8 +99,6 @@ def test_files_laid_onto_the_state_partition(machine: Machine, office: Office, t
 
 def lay(machine: Machine, tmp_path: Path) -> None:
     """The machine is off."""
-    said = subprocess.run(["sfdisk", "--json", machine.card], capture_output=True, check=True, timeout=60).stdout
-    (found,) = [each for each in json.loads(said)["partitiontable"]["partitions"] if each["name"] == "linetap-state"]
     (tmp_path / "huge").write_bytes(bytes(8 << 20))
     words, folders = [], set()
     for path in (*FILES, *LINKS, HUGE, "etc/linetap/unit.key"):
@@ -116,7 +113,7 @@ def lay(machine: Machine, tmp_path: Path) -> None:
         elif path in LINKS:
             words.append(f"symlink {path} {LINKS[path]}")
     words += [f"write {tmp_path / 'huge'} {HUGE}", "cd etc/linetap", "mknod unit.key p", "mknod tls.key c 1 3"]
-    device = f"{machine.card}?offset={found['start'] * 512}"
+    device = f"{machine.card}?offset={partition(machine.card, 'linetap-state')[0]}"
     done = subprocess.run(
         ["debugfs", "-w", "-f", "-", device],
         input="\n".join(words).encode(),

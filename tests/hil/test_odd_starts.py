@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import subprocess
 from pathlib import Path
 
 import pytest
 from keptunit import Site
 from leds import shows
-from machine import Kept, Machine
+from machine import Kept, Machine, partition
 from rig import Office, checked, one_call, record_of, state_of
 
 from linetap_core.records import CaptureState
@@ -47,7 +46,7 @@ def test_a_data_partition_that_is_broken(site: Site, kept: Kept, tmp_path: Path)
     """a corrupt data partition is kept as it is; the unit records into RAM, and says so"""
     with site.broker(tmp_path / "broker") as broker, site.unit(kept, tmp_path / "unit", broker) as machine:
         machine.off()
-        start, size = _partition(machine, "linetap-data")
+        start, size = partition(machine.card, "linetap-data")
         with machine.card.open("r+b") as card:
             card.seek(start)
             card.write(b"\xa5" * (4 << 20))  # superblock, group descriptors, journal
@@ -91,13 +90,6 @@ def test_nmap_finds_nothing(machine: Machine, office: Office) -> None:
             assert " open " not in said
     finally:
         subprocess.run(["ip", "link", "delete", name], check=False, timeout=10)
-
-
-def _partition(machine: Machine, name: str) -> tuple[int, int]:
-    """Where it begins and how long it is, in bytes; the machine is off."""
-    said = subprocess.run(["sfdisk", "--json", machine.card], capture_output=True, text=True, check=True, timeout=30)
-    (found,) = [each for each in json.loads(said.stdout)["partitiontable"]["partitions"] if each["name"] == name]
-    return found["start"] * 512, found["size"] * 512
 
 
 def _hash(card: Path, start: int, size: int) -> str:
