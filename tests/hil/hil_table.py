@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A plugin of pytest, which `./build.sh hil` names: a machine for each test, and a table of what was shown.
 
-`--half kept` runs what goes on from the kept machine, `--half card` what starts a card of its own. Each half takes one
-of two processors, so that both run side by side. What is marked `other_half` goes on from the kept machine too, at the
-end of the second half. Both halves have the same one: which of them needs it first makes it, in the folder `--shared`.
+`--from front` and `--from back` are two such runs, one for each of two processors. They share the list of tests: one
+takes them from its front, where those are that go on from the kept machine, and the other from its back, where those
+are that start a card of their own, until nothing is left. Both have the same kept machine: which of them needs it first
+makes it, in the folder `--shared`. Tests that share a fixture of their file are taken together.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import itertools
 import os
 import pickle
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,28 +41,44 @@ class Row:
 
 _ROWS: list[Row] = []
 _OUTCOME = pytest.StashKey[str]()
+_TAKEN: set[str] = set()
 NOTES: list[str] = []  # what a test has measured, for a person
 _PIECE_BYTES = 256 << 20
 _PIECES_S: list[float] = []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--half", choices=("kept", "card"), help="only the tests of this half")
-    parser.addoption("--shared", type=Path, help="a folder, new for this run, of what both halves go on from")
+    parser.addoption("--from", dest="end", choices=("front", "back"), help="beside a run from the other end")
+    parser.addoption("--taken", type=Path, help="a folder, new for these two runs, of which tests one of them has")
+    parser.addoption("--shared", type=Path, help="a folder, new for these two runs, of the machine both go on from")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.get_closest_marker("other_half") is not None)
-    half = config.getoption("half")
-    if half is not None:
-        selected = [item for item in items if _half(item) == half]
-        config.hook.pytest_deselected(items=[item for item in items if item not in selected])
-        items[:] = selected
+    items.sort(key=lambda item: "kept" not in getattr(item, "fixturenames", ()))
+    if config.getoption("end") == "back":
+        groups = [list(group) for _, group in itertools.groupby(items, _group)]
+        items[:] = [item for group in reversed(groups) for item in group]
 
 
-def _half(item: pytest.Item) -> str:
-    goes_on = "kept" in getattr(item, "fixturenames", ()) and item.get_closest_marker("other_half") is None
-    return "kept" if goes_on else "card"
+def _group(item: pytest.Item) -> str:
+    """What is taken at once: the tests of a file that share a fixture of it, or one test."""
+    fixtures: dict[str, Any] = item._fixtureinfo.name2fixturedefs  # type: ignore[attr-defined]
+    shares = any(definitions[-1].scope == "module" for definitions in fixtures.values())
+    return item.nodeid.partition("::")[0] if shares else item.nodeid
+
+
+def _taken(item: pytest.Item) -> bool:
+    """Whether this run has the test: it is the first of the two that asks for it."""
+    group = _group(item)
+    if item.config.getoption("end") is None or group in _TAKEN:
+        return True
+    mark = item.config.getoption("taken") / hashlib.sha256(group.encode()).hexdigest()
+    try:
+        mark.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    _TAKEN.add(group)
+    return True
 
 
 @pytest.fixture
@@ -73,7 +91,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 @pytest.fixture(scope="session")
 def shared(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of this run: of both halves, where there are two."""
+    """A folder of this run: of both runs, where there are two."""
     found: Path | None = pytestconfig.getoption("shared")
     return tmp_path_factory.mktemp("shared") if found is None else found
 
@@ -102,9 +120,9 @@ def kept(site: Site, shared: Path) -> Kept:
 
 
 def _once[T](folder: Path, make: Callable[[Path], T]) -> T:
-    """Made by the half that asks first; the other waits for it, and makes its own where the first could not."""
+    """Made by the run that asks first; the other waits for it, and makes its own where the first could not."""
     with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel opens it when a half ends, and pytest ends a half that hangs
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel opens it when a run ends, and pytest ends a test that hangs
         done = folder.with_suffix(".made")
         if done.exists():
             made: T = pickle.loads(done.read_bytes())
@@ -144,15 +162,30 @@ def _worked() -> float:
     return total
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
+    """Nothing is left to do for a test that the run beside this one has."""
+    return None if _taken(item) else True
+
+
+class _Rows:
     """A row of each test, with what its fixtures started and ended."""
-    _PIECES_S.append(_piece())
-    began_ns, worked_s = SYSTEM.monotonic_ns(), _worked()
-    yield
-    text = (item.function.__doc__ or item.name).strip().splitlines()[0]  # type: ignore[attr-defined]
-    took_s = (SYSTEM.monotonic_ns() - began_ns) / NS_PER_S
-    _ROWS.append(Row(text, item.stash[_OUTCOME], took_s, _worked() - worked_s))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, bool | None, bool | None]:
+        if not _taken(item):
+            return (yield)
+        _PIECES_S.append(_piece())
+        began_ns, worked_s = SYSTEM.monotonic_ns(), _worked()
+        done = yield
+        text = (item.function.__doc__ or item.name).strip().splitlines()[0]  # type: ignore[attr-defined]
+        took_s = (SYSTEM.monotonic_ns() - began_ns) / NS_PER_S
+        _ROWS.append(Row(text, item.stash[_OUTCOME], took_s, _worked() - worked_s))
+        return done
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(_Rows())
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -23,7 +23,6 @@ def test_each_pattern_is_known_by_its_look() -> None:
             assert pattern(seen, LOOK_S) == name, (name, began_ms)
 
 
-@pytest.mark.other_half
 def test_the_leds_follow(unit: Machine) -> None:
     """LEDs, off the pins: the legend's patterns of a unit that is well and of a dead capture; CALL follows a call"""
     unit.until(lambda: shows(unit, "ok"), "RUN is lit and FAULT dark")
