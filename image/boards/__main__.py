@@ -6,7 +6,7 @@ packed    whether an initramfs with these modules brings every board to its root
 table     what each board uses, and who takes it, as Markdown
 trees     the kernel's trees, under the names that the firmware asks for
 start     the firmware's files that config.txt asks for
-options   whether the kernel's configuration has what the image wants of it
+options   whether the kernel's configuration has what the image wants of it, and what is lost where it has not
 card      whether a boot partition has all that the firmware asks for
 Every fault is one line; with any, the exit status is 1.
 """
@@ -22,6 +22,7 @@ from boards import options, rules
 from boards.closure import Closure, closure
 from boards.kernel import BUILTIN, read_kernel
 from boards.models import ALSO, BOARDS, with_tree
+from boards.roles import ROLES
 from boards.tree import TreeError, with_overlays
 
 
@@ -61,21 +62,25 @@ def _closures(args: argparse.Namespace) -> list[str]:
     for board in with_tree(args.boot):
         config = rules.read_config(text, board.filters)
         names = [rules.mapped(overlays, name, board) for name in config.all("dtoverlay")]
-        names = [*([board.patch] if board.patch else []), *names]
-        tree = with_overlays(args.boot / board.asked[0], [overlays / f"{name}.dtbo" for name in names])
-        found.append(closure(board.name, tree, kernel))
+        found.append(Closure(board.name))
+        for patch in board.patches:
+            laid = [*([patch] if patch else []), *names]
+            tree = with_overlays(args.boot / board.asked[0], [overlays / f"{name}.dtbo" for name in laid])
+            found[-1].add(closure(board.name, tree, kernel))
     if args.command == "packed":
         packed = [Path(line).name.partition(".ko")[0] for line in args.order.read_text().splitlines()]
         return [fault for one in found for fault in one.faults(packed)]
     if args.command == "early":
-        print(*sorted(set().union(*(one.early() for one in found))), sep="\n")
+        for module in sorted(set().union(*(one.early() for one in found))):  # none, where all is built in
+            print(module)
     else:
         _print_table(found)
     return [fault for one in found for fault in one.faults()]
 
 
 def _print_table(found: list[Closure]) -> None:
-    roles = list(dict.fromkeys(step.role for one in found for step in one.steps))
+    played = {step.role for one in found for step in one.steps}
+    roles = [role.name for role in ROLES if role.name in played]
     print("| | " + " | ".join(one.board for one in found) + " |")
     print("|---" * (len(found) + 1) + "|")
     for role in roles:
@@ -108,7 +113,10 @@ def _start(args: argparse.Namespace) -> list[str]:
 
 
 def _options(args: argparse.Namespace) -> list[str]:
-    return options.faults(args.config.read_text())
+    text = args.config.read_text()
+    for line in options.lost(text):
+        print(line)
+    return options.faults(text)
 
 
 def _card(args: argparse.Namespace) -> list[str]:

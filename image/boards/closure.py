@@ -34,6 +34,10 @@ class Closure:
     board: str
     steps: list[Step] = field(default_factory=list)
 
+    def add(self, other: Closure) -> None:
+        """What another stepping of the same board needs besides."""
+        self.steps += [step for step in other.steps if step not in self.steps]
+
     def early(self) -> set[str]:
         """The modules without which the kernel does not come to the root."""
         return {taker for step in self.steps if step.is_early and BUILTIN not in step.takers for taker in step.takers}
@@ -75,7 +79,8 @@ def _walk(done: Closure, role: Role, tree: Tree, kernel: Kernel, starts: list[No
             seen.add(device)
             names = tuple(device.compatible)
             done.steps.append(Step(role.name, device.path, names, kernel.takers(device), why, role.is_early))
-            if "reset-gpios" in device.properties and "resets" not in device.properties:
+            by_pin = "reset-gpios" in device.properties and "resets" not in device.properties
+            if by_pin and kernel.resets_by_pin:
                 takers, why = kernel.for_alias(BY_PIN), f"reset-gpios of {device.path}"
                 done.steps.append(Step(role.name, BY_PIN, (BY_PIN,), takers, why, role.is_early))
             for name, supplier in suppliers(tree, device):

@@ -3,6 +3,10 @@
 
 The kernel's own drivers are known by modules.builtin.modinfo; what it matches without a driver (interrupt controllers,
 clocks, buses) by its table entries in the image: struct of_device_id is char name[32], type[32], compatible[128].
+
+Before 6.18 a kernel did not write down the aliases of what is built in (include/linux/module.h: MODULE_DEVICE_TABLE was
+nothing there). Trees are then read in the image alone, and what a bus finds goes by the name of its driver in
+modules.builtin (`DRIVERS`): Raspberry Pi's 6.12 has nearly all of these built in.
 """
 
 from __future__ import annotations
@@ -20,17 +24,30 @@ BUILTIN = "the kernel"
 _BEFORE, _COMPATIBLE = bytes(64), 128
 _TREE = re.compile(r"of:N\*T\*C(.*?)(C?\*)?")  # every name of a tree is there twice: alone, and before others
 _PCI = re.compile(r"pci([0-9a-f]{1,4}),([0-9a-f]{1,4})")  # of a node below a PCI bus, IEEE 1275 PCI binding 2.2.4
+DRIVERS = {
+    "mmc:block": "mmc_block", "scsi:t-0x00": "sd_mod", "auxiliary:reset.gpio": "reset_gpio",
+    "pci:v00001106d00003483sv00001106sd00003483bc0Csc03i30": "xhci_pci",
+    "pci:v0000144Dd0000A80Asv0000144Dsd0000A801bc01sc08i02": "nvme",
+    "platform:xhci-hcd": "xhci_plat_hcd", "usb:v0781p5583d0100dc00dsc00dp00ic08isc06ip50in00": "usb_storage",
+    "platform:bcm2835-wdt": "bcm2835_wdt", "mdio:01100000000011011000010010100010": "broadcom",
+    "mdio:01100000000011011000010010100000": "broadcom", "sdio:c00v02D0dA9A6": "brcmfmac",
+    "sdio:c00v02D0dA9BF": "brcmfmac", "usb:v0D8Cp0014d0100dc00dsc00dp00ic01isc01ip00in00": "snd_usb_audio",
+    "platform:raspberrypi-cpufreq": "raspberrypi_cpufreq", "amba:d00041011": "amba_pl011",
+}  # fmt: skip
 _PL011 = 0x00041011  # what an ARM PL011 says of itself where its node does not; drivers/tty/serial/amba-pl011.c
 
 
 @dataclass(slots=True)
 class Kernel:
     """`named`: takers of a compatible; `others`: pattern and taker of aliases of other buses, by their first word;
-    `image`: the unpacked kernel."""
+    `image`: the unpacked kernel; `built`: names of the drivers in it; `resets_by_pin`:
+    built with CONFIG_RESET_GPIO, without which drivers switch such a pin themselves (drivers/reset/core.c)."""
 
     named: dict[str, tuple[str, ...]]
     others: dict[str, list[tuple[re.Pattern[str], str]]]
     image: bytes
+    built: frozenset[str] = frozenset()
+    resets_by_pin: bool = True
     _found: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def takers(self, device: Node) -> tuple[str, ...]:
@@ -51,7 +68,8 @@ class Kernel:
         """What the kernel would load for the name that a bus gives a device that it found."""
         if alias not in self._found:
             pairs = self.others.get(alias.partition(":")[0], [])
-            self._found[alias] = tuple(dict.fromkeys(taker for pattern, taker in pairs if pattern.match(alias)))
+            found = tuple(dict.fromkeys(taker for pattern, taker in pairs if pattern.match(alias)))
+            self._found[alias] = found or ((BUILTIN,) if DRIVERS.get(alias) in self.built else ())
         return self._found[alias]
 
     def _in_image(self, name: str) -> tuple[str, ...]:
@@ -73,10 +91,15 @@ def read_kernel(modules: Path, image: Path) -> Kernel:
         if found:
             pairs.append((pattern, BUILTIN))
     packed = image.read_bytes()
-    return kernel_of(pairs, gzip.decompress(packed) if packed[:2] == b"\x1f\x8b" else packed)
+    names = (modules / "modules.builtin").read_text().splitlines() if (modules / "modules.builtin").exists() else []
+    built = frozenset(Path(name).stem.replace("-", "_") for name in names)
+    kernel = kernel_of(pairs, gzip.decompress(packed) if packed[:2] == b"\x1f\x8b" else packed, built)
+    if (modules / "config").exists():
+        kernel.resets_by_pin = "\nCONFIG_RESET_GPIO=" in (modules / "config").read_text()
+    return kernel
 
 
-def kernel_of(pairs: list[tuple[str, str]], image: bytes) -> Kernel:
+def kernel_of(pairs: list[tuple[str, str]], image: bytes, built: frozenset[str] = frozenset()) -> Kernel:
     """From patterns of names and who takes them."""
     named: dict[str, tuple[str, ...]] = defaultdict(tuple)
     others: dict[str, list[tuple[re.Pattern[str], str]]] = defaultdict(list)
@@ -85,4 +108,4 @@ def kernel_of(pairs: list[tuple[str, str]], image: bytes) -> Kernel:
             named[tree[1]] += () if taker in named[tree[1]] else (taker,)
         else:
             others[pattern.partition(":")[0]].append((re.compile(translate(pattern)), taker))
-    return Kernel(dict(named), others, image)
+    return Kernel(dict(named), others, image, built)

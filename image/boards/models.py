@@ -3,7 +3,9 @@
 
 Sources: raspberrypi/documentation, configuration/device-tree.adoc part 3.1 (the firmware chooses the tree by the
 board's revision); the names in start4.elf itself (`bcm%d-rpi-%s.dtb`, `cm4-io`); raspberrypi/firmware#1660 (CM4) and
-#2018: of a Pi 5 the firmware loads bcm2712-rpi-5-b.dtb, and on stepping D0 lays overlays/bcm2712d0.dtbo over it.
+#2018: of a Pi 5 the firmware loads bcm2712-rpi-5-b.dtb, and on stepping D0 lays overlays/bcm2712d0.dtbo over it;
+raspberrypi/rpi-eeprom#682 and #685: of a Compute Module 5 bcm2712-rpi-cm5-cm5io.dtb, of one without storage
+bcm2712-rpi-cm5l-cm5io.dtb. The trees for a CM4's carrier board are those beside them in raspberrypi/linux.
 """
 
 from __future__ import annotations
@@ -15,29 +17,35 @@ from pathlib import Path
 @dataclass(frozen=True, slots=True)
 class Board:
     """`asked`: the names by which the firmware may ask for its tree, and `tree` mainline's name for it; `filters`: the
-    sections of config.txt that hold for it (config_txt/conditional.adoc); `patch`: an overlay that the firmware adds by
-    itself; `is_vendors`: only Raspberry Pi's own kernel has a tree for it, and with another it does not start."""
+    sections of config.txt that hold for it (config_txt/conditional.adoc); `patches`: a stepping each, the overlay that
+    the firmware adds to it by itself or none; `is_vendors`: only Raspberry Pi's own kernel has a tree for it, and with
+    another it does not start."""
 
     name: str
     tree: str
     asked: tuple[str, ...]
     filters: tuple[str, ...]
     chip: str
-    patch: str | None = None
+    patches: tuple[str | None, ...] = (None,)
     is_vendors: bool = False
 
 
 _PI4, _PI5 = ("all", "pi4"), ("all", "pi5")
+_D0 = "bcm2712d0"
 BOARDS = (
     Board("Pi 4B", "bcm2711-rpi-4-b.dtb", ("bcm2711-rpi-4-b.dtb",), _PI4, "bcm2711"),
     Board("Pi 400", "bcm2711-rpi-400.dtb", ("bcm2711-rpi-400.dtb",), (*_PI4, "pi400"), "bcm2711"),
     Board("CM4", "bcm2711-rpi-cm4-io.dtb", ("bcm2711-rpi-cm4.dtb", "bcm2711-rpi-cm4-io.dtb"),
           (*_PI4, "cm4"), "bcm2711"),
     Board("Pi 5 C1", "bcm2712-rpi-5-b.dtb", ("bcm2712-rpi-5-b.dtb",), _PI5, "bcm2712"),
-    Board("Pi 5 D0", "bcm2712-rpi-5-b.dtb", ("bcm2712-rpi-5-b.dtb",), _PI5, "bcm2712", patch="bcm2712d0"),
+    Board("Pi 5 D0", "bcm2712-rpi-5-b.dtb", ("bcm2712-rpi-5-b.dtb",), _PI5, "bcm2712", (_D0,)),
     *(
-        Board(name, f"bcm2712-rpi-{tree}.dtb", (f"bcm2712-rpi-{tree}.dtb",), _PI5, "bcm2712", "bcm2712d0", True)
-        for name, tree in (("CM5", "cm5-cm5io"), ("CM5 Lite", "cm5l-cm5io"), ("Pi 500", "500"))
+        Board(name, f"bcm2712-rpi-{tree}.dtb", (f"bcm2712-rpi-{tree}.dtb",), (*_PI5, own), "bcm2712", (None, _D0), True)
+        for name, tree, own in (
+            ("CM5", "cm5-cm5io", "cm5"), ("CM5 Lite", "cm5l-cm5io", "cm5"),
+            ("CM5 on a CM4's carrier", "cm5-cm4io", "cm5"), ("CM5 Lite on a CM4's carrier", "cm5l-cm4io", "cm5"),
+            ("Pi 500", "500", "pi500"),
+        )
     ),
 )  # fmt: skip
 # Where a firmware asks for the other stepping's tree by its own name, as with upstream_kernel=1.

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The options that the image requires of a kernel's configuration besides drivers; a vendor's kernel too must have
-them."""
+them. `CLOSED`: what closes a kernel and is not required; what a unit is without it: docs/hardening.md."""
 
 from __future__ import annotations
 
@@ -13,11 +13,32 @@ NEEDED = {
     "GPIO_CDEV": "hook, relays, LEDs and button", "SND_USB_AUDIO": "the codec", "RTC_HCTOSYS": "the clock chip's time",
     "PSI": "memory_low: how long programs wait for memory", "NF_TABLES": "the firewall",
     "SECCOMP_FILTER": "the services' sandboxes", "CGROUPS": "their shares of the processor", "USER_NS": "their users",
+    "MEMCG": "the most memory that each may have", "EFI_PARTITION": "the card's table of partitions",
+    "BPF_SYSCALL": "the services' addresses and devices", "ARM64_4K_PAGES": "a Pi 4's processor has no pages of 16 KiB",
 }  # fmt: skip
+CLOSED = {
+    "SECURITY_LOCKDOWN_LSM": "root can change the kernel that runs: no lockdown",
+    "MODULE_SIG": "root can load any module: none is signed",
+    "SECURITY_YAMA": "a program can look into another of its own user",
+    "STRICT_DEVMEM": "root can read and write all memory through /dev/mem",
+    "HARDENED_USERCOPY": "copies from and to a program are not checked against the object that they are of",
+    "FORTIFY_SOURCE": "copies within the kernel are not checked against their buffers",
+    "SHUFFLE_PAGE_ALLOCATOR": "free memory is handed out in its order",
+    "SLAB_FREELIST_RANDOM": "objects of a kind lie in their order",
+    "SOFTLOCKUP_DETECTOR": "a kernel that hangs is found by the watchdog alone",
+}
 
 
 def faults(text: str) -> list[str]:
     """`text`: the kernel's .config."""
+    return [f"the kernel is built without CONFIG_{name}: {why}" for name, why in _missing(text, NEEDED)]
+
+
+def lost(text: str) -> list[str]:
+    """A line for each protection that this kernel does not have."""
+    return [f"without CONFIG_{name}: {why}" for name, why in _missing(text, CLOSED)]
+
+
+def _missing(text: str, wanted: dict[str, str]) -> list[tuple[str, str]]:
     known = dict(line.split("=", 1) for line in text.splitlines() if line.startswith("CONFIG_") and "=" in line)
-    missing = {name: why for name, why in NEEDED.items() if known.get(f"CONFIG_{name}") not in ("y", "m")}
-    return [f"the kernel is built without CONFIG_{name}: {why}" for name, why in missing.items()]
+    return [(name, why) for name, why in wanted.items() if known.get(f"CONFIG_{name}") not in ("y", "m")]

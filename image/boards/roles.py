@@ -33,10 +33,10 @@ ROLES = (
         "pci:v00001106d00003483sv00001106sd00003483bc0Csc03i30",  # VL805: the USB sockets of a Pi 4
         "pci:v0000144Dd0000A80Asv0000144Dsd0000A801bc01sc08i02",  # an NVMe disk, by its class
     )),
-    Role("USB", ("usb",), True, (
-        "usb:v0781p5583d0100dc00dsc00dp00ic08isc06ip50in00",  # a stick: Bulk-Only Transport
+    Role("USB", ("usb",), True, ("platform:xhci-hcd",)),  # drivers/usb/dwc3/host.c makes it: the sockets of a Pi 5
+    Role("USB stick", (), True, (  # in the sockets of any board, whichever controller has them
+        "usb:v0781p5583d0100dc00dsc00dp00ic08isc06ip50in00",  # Bulk-Only Transport
         "scsi:t-0x00",  # the disk in it
-        "platform:xhci-hcd",  # drivers/usb/dwc3/host.c makes it: the sockets of a Pi 5
     )),
     Role("watchdog", ("watchdog",), True, ("platform:bcm2835-wdt",)),  # drivers/mfd/bcm2835-pm.c makes it
     Role("LED", ("leds",), True),  # it tells a start that failed

@@ -113,14 +113,14 @@ def _overlay_faults(prefix: Path, config: Config, board: Board) -> list[str]:
     if not (folder / "README").is_file():
         return [f"no {prefix.name}/overlays/README: the firmware takes the overlays from elsewhere"]
     names = [name.partition(",")[0] for name in config.all("dtoverlay") if name]
-    wanted = [*([board.patch] if board.patch else []), *(mapped(folder, name, board) for name in names)]
-    files = [folder / f"{name}.dtbo" for name in wanted]
-    if missing := [f"no {prefix.name}/overlays/{path.name}" for path in files if not path.is_file()]:
-        return missing
+    own = [folder / f"{mapped(folder, name, board)}.dtbo" for name in names]
+    patches = [[folder / f"{patch}.dtbo"] if patch else [] for patch in board.patches]
+    if missing := [path for files in (*patches, own) for path in files if not path.is_file()]:
+        return [f"no {prefix.name}/overlays/{path.name}" for path in missing]
     try:
         for tree in board.asked:
-            if (prefix / tree).is_file():
-                with_overlays(prefix / tree, files)
+            for patch in patches if (prefix / tree).is_file() else []:
+                with_overlays(prefix / tree, patch + own)
     except TreeError as error:
         return [str(error)]
     return []

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from boards.closure import closure
 from boards.kernel import BUILTIN, Kernel, kernel_of
-from boards.tree import Tree, read_tree
+from boards.suppliers import BINDINGS, NO_LINK, PARSED, SUFFIXES, WAITED_FOR
+from boards.tree import Node, Tree, read_tree
 
 ROOT = Path(__file__).parents[2]
 TREES = ROOT / "build" / "trees"
@@ -61,3 +63,47 @@ def real_tree(name: str) -> Path:
     if not path.exists():
         pytest.skip("build/trees has no tree of the kernel: tools/kernel_trees.py fetches it")
     return path
+
+
+def written_again(blob: bytes) -> str:
+    """As dtc reads what was read here and written again; to compare with `sorted_source`."""
+    return sorted_source(compiled("/dts-v1/;\n" + _source(read_tree(blob).root), "-f"))
+
+
+def sorted_source(blob: bytes) -> str:
+    command = ["dtc", "-q", "-f", "-s", "-I", "dtb", "-O", "dts"]
+    done = subprocess.run(command, input=blob, capture_output=True, check=True, timeout=60).stdout.decode()
+    return "\n".join(line for line in done.splitlines() if not line.startswith("/memreserve/"))
+
+
+def _source(node: Node) -> str:
+    properties = [f"{name}{' = [' + value.hex() + ']' if value else ''};" for name, value in node.properties.items()]
+    return f"{node.name or '/'} {{\n" + "\n".join([*properties, *map(_source, node.children)]) + "\n};"
+
+
+def unknown_properties(name: str, tree: Tree) -> set[str]:
+    """Of the devices on the way, those that may hold a phandle which nobody follows."""
+    known = {*BINDINGS, *PARSED, *NO_LINK, *WAITED_FOR, *VALUES.split()}
+    unknown = set()
+    for path in {step.path for step in closure(name, tree, kernel_of([], b"")).steps} & set(tree.by_path):
+        names = tree.by_path[path].properties.keys()
+        unknown |= {name for name in names if name not in known and not name.endswith(tuple(SUFFIXES))}
+    return unknown
+
+
+# Properties that hold none: those of mainline's trees, and those of Raspberry Pi's alone.
+VALUES = """
+#address-cells #clock-cells #gpio-cells #interrupt-cells #mbox-cells #phy-cells #power-domain-cells #reset-cells
+#size-cells #thermal-sensor-cells arm,primecell-periphid assigned-clock-rates brcm,enable-ssc brcm,gpio-bank-widths
+brcm,msi-offset broken-cd bus-width clock-frequency clock-names clock-output-names compatible device_type dma-ranges
+dr_mode enable-active-high g-np-tx-fifo-size g-rx-fifo-size g-tx-fifo-size gpio-controller gpio-line-names
+interrupt-controller interrupt-map-mask interrupt-names linux,pci-domain local-mac-address max-link-speed mmc-ddr-3_3v
+mmc-hs200-1_8v msi-controller non-removable num-lanes phandle phy-mode phy-names pinctrl-names quartz-load-femtofarads
+ranges reg reg-names regulator-always-on regulator-boot-on regulator-max-microvolt regulator-min-microvolt
+regulator-name regulator-settling-time-us reset-names sd-uhs-ddr50 sd-uhs-sdr104 sd-uhs-sdr50 sdhci-caps
+sdhci-caps-mask snps,dis_rxdet_inp3_quirk snps,parkmode-disable-hs-quirk snps,parkmode-disable-ss-quirk
+snps,tx-max-burst snps,tx-thr-num-pkt startup-delay-us states status system-power-controller usb3-lpm-capable
+aspm-no-l0s brcm,gpio-direct brcm,vdm-qos-map cdns,ar2r-max-pipe cdns,aw2w-max-pipe cdns,use-aw2b-fill mmc-hs400-1_8v
+mmc-hs400-enhanced-strobe phy-reset-duration skip-init snps,axi-pipe-limit snps,enhanced-nak-fs-quirk
+snps,parkmode-disable-fsls-quirk supports-cqe
+"""
