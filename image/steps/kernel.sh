@@ -3,17 +3,28 @@
 # Another kernel than the archive's: LINETAP_KERNEL names a folder with its packages for arm64. linux-headers-* and
 # linux-kbuild-* go into the kit, all others into the root. Raspberry Pi's is linux-image-*-rpi-v8, for a Pi 4 and a Pi 5.
 
+# Where a package of the folder goes: root, kit, or nowhere (of a kernel's packages those that no image is made of).
+place_of() {
+  case $(basename "$1") in
+    linux-headers-* | linux-kbuild-*) echo kit ;;
+    linux-libc-dev* | linux-image-*-dbg_*) ;;
+    *) echo root ;;
+  esac
+}
+
 lay_kernel() {
   [ -n "${LINETAP_KERNEL:-}" ] || return 0
-  local package pattern
+  local package pattern laid
   for package in "$LINETAP_KERNEL"/linux-*.deb; do
     [ -e "$package" ] || fail "$LINETAP_KERNEL: there is no package linux-*.deb"
     say "$(basename "$package")"
-    case $(basename "$package") in
-      linux-headers-* | linux-kbuild-*) unpack "$package" "$KIT" ;;
-      *) unpack "$package" "$ROOT" ;; # packages.lock lists it (packagelock.py)
+    case $(place_of "$package") in
+      kit) unpack "$package" "$KIT" ;;
+      root) unpack "$package" "$ROOT" ;; # packages.lock lists it (packagelock.py)
     esac
   done
+  laid=("$ROOT"/usr/lib/modules/*)
+  [ "${#laid[@]}" -eq 1 ] || fail "$LINETAP_KERNEL: there must be one kernel, and there are: ${laid[*]##*/}"
   for pattern in "${LEFT_OUT[@]}"; do
     # shellcheck disable=SC2086 # a pattern of names
     rm -rf --one-file-system "$ROOT"$pattern

@@ -52,7 +52,7 @@ choose_packages() {
 list_kernel() {
   local package own=()
   for package in "$LINETAP_KERNEL"/linux-*.deb; do
-    case $(basename "$package") in linux-headers-* | linux-kbuild-*) ;; *) own+=("$package") ;; esac
+    [ "$(place_of "$package")" != root ] || own+=("$package")
   done
   "$PYTHON" image/packagelock.py add --lock "$WORK/packages.lock" --keep "$POOL" --part root "${own[@]}" || exit 1
 }

@@ -27,18 +27,23 @@ def folder(tmp_path: Path) -> Path:
     """Packages as dpkg-deb builds them, a root whose /lib is a link, and a kit."""
     (tmp_path / "packages").mkdir()
     for name, files in FILES.items():
-        tree = tmp_path / "tree" / name
-        for file in files:
-            (tree / file).parent.mkdir(parents=True, exist_ok=True)
-            (tree / file).write_text(f"{name}\n")
-        (tree / "DEBIAN").mkdir()
-        (tree / "DEBIAN/control").write_text(CONTROL.format(name=name))
-        done = ["dpkg-deb", "--root-owner-group", "--build", str(tree), str(tmp_path / "packages" / f"{name}.deb")]
-        subprocess.run(done, check=True, capture_output=True, timeout=60)
+        add_package(tmp_path, name, *files)
     for place in ("root/usr/lib/modules", "kit", "work"):
         (tmp_path / place).mkdir(parents=True)
     (tmp_path / "root/lib").symlink_to("usr/lib")
     return tmp_path
+
+
+def add_package(folder: Path, name: str, *files: str) -> None:
+    tree = folder / "tree" / name
+    for file in files:
+        (tree / file).parent.mkdir(parents=True, exist_ok=True)
+        (tree / file).write_text(f"{name}\n")
+    (tree / "DEBIAN").mkdir(parents=True)
+    (tree / "DEBIAN/control").write_text(CONTROL.format(name=name))
+    made = folder / "packages" / f"{name}_6.12.1-1_arm64.deb"
+    command = ["dpkg-deb", "--root-owner-group", "--build", str(tree), str(made)]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
 
 
 def laid(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -68,7 +73,23 @@ def test_a_vendors_kernel_is_laid_into_root_and_kit(folder: Path) -> None:
 
 
 def test_a_folder_without_a_kernel_is_reported(folder: Path) -> None:
-    (folder / "packages/linux-image-6.12-rpi-v8.deb").unlink()
+    (folder / "packages/linux-image-6.12-rpi-v8_6.12.1-1_arm64.deb").unlink()
     done = laid(folder)
     assert done.returncode == 1
     assert "packages: there must be one kernel, with its modules and image" in done.stderr
+
+
+def test_a_folder_with_two_kernels_is_reported(folder: Path) -> None:
+    """Raspberry Pi's archive has -2712 beside -v8; both would not fit, and one would have started by chance."""
+    add_package(folder, "linux-image-6.12-rpi-2712", "lib/modules/6.12-rpi-2712/modules.order")
+    done = laid(folder)
+    assert done.returncode == 1
+    assert "packages: there must be one kernel, and there are: 6.12-rpi-2712 6.12-rpi-v8" in done.stderr
+
+
+def test_packages_that_no_image_is_made_of_are_left(folder: Path) -> None:
+    add_package(folder, "linux-image-6.12-rpi-v8-dbg", "usr/lib/debug/lib/modules/6.12-rpi-v8/vmlinux")
+    add_package(folder, "linux-libc-dev", "usr/include/linux/gpio.h")
+    assert laid(folder).returncode == 0
+    assert not (folder / "root/usr/lib/debug").exists()
+    assert not (folder / "root/usr/include").exists()
