@@ -27,15 +27,43 @@ lay_trees() {
   done
   # The vendor's trees have other nodes, and so another difference between the two steppings.
   [ ! -e "$trees/overlays/bcm2712d0.dtbo" ] || cp "$trees/overlays/bcm2712d0.dtbo" "$BEGIN/overlays/"
+  lay_header_ports
   printf 'Overlays of this slot.\n' >"$BEGIN/overlays/README" # without it the firmware looks elsewhere
-  boards options "$ROOT/usr/lib/modules/$(kernel)/config" || fail "the kernel cannot run this image"
+  boards options "$ROOT/usr/lib/modules/$(kernel)/config" >"$WORK/lost" || fail "the kernel cannot run this image"
+  while read -r name; do say "$name"; done <"$WORK/lost" # docs/hardening.md
   of_kernel table >"$OUT/boards.md" || fail "a board would lack what is named above"
 }
 
-# One a line: what the trees say, and what has no tree.
+# The serial ports of a Pi 5's header, into the trees that have them: an overlay that config.txt names has to fit every tree.
+lay_header_ports() {
+  local tree ports=$BEGIN/overlays/uarts-pi5.dtbo
+  for tree in "$BEGIN"/bcm2712*.dtb; do
+    if fdtget "$tree" /__symbols__ rp1_uart0 >/dev/null 2>&1; then
+      fdtoverlay -i "$tree" -o "$WORK/tree.dtb" "$ports" || fail "$(basename "$tree") does not take the header's serial ports"
+      mv "$WORK/tree.dtb" "$tree"
+    fi
+  done
+  rm "$ports"
+}
+
+# One a line: what counts seconds, then what the trees say, and what has no tree.
 wanted_modules() {
+  local module machine
+  echo bcm2835_wdt
+  if_there i6300esb
   of_kernel early || fail "a board would not come to its root"
-  sed -e 's/#.*//' -e '/^ *$/d' image/initramfs/modules.txt
+  sed -e 's/#.*//' -e '/^ *$/d' image/initramfs/modules.txt | while read -r module machine; do
+    if [ "$machine" = emulated ]; then if_there "$module"; else echo "$module"; fi
+  done
+}
+
+# A module of an emulated machine, which a vendor's kernel may be without.
+if_there() {
+  if modprobe -d "$PWD/$ROOT" -S "$(kernel)" --show-depends "$1" >/dev/null 2>&1; then
+    echo "$1"
+  else
+    say "no $1 in this kernel: no emulated machine but a Pi starts this image" >&2
+  fi
 }
 
 check_packed() { of_kernel packed "$1" || fail "the initramfs lacks what is named above"; }

@@ -14,7 +14,7 @@ pack_initramfs() {
   copy_libraries "$tree" "$tree/bin/dmsetup"
   install -m 755 image/initramfs/init "$tree/init"
   install -D -m 644 -t "$tree/lib/linetap" image/initramfs/*.sh image/root/usr/lib/linetap/{marks,blocks,autoboot,bootfiles}
-  { printf '%s\n' bcm2835_wdt i6300esb && wanted_modules; } | while read -r module; do # what counts seconds comes first
+  wanted_modules | while read -r module; do
     modprobe -d "$PWD/$ROOT" -S "$(kernel)" --show-depends "$module" || fail "the kernel has no module $module"
   done | sed -n 's/^insmod //p' | awk '!seen[$1]++ {print $1}' >"$WORK/modules"
   [ -s "$WORK/modules" ] || fail "no modules for the initramfs"
