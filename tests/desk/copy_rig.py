@@ -47,7 +47,9 @@ class Units:
         self.signers = SignersFile(folder / "allowed_signers")
         self.engine: Engine = engine or database.open_writer(f"sqlite:///{folder / 'desk.db'}")
         self.config = msgspec.convert(
-            {"store": f"file://{self.store}", "holds": str(self.holds), "day_kbit_s": None} | config, CopyConfig
+            {"store": f"file://{self.store}", "holds": str(self.holds), "day_kbit_s": None, "index_minutes": 0}
+            | config,
+            CopyConfig,
         )
         self.changed: dict[str, bytes] = {}  # file -> what a broker makes of each of its blocks
         self.asked: list[Window | Copied] = []
@@ -167,7 +169,9 @@ class Units:
         return Message(f"{unit}/{verb}", msgspec.json.encode(body))
 
     def _read(self, saying: Message) -> Asked:
-        return fetch.asked(msgspec.json.decode(saying.payload, type=dict[str, str])), saying.correlation
+        found = fetch.asked(msgspec.json.decode(saying.payload, type=dict[str, str]))
+        assert isinstance(found, Window | Copied | Close)
+        return found, saying.correlation
 
     # --- what became of it -----------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import pytest
 from linetap.reporter.copies import LEAST_BYTES, MOST_WINDOWS, Copies
 from linetap_core.clock import NS_PER_MS, ManualClock
 from linetap_core.evidence.authorization.command import Answer
-from linetap_core.evidence.authorization.fetch import BLOCK_BYTES, MOST_BYTES, Window
+from linetap_core.evidence.authorization.fetch import BLOCK_BYTES, MOST_BYTES, IndexWindow, Window
 from linetap_core.evidence.calls import sealed
 from linetap_core.wire.mqtt import Message
 from linetap_core.wire.topics import Topics
@@ -40,7 +40,7 @@ class Sender:
             for name, data in FILES.items():
                 (folder / name).write_bytes(data)
         self.clock = ManualClock(0, 1)
-        self.copies = Copies(vault, Topics("floor-03"), self.clock)
+        self.copies = Copies(vault, vault / "index.list", Topics("floor-03"), self.clock)
         self.sent: list[Message] = []
 
     def permit(
@@ -167,3 +167,47 @@ def test_what_is_no_window_sends_nothing(sender: Sender, granted: dict[str, str]
     sender.copies.answered(msgspec.json.encode(answer), None)
     sender.copies.answered(b"\xff", None)
     assert sender.send() is None
+
+
+class TestIndex:
+    FIRST, SECOND = "2027-01-24/2026-11-24-001.age", "2027-01-25/2026-11-25-001.age"
+
+    @pytest.fixture
+    def indexed(self, tmp_path: Path) -> Sender:
+        sender = Sender(tmp_path)
+        for name, size in ((self.FIRST, 200_000), (self.SECOND, 10)):
+            path = tmp_path / "index" / name
+            path.parent.mkdir(parents=True)
+            path.write_bytes(bytes(size))
+        (tmp_path / "index" / "2027-01-24" / "notes.txt").write_bytes(b"never")
+        (tmp_path / "index" / "2027-01-24" / ".2026-11-24-001.age.tmp").write_bytes(b"never")
+        (tmp_path / "index.list").write_bytes(b"the list")
+        return sender
+
+    def permit(self, sender: Sender, file: str, most: int = MOST_BYTES) -> list[tuple[str, int, int]]:
+        """What is sent of it: name, offset, bytes."""
+        answer = Answer(
+            unit="floor-03", at="", done=True, code="done", text="",
+            granted=IndexWindow(file=file, first=0, most=most).body(),
+        )  # fmt: skip
+        sender.copies.answered(msgspec.json.encode(answer), b"7")
+        found = []
+        while (message := sender.send()) is not None:
+            header = dict(message.more)
+            assert message.correlation == b"7"
+            assert header.keys() == {"index", "offset", "total"}
+            found.append((header["index"], int(header["offset"]), len(message.payload)))
+        return found
+
+    def test_a_window_goes_through_the_segments_and_nothing_else(self, indexed: Sender) -> None:
+        whole = [(self.FIRST, 0, BLOCK_BYTES), (self.FIRST, BLOCK_BYTES, 200_000 - BLOCK_BYTES), (self.SECOND, 0, 10)]
+        assert self.permit(indexed, self.FIRST) == whole
+        assert self.permit(indexed, self.FIRST, 200_003) == [*whole[:2], (self.SECOND, 0, 3)]
+
+    def test_the_list_is_sent_alone(self, indexed: Sender) -> None:
+        assert self.permit(indexed, "list") == [("list", 0, 8)]
+
+    def test_a_segment_that_went_ends_its_window(self, indexed: Sender, tmp_path: Path) -> None:
+        (tmp_path / "index" / self.SECOND).unlink()
+        (tmp_path / "index" / self.SECOND).symlink_to(tmp_path / "index.list")
+        assert self.permit(indexed, self.SECOND) == []

@@ -155,3 +155,8 @@ def commands_of(run_dir: Path, giver: str) -> Path:
 
 def answers_for(run_dir: Path, giver: str) -> Path:
     return room(run_dir, "recorder") / "answers" / giver
+
+
+def index_list(run_dir: Path) -> Path:
+    """Where the recorder lays the signed list of its index's segments (evidence/calls/indexlist.py), to be fetched."""
+    return room(run_dir, "recorder") / "index.list"

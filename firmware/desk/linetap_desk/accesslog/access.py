@@ -112,6 +112,11 @@ class AccessLog:
         self._key = key
         self._clock = clock
 
+    @property
+    def name(self) -> str:
+        """As in its heads."""
+        return log_name(self._key.public_key())
+
     @contextlib.contextmanager
     def deed(self, entry: Entry) -> Iterator[LoggedStep]:
         """One step, under the log's lock. Before `granted()` an exception is logged as a refusal, after it as a

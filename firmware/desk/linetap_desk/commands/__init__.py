@@ -33,6 +33,11 @@ COMMANDS = {
         "the calls of a number",
         "--number 010-1234-5678 --from '2026-11-24 13:00' vaults/floor-03 --identity /media/a",
     ),
+    "search": Command(
+        "linetap_desk.custody.search.command",
+        "calls of all units by number, name or extension, where the index keys are",
+        "--desk https://desk.city.example:8443 --ca ca.pem --identity /media/a",
+    ),
     "access": Command("linetap_desk.accesslog.command", "who did what with whose recording", "show"),
     "command": Command(
         "linetap_desk.ordering.command",

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -103,6 +103,17 @@ class CopyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     night: str = "20:00-06:00"
     zone: str = KOREA
     holds: str | None = None  # the vault officer's folder, holds/<call_id>/hold.json: held copies are not deleted
+    index: str | None = None  # with s3: a local folder for the sealed indexes; a file store has its own place for them
+    index_minutes: Annotated[int, Meta(ge=0, le=1440)] = 10  # between the requests for a unit's index; 0: none
+
+    @property
+    def index_root(self) -> Path | None:
+        """`<root>/<unit>/index` has the copy of a unit's index. None: no place for one, or none wanted."""
+        if not self.index_minutes:
+            return None
+        parts = urlsplit(self.store)
+        beside = Path(unquote(parts.path)) if parts.scheme == "file" else None
+        return beside if self.index is None else Path(self.index)
 
 
 class WatchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -213,7 +224,7 @@ def _beside(path: Path, name: str | None) -> str | None:
 
 
 def _copy_beside(path: Path, copy: CopyConfig | None) -> CopyConfig | None:
-    beside = {name: _beside(path, getattr(copy, name)) for name in ("incoming", "holds")} if copy else {}
+    beside = {name: _beside(path, getattr(copy, name)) for name in ("incoming", "holds", "index")} if copy else {}
     return copy and msgspec.structs.replace(copy, **beside)
 
 

@@ -27,6 +27,7 @@ from linetap_desk.copy import worklist
 from linetap_desk.copy.asking import Asking, Closings, Hours
 from linetap_desk.copy.incoming import Call, Incoming
 from linetap_desk.copy.s3 import open_store
+from linetap_desk.copy.segments import Segments
 from linetap_desk.copy.store import Store
 from linetap_desk.copy.worker import Done, Job, Kept, Worker
 from linetap_desk.ingest import heads
@@ -55,9 +56,12 @@ def start_copies(
     hours = Hours.of(config.night, config.zone, config.day_kbit_s, config.night_kbit_s)
     holds = None if config.holds is None else Path(config.holds)
     incoming = None if config.incoming is None else Path(config.incoming)
-    return Copying(
+    copying = Copying(
         open_store(config.store, incoming), hours, config.units_at_once, holds, engine, signers, command, clock
     )
+    if config.index_root is not None:
+        copying.copy_indexes(config.index_root, config.index_minutes * 60, config.zone)
+    return copying
 
 
 class Copying:
@@ -83,11 +87,23 @@ class Copying:
         self._complaints: dict[str, str] = {}  # unit -> the last complaint
         self._closings = Closings(signers, most_units, self._complain, clock)
         self._to_ask: list[Message] = []
+        self._segments: Segments | None = None
+        self._online: list[str] = []
+
+    def copy_indexes(self, root: Path, every_s: int, zone: str) -> None:
+        """Copies the units' indexes too. `zone`: of their days."""
+        self._segments = Segments(root, every_s, zone, self._signers, self._complain, self._clock)
 
     def arrived(self, unit: str, message: Arrived) -> None:
         """A message of `reply/fetch`: a block, or an answer. Unrequested messages are ignored."""
         if (proved := self._closings.arrived(unit, message)) is not None:
             self._worker.give(Job("close", proved[0], closing=proved[1]))
+            return
+        try:
+            if self._segments is not None and self._segments.arrived(unit, message):
+                return
+        except OSError as error:
+            self._store_away(str(error))
             return
         asking = self._units.get(unit)
         if asking is None or asking.incoming is None or not message.correlation:
@@ -125,6 +141,7 @@ class Copying:
         to_ask, self._to_ask = self._to_ask, []
         yield from to_ask
         kbit_s = self._hours.kbit_s(self._clock.utc_ns())
+        yield from self._of_indexes(kbit_s)
         for asking in self._units.values():
             if asking.stalled(now_ns):
                 self._complain(asking.unit, "fetch_stalled: nothing comes; it is asked again")
@@ -141,11 +158,15 @@ class Copying:
             asking.status = payload
             asking.begin_anew()
             self._closings.begin_anew(unit)
+            if self._segments is not None:
+                self._segments.begin_anew(unit)
 
     def lost_connection(self) -> None:
         for asking in self._units.values():
             asking.correlation = b""
         self._closings.lost_connection()
+        if self._segments is not None:
+            self._segments.lost_connection()
 
     def end(self) -> None:
         self._worker.stop(STOP_S)
@@ -186,6 +207,7 @@ class Copying:
     def _look(self, now_ns: int) -> None:
         """Assigns every online unit its next call, and gives capacity to others if one has none."""
         with self._engine.connect() as db:
+            self._online = worklist.units_online(db) if self._segments is not None else []
             online = worklist.units_to_ask(db)
             under_way = [asking for asking in self._units.values() if asking.incoming is not None]
             for asking in under_way:
@@ -205,6 +227,22 @@ class Copying:
         for wanted_close, unit, correlation in self._closings.due(db, self._under_way):
             message = self._command(unit, fetch.VERB, wanted_close.body())
             self._to_ask.append(replace(message, correlation=correlation))
+
+    def _of_indexes(self, kbit_s: int | None) -> Iterator[Message]:
+        if self._segments is None:
+            return
+        try:
+            for unit, body, correlation in self._segments.due(self._online, kbit_s):
+                yield replace(self._command(unit, fetch.VERB, body), correlation=correlation)
+        except OSError as error:
+            self._store_away(str(error))
+
+    def _tidy_indexes(self, db: Connection) -> None:
+        try:
+            if self._segments is not None:
+                self._segments.tidy(db)
+        except OSError as error:
+            self._store_away(str(error))
 
     def _begin(self, db: Connection, asking: Asking, now_ns: int) -> bool:
         if self._worker.busy >= MOST_PUTS or now_ns < max(asking.next_ns, self._store_ns):
@@ -250,6 +288,7 @@ class Copying:
                 if not self._worker.has(call):
                     self._worker.give(Job("remove", call))
             self._to_tell = [call for call in worklist.unreported(db) if not self._worker.has(call)]
+            self._tidy_indexes(db)
         self._counted_ns = mono_ns  # committed: after a failure the time is counted with the next turn
 
     def _note(self) -> None:

@@ -44,6 +44,12 @@ def units_to_ask(db: Connection) -> list[str]:
     return list(db.execute(found.order_by(units.c.unit)).scalars())
 
 
+def units_online(db: Connection) -> list[str]:
+    """Online units that the signers' file names."""
+    found = select(units.c.unit).where(units.c.state == "online", units.c.named)
+    return list(db.execute(found.order_by(units.c.unit)).scalars())
+
+
 def next_call(db: Connection, unit: str, passed_over: set[str]) -> Call | None:
     """The oldest uncopied call, except those in `passed_over`."""
     wanted = select(calls.c.call_id, calls.c.record_sha256).where(calls.c.unit == unit, *_OPEN, ~_COPIED)

@@ -17,6 +17,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import uvicorn
+from starlette.applications import Starlette
 
 from linetap_core.clock import Clock
 from linetap_core.errors import BadInput, LinetapError
@@ -27,7 +28,7 @@ from linetap_desk.accesslog import deskfolder
 from linetap_desk.custody import handlers, package
 from linetap_desk.custody.case import Case, CustodianFiles
 from linetap_desk.custody.package import Package, private_folder, unpack
-from linetap_desk.custody.site import CasePages, Door, Site
+from linetap_desk.custody.site import CasePages, Door, Helper, Site
 from linetap_desk.unsealing import stockage
 from linetap_desk.web.server import EndsQuietly, config, serve_until_signal
 
@@ -154,12 +155,16 @@ def listening(port: int) -> Iterator[socket.socket]:
 
 def made(case: Case, clock: Clock, at: socket.socket, zone: ZoneInfo, idle_s: float) -> Site:
     look = CasePages(zone, "linetap_desk.custody")
-    return Site(case, Door(), look, clock, f"http://{HOST}:{at.getsockname()[1]}", idle_s)
+    return Site(Door(), look, clock, f"http://{HOST}:{at.getsockname()[1]}", idle_s, case)
 
 
-def server(site: Site) -> EndsQuietly:
+def server(site: Helper, app: Starlette | None = None) -> EndsQuietly:
+    """`app`: of another helper than the one with a case."""
+    if app is None:
+        assert isinstance(site, Site)
+        app = handlers.make_app(site)
     serving = _Server(
-        config(handlers.make_app(site), lifespan="off", limit_concurrency=_MOST_AT_ONCE, timeout_graceful_shutdown=1),
+        config(app, lifespan="off", limit_concurrency=_MOST_AT_ONCE, timeout_graceful_shutdown=1),
         site,
     )
 
@@ -173,7 +178,7 @@ def server(site: Site) -> EndsQuietly:
 class _Server(EndsQuietly):
     """Ends by itself after the idle time."""
 
-    def __init__(self, config: uvicorn.Config, site: Site) -> None:
+    def __init__(self, config: uvicorn.Config, site: Helper) -> None:
         super().__init__(config)
         self._site = site
 

@@ -6,9 +6,10 @@ from __future__ import annotations
 import functools
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from anyio import to_thread
@@ -30,7 +31,7 @@ from starlette.routing import Route
 from linetap_core.errors import LinetapError
 from linetap_desk.custody import sound
 from linetap_desk.custody.case import OpenedCall
-from linetap_desk.custody.site import COOKIE, OwnAddress, Site
+from linetap_desk.custody.site import COOKIE, Helper, OwnAddress, Site
 from linetap_desk.serve.calls import story as callwords
 from linetap_desk.serve.release import steps as release
 from linetap_desk.web import secure
@@ -72,7 +73,7 @@ _STATIC = dict.fromkeys(("base.css", "icon.svg", "calls.css"), _SERVE) | dict.fr
 )
 
 
-async def door(request: Request, site: Site) -> Response:
+async def door(request: Request, site: Helper) -> Response:
     """The code is typed into a form: in a URL it would stay in the browser's history."""
     if request.method == "GET":
         return site.page(request, "door.html", wrong=False, used=site.door.used)
@@ -186,18 +187,18 @@ async def close(request: Request, site: Site) -> Response:
     return _ended(request, site, closed=True)
 
 
-async def end(request: Request, site: Site) -> Response:
+async def end(request: Request, site: Helper) -> Response:
     return _ended(request, site, closed=False)
 
 
-def _ended(request: Request, site: Site, closed: bool) -> Response:
+def _ended(request: Request, site: Helper, closed: bool) -> Response:
     request.state.csrf = ""  # a page without further requests
     response = site.page(request, "ended.html", closed=closed)
     response.background = BackgroundTask(site.end)
     return response
 
 
-async def look(request: Request, site: Site) -> Response:
+async def look(request: Request, site: Helper) -> Response:
     form = await request.form()
     site.look.choose(form.get("language"), form.get("theme"))
     there = str(form.get("next", ""))
@@ -205,7 +206,7 @@ async def look(request: Request, site: Site) -> Response:
     return RedirectResponse(there if safe else f"{site.door.room}/", 303)
 
 
-async def alive(request: Request, site: Site) -> Response:  # noqa: ARG001
+async def alive(request: Request, site: Helper) -> Response:  # noqa: ARG001
     return PlainTextResponse("")
 
 
@@ -235,12 +236,12 @@ def _clock(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
-Handler = Callable[[Request, Site], Awaitable[Response]]
+Handler = Callable[[Request, Any], Awaitable[Response]]  # the second: the Helper of its pages
+Inside = Sequence[tuple[str, str, Handler]]  # path below the room, method
 
 
 def make_app(site: Site) -> Starlette:
-    room = site.door.room
-    inside: tuple[tuple[str, str, Handler], ...] = (
+    inside: Inside = (
         ("/", "GET", overview),
         ("/call/{call_id}", "GET", call),
         ("/call/{call_id}/listen", "POST", listen),
@@ -250,17 +251,21 @@ def make_app(site: Site) -> Starlette:
         ("/call/{call_id}/sound", "GET", play),
         ("/bundle", "POST", bundle),
         ("/close", "POST", close),
-        ("/end", "POST", end),
-        ("/look", "POST", look),
-        ("/alive", "GET", alive),
     )
+    return app_of(site, inside)
+
+
+def app_of(site: Helper, inside: Inside) -> Starlette:
+    """The door, the pages behind it, and what every helper has."""
+    room = site.door.room
+    everywhere: Inside = (("/end", "POST", end), ("/look", "POST", look), ("/alive", "GET", alive))
     return Starlette(
         routes=[
             Route("/", _guarded(door, site), methods=["GET", "POST"]),
             Route("/static/{name}", static, methods=["GET"]),
             *(
                 Route(room + path, _guarded(_inside(handler), site), methods=[method])
-                for path, method, handler in inside
+                for path, method, handler in (*inside, *everywhere)
             ),
         ],
         middleware=[
@@ -274,7 +279,7 @@ def make_app(site: Site) -> Starlette:
 def _inside(handler: Handler) -> Handler:
     """`handler` for a session that was admitted, and a form of our own page."""
 
-    async def answer(request: Request, site: Site) -> Response:
+    async def answer(request: Request, site: Helper) -> Response:
         token = request.cookies.get(COOKIE, "")
         if not site.door.has_admitted(token):
             raise HTTPException(403)
@@ -291,7 +296,7 @@ def _inside(handler: Handler) -> Handler:
     return answer
 
 
-def _guarded(handler: Handler, site: Site) -> Callable[[Request], Awaitable[Response]]:
+def _guarded(handler: Handler, site: Helper) -> Callable[[Request], Awaitable[Response]]:
     async def guarded(request: Request) -> Response:
         """A traceback could contain a telephone number: kind and place are enough."""
         try:

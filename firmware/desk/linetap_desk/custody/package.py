@@ -11,7 +11,7 @@ import signal
 import ssl
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
@@ -66,18 +66,23 @@ class Source(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-def members(source: Source) -> Iterator[tuple[str, Iterator[bytes]]]:
+Names = Sequence[tuple[re.Pattern[str], int]]  # which files an archive may have, and their largest valid sizes
+
+
+def members(
+    source: Source, allowed: Names = _NAMES, most_members: int = _MOST_MEMBERS
+) -> Iterator[tuple[str, Iterator[bytes]]]:
     """Name and content of each, in pieces. BadPackage at the first unexpected entry."""
     seen: set[str] = set()
     total = 0
     while any(head := _exactly(source, BLOCK)):
-        name, size = _header(head)
+        name, size = _header(head, allowed)
         if name in seen:
             raise BadPackage(f"{name}: is in it twice")
         seen.add(name)
         total += BLOCK + (size or 0)
-        if len(seen) > _MOST_MEMBERS or total > LIMIT_BYTES:
-            raise BadPackage(f"more than {_MOST_MEMBERS} files or {LIMIT_BYTES >> 20} MiB")
+        if len(seen) > most_members or total > LIMIT_BYTES:
+            raise BadPackage(f"more than {most_members} files or {LIMIT_BYTES >> 20} MiB")
         if size is None:  # a folder: they are made as they are needed
             continue
         content = _content(source, size)
@@ -94,7 +99,7 @@ def _content(source: Source, size: int) -> Iterator[bytes]:
         yield piece
 
 
-def _header(head: bytes) -> tuple[str, int | None]:
+def _header(head: bytes, allowed: Names) -> tuple[str, int | None]:
     """Size None of a folder."""
     total = sum(head[:148]) + 8 * ord(" ") + sum(head[156:])
     if head[257:265] != b"ustar\x0000" or _octal(head[148:156]) != total:
@@ -105,7 +110,7 @@ def _header(head: bytes) -> tuple[str, int | None]:
         return name, None
     if kind not in (b"0", b"\x00"):
         raise BadPackage(f"{name!r}: is no regular file")
-    limit = next((limit for pattern, limit in _NAMES if pattern.fullmatch(name)), None)
+    limit = next((limit for pattern, limit in allowed if pattern.fullmatch(name)), None)
     if limit is None:
         raise BadPackage(f"{name!r}: does not belong into a package")
     if size > limit:

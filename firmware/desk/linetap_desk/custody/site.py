@@ -6,7 +6,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -97,15 +97,16 @@ class CasePages(Pages):
 
 
 @dataclass
-class Site:
-    case: Case
+class Helper:
+    """What the pages of every helper on a person's own machine have."""
+
     door: Door
     look: CasePages
     clock: Clock
     url: str
     idle_s: float
-    end: Callable[[], None] = lambda: None  # set by the service
-    done_ns: int = 0
+    end: Callable[[], None] = field(default=lambda: None, kw_only=True)  # set by the service
+    done_ns: int = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
         self.touch()
@@ -119,4 +120,14 @@ class Site:
         return self.clock.monotonic_ns() - self.done_ns >= self.idle_s * NS_PER_S
 
     def page(self, request: Request, template: str, /, status: int = 200, **context: Any) -> Response:
-        return self.look.page(request, template, status, room=self.door.room, case=self.case, **context)
+        return self.look.page(request, template, status, room=self.door.room, **context)
+
+
+@dataclass
+class Site(Helper):
+    """Of the helper with a released call."""
+
+    case: Case
+
+    def page(self, request: Request, template: str, /, status: int = 200, **context: Any) -> Response:
+        return super().page(request, template, status, case=self.case, **context)

@@ -34,6 +34,9 @@ from linetap_desk.serve.adoption import machine
 from linetap_desk.serve.adoption import routes as adoption
 from linetap_desk.serve.adoption.runs import Runs
 from linetap_desk.serve.calls import routes as calls
+from linetap_desk.serve.finding import machine as findmachine
+from linetap_desk.serve.finding import routes as finding
+from linetap_desk.serve.finding.grants import Grants
 from linetap_desk.serve.fleet import routes as fleet
 from linetap_desk.serve.fleet import walks
 from linetap_desk.serve.handling import gate, home
@@ -157,6 +160,7 @@ ROUTES: tuple[Route, ...] = join(
         people.ROUTES,
         access.ROUTES,
         calls.ROUTES,
+        finding.ROUTES,
         fleet.ROUTES,
         walks.ROUTES,
         release.ROUTES,
@@ -174,6 +178,7 @@ def make(site: Site, routes: tuple[Route, ...] = ROUTES) -> Starlette:
     site.pages.menu = tuple(MenuItem(route.path, route.menu, route.roles) for route in routes if route.menu)
     site.calls = calls.Calls.of(site)
     site.adoption = Runs(site.clock)
+    site.finding = Grants(site.clock)
 
     async def answer_error(request: Request, error: Exception) -> Response:
         return gate.error_page(request, error, site)
@@ -189,6 +194,7 @@ def make(site: Site, routes: tuple[Route, ...] = ROUTES) -> Starlette:
         routes=[
             *(Way(route.path, endpoint(route, site), methods=list(route.methods)) for route in routes),
             *machine.ways(site),
+            *findmachine.ways(site),
         ],
         middleware=[Middleware(Headers), Middleware(Bounded, larger=LARGER)],
         exception_handlers=dict.fromkeys(gate.TEXTS, answer_error) | {Exception: answer_error},

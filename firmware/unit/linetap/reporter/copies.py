@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ciphertext of sealed calls to the desk: windows that the recorder has permitted, a block at a time.
+"""Ciphertext of calls and of the index to the desk: windows that the recorder has permitted, a block at a time.
 
 On a slow line an event waits for at most this one block: the next is sent when the broker has acknowledged it, behind
 everything else queued by then, and blocks get smaller if one takes long.
@@ -19,7 +19,7 @@ from linetap_core import jsontext
 from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.evidence.authorization import fetch
 from linetap_core.evidence.authorization.command import Answer, CommandFault
-from linetap_core.evidence.authorization.fetch import BLOCK_BYTES, Window
+from linetap_core.evidence.authorization.fetch import BLOCK_BYTES, IndexWindow, Window
 from linetap_core.evidence.calls import sealed
 from linetap_core.wire.mqtt import Message
 from linetap_core.wire.topics import Topics
@@ -28,15 +28,16 @@ MOST_WINDOWS = 4
 LEAST_BYTES = 8 << 10
 SLOW_MS = 250  # a block that takes longer makes the next one smaller
 QUICK_MS = 125
+INDEX = "index"  # its folder in the vault; no call has this name
 
 log = logging.getLogger("linetap.reporter.copies")
 
 
 @dataclass(slots=True)
 class _Sending:
-    """`name` and `offset`: where to continue; `left` of the window."""
+    """`of`: the call, or INDEX; `name` and `offset`: where to continue; `left` of the window."""
 
-    call_id: str
+    of: str
     correlation: bytes | None
     name: str
     offset: int
@@ -44,8 +45,9 @@ class _Sending:
 
 
 class Copies:
-    def __init__(self, vault: Path, topics: Topics, clock: Clock) -> None:
-        self._vault, self._topics, self._clock = vault, topics, clock
+    def __init__(self, vault: Path, index_list: Path, topics: Topics, clock: Clock) -> None:
+        """`index_list`: where the recorder lays the signed list of the index."""
+        self._vault, self._list, self._topics, self._clock = vault, index_list, topics, clock
         self._windows: deque[_Sending] = deque()
         self._flying: tuple[int, int] | None = None  # token, when sent
         self._block_bytes = BLOCK_BYTES
@@ -58,14 +60,15 @@ class Copies:
         except (ValueError, CommandFault) as error:
             log.warning("answer_unread: %s", error)
             return
-        if not isinstance(wanted, Window):
+        if not isinstance(wanted, Window | IndexWindow):
             return
-        # A desk requests one window of a call at a time: a new one replaces it.
-        self._windows = deque(each for each in self._windows if each.call_id != wanted.call_id)
+        of = wanted.call_id if isinstance(wanted, Window) else INDEX
+        # A desk requests one window of a call, or of the index, at a time: a new one replaces it.
+        self._windows = deque(each for each in self._windows if each.of != of)
         if len(self._windows) >= MOST_WINDOWS:
             log.warning("fetch_passed_over: %d windows wait already", MOST_WINDOWS)
             return
-        self._windows.append(_Sending(wanted.call_id, correlation, wanted.file, wanted.first, wanted.most))
+        self._windows.append(_Sending(of, correlation, wanted.file, wanted.first, wanted.most))
 
     def send(self, publish: Callable[[Message], int]) -> None:
         """Send the next block, once the broker has acknowledged the previous one."""
@@ -74,7 +77,7 @@ class Copies:
             try:
                 message = self._next(window)
             except OSError as error:  # destroyed or damaged: the recorder answers the desk's next request
-                log.warning("fetch_ended: %s: %s: %s", window.call_id, window.name, error.strerror)
+                log.warning("fetch_ended: %s: %s: %s", window.of, window.name, error.strerror)
                 message = None
             if message is None or not window.left:
                 self._windows.popleft()
@@ -98,23 +101,38 @@ class Copies:
         self._flying = None
 
     def _next(self, window: _Sending) -> Message | None:
-        """Returns the window's next block, or None at the end of the call."""
-        folder = self._vault / sealed.call_path(window.call_id)
+        """Returns the window's next block, or None at the end of the call or the index."""
         while True:
-            data, total = _read(folder / window.name, window.offset, min(self._block_bytes, window.left))
+            data, total = _read(self._path(window), window.offset, min(self._block_bytes, window.left))
             if data:
                 break
-            names = fetch.ordered(os.listdir(folder))
+            names = self._names(window)
             following = names[names.index(window.name) + 1 :] if window.name in names else []
             if not following:
                 return None
             window.name, window.offset = following[0], 0
-        header = (
-            ("call", window.call_id), ("file", window.name), ("offset", str(window.offset)), ("total", str(total))
-        )  # fmt: skip
+        named = (("index", window.name),) if window.of == INDEX else (("call", window.of), ("file", window.name))
+        header = (*named, ("offset", str(window.offset)), ("total", str(total)))
         window.offset += len(data)
         window.left -= len(data)
         return self._topics.block(data, window.correlation, header)
+
+    def _path(self, window: _Sending) -> Path:
+        if window.of != INDEX:
+            return self._vault / sealed.call_path(window.of) / window.name
+        return self._list if window.name == fetch.LIST else self._vault / INDEX / window.name
+
+    def _names(self, window: _Sending) -> list[str]:
+        """All that a window may go on into, in its order."""
+        if window.of != INDEX:
+            return fetch.ordered(os.listdir(self._vault / sealed.call_path(window.of)))
+        if window.name == fetch.LIST:
+            return []
+        return fetch.segments(
+            f"{folder.name}/{name}"
+            for folder in os.scandir(self._vault / INDEX) if folder.is_dir(follow_symlinks=False)
+            for name in os.listdir(folder.path)
+        )  # fmt: skip
 
 
 def _read(path: Path, offset: int, most: int) -> tuple[bytes, int]:

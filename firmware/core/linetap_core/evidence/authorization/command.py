@@ -19,6 +19,7 @@ from linetap_core import jsontext
 from linetap_core.clock import parse_rfc3339
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization.counters import MOST_SEEN, Bound, Counters
+from linetap_core.evidence.calls.indexhead import SignedListHead
 from linetap_core.evidence.keys.keys import PublicKey, fingerprint
 from linetap_core.evidence.merklelog.closing import Closing
 from linetap_core.evidence.signing import authority as authorities
@@ -138,6 +139,7 @@ class Outcome(msgspec.Struct, frozen=True):
     findings: list[Found] | None = None
     config_sha256: str | None = None
     closing: Closing | None = None
+    listed: SignedListHead | None = None
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,6 +157,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     config_sha256: str | None = None  # of `config`: of the effective configuration that it will be
     granted: dict[str, str] | None = None  # the body of a fetch: the reporter sends the requested bytes
     closing: Closing | None = None  # of a fetch that requests it
+    listed: SignedListHead | None = None  # of a fetch of the index's list: its head; none while the unit still reads
 
 
 def seal(command: Command, sign: object) -> bytes:

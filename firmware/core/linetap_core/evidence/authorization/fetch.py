@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bodies of `fetch`: a window of a sealed call's files, its close in the log, or a note that its copy is complete.
-Pure; both ends use it.
+"""The bodies of `fetch`: a window of a sealed call's files, its close in the log, or a note that its copy is complete;
+and the list of the index's segments, and a window of them. Pure; both ends use it.
 
 A window begins in one file and continues through the following ones, in the order of `FILES`, so that one signature and
-one round trip are enough for most calls. Only files of a sealed call can be requested.
+one round trip are enough for most calls; of the index it continues in the order of the segments' names. Only files of a
+sealed call, and sealed segments of the index, can be requested.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ VERB = "fetch"
 BLOCK_BYTES = 128 << 10
 MOST_BYTES = 4 << 20  # of a window
 FILES = (sealed.RECORD, sealed.SIGNATURE, sealed.KEY, sealed.META)  # then the parts, by their numbers
+LIST = "list"  # in the place of a segment's name: the list of all of them (evidence/calls/indexlist.py)
+# Its shape alone, so that it stays below the index's folder; the recorder judges the name.
+_SEGMENT = re.compile(r"[0-9a-z][0-9a-z.-]{9,40}/[12]\d{3}-\d\d-\d\d-\d{3,6}\.age", re.ASCII)
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,11}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -58,8 +62,32 @@ class Close(msgspec.Struct, frozen=True, kw_only=True):
         return {"call_id": self.call_id, "close": self.record_sha256}
 
 
-def asked(body: Mapping[str, str]) -> Window | Copied | Close:
+class ListSegments(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests the list of the index's segments. The answer has its signed head; if that names another list than the
+    desk has, it is then fetched by windows of LIST."""
+
+    def body(self) -> dict[str, str]:
+        return {"index": LIST}
+
+
+class IndexWindow(msgspec.Struct, frozen=True, kw_only=True):
+    """`most` bytes of the index, from byte `first` of `file`: a segment's name below the index's folder, or LIST."""
+
+    file: str
+    first: Annotated[int, Meta(ge=0)] = msgspec.field(name="from")
+    most: Annotated[int, Meta(ge=1, le=MOST_BYTES)]
+
+    def body(self) -> dict[str, str]:
+        return {"index": self.file, "from": str(self.first), "most": str(self.most)}
+
+
+Asked = Window | Copied | Close | ListSegments | IndexWindow
+
+
+def asked(body: Mapping[str, str]) -> Asked:
     """Returns the body of a fetch command; CommandFault if it is none of these."""
+    if "index" in body:
+        return _of_index(body)
     if not sealed.CALL_ID.fullmatch(body.get("call_id", "")):
         raise CommandFault("command_malformed", "call_id: a call id expected")
     for name, kind in (("copied", Copied), ("close", Close)):
@@ -72,12 +100,29 @@ def asked(body: Mapping[str, str]) -> Window | Copied | Close:
         raise CommandFault("command_malformed", text)
     if not is_file(body["file"]):
         raise CommandFault("command_malformed", "file: the name of one of a sealed call's expected")
+    first, most = _span(body)
+    return Window(call_id=body["call_id"], file=body["file"], first=first, most=most)
+
+
+def _of_index(body: Mapping[str, str]) -> ListSegments | IndexWindow:
+    if body == ListSegments().body():
+        return ListSegments()
+    if body.keys() != {"index", "from", "most"}:
+        raise CommandFault("command_malformed", f"the body of fetch is index: {LIST}, or index, from, most")
+    if body["index"] != LIST and not _SEGMENT.fullmatch(body["index"]):
+        raise CommandFault("command_malformed", f"index: {LIST}, or a segment's name below the index expected")
+    first, most = _span(body)
+    return IndexWindow(file=body["index"], first=first, most=most)
+
+
+def _span(body: Mapping[str, str]) -> tuple[int, int]:
+    """The first byte of a window and its length."""
     if not (_NUMBER.fullmatch(body["from"]) and _NUMBER.fullmatch(body["most"])):
         raise CommandFault("command_malformed", "from and most: numbers expected")
     most = int(body["most"])
     if not 1 <= most <= MOST_BYTES:
         raise CommandFault("command_malformed", f"most: 1 to {MOST_BYTES} expected")
-    return Window(call_id=body["call_id"], file=body["file"], first=int(body["from"]), most=most)
+    return int(body["from"]), most
 
 
 def is_file(name: str) -> bool:
@@ -87,3 +132,8 @@ def is_file(name: str) -> bool:
 def ordered(names: Iterable[str]) -> list[str]:
     """The files of a call among these names, in the order of a window."""
     return sorted(filter(is_file, names), key=lambda name: (FILES.index(name) if name in FILES else len(FILES), name))
+
+
+def segments(names: Iterable[str]) -> list[str]:
+    """The segments of an index among these names, in the order of a window."""
+    return sorted(filter(_SEGMENT.fullmatch, names))

@@ -41,7 +41,8 @@ class BadIndex(Refusal):
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One call. `number` is the other party's as the record has it, `at` the moment at which the line first moved."""
+    """One call. `number` is the other party's as the record has it, `name` the caller's as the line or the PBX gave it,
+    `at` the moment at which the line first moved."""
 
     call_id: str
     unit: str
@@ -52,6 +53,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     extension: str = ""
     internal: bool = False
     disposition: Disposition = "recorded"
+    name: str = ""
 
     @classmethod
     def of(cls, record: CallRecord, extension: str = "", number: str = "") -> Self:
@@ -68,6 +70,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             extension=extension[:32],
             internal=record.internal,
             disposition=record.disposition,
+            name=((record.caller.name if record.caller is not None else None) or "")[:64],
         )
 
 

@@ -189,6 +189,10 @@ class AccessTable:
         db.execute(insert(access_head).values(id=_ONLY, **signed_head(head, self.key)))
         return head
 
+    def signed(self, head: Head) -> dict[str, str]:
+        """Text and signature of a head."""
+        return signed_head(head, self.key)
+
 
 def last_head(db: Connection, key: PublicKey) -> Head:
     """Locks the log for this transaction. ChainFault unless the rows end with a head that `key` signed."""

@@ -50,6 +50,7 @@ class Site:
     oidc: Oidc | None = None
     calls: Any = None
     adoption: Any = None  # exchanges with new units
+    finding: Any = None  # permissions to search by number
     figures: Figures = field(default_factory=Figures)
 
 

@@ -27,6 +27,7 @@ from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.vault.outbox.rebuild import Rebuild
 from linetap.recorder.vault.recordings.index import IndexEnd
+from linetap.recorder.vault.recordings.segmentlist import SegmentList
 from linetap.recorder.vault.retention import amending
 from linetap.recorder.vault.retention.amending import Amending
 from linetap.recorder.vault.retention.destruction import (
@@ -91,7 +92,8 @@ class Upkeep:
         self.delivery = Delivery(outbox, reader, self._rebuild, self._order, unit_log.held_against)
         self.weakened = Weakened(config, config_file, epochs, unit_log, clock)
         self.change = ConfigChange(config, config_file, unit_log, self.weakened, clock)
-        copies = Copies(vault, unit, unit_log, report)
+        self._segments = SegmentList(config, unit_log, clock)
+        copies = Copies(vault, unit, unit_log, report, self._segments)
         self.update = Update(config, unit_log)
         self.effects = Effects(
             config, unit_log, self.holds, self.time, epochs, self.delivery, self.change, copies, self.update,
@@ -176,6 +178,7 @@ class Upkeep:
             self._index_end.calls_went()
         if now_ns is not None and not self.expiry.scanning:  # an index stays as long as its calls
             self._index_end.tick(min(now_ns, self.expiry.kept_from_ns - 1), self.expiry.next_ns)
+        self._segments.tick()
         self._rebuild.tick()
         self.update.tick()
         self.weakened.tick()

@@ -217,6 +217,7 @@ class Commands:
             role=command.role if command else None,
             counter=command.counter if command else None,
             findings=outcome.findings, config_sha256=outcome.config_sha256, closing=outcome.closing,
+            listed=outcome.listed,
             granted=command.body if command and code == "done" and command.verb == fetch.VERB else None,
         )  # fmt: skip
         self._answered[giver].add(name)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`fetch`: the desk requests a window of a sealed call or its close in the log, or reports that it has a copy.
+"""`fetch`: the desk requests a window of a sealed call or its close in the log, or reports that it has a copy; or it
+requests the signed list of the index's segments, or a window of them.
 
 A window is only permitted here: the reporter finds it in the answer and sends the bytes from the vault to the broker. A
 close is in the answer itself.
@@ -14,12 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from linetap.recorder.vault.log.log import UnitLog
+from linetap.recorder.vault.recordings.segmentlist import SegmentList
 from linetap.recorder.vault.retention import lifetime
 from linetap.recorder.vault.retention.lifetime import Lifetime
 from linetap_core.evidence.authorization import fetch
 from linetap_core.evidence.authorization.command import Command, CommandFault, Outcome
-from linetap_core.evidence.authorization.fetch import Close, Copied
-from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.authorization.fetch import LIST, Close, Copied, IndexWindow, ListSegments
+from linetap_core.evidence.calls import index, indexlist, sealed
 from linetap_core.evidence.merklelog import closing
 from linetap_core.records import CallEvent
 
@@ -29,12 +31,20 @@ log = logging.getLogger("linetap.recorder.vault")
 class Copies:
     """`report` puts an event into the outbox, unless it is there already."""
 
-    def __init__(self, vault: Path, unit: str, unit_log: UnitLog, report: Callable[[CallEvent], None]) -> None:
+    def __init__(
+        self, vault: Path, unit: str, unit_log: UnitLog, report: Callable[[CallEvent], None], segments: SegmentList
+    ) -> None:
         self._vault, self._unit, self._log, self._report = vault, unit, unit_log, report
+        self._segments = segments
 
     def asked(self, command: Command, at: str) -> str | Outcome:
         """Returns what was permitted or recorded. CommandFault if the call is not sealed, or not in this vault."""
         wanted = fetch.asked(command.body)
+        if isinstance(wanted, ListSegments):
+            made = self._segments.make()
+            return made if isinstance(made, str) else Outcome("the list of the index", listed=made)
+        if isinstance(wanted, IndexWindow):
+            return self._of_index(wanted)
         folder = self._vault / sealed.call_path(wanted.call_id)
         if not ((folder / sealed.RECORD).is_file() and (folder / sealed.SIGNATURE).is_file()):
             raise CommandFault("fetch_no_call", f"{wanted.call_id} is not in this vault, or is not sealed")
@@ -42,15 +52,20 @@ class Copies:
             return self._copied(wanted, folder, at)
         if isinstance(wanted, Close):
             return self._close(wanted, folder)
-        try:
-            found = (folder / wanted.file).lstat()
-        except FileNotFoundError:
-            raise CommandFault("fetch_no_file", f"{wanted.call_id} has no {wanted.file}") from None
-        if not stat.S_ISREG(found.st_mode) or wanted.first >= found.st_size:
-            raise CommandFault("fetch_no_file", f"{wanted.file} of {wanted.call_id} has no byte {wanted.first}")
+        _require_byte(folder / wanted.file, wanted.first, f"{wanted.file} of {wanted.call_id}")
         if wanted.file == sealed.RECORD and not wanted.first:
             log.info("fetched: the desk fetches %s", wanted.call_id)
         return f"{wanted.most} bytes at most from byte {wanted.first} of {wanted.file}"
+
+    def _of_index(self, wanted: IndexWindow) -> str:
+        if wanted.file == LIST:
+            path = self._segments.path
+        elif indexlist.is_segment(wanted.file):
+            path = self._vault / index.FOLDER / wanted.file
+        else:
+            raise CommandFault("command_malformed", f"index: {wanted.file} is no segment")
+        _require_byte(path, wanted.first, f"{wanted.file} of the index")
+        return f"{wanted.most} bytes at most from byte {wanted.first} of {wanted.file} of the index"
 
     def _copied(self, wanted: Copied, folder: Path, at: str) -> str:
         """Record the copy if the desk has our own record; the desk checks the rest against that."""
@@ -80,3 +95,13 @@ class Copies:
         if hashlib.sha256(record).hexdigest() != wanted.record_sha256:
             raise CommandFault("fetch_record", f"{wanted.call_id} has another record than the desk has a copy of")
         return found
+
+
+def _require_byte(path: Path, first: int, name: str) -> None:
+    """CommandFault unless it is a regular file with that byte."""
+    try:
+        found = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise CommandFault("fetch_no_file", f"{name}: there is no such file") from None
+    if not stat.S_ISREG(found.st_mode) or first >= found.st_size:
+        raise CommandFault("fetch_no_file", f"{name} has no byte {first}")

@@ -171,6 +171,15 @@ class UnitLog:
             if (head.unit, head.origin, head.log) == (self._unit, self._origin, self.name):
                 self._head_of_desk = head
 
+    @property
+    def is_proved(self) -> bool:
+        """Whether all leaves were compared with their signed head; before that nothing is signed on their word."""
+        return self._proof.is_done
+
+    def sign_as_head(self, document: bytes) -> str:
+        """The armored signature of a document about this vault, in the namespace of the heads. May raise TpmFault."""
+        return sshsig.sign(document, self._key, namespaces.HEAD)
+
     def closing(self, call_id: str) -> Closing | None:
         """Returns the proof that the call is closed, under a current signed head; None: no leaf closes it."""
         index = self._known.number_of("close", call_id)

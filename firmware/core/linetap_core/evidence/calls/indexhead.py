@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The signed head of the list of an index's segments (indexlist.py): it names the list by its SHA-256 and says up to
+when it is complete. The unit signs a new one with each request, so that a list that did not change is not sent again.
+
+It is signed in the namespace of the log's heads: a separate one would be in no existing signers' file. `leaves` only
+grows within a log, so that an older head is recognised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from linetap_core import jsontext
+from linetap_core.clock import from_utc_ns, parse_rfc3339
+from linetap_core.errors import Refusal
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.evidence.signing.signers import Signer, require_trust
+
+HEAD = "head.json"  # in a copy's index, its signature beside it
+HEAD_LIMIT_BYTES = 2048
+LIST_LIMIT_BYTES = 5 << 20
+
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+
+
+class ListHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`log`: the name of the unit's log, `leaves` its size. `at`: up to when the list is complete."""
+
+    suite: Literal["linetap-index-list-1"] = "linetap-index-list-1"
+    unit: str
+    log: str
+    leaves: Annotated[int, Meta(ge=0, lt=1 << 62)]
+    at: str
+    sha256: Sha256  # of the list, as `size`
+    size: Annotated[int, Meta(ge=1, le=LIST_LIMIT_BYTES)]
+
+
+class SignedListHead(msgspec.Struct, frozen=True, kw_only=True):
+    """The head's exact text, and its armored signature."""
+
+    head: Annotated[str, Meta(max_length=HEAD_LIMIT_BYTES)]
+    sig: Annotated[str, Meta(max_length=sshsig.SIGNATURE_LIMIT_BYTES)]
+
+
+class BadList(Refusal):
+    """It is not a unit's list of its index, or not its head."""
+
+    code = "index_list"
+
+
+def check_head(signed: SignedListHead, unit: str, signers: Sequence[Signer]) -> ListHead:
+    """The head, if it is this unit's by these signers; BadList or SignatureFault otherwise."""
+    document = signed.head.encode("utf-8", "replace")
+    key = sshsig.check(document, signed.sig.encode("ascii", "replace"), namespaces.HEAD)
+    try:
+        found = jsontext.decode(document, type=ListHead)
+        at = from_utc_ns(parse_rfc3339(found.at))
+    except ValueError as error:
+        raise BadList(f"not the head of an index's list: {error}") from None
+    if found.unit != unit:
+        raise BadList(f"it is of {found.unit!r}")
+    require_trust(key, namespaces.HEAD, list(signers), unit, at)
+    return found
+
+
+def is_older(found: ListHead, than: ListHead) -> bool:
+    """Whether a head of the same log is from before another. Between two logs the time decides."""
+    if found.log == than.log:
+        return (found.leaves, found.at) < (than.leaves, than.at)
+    return found.at < than.at

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The copy of one unit's index at the desk, `<folder>/<unit>/index/`: the sealed segments as in a vault, and beside
+them for each log of the unit its newest list with its signed head.
+
+Nothing here is synced: a segment that a power cut damaged has another size or hash than the list, and is fetched again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from linetap_core.durable import files
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.calls import index, indexhead, indexlist
+from linetap_core.evidence.calls.indexhead import ListHead, SignedListHead
+from linetap_core.evidence.calls.indexlist import IndexList, ListedSegment
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.evidence.signing.signers import Signer
+from linetap_desk.proofs import callfolder
+
+MOST_LOGS = 8  # of a unit: a new one begins with a new disk
+_HEAD = re.compile(r"head-([0-9a-f]{16})\.json", re.ASCII)
+_FIRST = "0" * 16  # for a log without a name
+
+
+class IndexFolder:
+    """Every method may raise OSError."""
+
+    def __init__(self, root: Path, unit: str) -> None:
+        self.unit, self.folder = unit, root / unit / index.FOLDER
+        self._known: dict[str, str] = {}  # segment -> its SHA-256, as it was written or read here
+
+    def has(self, wanted: ListedSegment) -> bool:
+        """Whether the copy has these very bytes. An unknown file of that size is read once."""
+        path = self.folder / wanted.file
+        try:
+            if path.stat(follow_symlinks=False).st_size != wanted.size:
+                return False
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        if wanted.file not in self._known:
+            self._known[wanted.file] = files.sha256(path)
+        return self._known[wanted.file] == wanted.sha256
+
+    def put(self, name: str, data: bytes) -> None:
+        """A verified segment."""
+        path = self.folder / name
+        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        files.replace_in_ram(path, data)  # a rename without a sync
+        self._known[name] = indexlist.digest(data)
+
+    def put_list(self, head: ListHead, signed: SignedListHead, data: bytes | None) -> None:
+        """`data` None: the list is here already."""
+        self.folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        named = head.log or _FIRST
+        path = self.folder / f"head-{named}.json"
+        if data is not None:
+            path.unlink(missing_ok=True)  # it would name another list
+            files.replace_in_ram(self.folder / f"list-{named}.json", data)
+        files.replace_in_ram(namespaces.beside(path), signed.sig.encode("ascii", "replace"))
+        files.replace_in_ram(path, signed.head.encode("utf-8"))
+        for old in self._logs()[:-MOST_LOGS]:
+            for each in (f"list-{old}.json", f"head-{old}.json", f"head-{old}.json{namespaces.SUFFIX}"):
+                (self.folder / each).unlink(missing_ok=True)
+
+    def lists(self, signers: list[Signer]) -> list[tuple[ListHead, SignedListHead, IndexList, bytes]]:
+        """The valid lists of this unit, the newest last."""
+        found = []
+        for named in self._logs():
+            with contextlib.suppress(Refusal, BadInput, OSError, ValueError):
+                path = self.folder / f"head-{named}.json"
+                signed = SignedListHead(
+                    head=callfolder.read(path, indexhead.HEAD_LIMIT_BYTES).decode("utf-8"),
+                    sig=callfolder.read(namespaces.beside(path), sshsig.SIGNATURE_LIMIT_BYTES).decode("ascii"),
+                )
+                head = indexhead.check_head(signed, self.unit, signers)
+                data = callfolder.read(self.folder / f"list-{named}.json", indexhead.LIST_LIMIT_BYTES)
+                found.append((head, signed, indexlist.read(data, head), data))
+        return sorted(found, key=lambda one: one[0].at)
+
+    def segments(self) -> Iterator[str]:
+        """The names of all segments that are here."""
+        for folder in _names(self.folder):
+            if index.parse_folder(folder) is not None:
+                yield from (f"{folder}/{name}" for name in _names(self.folder / folder) if index.parse_segment(name))
+
+    def remove(self, name: str) -> None:
+        (self.folder / name).unlink(missing_ok=True)
+        self._known.pop(name, None)
+        with contextlib.suppress(OSError):
+            (self.folder / name).parent.rmdir()
+
+    def _logs(self) -> list[str]:
+        """Ordered by their time."""
+        found = []
+        for name in _names(self.folder):
+            if match := _HEAD.fullmatch(name):
+                with contextlib.suppress(FileNotFoundError):
+                    found.append(((self.folder / name).stat().st_mtime_ns, match[1]))
+        return [named for _, named in sorted(found)]
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []

@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The copies of the units' indexes: the desk requests a unit's list every few minutes, and then the segments that are
+new or changed, whole, each held against the SHA-256 of the list, which the unit signed.
+
+To the desk they are ciphertext. A search opens them where the index keys are (docs/finding.md). Only whole segments are
+kept: after a break the one that was under way begins anew, and all others are there.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from linetap_core.broker.connection import Arrived
+from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock
+from linetap_core.errors import Refusal
+from linetap_core.evidence.authorization.command import Answer
+from linetap_core.evidence.authorization.fetch import BLOCK_BYTES, LIST, MOST_BYTES, IndexWindow, ListSegments
+from linetap_core.evidence.calls import indexhead, indexlist
+from linetap_core.evidence.calls.indexhead import BadList, ListHead, SignedListHead
+from linetap_core.evidence.calls.indexlist import IndexList, ListedSegment
+from linetap_desk.copy import indexend
+from linetap_desk.copy.asking import PAUSE_S, STALL_S
+from linetap_desk.copy.indexfolder import IndexFolder
+from linetap_desk.ingest.confirm import ANSWER_LIMIT_BYTES
+from linetap_desk.ingest.register import SignersFile
+from linetap_desk.inputs import strict
+
+TIDY_EVERY_S = 600  # the interval of looking for segments that are over
+LATER_S = 2  # while the unit still reads its log
+MOST_AT_ONCE = 4  # units: a segment that is under way is in memory
+LOOKED_AT = 200  # segments in a turn, of which a file may have to be read
+LONGEST_PAUSE_S = 21_600  # for a unit that has no list to give, as of an earlier version
+_AT_A_TIME_S = 2  # of the rate, in one window
+_CORRELATION_BYTES = 12
+
+log = logging.getLogger("linetap.copy")
+
+Request = tuple[str, dict[str, str], bytes]  # unit, body, correlation data
+
+
+@dataclass(slots=True)
+class _Round:
+    """One list being fetched, and its segments. `head` None: the answer with it is awaited."""
+
+    head: ListHead | None = None
+    signed: SignedListHead | None = None
+    data: bytes | None = None  # of the list; None: it is not whole yet, or the one that is here
+    found: IndexList | None = None
+    todo: deque[ListedSegment] = field(default_factory=deque)
+    changed: bool = False  # a segment was another than in the list: the unit has written it anew
+
+
+@dataclass(slots=True)
+class _Unit:
+    """Times are monotonic ns."""
+
+    folder: IndexFolder
+    newest: ListHead | None = None
+    complete: str = ""  # the hash of the list whose segments are all here
+    round: _Round | None = None
+    correlation: bytes = b""
+    wanted: dict[str, tuple[int, str]] = field(default_factory=dict)  # of the window: name -> size, hash
+    parts: dict[str, bytearray] = field(default_factory=dict)
+    most: int = 0
+    came: int = 0
+    asked_ns: int = 0  # for its list
+    window_ns: int = 0  # for the window
+    answered_ns: int = 0
+    next_ns: int = 0
+    pause_s: int = 0
+
+
+class Segments:
+    """Used by the ingest's thread. `complain` takes a unit and its fault."""
+
+    def __init__(
+        self, root: Path, every_s: int, zone: str, signers: SignersFile, complain: Callable[[str, str], None],
+        clock: Clock,
+    ) -> None:  # fmt: skip
+        """`zone`: of the days on which epochs end."""
+        self._root, self._every_s, self._zone, self._signers, self._clock = root, every_s, zone, signers, clock
+        self._complain, self._tidy_ns = complain, 0
+        self._units: dict[str, _Unit] = {}
+        self._kbit_s: int | None = None  # of the hour
+
+    def due(self, online: Collection[str], kbit_s: int | None) -> Iterator[Request]:
+        """The requests that are due. OSError: the folder cannot be used."""
+        self._kbit_s = kbit_s
+        if kbit_s == 0:
+            return
+        now_ns = self._clock.monotonic_ns()
+        for name in self._units.keys() - set(online):
+            self._drop(self._units[name])
+        under_way = [unit for unit in self._units.values() if unit.round is not None]
+        for unit in under_way:
+            self._stalled(unit, now_ns)
+            yield from self._go_on(unit, now_ns)
+        room = MOST_AT_ONCE - len(under_way)
+        for name in sorted(online, key=lambda name: self._units[name].asked_ns if name in self._units else 0):
+            if room <= 0:
+                return
+            unit = self._unit(name)
+            if unit.round is None and now_ns >= unit.next_ns:
+                room -= 1
+                unit.round, unit.asked_ns = _Round(), now_ns
+                yield self._ask(unit, ListSegments().body(), now_ns)
+
+    def arrived(self, name: str, message: Arrived) -> bool:
+        """A message of `reply/fetch`: whether it was a requested one of the index. OSError: the disk."""
+        unit = self._units.get(name)
+        if unit is None or unit.round is None or not message.correlation or message.correlation != unit.correlation:
+            return False
+        now_ns = self._clock.monotonic_ns()
+        try:
+            if "index" in message.user:
+                self._block(unit, unit.round, message, now_ns)
+            else:
+                self._answered(unit, unit.round, message.payload, now_ns)
+        except (Refusal, ValueError, RecursionError) as error:
+            code = getattr(error, "code", "no_answer")
+            self._complain(name, f"index_refused: {code:.64}: {error!s:.200}; it is asked again")
+            self._end(unit, now_ns, failed=True)
+        return True
+
+    def begin_anew(self, name: str) -> None:
+        """The unit's earlier session is gone."""
+        if (unit := self._units.get(name)) is not None:
+            self._drop(unit)
+            unit.pause_s = unit.next_ns = 0
+
+    def lost_connection(self) -> None:
+        for unit in self._units.values():
+            self._drop(unit)
+
+    def tidy(self, db: Connection) -> None:
+        """Now and then removes the segments whose day's calls are gone. OSError: the folder cannot be used."""
+        now_ns = self._clock.monotonic_ns()
+        if now_ns < self._tidy_ns:
+            return
+        self._tidy_ns = now_ns + TIDY_EVERY_S * NS_PER_S
+        for name in indexend.units_with_index(self._root):
+            known = self._units.get(name)
+            folder = IndexFolder(self._root, name) if known is None else known.folder
+            over = indexend.over(db, folder, self._signers.now(), self._clock.utc_ns(), self._zone)
+            for segment in list(over):
+                folder.remove(segment)
+                log.info("index_removed: %s %s: its time is over", name, segment)
+
+    # --- requests ------------------------------------------------------------------------------------------------
+
+    def _ask(self, unit: _Unit, body: dict[str, str], now_ns: int) -> Request:
+        unit.correlation = secrets.token_bytes(_CORRELATION_BYTES)
+        unit.window_ns = unit.answered_ns = now_ns
+        unit.came = 0
+        return unit.folder.unit, body, unit.correlation
+
+    def _go_on(self, unit: _Unit, now_ns: int) -> Iterator[Request]:
+        """The next window of the list or of its segments; or the end of the round."""
+        now = unit.round
+        if now is None or now.head is None or unit.correlation or now_ns < unit.next_ns:
+            return
+        rate = self._kbit_s
+        most = MOST_BYTES if rate is None else min(MOST_BYTES, max(BLOCK_BYTES, rate * 125 * _AT_A_TIME_S))
+        if now.found is None:
+            first = len(unit.parts.get(LIST, b""))
+            unit.wanted = {LIST: (now.head.size, now.head.sha256)}
+            unit.most = min(most, now.head.size - first)
+            yield self._window(unit, LIST, first, now_ns)
+            return
+        for _ in range(min(LOOKED_AT, len(now.todo))):
+            if not unit.folder.has(now.todo[0]):
+                break
+            now.todo.popleft()
+        else:
+            if not now.todo:
+                self._finish(unit, now, now_ns)
+            return
+        wanted, left = dict[str, tuple[int, str]](), most
+        for each in now.todo:  # a window goes on in the order of the names
+            if left <= 0 or unit.folder.has(each):
+                break
+            wanted[each.file] = each.size, each.sha256
+            left -= each.size
+        name = next(iter(wanted))
+        first = len(unit.parts.get(name, b""))
+        unit.wanted, unit.parts = wanted, {name: unit.parts[name]} if first else {}
+        unit.most = min(most, sum(size for size, _ in wanted.values()) - first)
+        yield self._window(unit, name, first, now_ns)
+
+    def _window(self, unit: _Unit, name: str, first: int, now_ns: int) -> Request:
+        return self._ask(unit, IndexWindow(file=name, first=first, most=unit.most).body(), now_ns)
+
+    # --- what comes ----------------------------------------------------------------------------------------------
+
+    def _answered(self, unit: _Unit, now: _Round, payload: bytes, now_ns: int) -> None:
+        answer = strict.decode(payload[:ANSWER_LIMIT_BYTES], Answer)
+        if not answer.done:
+            raise BadList(f"{answer.code}: {answer.text}")
+        if now.head is not None:
+            return  # a window is permitted: its blocks follow
+        unit.correlation = b""
+        if answer.listed is None:
+            self._end(unit, now_ns)
+            unit.next_ns = now_ns + LATER_S * NS_PER_S
+            return
+        head = indexhead.check_head(answer.listed, unit.folder.unit, self._signers.now())
+        if unit.newest is not None and indexhead.is_older(head, unit.newest):
+            raise BadList(f"its list is of {head.at}, and there was one of {unit.newest.at}")
+        now.head, now.signed = head, answer.listed
+        if head.sha256 == unit.complete:
+            self._finish(unit, now, now_ns)
+
+    def _block(self, unit: _Unit, now: _Round, message: Arrived, now_ns: int) -> None:
+        user, data = message.user, message.payload
+        name = user["index"]
+        part = unit.parts.setdefault(name, bytearray()) if name in unit.wanted else bytearray()
+        unit.came += len(data)
+        unit.answered_ns = now_ns
+        if len(data) <= BLOCK_BYTES and name in unit.wanted and user.get("offset") == str(len(part)) and data:
+            size, sha256 = unit.wanted[name]
+            part += data
+            if len(part) >= size or user.get("total") != str(size):
+                del unit.wanted[name], unit.parts[name]
+                self._whole(unit, now, name, bytes(part), sha256)
+        if not unit.wanted or unit.came >= unit.most:
+            unit.correlation = b""
+            unit.pause_s = 0
+            if self._kbit_s:
+                unit.next_ns = unit.window_ns + unit.came * 8 * NS_PER_MS // self._kbit_s
+
+    def _whole(self, unit: _Unit, now: _Round, name: str, data: bytes, sha256: str) -> None:
+        """All of a file; it may be another than wanted."""
+        if name == LIST:
+            assert now.head is not None
+            now.found, now.data = indexlist.read(data, now.head), data
+            now.todo = deque(now.found.segments)
+            if unit.newest is None and now.signed is not None:  # the first takes long: until then all are missing
+                unit.folder.put_list(now.head, now.signed, data)
+        elif indexlist.digest(data) == sha256:
+            unit.folder.put(name, data)
+        else:
+            now.changed = True
+            now.todo = deque(each for each in now.todo if each.file != name)
+
+    # --- the end of a round --------------------------------------------------------------------------------------
+
+    def _finish(self, unit: _Unit, now: _Round, now_ns: int) -> None:
+        """The list is stored after its segments, so that what it names is there."""
+        assert now.head is not None
+        assert now.signed is not None
+        if not now.changed:
+            unit.folder.put_list(now.head, now.signed, now.data)
+            unit.newest, unit.complete = now.head, now.head.sha256
+            unit.pause_s = 0
+        self._end(unit, now_ns, failed=now.changed)
+
+    def _end(self, unit: _Unit, now_ns: int, failed: bool = False) -> None:
+        self._drop(unit)
+        unit.next_ns = now_ns + self._every_s * NS_PER_S
+        if failed:
+            unit.pause_s = min(max(PAUSE_S[0], 2 * unit.pause_s), LONGEST_PAUSE_S)
+            unit.next_ns = now_ns + unit.pause_s * NS_PER_S
+
+    def _drop(self, unit: _Unit) -> None:
+        unit.round, unit.correlation, unit.wanted, unit.parts = None, b"", {}, {}
+
+    def _stalled(self, unit: _Unit, now_ns: int) -> None:
+        """Nothing came for STALL_S: the round ends, and its segments that are here stay."""
+        if unit.correlation and now_ns - unit.answered_ns >= STALL_S * NS_PER_S:
+            self._complain(unit.folder.unit, "index_stalled: nothing comes; it is asked again")
+            self._end(unit, now_ns, failed=True)
+
+    def _unit(self, name: str) -> _Unit:
+        unit = self._units.get(name)
+        if unit is None:
+            unit = self._units[name] = _Unit(IndexFolder(self._root, name))
+            if known := unit.folder.lists(self._signers.now()):
+                unit.newest = known[-1][0]  # its segments are compared with the next list
+        return unit

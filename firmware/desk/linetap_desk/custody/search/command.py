@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap search`: fetches the sealed indexes from the desk, opens them in this process's memory, and searches them on
+pages that only this machine's browser can reach."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+from pathlib import Path
+
+from linetap_core.clock import Clock
+from linetap_core.errors import BadInput
+from linetap_core.timekeeping import KEPT
+from linetap_core.zones import KOREA
+from linetap_desk.accesslog import deskfolder
+from linetap_desk.custody import command as custody
+from linetap_desk.custody import package
+from linetap_desk.custody.search import pages
+from linetap_desk.custody.search.connection import DeskConnection
+from linetap_desk.custody.search.session import SearchSession
+from linetap_desk.custody.site import CasePages, Door
+from linetap_desk.inputs.strict import zone_of
+from linetap_desk.proofs import callfolder
+from linetap_desk.searching.departments import Departments
+from linetap_desk.searching.indexsearch import IndexKeys
+from linetap_desk.web.server import serve_until_signal
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "example: linetap search --desk https://desk.city.example:8443 --ca ca.pem --identity /media/a"
+    parser.add_argument("--desk", dest="url", required=True, metavar="URL", help="its ticket is asked for")
+    parser.add_argument("--ca", type=Path, metavar="PEM", help="of the desk's certificate; default the system's")
+    parser.add_argument("--identity", type=Path, action="append", required=True, metavar="FILE_OR_DIR",
+                        help="an epoch's index key, or a folder of them; may be repeated")  # fmt: skip
+    parser.add_argument(
+        "--signers", type=Path, metavar="ALLOWED_SIGNERS",
+        help=f"the published file, which names all units; default {custody.SIGNERS} in the desk's folder",
+    )  # fmt: skip
+    parser.add_argument("--table", type=Path, metavar="lines.csv", help="unit,line,extension,department,from")
+    parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; default a free one")
+    parser.add_argument("--zone", default=KOREA, help="in which days and times are meant (%(default)s)")
+    parser.add_argument("--idle-minutes", type=float, default=15, metavar="N", help="then it ends (%(default)s)")
+    parser.add_argument(
+        "--desk-folder", type=Path, metavar="DIR",
+        help=f"roles and access log; default ${deskfolder.VARIABLE}, else ~/.linetap-desk",
+    )  # fmt: skip
+
+
+def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
+    desk = deskfolder.require(argparse.Namespace(desk=args.desk_folder), clock)
+    zone = zone_of(args.zone)
+    path = args.signers or desk.folder / custody.SIGNERS
+    if not path.is_file():
+        raise BadInput(f"{path}: not there; --signers with the published allowed_signers expected")
+    signers, keys = callfolder.load_signers(path), IndexKeys(args.identity)
+    table = Departments([]) if args.table is None else Departments.load(args.table, zone)
+    if not 0 <= args.port < 1 << 16:
+        raise BadInput(f"--port {args.port}: 0 to 65535 expected")
+    if not 0 < args.idle_minutes <= 120:
+        raise BadInput(f"--idle-minutes {args.idle_minutes:g}: up to 120 expected")
+    custody.leave_no_core()
+    with DeskConnection(args.url, args.ca, package.ask_ticket()) as connection:
+        session = SearchSession(connection, desk, signers, keys, table, zone, clock)
+        session.load(_progress)
+        return _serve(session, clock, args.port, args.idle_minutes * 60)
+
+
+def _progress(done: int, of: int) -> None:
+    sys.stderr.write(f"\r{done} of {of} units" + ("\n" if done == of else ""))
+    sys.stderr.flush()
+
+
+def _serve(session: SearchSession, clock: Clock, port: int, idle_s: float) -> int:
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    with custody.listening(port) as at:
+        look = CasePages(session.zone, "linetap_desk.custody")
+        url = f"http://{custody.HOST}:{at.getsockname()[1]}"
+        site = pages.SearchSite(Door(), look, clock, url, idle_s, session)
+        sys.stderr.write(f"{site.url}/\ncode: {site.door.code}\n")
+        sys.stderr.flush()
+        asyncio.run(serve_until_signal(custody.server(site, pages.make_app(site)), at))
+    return 0

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The desk as `linetap search` uses it: a session by its ticket, the sealed index of each unit, and the log entry
+without which nothing is shown. No number is sent: there is no field for one."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import date
+from http.client import HTTPException, HTTPResponse, HTTPSConnection
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import quote, urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_desk.custody.search.memory import Kind
+from linetap_desk.inputs import strict
+
+ANSWER_S = 60.0
+_LIMIT_BYTES = 1 << 20
+_Name = Annotated[str, Meta(max_length=64)]
+_WHY = {
+    401: "the ticket or the session is not known any more: give the reason anew on the desk's page",
+    409: "these days were not granted",
+    404: "the desk keeps no copies of indexes ([copy] in desk.toml)",
+}
+
+
+class NotLogged(Refusal):
+    """The desk has not logged the search, so nothing is shown."""
+
+    code = "search_not_logged"
+
+
+class Begun(msgspec.Struct, frozen=True, kw_only=True):
+    """What the desk granted, by its own statement."""
+
+    token: Annotated[str, Meta(pattern=r"^[0-9A-Za-z_-]{20,100}$")]
+    id: _Name
+    person: _Name
+    purpose: _Name
+    case: Annotated[str, Meta(max_length=200)]
+    first: date = msgspec.field(name="from")
+    last: date = msgspec.field(name="to")
+    zone: _Name
+    units: Annotated[list[_Name], Meta(max_length=10_000)]
+
+
+class Logged(msgspec.Struct, frozen=True, kw_only=True):
+    seq: Annotated[int, Meta(ge=1)]
+    head: str
+    sig: str
+
+
+class _Head(msgspec.Struct):
+    kind: str
+    seq: int
+    hash: str
+
+
+class DeskConnection:
+    """BadInput for an unreachable desk, Refusal for one that refuses."""
+
+    def __init__(self, url: str, ca: Path | None, ticket: str) -> None:
+        parts = urlsplit(url)
+        try:
+            port = parts.port
+        except ValueError:
+            port = 0
+        if parts.scheme != "https" or not parts.hostname or port == 0 or parts.path not in ("", "/") or parts.query:
+            raise BadInput(f"--desk {url}: https://desk.city.example:8443 expected")
+        try:
+            context = ssl.create_default_context(cafile=ca)
+        except OSError as error:
+            raise BadInput(f"--ca {ca}: {error.strerror or error}; the authority's ca.pem expected") from None
+        self.url = url.rstrip("/")
+        self._connection = HTTPSConnection(parts.hostname, port, timeout=ANSWER_S, context=context)
+        self._token = ticket
+        try:
+            self.begun = self._post("/find/begin", {}, Begun)
+        except BaseException:
+            self._connection.close()
+            raise
+        self._token = self.begun.token
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(BadInput, Refusal):  # it ends by itself
+            self._post("/find/end", {}, dict)
+        self._connection.close()
+
+    @contextmanager
+    def index(self, unit: str) -> Iterator[HTTPResponse]:
+        """The archive of a unit's sealed index. OSError while it is read: the connection broke."""
+        with self._asked("GET", f"/find/index/{quote(unit, safe='')}", None) as answer:
+            yield answer
+            while answer.read(1 << 16):  # the unread rest, so that the connection can be used again
+                pass
+
+    def log(self, kind: Kind, first: date, last: date, units: int, entry: str) -> Logged:
+        """Has the search logged. NotLogged unless the desk shows the signed head of its log with the new row."""
+        body = {"kind": kind, "from": first.isoformat(), "to": last.isoformat(), "units": units, "entry": entry}
+        try:
+            found = self._post("/find/search", body, Logged)
+            sshsig.check(found.head.encode(), found.sig.encode("ascii", "replace"), namespaces.ACCESS_TABLE)
+            head = strict.decode(found.head, _Head)
+        except (BadInput, Refusal) as error:
+            raise NotLogged(f"the desk has not logged the search, so nothing is shown: {error}") from None
+        if (head.kind, head.seq) != ("head", found.seq):
+            raise NotLogged("the desk's answer is not the head of its access log, so nothing is shown")
+        return found
+
+    def _post[T](self, path: str, body: object, kind: type[T]) -> T:
+        with self._asked("POST", path, msgspec.json.encode(body)) as answer:
+            data = answer.read(_LIMIT_BYTES)
+        try:
+            return strict.decode(data, kind)
+        except BadInput as error:
+            raise Refusal(f"{self.url}{path}: not the answer of a desk: {error}") from None
+
+    @contextmanager
+    def _asked(self, method: str, path: str, body: bytes | None) -> Iterator[HTTPResponse]:
+        headers = {"Authorization": f"Bearer {self._token}", "User-Agent": "linetap", "Accept-Encoding": "identity"}
+        try:
+            self._connection.request(method, path, body=body, headers=headers)
+            answer = self._connection.getresponse()
+            if answer.status != 200:
+                answer.read(_LIMIT_BYTES)
+                raise Refusal(f"{self.url}: {answer.status}: {_WHY.get(answer.status, answer.reason)}")
+            yield answer
+        except (OSError, HTTPException) as error:
+            self._connection.close()
+            if isinstance(error, (BadInput, Refusal)):
+                raise
+            raise BadInput(f"{self.url}: {error}") from None

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Permissions to search, in this process's memory only: a ticket, shown once, that begins one search session within ten
+minutes; and the session's token, which fetches sealed indexes of the granted days and logs searches.
+
+Only hashes are kept. When the server restarts, all are gone, and a person gives their reason again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import date
+
+from linetap_core.clock import NS_PER_S, Clock
+
+TICKET_S = 600
+SESSION_S = 4 * 3600
+MOST = 200  # tickets and sessions at once; the oldest goes
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Who may search which days, and why. `first` and `last` are days in the desk's zone."""
+
+    id: str
+    person: str
+    purpose: str
+    case: str
+    first: date
+    last: date
+
+    @property
+    def span(self) -> str:
+        return f"{self.first}/{self.last}"
+
+
+class Grants:
+    """Used by the event loop only."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._tickets: dict[str, tuple[Grant, int]] = {}  # by hash; until when, monotonic ns
+        self._sessions: dict[str, tuple[Grant, int]] = {}
+
+    def ticket(self, grant: Grant) -> str:
+        return self._add(self._tickets, grant, TICKET_S)
+
+    def begin(self, ticket: str) -> tuple[Grant, str] | None:
+        """Uses the ticket up; returns its grant and the token of the session. None: unknown, used or too old."""
+        found = self._of(self._tickets, ticket)
+        self._tickets.pop(_digest(ticket), None)
+        return None if found is None else (found, self._add(self._sessions, found, SESSION_S))
+
+    def of(self, token: str) -> Grant | None:
+        return self._of(self._sessions, token)
+
+    def end(self, token: str) -> None:
+        self._sessions.pop(_digest(token), None)
+
+    def _add(self, table: dict[str, tuple[Grant, int]], grant: Grant, for_s: int) -> str:
+        token = secrets.token_urlsafe(32)
+        table[_digest(token)] = grant, self._clock.monotonic_ns() + for_s * NS_PER_S
+        while len(table) > MOST:
+            del table[next(iter(table))]
+        return token
+
+    def _of(self, table: dict[str, tuple[Grant, int]], token: str) -> Grant | None:
+        grant, until_ns = table.get(_digest(token), (None, 0))
+        return grant if self._clock.monotonic_ns() < until_ns else None
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()

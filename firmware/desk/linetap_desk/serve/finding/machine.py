@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `linetap search` requests, without a session and a form: the begin of a search session with its ticket, the
+sealed index of one unit, and the log entry of each search.
+
+The bodies have no field for a number, and one with a further field is refused. A search's entry is committed before the
+answer, which has the head of the access log with it: without that the helper shows nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+import anyio.to_thread
+import msgspec
+from msgspec import Meta
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route as Way
+
+from linetap_core import jsontext
+from linetap_core.evidence.signing import unitnames
+from linetap_desk.copy.indexend import units_with_index
+from linetap_desk.copy.indexfolder import IndexFolder
+from linetap_desk.searching.indexsearch import days_of
+from linetap_desk.serve.access.log import DONE, SHOWN, ChainFault
+from linetap_desk.serve.database.transactions import writing
+from linetap_desk.serve.finding.grants import Grant
+from linetap_desk.serve.finding.pack import pack_index
+from linetap_desk.serve.finding.routes import subject_of
+from linetap_desk.serve.handling.site import Site
+from linetap_desk.serve.release import package
+from linetap_desk.web.secure import address_of
+
+MOST_BYTES = 4096
+_BEARER = re.compile(r"Bearer ([0-9A-Za-z_-]{43})", re.ASCII)
+
+log = logging.getLogger("linetap.serve")
+
+
+class Begun(msgspec.Struct, frozen=True, kw_only=True):
+    """`units`: those whose index is copied here, without any promise that these are all."""
+
+    token: str
+    id: str
+    person: str
+    purpose: str
+    case: str
+    first: str = msgspec.field(name="from")
+    last: str = msgspec.field(name="to")
+    zone: str
+    units: list[str]
+
+
+class Search(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is about to be searched, without the number. `entry`: of the searching person's own log, which has the
+    number masked."""
+
+    kind: Literal["number", "name", "extension"]
+    first: date = msgspec.field(name="from")
+    last: date = msgspec.field(name="to")
+    units: Annotated[int, Meta(ge=0, le=100_000)]
+    entry: Annotated[str, Meta(pattern=r"^(access-[0-9a-f]{8} [0-9]{1,9})?$")] = ""
+
+
+class Logged(msgspec.Struct, frozen=True, kw_only=True):
+    """The head of the desk's access log with the search's row."""
+
+    seq: int
+    head: str
+    sig: str
+
+
+async def begin(request: Request, site: Site) -> Response:
+    await _body(request, dict)
+    found = site.finding.begin(_bearer(request))
+    if found is None:
+        raise HTTPException(401)
+    grant, token = found
+    root = _root(site)
+    units = [] if root is None else await anyio.to_thread.run_sync(units_with_index, root)
+    units = [unit for unit in units if unitnames.is_name(unit)]
+    address = address_of(request, site.settings.proxies)
+    await site.access.write(grant.person, address, "find_begin", subject_of(grant, f"units={len(units)}"), DONE)
+    begun = Begun(
+        token=token, id=grant.id, person=grant.person, purpose=grant.purpose, case=grant.case, first=str(grant.first),
+        last=str(grant.last), zone=site.pages.zone.key, units=units,
+    )  # fmt: skip
+    return _json(begun)
+
+
+async def index(request: Request, site: Site) -> Response:
+    """The lists of one unit and its segments that may have calls of the granted days, as an archive."""
+    grant, unit, root = _granted(request, site), str(request.path_params["unit"]), _root(site)
+    if root is None or not unitnames.is_name(unit):
+        raise HTTPException(404)
+    members = await anyio.to_thread.run_sync(pack_index, IndexFolder(root, unit), *days_of(grant.first, grant.last))
+    return package.answer(members, f"{unit}.tar")
+
+
+async def search(request: Request, site: Site) -> Response:
+    grant, asked = _granted(request, site), await _body(request, Search)
+    if not grant.first <= asked.first <= asked.last <= grant.last:
+        raise HTTPException(409)
+    address = address_of(request, site.settings.proxies)
+    words = " ".join(filter(None, (asked.kind, f"units={asked.units}", asked.entry)))
+    searched = Grant(grant.id, grant.person, grant.purpose, grant.case, asked.first, asked.last)
+
+    def append() -> Logged:
+        with writing(site.own) as db:
+            head = site.access.append_in(db, grant.person, address, "find", subject_of(searched, words), SHOWN)
+            signed = site.access.signed(head)
+        return Logged(seq=head.seq, **signed)
+
+    return _json(await anyio.to_thread.run_sync(append))
+
+
+async def end(request: Request, site: Site) -> Response:
+    await _body(request, dict)
+    site.finding.end(_bearer(request))
+    return Response(b"{}", media_type="application/json")
+
+
+def _granted(request: Request, site: Site) -> Grant:
+    grant: Grant | None = site.finding.of(_bearer(request))
+    if grant is None:
+        raise HTTPException(401)
+    return grant
+
+
+def _bearer(request: Request) -> str:
+    found = _BEARER.fullmatch(request.headers.get("authorization", ""))
+    return found[1] if found else ""
+
+
+def _root(site: Site) -> Path | None:
+    copy = site.settings.desk.copy
+    return None if copy is None else copy.index_root
+
+
+def _json(found: msgspec.Struct) -> Response:
+    return Response(msgspec.json.encode(found), media_type="application/json")
+
+
+async def _body[T](request: Request, kind: type[T]) -> T:
+    data = b""
+    async for part in request.stream():
+        data += part
+        if len(data) > MOST_BYTES:
+            raise HTTPException(413)
+    try:
+        return jsontext.decode(data, type=kind)
+    except ValueError:
+        raise HTTPException(400) from None
+
+
+Handler = Callable[[Request, Site], Awaitable[Response]]
+
+
+def ways(site: Site) -> list[Way]:
+    """Routes without session and role, apart from the table of pages."""
+
+    def guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            try:
+                return await handler(request, site)
+            except HTTPException as error:
+                return PlainTextResponse(f"{error.status_code}\n", error.status_code)
+            except (SQLAlchemyError, ChainFault):
+                log.error("desk_database_away: no search is answered")
+                return PlainTextResponse("503\n", 503)
+            except OSError as error:
+                log.error("index_unreadable: %s", error.strerror)
+                return PlainTextResponse("503\n", 503)
+            except ClientDisconnect:
+                return PlainTextResponse("400\n", 400)
+
+        return answer
+
+    return [
+        Way("/find/begin", guarded(begin), methods=["POST"]),
+        Way("/find/index/{unit}", guarded(index), methods=["GET"]),
+        Way("/find/search", guarded(search), methods=["POST"]),
+        Way("/find/end", guarded(end), methods=["POST"]),
+    ]
