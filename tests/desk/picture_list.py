@@ -108,6 +108,13 @@ SHOTS = (
         "One call: times, the proof of its notice, gaps, marks, copy, log, and each signature judged.",
     ),
     Shot(
+        "find",
+        "/find",
+        "/find",
+        "custodian",
+        "A search by number begins with its reason; the number is typed where the index keys are, and never here.",
+    ),
+    Shot(
         "release",
         "/release",
         "/release",

@@ -29,6 +29,7 @@ from linetap_bench.measure import (
     proof,
     replay,
     search,
+    searchcentral,
     services,
 )
 from linetap_core.clock import SYSTEM, rfc3339
@@ -55,6 +56,7 @@ MEASUREMENTS: dict[str, Callable[[Path, Path, Path], list[Row]]] = {
     "fetch": fetch.measure,
     "fleet": fleet.measure,
     "search": search.measure,
+    "search-central": searchcentral.measure,
     "desk": desk.measure,
     "desk-load": deskload.measure,
     "desk-flood": deskload.measure_flood,

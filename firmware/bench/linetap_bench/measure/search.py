@@ -12,7 +12,7 @@ import statistics
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from multiprocessing.synchronize import Event as Signal
@@ -108,6 +108,14 @@ def _fill(vault: Path, medium: Path) -> None:
         path.parent.mkdir(parents=True)
         path.write_bytes(age.encrypt(index.encode(entries), [identity.recipient]))
         (medium / f"{epoch}.index.txt").write_text(keys.identity_file(identity, "2026-01-01T00:00:00.000Z"))
+
+
+def year_of(unit: str) -> Iterator[tuple[date, list[Entry]]]:
+    """The calls of a unit, day by day; one of all is the searched one."""
+    for number in range(DAYS):
+        day = FIRST + timedelta(days=number)
+        calls = (_entry(day, call) for call in range(LINES * CALLS_A_DAY))
+        yield day, [msgspec.structs.replace(entry, unit=unit) for entry in calls]
 
 
 def _entry(day: date, number: int) -> Entry:

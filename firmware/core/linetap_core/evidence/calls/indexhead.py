@@ -20,7 +20,6 @@ from linetap_core.errors import Refusal
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.signing.signers import Signer, require_trust
 
-HEAD = "head.json"  # in a copy's index, its signature beside it
 HEAD_LIMIT_BYTES = 2048
 LIST_LIMIT_BYTES = 5 << 20
 

@@ -15,7 +15,6 @@ from linetap_core import jsontext
 from linetap_core.evidence.calls import index
 from linetap_core.evidence.calls.indexhead import BadList, ListHead, Sha256
 
-FILE = "list.json"  # in a copy's index
 MOST_SEGMENTS = 30_000  # ten years of three classes
 
 Why = Literal["changed", "missing", "not_logged"]
