@@ -12,7 +12,7 @@ from linetap_core.clock import Clock
 from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization.release import APPROVERS
-from linetap_core.evidence.authorization.roles import Roles, RolesFault, public_key
+from linetap_core.evidence.authorization.roles import Roles, RolesFault, person_key
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces
 from linetap_core.timekeeping import KEPT
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
 
 def summary(roles: Roles) -> list[str]:
     lines = [f"ok: version {roles.version}, signed by the authority"]
-    lines += [f"person   {p.name} ({p.role}) {keys.fingerprint(public_key(p.key))}" for p in roles.people]
+    lines += [f"person   {p.name} ({p.role}) {keys.fingerprint(person_key(p.key))}" for p in roles.people]
     lines += [f"purpose  {p.id}: {p.text_en} | {p.text_ko} | {p.basis}" for p in roles.purposes]
     if roles.witnesses is not None:
         within = f"within {roles.witnesses.within_hours} h"

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from linetap_core.errors import BadInput
+from linetap_core.evidence.keys import passkey
 from linetap_desk.config import desk as desksettings
 from linetap_desk.config.desk import OidcConfig, ServeConfig
 from linetap_desk.inputs.strict import zone_of
@@ -26,6 +27,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     port: int
     url: str | None
+    signing: str | None
     certificate: Path | None
     key: Path | None
     db: str
@@ -59,6 +61,7 @@ def read_settings(path: Path) -> Settings:
         host=host,
         port=port,
         url=_url(path, serve.url),
+        signing=_signing(path, serve),
         certificate=None if serve.certificate is None else Path(serve.certificate),
         key=None if serve.key is None else Path(serve.key),
         db=serve.db,
@@ -95,6 +98,24 @@ def _url(path: Path, text: str | None) -> str | None:
     if url.scheme != "https" or not url.hostname or url.path not in ("", "/") or url.query or url.username:
         raise BadInput(f"{path}: serve.url {text}: https://desk.city.example expected")
     return f"https://{url.netloc.lower().removesuffix(':443')}"  # as browsers send it in Origin
+
+
+def _signing(path: Path, serve: ServeConfig) -> str | None:
+    """The signing page is on no host of the desk's own pages: those could then ask its passkeys for a signature."""
+    if serve.signing is None:
+        return None
+    url = urlsplit(serve.signing)
+    host = url.hostname or ""
+    plain = url.scheme == "http" and passkey.is_local(host)
+    if not (url.scheme == "https" or plain) or url.path not in ("", "/") or url.query or url.username:
+        raise BadInput(f"{path}: serve.signing {serve.signing}: https://sign.city.example expected")
+    if not passkey.is_site(host) or host.replace(".", "").isdigit():
+        raise BadInput(f"{path}: serve.signing {serve.signing}: a host name expected, since passkeys have no addresses")
+    own = urlsplit(serve.url or "").hostname or ""
+    if host == own or own.endswith(f".{host}"):
+        text = "the pages of serve.url could use its passkeys: a host of its own, beside it, expected"
+        raise BadInput(f"{path}: serve.signing {serve.signing}: {text}")
+    return f"{url.scheme}://{url.netloc.lower().removesuffix(':443')}"
 
 
 def _hours(path: Path, text: str) -> tuple[time, time]:

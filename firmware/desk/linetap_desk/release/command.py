@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap release key|request|approve|show|peel|close`, in the order in which they are used.
+"""`linetap release key|request|approve|show|peel|page|close`, in the order in which they are used.
 
 `peel`: a custodian of a group takes a layer off and passes the rest to the next one, who opens the call. All checks of
 `linetap open --request` precede it. The file passed on is encrypted to the remaining members, and opens only its own
@@ -28,7 +28,7 @@ from linetap_core.evidence.authorization.roles import Roles
 from linetap_core.timekeeping import KEPT
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access import Entry
-from linetap_desk.release import ask, requestfile
+from linetap_desk.release import ask, requestfile, signingpage
 from linetap_desk.release.opening import OpeningInputs, hand_on
 from linetap_desk.unsealing import callproof, layers, stockage
 from linetap_desk.witnessing import options
@@ -152,6 +152,12 @@ _VERBS = {
         " --inner INNER.age --request request.json -o PART.age",
         add_peel_arguments,
         peel_layer,
+    ),
+    "page": Verb(
+        "the page on which passkeys approve, for a site of its own",
+        "-o /srv/sign/index.html",
+        signingpage.add_page_arguments,
+        signingpage.write_page,
     ),
     "close": Verb(
         "custodian: destroy the key of a request",

@@ -2,7 +2,8 @@
 """A request to open calls, and its approval: by two people of different roles, neither of them the requester.
 
 Everything that decides who gets what is in the approved bytes: the calls with the hashes of their records, the purpose,
-the requester's own key, and the one-time key to which `unwrap` encrypts.
+the requester's own key, and the one-time key to which `unwrap` encrypts. A request that passkeys may approve names the
+page that shows it to the approver, by the SHA-256 of that page.
 """
 
 from __future__ import annotations
@@ -17,10 +18,14 @@ from linetap_core.clock import NS_PER_DAY, parse_rfc3339
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization.roles import NAME_LIMIT, Person, Roles
 from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.keys.passkey import PasskeyKey
 from linetap_core.evidence.keys.publickeys import decode_recipient
 from linetap_core.evidence.signing import document, namespaces, sshsig
 
 APPROVERS = 2
+# The versions of the signing page (linetap_desk/release/signingpage.html) whose approvals count, the newest last. One
+# that turns out to show something wrong is removed here; tools/signingpage.py adds a changed one.
+SIGNING_PAGES: tuple[str, ...] = ("6586ec73e701122586de2aa80ac864867107c9ac9ff90b668744c8f9a7e5173c",)
 DEFAULT_DAYS = 7
 MOST_DAYS = 31
 MOST_CALLS = 20  # they are all named in one leaf of the access log
@@ -43,7 +48,7 @@ class NamedCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     record_sha256: str
 
 
-class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     id: str
     calls: list[NamedCall]
     purpose: str
@@ -53,6 +58,7 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     one_time: str  # age1... of the key that the custodian made for this request alone
     created: str
     expires: str
+    signing_page: str = ""  # SHA-256 of the page on which passkeys sign it; without one none may
 
     def call(self, call_id: str) -> NamedCall | None:
         return next((call for call in self.calls if call.call_id == call_id), None)
@@ -95,6 +101,8 @@ def parse(data: bytes) -> Request:
             decode_recipient(getattr(request, name))
         except BadInput as error:
             raise BadInput(f"{name}: {error}") from None
+    if request.signing_page and _SHA256.fullmatch(request.signing_page) is None:
+        raise BadInput("signing_page: what `sha256sum` prints of the signing page expected")
     if request.one_time == request.recipient:
         raise BadInput("one_time: it is the requester's own key; the custodian makes one with `linetap release key`")
     if not 0 < len(request.calls) <= MOST_CALLS:
@@ -164,16 +172,29 @@ def require_approver(person: Person, request: Request) -> None:
         raise NotReleased("approver_role", f"{person.name} is of role {person.role}, which approves nothing")
 
 
+def require_page(request: Request) -> None:
+    """NotReleased unless the request names a signing page that this version of linetap knows."""
+    if not request.signing_page:
+        raise NotReleased("signing_page_unknown", f"request {request.id} names no page for passkeys to sign on")
+    if request.signing_page not in SIGNING_PAGES:
+        text = f"request {request.id} names a signing page that this version of linetap does not know"
+        raise NotReleased("signing_page_unknown", text)
+
+
 def _approver(data: bytes, armored: bytes, request: Request, roles: Roles) -> Person:
     try:
         key = sshsig.check(data, armored, namespaces.RELEASE)
     except sshsig.DoesNotFit:
         text = "the signature does not fit: the request was changed after it was approved"
         raise NotReleased("approval_does_not_fit", text) from None
+    except sshsig.PasskeyRefused as error:
+        raise NotReleased("approval_passkey", f"the passkey's signature does not count: {error}") from None
     except sshsig.SignatureFault as error:
         raise NotReleased("approval_malformed", str(error)) from None
     person = roles.holder(key)
     if person is None:
         raise NotReleased("approver_unknown", "the key that signed belongs to no one in the roles file")
     require_approver(person, request)
+    if isinstance(key, PasskeyKey):
+        require_page(request)
     return person

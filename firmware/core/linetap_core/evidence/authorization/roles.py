@@ -2,7 +2,8 @@
 """The people of a desk with their roles, and the purposes for opening a recording: roles.json, signed by the authority.
 
 A person has one role and one key. The roles of the desk's own staff never approve; an approver's role has any other
-name (privacy, legal). Units receive roles.json by a signed command, the desk by `linetap roles use`.
+name (privacy, legal). An approver's key may be a passkey, which approves releases and signs no command. Units receive
+roles.json by a signed command, the desk by `linetap roles use`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from collections.abc import Hashable, Sequence
 import msgspec
 
 from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.keys import passkey
 from linetap_core.evidence.keys.keys import PublicKey, fingerprint, from_blob, public_blob
+from linetap_core.evidence.keys.passkey import PasskeyKey
 from linetap_core.evidence.keys.publickeys import ssh_blob
 from linetap_core.evidence.signing import authority as authorities
 from linetap_core.evidence.signing import document, namespaces, sshsig
@@ -39,11 +42,11 @@ class RolesFault(Refusal):
 class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     role: str
-    key: str  # `ssh-ed25519 AAAA...`, a comment may follow
+    key: str  # `ssh-ed25519 AAAA...`, a comment may follow; of a passkey the comment is the browser's id of it
 
     @property
     def blob(self) -> bytes:
-        return public_blob(public_key(self.key))
+        return public_blob(person_key(self.key))
 
     @property
     def approves(self) -> bool:
@@ -96,6 +99,11 @@ def public_key(line: str) -> PublicKey:
     return from_blob(blob)
 
 
+def person_key(line: str) -> PublicKey:
+    """The same, or a passkey's: what the roles file may name."""
+    return passkey.from_line(line) or public_key(line)
+
+
 def parse(data: bytes) -> Roles:
     """Returns the roles; BadInput names an invalid person or purpose. The signature is checked by `check`."""
     roles = document.decode(data, Roles)
@@ -146,9 +154,11 @@ def _check_person(person: Person, where: str) -> None:
     if _ROLE.fullmatch(person.role) is None:
         raise BadInput(f"{where}.role: {person.role!r} is none: small letters, digits and - expected")
     try:
-        public_key(person.key)
+        key = person_key(person.key)
     except BadInput as error:
         raise BadInput(f"{where}.key: {error}") from None
+    if isinstance(key, PasskeyKey) and not person.approves:
+        raise BadInput(f"{where}.key: a passkey approves releases; role {person.role} needs a key that signs files")
 
 
 def _check_witnesses(witnesses: Witnesses) -> None:
@@ -166,7 +176,7 @@ def _check_purpose(purpose: Purpose, where: str) -> None:
 
 
 def fingerprint_of(person: Person) -> str:
-    return fingerprint(public_key(person.key))
+    return fingerprint(person_key(person.key))
 
 
 def changes(old: Roles, new: Roles) -> list[str]:

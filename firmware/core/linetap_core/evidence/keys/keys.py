@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The two kinds of key: X25519 identities of age (a call, a custodian, an epoch), and signing keys.
 
-A signing key is Ed25519, or ECDSA P-256, which hardware such as a TPM holds.
+A signing key is Ed25519, or ECDSA P-256, which hardware such as a TPM holds. A passkey, P-256 too, signs in a browser
+what a page of its own site shows (signing/assertion.py).
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from linetap_core.errors import BadInput
-from linetap_core.evidence.keys import bech32, p256
+from linetap_core.evidence.keys import bech32, p256, passkey
+from linetap_core.evidence.keys.passkey import SSH_PASSKEY, PasskeyKey
 from linetap_core.evidence.keys.publickeys import (
     KEY_BYTES,
     POINT_BYTES,
@@ -33,7 +35,7 @@ from linetap_core.evidence.keys.publickeys import (
 
 OPENSSH_MAGIC = b"openssh-key-v1\0"
 
-type PublicKey = Ed25519PublicKey | ec.EllipticCurvePublicKey
+type PublicKey = Ed25519PublicKey | ec.EllipticCurvePublicKey | PasskeyKey
 
 
 class SigningKey(Protocol):
@@ -150,6 +152,8 @@ def public_line(key: PublicKey, comment: str = "") -> str:
 
 def kind_of(key: PublicKey) -> bytes:
     """SSH's name for this kind of key."""
+    if isinstance(key, PasskeyKey):
+        return SSH_PASSKEY
     return SSH_ED25519 if isinstance(key, Ed25519PublicKey) else SSH_P256
 
 
@@ -157,7 +161,7 @@ def public_blob(key: PublicKey) -> bytes:
     """The key as it travels inside SSH structures (RFC 8709 section 4, RFC 5656 section 3.1)."""
     if isinstance(key, Ed25519PublicKey):
         return ssh_string(SSH_ED25519) + ssh_string(key.public_bytes_raw())
-    return p256.blob(key)
+    return passkey.blob(key) if isinstance(key, PasskeyKey) else p256.blob(key)
 
 
 def from_blob(blob: bytes) -> PublicKey:
@@ -171,7 +175,9 @@ def from_blob(blob: bytes) -> PublicKey:
 
 
 def check_raw(key: PublicKey, raw: bytes, data: bytes) -> None:
-    """InvalidSignature unless `raw`, in SSH's form, is the key's signature over `data`."""
+    """InvalidSignature unless `raw`, in SSH's form, is the key's signature over `data`. A passkey never does."""
+    if isinstance(key, PasskeyKey):
+        raise InvalidSignature
     if isinstance(key, Ed25519PublicKey):
         key.verify(raw, data)
     else:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """SSHSIG (OpenSSH's PROTOCOL.sshsig) over SHA-512 by Ed25519 or ECDSA P-256, in the exact bytes ssh-keygen writes.
 
+In one namespace, that of approvals, a passkey's assertion is such a signature too (assertion.py).
+
 `ssh-keygen -Y verify` accepts several spellings of one signature (white space, unused bits of the base64), so that a
 file could be changed unnoticed. Here a signature has one spelling: it is parsed, encoded again and compared. A
 signature carries its own key, so that a valid one means nothing until the key belongs to a listed signer
@@ -20,9 +22,12 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidSignature
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence.keys import keys, p256
+from linetap_core.evidence.keys import keys, p256, passkey
 from linetap_core.evidence.keys.keys import PublicKey, SigningKey
+from linetap_core.evidence.keys.passkey import SSH_PASSKEY, PasskeyKey
 from linetap_core.evidence.keys.publickeys import SIGNING_KEYS, SSH_ED25519, ssh_string
+from linetap_core.evidence.signing import assertion, namespaces
+from linetap_core.evidence.signing.assertion import Assertion, PasskeyFault
 
 _MAGIC = b"SSHSIG"
 _VERSION = 1
@@ -33,6 +38,7 @@ _AFTER_A_BLOCK = re.compile(b"(?<=%s)" % _END.encode("ascii"))
 _LINE_CHARACTERS = 70
 SIGNATURE_LIMIT_BYTES = 4096  # ours has about 300
 MOST_SIGNATURES = 8  # over one text
+_BY_PASSKEY = (namespaces.RELEASE.encode("ascii"),)
 
 
 class SignatureFault(Refusal):
@@ -71,6 +77,12 @@ class DoesNotFit(SignatureFault):
     code = "signature_does_not_fit"
 
 
+class PasskeyRefused(SignatureFault):
+    """A passkey's assertion that does not count: of another site, without a verified person."""
+
+    code = "signature_passkey"
+
+
 class TooMany(SignatureFault):
     code = "signature_too_many"
 
@@ -85,7 +97,7 @@ class SignedTwice(SignatureFault):
 class _Envelope:
     key: PublicKey
     namespace: bytes
-    raw: bytes  # 64 bytes of Ed25519, or the two mpints of ECDSA
+    raw: bytes  # 64 bytes of Ed25519, the two mpints of ECDSA, or a passkey's assertion
 
 
 def sign(data: bytes, key: SigningKey, namespace: str) -> str:
@@ -102,11 +114,33 @@ def check(data: bytes, armored: bytes, namespace: str) -> PublicKey:
     if envelope.namespace != namespace.encode("ascii"):
         found = envelope.namespace.decode("ascii", "backslashreplace")
         raise WrongNamespace(f"the signature is of namespace {found!r}, {namespace!r} expected")
+    signed = _signed_bytes(data, envelope.namespace)
     try:
-        keys.check_raw(envelope.key, envelope.raw, _signed_bytes(data, envelope.namespace))
-    except InvalidSignature:
+        if isinstance(envelope.key, PasskeyKey):
+            _check_assertion(envelope.key, envelope.raw, signed, envelope.namespace)
+        else:
+            keys.check_raw(envelope.key, envelope.raw, signed)
+    except (InvalidSignature, assertion.OtherChallenge, assertion.NotByThisKey):
         raise DoesNotFit("the signature does not fit: the signed bytes or the signature were changed") from None
+    except PasskeyFault as error:
+        raise PasskeyRefused(str(error)) from None
     return envelope.key
+
+
+def _check_assertion(key: PasskeyKey, raw: bytes, signed: bytes, namespace: bytes) -> None:
+    if namespace not in _BY_PASSKEY:
+        raise WrongKeyType("a passkey signs approvals of releases, and nothing else")
+    assertion.check(key, assertion.decode(raw), signed)
+
+
+def by_passkey(key: PasskeyKey, made: Assertion, namespace: str) -> str:
+    """The armored signature of a passkey, whose challenge was `challenge` of the same bytes."""
+    return _armor(_Envelope(key, namespace.encode("ascii"), made.encode()))
+
+
+def challenge(data: bytes, namespace: str) -> bytes:
+    """What a browser has a passkey sign, so that the assertion is a signature of `data`."""
+    return _signed_bytes(data, namespace.encode("ascii"))
 
 
 def check_all(data: bytes, armored: bytes, namespace: str) -> list[PublicKey]:
@@ -134,7 +168,11 @@ def _signed_bytes(data: bytes, namespace: bytes) -> bytes:
 
 
 def _armor(envelope: _Envelope) -> str:
-    signature = ssh_string(keys.kind_of(envelope.key)) + ssh_string(envelope.raw)
+    kind = keys.kind_of(envelope.key)
+    # of a passkey the signature has another name than the key, and no length before its fields
+    signature = ssh_string(assertion.SIGNATURE_KIND) + envelope.raw
+    if kind != SSH_PASSKEY:
+        signature = ssh_string(kind) + ssh_string(envelope.raw)
     fields = b"".join(map(ssh_string, (keys.public_blob(envelope.key), envelope.namespace, b"", _HASH, signature)))
     return armored(base64.b64encode(_MAGIC + _VERSION.to_bytes(4, "big") + fields).decode("ascii"))
 
@@ -161,11 +199,14 @@ def _parse(armored: bytes) -> _Envelope:
     public, namespace, _reserved = blob.string(), blob.string(), blob.string()
     hash_name, signature = blob.string(), _Reader(blob.string())
     kind = _Reader(public).string()
-    if kind not in SIGNING_KEYS or signature.string() != kind:
+    made_by = signature.string()
+    if (kind, made_by) != (SSH_PASSKEY, assertion.SIGNATURE_KIND) and (kind not in SIGNING_KEYS or made_by != kind):
         raise WrongKeyType("the signature is neither an Ed25519 one nor one of ECDSA P-256")
     if hash_name != _HASH:
         raise WrongHash("the signature is not over SHA-512")
     try:
+        if kind == SSH_PASSKEY:
+            return _Envelope(passkey.from_blob(public), namespace, signature.rest())
         return _Envelope(keys.from_blob(public), namespace, _raw(kind, signature.string()))
     except BadInput:
         raise NotASignature("its key is not one that SSH can carry") from None
@@ -213,3 +254,6 @@ class _Reader:
 
     def string(self) -> bytes:
         return self.take(int.from_bytes(self.take(4), "big"))
+
+    def rest(self) -> bytes:
+        return self.take(len(self._data) - self._at)

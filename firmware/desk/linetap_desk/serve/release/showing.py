@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import anyio.to_thread
 from sqlalchemy import (
@@ -28,7 +29,9 @@ from starlette.responses import Response
 
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
+from linetap_core.evidence.authorization.release import SIGNING_PAGES, parse
 from linetap_core.evidence.authorization.roles import RolesFault
+from linetap_desk.release import signingpage
 from linetap_desk.serve.database.tables import approvals, holds, requests
 from linetap_desk.serve.handling.site import Site, read_desk
 from linetap_desk.serve.people.sessions import who_of
@@ -223,7 +226,9 @@ async def one(request: Request, site: Site) -> Response:
 async def page(request: Request, site: Site, error: Exception | None = None, **more: Any) -> Response:
     who, now_ns = who_of(request), site.clock.utc_ns()
 
-    def read() -> tuple[RequestState, dict[str, str], Any, str, str, Wrapped | None, Officers | None, Any]:
+    language = site.pages.language(request)
+
+    def read() -> tuple[RequestState, dict[str, str], Any, str, str, Wrapped | None, Officers | None, Any, str]:
         with site.own.connect() as db:
             found = store.require_request(db, id_of(request))
             row = found.row
@@ -244,14 +249,15 @@ async def page(request: Request, site: Site, error: Exception | None = None, **m
             wrapped,
             together,
             checking.witness_verdict(site, row),
+            _signing(site, found, language) if found.step(now_ns) == "approve" else "",
         )
 
-    found, names, purpose, copy, proof, wrapped, together, witnessed = await anyio.to_thread.run_sync(read)
+    found, names, purpose, copy, proof, wrapped, together, witnessed, signing = await anyio.to_thread.run_sync(read)
     return site.pages.page(
         request, "release/request.html", 200 if error is None else 409, found=found, row=found.row, names=names,
         step=found.step(now_ns), steps=steps, words=steps, mine=found.is_for(who.name, who.roles, now_ns),
         purpose=purpose, copy=steps.REFUSAL.get(copy, copy), proof=proof, wrapped=wrapped, ticket="", officers=together,
-        witnessed=witnessed,
+        witnessed=witnessed, signing=signing,
         url=site.settings.url,
         error=None if error is None else error_texts(site, request, error), **more,
     )  # fmt: skip
@@ -262,6 +268,18 @@ def _purpose(site: Site, purpose: str) -> Any:
         return in_force(site).roles.purpose(purpose)
     except RolesFault:
         return None
+
+
+def _signing(site: Site, found: RequestState, language: str) -> str:
+    """The link to the signing page with this request; empty where no passkey can approve it."""
+    address, data = site.settings.signing, bytes(found.row["request"])
+    if address is None or parse(data).signing_page not in SIGNING_PAGES:
+        return ""
+    try:
+        people = signingpage.approvers(in_force(site).roles, urlsplit(address).hostname or "")
+    except RolesFault:
+        return ""
+    return signingpage.link(address, data, people, language) if people else ""
 
 
 def _wrapped(site: Site, found: RequestState) -> Wrapped | None:

@@ -18,6 +18,7 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization.release import DEFAULT_DAYS, MOST_DAYS
 from linetap_core.evidence.authorization.roles import RolesFault
 from linetap_core.evidence.calls.callkey import OfCall
+from linetap_desk.release import signingpage
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.database.tables import requests
 from linetap_desk.serve.handling.site import Site
@@ -145,7 +146,8 @@ async def key(request: Request, site: Site) -> Response:
         one_time = uploadchecks.typed_field(form.get("one_time"))
 
         def do(db: Connection, found: RequestState, now: InForce, _known: Known) -> None:
-            data = uploadchecks.with_key(found, one_time, now.roles, site.clock.utc_ns())
+            page = signingpage.sha256() if site.settings.signing else ""
+            data = uploadchecks.with_key(found, one_time, now.roles, site.clock.utc_ns(), page)
             store.update_request(db, found.row["id"], one_time=one_time, request=data, keyed_by=who_of(request).name)
 
         return do

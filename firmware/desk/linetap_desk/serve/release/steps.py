@@ -263,6 +263,8 @@ REFUSAL = OF_WITNESSES | {
     "request_closed": N_("The request is closed."),
     "approval_does_not_fit": N_("The signature does not match this file: the request was changed after it was signed."),
     "approval_malformed": N_("This is not a signature of a release request."),
+    "approval_passkey": N_("The passkey's signature is not valid: another site, or nobody was verified."),
+    "signing_page_unknown": N_("This request names no signing page that this version knows. A new request is needed."),
     "approvals_missing": N_("The approvals of two people of different roles are needed."),
     "approvers_same_role": N_("There is an approval of this role already. The second one is of another role."),
     "approver_is_requester": N_("A requester cannot approve the request."),

@@ -118,8 +118,8 @@ def new_request(call: NamedCall, fields: dict[str, str], roles: Roles, now_ns: i
     return made
 
 
-def with_key(found: RequestState, one_time: str, roles: Roles, now_ns: int) -> bytes:
-    """request.json, byte for byte what `linetap release request` writes."""
+def with_key(found: RequestState, one_time: str, roles: Roles, now_ns: int, signing_page: str = "") -> bytes:
+    """request.json, byte for byte what `linetap release request` writes. `signing_page`: where passkeys may sign it."""
     row = found.row
     made = Request(
         id=row["id"],
@@ -131,6 +131,7 @@ def with_key(found: RequestState, one_time: str, roles: Roles, now_ns: int) -> b
         one_time=one_time,
         created=rfc3339(now_ns),
         expires=row["expires_at"],
+        signing_page=signing_page,
     )
     data = document.encode(made)
     parse(data)
