@@ -38,10 +38,10 @@ class SoftPasskey:
     def line(self) -> str:
         return keys.public_line(self.key, self.credential)
 
-    def client_data(self, challenge: bytes, **changes: Any) -> bytes:
+    def client_data(self, drawn: bytes, /, **changes: Any) -> bytes:
         """As browsers write it; `changes` of its members, None removes one."""
         members = {
-            "type": "webauthn.get", "challenge": base64.urlsafe_b64encode(challenge).rstrip(b"=").decode(),
+            "type": "webauthn.get", "challenge": base64.urlsafe_b64encode(drawn).rstrip(b"=").decode(),
             "origin": f"https://{self.site}", "crossOrigin": False,
         } | changes  # fmt: skip
         kept = {name: value for name, value in members.items() if value is not None}
@@ -49,7 +49,8 @@ class SoftPasskey:
 
     def assertion(
         self,
-        challenge: bytes,
+        drawn: bytes,
+        /,
         *,
         flags: int = FLAGS,
         counter: int = 7,
@@ -58,7 +59,7 @@ class SoftPasskey:
         **changes: Any,
     ) -> Assertion:
         """`site`: whose hash the authenticator signs; `client`: other client data altogether."""
-        client = client or self.client_data(challenge, **changes)
+        client = client or self.client_data(drawn, **changes)
         data = hashlib.sha256((site or self.site).encode()).digest() + bytes([flags]) + counter.to_bytes(4)
         signed = self.secret.sign(data + hashlib.sha256(client).digest(), ec.ECDSA(hashes.SHA256()))
         origin = str(changes.get("origin") or f"https://{self.site}")

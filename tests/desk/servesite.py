@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Self
 
 import httpx
+import msgspec
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
@@ -53,10 +54,14 @@ def tls() -> tuple[Pair, Path]:
 class ServeSite:
     """`folder` has desk.toml; `more` is put at the end of its [serve] table, `tables` (before it) is the rest of it.
 
+    `name`: the host name under which browsers know it, as passkeys need one; clients go to the address all the same.
+
     `with ServeSite(tmp_path) as served: served.client("watch").get("/")`
     """
 
-    def __init__(self, folder: Path, clock: Clock = SYSTEM, more: str = "", tables: str = "") -> None:
+    def __init__(
+        self, folder: Path, clock: Clock = SYSTEM, more: str = "", tables: str = "", name: str = ""
+    ) -> None:  # fmt: skip
         folder.mkdir(exist_ok=True)
         self.folder, self.config = folder, folder / "desk.toml"
         pair, self.ca = tls()
@@ -64,12 +69,17 @@ class ServeSite:
         self.config.write_text(
             f'{tables}\n[serve]\nlisten = "{HOST}:0"\ncertificate = "{pair.certificate}"\nkey = "{pair.key}"\n{more}\n'
         )
-        self.clock = clock
+        if name:
+            self.config.write_text(self.config.read_text().replace("[serve]\n", f'[serve]\nurl = "https://{name}"\n'))
+        self.clock, self.name = clock, name
         self.held = contextlib.ExitStack()
         self.site: Site
 
     def __enter__(self) -> Self:
         at, told = self.held.enter_context(service.listening(pages.read_settings(self.config)))
+        self.at = f"https://{HOST}:{told.port}"
+        if self.name:
+            told = msgspec.structs.replace(told, url=f"https://{self.name}:{told.port}")
         self.site = self.held.enter_context(service.opened(told, self.clock))
         self.url = str(told.url)
         self._server = service.server(self.site)
@@ -106,7 +116,7 @@ class ServeSite:
 
     def client(self, *roles: str, name: str = "") -> httpx.Client:
         """Somebody of these roles; without any, somebody who has not logged in. Its answers are not followed."""
-        client = httpx.Client(base_url=self.url, verify=self.trust(), timeout=LIMIT_S, headers={"accept": "text/html"})
+        client = httpx.Client(base_url=self.at, verify=self.trust(), timeout=LIMIT_S, headers={"accept": "text/html"})
         self.held.callback(client.close)
         if roles:
             client.cookies.set(sessions.COOKIE, self.session(*roles, name=name), domain=HOST)
@@ -120,11 +130,11 @@ class ServeSite:
         token = secure.token_of(str(client.cookies.get(sessions.COOKIE)))
         return client.post(path, data={secure.FIELD: token, **fields}, headers={"origin": self.url})
 
-    def post_anew(self, client: httpx.Client, path: str, **fields: str) -> httpx.Response:
+    def post_anew(self, client: httpx.Client, path: str, to: str = "", /, **fields: str) -> httpx.Response:
         """The form of the page at `path`, as a browser without a session would send it."""
         found = re.search(r'name="csrf" content="(\w+)"', client.get(path).text)
         assert found
-        return client.post(path, data={secure.FIELD: found[1], **fields}, headers={"origin": self.url})
+        return client.post(to or path, data={secure.FIELD: found[1], **fields}, headers={"origin": self.url})
 
     def context(
         self, browser: Browser, *roles: str, name: str = "", scheme: str = "light", script: bool = True

@@ -15,9 +15,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 from release_house import LEGAL, MANAGER, ReleaseHouse, refusal
-from servesite import WCAG, Axe, chromium
+from servesite import WCAG, chromium
 
 from linetap_core.clock import parse_rfc3339
 from linetap_core.errors import BadInput

@@ -84,6 +84,7 @@ class ServeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     access_days: Annotated[int, Meta(ge=731, le=3660)] = 731  # two years
     roles: str | None = None  # roles.json as the authority signed it, its .sig beside it: releases and holds need it
     authority: str | None = None  # the authority's .pub file
+    passkey_roles: tuple[str, ...] = ()  # whoever has one of these roles logs in by passkey only
     signing: str | None = None  # the address of the signing page, on a host of its own: approvals by passkey need it
     oidc: OidcConfig | None = None
     fleet_certificate: str | None = None  # for the broker, with its key; its name must be unique

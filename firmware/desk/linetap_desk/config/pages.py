@@ -17,6 +17,7 @@ from linetap_core.evidence.keys import passkey
 from linetap_desk.config import desk as desksettings
 from linetap_desk.config.desk import OidcConfig, ServeConfig
 from linetap_desk.inputs.strict import zone_of
+from linetap_desk.web.pages import ROLES
 from linetap_desk.web.secure import Address
 from linetap_desk.web.server import address_of
 
@@ -28,6 +29,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     url: str | None
     signing: str | None
+    passkey_roles: frozenset[str]
     certificate: Path | None
     key: Path | None
     db: str
@@ -62,6 +64,7 @@ def read_settings(path: Path) -> Settings:
         port=port,
         url=_url(path, serve.url),
         signing=_signing(path, serve),
+        passkey_roles=_passkey_roles(path, serve),
         certificate=None if serve.certificate is None else Path(serve.certificate),
         key=None if serve.key is None else Path(serve.key),
         db=serve.db,
@@ -116,6 +119,16 @@ def _signing(path: Path, serve: ServeConfig) -> str | None:
         text = "the pages of serve.url could use its passkeys: a host of its own, beside it, expected"
         raise BadInput(f"{path}: serve.signing {serve.signing}: {text}")
     return f"{url.scheme}://{url.netloc.lower().removesuffix(':443')}"
+
+
+def _passkey_roles(path: Path, serve: ServeConfig) -> frozenset[str]:
+    found = frozenset(serve.passkey_roles)
+    if strange := found - set(ROLES):
+        raise BadInput(f"{path}: serve.passkey_roles: {', '.join(sorted(strange))}: {', '.join(ROLES)} expected")
+    host = urlsplit(serve.url or "").hostname or ""
+    if found and (not passkey.is_site(host) or host.replace(".", "").isdigit()):
+        raise BadInput(f"{path}: serve.passkey_roles: passkeys need a host name: serve.url https://desk.city.example")
+    return found
 
 
 def _hours(path: Path, text: str) -> tuple[time, time]:

@@ -35,6 +35,7 @@ def read_password() -> str:
 
 PEOPLE_EXAMPLES = (
     "examples: linetap desk people add kim --shown '김민지' --roles officer --config desk.toml\n"
+    "          linetap desk people add park --shown '박지훈' --roles vault --invite --config desk.toml\n"
     "          linetap desk people add lee --shown '이준호' --roles auditor --subject 7f3a... --config desk.toml\n"
     "          linetap desk people roles kim officer watch --config desk.toml\n"
     "          linetap desk people lock kim --config desk.toml"
@@ -43,6 +44,7 @@ _PEOPLE_VERBS = {
     "add": "create an account; the password is asked for twice",
     "roles": "replace the account's roles",
     "password": "set a new password",
+    "invite": "print a one-time link for a first password and passkey",
     "lock": "lock the account and end its sessions",
     "unlock": "unlock the account",
     "list": "list all accounts with their roles",
@@ -64,22 +66,29 @@ def add_people_action(actions: Any) -> None:
             sub.add_argument("--shown", required=True, metavar="TEXT", help="what others read")
             sub.add_argument("--roles", default="", metavar="A,B", help="default none")
             sub.add_argument("--subject", metavar="SUB", help="at the OIDC provider: then no password is asked for")
+            sub.add_argument("--invite", action="store_true", help="print a one-time link in place of a password")
         if verb == "roles":
             sub.add_argument("roles", nargs="*", metavar="ROLE")
 
 
 def run_people(args: argparse.Namespace, clock: Clock) -> int:
-    from linetap_desk.serve.people import accounts
+    from linetap_desk.serve.people import accounts, invitations
 
-    with opened(args.config, clock) as (table, issuer):
+    with opened(args.config, clock) as (table, read):
+        issuer = None if read.oidc is None else read.oidc.issuer
         by = f"terminal:{_user()}"
         if args.verb == "add":
             subject, roles = args.subject, [role for role in args.roles.split(",") if role]
             accounts.checked_roles(roles)  # before a password is typed twice
             if subject is not None and issuer is None:
                 raise BadInput(f"--subject: {args.config} has no [serve.oidc]")
-            password = read_password() if subject is None else None
-            accounts.add_account(table, by, args.name, args.shown, roles, password, subject and f"{issuer} {subject}")
+            password = read_password() if subject is None and not args.invite else None
+            subject = subject and f"{issuer} {subject}"
+            accounts.add_account(table, by, args.name, args.shown, roles, password, subject, invited=args.invite)
+            if args.invite:
+                sys.stdout.write(_link(read, args.name, invitations.invite(table, by, args.name)))
+        elif args.verb == "invite":
+            sys.stdout.write(_link(read, args.name, invitations.invite(table, by, args.name)))
         elif args.verb == "roles":
             accounts.set_roles(table, by, args.name, args.roles)
         elif args.verb == "password":
@@ -87,16 +96,23 @@ def run_people(args: argparse.Namespace, clock: Clock) -> int:
         elif args.verb in ("lock", "unlock"):
             accounts.lock_account(table, by, args.name, args.verb == "lock")
         else:
+            keyed = accounts.with_passkey(table)
             for one in accounts.everybody(table):
-                ways = [way for way, there in (("password", one.password), ("oidc", one.subject)) if there]
+                had = (("password", one.password), ("passkey", one.name in keyed), ("oidc", one.subject))
+                ways = [way for way, there in had if there]
                 state = "locked" if one.locked else "open"
                 sys.stdout.write(f"{one.name}\t{one.shown}\t{one.roles or '-'}\t{'+'.join(ways)}\t{state}\n")
     return 0
 
 
+def _link(read: Any, name: str, code: str) -> str:
+    """The fragment is sent to no server, and the page takes it out of the history."""
+    return f"{read.url or 'https://ADDRESS'}/first#{name}/{code}\n"
+
+
 @contextlib.contextmanager
-def opened(config: Path, clock: Clock) -> Iterator[tuple[Any, str | None]]:
-    """The access table, which has the database with it, and the OIDC provider's name."""
+def opened(config: Path, clock: Clock) -> Iterator[tuple[Any, Any]]:
+    """The access table, which has the database with it, and the settings."""
     from linetap_core.durable.signedfile import load_key
     from linetap_desk.config import pages
     from linetap_desk.serve import opendatabase
@@ -106,7 +122,7 @@ def opened(config: Path, clock: Clock) -> Iterator[tuple[Any, str | None]]:
     key = load_key(read.log_key)
     engine = opendatabase.open_own(read.db)
     try:
-        yield AccessTable(engine, clock, key), None if read.oidc is None else read.oidc.issuer
+        yield AccessTable(engine, clock, key), read
     finally:
         engine.dispose()
 

@@ -44,6 +44,7 @@ from linetap_desk.serve.handling.gate import endpoint
 from linetap_desk.serve.handling.site import Route, Site, join
 from linetap_desk.serve.holds import routes as holdroutes
 from linetap_desk.serve.live.hub import Hub
+from linetap_desk.serve.login import restore, second
 from linetap_desk.serve.login import routes as people
 from linetap_desk.serve.orders import routes as orders
 from linetap_desk.serve.people.oidc import Oidc
@@ -158,6 +159,8 @@ ROUTES: tuple[Route, ...] = join(
     (
         home.ROUTES,
         people.ROUTES,
+        second.ROUTES,
+        restore.ROUTES,
         access.ROUTES,
         calls.ROUTES,
         finding.ROUTES,

@@ -50,6 +50,33 @@ sessions = Table(
     Index("sessions_person", "person"),
 )
 
+# The second factor of a login, a person's only one; the first is a password or the OIDC provider.
+passkeys = Table(
+    "passkeys",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("person", Integer, ForeignKey("people.id"), nullable=False, unique=True),
+    Column("credential", Text, nullable=False, unique=True),  # base64url, by which the browser finds it
+    Column("key", LargeBinary, nullable=False),  # public, in SSH's form, with the host name that it is bound to
+    Column("counter", BigInteger, nullable=False),
+    Column("made_at", Text, nullable=False),
+    Column("used_at", Text),
+)
+
+# One-time codes; the halves of a restoration are known to one person each.
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("person", Integer, ForeignKey("people.id"), primary_key=True),
+    Column("first_sha256", Text, nullable=False),
+    Column("second_sha256", Text),  # null: not confirmed; an account's first code has one part
+    Column("asked_by", Text, nullable=False),
+    Column("confirmed_by", Text),
+    Column("reason", Text, nullable=False),  # empty of an account's first code
+    Column("asked_at", Text, nullable=False),
+    Column("ends_at", Text, nullable=False),
+)
+
 # Failed logins, by what was tried and from where.
 attempts = Table(
     "attempts",

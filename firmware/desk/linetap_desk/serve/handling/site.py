@@ -22,6 +22,7 @@ from linetap_desk.config.pages import Settings
 from linetap_desk.ingest.database import reason
 from linetap_desk.serve.access.log import AccessTable, Subject
 from linetap_desk.serve.live.hub import Hub
+from linetap_desk.serve.people.ceremonies import Ceremonies
 from linetap_desk.serve.people.oidc import Oidc
 from linetap_desk.serve.people.sessions import OpenSessions
 from linetap_desk.web.pages import EVERYBODY, ROLES, SIGNED_IN, Pages
@@ -52,6 +53,7 @@ class Site:
     adoption: Any = None  # exchanges with new units
     finding: Any = None  # permissions to search by number
     figures: Figures = field(default_factory=Figures)
+    ceremonies: Ceremonies = field(default_factory=Ceremonies)
 
 
 log = logging.getLogger("linetap.serve")

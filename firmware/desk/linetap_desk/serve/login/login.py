@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Login and unlock: limited attempts, a password, a session. Each is a row of the access log.
+"""Login and unlock: limited attempts, a password, for accounts with a passkey that too, a session. Each is a row of the
+access log.
 
-An attempt is counted before its password is checked, so that a thousand at once are not a thousand guesses.
+An attempt is counted before its password is checked, so that a thousand at once are not a thousand guesses. Of a login
+in two steps it counts until the second is done.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from linetap_desk.serve.access.log import DONE, REFUSED, Subject
 from linetap_desk.serve.database.tables import attempts, people
 from linetap_desk.serve.database.transactions import one_at_a_time, writing
 from linetap_desk.serve.handling.site import Site
-from linetap_desk.serve.people import accounts, sessions
+from linetap_desk.serve.people import accounts, passkeys, sessions
+from linetap_desk.serve.people.ceremonies import Ceremony
+from linetap_desk.serve.people.passkeys import Answer
 from linetap_desk.serve.people.sessions import Who
 
 WITHIN_S = 15 * 60
@@ -81,11 +85,19 @@ class _Tried:
     stored: str | None
 
 
-async def by_password(site: Site, name: str, password: str, address: str, old: str = "") -> str | None:
-    """The token of a new session, None if name or password is wrong. `old`: the browser's previous session."""
+class Entered(NamedTuple):
+    """`token`: of a new session. `second`: of a login that now needs the passkey. Neither: refused."""
+
+    token: str = ""
+    second: str = ""
+    no_passkey: bool = False  # the account has to have one, and has none
+
+
+async def by_password(site: Site, name: str, password: str, address: str, there: str, old: str = "") -> Entered:
+    """`there`: the page to go to; `old`: the browser's previous session."""
     tried = await anyio.to_thread.run_sync(_try, site, name, address)
     right = await accounts.fits_in_turn(tried.stored, password)
-    return await anyio.to_thread.run_sync(_begin, site, tried, right, address, "login", old)
+    return await _enter(site, tried, right, address, "login", there, old)
 
 
 async def unlock(site: Site, who: Who, password: str, address: str) -> bool:
@@ -95,9 +107,47 @@ async def unlock(site: Site, who: Who, password: str, address: str) -> bool:
     return await anyio.to_thread.run_sync(_unlock, site, who, right, address)
 
 
-async def by_person(site: Site, person: int, name: str, address: str, act: str, old: str = "") -> str | None:
-    """A session for a person identified by other means, which `act` names."""
-    return await anyio.to_thread.run_sync(_begin, site, _Tried(person, name, None), True, address, act, old)
+async def by_person(
+    site: Site, person: int, name: str, address: str, act: str, there: str, old: str = ""
+) -> Entered:  # fmt: skip
+    """For a person identified by other means, which `act` names."""
+    return await _enter(site, _Tried(person, name, None), True, address, act, there, old)
+
+
+async def again(site: Site, who: Who, address: str) -> str:
+    """Another session for somebody who is logged in and has just typed the password."""
+
+    def now() -> str:
+        with writing(site.own) as db:
+            site.access.append_in(db, who.name, address, "login", Subject(), DONE)
+            return sessions.begin(db, who.person, address, site.settings, site.clock.utc_ns())
+
+    return await anyio.to_thread.run_sync(now)
+
+
+async def by_passkey(site: Site, waiting: Ceremony, given: Answer, address: str) -> Entered:
+    """The second step. PasskeyFault has the reason of a refusal."""
+
+    def now() -> str:
+        now_ns = site.clock.utc_ns()
+        with writing(site.own) as db:
+            passkeys.use(db, site.settings, waiting, given, now_ns)
+            return _session(db, site, waiting, address)
+
+    return Entered(token=await anyio.to_thread.run_sync(now))
+
+
+def _session(db: Connection, site: Site, waiting: Ceremony, address: str) -> str:
+    site.access.append_in(db, waiting.name, address, waiting.act, Subject(remark="passkey"), DONE)
+    forgive(db, waiting.name, address)
+    if waiting.old:
+        sessions.end(db, sessions.digest(waiting.old))
+    return sessions.begin(db, waiting.person, address, site.settings, site.clock.utc_ns())
+
+
+async def _enter(site: Site, tried: _Tried, right: bool, address: str, act: str, there: str, old: str) -> Entered:
+    begun = await anyio.to_thread.run_sync(_begin, site, tried, right, address, act, there, old)
+    return begun if isinstance(begun, Entered) else Entered(second=site.ceremonies.begin(begun))
 
 
 async def end(site: Site, who: Who, address: str) -> None:
@@ -123,16 +173,25 @@ def _try(site: Site, name: str, address: str) -> _Tried:
     return _Tried(found.id, found.name, found.password)
 
 
-def _begin(site: Site, tried: _Tried, right: bool, address: str, act: str, old: str) -> str | None:
+def _begin(
+    site: Site, tried: _Tried, right: bool, address: str, act: str, there: str, old: str
+) -> Entered | Ceremony:  # fmt: skip
+    now_ns = site.clock.utc_ns()
     with writing(site.own) as db:
-        site.access.append_in(db, tried.name, address, act, Subject(), DONE if right else REFUSED)
-        if not right:
-            return None
+        if right and passkeys.has_any(db, tried.person):
+            site.access.append_in(db, tried.name, address, "login_first", Subject(), DONE)
+            return Ceremony(tried.person, tried.name, act, now_ns, there, old)
+        roles = db.execute(select(people.c.roles).where(people.c.id == tried.person)).scalar() or ""
+        missing = right and passkeys.required(site.settings, roles)
+        outcome = REFUSED if missing or not right else DONE
+        site.access.append_in(db, tried.name, address, act, Subject(remark="no_passkey" if missing else ""), outcome)
+        if outcome == REFUSED:
+            return Entered(no_passkey=missing)
         if tried.stored is not None:
             forgive(db, tried.name, address)
         if old:
             sessions.end(db, sessions.digest(old))
-        return sessions.begin(db, tried.person, address, site.settings, site.clock.utc_ns())
+        return Entered(token=sessions.begin(db, tried.person, address, site.settings, now_ns))
 
 
 def _unlock(site: Site, who: Who, right: bool, address: str) -> bool:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Login by password or by the OIDC provider, logout, unlocking a session, and changing one's password."""
+"""Login by password or by the OIDC provider, logout, unlocking a session, and changing one's password. The passkey that
+may follow is in second.py."""
 
 from __future__ import annotations
 
@@ -17,16 +18,18 @@ from linetap_desk.serve.database.tables import people
 from linetap_desk.serve.handling.home import local_path
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.login import login
-from linetap_desk.serve.people import accounts, oidc, sessions
+from linetap_desk.serve.people import accounts, ceremonies, oidc, sessions
 from linetap_desk.serve.people.sessions import Who, who_of
 from linetap_desk.web.pages import EVERYBODY, SIGNED_IN
 from linetap_desk.web.text import N_
 
+SECOND = "/login/passkey"
 WRONG = N_("The name or the password is wrong.")
 WRONG_PASSWORD = N_("Wrong password.")
 TOO_MANY = N_("Too many attempts. Wait some minutes.")
 NOT_TWICE = N_("The two new passwords are not the same.")
 LENGTH = N_("A password has 12 to 200 characters.")
+NO_PASSKEY = N_("Your account needs a passkey and has none. Ask whoever runs the desk for a one-time link.")
 PROVIDER_AWAY = N_("The login provider cannot be reached.")
 NOT_IDENTIFIED = N_("The login provider did not identify you, or you have no account here.")
 
@@ -42,6 +45,14 @@ def login_answer(request: Request, site: Site, there: str, error: str = "", stat
 def set_cookie(response: Response, token: str) -> Response:
     """No expiry: the cookie ends with the browser, and the server ends the session."""
     response.set_cookie(sessions.COOKIE, token, path="/", secure=True, httponly=True, samesite="strict")
+    return response
+
+
+def set_second(response: Response, token: str) -> Response:
+    """The cookie of a login that waits for its passkey."""
+    response.set_cookie(
+        ceremonies.COOKIE, token, path="/", max_age=ceremonies.WITHIN_S, secure=True, httponly=True, samesite="strict"
+    )
     return response
 
 
@@ -64,13 +75,15 @@ async def from_provider(request: Request, site: Site) -> Response:
     arrived = await _provider(site).arrive(request)
     person = None if arrived is None else await anyio.to_thread.run_sync(_person_of, site, arrived.subject)
     address = request.state.address
-    token = None
-    if arrived is not None and person is not None:
-        token = await login.by_person(site, person.id, person.name, address, "login_oidc", arrived.old)
-    if arrived is None or token is None:
+    if arrived is None or person is None:
         await site.access.write("", address, "login_oidc", Subject(), REFUSED)
         return login_answer(request, site, "/", NOT_IDENTIFIED, 403)
-    answer = set_cookie(site.pages.page(request, "people/arrived.html", next=arrived.there), token)
+    entered = await login.by_person(site, person.id, person.name, address, "login_oidc", arrived.there, arrived.old)
+    if entered.no_passkey:
+        return login_answer(request, site, "/", NO_PASSKEY, 403)
+    there = SECOND if entered.second else arrived.there
+    answer = site.pages.page(request, "people/arrived.html", next=there)
+    answer = set_second(answer, entered.second) if entered.second else set_cookie(answer, entered.token)
     answer.delete_cookie(oidc.COOKIE, path="/", secure=True, httponly=True, samesite="lax")
     return answer
 
@@ -94,12 +107,14 @@ async def login_form(request: Request, site: Site) -> Response:
     name, password = _field(form.get("name")).strip().lower(), _field(form.get("password"))
     old = request.cookies.get(sessions.COOKIE, "")
     try:
-        token = await login.by_password(site, name, password, request.state.address, old)
+        entered = await login.by_password(site, name, password, request.state.address, there, old)
     except login.TooMany:
         return login_answer(request, site, there, TOO_MANY, 429)
-    if token is None:
-        return login_answer(request, site, there, WRONG, 403)
-    return set_cookie(RedirectResponse(there, 303), token)
+    if entered.second:
+        return set_second(RedirectResponse(SECOND, 303), entered.second)
+    if not entered.token:
+        return login_answer(request, site, there, NO_PASSKEY if entered.no_passkey else WRONG, 403)
+    return set_cookie(RedirectResponse(there, 303), entered.token)
 
 
 async def unlock_page(request: Request, site: Site) -> Response:
@@ -162,13 +177,12 @@ async def password_form(request: Request, site: Site) -> Response:
         if not await login.unlock(site, who, old, request.state.address):
             return again(WRONG_PASSWORD, 403)
         await anyio.to_thread.run_sync(accounts.set_password, site.access, who.name, who.name, new)
-        token = await login.by_person(site, who.person, who.name, request.state.address, "login")
+        token = await login.again(site, who, request.state.address)
     except login.TooMany:
         return again(TOO_MANY, 429)
     except BadInput:
         return again(WRONG_PASSWORD, 403)
-    response = RedirectResponse("/", 303)
-    return set_cookie(response, token) if token is not None else response
+    return set_cookie(RedirectResponse("/", 303), token)
 
 
 ROUTES: tuple[Route, ...] = (

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
 from linetap_desk.serve.access.log import DONE, AccessTable, Subject
-from linetap_desk.serve.database.tables import people, sessions
+from linetap_desk.serve.database.tables import passkeys, people, sessions
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.web.pages import ROLES
 
@@ -47,6 +47,10 @@ def password_fits(stored: str | None, password: str) -> bool:
 
 async def fits_in_turn(stored: str | None, password: str) -> bool:
     return await anyio.to_thread.run_sync(password_fits, stored, password, limiter=_turns())
+
+
+async def hashed_in_turn(password: str) -> str:
+    return await anyio.to_thread.run_sync(hashed, password, limiter=_turns())
 
 
 @cache
@@ -84,14 +88,16 @@ def checked_roles(roles: Iterable[str]) -> str:
 
 
 def add_account(
-    table: AccessTable, by: str, name: str, shown: str, roles: Iterable[str], password: str | None, subject: str | None
-) -> None:
-    """BadInput if the name is invalid or taken. Login by `password`, by `subject` at the OIDC provider, or both."""
+    table: AccessTable, by: str, name: str, shown: str, roles: Iterable[str], password: str | None, subject: str | None,
+    *, invited: bool = False,
+) -> None:  # fmt: skip
+    """BadInput if the name is invalid or taken. Login by `password`, by `subject` at the OIDC provider, or both.
+    `invited`: the person chooses a password by a one-time link."""
     if not is_name(name):
         raise BadInput(f"name {name!r}: small letters, digits, . _ and -, 63 at most expected")
     if not shown or len(shown) > _SHOWN_LIMIT or not shown.isprintable():
         raise BadInput(f"--shown: 1 to {_SHOWN_LIMIT} printable characters expected")
-    if password is None and subject is None:
+    if password is None and subject is None and not invited:
         raise BadInput("neither a password nor a subject: no login would be possible with this account")
     granted, stored = checked_roles(roles), None if password is None else hashed(password)
     now = rfc3339(table.clock.utc_ns())
@@ -113,14 +119,14 @@ def set_roles(table: AccessTable, by: str, name: str, roles: Iterable[str]) -> N
     """Replaces the account's roles."""
     granted = checked_roles(roles)
     with writing(table.engine) as db:
-        before = _require(db, name).roles
+        before = require(db, name).roles
         _change(db, table, name, roles=granted)
         _log(table, db, by, "people_roles", f"{name}: {before or 'no role'} -> {granted or 'no role'}")
 
 
 def lock_account(table: AccessTable, by: str, name: str, locked: bool) -> None:
     with writing(table.engine) as db:
-        _require(db, name)
+        require(db, name)
         _change(db, table, name, locked=locked)
         _log(table, db, by, "people_lock" if locked else "people_unlock", name)
 
@@ -128,7 +134,7 @@ def lock_account(table: AccessTable, by: str, name: str, locked: bool) -> None:
 def set_password(table: AccessTable, by: str, name: str, password: str) -> None:
     stored = hashed(password)
     with writing(table.engine) as db:
-        _require(db, name)
+        require(db, name)
         _change(db, table, name, password=stored)
         _log(table, db, by, "people_password", name)
 
@@ -136,6 +142,12 @@ def set_password(table: AccessTable, by: str, name: str, password: str) -> None:
 def everybody(table: AccessTable) -> Sequence[Row[Any]]:
     with table.engine.connect() as db:
         return db.execute(select(people).order_by(people.c.name)).all()
+
+
+def with_passkey(table: AccessTable) -> set[str]:
+    """The names of accounts that have one."""
+    with table.engine.connect() as db:
+        return set(db.execute(select(people.c.name).join(passkeys, passkeys.c.person == people.c.id)).scalars())
 
 
 def is_name(text: str) -> bool:
@@ -147,7 +159,8 @@ def by_name(db: Connection, name: str) -> Row[Any] | None:
     return db.execute(select(people).where(people.c.name == name)).one_or_none()
 
 
-def _require(db: Connection, name: str) -> Row[Any]:
+def require(db: Connection, name: str) -> Row[Any]:
+    """The account; BadInput if there is none."""
     found = by_name(db, name)
     if found is None:
         raise BadInput(f"{name}: there is no such account; `linetap desk people list` has them all")

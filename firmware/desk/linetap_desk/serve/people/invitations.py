@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One-time codes: for the first password and passkey of a new account, and for somebody who has lost theirs.
+
+A new account's comes from the server's terminal. A lost factor takes two people who log in by passkey themselves: each
+is shown one half of the code, once, and only both halves together are good. The database has their hashes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from linetap_core.clock import NS_PER_S, S_PER_DAY, rfc3339
+from linetap_core.errors import BadInput, Refusal
+from linetap_desk.serve.access.log import DONE, AccessTable, Subject
+from linetap_desk.serve.database.tables import invitations, people
+from linetap_desk.serve.database.transactions import writing
+from linetap_desk.serve.people import accounts, passkeys
+
+WITHIN_S = S_PER_DAY
+HALF = 10  # characters: 50 bits, and ten attempts in a quarter of an hour
+_SIGNS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # without 0, 1, I and O
+
+
+class RestoreFault(Refusal):
+    """Somebody may not restore this factor; `code` is the reason."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{text} [{code}]")
+        self.code = code
+
+
+def invite(table: AccessTable, by: str, name: str) -> str:
+    """A code for an account that has no passkey yet; an earlier one ends. BadInput where two people have to do it."""
+    code = _new() + _new()
+    with writing(table.engine) as db:
+        person = accounts.require(db, name)
+        if passkeys.has_any(db, person.id):
+            raise BadInput(f"{name}: has a passkey; two people restore a lost one on the page /restore")
+        _replace(db, person.id, _sha256(code), by, "", table.clock.utc_ns())
+        table.append_in(db, by, "", "people_invite", Subject(terms=name), DONE)
+    return code
+
+
+def ask(db: Connection, name: str, by: str, by_person: int, reason: str, now_ns: int) -> str:
+    """The first half, for who asks. RestoreFault where they may not."""
+    person = _of(db, name, by, by_person)
+    half = _new()
+    _replace(db, person.id, _sha256(half), by, reason, now_ns)
+    return half
+
+
+def confirm(db: Connection, name: str, by: str, by_person: int, now_ns: int) -> str:
+    """The second half, for another person."""
+    person = _of(db, name, by, by_person)
+    found = db.execute(select(invitations).where(_open(person.id, now_ns))).one_or_none()
+    if found is None or found.confirmed_by is not None or not found.reason:
+        raise RestoreFault("restore_not_asked", f"{name}: nobody has asked for it, or it is confirmed already")
+    if found.asked_by == by:
+        raise RestoreFault("restore_second", f"{name}: another person than {by} confirms it")
+    half = _new()
+    db.execute(
+        update(invitations)
+        .where(invitations.c.person == person.id)
+        .values(second_sha256=_sha256(half), confirmed_by=by)
+    )
+    return half
+
+
+def waiting(db: Connection, now_ns: int) -> list[Row[Any]]:
+    """Restorations that two people have begun or finished, and nobody has used yet."""
+    wanted = (
+        select(people.c.name, people.c.shown, invitations)
+        .join(people, people.c.id == invitations.c.person)
+        .where(invitations.c.reason != "", invitations.c.ends_at > rfc3339(now_ns))
+        .order_by(invitations.c.asked_at)
+    )
+    return list(db.execute(wanted.limit(100)).all())
+
+
+def fits(db: Connection, person: int, code: str, now_ns: int) -> str:
+    """The invitation that this code is of, by its first hash; empty if it is of none."""
+    code = "".join(sign for sign in code.upper() if sign not in " -")
+    found = db.execute(select(invitations).where(_open(person, now_ns))).one_or_none()
+    if found is None:
+        return ""
+    first, second = code[:HALF], code[HALF:]
+    if found.reason:  # two halves, and so two people
+        good = found.second_sha256 is not None and _sha256(second) == found.second_sha256
+        return found.first_sha256 if good and _sha256(first) == found.first_sha256 else ""
+    return found.first_sha256 if _sha256(code) == found.first_sha256 else ""
+
+
+def use_up(db: Connection, person: int, invitation: str, now_ns: int) -> Row[Any] | None:
+    """The invitation, which is over now; None if it was used or replaced meanwhile."""
+    mine = _open(person, now_ns) & (invitations.c.first_sha256 == invitation)
+    found = db.execute(select(invitations).where(mine)).one_or_none()
+    if found is None or db.execute(delete(invitations).where(mine)).rowcount != 1:
+        return None
+    return found
+
+
+def _of(db: Connection, name: str, by: str, by_person: int) -> Row[Any]:
+    person = accounts.by_name(db, name) if accounts.is_name(name) else None
+    if person is None or person.locked:
+        raise RestoreFault("restore_nobody", "there is no such account, or it is locked")
+    if person.name == by:
+        raise RestoreFault("restore_own", "nobody restores their own")
+    if not passkeys.has_any(db, by_person):
+        raise RestoreFault("restore_no_passkey", f"{by}: only who logs in by passkey restores another's")
+    return person
+
+
+def _replace(db: Connection, person: int, first: str, by: str, reason: str, now_ns: int) -> None:
+    db.execute(delete(invitations).where(invitations.c.person == person))
+    db.execute(
+        insert(invitations).values(
+            person=person, first_sha256=first, asked_by=by, reason=reason, asked_at=rfc3339(now_ns),
+            ends_at=rfc3339(now_ns + WITHIN_S * NS_PER_S),
+        )
+    )  # fmt: skip
+
+
+def _open(person: int, now_ns: int) -> Any:
+    return (invitations.c.person == person) & (invitations.c.ends_at > rfc3339(now_ns))
+
+
+def _new() -> str:
+    return "".join(secrets.choice(_SIGNS) for _ in range(HALF))
+
+
+def _sha256(code: str) -> str:
+    return hashlib.sha256(code.encode("utf-8", "replace")).hexdigest()

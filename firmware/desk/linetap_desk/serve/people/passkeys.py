@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Passkeys as the second factor of a login: which an account has, and whether an answer is theirs.
+
+They are bound to the host name of these pages, so they can sign no approval: that is another site's passkey
+(decision 0164). A new one proves itself by an assertion over our challenge; attestation is not asked for, and no CBOR
+is read.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from linetap_core.clock import rfc3339
+from linetap_core.errors import BadInput
+from linetap_core.evidence.keys import p256, passkey
+from linetap_core.evidence.keys.passkey import PasskeyKey
+from linetap_core.evidence.signing import assertion
+from linetap_core.evidence.signing.assertion import PasskeyFault
+from linetap_desk.config.pages import Settings
+from linetap_desk.serve.database.tables import passkeys
+from linetap_desk.serve.people.ceremonies import Ceremony
+
+FIELDS = ("credential", "authenticator", "client", "signature")
+_TEXT = re.compile(r"[A-Za-z0-9_-]{1,4096}")
+_CREDENTIAL = re.compile(r"[A-Za-z0-9_-]{1,1366}")  # 1,023 bytes: WebAuthn, 4
+
+
+class CountsBack(PasskeyFault):
+    """The device's counter did not grow: another one has the same key."""
+
+    code = "passkey_copied"
+
+
+class Unknown(PasskeyFault):
+    code = "passkey_unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the browser gives for a challenge. `point`: of a new passkey its public key."""
+
+    credential: str
+    authenticator: bytes
+    client: bytes
+    numbers: bytes
+    point: bytes = b""
+
+
+def answer_of(form: Mapping[str, object]) -> Answer:
+    """PasskeyFault unless the fields of a form are an answer."""
+    credential = form.get("credential")
+    if not isinstance(credential, str) or _CREDENTIAL.fullmatch(credential) is None:
+        raise PasskeyFault("the credential's id is missing")
+    try:
+        numbers = p256.encode(*decode_dss_signature(_bytes(form.get("signature"))))
+    except (ValueError, OverflowError):
+        raise PasskeyFault("the signature is not one of ECDSA") from None
+    point = _bytes(form.get("point")) if form.get("point") else b""
+    return Answer(credential, _bytes(form.get("authenticator")), _bytes(form.get("client")), numbers, point)
+
+
+def _bytes(field: object) -> bytes:
+    if not isinstance(field, str) or _TEXT.fullmatch(field) is None:
+        raise PasskeyFault("a field is missing, or is not base64url")
+    try:
+        return base64.urlsafe_b64decode(field + "=" * (-len(field) % 4))
+    except ValueError:
+        raise PasskeyFault("a field is not base64url") from None
+
+
+def site_of(settings: Settings) -> str:
+    """The host name that the passkeys are bound to; empty where the pages have an address without a name."""
+    host = urlsplit(settings.url or "").hostname or ""
+    return host if passkey.is_site(host) and not host.replace(".", "").isdigit() else ""
+
+
+def required(settings: Settings, roles: str) -> bool:
+    """Whether an account with these roles may log in by passkey only."""
+    return bool(settings.passkey_roles & set(roles.split(",")))
+
+
+def of_person(db: Connection, person: int) -> Sequence[Row[Any]]:
+    return db.execute(select(passkeys).where(passkeys.c.person == person).order_by(passkeys.c.id)).all()
+
+
+def has_any(db: Connection, person: int) -> bool:
+    return bool(db.execute(select(func.count()).select_from(passkeys).where(passkeys.c.person == person)).scalar())
+
+
+def use(db: Connection, settings: Settings, ceremony: Ceremony, given: Answer, now_ns: int) -> None:
+    """PasskeyFault unless the answer is by a passkey of this person, whose counter goes on."""
+    mine = (passkeys.c.person == ceremony.person) & (passkeys.c.credential == given.credential)
+    row = db.execute(select(passkeys).where(mine)).one_or_none()
+    if row is None:
+        raise Unknown("no passkey of this account")
+    counter = _checked(passkey.from_blob(bytes(row.key)), settings, ceremony, given)
+    if (counter or row.counter) and counter <= row.counter:
+        raise CountsBack(f"the counter is {counter}, and was {row.counter} before")
+    db.execute(update(passkeys).where(mine).values(counter=counter, used_at=rfc3339(now_ns)))
+
+
+def put(db: Connection, settings: Settings, ceremony: Ceremony, given: Answer, now_ns: int) -> None:
+    """Stores the new passkey, the account's only one. PasskeyFault unless it has signed the challenge itself."""
+    key = PasskeyKey(site_of(settings), given.point)
+    try:
+        p256.from_point(given.point)
+    except BadInput:
+        raise PasskeyFault("the public key is not a point of P-256") from None
+    counter = _checked(key, settings, ceremony, given)
+    db.execute(delete(passkeys).where(passkeys.c.person == ceremony.person))
+    if db.execute(select(passkeys.c.id).where(passkeys.c.credential == given.credential)).first() is not None:
+        raise PasskeyFault("this passkey is another account's")
+    db.execute(
+        insert(passkeys).values(
+            person=ceremony.person, credential=given.credential, key=passkey.blob(key), counter=counter,
+            made_at=rfc3339(now_ns),
+        )
+    )  # fmt: skip
+
+
+def _checked(key: PasskeyKey, settings: Settings, ceremony: Ceremony, given: Answer) -> int:
+    made = assertion.of_browser(given.authenticator, given.client, given.numbers)
+    assertion.check(key, made, ceremony.challenge)
+    if made.origin != settings.url:  # the host's other ports are not these pages
+        raise assertion.OtherSite("signed on a page of another port")
+    return made.counter
