@@ -34,6 +34,7 @@ DRIVERS = {
     "sdio:c00v02D0dA9BF": "brcmfmac", "usb:v0D8Cp0014d0100dc00dsc00dp00ic01isc01ip00in00": "snd_usb_audio",
     "platform:raspberrypi-cpufreq": "raspberrypi_cpufreq", "amba:d00041011": "amba_pl011",
 }  # fmt: skip
+NO_DRIVERS = ("linetap_throttled", "linetap_tryboot")  # loaded where there is a Pi's firmware, and take no device
 _PL011 = 0x00041011  # what an ARM PL011 says of itself where its node does not; drivers/tty/serial/amba-pl011.c
 
 
@@ -85,7 +86,8 @@ def read_kernel(modules: Path, image: Path) -> Kernel:
     for line in (modules / "modules.alias").read_text().splitlines():
         if line.startswith("alias "):
             pattern, _, module = line.removeprefix("alias ").rpartition(" ")
-            pairs.append((pattern, module))
+            if module not in NO_DRIVERS:
+                pairs.append((pattern, module))
     for entry in (modules / "modules.builtin.modinfo").read_bytes().split(b"\0"):
         _, found, pattern = entry.decode(errors="replace").partition(".alias=")
         if found:

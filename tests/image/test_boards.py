@@ -14,6 +14,7 @@ import pytest
 from boards_rig import (
     BOARD,
     MODULES,
+    ROOT,
     compiled,
     entry,
     real_tree,
@@ -25,7 +26,7 @@ from boards_rig import (
 )  # fmt: skip
 
 from boards.closure import BY_PIN, closure
-from boards.kernel import BUILTIN, DRIVERS, kernel_of, read_kernel
+from boards.kernel import BUILTIN, DRIVERS, NO_DRIVERS, kernel_of, read_kernel
 from boards.models import ALSO, BOARDS
 from boards.roles import ROLES, Role
 from boards.suppliers import suppliers
@@ -138,6 +139,17 @@ def test_a_reset_by_a_pin_is_a_device_where_the_kernel_makes_one(tmp_path: Path,
     kernel = read_kernel(tmp_path, tmp_path / "vmlinuz")
     found = closure("board", tree_of(BOARD), kernel, CARD).steps
     assert len([step for step in found if step.path == BY_PIN]) == steps
+
+
+def test_a_module_that_is_loaded_by_a_devices_name_and_takes_none_is_no_driver(tmp_path: Path) -> None:
+    """Two of the image's own asked for the firmware's node, and stood for its driver, which might have been missing."""
+    sources = [path for path in (ROOT / "image/modules").glob("*.c") if "MODULE_ALIAS(" in path.read_text()]
+    assert {path.stem for path in sources} == set(NO_DRIVERS)
+    names = "".join(f"alias of:N*T*Cacme,firmwareC* {name}\n" for name in NO_DRIVERS)
+    (tmp_path / "modules.alias").write_text(names)
+    (tmp_path / "modules.builtin.modinfo").write_bytes(b"")
+    (tmp_path / "vmlinuz").write_bytes(b"")
+    assert read_kernel(tmp_path, tmp_path / "vmlinuz").takers(_device("acme,firmware")) == ()
 
 
 def test_each_name_that_a_bus_gives_has_a_driver() -> None:
