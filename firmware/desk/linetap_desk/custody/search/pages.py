@@ -22,7 +22,11 @@ from linetap_desk.searching.indexsearch import spans
 from linetap_desk.serve.calls import story as callwords
 from linetap_desk.web.text import N_
 
-KINDS: dict[Kind, str] = {"number": N_("Telephone number"), "name": N_("Name"), "extension": N_("Extension")}
+KINDS: dict[Kind, str] = {
+    "number": N_("Telephone number"),
+    "name": N_("Name or department"),
+    "extension": N_("Extension"),
+}
 REFUSAL = {
     "search_not_logged": N_("The desk has not logged the search. Nothing is shown."),
     "access_log_busy": N_("Another command is using the access log. Try again."),

@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, Clock, from_utc_ns, parse_rfc3339
 from linetap_core.durable.files import replace_durably
-from linetap_core.errors import BadInput
+from linetap_core.errors import BadInput, LinetapError
+from linetap_core.evidence.authorization.roles import Purpose
 from linetap_core.evidence.calls import index, indexhead
 from linetap_core.evidence.calls.index import Entry as IndexEntry
 from linetap_core.evidence.calls.indexhead import ListHead
@@ -76,6 +77,13 @@ class SearchSession:
         named = {name for signer in signers if signer.is_unit for name in signer.principals.split(",")}
         self.by_pattern = any(not unitnames.is_name(name) for name in named)  # then the file does not list all units
         self.units = sorted(filter(unitnames.is_name, named | set(self.begun.units)))
+
+    def purpose(self) -> Purpose | None:
+        """By the roles in force here; None if they do not list it, or are invalid."""
+        try:
+            return self.desk.roles(self.desk.access.entries()).purpose(self.begun.purpose)
+        except LinetapError:
+            return None
 
     @property
     def count(self) -> int:
