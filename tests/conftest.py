@@ -68,6 +68,19 @@ def _nothing_broken() -> None:
     broken.forget()
 
 
+@pytest.fixture(autouse=True)
+def _templates_name_what_is_there(request: pytest.FixtureRequest) -> Iterator[None]:
+    """At the desk, an attribute that a page names and that does not exist fails the test that has it rendered."""
+    if request.path.parent.name != "desk":
+        yield
+        return
+    import template_watch  # which loads Jinja
+
+    template_watch.begin()
+    yield
+    assert not (found := template_watch.faults()), found
+
+
 @pytest.fixture
 def run_dir() -> Iterator[Path]:
     """A folder in RAM, as /run/linetap is: the ring refuses to lie anywhere else."""

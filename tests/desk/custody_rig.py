@@ -28,13 +28,15 @@ SECONDS = 12
 LIMIT_S = 120
 
 
-def marked_call(desk: Desk) -> Path:
-    """A sealed call with a notice, a gap and a mark, in its unit's log."""
+def marked_call(desk: Desk, *, until_open: bool = False) -> Path:
+    """A sealed call with a notice, a gap and a mark, in its unit's log. `until_open`: by no class of retention yet."""
     samples = SECONDS * 8000
     folder = desk.rig.create(CALL)
     folder.write(noise(samples, seed=7))
     whole = record(samples, CALL)
     whole.line = 5
+    if until_open:
+        whole.retention = None
     whole.notice = NoticeRecord(
         id="hall", started_at="2026-11-24T22:58:01.000Z", ended_at="2026-11-24T22:58:06.000Z", proof="full", score=1
     )

@@ -73,6 +73,17 @@ def test_an_amendment_of_anybody_else_does_not_count(desk: Desk) -> None:
         assert "인정하지 않습니다" in page
 
 
+def test_a_record_that_leaves_its_end_open_has_a_page(desk: Desk) -> None:
+    """Until the unit amends it, nobody knows the day."""
+    with Helper(desk, released(desk, marked_call(desk, until_open=True))) as helper:
+        inside = helper.inside()
+        for _ in ("as the package says", "checked"):
+            page = helper.get(inside, f"/call/{CALL}")
+            assert page.status_code == 200
+            assert "기록에 정해져 있지 않고" in page.text
+            assert helper.post(inside, f"/call/{CALL}/listen").status_code == 303
+
+
 @pytest.fixture
 def house(desk: Desk) -> Iterator[ReleaseHouse]:
     """The copying has put the amendment beside the copy, as the unit's event brought it."""

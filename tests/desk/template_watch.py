@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each page that a test of the desk renders is walked in the branches that it has not taken, too: template_walk.py."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from jinja2 import Template
+from template_walk import Walk, shape
+
+_walked: set[tuple[str, ...]] = set()
+_faults: set[str] = set()
+
+
+@cache
+def begin() -> None:
+    """For the rest of this process."""
+    render = Template.render
+
+    def walking(self: Template, *given: Any, **more: Any) -> str:
+        text = render(self, *given, **more)
+        context = dict(*given, **more)
+        like = (str(self.filename), *sorted(f"{name} {shape(value)}" for name, value in context.items()))
+        if self.name is not None and self.environment.loader is not None and like not in _walked:
+            _walked.add(like)
+            _faults.update(Walk(self.environment).template(self.name, context))
+        return text
+
+    Template.render = walking  # type: ignore[method-assign]
+
+
+def faults() -> list[str]:
+    """Those since the last call."""
+    found = sorted(_faults)
+    _faults.clear()
+    return found
