@@ -43,10 +43,12 @@ def volts_at(*waves: Wave) -> VoltsAt:
 
 def steps(*levels: tuple[float, float]) -> Wave:
     """(from second, volts), in order."""
+    begins = np.array([round(second, 6) for second, _ in levels])
+    level = np.array([volts for _, volts in levels], np.float64)
 
     def wave(seconds: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        at = np.searchsorted([round(second, 6) for second, _ in levels], np.round(seconds, 6), side="right") - 1
-        volts: npt.NDArray[np.float64] = np.array([level for _, level in levels], np.float64)[np.maximum(at, 0)]
+        at = np.searchsorted(begins, np.round(seconds, 6), side="right") - 1
+        volts: npt.NDArray[np.float64] = level[np.maximum(at, 0)]
         return volts
 
     return wave

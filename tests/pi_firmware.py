@@ -15,7 +15,9 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 from boards.models import BOARDS
@@ -23,6 +25,7 @@ from boards.rules import read_config
 
 LIMIT_S = 120
 SECTOR = 512
+MOST_IMAGES = 8  # that are remembered, of some megabytes each
 AUTOBOOT_BYTES = 512  # "autoboot.txt is limited to 512 bytes": config_txt/autoboot.adoc
 # "Matched GUID ... EBD0A0A2", in the boot loader's own log: rpi-eeprom#818.
 FAT_TYPE = bytes.fromhex("a2a0d0ebe5b9334487c068b6b72699c7")
@@ -159,18 +162,47 @@ def verify(image: bytes, signature: bytes | None, public: Path) -> None:
     found = re.fullmatch(rb"([0-9a-f]{64})\nts: \d+\nrsa2048: ([0-9a-f]{512})\n", signature or b"")
     if found is None:
         raise DarkError("there is no boot.sig, or it is none")
-    if hashlib.sha256(image).hexdigest().encode() != found[1]:
+    once = Once(image)
+    if once.sha256.hex().encode() != found[1]:
         raise DarkError("boot.img is not what boot.sig is of")
+    if not _is_signed(once, bytes.fromhex(found[2].decode()), public.read_bytes()):
+        raise DarkError("boot.sig is by another key")
+
+
+class Once:
+    """An image as the argument of a cached function. Power that goes at every step leaves the same few again and again;
+    what is found of one depends on its bytes alone, and by these two are the same."""
+
+    def __init__(self, image: bytes) -> None:
+        self.image, self.sha256 = image, hashlib.sha256(image).digest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Once) and other.sha256 == self.sha256
+
+    def __hash__(self) -> int:
+        return hash(self.sha256)
+
+
+@lru_cache(MOST_IMAGES)
+def _is_signed(once: Once, signature: bytes, public: bytes) -> bool:
+    """By stock openssl."""
     with tempfile.TemporaryDirectory() as folder:
-        sig = Path(folder) / "sig"
-        sig.write_bytes(bytes.fromhex(found[2].decode()))
-        command = ["openssl", "dgst", "-sha256", "-verify", str(public), "-signature", str(sig)]
-        if subprocess.run(command, input=image, capture_output=True, timeout=LIMIT_S, check=False).returncode:
-            raise DarkError("boot.sig is by another key")
+        sig, key = Path(folder) / "sig", Path(folder) / "key"
+        sig.write_bytes(signature)
+        key.write_bytes(public)
+        command = ["openssl", "dgst", "-sha256", "-verify", str(key), "-signature", str(sig)]
+        done = subprocess.run(command, input=once.image, capture_output=True, timeout=LIMIT_S, check=False)
+        return done.returncode == 0
 
 
-def contents(image: bytes) -> dict[str, bytes]:
+def contents(image: bytes) -> Mapping[str, bytes]:
     """Of what config.txt in boot.img names: "firmware only loads files from the verified ramdisk" (secure-boot.md)."""
+    return _contents(Once(image))
+
+
+@lru_cache(MOST_IMAGES)
+def _contents(once: Once) -> Mapping[str, bytes]:
+    image = once.image
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "boot.img"
         path.write_bytes(image)
@@ -178,4 +210,4 @@ def contents(image: bytes) -> dict[str, bytes]:
     missing = sorted(name for name, data in found.items() if data is None)
     if missing:
         raise DarkError(f"boot.img lacks {', '.join(missing)}")
-    return {name: data for name, data in found.items() if data is not None}
+    return MappingProxyType({name: data for name, data in found.items() if data is not None})

@@ -32,6 +32,11 @@ def ends_of_ringing(netlist: Netlist) -> list[Finding]:
     return _findings([(netlist, *each) for each in ENDS])
 
 
+def an_end_of_ringing(netlist: Netlist, end: tuple[float, float, float]) -> list[Finding]:
+    """One of `ENDS`: a finding over all of them holds where it holds at each."""
+    return _findings([(netlist, *end)])
+
+
 def _findings(combinations: list[tuple[Netlist, float, float, float]]) -> list[Finding]:
     found = run_all(_deck(*each) for each in combinations)
     seen = [(each["seen"] - STARTS_S) * 1000 for each in found]

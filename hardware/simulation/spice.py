@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import nan
 from pathlib import Path
 
@@ -19,6 +20,7 @@ MOST_S = 60  # of a run, which takes one; a circuit that does not converge is no
 MEASURED = re.compile(r"^(\w+)\s*=\s*([-+]?[0-9][0-9.eE+-]*|[-+]?nan|[-+]?inf|failed)", re.MULTILINE)
 _SIGNAL = re.compile(r"\b(i|v|vm|vdb)\(([^)]+)\)")
 HANGING = "singular matrix"
+MOST_KEPT = 1024  # outputs, of a few kilobytes: several rows begin at the same circuit
 OPTIONS = ".options method=gear gmin=1e-14 abstol=1e-13 reltol=1e-3"
 
 
@@ -67,9 +69,22 @@ def _save(measures: Iterable[str]) -> str:
 
 def run(deck: Deck) -> dict[str, float]:
     """What each .meas gave, nan for what it did not find. Refusal when ngspice does not come to an end."""
+    output = _output(deck.text())
+    if HANGING in output:  # a solution is found all the same, and is wrong by a decibel or ten
+        raise Refusal("ngspice: a node hangs nowhere: " + _line_of(HANGING, output))
+    found = {name: nan if value == "failed" else float(value) for name, value in MEASURED.findall(output)}
+    names = [line.split()[2] for line in deck.measures]
+    if not any(name in found for name in names):
+        raise Refusal("ngspice measured nothing: " + " / ".join(output.splitlines()[-3:]))
+    return {name: found.get(name.lower(), nan) for name in names}
+
+
+@lru_cache(MOST_KEPT)
+def _output(text: str) -> str:
+    """What ngspice prints of a deck, which is the same each time."""
     with tempfile.TemporaryDirectory(prefix="linetap-spice-") as folder:
         path = Path(folder) / "deck.cir"
-        path.write_text(deck.text())
+        path.write_text(text)
         try:
             done = subprocess.run(
                 ["ngspice", "-b", path.name], cwd=folder, capture_output=True, text=True, timeout=MOST_S, check=False
@@ -78,13 +93,7 @@ def run(deck: Deck) -> dict[str, float]:
             raise Refusal("ngspice is not installed; ./build.sh setup installs it") from None
         except subprocess.TimeoutExpired:
             raise Refusal(f"ngspice has not come to an end in {MOST_S} s") from None
-    if HANGING in done.stdout + done.stderr:  # a solution is found all the same, and is wrong by a decibel or ten
-        raise Refusal("ngspice: a node hangs nowhere: " + _line_of(HANGING, done.stdout + done.stderr))
-    found = {name: nan if value == "failed" else float(value) for name, value in MEASURED.findall(done.stdout)}
-    names = [line.split()[2] for line in deck.measures]
-    if not any(name in found for name in names):
-        raise Refusal("ngspice measured nothing: " + " / ".join((done.stdout + done.stderr).splitlines()[-3:]))
-    return {name: found.get(name.lower(), nan) for name in names}
+    return done.stdout + done.stderr
 
 
 def _line_of(word: str, said: str) -> str:

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A drawing with one wrong part must fail its own row: what these find, a reviewer need not.
 
-`ends_of_ringing` is part of the row `ringing`, which test_front_end.py holds for the drawing as it is.
+`ends_of_ringing` is part of the row `ringing`, which test_front_end.py holds for the drawing as it is. One end that
+fails is enough.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from hardware_rig import front_end
@@ -68,9 +69,22 @@ MUTATIONS: dict[str, tuple[Callable[[Netlist], Netlist], Row, str]] = {
 }  # fmt: skip
 
 
+def rows(row: Row, netlist: Netlist) -> Iterator[list[Finding]]:
+    """The row, or each end of ringing until one is asked for no more."""
+    if row is ringing.ends_of_ringing:
+        yield from (ringing.an_end_of_ringing(netlist, end) for end in ringing.ENDS)
+    else:
+        yield row(netlist)
+
+
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_wrong_part_fails_its_row(name: str) -> None:
     mutate, row, what = MUTATIONS[name]
-    found = [each for each in row(mutate(front_end())) if what in each.what]
-    assert found, f"no finding is called {what!r}"
-    assert not all(each.holds for each in found), [str(each) for each in found]
+    tried = []
+    for findings in rows(row, mutate(front_end())):
+        found = [each for each in findings if what in each.what]
+        assert found, f"no finding is called {what!r}"
+        if not all(each.holds for each in found):
+            return
+        tried += [str(each) for each in found]
+    pytest.fail(f"it holds all the same: {tried}")
