@@ -65,7 +65,7 @@ class ServeSite:
         folder.mkdir(exist_ok=True)
         self.folder, self.config = folder, folder / "desk.toml"
         pair, self.ca = tls()
-        (folder / "serve.key").write_bytes(keys.unit_key_file(keys.new_unit_key()))
+        (folder / "serve-log.key").write_bytes(keys.unit_key_file(keys.new_unit_key()))
         self.config.write_text(
             f'{tables}\n[serve]\nlisten = "{HOST}:0"\ncertificate = "{pair.certificate}"\nkey = "{pair.key}"\n{more}\n'
         )

@@ -66,7 +66,7 @@ def test_what_must_not_be_at_the_desk_is_not(tmp_path: Path, run_dir: Path, brok
         record = floor.call(SAMPLES, caller=Caller(number=NUMBER, by="bell202"))
         until(lambda: any((desk / "copies").rglob("record.json.sig")), why=ingest.said())
         until(lambda: bool(_copied(ingest)), why=ingest.said())
-        (desk / "serve.key").write_bytes(keys.unit_key_file(keys.new_unit_key()))
+        (desk / "serve-log.key").write_bytes(keys.unit_key_file(keys.new_unit_key()))
         config = desk / "desk.toml"
         config.write_text(
             f'db = "{ingest.db}"\nsigners = "{floor.signers}"\n[broker]\nhost = "{HOST}"\nport = {broker.port}\n'

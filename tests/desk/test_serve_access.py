@@ -219,7 +219,7 @@ def test_another_key_once_all_is_whole_under_the_old_one(table: AccessTable, clo
 def test_an_older_state_with_its_own_head_is_found_by_a_kept_one(
     table: AccessTable, url: str, tmp_path: Path, key: Ed25519PrivateKey, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    public = tmp_path / "serve.key.pub"
+    public = tmp_path / "serve-log.key.pub"
     public.write_text(keys.public_line(key.public_key()) + "\n")
     fill(table, 3)
     with table.engine.connect() as db:

@@ -233,9 +233,9 @@ def test_a_desk_that_was_away_or_was_started_anew(tmp_path: Path, unit: NewUnit)
     pinned = f'listen = "127.0.0.1:{port}"'
 
     def again() -> ServeSite:
-        key = (folder / "serve.key").read_bytes()
+        key = (folder / "serve-log.key").read_bytes()
         site = ServeSite(folder)
-        (folder / "serve.key").write_bytes(key)
+        (folder / "serve-log.key").write_bytes(key)
         site.config.write_text(site.config.read_text().replace('listen = "127.0.0.1:0"', pinned))
         return site
 

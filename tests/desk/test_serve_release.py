@@ -122,7 +122,7 @@ def require_no_secret(house: ReleaseHouse, one_time: str, wav: Path) -> None:
     clear = {"key": b"AGE-SECRET-KEY", "mu-law": noise(SAMPLES)[4000:4064], "PCM": wav.read_bytes()[8000:8064]}
     clear |= {"one-time": secret.encode(), "ssh": b"OPENSSH PRIVATE KEY"}
     for path in [*house.folder.rglob("*"), *house.copies.rglob("*")]:
-        if not path.is_file() or path.name == "serve.key":
+        if not path.is_file() or path.name == "serve-log.key":
             continue
         data = path.read_bytes()
         assert [name for name, piece in clear.items() if piece in data] == [], path

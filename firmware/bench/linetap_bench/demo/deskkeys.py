@@ -3,7 +3,7 @@
 
 authority.key  keylist.json  roles.json  desk.key  serve-log.key  epochs/
 people/        the signing keys of two approvers and the vault officer
-pki/           the files of `linetap pki`, with broker.pem, serve.pem and those of the two desks
+pki/           the files of `linetap pki`, with broker.pem, serve-tls.pem and those of the two desks
 units/NAME/    unit.key  tls.pem  tls.key, of the simulated units
 """
 
@@ -54,7 +54,7 @@ class DemoKeys:
         roles = document.encode(Roles(1, [Person("desk", "desk", desk), *self._signers()], [_DISPUTE]))
         signedfile.write(self.roles, roles, signedfile.load_key(folder / "authority.key"), namespaces.ROLES)
         linetap("pki", "init", self.pki, "--network", "127.0.0.0/8")
-        for name in ("broker", "serve"):
+        for name in ("broker", "serve-tls"):
             linetap("pki", "broker", HOST, "--dir", self.pki, "-o", self.pki / f"{name}.pem")
         for name in (INGEST, PAGES):
             linetap("pki", "desk", name, "--dir", self.pki, "-o", self.pki / f"desk-{name}.pem")

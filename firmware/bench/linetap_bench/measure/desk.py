@@ -248,7 +248,7 @@ def started(
     """Starts the pages; returns their desk.toml and URL once they know the whole fleet. `db`: the ingest's, by URL."""
     config, https = folder / "desk.toml", free_port()
     tls = city / "tls"
-    (folder / "serve.key").write_bytes(keys.unit_key_file(keys.new_unit_key()))
+    (folder / "serve-log.key").write_bytes(keys.unit_key_file(keys.new_unit_key()))
     (folder / "places.toml").write_text(
         "".join(f'["{building}"]\n{"".join(units)}' for building, units in _places(size.units).items())
     )

@@ -240,7 +240,7 @@ _NOT_SHOWN = re.compile(r'id="not-shown"[^>]*>[^<]*?(\d+)')
 def measure_flood(folder: Path, _voices: Path, _notices: Path) -> list[Row]:
     folder.mkdir(parents=True, exist_ok=True)
     config, https = folder / "desk.toml", free_port()
-    (folder / "serve.key").write_bytes(keys.unit_key_file(keys.new_unit_key()))
+    (folder / "serve-log.key").write_bytes(keys.unit_key_file(keys.new_unit_key()))
     with Processes(folder / "logs", {}) as children:
         _, port = start_broker(children, folder / "mosquitto", queued=QUEUED)
         publish(port, UNITS, ALERTS)

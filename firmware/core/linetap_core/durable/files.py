@@ -14,8 +14,9 @@ from pathlib import Path
 from linetap_core.supervisor import step
 
 TEMPORARY = ".tmp"
-_DIRECTORY_MODE = 0o750
+DIRECTORY_MODE = 0o750
 FILE_MODE = 0o640
+PUBLIC_MODE = 0o644  # a certificate, a list of signers: for readers under other users, whatever the umask
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _BLOCK_BYTES = 1024 * 1024
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -27,7 +28,7 @@ def make_directories(root: Path, path: Path) -> None:
     for name in path.relative_to(root).parts:
         below = above / name
         with contextlib.suppress(FileExistsError):
-            below.mkdir(mode=_DIRECTORY_MODE)
+            below.mkdir(mode=DIRECTORY_MODE)
             sync_directory(above)
         above = below
 
@@ -105,6 +106,18 @@ def replace_durably(path: Path, data: bytes, like: Path | None = None, mode: int
             temporary.unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+
+
+def close_to_others(path: Path) -> bool:
+    """Takes every right from users who are neither owner nor in the group, whatever the umask was when it was made.
+    False: it is another user's, and is left as it is."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    try:
+        if mode & stat.S_IRWXO:
+            path.chmod(mode & ~stat.S_IRWXO)
+    except PermissionError:
+        return False
+    return True
 
 
 def move_durably(fresh: Path, path: Path) -> None:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that hold a key or a conversation: readable by their owner alone, never overwritten, and destroyed in the end.
+"""Files that hold a key or a conversation: readable by their owner alone, never overwritten, and destroyed in the end;
+and new files that everybody may read (`write_public`).
 
 No one can overwrite the spare blocks that flash keeps: the medium itself has to be destroyed too.
 """
@@ -11,7 +12,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from linetap_core.durable.files import move_durably
+from linetap_core.durable.files import PUBLIC_MODE, move_durably
 from linetap_core.errors import BadInput
 
 
@@ -42,6 +43,12 @@ def write(path: Path, data: bytes) -> None:
         except OSError as error:
             path.unlink(missing_ok=True)
             raise BadInput(f"{path}: {error.strerror}") from None
+
+
+def write_public(path: Path, data: bytes) -> None:
+    """Like `write`, then readable by every user: a certificate, a public key, a signed document."""
+    write(path, data)
+    path.chmod(PUBLIC_MODE)
 
 
 def replace(path: Path, data: bytes) -> None:

@@ -4,6 +4,7 @@ key list too."""
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.signing.authority import Authority
 
 _KEY_LIMIT_BYTES = 64 * 1024
+_OF_TLS = re.compile(rb"-----BEGIN (?:EC |RSA |ENCRYPTED )?PRIVATE KEY-----")  # PKCS #8 and those before it
 
 
 def load_key(path: Path) -> SigningKey:
@@ -25,12 +27,15 @@ def load_key(path: Path) -> SigningKey:
     passphrase."""
     try:
         with path.open("rb") as file:
-            return keys.load_signing_key(file.read(_KEY_LIMIT_BYTES))
+            data = file.read(_KEY_LIMIT_BYTES)
+        return keys.load_signing_key(data)
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}; an OpenSSH private key expected") from None
     except keys.HasPassphrase:
         raise BadInput(f"{path}: has a passphrase: leave the option out, and sign with ssh-keygen -Y sign") from None
     except BadInput:
+        if _OF_TLS.search(data):
+            raise BadInput(f"{path}: is a TLS key, which signs nothing; an Ed25519 key of OpenSSH's expected") from None
         raise BadInput(f"{path}: not an Ed25519 key of OpenSSH's; `linetap keygen authority` makes one") from None
 
 
@@ -53,13 +58,10 @@ def write(path: Path, data: bytes, key: SigningKey | Sequence[SigningKey] | None
     signers: Sequence[SigningKey] = [] if key is None else key if isinstance(key, Sequence) else [key]
     if signers:
         text = "".join(sshsig.sign(data, each, namespace) for each in signers)
-        privatefile.write(signature_of(path), text.encode("ascii"))
-    privatefile.write(path, data)
-    path.chmod(0o644)  # a signed document is public
+        privatefile.write_public(signature_of(path), text.encode("ascii"))
+    privatefile.write_public(path, data)
     if not signers:
         sys.stderr.write(f"not signed yet: ssh-keygen -Y sign -f KEY -n {namespace} {path}\n")
-    else:
-        signature_of(path).chmod(0o644)
 
 
 class Unreadable(KeyListFault):

@@ -88,7 +88,7 @@ def _identities(args: argparse.Namespace, folder: Path, needed: int, count: int,
     _require_opens(letter, words, who, made)
     suffix = "age" if needed == 1 else "tar"
     privatefile.write(folder / f"{_LETTER}.{suffix}", letter)
-    privatefile.write(folder / "unit.toml.part", _snippet(args.kind, who).encode("ascii"))
+    privatefile.write_public(folder / "unit.toml.part", _snippet(args.kind, who).encode("ascii"))
     if args.sheets:
         sys.stdout.writelines(_pages(args.kind, who, made, created))
         sys.stdout.flush()
@@ -158,8 +158,8 @@ def _authority(args: argparse.Namespace, folder: Path, needed: int, count: int, 
                 raise Refusal("the signatures do not count as they should: these keys are not given out")
     for number, key in enumerate(made, 1):
         privatefile.write(folder / f"authority-{number}.key", keys.unit_key_file(key))
-    privatefile.write(folder / "authority.pub", whole.text().encode("ascii"))
+    privatefile.write_public(folder / "authority.pub", whole.text().encode("ascii"))
     lines = "".join(f'  "{line}",\n' for line in whole.lines())
     part = f"authority = [\n{lines}]\nauthority_needed = {needed}\n"
-    privatefile.write(folder / "unit.toml.part", part.encode("ascii"))
+    privatefile.write_public(folder / "unit.toml.part", part.encode("ascii"))
     return whole.text().rstrip("\n")

@@ -97,7 +97,7 @@ def _write(
     key_age = group.seal(turn.remove_layers(args.identity), to)
     folder.mkdir(parents=True, exist_ok=True)
     data = hold.encode(document(call, hashlib.sha256(key_age).hexdigest()))
-    privatefile.write(folder / sealed.KEY, key_age)
+    privatefile.write_public(folder / sealed.KEY, key_age)  # the desk reads it beside the document, as another user
     signedfile.write(place, data, signer, namespaces.HOLD)
     return folder
 

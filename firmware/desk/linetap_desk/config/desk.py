@@ -71,7 +71,7 @@ class ServeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     certificate: str | None = None  # TLS, with its key; may be missing on the loopback alone
     key: str | None = None
     db: str = "sqlite:///serve.db"  # the pages' own: people, sessions, access log
-    log_key: str = "serve.key"  # signs the access log's head: `linetap keygen unit` makes one
+    log_key: str = "serve-log.key"  # signs the access log's head and nothing else: `linetap keygen unit` makes one
     zone: str = KOREA
     proxies: tuple[str, ...] = ()  # addresses whose X-Forwarded-For is trusted
     idle_minutes: Annotated[int, Meta(ge=1, le=1440)] = 15
@@ -203,6 +203,29 @@ def _read(path: Path) -> DeskConfig:
     config = source.convert(DeskConfig)
     source.check()
     assert config is not None
+    return _with_keys_apart(path, config)
+
+
+def _with_keys_apart(path: Path, config: DeskConfig) -> DeskConfig:
+    """Absolute paths. BadInput where a key that signs is also another setting's: a TLS key is of another kind, and each
+    key that signs has one use."""
+    config = _all_absolute(path, config)
+    serve = config.serve
+    signing = {"key": config.key, "serve.log_key": serve.log_key}
+    tls = {"broker.key": config.broker.key, "watch.key": config.watch.key, "serve.key": serve.key,
+           "serve.fleet_key": serve.fleet_key}  # fmt: skip
+    taken: dict[str, str] = {}
+    for name, file in (*signing.items(), *tls.items()):
+        if file is None:
+            continue
+        if (other := taken.get(file)) is not None:
+            raise BadInput(f"{path}: {name} and {other} are the same file, {file}; each needs a key of its own")
+        if name in signing:
+            taken[file] = name
+    return config
+
+
+def _all_absolute(path: Path, config: DeskConfig) -> DeskConfig:
     return msgspec.structs.replace(
         config,
         broker=_all_beside(path, config.broker, "ca", "certificate", "key"),

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
+from linetap_core.durable.files import FILE_MODE, close_to_others
 from linetap_core.errors import BadInput
 from linetap_desk.ingest.tables import SUPERSEDED, metadata
 
@@ -18,6 +21,8 @@ BUSY_MS = 5000  # SQLite: so long a reader waits for the writer's checkpoint, an
 _WRITER = 0x6C746170  # PostgreSQL: the number of the lock that the one writer of a schema holds
 _ALONE = "SELECT pg_try_advisory_lock(:n, hashtext(current_schema()))"
 _KINDS = "sqlite:///desk.db or postgresql+psycopg://user@host/desk expected"
+
+log = logging.getLogger("linetap.ingest")
 
 
 def open_writer(text: str) -> Engine:
@@ -27,6 +32,7 @@ def open_writer(text: str) -> Engine:
 
 def open_url(url: URL) -> Engine:
     engine = _engine(url)
+    make_file(url, FILE_MODE)
     with contextlib.ExitStack() as failing:
         failing.callback(engine.dispose)
         try:
@@ -73,6 +79,33 @@ def parse_url(text: str) -> URL:
 def file_of(url: URL) -> Path | None:
     """The file of SQLite."""
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def make_file(url: URL, mode: int) -> None:
+    """Makes SQLite's file with `mode` before SQLite would make it with 0666 and the umask; an existing one, its log and
+    its journal are closed to other users. SQLite gives a log and a journal the mode of the file.
+
+    An existing file is not opened here: closing it would release the locks that this process has on it.
+    """
+    path = file_of(url)
+    if path is None:
+        return
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode))
+        return
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise BadInput(f"{without_password(url)}: {path}: {error.strerror}") from None
+    for one in all_files_of(path):
+        with contextlib.suppress(FileNotFoundError):
+            if not close_to_others(one):
+                log.warning("database_not_closed: %s is another user's, and stays as readable as it is", one)
+
+
+def all_files_of(path: Path) -> list[Path]:
+    """SQLite's file, and what may lie beside it."""
+    return [path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))]
 
 
 def take_writers_place(connection: Connection) -> bool:

@@ -5,6 +5,8 @@
 ca.key  ca.pem  issued.jsonl          the state
 crl.pem  allowed_signers              derived from the register, rewritten by every command
 ```
+ca.pem, crl.pem and allowed_signers are copied to brokers, desks and verifiers, whose programs run as users of their
+own: they are of mode 0644, all else of 0600.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from linetap_core.clock import Clock, from_utc_ns, parse_rfc3339, rfc3339
 from linetap_core.durable import privatefile
 from linetap_core.durable.copies import twin_of
-from linetap_core.durable.files import replace_durably
+from linetap_core.durable.files import PUBLIC_MODE, replace_durably
 from linetap_core.enrolment import certificates
 from linetap_core.enrolment.certificates import NAME_LIMIT, Network, Role
 from linetap_core.enrolment.request import PkiFault
@@ -144,9 +146,10 @@ class Authority:
         number = len(self.register.entries) + 1
         at = from_utc_ns(self.clock.utc_ns())
         made = certificates.revocation_list(self.certificate, self._key, at, number, revoked)
-        replace_durably(self.folder / REVOCATIONS, made.public_bytes(Encoding.PEM))
+        replace_durably(self.folder / REVOCATIONS, made.public_bytes(Encoding.PEM), mode=PUBLIC_MODE)
         lines = [signers_line(*who, before) for who, before in self.register.signers().items()]
-        replace_durably(self.folder / SIGNERS, (_HEAD + "".join(f"{line}\n" for line in lines)).encode("ascii"))
+        text = _HEAD + "".join(f"{line}\n" for line in lines)
+        replace_durably(self.folder / SIGNERS, text.encode("ascii"), mode=PUBLIC_MODE)
 
 
 def key_hash(public: ec.EllipticCurvePublicKey) -> str:
@@ -169,7 +172,7 @@ def make(folder: Path, name: str, domains: list[str], networks: list[Network], c
     privatefile.write(folder / KEY, certificates.key_pem(key))
     twin_of(folder / REGISTER).unlink(missing_ok=True)  # of an earlier authority
     privatefile.write(folder / REGISTER, b"")
-    privatefile.write(folder / CERTIFICATE, made.public_bytes(Encoding.PEM))
+    privatefile.write_public(folder / CERTIFICATE, made.public_bytes(Encoding.PEM))
     with opened(folder, clock) as authority:
         authority.publish()
 

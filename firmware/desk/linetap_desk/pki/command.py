@@ -126,8 +126,7 @@ def _issue_unit(args: argparse.Namespace, clock: Clock, known: bool) -> int:
     with authority.opened(args.dir, clock) as ca:
         _require(ca, asked, line, known)
         made = ca.issue("unit", asked.unit, asked.tls, asked.alternatives, line)
-    privatefile.write(args.output, made)
-    args.output.chmod(0o644)
+    privatefile.write_public(args.output, made)
     sys.stdout.write(f"{signers_line(asked.unit, line)}\n")
     return 0
 
@@ -207,8 +206,7 @@ def _issue_host(
         key = certificates.new_key()
         made = ca.issue(role, name, key.public_key(), alternatives)
     privatefile.write(key_path, certificates.key_pem(key))
-    privatefile.write(args.output, made)
-    args.output.chmod(0o644)
+    privatefile.write_public(args.output, made)
     sys.stdout.write(f"{certificates.common_name(role, name)}\n")
     return 0
 
@@ -229,7 +227,10 @@ _VERBS = {
         make_broker_certificate,
     ),
     "desk": Verb(
-        "key and certificate of a desk", "seoul --dir /media/pki -o desk.pem", add_desk_arguments, make_desk_certificate
+        "key and certificate of a desk",
+        "seoul --dir /media/pki -o desk-tls.pem",
+        add_desk_arguments,
+        make_desk_certificate,
     ),
     "unit": Verb(
         "enrol a unit: its certificate in the file, its line for allowed_signers on standard output",

@@ -76,7 +76,7 @@ class File:
 
     def begin(self) -> Engine:
         _fold(self._path)
-        for path in _all_of(self._new):
+        for path in database.all_files_of(self._new):
             path.unlink(missing_ok=True)
         return database.open_url(URL.create("sqlite", database=str(self._new)))
 
@@ -93,18 +93,23 @@ class File:
         _fold(self._path)
         if self._path.exists():
             before = self._path.with_name(f"{self._path.name}.before-{compact(self._clock.utc_ns())}")
-            for path, to in zip(_all_of(self._path)[1:], _all_of(before)[1:], strict=True):
+            for path, to in zip(database.all_files_of(self._path)[1:], database.all_files_of(before)[1:], strict=True):
                 with contextlib.suppress(FileNotFoundError):
                     path.rename(to)
             os.link(self._path, before)
+            _allow_as(self._path, self._whole)
             kept = str(before)
         self._whole.replace(self._path)
         sync_directory(self._path.parent)
         return kept
 
 
-def _all_of(path: Path) -> list[Path]:
-    return [path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))]
+def _allow_as(old: Path, new: Path) -> None:
+    """Who could read the old file can read the new one, but for users outside its group."""
+    about = old.stat()
+    with contextlib.suppress(PermissionError):  # another user's, or a group that we are not in
+        os.chown(new, -1, about.st_gid)
+        new.chmod(about.st_mode & 0o770)
 
 
 def _fold(path: Path) -> None:

@@ -138,7 +138,7 @@ def _user() -> str:
 
 ACCESS_EXAMPLES = (
     "examples: linetap desk access head --db sqlite:///serve.db > kept/2026-11.head\n"
-    "          linetap desk access verify --db sqlite:///serve.db --key serve.key.pub --head kept/2026-11.head"
+    "          linetap desk access verify --db sqlite:///serve.db --key serve-log.key.pub --head kept/2026-11.head"
 )
 _MOST_BYTES = 1 << 16
 

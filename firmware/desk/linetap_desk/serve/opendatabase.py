@@ -11,17 +11,27 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from linetap_core.errors import BadInput
-from linetap_desk.ingest.database import BUSY_MS, connecting, file_of, parse_url, reason, without_password
+from linetap_desk.ingest.database import (
+    BUSY_MS,
+    connecting,
+    file_of,
+    make_file,
+    parse_url,
+    reason,
+    without_password,
+)
 from linetap_desk.serve import migrations
 from linetap_desk.serve.database.transactions import WRITES
 
 _KINDS = "sqlite:///serve.db or postgresql+psycopg://user@host/serve is right"
+_MODE = 0o600  # whoever may write it can make an account (docs/desk-serve.md)
 
 
 def open_own(name: str) -> Engine:
     """Opens it and migrates its tables. BadInput for an invalid URL, or if it cannot be written."""
     url = parse_url(name)
     engine = _engine(url)
+    make_file(url, _MODE)
     with contextlib.ExitStack() as failing:
         failing.callback(engine.dispose)
         try:
