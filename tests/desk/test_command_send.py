@@ -14,6 +14,7 @@ import pytest
 from broker import Broker, Desk, until
 from kept_rig import Kept
 from linetap_core import cli
+from linetap_core.clock import NS_PER_S, SYSTEM, parse_rfc3339
 
 LIMIT_S = 120
 
@@ -74,6 +75,10 @@ def test_an_answer_to_somebody_else_is_none_of_ours(broker: Broker, tmp_path: Pa
         command += ["--broker", f"mqtt://127.0.0.1:{broker.port}"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as sender:
             until(lambda: other.of("floor-09/cmd/identify"))
+            (heard,) = other.of("floor-09/cmd/identify")
+            ends_ns = parse_rfc3339(json.loads(json.loads(heard.payload)["command"])["expires"])
+            left_s = (ends_ns - SYSTEM.utc_ns()) // NS_PER_S
+            assert 0 <= heard.properties["MessageExpiryInterval"] - left_s <= LIMIT_S, "as long as the command"
             other.publish("linetap/v1/floor-09/reply/identify", b'{"done":true}', correlation=b"another")
             _, said = sender.communicate(timeout=LIMIT_S)
     assert sender.returncode == 1

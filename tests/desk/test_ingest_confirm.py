@@ -35,6 +35,7 @@ class Office:
         signed = envelopes.check_signed(saying.payload, unit, key, ROLES, self.counters, now_ns)
         command, self.counters = signed.command, signed.using(self.counters)
         assert saying.topic == f"linetap/v1/{unit}/cmd/{command.verb}"
+        assert saying.expiry_s == (parse_rfc3339(command.expires) - now_ns) // NS_PER_S, "no broker keeps it longer"
         return command
 
     def said(self) -> list[dict[str, str]]:

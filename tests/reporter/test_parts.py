@@ -272,6 +272,13 @@ class TestInbox:
         assert len(self.files(tmp_path)) == MOST
         assert not Inbox(tmp_path, ManualClock()).receive("hold", bytes(LIMIT_BYTES + 1), None)
 
+    def test_a_queue_of_what_comes_every_second_leaves_room_for_a_hold(self, inbox: Inbox) -> None:
+        """A bridge that comes back delivers all it has kept at once."""
+        for verb in ("ack", "fetch", "resend") * MOST:
+            inbox.receive(verb, b"x", None)
+        assert [inbox.receive("hold", b"x", None) for _ in range(MOST + 1)] == [True] * MOST + [False]
+        assert not inbox.receive("ack", b"x", None)
+
     def test_nobody_is_waited_for_for_ever(self, tmp_path: Path) -> None:
         clock = ManualClock()
         inbox = Inbox(tmp_path, clock)

@@ -13,7 +13,7 @@ import pytest
 from disk_writes import replace_durably_by
 from keeping_rig import DAY, Keeper
 from linetap.recorder.vault.outbox.reader import OutboxReader
-from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
+from linetap_core.clock import NS_PER_S, ManualClock, compact, rfc3339
 from linetap_core.evidence.authorization.command import Answer
 from linetap_core.evidence.authorization.counters import MOST_SEEN
 from linetap_core.evidence.signing import signers
@@ -207,6 +207,32 @@ class TestLight:
         assert unit.command(first).done, "signed before, and queued behind it"
         assert unit.command(first).code == "command_repeated"
         assert unit.upkeep.commands.refused.count == 0
+
+    @pytest.mark.parametrize("late", ["expired", "another vault", "another key", "no call"])
+    def test_one_that_a_broker_kept_for_days_is_no_attack(self, unit: Keeper, late: str) -> None:
+        """As a bridge delivers it when its site comes back: refused, and no alert for somebody to chase."""
+        origin, past = unit.outbox.origin, rfc3339(unit.clock.utc_ns() - NS_PER_S)
+        fetched = {"call_id": f"{compact(unit.clock.utc_ns())}-L02", "copied": "0" * 64}
+        code, old = {
+            "expired": (
+                "command_expired",
+                unit.envelope("ack", "desk", {"through": "3", "origin": origin}, expires=past),
+            ),
+            "another vault": (
+                "ack_vault",
+                unit.envelope("ack", "desk", {"through": "3", "origin": origin, "vault": "0" * 8}),
+            ),
+            "another key": ("ack_origin", unit.envelope("ack", "desk", {"through": "3", "origin": "SHA256:another"})),
+            "no call": ("fetch_no_call", unit.envelope("fetch", "desk", fetched)),
+        }[late]
+        assert unit.command(old).code == code
+        assert unit.upkeep.commands.refused.count == 0
+        assert (
+            unit.command(unit.envelope("ack", "desk", {"through": str(1 << 33), "origin": origin})).code
+            == "ack_unknown"
+        )
+        assert unit.command(unit.envelope("identify", "desk", {"seconds": "5"}, expires=past)).code == "command_expired"
+        assert unit.upkeep.commands.refused.count == 2, "what nobody may ask, and what a person waits for"
 
     def test_what_was_confirmed_is_known_after_a_restart(self, unit: Keeper) -> None:
         assert unit.command(ack(unit, 12)).done

@@ -110,7 +110,7 @@ class Confirmer:
             unit=unit, verb=verb, role=DESK, counter=counter, expires=rfc3339(now_ns + GOOD_FOR_S * NS_PER_S), body=body
         )
         sealed = envelopes.seal(command, lambda text: sshsig.sign(text, self._key, namespaces.COMMAND))
-        return Message(Topics(unit).command(verb), sealed)
+        return Message(Topics(unit).command(verb), sealed, expiry_s=GOOD_FOR_S)  # no broker keeps it beyond its end
 
     def answered(self, unit: str, payload: bytes) -> None:
         """Logs each reason of a refusal once; some reasons persist."""

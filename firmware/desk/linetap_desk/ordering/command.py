@@ -15,7 +15,7 @@ from linetap_core import jsontext
 from linetap_core.broker.client import tls_context
 from linetap_core.broker.connection import Acknowledged, Arrived, Connected, Connection, Ended, Happening, Terms, Unread
 from linetap_core.cli import Verbs
-from linetap_core.clock import NS_PER_DAY, NS_PER_MS, NS_PER_S, Clock, parse_rfc3339, rfc3339
+from linetap_core.clock import NS_PER_DAY, NS_PER_MS, NS_PER_S, S_PER_DAY, Clock, parse_rfc3339, rfc3339
 from linetap_core.durable import files, privatefile, signedfile
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization import command as envelopes
@@ -224,6 +224,7 @@ def _time(text: str, option: str) -> str:
 
 
 _PATIENCE_S = 30.0
+_LONGEST_EXPIRY_S = 400 * S_PER_DAY
 _LARGEST_PACKET = 64 << 10  # larger than any unit's answer
 _SEND = "example: linetap command send identify.command --config desk.toml"
 
@@ -268,7 +269,14 @@ def exchange(broker: Broker, command: Command, data: bytes, patience_s: float, c
                 break
             match happening:
                 case Connected():
-                    connection.publish(Message(topics.command(command.verb), data, correlation=correlation))
+                    connection.publish(
+                        Message(
+                            topics.command(command.verb),
+                            data,
+                            expiry_s=_left_s(command, clock),
+                            correlation=correlation,
+                        )
+                    )
                     state = "the broker has not taken the command"
                 case Unread(topic, reason):
                     raise Refusal(f"{where}: may not read {topic}: {reason}")
@@ -285,6 +293,15 @@ def exchange(broker: Broker, command: Command, data: bytes, patience_s: float, c
         raise Refusal(f"{where}: no answer in {patience_s:g} s: {state}")
     finally:
         connection.disconnect()
+
+
+def _left_s(command: Command, clock: Clock) -> int | None:
+    """So that no broker keeps it beyond its end; the unit refuses one that has ended, and says so."""
+    try:
+        left_s = (parse_rfc3339(command.expires) - clock.utc_ns()) // NS_PER_S
+    except ValueError:  # the unit says so too
+        return None
+    return min(max(1, left_s), _LONGEST_EXPIRY_S)
 
 
 def _answer(payload: bytes) -> Answer:

@@ -15,11 +15,11 @@ from pathlib import Path
 from linetap_core import rooms
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.durable.files import replace_in_ram
-from linetap_core.evidence.authorization.command import LIMIT_BYTES, MAY, SUFFIX
+from linetap_core.evidence.authorization.command import LIGHT, LIMIT_BYTES, MAY, SUFFIX
 from linetap_core.rooms import ANSWER, answers_for, commands_of
 from linetap_core.service import remove_quietly
 
-MOST = 8
+MOST = 8  # of those that a desk sends every second, and as many of all others: a queue of the first hides no hold
 PATIENCE_S = 60
 ANSWER_LIMIT_BYTES = 16 << 10
 _PREFIX = "net-"
@@ -56,8 +56,9 @@ class Inbox:
         if verb not in MAY:
             log.warning("command_passed_over: the topic does not end with a verb")
             return False
-        if len(self._waiting) >= MOST or len(data) > LIMIT_BYTES:
-            log.warning("command_passed_over: %s, %d bytes: %d wait already", verb, len(data), len(self._waiting))
+        beside = sum((one.verb in LIGHT) == (verb in LIGHT) for one in self._waiting.values())
+        if beside >= MOST or len(data) > LIMIT_BYTES:
+            log.warning("command_passed_over: %s, %d bytes: %d wait already", verb, len(data), beside)
             return False
         name = self._name()
         try:
@@ -86,8 +87,6 @@ class Inbox:
             yield Reply(waiting.verb, data, waiting.correlation)
 
     def _name(self) -> str:
-        """Names increase: the recorder takes commands in the order of their names, and refuses a counter that was
-        overtaken.
-        """
+        """Names increase: the recorder takes commands in the order of their names."""
         self._last_name = max(self._last_name + 1, self._clock.monotonic_ns())
         return f"{_PREFIX}{self._last_name:020d}"

@@ -44,6 +44,8 @@ NAME = "commands.json"  # in the vault
 A_TICK = 4
 MOST_ANSWERS = 64  # unfetched answers of each giver
 MOST_NOTED = 1024  # refused commands in the log, each once
+# Of LIGHT commands, signed by the desk: overtaken by a second delivery, by their end, by a call's or a vault's end.
+_LATE = frozenset({"command_repeated", "command_expired", "fetch_no_call", "ack_origin", "ack_vault"})
 LONGEST_TEXT = 3000  # characters of an answer, which may have 16 KiB in all
 
 log = logging.getLogger("linetap.recorder.vault")
@@ -184,8 +186,7 @@ class Commands:
         log.warning("%s: a command was refused: %s", fault.code, text)
         if fault.command is not None and fault.command.verb not in envelopes.LIGHT and self._is_new(fault):
             self._note(data, fault.command, fault.code, at)
-        if not (fault.code == "command_repeated" and fault.command and fault.command.verb in envelopes.LIGHT):
-            self._count(fault.code, fault.command)  # a broker may deliver twice, which is harmless
+        self._count(fault.code, fault.command)
         self._answer(giver, name, fault.code, Outcome(text), fault.command, at)
 
     def _is_new(self, fault: CommandFault) -> bool:
@@ -199,6 +200,10 @@ class Commands:
         return True
 
     def _count(self, code: str, command: Command | None) -> None:
+        """For the alert `command_refused`: somebody tried what they may not. A command of every second that only came
+        late is none: a broker delivers twice, or what it kept for days while a site was cut off."""
+        if command is not None and command.verb in envelopes.LIGHT and code in _LATE:
+            return
         role = command.role if command is not None else ""
         self.refused = RefusedState(self.refused.count + 1, code, role, self._clock.monotonic_ns())
 
