@@ -197,7 +197,7 @@ SHOTS = (
 # Addresses that answer GET and are no page.
 NO_PAGE = {
     "/static/{path:path}": "style sheets and scripts",
-    "/alive": "an empty answer, for a page that lies open",
+    "/alive": "how long its session goes on, for a page that lies open",
     "/oidc": "leads to the provider",
     "/oidc/back": "leads back from it",
     "/fleet/events": "the stream",

@@ -272,7 +272,7 @@ def test_the_opening_of_a_page_is_a_view_and_what_its_stream_tells_is_none(serve
     listening.close()
     with served.site.own.connect() as db:
         rows = db.execute(select(access_table.c.act, access_table.c.terms).where(access_table.c.person == "kim")).all()
-    assert [tuple(row) for row in rows] == [("view", ""), ("view", "main-01")]
+    assert [tuple(row) for row in rows] == [("fleet_view", ""), ("unit_view", "main-01")]
 
 
 def test_who_has_no_part_in_it_sees_no_unit(served: ServeSite) -> None:

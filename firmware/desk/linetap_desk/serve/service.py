@@ -44,7 +44,7 @@ from linetap_desk.serve.handling.gate import endpoint
 from linetap_desk.serve.handling.site import Route, Site, join
 from linetap_desk.serve.holds import routes as holdroutes
 from linetap_desk.serve.live.hub import Hub
-from linetap_desk.serve.login import restore, second
+from linetap_desk.serve.login import restore, second, staying
 from linetap_desk.serve.login import routes as people
 from linetap_desk.serve.orders import routes as orders
 from linetap_desk.serve.people.oidc import Oidc
@@ -161,6 +161,7 @@ ROUTES: tuple[Route, ...] = join(
         people.ROUTES,
         second.ROUTES,
         restore.ROUTES,
+        staying.ROUTES,
         access.ROUTES,
         calls.ROUTES,
         finding.ROUTES,

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, Response
 
 from linetap_core.clock import from_utc_ns, parse_rfc3339, rfc3339
 from linetap_desk.web import text
-from linetap_desk.web.secure import path_of
+from linetap_desk.web.secure import here_of, path_of
 
 Role = Literal["watch", "officer", "approver-legal", "approver-manager", "vault", "custodian", "auditor"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -27,6 +27,11 @@ LANGUAGE_COOKIE, THEME_COOKIE = "__Host-linetap-language", "__Host-linetap-theme
 THEMES = {"auto": text.N_("As the system"), "light": text.N_("Light"), "dark": text.N_("Dark")}
 
 
+# Characters of an input. A browser cuts a longer text without a word, and half a telephone number is a valid extension:
+# so it is more than any field takes, and the server says what is too long.
+MOST_TYPED = 4000
+
+
 class MenuItem(NamedTuple):
     """A page that the layout offers to people who have one of the roles. `msgid`: its name in the menu."""
 
@@ -36,7 +41,8 @@ class MenuItem(NamedTuple):
 
 
 class Pages:
-    """Every template has `_`, `ngettext`, `fill`, `when`, `who` (None before the login), `menu`, `csrf`, `path`."""
+    """Every template has `_`, `ngettext`, `fill`, `when`, `who` (None before the login), `menu`, `csrf`, `draft`,
+    `path`, and `here`, which is the path with its query."""
 
     def __init__(self, zone: ZoneInfo, package: str = "linetap_desk.serve") -> None:
         self.zone = zone
@@ -49,6 +55,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.globals["fill"] = fill
+        self._templates.globals["most_typed"] = MOST_TYPED
 
     def page(self, request: Request, template: str, /, status: int = 200, **context: Any) -> Response:
         """`template`: its path below templates/. Inserted values are escaped."""
@@ -69,8 +76,9 @@ class Pages:
             who=who,
             menu=[item for item in self.menu if item.roles & (may | EVERYBODY)],
             csrf=getattr(request.state, "csrf", ""),
+            draft=getattr(request.state, "draft", ""),
             path=path_of(request),
-            **context,
+            **{"here": here_of(request), **context},
         )
 
     def language(self, request: Request) -> text.Language:

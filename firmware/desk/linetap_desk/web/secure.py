@@ -35,6 +35,17 @@ def path_of(request: Request) -> str:
     return path.replace("?", "%3F").replace("#", "%23").replace("\\", "%5C")
 
 
+def here_of(request: Request) -> str:
+    """Path and query of the page that a person sees: of an answer to a form, those of the form's page, which the
+    browser names as the referrer (`Referrer-Policy: same-origin`)."""
+    if request.method == "GET":
+        query = request.scope["query_string"].decode("latin-1")
+        return path_of(request) + (f"?{query}" if query else "")
+    _, _, address = request.headers.get("referer", "").partition("://")  # urlsplit would keep what was typed: path_of
+    host, slash, rest = address.partition("/")
+    return f"/{rest.partition('#')[0]}" if slash and host == request.headers.get("host") else path_of(request)
+
+
 def _address(text: str) -> Address | None:
     try:
         address = ipaddress.ip_address(text)

@@ -99,13 +99,17 @@ FIELDS = (
     "case",
 )  # fmt: skip
 _LONGEST = 200
+MOST_DIGITS = 8  # of an extension that is in no table
 
 ERRORS = {
     "time": N_("Enter a time such as 2026-11-24 or 2026-11-24T13:00."),
     "order": N_("The end is before the beginning."),
     "unit": N_("Enter a unit's name: lower-case letters, digits and hyphens."),
     "line": N_("Enter a line number from 1 to 128."),
-    "extension": N_("Enter an extension of at most 8 digits. Telephone numbers cannot be searched here."),
+    "extension": N_(
+        "Enter an extension of at most 8 digits, or a number from the table of lines. Other telephone numbers cannot "
+        "be searched here."
+    ),
     "choice": N_("Choose a value from the list."),
     "long": N_("Enter at most 200 characters, without control characters."),
     "many": N_("There are too many places to search at once. Choose a unit as well."),
@@ -163,7 +167,7 @@ def read_form(query: Mapping[str, str], house: Directory, zone: ZoneInfo) -> For
         good = line.isascii() and line.isdigit() and 1 <= int(line[:4]) <= 128
         criteria = replace(criteria, line=int(line)) if good else _wrong(criteria, errors, "line", "line")
     extension = fields.get("extension", "")
-    if extension and not (extension.isascii() and extension.isdigit() and len(extension) <= 8):
+    if extension and not (_is_extension(extension) or house.lines.sat(extension, "")):
         errors["extension"] = ERRORS["extension"]
     for name, choices in (("direction", DIRECTIONS), ("disposition", DISPOSITIONS), ("mark", MARKS), ("state", STATES)):
         if name in fields and fields[name] not in choices:
@@ -183,6 +187,10 @@ def read_form(query: Mapping[str, str], house: Directory, zone: ZoneInfo) -> For
     except BadInput:
         return Form(fields, {"page": ERRORS["page"]}, criteria)
     return Form(fields, {}, criteria, cursor)
+
+
+def _is_extension(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS
 
 
 def _span(fields: Mapping[str, str], zone: ZoneInfo, errors: dict[str, str]) -> tuple[str | None, str | None]:

@@ -260,7 +260,7 @@ async def watched(site: Site) -> AsyncIterator[None]:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("/fleet", ("GET",), UNITS, "view", fleet, menu=N_("Units"), takes=("text", "standing")),
+    Route("/fleet", ("GET",), UNITS, "fleet_view", fleet, menu=N_("Units"), takes=("text", "standing")),
     Route("/fleet/events", ("GET",), UNITS, None, events, background=True, takes=("after", "unit")),
-    Route("/fleet/unit/{unit}", ("GET",), UNITS, "view", unit),
+    Route("/fleet/unit/{unit}", ("GET",), UNITS, "unit_view", unit),
 )

@@ -58,4 +58,4 @@ def walk_of(payload: bytes) -> Walk | None:
         return None
 
 
-ROUTES: tuple[Route, ...] = (Route("/fleet/unit/{unit}/walks", ("GET",), MAY, "view", page, answers=(200, 404)),)
+ROUTES: tuple[Route, ...] = (Route("/fleet/unit/{unit}/walks", ("GET",), MAY, "walks_view", page, answers=(200, 404)),)

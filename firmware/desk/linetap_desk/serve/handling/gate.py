@@ -20,7 +20,7 @@ from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.people import sessions
 from linetap_desk.serve.people.sessions import Who
 from linetap_desk.web import secure
-from linetap_desk.web.secure import address_of, path_of
+from linetap_desk.web.secure import address_of, here_of
 from linetap_desk.web.text import N_
 
 TEXTS = {
@@ -44,9 +44,11 @@ def error_page(request: Request, error: Exception, site: Site) -> Response:
     headers = dict(getattr(error, "headers", None) or {})
     if "text/html" not in request.headers.get("accept", ""):
         return PlainTextResponse(f"{status}\n", status, headers)
+    who = getattr(request.state, "who", None)
     response = site.pages.page(
-        request, "error.html", status, code=status, text=site.pages.translated(request, TEXTS.get(status, TEXTS[400]))
-    )
+        request, "error.html", status, code=status, text=site.pages.translated(request, TEXTS.get(status, TEXTS[400])),
+        again=login_address(here_of(request), LOGIN if who is None else UNLOCK),
+    )  # fmt: skip
     response.headers.update(headers)
     return response
 
@@ -60,6 +62,11 @@ def log_fault(error: Exception) -> None:
 
 FORM_COOKIE = "__Host-linetap-form"  # before there is a session, a form's token is made of it
 LOGIN, UNLOCK = "/login", "/unlock"
+
+
+def login_address(there: str, place: str = LOGIN) -> str:
+    """Of the login or unlocking that leads back to `there`."""
+    return f"{place}?next={quote(there, safe='')}"
 
 
 def endpoint(route: Route, site: Site) -> Callable[[Request], Awaitable[Response]]:
@@ -96,7 +103,7 @@ def endpoint(route: Route, site: Site) -> Callable[[Request], Awaitable[Response
         form = "" if who is not None else request.cookies.get(FORM_COOKIE, "")
         fresh = "" if who is not None or form else secrets.token_urlsafe(32)
         secret = token if who is not None else form or fresh
-        request.state.csrf = secure.token_of(secret)
+        request.state.csrf, request.state.draft = secure.token_of(secret), site.draft_key(who)
         if not route.public and (stopped := await _stopped(request, route, site, who, address)) is not None:
             return stopped
         if request.method == "POST":
@@ -116,9 +123,8 @@ async def _stopped(request: Request, route: Route, site: Site, who: Who | None, 
     if who is None or who.locked:
         if request.method != "GET" or route.background:
             raise HTTPException(401)
-        query = request.scope["query_string"].decode("latin-1")
-        there = path_of(request) + (f"?{query}" if query else "")
-        return RedirectResponse(f"{LOGIN if who is None else UNLOCK}?next={quote(there, safe='')}", 303)
+        there = here_of(request)
+        return RedirectResponse(login_address(there, LOGIN if who is None else UNLOCK), 303)
     if not who.roles & route.roles:
         if route.act is not None:
             await _write(site, who, address, route.act, await route.subject(request), REFUSED)

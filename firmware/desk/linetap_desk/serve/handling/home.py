@@ -17,6 +17,8 @@ from linetap_desk.web import pages, text
 from linetap_desk.web.pages import EVERYBODY, SIGNED_IN
 
 _STATIC = StaticFiles(directory=Path(str(files("linetap_desk.serve"))) / "static")
+# A search in Korean: nine characters for each letter, and more where it stands in the address of a login.
+MOST_CHARACTERS = 24_000
 _YEAR_S = 365 * S_PER_DAY
 
 
@@ -48,7 +50,7 @@ def local_path(found: object) -> str:
     """A path on this site; "/" for anything that could lead to another site."""
     path = found if isinstance(found, str) else "/"
     safe = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
-    return path if safe and len(path) <= 2000 else "/"
+    return path if safe and len(path) <= MOST_CHARACTERS else "/"
 
 
 def _keep(response: Response, cookie: str, value: str) -> None:

@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import logging
+import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -24,7 +28,7 @@ from linetap_desk.serve.access.log import AccessTable, Subject
 from linetap_desk.serve.live.hub import Hub
 from linetap_desk.serve.people.ceremonies import Ceremonies
 from linetap_desk.serve.people.oidc import Oidc
-from linetap_desk.serve.people.sessions import OpenSessions
+from linetap_desk.serve.people.sessions import OpenSessions, Who
 from linetap_desk.web.pages import EVERYBODY, ROLES, SIGNED_IN, Pages
 
 
@@ -54,6 +58,16 @@ class Site:
     finding: Any = None  # permissions to search by number
     figures: Figures = field(default_factory=Figures)
     ceremonies: Ceremonies = field(default_factory=Ceremonies)
+    draft_secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+
+    def draft_key(self, who: Who | None) -> str:
+        """Base64 of the AES key with which a page keeps in its tab what was typed into it (static/draft.js). The same
+        for each session of a person, another for another person, and of this process alone; a locked session gets
+        none."""
+        if who is None or who.locked:
+            return ""
+        made = hmac.new(self.draft_secret, b"linetap draft " + who.name.encode(), hashlib.sha256)
+        return base64.b64encode(made.digest()).decode("ascii")
 
 
 log = logging.getLogger("linetap.serve")

@@ -15,6 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from linetap_core.errors import BadInput
 from linetap_desk.serve.access.log import REFUSED, Subject
 from linetap_desk.serve.database.tables import people
+from linetap_desk.serve.handling.gate import UNLOCK, login_address
 from linetap_desk.serve.handling.home import local_path
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.login import login
@@ -39,7 +40,9 @@ def oidc_name(site: Site) -> str:
 
 
 def login_answer(request: Request, site: Site, there: str, error: str = "", status: int = 200) -> Response:
-    return site.pages.page(request, "people/login.html", status, next=there, error=error, oidc=oidc_name(site))
+    return site.pages.page(
+        request, "people/login.html", status, here=login_address(there), next=there, error=error, oidc=oidc_name(site)
+    )
 
 
 def set_cookie(response: Response, token: str) -> Response:
@@ -77,10 +80,10 @@ async def from_provider(request: Request, site: Site) -> Response:
     address = request.state.address
     if arrived is None or person is None:
         await site.access.write("", address, "login_oidc", Subject(), REFUSED)
-        return login_answer(request, site, "/", NOT_IDENTIFIED, 403)
+        return login_answer(request, site, "/" if arrived is None else arrived.there, NOT_IDENTIFIED, 403)
     entered = await login.by_person(site, person.id, person.name, address, "login_oidc", arrived.there, arrived.old)
     if entered.no_passkey:
-        return login_answer(request, site, "/", NO_PASSKEY, 403)
+        return login_answer(request, site, arrived.there, NO_PASSKEY, 403)
     there = SECOND if entered.second else arrived.there
     answer = site.pages.page(request, "people/arrived.html", next=there)
     answer = set_second(answer, entered.second) if entered.second else set_cookie(answer, entered.token)
@@ -120,22 +123,23 @@ async def login_form(request: Request, site: Site) -> Response:
 async def unlock_page(request: Request, site: Site) -> Response:
     there, who = local_path(request.query_params.get("next")), request.state.who
     if who is None or not who.locked:
-        return RedirectResponse("/login" if who is None else there, 303)
+        return RedirectResponse(login_address(there) if who is None else there, 303)
     return await _unlock(request, site, who, there)
 
 
 async def _unlock(request: Request, site: Site, who: Who, there: str, error: str = "", status: int = 200) -> Response:
     password = await anyio.to_thread.run_sync(login.has_password, site, who)
     return site.pages.page(
-        request, "people/unlock.html", status, next=there, error=error, password=password, oidc=oidc_name(site)
-    )
+        request, "people/unlock.html", status, here=login_address(there, UNLOCK), next=there, error=error,
+        password=password, oidc=oidc_name(site),
+    )  # fmt: skip
 
 
 async def unlock_form(request: Request, site: Site) -> Response:
     form, who = await request.form(), request.state.who
     there = local_path(form.get("next"))
     if who is None:
-        return RedirectResponse("/login", 303)
+        return RedirectResponse(login_address(there), 303)
     try:
         if await login.unlock(site, who, _field(form.get("password")), request.state.address):
             return RedirectResponse(there, 303)
@@ -150,11 +154,6 @@ async def logout(request: Request, site: Site) -> Response:
     response = RedirectResponse("/login", 303)
     response.delete_cookie(sessions.COOKIE, path="/", secure=True, httponly=True, samesite="strict")
     return response
-
-
-async def alive(_request: Request, _site: Site) -> Response:
-    """Polled by open pages, so that none outlives its session."""
-    return Response(status_code=204)
 
 
 async def password_page(request: Request, site: Site) -> Response:
@@ -193,7 +192,6 @@ ROUTES: tuple[Route, ...] = (
     Route("/unlock", ("GET",), EVERYBODY, None, unlock_page, takes=("next",), answers=(200, 303)),
     Route("/unlock", ("POST",), EVERYBODY, None, unlock_form, takes=("next", "password"), answers=(303, 403, 429)),
     Route("/logout", ("POST",), EVERYBODY, None, logout, answers=(303,)),
-    Route("/alive", ("GET",), SIGNED_IN, None, alive, background=True, answers=(204,)),
     Route("/password", ("GET",), SIGNED_IN, None, password_page),
     Route(
         "/password",

@@ -17,8 +17,10 @@ from linetap_desk.web.text import N_
 
 MOST_CARDS, LINES_A_CARD = 4, 8
 KINDS = ("", "station", "trunk", "exempt")
-_EXTENSION = re.compile(r"[0-9*#]{1,8}", re.ASCII)
-_TRUNK = re.compile(r"[0-9A-Za-z]{1,8}", re.ASCII)
+# A line that is the exchange's own has a telephone number, and a PBX may name a trunk by one.
+_EXTENSION = re.compile(r"[0-9*#]{1,15}", re.ASCII)
+_TRUNK = re.compile(r"[0-9A-Za-z]{1,15}", re.ASCII)
+_WRITTEN_APART = str.maketrans("", "", "-. ()")
 MOST_PLACE = 80
 
 SAYS = {
@@ -31,8 +33,8 @@ SAYS = {
     "no_lines": N_("No line is connected. Choose what at least one of them is."),
     "no_line_of_card": N_("This line card has no line. Choose fewer line cards, or what one of its lines is."),
     "unconnected": N_("This line is not connected. Choose what it is, or leave the number empty."),
-    "extension": N_("Enter an extension of 1 to 8 digits."),
-    "trunk": N_("Enter the trunk's name at the PBX, 1 to 8 letters or digits."),
+    "extension": N_("Enter an extension or a telephone number of 1 to 15 digits."),
+    "trunk": N_("Enter the trunk's name at the PBX, 1 to 15 letters or digits."),
     "number_twice": N_("Another line has this number."),
 }
 
@@ -116,7 +118,7 @@ def _cards(form: Form, cards: int) -> list[Card]:
 def _lines(form: Form, cards: int) -> list[Line]:
     found, names = [], set[str]()
     for number in range(1, cards * LINES_A_CARD + 1):
-        kind, name = form.choice(f"kind{number}", KINDS), form.text(f"number{number}")
+        kind, name = form.choice(f"kind{number}", KINDS), form.text(f"number{number}").translate(_WRITTEN_APART)
         at, known = f"number{number}", _TRUNK if kind == "trunk" else _EXTENSION
         if name and not kind:
             form.wrong(at, SAYS["unconnected"])

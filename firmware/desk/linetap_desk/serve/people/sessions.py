@@ -11,7 +11,7 @@ import anyio.to_thread
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 from starlette.requests import Request
 
-from linetap_core.clock import NS_PER_S, Clock, rfc3339
+from linetap_core.clock import NS_PER_S, Clock, parse_rfc3339, rfc3339
 from linetap_desk.config.pages import Settings
 from linetap_desk.serve.database.tables import people, sessions
 from linetap_desk.serve.database.transactions import writing
@@ -27,6 +27,8 @@ class Who:
     roles: frozenset[str]
     session: str  # SHA-256 of the token
     locked: bool
+    locks_s: int = 0  # until it locks if nobody acts, and until it ends in any case
+    ends_s: int = 0
 
 
 def who_of(request: Request) -> Who:
@@ -74,10 +76,16 @@ def find(db: Connection, session: str, settings: Settings, now_ns: int, deed: bo
     if found is None:
         return None, False
     roles = frozenset(filter(None, found.roles.split(",")))
-    idle_s = settings.watch_idle_s if roles == _WALL else settings.idle_s
+    idle_s = idle_of(settings, roles)
     locked = found.locked or found.seen_at <= rfc3339(now_ns - idle_s * NS_PER_S)
     news = locked != found.locked or (deed and not locked and found.seen_at <= rfc3339(now_ns - _TOUCH_NS))
-    return Who(found.id, found.name, found.shown, roles, session, locked), news
+    locks_s = max(0, idle_s - (now_ns - parse_rfc3339(found.seen_at)) // NS_PER_S)
+    ends_s = max(0, (parse_rfc3339(found.ends_at) - now_ns) // NS_PER_S)
+    return Who(found.id, found.name, found.shown, roles, session, locked, locks_s, ends_s), news
+
+
+def idle_of(settings: Settings, roles: frozenset[str]) -> int:
+    return settings.watch_idle_s if roles == _WALL else settings.idle_s
 
 
 def record_use(db: Connection, who: Who, now_ns: int) -> None:

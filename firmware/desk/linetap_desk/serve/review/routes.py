@@ -25,6 +25,9 @@ WHY_NOT = {
 }
 ACTS = {
     "view": N_("Call viewed"),
+    "fleet_view": N_("All units viewed"),
+    "unit_view": N_("Unit viewed"),
+    "walks_view": N_("Walk tests of a unit viewed"),
     "search": N_("Search"),
     "play": N_("Played"),
     "export": N_("Export"),
@@ -79,6 +82,14 @@ ACTS = {
 OUTCOMES = {"shown": N_("Shown"), "refused": N_("Refused"), "done": N_("Done")}
 
 
+def act_of(row: Any) -> str:
+    """The msgid of what was done. Before the units had verbs of their own, their pages were rows of `view` too, without
+    a call: such a row stays in the log as it is."""
+    if row.act == "view" and not row.calls:
+        return ACTS["unit_view" if row.terms else "fleet_view"]
+    return ACTS.get(row.act, row.act)
+
+
 def _span(request: Request, site: Site) -> review.Span:
     span = review.span_of(str(request.path_params["month"]), site.pages)
     if span is None:
@@ -130,7 +141,7 @@ async def rows(request: Request, site: Site) -> Response:
 
     found, following = await anyio.to_thread.run_sync(read)
     return site.pages.page(
-        request, "access/rows.html", span=span, person=person, rows=found, following=following, acts=ACTS,
+        request, "access/rows.html", span=span, person=person, rows=found, following=following, act_of=act_of,
         outcomes=OUTCOMES,
     )  # fmt: skip
 

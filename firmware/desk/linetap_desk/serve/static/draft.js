@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// What was typed into a form outlives a lock, and a login anew by the same person, in this tab alone.
+// It is kept encrypted; the desk gives the key to this person only, and only while logged in. No
+// password, no file and no hidden field is kept, and nothing once the form has arrived.
+const PLACE = "linetap-draft";
+const SENT = "linetap-draft-sent";
+const WAIT_MS = 400;
+const MOST = 100000; // characters
+const IV_BYTES = 12;
+const LEFT_OUT = ["hidden", "password", "file", "submit", "button"];
+const meta = document.querySelector("meta[name=draft]");
+const unsent = document.querySelector("meta[name=unsent]");
+const box = document.querySelector("#kept");
+// Of an answer to a form it is the address of the form's page, where what was typed belongs.
+export const here = meta?.dataset.here ?? "/";
+
+let timer = 0;
+let pending = false;
+let restored = false;
+
+function bytes(base64) {
+  return Uint8Array.from(atob(base64), (sign) => sign.charCodeAt(0));
+}
+
+function base64(data) {
+  return btoa(Array.from(data, (byte) => String.fromCharCode(byte)).join(""));
+}
+
+function key() {
+  return crypto.subtle.importKey("raw", bytes(meta.content), "AES-GCM", false, ["encrypt", "decrypt"]);
+}
+
+// Each field with its place: the form's address, its name, which of several of that name.
+function* fields() {
+  for (const form of document.querySelectorAll("main form")) {
+    const seen = {};
+    for (const field of form.elements) {
+      if (!field.name || LEFT_OUT.includes(field.type)) continue;
+      seen[field.name] = (seen[field.name] ?? -1) + 1;
+      yield [`${form.getAttribute("action")} ${field.name} ${seen[field.name]}`, field];
+    }
+  }
+}
+
+function isChoice(field) {
+  return field.type === "checkbox" || field.type === "radio";
+}
+
+function initial(field) {
+  if (isChoice(field)) return field.defaultChecked;
+  if (field.options) return ([...field.options].find((one) => one.defaultSelected) ?? field.options[0])?.value;
+  return field.defaultValue;
+}
+
+function value(field) {
+  return isChoice(field) ? field.checked : field.value;
+}
+
+export async function save() {
+  clearTimeout(timer);
+  pending = false;
+  if (!meta) return;
+  const typed = [...fields()].filter(([, field]) => value(field) !== initial(field));
+  if (!typed.length) return sessionStorage.removeItem(PLACE);
+  const text = JSON.stringify({ here, typed: typed.map(([place, field]) => [place, value(field)]) });
+  if (text.length > MOST) return;
+  const iv = crypto.getRandomValues(new Uint8Array(IV_BYTES));
+  const data = await crypto.subtle.encrypt({ name: "AES-GCM", iv }, await key(), new TextEncoder().encode(text));
+  sessionStorage.setItem(PLACE, `${base64(iv)} ${base64(new Uint8Array(data))}`);
+}
+
+// Throws for what another person has typed, or an earlier process of the desk has given the key for.
+async function opened(kept) {
+  const [iv, data] = kept.split(" ").map(bytes);
+  return JSON.parse(new TextDecoder().decode(await crypto.subtle.decrypt({ name: "AES-GCM", iv }, await key(), data)));
+}
+
+async function restore() {
+  const kept = sessionStorage.getItem(PLACE);
+  const arrived = sessionStorage.getItem(SENT) !== null;
+  sessionStorage.removeItem(SENT);
+  if (!kept) return;
+  const draft = arrived ? null : await opened(kept).catch(() => null);
+  if (draft === null || draft.here !== here) return sessionStorage.removeItem(PLACE);
+  const typed = new Map(draft.typed);
+  for (const [place, field] of fields()) {
+    if (!typed.has(place)) continue;
+    if (isChoice(field)) field.checked = typed.get(place);
+    else field.value = typed.get(place);
+    restored = true;
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+  box.hidden = !restored;
+}
+
+function discard() {
+  for (const form of document.querySelectorAll("main form")) form.reset();
+  sessionStorage.removeItem(PLACE);
+  box.hidden = true;
+}
+
+// A page without the key has taken nothing: the login, the lock, the answer to a form of a session
+// that was over.
+if (!meta || unsent) {
+  sessionStorage.removeItem(SENT);
+} else {
+  await restore();
+  box.querySelector("button").addEventListener("click", discard);
+  document.addEventListener("input", () => {
+    clearTimeout(timer);
+    pending = true;
+    timer = setTimeout(save, WAIT_MS);
+  });
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.getAttribute("action") === "/logout") return sessionStorage.removeItem(PLACE);
+    if (!form.closest("main")) return;
+    sessionStorage.setItem(SENT, "1");
+    if (!pending || form.method !== "post") return;
+    event.preventDefault(); // the last letters first: the session may be over, and the page is about to go
+    save().finally(() => form.requestSubmit(event.submitter));
+  });
+}

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The access log's verbs say what was shown: a call where a call was, units where units were, each in words."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from linetap_desk.serve.review.review import NOT_DATA
+from linetap_desk.serve.review.routes import ACTS, act_of
+from linetap_desk.serve.service import ROUTES
+
+SERVE = Path(str(files("linetap_desk.serve")))
+# Verbs of what shows data, with the kind of page that they may stand for: by the first words of the route.
+SHOWS = {
+    "view": r"/(calls|release/ask|hold/ask)/\{unit\}/\{call_id:path\}",
+    "search": r"/calls/found",
+    "fleet_view": r"/fleet",
+    "unit_view": r"/fleet/unit/\{unit\}",
+    "walks_view": r"/fleet/unit/\{unit\}/walks",
+    "request_list": r"/release",
+    "request_view": r"/release/\{id\}(/request\.json)?",
+    "hold_view": r"/hold/\{id\}(/hold\.command)?",
+    "export": r"/(release|hold)/\{id\}/(call|vault|package)",
+    "review": r"/review(/\{month\}(/rows)?)?",
+}
+
+
+def test_each_verb_is_of_one_kind_of_page() -> None:
+    for route in ROUTES:
+        if route.act is not None:
+            assert re.fullmatch(SHOWS[route.act], route.path), f"{route.path} is logged as {route.act}"
+
+
+def test_every_verb_that_is_written_has_words() -> None:
+    written = {route.act for route in ROUTES if route.act}
+    for path in SERVE.rglob("*.py"):
+        written |= set(
+            re.findall(r'(?:append_in|write|refused|log_step|_step)\([^"\n]*"([a-z]+(?:_[a-z]+)*)"', path.read_text())
+        )
+    assert {"hold_ask", "login_too_often", "request_approve"} <= written
+    assert written - ACTS.keys() == set()
+    assert len(set(ACTS.values())) == len(ACTS), "two verbs in one wording"
+
+
+@pytest.mark.parametrize(
+    ("act", "calls", "terms", "words"),
+    [
+        ("view", "20261124T010203Z-L02", "floor-03", "Call viewed"), ("view", "", "floor-03", "Unit viewed"),
+        ("view", "", "", "All units viewed"), ("fleet_view", "", "", "All units viewed"), ("later", "", "", "later"),
+    ],
+)  # fmt: skip
+def test_rows_of_an_earlier_version(act: str, calls: str, terms: str, words: str) -> None:
+    assert act_of(SimpleNamespace(act=act, calls=calls, terms=terms)) == words
+
+
+def test_what_shows_data_counts_as_seen() -> None:
+    assert {act.partition("_")[0] for act in SHOWS if act != "review"} & set(NOT_DATA) == set()

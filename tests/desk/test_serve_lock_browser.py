@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a lock takes from a person who types: a warning comes first, and the text is there again afterwards.
+
+The clock is the site's own, so that a session locks when the test says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from servesite import ServeSite, chromium, require_accessible
+
+from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
+from linetap_desk.serve.people import accounts
+
+PASSWORD = "correct horse battery"
+CASE = "2026-1107 도로과"
+POLL_MS = 15_000
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(parse_rfc3339("2026-10-07T01:00:00Z"), NS_PER_S)
+
+
+@pytest.fixture
+def served(run_dir: Path, clock: ManualClock) -> Iterator[ServeSite]:
+    with ServeSite(run_dir / "site", clock) as served:
+        for name, shown in (("kim", "김민지"), ("lee", "이준호")):
+            accounts.add_account(served.site.access, "terminal:root", name, shown, ["officer"], PASSWORD, None)
+        yield served
+
+
+@pytest.fixture
+def page(served: ServeSite, browser: Browser) -> Page:
+    """A form of the desk, with half of it typed."""
+    page = served.page(browser, "/calls?unit=floor-03", "officer", name="kim")
+    page.clock.install()
+    page.reload()
+    page.locator("#case").fill(CASE)
+    page.locator("#direction").select_option("incoming")
+    return page
+
+
+def kept(page: Page) -> str:
+    return str(page.evaluate("JSON.stringify(sessionStorage) + JSON.stringify(localStorage)"))
+
+
+def lock(served: ServeSite, page: Page, clock: ManualClock, path: str = "unlock") -> None:
+    clock.advance(served.site.settings.idle_s * NS_PER_S if path == "unlock" else 13 * 3600 * NS_PER_S)
+    page.clock.run_for(POLL_MS)
+    page.wait_for_url(f"**/{path}?next=**")
+
+
+def log_in(page: Page, name: str = "") -> None:
+    if name:
+        page.locator("#name").fill(name)
+    page.locator("#password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/calls?unit=floor-03")
+
+
+def typed(page: Page) -> tuple[str, str, str]:
+    values = [page.locator(f"#{name}").input_value() for name in ("unit", "case", "direction")]
+    return values[0], values[1], values[2]
+
+
+def test_a_warning_before_and_going_on(served: ServeSite, page: Page, clock: ManualClock) -> None:
+    page.clock.run_for(POLL_MS)
+    expect(page.locator("#ending")).to_be_hidden()
+    clock.advance((served.site.settings.idle_s - 60) * NS_PER_S)
+    page.clock.run_for(POLL_MS)
+    box = page.locator("#ending")
+    expect(box).to_be_visible()
+    expect(box).to_contain_text("화면이 잠깁니다")
+    require_accessible(page)
+    with page.expect_response("**/stay"):
+        box.get_by_role("button").click()
+    expect(box).to_be_hidden()
+    clock.advance(61 * NS_PER_S)
+    page.clock.run_for(POLL_MS)
+    assert typed(page) == ("floor-03", CASE, "incoming")
+    assert "/calls" in page.url, "it goes on"
+
+
+def test_who_types_is_there(served: ServeSite, page: Page, clock: ManualClock) -> None:
+    for _ in range(3):
+        clock.advance((served.site.settings.idle_s - 30) * NS_PER_S)
+        page.clock.run_for(POLL_MS * 5)
+        with page.expect_response("**/stay"):
+            page.locator("#case").press_sequentially("1")
+    assert page.url.endswith("/calls?unit=floor-03")
+
+
+@pytest.mark.parametrize("over", ["unlock", "login"])
+def test_what_was_typed_is_there_again(served: ServeSite, page: Page, clock: ManualClock, over: str) -> None:
+    page.clock.run_for(1000)
+    page.wait_for_function("sessionStorage.getItem('linetap-draft') !== null")
+    lock(served, page, clock, over)
+    assert "도로과" not in kept(page), "nothing readable lies in the browser"
+    assert "도로과" not in page.content()
+    log_in(page, "kim" if over == "login" else "")
+    expect(page.locator("#kept")).to_be_visible()
+    assert typed(page) == ("floor-03", CASE, "incoming")
+    require_accessible(page)
+    page.locator("#kept button").click()
+    assert typed(page) == ("floor-03", "", "")
+    assert kept(page) == "{}{}"
+
+
+def test_another_person_in_the_same_tab_gets_none_of_it(served: ServeSite, page: Page, clock: ManualClock) -> None:
+    lock(served, page, clock, "login")
+    log_in(page, "lee")
+    expect(page.locator("#kept")).to_be_hidden()
+    assert typed(page) == ("floor-03", "", "")
+    page.wait_for_function("sessionStorage.length === 0")
+
+
+def test_a_search_that_was_sent_is_not_typed_any_more(served: ServeSite, page: Page) -> None:
+    page.locator("main form button[type=submit]").click()
+    page.wait_for_url("**/calls/found?**")
+    page.wait_for_function("sessionStorage.length === 0")
+    page.goto(f"{served.url}/calls?unit=floor-03")
+    expect(page.locator("#case")).to_have_value("")
+    expect(page.locator("#kept")).to_be_hidden()
+
+
+def test_a_form_sent_after_the_lock(served: ServeSite, browser: Browser, clock: ManualClock) -> None:
+    """Sooner than the page has noticed: what was typed is on its own page after the unlocking."""
+    page = served.page(browser, "/adoption/site", "officer", name="kim")
+    page.locator("#broker_host").fill("mqtt.city.example")
+    clock.advance(served.site.settings.idle_s * NS_PER_S)
+    page.locator("main form button[type=submit]").last.click()
+    expect(page.locator("h1")).to_have_text("401")
+    page.get_by_role("link", name="다시 로그인하여 이 화면으로 돌아가기").click()
+    page.locator("#password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/adoption/site")
+    expect(page.locator("#broker_host")).to_have_value("mqtt.city.example")
