@@ -40,9 +40,12 @@ SIGNS = {LEGAL: PARK, MANAGER: KIM}  # the account's role -> whose key is on tha
 
 
 class ReleaseHouse:
-    """`with house.served: house.ask()`; each person of a role is one account of that name."""
+    """`with house.served: house.ask()`; each person of a role is one account of that name.
 
-    def __init__(self, desk: Desk, clock: Clock = SYSTEM, copied: bool = True, more: str = "") -> None:
+    `more`: lines of desk.toml's [serve] table; `top`: those before the first table.
+    """
+
+    def __init__(self, desk: Desk, clock: Clock = SYSTEM, copied: bool = True, more: str = "", top: str = "") -> None:
         self.desk, self.clock, self.folder = desk, clock, desk.root / "server"
         self.copies = desk.root / "copies"
         self.copies.mkdir()
@@ -51,7 +54,7 @@ class ReleaseHouse:
         for call in (desk.call, desk.other):
             self.know(call, copied)
         self.holds = desk.root / "holds"
-        text = TABLES.format(signers=desk.rig.signers_file, copies=self.copies, holds=self.holds)
+        text = top + TABLES.format(signers=desk.rig.signers_file, copies=self.copies, holds=self.holds)
         self.served = ServeSite(self.folder, clock, f"{SERVE.format(root=desk.root)}\n{more}", text)
         self.clients: dict[str, httpx.Client] = {}
 

@@ -35,19 +35,23 @@ def clock() -> ManualClock:
 @pytest.fixture
 def served(run_dir: Path, clock: ManualClock) -> Iterator[ServeSite]:
     with ServeSite(run_dir / "site", clock) as served:
-        for name, shown in (("kim", "김민지"), ("lee", "이준호")):
-            accounts.add_account(served.site.access, "terminal:root", name, shown, ["officer"], PASSWORD, None)
+        for name, shown, role in (
+            ("kim", "김민지", "officer"),
+            ("lee", "이준호", "officer"),
+            ("han", "한지우", "auditor"),
+        ):
+            accounts.add_account(served.site.access, "terminal:root", name, shown, [role], PASSWORD, None)
         yield served
 
 
 @pytest.fixture
 def page(served: ServeSite, browser: Browser) -> Page:
     """A form of the desk, with half of it typed."""
-    page = served.page(browser, "/calls?unit=floor-03", "officer", name="kim")
+    page = served.page(browser, "/calls", "officer", name="kim")
     page.clock.install()
     page.reload()
     page.locator("#case").fill(CASE)
-    page.locator("#direction").select_option("incoming")
+    page.locator("#direction").select_option("in")
     return page
 
 
@@ -66,12 +70,12 @@ def log_in(page: Page, name: str = "") -> None:
         page.locator("#name").fill(name)
     page.locator("#password").fill(PASSWORD)
     page.keyboard.press("Enter")
-    page.wait_for_url("**/calls?unit=floor-03")
+    page.wait_for_url("**/calls")
 
 
-def typed(page: Page) -> tuple[str, str, str]:
-    values = [page.locator(f"#{name}").input_value() for name in ("unit", "case", "direction")]
-    return values[0], values[1], values[2]
+def typed(page: Page) -> tuple[str, str]:
+    values = [page.locator(f"#{name}").input_value() for name in ("case", "direction")]
+    return values[0], values[1]
 
 
 def test_a_warning_before_and_going_on(served: ServeSite, page: Page, clock: ManualClock) -> None:
@@ -88,7 +92,7 @@ def test_a_warning_before_and_going_on(served: ServeSite, page: Page, clock: Man
     expect(box).to_be_hidden()
     clock.advance(61 * NS_PER_S)
     page.clock.run_for(POLL_MS)
-    assert typed(page) == ("floor-03", CASE, "incoming")
+    assert typed(page) == (CASE, "in")
     assert "/calls" in page.url, "it goes on"
 
 
@@ -98,7 +102,7 @@ def test_who_types_is_there(served: ServeSite, page: Page, clock: ManualClock) -
         page.clock.run_for(POLL_MS * 5)
         with page.expect_response("**/stay"):
             page.locator("#case").press_sequentially("1")
-    assert page.url.endswith("/calls?unit=floor-03")
+    assert page.url.endswith("/calls")
 
 
 @pytest.mark.parametrize("over", ["unlock", "login"])
@@ -110,10 +114,10 @@ def test_what_was_typed_is_there_again(served: ServeSite, page: Page, clock: Man
     assert "도로과" not in page.content()
     log_in(page, "kim" if over == "login" else "")
     expect(page.locator("#kept")).to_be_visible()
-    assert typed(page) == ("floor-03", CASE, "incoming")
+    assert typed(page) == (CASE, "in")
     require_accessible(page)
     page.locator("#kept button").click()
-    assert typed(page) == ("floor-03", "", "")
+    assert typed(page) == ("", "")
     assert kept(page) == "{}{}"
 
 
@@ -121,7 +125,7 @@ def test_another_person_in_the_same_tab_gets_none_of_it(served: ServeSite, page:
     lock(served, page, clock, "login")
     log_in(page, "lee")
     expect(page.locator("#kept")).to_be_hidden()
-    assert typed(page) == ("floor-03", "", "")
+    assert typed(page) == ("", "")
     page.wait_for_function("sessionStorage.length === 0")
 
 
@@ -129,20 +133,23 @@ def test_a_search_that_was_sent_is_not_typed_any_more(served: ServeSite, page: P
     page.locator("main form button[type=submit]").click()
     page.wait_for_url("**/calls/found?**")
     page.wait_for_function("sessionStorage.length === 0")
-    page.goto(f"{served.url}/calls?unit=floor-03")
+    page.goto(f"{served.url}/calls")
     expect(page.locator("#case")).to_have_value("")
     expect(page.locator("#kept")).to_be_hidden()
 
 
 def test_a_form_sent_after_the_lock(served: ServeSite, browser: Browser, clock: ManualClock) -> None:
     """Sooner than the page has noticed: what was typed is on its own page after the unlocking."""
-    page = served.page(browser, "/adoption/site", "officer", name="kim")
-    page.locator("#broker_host").fill("mqtt.city.example")
+    page = served.page(browser, "/review/2026-09", "auditor", name="han")
+    page.locator("#remark").fill("9월 점검: 이상 없음")
     clock.advance(served.site.settings.idle_s * NS_PER_S)
-    page.locator("main form button[type=submit]").last.click()
+    page.locator("main form button[type=submit]").click()
     expect(page.locator("h1")).to_have_text("401")
     page.get_by_role("link", name="다시 로그인하여 이 화면으로 돌아가기").click()
     page.locator("#password").fill(PASSWORD)
     page.keyboard.press("Enter")
-    page.wait_for_url("**/adoption/site")
-    expect(page.locator("#broker_host")).to_have_value("mqtt.city.example")
+    page.wait_for_url("**/review/2026-09")
+    expect(page.locator("#remark")).to_have_value("9월 점검: 이상 없음")
+    page.locator("main form button[type=submit]").click()
+    page.wait_for_function("sessionStorage.length === 0")
+    expect(page.locator("#remark")).to_have_count(0)

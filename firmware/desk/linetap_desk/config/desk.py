@@ -147,6 +147,7 @@ class DeskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     signers: str | None = None  # allowed_signers: the keys of the units
     key: str | None = None  # the desk's private key: without it nothing is confirmed or requested
     db: str | None = None  # sqlite:///desk.db, postgresql+psycopg://...
+    outgoing: str | None = None  # a folder: holds that the pages take are sent to their units by the ingest
     copy: CopyConfig | None = None
     witnesses: WitnessesConfig = WitnessesConfig()
     serve: ServeConfig = ServeConfig()
@@ -160,6 +161,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     key: Path | None
     db: str
     copy: CopyConfig | None = None
+    outgoing: Path | None = None
+    roles: Path | None = None  # by these the ingest checks what it sends for the pages
+    authority: Path | None = None
 
 
 def ingest_settings(args: argparse.Namespace) -> Settings:
@@ -174,6 +178,9 @@ def ingest_settings(args: argparse.Namespace) -> Settings:
         copy = msgspec.structs.replace(copy, store=args.copy) if copy else CopyConfig(store=args.copy)
     if copy is not None and key is None:
         raise BadInput("copy.store: a unit is asked with the desk's key: --key, or key in desk.toml, is missing")
+    serve = config.serve
+    if config.outgoing is not None and (serve.roles is None or serve.authority is None):
+        raise BadInput("outgoing: serve.roles and serve.authority are missing: what is sent is checked by them")
     return Settings(
         broker=broker,
         client_id=args.client_id or config.client_id,
@@ -181,6 +188,9 @@ def ingest_settings(args: argparse.Namespace) -> Settings:
         key=None if key is None else Path(key),
         db=db,
         copy=copy,
+        outgoing=None if config.outgoing is None else Path(config.outgoing),
+        roles=None if serve.roles is None else Path(serve.roles),
+        authority=None if serve.authority is None else Path(serve.authority),
     )
 
 
@@ -232,6 +242,7 @@ def _all_absolute(path: Path, config: DeskConfig) -> DeskConfig:
         watch=_all_beside(path, config.watch, "certificate", "key", "places"),
         signers=_beside(path, config.signers),
         key=_beside(path, config.key),
+        outgoing=_beside(path, config.outgoing),
         db=_database_beside(path, config.db),
         copy=_copy_beside(path, config.copy),
         witnesses=_all_beside(path, config.witnesses, "policy", "heads", "logs", "keepers", "ca"),

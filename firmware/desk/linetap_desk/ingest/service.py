@@ -18,12 +18,15 @@ from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.durable.signedfile import load_key
 from linetap_core.errors import AlreadyRunning, BadInput
 from linetap_core.evidence.authorization import fetch
+from linetap_core.evidence.authorization.roles import Roles
+from linetap_core.evidence.signing.authority import Authority
 from linetap_core.service import InstanceLock, Stop, start_logging
 from linetap_core.timekeeping import KEPT, require_possible
 from linetap_core.wire import topics
 from linetap_core.wire.mqtt import Message
+from linetap_desk.accesslog.deskfolder import read_authority, read_roles
 from linetap_desk.config.desk import CopyConfig, Settings
-from linetap_desk.ingest import database
+from linetap_desk.ingest import database, outgoing
 from linetap_desk.ingest.clear import Clearing
 from linetap_desk.ingest.confirm import Confirmer
 from linetap_desk.ingest.heads import HeadReport
@@ -31,13 +34,22 @@ from linetap_desk.ingest.holes import Holes, Missing
 from linetap_desk.ingest.judge import Report
 from linetap_desk.ingest.link import Link, Patience
 from linetap_desk.ingest.outages import Outages
+from linetap_desk.ingest.outgoing import Outgoing
 from linetap_desk.ingest.register import Arrival, Notice, SignersFile
 from linetap_desk.ingest.store import Store
 from linetap_desk.ingest.vaults import Group
 
 TURN_S = 0.2
 TOPICS = topics.of_every_unit(
-    "status", "health", "alert/+", "call", "log", "reply/ack", "reply/resend", f"reply/{fetch.VERB}"
+    "status",
+    "health",
+    "alert/+",
+    "call",
+    "log",
+    "reply/ack",
+    "reply/resend",
+    f"reply/{fetch.VERB}",
+    f"reply/{outgoing.VERB}",
 )
 
 log = logging.getLogger("linetap.ingest")
@@ -131,6 +143,9 @@ class Ingest:
         self._copying: Copies | None = None
         if settings.copy is not None and self._confirmer is not None and start_copies is not None:
             self._copying = start_copies(settings.copy, engine, signers, self._confirmer.command, clock)
+        self._outgoing: Outgoing | None = None
+        if settings.outgoing is not None and confirms:
+            self._outgoing = Outgoing(settings.outgoing, lambda: in_force(settings), engine, clock)
         self._due_ns = 0
         self._trouble = ""
 
@@ -183,6 +198,9 @@ class Ingest:
                 if kind == "status" and self._copying is not None:
                     self._copying.status(unit, arrived.payload)
                 return Notice(unit, kind, arrived.payload, now_ns, below)
+            case "reply" if below == outgoing.VERB:
+                if self._outgoing is not None:
+                    self._outgoing.answered(unit, arrived.payload)
             case "reply" if self._confirmer is not None:
                 self._confirmer.answered(unit, arrived.payload)
         return None
@@ -194,6 +212,7 @@ class Ingest:
             self._clearing.clear_due()
             self._outages.update()
             self._log_missing(missing)
+            self._send_for_pages()
         except SQLAlchemyError as error:
             self._due_ns = self._clock.monotonic_ns() + self._patience.database_ms * NS_PER_MS
             self._log_trouble(
@@ -209,6 +228,11 @@ class Ingest:
         copies = self._copying.turn() if self._copying is not None else ()
         for message in chain(asked, self._confirmer.due(self._store.words), copies):
             self._link.publish(message)
+
+    def _send_for_pages(self) -> None:
+        if self._outgoing is not None and self._link.has_room:
+            for message in self._outgoing.turn():
+                self._link.publish(message)
 
     def _store_them(self) -> None:
         """Stores everything waiting, in one transaction; acknowledges it when committed, and then confirms it."""
@@ -233,6 +257,14 @@ class Ingest:
         if trouble != self._trouble:
             log.error("%s", trouble) if trouble else log.info("database_back")
         self._trouble = trouble
+
+
+def in_force(settings: Settings) -> tuple[Authority, Roles]:
+    """The roles that the authority has signed, as they lie there now. BadInput or a Refusal where there are none."""
+    if settings.roles is None or settings.authority is None:
+        raise BadInput("serve.roles and serve.authority are missing in desk.toml")
+    authority = read_authority(settings.authority)
+    return authority, read_roles(settings.roles, authority)[2]
 
 
 def _fetched_from(topic: str) -> str | None:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pages of holds: an officer requests, the vault officer uploads a signed command, the unit reports that it holds.
 
-Nothing is sent from here: the pages' certificate may only read at the broker (systemd/mosquitto/acl).
+Nothing is sent from here: the pages' certificate may only read at the broker (systemd/mosquitto/acl). With `outgoing`
+in desk.toml the command is handed to the ingest, which checks and sends it (ingest/outgoing.py).
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from starlette.responses import RedirectResponse, Response
 
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence.authorization.command import SUFFIX
+from linetap_core.evidence.authorization.command import SUFFIX, CommandFault
 from linetap_core.evidence.authorization.release import CASE_LIMIT, NotReleased
 from linetap_core.evidence.signing import document
 from linetap_desk.accesslog.deskfolder import read_authority
+from linetap_desk.ingest import outgoing
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.database.tables import holds
 from linetap_desk.serve.handling.site import Route, Site, read_desk, subject_of_path
@@ -106,9 +108,47 @@ async def _one(request: Request, site: Site, error: Exception | None = None) -> 
     return site.pages.page(
         request, "release/hold.html", 200 if error is None else 409, asked=asked, row=row, names=names, words=steps,
         mine=asked.is_for(who.name, who.roles), expired=expired, wrap=_wrap(row), sign=_sign(row), check=_check(row),
-        officers=together,
+        officers=together, outgoing=_outgoing(site, row),
         chain=asked.chain, error=None if error is None else error_texts(site, request, error),
     )  # fmt: skip
+
+
+def _folder(site: Site) -> Path | None:
+    found = site.settings.desk.outgoing
+    return None if found is None else Path(found)
+
+
+def _outgoing(site: Site, row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What became of the command at the ingest; None where none takes it, or there is no command."""
+    folder = _folder(site)
+    if folder is None or row["command"] is None:
+        return None
+    found = outgoing.told(folder, row["id"], bytes(row["command"]))
+    return {"is_put": outgoing.is_put(folder, row["id"]), "told": found}
+
+
+def _hand_over(site: Site, hold_id: str, data: bytes | None) -> None:
+    """To the ingest; None: it is not to be sent any more."""
+    if (folder := _folder(site)) is not None:
+        if data is None:
+            outgoing.take_back(folder, hold_id)
+        else:
+            outgoing.put(folder, hold_id, data)
+
+
+async def send(request: Request, site: Site) -> Response:
+    """Again, or for the first time where the ingest has begun to take holds since."""
+
+    async def prepare(_form: FormData, asked: RequestedHold) -> Do:
+        row = asked.row
+        if _folder(site) is None or asked.state != "send":
+            raise StepFault("step_not_yet", f"{row['id']}: there is no command, or nobody here who sends it")
+        if uploadchecks.is_over(row["command_expires"], site.clock.utc_ns()):
+            raise CommandFault("command_expired", f"it was good until {row['command_expires']}")
+        await anyio.to_thread.run_sync(_hand_over, site, row["id"], bytes(row["command"]))
+        return lambda _db: None
+
+    return await _step(request, site, "hold_send", prepare)
 
 
 def _wrap(row: Mapping[str, Any]) -> str:
@@ -180,7 +220,11 @@ async def bring(request: Request, site: Site) -> Response:
 
         return do
 
-    return await _step(request, site, "hold_command", prepare)
+    answer = await _step(request, site, "hold_command", prepare)
+    if answer.status_code == 303:  # it stands in the database
+        row = await _row(request, site)
+        await anyio.to_thread.run_sync(_hand_over, site, row["id"], bytes(row["command"]))
+    return answer
 
 
 async def partial(request: Request, site: Site) -> Response:
@@ -221,7 +265,10 @@ async def close(request: Request, site: Site) -> Response:
 
         return do
 
-    return await _step(request, site, "hold_close", prepare)
+    answer = await _step(request, site, "hold_close", prepare)
+    if answer.status_code == 303:
+        await anyio.to_thread.run_sync(_hand_over, site, id_of(request), None)
+    return answer
 
 
 async def call_file(request: Request, site: Site) -> Response:
@@ -263,6 +310,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/hold/ask", ("POST",), steps.ASKS, None, ask, takes=("unit", "call_id", *FIELDS), answers=DONE_OR_NOT),
     Route("/hold/{id}", ("GET",), MAY, "hold_view", one, subject=subject_of),
     Route("/hold/{id}/command", ("POST",), steps.UNWRAPS, None, bring, takes=FILE, answers=DONE_OR_NOT),
+    Route("/hold/{id}/send", ("POST",), steps.UNWRAPS, None, send, answers=DONE_OR_NOT),
     Route("/hold/{id}/partial", ("POST",), steps.UNWRAPS, None, partial, takes=FILE, answers=DONE_OR_NOT),
     Route("/hold/{id}/call", ("GET",), steps.UNWRAPS, "export", call_file, subject=subject_of),
     Route(f"/hold/{{id}}/hold{SUFFIX}", ("GET",), steps.UNWRAPS, "hold_view", command_file, subject=subject_of),

@@ -48,6 +48,7 @@ ACTS = {
     "hold_view": N_("Hold viewed"),
     "hold_partial": N_("Partial of an officer uploaded for a hold"),
     "hold_command": N_("Hold command uploaded"),
+    "hold_send": N_("Hold command sent again"),
     "hold_close": N_("Hold closed"),
     "review": N_("Review viewed"),
     "review_signed": N_("Review signed"),

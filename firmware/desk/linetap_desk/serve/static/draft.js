@@ -118,6 +118,7 @@ if (!meta || unsent) {
     sessionStorage.setItem(SENT, "1");
     if (!pending || form.method !== "post") return;
     event.preventDefault(); // the last letters first: the session may be over, and the page is about to go
-    save().finally(() => form.requestSubmit(event.submitter));
+    const again = () => form.requestSubmit(event.submitter);
+    save().finally(() => setTimeout(again)); // not while this event is still under way: that would be ignored
   });
 }

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signed commands that the pages hand to the ingest, which may send them to a unit; and what became of each.
+
+```
+<outgoing>/commands/H2026-0001.command   the pages write it: the bytes that a vault officer has signed
+<outgoing>/answers/H2026-0001.json       the ingest writes it: when it was sent, and the unit's answer
+```
+Each folder has one writer, and its reader takes its files for a stranger's. Whoever takes over the pages sends no more
+than a hold that a vault officer of the signed roles has signed: the ingest checks that itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import Engine, select
+
+from linetap_core import jsontext, rooms
+from linetap_core.clock import NS_PER_S, Clock, parse_rfc3339, rfc3339
+from linetap_core.durable.files import DIRECTORY_MODE, replace_durably
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.authorization import command as envelopes
+from linetap_core.evidence.authorization import commandbody
+from linetap_core.evidence.authorization.command import LIMIT_BYTES, SUFFIX, Answer, Command, CommandFault
+from linetap_core.evidence.authorization.counters import Counters
+from linetap_core.evidence.authorization.roles import Roles
+from linetap_core.evidence.calls import hold
+from linetap_core.evidence.signing.authority import Authority
+from linetap_core.wire.mqtt import Message
+from linetap_core.wire.topics import Topics
+from linetap_desk.ingest import callrow
+from linetap_desk.ingest.tables import events, units
+from linetap_desk.inputs import strict
+
+VERB = "hold"  # nothing else is sent for the pages
+MOST = 64  # waiting at once
+LOOK_S = 5
+AGAIN_S = 120  # without an answer; a unit that has done it reports the hold by itself within that time
+_COMMANDS, _ANSWERS, _TOLD = "commands", "answers", ".json"
+_NAME = re.compile(r"[A-Z][0-9]{4}-[0-9]{4,8}")
+_TOLD_LIMIT_BYTES = 16 << 10
+_TEXT_LIMIT = 500
+
+log = logging.getLogger("linetap.ingest")
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What became of a command. `code`: "done", the unit's refusal, or why it was not sent; empty: no answer yet."""
+
+    sha256: str
+    sent_at: str = ""
+    answered_at: str = ""
+    code: str = ""
+    text: str = ""
+
+
+# --- The pages' side --------------------------------------------------------------------------------------------------
+
+
+def put(folder: Path, name: str, data: bytes) -> None:
+    """Durable when this returns. BadInput where it cannot be written."""
+    try:
+        place = folder / _COMMANDS
+        place.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        replace_durably(place / f"{name}{SUFFIX}", data)
+    except OSError as error:
+        raise BadInput(f"outgoing {folder}: {error.strerror}") from None
+
+
+def take_back(folder: Path, name: str) -> None:
+    """It is not sent any more; it may have been."""
+    with contextlib.suppress(OSError):
+        (folder / _COMMANDS / f"{name}{SUFFIX}").unlink(missing_ok=True)
+
+
+def is_put(folder: Path, name: str) -> bool:
+    return (folder / _COMMANDS / f"{name}{SUFFIX}").is_file()
+
+
+def told(folder: Path, name: str, data: bytes) -> Told | None:
+    """What became of these very bytes; None: the ingest has not looked at them yet."""
+    found = _read_told(folder, name)
+    return found if found is not None and found.sha256 == hashlib.sha256(data).hexdigest() else None
+
+
+def _read_told(folder: Path, name: str) -> Told | None:
+    try:
+        return jsontext.decode(rooms.read(folder / _ANSWERS, f"{name}{_TOLD}", _TOLD_LIMIT_BYTES), type=Told)
+    except (OSError, ValueError):
+        return None
+
+
+# --- The ingest's side ------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Waiting:
+    command: Command | None
+    data: bytes
+    call_id: str
+    told: Told
+    again_ns: int = 0  # monotonic
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """`in_force`: authority and roles as they are signed now; a Refusal or BadInput where there are none."""
+
+    folder: Path
+    in_force: Callable[[], tuple[Authority, Roles]]
+    engine: Engine
+    clock: Clock
+    _waiting: dict[str, _Waiting] = field(default_factory=dict)
+    _due_ns: int = 0
+
+    def turn(self) -> Iterator[Message]:
+        """The commands to publish now. SQLAlchemyError: the database is away."""
+        now_ns = self.clock.monotonic_ns()
+        if now_ns < self._due_ns:
+            return
+        self._due_ns = now_ns + LOOK_S * NS_PER_S
+        self._look()
+        online = self._online() if any(one.command for one in self._waiting.values()) else set()
+        for name, one in self._waiting.items():
+            if one.command is None or one.told.code or now_ns < one.again_ns:
+                continue
+            if one.told.sent_at and self._is_held(one):
+                self._tell(name, one, code="done", text="the unit has reported the hold")
+            elif parse_rfc3339(one.command.expires) <= self.clock.utc_ns():
+                self._tell(name, one, code="command_expired", text=f"it was good until {one.command.expires}")
+            elif one.command.unit in online:
+                one.again_ns = now_ns + AGAIN_S * NS_PER_S
+                self._tell(name, one, sent_at=rfc3339(self.clock.utc_ns()))
+                log.info("command_sent: %s to %s", name, one.command.unit)
+                yield Message(Topics(one.command.unit).command(VERB), one.data, expiry_s=AGAIN_S)
+
+    def answered(self, unit: str, payload: bytes) -> None:
+        """An answer of `reply/hold`: unsigned, so it says no more than what the page shows beside the signed report."""
+        try:
+            answer = strict.decode(payload[:_TOLD_LIMIT_BYTES], Answer)
+        except (ValueError, RecursionError):
+            return
+        for name, one in self._waiting.items():
+            mine = one.command is not None and (one.command.unit, one.command.counter) == (unit, answer.counter)
+            if mine and one.told.sent_at and not one.told.code:
+                at = rfc3339(self.clock.utc_ns())
+                self._tell(name, one, answered_at=at, code=answer.code[:40], text=answer.text[:_TEXT_LIMIT])
+
+    def _look(self) -> None:
+        there = [Path(name).stem for name in rooms.names(self.folder / _COMMANDS, SUFFIX)]
+        there = [name for name in there if _NAME.fullmatch(name)][:MOST]
+        for gone in self._waiting.keys() - set(there):
+            del self._waiting[gone]
+            with contextlib.suppress(OSError):
+                (self.folder / _ANSWERS / f"{gone}{_TOLD}").unlink(missing_ok=True)
+        fresh: dict[str, bytes] = {}
+        for name in there:
+            with contextlib.suppress(OSError):
+                data = rooms.read(self.folder / _COMMANDS, f"{name}{SUFFIX}", LIMIT_BYTES)
+                if name not in self._waiting or self._waiting[name].data != data:
+                    fresh[name] = data
+        if not fresh:
+            return
+        try:
+            authority, roles = self.in_force()
+        except (Refusal, BadInput) as error:  # looked at again, since they may be just being replaced
+            log.error("outgoing_unchecked: %s; nothing is sent for the pages", error)
+            return
+        for name, data in fresh.items():
+            self._waiting[name] = self._taken(name, data, authority, roles)
+
+    def _taken(self, name: str, data: bytes, authority: Authority, roles: Roles) -> _Waiting:
+        known = told(self.folder, name, data) or Told(hashlib.sha256(data).hexdigest())
+        try:
+            command = _unit_of(data)
+            made = envelopes.check(data, command.unit, authority, roles, Counters(), self.clock.utc_ns())
+            if made.verb != VERB:
+                raise CommandFault("command_verb", f"it is {made.verb}, which the pages do not send")
+            held = hold.decode(commandbody.read(made, commandbody.Hold).data)
+        except (Refusal, BadInput) as error:
+            one = _Waiting(None, data, "", known)
+            if not known.code:
+                self._tell(name, one, code=getattr(error, "code", "bad_input"), text=str(error)[:_TEXT_LIMIT])
+            return one
+        return _Waiting(made, data, held.call_id, known)
+
+    def _tell(self, name: str, one: _Waiting, **news: str) -> None:
+        one.told = msgspec.structs.replace(one.told, **news)
+        try:
+            (self.folder / _ANSWERS).mkdir(mode=DIRECTORY_MODE, exist_ok=True)
+            replace_durably(self.folder / _ANSWERS / f"{name}{_TOLD}", msgspec.json.encode(one.told) + b"\n")
+        except OSError as error:
+            log.error("outgoing_unwritten: %s: %s", self.folder, error.strerror)
+
+    def _online(self) -> set[str]:
+        with self.engine.connect() as db:
+            return set(db.execute(select(units.c.unit).where(units.c.state == "online")).scalars())
+
+    def _is_held(self, one: _Waiting) -> bool:
+        """The signed report may be here although the answer was lost: sent again, the command would be a repeated one,
+        which alarms."""
+        assert one.command is not None
+        since = events.c.received_at >= one.told.sent_at
+        with self.engine.connect() as db:
+            return bool(callrow.is_held(db, events.c.unit == one.command.unit, events.c.call_id == one.call_id, since))
+
+
+def _unit_of(data: bytes) -> Command:
+    """The command before its signature is checked: the unit that it claims to be for."""
+    return strict.decode(strict.decode(data, envelopes.Envelope).command, Command)
