@@ -88,7 +88,7 @@ def act_of(row: Any) -> str:
     a call: such a row stays in the log as it is."""
     if row.act == "view" and not row.calls:
         return ACTS["unit_view" if row.terms else "fleet_view"]
-    return ACTS.get(row.act, row.act)
+    return ACTS.get(row.act, str(row.act))
 
 
 def _span(request: Request, site: Site) -> review.Span:
