@@ -14,6 +14,9 @@ from linetap_desk.serve.review.review import NOT_DATA
 from linetap_desk.serve.review.routes import ACTS, act_of
 from linetap_desk.serve.service import ROUTES
 
+WRITES = re.compile(
+    r'(?:append_in|write|refused|log_step|_step)\([^"\n]*?(?:""[^"\n]*?)*(?<!remark=)"([a-z]+(?:_[a-z]+)*)"'
+)
 SERVE = Path(str(files("linetap_desk.serve")))
 # Verbs of what shows data, with the kind of page that they may stand for: by the first words of the route.
 SHOWS = {
@@ -26,6 +29,7 @@ SHOWS = {
     "request_view": r"/release/\{id\}(/request\.json)?",
     "hold_view": r"/hold/\{id\}(/hold\.command)?",
     "export": r"/(release|hold)/\{id\}/(call|vault|package)",
+    "restore_view": r"/restore",
     "review": r"/review(/\{month\}(/rows)?)?",
 }
 
@@ -39,9 +43,7 @@ def test_each_verb_is_of_one_kind_of_page() -> None:
 def test_every_verb_that_is_written_has_words() -> None:
     written = {route.act for route in ROUTES if route.act}
     for path in SERVE.rglob("*.py"):
-        written |= set(
-            re.findall(r'(?:append_in|write|refused|log_step|_step)\([^"\n]*"([a-z]+(?:_[a-z]+)*)"', path.read_text())
-        )
+        written |= set(WRITES.findall(path.read_text()))
     assert {"hold_ask", "login_too_often", "request_approve"} <= written
     assert written - ACTS.keys() == set()
     assert len(set(ACTS.values())) == len(ACTS), "two verbs in one wording"
