@@ -114,7 +114,11 @@ def test_a_list_that_another_signed_is_refused(desk: IndexDesk, caplog: pytest.L
     assert not desk.folder.folder.exists()
 
 
-def test_an_older_list_does_not_replace_a_newer_one(desk: IndexDesk, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("more_calls", [0, 1])
+def test_an_older_list_does_not_replace_a_newer_one(
+    desk: IndexDesk, caplog: pytest.LogCaptureFixture, more_calls: int
+) -> None:
+    """Neither one of earlier segments, nor an earlier head of the same list, which says that it ends earlier."""
     desk.unit.call()
     kept: list[Sent] = []
 
@@ -125,14 +129,15 @@ def test_an_older_list_does_not_replace_a_newer_one(desk: IndexDesk, caplog: pyt
 
     desk.between = keep
     desk.turns()
-    desk.unit.call()
+    for _ in range(more_calls):
+        desk.unit.call()
     desk.turns(700)
-    newest = lists(desk)[-1]
+    newest = desk.folder.lists(desk.signers.now())[-1]
     desk.between = lambda sent: (kept[0][0], sent[1], sent[2]) if b'"listed":{' in sent[0] else sent
     with caplog.at_level(logging.WARNING):
         desk.turns(700)
-    assert "index_refused: index_list" in caplog.text
-    assert lists(desk)[-1] == newest
+    assert "index_refused: index_list: its list is of" in caplog.text
+    assert desk.folder.lists(desk.signers.now())[-1] == newest
 
 
 def test_a_silent_unit_is_asked_again_later_each_time(desk: IndexDesk) -> None:
@@ -186,7 +191,8 @@ class TestEnd:
         return end_of_ns(last_day, "Asia/Seoul")
 
     def lay(self, desk: IndexDesk, name: str, **values: object) -> None:
-        call = {"unit": UNIT, "call_id": name, "late": False, "began_at": rfc3339(desk.clock.utc_ns())}
+        began_at = values.pop("began_at", rfc3339(desk.clock.utc_ns()))
+        call = {"unit": UNIT, "call_id": name, "late": False, "began_at": began_at}
         with desk.engine.begin() as db:
             if values.get("until", "") == "":
                 db.execute(insert(tables.calls).values(**call))
@@ -203,6 +209,9 @@ class TestEnd:
         self.later(copied, 61)
         copied.turns(700)
         assert len(list(copied.folder.segments())) == 1, "no unit's clock is there yet"
+        self.lay(copied, "20261224T000000.000Z-L01", began_at="2026-12-24T00:00:00.000Z")
+        copied.turns(700)
+        assert len(list(copied.folder.segments())) == 1, "by a unit's clock it is not over"
         self.lay(copied, "20270201T000000.000Z-L01")
         copied.turns(700)
         assert list(copied.folder.segments()) == []

@@ -226,6 +226,17 @@ class TestMissing:
         assert unitindex.OLDER in session.gaps()
         assert house.found(session, "number", OTHER) == []
 
+    def test_an_earlier_list_beside_the_newest(self, house: SearchHouse) -> None:
+        """Its segment would hide the later call: of one log only the newest list counts."""
+        house.copied(NUMBER)
+        root = house.central.folder.folder
+        kept = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+        house.copied(OTHER)
+        for path, data in kept.items():
+            (path.with_name(path.name.replace("0" * 16, "0" * 15 + "1"))).write_bytes(data)
+        session = house.session()
+        assert session.gaps() == {unitindex.CHANGED: {UNIT: ["2026-11-24"]}}
+
     def test_an_index_that_ends_early_is_named(self, house: SearchHouse) -> None:
         house.copied(NUMBER)
         house.clock.advance(7200 * 10**9)

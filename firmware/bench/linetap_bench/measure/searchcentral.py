@@ -35,7 +35,7 @@ _LOG = "0" * 16
 def measure(folder: Path, _voices: Path, _notices: Path) -> list[Row]:
     medium = folder / "medium"
     medium.mkdir()
-    sealed_to = _keys(medium)
+    sealed_to = day_keys(medium)
     plain = {day: index.encode(entries) for day, entries in year_of("unit-000")}
     found, opened_s, sent = list[UnitCalls](), 0.0, 0
     index_keys = IndexKeys([medium])
@@ -43,7 +43,7 @@ def measure(folder: Path, _voices: Path, _notices: Path) -> list[Row]:
     before_mb = _peak_mb()
     for number in range(OPENED):
         unit, key = f"unit-{number:03d}", keys.new_unit_key()
-        archive = _archive(unit, key, plain, sealed_to)
+        archive = archive_of(unit, key, plain, sealed_to)
         sent += len(archive)
         named = signers.parse(f"{unit} {keys.public_line(key.public_key())}\n")
         before_s = time.process_time()
@@ -97,7 +97,7 @@ def _took_s(found: list[UnitCalls], wanted: Wanted, most: int, shown: int = 1001
     return (SYSTEM.monotonic_ns() - began_ns) / NS_PER_S
 
 
-def _keys(medium: Path) -> Callable[[date], str]:
+def day_keys(medium: Path) -> Callable[[date], str]:
     recipients: dict[str, str] = {}
     for number in range(DAYS):
         epoch, identity = _epoch(FIRST + timedelta(days=number)), keys.new_identity()
@@ -110,7 +110,7 @@ def _epoch(day: date) -> str:
     return (day + timedelta(days=KEPT_DAYS)).isoformat()
 
 
-def _archive(unit: str, key: SigningKey, plain: dict[date, bytes], sealed_to: Callable[[date], str]) -> bytes:
+def archive_of(unit: str, key: SigningKey, plain: dict[date, bytes], sealed_to: Callable[[date], str]) -> bytes:
     """As the desk gives it out."""
     segments = {
         f"{_epoch(day)}/{index.segment_name(day.isoformat(), 1)}": age.encrypt(

@@ -76,31 +76,39 @@ class UnitCalls:
 
     def add(self, entries: list[Entry]) -> None:
         """Entries of another unit are none of this index. BadIndex for an invalid call id."""
-        regular = list[Entry]()
+        regular, odd = list[Entry](), list[Entry]()
         for entry in entries:
             if entry.unit != self.unit:
                 raise index.BadIndex(f"an entry of {entry.unit!r}")
-            (regular if self._fits(entry) else self._odd).append(entry)
-        if not regular:
-            return
+            (regular if self._fits(entry) else odd).append(entry)
         at_ms, good = _times([entry.call_id for entry in regular], [entry.line for entry in regular])
-        self._odd += [entry for entry, fine in zip(regular, good, strict=True) if not fine]
+        odd += [entry for entry, fine in zip(regular, good, strict=True) if not fine]
+        for entry in odd:
+            index.began_ns(entry)
+        self._odd += odd
         kept = [entry for entry, fine in zip(regular, good, strict=True) if fine]
+        if kept:
+            self._parts.append(self._columns_of(kept, at_ms[good]))
+
+    def _columns_of(self, kept: list[Entry], at_ms: NDArray[np.int64]) -> _Columns:
         numbers = [index.digits_of(entry.number) for entry in kept]
-        self._parts.append(_Columns(
-            at_ms=at_ms[good],
+        return _Columns(
+            at_ms=at_ms,
             number=np.array([int(digits or 0) for digits in numbers], np.int64),
             digits=np.array([len(digits) for digits in numbers], np.uint8),
             line=np.array([entry.line for entry in kept], np.uint8),
             extension=np.array([self._text(entry.extension) for entry in kept], np.uint16),
             name=np.array([self._text(entry.name) for entry in kept], np.uint16),
-            kind=np.array([
-                _DIRECTIONS.index(entry.direction) << 5 | _DISPOSITIONS.index(entry.disposition) << 1 | entry.internal
-                for entry in kept
-            ], np.uint8),
-        ))  # fmt: skip
-        for entry in self._odd[-len(entries) :]:
-            index.began_ns(entry)
+            kind=np.array(
+                [
+                    _DIRECTIONS.index(entry.direction) << 5
+                    | _DISPOSITIONS.index(entry.disposition) << 1
+                    | entry.internal
+                    for entry in kept
+                ],
+                np.uint8,
+            ),
+        )
 
     def seal(self) -> None:
         """No more entries. A call that stands in two segments counts once: the later one."""
