@@ -26,6 +26,7 @@ class Shot:
     wide: int = 960
     locked: bool = False
     live: bool = False  # its script opens the stream of units
+    waits: Literal["", "passkey", "new"] = ""  # a login that has begun, for a passkey or for a new one
 
 
 SHOTS = (
@@ -37,6 +38,23 @@ SHOTS = (
         "officer",
         "After a quarter of an hour without a touch, before it goes on where it was.",
         locked=True,
+    ),
+    Shot(
+        "login-passkey",
+        "/login/passkey",
+        "/login/passkey",
+        "",
+        "After the password, for whoever has a passkey.",
+        waits="passkey",
+    ),
+    Shot("first", "/first", "/first", "", "A new account, or a lost passkey: a one-time code and a new password."),
+    Shot("first-passkey", "/first/passkey", "/first/passkey", "", "Then the new passkey.", waits="new"),
+    Shot(
+        "restore",
+        "/restore",
+        "/restore",
+        "officer",
+        "A lost passkey: one person has asked for a new one, another confirms, and each is shown half a code.",
     ),
     Shot("home", "/", "/", "officer", "The first page: what one's roles have here."),
     Shot(

@@ -24,7 +24,7 @@ from watch_rig import ALERT, LINE, OFFLINE, ONLINE
 
 from broker import HOST, Broker, until
 from epoch_rig import Authority
-from linetap_core.clock import NS_PER_S, SYSTEM, ManualClock, parse_rfc3339, rfc3339
+from linetap_core.clock import NS_PER_DAY, NS_PER_S, SYSTEM, ManualClock, parse_rfc3339, rfc3339
 from linetap_core.enrolment import adoption
 from linetap_core.enrolment.adoption import Begin, Opening
 from linetap_core.evidence.calls import sealed
@@ -35,12 +35,13 @@ from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_desk.ingest.clear import clear_destroyed
 from linetap_desk.serve import commands
 from linetap_desk.serve.access.log import AccessTable, Subject
-from linetap_desk.serve.database.tables import adoptions, people, sessions
+from linetap_desk.serve.database.tables import adoptions, invitations, people, sessions
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.live.journal import Reader
 from linetap_desk.serve.orders import store
 from linetap_desk.serve.orders.template import Template
-from linetap_desk.serve.people import accounts
+from linetap_desk.serve.people import accounts, ceremonies
+from linetap_desk.serve.people.ceremonies import Ceremony
 
 ADDRESS = "https://desk.city.example"  # in the code on the printed page
 MONTH_NS = parse_rfc3339("2026-10-06T00:30:00Z")
@@ -137,6 +138,7 @@ class PictureSite:
             held.enter_context(served)
             picture_release.ask(served.site, UNIT, house.names["marked"], NOW_NS)
             _adopt(served)
+            _lose(served)
             until(lambda: _standings(served) == STANDINGS, END_S)
             yield cls(served, house.names)
 
@@ -148,6 +150,10 @@ class PictureSite:
         )
         if shot.locked:
             self._lock(f"{shot.role}-locked")
+        if shot.waits:
+            waiting = Ceremony(1, "choi", "login", NOW_NS, invitation="-" if shot.waits == "new" else "")
+            token = self.served.site.ceremonies.begin(waiting)
+            context.add_cookies([{"name": ceremonies.COOKIE, "value": token, "url": self.served.url, "secure": True}])
         page = context.new_page()
         page.clock.set_fixed_time(NOW_NS / 1e9)
         page.set_viewport_size({"width": shot.wide, "height": 640})
@@ -200,6 +206,15 @@ def _template(folder: Path) -> Template:
         key_list=keylist.encode(listed).decode(), key_list_sig="-", custodians=listed.custodians, custodians_needed=1,
         overflow_epoch=listed.overflow[0].recipient, overflow_number=2,
     )  # fmt: skip
+
+
+def _lose(served: ServeSite) -> None:
+    """Somebody has lost a passkey, and one of the two has asked for a new one."""
+    at = rfc3339(NOW_NS - 1200 * NS_PER_S)
+    with writing(served.site.own) as db:
+        person = db.execute(select(people.c.id).where(people.c.name == "custodian")).scalar()
+        row = {"asked_by": "vault", "reason": "휴대전화 교체", "asked_at": at, "ends_at": rfc3339(NOW_NS + NS_PER_DAY)}
+        db.execute(insert(invitations).values(person=person, first_sha256="-", **row))
 
 
 def _standings(served: ServeSite) -> dict[str, str]:

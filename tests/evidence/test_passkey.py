@@ -10,9 +10,10 @@ import pytest
 
 from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization import roles
+from linetap_core.evidence.authorization.roles import Person, Roles
 from linetap_core.evidence.keys import keys, passkey
 from linetap_core.evidence.keys.passkey import PasskeyKey
-from linetap_core.evidence.signing import assertion, namespaces, sshsig
+from linetap_core.evidence.signing import assertion, document, namespaces, sshsig
 from passkey_rig import SITE, SoftPasskey
 from sealing_rig import run
 
@@ -149,3 +150,13 @@ def test_parts_of_a_browser() -> None:
     for wrong in (data[:-1], data + b"\xa0", b""):
         with pytest.raises(assertion.PasskeyFault):
             assertion.of_browser(wrong, made.client_data, made.numbers)
+
+
+def test_a_unit_names_a_change_of_passkeys_as_of_other_keys() -> None:
+    """Units take roles.json as the desk does, and compare it with the one before."""
+    file = keys.public_line(keys.new_unit_key().public_key())
+    before = Roles(1, [Person("Kim", "privacy", file)], [])
+    after = roles.parse(document.encode(Roles(2, [Person("Kim", "privacy", HERE.line)], [])))
+    print_of = keys.fingerprint(HERE.key)
+    assert roles.changes(before, after)[1:] == [f"new privacy {print_of}"]
+    assert roles.changes(after, after) == []

@@ -160,7 +160,6 @@ ROUTES: tuple[Route, ...] = join(
         home.ROUTES,
         people.ROUTES,
         second.ROUTES,
-        restore.ROUTES,
         staying.ROUTES,
         access.ROUTES,
         calls.ROUTES,
@@ -171,6 +170,7 @@ ROUTES: tuple[Route, ...] = join(
         holdroutes.ROUTES,
         orders.ROUTES,
         adoption.ROUTES,
+        restore.ROUTES,
     )
 )
 LARGER = adoption.LARGER | orders.LARGER  # path -> bytes of a form with files
