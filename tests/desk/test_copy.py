@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,10 +15,13 @@ from broker import Broker, until
 from ingest_rig import Ingesting, rows
 from kept_rig import Kept
 from linetap_bench.stage.cable import SlowLine
-from linetap_core.evidence.calls import sealed
+from linetap_core.durable import files
+from linetap_core.evidence.calls import index, sealed
 from linetap_core.evidence.merklelog.closing import closing_path
 from linetap_core.evidence.merklelog.leaflog import LEAVES
+from linetap_core.evidence.signing import signers
 from linetap_core.records import CallRecord
+from linetap_desk.copy.indexfolder import IndexFolder
 from linetap_desk.ingest import tables
 
 UNIT = "floor-03"
@@ -112,6 +116,35 @@ def test_every_sealed_call_is_copied_and_the_copy_proves_itself(
             assert done.returncode == 0, done.stdout + done.stderr
     leaves = (floor.config.vault_path / "log" / LEAVES).read_text()
     assert leaves.count('{"kind":"copy"') == len(records)
+
+
+def test_the_index_is_copied_beside_the_calls(ingest: Ingesting, floor: Kept, store: Path, broker: Broker) -> None:
+    """Over a real broker, by the reporter's process: a segment of many blocks too, and the broker dies meanwhile."""
+    root = floor.config.vault_path / index.FOLDER
+    with floor._lock:
+        for number, size in enumerate((900_000, 300, 200_000), 1):
+            path = root / "2027-01-24" / index.segment_name("2026-11-24", number)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(random.Random(number).randbytes(size))
+            name = path.relative_to(root).as_posix()
+            floor.unit_log.append("index", file=name, sha256=files.sha256(path), adopted="yes")
+    ingest.start()
+    until(lambda: "session_" in ingest.said())
+    floor.reporter()
+    folder = IndexFolder(store, UNIT)
+    until(lambda: list(folder.segments()), 120)
+    broker.kill()
+    broker.start()
+    names = sorted(path.relative_to(root).as_posix() for path in root.glob("*/*"))
+    try:
+        until(lambda: list(folder.segments()) == names, 120)
+    except AssertionError as error:
+        error.add_note(f"the ingest said:\n{ingest.said()}\nthe reporter said:\n{floor.said()}")
+        raise
+    for path in root.glob("*/*"):
+        assert (store / UNIT / index.FOLDER / path.relative_to(root)).read_bytes() == path.read_bytes()
+    (found,) = folder.lists(signers.parse(floor.signers.read_text()))
+    assert len(found[2].segments) == 3
 
 
 def test_copying_goes_on_after_every_break(ingest: Ingesting, floor: Kept, store: Path, broker: Broker) -> None:

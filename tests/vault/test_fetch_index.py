@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from indexed_unit import Indexed
 from keeping_rig import UNIT, Keeper
 from linetap.recorder.vault.recordings import segmentlist
+from linetap.recorder.vault.recordings.segmentlist import SegmentList, Stamp
 from linetap_core.evidence.authorization.fetch import MOST_BYTES
 from linetap_core.evidence.calls import indexhead, indexlist
 from linetap_core.evidence.calls.indexhead import ListHead
@@ -108,6 +110,27 @@ def test_a_long_log_is_read_a_little_at_a_time(unit: Indexed, monkeypatch: pytes
     assert (answer.done, answer.listed) == (True, None)
     assert "leaves" in answer.text
     assert len(unit.listed().segments) == len(unit.names()) == 5
+
+
+def test_nothing_is_read_that_nobody_waits_for(unit: Indexed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two requests a unit is as idle as without a desk."""
+    unit.call()
+    looked: list[int] = []
+    stamps = SegmentList._stamps
+
+    def counted(self: SegmentList) -> Iterator[tuple[str, Stamp]]:
+        looked.append(1)
+        return stamps(self)
+
+    monkeypatch.setattr(SegmentList, "_stamps", counted)
+    for _ in range(5):
+        unit.keeper.tick()
+    assert looked == []
+    unit.listed()
+    before = len(looked)
+    for _ in range(5):
+        unit.keeper.tick()
+    assert len(looked) == before
 
 
 def test_a_day_that_is_over_is_neither_listed_nor_missing(unit: Indexed) -> None:

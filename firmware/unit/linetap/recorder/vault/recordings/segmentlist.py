@@ -68,6 +68,7 @@ class SegmentList:
         unread = self._hash_some()
         if unread or self._read < self._log.size:
             return f"the index is being read: {self._read} of {self._log.size} leaves, {unread} segments to go"
+        self._wanted = False
         data = indexlist.encode(self._content())
         digest = indexlist.digest(data)
         if digest != self._made or not self.path.exists():
@@ -81,7 +82,7 @@ class SegmentList:
         return SignedListHead(head=head.decode("utf-8"), sig=self._log.sign_as_head(head))
 
     def tick(self) -> None:
-        """Reads on, once a list was requested."""
+        """Reads on while a requested list waits for it; otherwise nothing is looked at."""
         if self._wanted:
             self._read_log()
             self._hash_some()
