@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Raspberry Pi's own kernel: the boards that only it has trees for, what it has built in, and what it lacks.
 
-The outside truth are its trees: LINETAP_VENDOR_TREES names a folder with them, boot/ of raspberrypi/firmware or
+The outside truth are its trees: LINETAP_RPI_TREES names a folder with them, boot/ of raspberrypi/firmware or
 /usr/lib/linux-image-VERSION of its package.
 """
 
@@ -162,10 +162,10 @@ def test_a_kernel_with_large_pages_is_for_a_pi_5_alone() -> None:
 
 @pytest.fixture(scope="module")
 def trees() -> Path:
-    named = os.environ.get("LINETAP_VENDOR_TREES", "")
+    named = os.environ.get("LINETAP_RPI_TREES", "")
     folder = next((one for one in (Path(named) / "broadcom", Path(named)) if any(one.glob("bcm2712-*.dtb"))), None)
     if not named or folder is None:
-        pytest.skip("not fetched: LINETAP_VENDOR_TREES names a folder of Raspberry Pi's trees")
+        pytest.skip("Raspberry Pi's trees are not fetched: LINETAP_RPI_TREES names no folder")
     return folder
 
 
