@@ -116,6 +116,7 @@ def test_modules_of_an_emulated_machine_may_be_missing_and_no_others(tmp_path: P
     assert "virtio_pci" in listed
     assert "dm-verity" in listed
     assert not {"i6300esb", "virtio_mmio", "virtio_blk", "emulated"} & set(listed)
+    assert done.stderr.count("no i6300esb in this kernel") == 1
     assert "no virtio_blk in this kernel: no emulated machine but a Pi starts this image\n" in done.stderr
 
 
