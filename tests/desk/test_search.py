@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -87,6 +88,16 @@ def test_what_cannot_be_searched_is_refused_and_logged_here(house: SearchHouse, 
         house.found(session, kind, typed)
     assert [entry.outcome for entry in house.own_entries()] == ["refused"]
     assert house.rows() == []
+
+
+def test_a_search_long_after_the_last(house: SearchHouse) -> None:
+    """The desk ends a connection that nothing comes on; a person types minutes later."""
+    house.copied(NUMBER)
+    session = house.session()
+    for _ in range(2):
+        if (open_one := session._connection._connection.sock) is not None:
+            open_one.shutdown(socket.SHUT_RDWR)
+        assert house.found(session, "number", NUMBER) == [NUMBER]
 
 
 class TestReason:

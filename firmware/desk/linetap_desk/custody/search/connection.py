@@ -101,8 +101,6 @@ class DeskConnection:
         """The archive of a unit's sealed index. OSError while it is read: the connection broke."""
         with self._asked("GET", f"/find/index/{quote(unit, safe='')}", None) as answer:
             yield answer
-            while answer.read(1 << 16):  # the unread rest, so that the connection can be used again
-                pass
 
     def log(self, kind: Kind, first: date, last: date, units: int, entry: str) -> Logged:
         """Has the search logged. NotLogged unless the desk shows the signed head of its log with the new row."""
@@ -128,6 +126,7 @@ class DeskConnection:
     @contextmanager
     def _asked(self, method: str, path: str, body: bytes | None) -> Iterator[HTTPResponse]:
         headers = {"Authorization": f"Bearer {self._token}", "User-Agent": "linetap", "Accept-Encoding": "identity"}
+        self._connection.close()  # the desk ends one that nothing comes on, and a person types minutes later
         try:
             self._connection.request(method, path, body=body, headers=headers)
             answer = self._connection.getresponse()
