@@ -161,7 +161,7 @@ def _with_command(monkeypatch: pytest.MonkeyPatch, folder: Path, body: str, serv
         (
             "raise ModuleNotFoundError('x', name='scipy.signal')",
             2,
-            "this needs scipy: pip install linetap-bench brings",
+            "this needs scipy: pip install ./firmware/core ./firmware/desk ./firmware/unit ./firmware/bench brings",
         ),
         (
             "raise ValueError('odd')",
@@ -212,7 +212,8 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert "bench" in cli.commands()
     monkeypatch.setattr(cli, "import_module", missing)
     assert cli.main(["bench", "--help"]) == 2
-    assert capsys.readouterr().err == "this needs rich: pip install linetap-bench brings it\n"
+    said = "this needs rich: pip install ./firmware/core ./firmware/desk ./firmware/unit ./firmware/bench brings it"
+    assert capsys.readouterr().err == f"{said}, in linetap's repository\n"
 
 
 def test_nobody_reads_on(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def why_not() -> str | None:
     if not os.access(CONFIGFS, os.W_OK):
         return f"{CONFIGFS} is not writable: needs root"
     if importlib.util.find_spec("RPi") is None or importlib.util.find_spec("lgpio") is None:
-        return "rpi-lgpio is not installed (pip install linetap[pi])"
+        return "rpi-lgpio is not installed (pip install './firmware/unit[pi]')"
     return None
 
 

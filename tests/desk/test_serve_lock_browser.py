@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Error as PlaywrightError
 from servesite import ServeSite, chromium, require_accessible
 
+from broker import until
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap_desk.serve.people import accounts
 
@@ -53,6 +55,14 @@ def page(served: ServeSite, browser: Browser) -> Page:
     page.locator("#case").fill(CASE)
     page.locator("#direction").select_option("in")
     return page
+
+
+def holds(page: Page, expression: str) -> bool:
+    """Polled from here: `wait_for_function` evaluates a text, which the page's own policy forbids."""
+    try:
+        return bool(page.evaluate(expression))
+    except PlaywrightError:  # the page is just going
+        return False
 
 
 def kept(page: Page) -> str:
@@ -108,7 +118,7 @@ def test_who_types_is_there(served: ServeSite, page: Page, clock: ManualClock) -
 @pytest.mark.parametrize("over", ["unlock", "login"])
 def test_what_was_typed_is_there_again(served: ServeSite, page: Page, clock: ManualClock, over: str) -> None:
     page.clock.run_for(1000)
-    page.wait_for_function("sessionStorage.getItem('linetap-draft') !== null")
+    until(lambda: holds(page, "sessionStorage.getItem('linetap-draft') !== null"))
     lock(served, page, clock, over)
     assert "도로과" not in kept(page), "nothing readable lies in the browser"
     assert "도로과" not in page.content()
@@ -126,13 +136,13 @@ def test_another_person_in_the_same_tab_gets_none_of_it(served: ServeSite, page:
     log_in(page, "lee")
     expect(page.locator("#kept")).to_be_hidden()
     assert typed(page) == ("", "")
-    page.wait_for_function("sessionStorage.length === 0")
+    until(lambda: holds(page, "sessionStorage.length === 0"))
 
 
 def test_a_search_that_was_sent_is_not_typed_any_more(served: ServeSite, page: Page) -> None:
     page.locator("main form button[type=submit]").click()
     page.wait_for_url("**/calls/found?**")
-    page.wait_for_function("sessionStorage.length === 0")
+    until(lambda: holds(page, "sessionStorage.length === 0"))
     page.goto(f"{served.url}/calls")
     expect(page.locator("#case")).to_have_value("")
     expect(page.locator("#kept")).to_be_hidden()
@@ -151,5 +161,5 @@ def test_a_form_sent_after_the_lock(served: ServeSite, browser: Browser, clock: 
     page.wait_for_url("**/review/2026-09")
     expect(page.locator("#remark")).to_have_value("9월 점검: 이상 없음")
     page.locator("main form button[type=submit]").click()
-    page.wait_for_function("sessionStorage.length === 0")
+    until(lambda: holds(page, "sessionStorage.length === 0"))
     expect(page.locator("#remark")).to_have_count(0)

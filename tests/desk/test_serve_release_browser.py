@@ -69,7 +69,7 @@ def test_a_release_by_form(house: ReleaseHouse, browser: Browser, tmp_path: Path
     people, desk = People(house, browser), house.desk
     page = people.at("officer", f"/calls/{UNIT}/{CALL_ID}")
     with page.expect_navigation():
-        page.get_by_role("link", name="공개 신청하기").click()
+        page.get_by_role("link", name="열람·제공 신청").click()
     people.look("officer", path=f"/release/ask/{UNIT}/{CALL_ID}")
     page.get_by_label("통화 내용 분쟁").focus()
     page.keyboard.press("Space")
@@ -98,21 +98,21 @@ def test_a_release_by_form(house: ReleaseHouse, browser: Browser, tmp_path: Path
             page.get_by_role("link", name=request_id, exact=True).click()
         sig = tmp_path / "request.sig"
         sig.write_bytes(b"no signature")
-        upload(page, sig, "승인 제출하기")
+        upload(page, sig, "승인 서명 제출")
         expect(page.get_by_role("alert")).to_contain_text("approval_malformed")
         with page.expect_download() as fetched:
             page.get_by_role("link", name=f"{request_id}.json").click()
         desk.stock_sign(Path(fetched.value.path()), who, sig)
-        upload(page, sig, "승인 제출하기")
+        upload(page, sig, "승인 서명 제출")
         expect(page.locator(".steps")).to_contain_text(who)
-    assert current(page) == "보관 책임자의 몫"
+    assert current(page) == "1차 개봉 파일"
 
     people.look("vault", "auditor", path=path)
     page = people.at("vault", path)
     half = tmp_path / "INNER.age"
     half.write_bytes(house.half(request_id))
-    upload(page, half, "제출하기")
-    assert current(page) == "보관자가 엶"
+    upload(page, half, "1차 개봉 파일 제출")
+    assert current(page) == "열람 담당자 개봉"
 
     people.look("custodian", path=path)
     page = people.at("custodian", path)
@@ -145,9 +145,9 @@ def test_a_hold_by_form(house: ReleaseHouse, browser: Browser, tmp_path: Path, s
     page = people.at("vault", path)
     command = tmp_path / "hold.command"
     command.write_bytes(b"{}")
-    upload(page, command, "명령 제출하기")
+    upload(page, command, "명령 제출")
     expect(page.get_by_role("alert")).to_contain_text("command_malformed")
-    assert current(page) == "보관 책임자가 서명한 명령"
+    assert current(page) == "키 관리자가 서명한 명령"
     page.locator("summary").filter(has_text="종결하기").click()
     page.locator("#remark").fill("중복 신청")
     send(page, "종결하기")

@@ -72,3 +72,30 @@ def test_the_file_is_sorted() -> None:
 @pytest.mark.parametrize(("asked", "word"), [("ko", "로그인"), ("en", "Log in"), ("xx", "로그인"), (None, "로그인")])
 def test_korean_unless_another_is_chosen(asked: str | None, word: str) -> None:
     assert text.words(text.language_of(asked)).gettext("Log in") == word
+
+
+ROOT = Path(__file__).parents[2]
+# Korean that an administrative reader stumbles over, and what is written in its place.
+BETTER = {
+    "공개 신청": "열람·제공 신청", "보관 책임자": "키 관리자", "보관자": "열람 담당자", "의 몫": "1차 개봉 파일",
+    "제출하기": "제출", "소식": "수신", "로그 머리": "로그 상태값", "머리 두 개": "로그 상태값",
+    "다시 감쌀": "보존용 키",
+    "내줌": "제공", "내주지": "미제공", "꾸러미": "증거 파일 묶음",
+    "접근 기록": "접속기록", "접속 기록": "접속기록",
+}  # fmt: skip
+SUFFIXES = (".md", ".toml", ".yaml", ".svg", ".py", ".po", ".html", ".js")
+READ_BY_PEOPLE = [
+    path
+    for folder in ("docs", "hardware", "firmware")
+    for path in (ROOT / folder).rglob("*")
+    if path.suffix in SUFFIXES
+]
+
+
+def test_the_words_are_those_of_an_office() -> None:
+    found: dict[str, list[str]] = {}
+    for path in READ_BY_PEOPLE:
+        text = path.read_text(encoding="utf-8")
+        for word in (word for word in BETTER if word in text):
+            found.setdefault(f"{word} (better: {BETTER[word]})", []).append(path.name)
+    assert found == {}

@@ -33,10 +33,13 @@ INTERRUPTED = 130
 BROKEN_PIPE = 141  # as the shell counts a SIGPIPE
 BAD_INPUT = 2
 EXAMPLES = argparse.RawDescriptionHelpFormatter  # examples are copied by users, so they are not wrapped
-# A missing module, by its name in an import -> the package or the extra that installs it.
+# A missing module, by its name in an import -> the folders of linetap's repository that pip installs it with. Never a
+# name of ours: no package index has it from us, and whoever took it there would be installed.
 _OF_DESK = "sqlalchemy starlette uvicorn jinja2 alembic argon2 authlib httpx python_multipart babel segno pyrage"
-_BROUGHT_BY = {"scipy": "linetap-bench", "rich": "linetap-bench", "RPi": "'linetap[pi]'"} | dict.fromkeys(
-    _OF_DESK.split(), "linetap-desk"
+_DESK = "./firmware/core ./firmware/desk"
+_BENCH = f"{_DESK} ./firmware/unit ./firmware/bench"
+_BROUGHT_BY = {"scipy": _BENCH, "rich": _BENCH, "RPi": "./firmware/core './firmware/unit[pi]'"} | dict.fromkeys(
+    _OF_DESK.split(), _DESK
 )
 
 
@@ -138,7 +141,9 @@ def _explain(chosen: str, error: Exception) -> int:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), BAD_INPUT)
     package = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
     if package in _BROUGHT_BY:
-        return _fail(f"this needs {package}: pip install {_BROUGHT_BY[package]} brings it", BAD_INPUT)
+        return _fail(
+            f"this needs {package}: pip install {_BROUGHT_BY[package]} brings it, in linetap's repository", BAD_INPUT
+        )
     text = f"a fault in linetap itself: {type(error).__name__}: {error}; LINETAP_TRACEBACK=1 shows where"
     return _fail(f"linetap {chosen}: {text}", BAD_INPUT)
 

@@ -50,8 +50,8 @@ PEOPLE = (
     ("officer", "민원 담당 김민지", "units, search and calls; requests a release or a hold"),
     ("approver-legal", "법무 담당 이준호", "search and calls; approves"),
     ("approver-manager", "부서장 박서연", "search and calls; approves"),
-    ("vault", "기록 보관 책임자 최도윤", "units, search and calls; opens the outer layer"),
-    ("custodian", "열람 책임자 정하은", "units, search and calls; opens and gives out"),
+    ("vault", "키 관리자 최도윤", "units, search and calls; opens the outer layer"),
+    ("custodian", "열람 담당자 정하은", "units, search and calls; opens and gives out"),
     ("auditor", "감사 담당 한지우", "search and calls, and the review of who saw what"),
 )
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # no characters that look alike

@@ -19,7 +19,7 @@ def call_undated(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
     return Words(
         text_ko=f"기기의 시각을 신뢰할 수 없어 보존 기한을 정하지 못한 통화가 {count}건 있습니다. 녹음은 계속됩니다.",
         text_en=f"Calls without an end date, because the unit's time is not confirmed: {count}. Recording goes on.",
-        action_ko="시각 서버를 확인하거나, 기록 보관 책임자가 시각 명령(time)에 서명하게 하십시오.",
+        action_ko="시각 서버를 확인하거나, 키 관리자가 시각 명령(time)에 서명하게 하십시오.",
         action_en="Check the time server, or have a vault officer sign the time (linetap command, time).",
     )
 
@@ -44,7 +44,7 @@ def clock_distrusted(_snapshot: Snapshot, recorder: RecorderState) -> Words | No
     return Words(
         text_ko=f"시계가 설명할 수 있는 것보다 {how_ko}. 이 시계로는 통화를 파기하지 않습니다.",
         text_en=f"The clock is {how_en} of the time that can be explained. No call is destroyed by it.",
-        action_ko="시각 서버를 확인하고, 맞다면 기록 보관 책임자 두 사람이 시각 명령(time)에 함께 서명하게 하십시오.",
+        action_ko="시각 서버를 확인하고, 맞다면 키 관리자 두 사람이 시각 명령(time)에 함께 서명하게 하십시오.",
         action_en="Check the time server; if it is right, have two vault officers confirm it (linetap command, time).",
     )
 

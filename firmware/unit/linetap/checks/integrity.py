@@ -111,7 +111,7 @@ def _key_list_ends(text_ko: str, text_en: str, mere_warning: bool = False) -> Wo
         mere_warning=mere_warning,
         text_ko=text_ko,
         text_en=text_en,
-        action_ko="기록 보관 책임자에게 linetap keygen epochs --extend로 목록을 늘려 서명받도록 하십시오.",
+        action_ko="키 관리자에게 linetap keygen epochs --extend로 목록을 늘려 서명받도록 하십시오.",
         action_en="Have the vault officer extend the list (linetap keygen epochs --extend) and the authority sign it.",
     )
 

@@ -158,7 +158,7 @@ def weakened(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
     return Words(
         text_ko=f"녹음·안내·보존 설정이 약화되었습니다 ({by_ko}): {_described(codes, 0)}. {first_ko}",
         text_en=f"Weakened by {by_en}: {_described(codes, 1)}. {first_en}",
-        action_ko="서명하지 않은 보관 책임자나 승인자가 확인하거나 취소하여야 합니다. 현장에서 할 일은 없습니다.",
+        action_ko="서명하지 않은 키 관리자나 승인자가 확인하거나 취소하여야 합니다. 현장에서 할 일은 없습니다.",
         action_en="A vault officer or an approver who did not sign it must confirm or cancel it. There is nothing to do"
         " in the closet.",
     )

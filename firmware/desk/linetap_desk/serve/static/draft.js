@@ -90,7 +90,9 @@ async function restore() {
     restored = true;
     field.dispatchEvent(new Event("input", { bubbles: true }));
   }
-  box.hidden = !restored;
+  if (!restored) return;
+  box.setAttribute("role", "status"); // before it is shown; a page has live regions of its own
+  box.hidden = false;
 }
 
 function discard() {
