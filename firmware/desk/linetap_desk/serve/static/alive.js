@@ -41,6 +41,8 @@ function warn({ locks_s: locks, ends_s: ends, warn_s: before }) {
   const at = new Date(Date.now() + left * 1000).toLocaleTimeString(document.documentElement.lang);
   box.querySelector("p").textContent = (ends <= locks ? box.dataset.ends : box.dataset.locks).replace("{at}", at);
   box.querySelector("button").hidden = ends <= locks;
+  box.className = "note warning";
+  box.setAttribute("role", "alert");
   box.hidden = false;
 }
 

@@ -92,6 +92,7 @@ async function restore() {
   }
   if (!restored) return;
   box.setAttribute("role", "status"); // before it is shown; a page has live regions of its own
+  box.className = "note";
   box.hidden = false;
 }
 
