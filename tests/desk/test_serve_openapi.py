@@ -7,6 +7,7 @@ by those alone who are refused.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import runpy
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from calls_house import NOW_NS, UNIT, CallsHouse
 from calls_rig import EVIL
 from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import SearchStrategy
+from login_house import quick_passwords
 from schemathesis.checks import not_a_server_error
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import (
@@ -32,7 +34,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from servesite import LIMIT_S, ServeSite
 
-from linetap_desk.serve.people import sessions
+from linetap_desk.serve.people import accounts, sessions
 from linetap_desk.serve.service import LARGER
 from linetap_desk.web import secure
 from linetap_desk.web.pages import ROLES
@@ -49,12 +51,22 @@ KEPT = requests.Session()
 KEPT.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
 
+@contextlib.contextmanager
+def quick_logins() -> Iterator[None]:
+    """How slow a login has to be is in test_serve_people.py; here some hundred are refused."""
+    with pytest.MonkeyPatch.context() as patch:
+        quick_passwords(patch)
+        accounts._placeholder.cache_clear()
+        yield
+    accounts._placeholder.cache_clear()
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeSite]:
     house = CallsHouse(tmp_path_factory.mktemp("openapi"))
     house.fill()
     picture_release.write_roles(house.folder)
-    with house.serve(more=picture_release.SERVE) as served:
+    with quick_logins(), house.serve(more=picture_release.SERVE) as served:
         picture_release.ask(served.site, UNIT, house.names["marked"], NOW_NS)
         yield served
         assert not KEPT.cookies
