@@ -207,7 +207,7 @@ def test_the_last_state_file_says_what_it_ended_with(run_dir: Path) -> None:
     from linetap_core.errors import DeviceFault
 
     room = Room(run_dir)
-    room.panel.end(DeviceFault("gpio_lost", "GPIO6: gone"))
+    room.panel.fail(DeviceFault("gpio_lost", "GPIO6: gone"))
     assert room.state().fault == Fault("gpio_lost", "GPIO6: gone")
 
 
@@ -251,4 +251,5 @@ def test_the_service_alone_in_the_world(run_dir: Path) -> None:
         finally:
             os.kill(process.pid, signal.SIGTERM)
         assert process.wait(10) == 0
+    assert STATE.decode((run_dir / "panel" / "panel.json").read_bytes()).leaving
     assert not any(leds_shown(run_dir).values())

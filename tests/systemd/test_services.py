@@ -196,6 +196,20 @@ def test_a_thread_of_the_recorder_that_hangs_is_named_and_the_recorder_started_a
         assert state_of(unit, "recorder", RecorderState).standing == []
 
 
+def test_who_is_asked_to_end_is_not_dead_before_it_could_be_there_again(unit: Guest) -> None:
+    """As for an upgrade, or when the PBX's cable is plugged in; on a small machine a start takes longer than a state
+    file may be old. One that nobody starts again is dead all the same."""
+    before = deaths(unit)
+    for name in ("linetap-capture@1", "linetap-recorder"):
+        unit.run("systemctl", "stop", name)
+        unit.run("sleep", "3")
+        unit.run("systemctl", "start", name)
+    assert deaths(unit) == before
+    unit.run("systemctl", "stop", "linetap-recorder")
+    until(lambda: deaths(unit) == before + 1, "it stays away, and is called dead")
+    unit.run("systemctl", "start", "linetap-recorder")
+
+
 def deaths(unit: Guest) -> int:
     """How often the reporter has said that somebody died."""
     said = unit.run(*LOG, "-o", "cat", "LINETAP_CODE=recorder_dead", "LINETAP_CODE=capture_dead", check=False)

@@ -120,7 +120,8 @@ _RENEWAL = SmallFile("renewed", _Renewed)
 class StateFile:
     """Replaced whole, so that a reader never sees half of one.
 
-    `outdated`: the configuration was replaced since the service began, and it should end with START_AGAIN. `unwritten`:
+    `outdated`: the configuration was replaced since the service began, and it should end with START_AGAIN. `ending`: it
+    was asked to end; as a rule it is started again, by an upgrade or for the PBX's cable. `unwritten`:
     why the last state could not be written. That ends no service: the others find the state too old and the folder
     unwritable (checks/services.py), and systemd is notified separately.
     """
@@ -132,7 +133,7 @@ class StateFile:
         self._due_ns = 0
         self._supervisor = Supervisor()
         self._began_ns = clock.monotonic_ns()
-        self.outdated = False
+        self.outdated = self.ending = False
         self.unwritten: str | None = None
 
     def write(self, state: ServiceState, idle: bool = False, despite_fault: bool = False, stands: bool = False) -> None:
@@ -142,7 +143,7 @@ class StateFile:
         if (renewed := _renewed(self._run_dir)) is not None:
             self.outdated = self._name in renewed.services and self._counts(renewed.at_ns, state.mono_ns)
         state.broken_files = broken.names()
-        state.leaving = self.outdated  # readers must not take the restart for a failure
+        state.leaving = self.outdated or self.ending  # readers must not take the restart for a failure
         self._replace(smallfile.wrap(STATE_KIND, msgspec.json.encode(state) + b"\n"))
         self._supervisor.notify(state, idle, despite_fault, stands)
         self._due_ns = state.mono_ns + STATE_EVERY_MS * NS_PER_MS

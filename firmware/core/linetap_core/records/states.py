@@ -41,7 +41,7 @@ class ServiceState(msgspec.Struct, kw_only=True):
     mono_ns: int  # monotonic, when this was written
     progress: int
     fault: Fault | None = None
-    leaving: bool = False  # it restarts with another configuration
+    leaving: bool = False  # it was asked to end, or ends for another configuration: it is started again, as a rule
     broken_files: list[str] = []  # names of small files that were recently found damaged
 
 

@@ -87,6 +87,8 @@ def _serve(config: Config, card: Card, stop: Stop, state: CaptureState, file: St
                     file.write(state)
                     lights.show()
                     gains.follow()
+            file.ending = stop.requested
+            file.write(state)
 
 
 def _first_state(config: Config, card: Card) -> CaptureState:

@@ -69,7 +69,12 @@ class Panel:
     def close(self) -> None:
         self._presses.close()
 
-    def end(self, error: LinetapError) -> None:
+    def end(self, asked: bool) -> None:
+        """Write the last state, after somebody asked for the end or the configuration was replaced."""
+        self._file.ending = asked
+        self._file.write(self._state(self._shown or STARTING, self._leds))
+
+    def fail(self, error: LinetapError) -> None:
         """Write the fault that ended the panel into the last state file."""
         last = self._state(self._shown or STARTING, dict.fromkeys(UNIT_LEDS, False))
         last.fault = Fault(error.code, str(error))
@@ -94,8 +99,9 @@ def run(config: Config, clock: Clock = SYSTEM) -> int:
                     shown = now.condition
                     log.info("shows %s", shown)
                 clock.sleep(STEP_MS / 1000)
+            panel.end(stop.requested)
         except LinetapError as error:
-            panel.end(error)
+            panel.fail(error)
             raise
         finally:
             panel.close()

@@ -83,6 +83,7 @@ def run(config: Config, clock: Clock = SYSTEM, config_file: Path | None = None) 
             while not (stop.requested or state_file.outdated) and service.vault.failure is None:
                 service.turn()
         finally:
+            state_file.ending = stop.requested
             service.end()
     if service.vault.failure:
         return 1

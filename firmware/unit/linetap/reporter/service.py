@@ -56,6 +56,7 @@ def run(config: Config, clock: Clock = SYSTEM, patience: Patience = Patience()) 
                     file.write(reporter.state())
                     reporter.unwritten = file.unwritten
         finally:
+            file.ending = stop.requested
             reporter.end()
             file.write(reporter.state())
     return START_AGAIN if file.outdated and not stop.requested else 0
