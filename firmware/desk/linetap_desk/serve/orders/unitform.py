@@ -20,7 +20,6 @@ KINDS = ("", "station", "trunk", "exempt")
 # A line that is the exchange's own has a telephone number, and a PBX may name a trunk by one.
 _EXTENSION = re.compile(r"[0-9*#]{1,15}", re.ASCII)
 _TRUNK = re.compile(r"[0-9A-Za-z]{1,15}", re.ASCII)
-_WRITTEN_APART = str.maketrans("", "", "-. ()")
 MOST_PLACE = 80
 
 SAYS = {
@@ -118,7 +117,10 @@ def _cards(form: Form, cards: int) -> list[Card]:
 def _lines(form: Form, cards: int) -> list[Line]:
     found, names = [], set[str]()
     for number in range(1, cards * LINES_A_CARD + 1):
-        kind, name = form.choice(f"kind{number}", KINDS), form.text(f"number{number}").translate(_WRITTEN_APART)
+        kind, name = form.choice(f"kind{number}", KINDS), form.text(f"number{number}")
+        name = (
+            name if kind == "trunk" else name.replace("-", "")
+        )  # as a telephone number is written; a blank divides two
         at, known = f"number{number}", _TRUNK if kind == "trunk" else _EXTENSION
         if name and not kind:
             form.wrong(at, SAYS["unconnected"])
