@@ -203,16 +203,16 @@ def test_the_forms_are_accessible(desk: Officer, unit: NewUnit) -> None:
         assert isinstance(browser, Browser)
         page = desk.served.page(browser, "/adoption/site", "officer")
         require_accessible(page)
-        page.get_by_role("button", name="저장").click()
-        page.wait_for_load_state()
+        with page.expect_navigation():
+            page.get_by_role("button", name="저장").click()
         assert page.locator('[aria-invalid="true"]').count() == 4
         require_accessible(page)
         filled(desk, unit)
         page.goto(f"{desk.served.url}/adoption/order?cards=2")
         require_accessible(page)
         page.get_by_label("기기 이름").fill("Floor 3")
-        page.get_by_role("button", name="설정 파일 만들기").click()
-        page.wait_for_load_state()
+        with page.expect_navigation():
+            page.get_by_role("button", name="설정 파일 만들기").click()
         assert page.locator("#unit-wrong").count() == 1
         require_accessible(page)
         assert desk.post("/adoption/order", None, **UNIT).status_code == 303
