@@ -15,7 +15,8 @@ from rig import HOST, UNIT, Office, certify, state_of
 
 from broker import HOST as LOOPBACK
 from broker import free_port
-from linetap_core.records import RecorderState, ReporterState
+from linetap.checks.judgement import QUIET_S
+from linetap_core.records import PanelState, RecorderState, ReporterState
 from pki_rig import Pair
 from shipped_broker import ShippedBroker
 
@@ -52,11 +53,14 @@ class Site:
 TIME_SERVER = "10.77.1.1"  # inside/time.sh
 # To the broker a counted machine beside busy ones is silent for minutes.
 PATIENT = {"keepalive_s = 30": "keepalive_s = 3600"}
+SETTLES_S = QUIET_S + 120  # of the machine's own time
 DEVICES = ("-device", "qemu-xhci")  # what cables are plugged into
 
 
 def kept_unit(site: Site, folder: Path) -> Kept:
     with working_unit(site, folder) as machine:
+        # Beside busy ones its broker comes and goes while it starts, which stands on the LEDs for ten quiet minutes.
+        machine.until(lambda: is_settled(machine), "no alert comes and goes", SETTLES_S, every_s=10.0)
         return machine.keep(folder / "kept")
 
 
@@ -82,6 +86,10 @@ def working_unit(
 
 def connected(machine: Machine) -> bool:
     return state_of(machine, "reporter", ReporterState).connected
+
+
+def is_settled(machine: Machine) -> bool:
+    return not any(alert.changes for alert in state_of(machine, "panel", PanelState).alerts.values())
 
 
 def agreed_time(machine: Machine) -> bool:

@@ -78,7 +78,7 @@ def test_a_kernel_that_hangs_is_ended(machine: Machine, tmp_path: Path) -> None:
     machine.boot()
     machine.until(lambda: state_of(machine, "recorder", RecorderState).lines, "the recorder works")
     hang(machine.sockets / "gdb")
-    with pytest.raises(TimeoutError):
+    with pytest.raises(OSError, match=r"timed out|hung up"):  # as the watchdog may be quicker
         machine.ask({"run": ["true"]}, 3)
     assert machine.ended(120), f"nothing ends it:\n{machine.last_words()}"
     machine.counted = True
