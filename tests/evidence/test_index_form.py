@@ -18,7 +18,7 @@ def record(**more: object) -> CallRecord:
     return CallRecord(call_id=CALL_ID, unit="floor-03", line=3, **more)  # type: ignore[arg-type]
 
 
-def test_an_entry_is_the_other_partys_number_and_nobody_elses() -> None:
+def test_an_entry_is_the_other_partys_number_and_name_and_nobody_elses() -> None:
     caller = Caller(number="01012345678", name="홍길동")
     came = Entry.of(record(direction="in", caller=caller, dialled="2301"))
     assert (came.number, came.at) == ("01012345678", "2026-11-24T22:56:00.123Z")
@@ -26,7 +26,8 @@ def test_an_entry_is_the_other_partys_number_and_nobody_elses() -> None:
     assert Entry.of(record(direction="unknown", caller=caller)).number == "01012345678"
     assert Entry.of(record(direction="in", dialled="2301")).number == ""
     assert Entry.of(record(direction="in", dialled="2301"), "2301", "0311234567").number == "0311234567"
-    assert "홍길동".encode() not in index.encode([came])
+    assert came.name == "홍길동", "as it was displayed (decision 0163)"
+    assert Entry.of(record(direction="out", caller=caller, dialled="0212345678")).name == ""
 
 
 def test_entries_are_lines_of_json_and_come_back() -> None:

@@ -237,10 +237,7 @@ _SENTENCES = {
     ),
     "opening": ("개봉", "Opening"),
     "opening_how": (
-        (
-            "암호문은 두 사람의 키가 모두 있어야 열립니다. 키 관리자는 epoch.txt, 열람 담당자는 custodian.txt를 "
-            "보관합니다."
-        ),
+        "암호문은 두 사람의 키가 모두 있어야 열립니다. 보관 책임자는 epoch.txt, 관리자는 custodian.txt를 보관합니다.",
         (
             "The ciphertext opens only with the keys of two people, the vault officer's epoch.txt and a custodian's "
             "custodian.txt:"

@@ -41,7 +41,7 @@ class BadIndex(Refusal):
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One call. `number` is the other party's as the record has it, `name` the caller's as the line or the PBX gave it,
+    """One call. `number` is the other party's as the record has it, `name` that party's where it called,
     `at` the moment at which the line first moved."""
 
     call_id: str
@@ -59,6 +59,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def of(cls, record: CallRecord, extension: str = "", number: str = "") -> Self:
         """`extension` of the line, and `number` where the record has none, come from other sources."""
         caller = record.caller.number if record.caller is not None else None
+        name = record.caller.name if record.caller is not None and record.direction != "out" else None
         known = (caller, record.dialled) if record.direction == "in" else (record.dialled, caller)
         return cls(
             call_id=record.call_id,
@@ -70,7 +71,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             extension=extension[:32],
             internal=record.internal,
             disposition=record.disposition,
-            name=((record.caller.name if record.caller is not None else None) or "")[:64],
+            name=(name or "")[:64],
         )
 
 
