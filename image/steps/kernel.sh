@@ -37,6 +37,24 @@ lay_kernel() {
   [ -e "$image" ] || fail "$LINETAP_KERNEL: there must be one kernel, with its modules and image"
 }
 
+# Takes out of the root's modules what left-out-modules.txt names; what stays within it is set aside meanwhile.
+leave_out_modules() {
+  local modules aside=$WORK/kept-modules folder found
+  modules=$ROOT/usr/lib/modules/$(kernel)/kernel
+  rm -rf "$aside" && mkdir "$aside"
+  while read -r folder; do
+    [ -e "$modules/$folder" ] || continue
+    mkdir -p "$aside/$(dirname "$folder")"
+    mv "$modules/$folder" "$aside/$folder"
+  done < <(sed -n 's/^+ //p' image/left-out-modules.txt)
+  while read -r folder; do
+    for found in "$modules"/$folder; do # a pattern of names
+      rm -rf --one-file-system "$found"
+    done
+  done < <(sed -n 's/^- //p' image/left-out-modules.txt)
+  cp -a "$aside/." "$modules/"
+}
+
 # Into a root whose /lib is a link: a package that does not know may still say /lib.
 unpack() {
   local into=$WORK/unpacked

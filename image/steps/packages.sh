@@ -72,18 +72,10 @@ unpack_kit() {
   debootstrap kit "$KIT_WANTED" --variant=extract
 }
 
-# What is in no unit: documents, other languages, and drivers of what no closet has. No driver, no way in.
+# What is in no unit: documents and other languages.
 readonly LEFT_OUT=(
   '/usr/share/doc/*' '/usr/share/man/*' '/usr/share/info/*' '/usr/share/locale/*' '/usr/share/lintian/*'
   '/usr/share/bash-completion/*' '/usr/share/zsh/*'
-  '/usr/lib/modules/*/kernel/drivers/gpu/*' '/usr/lib/modules/*/kernel/drivers/media/*'
-  '/usr/lib/modules/*/kernel/drivers/infiniband/*' '/usr/lib/modules/*/kernel/drivers/iio/*'
-  '/usr/lib/modules/*/kernel/drivers/hid/*' '/usr/lib/modules/*/kernel/drivers/input/*'
-  '/usr/lib/modules/*/kernel/drivers/net/usb/*' '/usr/lib/modules/*/kernel/drivers/bluetooth/*'
-  '/usr/lib/modules/*/kernel/drivers/scsi/*/*' '/usr/lib/modules/*/kernel/drivers/staging/*'
-  '/usr/lib/modules/*/kernel/drivers/accel/*' '/usr/lib/modules/*/kernel/drivers/nfc/*'
-  '/usr/lib/modules/*/kernel/drivers/firewire/*' '/usr/lib/modules/*/kernel/drivers/thunderbolt/*'
-  '/usr/lib/modules/*/kernel/fs/btrfs/*' '/usr/lib/modules/*/kernel/fs/xfs/*' '/usr/lib/modules/*/kernel/fs/ocfs2/*'
 )
 readonly SLOW=(/usr/bin/py3compile /usr/sbin/depmod /usr/sbin/update-initramfs /usr/sbin/mkinitramfs)
 

@@ -92,6 +92,7 @@ enable_units() {
 # Read-only from here on: what would be made at every boot is made now, by this machine and not emulated.
 strip_root() {
   say "kernel $(kernel)"
+  leave_out_modules
   find "$ROOT/usr/lib/modules" -name '*.ko.xz' -exec xz --decompress -T1 {} + # squashfs packs them as well, and opens faster
   depmod -b "$PWD/$ROOT/usr" "$(kernel)"
   rm -rf "$ROOT"/usr/lib/python3.13/{ensurepip,idlelib,turtledemo,tkinter} "$ROOT"/usr/share/{doc,man,info,locale}/*

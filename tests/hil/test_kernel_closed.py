@@ -24,3 +24,5 @@ def test_kernel_is_closed_as_the_table_has_it(unit: Machine) -> None:
     assert "[integrity]" in unit.run("cat", "/sys/kernel/security/lockdown")
     assert unit.run("systemctl", "show", "-P", "Result", "lockdown-linetap.service") == "success"
     assert unit.run("systemctl", "--failed", "--no-legend", "--plain") == ""
+    for name in ("sctp", "tipc", "rds", "nfs", "usbhid", "rndis_host"):
+        assert unit.run("sh", "-c", f"modprobe --quiet --dry-run {name} && echo there; true") == "", name
