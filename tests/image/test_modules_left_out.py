@@ -51,7 +51,8 @@ def test_what_no_closet_has_goes_and_a_pis_own_stays(tmp_path: Path) -> None:
 
 
 def test_each_line_is_of_one_of_two_kinds() -> None:
-    lines = [line for line in (PROJECT / "image/left-out-modules.txt").read_text().splitlines() if not line.startswith("#")]
+    text = (PROJECT / "image/left-out-modules.txt").read_text()
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
     assert all(line[:2] in ("- ", "+ ") and not line[2:].startswith("/") and ".." not in line for line in lines)
     out = [line[2:] for line in lines if line.startswith("- ")]
     assert len(out) == len(set(out))
