@@ -24,6 +24,7 @@ readonly PACKAGES=(
   debsecan                             # 0.1 MB, python3-apt 1 MB: the known holes of an SBOM, from Debian's tracker
   rauc rauc-service squashfs-tools     # 0.4 MB, 1 MB installed: updates are bundled, checked and installed by it
   swtpm tpm2-tools libtss2-tcti-swtpm0t64 # 1.5 MB, 6 MB installed: the chip that holds a unit's key, and stock tools on it
+  kmod                                 # 0.1 MB: which modules an initramfs gets is asked of it
   cryptsetup-bin e2fsprogs busybox-static # 1.5 MB: a card's partitions, encrypted; the shell of its initramfs
   libfuse3-dev pkg-config              # 0.5 MB, 2 MB installed: a disk that forgets what was not flushed, for power cuts
   minimodem multimon-ng libspandsp2t64 # what the detectors are held against
