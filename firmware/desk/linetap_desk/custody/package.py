@@ -153,9 +153,8 @@ def ask_ticket() -> str:
     return found
 
 
-@contextlib.contextmanager
-def fetched(url: str, ca: Path | None, ticket: str) -> Iterator[Source]:
-    """The package from the desk. BadInput for an invalid URL or an unreachable desk, Refusal if the desk refuses."""
+def connection_to(url: str, ca: Path | None, timeout_s: float) -> HTTPSConnection:
+    """Not yet open. BadInput for an invalid URL or authority."""
     parts = urlsplit(url)
     try:
         port = parts.port
@@ -167,7 +166,13 @@ def fetched(url: str, ca: Path | None, ticket: str) -> Iterator[Source]:
         context = ssl.create_default_context(cafile=ca)
     except OSError as error:
         raise BadInput(f"--ca {ca}: {error.strerror or error}; the authority's ca.pem expected") from None
-    connection = HTTPSConnection(parts.hostname, port, timeout=_ANSWER_S, context=context)
+    return HTTPSConnection(parts.hostname, port, timeout=timeout_s, context=context)
+
+
+@contextlib.contextmanager
+def fetched(url: str, ca: Path | None, ticket: str) -> Iterator[Source]:
+    """The package from the desk. BadInput for an invalid URL or an unreachable desk, Refusal if the desk refuses."""
+    connection = connection_to(url, ca, _ANSWER_S)
     try:
         headers = {"Authorization": f"Bearer {ticket}", "User-Agent": "linetap", "Accept-Encoding": "identity"}
         connection.request("GET", "/package", headers=headers)

@@ -4,20 +4,20 @@ without which nothing is shown. No number is sent: there is no field for one."""
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import date
-from http.client import HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Annotated, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta
 
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_desk.custody.package import connection_to
 from linetap_desk.custody.search.memory import Kind
 from linetap_desk.inputs import strict
 
@@ -67,23 +67,12 @@ class DeskConnection:
     """BadInput for an unreachable desk, Refusal for one that refuses."""
 
     def __init__(self, url: str, ca: Path | None, ticket: str) -> None:
-        parts = urlsplit(url)
-        try:
-            port = parts.port
-        except ValueError:
-            port = 0
-        if parts.scheme != "https" or not parts.hostname or port == 0 or parts.path not in ("", "/") or parts.query:
-            raise BadInput(f"--desk {url}: https://desk.city.example:8443 expected")
-        try:
-            context = ssl.create_default_context(cafile=ca)
-        except OSError as error:
-            raise BadInput(f"--ca {ca}: {error.strerror or error}; the authority's ca.pem expected") from None
+        self._connection = connection_to(url, ca, ANSWER_S)
         self.url = url.rstrip("/")
-        self._connection = HTTPSConnection(parts.hostname, port, timeout=ANSWER_S, context=context)
         self._token = ticket
         try:
             self.begun = self._post("/find/begin", {}, Begun)
-        except BaseException:
+        except BaseException:  # propagates, and leaves no connection open
             self._connection.close()
             raise
         self._token = self.begun.token

@@ -15,18 +15,17 @@ import anyio.to_thread
 import msgspec
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route as Way
 
-from linetap_core import jsontext
 from linetap_core.clock import rfc3339
 from linetap_core.enrolment.adoption import AdoptionFault, Begin, Box, Opening, Question, Reply
 from linetap_core.errors import BadInput, Refusal
 from linetap_desk.serve.adoption import prepared, store
 from linetap_desk.serve.adoption.runs import TooMany
 from linetap_desk.serve.database.transactions import overwrite, writing
+from linetap_desk.serve.handling.jsonbody import json_body
 from linetap_desk.serve.handling.site import Site
 from linetap_desk.web.secure import address_of
 
@@ -38,22 +37,22 @@ Handler = Callable[[Request, Site], Awaitable[bytes]]
 
 
 async def begin(request: Request, site: Site) -> bytes:
-    first = await _body(request, Begin)
+    first = await json_body(request, Begin, MOST_BYTES)
     return msgspec.json.encode(site.adoption.begin(first, address_of(request, site.settings.proxies)))
 
 
 async def chosen(request: Request, site: Site) -> bytes:
-    await _body(request, dict)
+    await json_body(request, dict, MOST_BYTES)
     return msgspec.json.encode(site.adoption.answer(_run(request)))
 
 
 async def opened(request: Request, site: Site) -> bytes:
-    site.adoption.open(_run(request), await _body(request, Opening))
+    site.adoption.open(_run(request), await json_body(request, Opening, MOST_BYTES))
     return b"{}"
 
 
 async def ask(request: Request, site: Site) -> bytes:
-    box, run = await _body(request, Box), _run(request)
+    box, run = await json_body(request, Box, MOST_BYTES), _run(request)
     try:
         waiting = site.adoption.get(run)
     except KeyError:
@@ -122,18 +121,6 @@ def _reply(db: Connection, row: dict[str, Any] | Any, question: Question, now: s
 
 def _run(request: Request) -> str:
     return str(request.path_params["run"])
-
-
-async def _body[T](request: Request, kind: type[T]) -> T:
-    data = b""
-    async for part in request.stream():
-        data += part
-        if len(data) > MOST_BYTES:
-            raise HTTPException(413)
-    try:
-        return jsontext.decode(data, type=kind)
-    except ValueError:
-        raise HTTPException(400) from None
 
 
 def ways(site: Site) -> list[Way]:

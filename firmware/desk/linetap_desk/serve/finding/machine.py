@@ -24,7 +24,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route as Way
 
-from linetap_core import jsontext
 from linetap_core.evidence.signing import unitnames
 from linetap_desk.copy.indexend import units_with_index
 from linetap_desk.copy.indexfolder import IndexFolder
@@ -34,6 +33,7 @@ from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.finding.grants import Grant
 from linetap_desk.serve.finding.pack import pack_index
 from linetap_desk.serve.finding.routes import subject_of
+from linetap_desk.serve.handling.jsonbody import json_body
 from linetap_desk.serve.handling.site import Site
 from linetap_desk.serve.release import package
 from linetap_desk.web.secure import address_of
@@ -78,7 +78,7 @@ class Logged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def begin(request: Request, site: Site) -> Response:
-    await _body(request, dict)
+    await json_body(request, dict, MOST_BYTES)
     found = site.finding.begin(_bearer(request))
     if found is None:
         raise HTTPException(401)
@@ -105,7 +105,7 @@ async def index(request: Request, site: Site) -> Response:
 
 
 async def search(request: Request, site: Site) -> Response:
-    grant, asked = _granted(request, site), await _body(request, Search)
+    grant, asked = _granted(request, site), await json_body(request, Search, MOST_BYTES)
     if not grant.first <= asked.first <= asked.last <= grant.last:
         raise HTTPException(409)
     address = address_of(request, site.settings.proxies)
@@ -122,7 +122,7 @@ async def search(request: Request, site: Site) -> Response:
 
 
 async def end(request: Request, site: Site) -> Response:
-    await _body(request, dict)
+    await json_body(request, dict, MOST_BYTES)
     site.finding.end(_bearer(request))
     return Response(b"{}", media_type="application/json")
 
@@ -146,18 +146,6 @@ def _root(site: Site) -> Path | None:
 
 def _json(found: msgspec.Struct) -> Response:
     return Response(msgspec.json.encode(found), media_type="application/json")
-
-
-async def _body[T](request: Request, kind: type[T]) -> T:
-    data = b""
-    async for part in request.stream():
-        data += part
-        if len(data) > MOST_BYTES:
-            raise HTTPException(413)
-    try:
-        return jsontext.decode(data, type=kind)
-    except ValueError:
-        raise HTTPException(400) from None
 
 
 Handler = Callable[[Request, Site], Awaitable[Response]]
