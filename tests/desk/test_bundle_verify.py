@@ -293,7 +293,7 @@ def test_a_report_that_says_something_else(whole: Path, tmp_path: Path) -> None:
     ("change", "code"),
     [
         ({"format": 3}, "bundle_format"),
-        ({"texts": 6}, "other_texts"),
+        ({"texts": 7}, "other_texts"),
         ({"checker": 9}, "other_texts"),
         ({"more": 1}, "not_a_bundle"),
     ],

@@ -78,11 +78,15 @@ def steps(facts: Facts, signers: list[Signer]) -> Iterator[Step]:
 
 def script(facts: Facts, signers: list[Signer]) -> bytes:
     """CHECK.sh."""
-    found = [f"step {quote(texts.sentence('en', s.key, s.of))}\n{s.command}\n" for s in steps(facts, signers)]
+
+    def text(key: str, *values: object) -> str:
+        return quote(texts.sentence("en", key, *values, texts=facts.about.texts))
+
+    found = [f"step {text(s.key, s.of)}\n{s.command}\n" for s in steps(facts, signers)]
     stamped = any(layout.STAMP in heads for heads in facts.heads.values())
     usage = "bash CHECK.sh SIGNERS TSA_CA" if stamped else "bash CHECK.sh SIGNERS"
     head = _HEAD.format(usage=usage, tsa_ca=_TSA_CA if stamped else "")
-    end = f"\ntitle=end\necho {quote(texts.sentence('en', 'all_hold'))}\n"
+    end = f"\ntitle=end\necho {text('all_hold')}\n"
     return ("\n".join([head, INCLUSION, "", *found]) + end).encode("utf-8")
 
 

@@ -63,7 +63,7 @@ class Report:
         return text.encode("utf-8")
 
     def _text(self, key: str, *values: object) -> str:
-        return escape(sentence(self.language, key, *values))
+        return escape(sentence(self.language, key, *values, texts=self.facts.about.texts))
 
     def _opening(self) -> Iterator[str]:
         if self.facts.about.case:
@@ -130,8 +130,7 @@ class Report:
         if audio is None or not audio.samples:
             yield "audio", self._text("no_audio")
             return
-        key = "recovered" if self.facts.about.texts > 2 else "recovered_2"
-        more = f"<br>{self._text(key)}" if call.record.recovered else ""
+        more = f"<br>{self._text('recovered')}" if call.record.recovered else ""
         if audio.codec != MULAW.name:
             more += f"<br>{self._text('coded', audio.codec)}"
         yield "audio", self._text("seconds", f"{audio.samples / RATE_HZ:.3f}") + more
@@ -151,7 +150,7 @@ class Report:
             return self._text("clock_unknown")
         if not clock.synced:
             return self._text("clock_free")
-        off = "" if clock.offset_ms is None else sentence(self.language, "clock_offset", f"{clock.offset_ms:g}")
+        off = "" if clock.offset_ms is None else self._text("clock_offset", f"{clock.offset_ms:g}")
         return self._text("clock_synced", off)
 
     def _amended(self, call: Call) -> str:

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every sentence of the report, in Korean and in English: key -> (Korean, English). A change increments layout.TEXTS.
+"""Every sentence of the report, in Korean and in English: key -> (Korean, English). A change increments layout.TEXTS,
+and what the sentence was goes to earlier_texts.py.
 
 A sentence with `{}` takes values of the bundle. The words for the record's own values are in words.py.
 """
 
 from __future__ import annotations
+
+from linetap_desk.bundle.earlier_texts import EARLIER
 
 _LANGUAGES = ("ko", "en")
 
@@ -98,10 +101,6 @@ _SENTENCES = {
     "unreleased": (
         "주의: 두 사람의 승인을 거치지 않고 개봉되었습니다.",
         "Beware: it was opened without a release by two people.",
-    ),
-    "recovered_2": (  # of texts 2
-        "정전 후 복구된 기록입니다. 통화 끝부분 약 1초가 없을 수 있습니다.",
-        "Sealed after a power cut: about the last second may be missing.",
     ),
     "recovered": (
         "정전 후 복구된 기록입니다. 끝부분에서 누락되었을 수 있는 길이는 마지막 빈 구간에 표시됩니다.",
@@ -237,7 +236,10 @@ _SENTENCES = {
     ),
     "opening": ("개봉", "Opening"),
     "opening_how": (
-        "암호문은 두 사람의 키가 모두 있어야 열립니다. 보관 책임자는 epoch.txt, 관리자는 custodian.txt를 보관합니다.",
+        (
+            "암호문은 두 사람의 키가 모두 있어야 열립니다. 키 관리자는 epoch.txt, 열람 담당자는 custodian.txt를 "
+            "보관합니다."
+        ),
         (
             "The ciphertext opens only with the keys of two people, the vault officer's epoch.txt and a custodian's "
             "custodian.txt:"
@@ -275,5 +277,7 @@ _SENTENCES = {
 }
 
 
-def sentence(language: str, key: str, *values: object) -> str:
-    return _SENTENCES[key][_LANGUAGES.index(language)].format(*values)
+def sentence(language: str, key: str, *values: object, texts: int) -> str:
+    """The sentence as bundles with this number of texts have it."""
+    kept = (EARLIER[key, last] for last in sorted(last for name, last in EARLIER if name == key and texts <= last))
+    return next(kept, _SENTENCES[key])[_LANGUAGES.index(language)].format(*values)
