@@ -20,6 +20,7 @@ readonly PACKAGES=(
   ngspice device-tree-compiler         # 15 MB: the front end is simulated from its drawing; the overlay is compiled
   chromium-headless-shell fonts-noto-cjk # 310 MB installed: the desk's pages are looked at in a browser
   chromium                             # 320 MB installed: the whole browser, for what one leaves on a disk; the bench
+  7zip                                 # 1.7 MB, 5 MB installed: opens a citizen's copy, as their computer does
   zbar-tools                           # 0.1 MB: a QR code that was printed is read by it
   debsecan                             # 0.1 MB, python3-apt 1 MB: the known holes of an SBOM, from Debian's tracker
   rauc rauc-service squashfs-tools     # 0.4 MB, 1 MB installed: updates are bundled, checked and installed by it

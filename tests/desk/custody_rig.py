@@ -127,10 +127,10 @@ class Helper:
         assert entered.status_code == 303, entered.text
         return client
 
-    def post(self, client: httpx.Client, path: str) -> httpx.Response:
+    def post(self, client: httpx.Client, path: str, **fields: str) -> httpx.Response:
         token = secure.token_of(str(client.cookies.get("linetap-custody")))
         url = f"{self.site.door.room}{path}"
-        return client.post(url, data={secure.FIELD: token, "sure": "on"}, headers={"origin": self.site.url})
+        return client.post(url, data={secure.FIELD: token, "sure": "on"} | fields, headers={"origin": self.site.url})
 
     def get(self, client: httpx.Client, path: str) -> httpx.Response:
         return client.get(f"{self.site.door.room}{path}")

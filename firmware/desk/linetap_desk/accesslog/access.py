@@ -117,6 +117,10 @@ class AccessLog:
         """As in its heads."""
         return log_name(self._key.public_key())
 
+    def sign(self, data: bytes, namespace: str) -> bytes:
+        """Armored, by the key of the heads: of a document that a logged step makes."""
+        return sshsig.sign(data, self._key, namespace).encode("ascii")
+
     @contextlib.contextmanager
     def deed(self, entry: Entry) -> Iterator[LoggedStep]:
         """One step, under the log's lock. Before `granted()` an exception is logged as a refusal, after it as a

@@ -9,18 +9,21 @@ import argparse
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from linetap_core.clock import NS_PER_S, Clock, parse_rfc3339
+from linetap_core.clock import NS_PER_S, Clock, parse_rfc3339, rfc3339
 from linetap_core.codecs.codec import RATE_HZ
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput, LinetapError
 from linetap_core.evidence import sealing
+from linetap_core.evidence.authorization import citizen
 from linetap_core.evidence.authorization.release import Request
 from linetap_core.evidence.authorization.roles import Purpose
 from linetap_core.evidence.calls import sealed
@@ -31,6 +34,9 @@ from linetap_desk.accesslog.access import Entry
 from linetap_desk.accesslog.deskfolder import Desk
 from linetap_desk.bundle import command as bundle
 from linetap_desk.custody import sound
+from linetap_desk.custody.citizen import copying
+from linetap_desk.custody.citizen.copying import MadeCopy
+from linetap_desk.custody.citizen.masking import Span
 from linetap_desk.custody.package import Package
 from linetap_desk.proofs import amended
 from linetap_desk.release import ask, requestfile
@@ -59,6 +65,13 @@ def began_ns(record: CallRecord, samples: int) -> int:
     known = [parse_rfc3339(at) for one in _notices(record)[:1] for at in (one.started_at, one.ended_at) if at]
     nearest = min(known, key=lambda ns: abs(ns - by_length), default=by_length)
     return nearest if abs(nearest - by_length) <= _NEAR_NS else by_length
+
+
+def numbers(record: CallRecord) -> list[str]:
+    """Of the other party: who called, or who was called. Empty where it is not known."""
+    if record.direction == "out":
+        return [record.dialled] if record.dialled else []
+    return [record.caller.number] if record.caller and record.caller.number else []
 
 
 def moments(record: CallRecord, samples: int) -> list[Moment]:
@@ -128,6 +141,7 @@ class Case:
         self._short: set[str] = set()  # calls that took more custodians than are here
         self.handed_on: dict[str, int] = {}  # call id -> the number of custodians still needed
         self.done: list[str] = []  # files that were written
+        self.spans: dict[str, list[Span]] = {}  # call id -> what is silenced in a citizen's copy
 
     @property
     def request(self) -> Request:
@@ -203,10 +217,15 @@ class Case:
                 except group.MembersMissing:
                     self._short.add(call_id)
                     raise
-                self._opened[call_id] = _opened_call(unlocked)
+                opened = _opened_call(unlocked)
+                if citizen.is_citizens(self.request):
+                    citizen.require_own_number(self.request, numbers(opened.record))
+                self._opened[call_id] = opened
 
     def give(self, call_id: str) -> None:
         """`linetap open --request --for`: two files for the requester."""
+        if self.request.recipient in citizen.GIVEN_OUT:
+            raise BadInput(f"request {self.request.id}: a citizen's; nobody has the key that it names")
         with self._one_at_a_time:
             output = self.means.output / f"{call_id}.wav{sealing.SUFFIX}"
             with self.desk.access.deed(Entry(verb="open", recipient=self._recipient)) as step:
@@ -217,6 +236,32 @@ class Case:
                 step.granted()
                 open_call(call, wanted.identities, wanted.inner, output, wanted.recipient)
             self.done += [str(output), str(json_path(output))]
+
+    def copy_for_citizen(self, call_id: str, zone: ZoneInfo) -> MadeCopy:
+        """A file under a passphrase, with the marked spans silenced. The passphrase is returned and not kept."""
+        with self._one_at_a_time:
+            opened = self._opened.get(call_id)
+            if opened is None:
+                raise BadInput(f"{call_id}: open it and listen to it first")
+            output = self.means.output / f"{call_id}.zip"
+            with self.desk.access.deed(Entry(verb="copy")) as step:
+                call = require_released(self.desk, step, self._inputs(call_id))
+                citizen.require_copy(self.request)
+                citizen.require_own_number(self.request, numbers(opened.record))
+                for path in copying.paths(output):
+                    privatefile.require_new(path)
+                source = copying.Source(
+                    call.record.unit, call_id, call.record_sha256, self.request, step.entry.request_sha256,
+                    opened.pcm, datetime.fromtimestamp(opened.began_ns / NS_PER_S, zone),
+                )  # fmt: skip
+                now_ns = self._clock.utc_ns()
+                proof = copying.prove(source, self.spans.get(call_id, []), rfc3339(now_ns), self.desk.access.name)
+                step.entry.text = f"silenced spans: {len(proof.masked)}, WAV SHA-256 {proof.wav_sha256}"
+                step.granted()
+                made = datetime.fromtimestamp(now_ns / NS_PER_S, zone)
+                copied = copying.make(source, proof, self.desk.access, made, output)
+            self.done += map(str, copied.files)
+            return copied
 
     def bundle(self) -> None:
         """`linetap bundle` over the calls of the request."""
@@ -246,6 +291,7 @@ class Case:
                 argparse.Namespace(request_id=self.request.id, key=key, desk=self.desk.folder), self._clock
             )
             self._opened.clear()
+            self.spans.clear()
 
     @property
     def _recipient(self) -> str:

@@ -29,8 +29,10 @@ from starlette.responses import (
 from starlette.routing import Route
 
 from linetap_core.errors import LinetapError
+from linetap_core.evidence.authorization import citizen
 from linetap_desk.custody import sound
 from linetap_desk.custody.case import OpenedCall
+from linetap_desk.custody.citizen import masking
 from linetap_desk.custody.site import COOKIE, Helper, OwnAddress, Site
 from linetap_desk.serve.calls import story as callwords
 from linetap_desk.serve.release import steps as release
@@ -39,6 +41,11 @@ from linetap_desk.web.server import Bounded
 from linetap_desk.web.text import N_
 
 MOMENT = {"notice": N_("Notice"), "gap": N_("Gap"), "mark": N_("Mark")}
+REASON: dict[masking.Reason, str] = {
+    "other_person": N_("Another person's voice or data"),
+    "others_interest": N_("Others' interests would be harmed (art. 35(4) no. 2)"),
+    "by_law": N_("Access is limited by law (art. 35(4) no. 1)"),
+}
 REFUSAL = {
     "request_expired": N_("The request has expired. A new one is needed."),
     "request_not_yet": N_("The request's time is in the future: this computer's clock may be wrong."),
@@ -62,6 +69,9 @@ REFUSAL = {
         "The custodians are a group, and more of them are needed. Remove your layer and hand the rest on to the next "
         "custodian."
     ),
+    "not_a_citizens": N_("This request is not for a citizen's access. No copy was made."),
+    "copy_not_approved": N_("Listening was approved, and no copy under a passphrase. No copy was made."),
+    "call_of_another": N_("The number of this call is not the one that the citizen gave. The call stays closed."),
     "access_log_busy": N_("Another command is using the access log. Try again."),
 }
 REFUSAL |= {code: release.REFUSAL[code] for code in release.OF_WITNESSES}
@@ -69,7 +79,7 @@ REFUSAL |= {code: release.REFUSAL[code] for code in release.OF_WITNESSES}
 
 _SERVE, _OWN = (Path(str(files(f"linetap_desk.{name}"))) / "static" for name in ("serve", "custody"))
 _STATIC = dict.fromkeys(("base.css", "icon.svg", "calls.css"), _SERVE) | dict.fromkeys(
-    ("custody.css", "gone.js", "player.js"), _OWN
+    ("custody.css", "gone.js", "player.js", "masks.js"), _OWN
 )
 
 
@@ -118,6 +128,7 @@ async def _call(request: Request, site: Site, error: LinetapError | None = None)
     return site.page(
         request, "call.html", 409 if error else 200, error=error, refusal=REFUSAL, call_id=call_id, opened=opened,
         record=record, text_of=text_of, words=callwords, moment_words=MOMENT, speeds=sound.SPEEDS, clock=_clock,
+        by_passphrase=citizen.BY_PASSPHRASE, by_listening=citizen.BY_LISTENING, reasons=REASON,
     )  # fmt: skip
 
 
@@ -129,16 +140,47 @@ async def give(request: Request, site: Site) -> Response:
     return await _step(request, site, functools.partial(site.case.give, _named(request, site)))
 
 
+async def mask(request: Request, site: Site) -> Response:
+    call_id, form = _named(request, site), await request.form()
+    samples, spans = len(_opened_call(request, site).pcm), site.case.spans
+
+    def step() -> None:
+        begin, end, reason = (str(form.get(name, "")) for name in ("from", "to", "reason"))
+        spans[call_id] = masking.marked(spans.get(call_id, []), begin, end, reason, samples)
+
+    return await _step(request, site, step, "#masks")
+
+
+async def unmask(request: Request, site: Site) -> Response:
+    call_id, which = _named(request, site), str((await request.form()).get("first", ""))
+    spans = site.case.spans
+
+    def step() -> None:
+        spans[call_id] = masking.without(spans.get(call_id, []), which)
+
+    return await _step(request, site, step, "#masks")
+
+
+async def copy(request: Request, site: Site) -> Response:
+    """The passphrase is on this one answer, which no cache keeps."""
+    call_id = _named(request, site)
+    try:
+        made = await to_thread.run_sync(site.case.copy_for_citizen, call_id, site.look.zone)
+    except LinetapError as error:
+        return await _call(request, site, error)
+    return site.page(request, "sheet.html", call_id=call_id, made=made)
+
+
 async def hand_on(request: Request, site: Site) -> Response:
     return await _step(request, site, functools.partial(site.case.hand_on, _named(request, site)))
 
 
-async def _step(request: Request, site: Site, step: Callable[[], None]) -> Response:
+async def _step(request: Request, site: Site, step: Callable[[], None], place: str = "") -> Response:
     try:
         await to_thread.run_sync(step)
     except LinetapError as error:
         return await _call(request, site, error)
-    return RedirectResponse(f"{site.door.room}/call/{quote(_named(request, site))}", 303)
+    return RedirectResponse(f"{site.door.room}/call/{quote(_named(request, site))}{place}", 303)
 
 
 async def shape(request: Request, site: Site) -> Response:
@@ -247,6 +289,9 @@ def make_app(site: Site) -> Starlette:
         ("/call/{call_id}/listen", "POST", listen),
         ("/call/{call_id}/give", "POST", give),
         ("/call/{call_id}/hand-on", "POST", hand_on),
+        ("/call/{call_id}/mask", "POST", mask),
+        ("/call/{call_id}/unmask", "POST", unmask),
+        ("/call/{call_id}/copy", "POST", copy),
         ("/call/{call_id}/sound.json", "GET", shape),
         ("/call/{call_id}/sound", "GET", play),
         ("/bundle", "POST", bundle),

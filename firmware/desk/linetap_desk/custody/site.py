@@ -16,12 +16,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_desk.custody.case import Case
+from linetap_desk.custody.citizen.encryptedzip import ALPHABET
 from linetap_desk.web import text
 from linetap_desk.web.pages import THEMES, Pages
 
 COOKIE = "linetap-custody"
 ATTEMPTS = 5
-_ALPHABET = "ABCDEFGHJKMNPQRSTVWXYZ23456789"  # without similar characters
 _LENGTH = 8  # 39 bits, for five attempts
 
 
@@ -34,7 +34,7 @@ class Door:
     """
 
     def __init__(self) -> None:
-        drawn = "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
+        drawn = "".join(secrets.choice(ALPHABET) for _ in range(_LENGTH))
         self.code = f"{drawn[:4]}-{drawn[4:]}"
         self.room = f"/{secrets.token_urlsafe(12)}"
         self.attempts = ATTEMPTS

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A citizen's access to their own call (Personal Information Protection Act, art. 35), as a release request states it.
+
+A citizen has no key. The approved request says in place of the requester's key how the recording is given out: by
+listening alone, or as a copy under a passphrase. Both are public keys whose private half nobody has: points made of a
+hash, so a file that is encrypted to one of them opens for nobody. The case ends with the last four digits of the
+citizen's number, so that the custodian's program can refuse another person's call.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from linetap_core.errors import Refusal
+from linetap_core.evidence.authorization.release import NotReleased, Request
+from linetap_core.evidence.keys.publickeys import encode_recipient
+
+PURPOSE = "citizen"  # the id that the signed list of purposes has for it
+DIGITS = 4  # of the number, at its end: as much as a masked number shows
+_CASE = re.compile(r"(C20\d\d-\d{4,6})/(\d{4})", re.ASCII)
+
+
+def _of_nobody(phrase: str) -> str:
+    return encode_recipient(hashlib.sha256(phrase.encode("ascii")).digest())
+
+
+BY_LISTENING = _of_nobody("linetap: nobody's key; the recording is listened to, and no copy is made")
+BY_PASSPHRASE = _of_nobody("linetap: nobody's key; the copy is closed by a passphrase")
+GIVEN_OUT = (BY_LISTENING, BY_PASSPHRASE)
+
+
+def case_text(registered: str, digits: str) -> str:
+    """The case of the release request for a registered request of a citizen: C2026-0001/5678."""
+    return f"{registered}/{digits}"
+
+
+def read_case(case: str) -> tuple[str, str] | None:
+    """The registered request, and the last digits of the number; None if the case is not a citizen's."""
+    found = _CASE.fullmatch(case)
+    return None if found is None else (found[1], found[2])
+
+
+def is_citizens(request: Request) -> bool:
+    return request.purpose == PURPOSE or request.recipient in GIVEN_OUT
+
+
+def require_copy(request: Request) -> None:
+    """NotReleased unless what was approved is a copy under a passphrase, for a citizen."""
+    if request.purpose != PURPOSE or read_case(request.case) is None:
+        text = f"request {request.id} is for {request.purpose!r}, case {request.case!r}: not a citizen's access"
+        raise NotReleased("not_a_citizens", text)
+    if request.recipient != BY_PASSPHRASE:
+        raise NotReleased("copy_not_approved", f"request {request.id}: no copy under a passphrase was approved")
+
+
+def require_own_number(request: Request, numbers: list[str]) -> None:
+    """NotReleased if the call has numbers, and none of them ends as the citizen's does."""
+    found = read_case(request.case)
+    if found is None:
+        raise Refusal(f"case {request.case!r}: not a citizen's")
+    known = ["".join(filter(str.isdigit, number)) for number in numbers]
+    if any(known) and not any(number.endswith(found[1]) for number in known):
+        raise NotReleased("call_of_another", f"no number of this call ends with the digits of case {request.case}")
