@@ -193,7 +193,7 @@ SHOTS = (
         "/adoption/{id}/paper",
         "/adoption/A2026-0003/paper",
         "officer",
-        "For whoever hangs this unit: seven steps with their lights, every other light, its page as a QR code.",
+        "For whoever hangs this unit: six steps and their lights on the front; walk test and other lights on the back.",
     ),
     Shot("review", "/review", "/review", "auditor", "The months of the access log, and which of them are signed."),
     Shot(

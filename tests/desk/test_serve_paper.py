@@ -27,6 +27,9 @@ from linetap_desk.web import text
 from linetap_desk.web.pages import LANGUAGE_COOKIE
 
 DESK, ID, UNIT, PLACE = "https://desk.city.example:8443", "A2026-0001", "floor-03", "시청 본관 3층"
+LINES = "".join(f'[[line]]\nnumber = {n}\nextension = "02-2133-{7000 + n}"\n' for n in range(8, 0, -1))
+DRAFT = f"[network]\nvlan = 7\n[files]\n'unit.toml' = '''\n{LINES}'''\n".encode()
+SMALLEST_PT = 8
 ROW = re.compile(r'<(?:tr|div) data-code="(\w+)">(.*?)</(?:tr|div)>', re.DOTALL)
 TABLE = re.compile(r'<table class="leds">\s*<caption[^>]*>(.*?)</caption>(.*?)</table>', re.DOTALL)
 BAR = re.compile(r'<svg class="bar (\w+)".*?aria-label="([^"]+)">(.*?)</svg>', re.DOTALL)
@@ -63,8 +66,9 @@ def leds(cells: str) -> Leds:
 
 
 def as_it_lights(pattern: str) -> str:
+    """Three seconds of it; what is counted stands there once."""
     steps = PATTERNS[pattern]
-    return (steps * 30)[:30]
+    return (steps if pattern.startswith("blink ") else steps * 30).ljust(30, ".")[:30]
 
 
 def test_every_light_on_it_is_the_legends(served: ServeSite) -> None:
@@ -76,6 +80,22 @@ def test_every_light_on_it_is_the_legends(served: ServeSite) -> None:
         assert one.ko.removeprefix("회선 시험: ") in page
         wanted = {led: getattr(one, led) for led in ("run", "fault", "call") if hasattr(one, led)}
         assert there == {led: (PATTERN_NAMES_KO[name], as_it_lights(name)) for led, name in wanted.items()}
+
+
+@pytest.mark.parametrize("count", range(1, 7))
+def test_who_counts_the_blinks_of_a_bar_gets_their_number(count: int) -> None:
+    assert len(paper.bar(f"blink {count}", "ko").spans) == count
+
+
+def test_the_lines_of_a_unit_are_in_the_order_of_the_walk_test(served: ServeSite) -> None:
+    page = served.client("watch").get(prepared(served, draft=DRAFT)).text
+    listed = page.partition("이 기기의 회선")[2].partition("</p>")[0]
+    assert re.findall(r"<b>(\d+)</b> (\S+)<", listed) == [(str(n), f"02-2133-{7000 + n}") for n in range(1, 9)]
+
+
+def test_an_order_that_cannot_be_read_has_no_lines(served: ServeSite) -> None:
+    for draft in (b"", b"-", b"files = 1", b"[files]\n'unit.toml' = '[[line]]\nnumber = \"1\"'", b"\xff", b"[" * 9999):
+        assert "이 기기의 회선" not in served.client("watch").get(prepared(served, draft=draft)).text
 
 
 def test_no_light_that_a_new_unit_may_show_is_missing() -> None:
@@ -122,8 +142,8 @@ def prepared(served: ServeSite, desk: str = DESK, draft: bytes = b"-") -> str:
 @pytest.mark.parametrize("language", text.LANGUAGES)
 @pytest.mark.parametrize("name", ["generic", "unit"])
 def test_the_printed_page_is_one_sheet(served: ServeSite, tmp_path: Path, name: str, language: str) -> None:
-    """As a browser prints it on A4; with the longest that may stand on it."""
-    url, path = served.url, "/adoption/paper" if name == "generic" else prepared(served, draft=b"[network]\nvlan = 7\n")
+    """As a browser prints it on A4, both sides; with the longest that may stand on it, and large enough to be read."""
+    url, path = served.url, "/adoption/paper" if name == "generic" else prepared(served, draft=DRAFT)
     with chromium() as browser:
         assert isinstance(browser, Browser)
         context = served.context(browser, "officer")
@@ -135,9 +155,13 @@ def test_the_printed_page_is_one_sheet(served: ServeSite, tmp_path: Path, name: 
         page.emulate_media(media="print")
         wide = "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.textContent)"
         assert page.locator(".paper-steps > li").evaluate_all(wide) == []
+        front = page.locator(".back").evaluate("one => one.getBoundingClientRect().top")
+        assert front <= 1062, "steps 1 to 6 are the front"
+        size_px = page.locator(".paper-steps p").first.evaluate("one => parseFloat(getComputedStyle(one).fontSize)")
+        assert size_px * 0.75 >= SMALLEST_PT
         page.pdf(path=tmp_path / "paper.pdf", prefer_css_page_size=True, print_background=True)
     data = (tmp_path / "paper.pdf").read_bytes()
-    assert len(re.findall(rb"/Type\s*/Page[^s]", data)) == 1
+    assert len(re.findall(rb"/Type\s*/Page[^s]", data)) == 2
 
 
 @pytest.mark.parametrize(("media", "scheme"), [("print", "light"), ("screen", "light"), ("screen", "dark")])

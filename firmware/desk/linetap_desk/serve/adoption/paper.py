@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from urllib.parse import urlsplit
 
+from linetap_core.enrolment.order import UNIT
 from linetap_core.wire.legend import (
     CONDITIONS,
     NUMBER_DARK,
@@ -29,13 +30,13 @@ AT_STEP = {
     "power": ("starting", "adopt_seek"),
     "digits": ("adopt_code",),
     "button": ("adopt_confirmed",),
-    "green": ("broker_unreachable", "ok"),
+    "green": ("broker_unreachable", "line_fault", "ok"),
     "walk": tuple(WALK),
 }
 # What else a unit may show that has just been hung: by RUN, the worst first, as the legend has it.
 ELSE = (
     "panel_dead", "config_wrong", "nothing_runs", "capture_dead", "recorder_dead", "codec_stalled", "not_recording",
-    "state_unwritten", "data_lost", "reporter_dead", "line_fault", "unit_opened", "meter_absent", "unit_check",
+    "state_unwritten", "data_lost", "reporter_dead", "unit_opened", "meter_absent", "unit_check",
     "line_check", "desk_check",
 )  # fmt: skip
 EXAMPLE = "307"
@@ -81,7 +82,10 @@ def address_of(desk: str | None, unit: str) -> str | None:
 
 
 def bar(pattern: str, language: Language) -> Bar:
+    """Counted blinks are drawn once: whoever counts them on the sheet gets their number."""
     steps = "".join("#" if lit(pattern, at) else "." for at in range(0, DRAWN_MS, STEP_MS))
+    if pattern.startswith("blink "):
+        steps = PATTERNS[pattern].rstrip(".").ljust(len(steps), ".")
     spans = ((100 * at / len(steps), 100 * long / len(steps)) for at, long in _runs(steps))
     return Bar(PATTERN_NAMES_KO[pattern] if language == "ko" else pattern, tuple(spans))
 
@@ -123,8 +127,34 @@ def _walk(code: str, language: Language) -> Row:
 
 def needs_power_again(order: bytes | None) -> bool:
     """Whether its network begins with the next power on: a VLAN or Wi-Fi (docs/adoption.md)."""
-    try:
-        network = tomllib.loads((order or b"").decode()).get("network", {})
-    except (ValueError, RecursionError):
-        return False
+    network = _toml((order or b"").decode(errors="replace")).get("network", {})
     return isinstance(network, dict) and ("vlan" in network or "wifi" in network)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """`name`: its extension, or its trunk's."""
+
+    number: int
+    name: str
+
+
+def lines_of(order: bytes | None) -> list[Line]:
+    """By their numbers, as the walk test asks for them."""
+    files = _toml((order or b"").decode(errors="replace")).get("files", {})
+    unit = files.get(UNIT) if isinstance(files, dict) else None
+    found = _toml(unit).get("line", []) if isinstance(unit, str) else []
+    rows = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    lines = [
+        Line(number, str(one.get("extension", one.get("trunk", ""))))
+        for one in rows
+        if isinstance(number := one.get("number"), int)
+    ]
+    return sorted(lines, key=lambda line: line.number)
+
+
+def _toml(text: str) -> dict[str, object]:
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError):
+        return {}

@@ -104,6 +104,7 @@ def _paper(request: Request, site: Site, row: Any) -> Response:
         at={step: paper.rows(codes, language) for step, codes in paper.AT_STEP.items()},
         others=paper.others(language), number=paper.number(),
         again=row is not None and paper.needs_power_again(row["order"] or row["draft"]),
+        lines=[] if row is None else paper.lines_of(row["order"] or row["draft"]),
     )  # fmt: skip
 
 
