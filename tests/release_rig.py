@@ -74,14 +74,14 @@ class Desk:
         made = sealing_rig.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(self.root / name)])
         assert made.returncode == 0, made.stderr
 
-    def sign_roles(self, version: int, people: dict[str, str] | None = None, purposes: Any = None) -> Path:
-        """roles.json as a person makes it: jq for the spelling, ssh-keygen for the signature."""
+    def sign_roles(self, version: int, people: dict[str, str] | None = None, purposes: Any = None, **more: Any) -> Path:
+        """roles.json as a person makes it: jq for the spelling, ssh-keygen for the signature. `more`: rules, lines."""
         listed = [
             {"key": (self.root / f"{name}.pub").read_text().strip(), "name": name, "role": role}
             for name, role in (PEOPLE if people is None else people).items()
         ]
         text = json.dumps(
-            {"version": version, "purposes": PURPOSES if purposes is None else purposes, "people": listed}
+            {"version": version, "purposes": PURPOSES if purposes is None else purposes, "people": listed} | more
         )
         path = self.root / "roles.json"
         path.write_bytes(sealing_rig.run(["jq", "-cS", "."], stdin=text.encode()).stdout)

@@ -12,9 +12,10 @@ from linetap_core.clock import Clock
 from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization.release import APPROVERS
+from linetap_core.evidence.authorization.releaserules import Rule, slots
 from linetap_core.evidence.authorization.roles import Roles, RolesFault, person_key
 from linetap_core.evidence.keys import keys
-from linetap_core.evidence.signing import namespaces
+from linetap_core.evidence.signing import document, namespaces
 from linetap_core.timekeeping import KEPT
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access import Entry
@@ -51,6 +52,10 @@ def summary(roles: Roles) -> list[str]:
     lines = [f"ok: version {roles.version}, signed by the authority"]
     lines += [f"person   {p.name} ({p.role}) {keys.fingerprint(person_key(p.key))}" for p in roles.people]
     lines += [f"purpose  {p.id}: {p.text_en} | {p.text_ko} | {p.basis}" for p in roles.purposes]
+    lines += [_rule(rule) for rule in roles.rules]
+    if roles.lines:
+        names = len({document.name_key(staff.name) for staff in roles.lines})
+        lines.append(f"lines    {len(roles.lines)}, of {names} people")
     if roles.witnesses is not None:
         within = f"within {roles.witnesses.within_hours} h"
         lines.append(f"witness  policy of SHA-256 {roles.witnesses.policy_sha256}, {within}: without it nothing opens")
@@ -60,6 +65,11 @@ def summary(roles: Roles) -> list[str]:
             f"warning: approvers of {APPROVERS} roles are needed before anything can be opened; there are: {have}"
         )
     return lines
+
+
+def _rule(rule: Rule) -> str:
+    text = f"{slots(rule.approvals)}; calls of {rule.max_age_days} days; to {rule.may}; stands {rule.expires_days} days"
+    return f"rule     {rule.purpose} for {rule.party}: {text}"
 
 
 def _check(args: argparse.Namespace) -> Roles:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -209,7 +209,7 @@ class Case:
             if call_id in self._opened:
                 return
             with self.desk.access.deed(Entry(verb="listen")) as step:
-                wanted = self._inputs(call_id)
+                wanted = replace(self._inputs(call_id), gives=False)
                 call = require_released(self.desk, step, wanted)
                 step.granted()
                 try:
@@ -277,7 +277,7 @@ class Case:
             entry = Entry(verb="bundle", case=self.request.case)
             description = bundle.make(
                 parser.parse_args([*words, *calls]), self.desk, entry,
-                lambda step: requestfile.require_stands(self.desk, step, self.package.request_file),
+                lambda step: requestfile.require_stands(self.desk, step, self.package.request_file, gives=True),
             )  # fmt: skip
             self.done.append(description)
 

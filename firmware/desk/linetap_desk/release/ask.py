@@ -32,6 +32,7 @@ from linetap_core.evidence.authorization.release import (
     require_time,
     standing,
 )
+from linetap_core.evidence.authorization.releaserules import PARTIES
 from linetap_core.evidence.authorization.roles import Person, Roles
 from linetap_core.evidence.signing import document, namespaces
 from linetap_core.timekeeping import require_possible
@@ -39,6 +40,7 @@ from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access import Entry
 from linetap_desk.release import requestfile
 from linetap_desk.unsealing import callproof, checkedcall
+from linetap_desk.unsealing.checkedcall import CheckedCall
 
 
 def add_key_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,6 +67,7 @@ def add_request_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--id", required=True, metavar="REQUEST_ID", help="the id the custodian made the key for")
     parser.add_argument("--one-time", required=True, metavar="age1...", help="what `linetap release key` printed")
     parser.add_argument("--purpose", required=True, metavar="ID", help="from the signed list: `linetap roles check`")
+    parser.add_argument("--party", choices=PARTIES, help="who asks, where the purpose has rules: `linetap roles check`")
     parser.add_argument("--case", required=True, metavar="TEXT", help="a file number, without any caller's name")
     parser.add_argument("--requester", required=True, metavar="NAME")
     parser.add_argument("--for", required=True, dest="recipient", metavar="age1...", help="the requester's own key")
@@ -81,6 +84,7 @@ def write_request(args: argparse.Namespace, clock: Clock) -> int:
         found = requestfile.verified_calls(args, args.calls, desk, step)
         require_possible(clock)
         now_ns = clock.utc_ns()
+        roles = desk.roles(step.past)
         made = Request(
             id=args.id,
             calls=[NamedCall(call.record.call_id, call.record.line, call.record_sha256) for call in found],
@@ -91,16 +95,28 @@ def write_request(args: argparse.Namespace, clock: Clock) -> int:
             one_time=args.one_time,
             created=rfc3339(now_ns),
             expires=rfc3339(now_ns + args.days * NS_PER_DAY),
+            party=args.party or "",
+            unit=_unit(found) if args.party else "",
+            policy=roles.version if args.party else 0,
         )
         requestfile.describe(step.entry, made)
         data = document.encode(made)
         parse(data)
-        require_purpose(made, desk.roles(step.past))
+        require_purpose(made, roles)
+        for call in found:
+            requestfile.require_named(made, call, roles)
         privatefile.require_new(args.output)
         step.entry.request_sha256 = hashlib.sha256(data).hexdigest()
         step.granted()
         privatefile.write(args.output, data)
     return 0
+
+
+def _unit(calls: list[CheckedCall]) -> str:
+    units = sorted({call.record.unit for call in calls})
+    if len(units) > 1:
+        raise BadInput(f"calls of {', '.join(units)}: with --party those of one unit expected, a request for each")
+    return units[0]
 
 
 def add_close_arguments(parser: argparse.ArgumentParser) -> None:
@@ -149,7 +165,7 @@ def approve_request(args: argparse.Namespace, clock: Clock) -> int:
         require_purpose(file.request, roles)
         calls = requestfile.verified_calls(args, _folders(args, file.request), desk, step)
         for call in calls:
-            requestfile.require_named(file.request, call)
+            requestfile.require_named(file.request, call, roles)
         person = _approver(args.name, file.request, roles)
         output = args.request.with_name(f"{args.request.name}.{person.role}{namespaces.SUFFIX}")
         privatefile.require_new(output)
@@ -185,7 +201,7 @@ def _approver(name: str, request: Request, roles: Roles) -> Person:
     person = roles.person(name)
     if person is None:
         raise NotReleased("approver_unknown", f"{name} is not in the roles file")
-    require_approver(person, request)
+    require_approver(person, request, roles)
     return person
 
 

@@ -24,6 +24,7 @@ from linetap_core.evidence.authorization.release import (
     require_time,
     standing,
 )
+from linetap_core.evidence.authorization.releaserules import DEFAULT, slots
 from linetap_core.evidence.authorization.roles import Roles
 from linetap_core.timekeeping import KEPT
 from linetap_desk.accesslog import deskfolder
@@ -92,6 +93,8 @@ def _asked(file: requestfile.RequestFile) -> Iterator[str]:
     request = file.request
     yield f"request  {request.id} (sha256 {hashlib.sha256(file.data).hexdigest()})"
     yield f"asks     {request.requester}, case {request.case}, purpose {request.purpose}"
+    if request.party:
+        yield f"party    {request.party}, calls of {request.unit}, by version {request.policy} of the roles"
     yield f"for      {request.recipient}"
     yield f"through  {request.one_time}"
     yield f"from     {request.created} until {request.expires}"
@@ -102,19 +105,28 @@ def _asked(file: requestfile.RequestFile) -> Iterator[str]:
 def _steps(file: requestfile.RequestFile, roles: Roles, past: list[Entry], now_ns: int) -> Iterator[tuple[str, str]]:
     request, sha256 = file.request, hashlib.sha256(file.data).hexdigest()
     purpose = roles.purpose(request.purpose)
-    found = standing(file.data, request, file.signatures, roles)
     basis = f"{purpose.text_en} | {purpose.text_ko} | {purpose.basis}" if purpose else ""
     yield _step(partial(require_purpose, request, roles), f"purpose: {basis}")
     yield _step(partial(require_time, request, now_ns), f"time: until {request.expires}")
-    for approval in found.approvals:
-        yield _OK, f"approval: {approval.file}: {approval.person.name} ({approval.person.role})"
-    for name, fault in found.faults.items():
-        yield _VOID, f"approval: {name}: {fault}"
-    yield _step(partial(require_approvals, request, found), "approvals: two people of different roles")
+    yield from _approvals(file, roles)
     yield _step(partial(requestfile.require_open, request, past), "not closed")
     for call in request.calls:
         unused = partial(requestfile.require_unused, request, sha256, call.call_id, past)
         yield _step(unused, f"not yet given out: {call.call_id}")
+
+
+def _approvals(file: requestfile.RequestFile, roles: Roles) -> Iterator[tuple[str, str]]:
+    request = file.request
+    try:
+        found = standing(file.data, request, file.signatures, roles)
+    except NotReleased:  # its purpose or rule, which the line before names
+        return
+    for approval in found.approvals:
+        yield _OK, f"approval: {approval.file}: {approval.person.name} ({approval.person.role})"
+    for name, fault in found.faults.items():
+        yield _VOID, f"approval: {name}: {fault}"
+    takes = "two people of different roles" if found.terms == DEFAULT else slots(found.terms.approvals)
+    yield _step(partial(require_approvals, request, found), f"approvals: {takes}")
 
 
 def _step(check: Callable[[], None], text: str) -> tuple[str, str]:

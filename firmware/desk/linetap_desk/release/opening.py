@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,8 @@ PART_LIMIT_BYTES = S_PER_DAY * RATE_HZ
 @dataclass(frozen=True, slots=True)
 class OpeningInputs:
     """`inner` is the output of `unwrap`; without it the identities must open both layers, and the result is marked
-    `unreleased`. `recipient`: whom the result is encrypted to; empty: it is not encrypted."""
+    `unreleased`. `recipient`: whom the result is encrypted to; empty: it is not encrypted. `gives`: something of the
+    call is handed over, which a request for listening alone does not allow."""
 
     folder: Path
     signers: Path | None
@@ -58,6 +59,7 @@ class OpeningInputs:
     logs: list[Path] = field(default_factory=list)
     rules: Rules = NO_RULES
     witnessed: list[Path] = field(default_factory=list)
+    gives: bool = True
 
 
 class Unlocked:
@@ -87,16 +89,16 @@ def require_released(desk: Desk | None, step: LoggedStep, wanted: OpeningInputs)
     call = checkedcall.require_verified(wanted.folder, basis)
     checkedcall.name_key(step, call, call.key)
     if desk is not None and wanted.request is not None:
-        _require_request(desk, step, wanted.request, wanted.recipient, call)
+        _require_request(desk, step, wanted.request, wanted, call)
     return call
 
 
-def _require_request(desk: Desk, step: LoggedStep, path: Path, recipient: str, call: CheckedCall) -> None:
+def _require_request(desk: Desk, step: LoggedStep, path: Path, wanted: OpeningInputs, call: CheckedCall) -> None:
     """NotReleased unless the request names this call and this recipient."""
-    request = requestfile.require_stands(desk, step, path)
-    requestfile.require_named(request, call)
-    step.entry.recipient = recipient
-    if recipient != request.recipient:
+    request = requestfile.require_stands(desk, step, path, gives=wanted.gives)
+    requestfile.require_named(request, call, desk.roles(step.past))
+    step.entry.recipient = wanted.recipient
+    if wanted.recipient != request.recipient:
         text = f"request {request.id} is for {request.recipient}: --for with that key expected"
         raise NotReleased("recipient_differs", text)
 
@@ -157,7 +159,7 @@ def _call_key(call: CheckedCall, identities: list[Path], inner: Path | None) -> 
 def hand_on(desk: Desk, step: LoggedStep, wanted: OpeningInputs, output: Path) -> group.Peeled:
     """Takes off the layers of these custodians, and writes the rest for the next one, encrypted to the remaining ones
     only. All checks before opening precede it; the step is granted in between."""
-    call = require_released(desk, step, wanted)
+    call = require_released(desk, step, replace(wanted, gives=False))  # it opens nothing for the requester
     assert wanted.inner is not None
     blob = layers.read_partial(wanted.inner)
     one_time = [path for path in wanted.identities if requestfile.key_request(path)]

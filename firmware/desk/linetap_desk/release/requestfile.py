@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from linetap_core.clock import Clock, rfc3339
+from linetap_core.clock import NS_PER_S, Clock, parse_rfc3339, rfc3339
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization.release import (
@@ -23,13 +23,17 @@ from linetap_core.evidence.authorization.release import (
     Request,
     parse,
     require_approvals,
+    require_began,
+    require_copy,
     require_purpose,
     require_time,
     standing,
 )
+from linetap_core.evidence.authorization.roles import Roles
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import document, namespaces, sshsig
+from linetap_core.records import ActualTime
 from linetap_core.rooms import read_small
 from linetap_core.timekeeping import KEPT
 from linetap_desk.accesslog.access import Entry, LoggedStep
@@ -135,8 +139,9 @@ def found_call(call_dir: Path) -> FoundCall:
     return FoundCall(record.call_id, record.line, hashlib.sha256(data).hexdigest(), record.files)
 
 
-def require_stands(desk: Desk, step: LoggedStep, path: Path) -> Request:
-    """The request, if its purpose, approvals and time are valid; else NotReleased or RolesFault."""
+def require_stands(desk: Desk, step: LoggedStep, path: Path, *, gives: bool) -> Request:
+    """The request, if its purpose, rule, approvals and time are valid; else NotReleased or RolesFault. `gives`: the
+    requester gets a copy, which a request for listening alone does not allow."""
     file = load_request(path)
     request, entry = file.request, step.entry
     describe(entry, request)
@@ -149,11 +154,13 @@ def require_stands(desk: Desk, step: LoggedStep, path: Path) -> Request:
     entry.approvers = sorted({a.person.name for a in found.approvals})
     require_approvals(request, found)
     require_open(request, step.past)
+    if gives:
+        require_copy(request, roles)
     return request
 
 
-def require_named(request: Request, call: CheckedCall) -> None:
-    """NotReleased unless the request names this call with this record."""
+def require_named(request: Request, call: CheckedCall, roles: Roles) -> None:
+    """NotReleased unless the request names this call with this record, and what it claims of it is so."""
     call_id = call.record.call_id
     named = request.call(call_id)
     if named is None:
@@ -161,6 +168,24 @@ def require_named(request: Request, call: CheckedCall) -> None:
     if (named.record_sha256, named.line) != (call.record_sha256, call.record.line):
         text = f"{call_id}: its record is not the one that request {request.id} names"
         raise NotReleased("record_differs", text)
+    if request.party and call.record.unit != request.unit:
+        text = f"{call_id}: it is of {call.record.unit}, and request {request.id} says {request.unit}"
+        raise NotReleased("party_differs", text)
+    for began_ns in _began(call):
+        require_began(request, roles, named, began_ns)
+
+
+def _began(call: CheckedCall) -> list[int]:
+    """When it began: by its id, or where a wrong clock gave that, the earliest and latest moment that its unit stated
+    since. 0: without a bound."""
+    actual = call.record.actual if isinstance(call.record.actual, ActualTime) else None
+    stated = [one for one in (actual, call.amended) if one is not None]
+    if not stated:
+        return [sealed.call_ns(call.record.call_id)]
+    latest = [parse_rfc3339(one.began_at) for one in stated]
+    spans = [one.uncertainty_s for one in stated]
+    earliest = [0 if span is None else at - span * NS_PER_S for at, span in zip(latest, spans, strict=True)]
+    return [min(earliest), max(latest)]
 
 
 def require_open(request: Request, past: list[Entry]) -> None:

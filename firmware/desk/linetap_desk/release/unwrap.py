@@ -83,7 +83,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
 
 def _released(args: argparse.Namespace, desk: deskfolder.Desk, step: LoggedStep, call: CheckedCall) -> str:
     """The one-time recipient; NotReleased unless a request names this call."""
-    request = requestfile.require_stands(desk, step, args.request)
-    requestfile.require_named(request, call)
+    request = requestfile.require_stands(desk, step, args.request, gives=False)
+    requestfile.require_named(request, call, desk.roles(step.past))
     requestfile.require_unused(request, step.entry.request_sha256, call.record.call_id, step.past)
     return request.one_time

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A request to open calls, and its approval: by two people of different roles, neither of them the requester.
+"""A request to open calls, and its approval: by two people of different roles, neither of them the requester; or as the
+signed rules say for its purpose and for who asks (releaserules.py). `terms_of` is what everybody judges a request by.
 
 Everything that decides who gets what is in the approved bytes: the calls with the hashes of their records, the purpose,
 the requester's own key, and the one-time key to which `unwrap` encrypts. A request that passkeys may approve names the
-page that shows it to the approver, by the SHA-256 of that page.
+page that shows it to the approver, by the SHA-256 of that page. One that claims a rule states the party that asks, the
+calls' unit, and the version of the roles that it was made by: where older roles are in force it is refused.
 """
 
 from __future__ import annotations
@@ -16,16 +18,28 @@ import msgspec
 
 from linetap_core.clock import NS_PER_DAY, parse_rfc3339
 from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.authorization.releaserules import (
+    DEFAULT,
+    OUTSIDE,
+    PARTIES,
+    LineStaff,
+    Terms,
+    rule_for,
+    slots,
+)
 from linetap_core.evidence.authorization.roles import NAME_LIMIT, Person, Roles
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys.passkey import PasskeyKey
 from linetap_core.evidence.keys.publickeys import decode_recipient
 from linetap_core.evidence.signing import document, namespaces, sshsig
 
-APPROVERS = 2
+APPROVERS = 2  # where no rule says otherwise
 # The versions of the signing page (linetap_desk/release/signingpage.html) whose approvals count, the newest last. One
 # that turns out to show something wrong is removed here; tools/signingpage.py adds a changed one.
-SIGNING_PAGES: tuple[str, ...] = ("6586ec73e701122586de2aa80ac864867107c9ac9ff90b668744c8f9a7e5173c",)
+SIGNING_PAGES: tuple[str, ...] = (
+    "6586ec73e701122586de2aa80ac864867107c9ac9ff90b668744c8f9a7e5173c",
+    "987b477f73e3f6030897e6c81531dd5c103c002c4a93382030ba0ae2edcd8c8e",
+)
 DEFAULT_DAYS = 7
 MOST_DAYS = 31
 MOST_CALLS = 20  # they are all named in one leaf of the access log
@@ -59,6 +73,9 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     created: str
     expires: str
     signing_page: str = ""  # SHA-256 of the page on which passkeys sign it; without one none may
+    party: str = ""  # who asks, where a rule is claimed; then the two below are stated too
+    unit: str = ""  # of all its calls
+    policy: int = 0  # the version of roles.json that has the rule
 
     def call(self, call_id: str) -> NamedCall | None:
         return next((call for call in self.calls if call.call_id == call_id), None)
@@ -74,13 +91,14 @@ class Approval:
 class Standing:
     """The approvers, and why each other signature does not count."""
 
+    terms: Terms = DEFAULT
     approvals: list[Approval] = field(default_factory=list)
     faults: dict[str, NotReleased] = field(default_factory=dict)  # by file
 
     @property
-    def missing(self) -> int:
-        """How many approvals of further roles are missing."""
-        return max(0, APPROVERS - len({approval.person.role for approval in self.approvals}))
+    def missing(self) -> list[list[str]]:
+        """The approvals that are missing, each as the roles that may give it."""
+        return self.terms.missing(approval.person.role for approval in self.approvals)
 
 
 def require_id(text: str) -> str:
@@ -105,6 +123,7 @@ def parse(data: bytes) -> Request:
         raise BadInput("signing_page: what `sha256sum` prints of the signing page expected")
     if request.one_time == request.recipient:
         raise BadInput("one_time: it is the requester's own key; the custodian makes one with `linetap release key`")
+    _check_party(request)
     if not 0 < len(request.calls) <= MOST_CALLS:
         raise BadInput(f"calls: 1 to {MOST_CALLS} expected")
     for call in request.calls:
@@ -122,9 +141,20 @@ def parse(data: bytes) -> Request:
     return request
 
 
+def _check_party(request: Request) -> None:
+    stated = (bool(request.party), bool(request.unit), request.policy > 0)
+    if any(stated) and not all(stated):
+        raise BadInput("party, unit, policy: all three expected, or none")
+    if request.party and request.party not in PARTIES:
+        raise BadInput(f"party {request.party!r}: {', '.join(PARTIES)} expected")
+    if request.unit:
+        document.require_plain(request.unit, "unit", NAME_LIMIT)
+
+
 def standing(data: bytes, request: Request, signatures: Mapping[str, bytes], roles: Roles) -> Standing:
-    """Checks each signature on its own; `signatures` by the name of their files."""
-    found = Standing()
+    """Checks each signature on its own; `signatures` by the name of their files. NotReleased if the request claims a
+    rule that does not fit it."""
+    found = Standing(terms_of(request, roles))
     for name in sorted(signatures):
         try:
             person = _approver(data, signatures[name], request, roles)
@@ -144,32 +174,116 @@ def require_time(request: Request, now_ns: int) -> None:
 
 
 def require_purpose(request: Request, roles: Roles) -> None:
+    """NotReleased unless the purpose is in the list, and the claimed rule fits the request."""
     if roles.purpose(request.purpose) is None:
         have = ", ".join(purpose.id for purpose in roles.purposes) or "none"
         raise NotReleased("purpose_unknown", f"purpose {request.purpose!r} is not in the signed list: {have}")
+    terms_of(request, roles)
+
+
+def terms_of(request: Request, roles: Roles) -> Terms:
+    """What the request takes: by the rule of its purpose and party, otherwise two people of different roles.
+
+    NotReleased if it claims a rule that is not in force, or that its own statements contradict.
+    """
+    name = f"request {request.id}"
+    if not request.party:
+        if any(rule.purpose == request.purpose for rule in roles.rules):
+            raise NotReleased("party_needed", f"{name}: purpose {request.purpose} has rules; who asks is not stated")
+        return DEFAULT
+    if roles.version < request.policy:
+        text = f"{name}: made by version {request.policy} of the roles, and version {roles.version} is in force here"
+        raise NotReleased("policy_older", text)
+    rule = rule_for(roles.rules, request.purpose, request.party)
+    if rule is None:
+        raise NotReleased("rule_unknown", f"{name}: no rule of purpose {request.purpose} for {request.party}")
+    if parse_rfc3339(request.expires) - parse_rfc3339(request.created) > rule.expires_days * NS_PER_DAY:
+        raise NotReleased("expires_too_late", f"{name}: its rule lets it stand for {rule.expires_days} days at most")
+    for call in request.calls:
+        _require_began(rule, request, roles, call, sealed.call_ns(call.call_id))
+    _require_asker(request, roles)
+    return rule
+
+
+def require_began(request: Request, roles: Roles, call: NamedCall, began_ns: int) -> None:
+    """NotReleased unless the rule fits a call that began then: by its record, where that states another time than its
+    id."""
+    _require_began(terms_of(request, roles), request, roles, call, began_ns)
+
+
+def require_copy(request: Request, roles: Roles) -> None:
+    """NotReleased if the request is for listening alone."""
+    if terms_of(request, roles).may != "copy":
+        raise NotReleased("copy_not_allowed", f"request {request.id}: it is for listening; nothing is given out")
+
+
+def _require_began(terms: Terms, request: Request, roles: Roles, call: NamedCall, began_ns: int) -> None:
+    age_ns = parse_rfc3339(request.created) - began_ns
+    if terms.max_age_days and not 0 <= age_ns <= terms.max_age_days * NS_PER_DAY:
+        text = f"request {request.id}: {call.call_id}: its rule is for calls of the {terms.max_age_days} days before it"
+        raise NotReleased("call_too_old", text)
+    if request.party == "own_line":
+        _own_line(request, roles, call, began_ns)
+
+
+def _require_asker(request: Request, roles: Roles) -> None:
+    if request.party == "own_line":
+        person = roles.person(request.requester)
+        if person is not None and not person.approves:
+            text = f"{person.name} is of role {person.role}, and cannot ask for a release that one person approves"
+            raise NotReleased("party_differs", text)
+    elif request.party in OUTSIDE:
+        asker = document.name_key(request.requester)
+        staff = [person.name for person in roles.people] + [line.name for line in roles.lines]
+        if asker in map(document.name_key, staff):
+            raise NotReleased("party_differs", f"{request.requester} is of the staff, and no {request.party}")
+        if any(each.recipient == request.recipient for each in roles.lines):
+            raise NotReleased("party_differs", f"request {request.id}: its recipient is a key of the staff")
+
+
+def _own_line(request: Request, roles: Roles, call: NamedCall, began_ns: int) -> LineStaff:
+    """NotReleased unless the call is on the requester's own line, and for the requester's own key."""
+    asker = document.name_key(request.requester)
+    for staff in roles.lines:
+        own = document.name_key(staff.name) == asker and staff.recipient == request.recipient
+        if own and staff.has(request.unit, call.line, began_ns):
+            return staff
+    where = f"line {call.line} of {request.unit}"
+    text = f"{call.call_id}: {where} was not {request.requester}'s at that time, or it is for another key"
+    raise NotReleased("party_differs", text)
 
 
 def require_approvals(request: Request, found: Standing) -> None:
-    """NotReleased with the most important reason, unless two people of different roles approved."""
+    """NotReleased with the most important reason, unless everybody approved whose approval it takes."""
     if not found.missing:
         return
     if found.faults:
         name, fault = next(iter(found.faults.items()))
         raise NotReleased(fault.code, f"{name}: {str(fault).removesuffix(f' [{fault.code}]')}")
     who = ", ".join(f"{a.person.name} ({a.person.role})" for a in found.approvals) or "no one"
-    if len(found.approvals) >= APPROVERS:
+    if len(found.approvals) >= len(found.terms.approvals) and len({a.person.role for a in found.approvals}) == 1:
         raise NotReleased("approvers_same_role", f"request {request.id}: all approvers are of one role: {who}")
-    raise NotReleased(
-        "approvals_missing", f"request {request.id}: approved by {who}; it takes two people of different roles"
-    )
+    takes = "it takes two people of different roles"
+    if found.terms != DEFAULT:
+        takes = f"still needed: {slots(found.missing)}"
+    raise NotReleased("approvals_missing", f"request {request.id}: approved by {who}; {takes}")
 
 
-def require_approver(person: Person, request: Request) -> None:
+def require_approver(person: Person, request: Request, roles: Roles) -> None:
     """NotReleased if this person may not approve this request."""
     if document.name_key(person.name) == document.name_key(request.requester):
         raise NotReleased("approver_is_requester", f"{person.name} asked for it and cannot approve it")
     if not person.approves:
         raise NotReleased("approver_role", f"{person.name} is of role {person.role}, which approves nothing")
+    if not terms_of(request, roles).takes(person.role):
+        raise NotReleased("approver_rule", f"{person.name} is of role {person.role}, which its rule does not name")
+    if request.party == "own_line":
+        name = document.name_key(person.name)
+        for call in request.calls:
+            staff = _own_line(request, roles, call, sealed.call_ns(call.call_id))
+            if name not in map(document.name_key, staff.supervisors):
+                text = f"{person.name} does not supervise {request.requester} on line {call.line} of {request.unit}"
+                raise NotReleased("approver_rule", text)
 
 
 def require_page(request: Request) -> None:
@@ -194,7 +308,7 @@ def _approver(data: bytes, armored: bytes, request: Request, roles: Roles) -> Pe
     person = roles.holder(key)
     if person is None:
         raise NotReleased("approver_unknown", "the key that signed belongs to no one in the roles file")
-    require_approver(person, request)
+    require_approver(person, request, roles)
     if isinstance(key, PasskeyKey):
         require_page(request)
     return person

@@ -2,8 +2,9 @@
 """The people of a desk with their roles, and the purposes for opening a recording: roles.json, signed by the authority.
 
 A person has one role and one key. The roles of the desk's own staff never approve; an approver's role has any other
-name (privacy, legal). An approver's key may be a passkey, which approves releases and signs no command. Units receive
-roles.json by a signed command, the desk by `linetap roles use`.
+name (privacy, legal). An approver's key may be a passkey, which approves releases and signs no command. `rules` and
+`lines` say which approvals a purpose takes (releaserules.py). Units receive roles.json by a signed command, the desk by
+`linetap roles use`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Hashable, Sequence
 import msgspec
 
 from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.authorization.releaserules import LineStaff, Rule, check_lines, check_rules
 from linetap_core.evidence.keys import passkey
 from linetap_core.evidence.keys.keys import PublicKey, fingerprint, from_blob, public_blob
 from linetap_core.evidence.keys.passkey import PasskeyKey
@@ -75,6 +77,8 @@ class Roles(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     people: list[Person]
     purposes: list[Purpose]
     witnesses: Witnesses | None = None
+    rules: list[Rule] = []
+    lines: list[LineStaff] = []
 
     def holder(self, key: PublicKey) -> Person | None:
         """The person with this key."""
@@ -122,6 +126,8 @@ def parse(data: bytes) -> Roles:
     )
     _check_once([person.blob for person in roles.people], "people", "a key is one person's")
     _check_once([purpose.id for purpose in roles.purposes], "purposes", "an id is one purpose's")
+    check_rules(roles.rules, {purpose.id for purpose in roles.purposes}, OFFICES)
+    check_lines(roles.lines, {document.name_key(person.name) for person in roles.people if person.approves})
     return roles
 
 
@@ -187,6 +193,8 @@ def changes(old: Roles, new: Roles) -> list[str]:
     changes += [f"new {role} {key}" for role, key in sorted(after - before)]
     if old.witnesses is not None and new.witnesses != old.witnesses:
         changes.append("no policy of witnesses" if new.witnesses is None else "another policy of witnesses")
+    if new.rules != old.rules:
+        changes.append("other rules of releases")
     return changes
 
 
