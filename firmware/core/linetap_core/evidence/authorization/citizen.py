@@ -9,25 +9,17 @@ citizen's number, so that the custodian's program can refuse another person's ca
 
 from __future__ import annotations
 
-import hashlib
 import re
 
 from linetap_core.errors import Refusal
 from linetap_core.evidence.authorization.release import NotReleased, Request
-from linetap_core.evidence.keys.publickeys import encode_recipient
+from linetap_core.evidence.authorization.releaserules import BY_LISTENING as BY_LISTENING
+from linetap_core.evidence.authorization.releaserules import BY_PASSPHRASE as BY_PASSPHRASE
+from linetap_core.evidence.authorization.releaserules import GIVEN_OUT as GIVEN_OUT
 
 PURPOSE = "citizen"  # the id that the signed list of purposes has for it
 DIGITS = 4  # of the number, at its end: as much as a masked number shows
 _CASE = re.compile(r"(C20\d\d-\d{4,6})/(\d{4})", re.ASCII)
-
-
-def _of_nobody(phrase: str) -> str:
-    return encode_recipient(hashlib.sha256(phrase.encode("ascii")).digest())
-
-
-BY_LISTENING = _of_nobody("linetap: nobody's key; the recording is listened to, and no copy is made")
-BY_PASSPHRASE = _of_nobody("linetap: nobody's key; the copy is closed by a passphrase")
-GIVEN_OUT = (BY_LISTENING, BY_PASSPHRASE)
 
 
 def case_text(registered: str, digits: str) -> str:

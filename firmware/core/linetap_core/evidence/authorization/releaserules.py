@@ -8,6 +8,7 @@ officer and a custodian, and a request of another office or of a court takes two
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Collection, Iterable, Sequence
 from itertools import permutations
@@ -17,7 +18,7 @@ import msgspec
 
 from linetap_core.clock import parse_rfc3339
 from linetap_core.errors import BadInput
-from linetap_core.evidence.keys.publickeys import decode_recipient
+from linetap_core.evidence.keys.publickeys import decode_recipient, encode_recipient
 from linetap_core.evidence.signing import document, unitnames
 
 # Who asks: a member of staff about a call on their own line, another office, the citizen who spoke, or a court.
@@ -105,6 +106,22 @@ class LineStaff(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         if (self.unit, self.line) != (unit, line) or at_ns < parse_rfc3339(self.since):
             return False
         return not self.until or at_ns < parse_rfc3339(self.until)
+
+
+def _of_nobody(phrase: str) -> str:
+    return encode_recipient(hashlib.sha256(phrase.encode("ascii")).digest())
+
+
+# In place of the requester's key where there is none (citizen.py): public keys whose private half nobody has.
+BY_LISTENING = _of_nobody("linetap: nobody's key; the recording is listened to, and no copy is made")
+BY_PASSPHRASE = _of_nobody("linetap: nobody's key; the copy is closed by a passphrase")
+GIVEN_OUT = (BY_LISTENING, BY_PASSPHRASE)
+
+
+def only_party(rules: Iterable[Rule], purpose: str) -> str:
+    """The party of a purpose that has rules for one alone; empty if it has none or several."""
+    parties = [rule.party for rule in rules if rule.purpose == purpose]
+    return parties[0] if len(parties) == 1 else ""
 
 
 def rule_for(rules: Iterable[Rule], purpose: str, party: str) -> Rule | None:

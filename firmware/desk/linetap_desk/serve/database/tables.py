@@ -152,12 +152,14 @@ requests = Table(
     Column("closed_at", Text),
     Column("outcome", Text),  # given, not_given
     Column("remark", Text),
+    Column("party", Text),  # who asks, where the purpose has rules
+    Column("approvals_needed", Integer),  # by its rule when request.json was made; null: two
     Index("requests_closed", "closed_at"),
     Index("requests_asked", "asked_at", "id"),
     Index("requests_expires", "expires_at", "id"),
 )
 
-# Two at most: each by another account's role and by another role of the roles file.
+# Two at most, or one by its rule: each by another account's role and by another role of the roles file.
 approvals = Table(
     "approvals",
     metadata,

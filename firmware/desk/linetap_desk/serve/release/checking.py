@@ -16,12 +16,13 @@ from typing import Any, Literal
 from sqlalchemy import Connection, delete, insert, select
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence.authorization.release import NotReleased
+from linetap_core.evidence.authorization.release import NotReleased, parse
 from linetap_core.evidence.authorization.roles import Roles, RolesFault, Witnesses
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.merklelog import closing
 from linetap_desk.accesslog.deskfolder import read_authority, read_roles
 from linetap_desk.proofs import callfolder
+from linetap_desk.release import requestfile
 from linetap_desk.serve.database.tables import roles_seen
 from linetap_desk.serve.database.transactions import one_at_a_time, writing
 from linetap_desk.serve.handling.site import Site
@@ -180,6 +181,8 @@ def require_call(site: Site, row: Mapping[str, Any], roles: Roles, *, opens: boo
             "record_differs", f"{row['call_id']}: the second copy is not of the record that was asked for"
         )
     require_one_record(folder.parents[4], call)
+    if row.get("request"):
+        requestfile.require_named(parse(bytes(row["request"])), call, roles)
     return call
 
 

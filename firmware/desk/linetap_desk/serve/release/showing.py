@@ -35,13 +35,14 @@ from linetap_desk.release import signingpage
 from linetap_desk.serve.database.tables import approvals, holds, requests
 from linetap_desk.serve.handling.site import Site, read_desk
 from linetap_desk.serve.people.sessions import who_of
-from linetap_desk.serve.release import callfiles, checking, holdstore, steps, store
+from linetap_desk.serve.release import callfiles, checking, holdstore, steps, store, terms
 from linetap_desk.serve.release.answering import error_texts, id_of
 from linetap_desk.serve.release.callfiles import Officers
 from linetap_desk.serve.release.checking import in_force
 from linetap_desk.serve.release.holdstore import RequestedHold
 from linetap_desk.serve.release.steps import Chain, RequestState, StepFault
 from linetap_desk.serve.release.store import ID
+from linetap_desk.serve.release.terms import Shown
 from linetap_desk.unsealing.wrapped import Wrapped
 
 SIZE = 50  # rows of a page, and of a person's tasks
@@ -228,7 +229,9 @@ async def page(request: Request, site: Site, error: Exception | None = None, **m
 
     language = site.pages.language(request)
 
-    def read() -> tuple[RequestState, dict[str, str], Any, str, str, Wrapped | None, Officers | None, Any, str]:
+    Read = tuple[RequestState, dict[str, str], Any, str, str, Wrapped | None, Officers | None, Any, str, Shown | None]
+
+    def read() -> Read:
         with site.own.connect() as db:
             found = store.require_request(db, id_of(request))
             row = found.row
@@ -250,14 +253,16 @@ async def page(request: Request, site: Site, error: Exception | None = None, **m
             together,
             checking.witness_verdict(site, row),
             _signing(site, found, language) if found.step(now_ns) == "approve" else "",
+            _terms(site, found),
         )
 
-    found, names, purpose, copy, proof, wrapped, together, witnessed, signing = await anyio.to_thread.run_sync(read)
+    everything = await anyio.to_thread.run_sync(read)
+    found, names, purpose, copy, proof, wrapped, together, witnessed, signing, rule = everything
     return site.pages.page(
         request, "release/request.html", 200 if error is None else 409, found=found, row=found.row, names=names,
         step=found.step(now_ns), steps=steps, words=steps, mine=found.is_for(who.name, who.roles, now_ns),
         purpose=purpose, copy=steps.REFUSAL.get(copy, copy), proof=proof, wrapped=wrapped, ticket="", officers=together,
-        witnessed=witnessed, signing=signing,
+        witnessed=witnessed, signing=signing, rule=rule,
         url=site.settings.url,
         error=None if error is None else error_texts(site, request, error), **more,
     )  # fmt: skip
@@ -266,6 +271,15 @@ async def page(request: Request, site: Site, error: Exception | None = None, **m
 def _purpose(site: Site, purpose: str) -> Any:
     try:
         return in_force(site).roles.purpose(purpose)
+    except RolesFault:
+        return None
+
+
+def _terms(site: Site, found: RequestState) -> Shown | None:
+    if found.row["request"] is None:
+        return None
+    try:
+        return terms.shown(parse(bytes(found.row["request"])), in_force(site).roles)
     except RolesFault:
         return None
 

@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence.authorization.release import DEFAULT_DAYS, MOST_DAYS
+from linetap_core.evidence.authorization.release import DEFAULT_DAYS, MOST_DAYS, parse, terms_of
 from linetap_core.evidence.authorization.roles import RolesFault
 from linetap_core.evidence.calls.callkey import OfCall
 from linetap_desk.release import signingpage
@@ -23,7 +23,17 @@ from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.database.tables import requests
 from linetap_desk.serve.handling.site import Site
 from linetap_desk.serve.people.sessions import who_of
-from linetap_desk.serve.release import answering, callfiles, checking, package, showing, steps, store, uploadchecks
+from linetap_desk.serve.release import (
+    answering,
+    callfiles,
+    checking,
+    package,
+    showing,
+    steps,
+    store,
+    terms,
+    uploadchecks,
+)
 from linetap_desk.serve.release.answering import error_texts, id_of, remark, subject_of, upload
 from linetap_desk.serve.release.checking import InForce, in_force
 from linetap_desk.serve.release.steps import OFFICER, RequestState, StepFault
@@ -42,11 +52,12 @@ async def _ask(
 ) -> Response:
     try:
         answering.require_recorded(row)
-        purposes = (await anyio.to_thread.run_sync(in_force, site)).roles.purposes
+        roles = (await anyio.to_thread.run_sync(in_force, site)).roles
+        choices = terms.choices(roles, row, site.clock.utc_ns())
     except (StepFault, RolesFault) as why:
-        purposes, error = [], error or why
+        choices, error = [], error or why
     return site.pages.page(
-        request, "release/ask.html", 200 if error is None else 409, row=row, typed=typed, purposes=purposes,
+        request, "release/ask.html", 200 if error is None else 409, row=row, typed=typed, choices=choices, words=steps,
         most_days=MOST_DAYS, error=None if error is None else error_texts(site, request, error),
     )  # fmt: skip
 
@@ -59,9 +70,10 @@ async def ask(request: Request, site: Site) -> Response:
     made: list[str] = []
     try:
         typed = {name: uploadchecks.typed_field(form.get(name)) for name in ASK_FIELDS}
+        typed["purpose"], typed["party"] = terms.split_value(typed["purpose"])
         call = answering.require_recorded(row)
         roles = (await anyio.to_thread.run_sync(in_force, site)).roles
-        asked = uploadchecks.new_request(call.named, typed, roles, site.clock.utc_ns())
+        asked = uploadchecks.new_request(call.named, typed, roles, site.clock.utc_ns(), call.unit)
     except (Refusal, BadInput) as error:
         await store.refused(request, site, "request_ask", subject, error)
         return await _ask(request, site, row, typed, error)
@@ -72,7 +84,7 @@ async def ask(request: Request, site: Site) -> Response:
             "id": made[0], "unit": call.unit, "call_id": call.named.call_id, "line": call.named.line,
             "record_sha256": call.named.record_sha256, "purpose": asked.purpose, "case_number": asked.case,
             "requester": asked.requester, "recipient": asked.recipient, "asked_by": who.name,
-            "asked_at": asked.created, "expires_at": asked.expires,
+            "asked_at": asked.created, "expires_at": asked.expires, "party": asked.party or None,
         }  # fmt: skip
         store.add_request(db, values)
         return store.subject(values)
@@ -148,7 +160,9 @@ async def key(request: Request, site: Site) -> Response:
         def do(db: Connection, found: RequestState, now: InForce, _known: Known) -> None:
             page = signingpage.sha256() if site.settings.signing else ""
             data = uploadchecks.with_key(found, one_time, now.roles, site.clock.utc_ns(), page)
-            store.update_request(db, found.row["id"], one_time=one_time, request=data, keyed_by=who_of(request).name)
+            needed = len(terms_of(parse(data), now.roles).approvals)
+            store.update_request(db, found.row["id"], one_time=one_time, request=data, keyed_by=who_of(request).name,
+                                 approvals_needed=needed)  # fmt: skip
 
         return do
 

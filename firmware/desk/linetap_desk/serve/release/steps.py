@@ -115,6 +115,11 @@ class RequestState:
         """By the names that `linetap release approve` gives them."""
         return {f"request.json.{one['signer_role']}{namespaces.SUFFIX}": bytes(one["sig"]) for one in self.approvals}
 
+    @property
+    def needed(self) -> int:
+        """The approvals by its rule when request.json was made. Each step judges them by the rules of then."""
+        return self.row["approvals_needed"] or APPROVERS
+
     def step(self, now_ns: int) -> Step:
         row = self.row
         if row["closed_at"] is not None:
@@ -123,7 +128,7 @@ class RequestState:
             return "expired"
         if row["request"] is None:
             return "key"
-        if len(self.approvals) < APPROVERS:
+        if len(self.approvals) < self.needed:
             return "approve"
         return "unwrap" if row["inner_age"] is None else "give"
 
@@ -169,7 +174,7 @@ class RequestState:
 STEP = {
     "ask": N_("Requested"),
     "key": N_("One-time key"),
-    "approve": N_("Two approvals"),
+    "approve": N_("Approval"),
     "unwrap": N_("The vault officer's half"),
     "give": N_("Opened by the custodian"),
     "closed": N_("Closed"),
@@ -182,7 +187,7 @@ STEP = {
 }
 WHO = {
     "key": N_("a custodian"),
-    "approve": N_("approvers of two roles"),
+    "approve": N_("an approver"),
     "unwrap": N_("a vault officer"),
     "give": N_("a custodian"),
     "command": N_("a vault officer"),
@@ -204,6 +209,12 @@ WITNESSED = {
     "no_policy": N_("Not witnessed: this desk requires no witnesses (desk.toml names no policy)."),
     "witnessed": N_("Witnessed by %(count)s of %(of)s, by %(at)s at the latest."),
     "not_witnessed": N_("Not witnessed. This call cannot be opened through these pages."),
+}
+PARTY = {
+    "own_line": N_("Staff, about a call on their own line"),
+    "other_office": N_("Another office"),
+    "citizen": N_("The citizen who spoke"),
+    "court": N_("A court or an investigating authority"),
 }
 OUTCOME = {"given": N_("Handed over"), "not_given": N_("Not handed over")}
 OF_WITNESSES = {
@@ -265,7 +276,7 @@ REFUSAL = OF_WITNESSES | {
     "approval_malformed": N_("This is not a signature of a release request."),
     "approval_passkey": N_("The passkey's signature is not valid: another site, or nobody was verified."),
     "signing_page_unknown": N_("This request names no signing page that this version knows. A new request is needed."),
-    "approvals_missing": N_("The approvals of two people of different roles are needed."),
+    "approvals_missing": N_("Approvals are missing: two people of different roles, or those that the rule names."),
     "approvers_same_role": N_("There is an approval of this role already. The second one is of another role."),
     "approver_is_requester": N_("A requester cannot approve the request."),
     "approver_unknown": N_("Someone signed who is not in the roles file."),

@@ -26,6 +26,7 @@ from linetap_core.evidence.authorization.release import (
     require_time,
     standing,
 )
+from linetap_core.evidence.authorization.releaserules import only_party, rule_for
 from linetap_core.evidence.authorization.roles import NAME_LIMIT, Person, Roles
 from linetap_core.evidence.calls import callkey
 from linetap_core.evidence.calls.callkey import OfCall
@@ -100,8 +101,9 @@ def require_public(data: bytes) -> None:
         raise StepFault("private_key", "this is a private key: it stays with its owner, and was not kept here")
 
 
-def new_request(call: NamedCall, fields: dict[str, str], roles: Roles, now_ns: int) -> Request:
-    """A request without its id and one-time key. BadInput or NotReleased if it is invalid."""
+def new_request(call: NamedCall, fields: dict[str, str], roles: Roles, now_ns: int, unit: str = "") -> Request:
+    """A request without its id and one-time key; it stands no longer than its rule lets it. BadInput or NotReleased if
+    it is invalid."""
     days = fields["days"]
     if not (days.isascii() and days.isdigit() and 1 <= int(days[:3]) <= MOST_DAYS):
         raise BadInput(f"days: 1 to {MOST_DAYS} expected")
@@ -111,16 +113,25 @@ def new_request(call: NamedCall, fields: dict[str, str], roles: Roles, now_ns: i
         decode_recipient(fields["recipient"])
     except BadInput as error:
         raise BadInput(f"recipient: {error}") from None
-    expires = rfc3339(now_ns + int(days) * NS_PER_DAY)
+    party = party_of(fields.get("party"), fields["purpose"], roles)
+    rule = rule_for(roles.rules, fields["purpose"], party)
+    stands = int(days) if rule is None else min(int(days), rule.expires_days)
+    expires = rfc3339(now_ns + stands * NS_PER_DAY)
     made = Request("", [call], fields["purpose"], fields["case"], fields["requester"], fields["recipient"], "",
-                   rfc3339(now_ns), expires)  # fmt: skip
+                   rfc3339(now_ns), expires, party=party, unit=unit, policy=roles.version)  # fmt: skip
     require_purpose(made, roles)
     return made
+
+
+def party_of(stated: str | None, purpose: str, roles: Roles) -> str:
+    """Who asks: as stated, or the only party that the purpose has rules for."""
+    return stated or only_party(roles.rules, purpose)
 
 
 def with_key(found: RequestState, one_time: str, roles: Roles, now_ns: int, signing_page: str = "") -> bytes:
     """request.json, byte for byte what `linetap release request` writes. `signing_page`: where passkeys may sign it."""
     row = found.row
+    party = party_of(row["party"], row["purpose"], roles)
     made = Request(
         id=row["id"],
         calls=[NamedCall(row["call_id"], row["line"], row["record_sha256"])],
@@ -132,6 +143,9 @@ def with_key(found: RequestState, one_time: str, roles: Roles, now_ns: int, sign
         created=rfc3339(now_ns),
         expires=row["expires_at"],
         signing_page=signing_page,
+        party=party,
+        unit=row["unit"] if party else "",
+        policy=roles.version if party else 0,
     )
     data = document.encode(made)
     parse(data)
