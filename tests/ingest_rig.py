@@ -116,6 +116,10 @@ class Ingesting:
         assert self._process is not None
         return self._process.pid
 
+    def signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         assert self._process is not None
         self._process.kill()

@@ -32,7 +32,7 @@ from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallRecord
 from linetap_desk.copy.store import Tree
 from linetap_desk.ingest import database, tables
-from linetap_desk.ingest.service import alone
+from linetap_desk.ingest.process import alone
 from linetap_desk.ingest.store import Store
 from linetap_desk.rebuild import place, stored
 from postgres_rig import Postgres

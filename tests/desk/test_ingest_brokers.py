@@ -16,8 +16,8 @@ from kept_rig import Kept
 from linetap_core import cli
 from linetap_core.errors import AlreadyRunning, BadInput
 from linetap_desk.ingest import database, tables
+from linetap_desk.ingest.process import alone
 from linetap_desk.ingest.register import Notice
-from linetap_desk.ingest.service import alone
 from linetap_desk.ingest.store import Store
 from postgres_rig import Postgres
 

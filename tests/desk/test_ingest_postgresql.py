@@ -29,7 +29,7 @@ from linetap_desk.ingest import database, tables
 from linetap_desk.ingest.clear import Clearing
 from linetap_desk.ingest.holes import Holes
 from linetap_desk.ingest.judge import Report
-from linetap_desk.ingest.service import alone
+from linetap_desk.ingest.process import alone
 from linetap_desk.ingest.store import Store
 from linetap_desk.serve.calls import story as calls_story
 from postgres_rig import Postgres

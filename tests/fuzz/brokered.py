@@ -32,8 +32,9 @@ from linetap_desk.config.desk import Settings
 from linetap_desk.copy import incoming
 from linetap_desk.ingest import service
 from linetap_desk.ingest.link import Patience
+from linetap_desk.ingest.process import alone
 from linetap_desk.ingest.register import SignersFile
-from linetap_desk.ingest.service import Ingest, alone
+from linetap_desk.ingest.service import Ingest
 from linetap_desk.serve.live import journal
 from linetap_desk.watch.screen import Place
 from linetap_desk.watch.units import Units

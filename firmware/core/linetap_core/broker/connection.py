@@ -229,8 +229,9 @@ class Connection:
             handling = SubscribeOptions.RETAIN_DO_NOT_SEND
             retained = [(_the_same(one), SubscribeOptions(0)) for one in self._terms.topics]
             self._client.subscribe(retained)
-        options = SubscribeOptions(_QOS, retainHandling=handling)
-        _, self._subscription = self._client.subscribe([(one, options) for one in self._terms.topics])
+        if self._terms.topics:
+            options = SubscribeOptions(_QOS, retainHandling=handling)
+            _, self._subscription = self._client.subscribe([(one, options) for one in self._terms.topics])
         self._happenings.put((self, Connected(bool(flags.session_present), most)))
 
     def _on_subscribe(self, _c: mqtt.Client, _u: Any, mid: int, reasons: list[ReasonCode], _p: Any) -> None:

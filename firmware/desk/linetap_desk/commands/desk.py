@@ -114,9 +114,9 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     if args.action == "ingest":
         from linetap_desk.config import desk
         from linetap_desk.copy.service import start_copies
-        from linetap_desk.ingest import service
+        from linetap_desk.ingest import process
 
-        return service.run(desk.ingest_settings(args), start_copies, clock)
+        return process.run(desk.ingest_settings(args), start_copies, clock)
     if args.action == "metrics":
         from linetap_desk.ingest import metrics
 

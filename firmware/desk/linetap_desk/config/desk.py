@@ -144,6 +144,8 @@ class DeskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     broker: Broker = Broker()
     watch: WatchConfig = WatchConfig()
     client_id: str = "linetap-desk"  # the broker keeps the ingest's session under this name
+    # into how many shares the units are divided, for several ingests beside each other on PostgreSQL; 1: one has all
+    shares: Annotated[int, Meta(ge=1, le=64)] = 1
     signers: str | None = None  # allowed_signers: the keys of the units
     key: str | None = None  # the desk's private key: without it nothing is confirmed or requested
     db: str | None = None  # sqlite:///desk.db, postgresql+psycopg://...
@@ -162,6 +164,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     db: str
     copy: CopyConfig | None = None
     outgoing: Path | None = None
+    shares: int = 1
     roles: Path | None = None  # by these the ingest checks what it sends for the pages
     authority: Path | None = None
 
@@ -178,12 +181,15 @@ def ingest_settings(args: argparse.Namespace) -> Settings:
         copy = msgspec.structs.replace(copy, store=args.copy) if copy else CopyConfig(store=args.copy)
     if copy is not None and key is None:
         raise BadInput("copy.store: a unit is asked with the desk's key: --key, or key in desk.toml, is missing")
+    if config.shares > 1 and not db.startswith("postgresql"):
+        raise BadInput('shares: several ingests need PostgreSQL: db = "postgresql+psycopg://desk@host/linetap"')
     serve = config.serve
     if config.outgoing is not None and (serve.roles is None or serve.authority is None):
         raise BadInput("outgoing: serve.roles and serve.authority are missing: what is sent is checked by them")
     return Settings(
         broker=broker,
         client_id=args.client_id or config.client_id,
+        shares=config.shares,
         signers=Path(signers),
         key=None if key is None else Path(key),
         db=db,

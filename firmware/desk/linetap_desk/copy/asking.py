@@ -31,6 +31,7 @@ from linetap_desk.copy import worklist
 from linetap_desk.copy.incoming import Call, Incoming
 from linetap_desk.ingest.confirm import ANSWER_LIMIT_BYTES
 from linetap_desk.ingest.register import SignersFile
+from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.inputs import strict
 
 _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
@@ -146,9 +147,15 @@ class Closings:
     """`complain` takes a unit and its fault."""
 
     def __init__(
-        self, signers: SignersFile, most_units: int, complain: Callable[[str, str], None], clock: Clock
+        self,
+        signers: SignersFile,
+        most_units: int,
+        complain: Callable[[str, str], None],
+        clock: Clock,
+        share: Share = WHOLE,
     ) -> None:
         self._signers, self._most_units, self._complain, self._clock = signers, most_units, complain, clock
+        self._share = share
         self._units: dict[str, Asking] = {}
         self._calls: dict[str, Call] = {}  # unit -> the call in progress
 
@@ -160,7 +167,7 @@ class Closings:
             asking.stalled(now_ns)
         room = self._most_units - sum(bool(asking.correlation) for asking in self._units.values())
         # In turn: units asked most recently come last.
-        for unit in sorted(worklist.units_unclosed(db), key=lambda unit: self._asking(unit).asked_ns):
+        for unit in sorted(worklist.units_unclosed(db, self._share), key=lambda unit: self._asking(unit).asked_ns):
             asking = self._asking(unit)
             if room <= 0 or asking.correlation or now_ns < asking.next_ns:
                 continue

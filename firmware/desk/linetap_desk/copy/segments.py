@@ -30,6 +30,7 @@ from linetap_desk.copy.asking import PAUSE_S, STALL_S
 from linetap_desk.copy.indexfolder import IndexFolder
 from linetap_desk.ingest.confirm import ANSWER_LIMIT_BYTES
 from linetap_desk.ingest.register import SignersFile
+from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.inputs import strict
 
 TIDY_EVERY_S = 600  # the interval of looking for segments that are over
@@ -82,11 +83,11 @@ class Segments:
 
     def __init__(
         self, root: Path, every_s: int, zone: str, signers: SignersFile, complain: Callable[[str, str], None],
-        clock: Clock,
+        clock: Clock, share: Share = WHOLE,
     ) -> None:  # fmt: skip
         """`zone`: of the days on which epochs end."""
         self._root, self._every_s, self._zone, self._signers, self._clock = root, every_s, zone, signers, clock
-        self._complain, self._tidy_ns = complain, 0
+        self._complain, self._share, self._tidy_ns = complain, share, 0
         self._units: dict[str, _Unit] = {}
         self._kbit_s: int | None = None  # of the hour
 
@@ -145,7 +146,7 @@ class Segments:
         if now_ns < self._tidy_ns:
             return
         self._tidy_ns = now_ns + TIDY_EVERY_S * NS_PER_S
-        for name in indexend.units_with_index(self._root):
+        for name in filter(self._share.has, indexend.units_with_index(self._root)):
             known = self._units.get(name)
             folder = IndexFolder(self._root, name) if known is None else known.folder
             over = indexend.over(db, folder, self._signers.now(), self._clock.utc_ns(), self._zone)

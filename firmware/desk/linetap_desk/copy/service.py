@@ -35,6 +35,7 @@ from linetap_desk.ingest.confirm import ANSWER_LIMIT_BYTES
 from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.register import SignersFile
 from linetap_desk.ingest.service import CommandFor
+from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.inputs import strict
 from linetap_desk.proofs.callfolder import Damaged
 
@@ -50,14 +51,19 @@ log = logging.getLogger("linetap.copy")
 
 
 def start_copies(
-    config: CopyConfig, engine: Engine, signers: SignersFile, command: CommandFor, clock: Clock
+    config: CopyConfig,
+    engine: Engine,
+    signers: SignersFile,
+    command: CommandFor,
+    clock: Clock,
+    share: Share = WHOLE,
 ) -> Copying:
     """BadInput for an invalid store, hours or zone."""
     hours = Hours.of(config.night, config.zone, config.day_kbit_s, config.night_kbit_s)
     holds = None if config.holds is None else Path(config.holds)
     incoming = None if config.incoming is None else Path(config.incoming)
     copying = Copying(
-        open_store(config.store, incoming), hours, config.units_at_once, holds, engine, signers, command, clock
+        open_store(config.store, incoming), hours, config.units_at_once, holds, engine, signers, command, clock, share
     )
     if config.index_root is not None:
         copying.copy_indexes(config.index_root, config.index_minutes * 60, config.zone)
@@ -75,7 +81,9 @@ class Copying:
         signers: SignersFile,
         command: CommandFor,
         clock: Clock,
+        share: Share = WHOLE,
     ) -> None:
+        self._share = share
         self._store, self._hours, self._most_units, self._holds = store, hours, most_units, holds
         self._engine, self._signers, self._command, self._clock = engine, signers, command, clock
         self._worker = Worker(store)
@@ -85,14 +93,14 @@ class Copying:
         self._look_ns = self._tidy_ns = self._store_ns = 0
         self._counted_ns: int | None = None  # monotonic, up to which time the database has it
         self._complaints: dict[str, str] = {}  # unit -> the last complaint
-        self._closings = Closings(signers, most_units, self._complain, clock)
+        self._closings = Closings(signers, most_units, self._complain, clock, share)
         self._to_ask: list[Message] = []
         self._segments: Segments | None = None
         self._online: list[str] = []
 
     def copy_indexes(self, root: Path, every_s: int, zone: str) -> None:
         """Copies the units' indexes too. `zone`: of their days."""
-        self._segments = Segments(root, every_s, zone, self._signers, self._complain, self._clock)
+        self._segments = Segments(root, every_s, zone, self._signers, self._complain, self._clock, self._share)
 
     def arrived(self, unit: str, message: Arrived) -> None:
         """A message of `reply/fetch`: a block, or an answer. Unrequested messages are ignored."""
@@ -207,8 +215,8 @@ class Copying:
     def _look(self, now_ns: int) -> None:
         """Assigns every online unit its next call, and gives capacity to others if one has none."""
         with self._engine.connect() as db:
-            self._online = worklist.units_online(db) if self._segments is not None else []
-            online = worklist.units_to_ask(db)
+            self._online = worklist.units_online(db, self._share) if self._segments is not None else []
+            online = worklist.units_to_ask(db, self._share)
             under_way = [asking for asking in self._units.values() if asking.incoming is not None]
             for asking in under_way:
                 if asking.unit not in online:
@@ -280,14 +288,15 @@ class Copying:
     def _tidy(self) -> None:
         now_ns, mono_ns = self._clock.utc_ns(), self._clock.monotonic_ns()
         with self._engine.begin() as db:
-            worklist.count(db, 0 if self._counted_ns is None else (mono_ns - self._counted_ns) // NS_PER_MS)
-            for call, number, data, sig in worklist.unamended(db):
+            if self._share.is_first:  # the time passes once, however many ingests run
+                worklist.count(db, 0 if self._counted_ns is None else (mono_ns - self._counted_ns) // NS_PER_MS)
+            for call, number, data, sig in worklist.unamended(db, self._share):
                 if not self._worker.has(call):
                     self._worker.give(Job("amend", call, amendment=(number, data, sig)))
-            for call in worklist.over(db, now_ns, self._holds):
+            for call in worklist.over(db, now_ns, self._holds, self._share):
                 if not self._worker.has(call):
                     self._worker.give(Job("remove", call))
-            self._to_tell = [call for call in worklist.unreported(db) if not self._worker.has(call)]
+            self._to_tell = [call for call in worklist.unreported(db, self._share) if not self._worker.has(call)]
             self._tidy_indexes(db)
         self._counted_ns = mono_ns  # committed: after a failure the time is counted with the next turn
 

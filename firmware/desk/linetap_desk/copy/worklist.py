@@ -15,6 +15,7 @@ from linetap_desk.copy.incoming import Call
 from linetap_desk.copy.worker import Kept
 from linetap_desk.ingest import callrow
 from linetap_desk.ingest import callrow as amended_events
+from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.ingest.tables import UNCLOSED, amendments, calls, copies, counted, events, units
 
 HELD_PAUSE_S = 3600  # until the hold is checked again
@@ -36,17 +37,17 @@ _OPEN = (
 )
 
 
-def units_to_ask(db: Connection) -> list[str]:
+def units_to_ask(db: Connection, share: Share = WHOLE) -> list[str]:
     """Online units with uncopied calls."""
     found = select(units.c.unit).where(
         units.c.state == "online", select(calls.c.unit).where(calls.c.unit == units.c.unit, *_OPEN, ~_COPIED).exists()
     )
-    return list(db.execute(found.order_by(units.c.unit)).scalars())
+    return list(db.execute(found.where(share.where(units.c.unit)).order_by(units.c.unit)).scalars())
 
 
-def units_online(db: Connection) -> list[str]:
+def units_online(db: Connection, share: Share = WHOLE) -> list[str]:
     """Online units that the signers' file names."""
-    found = select(units.c.unit).where(units.c.state == "online", units.c.named)
+    found = select(units.c.unit).where(units.c.state == "online", units.c.named, share.where(units.c.unit))
     return list(db.execute(found.order_by(units.c.unit)).scalars())
 
 
@@ -57,23 +58,23 @@ def next_call(db: Connection, unit: str, passed_over: set[str]) -> Call | None:
     return next((Call(unit, *row) for row in found if row[0] not in passed_over and _is_call(row[0])), None)
 
 
-def unreported(db: Connection) -> list[Call]:
+def unreported(db: Connection, share: Share = WHOLE) -> list[Call]:
     """Stored copies of online units that have not acknowledged them."""
     wanted = select(copies.c.unit, copies.c.call_id, copies.c.record_sha256).join(
         calls, (calls.c.unit == copies.c.unit) & (calls.c.call_id == copies.c.call_id)
     )
     wanted = wanted.join(units, units.c.unit == copies.c.unit).where(
-        copies.c.removed_at.is_(None), units.c.state == "online", *_OPEN
+        copies.c.removed_at.is_(None), units.c.state == "online", share.where(units.c.unit), *_OPEN
     )
     return [Call(*row) for row in db.execute(wanted.limit(MOST_UNREPORTED))]
 
 
-def units_unclosed(db: Connection) -> list[str]:
+def units_unclosed(db: Connection, share: Share = WHOLE) -> list[str]:
     """Online units with copies that lack the closing."""
     found = select(units.c.unit).where(
         units.c.state == "online", select(copies.c.unit).where(copies.c.unit == units.c.unit, UNCLOSED).exists()
     )
-    return list(db.execute(found.order_by(units.c.unit)).scalars())
+    return list(db.execute(found.where(share.where(units.c.unit)).order_by(units.c.unit)).scalars())
 
 
 def next_unclosed(db: Connection, unit: str, passed_over: set[str]) -> Call | None:
@@ -86,7 +87,7 @@ def next_unclosed(db: Connection, unit: str, passed_over: set[str]) -> Call | No
     return next((Call(unit, *row) for row in rows if row[0] not in passed_over), None)
 
 
-def over(db: Connection, now_ns: int, holds: Path | None) -> list[Call]:
+def over(db: Connection, now_ns: int, holds: Path | None, share: Share = WHOLE) -> list[Call]:
     """Expired copies without a hold. Two clocks must agree: the desk's, and that of a unit with a later call. And it
     must be certain: the unit destroyed its call by counted time, or the ingest counted the whole period since the copy
     was stored. Clocks alone delete nothing, however many are wrong."""
@@ -94,7 +95,7 @@ def over(db: Connection, now_ns: int, holds: Path | None) -> list[Call]:
     if witnessed is None:
         return []
     wanted = select(copies.c.unit, copies.c.call_id, copies.c.record_sha256).where(
-        copies.c.removed_at.is_(None), copies.c.look_at <= min(rfc3339(now_ns), witnessed)
+        copies.c.removed_at.is_(None), copies.c.look_at <= min(rfc3339(now_ns), witnessed), share.where(copies.c.unit)
     )
     gone = select(calls.c.unit).where(
         calls.c.unit == copies.c.unit, calls.c.call_id == copies.c.call_id, calls.c.destroyed_at.is_not(None)
@@ -141,13 +142,15 @@ def counted_ms(db: Connection) -> int:
     return int(db.execute(select(counted.c.ms)).scalar() or 0)
 
 
-def unamended(db: Connection) -> list[tuple[Call, int, bytes, str]]:
+def unamended(db: Connection, share: Share = WHOLE) -> list[tuple[Call, int, bytes, str]]:
     """Amendments that are not beside their copies yet."""
     mine = (copies.c.unit == amendments.c.unit) & (copies.c.call_id == amendments.c.call_id)
     found = select(
         copies.c.unit, copies.c.call_id, copies.c.record_sha256, amendments.c.number, amendments.c.document,
         amendments.c.sig,
-    ).join(amendments, mine).where(amendments.c.stored_at.is_(None), copies.c.removed_at.is_(None))  # fmt: skip
+    ).join(amendments, mine).where(
+        amendments.c.stored_at.is_(None), copies.c.removed_at.is_(None), share.where(copies.c.unit)
+    )  # fmt: skip
     return [(Call(*row[:3]), row[3], row[4], row[5]) for row in db.execute(found.limit(MOST_UNREPORTED))]
 
 

@@ -14,6 +14,7 @@ import logging
 from sqlalchemy import Connection, Engine, delete, or_, select, update
 
 from linetap_core.clock import NS_PER_S, Clock
+from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.ingest.tables import calls, copies, events, from_record
 
 CLEARED = "cleared"  # replaces an event's kind
@@ -24,8 +25,8 @@ log = logging.getLogger("linetap.ingest")
 
 
 class Clearing:
-    def __init__(self, engine: Engine, clock: Clock) -> None:
-        self._engine, self._clock = engine, clock
+    def __init__(self, engine: Engine, clock: Clock, share: Share = WHOLE) -> None:
+        self._engine, self._clock, self._share = engine, clock, share
         self._due_ns = 0
 
     def clear_due(self) -> None:
@@ -34,17 +35,17 @@ class Clearing:
         if now_ns < self._due_ns:
             return
         with self._engine.begin() as db:
-            count = clear_destroyed(db)
+            count = clear_destroyed(db, self._share)
         self._due_ns = now_ns + (0 if count == MOST else EVERY_S * NS_PER_S)
 
 
-def clear_destroyed(db: Connection) -> int:
+def clear_destroyed(db: Connection, share: Share = WHOLE) -> int:
     """Returns the number of cleared calls."""
     here = select(copies.c.unit).where(
         copies.c.unit == calls.c.unit, copies.c.call_id == calls.c.call_id, copies.c.removed_at.is_(None)
     )
     left = or_(calls.c.why.is_not(None), calls.c.sealed_at.is_not(None), calls.c.ended_at.is_not(None))
-    wanted = select(calls.c.unit, calls.c.call_id, calls.c.destroyed_at)
+    wanted = select(calls.c.unit, calls.c.call_id, calls.c.destroyed_at).where(share.where(calls.c.unit))
     found = db.execute(wanted.where(calls.c.destroyed_at.is_not(None), left, ~here.exists()).limit(MOST)).all()
     for unit, call_id, at in found:
         clear_events(db, unit, call_id, at)

@@ -56,8 +56,9 @@ def _of(group: Group) -> dict[str, str]:
 
 
 class Confirmer:
-    def __init__(self, key: SigningKey, clock: Clock) -> None:
-        self._key, self._clock = key, clock
+    def __init__(self, key: SigningKey, clock: Clock, counter: int = 0) -> None:
+        """`counter`: the highest that another ingest may have used, whose clock may be ahead of this one's."""
+        self._key, self._clock, self._counter = key, clock, counter
         self._now: dict[str, tuple[Group, int]] = {}  # unit -> the chain it uses, and the number confirmed
         self._due: dict[str, int] = {}  # unit -> monotonic ns, if a confirmation is due
         self._sent_ns: dict[str, int] = {}  # unit -> monotonic ns
@@ -105,7 +106,7 @@ class Confirmer:
 
     def command(self, unit: str, verb: str, body: dict[str, str]) -> Message:
         now_ns = self._clock.utc_ns()
-        counter = self._counters[unit] = _after(self._counters.get(unit, 0), now_ns // NS_PER_MS)
+        counter = self._counters[unit] = _after(self._counters.get(unit, self._counter), now_ns // NS_PER_MS)
         command = Command(
             unit=unit, verb=verb, role=DESK, counter=counter, expires=rfc3339(now_ns + GOOD_FOR_S * NS_PER_S), body=body
         )

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, insert, or_, select, update
 
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
 from linetap_core.vaultformat import vaultname
+from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.ingest.tables import alerts, origins, units, vaults
 from linetap_desk.ingest.vaults import LOST, Group, first_hole, is_of
 
@@ -57,8 +58,8 @@ class _Standing:
 
 
 class Holes:
-    def __init__(self, engine: Engine, clock: Clock) -> None:
-        self._engine, self._clock = engine, clock
+    def __init__(self, engine: Engine, clock: Clock, share: Share = WHOLE) -> None:
+        self._engine, self._clock, self._share = engine, clock, share
         self._standing: dict[Group, _Standing] = {}
         self._due_ns = 0
 
@@ -73,7 +74,7 @@ class Holes:
 
     def _look(self, db: Connection, now_ns: int) -> Iterator[Missing]:
         self._close(db)
-        found = {one.group: one for one in _behind(db)}
+        found = {one.group: one for one in _behind(db, self._share)}
         for group in self._standing.keys() - found.keys():
             if self._standing.pop(group).noticed:
                 log.info("hole_closed: %s: nothing is missing", group[0])
@@ -114,10 +115,12 @@ class Holes:
         """Ends the alerts of events that arrived."""
         here = select(origins.c.through).where(origins.c.unit == alerts.c.unit, origins.c.origin == alerts.c.origin)
         over = (alerts.c.code.in_((CODE, LOST)), alerts.c.ended_at.is_(None), alerts.c.last <= here.scalar_subquery())
-        db.execute(update(alerts).where(*over).values(ended_at=rfc3339(self._clock.utc_ns())))
+        db.execute(
+            update(alerts).where(*over, self._share.where(alerts.c.unit)).values(ended_at=rfc3339(self._clock.utc_ns()))
+        )
 
 
-def _behind(db: Connection) -> Iterator[_Lacking]:
+def _behind(db: Connection, share: Share) -> Iterator[_Lacking]:
     """A health refers to the chain that its unit uses now: each chain has its own range. A replaced vault reports no
     more; of a chain with no events yet (`linetap desk rebuild`) everything is requested."""
     newer = origins.alias()
@@ -129,7 +132,8 @@ def _behind(db: Connection) -> Iterator[_Lacking]:
         vaults.c.unit == origins.c.unit, vaults.c.origin == origins.c.origin, vaults.c.over_at.is_not(None)
     )
     wanted = select(origins.c.unit, origins.c.origin, origins.c.through, origins.c.newest, units.c.outbox_seq)
-    wanted = wanted.join(units, units.c.unit == origins.c.unit).where(or_(~gone.exists(), origins.c.newest == 0))
+    wanted = wanted.join(units, units.c.unit == origins.c.unit).where(share.where(units.c.unit))
+    wanted = wanted.where(or_(~gone.exists(), origins.c.newest == 0))
     wanted = wanted.where(or_(origins.c.newest > origins.c.through, reported)).limit(MOST)
     for unit, origin, through, newest, seq in db.execute(wanted):
         if newest > through or is_of(origin, seq or 0):

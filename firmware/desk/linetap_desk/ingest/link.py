@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from linetap_core.broker import link
 from linetap_core.broker.connection import Connected, Happening, Subscribed, Terms, Unread
@@ -53,6 +53,14 @@ class Link(link.Link):
 
     def close(self) -> None:
         self._leave(self._clock.monotonic_ns() + self._patience.first_ms * NS_PER_MS)
+
+    def follow(self, topics: Sequence[str]) -> None:
+        """Subscribes to these from now on, if they are others: on a new connection of the same session."""
+        if self._agreed.topics == tuple(topics):
+            return
+        self._agreed = replace(self._agreed, topics=tuple(topics))
+        if self.connected:
+            self._give_up("the signers' file names other units")
 
     def _terms(self) -> Terms:
         return self._agreed

@@ -25,6 +25,7 @@ from sqlalchemy import Connection, Engine, bindparam, delete, exists, func, inse
 
 from linetap_core.clock import NS_PER_S, S_PER_DAY, Clock, parse_rfc3339, rfc3339
 from linetap_desk.ingest.register import Arrival, Notice
+from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.ingest.tables import outages, units
 
 LOOK_EVERY_S = 15
@@ -56,8 +57,8 @@ class _Change:
 class Outages:
     """Outages that only the passing of time reveals."""
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
-        self._engine, self._clock = engine, clock
+    def __init__(self, engine: Engine, clock: Clock, share: Share = WHOLE) -> None:
+        self._engine, self._clock, self._share = engine, clock, share
         self._due_ns = 0
 
     def connected(self) -> None:
@@ -68,6 +69,8 @@ class Outages:
             heard_at = db.execute(select(func.max(units.c.heard_at))).scalar()
             if heard_at is not None and heard_at < rfc3339(now_ns - UNHEARD_S * NS_PER_S):
                 _change(db, [_Change(DESK, "desk", "", heard_at), _Change(DESK, "desk", None, rfc3339(now_ns))])
+            elif not self._share.whole:  # other ingests went on: only its units were unheard
+                _change(db, _silent_units(db, rfc3339(now_ns - UNHEARD_S * NS_PER_S), self._share))
 
     def update(self) -> None:
         """SQLAlchemyError: the database is away."""
@@ -79,7 +82,7 @@ class Outages:
         with self._engine.begin() as db:
             db.execute(delete(outages).where(outages.c.ended_at < rfc3339(utc_ns - KEPT_S * NS_PER_S),
                                              outages.c.began_at != BEGINNING))  # fmt: skip
-            _change(db, _silent_units(db, rfc3339(utc_ns - UNHEARD_S * NS_PER_S)))
+            _change(db, _silent_units(db, rfc3339(utc_ns - UNHEARD_S * NS_PER_S), self._share))
 
 
 def store_outages(db: Connection, batch: Sequence[Arrival], accepted: Collection[str]) -> None:
@@ -154,7 +157,7 @@ def _open(db: Connection, one: _Change) -> None:
     ))  # fmt: skip
 
 
-def _silent_units(db: Connection, before: str) -> list[_Change]:
+def _silent_units(db: Connection, before: str, share: Share) -> list[_Change]:
     """Empty while no unit at all reports: then the desk itself is cut off."""
     newest = db.execute(select(func.max(units.c.heard_at))).scalar()
     if newest is None or newest < before:
@@ -162,6 +165,7 @@ def _silent_units(db: Connection, before: str) -> list[_Change]:
     away = exists().where(outages.c.unit == units.c.unit, outages.c.ended_at.is_(None),
                           outages.c.kind.in_(("unheard", "offline")))  # fmt: skip
     wanted = select(units.c.unit, units.c.heard_at).where(units.c.named, units.c.heard_at < before, ~away)
+    wanted = wanted.where(share.where(units.c.unit))
     return [_Change(unit, "unheard", "", heard_at) for unit, heard_at in db.execute(wanted)]
 
 

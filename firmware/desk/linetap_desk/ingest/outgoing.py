@@ -36,6 +36,7 @@ from linetap_core.evidence.signing.authority import Authority
 from linetap_core.wire.mqtt import Message
 from linetap_core.wire.topics import Topics
 from linetap_desk.ingest import callrow
+from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.ingest.tables import events, units
 from linetap_desk.inputs import strict
 
@@ -117,6 +118,7 @@ class Outgoing:
     in_force: Callable[[], tuple[Authority, Roles]]
     engine: Engine
     clock: Clock
+    share: Share = WHOLE
     _waiting: dict[str, _Waiting] = field(default_factory=dict)
     _due_ns: int = 0
 
@@ -178,6 +180,8 @@ class Outgoing:
 
     def _taken(self, name: str, data: bytes, authority: Authority, roles: Roles) -> _Waiting:
         known = told(self.folder, name, data) or Told(hashlib.sha256(data).hexdigest())
+        if not self._is_ours(data):
+            return _Waiting(None, data, "", known)
         try:
             command = _unit_of(data)
             made = envelopes.check(data, command.unit, authority, roles, Counters(), self.clock.utc_ns())
@@ -190,6 +194,13 @@ class Outgoing:
                 self._tell(name, one, code=getattr(error, "code", "bad_input"), text=str(error)[:_TEXT_LIMIT])
             return one
         return _Waiting(made, data, held.call_id, known)
+
+    def _is_ours(self, data: bytes) -> bool:
+        """Whether its unit is of this share. What names none is the first share's to refuse."""
+        try:
+            return self.share.has(_unit_of(data).unit)
+        except BadInput:
+            return self.share.is_first
 
     def _tell(self, name: str, one: _Waiting, **news: str) -> None:
         one.told = msgspec.structs.replace(one.told, **news)

@@ -16,10 +16,12 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
+from linetap_core.evidence.signing import unitnames
 from linetap_core.evidence.signing.signers import Signer
 from linetap_core.records import Severity
 from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.judge import Report
+from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.ingest.tables import unit_alerts, units
 from linetap_desk.inputs import strict
 from linetap_desk.inputs.strict import Status, Word
@@ -112,8 +114,8 @@ def _strangers(db: Connection) -> int:
     return db.execute(select(func.count()).select_from(units).where(units.c.named.is_(False))).scalar_one()
 
 
-def forget_states(db: Connection) -> None:
-    db.execute(update(units).values(state=None))
+def forget_states(db: Connection, share: Share = WHOLE) -> None:
+    db.execute(update(units).where(share.where(units.c.unit)).values(state=None))
 
 
 def _status_values(notice: Notice, state: str | None, session: str | None) -> dict[str, Any]:
@@ -151,8 +153,8 @@ def keep_alerts(db: Connection, notices: Sequence[Notice]) -> None:
             db.execute(insert(unit_alerts), rows)
 
 
-def forget_alerts(db: Connection) -> None:
-    db.execute(delete(unit_alerts))
+def forget_alerts(db: Connection, share: Share = WHOLE) -> None:
+    db.execute(delete(unit_alerts).where(share.where(unit_alerts.c.unit)))
 
 
 def _alert_row(one: Notice) -> dict[str, Any] | None:
@@ -176,6 +178,13 @@ class SignersFile:
         self._path = path
         self._seen = _seen(path)
         self._signers = load_signers(path)
+
+    def units(self) -> list[str]:
+        """The units, where every line names its own in full. BadInput where one has a pattern."""
+        names = {name for signer in self.now() if signer.is_unit for name in signer.principals.split(",")}
+        if odd := sorted(name for name in names if not unitnames.is_name(name)):
+            raise BadInput(f"{self._path}: {odd[0]}: with `shares` each line names its unit in full")
+        return sorted(names)
 
     def now(self) -> list[Signer]:
         """The signers. An incomplete or damaged file changes nothing until it is valid again."""

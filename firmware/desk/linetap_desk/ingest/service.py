@@ -1,29 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk ingest`: broker -> verification -> database -> acknowledgement -> confirmation, in this order, in one
-thread."""
+"""One ingest: broker -> verification -> database -> acknowledgement -> confirmation, in this order, in one thread."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Protocol
 
+import msgspec
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from linetap_core.broker.connection import Arrived, Connected, Ended
 from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.durable.signedfile import load_key
-from linetap_core.errors import AlreadyRunning, BadInput
+from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization import fetch
 from linetap_core.evidence.authorization.roles import Roles
 from linetap_core.evidence.signing.authority import Authority
-from linetap_core.service import InstanceLock, Stop, start_logging
-from linetap_core.timekeeping import KEPT, require_possible
 from linetap_core.wire import topics
-from linetap_core.wire.mqtt import Message
+from linetap_core.wire.mqtt import Broker, Message
 from linetap_desk.accesslog.deskfolder import read_authority, read_roles
 from linetap_desk.config.desk import CopyConfig, Settings
 from linetap_desk.ingest import database, outgoing
@@ -36,6 +33,7 @@ from linetap_desk.ingest.link import Link, Patience
 from linetap_desk.ingest.outages import Outages
 from linetap_desk.ingest.outgoing import Outgoing
 from linetap_desk.ingest.register import Arrival, Notice, SignersFile
+from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.ingest.store import Store
 from linetap_desk.ingest.vaults import Group
 
@@ -51,6 +49,8 @@ TOPICS = topics.of_every_unit(
     f"reply/{fetch.VERB}",
     f"reply/{outgoing.VERB}",
 )
+
+OF_A_UNIT = ("+", "alert/+", "reply/+")  # the same topics, with three filters a unit
 
 log = logging.getLogger("linetap.ingest")
 
@@ -74,45 +74,7 @@ class Copies(Protocol):
     def end(self) -> None: ...
 
 
-StartCopies = Callable[[CopyConfig, Engine, SignersFile, CommandFor, Clock], Copies]
-
-
-def run(
-    settings: Settings,
-    start_copies: StartCopies,
-    clock: Clock = KEPT,
-    patience: Patience = Patience(),  # noqa: B008 - frozen
-) -> int:
-    """Runs until SIGTERM. A broker or database that disconnects later is no error: nothing is acknowledged
-    meanwhile."""
-    require_possible(clock)  # the time of receipt determines the end of a copy
-    stop = Stop()
-    start_logging("ingest")
-    signers = SignersFile(settings.signers)
-    with alone(settings.db) as engine:
-        ingest = Ingest(settings, engine, signers, clock, patience, start_copies)
-        try:
-            while not stop.requested:
-                ingest.turn()
-        finally:
-            ingest.end()
-    return 0
-
-
-@contextlib.contextmanager
-def alone(db: str) -> Iterator[Engine]:
-    """The database, with exclusive write access; AlreadyRunning if another process writes to it."""
-    path = database.file_of(database.parse_url(db))
-    with contextlib.ExitStack() as held:
-        if path is not None and not path.absolute().parent.is_dir():
-            raise BadInput(f"--db {db}: there is no folder {path.absolute().parent}")
-        if path is not None:
-            held.enter_context(InstanceLock(path.absolute().parent, path.name))
-        engine = database.open_writer(db)
-        held.callback(engine.dispose)
-        if not database.take_writers_place(held.enter_context(engine.connect())):
-            raise AlreadyRunning("--db: another ingest writes there already")
-        yield engine
+StartCopies = Callable[[CopyConfig, Engine, SignersFile, CommandFor, Clock, Share], Copies]
 
 
 class Ingest:
@@ -127,25 +89,31 @@ class Ingest:
         patience: Patience,
         start_copies: StartCopies | None,
         confirms: bool = True,
+        share: Share = WHOLE,
+        counter: int = 0,
     ) -> None:
         """`confirms`: False while an index is rebuilt, which may still be discarded: units would drop confirmed events.
-        Then it only requests, and nothing is marked as late. `start_copies`: None where no copies are made."""
-        self._store, self._signers = Store(engine, marks_late=confirms), signers
-        self._clock, self._patience = clock, patience
-        self._link = Link(settings.broker, settings.client_id, TOPICS, clock, patience)
+        Then it only requests, and nothing is marked as late. `start_copies`: None where no copies are made. `counter`:
+        confirm.py."""
+        self._store, self._signers = Store(engine, marks_late=confirms, share=share), signers
+        self._clock, self._patience, self._share = clock, patience, share
+        self._link = Link(*session_of(settings, share), self._topics(), clock, patience)
+        self._retained = settings.broker.retained
+        self._followed: object = None  # the signers whose units are subscribed to
         self._waiting: list[tuple[Arrived, Arrival | None]] = []  # received, not stored yet
         self._confirms = confirms
         self._greeting = False  # a connection began that is not recorded yet
-        self._confirmer = Confirmer(load_key(settings.key), clock) if settings.key is not None else None
-        self._holes = Holes(engine, clock)
-        self._clearing = Clearing(engine, clock)
-        self._outages = Outages(engine, clock)
+        self._forgets = True  # and its broker repeats what it retains
+        self._confirmer = Confirmer(load_key(settings.key), clock, counter) if settings.key is not None else None
+        self._holes = Holes(engine, clock, share)
+        self._clearing = Clearing(engine, clock, share)
+        self._outages = Outages(engine, clock, share)
         self._copying: Copies | None = None
         if settings.copy is not None and self._confirmer is not None and start_copies is not None:
-            self._copying = start_copies(settings.copy, engine, signers, self._confirmer.command, clock)
+            self._copying = start_copies(settings.copy, engine, signers, self._confirmer.command, clock, share)
         self._outgoing: Outgoing | None = None
         if settings.outgoing is not None and confirms:
-            self._outgoing = Outgoing(settings.outgoing, lambda: in_force(settings), engine, clock)
+            self._outgoing = Outgoing(settings.outgoing, lambda: in_force(settings), engine, clock, share)
         self._due_ns = 0
         self._trouble = ""
 
@@ -153,9 +121,11 @@ class Ingest:
     def connected(self) -> bool:
         return self._link.connected
 
-    def turn(self) -> None:
+    def turn(self, wait_s: float = TURN_S) -> None:
+        """Waits at most that long for the first message."""
+        self._follow_signers()
         self._link.turn()
-        for happening in self._link.happened(TURN_S):
+        for happening in self._link.happened(wait_s):
             match happening:
                 case Arrived() if unit := _fetched_from(happening.topic):
                     if self._copying is not None:
@@ -163,8 +133,9 @@ class Ingest:
                     happening.acknowledge()  # a lost block is requested again
                 case Arrived():
                     self._waiting.append((happening, self._read(happening)))
-                case Connected():
+                case Connected(resumed):
                     self._greeting = True
+                    self._forgets = self._retained or not resumed
                 case Ended():
                     self._waiting.clear()  # the broker sends them again
                     if self._copying is not None:
@@ -182,10 +153,27 @@ class Ingest:
         if self._copying is not None:
             self._copying.end()
 
+    def _follow_signers(self) -> None:
+        """A unit that the signers' file names anew is subscribed to."""
+        if self._share.whole or (signers := self._signers.now()) is self._followed:
+            return
+        self._followed = signers
+        try:
+            self._link.follow(self._topics())
+        except BadInput as error:
+            log.error("signers_unread: %s; the units named before are heard", error)
+
+    def _topics(self) -> tuple[str, ...]:
+        """A share's session names its units one by one: messages of others do not reach it."""
+        if self._share.whole:
+            return TOPICS
+        mine = filter(self._share.has, self._signers.units())
+        return tuple(f"{topics.PREFIX}/{unit}/{rest}" for unit in mine for rest in OF_A_UNIT)
+
     def _read(self, arrived: Arrived) -> Arrival | None:
         """None for a message that is not under a unit's topic: it is acknowledged and ignored."""
         found = topics.address(arrived.topic)
-        if found is None:
+        if found is None or not self._share.has(found.unit):
             return None
         unit, kind, below = found
         now_ns = self._clock.utc_ns()
@@ -239,7 +227,8 @@ class Ingest:
         reached: dict[Group, int] = {}
         if self._greeting:
             self._outages.connected()
-            self._store.connected()
+            if self._forgets:
+                self._store.connected()
             reached |= self._store.reached()
         if self._waiting:
             reached |= self._store.write([one for _, one in self._waiting if one is not None], self._signers.now())
@@ -257,6 +246,16 @@ class Ingest:
         if trouble != self._trouble:
             log.error("%s", trouble) if trouble else log.info("database_back")
         self._trouble = trouble
+
+
+def session_of(settings: Settings, share: Share) -> tuple[Broker, str]:
+    """The broker, and the name by which it keeps the session: each share has its own, whichever ingest has the share.
+    `{share}` in the name of a certificate or key is the number: a broker may name sessions by certificates."""
+    if share.whole:
+        return settings.broker, settings.client_id
+    files = {"certificate": settings.broker.certificate, "key": settings.broker.key}
+    its = {name: file and file.replace("{share}", str(share.number)) for name, file in files.items()}
+    return msgspec.structs.replace(settings.broker, **its), f"{settings.client_id}-{share.number}"
 
 
 def in_force(settings: Settings) -> tuple[Authority, Roles]:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes reports to the database, a batch for each transaction. Only committed reports may be acknowledged.
 
-There is one writer, so data read in a transaction is still valid when written. If there were two, the primary key of
-`events` would make one transaction fail as a whole.
+A unit has one writer (share.py), so what a transaction has read of it is still valid when written. If there were two,
+the primary key of `events` would make one transaction fail as a whole.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from linetap_desk.ingest.clear import clear_events
 from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.judge import Event, Link, Report, Verdict
 from linetap_desk.ingest.register import Arrival, Names, Notice
+from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.ingest.tables import calls, events, from_record, origins, set_aside, units
 from linetap_desk.ingest.vaults import Group, reached
 
@@ -38,9 +39,9 @@ log = logging.getLogger("linetap.ingest")
 
 
 class Store:
-    def __init__(self, engine: Engine, marks_late: bool = True) -> None:
+    def __init__(self, engine: Engine, marks_late: bool = True, share: Share = WHOLE) -> None:
         """`marks_late`: False if events are reported again long after their first receipt (`linetap desk rebuild`)."""
-        self._engine, self._marks_late = engine, marks_late
+        self._engine, self._marks_late, self._share = engine, marks_late, share
         self._names = Names()
 
     def write(self, batch: Sequence[Arrival], signers: list[Signer]) -> dict[Group, int]:
@@ -63,10 +64,14 @@ class Store:
             return reached
 
     def reached(self) -> list[tuple[Group, int]]:
-        """For every group; the most recently active one comes last."""
+        """For every group of the share; the most recently active one comes last."""
         with self._engine.connect() as db:
-            wanted = select(origins.c.unit, origins.c.origin, origins.c.through).order_by(origins.c.heard_at)
-            found = [((unit, origin), through) for unit, origin, through in db.execute(wanted)]
+            wanted = select(origins.c.unit, origins.c.origin, origins.c.through).where(
+                self._share.where(origins.c.unit)
+            )
+            found = [
+                ((unit, origin), through) for unit, origin, through in db.execute(wanted.order_by(origins.c.heard_at))
+            ]
             over = vaults.over(db, (group for group, _ in found))
             return [(group, through) for group, through in found if group not in over]
 
@@ -78,8 +83,8 @@ class Store:
     def connected(self) -> None:
         """A broker repeats its retained messages: until then no unit is online or offline, and no alert is active."""
         with self._engine.begin() as db:
-            register.forget_states(db)
-            register.forget_alerts(db)
+            register.forget_states(db, self._share)
+            register.forget_alerts(db, self._share)
 
     # --- one transaction -------------------------------------------------------------------------------------
 

@@ -319,3 +319,20 @@ outages = Table(
 )
 _NOT_OVER = outages.c.ended_at.is_(None)
 Index("outages_standing", outages.c.unit, sqlite_where=_NOT_OVER, postgresql_where=_NOT_OVER)
+
+# The division of the units among several ingests (leases.py), by the clock of the database.
+shares = Table(
+    "shares",
+    metadata,
+    Column("share", Integer, primary_key=True, autoincrement=False),  # from 1
+    Column("owner", Text, nullable=False),  # its name in `ingests`
+    Column("epoch", BigInteger, nullable=False),  # how often it was taken
+    Column("until_ms", BigInteger, nullable=False),  # since 1970; 0: free
+    Column("counter", BigInteger, nullable=False),  # at least that of its last command to a unit
+)
+ingests = Table(
+    "ingests",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("until_ms", BigInteger, nullable=False),
+)
