@@ -37,6 +37,10 @@ readonly IMAGE_PACKAGES=( # only for `image` and `hil`
   squashfs-tools cryptsetup-bin dosfstools mtools e2fsprogs fdisk     # what a card is made of, without mounting any
   cpio zstd xz-utils xxd bmap-tools binutils kmod device-tree-compiler rauc
 )
+readonly DEB_PACKAGES=( # only for `deb`: 30 MB, 90 MB installed
+  debhelper dh-python pybuild-plugin-pyproject python3-setuptools dpkg-dev
+)
+readonly DEB_TRY_PACKAGES=(mmdebstrap debian-archive-keyring lintian iproute2)
 readonly HIL_PACKAGES=(qemu-system-arm nmap iproute2)
 readonly FOREIGN_PACKAGES=( # 204 MB, 1.4 GB installed: only for `test`, whole
   gcc-arm-none-eabi libnewlib-arm-none-eabi # the meter's program, compiled for its part
@@ -78,6 +82,8 @@ usage: ./build.sh COMMAND
                    the bootable image in build/image/; of exactly the packages that an earlier build's packages.lock lists;
                    with the boot.img that a Pi's verified boot asks for
   hil [--quick]    that image in the emulated machine
+  deb [--try]      Debian packages of desk, tools and unit in build/deb/; try: installed on a bare Debian 13 as
+                   docs/install-desk.md says, and built once more, which must give the same bytes
 EOF
 }
 
@@ -380,6 +386,24 @@ run_hil() {
   return "$failed"
 }
 
+# The second build has another place and another umask, and runs while the first one's packages are being installed.
+try_packages() {
+  local twin=build/deb-twin second failed=0
+  lintian --fail-on error --suppress-tags no-manual-page build/deb/*.deb 2>/dev/null || fail "lintian names errors"
+  (umask 077 && LINETAP_DEB=$twin nice firmware/debian/build.sh) >build/deb-twin.log 2>&1 &
+  second=$!
+  trap 'kill "$second" 2>/dev/null || true; exit 130' INT TERM
+  "$BIN/pytest" -m deb tests/deb || failed=1
+  wait "$second" || { cat build/deb-twin.log && failed=1; }
+  trap - INT TERM
+  if [ "$failed" -eq 0 ]; then
+    diff build/deb/SHA256SUMS "$twin/SHA256SUMS" || fail "a second build of the same commit has other bytes"
+    say "deb: a second build gives the same bytes"
+  fi
+  rm -rf "$twin"
+  return "$failed"
+}
+
 command=${1:-help}
 [ "$#" -eq 0 ] || shift
 case $command in
@@ -431,6 +455,16 @@ case $command in
     setup
     install_packages "${IMAGE_PACKAGES[@]}" "${HIL_PACKAGES[@]}"
     run_hil "$@"
+    ;;
+  deb)
+    case ${1:-} in '' | --try) ;; *) bad_usage "deb [--try]: $1 is not it" ;; esac
+    setup
+    install_packages "${DEB_PACKAGES[@]}"
+    firmware/debian/build.sh
+    if [ "${1:-}" = --try ]; then
+      install_packages "${DEB_TRY_PACKAGES[@]}"
+      try_packages
+    fi
     ;;
   help | -h | --help) usage ;;
   *)

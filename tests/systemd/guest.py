@@ -66,6 +66,11 @@ class Guest:
         )
         until(lambda: self._find() and self.run("systemctl", "is-system-running", check=False) in _UP, "systemd is up")
 
+    @property
+    def pid(self) -> int:
+        """Of its process 1, after `boot`."""
+        return self._pid
+
     def _find(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, "the namespace could not be made"
@@ -116,25 +121,26 @@ _UP = ("running", "degraded")
 
 
 @contextlib.contextmanager
-def guest() -> Iterator[Guest]:
-    """Installed and not yet booted, in RAM."""
+def guest(over: Path = Path("/"), installed: bool = True) -> Iterator[Guest]:
+    """Not yet booted, in RAM, over another root where one is named; `installed`: with the units of this project."""
     folder = Path(tempfile.mkdtemp(prefix="linetap-guest-", dir="/dev/shm"))
     try:
-        yield from _laid(folder)
+        yield from _laid(folder, over, installed)
     finally:
         shutil.rmtree(folder)
 
 
-def _laid(folder: Path) -> Iterator[Guest]:
+def _laid(folder: Path, lower: Path, installed: bool) -> Iterator[Guest]:
     over = folder / "over"
     root = folder / "root"
     for name in (over / "upper", over / "work", root):
         name.mkdir(parents=True)
-    layers = f"lowerdir=/,upperdir={over}/upper,workdir={over}/work"
+    layers = f"lowerdir={lower},upperdir={over}/upper,workdir={over}/work"
     subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, str(root)], check=True, timeout=LIMIT_S)
     made = Guest(root, folder)
     try:
-        made.install()
+        if installed:
+            made.install()
         yield made
     finally:
         made.end()

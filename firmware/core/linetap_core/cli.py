@@ -38,6 +38,7 @@ EXAMPLES = argparse.RawDescriptionHelpFormatter  # examples are copied by users,
 _OF_DESK = "sqlalchemy starlette uvicorn jinja2 alembic argon2 authlib httpx python_multipart babel segno pyrage"
 _DESK = "./firmware/core ./firmware/desk"
 _BENCH = f"{_DESK} ./firmware/unit ./firmware/bench"
+_DEBIANS = "/usr/lib/python3/"  # a Debian package of ours (firmware/debian) has put us there
 _BROUGHT_BY = {"scipy": _BENCH, "rich": _BENCH, "RPi": "./firmware/core './firmware/unit[pi]'"} | dict.fromkeys(
     _OF_DESK.split(), _DESK
 )
@@ -140,6 +141,8 @@ def _explain(chosen: str, error: Exception) -> int:
     if isinstance(error, OSError):
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), BAD_INPUT)
     package = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if package in _OF_DESK.split() and __file__.startswith(_DEBIANS):
+        return _fail(f"this needs {package}: apt install linetap-desk brings it", BAD_INPUT)
     if package in _BROUGHT_BY:
         return _fail(
             f"this needs {package}: pip install {_BROUGHT_BY[package]} brings it, in linetap's repository", BAD_INPUT

@@ -12,6 +12,7 @@ from linetap_core.records import Disposition
 from linetap_core.timekeeping import KEPT
 from linetap_desk.serve import commands as access
 from linetap_desk.serve import commands as people
+from linetap_desk.setup import options as setup
 
 _SERVE_ACTIONS = ("serve", "people", "access")
 _SERVE = "example: linetap desk serve --config desk.toml"
@@ -79,7 +80,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     calls.add_argument("--limit", type=int, default=MOST, metavar="N", help="the newest N, default %(default)s")
     calls.add_argument("--json", action="store_true", help="one object a line")
     metrics = actions.add_parser("metrics", help="figures for Prometheus", epilog=_METRICS, formatter_class=_RAW)
-    metrics.add_argument("--db", required=True, metavar="URL")
+    of = metrics.add_mutually_exclusive_group(required=True)
+    of.add_argument("--db", metavar="URL")
+    of.add_argument("--config", type=Path, metavar="desk.toml", help="which has db")
     metrics.add_argument(
         "--listen", metavar="HOST:PORT", help="serve /metrics there, on the loopback, until SIGTERM; else print once"
     )
@@ -106,11 +109,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     bringup.add_argument("--signers", type=Path, required=True, metavar="FILE", help="allowed_signers: each unit's key")
     bringup.add_argument("--keep", type=Path, metavar="FOLDER", help="copy the good ones there, with their signatures")
     _add_serve(actions)
+    setup.add_setup_action(actions)
+    setup.add_doctor_action(actions)
 
 
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     if args.action in _SERVE_ACTIONS:
         return _run_serve(args, clock)
+    if args.action == "doctor":
+        from linetap_desk.doctor import command as doctor
+
+        return doctor.run_doctor(args, clock)
+    if args.action == "setup":
+        from linetap_desk.setup import command
+
+        return command.run_setup(args, clock)
     if args.action == "ingest":
         from linetap_desk.config import desk
         from linetap_desk.copy.service import start_copies
@@ -118,9 +131,10 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
 
         return process.run(desk.ingest_settings(args), start_copies, clock)
     if args.action == "metrics":
+        from linetap_desk.config import desk
         from linetap_desk.ingest import metrics
 
-        return metrics.run(args, clock)
+        return metrics.run(desk.database_of(args), args.listen, clock)
     if args.action == "summary":
         from linetap_desk.summary import command as summary
 

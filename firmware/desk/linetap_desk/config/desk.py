@@ -200,6 +200,14 @@ def ingest_settings(args: argparse.Namespace) -> Settings:
     )
 
 
+def database_of(args: argparse.Namespace) -> str:
+    """`--db`, or what the desk.toml of `--config` has."""
+    db = args.db or _read(args.config).db
+    if db is None:
+        raise BadInput(f"{args.config}: db is missing; sqlite:///desk.db expected")
+    return str(db)
+
+
 def read_config(args: argparse.Namespace) -> tuple[DeskConfig, Broker]:
     """The file of `--config`, and the broker that `--broker` or the file names."""
     config = _read(args.config) if args.config else DeskConfig()

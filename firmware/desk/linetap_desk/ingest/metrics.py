@@ -10,7 +10,6 @@ access is by node_exporter's textfile collector, or a proxy with TLS.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler
@@ -160,10 +159,10 @@ MOST_AT_ONCE = 4
 REQUEST_S = 5  # without a byte from the client
 
 
-def run(args: argparse.Namespace, clock: Clock) -> int:
+def run(db: str, listen: str | None, clock: Clock) -> int:
     """0. BadInput for an unreadable database, or an address that is not of the loopback."""
-    address = None if args.listen is None else address_of(args.listen, f"--listen {args.listen}")
-    engine = database.open_reader(args.db)
+    address = None if listen is None else address_of(listen, f"--listen {listen}")
+    engine = database.open_reader(db)
     try:
         now = _read(engine, clock)
         if address is None:

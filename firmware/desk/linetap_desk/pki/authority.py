@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from linetap_core.clock import Clock, from_utc_ns, parse_rfc3339, rfc3339
-from linetap_core.durable import privatefile
+from linetap_core.durable import privatefile, signedfile
 from linetap_core.durable.copies import twin_of
 from linetap_core.durable.files import PUBLIC_MODE, replace_durably
 from linetap_core.enrolment import certificates
@@ -150,6 +150,24 @@ class Authority:
         lines = [signers_line(*who, before) for who, before in self.register.signers().items()]
         text = _HEAD + "".join(f"{line}\n" for line in lines)
         replace_durably(self.folder / SIGNERS, text.encode("ascii"), mode=PUBLIC_MODE)
+
+
+def make_host(
+    folder: Path, clock: Clock, role: Role, name: str, alternatives: list[x509.GeneralName], output: Path
+) -> None:
+    """A new key beside a new certificate: `output`, and the same name with .key. Nothing is overwritten."""
+    key_path = output.with_suffix(".key")
+    if key_path == output:
+        raise BadInput(f"-o {output}: that is the key's name; {output.with_suffix('.pem')} expected")
+    signedfile.require_free(output, key_path)
+    with opened(folder, clock) as ca:
+        for one in alternatives:
+            if not is_permitted(ca.certificate, one):
+                raise PkiFault("host_not_permitted", f"{one.value}: outside what this authority may speak for")
+        key = certificates.new_key()
+        made = ca.issue(role, name, key.public_key(), alternatives)
+    privatefile.write(key_path, certificates.key_pem(key))
+    privatefile.write_public(output, made)
 
 
 def key_hash(public: ec.EllipticCurvePublicKey) -> str:

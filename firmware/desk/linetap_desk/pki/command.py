@@ -195,18 +195,7 @@ def make_desk_certificate(args: argparse.Namespace, clock: Clock) -> int:
 def _issue_host(
     args: argparse.Namespace, clock: Clock, role: Role, name: str, alternatives: list[x509.GeneralName]
 ) -> int:
-    key_path: Path = args.output.with_suffix(".key")
-    if key_path == args.output:
-        raise BadInput(f"-o {args.output}: that is the key's name; {args.output.with_suffix('.pem')} expected")
-    signedfile.require_free(args.output, key_path)
-    with authority.opened(args.dir, clock) as ca:
-        for one in alternatives:
-            if not authority.is_permitted(ca.certificate, one):
-                raise PkiFault("host_not_permitted", f"{one.value}: outside what this authority may speak for")
-        key = certificates.new_key()
-        made = ca.issue(role, name, key.public_key(), alternatives)
-    privatefile.write(key_path, certificates.key_pem(key))
-    privatefile.write_public(args.output, made)
+    authority.make_host(args.dir, clock, role, name, alternatives, args.output)
     sys.stdout.write(f"{certificates.common_name(role, name)}\n")
     return 0
 

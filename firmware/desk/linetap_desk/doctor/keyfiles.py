@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keys that one user alone may read, databases that no stranger may, certificates that end."""
+
+from __future__ import annotations
+
+import pwd
+import ssl
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+
+from linetap_core.errors import BadInput
+from linetap_desk.config.desk import DeskConfig
+from linetap_desk.doctor.finding import Finding
+from linetap_desk.ingest import database
+from linetap_desk.setup import places
+
+SOON = timedelta(days=30)
+_AGAIN = "linetap desk setup, with the authority's medium as --pki DIR, makes another"
+
+
+def modes(config: DeskConfig, broker_here: bool) -> Iterator[Finding]:
+    serve = config.serve
+    of_desk, of_pages = (config.key, config.broker.key), (serve.key, serve.log_key, serve.fleet_key)
+    for user, paths in ((places.DESK, of_desk), (places.PAGES, of_pages)):
+        for path in paths:
+            if path is not None:
+                yield _closed(Path(path), user, 0o077)
+    for user, url, closed in ((places.DESK, config.db, 0o007), (places.PAGES, serve.db, 0o077)):
+        if url is not None and (file := database.file_of(database.parse_url(url))) is not None:
+            yield _closed(file, user, closed)
+    if broker_here:
+        yield _closed(places.MOSQUITTO_FILES / "broker.key", "root", 0o037)
+
+
+def _closed(path: Path, user: str, never: int) -> Finding:
+    """`never`: the rights that the file must not give."""
+    try:
+        found = path.stat()
+        name = pwd.getpwuid(found.st_uid).pw_name
+    except OSError as error:
+        return Finding("file", f"{path}: {error.strerror}", "linetap desk setup makes it")
+    except KeyError:
+        name = f"uid {found.st_uid}"
+    if name != user:
+        return Finding("file", f"{path} is {name}'s", f"chown {user} {path}")
+    if open_to := found.st_mode & never:
+        return Finding(
+            "file", f"{path} is open to others, by {open_to:03o}", f"chmod {found.st_mode & 0o777 & ~never:o} {path}"
+        )
+    return Finding("file", f"{path} is {user}'s")
+
+
+def certificates(config: DeskConfig, broker_here: bool, now: datetime) -> Iterator[Finding]:
+    serve = config.serve
+    pairs = [
+        (config.broker.certificate, config.broker.key),
+        (serve.certificate, serve.key),
+        (serve.fleet_certificate, serve.fleet_key),
+    ]
+    if broker_here:
+        at = places.MOSQUITTO_FILES
+        pairs.append((str(at / "broker.pem"), str(at / "broker.key")))
+    for certificate, key in pairs:
+        if certificate is not None:
+            yield certificate_and_key(Path(certificate), None if key is None else Path(key), now)
+    if config.broker.ca is not None:
+        yield certificate_and_key(Path(config.broker.ca), None, now)
+
+
+def certificate_and_key(path: Path, key: Path | None, now: datetime) -> Finding:
+    """Whether it can be used today and for another month."""
+    try:
+        made = x509.load_pem_x509_certificate(path.read_bytes())
+        if key is not None:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path, key, password=_no_password)
+    except ssl.SSLError:
+        return Finding("certificate", f"{path}: does not fit its key {key}", _AGAIN)
+    except OSError as error:
+        return Finding("certificate", f"{error.filename or path}: {error.strerror}", _AGAIN)
+    except ValueError:
+        return Finding("certificate", f"{path}: not a certificate in PEM", _AGAIN)
+    until = made.not_valid_after_utc
+    if now >= until:
+        return Finding("certificate", f"{path}: ended on {until:%Y-%m-%d}", _AGAIN)
+    if now < made.not_valid_before_utc:
+        return Finding("certificate", f"{path}: begins on {made.not_valid_before_utc:%Y-%m-%d}", "set the clock")
+    if until - now < SOON:
+        return Finding("certificate", f"{path}: ends on {until:%Y-%m-%d}", _AGAIN)
+    return Finding("certificate", f"{path}: until {until:%Y-%m-%d}")
+
+
+def _no_password() -> str:
+    raise BadInput("has a passphrase")

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The machine: services, databases as each of their users meets them, the pages, disks, and the clock."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import socket
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from linetap_core.clock import NS_PER_S, Clock
+from linetap_core.timekeeping import kernel_synced
+from linetap_desk.config.desk import DeskConfig
+from linetap_desk.config.pages import Settings
+from linetap_desk.doctor.finding import Finding
+from linetap_desk.setup import places
+from linetap_desk.setup.machine import as_user, attempt
+
+_LIMIT_S = 10
+_LEAST_BYTES, _LEAST_PART = 2 << 30, 0.05
+_ESTABLISHED = "01"
+_SOCKETS = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+
+
+def services(units: list[str]) -> Iterator[Finding]:
+    for unit in units:
+        active, enabled = (attempt(("systemctl", word, unit)).stdout.strip() for word in ("is-active", "is-enabled"))
+        if active != "active":
+            yield Finding(
+                "service", f"{unit} is {active or 'not there'}", f"journalctl -eu {unit}; systemctl restart {unit}"
+            )
+        elif enabled != "enabled":
+            yield Finding("service", f"{unit} does not start with the machine", f"systemctl enable {unit}")
+        else:
+            yield Finding("service", f"{unit} is active")
+
+
+def ingest_connected(port: int, clock: Clock) -> Finding:
+    """By the kernel's own table: a connection to the broker's port that is the ingest's user's. One that has just
+    begun is waited for."""
+    unit = places.INGEST_UNIT
+    try:
+        user = pwd.getpwnam(places.DESK).pw_uid
+    except KeyError:
+        return Finding("ingest", f"there is no user {places.DESK}", "apt install --reinstall linetap-desk")
+    end_ns = clock.monotonic_ns() + _LIMIT_S * NS_PER_S
+    while not (connected := _has_connection(user, port)) and clock.monotonic_ns() < end_ns:
+        clock.sleep(0.5)
+    if connected:
+        return Finding("ingest", "is connected to the broker")
+    cure = f"journalctl -eu {unit}; its name in {places.MOSQUITTO_FILES / 'acl'}"
+    return Finding("ingest", "is not connected to the broker", cure)
+
+
+def _has_connection(user: int, port: int) -> bool:
+    for path in _SOCKETS:
+        for line in path.read_text().splitlines()[1:] if path.exists() else ():
+            words = line.split()
+            if words[3] == _ESTABLISHED and int(words[7]) == user and int(words[2].rpartition(":")[2], 16) == port:
+                return True
+    return False
+
+
+def databases(config: DeskConfig, path: Path) -> Iterator[Finding]:
+    linetap = "/usr/bin/linetap"
+    reading = ("desk", "calls", "--db", config.db or "", "--limit", "1")
+    people = ("desk", "people", "list", "--config", str(path))
+    for what, user, words in (
+        ("database of the ingest", places.DESK, reading),
+        ("database of the ingest, for the pages", places.PAGES, reading),
+        ("database of the pages", places.PAGES, people),
+    ):
+        done = attempt(as_user(user, linetap, *words))
+        said = (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1]
+        if done.returncode:
+            yield Finding(what, said, f"by {user}: its server, its rights: docs/install-desk.md")
+        elif words is people and not done.stdout.strip():
+            yield Finding(what, "has no account", "linetap desk setup --admin NAME")
+        else:
+            yield Finding(what, "is read" if words is reading else f"{len(done.stdout.splitlines())} accounts")
+
+
+def pages(settings: Settings) -> Iterator[Finding]:
+    url = urlsplit(settings.url or "")
+    name = url.hostname or settings.host
+    host = places.HERE if settings.host in ("0.0.0.0", "::") else settings.host
+    unit = places.PAGES_UNIT
+    try:
+        with socket.create_connection((host, settings.port), _LIMIT_S) as plain:
+            if settings.certificate is not None:
+                _trust(settings).wrap_socket(plain, server_hostname=name).close()
+    except ssl.SSLCertVerificationError as error:
+        yield Finding(
+            "pages", f"{name}: {error.verify_message}", "serve.certificate and serve.url in desk.toml: one name"
+        )
+    except OSError as error:
+        yield Finding("pages", f"{host}:{settings.port}: {error.strerror or error}", f"journalctl -eu {unit}")
+    else:
+        yield Finding("pages", f"{settings.url} answers")
+    try:
+        socket.getaddrinfo(name, settings.port)
+    except OSError:
+        yield Finding(
+            "name", f"{name} is not known to this machine", "an entry in the city's name server, or /etc/hosts"
+        )
+    else:
+        yield Finding("name", f"{name} is known")
+
+
+def _trust(settings: Settings) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if settings.desk.broker.ca is not None:
+        context.load_verify_locations(settings.desk.broker.ca)
+    return context
+
+
+def disks(config: DeskConfig) -> Iterator[Finding]:
+    folders = [places.STATE, places.PAGES_STATE]
+    store = urlsplit(config.copy.store) if config.copy else None
+    if store is not None and store.scheme == "file":
+        folders.append(Path(unquote(store.path)))
+    for folder in folders:
+        yield _room(folder)
+    if store is not None and store.scheme == "file" and folders[-1].is_dir():
+        folder = folders[-1]
+        if attempt(as_user(places.DESK, "test", "-w", str(folder))).returncode:
+            yield Finding("copies", f"{folder} takes nothing from {places.DESK}", f"chown {places.DESK} {folder}")
+
+
+def _room(folder: Path) -> Finding:
+    try:
+        found = os.statvfs(folder)
+    except OSError as error:
+        return Finding("disk", f"{folder}: {error.strerror}", "linetap desk setup makes it; or its disk is not mounted")
+    free, whole = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
+    text = f"{folder}: {free / 2**30:.1f} of {whole / 2**30:.1f} GiB free"
+    if free < _LEAST_BYTES or free < whole * _LEAST_PART:
+        return Finding("disk", text, "a larger disk; nothing is deleted before its day")
+    return Finding("disk", text)
+
+
+def timekeeping(clock: Clock) -> Finding:
+    if kernel_synced(clock):
+        return Finding("clock", "is synchronised")
+    return Finding("clock", "is not synchronised", "apt install systemd-timesyncd, or chrony; timedatectl")

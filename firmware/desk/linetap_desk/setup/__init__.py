@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap desk setup`: broker, keys, database, configuration, services and the first account of a desk's server."""

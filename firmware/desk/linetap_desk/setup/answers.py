@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `linetap desk setup` has to know: from its options, from a desk.toml that is there already, or asked for."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from linetap_core.errors import BadInput
+from linetap_desk.config.desk import DeskConfig
+from linetap_desk.pki import authority
+from linetap_desk.setup import places
+
+_MOST = 200
+
+
+class Answers(msgspec.Struct, frozen=True, kw_only=True):
+    name: str  # the host name that people type, and under which units find the broker
+    addresses: tuple[str, ...] = ()  # under which units find it besides
+    domain: str
+    database: str = "sqlite"
+    store: Path = places.COPY
+    pki: Path = places.PKI
+    broker: str | None = None  # on another machine; None: here
+    admin: str | None = None
+    shown: str | None = None
+
+
+def from_options(args: argparse.Namespace, found: DeskConfig | None) -> Answers:
+    """BadInput for what is missing or contradicts `found`, the desk.toml that is there. It is never written over."""
+    name = args.name
+    if found is not None:
+        had = urlsplit(found.serve.url or "").hostname
+        if name not in (None, had):
+            raise BadInput(f"--name {name}: {places.CONFIG} has serve.url {found.serve.url}; change it there")
+        name = had
+    broker = args.broker
+    if found is not None and found.broker.host not in (places.HERE, name):
+        broker = found.broker.host
+    name = name or _ask("host name of this server, as people will type it", socket.getfqdn())
+    if not name:
+        raise BadInput("--name: the host name that people will type is missing; desk.city.example expected")
+    authority.domain_name(name, "--name")
+    for address in args.address:
+        authority.host_name(address, "--address")
+    admin = args.admin
+    if admin is None and found is None:
+        admin = _ask("login name of the first person", "")
+        if not admin:
+            raise BadInput("--admin: the login name of the first person is missing; kim expected")
+    shown = args.shown or (_ask("their name, as others will read it", admin) if admin else None) or admin
+    return Answers(
+        name=name, addresses=tuple(args.address), domain=args.domain or _above(name), database=args.database,
+        store=args.store, pki=args.pki, broker=broker, admin=admin, shown=shown,
+    )  # fmt: skip
+
+
+def _ask(what: str, suggested: str) -> str:
+    """What is typed at a terminal, `suggested` where nothing is; empty where nobody sits at one."""
+    if not sys.stdin.isatty():
+        return ""
+    sys.stderr.write(f"{what}{f' [{suggested}]' if suggested else ''}: ")
+    sys.stderr.flush()
+    return sys.stdin.readline(_MOST).strip() or suggested
+
+
+def _above(name: str) -> str:
+    """The authority speaks for the desk's domain; of a name of one or two parts for that name."""
+    host, _, rest = name.partition(".")
+    return rest if host and "." in rest else name

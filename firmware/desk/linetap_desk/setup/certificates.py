@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The authority of the city, and the certificates of this server: made where they are missing, made anew 60 days before
+they end. A key lies with its owner alone from the first moment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+
+from cryptography import x509
+
+from linetap_core.clock import Clock, from_utc_ns
+from linetap_core.enrolment.certificates import Network, Role
+from linetap_core.errors import BadInput
+from linetap_desk.pki import authority
+from linetap_desk.setup import places
+from linetap_desk.setup.answers import Answers
+from linetap_desk.setup.machine import lay, own
+
+RENEW = timedelta(days=60)
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A certificate of this server. `path`: its .pem; the key beside it is `user`'s, or of `group` by mode 0640."""
+
+    path: Path
+    role: Role
+    name: str
+    user: str
+    group: str | None = None
+
+
+def wanted(answers: Answers) -> list[Wanted]:
+    at = places.FOLDER
+    found = [
+        Wanted(at / "ingest-tls.pem", "desk", places.INGEST_NAME, places.DESK),
+        Wanted(at / "pages-tls.pem", "desk", places.PAGES_NAME, places.PAGES),
+        Wanted(at / "doctor-tls.pem", "desk", places.DOCTOR_NAME, "root"),
+        Wanted(at / "serve-tls.pem", "broker", answers.name, places.PAGES),
+    ]
+    if answers.broker is None:
+        found.append(Wanted(places.MOSQUITTO_FILES / "broker.pem", "broker", answers.name, "root", "mosquitto"))
+    return found
+
+
+def lay_certificates(answers: Answers, clock: Clock, say: Say) -> bool:
+    """Returns whether something changed."""
+    now = from_utc_ns(clock.utc_ns())
+    due = [one for one in wanted(answers) if not _stands(one.path, now)]
+    if due or not (places.FOLDER / authority.CERTIFICATE).exists():
+        _require_authority(answers, clock, say)
+    for one in due:
+        _make(one, answers, clock)
+        say(f"{one.path}: certificate of {one.role}:{one.name}")
+    return _copy_lists(answers, say) or bool(due)
+
+
+def _stands(path: Path, now: datetime) -> bool:
+    try:
+        made = x509.load_pem_x509_certificate(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return path.with_suffix(".key").exists() and made.not_valid_after_utc - now > RENEW
+
+
+def _require_authority(answers: Answers, clock: Clock, say: Say) -> None:
+    if (answers.pki / authority.KEY).exists():
+        return
+    if (places.FOLDER / authority.CERTIFICATE).exists():
+        raise BadInput(
+            f"{answers.pki}: there is no {authority.KEY}: bring the authority's medium, and name it by --pki"
+        )
+    networks: list[Network] = [ip_network(places.HERE)]
+    networks += [ip_network(address) for address in answers.addresses if _is_address(address)]
+    authority.make(answers.pki, "linetap", [answers.domain], networks, clock)
+    say(f"{answers.pki}: the authority, for {answers.domain}; keep it on a medium of its own")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _make(one: Wanted, answers: Answers, clock: Clock) -> None:
+    """Beside the old one, and then in its place: key first, so that a service finds a pair as seldom as possible that
+    does not fit, and starts again."""
+    fresh = one.path.with_name(f"{one.path.stem}.new.pem")
+    fresh.unlink(missing_ok=True)
+    fresh.with_suffix(".key").unlink(missing_ok=True)
+    hosts = [answers.name, *answers.addresses] if one.role == "broker" else []
+    names = [authority.host_name(host, "--name") for host in hosts]
+    if one.role == "broker" and _speaks_for_here(answers.pki):
+        names.append(authority.host_name(places.HERE, "--name"))
+    authority.make_host(answers.pki, clock, one.role, one.name, names, fresh)
+    own(fresh.with_suffix(".key"), one.user, one.group or "root", 0o640 if one.group else 0o600)
+    os.replace(fresh.with_suffix(".key"), one.path.with_suffix(".key"))
+    os.replace(fresh, one.path)
+
+
+def _speaks_for_here(folder: Path) -> bool:
+    made = x509.load_pem_x509_certificate((folder / authority.CERTIFICATE).read_bytes())
+    return authority.is_permitted(made, x509.IPAddress(ip_address(places.HERE)))
+
+
+def broker_host(answers: Answers) -> str:
+    """Under which name this server itself reaches the broker: the loopback, where the authority speaks for it."""
+    if answers.broker is not None:
+        return answers.broker
+    return places.HERE if _speaks_for_here(places.FOLDER) else answers.name
+
+
+def _copy_lists(answers: Answers, say: Say) -> bool:
+    """What the authority publishes, for ingest and broker; nothing where its medium is away."""
+    changed = False
+    for name in (authority.CERTIFICATE, authority.REVOCATIONS, authority.SIGNERS):
+        source = answers.pki / name
+        if not source.exists():
+            continue
+        targets = [places.FOLDER / name]
+        if answers.broker is None and name != authority.SIGNERS:
+            targets.append(places.MOSQUITTO_FILES / name)
+        for target in targets:
+            if lay(target, source.read_bytes()):
+                changed = True
+                say(f"{target}: from {source}")
+    return changed

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""desk.toml of a new server. It is written once; whatever it has later is a person's."""
+
+from __future__ import annotations
+
+from linetap_desk.setup import places
+from linetap_desk.setup.answers import Answers
+from linetap_desk.setup.database import urls
+
+
+def text_of(answers: Answers, broker: str) -> str:
+    """`broker`: the name by which this server reaches it."""
+    desk, pages = urls(answers.database)
+    return f"""\
+# Made by `linetap desk setup`, which does not change it again. Every setting: docs/desk.md and docs/desk-serve.md.
+signers = "allowed_signers"      # from the authority: which key is which unit's
+key = "desk.key"                 # its .pub stands in roles.json, role desk
+db = "{desk}"
+
+[copy]
+store = "file://{answers.store}"
+
+[broker]
+host = "{broker}"
+port = {places.PORT}
+ca = "ca.pem"
+certificate = "ingest-tls.pem"
+key = "ingest-tls.key"
+
+[serve]
+listen = "0.0.0.0:{places.PAGES_PORT}"
+url = "https://{answers.name}:{places.PAGES_PORT}"
+certificate = "serve-tls.pem"
+key = "serve-tls.key"
+db = "{pages}"
+log_key = "serve-log.key"
+fleet_certificate = "pages-tls.pem"
+fleet_key = "pages-tls.key"
+"""

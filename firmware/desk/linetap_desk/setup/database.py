@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two databases: the ingest's, which the pages read, and the pages' own. SQLite's files, or PostgreSQL of this machine,
+which knows each service by its Unix user (peer), without any password."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from linetap_core.errors import BadInput
+from linetap_desk.setup import places
+from linetap_desk.setup.certificates import Say
+from linetap_desk.setup.machine import as_user, own, run
+
+_DESK_FILE, _PAGES_FILE = places.STATE / "desk.db", places.PAGES_STATE / "serve.db"
+_DESK_NAME, _PAGES_NAME = "linetap_desk", "linetap_pages"
+_URLS = {
+    "sqlite": (f"sqlite:///{_DESK_FILE}", f"sqlite:///{_PAGES_FILE}"),
+    "postgresql": (f"postgresql+psycopg:///{_DESK_NAME}", f"postgresql+psycopg:///{_PAGES_NAME}"),
+}
+# Tables that the ingest makes later are the pages' to read, and nobody else's.
+_READ = f'''
+GRANT CONNECT ON DATABASE {_DESK_NAME} TO "{places.PAGES}";
+GRANT USAGE ON SCHEMA public TO "{places.PAGES}";
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO "{places.PAGES}";
+ALTER DEFAULT PRIVILEGES FOR ROLE "{places.DESK}" IN SCHEMA public GRANT SELECT ON TABLES TO "{places.PAGES}";
+'''
+
+
+def urls(kind: str) -> tuple[str, str]:
+    """Of the ingest's, and of the pages' own."""
+    return _URLS[kind]
+
+
+def make_databases(kind: str, say: Say) -> None:
+    if kind == "sqlite":
+        _make_file()
+        return
+    if find_spec("psycopg") is None:
+        raise BadInput("--database postgresql: apt install postgresql python3-psycopg")
+    for user, name in ((places.DESK, _DESK_NAME), (places.PAGES, _PAGES_NAME)):
+        if not _psql(f"SELECT 1 FROM pg_roles WHERE rolname = '{user}'"):
+            _psql(f'CREATE ROLE "{user}" LOGIN')
+        if not _psql(f"SELECT 1 FROM pg_database WHERE datname = '{name}'"):
+            _psql(f"CREATE DATABASE {name} OWNER \"{user}\" ENCODING 'UTF8' TEMPLATE template0")
+            _psql(f"REVOKE ALL ON DATABASE {name} FROM PUBLIC")
+            say(f"PostgreSQL: database {name} of {user}")
+    _psql(_READ, _DESK_NAME)
+
+
+def _make_file() -> None:
+    """Empty, so that the ingest finds it writable by the group: a reader of SQLite's log has to register beside it."""
+    _DESK_FILE.touch(mode=0o660)
+    own(_DESK_FILE, places.DESK, places.DESK, 0o660)
+
+
+def _psql(statement: str, database: str = "postgres") -> str:
+    words = ("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database, "-f", "-")
+    return run(*as_user("postgres", *words), given=statement)

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a person does with the one-time link, over https: password, then the fleet's page. Run in the
+machine's network: `firstlogin.py LINK CA.pem`. Prints that page's title; ends with 1 where something is refused."""
+
+from __future__ import annotations
+
+import re
+import ssl
+import sys
+from urllib.parse import urlsplit
+
+import httpx
+
+PASSWORD = "correct horse battery"
+LIMIT_S = 60
+
+
+class Person:
+    def __init__(self, url: str, ca: str) -> None:
+        parts = urlsplit(url)
+        self.url, name = f"https://{parts.netloc}", str(parts.hostname)
+        self.client = httpx.Client(
+            base_url=f"https://127.0.0.1:{parts.port}", verify=ssl.create_default_context(cafile=ca), timeout=LIMIT_S,
+            headers={"host": parts.netloc, "accept": "text/html"},
+        )  # fmt: skip
+        self.name = {"sni_hostname": name}  # whose certificate it has to be, whatever the address
+
+    def get(self, path: str) -> httpx.Response:
+        return self.client.get(path, extensions=self.name)
+
+    def post(self, path: str, **fields: str) -> httpx.Response:
+        found = re.search(r'name="csrf" content="(\w+)"', self.get(path).text)
+        assert found, path
+        data = {"csrf": found[1], **fields}
+        return self.client.post(path, data=data, headers={"origin": self.url}, extensions=self.name)
+
+
+def main(link: str, ca: str) -> int:
+    person = Person(link, ca)
+    name, _, code = urlsplit(link).fragment.partition("/")
+    refused = person.get("/fleet")
+    chosen = person.post("/first", name=name, code=code, new=PASSWORD, again=PASSWORD)
+    finished = person.post("/first/passkey", without="on")
+    fleet = person.get("/fleet")
+    title = re.search(r"<title>(.*?)</title>", fleet.text, re.DOTALL)
+    sys.stdout.write(f"{refused.status_code} {chosen.status_code} {finished.status_code} {fleet.status_code}\n")
+    sys.stdout.write(f"{title[1].strip() if title else ''}\n")
+    return 0 if fleet.status_code == 200 and refused.status_code != 200 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a bare Debian 13 to somebody who sees the fleet, by the very commands of docs/install-desk.md, under a real
+systemd; then again, with faults, upgraded, removed and purged. `./build.sh deb --try`."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import bare
+import pytest
+from guest import Guest
+
+from linetap_core.clock import NS_PER_S, SYSTEM
+
+pytestmark = [pytest.mark.deb, pytest.mark.timeout(1500)]
+
+PAGE = bare.ROOT / "docs/install-desk.md"
+LOGIN = Path(__file__).with_name("firstlogin.py")
+WITHIN_S = 600  # "10 minutes and 5 commands"
+# What is wrong with every machine of this kind: a name that no name server has, a clock that is nobody's to set.
+OF_THE_GUEST = {"name", "clock"}
+
+
+@dataclass
+class Desk:
+    machine: Guest
+    link: str = ""
+    said: dict[str, tuple[int, str]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def type(self, line: str) -> str:
+        """What it says; it has to succeed."""
+        status, said = bare.shell(self.machine, line)
+        assert status == 0, f"{line}: {said}"
+        return said
+
+    def doctor(self) -> list[str]:
+        """What is wrong besides what cannot be otherwise here."""
+        _, said = bare.shell(self.machine, "linetap desk doctor --quiet")
+        lines = [line.removeprefix("WRONG ") for line in said.splitlines()]
+        return [line for line in lines if line.partition(":")[0] not in OF_THE_GUEST]
+
+
+@pytest.fixture(scope="module")
+def desk() -> Iterator[Desk]:
+    if why := bare.cannot():
+        pytest.skip(why)
+    with bare.bare() as machine:
+        made = Desk(machine)
+        for line in bare.commands(PAGE):
+            begun_ns = SYSTEM.monotonic_ns()
+            made.said[line] = bare.shell(machine, line)
+            made.seconds[line] = (SYSTEM.monotonic_ns() - begun_ns) / NS_PER_S
+        yield made
+
+
+def test_the_commands_of_the_page_set_up_a_desk(desk: Desk) -> None:
+    """The last is the doctor, whose verdict is another test's."""
+    for line, (status, said) in list(desk.said.items())[:-1]:
+        assert status == 0, f"{line}: {said}"
+    assert len(desk.said) <= 5
+    assert sum(desk.seconds.values()) < WITHIN_S
+    for line, seconds in desk.seconds.items():
+        sys.stderr.write(f"{seconds:6.1f} s  {line}\n")
+
+
+def test_the_link_that_it_prints_leads_to_the_fleet(desk: Desk, tmp_path: Path) -> None:
+    said = "".join(text for _, text in desk.said.values())
+    found = re.search(r"https://\S+/first#\S+", said)
+    assert found, said
+    (tmp_path / "ca.pem").write_text(desk.machine.run("cat", "/etc/linetap-desk/ca.pem"))
+    words = [
+        "nsenter",
+        "-t",
+        str(desk.machine.pid),
+        "-n",
+        sys.executable,
+        str(LOGIN),
+        found[0],
+        str(tmp_path / "ca.pem"),
+    ]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines() == ["303 303 303 200", "기기 현황 - linetap"]
+
+
+def test_the_doctor_finds_nothing_wrong(desk: Desk) -> None:
+    assert desk.doctor() == []
+
+
+def test_a_second_setup_changes_nothing(desk: Desk) -> None:
+    before = desk.type(
+        "cd /etc && sha256sum linetap-desk/* mosquitto/linetap/*; systemctl show -P MainPID linetap-serve"
+    )
+    assert desk.type("linetap desk setup").count("\n") == 1
+    said = desk.type("linetap desk setup --admin kim")
+    assert "kim: has an account; another link: runuser -u linetap-pages -- linetap desk people invite kim" in said
+    after = desk.type(
+        "cd /etc && sha256sum linetap-desk/* mosquitto/linetap/*; systemctl show -P MainPID linetap-serve"
+    )
+    assert after == before
+
+
+ACL = "/etc/mosquitto/conf.d/linetap.conf"
+# What is done, what undoes it, and what the doctor then says: each line whole.
+HARMS = {
+    "open key": (
+        "chmod 640 /etc/linetap-desk/desk.key",
+        "chmod 600 /etc/linetap-desk/desk.key",
+        """\
+file: /etc/linetap-desk/desk.key is open to others, by 040; chmod 600 /etc/linetap-desk/desk.key
+""",
+    ),
+    "no ingest": (
+        "systemctl stop linetap-ingest",
+        "systemctl start linetap-ingest",
+        """\
+service: linetap-ingest.service is inactive; journalctl -eu linetap-ingest.service; \
+systemctl restart linetap-ingest.service
+ingest: is not connected to the broker; journalctl -eu linetap-ingest.service; its name in /etc/mosquitto/linetap/acl
+""",
+    ),
+    "another's certificate": (
+        "cd /etc/linetap-desk && mv pages-tls.pem /root/ && cp ingest-tls.pem pages-tls.pem",
+        "mv /root/pages-tls.pem /etc/linetap-desk/",
+        """\
+certificate: /etc/linetap-desk/pages-tls.pem: does not fit its key /etc/linetap-desk/pages-tls.key; \
+linetap desk setup, with the authority's medium as --pki DIR, makes another
+""",
+    ),
+    "no acl": (
+        f"sed -i 's/^acl_file/#acl_file/' {ACL} && systemctl restart mosquitto",
+        f"sed -i 's/^#acl_file/acl_file/' {ACL} && systemctl restart mosquitto",
+        """\
+acl: whoever has a certificate may speak as any unit; acl_file in /etc/mosquitto/conf.d/linetap.conf: docs/broker.md
+""",
+    ),
+    "closed database": (
+        "chmod 600 /var/lib/linetap-desk/desk.db",
+        "chmod 660 /var/lib/linetap-desk/desk.db",
+        """\
+database of the ingest, for the pages: --db: unable to open database file; \
+by linetap-pages: its server, its rights: docs/install-desk.md
+""",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HARMS)
+def test_the_doctor_names_what_was_harmed(desk: Desk, name: str) -> None:
+    harm, mend, said = HARMS[name]
+    desk.type(harm)
+    found = desk.doctor()
+    desk.type(mend)
+    assert found == said.splitlines()
+    assert desk.doctor() == []
+
+
+def test_an_upgrade_restarts_what_runs_and_keeps_everything(desk: Desk) -> None:
+    """By the same packages once more: apt runs the same scripts as for a later version."""
+    files = "cd / && sha256sum etc/linetap-desk/* etc/mosquitto/linetap/*"
+    running = "systemctl show -P MainPID linetap-serve linetap-ingest"
+    kept, before = desk.type(files), desk.type(running).split()
+    desk.type("DEBIAN_FRONTEND=noninteractive apt-get reinstall -qq linetap-core linetap-tools linetap-desk")
+    after = desk.type(running).split()
+    assert "0" not in after
+    assert not set(before) & set(after)
+    assert desk.type(files) == kept
+    assert desk.doctor() == []
+
+
+def test_tools_alone_need_no_server() -> None:
+    """A keyholder's computer has what a keyholder needs, and names the package of what it has not."""
+    if why := bare.cannot():
+        pytest.skip(why)
+    with bare.bare() as machine:
+        tools = Desk(machine)
+        tools.type(bare.commands(PAGE)[0])
+        tools.type("apt-get update -qq && apt-get install -qq --no-install-recommends linetap-tools")
+        for words in ("keygen custodian -o c.txt", "keygen epoch -o e.txt", "pki init pki --domain city.example"):
+            tools.type(f"linetap {words}")
+        for name in ("custody", "search", "release", "verify", "bundle", "hold", "unwrap", "open", "witness"):
+            tools.type(f"linetap {name} --help")
+        tools.type("python3 -c 'import linetap_desk.custody.site'")
+        tools.type("linetap pki desk wall --dir pki -o wall.pem && touch desk.toml")
+        status, said = bare.shell(machine, "linetap desk serve --config desk.toml")
+        assert (status, said) == (2, "this needs alembic: apt install linetap-desk brings it\n")
+
+
+def test_removal_and_purge_leave_the_evidence(desk: Desk) -> None:
+    desk.type("echo sealed > /srv/linetap-copy/floor-03")
+    files = "cd / && find etc/linetap-desk var/lib/linetap-desk var/lib/linetap-pages srv/linetap-copy root/linetap-pki"
+    before = {line for line in desk.type(files).splitlines() if not re.search(r"-(wal|shm)$", line)}
+    desk.type("apt-get remove -qq linetap-desk linetap-tools linetap-core")
+    assert bare.shell(desk.machine, "systemctl is-active linetap-serve linetap-ingest")[1].split() == ["inactive"] * 2
+    said = desk.type("apt-get purge -qq linetap-desk linetap-tools linetap-core")
+    assert "/var/lib/linetap-desk stays" in said
+    assert before <= set(desk.type(files).splitlines())
+    assert not Path(f"{desk.machine.root}/usr/lib/python3/dist-packages/linetap_desk/setup").exists()

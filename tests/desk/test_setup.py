@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap desk setup` as far as it changes no machine; the whole is tests/deb/test_install.py's."""
+
+from __future__ import annotations
+
+import argparse
+import io
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from linetap_core.clock import ManualClock, parse_rfc3339
+from linetap_core.enrolment.request import PkiFault
+from linetap_core.errors import BadInput
+from linetap_desk.config import desk as desksettings
+from linetap_desk.config import pages
+from linetap_desk.pki import authority
+from linetap_desk.setup import answers, broker, certificates, configuration, options, places
+from linetap_desk.setup.answers import Answers
+from pki_rig import DAY_NS, openssl
+
+NAME = "desk.city.example"
+NOW_NS = parse_rfc3339("2026-11-24T01:00:00Z")
+SHIPPED = Path(__file__).parents[2] / "systemd/mosquitto"
+
+
+def asked(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    options.add_setup_action(parser.add_subparsers())
+    return parser.parse_args(["setup", *words])
+
+
+@pytest.fixture
+def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Answers:
+    """With every place in a folder of the test's, and every file the test's own user's."""
+    monkeypatch.setattr(places, "FOLDER", tmp_path / "etc")
+    monkeypatch.setattr(places, "MOSQUITTO_FILES", tmp_path / "mosquitto")
+    monkeypatch.setattr(certificates, "own", lambda path, _user, _group, mode: path.chmod(mode))
+    for folder in (places.FOLDER, places.MOSQUITTO_FILES):
+        folder.mkdir()
+    return Answers(name=NAME, addresses=("10.20.0.5",), domain="city.example", pki=tmp_path / "pki")
+
+
+def made(given: Answers, clock: ManualClock) -> list[str]:
+    said: list[str] = []
+    certificates.lay_certificates(given, clock, said.append)
+    return said
+
+
+def test_certificates_are_those_that_openssl_takes(given: Answers) -> None:
+    made(given, ManualClock(NOW_NS))
+    trusted = ["-attime", str(NOW_NS // 10**9), "-CAfile", str(places.FOLDER / "ca.pem"), "-crl_check"]
+    trusted += ["-CRLfile", str(places.FOLDER / "crl.pem"), "-x509_strict"]
+    for name in (NAME, "10.20.0.5", places.HERE):
+        kind = "-verify_hostname" if name == NAME else "-verify_ip"
+        for path in (places.MOSQUITTO_FILES / "broker.pem", places.FOLDER / "serve-tls.pem"):
+            ended = openssl("verify", *trusted, "-purpose", "sslserver", kind, name, str(path))
+            assert ended.returncode == 0, ended.stderr
+    for one in certificates.wanted(given):
+        mode = one.path.with_suffix(".key").stat().st_mode & 0o777
+        assert mode == (0o640 if one.group else 0o600), one.path
+
+
+def test_a_second_time_makes_none_and_the_end_of_one_makes_all_anew(given: Answers) -> None:
+    assert made(given, ManualClock(NOW_NS))
+    key = (places.FOLDER / "ingest-tls.key").read_bytes()
+    assert made(given, ManualClock(NOW_NS + 300 * DAY_NS)) == []
+    assert (
+        len(made(given, ManualClock(NOW_NS + 350 * DAY_NS))) == len(certificates.wanted(given)) + 2
+    )  # and crl.pem, twice
+    assert (places.FOLDER / "ingest-tls.key").read_bytes() != key
+
+
+def test_without_the_authoritys_medium_nothing_is_made_up(given: Answers, tmp_path: Path) -> None:
+    made(given, ManualClock(NOW_NS))
+    given.pki.rename(tmp_path / "away")
+    assert made(given, ManualClock(NOW_NS)) == []
+    (places.FOLDER / "pages-tls.pem").unlink()
+    with pytest.raises(BadInput, match=r"pki: there is no ca\.key: bring the authority's medium"):
+        made(given, ManualClock(NOW_NS))
+    assert not given.pki.exists()
+
+
+def test_an_authority_of_another_network_has_the_broker_called_by_its_name(given: Answers) -> None:
+    authority.make(given.pki, "city", ["city.example"], [], ManualClock(NOW_NS))
+    with pytest.raises(PkiFault, match="outside what this authority may speak for"):
+        made(given, ManualClock(NOW_NS))  # 10.20.0.5 is not its own
+    named = Answers(name=NAME, domain="city.example", pki=given.pki)
+    made(named, ManualClock(NOW_NS))
+    assert certificates.broker_host(named) == NAME
+    found = x509.load_pem_x509_certificate((places.MOSQUITTO_FILES / "broker.pem").read_bytes())
+    assert "127.0.0.1" not in str(found.extensions)
+
+
+@pytest.mark.parametrize("database", places.DATABASES)
+def test_ingest_and_pages_read_its_configuration(given: Answers, tmp_path: Path, database: str) -> None:
+    made(given, ManualClock(NOW_NS))
+    (tmp_path / "etc/desk.toml").write_text(
+        configuration.text_of(
+            Answers(name=NAME, domain="city.example", database=database), certificates.broker_host(given)
+        )
+    )
+    settings = pages.read_settings(tmp_path / "etc/desk.toml")
+    assert (settings.url, settings.desk.broker.host) == (f"https://{NAME}:8443", "127.0.0.1")
+    ingest = argparse.Namespace(
+        config=tmp_path / "etc/desk.toml", broker=None, signers=None, db=None, key=None, client_id=None, copy=None
+    )
+    assert desksettings.ingest_settings(ingest).db.startswith(database)
+
+
+def test_the_acl_has_this_desks_names_and_no_example() -> None:
+    text = broker.acl_of((SHIPPED / "acl").read_text())
+    rules = [line for line in text.splitlines() if line and not line.startswith("#")]
+    at = rules.index("user desk:ingest")
+    assert rules[at : at + 3] == ["user desk:ingest", "topic read linetap/v1/#", "topic write linetap/v1/+/cmd/+"]
+    at = rules.index("user desk:doctor")
+    assert rules[at:] == ["user desk:doctor", "topic read linetap/v1/#"]
+    assert "seoul" not in text
+
+
+def test_what_is_missing_is_named_where_nobody_can_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    with pytest.raises(BadInput, match=r"--name: .* desk\.city\.example expected"):
+        answers.from_options(asked(), None)
+    with pytest.raises(BadInput, match=r"--admin: .* kim expected"):
+        answers.from_options(asked("--name", NAME), None)
+    for wrong in (("--name", "10.0.0.1"), ("--name", "Desk!"), ("--name", NAME, "--address", "a b")):
+        with pytest.raises(BadInput):
+            answers.from_options(asked(*wrong, "--admin", "kim"), None)
+    found = answers.from_options(asked("--name", NAME, "--admin", "kim"), None)
+    assert (found.domain, found.shown) == ("city.example", "kim")
+
+
+@pytest.mark.parametrize(("name", "domain"), [("desk.a.b.c", "a.b.c"), ("desk.city", "desk.city"), ("desk", "desk")])
+def test_the_authority_speaks_for_the_domain(name: str, domain: str) -> None:
+    assert answers.from_options(asked("--name", name, "--admin", "kim"), None).domain == domain
+
+
+def test_a_desk_that_is_there_keeps_its_name_and_its_broker(tmp_path: Path) -> None:
+    text = configuration.text_of(Answers(name=NAME, domain="city.example"), "mqtt.city.example")
+    (tmp_path / "desk.toml").write_text(text)
+    found = desksettings.read_config(argparse.Namespace(config=tmp_path / "desk.toml", broker=None))[0]
+    again = answers.from_options(asked(), found)
+    assert (again.name, again.broker, again.admin) == (NAME, "mqtt.city.example", None)
+    with pytest.raises(BadInput, match="change it there"):
+        answers.from_options(asked("--name", "other.city.example"), found)
