@@ -46,6 +46,11 @@ REG = tarfile.REGTYPE
 GOOD = ("request.json", REG, b"{}")
 HOSTILE: dict[str, tuple[bytes, str]] = {
     "above": (archive(("../request.json", REG, b"x")), "does not belong"),
+    "a drive": (archive(("C:request.json", REG, b"x")), "does not belong"),
+    "another stream": (archive(("request.json:x", REG, b"x")), "does not belong"),
+    "backslashes": (archive((f"calls\\{CALL_ID}\\key.age", REG, b"x")), "does not belong"),
+    "a trailing dot": (archive(("request.json.", REG, b"x")), "does not belong"),
+    "a device of Windows": (archive(("inner/CON.age", REG, b"x")), "does not belong"),
     "absolute": (archive(("/request.json", REG, b"x")), "does not belong"),
     "above in a call": (archive((f"calls/{CALL_ID}/../../x", REG, b"x")), "does not belong"),
     "another file of a call": (archive((f"calls/{CALL_ID}/run.sh", REG, b"x")), "does not belong"),

@@ -18,6 +18,7 @@ from playwright.sync_api import expect
 from search_house import UNIT, ZONE, SearchHouse
 from servesite import chromium, require_accessible
 
+import windows_like
 from broker import until
 from linetap_desk.custody import command as custody
 from linetap_desk.custody.search import pages
@@ -148,10 +149,12 @@ def test_in_a_browser_from_the_reason_to_the_release(house: SearchHouse, helper:
         require_accessible(page)
 
 
-def test_the_command_with_its_ticket(house: SearchHouse) -> None:
+@pytest.mark.parametrize("on_windows", [False, True])
+def test_the_command_with_its_ticket(house: SearchHouse, tmp_path: Path, on_windows: bool) -> None:
     house.copied(NUMBER)
+    program = [windows_like.__file__, str(tmp_path)] if on_windows else ["-m", "linetap"]
     words = [
-        sys.executable, "-m", "linetap", "search", "--desk", house.served.url, "--ca", str(house.served.ca),
+        sys.executable, *program, "search", "--desk", house.served.url, "--ca", str(house.served.ca),
         "--identity", str(house.key), "--desk-folder", str(house.people.folder),
     ]  # fmt: skip
     running = subprocess.Popen(

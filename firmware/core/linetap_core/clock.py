@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
+import sys
 import time
 from collections import deque
 from datetime import UTC, datetime, timedelta
@@ -35,6 +36,8 @@ class SystemClock:
 
     def unsteered_ns(self) -> int:
         """The machine's oscillator alone: a time server that adjusts the clock's rate does not affect it."""
+        if sys.platform == "win32":
+            return time.perf_counter_ns()
         return time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
 
     def utc_ns(self) -> int:

@@ -85,13 +85,19 @@ def _with(record: logging.LogRecord, more: str) -> logging.LogRecord:
     return longer
 
 
+def _datagrams() -> socket.socket:
+    if sys.platform == "win32":
+        raise OSError("there is no journal on Windows")
+    return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+
+
 class JournalHandler(logging.Handler):
     """Sends one datagram for each record (systemd.io/JOURNAL_NATIVE_PROTOCOL); it never blocks."""
 
     def __init__(self, service: str, path: str = SOCKET) -> None:
         super().__init__()
         self._service, self._path = service, path
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._socket = _datagrams()
         self._lost = 0
 
     def emit(self, record: logging.LogRecord) -> None:

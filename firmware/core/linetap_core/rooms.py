@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 
+from linetap_core import system
 from linetap_core.errors import BadInput
 
 AUDIO = "audio"  # capture's; only the recorder may read it
@@ -67,8 +68,7 @@ def enter_own(run_dir: Path, service: str) -> Path:
 # or end.
 
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # no FIFO and no lease can block it
+_FOLDER = os.O_RDONLY | system.DIRECTORY | system.NOFOLLOW | system.CLOEXEC
 _MOST_NAMES = 1024  # entries that are read of a foreign folder
 
 
@@ -77,22 +77,29 @@ def opened(folder: Path | str, name: str, most_bytes: int, copied: bool = False)
     """Opens a file for reading and returns its descriptor and size. OSError unless it is a regular file with one link,
     owned by the folder's owner, of at most `most_bytes`. `copied`: owner and number of links may differ, as in a vault
     that was copied."""
-    at = os.open(folder, _FOLDER)
-    try:
-        fd = os.open(name, _FILE, dir_fd=at)
-        try:
-            # Owners are only compared: in its own user namespace a service does not see the numbers of others.
-            found, owner = os.fstat(fd), os.fstat(at).st_uid
-            own = copied or (found.st_nlink <= 1 and found.st_uid == owner)
-            if not stat.S_ISREG(found.st_mode) or not own:
-                raise OSError(errno.EINVAL, "not a plain file of the folder's owner", f"{folder}/{name}")
-            if found.st_size > most_bytes:
-                raise OSError(errno.EFBIG, f"larger than {most_bytes} bytes", f"{folder}/{name}")
-            yield fd, found.st_size
-        finally:
-            os.close(fd)
-    finally:
-        os.close(at)
+    with _in_folder(folder, name) as (fd, owner):
+        # Owners are only compared: in its own user namespace a service does not see the numbers of others.
+        found = os.fstat(fd)
+        own = copied or (found.st_nlink <= 1 and found.st_uid == owner)
+        if not stat.S_ISREG(found.st_mode) or not own:
+            raise OSError(errno.EINVAL, "not a plain file of the folder's owner", f"{folder}/{name}")
+        if found.st_size > most_bytes:
+            raise OSError(errno.EFBIG, f"larger than {most_bytes} bytes", f"{folder}/{name}")
+        yield fd, found.st_size
+
+
+@contextmanager
+def _in_folder(folder: Path | str, name: str) -> Iterator[tuple[int, int]]:
+    """The descriptor of a file, and its folder's owner. On Windows no folder can be opened: its path is used."""
+    with contextlib.ExitStack() as held:
+        if system.IS_WINDOWS:
+            fd, owner = system.open_alone(Path(folder) / name), os.lstat(folder).st_uid
+        else:
+            at = os.open(folder, _FOLDER)
+            held.callback(os.close, at)
+            fd, owner = os.open(name, system.READ_ALONE, dir_fd=at), os.fstat(at).st_uid
+        held.callback(os.close, fd)
+        yield fd, owner
 
 
 def read(folder: Path | str, name: str, most_bytes: int, copied: bool = False) -> bytes:
@@ -105,7 +112,7 @@ def read_small(path: Path, limit_bytes: int) -> bytes:
     """The content of a file named on the command line, which may be anything: a FIFO is refused rather than waited for.
     BadInput names what it is instead."""
     try:
-        with FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)) as file:
+        with FileIO(os.open(path, system.READ)) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise BadInput(f"{path}: not a regular file")
             data = file.read(limit_bytes + 1)
@@ -119,15 +126,16 @@ def read_small(path: Path, limit_bytes: int) -> bytes:
 def names(folder: Path | str, suffix: str) -> list[str]:
     """The names in a folder with this suffix, sorted; temporary files and undecodable names are left out, and of a
     crowded folder only some are listed. A missing folder counts as empty."""
-    try:
-        at = os.open(folder, _FOLDER)
-    except OSError:
-        return []
-    try:
-        with os.scandir(at) as entries:
-            found = [entry.name for _, entry in zip(range(_MOST_NAMES), entries, strict=False)]
-    finally:
-        os.close(at)
+    with contextlib.ExitStack() as held:
+        at: int | Path | str = folder
+        try:
+            if not system.IS_WINDOWS:
+                at = os.open(folder, _FOLDER)
+                held.callback(os.close, at)
+            entries = held.enter_context(os.scandir(at))
+        except OSError:
+            return []
+        found = [entry.name for _, entry in zip(range(_MOST_NAMES), entries, strict=False)]
     return sorted(name for name in found if name.endswith(suffix) and not name.startswith(".") and name.isprintable())
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import io
 import logging
 import os
 import signal
+import sys
 from pathlib import Path
 from types import FrameType
 from typing import Self
 
 import msgspec
 
-from linetap_core import __version__, rooms
+from linetap_core import __version__, rooms, system
 from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.durable import broken, smallfile
 from linetap_core.durable.files import replace_in_ram
@@ -76,7 +76,7 @@ class InstanceLock:
         self._file: io.TextIOWrapper | None = None
 
     def __enter__(self) -> Self:
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | system.NOFOLLOW | system.NONBLOCK | system.CLOEXEC
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = open(os.open(self._path, flags, 0o600), "a+")
@@ -86,7 +86,7 @@ class InstanceLock:
             log.error("not_locked: %s: %s; a second %s would not be noticed", self._path, error.strerror, self._name)
             return self
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            system.lock(self._file.fileno())
         except BlockingIOError:
             self._file.seek(0)
             holder = self._file.read().strip() or "another process"
@@ -259,6 +259,8 @@ def start_logging(service: str) -> logging.Logger:
 
 def try_realtime(priority: int) -> bool:
     """Sets SCHED_FIFO where the limits allow it. Returns False otherwise; the caller reports that and continues."""
+    if sys.platform == "win32":
+        return False
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
     except OSError:

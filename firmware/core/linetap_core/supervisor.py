@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import sys
 import threading
 from pathlib import Path
 
@@ -44,6 +45,8 @@ class Supervisor:
         self._progress, self._fed_ns = state.progress, state.mono_ns
 
     def _send(self, word: str) -> None:
+        if sys.platform == "win32":  # no systemd is there
+            return
         with (
             contextlib.suppress(OSError),
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out,

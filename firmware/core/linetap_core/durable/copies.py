@@ -23,6 +23,7 @@ from pathlib import Path
 
 import msgspec
 
+from linetap_core import system
 from linetap_core.durable import broken
 from linetap_core.durable.files import replace_durably
 from linetap_core.durable.smallfile import DAMAGE, Broken, SmallFile
@@ -196,7 +197,7 @@ def _write(path: Path, kept: _Kept) -> None:
 def _now(path: Path) -> _Kept:
     """The file as it is now. Broken: the medium cannot read it."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        fd = os.open(path, system.READ)
         with os.fdopen(fd, "rb") as file:
             found = os.fstat(fd)
             if not stat.S_ISREG(found.st_mode) or found.st_size > MOST_BYTES:

@@ -9,17 +9,18 @@ import ctypes
 import hashlib
 import os
 import stat
+import sys
 from pathlib import Path
 
+from linetap_core import system
 from linetap_core.supervisor import step
+from linetap_core.system import NEW
 
 TEMPORARY = ".tmp"
 DIRECTORY_MODE = 0o750
 FILE_MODE = 0o640
 PUBLIC_MODE = 0o644  # a certificate, a list of signers: for readers under other users, whatever the umask
-NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _BLOCK_BYTES = 1024 * 1024
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def make_directories(root: Path, path: Path) -> None:
@@ -47,19 +48,16 @@ def write_all(fd: int, data: bytes) -> None:
 
 
 def sync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    system.sync_folder(path)
     step()
 
 
 def sync_file_system(path: Path) -> None:
     """Syncs the whole file system of `path`, syncfs(2): one wait instead of a thousand."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd = os.open(path, os.O_RDONLY | system.DIRECTORY | system.CLOEXEC)
     try:
-        if _LIBC.syncfs(fd):
+        if libc.syncfs(fd):
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number), str(path))
     finally:
@@ -100,7 +98,7 @@ def replace_durably(path: Path, data: bytes, like: Path | None = None, mode: int
     try:
         temporary.unlink(missing_ok=True)  # from a killed process; or a link, which must not be followed
         _write_whole(os.open(temporary, NEW, FILE_MODE), data, like, mode)
-        temporary.rename(path)
+        system.rename(temporary, path)
     except OSError:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -123,7 +121,7 @@ def close_to_others(path: Path) -> bool:
 def move_durably(fresh: Path, path: Path) -> None:
     """Rename a file or folder that is on disk already, and sync the folder that it is in now. OSError: nothing moved,
     or the sync failed."""
-    fresh.rename(path)
+    system.rename(fresh, path)
     sync_directory(path.parent)
 
 
@@ -133,7 +131,7 @@ def replace_in_ram(path: Path, data: bytes, private: bool = False) -> None:
     `private`: readable by this service alone; otherwise by the folder's group.
     """
     fresh = f".{path.name}.new"
-    at = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    at = os.open(path.parent, os.O_RDONLY | system.DIRECTORY | system.CLOEXEC)
     try:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(fresh, dir_fd=at)  # from a killed process; or anything else, which must not be followed
@@ -153,10 +151,11 @@ def _write_whole(fd: int, data: bytes, like: Path | None, mode: int | None) -> N
     try:
         write_all(fd, data)
         if like is not None and stat.S_ISREG((about := like.lstat()).st_mode):
-            with contextlib.suppress(OSError):  # we are not in that group: the folder's own must do
-                os.fchown(fd, -1, about.st_gid)
+            if sys.platform != "win32":
+                with contextlib.suppress(OSError):  # we are not in that group: the folder's own must do
+                    os.fchown(fd, -1, about.st_gid)
             mode = about.st_mode & 0o777
-        if mode is not None:
+        if mode is not None and sys.platform != "win32":
             os.fchmod(fd, mode)
         os.fsync(fd)
     finally:

@@ -12,6 +12,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from linetap_core import system
 from linetap_core.durable.files import PUBLIC_MODE, move_durably
 from linetap_core.errors import BadInput
 
@@ -19,7 +20,7 @@ from linetap_core.errors import BadInput
 def create(path: Path) -> BinaryIO:
     """A new file of mode 0600; BadInput if the name is taken or the folder is missing."""
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fd = os.open(path, system.NEW, 0o600)
     except FileExistsError:
         raise BadInput(f"{path}: exists and is not overwritten; another name expected") from None
     except OSError as error:
@@ -88,8 +89,4 @@ def _wipe(path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
     path.unlink()
-    folder = os.open(path.absolute().parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    system.sync_folder(path.absolute().parent)

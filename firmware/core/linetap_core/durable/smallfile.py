@@ -25,7 +25,7 @@ from pathlib import Path
 
 import msgspec
 
-from linetap_core import jsontext
+from linetap_core import jsontext, system
 from linetap_core.durable import broken
 from linetap_core.durable.files import replace_durably, replace_in_ram
 
@@ -70,11 +70,9 @@ def unwrap(kind: str, data: bytes) -> bytes:
 
 
 MOST_BYTES = 1 << 20
-# no link is followed, and no FIFO is waited for
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 # The errors of a medium that has lost the file, and of foreign objects in its place. Any other error
 # is about the moment and not about the file.
-DAMAGE = {errno.EIO, errno.EUCLEAN, errno.EBADMSG, errno.ELOOP, errno.ENXIO, errno.EISDIR}
+DAMAGE = {errno.EIO, getattr(errno, "EUCLEAN", errno.EIO), errno.EBADMSG, errno.ELOOP, errno.ENXIO, errno.EISDIR}
 
 log = logging.getLogger("linetap.durable")
 
@@ -174,7 +172,7 @@ class SmallFile[T]:
 
     def _bytes(self, path: Path) -> bytes:
         try:
-            fd = os.open(path, _READ)
+            fd = system.open_alone(path)
             try:
                 found = os.fstat(fd)
                 if not stat.S_ISREG(found.st_mode):

@@ -16,6 +16,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import UNSET
 
+from linetap_core import system
 from linetap_core.errors import BadInput
 from linetap_core.tomlfile.locate import Path as KeyPath
 from linetap_core.tomlfile.locate import line_numbers, nearest
@@ -102,7 +103,7 @@ class Source:
 
 def _read(path: Path) -> bytes:
     """Without waiting: what a signed command may replace lies in a folder of the recorder's, and root reads it too."""
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    fd = os.open(path, system.READ)
     with os.fdopen(fd, "rb") as file:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise OSError(errno.EINVAL, "not a regular file")

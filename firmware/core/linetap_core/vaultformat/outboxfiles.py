@@ -25,7 +25,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from linetap_core import jsontext, rooms
+from linetap_core import jsontext, rooms, system
 from linetap_core.durable.smallfile import SmallFile
 
 SUFFIX = ".events"
@@ -100,7 +100,7 @@ def read(path: Path, offset: int = 0) -> Iterator[Frame]:
     with rooms.opened(path.parent, path.name, _MOST_BYTES, copied=True) as (fd, _):
         data, base, at, ended = b"", offset, offset, False
         while not ended:
-            more = os.pread(fd, max(_CHUNK_BYTES, len(data)), at)
+            more = system.read_at(fd, max(_CHUNK_BYTES, len(data)), at)
             at += len(more)
             ended = not more
             data += more

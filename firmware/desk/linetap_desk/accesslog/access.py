@@ -9,16 +9,15 @@ access verify`).
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
-import pwd
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
+from linetap_core import system
 from linetap_core.clock import Clock, rfc3339
 from linetap_core.durable.files import replace_durably
 from linetap_core.errors import Refusal
@@ -80,10 +79,7 @@ def leaf_of(entry: Entry, at: str) -> dict[str, object]:
 
 def _user() -> str:
     """The account; the account that called sudo precedes it."""
-    try:
-        name = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        name = f"uid {os.getuid()}"
+    name = system.user_name()
     before = os.environ.get("SUDO_USER", "")
     return f"{before} as {name}" if before else name
 
@@ -173,7 +169,7 @@ class AccessLog:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT | system.CLOEXEC, 0o600)
         try:
             self._wait(fd)
             yield
@@ -183,7 +179,7 @@ class AccessLog:
     def _wait(self, fd: int) -> None:
         for _ in range(round(_LOCK_WAIT_S / _LOCK_STEP_S)):
             with contextlib.suppress(BlockingIOError):
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                system.lock(fd)
                 return
             self._clock.sleep(_LOCK_STEP_S)
         raise AccessFault("access_log_busy", f"{self.folder}: another command holds the access log")

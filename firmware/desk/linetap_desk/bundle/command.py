@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from linetap_core import system
 from linetap_core.clock import Clock
 from linetap_core.durable import privatefile
 from linetap_core.durable.files import sha256, sync_directory
@@ -162,7 +163,7 @@ def _new_file(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
         with privatefile.create(temporary) as file:
             yield file, temporary
             os.fsync(file.fileno())
-        os.link(temporary, path)
+        system.name_once(temporary, path)
         sync_directory(path.absolute().parent)
     except FileExistsError:
         raise BadInput(f"{path}: exists and is not overwritten; another name expected") from None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import ntpath
 import os
 import re
 import struct
@@ -129,7 +130,8 @@ def content(file: BinaryIO, member: Member) -> Iterator[bytes]:
 
 
 def require_name(name: str) -> None:
-    if len(name) > NAME_LIMIT or _NAME.fullmatch(name) is None:
+    """BadBundle also for `nul` and `x.`, which are no files on Windows: what is unpacked is what was verified."""
+    if len(name) > NAME_LIMIT or _NAME.fullmatch(name) is None or ntpath.isreserved(name):
         raise BadBundle("zip_name", f"{name[:NAME_LIMIT]!r}: no name that a bundle has")
 
 

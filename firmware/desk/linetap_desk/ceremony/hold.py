@@ -63,7 +63,7 @@ def _check(args: argparse.Namespace, clock: Clock) -> int:
         step.granted()
         turn.remove_layers(args.identity)
         data = callfolder.read(args.hold_dir / name, hold.LIMIT_BYTES)
-        place.write_text(sshsig.sign(data, signer, namespaces.HOLD_CHECK), encoding="ascii")
+        place.write_bytes(sshsig.sign(data, signer, namespaces.HOLD_CHECK).encode("ascii"))
     checkedcall.warn(call)
     sys.stdout.write(f"{place}: {args.hold_dir / sealed.KEY} opens, and holds the key of {call.record.call_id}\n")
     return 0

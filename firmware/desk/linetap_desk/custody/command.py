@@ -7,9 +7,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import ctypes
 import logging
-import resource
 import socket
 import sys
 from collections.abc import Iterator
@@ -19,6 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import uvicorn
 from starlette.applications import Starlette
 
+from linetap_core import system
 from linetap_core.clock import Clock
 from linetap_core.errors import BadInput, LinetapError
 from linetap_core.evidence.keys.publickeys import decode_recipient
@@ -122,12 +121,11 @@ def _package(args: argparse.Namespace, folder: Path) -> Package:
 
 HOST = "127.0.0.1"
 _MOST_AT_ONCE = 20
-_PR_SET_DUMPABLE = 4
 
 
 def serve_case(case: Case, clock: Clock, port: int, zone: ZoneInfo, idle_s: float) -> int:
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-    leave_no_core()
+    system.leave_no_core()
     with listening(port) as at:
         site = made(case, clock, at, zone, idle_s)
         sys.stderr.write(f"{site.url}/\ncode: {site.door.code}\n")
@@ -136,15 +134,11 @@ def serve_case(case: Case, clock: Clock, port: int, zone: ZoneInfo, idle_s: floa
     return 0
 
 
-def leave_no_core() -> None:
-    """Prevents core dumps, and reading of this process's memory by other processes of the user."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-
-
 @contextlib.contextmanager
 def listening(port: int) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as at:
+        if sys.platform == "win32":  # otherwise another program of this person may take the same port as well
+            at.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         try:
             at.bind((HOST, port))
         except OSError as error:

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A package in a folder of its own in RAM (0700), removed at the end. All of its files are encrypted or public."""
+"""A package in a folder of its own (0700; in RAM on Linux), removed at the end. All of its files are encrypted or
+public."""
 
 from __future__ import annotations
 
 import contextlib
 import getpass
+import ntpath
 import os
 import re
 import signal
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from linetap_core import system
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import sealing
@@ -190,9 +193,6 @@ def fetched(url: str, ca: Path | None, ticket: str) -> Iterator[Source]:
         connection.close()
 
 
-RAM = Path("/dev/shm")
-
-
 @dataclass(frozen=True, slots=True)
 class Package:
     folder: Path
@@ -221,11 +221,12 @@ class Package:
 
 @contextlib.contextmanager
 def private_folder() -> Iterator[Path]:
-    """A folder in RAM whose name has the process in it, removed at the end, and by SIGTERM while a ticket is typed or a
-    package fetched: no other handler is installed by then."""
+    """A folder whose name has the process in it, removed at the end, and by SIGTERM while a ticket is typed or a
+    package fetched: no other handler is installed by then. In RAM where the system has such a folder, otherwise among
+    the person's temporary files: what is in it is encrypted or public."""
     before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
-        with tempfile.TemporaryDirectory(prefix=f"linetap-custody-{os.getpid()}-", dir=RAM) as made:
+        with tempfile.TemporaryDirectory(prefix=f"linetap-custody-{os.getpid()}-", dir=system.ram_folder()) as made:
             yield Path(made)
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -246,6 +247,8 @@ def _complete(folder: Path) -> Package:
     if not (folder / "request.json").exists():
         raise BadPackage("there is no request.json in it")
     package = Package(folder, requestfile.load_request(folder / "request.json").request)
+    if ntpath.isreserved(package.request.id):  # the bundle is named after it, and `nul.zip` is no file on Windows
+        raise BadPackage(f"{package.request.id!r}: an id that is no file's name")
     for call in package.request.calls:
         if not package.call(call.call_id).is_dir():
             raise BadPackage(f"{call.call_id}: the request names it, and it is not in the package")

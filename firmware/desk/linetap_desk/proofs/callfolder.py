@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from linetap_core import system
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
@@ -92,7 +93,7 @@ def digest(path: Path) -> Digest:
 
 def _open(path: Path) -> FileIO:
     try:
-        file = FileIO(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC))
+        file = FileIO(system.open_alone(path))
     except OSError as error:
         raise Damaged("file_unreadable", f"{path.name}: {error.strerror}") from None
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):

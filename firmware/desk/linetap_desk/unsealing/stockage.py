@@ -3,17 +3,23 @@
 
 It accepts identities that this code need not know (passphrases, plugins of hardware tokens), and it returns every whole
 chunk of a truncated part, which libraries do not.
+
+Where it is not installed, plain identities open in this process (agereader.py); on Windows a call's key always does.
 """
 
 from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from linetap_core import system
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.keys import keys
+from linetap_core.rooms import read_small
+from linetap_desk.unsealing import agereader
 
 _TIMEOUT_S = 600  # long enough to type a passphrase or touch a token
 _IDENTITY_LIMIT_BYTES = 64 * 1024
@@ -52,14 +58,16 @@ def check_identity_file(path: Path) -> None:
 
 def decrypt(ciphertext: bytes, identities: list[Path]) -> bytes:
     """The plaintext, with whichever identity file fits; otherwise DoesNotOpen with age's message."""
-    opened = _run(ciphertext, [str(path) for path in identities])
+    opened = _opened_here(ciphertext, identities) or _run(ciphertext, [str(path) for path in identities])
     if not opened.whole:
         raise DoesNotOpen(opened.complaint)
     return opened.plaintext
 
 
 def decrypt_with_key(ciphertext: bytes, identity_file: bytes) -> Opened:
-    """Decrypts with an identity that never touches a disk: it is passed in memory."""
+    """Decrypts with an identity that never touches a disk: it is passed in memory, or stays in this process's."""
+    if sys.platform == "win32" or system.program("age") is None:
+        return _read_here(ciphertext, keys.parse_identity_file(identity_file.decode("ascii", "replace")))
     fd = os.memfd_create("call.key")
     try:
         os.write(fd, identity_file)
@@ -68,15 +76,40 @@ def decrypt_with_key(ciphertext: bytes, identity_file: bytes) -> Opened:
         os.close(fd)
 
 
+def _opened_here(ciphertext: bytes, identities: list[Path]) -> Opened | None:
+    """Where `age` is not installed: opened in this process. None if it is, or a file needs it (passphrase, token)."""
+    if system.program("age") is not None:
+        return None
+    found = []
+    for path in identities:
+        text = read_small(path, _IDENTITY_LIMIT_BYTES).decode("utf-8", "replace")
+        if any(mark in text for mark in _FOREIGN):
+            return None
+        try:
+            found += keys.parse_identity_file(text)
+        except BadInput as error:
+            raise BadInput(f"{path}: {error}") from None
+    return _read_here(ciphertext, found)
+
+
+def _read_here(ciphertext: bytes, identities: list[keys.AgeIdentity]) -> Opened:
+    try:
+        plaintext, complaint = agereader.decrypt(ciphertext, identities)
+    except agereader.Unopened as error:
+        return Opened(b"", False, str(error))
+    return Opened(plaintext, not complaint, complaint)
+
+
 def _run(ciphertext: bytes, identities: list[str], *pass_fds: int) -> Opened:
-    command = ["age", "--decrypt"]
+    program = system.program("age")
+    if program is None:
+        raise BadInput("the `age` command is not installed, which this kind of key needs: `apt install age` expected")
+    command = [program, "--decrypt"]
     for identity in identities:
         command += ["--identity", identity]
     try:
         # The ciphertext is passed as bytes, not as a name: the verified bytes are those that are opened.
         done = subprocess.run(command, input=ciphertext, capture_output=True, timeout=_TIMEOUT_S, pass_fds=pass_fds)
-    except FileNotFoundError:
-        raise BadInput("the `age` command is not installed: `apt install age` expected") from None
     except subprocess.TimeoutExpired:
         raise DoesNotOpen(f"age did not end within {_TIMEOUT_S} s") from None
     words = done.stderr.decode("utf-8", "replace").partition("\n")[0]

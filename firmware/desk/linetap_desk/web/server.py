@@ -11,6 +11,7 @@ import contextlib
 import ipaddress
 import signal
 import socket
+import sys
 import threading
 from asyncio import TimerHandle
 from collections.abc import Iterator, Mapping
@@ -150,8 +151,12 @@ async def serve_until_signal(serving: EndsQuietly, at: socket.socket) -> None:
     def stop() -> None:
         serving.force_exit, serving.should_exit = serving.should_exit, True
 
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
+        if sys.platform == "win32":  # whose loops take no handlers
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
+        else:
+            loop.add_signal_handler(number, stop)
     await serving.serve(sockets=[at])
 
 

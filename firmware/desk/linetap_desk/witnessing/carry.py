@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import fcntl
 import itertools
 import sys
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from linetap_core import system
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.errors import BadInput, LinetapError, Refusal
 from linetap_core.evidence.merklelog.leaflog import TREE, FileNodes
@@ -162,7 +162,7 @@ def to_witnesses(
 ) -> Path:
     """The path of the tree's checkpoint, stored with all cosignatures that could be obtained."""
     with (heads / ".lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        system.wait_for_lock(lock.fileno())
         _require_own_keeper(heads, unit, log, key)
         signed = checkpoint.signed(_going_on(heads, unit, log, tree, key), key)
         path = signedheads.keep_checkpoint(

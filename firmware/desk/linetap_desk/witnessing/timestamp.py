@@ -17,6 +17,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+from linetap_core import system
 from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.merklelog import unitlog
@@ -120,13 +121,14 @@ def _post(url: str, query: bytes) -> bytes:
 
 def _openssl(*arguments: object) -> str:
     """The output of `openssl ts`; NoTimestamp with its error message if it fails."""
-    command = ["openssl", "ts", *map(str, arguments)]
+    program = system.program("openssl")
+    if program is None:
+        raise BadInput("there is no `openssl`: install the package openssl")
+    command = [program, "ts", *map(str, arguments)]
     try:
         done = subprocess.run(
             command, capture_output=True, timeout=_TIMEOUT_S, check=False, text=True, errors="replace"
         )
-    except FileNotFoundError:
-        raise BadInput("there is no `openssl`: install the package openssl") from None
     except subprocess.TimeoutExpired:
         raise NoTimestamp(f"openssl ts has not ended within {_TIMEOUT_S} s") from None
     if done.returncode:

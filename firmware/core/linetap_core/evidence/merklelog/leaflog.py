@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from linetap_core import jsontext
+from linetap_core import jsontext, system
 from linetap_core.errors import BadInput
 from linetap_core.evidence.merklelog import merkle
 from linetap_core.evidence.merklelog.merkle import HASH_BYTES, Tree
@@ -56,14 +56,14 @@ class LeafLog:
         hashes."""
         self._proved, self._misses = proved, misses
         folder.mkdir(parents=True, exist_ok=True)
-        self._leaves = os.open(folder / LEAVES, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
+        self._leaves = os.open(folder / LEAVES, os.O_RDWR | os.O_CREAT | system.CLOEXEC, _FILE_MODE)
         self._nodes = FileNodes(folder / TREE)
         self._path = folder / LEAVES
         self._marks: list[tuple[int, int]] = [(0, 0)]  # (index of a leaf, its offset), about one a block
         self._end = 0
         self.tree = self._open()
         for directory in (folder, folder.parent):
-            _sync_directory(directory)
+            system.sync_folder(directory)
 
     @property
     def size(self) -> int:
@@ -84,7 +84,7 @@ class LeafLog:
         data = b"".join(line + b"\n" for line in lines)
         try:
             _write_at(self._leaves, data, self._end)
-            os.fdatasync(self._leaves)
+            system.sync_data(self._leaves)
             first = self.tree.append_all(lines)
         except OSError:
             with contextlib.suppress(OSError):
@@ -165,7 +165,7 @@ class LeafLog:
     def _count(self, least: int) -> int:
         """The number of whole lines in the file; a fragment behind the last newline is cut off."""
         count = offset = 0
-        while block := os.pread(self._leaves, _BLOCK_BYTES, offset):
+        while block := system.read_at(self._leaves, _BLOCK_BYTES, offset):
             last = block.rfind(b"\n") + 1
             if last:
                 count += block.count(b"\n")
@@ -199,7 +199,7 @@ class LeafLog:
         if size > self._end:
             log.warning("log_torn: %s: %d bytes of unfinished leaves cut off", self._path, size - self._end)
             os.ftruncate(self._leaves, self._end)
-            os.fdatasync(self._leaves)
+            system.sync_data(self._leaves)
 
 
 class FileNodes:
@@ -208,20 +208,20 @@ class FileNodes:
     _fd = -1
 
     def __init__(self, path: Path, *, writable: bool = True) -> None:
-        flags = os.O_RDWR | os.O_CREAT if writable else os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-        self._fd = os.open(path, flags | os.O_CLOEXEC, _FILE_MODE)
+        flags = os.O_RDWR | os.O_CREAT if writable else system.READ_ALONE
+        self._fd = os.open(path, flags | system.CLOEXEC, _FILE_MODE)
         self.count = os.fstat(self._fd).st_size // HASH_BYTES
 
     def read(self, place: int) -> bytes:
-        return os.pread(self._fd, HASH_BYTES, place * HASH_BYTES) if place < self.count else b""
+        return system.read_at(self._fd, HASH_BYTES, place * HASH_BYTES) if place < self.count else b""
 
     def read_all(self, place: int, count: int) -> bytes:
-        return os.pread(self._fd, count * HASH_BYTES, place * HASH_BYTES)
+        return system.read_at(self._fd, count * HASH_BYTES, place * HASH_BYTES)
 
     def append(self, nodes: Sequence[bytes]) -> None:
         try:
             _write_at(self._fd, b"".join(nodes), self.count * HASH_BYTES)
-            os.fdatasync(self._fd)
+            system.sync_data(self._fd)
         except OSError:
             with contextlib.suppress(OSError):  # a hash on disk means that its leaf is complete
                 self.cut(self.count)
@@ -303,13 +303,5 @@ def _is_leaf(line: bytes) -> bool:
 
 def _write_at(fd: int, data: bytes, offset: int) -> None:
     while data:
-        written = os.pwrite(fd, data, offset)
+        written = system.write_at(fd, data, offset)
         data, offset = data[written:], offset + written
-
-
-def _sync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -10,6 +10,7 @@ import logging
 import sys
 from pathlib import Path
 
+from linetap_core import system
 from linetap_core.clock import Clock
 from linetap_core.errors import BadInput
 from linetap_core.timekeeping import KEPT
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
         raise BadInput(f"--port {args.port}: 0 to 65535 expected")
     if not 0 < args.idle_minutes <= 120:
         raise BadInput(f"--idle-minutes {args.idle_minutes:g}: up to 120 expected")
-    custody.leave_no_core()
+    system.leave_no_core()
     with DeskConnection(args.url, args.ca, package.ask_ticket()) as connection:
         session = SearchSession(connection, desk, signers, keys, table, zone, clock)
         session.load(_progress)

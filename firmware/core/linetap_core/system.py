@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Linux and Windows do differently, for the tools that people run on either: flags of os.open, positioned reads,
+locks, synced folders, the account's name. No other module of theirs asks which system it is (decision 0165).
+
+On Windows nobody can sync a folder, and a file's mode is its read-only flag: who may read a file follows from the
+folder that it lies in. Python makes a folder of mode 0700 readable by its owner, SYSTEM and administrators alone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import stat
+import sys
+from pathlib import Path
+
+if sys.platform == "win32":
+    import msvcrt
+
+    # O_BINARY: otherwise the C library changes line feeds, and a signed file is no longer what was signed.
+    CLOEXEC = os.O_BINARY | os.O_NOINHERIT
+    NOFOLLOW = NONBLOCK = NOCTTY = DIRECTORY = 0
+else:
+    import fcntl
+
+    CLOEXEC, NOFOLLOW, DIRECTORY = os.O_CLOEXEC, os.O_NOFOLLOW, os.O_DIRECTORY
+    NONBLOCK, NOCTTY = os.O_NONBLOCK, os.O_NOCTTY
+
+IS_WINDOWS = sys.platform == "win32"
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NOFOLLOW | CLOEXEC
+READ = os.O_RDONLY | NONBLOCK | NOCTTY | CLOEXEC  # no FIFO and no lease can block it; a link is followed
+READ_ALONE = READ | NOFOLLOW
+
+
+def open_alone(path: Path | str) -> int:
+    """The descriptor of a file for reading. OSError for a link: it may lead anywhere."""
+    if not IS_WINDOWS:
+        return os.open(path, READ_ALONE)
+    found = os.lstat(path)  # there is no O_NOFOLLOW: what was looked at has to be what was opened
+    if stat.S_ISLNK(found.st_mode):
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    fd = os.open(path, READ)
+    opened = os.fstat(fd)
+    if (opened.st_dev, opened.st_ino) != (found.st_dev, found.st_ino):
+        os.close(fd)
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    return fd
+
+
+def read_at(fd: int, count: int, offset: int) -> bytes:
+    """At most `count` bytes. On Windows it moves the descriptor's position: one thread at a time."""
+    if sys.platform == "win32":
+        os.lseek(fd, offset, os.SEEK_SET)
+        return os.read(fd, count)
+    return os.pread(fd, count, offset)
+
+
+def write_at(fd: int, data: bytes, offset: int) -> int:
+    """The number of bytes that were written; as `read_at`."""
+    if sys.platform == "win32":
+        os.lseek(fd, offset, os.SEEK_SET)
+        return os.write(fd, data)
+    return os.pwrite(fd, data, offset)
+
+
+def sync_data(fd: int) -> None:
+    if sys.platform == "win32":
+        os.fsync(fd)
+    else:
+        os.fdatasync(fd)
+
+
+def sync_folder(path: Path) -> None:
+    """Names in a folder reach the disk. On Windows nothing: NTFS writes them into its journal in order, on its own."""
+    if IS_WINDOWS:
+        return
+    fd = os.open(path, os.O_RDONLY | DIRECTORY | CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def rename(fresh: Path, path: Path) -> None:
+    """Renames over whatever has the name, which Path.rename refuses on Windows."""
+    if IS_WINDOWS:
+        fresh.replace(path)
+    else:
+        fresh.rename(path)
+
+
+def name_once(temporary: Path, path: Path) -> None:
+    """Gives a whole file its name; FileExistsError if there is one of that name. `temporary` may remain."""
+    if IS_WINDOWS:
+        os.rename(temporary, path)  # which refuses an existing name there
+        return
+    try:
+        os.link(temporary, path)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP):
+            raise
+        os.close(os.open(path, NEW, 0o600))  # a stick's FAT has no second names: the name is taken first
+        os.replace(temporary, path)
+
+
+_LOCKED_BYTE = 1 << 30  # behind any content: Windows refuses to read a locked byte
+
+
+def lock(fd: int) -> None:
+    """Locks the file for this process alone, until it is closed. BlockingIOError: another process has it."""
+    if sys.platform == "win32":
+        os.lseek(fd, _LOCKED_BYTE, os.SEEK_SET)
+        try:
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            raise BlockingIOError(error.errno, error.strerror) from None
+        finally:
+            os.lseek(fd, 0, os.SEEK_SET)
+    else:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def wait_for_lock(fd: int) -> None:
+    """The same, and waits as long as another process has it."""
+    if sys.platform == "win32":
+        os.lseek(fd, _LOCKED_BYTE, os.SEEK_SET)
+        msvcrt.locking(fd, msvcrt.LK_LOCK, 1)  # tries ten times, a second apart
+    else:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+
+
+def user_name() -> str:
+    """The account that this process runs as, as the system names it and not a variable of the environment."""
+    if sys.platform == "win32":
+        return os.getlogin()
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
+
+
+def program(name: str) -> str | None:
+    """The path of an installed program, from the absolute folders of PATH alone: Windows would look first in the
+    folder that the person is in, and that may be one with downloads."""
+    for folder in os.environ.get("PATH", "").split(os.pathsep):
+        path = os.path.join(folder, f"{name}.exe" if IS_WINDOWS else name)
+        if os.path.isabs(folder) and os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    return None
+
+
+_PR_SET_DUMPABLE = 4
+_SEM = 0x0001 | 0x0002  # FAILCRITICALERRORS, NOGPFAULTERRORBOX: no report of a crash, which would have memory in it
+
+
+def leave_no_core() -> None:
+    """Prevents core dumps, and on Linux reading of this process's memory by other processes of the user. On Windows
+    they may read it: whoever can run programs as this person can do what the person can."""
+    if sys.platform == "win32":
+        ctypes.windll.kernel32.SetErrorMode(_SEM)
+    else:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def ram_folder() -> Path | None:
+    """A folder in memory, if the system has one for every user; otherwise None."""
+    path = Path("/dev/shm")
+    return path if not IS_WINDOWS and path.is_dir() else None

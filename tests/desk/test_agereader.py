@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Our reading half of age against stock `age` and pyrage: the same bytes, the same refusals."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pyrage
+import pytest
+
+import sealing_rig
+from linetap_core.errors import BadInput
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.sealing import age
+from linetap_desk.unsealing import agereader, stockage
+
+CHUNK = age.SEALED_CHUNK_BYTES
+MINE = keys.new_identity()
+
+
+def stock(data: bytes, folder: Path) -> tuple[bytes, bool]:
+    """What stock `age` gives out, and whether it is content."""
+    path = folder / "identity.txt"
+    path.write_text(keys.identity_file(MINE, "2026-11-24T00:00:00Z"))
+    done = sealing_rig.run(["age", "-d", "-i", str(path)], stdin=data)
+    return done.stdout, done.returncode == 0
+
+
+def ours(data: bytes) -> tuple[bytes, bool]:
+    try:
+        plain, complaint = agereader.decrypt(data, [keys.new_identity(), MINE])
+    except agereader.Unopened:
+        return b"", False
+    return plain, not complaint
+
+
+@pytest.mark.parametrize("size", [0, 1, age.CHUNK_BYTES, age.CHUNK_BYTES + 1, 2 * age.CHUNK_BYTES, 200_000])
+def test_what_stock_age_wrote(size: int) -> None:
+    plain = os.urandom(size)
+    other = keys.new_identity().recipient
+    done = sealing_rig.run(["age", "-r", other, "-r", MINE.recipient], stdin=plain)
+    assert ours(done.stdout) == (plain, True)
+
+
+def test_what_was_cut_short_or_has_more_behind_it(tmp_path: Path) -> None:
+    data = age.encrypt(os.urandom(3 * age.CHUNK_BYTES), [MINE.recipient])
+    start = age.payload_offset(data)
+    cuts = [1, start - 20, start - 1, start, start + 1, start + CHUNK - 1, start + CHUNK, start + CHUNK + 15]
+    cuts += [start + 2 * CHUNK, len(data) - 1]
+    for cut in cuts:
+        assert ours(data[:cut]) == stock(data[:cut], tmp_path), cut
+    assert ours(data[: start + 2 * CHUNK]) == (ours(data)[0][: 2 * age.CHUNK_BYTES], False)
+    for more in (b"\0", bytes(CHUNK), data[start:]):
+        assert ours(data + more)[1] is stock(data + more, tmp_path)[1] is False
+
+
+def test_a_bit_anywhere_is_noticed() -> None:
+    """pyrage, another implementation, refuses them too."""
+    identity = pyrage.x25519.Identity.from_str(MINE.secret)
+    data = age.encrypt(b"who called", [keys.new_identity().recipient, MINE.recipient], b"-> linetap-call a b\n\n")
+    assert ours(data) == (b"who called", True)
+    for place in range(len(data)):
+        for bit in (1, 32):
+            changed = bytearray(data)
+            changed[place] ^= bit
+            with pytest.raises((pyrage.DecryptError, ValueError, OverflowError)):
+                pyrage.decrypt(bytes(changed), [identity])
+            assert ours(bytes(changed))[1] is False, (place, bit)
+
+
+FULL, SHARE = b"A" * 64 + b"\n", b"A" * 43
+MALFORMED = [
+    b"x\n", b"->\n\n", b"-> X25519\n", b"-> X25519\n\n", b"-> X25519  \n\n", b"-> grease\n", b"-> grease\n" + FULL,
+    b"-> grease\n" + b"A" * 65 + b"\n", b"-> X25519 " + SHARE[1:] + b"\n" + SHARE + b"\n",
+    b"-> X25519 " + SHARE + b"\n" + SHARE + b"\n", b"-> X25519 " + SHARE + b"\n" + SHARE[1:] + b"B\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("header", MALFORMED)
+def test_a_malformed_header_is_refused(header: bytes) -> None:
+    data = age.VERSION_LINE + header + b"--- " + b"A" * 43 + b"\n" + bytes(40)
+    with pytest.raises(agereader.Unopened):
+        agereader.decrypt(data, [MINE])
+
+
+class TestWithoutAge:
+    @pytest.fixture(autouse=True)
+    def _nothing_installed(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setenv("PATH", f"{tmp_path}:.")
+
+    def test_a_plain_identity_opens(self, tmp_path: Path) -> None:
+        path = tmp_path / "identity.txt"
+        path.write_text(keys.identity_file(MINE, "2026-11-24T00:00:00Z").replace("\n", "\r\n"))
+        assert stockage.decrypt(age.encrypt(b"words", [MINE.recipient]), [path]) == b"words"
+        with pytest.raises(stockage.DoesNotOpen, match="no identity matched"):
+            stockage.decrypt(age.encrypt(b"words", [keys.new_identity().recipient]), [path])
+
+    def test_one_with_a_passphrase_names_the_program(self, tmp_path: Path) -> None:
+        path = tmp_path / "identity.txt"
+        path.write_bytes(b"age-encryption.org/v1\n")
+        with pytest.raises(BadInput, match="`age` command"):
+            stockage.decrypt(age.encrypt(b"words", [MINE.recipient]), [path])

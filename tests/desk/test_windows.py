@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The people's tools where nothing of POSIX is: a whole release under a Windows-like environment, and mypy's word on
+every module that they import."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import windows_like
+from importgraph import arrows, modules, roots
+from release_rig import Desk
+
+TESTS = Path(__file__).resolve().parents[1]
+LIMIT_S = 240
+
+
+def test_a_release_is_walked_without_posix(desk: Desk) -> None:
+    paths = [str(TESTS), str(TESTS / "desk"), os.environ.get("PYTHONPATH", "")]
+    done = subprocess.run(
+        [sys.executable, windows_like.__file__, str(desk.root), str(TESTS / "desk/windows_walk.py")],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}, capture_output=True, timeout=LIMIT_S,
+    )  # fmt: skip
+    assert done.returncode == 0, (done.stdout + done.stderr).decode("cp949", "replace")
+
+
+# What people run at their own machines. The services and the server's commands are Linux's.
+PEOPLE = {
+    "linetap_core.cli", "linetap_desk.commands.verify", "linetap_desk.accesslog.command",
+    "linetap_desk.accesslog.roles", "linetap_desk.bundle.command", "linetap_desk.ceremony.epoch",
+    "linetap_desk.ceremony.hold", "linetap_desk.ceremony.keygen", "linetap_desk.ceremony.rewrap",
+    "linetap_desk.custody.command", "linetap_desk.custody.search.command", "linetap_desk.ordering.command",
+    "linetap_desk.release.command", "linetap_desk.release.open", "linetap_desk.release.unwrap",
+    "linetap_desk.searching.find",
+}  # fmt: skip
+
+
+def test_mypy_takes_all_of_it_for_windows() -> None:
+    """typeshed knows which names of Python's own library are not there."""
+    known, imports = modules(*roots()), arrows(*roots())
+    wanted, found = list(PEOPLE), set[str]()
+    while wanted:
+        module = wanted.pop()
+        if module in known and module not in found:
+            found.add(module)
+            wanted += [module.rpartition(".")[0], *imports[module]]
+    assert found >= PEOPLE
+    mypy = [sys.executable, "-m", "mypy", "--platform", "win32", "--cache-dir", ".mypy_cache/windows"]
+    done = subprocess.run(
+        [*mypy, *sorted(str(known[module]) for module in found)], cwd=TESTS.parent, capture_output=True, text=True,
+        timeout=LIMIT_S, env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
