@@ -89,8 +89,8 @@ def test_who_counts_the_blinks_of_a_bar_gets_their_number(count: int) -> None:
 
 def test_the_lines_of_a_unit_are_in_the_order_of_the_walk_test(served: ServeSite) -> None:
     page = served.client("watch").get(prepared(served, draft=DRAFT)).text
-    listed = page.partition("이 기기의 회선")[2].partition("</p>")[0]
-    assert re.findall(r"<b>(\d+)</b> (\S+)<", listed) == [(str(n), f"02-2133-{7000 + n}") for n in range(1, 9)]
+    listed = page.partition("이 기기의 회선과 결과")[2].partition("</p>")[0]
+    assert re.findall(r"<b>(\d+)</b> (\S+) <", listed) == [(str(n), f"02-2133-{7000 + n}") for n in range(1, 9)]
 
 
 def test_an_order_that_cannot_be_read_has_no_lines(served: ServeSite) -> None:
@@ -151,12 +151,12 @@ def test_the_printed_page_is_one_sheet(served: ServeSite, tmp_path: Path, name: 
         page = context.new_page()
         page.goto(f"{url}{path}")
         assert page.locator("html").get_attribute("lang") == language
-        page.set_viewport_size({"width": 718, "height": 1062})  # A4 without its margins, at 96 dpi
+        page.set_viewport_size({"width": 718, "height": 1070})  # A4 without its margins, at 96 dpi
         page.emulate_media(media="print")
         wide = "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.textContent)"
         assert page.locator(".paper-steps > li").evaluate_all(wide) == []
         front = page.locator(".back").evaluate("one => one.getBoundingClientRect().top")
-        assert front <= 1062, "steps 1 to 6 are the front"
+        assert front <= 1070, "steps 1 to 6 are the front"
         size_px = page.locator(".paper-steps p").first.evaluate("one => parseFloat(getComputedStyle(one).fontSize)")
         assert size_px * 0.75 >= SMALLEST_PT
         page.pdf(path=tmp_path / "paper.pdf", prefer_css_page_size=True, print_background=True)
