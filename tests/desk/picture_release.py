@@ -10,8 +10,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import insert, select
 
 from linetap_core.clock import NS_PER_S, rfc3339
+from linetap_core.evidence.authorization.release import NamedCall, Request
 from linetap_core.evidence.authorization.roles import Person, Purpose, Roles
 from linetap_core.evidence.keys import keys
+from linetap_core.evidence.keys.publickeys import encode_recipient
 from linetap_core.evidence.signing import document, sshsig
 from linetap_desk.ingest.tables import calls
 from linetap_desk.serve.database.tables import approvals, holds, requests
@@ -23,6 +25,7 @@ SERVE = 'roles = "roles.json"\nauthority = "authority.pub"'
 _DAY_NS = 86_400 * NS_PER_S
 _PURPOSES = [Purpose("dispute", "통화 내용에 대한 분쟁", "A caller disputes what was said", "통화녹음 지침 제12조")]
 _KEY = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"
+_ONE_TIME = encode_recipient(bytes(range(32)))
 
 
 def write_roles(folder: Path) -> None:
@@ -42,10 +45,15 @@ def ask(site: Site, unit: str, call_id: str, now_ns: int) -> None:
         digest = db.execute(select(calls.c.record_sha256).where(calls.c.call_id == call_id)).scalar_one()
     common = {"unit": unit, "call_id": call_id, "record_sha256": digest}
     at = [rfc3339(now_ns - hours * 3600 * NS_PER_S) for hours in (4, 3, 2, 1)]
+    expires = rfc3339(now_ns + 5 * _DAY_NS)
+    asked = Request(
+        id=REQUEST, calls=[NamedCall(call_id, 1, digest)], purpose="dispute", case="2026-117", requester="정호",
+        recipient=_KEY, one_time=_ONE_TIME, created=at[0], expires=expires,
+    )  # fmt: skip
     row = {
         **common, "line": 1, "purpose": "dispute", "case_number": "2026-117", "requester": "정호", "recipient": _KEY,
-        "asked_by": "officer", "asked_at": at[0], "expires_at": rfc3339(now_ns + 5 * _DAY_NS), "one_time": _KEY,
-        "keyed_by": "custodian", "request": b"{}",
+        "asked_by": "officer", "asked_at": at[0], "expires_at": expires, "one_time": _ONE_TIME,
+        "keyed_by": "custodian", "request": document.encode(asked),
     }  # fmt: skip
     closed = {"closed_by": "custodian", "closed_at": at[3], "outcome": "given", "remark": ""}
     signed = {"role": "approver-legal", "signer": "이서연", "signer_role": "legal", "sig": b"", "by": "approver-legal"}

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import runpy
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from picture_list import NO_PAGE, SHOTS, Verdicts
+from picture_list import NO_PAGE, SHOTS, Shot, Verdicts
 from picture_site import PictureSite
 from servesite import chromium
 
@@ -43,13 +44,27 @@ def test_what_is_kept_is_what_the_list_says(tool: dict[str, Any]) -> None:
     assert tool["PAGE"].read_text() == tool["page"](verdicts), "tools/screenshots.py writes docs/desk-pages.md"
 
 
-def test_a_second_picture_is_the_same(tool: dict[str, Any], tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PictureSite]:
+    with PictureSite.opened(tmp_path_factory.mktemp("first") / "site") as site:
+        yield site
+
+
+@pytest.mark.parametrize(
+    "shot", [shot for shot in SHOTS if shot.role and not shot.locked and not shot.waits], ids=lambda shot: shot.name
+)
+def test_each_page_opens(site: PictureSite, shot: Shot) -> None:
+    answer = site.served.client(shot.role).get(shot.address.format(call=site.calls["marked"]))
+    assert answer.status_code == 200, shot.name
+
+
+def test_a_second_picture_is_the_same(site: PictureSite, tool: dict[str, Any], tmp_path: Path) -> None:
     taken = []
-    for time in ("first", "second"):
-        (tmp_path / time).mkdir()
-        with PictureSite.opened(tmp_path / time) as site, chromium() as browser:
+    with chromium() as browser, PictureSite.opened(tmp_path / "site") as second:
+        for number, one in enumerate((site, second)):
+            (folder := tmp_path / str(number)).mkdir()
             for shot in (one for one in SHOTS if one.name in ("fleet", "review-month")):
-                assert tool["take"](site, browser, shot, tmp_path / time).violations == 0
-        taken.append({path.name: path.read_bytes() for path in (tmp_path / time).glob("*.png")})
+                assert tool["take"](one, browser, shot, folder).violations == 0
+            taken.append({path.name: path.read_bytes() for path in folder.glob("*.png")})
     assert taken[0].keys() == {"fleet.png", "review-month.png"}
     assert taken[0] == taken[1]
