@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pictures of the desk's pages, what axe-core says of them (docs/pictures/), and docs/desk-pages.md, which shows both.
 
-Run it as `.venv/bin/python tools/screenshots.py` when a page changes. tests/desk/picture_list.py says what is taken.
+Run it as `.venv/bin/python tools/screenshots.py [NAME ...]` when a page changes; with names these are taken alone.
+tests/desk/picture_list.py says what is taken.
 """
 
 from __future__ import annotations
@@ -111,32 +112,39 @@ def _who(shot: Shot) -> str:
     return f"Seen by {', '.join(sorted(route.roles))}."
 
 
-def main() -> int:
+def main(names: list[str]) -> int:
     """1 where a page breaks a rule, or the pictures get too large."""
     if FOLDER.exists():
         raise BadInput(f"{FOLDER}: exists; without it, it expected")
+    if strange := set(names) - {shot.name for shot in SHOTS}:
+        raise BadInput(f"{', '.join(sorted(strange))}: no such picture in picture_list.py")
     PICTURES.mkdir(exist_ok=True)
+    shots = [shot for shot in SHOTS if not names or shot.name in names]
     for old in PICTURES.glob("*.png"):
-        old.unlink()
+        if not names or old.stem not in {shot.name for shot in SHOTS}:
+            old.unlink()
     found = re.search(r"axe v([\d.]+)", AXE_SCRIPT)
     verdicts = Verdicts("" if found is None else found[1], {})
+    if names:
+        verdicts.of = msgspec.json.decode(VERDICTS.read_bytes(), type=Verdicts).of
     FOLDER.mkdir()
     try:
         with PictureSite.opened(FOLDER) as site, chromium() as browser:
-            for shot in SHOTS:
+            for shot in shots:
                 verdicts.of[shot.name] = take(site, browser, shot, PICTURES)
     finally:
         shutil.rmtree(FOLDER)
+    verdicts.of = {shot.name: verdicts.of[shot.name] for shot in SHOTS if shot.name in verdicts.of}
     VERDICTS.write_bytes(msgspec.json.format(msgspec.json.encode(verdicts)) + b"\n")
     PAGE.write_text(page(verdicts))
     size = sum(path.stat().st_size for path in PICTURES.glob("*.png"))
     broken = [name for name, one in verdicts.of.items() if one.violations]
-    print(f"{len(SHOTS)} pictures, {size / 1e6:.2f} MB; violations: {', '.join(broken) or 'none'}")
+    print(f"{len(shots)} pictures, {size / 1e6:.2f} MB; violations: {', '.join(broken) or 'none'}")
     return 1 if broken or size > MOST_BYTES else 0
 
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        sys.exit(main(sys.argv[1:]))
     except BadInput as error:
         sys.exit(f"screenshots: {error}")

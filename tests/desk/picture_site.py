@@ -45,7 +45,9 @@ from linetap_desk.serve.people.ceremonies import Ceremony
 
 ADDRESS = "https://desk.city.example"  # in the code on the printed page
 MONTH_NS = parse_rfc3339("2026-10-06T00:30:00Z")
-PLACES = f"""["본관"]
+PLACES = f"""["*"]
+"*" = {{ contact = "당직실 2000", power = "시설팀 2119", network = "정보통신과 2345", lines = "교환실 2400" }}
+["본관"]
 {UNIT} = 3
 {OTHER} = 4
 main-b1 = "B1"

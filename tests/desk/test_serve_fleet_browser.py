@@ -100,25 +100,27 @@ def test_the_page_follows_and_texts_of_units_are_no_markup(
     floor.say("main-01", "line/3", {**LINE, "state": "recording", "call_id": SCRIPT})
     has(page, "main-01", 3, "recording")
     expect(page.locator('[data-unit="main-01"] [data-line="3"] [data-field="state"]')).to_have_text("녹음 중")
-    expect(page.locator('[data-unit="main-01"] [data-led="call"] [data-field="pattern"]')).to_have_text("켜짐")
     floor.alerts("main-02", text_ko=SCRIPT, action_ko="나사를 조이십시오")
     floor.alerts("main-02", "disk_full", severity="critical", text_ko="가득 찼습니다")
     unit = page.locator('[data-unit="main-02"]')
-    expect(unit.locator(".alerts strong")).to_have_text(["가득 찼습니다", SCRIPT])
+    expect(unit.locator('[data-field="says"]')).to_have_text("가득 찼습니다")
+    expect(unit.locator('[data-field="more"]')).to_have_text("그 밖의 경보 1건")
     expect(unit.locator(".badge")).to_have_text("장애")
-    expect(unit).to_contain_text("나사를 조이십시오")
-    assert page.locator("section h2").all_inner_texts() == [SCRIPT, "별관"]
+    floor.say("main-02", "alert/disk_full", b"")
+    expect(unit.locator('[data-field="says"]')).to_have_text(SCRIPT)
+    expect(unit.locator('[data-field="cure"]')).to_have_text("나사를 조이십시오")
+    expect(unit.locator('[data-field="building"]')).to_have_text(SCRIPT)
     assert page.locator("main img, main i").count() == 0
     assert page.evaluate("document.getAnimations().length") == 0
     assert said == []
     page.reload()  # the server makes the same of it as the script
-    expect(page.locator('[data-unit="main-02"] .alerts strong')).to_have_text(["가득 찼습니다", SCRIPT])
+    expect(page.locator('[data-unit="main-02"] [data-field="says"]')).to_have_text(SCRIPT)
     has(page, "main-01", 3, "recording")
     page.context.close()
 
 
 def test_the_link_to_a_call_is_for_who_may_look_at_it(served: ServeSite, browser: Browser, floor: Speaking) -> None:
-    officer, watch = (opened(served, browser, "/fleet", role) for role in ("officer", "watch"))
+    officer, watch = (opened(served, browser, "/fleet/unit/main-01", role) for role in ("officer", "watch"))
     floor.say("main-01", "line/1", {**LINE, "state": "recording", "call_id": "a/../b?c"})
     for page in (officer, watch):
         has(page, "main-01", 1, "recording")
@@ -162,7 +164,7 @@ def test_a_tab_that_was_hidden_is_right_again(
     assert line(page, "west-01", 1) == "idle"
     page.evaluate(VISIBILITY, "visible")
     has(page, "west-01", 3, "notice")
-    expect(page.locator('[data-unit="new-07"] .badge')).to_have_text("정상")
+    expect(page.locator('#well [data-unit="new-07"]')).to_be_attached()
     expect(page.locator('[data-unit="west-01"] [data-line]')).to_have_count(3)
     for topic in ("health", "line/1", "status"):
         floor.say("new-07", topic, b"")
@@ -235,7 +237,7 @@ def test_the_page_shows_its_age(served: ServeSite, browser: Browser, broker: Bro
     expect(page.locator("#desk")).to_contain_text("실시간")
     broker.stop()
     expect(page.locator("#desk")).to_contain_text("갱신되지 않음")
-    expect(page.locator('[data-unit="main-01"] .badge')).to_have_text("정상")  # as it was; that it is old stands above
+    expect(page.locator('#well [data-unit="main-01"]')).to_be_visible()  # as it was; that it is old stands above
     broker.start()
     expect(page.locator("#desk")).to_contain_text("실시간")
     page.context.close()
@@ -260,18 +262,22 @@ def test_the_filter_by_keyboard_and_without_script(served: ServeSite, browser: B
     page.keyboard.type("험이")
     shown = page.locator(".unit[data-unit]:visible")
     expect(shown).to_have_count(1)
-    expect(page.locator(".building:visible")).to_have_count(1)
     page.keyboard.press("Control+A")
     page.keyboard.press("Delete")
-    page.keyboard.press("Tab")
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("ArrowDown")  # all, at fault, never heard
+    expect(shown).to_have_count(4)
+    page.locator('#counts [data-filter="wrong"]').click()
+    expect(shown).to_have_count(2)
+    assert [one.get_attribute("data-unit") for one in shown.all()] == ["west-02", "main-02"]  # the worst first
+    page.locator('#counts [data-filter="unheard"]').focus()
+    page.keyboard.press("Enter")
     expect(shown).to_have_count(1)
     expect(shown).to_have_attribute("data-unit", "west-02")
+    expect(page.locator("#counts [aria-current]")).to_have_text("연결된 적 없음 1")
+    assert page.url.endswith("/fleet")
     page.context.close()
     answer = served.client("watch").get("/fleet", params={"text": "험이", "standing": "warning"}).text
     assert answer.count('class="unit"') == 5  # all, and the mould
-    assert answer.count("hidden>\n<h3>") == 3
+    assert answer.count(" hidden>\n<h3>") == 3
     assert 'value="험이"' in answer
 
 
@@ -283,7 +289,7 @@ def test_the_page_is_accessible(
     floor.say("main-01", "line/2", {**LINE, "state": "recording", "call_id": "c"})
     page = opened(served, browser, "/fleet", "officer", scheme=scheme)
     page.get_by_role("button", name=language).click()
-    for path in ("/fleet", "/fleet/unit/main-02", "/fleet/unit/west-02"):
+    for path in ("/fleet", "/fleet?standing=wrong", "/fleet/unit/main-02", "/fleet/unit/west-02"):
         page.goto(f"{served.url}{path}")
         require_accessible(page)
         assert page.locator("[aria-live], [role=status]").count() == 1
@@ -298,10 +304,10 @@ def test_a_unit_s_own_page_has_all_of_its_alerts(served: ServeSite, browser: Bro
     floor.alerts("west-01", "a7", severity="critical", text_ko="경보 7")
     expect(page.locator(".alerts strong").first).to_have_text("경보 7")
     fleet = opened(served, browser)
-    expect(fleet.locator('[data-unit="west-01"] .more')).to_have_text("그 밖의 경보 4건")
+    expect(fleet.locator('[data-unit="west-01"] [data-field="more"]')).to_have_text("그 밖의 경보 7건")
     for n in range(8):
         floor.say("west-01", f"alert/a{n}", b"")
     expect(page.locator(".alerts li")).to_have_count(0)
-    expect(fleet.locator('[data-unit="west-01"] .more')).to_have_text("")
+    expect(fleet.locator('#well [data-unit="west-01"]')).to_be_visible()
     for one in (page, fleet):
         one.context.close()

@@ -13,10 +13,10 @@ from watch_rig import ALERT, AT, HEALTH, LINE, ONLINE
 
 from linetap_core.clock import NS_PER_S, rfc3339
 from linetap_core.wire.legend import CONDITIONS
-from linetap_desk.serve.fleet import routes
+from linetap_desk.serve.fleet import words
 from linetap_desk.serve.live import journal
 from linetap_desk.serve.live.journal import Journal, Picture, Reader, difference, picture
-from linetap_desk.watch.screen import Place, floor_order
+from linetap_desk.watch.places import Place, floor_order
 from linetap_desk.watch.units import Unit, Units, leds_of
 
 CRITICAL = {**ALERT, "severity": "critical"}
@@ -132,6 +132,6 @@ def test_floors_are_in_the_order_of_a_lift() -> None:
 
 
 def test_a_time_that_is_none_is_shown_as_it_was_said() -> None:
-    assert routes.local_moment(AT, ZoneInfo("Asia/Seoul")) == "2026-11-25 07:56:00"
+    assert words.local_moment(AT, ZoneInfo("Asia/Seoul")) == "2026-11-25 07:56:00"
     for strange in ("", "yesterday", "9999-99-99T00:00:00Z", "<b>"):
-        assert routes.local_moment(strange, ZoneInfo("Asia/Seoul")) == strange
+        assert words.local_moment(strange, ZoneInfo("Asia/Seoul")) == strange

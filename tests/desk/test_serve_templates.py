@@ -19,7 +19,7 @@ from jinja2 import DictLoader, Environment, PackageLoader, StrictUndefined
 from template_walk import Walk
 
 from linetap_desk.custody.case import Case
-from linetap_desk.serve.fleet.routes import fleet_words
+from linetap_desk.serve.fleet.words import fleet_words
 from linetap_desk.serve.live.hub import Desk
 from linetap_desk.serve.live.journal import Picture
 
@@ -159,8 +159,11 @@ def found(pattern: str, text: str) -> set[str]:
     return names
 
 
+FLEET = "\n".join(script("serve", name) for name in ("units.js", "wall.js", "fleet.js"))
+
+
 def test_the_fleets_script_names_elements_and_fields_of_its_page() -> None:
-    text, html = script("serve", "fleet.js"), page("serve", "fleet")
+    text, html = FLEET, page("serve", "fleet")
     assert found(r'\bat\("([\w-]+)"\)', text) | found(r'\bmould\("([\w-]+)"\)', text) <= found(r'id="([\w-]+)"', html)
     fields = found(r'\bput\(\w+, "(\w+)"', text) | found(r'data-field="(\w+)"', text)
     assert fields <= found(r'data-field="(\w+)"', html)
@@ -172,16 +175,19 @@ def test_the_fleets_script_names_elements_and_fields_of_its_page() -> None:
 
 
 def test_the_fleets_script_reads_what_the_desk_sends() -> None:
-    text, words = script("serve", "fleet.js"), fleet_words(str, "en")
+    text, words = FLEET, fleet_words(str, "en")
     assert found(r"\bwords\.(\w+)", text) == words.keys()
     named_in_code = {"lost", "over", "paused", "live", "reading", "stale", "gone"}  # says[...]
     assert found(r"\bsays\.(\w+)", text) | named_in_code <= words["says"].keys()
     assert found(r"\bcondition\.(\w+)", text) <= next(iter(words["conditions"].values())).keys()
     assert found(r"\bstate\.(sign|word)\b", text) == next(iter(words["states"].values())).keys()
-    shown = found(r"(?m)^  (\w+)(?:: \(|\()unit, value\)", text.partition("const SHOW = {")[2])
+    shown = found(r"(?m)^  (\w+)(?:: \(|\()unit, value(?:, change)?\)", text.partition("const SHOW = {")[2]) | {
+        "alerts"
+    }
     assert shown <= Picture.__annotations__.keys() | {"more"}
-    assert Picture.__annotations__.keys() - shown == {"unit", "building"}, "what is sent is shown"
-    assert found(r"\bchange\.(\w+)", text) <= Picture.__annotations__.keys() | {"gone"}
+    assert Picture.__annotations__.keys() - shown == {"unit"}, "what is sent is shown"
+    assert found(r"\bchange\.(\w+)", text) <= Picture.__annotations__.keys() | {"gone", "more"}
+    assert found(r"\bvalue\??\.(says|cure|contact|by|at)\b", text) == {"says", "cure", "contact", "by", "at"}
     assert found(r"\bdesk\.(\w+)", text) <= {each.name for each in dataclasses.fields(Desk)}
 
 

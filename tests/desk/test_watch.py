@@ -27,7 +27,8 @@ from linetap_core.wire.mqtt import Broker as BrokerConfig
 from linetap_core.wire.mqtt import Message
 from linetap_core.wire.topics import LineReport, Status, Topics
 from linetap_desk.watch import command
-from linetap_desk.watch.screen import LiveScreen, Place, Places, Screen
+from linetap_desk.watch.places import Place, Places
+from linetap_desk.watch.screen import LiveScreen, Screen
 from linetap_desk.watch.watcher import Settings, Watcher, watch_settings
 from pki_rig import Pki
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from linetap_core.errors import BadInput
-from linetap_desk.watch.screen import Place, Places
+from linetap_desk.watch.places import Place, Places
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,32 @@ def test_every_error_at_once_with_its_line(tmp_path: Path) -> None:
     lines = str(told.value).splitlines()
     assert [line.split(":")[1] for line in lines] == ["1", "4", "5", "6", "8"]
     assert "under 'A' already" in lines[-1]
+
+
+def test_contacts_and_switches_of_one_a_building_and_all(tmp_path: Path) -> None:
+    path = tmp_path / "places.toml"
+    path.write_text(
+        '["*"]\n"*" = { contact = "duty", power = "facilities" }\n'
+        '["A"]\n"*" = { contact = "gate" }\nmain-03 = 3\n'
+        'main-04 = { floor = 4, switch = "SW-4", port = 12, lines = "PBX" }\n["B"]\nwest-01 = 1\n'
+    )
+    places = Places.read(path)
+    three, four, west, other = (places.of(name) for name in ("main-03", "main-04", "west-01", "annex-01"))
+    assert (three.floor, three.whom("lines"), three.whom("power")) == ("3", "gate", "facilities")
+    assert (four.switch, four.port, four.whom("lines"), four.whom("network")) == ("SW-4", "12", "PBX", "gate")
+    assert (west.whom(""), other.whom("power")) == ("duty", "facilities")
+    assert Places().of("main-03").whom("power") == ""
+    assert places.buildings() == ["A", "B"]
+    assert set(places.named) == {"main-03", "main-04", "west-01"}
+
+
+def test_what_is_no_contact_and_no_place(tmp_path: Path) -> None:
+    path = tmp_path / "places.toml"
+    path.write_text(
+        '["*"]\n"*" = { fax = "1" }\nmain-01 = 1\n'
+        '["A"]\n"*" = 7\nmain-03 = { floor = 1, contact = "" }\nmain-04 = { floor = [], switch = "x" }\n'
+        'main-05 = { colour = "red" }\n'
+    )
+    with pytest.raises(BadInput) as told:
+        Places.read(path)
+    assert [line.split(":")[1] for line in str(told.value).splitlines()] == ["2", "3", "5", "6", "7", "8"]

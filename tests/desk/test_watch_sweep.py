@@ -19,7 +19,7 @@ from linetap_core.broker.link import MOST_AT_ONCE, LinkEvent
 from linetap_core.clock import SYSTEM
 from linetap_core.wire.mqtt import Broker as BrokerConfig
 from linetap_desk.ingest.link import Link, Patience
-from linetap_desk.watch.screen import Place, Places
+from linetap_desk.watch.places import Place, Places
 from linetap_desk.watch.units import TOPICS
 from linetap_desk.watch.watcher import Settings, Watcher
 

@@ -36,7 +36,7 @@ from linetap_desk.ingest.process import alone
 from linetap_desk.ingest.register import SignersFile
 from linetap_desk.ingest.service import Ingest
 from linetap_desk.serve.live import journal
-from linetap_desk.watch.screen import Place
+from linetap_desk.watch.places import Place
 from linetap_desk.watch.units import Units
 
 CONNACK = bytes.fromhex("2003000000")

@@ -134,13 +134,13 @@ MAKE_S = 120.0
 _COMPLETE = re.compile(
     r"fleet_complete: (\d+) units with (\d+) lines, (\d+) of the register's (\d+), (\d+) ms after the connection"
 )
-# The moment in the payload, which a page puts into its <time>, against the browser's clock: the same machine's.
+# The moment in the payload, which a page notes beside its line, against the browser's clock: the same machine's.
 _OBSERVE = """() => {
   window.ways = [];
   new MutationObserver((all) => {
     const now = Date.now();
-    for (const one of all) window.ways.push(now - Date.parse(one.target.dateTime));
-  }).observe(document.getElementById("fleet"), { subtree: true, attributes: true, attributeFilter: ["datetime"] });
+    for (const one of all) window.ways.push(now - Date.parse(one.target.dataset.since));
+  }).observe(document.getElementById("fleet"), { subtree: true, attributes: true, attributeFilter: ["data-since"] });
 }"""
 _USEFUL = """() => {
   const [way] = performance.getEntriesByType("navigation");

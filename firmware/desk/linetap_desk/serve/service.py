@@ -37,8 +37,8 @@ from linetap_desk.serve.calls import routes as calls
 from linetap_desk.serve.finding import machine as findmachine
 from linetap_desk.serve.finding import routes as finding
 from linetap_desk.serve.finding.grants import Grants
+from linetap_desk.serve.fleet import past, walks
 from linetap_desk.serve.fleet import routes as fleet
-from linetap_desk.serve.fleet import walks
 from linetap_desk.serve.handling import gate, home
 from linetap_desk.serve.handling.gate import endpoint
 from linetap_desk.serve.handling.site import Route, Site, join
@@ -175,7 +175,12 @@ ROUTES: tuple[Route, ...] = join(
 )
 LARGER = adoption.LARGER | orders.LARGER  # path -> bytes of a form with files
 # Runs beside the pages from start to end; each puts its state into the site.
-LIVES: tuple[Callable[[Site], AbstractAsyncContextManager[None]], ...] = (keeping.life, fleet.watched, figures.life)
+LIVES: tuple[Callable[[Site], AbstractAsyncContextManager[None]], ...] = (
+    keeping.life,
+    fleet.watched,
+    past.life,
+    figures.life,
+)
 
 
 def make(site: Site, routes: tuple[Route, ...] = ROUTES) -> Starlette:

@@ -33,6 +33,7 @@ GRACE_S = 10  # from a unit's birth to its first health
 
 Standing = Literal["fault", "unheard", "offline", "late", "warning", "fine"]
 STANDINGS: tuple[Standing, ...] = ("fault", "unheard", "offline", "late", "warning", "fine")  # the worst first
+AWAY: tuple[Standing, ...] = ("unheard", "offline", "late")  # nothing is known of their present state
 Change = dict[str, Any]
 
 
@@ -73,12 +74,18 @@ class Unit:
     alerts: dict[str, Alert] = field(default_factory=dict)
     good_until_ns: int = 0  # monotonic: until then it is not late
     heard_ns: int | None = None  # monotonic, of its last message; None: only retained messages are known
+    left_ns: int | None = None  # monotonic, when it went offline; None: before the desk looked
+    said_goodbye: bool | None = None  # of an offline unit: it reported that itself; None: not known
     standing: Standing = "unheard"
     is_reported: bool = False  # whether its standing was reported
 
     @property
     def calls(self) -> int:
-        return sum(line.state not in FREE for line in self.lines.values())
+        return (
+            0
+            if self.standing in AWAY and self.is_reported
+            else sum(line.state not in FREE for line in self.lines.values())
+        )
 
     def judged(self, now_ns: int) -> Standing:
         """If a unit is away, nothing more is known of it."""
@@ -157,7 +164,7 @@ class Units:
         if found.kind == "line":
             return self._line(unit, int(found.below), payload)
         if found.kind == "status":
-            return _status(unit, payload, 0 if retained else now_ns + GRACE_S * NS_PER_S)
+            return _status(unit, payload, None if retained else now_ns)
         known, unit.health = unit.health, jsontext.decode(payload, type=Health) if payload else None
         left_s = HEALTH_EXPIRY_S if expiry_s is None else min(expiry_s, HEALTH_EXPIRY_S)
         unit.good_until_ns = now_ns + left_s * NS_PER_S if payload else now_ns
@@ -199,15 +206,19 @@ def _health(unit: str, known: Health | None, now: Health | None) -> Change | Non
     return {**what, **msgspec.to_builtins(now)}
 
 
-def _status(unit: Unit, payload: bytes, grace_ns: int) -> Change | None:
-    """`grace_ns`: monotonic, when the first health of a new unit must have arrived."""
+def _status(unit: Unit, payload: bytes, now_ns: int | None) -> Change | None:
+    """`now_ns`: monotonic; None of a retained one. A new unit's first health must have arrived GRACE_S later."""
     known = unit.status
     status = jsontext.decode(payload, type=Status) if payload else None
     if status == known or (status and known and status.is_late_will(known.state, known.session)):
         return None
     unit.status = status
+    unit.left_ns = unit.said_goodbye = None
     if status is not None and status.state == "online" and (known is None or known.session != status.session):
-        unit.good_until_ns = max(unit.good_until_ns, grace_ns)
+        unit.good_until_ns = max(unit.good_until_ns, 0 if now_ns is None else now_ns + GRACE_S * NS_PER_S)
+    if status is not None and status.state == "offline" and known is not None and known.state == "online":
+        unit.left_ns = now_ns
+        unit.said_goodbye = status.since != known.since  # a will was written when the session began
     what: Change = {"unit": unit.name, "kind": "status"}
     return {**what, "gone": True} if status is None else {**what, **msgspec.to_builtins(status)}
 

@@ -23,7 +23,7 @@ from linetap_core.errors import BadInput
 from linetap_core.wire.mqtt import Broker
 from linetap_desk.config.desk import DeskConfig, read_config
 from linetap_desk.ingest.link import Link, Patience
-from linetap_desk.watch.screen import Places
+from linetap_desk.watch.places import Places
 from linetap_desk.watch.units import TOPICS, Change, Units
 
 

@@ -24,7 +24,7 @@ from linetap_desk.config.pages import Settings
 from linetap_desk.inputs.strict import last_ns, moment_ns
 from linetap_desk.searching.departments import Departments
 from linetap_desk.serve.access.log import has_number
-from linetap_desk.watch.screen import Place, Places
+from linetap_desk.watch.places import Place, Places
 from linetap_desk.web.text import N_
 
 log = logging.getLogger("linetap.serve")

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import anyio.to_thread
 import msgspec
@@ -17,99 +16,30 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from linetap_core.clock import NS_PER_S, Clock, from_utc_ns, parse_rfc3339, rfc3339
-from linetap_core.records import LineStatus
-from linetap_core.wire.legend import ACTIVITIES, CONDITIONS, LEDS, PATTERN_NAMES_KO, PATTERNS, SIGNS
-from linetap_desk.serve.handling.site import Route, Site
+from linetap_core.clock import NS_PER_S, Clock, from_utc_ns, rfc3339
+from linetap_desk.serve.fleet.past import KINDS, Outage, history, why_of
+from linetap_desk.serve.fleet.words import (
+    LED_LABELS,
+    SCRIPT_WORDS,
+    STANDING_MEANS,
+    fleet_words,
+    length,
+    local_moment,
+    short_moment,
+    since,
+)
+from linetap_desk.serve.handling.site import Route, Site, read_desk
 from linetap_desk.serve.live.hub import Full, Hub
-from linetap_desk.serve.live.journal import AWAY, Reader, event
+from linetap_desk.serve.live.journal import Reader, event
 from linetap_desk.serve.people.sessions import who_of
-from linetap_desk.watch.screen import floor_order
-from linetap_desk.watch.units import STANDINGS, Standing
+from linetap_desk.watch.units import AWAY, STANDINGS, Standing
 from linetap_desk.web import text
-from linetap_desk.web.text import N_, Language
-
-STANDING_WORDS: dict[Standing, str] = {
-    "fault": N_("Faulty"),
-    "unheard": N_("Never connected"),
-    "offline": N_("Offline"),
-    "late": N_("Late"),
-    "warning": N_("Needs attention"),
-    "fine": N_("Normal"),
-}
-STANDING_MEANS: dict[Standing, str] = {
-    "fault": N_("it reports that it does not record as it should"),
-    "unheard": N_("it is in the register, and the broker has nothing from it"),
-    "offline": N_("it is off, or its connection has ended"),
-    "late": N_("the broker calls it connected, but its reports do not arrive"),
-    "warning": N_("it records, and reports something that needs attention"),
-    "fine": N_("it reports, and nothing is wrong"),
-}
-LINE_WORDS: dict[LineStatus, str] = {
-    "idle": N_("free"),
-    "ringing": N_("ringing"),
-    "dialling": N_("dialling"),
-    "notice": N_("notice is playing"),
-    "recording": N_("recording"),
-    "off_hook": N_("in use, not recorded"),
-    "fault": N_("faulty"),
-}
-# Texts used by the script.
-SCRIPT_WORDS = {
-    "live": N_("Live since {since}: the desk has everything that the broker has."),
-    "stale": N_(
-        "Out of date since {since}: the desk has no connection to the broker ({why}). The state below is from that "
-        "time."
-    ),
-    "reading": N_("Out of date since {since}: the desk is connected and is reading the broker's messages."),
-    "lost": N_("This page has received nothing from the desk since {since}. The state below is from that time."),
-    "paused": N_("Updates paused at {since}. The state below is from that time."),
-    "over": N_("The session has ended or is locked. Reload the page."),
-    "pause": N_("Pause updates"),
-    "resume": N_("Resume updates"),
-    "summary": N_("{units} units: {parts}. {calls} calls in progress."),
-    "not_shown": N_("Not shown because a limit of the desk was reached: {n} messages."),
-    "bad": N_("Not readable and not shown: {n} messages."),
-    "times": N_("Times are in {zone} ({name}); those of lines and alerts are by the unit's clock."),
-    "unknown": N_("The state of its LEDs is not known."),
-    "days": N_("Disk: full in {n} days"),
-    "more": N_("and {n} more alerts"),
-    "line": N_("Line {n}"),
-    "nowhere": N_("Without a building"),
-    "floor": N_("floor {n}"),
-    "heard": N_("last report {when}"),
-    "call": N_("the call"),
-    "gone": N_("The broker has nothing from this unit any more."),
-}
+from linetap_desk.web.text import N_
 
 
-def fleet_words(gettext: Callable[[str], str], language: Language) -> dict[str, Any]:
-    """For templates and script alike; `leds`: state of the legend -> its text, and the LEDs' patterns."""
-    patterns = {name: PATTERN_NAMES_KO[name] if language == "ko" else name for name in PATTERNS}
-    return {
-        "standings": {name: gettext(STANDING_WORDS[name]) for name in STANDINGS},
-        "states": {name: {"sign": SIGNS[name][0], "word": gettext(word)} for name, word in LINE_WORDS.items()},
-        "conditions": {
-            name: {"says": getattr(one, language), "run": one.run, "fault": one.fault}
-            for name, one in CONDITIONS.items()
-        },
-        "activities": {name: {"says": getattr(one, language), "call": one.call} for name, one in ACTIVITIES.items()},
-        "patterns": patterns,
-        "says": {name: gettext(text) for name, text in SCRIPT_WORDS.items()},
-    }
-
-
-LED_LABELS = {name: led.label for name, led in LEDS.items()}
-
-
-def buildings(units: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Each with its units, floor by floor; those without a building last."""
-    found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    for unit in units:
-        found[unit["building"]].append(unit)
-    for inside in found.values():
-        inside.sort(key=lambda unit: (floor_order(unit["floor"]), unit["unit"]))
-    return sorted(found.items(), key=lambda one: (one[0] == "", one[0]))
+def worst_first(units: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same as `before` in the script: by standing, the unacknowledged first, then by place."""
+    return sorted(units, key=lambda one: (STANDINGS.index(one["standing"]), one["seen"] is not None, one["order"]))
 
 
 def counts(units: list[dict[str, Any]]) -> dict[Standing, int]:
@@ -117,19 +47,23 @@ def counts(units: list[dict[str, Any]]) -> dict[Standing, int]:
     return {standing: found[standing] for standing in STANDINGS}
 
 
+def sums(units: list[dict[str, Any]], words: dict[str, Any]) -> str:
+    """The units that are well, by building: what a phone shows of them. The same as `sums` in the script."""
+    found = Counter(one["building"] or words["says"]["nowhere"] for one in units if one["standing"] == "fine")
+    return f"{words['standings']['fine']}: " + ", ".join(f"{name} {n}" for name, n in found.items()) if found else ""
+
+
 def fits(unit: dict[str, Any], text: str, standing: str) -> bool:
     """Same rule as `fits` in the script."""
     texts = (unit["unit"], unit["building"], unit["floor"], *(alert["text"] for alert in unit["alerts"]))
-    wanted = unit["calls"] > 0 if standing == "calls" else standing in ("", unit["standing"])
+    match standing:
+        case "calls":
+            wanted = unit["calls"] > 0
+        case "wrong":
+            wanted = unit["standing"] != "fine"
+        case _:
+            wanted = standing in ("", unit["standing"])
     return wanted and text.casefold() in " ".join(texts).casefold()
-
-
-def local_moment(text: str, zone: ZoneInfo) -> str:
-    """A unit's own time in the desk's zone; unchanged if it is no time."""
-    try:
-        return from_utc_ns(parse_rfc3339(text)).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
-    except (ValueError, OverflowError, OSError):
-        return text
 
 
 BEAT_S = 5
@@ -186,7 +120,19 @@ async def fleet(request: Request, site: Site) -> Response:
 
 
 async def unit(request: Request, site: Site) -> Response:
-    return await _page(request, site, "fleet/unit.html", str(request.path_params["unit"]))
+    name = str(request.path_params["unit"])
+    language = site.pages.language(request)
+    found: list[Outage] | None = []
+    if site.desk is not None:
+        try:
+            found = await read_desk(site, lambda db: history(db, name, site.clock))
+        except HTTPException:  # the unit's state is shown all the same
+            found = None
+    says = {key: text.words(language).gettext(word) for key, word in SCRIPT_WORDS.items()}
+    return await _page(
+        request, site, "fleet/unit.html", name, outages=found, kinds=KINDS, whys=why_of(found or (), language),
+        length=partial(length, says),
+    )  # fmt: skip
 
 
 async def events(request: Request, site: Site) -> Response:
@@ -225,22 +171,28 @@ async def _page(request: Request, site: Site, template: str, only: str | None, *
     id, desk, units = site.fleet.seen(reader)
     if only is not None and not units:
         raise HTTPException(404)
-    zone = site.pages.zone
+    zone, now_ns = site.pages.zone, site.clock.utc_ns()
     words = fleet_words(text.words(reader.language).gettext, reader.language)
+    units = worst_first(units)
     context = {
         "id": id,
         "desk": desk,
         "units": units,
-        "buildings": buildings(units),
+        "wrong": [one for one in units if one["standing"] != "fine"],
+        "well": [one for one in units if one["standing"] == "fine"],
         "counts": counts(units),
         "calls": sum(one["calls"] for one in units),
+        "busy": sum(one["calls"] > 0 for one in units),
+        "sums": sums(units, words),
         "words": words,
         "script_words": msgspec.json.encode(words).decode(),
         "leds": LED_LABELS,
         "away": AWAY,
         "zone": zone.key,
-        "zone_name": from_utc_ns(site.clock.utc_ns()).astimezone(zone).tzname(),
+        "zone_name": from_utc_ns(now_ns).astimezone(zone).tzname(),
         "moment": partial(local_moment, zone=zone),
+        "shortly": partial(short_moment, zone=zone, now_ns=now_ns),
+        "since": partial(since, words["says"], zone=zone, now_ns=now_ns),
         "fits": fits,
         "only": only,
     }
@@ -249,7 +201,8 @@ async def _page(request: Request, site: Site, template: str, only: str | None, *
 
 
 def _reader(request: Request, site: Site, only: str | None) -> Reader:
-    return Reader(bool(who_of(request).roles & CALLS), site.pages.language(request), only)
+    """Which call a line is in is for a unit's own page: of all units everybody reads the same, made once."""
+    return Reader(only is not None and bool(who_of(request).roles & CALLS), site.pages.language(request), only)
 
 
 @contextlib.asynccontextmanager

@@ -12,13 +12,26 @@ import contextlib
 import logging
 import secrets
 import threading
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock, rfc3339
-from linetap_desk.serve.live.journal import Entry, Journal, Picture, Reader, difference, event, picture, visible_fields
+from linetap_desk.serve.live.causes import Neighbours, Seen
+from linetap_desk.serve.live.journal import (
+    Acknowledged,
+    Entry,
+    Journal,
+    Past,
+    Picture,
+    Reader,
+    difference,
+    event,
+    picture,
+    visible_fields,
+)
+from linetap_desk.watch.units import AWAY
 from linetap_desk.watch.watcher import TURN_S, Settings, Watcher
 
 JOIN_MS = 20  # changes of a unit within this time become one
@@ -57,6 +70,10 @@ class Hub:
         self._touched: dict[str, int] = {}  # unit -> monotonic time of its first unsent change
         self._utc_ns = clock.utc_ns() - clock.monotonic_ns()
         self._count_ns = 0
+        self._neighbours: Neighbours | None = None  # until a standing changes
+        self._past = self._past_used = Past()
+        self._acknowledged: dict[str, Acknowledged] = {}
+        self._marked: deque[str] = deque()  # units of new acknowledgements
         self._readers: dict[asyncio.Event, tuple[asyncio.AbstractEventLoop, str]] = {}
         self._stop = threading.Event()
         self.leaving = False
@@ -125,6 +142,17 @@ class Hub:
             with self._lock:
                 del self._readers[here]
 
+    # --- what others know of units ---
+
+    def learn(self, past: Past) -> None:
+        """Of the ingest."""
+        self._past = past
+
+    def acknowledge(self, news: Mapping[str, Acknowledged]) -> None:
+        """By unit; replaces an earlier one of the same unit."""
+        self._acknowledged = {**self._acknowledged, **news}
+        self._marked.extend(news)
+
     # --- the thread --------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
@@ -145,6 +173,7 @@ class Hub:
         for change in changes:
             if (name := change.get("unit")) is not None:
                 self._touched.setdefault(name, now_ns)
+        self._take_in()
         if not self._watcher.is_complete:  # an incomplete state would look like a disaster
             self._not_live()
             return
@@ -172,11 +201,24 @@ class Hub:
         if (link, self._watcher.why) != (self._desk.link, self._desk.why):
             self._publish_desk(link=link, why=self._watcher.why)
 
+    def _take_in(self) -> None:
+        if self._past is not self._past_used:
+            self._past_used = self._past
+            away = (name for name, one in self._pictures.items() if one["heard"] or one["standing"] in AWAY)
+            self._touched |= dict.fromkeys((name for name in away if name not in self._touched), 0)
+        while self._marked:
+            self._touched.setdefault(self._marked.popleft(), 0)
+
     def _publish_units(self, now_ns: int) -> None:
         news: list[tuple[str, Picture | None, dict[str, Any]]] = []
+        units, places = self._watcher.units.units, self.places
+        if self._neighbours is None or any(self._has_turned(name, now_ns) for name in self._touched):
+            self._neighbours = Neighbours(
+                Seen(unit, places.of(name), unit.judged(now_ns)) for name, unit in units.items()
+            )
+            self._touched |= dict.fromkeys((name for name, one in self._pictures.items() if one["cause"]), 0)
         for name in self._touched:
-            unit = self._watcher.units.units.get(name)
-            new = None if unit is None else picture(unit, self.places.of(name), now_ns, self._utc)
+            new = self._picture(name, now_ns) if name in units else None
             if (changed := difference(self._pictures.get(name), new, name)) is not None:
                 news.append((name, new, changed))
         self._touched = {}
@@ -190,6 +232,17 @@ class Hub:
                     self._pictures[name] = new
                 self._journal.add("unit", changed)
         self._wake()
+
+    def _has_turned(self, name: str, now_ns: int) -> bool:
+        """Whether it has another standing than in its picture: then the causes of others may change."""
+        unit, known = self._watcher.units.units.get(name), self._pictures.get(name)
+        return unit is None or known is None or unit.judged(now_ns) != known["standing"]
+
+    def _picture(self, name: str, now_ns: int) -> Picture:
+        unit, place = self._watcher.units.units[name], self.places.of(name)
+        assert self._neighbours is not None
+        cause = self._neighbours.cause(Seen(unit, place, unit.judged(now_ns)))
+        return picture(unit, place, now_ns, self._utc, cause, self._past_used, self._acknowledged.get(name))
 
     def _count(self, now_ns: int) -> None:
         units = self._watcher.units

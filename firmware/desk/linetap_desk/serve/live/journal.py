@@ -7,23 +7,41 @@ further behind than the journal reaches gets a snapshot instead.
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 import msgspec
 
-from linetap_desk.watch.screen import Place
-from linetap_desk.watch.units import Alert, Line, Standing, Unit, leds_of
+from linetap_desk.serve.live.causes import CAUSES, Cause, worst_first
+from linetap_desk.watch.places import Place, floor_order
+from linetap_desk.watch.units import AWAY, Alert, Line, Standing, Unit, leds_of
+from linetap_desk.web import text
 from linetap_desk.web.text import Language
 
-AWAY: tuple[Standing, ...] = ("unheard", "offline", "late")
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What the ingest has recorded of units that are away: RFC 3339 by the desk's clock."""
+
+    began: Mapping[tuple[str, Standing], str] = field(default_factory=dict)
+    heard: Mapping[str, str] = field(default_factory=dict)
+
+
+class Acknowledged(msgspec.Struct, frozen=True):
+    """`faults`: as in a picture; it holds while the unit has no other than these."""
+
+    faults: str
+    by: str  # as others are shown the person
+    at: str
 
 
 class Picture(TypedDict):
     """JSON types only, so that a picture can be sent as it is. `since`, and the times in lines and alerts: the unit's
-    own time; `heard`: the desk's, only for units that are away."""
+    own time; `heard`: the desk's, only for units that are away. `began`: since when it is as it is, by the desk's clock
+    if it is away, else by the unit's."""
 
     unit: str
     building: str
@@ -32,6 +50,11 @@ class Picture(TypedDict):
     since: str
     version: str
     heard: str
+    began: str
+    cause: dict[str, Any] | None  # None: nothing is wrong
+    faults: str  # what an acknowledgement is of; empty: nothing is wrong
+    seen: dict[str, str] | None  # the acknowledgement: by, at
+    order: str  # among units of the same standing
     days: int | None  # until the disk is full
     condition: str  # of the legend, as the next
     activity: str
@@ -40,11 +63,25 @@ class Picture(TypedDict):
     alerts: list[dict[str, Any]]  # the worst first
 
 
-def picture(unit: Unit, place: Place, now_ns: int, utc: Callable[[int], str]) -> Picture:
+_NOTHING = Past()
+
+
+def picture(
+    unit: Unit,
+    place: Place,
+    now_ns: int,
+    utc: Callable[[int], str],
+    cause: Cause | None = None,
+    past: Past = _NOTHING,
+    seen: Acknowledged | None = None,
+) -> Picture:
     """`now_ns`: monotonic; `utc`: RFC 3339 of a monotonic moment."""
     standing, leds = unit.judged(now_ns), leds_of(unit)
     status, health = unit.status, unit.health
     days = None if health is None or health.storage_days_left is None else health.storage_days_left
+    faults = " ".join(sorted(_faults(unit, standing)))
+    holds = seen is not None and bool(faults) and set(faults.split()) <= set(seen.faults.split())
+    away = standing in AWAY
     return {
         "unit": unit.name,
         "building": place.building,
@@ -52,14 +89,58 @@ def picture(unit: Unit, place: Place, now_ns: int, utc: Callable[[int], str]) ->
         "standing": standing,
         "since": "" if status is None else status.since,
         "version": "" if status is None else status.version,
-        "heard": utc(unit.heard_ns) if standing in AWAY and unit.heard_ns is not None else "",
+        "heard": _heard(unit, utc, past) if away else "",
+        "began": _began(unit, standing, utc, past),
+        "cause": None if cause is None else _cause(cause),
+        "faults": faults,
+        "seen": {"by": seen.by, "at": seen.at} if seen is not None and holds else None,
+        "order": _order(unit.name, place),
         "days": None if days is None else int(max(0.0, min(days, 36_500))),
         "condition": leds.condition,
-        "activity": leds.activity,
-        "calls": unit.calls,
-        "lines": {str(number): _line(line) for number, line in sorted(unit.lines.items())},
-        "alerts": [_alert(check, alert) for check, alert in sorted(unit.alerts.items(), key=_worst_first)],
+        "activity": "idle" if away else leds.activity,
+        "calls": 0 if away else unit.calls,
+        "lines": {str(number): _line(line, away) for number, line in sorted(unit.lines.items())},
+        "alerts": [_alert(check, alert) for check, alert in sorted(unit.alerts.items(), key=worst_first)],
     }
+
+
+def _heard(unit: Unit, utc: Callable[[int], str], past: Past) -> str:
+    return utc(unit.heard_ns) if unit.heard_ns is not None else past.heard.get(unit.name, "")
+
+
+def _began(unit: Unit, standing: Standing, utc: Callable[[int], str], past: Past) -> str:
+    """Empty: since before the desk looked."""
+    if standing == "offline" and unit.left_ns is not None:
+        return utc(unit.left_ns)
+    if standing in ("fault", "warning"):
+        return min(unit.alerts.items(), key=worst_first)[1].since
+    if standing == "late" and unit.heard_ns is not None:
+        return utc(unit.heard_ns)
+    return past.began.get((unit.name, standing), "")
+
+
+def _faults(unit: Unit, standing: Standing) -> Iterator[str]:
+    """Each fault as a short hash that a later one of the same kind does not have: of an alert its beginning is part of
+    it, of an absence the session that ended."""
+    if standing in ("fault", "warning"):
+        severity = "critical" if standing == "fault" else "warning"
+        said = [f"{check} {one.since}" for check, one in unit.alerts.items() if one.severity == severity]
+    elif standing in AWAY:
+        said = [f"{standing} {unit.status.session if unit.status else ''}"]
+    else:
+        said = []
+    return (hashlib.sha256(one.encode("utf-8", "replace")).hexdigest()[:8] for one in said)
+
+
+def _order(name: str, place: Place) -> str:
+    """Building, floor as in a lift, name; those without a building last. Python and the script sort it alike."""
+    last, number, floor = floor_order(place.floor)
+    return f"{place.building or chr(0xFFFF)}\t{int(last)}\t{number + 1000:04d}\t{floor}\t{name}"
+
+
+def _cause(cause: Cause) -> dict[str, Any]:
+    texts = None if cause.alert is None else _texts(cause.alert)
+    return {"code": cause.code, "contact": cause.contact, "where": cause.where, "n": cause.n, "texts": texts}
 
 
 def difference(old: Picture | None, new: Picture | None, name: str) -> dict[str, Any] | None:
@@ -77,8 +158,11 @@ def difference(old: Picture | None, new: Picture | None, name: str) -> dict[str,
     return {"unit": name, **changed} if changed else None
 
 
-def _line(line: Line) -> dict[str, Any]:
-    return {"state": line.state, "since": line.since, "call": line.call_id}
+def _line(line: Line, away: bool) -> dict[str, Any]:
+    """Of a unit that is away its last report is no state of now."""
+    return {"state": "unknown", "since": "", "call": None} if away else {
+        "state": line.state, "since": line.since, "call": line.call_id
+    }  # fmt: skip
 
 
 def _alert(check: str, alert: Alert) -> dict[str, Any]:
@@ -87,13 +171,15 @@ def _alert(check: str, alert: Alert) -> dict[str, Any]:
         "severity": alert.severity,
         "line": alert.line,
         "since": alert.since,
-        "text": {"ko": alert.text_ko, "en": alert.text_en},
-        "action": {"ko": alert.action_ko, "en": alert.action_en},
+        **_texts(alert),
     }
 
 
-def _worst_first(one: tuple[str, Alert]) -> tuple[bool, str]:
-    return one[1].severity != "critical", one[0]
+def _texts(alert: Alert) -> dict[str, dict[Language, str]]:
+    return {
+        "text": {"ko": alert.text_ko, "en": alert.text_en},
+        "action": {"ko": alert.action_ko, "en": alert.action_en},
+    }
 
 
 MOST_ENTRIES = 4096  # at 1,000 busy units half a minute
@@ -179,7 +265,18 @@ def visible_fields(fields: dict[str, Any], reader: Reader) -> dict[str, Any]:
         most = len(alerts) if reader.unit is not None else ALERTS_SHOWN
         out["alerts"] = [_in_language(alert, reader.language) for alert in alerts[:most]]
         out["more"] = max(0, len(alerts) - most)
+    if (cause := out.get("cause")) is not None:
+        out["cause"] = _visible_cause(cause, reader.language)
     return out
+
+
+def _visible_cause(cause: dict[str, Any], language: Language) -> dict[str, str]:
+    """Texts: what is probably wrong, what to do, whom to call."""
+    if cause["texts"] is not None:
+        said = _in_language(cause["texts"], language)
+        return {"says": said["text"], "cure": said["action"], "contact": cause["contact"]}
+    says, cure = (text.words(language).gettext(one) for one in CAUSES[cause["code"]])
+    return {"says": says.format(where=cause["where"], n=cause["n"]), "cure": cure, "contact": cause["contact"]}
 
 
 def event(kind: str, data: object, id: str | None = None) -> bytes:

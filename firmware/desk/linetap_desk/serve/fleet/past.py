@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the ingest has recorded about absences: since when a unit is away and when it was last heard, for the page of
+all units; and the outages of one unit, with their causes, for its own page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+import anyio.to_thread
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from linetap_core.clock import NS_PER_S, Clock, parse_rfc3339
+from linetap_core.wire.legend import CONDITIONS
+from linetap_desk.ingest.database import reason
+from linetap_desk.ingest.outages import BEGINNING
+from linetap_desk.ingest.tables import outages, units
+from linetap_desk.serve.handling.site import Site
+from linetap_desk.serve.live.journal import Past
+from linetap_desk.watch.units import Standing
+from linetap_desk.web.text import N_, Language
+
+LOOK_EVERY_S = 5
+MOST_SHOWN = 50
+MOST_AWAY = 3000
+STANDING_OF: dict[str, Standing] = {"offline": "offline", "unheard": "late"}
+KINDS = {
+    "offline": N_("No connection"),
+    "unheard": N_("Connected, no reports"),
+    "not_recording": N_("Did not record"),
+    "desk": N_("The desk itself received nothing"),
+}
+
+log = logging.getLogger("linetap.serve")
+
+
+def absences(db: Connection) -> Past:
+    wanted = (
+        select(outages.c.unit, outages.c.kind, outages.c.began_at, units.c.heard_at)
+        .join(units, units.c.unit == outages.c.unit)
+        .where(outages.c.ended_at.is_(None), outages.c.kind.in_(STANDING_OF))
+        .limit(MOST_AWAY)
+    )
+    rows = db.execute(wanted).all()
+    began: dict[tuple[str, Standing], str] = {(row.unit, STANDING_OF[row.kind]): row.began_at for row in rows}
+    return Past(began, {row.unit: row.heard_at for row in rows if row.heard_at is not None})
+
+
+@contextlib.asynccontextmanager
+async def life(site: Site) -> AsyncIterator[None]:
+    """Asks the ingest's database beside the watcher, which must not wait for it."""
+    if site.desk is None:
+        yield
+        return
+    task = asyncio.create_task(_keep_asking(site))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _keep_asking(site: Site) -> None:
+    known, is_away = Past(), False
+    while True:
+        try:
+            found = await anyio.to_thread.run_sync(_absences, site)
+            if found != known:
+                known = found
+                site.fleet.learn(found)
+            is_away = False
+        except SQLAlchemyError as error:
+            if not is_away:
+                log.error("desk_database_away: %s; since when units are away is not shown", reason(error))
+            is_away = True
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _absences(site: Site) -> Past:
+    assert site.desk is not None
+    with site.desk.connect() as db:
+        return absences(db)
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """`ended`: None while it goes on. `why`: what the unit's LEDs showed, of one that did not record."""
+
+    kind: str
+    why: str
+    began: str
+    ended: str | None
+    s: int
+    times: int
+
+
+def history(db: Connection, unit: str, clock: Clock) -> list[Outage]:
+    """The newest first."""
+    mine = (outages.c.unit == unit) & (outages.c.began_at != BEGINNING) & outages.c.kind.in_(KINDS)
+    rows = db.execute(select(outages).where(mine).order_by(outages.c.began_at.desc()).limit(MOST_SHOWN)).all()
+    return [
+        Outage(row.kind, row.why, row.began_at, row.ended_at, _length_s(row.began_at, row.ended_at, clock), row.times)
+        for row in rows
+    ]  # fmt: skip
+
+
+def why_of(found: Sequence[Outage], language: Language) -> dict[str, str]:
+    """The words of their conditions; a condition that this version does not know stays as it is."""
+    return {one.why: getattr(CONDITIONS[one.why], language) if one.why in CONDITIONS else one.why for one in found}
+
+
+def _length_s(began: str, ended: str | None, clock: Clock) -> int:
+    until_ns = clock.utc_ns() if ended is None else parse_rfc3339(ended)
+    return max(0, (until_ns - parse_rfc3339(began)) // NS_PER_S)

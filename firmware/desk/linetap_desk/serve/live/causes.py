@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The likely cause of what is wrong with a unit: from its own alerts, from how its connection ended, and from which
+other units are away with it. A guess, and worded as one: the desk sees neither the supply nor the switch.
+
+| code | it is guessed because |
+|---|---|
+| `reported` | the unit reports it: its worst alert |
+| `certificate` | it had reported the end of its certificate before its connection ended |
+| `power` | it had reported under-voltage before its connection ended |
+| `broker` | half of all units, at least three and not of one building alone, went within two minutes |
+| `bridge` | at least three units of a building are connected and silent |
+| `switch` | at least two units of one switch are away, and none of it is there |
+| `building` | at least three units of a building are away, and none of it is there |
+| `floor` | the same of a floor, at least two, where no switch is configured |
+| `stopped` | it said goodbye itself: it was shut down, restarted, or updated |
+| `cut` | its connection ended without a goodbye, and its neighbours are there: its supply, or its switch port |
+| `gone` | it was away when the desk began to look: how its connection ended is not known |
+| `hangs` | it is connected and silent, alone |
+| `never` | the broker has nothing of it |
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from linetap_core.clock import NS_PER_S
+from linetap_desk.watch.places import Place
+from linetap_desk.watch.units import Alert, Standing, Unit
+from linetap_desk.web.text import N_
+
+Code = Literal[
+    "reported", "certificate", "power", "broker", "bridge", "switch", "building", "floor", "stopped", "cut", "gone",
+    "hangs", "never",
+]  # fmt: skip
+TOGETHER_NS = 120 * NS_PER_S
+LEAST_FLEET, LEAST_BUILDING, LEAST_FLOOR = 3, 3, 2
+
+# code -> what is probably wrong, and what to do.
+CAUSES: dict[Code, tuple[str, str]] = {
+    "certificate": (
+        N_("Probably its certificate has ended: it had reported that before."),
+        N_("Give it a new certificate (docs/operations.md, certificates)."),
+    ),
+    "power": (
+        N_("Probably its power supply: it had reported under-voltage before."),
+        N_("Check its supply and the socket; replace the supply."),
+    ),
+    "broker": (
+        N_("Probably the broker or the central network: {n} units are away together."),
+        N_("Check the broker and its network first; the units report again by themselves."),
+    ),
+    "bridge": (
+        N_("Probably the building's broker or bridge: {n} units are connected and silent."),
+        N_("Check the first broker on the way at which nothing arrives, and restart it."),
+    ),
+    "switch": (
+        N_("Probably the switch {where} or its supply: all {n} of its units are away."),
+        N_("Check the switch, its supply and its uplink."),
+    ),
+    "building": (
+        N_("Probably the supply or the uplink of {where}: all {n} of its units are away."),
+        N_("Ask on site for the power, then check the building's uplink."),
+    ),
+    "floor": (
+        N_("Probably the switch or the supply of this floor ({where}): all {n} of its units are away."),
+        N_("Check the floor's switch, its supply and its uplink."),
+    ),
+    "stopped": (
+        N_("It ended its connection itself: shut down, restarted or updated."),
+        N_("If it is not back after 5 minutes, see whether it was switched off."),
+    ),
+    "cut": (
+        N_("Probably its supply, its network cable or its switch port{where}: it vanished, its neighbours did not."),
+        N_("In the closet: is POWER lit? If not, its supply; if it is, cable and switch port."),
+    ),
+    "gone": (
+        N_("It was away before the desk looked: its supply, its network cable or its switch port{where}."),
+        N_("In the closet: is POWER lit? If not, its supply; if it is, cable and switch port."),
+    ),
+    "hangs": (
+        N_("It is connected and sends no report: it hangs, or its connection only seems to stand."),
+        N_("Wait 2 minutes. If it stays so, restart it while no line is in use."),
+    ),
+    "never": (
+        N_("It has never connected: not installed yet, or its certificate or network settings are wrong."),
+        N_("Finish its installation; its LEDs tell how far it is."),
+    ),
+}  # fmt: skip
+_CONTACTS: dict[Code, tuple[str, ...]] = {
+    "power": ("power",), "building": ("power", "network"), "broker": ("network",), "bridge": ("network",),
+    "switch": ("network",), "floor": ("network", "power"), "cut": ("power", "network"), "gone": ("power", "network"),
+}  # fmt: skip
+_LINES = frozenset(
+    {"line_cut", "line_short", "silent_off_hook", "sound_on_hook", "line_reversed", "battery_low", "battery_24v"}
+    | {"short_loop", "hum", "stuck_off_hook", "smdr_unmatched", "notice_not_heard", "notice_doubtful"}
+)
+_POWER = frozenset({"under_voltage"})
+_NETWORK = frozenset({"broker_unreachable", "clock_unsynced"})
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """`alert`: of `reported`. `where`: a switch, a floor or a building; empty: none is named. `n`: units."""
+
+    code: Code
+    contact: str
+    where: str = ""
+    n: int = 0
+    alert: Alert | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A unit, its place, and its standing now."""
+
+    unit: Unit
+    place: Place
+    standing: Standing
+
+    @property
+    def is_offline(self) -> bool:
+        return self.standing == "offline"
+
+    @property
+    def is_away(self) -> bool:
+        return self.standing in ("offline", "late")
+
+
+class Neighbours:
+    """All units, by what they share."""
+
+    def __init__(self, seen: Iterable[Seen]) -> None:
+        self._all = [one for one in seen if one.standing != "unheard"]
+        self._of: defaultdict[tuple[str, ...], list[Seen]] = defaultdict(list)
+        for one in self._all:
+            place = one.place
+            if place.switch:
+                self._of["switch", place.switch].append(one)
+            if place.building:
+                self._of["building", place.building].append(one)
+                self._of["floor", place.building, place.floor].append(one)
+        gone = sorted(one.unit.left_ns for one in self._all if one.is_offline and one.unit.left_ns is not None)
+        self._together = _most_within(gone, TOGETHER_NS)
+        there = {one.place.building for one in self._all}
+        self._in_one_building = len({one.place.building for one in self._all if one.is_offline}) == 1 < len(there)
+
+    def cause(self, one: Seen) -> Cause | None:
+        """None: nothing is wrong with it."""
+        if one.standing == "fine":
+            return None
+        if one.standing in ("fault", "warning"):
+            check, alert = min(one.unit.alerts.items(), key=worst_first)
+            return Cause("reported", one.place.whom(_kind_of(check)), alert=alert)
+        code, where, n = self._guess(one)
+        return Cause(code, " / ".join(_contacts(one.place, code)), where, n)
+
+    def _guess(self, one: Seen) -> tuple[Code, str, int]:
+        if one.standing == "unheard":
+            return "never", "", 0
+        if one.standing == "late":
+            late = [other for other in self._of["building", one.place.building] if other.standing == "late"]
+            return ("bridge", one.place.building, len(late)) if len(late) >= LEAST_BUILDING else ("hangs", "", 0)
+        left, most = one.unit.left_ns, max(LEAST_FLEET, len(self._all) / 2)
+        if left is not None and self._together >= most and not self._in_one_building:
+            return "broker", "", self._together
+        if one.unit.said_goodbye:
+            return "stopped", "", 0
+        if "certificate_end" in one.unit.alerts:
+            return "certificate", "", 0
+        if "under_voltage" in one.unit.alerts:
+            return "power", "", 0
+        if (shared := self._shared(one.place)) is not None:
+            return shared
+        port = " ".join(filter(None, (one.place.switch, one.place.port)))
+        return "gone" if left is None else "cut", f" ({port})" if port else "", 0
+
+    def _shared(self, place: Place) -> tuple[Code, str, int] | None:
+        """What it shares with others of which none is there."""
+        ways: list[tuple[Code, str, int, tuple[str, ...]]] = [
+            ("building", place.building, LEAST_BUILDING, ("building", place.building)),
+            ("switch", place.switch, LEAST_FLOOR, ("switch", place.switch)),
+        ]
+        if not place.switch:
+            ways.append(("floor", place.floor, LEAST_FLOOR, ("floor", place.building, place.floor)))
+        for code, where, least, key in ways:
+            others = self._of[key]
+            if where and len(others) >= least and all(other.is_away for other in others):
+                return code, where, len(others)
+        return None
+
+
+def _contacts(place: Place, code: Code) -> dict[str, None]:
+    """Each once."""
+    return dict.fromkeys(filter(None, (place.whom(kind) for kind in _CONTACTS.get(code, ("",)))))
+
+
+def _kind_of(check: str) -> str:
+    kinds = (("lines", _LINES), ("power", _POWER), ("network", _NETWORK))
+    return next((kind for kind, checks in kinds if check in checks), "")
+
+
+def worst_first(one: tuple[str, Alert]) -> tuple[bool, str]:
+    return one[1].severity != "critical", one[0]
+
+
+def _most_within(moments: list[int], within_ns: int) -> int:
+    """Of sorted moments, how many lie within such a time at most."""
+    most = first = 0
+    for last, moment in enumerate(moments):
+        while moment - moments[first] > within_ns:
+            first += 1
+        most = max(most, last - first + 1)
+    return most

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where each unit hangs, at which switch, and whom to call: from places.toml, else building and floor from its name.
+
+    ["*"]                                   # every building
+    "*" = { contact = "IT duty 2345", power = "facilities 2119" }
+    ["Main building"]
+    "*" = { contact = "gate 2000" }         # every unit of the building
+    main-03 = 3                             # its floor
+    main-04 = { floor = 4, switch = "SW-M4", port = 12 }
+
+A table for each building. A listed unit that the broker does not have is reported as missing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from linetap_core.evidence.signing import unitnames
+from linetap_core.tomlfile.source import Source
+
+EVERY = "*"
+CONTACT = "contact"  # whoever it is, where no other is named
+CONTACTS = (CONTACT, "power", "network", "lines")  # by what is probably wrong
+MOST_CHARACTERS = 40
+MOST_CONTACT = 80  # characters
+_FLOOR = re.compile(r"(?:(.+)-)?(b?\d{1,3}f?)")  # main-03, main-b1, main-12f
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    building: str
+    floor: str
+    switch: str = ""
+    port: str = ""
+    contacts: Mapping[str, str] = field(default_factory=dict)  # of CONTACTS
+
+    def whom(self, kind: str) -> str:
+        """Whom to call; empty: nobody is named."""
+        return self.contacts.get(kind) or self.contacts.get(CONTACT, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    named: Mapping[str, Place] = field(default_factory=dict)
+    everywhere: Mapping[str, str] = field(default_factory=dict)  # contacts
+
+    def of(self, unit: str) -> Place:
+        if (place := self.named.get(unit)) is not None:
+            return place
+        found = _FLOOR.fullmatch(unit)
+        if found is None:
+            return Place("", "", contacts=self.everywhere)
+        return Place(found[1] or "", found[2].lstrip("0") or "0", contacts=self.everywhere)
+
+    def buildings(self) -> list[str]:
+        """Those of the file, in its order."""
+        return list(dict.fromkeys(place.building for place in self.named.values()))
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """BadInput lists every fault with its line."""
+        return cls(*_Reader(Source(path)).read())
+
+
+class _Reader:
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def read(self) -> tuple[dict[str, Place], dict[str, str]]:
+        source, named = self._source, dict[str, Place]()
+        shared = source.data.get(EVERY)
+        everywhere = self._every((EVERY,), shared) if isinstance(shared, dict) else {}
+        for building, units in source.data.items():
+            if not isinstance(units, dict) or not _is_short(building):
+                source.add((building,), f'a table named as a building expected, ["{building[:MOST_CHARACTERS]}"]')
+                continue
+            of_all = everywhere | (self._every((building,), units) if building != EVERY else {})
+            for unit, said in units.items():
+                if unit == EVERY:
+                    continue
+                if building == EVERY:
+                    source.add((building, unit), f'{unit}: under every building only "*" expected')
+                elif not unitnames.is_name(unit):
+                    source.add((building, unit), f"{unit!r} is no name of a unit")
+                elif unit in named:
+                    source.add((building, unit), f"{unit} stands under {named[unit].building!r} already")
+                elif (place := self._place((building, unit), said, of_all)) is not None:
+                    named[unit] = place
+        source.check()
+        return named, everywhere
+
+    def _every(self, path: tuple[str, ...], units: dict[str, Any]) -> dict[str, str]:
+        """What the table's "*" says."""
+        said = units.get(EVERY)
+        if said is None:
+            return {}
+        if not isinstance(said, dict):
+            self._source.add((*path, EVERY), f"of every unit its contacts expected: {', '.join(CONTACTS)}")
+            return {}
+        return self._contacts((*path, EVERY), said)
+
+    def _place(self, path: tuple[str, str], said: object, of_all: dict[str, str]) -> Place | None:
+        building, unit = path
+        fields = dict(said) if isinstance(said, dict) else {"floor": said}
+        floor, switch, port = (fields.pop(name, "") for name in ("floor", "switch", "port"))
+        for name, value in (("floor", floor), ("switch", switch), ("port", port)):
+            if not isinstance(value, str | int) or isinstance(value, bool) or not _is_short(str(value)):
+                self._source.add(path, f'the {name} of {unit}: a number or a short text expected, "B1"')
+                return None
+        return Place(building, str(floor), str(switch), str(port), of_all | self._contacts(path, fields))
+
+    def _contacts(self, path: tuple[str, ...], said: dict[str, Any]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for name, text in said.items():
+            if name not in CONTACTS:
+                self._source.add((*path, name), f"{name!r} is unknown here: {', '.join(CONTACTS)} expected")
+            elif not isinstance(text, str) or not text.isprintable() or not 0 < len(text) <= MOST_CONTACT:
+                self._source.add((*path, name), f"{name}: a text of 1 to {MOST_CONTACT} characters expected")
+            else:
+                found[name] = text
+        return found
+
+
+def floor_order(floor: str) -> tuple[bool, int, str]:
+    """A sort key: B2, B1, 1, 2, 10; non-numeric floors last."""
+    found = re.fullmatch(r"(b?)(\d{1,3})f?", floor.lower())
+    number = 0 if found is None else -int(found[2]) if found[1] else int(found[2])
+    return found is None, number, floor
+
+
+def _is_short(text: str) -> bool:
+    return text.isprintable() and len(text) <= MOST_CHARACTERS

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The wall of a control room in a real browser: 150 units on one screen, which one and why without a click; the same on
+a telephone in two screens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from fleet_rig import END_S, Speaking, fleet_site
+from playwright.sync_api import Browser, Page, expect
+from servesite import ServeSite, chromium, require_accessible
+from wall_rig import CAUSE, CONTACT, CURE, NAMES, WORST, WRONG, all_is_well, goes_wrong, places
+
+from broker import Broker, until
+from linetap_desk.serve.live.journal import Reader
+
+WALL, PHONE = {"width": 1920, "height": 1080}, {"width": 390, "height": 844}
+_SHOWN = "element => { const at = element.getBoundingClientRect(); return [at.top, at.bottom, at.left, at.right]; }"
+_BOTTOM = "Math.max(...[...document.querySelectorAll('.unit')].map((one) => one.getBoundingClientRect().bottom))"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def floor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Broker, Speaking]]:
+    with Broker(tmp_path_factory.mktemp("broker"), saves=False) as broker:
+        speaking = Speaking(broker.port)
+        yield broker, speaking
+        speaking.close()
+
+
+@pytest.fixture(scope="module")
+def served(floor: tuple[Broker, Speaking], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeSite]:
+    broker, speaking = floor
+    all_is_well(speaking)
+    with fleet_site(tmp_path_factory.mktemp("site"), broker.port, places()) as site:
+        until(lambda: standings(site) == {}, END_S)
+        goes_wrong(speaking)
+        until(lambda: standings(site) == WRONG, END_S)
+        yield site
+
+
+def standings(served: ServeSite) -> dict[str, str] | None:
+    """Of those that are not well; None before all are known."""
+    _, desk, units = served.site.fleet.seen(Reader(False, "ko"))
+    wrong = {one["unit"]: one["standing"] for one in units if one["standing"] != "fine"}
+    return wrong if desk.link == "live" and len(units) == len(NAMES) else None
+
+
+def opened(served: ServeSite, browser: Browser, size: dict[str, int], path: str = "/fleet") -> Page:
+    page = served.context(browser, "watch").new_page()
+    page.set_viewport_size({"width": size["width"], "height": size["height"]})
+    with page.expect_response(lambda answer: "/fleet/events" in answer.url):
+        page.goto(f"{served.url}{path}")
+    return page
+
+
+def test_which_and_why_stands_on_one_screen_without_a_click(served: ServeSite, browser: Browser) -> None:
+    page = opened(served, browser, WALL)
+    expect(page.locator(".unit:visible")).to_have_count(len(NAMES))
+    assert page.evaluate(_BOTTOM) <= WALL["height"], "150 units are one screen"
+    assert page.evaluate("document.scrollingElement.scrollHeight") <= WALL["height"]
+    first = page.locator(".unit").first
+    expect(first).to_have_attribute("data-unit", WORST)
+    for part, says in {
+        '[data-field="name"]': WORST, '[data-field="floor"]': "5층", '[data-field="standing"]': "장애",
+        '[data-field="began"]': "10분", '[data-field="says"]': CAUSE, '[data-field="cure"]': CURE,
+        '[data-field="contact"]': CONTACT,
+    }.items():  # fmt: skip
+        found = first.locator(part)
+        expect(found).to_contain_text(says)
+        top, bottom, left, right = found.evaluate(_SHOWN)
+        assert 0 <= top < bottom <= WALL["height"], part
+        assert 0 <= left < right <= WALL["width"], part
+    order = [one.get_attribute("data-unit") for one in page.locator("#wrong .unit").all()]
+    assert order == ["main-05", "main-11", "main-12", "dong-02", "health-07"]
+    assert page.title() == "(5) 기기 현황 - linetap"
+    expect(page.locator('[data-unit="main-11"]')).to_contain_text("SW-main-3 11")
+    expect(page.locator('[data-unit="main-11"] [data-field="contact"]')).to_have_text("시설팀 2119 / 당직실 2000")
+    expect(page.locator('[data-unit="dong-02"]')).to_contain_text("스스로 접속을 끝냈습니다")
+    page.context.close()
+
+
+def test_an_absent_unit_shows_no_live_call_and_lines_have_numbers(served: ServeSite, browser: Browser) -> None:
+    page = opened(served, browser, WALL)
+    away, busy = page.locator('[data-unit="main-11"]'), page.locator('[data-unit="main-03"]')
+    expect(away).to_have_attribute("data-calls", "0")
+    assert {line.get_attribute("data-state") for line in away.locator("[data-line]").all()} == {"unknown"}
+    assert away.locator('[data-field="number"]').all_inner_texts() == [str(n) for n in range(1, 9)]
+    expect(busy.locator("[data-line]").nth(0)).to_have_text("1")
+    expect(busy.locator("[data-line]").nth(1)).to_have_text("●2 녹음 중")
+    expect(page.locator('#counts [data-filter="calls"]')).to_have_text("통화 중 1")
+    page.locator('#counts [data-filter="calls"]').click()
+    expect(page.locator(".unit:visible")).to_have_count(1)
+    page.context.close()
+
+
+def test_a_telephone_shows_the_same_in_two_screens(served: ServeSite, browser: Browser) -> None:
+    page = opened(served, browser, PHONE)
+    assert page.evaluate("document.scrollingElement.scrollHeight") <= 2 * PHONE["height"]
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= PHONE["width"]
+    first = page.locator(".unit").first
+    for says in (WORST, CAUSE, CURE, CONTACT):
+        _, bottom, _, _ = first.get_by_text(says).first.evaluate(_SHOWN)
+        assert bottom <= PHONE["height"], f"{says}: on the first screen"
+    expect(page.locator(".unit:visible")).to_have_count(len(WRONG))
+    expect(page.locator("#sums")).to_have_text("정상: 별관 38, 보건소 36, 본관 35, 주민센터 36")
+    page.locator('#counts [data-filter="fine"]').click()
+    expect(page.locator(".unit:visible")).to_have_count(len(NAMES) - len(WRONG))
+    require_accessible(page)
+    page.context.close()
