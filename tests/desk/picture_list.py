@@ -168,6 +168,30 @@ SHOTS = (
         "A hold: the vault officer's two commands, and the signed one is brought here.",
     ),
     Shot(
+        "citizens",
+        "/citizen",
+        "/citizen",
+        "officer",
+        "Citizens' requests for their own call, the most urgent first; a request is registered here.",
+    ),
+    Shot(
+        "citizen",
+        "/citizen/{id}",
+        "/citizen/C2026-0003",
+        "officer",
+        "One request: granted in part, to be carried out. Release, appointment and end.",
+    ),
+    Shot(
+        "citizen-receipt", "/citizen/{id}/receipt", "/citizen/C2026-0003/receipt", "officer", "Its receipt, to print."
+    ),
+    Shot(
+        "citizen-notice",
+        "/citizen/{id}/notice",
+        "/citizen/C2026-0003/notice",
+        "officer",
+        "The notice on its decision, with ground, reason and how to object.",
+    ),
+    Shot(
         "adoption",
         "/adoption",
         "/adoption",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -16,7 +17,7 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.keys.publickeys import encode_recipient
 from linetap_core.evidence.signing import document, sshsig
 from linetap_desk.ingest.tables import calls
-from linetap_desk.serve.database.tables import approvals, holds, requests
+from linetap_desk.serve.database.tables import approvals, citizens, holds, requests
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.handling.site import Site
 
@@ -37,6 +38,26 @@ def write_roles(folder: Path) -> None:
     (folder / "roles.json").write_bytes(data)
     (folder / "roles.json.sig").write_bytes(sshsig.sign(data, authority, "linetap-roles").encode())
     (folder / "authority.pub").write_text(keys.public_line(authority.public_key()) + "\n")
+
+
+def register(site: Site, now_ns: int) -> None:
+    """Three citizens: overdue, soon, and one in time that was granted in part."""
+    today = site.pages.local(now_ns).date()
+    common = {"verified": "id_card", "registered_by": "officer"}
+    with writing(site.own) as db:
+        for number, (alias, days, asked) in enumerate((("민원인 가", 13, "listen"), ("민원인 나", 8, "copy")), 1):
+            received = str(today - timedelta(days=days))
+            db.execute(insert(citizens).values(
+                id=f"C2026-{number:04d}", alias=alias, digits="0417", called_on=received, asked=asked,
+                received_on=received, counted_from=received, registered_at=rfc3339(now_ns - days * _DAY_NS), **common,
+            ))  # fmt: skip
+        received = str(today - timedelta(days=2))
+        db.execute(insert(citizens).values(
+            id="C2026-0003", alias="홍길동", digits="5678", called_on=received, asked="copy", received_on=received,
+            counted_from=received, registered_at=rfc3339(now_ns - 2 * _DAY_NS), decision="partial", ground="others",
+            reason="통화 중 제3자가 말한 부분", decided_by="approver-legal", decided_at=rfc3339(now_ns - _DAY_NS),
+            meets_at=rfc3339(now_ns + 3 * _DAY_NS), room="1층 민원실 상담실 2", attending="김주무관", **common,
+        ))  # fmt: skip
 
 
 def ask(site: Site, unit: str, call_id: str, now_ns: int) -> None:

@@ -138,6 +138,7 @@ class PictureSite:
             served.config.write_text(f'{text}[broker]\nhost = "{HOST}"\nport = {broker.port}\n')
             _work(served.config)
             held.enter_context(served)
+            picture_release.register(served.site, NOW_NS)
             picture_release.ask(served.site, UNIT, house.names["marked"], NOW_NS)
             _adopt(served)
             _lose(served)

@@ -26,7 +26,8 @@ from linetap_desk.ingest.store import Store
 from reporter_rig import Floor
 
 RULES = Path(__file__).parents[2] / "systemd" / "prometheus" / "linetap.rules.yml"
-OF_THE_PAGES = {"linetap_serve_database_away", "linetap_serve_access_log_writable"}  # test_serve_figures.py
+# test_serve_figures.py, test_citizen_pages.py
+OF_THE_PAGES = {f"linetap_serve_{name}" for name in ("database_away", "access_log_writable", "access_requests")}
 NOW_NS = START_NS + 3600 * NS_PER_S
 HUM = json.dumps({"severity": "warning", "line": 2, "since": rfc3339(START_NS), "text_ko": "010-1234-5678"}).encode()
 

@@ -29,6 +29,9 @@ SHOWS = {
     "request_view": r"/release/\{id\}(/request\.json)?",
     "hold_view": r"/hold/\{id\}(/hold\.command)?",
     "export": r"/(release|hold)/\{id\}/(call|vault|package)",
+    "citizen_list": r"/citizen",
+    "citizen_view": r"/citizen/\{id\}",
+    "citizen_print": r"/citizen/\{id\}/(receipt|notice)",
     "restore_view": r"/restore",
     "review": r"/review(/\{month\}(/rows)?)?",
 }

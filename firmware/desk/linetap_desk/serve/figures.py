@@ -20,6 +20,7 @@ from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
 from linetap_desk.ingest.metrics import Sample, Server, family
 from linetap_desk.serve.access.log import ChainFault, last_head
+from linetap_desk.serve.citizen import store as citizens
 from linetap_desk.serve.database.tables import access, sessions
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.handling.site import Site
@@ -44,6 +45,10 @@ def _families(site: Site) -> Iterator[tuple[str, str, str, Iterable[Sample]]]:
     )  # fmt: skip
     if not away["pages"]:
         yield "linetap_serve_sessions", "gauge", "Sessions that have not ended.", _sessions(site)
+        yield (
+            "linetap_serve_access_requests", "gauge", "Open requests of citizens, by what is left of their ten days.",
+            _citizens(site),
+        )  # fmt: skip
     yield (
         "linetap_serve_refusals_total", "counter", "Refusals by logged act: login, unlock and pages.",
         [({"act": act}, count) for act, count in sorted(site.access.refused.copy().items())],
@@ -68,6 +73,12 @@ def _sessions(site: Site) -> Iterator[Sample]:
     with contextlib.suppress(SQLAlchemyError), site.own.connect() as db:
         found: dict[bool, int] = {row[0]: row[1] for row in db.execute(wanted)}
         yield from (({"state": name}, found.get(locked, 0)) for name, locked in (("open", False), ("locked", True)))
+
+
+def _citizens(site: Site) -> Iterator[Sample]:
+    today = site.pages.local(site.clock.utc_ns()).date()
+    with contextlib.suppress(SQLAlchemyError), site.own.connect() as db:
+        yield from (({"state": haste}, count) for haste, count in citizens.counts(db, today).items())
 
 
 def _is_away(engine: Engine) -> bool:

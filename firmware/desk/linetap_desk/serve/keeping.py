@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Removes access log rows older than two years, keeping a signed anchor of the last removed one.
+"""What ends by time: partials of expired requests, citizens' data half a year after the end, and access log rows older
+than two years, keeping a signed anchor of the last removed one.
 
 A clock that is years ahead must not empty the log: a pass removes at most a week of rows, and there is one pass a day
 by that same clock. With a correct clock a pass removes a day.
@@ -20,6 +21,7 @@ from linetap_core.clock import NS_PER_DAY, parse_rfc3339, rfc3339
 from linetap_desk.ingest.database import reason
 from linetap_desk.serve.access import log as accesslog
 from linetap_desk.serve.access.log import AccessTable, ChainFault, Head, last_head
+from linetap_desk.serve.citizen import store as citizens
 from linetap_desk.serve.database.tables import access, access_anchor
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.handling.site import Site
@@ -37,6 +39,7 @@ async def life(site: Site) -> AsyncIterator[None]:
         while True:
             try:
                 await anyio.to_thread.run_sync(store.empty_expired_partials, site.own, site.clock.utc_ns())
+                await anyio.to_thread.run_sync(citizens.clear_ended, site.own, site.clock.utc_ns())
                 await anyio.to_thread.run_sync(prune, site.access, site.settings.access_days)
             except (SQLAlchemyError, ChainFault) as error:
                 text = reason(error) if isinstance(error, SQLAlchemyError) else str(error)

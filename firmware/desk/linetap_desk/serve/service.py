@@ -34,6 +34,7 @@ from linetap_desk.serve.adoption import machine
 from linetap_desk.serve.adoption import routes as adoption
 from linetap_desk.serve.adoption.runs import Runs
 from linetap_desk.serve.calls import routes as calls
+from linetap_desk.serve.citizen import routes as citizen
 from linetap_desk.serve.finding import machine as findmachine
 from linetap_desk.serve.finding import routes as finding
 from linetap_desk.serve.finding.grants import Grants
@@ -168,6 +169,7 @@ ROUTES: tuple[Route, ...] = join(
         walks.ROUTES,
         release.ROUTES,
         holdroutes.ROUTES,
+        citizen.ROUTES,
         orders.ROUTES,
         adoption.ROUTES,
         restore.ROUTES,

@@ -16,8 +16,10 @@ from linetap_core.evidence.authorization.release import NotReleased, Request
 from linetap_core.evidence.authorization.releaserules import BY_LISTENING as BY_LISTENING
 from linetap_core.evidence.authorization.releaserules import BY_PASSPHRASE as BY_PASSPHRASE
 from linetap_core.evidence.authorization.releaserules import GIVEN_OUT as GIVEN_OUT
+from linetap_core.evidence.authorization.releaserules import Party
 
 PURPOSE = "citizen"  # the id that the signed list of purposes has for it
+PARTY: Party = "citizen"  # of its rules, where the signed roles have some
 DIGITS = 4  # of the number, at its end: as much as a masked number shows
 _CASE = re.compile(r"(C20\d\d-\d{4,6})/(\d{4})", re.ASCII)
 

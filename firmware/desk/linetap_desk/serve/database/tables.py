@@ -222,6 +222,35 @@ holds = Table(
     Index("holds_asked", "asked_at", "id"),
 )
 
+# A citizen's request for access to their own call. What is about the person goes half a year after its end.
+citizens = Table(
+    "citizens",
+    metadata,
+    Column("id", Text, primary_key=True),  # C2026-0001
+    Column("alias", Text),  # a name, or a pseudonym of the case
+    Column("digits", Text),  # the last four of their number
+    Column("called_on", Text),  # the day of the call, in the desk's zone, as all `_on`
+    Column("asked", Text, nullable=False),  # listen, copy
+    Column("verified", Text),  # how who they are was verified, by who registered it
+    Column("received_on", Text, nullable=False),
+    Column("counted_from", Text, nullable=False),  # the ten days: the day of receipt, or the end of a postponement
+    Column("registered_by", Text, nullable=False),
+    Column("registered_at", Text, nullable=False),
+    Column("decision", Text),  # granted, partial, postponed, refused
+    Column("ground", Text),
+    Column("reason", Text),
+    Column("decided_by", Text),
+    Column("decided_at", Text),
+    Column("meets_at", Text),
+    Column("room", Text),
+    Column("attending", Text),
+    Column("outcome", Text),  # listened, copied, withdrawn, refused
+    Column("closed_by", Text),
+    Column("closed_at", Text),
+    Column("cleared_at", Text),
+    Index("citizens_closed", "closed_at", "cleared_at"),
+)
+
 # One row: the newest roles file that was in force here, so that an older one is refused.
 roles_seen = Table(
     "roles_seen",

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requests the release of one call for a citizen's request: purpose, case, requester and the way it is given come from
+the register, and nobody types a key."""
+
+from __future__ import annotations
+
+import anyio.to_thread
+from sqlalchemy import Connection
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from linetap_core.clock import parse_rfc3339
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.authorization import citizen
+from linetap_core.evidence.authorization.release import require_copy
+from linetap_desk.serve.access.log import Subject
+from linetap_desk.serve.citizen import showing, store
+from linetap_desk.serve.citizen.steps import CitizenRequest
+from linetap_desk.serve.database.tables import requests
+from linetap_desk.serve.handling.site import Site
+from linetap_desk.serve.people.sessions import who_of
+from linetap_desk.serve.release import answering, checking, uploadchecks
+from linetap_desk.serve.release import store as releases
+from linetap_desk.serve.release.answering import id_of
+from linetap_desk.serve.release.steps import StepFault
+
+TAKES = ("unit", "call_id", "days", "way")
+
+
+async def release(request: Request, site: Site) -> Response:
+    """Requests the release of one call for it: purpose and case are not typed, nor is a key."""
+    form, who, now_ns = await request.form(), who_of(request), site.clock.utc_ns()
+    subject = store.subject(id_of(request))
+    made: list[str] = []
+
+    def read() -> CitizenRequest:
+        with site.own.connect() as db:
+            return store.require(db, id_of(request))
+
+    found = await anyio.to_thread.run_sync(read)
+    try:
+        found.require_granted()
+        call = await _call(request, site, found)
+        copy = found.row["asked"] == "copy" and form.get("way") != "listen"
+        typed = {
+            "purpose": citizen.PURPOSE, "case": showing.case_of(found), "requester": who.shown,
+            "recipient": citizen.BY_PASSPHRASE if copy else citizen.BY_LISTENING,
+            "days": uploadchecks.typed_field(form.get("days")),
+        }  # fmt: skip
+        roles = (await anyio.to_thread.run_sync(checking.in_force, site)).roles
+        typed["party"] = citizen.PARTY if any(rule.purpose == citizen.PURPOSE for rule in roles.rules) else ""
+        asked = uploadchecks.new_request(call.named, typed, roles, now_ns, call.unit)
+        if copy:
+            require_copy(asked, roles)
+    except (Refusal, BadInput) as error:
+        await releases.refused(request, site, "request_ask", subject, error)
+        return await showing.show_one(request, site, "citizen/one.html", error)
+
+    def do(db: Connection) -> Subject:
+        again = store.require(db, found.id)
+        again.require_granted()
+        for row in store.releases_of(db, again):
+            if row["closed_at"] is None and parse_rfc3339(row["expires_at"]) > now_ns:
+                raise StepFault("citizen_asked", f"{found.id}: {row['id']} is open")
+        made.append(releases.new_id(db, site, requests))
+        values = {
+            "id": made[0], "unit": call.unit, "call_id": call.named.call_id, "line": call.named.line,
+            "record_sha256": call.named.record_sha256, "purpose": asked.purpose, "case_number": asked.case,
+            "requester": asked.requester, "recipient": asked.recipient, "asked_by": who.name,
+            "asked_at": asked.created, "expires_at": asked.expires, "party": asked.party or None,
+        }  # fmt: skip
+        releases.add_request(db, values)
+        return releases.subject(values)
+
+    try:
+        await releases.log_step(request, site, "request_ask", subject, do)
+    except (Refusal, BadInput) as error:
+        return await showing.show_one(request, site, "citizen/one.html", error)
+    return RedirectResponse(f"/release/{made[0]}", 303)
+
+
+async def _call(request: Request, site: Site, found: CitizenRequest) -> answering.Call:
+    form = await request.form()
+    try:
+        row = await answering.find_call(
+            site, uploadchecks.typed_field(form.get("unit")), uploadchecks.typed_field(form.get("call_id"))
+        )
+    except HTTPException as error:
+        if error.status_code != 404:
+            raise
+        raise StepFault("citizen_no_call", "unit, call_id: no such call is known here") from None
+    if str(showing.day_of(site, row["began_at"])) != found.row["called_on"]:
+        raise StepFault("citizen_other_day", f"{row['call_id']}: not of {found.row['called_on']}")
+    return answering.require_recorded(row)

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The steps of a citizen's request, and the table of its routes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from linetap_core.clock import rfc3339
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.authorization import citizen
+from linetap_core.evidence.signing import document
+from linetap_desk.serve.access.log import Subject
+from linetap_desk.serve.citizen import forms, releasing, showing, steps, store
+from linetap_desk.serve.citizen.steps import CitizenRequest
+from linetap_desk.serve.database.tables import citizens
+from linetap_desk.serve.handling.site import Route, Site
+from linetap_desk.serve.people.sessions import Who, who_of
+from linetap_desk.serve.release import store as releases
+from linetap_desk.serve.release.answering import DONE_OR_NOT, id_of
+from linetap_desk.serve.release.steps import APPROVES, ASKS, StepFault
+from linetap_desk.web.text import N_
+
+Do = Callable[[Connection, CitizenRequest, Who], dict[str, Any]]
+
+
+async def _subject_of(request: Request) -> Subject:
+    named = id_of(request)
+    return store.subject(named) if store.ID.fullmatch(named) else Subject(terms=named)
+
+
+async def register(request: Request, site: Site) -> Response:
+    form, who = await request.form(), who_of(request)
+    typed: dict[str, str] = {}
+    made: list[str] = []
+    try:
+        typed = forms.typed(form, forms.REGISTER)
+        values = forms.registration(typed, (who.name, who.shown), showing.today(site))
+    except (Refusal, BadInput) as error:
+        await releases.refused(request, site, "citizen_register", store.subject(""), error)
+        return await showing.show_register(request, site, typed, error)
+
+    def do(db: Connection) -> Subject:
+        made.append(releases.new_id(db, site, citizens, "C"))
+        at = rfc3339(site.clock.utc_ns())
+        store.add(db, {"id": made[0], "registered_by": who.name, "registered_at": at, **values})
+        return store.subject(made[0])
+
+    await releases.log_step(request, site, "citizen_register", store.subject(""), do)
+    return RedirectResponse(f"/citizen/{made[0]}", 303)
+
+
+async def _step(request: Request, site: Site, act: str, do: Do) -> Response:
+    """`do` returns the columns that change; a row of the access log is of the same transaction."""
+    who, subject = who_of(request), store.subject(id_of(request))
+
+    def within(db: Connection) -> Subject:
+        found = store.require(db, id_of(request))
+        values = do(db, found, who)
+        store.change(db, found.id, **values)
+        remark = values.get("decision") or values.get("outcome") or ""
+        return store.subject(found.id, remark)
+
+    try:
+        await releases.log_step(request, site, act, subject, within)
+    except (Refusal, BadInput) as error:
+        return await showing.show_one(request, site, "citizen/one.html", error)
+    return RedirectResponse(f"/citizen/{id_of(request)}", 303)
+
+
+async def decide(request: Request, site: Site) -> Response:
+    form = await request.form()
+
+    def do(_db: Connection, found: CitizenRequest, who: Who) -> dict[str, Any]:
+        found.require_open()
+        if who.name == found.row["registered_by"]:
+            raise StepFault("citizen_two_people", f"{found.id}: {who.name} has registered it")
+        if document.name_key(found.row["alias"]) in map(document.name_key, (who.name, who.shown)):
+            raise StepFault("citizen_own", f"{found.id}: it is {who.shown}'s own")
+        made = forms.decision(forms.typed(form, forms.DECIDE), showing.today(site))
+        at = rfc3339(site.clock.utc_ns())
+        values = {"decision": made.decision, "ground": made.ground, "reason": made.reason, "decided_by": who.name,
+                  "decided_at": at}  # fmt: skip
+        if made.counted_from is not None:
+            values["counted_from"] = made.counted_from
+        if made.decision == "refused":
+            values |= {"outcome": "refused", "closed_by": who.name, "closed_at": at}
+        return values
+
+    return await _step(request, site, "citizen_decide", do)
+
+
+async def meet(request: Request, site: Site) -> Response:
+    form = await request.form()
+
+    def do(_db: Connection, found: CitizenRequest, _who: Who) -> dict[str, Any]:
+        found.require_granted()
+        return forms.appointment(forms.typed(form, forms.MEET), site.pages.zone, site.clock.utc_ns())
+
+    return await _step(request, site, "citizen_meet", do)
+
+
+async def close(request: Request, site: Site) -> Response:
+    form = await request.form()
+
+    def do(db: Connection, found: CitizenRequest, who: Who) -> dict[str, Any]:
+        outcome = forms.outcome(forms.typed(form, forms.CLOSE))
+        found.require_open()
+        if outcome != "withdrawn":
+            found.require_granted()
+            _require_released(store.releases_of(db, found), outcome)
+        return {"outcome": outcome, "closed_by": who.name, "closed_at": rfc3339(site.clock.utc_ns())}
+
+    return await _step(request, site, "citizen_close", do)
+
+
+def _require_released(released: Any, outcome: str) -> None:
+    """A vault officer has opened the outer layer for it, and for a copy a copy was approved."""
+    ways = {citizen.BY_PASSPHRASE} if outcome == "copied" else set(citizen.GIVEN_OUT)
+    if not any(row["unwrapped_at"] is not None and row["recipient"] in ways for row in released):
+        raise StepFault("citizen_not_released", "no release of this form has come to the custodian")
+
+
+# Of a POST the access log has its row with what it does, in one transaction.
+ROUTES: tuple[Route, ...] = (
+    Route("/citizen", ("GET",), steps.SEES, "citizen_list", showing.overview, menu=N_("Access requests")),
+    Route("/citizen", ("POST",), ASKS, None, register, takes=forms.REGISTER, answers=(303, 409)),
+    Route("/citizen/{id}", ("GET",), steps.SEES, "citizen_view", showing.one, subject=_subject_of),
+    Route("/citizen/{id}/receipt", ("GET",), steps.SEES, "citizen_print", showing.receipt, subject=_subject_of),
+    Route("/citizen/{id}/notice", ("GET",), steps.SEES, "citizen_print", showing.notice, subject=_subject_of),
+    Route("/citizen/{id}/decide", ("POST",), APPROVES, None, decide, takes=forms.DECIDE, answers=DONE_OR_NOT),
+    Route(
+        "/citizen/{id}/release", ("POST",), ASKS, None, releasing.release, takes=releasing.TAKES,
+        answers=DONE_OR_NOT,
+    ),
+    Route("/citizen/{id}/meet", ("POST",), steps.HOSTS, None, meet, takes=forms.MEET, answers=DONE_OR_NOT),
+    Route("/citizen/{id}/close", ("POST",), steps.HOSTS, None, close, takes=forms.CLOSE, answers=DONE_OR_NOT),
+)  # fmt: skip

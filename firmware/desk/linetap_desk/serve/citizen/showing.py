@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shows the register of citizens' requests, one request, and its printed forms."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import anyio.to_thread
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from linetap_core.clock import from_utc_ns, parse_rfc3339
+from linetap_core.evidence.authorization import citizen
+from linetap_core.evidence.authorization.release import MOST_DAYS
+from linetap_desk.serve.citizen import steps, store
+from linetap_desk.serve.citizen.steps import CitizenRequest
+from linetap_desk.serve.handling.site import Site
+from linetap_desk.serve.people.sessions import who_of
+from linetap_desk.serve.release import store as releases
+from linetap_desk.serve.release.answering import error_texts, id_of
+from linetap_desk.serve.release.steps import ASKS
+
+
+def today(site: Site) -> date:
+    return site.pages.local(site.clock.utc_ns()).date()
+
+
+def error_of(site: Site, request: Request, error: Exception | None) -> dict[str, str] | None:
+    if error is None:
+        return None
+    texts, code = error_texts(site, request, error), releases.code_of(error)
+    words = {"text": site.pages.translated(request, steps.REFUSAL[code])} if code in steps.REFUSAL else {}
+    return texts | words
+
+
+async def overview(request: Request, site: Site) -> Response:
+    return await show_register(request, site, {"received_on": str(today(site)), "called_on": ""})
+
+
+async def show_register(
+    request: Request, site: Site, typed: dict[str, str], error: Exception | None = None
+) -> Response:  # fmt: skip
+    def read() -> tuple[list[CitizenRequest], list[CitizenRequest]]:
+        with site.own.connect() as db:
+            return store.open_requests(db), store.closed_requests(db)
+
+    opened, closed = await anyio.to_thread.run_sync(read)
+    return site.pages.page(
+        request, "citizen/list.html", 200 if error is None else 409, opened=opened, closed=closed, words=steps,
+        today=today(site), typed=typed, may=bool(who_of(request).roles & ASKS), error=error_of(site, request, error),
+    )  # fmt: skip
+
+
+async def one(request: Request, site: Site) -> Response:
+    return await show_one(request, site, "citizen/one.html")
+
+
+async def receipt(request: Request, site: Site) -> Response:
+    return await show_one(request, site, "citizen/receipt.html")
+
+
+async def notice(request: Request, site: Site) -> Response:
+    return await show_one(request, site, "citizen/notice.html")
+
+
+async def show_one(request: Request, site: Site, template: str, error: Exception | None = None) -> Response:
+    def read() -> tuple[CitizenRequest, list[Any], dict[str, str]]:
+        with site.own.connect() as db:
+            found = store.require(db, id_of(request))
+            names = {found.row[name] for name in ("registered_by", "decided_by", "closed_by")} - {None}
+            shown = {name: releases.display_name(db, name) for name in names}
+            return found, list(store.releases_of(db, found)), shown
+
+    found, released, names = await anyio.to_thread.run_sync(read)
+    if template == "citizen/notice.html" and found.row["decision"] is None:
+        raise HTTPException(404)
+    who = who_of(request)
+    closed = found.row["closed_at"]
+    return site.pages.page(
+        request, template, 200 if error is None else 409, one=found, row=found.row, released=released, names=names,
+        words=steps, today=today(site), may=lambda roles: bool(who.roles & roles), most_days=MOST_DAYS,
+        own=who.name == found.row["registered_by"], case=case_of(found), recipients=citizen, kept_days=store.KEPT_DAYS,
+        decided_on=None if found.row["decided_at"] is None else day_of(site, found.row["decided_at"]),
+        closed_on=None if closed is None else day_of(site, closed), error=error_of(site, request, error),
+    )  # fmt: skip
+
+
+def day_of(site: Site, moment: str) -> date:
+    return from_utc_ns(parse_rfc3339(moment)).astimezone(site.pages.zone).date()
+
+
+def case_of(found: CitizenRequest) -> str:
+    digits = found.row["digits"]
+    return found.id if digits is None else citizen.case_text(found.id, digits)

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The steps of a citizen's request, who may take which, and the words of its forms.
+
+register -> decide (grant, in part, postpone, refuse) -> release the call -> appointment -> closed
+
+Pure: works on rows of the database and a day. Whoever registers a request does not decide on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal
+
+from linetap_desk.serve.citizen.deadline import Deadline, Haste, deadline
+from linetap_desk.serve.release.steps import APPROVES, ASKS, KEEPS, StepFault
+from linetap_desk.web.text import N_
+
+SEES = ASKS | APPROVES | KEEPS | {"auditor"}
+HOSTS = ASKS | KEEPS  # the appointment and what came of it
+State = Literal["registered", "granted", "partial", "postponed", "closed"]
+
+ASKED = {"listen": N_("To listen"), "copy": N_("A copy")}
+VERIFIED = {
+    "id_card": N_("Identity card, seen in person"),
+    "mobile_id": N_("Mobile identity card, verified"),
+    "certificate": N_("Electronic signature of the person"),
+    "agent": N_("Agent with a power of attorney and identity card"),
+}
+DECISIONS = {
+    "granted": N_("Access granted"),
+    "partial": N_("Access granted in part"),
+    "postponed": N_("Access postponed"),
+    "refused": N_("Access refused"),
+}
+# PIPA art. 35(4), and art. 35(3) for a postponement.
+GROUNDS = {
+    "by_law": N_("Access is prohibited or limited by law (art. 35(4) no. 1)"),
+    "others": N_("Another person's life, body, property or interests would be harmed (art. 35(4) no. 2)"),
+    "duties": N_("Serious difficulty for a public duty listed in art. 35(4) no. 3"),
+    "not_held": N_("The office holds no recording of this call"),
+    "just_cause": N_("Just cause for not granting it within ten days (art. 35(3))"),
+}
+GROUNDS_OF: dict[str, tuple[str, ...]] = {
+    "granted": (),
+    "partial": ("others", "by_law", "duties"),
+    "postponed": ("just_cause",),
+    "refused": ("by_law", "others", "duties", "not_held"),
+}
+OUTCOMES = {
+    "listened": N_("Listened to at the office"),
+    "copied": N_("Copy under a passphrase handed over"),
+    "withdrawn": N_("Withdrawn by the citizen"),
+    "refused": N_("Refused with a notice"),
+}
+CLOSES = {name: text for name, text in OUTCOMES.items() if name != "refused"}
+NOTICES = {
+    "granted": N_("Access"),
+    "partial": N_("Access in part"),
+    "postponed": N_("Postponement"),
+    "refused": N_("Refusal"),
+}
+WAYS = {"copy": N_("A copy under a passphrase"), "listen": N_("Listening alone")}
+FORMS = {"listen": N_("Listening"), "copy": N_("Electronic file")}
+STATE: dict[State, str] = {
+    "registered": N_("To be decided"),
+    "granted": N_("Granted, to be carried out"),
+    "partial": N_("Granted in part, to be carried out"),
+    "postponed": N_("Postponed"),
+    "closed": N_("Closed"),
+}
+HASTE: dict[Haste, str] = {"overdue": N_("Overdue"), "soon": N_("Three days or less"), "open": N_("In time")}
+REFUSAL = {
+    "citizen_own": N_("Nobody registers or decides on their own request."),
+    "citizen_two_people": N_("You registered this request. Someone else must decide on it."),
+    "citizen_no_call": N_("This desk knows no such call. Unit and call id are in the result of the search."),
+    "citizen_other_day": N_("This call is not of the day that the citizen named."),
+    "citizen_asked": N_("A release of this call was requested for this case already, and is open."),
+    "citizen_closed": N_("This request is closed."),
+    "citizen_not_released": N_("The recording was not released for this case yet, or not in this form."),
+    "citizen_not_granted": N_("Access has not been granted."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CitizenRequest:
+    row: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        return str(self.row["id"])
+
+    @property
+    def state(self) -> State:
+        if self.row["closed_at"] is not None:
+            return "closed"
+        decision: State = self.row["decision"] or "registered"
+        return decision
+
+    @property
+    def deadline(self) -> Deadline:
+        return deadline(date.fromisoformat(self.row["counted_from"]))
+
+    def haste(self, today: date) -> Haste:
+        return self.deadline.haste(today)
+
+    def require_open(self) -> None:
+        if self.row["closed_at"] is not None:
+            raise StepFault("citizen_closed", f"{self.id}: it is closed")
+
+    def require_granted(self) -> None:
+        self.require_open()
+        if self.state not in ("granted", "partial"):
+            raise StepFault("citizen_not_granted", f"{self.id}: access has not been granted")

@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The register of citizens' requests: ten days, a decision by somebody else, notices, the release, and what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from citizen_rig import CITIZEN
+from release_house import LEGAL, MANAGER, NOW_NS, ReleaseHouse, refusal
+from sqlalchemy import select
+
+from linetap_core.clock import ManualClock
+from linetap_core.errors import BadInput
+from linetap_core.evidence.authorization import citizen
+from linetap_desk.serve.citizen import forms, store
+from linetap_desk.serve.citizen.deadline import deadline
+from linetap_desk.serve.database.tables import access, citizens
+from linetap_desk.serve.figures import exposition
+from linetap_desk.serve.people import accounts
+from linetap_desk.serve.release.steps import StepFault
+from release_rig import DAY_NS, PURPOSES, Desk
+from sealing_rig import CALL_ID, UNIT
+
+TODAY = date(2026, 11, 27)  # a Friday
+FORM = {
+    "alias": "홍길동", "digits": "5678", "called_on": "2026-11-25", "asked": "copy", "verified": "id_card",
+    "received_on": "2026-11-27",
+}  # fmt: skip
+
+
+@pytest.fixture
+def house(desk: Desk) -> Iterator[ReleaseHouse]:
+    desk.sign_roles(2, purposes=[*PURPOSES, CITIZEN])
+    house = ReleaseHouse(desk, ManualClock(NOW_NS))
+    with house.served:
+        yield house
+    house.engine.dispose()
+
+
+def post(house: ReleaseHouse, role: str, path: str, name: str = "", **fields: str) -> Any:
+    return house.served.post(house.client(role, name), path, **fields)
+
+
+def registered(house: ReleaseHouse, **more: str) -> str:
+    answer = post(house, "officer", "/citizen", **{**FORM, **more})
+    assert answer.status_code == 303, refusal(answer)
+    return str(answer.headers["location"].rpartition("/")[2])
+
+
+def decided(house: ReleaseHouse, **more: str) -> str:
+    request_id = registered(house)
+    answer = post(house, LEGAL, f"/citizen/{request_id}/decide", **{"decision": "granted", **more})
+    assert answer.status_code == 303, refusal(answer)
+    return request_id
+
+
+def row(house: ReleaseHouse, request_id: str) -> Any:
+    with house.served.site.own.connect() as db:
+        return db.execute(select(citizens).where(citizens.c.id == request_id)).mappings().one()
+
+
+# --- ten days ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("received", "tenth", "end"),
+    [
+        ("2026-11-27", "2026-12-07", "2026-12-07"),  # a Monday
+        ("2026-11-26", "2026-12-06", "2026-12-07"),  # a Sunday
+        ("2026-11-25", "2026-12-05", "2026-12-07"),  # a Saturday
+        ("2026-12-15", "2026-12-25", "2026-12-28"),  # Christmas, a Friday: over the week's end
+        ("2026-12-22", "2027-01-01", "2027-01-04"),  # New Year, a Friday
+        ("2028-02-19", "2028-02-29", "2028-02-29"),  # a leap day
+        ("2026-02-06", "2026-02-16", "2026-02-16"),  # Lunar New Year's eve: not known, so earlier than the law says
+    ],
+)
+def test_the_end_of_ten_days(received: str, tenth: str, end: str) -> None:
+    found = deadline(date.fromisoformat(received))
+    assert (str(found.tenth), str(found.end)) == (tenth, end)
+
+
+def test_it_is_overdue_the_day_after_and_not_before() -> None:
+    found = deadline(date(2026, 11, 26))
+    days = [found.tenth + timedelta(days=number) for number in (-3, -2, 0, 1, 2)]
+    assert [found.haste(day) for day in days] == ["open", "soon", "soon", "soon", "overdue"]
+
+
+def test_the_worst_stands_first_and_is_counted(house: ReleaseHouse) -> None:
+    fresh, old = registered(house), registered(house, received_on="2026-11-10", called_on="2026-11-09")
+    soon = registered(house, received_on="2026-11-18", called_on="2026-11-09")
+    page = house.client("auditor").get("/citizen").text
+    assert page.index(old) < page.index(soon) < page.index(fresh)
+    assert 'data-haste="overdue"' in page
+    figures = exposition(house.served.site)
+    for state in ("overdue", "soon", "open"):
+        assert f'linetap_serve_access_requests{{state="{state}"}} 1\n' in figures
+
+
+# --- what is registered -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"alias": ""}, {"alias": "010-1234-5678"}, {"alias": "가" * 41}, {"digits": "01012345678"}, {"digits": "567"},
+        {"digits": "٥٦٧٨"}, {"called_on": "2026-11-28"}, {"called_on": "nan"}, {"asked": "all"}, {"verified": ""},
+        {"received_on": "2026-11-28"}, {"received_on": "2026-10-01"}, {"called_on": "9999-12-31"},
+    ],
+)  # fmt: skip
+def test_what_is_not_registered(change: dict[str, str]) -> None:
+    with pytest.raises(BadInput):
+        forms.registration({**FORM, **change}, ["officer"], TODAY)
+
+
+def test_nobody_registers_or_decides_on_their_own(house: ReleaseHouse) -> None:
+    with pytest.raises(StepFault, match="citizen_own"):
+        forms.registration({**FORM, "alias": " Kim  SORA".strip()}, ["kim sora"], TODAY)
+    request_id = registered(house, alias=LEGAL.upper())
+    answer = post(house, LEGAL, f"/citizen/{request_id}/decide", decision="granted")
+    assert (answer.status_code, house.log()[-1][3]) == (409, "citizen_own")
+    assert post(house, "officer", f"/citizen/{request_id}/decide", decision="granted").status_code == 403
+    assert row(house, request_id)["decision"] is None
+
+
+def test_one_account_with_both_roles_does_not_decide_on_what_it_registered(house: ReleaseHouse) -> None:
+    """Roles of one person exclude each other; whoever changed roles in between is still the one who registered it."""
+    request_id = registered(house)
+    accounts.set_roles(house.served.site.access, "", "officer", [LEGAL])
+    del house.clients["officer"]
+    answer = post(house, LEGAL, f"/citizen/{request_id}/decide", name="officer", decision="granted")
+    assert (answer.status_code, house.log()[-1][3]) == (409, "citizen_two_people")
+
+
+# --- the decision and its notice --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"decision": "granted"}, "■ Access </span>"),
+        ({"decision": "partial", "ground": "others", "reason": "다른 사람의 말"}, "■ Access in part"),
+        ({"decision": "postponed", "ground": "just_cause", "reason": "담당자 부재", "ends_on": "2026-12-01"},
+         "■ Postponement"),
+        ({"decision": "refused", "ground": "not_held", "reason": "녹음 없음"}, "■ Refusal"),
+    ],
+)  # fmt: skip
+def test_each_decision_has_its_notice(house: ReleaseHouse, fields: dict[str, str], says: str) -> None:
+    request_id = decided(house, **fields)
+    page = house.client("officer").get(f"/citizen/{request_id}/notice").text
+    assert says.replace(" </span>", "</span>") in page
+    assert ("How to object" in page) == (fields["decision"] != "granted")
+    assert fields.get("reason", "") in page
+    assert row(house, request_id)["closed_at"] is not None or fields["decision"] != "refused"
+    if fields["decision"] == "postponed":
+        assert "2026-12-11" in page  # ten days from 1 December
+    assert house.log()[-1][:3] == ("officer", "citizen_print", "shown")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"decision": "refused"}, {"decision": "refused", "ground": "others"}, {"decision": "maybe"},
+        {"decision": "partial", "ground": "not_held", "reason": "x"},
+        {"decision": "postponed", "ground": "just_cause", "reason": "x"},
+        {"decision": "postponed", "ground": "just_cause", "reason": "x", "ends_on": "2026-11-27"},
+        {"decision": "postponed", "ground": "just_cause", "reason": "x", "ends_on": "2027-11-27"},
+        {"decision": "refused", "ground": "others", "reason": "010-1234-5678"},
+    ],
+)  # fmt: skip
+def test_a_decision_that_is_none(fields: dict[str, str]) -> None:
+    empty = dict.fromkeys(forms.DECIDE, "")
+    with pytest.raises(BadInput):
+        forms.decision({**empty, **fields}, TODAY)
+
+
+# --- the release, the appointment, the end ----------------------------------------------------------------------------
+
+
+def test_from_the_register_to_the_end(house: ReleaseHouse) -> None:
+    """The release carries purpose, case and way from the register; nobody types a key."""
+    request_id = decided(house)
+    ask = {"unit": UNIT, "call_id": CALL_ID, "days": "7", "way": "copy"}
+    answer = post(house, "officer", f"/citizen/{request_id}/release", **ask)
+    assert answer.status_code == 303, refusal(answer)
+    released = answer.headers["location"].rpartition("/")[2]
+    assert post(house, "officer", f"/citizen/{request_id}/release", **ask).status_code == 409  # one at a time
+    assert house.key(released).status_code == 303
+    signed = house.request(released).read_text()
+    for word in (f"{request_id}/5678", citizen.BY_PASSPHRASE, '"purpose":"citizen"'):
+        assert word in signed
+    assert "홍길동" not in signed
+    done = {"outcome": "copied"}
+    assert post(house, "custodian", f"/citizen/{request_id}/close", **done).status_code == 409  # nothing opened yet
+    for role in (LEGAL, MANAGER):
+        assert house.approve(released, role).status_code == 303
+    assert house.bring(f"/release/{released}/unwrap", house.half(released), "vault").status_code == 303
+    meet = {"meets_at": "2026-12-03T14:00", "room": "1층 민원실", "attending": "김주무관"}
+    assert post(house, "custodian", f"/citizen/{request_id}/meet", **meet).status_code == 303
+    assert row(house, request_id)["meets_at"] == "2026-12-03T05:00:00.000Z"
+    assert "1층 민원실" in house.client("officer").get(f"/citizen/{request_id}/notice").text
+    assert post(house, "custodian", f"/citizen/{request_id}/close", **done).status_code == 303
+    for path, fields in (("release", ask), ("meet", meet), ("close", done), ("decide", {"decision": "granted"})):
+        role = LEGAL if path == "decide" else "officer"
+        assert post(house, role, f"/citizen/{request_id}/{path}", **fields).status_code == 409  # an old approval
+    acts = [(person, act) for person, act, _, _ in house.log() if act.startswith("citizen") and "view" not in act]
+    assert ("custodian", "citizen_close") in acts
+    with house.served.site.own.connect() as db:
+        text = " ".join(map(str, db.execute(select(access)).all()))
+    assert "홍길동" not in text
+    assert "1층 민원실" not in text
+
+
+def test_by_rule_the_data_protection_officer_alone_approves_and_listening_stays_listening(house: ReleaseHouse) -> None:
+    rule = {"approvals": [["privacy"]], "max_age_days": 365, "party": "citizen", "purpose": "citizen"}
+    house.desk.sign_roles(3, purposes=[*PURPOSES, CITIZEN], rules=[rule | {"may": "listen"}])
+    request_id = decided(house)
+    ask = {"unit": UNIT, "call_id": CALL_ID, "days": "31", "way": "copy"}
+    assert post(house, "officer", f"/citizen/{request_id}/release", **ask).status_code == 409
+    assert house.log()[-1][3] == "copy_not_allowed"
+    house.desk.sign_roles(4, purposes=[*PURPOSES, CITIZEN], rules=[rule | {"expires_days": 5}])
+    answer = post(house, "officer", f"/citizen/{request_id}/release", **ask)
+    assert answer.status_code == 303, refusal(answer)
+    released = answer.headers["location"].rpartition("/")[2]
+    assert house.key(released).status_code == 303
+    assert '"party":"citizen"' in house.request(released).read_text()
+    assert house.approve(released, MANAGER).status_code == 303
+    assert house.client("vault").get(f"/release/{released}/vault").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"call_id": "20261124T225800.000Z-L09"}, "citizen_no_call"), ({"unit": "010-1234-5678"}, "citizen_no_call"),
+        ({"days": "99"}, "bad_input"),
+    ],
+)  # fmt: skip
+def test_a_release_that_is_refused(house: ReleaseHouse, change: dict[str, str], code: str) -> None:
+    request_id = decided(house)
+    ask = {"unit": UNIT, "call_id": CALL_ID, "days": "7", "way": "copy"} | change
+    assert post(house, "officer", f"/citizen/{request_id}/release", **ask).status_code == 409
+    assert house.log()[-1] == ("officer", "request_ask", "refused", code)
+
+
+def test_another_days_call_and_what_was_not_granted(house: ReleaseHouse) -> None:
+    ask = {"unit": UNIT, "call_id": CALL_ID, "days": "7", "way": "copy"}
+    other = registered(house, called_on="2026-11-20")
+    assert post(house, "officer", f"/citizen/{other}/release", **ask).status_code == 409
+    assert house.log()[-1][3] == "citizen_not_granted"
+    assert post(house, LEGAL, f"/citizen/{other}/decide", decision="granted").status_code == 303
+    assert post(house, "officer", f"/citizen/{other}/release", **ask).status_code == 409
+    assert house.log()[-1][3] == "citizen_other_day"
+    assert house.client("officer").get("/citizen/C2026-9999").status_code == 404
+    assert house.client("officer").get("/citizen/010-1234-5678").status_code == 404
+    assert house.client("officer").get(f"/citizen/{registered(house)}/notice").status_code == 404
+
+
+def test_half_a_year_after_the_end_nothing_about_the_person_is_left(house: ReleaseHouse) -> None:
+    request_id = registered(house, alias="그때그사람")
+    site = house.served.site
+    assert post(house, "officer", f"/citizen/{request_id}/close", outcome="withdrawn").status_code == 303
+    now_ns = site.clock.utc_ns()
+    store.clear_ended(site.own, now_ns + (store.KEPT_DAYS - 1) * DAY_NS)
+    assert row(house, request_id)["alias"] == "그때그사람"
+    store.clear_ended(site.own, now_ns + (store.KEPT_DAYS + 1) * DAY_NS)
+    left = row(house, request_id)
+    assert {left[name] for name in store.PERSONAL} == {None}
+    assert (left["outcome"], left["received_on"]) == ("withdrawn", "2026-11-27")
+    files = [path.read_bytes() for path in house.folder.glob("serve.db*")]
+    assert files
+    assert [1 for data in files if "그때그사람".encode() in data] == []
+    page = house.client("officer").get(f"/citizen/{request_id}")
+    assert page.status_code == 200
+    assert house.client("officer").get(f"/citizen/{request_id}/receipt").status_code == 200
