@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from citizen_rig import CASE, asked, packed
 from custody_rig import CALL, SECONDS, Helper
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -138,6 +138,7 @@ def test_spans_that_are_refused(from_s: str, to_s: str, reason: str) -> None:
         masking.marked(before, from_s, to_s, reason, samples)
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 12_000_000), st.integers(0, 12_000_000)), max_size=20))
 def test_whatever_is_marked_is_silent_and_nothing_else(pairs: list[tuple[int, int]]) -> None:
     """Microseconds; a span that is refused changes nothing."""
@@ -174,7 +175,6 @@ def test_another_persons_call_is_not_even_heard(desk: Desk) -> None:
     ("change", "code"),
     [
         ({"recipient": citizen.BY_LISTENING}, "copy_not_approved"),
-        ({"purpose": "dispute"}, "not_a_citizens"),
         ({"case": "2026-117", "recipient": "age1qqq"}, ""),
     ],
 )

@@ -4,11 +4,13 @@ Afterwards the disks, the browser's own folder too, are searched for the sound."
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from citizen_rig import asked, packed
 from custody_rig import CALL, SECONDS, Helper, marked_call, released
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect, sync_playwright
 from servesite import CHROMIUM, launched, require_accessible
@@ -119,6 +121,34 @@ def opened(page: Page) -> None:
     tab_to(page, "#listen")
     page.keyboard.press("Enter")
     expect(page.locator("#player")).to_be_focused()
+
+
+def test_a_citizens_copy_is_marked_at_the_players_position(desk: Desk, context: BrowserContext) -> None:
+    with Helper(desk, packed(desk, asked(desk))) as helper:
+        page = entered(helper, context)
+        opened(page)
+        for key, field in (("5", "mask-from"), ("6", "mask-to")):  # tenths of 12 s
+            page.locator("#player").press(key)
+            page.locator(f"[data-take={field}]").click()
+        assert [page.locator(f"#mask-{name}").input_value() for name in ("from", "to")] == ["6.0", "7.2"]
+        require_accessible(page)
+        page.locator("#mask-to").fill(f"0:{SECONDS}")  # to the end, so that what plays from there is silent
+        page.locator("#mask-to").press("Enter")
+        expect(page.locator("table", has_text="12.000")).to_contain_text("6.000")
+        require_accessible(page)
+        page.locator("#masked").check()
+        page.locator("#player").press("5")
+        page.locator("#player").press("Space")
+        until(lambda: page.evaluate("window.started.length > 0"), LIMIT_S)
+        assert page.evaluate("window.started[0].loud") == 0
+        page.locator("#player").press("Space")
+        page.locator("form[action$='/copy'] button").click()
+        expect(page.locator("#passphrase")).to_have_text(re.compile("[A-Z2-9]{4}(-[A-Z2-9]{4}){4}"))
+        require_accessible(page)
+        page.emulate_media(media="print")
+        expect(page.locator("#passphrase")).to_be_visible()
+        for hidden in ("header", "footer", "main a"):
+            expect(page.locator(hidden)).to_be_hidden()
 
 
 def at_s(page: Page) -> float:

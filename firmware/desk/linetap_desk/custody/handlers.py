@@ -31,7 +31,7 @@ from starlette.routing import Route
 from linetap_core.errors import LinetapError
 from linetap_core.evidence.authorization import citizen
 from linetap_desk.custody import sound
-from linetap_desk.custody.case import OpenedCall
+from linetap_desk.custody.case import OpenedCall, numbers
 from linetap_desk.custody.citizen import masking
 from linetap_desk.custody.site import COOKIE, Helper, OwnAddress, Site
 from linetap_desk.serve.calls import story as callwords
@@ -129,6 +129,7 @@ async def _call(request: Request, site: Site, error: LinetapError | None = None)
         request, "call.html", 409 if error else 200, error=error, refusal=REFUSAL, call_id=call_id, opened=opened,
         record=record, text_of=text_of, words=callwords, moment_words=MOMENT, speeds=sound.SPEEDS, clock=_clock,
         by_passphrase=citizen.BY_PASSPHRASE, by_listening=citizen.BY_LISTENING, reasons=REASON,
+        has_number=bool(opened and numbers(opened.record)),
     )  # fmt: skip
 
 
@@ -205,8 +206,11 @@ async def play(request: Request, site: Site) -> Response:
     if not 0 <= first <= len(opened.pcm) or speed not in sound.SPEEDS:
         raise HTTPException(400)
 
+    spans = site.case.spans.get(_named(request, site), []) if request.query_params.get("masked") == "1" else []
+    pcm = masking.masked(opened.pcm, spans) if spans else opened.pcm
+
     def blocks() -> Iterator[bytes]:
-        for block in sound.played(opened.pcm, first, speed):
+        for block in sound.played(pcm, first, speed):
             site.touch()  # listening postpones the idle end
             yield block
 

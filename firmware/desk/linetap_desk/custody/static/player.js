@@ -11,6 +11,7 @@ const player = document.getElementById("player");
 const [wave, at, clock, wall, toggle, speed, said] = ["wave", "at", "clock", "wall", "toggle", "speed", "said"].map(
   (id) => document.getElementById(id),
 );
+const masked = document.getElementById("masked"); // of a citizen's copy alone
 const texts = player.dataset;
 const shape = await (await fetch(`${texts.sound}.json`, { cache: "no-store" })).json();
 const length = shape.samples / RATE;
@@ -63,7 +64,7 @@ function pause() {
 }
 
 async function feed(own) {
-  const query = `from=${Math.floor(own.from * RATE)}&speed=${own.speed}`;
+  const query = `from=${Math.floor(own.from * RATE)}&speed=${own.speed}&masked=${masked?.checked ? 1 : 0}`;
   const answer = await fetch(`${texts.sound}?${query}`, { signal: own.abort.signal, cache: "no-store" });
   if (!answer.ok) throw new Error(answer.status);
   const reader = answer.body.getReader();
