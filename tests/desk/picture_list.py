@@ -82,6 +82,13 @@ SHOTS = (
         live=True,
     ),
     Shot(
+        "shift",
+        "/fleet/shift",
+        "/fleet/shift",
+        "watch",
+        "The shift log: who has acknowledged which fault, and notes for whoever is next.",
+    ),
+    Shot(
         "unit",
         "/fleet/unit/{unit}",
         "/fleet/unit/main-03",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,11 +34,13 @@ from linetap_core.evidence.merklelog.closing import Closing, closing_path
 from linetap_core.evidence.sealing import keylist
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_desk.ingest.clear import clear_destroyed
+from linetap_desk.ingest.register import Notice
 from linetap_desk.serve import commands
 from linetap_desk.serve.access.log import AccessTable, Subject
-from linetap_desk.serve.database.tables import adoptions, invitations, people, sessions
+from linetap_desk.serve.database.tables import adoptions, invitations, people, sessions, shift_log
 from linetap_desk.serve.database.transactions import writing
-from linetap_desk.serve.live.journal import Reader
+from linetap_desk.serve.live.hub import Note
+from linetap_desk.serve.live.journal import Acknowledged, Reader
 from linetap_desk.serve.orders import store
 from linetap_desk.serve.orders.template import Template
 from linetap_desk.serve.people import accounts, ceremonies
@@ -95,6 +98,9 @@ class House(CallsHouse):
         self._close("marked")
         self._head()
         self.offline(OTHER, 3000, 4000)
+        self._write(
+            Notice("annex-01", "status", json.dumps({**OFFLINE, "session": "a"}).encode(), NOW_NS - 3000 * NS_PER_S)
+        )
         self._hear(NOW_NS - NS_PER_S, UNIT, OTHER)
 
     def _close(self, name: str) -> None:
@@ -143,6 +149,7 @@ class PictureSite:
             _adopt(served)
             _lose(served)
             until(lambda: _standings(served) == STANDINGS, END_S)
+            _keep_watch(served)
             yield cls(served, house.names)
 
     def open(self, browser: Browser, shot: Shot) -> Page:
@@ -218,6 +225,22 @@ def _lose(served: ServeSite) -> None:
         person = db.execute(select(people.c.id).where(people.c.name == "custodian")).scalar()
         row = {"asked_by": "vault", "reason": "휴대전화 교체", "asked_at": at, "ends_at": rfc3339(NOW_NS + NS_PER_DAY)}
         db.execute(insert(invitations).values(person=person, first_sha256="-", **row))
+
+
+def _keep_watch(served: ServeSite) -> None:
+    """One fault is acknowledged, and a note is left for the night."""
+    _, _, (unit,) = served.site.fleet.seen(Reader(False, "ko", OTHER))
+    at, shown = rfc3339(NOW_NS - 900 * NS_PER_S), f"{SHOWN['watch']} 님"
+    row = {"at": at, "person": "watch", "shown": shown}
+    note = "별관 1층 정전 예정(20시까지): 시설팀 확인함"
+    with writing(served.site.own) as db:
+        seen = {"kind": "seen", "unit": OTHER, "faults": unit["faults"], "text": "5번 회선에 험이 큽니다."}
+        db.execute(insert(shift_log).values(**row, **seen))
+        db.execute(insert(shift_log).values(**row, kind="note", unit="", faults="", text=note))
+    served.site.fleet.acknowledge({OTHER: Acknowledged(unit["faults"], shown, at)})
+    served.site.fleet.leave(Note(note, shown, at))
+    until(lambda: served.site.fleet.seen(Reader(False, "ko", OTHER))[2][0]["seen"], END_S)
+    until(lambda: served.site.fleet.seen(Reader(False, "ko"))[1].note, END_S)
 
 
 def _standings(served: ServeSite) -> dict[str, str]:

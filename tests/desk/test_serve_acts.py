@@ -24,6 +24,7 @@ SHOWS = {
     "search": r"/calls/found",
     "fleet_view": r"/fleet",
     "unit_view": r"/fleet/unit/\{unit\}",
+    "shift_view": r"/fleet/shift",
     "walks_view": r"/fleet/unit/\{unit\}/walks",
     "request_list": r"/release",
     "request_view": r"/release/\{id\}(/request\.json)?",

@@ -4,6 +4,7 @@ a telephone in two screens."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,7 @@ from fleet_rig import END_S, Speaking, fleet_site
 from playwright.sync_api import Browser, Page, expect
 from servesite import ServeSite, chromium, require_accessible
 from wall_rig import CAUSE, CONTACT, CURE, NAMES, WORST, WRONG, all_is_well, goes_wrong, places
+from watch_rig import ALERT
 
 from broker import Broker, until
 from linetap_desk.serve.live.journal import Reader
@@ -98,6 +100,73 @@ def test_an_absent_unit_shows_no_live_call_and_lines_have_numbers(served: ServeS
     page.locator('#counts [data-filter="calls"]').click()
     expect(page.locator(".unit:visible")).to_have_count(1)
     page.context.close()
+
+
+SPY = """
+window.tones = 0;
+const begin = AudioContext.prototype.createOscillator;
+AudioContext.prototype.createOscillator = function () { window.tones += 1; return begin.call(this); };
+"""
+NEW = {**ALERT, "severity": "critical", "line": 1, "text_ko": "1번 회선이 끊겼습니다."}
+
+
+def test_a_new_fault_sounds_once_where_somebody_has_allowed_it(
+    served: ServeSite, browser: Browser, floor: tuple[Broker, Speaking]
+) -> None:
+    page = served.context(browser, "watch").new_page()
+    page.add_init_script(SPY)
+    with page.expect_response(lambda answer: "/fleet/events" in answer.url):
+        page.goto(f"{served.url}/fleet")
+    button = page.locator("#sound")
+    expect(button).to_have_text("경보음 꺼짐")
+    assert breaks_and_mends(page, floor[1], "annex-01") == 0
+    button.click()
+    expect(button).to_have_text("경보음 켜짐")
+    assert breaks_and_mends(page, floor[1], "annex-02") == 2  # two tones, once
+    page.reload()
+    expect(button).to_have_text(re.compile("경보음: 누르면 켜집니다|경보음 켜짐"))  # as the browser lets it
+    page.locator("h1").click()
+    expect(button).to_have_text("경보음 켜짐")
+    assert breaks_and_mends(page, floor[1], "annex-03") == 2
+    button.click()
+    expect(button).to_have_text("경보음 꺼짐")
+    assert breaks_and_mends(page, floor[1], "annex-04") == 0
+    page.context.close()
+
+
+def breaks_and_mends(page: Page, floor: Speaking, unit: str) -> int:
+    """The number of tones meanwhile. The fault is told again, and a line changes: nothing of it is new."""
+    before: int = page.evaluate("window.tones")
+    floor.say(unit, "alert/line_cut", NEW)
+    expect(page.locator(f'#wrong [data-unit="{unit}"]')).to_be_attached()
+    floor.say(unit, "alert/line_cut", {**NEW, "text_ko": "1번 회선이 아직 끊겨 있습니다."})
+    expect(page.locator(f'#wrong [data-unit="{unit}"]')).to_contain_text("아직")
+    floor.say(unit, "alert/line_cut", b"")
+    expect(page.locator(f'#well [data-unit="{unit}"]')).to_be_attached()
+    after: int = page.evaluate("window.tones")
+    return after - before
+
+
+def test_a_fault_is_acknowledged_with_a_name_and_the_page_stays(served: ServeSite, browser: Browser) -> None:
+    page, other = (opened(served, browser, WALL) for _ in range(2))
+    page.evaluate("window.stays = true")
+    page.locator('[data-unit="main-11"]').get_by_role("button", name="확인").click()
+    for one in (page, other):
+        expect(one.locator('[data-unit="main-11"] [data-field="seen"]')).to_contain_text("확인: watch 님")
+        order = [unit.get_attribute("data-unit") for unit in one.locator("#wrong .unit").all()]
+        assert order == ["main-05", "main-12", "dong-02", "main-11", "health-07"]  # behind those that nobody has seen
+        expect(one.locator('[data-unit="main-11"] button')).to_be_hidden()
+    assert page.evaluate("window.stays")
+    page.goto(f"{served.url}/fleet/shift")
+    expect(page.locator("tbody tr").first).to_contain_text("main-11")
+    page.get_by_label("다음 근무자에게 인계할 내용").fill("본관 11층 010-1234-5678 회신 대기")
+    page.get_by_role("button", name="인계 사항 등록").click()
+    expect(page.locator("tbody tr").first).to_contain_text("회신 대기")
+    expect(other.locator("#note")).to_contain_text("watch 님): 본관 11층")
+    assert "1234" not in page.content()
+    require_accessible(page)
+    for one in (page, other):
+        one.context.close()
 
 
 def test_a_telephone_shows_the_same_in_two_screens(served: ServeSite, browser: Browser) -> None:

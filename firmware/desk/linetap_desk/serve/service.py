@@ -38,7 +38,7 @@ from linetap_desk.serve.citizen import routes as citizen
 from linetap_desk.serve.finding import machine as findmachine
 from linetap_desk.serve.finding import routes as finding
 from linetap_desk.serve.finding.grants import Grants
-from linetap_desk.serve.fleet import past, walks
+from linetap_desk.serve.fleet import past, shift, walks
 from linetap_desk.serve.fleet import routes as fleet
 from linetap_desk.serve.handling import gate, home
 from linetap_desk.serve.handling.gate import endpoint
@@ -167,6 +167,7 @@ ROUTES: tuple[Route, ...] = join(
         finding.ROUTES,
         fleet.ROUTES,
         walks.ROUTES,
+        shift.ROUTES,
         release.ROUTES,
         holdroutes.ROUTES,
         citizen.ROUTES,
@@ -181,6 +182,7 @@ LIVES: tuple[Callable[[Site], AbstractAsyncContextManager[None]], ...] = (
     keeping.life,
     fleet.watched,
     past.life,
+    shift.life,
     figures.life,
 )
 

@@ -303,3 +303,18 @@ adoptions = Table(
     Column("outcome", Text),  # adopted, ended
     Index("adoptions_closed", "closed_at", "prepared_at"),
 )
+
+# The shift log of the control room: a fault was acknowledged, or a note was left for whoever is next.
+shift_log = Table(
+    "shift_log",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Text, nullable=False),
+    Column("person", Text, nullable=False),  # the account's name
+    Column("shown", Text, nullable=False),  # as others were shown the person
+    Column("kind", Text, nullable=False),  # seen, note
+    Column("unit", Text, nullable=False),  # empty of a note
+    Column("faults", Text, nullable=False),  # what was acknowledged: hashes, as in a picture (live/journal.py)
+    Column("text", Text, nullable=False),  # of an acknowledgement the fault's words as they were shown
+    Index("shift_log_unit", "kind", "unit", "id"),
+)

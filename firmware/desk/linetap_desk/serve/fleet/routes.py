@@ -18,6 +18,7 @@ from starlette.responses import Response, StreamingResponse
 
 from linetap_core.clock import NS_PER_S, Clock, from_utc_ns, rfc3339
 from linetap_desk.serve.fleet.past import KINDS, Outage, history, why_of
+from linetap_desk.serve.fleet.shift import UNITS
 from linetap_desk.serve.fleet.words import (
     LED_LABELS,
     SCRIPT_WORDS,
@@ -108,7 +109,6 @@ async def event_stream(
 
 
 # No auditor: a person with access to data in a month cannot sign its review.
-UNITS = frozenset({"watch", "officer", "vault", "custodian"})
 CALLS = UNITS - {"watch"}
 MOST_CHARACTERS = 80  # of the search text
 AGAIN_S = "30"

@@ -71,6 +71,7 @@ SCRIPT_WORDS = {
     "heard": N_("last report {when}"),
     "unheard": N_("last report not known"),
     "seen": N_("Acknowledged by {by}, {when}"),
+    "note": N_("Note, {when}, {by}: {text}"),
     "nobody": N_("nobody is named (places.toml)"),
     "call": N_("the call"),
     "gone": N_("The broker has nothing from this unit any more."),

@@ -17,6 +17,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+import msgspec
+
 from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock, rfc3339
 from linetap_desk.serve.live.causes import Neighbours, Seen
 from linetap_desk.serve.live.journal import (
@@ -47,6 +49,14 @@ class Full(Exception):
     """Too many streams are open."""
 
 
+class Note(msgspec.Struct, frozen=True):
+    """Left for whoever is next (fleet/shift.py)."""
+
+    text: str
+    by: str  # as others are shown the person
+    at: str
+
+
 @dataclass(slots=True)
 class Desk:
     """The desk's own link. `since`: if live, when it was complete; otherwise since when the state is out of date."""
@@ -56,6 +66,7 @@ class Desk:
     why: str = ""
     not_shown: int = 0  # messages beyond the bounds
     bad: int = 0  # messages that were invalid
+    note: Note | None = None
 
 
 class Hub:
@@ -74,6 +85,7 @@ class Hub:
         self._past = self._past_used = Past()
         self._acknowledged: dict[str, Acknowledged] = {}
         self._marked: deque[str] = deque()  # units of new acknowledgements
+        self._note: Note | None = None
         self._readers: dict[asyncio.Event, tuple[asyncio.AbstractEventLoop, str]] = {}
         self._stop = threading.Event()
         self.leaving = False
@@ -152,6 +164,10 @@ class Hub:
         """By unit; replaces an earlier one of the same unit."""
         self._acknowledged = {**self._acknowledged, **news}
         self._marked.extend(news)
+
+    def leave(self, note: Note) -> None:
+        """Shown until there is another one."""
+        self._note = note
 
     # --- the thread --------------------------------------------------------------------------------------------
 
@@ -246,6 +262,8 @@ class Hub:
 
     def _count(self, now_ns: int) -> None:
         units = self._watcher.units
+        if self._note is not self._desk.note:
+            self._publish_desk(link=self._desk.link, why=self._desk.why)
         if now_ns >= self._count_ns and (units.passed_over, units.bad) != (self._desk.not_shown, self._desk.bad):
             self._count_ns = now_ns + COUNT_MS * NS_PER_MS
             self._publish_desk(link=self._desk.link, why=self._desk.why)
@@ -255,7 +273,7 @@ class Hub:
         turns = (link == "live") != (was.link == "live")
         since = rfc3339(self._clock.utc_ns()) if turns else was.since
         with self._lock:
-            self._desk = Desk(link, since, why, units.passed_over, units.bad)
+            self._desk = Desk(link, since, why, units.passed_over, units.bad, self._note)
             self._journal.add("desk", {"desk": self._desk})
         self._wake()
 

@@ -3,7 +3,7 @@
 // hidden or paused it reads nothing; when it returns it names the last change it has, and gets the changes since, or one
 // snapshot.
 
-import { at, filled, moment, only, root, says, units } from "/static/units.js";
+import { at, filled, moment, only, root, says, shortly, units } from "/static/units.js";
 import { forget, show } from "/static/wall.js";
 
 const SILENT_MS = 12_000; // a little more than two beats of the desk
@@ -20,6 +20,9 @@ function showDesk(desk) {
   if (desk.bad) parts.push(filled(says.bad, { n: desk.bad }));
   at("not-shown").textContent = parts.join(" ");
   at("not-shown").hidden = parts.length === 0;
+  if (!at("note")) return;
+  at("note").hidden = !desk.note;
+  if (desk.note) at("note").textContent = filled(says.note, { ...desk.note, when: shortly(desk.note.at) });
 }
 
 function showOwn(name, since) {

@@ -21,7 +21,7 @@ export function moment(text) {
 }
 
 // The same as `short_moment` on the server.
-function shortly(text) {
+export function shortly(text) {
   const whole = moment(text);
   if (whole === text) return text;
   return whole.slice(0, 10) === clock.format(Date.now()).slice(0, 10) ? whole.slice(11, 16) : whole.slice(5, 16);
@@ -121,6 +121,10 @@ function showWhy(unit) {
   else if (!why) unit.insertBefore(mould("a-why"), unit.querySelector('[data-field="lines"]'));
 }
 
+function button(unit) {
+  return unit.querySelector("button[name=of]") ?? {}; // who is well has none
+}
+
 const SHOW = {
   standing(unit, value) {
     unit.dataset.standing = value;
@@ -142,9 +146,14 @@ const SHOW = {
   },
   seen(unit, value) {
     unit.dataset.seen = value ? "yes" : "";
+    button(unit).hidden = Boolean(value) || !unit.dataset.faults;
     put(unit, "seen", value ? filled(says.seen, { by: value.by, when: shortly(value.at) }) : "");
   },
-  faults: (unit, value) => (unit.dataset.faults = value),
+  faults(unit, value) {
+    unit.dataset.faults = value;
+    button(unit).value = `${unit.dataset.unit} ${value}`;
+    button(unit).hidden = !value;
+  },
   order: (unit, value) => (unit.dataset.order = value),
   days: (unit, value) => put(unit, "days", value === null ? "" : filled(says.days, { n: value })),
   building: (unit, value) => put(unit, "building", value),

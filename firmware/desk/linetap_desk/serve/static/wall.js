@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // All units on one screen: the worst first, filtered, counted.
 
+import { forget as quiet, notice } from "/static/sound.js";
 import { at, draw, filled, mould, only, put, root, says, units, words } from "/static/units.js";
 
 const SAY_MS = 10_000; // a screen reader reads the summary: at most this often
@@ -47,6 +48,7 @@ export function show(change) {
   }
   draw(unit, change);
   if (only) return true;
+  notice(unit);
   if ("standing" in change || "seen" in change || "order" in change) place(unit);
   unit.hidden = !fits(unit);
   recount();
@@ -58,6 +60,7 @@ export function forget(name) {
   if (only) put(unit, "standing", says.gone);
   else unit?.remove();
   units.delete(name);
+  quiet(name);
   recount();
   return true;
 }
@@ -146,3 +149,19 @@ if (!only) {
   });
   filter();
 }
+
+// --- acknowledging: the page stays, so that sound stays allowed -------------------------------------------------------
+
+at("seen").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const button = event.submitter;
+  const data = new FormData(event.target);
+  data.set("of", button.value);
+  button.disabled = true;
+  try {
+    const headers = { "x-csrf-token": data.get("csrf"), accept: "text/plain" };
+    await fetch("/fleet/seen", { method: "POST", headers, body: new URLSearchParams(data), redirect: "manual" });
+  } finally {
+    button.disabled = false; // the stream says what became of it
+  }
+});

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shift log of the control room: who has acknowledged which fault and when, and notes for whoever is next. Each
+entry and its row of the access log are one transaction. Telephone numbers in a note are masked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio.to_thread
+from sqlalchemy import Connection, Row, delete, func, insert, select
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from linetap_core.clock import rfc3339
+from linetap_core.evidence.signing import unitnames
+from linetap_desk.serve.access.log import DONE, Subject, without_numbers
+from linetap_desk.serve.database.tables import shift_log
+from linetap_desk.serve.database.transactions import writing
+from linetap_desk.serve.handling.home import local_path
+from linetap_desk.serve.handling.site import Route, Site
+from linetap_desk.serve.live.hub import Note
+from linetap_desk.serve.live.journal import Acknowledged, Reader
+from linetap_desk.serve.people.sessions import Who, who_of
+from linetap_desk.web.text import N_
+
+SEEN, NOTE = "seen", "note"
+MOST_ROWS = 20_000  # beyond that the oldest go
+MOST_SHOWN = 200
+MOST_CHARACTERS = 1000  # of a note
+UNITS = frozenset({"watch", "officer", "vault", "custodian"})
+_OF = re.compile(rf"({unitnames.NAME}) ([0-9a-f]{{8}}(?: [0-9a-f]{{8}})*)")
+EMPTY = N_("A note has 1 to 1000 characters.")
+
+
+async def acknowledge(request: Request, site: Site) -> Response:
+    """`of`: the unit and its faults as the page showed them: what appeared meanwhile is not acknowledged."""
+    form, who = await request.form(), who_of(request)
+    found = _OF.fullmatch(str(form.get("of", ""))[:MOST_CHARACTERS])
+    if found is None:
+        raise HTTPException(400)
+    unit, faults = found[1], found[2]
+    units = site.fleet.seen(Reader(False, "ko", unit))[2]
+    if not units or units[0]["cause"] is None:
+        raise HTTPException(404)
+    text = str(units[0]["cause"]["says"])
+    at = await anyio.to_thread.run_sync(_keep, site, who, request.state.address, SEEN, unit, faults, text)
+    site.fleet.acknowledge({unit: Acknowledged(faults, who.shown, at)})
+    return RedirectResponse(local_path(form.get("next", "/fleet")), 303)
+
+
+async def page(request: Request, site: Site) -> Response:
+    return await _page(request, site)
+
+
+async def leave(request: Request, site: Site) -> Response:
+    form, who = await request.form(), who_of(request)
+    text = str(form.get("text", "")).strip()
+    if not 0 < len(text) <= MOST_CHARACTERS:
+        return await _page(request, site, EMPTY, 400)
+    text = without_numbers("".join(sign if sign.isprintable() or sign == "\n" else " " for sign in text))
+    at = await anyio.to_thread.run_sync(_keep, site, who, request.state.address, NOTE, "", "", text)
+    site.fleet.leave(Note(text, who.shown, at))
+    return RedirectResponse("/fleet/shift", 303)
+
+
+async def _page(request: Request, site: Site, error: str = "", status: int = 200) -> Response:
+    rows = await anyio.to_thread.run_sync(_newest, site)
+    return site.pages.page(request, "fleet/shift.html", status, rows=rows, error=error)
+
+
+def _newest(site: Site) -> list[Row[Any]]:
+    with site.own.connect() as db:
+        return list(db.execute(select(shift_log).order_by(shift_log.c.id.desc()).limit(MOST_SHOWN)))
+
+
+def _keep(site: Site, who: Who, address: str, kind: str, unit: str, faults: str, text: str) -> str:
+    """The moment of the entry."""
+    at = rfc3339(site.clock.utc_ns())
+    act = "fleet_seen" if kind == SEEN else "shift_note"
+    with writing(site.own) as db:
+        row = {"at": at, "person": who.name, "shown": who.shown, "kind": kind}
+        made = db.execute(insert(shift_log).values(**row, unit=unit, faults=faults, text=text))
+        newest = int((made.inserted_primary_key or (0,))[0])
+        db.execute(delete(shift_log).where(shift_log.c.id <= newest - MOST_ROWS))
+        site.access.append_in(db, who.name, address, act, Subject(terms=unit), DONE)
+    return at
+
+
+def standing(db: Connection) -> tuple[dict[str, Acknowledged], Note | None]:
+    """The last acknowledgement of each unit, and the last note."""
+    last = select(func.max(shift_log.c.id)).where(shift_log.c.kind == SEEN).group_by(shift_log.c.unit)
+    seen = db.execute(select(shift_log).where(shift_log.c.id.in_(last))).all()
+    newest = select(shift_log).where(shift_log.c.kind == NOTE).order_by(shift_log.c.id.desc()).limit(1)
+    note = db.execute(newest).one_or_none()
+    acknowledged = {row.unit: Acknowledged(row.faults, row.shown, row.at) for row in seen}
+    return acknowledged, None if note is None else Note(note.text, note.shown, note.at)
+
+
+@contextlib.asynccontextmanager
+async def life(site: Site) -> AsyncIterator[None]:
+    """What stood when the pages were stopped."""
+    with site.own.connect() as db:
+        acknowledged, note = standing(db)
+    site.fleet.acknowledge(acknowledged)
+    if note is not None:
+        site.fleet.leave(note)
+    yield
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("/fleet/seen", ("POST",), UNITS, None, acknowledge, takes=("of", "next"), answers=(303, 400, 404)),
+    Route("/fleet/shift", ("GET",), UNITS, "shift_view", page),
+    Route("/fleet/shift", ("POST",), UNITS, None, leave, takes=("text",), answers=(303, 400)),
+)

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Acknowledgements and the shift log: who, what and when is kept, logged and bounded, and outlives a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fleet_rig import END_S, Speaking, fleet_site
+from servesite import ServeSite
+from sqlalchemy import func, select
+from watch_rig import ALERT
+
+from broker import Broker, until
+from linetap_desk.serve.database.tables import access, shift_log
+from linetap_desk.serve.fleet import shift
+from linetap_desk.serve.live.journal import Reader
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    with Broker(tmp_path_factory.mktemp("broker"), saves=False) as broker:
+        floor = Speaking(broker.port)
+        floor.is_well("main-02", 2)
+        floor.is_well("main-01", 2)
+        floor.alerts("main-01")
+        floor.close()
+        yield broker
+
+
+@pytest.fixture
+def served(broker: Broker, tmp_path: Path) -> Iterator[ServeSite]:
+    with fleet_site(tmp_path / "site", broker.port) as site:
+        until(lambda: site.site.fleet.figures()[0] == "live", END_S)
+        yield site
+
+
+def unit(served: ServeSite, name: str = "main-01") -> dict[str, Any]:
+    return served.site.fleet.seen(Reader(False, "ko", name))[2][0]
+
+
+def acknowledge(served: ServeSite, **fields: str) -> int:
+    client = served.client("watch", name="kim")
+    return served.post(client, "/fleet/seen", **fields).status_code
+
+
+def test_it_has_a_name_a_row_of_each_log_and_outlives_a_restart(
+    served: ServeSite, broker: Broker, tmp_path: Path
+) -> None:
+    assert unit(served)["seen"] is None
+    assert acknowledge(served, of=f"main-01 {unit(served)['faults']}") == 303
+    until(lambda: unit(served)["seen"] is not None, END_S)
+    assert unit(served)["seen"]["by"] == "kim 님"
+    with served.site.own.connect() as db:
+        (row,) = db.execute(select(shift_log)).all()
+        logged = db.execute(select(access.c.person, access.c.terms).where(access.c.act == "fleet_seen")).all()
+    assert (row.person, row.kind, row.unit, row.text) == ("kim", "seen", "main-01", ALERT["text_ko"])
+    assert [tuple(one) for one in logged] == [("kim", "main-01")]
+    text = served.client("officer").get("/fleet/shift").text
+    assert "kim 님" in text
+    assert "main-01" in text
+    served.held.close()
+    with fleet_site(tmp_path / "site", broker.port) as again:
+        until(lambda: again.site.fleet.figures()[0] == "live", END_S)
+        assert unit(again)["seen"]["by"] == "kim 님"
+
+
+def test_what_cannot_be_acknowledged(served: ServeSite) -> None:
+    for of in ("", "main-01", "main-01 xyz", "main-01 0000000g", "../x 00000000", "main-01 " + "0" * 2000):
+        assert acknowledge(served, of=of) == 400, of
+    assert acknowledge(served, of="nobody-99 00000000") == 404
+    assert acknowledge(served, of="main-02 00000000") == 404  # nothing is wrong with it
+    assert acknowledge(served, of="main-01 00000000") == 303  # what is over by now: it holds for nothing
+    assert unit(served)["seen"] is None
+    strange = served.client("auditor")
+    assert served.post(strange, "/fleet/seen", of=f"main-01 {unit(served)['faults']}").status_code == 403
+    assert served.post(strange, "/fleet/shift", text="x").status_code == 403
+
+
+def test_a_note_is_masked_shown_and_bounded(served: ServeSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shift, "MOST_ROWS", 3)
+    client = served.client("watch", name="kim")
+    for text in ("", "   ", "x" * 1001):
+        assert served.post(client, "/fleet/shift", text=text).status_code == 400
+    for n in range(5):
+        text = f"{n}: 010-1234-5678로 회신\x1b[2J <b>"
+        assert served.post(client, "/fleet/shift", text=text).status_code == 303
+    with served.site.own.connect() as db:
+        texts = db.execute(select(shift_log.c.text).order_by(shift_log.c.id)).scalars().all()
+        assert [text[:2] for text in texts] == ["2:", "3:", "4:"]
+        assert db.execute(select(func.count()).where(access.c.act == "shift_note")).scalar() == 5
+    assert not any("1234" in text or "\x1b" in text for text in texts)
+    until(lambda: served.site.fleet.seen(Reader(False, "ko"))[1].note is not None, END_S)
+    page = client.get("/fleet").text
+    assert "kim 님" in page
+    assert "&lt;b&gt;" in page
+    assert "1234" not in page
