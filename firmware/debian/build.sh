@@ -39,7 +39,7 @@ lay_out() {
   done
   of_git firmware/debian "$TREE/debian"
   of_git systemd "$TREE/systemd"
-  rm "$TREE/systemd/README.md" "$TREE/debian/build.sh"
+  rm -r "$TREE/systemd/README.md" "$TREE/debian"/{build.sh,container}
   cp build/notices/* "$TREE/notices/"
   cp hardware/pins.toml "$TREE/"
   cp image/linetap "$TREE/bin/"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a person does with the one-time link, over https: password, then the fleet's page. Run in the
-machine's network: `firstlogin.py LINK CA.pem`. Prints that page's title; ends with 1 where something is refused."""
+machine's network: `firstlogin.py LINK CA.pem`. Prints that page's title and units; ends with 1 where refused."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ def main(link: str, ca: str) -> int:
     title = re.search(r"<title>(.*?)</title>", fleet.text, re.DOTALL)
     sys.stdout.write(f"{refused.status_code} {chosen.status_code} {finished.status_code} {fleet.status_code}\n")
     sys.stdout.write(f"{title[1].strip() if title else ''}\n")
+    sys.stdout.writelines(f"{unit}\n" for unit in sorted(set(re.findall(r"/fleet/unit/([\w-]+)", fleet.text))))
     return 0 if fleet.status_code == 200 and refused.status_code != 200 else 1
 
 

@@ -13,14 +13,17 @@ from pathlib import Path
 
 import bare
 import pytest
-from guest import Guest
+from guest import Guest, until
 
-from linetap_core.clock import NS_PER_S, SYSTEM
+from linetap_core.clock import NS_PER_S, SYSTEM, rfc3339
+from linetap_core.enrolment import certificates
+from linetap_core.wire.topics import Status, Topics
+from pki_rig import Asking
 
 pytestmark = [pytest.mark.deb, pytest.mark.timeout(1500)]
 
 PAGE = bare.ROOT / "docs/install-desk.md"
-LOGIN = Path(__file__).with_name("firstlogin.py")
+UNIT = "floor-03"
 WITHIN_S = 600  # "10 minutes and 5 commands"
 # What is wrong with every machine of this kind: a name that no name server has, a clock that is nobody's to set.
 OF_THE_GUEST = {"name", "clock"}
@@ -29,7 +32,6 @@ OF_THE_GUEST = {"name", "clock"}
 @dataclass
 class Desk:
     machine: Guest
-    link: str = ""
     said: dict[str, tuple[int, str]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -38,6 +40,10 @@ class Desk:
         status, said = bare.shell(self.machine, line)
         assert status == 0, f"{line}: {said}"
         return said
+
+    def put(self, path: str, data: bytes) -> None:
+        words = [*self.machine.entered(), "tee", path]
+        subprocess.run(words, input=data, stdout=subprocess.DEVNULL, timeout=60, check=True)
 
     def doctor(self) -> list[str]:
         """What is wrong besides what cannot be otherwise here."""
@@ -69,24 +75,36 @@ def test_the_commands_of_the_page_set_up_a_desk(desk: Desk) -> None:
         sys.stderr.write(f"{seconds:6.1f} s  {line}\n")
 
 
+def beside(machine: Guest, program: str, *words: str) -> str:
+    """What a program of these tests says, run in the machine's network."""
+    path = Path(__file__).with_name(program)
+    command = ["nsenter", "-t", str(machine.pid), "-n", sys.executable, str(path), *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_unit_that_is_enrolled_is_known_to_the_ingest(desk: Desk, tmp_path: Path) -> None:
+    """By the words of docs/broker.md at the authority, and setup once more, which takes the signers from there."""
+    asking = Asking.new(UNIT)
+    desk.put("/root/unit.request", asking.request())
+    desk.type("linetap pki unit unit.request --dir linetap-pki -o tls.pem && linetap desk setup")
+    for name in ("tls.pem", "linetap-pki/ca.pem"):
+        (tmp_path / Path(name).name).write_text(desk.machine.run("cat", f"/root/{name}"))
+    (tmp_path / "tls.key").write_bytes(certificates.key_pem(asking.tls))
+    told = Topics(UNIT).status(Status("online", "s", "1.0", rfc3339(SYSTEM.utc_ns())))
+    beside(desk.machine, "unitsays.py", told.topic, told.payload.decode(), str(tmp_path))
+    figures = "runuser -u linetap-desk -- linetap desk metrics --config /etc/linetap-desk/desk.toml"
+    until(lambda: f'linetap_unit_online{{unit="{UNIT}"}} 1' in desk.type(figures), "the ingest has it")
+
+
 def test_the_link_that_it_prints_leads_to_the_fleet(desk: Desk, tmp_path: Path) -> None:
     said = "".join(text for _, text in desk.said.values())
     found = re.search(r"https://\S+/first#\S+", said)
     assert found, said
     (tmp_path / "ca.pem").write_text(desk.machine.run("cat", "/etc/linetap-desk/ca.pem"))
-    words = [
-        "nsenter",
-        "-t",
-        str(desk.machine.pid),
-        "-n",
-        sys.executable,
-        str(LOGIN),
-        found[0],
-        str(tmp_path / "ca.pem"),
-    ]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines() == ["303 303 303 200", "기기 현황 - linetap"]
+    said = beside(desk.machine, "firstlogin.py", found[0], str(tmp_path / "ca.pem"))
+    assert said.splitlines() == ["303 303 303 200", "기기 현황 - linetap", UNIT]
 
 
 def test_the_doctor_finds_nothing_wrong(desk: Desk) -> None:
@@ -174,7 +192,7 @@ def test_an_upgrade_restarts_what_runs_and_keeps_everything(desk: Desk) -> None:
     assert desk.doctor() == []
 
 
-def test_tools_alone_need_no_server() -> None:
+def test_tools_alone_need_no_server_and_a_server_takes_postgresql() -> None:
     """A keyholder's computer has what a keyholder needs, and names the package of what it has not."""
     if why := bare.cannot():
         pytest.skip(why)
@@ -190,6 +208,21 @@ def test_tools_alone_need_no_server() -> None:
         tools.type("linetap pki desk wall --dir pki -o wall.pem && touch desk.toml")
         status, said = bare.shell(machine, "linetap desk serve --config desk.toml")
         assert (status, said) == (2, "this needs alembic: apt install linetap-desk brings it\n")
+        _postgresql(tools)
+
+
+def _postgresql(desk: Desk) -> None:
+    """A desk whose databases are PostgreSQL's, on the same machine."""
+    desk.type("DEBIAN_FRONTEND=noninteractive apt-get install -qq linetap-desk postgresql python3-psycopg")
+    desk.type("linetap desk setup --name desk.city.example --admin kim --database postgresql")
+    assert desk.doctor() == []
+    write = "runuser -u linetap-pages -- psql -d linetap_desk -c 'delete from units'"
+    status, said = bare.shell(desk.machine, write)
+    assert (status, said.splitlines()[-1]) == (1, "ERROR:  permission denied for table units")
+    status, said = bare.shell(desk.machine, "runuser -u linetap-desk -- psql -d linetap_pages -c 'select 1'")
+    assert status == 2, said
+    desk.type("systemctl restart linetap-ingest linetap-serve")
+    assert desk.doctor() == []
 
 
 def test_removal_and_purge_leave_the_evidence(desk: Desk) -> None:
