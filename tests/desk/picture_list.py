@@ -161,6 +161,13 @@ SHOTS = (
         "One request and how far it is: the second approval is missing, signed on the approver's own device.",
     ),
     Shot(
+        "overflow",
+        "/overflow",
+        "/overflow",
+        "vault",
+        "Calls without a day of their own: re-wrapped by one vault officer, checked by another.",
+    ),
+    Shot(
         "hold-ask",
         "/hold/ask/{unit}/{call_id:path}",
         "/hold/ask/main-03/{call}",
@@ -254,6 +261,7 @@ NO_PAGE = {
     "/release/{id}/call": "what the approvers verify",
     "/release/{id}/vault": "what the vault officer takes along",
     "/release/{id}/package": "what the custodian takes along",
+    "/overflow/overflow.tar": "what the vault officers take along",
     "/hold/{id}/call": "what the vault officer verifies and wraps",
     "/hold/{id}/hold.command": "what the vault officer sends",
     "/adoption/paper": "the same as a unit's, without its name and its code",

@@ -12,6 +12,7 @@ from sqlalchemy import insert, select
 
 from linetap_core.clock import NS_PER_S, rfc3339
 from linetap_core.evidence.authorization.release import NamedCall, Request
+from linetap_core.evidence.authorization.releaserules import LineStaff, Rule
 from linetap_core.evidence.authorization.roles import Person, Purpose, Roles
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.keys.publickeys import encode_recipient
@@ -24,9 +25,23 @@ from linetap_desk.serve.handling.site import Site
 REQUEST, HOLD = "2026-0042", "H2026-0007"
 SERVE = 'roles = "roles.json"\nauthority = "authority.pub"'
 _DAY_NS = 86_400 * NS_PER_S
-_PURPOSES = [Purpose("dispute", "통화 내용에 대한 분쟁", "A caller disputes what was said", "통화녹음 지침 제12조")]
+_PURPOSES = [
+    Purpose("dispute", "통화 내용에 대한 분쟁", "A caller disputes what was said", "통화녹음 지침 제12조"),
+    Purpose("complaint", "민원 답변", "To answer a complaint", "통화녹음 지침 제13조"),
+    Purpose("investigation", "재판·수사", "A court or an investigation", "형사소송법 제199조"),
+]
 _KEY = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"
 _ONE_TIME = encode_recipient(bytes(range(32)))
+
+
+_RULES = [
+    Rule(purpose="complaint", party="own_line", approvals=[["legal"]], max_age_days=14, expires_days=3),
+    Rule(purpose="complaint", party="other_office", approvals=[["privacy"], ["legal"]], max_age_days=90),
+    Rule(purpose="investigation", party="court", approvals=[["privacy"], ["legal"]], max_age_days=1095),
+]
+_STAFF = LineStaff(
+    name="최은지", unit="main-03", line=1, since="2026-01-01T00:00:00.000Z", recipient=_KEY, supervisors=["이서연"]
+)
 
 
 def write_roles(folder: Path) -> None:
@@ -34,7 +49,7 @@ def write_roles(folder: Path) -> None:
     authority, *others = (_key(name) for name in ("authority", "lee", "park"))
     lines = [keys.public_line(key.public_key()) for key in others]
     people = [Person("이서연", "legal", lines[0]), Person("박준호", "privacy", lines[1])]
-    data = document.encode(Roles(3, people, _PURPOSES))
+    data = document.encode(Roles(3, people, _PURPOSES, rules=_RULES, lines=[_STAFF]))
     (folder / "roles.json").write_bytes(data)
     (folder / "roles.json.sig").write_bytes(sshsig.sign(data, authority, "linetap-roles").encode())
     (folder / "authority.pub").write_text(keys.public_line(authority.public_key()) + "\n")

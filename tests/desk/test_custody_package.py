@@ -15,8 +15,9 @@ import pytest
 from linetap_core.clock import NS_PER_S, parse_rfc3339
 from linetap_core.records import NoticeRecord
 from linetap_desk.custody import case, sound
-from linetap_desk.custody import package as tar
-from linetap_desk.custody.package import BadPackage, private_folder, unpack
+from linetap_desk.custody.package import private_folder, unpack
+from linetap_desk.inputs import ustar
+from linetap_desk.inputs.ustar import BadPackage
 from release_rig import Desk
 from sealing_rig import CALL_ID, record
 
@@ -82,7 +83,7 @@ def test_what_does_not_belong_is_refused(tmp_path: Path, kind: str) -> None:
 
 
 def test_the_whole_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tar, "LIMIT_BYTES", 4096)
+    monkeypatch.setattr(ustar, "LIMIT_BYTES", 4096)
     with pytest.raises(BadPackage, match="more than"):
         unpack(io.BytesIO(archive(GOOD, ("allowed_signers", REG, bytes(4000)))), tmp_path)
     folders = archive(*((f"calls/{n}", tarfile.DIRTYPE, b"") for n in range(9)))

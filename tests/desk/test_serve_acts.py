@@ -29,10 +29,11 @@ SHOWS = {
     "request_list": r"/release",
     "request_view": r"/release/\{id\}(/request\.json)?",
     "hold_view": r"/hold/\{id\}(/hold\.command)?",
-    "export": r"/(release|hold)/\{id\}/(call|vault|package)",
     "citizen_list": r"/citizen",
     "citizen_view": r"/citizen/\{id\}",
     "citizen_print": r"/citizen/\{id\}/(receipt|notice)",
+    "export": r"/(release|hold)/\{id\}/(call|vault|package)|/overflow/overflow\.tar",
+    "overflow_view": r"/overflow",
     "restore_view": r"/restore",
     "review": r"/review(/\{month\}(/rows)?)?",
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap overflow rewrap`: wraps the key of a call sealed to an overflow epoch, or to a shorter class's, for its own
-day.
+"""`linetap overflow rewrap`: wraps the keys of calls sealed to an overflow epoch, or to a shorter class's, for their
+own days.
 
 Also the wrapping itself, shared with `linetap hold wrap`: the partly opened key passes through a pipe and is never
 written.
@@ -14,8 +14,9 @@ import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
-from linetap_core.clock import Clock, rfc3339
+from linetap_core.clock import Clock, from_utc_ns, parse_rfc3339, rfc3339
 from linetap_core.durable import privatefile, signedfile
 from linetap_core.errors import BadInput, LinetapError
 from linetap_core.evidence import sealing
@@ -33,8 +34,8 @@ from linetap_desk.unsealing import callproof, checkedcall, layers, stockage
 from linetap_desk.unsealing.checkedcall import CheckedCall
 
 
-def add_call_arguments(parser: argparse.ArgumentParser, what: str) -> None:
-    parser.add_argument("call_dir", type=Path, metavar="CALL_DIR")
+def add_call_arguments(parser: argparse.ArgumentParser, what: str, *, several: bool = False) -> None:
+    parser.add_argument("call_dir", type=Path, metavar="CALL_DIR", nargs="+" if several else None)
     parser.add_argument(
         "--identity", type=Path, action="append", required=True, metavar="EPOCH_FILE",
         help="private, of the call's epoch; of a group one for each officer who takes part",
@@ -121,15 +122,27 @@ _REWRAP = "example: linetap overflow rewrap CALL_DIR --identity overflow-2.txt -
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "example: linetap overflow rewrap --help"
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    one = verbs.add_parser("rewrap", help="wrap a call's key for its day", epilog=_REWRAP)
-    add_call_arguments(one, hold.REWRAP)
-    one.add_argument("--to", required=True, metavar="DAY", help="a day of the key list, or its recipient age1...")
+    one = verbs.add_parser("rewrap", help="wrap the keys of calls for their days", epilog=_REWRAP)
+    add_call_arguments(one, hold.REWRAP, several=True)
+    one.add_argument(
+        "--to", metavar="DAY", help="a day of the key list, or its recipient age1...; default: as its unit amended it"
+    )
     one.add_argument("--list", type=Path, default=Path("keylist.json"), metavar="FILE", help="default %(default)s")
 
 
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
+    """One call after the other: those before a refused one are re-wrapped."""
     found = keygen.load_list(args.list)
-    epoch = _epoch(found, args.to, args.list)
+    folders: list[Path] = args.call_dir
+    if len(folders) > 1 and (args.output is not None or args.partial is not None):
+        raise BadInput("-o, --partial: for one call; several go to holds/CALL_ID each")
+    for folder in folders:
+        _rewrap(argparse.Namespace(**(vars(args) | {"call_dir": folder})), found, clock)
+    return 0
+
+
+def _rewrap(args: argparse.Namespace, found: KeyList, clock: Clock) -> None:
+    epoch = _epoch(found, args.to or _stated_day(args, found, clock), args.list)
     require_possible(clock)
     now_ns = clock.utc_ns()
 
@@ -141,7 +154,17 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     folder, call = write_rewrapped(args, clock, epoch.recipient, hold.REWRAP, document)
     if folder is not None:
         sys.stdout.write(f"{folder}: {call.record.call_id} is in the epoch {epoch.day} now\n")
-    return 0
+
+
+def _stated_day(args: argparse.Namespace, found: KeyList, clock: Clock) -> str:
+    """The day of the call's end by its unit's signed amendment. BadInput without one: its officer knows its class."""
+    desk = deskfolder.find(args, clock)
+    roles = None if desk is None else desk.roles(desk.access.entries())
+    call = checkedcall.require_verified(args.call_dir, callproof.basis(args, desk, roles), with_audio=False)
+    if call.amended is None:
+        raise BadInput(f"{args.call_dir}: --to: no amendment of its unit states its end; a day expected")
+    day = from_utc_ns(parse_rfc3339(call.amended.until) - 1).astimezone(ZoneInfo(found.zone)).date()
+    return day.isoformat()
 
 
 def _epoch(key_list: KeyList, to: str, path: Path) -> Epoch:

@@ -48,6 +48,7 @@ from linetap_desk.serve.live.hub import Hub
 from linetap_desk.serve.login import restore, second, staying
 from linetap_desk.serve.login import routes as people
 from linetap_desk.serve.orders import routes as orders
+from linetap_desk.serve.overflow import routes as overflow
 from linetap_desk.serve.people.oidc import Oidc
 from linetap_desk.serve.people.sessions import OpenSessions
 from linetap_desk.serve.release import routes as release
@@ -171,12 +172,13 @@ ROUTES: tuple[Route, ...] = join(
         release.ROUTES,
         holdroutes.ROUTES,
         citizen.ROUTES,
+        overflow.ROUTES,
         orders.ROUTES,
         adoption.ROUTES,
         restore.ROUTES,
     )
 )
-LARGER = adoption.LARGER | orders.LARGER  # path -> bytes of a form with files
+LARGER = adoption.LARGER | orders.LARGER | overflow.LARGER  # path -> bytes of a form with files
 # Runs beside the pages from start to end; each puts its state into the site.
 LIVES: tuple[Callable[[Site], AbstractAsyncContextManager[None]], ...] = (
     keeping.life,

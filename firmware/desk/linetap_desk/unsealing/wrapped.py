@@ -80,11 +80,22 @@ CHECK_SUFFIX = f".check{namespaces.SUFFIX}"
 def require_checked(paper: Path, data: bytes, roles: Roles, signer_name: str) -> None:
     """A Refusal unless a vault officer checked that the key opens: another one than the signer, if there is another."""
     place = paper.with_name(f"{paper.name}{CHECK_SUFFIX}")
-    others = any(person.role == VAULT and person.name != signer_name for person in roles.people)
-    how = f"`linetap hold check {paper.parent}` by a vault officer{f' who is not {signer_name}' if others else ''}"
     if not place.exists():
+        how = f"`linetap hold check {paper.parent}` by a vault officer{_but(roles, signer_name)}"
         raise Refusal(f"it is not shown that its key opens: run {how} first")
-    armored = callfolder.read(place, sshsig.SIGNATURE_LIMIT_BYTES)
+    require_check_signature(data, callfolder.read(place, sshsig.SIGNATURE_LIMIT_BYTES), roles, signer_name)
+
+
+def require_check_signature(data: bytes, armored: bytes, roles: Roles, signer_name: str) -> None:
+    """A Refusal unless it is of a vault officer, another one than who signed the document, if there is another."""
     person = roles.holder(sshsig.check(data, armored, namespaces.HOLD_CHECK))
-    if person is None or person.role != VAULT or (others and person.name == signer_name):
-        raise Refusal(f"who checked it may not: {how} expected")
+    if person is None or person.role != VAULT or (_others(roles, signer_name) and person.name == signer_name):
+        raise Refusal(f"who checked it may not: a vault officer{_but(roles, signer_name)} expected")
+
+
+def _others(roles: Roles, signer_name: str) -> bool:
+    return any(person.role == VAULT and person.name != signer_name for person in roles.people)
+
+
+def _but(roles: Roles, signer_name: str) -> str:
+    return f" who is not {signer_name}" if _others(roles, signer_name) else ""

@@ -22,8 +22,8 @@ from linetap_core.evidence.calls.indexlist import IndexList
 from linetap_core.evidence.sealing.keylist import DAY
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.signing.signers import Signer
-from linetap_desk.custody.package import BadPackage, Source, members
 from linetap_desk.custody.search.memory import UnitCalls
+from linetap_desk.inputs.ustar import BadPackage, Source, members
 from linetap_desk.searching.indexsearch import IndexKeys, decrypt_segment
 from linetap_desk.unsealing.stockage import DoesNotOpen
 from linetap_desk.web.text import N_

@@ -84,7 +84,7 @@ def newest_wrapped(site: Site, found: RequestState, roles: Roles) -> Wrapped | N
     """The latest re-wrapped key that `linetap unwrap --wrapped` accepts: from the vault officer's folder of holds, or
     from a hold's command uploaded on these pages."""
     call_id, sha256, signed = found.row["call_id"], found.row["record_sha256"], dict[str, Wrapped]()
-    for one in (*_laid_down(site, call_id), *_brought(site, found)):
+    for one in (*laid_down(site, call_id), *_brought(site, found)):
         try:
             signed[verify_wrapped(one, one.name, call_id, sha256, roles).made_at] = one
         except Refusal:
@@ -92,7 +92,8 @@ def newest_wrapped(site: Site, found: RequestState, roles: Roles) -> Wrapped | N
     return signed[max(signed)] if signed else None
 
 
-def _laid_down(site: Site, call_id: str) -> Iterator[Wrapped]:
+def laid_down(site: Site, call_id: str) -> Iterator[Wrapped]:
+    """The documents in the vault officer's folder of holds, whatever they say."""
     copy = site.settings.desk.copy
     if copy is None or copy.holds is None or sealed.CALL_ID.fullmatch(call_id) is None:
         return

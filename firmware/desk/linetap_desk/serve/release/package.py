@@ -61,11 +61,11 @@ def whole(site: Site, found: RequestState, roles: InForce) -> list[Member]:
         raise StepFault("copy_unreadable", f"{row['call_id']}: its second copy cannot be read whole") from None
     return [
         *_request(found),
-        _bytes("roles.json", roles.data),
-        _bytes(f"roles.json{namespaces.SUFFIX}", roles.sig),
-        _bytes("allowed_signers", known),
+        as_member("roles.json", roles.data),
+        as_member(f"roles.json{namespaces.SUFFIX}", roles.sig),
+        as_member("allowed_signers", known),
         *files,
-        _bytes(f"inner/{row['call_id']}{sealing.SUFFIX}", bytes(row["inner_age"])),
+        as_member(f"inner/{row['call_id']}{sealing.SUFFIX}", bytes(row["inner_age"])),
         *_handed(site, found),
         *_amended(folder),
         *_closing(site, row),
@@ -79,14 +79,14 @@ def _handed(site: Site, found: RequestState) -> list[Member]:
         return []
     with site.own.connect() as db:
         data = store.partial_data(db, found.row["id"], found.chain.handed)
-    return [_bytes(f"handed/{found.row['call_id']}{sealing.SUFFIX}", data)] if data else []
+    return [as_member(f"handed/{found.row['call_id']}{sealing.SUFFIX}", data)] if data else []
 
 
 def for_the_vault(site: Site, found: RequestState, roles: Roles) -> list[Member]:
     """The input of `linetap unwrap`, with a re-wrapped key and the partials of earlier officers, and without audio."""
     wrapped = callfiles.newest_wrapped(site, found, roles)
     anew = {} if wrapped is None else wrapped.members()
-    named = [_bytes(f"holds/{found.row['call_id']}/{name}", data) for name, data in anew.items()]
+    named = [as_member(f"holds/{found.row['call_id']}/{name}", data) for name, data in anew.items()]
     of_wrapped = "" if wrapped is None else hashlib.sha256(wrapped.key_age).hexdigest()
     return for_an_approver(site, found) + named + handed_on(site, found.row["id"], found.chain, of_wrapped)
 
@@ -100,7 +100,7 @@ def handed_on(site: Site, about: str, chain: Chain, of_wrapped: str = "") -> lis
     """partial/1.age and so on, each encrypted to the following officers."""
     with site.own.connect() as db:
         found = [(one, store.partial_data(db, about, one)) for one in chain.officers if one.here]
-    return [_bytes(callfiles.partial_name(one, of_wrapped), data) for one, data in found if data]
+    return [as_member(callfiles.partial_name(one, of_wrapped), data) for one, data in found if data]
 
 
 def of_call(site: Site, row: Mapping[str, Any]) -> list[Member]:
@@ -121,14 +121,16 @@ def _amended(folder: Path) -> list[Member]:
     limits = {".json": amendment.LIMIT_BYTES, namespaces.SUFFIX: sshsig.SIGNATURE_LIMIT_BYTES}
     found = amended.files(amended.home(folder), folder.name)
     try:
-        return [_bytes(f"{amendment.FOLDER}/{path.name}", callfolder.read(path, limits[path.suffix])) for path in found]
+        return [
+            as_member(f"{amendment.FOLDER}/{path.name}", callfolder.read(path, limits[path.suffix])) for path in found
+        ]
     except (OSError, Refusal):
         raise StepFault("copy_unreadable", f"{folder.name}: its amendments cannot be read whole") from None
 
 
 def _closing(site: Site, row: Mapping[str, Any]) -> list[Member]:
     proof = callfiles.read_closing(site, row)
-    return [_bytes(f"{closing.FOLDER}/{row['call_id']}{closing.SUFFIX}", proof)] if proof else []
+    return [as_member(f"{closing.FOLDER}/{row['call_id']}{closing.SUFFIX}", proof)] if proof else []
 
 
 def _witnessed(folder: Path) -> list[Member]:
@@ -138,7 +140,7 @@ def _witnessed(folder: Path) -> list[Member]:
         data = callfolder.read(path, tlogproof.LIMIT_BYTES) if path.exists() else b""
     except (OSError, Refusal):
         return []
-    return [_bytes(f"{tlogproof.FOLDER}/{folder.name}{tlogproof.SUFFIX}", data)] if data else []
+    return [as_member(f"{tlogproof.FOLDER}/{folder.name}{tlogproof.SUFFIX}", data)] if data else []
 
 
 def answer(members: Sequence[Member], name: str) -> StreamingResponse:
@@ -172,11 +174,11 @@ def _pieces(path: Path, size: int) -> Iterator[bytes]:
 
 
 def _request(found: RequestState) -> list[Member]:
-    signed = [_bytes(name, data) for name, data in sorted(found.signatures.items())]
-    return [_bytes("request.json", bytes(found.row["request"])), *signed]
+    signed = [as_member(name, data) for name, data in sorted(found.signatures.items())]
+    return [as_member("request.json", bytes(found.row["request"])), *signed]
 
 
-def _bytes(name: str, data: bytes) -> Member:
+def as_member(name: str, data: bytes) -> Member:
     return Member(name, len(data), data)
 
 

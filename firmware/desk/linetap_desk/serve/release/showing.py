@@ -280,7 +280,7 @@ def _terms(site: Site, found: RequestState) -> Shown | None:
         return None
     try:
         return terms.shown(parse(bytes(found.row["request"])), in_force(site).roles)
-    except RolesFault:
+    except (RolesFault, BadInput):
         return None
 
 

@@ -60,6 +60,8 @@ ACTS = {
     "citizen_decide": N_("Access request decided"),
     "citizen_meet": N_("Appointment for an access request"),
     "citizen_close": N_("Access request closed"),
+    "overflow_view": N_("Calls of overflow epochs viewed"),
+    "overflow_take": N_("Re-wrapped keys or their checks uploaded"),
     "review": N_("Review viewed"),
     "review_signed": N_("Review signed"),
     "order_site": N_("Site's part of orders changed"),

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page of calls that are sealed to an overflow epoch: the archive for the officers' own machines, and what comes
+back. The keys stay with the officers; the page carries papers, judges them, and shows what is still to be done."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+import anyio.to_thread
+from sqlalchemy import Connection
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.authorization.roles import RolesFault
+from linetap_desk.serve.access.log import Subject
+from linetap_desk.serve.handling.site import Route, Site, read_desk
+from linetap_desk.serve.overflow import taking, waiting
+from linetap_desk.serve.overflow.taking import Taken
+from linetap_desk.serve.overflow.waiting import OverflowCall
+from linetap_desk.serve.release import checking, package, steps, store
+from linetap_desk.serve.release.answering import FILE, error_texts, upload
+from linetap_desk.serve.release.checking import in_force
+from linetap_desk.serve.release.steps import StepFault
+
+PATH, ARCHIVE = "/overflow", "overflow.tar"
+
+
+async def page(request: Request, site: Site) -> Response:
+    return await _page(request, site)
+
+
+async def _page(request: Request, site: Site, error: Exception | None = None) -> Response:
+    calls, more = await _calls(site)
+    waits = [one for one in calls if one.rewrapped is None]
+    unchecked = [one for one in calls if one.rewrapped is not None and not one.checked]
+    return site.pages.page(
+        request, "release/overflow.html", 200 if error is None else 409, waits=waits, unchecked=unchecked,
+        done=[one for one in calls if one.checked], more=more, archive=ARCHIVE, rewrap=_rewrap(waits),
+        checks=[_check(one) for one in unchecked], place=taking.place(site), words=steps,
+        error=None if error is None else error_texts(site, request, error),
+    )  # fmt: skip
+
+
+async def _calls(site: Site) -> tuple[list[OverflowCall], bool]:
+    rows = await read_desk(site, waiting.candidates)
+
+    def look() -> list[OverflowCall]:
+        try:
+            roles = in_force(site).roles
+        except RolesFault:
+            roles = None
+        return waiting.looked_up(site, rows, roles)
+
+    return await anyio.to_thread.run_sync(look), len(rows) > waiting.MOST
+
+
+def _rewrap(calls: Sequence[OverflowCall]) -> list[str]:
+    """A command for each overflow epoch; the days are those that the units stated. Calls without one follow by hand."""
+    lines = []
+    for epoch in sorted({one.epoch for one in calls if one.day}):
+        folders = " ".join(_folder(one) for one in calls if one.day and one.epoch == epoch)
+        lines.append(f"linetap overflow rewrap {folders} --identity {epoch}.txt --list keylist.json --key officer.key")
+    lines += [
+        f"linetap overflow rewrap {_folder(one)} --identity {one.epoch}.txt --to DAY --list keylist.json"
+        " --key officer.key"
+        for one in calls
+        if one.epoch and not one.day
+    ]
+    return lines
+
+
+def _check(one: OverflowCall) -> str:
+    day = "" if one.rewrapped is None else one.rewrapped.epoch
+    holds = shlex.quote(f"holds/{one.call_id}")
+    return f"linetap hold check {holds} {_folder(one)} --identity {shlex.quote(day)}.txt --key second-officer.key"
+
+
+def _folder(one: OverflowCall) -> str:
+    return shlex.quote(f"calls/{one.call_id}")
+
+
+async def archive(request: Request, site: Site) -> Response:
+    """The calls without their audio, with what proves them, and the papers that lie here."""
+    calls, _more = await _calls(site)
+
+    def members() -> list[package.Member]:
+        roles, found = in_force(site).roles, []
+        for one in calls:
+            if one.why or one.checked:
+                continue
+            checking.require_call(site, one.row, roles, opens=False)
+            found += package.of_call(site, one.row)
+            papers = waiting.papers_of(site, one.call_id)
+            found += [package.as_member(f"holds/{one.call_id}/{name}", data) for name, data in papers.items()]
+        return found
+
+    try:
+        made = await anyio.to_thread.run_sync(members)
+    except (Refusal, BadInput) as error:
+        await store.refused(request, site, "export", Subject(), error)
+        return await _page(request, site, error)
+    if not made:
+        raise HTTPException(404)  # nothing waits
+    return package.answer(made, ARCHIVE)
+
+
+async def bring(request: Request, site: Site) -> Response:
+    form = await request.form()
+    calls, _more = await _calls(site)
+    by_id = {one.call_id: one for one in calls}
+    subject = Subject()
+    try:
+        try:
+            data = await upload(form)
+            if taking.place(site) is None:
+                raise StepFault("holds_missing", "[copy] holds: desk.toml names no folder for them")
+            roles = (await anyio.to_thread.run_sync(in_force, site)).roles
+            taken = await anyio.to_thread.run_sync(taking.judged, site, data, by_id, roles)
+            subject = Subject(calls=tuple(one.call_id for one in taken))
+        except (Refusal, BadInput) as error:
+            await store.refused(request, site, "overflow_take", subject, error)
+            raise
+
+        def do(_db: Connection) -> None:
+            return None
+
+        await store.log_step(request, site, "overflow_take", subject, do)  # before anything is kept
+        await anyio.to_thread.run_sync(_keep, site, taken)
+    except (Refusal, BadInput) as error:
+        return await _page(request, site, error)
+    return RedirectResponse(PATH, 303)
+
+
+def _keep(site: Site, taken: Sequence[Taken]) -> None:
+    for one in taken:
+        taking.keep(site, one)
+
+
+LARGER = {PATH: taking.MOST_BYTES}
+ROUTES: tuple[Route, ...] = (
+    Route(PATH, ("GET",), steps.UNWRAPS | {"auditor"}, "overflow_view", page),
+    Route(PATH, ("POST",), steps.UNWRAPS, None, bring, takes=FILE, answers=(303, 409)),
+    Route(f"{PATH}/{ARCHIVE}", ("GET",), steps.UNWRAPS, "export", archive, answers=(200, 404)),
+)

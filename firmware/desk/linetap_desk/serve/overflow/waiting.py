@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which calls in the second copy are sealed to an overflow epoch, and how far each has come.
+
+There is no state of its own: a call is re-wrapped when a signed rewrap.json lies in the desk's folder of holds, and
+checked when another vault officer's signature lies beside it, as `linetap epoch destroy` counts them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, desc, select
+
+from linetap_core.clock import from_utc_ns, parse_rfc3339
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.authorization.roles import Roles
+from linetap_core.evidence.calls import hold, sealed
+from linetap_core.evidence.calls.hold import Rewrap
+from linetap_core.evidence.sealing.keylist import is_overflow
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_desk.copy import recordfile
+from linetap_desk.ingest.tables import amendments, copies
+from linetap_desk.proofs import callfolder
+from linetap_desk.serve.handling.site import Site
+from linetap_desk.serve.release import callfiles
+from linetap_desk.unsealing import wrapped
+from linetap_desk.unsealing.wrapped import CHECK_SUFFIX, Wrapped, verify_wrapped
+
+MOST = 100  # of one page, and of one archive
+
+
+@dataclass(frozen=True, slots=True)
+class OverflowCall:
+    """`row`: unit, call_id, record_sha256. `day`: by its unit's amendment; empty: its officer knows it by its class.
+    `signer`: who re-wrapped it. `why`: why the desk has no copy to read."""
+
+    row: Mapping[str, Any]
+    epoch: str
+    day: str
+    rewrapped: Rewrap | None
+    signer: str
+    checked: bool
+    why: str = ""
+
+    @property
+    def call_id(self) -> str:
+        return str(self.row["call_id"])
+
+
+def candidates(desk: Connection) -> list[Mapping[str, Any]]:
+    """Copies whose record has no day, and those that their unit amended, the oldest first; one more than MOST, which
+    shows that there are more."""
+    columns = (copies.c.unit, copies.c.call_id, copies.c.record_sha256)
+    same = (amendments.c.unit == copies.c.unit) & (amendments.c.call_id == copies.c.call_id)
+    newest = select(amendments.c.until).where(same).order_by(desc(amendments.c.number)).limit(1).scalar_subquery()
+    there = copies.c.removed_at.is_(None)
+    undated = copies.c.until.is_(None) | newest.is_not(None)
+    wanted = select(*columns, newest.label("amended_until")).where(there, undated)
+    ordered = wanted.order_by(copies.c.stored_at, copies.c.unit, copies.c.call_id).limit(MOST + 1)
+    return [dict(row) for row in desk.execute(ordered).mappings()]
+
+
+def looked_up(site: Site, rows: list[Mapping[str, Any]], roles: Roles | None) -> list[OverflowCall]:
+    """Those of them whose record names an overflow epoch, or cannot be read."""
+    found = []
+    for row in rows[:MOST]:
+        read = recordfile.read_record(site.settings.desk, row["unit"], row["call_id"], row["record_sha256"])
+        retention = None if read.record is None else read.record.retention
+        epoch = "" if retention is None else retention.epoch
+        if is_overflow(epoch) or read.why:
+            found.append(_of(site, row, epoch, roles, read.why))
+    return found
+
+
+def _of(site: Site, row: Mapping[str, Any], epoch: str, roles: Roles | None, why: str) -> OverflowCall:
+    papers = laid_down(site, row["call_id"])
+    day = day_of(row["amended_until"], site.pages.zone)
+    if papers is None or roles is None:
+        return OverflowCall(row, epoch, day, None, "", False, why)
+    try:
+        document = verify_wrapped(papers, papers.name, row["call_id"], row["record_sha256"], roles)
+    except Refusal:
+        document = None
+    if not isinstance(document, Rewrap):
+        return OverflowCall(row, epoch, day, None, "", False, why)
+    signer = signer_of(papers, roles)
+    return OverflowCall(
+        row, epoch, day, document, signer, _is_checked(site, row["call_id"], papers, roles, signer), why
+    )
+
+
+def day_of(until: str | None, zone: ZoneInfo) -> str:
+    """The day that ends then; empty without one."""
+    if not until:
+        return ""
+    last: date = from_utc_ns(parse_rfc3339(until) - 1).astimezone(zone).date()
+    return last.isoformat()
+
+
+def folder_of(site: Site, call_id: str) -> Path | None:
+    """Of the call's papers in the desk's folder of holds."""
+    copy = site.settings.desk.copy
+    if copy is None or copy.holds is None or sealed.CALL_ID.fullmatch(call_id) is None:
+        return None
+    return Path(copy.holds) / call_id
+
+
+def laid_down(site: Site, call_id: str) -> Wrapped | None:
+    """The re-wrapping there, whatever it says."""
+    return next((one for one in callfiles.laid_down(site, call_id) if one.name == hold.REWRAP), None)
+
+
+def signer_of(papers: Wrapped, roles: Roles) -> str:
+    person = roles.holder(sshsig.check(papers.document, papers.sig, namespaces.HOLD))
+    return "" if person is None else person.name
+
+
+def _is_checked(site: Site, call_id: str, papers: Wrapped, roles: Roles, signer: str) -> bool:
+    folder = folder_of(site, call_id)
+    if folder is None:
+        return False
+    try:
+        wrapped.require_checked(folder / papers.name, papers.document, roles, signer)
+    except (Refusal, BadInput, OSError):
+        return False
+    return True
+
+
+def papers_of(site: Site, call_id: str) -> dict[str, bytes]:
+    """The re-wrapping's files by name, with the check's signature if there is one."""
+    found, folder = laid_down(site, call_id), folder_of(site, call_id)
+    if found is None or folder is None:
+        return {}
+    members = found.members()
+    name = f"{hold.REWRAP}{CHECK_SUFFIX}"
+    if (folder / name).exists():
+        members[name] = callfolder.read(folder / name, sshsig.SIGNATURE_LIMIT_BYTES)
+    return members

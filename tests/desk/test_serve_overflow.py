@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls of an overflow epoch, from the page and back to it, with the officers' own tools: re-wrapped by one, checked by
+another, and then the day's key opens them for a release."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from release_house import ReleaseHouse, refusal
+from sqlalchemy import insert
+
+from linetap.recorder.vault.callfolder.folder import CallFolder
+from linetap_core.clock import parse_rfc3339
+from linetap_core.evidence.calls import amendment, hold, sealed
+from linetap_core.evidence.calls.amendment import Amendment
+from linetap_core.evidence.calls.callkey import OfCall
+from linetap_core.evidence.sealing import keylist
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.records import Retention
+from linetap_desk.accesslog import roles
+from linetap_desk.ceremony import hold as holds
+from linetap_desk.ceremony import keygen, rewrap
+from linetap_desk.ingest import tables
+from linetap_desk.unsealing.wrapped import CHECK_SUFFIX
+from release_rig import HAN, PEOPLE, Desk
+from sealing_rig import UNIT, noise, record
+
+SECOND = "Seo Bin"  # another vault officer
+AMENDED, BY_CLASS = "20261124T230000.000Z-L03", "20261124T231000.000Z-L03"
+DAY, OTHER_DAY, FIRST = "2026-12-02", "2026-12-03", "2026-12-01"
+UNTIL = "2026-12-02T15:00:00.000Z"  # the end of DAY in Seoul
+AT = "2026-11-29T00:00:00.000Z"
+
+
+class Overflow:
+    """Two calls of the overflow epoch in the second copy: its unit has amended one of them."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk, self.list, self.media = desk, desk.root / "keylist.json", desk.root / "media"
+        desk.ssh_key(SECOND)
+        desk.sign_roles(2, people=PEOPLE | {SECOND: "vault"})
+        desk.clock.advance(parse_rfc3339(AT) - desk.clock.utc_ns())
+        desk.run(roles, "use", desk.root / "roles.json", "--desk", desk.folder)
+        desk.run(keygen, "epochs", "--from", FIRST, "--days", 3, "--all-on-one-medium", self.media, "-o", self.list)
+        for call_id in (AMENDED, BY_CLASS):
+            self.seal(call_id)
+        desk.rig.publish()
+        self.house = ReleaseHouse(desk)
+        for call_id in (AMENDED, BY_CLASS):
+            self.known(call_id)
+        self.amend()
+
+    def newest(self) -> keylist.Overflow:
+        return keylist.sound(self.list.read_bytes()).overflow[-1]
+
+    @property
+    def epoch(self) -> str:
+        return f"overflow-{self.newest().number}"
+
+    def seal(self, call_id: str) -> None:
+        recipient = self.newest().recipient
+        folder = CallFolder.create(self.desk.rig.vault, OfCall(UNIT, call_id), recipient, self.desk.rig.custodians)
+        folder.write(noise(1000))
+        whole = record(1000, call_id)
+        whole.retention = Retention(class_="standard", epoch=self.epoch)
+        folder.seal(whole, self.desk.rig.sign)
+
+    def known(self, call_id: str) -> None:
+        call = self.desk.rig.vault / sealed.call_path(call_id)
+        self.house.know(call, copied=True)
+        row = {"unit": UNIT, "call_id": call_id, "record_sha256": self.desk.rig.sealed_record_sha256(call_id)}
+        with self.house.engine.begin() as db:
+            db.execute(insert(tables.copies).values(**row, stored_at=AT))
+
+    def amend(self) -> None:
+        document = amendment.encode(
+            Amendment(
+                suite=amendment.SUITE, unit=UNIT, call_id=AMENDED, number=1, began_at=UNTIL, ended_at=UNTIL,
+                record_sha256=self.desk.rig.sealed_record_sha256(AMENDED), uncertainty_s=1, until=UNTIL, made_at=AT,
+            )
+        )  # fmt: skip
+        sig = sshsig.sign(document, self.desk.rig.unit_key, namespaces.RECORD)
+        place = self.house.copies / UNIT / amendment.FOLDER / amendment.name(AMENDED, 1)
+        place.parent.mkdir(parents=True)
+        place.write_bytes(document)
+        namespaces.beside(place).write_text(sig)
+        with self.house.engine.begin() as db:
+            values = {"unit": UNIT, "call_id": AMENDED, "number": 1, "document": document, "sig": sig, "until": UNTIL}
+            db.execute(insert(tables.amendments).values(**values))
+
+    def client(self, name: str = "vault") -> httpx.Client:
+        return self.house.client("vault", name)
+
+    def fetched(self, name: str = "vault") -> Path:
+        """What an officer unpacks at their own machine."""
+        answer = self.client(name).get("/overflow/overflow.tar")
+        assert answer.status_code == 200, refusal(answer)
+        folder = self.desk.root / f"officer-{len(list(self.desk.root.glob('officer-*')))}"
+        with tarfile.open(fileobj=io.BytesIO(answer.content), mode="r:") as archive:
+            archive.extractall(folder, filter="data")
+        return folder
+
+    def rewrap(self, at: Path, *calls: str, to: str = "", key: str = HAN) -> None:
+        for call_id in calls:
+            words = ["--identity", self.media / f"{self.epoch}.txt", "--list", self.list, "--key", self.desk.root / key]
+            words += ["--to", to] if to else []
+            output = at / "holds" / call_id
+            words += ["-o", output, "--signers", self.desk.rig.signers_file, "--desk", self.desk.folder]
+            self.desk.run(rewrap, "rewrap", at / "calls" / call_id, *words)
+
+    def check(self, at: Path, call_id: str, day: str, key: str = SECOND) -> None:
+        words = ["--identity", self.media / f"{day}.txt", "--key", self.desk.root / key, "--desk", self.desk.folder]
+        words += ["--signers", self.desk.rig.signers_file]
+        self.desk.run(holds, "check", at / "holds" / call_id, at / "calls" / call_id, *words)
+
+    def bring(self, at: Path, name: str = "vault") -> httpx.Response:
+        """As `tar --format=ustar -cf holds.tar holds` has it, with the folders."""
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+            archive.add(at / "holds", "holds")
+        return self.house.bring("/overflow", buffer.getvalue(), "vault", name)
+
+    def states(self) -> dict[str, str]:
+        """By call: the heading under which the page has it."""
+        text = self.client().get("/overflow").text
+        found: dict[str, str] = {}
+        for part in text.split('<h2 id="')[1:]:
+            heading = part.partition('"')[0]
+            found |= {call_id: heading for call_id in (AMENDED, BY_CLASS) if f"/{call_id}" in part.partition("<h2")[0]}
+        return found
+
+
+@pytest.fixture
+def overflow(desk: Desk) -> Iterator[Overflow]:
+    made = Overflow(desk)
+    with made.house.served:
+        yield made
+    made.house.engine.dispose()
+
+
+def test_to_the_end(overflow: Overflow) -> None:
+    assert overflow.states() == {AMENDED: "waits", BY_CLASS: "waits"}
+    at = overflow.fetched()
+    overflow.rewrap(at, AMENDED)  # its day is that of the amendment in the archive
+    overflow.rewrap(at, BY_CLASS, to=OTHER_DAY)
+    assert overflow.bring(at).status_code == 303
+    assert overflow.states() == {AMENDED: "unchecked", BY_CLASS: "unchecked"}
+    second = overflow.fetched("second")
+    overflow.check(second, AMENDED, DAY)
+    overflow.check(second, BY_CLASS, OTHER_DAY)
+    answer = overflow.bring(second, "second")
+    assert answer.status_code == 303, refusal(answer)
+    assert overflow.states() == {AMENDED: "done", BY_CLASS: "done"}
+    kept = overflow.house.holds / AMENDED
+    assert {path.name for path in kept.iterdir()} == {
+        sealed.KEY, hold.REWRAP, f"{hold.REWRAP}.sig", f"{hold.REWRAP}{CHECK_SUFFIX}",
+    }  # fmt: skip
+    acts = [(who, act) for who, act, outcome, _ in overflow.house.log() if outcome == "done" and act == "overflow_take"]
+    assert acts == [("vault", "overflow_take"), ("second", "overflow_take")]
+
+
+def test_one_officer_does_not_check_their_own(overflow: Overflow) -> None:
+    at = overflow.fetched()
+    overflow.rewrap(at, AMENDED)
+    overflow.check(at, AMENDED, DAY, HAN)
+    assert refusal(overflow.bring(at)) == "rewrap_check"
+    assert overflow.states()[AMENDED] == "waits"
+
+
+def test_another_day_than_the_units(overflow: Overflow) -> None:
+    at = overflow.fetched()
+    overflow.rewrap(at, AMENDED, to=OTHER_DAY)
+    assert refusal(overflow.bring(at)) == "rewrap_other_day"
+
+
+def test_signed_by_who_is_no_vault_officer(overflow: Overflow) -> None:
+    at = overflow.fetched()
+    overflow.rewrap(at, AMENDED, key="stranger")
+    assert refusal(overflow.bring(at)) == "wrapped_not_signed"
+
+
+def test_papers_of_another_call(overflow: Overflow) -> None:
+    at = overflow.fetched()
+    overflow.rewrap(at, AMENDED)
+    (at / "holds" / AMENDED).rename(at / "holds" / BY_CLASS)
+    assert refusal(overflow.bring(at)) == "record_differs"
+    assert not overflow.house.holds.exists()
+
+
+def test_a_call_that_does_not_wait_here(overflow: Overflow) -> None:
+    at = overflow.fetched()
+    overflow.rewrap(at, AMENDED)
+    (at / "holds" / AMENDED).rename(at / "holds" / overflow.desk.call.name)
+    assert refusal(overflow.bring(at)) == "rewrap_other_call"
+
+
+def test_one_bad_call_keeps_all_out(overflow: Overflow) -> None:
+    at = overflow.fetched()
+    overflow.rewrap(at, AMENDED)
+    overflow.rewrap(at, BY_CLASS, to=OTHER_DAY, key="stranger")
+    assert refusal(overflow.bring(at)) == "wrapped_not_signed"
+    assert not overflow.house.holds.exists()
+
+
+def test_what_was_rewrapped_is_not_replaced(overflow: Overflow) -> None:
+    at = overflow.fetched()
+    overflow.rewrap(at, BY_CLASS, to=DAY)
+    assert overflow.bring(at).status_code == 303
+    before = (overflow.house.holds / BY_CLASS / sealed.KEY).read_bytes()
+    (at / "holds").rename(at / "first")
+    overflow.rewrap(at, BY_CLASS, to=OTHER_DAY)
+    assert refusal(overflow.bring(at)) == "step_done"
+    assert (overflow.house.holds / BY_CLASS / sealed.KEY).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "name", ["../serve.db", "holds/../../x/key.age", f"holds/{AMENDED}/hold.json", "holds/x/key.age"]
+)
+def test_an_archive_that_is_none(overflow: Overflow, name: str) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        archive.addfile(tarfile.TarInfo(name), io.BytesIO())
+    assert refusal(overflow.house.bring("/overflow", buffer.getvalue(), "vault")) == "rewrap_malformed"
+
+
+def test_several_calls_in_one_command(overflow: Overflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without --to each goes to the day of its amendment, and one without an amendment is named."""
+    at, desk = overflow.fetched(), overflow.desk
+    monkeypatch.chdir(at)
+    words = ["--identity", overflow.media / f"{overflow.epoch}.txt", "--list", overflow.list, "--key", desk.root / HAN]
+    words += ["--signers", desk.rig.signers_file, "--desk", desk.folder]
+    with pytest.raises(ValueError, match=f"{BY_CLASS}: --to"):
+        desk.run(rewrap, "rewrap", at / "calls" / AMENDED, at / "calls" / BY_CLASS, *words)
+    found = hold.decode((at / "holds" / AMENDED / hold.REWRAP).read_bytes())
+    assert (found.epoch if isinstance(found, hold.Rewrap) else "") == DAY

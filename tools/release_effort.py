@@ -1,0 +1,340 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What a release costs the people who take part: clicks, keys and files counted in a browser, and the table in
+docs/desk-release.md. Run it as `.venv/bin/python tools/release_effort.py` when a page of releases changes.
+
+Each person starts on the list /release, or the officer on the page of the call, already logged in. Every page is
+Chromium's, the approvers sign with passkeys, the custodian's program is the real one. Clicks and keys are counted by
+the pages themselves as trusted events, not by this script; what happens outside of a page (a file dialog, a command)
+is counted where it is done. Minutes are those of the keystroke-level model (Card, Moran and Newell 1980).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/desk")]
+
+from custody_rig import Helper  # noqa: E402
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect  # noqa: E402
+from release_house import LEGAL, MANAGER, ReleaseHouse  # noqa: E402
+from servesite import chromium  # noqa: E402
+from test_signing_page import AUTHENTICATOR, Served, make_passkey  # noqa: E402
+
+from linetap_core.clock import SYSTEM  # noqa: E402
+from linetap_core.evidence.authorization.releaserules import BY_LISTENING  # noqa: E402
+from linetap_core.evidence.keys import keys  # noqa: E402
+from linetap_desk.accesslog import roles  # noqa: E402
+from linetap_desk.release import requestfile  # noqa: E402
+from release_rig import KIM, NOW, PARK, Desk  # noqa: E402
+from sealing_rig import CALL_ID, UNIT  # noqa: E402
+
+PAGE = ROOT / "docs/desk-release.md"
+BEGIN, END = "<!-- tools/release_effort.py -->\n", "<!-- end -->\n"
+# Card, Moran and Newell: a key of an average typist, pointing, a press of the button, hands to the other device, and
+# thinking before each unit.
+KEY_S, POINT_S, PRESS_S, HANDS_S, THINK_S = 0.28, 1.1, 0.2, 0.4, 1.35
+LIMIT_MS = 15_000
+READ_S = 15.0  # ours: to read a page of a request before one's step
+CITIZENS_CASE = "C2026-0001/5678"  # the register's number, and the last digits of the citizen's own
+COUNT = """
+for (const kind of ["click", "keydown"])
+  addEventListener(kind, (event) => { if (event.isTrusted && !event.repeat) window.counted(kind); }, true);
+"""
+WORKED = {"approvals": [["legal"]], "max_age_days": 3650, "expires_days": 3, "party": "own_line", "purpose": "dispute"}
+RULES: list[dict[str, Any]] = [
+    WORKED,
+    {"approvals": [["privacy"], ["legal"]], "max_age_days": 3650, "party": "court", "purpose": "investigation"},
+    {"approvals": [["privacy"]], "max_age_days": 3650, "may": "listen", "party": "citizen", "purpose": "citizen"},
+]
+PURPOSES = [
+    {"basis": "지침 제12조", "id": "dispute", "text_en": "A complaint", "text_ko": "민원 답변"},
+    {"basis": "형사소송법 제199조", "id": "investigation", "text_en": "An investigation", "text_ko": "재판·수사"},
+    {"basis": "개인정보 보호법 제35조", "id": "citizen", "text_en": "Access to own data", "text_ko": "정보주체의 열람"},
+]  # fmt: skip
+
+
+@dataclass
+class Effort:
+    """Of one case. `files`: chosen in a dialog; `commands`: pasted into a terminal of one's own."""
+
+    clicks: int = 0
+    keys: int = 0
+    files: int = 0
+    commands: int = 0
+    reads: int = 0
+    people: set[str] = field(default_factory=set)
+    steps: int = 0
+
+    @property
+    def seconds(self) -> float:
+        clicks = self.clicks + 2 * self.files + 2 * self.commands  # a dialog: the file, Open; a terminal: copy, paste
+        pointed = clicks * (POINT_S + PRESS_S)
+        units = self.steps + self.files + self.commands
+        return pointed + self.keys * KEY_S + units * (THINK_S + 2 * HANDS_S) + self.reads * READ_S
+
+
+class Hand:
+    """One person at their own browser."""
+
+    def __init__(self, effort: Effort, context: BrowserContext, name: str) -> None:
+        self.effort, self.context, self.name = effort, context, name
+
+    def step(self, url: str) -> Page:
+        self.effort.people.add(self.name)
+        self.effort.steps += 1
+        self.effort.reads += 1
+        page = self.context.new_page()
+        page.goto(url)
+        return page
+
+    def file(self, where: Locator, path: Path) -> None:
+        self.effort.files += 1
+        where.set_input_files(path)
+
+    def type(self, page: Page, selector: str, text: str) -> None:
+        page.locator(selector).click()
+        page.keyboard.type(text)
+
+    def paste(self, page: Page, selector: str, text: str) -> None:
+        page.locator(selector).click()
+        page.keyboard.press("Control+v")  # counted as two keys; a page without a clipboard gets the text after it
+        page.keyboard.insert_text(text)
+
+    def command(self) -> None:
+        self.effort.commands += 1
+
+
+class Case:
+    def __init__(self, house: ReleaseHouse, browser: Browser, sign: Served) -> None:
+        self.house, self.browser, self.sign, self.desk = house, browser, sign, house.desk
+        self.effort = Effort()
+        self.hands: dict[str, Hand] = {}
+
+    def hand(self, role: str) -> Hand:
+        if role not in self.hands:
+            context = self.house.served.context(self.browser, role)
+            context.set_default_timeout(LIMIT_MS)
+            context.expose_binding("counted", lambda _source, kind: self._count(kind))
+            context.add_init_script(COUNT)
+            self.hands[role] = Hand(self.effort, context, role)
+        return self.hands[role]
+
+    def _count(self, kind: str) -> None:
+        if kind == "click":
+            self.effort.clicks += 1
+        else:
+            self.effort.keys += 1
+
+    def to_request(self, role: str, request_id: str) -> tuple[Hand, Page]:
+        """From the list of what waits for this person."""
+        hand = self.hand(role)
+        page = hand.step(f"{self.house.served.url}/release")
+        with page.expect_navigation():
+            page.get_by_role("link", name=request_id, exact=True).click()
+        return hand, page
+
+    # --- the steps -------------------------------------------------------------------------------------------------
+
+    def ask(self, value: str, requester: str = "", recipient: str = "") -> str:
+        hand = self.hand("officer")
+        page = hand.step(f"{self.house.served.url}/calls/{UNIT}/{CALL_ID}")
+        with page.expect_navigation():
+            page.get_by_role("link", name="열람·제공 신청").click()
+        if not requester:  # a call on somebody's own line: the form has name and key
+            form = page.locator("form.note")
+            form.locator("input[name=case]").click()
+            page.keyboard.type("2026-117")
+            with page.expect_navigation():
+                form.get_by_role("button").click()
+            return page.url.rpartition("/")[2]
+        page.locator(f"input[value='{value}']").click()
+        hand.type(page, "#case", CITIZENS_CASE if recipient == BY_LISTENING else "2026-117")
+        hand.type(page, "#requester", requester)
+        hand.paste(page, "#recipient", recipient)
+        with page.expect_navigation():
+            page.locator("form:has(#recipient) button").click()
+        return page.url.rpartition("/")[2]
+
+    def key(self, request_id: str) -> None:
+        hand, page = self.to_request("custodian", request_id)
+        hand.command()
+        hand.paste(page, "#one_time", requestfile.write_key(self.desk.one_time_file(request_id), request_id))
+        with page.expect_navigation():
+            page.get_by_role("button", name="신청 파일 만들기").click()
+
+    def approve(self, request_id: str, role: str) -> None:
+        hand, page = self.to_request(role, request_id)
+        with hand.context.expect_page() as opened:
+            page.locator("#signing").click()
+        signing = opened.value
+        _authenticator(signing, self.passkeys[role])
+        hand.effort.reads += 1
+        signing.get_by_role("button", name="패스키로 승인 서명하기").click()
+        with signing.expect_download() as fetched:
+            signing.get_by_role("link", name="서명 파일 내려받기").click()
+        path = self.desk.root / fetched.value.suggested_filename
+        fetched.value.save_as(path)
+        hand.file(page.locator("#file"), path)
+        with page.expect_navigation():
+            page.get_by_role("button", name="승인 서명 제출").click()
+
+    def unwrap(self, request_id: str) -> None:
+        hand, page = self.to_request("vault", request_id)
+        with page.expect_download():
+            page.get_by_role("link", name=f"{request_id}-vault.tar").click()
+        hand.command()
+        half = self.desk.root / "INNER.age"
+        half.write_bytes(self.house.half(request_id))
+        hand.file(page.locator("#file"), half)
+        with page.expect_navigation():
+            page.get_by_role("button", name="1차 개봉 파일 제출").click()
+
+    def give(self, request_id: str, *, copy: bool) -> None:
+        hand, page = self.to_request("custodian", request_id)
+        with page.expect_navigation():
+            page.get_by_role("button", name="티켓 만들기").click()
+        ticket = page.locator("#ticket").inner_text()
+        hand.command()  # linetap custody; it asks for the ticket, which is pasted
+        hand.effort.clicks += 2
+        members = _members(self.house.fetch(ticket).content)
+        identities = [self.desk.rig.custodian_files[0], self.desk.one_time_file(request_id)]
+        with Helper(self.desk, members, identities, logs=False) as helper:
+            local = hand.context.new_page()
+            local.goto(f"{helper.site.url}/")
+            expect(local.locator("#code")).to_be_focused()
+            local.keyboard.type(helper.site.door.code)
+            local.keyboard.press("Enter")
+            local.get_by_role("link", name=CALL_ID).click()
+            local.locator("#listen").click()
+            local.locator("#toggle").click()
+            if copy:
+                local.get_by_role("button", name="신청인").click()
+            local.get_by_role("link", name=re.compile(request_id)).click()
+            local.get_by_role("checkbox").click()
+            local.locator("form[action$='/close'] button").click()
+            local.wait_for_load_state()
+        page.goto(f"{self.house.served.url}/release/{request_id}")
+        page.locator("summary").filter(has_text="종결하기").click()
+        with page.expect_navigation():
+            page.get_by_role("button", name="종결하기", exact=True).click()
+
+    passkeys: dict[str, list[Any]]
+
+
+def _authenticator(page: Page, credentials: list[Any]) -> None:
+    """The virtual one of this page has the passkeys that were made before."""
+    session = page.context.new_cdp_session(page)
+    session.send("WebAuthn.enable")
+    made = session.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})["authenticatorId"]
+    for one in credentials:
+        session.send("WebAuthn.addCredential", {"authenticatorId": made, "credential": one})
+
+
+def _passkey(browser: Browser, sign: Served, name: str) -> tuple[str, list[Any]]:
+    with contextlib.closing(browser.new_context(locale="ko-KR")) as context:
+        page = context.new_page()
+        session = context.new_cdp_session(page)
+        session.send("WebAuthn.enable")
+        made = session.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})["authenticatorId"]
+        line = make_passkey(page, sign, name)
+        return line, session.send("WebAuthn.getCredentials", {"authenticatorId": made})["credentials"]
+
+
+def _members(package: bytes) -> dict[str, bytes]:
+    with tarfile.open(fileobj=io.BytesIO(package), mode="r:") as archive:
+        return {one.name: found.read() for one in archive if (found := archive.extractfile(one)) is not None}
+
+
+@contextlib.contextmanager
+def case(browser: Browser, *, ruled: bool) -> Iterator[Case]:
+    """A desk of its own, with the rules in force or without."""
+    sign = Served()
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as held:
+        held.callback(sign.end)
+        desk = Desk.make(Path(folder))
+        passkeys = {}
+        for role, name in ((LEGAL, PARK), (MANAGER, KIM)):
+            line, passkeys[role] = _passkey(browser, sign, name)
+            (desk.root / f"{name}.pub").write_text(line)
+        more: dict[str, Any] = {}
+        if ruled:
+            staff = {
+                "line": 3,
+                "name": "Jung Ho",
+                "recipient": desk.requester.recipient,
+                "since": NOW,
+                "supervisors": [PARK],
+            }
+            more = {"rules": RULES, "lines": [staff | {"unit": UNIT}]}
+        desk.sign_roles(2, purposes=PURPOSES, **more)
+        desk.run(roles, "use", desk.root / "roles.json", "--desk", desk.folder)
+        house = ReleaseHouse(desk, more=f'signing = "{sign.url}"')
+        with house.served:
+            made = Case(house, browser, sign)
+            made.passkeys = passkeys
+            yield made
+        house.engine.dispose()
+
+
+def run(browser: Browser, value: str, approvers: tuple[str, ...], *, requester: str = "", to_listen: bool = False,
+        ruled: bool = True) -> Effort:  # fmt: skip
+    with case(browser, ruled=ruled) as one:
+        recipient = BY_LISTENING if to_listen else keys.new_identity().recipient
+        request_id = one.ask(value, requester, recipient)
+        one.key(request_id)
+        for role in approvers:
+            one.approve(request_id, role)
+        one.unwrap(request_id)
+        one.desk.clock.step_utc(SYSTEM.utc_ns() - one.desk.clock.utc_ns())
+        one.give(request_id, copy=not to_listen)
+        return one.effort
+
+
+CASES: dict[str, dict[str, Any]] = {
+    "own call this morning, as before": {
+        "value": "dispute", "approvers": (LEGAL, MANAGER), "requester": "Jung Ho", "ruled": False,
+    },
+    "own call this morning, by its rule": {"value": "dispute/own_line", "approvers": (LEGAL,)},
+    "a court's order": {
+        "value": "investigation/court", "approvers": (LEGAL, MANAGER), "requester": "Seoul Central District Court",
+    },
+    "a citizen listens": {
+        "value": "citizen/citizen", "approvers": (MANAGER,), "requester": "Officer Kim", "to_listen": True,
+    },
+}  # fmt: skip
+
+
+def table(found: dict[str, Effort]) -> str:
+    lines = [
+        "| | people | steps | clicks | keys | files chosen | commands | person-minutes |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, one in found.items():
+        counted = f"{len(one.people)} | {one.steps} | {one.clicks} | {one.keys} | {one.files} | {one.commands}"
+        lines.append(f"| {name} | {counted} | {one.seconds / 60:.1f} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    with chromium() as browser:
+        found = {name: run(browser, **settings) for name, settings in CASES.items()}
+    text = PAGE.read_text(encoding="utf-8")
+    start, end = text.index(BEGIN) + len(BEGIN), text.index(END)
+    PAGE.write_text(text[:start] + "\n" + table(found) + "\n" + text[end:], encoding="utf-8")
+    sys.stdout.write(table(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
