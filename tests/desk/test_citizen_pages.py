@@ -3,19 +3,28 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Iterator
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from citizen_rig import CITIZEN
 from release_house import LEGAL, MANAGER, NOW_NS, ReleaseHouse, refusal
 from sqlalchemy import select
 
+import sealing_rig
 from linetap_core.clock import ManualClock
 from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization import citizen
-from linetap_desk.serve.citizen import forms, store
+from linetap_desk.accesslog import roles
+from linetap_desk.accesslog.deskfolder import open_desk
+from linetap_desk.custody.case import Case, CustodianFiles
+from linetap_desk.custody.package import private_folder, unpack
+from linetap_desk.serve.citizen import forms, steps, store
 from linetap_desk.serve.citizen.deadline import deadline
 from linetap_desk.serve.database.tables import access, citizens
 from linetap_desk.serve.figures import exposition
@@ -175,7 +184,14 @@ def test_each_decision_has_its_notice(house: ReleaseHouse) -> None:
 def test_a_decision_that_is_none(fields: dict[str, str]) -> None:
     empty = dict.fromkeys(forms.DECIDE, "")
     with pytest.raises(BadInput):
-        forms.decision({**empty, **fields}, TODAY)
+        forms.decision({**empty, **fields}, TODAY, TODAY)
+
+
+def test_postponing_again_and_again_ends_ninety_days_after_the_receipt() -> None:
+    fields = {"decision": "postponed", "ground": "just_cause", "reason": "x", "ends_on": "2026-11-30"}
+    assert forms.decision(fields, date(2026, 9, 1), TODAY).counted_from == "2026-11-30"
+    with pytest.raises(BadInput, match="of the receipt"):
+        forms.decision({**fields, "ends_on": "2026-12-01"}, date(2026, 9, 1), TODAY)
 
 
 # --- the release, the appointment, the end ----------------------------------------------------------------------------
@@ -194,11 +210,17 @@ def test_from_the_register_to_the_end(house: ReleaseHouse) -> None:
     for word in (f"{request_id}/5678", citizen.BY_PASSPHRASE, '"purpose":"citizen"'):
         assert word in signed
     assert "홍길동" not in signed
+    at_the_call = {"unit": UNIT, "call_id": CALL_ID, "purpose": "citizen", "case": f"{request_id}/0000", "days": "7"}
+    assert (
+        house.ask(**at_the_call, recipient=citizen.BY_PASSPHRASE).status_code == 409
+    )  # whose digits nobody registered
+    assert "citizen" not in house.client("officer").get(f"/release/ask/{UNIT}/{CALL_ID}").text.partition("<main")[2]
     done = {"outcome": "copied"}
     assert post(house, "custodian", f"/citizen/{request_id}/close", **done).status_code == 409  # nothing opened yet
     for role in (LEGAL, MANAGER):
         assert house.approve(released, role).status_code == 303
     assert house.bring(f"/release/{released}/unwrap", house.half(released), "vault").status_code == 303
+    copied(house, released, f"{request_id}/5678")
     meet = {"meets_at": "2026-12-03T14:00", "room": "1층 민원실", "attending": "김주무관"}
     assert post(house, "custodian", f"/citizen/{request_id}/meet", **meet).status_code == 303
     assert row(house, request_id)["meets_at"] == "2026-12-03T05:00:00.000Z"
@@ -213,6 +235,26 @@ def test_from_the_register_to_the_end(house: ReleaseHouse) -> None:
         text = " ".join(map(str, db.execute(select(access)).all()))
     assert "홍길동" not in text
     assert "1층 민원실" not in text
+
+
+def copied(house: ReleaseHouse, released: str, case: str) -> None:
+    """The package of that release in the custodian's program, with the roles that are in force there."""
+    desk, package = house.desk, house.fetch(house.ticket(released))
+    assert package.status_code == 200, package.text
+    desk.run(roles, "use", desk.root / "roles.json", "--desk", desk.folder)
+    desk.clock.advance(NOW_NS - desk.clock.utc_ns())
+    (desk.root / "out").mkdir()
+    identities = [desk.rig.custodian_files[0], desk.one_time_file(released)]
+    means = CustodianFiles(desk.rig.signers_file, identities, "", desk.root / "out", [])
+    with private_folder() as folder:
+        opened = Case(
+            unpack(io.BytesIO(package.content), folder), open_desk(desk.folder, desk.clock), means, desk.clock
+        )
+        opened.listen(CALL_ID)
+        made = opened.copy_for_citizen(CALL_ID, ZoneInfo("Asia/Seoul"))
+    to = desk.root / "citizen"
+    assert sealing_rig.run(["7z", "x", f"-p{made.passphrase}", f"-o{to}", str(made.files[0])]).returncode == 0
+    assert json.loads((to / "copy.json").read_bytes())["case"] == case
 
 
 def test_by_rule_the_data_protection_officer_alone_approves_and_listening_stays_listening(house: ReleaseHouse) -> None:
@@ -247,6 +289,11 @@ def test_another_days_call_and_what_was_not_granted(house: ReleaseHouse) -> None
     assert house.client("officer").get("/citizen/C2026-9999").status_code == 404
     assert house.client("officer").get("/citizen/010-1234-5678").status_code == 404
     assert house.client("officer").get(f"/citizen/{registered(house)}/notice").status_code == 404
+
+
+def test_the_document_names_every_code() -> None:
+    text = (Path(__file__).parents[2] / "docs/desk-citizen.md").read_text()
+    assert [code for code in steps.REFUSAL if f"`{code}`" not in text] == []
 
 
 def test_half_a_year_after_the_end_nothing_about_the_person_is_left(house: ReleaseHouse) -> None:

@@ -58,7 +58,8 @@ class Decision:
     counted_from: str | None  # of a postponement: the day on which its cause ends
 
 
-def decision(fields: dict[str, str], today: date) -> Decision:
+def decision(fields: dict[str, str], received: date, today: date) -> Decision:
+    """`received`: however often it is postponed, the cause ends within 90 days of the receipt."""
     _one_of(fields["decision"], "decision", DECISIONS)
     grounds = GROUNDS_OF[fields["decision"]]
     if not grounds:
@@ -69,8 +70,8 @@ def decision(fields: dict[str, str], today: date) -> Decision:
     ends = None
     if fields["decision"] == "postponed":
         ends = _day(fields["ends_on"], "ends_on")
-        if not today < ends <= today + timedelta(days=MOST_POSTPONED_DAYS):
-            raise BadInput(f"ends_on: a day to come, within {MOST_POSTPONED_DAYS} days, expected")
+        if not today < ends <= received + timedelta(days=MOST_POSTPONED_DAYS):
+            raise BadInput(f"ends_on: a day to come, within {MOST_POSTPONED_DAYS} days of the receipt, expected")
     return Decision(fields["decision"], fields["ground"], fields["reason"], None if ends is None else str(ends))
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection
@@ -81,7 +82,8 @@ async def decide(request: Request, site: Site) -> Response:
             raise StepFault("citizen_two_people", f"{found.id}: {who.name} has registered it")
         if document.name_key(found.row["alias"]) in map(document.name_key, (who.name, who.shown)):
             raise StepFault("citizen_own", f"{found.id}: it is {who.shown}'s own")
-        made = forms.decision(forms.typed(form, forms.DECIDE), showing.today(site))
+        received = date.fromisoformat(found.row["received_on"])
+        made = forms.decision(forms.typed(form, forms.DECIDE), received, showing.today(site))
         at = rfc3339(site.clock.utc_ns())
         values = {"decision": made.decision, "ground": made.ground, "reason": made.reason, "decided_by": who.name,
                   "decided_at": at}  # fmt: skip

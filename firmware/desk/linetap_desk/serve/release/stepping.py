@@ -15,6 +15,7 @@ from starlette.responses import RedirectResponse, Response
 
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.authorization import citizen
 from linetap_core.evidence.authorization.release import DEFAULT_DAYS, MOST_DAYS, parse, terms_of
 from linetap_core.evidence.authorization.roles import RolesFault
 from linetap_core.evidence.calls.callkey import OfCall
@@ -71,6 +72,8 @@ async def ask(request: Request, site: Site) -> Response:
     try:
         typed = {name: uploadchecks.typed_field(form.get(name)) for name in ASK_FIELDS}
         typed["purpose"], typed["party"] = terms.split_value(typed["purpose"])
+        if typed["purpose"] == citizen.PURPOSE:
+            raise StepFault("citizen_register", "purpose: a citizen's access is requested from its register")
         call = answering.require_recorded(row)
         roles = (await anyio.to_thread.run_sync(in_force, site)).roles
         asked = uploadchecks.new_request(call.named, typed, roles, site.clock.utc_ns(), call.unit)

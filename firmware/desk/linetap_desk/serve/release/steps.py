@@ -282,6 +282,7 @@ REFUSAL = OF_WITNESSES | {
     "approver_unknown": N_("Someone signed who is not in the roles file."),
     "approver_role": N_("The signer's role cannot approve."),
     "purpose_unknown": N_("This purpose is not in the signed list in force."),
+    "citizen_register": N_("A citizen's access is registered and requested on Access requests."),
     "party_needed": N_("Who asks must be stated for this purpose. A new request is needed."),
     "party_differs": N_("Who asks is not so: line, requester or key do not match what is claimed."),
     "rule_unknown": N_("The signed rules have none for this purpose and who asks."),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from linetap_core.clock import NS_PER_DAY
+from linetap_core.evidence.authorization import citizen
 from linetap_core.evidence.authorization.release import NotReleased, Request, require_approver, terms_of
 from linetap_core.evidence.authorization.releaserules import DEFAULT, LineStaff, Terms
 from linetap_core.evidence.authorization.roles import Person, Purpose, Roles
@@ -39,6 +40,8 @@ def choices(roles: Roles, row: Mapping[str, Any], now_ns: int) -> list[Choice]:
     began_ns = sealed.call_ns(row["call_id"])
     found: list[Choice] = []
     for purpose in roles.purposes:
+        if purpose.id == citizen.PURPOSE:
+            continue  # its register requests it
         rules = [rule for rule in roles.rules if rule.purpose == purpose.id]
         found += [] if rules else [Choice(purpose, "", DEFAULT)]
         for rule in rules:
