@@ -16,7 +16,7 @@ import httpx
 from broker import until
 from linetap_core.records import Audio, Gap, Mark, NoticeRecord
 from linetap_desk.accesslog.deskfolder import open_desk
-from linetap_desk.custody import command
+from linetap_desk.custody import command, handlers, serving
 from linetap_desk.custody.case import Case, CustodianFiles
 from linetap_desk.custody.package import private_folder, unpack
 from linetap_desk.web import secure
@@ -98,9 +98,9 @@ class Helper:
         package = unpack(io.BytesIO(pack(self._members)), self.folder)
         opened = open_desk(self.desk.folder, self.desk.clock)
         self.case = Case(package, opened, self._means, self.desk.clock)
-        at = self.held.enter_context(command.listening(0))
-        self.site = command.made(self.case, self.desk.clock, at, ZoneInfo("Asia/Seoul"), 900)
-        self.server = command.server(self.site)
+        at = self.held.enter_context(serving.listening(0))
+        self.site = command.made(self.case, self.desk.clock, serving.url_of(at), ZoneInfo("Asia/Seoul"), 900)
+        self.server = serving.server(self.site, handlers.make_app(self.site))
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [at]})
         self.thread.start()
         self.held.callback(self._end)

@@ -20,7 +20,7 @@ from servesite import chromium, require_accessible
 
 import windows_like
 from broker import until
-from linetap_desk.custody import command as custody
+from linetap_desk.custody import serving
 from linetap_desk.custody.search import pages
 from linetap_desk.custody.search.session import SearchSession
 from linetap_desk.custody.site import CasePages, Door
@@ -44,11 +44,11 @@ class SearchHelper:
 
     def __init__(self, house: SearchHouse, session: SearchSession) -> None:
         self.held = contextlib.ExitStack()
-        at = self.held.enter_context(custody.listening(0))
-        url = f"http://{custody.HOST}:{at.getsockname()[1]}"
+        at = self.held.enter_context(serving.listening(0))
+        url = serving.url_of(at)
         look = CasePages(ZONE, "linetap_desk.custody")
         self.site = pages.SearchSite(Door(), look, house.clock, url, 900, session)
-        self.server = custody.server(self.site, pages.make_app(self.site))
+        self.server = serving.server(self.site, pages.make_app(self.site))
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [at]})
         self.thread.start()
         self.held.callback(self._end)

@@ -17,7 +17,7 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.sealing import age
 from linetap_core.zones import KOREA, zone_of
 from linetap_desk.accesslog.deskfolder import open_desk
-from linetap_desk.custody import command
+from linetap_desk.custody import command, handlers, serving
 from linetap_desk.custody.case import Case, CustodianFiles
 from linetap_desk.custody.package import private_folder, unpack
 from linetap_desk.web.server import serve_until_signal
@@ -60,11 +60,11 @@ def custody(desk: Desk, members: dict[str, bytes]) -> None:
         case.bundle()
         case.close()
         assert not desk.one_time_file().exists()
-        with command.listening(0) as at:
-            site = command.made(case, desk.clock, at, zone_of(KOREA), 900)
-            serving = command.server(site)
+        with serving.listening(0) as at:
+            site = command.made(case, desk.clock, serving.url_of(at), zone_of(KOREA), 900)
+            server = serving.server(site, handlers.make_app(site))
             site.end()  # as its button does
-            asyncio.run(serve_until_signal(serving, at))
+            asyncio.run(serve_until_signal(server, at))
     assert not folder.exists()
 
 

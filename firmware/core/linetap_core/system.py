@@ -168,6 +168,15 @@ def leave_no_core() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
+def media() -> list[Path]:
+    """Drives, or mounted media."""
+    if sys.platform == "win32":
+        return [Path(drive) for drive in os.listdrives()]
+    return sorted(
+        path for above in (Path("/media"), Path("/run/media")) for path in (*above.glob("*"), *above.glob("*/*"))
+    )
+
+
 def ram_folder() -> Path | None:
     """A folder in memory, if the system has one for every user; otherwise None."""
     path = Path("/dev/shm")

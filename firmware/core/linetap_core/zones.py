@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from linetap_core import system
 from linetap_core.clock import parse_rfc3339
 from linetap_core.errors import BadInput
 
@@ -119,5 +120,6 @@ def _is_korea(found: ZoneInfo) -> bool:
 
 @cache
 def _korea(why: str) -> ZoneInfo:
-    log.error("zone_data: %s cannot be read from this machine's zone data (%s); it is +09:00", KOREA, why)
+    level = logging.INFO if system.IS_WINDOWS else logging.ERROR  # Windows has no zone data of this kind
+    log.log(level, "zone_data: %s cannot be read from this machine's zone data (%s); it is +09:00", KOREA, why)
     return ZoneInfo.from_file(io.BytesIO(_TZIF), key=KOREA)

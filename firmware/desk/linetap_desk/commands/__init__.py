@@ -24,8 +24,8 @@ COMMANDS = {
         "CALL_DIR --identity custodian.txt --inner inner.age --signers allowed_signers -o call.wav",
     ),
     "custody": Command(
-        "linetap_desk.custody.command",
-        "the custodian's helper: play a released call in memory, and hand it over",
+        "linetap_desk.commands.custody",
+        "a program with pages for every step that needs a key; or the custodian's helper for one package",
         "--desk https://desk.city.example:8443 --ca ca.pem --identity custodian.txt --identity one-time.txt",
     ),
     "find": Command(

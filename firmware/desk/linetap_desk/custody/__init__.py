@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The custodian's helper on their own machine: plays a released call in memory, and hands it over. docs/custody.md."""
+"""What people do with their keys on their own machines, in pages on the loopback: one program for every step, and the
+custodian's helper, which plays a released call in memory. docs/custody.md."""

@@ -5,33 +5,22 @@ and hands them over; decrypted data is in memory only."""
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
-import logging
-import socket
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import uvicorn
-from starlette.applications import Starlette
-
-from linetap_core import system
 from linetap_core.clock import Clock
 from linetap_core.errors import BadInput, LinetapError
 from linetap_core.evidence.keys.publickeys import decode_recipient
 from linetap_core.timekeeping import KEPT
 from linetap_core.zones import KOREA, zone_of
 from linetap_desk.accesslog import deskfolder
-from linetap_desk.custody import handlers, package
+from linetap_desk.custody import handlers, package, serving
 from linetap_desk.custody.case import Case, CustodianFiles
 from linetap_desk.custody.package import Package, private_folder, unpack
-from linetap_desk.custody.site import CasePages, Door, Helper, Site
+from linetap_desk.custody.site import CasePages, Door, Site
 from linetap_desk.unsealing import stockage
-from linetap_desk.web.server import EndsQuietly, config, serve_until_signal
-
-SIGNERS = "allowed_signers"
+from linetap_desk.unsealing.callproof import SIGNERS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,9 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("package", type=Path, nargs="?", metavar="ID.tar", help="downloaded from the request's page")
     parser.add_argument("--desk", dest="url", metavar="URL", help="fetch it: the ticket is asked for")
     parser.add_argument("--ca", type=Path, metavar="PEM", help="of the desk's certificate; default the system's")
-    parser.add_argument(
-        "--identity", type=Path, action="append", required=True, metavar="FILE", help="custodian.txt and one-time.txt"
-    )
+    parser.add_argument("--identity", type=Path, action="append", metavar="FILE", help="custodian.txt and one-time.txt")
     parser.add_argument(
         "--signers", type=Path, metavar="ALLOWED_SIGNERS",
         help=f"the published file; default {SIGNERS} in the desk's folder. The package's own proves nothing",
@@ -84,6 +71,8 @@ def _checked(args: argparse.Namespace, desk: deskfolder.Desk) -> tuple[ZoneInfo,
     """BadInput, before any prompt or download."""
     if (args.package is None) == (args.url is None):
         raise BadInput("ID.tar or --desk URL: one of the two expected")
+    if not args.identity:
+        raise BadInput("--identity: custodian.txt and one-time.txt expected")
     for path in args.identity:
         stockage.check_identity_file(path)
     signers = args.signers or desk.folder / SIGNERS
@@ -96,15 +85,19 @@ def _checked(args: argparse.Namespace, desk: deskfolder.Desk) -> tuple[ZoneInfo,
             raise BadInput(f"--for: {error}") from None
     if not args.output.is_dir():
         raise BadInput(f"--output {args.output}: not a folder")
+    return times(args), CustodianFiles(signers, args.identity, args.recipient, args.output, args.log)
+
+
+def times(args: argparse.Namespace) -> ZoneInfo:
+    """The zone; BadInput also for a port or an idle time that is none."""
     if not 0 <= args.port < 1 << 16:
         raise BadInput(f"--port {args.port}: 0 to 65535 expected")
     if not 0 < args.idle_minutes <= 120:
         raise BadInput(f"--idle-minutes {args.idle_minutes:g}: up to 120 expected")
     try:
-        zone = zone_of(args.zone)
+        return zone_of(args.zone)
     except (ZoneInfoNotFoundError, ValueError):
         raise BadInput(f"--zone {args.zone}: Asia/Seoul expected") from None
-    return zone, CustodianFiles(signers, args.identity, args.recipient, args.output, args.log)
 
 
 def _package(args: argparse.Namespace, folder: Path) -> Package:
@@ -119,63 +112,13 @@ def _package(args: argparse.Namespace, folder: Path) -> Package:
             raise BadInput(f"{args.package}: {error.strerror}") from None
 
 
-HOST = "127.0.0.1"
-_MOST_AT_ONCE = 20
-
-
 def serve_case(case: Case, clock: Clock, port: int, zone: ZoneInfo, idle_s: float) -> int:
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-    system.leave_no_core()
-    with listening(port) as at:
-        site = made(case, clock, at, zone, idle_s)
-        sys.stderr.write(f"{site.url}/\ncode: {site.door.code}\n")
-        sys.stderr.flush()
-        asyncio.run(serve_until_signal(server(site), at))
+    with serving.listening(port) as at:
+        site = made(case, clock, serving.url_of(at), zone, idle_s)
+        serving.tell(site)
+        serving.serve(site, handlers.make_app(site), at)
     return 0
 
 
-@contextlib.contextmanager
-def listening(port: int) -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as at:
-        if sys.platform == "win32":  # otherwise another program of this person may take the same port as well
-            at.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        try:
-            at.bind((HOST, port))
-        except OSError as error:
-            raise BadInput(f"--port {port}: {error.strerror}") from None
-        at.listen(_MOST_AT_ONCE)
-        yield at
-
-
-def made(case: Case, clock: Clock, at: socket.socket, zone: ZoneInfo, idle_s: float) -> Site:
-    look = CasePages(zone, "linetap_desk.custody")
-    return Site(Door(), look, clock, f"http://{HOST}:{at.getsockname()[1]}", idle_s, case)
-
-
-def server(site: Helper, app: Starlette | None = None) -> EndsQuietly:
-    """`app`: of another helper than the one with a case."""
-    if app is None:
-        assert isinstance(site, Site)
-        app = handlers.make_app(site)
-    serving = _Server(
-        config(app, lifespan="off", limit_concurrency=_MOST_AT_ONCE, timeout_graceful_shutdown=1),
-        site,
-    )
-
-    def end() -> None:
-        serving.should_exit = True
-
-    site.end = end
-    return serving
-
-
-class _Server(EndsQuietly):
-    """Ends by itself after the idle time."""
-
-    def __init__(self, config: uvicorn.Config, site: Helper) -> None:
-        super().__init__(config)
-        self._site = site
-
-    async def on_tick(self, counter: int) -> bool:
-        """uvicorn calls this ten times a second to check whether to end."""
-        return await super().on_tick(counter) or self._site.idle
+def made(case: Case, clock: Clock, url: str, zone: ZoneInfo, idle_s: float) -> Site:
+    return Site(Door(), CasePages(zone, "linetap_desk.custody"), clock, url, idle_s, case)

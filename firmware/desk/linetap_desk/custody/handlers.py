@@ -181,7 +181,7 @@ async def _step(request: Request, site: Site, step: Callable[[], None], place: s
         await to_thread.run_sync(step)
     except LinetapError as error:
         return await _call(request, site, error)
-    return RedirectResponse(f"{site.door.room}/call/{quote(_named(request, site))}{place}", 303)
+    return RedirectResponse(f"{site.room}/call/{quote(_named(request, site))}{place}", 303)
 
 
 async def shape(request: Request, site: Site) -> Response:
@@ -222,7 +222,7 @@ async def bundle(request: Request, site: Site) -> Response:
         await to_thread.run_sync(site.case.bundle)
     except LinetapError as error:
         return _overview(request, site, error)
-    return RedirectResponse(f"{site.door.room}/", 303)
+    return RedirectResponse(f"{site.room}/", 303)
 
 
 async def close(request: Request, site: Site) -> Response:
@@ -238,6 +238,9 @@ async def end(request: Request, site: Helper) -> Response:
 
 
 def _ended(request: Request, site: Helper, closed: bool) -> Response:
+    if site.within is not None:  # its task has ended, and the program goes on
+        site.end()
+        return RedirectResponse(f"{site.door.room}/", 303)
     request.state.csrf = ""  # a page without further requests
     response = site.page(request, "ended.html", closed=closed)
     response.background = BackgroundTask(site.end)
@@ -286,22 +289,24 @@ Handler = Callable[[Request, Any], Awaitable[Response]]  # the second: the Helpe
 Inside = Sequence[tuple[str, str, Handler]]  # path below the room, method
 
 
+INSIDE: Inside = (
+    ("/", "GET", overview),
+    ("/call/{call_id}", "GET", call),
+    ("/call/{call_id}/listen", "POST", listen),
+    ("/call/{call_id}/give", "POST", give),
+    ("/call/{call_id}/hand-on", "POST", hand_on),
+    ("/call/{call_id}/mask", "POST", mask),
+    ("/call/{call_id}/unmask", "POST", unmask),
+    ("/call/{call_id}/copy", "POST", copy),
+    ("/call/{call_id}/sound.json", "GET", shape),
+    ("/call/{call_id}/sound", "GET", play),
+    ("/bundle", "POST", bundle),
+    ("/close", "POST", close),
+)
+
+
 def make_app(site: Site) -> Starlette:
-    inside: Inside = (
-        ("/", "GET", overview),
-        ("/call/{call_id}", "GET", call),
-        ("/call/{call_id}/listen", "POST", listen),
-        ("/call/{call_id}/give", "POST", give),
-        ("/call/{call_id}/hand-on", "POST", hand_on),
-        ("/call/{call_id}/mask", "POST", mask),
-        ("/call/{call_id}/unmask", "POST", unmask),
-        ("/call/{call_id}/copy", "POST", copy),
-        ("/call/{call_id}/sound.json", "GET", shape),
-        ("/call/{call_id}/sound", "GET", play),
-        ("/bundle", "POST", bundle),
-        ("/close", "POST", close),
-    )
-    return app_of(site, inside)
+    return app_of(site, INSIDE)
 
 
 def app_of(site: Helper, inside: Inside) -> Starlette:

@@ -35,28 +35,28 @@ from linetap_desk.release.opening import PART_LIMIT_BYTES
 
 _SMALL_BYTES = 1 << 20
 _MOST_MEMBERS = MOST_CALLS * (sealed.MOST_PARTS + 2 * amendment.MOST + 8) + 32
-_CALL = sealed.CALL_ID.pattern.replace("(", "(?:", 1)
+CALL = sealed.CALL_ID.pattern.replace("(", "(?:", 1)
 # The files of a package, and the largest valid size of each.
-_NAMES = [
+NAMES = [
     (re.compile(pattern, re.ASCII), limit)
     for pattern, limit in (
         (r"request\.json|roles\.json", document.LIMIT_BYTES),
         (r"request\.json\.(?:[0-9A-Za-z._-]{1,64}\.)?sig|roles\.json\.sig", sshsig.SIGNATURE_LIMIT_BYTES),
         (r"allowed_signers", _SMALL_BYTES),
-        (rf"inner/{_CALL}\.age|handed/{_CALL}\.age", _SMALL_BYTES),
-        (rf"{closing.FOLDER}/{_CALL}\{closing.SUFFIX}", closing.LIMIT_BYTES),
-        (rf"{tlogproof.FOLDER}/{_CALL}\{tlogproof.SUFFIX}", tlogproof.LIMIT_BYTES),
-        (rf"{amendment.FOLDER}/{_CALL}\.\d{{3}}\.json", amendment.LIMIT_BYTES),
-        (rf"{amendment.FOLDER}/{_CALL}\.\d{{3}}\.json\{namespaces.SUFFIX}", sshsig.SIGNATURE_LIMIT_BYTES),
-        (rf"calls/{_CALL}/(?:record\.json|record\.json\.sig|meta\.age|key\.age)", 2 * _SMALL_BYTES),
-        (rf"calls/{_CALL}/audio\.\d{{3}}\.age", PART_LIMIT_BYTES),
+        (rf"inner/{CALL}\.age|handed/{CALL}\.age", _SMALL_BYTES),
+        (rf"{closing.FOLDER}/{CALL}\{closing.SUFFIX}", closing.LIMIT_BYTES),
+        (rf"{tlogproof.FOLDER}/{CALL}\{tlogproof.SUFFIX}", tlogproof.LIMIT_BYTES),
+        (rf"{amendment.FOLDER}/{CALL}\.\d{{3}}\.json", amendment.LIMIT_BYTES),
+        (rf"{amendment.FOLDER}/{CALL}\.\d{{3}}\.json\{namespaces.SUFFIX}", sshsig.SIGNATURE_LIMIT_BYTES),
+        (rf"calls/{CALL}/(?:record\.json|record\.json\.sig|meta\.age|key\.age)", 2 * _SMALL_BYTES),
+        (rf"calls/{CALL}/audio\.\d{{3}}\.age", PART_LIMIT_BYTES),
     )
 ]
 
 
-def members(source: Source) -> Iterator[tuple[str, Iterator[bytes]]]:
+def members(source: Source, allowed: ustar.Names = NAMES) -> Iterator[tuple[str, Iterator[bytes]]]:
     """Name and content of each file of a package, in pieces. BadPackage at the first unexpected entry."""
-    return ustar.members(source, _NAMES, _MOST_MEMBERS)
+    return ustar.members(source, allowed, _MOST_MEMBERS)
 
 
 _ANSWER_S = 60.0  # for a connection, and for each piece
@@ -68,9 +68,13 @@ _REFUSED = {401: "the ticket is not known, was used, or is older than ten minute
 def ask_ticket() -> str:
     """From the terminal or a pipe; never an argument, which every process may read."""
     found = (getpass.getpass("ticket: ") if sys.stdin.isatty() else sys.stdin.readline(1000)).strip()
-    if _TICKET.fullmatch(found) is None:
+    return require_ticket(found)
+
+
+def require_ticket(text: str) -> str:
+    if _TICKET.fullmatch(text) is None:
         raise BadInput("the ticket: what the request's page at the desk shows once expected")
-    return found
+    return text
 
 
 def connection_to(url: str, ca: Path | None, timeout_s: float) -> HTTPSConnection:
@@ -157,10 +161,11 @@ def unpack(source: Source, folder: Path) -> Package:
         path.parent.mkdir(parents=True, exist_ok=True)
         with privatefile.create(path) as file:
             file.writelines(content)
-    return _complete(folder)
+    return complete(folder)
 
 
-def _complete(folder: Path) -> Package:
+def complete(folder: Path) -> Package:
+    """The unpacked package, whose request and calls go together."""
     if not (folder / "request.json").exists():
         raise BadPackage("there is no request.json in it")
     package = Package(folder, requestfile.load_request(folder / "request.json").request)

@@ -107,20 +107,35 @@ class Helper:
     idle_s: float
     end: Callable[[], None] = field(default=lambda: None, kw_only=True)  # set by the service
     done_ns: int = field(default=0, kw_only=True)
+    within: Helper | None = field(default=None, kw_only=True)  # the program that these pages are a part of
+    below: str = field(default="", kw_only=True)  # where in it
 
     def __post_init__(self) -> None:
         self.touch()
 
+    @property
+    def room(self) -> str:
+        """The path of these pages."""
+        return self.door.room + self.below
+
+    @property
+    def is_program(self) -> bool:
+        """Whether more than one task is offered here."""
+        return self.within is not None
+
     def touch(self) -> None:
         """Records that a person is active."""
         self.done_ns = self.clock.monotonic_ns()
+        if self.within is not None:
+            self.within.touch()
 
     @property
     def idle(self) -> bool:
         return self.clock.monotonic_ns() - self.done_ns >= self.idle_s * NS_PER_S
 
     def page(self, request: Request, template: str, /, status: int = 200, **context: Any) -> Response:
-        return self.look.page(request, template, status, room=self.door.room, **context)
+        rooms = {"room": self.room, "base": self.door.room, "is_program": self.is_program}
+        return self.look.page(request, template, status, **rooms, **context)
 
 
 @dataclass

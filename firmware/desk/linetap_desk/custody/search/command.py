@@ -5,8 +5,6 @@ pages that only this machine's browser can reach."""
 from __future__ import annotations
 
 import argparse
-import asyncio
-import logging
 import sys
 from pathlib import Path
 
@@ -16,8 +14,7 @@ from linetap_core.errors import BadInput
 from linetap_core.timekeeping import KEPT
 from linetap_core.zones import KOREA
 from linetap_desk.accesslog import deskfolder
-from linetap_desk.custody import command as custody
-from linetap_desk.custody import package
+from linetap_desk.custody import package, serving
 from linetap_desk.custody.search import pages
 from linetap_desk.custody.search.connection import DeskConnection
 from linetap_desk.custody.search.session import SearchSession
@@ -26,7 +23,7 @@ from linetap_desk.inputs.strict import zone_of
 from linetap_desk.proofs import callfolder
 from linetap_desk.searching.departments import Departments
 from linetap_desk.searching.indexsearch import IndexKeys
-from linetap_desk.web.server import serve_until_signal
+from linetap_desk.unsealing.callproof import SIGNERS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="an epoch's index key, or a folder of them; may be repeated")  # fmt: skip
     parser.add_argument(
         "--signers", type=Path, metavar="ALLOWED_SIGNERS",
-        help=f"the published file, which names all units; default {custody.SIGNERS} in the desk's folder",
+        help=f"the published file, which names all units; default {SIGNERS} in the desk's folder",
     )  # fmt: skip
     parser.add_argument("--table", type=Path, metavar="lines.csv", help="unit,line,extension,department,from")
     parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; default a free one")
@@ -52,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     desk = deskfolder.require(argparse.Namespace(desk=args.desk_folder), clock)
     zone = zone_of(args.zone)
-    path = args.signers or desk.folder / custody.SIGNERS
+    path = args.signers or desk.folder / SIGNERS
     if not path.is_file():
         raise BadInput(f"{path}: not there; --signers with the published allowed_signers expected")
     signers, keys = callfolder.load_signers(path), IndexKeys(args.identity)
@@ -74,12 +71,9 @@ def _progress(done: int, of: int) -> None:
 
 
 def _serve(session: SearchSession, clock: Clock, port: int, idle_s: float) -> int:
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-    with custody.listening(port) as at:
+    with serving.listening(port) as at:
         look = CasePages(session.zone, "linetap_desk.custody")
-        url = f"http://{custody.HOST}:{at.getsockname()[1]}"
-        site = pages.SearchSite(Door(), look, clock, url, idle_s, session)
-        sys.stderr.write(f"{site.url}/\ncode: {site.door.code}\n")
-        sys.stderr.flush()
-        asyncio.run(serve_until_signal(custody.server(site, pages.make_app(site)), at))
+        site = pages.SearchSite(Door(), look, clock, serving.url_of(at), idle_s, session)
+        serving.tell(site)
+        serving.serve(site, pages.make_app(site), at)
     return 0

@@ -73,5 +73,8 @@ def _page(
     )  # fmt: skip
 
 
+INSIDE: handlers.Inside = (("/", "GET", form), ("/", "POST", search))
+
+
 def make_app(site: SearchSite) -> Starlette:
-    return handlers.app_of(site, (("/", "GET", form), ("/", "POST", search)))
+    return handlers.app_of(site, INSIDE)

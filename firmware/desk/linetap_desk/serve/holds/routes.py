@@ -26,6 +26,8 @@ from linetap_core.evidence.authorization.release import CASE_LIMIT, NotReleased
 from linetap_core.evidence.signing import document
 from linetap_desk.accesslog.deskfolder import read_authority
 from linetap_desk.ingest import outgoing
+from linetap_desk.release import holdasked
+from linetap_desk.release.holdasked import HoldAsked
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.database.tables import holds
 from linetap_desk.serve.handling.site import Route, Site, read_desk, subject_of_path
@@ -279,7 +281,12 @@ async def call_file(request: Request, site: Site) -> Response:
         checking.require_call(site, row, in_force(site).roles, opens=False)
         with site.own.connect() as db:
             chain = store.chains(db, [row["id"]])[row["id"]]
-        return package.of_call(site, row) + package.handed_on(site, row["id"], chain)
+        asked = HoldAsked(
+            id=row["id"], unit=row["unit"], call_id=row["call_id"], case=row["case_number"], basis=row["basis"],
+            until=row["until"],
+        )  # fmt: skip
+        named = package.as_member(holdasked.NAME, holdasked.encode(asked))
+        return [named, *package.of_call(site, row), *package.handed_on(site, row["id"], chain)]
 
     try:
         made = await anyio.to_thread.run_sync(members)

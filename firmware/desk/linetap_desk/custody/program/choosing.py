@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can be chosen among the files of this machine, and what becomes of it."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from linetap_core.durable import signedfile
+from linetap_core.errors import BadInput
+from linetap_core.rooms import read_small
+from linetap_desk.custody.program import steps
+from linetap_desk.custody.program.program import Program
+from linetap_desk.searching.departments import Departments
+from linetap_desk.unsealing import stockage
+from linetap_desk.web.text import N_
+
+_KEY_LIMIT_BYTES = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class What:
+    """`suffixes`: of the files that are shown, empty for all. `folder`: a folder may be taken, or only a folder."""
+
+    title: str
+    suffixes: tuple[str, ...] = ()
+    folder: bool = False
+    file: bool = True
+    on_home: bool = False
+
+
+WHAT: dict[str, What] = {
+    "archive": What(N_("A file from the desk (.tar)"), (".tar",), on_home=True),
+    "bundle": What(N_("An evidence bundle (.zip)"), (".zip",), on_home=True),
+    "signing": What(N_("Your signing key")),
+    "identities": What(N_("Your keys that open")),
+    "index": What(N_("Index keys for searches"), folder=True),
+    "ca": What(N_("The desk's certificate authority (ca.pem)"), (".pem", ".crt")),
+    "table": What(N_("Table of lines and departments (.csv)"), (".csv",)),
+    "output": What(N_("Folder for new files"), folder=True, file=False),
+    "roles": What(N_("Roles (roles.json)"), (".json",)),
+    "authority": What(N_("The authority's public key"), (".pub",)),
+    "signers": What(N_("Published list of units (allowed_signers)")),
+}
+
+
+def take(program: Program, what: str, path: Path) -> None:
+    """BadInput or a Refusal if it is not what it should be."""
+    kind = WHAT[what]
+    if not (kind.folder if path.is_dir() else kind.file and path.is_file()):
+        raise BadInput(f"{path}: not there any more, or nothing that can be taken here")
+    program.said = []
+    match what:
+        case "archive":
+            try:
+                with path.open("rb") as file:
+                    program.take(file)
+            except OSError as error:
+                raise BadInput(f"{path}: {error.strerror or error}") from None
+        case "bundle":
+            program.said = steps.checked_bundle(path, program.signers.parent)
+        case "identities":
+            stockage.check_identity_file(path)
+            program.add(what, path)
+        case "index":
+            program.add(what, path)
+        case "roles" | "authority" | "signers":
+            program.chosen[what] = path
+        case _:
+            _check(program, what, path)
+            program.keep(**{what: str(path)})
+
+
+def _check(program: Program, what: str, path: Path) -> None:
+    if what == "signing" and not read_small(path, _KEY_LIMIT_BYTES).startswith(b"-----BEGIN OPENSSH PRIVATE KEY-----"):
+        signedfile.load_key(path)  # says what it is instead
+    if what == "ca":
+        try:
+            ssl.create_default_context(cafile=path)
+        except OSError as error:
+            raise BadInput(f"{path}: {error.strerror or error}; the authority's ca.pem expected") from None
+    if what == "table":
+        Departments.load(path, program.look.zone)

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starts the program: its address and code in the terminal or the console window, and the browser at that address."""
+
+from __future__ import annotations
+
+import webbrowser
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from linetap_core.clock import Clock
+from linetap_desk.custody import serving
+from linetap_desk.custody.package import private_folder
+from linetap_desk.custody.program import pages, settings
+from linetap_desk.custody.program.program import Program
+from linetap_desk.custody.site import CasePages, Door
+
+
+def run(desk_folder: Path, clock: Clock, zone: ZoneInfo, port: int, idle_s: float, browser: bool) -> int:
+    """Until its button, a signal, or the idle time."""
+    known = settings.load(desk_folder)
+    with private_folder() as work, serving.listening(port) as at:
+        look = CasePages(zone, "linetap_desk.custody")
+        program = Program(Door(), look, clock, serving.url_of(at), idle_s, desk_folder, work, known)
+        with program.held:
+            serving.tell(program)
+            if browser:
+                webbrowser.open(f"{program.url}/")
+            serving.serve(program, pages.make_app(program), at)
+    return 0

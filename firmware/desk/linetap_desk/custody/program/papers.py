@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a person downloads from the desk for their step, unpacked: for an approver, a vault officer (release or hold) or
+a custodian. It is treated as hostile: known names, bounded sizes, and each step verifies what it uses."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from linetap_core.durable import privatefile
+from linetap_core.errors import BadInput
+from linetap_core.evidence import sealing
+from linetap_core.evidence.authorization.release import Request
+from linetap_core.evidence.calls import hold, sealed
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_desk.custody.package import CALL, NAMES, Package, complete, members
+from linetap_desk.inputs.ustar import BadPackage, Source
+from linetap_desk.proofs.callfolder import KEY_LIMIT_BYTES
+from linetap_desk.release import holdasked, requestfile
+from linetap_desk.release.holdasked import HoldAsked
+
+_DOCUMENT = rf"(?:{re.escape(hold.HOLD)}|{re.escape(hold.REWRAP)})"
+_NAMES = [
+    *NAMES,
+    *(
+        (re.compile(pattern, re.ASCII), limit)
+        for pattern, limit in (
+            (r"partial/(?:wrapped-)?[1-7](?:-[1-7]){0,6}\.age", KEY_LIMIT_BYTES),
+            (rf"holds/{CALL}/{re.escape(sealed.KEY)}", KEY_LIMIT_BYTES),
+            (rf"holds/{CALL}/{_DOCUMENT}", hold.LIMIT_BYTES),
+            (rf"holds/{CALL}/{_DOCUMENT}\{namespaces.SUFFIX}", sshsig.SIGNATURE_LIMIT_BYTES),
+            (re.escape(holdasked.NAME), holdasked.LIMIT_BYTES),
+        )
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Papers:
+    """One call, with a request or with what is asked to be held. Its statements are the desk's until a step verifies
+    them."""
+
+    folder: Path
+    call_id: str
+    request: Request | None
+    signatures: list[str]  # names of the approvals
+    asked: HoldAsked | None
+
+    @property
+    def request_file(self) -> Path:
+        return self.folder / "request.json"
+
+    @property
+    def call(self) -> Path:
+        return self.folder / "calls" / self.call_id
+
+    @property
+    def wrapped(self) -> Path | None:
+        """The call's key as it was wrapped again."""
+        found = self.folder / "holds" / self.call_id
+        return found if found.is_dir() else None
+
+    @property
+    def partials(self) -> list[str]:
+        """Names of the files of earlier officers of a group."""
+        return sorted(path.name for path in (self.folder / "partial").glob(f"*{sealing.SUFFIX}"))
+
+    @property
+    def id(self) -> str:
+        return self.request.id if self.request else self.asked.id if self.asked else ""
+
+
+def unpack(source: Source, folder: Path) -> Papers | Package:
+    """A Package if the vault officer's file is in it: then it is the custodian's turn. BadPackage, NotReleased, or
+    OSError if it cannot be read or written."""
+    for name, content in members(source, _NAMES):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with privatefile.create(path) as file:
+            file.writelines(content)
+    if (folder / "inner").is_dir():
+        return complete(folder)
+    calls = sorted((folder / "calls").iterdir()) if (folder / "calls").is_dir() else []
+    if len(calls) != 1:
+        raise BadPackage("one call expected")
+    asked, call_id = _asked(folder), calls[0].name
+    if (folder / "request.json").exists():
+        found = requestfile.load_request(folder / "request.json")
+        if found.request.call(call_id) is None:
+            raise BadPackage(f"{call_id}: the request does not name it")
+        return Papers(folder, call_id, found.request, sorted(found.signatures), None)
+    if asked is None:
+        raise BadPackage(f"there is neither request.json nor {holdasked.NAME} in it")
+    if asked.call_id != call_id:
+        raise BadPackage(f"{holdasked.NAME} names another call")
+    return Papers(folder, call_id, None, [], asked)
+
+
+def _asked(folder: Path) -> HoldAsked | None:
+    path = folder / holdasked.NAME
+    try:
+        return holdasked.decode(path.read_bytes()) if path.exists() else None
+    except BadInput as error:
+        raise BadPackage(f"{holdasked.NAME}: {error}") from None

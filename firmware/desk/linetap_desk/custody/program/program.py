@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The program's state: what its person has chosen, and the one file from the desk that is open in it."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from linetap_core.errors import BadInput, LinetapError
+from linetap_core.evidence.authorization.roles import OFFICES
+from linetap_desk.accesslog import deskfolder
+from linetap_desk.accesslog.deskfolder import Desk
+from linetap_desk.custody.case import Case, CustodianFiles
+from linetap_desk.custody.package import Package
+from linetap_desk.custody.program import papers, settings, steps
+from linetap_desk.custody.program.papers import Papers
+from linetap_desk.custody.program.settings import MOST_FILES, Settings
+from linetap_desk.custody.search.connection import DeskConnection
+from linetap_desk.custody.search.pages import SearchSite
+from linetap_desk.custody.search.session import SearchSession
+from linetap_desk.custody.site import Helper, Site
+from linetap_desk.inputs.ustar import Source
+from linetap_desk.proofs import callfolder
+from linetap_desk.release import requestfile
+from linetap_desk.searching.departments import Departments
+from linetap_desk.searching.indexsearch import IndexKeys
+from linetap_desk.unsealing.callproof import SIGNERS
+
+
+@dataclass
+class Program(Helper):
+    """`work`: its folder for what comes from the desk, removed at its end."""
+
+    desk_folder: Path
+    work: Path
+    settings: Settings
+    open: Papers | Package | None = None
+    release: Site | None = None
+    search: SearchSite | None = None
+    chosen: dict[str, Path] = field(default_factory=dict)  # roles, authority, signers: not yet in force
+    said: list[str] = field(default_factory=list)  # by the last step
+    held: ExitStack = field(default_factory=ExitStack)
+    one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def is_program(self) -> bool:
+        return True
+
+    @property
+    def desk(self) -> Desk:
+        """BadInput before roles are in force here."""
+        if not deskfolder.is_made(self.desk_folder):
+            raise BadInput("no roles are in force on this computer yet: settings")
+        return deskfolder.open_desk(self.desk_folder, self.clock)
+
+    @property
+    def signers(self) -> Path:
+        path = self.desk_folder / SIGNERS
+        if not path.is_file():
+            raise BadInput("there is no allowed_signers on this computer yet: settings")
+        return path
+
+    @property
+    def role(self) -> str:
+        """Of the person in the settings; empty if the roles do not say."""
+        try:
+            return steps.role_of(self.settings, self.desk_folder, self.clock)
+        except LinetapError:
+            return ""
+
+    def may(self, role: str) -> bool:
+        """Whether a step of this role is offered. Who may take it is decided by the keys, not here."""
+        own = self.role
+        return own in ("", role) or (role == "approver" and own not in OFFICES)
+
+    def keep(self, **changes: object) -> None:
+        for name, value in changes.items():
+            setattr(self.settings, name, value)
+        settings.save(self.desk_folder, self.settings)
+
+    def add(self, what: str, path: Path) -> None:
+        known: list[str] = getattr(self.settings, what)
+        if str(path) not in known:
+            if len(known) >= MOST_FILES:
+                raise BadInput(f"{MOST_FILES} files at most: remove one first")
+            self.keep(**{what: [*known, str(path)]})
+
+    # --- a file from the desk ----------------------------------------------------------------------------------------
+
+    def take(self, source: Source) -> None:
+        """Unpacks it in place of the one before."""
+        self.leave()
+        self.open = papers.unpack(source, steps.emptied(self.work / "file"))
+
+    def leave(self) -> None:
+        """Forgets the file, and what was opened of it."""
+        self.open = self.release = None
+        self.said = []
+        steps.emptied(self.work / "file")
+
+    def suggested(self) -> dict[Path, bool]:
+        """The person's identities; True for those that this file seems to need: the one-time key of its request, and
+        the others if there is one alone."""
+        wanted = self.open.request.id if self.open is not None and self.open.request is not None else ""
+        found: dict[Path, str] = {}
+        for path in map(Path, self.settings.identities):
+            try:
+                found[path] = requestfile.key_request(path)
+            except LinetapError:
+                continue  # on a medium that is not there
+        own = [path for path, request in found.items() if not request]
+        return {
+            path: request == wanted if request else len(own) == 1
+            for path, request in found.items()
+            if request in ("", wanted)
+        }
+
+    def open_release(self, identities: list[Path]) -> None:
+        if not isinstance(self.open, Package):
+            raise BadInput("there is no custodian's package open")
+        if not identities:
+            raise BadInput("choose your key")
+        output = self.settings.path("output") or Path.home()
+        case = Case(self.open, self.desk, CustodianFiles(self.signers, identities, "", output), self.clock)
+        self.release = Site(
+            self.door, self.look, self.clock, self.url, self.idle_s, case, within=self, below="/release", end=self.leave
+        )
+
+    # --- a search ----------------------------------------------------------------------------------------------------
+
+    def begin_search(self, ticket: str) -> None:
+        self.end_search()
+        if not self.settings.index:
+            raise BadInput("no index key is chosen yet: settings")
+        desk, signers = self.desk, callfolder.load_signers(self.signers)
+        table = self.settings.path("table")
+        departments = Departments([]) if table is None else Departments.load(table, self.look.zone)
+        keys = IndexKeys([Path(each) for each in self.settings.index])
+        connection = self.held.enter_context(DeskConnection(self.settings.desk, self.settings.path("ca"), ticket))
+        try:
+            session = SearchSession(connection, desk, signers, keys, departments, self.look.zone, self.clock)
+            session.load()
+        except BaseException:
+            self.held.close()
+            raise
+        self.search = SearchSite(
+            self.door, self.look, self.clock, self.url, self.idle_s, session, within=self, below="/search",
+            end=self.end_search,
+        )  # fmt: skip
+
+    def end_search(self) -> None:
+        """What was opened of the index is forgotten."""
+        self.search = None
+        self.held.close()

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the program remembers of its person: the desk's address and where the files are. No content of any key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from linetap_core import jsontext
+from linetap_core.durable import privatefile
+from linetap_core.errors import BadInput
+from linetap_core.rooms import read_small
+
+NAME = "program.json"  # in the desk's folder
+MOST_FILES = 20
+_LIMIT_BYTES = 64 << 10
+
+Text = Annotated[str, Meta(max_length=1000)]
+Paths = Annotated[list[Text], Meta(max_length=MOST_FILES)]
+
+
+class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Paths as text; empty where nothing was chosen."""
+
+    desk: Text = ""  # https://desk.city.example:8443
+    ca: Text = ""
+    name: Text = ""  # the person's, as in the roles file
+    signing: Text = ""  # their SSH key: approvals, holds
+    identities: Paths = msgspec.field(default_factory=list)  # age identities: an epoch's, a custodian's, a one-time key
+    index: Paths = msgspec.field(default_factory=list)  # index keys, or folders of them
+    table: Text = ""  # lines.csv
+    output: Text = ""  # the folder for what is written
+    language: Text = "ko"
+
+    def path(self, what: str) -> Path | None:
+        found: str = getattr(self, what)
+        return Path(found) if found else None
+
+
+def load(folder: Path) -> Settings:
+    """BadInput for a damaged file: a person removes it."""
+    path = folder / NAME
+    if not path.exists():
+        return Settings()
+    try:
+        return jsontext.decode(read_small(path, _LIMIT_BYTES), type=Settings)
+    except ValueError as error:
+        raise BadInput(f"{path}: {error}; without it the program begins with empty settings") from None
+
+
+def save(folder: Path, settings: Settings) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    privatefile.replace(folder / NAME, jsontext.line(settings).encode("utf-8"))

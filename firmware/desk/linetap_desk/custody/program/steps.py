@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The steps behind the buttons. Each runs the command of its name, with its checks and its entry in the access log;
+what that prints is shown on the page."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import shutil
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from linetap_core.clock import Clock
+from linetap_core.durable import privatefile
+from linetap_core.durable.files import replace_durably
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import sealing
+from linetap_core.evidence.authorization.command import SUFFIX
+from linetap_core.evidence.calls import hold as holds
+from linetap_core.evidence.signing import namespaces
+from linetap_core.rooms import read_small
+from linetap_desk.accesslog import deskfolder, roles
+from linetap_desk.bundle.check import verify_bundle
+from linetap_desk.ceremony import hold, keygen
+from linetap_desk.custody.program.papers import Papers
+from linetap_desk.custody.program.settings import Settings
+from linetap_desk.inputs import strict
+from linetap_desk.ordering import command
+from linetap_desk.proofs import callfolder
+from linetap_desk.release import ask, requestfile, unwrap
+from linetap_desk.unsealing.callproof import SIGNERS
+from linetap_desk.witnessing import options
+
+Add = Callable[[argparse.ArgumentParser], object]
+Run = Callable[[argparse.Namespace, Clock], int]
+_SIGNERS_LIMIT_BYTES = 4 << 20
+
+
+def said(adds: list[Add], run: Run, clock: Clock, *words: object) -> list[str]:
+    """Runs a command and returns the lines that it printed. LinetapError as it raises it."""
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    for add in adds:
+        add(parser)
+    printed = io.StringIO()
+    try:
+        args = parser.parse_args([str(word) for word in words])
+    except argparse.ArgumentError as error:
+        raise BadInput(str(error)) from None
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        status = run(args, clock)
+    lines = printed.getvalue().splitlines()
+    if status:
+        raise BadInput("; ".join(lines) or "it was refused")
+    return lines
+
+
+def approve(papers: Papers, settings: Settings, desk: Path, clock: Clock) -> list[str]:
+    """The signature as a file for the desk."""
+    if papers.request is None:
+        raise BadInput("there is no request in this file")
+    signing, output = _needed(settings, "signing"), _output(settings)
+    target = output / f"{papers.id}.{_role(settings, desk, clock)}{namespaces.SUFFIX}"
+    privatefile.require_new(target)
+    before = set(requestfile.signatures(papers.request_file))
+    lines = said(
+        [ask.add_approve_arguments, deskfolder.add_argument], ask.approve_request, clock,
+        papers.request_file, f"--key={signing}", f"--name={settings.name}", f"--call={papers.call}", f"--desk={desk}",
+    )  # fmt: skip
+    for name, data in requestfile.signatures(papers.request_file).items():
+        if name not in before:
+            privatefile.write(target, data)
+    return [*(line for line in lines if line.startswith("verified: ")), str(target)]
+
+
+def unwrap_call(
+    papers: Papers, settings: Settings, identities: list[Path], partial: str, desk: Path, clock: Clock
+) -> list[str]:
+    """The vault officer's half, or a partial for the next officer of a group."""
+    if papers.request is None:
+        raise BadInput("there is no request in this file")
+    target = _output(settings) / f"{papers.id}-vault{sealing.SUFFIX}"
+    words: list[object] = [f"--identity={path}" for path in identities]
+    if partial:
+        words.append(f"--partial={_partial(papers, partial)}")
+    if papers.wrapped is not None and (not partial or partial.startswith("wrapped-")):
+        words.append(f"--wrapped={papers.wrapped}")
+    lines = said(
+        [unwrap.add_arguments], unwrap.run, clock,
+        papers.call, *words, f"--request={papers.request_file}", f"--desk={desk}", f"--output={target}",
+    )  # fmt: skip
+    return [*lines, str(target)]
+
+
+def hold_call(
+    papers: Papers, settings: Settings, identities: list[Path], to: str, partial: str, desk: Path, clock: Clock
+) -> list[str]:
+    """The call's key wrapped for the hold's key, and the signed command to its unit; of a group, all but the last
+    officer give a partial."""
+    asked = papers.asked
+    if asked is None:
+        raise BadInput("no hold is asked for in this file")
+    signing, output = _needed(settings, "signing"), _output(settings)
+    target = output / f"{asked.id}{SUFFIX}"
+    privatefile.require_new(target)
+    made = output / f"hold-{asked.id}"
+    words: list[object] = [f"--identity={path}" for path in identities]
+    if partial:
+        words.append(f"--partial={_partial(papers, partial)}")
+    lines = said(
+        [hold.add_arguments], hold.run, clock,
+        "wrap", papers.call, *words, f"--to={to}", f"--case={asked.case}", f"--basis={asked.basis}",
+        f"--until={asked.until}", f"--key={signing}", f"--output={made}", f"--desk={desk}",
+    )  # fmt: skip
+    document = made / holds.HOLD
+    if not document.exists():
+        return [*lines, *(str(path) for path in sorted(made.glob(f"partial-*{sealing.SUFFIX}")))]
+    unit = strict.decode(document.read_bytes(), holds.Hold).unit  # the verified record's, not the desk's
+    said(
+        [command.add_arguments], command.run, clock,
+        "sign", "--verb=hold", "--role=vault", f"--unit={unit}", f"--document={document}", f"--key={signing}",
+        f"--output={target}",
+    )  # fmt: skip
+    return [*lines, str(target)]
+
+
+def one_time_key(request_id: str, settings: Settings, desk: Path, clock: Clock) -> tuple[Path, str]:
+    """The new file, and the public half for the desk's page."""
+    if not request_id:
+        raise BadInput("the request's id is missing")
+    target = _output(settings) / f"one-time-{request_id}.txt"
+    adds: list[Add] = [ask.add_key_arguments, deskfolder.add_argument]
+    lines = said(adds, ask.make_key, clock, f"--output={target}", f"--desk={desk}", "--", request_id)
+    return target, lines[-1]
+
+
+def hold_key(settings: Settings, clock: Clock) -> tuple[Path, str]:
+    """A new key that calls are held for, and its public half."""
+    day = datetime.fromtimestamp(clock.utc_ns() / 1e9).astimezone().strftime("%Y-%m-%d")
+    target = _output(settings) / f"hold-{day}.txt"
+    return target, said([keygen.add_arguments], keygen.run, clock, "epoch", f"--output={target}")[-1]
+
+
+def take_roles(chosen: dict[str, Path], desk: Path, clock: Clock) -> list[str]:
+    """Puts roles into force, and the published allowed_signers beside them. The authority's key is needed once."""
+    lines = []
+    if "roles" in chosen:
+        words = [f"--authority={chosen['authority']}"] if "authority" in chosen else []
+        lines = said([roles.add_arguments], roles.run, clock, "use", *words, f"--desk={desk}", "--", chosen["roles"])
+    if "signers" in chosen:
+        if not deskfolder.is_made(desk):
+            raise BadInput("roles.json comes first: no roles are in force here")
+        callfolder.load_signers(chosen["signers"])
+        replace_durably(desk / SIGNERS, read_small(chosen["signers"], _SIGNERS_LIMIT_BYTES))
+        lines.append(f"{desk / SIGNERS}: {chosen['signers']}")
+    if not lines:
+        raise BadInput("nothing was chosen")
+    return lines
+
+
+def checked_bundle(path: Path, desk: Path) -> list[str]:
+    """As `linetap verify`: its verdicts. A Refusal with them unless all are good."""
+    signers = callfolder.load_signers(desk / SIGNERS)
+    verdicts = list(verify_bundle(path, signers, None, options.of_desk(desk)))
+    lines = [line for verdict in verdicts for line in verdict.lines()]
+    if not all(verdict.good for verdict in verdicts):
+        raise Refusal("; ".join(lines))
+    return lines
+
+
+def emptied(folder: Path) -> Path:
+    """A folder without what was in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+def role_of(settings: Settings, desk: Path, clock: Clock) -> str:
+    """By the roles in force; empty without a name or roles."""
+    if not settings.name or not deskfolder.is_made(desk):
+        return ""
+    opened = deskfolder.open_desk(desk, clock)
+    person = opened.roles(opened.access.entries()).person(settings.name)
+    return "" if person is None else person.role
+
+
+def _role(settings: Settings, desk: Path, clock: Clock) -> str:
+    found = role_of(settings, desk, clock)
+    if not found:
+        raise BadInput("choose your name in the settings: the roles in force do not list one")
+    return found
+
+
+def _needed(settings: Settings, what: str) -> Path:
+    found = settings.path(what)
+    if found is None:
+        raise BadInput("your signing key is not chosen yet: settings")
+    return found
+
+
+def _output(settings: Settings) -> Path:
+    found = settings.path("output") or Path.home()
+    if not found.is_dir():
+        raise BadInput(f"{found}: not a folder; choose the folder for new files in the settings")
+    return found
+
+
+def _partial(papers: Papers, name: str) -> Path:
+    if name not in papers.partials:
+        raise BadInput("that partial is not in this file")
+    return papers.folder / "partial" / name

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an officer has asked to be held, as the desk gives it to the vault officer beside the call: a suggestion. What
+counts is the hold that the vault officer signs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from linetap_desk.inputs import strict
+
+NAME = "hold-asked.json"
+LIMIT_BYTES = 16 << 10
+Text = Annotated[str, Meta(max_length=400)]
+
+
+class HoldAsked(msgspec.Struct, frozen=True, kw_only=True):
+    """`id`: of the request at the desk. `until`: RFC 3339."""
+
+    id: Annotated[str, Meta(pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$")]
+    unit: Text
+    call_id: Text
+    case: Text
+    basis: Text
+    until: Text
+
+
+def encode(asked: HoldAsked) -> bytes:
+    return msgspec.json.encode(asked) + b"\n"
+
+
+def decode(data: bytes) -> HoldAsked:
+    """BadInput if it is none."""
+    return strict.decode(data, HoldAsked)
