@@ -319,6 +319,7 @@ def _is_let_in(client: httpx.Client) -> bool:
 def test_who_comes_back_gets_what_followed_or_all_of_it_once(
     served: ServeSite, floor: Speaking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(hubs, "SHARED_NS", -1)  # each its own
     client = served.client("watch")
     here = Stream(client)
     first = here.until("snapshot")

@@ -64,7 +64,7 @@ def at_provider(served: ServeSite, url: str, sub: str) -> str:
 def came_in(client: httpx.Client, path: str) -> bool:
     answer = client.get(path)
     assert answer.status_code in (200, 403)
-    return answer.status_code == 200 and client.get("/").status_code == 200
+    return answer.status_code == 200 and client.get("/password").status_code == 200
 
 
 def last(served: ServeSite) -> tuple[str, str, str]:
@@ -85,7 +85,7 @@ def test_the_provider_says_who_and_we_say_what(served: ServeSite) -> None:
     assert answer.status_code == 200
     assert 'content="0; url=/password"' in answer.text
     assert last(served) == ("kim", "login_oidc", "done")
-    assert client.get("/").status_code == 200
+    assert client.get("/password").status_code == 200
     with served.site.own.connect() as db:
         assert db.execute(select(people.c.roles).where(people.c.name == "kim")).scalar() == "officer"
 
@@ -183,7 +183,7 @@ def test_a_locked_session_is_left_for_a_new_one(served: ServeSite) -> None:
     assert came_in(client, at_provider(served, leave(client), "kim@city"))
     other = served.client()
     other.cookies.set(sessions.COOKIE, old, domain=HOST)
-    assert other.get("/").status_code == 303
+    assert other.get("/password").status_code == 303
 
 
 def test_a_provider_that_is_away(run_dir: Path) -> None:

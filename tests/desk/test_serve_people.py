@@ -73,12 +73,12 @@ def test_from_name_and_password_to_a_session_and_out_again(served: ServeSite) ->
     cookie = next(one for one in answer.headers.get_list("set-cookie") if one.startswith(sessions.COOKIE))
     for word in ("__Host-", "; Secure", "; HttpOnly", "; SameSite=strict", "; Path=/"):
         assert word in cookie
-    assert client.get("/").status_code == 200
+    assert client.get("/password").status_code == 200
     token = str(client.cookies[sessions.COOKIE])
     assert token.encode() not in b"".join(path.read_bytes() for path in served.folder.glob("serve.db*"))
     assert served.post(client, "/logout").headers["location"] == "/login"
     client.cookies.set(sessions.COOKIE, token, domain=HOST)  # a browser that forgets to forget
-    assert client.get("/").status_code == 303
+    assert client.get("/password").status_code == 303
     assert acts(served)[1:] == [("kim", "login", "done"), ("kim", "logout", "done")]
 
 
@@ -91,7 +91,7 @@ def test_a_session_that_was_there_before_is_not_the_one_of_the_login(served: Ser
     assert f"{sessions.COOKIE}={planted}" not in answer.headers["set-cookie"]
     other = served.client()
     other.cookies.set(sessions.COOKIE, planted, domain=HOST)
-    assert other.get("/").status_code == 303
+    assert other.get("/password").status_code == 303
 
 
 @pytest.mark.parametrize(("name", "password"), [("kim", "wrong horse battery"), ("lee", PASSWORD), ("kim", "")])
@@ -144,19 +144,19 @@ def test_a_session_locks_and_wants_its_own_password(served: ServeSite, clock: Ma
     assert served.post(client, "/password", password=PASSWORD).status_code == 401
     assert "김민지" in client.get("/unlock").text
     assert served.post(client, "/unlock", password="wrong").status_code == 403
-    assert client.get("/").status_code == 303
+    assert client.get("/password").status_code == 303
     answer = served.post(client, "/unlock", password=PASSWORD, next="/password")
     assert (answer.status_code, answer.headers["location"]) == (303, "/password")
-    assert client.get("/").status_code == 200
+    assert client.get("/password").status_code == 200
     assert acts(served)[2:] == [("kim", "unlock", "refused"), ("kim", "unlock", "done")]
 
 
 def test_a_locked_session_stays_locked_when_the_clock_goes_back(served: ServeSite, clock: ManualClock) -> None:
     client = served.client("officer")
     clock.advance(served.site.settings.idle_s * NS_PER_S)
-    assert client.get("/").status_code == 303
+    assert client.get("/password").status_code == 303
     clock.step_utc(-3600 * NS_PER_S)
-    assert client.get("/").status_code == 303
+    assert client.get("/password").status_code == 303
 
 
 def test_a_page_that_asks_by_itself_is_nobody_who_sits_there(served: ServeSite, clock: ManualClock) -> None:
@@ -188,11 +188,11 @@ def test_a_stream_ends_with_what_it_was_begun_for(served: ServeSite, clock: Manu
 def test_a_wall_stays_open_longer_and_a_session_has_an_absolute_end(served: ServeSite, clock: ManualClock) -> None:
     wall, both = served.client("watch"), served.client("watch", "officer")
     clock.advance(served.site.settings.idle_s * NS_PER_S)
-    assert (wall.get("/").status_code, both.get("/").status_code) == (200, 303)
+    assert (wall.get("/password").status_code, both.get("/password").status_code) == (200, 303)
     for _ in range(12):
         clock.advance(3600 * NS_PER_S)
-        wall.get("/")
-    assert wall.get("/").headers["location"] == "/login?next=%2F"
+        wall.get("/password")
+    assert wall.get("/password").headers["location"] == "/login?next=%2Fpassword"
 
 
 def test_the_sessions_of_a_person_are_bounded(served: ServeSite, clock: ManualClock) -> None:
@@ -200,7 +200,7 @@ def test_the_sessions_of_a_person_are_bounded(served: ServeSite, clock: ManualCl
     for _ in range(sessions.MOST_A_PERSON + 1):
         clients.append(served.client("vault"))
         clock.advance(NS_PER_S)
-    assert [client.get("/").status_code for client in clients] == [303] + [200] * sessions.MOST_A_PERSON
+    assert [client.get("/password").status_code for client in clients] == [303] + [200] * sessions.MOST_A_PERSON
 
 
 def test_who_may_no_longer_is_out_at_once(served: ServeSite) -> None:
@@ -213,9 +213,9 @@ def test_who_may_no_longer_is_out_at_once(served: ServeSite) -> None:
     for change in changes:
         client = served.client()
         log_in(served, client)
-        assert client.get("/").status_code == 200
+        assert client.get("/password").status_code == 200
         change()
-        assert client.get("/").status_code == 303
+        assert client.get("/password").status_code == 303
     assert log_in(served, served.client()).status_code == 403, "locked out"
 
 
@@ -231,8 +231,8 @@ def test_ones_own_password(served: ServeSite) -> None:
 
     assert (change(again="x"), change(new="short", again="short"), change(password="wrong")) == (400, 400, 403)
     assert change() == 303
-    assert client.get("/").status_code == 200
-    assert other.get("/").status_code == 303
+    assert client.get("/password").status_code == 200
+    assert other.get("/password").status_code == 303
     assert log_in(served, served.client()).status_code == 403
     assert log_in(served, served.client(), password=new).status_code == 303
 

@@ -27,13 +27,13 @@ def browser() -> Iterator[Browser]:
 
 
 def test_the_first_page_is_for_who_is_logged_in(served: ServeSite) -> None:
-    assert served.client("watch").get("/").status_code == 200
+    assert served.client("officer").get("/").status_code == 200
     answer = served.client().get("/")
     assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=%2F")
 
 
 def test_korean_first_and_in_the_dark_without_script(served: ServeSite, browser: Browser) -> None:
-    page = served.page(browser, "/", "watch")
+    page = served.page(browser, "/", "officer")
     assert page.locator("html").get_attribute("lang") == "ko"
     assert page.locator("h1").inner_text() == "통화 녹음 데스크"
     require_accessible(page)

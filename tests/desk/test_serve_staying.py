@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator
 from html import unescape
@@ -17,6 +18,7 @@ from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap_desk.serve.login.staying import WARN_S
 from linetap_desk.serve.people import accounts, sessions
 from linetap_desk.serve.people.sessions import Who
+from linetap_desk.web.secure import unmasked
 
 PASSWORD = "correct horse battery"
 SEARCH = "/calls/found?from=2026-10-01T00%3A00&department=%EB%AF%BC%EC%9B%90%EC%8B%A4&case=2026-11+%26+12"
@@ -122,11 +124,11 @@ def test_the_key_of_what_is_typed(served: ServeSite, clock: ManualClock) -> None
 
     def key(client: httpx.Client, path: str = "/") -> str:
         found = re.search(r'name="draft" content="([^"]+)"', client.get(path, follow_redirects=True).text)
-        return found[1] if found else ""
+        return unmasked(base64.b64decode(found[1])).hex() if found else ""
 
     first, other = served.client("officer", name="lee"), served.client("officer", name="park")
     whose = key(first)
-    assert len(whose) == 44
+    assert len(whose) == 64
     assert key(other) != whose
     assert key(served.client()) == ""
     clock.advance(served.site.settings.idle_s * NS_PER_S)

@@ -20,6 +20,7 @@ from linetap_bench.measure import (
     custody,
     desk,
     deskload,
+    deskreaders,
     ears,
     fetch,
     fleet,
@@ -60,6 +61,7 @@ MEASUREMENTS: dict[str, Callable[[Path, Path, Path], list[Row]]] = {
     "desk": desk.measure,
     "desk-load": deskload.measure,
     "desk-flood": deskload.measure_flood,
+    "desk-readers": deskreaders.measure,
     "custody": custody.measure,
 }
 

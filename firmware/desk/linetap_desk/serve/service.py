@@ -10,6 +10,7 @@ import logging
 import resource
 import socket
 import sys
+from asyncio import sslproto
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 
@@ -44,6 +45,7 @@ from linetap_desk.serve.handling import gate, home
 from linetap_desk.serve.handling.gate import endpoint
 from linetap_desk.serve.handling.site import Route, Site, join
 from linetap_desk.serve.holds import routes as holdroutes
+from linetap_desk.serve.home import routes as firstpage
 from linetap_desk.serve.live.hub import Hub
 from linetap_desk.serve.login import restore, second, staying
 from linetap_desk.serve.login import routes as people
@@ -54,6 +56,7 @@ from linetap_desk.serve.people.sessions import OpenSessions
 from linetap_desk.serve.release import routes as release
 from linetap_desk.serve.review import routes as access
 from linetap_desk.watch.watcher import pages_settings
+from linetap_desk.web.compressed import Compressed
 from linetap_desk.web.pages import MenuItem, Pages
 from linetap_desk.web.secure import Headers
 from linetap_desk.web.server import Bounded, EndsQuietly, config, serve_until_signal
@@ -62,12 +65,14 @@ MOST_AT_ONCE = 500  # connections; streams are open for hours, and a process has
 KEEP_ALIVE_S = 30
 END_WITHIN_S = 3  # connections open after that are cut off
 BACKLOG = 256
+_TLS_READ_BYTES = 1 << 14  # a record of TLS
 _M_ARENA_MAX, _ARENAS = -8, 2  # mallopt(3)
 
 
 def run(settings: Settings, clock: Clock = KEPT) -> int:
     require_possible(clock)  # it ends requests and sessions
     _bound_arenas()
+    _bound_buffers()
     # its memory contains what people type, and must not be written to a disk
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     logging.getLogger("uvicorn.error").parent = start_logging("serve")
@@ -77,6 +82,11 @@ def run(settings: Settings, clock: Clock = KEPT) -> int:
         sys.stderr.flush()
         asyncio.run(serve_until_signal(server(site), at))
     return 0
+
+
+def _bound_buffers() -> None:
+    """asyncio keeps 256 KiB to read each TLS connection, and a record has 16: with 200 open pages that was 50 MB."""
+    sslproto.SSLProtocol.max_size = _TLS_READ_BYTES
 
 
 def _bound_arenas() -> None:
@@ -160,6 +170,7 @@ def server(site: Site) -> Server:
 ROUTES: tuple[Route, ...] = join(
     (
         home.ROUTES,
+        firstpage.ROUTES,
         people.ROUTES,
         second.ROUTES,
         staying.ROUTES,
@@ -178,6 +189,7 @@ ROUTES: tuple[Route, ...] = join(
         restore.ROUTES,
     )
 )
+COMPRESSED = ("/fleet", "/static/")
 LARGER = adoption.LARGER | orders.LARGER | overflow.LARGER  # path -> bytes of a form with files
 # Runs beside the pages from start to end; each puts its state into the site.
 LIVES: tuple[Callable[[Site], AbstractAsyncContextManager[None]], ...] = (
@@ -211,7 +223,11 @@ def make(site: Site, routes: tuple[Route, ...] = ROUTES) -> Starlette:
             *machine.ways(site),
             *findmachine.ways(site),
         ],
-        middleware=[Middleware(Headers), Middleware(Bounded, larger=LARGER)],
+        middleware=[
+            Middleware(Headers),
+            Middleware(Compressed, paths=COMPRESSED),
+            Middleware(Bounded, larger=LARGER),
+        ],
         exception_handlers=dict.fromkeys(gate.TEXTS, answer_error) | {Exception: answer_error},
         lifespan=lives,
     )

@@ -6,6 +6,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import re
+import secrets
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -85,6 +87,7 @@ HEADERS = {
 }
 MOST_BODY_BYTES = 1 << 16
 FIELD, HEADER = "csrf", "x-csrf-token"
+_TOKEN_DIGITS, _HEX = 64, re.compile(r"[0-9a-f]+")
 
 
 class Headers:
@@ -109,9 +112,31 @@ def token_of(secret: str) -> str:
     return hmac.new(secret.encode("utf-8", "replace"), b"linetap form", hashlib.sha256).hexdigest()
 
 
+def masked(secret: bytes) -> bytes:
+    """Twice as long and another one each time: whoever learns the length of compressed answers (BREACH) learns nothing
+    of it. `unmasked` and static/draft.js undo it."""
+    pad = secrets.token_bytes(len(secret))
+    return pad + bytes(one ^ other for one, other in zip(pad, secret, strict=True))
+
+
+def unmasked(data: bytes) -> bytes:
+    half = len(data) // 2
+    return bytes(one ^ other for one, other in zip(data[:half], data[half:], strict=False))
+
+
+def form_token(secret: str) -> str:
+    """The token as it stands in a page."""
+    return masked(bytes.fromhex(token_of(secret))).hex()
+
+
 def is_token(found: object, secret: str) -> bool:
-    """Whether `found` is the form token. Form text may contain a lone surrogate, if its charset encodes one."""
-    return isinstance(found, str) and hmac.compare_digest(found.encode("utf-8", "replace"), token_of(secret).encode())
+    """Whether `found` is the form token, masked or as it is. Form text may contain a lone surrogate, if its charset
+    encodes one."""
+    if not isinstance(found, str):
+        return False
+    if len(found) == 2 * _TOKEN_DIGITS and _HEX.fullmatch(found):
+        found = unmasked(bytes.fromhex(found)).hex()
+    return hmac.compare_digest(found.encode("utf-8", "replace"), token_of(secret).encode())
 
 
 def is_text(form: FormData) -> bool:

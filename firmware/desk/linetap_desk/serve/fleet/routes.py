@@ -70,6 +70,7 @@ def fits(unit: dict[str, Any], text: str, standing: str) -> bool:
 BEAT_S = 5
 RETRY_MS = 1000
 MOST_AT_ONCE = 500  # events in a write
+PIECE_BYTES = 1 << 16  # of a snapshot
 
 
 async def event_stream(
@@ -90,15 +91,16 @@ async def event_stream(
             yield event("beat", {"at": rfc3339(clock.utc_ns())})
             beat_ns = clock.monotonic_ns() + BEAT_S * NS_PER_S
         news.clear()
-        entries = None if after is None else hub.after(after)
-        if entries is None:
+        found = None if after is None else hub.joined(after, reader, MOST_AT_ONCE)
+        if found is None:
             after, snapshot = hub.snapshot(reader)
-            yield snapshot
-        elif entries:
-            some = entries[:MOST_AT_ONCE]
-            after = some[-1].number
-            if data := b"".join(hub.event(entry, reader) for entry in some):
+            for begin in range(0, len(snapshot), PIECE_BYTES):  # each waits until the one before it is on its way
+                yield snapshot[begin : begin + PIECE_BYTES]
+        elif found[0] != after:
+            after, data = found
+            if data:
                 yield data
+                await asyncio.sleep(_until_next(hub.pause_s(), clock))
         else:
             left_s = max(0.0, (beat_ns - clock.monotonic_ns()) / NS_PER_S)
             try:
@@ -106,6 +108,11 @@ async def event_stream(
                     await news.wait()
             except TimeoutError:
                 continue
+
+
+def _until_next(pause_s: float, clock: Clock) -> float:
+    """Seconds until the next moment of writing, which all readers have in common."""
+    return pause_s - clock.monotonic_ns() / NS_PER_S % pause_s if pause_s else 0.0
 
 
 # No auditor: a person with access to data in a month cannot sign its review.

@@ -103,7 +103,7 @@ def endpoint(route: Route, site: Site) -> Callable[[Request], Awaitable[Response
         form = "" if who is not None else request.cookies.get(FORM_COOKIE, "")
         fresh = "" if who is not None or form else secrets.token_urlsafe(32)
         secret = token if who is not None else form or fresh
-        request.state.csrf, request.state.draft = secure.token_of(secret), site.draft_key(who)
+        request.state.csrf, request.state.draft = secure.form_token(secret), site.draft_key(who)
         if not route.public and (stopped := await _stopped(request, route, site, who, address)) is not None:
             return stopped
         if request.method == "POST":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The first page, the static files, and the choice of language and theme."""
+"""The static files, and the choice of language and theme."""
 
 from __future__ import annotations
 
@@ -14,16 +14,12 @@ from starlette.staticfiles import StaticFiles
 from linetap_core.clock import S_PER_DAY
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.web import pages, text
-from linetap_desk.web.pages import EVERYBODY, SIGNED_IN
+from linetap_desk.web.pages import EVERYBODY
 
 _STATIC = StaticFiles(directory=Path(str(files("linetap_desk.serve"))) / "static")
 # A search in Korean: nine characters for each letter, and more where it stands in the address of a login.
 MOST_CHARACTERS = 24_000
 _YEAR_S = 365 * S_PER_DAY
-
-
-async def home(request: Request, site: Site) -> Response:
-    return site.pages.page(request, "home.html")
 
 
 async def static(request: Request, _site: Site) -> Response:
@@ -58,7 +54,6 @@ def _keep(response: Response, cookie: str, value: str) -> None:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("/", ("GET",), SIGNED_IN, None, home),
     Route("/look", ("POST",), EVERYBODY, None, choose, takes=("next", "language", "theme"), answers=(303, 400)),
     Route("/static/{path:path}", ("GET",), EVERYBODY, None, static, answers=(200, 304)),
 )

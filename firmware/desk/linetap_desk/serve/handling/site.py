@@ -29,6 +29,7 @@ from linetap_desk.serve.live.hub import Hub
 from linetap_desk.serve.people.ceremonies import Ceremonies
 from linetap_desk.serve.people.oidc import Oidc
 from linetap_desk.serve.people.sessions import OpenSessions, Who
+from linetap_desk.web import secure
 from linetap_desk.web.pages import EVERYBODY, ROLES, SIGNED_IN, Pages
 
 
@@ -67,7 +68,7 @@ class Site:
         if who is None or who.locked:
             return ""
         made = hmac.new(self.draft_secret, b"linetap draft " + who.name.encode(), hashlib.sha256)
-        return base64.b64encode(made.digest()).decode("ascii")
+        return base64.b64encode(secure.masked(made.digest())).decode("ascii")
 
 
 log = logging.getLogger("linetap.serve")

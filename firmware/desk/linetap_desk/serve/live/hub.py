@@ -38,6 +38,8 @@ from linetap_desk.watch.watcher import TURN_S, Settings, Watcher
 
 JOIN_MS = 20  # changes of a unit within this time become one
 COUNT_MS = 1000  # how often the number of hidden messages is sent
+PAUSE_S, MOST_PAUSE_S = 0.001, 0.5  # between two writes to a reader: for each reader, and at most
+SHARED_NS = NS_PER_S  # a snapshot may be that old: what has changed since follows it
 MOST_STREAMS = 300  # and room for requests of pages: service.py has 500 connections
 MOST_OF_A_SESSION = 8
 END_S = 5.0
@@ -86,6 +88,8 @@ class Hub:
         self._acknowledged: dict[str, Acknowledged] = {}
         self._marked: deque[str] = deque()  # units of new acknowledgements
         self._note: Note | None = None
+        self._snapshots: dict[Reader, tuple[int, int, bytes]] = {}  # of all units, one for each language
+        self._joined: tuple[tuple[int, int, Reader], tuple[int, bytes]] | None = None
         self._readers: dict[asyncio.Event, tuple[asyncio.AbstractEventLoop, str]] = {}
         self._stop = threading.Event()
         self.leaving = False
@@ -131,13 +135,38 @@ class Hub:
         with self._lock:
             return self._journal.after(number)
 
-    def event(self, entry: Entry, reader: Reader) -> bytes:
-        return entry.event(reader, self._journal.of)
+    def pause_s(self) -> float:
+        """Between two writes to a reader, a moment that all have in common: what a write costs is bounded, and what
+        they read is made once."""
+        return min(MOST_PAUSE_S, len(self._readers) * PAUSE_S)
+
+    def joined(self, number: int, reader: Reader, most: int) -> tuple[int, bytes] | None:
+        """The changes since `number`, `most` at once, as the reader gets them, and the number reached; the same bytes
+        for all at the same number. None if the journal no longer has them."""
+        with self._lock:
+            entries, newest = self._journal.after(number), self._journal.number
+        if not entries:
+            return None if entries is None else (number, b"")
+        key = number, newest, reader
+        if self._joined is None or self._joined[0] != key or reader.unit is not None:
+            some = entries[:most]
+            made = some[-1].number, b"".join(entry.event(reader, self._journal.of) for entry in some)
+            if reader.unit is not None:
+                return made
+            self._joined = key, made
+        return self._joined[1]
 
     def snapshot(self, reader: Reader) -> tuple[int, bytes]:
-        """Replaces changes that are too many, or no longer known."""
-        id, desk, units = self.seen(reader)
-        return int(id.rpartition("-")[2]), event("snapshot", {"desk": desk, "units": units}, id)
+        """Replaces changes that are too many, or no longer known. For all who come within SHARED_NS it is one: after a
+        restart all pages come at once."""
+        now_ns = self._clock.monotonic_ns()
+        made_ns, number, data = self._snapshots.get(reader, (0, -1, b""))
+        if not data or now_ns - made_ns > SHARED_NS or self.after(number) is None:
+            id, desk, units = self.seen(reader)
+            number, data = int(id.rpartition("-")[2]), event("snapshot", {"desk": desk, "units": units}, id)
+            if reader.unit is None:
+                self._snapshots[reader] = now_ns, number, data
+        return number, data
 
     @contextlib.contextmanager
     def woken(self, session: str) -> Iterator[asyncio.Event]:
@@ -280,8 +309,13 @@ class Hub:
     def _wake(self) -> None:
         with self._lock:
             readers = [(here, loop) for here, (loop, _) in self._readers.items()]
-        for here, loop in readers:
-            loop.call_soon_threadsafe(here.set)
+        for loop in {loop for _, loop in readers}:  # once for all: each call writes to the loop's pipe
+            loop.call_soon_threadsafe(_set_all, [here for here, of in readers if of is loop])
 
     def _utc(self, monotonic_ns: int) -> str:
         return rfc3339(self._utc_ns + monotonic_ns)
+
+
+def _set_all(events: list[asyncio.Event]) -> None:
+    for each in events:
+        each.set()

@@ -95,6 +95,7 @@ class Entered(NamedTuple):
 
 async def by_password(site: Site, name: str, password: str, address: str, there: str, old: str = "") -> Entered:
     """`there`: the page to go to; `old`: the browser's previous session."""
+    accounts.require_room()
     tried = await anyio.to_thread.run_sync(_try, site, name, address)
     right = await accounts.fits_in_turn(tried.stored, password)
     return await _enter(site, tried, right, address, "login", there, old)
@@ -102,6 +103,7 @@ async def by_password(site: Site, name: str, password: str, address: str, there:
 
 async def unlock(site: Site, who: Who, password: str, address: str) -> bool:
     """Opens the locked session of `who` again."""
+    accounts.require_room()
     tried = await anyio.to_thread.run_sync(_try, site, who.name, address)
     right = await accounts.fits_in_turn(tried.stored, password)
     return await anyio.to_thread.run_sync(_unlock, site, who, right, address)

@@ -4,6 +4,7 @@ may follow is in second.py."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import anyio.to_thread
@@ -28,6 +29,7 @@ SECOND = "/login/passkey"
 WRONG = N_("The name or the password is wrong.")
 WRONG_PASSWORD = N_("Wrong password.")
 TOO_MANY = N_("Too many attempts. Wait some minutes.")
+CROWDED = N_("Too many people are logging in at this moment. Try again in ten seconds.")
 NOT_TWICE = N_("The two new passwords are not the same.")
 LENGTH = N_("A password has 12 to 200 characters.")
 NO_PASSKEY = N_("Your account needs a passkey and has none. Ask whoever runs the desk for a one-time link.")
@@ -113,11 +115,18 @@ async def login_form(request: Request, site: Site) -> Response:
         entered = await login.by_password(site, name, password, request.state.address, there, old)
     except login.TooMany:
         return login_answer(request, site, there, TOO_MANY, 429)
+    except accounts.Crowded:
+        return later(login_answer(request, site, there, CROWDED, 503))
     if entered.second:
         return set_second(RedirectResponse(SECOND, 303), entered.second)
     if not entered.token:
         return login_answer(request, site, there, NO_PASSKEY if entered.no_passkey else WRONG, 403)
     return set_cookie(RedirectResponse(there, 303), entered.token)
+
+
+def later(answer: Response) -> Response:
+    answer.headers["Retry-After"] = "10"
+    return answer
 
 
 async def unlock_page(request: Request, site: Site) -> Response:
@@ -145,6 +154,8 @@ async def unlock_form(request: Request, site: Site) -> Response:
             return RedirectResponse(there, 303)
     except login.TooMany:
         return await _unlock(request, site, who, there, TOO_MANY, 429)
+    except accounts.Crowded:
+        return later(await _unlock(request, site, who, there, CROWDED, 503))
     return await _unlock(request, site, who, there, WRONG_PASSWORD, 403)
 
 
@@ -175,10 +186,12 @@ async def password_form(request: Request, site: Site) -> Response:
     try:
         if not await login.unlock(site, who, old, request.state.address):
             return again(WRONG_PASSWORD, 403)
-        await anyio.to_thread.run_sync(accounts.set_password, site.access, who.name, who.name, new)
+        await accounts.in_turn(partial(accounts.set_password, site.access, who.name, who.name, new))
         token = await login.again(site, who, request.state.address)
     except login.TooMany:
         return again(TOO_MANY, 429)
+    except accounts.Crowded:
+        return later(again(CROWDED, 503))
     except BadInput:
         return again(WRONG_PASSWORD, 403)
     return set_cookie(RedirectResponse("/", 303), token)

@@ -106,7 +106,10 @@ async def first_form(request: Request, site: Site) -> Response:
     if found is None:
         return _first(request, site, WRONG_CODE, 403)
     person, invitation = found
-    stored = await accounts.hashed_in_turn(new)
+    try:
+        stored = await accounts.hashed_in_turn(new)
+    except accounts.Crowded:
+        return routes.later(_first(request, site, routes.CROWDED, 503))
     waiting = Ceremony(person, name, "people_first", now_ns, password=stored, invitation=invitation)
     return routes.set_second(RedirectResponse(NEW, 303), site.ceremonies.begin(waiting))
 

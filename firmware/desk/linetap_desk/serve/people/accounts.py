@@ -6,8 +6,8 @@ are one transaction; a change of roles, lock or password ends the account's sess
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, partial
 from typing import Any
 
 import anyio
@@ -26,7 +26,12 @@ from linetap_desk.web.pages import ROLES
 
 LEAST_CHARACTERS, MOST_CHARACTERS = 12, 200  # characters
 _HASHER = PasswordHasher(time_cost=3, memory_cost=65_536, parallelism=4, type=Type.ID)
-AT_ONCE = 2  # 64 MiB each: further logins wait, so that memory stays bounded
+AT_ONCE = 1  # 64 MiB: further logins wait, so that memory stays bounded; it uses four processors
+MOST_WAITING = 32  # beyond that a login is refused at once: some seconds of waiting
+
+
+class Crowded(Exception):
+    """Too many logins wait for their turn."""
 
 
 def hashed(password: str) -> str:
@@ -46,11 +51,33 @@ def password_fits(stored: str | None, password: str) -> bool:
 
 
 async def fits_in_turn(stored: str | None, password: str) -> bool:
-    return await anyio.to_thread.run_sync(password_fits, stored, password, limiter=_turns())
+    """Crowded: not even looked at."""
+    return await in_turn(partial(password_fits, stored, password))
 
 
 async def hashed_in_turn(password: str) -> str:
-    return await anyio.to_thread.run_sync(hashed, password, limiter=_turns())
+    """Crowded: not even looked at."""
+    return await in_turn(partial(hashed, password))
+
+
+async def in_turn[T](do: Callable[[], T]) -> T:
+    """Whatever hashes a password. Crowded: it was not even begun."""
+    require_room()
+    _taken.append(None)
+    try:
+        return await anyio.to_thread.run_sync(do, limiter=_turns())
+    finally:
+        _taken.pop()
+
+
+def require_room() -> None:
+    """Crowded, before anything is written down of a login that could not be looked at."""
+    if len(_taken) >= AT_ONCE + MOST_WAITING:
+        raise Crowded
+
+
+# One for each that is being looked at, or waits. The limiter's own number has them some moments later.
+_taken: list[None] = []
 
 
 @cache

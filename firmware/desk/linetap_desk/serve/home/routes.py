@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The first page: what waits for this person, and which units are not well. Whoever only watches lands on the wall.
+
+It shows numbers and units and no call, so that it is not in the access log; each list behind a number is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import anyio.to_thread
+from sqlalchemy import Connection, func, select
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from linetap_desk.serve.citizen import steps as citizensteps
+from linetap_desk.serve.citizen import store as citizens
+from linetap_desk.serve.database.tables import adoptions
+from linetap_desk.serve.fleet import routes as fleet
+from linetap_desk.serve.fleet.shift import UNITS
+from linetap_desk.serve.fleet.words import STANDING_WORDS
+from linetap_desk.serve.handling.site import Route, Site
+from linetap_desk.serve.live.journal import Reader
+from linetap_desk.serve.people.sessions import Who, who_of
+from linetap_desk.serve.release import showing, store
+from linetap_desk.serve.release.answering import TAKES_PART
+from linetap_desk.serve.review import review
+from linetap_desk.web.pages import SIGNED_IN
+from linetap_desk.web.text import N_
+
+ONLY_WATCHES = frozenset({"watch"})
+ADOPTS, REVIEWS, HOLDS = frozenset({"officer"}), frozenset({"auditor"}), frozenset({"vault"})
+MOST_SHOWN = 6  # units
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """`says`: a msgid."""
+
+    says: str
+    count: int
+    path: str
+
+
+async def page(request: Request, site: Site) -> Response:
+    who = who_of(request)
+    if who.roles == ONLY_WATCHES:
+        return RedirectResponse("/fleet", 303)
+    tasks = await anyio.to_thread.run_sync(_tasks, site, who)
+    wrong = None
+    if who.roles & UNITS:
+        _, _, units = site.fleet.seen(Reader(False, site.pages.language(request)))
+        wrong = fleet.worst_first([one for one in units if one["cause"] is not None])
+    return site.pages.page(
+        request, "home.html", tasks=tasks, wrong=wrong, most=MOST_SHOWN, standings=STANDING_WORDS,
+    )  # fmt: skip
+
+
+def _tasks(site: Site, who: Who) -> list[Task]:
+    """Those with a number alone."""
+    now_ns = site.clock.utc_ns()
+    found: list[Task] = []
+    with site.own.connect() as db:
+        if who.roles & TAKES_PART:
+            mine = showing.requests_of(db, now_ns, lambda one: one.is_for(who.name, who.roles, now_ns))
+            found.append(Task(N_("Releases: a step of yours"), len(mine.rows), "/release"))
+        if who.roles & HOLDS:
+            found.append(Task(N_("Holds that may need your step"), _holds(db, who.name, now_ns), "/release"))
+        if who.roles & citizensteps.SEES - REVIEWS:
+            found.append(Task(N_("Access requests that are open"), len(citizens.open_requests(db)), "/citizen"))
+        if who.roles & ADOPTS:
+            waiting = select(func.count()).select_from(adoptions).where(adoptions.c.closed_at.is_(None))
+            found.append(Task(N_("New units that are not finished"), db.execute(waiting).scalar() or 0, "/adoption"))
+        if who.roles & REVIEWS:
+            months, signed = review.months(db, site.pages, now_ns), review.signed(db)
+            over = [month for month in months[1:] if month not in signed]
+            found.append(Task(N_("Months whose review is not signed"), len(over), "/review"))
+    return [one for one in found if one.count]
+
+
+def _holds(db: Connection, name: str, now_ns: int) -> int:
+    rows = [row for row in showing.holds_to_do(db, name, now_ns) if row["command"] is None]
+    chains = store.chains(db, [row["id"] for row in rows])
+    return sum(chains[row["id"]].waits_for(name) for row in rows)
+
+
+ROUTES: tuple[Route, ...] = (Route("/", ("GET",), SIGNED_IN, None, page, answers=(200, 303)),)

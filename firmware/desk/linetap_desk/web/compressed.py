@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pages and scripts compressed (gzip, by Starlette's middleware), where nobody else can have asked for them.
+
+BREACH needs three things: a secret that is the same in each answer, text of the attacker in the same answer, and the
+lengths of many of them. Secrets in pages are masked anew each time (secure.py). And an answer is compressed only if a
+browser says that our own page or the person asked for it, and not another site.
+"""
+
+from __future__ import annotations
+
+from starlette.datastructures import Headers
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+LEVEL = 4
+LEAST_BYTES = 1000
+_OWN = ("same-origin", "none")
+
+
+class Compressed:
+    """`paths`: beginnings of those that are compressed. Streams never are."""
+
+    def __init__(self, app: ASGIApp, paths: tuple[str, ...]) -> None:
+        self._app, self._paths = app, paths
+        self._gzip = GZipMiddleware(app, minimum_size=LEAST_BYTES, compresslevel=LEVEL)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        fits = scope["type"] == "http" and scope["method"] == "GET" and scope["path"].startswith(self._paths)
+        asked = Headers(scope=scope).get("sec-fetch-site", "none") if fits else ""
+        await (self._gzip if asked in _OWN else self._app)(scope, receive, send)
