@@ -42,6 +42,7 @@ readonly DEB_PACKAGES=( # only for `deb`: 30 MB, 90 MB installed
 )
 readonly DEB_TRY_PACKAGES=(mmdebstrap debian-archive-keyring lintian prometheus-alertmanager) # amtool reads an example of ours
 readonly HIL_PACKAGES=(qemu-system-arm nmap iproute2)
+readonly CLUSTER_PACKAGES=(rabbitmq-server haproxy iproute2) # 39 MB, 70 MB installed: only for `bench cluster`
 readonly FOREIGN_PACKAGES=( # 204 MB, 1.4 GB installed: only for `test`, whole
   gcc-arm-none-eabi libnewlib-arm-none-eabi # the meter's program, compiled for its part
   kicad                                     # reads the card's drawing
@@ -420,6 +421,7 @@ case $command in
   bench)
     setup
     if [ "${1:-}" = day ]; then exec "$BIN/python" -m linetap_bench.day "${@:2}"; fi
+    if [[ " $* " == *" cluster "* ]]; then install_packages "${CLUSTER_PACKAGES[@]}"; fi
     exec "$BIN/python" -m linetap_bench.measure "$@"
     ;;
   soak)

@@ -89,10 +89,10 @@ class Floor:
             at = rfc3339((n + 1 - self.outbox.first_seq) * NS_PER_MS)
             self.outbox.append(CallEvent(seq=0, event="started", at=at, unit="", call_id=f"call-{n}", line=1))
 
-    def reporter(self, answer_ms: int = 5000, desk_s: float = 60) -> subprocess.Popen[bytes]:
+    def reporter(self, answer_ms: int = 5000, desk_s: float = 60, repeat_s: float = 120) -> subprocess.Popen[bytes]:
         self.states.write()  # the process may be quicker than the thread that keeps them fresh
         with self.log.open("ab") as log:
-            process = subprocess.Popen([*self._serve, str(answer_ms), str(desk_s)], stderr=log)
+            process = subprocess.Popen([*self._serve, str(answer_ms), str(desk_s), str(repeat_s)], stderr=log)
         self._processes.append(process)
         return process
 

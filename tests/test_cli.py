@@ -72,6 +72,7 @@ def test_every_sub_command_has_help_with_an_example(name: str, capsys: pytest.Ca
         "pki revoke",
         "pki broker",
         "pki desk",
+        "pki rabbitmq",
         "pki list",
     ],
 )

@@ -75,6 +75,28 @@ def test_the_session_stands_when_the_subscription_is_answered(
     assert [one.message.split(":")[0] for one in caplog.records if one.message.startswith("session_")] == said
 
 
+def test_a_broker_with_too_much_to_do_is_given_more_time(tmp_path: Path) -> None:
+    """Each new connection makes it more work: all events of the units that begin anew."""
+    patience = Patience(first_ms=1, longest_ms=1, answer_ms=50)
+    with MuteServer(CONNACK) as server:
+        link = Link(BrokerConfig(host=HOST, port=server.port), "desk", ["linetap/v1/+/call"], SYSTEM, patience)
+        reasons: list[str] = []
+        while len(reasons) < 5:
+            until(lambda: turned(link).connected)
+            link.publish(Message("linetap/v1/floor-03/cmd/ack", b"x"))
+            while link.connected:
+                link.turn()
+                reasons += [one.why for one in link.happened(0.01) if isinstance(one, Ended)]
+        assert reasons == [f"no answer for {ms} ms" for ms in (50, 100, 200, 400, 400)]
+        server.close()
+        with Broker(tmp_path, port=server.port):
+            until(lambda: turned(link).connected)
+            link.publish(Message("linetap/v1/floor-03/cmd/ack", b"x"))
+            until(lambda: not turned(link)._unacknowledged)
+        assert link._answer_ms == 50
+        link.close()
+
+
 def test_more_than_was_agreed_is_not_kept() -> None:
     flood = b"".join(publication(mid) for mid in range(1, 4 * MOST_AT_ONCE))
     happened, why = heard(CONNACK + flood)

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from broker import Broker, until
+from broker import Broker, Desk, until
 from ingest_rig import START_NS, Ingesting, Teller, rows, trusted
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap_bench.fleet.fleet import Fleet
@@ -250,6 +250,37 @@ def test_a_share_has_a_session_of_its_own(tmp_path: Path) -> None:
     settings = Settings(broker=broker, client_id="desk", signers=tmp_path, key=None, db="")
     its, name = session_of(settings, Share(3, 4))
     assert (its.certificate, its.key, name) == ("/etc/desk-3.pem", "/etc/desk-3.key", "desk-3")
+
+
+@pytest.mark.parametrize("retained", [True, False])
+def test_what_a_kept_session_has_told_stands_where_the_broker_repeats_nothing(tmp_path: Path, retained: bool) -> None:
+    """An alert that is not retained is as every alert at RabbitMQ: a new connection would forget it for good."""
+    teller = Teller(tmp_path)
+    (tmp_path / "allowed_signers").write_text(teller.signer)
+    with (
+        Broker(tmp_path / "broker") as broker,
+        Desk(broker.port, topics="none") as unit,
+        Ingesting(tmp_path, broker.port, tmp_path / "allowed_signers") as ingest,
+    ):
+        (tmp_path / "desk.toml").write_text(
+            f'signers = "allowed_signers"\ndb = "{ingest.db}"\n[broker]\nhost = "127.0.0.1"\nport = {broker.port}\n'
+            f"retained = {str(retained).lower()}\n"
+        )
+        ingest.words = ["--config", str(tmp_path / "desk.toml")]
+        ingest.start()
+        until(lambda: "session_new" in ingest.said())
+        unit.publish("linetap/v1/floor-03/alert/hum", ALERT)
+        until(lambda: ingest.count(tables.unit_alerts))
+        ingest.end()
+        ingest.start()
+        until(lambda: "session_resumed" in ingest.said())
+        unit.publish("linetap/v1/floor-03/alert/noise", ALERT)
+        until(lambda: "noise" in {row["check"] for row in rows(ingest.engine, tables.unit_alerts)})
+        ingest.end()
+        assert {row["check"] for row in rows(ingest.engine, tables.unit_alerts)} == {
+            "noise",
+            *(() if retained else ("hum",)),
+        }
 
 
 def test_the_signers_file_names_each_unit_in_full(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -413,3 +414,50 @@ def stock_verify(pki: Pki, record: Path, sig: Path, at_s: int) -> int:
 
 def moment(at_s: int) -> datetime:
     return datetime.fromtimestamp(at_s, UTC)
+
+
+class TestRabbitmq:
+    """What it makes of them is measured with a RabbitMQ: `./build.sh bench cluster`."""
+
+    def made(self, pki: Pki, folder: Path, *words: str) -> dict[str, dict[str, str]]:
+        """By user: what it may write and read."""
+        pki.run("rabbitmq", *words, "-o", str(folder / "definitions.json"))
+        found = json.loads((folder / "definitions.json").read_bytes())
+        assert {row["user"] for row in found["permissions"]} == {row["name"] for row in found["users"]}
+        assert not any(row["password_hash"] for row in found["users"])
+        assert found["policies"][0]["definition"] == {"delivery-limit": -1}  # of 20 by itself
+        return {row["user"]: row for row in found["topic_permissions"]}
+
+    def test_a_unit_speaks_for_itself_and_a_screen_is_silent(self, pki: Pki, tmp_path: Path) -> None:
+        for name in ("floor-03", "floor-04"):
+            pki.unit(name)
+        for name in ("seoul", "wall"):
+            pki.desk(name)
+        pki.host("127.0.0.1")
+        rights = self.made(pki, tmp_path, "--silent", "wall")
+        assert rights.keys() == {"floor-03", "floor-04", "desk:seoul", "desk:wall"}
+
+        def may(user: str, what: str, topic: str) -> bool:
+            return re.search(rights[user][what], topic.replace("/", ".")) is not None
+
+        for kind in ("status", "line/1", "call", "health", "alert/hum", "log", "reply/ack"):
+            assert may("floor-03", "write", f"linetap/v1/floor-03/{kind}")
+            assert not may("floor-03", "write", f"linetap/v1/floor-04/{kind}")
+            assert not may("floor-03", "write", f"linetap/v1/floor-030/{kind}")
+            assert not may("desk:seoul", "write", f"linetap/v1/floor-03/{kind}")
+            assert may("desk:wall", "read", f"linetap/v1/+/{kind}")
+        assert may("floor-03", "read", "linetap/v1/floor-03/cmd/+")
+        assert not may("floor-03", "read", "linetap/v1/+/cmd/+")
+        assert not may("floor-03", "read", "linetap/v1/#")
+        assert may("desk:seoul", "write", "linetap/v1/floor-03/cmd/ack")
+        assert not may("desk:wall", "write", "linetap/v1/floor-03/cmd/ack")
+
+    def test_who_is_revoked_is_nobody(self, pki: Pki, tmp_path: Path) -> None:
+        pki.unit("floor-03")
+        pki.desk("seoul")
+        pki.run("revoke", "floor-03")
+        assert self.made(pki, tmp_path).keys() == {"desk:seoul"}
+
+    def test_a_silent_desk_that_does_not_exist(self, pki: Pki, tmp_path: Path) -> None:
+        with pytest.raises(BadInput, match="--silent wal: no desk of this name"):
+            self.made(pki, tmp_path, "--silent", "wal")

@@ -54,8 +54,9 @@ if __name__ == "__main__":
     Publishing.book = Path(sys.argv[1]).with_suffix(".published").open("a")
     connection.Client = Publishing  # type: ignore[attr-defined]
     try:
-        answer_ms, desk_s = int(sys.argv[2]), float(sys.argv[3])
-        sys.exit(run(config, SYSTEM, Patience(first_ms=100, longest_ms=400, answer_ms=answer_ms, desk_s=desk_s)))
+        answer_ms, desk_s, repeat_s = int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
+        patience = Patience(first_ms=100, longest_ms=400, answer_ms=answer_ms, desk_s=desk_s, repeat_s=repeat_s)
+        sys.exit(run(config, SYSTEM, patience))
     except LinetapError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_status)

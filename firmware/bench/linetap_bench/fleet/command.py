@@ -39,6 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--happens", action="append", default=[], metavar="WHAT", help="storm@30, outage@60+10, partition@90+600:200"
     )
+    parser.add_argument(
+        "--repeat", action="store_true", help="as units whose broker does not repeat what it retains (RabbitMQ)"
+    )
+    parser.add_argument("--quiet-when", type=Path, metavar="FILE", help="no further calls once it exists")
     parser.add_argument("--dir", type=Path, metavar="DIR", help="keys and outboxes, made there; default: RAM")
     parser.add_argument(
         "--wait", action="store_true", help="when keys and certificates are made, wait for a line on standard input"
@@ -64,7 +68,8 @@ def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
         sys.stderr.write(f"{folder}: allowed_signers, desk.key and tls/ are those of {args.units} units\n")
         if args.wait:
             sys.stdin.readline()
-        fleet = Fleet(city.identities(broker.port, secure), args.lines, folder / "units", args.every, clock)
+        identities = city.identities(broker.port, secure, not args.repeat)
+        fleet = Fleet(identities, args.lines, folder / "units", args.every, clock)
         try:
             return _go(fleet, args, happenings, stop, clock)
         finally:
@@ -76,7 +81,7 @@ def _go(fleet: Fleet, args: argparse.Namespace, happenings: list[Happening], sto
     sys.stderr.write(f"{fleet.connected} units are connected: {BEGUN}\n")
     fleet.busy_hour()
     fleet.let_happen(happenings)
-    _turn(fleet, clock, stop, args.for_s, lambda: False)
+    _turn(fleet, clock, stop, args.for_s, lambda: args.quiet_when is not None and args.quiet_when.exists())
     fleet.be_quiet()
     _turn(fleet, clock, stop, args.settle, lambda: fleet.settled)
     return 0 if fleet.settled else 1

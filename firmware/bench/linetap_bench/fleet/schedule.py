@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -117,6 +118,7 @@ def parse(text: str) -> Happening:
 
 NETWORK = "127.0.0.0/8"
 DESKS = ("seoul", "wall", "pages")
+GONE = "gone"  # its certificate is revoked
 
 
 @dataclass
@@ -138,11 +140,12 @@ class City:
         networks = [ipaddress.ip_network(NETWORK)]
         self._ca = certificates.root(self._ca_key, "linetap fleet", at, [], networks)
         (self.tls / "ca.pem").write_bytes(self._ca.public_bytes(Encoding.PEM))
-        none = certificates.revocation_list(self._ca, self._ca_key, at, 1, [])
-        (self.tls / "crl.pem").write_bytes(none.public_bytes(Encoding.PEM))
         self._certify("broker", HOST, "broker", [x509.IPAddress(ipaddress.ip_address(HOST))])
         for desk in DESKS:
             self._certify("desk", desk, f"desk-{desk}")
+        gone = [(self._certify("unit", GONE, GONE).serial_number, at)]
+        revoked = certificates.revocation_list(self._ca, self._ca_key, at, 1, gone)
+        (self.tls / "crl.pem").write_bytes(revoked.public_bytes(Encoding.PEM))
         self.signing = {name: keys.new_unit_key() for name in names(units)}
         for name in self.signing:
             self._certify("unit", name, name)
@@ -163,12 +166,14 @@ class City:
     def desk_key(self) -> Path:
         return self.folder / "desk.key"
 
-    def identities(self, port: int, secure: bool) -> Iterator[Identity]:
+    def identities(self, port: int, secure: bool, retained: bool = True) -> Iterator[Identity]:
+        """`retained`: of the broker's settings (wire/mqtt.py)."""
         desk = Person(name="desk", role="desk", key=keys.public_line(self._desk.public_key()))
         roles = Roles(version=1, people=[desk], purposes=[])
         authority = self._authority.public_key()
         for name, key in self.signing.items():
             broker = self.broker(name, port) if secure else Broker(host=HOST, port=port)
+            broker = msgspec.structs.replace(broker, retained=retained)
             yield Identity(name, key, broker, authority, roles)
 
     def broker(self, name: str, port: int) -> Broker:
@@ -176,11 +181,14 @@ class City:
         ca, certificate, key = (str(self.tls / file) for file in ("ca.pem", f"{name}.pem", f"{name}.key"))
         return Broker(host=HOST, port=port, ca=ca, certificate=certificate, key=key)
 
-    def _certify(self, role: Role, name: str, file: str, alternatives: list[x509.GeneralName] | None = None) -> None:
+    def _certify(
+        self, role: Role, name: str, file: str, alternatives: list[x509.GeneralName] | None = None
+    ) -> x509.Certificate:
         key, at = certificates.new_key(), from_utc_ns(self.clock.utc_ns())
         made = certificates.issue(self._ca, self._ca_key, at, role, name, key.public_key(), alternatives or [])
         (self.tls / f"{file}.pem").write_bytes(made.public_bytes(Encoding.PEM))
         (self.tls / f"{file}.key").write_bytes(certificates.key_pem(key))
+        return made
 
 
 def names(units: int) -> list[str]:

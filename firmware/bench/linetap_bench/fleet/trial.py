@@ -18,12 +18,11 @@ from typing import Any
 import msgspec
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
-from sqlalchemy import func, select
 
-from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap_bench.figures import cpu_s
 from linetap_bench.fleet.command import BEGUN
 from linetap_bench.fleet.fleet import Standing
+from linetap_bench.fleet.verdict import compare
 from linetap_bench.stage.processes import Child, ChildFailed, Processes
 from linetap_bench.stage.servers import HOST, READY_S, free_port, start_shipped, wait
 from linetap_core.broker.client import tls_context
@@ -31,8 +30,6 @@ from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, parse_rfc3339
 from linetap_core.wire import topics
 from linetap_core.wire.mqtt import Broker
 from linetap_core.wire.topics import LineReport
-from linetap_desk.ingest import database
-from linetap_desk.ingest.tables import events, set_aside
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,20 +216,9 @@ class Trial:
         self._out.standings = [msgspec.json.decode(line, type=Standing) for line in lines]
 
     def _compare(self) -> None:
-        engine = database.open_reader(self._db)
-        try:
-            with engine.connect() as db:
-                self._out.set_aside = db.execute(select(func.count()).select_from(set_aside)).scalar_one()
-                for folder in sorted((self._city / "units").iterdir()):
-                    entries = OutboxReader(folder / "outbox").from_seq(1, 1 << 20)
-                    mine = select(events.c.seq, events.c.payload).where(events.c.unit == folder.name)
-                    stored = [(seq, payload) for seq, payload in db.execute(mine.order_by(events.c.seq))]
-                    sent = {seq: payload for seq, payload, _ in entries}
-                    self._out.events += len(sent)
-                    self._out.lost += len(sent.keys() - {seq for seq, _ in stored})
-                    self._out.changed += sum(sent.pop(seq, None) != payload for seq, payload in stored)
-        finally:
-            engine.dispose()
+        found = compare(self._db, self._city)
+        self._out.events, self._out.lost = found.events, found.lost
+        self._out.changed, self._out.set_aside = found.changed, found.set_aside
 
 
 def _subscribe(client: mqtt.Client, *_: object) -> None:

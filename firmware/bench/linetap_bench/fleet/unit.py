@@ -92,7 +92,8 @@ class Unit:
         now = rfc3339(clock.utc_ns())
         self._lines = {n: LineReport("idle", now, None) for n in range(1, lines + 1)}
         self._changed_lines: set[int] = set()
-        self._health_ns = 0
+        self._health_ns = self._repeat_ns = 0
+        self._repeat_every_ns = round(patience.repeat_s * NS_PER_S)
         self.link = FleetLink(pool, identity, clock, patience)
         self.refused = 0  # commands
 
@@ -124,6 +125,7 @@ class Unit:
                     self._changed_lines = set(self._lines)
                     self._alerts.forget()
                     self._health_ns = 0
+                    self._repeat_ns = self._clock.monotonic_ns() + self._repeat_every_ns
                 case Receipt(token, refusal):
                     self._feed.acknowledged(token, refusal)
                 case Arrived():
@@ -143,6 +145,9 @@ class Unit:
     # --- within ------------------------------------------------------------------------------------------------
 
     def _report(self, now_ns: int) -> None:
+        if not self._identity.broker.retained and now_ns >= self._repeat_ns:
+            self._repeat_ns = now_ns + self._repeat_every_ns
+            self._changed_lines = set(self._lines)
         for line in sorted(self._changed_lines):
             self.link.publish(self._topics.line(line, self._lines[line]))
         self._changed_lines.clear()

@@ -40,6 +40,7 @@ _LOOP_S = 1.0
 _MOST_AT_ONCE = 64
 _ALERT = re.compile(r"\balert ([a-z ]+[a-z])")  # RFC 8446, 6.2, in openssl's words
 _QOS = 1
+_FILTERS_AT_ONCE = 50  # a broker that makes something durable of each answers nothing else meanwhile, no ping either
 _MOST_IN_FLIGHT = 65_535  # when the broker names none (MQTT 5, 3.2.2.3.3)
 _NO_MID = -1  # of QoS 0
 _TOO_MUCH = "the broker sends more than was agreed"
@@ -126,6 +127,9 @@ class Connection:
         self._why = ""
         self._abandoned = self._accepted = False
         self._subscription: int | None = None  # message id, until it is answered
+        self._asked: tuple[str, ...] = ()  # its filters
+        self._unasked = terms.topics
+        self._refused: list[Unread] = []
         self._room = threading.BoundedSemaphore(terms.receive_maximum)  # of a sweep: at QoS 0 no window limits it
         self._lock = threading.Lock()
         self._unacknowledged: set[int] = set()
@@ -224,26 +228,36 @@ class Connection:
         most = getattr(properties, "ReceiveMaximum", _MOST_IN_FLIGHT)
         # Each time: the broker then sends its retained messages, and one that has lost its memory has our subscriptions
         # again. Before it is reported: a caller that sends a request is subscribed to the answer by then.
-        handling = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
         if self._terms.sweep:
-            handling = SubscribeOptions.RETAIN_DO_NOT_SEND
             retained = [(_the_same(one), SubscribeOptions(0)) for one in self._terms.topics]
             self._client.subscribe(retained)
         if self._terms.topics:
-            options = SubscribeOptions(_QOS, retainHandling=handling)
-            _, self._subscription = self._client.subscribe([(one, options) for one in self._terms.topics])
+            self._subscribe()
         self._happenings.put((self, Connected(bool(flags.session_present), most)))
 
     def _on_subscribe(self, _c: mqtt.Client, _u: Any, mid: int, reasons: list[ReasonCode], _p: Any) -> None:
         if mid != self._subscription:
             return
+        asked = zip(self._asked, reasons, strict=False)
+        self._refused += [Unread(topic, str(reason)) for topic, reason in asked if reason.is_failure]
+        if self._unasked:
+            self._subscribe()
+            return
         self._subscription = None
         self._happenings.put((self, Subscribed()))
         if self._terms.sweep:
             self._client.unsubscribe([_the_same(one) for one in self._terms.topics])
-        for topic, reason in zip(self._terms.topics, reasons, strict=False):
-            if reason.is_failure:
-                self._happenings.put((self, Unread(topic, str(reason))))
+        for refused in self._refused:
+            self._happenings.put((self, refused))
+
+    def _subscribe(self) -> None:
+        """To some of the filters; the next when these are answered."""
+        self._asked, self._unasked = self._unasked[:_FILTERS_AT_ONCE], self._unasked[_FILTERS_AT_ONCE:]
+        handling = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
+        if self._terms.sweep:
+            handling = SubscribeOptions.RETAIN_DO_NOT_SEND
+        options = SubscribeOptions(_QOS, retainHandling=handling)
+        _, self._subscription = self._client.subscribe([(one, options) for one in self._asked])
 
     def _on_disconnect(self, _c: mqtt.Client, _u: Any, flags: Any, reason: ReasonCode, _p: Any) -> None:
         if flags.is_disconnect_packet_from_server:

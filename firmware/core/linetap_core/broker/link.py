@@ -37,7 +37,8 @@ class Patience:
     first_ms: int = 2000
     longest_ms: int = 30_000
     steady_ms: int = 10_000
-    answer_ms: int = 20_000  # for a connection to stand, and for each acknowledgement
+    # for a connection to stand, and for each acknowledgement; then twice as long each time, up to MOST_ANSWERS of it
+    answer_ms: int = 20_000
 
 
 class Backoff:
@@ -57,6 +58,7 @@ class Backoff:
 
 
 MOST_IN_FLIGHT = 20
+MOST_ANSWERS = 8
 MOST_AT_ONCE = 256
 
 
@@ -84,6 +86,7 @@ class Link(ABC):
         self._connection: Connection | None = None
         self._began_ns = 0
         self._limit = MOST_IN_FLIGHT
+        self._answer_ms = patience.answer_ms  # of a connection that stands
         self._waiting: deque[tuple[int, Message]] = deque()
         self._unacknowledged: dict[int, tuple[int, int, str]] = {}  # message id -> token, when sent, topic
         self._token = 0
@@ -116,9 +119,14 @@ class Link(ABC):
             return
         sent_ns = next(iter(self._unacknowledged.values()))[1] if self._unacknowledged else now_ns
         waited_ns = now_ns - (sent_ns if self.connected else self._began_ns)
+        patience_ms = self._answer_ms if self.connected else self._patience.answer_ms
         # After a long pause of the caller the answer may be here.
-        if waited_ns > self._patience.answer_ms * NS_PER_MS and self._happenings.empty():
-            self._give_up(f"no answer for {self._patience.answer_ms} ms")
+        if waited_ns > patience_ms * NS_PER_MS and self._happenings.empty():
+            if self.connected:
+                # A broker with too much to do gets more by every connection that begins anew. A dead one is found by
+                # the keep-alive.
+                self._answer_ms = min(2 * patience_ms, MOST_ANSWERS * self._patience.answer_ms)
+            self._give_up(f"no answer for {patience_ms} ms", steady=False)
 
     def happened(self, timeout_s: float) -> list[LinkEvent]:
         """At most MOST_AT_ONCE events; waits at most `timeout_s` for the first."""
@@ -155,9 +163,12 @@ class Link(ABC):
             self._connection = None
         self.connected = False
 
-    def _give_up(self, why: str) -> None:
-        """Reported before it is cut: the connection's own thread would report a loss without a reason."""
+    def _give_up(self, why: str, steady: bool = True) -> None:
+        """Reported before it is cut: the connection's own thread would report a loss without a reason. `steady`: False
+        if it was of no use, however long it stood."""
         if self._connection is not None:
+            if not steady:
+                self._began_ns = self._clock.monotonic_ns()
             self._happenings.put((self._connection, Ended(why)))
             self._connection.cut()
 
@@ -187,6 +198,8 @@ class Link(ABC):
             case Acknowledged(mid, refusal):
                 token, _, topic = self._unacknowledged.pop(mid, (0, 0, ""))
                 self._pump()
+                if not self._unacknowledged:
+                    self._answer_ms = self._patience.answer_ms
                 if refusal is not None and not self._refused:
                     self._refused = True  # one for each connection: all that follow have the same cause
                     self._log.warning("publication_refused: the broker does not take %s: %s", topic, refusal)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap pki init|unit|renew|revoke|broker|desk|list`, in the order in which they are needed."""
+"""`linetap pki init|unit|renew|revoke|broker|desk|rabbitmq|list`, in the order in which they are needed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.keys import keys
 from linetap_core.rooms import read_small
 from linetap_core.timekeeping import KEPT
-from linetap_desk.pki import authority
+from linetap_desk.pki import authority, rabbitmq
 from linetap_desk.pki.authority import Authority, key_hash, signers_line
 from linetap_desk.pki.register import Issued, Register
 
@@ -238,6 +238,12 @@ _VERBS = {
         "floor-03 --since 2026-11-24T22:00:00Z --dir /media/pki",
         add_revoke_arguments,
         revoke_certificates,
+    ),
+    "rabbitmq": Verb(
+        "who may do what at a RabbitMQ, as the definitions file that it reads",
+        "--silent wall --silent pages --dir /media/pki -o definitions.json",
+        rabbitmq.add_arguments,
+        rabbitmq.write_definitions,
     ),
     "list": Verb(
         "the certificates that stand, the first to end first",

@@ -34,6 +34,7 @@ log = logging.getLogger("linetap.reporter.link")
 @dataclass(frozen=True, slots=True)
 class Patience(link.Patience):
     desk_s: float = PATIENCE_S  # for the desk to confirm what the broker has acknowledged
+    repeat_s: float = 120  # between two reports of all that stands, where the broker repeats nothing that it retains
 
 
 class Link(link.Link):

@@ -88,7 +88,8 @@ class Reporter:
         self._discovery_token = 0
         self.unwritten: str | None = None  # why the reporter's own state file cannot be written
         self._tried = False  # whether a connection was tried, successful or not
-        self._lines_ns = self._health_ns = self._outbox_ns = 0
+        self._lines_ns = self._health_ns = self._outbox_ns = self._repeat_ns = 0
+        self._repeat_every_ns = round(patience.repeat_s * NS_PER_S)
         self._outgoing = Outgoing(0, 0, 0, "broker", 0, None)
         self._state = _first_state(config, clock, None)
 
@@ -145,10 +146,16 @@ class Reporter:
             payload = discovery(self._topics, [line.number for line in self._config.line])
             self._discovery_token = self._link.publish(self._topics.discovery(payload))
         self._lines_ns = self._health_ns = self._outbox_ns = 0
+        self._repeat_ns = self._clock.monotonic_ns() + self._repeat_every_ns
 
     def _look(self) -> None:
         now_ns = self._clock.monotonic_ns()
         connected = self._link.connected
+        if connected and not self._config.broker.retained and now_ns >= self._repeat_ns:
+            self._repeat_ns = now_ns + self._repeat_every_ns
+            self._lines.forget()
+            self._alerts.repeat()
+            self._head.forget()
         if connected and now_ns >= self._lines_ns:
             self._lines_ns = now_ns + LINES_EVERY_MS * NS_PER_MS
             recorder = self._watch.look_at_recorder()

@@ -100,6 +100,10 @@ class Alerts:
     def forget(self) -> None:
         self._published.clear()
 
+    def repeat(self) -> None:
+        """Publish those that stand again."""
+        self._published = {check: its for check, its in self._published.items() if its[0] is None}
+
     def changed(self, standing: Iterable[Finding], now_ns: int) -> list[Message]:
         """`now_ns`: monotonic."""
         found = {finding.check: finding for finding in standing}

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes of a RabbitMQ cluster with the shipped configuration, and the shipped haproxy in front of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+from linetap_bench.cluster.wires import Wires, address
+from linetap_bench.stage.processes import Child, Processes
+from linetap_bench.stage.servers import HOST, free_port, wait
+from linetap_core.errors import BadInput
+
+SHIPPED = Path(__file__).parents[4] / "systemd" / "rabbitmq"
+SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+PORT = 8883
+READY_S = 240.0
+_STARTED = "Server startup complete"
+_ERLANG = "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none -start_epmd false"  # one scheduler, which does not spin
+
+
+def required() -> None:
+    """BadInput where a program is missing."""
+    for program, package in ((str(SERVER), "rabbitmq-server"), ("haproxy", "haproxy"), ("epmd", "erlang-base")):
+        if shutil.which(program, path="/usr/sbin:/usr/bin") is None:
+            raise BadInput(f"{program} is not there: apt install {package}")
+
+
+class Node:
+    """`files`: ca.pem, broker.pem, broker.key, crl/ and definitions.json."""
+
+    def __init__(self, children: Processes, wires: Wires, number: int, folder: Path, files: Path, nodes: int) -> None:
+        self._children, self._wires, self.number, self._folder = children, wires, number, folder
+        self._run: Child | None = None
+        self._starts = 0
+        folder.mkdir(parents=True)
+        (folder / ".erlang.cookie").write_text("linetap-bench")
+        (folder / ".erlang.cookie").chmod(0o400)
+        for name in ("rabbitmq.conf", "advanced.config"):
+            text = (SHIPPED / name).read_text().replace("/etc/rabbitmq/linetap/", f"{files}/")
+            for peer in range(1, nodes + 1):
+                text = text.replace(f"mqtt-{peer}.example", address(peer))
+            (folder / name).write_text(text)
+        children.start(f"epmd{number}", wires.inside(number, "epmd"))
+
+    @property
+    def name(self) -> str:
+        return f"rabbit@{address(self.number)}"
+
+    def start(self) -> None:
+        self._starts += 1
+        command = [*self._env(), str(SERVER)]
+        self._run = self._children.start(
+            f"rabbit{self.number}-{self._starts}", self._wires.inside(self.number, *command)
+        )
+
+    def wait(self) -> None:
+        assert self._run is not None
+        self._children.wait_for_text(self._run, _STARTED, READY_S)
+
+    def wait_again(self) -> None:
+        """After a minority's pause, which ends with a start of its own."""
+        wait(lambda: self.said().count(_STARTED) > 1, self._children, f"{self.name} does not serve again", READY_S)
+
+    def kill(self) -> None:
+        """kill -9: nothing is saved, nobody is told."""
+        assert self._run is not None
+        os.kill(self.pid, signal.SIGKILL)
+        self._run.process.wait(READY_S)
+        self._children.children.remove(self._run)
+
+    @property
+    def pid(self) -> int:
+        """Of Erlang's machine; that of the child is a shell's."""
+        return int((self._folder / "pid").read_text())
+
+    def said(self) -> str:
+        assert self._run is not None
+        return self._run.log.read_text(errors="replace")
+
+    def ask(self, *words: str) -> list[str]:
+        """A command of `rabbitmqctl` on this node."""
+        return self._wires.inside(self.number, *self._env(), "/usr/lib/rabbitmq/bin/rabbitmqctl", "-q", *words)
+
+    def _env(self) -> list[str]:
+        its = {
+            "HOME": self._folder, "RABBITMQ_NODENAME": self.name, "RABBITMQ_USE_LONGNAME": "true",
+            "RABBITMQ_MNESIA_BASE": self._folder / "db", "RABBITMQ_LOG_BASE": self._folder / "log",
+            "RABBITMQ_LOGS": "-", "RABBITMQ_CONFIG_FILE": self._folder / "rabbitmq.conf",
+            "RABBITMQ_ADVANCED_CONFIG_FILE": self._folder / "advanced.config",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": SHIPPED / "enabled_plugins", "RABBITMQ_PID_FILE": self._folder / "pid",
+            "RABBITMQ_CONF_ENV_FILE": os.devnull, "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": _ERLANG,
+            "RABBITMQ_CTL_ERL_ARGS": "-start_epmd false",
+        }  # fmt: skip
+        return ["env", *(f"{name}={value}" for name, value in its.items())]
+
+
+def place_revocations(files: Path) -> None:
+    """crl.pem by the name that OpenSSL and Erlang look for: the issuer's hash."""
+    command = ["openssl", "crl", "-in", str(files / "crl.pem"), "-noout", "-hash"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    (files / "crl").mkdir(exist_ok=True)
+    shutil.copy(files / "crl.pem", files / "crl" / f"{done.stdout.strip()}.r0")
+
+
+def start_front(children: Processes, folder: Path, nodes: int) -> int:
+    """haproxy on a free port of the loopback, which is returned."""
+    port, text = free_port(), (SHIPPED / "haproxy.cfg").read_text()
+    text = text.replace("bind :8883", f"bind {HOST}:{port}").replace("    maxconn 8000", "    maxconn 4000")
+    for node in range(1, nodes + 1):
+        text = text.replace(f"mqtt-{node}.example", address(node))
+    (folder / "haproxy.cfg").write_text(text)
+    children.start("haproxy", ["haproxy", "-f", str(folder / "haproxy.cfg")])
+    wait(lambda: _listens(port), children, "haproxy does not listen")
+    return port
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
