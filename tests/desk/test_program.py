@@ -4,19 +4,22 @@ real desk, in the Windows-like environment; and nobody types a command."""
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import wave
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from program_rig import Browser, OnWindows
+from group_house import GroupHouse
+from program_rig import Browser, InThread, OnWindows
 from release_house import LEGAL, MANAGER, ReleaseHouse, refusal
 
 import sealing_rig
 from linetap_core.cli import main
+from linetap_core.clock import SYSTEM
 from linetap_core.evidence.keys import keys
-from linetap_desk.custody.program.settings import NAME
+from linetap_desk.custody.program.settings import NAME, Settings
 from release_rig import HAN, KIM, PARK, PEOPLE, YUN, Desk
 from sealing_rig import CALL_ID, UNIT
 
@@ -123,6 +126,43 @@ def test_a_release_and_a_hold_by_buttons_alone(house: ReleaseHouse, tmp_path: Pa
     with wave.open(io.BytesIO(done.stdout), "rb") as wav:
         assert wav.getnframes() == SAMPLES
     assert main(["verify", str(bundle), "--signers", str(desk.rig.signers_file)]) == 0
+
+
+@pytest.fixture
+def group(tmp_path: Path) -> Iterator[GroupHouse]:
+    house = GroupHouse(tmp_path)
+    with house.served:
+        yield house
+    house.engine.dispose()
+
+
+def test_officers_of_a_group_one_after_another(group: GroupHouse) -> None:
+    """Members 1 and 3, each at their own computer; a hold goes the same way."""
+    request_id, hold_id = group.approved(), asked_hold(group)
+    group.desk.clock.step_utc(SYSTEM.utc_ns() - group.desk.clock.utc_ns())
+    to = keys.new_identity().recipient
+    for number, partial in ((1, ""), (3, "1.age")):
+        name = f"vault-{number}"
+        desk = dataclasses.replace(group.desk, folder=group.place(name) / "desk")
+        output = group.place(name) / "out"
+        output.mkdir()
+        key = str(group.officers.files[number - 1])
+        chosen = Settings(name=HAN, signing=str(desk.root / HAN), identities=[key], output=str(output))
+        with InThread(desk, chosen) as run:
+            for about, act in ((f"/release/{request_id}", "/unwrap"), (f"/hold/{hold_id}", "/hold")):
+                path = output / "brought.tar"
+                archive = "vault" if act == "/unwrap" else "call"
+                path.write_bytes(group.client("vault", name).get(f"{about}/{archive}").content)
+                page = run.browser.do("/choose", what="archive", path=str(path))
+                assert ('value="1.age" checked' in page) == bool(partial)
+                run.browser.do(act, identity=key, partial=partial, to=to)
+        half, place = output / f"{request_id}-vault.age", "partial" if number == 1 else "unwrap"
+        answer = group.bring(f"/release/{request_id}/{place}", half.read_bytes(), "vault", name)
+        assert answer.status_code == 303, refusal(answer)
+        made = output / f"hold-{hold_id}/partial-1.age" if number == 1 else output / f"{hold_id}.command"
+        place = "partial" if number == 1 else "command"
+        answer = group.bring(f"/hold/{hold_id}/{place}", made.read_bytes(), "vault", name)
+        assert answer.status_code == 303, refusal(answer)
 
 
 def asked_hold(house: ReleaseHouse) -> str:

@@ -132,7 +132,8 @@ class TestWhatTheDeskBrings:
         assert not list((desk.root / "out").iterdir())
 
     def test_neither_a_request_nor_a_hold(self, run: InThread, desk: Desk) -> None:
-        run.browser.refused("/choose", what="archive", path=brought(desk, call_files(desk)))
+        files = {"allowed_signers": desk.rig.signers_file.read_bytes()}
+        run.browser.refused("/choose", what="archive", path=brought(desk, files))
 
     def test_another_call_than_the_request_or_the_hold_names(self, run: InThread, desk: Desk) -> None:
         files = {"request.json": desk.ask(desk.call).read_bytes()} | call_files(desk, desk.other)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from program_rig import InThread
 from release_house import ReleaseHouse, refusal
 from sqlalchemy import insert
 
@@ -25,6 +26,7 @@ from linetap_core.records import Retention
 from linetap_desk.accesslog import roles
 from linetap_desk.ceremony import hold as holds
 from linetap_desk.ceremony import keygen, rewrap
+from linetap_desk.custody.program.settings import Settings
 from linetap_desk.ingest import tables
 from linetap_desk.unsealing.wrapped import CHECK_SUFFIX
 from release_rig import HAN, PEOPLE, Desk
@@ -162,6 +164,39 @@ def test_to_the_end(overflow: Overflow) -> None:
     }  # fmt: skip
     acts = [(who, act) for who, act, outcome, _ in overflow.house.log() if outcome == "done" and act == "overflow_take"]
     assert acts == [("vault", "overflow_take"), ("second", "overflow_take")]
+
+
+def test_to_the_end_by_buttons(overflow: Overflow) -> None:
+    desk, output = overflow.desk, overflow.desk.root / "out"
+    chosen = Settings(name=HAN, signing=str(desk.root / HAN), keylist=str(overflow.list), output=str(output))
+    chosen.identities = [str(overflow.media / f"{overflow.epoch}.txt")]
+
+    def take(run: InThread, name: str) -> None:
+        path = desk.root / "overflow.tar"
+        path.write_bytes(overflow.client(name).get("/overflow/overflow.tar").content)
+        run.browser.do("/choose", what="archive", path=str(path))
+
+    def bring(name: str) -> None:
+        (made,) = output.glob("holds-*.tar")
+        answer = overflow.house.bring("/overflow", made.read_bytes(), "vault", name)
+        assert answer.status_code == 303, refusal(answer)
+        made.unlink()
+
+    with InThread(desk, chosen) as run:
+        take(run, "vault")
+        page = run.browser.do("/rewrap", identity=chosen.identities)
+        assert f"{BY_CLASS}: " in page, "it is named: its unit has not stated its end"
+        bring("vault")
+        assert overflow.states() == {AMENDED: "unchecked", BY_CLASS: "waits"}
+        take(run, "vault")
+        run.browser.do("/rewrap", identity=chosen.identities, day=OTHER_DAY)
+        bring("vault")
+        days = [str(overflow.media / f"{day}.txt") for day in (DAY, OTHER_DAY)]
+        run.program.keep(name=SECOND, signing=str(desk.root / SECOND), identities=days)
+        take(run, "second")
+        assert "one officer" not in run.browser.do("/check", identity=days)
+        bring("second")
+    assert overflow.states() == {AMENDED: "done", BY_CLASS: "done"}
 
 
 def test_one_officer_does_not_check_their_own(overflow: Overflow) -> None:

@@ -38,6 +38,7 @@ WHAT: dict[str, What] = {
     "index": What(N_("Index keys for searches"), folder=True),
     "ca": What(N_("The desk's certificate authority (ca.pem)"), (".pem", ".crt")),
     "table": What(N_("Table of lines and departments (.csv)"), (".csv",)),
+    "keylist": What(N_("List of keys (keylist.json)"), (".json",)),
     "output": What(N_("Folder for new files"), folder=True, file=False),
     "roles": What(N_("Roles (roles.json)"), (".json",)),
     "authority": What(N_("The authority's public key"), (".pub",)),

@@ -21,7 +21,7 @@ from linetap_desk.custody import handlers, package
 from linetap_desk.custody.package import Package
 from linetap_desk.custody.program import chooser, choosing, steps
 from linetap_desk.custody.program.choosing import WHAT
-from linetap_desk.custody.program.papers import Papers
+from linetap_desk.custody.program.papers import OverflowCalls, Papers
 from linetap_desk.custody.program.program import Program
 from linetap_desk.custody.search import pages as searching
 from linetap_desk.serve.release import steps as release
@@ -49,6 +49,11 @@ def _papers(request: Request, program: Program, error: LinetapError | None = Non
     found = program.open
     if found is None:
         return _to(program, "/")
+    if isinstance(found, OverflowCalls):
+        return _page(
+            request, program, "program/overflow.html", error, papers=found, identities=program.suggested(),
+            said=program.said, settings=program.settings,
+        )  # fmt: skip
     roles = _roles(program)
     purpose = roles.purpose(found.request.purpose) if roles and found.request else None
     return _page(
@@ -207,6 +212,29 @@ async def hold(request: Request, program: Program) -> Response:
     return await _do(request, program, do, _papers, "/papers")
 
 
+async def rewrap(request: Request, program: Program) -> Response:
+    form = await request.form()
+
+    def do() -> None:
+        program.said = steps.rewrap_calls(
+            _overflow(program), program.settings, _identities(program, form), _word(form, "day"), program.desk_folder,
+            program.clock,
+        )  # fmt: skip
+
+    return await _do(request, program, do, _papers, "/papers")
+
+
+async def check(request: Request, program: Program) -> Response:
+    form = await request.form()
+
+    def do() -> None:
+        program.said = steps.check_rewrapped(
+            _overflow(program), program.settings, _identities(program, form), program.desk_folder, program.clock
+        )
+
+    return await _do(request, program, do, _papers, "/papers")
+
+
 async def listen(request: Request, program: Program) -> Response:
     form = await request.form()
     return await _do(request, program, lambda: program.open_release(_identities(program, form)), _papers, "/release/")
@@ -218,6 +246,12 @@ async def leave(request: Request, program: Program) -> Response:
 
 def _opened(program: Program) -> Papers:
     if not isinstance(program.open, Papers):
+        raise BadInput("there is no file for this step open")
+    return program.open
+
+
+def _overflow(program: Program) -> OverflowCalls:
+    if not isinstance(program.open, OverflowCalls):
         raise BadInput("there is no file for this step open")
     return program.open
 
@@ -300,6 +334,8 @@ def make_app(program: Program) -> Starlette:
         ("/approve", "POST", approve),
         ("/unwrap", "POST", unwrap),
         ("/hold", "POST", hold),
+        ("/rewrap", "POST", rewrap),
+        ("/check", "POST", check),
         ("/open", "POST", listen),
         ("/leave", "POST", leave),
     )

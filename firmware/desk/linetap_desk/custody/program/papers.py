@@ -19,6 +19,7 @@ from linetap_desk.inputs.ustar import BadPackage, Source
 from linetap_desk.proofs.callfolder import KEY_LIMIT_BYTES
 from linetap_desk.release import holdasked, requestfile
 from linetap_desk.release.holdasked import HoldAsked
+from linetap_desk.unsealing.wrapped import CHECK_SUFFIX
 
 _DOCUMENT = rf"(?:{re.escape(hold.HOLD)}|{re.escape(hold.REWRAP)})"
 _NAMES = [
@@ -30,6 +31,7 @@ _NAMES = [
             (rf"holds/{CALL}/{re.escape(sealed.KEY)}", KEY_LIMIT_BYTES),
             (rf"holds/{CALL}/{_DOCUMENT}", hold.LIMIT_BYTES),
             (rf"holds/{CALL}/{_DOCUMENT}\{namespaces.SUFFIX}", sshsig.SIGNATURE_LIMIT_BYTES),
+            (rf"holds/{CALL}/{_DOCUMENT}{re.escape(CHECK_SUFFIX)}", sshsig.SIGNATURE_LIMIT_BYTES),
             (re.escape(holdasked.NAME), holdasked.LIMIT_BYTES),
         )
     ),
@@ -71,7 +73,30 @@ class Papers:
         return self.request.id if self.request else self.asked.id if self.asked else ""
 
 
-def unpack(source: Source, folder: Path) -> Papers | Package:
+@dataclass(frozen=True, slots=True)
+class OverflowCalls:
+    """Calls that were sealed to an overflow epoch, and the papers of those that an officer has re-wrapped."""
+
+    folder: Path
+    calls: list[str]
+    id: str = "overflow"
+    request: None = None
+    asked: None = None
+
+    def place(self, call_id: str) -> Path:
+        return self.folder / "holds" / call_id
+
+    @property
+    def waiting(self) -> list[str]:
+        return [each for each in self.calls if not (self.place(each) / hold.REWRAP).exists()]
+
+    @property
+    def unchecked(self) -> list[str]:
+        there = [each for each in self.calls if each not in self.waiting]
+        return [each for each in there if not (self.place(each) / f"{hold.REWRAP}{CHECK_SUFFIX}").exists()]
+
+
+def unpack(source: Source, folder: Path) -> Papers | OverflowCalls | Package:
     """A Package if the vault officer's file is in it: then it is the custodian's turn. BadPackage, NotReleased, or
     OSError if it cannot be read or written."""
     for name, content in members(source, _NAMES):
@@ -82,17 +107,18 @@ def unpack(source: Source, folder: Path) -> Papers | Package:
     if (folder / "inner").is_dir():
         return complete(folder)
     calls = sorted((folder / "calls").iterdir()) if (folder / "calls").is_dir() else []
+    asked = _asked(folder)
+    if calls and asked is None and not (folder / "request.json").exists():
+        return OverflowCalls(folder, [path.name for path in calls])
     if len(calls) != 1:
         raise BadPackage("one call expected")
-    asked, call_id = _asked(folder), calls[0].name
+    call_id = calls[0].name
     if (folder / "request.json").exists():
         found = requestfile.load_request(folder / "request.json")
         if found.request.call(call_id) is None:
             raise BadPackage(f"{call_id}: the request does not name it")
         return Papers(folder, call_id, found.request, sorted(found.signatures), None)
-    if asked is None:
-        raise BadPackage(f"there is neither request.json nor {holdasked.NAME} in it")
-    if asked.call_id != call_id:
+    if asked is None or asked.call_id != call_id:
         raise BadPackage(f"{holdasked.NAME} names another call")
     return Papers(folder, call_id, None, [], asked)
 

@@ -32,6 +32,7 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     identities: Paths = msgspec.field(default_factory=list)  # age identities: an epoch's, a custodian's, a one-time key
     index: Paths = msgspec.field(default_factory=list)  # index keys, or folders of them
     table: Text = ""  # lines.csv
+    keylist: Text = ""  # the authority's list of keys
     output: Text = ""  # the folder for what is written
     language: Text = "ko"
 

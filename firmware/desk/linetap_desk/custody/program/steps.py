@@ -8,14 +8,15 @@ import argparse
 import contextlib
 import io
 import shutil
+import tarfile
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from linetap_core.clock import Clock
+from linetap_core.clock import Clock, compact
 from linetap_core.durable import privatefile
 from linetap_core.durable.files import replace_durably
-from linetap_core.errors import BadInput, Refusal
+from linetap_core.errors import BadInput, LinetapError, Refusal
 from linetap_core.evidence import sealing
 from linetap_core.evidence.authorization.command import SUFFIX
 from linetap_core.evidence.calls import hold as holds
@@ -23,8 +24,8 @@ from linetap_core.evidence.signing import namespaces
 from linetap_core.rooms import read_small
 from linetap_desk.accesslog import deskfolder, roles
 from linetap_desk.bundle.check import verify_bundle
-from linetap_desk.ceremony import hold, keygen
-from linetap_desk.custody.program.papers import Papers
+from linetap_desk.ceremony import hold, keygen, rewrap
+from linetap_desk.custody.program.papers import OverflowCalls, Papers
 from linetap_desk.custody.program.settings import Settings
 from linetap_desk.inputs import strict
 from linetap_desk.ordering import command
@@ -125,6 +126,65 @@ def hold_call(
     return [*lines, str(target)]
 
 
+def rewrap_calls(
+    found: OverflowCalls, settings: Settings, identities: list[Path], day: str, desk: Path, clock: Clock
+) -> list[str]:
+    """The keys of calls of an overflow epoch wrapped for their days, as an archive for the desk. Calls that are refused
+    are named, and the others go on. `day`: of the one call whose unit has not stated its end."""
+    signing, keylist = _needed(settings, "signing"), _needed(settings, "keylist")
+    if day and len(found.waiting) != 1:
+        raise BadInput("a day is for one call whose unit has not stated its end")
+    words: list[object] = [f"--identity={path}" for path in identities]
+    words += [f"--list={keylist}", f"--key={signing}", f"--desk={desk}", *([f"--to={day}"] if day else [])]
+
+    def one(call_id: str) -> list[str]:
+        output = f"--output={found.place(call_id)}"
+        return said(
+            [rewrap.add_arguments], rewrap.run, clock, "rewrap", found.folder / "calls" / call_id, *words, output
+        )
+
+    return _each(found, found.waiting, one, settings, clock)
+
+
+def check_rewrapped(
+    found: OverflowCalls, settings: Settings, identities: list[Path], desk: Path, clock: Clock
+) -> list[str]:
+    """Another officer opens the keys that were wrapped, and signs that they open."""
+    words = [*(f"--identity={path}" for path in identities), f"--key={_needed(settings, 'signing')}", f"--desk={desk}"]
+
+    def one(call_id: str) -> list[str]:
+        place, call = found.place(call_id), found.folder / "calls" / call_id
+        return said([hold.add_arguments], hold.run, clock, "check", place, call, *words)
+
+    return _each(found, found.unchecked, one, settings, clock)
+
+
+def _each(
+    found: OverflowCalls, calls: list[str], do: Callable[[str], list[str]], settings: Settings, clock: Clock
+) -> list[str]:
+    """Does it for each call, and packs the papers of those calls. A Refusal if there is none for which it was done."""
+    target = _output(settings) / f"holds-{compact(clock.utc_ns())}.tar"
+    privatefile.require_new(target)
+    lines, refused, done = list[str](), list[str](), list[str]()
+    for call_id in calls:
+        try:
+            lines += do(call_id)
+            done.append(call_id)
+        except LinetapError as error:
+            refused.append(f"{call_id}: {error}")
+    if not done:
+        raise Refusal("; ".join(refused) or "no call is there for this step")
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for path in sorted(path for call_id in done for path in found.place(call_id).iterdir()):
+            info = tarfile.TarInfo(path.relative_to(found.folder).as_posix())
+            data = path.read_bytes()
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    privatefile.write(target, packed.getvalue())
+    return [*lines, *refused, str(target)]
+
+
 def one_time_key(request_id: str, settings: Settings, desk: Path, clock: Clock) -> tuple[Path, str]:
     """The new file, and the public half for the desk's page."""
     if not request_id:
@@ -192,10 +252,13 @@ def _role(settings: Settings, desk: Path, clock: Clock) -> str:
     return found
 
 
+_LACKS = {"signing": "your signing key", "keylist": "the list of keys"}
+
+
 def _needed(settings: Settings, what: str) -> Path:
     found = settings.path(what)
     if found is None:
-        raise BadInput("your signing key is not chosen yet: settings")
+        raise BadInput(f"{_LACKS[what]} is not chosen yet: settings")
     return found
 
 
