@@ -96,9 +96,13 @@ def test_an_absent_unit_shows_no_live_call_and_lines_have_numbers(served: ServeS
     assert away.locator('[data-field="number"]').all_inner_texts() == [str(n) for n in range(1, 9)]
     expect(busy.locator("[data-line]").nth(0)).to_have_text("1")
     expect(busy.locator("[data-line]").nth(1)).to_have_text("●2 녹음 중")
-    expect(page.locator('#counts [data-filter="calls"]')).to_have_text("통화 중 1")
+    expect(page.locator('#counts [data-filter="calls"]')).to_have_text("통화 중 2")
+    heights = page.evaluate(
+        "[...new Set([...document.querySelectorAll('#well .unit')].map((one) => one.offsetHeight))]"
+    )
+    assert len(heights) == 1, "a unit in eight calls takes no more room"
     page.locator('#counts [data-filter="calls"]').click()
-    expect(page.locator(".unit:visible")).to_have_count(1)
+    expect(page.locator(".unit:visible")).to_have_count(2)
     page.context.close()
 
 

@@ -40,6 +40,8 @@ def goes_wrong(floor: Speaking) -> None:
     now = rfc3339(SYSTEM.utc_ns() - 600 * NS_PER_S)
     texts = {"text_ko": CAUSE, "text_en": "Line 8: no voltage.", "action_ko": CURE, "action_en": "Look at pair 8."}
     floor.say("main-03", "line/2", {**LINE, "state": "recording", "call_id": "c"})
+    for n in range(1, 9):
+        floor.tell("main-04", f"line/{n}", {**LINE, "state": "recording", "call_id": "c"})
     floor.say("main-11", "line/3", {**LINE, "state": "ringing"})
     floor.say(WORST, "alert/line_cut", {**ALERT, **texts, "severity": "critical", "line": 8, "since": now})
     floor.say("health-07", "alert/hum", {**ALERT, "text_ko": "5번 회선에 험이 큽니다."})
