@@ -15,13 +15,15 @@ from linetap_core import cli
 from linetap_core.evidence.calls import index
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.sealing import age
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.zones import KOREA, zone_of
 from linetap_desk.accesslog.deskfolder import open_desk
+from linetap_desk.ceremony import hold
 from linetap_desk.custody import command, handlers, serving
 from linetap_desk.custody.case import Case, CustodianFiles
 from linetap_desk.custody.package import private_folder, unpack
 from linetap_desk.web.server import serve_until_signal
-from release_rig import ID, Desk
+from release_rig import HAN, ID, Desk
 
 
 def walk(desk: Desk) -> None:
@@ -68,6 +70,20 @@ def custody(desk: Desk, members: dict[str, bytes]) -> None:
     assert not folder.exists()
 
 
+def held(desk: Desk) -> None:
+    """A hold's key, and what another officer signs of it: a signature has one spelling, without carriage returns."""
+    identity, folder, key = keys.new_identity(), desk.root / "held", desk.root / HAN
+    (desk.root / "hold.txt").write_text(keys.identity_file(identity, "2026-11-24T00:00:00Z"), "utf-8")
+    words = ["--case", "2026-118", "--basis", "Act 215", "--until", "2031-06-30", "--key", key, "--desk", desk.folder]
+    desk.run(
+        hold, "wrap", desk.call, "--identity", desk.rig.epoch_file, "--to", identity.recipient, "-o", folder, *words
+    )
+    words = ["--identity", desk.root / "hold.txt", "--key", key, "--desk", desk.folder]
+    desk.run(hold, "check", folder, desk.call, *words)
+    data, armored = (folder / "hold.json").read_bytes(), (folder / "hold.json.check.sig").read_bytes()
+    sshsig.check(data, armored, namespaces.HOLD_CHECK)
+
+
 def find(desk: Desk) -> None:
     identity = keys.new_identity()
     (desk.root / "overflow-2.txt").write_text(keys.identity_file(identity, "2026-11-24T00:00:00Z"), "utf-8")
@@ -85,6 +101,7 @@ def find(desk: Desk) -> None:
 def main(root: Path) -> None:
     desk = Desk.at(root)
     walk(desk)
+    held(desk)
     find(desk)
 
 
