@@ -29,9 +29,10 @@ from linetap_desk.custody.package import unpack
 from linetap_desk.release import requestfile
 from linetap_desk.unsealing import checkedcall
 from linetap_desk.unsealing.callproof import Basis
-from release_rig import ID, KIM, NOW, PARK, PURPOSES, Desk
+from release_rig import KIM, NOW, PARK, PURPOSES, Desk
 from sealing_rig import CALL_ID, UNIT
 
+ELSEWHERE = "floor-09"
 STAFF, BEGAN_NS = "Jung Ho", sealed.call_ns(CALL_ID)
 TO_LISTEN = {"approvals": [["privacy"]], "max_age_days": 365, "may": "listen", "party": "citizen", "purpose": "abuse"}
 OWN = {"approvals": [["legal"]], "expires_days": 8, "max_age_days": 14, "party": "own_line", "purpose": "dispute"}
@@ -46,14 +47,11 @@ def ruled(desk: Desk) -> Desk:
     return desk
 
 
-def use_rules(desk: Desk, version: int, rules: list[dict[str, Any]], folder: Path | None = None) -> None:
-    staff = {
-        "line": 3, "name": STAFF, "recipient": desk.requester.recipient, "since": NOW, "supervisors": [PARK],
-        "unit": UNIT,
-    }  # fmt: skip
-    desk.sign_roles(version, rules=rules, lines=[staff])
-    words: list[object] = ["use", desk.root / "roles.json", "--desk", folder or desk.folder]
-    desk.run(roles, *words, *([] if folder is None else ["--authority", desk.root / "authority.pub"]))
+def use_rules(desk: Desk, version: int, rules: list[dict[str, Any]], *units: str) -> None:
+    """`units`: where the requester has line 3 too."""
+    staff = {"line": 3, "name": STAFF, "recipient": desk.requester.recipient, "since": NOW, "supervisors": [PARK]}
+    desk.sign_roles(version, rules=rules, lines=[staff | {"unit": unit} for unit in (UNIT, *units)])
+    desk.run(roles, "use", desk.root / "roles.json", "--desk", desk.folder)
 
 
 def own_call(desk: Desk, call: Path) -> Path:
@@ -127,6 +125,21 @@ def test_forged_claims_open_nothing_at_either_key(ruled: Desk, call: Path, chang
     assert not list(ruled.root.glob("bad.*"))
 
 
+def test_who_has_the_same_line_of_another_unit_gets_only_what_the_record_says(ruled: Desk, call: Path) -> None:
+    """The request fits the policy by itself; the sealed record contradicts it at every step."""
+    use_rules(ruled, 3, [OWN], ELSEWHERE)
+    request = own_call(ruled, call)
+    ruled.approve(request, PARK)
+    inner = ruled.unwrap(call, request)
+    bad = forged(ruled, request, {"unit": ELSEWHERE}, PARK)
+    assert code_of(lambda: ruled.unwrap(call, bad, "bad.age")) == "party_differs"
+    words = ("--for", ruled.requester.recipient, "--request", bad)
+    assert code_of(lambda: ruled.open(call, inner, "bad.wav.age", *words)) == "party_differs"
+    case = custodians_case(ruled, call, bad, inner)
+    assert code_of(lambda: case.listen(call.name)) == "party_differs"
+    assert code_of(case.bundle) == "party_differs"
+
+
 def test_a_unit_that_the_record_does_not_have(ruled: Desk, call: Path) -> None:
     """Where the policy gives this person a line of that unit too, only the sealed record says whose call it is."""
     request = parse(own_call(ruled, call).read_bytes())
@@ -189,12 +202,15 @@ def test_to_listen_is_to_listen(ruled: Desk, call: Path) -> None:
     case.listen(call.name)
     assert code_of(lambda: case.give(call.name)) == "copy_not_allowed"
     assert code_of(case.bundle) == "copy_not_allowed"
+    assert case.is_to_listen
     assert not list((ruled.root / "out").iterdir())
 
 
 def custodians_case(desk: Desk, call: Path, request: Path, inner: Path) -> Case:
     members = {"request.json": request.read_bytes(), f"inner/{call.name}.age": inner.read_bytes()}
-    members |= {f"request.json.{n}.sig": path.read_bytes() for n, path in enumerate(desk.root.glob(f"{ID}.json.*.sig"))}
+    members |= {
+        f"request.json.{n}.sig": path.read_bytes() for n, path in enumerate(desk.root.glob(f"{request.name}.*.sig"))
+    }
     members |= {f"calls/{call.name}/{path.name}": path.read_bytes() for path in call.iterdir()}
     folder, output = desk.root / "package", desk.root / "out"
     folder.mkdir()

@@ -227,6 +227,16 @@ def test_papers_of_another_call(overflow: Overflow) -> None:
     assert not overflow.house.holds.exists()
 
 
+def test_a_copy_that_was_changed_since(overflow: Overflow) -> None:
+    """The papers are as they should be; what they are kept for is not."""
+    at = overflow.fetched()
+    overflow.rewrap(at, AMENDED)
+    key = overflow.house.copies / UNIT / sealed.call_path(AMENDED) / sealed.KEY
+    key.write_bytes(key.read_bytes()[:-1] + b"x")
+    assert refusal(overflow.bring(at)) == "call_not_as_sealed"
+    assert not overflow.house.holds.exists()
+
+
 def test_a_call_that_does_not_wait_here(overflow: Overflow) -> None:
     at = overflow.fetched()
     overflow.rewrap(at, AMENDED)

@@ -89,7 +89,7 @@ def test_a_release_by_form(house: ReleaseHouse, browser: Browser, tmp_path: Path
     expect(page.get_by_role("alert")).to_contain_text("입력한 내용이 올바르지 않습니다.")
     page.locator("#one_time").fill(house.new_key(request_id))
     send(page, "신청 파일 만들기")
-    assert current(page) == "두 사람의 승인"
+    assert current(page) == "승인"
 
     for role, who in ((LEGAL, PARK), (MANAGER, KIM)):
         people.look(role, path=path)

@@ -126,6 +126,11 @@ def test_a_claim_that_does_not_fit(purpose: str, party: str, changes: dict[str, 
         assert {verdict(asked, *signers) for signers in combinations(APPROVERS, size)} == {code}
 
 
+def test_a_role_that_the_rule_does_not_name() -> None:
+    assert verdict(request("court", "court"), "Le") == "approver_rule"
+    assert verdict(request("court", "court"), "Do") == "approvals_missing"
+
+
 def test_the_supervisor_of_somebody_else_is_none() -> None:
     assert verdict(request("complaint", "own_line"), "Oh") == "approver_rule"
     assert verdict(request("complaint", "own_line"), "Ma") == "approver_rule"

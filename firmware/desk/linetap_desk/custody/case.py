@@ -24,13 +24,13 @@ from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput, LinetapError
 from linetap_core.evidence import sealing
 from linetap_core.evidence.authorization import citizen
-from linetap_core.evidence.authorization.release import Request
+from linetap_core.evidence.authorization.release import Request, require_copy
 from linetap_core.evidence.authorization.roles import Purpose
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.calls.amendment import Amendment
 from linetap_core.evidence.sealing import group
 from linetap_core.records import CallRecord, NoticeRecord
-from linetap_desk.accesslog.access import Entry
+from linetap_desk.accesslog.access import Entry, LoggedStep
 from linetap_desk.accesslog.deskfolder import Desk
 from linetap_desk.bundle import command as bundle
 from linetap_desk.custody import sound
@@ -41,7 +41,8 @@ from linetap_desk.custody.package import Package
 from linetap_desk.proofs import amended
 from linetap_desk.release import ask, requestfile
 from linetap_desk.release.opening import OpeningInputs, Unlocked, hand_on, json_path, open_call, require_released
-from linetap_desk.unsealing import layers
+from linetap_desk.unsealing import callproof, checkedcall, layers
+from linetap_desk.unsealing.callproof import Basis
 from linetap_desk.witnessing import options
 
 MOST_MOMENTS = 200  # shown
@@ -164,6 +165,15 @@ class Case:
         except LinetapError:
             return None
 
+    @property
+    def is_to_listen(self) -> bool:
+        """Whether nothing may be handed over, for the page; each step judges it itself."""
+        try:
+            require_copy(self.request, self.desk.roles(self.desk.access.entries()))
+        except LinetapError:
+            return True
+        return False
+
     def opened(self, call_id: str) -> OpenedCall | None:
         return self._opened.get(call_id)
 
@@ -277,9 +287,19 @@ class Case:
             entry = Entry(verb="bundle", case=self.request.case)
             description = bundle.make(
                 parser.parse_args([*words, *calls]), self.desk, entry,
-                lambda step: requestfile.require_stands(self.desk, step, self.package.request_file, gives=True),
+                self._require_whole_request,
             )  # fmt: skip
             self.done.append(description)
+
+    def _require_whole_request(self, step: LoggedStep) -> None:
+        """NotReleased unless the request stands, and each of its calls is as it says."""
+        request = requestfile.require_stands(self.desk, step, self.package.request_file, gives=True)
+        roles = self.desk.roles(step.past)
+        for named in request.calls:
+            wanted = self._inputs(named.call_id)
+            basis = Basis(callproof.load_signers(wanted.signers, self.desk), roles, wanted.closings, wanted.logs)
+            call = checkedcall.require_verified(wanted.folder, basis, with_audio=False)
+            requestfile.require_named(request, call, roles)
 
     def close(self) -> None:
         """`linetap release close`: destroys the one-time key and the data in memory."""

@@ -74,7 +74,7 @@ REFUSAL = {
     "call_of_another": N_("The number of this call is not the one that the citizen gave. The call stays closed."),
     "access_log_busy": N_("Another command is using the access log. Try again."),
 }
-REFUSAL |= {code: release.REFUSAL[code] for code in release.OF_WITNESSES}
+REFUSAL |= {code: release.REFUSAL[code] for code in (*release.OF_WITNESSES, *release.OF_RULES)}
 
 
 _SERVE, _OWN = (Path(str(files(f"linetap_desk.{name}"))) / "static" for name in ("serve", "custody"))

@@ -231,58 +231,7 @@ OF_WITNESSES = {
     "bad_note": N_("The proof of witnessing is not a checkpoint."),
     "note_signature": N_("A signature of a witness or of a log is invalid."),
 }
-REFUSAL = OF_WITNESSES | {
-    "bad_input": N_("The input is not valid."),
-    "private_key": N_("This is a private key. It must stay with its owner; nothing of it was stored here."),
-    "step_not_yet": N_("Another step comes before this one."),
-    "step_done": N_("This step was already taken."),
-    "one_person_two_steps": N_("You have taken another step of this request. Someone else must take this one."),
-    "no_remark": N_("Write why: 1 to 300 characters."),
-    "call_not_recorded": N_("Nothing of this call was recorded and sealed, so it cannot be requested."),
-    "call_destroyed": N_("This call is destroyed."),
-    "call_not_as_sealed": N_("The second copy is not the call as a known unit sealed it. Tell the vault officer."),
-    "closing_needed": N_(
-        "The proof that this call is in its unit's log has not arrived yet. It arrives automatically."
-    ),
-    "closing_differs": N_("The proof that this call is in its unit's log is invalid. Tell the vault officer."),
-    "record_differs": N_("The second copy is not that of the requested record. Tell the vault officer."),
-    "signers_needed": N_("This desk has no list of signers: desk.toml names no allowed_signers (signers)."),
-    "partial_malformed": N_(
-        "This is not a file that linetap unwrap, hold wrap or custody writes for the next member of a group."
-    ),
-    "partial_not_needed": N_("One officer can open the key of this call; nothing has to be handed on."),
-    "partial_not_half": N_("This is a partial. Upload it as a partial: more officers of the group are needed."),
-    "partial_first": N_(
-        "The officers of a group act one after another: the first officer's partial must be uploaded first."
-    ),
-    "partial_there": N_("This member's partial was already uploaded. The next officer continues with it."),
-    "key_of_another_call": N_("The uploaded file belongs to another call. It was not stored."),
-    "group_other_layer": N_(
-        "This file was not made from the key of this call: it belongs to another call, or was changed."
-    ),
-    "inner_malformed": N_("This is not a file written by linetap unwrap (an age file for one recipient)."),
-    "copy_no_store": N_("The desk keeps no second copies (copy.store)."),
-    "copy_elsewhere": N_("The second copy is in a store that is not read here."),
-    "copy_no_copy": N_("There is no second copy here yet."),
-    "copy_unreadable": N_("The second copy cannot be read completely."),
-    "copy_changed": N_(
-        "The record in the second copy is not the one that the unit has signed. Tell the vault officer."
-    ),
-    "copy_no_call_id": N_("Its name is not that of a call, so no copy is looked for."),
-    "request_expired": N_("The request has expired. A new one is needed."),
-    "request_not_yet": N_("The request's time is in the future: this computer's clock may be wrong."),
-    "request_closed": N_("The request is closed."),
-    "approval_does_not_fit": N_("The signature does not match this file: the request was changed after it was signed."),
-    "approval_malformed": N_("This is not a signature of a release request."),
-    "approval_passkey": N_("The passkey's signature is not valid: another site, or nobody was verified."),
-    "signing_page_unknown": N_("This request names no signing page that this version knows. A new request is needed."),
-    "approvals_missing": N_("Approvals are missing: two people of different roles, or those that the rule names."),
-    "approvers_same_role": N_("There is an approval of this role already. The second one is of another role."),
-    "approver_is_requester": N_("A requester cannot approve the request."),
-    "approver_unknown": N_("Someone signed who is not in the roles file."),
-    "approver_role": N_("The signer's role cannot approve."),
-    "purpose_unknown": N_("This purpose is not in the signed list in force."),
-    "citizen_register": N_("A citizen's access is registered and requested on Access requests."),
+OF_RULES = {
     "party_needed": N_("Who asks must be stated for this purpose. A new request is needed."),
     "party_differs": N_("Who asks is not so: line, requester or key do not match what is claimed."),
     "rule_unknown": N_("The signed rules have none for this purpose and who asks."),
@@ -291,28 +240,91 @@ REFUSAL = OF_WITNESSES | {
     "policy_older": N_("This request was made by newer roles than those in force here."),
     "approver_rule": N_("The signer is not one of those who may approve this request."),
     "copy_not_allowed": N_("This request is for listening only. Nothing is given out."),
-    "rewrap_malformed": N_("This is not an archive of the folder holds, as linetap overflow rewrap writes it."),
-    "rewrap_other_call": N_("A call in the archive is not among those that wait here, or its papers are of another."),
-    "rewrap_other_day": N_("A call was wrapped for another day than the one that its unit stated."),
-    "rewrap_check": N_("The check is not signed by another vault officer than the one who re-wrapped the call."),
-    "holds_missing": N_("desk.toml names no folder for re-wrapped keys ([copy] holds)."),
-    "wrapped_not_signed": N_("No vault officer has signed for the re-wrapped key."),
-    "key_differs": N_("The document names another key than the one beside it."),
-    "roles_missing": N_("No signed roles are in force at this server (serve.roles, serve.authority)."),
-    "roles_signature": N_("The roles file's signature is invalid."),
-    "roles_signer": N_("The roles file is not signed with the authority's key."),
-    "roles_rollback": N_("The roles file is older than the one that was in use."),
-    "roles_version_taken": N_("Another roles file of the same version was in use."),
-    "hold_differs": N_("The hold in the command is not the one that was asked for."),
-    "hold_ended": N_("The end of the hold is past."),
-    "hold_malformed": N_("This is not a hold document with its key."),
-    "command_malformed": N_("This is not a command written by linetap command sign."),
-    "command_too_large": N_("This is not a command written by linetap command sign."),
-    "command_unsigned": N_("The command is not signed, or was changed since."),
-    "command_signer": N_("The key that signed the command is not one of the vault officer's role."),
-    "command_other_unit": N_("The command is for another unit."),
-    "command_verb": N_("The command is not one that holds a call."),
-    "command_role": N_("The command is not one that holds a call."),
-    "command_expired": N_("The command has expired. The vault officer signs another."),
-    "document_signature": N_("The hold in the command is not signed by a vault officer."),
 }
+REFUSAL = (
+    OF_WITNESSES
+    | OF_RULES
+    | {
+        "bad_input": N_("The input is not valid."),
+        "private_key": N_("This is a private key. It must stay with its owner; nothing of it was stored here."),
+        "step_not_yet": N_("Another step comes before this one."),
+        "step_done": N_("This step was already taken."),
+        "one_person_two_steps": N_("You have taken another step of this request. Someone else must take this one."),
+        "no_remark": N_("Write why: 1 to 300 characters."),
+        "call_not_recorded": N_("Nothing of this call was recorded and sealed, so it cannot be requested."),
+        "call_destroyed": N_("This call is destroyed."),
+        "call_not_as_sealed": N_("The second copy is not the call as a known unit sealed it. Tell the vault officer."),
+        "closing_needed": N_(
+            "The proof that this call is in its unit's log has not arrived yet. It arrives automatically."
+        ),
+        "closing_differs": N_("The proof that this call is in its unit's log is invalid. Tell the vault officer."),
+        "record_differs": N_("The second copy is not that of the requested record. Tell the vault officer."),
+        "signers_needed": N_("This desk has no list of signers: desk.toml names no allowed_signers (signers)."),
+        "partial_malformed": N_(
+            "This is not a file that linetap unwrap, hold wrap or custody writes for the next member of a group."
+        ),
+        "partial_not_needed": N_("One officer can open the key of this call; nothing has to be handed on."),
+        "partial_not_half": N_("This is a partial. Upload it as a partial: more officers of the group are needed."),
+        "partial_first": N_(
+            "The officers of a group act one after another: the first officer's partial must be uploaded first."
+        ),
+        "partial_there": N_("This member's partial was already uploaded. The next officer continues with it."),
+        "key_of_another_call": N_("The uploaded file belongs to another call. It was not stored."),
+        "group_other_layer": N_(
+            "This file was not made from the key of this call: it belongs to another call, or was changed."
+        ),
+        "inner_malformed": N_("This is not a file written by linetap unwrap (an age file for one recipient)."),
+        "copy_no_store": N_("The desk keeps no second copies (copy.store)."),
+        "copy_elsewhere": N_("The second copy is in a store that is not read here."),
+        "copy_no_copy": N_("There is no second copy here yet."),
+        "copy_unreadable": N_("The second copy cannot be read completely."),
+        "copy_changed": N_(
+            "The record in the second copy is not the one that the unit has signed. Tell the vault officer."
+        ),
+        "copy_no_call_id": N_("Its name is not that of a call, so no copy is looked for."),
+        "request_expired": N_("The request has expired. A new one is needed."),
+        "request_not_yet": N_("The request's time is in the future: this computer's clock may be wrong."),
+        "request_closed": N_("The request is closed."),
+        "approval_does_not_fit": N_(
+            "The signature does not match this file: the request was changed after it was signed."
+        ),
+        "approval_malformed": N_("This is not a signature of a release request."),
+        "approval_passkey": N_("The passkey's signature is not valid: another site, or nobody was verified."),
+        "signing_page_unknown": N_(
+            "This request names no signing page that this version knows. A new request is needed."
+        ),
+        "approvals_missing": N_("Approvals are missing: two people of different roles, or those that the rule names."),
+        "approvers_same_role": N_("There is an approval of this role already. The second one is of another role."),
+        "approver_is_requester": N_("A requester cannot approve the request."),
+        "approver_unknown": N_("Someone signed who is not in the roles file."),
+        "approver_role": N_("The signer's role cannot approve."),
+        "purpose_unknown": N_("This purpose is not in the signed list in force."),
+        "citizen_register": N_("A citizen's access is registered and requested on Access requests."),
+        "rewrap_malformed": N_("This is not an archive of the folder holds, as linetap overflow rewrap writes it."),
+        "rewrap_other_call": N_(
+            "A call in the archive is not among those that wait here, or its papers are of another."
+        ),
+        "rewrap_other_day": N_("A call was wrapped for another day than the one that its unit stated."),
+        "rewrap_check": N_("The check is not signed by another vault officer than the one who re-wrapped the call."),
+        "holds_missing": N_("desk.toml names no folder for re-wrapped keys ([copy] holds)."),
+        "wrapped_not_signed": N_("No vault officer has signed for the re-wrapped key."),
+        "key_differs": N_("The document names another key than the one beside it."),
+        "roles_missing": N_("No signed roles are in force at this server (serve.roles, serve.authority)."),
+        "roles_signature": N_("The roles file's signature is invalid."),
+        "roles_signer": N_("The roles file is not signed with the authority's key."),
+        "roles_rollback": N_("The roles file is older than the one that was in use."),
+        "roles_version_taken": N_("Another roles file of the same version was in use."),
+        "hold_differs": N_("The hold in the command is not the one that was asked for."),
+        "hold_ended": N_("The end of the hold is past."),
+        "hold_malformed": N_("This is not a hold document with its key."),
+        "command_malformed": N_("This is not a command written by linetap command sign."),
+        "command_too_large": N_("This is not a command written by linetap command sign."),
+        "command_unsigned": N_("The command is not signed, or was changed since."),
+        "command_signer": N_("The key that signed the command is not one of the vault officer's role."),
+        "command_other_unit": N_("The command is for another unit."),
+        "command_verb": N_("The command is not one that holds a call."),
+        "command_role": N_("The command is not one that holds a call."),
+        "command_expired": N_("The command has expired. The vault officer signs another."),
+        "document_signature": N_("The hold in the command is not signed by a vault officer."),
+    }
+)
