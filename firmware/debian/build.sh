@@ -39,7 +39,7 @@ lay_out() {
   done
   of_git firmware/debian "$TREE/debian"
   of_git systemd "$TREE/systemd"
-  rm -r "$TREE/systemd/README.md" "$TREE/debian"/{build.sh,container}
+  rm -r "$TREE/systemd/README.md" "$TREE/debian"/{build.sh,sign.sh,container}
   cp build/notices/* "$TREE/notices/"
   cp hardware/pins.toml "$TREE/"
   cp image/linetap "$TREE/bin/"
@@ -61,7 +61,8 @@ build() {
     { tail -n 25 "$WORK/build.log" >&2; fail "dpkg-buildpackage failed; all of its output is in $WORK/build.log"; }
 }
 
-# A folder for apt: `deb [trusted=yes] file:/FOLDER ./`. It is as trusted as whoever may write it.
+# A folder for apt: `deb [trusted=yes] file:/FOLDER ./`, as trusted as whoever may write it. LINETAP_DEB_SIGNER names an
+# OpenPGP key of gpg's: then it is signed by that, and apt takes it by [signed-by=linetap.pgp] from anywhere.
 publish() {
   find "$OUT" -maxdepth 1 -type f -delete
   mv "$WORK"/*.deb "$OUT/"
@@ -72,6 +73,7 @@ publish() {
       "$(sha256sum Packages | cut -d' ' -f1)" "$(stat -c %s Packages)" >Release
     sha256sum ./*.deb >SHA256SUMS
   )
+  [ -z "${LINETAP_DEB_SIGNER:-}" ] || firmware/debian/sign.sh "$OUT" "$LINETAP_DEB_SIGNER"
 }
 
 lay_out

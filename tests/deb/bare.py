@@ -43,10 +43,10 @@ def base() -> Path:
 
 
 @contextlib.contextmanager
-def bare() -> Iterator[Guest]:
+def bare(packages: Path = PACKAGES) -> Iterator[Guest]:
     """Booted, with the packages at /srv/linetap and apt able to reach the archive."""
     with guest(base(), installed=False) as machine:
-        shutil.copytree(PACKAGES, machine.root / MEDIUM, ignore=shutil.ignore_patterns("work"))
+        shutil.copytree(packages, machine.root / MEDIUM, ignore=shutil.ignore_patterns("work"))
         machine.write("/etc/apt/apt.conf.d/01proxy", _PROXY)
         machine.boot()
         machine.stood.enter_context(proxy_for(machine.pid, _POOL))

@@ -5,8 +5,10 @@ systemd; then again, with faults, upgraded, removed and purged. `./build.sh deb 
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -151,6 +153,13 @@ certificate: /etc/linetap-desk/pages-tls.pem: does not fit its key /etc/linetap-
 linetap desk setup, with the authority's medium as --pki DIR, makes another
 """,
     ),
+    "a second listener": (
+        f"echo listener 1883 >> {ACL} && systemctl restart mosquitto",
+        f"sed -i '/^listener 1883/d' {ACL} && systemctl restart mosquitto",
+        """\
+port: 1883 is open: MQTT without TLS; no listener 1883 in /etc/mosquitto/conf.d
+""",
+    ),
     "no acl": (
         f"sed -i 's/^acl_file/#acl_file/' {ACL} && systemctl restart mosquitto",
         f"sed -i 's/^#acl_file/acl_file/' {ACL} && systemctl restart mosquitto",
@@ -179,6 +188,14 @@ def test_the_doctor_names_what_was_harmed(desk: Desk, name: str) -> None:
     assert desk.doctor() == []
 
 
+def test_all_of_it_starts_with_the_machine(desk: Desk) -> None:
+    """Where a boot ends; nothing but what is wanted there starts them."""
+    names = "linetap-serve linetap-ingest mosquitto"
+    desk.type(f"systemctl stop {names} && systemctl start multi-user.target")
+    until(lambda: bare.shell(desk.machine, f"systemctl is-active {names}")[1].split() == ["active"] * 3, names)
+    assert desk.doctor() == []
+
+
 def test_an_upgrade_restarts_what_runs_and_keeps_everything(desk: Desk) -> None:
     """By the same packages once more: apt runs the same scripts as for a later version."""
     files = "cd / && sha256sum etc/linetap-desk/* etc/mosquitto/linetap/*"
@@ -192,14 +209,44 @@ def test_an_upgrade_restarts_what_runs_and_keeps_everything(desk: Desk) -> None:
     assert desk.doctor() == []
 
 
-def test_tools_alone_need_no_server_and_a_server_takes_postgresql() -> None:
-    """A keyholder's computer has what a keyholder needs, and names the package of what it has not."""
+SIGNED = "deb [signed-by=/srv/linetap/linetap.pgp] file:/srv/linetap ./"
+
+
+@pytest.fixture
+def signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The packages, signed by a key of this test's; gpg's agent has to find its socket by a short name."""
+    with tempfile.TemporaryDirectory() as home:
+        monkeypatch.setenv("GNUPGHOME", home)
+        key = [
+            "gpg",
+            "--batch",
+            "--quiet",
+            "--passphrase",
+            "",
+            "--quick-gen-key",
+            "site@city.example",
+            "ed25519",
+            "sign",
+        ]
+        subprocess.run(key, check=True, timeout=120)
+        shutil.copytree(bare.PACKAGES, tmp_path / "signed", ignore=shutil.ignore_patterns("work"))
+        sign = [str(bare.ROOT / "firmware/debian/sign.sh"), str(tmp_path / "signed"), "site@city.example"]
+        subprocess.run(sign, check=True, timeout=120)
+        yield tmp_path / "signed"
+        subprocess.run(["gpgconf", "--kill", "gpg-agent"], check=False, timeout=60)
+
+
+def test_tools_alone_need_no_server_and_a_server_takes_postgresql(signed: Path) -> None:
+    """A keyholder's computer has what a keyholder needs, and names the package of what it has not. By apt from a
+    folder that is signed, as the page has it."""
     if why := bare.cannot():
         pytest.skip(why)
-    with bare.bare() as machine:
+    assert SIGNED in PAGE.read_text()
+    with bare.bare(signed) as machine:
         tools = Desk(machine)
-        tools.type(bare.commands(PAGE)[0])
-        tools.type("apt-get update -qq && apt-get install -qq --no-install-recommends linetap-tools")
+        tools.type(f"echo '{SIGNED}' > /etc/apt/sources.list.d/linetap.list && apt-get update -qq")
+        tools.type("apt-get install -qq --no-install-recommends linetap-tools")
+        _forged(tools)
         for words in ("keygen custodian -o c.txt", "keygen epoch -o e.txt", "pki init pki --domain city.example"):
             tools.type(f"linetap {words}")
         for name in ("custody", "search", "release", "verify", "bundle", "hold", "unwrap", "open", "witness"):
@@ -209,6 +256,28 @@ def test_tools_alone_need_no_server_and_a_server_takes_postgresql() -> None:
         status, said = bare.shell(machine, "linetap desk serve --config desk.toml")
         assert (status, said) == (2, "this needs alembic: apt install linetap-desk brings it\n")
         _postgresql(tools)
+        _unit(tools)
+
+
+def _unit(desk: Desk) -> None:
+    """A unit's package beside the others: its users, its units as systemd reads them; and nothing runs by itself."""
+    desk.type("DEBIAN_FRONTEND=noninteractive apt-get install -qq linetap-unit")
+    desk.type("id linetap-recorder && python3 -c 'import alsaaudio, linetap.recorder'")
+    names = "linetap-capture@1.service linetap-recorder.service linetap-reporter.service linetap-panel.service"
+    assert desk.type(f"systemd-analyze verify {names} linetap.target 2>&1 | grep -i linetap || true") == ""
+    assert bare.shell(desk.machine, f"systemctl is-active {names}")[1].split() == ["inactive"] * 4
+    keys = "linetap keygen custodian -o c2.txt && linetap keygen epoch -o e2.txt"
+    desk.type(f"{keys} && linetap config init --help && linetap check --help && linetap relays --help")
+
+
+def _forged(desk: Desk) -> None:
+    """apt takes no other list of packages than the signed one, and none that is signed otherwise."""
+    for name, said in (("Packages", "Hash Sum mismatch"), ("InRelease", "Message has been manipulated")):
+        desk.type(f"cd /srv/linetap && cp {name} /root/whole && sed -i 's/linetap/lynetap/' {name}")
+        desk.type("rm -rf /var/lib/apt/lists/_srv_linetap*")
+        assert said in bare.shell(desk.machine, "apt-get update -q")[1]
+        desk.type(f"cp /root/whole /srv/linetap/{name}")
+    desk.type("apt-get update -qq")
 
 
 def _postgresql(desk: Desk) -> None:

@@ -6,16 +6,18 @@ from __future__ import annotations
 
 import os
 import pwd
+import socket
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from broker import HOST, until
-from linetap_core.clock import SYSTEM, from_utc_ns
+from linetap_core.clock import SYSTEM, ManualClock, from_utc_ns
 from linetap_core.wire.mqtt import Broker
 from linetap_desk.config.desk import DeskConfig, ServeConfig
-from linetap_desk.doctor import brokerprobe, keyfiles
+from linetap_desk.doctor import brokerprobe, keyfiles, serverstate
 from linetap_desk.doctor.finding import Finding
 from linetap_desk.setup import places
 from pki_rig import DAY_NS, Pki
@@ -86,6 +88,26 @@ def test_certificates_by_the_day(pki: Pki, days: int, word: str) -> None:
     found = keyfiles.certificate_and_key(pair.certificate, pair.key, now)
     assert f"{pair.certificate}: {word} " in found.said
     assert bool(found.cure) == (word != "until")
+
+
+def test_the_authority_may_stay_for_a_week(pki: Pki) -> None:
+    made = from_utc_ns((pki.folder / "ca.key").stat().st_mtime_ns)
+    assert not keyfiles.authority_here(made + timedelta(days=6), pki.folder).cure
+    found = keyfiles.authority_here(made + timedelta(days=8, hours=1), pki.folder)
+    assert found.said == f"{pki.folder}/ca.key has lain on this server for 8 days"
+    assert "is not on this server" in keyfiles.authority_here(made, pki.root / "none").said
+
+
+def test_a_port_that_is_open_to_others() -> None:
+    """By the kernel's own table: a socket on every address, and one on the loopback alone."""
+    with socket.create_server(("0.0.0.0", 0)) as wide, socket.create_server((HOST, 0)) as narrow:
+        numbers = [wide.getsockname()[1], narrow.getsockname()[1]]
+        found = [one for one in serverstate.ports(numbers, ManualClock(0, 10**9)) if "1883" not in one.said]
+    assert [bool(one.cure) for one in found] == [False, True]
+    assert [one.said for one in found] == [
+        f"{numbers[0]} is open to other machines",
+        f"{numbers[1]} is not open to other machines",
+    ]
 
 
 def test_a_key_of_another_certificate(pki: Pki) -> None:

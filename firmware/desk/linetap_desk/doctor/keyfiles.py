@@ -6,7 +6,7 @@ from __future__ import annotations
 import pwd
 import ssl
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -15,9 +15,11 @@ from linetap_core.errors import BadInput
 from linetap_desk.config.desk import DeskConfig
 from linetap_desk.doctor.finding import Finding
 from linetap_desk.ingest import database
+from linetap_desk.pki.authority import KEY
 from linetap_desk.setup import places
 
 SOON = timedelta(days=30)
+_MAY_LIE_HERE = timedelta(days=7)
 _AGAIN = "linetap desk setup, with the authority's medium as --pki DIR, makes another"
 
 
@@ -90,6 +92,23 @@ def certificate_and_key(path: Path, key: Path | None, now: datetime) -> Finding:
     if until - now < SOON:
         return Finding("certificate", f"{path}: ends on {until:%Y-%m-%d}", _AGAIN)
     return Finding("certificate", f"{path}: until {until:%Y-%m-%d}")
+
+
+def authority_here(now: datetime, folder: Path = places.PKI) -> Finding:
+    """Whoever takes this server over would admit units to the broker: for a week after it was made it may lie here."""
+    key = folder / KEY
+    try:
+        made = datetime.fromtimestamp(key.stat().st_mtime, UTC)
+    except OSError:
+        return Finding("authority", f"{key} is not on this server")
+    if now - made < _MAY_LIE_HERE:
+        return Finding(
+            "authority", f"{key} lies on this server; within a week of its making it has to be kept elsewhere"
+        )
+    days = (now - made).days
+    return Finding(
+        "authority", f"{key} has lain on this server for {days} days", f"move {folder} to a medium in a safe"
+    )
 
 
 def _no_password() -> str:

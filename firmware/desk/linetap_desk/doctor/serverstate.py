@@ -21,8 +21,10 @@ from linetap_desk.setup.machine import as_user, attempt
 
 _LIMIT_S = 10
 _LEAST_BYTES, _LEAST_PART = 2 << 30, 0.05
-_ESTABLISHED = "01"
-_SOCKETS = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+_ESTABLISHED, _LISTENS = "01", "0A"
+_LOOPBACKS = ("0100007F", "00000000000000000000000001000000")  # as a little-endian machine's kernel writes them
+_PLAIN = 1883
+_TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 
 
 def services(units: list[str]) -> Iterator[Finding]:
@@ -55,13 +57,38 @@ def ingest_connected(port: int, clock: Clock) -> Finding:
     return Finding("ingest", "is not connected to the broker", cure)
 
 
+def ports(wanted: list[int], clock: Clock) -> Iterator[Finding]:
+    """Whether each is open to other machines, and MQTT without TLS is not. A service that has just begun is waited for.
+    A firewall in between is not seen here."""
+    end_ns = clock.monotonic_ns() + _LIMIT_S * NS_PER_S
+    while not set(wanted) <= _open_to_all() and clock.monotonic_ns() < end_ns:
+        clock.sleep(0.5)
+    found = _open_to_all()
+    for port in wanted:
+        closed = port not in found
+        cure = f"listener in {places.MOSQUITTO}/conf.d, or serve.listen in desk.toml" if closed else ""
+        yield Finding("port", f"{port} is {'not ' if closed else ''}open to other machines", cure)
+    if _PLAIN in found:
+        yield Finding(
+            "port", f"{_PLAIN} is open: MQTT without TLS", f"no listener {_PLAIN} in {places.MOSQUITTO}/conf.d"
+        )
+
+
+def _open_to_all() -> set[int]:
+    return {port for address, port, _, state, _ in _sockets() if state == _LISTENS and address not in _LOOPBACKS}
+
+
 def _has_connection(user: int, port: int) -> bool:
-    for path in _SOCKETS:
+    return any(state == _ESTABLISHED and (owner, there) == (user, port) for _, _, there, state, owner in _sockets())
+
+
+def _sockets() -> Iterator[tuple[str, int, int, str, int]]:
+    """Of the kernel's table, proc_net_tcp(5): own address and port, the other end's port, state, user."""
+    for path in _TABLES:
         for line in path.read_text().splitlines()[1:] if path.exists() else ():
             words = line.split()
-            if words[3] == _ESTABLISHED and int(words[7]) == user and int(words[2].rpartition(":")[2], 16) == port:
-                return True
-    return False
+            address, _, own = words[1].rpartition(":")
+            yield address, int(own, 16), int(words[2].rpartition(":")[2], 16), words[3], int(words[7])
 
 
 def databases(config: DeskConfig, path: Path) -> Iterator[Finding]:
