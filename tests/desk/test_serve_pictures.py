@@ -25,6 +25,11 @@ def tool() -> dict[str, Any]:
     return runpy.run_path(str(ROOT / "tools/screenshots.py"))
 
 
+# Names of roles and classes are words on a page, and no codes.
+IN_KOREAN = {"call": "보존 분류</dt><dd>일반", "release-one": "(법무 담당)"}
+CODES = ("legal", "privacy", "manager", "standard")
+
+
 def test_each_page_has_a_picture() -> None:
     pages = {route.path for route in ROUTES if "GET" in route.methods}
     shown = {shot.route for shot in SHOTS}
@@ -56,6 +61,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PictureSite]:
 def test_each_page_opens(site: PictureSite, shot: Shot) -> None:
     answer = site.served.client(shot.role).get(shot.address.format(call=site.calls["marked"]))
     assert answer.status_code == 200, shot.name
+    assert IN_KOREAN.get(shot.name, "") in answer.text
+    assert not any(f"{before}{word}{behind}" in answer.text for word in CODES for before, behind in ("()", "><"))
 
 
 def test_a_second_picture_is_the_same(site: PictureSite, tool: dict[str, Any], tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ PEOPLE = (
     ("custodian", "열람 담당자 정하은", "units, search and calls; opens and gives out"),
     ("auditor", "감사 담당 한지우", "search and calls, and the review of who saw what"),
 )
+_CONTACTS = '{ contact = "당직실 2000", power = "시설팀 2119", network = "정보통신과 2345", lines = "교환실 2400" }'
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # no characters that look alike
 
 
@@ -64,7 +65,8 @@ def write(made: DemoKeys, port: int) -> Path:
     for unit in UNITS:
         building, _, floor = unit.partition("-")
         places.setdefault(_BUILDINGS[building], {})[unit] = int(floor)
-    (folder / "places.toml").write_text("".join(_table(name, units) for name, units in places.items()))
+    buildings = "".join(_table(name, units) for name, units in places.items())
+    (folder / "places.toml").write_text(f'["*"]\n"*" = {_CONTACTS}\n{buildings}')
     rows = [f"{UNIT},{line},{2000 + line},{seat},2026-01-01\n" for line, seat in enumerate(_SEATS, 1)]
     (folder / "lines.csv").write_text("unit,line,extension,department,from\n" + "".join(rows))
     for name in ("copies", "holds"):

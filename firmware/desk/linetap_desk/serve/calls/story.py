@@ -146,6 +146,8 @@ STATE = {
     "held": N_("held"),
     "destroyed": N_("destroyed"),
 }
+# As a unit's configuration has them by default; a city may have others.
+RETENTION_CLASS = {"standard": N_("ordinary"), "abuse": N_("abuse")}
 MARK = {
     "any": N_("any mark"),
     "abuse": N_("abuse"),

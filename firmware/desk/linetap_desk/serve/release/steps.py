@@ -185,6 +185,13 @@ STEP = {
     "ended": N_("The hold has ended"),
     "over": N_("Its time is over"),
 }
+# Of those who sign, as roles.json names them; a city may have others.
+SIGNER_ROLE = {
+    "privacy": N_("privacy officer"),
+    "legal": N_("legal officer"),
+    "manager": N_("manager"),
+    "supervisor": N_("supervisor"),
+}
 WHO = {
     "key": N_("a custodian"),
     "approve": N_("an approver"),
