@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from broker import HOST, Broker, MuteServer, until
-from linetap_core.broker.connection import Arrived, Ended
+from broker import HOST, Broker, Desk, MuteServer, until
+from linetap_core.broker.connection import Arrived, Ended, Subscribed
 from linetap_core.broker.link import MOST_AT_ONCE, LinkEvent
 from linetap_core.clock import SYSTEM
 from linetap_core.wire.mqtt import Broker as BrokerConfig
@@ -73,6 +73,33 @@ def test_the_session_stands_when_the_subscription_is_answered(
     heard(CONNACK + answer + HANGS_UP)
     assert "connected to" in caplog.text
     assert [one.message.split(":")[0] for one in caplog.records if one.message.startswith("session_")] == said
+
+
+def test_many_filters_are_asked_for_in_turn(tmp_path: Path) -> None:
+    """A broker that makes each durable is busy meanwhile; the session stands when the last is answered."""
+    units = [f"floor-{number:02d}" for number in range(25)]
+    with Broker(tmp_path) as broker, Desk(broker.port, client_id="units", topics="none") as unit:
+        link = Link(
+            BrokerConfig(host=HOST, port=broker.port), "desk", [f"linetap/v1/{name}/call" for name in units], SYSTEM,
+            Patience(),
+        )  # fmt: skip
+        happened: list[LinkEvent] = []
+
+        def turned_until(kind: type, count: int) -> None:
+            def enough() -> bool:
+                link.turn()
+                happened.extend(link.happened(0.05))
+                return sum(isinstance(one, kind) for one in happened) >= count
+
+            until(enough)
+
+        turned_until(Subscribed, 1)
+        for name in units:
+            unit.publish(f"linetap/v1/{name}/call", b"x")
+        turned_until(Arrived, 25)
+        assert sum(isinstance(one, Subscribed) for one in happened) == 1
+        assert {one.topic.split("/")[2] for one in happened if isinstance(one, Arrived)} == set(units)
+        link.close()
 
 
 def test_a_broker_with_too_much_to_do_is_given_more_time(tmp_path: Path) -> None:

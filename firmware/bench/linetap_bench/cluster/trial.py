@@ -39,7 +39,7 @@ class Plan:
     """Seconds. Nothing goes on before the fleet is steady and the node before is back."""
 
     units: int = 1000
-    lines: int = 4
+    lines: int = 2
     every_s: float = 1200
     steady_s: float = 15  # so long all have been connected
     calm_s: float = 30  # in which processor time is counted
@@ -100,6 +100,7 @@ class Trial:
             self._start_nodes()
             self._out.trespasses = rights.trespasses(self._city, self._port)
             self._ingests = {name: self._start_ingest(name) for name in INGESTS}
+            wait(self._subscribed, self._children, "the ingests have not subscribed", self._plan.settle_s)
             self._begin(fleet)
             self._go()
             (self._folder / "quiet").touch()
@@ -153,6 +154,11 @@ class Trial:
         words = ["-m", "linetap", "desk", "ingest", "--config", str(desk)]
         count = sum(one.name.startswith(f"ingest-{name}") for one in self._children.children)
         return self._children.start(f"ingest-{name}{count or ''}", [sys.executable, *words])
+
+    def _subscribed(self) -> bool:
+        """To all units, before these connect: each filter becomes durable on each node."""
+        said = "".join(one.log.read_text() for one in self._ingests.values())
+        return all(f"-{share}\n" in said for share in range(1, SHARES + 1)) and said.count("session_") >= SHARES
 
     # --- course ----------------------------------------------------------------------------------------------------
 
