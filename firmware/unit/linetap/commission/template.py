@@ -238,6 +238,9 @@ days = 60
 # The MQTT broker: without TLS on the loopback only; on the network with ca and the unit's certificate, which
 # `linetap pki request` requests.
 {broker}
+# false: the broker does not repeat what it retains to a filter with a wildcard (RabbitMQ).
+# retained = true
+
 [storage]
 # Free space below which new calls are neither announced nor recorded; calls in progress continue into it.
 reserve_mb = 256
