@@ -33,6 +33,7 @@ from linetap_desk.serve.handling.site import Route, Site, read_desk
 from linetap_desk.serve.live.hub import Full, Hub
 from linetap_desk.serve.live.journal import Reader, event
 from linetap_desk.serve.people.sessions import who_of
+from linetap_desk.serve.release.answering import require_call_name
 from linetap_desk.watch.units import AWAY, STANDINGS, Standing
 from linetap_desk.web import text
 from linetap_desk.web.text import N_
@@ -128,6 +129,7 @@ async def fleet(request: Request, site: Site) -> Response:
 
 async def unit(request: Request, site: Site) -> Response:
     name = str(request.path_params["unit"])
+    require_call_name(name, "")
     language = site.pages.language(request)
     found: list[Outage] | None = []
     if site.desk is not None:
