@@ -80,6 +80,7 @@ class InThread:
         look = CasePages(ZoneInfo("Asia/Seoul"), "linetap_desk.custody")
         url, clock = serving.url_of(at), self.desk.clock
         self.program = Program(Door(), look, clock, url, 900, self.desk.folder, work, self.settings)
+        self.held.callback(self.program.held.close)
         self.server = serving.server(self.program, pages.make_app(self.program))
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [at]})
         self.thread.start()

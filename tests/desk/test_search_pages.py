@@ -15,12 +15,14 @@ from pathlib import Path
 import httpx
 import pytest
 from playwright.sync_api import expect
+from program_rig import InThread
 from search_house import UNIT, ZONE, SearchHouse
 from servesite import chromium, require_accessible
 
 import windows_like
 from broker import until
 from linetap_desk.custody import serving
+from linetap_desk.custody.program.settings import Settings
 from linetap_desk.custody.search import pages
 from linetap_desk.custody.search.session import SearchSession
 from linetap_desk.custody.site import CasePages, Door
@@ -176,3 +178,18 @@ def test_the_command_with_its_ticket(house: SearchHouse, tmp_path: Path, on_wind
         answer = searched(client, url, room)
         assert NUMBER in answer.text
         assert len(house.rows()) == 1
+
+
+def test_a_search_in_the_program(house: SearchHouse) -> None:
+    house.copied(NUMBER)
+    chosen = Settings(desk=house.served.url, ca=str(house.served.ca), output=str(house.people.root))
+    with InThread(house.people, chosen) as run:
+        assert "no index key is chosen" in run.browser.refused("/find", ticket=house.ticket())
+        run.browser.choose("index", house.key)
+        page = run.browser.do("/find", ticket=house.ticket())
+        assert 'name="text"' in page
+        answer = run.browser.post("/search/", **FORM)
+        assert NUMBER in answer.text
+        assert len(house.rows()) == 1
+        assert NUMBER not in (house.people.folder / "program.json").read_text()
+    assert run.program.search is not None

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every file of a package that is no Python is in what pip installs. In the repository, where packages are installed as
+they lie, a missing template would never show."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+
+from importgraph import FIRMWARE, PACKAGES
+
+
+@pytest.mark.parametrize("folder", PACKAGES)
+def test_every_file_is_installed(folder: str) -> None:
+    package = FIRMWARE / folder / PACKAGES[folder]
+    options = tomllib.loads((FIRMWARE / folder / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = options["tool"]["setuptools"]["package-data"][PACKAGES[folder]]
+    installed = {path for pattern in patterns for path in package.glob(pattern) if path.is_file()}
+    there = {
+        path
+        for path in package.rglob("*")
+        if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts
+    }
+    assert {str(path.relative_to(package)) for path in there - installed} == set()
+    assert all(any(package.glob(pattern)) for pattern in patterns), "a pattern that matches nothing"
