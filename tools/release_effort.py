@@ -32,7 +32,6 @@ from servesite import chromium  # noqa: E402
 from test_signing_page import AUTHENTICATOR, Served, make_passkey  # noqa: E402
 
 from linetap_core.clock import SYSTEM  # noqa: E402
-from linetap_core.evidence.authorization.releaserules import BY_LISTENING  # noqa: E402
 from linetap_core.evidence.keys import keys  # noqa: E402
 from linetap_desk.accesslog import roles  # noqa: E402
 from linetap_desk.release import requestfile  # noqa: E402
@@ -46,7 +45,6 @@ BEGIN, END = "<!-- tools/release_effort.py -->\n", "<!-- end -->\n"
 KEY_S, POINT_S, PRESS_S, HANDS_S, THINK_S = 0.28, 1.1, 0.2, 0.4, 1.35
 LIMIT_MS = 15_000
 READ_S = 15.0  # ours: to read a page of a request before one's step
-CITIZENS_CASE = "C2026-0001/5678"  # the register's number, and the last digits of the citizen's own
 COUNT = """
 for (const kind of ["click", "keydown"])
   addEventListener(kind, (event) => { if (event.isTrusted && !event.repeat) window.counted(kind); }, true);
@@ -111,6 +109,12 @@ class Hand:
         page.keyboard.press("Control+v")  # counted as two keys; a page without a clipboard gets the text after it
         page.keyboard.insert_text(text)
 
+    def day(self, page: Page, selector: str, day: str) -> None:
+        """A date field, which is typed without its hyphens; Playwright fills it in one event."""
+        page.locator(selector).click()
+        page.locator(selector).fill(day)
+        self.effort.keys += len(day.replace("-", ""))
+
     def command(self) -> None:
         self.effort.commands += 1
 
@@ -120,6 +124,7 @@ class Case:
         self.house, self.browser, self.sign, self.desk = house, browser, sign, house.desk
         self.effort = Effort()
         self.hands: dict[str, Hand] = {}
+        self.registered = ""  # the address of the citizen's request
 
     def hand(self, role: str) -> Hand:
         if role not in self.hands:
@@ -159,12 +164,43 @@ class Case:
                 form.get_by_role("button").click()
             return page.url.rpartition("/")[2]
         page.locator(f"input[value='{value}']").click()
-        hand.type(page, "#case", CITIZENS_CASE if recipient == BY_LISTENING else "2026-117")
+        hand.type(page, "#case", "2026-117")
         hand.type(page, "#requester", requester)
         hand.paste(page, "#recipient", recipient)
         with page.expect_navigation():
             page.locator("form:has(#recipient) button").click()
         return page.url.rpartition("/")[2]
+
+    def register(self) -> str:
+        """A citizen comes with an identity card, asks to listen, and the data protection officer grants it."""
+        hand = self.hand("officer")
+        page = hand.step(f"{self.house.served.url}/citizen")
+        hand.type(page, "#alias", "Hong")
+        page.locator("input[name=verified][value=id_card]").click()
+        hand.type(page, "#digits", "5678")
+        hand.day(page, "#called_on", "2026-11-25")
+        page.locator("input[name=asked][value=listen]").click()
+        hand.day(page, "#received_on", f"{self.house.served.site.pages.local(SYSTEM.utc_ns()):%Y-%m-%d}")
+        with page.expect_navigation():
+            page.locator("form:has(#alias) button").click()
+        registered = page.url
+        decides = self.hand(MANAGER).step(registered)
+        decides.locator("input[name=decision][value=granted]").click()
+        with decides.expect_navigation():
+            decides.locator("form:has(#ground) button").click()
+        page = hand.step(registered)
+        hand.paste(page, "#unit", UNIT)
+        hand.paste(page, "#call_id", CALL_ID)
+        with page.expect_navigation():
+            page.locator("form:has(#call_id) button").click()
+        self.registered = registered
+        return page.url.rpartition("/")[2]
+
+    def close_register(self) -> None:
+        page = self.hand("custodian").step(self.registered)
+        page.locator("input[name=outcome][value=listened]").click()
+        with page.expect_navigation():
+            page.locator("form:has(input[name=outcome]) button").click()
 
     def key(self, request_id: str) -> None:
         hand, page = self.to_request("custodian", request_id)
@@ -290,14 +326,15 @@ def case(browser: Browser, *, ruled: bool) -> Iterator[Case]:
 def run(browser: Browser, value: str, approvers: tuple[str, ...], *, requester: str = "", to_listen: bool = False,
         ruled: bool = True) -> Effort:  # fmt: skip
     with case(browser, ruled=ruled) as one:
-        recipient = BY_LISTENING if to_listen else keys.new_identity().recipient
-        request_id = one.ask(value, requester, recipient)
+        request_id = one.register() if to_listen else one.ask(value, requester, keys.new_identity().recipient)
         one.key(request_id)
         for role in approvers:
             one.approve(request_id, role)
         one.unwrap(request_id)
         one.desk.clock.step_utc(SYSTEM.utc_ns() - one.desk.clock.utc_ns())
         one.give(request_id, copy=not to_listen)
+        if to_listen:
+            one.close_register()
         return one.effort
 
 
@@ -309,9 +346,7 @@ CASES: dict[str, dict[str, Any]] = {
     "a court's order": {
         "value": "investigation/court", "approvers": (LEGAL, MANAGER), "requester": "Seoul Central District Court",
     },
-    "a citizen listens": {
-        "value": "citizen/citizen", "approvers": (MANAGER,), "requester": "Officer Kim", "to_listen": True,
-    },
+    "a citizen registers and listens": {"value": "", "approvers": (MANAGER,), "to_listen": True},
 }  # fmt: skip
 
 

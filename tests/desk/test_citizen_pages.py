@@ -30,7 +30,7 @@ from linetap_desk.serve.database.tables import access, citizens
 from linetap_desk.serve.figures import exposition
 from linetap_desk.serve.people import accounts
 from linetap_desk.serve.release.steps import StepFault
-from release_rig import DAY_NS, PURPOSES, Desk
+from release_rig import DAY_NS, NOW, PARK, PURPOSES, Desk
 from sealing_rig import CALL_ID, UNIT
 
 TODAY = date(2026, 11, 27)  # a Friday
@@ -234,6 +234,25 @@ def test_from_the_register_to_the_end(house: ReleaseHouse) -> None:
         text = " ".join(map(str, db.execute(select(access)).all()))
     assert "홍길동" not in text
     assert "1층 민원실" not in text
+
+
+def test_by_its_rule_the_data_protection_officer_is_enough(house: ReleaseHouse) -> None:
+    """The register states no party: the purpose has a rule for one alone. An officer with a line of their own asks."""
+    rule = {"approvals": [["privacy"]], "max_age_days": 365, "party": "citizen", "purpose": "citizen"}
+    staff = {"line": 9, "name": "officer 님", "recipient": house.desk.requester.recipient, "since": NOW}
+    house.desk.sign_roles(
+        3, purposes=[*PURPOSES, CITIZEN], rules=[rule], lines=[staff | {"supervisors": [PARK], "unit": UNIT}]
+    )
+    request_id = decided(house)
+    ask = {"unit": UNIT, "call_id": CALL_ID, "days": "7", "way": "copy"}
+    answer = post(house, "officer", f"/citizen/{request_id}/release", **ask)
+    assert answer.status_code == 303, refusal(answer)
+    released = answer.headers["location"].rpartition("/")[2]
+    assert house.key(released).status_code == 303
+    assert '"party":"citizen"' in house.request(released).read_text()
+    assert refusal(house.approve(released, LEGAL)) == "approver_rule"
+    assert house.approve(released, MANAGER).status_code == 303
+    assert house.bring(f"/release/{released}/unwrap", house.half(released), "vault").status_code == 303
 
 
 def copied(house: ReleaseHouse, released: str, case: str) -> None:
