@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from linetap_core.clock import NS_PER_S, Clock, from_utc_ns, rfc3339
+from linetap_desk.serve.access.log import has_number
 from linetap_desk.serve.fleet.past import KINDS, Outage, history, why_of
 from linetap_desk.serve.fleet.shift import UNITS
 from linetap_desk.serve.fleet.words import (
@@ -132,7 +133,7 @@ async def unit(request: Request, site: Site) -> Response:
     require_call_name(name, "")
     language = site.pages.language(request)
     found: list[Outage] | None = []
-    if site.desk is not None:
+    if site.desk is not None and not has_number(name):  # SQLAlchemy caches the first values of a statement
         try:
             found = await read_desk(site, lambda db: history(db, name, site.clock))
         except HTTPException:  # the unit's state is shown all the same
