@@ -60,7 +60,7 @@ class House:
         return Neighbours(self._seen(name, now_s) for name in self.units.units)
 
 
-FLOORS = ("a1", "a2", "a3", "a4", "b1", "b1-2", "b2", "b3", "xx")
+FLOORS = ("a1", "a2", "a3", "a4", "b1", "b1-2", "b2", "b3", "b4", "xx")
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ FLOORS = ("a1", "a2", "a3", "a4", "b1", "b1-2", "b2", "b3", "xx")
         ({"a1": {"status": OFFLINE}, "a2": {"status": OFFLINE}}, "a1", "switch SW1"),
         ({"a1": {"status": OFFLINE}, "a3": {"status": OFFLINE}}, "a1", "cut (SW1 1)"),  # not one switch
         ({"b1": {"status": OFFLINE}, "b1-2": {"status": OFFLINE}}, "b1", "floor 1"),
-        ({name: {"status": OFFLINE} for name in ("b1", "b1-2", "b2", "b3")}, "b2", "building b"),
+        ({name: {"status": OFFLINE} for name in ("b1", "b1-2", "b2", "b3", "b4")}, "b2", "building b"),
         ({name: {"status": OFFLINE} for name in ("a1", "a2", "b1", "b2", "b3")}, "a1", "broker"),
         ({"a1": {"alert__line_cut": ALERT}}, "a1", "reported"),
     ],
