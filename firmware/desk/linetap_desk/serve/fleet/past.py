@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 import anyio.to_thread
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from linetap_core.clock import NS_PER_S, Clock, parse_rfc3339
@@ -100,10 +100,14 @@ class Outage:
     times: int
 
 
+# A parameter: a statement's first values stay in SQLAlchemy's cache, and the name of a unit may be typed.
+_OF_UNIT = (outages.c.unit == bindparam("of")) & (outages.c.began_at != BEGINNING) & outages.c.kind.in_(KINDS)
+_HISTORY = select(outages).where(_OF_UNIT).order_by(outages.c.began_at.desc()).limit(MOST_SHOWN)
+
+
 def history(db: Connection, unit: str, clock: Clock) -> list[Outage]:
     """The newest first."""
-    mine = (outages.c.unit == unit) & (outages.c.began_at != BEGINNING) & outages.c.kind.in_(KINDS)
-    rows = db.execute(select(outages).where(mine).order_by(outages.c.began_at.desc()).limit(MOST_SHOWN)).all()
+    rows = db.execute(_HISTORY, {"of": unit}).all()
     return [
         Outage(row.kind, row.why, row.began_at, row.ended_at, _length_s(row.began_at, row.ended_at, clock), row.times)
         for row in rows

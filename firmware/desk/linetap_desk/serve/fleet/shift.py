@@ -83,8 +83,8 @@ def _keep(site: Site, who: Who, address: str, kind: str, unit: str, faults: str,
     at = rfc3339(site.clock.utc_ns())
     act = "fleet_seen" if kind == SEEN else "shift_note"
     with writing(site.own) as db:
-        row = {"at": at, "person": who.name, "shown": who.shown, "kind": kind}
-        made = db.execute(insert(shift_log).values(**row, unit=unit, faults=faults, text=text))
+        row = {"at": at, "person": who.name, "shown": who.shown, "kind": kind, "unit": unit, "faults": faults}
+        made = db.execute(insert(shift_log), {**row, "text": text})  # values of a statement stay in SQLAlchemy's cache
         newest = int((made.inserted_primary_key or (0,))[0])
         db.execute(delete(shift_log).where(shift_log.c.id <= newest - MOST_ROWS))
         site.access.append_in(db, who.name, address, act, Subject(terms=unit), DONE)
