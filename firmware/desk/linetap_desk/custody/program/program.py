@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from linetap_core.errors import BadInput, LinetapError
 from linetap_core.evidence.authorization.roles import OFFICES
 from linetap_desk.accesslog import deskfolder
@@ -76,6 +78,8 @@ class Program(Helper):
         return own in ("", role) or (role == "approver" and own not in OFFICES)
 
     def keep(self, **changes: object) -> None:
+        """BadInput: what is too long; nothing is changed."""
+        settings.require_fit(msgspec.structs.replace(self.settings, **changes))
         for name, value in changes.items():
             setattr(self.settings, name, value)
         settings.save(self.desk_folder, self.settings)

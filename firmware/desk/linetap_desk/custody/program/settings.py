@@ -52,6 +52,14 @@ def load(folder: Path) -> Settings:
         raise BadInput(f"{path}: {error}; without it the program begins with empty settings") from None
 
 
+def require_fit(settings: Settings) -> None:
+    """BadInput for what `load` would refuse the next time."""
+    try:
+        msgspec.convert(msgspec.to_builtins(settings), Settings)
+    except msgspec.ValidationError as error:
+        raise BadInput(f"{NAME}: {error}") from None
+
+
 def save(folder: Path, settings: Settings) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     privatefile.replace(folder / NAME, jsontext.line(settings).encode("utf-8"))
