@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,9 @@ from pki_rig import DAY_NS, openssl
 
 NAME = "desk.city.example"
 NOW_NS = parse_rfc3339("2026-11-24T01:00:00Z")
-SHIPPED = Path(__file__).parents[2] / "systemd/mosquitto"
+ROOT = Path(__file__).parents[2]
+SHIPPED = ROOT / "systemd/mosquitto"
+FOLDERS = (ROOT / "firmware/debian/linetap-desk.tmpfiles").read_text().splitlines()
 
 
 def asked(*words: str) -> argparse.Namespace:
@@ -96,13 +99,18 @@ def test_an_authority_of_another_network_has_the_broker_called_by_its_name(given
 @pytest.mark.parametrize("database", places.DATABASES)
 def test_ingest_and_pages_read_its_configuration(given: Answers, tmp_path: Path, database: str) -> None:
     made(given, ManualClock(NOW_NS))
-    (tmp_path / "etc/desk.toml").write_text(
-        configuration.text_of(
-            Answers(name=NAME, domain="city.example", database=database), certificates.broker_host(given)
-        )
+    text = configuration.text_of(
+        Answers(name=NAME, domain="city.example", database=database), certificates.broker_host(given)
     )
+    (tmp_path / "etc/desk.toml").write_text(text)
+    assert pages.read_settings(tmp_path / "etc/desk.toml").desk.outgoing is None
+    with_roles = re.sub("^# (outgoing|roles|authority) = ", r"\1 = ", text, flags=re.MULTILINE)
+    (tmp_path / "etc/desk.toml").write_text(with_roles)
     settings = pages.read_settings(tmp_path / "etc/desk.toml")
     assert (settings.url, settings.desk.broker.host) == (f"https://{NAME}:8443", "127.0.0.1")
+    assert settings.desk.copy is not None
+    for folder in (settings.desk.outgoing, settings.desk.copy.holds):  # the pages finish a hold and an overflow call
+        assert f"d {folder} 2770 {places.PAGES} {places.DESK} -" in FOLDERS
     ingest = argparse.Namespace(
         config=tmp_path / "etc/desk.toml", broker=None, signers=None, db=None, key=None, client_id=None, copy=None
     )

@@ -16,9 +16,12 @@ def text_of(answers: Answers, broker: str) -> str:
 signers = "allowed_signers"      # from the authority: which key is which unit's
 key = "desk.key"                 # its .pub stands in roles.json, role desk
 db = "{desk}"
+# Once the authority has signed roles.json: these three, and releases and holds are done on the pages.
+# outgoing = "{places.OUTGOING}"
 
 [copy]
 store = "file://{answers.store}"
+holds = "{places.HOLDS}"   # what vault officers have signed and checked: those calls are not deleted
 
 [broker]
 host = "{broker}"
@@ -36,4 +39,6 @@ db = "{pages}"
 log_key = "serve-log.key"
 fleet_certificate = "pages-tls.pem"
 fleet_key = "pages-tls.key"
+# roles = "roles.json"           # roles.json.sig beside it
+# authority = "authority.pub"
 """

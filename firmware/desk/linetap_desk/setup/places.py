@@ -8,6 +8,7 @@ from pathlib import Path
 FOLDER = Path("/etc/linetap-desk")
 CONFIG = FOLDER / "desk.toml"
 STATE = Path("/var/lib/linetap-desk")
+OUTGOING, HOLDS = STATE / "outgoing", STATE / "holds"  # the pages write there, and the ingest reads
 PAGES_STATE = Path("/var/lib/linetap-pages")
 MOSQUITTO = Path("/etc/mosquitto")
 MOSQUITTO_FILES = MOSQUITTO / "linetap"
