@@ -33,7 +33,7 @@ def run_setup(args: argparse.Namespace, clock: Clock) -> int:
         broker.require_broker()
     own(places.FOLDER, "root", places.DESK, 0o750)
     changed = _lay_all(given, clock)
-    services.start(given, changed)
+    services.start(given, changed, clock)
     _say(f"the pages: {pages.read_settings(places.CONFIG).url}   ca.pem for browsers: {places.FOLDER / 'ca.pem'}")
     if given.admin is not None:
         _say(services.invite(given.admin, given.shown or given.admin))

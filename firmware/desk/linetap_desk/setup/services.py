@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import socket
 
-from linetap_core.clock import NS_PER_S, SYSTEM
+from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.errors import BadInput
 from linetap_desk.config import pages
 from linetap_desk.setup import places
@@ -20,14 +20,14 @@ def units(broker_here: bool) -> list[str]:
     return ([places.BROKER_UNIT] if broker_here else []) + [places.INGEST_UNIT, places.PAGES_UNIT]
 
 
-def start(answers: Answers, changed: bool) -> None:
+def start(answers: Answers, changed: bool, clock: Clock) -> None:
     """Enabled, running, and of the files as they are now. BadInput where one of them does not stay up."""
     wanted = units(answers.broker is None)
     run("systemctl", "daemon-reload")
     run("systemctl", "enable", "--quiet", *wanted)
     run("systemctl", "restart" if changed else "start", *wanted)
     settings = pages.read_settings(places.CONFIG)
-    if not _answers(settings.port):
+    if not _answers(settings.port, clock):
         raise BadInput(
             f"{places.PAGES_UNIT}: does not answer on port {settings.port}: journalctl -eu {places.PAGES_UNIT}"
         )
@@ -36,13 +36,13 @@ def start(answers: Answers, changed: bool) -> None:
             raise BadInput(f"{unit}: does not stay up: journalctl -eu {unit}")
 
 
-def _answers(port: int) -> bool:
-    end_ns = SYSTEM.monotonic_ns() + _WITHIN_S * NS_PER_S
-    while SYSTEM.monotonic_ns() < end_ns:
+def _answers(port: int, clock: Clock) -> bool:
+    end_ns = clock.monotonic_ns() + _WITHIN_S * NS_PER_S
+    while clock.monotonic_ns() < end_ns:
         try:
             socket.create_connection((places.HERE, port), timeout=1).close()
         except OSError:
-            SYSTEM.sleep(0.2)
+            clock.sleep(0.2)
         else:
             return True
     return False
