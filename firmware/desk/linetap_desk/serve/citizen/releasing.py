@@ -17,7 +17,6 @@ from linetap_core.evidence.authorization.release import require_copy
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.citizen import showing, store
 from linetap_desk.serve.citizen.steps import CitizenRequest
-from linetap_desk.serve.database.tables import requests
 from linetap_desk.serve.handling.site import Site
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import answering, checking, uploadchecks
@@ -32,7 +31,7 @@ async def release(request: Request, site: Site) -> Response:
     """Requests the release of one call for it: purpose and case are not typed, nor is a key."""
     form, who, now_ns = await request.form(), who_of(request), site.clock.utc_ns()
     subject = store.subject(id_of(request))
-    made: list[str] = []
+    made: list[Subject] = []
 
     def read() -> CitizenRequest:
         with site.own.connect() as db:
@@ -63,21 +62,14 @@ async def release(request: Request, site: Site) -> Response:
         for row in store.releases_of(db, again):
             if row["closed_at"] is None and parse_rfc3339(row["expires_at"]) > now_ns:
                 raise StepFault("citizen_asked", f"{found.id}: {row['id']} is open")
-        made.append(releases.new_id(db, site, requests))
-        values = {
-            "id": made[0], "unit": call.unit, "call_id": call.named.call_id, "line": call.named.line,
-            "record_sha256": call.named.record_sha256, "purpose": asked.purpose, "case_number": asked.case,
-            "requester": asked.requester, "recipient": asked.recipient, "asked_by": who.name,
-            "asked_at": asked.created, "expires_at": asked.expires, "party": asked.party or None,
-        }  # fmt: skip
-        releases.add_request(db, values)
-        return releases.subject(values)
+        made.append(releases.add_request(db, site, call.unit, call.named, asked, who.name))
+        return made[0]
 
     try:
         await releases.log_step(request, site, "request_ask", subject, do)
     except (Refusal, BadInput) as error:
         return await showing.show_one(request, site, "citizen/one.html", error)
-    return RedirectResponse(f"/release/{made[0]}", 303)
+    return RedirectResponse(f"/release/{made[0].request}", 303)
 
 
 async def _call(request: Request, site: Site, found: CitizenRequest) -> answering.Call:

@@ -21,7 +21,6 @@ from linetap_core.evidence.authorization.roles import RolesFault
 from linetap_core.evidence.calls.callkey import OfCall
 from linetap_desk.release import signingpage
 from linetap_desk.serve.access.log import Subject
-from linetap_desk.serve.database.tables import requests
 from linetap_desk.serve.handling.site import Site
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import (
@@ -68,7 +67,7 @@ async def ask(request: Request, site: Site) -> Response:
     row = await answering.find_call(site, str(form.get("unit", "")), str(form.get("call_id", "")))
     subject = Subject(calls=(row["call_id"],))
     typed: dict[str, str] = {}
-    made: list[str] = []
+    made: list[Subject] = []
     try:
         typed = {name: uploadchecks.typed_field(form.get(name)) for name in ASK_FIELDS}
         typed["purpose"], typed["party"] = terms.split_value(typed["purpose"])
@@ -82,18 +81,11 @@ async def ask(request: Request, site: Site) -> Response:
         return await _ask(request, site, row, typed, error)
 
     def do(db: Connection) -> Subject:
-        made.append(store.new_id(db, site, requests))
-        values = {
-            "id": made[0], "unit": call.unit, "call_id": call.named.call_id, "line": call.named.line,
-            "record_sha256": call.named.record_sha256, "purpose": asked.purpose, "case_number": asked.case,
-            "requester": asked.requester, "recipient": asked.recipient, "asked_by": who.name,
-            "asked_at": asked.created, "expires_at": asked.expires, "party": asked.party or None,
-        }  # fmt: skip
-        store.add_request(db, values)
-        return store.subject(values)
+        made.append(store.add_request(db, site, call.unit, call.named, asked, who.name))
+        return made[0]
 
     await store.log_step(request, site, "request_ask", subject, do)
-    return RedirectResponse(f"/release/{made[0]}", 303)
+    return RedirectResponse(f"/release/{made[0].request}", 303)
 
 
 FORGETS = frozenset({"request_unwrap", "request_close"})  # they empty what members of a group have handed on

@@ -37,6 +37,8 @@ from starlette.requests import Request
 
 from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.authorization.release import NamedCall
+from linetap_core.evidence.authorization.release import Request as Asked
 from linetap_core.evidence.calls.callkey import OfCall
 from linetap_desk.serve.access.log import DONE, REFUSED, Subject
 from linetap_desk.serve.database.tables import approvals, holds, partials, people, requests, tickets
@@ -198,8 +200,16 @@ def require_request(db: Connection, request_id: str) -> RequestState:
     return found
 
 
-def add_request(db: Connection, values: Mapping[str, Any]) -> None:
+def add_request(db: Connection, site: Site, unit: str, call: NamedCall, asked: Asked, by: str) -> Subject:
+    """A request that somebody has typed, under the next id, which is in the subject."""
+    values = {
+        "id": new_id(db, site, requests), "unit": unit, "call_id": call.call_id, "line": call.line,
+        "record_sha256": call.record_sha256, "purpose": asked.purpose, "case_number": asked.case,
+        "requester": asked.requester, "recipient": asked.recipient, "asked_by": by,
+        "asked_at": asked.created, "expires_at": asked.expires, "party": asked.party or None,
+    }  # fmt: skip
     db.execute(insert(requests).values(**values))
+    return subject(values)
 
 
 def update_request(db: Connection, request_id: str, **values: Any) -> None:
