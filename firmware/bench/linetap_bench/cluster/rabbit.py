@@ -18,7 +18,7 @@ from linetap_core.errors import BadInput
 SHIPPED = Path(__file__).parents[4] / "systemd" / "rabbitmq"
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 PORT = 8883
-READY_S = 240.0
+READY_S = 600.0
 _STARTED = "Server startup complete"
 _ERLANG = "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none -start_epmd false"  # one scheduler, which does not spin
 
