@@ -251,8 +251,8 @@ all_pytests() {
   done
   for file in tests/desk/test_*.py; do
     case $file in
+      */test_ingest* | */test_copy* | */test_serve_release* | */test_serve_openapi*) ingest+=("$file") ;;
       */test_serve* | */test_watch*) pages+=("$file") ;;
-      */test_ingest* | */test_copy*) ingest+=("$file") ;;
       *) desk+=("$file") ;;
     esac
   done
