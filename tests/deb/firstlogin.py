@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import ssl
 import sys
+import time
 from urllib.parse import urlsplit
 
 import httpx
@@ -41,12 +42,20 @@ def main(link: str, ca: str) -> int:
     refused = person.get("/fleet")
     chosen = person.post("/first", name=name, code=code, new=PASSWORD, again=PASSWORD)
     finished = person.post("/first/passkey", without="on")
+    end_s = time.monotonic() + LIMIT_S
     fleet = person.get("/fleet")
+    while not _units(fleet) and time.monotonic() < end_s:  # the pages have their own connection to the broker
+        time.sleep(1)
+        fleet = person.get("/fleet")
     title = re.search(r"<title>(.*?)</title>", fleet.text, re.DOTALL)
     sys.stdout.write(f"{refused.status_code} {chosen.status_code} {finished.status_code} {fleet.status_code}\n")
     sys.stdout.write(f"{title[1].strip() if title else ''}\n")
-    sys.stdout.writelines(f"{unit}\n" for unit in sorted(set(re.findall(r"/fleet/unit/([\w-]+)", fleet.text))))
+    sys.stdout.writelines(f"{unit}\n" for unit in _units(fleet))
     return 0 if fleet.status_code == 200 and refused.status_code != 200 else 1
+
+
+def _units(fleet: httpx.Response) -> list[str]:
+    return sorted(set(re.findall(r"/fleet/unit/([\w-]+)", fleet.text)))
 
 
 if __name__ == "__main__":
