@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from calls_house import NOW_NS, OTHER, UNIT, CallsHouse
@@ -17,6 +21,7 @@ from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
 from linetap_desk.ingest.tables import outages
 from linetap_desk.serve.fleet import past
 from linetap_desk.serve.fleet.past import Outage
+from linetap_desk.serve.live.journal import Past
 
 END_S = 60
 
@@ -88,3 +93,24 @@ def test_a_length_is_never_below_zero() -> None:
     later, now = rfc3339(NOW_NS + NS_PER_S), rfc3339(NOW_NS)
     assert past._length_s(later, now, ManualClock(NOW_NS)) == 0
     assert Outage("offline", "", later, None, 0, 1).ended is None
+
+
+def test_the_end_waits_for_a_query_that_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its thread would otherwise give its connection back to a pool that was closed before."""
+    begun, may_end, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(_: Any) -> Past:
+        begun.set()
+        may_end.wait(END_S)
+        ended.set()
+        return Past()
+
+    async def serve() -> bool:
+        site: Any = SimpleNamespace(desk=object(), fleet=SimpleNamespace(learn=lambda _: None))
+        async with past.life(site):
+            await asyncio.to_thread(begun.wait, END_S)
+            asyncio.get_running_loop().call_later(0.05, may_end.set)
+        return ended.is_set()
+
+    monkeypatch.setattr(past, "_absences", slow)
+    assert asyncio.run(serve())

@@ -35,8 +35,10 @@ log = logging.getLogger("linetap.serve")
 
 @contextlib.asynccontextmanager
 async def life(site: Site) -> AsyncIterator[None]:
+    ending = asyncio.Event()
+
     async def keep() -> None:
-        while True:
+        while not ending.is_set():
             try:
                 await anyio.to_thread.run_sync(store.empty_expired_partials, site.own, site.clock.utc_ns())
                 await anyio.to_thread.run_sync(citizens.clear_ended, site.own, site.clock.utc_ns())
@@ -44,15 +46,15 @@ async def life(site: Site) -> AsyncIterator[None]:
             except (SQLAlchemyError, ChainFault) as error:
                 text = reason(error) if isinstance(error, SQLAlchemyError) else str(error)
                 log.error("access_log_kept: %s; nothing is removed", text)
-            await asyncio.sleep(LOOK_EVERY_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ending.wait(), LOOK_EVERY_S)
 
     task = asyncio.create_task(keep())
     try:
         yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        ending.set()
+        await task  # not cancelled: a query's thread would go on, and leave its connection open
 
 
 def prune(table: AccessTable, days: int) -> int:

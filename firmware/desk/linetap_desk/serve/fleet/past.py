@@ -57,18 +57,18 @@ async def life(site: Site) -> AsyncIterator[None]:
     if site.desk is None:
         yield
         return
-    task = asyncio.create_task(_keep_asking(site))
+    ending = asyncio.Event()
+    task = asyncio.create_task(_keep_asking(site, ending))
     try:
         yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        ending.set()
+        await task  # not cancelled: a query's thread would go on, and leave its connection open
 
 
-async def _keep_asking(site: Site) -> None:
+async def _keep_asking(site: Site, ending: asyncio.Event) -> None:
     known, is_away = Past(), False
-    while True:
+    while not ending.is_set():
         try:
             found = await anyio.to_thread.run_sync(_absences, site)
             if found != known:
@@ -79,7 +79,8 @@ async def _keep_asking(site: Site) -> None:
             if not is_away:
                 log.error("desk_database_away: %s; since when units are away is not shown", reason(error))
             is_away = True
-        await asyncio.sleep(LOOK_EVERY_S)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ending.wait(), LOOK_EVERY_S)
 
 
 def _absences(site: Site) -> Past:
