@@ -12,7 +12,7 @@ import httpx
 import pytest
 from fleet_rig import END_S, Speaking, fleet_site
 from servesite import ServeSite
-from wall_rig import NAMES, all_is_well, goes_wrong, places
+from wall_rig import NAMES, all_is_well, goes_wrong, places, speaking_floor
 from watch_rig import LINE
 
 from broker import Broker, until
@@ -29,10 +29,8 @@ MOST_BYTES = 60_000  # of the page of 150 units, as it goes over the line
 
 @pytest.fixture(scope="module")
 def floor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Broker, Speaking]]:
-    with Broker(tmp_path_factory.mktemp("broker"), saves=False) as broker:
-        speaking = Speaking(broker.port)
-        yield broker, speaking
-        speaking.close()
+    with speaking_floor(tmp_path_factory.mktemp("broker")) as floor:
+        yield floor
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from fleet_rig import END_S, Speaking, fleet_site
 from playwright.sync_api import Browser, Page, expect
 from servesite import ServeSite, chromium, require_accessible
-from wall_rig import CAUSE, CONTACT, CURE, NAMES, WORST, WRONG, all_is_well, goes_wrong, places
+from wall_rig import CAUSE, CONTACT, CURE, NAMES, WORST, WRONG, all_is_well, goes_wrong, places, speaking_floor
 from watch_rig import ALERT
 
 from broker import Broker, until
@@ -30,10 +30,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def floor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Broker, Speaking]]:
-    with Broker(tmp_path_factory.mktemp("broker"), saves=False) as broker:
-        speaking = Speaking(broker.port)
-        yield broker, speaking
-        speaking.close()
+    with speaking_floor(tmp_path_factory.mktemp("broker")) as floor:
+        yield floor
 
 
 @pytest.fixture(scope="module")

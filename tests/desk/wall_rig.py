@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
 from fleet_rig import Speaking
 from watch_rig import ALERT, LINE, OFFLINE, ONLINE
 
+from broker import Broker
 from linetap_core.clock import NS_PER_S, SYSTEM, rfc3339
 
 BUILDINGS = {"main": ("본관", 38), "annex": ("별관", 38), "health": ("보건소", 37), "dong": ("주민센터", 37)}
@@ -13,6 +18,14 @@ NAMES = [f"{short}-{floor:02d}" for short, (_, floors) in BUILDINGS.items() for 
 WORST = "main-05"
 WRONG = {WORST: "fault", "dong-02": "offline", "main-11": "offline", "main-12": "offline", "health-07": "warning"}
 CAUSE, CURE, CONTACT = "8번 회선에 전압이 없습니다.", "단자반의 8번 쌍을 확인하십시오.", "통신실 당직 2345"
+
+
+@contextlib.contextmanager
+def speaking_floor(folder: Path) -> Iterator[tuple[Broker, Speaking]]:
+    with Broker(folder, saves=False) as broker:
+        speaking = Speaking(broker.port)
+        yield broker, speaking
+        speaking.close()
 
 
 def places() -> str:
