@@ -129,7 +129,7 @@ def make(source: Source, proof: CopyProof, log: AccessLog, made: datetime, outpu
             encryptedzip.write(file, members, phrase, made)
         with output.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    except BaseException as error:
+    except BaseException as error:  # on Ctrl-C too, no part of a copy may remain
         for path in written:
             path.unlink(missing_ok=True)
         if isinstance(error, OSError) and not isinstance(error, BadInput):

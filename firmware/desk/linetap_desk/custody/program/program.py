@@ -146,7 +146,7 @@ class Program(Helper):
         try:
             session = SearchSession(connection, desk, signers, keys, departments, self.look.zone, self.clock)
             session.load()
-        except BaseException:
+        except BaseException:  # propagates, and leaves no connection open
             self.held.close()
             raise
         self.search = SearchSite(
