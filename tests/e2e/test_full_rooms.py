@@ -25,7 +25,8 @@ HOWS = ("bytes", "inodes", "read_only", "gone")
 # Of what is told besides the one line that is looked for: a busy machine, alerts, which are the checks' words, and a
 # recorder that meets another vault than it began with: its log has the closes of calls that the earlier one's had not.
 PASSED_OVER = re.compile(
-    r"reporter\.alert|overrun|capture_restart|no_realtime|ring_unlocked|goes on after|power_cut|log_made_good|broker|line \d"
+    r"reporter\.alert|overrun|capture_restart|no_realtime|ring_unlocked|goes on after|power_cut|log_made_good|broker"
+    r"|line \d"
 )
 
 pytestmark = pytest.mark.timeout(600)

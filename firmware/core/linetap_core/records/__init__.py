@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from linetap_core.records.call import (
     ABUSE, ActualTime, AnswerConfidence, AnswerRecord, AnsweredBy, Audio, CallEvent, CallRecord, Caller,
-    ClockRecord, CountedMoment, Direction, Disposition, EndedBy, EventKind, Gap, InternalBy, KeyPlace, Mark,
-    NoticeProof, NoticeRecord, PERSONAL_FIELDS, Part, PartyBy, PersonalRecord, PublicRecord, Retention, SUITE,
-    UnitKeyRecord, require_homes,
+    ClockRecord, CountedMoment, Direction, Disposition, EndRecord, EndedBy, EventKind, Gap, InternalBy, KeyPlace,
+    LADDER, Mark, NoticeProof, NoticeRecord, PERSONAL_FIELDS, Part, PartyBy, PersonalRecord, PublicRecord,
+    ReleaseSeenBy, Retention, SUITE, UnitKeyRecord, require_homes,
 )  # fmt: skip
 from linetap_core.records.requests import (
-    CancelRemoval, CaptureCommand, PlayNotice, PrepareRemoval, RECORDER_SOCKET, RecorderCommand, Refused,
+    CancelRemoval, CaptureCommand, PlayNotice, PrepareRemoval, RECORDER_SOCKET, RecorderCommand, Refused, ReleaseLine,
     StartWalk, StopNotice, StopWalk, Walking,
 )  # fmt: skip
 from linetap_core.records.states import (
@@ -26,14 +26,15 @@ from linetap_core.records.states import (
 )  # fmt: skip
 
 __all__ = [
-    "ABUSE", "FREE", "PERSONAL_FIELDS", "RECORDER_SOCKET", "SUITE", "ActualTime", "Alert", "AnswerConfidence",
+    "ABUSE", "FREE", "LADDER", "PERSONAL_FIELDS", "RECORDER_SOCKET", "SUITE", "ActualTime", "Alert", "AnswerConfidence",
     "AnswerRecord", "AnsweredBy", "Audio", "CallEvent", "CallRecord", "Caller", "CancelRemoval",
     "CaptureCommand", "CaptureState", "ClockRecord", "Colour", "ConfirmedBy", "CountedMoment", "DeliveryState",
-    "Direction", "Disposition", "EndedBy", "EventKind", "Fault", "Gap", "InternalBy", "KernelClockState",
+    "Direction", "Disposition", "EndRecord", "EndedBy", "EventKind", "Fault", "Gap", "InternalBy", "KernelClockState",
     "KeyListState", "KeyPlace", "LineState", "LineStatus", "Mark", "MeterState", "NoticeProof", "NoticeRecord",
     "OrderState", "OutboxState", "PanelState", "Part", "PartyBy", "PbxDay", "PbxPort", "PersonalRecord",
     "PlayNotice", "PrepareRemoval", "PublicRecord", "RecorderCommand", "RecorderState", "Refused",
-    "RefusedState", "RemovalState", "ReporterState", "Retention", "RetentionTimeState", "ServiceState",
+    "RefusedState", "ReleaseLine", "ReleaseSeenBy", "RemovalState", "ReporterState", "Retention",
+    "RetentionTimeState", "ServiceState",
     "Severity", "StartWalk", "StopNotice", "StopWalk", "UnitKeyRecord", "UpdateBy", "UpdateState", "UpdateStep",
     "WalkBy", "WalkEnd", "WalkState", "WalkStep", "WalkedLine", "Walking", "WeakeningState", "require_homes",
 ]  # fmt: skip

@@ -19,7 +19,8 @@ AnsweredBy = Literal["hook", "polarity", "pbx", "tone", "sound", "code", "unknow
 AnswerConfidence = Literal["certain", "high", "low", "none"]
 InternalBy = Literal["dialled", "caller", "ring", "smdr"]  # the evidence that a call is internal
 PartyBy = Literal["key", "flash", "neighbour", "hold", "channel"]  # the evidence of another party on the line
-EndedBy = Literal["on_hook", "tone", "loop_break", "time_limit", "power"]
+# released: the unit ended it and measured that the line is free; staff_after_notice: staff hung up after the notice
+EndedBy = Literal["on_hook", "tone", "loop_break", "time_limit", "power", "released", "staff_after_notice"]
 EventKind = Literal[
     "started",
     "notice",
@@ -29,6 +30,11 @@ EventKind = Literal[
     "missed",
     "marked",
     "call_time",
+    "warned",
+    "extended",
+    "ending",
+    "end_cancelled",
+    "end_refused",
     "held",
     "copied",
     "destroyed",
@@ -118,6 +124,27 @@ ABUSE = "abuse"  # a mark set by staff
 class Mark(msgspec.Struct, frozen=True):
     at_s: float
     kind: str
+
+
+# The steps of ending a call, as marks in its record: the notice before the end of the time was played; staff gave it
+# more time; staff stopped the notice of a situation; the code of one was refused, or was not dialled by this telephone.
+LADDER = ("warned", "extended", "end_cancelled", "end_refused", "end_far", "end_uncertain")
+ReleaseSeenBy = Literal["idle_voltage", "dial_tone", "busy_tone", "staff", "none"]
+
+
+class EndRecord(msgspec.Struct, kw_only=True):
+    """How staff, or the policy of time, ended the call. Times are RFC 3339.
+
+    `seen_by`: the measurement that the line is free; `staff`: staff hung up after the notice; `none`: the line did not
+    become free within its limit.
+    """
+
+    situation: str  # a name of unit.toml
+    by: Literal["code", "time"]
+    code_at: str  # the last digit of the code, or the moment at which the time was over
+    notice: NoticeRecord | None = None
+    released_at: str | None = None  # the loop was opened; None: this line has no contact, or it was not opened
+    seen_by: ReleaseSeenBy = "none"
 
 
 class Retention(msgspec.Struct, kw_only=True, rename={"class_": "class"}):
@@ -213,6 +240,7 @@ class PublicRecord(msgspec.Struct, kw_only=True):
     clock: ClockRecord | None = None
     marks: list[Mark] = []
     retention: Retention | None = None
+    end: EndRecord | msgspec.UnsetType = msgspec.UNSET  # unset: the unit did not end it
     # when it was closed; unset in a replay and in old records
     counted: CountedMoment | msgspec.UnsetType = msgspec.UNSET
     actual: ActualTime | msgspec.UnsetType = msgspec.UNSET  # set when its other times are by a wrong clock
@@ -278,6 +306,10 @@ class CallEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     duration_s: float | None = None
     notice: str | None = None
     mark: str | None = None  # the kind of the mark
+    situation: str | None = None  # of a call that the unit ends: its name in unit.toml
+    seen_by: ReleaseSeenBy | None = None  # EndRecord.seen_by
+    proof: NoticeProof | None = None  # of the first notice, once the call is sealed
+    steps: list[str] = []  # the marks of LADDER, in their order, once the call is sealed
     gaps_ms: float | None = None
     record_sha256: str | None = None
     from_seq: int | None = msgspec.field(default=None, name="from")

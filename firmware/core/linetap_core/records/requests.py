@@ -23,6 +23,15 @@ class StopNotice(msgspec.Struct, frozen=True, tag="stop", tag_field="verb"):
     line: int
 
 
+class ReleaseLine(msgspec.Struct, frozen=True, tag="release", tag_field="verb"):
+    """Opens the series contact of a line for so long, which capture and the card each bound by themselves. A contact
+    that is open stays as it is.
+    """
+
+    line: int
+    ms: int
+
+
 class Refused(msgspec.Struct, frozen=True, tag="refused", tag_field="verb"):
     """The request cannot be done: unknown notice or line, relay fault."""
 
@@ -30,7 +39,7 @@ class Refused(msgspec.Struct, frozen=True, tag="refused", tag_field="verb"):
     why: str
 
 
-CaptureCommand = PlayNotice | StopNotice
+CaptureCommand = PlayNotice | StopNotice | ReleaseLine
 
 
 # --- panel and terminal -> recorder, over run_dir/door/recorder.sock ------------------------------------------------

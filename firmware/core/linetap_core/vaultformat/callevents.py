@@ -10,7 +10,7 @@ from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.merklelog.unitlog import Leaf
-from linetap_core.records import ABUSE, CallEvent, CallRecord, Disposition
+from linetap_core.records import ABUSE, LADDER, CallEvent, CallRecord, Disposition
 
 
 class LeafOfCall(Leaf, kw_only=True):
@@ -34,6 +34,8 @@ def ended_event(record: CallRecord) -> CallEvent:
         disposition=record.disposition,
         why=record.why or record.ended_by,
         duration_s=record.duration_s,
+        situation=record.end.situation if record.end else None,
+        seen_by=record.end.seen_by if record.end else None,
     )
 
 
@@ -51,6 +53,10 @@ def sealed_event(record: CallRecord, record_sha256: str, at: str) -> CallEvent:
         record_sha256=record_sha256,
         began_at=record.actual.began_at if record.actual else None,
         ended_at=record.actual.ended_at if record.actual else None,
+        situation=record.end.situation if record.end else None,
+        seen_by=record.end.seen_by if record.end else None,
+        proof=record.notice.proof if record.notice else None,
+        steps=[mark.kind for mark in record.marks if mark.kind in LADDER],
     )
 
 

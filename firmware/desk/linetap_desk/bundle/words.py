@@ -41,6 +41,8 @@ _WORDS = {
         "loop_break": ("교환기의 회선 차단", "the exchange cut the loop"),
         "time_limit": ("시간 제한", "the time limit"),
         "power": ("정전", "a power cut"),
+        "released": ("종료 안내 후 기기가 회선을 끊음", "the unit released the line after the end notice"),
+        "staff_after_notice": ("종료 안내 후 담당자가 수화기를 내려놓음", "staff hung up after the end notice"),
     },
     "proof": {
         "full": ("고지가 회선에서 온전히 들린 것이 측정되었습니다.", "It was measured on the line in full."),
@@ -72,6 +74,15 @@ _WORDS = {
         "notice_code_uncertain": (
             "안내 번호가 눌렸으나 어느 쪽 전화기인지 확인되지 않음",
             "the notice code, and at which end it was dialled is not known",
+        ),
+        "warned": ("통화 시간이 곧 끝난다는 안내", "the notice that the time is nearly over"),
+        "extended": ("담당자가 통화 시간을 연장함", "staff gave the call more time"),
+        "end_cancelled": ("담당자가 종료를 취소함", "staff stopped the end of the call"),
+        "end_refused": ("종료 번호가 받아들여지지 않음", "the code that ends a call was refused"),
+        "end_far": ("상대방이 누른 종료 번호", "the code that ends a call, dialled by the other side"),
+        "end_uncertain": (
+            "종료 번호가 눌렸으나 어느 쪽 전화기인지 확인되지 않음",
+            "the code that ends a call, and at which end it was dialled is not known",
         ),
     },
 }

@@ -12,7 +12,7 @@ import msgspec
 from linetap.capture.player import Player
 from linetap.sockets import Listener
 from linetap_core import jsontext, rooms
-from linetap_core.records import CaptureCommand, PlayNotice, Refused
+from linetap_core.records import CaptureCommand, PlayNotice, Refused, ReleaseLine
 
 RECORDER_USER = "linetap-recorder"  # systemd/sysusers.d
 
@@ -46,6 +46,8 @@ class Commands:
             return Refused(0, f"not a command: {error}")
         if isinstance(command, PlayNotice):
             why = self._player.play(command.line, command.notice, command.at_frame, plain=command.plain)
+        elif isinstance(command, ReleaseLine):
+            why = "this card has no series contacts"
         else:
             why = self._player.stop(command.line, written)
         return None if why is None else Refused(command.line, why)

@@ -16,7 +16,7 @@ from linetap.sockets import Caller
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.errors import DeviceFault
-from linetap_core.records import PlayNotice, Refused, StopNotice
+from linetap_core.records import PlayNotice, Refused, ReleaseLine, StopNotice
 from linetap_core.rooms import socket_path
 
 BATCH_SLOTS = 25  # the most at once: a command for the next half second must not come late
@@ -182,6 +182,9 @@ class Cards:
 
     def stop(self, line: int) -> None:
         self._callers[self._card_of[line]].send(msgspec.json.encode(StopNotice(line)))
+
+    def release(self, line: int, ms: int) -> None:
+        self._callers[self._card_of[line]].send(msgspec.json.encode(ReleaseLine(line, ms)))
 
     def present(self, line: int) -> int:
         return self.followers[self._card_of[line]].present()

@@ -200,6 +200,11 @@ EVENT = {
     "missed": N_("missed"),
     "marked": N_("marked"),
     "call_time": N_("recommended call time is over"),
+    "warned": N_("notice that the time is nearly over"),
+    "extended": N_("staff gave the call more time"),
+    "ending": N_("staff end the call: notice begins"),
+    "end_cancelled": N_("staff stopped the end"),
+    "end_refused": N_("the code for an end was refused"),
     "held": N_("held"),
     "copied": N_("second copy is known to the unit"),
     "destroyed": N_("destroyed"),
@@ -232,6 +237,8 @@ ENDED_BY = {
     "loop_break": N_("loop break"),
     "time_limit": N_("longest length reached"),
     "power": N_("power failure"),
+    "released": N_("line released by the unit"),
+    "staff_after_notice": N_("handset put down after the end notice"),
 }
 ANSWERED_BY = {
     "hook": N_("handset lifted"),

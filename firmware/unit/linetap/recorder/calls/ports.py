@@ -45,6 +45,9 @@ class CapturePort(Protocol):
 
     def play(self, line: int, notice: str, at_frame: int) -> None: ...
     def stop(self, line: int) -> None: ...
+    def release(self, line: int, ms: int) -> None:
+        """Opens the line's series contact for so long."""
+
     def present(self, line: int) -> int:
         """Roughly the frame on the line now; a frame already followed where nothing lags."""
 

@@ -189,6 +189,9 @@ class ReplayCard:
     def present(self, line: int) -> int:  # noqa: ARG002 - a replay does not lag
         return 0
 
+    def release(self, line: int, ms: int) -> None:
+        """A recording of the lines has no contact to open."""
+
     def stop(self, line: int) -> None:
         now = self._position * SLOT_FRAMES
         for playing in self._playing.get(self._place[line], []):
