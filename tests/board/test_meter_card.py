@@ -296,7 +296,7 @@ def test_the_ring_has_every_edge_where_it_was(run_dir: Path) -> None:
         loop.start()
         while rig.clock.monotonic_ns() < START_NS + 4000 * NS_PER_MS:
             loop.turn()
-        reader = RingReader(run_dir, 1)
+        reader = RingReader(run_dir, 1, rig.clock)
         reader.seek(0, 0)
         found: list[int] = []
         with closing(reader):
