@@ -18,7 +18,7 @@ from linetap.config.change import differing
 from linetap.config.narrower import is_narrower, matches
 from linetap.config.numbers import DtmfNumbers
 from linetap.config.profile import Profile
-from linetap.config.schema import Board, Card, Keys, Line, RetentionClass, RetentionPolicy
+from linetap.config.schema import Board, Card, Ending, Keys, Line, RetentionClass, RetentionPolicy, Situation
 from linetap.config.weakening import RULES, UNCLASSIFIED, WORDS, rule_of, schema_path, weakenings
 from linetap_core.wire.mqtt import Broker
 from state_files import unit
@@ -78,7 +78,15 @@ def Class(name: str, days: int) -> RetentionClass:
 def base() -> Config:
     config = unit(Path("/nowhere"))
     classes = [Class("standard", 60), Class("long", 180), Class("short", 30)]
-    return msgspec.structs.replace(config, retention=RetentionPolicy(classes=classes, marked="long"))
+    retention = RetentionPolicy(classes=classes, marked="long")
+    return msgspec.structs.replace(config, retention=retention, situation=[ENDED])
+
+
+ENDED = Situation(name="threat", code="**4", notice="end-threat")
+
+
+def situation(**changes: Any) -> dict[str, Any]:
+    return {"situation": [msgspec.structs.replace(ENDED, **changes)]}
 
 
 def changed(part: str, **changes: Any) -> Config:
@@ -120,6 +128,7 @@ ONE_WAY: list[tuple[str, str, dict[str, Any]]] = [
     ("retention_shorter", "retention", {"default": "short"}),
     ("retention_shorter", "retention", {"dispositions": {"recorded": "short"}}),
     ("retention_shorter", "line", {"retention": "short"}),
+    ("retention_shorter", "", situation(retention="short")),
     ("storage", "storage", {"outbox_mb": 1023}),
     ("line_removed", "", {"line": base().line[:1]}),
 ]
@@ -139,6 +148,10 @@ EITHER_WAY: list[tuple[str, str, dict[str, Any]]] = [
     ("call_times", "recording", {"pickup_codes": []}),
     ("call_times", "recording", {"tone_end_s": 29}), ("call_times", "recording", {"longest_call_s": 60}),
     ("mark_code", "recording", {"mark_code": "**8"}),
+    ("ending", "", situation(code="**7")), ("ending", "", situation(notice="other")),
+    ("ending", "", situation(then="warn")), ("ending", "", situation(then="nothing", notice=None)),
+    ("ending", "line", {"release": "staff"}), ("ending", "", {"ending": Ending(warn_s=900, end_s=1200)}),
+    ("ending", "ending", {"extend_s": 600}), ("ending", "ending", {"extend_code": "**7"}),
     ("retention_clock", "retention", {"zone": "UTC"}),
     ("storage", "storage", {"reserve_mb": 1 << 20}),
     ("pbx", "smdr", {"kinds": "X=internal"}), ("pbx", "smdr", {"port": "/dev/ttyS1"}),
@@ -151,6 +164,7 @@ EITHER_WAY: list[tuple[str, str, dict[str, Any]]] = [
     ("detectors", "", {"profile": [Profile(dtmf=DtmfNumbers(tone_min_ms=400.0))]}),
 ]  # fmt: skip
 NEUTRAL: list[tuple[str, dict[str, Any]]] = [
+    ("", {"situation": []}), ("", {"situation": [ENDED, Situation(name="other", notice="other", retention="short")]}),
     ("", {"site_number": 7}), ("", {"broker": Broker(keepalive_s=29)}), ("recording", {"recommended_call_s": 60}),
     ("panel", {"night_from": "20:01"}), ("panel", {"night_from": "06:00"}), ("panel", {"night_percent": 21}),
     ("home_assistant", {"discovery": True}), ("storage", {"outbox_mb": 2048}),

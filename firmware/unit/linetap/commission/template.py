@@ -218,6 +218,27 @@ deaf_span_s = 1800
 recorded_before_answer = "withhold"
 answer_doubt_s = 30
 
+# Situations in which staff end a call, by a code that they dial: its notice plays, then the card's contact opens the
+# line (`contacts = true` of its card), or staff hang up. then: "end", "warn" (the notice alone) or "nothing" (the mark
+# alone). Its calls have the class `retention`, by default that of a marked call.
+# [[situation]]
+# name = "abuse"
+# code = "**2"
+# notice = "end-abuse"
+# retention = "standard"
+# then = "end"
+
+# The longest time of a call since its answer; 0: off. After warn_s the warning plays; at end_s the call is ended as
+# end_situation says. Staff give extend_s more by extend_code, at most extend_most times, and the warning plays again.
+[ending]
+warn_s = 0
+warn_notice = "warn-overlong"
+end_s = 0
+end_situation = "overlong"
+extend_code = "**0"
+extend_s = 300
+extend_most = 2
+
 [retention]
 # A class is a number of days, to the end of the last day in this time zone. A call has the class of its disposition
 # (`dispositions`), else of its line (`retention` below), else the default; a marked call has the class `marked`, by
@@ -373,6 +394,8 @@ ring_s = 180
 playback_offset_ms = 0.0
 # The line meter's serial port; without one only the HOOK pins are used.
 # meter_port = "/dev/linetap/card{number}/meter"
+# Whether the card has a series contact on each line, which ends a call by opening the line.
+# contacts = false
 """
 
 _LINES = """
@@ -385,4 +408,5 @@ _LINES = """
 # extension = "2101"        its own number at the PBX
 # trunk = "01"              of a trunk line: its name in SMDR
 # retention = "standard"    the class of its calls
+# release = "auto"          "staff": its contact is never opened, staff hang up after the notice
 """

@@ -16,7 +16,19 @@ import msgspec
 
 from linetap.config.schema import Config
 
-CHANGEABLE = ("line", "recording", "retention", "storage", "smdr", "profile", "panel", "policy", "update")
+CHANGEABLE = (
+    "line",
+    "recording",
+    "situation",
+    "ending",
+    "retention",
+    "storage",
+    "smdr",
+    "profile",
+    "panel",
+    "policy",
+    "update",
+)
 # A zone moves every midnight at which calls end; a clock trusted after a longer pause ends them early.
 FIXED = ("retention.zone", "retention.largest_gap_days", "smdr.port")
 FIXED_OF_A_LINE = re.compile(r"line \d+\.(number|card|channel)")
@@ -51,7 +63,7 @@ def services(old: Config, new: Config) -> list[str]:
     """
     cards = sorted({line.card for line in new.line})
     captures = [card for card in cards if old.profile != new.profile or old.lines_of(card) != new.lines_of(card)]
-    of_calls = {"line", "recording", "retention", "smdr", "profile", "policy", "update"}
+    of_calls = {"line", "recording", "situation", "ending", "retention", "smdr", "profile", "policy", "update"}
     common = any(
         getattr(old, name) != getattr(new, name) for name in Config.__struct_fields__ if name not in of_calls
     )  # fmt: skip

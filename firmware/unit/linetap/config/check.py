@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from linetap.config import endingchecks
 from linetap.config.profile import BUILT_IN, Profile
 from linetap.config.schema import Config, Keys
 from linetap_core.codecs.registry import codec_named
@@ -71,7 +72,19 @@ def checked(source: Source, folder: Path | None = None) -> Config:
     Source.partial).
     """
     config = _absolute(source.partial(Config), folder or source.path.absolute().parent, source)
-    for check in (_cards, _lines, _keys, _names, _pattern, _broker, _codec, _codes, _notices, _smdr, _update):
+    for check in (
+        _cards,
+        _lines,
+        _keys,
+        _names,
+        _pattern,
+        _broker,
+        _codec,
+        *endingchecks.ALL,
+        _notices,
+        _smdr,
+        _update,
+    ):
         check(config, source)
     return config
 
@@ -211,6 +224,7 @@ def _names(config: Config, source: Source) -> None:
     ]
     of_kind = config.retention.dispositions
     wanted += [(("retention", "dispositions", kind), name) for kind, name in of_kind.items()]
+    wanted += [(("situation", i, "retention"), each.retention) for i, each in enumerate(config.situation)]
     for at, value in wanted:
         if value is not None and value not in classes:
             source.add(at, f"{at[-1]}: no class {value!r}; there are {known}")
@@ -267,17 +281,6 @@ def _update(config: Config, source: Source) -> None:
         source.add(("update", "log_policy"), f"update.log_policy: {error}")
 
 
-def _codes(config: Config, source: Source) -> None:
-    """Neither code may contain the other: the shorter would always be dialled first."""
-    mark, notice = config.recording.mark_code, config.recording.notice_code
-    if notice and (mark in notice or notice in mark):
-        source.add(
-            ("recording", "notice_code"),
-            f"recording.notice_code = {notice!r} and mark_code = {mark!r}: one is within the other; "
-            f"two codes of which neither contains the other expected",
-        )
-
-
 def _notices(config: Config, source: Source) -> None:
     """A missing folder is not reported here: capture reports it at its start."""
     folder = Path(config.notices)
@@ -287,6 +290,9 @@ def _notices(config: Config, source: Source) -> None:
     keys = ("notice", "end_notice", "mark_notice")
     wanted: list[tuple[KeyPath, str | None]] = [(("recording", key), getattr(config.recording, key)) for key in keys]
     wanted += [(("line", i, "notice"), line.notice) for i, line in enumerate(given(config.line))]
+    wanted += [(("situation", i, "notice"), each.notice) for i, each in enumerate(config.situation)]
+    if config.ending.warn_s:
+        wanted.append((("ending", "warn_notice"), config.ending.warn_notice))
     for at, name in wanted:
         if name is not None and name not in have:
             known = f"there are {', '.join(sorted(have))}" if have else "there is none"

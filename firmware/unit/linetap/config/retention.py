@@ -6,23 +6,34 @@ This is the configured retention; recorder/vault/retention/epochs.py selects the
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 
 from linetap.config.schema import Config, RetentionClass
 from linetap_core.clock import from_utc_ns
-from linetap_core.records import Disposition, Retention
+from linetap_core.records import ABUSE, Disposition, Retention
 from linetap_core.zones import end_of, epoch_text, zone_of
 
 
-def class_of(config: Config, line: int, disposition: Disposition, marked: bool) -> RetentionClass:
-    """The class by the call's disposition, else by its line, else the default; a mark never shortens it."""
+def class_of(
+    config: Config, line: int, disposition: Disposition, marked: bool, situations: Collection[str] = ()
+) -> RetentionClass:
+    """The class by the call's disposition, else by its line, else the default; a mark never shortens it.
+
+    `situations`: names of unit.toml for which staff have dialled the code, or which have ended the call.
+    """
     policy = config.retention
     classes = {entry.name: entry for entry in policy.classes}
     own = next((each.retention for each in config.line if each.number == line), None)
-    found = classes[policy.dispositions.get(disposition) or own or policy.default]
-    if not marked:
-        return found
-    return max(found, classes[policy.marked] if policy.marked else longest_class(config), key=lambda entry: entry.days)
+    found = [classes[policy.dispositions.get(disposition) or own or policy.default]]
+    found += [_of_mark(config, name) for name in [*situations, *([ABUSE] if marked else [])]]
+    return max(found, key=lambda entry: entry.days)
+
+
+def _of_mark(config: Config, name: str) -> RetentionClass:
+    situation = config.situation_named(name)
+    wanted = (situation and situation.retention) or config.retention.marked
+    return _named(config, wanted) if wanted else longest_class(config)
 
 
 def longest_class(config: Config) -> RetentionClass:
@@ -33,9 +44,16 @@ def default_class(config: Config) -> RetentionClass:
     return next(entry for entry in config.retention.classes if entry.name == config.retention.default)
 
 
-def retention_of(config: Config, ended_ns: int, line: int, disposition: Disposition, marked: bool) -> Retention:
+def retention_of(
+    config: Config,
+    ended_ns: int,
+    line: int,
+    disposition: Disposition,
+    marked: bool,
+    situations: Collection[str] = (),
+) -> Retention:
     """Class, epoch (the day of expiry) and `until`: 24:00 of that day, after which the epoch's key may be destroyed."""
-    return _from(config, ended_ns, class_of(config, line, disposition, marked))
+    return _from(config, ended_ns, class_of(config, line, disposition, marked, situations))
 
 
 def retention_in(config: Config, ended_ns: int, name: str) -> Retention:

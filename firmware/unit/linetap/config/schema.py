@@ -26,6 +26,7 @@ Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[int, Meta(ge=1, le=30 * S_PER_DAY)]
 DialPlan = Annotated[str, Meta(pattern=r"^[0-9*#X]{1,24}$")]  # X is any digit
 Megabytes = Annotated[int, Meta(le=1 << 40)]
+Code = Annotated[str, Meta(pattern=r"^([0-9*#A-D]{2,8})?$")]  # keys that staff dial in a call; "": none
 MOST_DAYS = 36_525  # a hundred years: behind the year 9999 no calendar of ours has a day
 
 VAULT, LEARNED, RUN_DIR = "/var/lib/linetap/vault", "/var/lib/linetap/learned", "/run/linetap"
@@ -49,6 +50,7 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     ring_s: Annotated[int, Meta(ge=120, le=900)] = 180
     playback_offset_ms: Annotated[float, Meta(ge=0, le=500)] = 0.0  # calibrated: beyond what ALSA itself reports
     meter_port: str | None = None  # the line meter's serial port; without one the HOOK pins alone decide
+    contacts: bool = False  # the card has a series contact on each line, which ends a call by opening the loop
 
 
 class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -62,6 +64,7 @@ class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     extension: str | None = None  # its own number at the PBX: internal calls and SMDR name it
     trunk: str | None = None  # a trunk line's name in SMDR
     retention: str | None = None  # class of its calls; retention.default if unset
+    release: Literal["auto", "staff"] = "auto"  # how a call ends: by the card's contact, or staff always hang up
 
 
 class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -95,7 +98,7 @@ class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     longest_call_s: Seconds = 14400
     mark_code: Annotated[str, Meta(pattern=r"^[0-9*#A-D]{2,8}$")] = "**9"  # the staff member marks the call as abusive
     # Staff play the notice now: for another party, or in an unrecorded call. "": none.
-    notice_code: Annotated[str, Meta(pattern=r"^([0-9*#A-D]{2,8})?$")] = "**1"
+    notice_code: Code = "**1"
     mark_notice: str | None = None  # played to the caller of a marked call, once
     beep_every_s: Annotated[int, Meta(ge=0, le=60)] = 0  # the interval of the recording beep; 0: none
     beep_dbm0: Annotated[float, Meta(ge=-40, le=-6)] = -16.0
@@ -104,6 +107,28 @@ class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     # After a notice on a guess: the audio before the answer.
     recorded_before_answer: Literal["withhold", "keep_and_flag"] = "withhold"
     answer_doubt_s: Annotated[int, Meta(ge=5, le=45)] = 30  # withhold: how long a guess may still be proved wrong
+
+
+class Situation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Why staff end a call, or warn the caller. Its name marks the call."""
+
+    name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{1,31}$")]
+    code: Code = ""  # dialled by the line's own staff; "": the situation comes by [ending] alone
+    notice: str | None = None  # gives the caller the reason; only where nothing follows may it be missing
+    retention: str | None = None  # class of such calls; that of a marked call if unset
+    then: Literal["end", "warn", "nothing"] = "end"  # the notice and the end, the notice alone, or the mark alone
+
+
+class Ending(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The longest time of a call, counted from the answer; 0: off."""
+
+    warn_s: Annotated[int, Meta(ge=0, le=S_PER_DAY)] = 0
+    warn_notice: str = "warn-overlong"
+    end_s: Annotated[int, Meta(ge=0, le=S_PER_DAY)] = 0  # needs 0 < warn_s < end_s
+    end_situation: str = "overlong"
+    extend_code: Annotated[str, Meta(pattern=r"^[0-9*#A-D]{2,8}$")] = "**0"  # staff give the call more time
+    extend_s: Annotated[int, Meta(ge=60, le=3600)] = 300
+    extend_most: Annotated[int, Meta(ge=0, le=12)] = 2
 
 
 class RetentionClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -213,6 +238,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     card: Annotated[list[Card], Meta(min_length=1, max_length=4)]
     line: Annotated[list[Line], Meta(min_length=1, max_length=128)]
     recording: Recording = Recording()
+    situation: Annotated[list[Situation], Meta(max_length=16)] = []
+    ending: Ending = Ending()
     retention: RetentionPolicy = RetentionPolicy()
     broker: Broker = Broker()
     storage: Storage = Storage()
@@ -229,6 +256,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     def card_number(self, number: int) -> Card:
         return next(card for card in self.card if card.number == number)
+
+    def situation_named(self, name: str) -> Situation | None:
+        return next((each for each in self.situation if each.name == name), None)
+
+    def has_contact(self, line: Line) -> bool:
+        """Whether this line's calls are ended by its card's contact; else staff hang up after the notice."""
+        return line.release == "auto" and self.card_number(line.card).contacts
 
     @property
     def run_path(self) -> Path:

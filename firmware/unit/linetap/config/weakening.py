@@ -67,6 +67,8 @@ def _beeps_less(before: Any, after: Any) -> bool:
 NEUTRAL = ("", _never)
 DERIVED = ("", _never)  # neutral by itself: `_derived` judges its consequences
 
+ENDING = ("ending", _any)
+
 RULES: dict[str, tuple[str, Weakens]] = {
     "unit": ("identity", _any), "site_number": NEUTRAL, "key": ("keys", _any), "vault": ("paths", _any),
     "run_dir": ("paths", _any), "notices": ("paths", _any), "learned": ("paths", _any),
@@ -77,6 +79,7 @@ RULES: dict[str, tuple[str, Weakens]] = {
     "line.profile": DERIVED, "line.notice": DERIVED, "line.retention": DERIVED,
     "line.exempt": ("line_exempt", _to(True)),
     "line.caller_id": ("line_changed", lambda _, after: bool(after != "auto")),
+    "line.release": ENDING,
     "line.extension": ("line_changed", _any), "line.trunk": ("line_changed", _any),
     "recording.notice": DERIVED, "recording.end_notice": ("notice_changed", _any),
     "recording.mark_notice": ("notice_changed", _any), "recording.notice_delay_ms": ("notice_changed", _any),
@@ -101,6 +104,11 @@ RULES: dict[str, tuple[str, Weakens]] = {
     "recording.deaf_span_s": ("alert_later", _more),
     "recording.recorded_before_answer": ("record_unannounced", _to("keep_and_flag")),
     "recording.answer_doubt_s": ("record_unannounced", _less),
+    # One taken away or added changes no recording; `_derived` judges the class.
+    "situation.name": NEUTRAL, "situation.code": ENDING, "situation.notice": ENDING, "situation.then": ENDING,
+    "situation.retention": DERIVED,
+    "ending.warn_s": ENDING, "ending.warn_notice": ENDING, "ending.end_s": ENDING, "ending.end_situation": ENDING,
+    "ending.extend_code": ENDING, "ending.extend_s": ENDING, "ending.extend_most": ENDING,
     "retention.zone": ("retention_clock", _any), "retention.largest_gap_days": ("retention_clock", _more),
     "retention.default": DERIVED, "retention.marked": DERIVED, "retention.dispositions": DERIVED,
     "retention.classes": DERIVED,
@@ -131,6 +139,10 @@ WORDS = {
     "call_times": ("응답과 통화 종료를 판단하는 시간이 바뀝니다", "answer and end of a call are timed differently"),
     "mark_code": ("폭언 표시 번호가 바뀝니다", "the code that marks a call changes"),
     "notice_code": ("안내 방송을 트는 번호가 바뀝니다", "the code that plays the notice changes"),
+    "ending": (
+        "통화를 종료하는 번호, 안내 또는 시간이 바뀝니다",
+        "a call is ended by another code, with another notice or at another time",
+    ),
     "beep": ("녹음 알림음이 줄어들거나 작아집니다", "the recording beep is less frequent, or quieter"),
     "alert_later": ("이상을 늦게 또는 약하게 알립니다", "a fault is reported later, or less visibly"),
     "detectors": ("회선 신호를 듣는 기준이 바뀝니다", "the detectors of a line use other numbers"),
@@ -170,7 +182,7 @@ def schema_path(key: str) -> str:
     for whole in ("retention.classes", "retention.dispositions"):
         if key.startswith((f"{whole} ", f"{whole}.")) or key == whole:
             return whole
-    return top if top == "profile" else re.sub(r"^(line|card) \d+", r"\1", key)
+    return top if top == "profile" else re.sub(r"^(line|card|situation) \w+", r"\1", key)
 
 
 def rule_of(path: str) -> tuple[str, Weakens]:
@@ -180,9 +192,12 @@ def rule_of(path: str) -> tuple[str, Weakens]:
 
 def _by_rules(before: Config, after: Config) -> Iterator[Weakening]:
     was, will = _lines(before), _lines(after)
+    kept = _situations(before) & _situations(after)
     for key, old, new in differing(before, after):
         if (match := re.match(r"line (\d+)\.", key)) and int(match[1]) not in was.keys() & will.keys():
             continue  # the whole line was added or removed
+        if (match := re.match(r"situation(?: (\w+)\.|$)", key)) and match[1] not in kept:
+            continue  # a whole situation, or the last one
         code, weakens = rule_of(schema_path(key))
         if old is MISSING or new is MISSING:
             weakens = weakens if weakens in (_never, _any) else _any
@@ -224,16 +239,21 @@ def _detector_numbers(config: Config, line: Line) -> Any:
 
 def _shorter(before: Config, after: Config, line: int) -> Iterator[Weakening]:
     kinds: tuple[Disposition, ...] = get_args(Disposition)
-    for marked in (False, True):
+    kept = sorted(_situations(before) & _situations(after))
+    for mark, marked, named in (("", False, []), ("marked", True, []), *((each, False, [each]) for each in kept)):
         days = {
-            kind: (class_of(before, line, kind, marked).days, class_of(after, line, kind, marked).days)
+            kind: (class_of(before, line, kind, marked, named).days, class_of(after, line, kind, marked, named).days)
             for kind in kinds
         }
         less = {pair: kind for kind, pair in reversed(days.items()) if pair[1] < pair[0]}
         for (old, new), kind in less.items():
-            called = "marked" if marked else kind
+            called = mark or kind
             yield Weakening("retention_shorter", f"line {line} {called}: {old} -> {new} days")
 
 
 def _lines(config: Config) -> dict[int, Line]:
     return {line.number: line for line in config.line}
+
+
+def _situations(config: Config) -> set[str]:
+    return {each.name for each in config.situation}
