@@ -18,16 +18,21 @@ from release_house import LEGAL, MANAGER, ReleaseHouse, refusal
 import sealing_rig
 from linetap_core.cli import main
 from linetap_core.clock import SYSTEM
+from linetap_core.evidence.authorization.roles import parse
 from linetap_core.evidence.keys import keys
 from linetap_desk.custody.program.settings import NAME, Settings
+from linetap_desk.unsealing.wrapped import require_checked
 from release_rig import HAN, KIM, PARK, PEOPLE, YUN, Desk
 from sealing_rig import CALL_ID, UNIT
 
 SAMPLES = 20_000
+SECOND = "Seo Ji"  # another vault officer
 
 
 @pytest.fixture
 def house(desk: Desk) -> Iterator[ReleaseHouse]:
+    desk.ssh_key(SECOND)
+    desk.sign_roles(2, PEOPLE | {SECOND: "vault"})
     house = ReleaseHouse(desk)
     with house.served:
         yield house
@@ -51,7 +56,7 @@ def set_up(browser: Browser, house: ReleaseHouse, output: Path) -> None:
     for what, name in (("roles", "roles.json"), ("authority", "authority.pub")):
         browser.choose(what, desk.root / name)
     browser.choose("signers", desk.rig.signers_file)
-    assert "ok: version 1" in browser.do("/roles")
+    assert "ok: version 2" in browser.do("/roles")
     browser.do("/settings", desk=house.served.url, name="")
     for what, path in (("ca", house.served.ca), ("output", output), ("identities", desk.rig.epoch_file)):
         browser.choose(what, path)
@@ -119,8 +124,19 @@ def test_a_release_and_a_hold_by_buttons_alone(house: ReleaseHouse, tmp_path: Pa
         command = (output / f"{hold_id}.command").read_bytes()
         answer = house.bring(f"/hold/{hold_id}/command", command, "vault")
         assert answer.status_code == 303, refusal(answer)
+
+        as_person(browser, house, SECOND)  # at the same computer, with the hold's key
+        (hold_key,) = output.glob("hold-*.txt")
+        browser.choose("identities", hold_key)
+        browser.choose("archive", saved(house, f"/hold/{hold_id}/check", "vault"))
+        assert "holds the key of" in browser.do("/check-hold", identity=[str(hold_key)])
+        answer = house.bring(f"/hold/{hold_id}/check", (output / f"{hold_id}.check.sig").read_bytes(), "vault")
+        assert answer.status_code == 303, refusal(answer)
         run.end()
 
+    paper = house.holds / hold_id / "hold.json"
+    roles = parse((desk.root / "roles.json").read_bytes())
+    require_checked(paper, paper.read_bytes(), roles, HAN)  # as `linetap epoch destroy` judges it
     assert b"SECRET" not in (tmp_path / "computer" / NAME).read_bytes()
     done = sealing_rig.run(["age", "-d", "-i", str(desk.root / "requester.txt"), str(output / f"{CALL_ID}.wav.age")])
     with wave.open(io.BytesIO(done.stdout), "rb") as wav:

@@ -26,7 +26,7 @@ from linetap_core.evidence.signing import namespaces
 from linetap_desk.serve import keeping, migrations, opendatabase, service
 from linetap_desk.serve.access import log
 from linetap_desk.serve.access.log import AccessTable, ChainFault, Subject, rekey, verify_chain, without_numbers
-from linetap_desk.serve.database.tables import access, access_anchor, access_head, metadata
+from linetap_desk.serve.database.tables import access, access_anchor, access_head, approvals, metadata, requests
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.login import login
@@ -96,6 +96,27 @@ def test_the_migrations_make_what_the_tables_say(url: str) -> None:
     engine.dispose()
     with pytest.raises(BadInput, match="later version"):
         opendatabase.open_own(url)
+
+
+def test_approvals_of_before_are_kept(url: str) -> None:
+    """From the table of version 0010, whose key was the account's role."""
+    engine = opendatabase.open_own(url)
+    old = 'request TEXT, role TEXT, signer TEXT, signer_role TEXT, sig {}, "by" TEXT, at TEXT'
+    with writing(engine) as db:
+        db.execute(text("DROP TABLE approvals"))
+        columns = old.format("BLOB" if url.startswith("sqlite") else "BYTEA")
+        db.execute(text(f"CREATE TABLE approvals ({columns}, PRIMARY KEY (request, role))"))
+        wanted = {column.name: "" for column in requests.c if not column.nullable} | {"id": "2026-0001", "line": 1}
+        db.execute(insert(requests).values(**wanted))
+        row = ("2026-0001", "approver-legal", "Park", "legal", b"sig", "park", "2026-11-24T01:00:00.000Z")
+        names = [column.name for column in approvals.c]
+        db.execute(insert(approvals).values(**dict(zip(names, row, strict=True))))
+        db.execute(text("UPDATE alembic_version SET version_num = '0010'"))
+    migrations.upgrade(engine)
+    with engine.connect() as db:
+        assert [tuple(one) for one in db.execute(select(approvals))] == [row]
+        assert compare_metadata(MigrationContext.configure(db), metadata) == []
+    engine.dispose()
 
 
 def test_what_was_written_is_whole_and_stock_ssh_keygen_says_so_of_its_head(

@@ -32,7 +32,7 @@ SHOWS = {
     "citizen_list": r"/citizen",
     "citizen_view": r"/citizen/\{id\}",
     "citizen_print": r"/citizen/\{id\}/(receipt|notice)",
-    "export": r"/(release|hold)/\{id\}/(call|vault|package)|/overflow/overflow\.tar",
+    "export": r"/(release|hold)/\{id\}/(call|vault|package|check)|/overflow/overflow\.tar",
     "overflow_view": r"/overflow",
     "restore_view": r"/restore",
     "review": r"/review(/\{month\}(/rows)?)?",

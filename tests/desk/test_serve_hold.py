@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import html
+import io
 import re
+import tarfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,11 +17,15 @@ from release_house import NOW_NS, ReleaseHouse, refusal
 
 from ingest_rig import Teller, trusted
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
+from linetap_core.evidence.authorization.roles import parse
+from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing.namespaces import HOLD_CHECK as CHECK
 from linetap_desk.ceremony import hold
+from linetap_desk.ceremony.destructionchecks import missing
 from linetap_desk.ingest.store import Store
 from linetap_desk.ordering import command
-from release_rig import HAN, KIM, Desk
+from release_rig import HAN, KIM, PEOPLE, Desk
 from sealing_rig import CALL_ID, UNIT
 
 OTHER_BASIS = "Criminal Procedure Act 215"
@@ -108,6 +114,57 @@ def test_from_the_form_to_the_units_word(house: ReleaseHouse, clock: ManualClock
     assert step() == "The hold has ended"
     done = [(who, act) for who, act, outcome, _ in house.log() if outcome == "done"]
     assert done == [("officer", "hold_ask"), ("vault", "hold_command")]
+
+
+SECOND = "Seo Ji"
+
+
+@pytest.fixture
+def two(desk: Desk) -> None:
+    """There is another vault officer."""
+    desk.ssh_key(SECOND)
+    desk.sign_roles(2, PEOPLE | {SECOND: "vault"})
+
+
+def check(house: ReleaseHouse, hold_id: str, who: str, what: str = "hold.json", namespace: str = CHECK) -> bytes:
+    """As `hold check` signs it; that it opens first is another test's."""
+    sig = house.desk.root / "check.sig"
+    house.desk.stock_sign(house.holds / hold_id / what, who, sig, namespace)
+    return sig.read_bytes()
+
+
+def lacks(house: ReleaseHouse) -> list[str]:
+    """Why `linetap epoch destroy` does not destroy the key of the call's day."""
+    roles = parse((house.desk.root / "roles.json").read_bytes())
+    epoch = sealed.decode_record((house.desk.call / sealed.RECORD).read_bytes()).retention
+    assert epoch is not None
+    return list(missing(epoch.epoch, house.copies / UNIT, house.holds, house.clock.utc_ns(), roles))
+
+
+@pytest.mark.usefixtures("two")
+def test_the_wrapped_key_is_checked_by_another_officer(house: ReleaseHouse) -> None:
+    """A hold that came by the page keeps its day's key until somebody has seen that it opens."""
+    hold_id = asked(house)
+    assert refusal(house.bring(f"/hold/{hold_id}/check", b"x", "vault")) == "step_not_yet"
+    assert house.client("vault").get(f"/hold/{hold_id}/check").status_code == 409
+    assert lacks(house) == []
+    assert bring(house, hold_id, signed(house)).status_code == 303
+    assert "not shown that its key opens" in "".join(lacks(house))
+    with tarfile.open(fileobj=io.BytesIO(house.client("vault").get(f"/hold/{hold_id}/check").content)) as archive:
+        names = archive.getnames()
+    assert {f"holds/{CALL_ID}/hold.json", f"holds/{CALL_ID}/key.age", f"calls/{CALL_ID}/record.json"} <= set(names)
+    for sig in (
+        check(house, hold_id, HAN), check(house, hold_id, KIM), check(house, hold_id, SECOND, "key.age"),
+        check(house, hold_id, SECOND, namespace="linetap-hold"), b"x",
+    ):  # fmt: skip
+        assert refusal(house.bring(f"/hold/{hold_id}/check", sig, "vault", "second")) == "hold_check"
+    assert "not shown that its key opens" in "".join(lacks(house))
+    sig = check(house, hold_id, SECOND)
+    assert house.bring(f"/hold/{hold_id}/check", sig, "vault", "second").status_code == 303
+    assert lacks(house) == []
+    assert f"checked by {SECOND}" in house.client("vault").get(f"/hold/{hold_id}").text
+    assert refusal(house.bring(f"/hold/{hold_id}/check", sig, "vault", "second")) == "step_done"
+    assert ("second", "hold_check", "done", "") in house.log()
 
 
 @pytest.mark.parametrize("field", ["case", "basis", "until"])

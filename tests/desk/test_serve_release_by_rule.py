@@ -72,6 +72,45 @@ def test_another_office_takes_two(house: ReleaseHouse) -> None:
     assert house.bring(f"/release/{request_id}/unwrap", house.half(request_id), "vault").status_code == 303
 
 
+FOUR = ("privacy", "legal", "audit", "manager")
+COURT = {"approvals": [[role] for role in FOUR], "max_age_days": 3650, "party": "court", "purpose": "dispute"}
+
+
+@pytest.fixture
+def of_four(desk: Desk) -> Iterator[ReleaseHouse]:
+    """A court's request takes four people of four roles."""
+    people = {f"approver of {role}": role for role in FOUR}
+    for name in people:
+        desk.ssh_key(name)
+    desk.sign_roles(2, people=people, rules=[COURT])
+    house = ReleaseHouse(desk)
+    with house.served:
+        yield house
+    house.engine.dispose()
+
+
+def test_four_approvals_by_accounts_of_two_roles(of_four: ReleaseHouse) -> None:
+    """The desk has two roles of accounts that approve: each signs once, and one role alone never releases."""
+    house = of_four
+    request_id = house.keyed(purpose="dispute/court", requester="Seoul Court", recipient=new_key())
+
+    def approve(role: str, account: str, signer: str) -> str:
+        sig = house.signature(request_id, f"approver of {signer}")
+        return refusal(house.approve(request_id, role, sig, account))
+
+    assert approve(LEGAL, "first", "privacy") == "303"
+    assert approve(LEGAL, "first", "legal") == "one_person_two_steps"
+    assert approve(LEGAL, "second", "privacy") == "approvers_same_role"
+    assert approve(LEGAL, "second", "legal") == "303"
+    assert approve(LEGAL, "third", "audit") == "303"
+    assert approve(LEGAL, "fourth", "manager") == "approvers_same_role", "all four of one role of accounts"
+    assert "Upload the approval" not in house.client(LEGAL, "fourth").get(f"/release/{request_id}").text
+    assert refusal(house.bring(f"/release/{request_id}/unwrap", house.half(request_id), "vault")) == "step_not_yet"
+    assert "Upload the approval" in house.client(MANAGER, "fifth").get(f"/release/{request_id}").text
+    assert approve(MANAGER, "fifth", "manager") == "303"
+    assert house.bring(f"/release/{request_id}/unwrap", house.half(request_id), "vault").status_code == 303
+
+
 def new_key() -> str:
     return keys.new_identity().recipient
 

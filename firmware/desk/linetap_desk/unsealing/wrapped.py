@@ -14,7 +14,7 @@ from pathlib import Path
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization.command import VAULT
 from linetap_core.evidence.authorization.release import NotReleased
-from linetap_core.evidence.authorization.roles import Roles
+from linetap_core.evidence.authorization.roles import Person, Roles
 from linetap_core.evidence.calls import hold, sealed
 from linetap_core.evidence.calls.hold import Hold, Rewrap
 from linetap_core.evidence.signing import namespaces, sshsig
@@ -86,11 +86,12 @@ def require_checked(paper: Path, data: bytes, roles: Roles, signer_name: str) ->
     require_check_signature(data, callfolder.read(place, sshsig.SIGNATURE_LIMIT_BYTES), roles, signer_name)
 
 
-def require_check_signature(data: bytes, armored: bytes, roles: Roles, signer_name: str) -> None:
-    """A Refusal unless it is of a vault officer, another one than who signed the document, if there is another."""
+def require_check_signature(data: bytes, armored: bytes, roles: Roles, signer_name: str) -> Person:
+    """The vault officer who checked it; a Refusal if that is who signed the document, and there is another."""
     person = roles.holder(sshsig.check(data, armored, namespaces.HOLD_CHECK))
     if person is None or person.role != VAULT or (_others(roles, signer_name) and person.name == signer_name):
         raise Refusal(f"who checked it may not: a vault officer{_but(roles, signer_name)} expected")
+    return person
 
 
 def _others(roles: Roles, signer_name: str) -> bool:

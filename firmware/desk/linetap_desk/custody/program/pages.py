@@ -212,6 +212,17 @@ async def hold(request: Request, program: Program) -> Response:
     return await _do(request, program, do, _papers, "/papers")
 
 
+async def check_hold(request: Request, program: Program) -> Response:
+    form = await request.form()
+
+    def do() -> None:
+        program.said = steps.check_hold(
+            _opened(program), program.settings, _identities(program, form), program.desk_folder, program.clock
+        )
+
+    return await _do(request, program, do, _papers, "/papers")
+
+
 async def rewrap(request: Request, program: Program) -> Response:
     form = await request.form()
 
@@ -334,6 +345,7 @@ def make_app(program: Program) -> Starlette:
         ("/approve", "POST", approve),
         ("/unwrap", "POST", unwrap),
         ("/hold", "POST", hold),
+        ("/check-hold", "POST", check_hold),
         ("/rewrap", "POST", rewrap),
         ("/check", "POST", check),
         ("/open", "POST", listen),

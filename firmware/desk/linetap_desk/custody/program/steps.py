@@ -32,6 +32,7 @@ from linetap_desk.ordering import command
 from linetap_desk.proofs import callfolder
 from linetap_desk.release import ask, requestfile, unwrap
 from linetap_desk.unsealing.callproof import SIGNERS
+from linetap_desk.unsealing.wrapped import CHECK_SUFFIX
 from linetap_desk.witnessing import options
 
 Add = Callable[[argparse.ArgumentParser], object]
@@ -123,6 +124,21 @@ def hold_call(
         "sign", "--verb=hold", "--role=vault", f"--unit={unit}", f"--document={document}", f"--key={signing}",
         f"--output={target}",
     )  # fmt: skip
+    return [*lines, str(target)]
+
+
+def check_hold(papers: Papers, settings: Settings, identities: list[Path], desk: Path, clock: Clock) -> list[str]:
+    """Another officer opens the key that was wrapped for a hold, and signs that it opens."""
+    if papers.asked is None or papers.wrapped is None:
+        raise BadInput("there is no hold to be checked in this file")
+    signing, target = _needed(settings, "signing"), _output(settings) / f"{papers.id}{CHECK_SUFFIX}"
+    privatefile.require_new(target)
+    lines = said(
+        [hold.add_arguments], hold.run, clock,
+        "check", papers.wrapped, papers.call, *(f"--identity={path}" for path in identities), f"--key={signing}",
+        f"--desk={desk}",
+    )  # fmt: skip
+    privatefile.write(target, (papers.wrapped / f"{holds.HOLD}{CHECK_SUFFIX}").read_bytes())
     return [*lines, str(target)]
 
 

@@ -159,16 +159,16 @@ requests = Table(
     Index("requests_expires", "expires_at", "id"),
 )
 
-# Two at most, or one by its rule: each by another account's role and by another role of the roles file.
+# As many as its rule takes: each by another account and by another role of the roles file.
 approvals = Table(
     "approvals",
     metadata,
     Column("request", Text, ForeignKey("requests.id"), primary_key=True),
-    Column("role", Text, primary_key=True),  # of the account
+    Column("role", Text, nullable=False),  # of the account
     Column("signer", Text, nullable=False),  # as the roles file has them
     Column("signer_role", Text, nullable=False),
     Column("sig", LargeBinary, nullable=False),
-    Column("by", Text, nullable=False),
+    Column("by", Text, primary_key=True),
     Column("at", Text, nullable=False),
     UniqueConstraint("request", "signer_role"),
 )

@@ -23,6 +23,7 @@ from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization.command import SUFFIX, CommandFault
 from linetap_core.evidence.authorization.release import CASE_LIMIT, NotReleased
+from linetap_core.evidence.authorization.roles import RolesFault
 from linetap_core.evidence.signing import document
 from linetap_desk.accesslog.deskfolder import read_authority
 from linetap_desk.ingest import outgoing
@@ -31,6 +32,7 @@ from linetap_desk.release.holdasked import HoldAsked
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.database.tables import holds
 from linetap_desk.serve.handling.site import Route, Site, read_desk, subject_of_path
+from linetap_desk.serve.holds import papers
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import answering, callfiles, checking, holdstore, package, steps, store, uploadchecks
 from linetap_desk.serve.release.answering import DONE_OR_NOT, FILE, MAY, error_texts, id_of, remark, subject_of, upload
@@ -94,7 +96,7 @@ async def one(request: Request, site: Site) -> Response:
 async def _one(request: Request, site: Site, error: Exception | None = None) -> Response:
     who, now_ns = who_of(request), site.clock.utc_ns()
 
-    def read() -> tuple[Any, dict[str, str], dict[str, Chain], Officers | None]:
+    def read() -> tuple[Any, dict[str, str], dict[str, Chain], Officers | None, str]:
         with site.own.connect() as db:
             row = holdstore.require_hold(db, id_of(request))
             chains = store.chains(db, [row["id"]])
@@ -102,17 +104,25 @@ async def _one(request: Request, site: Site, error: Exception | None = None) -> 
             names = {row[name] for name in ("asked_by", "command_by", "closed_by")} - {None}
             names |= {one.by for one in chain.partials}
             shown = {name: store.display_name(db, name) for name in names}
-        return row, shown, chains, callfiles.officers_of(site, row, chain, who.name)
+        return row, shown, chains, callfiles.officers_of(site, row, chain, who.name), _checked_by(site, row)
 
-    row, names, chains, together = await anyio.to_thread.run_sync(read)
+    row, names, chains, together, checked_by = await anyio.to_thread.run_sync(read)
     (asked,) = await read_desk(site, lambda db: holdstore.with_state(db, [row], now_ns, chains))
     expired = row["command_expires"] is not None and uploadchecks.is_over(row["command_expires"], now_ns)
     return site.pages.page(
         request, "release/hold.html", 200 if error is None else 409, asked=asked, row=row, names=names, words=steps,
         mine=asked.is_for(who.name, who.roles), expired=expired, wrap=_wrap(row), sign=_sign(row), check=_check(row),
-        officers=together, outgoing=_outgoing(site, row),
+        officers=together, outgoing=_outgoing(site, row), checked_by=checked_by,
+        is_kept=papers.folder_of(site, row["id"]) is not None,
         chain=asked.chain, error=None if error is None else error_texts(site, request, error),
     )  # fmt: skip
+
+
+def _checked_by(site: Site, row: Mapping[str, Any]) -> str:
+    try:
+        return papers.checked_by(site, row, in_force(site).roles)
+    except RolesFault:
+        return ""
 
 
 def _folder(site: Site) -> Path | None:
@@ -176,9 +186,12 @@ def _sign(row: Mapping[str, Any]) -> str:
 
 Do = Callable[[Connection], Subject | None]
 Prepare = Callable[[FormData, RequestedHold], Awaitable[Do]]
+_BEFORE_IT_IS_HELD = ("command", "send")
 
 
-async def _step(request: Request, site: Site, act: str, prepare: Prepare) -> Response:
+async def _step(
+    request: Request, site: Site, act: str, prepare: Prepare, states: tuple[str, ...] = _BEFORE_IT_IS_HELD
+) -> Response:
     """`prepare` judges the upload, and returns the function to run in the transaction; a refusal gives the reason."""
     form, subject, now_ns = await request.form(), await subject_of(request), site.clock.utc_ns()
     row = await _row(request, site)
@@ -187,7 +200,7 @@ async def _step(request: Request, site: Site, act: str, prepare: Prepare) -> Res
         try:
             if asked.state == "closed":
                 raise NotReleased("request_closed", f"{row['id']} was closed")
-            if asked.state not in ("command", "send"):
+            if asked.state not in states:
                 raise StepFault("step_done", f"{row['id']}: {asked.state}")
             do = await prepare(form, asked)
         except (Refusal, BadInput) as error:
@@ -219,6 +232,7 @@ async def bring(request: Request, site: Site) -> Response:
                 db, row["id"], command=data, signer=signer, command_expires=expires, command_by=who.name,
                 command_at=rfc3339(now_ns),
             )  # fmt: skip
+            papers.lay(site, row["id"], callfiles.of_command(data))
 
         return do
 
@@ -255,6 +269,32 @@ def _require_other(row: Mapping[str, Any], name: str) -> None:
         raise StepFault("one_person_two_steps", f"{row['id']}: {name} has asked for it")
 
 
+async def check(request: Request, site: Site) -> Response:
+    """What another vault officer has signed, after `linetap hold check`."""
+
+    async def prepare(form: FormData, asked: RequestedHold) -> Do:
+        data, roles = await upload(form), (await anyio.to_thread.run_sync(in_force, site)).roles
+        if asked.row["command"] is None:
+            raise StepFault("step_not_yet", f"{asked.row['id']}: there is no command yet")
+        if papers.checked_by(site, asked.row, roles):
+            raise StepFault("step_done", f"{asked.row['id']}: it was checked already")
+        return lambda _db: papers.take_check(site, asked.row, data, roles)
+
+    return await _step(request, site, "hold_check", prepare, ("command", "send", "held"))
+
+
+async def check_file(request: Request, site: Site) -> Response:
+    """The call without its audio, and the hold's papers."""
+
+    def members(row: Mapping[str, Any]) -> list[package.Member]:
+        if row["command"] is None:
+            raise StepFault("step_not_yet", f"{row['id']}: there is no command yet")
+        wrapped = papers.of_row(row).members()
+        return [package.as_member(f"holds/{row['call_id']}/{name}", data) for name, data in wrapped.items()]
+
+    return await _archive(request, site, "check", members)
+
+
 async def close(request: Request, site: Site) -> Response:
     """Withdraws the request; a hold in force at the unit stays until its end."""
 
@@ -275,25 +315,36 @@ async def close(request: Request, site: Site) -> Response:
 
 async def call_file(request: Request, site: Site) -> Response:
     """The call without its audio, which `linetap hold wrap` verifies and opens, and earlier partials."""
+
+    def members(row: Mapping[str, Any]) -> list[package.Member]:
+        with site.own.connect() as db:
+            chain = store.chains(db, [row["id"]])[row["id"]]
+        return package.handed_on(site, row["id"], chain)
+
+    return await _archive(request, site, "call", members)
+
+
+async def _archive(
+    request: Request, site: Site, name: str, more: Callable[[Mapping[str, Any]], list[package.Member]]
+) -> Response:
+    """What is asked, the verified call without its audio, and `more` of this hold."""
     row = await _row(request, site)
 
     def members() -> list[package.Member]:
         checking.require_call(site, row, in_force(site).roles, opens=False)
-        with site.own.connect() as db:
-            chain = store.chains(db, [row["id"]])[row["id"]]
         asked = HoldAsked(
             id=row["id"], unit=row["unit"], call_id=row["call_id"], case=row["case_number"], basis=row["basis"],
             until=row["until"],
         )  # fmt: skip
         named = package.as_member(holdasked.NAME, holdasked.encode(asked))
-        return [named, *package.of_call(site, row), *package.handed_on(site, row["id"], chain)]
+        return [named, *package.of_call(site, row), *more(row)]
 
     try:
         made = await anyio.to_thread.run_sync(members)
     except (Refusal, BadInput) as error:
         await store.refused(request, site, "export", store.subject(row), error)
         return await _one(request, site, error)
-    return package.answer(made, f"{row['id']}-call.tar")
+    return package.answer(made, f"{row['id']}-{name}.tar")
 
 
 async def command_file(request: Request, site: Site) -> Response:
@@ -320,6 +371,8 @@ ROUTES: tuple[Route, ...] = (
     Route("/hold/{id}/send", ("POST",), steps.UNWRAPS, None, send, answers=DONE_OR_NOT),
     Route("/hold/{id}/partial", ("POST",), steps.UNWRAPS, None, partial, takes=FILE, answers=DONE_OR_NOT),
     Route("/hold/{id}/call", ("GET",), steps.UNWRAPS, "export", call_file, subject=subject_of),
+    Route("/hold/{id}/check", ("GET",), steps.UNWRAPS, "export", check_file, subject=subject_of),
+    Route("/hold/{id}/check", ("POST",), steps.UNWRAPS, None, check, takes=FILE, answers=DONE_OR_NOT),
     Route(f"/hold/{{id}}/hold{SUFFIX}", ("GET",), steps.UNWRAPS, "hold_view", command_file, subject=subject_of),
     Route(
         "/hold/{id}/close", ("POST",), steps.ASKS | steps.UNWRAPS, None, close, takes=("remark",), answers=DONE_OR_NOT

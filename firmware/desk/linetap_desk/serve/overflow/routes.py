@@ -143,5 +143,5 @@ LARGER = {PATH: taking.MOST_BYTES}
 ROUTES: tuple[Route, ...] = (
     Route(PATH, ("GET",), steps.UNWRAPS | {"auditor"}, "overflow_view", page),
     Route(PATH, ("POST",), steps.UNWRAPS, None, bring, takes=FILE, answers=(303, 409)),
-    Route(f"{PATH}/{ARCHIVE}", ("GET",), steps.UNWRAPS, "export", archive, answers=(200, 404)),
+    Route(f"{PATH}/{ARCHIVE}", ("GET",), steps.UNWRAPS, "export", archive, answers=(200, 404, 409)),
 )

@@ -114,12 +114,16 @@ def _brought(site: Site, found: RequestState) -> Iterator[Wrapped]:
         commands = [bytes(row.command) for row in rows]
     for data in commands:
         try:
-            text = strict.decode(data, command.Envelope).command
-            found_in = document.decode(text.encode("utf-8"), command.Command)
-            asked = commandbody.read(found_in, commandbody.Hold)
+            yield of_command(data)
         except (ValueError, command.CommandFault):
             continue
-        yield Wrapped(hold.HOLD, asked.data, asked.signature, asked.key_age)
+
+
+def of_command(data: bytes) -> Wrapped:
+    """The hold in a command, whatever it says. ValueError or CommandFault if there is none."""
+    text = strict.decode(data, command.Envelope).command
+    asked = commandbody.read(document.decode(text.encode("utf-8"), command.Command), commandbody.Hold)
+    return Wrapped(hold.HOLD, asked.data, asked.signature, asked.key_age)
 
 
 @dataclass(frozen=True, slots=True)

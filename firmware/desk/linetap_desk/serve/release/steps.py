@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The steps of a release in their order, who may take which, and how far the members of a group have come.
 
-ask -> key -> approve (two) -> unwrap -> give -> closed        any of them -> expired, or closed with a remark
+ask -> key -> approve (each approval) -> unwrap -> give -> closed     any of them -> expired, or closed with a remark
 
 Pure: works on rows of the database and a time. Officers of a group come in the order of their numbers. More than one
 chain may be open: if the third of three cannot follow the second, the first may begin another.
@@ -139,7 +139,11 @@ class RequestState:
             return False
         if step == "unwrap":
             return self.chain.waits_for(name)
-        return step != "approve" or not {one["role"] for one in self.approvals} & roles
+        return step != "approve" or any(self.takes_approval(role) for role in roles & APPROVES)
+
+    def takes_approval(self, role: str) -> bool:
+        """Whether an account of this role may approve: those of one role alone never give all approvals."""
+        return self.needed < 2 or sum(one["role"] == role for one in self.approvals) < self.needed - 1
 
     def require(self, step: Step, name: str, now_ns: int) -> None:
         """NotReleased unless this step is the next, the request open, and the person took no other step."""
@@ -322,6 +326,7 @@ REFUSAL = (
         "roles_rollback": N_("The roles file is older than the one that was in use."),
         "roles_version_taken": N_("Another roles file of the same version was in use."),
         "hold_differs": N_("The hold in the command is not the one that was asked for."),
+        "hold_check": N_("The check is not signed by another vault officer than the one who signed the hold."),
         "hold_ended": N_("The end of the hold is past."),
         "hold_malformed": N_("This is not a hold document with its key."),
         "command_malformed": N_("This is not a command written by linetap command sign."),
