@@ -125,12 +125,6 @@ def _walk(code: str, language: Language) -> Row:
     return Row(code, says, {"call": bar(WALK[code].call, language)})
 
 
-def needs_power_again(order: bytes | None) -> bool:
-    """Whether its network begins with the next power on: a VLAN or Wi-Fi (docs/adoption.md)."""
-    network = _toml((order or b"").decode(errors="replace")).get("network", {})
-    return isinstance(network, dict) and ("vlan" in network or "wifi" in network)
-
-
 @dataclass(frozen=True, slots=True)
 class Line:
     """`name`: its extension, or its trunk's."""

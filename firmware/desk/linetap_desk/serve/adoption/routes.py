@@ -103,7 +103,6 @@ def _paper(request: Request, site: Site, row: Any) -> Response:
         request, "adoption/paper.html", 200, row=row, url=url, code=None if url is None else qr.code_of(url),
         at={step: paper.rows(codes, language) for step, codes in paper.AT_STEP.items()},
         others=paper.others(language), number=paper.number(),
-        again=row is not None and paper.needs_power_again(row["order"] or row["draft"]),
         lines=[] if row is None else paper.lines_of(row["order"] or row["draft"]),
     )  # fmt: skip
 
