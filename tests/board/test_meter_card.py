@@ -325,19 +325,40 @@ def turned_until[M: Measures](port: MeterOnPty[M], what: Callable[[], bool], doi
     raise AssertionError(f"{doing}: not within {LIMIT_S} s")
 
 
+class WiredMeter[M: Measures](MeterOnPty[M]):
+    """Its lines stay as they are, however long a busy machine takes; line 1 is off-hook."""
+
+    SHAPE = (2, 8000)  # milliseconds at a time, of the 16 s that the wires hold
+
+    def __init__(self, meter: M, path: Path, wires: Wires) -> None:
+        super().__init__(meter, path)
+        self._wires, self._until_ms = wires, SYSTEM.monotonic_ns() // NS_PER_MS - 500
+        self._hold()
+
+    def turn(self) -> None:
+        self._hold()
+        super().turn()
+
+    def _hold(self) -> None:
+        now_ms = SYSTEM.monotonic_ns() // NS_PER_MS
+        if self._until_ms > now_ms + 4000:
+            return
+        hook, none = np.array([[True], [False]]) & np.ones(self.SHAPE, np.bool_), np.zeros(self.SHAPE, np.bool_)
+        begin = max(self._until_ms, now_ms - 500)
+        self._wires.put(begin, hook, none, none, np.where(hook, -800, -4800))
+        self._until_ms = begin + self.SHAPE[1]
+
+
 @contextmanager
 def on_a_terminal[M: Measures](
     run_dir: Path, made: Callable[[VoltsAt], M]
 ) -> Iterator[tuple[MeterOnPty[M], CardBoard, Wires]]:
-    """A simulated card of two lines with its meter, on a real terminal with the real clock; line 1 is off-hook."""
+    """A simulated card of two lines with its meter, on a real terminal with the real clock."""
     config = unit(run_dir, port=str(run_dir / "meter-1"))
     board = open_card(config, 1)
     wires = Wires.create(wires_path(run_dir, 1), 2)
-    now_ms = SYSTEM.monotonic_ns() // NS_PER_MS
-    shape = np.ones((2, 16_000), np.bool_)
-    hook = shape * np.array([[True], [False]])
-    wires.put(now_ms - 500, hook, ~shape, ~shape, np.where(hook, -800, -4800))
-    with closing(MeterOnPty(made(WireVolts(wires)), run_dir / "meter-1")) as port, closing(board), closing(wires):
+    meter = made(WireVolts(wires))
+    with closing(WiredMeter(meter, run_dir / "meter-1", wires)) as port, closing(board), closing(wires):
         yield port, board, wires
 
 
