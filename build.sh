@@ -43,8 +43,9 @@ readonly DEB_PACKAGES=( # only for `deb`: 30 MB, 90 MB installed
 readonly DEB_TRY_PACKAGES=(mmdebstrap debian-archive-keyring lintian prometheus-alertmanager gpg gpg-agent) # amtool reads an example of ours
 readonly HIL_PACKAGES=(qemu-system-arm nmap iproute2)
 readonly CLUSTER_PACKAGES=(rabbitmq-server haproxy iproute2) # 39 MB, 70 MB installed: only for `bench cluster`
-readonly FOREIGN_PACKAGES=( # 204 MB, 1.4 GB installed: only for `test`, whole
+readonly FOREIGN_PACKAGES=( # 214 MB, 1.5 GB installed: only for `test`, whole
   gcc-arm-none-eabi libnewlib-arm-none-eabi # the meter's program, compiled for its part
+  qemu-system-arm                           # 10 MB, 64 MB installed: that part's core, which runs it
   kicad                                     # reads the card's drawing
   debian-archive-keyring                    # whose Mosquitto 2.1 and device trees are fetched below
 )
