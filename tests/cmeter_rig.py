@@ -61,6 +61,7 @@ class Answers:
 
     sent: bytes = b""
     relays: list[tuple[int, int]] = field(default_factory=list)
+    contacts: list[tuple[int, int]] = field(default_factory=list)  # those that are open
     lamps: list[tuple[int, int, int]] = field(default_factory=list)  # green, red
 
     def frames(self) -> list[Frame]:
@@ -162,6 +163,8 @@ class CMeter:
                 self.answers.sent += data
             elif kind == b"R":
                 self.answers.relays.append((at_us, data[0]))
+            elif kind == b"C":
+                self.answers.contacts.append((at_us, data[0]))
             elif kind == b"L":
                 self.answers.lamps.append((at_us, data[0], data[1]))
 

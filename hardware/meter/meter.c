@@ -2,6 +2,7 @@
 #include "meter.h"
 
 #include "bytes.h"
+#include "contacts.h"
 #include "frame.h"
 #include "inputs.h"
 #include "lamps.h"
@@ -14,6 +15,7 @@ static struct {
     struct frame_in in;
     struct line lines[METER_MOST_CHANNELS];
     struct relays relays;
+    struct contacts contacts;
     struct lamps lamps;
     struct inputs inputs;
     int16_t volts[METER_SAMPLES_A_FRAME][METER_MOST_CHANNELS]; /* that wait for their frame */
@@ -29,6 +31,7 @@ void meter_start(uint32_t boot) {
         line_begin(&meter.lines[i]);
     }
     relays_begin(&meter.relays);
+    contacts_begin(&meter.contacts);
     lamps_begin(&meter.lamps);
     inputs_begin(&meter.inputs);
     meter.waiting = 0;
@@ -75,6 +78,9 @@ void meter_sample(const struct measured *measured, uint64_t at_us) {
     }
     meter.waiting++;
     relays_look(&meter.relays, at_us);
+    if (contacts_look(&meter.contacts, at_us)) {
+        out_opened(meter.contacts.open);
+    }
     lamps_look(&meter.lamps, at_us);
     if (inputs_look(&meter.inputs, measured->tamper, measured->power_failing)) {
         out_status(meter.inputs.flags);
@@ -87,6 +93,7 @@ void meter_sample(const struct measured *measured, uint64_t at_us) {
     }
     if (due(&meter.status_us, METER_STATUS_EVERY_MS, at_us)) {
         out_status(meter.inputs.flags);
+        out_opened(meter.contacts.open);
     }
     send_waiting();
 }
@@ -129,6 +136,9 @@ static void take(const struct frame *frame, uint64_t at_us) {
     } else if (frame->type == METER_RELAYS && length >= METER_RELAYS_BYTES) {
         relays_command(&meter.relays, (uint8_t)get32(said + METER_RELAYS_OFFSET_MASK),
                        get16(said + METER_RELAYS_OFFSET_EXPIRY_MS), at_us);
+    } else if (frame->type == METER_CONTACTS && length >= METER_CONTACTS_BYTES) {
+        contacts_command(&meter.contacts, (uint8_t)get32(said + METER_CONTACTS_OFFSET_MASK),
+                         get16(said + METER_CONTACTS_OFFSET_EXPIRY_MS), at_us);
     }
 }
 

@@ -15,7 +15,7 @@ struct measured {
     bool power_failing;
 };
 
-/* Everything from the beginning: relays open, lamps dark. `boot` is another number after each start. */
+/* Everything from the beginning: relays open, contacts closed, lamps dark. `boot` is another number after each start. */
 void meter_start(uint32_t boot);
 
 /* At each whole multiple of METER_SAMPLE_US of its clock. */

@@ -6,7 +6,7 @@
 #include "port.h"
 
 #define FIRMWARE_MAJOR 1u
-#define FIRMWARE_MINOR 0u
+#define FIRMWARE_MINOR 1u
 #define FIRMWARE_PATCH 0u
 #define SAMPLES_PAYLOAD (METER_SAMPLES_BYTES + 2u * METER_MOST_SAMPLES * METER_MOST_CHANNELS)
 
@@ -65,6 +65,12 @@ void out_edge(uint64_t at_us, uint8_t channel, const struct change *change) {
 
 void out_status(uint8_t flags) {
     send(METER_STATUS, &flags, sizeof flags, 0);
+}
+
+void out_opened(uint8_t contacts) {
+    uint8_t payload[METER_OPENED_BYTES];
+    put32(payload + METER_OPENED_OFFSET_MASK, contacts);
+    send(METER_OPENED, payload, sizeof payload, 0);
 }
 
 void out_beaten(uint64_t stamp, uint64_t at_us) {

@@ -13,6 +13,7 @@ void out_hello(uint32_t boot);
 void out_samples(uint64_t at_us, const int16_t volts[][METER_MOST_CHANNELS], unsigned samples);
 void out_edge(uint64_t at_us, uint8_t channel, const struct change *change);
 void out_status(uint8_t flags);
+void out_opened(uint8_t contacts);
 void out_beaten(uint64_t stamp, uint64_t at_us);
 
 #endif

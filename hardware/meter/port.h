@@ -15,6 +15,11 @@ void port_put(const uint8_t *bytes, size_t length);
 /* Bit 0 is line 1; set is closed. Only a card without RELAY pins of its own has them here. */
 void port_relays(uint8_t closed);
 
+/* Series contacts, bit 0 line 1; set is open. A pin that is set is nothing by itself: the card opens a contact while
+   edges come, one with each call of port_contacts_edge, and closes it when they stop or last for too long. */
+void port_contacts(uint8_t open);
+void port_contacts_edge(void);
+
 /* The line lamps, bit 0 line 1; both lit is yellow. */
 void port_lamps(uint8_t green, uint8_t red);
 

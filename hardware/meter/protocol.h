@@ -17,6 +17,9 @@
 #define METER_STATUS_EVERY_MS 250u
 #define METER_BEAT_EVERY_MS 100u
 #define METER_RELAY_EXPIRY_MS 500u
+#define METER_CONTACT_EXPIRY_MS 300u
+#define METER_CONTACT_MOST_MS 3000u
+#define METER_CONTACT_REST_MS 3000u
 #define METER_TAMPER 1u
 #define METER_POWER_FAIL 2u
 #define METER_MOST_BODY 177u
@@ -99,6 +102,11 @@
 #define METER_BEATEN_OFFSET_STAMP 0u
 #define METER_BEATEN_OFFSET_AT_US 8u
 
+/* opened, from meter: mask of the open series contacts */
+#define METER_OPENED 0x06u
+#define METER_OPENED_BYTES 4u
+#define METER_OPENED_OFFSET_MASK 0u
+
 /* beat, from linetap: stamp: CLOCK_MONOTONIC when it was sent, ns */
 #define METER_BEAT 0x81u
 #define METER_BEAT_BYTES 8u
@@ -119,5 +127,11 @@
 #define METER_RELAYS_BYTES 6u
 #define METER_RELAYS_OFFSET_MASK 0u
 #define METER_RELAYS_OFFSET_EXPIRY_MS 4u
+
+/* contacts, from linetap: mask of the open ones, expiry_ms: closed when it is over */
+#define METER_CONTACTS 0x85u
+#define METER_CONTACTS_BYTES 6u
+#define METER_CONTACTS_OFFSET_MASK 0u
+#define METER_CONTACTS_OFFSET_EXPIRY_MS 4u
 
 #endif

@@ -15,6 +15,7 @@ from cmeter_rig import CMeter, program
 from linetap import learned
 from linetap.board.interface import CardBoard, Levels
 from linetap.board.meter.card import MeteredCard, MeterRelays
+from linetap.board.meter.contacts import MeterContacts
 from linetap.board.meter.decide import Decider
 from linetap.board.meter.limits import LearnedLimits
 from linetap.board.meter.reader import Reader
@@ -73,6 +74,9 @@ class Pins:
     def relay(self, index: int, closed: bool) -> None:
         self.relays[index] = closed
 
+    def contact(self, index: int, opened: bool) -> None:
+        raise AssertionError(f"contact {index} {opened}: the meter has them")
+
     def close(self) -> None:
         self.closed = True
 
@@ -88,7 +92,9 @@ class CardRig(MeterRig):
             self.cable, range(lines), Decider(self.learned.limits, [MeterNumbers()] * lines), self.clock
         )
         own = pins or MeterRelays(self.reader, range(lines), self.clock)
-        self.card = MeteredCard(own, self.reader, self.config.lines_of(1), self.learned)
+        numbers = [line.number for line in self.config.lines_of(1)]
+        contacts = MeterContacts(self.reader, range(lines), numbers, self.clock)
+        self.card = MeteredCard(own, self.reader, self.config.lines_of(1), self.learned, contacts)
 
     def levels(self, seconds: float) -> list[Levels]:
         found: list[Levels] = []

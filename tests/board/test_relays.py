@@ -26,6 +26,8 @@ from state_files import unit
 card = open_card(unit(Path(sys.argv[1]), lines=3), 1)
 card.relay(0, True)
 card.relay(2, True)
+card.contact(1, True)
+card.levels(5_000_000_000)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -35,6 +37,7 @@ def killed_with_closed_relays(run_dir: Path) -> Wires:
     subprocess.run([sys.executable, "-c", KILLED, str(run_dir), tests], timeout=LIMIT_S, check=False)
     wires = Wires.attach(wires_path(run_dir, 1))
     assert wires.relays.tolist() == [1, 0, 1], "a killed process opens nothing"
+    assert wires.contacts.tolist() == [0, 5000, 0]
     return wires
 
 
@@ -44,6 +47,7 @@ def test_what_a_killed_capture_left_closed_is_opened_without_a_configuration(run
     done = subprocess.run(command, cwd="/", timeout=LIMIT_S, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert wires.relays.tolist() == [0, 0, 0]
+    assert wires.contacts.tolist() == [0, 0, 0]
     assert wires.lines == 3, "nothing beside them was touched"
 
 

@@ -31,10 +31,10 @@ def _open_pins(config: Config, card: int, clock: Clock, metered: bool) -> CardBo
     lines = len(config.lines_of(card))
     if config.board.kind == "simulated":
         from linetap.board.simulated import SimulatedCard
-        from linetap.board.wires import RELAYS_AT, wires_path
+        from linetap.board.wires import CONTACTS_AT, RELAYS_AT, wires_path
 
         wires = str(wires_path(config.run_path.absolute(), card))
-        leave_note(config.run_path, card, Note(wires=wires, at=RELAYS_AT, relays=lines))
+        leave_note(config.run_path, card, Note(wires=wires, at=RELAYS_AT, relays=lines, contacts=CONTACTS_AT))
         if metered:
             from linetap.board.simulated import SimulatedPins
 

@@ -41,6 +41,13 @@ void port_relays(uint8_t closed) {
     answer('R', &closed, 1);
 }
 
+void port_contacts(uint8_t open) {
+    answer('C', &open, 1);
+}
+
+void port_contacts_edge(void) {
+}
+
 void port_lamps(uint8_t green, uint8_t red) {
     const uint8_t lit[2] = {green, red};
     answer('L', lit, sizeof lit);

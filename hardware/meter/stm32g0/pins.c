@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The pins of ../../circuit/meter.sheet. PB8 to PB15 are the relays of a card that comes by USB, which is not drawn. */
+/* The pins of ../../circuit/meter.sheet. PB8 to PB15 are the relays of a card that comes by USB, which is not drawn. PC0 to PC7 are the
+   drivers of the series contacts: a contact opens while its pin goes up and down. */
 #include "machine.h"
 #include "registers.h"
 
@@ -10,6 +11,8 @@
 #define LAMP_LATCH 4u
 #define LAMP_DATA 5u
 #define RELAY_1 8u
+
+static uint8_t contacts; /* that are to be open */
 
 static void mode(uint32_t port, unsigned pin, uint32_t what) {
     GPIO_MODER(port) = (GPIO_MODER(port) & ~(3u << 2 * pin)) | what << 2 * pin;
@@ -22,8 +25,10 @@ static void drive(unsigned pin, bool high) {
 void pins_begin(void) {
     RCC_IOPENR |= 7u;
     GPIO_BSRR(GPIOB) = 0xffffu << 16; /* before any is an output: no relay closes for a moment */
+    GPIO_BSRR(GPIOC) = 0xffu << 16;
     for (unsigned pin = 0; pin < 8; pin++) {
         mode(GPIOB, RELAY_1 + pin, 1u);
+        mode(GPIOC, pin, 1u);
     }
     mode(GPIOB, LAMP_CLOCK, 1u);
     mode(GPIOB, LAMP_LATCH, 1u);
@@ -41,6 +46,17 @@ bool pins_power_failing(void) {
 
 void port_relays(uint8_t closed) {
     GPIO_BSRR(GPIOB) = (uint32_t)closed << RELAY_1 | (uint32_t)(uint8_t)~closed << (RELAY_1 + 16u);
+}
+
+void port_contacts(uint8_t open) {
+    contacts = open;
+    GPIO_BSRR(GPIOC) = 0xffu << 16;
+}
+
+void port_contacts_edge(void) {
+    static bool high;
+    high = !high;
+    GPIO_BSRR(GPIOC) = high ? contacts : 0xffu << 16;
 }
 
 /* Two registers in a chain: what goes in first comes to the far end, which is red of line 8. */

@@ -19,6 +19,7 @@
 
 #define GPIOA 0x50000000u
 #define GPIOB 0x50000400u
+#define GPIOC 0x50000800u
 #define GPIO_MODER(port) REGISTER((port) + 0x00u)
 #define GPIO_PUPDR(port) REGISTER((port) + 0x0cu)
 #define GPIO_IDR(port) REGISTER((port) + 0x10u)

@@ -22,6 +22,7 @@ import numpy as np
 
 from linetap.board.meter import protocol as wire
 from linetap.board.meter.protocol import Deframer, encode
+from linetap.board.oneshot import OneShots
 from linetap.board.wires import Wires
 from linetap_bench.exchange.meterlines import MeterLines, VoltsAt, WireVolts
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock
@@ -75,6 +76,9 @@ class Meter:
         self._lines = MeterLines(self._channels)
         self.lights = []
         self._relays = 0
+        self._asked, self._asked_until_us = 0, 0
+        self._one_shots = OneShots(self._channels, now_ns)
+        self.opened = 0  # mask of the contacts it holds open
         self._queue: deque[tuple[int, bytes]] = deque()
         self._frames.forget()
 
@@ -88,6 +92,15 @@ class Meter:
     def relays(self, now_ns: int) -> int:
         """Mask of the closed ones: each command expires by itself."""
         return self._relays if self.us_at(now_ns) < self._relays_until_us else 0
+
+    def _follow_contacts(self, us: int) -> None:
+        asked = self._asked if us < self._asked_until_us else 0
+        each = np.array([bool(asked >> channel & 1) for channel in range(self._channels)])
+        before = self.opened
+        opened = self._one_shots.look(each, self.mono_ns_at(us))
+        self.opened = sum(1 << int(channel) for channel in np.flatnonzero(opened))
+        if self.opened != before:
+            self._send(us, wire.OPENED, self.opened)
 
     def lamps(self, now_ns: int) -> list[str]:
         """The line lamps: as commanded, or a fault after linetap has fallen silent."""
@@ -119,13 +132,15 @@ class Meter:
             self._send(last_us, wire.EDGE, sample * wire.SAMPLE_US, channel, edge, level)
         if last_us >= self._hello_us:
             self._hello_us = _next(last_us, wire.HELLO_EVERY_MS)
-            self._send(last_us, wire.HELLO, wire.VERSION, self._channels, wire.SAMPLE_US, self._boot, 1, 0, 0)
+            self._send(last_us, wire.HELLO, wire.VERSION, self._channels, wire.SAMPLE_US, self._boot, 1, 1, 0)
+        self._follow_contacts(last_us)
         flags = self.tamper * wire.TAMPER | self.power_fail * wire.POWER_FAIL
         if last_us >= self._status_us or flags != self._flags:
             if last_us >= self._status_us:
                 self._status_us = _next(last_us, wire.STATUS_EVERY_MS)
             self._flags = flags
             self._send(last_us, wire.STATUS, flags)
+            self._send(last_us, wire.OPENED, self.opened)
         self._send(last_us, wire.SAMPLES, first * wire.SAMPLE_US, n, len(volts), each=volts.T.astype("<i2").tobytes())
 
     def _send(self, us: int, frame: wire.Frame, *fields: int, each: bytes = b"") -> None:
@@ -164,6 +179,9 @@ class Meter:
             elif frame is wire.RELAYS:
                 self._relays, expiry_ms = fields
                 self._relays_until_us = us + min(expiry_ms, wire.RELAY_EXPIRY_MS) * 1000
+            elif frame is wire.CONTACTS:
+                self._asked, expiry_ms = fields
+                self._asked_until_us = us + min(expiry_ms, wire.CONTACT_EXPIRY_MS) * 1000
 
 
 def _next(now_us: int, every_ms: int) -> int:
@@ -226,6 +244,13 @@ class MeterOnPty[M: Measures]:
         self.unplug()
 
 
+def drive_contacts(meter: Meter, wires: Wires, now_ns: int) -> None:
+    """An edge for each contact that the meter holds open; a meter that was killed gives none."""
+    for channel in range(wires.lines):
+        if meter.opened >> channel & 1:
+            wires.contacts[channel] = now_ns // NS_PER_MS
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="linetap_bench.exchange.meter", description="A line meter on a terminal.")
     parser.add_argument("--wires", type=Path, required=True, metavar="RUN_DIR/capture/wires-1")
@@ -243,6 +268,7 @@ def main() -> int:
     with contextlib.closing(MeterOnPty(meter, args.port)) as port:
         while not stopped:
             port.turn(WAITS_S)
+            drive_contacts(meter, wires, SYSTEM.monotonic_ns())
     return 0
 
 

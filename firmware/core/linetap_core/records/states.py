@@ -53,6 +53,8 @@ class MeterState(msgspec.Struct, kw_only=True):
     restarts: int = 0
     tamper: bool = False  # the housing is open
     power_fail: bool = False
+    contacts: bool = False  # it reports its series contacts: one of an earlier version does not
+    opened: list[int] = []  # lines whose contact it holds open
     disagreeing: list[int] = []  # lines whose HOOK pin has disagreed with the meter for long
 
 
@@ -70,6 +72,9 @@ class CaptureState(ServiceState, kw_only=True):
     gap_ms: float = 0.0
     drift_ppm: float | None = None  # of the codec against the system's clock, over an hour at most; above 0 it is slow
     meter: MeterState | None = None  # None: the card has none
+    opened: list[int] = []  # lines whose series contact it holds open
+    contact_stuck: list[int] = []  # lines whose contact was opened, and whose loop stayed closed
+    contact_open: list[int] = []  # lines whose contact may not have closed again
 
 
 class LineState(msgspec.Struct, kw_only=True):

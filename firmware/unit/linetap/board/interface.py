@@ -30,7 +30,7 @@ class Levels:
 
 
 class CardBoard(Protocol):
-    """One card's lines. Opening and closing it open every relay."""
+    """One card's lines. Opening and closing it open every relay and close every contact."""
 
     @property
     def behind_ms(self) -> int:
@@ -48,6 +48,12 @@ class CardBoard(Protocol):
 
     def relay(self, index: int, closed: bool) -> None:
         """The notice relay of the line in row `index`."""
+        ...
+
+    def contact(self, index: int, opened: bool) -> None:
+        """The series contact of the line in row `index`, which `levels` holds open. DeviceFault `no_contacts` if this
+        card cannot open it.
+        """
         ...
 
     def close(self) -> None: ...

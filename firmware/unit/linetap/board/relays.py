@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap relays open`: opens a card's notice relays after its capture has ended in any way.
+"""`linetap relays open`: opens a card's notice relays, and closes its series contacts, after its capture has ended in
+any way.
 
 A killed capture opens nothing, and Raspberry Pi's kernel leaves a released output as it was driven. So capture writes a
 note for opening its relays before it can close one, and this command needs only that note: neither an invalid
@@ -33,6 +34,7 @@ class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     wires: str | None = None
     at: int = 0  # in that file; one byte a relay, 0 = open
     relays: int = 0
+    contacts: int = 0  # where its series contacts' commands are, int64 each, 0 = closed; 0: it has none
 
 
 _FILE = SmallFile("relays", Note, MOST_BYTES)
@@ -102,5 +104,7 @@ def _open_simulated(note: Note) -> None:
     fd = os.open(note.wires, os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.pwrite(fd, bytes(note.relays), note.at)
+        if note.contacts:
+            os.pwrite(fd, bytes(8 * note.relays), note.contacts)
     finally:
         os.close(fd)

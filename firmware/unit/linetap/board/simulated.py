@@ -51,10 +51,14 @@ class SimulatedCard:
         rooms.enter(run_dir, "capture")
         self._wires = Wires.attach_or_create(wires_path(run_dir, card), lines)
         self._wires.relays[:] = 0
+        self._wires.contacts[:] = 0
+        self._opened = np.zeros(lines, np.bool_)
+        self._now_ms = 0
 
     def levels(self, until_ns: int) -> Levels:
-        until_ms = until_ns // NS_PER_MS
+        until_ms = self._now_ms = until_ns // NS_PER_MS
         self._wires.arm(until_ms)
+        self._wires.contacts[self._opened] = until_ms
         levels = self._wires.take(until_ms)
         return Levels(levels.hook, self._detected(until_ms), levels.polarity, levels.volts)
 
@@ -72,8 +76,13 @@ class SimulatedCard:
     def relay(self, index: int, closed: bool) -> None:
         self._wires.relays[index] = closed
 
+    def contact(self, index: int, opened: bool) -> None:
+        self._opened[index] = opened
+        self._wires.contacts[index] = self._now_ms if opened else 0
+
     def close(self) -> None:
         self._wires.relays[:] = 0
+        self._wires.contacts[:] = 0
         self._wires.close()
 
 

@@ -2,10 +2,10 @@
 """The wires between the simulated exchange and a simulated card: shared memory on tmpfs, one file a card.
 
 The exchange writes line levels ahead of time, one sample a millisecond and line; the board reads them when they are due
-and writes the relays. A sample is one aligned 64-bit word with its own millisecond beside its levels, so another
-process sees it completely or not at all, in any memory order, and a sample left over from an earlier turn of the buffer
-(the exchange died) is never taken for a new one: it reads as an unplugged line. Locks were rejected: the reader is the
-capture loop, which never waits.
+and writes the relays and series contacts. A sample is one aligned 64-bit word with its own millisecond beside its
+levels, so another process sees it completely or not at all, in any memory order, and a sample left over from an earlier
+turn of the buffer (the exchange died) is never taken for a new one: it reads as an unplugged line. Locks were rejected:
+the reader is the capture loop, which never waits.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ CAPACITY_MS = 1 << 14  # 16 s: how far apart exchange and board may be, ahead pl
 _MAGIC = b"LTWIRE1\0"
 _HEADER = np.dtype([("magic", "S8"), ("lines", "u4"), ("capacity_ms", "u4")])
 _ARMED_AT = 32
+CONTACT_HELD_MS = 300  # as the card's: without an edge of the command for this long the contact closes
 RELAYS_AT = 64
+CONTACTS_AT = 256
 _SAMPLES_AT = 4096
 _HOOK, _RING, _POLARITY = np.uint64(1 << 16), np.uint64(1 << 17), np.uint64(1 << 18)
 _VOLTS = np.uint64(0xFFFF)
@@ -45,7 +47,8 @@ def wires_path(run_dir: Path, card: int) -> Path:
 class Wires:
     """Samples by millisecond of CLOCK_MONOTONIC; `relays` is uint8 (lines,), 1 = driven, shared by both processes.
 
-    A driven relay is not necessarily closed: see `closed`.
+    A driven relay is not necessarily closed: see `closed`. `contacts` is int64 (lines,), the millisecond of the last
+    edge of the command to open a series contact; which one is open, board/oneshot.py decides.
     """
 
     def __init__(self, path: Path, lines: int) -> None:
@@ -56,6 +59,7 @@ class Wires:
             os.close(fd)
         self.lines = lines
         self.relays: npt.NDArray[np.uint8] = np.frombuffer(self._memory, np.uint8, lines, RELAYS_AT)
+        self.contacts: npt.NDArray[np.int64] = np.frombuffer(self._memory, np.int64, lines, CONTACTS_AT)
         self._armed_ms = np.frombuffer(self._memory, np.int64, 1, _ARMED_AT)
         flat = np.frombuffer(self._memory, np.uint64, lines * CAPACITY_MS, _SAMPLES_AT)
         self._samples = flat.reshape(lines, CAPACITY_MS)
@@ -145,8 +149,13 @@ class Wires:
         driven: npt.NDArray[np.bool_] = self.relays != 0
         return driven if now_ms - int(self._armed_ms[0]) < ARMED_MS else np.zeros_like(driven)
 
+    def asked_open(self, now_ms: int) -> npt.NDArray[np.bool_]:
+        """Returns bool (lines,): the contacts whose command to open still arrives."""
+        asked: npt.NDArray[np.bool_] = self.contacts > now_ms - CONTACT_HELD_MS
+        return asked
+
     def close(self) -> None:
-        del self.relays, self._samples, self._armed_ms
+        del self.relays, self.contacts, self._samples, self._armed_ms
         with contextlib.suppress(BufferError):  # an array of it is still in use; the process's end unmaps it
             self._memory.close()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from linetap.capture.contacts import Contacts
 from linetap.capture.player import Player
 from linetap.sockets import Listener
 from linetap_core import jsontext, rooms
@@ -22,9 +23,9 @@ log = logging.getLogger("linetap.capture")
 class Commands:
     """Capture's end of its socket."""
 
-    def __init__(self, run_dir: Path, card: int, player: Player) -> None:
+    def __init__(self, run_dir: Path, card: int, player: Player, contacts: Contacts) -> None:
         self._listener = Listener(rooms.socket_path(run_dir, card), RECORDER_USER)
-        self._player = player
+        self._player, self._contacts = player, contacts
 
     def fileno(self) -> int:
         """Readable when `serve` has something to do."""
@@ -35,7 +36,7 @@ class Commands:
         for peer, data in self._listener.poll():
             refused = self._obey(data, written)
             if refused is not None:
-                log.warning("notice_refused: line %d: %s", refused.line, refused.why)
+                log.warning("command_refused: line %d: %s", refused.line, refused.why)
                 with contextlib.suppress(OSError):  # the client has gone or does not read: the ring shows it anyway
                     peer.send(msgspec.json.encode(refused))
 
@@ -47,7 +48,7 @@ class Commands:
         if isinstance(command, PlayNotice):
             why = self._player.play(command.line, command.notice, command.at_frame, plain=command.plain)
         elif isinstance(command, ReleaseLine):
-            why = "this card has no series contacts"
+            why = self._contacts.open(command.line, command.ms)
         else:
             why = self._player.stop(command.line, written)
         return None if why is None else Refused(command.line, why)

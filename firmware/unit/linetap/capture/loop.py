@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from linetap.board.interface import CardBoard
+from linetap.board.interface import CardBoard, Levels
 from linetap.capture.alsa import FILL_PERIODS, OVERRUN
 from linetap.capture.lineaudio import LineAudio
 from linetap.capture.player import Player
@@ -70,6 +70,7 @@ class Loop:
         player: Player,
         clock: Clock,
         state: CaptureState,
+        watch: Callable[[Levels], None] | None = None,
     ) -> None:
         self._card = card
         self._codec = codec
@@ -79,6 +80,7 @@ class Loop:
         self._player = player
         self._clock = clock
         self._state = state
+        self._watch = watch  # is given the levels of each period
         self._timeline = Timeline(card.rate_hz)
         self._drift = Drift()
         self._position = 0  # device frames read in this run
@@ -181,6 +183,8 @@ class Loop:
         mono_ns = self._timeline.ns_at(position) - self._audio.delay_ns
         levels = self._board.levels(mono_ns + SLOT_MS * NS_PER_MS)
         device_frame = self._ring.next_device_frame
+        if self._watch is not None:
+            self._watch(levels)
         tags, notice_frames = self._player.report(device_frame)
         self._ring.write(
             self._audio.period(data), levels.hook, levels.ring, levels.polarity, levels.volts, tags, notice_frames,

@@ -68,6 +68,10 @@ class Player:
         """Whether a notice is in the stream: `shift` must then not be refined."""
         return any(play.start is not None for play in self._plays)
 
+    def has(self, line: int) -> bool:
+        """Whether a notice of this line is requested, or was not captured to its end yet."""
+        return any(play.row == self._rows[line][0] for play in self._plays)
+
     def raise_on(self, line: int, notice: str, samples: I16) -> None:
         """From now on this line plays the notice with these samples (8 kHz) of the same length."""
         self._raised[line, notice] = self._as_played(samples)

@@ -11,6 +11,7 @@ from contextlib import ExitStack, closing
 from linetap.boardchoice import open_card
 from linetap.capture.alsa import Codec
 from linetap.capture.commands import Commands
+from linetap.capture.contacts import Contacts
 from linetap.capture.lights import LineLights
 from linetap.capture.lineaudio import LineAudio
 from linetap.capture.loop import Loop
@@ -69,10 +70,12 @@ def _serve(config: Config, card: Card, stop: Stop, state: CaptureState, file: St
             _keep_to_one_core()
         player = Player(card, lines, notices_of(config), board)
         gains = LineGains(config, lines, player)
+        contacts = Contacts(card, lines, board, player, SYSTEM, state)
         codec = opened.enter_context(closing(Codec(card)))
-        commands = opened.enter_context(closing(Commands(config.run_path, card.number, player)))
+        commands = opened.enter_context(closing(Commands(config.run_path, card.number, player, contacts)))
         codec.watch(commands.fileno())
-        loop = Loop(card, codec, LineAudio(card, lines), ring, board, player, SYSTEM, state)
+        watch = contacts.follow if card.contacts else None
+        loop = Loop(card, codec, LineAudio(card, lines), ring, board, player, SYSTEM, state, watch)
         state.meter = board.meter
         lights = LineLights(config, card.number, board)
         _warn(log, state)
@@ -82,8 +85,10 @@ def _serve(config: Config, card: Card, stop: Stop, state: CaptureState, file: St
             while not (stop.requested or file.outdated):
                 if loop.turn():
                     commands.serve(loop.written)
+                contacts.turn()
                 if file.due():
                     state.overruns_lately = loop.overruns_lately()
+                    contacts.report()
                     file.write(state)
                     lights.show()
                     gains.follow()

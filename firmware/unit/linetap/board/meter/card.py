@@ -10,6 +10,7 @@ import numpy as np
 
 from linetap.board.interface import PERIOD_MS, CardBoard, Levels
 from linetap.board.meter import protocol as wire
+from linetap.board.meter.contacts import MeterContacts
 from linetap.board.meter.decide import Decider
 from linetap.board.meter.limits import LearnedLimits
 from linetap.board.meter.port import SerialPort
@@ -19,7 +20,7 @@ from linetap.config import profile_of
 from linetap.config.schema import Config, Line
 from linetap.ring import NO_VOLTS
 from linetap_core.clock import NS_PER_MS, Clock
-from linetap_core.errors import BadInput
+from linetap_core.errors import BadInput, DeviceFault
 from linetap_core.records import MeterState
 
 DISAGREES_MS = 1000  # an edge passes a pin's filter up to 58 ms late; a lasting difference is a fault of either
@@ -29,8 +30,11 @@ ARRIVES_MS = 12  # a frame's 5 ms, 4 ms on the line where all of it is escaped, 
 class MeteredCard:
     """Rows in the order of `Config.lines_of(card)`."""
 
-    def __init__(self, pins: CardBoard, reader: Reader, lines: Sequence[Line], learned: LearnedLimits) -> None:
+    def __init__(
+        self, pins: CardBoard, reader: Reader, lines: Sequence[Line], learned: LearnedLimits, contacts: MeterContacts
+    ) -> None:
         self._pins = pins
+        self._contacts = contacts
         self._learned = learned
         self._reader = reader
         self._numbers = np.array([line.number for line in lines])
@@ -48,6 +52,7 @@ class MeteredCard:
             self._reader.set_limits(self._limits)
         seen = self._pins.levels(until_ns)
         found = self._reader.levels(until_ns)
+        self._contacts.follow()
         if found is None:
             if self._differ_ms.any():
                 self._differ_ms[:] = 0
@@ -68,13 +73,16 @@ class MeteredCard:
     def relay(self, index: int, closed: bool) -> None:
         self._pins.relay(index, closed)
 
+    def contact(self, index: int, opened: bool) -> None:
+        self._contacts.contact(index, opened)
+
     def lights(self, leds: Sequence[int]) -> None:
         """The line LEDs, one a line, as indexes into protocol.LEDS."""
         self._reader.lights(leds)
 
     def close(self) -> None:
         self._learned.stop()
-        with contextlib.closing(self._reader):
+        with contextlib.closing(self._reader), contextlib.closing(self._contacts):
             self._pins.close()
 
 
@@ -107,6 +115,10 @@ class MeterRelays:
         self._closed = self._closed | self._bits[index] if closed else self._closed & ~self._bits[index]
         self._send_relays()
 
+    def contact(self, index: int, opened: bool) -> None:
+        """MeteredCard has them by MeterContacts."""
+        raise DeviceFault("no_contacts", f"row {index} cannot be {'opened' if opened else 'closed'} without its meter")
+
     def _send_relays(self) -> None:
         self._due_ns = self._clock.monotonic_ns() + wire.BEAT_EVERY_MS * NS_PER_MS
         self._reader.send(wire.RELAYS, self._closed, wire.RELAY_EXPIRY_MS if self._closed else 0)
@@ -134,4 +146,5 @@ def open_metered(config: Config, card: int, pins: CardBoard | None, clock: Clock
     numbers = [profile_of(config, line.profile).meter for line in lines]
     reader = Reader(SerialPort(port), channels, Decider(learned.limits, numbers), clock)
     learned.start()
-    return MeteredCard(pins or MeterRelays(reader, channels, clock), reader, lines, learned)
+    contacts = MeterContacts(reader, channels, [line.number for line in lines], clock)
+    return MeteredCard(pins or MeterRelays(reader, channels, clock), reader, lines, learned, contacts)

@@ -24,6 +24,9 @@ HELLO_EVERY_MS = 1000
 STATUS_EVERY_MS = 250
 BEAT_EVERY_MS = 100
 RELAY_EXPIRY_MS = 500
+CONTACT_EXPIRY_MS = 300
+CONTACT_MOST_MS = 3000
+CONTACT_REST_MS = 3000
 TAMPER, POWER_FAIL = 0x01, 0x02
 LEDS = ("dark", "idle", "ringing", "call", "recording", "fault", "asked", "green", "yellow", "red")
 EDGES = ("hook", "ring", "pulse")
@@ -86,6 +89,7 @@ SAMPLES = _frame(
 EDGE = _frame("edge", 0x03, "meter", "<QBBB", "at_us, channel from 0, edge (0 hook, 1 ring, 2 pulse), level")
 STATUS = _frame("status", 0x04, "meter", "<B", "flags (1 tamper, 2 power failing)")
 BEATEN = _frame("beaten", 0x05, "meter", "<QQ", "stamp of the beat, at_us when it came")
+OPENED = _frame("opened", 0x06, "meter", "<I", "mask of the open series contacts")
 BEAT = _frame("beat", 0x81, "linetap", "<Q", "stamp: CLOCK_MONOTONIC when it was sent, ns")
 LIGHTS = _frame(
     "lights", 0x82, "linetap", "<B", "channels",
@@ -97,8 +101,9 @@ LIMITS = _frame(
     " 0.01 V",
 )  # fmt: skip
 RELAYS = _frame("relays", 0x84, "linetap", "<IH", "mask of the closed ones, expiry_ms: open when it is over")
+CONTACTS = _frame("contacts", 0x85, "linetap", "<IH", "mask of the open ones, expiry_ms: closed when it is over")
 
-FRAMES = (HELLO, SAMPLES, EDGE, STATUS, BEATEN, BEAT, LIGHTS, LIMITS, RELAYS)
+FRAMES = (HELLO, SAMPLES, EDGE, STATUS, BEATEN, OPENED, BEAT, LIGHTS, LIMITS, RELAYS, CONTACTS)
 MOST_BODY = HEADER.size + SAMPLES.size + 2 * MOST_SAMPLES * MOST_CHANNELS + CRC.size  # the longest of all
 
 

@@ -61,12 +61,14 @@ class Reader:
         self._beat_ns, self._received_ns = 0, clock.monotonic_ns()
         self._foreign = False
         self.state = MeterState(connected=False)
+        self.opened: int | None = None  # channels whose series contact is open; None: it reports none
         self._handlers = {
             wire.HELLO.code: (wire.HELLO, self._hello),
             wire.SAMPLES.code: (wire.SAMPLES, self._samples),
             wire.EDGE.code: (wire.EDGE, self._edge),
             wire.STATUS.code: (wire.STATUS, self._status),
             wire.BEATEN.code: (wire.BEATEN, self._beaten),
+            wire.OPENED.code: (wire.OPENED, self._opened),
         }
 
     @property
@@ -163,6 +165,7 @@ class Reader:
         self.state.restarts += 1
         log.warning("meter_restarted: %d times now", self.state.restarts)
         self._boot = None  # the next hello identifies it and is no second restart
+        self.opened = None
         self._map.forget()
         self._store.forget()
         self._gathered.clear()
@@ -218,6 +221,9 @@ class Reader:
     def _status(self, _payload: bytes, fields: tuple[int, ...]) -> None:
         self.state.tamper = bool(fields[0] & wire.TAMPER)
         self.state.power_fail = bool(fields[0] & wire.POWER_FAIL)
+
+    def _opened(self, _payload: bytes, fields: tuple[int, ...]) -> None:
+        self.opened = fields[0]
 
     def _beaten(self, _payload: bytes, fields: tuple[int, ...]) -> None:
         stamp, at_us = fields
