@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from cmeter_rig import LINES, CMeter, payloads, program
 from linetap.board.meter import protocol as wire
 from linetap.board.meter.contacts import MeterContacts
+from linetap.board.meter.oneshot import OneShots
 from linetap.board.meter.protocol import encode
-from linetap.board.oneshot import OneShots
 from linetap.board.wires import CONTACT_HELD_MS, Wires
 from linetap.ring import I16
 from linetap_bench.exchange.meter import Meter, drive_contacts

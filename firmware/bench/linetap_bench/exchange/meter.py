@@ -21,8 +21,8 @@ from typing import Protocol
 import numpy as np
 
 from linetap.board.meter import protocol as wire
+from linetap.board.meter.oneshot import OneShots
 from linetap.board.meter.protocol import Deframer, encode
-from linetap.board.oneshot import OneShots
 from linetap.board.wires import Wires
 from linetap_bench.exchange.meterlines import MeterLines, VoltsAt, WireVolts
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock
