@@ -341,9 +341,9 @@ class WiredMeter[M: Measures](MeterOnPty[M]):
         self._wires, self._until_ms = wires, SYSTEM.monotonic_ns() // NS_PER_MS - 500
         self._hold()
 
-    def turn(self) -> None:
+    def turn(self, wait_s: float = 0.0) -> None:
         self._hold()
-        super().turn()
+        super().turn(wait_s)
 
     def _hold(self) -> None:
         now_ms = SYSTEM.monotonic_ns() // NS_PER_MS
