@@ -102,6 +102,7 @@ def test_the_document_has_the_same_numbers() -> None:
         assert int(text.replace(" ", ""), 0) == getattr(wire, name), name
     want = "VERSION BAUD END ESC ESC_END ESC_ESC MOST_CHANNELS SAMPLE_US SAMPLES_A_FRAME MOST_SAMPLES HELLO_EVERY_MS"
     more = "STATUS_EVERY_MS BEAT_EVERY_MS RELAY_EXPIRY_MS LAMPS_EXPIRY_MS LAMP_STEP_MS"
+    more += " CONTACT_EXPIRY_MS CONTACT_MOST_MS CONTACT_REST_MS"
     assert set(rows) == {*want.split(), *more.split()}
     text = DOCUMENT.read_text()
     for bits in (wire.bits_per_second(8), wire.bits_per_second(8, escaped=True)):
