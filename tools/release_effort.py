@@ -26,40 +26,25 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/desk")]
 
 from custody_rig import Helper  # noqa: E402
+from klm import HANDS_S, KEY_S, POINT_S, PRESS_S, THINK_S  # noqa: E402
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect  # noqa: E402
 from release_house import LEGAL, MANAGER, ReleaseHouse  # noqa: E402
+from ruled_house import give_passkeys, ruled_house  # noqa: E402
 from servesite import chromium  # noqa: E402
-from test_signing_page import AUTHENTICATOR, Served, make_passkey  # noqa: E402
 
 from linetap_core.clock import SYSTEM  # noqa: E402
 from linetap_core.evidence.keys import keys  # noqa: E402
-from linetap_desk.accesslog import roles  # noqa: E402
 from linetap_desk.release import requestfile  # noqa: E402
-from release_rig import KIM, NOW, PARK, Desk  # noqa: E402
 from sealing_rig import CALL_ID, UNIT  # noqa: E402
 
 PAGE = ROOT / "docs/desk-release.md"
 BEGIN, END = "<!-- tools/release_effort.py -->\n", "<!-- end -->\n"
-# Card, Moran and Newell: a key of an average typist, pointing, a press of the button, hands to the other device, and
-# thinking before each unit.
-KEY_S, POINT_S, PRESS_S, HANDS_S, THINK_S = 0.28, 1.1, 0.2, 0.4, 1.35
 LIMIT_MS = 15_000
 READ_S = 15.0  # ours: to read a page of a request before one's step
 COUNT = """
 for (const kind of ["click", "keydown"])
   addEventListener(kind, (event) => { if (event.isTrusted && !event.repeat) window.counted(kind); }, true);
 """
-WORKED = {"approvals": [["legal"]], "max_age_days": 3650, "expires_days": 3, "party": "own_line", "purpose": "dispute"}
-RULES: list[dict[str, Any]] = [
-    WORKED,
-    {"approvals": [["privacy"], ["legal"]], "max_age_days": 3650, "party": "court", "purpose": "investigation"},
-    {"approvals": [["privacy"]], "max_age_days": 3650, "may": "listen", "party": "citizen", "purpose": "citizen"},
-]
-PURPOSES = [
-    {"basis": "지침 제12조", "id": "dispute", "text_en": "A complaint", "text_ko": "민원 답변"},
-    {"basis": "형사소송법 제199조", "id": "investigation", "text_en": "An investigation", "text_ko": "재판·수사"},
-    {"basis": "개인정보 보호법 제35조", "id": "citizen", "text_en": "Access to own data", "text_ko": "정보주체의 열람"},
-]  # fmt: skip
 
 
 @dataclass
@@ -120,8 +105,8 @@ class Hand:
 
 
 class Case:
-    def __init__(self, house: ReleaseHouse, browser: Browser, sign: Served) -> None:
-        self.house, self.browser, self.sign, self.desk = house, browser, sign, house.desk
+    def __init__(self, house: ReleaseHouse, browser: Browser) -> None:
+        self.house, self.browser, self.desk = house, browser, house.desk
         self.effort = Effort()
         self.hands: dict[str, Hand] = {}
         self.registered = ""  # the address of the citizen's request
@@ -214,7 +199,7 @@ class Case:
         with hand.context.expect_page() as opened:
             page.locator("#signing").click()
         signing = opened.value
-        _authenticator(signing, self.passkeys[role])
+        give_passkeys(signing, self.passkeys[role])
         hand.effort.reads += 1
         signing.get_by_role("button", name="패스키로 승인 서명하기").click()
         with signing.expect_download() as fetched:
@@ -268,25 +253,6 @@ class Case:
     passkeys: dict[str, list[Any]]
 
 
-def _authenticator(page: Page, credentials: list[Any]) -> None:
-    """The virtual one of this page has the passkeys that were made before."""
-    session = page.context.new_cdp_session(page)
-    session.send("WebAuthn.enable")
-    made = session.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})["authenticatorId"]
-    for one in credentials:
-        session.send("WebAuthn.addCredential", {"authenticatorId": made, "credential": one})
-
-
-def _passkey(browser: Browser, sign: Served, name: str) -> tuple[str, list[Any]]:
-    with contextlib.closing(browser.new_context(locale="ko-KR")) as context:
-        page = context.new_page()
-        session = context.new_cdp_session(page)
-        session.send("WebAuthn.enable")
-        made = session.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})["authenticatorId"]
-        line = make_passkey(page, sign, name)
-        return line, session.send("WebAuthn.getCredentials", {"authenticatorId": made})["credentials"]
-
-
 def _members(package: bytes) -> dict[str, bytes]:
     with tarfile.open(fileobj=io.BytesIO(package), mode="r:") as archive:
         return {one.name: found.read() for one in archive if (found := archive.extractfile(one)) is not None}
@@ -295,32 +261,14 @@ def _members(package: bytes) -> dict[str, bytes]:
 @contextlib.contextmanager
 def case(browser: Browser, *, ruled: bool) -> Iterator[Case]:
     """A desk of its own, with the rules in force or without."""
-    sign = Served()
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as held:
-        held.callback(sign.end)
-        desk = Desk.make(Path(folder))
-        passkeys = {}
-        for role, name in ((LEGAL, PARK), (MANAGER, KIM)):
-            line, passkeys[role] = _passkey(browser, sign, name)
-            (desk.root / f"{name}.pub").write_text(line)
-        more: dict[str, Any] = {}
-        if ruled:
-            staff = {
-                "line": 3,
-                "name": "Jung Ho",
-                "recipient": desk.requester.recipient,
-                "since": NOW,
-                "supervisors": [PARK],
-            }
-            more = {"rules": RULES, "lines": [staff | {"unit": UNIT}]}
-        desk.sign_roles(2, purposes=PURPOSES, **more)
-        desk.run(roles, "use", desk.root / "roles.json", "--desk", desk.folder)
-        house = ReleaseHouse(desk, more=f'signing = "{sign.url}"')
-        with house.served:
-            made = Case(house, browser, sign)
-            made.passkeys = passkeys
-            yield made
-        house.engine.dispose()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ruled_house(browser, Path(folder), ruled=ruled) as (house, passkeys),
+        house.served,
+    ):
+        made = Case(house, browser)
+        made.passkeys = passkeys
+        yield made
 
 
 def run(browser: Browser, value: str, approvers: tuple[str, ...], *, requester: str = "", to_listen: bool = False,

@@ -67,10 +67,10 @@ class Browser:
 
 
 class InThread:
-    """`with InThread(desk) as run: run.browser`"""
+    """`with InThread(desk) as run: run.browser`; not `enters`: the code is left for another browser."""
 
-    def __init__(self, desk: Desk, settings: Settings | None = None) -> None:
-        self.desk, self.settings = desk, settings or Settings(output=str(desk.root / "out"))
+    def __init__(self, desk: Desk, settings: Settings | None = None, *, enters: bool = True) -> None:
+        self.enters, self.desk, self.settings = enters, desk, settings or Settings(output=str(desk.root / "out"))
         (desk.root / "out").mkdir(exist_ok=True)
         self.held = contextlib.ExitStack()
 
@@ -86,7 +86,8 @@ class InThread:
         self.thread.start()
         self.held.callback(self._end)
         until(lambda: self.server.started or not self.thread.is_alive(), LIMIT_S)
-        self.browser = Browser(self.held, url, self.program.door.code)
+        if self.enters:
+            self.browser = Browser(self.held, url, self.program.door.code)
         return self
 
     def stranger(self) -> httpx.Client:

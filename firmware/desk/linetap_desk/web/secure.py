@@ -165,4 +165,15 @@ def is_own_origin(headers: Mapping[str, str], own: str) -> bool:
         return False
 
 
+_FOLLOWED = {
+    "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document", "sec-fetch-user": "?1",
+}  # fmt: skip
+
+
+def followed_link(headers: Mapping[str, str]) -> bool:
+    """Whether a person has clicked on a link that stands elsewhere: the browser then leaves strict cookies out, and
+    sends them with what our own page asks for next."""
+    return all(headers.get(name) == value for name, value in _FOLLOWED.items())
+
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address

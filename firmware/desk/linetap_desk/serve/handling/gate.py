@@ -124,6 +124,8 @@ async def _stopped(request: Request, route: Route, site: Site, who: Who | None, 
         if request.method != "GET" or route.background:
             raise HTTPException(401)
         there = here_of(request)
+        if sessions.COOKIE not in request.cookies and secure.followed_link(request.headers):
+            return site.pages.page(request, "people/arrived.html", next=there)
         return RedirectResponse(login_address(there, LOGIN if who is None else UNLOCK), 303)
     if not who.roles & route.roles:
         if route.act is not None:

@@ -57,25 +57,31 @@ async def page(request: Request, site: Site) -> Response:
 
 
 def _tasks(site: Site, who: Who) -> list[Task]:
-    """Those with a number alone."""
+    """Those with a number."""
     now_ns = site.clock.utc_ns()
     found: list[Task] = []
     with site.own.connect() as db:
         if who.roles & TAKES_PART:
             mine = showing.requests_of(db, now_ns, lambda one: one.is_for(who.name, who.roles, now_ns))
-            found.append(Task(N_("Releases: a step of yours"), len(mine.rows), "/release"))
+            found.append(_task(N_("Releases: a step of yours"), "/release", [one.row["id"] for one in mine.rows]))
         if who.roles & HOLDS:
             found.append(Task(N_("Holds that may need your step"), _holds(db, who.name, now_ns), "/release"))
         if who.roles & citizensteps.SEES - REVIEWS:
-            found.append(Task(N_("Access requests that are open"), len(citizens.open_requests(db)), "/citizen"))
+            opened = [one.id for one in citizens.open_requests(db)]
+            found.append(_task(N_("Access requests that are open"), "/citizen", opened))
         if who.roles & ADOPTS:
             waiting = select(func.count()).select_from(adoptions).where(adoptions.c.closed_at.is_(None))
             found.append(Task(N_("New units that are not finished"), db.execute(waiting).scalar() or 0, "/adoption"))
         if who.roles & REVIEWS:
             months, signed = review.months(db, site.pages, now_ns), review.signed(db)
             over = [month for month in months[1:] if month not in signed]
-            found.append(Task(N_("Months whose review is not signed"), len(over), "/review"))
+            found.append(_task(N_("Months whose review is not signed"), "/review", over))
     return [one for one in found if one.count]
+
+
+def _task(says: str, path: str, waiting: list[str]) -> Task:
+    """One alone is opened at once; several by their list."""
+    return Task(says, len(waiting), f"{path}/{waiting[0]}" if len(waiting) == 1 else path)
 
 
 def _holds(db: Connection, name: str, now_ns: int) -> int:
