@@ -103,7 +103,7 @@ def test_what_belongs_to_a_call_is_never_held(check: str) -> None:
 
 
 def test_the_checks_of_calls_are_known() -> None:
-    assert OF_A_CALL == ["call_marked", "mark_far", "long_call"]
+    assert OF_A_CALL == ["call_marked", "call_ending", "mark_far", "long_call"]
 
 
 @given(st.lists(st.tuples(st.sampled_from([None, "warning", "critical"]), st.integers(1, 900)), max_size=40))

@@ -17,11 +17,11 @@ from state_files import DEATHS, capture, recorder, reporter, suffering
 
 GIB = 1 << 30
 OF_LINES = (
-    *CODES, "notice_not_heard", "notice_doubtful", "call_marked", "mark_far", "long_call",
+    *CODES, "notice_not_heard", "notice_doubtful", "call_marked", "call_ending", "mark_far", "long_call",
 )  # fmt: skip
 BY_ID = {check.id: check for check in CHECKS}
 CRITICAL = {"line_cut", "line_short", "silent_off_hook", "sound_on_hook", "notice_not_heard"}
-OF_THE_DESK = {"call_marked", "mark_far", "long_call"}
+OF_THE_DESK = {"call_marked", "call_ending", "mark_far", "long_call"}
 
 
 def unit(

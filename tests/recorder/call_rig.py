@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import numpy as np
@@ -103,13 +103,14 @@ class Story:
     vault: Kept = field(default_factory=Kept)
     noise_peak: int = 3000
     followed: list[Batch] = field(default_factory=list)
+    card_kind: type[Card] = Card
 
     def __post_init__(self) -> None:
         lines = len(self.config.line)
         ms = round(self.seconds * 1000)
         self.bits = np.zeros((3, lines, ms), np.bool_)
         noise = np.random.default_rng(3).integers(-self.noise_peak, self.noise_peak, (lines, ms * 8))
-        self.card = Card(
+        self.card = self.card_kind(
             self.config.lines_of(1),
             noise.astype(np.int16),
             Levels(self.bits[0], self.bits[1], self.bits[2], np.full((lines, ms // 10), NO_VOLTS, np.int16)),
@@ -126,23 +127,23 @@ class Story:
         )
         return Recorder(around, memories)
 
-    def off_hook(self, start_s: float, end_s: float, line: int = 1) -> Story:
+    def off_hook(self, start_s: float, end_s: float, line: int = 1) -> Self:
         self.bits[0, line - 1, round(start_s * 1000) : round(end_s * 1000)] = True
         return self
 
-    def on_hook(self, start_s: float, end_s: float, line: int = 1) -> Story:
+    def on_hook(self, start_s: float, end_s: float, line: int = 1) -> Self:
         self.bits[0, line - 1, round(start_s * 1000) : round(end_s * 1000)] = False
         return self
 
-    def ring(self, start_s: float, end_s: float, line: int = 1) -> Story:
+    def ring(self, start_s: float, end_s: float, line: int = 1) -> Self:
         self.bits[1, line - 1, round(start_s * 1000) : round(end_s * 1000)] = True
         return self
 
-    def reverse(self, start_s: float, end_s: float, line: int = 1) -> Story:
+    def reverse(self, start_s: float, end_s: float, line: int = 1) -> Self:
         self.bits[2, line - 1, round(start_s * 1000) : round(end_s * 1000)] = True
         return self
 
-    def sound(self, at_s: float, samples: npt.NDArray[Any], line: int = 1) -> Story:
+    def sound(self, at_s: float, samples: npt.NDArray[Any], line: int = 1) -> Self:
         """On top of what the line carries, as far as it goes."""
         audio, first = self.card._audio[line - 1], round(at_s * RATE_HZ)
         n = min(len(samples), len(audio) - first)

@@ -40,6 +40,7 @@ class Learned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     echo_db: Decibels | None = None  # level of a notice in the captured audio, relative to the notice as played
     echo_delay_ms: Milliseconds | None = None  # from playing to capturing it
     near_digit_dbm0: Decibels | None = None  # one tone of a digit dialled on this line
+    release_ms: Milliseconds | None = None  # the loop open until the exchange had released; 0: it did not in time
     learned_at: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT[0-9:.]{8,12}Z$")]  # as rfc3339 writes it: text orders
 
 

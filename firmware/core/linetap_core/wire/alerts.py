@@ -78,6 +78,7 @@ ALERTS: dict[str, AlertKind] = {
     "stuck_off_hook": AlertKind("warning", "line_check"),
     # calls, which the desk acts on
     "call_marked": AlertKind("warning", "ok"),
+    "call_ending": AlertKind("warning", "ok"),
     "mark_far": AlertKind("warning", "ok"),
     "long_call": AlertKind("warning", "ok"),
     "smdr_unmatched": AlertKind("warning", "ok"),

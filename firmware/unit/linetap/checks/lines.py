@@ -292,13 +292,29 @@ CHECKS = (
         action_ko="{lines}의 직원을 도우십시오. 기기는 손대지 않아도 되며 드라이버는 필요 없습니다.",
         action_en="help the member of staff at {lines}. The unit is in order, and no screwdriver is needed.",
     ),
-    # The mark code was dialled in a call, but not, or not certainly, on the line's own telephone.
+    # Staff, or the longest time, end the call in progress.
+    of_lines(
+        "call_ending",
+        clears="when the call ends, or staff stop its notice",
+        of_a_call=True,
+        text_ko="{lines}: 진행 중인 통화의 종료 안내가 나가고 있거나 나갔습니다.",
+        text_en="{lines}: the call in progress is being ended, and its caller is told why.",
+        action_ko=(
+            "{lines}의 직원을 도우십시오. 안내가 끝나도 통화가 이어지면 직원이 수화기를 내려놓아야 합니다. 드라이버는 "
+            "필요 없습니다."
+        ),
+        action_en=(
+            "help the member of staff at {lines}. If the call goes on after the notice, they have to hang up. No "
+            "screwdriver is needed."
+        ),
+    ),
+    # A code was dialled in a call, but not, or not certainly, on the line's own telephone.
     of_lines(
         "mark_far",
         clears="when the call ends",
         of_a_call=True,
-        text_ko="{lines}: 표시 코드가 이 회선의 전화기에서 눌렸는지 확인되지 않아 통화를 표시하지 않았습니다.",
-        text_en="{lines}: the mark code came, or may have come, from the far end. The call is not marked.",
+        text_ko="{lines}: 통화 표시나 종료 코드가 이 회선의 전화기에서 눌렸는지 확인되지 않아 따르지 않았습니다.",
+        text_en="{lines}: a code to mark or end the call came, or may have come, from the far end. It was ignored.",
         action_ko=(
             "직원에게 물어보십시오. 직원이 눌렀다면 그 전화기로 밖에 한 번 걸거나 linetap line learn {first} 명령으로 "
             "전화기를 배우게 하십시오. 드라이버는 필요 없습니다."

@@ -19,6 +19,7 @@ from linetap_core.records import (
     Direction,
     Disposition,
     EndedBy,
+    EndRecord,
     InternalBy,
     Mark,
     NoticeProof,
@@ -28,7 +29,7 @@ from linetap_core.records import (
 
 State = Literal[
     "idle", "ringing", "off_hook", "greeting", "notice_wait", "notice", "fax_wait", "recording", "tone_end",
-    "new_party", "passing", "carrier", "held",
+    "new_party", "passing", "carrier", "held", "end_notice", "end_opens", "end_open", "end_closed",
 ]  # fmt: skip
 MOST_DIGITS = 64
 
@@ -56,6 +57,20 @@ class Anchor(msgspec.Struct, frozen=True, array_like=True):
 
     def mono_ns_at(self, utc_ns: int) -> int:
         return self.mono_ns + utc_ns - self.utc_ns
+
+
+class LadderStep(msgspec.Struct):
+    """A notice on the way to the end of a call: of a situation, or the warning before the longest time."""
+
+    situation: str
+    then: Literal["end", "warn"]
+    by: Literal["code", "time"]
+    notice: str
+    asked: int  # the last digit of the code, or the frame at which it was due
+    tries: int = 0
+    started: int | None = None  # its first frame on the line, and the one after its last
+    ended: int | None = None
+    played: NoticeRecord | None = None
 
 
 class Call(msgspec.Struct, kw_only=True):
@@ -122,6 +137,21 @@ class Call(msgspec.Struct, kw_only=True):
     keys: list[Key] = []  # the last digits, which may become a code
     marks: list[Mark] = []
     was_marked: bool = False  # marked in the record that this one continues
+    situations: list[str] = []  # whose code staff have dialled, in this record or before
+    flashed: bool = False  # since the answer: a party may be on hold at the PBX
+    step: LadderStep | None = None  # the notice that plays on the way to the call's end
+    end: EndRecord | None = None  # how the unit ends it, or has ended it
+    end_spoken: int | None = None  # the frame at which the notice of an end had ended: there is no second one in a call
+    release_due: int | None = None  # the frame from which on the contact may open
+    release_asked: bool = False
+    voice_after: bool = False  # a voice was heard after the contact had closed again
+    opened_at: int | None = None  # the loop is open by the contact: no later audio is written until it is known why
+    talking_from: int | None = None  # the frame of the answer, in a record that continues another
+    extended: int = 0  # times that staff have given the call more time
+    warned_at: int | None = None  # the frame at which the warning was due that was heard
+    put_off: int = 0  # times that the longest time was put off, and the frame until then
+    put_off_to: int = 0
+    time_off: bool = False  # no longest time counts any more
     call_time_reported: bool = False
     party_by: PartyBy | None = None  # evidence that another party joined a skipped call
     party_unknown: bool = False
@@ -183,6 +213,7 @@ class Call(msgspec.Struct, kw_only=True):
             notices=list(self.notices),
             clock=clock,
             marks=list(self.marks),
+            end=self.end or msgspec.UNSET,
             party_by=self.party_by or msgspec.UNSET,
             party_unknown=True if self.party_unknown else msgspec.UNSET,
         )

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two codes that staff dial during a call (one marks the call as abusive, one plays the notice now), and which end
-dialled them.
+"""The codes that staff dial during a call, and which end dialled them: one marks the call as abusive, one plays the
+notice now, one for each situation ends the call or warns its caller, and one gives it more time.
 
 A tap on two wires receives both ends mixed; the telephone's own signal identifies them. Learnt are digits that only
 this line's telephone can have sent: the first three after the handset was lifted to dial, since the exchange connects
@@ -14,14 +14,16 @@ from __future__ import annotations
 from statistics import median
 from typing import Literal
 
+from linetap.recorder.calls import ladder, overlong
 from linetap.recorder.calls.call import Key
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
+from linetap.recorder.calls.marks import note
 from linetap.recorder.calls.noticeproof import numbers_of
 from linetap.recorder.signals.dtmf.press import LONGEST_MS, Signature, signature_of
 from linetap.recorder.signals.events import Event
 from linetap.ring import I16, RATE_HZ
 from linetap_core.errors import DeviceFault
-from linetap_core.records import ABUSE, Mark
+from linetap_core.records import ABUSE
 
 Whose = Literal["near", "far", "uncertain"]
 
@@ -29,11 +31,11 @@ LEARNT_DIGITS = 3  # of a call: emergency numbers have no more, and nothing is c
 ABOUT_MS = 10  # accuracy of a known delay, and length of the line's own echo
 KEPT = 24  # digits, of at least eight calls: a new telephone is learnt anew
 MARKS: dict[Whose, str] = {"near": ABUSE, "far": "mark_far", "uncertain": "mark_uncertain"}
-DOUBTFUL = (MARKS["far"], MARKS["uncertain"])
+OF_AN_END: dict[Whose, str] = {"far": "end_far", "uncertain": "end_uncertain"}
+DOUBTFUL = (MARKS["far"], MARKS["uncertain"], *OF_AN_END.values())
 NOTICE_CODE: dict[Whose, str] = {"near": "notice_code", "far": "notice_code_far", "uncertain": "notice_code_uncertain"}
 KEYS_WITHIN_S = 3  # longest time between two keys of one code
 LONGEST_CODE = 8
-MOST_MARKS = 16
 WARNING_AFTER_MS = 200
 
 
@@ -113,9 +115,10 @@ def _played(line: LineContext, begin: int, end: int) -> I16 | None:
 
     None: none was played.
     """
-    playing = line.memory.playing
+    playing, step = line.memory.playing, line.call.step
     started = line.call.notice_from if playing is None or playing.started is None else playing.started
-    notice = line.around.notices.get(line.notice)
+    started = started if step is None else step.started
+    notice = line.around.notices.get(line.notice if step is None else step.notice)
     if started is None or notice is None:
         return None
     known = numbers_of(line, notice).echo_delay_ms
@@ -139,14 +142,36 @@ def add_key(line: LineContext, event: Event) -> Whose | None:
         _mark(line, event, MARKS[by])
     elif policy.notice_code and typed.endswith(policy.notice_code):
         by = whose_keys(line, _take(line, len(policy.notice_code)))
-        _note(line, event, NOTICE_CODE[by])
+        note(line, event, NOTICE_CODE[by])
         return by
+    elif (code := next((each for each in _codes_of_an_end(line) if typed.endswith(each)), None)) is not None:
+        by = whose_keys(line, _take(line, len(code)))
+        if by == "near":
+            _end(line, event, code)
+        else:
+            note(line, event, OF_AN_END[by])
     return None
+
+
+def _codes_of_an_end(line: LineContext) -> list[str]:
+    """The codes of the situations, and the one for more time where a time is set."""
+    config = line.around.config
+    more = [config.ending.extend_code] if config.ending.end_s else []
+    return [*more, *(each.code for each in config.situation if each.code)]
+
+
+def _end(line: LineContext, event: Event, code: str) -> None:
+    situation = next((each for each in line.around.config.situation if each.code == code), None)
+    if situation is None:
+        overlong.extend(line, event)
+    else:
+        ladder.follow_code(line, event, situation)
 
 
 def begins_a_code(line: LineContext, typed: str) -> bool:
     """Whether these digits are the beginning of a code."""
-    return line.policy.mark_code.startswith(typed) or line.policy.notice_code.startswith(typed)
+    codes = (line.policy.mark_code, line.policy.notice_code, *_codes_of_an_end(line))
+    return any(code.startswith(typed) for code in codes)
 
 
 def _take(line: LineContext, count: int) -> list[Key]:
@@ -155,17 +180,10 @@ def _take(line: LineContext, count: int) -> list[Key]:
     return keys
 
 
-def _note(line: LineContext, event: Event, kind: str) -> None:
-    """Adds a mark to the call."""
-    call = line.call
-    start = call.first_frame if call.first_frame is not None else call.notice_from or event.at
-    call.marks = [*call.marks, Mark(round(max(0, event.at - start) / RATE_HZ, 3), kind)][:MOST_MARKS]
-
-
 def _mark(line: LineContext, event: Event, kind: str) -> None:
     """Marks the call; the first mark from this end plays the mark notice."""
     first = kind == ABUSE and not line.call.is_marked
-    _note(line, event, kind)
+    note(line, event, kind)
     if kind == ABUSE:
         line.report("marked", event.at, ABUSE)
     if first and line.policy.mark_notice and line.memory.playing is None:

@@ -23,7 +23,7 @@ from linetap.recorder.signals.hook.hookline import HookLine
 from linetap.recorder.signals.notice.played import PlayedNotice
 from linetap.ring import NS_PER_FRAME, RATE_HZ, Batch
 from linetap_core.clock import rfc3339
-from linetap_core.records import CallEvent, CallRecord, ClockRecord, EventKind
+from linetap_core.records import CallEvent, CallRecord, ClockRecord, EventKind, NoticeProof
 
 FRAMES_PER_MS = RATE_HZ // 1000
 NO_FRAMES: npt.NDArray[np.int64] = np.zeros(0, np.int64)
@@ -169,9 +169,20 @@ class LineContext:
     def rfc3339(self, frame: int) -> str:
         return rfc3339(self.utc_ns(frame))
 
-    def report(self, kind: EventKind, frame: int, mark: str | None = None) -> None:
+    def report(
+        self,
+        kind: EventKind,
+        frame: int,
+        mark: str | None = None,
+        *,
+        situation: str | None = None,
+        why: str | None = None,
+        notice: str | None = None,
+        proof: NoticeProof | None = None,
+    ) -> None:
         """Sends an event about the call in progress to the outbox."""
         call = self.call
+        end = call.end if kind == "ended" else None
         self.around.vault.report(
             CallEvent(
                 seq=0,
@@ -182,9 +193,12 @@ class LineContext:
                 line=call.line,
                 direction=call.direction,
                 disposition=call.disposition if kind in ("ended", "missed") else None,
-                why=call.why or None,
+                why=why or call.why or None,
                 duration_s=call.duration_s if kind == "ended" else None,
-                notice=call.notices[-1].id if kind == "notice" else None,
+                notice=call.notices[-1].id if kind == "notice" else notice,
                 mark=mark,
+                situation=end.situation if end else situation,
+                seen_by=end.seen_by if end else None,
+                proof=proof,
             )
         )

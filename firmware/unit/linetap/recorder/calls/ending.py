@@ -13,7 +13,7 @@ from linetap.recorder.calls.noticeproof import count_deafness
 from linetap.recorder.signals.events import Event
 from linetap.ring import RATE_HZ
 from linetap_core.clock import NS_PER_MS
-from linetap_core.records import Disposition, EndedBy
+from linetap_core.records import Disposition, EndedBy, ReleaseSeenBy
 
 SET_MS = 500
 DRIFT_PPM = 500  # of a codec against the system's clock
@@ -94,6 +94,8 @@ def seal_and_continue(line: LineContext, event: Event) -> None:
         continues=call.call_id,
         first_frame=event.at,
         answered_ns=line.utc_ns(event.at),
+        talking_from=answered_frame(line),
+        end=None,
         withheld=[],
         also_dialled=[],
         marks=[],
@@ -110,6 +112,32 @@ def seal_and_continue(line: LineContext, event: Event) -> None:
 def ended_by(event: Event) -> EndedBy:
     """The cause of the end of a call whose loop opened."""
     return "loop_break" if event.name == "loop_break" else "on_hook"
+
+
+def answered_frame(line: LineContext) -> int:
+    """The frame of the answer, in a record that continues another too."""
+    call = line.call
+    if call.talking_from is None and call.answered_ns is not None:
+        return line.anchor.frame_at(call.answered_ns)
+    return call.talking_from or call.first_frame or 0
+
+
+def _after_end_notice(line: LineContext, at: int, by: EndedBy | None) -> EndedBy | None:
+    """The cause of an end at frame `at`, of a call whose end was announced; notes how the line became free."""
+    call = line.call
+    if call.end is None or call.end_spoken is None:
+        return by
+    if at < call.end_spoken and call.end.notice is not None:  # what was played after it had no listener
+        notice = msgspec.structs.replace(call.end.notice, ended_at=line.rfc3339(at))
+        call.end = msgspec.structs.replace(call.end, notice=notice)
+        return by
+    seen_by: ReleaseSeenBy = call.end.seen_by
+    if by == "on_hook":
+        by, seen_by = "staff_after_notice", seen_by if call.release_asked else "staff"
+    elif by == "tone":
+        seen_by = "dial_tone" if call.tone == "dial" else "busy_tone"
+    call.end = msgspec.structs.replace(call.end, seen_by=seen_by)
+    return by
 
 
 def _stepped_ms(line: LineContext, frame: int) -> int:
@@ -135,7 +163,7 @@ def end_call(
     if end_frame is not None:
         dispel_doubt(line, end_frame)
         why = call.why if why == UNKNOWN else why
-    call.ended_ns, call.ended_by = line.utc_ns(event.at), by
+    call.ended_ns, call.ended_by = line.utc_ns(event.at), _after_end_notice(line, event.at, by)
     call.disposition, call.why = disposition, why
     count_deafness(line)
     clock = line.around.clock_record(call.line)
@@ -144,7 +172,10 @@ def end_call(
     if end_frame is not None:
         line.write_what_was_held()
     record = call.record(line.around.config.unit, clock)
-    record.retention = retention_of(line.around.config, call.ended_ns, call.line, disposition, call.is_marked)
+    situations = {*call.situations, *([call.end.situation] if call.end else [])}
+    record.retention = retention_of(
+        line.around.config, call.ended_ns, call.line, disposition, call.is_marked, situations
+    )
     line.report("missed" if disposition == "missed" else "ended", event.at)
     line.around.vault.close(call.call_id, end_frame, record, call.withheld)
     for listener in line.around.ended:

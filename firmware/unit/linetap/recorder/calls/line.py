@@ -6,7 +6,7 @@ from __future__ import annotations
 from linetap.config.profile import Profile
 from linetap.config.schema import Line
 from linetap.learned import Learned
-from linetap.recorder.calls import parties, redial
+from linetap.recorder.calls import overlong, parties, redial
 from linetap.recorder.calls.carrier import CarrierUnderNotice
 from linetap.recorder.calls.codes import DOUBTFUL
 from linetap.recorder.calls.context import FRAMES_PER_MS, NO_FRAMES, LineContext, LineMemory, Surroundings, open_frames
@@ -39,6 +39,8 @@ def troubles_of(line: LineContext) -> list[str]:
     if call is not None:
         if call.is_marked:
             found.append("call_marked")
+        if call.end is not None:
+            found.append("call_ending")
         if any(mark.kind in DOUBTFUL for mark in call.marks):
             found.append("mark_far")
         if call.call_time_reported:
@@ -133,6 +135,8 @@ class LineCalls(LineContext):
             frames.append(call.tone_known)
         if call.paused_at is not None:
             frames.append(call.paused_at)
+        if call.opened_at is not None:
+            frames.append(call.opened_at)
         return min(frames)
 
     def cut_off(self, at: Batch, why: str) -> None:
@@ -169,6 +173,8 @@ class LineCalls(LineContext):
         if action is not None:
             state = self.memory.state
             action(self, event)
+            if event.name == "flash" and self.memory.call is not None and self.memory.call.answered_ns is not None:
+                self.memory.call.flashed = True
             self._acted |= event.name not in LISTENED or self.memory.state != state
 
     def _deadlines_before(self, frame: int) -> None:
@@ -191,6 +197,11 @@ class LineCalls(LineContext):
             found.append((limit_frame(self), "limit"))
             if (recommended := recommended_frame(self)) is not None:
                 found.append((recommended, "call_time"))
+            times: tuple[tuple[int | None, EventName], ...] = (
+                (overlong.warn_frame(self), "warn_time"),
+                (overlong.end_frame(self), "end_time"),
+            )
+            found += [(max(due, self.batch.frame), name) for due, name in times if due is not None]
             if (alone := parties.swap_due_frame(self)) is not None:
                 found.append((max(alone, self.batch.frame), "alone"))
             if (beep := beep_frame(self)) is not None:

@@ -9,6 +9,12 @@
     carrier     a fax or a modem is on the line: no notice and no recording until a voice follows
     passing     the line is in use and this call is not recorded; its record has the reason
     held        the call is over and the handset was not put down
+    end_notice  the notice of a situation, or the warning before the longest time, plays; the recording goes on
+    end_opens, end_open, end_closed    the card's contact opens the loop, and the line shows whether it is free
+
+A call that is ended: recording -> end_notice -> end_opens -> end_open -> idle, or -> end_closed -> held where the
+handset is still lifted. Without a contact, or where a rule forbids the release, end_notice -> recording until staff
+hang up. recording -> end_notice -> recording is a warning, or an end that staff have stopped.
 
 A state has at most one deadline: the event `deadline`. `limit` is the longest length of a recording, `call_time` the
 recommended one.
@@ -26,8 +32,12 @@ from linetap.recorder.calls import (
     earlynotice,
     ending,
     gate,
+    ladder,
+    laddercut,
+    overlong,
     parties,
     redial,
+    release,
     timers,
     unrecorded,
 )
@@ -113,9 +123,37 @@ TABLE: dict[tuple[State, EventName], Action] = {
     ("recording", "sound"): earlynotice.sound_in_recording,
     ("recording", "call_time"): timers.report_recommended_time,
     ("recording", "deadline"): earlynotice.prove_after_notice,
+    ("recording", "warn_time"): overlong.warn,
+    ("recording", "end_time"): overlong.end,
     ("recording", "limit"): ending.seal_and_continue,
     ("recording", "on_hook"): ending.end_recording,
     ("recording", "loop_break"): ending.end_recording,
+    ("end_notice", "digit"): laddercut.digit_in_notice,
+    ("end_notice", "flash"): laddercut.flash_in_notice,
+    ("end_notice", "tone"): laddercut.tone_in_notice,
+    ("end_notice", "voice"): redial.note_voice,
+    ("end_notice", "notice_started"): ladder.notice_started,
+    ("end_notice", "notice_ended"): ladder.notice_ended,
+    ("end_notice", "notice_broken"): ladder.notice_failed,
+    ("end_notice", "deadline"): ladder.on_deadline,
+    ("end_notice", "on_hook"): laddercut.hung_up_in_notice,
+    ("end_notice", "loop_break"): laddercut.hung_up_in_notice,
+    ("end_opens", "deadline"): release.on_deadline_to_open,
+    ("end_opens", "flash"): release.opened_too_short,
+    ("end_opens", "on_hook"): release.loop_opened,
+    ("end_opens", "loop_break"): ending.end_recording,
+    ("end_open", "off_hook"): release.closed_again,
+    ("end_open", "ringing"): release.rings_again,
+    ("end_open", "deadline"): release.stays_open,
+    ("end_open", "on_hook"): release.stays_open,
+    ("end_closed", "tone"): release.tone_shows_release,
+    ("end_closed", "voice"): release.voice_after_release,
+    ("end_closed", "talk"): release.voice_after_release,
+    ("end_closed", "digit"): release.digit_after_release,
+    ("end_closed", "flash"): release.flash_after_release,
+    ("end_closed", "deadline"): release.no_tone,
+    ("end_closed", "on_hook"): release.put_down_after_release,
+    ("end_closed", "loop_break"): release.put_down_after_release,
     ("tone_end", "digit"): redial.digit_after_end,
     ("tone_end", "flash"): redial.take_back_end,
     ("tone_end", "talk"): parties.take_back_end,
@@ -176,4 +214,8 @@ STATUS: dict[State, LineStatus] = {
     "passing": "off_hook",
     "carrier": "off_hook",
     "held": "off_hook",
+    "end_notice": "notice",
+    "end_opens": "recording",
+    "end_open": "recording",
+    "end_closed": "recording",
 }

@@ -15,7 +15,7 @@ EventName = Literal[
     "loop_break", "digit", "tone", "tone_gone", "voice", "talk", "fax_maybe", "fax_gone", "fax", "neighbour",
     "sound", "channel", "look", "pbx",
     "notice_started", "notice_ended", "notice_broken", "deadline", "limit", "call_time", "party", "dial_lasts", "beep",
-    "alone",
+    "alone", "warn_time", "end_time",
 ]  # fmt: skip
 # `cadence`: a burst of an unknown tone that comes back regularly; `cadence_over`: the next burst did not come.
 # `sit`: the special information tone before a network's announcement; `sit_part`: two of its three tones.

@@ -24,7 +24,8 @@ from linetap_core.records import CallEvent, CallRecord
 
 DAYS_AT_START = 3  # newest folders of days; those before are looked through by the scan that expiry makes
 ENDS = ("ended", "missed")
-_OF_AN_OPEN_CALL = ("started", "answered", "notice", "call_time", "marked", *ENDS)
+_OF_AN_END = ("warned", "extended", "ending", "end_cancelled", "end_refused")
+_OF_AN_OPEN_CALL = ("started", "answered", "notice", "call_time", "marked", *_OF_AN_END, *ENDS)
 _OF_A_SEALED_ONE = ("sealed", "destroyed")
 _MOST_BYTES = 1 << 20  # of a state in a folder
 

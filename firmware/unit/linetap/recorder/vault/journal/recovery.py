@@ -262,8 +262,11 @@ class Recovery:
 
     def _retention(self, ended_ns: int) -> Retention:
         record = self._state.record
-        is_marked = any(mark.kind == ABUSE for mark in record.marks)
-        return retention_of(self._config, ended_ns, record.line, "recorded", is_marked)
+        marks = {mark.kind for mark in record.marks}
+        situations = {each.name for each in self._config.situation if each.name in marks}
+        if record.end:
+            situations.add(record.end.situation)
+        return retention_of(self._config, ended_ns, record.line, "recorded", ABUSE in marks, situations)
 
 
 def recover(

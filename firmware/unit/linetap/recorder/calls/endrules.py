@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether this unit may end the call on a line, or warn its caller: the rules by which it never does so wrongly."""
+
+from __future__ import annotations
+
+from linetap.recorder.calls.call import Call
+from linetap.recorder.calls.context import LineContext
+from linetap.recorder.calls.marks import note
+from linetap.recorder.calls.policy import is_emergency
+from linetap.recorder.signals.events import Event
+from linetap.ring import RATE_HZ
+
+STATES = ("recording", "end_notice")
+HEARD = ("full", "partial")
+# For these reasons it stays forbidden for the rest of the call.
+LASTING = ("ended_already", "walk_test", "emergency", "number_unknown", "internal")
+PUT_OFF_S = 60
+MOST_PUT_OFF = 5
+
+
+def why_not(line: LineContext) -> str | None:
+    """The reason in one word; None: it may."""
+    call = line.call
+    if call.end_spoken is not None:
+        return "ended_already"
+    if line.memory.on_trial:
+        return "walk_test"
+    if any(is_emergency(line.policy, number) for number in _numbers(call)):
+        return "emergency"
+    if call.direction != "in" and (not call.dialled or call.digits_incomplete):
+        return "number_unknown"  # it may be an emergency number
+    if call.internal_by is not None:
+        return "internal"
+    if _may_have_another_party(line):
+        return "another_party"
+    if line.memory.state not in STATES or call.first_frame is None:
+        return "not_recording"
+    return None if _is_announced(call) else "not_announced"
+
+
+def has_contact(line: LineContext) -> bool:
+    """Whether this line is released by its card's contact; where the exchange was measured not to release, staff
+    hang up.
+    """
+    learned = line.around.learned.get(line.config.number)
+    return line.around.config.has_contact(line.config) and (learned is None or learned.release_ms != 0)
+
+
+def refuse(line: LineContext, event: Event, situation: str, why: str, *, by_time: bool) -> None:
+    """Says that the call is not ended, or its caller not warned. The longest time is put off, a few times."""
+    call = line.call
+    note(line, event, "end_refused")
+    line.report("end_refused", event.at, situation=situation, why=why)
+    if by_time:
+        call.put_off += 1
+        call.put_off_to = event.at + PUT_OFF_S * RATE_HZ
+        call.time_off = why in LASTING or call.put_off >= MOST_PUT_OFF
+
+
+def _numbers(call: Call) -> list[str]:
+    caller = call.caller.number if call.caller else None
+    return [each for each in (call.dialled, call.redialled, *call.also_dialled, caller) if each]
+
+
+def _may_have_another_party(line: LineContext) -> bool:
+    """Whether somebody may wait or be held, whom on-hook would reach too.
+
+    A flash may have put a party on hold, and nothing on the line shows when that is over.
+    """
+    call = line.call
+    moved = call.flashed or call.waiting or call.was_held or call.swapped_at is not None or call.paused_at is not None
+    return moved or bool(call.redialled or call.also_dialled) or line.memory.state == "new_party"
+
+
+def _is_announced(call: Call) -> bool:
+    """Whether the party on the line has heard the last announcement, after an answer that is proven."""
+    last = call.notices[-1] if call.notices else None
+    return last is not None and not call.guessed and last.began_after_answer is True and last.proof in HEARD

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The notice of a situation, or the warning before the longest time: asked for, played and proven.
+
+The recording goes on meanwhile. After the proof a warned call goes on; of an ended one the line is released
+(release.py), or staff hang up. The rules (endrules.py) are asked at the code and again after the proof.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from linetap.config.schema import Situation
+from linetap.recorder.calls.call import LadderStep
+from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
+from linetap.recorder.calls.endrules import HEARD, has_contact, refuse, why_not
+from linetap.recorder.calls.gate import NOTICE_LATE_MS, NOTICE_TRIES, stop_notice
+from linetap.recorder.calls.marks import note
+from linetap.recorder.calls.noticeproof import prove_notice, prove_own
+from linetap.recorder.signals.events import Event
+from linetap.recorder.signals.notice.played import PlayedNotice
+from linetap_core.errors import DeviceFault
+from linetap_core.records import EndRecord, NoticeProof, NoticeRecord
+
+ASK_AHEAD_MS = 200  # from the code to the notice: capture's buffer, and a batch of the recorder's
+
+
+def follow_code(line: LineContext, event: Event, situation: Situation) -> None:
+    """Staff have dialled the code of a situation: the call is marked, and its notice asked for."""
+    call, name = line.call, situation.name
+    call.situations = sorted({*call.situations, name})
+    note(line, event, name)
+    line.report("marked", event.at, name, situation=name)
+    if situation.then == "nothing" or line.memory.state == "tone_end" or call.step is not None:
+        return
+    begin(line, event, LadderStep(name, situation.then, "code", situation.notice or "", event.at))
+
+
+def begin(line: LineContext, event: Event, step: LadderStep) -> None:
+    """Asks for the step's notice, unless a rule forbids it."""
+    prove_notice(line, event.known)  # the announcement: from now on its echo mixes with this one's
+    why = why_not(line) or (None if step.notice in line.around.notices else "notice_missing")
+    if why is not None:
+        refuse(line, event, step.situation, why, by_time=step.by == "time")
+        return
+    line.call.step = step
+    if step.then == "end":
+        line.call.end = EndRecord(situation=step.situation, by=step.by, code_at=line.rfc3339(step.asked))
+        line.report("ending", event.at, situation=step.situation, notice=step.notice)
+    _ask(line, event)
+
+
+def _ask(line: LineContext, event: Event) -> None:
+    step = _step(line)
+    notice = line.around.notices[step.notice]
+    at = event.known + ASK_AHEAD_MS * FRAMES_PER_MS
+    step.tries, step.started = step.tries + 1, None
+    try:
+        line.around.capture.play(line.config.number, notice.id, at)
+    except DeviceFault as fault:
+        abandon(line, event, fault.code)
+        return
+    line.memory.playing = PlayedNotice(notice.tag, notice.frames, at)
+    latest = max(at, line.around.capture.present(line.config.number)) + NOTICE_LATE_MS * FRAMES_PER_MS
+    line.go("end_notice", event.known, latest)
+
+
+def notice_started(line: LineContext, event: Event) -> None:
+    """The notice is on the line."""
+    step, playing = _step(line), line.memory.playing
+    assert playing is not None
+    step.started = event.at
+    _keep(line, NoticeRecord(id=step.notice, started_at=line.rfc3339(event.at), began_after_answer=True))
+    line.memory.deadline = event.at + playing.frames + NOTICE_LATE_MS * FRAMES_PER_MS
+
+
+def notice_ended(line: LineContext, event: Event) -> None:
+    """The notice was played to its end: its last echo is awaited."""
+    step = _step(line)
+    assert step.played is not None
+    step.ended, line.memory.playing = event.at, None
+    _keep(line, msgspec.structs.replace(step.played, ended_at=line.rfc3339(event.at)))
+    line.memory.deadline = event.at + line.profile.proof.delay_max_ms * FRAMES_PER_MS
+
+
+def on_deadline(line: LineContext, event: Event) -> None:
+    """The last echo has returned; or the notice has not begun, or not ended."""
+    if _step(line).ended is None:
+        notice_failed(line, event)
+    else:
+        _after_proof(line, event)
+
+
+def notice_failed(line: LineContext, event: Event) -> None:
+    """The notice did not begin, or was disturbed: it is played once more from its start, and then given up."""
+    stop_notice(line)
+    if _step(line).tries < NOTICE_TRIES:
+        _ask(line, event)
+    else:
+        abandon(line, event, "notice_failed")
+
+
+def _after_proof(line: LineContext, event: Event) -> None:
+    call, step = line.call, leave(line, event.at)
+    why = None if step.played is not None and step.played.proof in HEARD else "notice_not_heard"
+    if step.then == "end":
+        why = why or why_not(line)
+        call.end_spoken = step.ended
+    line.go("recording", event.at)
+    if why is not None:
+        refuse(line, event, step.situation, why, by_time=step.by == "time")
+    elif step.then == "end":
+        if has_contact(line):  # else staff hang up
+            call.release_due = event.at
+            line.go("end_opens", event.at, event.at)
+    else:
+        note(line, event, "warned")
+        line.report("warned", event.at, situation=step.situation, notice=step.notice, proof=_proof(step))
+        if step.by == "time":
+            call.warned_at = step.asked
+
+
+def leave(line: LineContext, until: int) -> LadderStep:
+    """The step is over, whatever comes: its notice stops, and is proven by the audio up to `until`."""
+    call, step = line.call, _step(line)
+    stop_notice(line)
+    if step.started is not None and step.played is not None and until > step.started:
+        notice = line.around.notices[step.notice]
+        last = (step.ended or until) + line.profile.proof.delay_max_ms * FRAMES_PER_MS
+        captured = line.around.audio.stretch(call.line, step.started, min(until, last)).samples[notice.words_from :]
+        proof, _ = prove_own(line, captured, notice)
+        delay, elsewhere = proof.delay_ms, proof.elsewhere_ms
+        _keep(
+            line,
+            msgspec.structs.replace(
+                step.played,
+                proof=proof.proof,
+                score=proof.score,
+                level_db=proof.level_db,
+                delay_ms=msgspec.UNSET if delay is None else delay,
+                elsewhere_ms=msgspec.UNSET if elsewhere is None else elsewhere,
+            ),
+        )
+    call.notice_until = max(call.notice_until, until + line.profile.proof.delay_max_ms * FRAMES_PER_MS)
+    call.step = None
+    return step
+
+
+def abandon(line: LineContext, event: Event, why: str) -> None:
+    """Gives the step up: the call goes on as if it had not begun, and that is said."""
+    step = leave(line, event.at)
+    line.call.end = None
+    line.go("recording", event.known)
+    refuse(line, event, step.situation, why, by_time=step.by == "time")
+
+
+def _keep(line: LineContext, record: NoticeRecord) -> None:
+    """The record of the step's notice, also in that of the end."""
+    call, step = line.call, _step(line)
+    step.played = record
+    if step.then == "end" and call.end is not None:
+        call.end = msgspec.structs.replace(call.end, notice=record)
+
+
+def _proof(step: LadderStep) -> NoticeProof:
+    return step.played.proof if step.played else "none"
+
+
+def _step(line: LineContext) -> LadderStep:
+    assert line.call.step is not None
+    return line.call.step

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The release of the line after the notice: the card's contact opens the loop, and what the line then shows is kept.
+
+    end_opens    the contact was asked to open, and the loop is still closed
+    end_open     the loop is open; if it closes again, the handset is still lifted
+    end_closed   it is closed again: dial tone or busy tone proves that the line is free, a voice that it is not
+
+Where the line does not become free the recording goes on, and there is no second try. A restarted recorder first
+follows what the line has done meanwhile; a contact that is open by then is not asked to open again.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from linetap.recorder.calls import begin, redial
+from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
+from linetap.recorder.calls.ending import end_call, end_recording
+from linetap.recorder.calls.endrules import refuse
+from linetap.recorder.signals.events import Event
+from linetap.ring import RATE_HZ
+from linetap_core.errors import DeviceFault
+from linetap_core.records import ReleaseSeenBy
+
+OPEN_MS = 1500  # longer than any flash; the card itself closes after 3 s
+MOST_OPEN_MS = 2900
+BEYOND_LEARNT_MS = 500
+SHOWS_WITHIN_MS = 1500  # after that time the loop is open, and certainly no flash
+CLOSES_WITHIN_MS = 1000  # after the end of the opening, of a handset that is still lifted
+BEHIND_MS = 300  # a recorder that follows the past does not act yet
+LATEST_S = 10  # from the proof of the notice: later the call has gone on
+LISTENS_S = 8  # for dial tone or busy tone
+AGAIN_MS = 50
+SEEN_BY: dict[str, ReleaseSeenBy] = {"dial": "dial_tone", "busy": "busy_tone", "congestion": "busy_tone"}
+SEEN_BY["unobtainable"] = "busy_tone"
+
+
+def on_deadline_to_open(line: LineContext, event: Event) -> None:
+    """Asks for the contact, once the recorder has caught up with the line; then the loop has not opened in time."""
+    call, followed = line.call, line.batch.frame + line.batch.frames
+    assert call.release_due is not None
+    if call.release_asked:
+        _not_released(line, event, "not_released")
+    elif event.at - call.release_due > LATEST_S * RATE_HZ:
+        _not_released(line, event, "release_late")
+    elif _is_behind(line, followed) or _is_open(line, followed):
+        line.memory.deadline = event.at + AGAIN_MS * FRAMES_PER_MS
+    else:
+        try:
+            line.around.capture.release(line.config.number, _open_ms(line))
+        except DeviceFault as fault:
+            _not_released(line, event, fault.code)
+            return
+        call.release_asked = True
+        line.memory.deadline = followed + (_open_ms(line) + SHOWS_WITHIN_MS) * FRAMES_PER_MS
+
+
+def _is_behind(line: LineContext, followed: int) -> bool:
+    return line.around.capture.present(line.config.number) - followed > BEHIND_MS * FRAMES_PER_MS
+
+
+def _is_open(line: LineContext, followed: int) -> bool:
+    """Whether the loop is open, for whatever reason: on-hook or flash follows."""
+    hook = line.memory.hook
+    return hook.off_hook_since is None or hook.certain_until(followed) < followed
+
+
+def loop_opened(line: LineContext, event: Event) -> None:
+    """The loop is open for longer than any flash: by the contact, or staff had hung up just before."""
+    call = line.call
+    assert call.release_due is not None
+    if event.at < call.release_due:
+        end_recording(line, event)
+        return
+    assert call.end is not None
+    call.opened_at = event.at
+    call.end = msgspec.structs.replace(call.end, released_at=line.rfc3339(event.at))
+    line.go("end_open", event.at, event.at + (_open_ms(line) + CLOSES_WITHIN_MS) * FRAMES_PER_MS)
+
+
+def opened_too_short(line: LineContext, event: Event) -> None:
+    """The contact closed too early: for the exchange it was a flash, which may have called another party."""
+    _not_released(line, event, "not_released")
+    redial.flash_in_recording(line, event)
+
+
+def stays_open(line: LineContext, event: Event) -> None:
+    """The contact has closed, and the loop is still open: the handset is on its cradle."""
+    _finish(line, event, "idle_voltage")
+
+
+def rings_again(line: LineContext, event: Event) -> None:
+    """The next call rings on the free line."""
+    _finish(line, event, "idle_voltage")
+    begin.begin_incoming(line, event)
+
+
+def closed_again(line: LineContext, event: Event) -> None:
+    """The handset is still lifted: the line's sounds show whether it is free."""
+    line.go("end_closed", event.at, event.known + LISTENS_S * RATE_HZ)
+
+
+def tone_shows_release(line: LineContext, event: Event) -> None:
+    """Dial tone, busy tone or a howler: the exchange has released the call."""
+    if (seen_by := SEEN_BY.get(event.text)) is not None:
+        _finish_lifted(line, event, seen_by)
+
+
+def no_tone(line: LineContext, event: Event) -> None:
+    """No tone has come. Without a voice either, the opening itself is the evidence, and a voice later begins a record
+    that continues this one. With one the exchange did not release: the recording goes on over the opening.
+    """
+    if line.call.voice_after:
+        line.call.opened_at = None
+        _not_released(line, event, "not_released")
+    else:
+        _finish_lifted(line, event, "idle_voltage")
+
+
+def digit_after_release(line: LineContext, event: Event) -> None:
+    """Staff dial into the line that is free again."""
+    _finish_lifted(line, event, "idle_voltage")
+    line.memory.continues = None
+    begin.dial_while_held(line, event)
+
+
+def flash_after_release(line: LineContext, event: Event) -> None:
+    """A flash on the free line begins another call."""
+    _finish_lifted(line, event, "idle_voltage")
+    begin.begin_outgoing(line, event)
+
+
+def put_down_after_release(line: LineContext, event: Event) -> None:
+    """The handset is put down."""
+    _finish(line, event, "idle_voltage")
+
+
+def voice_after_release(line: LineContext, event: Event) -> None:  # noqa: ARG001 - when it came is of no account
+    """A voice: the caller's, unless dial tone or busy tone still comes."""
+    line.call.voice_after = True
+
+
+def _open_ms(line: LineContext) -> int:
+    learned = line.around.learned.get(line.config.number)
+    measured = learned.release_ms if learned is not None and learned.release_ms else 0
+    return min(MOST_OPEN_MS, max(OPEN_MS, round(measured) + BEYOND_LEARNT_MS))
+
+
+def _not_released(line: LineContext, event: Event, why: str) -> None:
+    call = line.call
+    assert call.end is not None
+    line.go("recording", event.known)
+    refuse(line, event, call.end.situation, why, by_time=False)
+
+
+def _finish(line: LineContext, event: Event, seen_by: ReleaseSeenBy) -> None:
+    """Ends the call where its loop opened."""
+    call = line.call
+    assert call.end is not None
+    assert call.opened_at is not None
+    call.end = msgspec.structs.replace(call.end, seen_by=seen_by)
+    ended = Event(event.known, "on_hook", call.opened_at)
+    end_call(line, ended, "recorded", call.why, "released", call.opened_at)
+
+
+def _finish_lifted(line: LineContext, event: Event, seen_by: ReleaseSeenBy) -> None:
+    """The same, while the handset is off its cradle: as after an end by tone."""
+    call_id = line.call.call_id
+    _finish(line, event, seen_by)
+    line.memory.continues = call_id
+    line.go("held", event.known)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 of the recorder at any moment of an end: it neither releases twice nor too early, nor forgets to end."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from ending_rig import CODE_S, EndedStory, ending_config, frame_of, incoming, only
+from sounds import digits
+
+from linetap.config.schema import Config
+from linetap.ring import RATE_HZ, SLOT_FRAMES
+from linetap_core.records import EndRecord
+
+HANGS_UP_S = 19.0
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    folder = tmp_path_factory.mktemp("unit")
+    return ending_config(folder, folder)
+
+
+def nobody_follows(story: EndedStory, until_s: float) -> None:
+    while story.card._position * SLOT_FRAMES < until_s * RATE_HZ:
+        batch = story.card.next(4)
+        assert batch is not None
+        story.followed.append(batch)
+
+
+def openings(story: EndedStory) -> int:
+    """How often the loop has opened between the code and the end, when staff hang up."""
+    hook = story.bits[0, 0, round(CODE_S * 1000) : round((HANGS_UP_S - 1) * 1000)]
+    return int((hook[:-1] & ~hook[1:]).sum())
+
+
+# The code is certain at 5.53; the notice plays from 5.73 to 7.73; the contact opens at 8.2 and closes at 9.7.
+@pytest.mark.parametrize("killed_s", [5.5, 5.6, 5.8, 6.9, 7.7, 7.8, 8.1, 8.16, 8.2, 8.4, 9.3, 9.7, 10.2])
+@pytest.mark.parametrize(("lost_batches", "dead_s"), [(0, 0.0), (5, 0.3), (12, 2.6)])
+def test_a_killed_recorder_ends_the_call_once(
+    config: Config, killed_s: float, lost_batches: int, dead_s: float
+) -> None:
+    """So many batches of 40 ms were followed after the last checkpoint, with all that was asked for in them; for
+    `dead_s` nobody followed the ring.
+    """
+    story = incoming(config, seconds=21, end_s=HANGS_UP_S).sound(CODE_S, digits("**2"))
+    checkpoints = []
+    while story.card._position * SLOT_FRAMES < killed_s * RATE_HZ:
+        checkpoints.append(story.checkpoint())
+        story.step(4)
+    nobody_follows(story, killed_s + dead_s)
+    story.kill(*checkpoints[-1 - lost_batches])
+    story.tell(4)
+    assert len({msgspec.json.encode(record) for record in story.vault.records}) == 1, "the same again does no harm"
+    record = story.vault.records[0]
+    assert isinstance(record.end, EndRecord)
+    assert record.end.notice is not None
+    assert (record.ended_by, record.end.seen_by) == ("released", "dial_tone")
+    assert openings(story) == 1
+    heard = frame_of(record.end.notice.ended_at) * RATE_HZ
+    assert all(frame > heard for _, frame, _ in story.released)
+
+
+def test_a_recorder_that_comes_back_too_late_opens_nothing(config: Config) -> None:
+    """The call has gone on for eleven seconds: nobody is cut off in the middle of a sentence."""
+    story = incoming(config, seconds=32, end_s=30).sound(CODE_S, digits("**2")).until(7.6)
+    checkpoint = story.checkpoint()
+    nobody_follows(story, 19)
+    story.kill(*checkpoint)
+    record = only(story.tell(4))
+    assert (record.ended_by, story.released) == ("staff_after_notice", [])
+    assert [event.why for event in story.vault.events if event.event == "end_refused"] == ["release_late"]
