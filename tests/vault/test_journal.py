@@ -18,6 +18,7 @@ from journal_rig import CALL_ID, CODES, FIRST, NUMBER, OTHER_ID, NoRing, Recorde
 
 from agereader import opened
 from epoch_rig import Authority
+from linetap.config.schema import Situation
 from linetap.recorder.vault.journal import recovery, store
 from linetap.recorder.vault.journal.opencalls import Left
 from linetap.recorder.vault.recordings.entries import Entry, Over, Snapshot, State, Tick, next_seam
@@ -28,7 +29,7 @@ from linetap_core.durable import files
 from linetap_core.evidence.calls import g711, index, sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.sealing import age
-from linetap_core.records import Caller, CallRecord, Mark, NoticeRecord
+from linetap_core.records import Caller, CallRecord, EndRecord, Mark, NoticeRecord
 from sealing_rig import run
 from unit_rig import Unit, make_unit
 
@@ -517,3 +518,27 @@ def test_a_marked_call_after_a_power_cut_says_that_its_class_is_pending(unit: Un
     assert said is not None
     assert (said.class_, said.epoch, said.class_pending) == ("marked", "2027-01-24", True)
     assert len(again.heard()) == 2 * RATE_HZ
+
+
+def test_a_power_cut_in_the_middle_of_an_end_keeps_what_was_done_of_it(unit: Unit, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    authority.publish(authority.make("2027-01-01", 60))
+    config = msgspec.structs.replace(
+        authority.commissioned(unit.config),
+        situation=[Situation(name="threat", code="**4", notice="ko", retention="marked")],
+    )
+    unit = replace(unit, config=config, epoch=authority.identity("2027-01-24"))
+    clock = ManualClock(sealed.call_ns(CALL_ID))
+    recorder = Recorder(unit, clock=clock)
+    recorder.begin()
+    at = "2026-11-24T22:56:01.000Z"
+    end = EndRecord(situation="threat", by="time", code_at=at, notice=NoticeRecord(id="ko", started_at=at))
+    recorder.note(end=end)
+    clock.advance(1_000_000_000)
+    recorder.talk(2)
+    again = after_cut(recorder)
+    assert again.vault.step()
+    record = again.record()
+    assert (record.ended_by, record.end) == ("power", end)
+    assert record.retention is not None
+    assert record.retention.class_ == "marked"
