@@ -81,6 +81,11 @@ def after_a_flash(config: Config) -> EndedStory:
     return incoming(config).on_hook(5.0, 5.5).sound(9, digits("**2"))
 
 
+def after_a_flash_that_was_announced(config: Config) -> EndedStory:
+    """Who speaks now has heard the announcement; who was on the line before may still be held at the PBX."""
+    return incoming(config, seconds=26).on_hook(5.0, 5.5).sound(6.5, talk(3)).sound(16, digits("**2"))
+
+
 def second_party(config: Config) -> EndedStory:
     story = incoming(config, seconds=34).on_hook(5.0, 5.5).sound(5.6, dial(0.8)).sound(6.5, digits("0312345678"))
     return story.sound(9.5, ringback(1)).sound(13.5, talk(3)).sound(24, digits("**2"))
@@ -109,6 +114,7 @@ NEVER: list[tuple[Callable[[Config], EndedStory], str]] = [
     (announced_by_nobody, "not_announced"),
     (waiting, "another_party"),
     (after_a_flash, "another_party"),
+    (after_a_flash_that_was_announced, "another_party"),
     (second_party, "another_party"),
     (walk_test, "walk_test"),
     (missing_notice, "notice_missing"),
