@@ -14,6 +14,7 @@ import msgspec
 from linetap_core.clock import from_utc_ns, parse_rfc3339
 from linetap_core.durable import signedfile
 from linetap_core.errors import Refusal
+from linetap_core.evidence.keys import keys
 from linetap_core.evidence.sealing import members
 from linetap_core.evidence.sealing.keylist import Epoch, KeyList
 from linetap_core.evidence.signing import namespaces, sshsig
@@ -49,6 +50,12 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     officers: list[int] = []
     of: int = 1
     needed: int = 1
+    second: str | None = None  # fingerprint of the key of a second person, who has signed it too (`second_of`)
+
+
+def second_of(path: Path) -> Path:
+    """The signature of the second person, beside the officer's."""
+    return namespaces.beside(path.with_name(f"{path.name}.second"))
 
 
 def path_of(folder: Path, epoch: str, officers: list[int] | None = None) -> Path:
@@ -114,6 +121,10 @@ def read(path: Path, signers: list[Signer] | None) -> Certificate:
         at = from_utc_ns(parse_rfc3339(found.destroyed_at))
     except (ValueError, RecursionError) as error:
         raise Refusal(f"not a certificate: {error}") from None
+    if found.second is not None:
+        armored = callfolder.read(second_of(path), sshsig.SIGNATURE_LIMIT_BYTES)
+        if keys.fingerprint(sshsig.check(data, armored, namespaces.CERTIFICATE)) != found.second:
+            raise Refusal(f"{second_of(path).name}: not by the second person whom the certificate names")
     if signers is not None:
         require_named(key, namespaces.CERTIFICATE, signers, at)
     return found

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,12 @@ import msgspec
 from linetap_core.clock import Clock, from_utc_ns, parse_rfc3339, rfc3339
 from linetap_core.durable import privatefile, signedfile
 from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.authorization.command import VAULT
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.keys.keys import SigningKey, public_blob
 from linetap_core.evidence.sealing import members
 from linetap_core.evidence.sealing.keylist import Epoch, KeyList, Overflow, overflow_name
-from linetap_core.evidence.signing import namespaces
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.timekeeping import KEPT, require_possible
 from linetap_core.zones import end_of, epoch_text, zone_of
 from linetap_desk.accesslog import deskfolder
@@ -65,6 +69,8 @@ def add_destroy_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--list", type=Path, default=Path("keylist.json"), metavar="FILE", help="default %(default)s")
     parser.add_argument("--key", type=Path, metavar="KEY", help="signs the certificate; or leave it to ssh-keygen")
+    parser.add_argument("--second", type=Path, metavar="KEY", help="of a second person who is there, and signs it too")
+    parser.add_argument("--check", action="store_true", help="only say whether it may be done; nothing is destroyed")
     parser.add_argument("--certificates", type=Path, default=Path("certificates"), metavar="DIR",
                         help="default %(default)s")  # fmt: skip
     parser.add_argument("--rule", default="retention", metavar="TEXT", help="under which rule, default %(default)s")
@@ -76,7 +82,16 @@ def add_destroy_arguments(parser: argparse.ArgumentParser) -> None:
     timestamp.add_authority_arguments(parser, required=False)
 
 
-def destroy_keys(args: argparse.Namespace, clock: Clock) -> int:
+Ask = Callable[[str], str]  # a question to the officer -> what was typed
+
+
+def _typed(question: str) -> str:
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    return sys.stdin.readline(_LINE_CHARACTERS).strip()
+
+
+def destroy_keys(args: argparse.Namespace, clock: Clock, ask: Ask = _typed) -> int:
     """Every check precedes the first overwritten byte."""
     require_possible(clock)
     key_list = keygen.load_list(args.list)
@@ -85,8 +100,9 @@ def destroy_keys(args: argparse.Namespace, clock: Clock) -> int:
     officers = _officers(args, epoch, len(who.recipients))
     place = path_of(args.certificates, args.epoch, officers if len(officers) < len(who.recipients) else [])
     args.certificates.mkdir(parents=True, exist_ok=True)
-    signedfile.require_free(place, signedfile.signature_of(place))
+    signedfile.require_free(place, signedfile.signature_of(place), certificate.second_of(place))
     signer = None if args.key is None else signedfile.load_key(args.key)
+    second = _second(args, signer, clock)
     head = _tree_head(args.tree_head)
     authority = timestamp.authority_of(args)
     ended = _require_over(epoch, key_list, args.vault, clock)
@@ -95,8 +111,11 @@ def destroy_keys(args: argparse.Namespace, clock: Clock) -> int:
     if witnessed is None and ended is not None:
         _require_date(args, ended, key_list.zone, clock)
     canaries = [canary for officer in officers or [0] for canary in _canaries(args.list, epoch, args.epoch, officer)]
-    copies = _require_opened(canaries, args.medium, args.sheets)
-    _confirm_sheets(args.epoch, args.sheets)
+    copies = _require_opened(canaries, args.medium, args.sheets, ask)
+    if args.check:
+        sys.stdout.write(f"{args.epoch}: may be destroyed, {copies} copies of its key; nothing was destroyed\n")
+        return 0
+    _confirm_sheets(args.epoch, args.sheets, ask)
     for path in args.medium:
         privatefile.wipe(path)
     _require_closed(canaries, args.medium)
@@ -117,8 +136,13 @@ def destroy_keys(args: argparse.Namespace, clock: Clock) -> int:
         officers=officers,
         of=len(who.recipients),
         needed=who.needed,
+        second=None if second is None else keys.fingerprint(second.public_key()),
     )
-    signedfile.write(place, msgspec.json.encode(document, order="deterministic"), signer, namespaces.CERTIFICATE)
+    data = msgspec.json.encode(document, order="deterministic")
+    if second is not None:
+        armored = sshsig.sign(data, second, namespaces.CERTIFICATE)
+        privatefile.write_public(certificate.second_of(place), armored.encode("ascii"))
+    signedfile.write(place, data, signer, namespaces.CERTIFICATE)
     if copies < COPIES * max(1, len(officers)):
         sys.stderr.write(f"note: one copy; sheets are made in {COPIES}: see that there is no other\n")
     what = "destroyed, and the key of its index" if isinstance(epoch, Epoch) else "destroyed"
@@ -128,6 +152,28 @@ def destroy_keys(args: argparse.Namespace, clock: Clock) -> int:
         what += f", of officer {', '.join(map(str, officers))}; {still}"
     sys.stdout.write(f"{args.epoch}: {what}; {place}\n")
     return 0 if authority is None else _stamp(place, authority)
+
+
+def _second(args: argparse.Namespace, signer: SigningKey | None, clock: Clock) -> SigningKey | None:
+    """The key of the second person. Where roles are in force a Refusal unless the first is a vault officer, and the
+    second another one or an approver."""
+    if args.second is None:
+        return None
+    if signer is None:
+        raise BadInput("--second: signs beside an officer: --key expected too")
+    second = signedfile.load_key(args.second)
+    if public_blob(second.public_key()) == public_blob(signer.public_key()):
+        raise Refusal("the second signature is of the same key: another person's expected")
+    desk = deskfolder.find(args, clock)
+    if desk is None:
+        return second
+    roles = desk.roles(desk.access.entries())
+    officer, other = roles.holder(signer.public_key()), roles.holder(second.public_key())
+    if officer is None or officer.role != VAULT:
+        raise Refusal(f"{args.key}: is no vault officer's key by the roles in force")
+    if other is None or not (other.role == VAULT or other.approves):
+        raise Refusal(f"{args.second}: is neither another vault officer's nor an approver's key by the roles in force")
+    return second
 
 
 def _stamp(place: Path, authority: TimestampAuthority) -> int:
@@ -229,7 +275,7 @@ def _canaries(path: Path, epoch: Epoch | Overflow, name: str, officer: int) -> l
     return [Canary(path, each, officer) for each in names]
 
 
-def _require_opened(canaries: list[Canary], media: list[Path], sheets: int) -> int:
+def _require_opened(canaries: list[Canary], media: list[Path], sheets: int, ask: Ask) -> int:
     """Requires that each file is a key of this epoch, and that each of its keys is present, as a file or typed from a
     sheet.
 
@@ -250,25 +296,18 @@ def _require_opened(canaries: list[Canary], media: list[Path], sheets: int) -> i
             continue
         if not sheets:
             raise Refusal(f"{canary.path.name}: no medium opens it: a key of this epoch is missing")
-        sys.stderr.write(f"The key of {canary.path.stem}, from a sheet (AGE-SECRET-KEY-1...): ")
-        if not canary.opens_with(_typed()):
+        if not canary.opens_with(ask(f"The key of {canary.path.stem}, from a sheet (AGE-SECRET-KEY-1...): ")):
             raise Refusal(f"{canary.path.name}: does not open with what was typed")
     return copies
 
 
-def _confirm_sheets(name: str, sheets: int) -> None:
+def _confirm_sheets(name: str, sheets: int, ask: Ask) -> None:
     for number in range(1, sheets + 1):
         for _ in range(_TRIES):
-            sys.stderr.write(f"Shred sheet {number} of {sheets} of {name}, then type its day: ")
-            if _typed() == name:
+            if ask(f"Shred sheet {number} of {sheets} of {name}, then type its day: ") == name:
                 break
         else:
             raise Refusal(f"{name}: sheet {number} is not confirmed; nothing else was destroyed")
-
-
-def _typed() -> str:
-    sys.stderr.flush()
-    return sys.stdin.readline(_LINE_CHARACTERS).strip()
 
 
 def _require_closed(canaries: list[Canary], media: list[Path]) -> None:

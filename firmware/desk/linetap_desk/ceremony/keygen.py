@@ -16,6 +16,7 @@ import stat
 import sys
 from datetime import date, timedelta
 from pathlib import Path
+from typing import TextIO
 
 import msgspec
 
@@ -146,7 +147,8 @@ def add_epochs_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def make_epochs(args: argparse.Namespace, clock: Clock) -> int:
+def make_epochs(args: argparse.Namespace, clock: Clock, paper: TextIO | None = None) -> int:
+    """`paper`: takes the sheets in place of standard output."""
     signers = [signedfile.load_key(path) for path in args.authority]
     signedfile.require_free(args.output, signedfile.signature_of(args.output))
     old = None if args.extend is None else load_list(args.extend)
@@ -166,7 +168,7 @@ def make_epochs(args: argparse.Namespace, clock: Clock) -> int:
             keylist.require_follows(made, old)
     except keylist.KeyListFault as fault:
         raise BadInput(str(fault)) from None
-    _hand_over(args, fresh, made.zone, created)
+    _hand_over(args, fresh, made.zone, created, paper)
     for keys_of in itertools.chain.from_iterable(fresh):
         canary.make(args.output, keys_of)
     if args.merge is not None:
@@ -220,7 +222,9 @@ def _list(args: argparse.Namespace, old: KeyList | None, fresh: list[list[EpochK
     return next_version(args, old, days, more, created)
 
 
-def _hand_over(args: argparse.Namespace, fresh: list[list[EpochKeys]], zone: str, created: str) -> None:
+def _hand_over(
+    args: argparse.Namespace, fresh: list[list[EpochKeys]], zone: str, created: str, paper: TextIO | None
+) -> None:
     if args.all_on_one_medium is not None:
         for each in itertools.chain.from_iterable(fresh):
             folder: Path = args.all_on_one_medium
@@ -233,11 +237,12 @@ def _hand_over(args: argparse.Namespace, fresh: list[list[EpochKeys]], zone: str
         return
     if not any(fresh):
         return
-    if _is_file(sys.stdout.fileno()):
+    if paper is None and _is_file(sys.stdout.fileno()):
         raise BadInput("standard output is a file: private keys go to a printer (| lp), or --all-on-one-medium DIR")
+    out = paper or sys.stdout
     for theirs in fresh:
-        sys.stdout.writelines(pages(theirs, zone, created, f"{args.needed} OF {args.officers}"))
-    sys.stdout.flush()
+        out.writelines(pages(theirs, zone, created, f"{args.needed} OF {args.officers}"))
+    out.flush()
     count = COPIES * sum(map(len, fresh))
     sys.stderr.write(f"{count} sheets: see that each is there before the list is signed and given out\n")
 

@@ -1,43 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The helper's pages, and the audio."""
+"""The pages of a release, and the audio."""
 
 from __future__ import annotations
 
 import functools
-import sys
-import traceback
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from importlib.resources import files
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import quote
 
 from anyio import to_thread
 from starlette.applications import Starlette
-from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import (
-    FileResponse,
-    JSONResponse,
-    PlainTextResponse,
-    RedirectResponse,
-    Response,
-    StreamingResponse,
-)
-from starlette.routing import Route
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 
 from linetap_core.errors import LinetapError
 from linetap_core.evidence.authorization import citizen
 from linetap_desk.custody import sound
 from linetap_desk.custody.case import OpenedCall, numbers
 from linetap_desk.custody.citizen import masking
-from linetap_desk.custody.site import COOKIE, Helper, OwnAddress, Site
+from linetap_desk.custody.inside import Inside, app_of, ended
+from linetap_desk.custody.refusals import REFUSAL
+from linetap_desk.custody.site import Site
 from linetap_desk.serve.calls import story as callwords
-from linetap_desk.serve.release import steps as release
-from linetap_desk.web import secure
-from linetap_desk.web.server import Bounded
 from linetap_desk.web.text import N_
 
 MOMENT = {"notice": N_("Notice"), "gap": N_("Gap"), "mark": N_("Mark")}
@@ -46,59 +30,6 @@ REASON: dict[masking.Reason, str] = {
     "others_interest": N_("Others' interests would be harmed (art. 35(4) no. 2)"),
     "by_law": N_("Access is limited by law (art. 35(4) no. 1)"),
 }
-REFUSAL = {
-    "request_expired": N_("The request has expired. A new one is needed."),
-    "request_not_yet": N_("The request's time is in the future: this computer's clock may be wrong."),
-    "request_closed": N_("The request is closed."),
-    "recipient_differs": N_(
-        "The key in the request is not the requester's key that you named. Nothing was handed over."
-    ),
-    "record_differs": N_("The record is not the one that was approved."),
-    "call_not_as_sealed": N_("The call in the package is not as a known unit sealed it. Nothing was opened."),
-    "closing_needed": N_(
-        "There is no proof that this call is in the unit's log. Start again with --log and the unit's log."
-    ),
-    "closing_differs": N_("The proof that the unit's log has closed this call is invalid."),
-    "signers_needed": N_("There is no published allowed_signers here: --signers."),
-    "call_not_named": N_("The request does not name this call."),
-    "approval_does_not_fit": N_("The request was changed after it was approved."),
-    "approvals_missing": N_("The approvals of two people of different roles are needed."),
-    "approver_unknown": N_("Someone signed who is not in the roles file."),
-    "key_of_another_call": N_("The sealed key, or the file handed on, belongs to another call. Nothing was opened."),
-    "group_members_missing": N_(
-        "The custodians are a group, and more of them are needed. Remove your layer and hand the rest on to the next "
-        "custodian."
-    ),
-    "not_a_citizens": N_("This request is not for a citizen's access. No copy was made."),
-    "copy_not_approved": N_("Listening was approved, and no copy under a passphrase. No copy was made."),
-    "call_of_another": N_("The number of this call is not the one that the citizen gave. The call stays closed."),
-    "access_log_busy": N_("Another command is using the access log. Try again."),
-}
-REFUSAL |= {code: release.REFUSAL[code] for code in (*release.OF_WITNESSES, *release.OF_RULES)}
-
-
-_SERVE, _OWN = (Path(str(files(f"linetap_desk.{name}"))) / "static" for name in ("serve", "custody"))
-_STATIC = dict.fromkeys(("base.css", "icon.svg", "calls.css"), _SERVE) | dict.fromkeys(
-    ("custody.css", "gone.js", "player.js", "masks.js"), _OWN
-)
-
-
-async def door(request: Request, site: Helper) -> Response:
-    """The code is typed into a form: in a URL it would stay in the browser's history."""
-    if request.method == "GET":
-        return site.page(request, "door.html", wrong=False, used=site.door.used)
-    if not secure.is_own_origin(request.headers, site.url):
-        raise HTTPException(400)
-    token = site.door.enter(str((await request.form()).get("code", "")))
-    if not token:
-        response = site.page(request, "door.html", 403, wrong=True, used=site.door.used)
-        if not site.door.used and site.door.attempts <= 0:
-            response.background = BackgroundTask(site.end)
-        return response
-    site.touch()
-    response = RedirectResponse(f"{site.door.room}/", 303)
-    response.set_cookie(COOKIE, token, path=site.door.room, httponly=True, samesite="strict")
-    return response
 
 
 async def overview(request: Request, site: Site) -> Response:
@@ -230,41 +161,7 @@ async def close(request: Request, site: Site) -> Response:
         await to_thread.run_sync(site.case.close)
     except LinetapError as error:
         return _overview(request, site, error)
-    return _ended(request, site, closed=True)
-
-
-async def end(request: Request, site: Helper) -> Response:
-    return _ended(request, site, closed=False)
-
-
-def _ended(request: Request, site: Helper, closed: bool) -> Response:
-    if site.within is not None:  # its task has ended, and the program goes on
-        site.end()
-        return RedirectResponse(f"{site.door.room}/", 303)
-    request.state.csrf = ""  # a page without further requests
-    response = site.page(request, "ended.html", closed=closed)
-    response.background = BackgroundTask(site.end)
-    return response
-
-
-async def look(request: Request, site: Helper) -> Response:
-    form = await request.form()
-    site.look.choose(form.get("language"), form.get("theme"))
-    there = str(form.get("next", ""))
-    safe = there.startswith(f"{site.door.room}/") and there.isprintable() and "\\" not in there
-    return RedirectResponse(there if safe else f"{site.door.room}/", 303)
-
-
-async def alive(request: Request, site: Helper) -> Response:  # noqa: ARG001
-    return PlainTextResponse("")
-
-
-async def static(request: Request) -> Response:
-    """Cached by the browser: the page that reports the helper's end is shown when no server answers."""
-    name = str(request.path_params["name"])
-    if name not in _STATIC:
-        raise HTTPException(404)
-    return FileResponse(_STATIC[name] / name, headers={"Cache-Control": "max-age=3600"})
+    return ended(request, site, closed=True)
 
 
 def _named(request: Request, site: Site) -> str:
@@ -285,10 +182,6 @@ def _clock(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
-Handler = Callable[[Request, Any], Awaitable[Response]]  # the second: the Helper of its pages
-Inside = Sequence[tuple[str, str, Handler]]  # path below the room, method
-
-
 INSIDE: Inside = (
     ("/", "GET", overview),
     ("/call/{call_id}", "GET", call),
@@ -307,61 +200,3 @@ INSIDE: Inside = (
 
 def make_app(site: Site) -> Starlette:
     return app_of(site, INSIDE)
-
-
-def app_of(site: Helper, inside: Inside) -> Starlette:
-    """The door, the pages behind it, and what every helper has."""
-    room = site.door.room
-    everywhere: Inside = (("/end", "POST", end), ("/look", "POST", look), ("/alive", "GET", alive))
-    return Starlette(
-        routes=[
-            Route("/", _guarded(door, site), methods=["GET", "POST"]),
-            Route("/static/{name}", static, methods=["GET"]),
-            *(
-                Route(room + path, _guarded(_inside(handler), site), methods=[method])
-                for path, method, handler in (*inside, *everywhere)
-            ),
-        ],
-        middleware=[
-            Middleware(secure.Headers),
-            Middleware(OwnAddress, host=site.url.removeprefix("http://")),
-            Middleware(Bounded),
-        ],
-    )
-
-
-def _inside(handler: Handler) -> Handler:
-    """`handler` for a session that was admitted, and a form of our own page."""
-
-    async def answer(request: Request, site: Helper) -> Response:
-        token = request.cookies.get(COOKIE, "")
-        if not site.door.has_admitted(token):
-            raise HTTPException(403)
-        request.state.csrf = secure.token_of(token)
-        if request.method == "POST":
-            form = await request.form()
-            own = secure.is_own_origin(request.headers, site.url) and secure.is_token(form.get(secure.FIELD), token)
-            if not own or not secure.is_text(form):
-                raise HTTPException(400)
-        if handler is not alive:  # which a page polls
-            site.touch()
-        return await handler(request, site)
-
-    return answer
-
-
-def _guarded(handler: Handler, site: Helper) -> Callable[[Request], Awaitable[Response]]:
-    async def guarded(request: Request) -> Response:
-        """A traceback could contain a telephone number: kind and place are enough."""
-        try:
-            return await handler(request, site)
-        except HTTPException:
-            raise
-        except ClientDisconnect:  # in the middle of a form
-            raise HTTPException(400) from None
-        except Exception as error:  # noqa: BLE001 - whatever it is
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            sys.stderr.write(f"page_fault: {type(error).__name__} at {Path(place.filename).name}:{place.lineno}\n")
-            raise HTTPException(500) from None
-
-    return guarded

@@ -10,6 +10,7 @@ from pathlib import Path
 from linetap_core.durable import signedfile
 from linetap_core.errors import BadInput
 from linetap_core.rooms import read_small
+from linetap_desk.ceremony import keygen
 from linetap_desk.custody.program import steps
 from linetap_desk.custody.program.program import Program
 from linetap_desk.searching.departments import Departments
@@ -21,18 +22,19 @@ _KEY_LIMIT_BYTES = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class What:
-    """`suffixes`: of the files that are shown, empty for all. `folder`: a folder may be taken, or only a folder."""
+    """`suffixes`: of the files that are shown, empty for all. `folder`: a folder may be taken, or only a folder.
+    `back`: the page that it was wanted on."""
 
     title: str
     suffixes: tuple[str, ...] = ()
     folder: bool = False
     file: bool = True
-    on_home: bool = False
+    back: str = "/settings"
 
 
 WHAT: dict[str, What] = {
-    "archive": What(N_("A file from the desk (.tar)"), (".tar",), on_home=True),
-    "bundle": What(N_("An evidence bundle (.zip)"), (".zip",), on_home=True),
+    "archive": What(N_("A file from the desk (.tar)"), (".tar",), back="/"),
+    "bundle": What(N_("An evidence bundle (.zip)"), (".zip",), back="/"),
     "signing": What(N_("Your signing key")),
     "identities": What(N_("Your keys that open")),
     "index": What(N_("Index keys for searches"), folder=True),
@@ -43,6 +45,13 @@ WHAT: dict[str, What] = {
     "roles": What(N_("Roles (roles.json)"), (".json",)),
     "authority": What(N_("The authority's public key"), (".pub",)),
     "signers": What(N_("Published list of units (allowed_signers)")),
+    "paper": What(N_("The file to be signed"), (".json", ".toml"), back="/sign"),
+    "officers": What(N_("The lists that the officers made"), (".json",), back="/days"),
+    "medium": What(N_("Medium for the private keys"), folder=True, file=False, back="/days"),
+    "doomed": What(N_("Private files of the day"), (".txt",), back="/destroy"),
+    "second": What(N_("The second person's signing key"), back="/destroy"),
+    "vaults": What(N_("Copies of the units' vaults"), folder=True, file=False, back="/destroy"),
+    "holds": What(N_("The desk's folder of holds"), folder=True, file=False, back="/destroy"),
 }
 
 
@@ -66,6 +75,17 @@ def take(program: Program, what: str, path: Path) -> None:
             program.add(what, path)
         case "index":
             program.add(what, path)
+        case "paper":
+            program.at_hand.paper = path
+        case "officers":
+            keygen.load_list(path)
+            program.at_hand.add("officers", path)
+        case "doomed":
+            stockage.check_identity_file(path)
+            program.at_hand.add("doomed", path)
+        case "second":
+            signedfile.load_key(path)
+            program.at_hand.second = path
         case "roles" | "authority" | "signers":
             program.chosen[what] = path
         case _:

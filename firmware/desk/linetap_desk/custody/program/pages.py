@@ -4,29 +4,25 @@ the files of this machine."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from linetap_core.errors import BadInput, LinetapError
-from linetap_core.evidence.authorization.roles import Roles
 from linetap_desk.custody import handlers, package
+from linetap_desk.custody.inside import Handler, Inside, app_of
 from linetap_desk.custody.package import Package
-from linetap_desk.custody.program import chooser, choosing, steps
+from linetap_desk.custody.program import ceremonypages, chooser, choosing, steps
+from linetap_desk.custody.program.answering import alone, do, page, roles_in_force, to, word
 from linetap_desk.custody.program.choosing import WHAT
 from linetap_desk.custody.program.papers import OverflowCalls, Papers
 from linetap_desk.custody.program.program import Program
 from linetap_desk.custody.search import pages as searching
 from linetap_desk.serve.release import steps as release
-
-REFUSAL = release.REFUSAL | handlers.REFUSAL
 
 
 async def home(request: Request, program: Program) -> Response:
@@ -34,9 +30,9 @@ async def home(request: Request, program: Program) -> Response:
 
 
 def _home(request: Request, program: Program, error: LinetapError | None = None) -> Response:
-    return _page(
+    return page(
         request, program, "program/home.html", error, role=program.role, may=program.may, said=program.said,
-        is_ready=_roles(program) is not None, open=program.open, release=program.release, search=program.search,
+        is_ready=roles_in_force(program) is not None, open=program.open, release=program.release, search=program.search,
     )  # fmt: skip
 
 
@@ -48,15 +44,15 @@ def _papers(request: Request, program: Program, error: LinetapError | None = Non
     """What the file says, and the steps that can be taken with it."""
     found = program.open
     if found is None:
-        return _to(program, "/")
+        return to(program, "/")
     if isinstance(found, OverflowCalls):
-        return _page(
+        return page(
             request, program, "program/overflow.html", error, papers=found, identities=program.suggested(),
             said=program.said, settings=program.settings,
         )  # fmt: skip
-    roles = _roles(program)
+    roles = roles_in_force(program)
     purpose = roles.purpose(found.request.purpose) if roles and found.request else None
-    return _page(
+    return page(
         request, program, "program/papers.html", error, papers=found, is_package=isinstance(found, Package),
         purpose=purpose, identities=program.suggested(), may=program.may, said=program.said, settings=program.settings,
         party=release.PARTY,
@@ -68,8 +64,8 @@ async def settings(request: Request, program: Program) -> Response:
 
 
 def _settings(request: Request, program: Program, error: LinetapError | None = None) -> Response:
-    roles = _roles(program)
-    return _page(
+    roles = roles_in_force(program)
+    return page(
         request, program, "program/settings.html", error, settings=program.settings, what=WHAT, chosen=program.chosen,
         people=[] if roles is None else roles.people, version=None if roles is None else roles.version,
         said=program.said, role=program.role,
@@ -90,75 +86,75 @@ def _choose(request: Request, program: Program, what: str, at: str, error: Linet
         listed = chooser.listed(folder.absolute(), WHAT[what].suffixes)
     except LinetapError as fault:
         error = error or fault
-    return _page(
+    return page(
         request, program, "program/choose.html", error, name=what, what=WHAT[what], listed=listed, places=places
     )
 
 
 async def chosen(request: Request, program: Program) -> Response:
     form = await request.form()
-    what, path = _word(form, "what"), Path(_word(form, "path"))
+    what, path = word(form, "what"), Path(word(form, "path"))
     if what not in WHAT:
         raise HTTPException(400)
     try:
-        await _alone(program, lambda: choosing.take(program, what, path))
+        await alone(program, lambda: choosing.take(program, what, path))
     except LinetapError as error:
         return _choose(request, program, what, str(path.parent), error)
-    return _to(program, "/papers" if what == "archive" else "/" if WHAT[what].on_home else "/settings")
+    return to(program, "/papers" if what == "archive" else WHAT[what].back)
 
 
 async def save(request: Request, program: Program) -> Response:
     form = await request.form()
-    desk, name = _word(form, "desk").rstrip("/"), _word(form, "name")
+    desk, name = word(form, "desk").rstrip("/"), word(form, "name")
 
-    def do() -> None:
+    def step() -> None:
         if desk:
             package.connection_to(desk, program.settings.path("ca"), 1.0).close()
         program.keep(desk=desk, name=name)
 
-    return await _do(request, program, do, _settings, "/settings")
+    return await do(request, program, step, _settings, "/settings")
 
 
 async def remove(request: Request, program: Program) -> Response:
     form = await request.form()
-    what, path = _word(form, "what"), _word(form, "path")
+    what, path = word(form, "what"), word(form, "path")
     if what not in ("identities", "index"):
         raise HTTPException(400)
     kept = [each for each in getattr(program.settings, what) if each != path]
-    return await _do(request, program, lambda: program.keep(**{what: kept}), _settings, "/settings")
+    return await do(request, program, lambda: program.keep(**{what: kept}), _settings, "/settings")
 
 
 async def roles(request: Request, program: Program) -> Response:
-    def do() -> None:
+    def step() -> None:
         program.said = steps.take_roles(program.chosen, program.desk_folder, program.clock)
         program.chosen.clear()
 
-    return await _do(request, program, do, _settings, "/settings")
+    return await do(request, program, step, _settings, "/settings")
 
 
 async def one_time(request: Request, program: Program) -> Response:
-    wanted = _word(await request.form(), "id")
+    wanted = word(await request.form(), "id")
 
-    def do() -> None:
+    def step() -> None:
         path, public = steps.one_time_key(wanted, program.settings, program.desk_folder, program.clock)
         program.add("identities", path)
         program.said = [str(path), public]
 
-    return await _do(request, program, do, _home, "/")
+    return await do(request, program, step, _home, "/")
 
 
 async def hold_key(request: Request, program: Program) -> Response:
-    def do() -> None:
+    def step() -> None:
         path, public = steps.hold_key(program.settings, program.clock)
         program.said = [str(path), public]
 
-    return await _do(request, program, do, _papers, "/papers")
+    return await do(request, program, step, _papers, "/papers")
 
 
 async def fetch(request: Request, program: Program) -> Response:
-    ticket = _word(await request.form(), "ticket")
+    ticket = word(await request.form(), "ticket")
 
-    def do() -> None:
+    def step() -> None:
         package.require_ticket(ticket)
         with package.fetched(program.settings.desk, program.settings.path("ca"), ticket) as source:
             try:
@@ -168,91 +164,91 @@ async def fetch(request: Request, program: Program) -> Response:
                     raise
                 raise BadInput(f"{program.settings.desk}: {error}") from None
 
-    return await _do(request, program, do, _home, "/papers")
+    return await do(request, program, step, _home, "/papers")
 
 
 async def find(request: Request, program: Program) -> Response:
-    ticket = _word(await request.form(), "ticket")
+    ticket = word(await request.form(), "ticket")
 
-    def do() -> None:
+    def step() -> None:
         package.require_ticket(ticket)
         program.begin_search(ticket)
 
-    return await _do(request, program, do, _home, "/search/")
+    return await do(request, program, step, _home, "/search/")
 
 
 async def approve(request: Request, program: Program) -> Response:
-    def do() -> None:
+    def step() -> None:
         program.said = steps.approve(_opened(program), program.settings, program.desk_folder, program.clock)
 
-    return await _do(request, program, do, _papers, "/papers")
+    return await do(request, program, step, _papers, "/papers")
 
 
 async def unwrap(request: Request, program: Program) -> Response:
     form = await request.form()
 
-    def do() -> None:
+    def step() -> None:
         program.said = steps.unwrap_call(
-            _opened(program), program.settings, _identities(program, form), _word(form, "partial"), program.desk_folder,
+            _opened(program), program.settings, _identities(program, form), word(form, "partial"), program.desk_folder,
             program.clock,
         )  # fmt: skip
 
-    return await _do(request, program, do, _papers, "/papers")
+    return await do(request, program, step, _papers, "/papers")
 
 
 async def hold(request: Request, program: Program) -> Response:
     form = await request.form()
 
-    def do() -> None:
+    def step() -> None:
         program.said = steps.hold_call(
-            _opened(program), program.settings, _identities(program, form), _word(form, "to"), _word(form, "partial"),
+            _opened(program), program.settings, _identities(program, form), word(form, "to"), word(form, "partial"),
             program.desk_folder, program.clock,
         )  # fmt: skip
 
-    return await _do(request, program, do, _papers, "/papers")
+    return await do(request, program, step, _papers, "/papers")
 
 
 async def check_hold(request: Request, program: Program) -> Response:
     form = await request.form()
 
-    def do() -> None:
+    def step() -> None:
         program.said = steps.check_hold(
             _opened(program), program.settings, _identities(program, form), program.desk_folder, program.clock
         )
 
-    return await _do(request, program, do, _papers, "/papers")
+    return await do(request, program, step, _papers, "/papers")
 
 
 async def rewrap(request: Request, program: Program) -> Response:
     form = await request.form()
 
-    def do() -> None:
+    def step() -> None:
         program.said = steps.rewrap_calls(
-            _overflow(program), program.settings, _identities(program, form), _word(form, "day"), program.desk_folder,
+            _overflow(program), program.settings, _identities(program, form), word(form, "day"), program.desk_folder,
             program.clock,
         )  # fmt: skip
 
-    return await _do(request, program, do, _papers, "/papers")
+    return await do(request, program, step, _papers, "/papers")
 
 
 async def check(request: Request, program: Program) -> Response:
     form = await request.form()
 
-    def do() -> None:
+    def step() -> None:
         program.said = steps.check_rewrapped(
             _overflow(program), program.settings, _identities(program, form), program.desk_folder, program.clock
         )
 
-    return await _do(request, program, do, _papers, "/papers")
+    return await do(request, program, step, _papers, "/papers")
 
 
 async def listen(request: Request, program: Program) -> Response:
     form = await request.form()
-    return await _do(request, program, lambda: program.open_release(_identities(program, form)), _papers, "/release/")
+    return await do(request, program, lambda: program.open_release(_identities(program, form)), _papers, "/release/")
 
 
 async def leave(request: Request, program: Program) -> Response:
-    return await _do(request, program, program.leave, _home, "/")
+    return await do(request, program, program.leave, _home, "/")
 
 
 def _opened(program: Program) -> Papers:
@@ -276,60 +272,18 @@ def _identities(program: Program, form: FormData) -> list[Path]:
     return found
 
 
-def _roles(program: Program) -> Roles | None:
-    try:
-        desk = program.desk
-        return desk.roles(desk.access.entries())
-    except LinetapError:
-        return None
-
-
-async def _alone(program: Program, do: Callable[[], None]) -> None:
-    """One step at a time: what a command prints goes to its own page."""
-
-    def alone() -> None:
-        with program.one_at_a_time:
-            do()
-
-    await to_thread.run_sync(alone)
-
-
-type Again = Callable[[Request, Program, LinetapError | None], Response]
-
-
-async def _do(request: Request, program: Program, do: Callable[[], None], again: Again, then: str) -> Response:
-    try:
-        await _alone(program, do)
-    except LinetapError as error:
-        return again(request, program, error)
-    return _to(program, then)
-
-
-def _page(request: Request, program: Program, template: str, error: LinetapError | None, /, **context: Any) -> Response:
-    status = 409 if error else 200
-    return program.page(request, template, status, error=error, refusal=REFUSAL, **context)
-
-
-def _to(program: Program, path: str) -> Response:
-    return RedirectResponse(f"{program.room}{path}", 303)
-
-
-def _word(form: FormData, name: str) -> str:
-    return str(form.get(name, "")).strip()
-
-
-def _within(of: str, handler: handlers.Handler) -> handlers.Handler:
+def _within(of: str, handler: Handler) -> Handler:
     """A page of the opened release, or of the search; without one, the home page."""
 
     async def answer(request: Request, program: Program) -> Response:
         site = getattr(program, of)
-        return _to(program, "/") if site is None else await handler(request, site)
+        return to(program, "/") if site is None else await handler(request, site)
 
     return answer
 
 
 def make_app(program: Program) -> Starlette:
-    own: handlers.Inside = (
+    own: Inside = (
         ("/", "GET", home),
         ("/papers", "GET", papers),
         ("/settings", "GET", settings),
@@ -353,4 +307,4 @@ def make_app(program: Program) -> Starlette:
     )
     parts = (("release", handlers.INSIDE), ("search", searching.INSIDE))
     below = [(f"/{of}{path}", method, _within(of, handler)) for of, inside in parts for path, method, handler in inside]
-    return handlers.app_of(program, (*own, *below))
+    return app_of(program, (*own, *ceremonypages.INSIDE, *below))

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from linetap_core.errors import BadInput, LinetapError
-from linetap_core.evidence.authorization.roles import OFFICES
+from linetap_core.evidence.authorization.roles import OFFICES, Roles
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.deskfolder import Desk
 from linetap_desk.custody.case import Case, CustodianFiles
@@ -32,6 +32,25 @@ from linetap_desk.unsealing.callproof import SIGNERS
 
 
 @dataclass
+class AtHand:
+    """What was chosen for one ceremony, and is not remembered. `officers`: their lists; `doomed`: private files of a
+    day."""
+
+    paper: Path | None = None
+    officers: list[Path] = field(default_factory=list)
+    doomed: list[Path] = field(default_factory=list)
+    second: Path | None = None
+    draft: Roles | None = None
+
+    def add(self, what: str, path: Path) -> None:
+        known: list[Path] = getattr(self, what)
+        if path not in known:
+            if len(known) >= MOST_FILES:
+                raise BadInput(f"{MOST_FILES} files at most: remove one first")
+            known.append(path)
+
+
+@dataclass
 class Program(Helper):
     """`work`: its folder for what comes from the desk, removed at its end."""
 
@@ -42,6 +61,7 @@ class Program(Helper):
     release: Site | None = None
     search: SearchSite | None = None
     chosen: dict[str, Path] = field(default_factory=dict)  # roles, authority, signers: not yet in force
+    at_hand: AtHand = field(default_factory=AtHand)
     said: list[str] = field(default_factory=list)  # by the last step
     held: ExitStack = field(default_factory=ExitStack)
     one_at_a_time: threading.Lock = field(default_factory=threading.Lock)

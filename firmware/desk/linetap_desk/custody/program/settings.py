@@ -34,6 +34,9 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     table: Text = ""  # lines.csv
     keylist: Text = ""  # the authority's list of keys
     output: Text = ""  # the folder for what is written
+    medium: Text = ""  # for new private keys of days
+    vaults: Text = ""  # copies of the units' vaults, before a day's key is destroyed
+    holds: Text = ""  # what was wrapped again for longer
     language: Text = "ko"
 
     def path(self, what: str) -> Path | None:

@@ -62,7 +62,7 @@ def approve(papers: Papers, settings: Settings, desk: Path, clock: Clock) -> lis
     """The signature as a file for the desk."""
     if papers.request is None:
         raise BadInput("there is no request in this file")
-    signing, output = _needed(settings, "signing"), _output(settings)
+    signing, output = needed(settings, "signing"), output_of(settings)
     target = output / f"{papers.id}.{_role(settings, desk, clock)}{namespaces.SUFFIX}"
     privatefile.require_new(target)
     before = set(requestfile.signatures(papers.request_file))
@@ -82,7 +82,7 @@ def unwrap_call(
     """The vault officer's half, or a partial for the next officer of a group."""
     if papers.request is None:
         raise BadInput("there is no request in this file")
-    target = _output(settings) / f"{papers.id}-vault{sealing.SUFFIX}"
+    target = output_of(settings) / f"{papers.id}-vault{sealing.SUFFIX}"
     words: list[object] = [f"--identity={path}" for path in identities]
     if partial:
         words.append(f"--partial={_partial(papers, partial)}")
@@ -103,7 +103,7 @@ def hold_call(
     asked = papers.asked
     if asked is None:
         raise BadInput("no hold is asked for in this file")
-    signing, output = _needed(settings, "signing"), _output(settings)
+    signing, output = needed(settings, "signing"), output_of(settings)
     target = output / f"{asked.id}{SUFFIX}"
     privatefile.require_new(target)
     made = output / f"hold-{asked.id}"
@@ -131,7 +131,7 @@ def check_hold(papers: Papers, settings: Settings, identities: list[Path], desk:
     """Another officer opens the key that was wrapped for a hold, and signs that it opens."""
     if papers.asked is None or papers.wrapped is None:
         raise BadInput("there is no hold to be checked in this file")
-    signing, target = _needed(settings, "signing"), _output(settings) / f"{papers.id}{CHECK_SUFFIX}"
+    signing, target = needed(settings, "signing"), output_of(settings) / f"{papers.id}{CHECK_SUFFIX}"
     privatefile.require_new(target)
     lines = said(
         [hold.add_arguments], hold.run, clock,
@@ -147,7 +147,7 @@ def rewrap_calls(
 ) -> list[str]:
     """The keys of calls of an overflow epoch wrapped for their days, as an archive for the desk. Calls that are refused
     are named, and the others go on. `day`: of the one call whose unit has not stated its end."""
-    signing, keylist = _needed(settings, "signing"), _needed(settings, "keylist")
+    signing, keylist = needed(settings, "signing"), needed(settings, "keylist")
     if day and len(found.waiting) != 1:
         raise BadInput("a day is for one call whose unit has not stated its end")
     words: list[object] = [f"--identity={path}" for path in identities]
@@ -166,7 +166,7 @@ def check_rewrapped(
     found: OverflowCalls, settings: Settings, identities: list[Path], desk: Path, clock: Clock
 ) -> list[str]:
     """Another officer opens the keys that were wrapped, and signs that they open."""
-    words = [*(f"--identity={path}" for path in identities), f"--key={_needed(settings, 'signing')}", f"--desk={desk}"]
+    words = [*(f"--identity={path}" for path in identities), f"--key={needed(settings, 'signing')}", f"--desk={desk}"]
 
     def one(call_id: str) -> list[str]:
         place, call = found.place(call_id), found.folder / "calls" / call_id
@@ -179,7 +179,7 @@ def _each(
     found: OverflowCalls, calls: list[str], do: Callable[[str], list[str]], settings: Settings, clock: Clock
 ) -> list[str]:
     """Does it for each call, and packs the papers of those calls. A Refusal if there is none for which it was done."""
-    target = _output(settings) / f"holds-{compact(clock.utc_ns())}.tar"
+    target = output_of(settings) / f"holds-{compact(clock.utc_ns())}.tar"
     privatefile.require_new(target)
     lines, refused, done = list[str](), list[str](), list[str]()
     for call_id in calls:
@@ -205,7 +205,7 @@ def one_time_key(request_id: str, settings: Settings, desk: Path, clock: Clock) 
     """The new file, and the public half for the desk's page."""
     if not request_id:
         raise BadInput("the request's id is missing")
-    target = _output(settings) / f"one-time-{request_id}.txt"
+    target = output_of(settings) / f"one-time-{request_id}.txt"
     adds: list[Add] = [ask.add_key_arguments, deskfolder.add_argument]
     lines = said(adds, ask.make_key, clock, f"--output={target}", f"--desk={desk}", "--", request_id)
     return target, lines[-1]
@@ -214,7 +214,7 @@ def one_time_key(request_id: str, settings: Settings, desk: Path, clock: Clock) 
 def hold_key(settings: Settings, clock: Clock) -> tuple[Path, str]:
     """A new key that calls are held for, and its public half."""
     day = datetime.fromtimestamp(clock.utc_ns() / 1e9).astimezone().strftime("%Y-%m-%d")
-    target = _output(settings) / f"hold-{day}.txt"
+    target = output_of(settings) / f"hold-{day}.txt"
     return target, said([keygen.add_arguments], keygen.run, clock, "epoch", f"--output={target}")[-1]
 
 
@@ -268,21 +268,33 @@ def _role(settings: Settings, desk: Path, clock: Clock) -> str:
     return found
 
 
-_LACKS = {"signing": "your signing key", "keylist": "the list of keys"}
+_LACKS = {
+    "signing": "your signing key",
+    "keylist": "the list of keys",
+    "medium": "the medium for private keys",
+    "vaults": "the folder of copies of the units' vaults",
+    "holds": "the desk's folder of holds",
+}
 
 
-def _needed(settings: Settings, what: str) -> Path:
+def needed(settings: Settings, what: str) -> Path:
     found = settings.path(what)
     if found is None:
         raise BadInput(f"{_LACKS[what]} is not chosen yet: settings")
     return found
 
 
-def _output(settings: Settings) -> Path:
+def output_of(settings: Settings) -> Path:
     found = settings.path("output") or Path.home()
     if not found.is_dir():
         raise BadInput(f"{found}: not a folder; choose the folder for new files in the settings")
     return found
+
+
+def signers_of(desk: Path) -> Path | None:
+    """The published list of units, where it is in force here."""
+    path = desk / SIGNERS
+    return path if path.is_file() else None
 
 
 def _partial(papers: Papers, name: str) -> Path:

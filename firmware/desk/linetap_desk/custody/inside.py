@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every helper has: the door with its code, the session behind it, its end, and the look of its pages."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Awaitable, Callable, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from linetap_desk.custody.site import COOKIE, Helper, OwnAddress
+from linetap_desk.web import secure
+from linetap_desk.web.server import Bounded
+
+Handler = Callable[[Request, Any], Awaitable[Response]]  # the second: the Helper of its pages
+Inside = Sequence[tuple[str, str, Handler]]  # path below the room, method
+
+_SERVE, _OWN = (Path(str(files(f"linetap_desk.{name}"))) / "static" for name in ("serve", "custody"))
+_STATIC = dict.fromkeys(("base.css", "icon.svg", "calls.css"), _SERVE) | dict.fromkeys(
+    ("custody.css", "gone.js", "player.js", "masks.js"), _OWN
+)
+
+
+async def door(request: Request, site: Helper) -> Response:
+    """The code is typed into a form: in a URL it would stay in the browser's history."""
+    if request.method == "GET":
+        return site.page(request, "door.html", wrong=False, used=site.door.used)
+    if not secure.is_own_origin(request.headers, site.url):
+        raise HTTPException(400)
+    token = site.door.enter(str((await request.form()).get("code", "")))
+    if not token:
+        response = site.page(request, "door.html", 403, wrong=True, used=site.door.used)
+        if not site.door.used and site.door.attempts <= 0:
+            response.background = BackgroundTask(site.end)
+        return response
+    site.touch()
+    response = RedirectResponse(f"{site.door.room}/", 303)
+    response.set_cookie(COOKIE, token, path=site.door.room, httponly=True, samesite="strict")
+    return response
+
+
+async def end(request: Request, site: Helper) -> Response:
+    return ended(request, site, closed=False)
+
+
+def ended(request: Request, site: Helper, closed: bool) -> Response:
+    if site.within is not None:  # its task has ended, and the program goes on
+        site.end()
+        return RedirectResponse(f"{site.door.room}/", 303)
+    request.state.csrf = ""  # a page without further requests
+    response = site.page(request, "ended.html", closed=closed)
+    response.background = BackgroundTask(site.end)
+    return response
+
+
+async def look(request: Request, site: Helper) -> Response:
+    form = await request.form()
+    site.look.choose(form.get("language"), form.get("theme"))
+    there = str(form.get("next", ""))
+    safe = there.startswith(f"{site.door.room}/") and there.isprintable() and "\\" not in there
+    return RedirectResponse(there if safe else f"{site.door.room}/", 303)
+
+
+async def alive(request: Request, site: Helper) -> Response:  # noqa: ARG001
+    return PlainTextResponse("")
+
+
+async def static(request: Request) -> Response:
+    """Cached by the browser: the page that reports the helper's end is shown when no server answers."""
+    name = str(request.path_params["name"])
+    if name not in _STATIC:
+        raise HTTPException(404)
+    return FileResponse(_STATIC[name] / name, headers={"Cache-Control": "max-age=3600"})
+
+
+def app_of(site: Helper, inside: Inside) -> Starlette:
+    """The door, the pages behind it, and what every helper has."""
+    room = site.door.room
+    everywhere: Inside = (("/end", "POST", end), ("/look", "POST", look), ("/alive", "GET", alive))
+    return Starlette(
+        routes=[
+            Route("/", _guarded(door, site), methods=["GET", "POST"]),
+            Route("/static/{name}", static, methods=["GET"]),
+            *(
+                Route(room + path, _guarded(_inside(handler), site), methods=[method])
+                for path, method, handler in (*inside, *everywhere)
+            ),
+        ],
+        middleware=[
+            Middleware(secure.Headers),
+            Middleware(OwnAddress, host=site.url.removeprefix("http://")),
+            Middleware(Bounded),
+        ],
+    )
+
+
+def _inside(handler: Handler) -> Handler:
+    """`handler` for a session that was admitted, and a form of our own page."""
+
+    async def answer(request: Request, site: Helper) -> Response:
+        token = request.cookies.get(COOKIE, "")
+        if not site.door.has_admitted(token):
+            raise HTTPException(403)
+        request.state.csrf = secure.token_of(token)
+        if request.method == "POST":
+            form = await request.form()
+            own = secure.is_own_origin(request.headers, site.url) and secure.is_token(form.get(secure.FIELD), token)
+            if not own or not secure.is_text(form):
+                raise HTTPException(400)
+        if handler is not alive:  # which a page polls
+            site.touch()
+        return await handler(request, site)
+
+    return answer
+
+
+def _guarded(handler: Handler, site: Helper) -> Callable[[Request], Awaitable[Response]]:
+    async def guarded(request: Request) -> Response:
+        """A traceback could contain a telephone number: kind and place are enough."""
+        try:
+            return await handler(request, site)
+        except HTTPException:
+            raise
+        except ClientDisconnect:  # in the middle of a form
+            raise HTTPException(400) from None
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            sys.stderr.write(f"page_fault: {type(error).__name__} at {Path(place.filename).name}:{place.lineno}\n")
+            raise HTTPException(500) from None
+
+    return guarded

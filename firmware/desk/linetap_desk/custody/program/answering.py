@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the program's pages answer: a page with what was refused, or the next one; one step at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from anyio import to_thread
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from linetap_core.errors import LinetapError
+from linetap_core.evidence.authorization.roles import Roles
+from linetap_desk.custody.program.program import Program
+from linetap_desk.custody.refusals import REFUSAL as OF_THE_HELPER
+from linetap_desk.serve.release import steps as release
+
+REFUSAL = release.REFUSAL | OF_THE_HELPER
+
+type Again = Callable[[Request, Program, LinetapError | None], Response]
+
+
+async def do(request: Request, program: Program, step: Callable[[], None], again: Again, then: str) -> Response:
+    try:
+        await alone(program, step)
+    except LinetapError as error:
+        return again(request, program, error)
+    return to(program, then)
+
+
+async def alone(program: Program, step: Callable[[], None]) -> None:
+    """One step at a time: what a command prints goes to its own page."""
+
+    def within() -> None:
+        with program.one_at_a_time:
+            step()
+
+    await to_thread.run_sync(within)
+
+
+def page(request: Request, program: Program, template: str, error: LinetapError | None, /, **context: Any) -> Response:
+    status = 409 if error else 200
+    return program.page(request, template, status, error=error, refusal=REFUSAL, **context)
+
+
+def to(program: Program, path: str) -> Response:
+    return RedirectResponse(f"{program.room}{path}", 303)
+
+
+def word(form: FormData, name: str) -> str:
+    return str(form.get(name, "")).strip()
+
+
+def roles_in_force(program: Program) -> Roles | None:
+    try:
+        desk = program.desk
+        return desk.roles(desk.access.entries())
+    except LinetapError:
+        return None

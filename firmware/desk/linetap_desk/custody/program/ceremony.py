@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The keys of the days behind buttons: made ahead, brought together by officers of a group, and destroyed when their
+day is over, with a certificate that two people sign. Each runs the command of its name."""
+
+from __future__ import annotations
+
+import argparse
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from linetap_core.clock import Clock
+from linetap_core.errors import BadInput
+from linetap_core.evidence.sealing.keylist import KeyList
+from linetap_desk.ceremony import epoch, keygen
+from linetap_desk.ceremony.epoch import add_destroy_arguments
+from linetap_desk.custody.program import steps
+from linetap_desk.custody.program.settings import Settings
+
+CERTIFICATES = "certificates"  # in the folder for new files
+_LIST = "keylist.json"
+
+
+@dataclass(frozen=True, slots=True)
+class DaysWanted:
+    """As it was typed. `first`: empty for the day after the list's last; `custodians`: empty for those of before."""
+
+    first: str
+    days: str
+    longest: str
+    custodians: list[str]
+    custodians_needed: str
+    overflow: bool
+    on_paper: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """`sheets`: what is to be printed now, and is nowhere else; empty where a medium has the keys."""
+
+    key_list: Path
+    lines: list[str]
+    sheets: list[str] = field(default_factory=list)
+
+
+def current(settings: Settings) -> KeyList | None:
+    """The list that was chosen; None without one that can be read."""
+    path = settings.path("keylist")
+    try:
+        return None if path is None else keygen.load_list(path)
+    except BadInput:
+        return None
+
+
+def make_days(wanted: DaysWanted, settings: Settings, clock: Clock) -> Made:
+    """A first list, or the next version of the chosen one, beside that. It is signed elsewhere."""
+    old_path = settings.path("keylist")
+    old = None if old_path is None else keygen.load_list(old_path)
+    target = _next(settings, old_path, old)
+    words = [f"--days={wanted.days}", f"--longest-class={wanted.longest}", f"--output={target}"]
+    words += [f"--from={wanted.first}"] if wanted.first else []
+    words += [f"--extend={old_path}"] if old is not None else []
+    words += [f"--overflow={old.overflow[-1].number + 1}"] if old is not None and wanted.overflow else []
+    words += [f"--custodian={each}" for each in wanted.custodians]
+    words += [f"--custodians-needed={wanted.custodians_needed}"] if wanted.custodians else []
+    if not wanted.on_paper:
+        words.append(f"--all-on-one-medium={steps.needed(settings, 'medium')}")
+    paper = io.StringIO()
+
+    def run(args: argparse.Namespace, clock: Clock) -> int:
+        return keygen.make_epochs(args, clock, paper)
+
+    lines = steps.said([keygen.add_epochs_arguments], run, clock, *words)
+    return Made(target, [*lines, str(target)], [page for page in paper.getvalue().split("\f") if page.strip()])
+
+
+def merge(lists: list[Path], needed: str, settings: Settings, clock: Clock) -> Made:
+    """A group's list, of those that its officers made alone."""
+    if len(lists) < 2:
+        raise BadInput("choose the list of each officer first: 2 or more")
+    old_path = settings.path("keylist")
+    old = None if old_path is None or old_path in lists else keygen.load_list(old_path)
+    target = _next(settings, old_path, old)
+    words: list[object] = [f"--needed={needed}", f"--output={target}", "--merge", *lists]
+    words += [f"--extend={old_path}"] if old is not None else []
+    lines = steps.said([keygen.add_epochs_arguments], keygen.make_epochs, clock, *words)
+    return Made(target, [*lines, str(target)])
+
+
+def _next(settings: Settings, old_path: Path | None, old: KeyList | None) -> Path:
+    """Canaries of all versions lie in one folder beside them."""
+    if old is None or old_path is None:
+        return steps.output_of(settings) / _LIST
+    return old_path.with_name(f"keylist-{old.version + 1}.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Destruction:
+    """As it was typed. `from_sheets`: what the question about a canary asks for, by the canary's name without suffix;
+    `shredded`: the day, typed when each sheet is gone."""
+
+    day: str
+    media: list[Path]
+    sheets: str
+    from_sheets: dict[str, str]
+    shredded: str
+    officers: list[str]
+    rule: str
+    today: str
+
+
+def destroy(
+    asked: Destruction, settings: Settings, second: Path | None, desk: Path, clock: Clock, *, only_check: bool
+) -> list[str]:
+    """`second`: the other person's signing key; without it, only the check."""
+    words: list[object] = [
+        f"--vault={steps.needed(settings, 'vaults')}", f"--holds={steps.needed(settings, 'holds')}",
+        f"--list={steps.needed(settings, 'keylist')}", f"--key={steps.needed(settings, 'signing')}",
+        f"--certificates={steps.output_of(settings) / CERTIFICATES}", f"--sheets={asked.sheets or 0}", f"--desk={desk}",
+        f"--rule={asked.rule or 'retention'}",
+    ]  # fmt: skip
+    words += [f"--medium={path}" for path in asked.media]
+    words += [f"--officer={number}" for number in asked.officers]
+    words += [f"--today={asked.today}"] if asked.today else []
+    words += [f"--signers={found}"] if (found := steps.signers_of(desk)) is not None else []
+    if only_check:
+        words.append("--check")
+    elif second is None:
+        raise BadInput("choose the second person's signing key first")
+    words += [f"--second={second}"] if second is not None else []
+
+    def ask(question: str) -> str:
+        if question.startswith("Shred"):
+            return asked.shredded
+        found = (key for name, key in asked.from_sheets.items() if question.startswith(f"The key of {name}, "))
+        return next(found, "")
+
+    def run(args: argparse.Namespace, clock: Clock) -> int:
+        return epoch.destroy_keys(args, clock, ask)
+
+    return steps.said([add_destroy_arguments], run, clock, *words, "--", asked.day)

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the authority signs: roles.json, a key list, a unit's order. Each is read as whoever will judge it reads it,
+shown in words, and signed in its own namespace; those of k of n sign one after another, in one .sig."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from linetap_core import jsontext
+from linetap_core.durable import signedfile
+from linetap_core.durable.files import replace_durably
+from linetap_core.enrolment import order
+from linetap_core.errors import BadInput
+from linetap_core.evidence.authorization import roles as rolesfile
+from linetap_core.evidence.authorization.roles import Roles
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.keys.keys import PublicKey
+from linetap_core.evidence.sealing import keylist, members
+from linetap_core.evidence.sealing.keylist import KeyList, KeyListFault
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.rooms import read_small
+from linetap_core.tomlfile.source import Source
+from linetap_desk.accesslog import roles as summaries
+from linetap_desk.web.text import N_
+
+_MOST_BYTES = keylist.LIST_LIMIT_BYTES
+_SIG_BYTES = sshsig.MOST_SIGNATURES * sshsig.SIGNATURE_LIMIT_BYTES
+TITLES = {
+    namespaces.ROLES: N_("Roles (roles.json)"),
+    namespaces.KEY_LIST: N_("List of keys (keylist.json)"),
+    namespaces.ORDER: N_("Configuration of a new unit (linetap.toml)"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """`lines`: what it says; `changes`: against what is in force here; `signed`: fingerprints of who has signed."""
+
+    path: Path
+    data: bytes
+    namespace: str
+    lines: list[str]
+    changes: list[str]
+    signed: list[str]
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+
+def read(path: Path, in_force: Roles | None, last: KeyList | None) -> Paper:
+    """BadInput if nobody would take it, were it signed. `last`: the key list chosen on this computer."""
+    data = read_small(path, _MOST_BYTES)
+    lines, changes = list[str](), list[str]()
+    if path.suffix == ".toml":
+        order.read(Source(path, data))
+        namespace, lines = namespaces.ORDER, data.decode("utf-8").splitlines()
+    elif "epochs" in _names(path, data):
+        namespace, (lines, changes) = namespaces.KEY_LIST, _of_list(path, data, last)
+    else:
+        namespace, (lines, changes) = namespaces.ROLES, _of_roles(path, data, in_force)
+    signed = [keys.fingerprint(key) for key in _signers(path, data, namespace)]
+    return Paper(path, data, namespace, lines, changes, signed)
+
+
+def sign(paper: Paper, sha256: str, key: Path) -> list[str]:
+    """Adds a signature. BadInput if the file is no longer what was shown, or this key has signed it."""
+    if sha256 != paper.sha256:
+        raise BadInput(f"{paper.path}: is not what was shown any more: look at it again")
+    signer = signedfile.load_key(key)
+    fingerprint = keys.fingerprint(signer.public_key())
+    if fingerprint in paper.signed:
+        raise BadInput(f"{paper.path}: this key has signed it already")
+    place = namespaces.beside(paper.path)
+    before = read_small(place, _SIG_BYTES) if paper.signed else b""
+    replace_durably(place, before + sshsig.sign(paper.data, signer, paper.namespace).encode("ascii"))
+    return [f"{place}: {len(paper.signed) + 1} signed, {fingerprint}"]
+
+
+def _names(path: Path, data: bytes) -> set[str]:
+    try:
+        return set(jsontext.decode(data, type=dict[str, Any]))
+    except ValueError as error:
+        raise BadInput(f"{path}: {error}; roles.json or keylist.json expected") from None
+
+
+def _signers(path: Path, data: bytes, namespace: str) -> list[PublicKey]:
+    """A signature of other bytes, as of an earlier version, is none."""
+    place = namespaces.beside(path)
+    try:
+        return sshsig.check_all(data, read_small(place, _SIG_BYTES), namespace) if place.exists() else []
+    except sshsig.SignatureFault:
+        return []
+
+
+def _of_roles(path: Path, data: bytes, in_force: Roles | None) -> tuple[list[str], list[str]]:
+    try:
+        found = rolesfile.parse(data)
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from None
+    if in_force is not None and found.version <= in_force.version:
+        text = f"version {found.version}, and version {in_force.version} is in force here: versions only grow"
+        raise BadInput(f"{path}: {text}")
+    changes = [] if in_force is None else rolesfile.changes(in_force, found)
+    return [f"version {found.version}", *summaries.summary(found)[1:]], changes
+
+
+def _of_list(path: Path, data: bytes, last: KeyList | None) -> tuple[list[str], list[str]]:
+    try:
+        found = keylist.sound(data)
+        if last is not None and last != found:
+            keylist.require_follows(found, last)
+    except KeyListFault as fault:
+        raise BadInput(f"{path}: {fault}") from None
+    who = members.parse(found.epochs[-1].recipient)
+    lines = [
+        f"version {found.version}, made at {found.made_at}",
+        f"days     {found.first_day} to {found.last_day}, {found.zone}; the last opens by {who.in_words()}",
+        f"overflow {', '.join(str(each.number) for each in found.overflow)}",
+        *(f"custodian {each}" for each in found.custodians),
+    ]
+    return lines, [] if last is None else keylist.needs_fewer(found, last)

@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ceremonies in the program: keys of the days from a button to the certificate of their end, and what the authority
+signs. Stock age, ssh-keygen and jq say whether it is so."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from program_rig import Browser, InThread
+
+import sealing_rig
+from linetap_core.clock import NS_PER_DAY
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.sealing import keylist
+from linetap_desk.accesslog.deskfolder import open_desk, read_authority
+from linetap_desk.ceremony import certificate
+from linetap_desk.custody.program import settings
+from release_rig import CHOI, HAN, KIM, PEOPLE, Desk
+
+DAY, NEXT = "2026-01-06", "2026-01-07"
+DAYS = {"first": DAY, "days": "3", "longest": "1", "custodians": "", "needed": "1"}
+ENDED = {"day": DAY, "today": "2026-01-07", "rule": "office order 12"}
+
+
+@pytest.fixture
+def out(desk: Desk) -> Path:
+    for name in ("out", "medium", "vaults", "holds"):
+        (desk.root / name).mkdir(exist_ok=True)
+    return desk.root / "out"
+
+
+@pytest.fixture
+def run(desk: Desk, out: Path) -> Iterator[InThread]:
+    chosen = settings.Settings(
+        name=HAN, signing=str(desk.root / HAN), output=str(out), medium=str(desk.root / "medium"),
+        vaults=str(desk.root / "vaults"), holds=str(desk.root / "holds"),
+    )  # fmt: skip
+    with InThread(desk, chosen) as run:
+        yield run
+
+
+def verified(path: Path, public: Path, namespace: str, sig: Path | None = None) -> bool:
+    """By stock ssh-keygen."""
+    signers = path.with_name("signers")
+    signers.write_text(f"somebody {public.read_text()}")
+    words = ["ssh-keygen", "-Y", "verify", "-f", str(signers), "-I", "somebody", "-n", namespace]
+    words += ["-s", str(sig or path.with_name(f"{path.name}.sig"))]
+    return sealing_rig.run(words, stdin=path.read_bytes()).returncode == 0
+
+
+def sign(run: InThread, path: Path, who: Path) -> str:
+    """As its reader does it: the file is chosen, its content is shown, and then it is signed."""
+    run.program.keep(signing=str(who))
+    page = run.browser.choose("paper", path)
+    found = re.search(r'name="sha256" value="(\w+)"', page)
+    assert found, page
+    return run.browser.do("/sign", sha256=found[1])
+
+
+def made(run: InThread, out: Path, **more: str) -> Path:
+    run.browser.do("/days", to="medium", **(DAYS | more))
+    return out / "keylist.json"
+
+
+def test_from_the_keys_of_the_days_to_their_end(run: InThread, desk: Desk, out: Path) -> None:
+    browser, medium = run.browser, desk.root / "medium"
+    key_list = made(run, out, custodians=keys.new_identity().recipient)
+    assert {path.name for path in medium.iterdir()} > {f"{DAY}.txt", f"{DAY}.index.txt", "overflow-2.txt"}
+    assert not namespaces_sig(key_list).exists(), "the authority signs elsewhere"
+    page = sign(run, key_list, desk.root / "authority")
+    assert "1 signed" in page
+    assert verified(key_list, desk.root / "authority.pub", "linetap-keylist")
+    authority = read_authority(desk.root / "authority.pub")
+    keylist.read(key_list.read_bytes(), namespaces_sig(key_list).read_bytes(), authority)
+
+    browser.do("/days", to="medium", **(DAYS | {"first": "", "days": "2", "overflow": "on"}))
+    longer = keylist.sound((out / "keylist-2.json").read_bytes())
+    assert (str(longer.last_day), [each.number for each in longer.overflow]) == ("2026-01-10", [2, 3])
+    assert run.program.settings.keylist == str(out / "keylist-2.json")
+
+    run.program.keep(signing=str(desk.root / HAN))
+    for name in (f"{DAY}.txt", f"{DAY}.index.txt"):
+        browser.choose("doomed", medium / name)
+    assert f"{DAY} ends at" in browser.refused("/destroy/check", **ENDED)
+    desk.clock.advance(2 * NS_PER_DAY)
+    assert "nothing was destroyed" in browser.do("/destroy/check", **ENDED)
+    assert (medium / f"{DAY}.txt").exists()
+    browser.choose("second", desk.root / KIM)
+    assert "destroyed, and the key of its index" in browser.do("/destroy", **ENDED)
+    assert not list(medium.glob(f"{DAY}*"))
+    paper = out / "certificates" / f"{DAY}.destroyed.json"
+    assert verified(paper, desk.root / f"{HAN}.pub", "linetap-certificate")
+    second = paper.with_name(f"{paper.name}.second.sig")
+    assert verified(paper, desk.root / f"{KIM}.pub", "linetap-certificate", second)
+    said = json.loads(paper.read_bytes())
+    assert (said["epoch"], said["rule"]) == (DAY, "office order 12")
+    assert said["second"] == keys.fingerprint(keys.load_unit_key((desk.root / KIM).read_bytes()).public_key())
+    assert certificate.read(paper, None).second == said["second"]
+    second.write_bytes(paper.with_name(f"{paper.name}.sig").read_bytes())
+    with pytest.raises(Exception, match="second person"):
+        certificate.read(paper, None)
+
+
+def namespaces_sig(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sig")
+
+
+def ready(run: InThread, desk: Desk, out: Path) -> Browser:
+    """The day is over, its files are chosen, and nothing is in the way."""
+    made(run, out)
+    desk.clock.advance(2 * NS_PER_DAY)
+    for name in (f"{DAY}.txt", f"{DAY}.index.txt"):
+        run.browser.choose("doomed", desk.root / "medium" / name)
+    return run.browser
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "says"),
+    [
+        (HAN, None, "choose the second"), (HAN, HAN, "same key"), (HAN, "authority", "neither another"),
+        (HAN, "Yun Ho", "neither another"), (HAN, "stranger", "neither another"), (KIM, CHOI, "no vault officer"),
+    ],
+)  # fmt: skip
+def test_one_person_alone_destroys_nothing(
+    run: InThread, desk: Desk, out: Path, first: str, second: str | None, says: str
+) -> None:
+    browser = ready(run, desk, out)
+    run.program.keep(signing=str(desk.root / first))
+    if second is not None:
+        browser.choose("second", desk.root / second)
+    assert says in html.unescape(browser.refused("/destroy", **ENDED))
+    assert len(list((desk.root / "medium").glob(f"{DAY}*"))) == 2
+    assert not list((out / "certificates").glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"today": "2026-01-08"}, "only clocks say"), ({"day": NEXT}, "before its time"),
+        ({"day": "2027-01-01"}, "no epoch"), ({"day": "overflow-2"}, "is in use"), ({"day": "--help"}, "no epoch"),
+        ({"sheets": "1"}, "sheet 1 is not"),
+    ],
+)  # fmt: skip
+def test_what_is_typed_wrong_destroys_nothing(
+    run: InThread, desk: Desk, out: Path, changes: dict[str, str], says: str
+) -> None:
+    browser = ready(run, desk, out)
+    browser.choose("second", desk.root / KIM)
+    assert says in browser.refused("/destroy", **(ENDED | changes))
+    assert len(list((desk.root / "medium").glob(f"{DAY}*"))) == 2
+
+
+def test_sheets_are_on_one_page_and_nowhere_else(run: InThread, desk: Desk, out: Path) -> None:
+    answer = run.browser.post("/days", to="paper", **DAYS)
+    assert answer.status_code == 200
+    sheets = re.findall(r'<pre class="sheet"[^>]*>(.*?)</pre>', answer.text, re.DOTALL)
+    assert len(sheets) == 2 * (3 + 1), "two copies of three days and of an overflow key"
+    assert answer.headers["cache-control"] == "no-store"
+    assert not list((desk.root / "medium").iterdir())
+    assert "SECRET" not in run.browser.get("/days")
+    for path in (each for folder in (out, run.program.work, desk.folder) for each in folder.rglob("*")):
+        assert path.is_dir() or b"AGE-SECRET-KEY" not in path.read_bytes(), path
+
+    desk.clock.advance(2 * NS_PER_DAY)
+    key, index = (one.strip() for one in re.findall(r"AGE-SECRET-KEY-1\S+", sheets[0]))
+    run.browser.choose("second", desk.root / KIM)
+    fields = ENDED | {"sheets": "2", "key": key, "index": index}
+    assert "sheet 1 is not confirmed" in run.browser.refused("/destroy", **fields)
+    run.browser.refused("/destroy", **(fields | {"key": index, "shredded": DAY}))
+    assert "destroyed" in run.browser.do("/destroy", shredded=DAY, **fields)
+    said = json.loads((out / "certificates" / f"{DAY}.destroyed.json").read_bytes())
+    assert (said["sheets"], said["files"]) == (2, [])
+
+
+def test_a_groups_list_of_those_that_its_officers_made(run: InThread, desk: Desk, out: Path) -> None:
+    """Each at their own computer, with a medium of their own."""
+    lists = []
+    for officer in ("1", "2", "3"):
+        own, medium = desk.root / f"out-{officer}", desk.root / f"medium-{officer}"
+        own.mkdir()
+        medium.mkdir()
+        run.program.keep(output=str(own), medium=str(medium), keylist="")
+        lists.append(made(run, own))
+    run.program.keep(output=str(out), keylist="")
+    assert "2 or more" in run.browser.refused("/merge", needed="2")
+    for path in lists:
+        run.browser.choose("officers", path)
+    run.browser.do("/merge", needed="2")
+    found = keylist.sound((out / "keylist.json").read_bytes())
+    assert found.epochs[0].recipient.count("age1") == 3
+    assert {path.name for path in (out / "canary").glob(f"{DAY}.officer-*")} == {
+        f"{DAY}.officer-{number}.age" for number in (1, 2, 3)
+    }
+
+
+# --- what the authority signs -----------------------------------------------------------------------------------------
+
+RULE = {
+    "section": "rules", "purpose": "dispute", "party": "court", "approvals": "privacy; legal, manager; audit",
+    "max_age_days": "1095", "may": "copy", "expires_days": "10",
+}  # fmt: skip
+
+
+def test_the_next_roles_with_a_rule(run: InThread, desk: Desk, out: Path) -> None:
+    browser = run.browser
+    desk.ssh_key("audit")
+    new = {"section": "people", "name": "Oh Sun", "role": "audit", "key": (desk.root / "audit.pub").read_text().strip()}
+    browser.do("/draft/add", **new)
+    assert "once more" in browser.refused("/draft/add", **(new | {"name": KIM}))
+    browser.do("/draft/add", **RULE)
+    for wrong in ({"purpose": "none"}, {"approvals": "privacy;"}, {"max_age_days": "x"}, {"approvals": "vault; legal"}):
+        browser.refused("/draft/add", **(RULE | {"party": "citizen"} | wrong))
+    assert "legal, manager" in browser.get("/draft")
+    browser.do("/draft/add", **(RULE | {"party": "other_office"}))
+    browser.do("/draft/remove", section="rules", number="1")
+    page = browser.do("/draft/write")
+    path = out / "roles-2" / "roles.json"
+    assert "other rules of releases" in page
+    assert "new audit SHA256:" in page
+    stated = json.loads(path.read_bytes())
+    assert [rule["party"] for rule in stated["rules"]] == ["court"]
+    assert stated["rules"][0]["approvals"] == [["privacy"], ["legal", "manager"], ["audit"]]
+    assert sealing_rig.run(["jq", "-cS", "."], stdin=path.read_bytes()).stdout == path.read_bytes()
+    sign(run, path, desk.root / "authority")
+    assert verified(path, desk.root / "authority.pub", "linetap-roles")
+    browser.choose("roles", path)
+    assert "ok: version 2" in browser.do("/roles")
+    opened = open_desk(desk.folder, desk.clock)
+    assert opened.roles(opened.access.entries()).person("Oh Sun") is not None
+    assert "version 2 is in force" in html.unescape(browser.client.get(f"{browser.room}/sign").text)
+
+
+def test_two_of_the_authority_sign_one_file(run: InThread, desk: Desk, out: Path) -> None:
+    path = made(run, out)
+    sign(run, path, desk.root / "authority")
+    assert "2 signed" in sign(run, path, desk.root / KIM)
+    armored = namespaces_sig(path).read_bytes()
+    assert armored.count(b"BEGIN SSH SIGNATURE") == 2
+    assert "has signed it already" in run.browser.refused("/sign", sha256=_shown(run))
+    assert namespaces_sig(path).read_bytes() == armored
+
+
+def _shown(run: InThread) -> str:
+    found = re.search(r'name="sha256" value="(\w+)"', run.browser.get("/sign"))
+    assert found
+    return found[1]
+
+
+def test_what_is_signed_is_what_was_shown(run: InThread, desk: Desk, out: Path) -> None:
+    """Somebody who can write the medium puts another file in its place."""
+    path = made(run, out)
+    run.program.keep(signing=str(desk.root / "authority"))
+    run.browser.choose("paper", path)
+    shown = _shown(run)
+    found = json.loads(path.read_bytes())
+    found["custodians"] = [keys.new_identity().recipient]
+    path.write_text(json.dumps(found, separators=(",", ":")))
+    assert "not what was shown" in run.browser.refused("/sign", sha256=shown)
+    for sha256 in ("", "0" * 64):
+        run.browser.refused("/sign", sha256=sha256)
+    assert not namespaces_sig(path).exists()
+
+
+LATER = b""  # made by the test
+BAD = {
+    "no roles": b'{"people":[]}\n', "an older version": LATER, "a day less": LATER, "no JSON": b"{",
+    "a JSON list": b"[]", "no order": b"[files]\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_nothing_is_signed_that_nobody_would_take(run: InThread, desk: Desk, out: Path, what: str) -> None:
+    path = out / ("linetap.toml" if what == "no order" else "file.json")
+    data = BAD[what]
+    if what == "an older version":
+        data = (desk.root / "roles.json").read_bytes()  # in force here already
+    if what == "a day less":
+        found = json.loads(made(run, out).read_bytes())
+        data = json.dumps(found | {"epochs": found["epochs"][::2]}, separators=(",", ":")).encode()
+    path.write_bytes(data)
+    run.program.keep(signing=str(desk.root / "authority"))
+    run.browser.post("/choose", what="paper", path=str(path))
+    page = run.browser.client.get(f"{run.browser.room}/sign")
+    assert page.status_code == 409
+    assert 'name="sha256"' not in page.text
+    run.browser.refused("/sign", sha256="0" * 64)
+    assert not namespaces_sig(path).exists()
+
+
+def test_the_keys_that_a_form_alone_names(run: InThread, desk: Desk, out: Path) -> None:
+    """Files are taken by the choice alone: a path in a form is none."""
+    made(run, out)
+    desk.clock.advance(2 * NS_PER_DAY)
+    medium = str(desk.root / "medium" / f"{DAY}.txt")
+    run.browser.choose("second", desk.root / KIM)
+    assert "no medium opens it" in run.browser.refused("/destroy", doomed=medium, medium=medium, **ENDED)
+    assert run.browser.post("/draft/add", section="witnesses", version="3").status_code == 400
+    assert run.browser.post("/put-away", back="https://evil.example").status_code == 400
+    assert set(PEOPLE) == {person.name for person in open_desk(desk.folder, desk.clock).roles([]).people}
