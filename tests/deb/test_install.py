@@ -10,56 +10,27 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import bare
 import pytest
-from guest import Guest, until
+from guest import until
+from installed import UNIT, Installed
 
-from linetap_core.clock import NS_PER_S, SYSTEM, rfc3339
-from linetap_core.enrolment import certificates
-from linetap_core.wire.topics import Status, Topics
-from pki_rig import Asking
+from linetap_core.clock import NS_PER_S, SYSTEM
 
 pytestmark = [pytest.mark.deb, pytest.mark.timeout(1500)]
 
 PAGE = bare.ROOT / "docs/install-desk.md"
-UNIT = "floor-03"
 WITHIN_S = 600  # "10 minutes and 5 commands"
-# What is wrong with every machine of this kind: a name that no name server has, a clock that is nobody's to set.
-OF_THE_GUEST = {"name", "clock"}
-
-
-@dataclass
-class Desk:
-    machine: Guest
-    said: dict[str, tuple[int, str]] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    def type(self, line: str) -> str:
-        """What it says; it has to succeed."""
-        status, said = bare.shell(self.machine, line)
-        assert status == 0, f"{line}: {said}"
-        return said
-
-    def put(self, path: str, data: bytes) -> None:
-        words = [*self.machine.entered(), "tee", path]
-        subprocess.run(words, input=data, stdout=subprocess.DEVNULL, timeout=60, check=True)
-
-    def doctor(self) -> list[str]:
-        """What is wrong besides what cannot be otherwise here."""
-        _, said = bare.shell(self.machine, "linetap desk doctor --quiet")
-        lines = [line.removeprefix("WRONG ") for line in said.splitlines()]
-        return [line for line in lines if line.partition(":")[0] not in OF_THE_GUEST]
 
 
 @pytest.fixture(scope="module")
-def desk() -> Iterator[Desk]:
+def desk() -> Iterator[Installed]:
     if why := bare.cannot():
         pytest.fail(why)  # it was asked for by name: `./build.sh deb --try`
     with bare.bare() as machine:
-        made = Desk(machine)
+        made = Installed(machine)
         for line in bare.commands(PAGE):
             begun_ns = SYSTEM.monotonic_ns()
             made.said[line] = bare.shell(machine, line)
@@ -67,7 +38,7 @@ def desk() -> Iterator[Desk]:
         yield made
 
 
-def test_the_commands_of_the_page_set_up_a_desk(desk: Desk) -> None:
+def test_the_commands_of_the_page_set_up_a_desk(desk: Installed) -> None:
     """The last is the doctor, whose verdict is another test's."""
     for line, (status, said) in list(desk.said.items())[:-1]:
         assert status == 0, f"{line}: {said}"
@@ -77,43 +48,19 @@ def test_the_commands_of_the_page_set_up_a_desk(desk: Desk) -> None:
         sys.stderr.write(f"{seconds:6.1f} s  {line}\n")
 
 
-def beside(machine: Guest, program: str, *words: str) -> str:
-    """What a program of these tests says, run in the machine's network."""
-    path = Path(__file__).with_name(program)
-    command = ["nsenter", "-t", str(machine.pid), "-n", sys.executable, str(path), *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+def test_a_unit_that_is_enrolled_is_known_to_the_ingest(desk: Installed, tmp_path: Path) -> None:
+    desk.enrol(tmp_path)
 
 
-def test_a_unit_that_is_enrolled_is_known_to_the_ingest(desk: Desk, tmp_path: Path) -> None:
-    """By the words of docs/broker.md at the authority, and setup once more, which takes the signers from there."""
-    asking = Asking.new(UNIT)
-    desk.put("/root/unit.request", asking.request())
-    desk.type("linetap pki unit unit.request --dir linetap-pki -o tls.pem && linetap desk setup")
-    for name in ("tls.pem", "linetap-pki/ca.pem"):
-        (tmp_path / Path(name).name).write_text(desk.machine.run("cat", f"/root/{name}"))
-    (tmp_path / "tls.key").write_bytes(certificates.key_pem(asking.tls))
-    told = Topics(UNIT).status(Status("online", "s", "1.0", rfc3339(SYSTEM.utc_ns())))
-    beside(desk.machine, "unitsays.py", told.topic, told.payload.decode(), str(tmp_path))
-    figures = "runuser -u linetap-desk -- linetap desk metrics --config /etc/linetap-desk/desk.toml"
-    until(lambda: f'linetap_unit_online{{unit="{UNIT}"}} 1' in desk.type(figures), "the ingest has it")
+def test_the_link_that_it_prints_leads_to_the_fleet(desk: Installed, tmp_path: Path) -> None:
+    assert desk.log_in(tmp_path).splitlines() == ["303 303 303 200", "기기 현황 - linetap", UNIT]
 
 
-def test_the_link_that_it_prints_leads_to_the_fleet(desk: Desk, tmp_path: Path) -> None:
-    said = "".join(text for _, text in desk.said.values())
-    found = re.search(r"https://\S+/first#\S+", said)
-    assert found, said
-    (tmp_path / "ca.pem").write_text(desk.machine.run("cat", "/etc/linetap-desk/ca.pem"))
-    said = beside(desk.machine, "firstlogin.py", found[0], str(tmp_path / "ca.pem"))
-    assert said.splitlines() == ["303 303 303 200", "기기 현황 - linetap", UNIT]
-
-
-def test_the_doctor_finds_nothing_wrong(desk: Desk) -> None:
+def test_the_doctor_finds_nothing_wrong(desk: Installed) -> None:
     assert desk.doctor() == []
 
 
-def test_a_second_setup_changes_nothing(desk: Desk) -> None:
+def test_a_second_setup_changes_nothing(desk: Installed) -> None:
     before = desk.type(
         "cd /etc && sha256sum linetap-desk/* mosquitto/linetap/*; systemctl show -P MainPID linetap-serve"
     )
@@ -179,7 +126,7 @@ by linetap-pages: its server, its rights: docs/install-desk.md
 
 
 @pytest.mark.parametrize("name", HARMS)
-def test_the_doctor_names_what_was_harmed(desk: Desk, name: str) -> None:
+def test_the_doctor_names_what_was_harmed(desk: Installed, name: str) -> None:
     harm, mend, said = HARMS[name]
     desk.type(harm)
     found = desk.doctor()
@@ -188,7 +135,7 @@ def test_the_doctor_names_what_was_harmed(desk: Desk, name: str) -> None:
     assert desk.doctor() == []
 
 
-def test_all_of_it_starts_with_the_machine(desk: Desk) -> None:
+def test_all_of_it_starts_with_the_machine(desk: Installed) -> None:
     """Where a boot ends; nothing but what is wanted there starts them."""
     names = "linetap-serve linetap-ingest mosquitto"
     desk.type(f"systemctl stop {names} && systemctl start multi-user.target")
@@ -196,7 +143,7 @@ def test_all_of_it_starts_with_the_machine(desk: Desk) -> None:
     assert desk.doctor() == []
 
 
-def test_an_upgrade_restarts_what_runs_and_keeps_everything(desk: Desk) -> None:
+def test_an_upgrade_restarts_what_runs_and_keeps_everything(desk: Installed) -> None:
     """By the same packages once more: apt runs the same scripts as for a later version."""
     files = "cd / && sha256sum etc/linetap-desk/* etc/mosquitto/linetap/*"
     running = "systemctl show -P MainPID linetap-serve linetap-ingest"
@@ -243,7 +190,7 @@ def test_tools_alone_need_no_server_and_a_server_takes_postgresql(signed: Path) 
         pytest.fail(why)  # it was asked for by name: `./build.sh deb --try`
     assert SIGNED in PAGE.read_text()
     with bare.bare(signed) as machine:
-        tools = Desk(machine)
+        tools = Installed(machine)
         tools.type(f"echo '{SIGNED}' > /etc/apt/sources.list.d/linetap.list && apt-get update -qq")
         tools.type("apt-get install -qq --no-install-recommends linetap-tools")
         _forged(tools)
@@ -259,7 +206,7 @@ def test_tools_alone_need_no_server_and_a_server_takes_postgresql(signed: Path) 
         _unit(tools)
 
 
-def _unit(desk: Desk) -> None:
+def _unit(desk: Installed) -> None:
     """A unit's package beside the others: its users, its units as systemd reads them; and nothing runs by itself."""
     desk.type("DEBIAN_FRONTEND=noninteractive apt-get install -qq linetap-unit")
     desk.type("id linetap-recorder && python3 -c 'import alsaaudio, linetap.recorder'")
@@ -270,7 +217,7 @@ def _unit(desk: Desk) -> None:
     desk.type(f"{keys} && linetap config init --help && linetap check --help && linetap relays --help")
 
 
-def _forged(desk: Desk) -> None:
+def _forged(desk: Installed) -> None:
     """apt takes no other list of packages than the signed one, and none that is signed otherwise."""
     for name, said in (("Packages", "Hash Sum mismatch"), ("InRelease", "Message has been manipulated")):
         desk.type(f"cd /srv/linetap && cp {name} /root/whole && sed -i 's/linetap/lynetap/' {name}")
@@ -280,7 +227,7 @@ def _forged(desk: Desk) -> None:
     desk.type("apt-get update -qq")
 
 
-def _postgresql(desk: Desk) -> None:
+def _postgresql(desk: Installed) -> None:
     """A desk whose databases are PostgreSQL's, on the same machine."""
     desk.type("DEBIAN_FRONTEND=noninteractive apt-get install -qq linetap-desk postgresql python3-psycopg")
     desk.type("linetap desk setup --name desk.city.example --admin kim --database postgresql")
@@ -294,7 +241,7 @@ def _postgresql(desk: Desk) -> None:
     assert desk.doctor() == []
 
 
-def test_removal_and_purge_leave_the_evidence(desk: Desk) -> None:
+def test_removal_and_purge_leave_the_evidence(desk: Installed) -> None:
     desk.type("echo sealed > /srv/linetap-copy/floor-03")
     files = "cd / && find etc/linetap-desk var/lib/linetap-desk var/lib/linetap-pages srv/linetap-copy root/linetap-pki"
     before = {line for line in desk.type(files).splitlines() if not re.search(r"-(wal|shm)$", line)}

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A desk that the packages have been installed as, on a bare Debian: what root types there, a unit, and a person."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import bare
+from guest import Guest, until
+
+from linetap_core.clock import SYSTEM, rfc3339
+from linetap_core.enrolment import certificates
+from linetap_core.wire.topics import Status, Topics
+from pki_rig import Asking
+
+UNIT = "floor-03"
+# What is wrong with every machine of this kind: a name that no name server has, a clock that is nobody's to set.
+OF_THE_GUEST = {"name", "clock"}
+FIGURES = "runuser -u linetap-desk -- linetap desk metrics --config /etc/linetap-desk/desk.toml"
+
+
+@dataclass
+class Installed:
+    """`said`: by line, its exit status and what it said."""
+
+    machine: Guest
+    said: dict[str, tuple[int, str]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def type(self, line: str) -> str:
+        """What it says; it has to succeed."""
+        status, said = bare.shell(self.machine, line)
+        assert status == 0, f"{line}: {said}"
+        return said
+
+    def put(self, path: str, data: bytes) -> None:
+        words = [*self.machine.entered(), "tee", path]
+        subprocess.run(words, input=data, stdout=subprocess.DEVNULL, timeout=60, check=True)
+
+    def doctor(self) -> list[str]:
+        """What is wrong besides what cannot be otherwise here."""
+        _, said = bare.shell(self.machine, "linetap desk doctor --quiet")
+        lines = [line.removeprefix("WRONG ") for line in said.splitlines()]
+        return [line for line in lines if line.partition(":")[0] not in OF_THE_GUEST]
+
+    def beside(self, program: str, *words: str) -> str:
+        """What a program of these tests says, run in the machine's network."""
+        path = Path(__file__).with_name(program)
+        command = ["nsenter", "-t", str(self.machine.pid), "-n", sys.executable, str(path), *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def enrol(self, folder: Path) -> None:
+        """By the words of docs/broker.md at the authority, and setup once more, which takes the signers from there."""
+        asking = Asking.new(UNIT)
+        self.put("/root/unit.request", asking.request())
+        self.type("linetap pki unit unit.request --dir linetap-pki -o tls.pem && linetap desk setup")
+        for name in ("tls.pem", "linetap-pki/ca.pem"):
+            (folder / Path(name).name).write_text(self.machine.run("cat", f"/root/{name}"))
+        (folder / "tls.key").write_bytes(certificates.key_pem(asking.tls))
+        told = Topics(UNIT).status(Status("online", "s", "1.0", rfc3339(SYSTEM.utc_ns())))
+        self.beside("unitsays.py", told.topic, told.payload.decode(), str(folder))
+        until(lambda: f'linetap_unit_online{{unit="{UNIT}"}} 1' in self.type(FIGURES), "the ingest has it")
+
+    def log_in(self, folder: Path) -> str:
+        """With the one-time link that setup has printed."""
+        said = "".join(text for _, text in self.said.values())
+        found = re.search(r"https://\S+/first#\S+", said)
+        assert found, said
+        (folder / "ca.pem").write_text(self.machine.run("cat", "/etc/linetap-desk/ca.pem"))
+        return self.beside("firstlogin.py", found[0], str(folder / "ca.pem"))
