@@ -9,12 +9,13 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
-from program_rig import Browser, InThread
+from program_rig import Browser, InThread, OnWindows
 
 import sealing_rig
-from linetap_core.clock import NS_PER_DAY
+from linetap_core.clock import NS_PER_DAY, SYSTEM, from_utc_ns
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.sealing import keylist
 from linetap_desk.accesslog.deskfolder import open_desk, read_authority
@@ -34,13 +35,17 @@ def out(desk: Desk) -> Path:
     return desk.root / "out"
 
 
-@pytest.fixture
-def run(desk: Desk, out: Path) -> Iterator[InThread]:
-    chosen = settings.Settings(
-        name=HAN, signing=str(desk.root / HAN), output=str(out), medium=str(desk.root / "medium"),
+def chosen(desk: Desk) -> settings.Settings:
+    return settings.Settings(
+        name=HAN, signing=str(desk.root / HAN), output=str(desk.root / "out"), medium=str(desk.root / "medium"),
         vaults=str(desk.root / "vaults"), holds=str(desk.root / "holds"),
     )  # fmt: skip
-    with InThread(desk, chosen) as run:
+
+
+@pytest.fixture
+def run(desk: Desk, out: Path) -> Iterator[InThread]:
+    assert out.is_dir()
+    with InThread(desk, chosen(desk)) as run:
         yield run
 
 
@@ -104,6 +109,28 @@ def test_from_the_keys_of_the_days_to_their_end(run: InThread, desk: Desk, out: 
     second.write_bytes(paper.with_name(f"{paper.name}.sig").read_bytes())
     with pytest.raises(Exception, match="second person"):
         certificate.read(paper, None)
+
+
+def test_where_there_is_no_posix(desk: Desk, out: Path) -> None:
+    """Made, signed and destroyed in the Windows-like environment, by the clock of this machine."""
+    settings.save(desk.folder, chosen(desk))
+    with OnWindows(desk.root, desk.folder) as run:
+        browser, medium = run.browser, desk.root / "medium"
+        browser.do("/days", to="medium", **(DAYS | {"first": "2026-01-06"}))
+        browser.choose("signing", desk.root / "authority")
+        page = browser.choose("paper", out / "keylist.json")
+        found = re.search(r'name="sha256" value="(\w+)"', page)
+        assert found
+        browser.do("/sign", sha256=found[1])
+        assert verified(out / "keylist.json", desk.root / "authority.pub", "linetap-keylist")
+        browser.choose("signing", desk.root / HAN)
+        for name in (f"{DAY}.txt", f"{DAY}.index.txt"):
+            browser.choose("doomed", medium / name)
+        browser.choose("second", desk.root / KIM)
+        today = from_utc_ns(SYSTEM.utc_ns()).astimezone(ZoneInfo("Asia/Seoul")).date().isoformat()
+        assert "destroyed, and the key" in browser.do("/destroy", day=DAY, today=today, rule="retention")
+        assert not list(medium.glob(f"{DAY}*"))
+        run.end()
 
 
 def namespaces_sig(path: Path) -> Path:
