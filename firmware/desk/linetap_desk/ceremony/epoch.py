@@ -311,7 +311,7 @@ def _confirm_sheets(name: str, sheets: int, ask: Ask) -> None:
 
 
 def _require_closed(canaries: list[Canary], media: list[Path]) -> None:
-    for canary, path in itertools.product(canaries, media):
+    for canary, path in itertools.product(canaries, (path for path in media if path.exists())):
         if canary.opens(path):
             raise Refusal(f"{path}: still opens {canary.path.name}: destroy the medium itself; there is no certificate")
 
