@@ -181,9 +181,9 @@ compile_modules() {
   "$BIN/python" -m compileall -q firmware/*/linetap* || fail "$BIN/python could not compile firmware/"
 }
 
-make_notices() {
-  [ ! -s build/notices/ko.wav ] || [ ! -s build/notices/en.wav ] || return 0
-  say "notices: speaking the Korean and the English default into build/notices"
+make_notices() { # those of the project; a site's own in build/notices stay
+  [ ! build/notices/shipped.sha256 -nt firmware/unit/linetap/notices/shipped.py ] || return 0
+  say "notices: speaking those that are shipped into build/notices"
   "$BIN/python" -m linetap.notices.defaults build/notices || fail "the default notices could not be made"
 }
 

@@ -19,6 +19,7 @@ from linetap.learned import Learned
 from linetap.notices import Notice, load_notices, notices_of
 from linetap.notices.defaults import make_default_notices
 from linetap.notices.level import PEAK, gain_db, level_of, raised
+from linetap.notices.shipped import ANNOUNCEMENTS
 from linetap.recorder.signals.notice.proof import prove
 from linetap.ring import RATE_HZ
 from unit_rig import make_unit
@@ -30,7 +31,7 @@ DRAWN_DB = -12.6  # of the echo, board/frontend.py
 
 @pytest.fixture(scope="module")
 def notice(tmp_path_factory: pytest.TempPathFactory) -> Notice:
-    return make_default_notices(tmp_path_factory.mktemp("notices"))[0]
+    return make_default_notices(tmp_path_factory.mktemp("notices"), ANNOUNCEMENTS)[0]
 
 
 def gain(notice: Notice, echo_db: float | None) -> float:

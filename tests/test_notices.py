@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Notices from any WAV file, at one level; and the two that linetap brings along."""
+"""Notices from any WAV file, at one level. Those that linetap brings along: test_shipped_notices.py."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import numpy.typing as npt
 import pytest
 
 from linetap.notices import load_notice, load_notices
-from linetap.notices.defaults import TEXTS, make_default_notices
 from linetap.notices.importer import LEVEL_DBM0, import_notice
 from linetap.notices.level import SILENCE_DBM0, active_level_dbm0, level_of
 from linetap_core.cli import main
@@ -211,19 +210,7 @@ def test_ids_and_texts(tmp_path: Path) -> None:
     assert load_notices(tmp_path / "n")["hall"].text == "another"
 
 
-# --- the defaults and the command ----------------------------------------------------------------------------
-
-
-def test_default_notices(tmp_path: Path) -> None:
-    made = {notice.id: notice for notice in make_default_notices(tmp_path)}
-    assert made.keys() == {"ko", "en"}
-    for name, notice in load_notices(tmp_path).items():
-        assert notice.text == TEXTS[name]
-        assert 1.5 * 8000 < notice.frames <= 6 * 8000
-        assert level_of(notice.samples, 8000) == pytest.approx(-16, abs=0.1)
-        assert np.abs(notice.samples.astype(int)).max() < 32767
-    again = {notice.id: notice.tag for notice in make_default_notices(tmp_path)}
-    assert again == {name: notice.tag for name, notice in made.items()}
+# --- the command ----------------------------------------------------------------------------
 
 
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from anchors.programs import multimon_dtmf
 from linetap.config.schema import Recording
 from linetap.notices import Notice, load_notices
 from linetap.notices.defaults import make_default_notices
+from linetap.notices.shipped import ANNOUNCEMENTS
 from linetap.recorder.calls.answer import handle_answer
 from linetap.recorder.calls.context import LineContext
 from linetap.recorder.calls.table import TABLE
@@ -46,7 +47,7 @@ def voices() -> Voices:
 @pytest.fixture(scope="module")
 def notices(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Notice]:
     folder = tmp_path_factory.mktemp("notices")
-    make_default_notices(folder)
+    make_default_notices(folder, ANNOUNCEMENTS)
     return load_notices(folder)
 
 

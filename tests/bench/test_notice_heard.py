@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from linetap.notices.defaults import make_default_notices
+from linetap.notices.shipped import ANNOUNCEMENTS
 from linetap_bench.measure.noticeheard import greeting_rows, stoi, words_rows
 from linetap_bench.sounds.voices import default_folder
 
@@ -50,6 +51,6 @@ def test_the_notice_no_longer_lies_over_the_greeting() -> None:
 
 
 def test_the_words_of_both_default_notices_are_understood_over_12_db_of_line(tmp_path: Path) -> None:
-    for row in words_rows(make_default_notices(tmp_path)):
+    for row in words_rows(make_default_notices(tmp_path, ANNOUNCEMENTS)):
         assert row.met
         assert row.figure > row.beside["before"] + 0.03

@@ -12,6 +12,7 @@ from scripts import call, script_of
 
 from linetap.config import load_config
 from linetap.notices.defaults import make_default_notices
+from linetap.notices.shipped import ANNOUNCEMENTS
 from linetap_bench.script.expect import Expect, differences
 from linetap_bench.stage.madeunit import make_unit, merged, toml_of
 from linetap_core.cli import main
@@ -54,7 +55,7 @@ TRUE = Expect(
 @pytest.fixture(scope="module")
 def notices(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("notices")
-    make_default_notices(folder)
+    make_default_notices(folder, ANNOUNCEMENTS)
     return folder
 
 
@@ -129,7 +130,7 @@ def test_merging_and_writing_keeps_every_kind_of_value() -> None:
 def test_two_commands_replay_a_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "calls.toml").write_text("lines = 2\n[[line]]\nnumber = 2\ndeaf = true\n" + call(line=2, rings=1))
     folder = tmp_path / "a folder"
-    make_default_notices(folder / "notices")
+    make_default_notices(folder / "notices", ANNOUNCEMENTS)
     words = ["bench", "--script", str(tmp_path / "calls.toml"), "--render", str(folder), "--unit"]
     assert main(words) == 0
     then = capsys.readouterr().out.splitlines()[-1].removeprefix("then: ")

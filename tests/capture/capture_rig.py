@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linetap.board.simulated import Wires, wires_path
-from linetap.config.schema import Board, Card, Config, Keys, Line
+from linetap.config.schema import Board, Card, Config, Keys, Line, Recording
 from linetap.ring import Batch, RingReader
 from linetap.sockets import Caller
 from linetap_bench.stage.jack import JackCable
@@ -90,6 +90,7 @@ def unit(run_dir: Path, cable: JackCable, **card: object) -> Config:
         notices=str(notices),
         board=Board(kind="simulated"),
         keys=Keys(custodians=["age1x"], overflow_epoch="age1x"),
+        recording=Recording(notice="one", mark_notice="two"),
         card=[msgspec.convert(fields | card, Card)],
         line=[Line(number=10 + n, channel=n, exempt=n == 8) for n in range(1, 9)],
     )

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from linetap.capture.lineaudio import DELAY, FACTOR, Decimator, upsample
+from linetap.capture.lineaudio import DELAY, FACTOR, Decimator, Upsampler
 
 IN = 480
 
@@ -67,15 +67,27 @@ def test_full_scale_is_limited_and_s32_is_scaled() -> None:
     assert np.abs(through(tone(700)) - through(tone(700), 65536)).max() <= 1
 
 
+def upsampled(samples: npt.NDArray[np.int16], first: int = 0) -> npt.NDArray[np.float64]:
+    """A notice from device frame `first` on, period by period as it is played."""
+    upsampler, n = Upsampler(), len(samples) * FACTOR
+    return np.concatenate([upsampler.piece(samples, i, min(i + IN, n)).copy() for i in range(first, n, IN)])
+
+
+@pytest.mark.parametrize("first", [1, 5, 6, 477, 4796])
+def test_periods_of_a_notice_join_wherever_they_begin(first: int) -> None:
+    samples = np.random.default_rng(3).integers(-20000, 20000, 800).astype(np.int16)
+    assert np.array_equal(upsampled(samples, first), upsampled(samples)[first:])
+
+
 def test_upsampled_notice_comes_back_as_it_was() -> None:
     rng = np.random.default_rng(2)
     spectrum = np.zeros(4001, np.complex128)
     spectrum[300:3400] = np.exp(2j * np.pi * rng.random(3100))
     wave = np.fft.irfft(spectrum, 8000)
     samples = np.rint(wave * 4000 / wave.std()).astype(np.int16)
-    up = upsample(samples)
+    up = upsampled(samples)
     assert len(up) == len(samples) * FACTOR
-    back = through(np.concatenate([up, np.zeros(IN)]).astype(np.float64))[DELAY // FACTOR :][: len(samples)]
+    back = through(np.concatenate([up, np.zeros(IN)]))[DELAY // FACTOR :][: len(samples)]
     inside = slice(100, -100)
     error = np.mean((back[inside] - samples[inside]) ** 2)
     assert 10 * np.log10(np.mean(samples[inside].astype(float) ** 2) / error) > 40

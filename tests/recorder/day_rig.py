@@ -11,6 +11,7 @@ import pytest
 from linetap.config.schema import Config, Recording
 from linetap.notices import Notice, load_notices
 from linetap.notices.defaults import make_default_notices
+from linetap.notices.shipped import ANNOUNCEMENTS
 from linetap_bench.day import recorder
 from linetap_bench.script.callkeys import Call, CallSound
 from linetap_bench.script.scriptkeys import Script
@@ -47,7 +48,7 @@ class Told(NamedTuple):
 
 def notices_in(factory: pytest.TempPathFactory) -> dict[str, Notice]:
     folder = factory.mktemp("notices")
-    make_default_notices(folder)
+    make_default_notices(folder, ANNOUNCEMENTS)
     return load_notices(folder)
 
 

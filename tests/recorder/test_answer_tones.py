@@ -12,6 +12,7 @@ from sounds import digits, frames, ringback, talk
 from linetap.config.profile import KR_PSTN
 from linetap.config.schema import Card, Config, Keys, Line
 from linetap.notices.defaults import make_default_notices
+from linetap.notices.shipped import ANNOUNCEMENTS
 from linetap.recorder.calls.evidence.decision import Dialled, Evidence, Verdict
 from linetap.recorder.calls.evidence.windows import SPAN, STEP, windows_of
 from linetap.ring import RATE_HZ
@@ -77,7 +78,7 @@ def test_a_long_burst_of_ringback_is_no_music() -> None:
 def test_an_answer_that_is_known_late_has_waited_for_its_notice(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The burst that does not come is due at 13 s; the notice follows it by half a second, and not twice so much."""
     folder = tmp_path_factory.mktemp("notices")
-    make_default_notices(folder)
+    make_default_notices(folder, ANNOUNCEMENTS)
     config = Config(
         unit="rings", keys=Keys(custodians=["none"], overflow_epoch="none"), card=[Card(channels=2)],
         line=[Line(number=1, channel=1)], notices=str(folder),

@@ -11,6 +11,7 @@ import pytest
 
 from linetap.commission.init import SIGNERS
 from linetap.notices.defaults import make_default_notices
+from linetap.notices.shipped import ANNOUNCEMENTS
 from linetap_bench.exchange.timeline import render
 from linetap_bench.script.expect import Expect, differences
 from linetap_bench.script.script import load_script
@@ -26,7 +27,7 @@ SCENARIOS = sorted(DAY.glob("*.toml"))
 @pytest.fixture(scope="module")
 def notices(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("notices")
-    make_default_notices(folder)
+    make_default_notices(folder, ANNOUNCEMENTS)
     return folder
 
 

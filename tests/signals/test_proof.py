@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from linetap.config.numbers import ProofNumbers
 from linetap.notices import load_notices
 from linetap.notices.defaults import make_default_notices
+from linetap.notices.shipped import ANNOUNCEMENTS
 from linetap.recorder.signals.notice.echofit import fit, sound_of
 from linetap.recorder.signals.notice.proof import Proof, prove
 from linetap.ring import I16, RATE_HZ
@@ -25,7 +26,7 @@ ECHO = 10 ** (NUMBERS.echo_db / 20)
 @pytest.fixture(scope="module")
 def spoken(tmp_path_factory: pytest.TempPathFactory) -> list[I16]:
     folder = tmp_path_factory.mktemp("notices")
-    make_default_notices(folder)
+    make_default_notices(folder, ANNOUNCEMENTS)
     return [notice.samples for notice in load_notices(folder).values()]
 
 

@@ -425,6 +425,15 @@ class TestServices:
         assert change.services(old, msgspec.structs.replace(old, line=line)) == ["recorder", "capture@1"]
         assert change.services(old, _config(deaf_calls=5)) == ["recorder"]
 
+    @pytest.mark.parametrize(
+        "changed", [{"notice": "en"}, {"mark_notice": "en"}, {"notice_tone_ms": 200}, {"beep_every_s": 15}]
+    )
+    def test_every_capture_starts_again_for_another_sound(self, changed: dict[str, object]) -> None:
+        """Recorder and capture know a notice by its samples: both have to have the same."""
+        old = made(Path("/nowhere"), lines=2, cards=2)
+        new = msgspec.structs.replace(old, recording=msgspec.structs.replace(old.recording, **changed))
+        assert change.services(old, new) == ["recorder", "capture@1", "capture@2"]
+
     def test_of_two_cards_one_goes_on(self) -> None:
         old = made(Path("/nowhere"), lines=2, cards=2)
         line = [msgspec.structs.replace(each, caller_id="off") if each.card == 2 else each for each in old.line]

@@ -14,6 +14,7 @@ import msgspec
 from linetap.config.schema import Recording
 from linetap.notices import Notice, load_notices
 from linetap.notices.defaults import make_default_notices
+from linetap.notices.shipped import ANNOUNCEMENTS
 from linetap.recorder.calls.context import LineMemory
 from linetap.ring import I16, RATE_HZ
 from linetap_bench.day import recorder
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     notices_folder = folder / "day-notices"
     if not (notices_folder / "ko.wav").exists():
-        make_default_notices(notices_folder)
+        make_default_notices(notices_folder, ANNOUNCEMENTS)
     kinds = None if args.kinds is None else kinds_like(args.kinds)
     bench = Bench(Voices(args.voices), load_notices(notices_folder), recording, kinds)
     if args.only is not None:

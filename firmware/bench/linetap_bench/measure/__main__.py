@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from linetap.notices.defaults import make_default_notices
+from linetap.notices.shipped import ANNOUNCEMENTS
 from linetap_bench.figures import Row, table
 from linetap_bench.measure import (
     accuracy,
@@ -91,7 +92,7 @@ def main() -> int:
         parser.error(f"no measurement {', '.join(sorted(unknown))}; there are {', '.join(MEASUREMENTS)}")
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
-    make_default_notices(FOLDER / "notices")
+    make_default_notices(FOLDER / "notices", ANNOUNCEMENTS)
     rows: list[Row] = []
     for name in names:
         print(f"measuring: {name}", file=sys.stderr, flush=True)

@@ -17,6 +17,7 @@ from typing import Any
 from linetap.commission import init
 from linetap.config import load_config
 from linetap.notices.defaults import make_default_notices
+from linetap.notices.shipped import ANNOUNCEMENTS
 from linetap_bench.script.scriptkeys import Script
 from linetap_core.clock import SYSTEM, rfc3339
 from linetap_core.durable import privatefile
@@ -36,7 +37,7 @@ def make_unit(script: Script, folder: Path, notices: Path | None = None) -> Path
     if notices is None:
         notices = folder / "notices"
         if not notices.exists():
-            make_default_notices(notices)
+            make_default_notices(notices, ANNOUNCEMENTS)
     output = folder / "unit.toml"
     words = [UNIT, "--lines", script.lines, "--board", "simulated", "--notices", notices, "--force"]
     words += ["--custodian", _recipient(folder, "custodian"), "--epoch", _recipient(folder, "epoch")]

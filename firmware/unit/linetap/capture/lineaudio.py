@@ -64,15 +64,31 @@ class Decimator:
         np.minimum(self._flat.T, 32767, out=out, casting="unsafe")
 
 
-def upsample(samples: I16) -> I16:
-    """A notice at 48 kHz: int16 (n,) -> (6 n,), without the delay; once, at load."""
-    branches = low_pass() * FACTOR
-    padded = np.concatenate([samples.astype(np.float64), np.zeros(DELAY // FACTOR)])
-    out = np.zeros((len(padded), FACTOR))
-    for phase in range(FACTOR):
-        out[:, phase] = np.convolve(padded, branches[phase::FACTOR])[: len(padded)]
-    whole = out.reshape(-1)[DELAY : DELAY + len(samples) * FACTOR]
-    return np.clip(np.rint(whole), -32768, 32767).astype(np.int16)
+class Upsampler:
+    """A notice at 48 kHz, a period at a time, without the filter's delay."""
+
+    def __init__(self) -> None:
+        reach = DELAY // FACTOR  # 8 kHz samples on either side that a device frame is made of
+        self._window = np.zeros(SLOT_FRAMES + 1 + 2 * reach)
+        self._around = np.lib.stride_tricks.sliding_window_view(self._window, 2 * reach + 1)
+        taps = np.pad(low_pass() * FACTOR, (0, FACTOR))  # beyond the last tap: 0
+        behind = DELAY + FACTOR * (reach - np.arange(2 * reach + 1))
+        self._taps = taps[behind[:, None] + np.arange(FACTOR)]
+        self._out = np.zeros((SLOT_FRAMES + 1, FACTOR))
+        self._reach = reach
+
+    def piece(self, samples: I16, first: int, end: int) -> npt.NDArray[np.float64]:
+        """The device frames [first, end) of `samples` (8 kHz), at most a period; overwritten by the next call."""
+        low = first // FACTOR - self._reach  # the sample at the window's beginning
+        a, b = max(0, low), min(len(samples), low + len(self._window))
+        self._window[:] = 0
+        self._window[a - low : b - low] = samples[a:b]
+        np.matmul(self._around, self._taps, out=self._out)
+        np.rint(self._out, out=self._out)
+        np.maximum(self._out, -32768, out=self._out)
+        np.minimum(self._out, 32767, out=self._out)
+        offset = first % FACTOR
+        return self._out.reshape(-1)[offset : offset + end - first]
 
 
 class LineAudio:

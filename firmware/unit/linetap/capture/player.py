@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from linetap import learned
 from linetap.board.interface import CardBoard
-from linetap.capture.lineaudio import upsample
+from linetap.capture.lineaudio import Upsampler
 from linetap.config import profile_of
 from linetap.config.schema import Card, Config, Line
 from linetap.notices import Notice, notices_of
@@ -36,7 +36,7 @@ class _Play:
     row: int
     channel: int
     tag: int
-    samples: I16
+    samples: I16  # at 8 kHz
     at: int  # ring device frame of the first sample; the requested one until committed
     start: int | None = None  # playback frame of the first sample once committed
     length: int = 0  # device frames; shorter after a stop
@@ -51,12 +51,14 @@ class Player:
     def __init__(self, card: Card, lines: list[Line], notices: dict[str, Notice], board: CardBoard) -> None:
         self._decimation = card.rate_hz // RATE_HZ
         self._channels = card.channels
+        self._upsampler = Upsampler() if self._decimation > 1 else None
         self._wide = card.format == "S32_LE"
         self._lead = card.rate_hz * (RELAY_LEAD_MS + SLOT_MS) // 1000  # a period for the relay's own write
         self._rows = {line.number: (row, line.channel - 1) for row, line in enumerate(lines) if not line.exempt}
         self._board = board
         self._tags = {name: notice.tag for name, notice in notices.items()}
-        self._samples = {name: self._as_played(notice.samples) for name, notice in notices.items()}
+        # At 8 kHz: at the codec's rate six notices of 12 s, each raised for eight lines, would be 55 MB.
+        self._samples = {name: notice.samples for name, notice in notices.items()}
         self._raised: dict[tuple[int, str], I16] = {}  # by line, where it has a gain
         self._plays: list[_Play] = []
         self.shift: int | None = None
@@ -74,10 +76,7 @@ class Player:
 
     def raise_on(self, line: int, notice: str, samples: I16) -> None:
         """From now on this line plays the notice with these samples (8 kHz) of the same length."""
-        self._raised[line, notice] = self._as_played(samples)
-
-    def _as_played(self, samples: I16) -> I16:
-        return upsample(samples) if self._decimation > 1 else samples
+        self._raised[line, notice] = samples
 
     def play(self, line: int, notice: str, at_frame: int, *, plain: bool = False) -> str | None:
         """Requests a notice at ring frame `at_frame`, in place of one being played; the reason of a refusal, or None.
@@ -92,9 +91,8 @@ class Player:
         if sum(play.row == row for play in self._plays) >= MOST_PLAYS:
             return f"line {line} has {MOST_PLAYS} notices already"
         samples = self._samples[notice] if plain else self._raised.get((line, notice), self._samples[notice])
-        self._plays.append(
-            _Play(row, channel, self._tags[notice], samples, at_frame * self._decimation, length=len(samples))
-        )
+        length = len(samples) * self._decimation
+        self._plays.append(_Play(row, channel, self._tags[notice], samples, at_frame * self._decimation, length=length))
         return None
 
     def stop(self, line: int, written: int) -> str | None:
@@ -138,7 +136,11 @@ class Player:
                 continue
             if mixed is None:
                 mixed = np.zeros((period, self._channels), np.int16)
-            mixed[a - first : b - first, play.channel] = play.samples[a - play.start : b - play.start]
+            where, (c, d) = mixed[a - first : b - first, play.channel], (a - play.start, b - play.start)
+            if self._upsampler is None:
+                where[:] = play.samples[c:d]
+            else:
+                where[:] = self._upsampler.piece(play.samples, c, d)
         if mixed is None:
             return None
         return (mixed.astype(np.int32) << 16).tobytes() if self._wide else mixed.tobytes()

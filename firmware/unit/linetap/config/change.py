@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from linetap.config import spoken
 from linetap.config.schema import Config
 
 CHANGEABLE = (
@@ -58,11 +59,12 @@ def fixed(old: Config, new: Config) -> list[str]:
 
 
 def services(old: Config, new: Config) -> list[str]:
-    """Returns the services to restart: the recorder, each capture whose lines change, and the others for common
-    settings.
+    """Returns the services to restart: the recorder, each capture whose lines or notices change, and the others for
+    common settings.
     """
     cards = sorted({line.card for line in new.line})
-    captures = [card for card in cards if old.profile != new.profile or old.lines_of(card) != new.lines_of(card)]
+    every = old.profile != new.profile or not spoken.sounds_alike(old, new)
+    captures = [card for card in cards if every or old.lines_of(card) != new.lines_of(card)]
     of_calls = {"line", "recording", "situation", "ending", "retention", "smdr", "profile", "policy", "update"}
     common = any(
         getattr(old, name) != getattr(new, name) for name in Config.__struct_fields__ if name not in of_calls

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from linetap.config import endingchecks
+from linetap.config import endingchecks, spoken
 from linetap.config.profile import BUILT_IN, Profile
 from linetap.config.schema import Config, Keys
 from linetap_core.codecs.registry import codec_named
@@ -287,13 +287,7 @@ def _notices(config: Config, source: Source) -> None:
     if not folder.is_dir():
         return
     have = {path.stem for path in folder.glob("*.wav")}
-    keys = ("notice", "end_notice", "mark_notice")
-    wanted: list[tuple[KeyPath, str | None]] = [(("recording", key), getattr(config.recording, key)) for key in keys]
-    wanted += [(("line", i, "notice"), line.notice) for i, line in enumerate(given(config.line))]
-    wanted += [(("situation", i, "notice"), each.notice) for i, each in enumerate(config.situation)]
-    if config.ending.warn_s:
-        wanted.append((("ending", "warn_notice"), config.ending.warn_notice))
-    for at, name in wanted:
-        if name is not None and name not in have:
+    for at, name in spoken.named(config):
+        if name not in have:
             known = f"there are {', '.join(sorted(have))}" if have else "there is none"
             source.add(at, f"no notice {name!r} in {folder}; {known}")

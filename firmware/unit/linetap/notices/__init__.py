@@ -6,12 +6,14 @@ from __future__ import annotations
 import hashlib
 import io
 import wave
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from linetap.config import spoken
 from linetap.config.numbers import NoticeNumbers
 from linetap.config.schema import Config
 from linetap.notices.wavfile import WAVE_FAULTS
@@ -56,19 +58,21 @@ class Notice:
         return played
 
 
-def load_notices(folder: Path) -> dict[str, Notice]:
-    """Returns every notice of a folder by id. BadInput names an invalid file."""
+def load_notices(folder: Path, names: Collection[str] | None = None) -> dict[str, Notice]:
+    """Returns the notices of a folder by id, all or those of `names`. BadInput names an invalid file."""
     if not folder.is_dir():
         raise BadInput(f"{folder}: no folder of notices; make one with `linetap notice import`")
-    found = {path.stem: load_notice(path) for path in sorted(folder.glob("*.wav"))}
+    paths = [path for path in sorted(folder.glob("*.wav")) if names is None or path.stem in names]
+    found = {path.stem: load_notice(path) for path in paths}
     if not found:
-        raise BadInput(f"{folder}: no notice in it; add one with `linetap notice import`")
+        what = "no notice" if names is None else f"no notice of {', '.join(sorted(names))}"
+        raise BadInput(f"{folder}: {what} in it; add one with `linetap notice import`")
     return found
 
 
 def notices_of(config: Config) -> dict[str, Notice]:
-    """Returns the unit's notices as they are played, by id: after a tone, if configured; and the beep."""
-    found, tone_ms = load_notices(Path(config.notices)), config.recording.notice_tone_ms
+    """Returns the notices that the unit plays, by id, as they are played: after a tone, if configured; and the beep."""
+    found, tone_ms = load_notices(Path(config.notices), spoken.names(config)), config.recording.notice_tone_ms
     numbers = NoticeNumbers()
     if tone_ms:
         found = {name: behind_tone(notice, tone_ms, numbers) for name, notice in found.items()}

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from linetap import learned
-from linetap.config import Config, config_sha256
+from linetap.config import Config, config_sha256, spoken
 from linetap.config.weakening import Weakening, weakenings
 from linetap.learned import Learned
 from linetap_core.evidence.sealing import members
@@ -162,9 +162,7 @@ def _remembered(was: Learned, now: Learned) -> Learned:
 
 
 def _notices(config: Config) -> list[tuple[str, Path]]:
-    recording, folder = config.recording, Path(config.notices)
-    named = {recording.notice, recording.end_notice, recording.mark_notice, *(line.notice for line in config.line)}
-    return [(name, folder / f"{name}.wav") for name in sorted(each for each in named if each is not None)]
+    return [(name, Path(config.notices) / f"{name}.wav") for name in sorted(spoken.names(config))]
 
 
 def _end_of(key_list: KeyList) -> ListEnd:
