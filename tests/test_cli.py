@@ -16,6 +16,7 @@ import pytest
 from linetap.config import load_config
 from linetap_core import cli
 from linetap_core.evidence.keys import keys
+from linetap_core.wire.situations import SITUATIONS, WARNING
 
 LIMIT_S = 120
 CUSTODIAN, EPOCH = keys.new_identity().recipient, keys.new_identity().recipient
@@ -219,7 +220,7 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 
 def test_nobody_reads_on(tmp_path: Path) -> None:
     """As in `linetap ... | head`: no complaint."""
-    assert init(tmp_path, "--board", "simulated") == 0
+    assert init(tmp_path, "--board", "simulated", "--notices", "none") == 0
     reading, writing = os.pipe()
     os.close(reading)
     command = [*LINETAP, "config", "check", str(tmp_path / "unit.toml")]
@@ -267,6 +268,31 @@ def test_config_init_works_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert (config.keys.custodians, config.keys.overflow_epoch) == ([CUSTODIAN], EPOCH)
     assert {line.caller_id for line in config.line} == {"auto"}
     assert stat.S_IMODE((tmp_path / "unit.key").stat().st_mode) == 0o600
+
+
+def test_config_init_has_the_situations_whose_notices_are_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A site's own folder may have none of them, or some: the others stand there as comments."""
+    notices = tmp_path / "n"
+    notices.mkdir()
+    shipped = [each.notice for each in SITUATIONS]
+    for name in ["ko", *shipped[:2], WARNING]:
+        (notices / f"{name}.wav").touch()
+    assert init(tmp_path, "--notices", str(notices)) == 0
+    config = load_config(tmp_path / "unit.toml")
+    assert [(one.name, one.code, one.notice) for one in config.situation] == [each[:3] for each in SITUATIONS[:2]]
+    assert (config.ending.warn_s, config.ending.end_s) == (0, 0)
+    for name in shipped:
+        (notices / f"{name}.wav").touch()
+    assert init(tmp_path, "--notices", str(notices), "--force") == 0
+    text = (tmp_path / "unit.toml").read_text()
+    on = text.replace("\nwarn_s = 0", "\nwarn_s = 900").replace("\nend_s = 0", "\nend_s = 1200")
+    (tmp_path / "unit.toml").write_text(on)
+    capsys.readouterr()
+    assert cli.main(["config", "check", str(tmp_path / "unit.toml")]) == 0
+    assert "lines 1, 2, 3, 4, 5, 6, 7, 8: card 1 has no contacts: staff hang up" in capsys.readouterr().err
+    assert [each.name for each in load_config(tmp_path / "unit.toml").situation] == [each.name for each in SITUATIONS]
 
 
 def test_options_for_a_simulated_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

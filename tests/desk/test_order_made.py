@@ -5,19 +5,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from epoch_rig import Authority
 from linetap.config.check import checked
+from linetap.config.schema import Config
 from linetap_core.enrolment import order
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.sealing import keylist
 from linetap_core.evidence.signing import authority as authorities
 from linetap_core.tomlfile.source import Source
 from linetap_core.wire.mqtt import PUBLIC_AUTHORITIES
-from linetap_desk.serve.orders import made, smdrform, template, unitform
+from linetap_core.wire.situations import OVERLONG, SITUATIONS, WARNING
+from linetap_desk.serve.orders import endingform, made, smdrform, template, unitform
 from linetap_desk.serve.orders.fields import Form
 
 MADE_AT = "2026-11-28T09:00:00.000Z"
@@ -111,6 +114,34 @@ def test_everything_that_is_typed_is_in_it(authority: Authority) -> None:
     )  # fmt: skip
 
 
+def ending_of(shared: template.Template, authority: Authority) -> Config:
+    """The configuration of a unit, from the order that is made of this part and one line."""
+    unit = unitform.read(Form(smdrform.STANDARD | {"unit": "floor-03", "kind1": "station"}), 1)
+    assert unit is not None
+    found = taken(made.order_of(shared, unit, authorities.of(authority.key.public_key()), MADE_AT))
+    return checked(Source(Path("/etc/linetap/unit.toml"), found.files["unit.toml"].encode()))
+
+
+def test_the_situations_and_the_minutes_that_are_chosen_are_in_it(authority: Authority) -> None:
+    config = ending_of(the_template(authority, situation_threat="", warn_min="15", end_min="20"), authority)
+    assert [(one.name, one.code, one.notice, one.then) for one in config.situation] == [
+        (one.name, one.code, one.notice, "end") for one in SITUATIONS if one.name != "threat"
+    ]
+    assert (config.ending.warn_s, config.ending.end_s, config.ending.end_situation) == (900, 1200, OVERLONG)
+    assert config.ending.warn_notice == WARNING
+    alone = ending_of(the_template(authority, warn_min="15"), authority)
+    assert (alone.ending.warn_s, alone.ending.end_s) == (900, 0)
+
+
+def test_a_part_of_an_earlier_version_ends_no_calls(authority: Authority) -> None:
+    old = msgspec.json.decode(msgspec.json.encode(the_template(authority)))
+    for name in ("situations", "warn_min", "end_min"):
+        del old[name]
+    kept = msgspec.convert(old, template.Template)
+    assert not any(kept.typed[box] for box in endingform.BOXES)
+    assert ending_of(kept, authority).situation == []
+
+
 @pytest.mark.parametrize(
     ("changed", "field"),
     [
@@ -123,6 +154,10 @@ def test_everything_that_is_typed_is_in_it(authority: Authority) -> None:
         ({"custodians": "age1x"}, "custodians"),
         ({"custodians_needed": "2"}, "custodians"),
         ({"broker_authority": "own"}, "ca"),
+        ({"warn_min": "20", "end_min": "15"}, "warn_min"),
+        ({"end_min": "20"}, "warn_min"),
+        ({"warn_min": "15", "end_min": "20", "situation_overlong": ""}, "end_min"),
+        ({"warn_min": "240"}, "warn_min"),
     ],
 )
 def test_a_mistake_of_the_sites_part(authority: Authority, changed: dict[str, str], field: str) -> None:

@@ -160,14 +160,14 @@ def _plan(args: argparse.Namespace, key: str) -> Plan:
     """Options name paths relative to the shell's folder; the file names them relative to itself, and on a card all
     files are in one folder.
     """
-    authority = _authority(args.authority)
+    authority, notices, folder = _authority(args.authority), _notices(args), args.output.absolute().parent
     return Plan(
         unit=args.unit,
         lines=args.lines,
         custodians=tuple(args.custodian),
         epoch=args.epoch,
         key=key,
-        notices=_notices(args),
+        notices=notices,
         board=args.board,
         pins=_pins(args),
         vault=str(Path(args.vault).absolute()),
@@ -180,6 +180,7 @@ def _plan(args: argparse.Namespace, key: str) -> Plan:
         authority_needed=1 if authority is None else authority.needed,
         key_list=_key_list(args),
         needed=args.custodians_needed,
+        spoken=None if args.image else frozenset(path.stem for path in (folder / notices).glob("*.wav")),
     )
 
 

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 
 from linetap.config.schema import LEARNED, RUN_DIR, VAULT
+from linetap_core.wire.situations import SITUATIONS
 
 LINES_A_CARD = 8
 MOST_CARDS = 4
@@ -34,6 +35,7 @@ class Plan:
     authority_needed: int = 1
     key_list: str | None = None
     needed: int = 1  # of the custodians
+    spoken: frozenset[str] | None = frozenset()  # the notices that are there; None: those of the image
 
     @property
     def cards(self) -> int:
@@ -59,7 +61,8 @@ def render(plan: Plan) -> str:
         epoch=_text(plan.epoch),
         key_list=_key_list(plan),
     )
-    return head + _POLICY.replace("{broker}", _broker(plan)) + _CARDS + cards + _LINES + lines
+    policy = _POLICY.replace("{broker}", _broker(plan)).replace("{situations}", _situations(plan))
+    return head + policy + _CARDS + cards + _LINES + lines
 
 
 def _key_list(plan: Plan) -> str:
@@ -83,6 +86,17 @@ def _broker(plan: Plan) -> str:
         f"{mark}ca = {_text(plan.broker_ca or 'ca.pem')}\n"
         f'{mark}certificate = "tls.pem"\n{mark}key = "tls.key"\n'
     )
+
+
+def _situations(plan: Plan) -> str:
+    """Those that are shipped; commented out where their notice is not there."""
+    tables = []
+    for each in SITUATIONS:
+        mark = "" if plan.spoken is None or each.notice in plan.spoken else "# "
+        table = ["[[situation]]", f"name = {_text(each.name)}", f"code = {_text(each.code)}",
+                 f"notice = {_text(each.notice)}"]  # fmt: skip
+        tables.append("\n".join([f"# {each.ko} / {each.en}", *(mark + line for line in table)]))
+    return "\n\n".join(tables)
 
 
 def _card(plan: Plan, number: int) -> str:
@@ -221,15 +235,14 @@ answer_doubt_s = 30
 # Situations in which staff end a call, by a code that they dial: its notice plays, then the card's contact opens the
 # line (`contacts = true` of its card), or staff hang up. then: "end", "warn" (the notice alone) or "nothing" (the mark
 # alone). Its calls have the class `retention`, by default that of a marked call.
-# [[situation]]
-# name = "abuse"
-# code = "**2"
-# notice = "end-abuse"
 # retention = "standard"
 # then = "end"
 
+{situations}
+
 # The longest time of a call since its answer; 0: off. After warn_s the warning plays; at end_s the call is ended as
 # end_situation says. Staff give extend_s more by extend_code, at most extend_most times, and the warning plays again.
+# 통화 시간의 예고와 종료. 15분과 20분: warn_s = 900, end_s = 1200
 [ending]
 warn_s = 0
 warn_notice = "warn-overlong"

@@ -7,6 +7,7 @@ no schema of a unit's configuration; tests hold what is made here to the unit's 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from linetap_core.enrolment import order
@@ -16,6 +17,7 @@ from linetap_core.evidence.signing.namespaces import SUFFIX
 from linetap_core.tomlfile.source import Source
 from linetap_core.wire import smdrcolumns
 from linetap_core.wire.mqtt import PUBLIC_AUTHORITIES
+from linetap_core.wire.situations import SITUATIONS
 from linetap_desk.serve.orders.networkform import Network
 from linetap_desk.serve.orders.smdrform import Smdr
 from linetap_desk.serve.orders.template import Template
@@ -63,6 +65,7 @@ def _unit(template: Template, unit: Unit, authority: Authority) -> str:
             "host": template.broker_host, "port": template.broker_port,
             "ca": PUBLIC_AUTHORITIES if template.ca is None else CA, "certificate": "tls.pem", "key": "tls.key",
         }),
+        *_ending(template),
         *([] if unit.smdr is None else [_smdr(unit.smdr)]),
         *map(_card, unit.cards),
         *map(_line, unit.lines),
@@ -70,6 +73,15 @@ def _unit(template: Template, unit: Unit, authority: Authority) -> str:
     place = f" ({unit.place})" if unit.place else ""
     head = f"# linetap: the configuration of {unit.name}{place}. What is not here has its default.\n"
     return head + f"unit = {toml_value(unit.name)}\n" + "".join(tables)
+
+
+def _ending(template: Template) -> Iterator[str]:
+    """A situation that a later version no longer ships is left out."""
+    for each in SITUATIONS:
+        if each.name in template.situations:
+            yield _table("[situation]", {"name": each.name, "code": each.code, "notice": each.notice})
+    if template.warn_min:
+        yield _table("ending", {"warn_s": template.warn_min * 60, "end_s": template.end_min * 60})
 
 
 def _smdr(smdr: Smdr) -> str:

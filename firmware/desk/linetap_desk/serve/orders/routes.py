@@ -18,6 +18,7 @@ from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.signing.authority import Authority
 from linetap_core.evidence.signing.sshsig import SIGNATURE_LIMIT_BYTES
+from linetap_core.wire.situations import SITUATIONS
 from linetap_desk.accesslog.deskfolder import read_authority
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.adoption import prepared
@@ -26,7 +27,7 @@ from linetap_desk.serve.adoption import store as adopted
 from linetap_desk.serve.adoption.routes import ADOPTS
 from linetap_desk.serve.database.tables import adoptions
 from linetap_desk.serve.handling.site import Route, Site
-from linetap_desk.serve.orders import made, smdrform, store, template, unitform
+from linetap_desk.serve.orders import endingform, made, smdrform, store, template, unitform
 from linetap_desk.serve.orders.fields import MISTAKES, Form
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import answering
@@ -45,7 +46,8 @@ async def site_page(request: Request, site: Site) -> Response:
 def _site(request: Request, site: Site, form: Form, found: store.Kept | None) -> Response:
     return site.pages.page(
         request, "adoption/site.html", 409 if form.mistakes else 200, form=form, kept=found,
-        authority=_authority(site), authorities=template.AUTHORITIES,
+        authority=_authority(site), authorities=template.AUTHORITIES, situations=SITUATIONS,
+        situation_names=endingform.NAMES,
     )  # fmt: skip
 
 

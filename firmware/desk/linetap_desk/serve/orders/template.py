@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The settings that all orders of a site share: broker, servers, key list. Pure: a form, its files, and their mistakes.
+"""The settings that all orders of a site share: broker, servers, key list, how calls end. Pure: a form, its files, and
+their mistakes.
 
 The authority is that of desk.toml (`serve.authority`): the list has to be signed by it, and so will each order be.
 """
@@ -16,6 +17,7 @@ from linetap_core.evidence.keys import publickeys
 from linetap_core.evidence.sealing import keylist, members
 from linetap_core.evidence.signing.authority import Authority
 from linetap_core.wire.mqtt import is_own_host
+from linetap_desk.serve.orders import endingform
 from linetap_desk.serve.orders.fields import MISTAKES, Form
 from linetap_desk.web.text import N_
 
@@ -24,9 +26,11 @@ OWN, PUBLIC = AUTHORITIES = ("own", "public")
 MOST_FILE_BYTES: Final = 768 * 1024  # of a key list: an order may have 1 MiB
 MOST_CUSTODIANS, MOST_DAYS = 20, 3660
 FIELDS = (
-    "broker_host", "broker_port", "broker_authority", "broker_network", "ntp", "days", "custodians", "custodians_needed"
+    "broker_host", "broker_port", "broker_authority", "broker_network", "ntp", "days", "custodians",
+    "custodians_needed", *endingform.FIELDS,
 )  # fmt: skip
 STANDARD = {"broker_port": "8883", "broker_authority": OWN, "days": "60", "custodians_needed": "1"}
+STANDARD |= endingform.STANDARD
 
 SAYS = {
     "own_broker": N_("This is the unit itself. Enter the broker's name or address."),
@@ -54,6 +58,9 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
     custodians_needed: int
     overflow_epoch: str
     overflow_number: int
+    situations: list[str] = []  # of an earlier version: none
+    warn_min: int = 0  # 0: never
+    end_min: int = 0
 
     @property
     def typed(self) -> dict[str, str]:
@@ -68,6 +75,7 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
             "days": str(self.days),
             "custodians": "" if is_listed else "\n".join(self.custodians),
             "custodians_needed": "1" if is_listed else str(self.custodians_needed),
+            **endingform.typed(self.situations, self.warn_min, self.end_min),
         }
 
 
@@ -80,6 +88,7 @@ def read(form: Form, files: dict[str, bytes], before: Template | None, authority
     is_public = form.choice("broker_authority", AUTHORITIES) == PUBLIC
     ca = None if is_public else _ca(form, files.get(CA, b""), before)
     networks, ntp, days = form.networks("broker_network"), form.hosts("ntp"), form.number("days", 1, MOST_DAYS)
+    ending = endingform.read(form)
     kept = (b"", b"") if before is None else (before.key_list.encode(), before.key_list_sig.encode())
     data, signature = files.get(KEY_LIST, b"") or kept[0], files.get(SIGNATURE, b"") or kept[1]
     listed = _key_list(form, data, signature, authority)
@@ -90,7 +99,7 @@ def read(form: Form, files: dict[str, bytes], before: Template | None, authority
     return Template(
         broker_host=host, broker_port=port, ca=ca, networks=networks, ntp=ntp, days=days, key_list=data.decode(),
         key_list_sig=signature.decode(), custodians=list(group.recipients), custodians_needed=group.needed,
-        overflow_epoch=last.recipient, overflow_number=last.number,
+        overflow_epoch=last.recipient, overflow_number=last.number, **ending._asdict(),
     )  # fmt: skip
 
 

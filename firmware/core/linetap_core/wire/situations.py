@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The situations in which staff end a call, as linetap ships them: unit.toml of `config init` and of the desk's orders
+has them; a site changes them there. docs/ending-a-call.md.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Situation(NamedTuple):
+    """`code`: dialled by staff. `notice`: the id of its notice, which the unit's image has."""
+
+    name: str
+    code: str
+    notice: str
+    ko: str
+    en: str
+
+
+SITUATIONS = (
+    Situation("abuse", "**2", "end-abuse", "폭언, 욕설", "abusive language"),
+    Situation("sexual_harassment", "**3", "end-sexual-harassment", "성희롱", "sexual harassment"),
+    Situation("threat", "**4", "end-threat", "협박", "a threat"),
+    Situation("overlong", "**5", "end-overlong", "장시간 통화", "a call that is too long"),
+    Situation("repeated", "**6", "end-repeated", "같은 내용의 반복 전화", "calls of the same content again and again"),
+)
+OVERLONG = "overlong"  # that of a call whose time is over
+WARNING = "warn-overlong"  # the notice before
