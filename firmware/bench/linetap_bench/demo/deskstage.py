@@ -11,7 +11,6 @@ from pathlib import Path
 
 from linetap.config import load_config
 from linetap.notices.defaults import make_default_notices
-from linetap.notices.shipped import ANNOUNCEMENTS
 from linetap_bench.demo import deskfiles, simulated
 from linetap_bench.demo.deskkeys import DemoKeys
 from linetap_bench.script.script import load_script
@@ -57,7 +56,7 @@ def demo(folder: Path, script: Path, minutes: float, most_minutes: float) -> Non
     made.make()
     for unit in simulated.UNITS:
         made.enrol(unit)
-    make_default_notices(folder / "notices", ANNOUNCEMENTS)
+    make_default_notices(folder / "notices")
     with DeskStage(made) as stage:
         _start_unit(stage, made, script, often)
         url, passwords = _start_desk(stage)

@@ -175,6 +175,9 @@ def describe(call: CallRecord) -> str:
         parts.append(f"answered by {call.answered_by}")
     if call.ended_by:
         parts.append(f"ended by {call.ended_by}")
+    if call.end:
+        proof = call.end.notice.proof if call.end.notice else "none"
+        parts.append(f"situation {call.end.situation}, its notice heard: {proof}")
     if call.why:
         parts.append(call.why)
     return ", ".join(parts)
