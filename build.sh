@@ -40,7 +40,11 @@ readonly IMAGE_PACKAGES=( # only for `image` and `hil`
 readonly DEB_PACKAGES=( # only for `deb`: 30 MB, 90 MB installed
   debhelper dh-python pybuild-plugin-pyproject python3-setuptools dpkg-dev
 )
-readonly DEB_TRY_PACKAGES=(mmdebstrap debian-archive-keyring lintian prometheus-alertmanager gpg gpg-agent) # amtool reads an example of ours
+readonly DEB_TRY_PACKAGES=(
+  mmdebstrap debian-archive-keyring lintian gpg gpg-agent
+  prometheus-alertmanager # amtool reads an example of ours
+  podman crun netavark    # 100 MB: the desk as a container
+)
 readonly HIL_PACKAGES=(qemu-system-arm nmap iproute2)
 readonly CLUSTER_PACKAGES=(rabbitmq-server haproxy iproute2) # 39 MB, 70 MB installed: only for `bench cluster`
 readonly FOREIGN_PACKAGES=( # 214 MB, 1.5 GB installed: only for `test`, whole
