@@ -52,11 +52,7 @@ def administrator(house: NewHouse, browser: Browser, record: Recording) -> None:
     hand.begin("goes to what all units share, once for a city")
     hand.press('main a[href="/adoption/site"]')
     _site(house, hand)
-    hand.begin("goes to the configuration of one unit")
-    hand.press('main a[href="/adoption"]')
-    hand.begin("makes it")
-    hand.press('main a[href="/adoption/order"]')
-    hand.begin("names the unit, its place and its lines")
+    hand.begin("is led to the configuration of a unit, and names it, its place and its lines")
     hand.type("#unit", "floor-03")
     hand.type("#place", "본관 3층 통신실")
     for number, (kind, name) in LINES.items():
@@ -86,7 +82,11 @@ def administrator(house: NewHouse, browser: Browser, record: Recording) -> None:
     hand.file("input[id^=pem-]", pem)
     hand.press('form[action$="/certificate"] button')
     assert process.wait(LIMIT_S) == 0
-    hand.begin("sees the unit adopted, and what is left to do", ".note.success > p")
+    hand.begin("sees that the unit takes its certificate", ".note p")
+    hand.end()
+    _shows(hand, '[data-state="adopted"]')
+    hand.begin("looks again: the unit is adopted, and what is left to do is there", ".note.success > p")
+    hand.press('nav a[href="/adoption"]')
     hand.end()
 
 
