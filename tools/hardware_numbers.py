@@ -49,14 +49,14 @@ def frontend(findings: Iterable[Finding]) -> str:
     found = {each.what: each for each in findings}
     lines = [
         "# SPDX-License-Identifier: Apache-2.0",
-        '"""What the front end does, by its simulation. Written by tools/hardware_numbers.py, never by hand."""',
+        '"""The front end\'s figures, from its simulation. Written by tools/hardware_numbers.py, never by hand."""',
         "",
         "from math import inf",
         "from typing import NamedTuple",
         "",
         "",
         "class Figure(NamedTuple):",
-        '    """Worst found, from `low` to `high`, and what is asked: from `least` to `most`."""',
+        '    """The simulated extremes, `low` to `high`, and the required range, `least` to `most`."""',
         "",
         *(f"    {name}: float" for name in ("low", "high", "least", "most")),
         "",

@@ -58,7 +58,7 @@ def document(text: str, connector: Kind) -> str:
 
 
 def svg(connector: Kind) -> str:
-    """The exchange on the left, the telephones on the right, the card beside the pair and never in it."""
+    """The exchange on the left, the telephones on the right, the card beside the pair with its contact in the tip."""
     found = pairs(connector)
     height = TOP + ROW * len(found) + 40
     body = [
@@ -69,7 +69,7 @@ def svg(connector: Kind) -> str:
     ]  # fmt: skip
     for n, pair in enumerate(found):
         body += _row(pair, TOP + 8 + n * ROW)
-    body.append(_text(WIDTH / 2, height - 12, "beside the pair, never in it · 병렬 연결", "note", "middle"))
+    body.append(_text(WIDTH / 2, height - 12, "J2: beside the pair · 병렬 | J3: contact in the tip · 직렬 접점", "note", "middle"))
     style = (
         "text{font-family:sans-serif;font-size:11px;fill:#222}.head{font-size:14px;font-weight:bold}.note{fill:#555}"
     )
@@ -92,7 +92,17 @@ def _row(pair: Pair, y: float) -> list[str]:
             _text(62, at + 4, str(pin), "note", "end"), _text(WIDTH - 62, at + 4, str(pin), "note"),
             f'<circle cx="{WIDTH / 2 - 30 + 60 * (shift > 0)}" cy="{at}" r="2.6"/>',
         ]  # fmt: skip
-    return out
+    return [*out, *_contact(y)]
+
+
+def _contact(y: float) -> list[str]:
+    """Closed, in the upper wire, which is the tip."""
+    x = WIDTH / 2 + 18
+    return [
+        f'<rect x="{x}" y="{y - 3}" width="18" height="6" fill="#f4f4f4"/>',
+        f'<path d="M{x} {y} l20 -2" class="tap"/>',
+        f'<circle cx="{x}" cy="{y}" r="2" class="tap"/><circle cx="{x + 18}" cy="{y}" r="2" class="tap"/>',
+    ]
 
 
 def _both(pair: Pair) -> tuple[tuple[tuple[str, str, str], tuple[str, str, str]], ...]:

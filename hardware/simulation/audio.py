@@ -13,7 +13,7 @@ from simulation.netlist import Netlist
 from simulation.spice import Deck, Supply, run
 
 # An exchange and a telephone of 600 ohm, 10 V of an off-hook loop between them.
-LOOP = ["Vdc x 0 10", "Vac y x dc 0 ac 1", "Rexchange y /TIP1 600", "Rphone /TIP1 /RING1 600", "Rearth /RING1 0 1u"]
+LOOP = ["Vdc x 0 10", "Vac y x dc 0 ac 1", "Rexchange y /TIP1 600", "Rphone /TIP_TEL1 /RING1 600", "Rearth /RING1 0 1u"]
 HALF = 0.5  # of the exchange's volt, where nothing is bridged
 RINGING_V = 75.0  # rms
 SWEEP = ".ac dec 40 300 3400"
@@ -71,7 +71,7 @@ def talk(netlist: Netlist) -> list[Finding]:
 
     Both wires move against earth, as each has a filter of its own.
     """
-    line = ["Va a 0 5 ac 0.5", "Vb 0 b 5 ac 0.5", "Ra a /TIP1 300", "Rb b /RING1 300", "Rphone /TIP1 /RING1 600"]
+    line = ["Va a 0 5 ac 0.5", "Vb 0 b 5 ac 0.5", "Ra a /TIP1 300", "Rb b /RING1 300", "Rphone /TIP_TEL1 /RING1 600"]
     measures = [".meas ac slow find vdb(/VM1) at=20", ".meas ac said find vdb(/VM1) at=3000"]
     found = [run(Deck(each, [*line, ".ac dec 20 10 3400"], measures)) for each in corners_of(netlist)]
     below = [each["slow"] - each["said"] for each in found]
@@ -80,7 +80,7 @@ def talk(netlist: Netlist) -> list[Finding]:
 
 def insertion(netlist: Netlist) -> list[Finding]:
     """What the telephone loses by our being there."""
-    measures = [".meas ac least min vdb(/TIP1) from=300 to=3400"]
+    measures = [".meas ac least min vdb(/TIP_TEL1) from=300 to=3400"]
 
     def loss(supply: Supply) -> list[float]:
         found = (run(Deck(each, [*LOOP, SWEEP], measures, supply)) for each in corners_of(netlist))

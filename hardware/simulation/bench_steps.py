@@ -34,6 +34,9 @@ STEPS = (
          "HOOK pin: on-hook above"),
     Step("RX1, at the codec", "supplied, nothing on the line", "회선 없이 RX1의 전압", "RX at rest, of 3.3 V"),
     Step("K101's coil", "closed: current", "닫힌 릴레이의 코일 전류", "Relay: coil"),
+    Step("K102's coil", "CONTACT1 moving: current", "CONTACT1이 움직일 때 코일 전류", "Contact: coil"),
+    Step("J2, 26 and J3, 26", "CONTACT1 moving without end: open for", "CONTACT1이 계속 움직일 때 열려 있는 시간",
+         "Contact: open under a command without end for"),
 )  # fmt: skip
 
 

@@ -71,6 +71,10 @@ class Netlist:
         wanted = {*(numbers or (1,)), 9}
         return Netlist({name: each for name, each in self.elements.items() if each.sheet in wanted})
 
+    def touching(self, nets: set[str]) -> Netlist:
+        """The elements with a node among these nets: a part of the circuit, which is simulated faster than all of it."""
+        return Netlist({name: each for name, each in self.elements.items() if nets & set(each.nodes)})
+
     def text(self) -> str:
         return "\n".join(each.text() for each in self.elements.values())
 

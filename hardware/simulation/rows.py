@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from simulation import audio, dialling, levels, playing, ringing, surge
+from simulation import audio, contact, dialling, levels, oneshot, playing, ringing, surge
 from simulation.finding import Finding
 from simulation.netlist import Netlist
 
@@ -28,4 +28,14 @@ ROWS: dict[str, Callable[[Netlist], list[Finding]]] = {
     "notice": playing.notice,
     "neighbour": playing.neighbour,
     "surge": surge.surge,
+    "contact_bounded": oneshot.bounded,
+    "contact_edges": oneshot.edges,
+    "contact_pause": oneshot.pause,
+    "contact_dead_meter": oneshot.dead_meter,
+    "contact_power": oneshot.without_power,
+    "contact_coil": oneshot.coil,
+    "contact_line": contact.line,
+    "contact_loss": contact.loss,
+    "contact_ringing": contact.rings,
+    "contact_surge": contact.surge_on_it,
 }

@@ -18,6 +18,7 @@ from simulation.netlist import MODELS, Netlist
 
 MOST_S = 60  # of a run, which takes one; a circuit that does not converge is not waited for
 MEASURED = re.compile(r"^(\w+)\s*=\s*([-+]?[0-9][0-9.eE+-]*|[-+]?nan|[-+]?inf|failed)", re.MULTILINE)
+NOT_FOUND = re.compile(r"^\s*\.meas\s+\w+\s+(\w+)\s.*failed!", re.MULTILINE)
 _SIGNAL = re.compile(r"\b(i|v|vm|vdb)\(([^)]+)\)")
 HANGING = "singular matrix"
 MOST_KEPT = 1024  # outputs, of a few kilobytes: several rows begin at the same circuit
@@ -26,13 +27,16 @@ OPTIONS = ".options method=gear gmin=1e-14 abstol=1e-13 reltol=1e-3"
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """In volts; the rails of the card. `relay` is what the Pi's pin gives, `ohm` what 3.3 V and 5 V come through."""
+    """In volts; the rails of the card. `relay` is what the Pi's pin gives, `contact` what the meter's, as an expression
+    of ngspice; `ohm` is what 3.3 V and 5 V come through.
+    """
 
     v3: float = 3.3
     v5: float = 5.0
     vref: float = 3.3
     coil: float = 5.0
     relay: float = 0.0
+    contact: str = "0"
     ohm: float = 1e-6
 
 
@@ -55,6 +59,7 @@ class Deck:
             f"V3 v3 0 {at.v3}", f"Rv3 v3 +3V3 {at.ohm}", f"V5 v5 0 {at.v5}", f"Rv5 v5 +5V {at.ohm}",
             f"Vref VREF 0 {at.vref}",
             f"Vcoil COIL 0 {at.coil}", f"Vrelay /RELAY1 0 {at.relay}",
+            f"Bcontact pin1 0 V = {at.contact}", "Rcontact pin1 /CONTACT1 50",
             "Rhook /HOOK1 0 100k", "Rringing /RINGING1 0 100k",
             "Rrx /RX1 0 1Meg", "Crx /RX1 adc 1u", "Radc adc 0 10k", "Rtx /TX1 0 10k",
             *self.lines, *self.measures, ".end", "",
@@ -72,7 +77,8 @@ def run(deck: Deck) -> dict[str, float]:
     output = _output(deck.text())
     if HANGING in output:  # a solution is found all the same, and is wrong by a decibel or ten
         raise Refusal("ngspice: a node hangs nowhere: " + _line_of(HANGING, output))
-    found = {name: nan if value == "failed" else float(value) for name, value in MEASURED.findall(output)}
+    found = dict.fromkeys(NOT_FOUND.findall(output), nan)
+    found |= {name: nan if value == "failed" else float(value) for name, value in MEASURED.findall(output)}
     names = [line.split()[2] for line in deck.measures]
     if not any(name in found for name in names):
         raise Refusal("ngspice measured nothing: " + " / ".join(output.splitlines()[-3:]))

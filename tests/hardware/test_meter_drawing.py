@@ -65,6 +65,38 @@ def test_ringing_is_ringing_and_nobody_has_answered() -> None:
     assert not [each for each in found if each[1] == "hook"]
 
 
+LIFTED = [*EXCHANGE, *telephone([(0.2, 2.0)])]
+OPENS_MS, SHUTS_MS, BOUNCE_MS = 500, 1500, 10  # the closed contact of a Schrack RT2 bounces for so long at most
+
+
+def bouncing(for_ms: int) -> list[str]:
+    """A contact in the place of K102 that opens at once, and closes by makes of 1 ms and breaks of 2 ms."""
+    at = [SHUTS_MS + i for i in range(0, for_ms, 3)]
+    makes = [(0, OPENS_MS), *((start, start + 1) for start in at), (SHUTS_MS + for_ms, 4000)]
+    points = [f"{start / 1000 + 1e-5:.6f} 1 {stop / 1000:.6f} 1 {stop / 1000 + 1e-5:.6f} 0 " for start, stop in makes]
+    gaps = [f"{start / 1000:.6f} 0 " if start else "0 1 " for start, _ in makes]
+    wave = "".join(gap + point for gap, point in zip(gaps, points, strict=True))
+    return [f"Vg g 0 pwl({wave})", "Bk /TIP1 /TIP_TEL1 I = V(/TIP1,/TIP_TEL1) * (1e-9 + 10 * V(g))"]
+
+
+def hook_of(for_ms: int) -> list[tuple[int, bool]]:
+    found = edges(read(front_end().without("K102"), [*LIFTED, *bouncing(for_ms)], 1900))
+    return [(at, level) for at, which, level in found if which == "hook"]
+
+
+def test_a_contact_that_bounces_is_one_opening() -> None:
+    hook = hook_of(BOUNCE_MS)
+    assert [level for _, level in hook] == [True, False, True]
+    (_, opened, closed) = (at for at, _ in hook)
+    assert abs(opened - OPENS_MS) <= 3
+    assert SHUTS_MS <= closed <= SHUTS_MS + BOUNCE_MS + 5
+
+
+def test_a_contact_that_bounces_for_too_long_shows() -> None:
+    (*_, (closed, _)) = hook_of(10 * BOUNCE_MS)
+    assert closed > SHUTS_MS + BOUNCE_MS + 5
+
+
 def test_a_sense_path_that_is_too_slow_shows() -> None:
     """The same three on a drawing with a wrong capacitor: what is found here would be found of the drawing."""
     around = [*EXCHANGE, *telephone([(0.2, 0.5), (0.56, 0.6), (0.66, 0.7), (0.76, 1.2)])]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from hardware_rig import front_end
 
-from simulation import audio, dialling, levels, playing, ringing, surge
+from simulation import audio, contact, dialling, levels, oneshot, playing, ringing, surge
 from simulation.finding import Finding
 from simulation.netlist import Netlist
 
@@ -34,6 +34,8 @@ def turned(reference: str) -> Callable[[Netlist], Netlist]:
 def joined(reference: str, *nodes: str) -> Callable[[Netlist], Netlist]:
     return lambda netlist: netlist.rewired(reference, *nodes)
 
+
+COIL = ("COIL", "/Line1/ck", "/TIP1", "/TIP_TEL1", "/TIP1", "/TIP_TEL1")  # of K102
 
 MUTATIONS: dict[str, tuple[Callable[[Netlist], Netlist], Row, str]] = {
     "a sense resistor of 499 kohm": (value("R101", "499k"), levels.dc_load, "a lead to earth"),
@@ -62,9 +64,24 @@ MUTATIONS: dict[str, tuple[Callable[[Netlist], Netlist], Row, str]] = {
     "a notice amplifier without its middle": (gone("R907"), playing.notice, "left of"),
     "no notice amplifier": (value("R131", "10Meg"), playing.notice, "full drive"),
     "a small notice capacitor": (value("C110", "100n"), playing.notice, "full drive"),
-    "no thyristor": (gone("D101"), surge.surge, "at the thyristor"),
+    "no thyristors": (lambda n: n.without("D101").without("D109"), surge.surge, "at the thyristor"),
+    "no thyristor before the contact": (gone("D101"), contact.surge_on_it, "across it"),
     "no clamp at the notice driver": (gone("D107"), surge.surge, "notice driver"),
     "no clamp at the measuring amplifier": (gone("D102"), surge.surge, "measuring amplifier"),
+    "a contact that is closed by its coil": (value("K102", "relay"), oneshot.without_power, "no power at all"),
+    "a contact whose coil hangs on 5 V": (joined("K102", "+5V", *COIL[1:]), oneshot.without_power, "coil's rail"),
+    "a contact in no wire": (joined("K102", *COIL[:3], "/TIP1", "/TIP1", "/TIP1"), contact.line, "off-hook after"),
+    "a meter that measures behind the contact": (joined("F101", "/TIP_TEL1", "/Line1/t"), contact.line, "open, handset"),
+    "no end to an opening": (gone("U111"), oneshot.bounded, "without end"),
+    "an opening of ten seconds": (value("C118", "10u"), oneshot.bounded, "without end"),
+    "an opening too short for an exchange": (value("C118", "1u"), oneshot.bounded, "without end"),
+    "a contact that needs no pause": (gone("R141"), oneshot.pause, "after 1.3 s"),
+    "a pin whose level opens": (joined("D111", "/CONTACT1", "/Line1/cr"), oneshot.dead_meter, "its pin low, high"),
+    "edges whose charge remains": (value("R136", "10Meg"), oneshot.dead_meter, "the meter dies"),
+    "edges too weak": (value("C116", "1n"), oneshot.edges, "first edge"),
+    "the contact's driver shorted": (joined("Q102", "+3V3", "/Line1/ck", "GND"), oneshot.dead_meter, "its pin low, high"),
+    "no diode at the contact's coil": (gone("D110"), oneshot.coil, "at its driver"),
+    "no thyristor behind the contact": (gone("D109"), contact.surge_on_it, "across it"),
     "no clamp at the burden": (lambda n: n.without("D105").without("D106"), surge.surge, "receive burden"),
 }  # fmt: skip
 

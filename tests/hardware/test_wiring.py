@@ -28,12 +28,17 @@ def test_each_pair_is_where_rj21x_has_it() -> None:
     assert colours[5:] == [("red", ring[0]) for ring in wiring.RINGS[:3]]
 
 
-def test_both_connectors_carry_every_line_past_the_card() -> None:
+def test_each_line_goes_from_the_exchange_to_the_telephone() -> None:
+    """Ring straight through, tip through both closed poles of the line's contact and through nothing else."""
     nets = CIRCUIT.nets()
+    exchange, telephones = ("J1302", "J1303")
     for pair in wiring.pairs(CONNECTOR):
-        for net, pin in ((f"/TIP{pair.line}", pair.tip_pin), (f"/RING{pair.line}", pair.ring_pin)):
-            there = [node for node in nets[net] if node[1] == str(pin) and node[0].startswith("J")]
-            assert len(there) == 2, (net, nets[net])
+        ring, before, behind = (set(nets[f"/{name}{pair.line}"]) for name in ("RING", "TIP", "TIP_TEL"))
+        assert {(exchange, str(pair.ring_pin)), (telephones, str(pair.ring_pin))} <= ring
+        contact = f"K{pair.line}02"
+        assert {(exchange, str(pair.tip_pin)), (contact, "11"), (contact, "21")} <= before
+        assert {(telephones, str(pair.tip_pin)), (contact, "12"), (contact, "22")} <= behind
+        assert {reference for reference, _ in before} & {reference for reference, _ in behind} == {contact}
 
 
 def test_the_picture_names_every_pin_twice() -> None:
