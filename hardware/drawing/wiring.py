@@ -69,7 +69,11 @@ def svg(connector: Kind) -> str:
     ]  # fmt: skip
     for n, pair in enumerate(found):
         body += _row(pair, TOP + 8 + n * ROW)
-    body.append(_text(WIDTH / 2, height - 12, "J2: beside the pair · 병렬 | J3: contact in the tip · 직렬 접점", "note", "middle"))
+    body.append(
+        _text(
+            WIDTH / 2, height - 12, "J2: beside the pair · 병렬 | J3: contact in the tip · 직렬 접점", "note", "middle"
+        )
+    )
     style = (
         "text{font-family:sans-serif;font-size:11px;fill:#222}.head{font-size:14px;font-weight:bold}.note{fill:#555}"
     )

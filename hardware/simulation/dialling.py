@@ -18,7 +18,10 @@ def telephone(closed: list[tuple[float, float]]) -> list[str]:
     points = ["0 0"]
     for start, stop in closed:
         points += [f"{start} 0", f"{start + 1e-4:.6f} 1", f"{stop} 1", f"{stop + 1e-4:.6f} 0"]
-    return [f"Vk k 0 pwl({' '.join(points)})", f"Bphone /TIP_TEL1 /RING1 I = V(/TIP_TEL1,/RING1) / {TELEPHONE_OHM} * V(k)"]
+    return [
+        f"Vk k 0 pwl({' '.join(points)})",
+        f"Bphone /TIP_TEL1 /RING1 I = V(/TIP_TEL1,/RING1) / {TELEPHONE_OHM} * V(k)",
+    ]
 
 
 def hook_latency(netlist: Netlist) -> list[Finding]:

@@ -72,7 +72,7 @@ class Netlist:
         return Netlist({name: each for name, each in self.elements.items() if each.sheet in wanted})
 
     def touching(self, nets: set[str]) -> Netlist:
-        """The elements with a node among these nets: a part of the circuit, which is simulated faster than all of it."""
+        """The elements with a node among these nets: a part of the circuit is simulated faster than all of it."""
         return Netlist({name: each for name, each in self.elements.items() if nets & set(each.nodes)})
 
     def text(self) -> str:

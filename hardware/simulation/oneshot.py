@@ -106,7 +106,7 @@ def dead_meter(netlist: Netlist) -> list[Finding]:
 
 
 def without_power(netlist: Netlist) -> list[Finding]:
-    """The coil's rail, 3.3 V and both go while the pin moves on; the reference is lost; the unit has no power at all."""
+    """The coil's rail, 3.3 V and both go while the pin moves on; the reference is lost; there is no power at all."""
     part, goes = driver(netlist), 0.3
     falls = f"Vgone gone 0 pwl(0 1 {goes} 1 {goes + 0.01} 0)"
     rails = {"COIL": ("coil2", "Bcoil2 coil2 0 V = 5 * V(gone)"), "+3V3": ("v32", "Bv32 v32 0 V = 3.3 * V(gone)")}
@@ -169,5 +169,3 @@ def _of_driver(part: Netlist) -> list[Wrong]:
     """What can move the time: the driver's own parts, and the rails."""
     own = {name for name, each in part.elements.items() if each.sheet == 1}
     return [each for each in all_wrongs(part) if each.kind == "rail" or each.name in own]
-
-

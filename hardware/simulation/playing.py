@@ -16,7 +16,14 @@ LOW = Supply(relay=3.3, v5=4.75)
 LOAD = ["Rexchange /TIP1 /RING1 600", "Rphone /TIP_TEL1 /RING1 600", "Rearth /RING1 0 1u"]
 BESIDE = [
     *("Rexchange2 /TIP2 /RING2 600", "Rphone2 /TIP_TEL2 /RING2 600", "Rearth2 /RING2 0 1u"),
-    *("Vrelay2 /RELAY2 0 0", "Vcontact2 /CONTACT2 0 0", "Vtx2 /TX2 0 0", "Rrx2 /RX2 0 1Meg", "Crx2 /RX2 adc2 1u", "Radc2 adc2 0 10k"),
+    *(
+        "Vrelay2 /RELAY2 0 0",
+        "Vcontact2 /CONTACT2 0 0",
+        "Vtx2 /TX2 0 0",
+        "Rrx2 /RX2 0 1Meg",
+        "Crx2 /RX2 adc2 1u",
+        "Radc2 adc2 0 10k",
+    ),
     *("Rhook2 /HOOK2 0 100k", "Rringing2 /RINGING2 0 100k"),
 ]
 # Assumed: a metre of ribbon with one wire of each pair side by side, 50 pF; rails of 0.2 ohm; amplifiers whose supply
