@@ -63,7 +63,7 @@ def rest(netlist: Netlist) -> list[Finding]:
     offset_v = load_kinds()["opamp"].offset_mv / 1000
     corners = [netlist, *(netlist.given({"U108": f"off={sign * offset_v:.4g}"}) for sign in (-1, 1))]
     found = [run(Deck(each, [*LOOP, ".tran 1m 50m"], [".meas tran rx find v(/RX1) at=40m"])) for each in corners]
-    return [over("RX at rest, of 3.3 V", [each["rx"] for each in found], "V", least=1.4, most=1.9)]
+    return [over("RX at rest, of 3.3 V", [each["rx"] for each in found], "V", least=1.25, most=1.75)]
 
 
 def talk(netlist: Netlist) -> list[Finding]:

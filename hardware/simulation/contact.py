@@ -6,12 +6,12 @@ from __future__ import annotations
 from math import log10, sqrt
 
 from simulation.audio import HALF, LOOP, SWEEP, corners_of
+from simulation.converters import meter_reads
 from simulation.dialling import EXCHANGE, telephone
 from simulation.finding import Finding, over
-from simulation.levels import MIDDLE_V, VOLTS_A_VOLT
 from simulation.netlist import Netlist
 from simulation.oneshot import forced
-from simulation.spice import Deck, run, run_all
+from simulation.spice import Deck, Supply, run, run_all
 from simulation.surge import CHARGED_V, GENERATOR, RUN
 
 WORN = "ohm=2"  # a pole at the end of its life, so that both are 1 ohm; assumed, no sheet says
@@ -118,7 +118,7 @@ def _peak(found: dict[str, float], name: str) -> float:
 
 def _volts(vm: float) -> float:
     """Of the line, without its sign."""
-    return abs(vm - MIDDLE_V) * VOLTS_A_VOLT
+    return abs(meter_reads(vm, Supply()))
 
 
 def _ms(found: dict[str, float], late: str, early: str) -> float:

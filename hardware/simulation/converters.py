@@ -1,18 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The drawing's converters: what their full scale is on the card, and how far from it they may be."""
+"""The drawing's converters: their full scale on the card, and what the meter's makes of a voltage."""
 
 from __future__ import annotations
 
-from math import log10
+import re
+from functools import cache
+from math import floor, log10
 
+from drawing.project import Circuit
 from drawing.tables import Kind, load_kinds
 from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0
+from simulation.netlist import HARDWARE
+from simulation.spice import Supply
 
 REFERENCE_V = 0.7746  # rms: 1 mW in 600 ohm
 _KINDS = load_kinds()
 _ADC, _DAC = _KINDS["adc4"], _KINDS["dac8"]
 
 DAC_FULL_V = _DAC.full_v
+CODES = 65536  # 12 bit, added up sixteen times
+METER_PART, REFERENCE_PIN = "meter", "vref"
 
 
 def decibels(ratio: float) -> float:
@@ -44,3 +51,41 @@ def of_dac(values_db: list[float]) -> list[float]:
 
 def dac_most_v() -> float:
     return DAC_FULL_V * (1 + _DAC.off / 100)
+
+
+def reference_net(circuit: Circuit) -> str:
+    """The net on the pin against which the meter's converter measures."""
+    (meter,) = (part for part in circuit.sheets["meter"].parts() if part.kind_name == METER_PART)
+    return meter.nets[REFERENCE_PIN]
+
+
+@cache
+def drawn_reference() -> str:
+    return reference_net(Circuit())
+
+
+def code_of(vm: float, supply: Supply, net: str) -> int:
+    """What the converter gives for a voltage on its pin."""
+    reference = {"VREF": supply.vref, "+3V3": supply.v3}[net]
+    return min(CODES - 1, max(0, floor(vm / reference * CODES + 0.5)))
+
+
+@cache
+def _scale() -> tuple[int, int]:
+    """The code of 0 V, and hundredths of a volt for all codes: what the meter's program goes by."""
+    text = (HARDWARE / "meter" / "scale.h").read_text()
+    zero, span = (re.search(rf"#define SCALE_{name} (\d+)", text) for name in ("ZERO", "SPAN"))
+    assert zero
+    assert span
+    return int(zero[1]), int(span[1])
+
+
+def volts_of(code: int) -> float:
+    """The line's voltage, as the meter reports it."""
+    zero, span = _scale()
+    return (code - zero) * span / CODES / 100
+
+
+def meter_reads(vm: float, supply: Supply, net: str | None = None) -> float:
+    """nan for a voltage that was not found."""
+    return volts_of(code_of(vm, supply, net or drawn_reference())) if vm == vm else vm

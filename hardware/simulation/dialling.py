@@ -10,7 +10,7 @@ from simulation.spice import Deck, Supply, run, run_all
 
 EXCHANGE = ["Vbattery b 0 -48", "Rring b /RING1 400", "Rtip 0 /TIP1 400"]
 TELEPHONE_OHM = 200
-METER_LIMIT_V = 1.65 + 21 / 161  # between off-hook and on-hook, as the meter would have learned it
+METER_LIMIT_V = 1.5 + 21 / 161  # between off-hook and on-hook, as the meter would have learned it
 
 
 def telephone(closed: list[tuple[float, float]]) -> list[str]:

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+from simulation.converters import meter_reads
 from simulation.corners import Wrong, all_to_one_side, all_wrongs, worst
 from simulation.finding import Finding, over
 from simulation.netlist import Netlist
 from simulation.spice import Deck, Supply, run
 
 MEGOHM = 1e6
-VOLTS_A_VOLT = 161.0  # of the line for one of VM
-MIDDLE_V = 1.65
+NO_LINE_V, OFF_BELOW_V = 3.0, 16.0  # what a meter takes for no line, and for off-hook (meter-protocol.md)
+LEAST_LOOP_V = 5.0  # of a handset at a short loop's end
+THRESHOLD_V = 1.65  # of a logic pin
 FED_V = 24.0  # half a battery: what both wires have against ground
 PAIR = ["Et /TIP1 m d 0 0.5", "Er m /RING1 d 0 0.5", f"Vm m 0 -{FED_V}"]  # V(d) is tip against ring
 RAMP_S = 4.0
@@ -42,7 +44,7 @@ def hook_window(netlist: Netlist) -> list[Finding]:
     wave = " ".join(f"{turn * RAMP_S} {level}" for turn, level in volts.items())
     lines = [f"Vd d 0 pwl({wave})", *PAIR, f".tran 2m {4.2 * RAMP_S} 0 4m"]
     measures = [
-        f".meas tran {name} find v(d) when v(/Line1/W)={MIDDLE_V} {edge} td={start * RAMP_S}"
+        f".meas tran {name} find v(d) when v(/Line1/W)={THRESHOLD_V} {edge} td={start * RAMP_S}"
         for name, edge, start in (
             ("off", "rise=1", 0.1),
             ("on", "fall=1", 0.1),
@@ -67,35 +69,47 @@ def hook_window(netlist: Netlist) -> list[Finding]:
     ]
 
 
-def metering(netlist: Netlist) -> list[Finding]:
-    """What the meter reads of a steady line against the truth, before `linetap line learn` has taken offsets away."""
-    levels = (-56, -48, 0, 6, 12, 24, 40, 48, 56)
+def metering(netlist: Netlist, reference: str | None = None) -> list[Finding]:
+    """What the meter reads of a steady line against the truth, before `linetap line learn` has taken offsets away: its
+    converter's code, turned into volts by the program's own numbers.
+    """
+    levels = (-56, -48, -LEAST_LOOP_V, 0, LEAST_LOOP_V, 12, 24, 40, 48, 56)
     wave = " ".join(f"{i / 10:g} {level} {i / 10 + 0.09:g} {level}" for i, level in enumerate(levels))
-    lines = [f"Vd d 0 pwl({wave})", *PAIR, ".tran 1m 0.9 0 1m"]
+    lines = [f"Vd d 0 pwl({wave})", *PAIR, f".tran 1m {len(levels) / 10:g} 0 1m"]
     measures = [f".meas tran v{i} find v(/VM1) at={i / 10 + 0.08:g}" for i in range(len(levels))]
 
     def measure(changed: Netlist, supply: Supply) -> dict[str, float]:
         found = run(Deck(changed, lines, measures, supply))
-        read = {level: (found[f"v{i}"] - MIDDLE_V) * VOLTS_A_VOLT for i, level in enumerate(levels)}
+        read = {level: meter_reads(found[f"v{i}"], supply, reference) for i, level in enumerate(levels)}
         errors = {f"at {level}": value - level for level, value in read.items()}
-        return errors | {"24 from 12": read[24] - read[12], "48 from 40": read[48] - read[40]}
+        handset = {f"handset {sign}": abs(read[sign * LEAST_LOOP_V]) for sign in (-1, 1)}
+        return errors | handset | {"24 from 12": read[24] - read[12], "48 from 40": read[48] - read[40]}
 
     ends = worst(netlist, _of_levels(netlist), measure)
-    unplugged = worst(netlist, _of_levels(netlist), _unplugged)["reads"]
+    open_ends = worst(netlist, _of_levels(netlist), lambda changed, supply: _open(changed, supply, reference))
+    handset = [*ends["handset -1"], *ends["handset 1"]]
     errors = [value for name, three in ends.items() if name.startswith("at ") for value in three]
     return [
         over("Meter: error from -56 to 56 V, nothing learned", errors, "V", least=-3, most=3),
-        over("Meter: a line that is not there reads", list(unplugged), "V", least=-3, most=3),
+        over("Meter: a line that is not there reads", list(open_ends["both"]), "V", least=-NO_LINE_V, most=NO_LINE_V),
+        over("Meter: a line with its tip cut reads", list(open_ends["tip"]), "V", least=OFF_BELOW_V),
+        over("Meter: a handset at 5 V, off-hook, reads", handset, "V", least=NO_LINE_V, most=OFF_BELOW_V),
         over("Meter: 24 V PBX on-hook, above 12 V off-hook by", list(ends["24 from 12"]), "V", least=10),
         over("Meter: 48 V on-hook, above a short loop's 40 V by", list(ends["48 from 40"]), "V", least=6),
     ]
 
 
-def _unplugged(netlist: Netlist, supply: Supply) -> dict[str, float]:
-    """Both wires open; below 3 V there is no line."""
-    lines = ["Rt /TIP1 0 1e12", "Rr /RING1 0 1e12", ".tran 1m 0.1 0 1m"]
-    found = run(Deck(netlist, lines, [".meas tran v find v(/VM1) at=0.09"], supply))
-    return {"reads": (found["v"] - MIDDLE_V) * VOLTS_A_VOLT}
+def _open(netlist: Netlist, supply: Supply, reference: str | None) -> dict[str, float]:
+    """Both wires cut: below 3 V there is no line. The tip alone: the battery on the ring is still seen."""
+    ways = {
+        "both": ["Rt /TIP1 0 1e12", "Rr /RING1 0 1e12"],
+        "tip": ["Rt /TIP1 0 1e12", "Vr b 0 -48", "Rr b /RING1 400"],
+    }
+    read = {}
+    for name, lines in ways.items():
+        found = run(Deck(netlist, [*lines, ".tran 1m 0.1 0 1m"], [".meas tran v find v(/VM1) at=0.09"], supply))
+        read[name] = meter_reads(found["v"], supply, reference)
+    return read
 
 
 def _of_levels(netlist: Netlist) -> list[Wrong]:

@@ -16,7 +16,7 @@ HALF_MS = 1.0  # the meter moves the pin with each of its samples
 SLOW_MS = 100.0  # a program that has lost its way and still comes by ten times a second
 BIAS_A = 20e-9  # of a comparator's input, to either side; from memory
 MOST_S, LEAST_S = 3.0, 2.0
-PAUSE_S = 1.3  # of no command: asked for again after it, the contact stays closed
+PAUSE_S = 1.6  # of no command: asked for again after it, the contact stays closed
 LONG_PAUSE_S = 5.0
 
 
@@ -98,10 +98,12 @@ def dead_meter(netlist: Netlist) -> list[Finding]:
     stuck_high = f"{EDGES} + 3.3 * (1 - V(asked)) * u(time - {stop})"
     died = run_all(Deck(part, lines, [closes], Supply(contact=how)) for how in (EDGES, stuck_high))
     still = [each["v"] for each in run_all(never)]
+    gate = run(Deck(part, [*PROBE, ".tran 1m 0.2"], [".meas tran v max v(/Line1/cg) from=0.1 to=0.2"]))["v"]
     after = [(each["closes"] - stop) * 1000 for each in died]
     return [
         over("Contact: its pin low, high, moved once or slowly, of 1 V behind it", still, "V", least=0.99),
         over("Contact: closed after the meter dies while it is open", after, "ms", most=100),
+        over("Contact: the gate of its driver, which may conduct from 0.4 V, at rest", [gate], "V", most=0.2),
     ]
 
 

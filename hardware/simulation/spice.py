@@ -16,7 +16,7 @@ from pathlib import Path
 from linetap_core.errors import Refusal
 from simulation.netlist import MODELS, Netlist
 
-MOST_S = 60  # of a run, which takes one; a circuit that does not converge is not waited for
+MOST_S = 240  # of a run, which takes one on an idle machine; a circuit that does not converge is not waited for
 MEASURED = re.compile(r"^(\w+)\s*=\s*([-+]?[0-9][0-9.eE+-]*|[-+]?nan|[-+]?inf|failed)", re.MULTILINE)
 NOT_FOUND = re.compile(r"^\s*\.meas\s+\w+\s+(\w+)\s.*failed!", re.MULTILINE)
 _SIGNAL = re.compile(r"\b(i|v|vm|vdb)\(([^)]+)\)")
@@ -33,7 +33,7 @@ class Supply:
 
     v3: float = 3.3
     v5: float = 5.0
-    vref: float = 3.3
+    vref: float = 3.0
     coil: float = 5.0
     relay: float = 0.0
     contact: str = "0"

@@ -79,9 +79,9 @@ def test_its_pins_are_the_drawings() -> None:
 
 
 def test_the_scale_is_the_drawings() -> None:
-    """README's VM = VMID + (tip - ring) / 161; 3.3 V are 65536 codes."""
+    """README's VM = VMID + (tip - ring) / 161; VREF's 3.0 V are 65536 codes."""
     text = (METER / "scale.h").read_text()
     span = re.search(r"#define SCALE_SPAN (\d+)", text)
     assert span
-    assert int(span[1]) == round(3.3 * 161 * 100)
+    assert int(span[1]) == round(3.0 * 161 * 100)
     assert "(tip - ring) / 161" in (HARDWARE / "circuit" / "line.sheet").read_text()

@@ -9,11 +9,11 @@ from hardware_rig import front_end
 
 from cmeter_rig import LINES, edges_of, said_by_c
 from linetap.ring import I16
+from simulation.converters import meter_reads
 from simulation.corners import all_to_one_side
 from simulation.dialling import EXCHANGE, telephone
-from simulation.levels import MIDDLE_V, VOLTS_A_VOLT
 from simulation.netlist import Netlist
-from simulation.spice import Deck, run
+from simulation.spice import Deck, Supply, run
 
 RINGS = [
     "Vring b 0 sin(-48 106 20 0.3)",
@@ -29,7 +29,7 @@ def read(netlist: Netlist, around: list[str], ms: int) -> I16:
     """Line 1 as the meter samples it, int16 (8, ms), 0.01 V; the other lines are on-hook."""
     measures = [f".meas tran v{at} find v(/VM1) at={at / 1000}" for at in range(1, ms + 1)]
     found = run(Deck(netlist, [*around, f".tran 0.2m {(ms + 1) / 1000} 0 0.2m"], measures))
-    line = (np.array(list(found.values())) - MIDDLE_V) * VOLTS_A_VOLT * 100
+    line = np.array([meter_reads(vm, Supply()) for vm in found.values()]) * 100
     rows = np.full((LINES, ms), -4800, np.int16)
     rows[0] = np.rint(line).astype(np.int16)
     rows[0, :SETTLED_MS] = rows[0, SETTLED_MS]

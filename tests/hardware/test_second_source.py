@@ -10,7 +10,7 @@ import pytest
 from hardware_rig import front_end
 
 from drawing.tables import CIRCUIT, load_kinds, load_sheet
-from simulation import audio, corners, levels, playing, ringing, surge
+from simulation import audio, contact, corners, levels, oneshot, playing, ringing, surge
 from simulation.finding import Finding
 from simulation.netlist import Netlist
 
@@ -51,3 +51,17 @@ def test_the_other_comparator_sees_ringing(sign: int) -> None:
     off = sign * (KINDS["comparator"].second_offset_mv + BIAS_IN_100K_MV) / 1000
     found = ringing.ends_of_ringing(front_end().given(dict.fromkeys(references("comparator"), f"off={off:g}")))
     assert not [str(each) for each in found if not each.holds]
+
+
+@pytest.mark.parametrize("row", [oneshot.bounded, oneshot.without_power, oneshot.coil, contact.line])
+def test_the_other_relay_opens_and_closes_the_line(row: Callable[[Netlist], list[Finding]]) -> None:
+    found = row(front_end().given({"K102": KINDS["relay_closed"].second_spice}))
+    assert not [str(each) for each in found if not each.holds]
+
+
+def test_the_other_comparator_bounds_an_opening_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its 100 nA out of the input makes an opening shorter: the parts table says to what, and 3 s hold."""
+    monkeypatch.setattr(oneshot, "BIAS_A", 100e-9)
+    (found,) = oneshot.bounded(front_end())
+    assert found.high <= oneshot.MOST_S
+    assert f"{found.low:.1f} s only" in KINDS["comparator"].second
