@@ -81,7 +81,7 @@ class HardwareCard:
         with explained(pin):
             self._gpio.output(pin, self._relay_open ^ int(closed))
 
-    def contact(self, index: int, opened: bool) -> None:  # noqa: ARG002 - decision 0173
+    def contact(self, index: int, opened: bool) -> None:  # noqa: ARG002 - only a meter has contacts
         """The header has no free pin: series contacts are commanded through the card's meter."""
         raise DeviceFault("no_contacts", "series contacts are the meter's: card.meter_port is not set")
 
