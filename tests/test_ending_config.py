@@ -13,6 +13,7 @@ from linetap.config.change import services
 from linetap.config.endingchecks import notes
 from linetap.config.retention import class_of
 from linetap.config.schema import Config, Ending
+from linetap_core.cli import main
 from linetap_core.records import LADDER
 from test_config import Site
 
@@ -141,6 +142,16 @@ def test_lines_that_staff_hang_up_are_named(site: Site) -> None:
     site.edit("number = 3\n", 'number = 3\nrelease = "staff"\n')
     assert list(notes(loaded(site))) == ['line 3: release = "staff": staff hang up after the notice']
     assert [loaded(site).has_contact(line) for line in loaded(site).line[1:4]] == [True, False, True]
+
+
+def test_the_command_says_it_beside_its_verdict(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", "check", str(site.path)]) == 0
+    told = capsys.readouterr()
+    assert told.out.startswith("ok: unit tower-3, 8 lines")
+    assert told.err == f"note: {site.path}: lines 1, 2, 3, 4, 5, 6, 7, 8: {NO_CONTACTS}\n"
+
+
+NO_CONTACTS = "card 1 has no contacts: staff hang up after the notice"
 
 
 def test_without_a_situation_nothing_is_said(tmp_path: Path) -> None:

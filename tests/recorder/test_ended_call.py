@@ -55,7 +55,7 @@ def end_of(record: CallRecord) -> EndRecord:
 
 def staff_hang_up(story: EndedStory, put_down_s: float) -> Kept:
     story.on_hook(put_down_s, story.seconds)
-    return story.tell(4)
+    return story.tell(10)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -68,7 +68,7 @@ def test_every_situation_ends_a_call_on_every_kind_of_line(
     code_s = CODE_S if kind == "station" else OUT_CODE_S
     story = incoming(config) if kind == "station" else outgoing(config)
     story.sound(code_s, digits(CODES[name]))
-    kept = story.tell(4) if contacts else staff_hang_up(story, code_s + 5)
+    kept = story.tell(10) if contacts else staff_hang_up(story, code_s + 5)
     record = only(kept)
     end = end_of(record)
     assert (end.situation, end.by, kinds(record)) == (name, "code", [name])
@@ -107,7 +107,7 @@ def test_the_notice_begins_within_400_ms_of_the_last_digit(config: Config) -> No
 
 def test_the_recording_goes_on_up_to_the_release_and_no_further(config: Config) -> None:
     story = incoming(config).sound(CODE_S, digits("**2"))
-    kept = story.tell(4)
+    kept = story.tell(10)
     ((call_id, end_frame, record),) = kept.closed
     assert end_frame is not None
     assert at(end_frame / RATE_HZ) == record.ended_at
@@ -120,7 +120,7 @@ def test_what_a_lifted_handset_does_after_the_release_is_no_part_of_the_call(con
     assert story.recorder.memories()[1].state == "held"
     assert len(story.vault.records) == 1
     story.sound(16, digits("0212345678")).reverse(20, 29)
-    first, second = story.tell(4).records
+    first, second = story.tell(10).records
     assert (first.ended_by, second.direction, second.dialled) == ("released", "out", "0212345678")
 
 
@@ -135,7 +135,7 @@ def test_staff_who_put_the_handset_down_meanwhile_leave_an_idle_line(config: Con
 )
 def test_the_strongest_evidence_of_the_release_counts(config: Config, answer: Answer, seen_by: str) -> None:
     story = incoming(config, answer=answer).sound(CODE_S, digits("**2"))
-    record = only(story.tell(4))
+    record = only(story.tell(10))
     assert (record.ended_by, end_of(record).seen_by) == ("released", seen_by)
 
 
@@ -187,7 +187,7 @@ def test_a_slow_exchange_gets_a_longer_opening_within_the_cards_bound(config: Co
     for measured, ms in ((None, 1500), (300, 1500), (1400, 1900), (2000, 2500)):
         story = incoming(config).sound(CODE_S, digits("**2"))
         story.recorder.learned_anew({1: Learned(near_digit_dbm0=-8.0, learned_at=at(-60), release_ms=measured)})
-        story.tell(4)
+        story.tell(10)
         assert [opened for _, _, opened in story.released] == [ms]
 
 
@@ -222,7 +222,7 @@ def playing(config: Config, end_s: float = 20.0) -> EndedStory:
 
 def test_a_key_of_staff_stops_the_notice(config: Config) -> None:
     story = playing(config).sound(6.6, digits("5"))
-    kept = story.tell(4)
+    kept = story.tell(10)
     record = only(kept)
     assert (record.end, record.ended_by, kinds(record)) == (msgspec.UNSET, "on_hook", ["abuse", "end_cancelled"])
     assert [event.situation for event in of(kept, "end_cancelled")] == ["abuse"]
@@ -233,21 +233,21 @@ def test_a_key_of_staff_stops_the_notice(config: Config) -> None:
 
 def test_after_a_stop_the_call_can_be_ended_again(config: Config) -> None:
     story = playing(config, end_s=40.0).sound(6.6, digits("5")).sound(12.0, digits("**4"))
-    record = only(story.tell(4))
+    record = only(story.tell(10))
     assert (record.ended_by, end_of(record).situation) == ("released", "threat")
     assert len(story.released) == 1
 
 
 def test_a_flash_of_staff_stops_the_notice(config: Config) -> None:
     story = playing(config).on_hook(6.5, 6.9)
-    record = only(story.tell(4))
+    record = only(story.tell(10))
     assert (record.end, kinds(record), story.released) == (msgspec.UNSET, ["abuse", "end_cancelled"], [])
 
 
 @pytest.mark.parametrize("pressed", ["5", "**2", "**9"])
 def test_keys_of_the_far_end_stop_nothing(config: Config, pressed: str) -> None:
     story = playing(config).sound(6.4, digits(pressed, -20.0))
-    record = only(story.tell(4))
+    record = only(story.tell(10))
     assert record.ended_by == "released"
     assert "end_cancelled" not in kinds(record)
 
@@ -257,7 +257,7 @@ def test_a_call_that_waits_stops_the_notice(config: Config) -> None:
     story = playing(config).until(6.5)
     line = story.recorder._cards[1].lines[0]
     line._handle(Event(6 * RATE_HZ, "tone", 6 * RATE_HZ, "call_waiting"))
-    kept = story.tell(4)
+    kept = story.tell(10)
     assert [event.why for event in of(kept, "end_refused")] == ["another_party"]
     assert story.released == []
 
@@ -280,14 +280,14 @@ def test_staff_who_hang_up_just_before_the_end_of_the_notice_are_not_taken_for_t
 
 def test_a_caller_who_hangs_up_after_the_notice_has_freed_the_line(without: Config) -> None:
     story = incoming(without, end_s=19).sound(CODE_S, digits("**2")).sound(8.5, busy(10))
-    record = only(story.tell(4))
+    record = only(story.tell(10))
     assert (record.ended_by, end_of(record).seen_by) == ("tone", "busy_tone")
 
 
 def test_a_notice_that_nobody_could_hear_releases_nothing(config: Config) -> None:
     story = playing(config).until(5.3)
     story.card.return_nothing()
-    kept = story.tell(4)
+    kept = story.tell(10)
     record = only(kept)
     notice = end_of(record).notice
     assert notice is not None
@@ -296,12 +296,19 @@ def test_a_notice_that_nobody_could_hear_releases_nothing(config: Config) -> Non
     assert story.released == []
 
 
+def test_a_caller_who_shouts_over_the_notice_is_released(config: Config) -> None:
+    record = only(playing(config).sound(5.6, talk(4, dbm0=-6.0)).tell(10))
+    notice = end_of(record).notice
+    assert notice is not None
+    assert (record.ended_by, notice.proof) == ("released", "full")
+
+
 def test_a_notice_that_breaks_off_is_played_once_more_and_then_given_up(config: Config) -> None:
     for breaks, ended_by in (([6.5], "released"), ([6.5, 7.5], "on_hook")):
         story = playing(config)
         for seconds in breaks:
             story.until(seconds).card.stop(1)
-        kept = story.tell(4)
+        kept = story.tell(10)
         assert only(kept).ended_by == ended_by
         assert story.asked == ["ko", "end-abuse", "end-abuse"]
         assert [event.why for event in of(kept, "end_refused")] == (["notice_failed"] if len(breaks) == 2 else [])
@@ -318,6 +325,6 @@ def test_the_desk_is_alerted_while_a_call_is_being_ended(config: Config) -> None
 
 
 def test_a_notice_lasts_as_long_as_the_rig_says(config: Config) -> None:
-    notice = end_of(only(playing(config).tell(4))).notice
+    notice = end_of(only(playing(config).tell(10))).notice
     assert notice is not None
     assert round(frame_of(notice.ended_at) - frame_of(notice.started_at), 3) == NOTICE_S
