@@ -74,6 +74,8 @@ def test_its_pins_are_the_drawings() -> None:
     assert pins["tamper"] == "PB0"
     assert pins["osc"] == "PF0"
     assert (pins["tx"], pins["rx"]) == ("PA9", "PA10")
+    assert [pins[f"contact{i}"] for i in range(1, 9)] == [f"PC{i}" for i in range(8)]
+    assert "mode(GPIOC, pin, 1u)" in text
     taken = {int(number[2:]) for number in pins.values() if number.startswith("PB")}
     assert not taken & set(range(defined["RELAY_1"], defined["RELAY_1"] + 8))
 
