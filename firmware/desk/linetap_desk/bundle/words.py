@@ -6,6 +6,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 from linetap_core.clock import from_utc_ns, parse_rfc3339
+from linetap_core.wire.situations import SITUATIONS
 
 _KOREA = timezone(timedelta(hours=9))
 
@@ -85,6 +86,12 @@ _WORDS = {
             "the code that ends a call, and at which end it was dialled is not known",
         ),
     },
+}
+
+_WORDS["mark"] |= {
+    each.name: (f"상담원이 누른 종료 번호: {each.ko}", f"the code for {each.en}, dialled on this telephone")
+    for each in SITUATIONS
+    if each.name not in _WORDS["mark"]
 }
 
 
