@@ -165,6 +165,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     copy: CopyConfig | None = None
     outgoing: Path | None = None
     shares: int = 1
+    zone: str = KOREA  # of the days of the figures
     roles: Path | None = None  # by these the ingest checks what it sends for the pages
     authority: Path | None = None
 
@@ -190,6 +191,7 @@ def ingest_settings(args: argparse.Namespace) -> Settings:
         broker=broker,
         client_id=args.client_id or config.client_id,
         shares=config.shares,
+        zone=serve.zone,
         signers=Path(signers),
         key=None if key is None else Path(key),
         db=db,

@@ -20,6 +20,7 @@ from linetap_core.errors import Refusal
 from linetap_core.evidence.calls import amendment
 from linetap_core.evidence.calls.amendment import Amendment
 from linetap_core.evidence.signing.sshsig import armored
+from linetap_core.records import LADDER
 from linetap_desk.ingest import judge
 from linetap_desk.ingest.judge import Event, EventFields
 from linetap_desk.ingest.tables import amendments, calls, copies, events
@@ -105,7 +106,12 @@ _TIMES = {
 }
 HOLD_ENDED = "hold_ended"
 # Later events override earlier ones.
-_FIELDS = ("line", "direction", "disposition", "duration_s", "notice", "mark", "gaps_ms", "why", "record_sha256")
+_FIELDS = (
+    "line", "direction", "disposition", "duration_s", "notice", "mark", "gaps_ms", "why", "record_sha256", "proof",
+)  # fmt: skip
+# How the unit ended the call: an end that staff stopped, or that was refused, has a situation too, and did not end it.
+_ENDS, _OF_END = ("ended", "sealed"), ("situation", "seen_by")
+_MOST_STEPS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +130,12 @@ def row(parts: Sequence[Part]) -> dict[str, Any]:
     for part in parts:
         first[part.fields.chain] = min(part.at, first.get(part.fields.chain, part.at))
     ordered = sorted(parts, key=lambda part: (first[part.fields.chain], part.fields.chain, part.fields.seq))
-    found: dict[str, Any] = dict.fromkeys((*_TIMES.values(), *_FIELDS))
+    found: dict[str, Any] = dict.fromkeys((*_TIMES.values(), *_FIELDS, *_OF_END))
     for part in sorted(ordered, key=lambda part: not part.fields.rebuilt):
         if (part.fields.event, part.fields.why) == ("held", HOLD_ENDED):
             found["held_at"] = None  # its `why` is not the call's
             continue
-        for name in _FIELDS:
+        for name in (*_FIELDS, *(_OF_END if part.fields.event in _ENDS else ())):
             if (value := getattr(part.fields, name)) is not None:
                 found[name] = value
         if (column := _TIMES.get(part.fields.event)) is not None:
@@ -143,7 +149,15 @@ def row(parts: Sequence[Part]) -> dict[str, Any]:
         "began_at": min(began),
         "late": any(part.late for part in parts),
         "rebuilt": any(part.fields.rebuilt for part in parts),
+        "steps": _steps(ordered),
     }
+
+
+def _steps(ordered: Sequence[Part]) -> str | None:
+    """The steps of ending the call, in their order: as it was sealed, until then as they were reported."""
+    sealed = [part.fields.steps for part in ordered if part.fields.event == "sealed"]
+    steps = sealed[-1] if sealed else tuple(part.fields.event for part in ordered if part.fields.event in LADDER)
+    return " ".join(steps[:_MOST_STEPS]) or None
 
 
 def _amend(found: dict[str, Any], began: list[str], ordered: Sequence[Part]) -> None:

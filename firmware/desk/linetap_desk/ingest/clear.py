@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clears the data of destroyed calls: only unit, call, line, disposition and the destruction remain.
+"""Clears the data of destroyed calls: only unit, call, line, disposition and the destruction remain, and how many there
+were of each kind on a day.
 
 Cleared events keep their numbers and hashes, so that the chain of all others can still be followed: the `prev` of an
 existing event proves the hash of a cleared one. The signed `destroyed` stays as received.
@@ -10,23 +11,41 @@ Nothing is cleared while a copy is in the store: a compromised unit could report
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Engine, delete, or_, select, update
+from sqlalchemy import Connection, Engine, Table, delete, insert, or_, select, tuple_, update
 
-from linetap_core.clock import NS_PER_S, Clock
+from linetap_core import zones
+from linetap_core.clock import NS_PER_DAY, NS_PER_S, Clock, from_utc_ns, parse_rfc3339, rfc3339
+from linetap_core.zones import KOREA
+from linetap_desk.ingest.measures import LINE, MEASURES, SITUATION
 from linetap_desk.ingest.share import WHOLE, Share
-from linetap_desk.ingest.tables import calls, copies, events, from_record
+from linetap_desk.ingest.tables import (
+    CALL_FIGURES,
+    DESTROYED_FIGURES,
+    calls,
+    cleared_days,
+    copies,
+    destroyed_days,
+    events,
+    from_record,
+)
 
 CLEARED = "cleared"  # replaces an event's kind
 EVERY_S = 60
 MOST = 200  # calls for each transaction
+WITHIN_NS = NS_PER_DAY  # after its end a call is destroyed
 
 log = logging.getLogger("linetap.ingest")
 
 
 class Clearing:
-    def __init__(self, engine: Engine, clock: Clock, share: Share = WHOLE) -> None:
+    def __init__(self, engine: Engine, clock: Clock, share: Share = WHOLE, zone: str = KOREA) -> None:
         self._engine, self._clock, self._share = engine, clock, share
+        self._zone = zones.zone_of(zone)
         self._due_ns = 0
 
     def clear_due(self) -> None:
@@ -35,23 +54,27 @@ class Clearing:
         if now_ns < self._due_ns:
             return
         with self._engine.begin() as db:
-            count = clear_destroyed(db, self._share)
+            count = clear_destroyed(db, self._share, self._zone)
         self._due_ns = now_ns + (0 if count == MOST else EVERY_S * NS_PER_S)
 
 
-def clear_destroyed(db: Connection, share: Share = WHOLE) -> int:
-    """Returns the number of cleared calls."""
-    here = select(copies.c.unit).where(
-        copies.c.unit == calls.c.unit, copies.c.call_id == calls.c.call_id, copies.c.removed_at.is_(None)
-    )
+def clear_destroyed(db: Connection, share: Share = WHOLE, zone: ZoneInfo | None = None, counts: bool = True) -> int:
+    """Returns the number of cleared calls. `zone` None: Korea's. `counts`: False if their figures are known already."""
+    its_copy = (copies.c.unit == calls.c.unit, copies.c.call_id == calls.c.call_id)
+    here = select(copies.c.unit).where(*its_copy, copies.c.removed_at.is_(None))
+    until = select(copies.c.until).where(*its_copy).scalar_subquery().label("until")
     left = or_(calls.c.why.is_not(None), calls.c.sealed_at.is_not(None), calls.c.ended_at.is_not(None))
-    wanted = select(calls.c.unit, calls.c.call_id, calls.c.destroyed_at).where(share.where(calls.c.unit))
-    found = db.execute(wanted.where(calls.c.destroyed_at.is_not(None), left, ~here.exists()).limit(MOST)).all()
-    for unit, call_id, at in found:
-        clear_events(db, unit, call_id, at)
-        db.execute(update(calls).where(calls.c.unit == unit, calls.c.call_id == call_id).values(
+    wanted = select(calls.c.unit, calls.c.call_id, calls.c.line, calls.c.began_at, calls.c.destroyed_at, until)
+    wanted = wanted.where(share.where(calls.c.unit), calls.c.destroyed_at.is_not(None), left, ~here.exists())
+    found = db.execute(wanted.limit(MOST)).all()
+    if counts:
+        _count(db, found, zones.zone_of(KOREA) if zone is None else zone)
+    for row in found:
+        clear_events(db, row.unit, row.call_id, row.destroyed_at)
+        db.execute(update(calls).where(calls.c.unit == row.unit, calls.c.call_id == row.call_id).values(
             direction=None, answered_at=None, ended_at=None, sealed_at=None, held_at=None, copied_at=None,
-            duration_s=None, notice=None, mark=None, gaps_ms=None, why=None,
+            duration_s=None, notice=None, mark=None, gaps_ms=None, why=None, situation=None, seen_by=None, proof=None,
+            steps=None,
         ))  # fmt: skip
     if found:
         log.info("cleared: the index of %d calls that are destroyed", len(found))
@@ -65,3 +88,46 @@ def clear_events(db: Connection, unit: str, call_id: str, at: str) -> None:
         update(events).where(*mine).values(event=CLEARED, payload=b"", sig="", at=at, received_at=at, late=False)
     )
     db.execute(delete(from_record).where(from_record.c.unit == unit, from_record.c.call_id == call_id))
+
+
+# --- figures ----------------------------------------------------------------------------------------------------------
+
+
+def _count(db: Connection, found: Sequence[Any], zone: ZoneInfo) -> None:
+    began: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for row in found:
+        began[_day(row.began_at, zone)].append((row.unit, row.call_id))
+        ends = dict.fromkeys(DESTROYED_FIGURES, 0) | {"destroyed": 1, _how(row.destroyed_at, row.until): 1}
+        _add(db, destroyed_days, _place(row, _day(row.destroyed_at, zone)), ends)
+    figures = select(calls.c.unit, LINE.label("line"), SITUATION.label("situation"), *MEASURES)
+    for day, names in began.items():
+        mine = figures.where(tuple_(calls.c.unit, calls.c.call_id).in_(names))
+        for row in db.execute(mine.group_by(calls.c.unit, LINE, SITUATION)).all():
+            its = _place(row, day) | {"situation": row.situation}
+            _add(db, cleared_days, its, {name: getattr(row, name) for name in CALL_FIGURES})
+
+
+def _day(moment: str, zone: ZoneInfo) -> str:
+    return from_utc_ns(parse_rfc3339(moment)).astimezone(zone).date().isoformat()
+
+
+def _place(row: Any, day: str) -> dict[str, Any]:
+    return {"day": day, "unit": row.unit, "line": row.line or 0}
+
+
+def _how(destroyed_at: str, until: str | None) -> str:
+    """`destroyed` alone: in time."""
+    if until is None:
+        return "undated"
+    if destroyed_at < until:
+        return "early"
+    return "late" if destroyed_at > rfc3339(parse_rfc3339(until) + WITHIN_NS) else "destroyed"
+
+
+def _add(db: Connection, table: Table, place: Mapping[str, Any], figures: Mapping[str, int]) -> None:
+    mine = [table.c[name] == value for name, value in place.items()]
+    known = db.execute(select(*(table.c[name] for name in figures)).where(*mine)).mappings().first()
+    if known is None:
+        db.execute(insert(table).values(**place, **figures))
+    else:
+        db.execute(update(table).where(*mine).values({name: known[name] + n for name, n in figures.items()}))

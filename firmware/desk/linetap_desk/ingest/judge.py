@@ -75,6 +75,10 @@ class EventFields(ChainFields, frozen=True, kw_only=True):
     duration_s: float | None = None
     notice: _Name | None = None
     mark: _Name | None = None
+    situation: _Name | None = None
+    seen_by: _Name | None = None
+    proof: _Name | None = None
+    steps: tuple[_Name, ...] = ()
     gaps_ms: float | None = None
     record_sha256: _Name | None = None
     amendment: _Document | None = None

@@ -106,7 +106,7 @@ class Ingest:
         self._forgets = True  # and its broker repeats what it retains
         self._confirmer = Confirmer(load_key(settings.key), clock, counter) if settings.key is not None else None
         self._holes = Holes(engine, clock, share)
-        self._clearing = Clearing(engine, clock, share)
+        self._clearing = Clearing(engine, clock, share, settings.zone)
         self._outages = Outages(engine, clock, share)
         self._copying: Copies | None = None
         if settings.copy is not None and self._confirmer is not None and start_copies is not None:

@@ -202,6 +202,10 @@ calls = Table(
     Column("record_sha256", Text),
     Column("late", Boolean, nullable=False),  # a part of it arrived late
     Column("rebuilt", Boolean),  # part of it was reconstructed from log and record
+    Column("situation", Text),  # why the unit ended it; null: it did not
+    Column("seen_by", Text),  # EndRecord.seen_by
+    Column("proof", Text),  # of its first notice; null: of a unit that did not report it
+    Column("steps", Text),  # the marks of LADDER, in their order
     Index("calls_began", "began_at"),
     # The columns after the time in a search's index are further criteria: rows that do not match are not read.
     Index("calls_at_line", "unit", "line", "began_at", "call_id", "disposition", "direction"),
@@ -228,6 +232,7 @@ IN_PROGRESS = func.coalesce(calls.c.ended_at, calls.c.sealed_at, calls.c.destroy
 # row that it finds, so its columns follow the time too.
 _RARE = {
     "marked": (calls.c.mark.is_not(None), ["mark"]),
+    "by_situation": (calls.c.situation.is_not(None), ["situation"]),
     "held": (calls.c.held_at.is_not(None), ["held_at"]),
     "gone": (calls.c.destroyed_at.is_not(None), ["destroyed_at"]),
     "in_progress": (IN_PROGRESS, ["ended_at", "sealed_at", "destroyed_at"]),
@@ -235,6 +240,31 @@ _RARE = {
 for _name, (_rare, _asked) in _RARE.items():
     _columns = [calls.c.began_at, *(calls.c[name] for name in (*_asked, "unit", "line"))]
     Index(f"calls_{_name}", *_columns, sqlite_where=_rare, postgresql_where=_rare)
+
+# The figures of destroyed calls, which clear.py takes before it clears them: by the day on which they began, or were
+# destroyed, in the zone of the desk's pages. They name no call.
+CALL_FIGURES = (
+    "calls", "due", "recorded", "judged", "heard", "over_15", "over_20", "marked", "warned", "extended", "cancelled",
+    "refused", "ended", "freed",
+)  # fmt: skip
+DESTROYED_FIGURES = ("destroyed", "late", "early", "undated")
+cleared_days = Table(
+    "cleared_days",
+    metadata,
+    Column("day", Text, primary_key=True),
+    Column("unit", Text, primary_key=True),
+    Column("line", Integer, primary_key=True, autoincrement=False),  # 0: not reported
+    Column("situation", Text, primary_key=True),  # empty: the unit did not end them
+    *(Column(name, Integer, nullable=False) for name in CALL_FIGURES),
+)
+destroyed_days = Table(
+    "destroyed_days",
+    metadata,
+    Column("day", Text, primary_key=True),
+    Column("unit", Text, primary_key=True),
+    Column("line", Integer, primary_key=True, autoincrement=False),
+    *(Column(name, Integer, nullable=False) for name in DESTROYED_FIGURES),
+)
 
 SUPERSEDED = ("calls_line", "calls_open", "calls_astray")  # indexes of earlier versions, replaced by others
 

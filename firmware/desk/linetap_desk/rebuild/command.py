@@ -3,7 +3,8 @@
 replaces the old one.
 
 The desk's own observations, which no unit can report again, are taken over from the old database if it is readable:
-outages, PBX days, rejected reports, alerts, contradictory signed heads, expired copies and the ingest's counted time.
+outages, PBX days, rejected reports, alerts, contradictory signed heads, expired copies, figures of
+destroyed calls and the ingest's counted time.
 """
 
 from __future__ import annotations
@@ -32,8 +33,10 @@ from linetap_desk.ingest.register import SignersFile
 from linetap_desk.ingest.tables import (
     alerts,
     calls,
+    cleared_days,
     copies,
     counted,
+    destroyed_days,
     events,
     heads,
     metadata,
@@ -43,6 +46,7 @@ from linetap_desk.ingest.tables import (
     units,
     vaults,
 )
+from linetap_desk.inputs.strict import zone_of
 from linetap_desk.rebuild import place, stored
 from linetap_desk.rebuild.stored import Refused
 from linetap_desk.rebuild.units import Answered, request_events
@@ -110,7 +114,7 @@ def _fill(where: place.Place, settings: Settings, args: argparse.Namespace, cloc
             raise Refusal("interrupted; the old database is as it was, and `linetap desk rebuild` begins again")
         found.from_record = stored.settle(new, found.refused)
         with new.begin() as db:
-            while clear.clear_destroyed(db):
+            while clear.clear_destroyed(db, zone=zone_of(settings.zone), counts=found.old is None):
                 pass
         found.new = _counts(new)
     finally:
@@ -173,7 +177,19 @@ def take_over(old: Engine, new: Engine, signers: list[Signer]) -> Counter[str]:
     over."""
     taken: Counter[str] = Counter()
     with old.connect() as source, new.begin() as db:
-        for table in (units, outages, pbx_days, alerts, set_aside, heads, vaults, copies, counted):
+        for table in (
+            units,
+            outages,
+            pbx_days,
+            alerts,
+            set_aside,
+            heads,
+            vaults,
+            copies,
+            counted,
+            cleared_days,
+            destroyed_days,
+        ):
             rows = [row for found in _rows(source, table) if (row := _of_ours(table, found, signers)) is not None]
             taken[table.name] = len(rows)
             for at in range(0, len(rows), _AT_ONCE):

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a call counts as in figures, in SQL: for the report on protection, and for destroyed calls before their rows are
+cleared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Integer, and_, case, func, literal, literal_column
+
+from linetap_desk.ingest.tables import CALL_FIGURES, calls
+
+LONG_S, OVERLONG_S = 15 * 60, 20 * 60
+HEARD = ("full", "partial")
+FREED = ("idle_voltage", "dial_tone", "busy_tone")  # seen_by: measured, not assumed
+BY_MARK = ("mark_far", "mark_uncertain", "notice_code", "notice_code_far", "notice_code_uncertain")  # mark no call
+
+# Literals: PostgreSQL takes an expression with parameters for another one where it is repeated in GROUP BY.
+LINE: ColumnElement[Any] = func.coalesce(calls.c.line, literal_column("0"))
+SITUATION: ColumnElement[Any] = func.coalesce(calls.c.situation, literal_column("''"))
+# clear.py leaves nothing in these three
+CLEARED = and_(
+    calls.c.destroyed_at.is_not(None), calls.c.why.is_(None), calls.c.sealed_at.is_(None), calls.c.ended_at.is_(None)
+)
+
+_RECORDED = calls.c.disposition == "recorded"
+
+
+def _step(name: str) -> ColumnElement[bool]:
+    return literal(" ").concat(calls.c.steps).concat(" ").like(f"% {name} %")
+
+
+_OF: dict[str, ColumnElement[bool]] = {
+    "calls": calls.c.disposition.is_not(None),
+    "due": calls.c.disposition.in_(("recorded", "discarded")),  # of the others none was to be recorded
+    "recorded": _RECORDED,
+    "judged": and_(_RECORDED, calls.c.proof.is_not(None)),
+    "heard": and_(_RECORDED, calls.c.proof.in_(HEARD)),
+    "over_15": calls.c.duration_s > LONG_S,
+    "over_20": calls.c.duration_s > OVERLONG_S,
+    "marked": and_(calls.c.mark.is_not(None), calls.c.mark.not_in(BY_MARK)),
+    "warned": _step("warned"),
+    "extended": _step("extended"),
+    "cancelled": _step("end_cancelled"),
+    "refused": _step("end_refused"),
+    "ended": calls.c.situation.is_not(None),
+    "freed": and_(calls.c.situation.is_not(None), calls.c.seen_by.in_(FREED)),
+}
+
+
+def count_of(what: ColumnElement[bool]) -> ColumnElement[Any]:
+    return func.coalesce(func.sum(case((what, 1), else_=0)), 0, type_=Integer)
+
+
+MEASURES = tuple(count_of(_OF[name]).label(name) for name in CALL_FIGURES)
