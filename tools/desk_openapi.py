@@ -97,6 +97,8 @@ def _answers(route: Route, method: str) -> dict[str, Any]:
         named["200"] = _answer(200, "text/event-stream")
     if route.path == _ALIVE:
         named["200"] = _answer(200, "application/json")
+    if route.path.endswith(".csv"):
+        named["200"] = _answer(200, "text/csv")
     if route.path.startswith("/static/"):
         named["200"] = _answer(200, "*/*")
     return named

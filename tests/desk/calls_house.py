@@ -19,7 +19,7 @@ from linetap_core.evidence.calls import hold, sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.merklelog import unitlog
 from linetap_core.evidence.signing import namespaces, sshsig
-from linetap_core.records import Audio, CallRecord, Gap, Mark, NoticeRecord, Part, Retention
+from linetap_core.records import Audio, CallRecord, EndRecord, Gap, Mark, NoticeRecord, Part, Retention
 from linetap_desk.ingest import database, tables
 from linetap_desk.ingest.clear import clear_destroyed
 from linetap_desk.ingest.heads import HeadReport
@@ -58,6 +58,7 @@ class CallsHouse:
         """`url`: of another database than SQLite."""
         self.folder, self.copies = folder, folder / "copies"
         self.names: dict[str, str] = {}
+        self.ends: dict[str, str] = {}  # call_id -> why it was ended
         self.engine = database.open_writer(url or f"sqlite:///{folder / 'desk.db'}")
         self.tellers = {unit: Teller(folder / unit, unit=unit, key=self.key_of(unit)) for unit in (UNIT, OTHER)}
         self.told: dict[str, int] = dict.fromkeys(self.tellers, 0)
@@ -96,15 +97,22 @@ class CallsHouse:
 
     def recorded(self, name: str, unit: str, line: int, seconds: int, **more: Any) -> None:
         call_id = self.names[name] = name_of(NOON_NS + seconds * NS_PER_S, line)
-        said = {"direction": "in"} | {key: value for key, value in more.items() if key == "direction"}
+        said: dict[str, Any] = {"direction": "in"} | {key: value for key, value in more.items() if key == "direction"}
         self.tell("started", unit, call_id, line, seconds, **said)
         self.tell("answered", unit, call_id, line, seconds + 5, **said)
         if "mark" in more:
             self.tell("marked", unit, call_id, line, seconds + 20, mark=more["mark"])
-        self.tell("ended", unit, call_id, line, seconds + 60, disposition="recorded", duration_s=55.0, notice="ko-1")
+        end: dict[str, Any] = {}
+        if situation := more.get("situation"):
+            self.ends[call_id] = situation
+            end = {"situation": situation, "seen_by": more.get("seen_by", "dial_tone")}
+            self.tell("ending", unit, call_id, line, seconds + 40, situation=situation)
+        said |= {"disposition": "recorded", "duration_s": more.get("duration_s", 55.0), "notice": "ko-1"}
+        self.tell("ended", unit, call_id, line, seconds + 60, **said, **end)
         digest = hashlib.sha256(self._record(name, unit, line, seconds)).hexdigest()
         self.tell("sealed", unit, call_id, line, seconds + 61, disposition="recorded", record_sha256=digest,
-                  gaps_ms=more.get("gaps_ms", 0.0))  # fmt: skip
+                  gaps_ms=more.get("gaps_ms", 0.0), proof=more.get("proof", "full"), steps=more.get("steps", []),
+                  **end)  # fmt: skip
 
     def passed(self, name: str, unit: str, line: int, seconds: int, disposition: str, **more: Any) -> None:
         call_id = self.names[name] = name_of(NOON_NS + seconds * NS_PER_S, line)
@@ -145,12 +153,18 @@ class CallsHouse:
             audio=audio, marks=[Mark(20.0, "abuse")], dialled="01012345678",
             retention=Retention(class_="standard", epoch="2027-11-24", until="2027-11-24T15:00:00.000Z"),
         )  # fmt: skip
+        if situation := self.ends.get(record.call_id):
+            heard = NoticeRecord(id="end-abuse", started_at=rfc3339(begin + 41 * NS_PER_S), proof="full")
+            record.end = EndRecord(
+                situation=situation, by="code", code_at=rfc3339(begin + 40 * NS_PER_S), notice=heard,
+                released_at=rfc3339(begin + 52 * NS_PER_S), seen_by="dial_tone",
+            )  # fmt: skip
         return sealed.public_json(record)
 
-    def _copy(self, name: str) -> None:
+    def _copy(self, name: str, line: int = 1, seconds: int = 600) -> None:
         folder = self.copies / UNIT / sealed.call_path(self.names[name])
         folder.mkdir(parents=True)
-        data = self._record(name, UNIT, 1, 600)
+        data = self._record(name, UNIT, line, seconds)
         (folder / sealed.RECORD).write_bytes(data)
         with self.engine.begin() as db:
             db.execute(insert(tables.copies).values(

@@ -233,6 +233,48 @@ SHOTS = (
         "officer",
         "For whoever hangs this unit: six steps and their lights on the front; walk test and other lights on the back.",
     ),
+    Shot(
+        "ended",
+        "/ended",
+        "/ended?period=2026-11",
+        "approver-manager",
+        "Calls that units ended, which of them are reviewed, and how many of each telephone: for supervisors.",
+    ),
+    Shot(
+        "ended-call",
+        "/ended/call/{unit}/{call_id:path}",
+        "/ended/call/main-03/{ended}",
+        "approver-manager",
+        "One of them: why, what was announced and heard, how the line was seen to be free, and the review.",
+    ),
+    Shot(
+        "ended-statement",
+        "/ended/statement/{unit}/{call_id:path}",
+        "/ended/statement/main-03/{ended}",
+        "officer",
+        "What a caller who asks is given: why, by what law, and where to complain.",
+    ),
+    Shot(
+        "protection",
+        "/protection",
+        "/protection?period=2026-11",
+        "approver-manager",
+        "The report on the protection of staff, of a month or a year: what the ministry asks, and by department.",
+    ),
+    Shot(
+        "accusation",
+        "/accusation",
+        "/accusation?case=2026-117",
+        "officer",
+        "The released calls of one matter, and the command that makes the file for an accusation of them.",
+    ),
+    Shot(
+        "coverage",
+        "/coverage",
+        "/coverage",
+        "officer",
+        "Which telephones are recorded: the register of extensions against lines, calls and the PBX's own list.",
+    ),
     Shot("review", "/review", "/review", "auditor", "The months of the access log, and which of them are signed."),
     Shot(
         "review-month",
@@ -263,11 +305,14 @@ NO_PAGE = {
     "/release/{id}/package": "what the custodian takes along",
     "/overflow/overflow.tar": "what the vault officers take along",
     "/hold/{id}/call": "what the vault officer verifies and wraps",
+    "/hold/{id}/check": "what another vault officer checks",
     "/hold/{id}/hold.command": "what the vault officer sends",
     "/adoption/paper": "the same as a unit's, without its name and its code",
     "/adoption/{id}/order": "what the authority signs",
     "/adoption/{id}/request": "what the authority takes along",
     "/package": "the package, by ticket",
+    "/protection/report.csv": "the report as a table",
+    "/citizen/{id}/ended": "the statement on an ended call, with the number of the request",
 }
 
 

@@ -65,6 +65,19 @@ SHOWN = {
 }  # fmt: skip
 
 
+EXTENSIONS = """extension,kind,department
+2001,analog,민원실
+2002,analog,세무과
+2003,analog,여권팀
+2004,analog,여권팀
+2005,ip_phone,정보통신과
+2006,digital_set,총무과
+2007,fax,총무과
+3001,analog,세무과
+"""
+ENDED_S = -2 * 86400 + 600  # two days before
+
+
 class Noon(ManualClock):
     """The time of day stands still; what is measured goes on."""
 
@@ -80,6 +93,7 @@ class House(CallsHouse):
         rows = [line for line in LINES.splitlines(keepends=True) if "2003" not in line]
         (self.folder / "lines.csv").write_text("".join(rows) + f"{UNIT},2,2003,여권팀,2026-01-01\n")
         (self.folder / "places.toml").write_text(PLACES)
+        (self.folder / "extensions.csv").write_text(EXTENSIONS)
         self.recorded("plain", UNIT, 1, 0)
         self.recorded("marked", UNIT, 1, 600, mark="abuse", gaps_ms=40.0)
         self.recorded("out", UNIT, 2, 900, direction="out")
@@ -89,12 +103,17 @@ class House(CallsHouse):
         self.recorded("taxes", UNIT, 1, 7200)
         self.recorded("gone", UNIT, 2, 100)
         self.tell("destroyed", UNIT, self.names["gone"], 2, 9000, why="retention")
+        for number, situation in enumerate(("abuse", "overlong", "abuse")):
+            at_s = ENDED_S + 3600 * number
+            steps = ["warned"] if situation == "overlong" else []
+            self.recorded(f"ended-{number}", UNIT, number % 2 + 1, at_s, situation=situation, steps=steps)
         walked: dict[str, Any] = {"green": [1, 2, 4], "yellow": [3], "document_sha256": "5f" * 32}
         self.tellers[UNIT].tell("walked", at=rfc3339(MONTH_NS), call_id=None, line=None, **walked)
         self._store()
         with self.engine.begin() as db:
             clear_destroyed(db)
         self._copy("marked")
+        self._copy("ended-0", 1, ENDED_S)
         self._close("marked")
         self._head()
         self.offline(OTHER, 3000, 4000)
@@ -139,7 +158,7 @@ class PictureSite:
             held.callback(house.engine.dispose)
             house.fill()
             picture_release.write_roles(folder / "desk")
-            served = house.serve(Noon(NOW_NS), picture_release.SERVE)
+            served = house.serve(Noon(NOW_NS), f'extensions = "extensions.csv"\n{picture_release.SERVE}')
             text = served.config.read_text()
             served.config.write_text(f'{text}[broker]\nhost = "{HOST}"\nport = {broker.port}\n')
             _work(served.config)
@@ -151,6 +170,9 @@ class PictureSite:
             until(lambda: _standings(served) == STANDINGS, END_S)
             _keep_watch(served)
             yield cls(served, house.names)
+
+    def address(self, shot: Shot) -> str:
+        return shot.address.format(call=self.calls["marked"], ended=self.calls["ended-0"])
 
     def open(self, browser: Browser, shot: Shot) -> Page:
         """As it is when nothing on it changes any more."""
@@ -167,7 +189,7 @@ class PictureSite:
         page = context.new_page()
         page.clock.set_fixed_time(NOW_NS / 1e9)
         page.set_viewport_size({"width": shot.wide, "height": 640})
-        address = self.served.url + shot.address.format(call=self.calls["marked"])
+        address = self.served.url + self.address(shot)
         if shot.live:
             with page.expect_response(lambda answer: "/fleet/events" in answer.url):
                 page.goto(address)

@@ -26,7 +26,7 @@ def test_the_bench_measures_what_it_says(tmp_path: Path, monkeypatch: pytest.Mon
     for name, value in (("CALLS", 4000), ("SEARCH_S", 0.5), ("PAUSE_S", 0), ("WARM_S", 2)):
         monkeypatch.setattr(search, name, value)
     found = {row.name: row for row in search.measure(tmp_path, tmp_path, tmp_path)}
-    assert len(found) == 6
+    assert len(found) == 7
     for kind in ("SQLite", "PostgreSQL"):
         assert f"{kind}, 4,000 calls" in found[f"search, {kind}: a page of calls, p95"].method
         assert "searches of 19 kinds" in found[f"search, {kind}: a page of calls, p95"].method

@@ -59,7 +59,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PictureSite]:
     "shot", [shot for shot in SHOTS if shot.role and not shot.locked and not shot.waits], ids=lambda shot: shot.name
 )
 def test_each_page_opens(site: PictureSite, shot: Shot) -> None:
-    answer = site.served.client(shot.role).get(shot.address.format(call=site.calls["marked"]))
+    answer = site.served.client(shot.role).get(site.address(shot))
     assert answer.status_code == 200, shot.name
     assert IN_KOREAN.get(shot.name, "") in answer.text
     assert not any(f"{before}{word}{behind}" in answer.text for word in CODES for before, behind in ("()", "><"))

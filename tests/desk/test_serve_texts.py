@@ -16,7 +16,9 @@ from jinja2.ext import babel_extract
 from linetap_desk.serve.service import ROUTES
 from linetap_desk.web import text
 
-SERVE, CUSTODY, WEB = (Path(str(files(f"linetap_desk.{name}"))) for name in ("serve", "custody", "web"))
+SERVE, *ROOMS = (
+    Path(str(files(f"linetap_desk.{name}"))) for name in ("serve", "custody", "web", "protection", "coverage")
+)
 KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
 
 
@@ -28,10 +30,10 @@ def catalog() -> dict[str, tuple[str, ...]]:
 
 def used() -> set[str]:
     found = {route.menu for route in ROUTES if route.menu}
-    for path in (*SERVE.rglob("*.py"), *CUSTODY.rglob("*.py"), *WEB.rglob("*.py")):
+    for path in (path for room in (SERVE, *ROOMS) for path in room.rglob("*.py")):
         with path.open("rb") as file:
             found |= {_first(message) for _, message, _, _ in extract("python", file, KEYWORDS)}
-    for path in (*SERVE.rglob("*.html"), *CUSTODY.rglob("*.html")):
+    for path in (path for room in (SERVE, *ROOMS) for path in room.rglob("*.html")):
         with path.open("rb") as file:
             found |= {_first(message) for _, _, message, _ in babel_extract(file, list(KEYWORDS), [], {})}
     return found - {""}

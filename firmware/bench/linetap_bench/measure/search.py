@@ -35,6 +35,7 @@ from linetap_bench.measure.callsmade import write_events
 from linetap_bench.script.script import load_script
 from linetap_bench.stage import servers
 from linetap_bench.stage.madeunit import make_unit
+from linetap_core import zones
 from linetap_core.clock import NS_PER_DAY, NS_PER_MS, NS_PER_S, SYSTEM, compact, parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.evidence.calls import index
@@ -48,6 +49,9 @@ from linetap_desk.calls.criteria import SearchCriteria, Seat
 from linetap_desk.calls.reading import Cursor
 from linetap_desk.ingest import database
 from linetap_desk.ingest.tables import events
+from linetap_desk.protection import period, report
+from linetap_desk.searching.departments import Departments
+from linetap_desk.searching.departments import Row as SeatRow
 
 LINES, CALLS_A_DAY, DAYS, KEPT_DAYS = 8, 60, 365, 60
 FIRST = date(2026, 1, 1)
@@ -187,11 +191,30 @@ WARM_S = 5
 SHARED_MIB = 1024  # of PostgreSQL's own memory for pages
 
 
+def _report(path: Path) -> Row:
+    """Each line is in one of forty departments."""
+    of = period.parse("2025", zones.zone_of(zones.KOREA))
+    units = range(callsmade.UNITS)
+    table = Departments([
+        SeatRow(0, callsmade.unit_name(unit), line, "", f"{unit % 40}") for unit in units for line in range(1, 9)
+    ])  # fmt: skip
+    engine = database.open_reader(f"sqlite:///{path}")
+    before = SYSTEM.monotonic_ns()
+    with engine.connect() as db:
+        found = report.make(db, of, table, None, callsmade.LAST_NS)
+    took_s = (SYSTEM.monotonic_ns() - before) / NS_PER_S
+    engine.dispose()
+    method = f"SQLite, {found.total['calls'] + found.found.unmeasured:,} calls of a year, by 40 departments; wall time"
+    return Row(
+        name="search, SQLite: the report on protection of a year", figure=took_s, unit="s", target=60, method=method
+    )
+
+
 def measure(folder: Path, _voices: Path, _notices: Path) -> list[Row]:
     path = folder / "desk.db"
     try:
         made_s = _timed(lambda: callsmade.make(path, CALLS))
-        rows = _in_postgresql(path)
+        rows = [*_in_postgresql(path), _report(path)]
         return _searched(f"sqlite:///{path}", "SQLite", made_s) + rows  # last, since its events go into the same file
     finally:
         for path in folder.glob("desk.db*"):

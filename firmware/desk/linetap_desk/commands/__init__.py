@@ -82,6 +82,11 @@ COMMANDS = {
         "calls and all that proves them in one zip, with a report for a court",
         "CALL_DIR --signers allowed_signers --case 2026-117 -o case.zip",
     ),
+    "accusation": Command(
+        "linetap_desk.accusation.command",
+        "released calls of one matter: the evidence bundle and the draft of a statement",
+        "CALL_DIR --wav call.wav --signers allowed_signers --case 2026-117 -o case.zip",
+    ),
     "desk": Command(
         "linetap_desk.commands.desk",
         "the central side: takes what units report, and finds it again",

@@ -10,6 +10,7 @@ from typing import Any, get_args
 from linetap_core.clock import Clock
 from linetap_core.records import Disposition
 from linetap_core.timekeeping import KEPT
+from linetap_desk.coverage import options as coverage_options
 from linetap_desk.serve import commands as access
 from linetap_desk.serve import commands as people
 from linetap_desk.setup import options as setup
@@ -49,6 +50,8 @@ _METRICS = (
 )
 _REBUILD = "example: linetap desk rebuild --config desk.toml --for 600"
 _SUMMARY = "example: linetap desk summary --config desk.toml --day 2026-11-24"
+_COVERAGE = "example: linetap desk coverage import pbx.csv --kind 9608=ip_phone -o extensions.csv"
+_PROTECTION = "example: linetap desk protection 2026-11 --config desk.toml -o protection.csv"
 _BRINGUP = "example: linetap desk bringup *.bringup.json --signers allowed_signers --keep bringups"
 MOST = 200
 
@@ -102,6 +105,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     summary.add_argument("--config", type=Path, required=True, metavar="desk.toml", help="with a [summary] table")
     summary.add_argument("--day", metavar="DAY", help="in the zone of the table; default yesterday")
+    coverage = actions.add_parser("coverage", help="which telephones are recorded", epilog=_COVERAGE)
+    coverage_options.add_arguments(coverage)
+    protection = actions.add_parser(
+        "protection", help="the report on the protection of staff, of a month or a year, as CSV", epilog=_PROTECTION
+    )
+    protection.add_argument("period", metavar="PERIOD", help="2026-11 or 2026, in the zone of the pages")
+    protection.add_argument("--config", type=Path, required=True, metavar="desk.toml", help="with a [serve] table")
+    protection.add_argument("--language", choices=("ko", "en"), default="ko", help="default %(default)s")
+    protection.add_argument("-o", "--out", type=Path, metavar="FILE.csv", help="default: standard output")
     bringup = actions.add_parser(
         "bringup", help="check the signed reports of `linetap bringup`, and show them in one table", epilog=_BRINGUP
     )
@@ -143,6 +155,14 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
         from linetap_desk.rebuild import command as rebuild
 
         return rebuild.run(args, clock)
+    if args.action == "coverage":
+        from linetap_desk.coverage import command as coverage
+
+        return coverage.run(args, clock)
+    if args.action == "protection":
+        from linetap_desk.serve.protection import command as protection
+
+        return protection.run(args, clock)
     if args.action == "bringup":
         from linetap_desk.commands import bringup
 

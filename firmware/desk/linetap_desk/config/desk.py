@@ -80,6 +80,8 @@ class ServeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     session_hours: Annotated[int, Meta(ge=1, le=168)] = 12
     working_hours: str = "08:00-19:00"  # Monday to Friday; accesses at other times are counted in the review
     lines: str | None = None  # CSV: unit,line,extension,department,from, as `linetap find --table` has it
+    extensions: str | None = None  # the register of extensions, as `linetap desk coverage import` writes it
+    complaints: Annotated[str, Meta(max_length=120)] = ""  # where a caller may complain: an office and its number
     metrics: str | None = None  # HOST:PORT of the loopback: figures for Prometheus
     access_days: Annotated[int, Meta(ge=731, le=3660)] = 731  # two years
     roles: str | None = None  # roles.json as the authority signed it, its .sig beside it: releases and holds need it
@@ -282,7 +284,17 @@ def _copy_beside(path: Path, copy: CopyConfig | None) -> CopyConfig | None:
 
 def _serve_beside(path: Path, serve: ServeConfig) -> ServeConfig:
     oidc = serve.oidc and _all_beside(path, serve.oidc, "client_secret", "ca")
-    names = ("certificate", "key", "log_key", "lines", "roles", "authority", "fleet_certificate", "fleet_key")
+    names = (
+        "certificate",
+        "key",
+        "log_key",
+        "lines",
+        "extensions",
+        "roles",
+        "authority",
+        "fleet_certificate",
+        "fleet_key",
+    )
     serve = _all_beside(path, serve, *names)
     return msgspec.structs.replace(serve, oidc=oidc, db=_database_beside(path, serve.db))
 

@@ -48,8 +48,8 @@ _OF: dict[str, ColumnElement[bool]] = {
 }
 
 
-def count_of(what: ColumnElement[bool]) -> ColumnElement[Any]:
+def _count(what: ColumnElement[bool]) -> ColumnElement[Any]:
     return func.coalesce(func.sum(case((what, 1), else_=0)), 0, type_=Integer)
 
 
-MEASURES = tuple(count_of(_OF[name]).label(name) for name in CALL_FIGURES)
+MEASURES = tuple(_count(_OF[name]).label(name) for name in CALL_FIGURES)

@@ -90,6 +90,27 @@ class Departments:
         row = _newest(self._of_line.get((unit, line or 0), []), at_ns)
         return (row.extension, row.department) if row else ("", "")
 
+    def cuts(self, since_ns: int, until_ns: int) -> list[int]:
+        """The moments within, the first excluded, at which a row of a line begins."""
+        begins = {row.from_ns for rows in self._of_line.values() for row in rows}
+        return sorted(ns for ns in begins if since_ns < ns < until_ns)
+
+    def places(self, at_ns: int) -> dict[str, tuple[str, int]]:
+        """Extension -> unit and line at that moment; line 0: behind a PBX, on any line of the unit."""
+        found: dict[str, tuple[int, tuple[str, int]]] = {}
+        for (unit, extension), rows in self._of_extension.items():
+            if (row := _newest(rows, at_ns)) is not None:
+                found[extension] = max(found.get(extension, (0, (unit, 0))), (row.from_ns, (unit, 0)))
+        for place, rows in self._of_line.items():
+            if (row := _newest(rows, at_ns)) is not None and row.extension:
+                found[row.extension] = max(found.get(row.extension, (0, place)), (row.from_ns, place))
+        return {extension: place for extension, (_, place) in found.items()}
+
+    def trunks(self, at_ns: int) -> set[tuple[str, int]]:
+        """Lines that the table names without an extension."""
+        newest = {place: _newest(rows, at_ns) for place, rows in self._of_line.items()}
+        return {place for place, row in newest.items() if row is not None and not row.extension}
+
     def sat(self, extension: str = "", department: str = "") -> list[Sat]:
         """The lines of an extension or department, with periods; a row ends where the line's next row begins."""
         found = []

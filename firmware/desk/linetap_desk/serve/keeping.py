@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What ends by time: partials of expired requests, citizens' data half a year after the end, and access log rows older
-than two years, keeping a signed anchor of the last removed one.
+than two years, keeping a signed anchor of the last removed one; and reviews of ended calls.
 
 A clock that is years ahead must not empty the log: a pass removes at most a week of rows, and there is one pass a day
 by that same clock. With a correct clock a pass removes a day.
@@ -24,6 +24,7 @@ from linetap_desk.serve.access.log import AccessTable, ChainFault, Head, last_he
 from linetap_desk.serve.citizen import store as citizens
 from linetap_desk.serve.database.tables import access, access_anchor
 from linetap_desk.serve.database.transactions import writing
+from linetap_desk.serve.ended import reviews
 from linetap_desk.serve.handling.site import Site
 from linetap_desk.serve.release import store
 
@@ -43,6 +44,7 @@ async def life(site: Site) -> AsyncIterator[None]:
                 await anyio.to_thread.run_sync(store.empty_expired_partials, site.own, site.clock.utc_ns())
                 await anyio.to_thread.run_sync(citizens.clear_ended, site.own, site.clock.utc_ns())
                 await anyio.to_thread.run_sync(prune, site.access, site.settings.access_days)
+                await anyio.to_thread.run_sync(reviews.prune, site.own)
             except (SQLAlchemyError, ChainFault) as error:
                 text = reason(error) if isinstance(error, SQLAlchemyError) else str(error)
                 log.error("access_log_kept: %s; nothing is removed", text)

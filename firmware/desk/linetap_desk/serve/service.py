@@ -31,11 +31,14 @@ from linetap_desk.config.pages import Settings
 from linetap_desk.ingest.database import open_reader
 from linetap_desk.serve import figures, keeping, opendatabase
 from linetap_desk.serve.access.log import AccessTable
+from linetap_desk.serve.accusation import routes as accusation
 from linetap_desk.serve.adoption import machine
 from linetap_desk.serve.adoption import routes as adoption
 from linetap_desk.serve.adoption.runs import Runs
 from linetap_desk.serve.calls import routes as calls
 from linetap_desk.serve.citizen import routes as citizen
+from linetap_desk.serve.coverage import routes as coverage
+from linetap_desk.serve.ended import routes as ended
 from linetap_desk.serve.finding import machine as findmachine
 from linetap_desk.serve.finding import routes as finding
 from linetap_desk.serve.finding.grants import Grants
@@ -53,6 +56,7 @@ from linetap_desk.serve.orders import routes as orders
 from linetap_desk.serve.overflow import routes as overflow
 from linetap_desk.serve.people.oidc import Oidc
 from linetap_desk.serve.people.sessions import OpenSessions
+from linetap_desk.serve.protection import routes as protection
 from linetap_desk.serve.release import routes as release
 from linetap_desk.serve.review import routes as access
 from linetap_desk.watch.watcher import pages_settings
@@ -183,6 +187,10 @@ ROUTES: tuple[Route, ...] = join(
         release.ROUTES,
         holdroutes.ROUTES,
         citizen.ROUTES,
+        ended.ROUTES,
+        protection.ROUTES,
+        coverage.ROUTES,
+        accusation.ROUTES,
         overflow.ROUTES,
         orders.ROUTES,
         adoption.ROUTES,
@@ -206,6 +214,7 @@ def make(site: Site, routes: tuple[Route, ...] = ROUTES) -> Starlette:
     site.calls = calls.Calls.of(site)
     site.adoption = Runs(site.clock)
     site.finding = Grants(site.clock)
+    site.protection = protection.Kept()
 
     async def answer_error(request: Request, error: Exception) -> Response:
         return gate.error_page(request, error, site)

@@ -21,6 +21,7 @@ from linetap_core.records import Direction, Disposition
 from linetap_desk.calls.criteria import MOST_SEATS, STATES, SearchCriteria, Seat, State
 from linetap_desk.calls.reading import Cursor
 from linetap_desk.config.pages import Settings
+from linetap_desk.coverage.register import Register
 from linetap_desk.inputs.strict import last_ns, moment_ns
 from linetap_desk.searching.departments import Departments
 from linetap_desk.serve.access.log import has_number
@@ -37,10 +38,15 @@ class Directory:
         lines, places = settings.desk.serve.lines, settings.desk.watch.places
         self._lines = _Kept(lines, lambda path: Departments.load(path, zone), Departments([]))
         self._places = _Kept(places, Places.read, Places())
+        self._register = _Kept(settings.desk.serve.extensions, Register.load, Register())
 
     @property
     def lines(self) -> Departments:
         return self._lines.now()
+
+    @property
+    def register(self) -> Register:
+        return self._register.now()
 
     @property
     def places(self) -> Places:

@@ -20,6 +20,7 @@ from linetap_desk.ingest.clear import CLEARED
 from linetap_desk.ingest.heads import CODES
 from linetap_desk.ingest.judge import EventFields, Report
 from linetap_desk.ingest.tables import alerts, calls, copies, events, heads
+from linetap_desk.protection.words import SITUATION as SITUATIONS
 from linetap_desk.web.text import N_, Language
 
 MOST_EVENTS = 200  # a call has about eight
@@ -210,6 +211,22 @@ EVENT = {
     "destroyed": N_("destroyed"),
     "tested": N_("was a test call"),
     "cleared": N_("cleared"),
+}
+SITUATION = SITUATIONS  # shipped ones; a site's own have their names alone
+SEEN_BY = {
+    "idle_voltage": N_("the line's idle voltage returned"),
+    "dial_tone": N_("dial tone was heard"),
+    "busy_tone": N_("busy tone was heard"),
+    "staff": N_("staff put the handset down after the announcement"),
+    "none": N_("not seen: the line did not become free in time"),
+}
+STEP = {
+    "warned": N_("announced that the time is nearly over"),
+    "extended": N_("extended by staff"),
+    "end_cancelled": N_("stopped by staff"),
+    "end_refused": N_("refused by the unit"),
+    "end_far": N_("the code came from the other side, and did nothing"),
+    "end_uncertain": N_("whose telephone dialled the code is not known, and it did nothing"),
 }
 CHECK = {
     "good": N_("signature verified"),

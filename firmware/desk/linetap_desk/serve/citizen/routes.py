@@ -16,9 +16,10 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization import citizen
 from linetap_core.evidence.signing import document
 from linetap_desk.serve.access.log import Subject
-from linetap_desk.serve.citizen import forms, releasing, showing, steps, store
+from linetap_desk.serve.citizen import ended, forms, releasing, showing, steps, store
 from linetap_desk.serve.citizen.steps import CitizenRequest
 from linetap_desk.serve.database.tables import citizens
+from linetap_desk.serve.ended.routes import SEES as ENDED_SEES
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.people.sessions import Who, who_of
 from linetap_desk.serve.release import store as releases
@@ -134,6 +135,10 @@ ROUTES: tuple[Route, ...] = (
     Route("/citizen/{id}", ("GET",), steps.SEES, "citizen_view", showing.one, subject=_subject_of),
     Route("/citizen/{id}/receipt", ("GET",), steps.SEES, "citizen_print", showing.receipt, subject=_subject_of),
     Route("/citizen/{id}/notice", ("GET",), steps.SEES, "citizen_print", showing.notice, subject=_subject_of),
+    Route(
+        "/citizen/{id}/ended", ("GET",), steps.SEES & ENDED_SEES, "citizen_print", ended.statement,
+        subject=ended.subject_of, takes=ended.TAKES, answers=(200, 404, 409),
+    ),
     Route("/citizen/{id}/decide", ("POST",), APPROVES, None, decide, takes=forms.DECIDE, answers=DONE_OR_NOT),
     Route(
         "/citizen/{id}/release", ("POST",), ASKS, None, releasing.release, takes=releasing.TAKES,

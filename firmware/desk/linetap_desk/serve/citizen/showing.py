@@ -16,6 +16,7 @@ from linetap_core.evidence.authorization import citizen
 from linetap_core.evidence.authorization.release import MOST_DAYS
 from linetap_desk.serve.citizen import steps, store
 from linetap_desk.serve.citizen.steps import CitizenRequest
+from linetap_desk.serve.ended.routes import SEES as ENDED_SEES
 from linetap_desk.serve.handling.site import Site
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import store as releases
@@ -81,7 +82,8 @@ async def show_one(request: Request, site: Site, template: str, error: Exception
     return site.pages.page(
         request, template, 200 if error is None else 409, one=found, row=found.row, released=released, names=names,
         words=steps, today=today(site), may=lambda roles: bool(who.roles & roles), most_days=MOST_DAYS,
-        own=who.name == found.row["registered_by"], case=case_of(found), recipients=citizen, kept_days=store.KEPT_DAYS,
+        own=who.name == found.row["registered_by"], case=case_of(found), recipients=citizen,
+        ended_sees=ENDED_SEES, kept_days=store.KEPT_DAYS,
         decided_on=None if found.row["decided_at"] is None else day_of(site, found.row["decided_at"]),
         closed_on=None if closed is None else day_of(site, closed), error=error_of(site, request, error),
     )  # fmt: skip

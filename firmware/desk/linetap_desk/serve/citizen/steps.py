@@ -76,6 +76,9 @@ REFUSAL = {
     "citizen_two_people": N_("You registered this request. Someone else must decide on it."),
     "citizen_no_call": N_("This desk knows no such call. Unit and call id are in the result of the search."),
     "citizen_other_day": N_("This call is not of the day that the citizen named."),
+    "citizen_not_ended": N_(
+        "The office did not end this call, or it is destroyed and nothing of it is known any more."
+    ),
     "citizen_asked": N_("A release of this call was requested for this case already, and is open."),
     "citizen_closed": N_("This request is closed."),
     "citizen_not_released": N_("The recording was not released for this case yet, or not in this form."),

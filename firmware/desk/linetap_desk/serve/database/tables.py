@@ -304,6 +304,21 @@ adoptions = Table(
     Index("adoptions_closed", "closed_at", "prepared_at"),
 )
 
+# Supervisors' reviews of calls that units ended. None is changed: the newest of a call counts.
+end_reviews = Table(
+    "end_reviews",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("unit", Text, nullable=False),
+    Column("call_id", Text, nullable=False),
+    Column("finding", Text, nullable=False),  # justified, unjustified, unclear
+    Column("remark", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Index("end_reviews_call", "unit", "call_id"),
+    Index("end_reviews_at", "at"),
+)
+
 # The shift log of the control room: a fault was acknowledged, or a note was left for whoever is next.
 shift_log = Table(
     "shift_log",

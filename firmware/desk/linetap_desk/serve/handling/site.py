@@ -57,6 +57,7 @@ class Site:
     calls: Any = None
     adoption: Any = None  # exchanges with new units
     finding: Any = None  # permissions to search by number
+    protection: Any = None  # the last reports on protection
     figures: Figures = field(default_factory=Figures)
     ceremonies: Ceremonies = field(default_factory=Ceremonies)
     draft_secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))

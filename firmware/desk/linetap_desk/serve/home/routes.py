@@ -10,12 +10,15 @@ from dataclasses import dataclass
 
 import anyio.to_thread
 from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from linetap_desk.serve.citizen import steps as citizensteps
 from linetap_desk.serve.citizen import store as citizens
 from linetap_desk.serve.database.tables import adoptions
+from linetap_desk.serve.ended import reviews
+from linetap_desk.serve.ended.routes import REVIEWS as ENDS
 from linetap_desk.serve.fleet import routes as fleet
 from linetap_desk.serve.fleet.shift import UNITS
 from linetap_desk.serve.fleet.words import STANDING_WORDS
@@ -69,6 +72,11 @@ def _tasks(site: Site, who: Who) -> list[Task]:
         if who.roles & citizensteps.SEES - REVIEWS:
             opened = [one.id for one in citizens.open_requests(db)]
             found.append(_task(N_("Access requests that are open"), "/citizen", opened))
+        if who.roles & ENDS:
+            names = _ended(site, now_ns)
+            done = reviews.last_of(db, names)
+            due = [f"call/{unit}/{call_id}" for unit, call_id in names if (unit, call_id) not in done]
+            found.append(_task(N_("Ended calls without a review"), "/ended", due))
         if who.roles & ADOPTS:
             waiting = select(func.count()).select_from(adoptions).where(adoptions.c.closed_at.is_(None))
             found.append(Task(N_("New units that are not finished"), db.execute(waiting).scalar() or 0, "/adoption"))
@@ -82,6 +90,17 @@ def _tasks(site: Site, who: Who) -> list[Task]:
 def _task(says: str, path: str, waiting: list[str]) -> Task:
     """One alone is opened at once; several by their list."""
     return Task(says, len(waiting), f"{path}/{waiting[0]}" if len(waiting) == 1 else path)
+
+
+def _ended(site: Site, now_ns: int) -> list[reviews.Name]:
+    """None while the ingest's database cannot be read: this page shows what else there is."""
+    if site.desk is None:
+        return []
+    try:
+        with site.desk.connect() as desk:
+            return reviews.due(desk, now_ns)
+    except SQLAlchemyError:
+        return []
 
 
 def _holds(db: Connection, name: str, now_ns: int) -> int:

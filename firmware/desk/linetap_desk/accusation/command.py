@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap accusation`: several released calls of one matter, as `linetap bundle`, and the draft of a statement.
+
+A call that was not opened by a release is not taken: neither one without its opened recording, nor one whose call.json
+says that both keys were in one hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from linetap_core.clock import Clock
+from linetap_core.durable import privatefile
+from linetap_core.durable.files import sha256
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.calls import sealed
+from linetap_core.records import CallRecord
+from linetap_core.timekeeping import KEPT
+from linetap_desk.accesslog import deskfolder
+from linetap_desk.accesslog.access import Entry
+from linetap_desk.accusation import statement
+from linetap_desk.bundle import command as bundle
+from linetap_desk.inputs import strict
+from linetap_desk.proofs import callfolder
+from linetap_desk.release.opening import json_path
+
+_JSON_LIMIT_BYTES = 1 << 20
+_SUFFIX = ".statement.html"
+
+
+class NotReleased(Refusal):
+    """A call that nobody released does not go to a third party."""
+
+    code = "call_not_released"
+
+    def __init__(self, call_id: str, why: str) -> None:
+        super().__init__(f"{call_id}: {why} [{self.code}]")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "example: linetap accusation CALL_DIR CALL_DIR --wav a.wav --wav b.wav --signers allowed_signers "
+        "--case 2026-117 -o case.zip"
+    )
+    bundle.add_arguments(parser)
+
+
+def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
+    """0: the bundle and, beside it, the statement."""
+    draft = args.output.with_name(args.output.name.removesuffix(".zip") + _SUFFIX)
+    if draft.exists():
+        raise BadInput(f"{draft}: it exists; another -o expected")
+    if not args.case:
+        raise BadInput("--case: the number of the matter expected")
+    _require_released(args.calls, args.wav)
+    sys.stdout.write(bundle.make(args, deskfolder.find(args, clock), Entry(verb="bundle", case=args.case)) + "\n")
+    records = [_record(path) for path in args.calls]  # the bundle has verified them
+    data = statement.draft(args.case, records, args.output.name, sha256(args.output), clock.utc_ns())
+    privatefile.write(draft, data)
+    sys.stdout.write(f"{draft}: draft of the statement, {len(records)} calls\n")
+    return 0
+
+
+def _require_released(calls: list[Path], wavs: list[Path]) -> None:
+    opened: dict[str, bool] = {}
+    for wav in wavs:
+        path = json_path(wav)
+        whole = strict.decode(callfolder.read(path, _JSON_LIMIT_BYTES), dict[str, Any], path)
+        opened[str(whole.get("call_id"))] = whole.get("unreleased") is not True
+    for path in calls:
+        if path.name not in opened:
+            raise NotReleased(path.name, "its opened recording is missing: --wav")
+        if not opened[path.name]:
+            raise NotReleased(path.name, "it was opened without a release")
+
+
+def _record(path: Path) -> CallRecord:
+    return sealed.decode_record(callfolder.read(path / sealed.RECORD, sealed.RECORD_LIMIT_BYTES))

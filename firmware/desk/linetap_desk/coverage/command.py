@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap desk coverage`: imports the register of extensions, and shows how much of it is recorded."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from linetap_core.clock import Clock
+from linetap_core.durable.files import replace_durably
+from linetap_core.errors import BadInput
+from linetap_desk.config import pages
+from linetap_desk.coverage import register, sheet
+from linetap_desk.coverage.compare import Coverage, compare
+from linetap_desk.coverage.register import MOST_TOLD, Faults, Register
+from linetap_desk.ingest import database
+from linetap_desk.searching.departments import Departments
+
+
+def run(args: argparse.Namespace, clock: Clock) -> int:
+    """0; 1 where a telephone that a tap can reach is not seen; 2 for a list with bad lines: nothing is written."""
+    if args.coverage == "import":
+        try:
+            found = register.imported(args.list, _pairs(args.column, "--column"), _pairs(args.kind, "--kind"))
+        except Faults as faults:
+            sys.stderr.writelines(f"{line}\n" for line in faults.lines[:MOST_TOLD])
+            sys.stderr.write(f"{args.list}: {len(faults.lines)} bad lines; nothing is written\n")
+            return 2
+        _write(args.out, register.csv_of(found))
+        sys.stdout.write(f"{args.out}: {len(found.extensions)} extensions\n")
+        return 0
+    coverage = _compared(args.config, clock.utc_ns())
+    sys.stdout.writelines(f"{line}\n" for line in sheet.summary(coverage))
+    if args.out is not None:
+        _write(args.out, sheet.csv_of(coverage))
+    return 1 if coverage.wrong else 0
+
+
+def _compared(config: Path, now_ns: int) -> Coverage:
+    """Without what units report at this moment: that is on the page."""
+    settings = pages.read_settings(config)
+    desk = settings.desk
+    if desk.db is None or desk.serve.extensions is None:
+        raise BadInput(f"{config}: {'db' if desk.db is None else 'serve.extensions'} is missing")
+    known = Register.load(Path(desk.serve.extensions))
+    table = Departments([]) if desk.serve.lines is None else Departments.load(Path(desk.serve.lines), settings.zone)
+    engine = database.open_reader(desk.db)
+    try:
+        with engine.connect() as db:
+            return compare(db, known, table, now_ns)
+    except SQLAlchemyError as error:
+        raise BadInput(f"db: {database.reason(error)}") from None
+    finally:
+        engine.dispose()
+
+
+def _pairs(words: Sequence[str], option: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for word in words:
+        left, equals, right = word.rpartition("=")
+        if not equals or not left.strip():
+            raise BadInput(f"{option} {word}: NAME=VALUE expected")
+        found[left.strip()] = right.strip()
+    return found
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        replace_durably(path, data)
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}") from None

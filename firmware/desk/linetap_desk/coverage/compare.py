@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each extension of the register against the table of lines, the calls that were seen, and the units' lines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from sqlalchemy import Connection, func, select
+
+from linetap_core.clock import NS_PER_DAY, from_utc_ns, rfc3339
+from linetap_desk.coverage.register import Extension, Register
+from linetap_desk.ingest.tables import calls, pbx_days, units
+from linetap_desk.searching.departments import Departments
+
+SEEN_DAYS = 30
+# tapped: a line, with calls; silent: a line, without one for SEEN_DAYS; trunk: recorded where its calls leave the PBX;
+# no_line: the unit named in the table has no such line; untapped: could be, and is not; odd: a tap cannot be on it.
+State = Literal[
+    "tapped", "silent", "trunk", "no_line", "untapped", "odd", "ip_phone", "digital_set", "mobile", "fax", "unused"
+]  # fmt: skip
+STATES: tuple[State, ...] = get_args(State)
+UNREACHABLE = ("ip_phone", "digital_set", "mobile")
+NO_STAFF = ("fax", "unused")
+WRONG: tuple[State, ...] = ("untapped", "silent", "no_line", "odd")
+Place = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """`place`: its unit and line by the table of lines; line 0: behind trunk lines. `last`: its line's newest call."""
+
+    extension: Extension
+    state: State
+    place: Place | None = None
+    last: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PbxFound:
+    """What a unit's PBX listed in SEEN_DAYS, and what of it the unit recorded."""
+
+    unit: str
+    days: int
+    calls: int
+    recorded: int
+    missing: int
+    unseen: int
+
+
+@dataclass(slots=True)
+class Coverage:
+    """`strays`: extensions that the table of lines has and the register does not. `nobodys`: lines with calls that the
+    table gives to nobody."""
+
+    extensions: list[Covered] = field(default_factory=list)
+    strays: list[str] = field(default_factory=list)
+    nobodys: list[Place] = field(default_factory=list)
+    pbx: list[PbxFound] = field(default_factory=list)
+
+    @property
+    def counts(self) -> Counter[State]:
+        return Counter(one.state for one in self.extensions)
+
+    @property
+    def staff(self) -> int:
+        """Telephones that people speak on."""
+        return sum(number for state, number in self.counts.items() if state not in NO_STAFF)
+
+    @property
+    def wrong(self) -> int:
+        return sum(self.counts[state] for state in WRONG)
+
+    @property
+    def tapped(self) -> int:
+        return self.counts["tapped"]
+
+
+def compare(
+    db: Connection, register: Register, table: Departments, now_ns: int, live: Collection[Place] | None = None
+) -> Coverage:
+    """`live`: the lines that units report at this moment; None: unknown."""
+    seen = _seen(db, now_ns)
+    known = seen.keys() | set(live or ())
+    named = {unit for unit, _ in known} | set(db.execute(select(units.c.unit)).scalars())
+    places = table.places(now_ns)
+    found = Coverage(pbx=_pbx(db, now_ns))
+    for one in register.extensions:
+        place = places.get(one.number)
+        state = _state(one, place, seen, live, named)
+        found.extensions.append(Covered(one, state, place, seen.get(place) if place is not None else None))
+    found.strays = sorted(places.keys() - {one.number for one in register.extensions} - {""})
+    found.nobodys = sorted(known - set(places.values()) - table.trunks(now_ns))
+    return found
+
+
+def _state(
+    one: Extension, place: Place | None, seen: dict[Place, str], live: Collection[Place] | None, named: set[str]
+) -> State:
+    if place is None:
+        return "untapped" if one.kind == "analog" else one.kind
+    if one.kind in UNREACHABLE and place[1]:
+        return "odd"
+    if one.kind in NO_STAFF:
+        return one.kind  # type: ignore[return-value]  # of NO_STAFF
+    if not place[1]:
+        return "trunk"
+    if place in seen:
+        return "tapped"
+    there = place in live if live is not None else place[0] in named
+    return "silent" if there else "no_line"
+
+
+def _seen(db: Connection, now_ns: int) -> dict[Place, str]:
+    """Each line with a call lately, and its newest."""
+    since = rfc3339(now_ns - SEEN_DAYS * NS_PER_DAY)
+    lines = select(calls.c.unit, calls.c.line, func.max(calls.c.began_at).label("last"))
+    wanted = lines.where(calls.c.began_at >= since, calls.c.line.is_not(None)).group_by(calls.c.unit, calls.c.line)
+    return {(row.unit, row.line): row.last for row in db.execute(wanted)}
+
+
+def _pbx(db: Connection, now_ns: int) -> list[PbxFound]:
+    first = from_utc_ns(now_ns - SEEN_DAYS * NS_PER_DAY).date().isoformat()
+    sums: list[Any] = [func.sum(pbx_days.c[name]) for name in ("calls", "recorded", "missing", "unseen")]
+    wanted = select(pbx_days.c.unit, func.count(), *sums).where(pbx_days.c.day >= first).group_by(pbx_days.c.unit)
+    return [PbxFound(*row) for row in db.execute(wanted.order_by(pbx_days.c.unit)).all()]

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The register of extensions, and the PBX's list that it is imported from: a CSV, strict, with every bad line told."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self, get_args
+
+from linetap_core.errors import BadInput
+from linetap_core.rooms import read_small
+
+Kind = Literal["analog", "ip_phone", "digital_set", "mobile", "fax", "unused"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+COLUMNS = ("extension", "kind", "department")
+MOST_TOLD = 50  # bad lines
+_LIMIT_BYTES = 4 << 20
+_MOST_DIGITS, _TEXT_LIMIT = 8, 120
+
+# As PBXs and people name them: FreePBX's bulk handler has `extension` and `tech`, Avaya's `list station` Ext and Type.
+HEADINGS: Mapping[str, str] = {
+    "extension": "extension", "ext": "extension", "ext.": "extension", "dn": "extension", "내선": "extension",
+    "내선번호": "extension", "전화번호": "extension", "kind": "kind", "type": "kind", "tech": "kind", "종류": "kind",
+    "단말": "kind", "단말종류": "kind", "전화기": "kind", "department": "department", "room": "department",
+    "부서": "department", "부서명": "department", "소속": "department",
+}  # fmt: skip
+WORDS: Mapping[str, Kind] = {
+    "analog": "analog", "analogue": "analog", "slt": "analog", "fxs": "analog", "dahdi": "analog", "2500": "analog",
+    "아날로그": "analog", "일반": "analog", "일반전화": "analog", "ip_phone": "ip_phone", "ip": "ip_phone",
+    "ip phone": "ip_phone", "sip": "ip_phone", "pjsip": "ip_phone", "voip": "ip_phone", "ip전화": "ip_phone",
+    "인터넷전화": "ip_phone", "digital_set": "digital_set", "digital": "digital_set", "dkt": "digital_set",
+    "디지털": "digital_set", "키폰": "digital_set", "mobile": "mobile", "휴대전화": "mobile", "휴대폰": "mobile",
+    "fax": "fax", "팩스": "fax", "unused": "unused", "미사용": "unused", "공번": "unused", "": "unused",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    number: str
+    kind: Kind
+    department: str = ""
+
+
+class Faults(BadInput):
+    """`lines`: one for each bad line of a file, with its place."""
+
+    def __init__(self, path: Path, lines: Sequence[str]) -> None:
+        self.lines = list(lines)
+        super().__init__(f"{path}: {len(lines)} bad lines; the first: {lines[0]}")
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    extensions: tuple[Extension, ...] = ()
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """The register itself, as it was imported. Faults for bad lines, BadInput for a file that is none."""
+        return cls(_read(path, {}, {name: name for name in KINDS}, dict(zip(COLUMNS, COLUMNS, strict=True))))
+
+
+def imported(path: Path, columns: Mapping[str, str], kinds: Mapping[str, str]) -> Register:
+    """From a PBX's list. `columns`: its heading -> ours; `kinds`: its word -> ours; both beside those known here."""
+    for given, known, what in ((columns, COLUMNS, "--column"), (kinds, KINDS, "--kind")):
+        if wrong := next((name for name in given.values() if name not in known), None):
+            raise BadInput(f"{what} {wrong}: one of {', '.join(known)} expected behind the =")
+    words = {**WORDS, **{word.casefold(): kind for word, kind in kinds.items()}}
+    return Register(_read(path, columns, words, dict(HEADINGS)))
+
+
+def csv_of(register: Register) -> bytes:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows((one.number, one.kind, one.department) for one in register.extensions)
+    return out.getvalue().encode()
+
+
+def _read(
+    path: Path, columns: Mapping[str, str], words: Mapping[str, str], headings: Mapping[str, str]
+) -> tuple[Extension, ...]:
+    text = _text(path)
+    delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    found: dict[str, Extension] = {}
+    faults: list[str] = []
+    try:
+        places = _places(path, next(reader, []), columns, headings)
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            try:
+                one = _extension(cells, places, words)
+                if found.setdefault(one.number, one) is not one:
+                    raise BadInput(f"extension {one.number}: for the second time")
+            except BadInput as error:
+                faults.append(f"{path}:{reader.line_num}: {error}")
+    except csv.Error as error:
+        faults.append(f"{path}:{reader.line_num}: {error}")
+    if faults:
+        raise Faults(path, faults)
+    return tuple(found.values())
+
+
+def _text(path: Path) -> str:
+    """UTF-8, or the CP949 of a Korean spreadsheet."""
+    try:
+        data = read_small(path, _LIMIT_BYTES)
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}") from None
+    for encoding in ("utf-8-sig", "cp949"):
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise BadInput(f"{path}: neither UTF-8 nor CP949 text; a CSV expected")
+
+
+def _places(path: Path, row: list[str], columns: Mapping[str, str], headings: Mapping[str, str]) -> dict[str, int]:
+    """Of our columns in its rows; the department may be missing."""
+    own = {name.casefold(): ours for name, ours in columns.items()}
+    known = {name: ours for name, ours in headings.items() if ours not in own.values()} | own
+    places: dict[str, int] = {}
+    for number, cell in enumerate(row):
+        ours = known.get(cell.strip().casefold())
+        if ours is not None and places.setdefault(ours, number) != number:
+            raise BadInput(f"{path}:1: two columns for {ours}; name one by --column HEADING={ours}")
+    if missing := [name for name in ("extension", "kind") if name not in places]:
+        raise BadInput(f"{path}:1: no column {' and '.join(missing)}; name it by --column HEADING={missing[0]}")
+    return places
+
+
+def _extension(cells: list[str], places: Mapping[str, int], words: Mapping[str, str]) -> Extension:
+    taken = {name: cells[place].strip() if place < len(cells) else "" for name, place in places.items()}
+    number, word, department = taken["extension"], taken["kind"].casefold(), taken.get("department", "")
+    if not (number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS):
+        raise BadInput(f"extension {number[:20]!r}: 1 to {_MOST_DIGITS} digits expected")
+    kind = next((one for one in KINDS if one == words.get(word)), None)
+    if kind is None:
+        raise BadInput(f"{word[:20]!r}: not a kind; {', '.join(KINDS)} expected, or --kind '{word[:20]}=ip_phone'")
+    if len(department) > _TEXT_LIMIT or not department.isprintable():
+        raise BadInput(f"department: at most {_TEXT_LIMIT} characters expected")
+    return Extension(number, kind, department)

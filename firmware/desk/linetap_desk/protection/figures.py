@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The figures of a period by department: of the calls that the desk still knows, and of those whose data is cleared.
+
+A line belongs to whoever sat there when the call began, by the table of lines: the period is divided where a row of the
+table begins, and each part is one grouped statement. Figures of cleared calls are by day.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import pairwise
+from typing import Any
+
+from sqlalchemy import Connection, Table, and_, func, not_, select
+
+from linetap_core.clock import NS_PER_DAY, from_utc_ns, rfc3339
+from linetap_desk.ingest.measures import CLEARED, LINE, MEASURES, SITUATION
+from linetap_desk.ingest.tables import CALL_FIGURES, DESTROYED_FIGURES, calls, cleared_days, copies, destroyed_days
+from linetap_desk.protection.period import Period
+from linetap_desk.searching.departments import Departments
+
+Place = tuple[str, int]  # unit, line
+
+
+@dataclass(slots=True)
+class Figures:
+    """`of`: by the names of CALL_FIGURES and DESTROYED_FIGURES. `situations`: ended calls by situation."""
+
+    of: Counter[str] = field(default_factory=Counter)
+    situations: Counter[str] = field(default_factory=Counter)
+    lines: set[Place] = field(default_factory=set)
+
+    def add(self, other: Figures) -> None:
+        self.of.update(other.of)
+        self.situations.update(other.situations)
+        self.lines |= other.lines
+
+
+@dataclass(slots=True)
+class Found:
+    """`departments`: by name; empty: lines of no department. `unmeasured`: destroyed calls that were cleared before
+    this desk counted. `overdue`: copies that should be gone, at this moment."""
+
+    departments: dict[str, Figures] = field(default_factory=dict)
+    unmeasured: int = 0
+    overdue: int = 0
+
+    def total(self) -> Figures:
+        whole = Figures()
+        for one in self.departments.values():
+            whole.add(one)
+        return whole
+
+
+def read(db: Connection, period: Period, departments: Departments, now_ns: int) -> Found:
+    found = Found()
+    cleared = counted = 0
+    cuts = [period.since_ns, *departments.cuts(period.since_ns, period.until_ns), period.until_ns]
+    for since_ns, until_ns in pairwise(cuts):
+        began = and_(calls.c.began_at >= rfc3339(since_ns), calls.c.began_at < rfc3339(until_ns))
+        known = select(calls.c.unit, LINE.label("line"), SITUATION.label("situation"), *MEASURES)
+        for row in _counted(db, known.where(began, not_(CLEARED)).group_by(calls.c.unit, LINE, SITUATION)):
+            _add(found, departments, since_ns, row, CALL_FIGURES)
+        cleared += db.execute(select(func.count()).select_from(calls).where(began, CLEARED)).scalar_one()
+        days = _day(since_ns, period), _day(until_ns, period)
+        for row in _of_days(db, cleared_days, CALL_FIGURES, days, "situation"):
+            counted += row["calls"]
+            _add(found, departments, since_ns, row, CALL_FIGURES)
+        for row in _of_days(db, destroyed_days, DESTROYED_FIGURES, days):
+            _add(found, departments, since_ns, row, DESTROYED_FIGURES)
+    found.unmeasured = max(0, cleared - counted)
+    found.overdue = _overdue(db, now_ns)
+    return found
+
+
+def _day(ns: int, period: Period) -> date:
+    return from_utc_ns(ns).astimezone(period.zone).date()
+
+
+def _of_days(
+    db: Connection, table: Table, names: Iterable[str], days: tuple[date, date], *more: str
+) -> Iterable[dict[str, Any]]:  # fmt: skip
+    keys = [table.c[name] for name in ("unit", "line", *more)]
+    sums = [func.sum(table.c[name]).label(name) for name in names]
+    within = (table.c.day >= days[0].isoformat(), table.c.day < days[1].isoformat())
+    return _counted(db, select(*keys, *sums).where(*within).group_by(*keys))
+
+
+def _counted(db: Connection, wanted: Any) -> list[dict[str, Any]]:
+    return [dict(row) for row in db.execute(wanted).mappings()]
+
+
+def _add(found: Found, departments: Departments, at_ns: int, row: dict[str, Any], names: Iterable[str]) -> None:
+    _, department = departments.at_line(row["unit"], row["line"], at_ns)
+    its = Figures(Counter({name: int(row[name]) for name in names}), lines={(row["unit"], row["line"])})
+    if row.get("situation"):
+        its.situations[row["situation"]] += int(row["ended"])
+    found.departments.setdefault(department, Figures()).add(its)
+
+
+def _overdue(db: Connection, now_ns: int) -> int:
+    """Copies whose end is over for a day: held ones are looked at again later, and are not among them."""
+    ends = rfc3339(now_ns - NS_PER_DAY)
+    late = (copies.c.removed_at.is_(None), copies.c.look_at < ends)
+    return db.execute(select(func.count()).select_from(copies).where(*late)).scalar_one()

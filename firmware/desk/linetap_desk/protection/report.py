@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report of a period: a row for each department, and the ministry's indicators one by one. It names no person and
+ranks none; departments are in the order of their names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, func, select
+
+from linetap_desk.ingest.tables import pbx_days, units
+from linetap_desk.protection import figures, smallcells
+from linetap_desk.protection.figures import Figures, Found
+from linetap_desk.protection.period import Period
+from linetap_desk.protection.smallcells import LEAST_LINES, Cell
+from linetap_desk.searching.departments import Departments
+
+COUNTED = ("calls", "due", "recorded", "heard")
+# Of these a small number could be one person's.
+SENSITIVE = (
+    "over_15", "over_20", "warned", "extended", "ended", "cancelled", "refused", "marked", "released",
+)  # fmt: skip
+KEPT = ("destroyed", "late")
+COLUMNS = (*COUNTED, *SENSITIVE, *KEPT)
+SHARES = {"recorded": "due", "heard": "judged"}  # column -> what it is a share of
+OTHERS, NO_DEPARTMENT = "*", ""  # departments with few lines; lines of none
+Released = Mapping[str, int]  # department -> calls that were opened by request in the period
+
+
+@dataclass(frozen=True, slots=True)
+class Pbx:
+    """What the PBXs themselves listed in the period; `days` of units with such a list."""
+
+    days: int
+    calls: int
+    missing: int
+
+
+@dataclass(slots=True)
+class Report:
+    """`departments`: names in order, OTHERS and NO_DEPARTMENT at the end. `hidden`: cells that are not shown; a column
+    of a situation is its name behind `end:`. `joined`: how many departments are in OTHERS. `released` None: the pages'
+    database could not be read."""
+
+    period: Period
+    made_at_ns: int
+    found: Found
+    pbx: Pbx
+    released: bool
+    covered: tuple[int, int] | None  # telephones that were seen lately, of those of staff; None: there is no register
+    departments: list[str] = field(default_factory=list)
+    cells: dict[Cell, int] = field(default_factory=dict)
+    total: Counter[str] = field(default_factory=Counter)
+    situations: list[str] = field(default_factory=list)
+    hidden: frozenset[Cell] = frozenset()
+    joined: int = 0
+
+    def share(self, department: str, column: str) -> float | None:
+        """In percent, rounded down to a tenth, so that 100 means all. None: of nothing."""
+        return _percent(self.cells[department, column], self.cells[department, SHARES[column]])
+
+    def total_share(self, column: str) -> float | None:
+        return _percent(self.total[column], self.total[SHARES[column]])
+
+
+def make(
+    db: Connection,
+    period: Period,
+    departments: Departments,
+    released: Released | None,
+    now_ns: int,
+    covered: tuple[int, int] | None = None,
+) -> Report:  # fmt: skip
+    found = figures.read(db, period, departments, now_ns)
+    report = Report(period, now_ns, found, _pbx(db, period), released is not None, covered)
+    for name, number in (released or {}).items():
+        found.departments.setdefault(name, Figures()).of["released"] += number
+    rows, report.joined = _joined(found.departments, departments)
+    named = sorted(name for name in rows if name not in (OTHERS, NO_DEPARTMENT))
+    report.departments = [*named, *(name for name in (OTHERS, NO_DEPARTMENT) if name in rows)]
+    report.situations = sorted({name for one in rows.values() for name in one.situations})
+    for name, one in rows.items():
+        report.cells |= {(name, column): one.of[column] for column in (*COLUMNS, "judged")}
+        report.cells |= {(name, end_of(each)): one.situations[each] for each in report.situations}
+    whole = found.total()
+    report.total = whole.of + Counter({end_of(name): number for name, number in whole.situations.items()})
+    report.hidden = _hidden(report)
+    return report
+
+
+def end_of(situation: str) -> str:
+    """The column of the calls that were ended for it."""
+    return f"end:{situation}"
+
+
+def _hidden(report: Report) -> frozenset[Cell]:
+    ends = [end_of(name) for name in report.situations]
+    columns = [*SENSITIVE, *ends]
+    shown = {(name, column): report.cells[name, column] for name in report.departments for column in columns}
+    sums: list[Sequence[Cell]] = [[(name, column) for name in report.departments] for column in columns]
+    if ends:
+        sums += [[(name, column) for column in ("ended", *ends)] for name in report.departments]
+    return smallcells.hidden(shown, sums)
+
+
+def _joined(found: Mapping[str, Figures], table: Departments) -> tuple[dict[str, Figures], int]:
+    """Departments with fewer than three lines as one row, with the next smallest where they have fewer together."""
+    lines = {name: len({(sat.row.unit, sat.row.line) for sat in table.sat(department=name)}) for name in found if name}
+    few = [name for name in lines if lines[name] < LEAST_LINES]
+    for name in sorted(lines, key=lambda name: (lines[name], name)):
+        if few and name not in few and sum(lines[each] for each in few) < LEAST_LINES:
+            few.append(name)
+    rows = {name: one for name, one in found.items() if name not in few}
+    if few:
+        rows[OTHERS] = Figures()
+        for name in few:
+            rows[OTHERS].add(found[name])
+    return rows, len(few)
+
+
+def _pbx(db: Connection, period: Period) -> Pbx:
+    ours = pbx_days.c.unit.in_(select(units.c.unit).where(units.c.named))
+    within = (pbx_days.c.day >= period.first.isoformat(), pbx_days.c.day < period.end.isoformat())
+    sums = [func.coalesce(func.sum(column), 0) for column in (pbx_days.c.calls, pbx_days.c.missing)]
+    return Pbx(*(int(value) for value in db.execute(select(func.count(), *sums).where(ours, *within)).one()))
+
+
+def _percent(part: int, whole: int) -> float | None:
+    return part * 1000 // whole / 10 if whole else None

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report as cells of text, for the page and as a CSV for a spreadsheet: UTF-8 with a byte order mark, and no cell
+that it would take for a formula."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+
+from linetap_core.clock import from_utc_ns
+from linetap_desk.protection import words
+from linetap_desk.protection.answers import Answer, answers
+from linetap_desk.protection.report import COLUMNS, NO_DEPARTMENT, OTHERS, SHARES, Report, end_of
+from linetap_desk.protection.smallcells import LEAST
+from linetap_desk.web import text
+from linetap_desk.web.text import Language
+
+BOM = b"\xef\xbb\xbf"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|")
+Translate = Callable[[str], str]
+
+
+def name_of(report_name: str, say: Translate) -> str:
+    """Of a row."""
+    fixed = {OTHERS: words.OTHERS, NO_DEPARTMENT: words.NO_DEPARTMENT}
+    return say(fixed[report_name]) if report_name in fixed else report_name
+
+
+def situation_of(situation: str, say: Translate) -> str:
+    """A site's own situation has its name in unit.toml alone."""
+    return say(words.SITUATION[situation]) if situation in words.SITUATION else situation
+
+
+def cell(report: Report, department: str, column: str, say: Translate) -> str:
+    number = report.cells[department, column]
+    if (department, column) in report.hidden:
+        return say(words.FEW if number < LEAST else words.NOT_SHOWN)
+    if column == "released" and not report.released:
+        return "-"
+    return _with_share(number, report.share(department, column) if column in SHARES else None)
+
+
+def total(report: Report, column: str) -> str:
+    if column == "released" and not report.released:
+        return "-"
+    return _with_share(report.total[column], report.total_share(column) if column in SHARES else None)
+
+
+def value(answer: Answer) -> str:
+    return "" if answer.number is None else _with_share(answer.number, answer.percent, answer.of)
+
+
+def _with_share(number: int, percent: float | None, of: int | None = None) -> str:
+    whole = "" if of is None else f" / {of:,}"
+    return f"{number:,}{whole}" + ("" if percent is None else f" ({percent:.1f} %)")
+
+
+def notes(report: Report, say: Translate) -> list[str]:
+    found = [say(rule) for rule in words.RULES]
+    if report.found.unmeasured:
+        found.append(say(words.UNMEASURED) % {"num": f"{report.found.unmeasured:,}"})
+    return found if report.released else [*found, say(words.NO_RELEASES)]
+
+
+def csv_of(report: Report, language: Language) -> bytes:
+    say = text.words(language).gettext
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerows([_safe(each) for each in row] for row in _rows(report, say))
+    return BOM + out.getvalue().encode()
+
+
+def _rows(report: Report, say: Translate) -> Iterator[list[str]]:
+    made = from_utc_ns(report.made_at_ns).astimezone(report.period.zone)
+    yield [say(words.TITLE), report.period.text, f"{made:%Y-%m-%d %H:%M %Z}"]
+    yield []
+    yield [say("Department"), *(say(words.COLUMNS[name]) for name in COLUMNS)]
+    for name in report.departments:
+        yield [name_of(name, say), *(cell(report, name, column, say) for column in COLUMNS)]
+    yield [say(words.WHOLE), *(total(report, column) for column in COLUMNS)]
+    if report.situations:
+        ends = [end_of(name) for name in report.situations]
+        yield []
+        yield [say("Ended, by situation"), *(situation_of(name, say) for name in report.situations)]
+        for name in report.departments:
+            yield [name_of(name, say), *(cell(report, name, column, say) for column in ends)]
+        yield [say(words.WHOLE), *(total(report, column) for column in ends)]
+    for heading, lines in answers(report):
+        yield []
+        yield [say(heading)]
+        for line in lines:
+            yield [situation_of(line.situation, say) if line.situation else say(line.says), value(line)]
+    yield []
+    yield from ([note] for note in [say(words.ELSEWHERE), *notes(report, say)])
+
+
+def _safe(cell: str) -> str:
+    """OWASP's list of what begins a formula, and `|`; an apostrophe makes text of it."""
+    return f"'{cell}" if cell.startswith(_FORMULA) and cell != "-" else cell

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The released calls of one matter. The desk has no opened recording, so that the file is made where they are."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import anyio.to_thread
+from sqlalchemy import Connection, select, tuple_
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from linetap_core.evidence.calls import sealed
+from linetap_desk.ingest.tables import calls
+from linetap_desk.serve.access.log import Subject
+from linetap_desk.serve.calls import story
+from linetap_desk.serve.calls.routes import text_of
+from linetap_desk.serve.database.tables import requests
+from linetap_desk.serve.handling.site import Route, Site, read_desk
+from linetap_desk.serve.protection.released import GIVEN
+
+MAY = frozenset({"officer", "approver-legal", "approver-manager", "auditor"})
+MOST_CASE, MOST = 120, 100
+
+
+async def page(request: Request, site: Site) -> Response:
+    case = _case(request)
+    if len(case) > MOST_CASE or not case.isprintable():
+        raise HTTPException(404)
+
+    def read() -> list[Mapping[str, Any]]:
+        with site.own.connect() as db:
+            mine = (requests.c.case_number == case, requests.c.outcome == GIVEN)
+            return [dict(row) for row in db.execute(select(requests).where(*mine).limit(MOST)).mappings()]
+
+    given = await anyio.to_thread.run_sync(read) if case else []
+    found = await read_desk(site, lambda db: _calls(db, given)) if given else []
+    return site.pages.page(
+        request, "accusation/accusation.html", case=case, found=found, words=story, text_of=text_of(site, request),
+        command=_command(case, found), asked={(row["unit"], row["call_id"]): row["id"] for row in given},
+    )  # fmt: skip
+
+
+def _calls(db: Connection, given: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """In the order of time; a destroyed one is not among them."""
+    names = {(row["unit"], row["call_id"]) for row in given}
+    mine = (tuple_(calls.c.unit, calls.c.call_id).in_(names), calls.c.destroyed_at.is_(None))
+    return [dict(row) for row in db.execute(select(calls).where(*mine).order_by(calls.c.began_at)).mappings()]
+
+
+def _command(case: str, found: Sequence[Mapping[str, Any]]) -> str:
+    """For the folder in which the opened recordings lie, each under the name of its call."""
+    names = [row["call_id"] for row in found if sealed.CALL_ID.fullmatch(row["call_id"])]
+    if not names:
+        return ""
+    folders = " ".join(f"VAULT/{sealed.call_path(name)}" for name in names)
+    wavs = " ".join(f"--wav {name}.wav" for name in names)
+    return f"linetap accusation {folders} {wavs} --signers allowed_signers --case {shlex.quote(case)} -o case.zip"
+
+
+def _case(request: Request) -> str:
+    return request.query_params.get("case", "").strip()
+
+
+async def subject_of_case(request: Request) -> Subject:
+    return Subject(case=_case(request)[:MOST_CASE])
+
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        "/accusation", ("GET",), MAY, "accusation_view", page, subject=subject_of_case, takes=("case",),
+        answers=(200, 404),
+    ),
+)  # fmt: skip

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The statement on a call that the office ended, for the citizen whose call it was."""
+
+from __future__ import annotations
+
+import anyio.to_thread
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from linetap_desk.serve.access.log import Subject
+from linetap_desk.serve.citizen import showing, store
+from linetap_desk.serve.citizen.steps import CitizenRequest
+from linetap_desk.serve.ended.routes import show_statement
+from linetap_desk.serve.handling.site import Site
+from linetap_desk.serve.release import answering
+from linetap_desk.serve.release.answering import id_of
+from linetap_desk.serve.release.steps import StepFault
+
+TAKES = ("ended_unit", "ended_call")
+
+
+async def subject_of(request: Request) -> Subject:
+    named = id_of(request)
+    call = request.query_params.get("ended_call", "")
+    return store.subject(named, calls=(call,) if call else ()) if store.ID.fullmatch(named) else Subject(terms=named)
+
+
+async def statement(request: Request, site: Site) -> Response:
+    def read() -> CitizenRequest:
+        with site.own.connect() as db:
+            return store.require(db, id_of(request))
+
+    found = await anyio.to_thread.run_sync(read)
+    unit, call_id = (request.query_params.get(name, "").strip() for name in TAKES)
+    try:
+        row = await answering.find_call(site, unit, call_id)
+    except HTTPException as error:
+        if error.status_code != 404:
+            raise
+        fault = StepFault("citizen_no_call", "unit, call: no such call is known here")
+        return await showing.show_one(request, site, "citizen/one.html", fault)
+    if str(showing.day_of(site, row["began_at"])) != found.row["called_on"]:
+        fault = StepFault("citizen_other_day", f"{row['call_id']}: not of {found.row['called_on']}")
+    elif row["situation"] is None:
+        fault = StepFault("citizen_not_ended", f"{row['call_id']}: no unit ended it")
+    else:
+        return await show_statement(request, site, row, found.id)
+    return await showing.show_one(request, site, "citizen/one.html", fault)

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Supervisors' reviews of ended calls, in serve's own database. None is changed: a later one is added, and counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import batched
+from typing import Any
+
+from sqlalchemy import Connection, Engine, delete, func, insert, select, tuple_
+
+from linetap_core.clock import NS_PER_DAY, rfc3339
+from linetap_core.errors import BadInput
+from linetap_desk.ingest.tables import calls
+from linetap_desk.serve.access.log import without_numbers
+from linetap_desk.serve.database.tables import access, end_reviews
+from linetap_desk.serve.database.transactions import writing
+from linetap_desk.web.text import N_
+
+FINDINGS = {
+    "justified": N_("Justified"),
+    "unjustified": N_("Not justified"),
+    "unclear": N_("To be looked into"),
+}
+REMARK_LIMIT = 300
+DUE_DAYS, MOST_DUE = 90, 1000  # what waits for a review
+_AT_ONCE = 250
+Name = tuple[str, str]  # unit, call_id
+
+
+def checked(finding: str, remark: str) -> str:
+    """The remark. BadInput: a finding other than `justified` has a reason."""
+    if finding not in FINDINGS:
+        raise BadInput(f"finding: one of {', '.join(sorted(FINDINGS))} expected")
+    if len(remark) > REMARK_LIMIT or (finding != "justified" and not remark):
+        raise BadInput(f"remark: 1 to {REMARK_LIMIT} characters expected")
+    if without_numbers(remark) != remark:
+        raise BadInput("remark: without a telephone number expected")
+    return remark
+
+
+def add(db: Connection, name: Name, finding: str, remark: str, by: str, now_ns: int) -> None:
+    db.execute(insert(end_reviews).values(
+        unit=name[0], call_id=name[1], finding=finding, remark=remark, by=by, at=rfc3339(now_ns),
+    ))  # fmt: skip
+
+
+def of_call(db: Connection, name: Name) -> list[Mapping[str, Any]]:
+    """The newest first."""
+    mine = (end_reviews.c.unit == name[0], end_reviews.c.call_id == name[1])
+    return [
+        dict(row) for row in db.execute(select(end_reviews).where(*mine).order_by(end_reviews.c.id.desc())).mappings()
+    ]
+
+
+def last_of(db: Connection, names: Iterable[Name]) -> dict[Name, str]:
+    """The finding that counts, of those that have one."""
+    found: dict[Name, str] = {}
+    for some in batched(names, _AT_ONCE, strict=False):
+        mine = tuple_(end_reviews.c.unit, end_reviews.c.call_id).in_(some)
+        for row in db.execute(select(end_reviews).where(mine).order_by(end_reviews.c.id)):
+            found[row.unit, row.call_id] = row.finding
+    return found
+
+
+def due(desk: Connection, now_ns: int) -> list[Name]:
+    """The ended calls of the last months, the newest first, at most MOST_DUE."""
+    since = rfc3339(now_ns - DUE_DAYS * NS_PER_DAY)
+    wanted = select(calls.c.unit, calls.c.call_id).where(calls.c.situation.is_not(None), calls.c.began_at >= since)
+    return [(row.unit, row.call_id) for row in desk.execute(wanted.order_by(calls.c.began_at.desc()).limit(MOST_DUE))]
+
+
+def prune(engine: Engine) -> None:
+    """Those from before the access log begins, which a wrong clock does not empty."""
+    with writing(engine) as db:
+        db.execute(delete(end_reviews).where(end_reviews.c.at < select(func.min(access.c.at)).scalar_subquery()))

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The list of ended calls, one of them with its reviews, and the statement for the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import anyio.to_thread
+from sqlalchemy import Connection
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.records import EndRecord
+from linetap_desk.copy import recordfile
+from linetap_desk.protection import ended, words
+from linetap_desk.serve.access.log import Subject
+from linetap_desk.serve.calls import story
+from linetap_desk.serve.calls.routes import text_of
+from linetap_desk.serve.ended import reviews
+from linetap_desk.serve.handling.site import Route, Site, read_desk
+from linetap_desk.serve.people.sessions import who_of
+from linetap_desk.serve.protection.routes import period_of
+from linetap_desk.serve.release import answering, uploadchecks
+from linetap_desk.serve.release import store as releases
+from linetap_desk.web.text import N_
+
+REVIEWS = frozenset({"approver-manager"})
+COUNTS = REVIEWS | {"auditor"}  # see how many ends came of each telephone
+SEES = COUNTS | {"officer", "approver-legal"}
+
+
+async def overview(request: Request, site: Site) -> Response:
+    of = period_of(request, site)
+    rows = await read_desk(site, lambda db: ended.ended_calls(db, of))
+    shown, lines = rows[: ended.MOST], site.calls.house.lines
+
+    def read() -> dict[reviews.Name, str]:
+        with site.own.connect() as db:
+            return reviews.last_of(db, [(row["unit"], row["call_id"]) for row in shown])
+
+    found = await anyio.to_thread.run_sync(read)
+    return site.pages.page(
+        request, "ended/list.html", period=of, rows=[(row, ended.seat_of(row, lines)) for row in shown],
+        more=len(rows) > ended.MOST, seats=ended.by_seat(shown, lines) if who_of(request).roles & COUNTS else None,
+        reviewed=found, findings=reviews.FINDINGS, words=story, text_of=text_of(site, request),
+    )  # fmt: skip
+
+
+async def one(request: Request, site: Site) -> Response:
+    row = await _row(site, request.path_params)
+    return await _one(request, site, row)
+
+
+async def _one(request: Request, site: Site, row: Mapping[str, Any], error: Exception | None = None) -> Response:
+    def read() -> tuple[list[Mapping[str, Any]], dict[str, str]]:
+        with site.own.connect() as db:
+            found = reviews.of_call(db, (row["unit"], row["call_id"]))
+            return found, {one["by"]: releases.display_name(db, one["by"]) for one in found}
+
+    found, names = await anyio.to_thread.run_sync(read)
+    who = who_of(request)
+    return site.pages.page(
+        request, "ended/one.html", 200 if error is None else 409, row=row, end=await _record(site, row),
+        seat=ended.seat_of(row, site.calls.house.lines), reviews=found, names=names, findings=reviews.FINDINGS,
+        words=story, text_of=text_of(site, request), may_review=bool(who.roles & REVIEWS),
+        may_ask="officer" in who.roles and answering.may_be_asked(row), most=reviews.REMARK_LIMIT,
+        error=None if error is None else answering.error_texts(site, request, error),
+    )  # fmt: skip
+
+
+async def review(request: Request, site: Site) -> Response:
+    form, who = await request.form(), who_of(request)
+    named = {name: uploadchecks.typed_field(form.get(name)) for name in ("unit", "call_id")}
+    row = await _row(site, named)
+    subject = Subject(calls=(row["call_id"],), terms=row["unit"])
+
+    def do(db: Connection) -> Subject:
+        finding = uploadchecks.typed_field(form.get("finding"))
+        text = reviews.checked(finding, uploadchecks.typed_field(form.get("remark")))
+        reviews.add(db, (row["unit"], row["call_id"]), finding, text, who.name, site.clock.utc_ns())
+        return Subject(calls=subject.calls, terms=subject.terms, remark=finding)
+
+    try:
+        await releases.log_step(request, site, "ended_review", subject, do)
+    except (Refusal, BadInput) as error:
+        return await _one(request, site, row, error)
+    return RedirectResponse(f"/ended/call/{row['unit']}/{row['call_id']}", 303)
+
+
+async def statement(request: Request, site: Site) -> Response:
+    return await show_statement(request, site, await _row(site, request.path_params))
+
+
+async def show_statement(request: Request, site: Site, row: Mapping[str, Any], receipt: str = "") -> Response:
+    """`receipt`: the number of the citizen's request that it answers."""
+    return site.pages.page(
+        request, "ended/statement.html", row=row, end=await _record(site, row), receipt=receipt,
+        department=ended.seat_of(row, site.calls.house.lines).department, words=story, reasons=words.REASON,
+        text_of=text_of(site, request), complaints=site.settings.desk.serve.complaints,
+        today=site.pages.local(site.clock.utc_ns()).date(),
+    )  # fmt: skip
+
+
+def require_ended(row: Mapping[str, Any]) -> None:
+    """404: the unit did not end it, or it is destroyed and nothing is known of it any more."""
+    if row["situation"] is None:
+        raise HTTPException(404)
+
+
+async def _row(site: Site, named: Mapping[str, Any]) -> Mapping[str, Any]:
+    row = await answering.find_call(site, str(named["unit"]), str(named["call_id"]))
+    require_ended(row)
+    return row
+
+
+async def _record(site: Site, row: Mapping[str, Any]) -> EndRecord | None:
+    """What the signed record says of the end; None if there is no second copy here."""
+    desk = site.settings.desk
+
+    def read() -> EndRecord | None:
+        found = recordfile.read_record(desk, row["unit"], row["call_id"], row["record_sha256"]).record
+        return None if found is None else found.end or None
+
+    return await anyio.to_thread.run_sync(read)
+
+
+async def subject_of_list(request: Request) -> Subject:
+    return Subject(terms=request.query_params.get("period", "")[:7])
+
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        "/ended",
+        ("GET",),
+        SEES,
+        "ended_list",
+        overview,
+        subject=subject_of_list,
+        menu=N_("Ended calls"),
+        takes=("period",),
+        answers=(200, 404),
+    ),
+    Route("/ended/call/{unit}/{call_id:path}", ("GET",), SEES, "ended_view", one, answers=(200, 404)),
+    Route("/ended/statement/{unit}/{call_id:path}", ("GET",), SEES, "ended_print", statement, answers=(200, 404)),
+    Route(
+        "/ended/review",
+        ("POST",),
+        REVIEWS,
+        None,
+        review,
+        takes=("unit", "call_id", "finding", "remark"),
+        answers=(303, 404, 409),
+    ),
+)
