@@ -45,9 +45,9 @@ def served(run_dir: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -
         yield served
 
 
-def test_a_password_costs_whoever_guesses_64_mib_and_three_passes() -> None:
+def test_a_password_costs_whoever_guesses_19_mib_and_five_passes() -> None:
     stored = accounts.hashed(PASSWORD)
-    assert stored.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+    assert stored.startswith("$argon2id$v=19$m=19456,t=5,p=1$")
     assert accounts.password_fits(stored, PASSWORD)
     assert not accounts.password_fits(stored, PASSWORD + "x")
     assert not accounts.password_fits(None, "nobody has this password"), "that of who has none"

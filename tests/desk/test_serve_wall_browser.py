@@ -185,3 +185,27 @@ def test_a_telephone_shows_the_same_in_two_screens(served: ServeSite, browser: B
     expect(page.locator(".unit:visible")).to_have_count(len(NAMES) - len(WRONG))
     require_accessible(page)
     page.context.close()
+
+
+MORE = [f"health-{floor:02d}" for floor in range(11, 16)]
+
+
+def test_ten_faults_are_two_screens_of_a_telephone_too(
+    served: ServeSite, browser: Browser, floor: tuple[Broker, Speaking]
+) -> None:
+    """The worst six in full, each other with its name and its cause in one line that does not end in the middle."""
+    for number, unit in enumerate(MORE, 1):
+        floor[1].say(unit, "alert/hum", {**ALERT, "line": number, "text_ko": f"{number}번 회선에 험이 큽니다."})
+    until(lambda: len(standings(served) or ()) == len(WRONG) + len(MORE), END_S)
+    page = opened(served, browser, PHONE)
+    expect(page.locator(".unit:visible")).to_have_count(10)
+    assert page.evaluate("document.scrollingElement.scrollHeight") <= 2 * PHONE["height"]
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= PHONE["width"]
+    for one in page.locator("#wrong .unit").all():
+        says = one.locator('[data-field="says"]')
+        assert one.locator('[data-field="name"]').is_visible()
+        assert says.evaluate("one => one.parentElement.scrollWidth <= one.parentElement.clientWidth"), says.inner_text()
+    page.context.close()
+    for unit in MORE:
+        floor[1].say(unit, "alert/hum", b"")
+    until(lambda: len(standings(served) or ()) == len(WRONG), END_S)

@@ -100,6 +100,12 @@ def resident_mb(pid: int) -> float:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
 
+def peak_mb(pid: int) -> float:
+    """The most that it ever had in RAM, MiB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+
+
 def percent_of_a_core(accounts: Mapping[str, Callable[[], float]], seconds: float) -> dict[str, float]:
     """The growth of each account (CPU seconds so far) over the next `seconds`, as a share of one core."""
     started, before = SYSTEM.monotonic_ns(), {name: used_s() for name, used_s in accounts.items()}

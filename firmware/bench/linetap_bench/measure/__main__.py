@@ -22,6 +22,8 @@ from linetap_bench.measure import (
     custody,
     desk,
     deskload,
+    desklogins,
+    deskphone,
     deskreaders,
     ears,
     fetch,
@@ -65,6 +67,8 @@ MEASUREMENTS: dict[str, Callable[[Path, Path, Path], list[Row]]] = {
     "desk-load": deskload.measure,
     "desk-flood": deskload.measure_flood,
     "desk-readers": deskreaders.measure,
+    "desk-logins": desklogins.measure,
+    "desk-phone": deskphone.measure,
     "custody": custody.measure,
 }
 

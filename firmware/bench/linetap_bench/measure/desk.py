@@ -250,9 +250,10 @@ def _watch(children: Processes, folder: Path, city: Path, port: int, size: Size)
 
 
 def started(
-    children: Processes, folder: Path, city: Path, port: int, size: Size, db: str = ""
+    children: Processes, folder: Path, city: Path, port: int, size: Size, db: str = "", more: str = ""
 ) -> tuple[Child, Path, str]:
-    """Starts the pages; returns their desk.toml and URL once they know the whole fleet. `db`: the ingest's, by URL."""
+    """Starts the pages; returns their desk.toml and URL once they know the whole fleet. `db`: the ingest's, by URL;
+    `more`: lines of [serve]."""
     config, https = folder / "desk.toml", free_port()
     tls = city / "tls"
     (folder / "serve-log.key").write_bytes(keys.unit_key_file(keys.new_unit_key()))
@@ -265,7 +266,7 @@ def started(
         f'key = "{tls}/desk-seoul.key"\n[watch]\nplaces = "places.toml"\n'
         f'certificate = "{tls}/desk-wall.pem"\nkey = "{tls}/desk-wall.key"\n'
         f'[serve]\nlisten = "{HOST}:{https}"\ncertificate = "{tls}/broker.pem"\nkey = "{tls}/broker.key"\n'
-        f'fleet_certificate = "{tls}/desk-pages.pem"\nfleet_key = "{tls}/desk-pages.key"\n'
+        f'fleet_certificate = "{tls}/desk-pages.pem"\nfleet_key = "{tls}/desk-pages.key"\n{more}'
     )
     # A broker that writes to its disk with every change is slow when a thousand units report at once.
     watch = ["watch", "--config", str(config), "--once", "--json"]
@@ -303,7 +304,7 @@ def session(config: Path, name: str, role: str) -> str:
         engine.dispose()
 
 
-def _slowed() -> float:
+def slowed() -> float:
     """How many times its own processor time a fixed piece of work takes: what other work on this machine costs."""
     began_ns, used_s = SYSTEM.monotonic_ns(), time.thread_time()
     hashlib.pbkdf2_hmac("sha256", b"linetap", b"bench", _ROUNDS)
@@ -324,9 +325,9 @@ def _look(desk: Child, url: str, token: str, size: Size) -> tuple[float, float, 
         )  # fmt: skip
         page = context.new_page()
         page.add_init_script(HOOK)
-        before = _slowed()
+        before = slowed()
         page.goto(f"{url}/fleet", timeout=READY_S * 1000)
-        slowed = (before + _slowed()) / 2
+        slower = (before + slowed()) / 2
         useful_ms, there = page.evaluate(_USEFUL)
         page.evaluate(_OBSERVE)
         began_ns, used_s = SYSTEM.monotonic_ns(), cpu_s(desk.process.pid)
@@ -337,4 +338,4 @@ def _look(desk: Child, url: str, token: str, size: Size) -> tuple[float, float, 
         back = look(page, url)
         browser.close()
     shown = useful_ms if there == size.units else float("inf")  # an incomplete page does not count
-    return shown * NS_PER_MS / NS_PER_S, slowed, ways, cpu, back
+    return shown * NS_PER_MS / NS_PER_S, slower, ways, cpu, back

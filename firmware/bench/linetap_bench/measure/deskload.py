@@ -267,18 +267,23 @@ def measure_flood(folder: Path, _voices: Path, _notices: Path) -> list[Row]:
 
 
 def publish(port: int, units: int, alerts: int) -> None:
-    """Publishes that many alerts of each of that many units, retained; returns when the broker has them.
+    """Publishes that many alerts of each of that many units, retained; returns when the broker has them."""
+    topics = [Topics(f"flood-{unit:04d}").named(f"alert/a{check}") for check in range(alerts) for unit in range(units)]
+    publish_all(port, [(topic, _ALERT) for topic in topics])
+
+
+def publish_all(port: int, messages: list[tuple[str, bytes]]) -> None:
+    """Retained; returns when the broker has them.
 
     MQTT 3.1.1 by hand: a client library takes five seconds of a processor for what are the same bytes.
     """
-    topics = [Topics(f"flood-{unit:04d}").named(f"alert/a{check}") for check in range(alerts) for unit in range(units)]
-    *many, last = topics
+    *many, (last, told) = messages
     with socket.create_connection((HOST, port), PUBLISH_S) as broker:
         broker.sendall(_packet(0x10, _text("MQTT") + bytes([4, 2, 0, 0]) + _text("flood")))
         _answered(broker, b"\x20\x02\0\0")
         for some in batched(many, AT_ONCE, strict=False):
-            broker.sendall(b"".join(_packet(0x31, _text(topic) + _ALERT) for topic in some))
-        broker.sendall(_packet(0x33, _text(last) + b"\0\1" + _ALERT))
+            broker.sendall(b"".join(_packet(0x31, _text(topic) + payload) for topic, payload in some))
+        broker.sendall(_packet(0x33, _text(last) + b"\0\1" + told))
         _answered(broker, b"\x40\x02\0\1")  # it came behind the others, so the broker has them all
         broker.sendall(_packet(0xE0, b""))
 

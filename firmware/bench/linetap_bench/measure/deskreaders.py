@@ -88,8 +88,8 @@ def _page_bytes(url: str, token: str, trust: ssl.SSLContext) -> int:
 
 async def _read(found: Found, url: str, tokens: list[str], trust: ssl.SSLContext, pid: int) -> None:
     """Counts once all are connected."""
-    opened = [asyncio.create_task(_open(url, tokens[n // OF_A_SESSION], trust)) for n in range(READERS)]
-    streams = await asyncio.gather(*opened)
+    begun = [asyncio.create_task(opened(url, tokens[n // OF_A_SESSION], trust)) for n in range(READERS)]
+    streams = await asyncio.gather(*begun)
     tasks = [asyncio.create_task(_count(found, n, *stream)) for n, stream in enumerate(streams)]
     began_ns, used_s = SYSTEM.monotonic_ns(), cpu_s(pid)
     await asyncio.sleep(WATCHED_S)
@@ -103,7 +103,7 @@ async def _read(found: Found, url: str, tokens: list[str], trust: ssl.SSLContext
         writer.close()
 
 
-async def _open(url: str, token: str, trust: ssl.SSLContext) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def opened(url: str, token: str, trust: ssl.SSLContext) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """With its head read."""
     at = urlsplit(url)
     reader, writer = await asyncio.open_connection(at.hostname, at.port, ssl=trust)

@@ -71,6 +71,7 @@ END_WITHIN_S = 3  # connections open after that are cut off
 BACKLOG = 256
 _TLS_READ_BYTES = 1 << 14  # a record of TLS
 _M_ARENA_MAX, _ARENAS = -8, 2  # mallopt(3)
+_M_MMAP_THRESHOLD, _LARGE_BYTES = -3, 1 << 20
 
 
 def run(settings: Settings, clock: Clock = KEPT) -> int:
@@ -95,9 +96,11 @@ def _bound_buffers() -> None:
 
 def _bound_arenas() -> None:
     """glibc gives eight arenas a core to threads, and each keeps what it once had: with forty threads that render pages
-    that was 50 MB (docs/desk-load.md). Another C library has no such setting."""
+    that was 50 MB (docs/desk-load.md). What a password's hash takes goes back to the system at once; by itself glibc
+    keeps it after the first. Another C library has no such settings."""
     with contextlib.suppress(AttributeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 class Server(EndsQuietly):

@@ -25,8 +25,8 @@ from linetap_desk.serve.database.transactions import writing
 from linetap_desk.web.pages import ROLES
 
 LEAST_CHARACTERS, MOST_CHARACTERS = 12, 200  # characters
-_HASHER = PasswordHasher(time_cost=3, memory_cost=65_536, parallelism=4, type=Type.ID)
-AT_ONCE = 1  # 64 MiB: further logins wait, so that memory stays bounded; it uses four processors
+_HASHER = PasswordHasher(time_cost=5, memory_cost=19_456, parallelism=1, type=Type.ID)
+AT_ONCE = 1  # 19 MiB and one processor: further logins wait, so that both stay bounded
 MOST_WAITING = 32  # beyond that a login is refused at once: some seconds of waiting
 
 
