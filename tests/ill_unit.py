@@ -42,7 +42,9 @@ def _dead_unit() -> Snapshot:
 def ill_unit() -> Snapshot:
     """Its recorder has been up for a quarter of an hour."""
     worst = MeterState(connected=False, tamper=True, disagreeing=[1])
-    captures = {1: Seen(capture(meter=worst, overruns_lately=30), "alive", 60 * NS_PER_S)}
+    captures = {
+        1: Seen(capture(meter=worst, overruns_lately=30, contact_open=[1], contact_stuck=[2]), "alive", 60 * NS_PER_S)
+    }
     captures[2] = Seen[CaptureState](None, "dead")
     captures[6] = Seen[CaptureState](None, "dead", unwritten="full")
     for card, code in enumerate(("codec_absent", "codec_mismatch", "codec_stalled"), 3):

@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +18,24 @@ from hypothesis import strategies as st
 from cmeter_rig import LINES, CMeter, payloads, program
 from linetap.board.meter import protocol as wire
 from linetap.board.meter.contacts import MeterContacts
+from linetap.board.meter.decide import Decider
+from linetap.board.meter.limits import LimitArrays
 from linetap.board.meter.oneshot import OneShots
+from linetap.board.meter.port import SerialPort
 from linetap.board.meter.protocol import encode
+from linetap.board.meter.reader import Reader
 from linetap.board.wires import CONTACT_HELD_MS, Wires
+from linetap.config.profile import MeterNumbers
 from linetap.ring import I16
 from linetap_bench.exchange.meter import Meter, drive_contacts
-from linetap_core.clock import NS_PER_MS
+from linetap_core.clock import NS_PER_MS, SYSTEM
 from linetap_core.errors import DeviceFault
-from meter_rig import START_NS, MeterRig, steps, volts_at
+from meter_rig import PLAIN, START_NS, MeterRig, steps, volts_at
 
 IDLE_ROW = [-4800] * LINES
 READY_MS = wire.CONTACT_REST_MS + 100  # after a meter's start
 NUMBERS = [11, 12]
+LIMIT_S = 60.0
 
 
 def nothing(_first_ms: int, n: int) -> I16:
@@ -173,6 +183,7 @@ def test_a_meter_that_falls_silent_is_not_commanded_to_open_when_it_is_back() ->
     rig.turn(0.4)
     rig.cable.deaf = True
     assert rig.turn(1.0) <= wire.CONTACT_EXPIRY_MS + 40
+    assert rig.contacts.wanted == 0
     rig.cable.deaf = False
     assert rig.turn(8.0) == 0
 
@@ -210,6 +221,37 @@ def test_the_contact_of_a_meter_that_was_killed_closes(run_dir: Path) -> None:
     killed, hung = [at for at in held if at < 10_000], [at for at in held if at >= 10_000]
     assert READY_MS <= killed[0] < killed[-1] < 5000 + CONTACT_HELD_MS
     assert (hung[0], hung[-1]) == (10_000, 10_000 + wire.CONTACT_MOST_MS - 5)
+
+
+@contextmanager
+def meter_process(run_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
+    words = ["--wires", str(run_dir / "w"), "--port", str(run_dir / "meter")]
+    with subprocess.Popen([sys.executable, "-m", "linetap_bench.exchange.meter", *words]) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_meter_killed_by_the_kernel_leaves_no_contact_open(run_dir: Path) -> None:
+    """A real process on a real terminal; what it wrote last is believed for CONTACT_HELD_MS."""
+    wires = Wires.create(run_dir / "w", 2)
+    with meter_process(run_dir) as process, contextlib.closing(SerialPort(str(run_dir / "meter"))) as port:
+        reader = Reader(port, range(2), Decider(LimitArrays([PLAIN] * 2), [MeterNumbers()] * 2), SYSTEM)
+        commands = MeterContacts(reader, range(2), NUMBERS, SYSTEM)
+        deadline = SYSTEM.monotonic_ns() + round(LIMIT_S * 1e9)
+        while wires.contacts[0] == 0:
+            assert SYSTEM.monotonic_ns() < deadline
+            reader.levels(SYSTEM.monotonic_ns() - 60 * NS_PER_MS)
+            commands.follow()
+            if reader.state.contacts and reader.state.connected and not commands.wanted:
+                commands.contact(0, True)
+            SYSTEM.sleep(0.01)
+        process.kill()
+        process.wait(LIMIT_S)
+        last_ms = int(wires.contacts[0])
+        assert (wires.contacts[1], wires.asked_open(last_ms)[0]) == (0, True)
+        assert not wires.asked_open(last_ms + CONTACT_HELD_MS).any()
 
 
 def test_edges_that_stop_close_the_contact_of_the_card(run_dir: Path) -> None:

@@ -81,6 +81,14 @@ def test_a_capture_that_stands_still_leaves_no_contact_open(cable: JackCable, ru
             until(lambda: not asked(wires), "the contact closes", 5.0)
 
 
+def test_a_recorder_that_dies_after_its_command_leaves_no_contact_open(cable: JackCable, run_dir: Path) -> None:
+    with Unit(with_contacts(run_dir, cable), cable) as capture:
+        wires = opened(capture, 2900)
+        capture.leave()
+        until(lambda: not asked(wires), "the contact closes", 10.0)
+        assert not wires.contacts.any()
+
+
 def test_a_capture_that_is_asked_to_end_closes_its_contacts(cable: JackCable, run_dir: Path) -> None:
     with Unit(with_contacts(run_dir, cable), cable) as capture:
         wires = opened(capture, 2900)

@@ -11,7 +11,7 @@ from linetap.checks import CHECKS, Check, Finding, Snapshot, run
 from linetap.checks.watch import Seen, Services, Status
 from linetap.recorder.signals.health.linehealth import CODES
 from linetap_core.clock import NS_PER_S
-from linetap_core.records import KeyListState, MeterState, RecorderState
+from linetap_core.records import CaptureState, KeyListState, MeterState, RecorderState
 from linetap_core.wire.legend import CONDITIONS
 from state_files import DEATHS, capture, recorder, reporter, suffering
 
@@ -34,6 +34,13 @@ def unit(
         card: Seen(capture(card, meter=meter), capture_is, 60 * NS_PER_S) for card, meter in enumerate(meters, 1)
     }
     services = Services(captures, Seen(heard or recorder("idle"), recorder_is), Seen(reporter(), "alive"))
+    return Snapshot(services, 100 * GIB, 100 * GIB, GIB, "/vault", 1_800_000_000 * NS_PER_S)
+
+
+def with_capture(state: CaptureState) -> Snapshot:
+    services = Services(
+        {1: Seen(state, "alive", 60 * NS_PER_S)}, Seen(recorder("idle"), "alive"), Seen(reporter(), "alive")
+    )
     return Snapshot(services, 100 * GIB, 100 * GIB, GIB, "/vault", 1_800_000_000 * NS_PER_S)
 
 
@@ -118,6 +125,21 @@ class TestMeter:
         assert finding.trouble.text_en.startswith("Lines 5, 9, 12: ")
         assert "line learn 5" in finding.trouble.action_en
         assert told(unit(meters=both, capture_is="dead"), [finding]) == ["hook_disagree"]
+
+
+@pytest.mark.parametrize(
+    ("check", "state", "severity"),
+    [
+        ("contact_open", capture(contact_open=[7]), "critical"),
+        ("contact_stuck", capture(contact_stuck=[7]), "warning"),
+    ],
+)
+def test_a_contact_that_does_not_move_is_named_by_its_line(check: str, state: CaptureState, severity: str) -> None:
+    snapshot = with_capture(state)
+    (finding,) = run(snapshot)
+    assert (finding.check, finding.trouble.severity, finding.trouble.lines) == (check, severity, (7,))
+    assert finding.trouble.text_en.startswith("Line 7: ")
+    assert told(with_capture(capture()), [finding]) == []
 
 
 def test_calls_that_the_pbx_and_the_unit_do_not_share() -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from linetap import learned
 from linetap.commission import learn
+from linetap.commission.configcheck import not_released
 from linetap.config import schema
 from linetap.config.numbers import ProofNumbers
 from linetap.config.profile import Profile
@@ -24,7 +26,7 @@ from linetap.sockets import Listener
 from linetap_bench.sounds import synth
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap_core.errors import BadInput, DeviceFault, Refusal
-from linetap_core.records import CaptureCommand, PlayNotice, Refused
+from linetap_core.records import CaptureCommand, PlayNotice, Refused, ReleaseLine
 from linetap_core.rooms import socket_path
 from unit_rig import Unit, make_unit
 
@@ -52,14 +54,24 @@ class Wire:
     underrun_at: float = 1e9
     stops_at: float = 1e9
     refuses: str = ""
+    releases_after_ms: float = 1000.0
+    stuck: bool = False  # its contact does not open
+    refuses_release: str = ""
+    open_from: float = 1e9
+    open_to: float = 1e9
+    released_at: float = 1e9  # dial tone from then on
     cuts_notice_at: float = 1e9
 
     def volts(self, t: float) -> float | None:
         if self.on_hook_v is None:
             return None
+        if self.open_from <= t < self.open_to:
+            return self.on_hook_v
         return self.off_hook_v if self.lifted_at <= t < self.down_at else self.on_hook_v
 
     def hook(self, t: float) -> bool:
+        if self.open_from <= t < self.open_to:
+            return False
         volts = self.volts(t)
         return self.lifted_at <= t < self.down_at if volts is None else abs(volts) < self.threshold_v
 
@@ -73,6 +85,7 @@ class LiveUnit(ManualClock):
     ring: RingWriter = field(init=False)
     played_at: int | None = None
     commands: list[PlayNotice] = field(default_factory=list)
+    openings: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         super().__init__(UTC_NS, 50 * NS_PER_S)
@@ -99,12 +112,25 @@ class LiveUnit(ManualClock):
     def _serve(self) -> None:
         for peer, data in self.listener.poll():
             command = msgspec.json.decode(data, type=CaptureCommand)
+            if isinstance(command, ReleaseLine):
+                self._open(peer, command)
+                continue
             assert isinstance(command, PlayNotice)
             self.commands.append(command)
             if self.wire.refuses:
                 peer.send(msgspec.json.encode(Refused(command.line, self.wire.refuses)))
             else:
                 self.played_at = command.at_frame
+
+    def _open(self, peer: socket.socket, command: ReleaseLine) -> None:
+        wire, t = self.wire, self.seconds
+        self.openings.append(command.ms)
+        if wire.refuses_release:
+            peer.send(msgspec.json.encode(Refused(command.line, wire.refuses_release)))
+        elif not wire.stuck:
+            wire.open_from, wire.open_to = t + 0.1, t + 0.1 + command.ms / 1000
+            if command.ms >= wire.releases_after_ms:
+                wire.released_at = wire.open_to + 0.2
 
     def _slot(self) -> None:
         t, wire = self.seconds, self.wire
@@ -137,6 +163,8 @@ class LiveUnit(ManualClock):
         if self.wire.lifted_at <= t < min(self.wire.down_at, self.wire.digit_at):
             tone = synth.pair(synth.DIAL_HZ, self.wire.dial_dbm0, 1 << 40)
             out[LINE - 1] += tone.render(self.frame, SLOT_FRAMES)
+        if self.wire.released_at <= t < self.wire.down_at:
+            out[LINE - 1] += synth.pair(synth.DIAL_HZ, self.wire.dial_dbm0, 1 << 40).render(self.frame, SLOT_FRAMES)
         if self.wire.digit_at <= t < self.wire.digit_at + 0.1:
             both = synth.Tones([(770, self.wire.digit_dbm0), (1336, self.wire.digit_dbm0)], 1 << 40)
             out[LINE - 1] += both.render(self.frame, SLOT_FRAMES)
@@ -285,3 +313,60 @@ def test_a_folder_that_cannot_be_written(unit: Unit, teach: Learn) -> None:
     Path(unit.config.learned).write_text("a file")
     with pytest.raises(BadInput, match="learned"):
         teach(Wire())
+
+
+def with_contacts(unit: Unit) -> schema.Config:
+    return msgspec.structs.replace(
+        unit.config, card=[msgspec.structs.replace(card, contacts=True) for card in unit.config.card]
+    )
+
+
+@pytest.mark.parametrize(
+    ("releases_after_ms", "measured_ms", "openings"),
+    [(900, 1700, [1700]), (2000, 2900, [1700, 2900]), (1e9, 0, [1700, 2900])],
+)
+def test_the_opening_that_releases_a_call_is_measured_by_the_dial_tone_after_it(
+    releases_after_ms: float, measured_ms: float, openings: list[int], unit: Unit, teach: Learn
+) -> None:
+    found = teach(Wire(digit_at=12.0, releases_after_ms=releases_after_ms), with_contacts(unit), LINE, "--release")
+    assert found.release_ms == measured_ms
+    assert teach.opened[0].openings == openings  # type: ignore[attr-defined]
+
+
+def test_no_line_is_opened_without_being_asked_for(unit: Unit, teach: Learn) -> None:
+    assert teach(Wire(), with_contacts(unit)).release_ms is None
+    assert teach.opened[0].openings == []  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("wire", "says"),
+    [
+        (Wire(), "there is no call on it"),
+        (Wire(digit_at=12.0, stuck=True), "did not open: the contact is stuck"),
+        (
+            Wire(digit_at=12.0, refuses_release="card 1 has no series contacts"),
+            "capture does not open the contact: card 1",
+        ),
+        (Wire(digit_at=12.0, down_at=16.5), "put down"),
+    ],
+)
+def test_a_release_that_cannot_be_measured_is_refused_and_nothing_written(
+    wire: Wire, says: str, unit: Unit, teach: Learn
+) -> None:
+    with pytest.raises(Refusal, match=says):
+        teach(wire, with_contacts(unit), LINE, "--release")
+    assert not written(unit)
+
+
+def test_a_line_that_is_never_opened_is_not_asked_to_be(unit: Unit, teach: Learn) -> None:
+    with pytest.raises(Refusal, match="its loop is never opened"):
+        teach(Wire(digit_at=12.0), unit.config, LINE, "--release")
+
+
+def test_config_check_names_the_lines_that_do_not_release(unit: Unit) -> None:
+    config, folder = with_contacts(unit), Path(unit.config.learned)
+    for line, measured in ((1, 0.0), (2, 1700.0), (3, None)):
+        learned.save(folder, line, Learned(release_ms=measured, learned_at="2026-01-01T00:00:00.000Z"))
+    (note,) = not_released(config)
+    assert note.startswith("line 1: its exchange does not release")
+    assert list(not_released(unit.config)) == []

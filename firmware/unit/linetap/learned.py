@@ -22,6 +22,7 @@ from linetap_core.durable.smallfile import SmallFile
 Volts = Annotated[float, Meta(ge=0, le=100)]
 Decibels = Annotated[float, Meta(ge=-100, le=20)]
 Milliseconds = Annotated[float, Meta(ge=0, le=2000)]
+Opening = Annotated[float, Meta(ge=0, le=3000)]
 
 # Of an echo that counts. The proof's tolerance is 20 dB: with a lower one a neighbour's leak of -50 dB would be proof.
 LEAST_ECHO_DB = -25.0
@@ -40,7 +41,7 @@ class Learned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     echo_db: Decibels | None = None  # level of a notice in the captured audio, relative to the notice as played
     echo_delay_ms: Milliseconds | None = None  # from playing to capturing it
     near_digit_dbm0: Decibels | None = None  # one tone of a digit dialled on this line
-    release_ms: Milliseconds | None = None  # the loop open until the exchange had released; 0: it did not in time
+    release_ms: Opening | None = None  # the loop open for so long until the exchange had released; 0: it did not
     learned_at: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT[0-9:.]{8,12}Z$")]  # as rfc3339 writes it: text orders
 
 

@@ -13,12 +13,16 @@ from collections.abc import Callable
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
+from linetap.board.meter.oneshot import OneShots
+from linetap.board.meter.protocol import CONTACT_REST_MS
 from linetap.board.wires import Wires, wires_path
 from linetap.config.schema import Config
 from linetap.ring import I16, RATE_HZ
 from linetap_bench.exchange.feed import Anchor, AudioFeed, LevelFeed, Played, PlayedLog
 from linetap_bench.exchange.linetimeline import LEAK, Front, beside, fronts
+from linetap_bench.exchange.releasing import InPlace, LineRelease
 from linetap_bench.exchange.timeline import Timeline
 from linetap_bench.script.scriptkeys import LineSetup, Script
 from linetap_bench.script.timing import PER_MS
@@ -65,6 +69,10 @@ class Exchange:
         self._end = CableEnd(card, cable)
         self._wires = Wires.create(wires_path(config.run_path, card.number), len(lines))
         self._levels = LevelFeed(self._wires, timeline, clock.monotonic_ns())
+        self._timeline = timeline
+        self._one_shots = OneShots(len(lines), clock.monotonic_ns() - CONTACT_REST_MS * NS_PER_MS)
+        self._releases = [LineRelease(setup) for setup in setups]
+        self._in_place = [InPlace() for _ in setups]
 
     def start(self, played_log: PlayedLog | None = None) -> None:
         """Starts both directions; the lines are on-hook."""
@@ -89,6 +97,7 @@ class Exchange:
                 raise DeviceFault("cable_stalled", text)
             if self._feed.begins_at is None and may_begin():
                 self.played.script_sample = self._feed.begin() * self._factor
+            self._follow_contacts()
             self._align()
             self._feed.render_ahead()
 
@@ -152,8 +161,35 @@ class Exchange:
         notices: I16 = (frames[:, self._channels].T >> self._shift).astype(np.int16)
         return notices
 
+    def _follow_contacts(self) -> None:
+        """What the exchange makes of the loops that the card opens and closes."""
+        now_ns = self._clock.monotonic_ns()
+        now_ms = now_ns // NS_PER_MS
+        opened = self._one_shots.look(self._wires.asked_open(now_ms), now_ns)
+        script_ms = now_ms - self._levels.shift_ms
+        for row, release in enumerate(self._releases):
+            if release.quiet and not opened[row]:
+                continue
+            lifted, incoming = self._timeline.lifted(row, script_ms), self._timeline.is_incoming(row, script_ms)
+            done = release.look(now_ms, bool(opened[row]), lifted, incoming)
+            if done is not None:
+                self.played.releases.append(done)
+        self._levels.hold_open(opened, now_ns)
+
+    def _replaced(self, lines: npt.NDArray[np.float64], length: int) -> None:
+        """What the exchange sends on lines whose call has ended by their contact."""
+        now_ms = self._clock.monotonic_ns() // NS_PER_MS
+        for row, release in enumerate(self._releases):
+            sound = release.sound(now_ms)
+            if sound is not None:
+                n = -(-length // self._factor)
+                tone = self._in_place[row].render(sound, n)
+                own = self._timeline.lines[row].idle_audio(self._written // self._factor, n, tone)
+                lines[row] = np.repeat(own, self._factor)[:length]
+
     def _put(self, notices: I16 | None, length: int) -> None:
         lines = self._feed.take(length).astype(np.float64)
+        self._replaced(lines, length)
         closed = self._wires.closed(self._clock.monotonic_ns() // NS_PER_MS)
         if notices is not None and closed.any() and notices.any():
             lines += notices * self._gains * closed[:, None]

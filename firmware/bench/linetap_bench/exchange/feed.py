@@ -15,7 +15,8 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from linetap.board.wires import Wires
-from linetap.ring import I16, RATE_HZ
+from linetap.ring import I16, RATE_HZ, Bits
+from linetap_bench.exchange.releasing import Released
 from linetap_bench.exchange.timeline import Timeline
 from linetap_bench.script.timing import PER_MS
 from linetap_core.clock import NS_PER_MS, NS_PER_S
@@ -123,6 +124,18 @@ class LevelFeed:
         self._wires, self._timeline = wires, timeline
         self._shift_ms = NEVER_MS
         self._until_ms = now_ns // NS_PER_MS - LEVELS_STEP_MS
+        self._open = np.zeros(len(timeline.lines), np.bool_)  # loops that a contact holds open
+
+    @property
+    def shift_ms(self) -> int:
+        """The script's start, by the wires' milliseconds."""
+        return self._shift_ms
+
+    def hold_open(self, loops: npt.NDArray[np.bool_], now_ns: int) -> None:
+        """From now on these loops are open, bool (lines,); what was written ahead is written again."""
+        if (loops != self._open).any():
+            self._open = loops
+            self._until_ms = now_ns // NS_PER_MS + 1
 
     def update(self, script_ns: int | None, now_ns: int) -> None:
         """`script_ns`: the time of the script's start on the line, None until that is known. Writes the missing
@@ -136,17 +149,23 @@ class LevelFeed:
         if target - self._until_ms < LEVELS_STEP_MS:
             return
         self._until_ms = max(self._until_ms, now_ms - LEVELS_STEP_MS)
-        self._wires.put(
-            self._until_ms, *self._timeline.levels(self._until_ms - self._shift_ms, target - self._until_ms)
-        )
+        levels = self._timeline.levels(self._until_ms - self._shift_ms, target - self._until_ms)
+        self._wires.put(self._until_ms, *self._opened(*levels))
         self._until_ms = target
+
+    def _opened(self, hook: Bits, ring: Bits, polarity: Bits, volts: I16) -> tuple[Bits, Bits, Bits, I16]:
+        for row in np.flatnonzero(self._open):
+            idle = round(self._timeline.lines[row].setup.on_hook_v * 100)
+            hook[row] = False
+            volts[row] = np.sign(volts[row]) * idle
+        return hook, ring, polarity, volts
 
 
 # --- The exchange's signal on each line, sample for sample, echo included: the reference for a recording --------------
 # `line-NN.s16` (little-endian, the cable's rate, one for each line) and `exchange.json`: `rate_hz`, `lines`, `samples`,
 # `start_mono_ns` (when sample 0 was heard, CLOCK_MONOTONIC), `script_sample` (where the script began), `anchors`
 # ([sample, mono_ns] wherever the cable's clock jumped), `underruns`, `overruns`, `realtime` (without it JACK may skip a
-# period without notifying either end of the cable).
+# period without notifying either end of the cable), `releases` (openings of a loop, and what became of the call).
 
 
 END_S = 30
@@ -162,6 +181,7 @@ class Played(msgspec.Struct, kw_only=True):
     underruns: int = 0
     overruns: int = 0
     realtime: bool = True
+    releases: list[Released] = []  # by the card's contacts
 
 
 class PlayedLog:

@@ -134,6 +134,7 @@ class LineTimeline:
         self._sounds: list[tuple[int, Sound]] = [(0, Noise((*self.key, _NOISE), setup.noise_dbm0, FOREVER))]
         if setup.hum_dbm0 is not None:
             self._sounds.append((0, Hum(setup.hum_dbm0, FOREVER)))
+        self._own = [*self._sounds]
         self._spans: npt.NDArray[np.int64] | None = None
 
     def add(self, ms: int, sound: Sound) -> None:
@@ -150,6 +151,13 @@ class LineTimeline:
             a, b = max(start, first), min(start + sound.length, first + n)
             out[a - first : b - first] += sound.render(a - start, b - a)
         return np.clip(np.rint(out * self._gain), -32768, 32767).astype(np.int16)
+
+    def idle_audio(self, first: int, n: int, sound: npt.NDArray[np.float64] | None) -> npt.NDArray[np.float64]:
+        """float64 (n,): the line's own noise and `sound`, which the exchange sends in the call's place."""
+        out = np.zeros(n) if sound is None else sound
+        for _, noise in self._own:
+            out = out + noise.render(first, n)
+        return out * self._gain
 
     def off_hook(self, ms: int, bounce_ms: int, reversed_: bool = False) -> None:
         self._hook(ms, 1, bounce_ms)

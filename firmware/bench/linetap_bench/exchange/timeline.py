@@ -21,7 +21,7 @@ from linetap.ring import I16, RATE_HZ, Bits
 from linetap_bench.exchange import callplay
 from linetap_bench.exchange.linetimeline import LineTimeline, fronts
 from linetap_bench.script.scriptkeys import Script
-from linetap_bench.script.timing import PER_MS
+from linetap_bench.script.timing import PER_MS, times_of
 from linetap_bench.sounds.voices import Voices
 from linetap_core.errors import BadInput
 
@@ -39,6 +39,11 @@ class Timeline:
         by_number = dict(zip(numbers, self.lines, strict=True))
         for call in script.call:
             callplay.play(call, by_number[call.line], script.language, voices)
+        self._incoming = [
+            [(t.start, t.end) for call in script.call if (call.line, call.direction) == (number, "in")
+             for t in [times_of(call)]]
+            for number in numbers
+        ]  # fmt: skip
         self._smdr = sorted((round(line.at_s * 1000), line.text) for line in script.smdr)
 
     def audio(self, first: int, n: int) -> I16:
@@ -51,6 +56,14 @@ class Timeline:
         ring = np.stack([line.ring.render(from_ms, n) for line in self.lines]) != 0
         volts = np.stack([line.volts.render(from_ms, n) for line in self.lines]).astype(np.int16)
         return hook, ring, volts > 0, volts
+
+    def lifted(self, row: int, ms: int) -> bool:
+        """Whether the handset of the line in row `row` is off its cradle."""
+        return bool(self.lines[row].hook.render(ms, 1)[0])
+
+    def is_incoming(self, row: int, ms: int) -> bool:
+        """Whether the call on that line is one that came in."""
+        return any(start <= ms < end for start, end in self._incoming[row])
 
     def events(self) -> Iterator[dict[str, Any]]:
         """events.jsonl, ordered by `t`: the loop's voltage at the start, then every change and what the PBX prints."""

@@ -36,6 +36,10 @@ class LineSetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     captured_db: Annotated[float, Meta(ge=-20, le=6)] | None = None
     echo_db: Annotated[float, Meta(ge=-60, le=6)] | None = None
     deaf: bool = False
+    kind: Literal["station", "trunk"] = "station"  # a telephone's line at a PBX, or an exchange's
+    # The card opens the loop: the exchange ends the call after so long. A shorter opening is a flash at a station.
+    releases_after_ms: Annotated[int, Meta(ge=0, le=10_000)] = 1000
+    guard_s: Annotated[float, Meta(ge=0, le=300)] = 90.0  # the same, of an incoming call on a trunk
 
 
 class SmdrLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

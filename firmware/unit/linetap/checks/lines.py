@@ -77,6 +77,16 @@ def _with_disagreeing_hook(snapshot: Snapshot, _code: str) -> Lines | None:
     return sorted(line for seen in captures for line in _disagreeing(seen))
 
 
+def _of_contacts(found: Callable[[CaptureState], list[int]]) -> Callable[[Snapshot, str], Lines | None]:
+    def lines(snapshot: Snapshot, _code: str) -> Lines | None:
+        captures = snapshot.services.capture.values()
+        if all(seen.status != "alive" for seen in captures):
+            return None
+        return sorted(line for seen in captures if seen.word is not None for line in found(seen.word))
+
+    return lines
+
+
 CHECKS = (
     # The notice was played completely in several calls over some time, on a quiet line, and was not heard. The line's
     # calls are still announced, recorded and flagged.
@@ -170,6 +180,32 @@ CHECKS = (
             "{lines} with a screwdriver."
         ),
         lines=_with_disagreeing_hook,
+    ),
+    # A line's series contact may not have closed again: its telephone is cut off.
+    of_lines(
+        "contact_open",
+        clears="when the handset was lifted on the line, or the meter reports the contact closed",
+        text_ko="{lines}: 통화를 끊은 접점이 다시 닫히지 않은 것 같습니다. 전화기가 회선에서 떨어져 있을 수 있습니다.",
+        text_en="{lines}: the contact that ended a call may not have closed again. The telephone may be cut off.",
+        action_ko=(
+            "수화기를 들어 발신음이 들리는지 확인하십시오. 들리지 않으면 카드의 전원을 끄십시오(전원이 없으면 접점이 "
+            "닫힙니다). 그래도 들리지 않으면 카드를 교체하십시오."
+        ),
+        action_en=(
+            "lift the handset and listen for dial tone. If there is none, switch the card off: without power the "
+            "contact is closed. If there still is none, replace the card."
+        ),
+        lines=_of_contacts(lambda capture: capture.contact_open),
+    ),
+    # A line's series contact was opened, and its loop stayed closed: calls on it are not ended by the card.
+    of_lines(
+        "contact_stuck",
+        clears="when the contact was opened again and the loop opened with it",
+        text_ko="{lines}: 통화를 끊으려 하였으나 접점이 열리지 않았습니다. 직원이 수화기를 내려놓아야 통화가 끝납니다.",
+        text_en="{lines}: the contact was opened to end a call, and the loop stayed closed. Staff have to hang up.",
+        action_ko='카드를 교체하십시오. 그때까지 unit.toml에서 이 회선을 release = "staff"로 두십시오.',
+        action_en='replace the card. Until then set release = "staff" for the line in unit.toml.',
+        lines=_of_contacts(lambda capture: capture.contact_stuck),
     ),
     # The notice of the last call was played and not heard on the line; a few more, and the line is at fault.
     of_lines(

@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from linetap.commission.configcheck import check_config
+from linetap.commission.configcheck import check_config, not_released
 from linetap.config import Config, config_sha256, endingchecks, held, load_config
 from linetap.config.change import differing, words
 from linetap.config.weakening import WORDS, weakenings
@@ -44,7 +44,8 @@ def run(args: argparse.Namespace) -> int:
     config = check_config(args.file)
     lines = "1 line" if len(config.line) == 1 else f"{len(config.line)} lines"
     _warn_if_short(config)
-    sys.stderr.writelines(f"note: {args.file}: {text}\n" for text in endingchecks.notes(config))
+    notes = [*endingchecks.notes(config), *not_released(config)]
+    sys.stderr.writelines(f"note: {args.file}: {text}\n" for text in notes)
     if (edited := held.look(args.file)) is not None:
         what = "; ".join(what for _, what in edited.found)
         sys.stderr.write(f"note: {args.file}: not in force, since it weakens without two signatures: {what}\n")

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from linetap import learned
+from linetap.commission.learn_release import release_ms
 from linetap.commission.learn_steps import Line, Tape
 from linetap.config import Config, load_config, profile_of, schema
 from linetap.config.require import require_lines, require_usual_places
@@ -20,7 +21,7 @@ from linetap.sockets import Caller
 from linetap_core import jsontext
 from linetap_core.clock import SYSTEM, Clock, rfc3339
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.records import PlayNotice, Refused
+from linetap_core.records import PlayNotice, Refused, ReleaseLine
 from linetap_core.rooms import socket_path
 
 _EXAMPLE = "example: linetap line learn 3 --config /etc/linetap/unit.toml"
@@ -38,6 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verb.add_argument("--wait-s", type=float, default=60.0, metavar="S", help="for the handset, default %(default)g")
     verb.add_argument(
         "--digit-s", type=float, default=15.0, metavar="S", help="for a digit, default %(default)g; 0: none"
+    )
+    verb.add_argument(
+        "--release", action="store_true", help="also how the line is released: ends a call that you make for it"
     )
 
 
@@ -92,6 +96,8 @@ def _learn(config: Config, line: schema.Line, reader: RingReader, args: argparse
         found = msgspec.structs.replace(found, echo_db=round(level_db, 1), echo_delay_ms=round(delay_ms, 1))
         _print(f"   echo {found.echo_db} dB after {found.echo_delay_ms} ms")
         found = _digit(it, found, args.digit_s)
+    if args.release:
+        found = msgspec.structs.replace(found, release_ms=_release(config, line, it, args.yes))
     return msgspec.structs.replace(found, learned_at=rfc3339(clock.utc_ns()))
 
 
@@ -110,6 +116,35 @@ def _echo(config: Config, line: schema.Line, it: Line) -> tuple[float, float]:
             raise
     finally:
         capture.close()
+
+
+def _release(config: Config, line: schema.Line, it: Line, agreed: bool) -> float:
+    """Ends the call that the person in front of the telephone has made."""
+    if not config.has_contact(line):
+        raise Refusal(f'line {line.number}: its loop is never opened: no contacts on its card, or release = "staff"')
+    _print("5. 다른 전화에 걸어 통화가 연결되게 하십시오. 이 통화는 끊어집니다")
+    _print("   call another telephone and have it answered: this call will be ended")
+    _print("   call another telephone and have it answered: this call will be ended")
+    if not agreed and sys.stdin.isatty():
+        _print("   연결되었으면 Enter / Enter once it is answered")
+        sys.stdin.readline()
+    it.now()
+    capture = Caller(socket_path(config.run_path, line.card))
+    try:
+        found = release_ms(it, lambda ms: capture.send(msgspec.json.encode(ReleaseLine(line.number, ms))))
+    except Refusal:
+        for answer in capture.answers():
+            why = jsontext.decode(answer, type=Refused).why
+            raise Refusal(f"line {line.number}: capture does not open the contact: {why}") from None
+        raise
+    finally:
+        capture.close()
+    _print(f"   {_released(found)}")
+    return found
+
+
+def _released(ms: float) -> str:
+    return f"released by an opening of {ms:.0f} ms" if ms else "does not release: staff hang up after the notice"
 
 
 def _digit(it: Line, found: Learned, seconds: float) -> Learned:
@@ -142,6 +177,8 @@ def _summary(found: Learned) -> str:
         (found.near_digit_dbm0, "digits {:.1f} dBm0"),
     ]  # fmt: skip
     parts = [text.format(value) for value, text in texts if value is not None]
+    if found.release_ms is not None:
+        parts.append(_released(found.release_ms))
     if found.reversed is not None:
         parts.insert(1, "reversed" if found.reversed else "not reversed")
     return ", ".join(parts) or "nothing could be measured"

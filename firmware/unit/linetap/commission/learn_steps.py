@@ -18,7 +18,9 @@ from linetap import learned
 from linetap.config.profile import Profile
 from linetap.notices import Notice
 from linetap.recorder.signals.dtmf.detector import DtmfDetector
+from linetap.recorder.signals.events import ToneHeard
 from linetap.recorder.signals.notice.proof import prove
+from linetap.recorder.signals.tones.detector import ToneDetector
 from linetap.ring import I16, NO_VOLTS, RATE_HZ, SLOT_FRAMES, UNDERRUN, Bits, RingReader
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.errors import DeviceFault, Refusal
@@ -27,6 +29,7 @@ DOWN_S = 2.0  # the line must have been still for this long, on-hook
 LIFTED_S = 0.3
 SETTLES_S = 0.5
 UP_S = 1.0
+RELEASED_TONES = ("dial", "busy", "congestion")  # of a line that has no call
 BEGINS_S = 3.0  # by then capture plays the requested notice
 
 
@@ -48,7 +51,7 @@ class Line:
             if _seconds(kept) >= DOWN_S:
                 self._rest_v = self._alive(_volts(kept))
                 return self._rest_v
-        raise self._no("is not at rest: put the handset down, and wait until it does not ring")
+        raise self.refusal("is not at rest: put the handset down, and wait until it does not ring")
 
     def wait_until_lifted(self) -> None:
         kept: list[Piece] = []
@@ -57,7 +60,7 @@ class Line:
             kept = [*kept, piece] if self._is_up(piece) else []
             if _seconds(kept) >= LIFTED_S:
                 return
-        raise self._no(f"its handset was not lifted within {self._wait_s:g} s")
+        raise self.refusal(f"its handset was not lifted within {self._wait_s:g} s")
 
     def lifted(self) -> float | None:
         """Returns volts off-hook, without sign."""
@@ -80,7 +83,7 @@ class Line:
         while pieces[-1].end < last:
             pieces += self._pass(0)
         if any(_disturbed(piece, started, notice) for piece in pieces):
-            raise self._no("the notice was disturbed while it played; start again")
+            raise self.refusal("the notice was disturbed while it played; start again")
         audio: I16 = np.concatenate([piece.audio for piece in pieces])[started - pieces[0].frame :]
         anything = msgspec.structs.replace(self._profile.proof, level_tolerance_db=200.0, echo_delay_ms=None)
         proof = prove(audio[notice.words_from :], notice.words, anything)
@@ -91,7 +94,7 @@ class Line:
             or proof.level_db < learned.LEAST_ECHO_DB
         ):
             found = "" if proof.level_db is None else f" ({proof.score:.0%} of it, at {proof.level_db:.0f} dB)"
-            raise self._no(f"the notice was played and not detected on it{found}: check its relay and its wires")
+            raise self.refusal(f"the notice was played and not detected on it{found}: check its relay and its wires")
         return proof.level_db, proof.delay_ms
 
     def digit(self, seconds: float) -> float | None:
@@ -105,6 +108,30 @@ class Line:
                 return digits[0].level_dbm0
         return None
 
+    def tone(self, seconds: float) -> str | None:
+        """Returns the exchange's tone of an idle or busy line, if there is one; the handset must stay off."""
+        ear = ToneDetector(1, self._profile)
+        found = None
+        for piece in self._pass(seconds):
+            for event in ear.follow(piece.audio[None, :], piece.frame):
+                if isinstance(event, ToneHeard) and event.tone in RELEASED_TONES:
+                    found = event.tone
+        return found
+
+    def loop_opens(self, seconds: float) -> None:
+        """Waits for the contact."""
+        self._until(seconds, False, "its loop did not open: the contact is stuck, or is not wired")
+
+    def loop_closes(self, seconds: float) -> None:
+        """Waits for the contact to close, with the handset off."""
+        self._until(seconds, True, "its loop stayed open: the handset was put down, or the contact is stuck")
+
+    def _until(self, seconds: float, up: bool, otherwise: str) -> None:
+        for piece in self._tape.run(seconds):
+            if piece.whole and self._is_up(piece) == up and (up or not piece.hook.any()):
+                return
+        raise self.refusal(otherwise)
+
     def _notice_begins(self, notice: Notice) -> tuple[int, list[Piece]]:
         """Returns the frame of its first sample, and the pieces from there on."""
         for piece in self._tape.run(BEGINS_S):
@@ -113,16 +140,16 @@ class Line:
                 started = piece.frame + int(slots[0]) * SLOT_FRAMES - int(piece.notice_frame[slots[0]])
                 if started >= piece.frame:
                     return started, [piece]
-        raise self._no("the notice was not played; the log of its card's capture has the reason")
+        raise self.refusal("the notice was not played; the log of its card's capture has the reason")
 
     def _pass(self, seconds: float) -> list[Piece]:
         """Returns the next pieces, with the handset off throughout."""
         pieces = []
         for piece in self._tape.run(seconds):
             if not piece.whole:
-                raise self._no("audio was lost meanwhile; start again")
+                raise self.refusal("audio was lost meanwhile; start again")
             if not self._is_up(piece):
-                raise self._no("the handset was put down too early; start again")
+                raise self.refusal("the handset was put down too early; start again")
             pieces.append(piece)
         return pieces
 
@@ -137,14 +164,14 @@ class Line:
 
     def _no_call(self, piece: Piece) -> None:
         if piece.ring.any():
-            raise self._no("it rings: a call came in; start again when it is over")
+            raise self.refusal("it rings: a call came in; start again when it is over")
 
     def _alive(self, volts: float | None) -> float | None:
         if volts is not None and abs(volts) < self._health.cut_v:
-            raise self._no(f"reads {abs(volts):.1f} V: no exchange is connected to it")
+            raise self.refusal(f"reads {abs(volts):.1f} V: no exchange is connected to it")
         return volts
 
-    def _no(self, what: str) -> Refusal:
+    def refusal(self, what: str) -> Refusal:
         return Refusal(f"line {self._number}: {what}")
 
 

@@ -19,8 +19,8 @@ class MeterContacts:
         self._bits = [1 << channel for channel in channels]
         self._numbers = numbers
         self._clock = clock
-        self._wanted = 0
-        self._due_ns = 0
+        self.wanted = 0  # mask of the channels to be held open
+        self._due_ns = self._heard_ns = 0
         self._reported: int | None = None
 
     def contact(self, index: int, opened: bool) -> None:
@@ -29,17 +29,21 @@ class MeterContacts:
             raise DeviceFault("no_contacts", "the line meter does not answer")
         if opened and not self._reader.state.contacts:
             raise DeviceFault("no_contacts", "the line meter's program knows no series contacts; it is an earlier one")
-        self._wanted = self._wanted | self._bits[index] if opened else self._wanted & ~self._bits[index]
+        self._heard_ns = self._clock.monotonic_ns()
+        self.wanted = self.wanted | self._bits[index] if opened else self.wanted & ~self._bits[index]
         self._send()
 
     def follow(self) -> None:
-        """Called once a period: keeps the requested ones open, and none once the meter is silent."""
+        """Called once a period: keeps the requested ones open, but none once the meter has closed them itself."""
         self._report()
-        if not self._wanted:
+        if not self.wanted:
             return
-        if not self._reader.state.connected:
+        now_ns = self._clock.monotonic_ns()
+        if self._reader.state.connected:
+            self._heard_ns = now_ns
+        if now_ns - self._heard_ns > wire.CONTACT_EXPIRY_MS * NS_PER_MS:
             self.close()
-        elif self._clock.monotonic_ns() >= self._due_ns:
+        elif now_ns >= self._due_ns:
             self._send()
 
     def _report(self) -> None:
@@ -52,8 +56,8 @@ class MeterContacts:
 
     def _send(self) -> None:
         self._due_ns = self._clock.monotonic_ns() + wire.BEAT_EVERY_MS * NS_PER_MS
-        self._reader.send(wire.CONTACTS, self._wanted, wire.CONTACT_EXPIRY_MS if self._wanted else 0)
+        self._reader.send(wire.CONTACTS, self.wanted, wire.CONTACT_EXPIRY_MS if self.wanted else 0)
 
     def close(self) -> None:
-        self._wanted = 0
+        self.wanted = 0
         self._send()

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the exchange does when the card opens a line's loop: a telephone's line at a PBX, or a trunk.
+
+An opening that is long enough ends the call; at a PBX a shorter one is a flash, which holds the caller and gives dial
+tone all the same. A trunk's exchange holds an incoming call for the guard time: the called party may lift another
+telephone. docs/line-release.md has the numbers and their sources.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from linetap_bench.exchange.linesounds import HOWLER_HZ, HOWLER_MS
+from linetap_bench.exchange.linetimeline import FOREVER
+from linetap_bench.script.scriptkeys import LineSetup
+from linetap_bench.script.timing import DIAL_TONE_AFTER_MS
+from linetap_bench.sounds.signalling import exchange_tone
+from linetap_bench.sounds.synth import BUSY_DBM0, F64, pair
+
+FLASH_LEAST_MS = 80  # a shorter opening is nothing at all
+# To a handset that stays lifted; from memory, PBXs differ.
+DIAL_FOR_MS, BUSY_FOR_MS, HOWLER_FOR_MS = 15_000, 15_000, 30_000
+SILENCE = "none"
+
+Outcome = Literal["released", "held", "kept"]  # held: the caller waits, behind a dial tone; kept: the call goes on
+
+
+class Released(msgspec.Struct, frozen=True):
+    """An opening of a line's loop. Milliseconds are CLOCK_MONOTONIC's, or a recording's own."""
+
+    line: int
+    opened_ms: int
+    closed_ms: int
+    outcome: Outcome
+
+
+class LineRelease:
+    """One line; `look` is called as time passes, however often."""
+
+    def __init__(self, setup: LineSetup) -> None:
+        self._setup = setup
+        self._opened_ms: int | None = None
+        self._closed_ms = 0
+        self._gone: Outcome | None = None  # how the call ended, until the handset is put down
+        self.loop_open = False  # the contact is: the line is at its idle voltage
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing is different from a line without contact."""
+        return not self.loop_open and self._gone is None
+
+    def look(self, now_ms: int, opened: bool, lifted: bool, incoming: bool) -> Released | None:
+        """`opened`: the contact; `lifted`: the handset, by the script; `incoming`: the call on the line is. Returns an
+        opening that is over."""
+        done = None
+        if opened and not self.loop_open:
+            self._opened_ms = now_ms if lifted and self._gone is None else None
+        if self._opened_ms is not None:
+            lasted_ms = now_ms - self._opened_ms
+            if lasted_ms >= self._needed_ms(incoming):
+                self._gone = "released"
+            if not opened:
+                if self._gone is None and self._setup.kind == "station" and lasted_ms >= FLASH_LEAST_MS:
+                    self._gone = "held"
+                done = Released(self._setup.number, self._opened_ms, now_ms, self._gone or "kept")
+                self._opened_ms = None
+        if self.loop_open and not opened:
+            self._closed_ms = now_ms
+        self.loop_open = opened
+        if not opened and not lifted:
+            self._gone = None
+        return done
+
+    def _needed_ms(self, incoming: bool) -> int:
+        guarded = self._setup.kind == "trunk" and incoming
+        return max(self._setup.releases_after_ms, round(self._setup.guard_s * 1000) if guarded else 0)
+
+    def sound(self, now_ms: int) -> str | None:
+        """What the exchange sends in the call's place: dial, busy, howler or none. None: the call is on the line."""
+        if self._gone is None:
+            return None
+        at = now_ms - self._closed_ms - DIAL_TONE_AFTER_MS
+        if self.loop_open or at < 0:
+            return SILENCE
+        for name, lasts_ms in (("dial", DIAL_FOR_MS), ("busy", BUSY_FOR_MS), ("howler", HOWLER_FOR_MS)):
+            if at < lasts_ms:
+                return name
+            at -= lasts_ms
+        return SILENCE
+
+
+class InPlace:
+    """The sound in a call's place, without a break from block to block."""
+
+    def __init__(self) -> None:
+        self._name = SILENCE
+        self._samples = 0  # of it so far
+
+    def render(self, name: str, n: int) -> F64 | None:
+        """float64 (n,), None for silence."""
+        self._samples = self._samples if name == self._name else 0
+        self._name, offset = name, self._samples
+        self._samples += n
+        if name == SILENCE:
+            return None
+        if name == "howler":
+            return pair(HOWLER_HZ, BUSY_DBM0, FOREVER, HOWLER_MS).render(offset, n)
+        return exchange_tone(name, FOREVER).render(offset, n)
