@@ -97,7 +97,7 @@ def case_of(number: int) -> Case:
     line = number % LINES + 1
     kind: Kind = KINDS[(line - 1) % len(KINDS)]  # type: ignore[assignment]
     situation = list(CODES)[number // 7 % len(CODES)]
-    trap: Trap = ("far", "emergency", "cancelled")[number // 5 % 3] if number % 5 == 4 else "none"  # type: ignore[assignment]
+    trap: Trap = ("far", "emergency", "cancelled")[number // 5 % 3] if number % 5 == 4 else "none"
     outgoing = trap == "emergency" or (number // 2) % 2 == 1
     pressed = [Pressed(at_s=CODE_AT_S, digits=CODES[situation], by="caller" if trap == "far" else "staff")]
     if trap == "cancelled":
