@@ -45,8 +45,8 @@ def test_a_station_releases_after_its_time_and_takes_less_for_a_flash() -> None:
 
 
 def test_a_trunk_holds_an_incoming_call_for_the_guard_time() -> None:
-    assert opened(TRUNK, 2900)[1].outcome == "released"
-    assert opened(TRUNK, 2900, incoming=True)[1].outcome == "kept"
+    assert opened(TRUNK, 2000)[1].outcome == "released"
+    assert opened(TRUNK, 2000, incoming=True)[1].outcome == "kept"
     assert opened(TRUNK, 400)[1].outcome == "kept", "a trunk knows no flash"
 
 

@@ -16,7 +16,7 @@ from linetap.board.wires import CONTACT_HELD_MS, Wires, wires_path
 from linetap.config.schema import Config
 from linetap_bench.stage.jack import JackCable
 from linetap_core.clock import NS_PER_MS, SYSTEM
-from linetap_core.records import Refused, ReleaseLine
+from linetap_core.records import MOST_OPEN_MS, Refused, ReleaseLine
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_a_card_without_contacts_answers_why(cable: JackCable, run_dir: Path) ->
 def test_a_capture_that_is_killed_leaves_no_contact_open(cable: JackCable, run_dir: Path) -> None:
     """The command ends with it: what it wrote last is believed for CONTACT_HELD_MS."""
     with Unit(with_contacts(run_dir, cable), cable) as capture:
-        wires = opened(capture, 2900)
+        wires = opened(capture, MOST_OPEN_MS)
         capture.process.send_signal(signal.SIGKILL)
         capture.process.wait(10)
         last_ms = int(wires.contacts[0])
@@ -76,14 +76,14 @@ def test_a_capture_that_is_killed_leaves_no_contact_open(cable: JackCable, run_d
 
 def test_a_capture_that_stands_still_leaves_no_contact_open(cable: JackCable, run_dir: Path) -> None:
     with Unit(with_contacts(run_dir, cable), cable) as capture:
-        wires = opened(capture, 2900)
+        wires = opened(capture, MOST_OPEN_MS)
         with main_thread_frozen(capture.process.pid):
             until(lambda: not asked(wires), "the contact closes", 5.0)
 
 
 def test_a_recorder_that_dies_after_its_command_leaves_no_contact_open(cable: JackCable, run_dir: Path) -> None:
     with Unit(with_contacts(run_dir, cable), cable) as capture:
-        wires = opened(capture, 2900)
+        wires = opened(capture, MOST_OPEN_MS)
         capture.leave()
         until(lambda: not asked(wires), "the contact closes", 10.0)
         assert not wires.contacts.any()
@@ -91,7 +91,7 @@ def test_a_recorder_that_dies_after_its_command_leaves_no_contact_open(cable: Ja
 
 def test_a_capture_that_is_asked_to_end_closes_its_contacts(cable: JackCable, run_dir: Path) -> None:
     with Unit(with_contacts(run_dir, cable), cable) as capture:
-        wires = opened(capture, 2900)
+        wires = opened(capture, MOST_OPEN_MS)
         capture.process.terminate()
         assert capture.process.wait(10) == 0
         assert not wires.contacts.any()

@@ -17,7 +17,6 @@ from typing import Literal
 
 import numpy as np
 
-from linetap.capture.contacts import LEAST_OPEN_MS, MOST_OPEN_MS
 from linetap.config.profile import KR_PSTN
 from linetap.config.schema import Card, Config, Keys, Line, Recording, Situation
 from linetap.learned import Learned
@@ -40,7 +39,7 @@ from linetap_bench.script.timing import KEY_OFF_MS, PER_MS, keys_span, times_of
 from linetap_bench.sounds.synth import DTMF_COLUMN_DBM0, DTMF_ROW_DBM0, Noise
 from linetap_bench.sounds.voices import Voices
 from linetap_core.clock import NS_PER_MS, parse_rfc3339
-from linetap_core.records import CallRecord, ClockRecord, EndRecord
+from linetap_core.records import LEAST_OPEN_MS, MOST_OPEN_MS, CallRecord, ClockRecord, EndRecord
 
 ENDS = 1000
 LINES = 32  # calls at a time

@@ -15,7 +15,8 @@ from linetap_core.records.call import (
     ReleaseSeenBy, Retention, SUITE, UnitKeyRecord, require_homes,
 )  # fmt: skip
 from linetap_core.records.requests import (
-    CancelRemoval, CaptureCommand, PlayNotice, PrepareRemoval, RECORDER_SOCKET, RecorderCommand, Refused, ReleaseLine,
+    CancelRemoval, CaptureCommand, LEAST_OPEN_MS, MOST_OPEN_MS, PlayNotice, PrepareRemoval, RECORDER_SOCKET,
+    RecorderCommand, Refused, ReleaseLine,
     StartWalk, StopNotice, StopWalk, Walking,
 )  # fmt: skip
 from linetap_core.records.states import (
@@ -26,7 +27,8 @@ from linetap_core.records.states import (
 )  # fmt: skip
 
 __all__ = [
-    "ABUSE", "FREE", "LADDER", "PERSONAL_FIELDS", "RECORDER_SOCKET", "SUITE", "ActualTime", "Alert", "AnswerConfidence",
+    "ABUSE", "FREE", "LADDER", "LEAST_OPEN_MS", "MOST_OPEN_MS", "PERSONAL_FIELDS", "RECORDER_SOCKET", "SUITE",
+    "ActualTime", "Alert", "AnswerConfidence",
     "AnswerRecord", "AnsweredBy", "Audio", "CallEvent", "CallRecord", "Caller", "CancelRemoval",
     "CaptureCommand", "CaptureState", "ClockRecord", "Colour", "ConfirmedBy", "CountedMoment", "DeliveryState",
     "Direction", "Disposition", "EndRecord", "EndedBy", "EventKind", "Fault", "Gap", "InternalBy", "KernelClockState",

@@ -23,9 +23,14 @@ class StopNotice(msgspec.Struct, frozen=True, tag="stop", tag_field="verb"):
     line: int
 
 
+# Longer than any flash (a gateway takes up to 1600 ms for one, docs/line-release.md), and shorter than the card's own
+# one-shot, which closes the contact after 2.1 to 2.7 s (decision 0175).
+LEAST_OPEN_MS, MOST_OPEN_MS = 1700, 2000
+
+
 class ReleaseLine(msgspec.Struct, frozen=True, tag="release", tag_field="verb"):
-    """Opens the series contact of a line for so long, which capture and the card each bound by themselves. A contact
-    that is open stays as it is.
+    """Opens the series contact of a line for so long, between LEAST_OPEN_MS and MOST_OPEN_MS. A contact that is open
+    stays as it is.
     """
 
     line: int

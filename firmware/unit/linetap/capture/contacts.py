@@ -13,15 +13,13 @@ import logging
 from dataclasses import dataclass
 
 from linetap.board.interface import PERIOD_MS, CardBoard, Levels
-from linetap.board.meter.protocol import CONTACT_MOST_MS, CONTACT_REST_MS
+from linetap.board.meter.protocol import CONTACT_REST_MS
 from linetap.capture.player import Player
 from linetap.config.schema import Card, Line
 from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.errors import DeviceFault
-from linetap_core.records import CaptureState
+from linetap_core.records import LEAST_OPEN_MS, MOST_OPEN_MS, CaptureState
 
-LEAST_OPEN_MS = 1700  # longer than any flash: a gateway takes up to 1600 ms for one (docs/line-release.md)
-MOST_OPEN_MS = CONTACT_MOST_MS - 100  # closed by command, not by the meter's bound
 RING_OVER_MS = 8000  # no burst for so long: nobody has lifted
 REPORTED_MS = 1000  # an open contact that the meter reports so long after its end is stuck
 

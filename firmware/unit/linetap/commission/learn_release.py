@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from linetap.commission.learn_steps import Line
+from linetap_core.records import LEAST_OPEN_MS, MOST_OPEN_MS
 
-OPENINGS_MS = (1700, 2900)  # longer than any flash, and as long as capture opens at most
+OPENINGS_MS = (LEAST_OPEN_MS, MOST_OPEN_MS)
 BEFORE_S = 2.0
 OPENS_WITHIN_S = 2.0
 LATE_S = 1.0

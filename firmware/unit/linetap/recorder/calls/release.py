@@ -20,11 +20,8 @@ from linetap.recorder.calls.endrules import refuse
 from linetap.recorder.signals.events import Event
 from linetap.ring import RATE_HZ
 from linetap_core.errors import DeviceFault
-from linetap_core.records import ReleaseSeenBy
+from linetap_core.records import LEAST_OPEN_MS, MOST_OPEN_MS, ReleaseSeenBy
 
-OPEN_MS = 1500  # longer than any flash; the card itself closes after 3 s
-MOST_OPEN_MS = 2900
-BEYOND_LEARNT_MS = 500
 SHOWS_WITHIN_MS = 1500  # after that time the loop is open, and certainly no flash
 CLOSES_WITHIN_MS = 1000  # after the end of the opening, of a handset that is still lifted
 BEHIND_MS = 300  # a recorder that follows the past does not act yet
@@ -143,7 +140,7 @@ def voice_after_release(line: LineContext, event: Event) -> None:  # noqa: ARG00
 def _open_ms(line: LineContext) -> int:
     learned = line.around.learned.get(line.config.number)
     measured = learned.release_ms if learned is not None and learned.release_ms else 0
-    return min(MOST_OPEN_MS, max(OPEN_MS, round(measured) + BEYOND_LEARNT_MS))
+    return min(MOST_OPEN_MS, max(LEAST_OPEN_MS, round(measured)))
 
 
 def _not_released(line: LineContext, event: Event, why: str) -> None:
