@@ -215,7 +215,7 @@ def wrap(house: ReleaseHouse, identity: keys.AgeIdentity, who: str = HAN) -> Pat
 
 def laid_down(house: ReleaseHouse, folder: Path) -> None:
     """In the folder that desk.toml names."""
-    house.holds.mkdir()
+    house.holds.mkdir(exist_ok=True)
     folder.rename(house.holds / CALL_ID)
 
 

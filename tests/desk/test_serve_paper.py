@@ -123,12 +123,6 @@ def test_the_example_is_counted_as_call_counts_it(served: ServeSite) -> None:
     assert "".join(steps[seven:]).count(".#") == 3
 
 
-@pytest.mark.parametrize(("network", "again"), [("", False), ("vlan = 7", True), ('wifi = { ssid = "a" }', True)])
-def test_a_network_that_begins_with_the_next_power_on_is_on_it(served: ServeSite, network: str, again: bool) -> None:
-    path = prepared(served, draft=f"[network]\n{network}\n".encode())
-    assert ("전원 케이블을 한 번 뽑았다가" in served.client("watch").get(path).text) == again
-
-
 def prepared(served: ServeSite, desk: str = DESK, draft: bytes = b"-") -> str:
     """The path of a unit's page; `desk`: the address of the desk, as desk.toml would have it."""
     values = {"id": ID, "unit": UNIT, "place": PLACE, "prepared_by": "officer", "prepared_at": rfc3339(0), "count": 0}
