@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from capture_rig import Unit, laid_cable, unit
+from capture_rig import LIMIT_S, Unit, laid_cable, unit
 
 
 @pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL])
@@ -26,3 +26,13 @@ def test_a_silent_codec_ends_capture(run_dir: Path, how: signal.Signals) -> None
     assert state.fault.code == "codec_stalled"
     assert said.rstrip().splitlines()[-1].startswith("linetap: codec_stalled: unit_capture (card 1): no period")
     assert "Traceback" not in said
+
+
+def test_one_that_is_asked_to_end_while_its_codec_dies_waits_for_nothing(run_dir: Path) -> None:
+    """ALSA plays to the end what is queued before it closes, and asks a dead server for that without a pause."""
+    with laid_cable(run_dir / "cable", 8, 8000, survives=False) as cable:
+        with Unit(unit(run_dir / "run", cable), cable) as capture:
+            capture.captured(30)
+            os.kill(cable.pid, signal.SIGKILL)
+            capture.process.terminate()
+            assert capture.process.wait(LIMIT_S) in (0, 2), capture.said()

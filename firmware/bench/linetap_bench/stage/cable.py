@@ -52,6 +52,7 @@ class CableEnd:
         own = msgspec.structs.replace(
             card, capture_pcm=cable.capture_pcm, playback_pcm=cable.playback_pcm, buffer_ms=BUFFER_MS
         )
+        self._error: type[Exception] = alsaaudio.ALSAAudioError
         self.period = card.rate_hz * cable.period_ms // 1000
         self._playback = _open(alsaaudio, alsaaudio.PCM_PLAYBACK, cable.playback_pcm, own, cable.period_ms)
         self._capture = _open(alsaaudio, alsaaudio.PCM_CAPTURE, cable.capture_pcm, own, cable.period_ms)
@@ -88,8 +89,11 @@ class CableEnd:
         return int(self._playback.write(data))
 
     def close(self) -> None:
-        self._capture.close()
-        self._playback.close()
+        """What is queued is dropped: a dead server would be asked for it for ever."""
+        for pcm in (self._capture, self._playback):
+            with contextlib.suppress(self._error):
+                pcm.drop()
+            pcm.close()
 
     def abandon(self) -> None:
         """For a server that no longer answers: closing might block for ever, so the kernel does it when we end."""

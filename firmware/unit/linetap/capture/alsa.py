@@ -12,7 +12,7 @@ import importlib.util
 import re
 import select
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -113,10 +113,14 @@ class Codec:
             raise
 
     def close(self) -> None:
-        """Only the loop reads, and it has stopped."""
+        """Only the loop reads, and it has stopped. What is queued is dropped: closing would play it to its end, and
+        ask a device that has just died for that without a pause.
+        """
         if not self._faulty:
-            self._capture.close()
-            self._playback.close()
+            for pcm in (self._capture, self._playback):
+                with suppress(self._error):
+                    pcm.drop()
+                pcm.close()
 
     def _abandon(self) -> None:
         """For a device that no longer answers: closing it may wait for ever, so the kernel does it at the process's
