@@ -231,18 +231,19 @@ scratch() {
   mktemp -d /dev/shm/linetap-tests.XXXXXX
 }
 
-# Nine beside one another: most of the time a test waits, for a call of minutes or a machine that starts. Machines start
+# Ten beside one another: most of the time a test waits, for a call of minutes or a machine that starts. Machines start
 # one after another. Whatever no list names is in the last group; the summary says how long each took: move a folder
 # from the longest to the shortest. The desk's run with requirements.lock, all others with what the image has. Calls,
 # machines and cables live in real time; whatever only computes has what they leave of the processors, which anybody may
 # ask for.
 all_pytests() {
   local file name i line pid pids=() status=0 ram behind=(nice -n 10)
-  local names=(calls machines cables attacks cards desk ingest pages)
+  local names=(calls machines cables recorder attacks cards desk ingest pages)
   local calls=()
   local machines=(tests/systemd tests/attack/test_rooms.py)
   local cables=(tests/capture tests/bench tests/board tests/broker tests/blockcuts)
-  local attacks=(tests/recorder tests/vault)
+  local recorder=(tests/recorder)
+  local attacks=(tests/vault)
   local cards=(tests/image tests/update tests/provision tests/commission tests/bringup tests/hardware)
   local desk=() ingest=() pages=()
   for file in tests/e2e/test_*.py; do
@@ -272,7 +273,7 @@ all_pytests() {
     PYTHONPATH=$modules "${turn[@]}" "$BIN/pytest" "${part[@]}" >"build/$name.log" 2>&1 </dev/null &
     pids+=($!)
   done
-  local elsewhere=("${calls[@]}" "${machines[@]}" "${cables[@]}" "${attacks[@]}" "${cards[@]}" tests/desk)
+  local elsewhere=("${calls[@]}" "${machines[@]}" "${cables[@]}" "${recorder[@]}" "${attacks[@]}" "${cards[@]}" tests/desk)
   PYTHONPATH=$PWD/build/shipped "${behind[@]}" "$BIN/pytest" tests "${elsewhere[@]/#/--ignore=}" 2>&1 </dev/null |
     tee build/rest.log || status=$?
   for pid in "${pids[@]}"; do wait "$pid" || status=$?; done
@@ -318,7 +319,7 @@ quick_pytests() {
 readonly CURELESS='gpio-sim|namespace|loop device|mount|in RAM|root|overlayfs|block device|not fetched'
 skipped() {
   local curable
-  curable=$(cat build/{calls,machines,cables,attacks,cards,desk,ingest,pages,rest}.log | grep '^SKIPPED' | grep -Ev "^SKIPPED [^ ]+ [^ ]+ .*($CURELESS)") ||
+  curable=$(cat build/{calls,machines,cables,recorder,attacks,cards,desk,ingest,pages,rest}.log | grep '^SKIPPED' | grep -Ev "^SKIPPED [^ ]+ [^ ]+ .*($CURELESS)") ||
     return 0
   printf '%s\n' "$curable"
   return 1
