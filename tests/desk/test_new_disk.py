@@ -58,7 +58,7 @@ def test_every_call_of_three_disks_is_known(ingest: Ingesting, floor: Kept) -> N
         confirmed(ingest, floor)
         floor.unit_log.publish()
         reporter.terminate()
-        reporter.wait(20)
+        reporter.wait(120)
         if disk < 2:
             floor.lose_disk()
     assert len(rows(ingest.engine, tables.calls)) == 3 * CALLS
@@ -99,7 +99,7 @@ def test_an_outbox_that_rots_at_its_end(ingest: Ingesting, floor: Kept) -> None:
     floor.events(20)
     confirmed(ingest, floor)
     reporter.terminate()
-    reporter.wait(20)
+    reporter.wait(120)
     newest = sorted((floor.config.vault_path / "outbox").glob("*.events"))[-1]
     frames = list(outboxfiles.read(newest))
     data = bytearray(newest.read_bytes())
