@@ -30,9 +30,11 @@ def test_a_silent_codec_ends_capture(run_dir: Path, how: signal.Signals) -> None
 
 def test_one_that_is_asked_to_end_while_its_codec_dies_waits_for_nothing(run_dir: Path) -> None:
     """ALSA plays to the end what is queued before it closes, and asks a dead server for that without a pause."""
-    with laid_cable(run_dir / "cable", 8, 8000, survives=False) as cable:
-        with Unit(unit(run_dir / "run", cable), cable) as capture:
-            capture.captured(30)
-            os.kill(cable.pid, signal.SIGKILL)
-            capture.process.terminate()
-            assert capture.process.wait(LIMIT_S) in (0, 2), capture.said()
+    with (
+        laid_cable(run_dir / "cable", 8, 8000, survives=False) as cable,
+        Unit(unit(run_dir / "run", cable), cable) as capture,
+    ):
+        capture.captured(30)
+        os.kill(cable.pid, signal.SIGKILL)
+        capture.process.terminate()
+        assert capture.process.wait(LIMIT_S) in (0, 2), capture.said()

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import msgspec
 
-from linetap.capture.alsa import complain_of_difference, require_pyalsaaudio
+from linetap.capture.alsa import close_at_once, complain_of_difference, require_pyalsaaudio
 from linetap.config.schema import Card
 from linetap.ring import SLOT_MS
 from linetap_bench.stage.servers import HOST
@@ -89,11 +89,7 @@ class CableEnd:
         return int(self._playback.write(data))
 
     def close(self) -> None:
-        """What is queued is dropped: a dead server would be asked for it for ever."""
-        for pcm in (self._capture, self._playback):
-            with contextlib.suppress(self._error):
-                pcm.drop()
-            pcm.close()
+        close_at_once(self._capture, self._playback, error=self._error)
 
     def abandon(self) -> None:
         """For a server that no longer answers: closing might block for ever, so the kernel does it when we end."""

@@ -113,14 +113,9 @@ class Codec:
             raise
 
     def close(self) -> None:
-        """Only the loop reads, and it has stopped. What is queued is dropped: closing would play it to its end, and
-        ask a device that has just died for that without a pause.
-        """
+        """Only the loop reads, and it has stopped."""
         if not self._faulty:
-            for pcm in (self._capture, self._playback):
-                with suppress(self._error):
-                    pcm.drop()
-                pcm.close()
+            close_at_once(self._capture, self._playback, error=self._error)
 
     def _abandon(self) -> None:
         """For a device that no longer answers: closing it may wait for ever, so the kernel does it at the process's
@@ -129,6 +124,16 @@ class Codec:
         self._faulty = True
         for pcm in (self._capture, self._playback):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(pcm))  # else the destructor closes it at exit
+
+
+def close_at_once(*pcms: Any, error: type[Exception]) -> None:
+    """Closes them without what is queued: closing alone would play it to its end, and ask a device that has just died
+    for that without a pause.
+    """
+    for pcm in pcms:
+        with suppress(error):
+            pcm.drop()
+        pcm.close()
 
 
 def complain_of_difference(name: str, card: Card, info: dict[str, Any], period_ms: int = SLOT_MS) -> None:

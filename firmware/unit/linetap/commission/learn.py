@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -104,18 +106,9 @@ def _learn(config: Config, line: schema.Line, reader: RingReader, args: argparse
 def _echo(config: Config, line: schema.Line, it: Line) -> tuple[float, float]:
     """Asks capture itself for the notice: on a line at fault the recorder plays none."""
     notice = notices_of(config)[line.notice or config.recording.notice]
-    capture = Caller(socket_path(config.run_path, line.card))
-    try:
+    with _capture(config, line, "does not play the notice") as capture:
         capture.send(msgspec.json.encode(PlayNotice(line.number, notice.id, it.now() + _SOON, plain=True)))
-        try:
-            return it.echo(notice)
-        except Refusal:
-            for answer in capture.answers():
-                why = jsontext.decode(answer, type=Refused).why
-                raise Refusal(f"line {line.number}: capture does not play the notice: {why}") from None
-            raise
-    finally:
-        capture.close()
+        return it.echo(notice)
 
 
 def _release(config: Config, line: schema.Line, it: Line, agreed: bool) -> float:
@@ -124,23 +117,29 @@ def _release(config: Config, line: schema.Line, it: Line, agreed: bool) -> float
         raise Refusal(f'line {line.number}: its loop is never opened: no contacts on its card, or release = "staff"')
     _print("5. 다른 전화에 걸어 통화가 연결되게 하십시오. 이 통화는 끊어집니다")
     _print("   call another telephone and have it answered: this call will be ended")
-    _print("   call another telephone and have it answered: this call will be ended")
     if not agreed and sys.stdin.isatty():
         _print("   연결되었으면 Enter / Enter once it is answered")
         sys.stdin.readline()
     it.now()
+    with _capture(config, line, "does not open the contact") as capture:
+        found = release_ms(it, lambda ms: capture.send(msgspec.json.encode(ReleaseLine(line.number, ms))))
+    _print(f"   {_released(found)}")
+    return found
+
+
+@contextmanager
+def _capture(config: Config, line: schema.Line, does_not: str) -> Iterator[Caller]:
+    """The line's capture. A Refusal inside becomes capture's own, where it has said why it refused the command."""
     capture = Caller(socket_path(config.run_path, line.card))
     try:
-        found = release_ms(it, lambda ms: capture.send(msgspec.json.encode(ReleaseLine(line.number, ms))))
+        yield capture
     except Refusal:
         for answer in capture.answers():
             why = jsontext.decode(answer, type=Refused).why
-            raise Refusal(f"line {line.number}: capture does not open the contact: {why}") from None
+            raise Refusal(f"line {line.number}: capture {does_not}: {why}") from None
         raise
     finally:
         capture.close()
-    _print(f"   {_released(found)}")
-    return found
 
 
 def _released(ms: float) -> str:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""unit.toml as `config init` writes it: every key of the schema, its meaning, its unit and its default."""
+"""unit.toml as `config init` writes it: every key of the schema, its meaning, its unit and its default.
+
+Longer than other modules: most of it is that one text, in the order in which an administrator reads it.
+"""
 
 from __future__ import annotations
 
