@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import tty
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +13,6 @@ import msgspec
 import pytest
 from world import World
 
-from linetap_bench.stage.processes import Child
 from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallRecord, CaptureState, MeterState
 from linetap_core.service import read_state
@@ -24,6 +22,7 @@ from stolen import legible
 
 SCRIPT = Path(__file__).parents[1] / "scenarios" / "metered.toml"
 NUMBER = "01098765432"
+FAULTS = ("--drift-ppm", "60", "--lost", "0.02", "--noise", "0.02")
 PRINTED = "I {begun:%m/%d %H:%M:%S} 00:00:17 101 {number:<28} {none:<10} {none:<5} 01\r\n"
 
 
@@ -36,16 +35,16 @@ def test_the_meter_may_go_and_come_and_the_pbx_prints_afterwards(tmp_path: Path)
         '# port = "/dev/linetap/smdr"': f'port = "{os.ttyname(theirs)}"',
     }
     with World(tmp_path, SCRIPT, changes) as world:
-        meter = _start_meter(world)
+        meter = world.start_meter(*FAULTS)
         world.start("capture")
         recorder = world.start("recorder")
         world.until(lambda: _meter(world).connected, "the meter is heard")
         world.until(lambda: world.line_is(1, "recording"), "the call is recorded")
         world.kill(meter)
         world.until(lambda: not _meter(world).connected, "its silence is noticed, and the pins decide")
-        _start_meter(world)
+        world.start_meter(*FAULTS)
         world.until(lambda: _meter(world).connected, "another meter is heard")
-        world.until(lambda: "ended" in _told(world), "the caller has hung up")
+        world.until(lambda: "ended" in world.reported(), "the caller has hung up")
         begun = datetime.fromisoformat(world.events()[0]["at"]).astimezone(ZoneInfo("Asia/Seoul"))
         os.write(ours, PRINTED.format(begun=begun, number=NUMBER, none="").encode())
         world.until(lambda: len(world.records()) == 1, "the call is sealed")
@@ -71,20 +70,9 @@ def test_the_meter_may_go_and_come_and_the_pbx_prints_afterwards(tmp_path: Path)
     assert NUMBER in meta.smdr
 
 
-def _start_meter(world: World) -> Child:
-    words = ["--wires", str(world.run_dir / "capture" / "wires-1"), "--port", str(world.folder / "meter")]
-    faults = ["--drift-ppm", "60", "--lost", "0.02", "--noise", "0.02"]
-    name = f"meter-{len(world.children.children)}"
-    return world.children.start(name, [sys.executable, "-m", "linetap_bench.exchange.meter", *words, *faults])
-
-
 def _meter(world: World) -> MeterState:
     state = read_state(world.run_dir, "capture@1", CaptureState)
     return MeterState(connected=False) if state is None or state.meter is None else state.meter
-
-
-def _told(world: World) -> list[str]:
-    return [event["event"] for event in world.events()]
 
 
 def _opened_meta(world: World, record: CallRecord) -> CallRecord:

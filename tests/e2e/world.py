@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -10,6 +11,7 @@ from typing import Any, Self
 import msgspec
 import numpy as np
 
+from linetap.board.wires import wires_path
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.ring import I16, RATE_HZ
 from linetap_bench.exchange.feed import Played, read_played
@@ -47,6 +49,12 @@ class World(Stage):
             self._stack.close()
             raise
         return self
+
+    def start_meter(self, *faults: str) -> Child:
+        """The card's meter, at the port `meter` in the world's folder."""
+        words = ["--wires", str(wires_path(self.run_dir, 1)), "--port", str(self.folder / "meter"), *faults]
+        name = f"meter-{len(self.children.children)}"
+        return self.children.start(name, [sys.executable, "-m", "linetap_bench.exchange.meter", *words])
 
     def kill(self, child: Child) -> None:
         """kill -9, as a crash is."""
@@ -92,6 +100,10 @@ class World(Stage):
         first, *events = [msgspec.json.decode(payload) for _, payload, _ in reader.from_seq(1, 100_000)]
         assert (first["event"], first["seq"]) == ("vault", 1)
         return events
+
+    def reported(self) -> list[str]:
+        """The names of these events."""
+        return [event["event"] for event in self.events()]
 
     def played(self) -> tuple[Played, dict[int, I16]]:
         return read_played(self.folder / "exchange")
