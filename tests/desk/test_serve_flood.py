@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from fleet_rig import END_S, Speaking, fleet_site
 from servesite import ServeSite
 
@@ -19,7 +20,9 @@ from linetap_desk.watch import units
 
 NOT_SHOWN = deskload.UNITS * deskload.ALERTS - units.MOST_ALERTS_IN_ALL
 ALL = Reader(calls=False, language="en")
-READ_S = 60
+READ_S = 240  # 15 s where nothing else runs
+
+pytestmark = pytest.mark.timeout(900)
 
 
 def desk(served: ServeSite) -> Desk:

@@ -20,6 +20,8 @@ from cuts_rig import MORE, MOST_STEPS, Cuts
 from signed_rig import key
 from signed_unit import SLOTS, SignedUnit, Version, require_whole
 
+pytestmark = pytest.mark.timeout(900)  # a minute where nothing else runs
+
 
 def copied(unit: SignedUnit, into: Path) -> SignedUnit:
     """The same unit again: its card, and what has started it. Its paths are in its own folder alone."""
