@@ -18,6 +18,8 @@ WORN = "ohm=2"  # a pole at the end of its life, so that both are 1 ohm; assumed
 WELDED, STUCK = "welded=1", "stuck=1"
 OPEN_S, SHUT_S = 0.5, 1.5
 RINGER = ["Rringer /TIP_TEL1 ringer 7k", "Cringer ringer /RING1 1u"]  # one telephone on-hook
+BELLS = ((7e3, 1e-6), (7e3, 0.47e-6), (23e3, 0.33e-6))  # ohm, farad: a bell, a smaller one, an electronic ringer
+PUT_DOWN_S = 1.0  # while the loop is open
 RING_RMS, RING_HZ, BATTERY_V = 150, 20, 56
 METER = ".meas tran {} find v(/VM1) at={}"
 
@@ -47,6 +49,23 @@ def line(netlist: Netlist) -> list[Finding]:
         over("HOOK pin: off-hook after it is asked to close", [(found["off"] - SHUT_S) * 1000], "ms", most=100),
         over("Contact welded, asked for: the meter reads of 48 V", [_volts(welded["v"])], "V", most=16),
         over("Contact stuck open, handset lifted: the meter reads of 48 V", [_volts(stuck["v"])], "V", least=40),
+    ]
+
+
+def closes(netlist: Netlist) -> list[Finding]:
+    """The handset is put down while the loop is open: what the line shows when the contact closes, and when it cannot.
+    A bell's capacitor, emptied by the lifted telephone, is charged again.
+    """
+    lines = [*EXCHANGE, *telephone([(0.1, PUT_DOWN_S)]), *forced((OPEN_S, SHUT_S)), ".tran 0.2m 2 0 0.2m"]
+    bells = [[f"Rringer /TIP_TEL1 ringer {ohm:g}", f"Cringer ringer /RING1 {farad:g}"] for ohm, farad in BELLS]
+    measures = [METER.format("before", SHUT_S - 0.002), *(
+        f".meas tran {end} {end} v(/VM1) from={SHUT_S} to={SHUT_S + 0.13}" for end in ("min", "max")
+    )]  # fmt: skip
+    sound = [_moved(each) for each in run_all(Deck(netlist, [*lines, *bell], measures) for bell in bells)]
+    stuck = _moved(run(Deck(netlist.given({"K102": STUCK}), [*lines, *bells[0]], measures)))
+    return [
+        over("Contact closes on a handset put down meanwhile: the line sinks by", sound, "V", least=1),
+        over("Contact stuck open, the same: the line moves by", [stuck], "V", most=0.1),
     ]
 
 
@@ -119,6 +138,12 @@ def _peak(found: dict[str, float], name: str) -> float:
 def _volts(vm: float) -> float:
     """Of the line, without its sign."""
     return abs(meter_reads(vm, Supply()))
+
+
+def _moved(found: dict[str, float]) -> float:
+    """How far the line's voltage goes from what it was, as the meter reads it."""
+    before = _volts(found["before"])
+    return max(abs(before - _volts(found[end])) for end in ("min", "max"))
 
 
 def _ms(found: dict[str, float], late: str, early: str) -> float:

@@ -35,6 +35,7 @@ ROWS: dict[str, Callable[[Netlist], list[Finding]]] = {
     "contact_power": oneshot.without_power,
     "contact_coil": oneshot.coil,
     "contact_line": contact.line,
+    "contact_closes": contact.closes,
     "contact_loss": contact.loss,
     "contact_ringing": contact.rings,
     "contact_surge": contact.surge_on_it,

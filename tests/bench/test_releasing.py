@@ -19,6 +19,7 @@ from linetap_bench.exchange.releasing import (
     InPlace,
     LineRelease,
     Released,
+    StuckContacts,
 )
 from linetap_bench.script.scriptkeys import LineSetup
 from linetap_bench.script.timing import DIAL_TONE_AFTER_MS
@@ -65,6 +66,13 @@ def test_an_opening_of_a_line_that_is_not_in_use_changes_nothing() -> None:
     assert release.look(1000, True, lifted=False, incoming=False) is None
     assert release.look(4000, False, lifted=False, incoming=False) is None
     assert release.quiet
+
+
+def test_a_stuck_contact_never_opens_or_never_closes_again() -> None:
+    contacts = StuckContacts(["sound", "stuck_closed", "stuck_open"])
+    all_driven, none = np.ones(3, np.bool_), np.zeros(3, np.bool_)
+    seen = [contacts.look(driven).tolist() for driven in (none, all_driven, none)]
+    assert seen == [[False, False, False], [True, False, True], [False, False, True]]
 
 
 def test_a_tone_has_no_break_between_two_blocks() -> None:

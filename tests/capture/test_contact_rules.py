@@ -165,6 +165,34 @@ def test_a_line_that_rings_unanswered_after_an_opening_may_be_open(bench: Bench)
     assert bench.state.contact_open == []
 
 
+def test_a_capture_that_begins_again_knows_what_the_one_before_had_noticed(bench: Bench) -> None:
+    """Line 2 is opened no more since its contact was found stuck; line 1's was open when the other ended."""
+    before = msgspec.structs.replace(bench.state, opened=[1], contact_open=[4], contact_stuck=[1, 2, 9])
+    bench.up[3] = False
+    bench.contacts.take_over(before)
+    bench.run(100)
+    assert (bench.state.contact_stuck, bench.state.contact_open) == ([1], [4])
+    bench.up[3] = True
+    bench.run(100)
+    assert bench.state.contact_open == []
+    bench.up[0] = False
+    bench.ring[0] = True
+    bench.run(1000)
+    bench.ring[0] = False
+    bench.run(RING_OVER_MS)
+    assert bench.state.contact_open == [], "it had closed, which the lifted handset has shown"
+
+
+def test_a_contact_that_was_open_at_the_end_of_the_one_before_may_be_open(bench: Bench) -> None:
+    bench.up[0] = False
+    bench.contacts.take_over(msgspec.structs.replace(bench.state, opened=[1]))
+    bench.ring[0] = True
+    bench.run(1000)
+    bench.ring[0] = False
+    bench.run(RING_OVER_MS)
+    assert bench.state.contact_open == [1]
+
+
 def test_a_contact_that_the_meter_reports_open_for_too_long_is_stuck_open(bench: Bench) -> None:
     meter = MeterState(connected=True, contacts=True)
     board: Any = bench.board

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -11,12 +10,10 @@ from typing import Any, Self
 import msgspec
 import numpy as np
 
-from linetap.board.wires import wires_path
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.ring import I16, RATE_HZ
 from linetap_bench.exchange.feed import Played, read_played
 from linetap_bench.script.script import load_script
-from linetap_bench.stage.processes import Child
 from linetap_bench.stage.stage import Stage
 from linetap_core.clock import NS_PER_S, SYSTEM
 from linetap_core.evidence.calls import g711, sealed
@@ -34,10 +31,19 @@ FILL_MS = 120  # a busy machine may keep the exchange waiting; a notice that com
 class World(Stage):
     """`with World(folder, script) as world:` the exchange runs, capture and recorder may be started."""
 
-    def __init__(self, folder: Path, script: Path, changes: dict[str, str] | None = None, patient: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        script: Path,
+        changes: dict[str, str] | None = None,
+        patient: bool = True,
+        contacts: bool = False,
+    ) -> None:
         super().__init__(folder, lines=load_script(script).lines, patient=patient)
         self._script = script
         self._changes = {"greeting_max_ms = 6000": "greeting_max_ms = 0"} | (changes or {})
+        if contacts:
+            self._changes |= self.with_contacts
 
     def __enter__(self) -> Self:
         super().__enter__()
@@ -49,18 +55,6 @@ class World(Stage):
             self._stack.close()
             raise
         return self
-
-    def start_meter(self, *faults: str) -> Child:
-        """The card's meter, at the port `meter` in the world's folder."""
-        words = ["--wires", str(wires_path(self.run_dir, 1)), "--port", str(self.folder / "meter"), *faults]
-        name = f"meter-{len(self.children.children)}"
-        return self.children.start(name, [sys.executable, "-m", "linetap_bench.exchange.meter", *words])
-
-    def kill(self, child: Child) -> None:
-        """kill -9, as a crash is."""
-        child.process.kill()
-        child.process.wait(LIMIT_S)
-        self.children.children.remove(child)
 
     def until(self, true: Callable[[], bool], what: str, limit_s: float = LIMIT_S) -> None:
         """Look until it is so; the processes must live meanwhile."""

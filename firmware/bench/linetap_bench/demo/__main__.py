@@ -2,7 +2,8 @@
 """`./build.sh demo`: a unit, a broker and a telephone exchange on this machine, and a minute of real calls.
 
 Everything is in a fresh folder; no process is left, however it ends. At the end one recording is opened with stock
-`age` and compared with the exchange's signal on the line, and its evidence bundle is checked with stock tools.
+`age` and compared with the exchange's signal on the line, and its evidence bundle is checked with stock tools. The
+call that staff end by a code has to be ended by the card's contact, by its record and by the exchange.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from types import FrameType
 from linetap.commission.init import SIGNERS
 from linetap.config import Config
 from linetap.notices.defaults import make_default_notices
+from linetap_bench.demo.ended import check_ended, ended_by_code
 from linetap_bench.demo.opening import CaseFile, Opened, make_and_check, open_and_check
 from linetap_bench.demo.view import Look, Looker, describe, open_view
+from linetap_bench.exchange.feed import read_log
 from linetap_bench.script.script import load_script
 from linetap_bench.script.scriptkeys import Script
 from linetap_bench.script.timing import times_of
@@ -103,8 +106,9 @@ def demo(folder: Path, script: Path) -> int:
     make_default_notices(folder / "notices")
     with Stage(folder, LINES) as stage:
         # the last table of the file is that of EXEMPT_LINE
-        config = stage.prepare(folder / "notices", more="exempt = true\n")
+        config = stage.prepare(folder / "notices", stage.with_contacts, more="exempt = true\n")
         exchange = stage.start_exchange(script, folder / "exchange", folder.parent / "voices")
+        stage.start_meter()
         for service in ("panel", "capture", "recorder", "reporter"):
             stage.start(service)
         children = stage.children
@@ -113,13 +117,15 @@ def demo(folder: Path, script: Path) -> int:
         for child in reversed(children.children[1:]):
             if status := children.end(child):
                 raise ChildFailed(f"{child.name} ended with {status}; {child.log}:\n{child.last_words()}")
+    played = load_script(script)
     recorded = sum(call.disposition == "recorded" for call in look.calls)
-    if recorded < (wanted := _conversations(load_script(script))):
+    if recorded < (wanted := _conversations(played)):
         raise Refusal(f"{wanted} calls should have been recorded, {recorded} were; {folder / 'logs'} has details")
+    ended = check_ended(ended_by_code(played, config), look.calls, read_log(folder / "exchange").releases)
     verified = linetap("verify", config.vault_path, "--signers", folder / SIGNERS).splitlines()[-1]
     opened = open_and_check(folder, config, look.calls, folder / "exchange")
     case = make_and_check(folder, opened.call_dir, folder / SIGNERS)
-    _print_result(folder, look, opened, case, output[-1], verified)
+    _print_result(folder, look, ended, opened, case, output[-1], verified)
     return 0
 
 
@@ -127,12 +133,16 @@ def _conversations(script: Script) -> int:
     return sum(times_of(call).answer is not None and call.line != EXEMPT_LINE for call in script.call)
 
 
-def _print_result(folder: Path, look: Look, opened: Opened, case: CaseFile, exchange: str, verified: str) -> None:
+def _print_result(
+    folder: Path, look: Look, ended: list[str], opened: Opened, case: CaseFile, exchange: str, verified: str
+) -> None:
     recorded = [call for call in look.calls if call.disposition == "recorded"]
     lines = [
         "",
         f"{len(look.calls)} calls, {len(recorded)} recorded; gaps {look.gap_ms:.0f} ms; {exchange}",
         *(f"  {call.call_id}  {describe(call)}" for call in look.calls),
+        *(["Ended by a code of staff:"] if ended else []),
+        *(f"  {call}" for call in ended),
         f"{look.reports_delivered} reports delivered to the broker.",
         f"The vault: {folder / 'vault'}; by linetap verify, calls and log: {verified}",
         "One recording, opened with stock age:",

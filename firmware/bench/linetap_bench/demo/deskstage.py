@@ -71,10 +71,11 @@ def _start_unit(stage: DeskStage, made: DemoKeys, script: Path, often: int) -> N
     _print(f"the unit {UNIT}: capture, recorder, reporter and panel on eight simulated lines")
     options = ("--authority", made.authority, "--key-list", made.key_list)
     # The last table of the file is that of line 8, which is exempt in the script.
-    stage.prepare(stage.folder / "notices", more="exempt = true\n", init=options)
+    stage.prepare(stage.folder / "notices", stage.with_contacts, more="exempt = true\n", init=options)
     made.enrol_real(stage.config_path)
     load_config(stage.config_path)
     stage.start_exchange(script, voices=stage.folder.parent / "voices", repeat=often)
+    stage.start_meter()
     for service in ("panel", "capture", "recorder", "reporter"):
         stage.start(service)
     wait(answers_for(stage.run_dir, "reporter").is_dir, stage.children, "the recorder takes no command", READY_S)

@@ -177,7 +177,7 @@ def describe(call: CallRecord) -> str:
         parts.append(f"ended by {call.ended_by}")
     if call.end:
         proof = call.end.notice.proof if call.end.notice else "none"
-        parts.append(f"situation {call.end.situation}, its notice heard: {proof}")
+        parts.append(f"situation {call.end.situation}, its notice heard: {proof}, free by {call.end.seen_by}")
     if call.why:
         parts.append(call.why)
     return ", ".join(parts)

@@ -22,7 +22,7 @@ from linetap.config.schema import Config
 from linetap.ring import I16, RATE_HZ
 from linetap_bench.exchange.feed import Anchor, AudioFeed, LevelFeed, Played, PlayedLog
 from linetap_bench.exchange.linetimeline import LEAK, Front, beside, fronts
-from linetap_bench.exchange.releasing import InPlace, LineRelease
+from linetap_bench.exchange.releasing import InPlace, LineRelease, StuckContacts
 from linetap_bench.exchange.timeline import Timeline
 from linetap_bench.script.scriptkeys import LineSetup, Script
 from linetap_bench.script.timing import PER_MS
@@ -71,6 +71,7 @@ class Exchange:
         self._levels = LevelFeed(self._wires, timeline, clock.monotonic_ns())
         self._timeline = timeline
         self._one_shots = OneShots(len(lines), clock.monotonic_ns() - CONTACT_REST_MS * NS_PER_MS)
+        self._stuck = StuckContacts([setup.contact for setup in setups])
         self._releases = [LineRelease(setup) for setup in setups]
         self._in_place = [InPlace() for _ in setups]
 
@@ -165,7 +166,7 @@ class Exchange:
         """What the exchange makes of the loops that the card opens and closes."""
         now_ns = self._clock.monotonic_ns()
         now_ms = now_ns // NS_PER_MS
-        opened = self._one_shots.look(self._wires.asked_open(now_ms), now_ns)
+        opened = self._stuck.look(self._one_shots.look(self._wires.asked_open(now_ms), now_ns))
         script_ms = now_ms - self._levels.shift_ms
         for row, release in enumerate(self._releases):
             if release.quiet and not opened[row]:
@@ -174,6 +175,8 @@ class Exchange:
             done = release.look(now_ms, bool(opened[row]), lifted, incoming)
             if done is not None:
                 self.played.releases.append(done)
+        lines = zip(self.played.lines, self._releases, strict=True)
+        self.played.left_open = [number for number, release in lines if release.loop_open]
         self._levels.hold_open(opened, now_ns)
 
     def _replaced(self, lines: npt.NDArray[np.float64], length: int) -> None:

@@ -165,7 +165,8 @@ class LevelFeed:
 # `line-NN.s16` (little-endian, the cable's rate, one for each line) and `exchange.json`: `rate_hz`, `lines`, `samples`,
 # `start_mono_ns` (when sample 0 was heard, CLOCK_MONOTONIC), `script_sample` (where the script began), `anchors`
 # ([sample, mono_ns] wherever the cable's clock jumped), `underruns`, `overruns`, `realtime` (without it JACK may skip a
-# period without notifying either end of the cable), `releases` (openings of a loop, and what became of the call).
+# period without notifying either end of the cable), `releases` (openings of a loop, and what became of the call),
+# `left_open` (lines whose opening is not over).
 
 
 END_S = 30
@@ -182,6 +183,7 @@ class Played(msgspec.Struct, kw_only=True):
     overruns: int = 0
     realtime: bool = True
     releases: list[Released] = []  # by the card's contacts
+    left_open: list[int] = []  # lines whose loop a contact still holds open at the end
 
 
 class PlayedLog:
@@ -216,7 +218,11 @@ def path_of(folder: Path, number: int) -> Path:
     return folder / f"line-{number:02d}.s16"
 
 
+def read_log(folder: Path) -> Played:
+    return msgspec.json.decode((folder / "exchange.json").read_bytes(), type=Played)
+
+
 def read_played(folder: Path) -> tuple[Played, dict[int, I16]]:
     """The log and the samples of each line."""
-    played = msgspec.json.decode((folder / "exchange.json").read_bytes(), type=Played)
+    played = read_log(folder)
     return played, {n: np.fromfile(path_of(folder, n), "<i2").astype(np.int16) for n in played.lines}

@@ -8,9 +8,12 @@ telephone. docs/line-release.md has the numbers and their sources.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from linetap_bench.exchange.linesounds import HOWLER_HZ, HOWLER_MS
 from linetap_bench.exchange.linetimeline import FOREVER
@@ -34,6 +37,22 @@ class Released(msgspec.Struct, frozen=True):
     opened_ms: int
     closed_ms: int
     outcome: Outcome
+
+
+class StuckContacts:
+    """What the lines have of their contacts: one that is stuck open never closes again after its first opening."""
+
+    def __init__(self, states: Sequence[str]) -> None:
+        """Of `LineSetup.contact`."""
+        self._closed = np.array([state == "stuck_closed" for state in states])
+        self._open = np.array([state == "stuck_open" for state in states])
+        self._opened = np.zeros(len(states), np.bool_)
+
+    def look(self, driven: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """`driven`: those whose coil is on, bool (lines,). Returns the open ones."""
+        self._opened |= driven & self._open
+        opened: npt.NDArray[np.bool_] = (driven & ~self._closed) | self._opened
+        return opened
 
 
 class LineRelease:

@@ -3,8 +3,8 @@
 contacts did to them.
 
 The recorder's own call table runs over rendered lines faster than real time; where it opens a contact, the simulated
-exchange answers in what the lines show from then on. Capture's bounds are applied, its processes do not run: those are
-killed in tests/capture/test_capture_contacts.py and tests/board/test_contacts.py.
+exchange answers in what the lines show from then on. Capture's bounds are applied. Real processes run and are killed in
+endskilled.py, whose rows are of the same table.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from linetap_bench.day.recorder import START_NS, Kept, echo_of, rendered
 from linetap_bench.exchange.linetimeline import fronts
 from linetap_bench.exchange.releasing import InPlace, LineRelease, Released
 from linetap_bench.figures import Row
+from linetap_bench.measure import endskilled
 from linetap_bench.script.callkeys import Call, CallSound
 from linetap_bench.script.callkeys import Keys as Pressed
 from linetap_bench.script.scriptkeys import LineSetup, Script
@@ -266,4 +267,5 @@ def measure(folder: Path, voices: Path, _notices: Path) -> list[Row]:
         row("calls that ended in another way than they should", len(tally.otherwise), "calls", 0),
         row("last digit of the code to the notice, median", statistics.median(tally.to_notice_ms), "ms", 400),
         row("end of the notice to the open loop, longest", max(tally.to_open_ms), "ms", 2000),
+        *endskilled.measure(folder / "killed", voices),
     ]

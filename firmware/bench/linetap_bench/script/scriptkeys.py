@@ -40,6 +40,8 @@ class LineSetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     # The card opens the loop: the exchange ends the call after so long. A shorter opening is a flash at a station.
     releases_after_ms: Annotated[int, Meta(ge=0, le=10_000)] = 1000
     guard_s: Annotated[float, Meta(ge=0, le=300)] = 90.0  # the same, of an incoming call on a trunk
+    # The card's series contact: welded, or one that stays open once it has been open.
+    contact: Literal["sound", "stuck_closed", "stuck_open"] = "sound"
 
 
 class SmdrLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -15,11 +15,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+from linetap.board.wires import wires_path
 from linetap.config import Config, load_config
 from linetap_bench.stage.cable import Cable
 from linetap_bench.stage.jack import JackCable
 from linetap_bench.stage.processes import Child, ChildFailed, Processes
 from linetap_bench.stage.servers import start_broker
+from linetap_core import rooms
 
 UNIT = "floor-03"
 READY_S = 120.0
@@ -86,15 +88,51 @@ class Stage:
         self.children.wait_for_text(exchange, "ready:", READY_S)
         return exchange
 
+    @property
+    def with_contacts(self) -> dict[str, str]:
+        """Changes for `prepare`: the card has a meter, and series contacts that it commands."""
+        return {
+            '# meter_port = "/dev/linetap/card1/meter"': f'meter_port = "{self.folder / "meter"}"',
+            "# contacts = false": "contacts = true",
+        }
+
+    def start_meter(self, *faults: str) -> Child:
+        """The card's meter, on the wires that the exchange has made."""
+        words = ["--wires", str(wires_path(self.run_dir, 1)), "--port", str(self.folder / "meter"), *faults]
+        return self._start("meter", [sys.executable, "-m", "linetap_bench.exchange.meter", *words])
+
     def start(self, name: str, *more: str) -> Child:
-        """Starts a `linetap` service or tool with this stage's configuration, under an unused name."""
+        """Starts a `linetap` service or tool with this stage's configuration."""
+        return self._start(name, [sys.executable, "-m", "linetap", name, "--config", str(self.config_path), *more])
+
+    def _start(self, name: str, command: list[str]) -> Child:
+        """Under an unused name of a log."""
         log_name = name
         count = 1
         while (self.folder / "logs" / f"{log_name}.log").exists():
             count += 1
             log_name = f"{name}-{count}"
-        command = [sys.executable, "-m", "linetap", name, "--config", str(self.config_path), *more]
         return self.children.start(log_name, command)
+
+    def kill(self, *children: Child) -> None:
+        """kill -9 of all of them at once."""
+        for child in children:
+            child.process.kill()
+        for child in children:
+            child.process.wait(COMMAND_S)
+            self.children.children.remove(child)
+
+    def forget_ram(self) -> None:
+        """What a power cut takes: all in RAM but the lines themselves. No service may run."""
+        wires, cable = wires_path(self.run_dir, 1), self.run_dir / "jack"
+        kept = wires.replace(cable / wires.name)
+        for path in self.run_dir.iterdir():
+            if path.is_file():
+                path.unlink()
+            elif path != cable:
+                shutil.rmtree(path)
+        rooms.enter(self.run_dir, "capture")
+        kept.replace(wires)
 
 
 def linetap(*words: object) -> str:

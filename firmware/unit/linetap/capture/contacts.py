@@ -49,6 +49,17 @@ class Contacts:
         self._board, self._player, self._clock, self._state = board, player, clock, state
         self._contacts = {line.number: _Contact(row) for row, line in enumerate(lines) if not line.exempt}
 
+    def take_over(self, before: CaptureState | None) -> None:
+        """What the capture before this one had noticed, by its last state: a restart makes no contact sound."""
+        if before is None or not self._card.contacts:
+            return
+        self._state.contact_stuck = [
+            line for line in before.contact_stuck if line in self._contacts and line not in self._staff
+        ]
+        for line in {*before.opened, *before.contact_open} & self._contacts.keys():
+            contact = self._contacts[line]
+            contact.proven, contact.suspected = False, line in before.contact_open
+
     def open(self, line: int, ms: int) -> str | None:
         """Opens the contact for `ms`, within LEAST_OPEN_MS and MOST_OPEN_MS; the reason of a refusal, or None."""
         contact = self._contacts.get(line)

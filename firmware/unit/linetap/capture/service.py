@@ -24,7 +24,7 @@ from linetap_core import __version__, rooms
 from linetap_core.clock import SYSTEM
 from linetap_core.errors import BadInput, DeviceFault
 from linetap_core.records import CaptureState, Fault
-from linetap_core.service import START_AGAIN, StateFile, Stop, lock_of, start_logging, try_realtime
+from linetap_core.service import START_AGAIN, StateFile, Stop, lock_of, read_state, start_logging, try_realtime
 
 PRIORITY = 50  # below the kernel's interrupt threads and jackd's 70, above all other services of ours
 
@@ -71,6 +71,7 @@ def _serve(config: Config, card: Card, stop: Stop, state: CaptureState, file: St
         player = Player(card, lines, notices_of(config), board)
         gains = LineGains(config, lines, player)
         contacts = Contacts(card, lines, board, player, SYSTEM, state)
+        contacts.take_over(read_state(config.run_path, state.service, CaptureState))
         codec = opened.enter_context(closing(Codec(card)))
         commands = opened.enter_context(closing(Commands(config.run_path, card.number, player, contacts)))
         codec.watch(commands.fileno())
