@@ -43,26 +43,30 @@ def line(netlist: Netlist) -> list[Finding]:
         for how, when in ((WELDED, at), (STUCK, OPEN_S - 0.1))
     )
     return [
-        over("Contact open, handset lifted: the meter reads of 48 V", [_volts(found["open"])], "V", least=40),
+        over("Contact open, handset lifted: the meter reads of 48 V", [volts_of(found["open"])], "V", least=40),
         over("Contact open, handset lifted: current in the loop", [abs(found["left"]) * 1e6], "uA", most=100),
         over("HOOK pin: on-hook after the contact's coil is on", [_ms(found, "on", "opened")], "ms", most=20),
         over("HOOK pin: off-hook after it is asked to close", [(found["off"] - SHUT_S) * 1000], "ms", most=100),
-        over("Contact welded, asked for: the meter reads of 48 V", [_volts(welded["v"])], "V", most=16),
-        over("Contact stuck open, handset lifted: the meter reads of 48 V", [_volts(stuck["v"])], "V", least=40),
+        over("Contact welded, asked for: the meter reads of 48 V", [volts_of(welded["v"])], "V", most=16),
+        over("Contact stuck open, handset lifted: the meter reads of 48 V", [volts_of(stuck["v"])], "V", least=40),
     ]
 
 
+def closing(ohm: float, farad: float) -> list[str]:
+    """The handset is put down while the loop is open; then the contact closes onto the telephone's bell."""
+    bell = [f"Rringer /TIP_TEL1 ringer {ohm:g}", f"Cringer ringer /RING1 {farad:g}"]
+    return [*EXCHANGE, *telephone([(0.1, PUT_DOWN_S)]), *forced((OPEN_S, SHUT_S)), *bell, ".tran 0.2m 2 0 0.2m"]
+
+
 def closes(netlist: Netlist) -> list[Finding]:
-    """The handset is put down while the loop is open: what the line shows when the contact closes, and when it cannot.
-    A bell's capacitor, emptied by the lifted telephone, is charged again.
+    """What the line shows when the contact closes, and when it cannot: the bell's capacitor, emptied by the lifted
+    telephone, is charged again.
     """
-    lines = [*EXCHANGE, *telephone([(0.1, PUT_DOWN_S)]), *forced((OPEN_S, SHUT_S)), ".tran 0.2m 2 0 0.2m"]
-    bells = [[f"Rringer /TIP_TEL1 ringer {ohm:g}", f"Cringer ringer /RING1 {farad:g}"] for ohm, farad in BELLS]
     measures = [METER.format("before", SHUT_S - 0.002), *(
         f".meas tran {end} {end} v(/VM1) from={SHUT_S} to={SHUT_S + 0.13}" for end in ("min", "max")
     )]  # fmt: skip
-    sound = [_moved(each) for each in run_all(Deck(netlist, [*lines, *bell], measures) for bell in bells)]
-    stuck = _moved(run(Deck(netlist.given({"K102": STUCK}), [*lines, *bells[0]], measures)))
+    sound = [_moved(each) for each in run_all(Deck(netlist, closing(*bell), measures) for bell in BELLS)]
+    stuck = _moved(run(Deck(netlist.given({"K102": STUCK}), closing(*BELLS[0]), measures)))
     return [
         over("Contact closes on a handset put down meanwhile: the line sinks by", sound, "V", least=1),
         over("Contact stuck open, the same: the line moves by", [stuck], "V", most=0.1),
@@ -135,15 +139,15 @@ def _peak(found: dict[str, float], name: str) -> float:
     return max(abs(found[f"{name}_high"]), abs(found[f"{name}_low"]))
 
 
-def _volts(vm: float) -> float:
+def volts_of(vm: float) -> float:
     """Of the line, without its sign."""
     return abs(meter_reads(vm, Supply()))
 
 
 def _moved(found: dict[str, float]) -> float:
     """How far the line's voltage goes from what it was, as the meter reads it."""
-    before = _volts(found["before"])
-    return max(abs(before - _volts(found[end])) for end in ("min", "max"))
+    before = volts_of(found["before"])
+    return max(abs(before - volts_of(found[end])) for end in ("min", "max"))
 
 
 def _ms(found: dict[str, float], late: str, early: str) -> float:

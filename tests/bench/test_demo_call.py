@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's abusive call, faster than the demo: its script, through `config init` and the recorder's own code."""
+"""The demo's abusive call, faster than the demo and on a card without contacts: its script, through `config init` and
+the recorder's own code."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from linetap_bench.demo.__main__ import SCRIPT
 from linetap_core.cli import main
 
 
-def test_one_call_of_the_demo_is_ended_by_its_staff_after_the_notice(
+def test_without_contacts_the_call_of_the_demo_is_ended_by_its_staff_after_the_notice(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "demo"

@@ -51,9 +51,17 @@ def test_every_fault_of_a_line_misses_its_row() -> None:
         assert not figures(kills, log)[missed].met
 
 
-def test_the_script_gives_every_victim_its_rounds_and_loops_enough(tmp_path: Path) -> None:
+def test_the_next_victim_is_the_one_with_the_fewest_loops_until_all_have_enough() -> None:
+    kills = Kills()
+    kills.held |= {"recorder": 30, "capture": 7, "meter": 9, "reporter and panel": 8, "power": 8}
+    assert kills.next_victim == "capture"
+    kills.held |= dict.fromkeys(VICTIMS, 100)
+    assert kills.next_victim is None
+
+
+def test_the_script_has_loops_enough_for_every_victim(tmp_path: Path) -> None:
     path = tmp_path / "calls.toml"
-    path.write_text(script_of(ROUNDS * len(VICTIMS)))
+    path.write_text(script_of(ROUNDS))
     script = load_script(path)
     assert sum(bool(call.keys) for call in script.call) >= LOOPS * len(VICTIMS)
     assert {call.line for call in script.call if not call.keys} == {BYSTANDER}

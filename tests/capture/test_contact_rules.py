@@ -193,6 +193,21 @@ def test_a_contact_that_was_open_at_the_end_of_the_one_before_may_be_open(bench:
     assert bench.state.contact_open == [1]
 
 
+def test_a_contact_that_has_charged_a_bell_has_closed(bench: Bench) -> None:
+    board: Any = bench.board
+    board.meter = MeterState(connected=True, contacts=True)
+    bench.contacts.open(1, 2000)
+    bench.up[0] = False
+    bench.run(3000)
+    board.meter.charged = [1]
+    bench.run(100)
+    bench.ring[0] = True
+    bench.run(1000)
+    bench.ring[0] = False
+    bench.run(RING_OVER_MS)
+    assert bench.state.contact_open == [], "the line rings in vain, and its telephone is there"
+
+
 def test_a_contact_that_the_meter_reports_open_for_too_long_is_stuck_open(bench: Bench) -> None:
     meter = MeterState(connected=True, contacts=True)
     board: Any = bench.board

@@ -4,7 +4,7 @@
 The meter and the card bound an opening too. What the line can tell: while a contact is open it shows idle voltage,
 whatever the telephone does. So a loop that stays closed is a contact that did not open. One that did not close again
 looks like a handset that is down: it is suspected when the line rings and nobody lifts, or when the meter still reports
-it open.
+it open; unless the handset was lifted since, or its bell was charged when the contact closed (board/meter/charge.py).
 """
 
 from __future__ import annotations
@@ -112,7 +112,11 @@ class Contacts:
 
     def report(self) -> None:
         """Brings the state up to date, before it is written."""
-        reported = self._board.meter.opened if self._board.meter is not None else []
+        meter = self._board.meter
+        reported = meter.opened if meter is not None else []
+        for line in self._contacts.keys() & set(meter.charged if meter is not None else []):
+            if self._contacts[line].closes_ns is None:
+                self._contacts[line].proven, self._contacts[line].suspected = True, False
         late_ns = self._clock.monotonic_ns() - REPORTED_MS * NS_PER_MS
         self._state.opened = [line for line, contact in self._contacts.items() if contact.closes_ns is not None]
         self._state.contact_open = [

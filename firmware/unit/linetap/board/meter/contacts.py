@@ -6,9 +6,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from linetap.board.meter import protocol as wire
+from linetap.board.meter.charge import AFTER_MS, BEFORE_MS, charges
 from linetap.board.meter.reader import Reader
 from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.errors import DeviceFault
+
+ARRIVED_MS = 100  # the last sample has come
 
 
 class MeterContacts:
@@ -21,6 +24,7 @@ class MeterContacts:
         self._clock = clock
         self.wanted = 0  # mask of the channels to be held open
         self._due_ns = self._heard_ns = 0
+        self._closing_ns: dict[int, int] = {}  # rows that were told to close, and when
         self._reported: int | None = None
 
     def contact(self, index: int, opened: bool) -> None:
@@ -30,15 +34,20 @@ class MeterContacts:
         if opened and not self._reader.state.contacts:
             raise DeviceFault("no_contacts", "the line meter's program knows no series contacts; it is an earlier one")
         self._heard_ns = self._clock.monotonic_ns()
+        if opened:
+            self._reader.state.charged = [each for each in self._reader.state.charged if each != self._numbers[index]]
+        elif self.wanted & self._bits[index]:
+            self._closing_ns[index] = self._heard_ns
         self.wanted = self.wanted | self._bits[index] if opened else self.wanted & ~self._bits[index]
         self._send()
 
     def follow(self) -> None:
         """Called once a period: keeps the requested ones open, but none once the meter has closed them itself."""
         self._report()
+        now_ns = self._clock.monotonic_ns()
+        self._look_at_closed(now_ns)
         if not self.wanted:
             return
-        now_ns = self._clock.monotonic_ns()
         if self._reader.state.connected:
             self._heard_ns = now_ns
         if now_ns - self._heard_ns > wire.CONTACT_EXPIRY_MS * NS_PER_MS:
@@ -53,6 +62,16 @@ class MeterContacts:
             state = self._reader.state
             state.contacts = self._reported is not None
             state.opened = [number for number, bit in zip(self._numbers, self._bits, strict=True) if held & bit]
+
+    def _look_at_closed(self, now_ns: int) -> None:
+        for row, closed_ns in list(self._closing_ns.items()):
+            if now_ns - closed_ns < (AFTER_MS + ARRIVED_MS) * NS_PER_MS:
+                continue
+            del self._closing_ns[row]
+            volts = self._reader.volts(row, closed_ns - BEFORE_MS * NS_PER_MS, BEFORE_MS + AFTER_MS)
+            if volts is not None and charges(volts):
+                state = self._reader.state
+                state.charged = sorted({*state.charged, self._numbers[row]})
 
     def _send(self) -> None:
         self._due_ns = self._clock.monotonic_ns() + wire.BEAT_EVERY_MS * NS_PER_MS

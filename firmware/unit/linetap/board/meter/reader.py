@@ -20,6 +20,7 @@ from linetap.board.meter.decide import Decider
 from linetap.board.meter.limits import LimitArrays
 from linetap.board.meter.protocol import Deframer, encode
 from linetap.board.meter.store import Store
+from linetap.ring import I16
 from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.records import MeterState
 
@@ -95,6 +96,14 @@ class Reader:
         found = self._store.levels(last)
         self.state.connected = found is not None
         return found
+
+    def volts(self, row: int, from_ns: int, ms: int) -> I16 | None:
+        """Returns the line's samples of `ms` milliseconds, int16 (ms,), 0.01 V; None if they are not all there."""
+        if not self._map.known:
+            return None
+        first = self._map.meter_us(from_ns) // wire.SAMPLE_US
+        found = self._store.volts(first, first + ms)
+        return None if found is None else found[row]
 
     def _last(self, until_ns: int) -> int | None:
         """Returns the sample before `until_ns`."""

@@ -77,6 +77,13 @@ class Store:
                 filled[row, sample - first :] = (limits.off_hook if off_hook else limits.on_hook)[row, 0]
         return filled
 
+    def volts(self, first: int, end: int) -> I16 | None:
+        """Returns int16 (lines, n), the samples from `first` on; None if they are not all there, or no longer."""
+        oldest = self._first if self._next is None else max(self._first, self._next - CAPACITY)
+        if self._next is None or first < oldest or end > self._next:
+            return None
+        return self._volts[:, np.arange(first, end) % CAPACITY]
+
     def levels(self, last: int) -> Levels | None:
         """Returns the ten samples up to `last`; missing ones repeat the last. None: there are no samples."""
         end = self.end
