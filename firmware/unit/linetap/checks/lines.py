@@ -200,7 +200,7 @@ CHECKS = (
     # A line's series contact was opened, and its loop stayed closed: calls on it are not ended by the card.
     of_lines(
         "contact_stuck",
-        clears="when the contact was opened again and the loop opened with it",
+        clears='when the contact was opened again and the loop opened with it, or the line has `release = "staff"`',
         text_ko="{lines}: 통화를 끊으려 하였으나 접점이 열리지 않았습니다. 직원이 수화기를 내려놓아야 통화가 끝납니다.",
         text_en="{lines}: the contact was opened to end a call, and the loop stayed closed. Staff have to hang up.",
         action_ko='카드를 교체하십시오. 그때까지 unit.toml에서 이 회선을 release = "staff"로 두십시오.',
