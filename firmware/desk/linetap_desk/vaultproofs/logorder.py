@@ -22,7 +22,7 @@ from linetap_core.evidence.merklelog.unitlog import Leaf
 SLACK_NS = 60 * NS_PER_S  # steps smaller than a clock_step, and a thread's turn
 NEAR = 64  # leaves: the vault's thread may see a step before the main one logs it
 AHEAD_NS = NS_PER_DAY  # of retention time before the clock
-_VAULT = ("open", "close", "gap", "notice_failure", "refused", "key_list")
+_VAULT = ("open", "end", "close", "gap", "notice_failure", "refused", "key_list")
 _MAIN = ("start", "stop", "heartbeat", "clock_step")
 
 
@@ -116,6 +116,7 @@ class LogTimes:
 
 LATE_NS = 7 * NS_PER_DAY  # a unit may be off for days, and may wait for an agreed clock
 _EARLIEST_ZONE = timedelta(hours=14)  # where a day ends first
+_BEFORE_DESTRUCTION = ("open", "end", "close", "gap", "notice_failure", "hold", "copy", "amendment")
 _WHILE_RUNNING = ("open", "heartbeat", "clock_step", "stop")
 
 Bad = Callable[[str, str], None]
@@ -219,7 +220,7 @@ class LogOrder:
 
     def _of_call(self, index: int, leaf: Leaf, at_ns: int, call: _Call) -> None:
         name = f"leaf {index}: {leaf.call_id}"
-        if call.destroyed and leaf.kind in ("open", "close", "gap", "notice_failure", "hold", "copy", "amendment"):
+        if call.destroyed and leaf.kind in _BEFORE_DESTRUCTION:
             self._bad("after_destruction", f"{name}: {leaf.kind} after its destruction")
         elif leaf.kind == "open" and call.closed:
             self._bad("open_after_close", f"{name}: opened after its close")

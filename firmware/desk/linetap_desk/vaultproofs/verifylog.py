@@ -27,6 +27,7 @@ from linetap_desk.proofs import callfolder, verifycall
 from linetap_desk.proofs.callfolder import Damaged
 from linetap_desk.proofs.verdict import Problem, Verdict
 from linetap_desk.vaultproofs.documents import LogClaims, LogWeakened
+from linetap_desk.vaultproofs.logends import LogEnds
 from linetap_desk.vaultproofs.logorder import LogOrder
 from linetap_desk.vaultproofs.witnessedlog import LogWitness
 from linetap_desk.witnessing import judge, signedheads
@@ -61,6 +62,7 @@ class LogCheck:
         self._destroyed: set[str] = set()
         self._seen: set[str] = set()
         self._order = LogOrder(self._bad)
+        self._ends = LogEnds(self._bad)
         self.named = LogClaims() if named is None else named
         self._begun: Leaf | None = None  # its first leaf, if it replaced another log
         self._weakened = LogWeakened()
@@ -95,6 +97,8 @@ class LogCheck:
             yield Problem("not_in_log", "the log does not know that it was sealed")
         elif self._closed[call.name] != call.record_sha256:
             yield Problem("other_record", "its record is not the one that the log has the SHA-256 of")
+        if self._ends.contradicts(call.record):
+            yield Problem("other_end", "how it was ended differs between its record and the log")
         until = call.record.retention.until if call.record.retention else None
         if self._order.other_until(call.name, until):
             yield Problem("other_until", f"to be kept until {until}, and its close in the log differs")
@@ -124,7 +128,7 @@ class LogCheck:
 
     def notes(self) -> Iterator[Verdict]:
         """Points that cannot be judged, and weakenings: verdicts that do not count."""
-        for note in (*self._anew(), *self._order.notes(), *self._weakened.notes()):
+        for note in (*self._anew(), *self._order.notes(), *self._ends.notes(), *self._weakened.notes()):
             yield Verdict(f"{NAME}: {note}", counts=False)
 
     def _anew(self) -> Iterator[str]:
@@ -254,6 +258,7 @@ class LogCheck:
             self._begun = leaf
         self.witnessed.look_at(index, leaf)
         self._order.look_at(index, leaf)
+        self._ends.look_at(index, leaf)
         self.named.look_at(leaf)
         self._weakened.look_at(leaf)
         if leaf.call_id is None:

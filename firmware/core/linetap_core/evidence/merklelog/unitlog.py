@@ -30,6 +30,7 @@ COPY_LIMIT_BYTES = 16 << 10
 Kind = Literal[
     "open",  # a call's recording begins
     "close",  # a call is sealed: record_sha256, disposition, until, sigsum (the unit's signature, sigsum.py)
+    "end",  # a call that was ended by staff's code or its time: how, as its record says (vaultformat/endleaf.py)
     "gap",  # missing parts of a call: gaps (their number), ms, causes
     "notice_failure",  # a call whose notice was not played to its end, or not heard: why, proof
     "refused",  # a call that was not recorded because the vault took nothing: why
@@ -68,6 +69,12 @@ class Leaf(msgspec.Struct, kw_only=True):
     sigsum: str | None = None
     until: str | UnsetType | None = UNSET  # of a close: as in its record; of a hold and an amendment: its end
     ended: bool = False  # of a hold
+    situation: str | None = None  # of an end, as the five below: EndRecord
+    code_at: str | None = None
+    released_at: str | None = None
+    seen_by: str | None = None
+    ended_at: str | None = None
+    ended_by: str | None = None
     number: int = 0  # of a call's amendment
     epoch: str | None = None
     file: str | None = None  # of the index, below its folder
@@ -76,7 +83,7 @@ class Leaf(msgspec.Struct, kw_only=True):
     verb: str | None = None  # of a command
     id: str | None = None  # of a weakening, as the three below
     step: str | None = None
-    by: str | None = None
+    by: str | None = None  # of an end too
     codes: list[str] = []
     log: str = ""  # of a log that begins anew, as `before`: which it is, and which was before
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The leaves of a call that has been sealed: its close, and its missing parts."""
+"""The leaves of a call that has been sealed: how it was ended, its missing parts, and its close."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from linetap_core.evidence.keys.keys import SigningKey
 from linetap_core.evidence.merklelog.unitlog import Kind
 from linetap_core.evidence.witness import tlogproof
 from linetap_core.records import CallRecord
+from linetap_core.vaultformat import endleaf
 
 VAULT_REFUSES = ("disk_full", "disk_error")  # reasons of the vault for not recording a call
 
@@ -23,6 +24,8 @@ def leaves_of(call_id: str, record: CallRecord, data: bytes, key: SigningKey) ->
     """Returns the kinds and fields of the leaves. `data`: the record as signed; `key`: the unit's."""
     of_call: Fields = {"call_id": call_id, "line": record.line}
     found: list[tuple[Kind, Fields]] = []
+    if (end := endleaf.fields_of(record)) is not None:
+        found.append(("end", {**of_call, **end}))
     if record.audio and record.audio.gaps:
         gaps = record.audio.gaps
         causes = sorted({gap.cause for gap in gaps})

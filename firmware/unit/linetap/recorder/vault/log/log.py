@@ -35,7 +35,7 @@ from linetap_core.supervisor import step
 from linetap_core.vaultformat import keptlogs, vaultname
 
 REMEMBERED = 4096  # newest leaves that are recognised when appended again, as in the outbox
-ONCE_A_CALL = ("open", "close", "gap", "notice_failure", "refused", "copy", "destruction")
+ONCE_A_CALL = ("open", "end", "close", "gap", "notice_failure", "refused", "copy", "destruction")
 COPY_EVERY_NS = 10 * NS_PER_S  # an older copy of the head proves fewer leaves
 LOOK_EVERY_NS = 60 * NS_PER_S
 _DAYS_LOOKED_AT = 2  # newest day folders in which a call's close may be missing after a power cut
@@ -124,7 +124,7 @@ class UnitLog:
         self._append([(kind, fields)])
 
     def close_call(self, call_id: str) -> None:
-        """Append the leaves of a call that has been sealed: its close, and its missing parts. Refusal if its record is
+        """Append the leaves of a call that has been sealed, at once (callleaves.py). Refusal if its record is
         damaged.
         """
         path = self._vault / sealed.call_path(call_id) / sealed.RECORD

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ended calls of a log: each `end` leaf against the order of the leaves and against the call's record.
+
+A log of an earlier version has none: that a record tells of an end and the log does not is no contradiction.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from linetap_core.evidence.merklelog.unitlog import Leaf
+from linetap_core.records import PublicRecord
+from linetap_core.vaultformat import endleaf
+
+MOST_NAMED, LONGEST = 20, 40  # situations of a foreign file, and characters of one
+Bad = Callable[[str, str], None]
+
+
+class LogEnds:
+    """Receives every leaf in turn. `bad` takes a code and a sentence."""
+
+    def __init__(self, bad: Bad) -> None:
+        self._bad = bad
+        self._ends: dict[str, dict[str, str | None]] = {}
+        self._closed: set[str] = set()
+
+    def look_at(self, index: int, leaf: Leaf) -> None:
+        if leaf.call_id is None:
+            return
+        if leaf.kind == "close":
+            self._closed.add(leaf.call_id)
+        elif leaf.kind == "end":
+            said = endleaf.fields_in(leaf)
+            if self._ends.setdefault(leaf.call_id, said) != said:
+                self._bad("other_end", f"leaf {index}: {leaf.call_id} was ended in another way by an earlier leaf")
+            elif leaf.call_id in self._closed:
+                self._bad("end_after_close", f"leaf {index}: {leaf.call_id} was ended after its close")
+
+    def contradicts(self, record: PublicRecord) -> bool:
+        """Whether the log says something else of the call's end than its record."""
+        said = self._ends.get(record.call_id)
+        return said is not None and said != endleaf.fields_of(record)
+
+    def notes(self) -> Iterator[str]:
+        if self._ends:
+            why = Counter(str(said["situation"]) for said in self._ends.values())
+            by = Counter(str(said["ended_by"]) for said in self._ends.values())
+            yield f"{len(self._ends)} calls were ended after a notice: {_counts(why)}; {_counts(by)}"
+
+
+def _counts(found: Counter[str]) -> str:
+    most = sorted(found.items())[:MOST_NAMED]
+    return ", ".join(f"{name[:LONGEST]} {number}" for name, number in most) + (
+        ", ..." if len(found) > len(most) else ""
+    )
