@@ -10,9 +10,9 @@ import pytest
 
 from linetap.commission.configcheck import check_config
 from linetap.config.change import services
-from linetap.config.endingchecks import notes
 from linetap.config.retention import class_of
 from linetap.config.schema import Config, Ending
+from linetap.linerelease import notes
 from linetap_core.cli import main
 from linetap_core.records import LADDER
 from test_config import Site
@@ -134,13 +134,13 @@ def test_no_situation_is_named_after_another_mark_of_a_record() -> None:
 
 
 def test_lines_that_staff_hang_up_are_named(site: Site) -> None:
-    assert list(notes(loaded(site))) == [
+    assert list(notes(loaded(site), {})) == [
         "lines 1, 2, 3, 4, 5, 6, 7, 8: card 1 has no contacts: staff hang up after the notice"
     ]
     site.edit("# contacts = false", "contacts = true")
-    assert list(notes(loaded(site))) == []
+    assert list(notes(loaded(site), {})) == []
     site.edit("number = 3\n", 'number = 3\nrelease = "staff"\n')
-    assert list(notes(loaded(site))) == ['line 3: release = "staff": staff hang up after the notice']
+    assert list(notes(loaded(site), {})) == ['line 3: release = "staff": staff hang up after the notice']
     assert [loaded(site).has_contact(line) for line in loaded(site).line[1:4]] == [True, False, True]
 
 
@@ -157,7 +157,7 @@ NO_CONTACTS = "card 1 has no contacts: staff hang up after the notice"
 def test_without_a_situation_nothing_is_said(tmp_path: Path) -> None:
     made = Site(tmp_path)
     made.write()
-    assert list(notes(loaded(made))) == []
+    assert list(notes(loaded(made), {})) == []
 
 
 def test_a_situation_keeps_its_calls_in_its_own_class_or_in_that_of_a_marked_call(site: Site) -> None:

@@ -13,13 +13,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from linetap import learned
+from linetap import learned, linerelease
 from linetap.commission import learn
-from linetap.commission.configcheck import not_released
 from linetap.config import schema
 from linetap.config.numbers import ProofNumbers
 from linetap.config.profile import Profile
 from linetap.learned import Learned
+from linetap.linerelease import release_of
 from linetap.notices import load_notices
 from linetap.ring import GAP_OVERRUN, I16, NO_VOLTS, NS_PER_FRAME, SLOT_FRAMES, UNDERRUN, RingWriter
 from linetap.sockets import Listener
@@ -364,9 +364,15 @@ def test_a_line_that_is_never_opened_is_not_asked_to_be(unit: Unit, teach: Learn
 
 
 def test_config_check_names_the_lines_that_do_not_release(unit: Unit) -> None:
-    config, folder = with_contacts(unit), Path(unit.config.learned)
+    ends = schema.Situation(name="abuse", code="**2", then="end", notice="end-abuse")
+    config = msgspec.structs.replace(with_contacts(unit), situation=[ends])
+    folder = Path(config.learned)
     for line, measured in ((1, 0.0), (2, 1700.0), (3, None)):
         learned.save(folder, line, Learned(release_ms=measured, learned_at="2026-01-01T00:00:00.000Z"))
-    (note,) = not_released(config)
-    assert note.startswith("line 1: its exchange does not release")
-    assert list(not_released(unit.config)) == []
+    found = learned.load(folder)
+    (note,) = linerelease.notes(config, found)
+    assert note == "line 1: the exchange does not release in time: staff hang up after the notice"
+    assert [release_of(config, line, found.get(line.number)) for line in config.line[:3]] == [
+        "exchange", "contact", "contact",
+    ]  # fmt: skip
+    assert list(linerelease.notes(msgspec.structs.replace(config, situation=[]), found)) == []

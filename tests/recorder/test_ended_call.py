@@ -198,6 +198,21 @@ def test_a_line_that_staff_release_is_not_opened(config: Config) -> None:
     assert story.released == []
 
 
+def test_each_line_says_how_its_calls_are_ended(config: Config, without: Config) -> None:
+    def said(of: Config, *never: int, **second: object) -> list[str | None]:
+        """`never`: lines whose exchange was measured not to release. `second`: of the second line."""
+        lines = [of.line[0], msgspec.structs.replace(of.line[1], **second), *of.line[2:]]
+        recorder = incoming(msgspec.structs.replace(of, line=lines)).recorder
+        recorder.learned_anew({number: Learned(learned_at=at(-60), release_ms=0) for number in never})
+        return [line.release for line in recorder.line_states()[:2]]
+
+    assert said(config) == ["contact", "contact"]
+    assert said(config, 1, 2, release="staff") == ["exchange", "staff"]
+    assert said(config, exempt=True) == ["contact", None]
+    assert said(without, 1, release="staff") == ["no_contact", "no_contact"]
+    assert said(msgspec.structs.replace(config, situation=[])) == [None, None]
+
+
 def test_a_situation_may_only_warn_or_only_mark(config: Config) -> None:
     situations = [
         msgspec.structs.replace(each, then="warn" if each.name == "abuse" else "nothing") for each in config.situation

@@ -21,7 +21,7 @@ from linetap_core.records.requests import (
 )  # fmt: skip
 from linetap_core.records.states import (
     Alert, CaptureState, Colour, ConfirmedBy, DeliveryState, FREE, Fault, KernelClockState, KeyListState,
-    LineState, LineStatus, MeterState, OrderState, OutboxState, PanelState, PbxDay, PbxPort, RecorderState,
+    LineRelease, LineState, LineStatus, MeterState, OrderState, OutboxState, PanelState, PbxDay, PbxPort, RecorderState,
     RefusedState, RemovalState, ReporterState, RetentionTimeState, ServiceState, Severity, UpdateBy,
     UpdateState, UpdateStep, WalkBy, WalkEnd, WalkState, WalkStep, WalkedLine, WeakeningState,
 )  # fmt: skip
@@ -32,8 +32,8 @@ __all__ = [
     "AnswerRecord", "AnsweredBy", "Audio", "CallEvent", "CallRecord", "Caller", "CancelRemoval",
     "CaptureCommand", "CaptureState", "ClockRecord", "Colour", "ConfirmedBy", "CountedMoment", "DeliveryState",
     "Direction", "Disposition", "EndRecord", "EndedBy", "EventKind", "Fault", "Gap", "InternalBy", "KernelClockState",
-    "KeyListState", "KeyPlace", "LineState", "LineStatus", "Mark", "MeterState", "NoticeProof", "NoticeRecord",
-    "OrderState", "OutboxState", "PanelState", "Part", "PartyBy", "PbxDay", "PbxPort", "PersonalRecord",
+    "KeyListState", "KeyPlace", "LineRelease", "LineState", "LineStatus", "Mark", "MeterState", "NoticeProof",
+    "NoticeRecord", "OrderState", "OutboxState", "PanelState", "Part", "PartyBy", "PbxDay", "PbxPort", "PersonalRecord",
     "PlayNotice", "PrepareRemoval", "PublicRecord", "RecorderCommand", "RecorderState", "Refused",
     "RefusedState", "ReleaseLine", "ReleaseSeenBy", "RemovalState", "ReporterState", "Retention",
     "RetentionTimeState", "ServiceState",

@@ -12,6 +12,9 @@ import msgspec
 
 LineStatus = Literal["idle", "ringing", "dialling", "notice", "recording", "off_hook", "fault"]
 FREE: tuple[LineStatus, ...] = ("idle", "fault")  # states of an unused line; a faulty line records nothing either
+# How a call on a line is ended: by its card's contact; else by staff: the card has none, unit.toml says so, or the
+# exchange was measured not to release the line.
+LineRelease = Literal["contact", "no_contact", "staff", "exchange"]
 ConfirmedBy = Literal["desk", "broker"]  # the confirming party: the broker if the roles name no desk
 PbxPort = Literal["none", "open", "shut"]  # where the PBX prints its calls; none: the configuration names none
 Severity = Literal["warning", "critical"]
@@ -84,6 +87,7 @@ class LineState(msgspec.Struct, kw_only=True):
     since: str
     call_id: str | None = None
     troubles: list[str] = []  # the line's faults, as codes of checks
+    release: LineRelease | None = None  # None: no situation ends a call, or the line is exempt
 
 
 class KeyListState(msgspec.Struct, kw_only=True):

@@ -12,7 +12,7 @@ import msgspec
 
 from linetap_core.evidence.authorization import fetch
 from linetap_core.evidence.signing import unitnames
-from linetap_core.records import LineState, LineStatus
+from linetap_core.records import LineRelease, LineState, LineStatus
 from linetap_core.wire.mqtt import Message
 
 PREFIX = "linetap/v1"
@@ -33,10 +33,11 @@ class Status(msgspec.Struct, frozen=True):
     since: str
 
 
-class LineReport(msgspec.Struct, frozen=True):
+class LineReport(msgspec.Struct, frozen=True, omit_defaults=True):
     state: LineStatus
     since: str
     call_id: str | None
+    release: LineRelease | None = None
 
 
 type Kind = Literal["status", "line", "call", "health", "alert", "log", "reply", "cmd"]
@@ -124,4 +125,4 @@ class Topics:
 
 
 def report_of(line: LineState) -> LineReport:
-    return LineReport(line.state, line.since, line.call_id)
+    return LineReport(line.state, line.since, line.call_id, line.release)

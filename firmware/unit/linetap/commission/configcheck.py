@@ -6,12 +6,10 @@ The services check less: each reads the files that it needs itself, and then rep
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from msgspec import UNSET, UnsetType
 
-from linetap import learned
 from linetap.board.pins import HEADER_CARD, load_pins
 from linetap.config.check import checked, given
 from linetap.config.schema import Config, Keys
@@ -38,15 +36,6 @@ def check_config(path: Path) -> Config:
     if errors:
         raise BadInput("\n".join(errors))
     return config
-
-
-def not_released(config: Config) -> Iterator[str]:
-    """The lines that have a contact, and whose exchange was measured not to release a call by it."""
-    found = learned.load(Path(config.learned))
-    for line in config.line:
-        measured = found.get(line.number)
-        if config.has_contact(line) and measured is not None and measured.release_ms == 0:
-            yield f"line {line.number}: its exchange does not release in time: staff hang up after the notice"
 
 
 def _key_list(config: Config, source: Source) -> None:

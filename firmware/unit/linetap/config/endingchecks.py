@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks of what ends a call: the codes of staff, the situations, the longest time. Each adds its problems to the
-source.
-
-`notes` is no error: on these lines staff hang up after the notice.
+source. Lines on which staff hang up are no error: linerelease.py.
 """
 
 from __future__ import annotations
@@ -10,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from linetap.config.schema import Config, Line
+from linetap.config.schema import Config
 from linetap_core.records import LADDER
 from linetap_core.tomlfile.locate import Path as KeyPath
 from linetap_core.tomlfile.source import Source
@@ -75,22 +73,3 @@ def _ending(config: Config, source: Source) -> None:
 
 
 ALL = (_codes, _situations, _ending)
-
-
-def notes(config: Config) -> Iterator[str]:
-    """The lines on which staff hang up after a situation's notice, and why; nothing if no situation ends a call."""
-    if not any(each.then == "end" for each in config.situation):
-        return
-    recorded = [line for line in config.line if not line.exempt]
-    for card in config.card:
-        without = [line for line in recorded if line.card == card.number and not card.contacts]
-        if without:
-            yield f"{_named(without)}: card {card.number} has no contacts: staff hang up after the notice"
-    by_staff = [line for line in recorded if line.release == "staff" and config.card_number(line.card).contacts]
-    if by_staff:
-        yield f'{_named(by_staff)}: release = "staff": staff hang up after the notice'
-
-
-def _named(lines: list[Line]) -> str:
-    numbers = ", ".join(str(line.number) for line in lines)
-    return f"line {numbers}" if len(lines) == 1 else f"lines {numbers}"

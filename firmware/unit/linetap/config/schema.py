@@ -260,6 +260,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     def situation_named(self, name: str) -> Situation | None:
         return next((each for each in self.situation if each.name == name), None)
 
+    @property
+    def ends_calls(self) -> bool:
+        """Whether a situation ends calls at all."""
+        return any(each.then == "end" for each in self.situation)
+
     def has_contact(self, line: Line) -> bool:
         """Whether this line's calls are ended by its card's contact; else staff hang up after the notice."""
         return line.release == "auto" and self.card_number(line.card).contacts

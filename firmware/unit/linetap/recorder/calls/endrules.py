@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from linetap.linerelease import release_of
 from linetap.recorder.calls.call import Call
 from linetap.recorder.calls.context import LineContext
 from linetap.recorder.calls.marks import note
@@ -39,11 +40,9 @@ def why_not(line: LineContext) -> str | None:
 
 
 def has_contact(line: LineContext) -> bool:
-    """Whether this line is released by its card's contact; where the exchange was measured not to release, staff
-    hang up.
-    """
+    """Whether this line is released by its card's contact; else staff hang up."""
     learned = line.around.learned.get(line.config.number)
-    return line.around.config.has_contact(line.config) and (learned is None or learned.release_ms != 0)
+    return release_of(line.around.config, line.config, learned) == "contact"
 
 
 def refuse(line: LineContext, event: Event, situation: str, why: str, *, by_time: bool) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from linetap.config.profile import Profile
 from linetap.config.schema import Line
 from linetap.learned import Learned
+from linetap.linerelease import release_of
 from linetap.recorder.calls import overlong, parties, redial
 from linetap.recorder.calls.carrier import CarrierUnderNotice
 from linetap.recorder.calls.codes import DOUBTFUL
@@ -21,7 +22,7 @@ from linetap.recorder.calls.timers import beep_frame, limit_frame, recommended_f
 from linetap.recorder.signals.events import Event, EventName
 from linetap.ring import NS_PER_FRAME, Batch
 from linetap_core.clock import parse_rfc3339, rfc3339
-from linetap_core.records import Disposition, LineState, LineStatus
+from linetap_core.records import Disposition, LineRelease, LineState, LineStatus
 
 FAULTS = {"line_cut", "line_short"}  # with these nothing can be recorded
 LISTENED = ("look", "sound", "channel")  # alone they change no record
@@ -165,7 +166,15 @@ class LineCalls(LineContext):
         if status == "idle" and not FAULTS.isdisjoint(troubles):
             status = "fault"
         since = rfc3339(memory.since_ns)
-        return LineState(line=self.config.number, state=status, since=since, call_id=call_id, troubles=troubles)
+        return LineState(
+            line=self.config.number, state=status, since=since, call_id=call_id, troubles=troubles,
+            release=self._release(),
+        )  # fmt: skip
+
+    def _release(self) -> LineRelease | None:
+        if not self.around.config.ends_calls or self.config.exempt:
+            return None
+        return release_of(self.around.config, self.config, self.around.learned.get(self.config.number))
 
     def _handle(self, event: Event) -> None:
         """Applies the table's action for the event, if there is one."""

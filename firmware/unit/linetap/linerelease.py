@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a call on a line is ended after a situation's notice: by its card's contact, or by staff, and why by them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from linetap.config.schema import Config, Line
+from linetap.learned import Learned
+from linetap_core.records import LineRelease
+
+
+def release_of(config: Config, line: Line, learned: Learned | None) -> LineRelease:
+    """`learned`: what was measured on the line. One that was never measured is opened: the line then shows what came
+    of it."""
+    if not config.card_number(line.card).contacts:
+        return "no_contact"
+    if line.release == "staff":
+        return "staff"
+    return "exchange" if learned is not None and learned.release_ms == 0 else "contact"
+
+
+def notes(config: Config, learned: Mapping[int, Learned]) -> Iterator[str]:
+    """The lines on which staff hang up, and why; nothing if no situation ends a call."""
+    if not config.ends_calls:
+        return
+    recorded = [line for line in config.line if not line.exempt]
+    of = {line.number: release_of(config, line, learned.get(line.number)) for line in recorded}
+    for card in config.card:
+        without = [line.number for line in recorded if line.card == card.number and of[line.number] == "no_contact"]
+        if without:
+            yield f"{_named(without)}: card {card.number} has no contacts: staff hang up after the notice"
+    if by_staff := [number for number in of if of[number] == "staff"]:
+        yield f'{_named(by_staff)}: release = "staff": staff hang up after the notice'
+    if held := [number for number in of if of[number] == "exchange"]:
+        yield f"{_named(held)}: the exchange does not release in time: staff hang up after the notice"
+
+
+def _named(numbers: list[int]) -> str:
+    return f"line{'' if len(numbers) == 1 else 's'} {', '.join(str(number) for number in numbers)}"
