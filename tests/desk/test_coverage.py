@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pytest
 from calls_rig import fill, recorded
+from fleet_rig import END_S, Speaking
 from servesite import ServeSite
 from sqlalchemy import Engine, insert
+from watch_rig import LINE
 
+from broker import HOST, Broker, until
 from linetap_core import cli
 from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.errors import BadInput
@@ -192,6 +195,41 @@ def test_the_page_and_the_report_have_the_same_measure(tmp_path: Path) -> None:
         assert "최근 30일 통화가 확인된 전화 1 / 8 (12.5 %)" in report
         for role, status in (("watch", 200), ("auditor", 200), ("custodian", 403), ("vault", 403)):
             assert served.client(role).get("/coverage").status_code == status
+
+
+def text_of(served: ServeSite, path: str) -> str:
+    return " ".join(re.sub("<[^>]+>", " ", served.client("officer").get(path).text).split())
+
+
+@pytest.mark.usefixtures("engine")
+def test_the_lines_that_staff_hang_up_are_on_page_and_report(tmp_path: Path) -> None:
+    """As units report them at a real broker."""
+    more = 'lines = "lines.csv"\nextensions = "extensions.csv"'
+    with Broker(tmp_path / "broker", saves=False) as broker:
+        floor = Speaking(broker.port)
+        floor.is_well("floor-01", 4)
+        for line, how in ((1, "contact"), (2, "exchange"), (3, "no_contact")):
+            floor.say("floor-01", f"line/{line}", {**LINE, "release": how})
+        floor.close()
+        where = f'db = "sqlite:///desk.db"\n[broker]\nhost = "{HOST}"\nport = {broker.port}'
+        with ServeSite(tmp_path, more=more, tables=where) as served:
+            until(lambda: served.site.fleet.figures()[0] == "live", END_S)
+            page, unit = text_of(served, "/coverage"), text_of(served, "/fleet/unit/floor-01")
+            report = text_of(served, "/protection")
+    assert "floor-01, 2 측정 결과 교환기가 제한 시간 안에 회선을 해제하지 않음" in page
+    assert "floor-01, 3 카드에 회선을 끊는 접점이 없음" in page
+    assert "floor-01, 1 " not in page
+    assert unit.count("통화 종료는 담당자가 함") >= 2
+    assert (
+        "종료하는 회선: 1개. 종료 안내 후 담당자가 끊는 회선: 접점 없음 1개, 설정으로 지정 0개, 교환기가 제한" in report
+    )
+
+
+@pytest.mark.usefixtures("engine")
+def test_without_a_broker_that_is_not_known(tmp_path: Path) -> None:
+    more = 'lines = "lines.csv"\nextensions = "extensions.csv"'
+    with ServeSite(tmp_path, ManualClock(parse_rfc3339(NOW)), more, 'db = "sqlite:///desk.db"') as served:
+        assert "브로커에 연결되어 있지 않아 현재 알 수 없습니다" in text_of(served, "/coverage")
 
 
 @pytest.mark.usefixtures("engine")

@@ -23,9 +23,12 @@ from sqlalchemy import Engine, insert
 from linetap_core import cli
 from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.errors import BadInput
+from linetap_core.records import LineRelease
+from linetap_desk.coverage.register import imported
 from linetap_desk.ingest import database, tables
 from linetap_desk.ingest.clear import clear_destroyed
 from linetap_desk.protection import answers, period, report, sheet, smallcells
+from linetap_desk.protection.figures import NO_DEPARTMENT, TRUNKS
 from linetap_desk.protection.report import Report
 from linetap_desk.searching.departments import Departments
 from linetap_desk.serve.database.tables import requests
@@ -184,11 +187,50 @@ def test_one_small_number_takes_the_next_smallest_with_it() -> None:
 def test_a_department_of_few_lines_is_not_a_row(engine: Engine, tmp_path: Path) -> None:
     fill(engine, drawn(300))
     found = made(engine, "2026-11", table_of(tmp_path))
-    assert found.departments == ["=cmd|calc", "민원실", "세무과", report.OTHERS, report.NO_DEPARTMENT]
+    assert found.departments == ["=cmd|calc", "민원실", "세무과", report.OTHERS, NO_DEPARTMENT]
     assert found.joined == 2
     without = "".join(line for line in LINES.splitlines(keepends=True) if "공보팀" not in line)
     found = made(engine, "2026-11", table_of(tmp_path, without))
-    assert found.departments == ["민원실", "세무과", report.OTHERS, report.NO_DEPARTMENT]  # alone it were one person's
+    assert found.departments == ["민원실", "세무과", report.OTHERS, NO_DEPARTMENT]  # alone it were one person's
+
+
+def test_trunk_lines_have_their_department_or_a_row_of_their_own(engine: Engine, tmp_path: Path) -> None:
+    """By the table, by the register for the trunk's name, or by neither."""
+    table = LINES + "".join(f"trunks,{line},{name},{of},2026-01-01\n" for line, name, of in (
+        (1, "", "민원실"), (2, "CO02", ""), (3, "CO03", ""), (4, "", ""),
+    ))  # fmt: skip
+    rows = [recorded("trunks", line, 60 * line + n, situation="abuse") for line in range(1, 6) for n in range(line)]
+    fill(engine, [*rows, recorded("floor-01", 1)])
+    (tmp_path / "pbx.csv").write_text("내선번호,종류,부서\nCO02,국선,세무과\nCO03,국선,\n1001,아날로그,민원실\n")
+    register = imported(tmp_path / "pbx.csv", {}, {})
+    assert [one.kind for one in register.extensions] == ["trunk_line", "trunk_line", "analog"]
+    filled = table_of(tmp_path, table).filled(register.departments, register.trunks)
+    found = made(engine, "2026-11", filled, Counter({TRUNKS: 1}))
+    ended = {name: its.of["ended"] for name, its in found.found.departments.items()}
+    assert ended == {"민원실": 1, "세무과": 2, TRUNKS: 3 + 4, NO_DEPARTMENT: 5}
+    assert found.departments[-2:] == [TRUNKS, NO_DEPARTMENT]
+    named = {row[0]: row for row in cells_of(sheet.csv_of(found, "ko")) if row}
+    assert named["국선(부서 미지정)"][1] == "7"
+    assert named["소속 미지정"][1] == "5"
+
+
+@pytest.mark.parametrize(
+    ("releases", "says"),
+    [
+        (
+            {"contact": 1200, "no_contact": 8, "exchange": 2},
+            "종료하는 회선: 1,200개. 종료 안내 후 담당자가 끊는 회선: 접점 없음 8개",
+        ),
+        (None, "브로커에 연결되어 있지 않아 표시하지 않습니다"),
+    ],
+)
+def test_the_lines_that_staff_hang_up_are_in_the_notes(
+    engine: Engine, tmp_path: Path, releases: dict[LineRelease, int] | None, says: str
+) -> None:
+    with engine.connect() as db:
+        of = period.parse("2026-11", KOREA)
+        found = report.make(db, of, table_of(tmp_path), None, parse_rfc3339(NOW), releases=releases)
+    assert says in sheet.csv_of(found, "ko").decode()
 
 
 # --- as a table -------------------------------------------------------------------------------------------------------

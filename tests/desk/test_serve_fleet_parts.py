@@ -72,6 +72,18 @@ def test_a_line_that_changes_is_a_line_and_not_the_unit() -> None:
     assert difference(now, None, "main-03") == {"unit": "main-03", "gone": True}
 
 
+def test_how_a_call_is_ended_stands_on_the_units_own_page_alone() -> None:
+    of_staff, ours = {**LINE, "release": "exchange"}, {**LINE, "release": "contact"}
+    now = pictured(("line/1", of_staff), ("line/2", ours), ("line/3", LINE))
+    assert [line.get("release") for line in now["lines"].values()] == ["exchange", "contact", None]
+    own, every = Reader(True, "en", "main-03"), Reader(False, "en")
+    shown = journal.visible_fields(dict(now), own)["lines"]
+    assert [line.get("release") for line in shown.values()] == ["exchange", "contact", None]
+    assert all("release" not in line for line in journal.visible_fields(dict(now), every)["lines"].values())
+    away = pictured(("line/1", of_staff), now_s=1000)["lines"]["1"]
+    assert (away["state"], away["release"]) == ("unknown", "exchange")  # it is not a state of now
+
+
 def test_who_is_away_says_since_when_it_has_not_been_heard() -> None:
     assert pictured()["heard"] == ""
     late = pictured(now_s=1000)

@@ -51,7 +51,7 @@ def _compared(config: Path, now_ns: int) -> Coverage:
     engine = database.open_reader(desk.db)
     try:
         with engine.connect() as db:
-            return compare(db, known, table, now_ns)
+            return compare(db, known, table.filled(known.departments, known.trunks), now_ns)
     except SQLAlchemyError as error:
         raise BadInput(f"db: {database.reason(error)}") from None
     finally:

@@ -19,11 +19,12 @@ SEEN_DAYS = 30
 # tapped: a line, with calls; silent: a line, without one for SEEN_DAYS; trunk: recorded where its calls leave the PBX;
 # no_line: the unit named in the table has no such line; untapped: could be, and is not; odd: a tap cannot be on it.
 State = Literal[
-    "tapped", "silent", "trunk", "no_line", "untapped", "odd", "ip_phone", "digital_set", "mobile", "fax", "unused"
+    "tapped", "silent", "trunk", "no_line", "untapped", "odd", "ip_phone", "digital_set", "mobile", "fax", "trunk_line",
+    "unused",
 ]  # fmt: skip
 STATES: tuple[State, ...] = get_args(State)
 UNREACHABLE = ("ip_phone", "digital_set", "mobile")
-NO_STAFF = ("fax", "unused")
+NO_STAFF = ("fax", "trunk_line", "unused")
 WRONG: tuple[State, ...] = ("untapped", "silent", "no_line", "odd")
 Place = tuple[str, int]
 

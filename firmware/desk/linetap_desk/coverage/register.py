@@ -13,12 +13,13 @@ from typing import Literal, Self, get_args
 from linetap_core.errors import BadInput
 from linetap_core.rooms import read_small
 
-Kind = Literal["analog", "ip_phone", "digital_set", "mobile", "fax", "unused"]
+Kind = Literal["analog", "ip_phone", "digital_set", "mobile", "fax", "trunk_line", "unused"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 COLUMNS = ("extension", "kind", "department")
 MOST_TOLD = 50  # bad lines
 _LIMIT_BYTES = 4 << 20
 _MOST_DIGITS, _TEXT_LIMIT = 8, 120
+_MOST_OF_TRUNK = 15  # letters or digits: the trunk's name at the PBX, as a unit's order takes it
 
 # As PBXs and people name them: FreePBX's bulk handler has `extension` and `tech`, Avaya's `list station` Ext and Type.
 HEADINGS: Mapping[str, str] = {
@@ -33,7 +34,9 @@ WORDS: Mapping[str, Kind] = {
     "ip phone": "ip_phone", "sip": "ip_phone", "pjsip": "ip_phone", "voip": "ip_phone", "ip전화": "ip_phone",
     "인터넷전화": "ip_phone", "digital_set": "digital_set", "digital": "digital_set", "dkt": "digital_set",
     "디지털": "digital_set", "키폰": "digital_set", "mobile": "mobile", "휴대전화": "mobile", "휴대폰": "mobile",
-    "fax": "fax", "팩스": "fax", "unused": "unused", "미사용": "unused", "공번": "unused", "": "unused",
+    "fax": "fax", "팩스": "fax", "trunk_line": "trunk_line", "trunk": "trunk_line", "co": "trunk_line",
+    "co line": "trunk_line", "국선": "trunk_line",
+    "unused": "unused", "미사용": "unused", "공번": "unused", "": "unused",
 }  # fmt: skip
 
 
@@ -55,6 +58,16 @@ class Faults(BadInput):
 @dataclass(frozen=True, slots=True)
 class Register:
     extensions: tuple[Extension, ...] = ()
+
+    @property
+    def departments(self) -> dict[str, str]:
+        """Extension, or trunk's name -> department, of those that have one."""
+        return {one.number: one.department for one in self.extensions if one.department}
+
+    @property
+    def trunks(self) -> frozenset[str]:
+        """The names of trunk lines at the PBX."""
+        return frozenset(one.number for one in self.extensions if one.kind == "trunk_line")
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -136,9 +149,12 @@ def _places(path: Path, row: list[str], columns: Mapping[str, str], headings: Ma
 def _extension(cells: list[str], places: Mapping[str, int], words: Mapping[str, str]) -> Extension:
     taken = {name: cells[place].strip() if place < len(cells) else "" for name, place in places.items()}
     number, word, department = taken["extension"], taken["kind"].casefold(), taken.get("department", "")
-    if not (number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS):
-        raise BadInput(f"extension {number[:20]!r}: 1 to {_MOST_DIGITS} digits expected")
     kind = next((one for one in KINDS if one == words.get(word)), None)
+    if kind == "trunk_line":
+        if not (number.isascii() and number.isalnum() and len(number) <= _MOST_OF_TRUNK):
+            raise BadInput(f"trunk {number[:20]!r}: 1 to {_MOST_OF_TRUNK} letters or digits expected")
+    elif not (number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS):
+        raise BadInput(f"extension {number[:20]!r}: 1 to {_MOST_DIGITS} digits expected")
     if kind is None:
         raise BadInput(f"{word[:20]!r}: not a kind; {', '.join(KINDS)} expected, or --kind '{word[:20]}=ip_phone'")
     if len(department) > _TEXT_LIMIT or not department.isprintable():

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from linetap_core.records import LineRelease
 from linetap_desk.coverage.compare import State
 from linetap_desk.web.text import N_
 
@@ -17,5 +18,13 @@ STATE: dict[State, str] = {
     "digital_set": N_("Digital set of the PBX: a tap cannot reach it; the PBX's own recorder is needed"),
     "mobile": N_("Mobile telephone: a tap cannot reach it"),
     "fax": N_("Fax: no speech"),
+    "trunk_line": N_("Trunk line of the PBX: no telephone"),
     "unused": N_("Not in use"),
+}
+
+# Why staff end a call on a line, of lines whose contact does not.
+BY_STAFF: dict[LineRelease, str] = {
+    "no_contact": N_("the card has no contact"),
+    "staff": N_("set so in the unit's configuration"),
+    "exchange": N_("measured: the exchange does not release the line in time"),
 }

@@ -23,6 +23,7 @@ from linetap_desk.protection.period import Period
 from linetap_desk.searching.departments import Departments
 
 Place = tuple[str, int]  # unit, line
+NO_DEPARTMENT, TRUNKS = "", "*trunks"  # in the place of a name: lines of none, and trunk lines of none
 
 
 @dataclass(slots=True)
@@ -41,7 +42,7 @@ class Figures:
 
 @dataclass(slots=True)
 class Found:
-    """`departments`: by name; empty: lines of no department. `unmeasured`: destroyed calls that were cleared before
+    """`departments`: by name, with NO_DEPARTMENT and TRUNKS. `unmeasured`: destroyed calls that were cleared before
     this desk counted. `overdue`: copies that should be gone, at this moment."""
 
     departments: dict[str, Figures] = field(default_factory=dict)
@@ -94,11 +95,17 @@ def _counted(db: Connection, wanted: Any) -> list[dict[str, Any]]:
 
 
 def _add(found: Found, departments: Departments, at_ns: int, row: dict[str, Any], names: Iterable[str]) -> None:
-    _, department = departments.at_line(row["unit"], row["line"], at_ns)
+    department = department_of(departments, row["unit"], row["line"], at_ns)
     its = Figures(Counter({name: int(row[name]) for name in names}), lines={(row["unit"], row["line"])})
     if row.get("situation"):
         its.situations[row["situation"]] += int(row["ended"])
     found.departments.setdefault(department, Figures()).add(its)
+
+
+def department_of(departments: Departments, unit: str, line: int | None, at_ns: int) -> str:
+    """The name, NO_DEPARTMENT, or TRUNKS."""
+    _, department = departments.at_line(unit, line, at_ns)
+    return department or (TRUNKS if departments.is_trunk(unit, line, at_ns) else NO_DEPARTMENT)
 
 
 def _overdue(db: Connection, now_ns: int) -> int:

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, func, select
 
+from linetap_core.records import LineRelease
 from linetap_desk.ingest.tables import pbx_days, units
 from linetap_desk.protection import figures, smallcells
-from linetap_desk.protection.figures import Figures, Found
+from linetap_desk.protection.figures import NO_DEPARTMENT, TRUNKS, Figures, Found
 from linetap_desk.protection.period import Period
 from linetap_desk.protection.smallcells import LEAST_LINES, Cell
 from linetap_desk.searching.departments import Departments
@@ -25,7 +26,8 @@ SENSITIVE = (
 KEPT = ("destroyed", "late")
 COLUMNS = (*COUNTED, *SENSITIVE, *KEPT)
 SHARES = {"recorded": "due", "heard": "judged"}  # column -> what it is a share of
-OTHERS, NO_DEPARTMENT = "*", ""  # departments with few lines; lines of none
+OTHERS = "*"  # departments with few lines
+UNNAMED = (OTHERS, TRUNKS, NO_DEPARTMENT)  # rows that are no department, in their order at the end
 Released = Mapping[str, int]  # department -> calls that were opened by request in the period
 
 
@@ -40,7 +42,7 @@ class Pbx:
 
 @dataclass(slots=True)
 class Report:
-    """`departments`: names in order, OTHERS and NO_DEPARTMENT at the end. `hidden`: cells that are not shown; a column
+    """`departments`: names in order, those of UNNAMED at the end. `hidden`: cells that are not shown; a column
     of a situation is its name behind `end:`. `joined`: how many departments are in OTHERS. `released` None: the pages'
     database could not be read."""
 
@@ -50,6 +52,7 @@ class Report:
     pbx: Pbx
     released: bool
     covered: tuple[int, int] | None  # telephones that were seen lately, of those of staff; None: there is no register
+    releases: Mapping[LineRelease, int] | None  # lines by how a call on them is ended, now; None: not known here
     departments: list[str] = field(default_factory=list)
     cells: dict[Cell, int] = field(default_factory=dict)
     total: Counter[str] = field(default_factory=Counter)
@@ -72,14 +75,15 @@ def make(
     released: Released | None,
     now_ns: int,
     covered: tuple[int, int] | None = None,
+    releases: Mapping[LineRelease, int] | None = None,
 ) -> Report:  # fmt: skip
     found = figures.read(db, period, departments, now_ns)
-    report = Report(period, now_ns, found, _pbx(db, period), released is not None, covered)
+    report = Report(period, now_ns, found, _pbx(db, period), released is not None, covered, releases)
     for name, number in (released or {}).items():
         found.departments.setdefault(name, Figures()).of["released"] += number
     rows, report.joined = _joined(found.departments, departments)
-    named = sorted(name for name in rows if name not in (OTHERS, NO_DEPARTMENT))
-    report.departments = [*named, *(name for name in (OTHERS, NO_DEPARTMENT) if name in rows)]
+    named = sorted(name for name in rows if name not in UNNAMED)
+    report.departments = [*named, *(name for name in UNNAMED if name in rows)]
     report.situations = sorted({name for one in rows.values() for name in one.situations})
     for name, one in rows.items():
         report.cells |= {(name, column): one.of[column] for column in (*COLUMNS, "judged")}
@@ -107,7 +111,11 @@ def _hidden(report: Report) -> frozenset[Cell]:
 
 def _joined(found: Mapping[str, Figures], table: Departments) -> tuple[dict[str, Figures], int]:
     """Departments with fewer than three lines as one row, with the next smallest where they have fewer together."""
-    lines = {name: len({(sat.row.unit, sat.row.line) for sat in table.sat(department=name)}) for name in found if name}
+    lines = {
+        name: len({(sat.row.unit, sat.row.line) for sat in table.sat(department=name)})
+        for name in found
+        if name not in UNNAMED
+    }
     few = [name for name in lines if lines[name] < LEAST_LINES]
     for name in sorted(lines, key=lambda name: (lines[name], name)):
         if few and name not in few and sum(lines[each] for each in few) < LEAST_LINES:

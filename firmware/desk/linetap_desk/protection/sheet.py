@@ -7,11 +7,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator
+from typing import get_args
 
 from linetap_core.clock import from_utc_ns
+from linetap_core.records import LineRelease
 from linetap_desk.protection import words
 from linetap_desk.protection.answers import Answer, answers
-from linetap_desk.protection.report import COLUMNS, NO_DEPARTMENT, OTHERS, SHARES, Report, end_of
+from linetap_desk.protection.figures import NO_DEPARTMENT, TRUNKS
+from linetap_desk.protection.report import COLUMNS, OTHERS, SHARES, Report, end_of
 from linetap_desk.protection.smallcells import LEAST
 from linetap_desk.web import text
 from linetap_desk.web.text import Language
@@ -23,7 +26,7 @@ Translate = Callable[[str], str]
 
 def name_of(report_name: str, say: Translate) -> str:
     """Of a row."""
-    fixed = {OTHERS: words.OTHERS, NO_DEPARTMENT: words.NO_DEPARTMENT}
+    fixed = {OTHERS: words.OTHERS, TRUNKS: words.TRUNKS, NO_DEPARTMENT: words.NO_DEPARTMENT}
     return say(fixed[report_name]) if report_name in fixed else report_name
 
 
@@ -60,7 +63,15 @@ def notes(report: Report, say: Translate) -> list[str]:
     found = [say(rule) for rule in words.RULES]
     if report.found.unmeasured:
         found.append(say(words.UNMEASURED) % {"num": f"{report.found.unmeasured:,}"})
+    found.append(_who_hangs_up(report, say))
     return found if report.released else [*found, say(words.NO_RELEASES)]
+
+
+def _who_hangs_up(report: Report, say: Translate) -> str:
+    if report.releases is None:
+        return say(words.RELEASES_UNKNOWN)
+    numbers = {name: f"{report.releases.get(name, 0):,}" for name in get_args(LineRelease)}
+    return say(words.WHO_HANGS_UP) % numbers
 
 
 def csv_of(report: Report, language: Language) -> bytes:

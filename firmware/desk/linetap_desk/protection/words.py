@@ -44,14 +44,23 @@ REASON = {
     "repeated": N_("The member of staff judged that calls on the same matter, which had been answered, were repeated."),
 }
 OTHERS, NO_DEPARTMENT, WHOLE = N_("Other departments"), N_("No department"), N_("Whole office")
+TRUNKS = N_("Trunk lines (no department named)")
 FEW, NOT_SHOWN = N_("under 5"), N_("not shown")
 RULES = (
     N_("Numbers from 1 to 4 of one department are shown as `under 5`; where one would follow from a sum, another is "
        "not shown either."),
     N_("Departments with fewer than three lines are one row. Persons are neither named nor ranked."),
-    N_("Calls without a department came over lines that the table of lines gives to nobody, such as trunk lines."),
+    N_("Calls without a department came over lines that the table of lines gives to nobody. A trunk line has the "
+       "department that the table or the register names for it; without one it is in a row of its own."),
 )  # fmt: skip
 UNMEASURED = N_("%(num)s destroyed calls were cleared before this desk counted; they are in no column but this line.")
+WHO_HANGS_UP = N_(
+    "Lines on which the unit itself ends a call, now: %(contact)s. Lines on which staff hang up after the "
+    "announcement: %(no_contact)s without a contact, %(staff)s by configuration, %(exchange)s whose exchange does not "
+    "release in time."
+)
+RELEASES_UNKNOWN = N_("On which lines staff hang up after the announcement is not known here: there is no connection "
+                      "to the broker.")  # fmt: skip
 NO_RELEASES = N_("How many calls were opened by request is not known here: the database of the pages cannot be read.")
 
 # What the ministry asks: its words, and the lines below that answer it.

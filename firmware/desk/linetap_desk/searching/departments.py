@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bisect
 import csv
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -50,6 +51,7 @@ class Departments:
         """Rows in any order."""
         self._of_line: dict[tuple[str, int], list[Row]] = {}
         self._of_extension: dict[tuple[str, str], list[Row]] = {}
+        self._trunks: frozenset[str] = frozenset()
         for row in sorted(rows, key=lambda row: row.from_ns):
             if row.line is None:
                 self._of_extension.setdefault((row.unit, row.extension), []).append(row)
@@ -78,6 +80,17 @@ class Departments:
             raise BadInput(f"{path}:{max(1, reader.line_num)}: {error}") from None
         return cls(list(rows.values()))
 
+    def filled(self, departments: Mapping[str, str], trunks: Collection[str]) -> Self:
+        """With the register's word: a row without a department takes that of its extension, or of its trunk's name.
+        `trunks`: these names are no extensions."""
+        rows = [row for kept in (self._of_line, self._of_extension) for rows in kept.values() for row in rows]
+        found = type(self)([
+            row if row.department else msgspec.structs.replace(row, department=departments.get(row.extension, ""))
+            for row in rows
+        ])  # fmt: skip
+        found._trunks = frozenset(trunks)
+        return found
+
     def at(self, entry: Entry, at_ns: int) -> tuple[str, str]:
         """Extension and department; empty if unknown. The extension that the unit reported takes precedence."""
         row = _newest(self._of_line.get((entry.unit, entry.line), []), at_ns)
@@ -89,6 +102,14 @@ class Departments:
         """The same if only the line is known."""
         row = _newest(self._of_line.get((unit, line or 0), []), at_ns)
         return (row.extension, row.department) if row else ("", "")
+
+    def is_trunk(self, unit: str, line: int | None, at_ns: int) -> bool:
+        """Whether the table names the line at that moment, and gives it to no extension."""
+        row = _newest(self._of_line.get((unit, line or 0), []), at_ns)
+        return row is not None and self._is_trunk(row)
+
+    def _is_trunk(self, row: Row) -> bool:
+        return not row.extension or row.extension in self._trunks
 
     def cuts(self, since_ns: int, until_ns: int) -> list[int]:
         """The moments within, the first excluded, at which a row of a line begins."""
@@ -109,7 +130,7 @@ class Departments:
     def trunks(self, at_ns: int) -> set[tuple[str, int]]:
         """Lines that the table names without an extension."""
         newest = {place: _newest(rows, at_ns) for place, rows in self._of_line.items()}
-        return {place for place, row in newest.items() if row is not None and not row.extension}
+        return {place for place, row in newest.items() if row is not None and self._is_trunk(row)}
 
     def sat(self, extension: str = "", department: str = "") -> list[Sat]:
         """The lines of an extension or department, with periods; a row ends where the line's next row begins."""

@@ -15,7 +15,7 @@ import msgspec
 
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S
-from linetap_core.records import FREE, LineStatus, Severity
+from linetap_core.records import FREE, LineRelease, LineStatus, Severity
 from linetap_core.wire import topics
 from linetap_core.wire.alerts import led_of
 from linetap_core.wire.legend import ACTIVITIES, CONDITIONS, activity_of, standing
@@ -41,6 +41,7 @@ class Line(msgspec.Struct, frozen=True):
     state: LineStatus
     since: Word
     call_id: Word | None
+    release: LineRelease | None = None  # of a unit of an earlier version: not known
 
 
 class Alert(msgspec.Struct, frozen=True):

@@ -39,10 +39,15 @@ class Directory:
         self._lines = _Kept(lines, lambda path: Departments.load(path, zone), Departments([]))
         self._places = _Kept(places, Places.read, Places())
         self._register = _Kept(settings.desk.serve.extensions, Register.load, Register())
+        self._filled: tuple[Departments, Register, Departments] | None = None
 
     @property
     def lines(self) -> Departments:
-        return self._lines.now()
+        """The table of lines, with the departments that the register of extensions adds."""
+        table, register = self._lines.now(), self._register.now()
+        if self._filled is None or self._filled[0] is not table or self._filled[1] is not register:
+            self._filled = table, register, table.filled(register.departments, register.trunks)
+        return self._filled[2]
 
     @property
     def register(self) -> Register:

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from linetap_core.clock import NS_PER_S, S_PER_DAY, from_utc_ns, parse_rfc3339
-from linetap_core.records import LineStatus
+from linetap_core.records import LineRelease, LineStatus
 from linetap_core.wire.legend import ACTIVITIES, CONDITIONS, LEDS, PATTERN_NAMES_KO, PATTERNS, SIGNS
 from linetap_desk.watch.units import STANDINGS, Standing
 from linetap_desk.web.text import N_, Language
@@ -37,6 +37,12 @@ LINE_WORDS: dict[LineStatus, str] = {
     "recording": N_("recording"),
     "off_hook": N_("in use, not recorded"),
     "fault": N_("faulty"),
+}
+# Of a line whose calls its unit does not end by itself.
+RELEASE_WORDS: dict[LineRelease, str] = {
+    "no_contact": N_("staff end calls: no contact on the card"),
+    "staff": N_("staff end calls: set so in the configuration"),
+    "exchange": N_("staff end calls: the exchange does not release the line in time"),
 }
 UNKNOWN_LINE = N_("not known: the unit is away")
 # Texts used by the script.
@@ -96,6 +102,7 @@ def fleet_words(gettext: Callable[[str], str], language: Language) -> dict[str, 
         },
         "activities": {name: {"says": getattr(one, language), "call": one.call} for name, one in ACTIVITIES.items()},
         "patterns": patterns,
+        "releases": {name: gettext(text) for name, text in RELEASE_WORDS.items()},
         "says": {name: gettext(text) for name, text in SCRIPT_WORDS.items()},
     }
 

@@ -20,6 +20,7 @@ from typing import Any, Self
 import msgspec
 
 from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock, rfc3339
+from linetap_core.records import LineRelease
 from linetap_desk.serve.live.causes import Neighbours, Seen
 from linetap_desk.serve.live.journal import (
     Acknowledged,
@@ -125,6 +126,14 @@ class Hub:
         """The link, and the number of units by standing."""
         with self._lock:
             return self._desk.link, Counter(one["standing"] for one in self._pictures.values())
+
+    def releases(self) -> dict[tuple[str, int], LineRelease | None] | None:
+        """Unit and line -> how a call on it is ended, of all lines that units report; None while the broker is away."""
+        with self._lock:
+            if self._desk.link != "live":
+                return None
+            pictures = list(self._pictures.values())
+        return {(one["unit"], int(n)): line.get("release") for one in pictures for n, line in one["lines"].items()}
 
     def number_of(self, id: str) -> int | None:
         with self._lock:

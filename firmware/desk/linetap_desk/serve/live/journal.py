@@ -159,10 +159,11 @@ def difference(old: Picture | None, new: Picture | None, name: str) -> dict[str,
 
 
 def _line(line: Line, away: bool) -> dict[str, Any]:
-    """Of a unit that is away its last report is no state of now."""
-    return {"state": "unknown", "since": "", "call": None} if away else {
+    """Of a unit that is away its last report is no state of now; how its calls are ended does not change with that."""
+    now = {"state": "unknown", "since": "", "call": None} if away else {
         "state": line.state, "since": line.since, "call": line.call_id
     }  # fmt: skip
+    return now if line.release is None else {**now, "release": line.release}
 
 
 def _alert(check: str, alert: Alert) -> dict[str, Any]:
@@ -259,14 +260,22 @@ class Journal:
 def visible_fields(fields: dict[str, Any], reader: Reader) -> dict[str, Any]:
     """The fields of a picture or a difference that this reader may see."""
     out = dict(fields)
-    if "lines" in out and not reader.calls:
-        out["lines"] = {n: line and {**line, "call": None} for n, line in out["lines"].items()}
+    if "lines" in out:
+        out["lines"] = {n: line and _visible_line(line, reader) for n, line in out["lines"].items()}
     if (alerts := out.get("alerts")) is not None:
         most = len(alerts) if reader.unit is not None else ALERTS_SHOWN
         out["alerts"] = [_in_language(alert, reader.language) for alert in alerts[:most]]
         out["more"] = max(0, len(alerts) - most)
     if (cause := out.get("cause")) is not None:
         out["cause"] = _visible_cause(cause, reader.language)
+    return out
+
+
+def _visible_line(line: dict[str, Any], reader: Reader) -> dict[str, Any]:
+    """A tile among all units does not show how a call is ended: of a thousand units it is not sent."""
+    out = line if reader.calls else {**line, "call": None}
+    if reader.unit is None and "release" in out:
+        out = {name: value for name, value in out.items() if name != "release"}
     return out
 
 

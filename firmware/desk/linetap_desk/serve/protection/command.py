@@ -49,23 +49,24 @@ def made(settings: Settings, of: Period, now_ns: int) -> Report:
     table = Departments([])
     if settings.desk.serve.lines is not None:
         table = Departments.load(Path(settings.desk.serve.lines), settings.zone)
+    register = None if settings.desk.serve.extensions is None else Register.load(Path(settings.desk.serve.extensions))
+    if register is not None:
+        table = table.filled(register.departments, register.trunks)
     engine = database.open_reader(settings.desk.db)
     try:
         with engine.connect() as db:
-            return report.make(
-                db, of, table, _released(settings, of, table), now_ns, _covered(db, settings, table, now_ns)
-            )
+            opened = _released(settings, of, table)
+            return report.make(db, of, table, opened, now_ns, _covered(db, register, table, now_ns))
     except SQLAlchemyError as error:
         raise BadInput(f"db: {database.reason(error)}") from None
     finally:
         engine.dispose()
 
 
-def _covered(db: Connection, settings: Settings, table: Departments, now_ns: int) -> tuple[int, int] | None:
-    extensions = settings.desk.serve.extensions
-    if extensions is None:
+def _covered(db: Connection, register: Register | None, table: Departments, now_ns: int) -> tuple[int, int] | None:
+    if register is None:
         return None
-    found = compare(db, Register.load(Path(extensions)), table, now_ns)
+    found = compare(db, register, table, now_ns)
     return found.tapped, found.staff
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 
 from linetap_core.clock import rfc3339
 from linetap_core.evidence.calls import sealed
+from linetap_desk.protection.figures import department_of
 from linetap_desk.protection.period import Period
 from linetap_desk.searching.departments import Departments
 from linetap_desk.serve.database.tables import requests
@@ -23,5 +24,5 @@ def released(db: Connection, period: Period, departments: Departments) -> Counte
     found: Counter[str] = Counter()
     for row in db.execute(wanted.distinct()):
         at_ns = sealed.call_ns(row.call_id)
-        found[departments.at_line(row.unit, row.line, at_ns)[1]] += 1
+        found[department_of(departments, row.unit, row.line, at_ns)] += 1
     return found

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import anyio
@@ -59,8 +60,11 @@ async def _made(site: Site, of: Period, now_ns: int) -> Report:
         found = await coverage_of(site)
         covered = found.tapped, found.staff
 
+    live = site.fleet.releases()
+    releases = None if live is None else Counter(how for how in live.values() if how is not None)
+
     def look(db: Connection) -> Report:
-        return report.make(db, of, table, opened, now_ns, covered)
+        return report.make(db, of, table, opened, now_ns, covered, releases)
 
     return await read_desk(site, look)
 

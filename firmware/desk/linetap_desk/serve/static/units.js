@@ -75,12 +75,13 @@ function showLine(unit, list, number, line) {
   if (!time) return;
   time.textContent = moment(line.since);
   time.dateTime = line.since;
+  put(item, "release", words.releases[line.release] ?? "");
   item.querySelector("a")?.remove();
   if (line.call) {
     const link = document.createElement("a");
     link.href = `/calls/${unit.dataset.unit}/${encodeURIComponent(line.call)}`;
     link.textContent = says.call;
-    item.querySelector(".what").append(link);
+    item.querySelector('[data-field="release"]').before(link);
   }
 }
 
