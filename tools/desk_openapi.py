@@ -20,7 +20,7 @@ from linetap_desk.web.pages import ROLES
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/desk-openapi.yaml"
 _HEAD = "# Made by tools/desk_openapi.py from the table of routes (desk/serve/service.py).\n"
-_STREAM, _ALIVE = "/fleet/events", "/alive"
+_STREAM, _JSON = "/fleet/events", ("/alive", "/ended/now")
 _NAME = re.compile(r"\{(\w+)(?::path)?\}")
 _SAID = {
     200: "The page.",
@@ -95,7 +95,7 @@ def _answers(route: Route, method: str) -> dict[str, Any]:
     named: dict[str, Any] = {str(status): {"$ref": f"#/components/responses/s{status}"} for status in sorted(statuses)}
     if route.path == _STREAM:
         named["200"] = _answer(200, "text/event-stream")
-    if route.path == _ALIVE:
+    if route.path in _JSON:
         named["200"] = _answer(200, "application/json")
     if route.path.endswith(".csv"):
         named["200"] = _answer(200, "text/csv")

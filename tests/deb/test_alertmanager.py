@@ -24,16 +24,17 @@ def amtool(*words: str) -> str:
 
 
 def test_it_is_read() -> None:
-    assert "2 receivers" in amtool("check-config", str(EXAMPLE))
+    assert "3 receivers" in amtool("check-config", str(EXAMPLE))
 
 
 def test_what_is_critical_goes_to_whoever_is_on_duty() -> None:
     for group in yaml.safe_load(RULES.read_text())["groups"]:
         for rule in group["rules"]:
-            severity = rule.get("labels", {}).get("severity", "warning")  # a unit's own alert brings its own
-            words = [f"alertname={rule['alert']}", f"severity={severity}"]
+            labels = {"severity": "warning"} | rule.get("labels", {})  # a unit's own alert brings its own
+            words = [f"alertname={rule['alert']}", *(f"{name}={value}" for name, value in labels.items())]
             told = amtool("config", "routes", "test", f"--config.file={EXAMPLE}", *words).strip()
-            assert told == ("on-duty" if severity == "critical" else "office"), rule["alert"]
+            of_staff = "supervisors" if labels.get("audience") == "supervisor" else "office"
+            assert told == ("on-duty" if labels["severity"] == "critical" else of_staff), rule["alert"]
 
 
 def test_its_text_is_in_both_languages(tmp_path: Path) -> None:

@@ -296,6 +296,7 @@ SHOTS = (
 NO_PAGE = {
     "/static/{path:path}": "style sheets and scripts",
     "/alive": "how long its session goes on, for a page that lies open",
+    "/ended/now": "calls that are being ended, for a supervisor's open page",
     "/oidc": "leads to the provider",
     "/oidc/back": "leads back from it",
     "/fleet/events": "the stream",

@@ -93,6 +93,11 @@ def _families(db: Connection, now_ns: int) -> Iterator[tuple[str, str, str, Iter
         "linetap_calls_last_day", "gauge", "Calls that began in the last 24 h, by disposition.",
         _calls(db, known, now_ns),
     )  # fmt: skip
+    yield (
+        "linetap_unit_call_ended_timestamp_seconds", "gauge",
+        "When the unit's last call ended that staff or its time had ended, by the unit's clock.",
+        _ended(db, known, now_ns),
+    )  # fmt: skip
     days = [row for row in _last_days(db) if row["unit"] in known]
     for column, about in _OF_A_DAY.items():
         yield (
@@ -144,6 +149,14 @@ def _calls(db: Connection, known: set[str], now_ns: int) -> Iterator[Sample]:
     for unit, disposition, count in db.execute(wanted):
         if unit in known:
             yield {"unit": unit, "disposition": disposition or "open"}, count
+
+
+def _ended(db: Connection, known: set[str], now_ns: int) -> Iterator[Sample]:
+    wanted = select(calls.c.unit, func.max(calls.c.ended_at).label("last")).where(
+        calls.c.situation.is_not(None), calls.c.began_at >= rfc3339(now_ns - NS_PER_DAY)
+    )
+    rows = db.execute(wanted.group_by(calls.c.unit).order_by(calls.c.unit)).mappings().all()
+    yield from _moments([row for row in rows if row["unit"] in known], "last")
 
 
 def family(name: str, kind: str, about: str, samples: Iterable[Sample]) -> str:

@@ -17,6 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from linetap_desk.serve.citizen import steps as citizensteps
 from linetap_desk.serve.citizen import store as citizens
 from linetap_desk.serve.database.tables import adoptions
+from linetap_desk.serve.ended import now as endsnow
 from linetap_desk.serve.ended import reviews
 from linetap_desk.serve.ended.routes import REVIEWS as ENDS
 from linetap_desk.serve.fleet import routes as fleet
@@ -50,12 +51,13 @@ async def page(request: Request, site: Site) -> Response:
     if who.roles == ONLY_WATCHES:
         return RedirectResponse("/fleet", 303)
     tasks = await anyio.to_thread.run_sync(_tasks, site, who)
+    ends = await endsnow.said(request, site) if who.roles & ENDS else []
     wrong = None
     if who.roles & UNITS:
         _, _, units = site.fleet.seen(Reader(False, site.pages.language(request)))
         wrong = fleet.worst_first([one for one in units if one["cause"] is not None])
     return site.pages.page(
-        request, "home.html", tasks=tasks, wrong=wrong, most=MOST_SHOWN, standings=STANDING_WORDS,
+        request, "home.html", tasks=tasks, ends=ends, wrong=wrong, most=MOST_SHOWN, standings=STANDING_WORDS,
     )  # fmt: skip
 
 

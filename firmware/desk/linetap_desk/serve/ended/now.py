@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls that are being ended now, or were a moment ago, for supervisors on whatever page they have open.
+
+From the units' signed events, by the desk's own time of receipt. Unit, line, place and department; no number, no name,
+no call and no situation: those are in *Ended calls*, which is logged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import anyio.to_thread
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
+from linetap_desk.ingest.tables import IN_PROGRESS, calls, events
+from linetap_desk.serve.ended.routes import REVIEWS
+from linetap_desk.serve.handling.site import Route, Site
+from linetap_desk.web.text import N_
+
+# ending: its caller is being told why; goes_on: told, and the line was not released; ended
+State = Literal["ending", "goes_on", "ended"]
+SAYS: dict[State, str] = {
+    "ending": N_("A call is being ended: {place}, {department}, line {line} ({unit}), since {at}"),
+    "goes_on": N_(
+        "A call goes on after the announcement of its end, staff have to hang up: {place}, {department}, line {line} "
+        "({unit}), {at}"
+    ),
+    "ended": N_("A call was ended: {place}, {department}, line {line} ({unit}), {at}"),
+}
+SHOWN_S = 15 * 60  # after an end; of a call in progress since its last step
+LONGEST_S = 5 * 3600  # of a call, and the recorder's wait for its seal
+MOST = 20
+_STEPS: Mapping[str, State | None] = {"ending": "ending", "end_refused": "goes_on", "end_cancelled": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """`at`: by the unit's clock."""
+
+    state: State
+    unit: str
+    line: int
+    at: str
+
+
+def now(db: Connection, now_ns: int) -> list[Now]:
+    """The newest first, at most MOST."""
+    found = [*_in_progress(db, now_ns), *_ended(db, now_ns)]
+    return sorted(found, key=lambda one: one.at, reverse=True)[:MOST]
+
+
+def _in_progress(db: Connection, now_ns: int) -> list[Now]:
+    same = (events.c.unit == calls.c.unit) & (events.c.call_id == calls.c.call_id)
+    wanted = select(events.c.unit, events.c.call_id, events.c.line, events.c.event, events.c.at).select_from(
+        calls.join(events, same)
+    )
+    recent = (events.c.received_at >= rfc3339(now_ns - SHOWN_S * NS_PER_S), calls.c.began_at >= _earliest(now_ns))
+    last: dict[tuple[str, str], Any] = {}
+    begun: set[tuple[str, str]] = set()
+    for row in db.execute(wanted.where(IN_PROGRESS, events.c.event.in_(_STEPS), *recent).order_by(events.c.seq)):
+        name = row.unit, row.call_id
+        begun |= {name} if row.event == "ending" else set()
+        if name in begun:  # a code that was refused at once was no end
+            last[name] = row
+    states = ((row, _STEPS[row.event]) for row in last.values())
+    return [Now(state, row.unit, row.line or 0, row.at) for row, state in states if state is not None]
+
+
+def _ended(db: Connection, now_ns: int) -> list[Now]:
+    wanted = select(calls.c.unit, calls.c.line, calls.c.ended_at).where(
+        calls.c.situation.is_not(None), calls.c.began_at >= _earliest(now_ns),
+        calls.c.ended_at >= rfc3339(now_ns - SHOWN_S * NS_PER_S),
+    ).order_by(calls.c.ended_at.desc()).limit(MOST)  # fmt: skip
+    return [Now("ended", row.unit, row.line or 0, row.ended_at) for row in db.execute(wanted)]
+
+
+def _earliest(now_ns: int) -> str:
+    return rfc3339(now_ns - LONGEST_S * NS_PER_S)
+
+
+async def said(request: Request, site: Site) -> list[dict[str, str]]:
+    """Each as a line of text. Empty where the ingest's database cannot be read: the page has more to show."""
+    engine, now_ns = site.desk, site.clock.utc_ns()
+    if engine is None:
+        return []
+
+    def look() -> list[Now]:
+        try:
+            with engine.connect() as db:
+                return now(db, now_ns)
+        except SQLAlchemyError:
+            return []
+
+    found = await anyio.to_thread.run_sync(look)
+    return [{"state": one.state, "text": _text(request, site, one)} for one in found]
+
+
+def _text(request: Request, site: Site, one: Now) -> str:
+    def say(msgid: str) -> str:
+        return site.pages.translated(request, msgid)
+
+    house, at_ns = site.calls.house, parse_rfc3339(one.at)
+    place = house.place(one.unit)
+    where = " ".join(part for part in (place.building, place.floor) if part)
+    _, department = house.lines.at_line(one.unit, one.line, at_ns)
+    return say(SAYS[one.state]).format(
+        place=where or say("Without a building"), department=department or say("No department"), line=one.line,
+        unit=one.unit, at=f"{site.pages.local(at_ns):%H:%M:%S}",
+    )  # fmt: skip
+
+
+async def page(request: Request, site: Site) -> Response:
+    return JSONResponse(await said(request, site))
+
+
+ROUTES: tuple[Route, ...] = (Route("/ended/now", ("GET",), REVIEWS, None, page, background=True),)
