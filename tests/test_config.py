@@ -305,26 +305,26 @@ def test_a_notice_that_is_not_in_the_folder(site: Site) -> None:
 # --- the table of pins -----------------------------------------------------------------------------------
 
 
-def test_two_lines_on_one_pin_beside_an_error_of_the_configuration(site: Site) -> None:
+def test_two_uses_of_one_pin_beside_an_error_of_the_configuration(site: Site) -> None:
     pins = site.folder / "pins.toml"
-    pins.write_text(PROJECT_PINS.read_text().replace("pins = [9, 10,", "pins = [9, 9,", 1))
-    at = next(i for i, line in enumerate(pins.read_text().splitlines(), 1) if line.startswith("pins = [9, 9,"))
+    pins.write_text(PROJECT_PINS.read_text().replace("pins = [16, 17,", "pins = [16, 16,", 1))
+    at = next(i for i, line in enumerate(pins.read_text().splitlines(), 1) if line.startswith("pins = [16, 16,"))
     site.write(board="hardware")
     site.edit("reserve_mb", "reserve")
     with pytest.raises(BadInput) as caught:
         check_config(site.path)
     told = str(caught.value).splitlines()
     assert [line.split(": ")[0] for line in told] == [f"{site.path}:{site.line_of('reserve')}", f"{pins}:{at}"]
-    assert "GPIO9" in told[1]
+    assert "GPIO16" in told[1]
 
 
-def test_a_line_beyond_the_pins(site: Site) -> None:
+def test_a_line_beyond_the_meters_channels(site: Site) -> None:
     site.write(board="hardware", pins=str(PROJECT_PINS))
     check_config(site.path)
     site.edit("channels = 8", "channels = 16")
     site.edit("channel = 8", "channel = 9")
     line, text = site.only_error()
-    assert (line, "has 8 HOOK pins" in text) == (site.line_of("channel = 9"), True)
+    assert (line, "a card's meter has 8" in text) == (site.line_of("channel = 9"), True)
 
 
 def test_no_table_of_pins(site: Site) -> None:

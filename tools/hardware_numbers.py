@@ -26,11 +26,6 @@ from simulation.rows import ROWS  # noqa: E402
 DOCUMENT, COMMISSIONING = HARDWARE / "README.md", HARDWARE / "commissioning.md"
 FRONTEND = HARDWARE.parent / "firmware" / "unit" / "linetap" / "board" / "frontend.py"
 FIGURES = {
-    "HOOK_OFF_BELOW_V": "HOOK pin: off-hook below",
-    "HOOK_ON_ABOVE_V": "HOOK pin: on-hook above",
-    "HOOK_OFF_AFTER_MS": "HOOK pin: off-hook after",
-    "RING_SEEN_MS": "Ringing seen after",
-    "RING_OVER_MS": "Ringing over, seen after",
     "CAPTURED_DB": "Captured level, against the line's",
     "ECHO_DB": "Notice in what is captured, against as it is played",
     "RINGING_DBM0": "Ringing of 75 V at 20 Hz in what is captured, before it is cut off",

@@ -9,7 +9,6 @@ from linetap.board.pins import PinTable
 HEADER_PART = "pi_header"
 RESERVED = {  # the nets of a reserved group, in the order of its pins
     "i2c": ("/connectors/SDA", "/connectors/SCL"),
-    "meter_uart": ("/METER_TX", "/METER_RX"),
     "smdr_uart": ("/connectors/SMDR_TX", "/connectors/SMDR_RX"),
 }
 
@@ -20,8 +19,7 @@ def expected(table: PinTable) -> dict[int, str]:
     for group, names in RESERVED.items():
         nets |= dict(zip(getattr(table.reserved, group), names, strict=True))
     nets |= {table.led.run: "/LED_RUN", table.led.call: "/LED_CALL", table.led.fault: "/LED_FAULT"}
-    nets |= {pin: f"/HOOK{i}" for i, pin in enumerate(table.hook.pins, 1)}
-    nets |= {pin: f"/RELAY{i}" for i, pin in enumerate(table.relay.pins, 1)}
+    nets |= {pin: "/ARM_IN" if i == 1 else f"/connectors/ARM{i}" for i, pin in enumerate(table.arm.pins, 1)}
     return nets | {table.button.pin: "/BUTTON"}
 
 

@@ -19,6 +19,7 @@ OTHERS = {
     "audio": 12,
     "connectors": 13,
     "panel": 14,
+    "usb": 15,
 }  # base of their references
 WIDTH, GAP, EDGE, ACROSS = 16, 14, 8, 5  # of the sheets on the root, and how many side by side
 

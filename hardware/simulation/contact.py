@@ -7,7 +7,7 @@ from math import log10, sqrt
 
 from simulation.audio import HALF, LOOP, SWEEP, corners_of
 from simulation.converters import meter_reads
-from simulation.dialling import EXCHANGE, telephone
+from simulation.dialling import EXCHANGE, METER_LIMIT_V, telephone
 from simulation.finding import Finding, over
 from simulation.netlist import Netlist
 from simulation.oneshot import forced
@@ -32,8 +32,8 @@ def line(netlist: Netlist) -> list[Finding]:
         METER.format("open", at),
         f".meas tran left find i(Vtel) at={at}",
         f".meas tran opened when v(/Line1/ck)=2 fall=1 td={OPEN_S - 0.01}",
-        f".meas tran on when v(/HOOK1)=1.65 rise=last td={OPEN_S - 0.1}",
-        f".meas tran off when v(/HOOK1)=1.65 fall=last td={OPEN_S}",
+        f".meas tran on when v(/VM1)={METER_LIMIT_V:.5f} rise=last td={OPEN_S - 0.1}",
+        f".meas tran off when v(/VM1)={METER_LIMIT_V:.5f} fall=last td={OPEN_S}",
     ]
     wire = [each.replace("/TIP_TEL1", "tel") for each in lines]
     wire.append("Vtel /TIP_TEL1 tel 0")
@@ -45,8 +45,8 @@ def line(netlist: Netlist) -> list[Finding]:
     return [
         over("Contact open, handset lifted: the meter reads of 48 V", [volts_of(found["open"])], "V", least=40),
         over("Contact open, handset lifted: current in the loop", [abs(found["left"]) * 1e6], "uA", most=100),
-        over("HOOK pin: on-hook after the contact's coil is on", [_ms(found, "on", "opened")], "ms", most=20),
-        over("HOOK pin: off-hook after it is asked to close", [(found["off"] - SHUT_S) * 1000], "ms", most=100),
+        over("Meter: on-hook after the contact's coil is on", [_ms(found, "on", "opened")], "ms", most=20),
+        over("Meter: off-hook after the contact is asked to close", [(found["off"] - SHUT_S) * 1000], "ms", most=100),
         over("Contact welded, asked for: the meter reads of 48 V", [volts_of(welded["v"])], "V", most=16),
         over("Contact stuck open, handset lifted: the meter reads of 48 V", [volts_of(stuck["v"])], "V", least=40),
     ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A handset that is lifted, dials with pulses, flashes and is put down; and the relay, which only a command closes."""
+"""A handset that dials with pulses, as the meter's input shows it; and the relay, which only a command closes."""
 
 from __future__ import annotations
 
@@ -24,95 +24,18 @@ def telephone(closed: list[tuple[float, float]]) -> list[str]:
     ]
 
 
-def hook_latency(netlist: Netlist) -> list[Finding]:
-    """One lifted handset, as drawn and with all delays at their ends, in the cold and in the heat of a closet."""
-    ends = [all_to_one_side(netlist, -1), all_to_one_side(netlist, 1)]
-    corners = [(netlist, 27), *((each, celsius) for each in ends for celsius in (-20, 60))]
-    lines = [*EXCHANGE, *telephone([(0.5, 1.0)]), ".tran 0.5m 1.4 0 0.5m"]
-    measures = [
-        ".meas tran off when v(/HOOK1)=1.65 fall=1 td=0.4",
-        ".meas tran on when v(/HOOK1)=1.65 rise=last td=0.4",
-        ".meas tran ringing max v(/RINGING1) from=0.4 to=1.4",
-    ]
-    found = run_all(Deck(each, lines, measures, celsius=celsius) for each, celsius in corners)
-    return [
-        over("HOOK pin: off-hook after", [(each["off"] - 0.5) * 1000 for each in found], "ms", least=35, most=75),
-        over("HOOK pin: on-hook after", [(each["on"] - 1.0) * 1000 for each in found], "ms", most=5),
-        over(
-            "Lifting and hanging up taken for ringing: the pin at its highest",
-            [e["ringing"] for e in found],
-            "V",
-            most=0.5,
-        ),
-    ]
-
-
-def answer(netlist: Netlist) -> list[Finding]:
-    """A handset lifted in the middle of a burst, which the exchange rings on for 200 ms: at the start and the end of
-    what it may ring with.
-    """
-    lifted, rings_until = 0.6, 0.8
-    decks = []
-    for corner in (netlist, all_to_one_side(netlist, -1), all_to_one_side(netlist, 1)):
-        for hertz, peak in ((15.3, 57), (20, 106), (68, 212)):
-            lines = [
-                f"Vring b 0 sin(-48 {peak} {hertz} 0.2)",
-                f"Bfeed c 0 V = time < {rings_until} ? V(b) : -48",
-                "Rring c /RING1 400", "Rtip 0 /TIP1 400", *telephone([(lifted, 1.4)]), ".tran 0.5m 1.2 0 0.5m",
-            ]  # fmt: skip
-            measures = [
-                f".meas tran off when v(/HOOK1)=1.65 fall=last td={lifted}",
-                ".meas tran stays max v(/HOOK1) from=1.0 to=1.2",
-                f".meas tran early min v(/HOOK1) from=0.1 to={lifted}",
-            ]
-            decks.append(Deck(corner, lines, measures))
-    found = run_all(decks)
-    after = [(each["off"] - rings_until) * 1000 for each in found]
-    return [
-        over("HOOK pin: answered in a burst, off-hook after the last of the ringing", after, "ms", most=75),
-        over("HOOK pin: the burst before it, the pin at its lowest", [each["early"] for each in found], "V", least=2.5),
-        over("HOOK pin: the call after it, the pin at its highest", [each["stays"] for each in found], "V", most=0.8),
-    ]
-
-
 def pulses(netlist: Netlist) -> list[Finding]:
-    """A zero at 10 pulses a second, 60 ms open and 40 ms closed: the meter's VM follows, the pin cannot."""
+    """A zero at 10 pulses a second, 60 ms open and 40 ms closed: VM, which the meter samples, follows."""
     breaks = [0.6 + i / 10 for i in range(10)]
     closed = [(0.3, breaks[0]), *((at + 0.06, at + 0.1) for at in breaks[:-1]), (breaks[-1] + 0.06, 2.2)]
     lines = [*EXCHANGE, *telephone(closed), ".tran 0.2m 2.6 0 0.2m"]
     level = f"v(/VM1)={METER_LIMIT_V:.5f}"
     measures = [f".meas tran open{i} when {level} rise={i} td=0.55" for i in range(1, 11)]
     measures += [f".meas tran shut{i} when {level} fall={i} td=0.55" for i in range(1, 11)]
-    measures += [
-        ".meas tran pin min v(/HOOK1) from=0.605 to=1.56",
-        ".meas tran back when v(/HOOK1)=1.65 fall=last td=1.5",
-    ]
     corners = [netlist, all_to_one_side(netlist, -1), all_to_one_side(netlist, 1)]
     found = run_all(Deck(each, lines, measures) for each in corners)
     lengths = [(each[f"shut{i}"] - each[f"open{i}"]) * 1000 for each in found for i in range(1, 11)]
-    back = [(each["back"] - closed[-1][0]) * 1000 for each in found]
-    return [
-        over("Meter: ten breaks of 60 ms at 10 pps read as", lengths, "ms", least=58, most=62),
-        over(
-            "HOOK pin while dialling, as drawn, at its lowest: 40 ms makes pass by", [found[0]["pin"]], "V", least=2.5
-        ),
-        over("HOOK pin: off-hook again after dialling", back, "ms", most=75),
-    ]
-
-
-def flash(netlist: Netlist) -> list[Finding]:
-    """A flash is longer on the pin by the latency, and remains one."""
-    measures = [
-        ".meas tran open when v(/HOOK1)=1.65 rise=last td=0.8",
-        ".meas tran shut when v(/HOOK1)=1.65 fall=last td=0.8",
-    ]
-    longer = []
-    for corner in (netlist, all_to_one_side(netlist, -1), all_to_one_side(netlist, 1)):
-        for length in (0.3, 1.0):
-            lines = [*EXCHANGE, *telephone([(0.3, 1.0), (1.0 + length, 2.6)]), ".tran 0.5m 2.6 0 0.5m"]
-            found = run(Deck(corner, lines, measures))
-            longer.append((found["shut"] - found["open"] - length) * 1000)
-    return [over("HOOK pin: a flash of 300 or 1000 ms is longer by", longer, "ms", least=30, most=75)]
+    return [over("Meter: ten breaks of 60 ms at 10 pps read as", lengths, "ms", least=58, most=62)]
 
 
 def relay(netlist: Netlist) -> list[Finding]:

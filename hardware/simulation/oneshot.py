@@ -9,7 +9,7 @@ from simulation.netlist import Netlist
 from simulation.spice import Deck, Supply, run, run_all
 
 NETS = {"/CONTACT1", *(f"/Line1/{net}" for net in ("ca", "cr", "go", "ct", "th", "cg", "ck"))}
-REFERENCE = "RINGL"
+REFERENCE = "REFC"
 PROBE = ["Vt /TIP1 0 1", "Rload /TIP_TEL1 0 100k"]  # a volt behind the closed contact
 START_S = 0.05
 HALF_MS = 1.0  # the meter moves the pin with each of its samples

@@ -24,7 +24,6 @@ BESIDE = [
         "Crx2 /RX2 adc2 1u",
         "Radc2 adc2 0 10k",
     ),
-    *("Rhook2 /HOOK2 0 100k", "Rringing2 /RINGING2 0 100k"),
 ]
 # Assumed: a metre of ribbon with one wire of each pair side by side, 50 pF; rails of 0.2 ohm; amplifiers whose supply
 # moves their input by 80 dB less. No board's copper is known.

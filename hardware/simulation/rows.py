@@ -11,13 +11,9 @@ from simulation.netlist import Netlist
 
 ROWS: dict[str, Callable[[Netlist], list[Finding]]] = {
     "dc_load": levels.dc_load,
-    "hook_window": levels.hook_window,
     "metering": levels.metering,
     "ringing": ringing.ringing,
-    "hook_latency": dialling.hook_latency,
-    "answer": dialling.answer,
     "pulses": dialling.pulses,
-    "flash": dialling.flash,
     "relay": dialling.relay,
     "response": audio.response,
     "ringing_heard": audio.ringing_heard,

@@ -27,8 +27,8 @@ OPTIONS = ".options method=gear gmin=1e-14 abstol=1e-13 reltol=1e-3"
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """In volts; the rails of the card. `relay` is what the Pi's pin gives, `contact` what the meter's, as an expression
-    of ngspice; `ohm` is what 3.3 V and 5 V come through.
+    """In volts; the rails of the card. `relay` is what one pin of the meter gives, `contact` what another does, as an
+    expression of ngspice; `ohm` is what 3.3 V and 5 V come through.
     """
 
     v3: float = 3.3
@@ -60,7 +60,6 @@ class Deck:
             f"Vref VREF 0 {at.vref}",
             f"Vcoil COIL 0 {at.coil}", f"Vrelay /RELAY1 0 {at.relay}",
             f"Bcontact pin1 0 V = {at.contact}", "Rcontact pin1 /CONTACT1 50",
-            "Rhook /HOOK1 0 100k", "Rringing /RINGING1 0 100k",
             "Rrx /RX1 0 1Meg", "Crx /RX1 adc 1u", "Radc adc 0 10k", "Rtx /TX1 0 10k",
             *self.lines, *self.measures, ".end", "",
         ])  # fmt: skip

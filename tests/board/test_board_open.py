@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 
@@ -12,12 +13,12 @@ import pytest
 from fake_gpio import FakeGpio
 from test_pins import TABLE
 
-from linetap.board.hardware import HardwareCard, HardwarePanel
-from linetap.board.pins import card_wiring, check_pins, load_pins
-from linetap.board.relays import open_relays
+from linetap.board.hardware import HardwarePanel
+from linetap.board.meter.card import MeteredCard
+from linetap.board.pins import check_pins
 from linetap.board.simulated import SimulatedCard, SimulatedPanel
 from linetap.boardchoice import open_card, open_panel
-from linetap.config.schema import Board, Config, Line
+from linetap.config.schema import Board, Card, Config
 from linetap_core.clock import ManualClock
 from linetap_core.errors import BadInput, DeviceFault
 from state_files import unit
@@ -48,22 +49,24 @@ def test_simulated(run_dir: Path) -> None:
 
 
 def test_hardware(run_dir: Path, gpio: FakeGpio) -> None:
-    card = open_card(on_hardware(run_dir), 1)
-    assert isinstance(card, HardwareCard)
-    assert gpio.outputs == {16: 0, 17: 0}
-    panel = open_panel(on_hardware(run_dir))
-    assert isinstance(panel, HardwarePanel)
-    assert gpio.outputs == {16: 0, 17: 0, 6: 0, 7: 0, 8: 0}
+    """A card is its meter, by the name that udev gives its port, and an arm line."""
+    config = on_hardware(run_dir)
+    assert config.meter_port(1) == "/dev/linetap/card1/meter"
+    with closing(open_card(config, 1)) as card:
+        assert isinstance(card, MeteredCard)
+        assert gpio.outputs == {16: 0}
+        panel = open_panel(config)
+        assert isinstance(panel, HardwarePanel)
+        assert gpio.outputs == {16: 0, 6: 0, 7: 0, 8: 0}
 
 
-def test_how_its_relays_are_opened_is_written_down_before_one_can_be_closed(run_dir: Path, gpio: FakeGpio) -> None:
-    gpio.busy = {17}
-    with pytest.raises(DeviceFault, match="GPIO17"):
-        open_card(on_hardware(run_dir), 1)
-    gpio.busy = set()
-    gpio.outputs = {16: 1, 17: 1}
-    open_relays(run_dir, 1)
-    assert gpio.outputs == {16: 0, 17: 0}
+def test_real_leds_beside_simulated_lines(run_dir: Path, gpio: FakeGpio) -> None:
+    config = msgspec.structs.replace(
+        on_hardware(run_dir), board=Board(kind="hardware", lines="simulated", pins=str(TABLE))
+    )
+    assert isinstance(open_card(config, 1), SimulatedCard)
+    assert isinstance(open_panel(config), HardwarePanel)
+    assert gpio.outputs == {6: 0, 7: 0, 8: 0}
 
 
 def test_hardware_that_is_not_there_is_a_fault(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,20 +78,6 @@ def test_hardware_that_is_not_there_is_a_fault(run_dir: Path, monkeypatch: pytes
     assert not list(run_dir.iterdir())
 
 
-def test_a_line_takes_the_pins_of_its_channel(run_dir: Path) -> None:
-    config = msgspec.structs.replace(on_hardware(run_dir), line=[Line(number=1, channel=8), Line(number=2, channel=2)])
-    wiring = card_wiring(config, 1, load_pins(TABLE))
-    assert wiring.hook == (10, 26)
-    assert wiring.relay == (17, 23)
-
-
-def test_a_card_that_is_not_on_the_header_needs_its_meter(run_dir: Path, gpio: FakeGpio) -> None:
-    with pytest.raises(DeviceFault, match="card 2") as fault:
-        open_card(on_hardware(run_dir), 2)
-    assert fault.value.code == "no_meter"
-    assert gpio.outputs == {}
-
-
 def test_the_pins_are_checked_with_the_configuration(run_dir: Path) -> None:
     check_pins(on_hardware(run_dir))
     check_pins(unit(run_dir))  # no table there, none needed
@@ -98,7 +87,9 @@ def test_the_pins_are_checked_with_the_configuration(run_dir: Path) -> None:
         check_pins(on_hardware(run_dir, bad))
 
 
-def test_a_channel_without_a_hook_pin(run_dir: Path) -> None:
-    config = msgspec.structs.replace(on_hardware(run_dir), line=[Line(number=7, channel=9)])
-    with pytest.raises(BadInput, match="line 7 is on a channel above 8"):
+def test_a_card_without_an_arm_line(run_dir: Path) -> None:
+    few = run_dir / "pins.toml"
+    few.write_text(TABLE.read_text().replace("[16, 17, 18, 19]", "[16]"))
+    config = msgspec.structs.replace(on_hardware(run_dir, few), card=[Card(number=1), Card(number=2)])
+    with pytest.raises(BadInput, match=r"arm\.pins has 1 pins, and none for card 2"):
         check_pins(config)

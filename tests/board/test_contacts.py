@@ -27,7 +27,7 @@ from linetap.board.meter.reader import Reader
 from linetap.board.wires import CONTACT_HELD_MS, Wires
 from linetap.config.profile import MeterNumbers
 from linetap.ring import I16
-from linetap_bench.exchange.meter import Meter, drive_contacts
+from linetap_bench.exchange.meter import Meter, drive
 from linetap_core.clock import NS_PER_MS, SYSTEM
 from linetap_core.errors import DeviceFault
 from meter_rig import PLAIN, START_NS, MeterRig, steps, volts_at
@@ -213,7 +213,7 @@ def test_the_contact_of_a_meter_that_was_killed_closes(run_dir: Path) -> None:
             if at >= READY_MS and at % 100 == 0:
                 meter.receive(contacts(0b10), now_ns)
             meter.sent_until(now_ns)
-            drive_contacts(meter, wires, now_ns)
+            drive(meter, wires, now_ns)
         elif at >= 10_000:
             wires.contacts[1] = now_ns // NS_PER_MS
         if card.look(wires.asked_open(now_ns // NS_PER_MS), now_ns)[1]:

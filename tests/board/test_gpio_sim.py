@@ -14,8 +14,8 @@ import pytest
 from test_pins import TABLE
 
 from linetap.board.gpio import import_gpio
-from linetap.board.hardware import HardwareCard, HardwarePanel
-from linetap.board.pins import CardWiring, load_pins
+from linetap.board.hardware import ArmLine, HardwarePanel
+from linetap.board.pins import load_pins
 from linetap_core.clock import NS_PER_S, SYSTEM
 
 CONFIGFS = Path("/sys/kernel/config/gpio-sim")
@@ -79,26 +79,21 @@ def eventually(condition: Callable[[], bool]) -> bool:
     return False
 
 
-def reads(card: HardwareCard, wanted: list[bool]) -> bool:
-    return bool((card.levels(SYSTEM.monotonic_ns()).hook.all(axis=1) == wanted).all())
+def _falls(sim: Sim, arm: ArmLine, pin: int) -> bool:
+    arm.beat()
+    return sim.value(pin) == 0
 
 
-def test_hooks_and_relays(sim: Sim) -> None:
-    table = load_pins(TABLE)
-    wiring = CardWiring(tuple(table.hook.pins), tuple(table.relay.pins), False, True)
-    for pin in table.hook.pins:
-        sim.pull(pin, 1)
-    card = HardwareCard(import_gpio(), wiring, SYSTEM)
+def test_an_arm_line(sim: Sim) -> None:
+    (pin, *_) = load_pins(TABLE).arm.pins
+    arm = ArmLine(import_gpio(), pin, SYSTEM)
     try:
-        assert [sim.value(pin) for pin in table.relay.pins] == [0] * 8
-        card.relay(2, True)
-        assert [sim.value(pin) for pin in table.relay.pins] == [0, 0, 1, 0, 0, 0, 0, 0]
-        for row, pin in enumerate(table.hook.pins):
-            sim.pull(pin, 0)
-            assert eventually(partial(reads, card, [i <= row for i in range(8)]))
+        assert sim.value(pin) == 0
+        arm.beat()
+        assert sim.value(pin) == 1
+        assert eventually(partial(_falls, sim, arm, pin))
     finally:
-        card.close()
-    assert [sim.value(pin) for pin in table.relay.pins] == [0] * 8
+        arm.close()
 
 
 def test_leds_and_button(sim: Sim) -> None:

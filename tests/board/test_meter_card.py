@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A card with a meter: who decides when, what the two disagree about, and the way into capture's ring."""
+"""A card and its meter: what is known while it speaks and is silent, relays, and the way into capture's ring."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from cmeter_rig import CMeter, program
 from linetap import learned
 from linetap.board.interface import CardBoard, Levels
-from linetap.board.meter.card import MeteredCard, MeterRelays
+from linetap.board.meter.card import MeteredCard
 from linetap.board.meter.contacts import MeterContacts
 from linetap.board.meter.decide import Decider
 from linetap.board.meter.limits import LearnedLimits
@@ -34,7 +34,7 @@ from linetap_core import rooms
 from linetap_core.clock import NS_PER_MS, SYSTEM, ManualClock
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.errors import BadInput
-from linetap_core.records import CaptureState, LineState, LineStatus, MeterState, RecorderState, WalkedLine, WalkState
+from linetap_core.records import CaptureState, LineState, LineStatus, RecorderState, WalkedLine, WalkState
 from meter_rig import BATCH_MS, START_NS, MeterRig, hundredths, ringing, steps, volts_at
 
 LIMIT_S = 120.0
@@ -55,27 +55,15 @@ def unit(run_dir: Path, lines: int = 2, port: str | None = None, channel: int = 
     )
 
 
-class Pins:
-    """HOOK pins that say what the test says."""
+class Armed:
+    """An arm line that counts."""
 
-    behind_ms = 0
-    meter: MeterState | None = None
-
-    def __init__(self, lines: int) -> None:
-        self.hook = [False] * lines
-        self.relays = [False] * lines
+    def __init__(self) -> None:
+        self.beats = 0
         self.closed = False
 
-    def levels(self, _until_ns: int) -> Levels:
-        lines = len(self.hook)
-        none = np.zeros((lines, 10), np.bool_)
-        return Levels(none | np.array(self.hook)[:, None], none, none, np.full(lines, NO_VOLTS, np.int16))
-
-    def relay(self, index: int, closed: bool) -> None:
-        self.relays[index] = closed
-
-    def contact(self, index: int, opened: bool) -> None:
-        raise AssertionError(f"contact {index} {opened}: the meter has them")
+    def beat(self) -> None:
+        self.beats += 1
 
     def close(self) -> None:
         self.closed = True
@@ -84,17 +72,17 @@ class Pins:
 class CardRig(MeterRig):
     """As MeterRig, but asks the card."""
 
-    def __init__(self, run_dir: Path, volts: VoltsAt, lines: int, pins: CardBoard | None = None) -> None:
+    def __init__(self, run_dir: Path, volts: VoltsAt, lines: int) -> None:
         super().__init__(volts, lines)
         self.config = unit(run_dir, lines)
         self.learned = LearnedLimits(self.config, 1)
         self.reader = Reader(
             self.cable, range(lines), Decider(self.learned.limits, [MeterNumbers()] * lines), self.clock
         )
-        own = pins or MeterRelays(self.reader, range(lines), self.clock)
+        self.arm = Armed()
         numbers = [line.number for line in self.config.lines_of(1)]
         contacts = MeterContacts(self.reader, range(lines), numbers, self.clock)
-        self.card = MeteredCard(own, self.reader, self.config.lines_of(1), self.learned, contacts)
+        self.card = MeteredCard(self.arm, self.reader, range(lines), self.learned, contacts, self.clock)
 
     def levels(self, seconds: float) -> list[Levels]:
         found: list[Levels] = []
@@ -105,94 +93,39 @@ class CardRig(MeterRig):
         return found
 
 
-def test_the_meter_decides_and_the_pins_do_when_it_is_silent(run_dir: Path) -> None:
-    pins = Pins(2)
-    rig = CardRig(run_dir, volts_at(steps((0, -48), (0.5, -8)), IDLE), 2, pins)
-    pins.hook = [False, True]
+def test_nothing_is_known_and_no_relay_has_current_while_the_meter_is_silent(run_dir: Path) -> None:
+    rig = CardRig(run_dir, volts_at(steps((0, -48), (0.5, -8)), IDLE), 2)
     last = rig.levels(1)[-1]
     assert last.hook[:, -1].tolist() == [True, False]
     assert last.volts.tolist() == [-800, -4800]
     rig.cable.deaf = True
     silent = rig.levels(0.5)[-1]
-    assert silent.hook[:, -1].tolist() == [False, True]
+    assert not silent.hook.any()
     assert silent.volts.tolist() == [NO_VOLTS, NO_VOLTS]
     assert not rig.card.meter.connected
+    before = rig.arm.beats
+    rig.levels(2)
+    assert rig.arm.beats == before
     rig.cable.deaf = False
     assert rig.levels(0.2)[-1].hook[:, -1].tolist() == [True, False]
     assert rig.card.meter.connected
+    assert rig.arm.beats > before
 
 
-def test_before_the_meter_speaks_the_pins_decide(run_dir: Path) -> None:
-    pins = Pins(1)
-    rig = CardRig(run_dir, volts_at(IDLE), 1, pins)
+def test_before_the_meter_speaks_nothing_is_known(run_dir: Path) -> None:
+    rig = CardRig(run_dir, volts_at(CALL), 1)
     rig.cable.open = False
-    pins.hook = [True]
-    assert all(levels.hook.all() for levels in rig.levels(1))
-
-
-def test_a_lasting_disagreement_is_reported_and_taken_back(run_dir: Path) -> None:
-    pins = Pins(2)
-    rig = CardRig(run_dir, volts_at(IDLE, IDLE), 2, pins)
-    rig.levels(0.4)
-    pins.hook = [False, True]
-    rig.levels(0.96)
-    assert rig.card.meter.disagreeing == []
-    rig.levels(0.12)
-    assert rig.card.meter.disagreeing == [11]
-    pins.hook = [False, False]
-    rig.levels(0.04)
-    assert rig.card.meter.disagreeing == []
-
-
-def test_a_pins_delay_is_no_disagreement(run_dir: Path) -> None:
-    pins = Pins(1)
-    rig = CardRig(run_dir, volts_at(steps(*((0.4 * k, -8.0 if k % 2 else -48.0) for k in range(60)))), 1, pins)
-    for _ in range(200):
-        pins.hook = [bool(rig.levels(0.08)[-1].hook[0, -1])]
-        assert rig.card.meter.disagreeing == []
-
-
-def test_what_a_pin_cannot_see_is_no_disagreement(run_dir: Path) -> None:
-    """An open wire, a PBX of 24 V, a loop that reads 40 V off-hook; the last line could be seen and is told."""
-    for line, on, off in ((11, 24.0, 6.0), (12, 48.0, 40.0)):
-        learned.save(run_dir / "learned", line, learned.Learned(on_hook_v=on, off_hook_v=off, learned_at=WHEN))
-    pins = Pins(4)
-    rig = CardRig(run_dir, volts_at(steps((0, 0)), steps((0, -24)), steps((0, -40)), IDLE), 4, pins)
-    pins.hook = [True, True, False, True]
-    last = rig.levels(3)[-1]
-    assert last.hook[:, -1].tolist() == [False, False, True, False]
-    assert rig.card.meter.disagreeing == [13]
-
-
-def test_a_silent_meter_disagrees_with_nobody(run_dir: Path) -> None:
-    pins = Pins(1)
-    rig = CardRig(run_dir, volts_at(IDLE), 1, pins)
-    pins.hook = [True]
-    rig.levels(2)
-    assert rig.card.meter.disagreeing == [10]
-    rig.cable.deaf = True
-    rig.levels(1)
-    assert rig.card.meter.disagreeing == []
+    assert all(levels.volts.tolist() == [NO_VOLTS] for levels in rig.levels(2))
+    assert rig.arm.beats == 0
 
 
 def test_what_is_learnt_while_capture_runs_counts(run_dir: Path) -> None:
-    rig = CardRig(run_dir, volts_at(steps((0, -24), (1, -6), (2, -24))), 1, Pins(1))
+    rig = CardRig(run_dir, volts_at(steps((0, -24), (1, -6), (2, -24))), 1)
     assert rig.levels(3)[-1].hook.all()
     learned.save(run_dir / "learned", 10, learned.Learned(on_hook_v=24, off_hook_v=6, learned_at=WHEN))
     rig.learned.poll()
     assert not rig.levels(0.4)[-1].hook.any()
     assert rig.meter.limits == [(1320, 1680)]
-
-
-def test_relays_with_pins_are_the_pins(run_dir: Path) -> None:
-    pins = Pins(2)
-    rig = CardRig(run_dir, volts_at(IDLE, IDLE), 2, pins)
-    rig.card.relay(1, True)
-    assert pins.relays == [False, True]
-    assert rig.meter.relays(rig.clock.monotonic_ns()) == 0
-    rig.card.close()
-    assert pins.closed
-    assert not rig.cable.open
 
 
 def test_relays_by_the_meter_open_when_nobody_asks_for_levels_any_more(run_dir: Path) -> None:
@@ -207,10 +140,16 @@ def test_relays_by_the_meter_open_when_nobody_asks_for_levels_any_more(run_dir: 
     assert rig.meter.relays(rig.clock.monotonic_ns()) == 0b10
     rig.card.relay(1, False)
     assert rig.meter.relays(rig.clock.monotonic_ns()) == 0
+    rig.card.relay(0, True)
+    assert rig.meter.relays(rig.clock.monotonic_ns()) == 0b01
+    rig.card.close()
+    assert rig.meter.relays(rig.clock.monotonic_ns()) == 0
+    assert rig.arm.closed
+    assert not rig.cable.open
 
 
 def test_lights_follow_the_recorder_and_show_its_death(run_dir: Path) -> None:
-    rig = CardRig(run_dir, volts_at(*[IDLE] * 3), 3, Pins(3))
+    rig = CardRig(run_dir, volts_at(*[IDLE] * 3), 3)
     lights = LineLights(rig.config, 1, rig.card, rig.clock)
     lights.show()
     assert rig.meter.lights == [5, 5, 5]
@@ -229,7 +168,7 @@ def test_lights_follow_the_recorder_and_show_its_death(run_dir: Path) -> None:
 
 
 def test_lights_tell_of_a_walk_test_and_hide_no_call(run_dir: Path) -> None:
-    rig = CardRig(run_dir, volts_at(*[IDLE] * 4), 4, Pins(4))
+    rig = CardRig(run_dir, volts_at(*[IDLE] * 4), 4)
     lights = LineLights(rig.config, 1, rig.card, rig.clock)
     doing: tuple[LineStatus, ...] = ("fault", "recording", "idle", "off_hook")
     lines = [LineState(line=10 + i, state=state, since=WHEN) for i, state in enumerate(doing)]
@@ -291,7 +230,7 @@ def capture_state(config: Config) -> CaptureState:
 def test_the_ring_has_every_edge_where_it_was(run_dir: Path) -> None:
     """Capture's own loop: what it writes has waited for its levels, from the first slot after the start on."""
     levels = [(0.1 * k, -8.0 if k % 2 else -48.0) for k in range(60)]
-    rig = CardRig(run_dir, volts_at(steps(*levels), ringing(-48, 75, 20, 1, 2)), 2, Pins(2))
+    rig = CardRig(run_dir, volts_at(steps(*levels), ringing(-48, 75, 20, 1, 2)), 2)
     config, card = rig.config, rig.config.card[0]
     rig.levels(0.4)
     lines = config.lines_of(1)
@@ -386,7 +325,7 @@ def test_unplugged_and_plugged_in_again(run_dir: Path) -> None:
         turned_until(port, lambda: seen(board), "the meter is heard")
         port.unplug()
         turned_until(port, lambda: not seen(board) and not meter.connected, "it is missed")
-        assert board.levels(SYSTEM.monotonic_ns()).hook[:, -1].tolist() == [True, False]  # as the wires are
+        assert not board.levels(SYSTEM.monotonic_ns()).hook.any()
         port.plug()
         turned_until(port, lambda: seen(board), "it is heard again")
 
@@ -432,19 +371,6 @@ def test_no_meter_at_the_port(run_dir: Path) -> None:
 def test_a_line_on_a_channel_that_no_meter_has(run_dir: Path) -> None:
     with pytest.raises(BadInput, match="line 11 is on channel 9"):
         open_card(unit(run_dir, port="/dev/null", channel=8), 1)
-
-
-def test_a_usb_card_needs_no_pins(run_dir: Path) -> None:
-    config = unit(run_dir, port=str(run_dir / "nothing"))
-    config = msgspec.structs.replace(
-        config,
-        board=Board(kind="hardware", pins="nowhere"),
-        card=[msgspec.structs.replace(config.card[0], number=2)],
-        line=[msgspec.structs.replace(line, card=2) for line in config.line],
-    )
-    with closing(open_card(config, 2)) as board:
-        assert board.levels(SYSTEM.monotonic_ns()).volts.tolist() == [NO_VOLTS, NO_VOLTS]
-        board.relay(0, True)
 
 
 def test_the_simulated_meter_rings_as_an_exchange_does(run_dir: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from linetap.board.pins import load_pins
+from linetap.board.pins import load_panel_pins, load_pins
 from linetap_core.errors import BadInput
 
 TABLE = Path(__file__).parents[2] / "hardware" / "pins.toml"
@@ -27,24 +27,17 @@ def line_of(text: str) -> int:
     return next(i for i, line in enumerate(TABLE.read_text().splitlines(), 1) if text in line)
 
 
-def test_the_table_uses_each_of_the_26_pins_once() -> None:
-    pins = [pin for _, _, pin in load_pins(TABLE).uses()]
-    assert sorted(pins) == list(range(2, 28))
+def test_two_uses_of_one_pin(tmp_path: Path) -> None:
+    (told,) = refused(tmp_path, ("[16, 17,", "[16, 16,"))
+    assert (
+        told
+        == f"pins.toml:{line_of('pins = [16')}: GPIO16 is ARM of card 2 and already ARM of card 1; a pin has one use"
+    )
 
 
-def test_two_lines_on_one_pin(tmp_path: Path) -> None:
-    (told,) = refused(tmp_path, ("13, 24, 25, 26", "13, 24, 9, 26"))
-    assert told == f"pins.toml:{line_of('pins = [9')}: GPIO9 is HOOK7 and already HOOK1; a pin has one use"
-
-
-def test_a_hook_on_the_reserved_i2c(tmp_path: Path) -> None:
-    (told,) = refused(tmp_path, ("[9, 10,", "[2, 10,"))
-    assert "GPIO2 is HOOK1 and already i2c" in told
-
-
-def test_a_relay_on_a_pin_that_boots_pulled_up(tmp_path: Path) -> None:
-    (told,) = refused(tmp_path, ("[16, 17,", "[0, 17,"))
-    assert told.startswith(f"pins.toml:{line_of('pins = [16')}: RELAY1 on GPIO0, which is pulled up")
+def test_an_arm_line_on_the_reserved_i2c(tmp_path: Path) -> None:
+    (told,) = refused(tmp_path, ("[16, 17,", "[2, 17,"))
+    assert "GPIO2 is ARM of card 1 and already i2c" in told
 
 
 def test_every_error_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
@@ -52,20 +45,40 @@ def test_every_error_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
         tmp_path,
         ("run = 6", "run = 28"),
         ("call = 7", "call = 7\nblink = 3"),
-        ("pin = 27", 'pin = "27"'),
-        ("[relay]\n", "[relays]\n"),
+        ("pins = [16", "pins = [99"),
+        ("[button]\n", "[buttons]\n"),
     )
     assert [line.split(": ")[0] for line in told] == sorted(
         (line.split(": ")[0] for line in told), key=lambda at: int(at.split(":")[1])
     )
     text = "\n".join(told)
-    for wanted in ("led.run = 28", "unknown key led.blink", "button.pin", "unknown key relays", "relay is missing"):
+    for wanted in ("led.run = 28", "unknown key led.blink", "arm.pins", "unknown key buttons", "button is missing"):
         assert wanted in text
 
 
-def test_fewer_relays_than_hooks(tmp_path: Path) -> None:
-    (told,) = refused(tmp_path, ("22, 23]", "22]"))
-    assert "8 HOOK and 7 RELAY pins" in told
+EARLIER = """
+[hook]
+pins = [9, 10, 11, 12, 13, 24, 25, 26]
+active = "low"
+
+[relay]
+pins = [16, 17, 18, 19, 20, 21, 22, 23]
+active = "high"
+"""
+
+
+def test_a_table_of_cards_with_lines_on_the_header_says_what_to_do_and_lights_the_leds(tmp_path: Path) -> None:
+    """Edges of an arm line would move the relays of such a card."""
+    text = TABLE.read_text()
+    arm = text[text.index("# Card 1 first") : text.index("[button]")]
+    earlier = text.replace(arm, "").replace("i2c = [2, 3]", "i2c = [2, 3]\nmeter_uart = [14, 15]") + EARLIER
+    (tmp_path / "pins.toml").write_text(earlier)
+    with pytest.raises(
+        BadInput, match=r"pins\.toml:\d+: \[hook\] is of cards with lines on the header.*meter on USB"
+    ) as told:
+        load_pins(tmp_path / "pins.toml")
+    assert len(str(told.value).splitlines()) == 1
+    assert load_panel_pins(tmp_path / "pins.toml").led.fault == 8
 
 
 def test_a_missing_table(tmp_path: Path) -> None:

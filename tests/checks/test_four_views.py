@@ -166,7 +166,6 @@ RAISED: dict[str, Ill] = {code: of_line(code) for code in LINES} | {
     "meter_absent": of_capture(meter=MeterState(connected=False)),
     "contact_open": of_capture(contact_open=[1]),
     "contact_stuck": of_capture(contact_stuck=[1]),
-    "hook_disagree": of_capture(meter=MeterState(connected=True, disagreeing=[1])),
     "smdr_unmatched": of_recorder(smdr_unmatched=3),
     "key_list_end": of_recorder(key_list=KeyListState()),
     "broker_unreachable": of_reporter(connected=False),

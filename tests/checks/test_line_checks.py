@@ -118,14 +118,6 @@ class TestMeter:
         assert told(unit(meters=(opened,), capture_is="dead")) == ["unit_opened"]
         assert told(unit(meters=(self.WELL,)), [finding]) == []
 
-    def test_pins_that_disagree_on_any_card(self) -> None:
-        both = (MeterState(connected=True, disagreeing=[5]), MeterState(connected=True, disagreeing=[12, 9]))
-        (finding,) = run(unit(meters=both))
-        assert finding.check == "hook_disagree"
-        assert finding.trouble.text_en.startswith("Lines 5, 9, 12: ")
-        assert "line learn 5" in finding.trouble.action_en
-        assert told(unit(meters=both, capture_is="dead"), [finding]) == ["hook_disagree"]
-
 
 @pytest.mark.parametrize(
     ("check", "state", "severity"),

@@ -43,7 +43,7 @@ class Wire:
     down_at: float = 1e9
     on_hook_v: float | None = -47.8
     off_hook_v: float = -9.1
-    threshold_v: float = 25.0  # of the HOOK pin
+    threshold_v: float = 25.0  # of the hook
     echo_db: float = -7.0
     leak_db: float = -120.0  # of the notice from a neighbour's line
     rings_at: float = 1e9

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A call on a card whose meter loses frames, dies and comes back, at a PBX that prints: both over pseudo-terminals."""
+"""A call on a card whose meter loses frames, dies and comes back, at a PBX that prints: both over pseudo-terminals. And
+one whose meter dies for good."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tty
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +23,8 @@ from memory import found_in
 from sealing_rig import run
 from stolen import legible
 
-SCRIPT = Path(__file__).parents[1] / "scenarios" / "metered.toml"
+SCENARIOS = Path(__file__).parents[1] / "scenarios"
+SCRIPT, FAR_END = SCENARIOS / "metered.toml", SCENARIOS / "metered-far-end.toml"
 NUMBER = "01098765432"
 FAULTS = ("--drift-ppm", "60", "--lost", "0.02", "--noise", "0.02")
 PRINTED = "I {begun:%m/%d %H:%M:%S} 00:00:17 101 {number:<28} {none:<10} {none:<5} 01\r\n"
@@ -41,7 +45,7 @@ def test_the_meter_may_go_and_come_and_the_pbx_prints_afterwards(tmp_path: Path)
         world.until(lambda: _meter(world).connected, "the meter is heard")
         world.until(lambda: world.line_is(1, "recording"), "the call is recorded")
         world.kill(meter)
-        world.until(lambda: not _meter(world).connected, "its silence is noticed, and the pins decide")
+        world.until(lambda: not _meter(world).connected, "its silence is noticed")
         world.start_meter(*FAULTS)
         world.until(lambda: _meter(world).connected, "another meter is heard")
         world.until(lambda: "ended" in world.reported(), "the caller has hung up")
@@ -63,11 +67,42 @@ def test_the_meter_may_go_and_come_and_the_pbx_prints_afterwards(tmp_path: Path)
     assert record.audio is not None
     assert {gap.cause for gap in record.audio.gaps} <= {"overrun"}, "this machine may starve capture, nothing else"
     assert record.audio.samples > 13 * 8000  # of 14 s, from the beginning of the notice
+    assert record.by_sound_s is not msgspec.UNSET
+    assert 0 < record.by_sound_s < record.audio.samples / 8000
     assert state.frames_lost > 0
     assert meta.caller is not None
     assert meta.caller.number == NUMBER
     assert meta.smdr is not None
     assert NUMBER in meta.smdr
+
+
+@pytest.mark.timeout(300)
+def test_a_meter_that_dies_in_mid_call_and_never_comes_back(tmp_path: Path) -> None:
+    """The call is recorded by its sound alone to the busy tone, flagged and alarmed."""
+    changes = {'# meter_port = "/dev/linetap/card1/meter"': f'meter_port = "{tmp_path}/meter"'}
+    with World(tmp_path, FAR_END, changes) as world:
+        meter = world.start_meter()
+        world.start("capture")
+        world.start("recorder")
+        world.until(lambda: _meter(world).connected, "the meter is heard")
+        world.until(lambda: world.line_is(1, "recording"), "the call is recorded")
+        world.kill(meter)
+        world.until(lambda: not _meter(world).connected, "its silence is noticed")
+        told = subprocess.run(
+            [sys.executable, "-m", "linetap", "check", "--config", world.config_path, "--json"],
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        world.until(lambda: len(world.records()) == 1, "the call is sealed")
+        (record,) = world.records()
+    assert told.returncode == 1
+    assert '"meter_absent"' in told.stdout
+    assert (record.direction, record.disposition, record.ended_by) == ("in", "recorded", "tone")
+    assert record.notice is not None
+    assert record.notice.proof == "full"
+    assert record.audio is not None
+    assert record.audio.samples > 13 * 8000  # of 14 s, from the beginning of the notice
+    assert record.by_sound_s is not msgspec.UNSET
+    assert record.by_sound_s > 8
 
 
 def _meter(world: World) -> MeterState:

@@ -14,7 +14,10 @@ from simulation.corners import RAIL, REFERENCE
 from simulation.levels import metering
 from simulation.spice import Supply
 
-LQFP64 = {"VREF+": 7, "VDD": 8, "VSS": 9, "PF0": 10, "PC0": 13, "PA0": 17, "PA7": 24, "PB0": 27, "PC7": 39}
+LQFP64 = {
+    "VREF+": 7, "VDD": 8, "VSS": 9, "PF0": 10, "PC0": 13, "PA0": 17, "PA7": 24, "PB0": 27, "PB15": 35, "PC7": 39,
+    "PA11": 43, "PA12": 44, "PB3": 57, "PB8": 62,
+}  # fmt: skip
 
 
 def test_the_converter_measures_against_what_the_lines_stand_on() -> None:
@@ -28,7 +31,7 @@ def test_its_reference_is_never_above_its_supply() -> None:
 
 
 def test_the_parts_pins_are_those_of_its_package() -> None:
-    """ST's own list of pins (STM32_open_pin_data, STM32G071R(6-8-B)Tx): VREF+ is a pin of its own in LQFP64."""
+    """ST's own list of pins (STM32_open_pin_data, STM32G0B1R(B-C-E)Tx): VREF+ is a pin of its own in LQFP64."""
     drawn = {pin.number for pin in Circuit().kinds["meter"].pin_rows()}
     assert LQFP64.keys() <= drawn
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from hardware_rig import copied
 
 from drawing.header import differences
 from drawing.project import LINES, Circuit
-from linetap.board.pins import LOWEST_RELAY_PIN, load_pins
-from linetap_core.errors import BadInput
+from linetap.board.pins import load_pins
 from simulation.netlist import HARDWARE
 
 TABLE = HARDWARE / "pins.toml"
@@ -33,10 +31,10 @@ def test_the_headers_own_numbers() -> None:
 
 def test_two_pins_exchanged_in_the_table_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "pins.toml"
-    path.write_text(TABLE.read_text().replace("[9, 10, 11", "[10, 9, 11"))
+    path.write_text(TABLE.read_text().replace("[16, 17,", "[17, 16,"))
     assert differences(load_pins(path), Circuit()) == [
-        "GPIO9: pins.toml asks for /HOOK2, the drawing has /HOOK1",
-        "GPIO10: pins.toml asks for /HOOK1, the drawing has /HOOK2",
+        "GPIO16: pins.toml asks for /connectors/ARM2, the drawing has /ARM_IN",
+        "GPIO17: pins.toml asks for /ARM_IN, the drawing has /connectors/ARM2",
     ]
 
 
@@ -45,16 +43,18 @@ def test_a_pin_that_only_the_drawing_uses_is_reported(tmp_path: Path) -> None:
     assert differences(load_pins(TABLE), circuit) == ["GPIO27: pins.toml asks for /BUTTON, the drawing has nothing"]
 
 
-def test_every_relay_pin_is_pulled_down_at_boot_and_on_the_card() -> None:
-    table, circuit = load_pins(TABLE), Circuit()
-    assert all(pin >= LOWEST_RELAY_PIN for pin in table.relay.pins)
+def test_every_relay_is_pulled_open_until_the_meter_drives_it() -> None:
+    circuit = Circuit()
     for line in range(1, LINES + 1):
         between = {part for part, _ in circuit.nets()[f"/RELAY{line}"]} & {part for part, _ in circuit.nets()["GND"]}
         assert {part for part in between if part.startswith("R")} == {f"R{line}34"}
 
 
-def test_a_relay_on_a_pin_that_boots_high_fails_before_any_drawing(tmp_path: Path) -> None:
-    path = tmp_path / "pins.toml"
-    path.write_text(TABLE.read_text().replace("[16, 17,", "[8, 17,").replace("fault = 8", "fault = 16"))
-    with pytest.raises(BadInput, match="RELAY1 on GPIO8, which is pulled up"):
-        load_pins(path)
+def test_what_arms_the_relays_hangs_on_the_pi_alone() -> None:
+    """A meter that is dead, or lies, cannot give a coil its current."""
+    nets = Circuit().nets()
+    assert {part for part, _ in nets["/ARM_IN"]} == {"J1301", "J1308", "R1004", "U1005"}
+    assert not {part for part, _ in nets["/supply/ARM"]} & {"U1101"}
+    coils = {part for part, _ in nets["COIL"]}
+    assert {"U1006"} <= coils
+    assert {f"K{line}0{relay}" for line in range(1, LINES + 1) for relay in (1, 2)} <= coils

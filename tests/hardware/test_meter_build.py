@@ -62,7 +62,7 @@ def test_the_core_asks_for_nothing_but_the_compiler() -> None:
 
 
 def test_its_pins_are_the_drawings() -> None:
-    """What stands in pins.c, and what adc.c, uart.c and clock.c take for granted."""
+    """What stands in pins.c, and what adc.c, usb.c and clock.c take for granted."""
     pins = {pin.name: pin.number for pin in Circuit().kinds["meter"].pin_rows()}
     assert [pins[f"vm{i}"] for i in range(1, 9)] == [f"PA{i}" for i in range(8)]
     text = (METER / "stm32g0" / "pins.c").read_text()
@@ -73,11 +73,10 @@ def test_its_pins_are_the_drawings() -> None:
     assert pins["latch"] == f"PB{defined['LAMP_LATCH']}"
     assert pins["tamper"] == "PB0"
     assert pins["osc"] == "PF0"
-    assert (pins["tx"], pins["rx"]) == ("PA9", "PA10")
+    assert (pins["dm"], pins["dp"]) == ("PA11", "PA12")
     assert [pins[f"contact{i}"] for i in range(1, 9)] == [f"PC{i}" for i in range(8)]
     assert "mode(GPIOC, pin, 1u)" in text
-    taken = {int(number[2:]) for number in pins.values() if number.startswith("PB")}
-    assert not taken & set(range(defined["RELAY_1"], defined["RELAY_1"] + 8))
+    assert [pins[f"relay{i}"] for i in range(1, 9)] == [f"PB{defined['RELAY_1'] + i}" for i in range(8)]
 
 
 def test_the_scale_is_the_drawings() -> None:

@@ -27,10 +27,6 @@ def gone(reference: str) -> Callable[[Netlist], Netlist]:
     return lambda netlist: netlist.without(reference)
 
 
-def turned(reference: str) -> Callable[[Netlist], Netlist]:
-    return lambda netlist: netlist.rewired(reference, *reversed(netlist.elements[reference].nodes))
-
-
 def joined(reference: str, *nodes: str) -> Callable[[Netlist], Netlist]:
     return lambda netlist: netlist.rewired(reference, *nodes)
 
@@ -39,15 +35,10 @@ COIL = ("COIL", "/Line1/ck", "/TIP1", "/TIP_TEL1", "/TIP1", "/TIP_TEL1")  # of K
 
 MUTATIONS: dict[str, tuple[Callable[[Netlist], Netlist], Row, str]] = {
     "a sense resistor of 499 kohm": (value("R101", "499k"), levels.dc_load, "a lead to earth"),
-    "a hysteresis of 649k leaves the window": (value("R108", "649k"), levels.hook_window, "on-hook above"),
     "sense wires exchanged at one resistor": (joined("R103", "/Line1/t", "/Line1/s2"), levels.metering, "error"),
-    "a short delay hears ringing as a lifted handset": (value("C103", "10n"), ringing.ends_of_ringing, "HOOK pin"),
-    "a slow ring detector": (value("R117", "1.5Meg"), ringing.ends_of_ringing, "Ringing seen"),
-    "a ring detector that never lets go": (gone("R116"), ringing.ends_of_ringing, "Ringing over"),
-    "a ring detector without its capacitor": (gone("C105"), ringing.ends_of_ringing, "once seen"),
+    "a sense path that swallows ringing": (value("C102", "1u"), ringing.ends_of_ringing, "the meter reads"),
     "talk in the meter's samples": (gone("C102"), audio.talk, "3 kHz"),
     "talk by the other wire": (gone("C101"), audio.talk, "3 kHz"),
-    "the diode of the delay turned": (turned("D104"), dialling.hook_latency, "on-hook after"),
     "a filter in the sense path that swallows pulses": (value("C101", "2.2u"), dialling.pulses, "ten breaks"),
     "the relay driver shorted": (joined("Q101", "+3V3", "/Line1/kd", "GND"), dialling.relay, "not armed"),
     "no diode at the relay's coil": (gone("D108"), dialling.relay, "at its driver"),
@@ -60,8 +51,7 @@ MUTATIONS: dict[str, tuple[Callable[[Netlist], Netlist], Row, str]] = {
     "a grounded winding in the place of the split burden": (value("R123", "1m"), audio.balance, "RX"),
     "a notice path on one wire only": (value("R130", "10Meg"), playing.notice, "full drive"),
     "the notice loads the line": (value("R129", "10"), audio.insertion, "while the notice plays"),
-    "half a ring detector": (gone("U106"), ringing.ends_of_ringing, "Ringing seen"),
-    "a notice amplifier without its middle": (gone("R907"), playing.notice, "left of"),
+    "a notice amplifier without its middle": (gone("R904"), playing.notice, "left of"),
     "no notice amplifier": (value("R131", "10Meg"), playing.notice, "full drive"),
     "a small notice capacitor": (value("C110", "100n"), playing.notice, "full drive"),
     "no thyristors": (lambda n: n.without("D101").without("D109"), surge.surge, "at the thyristor"),

@@ -17,7 +17,7 @@ from simulation.netlist import HARDWARE
 
 TREES = HARDWARE.parent / "build" / "trees"
 PULLS = {2: "up", 1: "down"}  # as brcm,pull has them
-GROUPS = ("hook", "relay", "led", "button")
+GROUPS = ("arm", "led", "button")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +108,13 @@ def table() -> PinTable:
 
 
 def test_the_pins_are_those_of_the_table(merged: Merged, table: PinTable) -> None:
-    assert merged.pins("hook") == table.hook.pins
-    assert merged.pins("relay") == table.relay.pins
+    assert merged.pins("arm") == table.arm.pins
     assert merged.pins("led") == [table.led.run, table.led.call, table.led.fault]
     assert merged.pins("button") == [table.button.pin]
 
 
-def test_an_input_is_pulled_to_its_idle_side_and_no_relay_is_driven(merged: Merged, table: PinTable) -> None:
-    active = {"hook": table.hook.active, "relay": table.relay.active, "button": table.button.active}
-    for group, level in active.items():
+def test_an_input_is_pulled_to_its_idle_side_and_no_arm_line_is_driven(merged: Merged, table: PinTable) -> None:
+    for group, level in {"arm": "high", "button": table.button.active}.items():
         assert merged.pull(group) == ("down" if level == "high" else "up")
         assert merged.is_input(group)
 
@@ -130,7 +128,7 @@ def test_every_group_is_in_force(merged: Merged) -> None:
 def test_no_pin_of_a_kernel_driver_is_touched(merged: Merged, table: PinTable) -> None:
     reserved = table.reserved
     touched = {pin for group in GROUPS for pin in merged.pins(group)}
-    assert not touched & {*reserved.i2c, *reserved.meter_uart, *reserved.smdr_uart}
+    assert not touched & {*reserved.i2c, *reserved.smdr_uart}
 
 
 def test_the_clock_is_on_the_bus(merged: Merged, table: PinTable) -> None:

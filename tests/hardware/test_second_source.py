@@ -5,19 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
 import pytest
 from hardware_rig import front_end
 
 from drawing.tables import CIRCUIT, load_kinds, load_sheet
-from simulation import audio, contact, corners, levels, oneshot, playing, ringing, surge
+from simulation import audio, contact, oneshot, playing, surge
 from simulation.finding import Finding
 from simulation.netlist import Netlist
 
 KINDS = load_kinds()
 SPREAD = ["henry=2 ohm=74", "henry=7 ohm=60"]  # of the P3126 itself, by its data sheet
 TRANSFORMERS = [*SPREAD, KINDS["transformer"].second_spice]
-BIAS_IN_100K_MV = 10  # 100 nA of the second comparator in R115, which its offset does not hold
 
 
 def references(kind: str) -> list[str]:
@@ -34,23 +32,6 @@ def test_another_transformer_holds_every_requirement(transformer: str, row: Call
 def test_a_transformer_that_is_too_small_is_found() -> None:
     found = playing.notice(front_end().given(dict.fromkeys(references("transformer"), "henry=0.2 ohm=300")))
     assert not all(each.holds for each in found)
-
-
-def test_the_other_comparator_moves_the_pins_window_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The meter decides by its samples, so what the parts table says of it is a loss that may be chosen."""
-    comparator = KINDS["comparator"]
-    other = msgspec.structs.replace(comparator, offset_mv=comparator.second_offset_mv)
-    monkeypatch.setattr(corners, "load_kinds", lambda: KINDS | {"comparator": other})
-    off, on, hysteresis = levels.hook_window(front_end())
-    assert f"{off.low:.1f} to {on.high:.1f} V" in comparator.second
-    assert hysteresis.holds
-
-
-@pytest.mark.parametrize("sign", [-1, 1])
-def test_the_other_comparator_sees_ringing(sign: int) -> None:
-    off = sign * (KINDS["comparator"].second_offset_mv + BIAS_IN_100K_MV) / 1000
-    found = ringing.ends_of_ringing(front_end().given(dict.fromkeys(references("comparator"), f"off={off:g}")))
-    assert not [str(each) for each in found if not each.holds]
 
 
 @pytest.mark.parametrize("row", [oneshot.bounded, oneshot.without_power, oneshot.coil, contact.line])

@@ -78,10 +78,11 @@ class Office:
 
 
 def _own(line: str) -> str:
-    """The emulated machine's: a tenth of a Pi's processor, so 8 kHz; and no night, in which LEDs are mostly dark."""
+    """The emulated machine's: a tenth of a Pi's processor, so 8 kHz, and lines without a meter to decode; and no night,
+    in which LEDs are mostly dark."""
     own = {
         "capture_pcm": '"hw:linetap1,0,0"', "playback_pcm": '"hw:linetap1,0,0"', "rate_hz": "8000",
-        "night_from": '"06:00"', "night_to": '"06:00"',
+        "kind": '"hardware"\nlines = "simulated"', "night_from": '"06:00"', "night_to": '"06:00"',
     }  # fmt: skip
     key = line.split(" = ")[0]
     return f"{key} = {own[key]}" if key in own else line
@@ -102,11 +103,10 @@ def state_of[S: ServiceState](machine: Machine, name: str, kind: type[S]) -> S:
 
 
 def start_lines(machine: Machine, script: str) -> None:
-    """The exchange and the header's wires, in the machine; it begins when capture and recorder are up."""
+    """The exchange, in the machine; it begins when capture and recorder are up."""
     machine.write("/run/hil/calls.toml", script.encode())
     machine.run("sh", "/run/hil/lines.sh", str(FILL_MS))
-    for name in ("header", "exchange"):
-        machine.until(lambda: b"ready" in machine.read(f"/run/hil/{name}.said"), f"the {name} is ready")  # noqa: B023
+    machine.until(lambda: b"ready" in machine.read("/run/hil/exchange.said"), "the exchange is ready")
 
 
 def played(machine: Machine, limit_s: float) -> None:

@@ -80,7 +80,7 @@ def test_files_laid_onto_the_state_partition(machine: Machine, office: Office, t
     assert machine.run("hostname") == "linetap"
     assert len(machine.read("/etc/machine-id")) == 33
     assert machine.read("/etc/linetap/notices/ko.wav")[:4] == b"RIFF", "the image's notices, not the card's"
-    assert b"[relay]" in machine.read("/etc/linetap/pins.toml")
+    assert b"[arm]" in machine.read("/etc/linetap/pins.toml")
     assert b"DHCP=yes" in machine.read("/etc/systemd/network/10-linetap.network"), "as the order says"
     told = machine.read("/run/linetap-left").decode().splitlines()
     assert len(told) >= MOST_TOLD

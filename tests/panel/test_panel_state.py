@@ -148,7 +148,6 @@ STALLED = capture(fault=Fault("codec_stalled", ""))
         (None, alive(suffering("call_marked", "notice_not_heard", "hum")), None, "line_fault"),
         (None, alive(suffering("call_marked", "long_call", "a code of tomorrow")), None, "ok"),
         (alive(capture(meter=MeterState(connected=True))), None, None, "ok"),
-        (alive(capture(meter=MeterState(connected=True, disagreeing=[2]))), None, None, "line_check"),
         (alive(capture(meter=MeterState(connected=False))), None, None, "meter_absent"),
         (alive(capture(meter=MeterState(connected=False, tamper=True))), None, None, "unit_opened"),
         (None, None, alive(reporter(connected=False)), "broker_unreachable"),

@@ -173,7 +173,7 @@ def test_a_pbx_of_24_volts_until_it_is_learnt() -> None:
 
 @pytest.mark.parametrize("seen", [False, True])
 def test_a_short_loop_talks_at_40_volts(seen: bool) -> None:
-    """Whether or not the HOOK pin sees that the handset is off."""
+    """Whether or not the hook shows that the handset is off."""
     rig = Rig()
     rig.pass_s(10)
     assert rig.pass_s(30, volts=-40.5, audio=-68.0, use=seen) == []

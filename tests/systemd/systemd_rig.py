@@ -12,7 +12,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from guest import LIMIT_S, Guest, until
 
-from linetap.board.wires import RELAYS_AT
+from linetap.board.wires import ARMED_AT, ARMED_MS, RELAYS_AT
 from linetap_bench.stage.cable import VARIABLE, WATCHED, Late, report_late
 from linetap_bench.stage.jack import JackCable, alsa_configuration, report_log
 from linetap_bench.stage.stage import linetap
@@ -190,9 +190,12 @@ def record_of(guest: Guest, call_id: str) -> CallRecord:
 
 
 def relays(guest: Guest) -> list[int]:
-    """Of both lines, 1 = driven."""
-    said = guest.run("od", "-An", "-tu1", f"-j{RELAYS_AT}", "-N2", "/run/linetap/capture/wires-1")
-    return [int(word) for word in said.split()]
+    """Of both lines, 1 = closed: driven by a card that gives a sign of life."""
+    wires = "/run/linetap/capture/wires-1"
+    driven = guest.run("od", "-An", "-tu1", f"-j{RELAYS_AT}", "-N2", wires).split()
+    armed_ms = int(guest.run("od", "-An", "-td8", f"-j{ARMED_AT}", "-N8", wires))
+    is_armed = SYSTEM.monotonic_ns() // NS_PER_MS - armed_ms < ARMED_MS
+    return [int(word) if is_armed else 0 for word in driven]
 
 
 def lost(record: CallRecord) -> list[Gap]:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 REFUSED, NO_DRIVER = "Operation not permitted", "No such device"
 MAJOR = 116  # of sound; minors are so high that no machine has them
-OPENED = (("", "20-opened.conf"), ("1", "30-header.conf"))
+OPENED = "20-opened.conf"
 KINDS = ("control", "capture", "playback", "meter")
 # What is open to a unit hangs on no program: one that only waits takes the place of capture.
 WAITING = (
@@ -68,9 +68,10 @@ def test_a_card_is_open_to_its_own_capture_alone(unit: Guest, kind: str) -> None
         assert REFUSED in opened(unit, card, f"/dev/linetap/card{other}/{kind}")
 
 
-def test_the_header_is_card_1s(unit: Guest) -> None:
-    assert NO_DRIVER in opened(unit, 1, "/dev/linetap/gpio")
-    assert REFUSED in opened(unit, 2, "/dev/linetap/gpio")
+def test_the_header_is_every_cards(unit: Guest) -> None:
+    """Each has a pin of it, its arm line."""
+    for card in (1, 2):
+        assert NO_DRIVER in opened(unit, card, "/dev/linetap/gpio")
 
 
 def test_what_nobody_has_named_is_open_to_none(unit: Guest) -> None:
@@ -116,8 +117,7 @@ def test_a_pbxs_cable_that_comes_back_under_another_number_is_open_to_the_next_r
 def test_udev_gives_the_names_that_the_unit_allows() -> None:
     rules = (SYSTEMD / "udev" / "70-linetap.rules").read_text()
     given = {name.replace("$env{LINETAP_CARD}", "%i") for name in re.findall(r'SYMLINK\+="(\S+)"', rules)}
-    units = [SYSTEMD / f"linetap-capture@{card}.service.d" / name for card, name in OPENED]
-    units.append(SYSTEMD / "linetap-recorder.service.d/20-opened.conf")
+    units = [SYSTEMD / f"linetap-{service}.service.d" / OPENED for service in ("capture@", "recorder")]
     allowed = {name for path in units for name in re.findall(r"^DeviceAllow=/dev/(\S+) rw$", path.read_text(), re.M)}
     assert given == allowed
     assert "char-" not in "".join(path.read_text() for path in units)

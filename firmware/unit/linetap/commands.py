@@ -46,9 +46,6 @@ COMMANDS = {
         "the tones of a PBX",
         "learn --name pbx busy=busy.wav ringback=ringback.wav -o profile.toml",
     ),
-    "relays": Command(
-        "linetap.board.relays", "open a card's notice relays, whatever became of its capture", "open --card 1"
-    ),
     "idle": Command("linetap.idle", "wait until no line is in use", "--config unit.toml --within 3600"),
     "line": Command("linetap.commission.learn", "measure a line of a running unit", "learn 3 --config unit.toml"),
     "walk": Command("linetap.commission.walk", "walk test: lift each line in turn", "--config /etc/linetap/unit.toml"),

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The exchange on the lines of the unit, with the script calls.toml, and the header's wires, which stay. Each says in a
-# file beside this one when it is ready. usage: lines.sh FILL_MS
+# The exchange on the lines of the unit, with the script calls.toml. It says in a file beside this one when it is ready.
+# usage: lines.sh FILL_MS
 set -eu
 cd /run/hil
 own() {
@@ -13,8 +13,6 @@ own() {
 sed 's/kind = "hardware"/kind = "simulated"/' /etc/linetap/unit.toml >bench.toml
 systemctl stop exchange 2>/dev/null || :
 rm -f exchange.said
-systemctl --quiet is-active header ||
-  own header /usr/bin/python3 /run/hil/header.py /run/hil/bench.toml "$(cat gpio.path)"
 own exchange -p Nice=-5 /usr/bin/python3 -m linetap_bench.exchange.command --config /run/hil/bench.toml --script /run/hil/calls.toml \
   --wait-services 90 --voices /run/hil/voices --fill-ms "$1" --period-ms 40 --stalled-ms 20000 \
   --playback-pcm hw:linetap1,1,0 --capture-pcm hw:linetap1,1,0

@@ -244,9 +244,13 @@ class MeterOnPty[M: Measures]:
         self.unplug()
 
 
-def drive_contacts(meter: Meter, wires: Wires, now_ns: int) -> None:
-    """An edge for each contact that the meter holds open; a meter that was killed gives none."""
+def drive(meter: Meter, wires: Wires, now_ns: int) -> None:
+    """The notice relays, and an edge for each contact that the meter holds open. A meter that was killed leaves the
+    relays as they are, and gives no edge.
+    """
+    closed = meter.relays(now_ns)
     for channel in range(wires.lines):
+        wires.relays[channel] = closed >> channel & 1
         if meter.opened >> channel & 1:
             wires.contacts[channel] = now_ns // NS_PER_MS
 
@@ -268,7 +272,7 @@ def main() -> int:
     with contextlib.closing(MeterOnPty(meter, args.port)) as port:
         while not stopped:
             port.turn(WAITS_S)
-            drive_contacts(meter, wires, SYSTEM.monotonic_ns())
+            drive(meter, wires, SYSTEM.monotonic_ns())
     return 0
 
 

@@ -59,7 +59,6 @@ class MeterState(msgspec.Struct, kw_only=True):
     contacts: bool = False  # it reports its series contacts: one of an earlier version does not
     opened: list[int] = []  # lines whose contact it holds open
     charged: list[int] = []  # lines whose telephone was charged when the contact closed: it has closed
-    disagreeing: list[int] = []  # lines whose HOOK pin has disagreed with the meter for long
 
 
 class CaptureState(ServiceState, kw_only=True):

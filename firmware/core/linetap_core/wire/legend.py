@@ -157,8 +157,8 @@ CONDITIONS = {
     "meter_absent": Condition(
         "on",
         "blink 4",
-        "회선 계측기가 응답하지 않습니다. 녹음은 계속됩니다.",
-        "A line meter does not answer; recording goes on.",
+        "회선 계측기가 응답하지 않습니다. 진행 중인 통화만 녹음됩니다.",
+        "No line meter: only calls in progress are recorded.",
     ),
     "unit_check": Condition(
         "on",

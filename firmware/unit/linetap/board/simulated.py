@@ -2,9 +2,8 @@
 """A simulated card: levels and relays over `Wires`, without hardware and without a meter.
 
 It samples every line at 1 kHz as a meter does, so what the exchange puts on a line (bounce, ringing that shakes the
-hook comparator, an unplugged line) arrives as from a meter. Ringing is detected and released with the worst delays of
-the drawing's detector. `SimulatedPins` are the HOOK pins beside a meter: a second opinion, and the fallback while the
-meter is silent.
+hook bit, an unplugged line) arrives as from a meter. Ringing is detected and released as late as by a meter.
+`SimulatedArm` is what a card with a simulated meter has beside it.
 """
 
 from __future__ import annotations
@@ -17,18 +16,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from linetap.board.frontend import HOOK_OFF_AFTER_MS, HOOK_OFF_BELOW_V, HOOK_ON_ABOVE_V, RING_OVER_MS, RING_SEEN_MS
 from linetap.board.interface import PERIOD_MS, UNIT_LEDS, Levels
 from linetap.board.wires import Wires, wires_path
 from linetap.config.schema import FULL_PERCENT
-from linetap.ring import NO_VOLTS, Bits
+from linetap.ring import Bits
 from linetap_core import rooms
-from linetap_core.clock import NS_PER_MS
+from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.records import MeterState
 
 __all__ = ["SimulatedCard", "SimulatedPanel", "Wires", "brightness_shown", "leds_shown", "press_button", "wires_path"]
 
-_SEEN_MS, _OVER_MS = round(RING_SEEN_MS.high), round(RING_OVER_MS.high)
+_SEEN_MS = _OVER_MS = 70  # as of the drawing's line read by a meter (tests/hardware/test_meter_drawing.py)
 
 
 def lasted_ms(levels: Bits) -> npt.NDArray[np.int64]:
@@ -86,44 +84,22 @@ class SimulatedCard:
         self._wires.close()
 
 
-# --- HOOK pins beside a meter -----------------------------------------------------------------------------------------
+class SimulatedArm:
+    """The way past a simulated meter: the wires' sign of life, without which no driven relay is closed."""
+
+    def __init__(self, run_dir: Path, card: int, lines: int, clock: Clock) -> None:
+        """DeviceFault `wires_foreign` if the simulated lines have another shape."""
+        rooms.enter(run_dir, "capture")
+        self._wires, self._clock = Wires.attach_or_create(wires_path(run_dir, card), lines), clock
+
+    def beat(self) -> None:
+        self._wires.arm(self._clock.monotonic_ns() // NS_PER_MS)
+
+    def close(self) -> None:
+        self._wires.close()
 
 
-_OFF_BELOW, _ON_ABOVE = round(HOOK_OFF_BELOW_V.low * 100), round(HOOK_ON_ABOVE_V.high * 100)
-_LOOK_MS = round(HOOK_OFF_AFTER_MS.high) + 1 + PERIOD_MS
-
-
-class SimulatedPins(SimulatedCard):
-    """Delayed and with fixed thresholds, as in the drawing. Lines differ: the first has the fastest parts, the last the
-    slowest.
-    """
-
-    def __init__(self, run_dir: Path, card: int, lines: int) -> None:
-        super().__init__(run_dir, card, lines)
-        after_ms = np.linspace(HOOK_OFF_AFTER_MS.low, HOOK_OFF_AFTER_MS.high, lines)
-        self._after_ms = np.rint(after_ms).astype(np.int64)[:, None]
-        self._held = np.zeros((lines, 1), np.bool_)  # whether each comparator's input was in its window
-
-    def levels(self, until_ns: int) -> Levels:
-        self._wires.arm(until_ns // NS_PER_MS)
-        hook, _, _, volts = self._wires.samples(until_ns // NS_PER_MS, _LOOK_MS)
-        since_ms = lasted_ms(self._within(hook, volts))
-        pins: Bits = since_ms[:, -PERIOD_MS:] > self._after_ms  # on-hook passes within a millisecond
-        none = np.zeros_like(pins)
-        return Levels(pins, none, none, np.full(len(pins), NO_VOLTS, np.int16))
-
-    def _within(self, hook: Bits, volts: npt.NDArray[np.int16]) -> Bits:
-        """The comparators with their hysteresis. Contact bounce is in the bits alone, not in the voltages."""
-        size = np.abs(volts.astype(np.int32))
-        inside = hook & (size < _OFF_BELOW)
-        outside = (size > _ON_ABOVE) | (~hook & (size < _OFF_BELOW))
-        last = np.maximum.accumulate(np.where(inside | outside, np.arange(1, _LOOK_MS + 1), 0), axis=1)
-        held: Bits = np.take_along_axis(np.concatenate([self._held, inside], axis=1), last, axis=1)
-        self._held = held[:, -1:]
-        return held
-
-
-# --- LEDs and the button as a few bytes on tmpfs. A file of its own, so that the panel needs no numpy -----------------
+# --- LEDs and the button as a few bytes on tmpfs ----------------------------------------------------------------------
 
 
 _BUTTON = len(UNIT_LEDS)

@@ -29,7 +29,7 @@ CAPACITY_MS = 1 << 14  # 16 s: how far apart exchange and board may be, ahead pl
 
 _MAGIC = b"LTWIRE1\0"
 _HEADER = np.dtype([("magic", "S8"), ("lines", "u4"), ("capacity_ms", "u4")])
-_ARMED_AT = 32
+ARMED_AT = 32
 CONTACT_HELD_MS = 300  # as the card's: without an edge of the command for this long the contact closes
 RELAYS_AT = 64
 CONTACTS_AT = 256
@@ -60,7 +60,7 @@ class Wires:
         self.lines = lines
         self.relays: npt.NDArray[np.uint8] = np.frombuffer(self._memory, np.uint8, lines, RELAYS_AT)
         self.contacts: npt.NDArray[np.int64] = np.frombuffer(self._memory, np.int64, lines, CONTACTS_AT)
-        self._armed_ms = np.frombuffer(self._memory, np.int64, 1, _ARMED_AT)
+        self._armed_ms = np.frombuffer(self._memory, np.int64, 1, ARMED_AT)
         flat = np.frombuffer(self._memory, np.uint64, lines * CAPACITY_MS, _SAMPLES_AT)
         self._samples = flat.reshape(lines, CAPACITY_MS)
 

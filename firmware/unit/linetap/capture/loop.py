@@ -17,9 +17,20 @@ from linetap.board.interface import CardBoard, Levels
 from linetap.capture.alsa import FILL_PERIODS, OVERRUN
 from linetap.capture.lineaudio import LineAudio
 from linetap.capture.player import Player
+from linetap.capture.soundlevels import SoundLevels
 from linetap.capture.timeline import JUMP_NS, Drift, Timeline, frames_between
 from linetap.config.schema import Card
-from linetap.ring import GAP_CAUSES, GAP_OVERRUN, GAP_RESTART, NS_PER_FRAME, SLOT_MS, UNDERRUN, RingWriter
+from linetap.ring import (
+    BY_SOUND,
+    GAP_CAUSES,
+    GAP_OVERRUN,
+    GAP_RESTART,
+    I16,
+    NS_PER_FRAME,
+    SLOT_MS,
+    UNDERRUN,
+    RingWriter,
+)
 from linetap_core.clock import NS_PER_MS, Clock, Lately
 from linetap_core.errors import DeviceFault
 from linetap_core.records import CaptureState
@@ -76,6 +87,7 @@ class Loop:
         self._codec = codec
         self._audio = audio
         self._ring = ring
+        self._by_sound = SoundLevels(ring.last_hook)
         self._board = board
         self._player = player
         self._clock = clock
@@ -181,18 +193,29 @@ class Loop:
 
     def _write(self, position: int, data: bytes) -> None:
         mono_ns = self._timeline.ns_at(position) - self._audio.delay_ns
-        levels = self._board.levels(mono_ns + SLOT_MS * NS_PER_MS)
+        audio = self._audio.period(data)
+        levels = self._levels(mono_ns + SLOT_MS * NS_PER_MS, audio)
         device_frame = self._ring.next_device_frame
         if self._watch is not None:
             self._watch(levels)
         tags, notice_frames = self._player.report(device_frame)
         self._ring.write(
-            self._audio.period(data), levels.hook, levels.ring, levels.polarity, levels.volts, tags, notice_frames,
+            audio, levels.hook, levels.ring, levels.polarity, levels.volts, tags, notice_frames,
             mono_ns, self._utc_ns_at(mono_ns), self._flags,
         )  # fmt: skip
         self._flags = 0
         self._player.finish(device_frame + self._codec.period)
         self._state.progress += 1
+
+    def _levels(self, until_ns: int, audio: I16) -> Levels:
+        """The board's; by the audio, and flagged so, while the card's meter is silent."""
+        levels, meter = self._board.levels(until_ns), self._board.meter
+        if meter is not None and not meter.connected:
+            self._flags |= BY_SOUND
+            return self._by_sound.levels(audio)
+        if meter is not None:
+            self._by_sound.seen(levels)
+        return levels
 
     def _utc_ns_at(self, mono_ns: int) -> int:
         """By the clock as it stands now; never before 1970, even where the clock was set to 1970 a moment ago."""

@@ -87,6 +87,8 @@ class Player:
             return f"line {line} is no line of this card, or is exempt from notices"
         if notice not in self._samples:
             return f"no notice {notice!r}"
+        if self._board.meter is not None and not self._board.meter.connected:
+            return f"line {line}: its card's meter, which closes the relay, does not answer"
         row, channel = self._rows[line]
         if sum(play.row == row for play in self._plays) >= MOST_PLAYS:
             return f"line {line} has {MOST_PLAYS} notices already"

@@ -114,7 +114,7 @@ def _is_silent(capture: Seen[CaptureState]) -> bool:
 
 
 def meter_absent(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
-    """A card's line meter does not answer, and the HOOK pins alone decide."""
+    """A card's line meter does not answer: its calls are followed by sound alone, and no notice reaches its lines."""
     captures = snapshot.services.capture
     silent = [card for card, seen in captures.items() if _is_silent(seen)]
     if not silent:
@@ -122,15 +122,15 @@ def meter_absent(snapshot: Snapshot, standing: Trouble | None) -> Words | Troubl
     cards = ", ".join(str(card) for card in silent)
     return Words(
         text_ko=(
-            f"카드 {cards}의 회선 계측기가 응답하지 않습니다. 녹음은 계속되나 펄스 다이얼과 회선 점검이 되지 않습니다."
+            f"카드 {cards}의 회선 계측기가 응답하지 않습니다. 진행 중인 통화는 소리만으로 계속 녹음하나, 새 통화에는 "
+            "안내 방송을 내보내지 못합니다."
         ),
-        text_en=f"Card {cards}: the line meter is not answering. Recording goes on without pulse dialling and health.",
-        action_ko=(
-            f"카드 {cards}의 계측기 케이블을 다시 꽂고 드라이버로 커넥터 나사를 조이십시오. 계속되면 카드를 "
-            "교체하십시오."
+        text_en=(
+            f"Card {cards}: the line meter is not answering. Calls in progress are still recorded, by their sound "
+            "alone; to new calls no notice can be played."
         ),
-        action_en=f"Plug the meter's cable of card {cards} in again and tighten its screws with a screwdriver; "
-        "if it continues, replace the card.",
+        action_ko=(f"카드 {cards}의 USB 케이블을 뽑았다가 다시 꽂으십시오. 계속되면 카드를 교체하십시오."),
+        action_en=f"Unplug the USB cable of card {cards} and plug it in again; if it continues, replace the card.",
     )
 
 

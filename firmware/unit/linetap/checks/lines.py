@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from linetap.checks.frame import Check, Snapshot, Trouble, Words
-from linetap.checks.watch import Seen
 from linetap_core.records import CaptureState
 
 type Lines = Sequence[int]
@@ -63,18 +62,6 @@ def of_lines(
 
 def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _disagreeing(capture: Seen[CaptureState]) -> list[int]:
-    state = capture.word
-    return state.meter.disagreeing if state is not None and state.meter else []
-
-
-def _with_disagreeing_hook(snapshot: Snapshot, _code: str) -> Lines | None:
-    captures = snapshot.services.capture.values()
-    if all(seen.status != "alive" for seen in captures):
-        return None
-    return sorted(line for seen in captures for line in _disagreeing(seen))
 
 
 def _of_contacts(found: Callable[[CaptureState], list[int]]) -> Callable[[Snapshot, str], Lines | None]:
@@ -164,22 +151,6 @@ CHECKS = (
             "lift the handset of {lines} and put it down. If the unit does not detect it, tighten its terminals with a "
             "screwdriver and run `linetap line learn`. If it does, check whether the wires touch a neighbour's."
         ),
-    ),
-    # A line's HOOK pin and its line meter have disagreed for long. The meter counts.
-    of_lines(
-        "hook_disagree",
-        clears="when pin and meter agree again",
-        text_ko="{lines}: HOOK 핀과 계측기의 판단이 오랫동안 다릅니다. 계측기를 따릅니다.",
-        text_en="{lines}: the HOOK pin and the meter have disagreed for long. The meter counts.",
-        action_ko=(
-            "수화기를 내려놓고 linetap line learn {first} 명령을 실행하십시오. 그대로면 드라이버로 {lines}의 HOOK "
-            "배선을 조이십시오."
-        ),
-        action_en=(
-            "put the handset down and run linetap line learn {first}. If the alert stays, tighten the HOOK wire of "
-            "{lines} with a screwdriver."
-        ),
-        lines=_with_disagreeing_hook,
     ),
     # A line's series contact may not have closed again: its telephone is cut off.
     of_lines(

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from msgspec import UNSET, UnsetType
 
-from linetap.board.pins import HEADER_CARD, load_pins
+from linetap.board.meter.protocol import MOST_CHANNELS
+from linetap.board.pins import load_pins
 from linetap.config.check import checked, given
 from linetap.config.schema import Config, Keys
 from linetap.tpm import bootpolicy, keyfile
@@ -80,11 +81,15 @@ def _key_file(config: Config, source: Source) -> None:
 
 
 def _pins(config: Config, source: Source) -> list[str]:
-    """Returns the errors of the pin table, with its own lines. A line without a pin is an error of the
-    configuration.
+    """Returns the errors of the pin table, with its own lines. A card without a pin, and a line without a channel of a
+    meter, is an error of the configuration.
     """
     if config.board.kind != "hardware":
         return []
+    for i, line in enumerate(given(config.line)):
+        if line.channel is not UNSET and line.channel > MOST_CHANNELS:
+            text = f"line {line.number}: channel {line.channel}, but a card's meter has {MOST_CHANNELS}"
+            source.add(("line", i, "channel"), text)
     try:
         with Path(config.board.pins).open("rb"):
             pass
@@ -95,9 +100,8 @@ def _pins(config: Config, source: Source) -> list[str]:
         table = load_pins(Path(config.board.pins))
     except LinetapError as error:
         return str(error).splitlines()
-    have = len(table.hook.pins)
-    for i, line in enumerate(given(config.line)):
-        if line.card == HEADER_CARD and line.channel is not UNSET and line.channel > have:
-            text = f"line {line.number}: channel {line.channel}, but {config.board.pins} has {have} HOOK pins"
-            source.add(("line", i, "channel"), text)
+    for i, card in enumerate(given(config.card)):
+        if card.number is not UNSET and card.number > (have := len(table.arm.pins)):
+            text = f"card {card.number}: {config.board.pins} has {have} arm pins, and none for it"
+            source.add(("card", i, "number"), text)
     return []

@@ -145,6 +145,8 @@ learned = {learned}
 [board]
 # "hardware" (a Raspberry Pi) or "simulated" (levels from the simulated exchange).
 kind = {board}
+# "simulated": LEDs and button alone are a Raspberry Pi's. Not set, it is as `kind`.
+# lines = "simulated"
 # The table of pins; not used by a simulated board.
 pins = {pins}
 
@@ -348,7 +350,7 @@ discovery = false
 # swap_ms = 2000
 # colleague_ms = 15000
 # dial_end_ms = 3000
-# A loop break longer than this, on a line with a meter, is a cut cable; after its repair a new call begins.
+# A loop break longer than this is a cut cable; after its repair a new call begins.
 # loop_break_max_ms = 4000
 # ring_min_ms = 150
 # ring_gap_ms = 400
@@ -408,7 +410,7 @@ channels = 8
 buffer_ms = 200
 ring_s = 180
 playback_offset_ms = 0.0
-# The line meter's serial port; without one only the HOOK pins are used.
+# The line meter's serial port, if it is another than this. A simulated card has a meter only where this is set.
 # meter_port = "/dev/linetap/card{number}/meter"
 # Whether the card has a series contact on each line, which ends a call by opening the line.
 # contacts = false

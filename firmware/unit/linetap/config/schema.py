@@ -34,7 +34,12 @@ VAULT, LEARNED, RUN_DIR = "/var/lib/linetap/vault", "/var/lib/linetap/learned", 
 
 class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     kind: Literal["hardware", "simulated"] = "hardware"
+    lines: Literal["hardware", "simulated"] | None = None  # as `kind`; "simulated": LEDs and button alone are real
     pins: str = "pins.toml"  # the one pin table, relative to this file
+
+    @property
+    def lines_are_simulated(self) -> bool:
+        return (self.lines or self.kind) == "simulated"
 
 
 class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -49,7 +54,7 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     buffer_ms: Annotated[int, Meta(ge=200, le=2000)] = 200
     ring_s: Annotated[int, Meta(ge=120, le=900)] = 180
     playback_offset_ms: Annotated[float, Meta(ge=0, le=500)] = 0.0  # calibrated: beyond what ALSA itself reports
-    meter_port: str | None = None  # the line meter's serial port; without one the HOOK pins alone decide
+    meter_port: str | None = None  # the line meter's serial port; None: udev's name for it, simulated: no meter
     contacts: bool = False  # the card has a series contact on each line, which ends a call by opening the loop
 
 
@@ -256,6 +261,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     def card_number(self, number: int) -> Card:
         return next(card for card in self.card if card.number == number)
+
+    def meter_port(self, card: int) -> str | None:
+        """The serial port of a card's meter. None: a simulated card without one."""
+        port = next((each.meter_port for each in self.card if each.number == card), None)
+        return port if port or self.board.lines_are_simulated else f"/dev/linetap/card{card}/meter"
 
     def situation_named(self, name: str) -> Situation | None:
         return next((each for each in self.situation if each.name == name), None)

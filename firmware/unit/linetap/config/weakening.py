@@ -72,7 +72,8 @@ ENDING = ("ending", _any)
 RULES: dict[str, tuple[str, Weakens]] = {
     "unit": ("identity", _any), "site_number": NEUTRAL, "key": ("keys", _any), "vault": ("paths", _any),
     "run_dir": ("paths", _any), "notices": ("paths", _any), "learned": ("paths", _any),
-    "board.kind": ("hardware", _any), "board.pins": ("hardware", _any), "card": ("hardware", _any),
+    "board.kind": ("hardware", _any), "board.lines": ("hardware", _any),
+    "board.pins": ("hardware", _any), "card": ("hardware", _any),
     "keys": ("keys", _any),
     "broker": ("reporting", _any), "broker.keepalive_s": ("alert_later", _more),
     "line.number": DERIVED, "line.card": ("line_changed", _any), "line.channel": ("line_changed", _any),

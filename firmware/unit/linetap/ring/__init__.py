@@ -12,6 +12,7 @@ on ARM; with the CRC that is an optimisation instead of an assumption.
 
 from linetap.ring.batch import Batch, Stretch, batch_of, gap_batch
 from linetap.ring.layout import (
+    BY_SOUND,
     GAP_CAUSES,
     GAP_OVERRUN,
     GAP_RESTART,
@@ -33,6 +34,7 @@ from linetap.ring.reader import RingReader
 from linetap.ring.writer import RingWriter
 
 __all__ = [
+    "BY_SOUND",
     "GAP_CAUSES",
     "GAP_OVERRUN",
     "GAP_RESTART",

@@ -21,12 +21,13 @@ SLOT_FRAMES = 80
 SLOT_MS = 10
 NS_PER_FRAME = 125_000
 MAX_LINES = 32
-NO_VOLTS = -32768  # the board has no meter
+NO_VOLTS = -32768  # the board has no meter, or it was silent
 
 # Flags of a slot. A gap slot carries no audio and stands for any number of frames.
 GAP_OVERRUN = 1
 GAP_RESTART = 2
 UNDERRUN = 4  # playback ran dry in this period: a notice in it was disturbed
+BY_SOUND = 8  # the card's meter was silent: the levels are by the audio alone
 GAP_CAUSES = {GAP_OVERRUN: "overrun", GAP_RESTART: "capture_restart"}
 
 MAGIC = b"LTRING"

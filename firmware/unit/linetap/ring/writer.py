@@ -84,8 +84,10 @@ class RingWriter:
         self.next_frame = 0
         self.next_device_frame = 0
         self.end_mono_ns: int | None = None
+        self.last_hook: Bits = np.zeros(lines, np.bool_)  # of a predecessor's last slot
         if self._seq:
             last = self._map.slots[(self._seq - 1) % slots]
+            self.last_hook = (last["hook"] >> (SLOT_MS - 1)) & 1 == 1
             self.next_frame = int(last["frame"] + last["frames"])
             self.next_device_frame = int(last["device_frame"] + last["device_frames"])
             self.end_mono_ns = int(last["mono_ns"] + last["frames"] * NS_PER_FRAME)

@@ -21,8 +21,6 @@ from linetap.config.profile import MeterNumbers
 from linetap.config.schema import Config
 from linetap.learned import Learned
 
-PIN_OFF_HOOK_V, PIN_ON_HOOK_V = 16.0, 25.0  # the window of a card's comparators: hardware/README.md
-
 
 @dataclass(frozen=True, slots=True)
 class LineLimits:
@@ -35,11 +33,6 @@ class LineLimits:
     on_hook_v: float
     off_hook_v: float
     reversed: bool = False  # reads positive where another line is negative
-
-    @property
-    def pin_sees(self) -> bool:
-        """Whether a comparator with fixed thresholds can distinguish this line's two states."""
-        return self.on_hook_v > PIN_ON_HOOK_V and self.off_hook_v < PIN_OFF_HOOK_V
 
 
 def limits_of(numbers: MeterNumbers, no_line_v: float, learned: Learned | None = None) -> LineLimits:
@@ -68,7 +61,6 @@ class LimitArrays:
         self.off_hook = _column([line.off_hook_v * (1 if line.reversed else -1) for line in limits])
         self.middle = (self.off_below + self.on_above) // 2
         self.reversed = np.array([[line.reversed] for line in limits], np.bool_)
-        self.pin_sees = np.array([line.pin_sees for line in limits], np.bool_)
 
 
 def _column(volts: Sequence[float]) -> npt.NDArray[np.int16]:

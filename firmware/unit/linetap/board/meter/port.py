@@ -67,7 +67,7 @@ class SerialPort:
     def _log_reason(self) -> None:
         """Logs each new reason once, not at each attempt."""
         if self._why and self._why != self._logged:
-            log.error("meter_absent: %s: %s; the HOOK pins decide", self._path, self._why)
+            log.error("meter_absent: %s: %s; sound alone decides", self._path, self._why)
         elif self._serial is not None:
             log.info("%s: the line meter's port is open", self._path)
         self._logged = self._why
@@ -100,7 +100,7 @@ class SerialPort:
         if self._serial is None:
             return
         port, self._serial = self._serial, None
-        log.error("meter_lost: %s: %s; the HOOK pins decide", self._path, why)
+        log.error("meter_lost: %s: %s; sound alone decides", self._path, why)
         threading.Thread(target=_close, args=(port,), name="meter-close", daemon=True).start()
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from linetap.ring import NS_PER_FRAME
+from linetap.ring import NS_PER_FRAME, RATE_HZ
 from linetap_core.clock import NS_PER_S, compact, rfc3339
 from linetap_core.records import (
     ABUSE,
@@ -130,6 +130,7 @@ class Call(msgspec.Struct, kw_only=True):
     taken_back: int = 0  # guessed answers that were proved wrong
     held_until: int | None = None  # no audio is written before: the guess may still be proved wrong
     first_frame: int | None = None  # of the recording
+    by_sound: int = 0  # frames in which the card's meter was silent
     paused_at: int | None = None  # from here on no audio is written: a party has not heard the notice
     withheld: list[tuple[int, int]] = []  # past pauses, in frames
     waiting: bool = False  # the call-waiting tone was detected, and no flash since
@@ -216,6 +217,7 @@ class Call(msgspec.Struct, kw_only=True):
             end=self.end or msgspec.UNSET,
             party_by=self.party_by or msgspec.UNSET,
             party_unknown=True if self.party_unknown else msgspec.UNSET,
+            by_sound_s=round(self.by_sound / RATE_HZ, 2) if self.by_sound else msgspec.UNSET,
         )
 
 

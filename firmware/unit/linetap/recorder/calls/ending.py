@@ -97,6 +97,7 @@ def seal_and_continue(line: LineContext, event: Event) -> None:
         talking_from=answered_frame(line),
         end=None,
         withheld=[],
+        by_sound=0,
         also_dialled=[],
         marks=[],
         was_marked=call.is_marked,

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from linetap.config.profile import Profile
 from linetap.config.schema import Line
 from linetap.learned import Learned
@@ -20,7 +22,7 @@ from linetap.recorder.calls.ports import CallNote
 from linetap.recorder.calls.table import STATUS, TABLE
 from linetap.recorder.calls.timers import beep_frame, limit_frame, recommended_frame
 from linetap.recorder.signals.events import Event, EventName
-from linetap.ring import NS_PER_FRAME, Batch
+from linetap.ring import BY_SOUND, NS_PER_FRAME, SLOT_FRAMES, Batch
 from linetap_core.clock import parse_rfc3339, rfc3339
 from linetap_core.records import Disposition, LineRelease, LineState, LineStatus
 
@@ -75,6 +77,8 @@ class LineCalls(LineContext):
             if memory.playing is not playing:  # events of the previous notice are void
                 events = [other for other in events if other.name not in PLAYING]
         self._deadlines_before(end_frame)
+        if memory.call is not None and batch.flags.any():
+            memory.call.by_sound += SLOT_FRAMES * int(np.count_nonzero(batch.flags & BY_SOUND))
         memory.open_last = self.open_last(end_frame)
         if self._acted:
             self._note(end_frame)

@@ -216,7 +216,7 @@ def _of_voltage(block: Block, use: Use, limits: Limits, sound: Lines, rest_v: F3
     at_rest = alive & use.on
     right = (block.volts > 0) == limits.reversed
     pbx = (volts >= limits.pbx_low_v) & (volts <= limits.pbx_high_v) & ~limits.on_hook_known
-    # On a short loop that was not learnt the HOOK pin still shows on-hook: a voice, and a drop of some volts.
+    # On a short loop that was not learnt the hook still shows on-hook: a voice, and a drop of some volts.
     lifted = use.off | (use.on & (volts < rest_v - limits.short_loop_drop_v))
     high = alive & (volts >= limits.hook_v)
     return [

@@ -5,7 +5,7 @@
 may become any of them: the event comes when it is certain, dated back to where the loop opened, and until then no audio
 after that may be recorded. After a loop break the handset may still hold the line: if current returns as the battery
 does, the line is off-hook as before, without another `off_hook`; if not, `on_hook` follows. Without a battery no one
-can know which. On a wire without an exchange (less than 3 V, for a slot of the meter) a hook pin may show anything: it
+can know which. On a wire without an exchange (less than 3 V, for a slot of the meter) the hook may show anything: it
 closes no loop.
 
 **Pulses.** Breaks of a closed loop are counted into digits. A train is every break of 15 to 200 ms that follows another
