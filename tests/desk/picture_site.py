@@ -271,6 +271,9 @@ def _standings(served: ServeSite) -> dict[str, str]:
     return {one["unit"]: one["standing"] for one in units} if desk.link == "live" else {}
 
 
+BY_STAFF = {(UNIT, 5): "exchange", (UNIT, 8): "staff", (OTHER, 3): "no_contact"}
+
+
 def _speak(floor: Speaking) -> None:
     """Everything retained before the desk listens, so that no moment of hearing is on a page."""
     at = {"since": rfc3339(NOW_NS - 3600 * NS_PER_S)}
@@ -278,11 +281,11 @@ def _speak(floor: Speaking) -> None:
         floor.is_well(unit, 8, storage_days_left=312.4)
         floor.say(unit, "status", {**ONLINE, **at})
         for n in range(1, 9):
-            floor.say(unit, f"line/{n}", {**LINE, **at})
+            floor.say(unit, f"line/{n}", {**LINE, **at, "release": BY_STAFF.get((unit, n), "contact")})
     now = {"since": rfc3339(NOW_NS - 40 * NS_PER_S)}
     for n, state in ((1, "recording"), (2, "notice"), (4, "ringing"), (6, "dialling")):
         call = {"call_id": f"20261124T085920.{n}00Z-L0{n}"} if state != "ringing" else {}
-        floor.say(UNIT, f"line/{n}", {**LINE, **now, **call, "state": state})
+        floor.say(UNIT, f"line/{n}", {**LINE, **now, **call, "state": state, "release": "contact"})
     texts = {
         "severity": "critical", "line": 8, "text_ko": "8번 회선에 전압이 없습니다.", "text_en": "Line 8: no voltage.",
         "action_ko": "단자반의 8번 쌍을 확인하십시오.", "action_en": "Look at pair 8 on the block.",

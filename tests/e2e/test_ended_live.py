@@ -13,6 +13,7 @@ import re
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 from world import World
 
@@ -22,8 +23,11 @@ from linetap.notices.defaults import make_default_notices
 from linetap.ring import RATE_HZ
 from linetap_bench.demo.opening import likeness_of
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM
+from linetap_core.evidence.merklelog import unitlog
+from linetap_core.evidence.merklelog.leaflog import LEAVES
 from linetap_core.records import CallRecord, CaptureState
 from linetap_core.service import read_state
+from linetap_core.vaultformat import endleaf
 from unit_rig import save_notice, spoken
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
@@ -83,6 +87,7 @@ def test_its_loop_is_opened_once_and_closed_whatever_dies(victim: str, tmp_path:
         )
         (record,) = world.records()
         names = world.reported()
+        logged = _logged_ends(world)
     assert len(loop.opened_ms) == len(loop.closed_ms) == 1, "it is opened once"
     assert loop.closed_ms[0] - loop.opened_ms[0] < CONTACT_MOST_MS + BUSY_MS
     assert record.end, "the record says how it was ended"
@@ -92,6 +97,7 @@ def test_its_loop_is_opened_once_and_closed_whatever_dies(victim: str, tmp_path:
     is_whole = victim in ("nobody", "recorder")
     assert (record.disposition, record.ended_by) == ("recorded", "released" if is_whole else "staff_after_notice")
     assert names.count("ending") == names.count("sealed") == 1
+    assert logged == {record.call_id: endleaf.fields_of(record)}
 
 
 def test_a_power_cut_with_loops_open_leaves_the_lines_whole_and_the_calls_known(tmp_path: Path) -> None:
@@ -112,6 +118,8 @@ def test_a_power_cut_with_loops_open_leaves_the_lines_whole_and_the_calls_known(
             world.start(service)
         world.until(lambda: len(_cut_off(world)) == LINES, "the calls are sealed")
         records = _cut_off(world)
+        said = {record.call_id: endleaf.fields_of(record) for record in records}
+        world.until(lambda: _logged_ends(world) == said, "each end is a leaf of the log")
         world.until(lambda: world.exchange.process.poll() == 0, "the exchange has ended")
         played, _ = world.played()
     loops = [each for each in played.releases if each.opened_ms <= cut_ms]
@@ -162,6 +170,12 @@ def _now_ms() -> int:
 
 def _cut_off(world: World) -> list[CallRecord]:
     return [record for record in world.records() if record.ended_by == "power"]
+
+
+def _logged_ends(world: World) -> dict[str | None, dict[str, str | None] | None]:
+    lines = (world.config.vault_path / unitlog.FOLDER / LEAVES).read_bytes().splitlines()
+    leaves = (msgspec.json.decode(line, type=unitlog.Leaf) for line in lines)
+    return {leaf.call_id: endleaf.fields_in(leaf) for leaf in leaves if leaf.kind == "end"}
 
 
 def _has_contacts(world: World) -> bool:
