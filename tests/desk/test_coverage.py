@@ -226,6 +226,26 @@ def test_the_lines_that_staff_hang_up_are_on_page_and_report(tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [("contact", "모든 회선에서 기기가 직접 통화를 종료합니다"), (None, "통화를 종료한다고 보고한 기기가 없습니다")],
+)
+def test_what_no_unit_reports_is_not_claimed(tmp_path: Path, how: str | None, says: str) -> None:
+    """Units of an earlier version report nothing of it."""
+    with Broker(tmp_path / "broker", saves=False) as broker:
+        floor = Speaking(broker.port)
+        floor.is_well("floor-01", 2)
+        if how is not None:
+            floor.say("floor-01", "line/1", {**LINE, "release": how})
+        floor.close()
+        where = f'db = "sqlite:///desk.db"\n[broker]\nhost = "{HOST}"\nport = {broker.port}'
+        with ServeSite(tmp_path, more='extensions = "extensions.csv"', tables=where) as served:
+            until(lambda: served.site.fleet.figures()[0] == "live", END_S)
+            page = text_of(served, "/coverage")
+    assert says in page
+
+
+@pytest.mark.usefixtures("engine")
 def test_without_a_broker_that_is_not_known(tmp_path: Path) -> None:
     more = 'lines = "lines.csv"\nextensions = "extensions.csv"'
     with ServeSite(tmp_path, ManualClock(parse_rfc3339(NOW)), more, 'db = "sqlite:///desk.db"') as served:
