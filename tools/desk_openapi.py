@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from linetap_desk.serve.fleet import style
 from linetap_desk.serve.handling.site import Route
 from linetap_desk.serve.people import sessions
 from linetap_desk.serve.service import ROUTES
@@ -20,7 +21,7 @@ from linetap_desk.web.pages import ROLES
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/desk-openapi.yaml"
 _HEAD = "# Made by tools/desk_openapi.py from the table of routes (desk/serve/service.py).\n"
-_STREAM, _JSON = "/fleet/events", ("/alive", "/ended/now")
+_STREAM, _JSON = "/fleet/events", ("/alive", "/ended/now", "/adoption/news")
 _NAME = re.compile(r"\{(\w+)(?::path)?\}")
 _SAID = {
     200: "The page.",
@@ -115,8 +116,9 @@ def _answer(status: int, kind: str) -> dict[str, Any]:
 
 
 def _header(value: str) -> dict[str, Any]:
-    """A static file says of itself how long it keeps."""
-    values = [value, "no-cache"] if value == secure.HEADERS["Cache-Control"] else [value]
+    """A static file says of itself how long it keeps; the page of all units has its style sheet inside itself."""
+    others = {secure.HEADERS["Cache-Control"]: "no-cache", secure.POLICY: style.POLICY}
+    values = [value, others[value]] if value in others else [value]
     return {"required": True, "schema": {"type": "string", "enum": values}}
 
 

@@ -16,7 +16,6 @@ from role_hand import DESKTOP, Hand, Recording
 from servesite import ServeSite
 
 from adoption_rig import LIMIT_S, NewUnit
-from broker import until
 from card_rig import PINS, PRIVATE
 from linetap_core.evidence.keys import keys
 from linetap_desk.serve.people import accounts
@@ -63,8 +62,7 @@ def administrator(house: NewHouse, browser: Browser, record: Recording) -> None:
     process = house.unit.start(house.served.url)
     hand.end()
     _shows(hand, 'form[action$="/choose"]')
-    hand.begin("is on the telephone with the closet, and looks which unit asks")
-    hand.press('nav a[href="/adoption"]')
+    hand.begin("is on the telephone with the closet, and sees which unit asks", 'form[action$="/choose"] p')
     hand.begin("lets it count its digits")
     hand.press('form[action$="/choose"] button')
     hand.begin("types the six digits that are read out at the unit")
@@ -85,8 +83,7 @@ def administrator(house: NewHouse, browser: Browser, record: Recording) -> None:
     hand.begin("sees that the unit takes its certificate", ".note p")
     hand.end()
     _shows(hand, '[data-state="adopted"]')
-    hand.begin("looks again: the unit is adopted, and what is left to do is there", ".note.success > p")
-    hand.press('nav a[href="/adoption"]')
+    hand.begin("sees that the unit is adopted, and what is left to do", ".note.success > p")
     hand.end()
 
 
@@ -115,10 +112,5 @@ def _sign(house: NewHouse, hand: Hand) -> None:
 
 
 def _shows(hand: Hand, selector: str) -> None:
-    """The page does not go on by itself: it is loaded again until the unit has come so far, which is no step."""
-
-    def there() -> bool:
-        hand.page.reload()
-        return hand.page.locator(selector).count() > 0
-
-    until(there, LIMIT_S)
+    """The page goes on by itself, until the unit has come so far."""
+    hand.page.locator(selector).first.wait_for(timeout=LIMIT_S * 1000)

@@ -104,9 +104,9 @@ def watch_officer(house: Night, browser: Browser, record: Recording) -> None:
     silent = '[data-unit="main-09"]'
     hand.sees(silent, "SW-main-3")
     hand.begin("sees which closets are silent, since when, the likely cause and whom to call", f"{silent} .why")
-    hand.begin("has called the number, and puts their name beside each of the switch's units")
+    hand.begin("has called the number, and puts their name beside all of the switch's units")
+    hand.act(f'{silent} >> role=button[name="전체 확인"]')
     for unit in SILENT:
-        hand.act(f'[data-unit="{unit}"] >> role=button[name="확인"]')
         hand.sees(f'[data-unit="{unit}"] [data-field="seen"]', "윤재호")
     hand.begin("opens the shift log")
     hand.press('role=link[name="근무 일지"]')

@@ -14,10 +14,12 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
 from servesite import ServeSite, chromium, require_accessible
 
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
+from linetap_core.enrolment.adoption import Begin
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.people import accounts
 from linetap_desk.web.pages import LANGUAGE_COOKIE
 
+LIMIT_MS = 60_000
 PASSWORD = "correct horse battery"
 complaints: list[str] = []
 LOOKS = [(language, scheme) for language in ("ko", "en") for scheme in ("light", "dark")]
@@ -190,3 +192,20 @@ def test_no_script_of_another_gets_in(served: ServeSite, browser: Browser) -> No
     )
     assert page.evaluate("window.inline") is None
     assert page.evaluate("window.markup") == "refused"
+
+
+def test_a_unit_that_asks_is_on_the_page_by_itself(served: ServeSite, browser: Browser) -> None:
+    """Another one too; not over what somebody has opened, which the page says instead."""
+    page = open_page(served, browser, ("en", "light"), "/adoption", "officer")
+    asks = page.locator('form[action$="/choose"]')
+    expect(asks).to_have_count(0)
+    for n in (1, 2):
+        served.site.adoption.begin(Begin(commitment=f"{n:064x}", serial=f"1000000{n}"), f"10.1.1.{n}")
+        expect(asks).to_have_count(n, timeout=LIMIT_MS)
+    page.locator("details summary").last.click()
+    page.evaluate("window.same = true")
+    served.site.adoption.begin(Begin(commitment=f"{3:064x}", serial="10000003"), "10.1.1.3")
+    expect(page.get_by_text("There is news of a unit.")).to_be_visible(timeout=LIMIT_MS)
+    assert page.evaluate("window.same") is True
+    page.locator("#news a").click()
+    expect(asks).to_have_count(3)

@@ -130,16 +130,17 @@ def test_since_when_and_whom_to_call() -> None:
     assert hums["began"] == AT
     said = visible_fields(dict(away), Reader(False, "ko"))["cause"]
     assert "SW1 1" in said["says"]
-    assert said["contact"] == "facilities / IT"
+    assert (said["contact"], said["group"]) == ("facilities / IT", "")
     said = visible_fields(dict(hums), Reader(False, "ko"))["cause"]
-    assert said == {"says": ALERT["text_ko"], "cure": "", "contact": "PBX"}
+    assert said == {"says": ALERT["text_ko"], "cure": "", "contact": "PBX", "group": ""}
 
 
 def test_each_cause_can_be_said_in_both_languages() -> None:
     for code in CAUSES:
         texts = [
             visible_fields(
-                {"cause": {"code": code, "contact": "", "where": "(W)", "n": 7, "texts": None}}, Reader(False, language)
+                {"cause": {"code": code, "contact": "", "where": "(W)", "n": 7, "texts": None, "group": ""}},
+                Reader(False, language),
             )["cause"]
             for language in ("ko", "en")
         ]

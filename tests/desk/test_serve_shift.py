@@ -11,7 +11,7 @@ import pytest
 from fleet_rig import END_S, Speaking, fleet_site
 from servesite import ServeSite
 from sqlalchemy import func, select
-from watch_rig import ALERT
+from watch_rig import ALERT, OFFLINE, ONLINE
 
 from broker import Broker, until
 from linetap_desk.serve.database.tables import access, shift_log
@@ -97,3 +97,53 @@ def test_a_note_is_masked_shown_and_bounded(served: ServeSite, monkeypatch: pyte
     assert "kim 님" in page
     assert "&lt;b&gt;" in page
     assert "1234" not in page
+
+
+@pytest.fixture
+def switched(tmp_path: Path) -> Iterator[tuple[ServeSite, Speaking]]:
+    """Three units at the switch SW-1, one beside them, one elsewhere."""
+    with Broker(tmp_path / "broker", saves=False) as broker:
+        floor = Speaking(broker.port)
+        for name in (*OF_THE_SWITCH, "main-04", "west-01"):
+            floor.is_well(name, 1)
+        table = "".join(f'{name} = {{ floor = 1, switch = "SW-1", port = 7 }}\n' for name in OF_THE_SWITCH)
+        with fleet_site(
+            tmp_path / "site", broker.port, f'["본관"]\n{table}main-04 = 4\n["별관"]\nwest-01 = 1\n'
+        ) as served:
+            until(lambda: served.site.fleet.figures()[1]["fine"] == 5, END_S)
+            yield served, floor
+        floor.close()
+
+
+def group(served: ServeSite, name: str) -> str | None:
+    cause = unit(served, name)["cause"]
+    return None if cause is None else str(cause["group"])
+
+
+OF_THE_SWITCH = ("main-01", "main-02", "main-03")
+
+
+def test_a_switch_takes_one_acknowledgement_for_all_its_units(switched: tuple[ServeSite, Speaking]) -> None:
+    served, floor = switched
+    floor.alerts("west-01")
+    for name in OF_THE_SWITCH:
+        floor.say(name, "status", OFFLINE)
+    until(lambda: {group(served, name) for name in OF_THE_SWITCH} == {"switch\t\tSW-1"}, END_S)
+    until(lambda: group(served, "west-01") == "", END_S)
+    page = served.client("watch").get("/fleet").text
+    assert page.count("전체 확인</button>") == len(OF_THE_SWITCH)
+    assert acknowledge(served, of=f"main-02 {unit(served, 'main-02')['faults']}") == 303
+    until(lambda: all(unit(served, name)["seen"] is not None for name in OF_THE_SWITCH), END_S)
+    assert unit(served, "west-01")["seen"] is None, "another fault"
+    with served.site.own.connect() as db:
+        logged = db.execute(select(access.c.terms, access.c.remark).where(access.c.act == "fleet_seen")).all()
+    assert [tuple(one) for one in logged] == [("main-02 main-01 main-03", "3 units")]
+    log = served.client("watch").get("/fleet/shift").text
+    assert log.count("<tr>") == 2, "the heading, and one entry"
+    assert all(f'/fleet/unit/{name}"' in log for name in OF_THE_SWITCH)
+    floor.say("main-03", "status", {**ONLINE, "session": "next"})
+    until(lambda: unit(served, "main-03")["cause"] is None, END_S)
+    floor.say("main-03", "status", {**OFFLINE, "session": "next"})  # it goes anew: nobody has seen that
+    until(lambda: unit(served, "main-03")["standing"] == "offline", END_S)
+    assert unit(served, "main-03")["seen"] is None
+    assert unit(served, "main-01")["seen"] is not None

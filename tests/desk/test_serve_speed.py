@@ -3,9 +3,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import gzip
+import hashlib
 import re
+import socket
+import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import anyio
 import httpx
@@ -17,6 +23,8 @@ from watch_rig import LINE
 
 from broker import Broker, until
 from linetap_core.clock import ManualClock
+from linetap_desk.config import pages
+from linetap_desk.serve import service
 from linetap_desk.serve.fleet import routes
 from linetap_desk.serve.live import hub as hubs
 from linetap_desk.serve.live import journal
@@ -24,6 +32,7 @@ from linetap_desk.serve.live.journal import Reader
 from linetap_desk.serve.people import accounts, sessions
 from linetap_desk.web import secure
 
+FIRST_BYTES = 14_600  # ten packets
 MOST_BYTES = 60_000  # of the page of 150 units, as it goes over the line
 
 
@@ -56,6 +65,21 @@ def test_the_page_of_150_units_is_small(served: ServeSite) -> None:
     assert len(data) < MOST_BYTES
     page = gzip.decompress(data).decode()
     assert page.count('class="unit"') == len(NAMES) + 1
+
+
+def test_the_first_unit_needs_no_second_request(served: ServeSite) -> None:
+    """It is painted from the page alone, and from what arrives of that before the first acknowledgement (RFC 6928)."""
+    headers, data = raw(served.client("watch"), "/fleet")
+    page = gzip.decompress(data).decode()
+    assert "stylesheet" not in page
+    assert all('type="module"' in tag for tag in re.findall("<script[^>]*>", page)), "no other waits for the page"
+    (style,) = re.findall("<style>(.*?)</style>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = headers["content-security-policy"]
+    assert f"style-src 'self' 'sha256-{digest}';" in policy
+    assert policy.replace(f" 'sha256-{digest}'", "") == secure.POLICY
+    first = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(data[: FIRST_BYTES - len(str(headers))])
+    assert b'class="unit"' in first
 
 
 @pytest.mark.parametrize(("path", "site"), [("/fleet", "cross-site"), ("/fleet", "same-site"), ("/", "same-origin")])
@@ -130,6 +154,27 @@ def test_the_more_read_the_less_often_each_is_written_to(served: ServeSite, monk
     assert routes._until_next(0.0, clock) == 0
     clock.sleep(1.95)
     assert routes._until_next(0.2, clock) == pytest.approx(0.05, abs=0.001)
+
+
+def test_small_answers_leave_at_once(tmp_path: Path) -> None:
+    """Head and body are two writes. Without TCP_NODELAY the second waits until the first is acknowledged: 40 ms here,
+    another round trip at a telephone."""
+    found: list[int] = []
+
+    async def look(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        found.append(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    async def connect(at: socket.socket) -> None:
+        async with await asyncio.start_server(look, sock=at):
+            reader, writer = await asyncio.open_connection(*at.getsockname()[:2])
+            await reader.read()
+            writer.close()
+
+    (tmp_path / "desk.toml").write_text('[serve]\nlisten = "127.0.0.1:0"\nlog_key = "serve-log.key"\n')
+    with service.listening(pages.read_settings(tmp_path / "desk.toml")) as (at, _):
+        asyncio.run(connect(at))
+    assert found == [1]
 
 
 def test_a_login_beyond_the_queue_is_refused_before_anything_is_done(

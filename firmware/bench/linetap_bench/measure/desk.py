@@ -202,7 +202,7 @@ def _rows(size: Size, found: Found) -> list[Row]:
             method=method, beside={"p50": ways[len(ways) // 2], "p99": ways[len(ways) * 99 // 100]}),
         Row(name=f"{name}: first useful page", figure=found.page_s, unit="s", target=size.page_s, method=method),
         Row(name=f"{name}: the same, without other work", figure=found.page_s / found.slowed, unit="s", target=FIRST_S,
-            method=f"divided by {found.slowed:.1f}: a fixed piece of work took that many times its processor time"),
+            method=f"divided by {found.slowed:.1f}: {SLOWED}"),
         Row(name=f"{name}: memory of the process", figure=found.memory_mb, unit="MB", target=150, method=method),
         Row(name=f"{name}: all that the broker has, read", figure=found.start_s, unit="s", target=1, method=start),
         *rows(name, found.hidden, f"{size.units} units of {size.lines} lines"),
@@ -302,6 +302,9 @@ def session(config: Path, name: str, role: str) -> str:
             return sessions.begin(db, int(person), HOST, settings, now_ns)
     finally:
         engine.dispose()
+
+
+SLOWED = "a fixed piece of work took that many times its processor time"
 
 
 def slowed() -> float:

@@ -24,7 +24,7 @@ _MOST_AT_ONCE = 20
 
 @contextlib.contextmanager
 def listening(port: int) -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as at:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as at:
         if sys.platform == "win32":  # otherwise another program of this person may take the same port as well
             at.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         try:

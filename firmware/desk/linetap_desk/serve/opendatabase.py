@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
@@ -35,11 +37,37 @@ def open_own(name: str) -> Engine:
     with contextlib.ExitStack() as failing:
         failing.callback(engine.dispose)
         try:
-            migrations.upgrade(engine)
+            if not migrations.is_current(engine):
+                migrations.upgrade(engine)
         except SQLAlchemyError as error:
             raise BadInput(f"{without_password(url)}: {reason(error)}") from None
         failing.pop_all()
     return engine
+
+
+def migrate_apart(name: str) -> None:
+    """What opening it would do, in a process of its own where anything is to be done. BadInput as there."""
+    url = parse_url(name)
+    path = file_of(url)
+    if path is not None and not path.is_file():
+        _migrate(name)
+        return
+    engine = _engine(url)
+    try:
+        current = migrations.is_current(engine)
+    except SQLAlchemyError:  # the other process says what is wrong
+        current = False
+    finally:
+        engine.dispose()
+    if not current:
+        _migrate(name)
+
+
+def _migrate(name: str) -> None:
+    command = [sys.executable, "-m", "linetap_desk.serve.migrating"]
+    done = subprocess.run(command, input=name, text=True, stderr=subprocess.PIPE, check=False)  # it may have a password
+    if done.returncode:
+        raise BadInput((done.stderr.strip().splitlines() or [f"the migration ended with {done.returncode}"])[-1])
 
 
 def open_there(name: str) -> Engine:

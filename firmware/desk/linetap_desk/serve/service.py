@@ -14,6 +14,7 @@ from asyncio import sslproto
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 
+import anyio.to_thread
 import msgspec
 import uvicorn
 from starlette.applications import Starlette
@@ -70,7 +71,8 @@ MOST_AT_ONCE = 500  # connections; streams are open for hours, and a process has
 KEEP_ALIVE_S = 30
 END_WITHIN_S = 3  # connections open after that are cut off
 BACKLOG = 256
-_TLS_READ_BYTES = 1 << 14  # a record of TLS
+_TLS_READ_BYTES = 1 << 12
+THREADS = 8  # that read databases and render pages
 _M_ARENA_MAX, _ARENAS = -8, 2  # mallopt(3)
 _M_MMAP_THRESHOLD, _LARGE_BYTES = -3, 1 << 20
 
@@ -83,6 +85,7 @@ def run(settings: Settings, clock: Clock = KEPT) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     logging.getLogger("uvicorn.error").parent = start_logging("serve")
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    opendatabase.migrate_apart(settings.db)
     with listening(settings) as (at, settings), opened(settings, clock) as site:
         sys.stderr.write(f"{settings.url}\n")
         sys.stderr.flush()
@@ -91,7 +94,7 @@ def run(settings: Settings, clock: Clock = KEPT) -> int:
 
 
 def _bound_buffers() -> None:
-    """asyncio keeps 256 KiB to read each TLS connection, and a record has 16: with 200 open pages that was 50 MB."""
+    """asyncio keeps 256 KiB to read each TLS connection: with 200 open pages that was 50 MB."""
     sslproto.SSLProtocol.max_size = _TLS_READ_BYTES
 
 
@@ -120,7 +123,8 @@ class Server(EndsQuietly):
 def listening(settings: Settings) -> Iterator[tuple[socket.socket, Settings]]:
     """The socket, and the settings with its port; a missing URL is filled in."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as at:
+    # TCP by name: asyncio sends small pieces at once (TCP_NODELAY) only where the socket says that it is TCP
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as at:
         at.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             at.bind((settings.host, settings.port))
@@ -226,6 +230,8 @@ def make(site: Site, routes: tuple[Route, ...] = ROUTES) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lives(_app: Starlette) -> AsyncIterator[None]:
+        # By itself anyio has 40, each with the memory of the largest page that it has rendered.
+        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         async with contextlib.AsyncExitStack() as stack:
             for life in LIVES:
                 await stack.enter_async_context(life(site))

@@ -4,6 +4,7 @@ the files of this machine."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -177,69 +178,47 @@ async def find(request: Request, program: Program) -> Response:
     return await do(request, program, step, _home, "/search/")
 
 
-async def approve(request: Request, program: Program) -> Response:
-    def step() -> None:
-        program.said = steps.approve(_opened(program), program.settings, program.desk_folder, program.clock)
+def _with_papers[P: (Papers, OverflowCalls)](of: type[P], take: Callable[[P, Program, FormData], list[str]]) -> Handler:
+    """A step with the file from the desk that is open; `take` tells what it has written."""
 
-    return await do(request, program, step, _papers, "/papers")
+    async def answer(request: Request, program: Program) -> Response:
+        form = await request.form()
 
+        def step() -> None:
+            if not isinstance(program.open, of):
+                raise BadInput("there is no file for this step open")
+            program.said = take(program.open, program, form)
 
-async def unwrap(request: Request, program: Program) -> Response:
-    form = await request.form()
+        return await do(request, program, step, _papers, "/papers")
 
-    def step() -> None:
-        program.said = steps.unwrap_call(
-            _opened(program), program.settings, _identities(program, form), word(form, "partial"), program.desk_folder,
-            program.clock,
-        )  # fmt: skip
-
-    return await do(request, program, step, _papers, "/papers")
+    return answer
 
 
-async def hold(request: Request, program: Program) -> Response:
-    form = await request.form()
-
-    def step() -> None:
-        program.said = steps.hold_call(
-            _opened(program), program.settings, _identities(program, form), word(form, "to"), word(form, "partial"),
-            program.desk_folder, program.clock,
-        )  # fmt: skip
-
-    return await do(request, program, step, _papers, "/papers")
+def _approve(papers: Papers, at: Program, _: FormData) -> list[str]:
+    return steps.approve(papers, at.settings, at.desk_folder, at.clock)
 
 
-async def check_hold(request: Request, program: Program) -> Response:
-    form = await request.form()
-
-    def step() -> None:
-        program.said = steps.check_hold(
-            _opened(program), program.settings, _identities(program, form), program.desk_folder, program.clock
-        )
-
-    return await do(request, program, step, _papers, "/papers")
+def _unwrap(papers: Papers, at: Program, form: FormData) -> list[str]:
+    keys = _identities(at, form)
+    return steps.unwrap_call(papers, at.settings, keys, word(form, "partial"), at.desk_folder, at.clock)
 
 
-async def rewrap(request: Request, program: Program) -> Response:
-    form = await request.form()
-
-    def step() -> None:
-        program.said = steps.rewrap_calls(
-            _overflow(program), program.settings, _identities(program, form), word(form, "day"), program.desk_folder,
-            program.clock,
-        )  # fmt: skip
-
-    return await do(request, program, step, _papers, "/papers")
+def _hold(papers: Papers, at: Program, form: FormData) -> list[str]:
+    keys, to_whom = _identities(at, form), word(form, "to")
+    return steps.hold_call(papers, at.settings, keys, to_whom, word(form, "partial"), at.desk_folder, at.clock)
 
 
-async def check(request: Request, program: Program) -> Response:
-    form = await request.form()
+def _check_hold(papers: Papers, at: Program, form: FormData) -> list[str]:
+    return steps.check_hold(papers, at.settings, _identities(at, form), at.desk_folder, at.clock)
 
-    def step() -> None:
-        program.said = steps.check_rewrapped(
-            _overflow(program), program.settings, _identities(program, form), program.desk_folder, program.clock
-        )
 
-    return await do(request, program, step, _papers, "/papers")
+def _rewrap(papers: OverflowCalls, at: Program, form: FormData) -> list[str]:
+    keys = _identities(at, form)
+    return steps.rewrap_calls(papers, at.settings, keys, word(form, "day"), at.desk_folder, at.clock)
+
+
+def _check(papers: OverflowCalls, at: Program, form: FormData) -> list[str]:
+    return steps.check_rewrapped(papers, at.settings, _identities(at, form), at.desk_folder, at.clock)
 
 
 async def listen(request: Request, program: Program) -> Response:
@@ -249,18 +228,6 @@ async def listen(request: Request, program: Program) -> Response:
 
 async def leave(request: Request, program: Program) -> Response:
     return await do(request, program, program.leave, _home, "/")
-
-
-def _opened(program: Program) -> Papers:
-    if not isinstance(program.open, Papers):
-        raise BadInput("there is no file for this step open")
-    return program.open
-
-
-def _overflow(program: Program) -> OverflowCalls:
-    if not isinstance(program.open, OverflowCalls):
-        raise BadInput("there is no file for this step open")
-    return program.open
 
 
 def _identities(program: Program, form: FormData) -> list[Path]:
@@ -296,12 +263,12 @@ def make_app(program: Program) -> Starlette:
         ("/hold-key", "POST", hold_key),
         ("/fetch", "POST", fetch),
         ("/find", "POST", find),
-        ("/approve", "POST", approve),
-        ("/unwrap", "POST", unwrap),
-        ("/hold", "POST", hold),
-        ("/check-hold", "POST", check_hold),
-        ("/rewrap", "POST", rewrap),
-        ("/check", "POST", check),
+        ("/approve", "POST", _with_papers(Papers, _approve)),
+        ("/unwrap", "POST", _with_papers(Papers, _unwrap)),
+        ("/hold", "POST", _with_papers(Papers, _hold)),
+        ("/check-hold", "POST", _with_papers(Papers, _check_hold)),
+        ("/rewrap", "POST", _with_papers(OverflowCalls, _rewrap)),
+        ("/check", "POST", _with_papers(OverflowCalls, _check)),
         ("/open", "POST", listen),
         ("/leave", "POST", leave),
     )

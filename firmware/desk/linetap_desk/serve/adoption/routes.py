@@ -17,7 +17,7 @@ from linetap_core.clock import rfc3339
 from linetap_core.enrolment.adoption import AdoptionFault
 from linetap_core.errors import BadInput, Refusal
 from linetap_desk.serve.access.log import Subject
-from linetap_desk.serve.adoption import paper, prepared, qr, store
+from linetap_desk.serve.adoption import news, paper, prepared, qr, store
 from linetap_desk.serve.adoption.runs import Waiting
 from linetap_desk.serve.database.tables import adoptions
 from linetap_desk.serve.handling.site import Route, Site
@@ -62,24 +62,9 @@ async def refusal(request: Request, site: Site, error: Exception | None = None) 
         signers=Path(site.settings.desk.signers or "allowed_signers").name,
         roles=Path(site.settings.desk.serve.roles or "roles.json").name,
         free=[one for one in rows if one["closed_at"] is None and one["pressed_at"] is None and one["has_order"]],
-        error=None if error is None else _refusal_text(site, request, error), state=state_of,
+        error=None if error is None else _refusal_text(site, request, error), state=store.state_of,
+        mark=news.mark_of(rows, site),
     )  # fmt: skip
-
-
-def state_of(row: Any) -> str:
-    if row["closed_at"] is not None:
-        return str(row["outcome"])
-    if row["certificate"] is not None:
-        return "certified"
-    if row["request"] is not None:
-        return "requested"
-    if row["taken_at"] is not None:
-        return "taken"
-    if not row["has_order"]:
-        return "unsigned"
-    if row["confirmed_at"] is None:
-        return "prepared"
-    return "pressed" if row["pressed_at"] is not None else "confirmed"
 
 
 async def printed(request: Request, site: Site) -> Response:
@@ -242,6 +227,7 @@ _DONE = (303, 409)
 LARGER = {"/adoption/prepare": prepared.MOST_ORDER_BYTES + 128 * 1024}
 ROUTES: tuple[Route, ...] = (
     Route("/adoption", ("GET",), ADOPTS, None, page, menu=N_("New units")),
+    Route("/adoption/news", ("GET",), ADOPTS, None, news.news, background=True),
     Route("/adoption/paper", ("GET",), ADOPTS | {"watch"}, None, printed),
     Route("/adoption/{id}/paper", ("GET",), ADOPTS | {"watch"}, None, printed_of, answers=(200, 404)),
     Route("/adoption/prepare", ("POST",), ADOPTS, None, prepare, takes=("file", "signature"), answers=_DONE),

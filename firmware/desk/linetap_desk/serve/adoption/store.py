@@ -32,6 +32,23 @@ def listed(db: Connection) -> list[Mapping[str, Any]]:
     return [dict(row) for row in db.execute(rows.limit(MOST_OPEN)).mappings()]
 
 
+def state_of(row: Mapping[str, Any]) -> str:
+    """Of a row of `listed`."""
+    if row["closed_at"] is not None:
+        return str(row["outcome"])
+    if row["certificate"] is not None:
+        return "certified"
+    if row["request"] is not None:
+        return "requested"
+    if row["taken_at"] is not None:
+        return "taken"
+    if not row["has_order"]:
+        return "unsigned"
+    if row["confirmed_at"] is None:
+        return "prepared"
+    return "pressed" if row["pressed_at"] is not None else "confirmed"
+
+
 def require(db: Connection, adoption_id: str) -> Mapping[str, Any]:
     """404 if there is none."""
     row = db.execute(select(adoptions).where(adoptions.c.id == adoption_id)).mappings().first()

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from starlette.responses import Response, StreamingResponse
 
 from linetap_core.clock import NS_PER_S, Clock, from_utc_ns, rfc3339
 from linetap_desk.serve.access.log import has_number
+from linetap_desk.serve.fleet import style
 from linetap_desk.serve.fleet.past import KINDS, Outage, history, why_of
 from linetap_desk.serve.fleet.shift import UNITS
 from linetap_desk.serve.fleet.words import (
@@ -72,7 +73,7 @@ def fits(unit: dict[str, Any], text: str, standing: str) -> bool:
 BEAT_S = 5
 RETRY_MS = 1000
 MOST_AT_ONCE = 500  # events in a write
-PIECE_BYTES = 1 << 16  # of a snapshot
+PIECE_BYTES = 1 << 13  # of a write: OpenSSL keeps the largest for as long as a connection is open
 
 
 async def event_stream(
@@ -96,12 +97,13 @@ async def event_stream(
         found = None if after is None else hub.joined(after, reader, MOST_AT_ONCE)
         if found is None:
             after, snapshot = hub.snapshot(reader)
-            for begin in range(0, len(snapshot), PIECE_BYTES):  # each waits until the one before it is on its way
-                yield snapshot[begin : begin + PIECE_BYTES]
+            for piece in pieces(snapshot):  # each waits until the one before it is on its way
+                yield piece
         elif found[0] != after:
             after, data = found
             if data:
-                yield data
+                for piece in pieces(data):
+                    yield piece
                 await asyncio.sleep(_until_next(hub.pause_s(), clock))
         else:
             left_s = max(0.0, (beat_ns - clock.monotonic_ns()) / NS_PER_S)
@@ -110,6 +112,11 @@ async def event_stream(
                     await news.wait()
             except TimeoutError:
                 continue
+
+
+def pieces(data: bytes) -> Iterator[bytes]:
+    for begin in range(0, len(data), PIECE_BYTES):
+        yield data[begin : begin + PIECE_BYTES]
 
 
 def _until_next(pause_s: float, clock: Clock) -> float:
@@ -125,7 +132,9 @@ AGAIN_S = "30"
 
 async def fleet(request: Request, site: Site) -> Response:
     asked = {name: request.query_params.get(name, "")[:MOST_CHARACTERS] for name in ("text", "standing")}
-    return await _page(request, site, "fleet/fleet.html", None, asked=asked, means=STANDING_MEANS)
+    page = await _page(request, site, "fleet/fleet.html", None, asked=asked, means=STANDING_MEANS, style=style.STYLE)
+    page.headers["Content-Security-Policy"] = style.POLICY
+    return page
 
 
 async def unit(request: Request, site: Site) -> Response:

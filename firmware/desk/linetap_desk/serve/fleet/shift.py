@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from itertools import groupby
 from typing import Any
 
 import anyio.to_thread
@@ -38,19 +39,30 @@ EMPTY = N_("A note has 1 to 1000 characters.")
 
 
 async def acknowledge(request: Request, site: Site) -> Response:
-    """`of`: the unit and its faults as the page showed them: what appeared meanwhile is not acknowledged."""
+    """`of`: the unit and its faults as the page showed them: what appeared meanwhile is not acknowledged. A fault that
+    units have in common, such as their switch's, is acknowledged for all that are away by it now."""
     form, who = await request.form(), who_of(request)
     found = _OF.fullmatch(str(form.get("of", ""))[:MOST_CHARACTERS])
     if found is None:
         raise HTTPException(400)
-    unit, faults = found[1], found[2]
-    units = site.fleet.seen(Reader(False, "ko", unit))[2]
-    if not units or units[0]["cause"] is None:
+    units = {str(one["unit"]): one for one in site.fleet.seen(Reader(False, "ko"))[2]}
+    mine = units.get(found[1])
+    if mine is None or mine["cause"] is None:
         raise HTTPException(404)
-    text = str(units[0]["cause"]["says"])
-    at = await anyio.to_thread.run_sync(_keep, site, who, request.state.address, SEEN, unit, faults, text)
-    site.fleet.acknowledge({unit: Acknowledged(faults, who.shown, at)})
+    faults_of = {found[1]: found[2], **_of_the_same(mine, units)}
+    text = str(mine["cause"]["says"])
+    at = await anyio.to_thread.run_sync(_keep, site, who, request.state.address, SEEN, faults_of, text)
+    site.fleet.acknowledge({unit: Acknowledged(faults, who.shown, at) for unit, faults in faults_of.items()})
     return RedirectResponse(local_path(form.get("next", "/fleet")), 303)
+
+
+def _of_the_same(mine: dict[str, Any], units: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """The faults of the others that nobody has acknowledged."""
+    group = mine["cause"]["group"]
+    if not group:
+        return {}
+    others = ((name, one) for name, one in units.items() if one is not mine and one["seen"] is None)
+    return {name: one["faults"] for name, one in others if one["cause"] is not None and one["cause"]["group"] == group}
 
 
 async def page(request: Request, site: Site) -> Response:
@@ -63,14 +75,15 @@ async def leave(request: Request, site: Site) -> Response:
     if not 0 < len(text) <= MOST_CHARACTERS:
         return await _page(request, site, EMPTY, 400)
     text = without_numbers("".join(sign if sign.isprintable() or sign == "\n" else " " for sign in text))
-    at = await anyio.to_thread.run_sync(_keep, site, who, request.state.address, NOTE, "", "", text)
+    at = await anyio.to_thread.run_sync(_keep, site, who, request.state.address, NOTE, {"": ""}, text)
     site.fleet.leave(Note(text, who.shown, at))
     return RedirectResponse("/fleet/shift", 303)
 
 
 async def _page(request: Request, site: Site, error: str = "", status: int = 200) -> Response:
     rows = await anyio.to_thread.run_sync(_newest, site)
-    return site.pages.page(request, "fleet/shift.html", status, rows=rows, error=error)
+    entries = [list(some) for _, some in groupby(rows, lambda row: (row.at, row.person, row.kind, row.text))]
+    return site.pages.page(request, "fleet/shift.html", status, entries=entries, error=error)
 
 
 def _newest(site: Site) -> list[Row[Any]]:
@@ -78,16 +91,18 @@ def _newest(site: Site) -> list[Row[Any]]:
         return list(db.execute(select(shift_log).order_by(shift_log.c.id.desc()).limit(MOST_SHOWN)))
 
 
-def _keep(site: Site, who: Who, address: str, kind: str, unit: str, faults: str, text: str) -> str:
-    """The moment of the entry."""
+def _keep(site: Site, who: Who, address: str, kind: str, faults_of: Mapping[str, str], text: str) -> str:
+    """The moment of the entry: a row for each unit, of a note one row without a unit."""
     at = rfc3339(site.clock.utc_ns())
     act = "fleet_seen" if kind == SEEN else "shift_note"
     with writing(site.own) as db:
-        row = {"at": at, "person": who.name, "shown": who.shown, "kind": kind, "unit": unit, "faults": faults}
-        made = db.execute(insert(shift_log), {**row, "text": text})  # values of a statement stay in SQLAlchemy's cache
-        newest = int((made.inserted_primary_key or (0,))[0])
+        row = {"at": at, "person": who.name, "shown": who.shown, "kind": kind, "text": text}
+        rows = [{**row, "unit": unit, "faults": faults} for unit, faults in faults_of.items()]
+        db.execute(insert(shift_log), rows)  # values of a statement stay in SQLAlchemy's cache
+        newest = db.execute(select(func.max(shift_log.c.id))).scalar_one()
         db.execute(delete(shift_log).where(shift_log.c.id <= newest - MOST_ROWS))
-        site.access.append_in(db, who.name, address, act, Subject(terms=unit), DONE)
+        remark = f"{len(rows)} units" if len(rows) > 1 else ""
+        site.access.append_in(db, who.name, address, act, Subject(terms=" ".join(faults_of), remark=remark), DONE)
     return at
 
 

@@ -76,6 +76,8 @@ SCRIPT_WORDS = {
     "began_unknown": N_("since before the desk looked"),
     "heard": N_("last report {when}"),
     "unheard": N_("last report not known"),
+    "acknowledge": N_("Acknowledge"),
+    "acknowledge_all": N_("Acknowledge all of them"),
     "seen": N_("Acknowledged by {by}, {when}"),
     "note": N_("Note, {when}, {by}: {text}"),
     "nobody": N_("nobody is named (places.toml)"),

@@ -35,6 +35,7 @@ Code = Literal[
     "reported", "certificate", "power", "broker", "bridge", "switch", "building", "floor", "stopped", "cut", "gone",
     "hangs", "never",
 ]  # fmt: skip
+SHARED: frozenset[Code] = frozenset({"broker", "bridge", "switch", "building", "floor"})
 TOGETHER_NS = 120 * NS_PER_S
 LEAST_FLEET, LEAST_BUILDING, LEAST_FLOOR = 3, 3, 2
 
@@ -110,6 +111,13 @@ class Cause:
     where: str = ""
     n: int = 0
     alert: Alert | None = None
+
+    def group(self, place: Place) -> str:
+        """The same for all units that are away by this one fault, and acknowledged together; empty: it is one unit's
+        own."""
+        if self.code not in SHARED:
+            return ""
+        return "\t".join((self.code, place.building if self.code == "floor" else "", self.where))
 
 
 @dataclass(frozen=True, slots=True)

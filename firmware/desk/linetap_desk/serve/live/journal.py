@@ -91,7 +91,7 @@ def picture(
         "version": "" if status is None else status.version,
         "heard": _heard(unit, utc, past) if away else "",
         "began": _began(unit, standing, utc, past),
-        "cause": None if cause is None else _cause(cause),
+        "cause": None if cause is None else _cause(cause, place),
         "faults": faults,
         "seen": {"by": seen.by, "at": seen.at} if seen is not None and holds else None,
         "order": _order(unit.name, place),
@@ -138,9 +138,10 @@ def _order(name: str, place: Place) -> str:
     return f"{place.building or chr(0xFFFF)}\t{int(last)}\t{number + 1000:04d}\t{floor}\t{name}"
 
 
-def _cause(cause: Cause) -> dict[str, Any]:
+def _cause(cause: Cause, place: Place) -> dict[str, Any]:
     texts = None if cause.alert is None else _texts(cause.alert)
-    return {"code": cause.code, "contact": cause.contact, "where": cause.where, "n": cause.n, "texts": texts}
+    said = {"code": cause.code, "contact": cause.contact, "where": cause.where, "n": cause.n, "texts": texts}
+    return {**said, "group": cause.group(place)}
 
 
 def difference(old: Picture | None, new: Picture | None, name: str) -> dict[str, Any] | None:
@@ -280,12 +281,13 @@ def _visible_line(line: dict[str, Any], reader: Reader) -> dict[str, Any]:
 
 
 def _visible_cause(cause: dict[str, Any], language: Language) -> dict[str, str]:
-    """Texts: what is probably wrong, what to do, whom to call."""
+    """Texts: what is probably wrong, what to do, whom to call. And the group, as in causes.py."""
+    same = {"contact": cause["contact"], "group": cause["group"]}
     if cause["texts"] is not None:
         said = _in_language(cause["texts"], language)
-        return {"says": said["text"], "cure": said["action"], "contact": cause["contact"]}
+        return {"says": said["text"], "cure": said["action"], **same}
     says, cure = (text.words(language).gettext(one) for one in CAUSES[cause["code"]])
-    return {"says": says.format(where=cause["where"], n=cause["n"]), "cure": cure, "contact": cause["contact"]}
+    return {"says": says.format(where=cause["where"], n=cause["n"]), "cure": cure, **same}
 
 
 def event(kind: str, data: object, id: str | None = None) -> bytes:

@@ -1,21 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The migrations of serve's own database to the state of tables.py: one step a version, run at every start."""
+"""The migrations of serve's own database to the state of tables.py: one step a version, run at every start that needs
+one.
+
+Alembic is imported where it is needed alone: it takes 11 MB for good, so that the pages migrate in a process of its own
+(migrating.py).
+"""
 
 from __future__ import annotations
 
-from alembic import command
-from alembic.config import Config
-from alembic.util.exc import CommandError
-from sqlalchemy import Connection, Engine
+import re
+from importlib.resources import files
+
+from sqlalchemy import Connection, Engine, inspect, text
 
 from linetap_core.errors import BadInput
 from linetap_desk.serve.database.transactions import one_at_a_time, writing
 
 _LOCK = 0x6C746D6967  # PostgreSQL: two that start together go one after the other
+_STEP = re.compile(r"([0-9]{4})_.*\.py")
+
+
+def is_current(engine: Engine) -> bool:
+    with engine.connect() as db:
+        if not inspect(db).has_table("alembic_version"):
+            return False
+        return db.execute(text("SELECT version_num FROM alembic_version")).scalar() == _newest()
+
+
+def _newest() -> str:
+    names = (path.name for path in files("linetap_desk.serve.migrations").joinpath("versions").iterdir())
+    return max(found[1] for name in names if (found := _STEP.fullmatch(name)) is not None)
 
 
 def upgrade(engine: Engine, to: str = "head") -> None:
     """BadInput for a database of a later version."""
+    from alembic import command
+    from alembic.util.exc import CommandError
+
     with writing(engine) as db:
         one_at_a_time(db, _LOCK)
         try:
@@ -25,7 +46,9 @@ def upgrade(engine: Engine, to: str = "head") -> None:
             raise BadInput(f"{shown}: made by a later version of linetap: {error}") from None
 
 
-def _config(db: Connection) -> Config:
+def _config(db: Connection) -> object:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", "linetap_desk.serve:migrations")
     config.attributes["connection"] = db

@@ -144,6 +144,7 @@ const SHOW = {
     put(unit, "says", value?.says ?? "");
     put(unit, "cure", value?.cure ?? "");
     put(unit, "contact", value ? value.contact || says.nobody : "");
+    button(unit).textContent = value?.group ? says.acknowledge_all : says.acknowledge;
   },
   seen(unit, value) {
     unit.dataset.seen = value ? "yes" : "";

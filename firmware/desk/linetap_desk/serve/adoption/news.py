@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether the page of new units is still as it was loaded: a unit asks, has taken its configuration, or is adopted."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import anyio.to_thread
+import msgspec
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from linetap_desk.serve.adoption import store
+from linetap_desk.serve.handling.site import Site
+
+
+def mark_of(rows: Iterable[Mapping[str, Any]], site: Site) -> str:
+    """Of store.listed: another one whenever the page would show something else, but for how many units were refused."""
+    runs = [(one.run, one.answer is not None) for one in site.adoption.listed()]
+    states = [(row["id"], store.state_of(row), row["fault"]) for row in rows]
+    return hashlib.sha256(msgspec.json.encode((runs, states, site.adoption.refused > 0))).hexdigest()[:16]
+
+
+async def news(_request: Request, site: Site) -> Response:
+    """Asked by the open page, which then loads itself again (static/adoption.js)."""
+
+    def read() -> list[Mapping[str, Any]]:
+        with site.own.connect() as db:
+            return store.listed(db)
+
+    return JSONResponse({"mark": mark_of(await anyio.to_thread.run_sync(read), site)})

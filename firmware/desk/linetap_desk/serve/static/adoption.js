@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// The page of new units shows by itself that a unit asks, or how far it has come: it is loaded again. Not over what
+// somebody is typing, has opened or is told: then it says that there is news.
+
+const EVERY_MS = 3000;
+const note = document.getElementById("news");
+let typed = false;
+
+function isBusy() {
+  return typed || location.pathname !== "/adoption" || document.querySelector("main details[open]") !== null;
+}
+
+async function look() {
+  if (document.visibilityState === "hidden" || !note.hidden) return;
+  try {
+    const answer = await fetch("/adoption/news", { headers: { accept: "application/json" }, cache: "no-store" });
+    if (!answer.ok || (await answer.json()).mark === note.dataset.mark) return;
+    if (isBusy()) note.hidden = false;
+    else location.reload();
+  } catch {
+    // The desk cannot be reached: the next look decides.
+  }
+}
+
+document.addEventListener("input", () => (typed = true));
+document.addEventListener("visibilitychange", look);
+setInterval(look, EVERY_MS);
