@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import re
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, inspect, text
 
 from linetap_core.errors import BadInput
 from linetap_desk.serve.database.transactions import one_at_a_time, writing
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 _LOCK = 0x6C746D6967  # PostgreSQL: two that start together go one after the other
 _STEP = re.compile(r"([0-9]{4})_.*\.py")
@@ -46,7 +50,7 @@ def upgrade(engine: Engine, to: str = "head") -> None:
             raise BadInput(f"{shown}: made by a later version of linetap: {error}") from None
 
 
-def _config(db: Connection) -> object:
+def _config(db: Connection) -> Config:
     from alembic.config import Config
 
     config = Config()
