@@ -66,6 +66,19 @@ def test_signed_sent_done_and_printed(send: Send, floor: Kept, broker: Broker, t
     assert send(made, "--config", settings)[0] == 0
 
 
+def test_of_several_each_is_sent_although_one_is_refused(
+    floor: Kept, broker: Broker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    away, there = tmp_path / "a.command", tmp_path / "b.command"
+    away.write_bytes(floor.envelope("identify", {"seconds": "5"}, unit="floor-09"))
+    there.write_bytes(floor.envelope("identify", {"seconds": "5"}))
+    words = ("--wait", "5", "--broker", f"mqtt://127.0.0.1:{broker.port}")
+    assert cli.main(["command", "send", str(away), str(there), *words]) == 1
+    told = capsys.readouterr()
+    assert json.loads(told.out)["done"] is True
+    assert told.err.startswith(f"{away}: ")
+
+
 def test_an_answer_to_somebody_else_is_none_of_ours(broker: Broker, tmp_path: Path, floor: Kept) -> None:
     """And a unit that is away is not waited for for ever."""
     made = tmp_path / "one.command"

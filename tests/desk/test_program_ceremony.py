@@ -22,6 +22,7 @@ from linetap_desk.accesslog.deskfolder import open_desk, read_authority
 from linetap_desk.ceremony import certificate
 from linetap_desk.custody.program import settings
 from release_rig import CHOI, HAN, KIM, PEOPLE, Desk
+from sealing_rig import UNIT
 
 DAY, NEXT = "2026-01-06", "2026-01-07"
 DAYS = {"first": DAY, "days": "3", "longest": "1", "custodians": "", "needed": "1"}
@@ -106,6 +107,21 @@ def test_from_the_keys_of_the_days_to_their_end(run: InThread, desk: Desk, out: 
     assert (said["epoch"], said["rule"]) == (DAY, "office order 12")
     assert said["second"] == keys.fingerprint(keys.load_unit_key((desk.root / KIM).read_bytes()).public_key())
     assert certificate.read(paper, None).second == said["second"]
+    assert DAY in browser.get("/destroy")
+    page = browser.do("/destroy/commands", certificate=paper.name)
+    made_commands = sorted((out / "commands" / DAY).iterdir())
+    assert f"{len(made_commands)} commands signed" in page
+    assert [path.name for path in made_commands] == [f"{UNIT}.command"]
+    envelope = json.loads(made_commands[0].read_bytes())
+    order = json.loads(envelope["command"])
+    assert (order["unit"], order["verb"], order["role"]) == (UNIT, "destroy", "vault")
+    assert order["body"]["document"] == paper.read_text()
+    signed = out / "signed.json"
+    signed.write_text(envelope["command"])
+    namespaces_sig(signed).write_text(envelope["sig"])
+    assert verified(signed, desk.root / f"{HAN}.pub", "linetap-command")
+    assert f"{UNIT}.command" in browser.refused("/destroy/commands", certificate=paper.name), "once"
+    assert "choose a certificate" in browser.refused("/destroy/commands", certificate="../roles.json")
     second.write_bytes(paper.with_name(f"{paper.name}.sig").read_bytes())
     with pytest.raises(Exception, match="second person"):
         certificate.read(paper, None)

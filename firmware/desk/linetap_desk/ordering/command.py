@@ -231,25 +231,40 @@ _SEND = "example: linetap command send identify.command --config desk.toml"
 
 def add_verb(verbs: Any) -> None:
     send = verbs.add_parser("send", help="over the broker: have a command done, print the answer", epilog=_SEND)
-    send.add_argument("file", type=Path, metavar="FILE")
+    send.add_argument("file", type=Path, nargs="+", metavar="FILE", help="one after the other, each to its unit")
     send.add_argument("--config", type=Path, metavar="desk.toml", help="its [broker]")
     send.add_argument("--broker", metavar="URL", help="mqtt://HOST:PORT on the loopback, in its place")
     send.add_argument("--wait", type=float, default=_PATIENCE_S, metavar="S", help="in all, default %(default)g")
 
 
 def run_send(args: argparse.Namespace, clock: Clock) -> int:
-    """Exit status: 0 done, 1 refused. BadInput or Refusal has the reason for a missing answer."""
-    data = read_small(args.file, envelopes.LIMIT_BYTES)
+    """Exit status: 0 all done, 1 one refused. BadInput or Refusal has the reason for a missing answer; of several
+    commands the others are sent all the same."""
+    found = [_command_of(path) for path in args.file]
+    status, broker = 0, broker_alone(args)
+    for path, (command, data) in zip(args.file, found, strict=True):
+        try:
+            answer = exchange(broker, command, data, args.wait, clock)
+        except Refusal as error:
+            if len(found) == 1:
+                raise
+            sys.stderr.write(f"{path}: {error}\n")
+            status = 1
+            continue
+        sys.stdout.write(jsontext.line(answer))
+        status = status if answer.done else 1
+    return status
+
+
+def _command_of(path: Path) -> tuple[Command, bytes]:
+    data = read_small(path, envelopes.LIMIT_BYTES)
     try:
-        text = strict.decode(data, envelopes.Envelope).command
-        command = strict.decode(text, Command)
+        command = strict.decode(strict.decode(data, envelopes.Envelope).command, Command)
     except BadInput as error:
-        raise BadInput(f"{args.file}: not a command: {error}; `linetap command sign` makes one") from None
+        raise BadInput(f"{path}: not a command: {error}; `linetap command sign` makes one") from None
     if command.verb not in MAY or not unitnames.is_name(command.unit):
-        raise BadInput(f"{args.file}: there is no verb {command.verb!r}, or no unit {command.unit!r}")
-    answer = exchange(broker_alone(args), command, data, args.wait, clock)
-    sys.stdout.write(jsontext.line(answer))
-    return 0 if answer.done else 1
+        raise BadInput(f"{path}: there is no verb {command.verb!r}, or no unit {command.unit!r}")
+    return command, data
 
 
 def exchange(broker: Broker, command: Command, data: bytes, patience_s: float, clock: Clock) -> Answer:

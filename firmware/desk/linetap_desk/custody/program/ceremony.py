@@ -6,19 +6,27 @@ from __future__ import annotations
 
 import argparse
 import io
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from linetap_core.clock import Clock
-from linetap_core.errors import BadInput
+from linetap_core.errors import BadInput, LinetapError
+from linetap_core.evidence.authorization.command import SUFFIX
 from linetap_core.evidence.sealing.keylist import KeyList
-from linetap_desk.ceremony import epoch, keygen
+from linetap_core.evidence.signing import namespaces, signerline, signers, unitnames
+from linetap_core.evidence.signing.signers import Signer
+from linetap_desk.ceremony import certificate, epoch, keygen
+from linetap_desk.ceremony.certificate import Certificate
 from linetap_desk.ceremony.epoch import add_destroy_arguments
 from linetap_desk.custody.program import steps
 from linetap_desk.custody.program.settings import Settings
+from linetap_desk.ordering import command
 
-CERTIFICATES = "certificates"  # in the folder for new files
+CERTIFICATES, COMMANDS = "certificates", "commands"  # in the folder for new files
 _LIST = "keylist.json"
+_MOST_LATE, _MOST_SHOWN = 10, 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,3 +147,56 @@ def destroy(
         return epoch.destroy_keys(args, clock, ask)
 
     return steps.said([add_destroy_arguments], run, clock, *words, "--", asked.day)
+
+
+# --- what follows a destruction ---------------------------------------------------------------------------------------
+
+
+def late(settings: Settings, clock: Clock) -> list[str]:
+    """A line for each day that is over and has no certificate, as `epoch overdue` says it; the first few."""
+    key_list = current(settings)
+    if key_list is None or not settings.output:
+        return []
+    lines = certificate.overdue(key_list, steps.output_of(settings) / CERTIFICATES, clock.utc_ns(), None)
+    return list(itertools.islice(lines, _MOST_LATE))
+
+
+def certificates(settings: Settings) -> dict[str, Certificate | str]:
+    """By the name of its file, the newest first; what is wrong with one that cannot be read."""
+    if not settings.output:
+        return {}
+    paths = sorted((steps.output_of(settings) / CERTIFICATES).glob("*.destroyed.json"), reverse=True)
+    return {path.name: _read(path) for path in paths[:_MOST_SHOWN]}
+
+
+def _read(path: Path) -> Certificate | str:
+    try:
+        return certificate.read(path, None)
+    except LinetapError as error:
+        return str(error)
+
+
+def sign_commands(name: str, settings: Settings, desk: Path, clock: Clock) -> list[str]:
+    """A command with this certificate for each unit of the published signers, in a folder of its own."""
+    if not isinstance(certificates(settings).get(name), Certificate):
+        raise BadInput("choose a certificate")
+    published = steps.signers_of(desk)
+    units = [] if published is None else sorted(set(_units(signers.parse(published.read_text(encoding="utf-8")))))
+    if not units:
+        raise BadInput("there is no published allowed_signers here that names a unit: Settings")
+    path, signing = steps.output_of(settings) / CERTIFICATES / name, steps.needed(settings, "signing")
+    folder = steps.output_of(settings) / COMMANDS / name.removesuffix(".destroyed.json")
+    folder.mkdir(parents=True, exist_ok=True)
+    for unit in units:
+        steps.said(
+            [command.add_arguments], command.run, clock, "sign", "--verb=destroy", "--role=vault", f"--unit={unit}",
+            f"--document={path}", f"--key={signing}", f"--output={folder / f'{unit}{SUFFIX}'}",
+        )  # fmt: skip
+    return [f"{len(units)} commands signed", str(folder)]
+
+
+def _units(lines: list[Signer]) -> Iterator[str]:
+    for line in lines:
+        signs = line.namespaces is None or signerline.in_list(namespaces.RECORD, line.namespaces)
+        if signs and not line.is_office:
+            yield from (name for name in line.principals.split(",") if unitnames.is_name(name))

@@ -174,6 +174,7 @@ def _destroy(request: Request, program: Program, error: LinetapError | None = No
     return page(
         request, program, "program/destroy.html", error, what=WHAT, settings=program.settings,
         current=ceremony.current(program.settings), at_hand=program.at_hand, said=program.said,
+        late=ceremony.late(program.settings, program.clock), certificates=ceremony.certificates(program.settings),
     )  # fmt: skip
 
 
@@ -205,6 +206,15 @@ async def _end_day(request: Request, program: Program, *, only_check: bool) -> R
     return await do(request, program, step, _destroy, "/destroy")
 
 
+async def sign_commands(request: Request, program: Program) -> Response:
+    name = word(await request.form(), "certificate")
+
+    def step() -> None:
+        program.said = ceremony.sign_commands(name, program.settings, program.desk_folder, program.clock)
+
+    return await do(request, program, step, _destroy, "/destroy")
+
+
 async def put_away(request: Request, program: Program) -> Response:
     """Whatever was chosen for one ceremony."""
     back = word(await request.form(), "back")
@@ -228,5 +238,6 @@ INSIDE: Inside = (
     ("/destroy", "GET", destroy_page),
     ("/destroy/check", "POST", check_destruction),
     ("/destroy", "POST", destroy),
+    ("/destroy/commands", "POST", sign_commands),
     ("/put-away", "POST", put_away),
 )
