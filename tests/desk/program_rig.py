@@ -28,6 +28,7 @@ from linetap_desk.web import secure
 from release_rig import Desk
 
 LIMIT_S = 120
+IDLE_S = 90 * 86_400  # longer than a test's clock jumps: the program would end before the next request
 
 
 class Browser:
@@ -79,7 +80,7 @@ class InThread:
         at = self.held.enter_context(serving.listening(0))
         look = CasePages(ZoneInfo("Asia/Seoul"), "linetap_desk.custody")
         url, clock = serving.url_of(at), self.desk.clock
-        self.program = Program(Door(), look, clock, url, 900, self.desk.folder, work, self.settings)
+        self.program = Program(Door(), look, clock, url, IDLE_S, self.desk.folder, work, self.settings)
         self.held.callback(self.program.held.close)
         self.server = serving.server(self.program, pages.make_app(self.program))
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [at]})
