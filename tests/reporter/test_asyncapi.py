@@ -95,6 +95,7 @@ def a_block(payload: str = "x", header: dict[str, str] = HEADER, **other: Any) -
 
 def test_a_right_one_has_no_fault() -> None:
     assert list(faults(RIGHT)) == []
+    assert list(faults(a_publication("line/1", LINE | {"release": "exchange"}))) == []
     assert list(faults(a_block("\udcff" * BLOCK_BYTES))) == []
     assert list(faults(a_publication("alert/hum", "", properties={}))) == []
 
@@ -118,6 +119,7 @@ def test_a_right_one_has_no_fault() -> None:
         pytest.param(RIGHT | {"properties": RIGHT["properties"] | {"UserProperty": [["schema", "2"]]}}, id="schema"),
         pytest.param(a_publication("line/1", ""), id="empty where nothing is taken back"),
         pytest.param(a_publication("line/1", LINE | {"state": "asleep"}), id="a word that is not there"),
+        pytest.param(a_publication("line/1", LINE | {"release": "nobody"}), id="a line that nobody releases"),
         pytest.param(a_publication("line/1", LINE | {"number": "010-1234-5678"}), id="a field too many"),
         pytest.param(a_publication("line/1", {"state": "idle"}), id="a field too few"),
         pytest.param(a_publication("line/1", LINE | {"since": "2026-11-24 22:56"}), id="no moment"),

@@ -366,6 +366,16 @@ class TestLines:
         lines.forget()
         assert len(lines.changed(seen(recorder("idle", "notice")), NOW_NS, 0)) == 2
 
+    def test_how_a_call_is_ended_is_told_with_the_line(self) -> None:
+        lines, state = Lines(Topics("u"), [1, 2]), recorder("idle", "idle")
+        state.lines[0].release = "contact"
+        told = [json.loads(message.payload).get("release") for message in lines.changed(seen(state), NOW_NS, 0)]
+        assert told == ["contact", None]
+        learned = recorder("idle", "idle")
+        learned.lines[0].release = "exchange"  # `linetap line learn` has measured the line meanwhile
+        (one,) = lines.changed(seen(learned), NOW_NS, 0)
+        assert json.loads(one.payload)["release"] == "exchange"
+
     def test_a_recorder_that_has_not_spoken_yet_is_waited_for(self) -> None:
         lines = Lines(Topics("u"), [1])
         assert lines.changed(seen(None, "starting"), NOW_NS, 0) == []
