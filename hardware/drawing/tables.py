@@ -24,7 +24,10 @@ Symbol = Literal["R", "C", "D", "F", "TVS", "L", "amp", "box", "flag"]
 
 
 class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A part of parts.toml. `off` is in percent of the value; `full_v` is rms of a sine."""
+    """A part of parts.toml. `off` is in percent of the value; `full_v` is rms of a sine.
+
+    `stands_v` is the most between two pins of one side, peak; `insulates_v` between its sides, rms.
+    """
 
     symbol: Symbol
     value: str
@@ -33,6 +36,8 @@ class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     full_v: Annotated[float, Meta(ge=0, le=10)] = 0.0
     gain_db: Annotated[float, Meta(ge=-12, le=40)] = 0.0
     rating: str = ""
+    stands_v: Annotated[float, Meta(ge=0, le=5000)] = 0.0
+    insulates_v: Annotated[float, Meta(ge=0, le=10000)] = 0.0
     maker: str = ""
     number: str = ""
     second: str = ""

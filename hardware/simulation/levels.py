@@ -7,7 +7,7 @@ from simulation.converters import meter_reads
 from simulation.corners import Wrong, all_to_one_side, all_wrongs, worst
 from simulation.finding import Finding, over
 from simulation.netlist import Netlist
-from simulation.spice import Deck, Supply, run
+from simulation.spice import Deck, Supply, run, run_all
 
 MEGOHM = 1e6
 NO_LINE_V, OFF_BELOW_V = 3.0, 16.0  # what a meter takes for no line, and for off-hook (meter-protocol.md)
@@ -63,6 +63,19 @@ def metering(netlist: Netlist, reference: str | None = None) -> list[Finding]:
         over("Meter: a handset at 5 V, off-hook, reads", handset, "V", least=NO_LINE_V, most=OFF_BELOW_V),
         over("Meter: 24 V PBX on-hook, above 12 V off-hook by", list(ends["24 from 12"]), "V", least=10),
         over("Meter: 48 V on-hook, above a short loop's 40 V by", list(ends["48 from 40"]), "V", least=6),
+    ]
+
+
+def as_drawn(netlist: Netlist) -> list[Finding]:
+    """The same with every part as it should be: quick, and enough to find a wrong one."""
+    lines = ["Vd d 0 {volts}", *PAIR, ".tran 1m 0.1 0 1m"]
+    at = (-48, -LEAST_LOOP_V, 0, 48)
+    decks = [Deck(netlist, [each.format(volts=v) for each in lines], [".meas tran v find v(/VM1) at=0.09"]) for v in at]
+    read = [meter_reads(found["v"], Supply()) - volts for found, volts in zip(run_all(decks), at, strict=True)]
+    empty = [value for value in _open(netlist, Supply(), None).items() if value[0] == "both"]
+    return [
+        over("Meter, as drawn: error from -48 to 48 V", read, "V", least=-1, most=1),
+        over("Meter, as drawn: a line that is not there reads", [v for _, v in empty], "V", least=-1, most=1),
     ]
 
 

@@ -12,6 +12,7 @@ CHARGED_V = 1500
 GENERATOR = (
     "C20 q 0 20u ic={volts}", "R50 q 0 50", "B15 q p I = V(q,p) / 15 * u(time - 10u)", "Cfront p 0 0.2u ic=0",
 )  # fmt: skip
+INPUTS = ("sp", "sn")  # of the measuring amplifier
 RUN = ".tran 0.1u 1m 0 0.1u uic"  # a thyristor fires within one step, or its peak is missed
 
 
@@ -41,7 +42,7 @@ def surge(netlist: Netlist) -> list[Finding]:
         over("Surge: in the notice transformer, relay closed", most("t2_high", "t2_low"), "A", most=0.5),
         over(
             "Surge: at the measuring amplifier, beyond its rails",
-            [max(f["in_high"] - 3.3, -f["in_low"]) for f in every],
+            [max(f[f"{pin}_high"] - 3.3, -f[f"{pin}_low"]) for f in every for pin in INPUTS],
             "V",
             most=1,
         ),
@@ -59,8 +60,8 @@ def _run(netlist: Netlist, lines: list[str], supply: Supply) -> dict[str, float]
     measures = [f".meas tran {name}_{end} {how} {what} from=5u to=1m" for name, what in seen.items()
                 for end, how in (("high", "max"), ("low", "min"))]  # fmt: skip
     measures += [
-        ".meas tran in_high max v(/Line1/sp) from=5u to=1m",
-        ".meas tran in_low min v(/Line1/sp) from=5u to=1m",
+        *(f".meas tran {pin}_high max v(/Line1/{pin}) from=5u to=1m" for pin in INPUTS),
+        *(f".meas tran {pin}_low min v(/Line1/{pin}) from=5u to=1m" for pin in INPUTS),
     ]
     probes = ["Epair pair 0 /Line1/t /Line1/r 1", "Eburden burden 0 /Line1/s1x /Line1/s2x 1"]
     return run(Deck(netlist, [*lines, *probes], measures, supply))

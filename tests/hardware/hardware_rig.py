@@ -6,6 +6,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+from rules.card import Card
 from simulation.finding import Finding
 from simulation.netlist import HARDWARE, Netlist
 from simulation.rows import ROWS
@@ -16,6 +17,11 @@ LINE = 1  # the front end that is simulated; a test holds the other seven to it
 @cache
 def front_end() -> Netlist:
     return Netlist.read().line(LINE)
+
+
+@cache
+def drawn_card() -> Card:
+    return Card.drawn()
 
 
 @cache

@@ -92,13 +92,4 @@ def test_a_wrong_row_is_named_with_its_line(tmp_path: Path, change: tuple[str, s
 
 def test_a_part_with_an_unknown_key(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"\[r62k\].*tolerance"):
-        Circuit(
-            copied(
-                tmp_path,
-                (
-                    "parts.toml",
-                    'off = 0.1\nrating = "0.1 %, 25 ppm/K, 0603"\nmaker = "Susumu"\nnumber = "RG1608P-623-B-T5"',
-                    "tolerance = 1",
-                ),
-            )
-        )
+        Circuit(copied(tmp_path, ("parts.toml", 'number = "RG1608P-623-B-T5"', "tolerance = 1")))

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Amplifiers with their feedback on the inverting input, and clamps to the supply of what they protect.
+
+A simulator also finds the point at which an amplifier with its inputs exchanged would stand if nothing moved it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rules.card import Card
+
+AMPLIFIERS = ("opamp", "opamp_precise")
+CLAMP = "rail_clamp"
+
+
+def fed_back(card: Card) -> Iterator[str]:
+    for part in card.of(*AMPLIFIERS):
+        out = part.nets.get("out", "")
+        back = {out, *(each.other(out) for each in card.on(out, "R"))}
+        if part.nets.get("inn") not in back:
+            yield f"{part.reference}: nothing leads from its output to its inverting input"
+        if part.nets.get("inp") in back:
+            yield f"{part.reference}: its output leads to the input that does not invert"
+
+
+def clamped(card: Card) -> Iterator[str]:
+    for part in card.of(CLAMP):
+        behind = [each for each, pin in card.nets.get(part.nets.get("mid", ""), []) if pin in ("inp", "inn")]
+        if not behind:
+            yield f"{part.reference}: no amplifier at what it clamps"
+        for each in behind:
+            if (part.nets.get("k"), part.nets.get("a")) != (each.nets.get("vp"), each.nets.get("vn")):
+                yield f"{part.reference}: does not clamp to the supply of {each.reference}"

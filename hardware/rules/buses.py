@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What talks to what: addresses, pull-ups, transmit to receive, the two wires of USB, straps, resets, supplies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rules.card import Card, Fitted
+
+I2C_PULL_OHM = (1e3, 10e3)
+PI_PULLS_UP = "GPIO2"  # the Pi has 1.8 kohm on GPIO2 and GPIO3 itself
+ADDRESSES = {  # kind: its address, and the pins that add 1, 2, 4 to it where they are high
+    "eeprom": (0x50, ("a0", "a1", "a2")),  # 0x50 is what the Pi reads (HAT specification)
+    "rtc": (0x52, ()),
+    "adc4": (0x4A, ("ad",)),
+}
+HIGH = {"+3V3", "PI3V3", "+5V"}
+STRAPS = {  # kind, pin: the pin of the same part on whose net it must be
+    ("shift8", "oe"): "gnd",
+    ("shift8", "clr"): "vcc",
+    ("oneshot", "b"): "vcc",
+    ("oneshot", "clr"): "vcc",
+    ("ldo", "en"): "in",
+    ("clock", "en"): "vdd",
+    ("clock_8MHz", "en"): "vdd",
+    ("rtc", "evi"): "vss",
+    ("eeprom", "a0"): "vss",
+    ("eeprom", "a1"): "vss",
+    ("eeprom", "a2"): "vss",
+    ("hub", "test"): "vss",
+}
+RESETS = {("meter", "nrst"), ("hub", "reset")}
+RESET_OHM = (1e3, 100e3)
+DECOUPLING_F = 90e-9
+RS232 = {("pi_header", "GPIO4"): "din", ("pi_header", "GPIO5"): "rout"}  # TXD and RXD of the Pi, as pins.toml has them
+FARTHER = {"din": "dout", "rout": "rin"}  # the same line on the plug's side
+PLUG_PIN = {"dout": "tx", "rin": "rx"}
+USB_PAIRS = (("up_dp", "up_dm"), ("dp1", "dm1"), ("dp2", "dm2"), ("dp3", "dm3"), ("dp4", "dm4"))
+CC_OHM = (4.6e3, 5.6e3)  # 5.1 kohm, 10 %: a device that takes no power (USB Type-C)
+
+
+def i2c(card: Card) -> Iterator[str]:
+    """Each bus has its two wires pulled up, and no two parts of it answer to one address."""
+    for data, ends in card.nets.items():
+        chips = [part for part, pin in ends if pin == "sda" and part.type_of(pin) == "bidirectional"]
+        if not chips:
+            continue
+        clocks = {part.nets.get("scl", "") for part in chips}
+        if len(clocks) != 1:
+            yield f"{data}: its parts are on different clocks"
+        if any(pin == "scl" for _, pin in ends):
+            yield f"{data}: data and clock are exchanged"
+        if not any(pin == PI_PULLS_UP for _, pin in ends):
+            for net in (data, *clocks):
+                yield from _pulled_up(card, net)
+        answers: dict[int, str] = {}
+        for part in chips:
+            if part.kind_name in ADDRESSES:
+                base, pins = ADDRESSES[part.kind_name]
+                address = base + sum(1 << i for i, pin in enumerate(pins) if part.nets.get(pin) in HIGH)
+                if (other := answers.setdefault(address, part.reference)) != part.reference:
+                    yield f"{data}: {other} and {part.reference} both answer to {address:#x}"
+
+
+def _pulled_up(card: Card, net: str) -> Iterator[str]:
+    pulls = [each for each in card.on(net, "R") if each.other(net) in HIGH]
+    if len(pulls) != 1 or not I2C_PULL_OHM[0] <= pulls[0].value <= I2C_PULL_OHM[1]:
+        yield f"{net}: asked one pull-up of {I2C_PULL_OHM[0]:g} to {I2C_PULL_OHM[1]:g} ohm"
+
+
+def serial(card: Card) -> Iterator[str]:
+    """The Pi transmits into the driver and listens to the receiver, and each goes to its own pin of the plug."""
+    for (kind, pin), want in RS232.items():
+        for header in card.of(kind):
+            found = {(part.kind_name, name) for part, name in card.nets.get(header.nets.get(pin, ""), [])}
+            if ("rs232", want) not in found:
+                yield f"{pin} of the Pi does not reach {want}"
+    for chip in card.of("rs232"):
+        for far in FARTHER.values():
+            found = {(part.kind_name, name) for part, name in card.nets.get(chip.nets.get(far, ""), [])}
+            if ("db9", PLUG_PIN[far]) not in found:
+                yield f"{far} of {chip.reference} does not reach {PLUG_PIN[far]} of the plug"
+        for pump in (("c1p", "c1n"), ("c2p", "c2n"), ("vpos", "gnd"), ("vneg", "gnd")):
+            if not card.between(chip.nets.get(pump[0], ""), chip.nets.get(pump[1], ""), "C"):
+                yield f"{chip.reference}: no capacitor from {pump[0]} to {pump[1]}"
+
+
+def usb(card: Card) -> Iterator[str]:
+    """D+ meets D+ and D- meets D-; a plug of type C says that it takes no power."""
+    for net, ends in card.nets.items():
+        wires = {pin.replace("up_", "").rstrip("1234") for _, pin in ends} & {"dp", "dm"}
+        if len(wires) > 1 and not any(pin in ("out", "vdd") for _, pin in ends):
+            yield f"{net}: D+ and D- are joined"
+    for hub in card.of("hub"):
+        for plus, minus in USB_PAIRS:
+            far = [{each.reference for each in card.on(hub.nets.get(pin, ""))} for pin in (plus, minus)]
+            if far[0] != far[1]:
+                yield f"{hub.reference}: {plus} and {minus} go to different parts"
+    for plug in card.of("usb"):
+        seen = set()
+        for pin in ("cc1", "cc2"):
+            net = plug.nets.get(pin, "")
+            pulls = card.between(net, "GND", "R")
+            if len(pulls) != 1 or not CC_OHM[0] <= pulls[0].value <= CC_OHM[1] or net in seen:
+                yield f"{plug.reference}: {pin} has not 5.1 kohm to ground of its own"
+            seen.add(net)
+
+
+def strapped(card: Card) -> Iterator[str]:
+    """Pins that say what a chip is to do hang where they say it; the converter measures against what VM stands on."""
+    for (kind, pin), to in STRAPS.items():
+        for part in card.of(kind):
+            if part.nets.get(pin) != part.nets.get(to):
+                yield f"{part.reference} ({part.kind.value}): {pin} is not where {to} is"
+    for part in card.parts.values():
+        for pin in part.nets:
+            if (part.kind_name, pin) in RESETS:
+                net = part.nets[pin]
+                pulls = [each for each in card.on(net, "R") if _is_fed(card, each.other(net))]
+                if not any(RESET_OHM[0] <= each.value <= RESET_OHM[1] for each in pulls):
+                    yield f"{part.reference}: {pin} is not pulled up"
+                if not card.between(net, "GND", "C"):
+                    yield f"{part.reference}: {pin} has no capacitor, so that it comes after the supply"
+    sources = {part.nets.get("out") for part in card.of("reference")}
+    for part in card.of("meter"):
+        if {part.nets.get("vref")} != sources:
+            yield f"{part.reference}: measures against {part.nets.get('vref')}, not the reference"
+
+
+def _is_fed(card: Card, net: str) -> bool:
+    return net != "GND" and any(part.type_of(pin) == "power_in" for part, pin in card.nets[net])
+
+
+def decoupled(card: Card) -> Iterator[str]:
+    """Each chip has a capacitor from its supply to its ground, on its own sheet."""
+    for part in card.parts.values():
+        if part.reference.startswith("U"):
+            feeds = [net for pin, net in part.nets.items() if part.type_of(pin) == "power_in"]
+            supplies = {net for net in feeds if net not in ("GND", "/supply/ret")}
+            for net in supplies:
+                beside = [each for each in card.on(net, "C") if each.sheet == part.sheet]
+                if not any(_is_ground(each, net) and each.value >= DECOUPLING_F for each in beside):
+                    yield f"{part.reference} ({part.kind.value}): no capacitor at {net} on its sheet"
+
+
+def _is_ground(part: Fitted, net: str) -> bool:
+    return part.other(net) in ("GND", "/supply/ret")

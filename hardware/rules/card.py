@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole card as parts on nets, as the tables of circuit/ draw it; and cards with a mistake in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from drawing.project import Circuit, net_name
+from drawing.tables import Kind
+from simulation.netlist import UNITS, VALUE, Element, Netlist
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """`nets` by pin name, as KiCad names them; an open pin has none. `sheet` is Line3, or another's name."""
+
+    reference: str
+    sheet: str
+    kind_name: str
+    kind: Kind
+    nets: dict[str, str]
+    simulated: bool
+    block: str  # the heading under which its sheet has it
+
+    @property
+    def value(self) -> float:
+        """In ohm or farad. nan of what has no such value."""
+        matched = VALUE.fullmatch(self.kind.value.replace("M", "Meg"))
+        return float(matched[1]) * UNITS[matched[2]] if matched else float("nan")
+
+    @property
+    def symbol(self) -> str:
+        return self.kind.symbol
+
+    def other(self, net: str) -> str:
+        """The net at the other end of a part with two; the same net where both ends are on it."""
+        (end,) = [each for each in self.nets.values() if each != net] or [net]
+        return end
+
+    @cached_property
+    def _types(self) -> dict[str, str]:
+        return {row.name: row.type for row in self.kind.pin_rows()}
+
+    def type_of(self, pin: str) -> str:
+        return self._types[pin]
+
+
+@dataclass(frozen=True, eq=False)
+class Card:
+    """A change gives another card; nothing changes one."""
+
+    parts: dict[str, Fitted]
+
+    @classmethod
+    def drawn(cls, circuit: Circuit | None = None) -> Card:
+        circuit = circuit or Circuit()
+        parts = {}
+        for sheet in circuit.sheets.values():
+            for instance, base in circuit.instances(sheet.name):
+                for block in sheet.blocks:
+                    for part in (part for row in block.rows for part in row):
+                        nets = {pin: net_name(sheet, instance, base, net) for pin, net in part.nets.items()}
+                        name = part.reference(base)
+                        parts[name] = Fitted(
+                            name, instance, part.kind_name, part.kind, nets, sheet.simulated, block.heading
+                        )
+        return cls(parts)
+
+    @cached_property
+    def nets(self) -> dict[str, list[tuple[Fitted, str]]]:
+        """Net -> (part, name of its pin)."""
+        nets: dict[str, list[tuple[Fitted, str]]] = {}
+        for part in self.parts.values():
+            for pin, net in part.nets.items():
+                nets.setdefault(net, []).append((part, pin))
+        return nets
+
+    def on(self, net: str, symbol: str = "") -> list[Fitted]:
+        """The parts on a net, of one symbol where it is said; a part with two pins on it once."""
+        found = {part.reference: part for part, _ in self.nets.get(net, []) if symbol in ("", part.symbol)}
+        return list(found.values())
+
+    def between(self, one: str, other: str, symbol: str) -> list[Fitted]:
+        return [part for part in self.on(one, symbol) if other in part.nets.values() and one != other]
+
+    def of(self, *kind_names: str) -> list[Fitted]:
+        return [part for part in self.parts.values() if part.kind_name in kind_names]
+
+    def joined(self, joins: Callable[[Fitted], Iterable[tuple[str, ...]]]) -> dict[str, str]:
+        """Net -> the name of the piece it is in, where each part joins what `joins` says of its nets."""
+        piece = {net: net for net in self.nets}
+
+        def root(net: str) -> str:
+            while piece[net] != net:
+                net = piece[net]
+            return net
+
+        for part in self.parts.values():
+            for first, *rest in joins(part):
+                for net in rest:
+                    piece[root(net)] = root(first)
+        return {net: root(net) for net in piece}
+
+    def netlist(self) -> Netlist:
+        """What of it has models, as KiCad would export it."""
+        elements = {}
+        for part in self.parts.values():
+            if part.simulated and part.kind.fitted:
+                open_ = f"open-{part.reference}-"
+                nodes = tuple(part.nets.get(row.name, open_ + row.name) for row in part.kind.pin_rows())
+                what = part.kind.spice or part.kind.value.replace("M", "Meg")
+                elements[part.reference] = Element(part.reference, nodes, what, subcircuit=bool(part.kind.spice))
+        return Netlist(elements)
+
+    def rewired(self, reference: str, **nets: str) -> Card:
+        """Pins of a part on other nets."""
+        return self._with(replace(self.parts[reference], nets=self.parts[reference].nets | nets))
+
+    def exchanged(self, one: tuple[str, str], other: tuple[str, str]) -> Card:
+        """Two pins, each on the net of the other."""
+        first, second = self.parts[one[0]].nets[one[1]], self.parts[other[0]].nets[other[1]]
+        return self.rewired(one[0], **{one[1]: second}).rewired(other[0], **{other[1]: first})
+
+    def refitted(self, one: str, other: str) -> Card:
+        """Each of two parts in the place of the other."""
+        a, b = self.parts[one], self.parts[other]
+        return self._with(
+            replace(a, kind=b.kind, kind_name=b.kind_name), replace(b, kind=a.kind, kind_name=a.kind_name)
+        )
+
+    def without(self, *references: str) -> Card:
+        return Card({name: part for name, part in self.parts.items() if name not in references})
+
+    def bridged(self, one: str, other: str) -> Card:
+        """Two nets that are one: the second's pins go to the first."""
+        return Card({
+            name: replace(part, nets={pin: one if net == other else net for pin, net in part.nets.items()})
+            for name, part in self.parts.items()
+        })  # fmt: skip
+
+    def _with(self, *parts: Fitted) -> Card:
+        return Card(self.parts | {part.reference: part for part in parts})

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What belongs to a line stays that line's, from the plug to the converters: nothing is crossed with a neighbour's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from drawing.project import LINES
+from rules.card import Card
+
+PLUG = "rj21"
+ADC_CHANNELS = 4
+SENSE_OHM, SENSE_F = (100.0, 10e3), (1e-9, 100e-9)  # between VM and the meter: it slows no edge of a dial
+SHARED = {"GND", "+3V3", "+5V", "COIL", "VMID", "V2V5", "REFC"}
+FORWARD_V = {"led_green": 2.0, "led_red": 1.9, "led_blue": 3.2}
+LAMP_A = (1e-3, 10e-3)
+LAMP_WIRES = {"sck": "sck", "latch": "latch", "data": "ser"}  # of the meter, to the registers
+LAMPS = {"led_green": 0, "led_red": 1}  # which shift register of the chain has them
+
+
+def kept_apart(card: Card) -> Iterator[str]:
+    """A net of a line touches that line's parts and shared chips, and no other line's."""
+    for net, ends in card.nets.items():
+        lines = {part.sheet for part, _ in ends if part.sheet.startswith("Line")}
+        if len(lines) > 1 and net not in SHARED:
+            yield f"{net}: on {' and '.join(sorted(lines))}"
+
+
+def plugs(card: Card) -> Iterator[str]:
+    """J2 to the exchange and J3 to the telephones, pair by pair; tip goes through the contact, ring straight on."""
+    exchange, telephones = (card.parts.get(name) for name in ("J1302", "J1303"))
+    if exchange is None or telephones is None:
+        yield "the two plugs of the lines are not there"
+        return
+    for line in range(1, LINES + 1):
+        tip, ring = exchange.nets.get(f"T{line}"), exchange.nets.get(f"R{line}")
+        behind = telephones.nets.get(f"T{line}")
+        contact, fuses = card.parts.get(f"K{line}02"), [card.parts.get(f"F{line}0{i}") for i in (1, 2)]
+        if (
+            contact is None
+            or {contact.nets.get(f"p{i}") for i in (1, 2)} != {tip}
+            or {contact.nets.get(f"b{i}") for i in (1, 2)} != {behind}
+        ):
+            yield f"line {line}: tip of J2 does not reach tip of J3 through both poles of its contact"
+        if telephones.nets.get(f"R{line}") != ring:
+            yield f"line {line}: ring is not the same at both plugs"
+        if any(fuse is None or net not in fuse.nets.values() for fuse, net in zip(fuses, (tip, ring), strict=True)):
+            yield f"line {line}: its fuses are not at its own pair"
+
+
+def meter(card: Card) -> Iterator[str]:
+    """VM of line n reaches channel n by a resistor and a capacitor; relay and contact pins of n drive line n."""
+    for chip in card.of("meter"):
+        for line in range(1, LINES + 1):
+            pin = chip.nets.get(f"vm{line}", "")
+            before = card.on(pin, "R")
+            from_ = [
+                part.sheet for each in before for part, name in card.nets.get(each.other(pin), []) if name == "out"
+            ]
+            if from_ != [f"Line{line}"] or not SENSE_OHM[0] <= before[0].value <= SENSE_OHM[1]:
+                yield f"vm{line} of the meter hears {', '.join(from_) or 'nothing'}"
+            if not any(SENSE_F[0] <= each.value <= SENSE_F[1] for each in card.between(pin, "GND", "C")):
+                yield f"vm{line} of the meter has no filter"
+            for name, symbol in ((f"relay{line}", "R"), (f"contact{line}", "C")):
+                sheets = {each.sheet for each in card.on(chip.nets.get(name, ""), symbol)}
+                if sheets != {f"Line{line}"}:
+                    yield f"{name} of the meter goes to {', '.join(sorted(sheets)) or 'nothing'}"
+
+
+def audio(card: Card) -> Iterator[str]:
+    """RX of line n is channel n of the recording, TX of line n output n of what is played."""
+    first = {chip.nets.get("ad"): chip for chip in card.of("adc4")}
+    chips = [first[net] for net in ("GND", "+3V3") if net in first]
+    channels: dict[int, str] = {}
+    for i, chip in enumerate(chips):
+        channels |= {
+            ADC_CHANNELS * i + channel: chip.nets.get(f"ain{channel}", "") for channel in range(1, ADC_CHANNELS + 1)
+        }
+    for line in range(1, LINES + 1):
+        near = channels.get(line, "")
+        heard = {part.sheet for each in card.on(near, "C") for part in card.on(each.other(near), "R")}
+        if heard != {f"Line{line}"}:
+            yield f"channel {line} records {', '.join(sorted(heard)) or 'nothing'}"
+        for chip in card.of("dac8"):
+            played = {part.sheet for part in card.on(chip.nets.get(f"out{line}", "")) if part is not chip}
+            if played != {f"Line{line}"}:
+                yield f"output {line} plays on {', '.join(sorted(played)) or 'nothing'}"
+
+
+def lamps(card: Card) -> Iterator[str]:
+    """Line n's green lamp is bit n of the first register, its red one of the second; the second follows the first."""
+    registers = sorted(card.of("shift8"), key=lambda chip: chip.nets.get("next", "") == "")
+    if len(registers) != len(LAMPS) or registers[0].nets.get("next") != registers[1].nets.get("ser"):
+        yield "the lamps' registers are no chain of two"
+        return
+    for chip in card.of("meter"):
+        for pin, into in LAMP_WIRES.items():
+            if not all(register.nets.get(into) == chip.nets.get(pin) for register in registers[: 1 + (into != "ser")]):
+                yield f"the meter's {pin} does not reach the registers' {into}"
+    for kind, which in LAMPS.items():
+        for line in range(1, LINES + 1):
+            bit = registers[which].nets.get(f"q{line - 1}", "")
+            lit = {
+                led.reference[-1]
+                for resistor in card.on(bit, "R")
+                for led in card.on(resistor.other(bit))
+                if led.kind_name == kind
+            }
+            if lit != {str(line)}:
+                yield f"bit {line} for {kind} lights {', '.join(sorted(lit)) or 'nothing'}"
+
+
+def lit(card: Card) -> Iterator[str]:
+    """Each lamp has one resistor, from a supply or a register, and the current of a lamp."""
+    for led in card.of(*FORWARD_V):
+        end = led.nets.get("a", "")
+        resistors = card.on(end, "R")
+        if len(resistors) != 1:
+            yield f"{led.reference}: {len(resistors)} resistors at its anode"
+            continue
+        fed = 5.0 if resistors[0].other(end) == "+5V" else 3.3
+        amperes = (fed - FORWARD_V[led.kind_name]) / resistors[0].value
+        if not LAMP_A[0] <= amperes <= LAMP_A[1]:
+            yield f"{led.reference}: {amperes * 1000:.2g} mA"

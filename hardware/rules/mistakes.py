@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cards with one mistake, as a hand or a program makes them when it draws: a list, and what chance gives.
+
+Chance is a hash of the mistake's own words, so that a part more or less in the drawing changes few of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from itertools import combinations
+
+from rules.card import Card, Fitted
+
+Change = Callable[[Card], Card]
+SEED = "1"
+OF_CHANCE = 48
+ONE_OF_EIGHT = re.compile(r"Line[2-8]$")
+SYMMETRIC = {"R", "C", "F", "TVS"}
+
+
+def pins(one: str, a: str, other: str, b: str) -> Change:
+    return lambda card: card.exchanged((one, a), (other, b))
+
+
+def on(reference: str, **nets: str) -> Change:
+    return lambda card: card.rewired(reference, **nets)
+
+
+def places(one: str, other: str) -> Change:
+    return lambda card: card.refitted(one, other)
+
+
+def gone(*references: str) -> Change:
+    return lambda card: card.without(*references)
+
+
+def joined(one: str, other: str) -> Change:
+    return lambda card: card.bridged(one, other)
+
+
+LISTED: dict[str, Change] = {
+    "TX1 and TX2 exchanged": pins("U1203", "out1", "U1203", "out2"),
+    "RX1 and RX2 exchanged": pins("U1201", "ain1", "U1201", "ain2"),
+    "RX4 and RX5 exchanged, across two converters": pins("U1201", "ain4", "U1202", "ain1"),
+    "VM1 and VM2 exchanged": pins("U1101", "vm1", "U1101", "vm2"),
+    "RELAY1 and RELAY2 exchanged": pins("U1101", "relay1", "U1101", "relay2"),
+    "CONTACT1 and CONTACT2 exchanged": pins("U1101", "contact1", "U1101", "contact2"),
+    "RELAY1 and CONTACT1 exchanged": pins("U1101", "relay1", "U1101", "contact1"),
+    "the relays' watchdog bypassed: the load switch always on": on("U1006", on="+3V3"),
+    "the relays' watchdog bypassed: the coils' rail is 5 V": joined("+5V", "COIL"),
+    "the relays' watchdog fed by a clock": on("U1005", a="/audio/SCLK"),
+    "the relays' watchdog fed by the meter": on("U1005", a="/LAMP_CLOCK"),
+    "the relays' watchdog never ends: its capacitor shorted": joined("/supply/rce", "/supply/ce"),
+    "the relays' watchdog lasts 1.5 s": places("R1002", "R138"),
+    "nothing holds the load switch down": gone("R1003"),
+    "a notice relay hangs on 5 V": on("K101", c1="+5V"),
+    "a contact hangs on 5 V": on("K102", c1="+5V"),
+    "two coils on one transistor": joined("/Line1/kd", "/Line2/kd"),
+    "a gate is pulled up": on("R134", **{"2": "+3V3"}),
+    "a diode at a coil is turned": pins("D108", "a", "D108", "k"),
+    "source and drain exchanged": pins("Q101", "s", "Q101", "d"),
+    "data and clock of I2C exchanged at a converter": pins("U1202", "sda", "U1202", "scl"),
+    "both converters at one address": on("U1202", ad="GND"),
+    "the EEPROM at another address": on("U1302", a0="PI3V3"),
+    "no pull-up at the clock of I2C": gone("R1204"),
+    "a pull-up of 470 kohm and more": places("R1204", "R1002"),
+    "transmit and receive exchanged at the driver": pins("U1301", "din", "U1301", "rout"),
+    "transmit and receive exchanged at the plug": pins("J1304", "tx", "J1304", "rx"),
+    "D+ and D- exchanged at the meter": pins("U1101", "dp", "U1101", "dm"),
+    "both CC of the plug on one resistor": joined("/usb/cc1", "/usb/cc2"),
+    "the meter measures against 3.3 V": on("U1101", vref="+3V3"),
+    "the meter on 5 V": on("U1101", vdd="+5V"),
+    "no pull-up at the meter's reset": gone("R1109"),
+    "the hub has no crystal": gone("Y1501"),
+    "the hub's host sense straight on 5 V": joined("/usb/vbus", "/usb/there"),
+    "the lamps' outputs off for good": on("U1401", oe="+3V3"),
+    "lamps of two lines exchanged": pins("U1401", "q0", "U1401", "q1"),
+    "a green lamp in the place of a red one": places("D1411", "D1421"),
+    "a lamp turned": pins("D1401", "a", "D1401", "k"),
+    "a lamp with 10 kohm": places("R1411", "R1409"),
+    "tip and ring exchanged at the telephones' plug": pins("J1303", "T1", "J1303", "R1"),
+    "lines 1 and 2 exchanged at the telephones' plug": pins("J1303", "T1", "J1303", "T2"),
+    "a bridge over the contact": joined("/TIP1", "/TIP_TEL1"),
+    "one pole of the contact on the neighbour": on("K102", b2="/TIP_TEL2"),
+    "one of the two resistors of the barrier shorted": joined("/Line1/s1", "/Line1/sp"),
+    "62 kohm in the place of 4.99 Mohm": places("R102", "R105"),
+    "a transformer that is wired across": pins("T101", "p2", "T101", "s2"),
+    "a thyristor to ground": on("D101", b="GND"),
+    "nothing between the receive amplifier and its converter": gone("R128"),
+    "two lines joined": joined("/Line1/t", "/Line2/t"),
+    "the 12 V side's return on the card's ground": joined("GND", "/supply/ret"),
+    "a capacitor of 16 V on the pair": places("C106", "C111"),
+    "a capacitor of 50 V on the pair": places("C107", "C101"),
+    "a resistor of 75 V on the pair": places("R118", "R136"),
+    "the measuring amplifier on 5 V": on("U101", vp="+5V"),
+    "the receive amplifier on 5 V": on("U108", vp="+5V"),
+    "the power-fail line pulled to 5 V": on("R1001", **{"1": "+5V"}),
+    "the hold-up's capacitors side by side": on("C1003", **{"1": "/supply/cap"}),
+    "two regulators on one rail": joined("+3V3", "/usb/v33"),
+    "the Pi's 3.3 V on the card's": joined("+3V3", "PI3V3"),
+    "two clocks on one wire": joined("/audio/osc", "/meter/osc"),
+    "a comparator without its pull-up": gone("R137"),
+    "inputs of the measuring amplifier exchanged": pins("U101", "inp", "U101", "inn"),
+    "inputs of the notice's amplifier exchanged": pins("U109", "inp", "U109", "inn"),
+    "inputs of the timer exchanged": pins("U111", "inp", "U111", "inn"),
+    "a burden of 1 kohm": places("R122", "R124"),
+    "the middle of the notice's amplifier is that of 3.3 V": on("U109", inp="VMID"),
+    "data lines of two ports of the hub exchanged": pins("U1501", "dp1", "U1501", "dp2"),
+    "clock and latch of the lamps exchanged": pins("U1402", "sck", "U1402", "latch"),
+    "a clamp on another rail": on("D103", k="V2V5"),
+    "an output through 51 ohm on another's": joined("/RX1", "/audio/osc"),
+}
+
+
+def of_chance(card: Card, count: int = OF_CHANCE) -> dict[str, Change]:
+    """In equal parts of each kind of mistake, on line 1 and what the lines share."""
+    kinds = (_two_pins, _another_net, _two_places, _one_gone, _two_nets)
+    return {name: change for kind in kinds for name, change in _drawn(kind(card), count // len(kinds) + 1)}
+
+
+def _drawn(candidates: Iterator[tuple[str, Change]], count: int) -> list[tuple[str, Change]]:
+    return sorted(candidates, key=lambda each: hashlib.sha256((SEED + each[0]).encode()).digest())[:count]
+
+
+def _parts(card: Card) -> list[Fitted]:
+    return [part for part in card.parts.values() if part.kind.fitted and not ONE_OF_EIGHT.match(part.sheet)]
+
+
+def _two_pins(card: Card) -> Iterator[tuple[str, Change]]:
+    for part in _parts(card):
+        if part.symbol not in SYMMETRIC:
+            for a, b in combinations(part.nets, 2):
+                if part.nets[a] != part.nets[b]:
+                    yield (
+                        f"{part.reference} ({part.kind_name}): {a} and {b} exchanged",
+                        pins(part.reference, a, part.reference, b),
+                    )
+
+
+def _another_net(card: Card) -> Iterator[tuple[str, Change]]:
+    nets = _nets_of_sheets(card)
+    for part in _parts(card):
+        for pin, net in part.nets.items():
+            for other in nets[part.sheet]:
+                if other not in part.nets.values():
+                    yield (
+                        f"{part.reference} ({part.kind_name}): {pin} on {other}, not {net}",
+                        on(part.reference, **{pin: other}),
+                    )
+
+
+def _two_places(card: Card) -> Iterator[tuple[str, Change]]:
+    for one, other in combinations(_parts(card), 2):
+        alike = (one.sheet, one.symbol, one.nets.keys()) == (other.sheet, other.symbol, other.nets.keys())
+        if alike and one.kind_name != other.kind_name and one.symbol != "box":
+            yield (
+                f"{one.reference} ({one.kind_name}) and {other.reference} ({other.kind_name}) exchanged",
+                places(one.reference, other.reference),
+            )
+
+
+def _one_gone(card: Card) -> Iterator[tuple[str, Change]]:
+    for part in _parts(card):
+        yield f"{part.reference} ({part.kind_name}) gone", gone(part.reference)
+
+
+def _two_nets(card: Card) -> Iterator[tuple[str, Change]]:
+    for nets in _nets_of_sheets(card).values():
+        for one, other in combinations(nets, 2):
+            yield f"{one} and {other} joined", joined(one, other)
+
+
+def _nets_of_sheets(card: Card) -> dict[str, list[str]]:
+    nets: dict[str, set[str]] = {}
+    for part in _parts(card):
+        nets.setdefault(part.sheet, set()).update(part.nets.values())
+    return {sheet: sorted(found) for sheet, found in sorted(nets.items())}
+
+
+BENIGN: tuple[tuple[str, str], ...] = (  # what of chance nobody notices, and why that is right
+    (r"C\d+ \(c(100n|1u|10u)\) gone", "one capacitor of several at its supply: noise, which no row asks for"),
+    (r"C1(08|09) \(c47p\) gone", "keeps radio out of the receive amplifier: far above what is simulated"),
+    (r"C\d+ \(c(1u|10u)\) and C\d+ \(c(1u|10u)\) exchanged", "each is enough in the place of the other"),
+    (r"J1306 .*gone", "the jumper that opens the EEPROM for writing, once, in the factory"),
+)
+
+
+def benign(name: str) -> str | None:
+    return next((why for pattern, why in BENIGN if re.match(pattern, name)), None)

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every pin goes somewhere or is open on purpose, and what meets on a net can live together.
+
+KiCad's own rules say a part of it too. These are asked of a card that nobody has drawn yet.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from rules.card import Card, Fitted
+
+OPEN = {  # kind, pin: why it may have no net
+    ("pi_header", r"GPIO\d+"): "pins.toml uses no more",
+    ("load_switch", "ct"): "the fastest rise is slow enough for relays",
+    ("ldo", "nc"): "not connected in the part",
+    ("shift8", "next"): "the last of the chain",
+}
+WEAK_OHM = (470.0, 1e6)  # what may pull an open collector up
+SAYS = {"input", "output", "bidirectional"}
+KEEPS_APART_OHM = 200.0
+DRIVES = {"output", "power_out"}
+
+
+def connected(card: Card) -> Iterator[str]:
+    for part in card.parts.values():
+        for pin in part.kind.pin_rows():
+            if pin.name not in part.nets and not _may_be_open(part, pin.name):
+                yield f"{part.reference} ({part.kind.value}): pin {pin.name} is open, and OPEN says nothing of it"
+    for net, ends in card.nets.items():
+        if len(ends) < 2:
+            yield f"{net}: nothing but {ends[0][0].reference} {ends[0][1]}"
+
+
+def _may_be_open(part: Fitted, pin: str) -> bool:
+    return any(kind == part.kind_name and re.fullmatch(name, pin) for kind, name in OPEN)
+
+
+def shorted(card: Card) -> Iterator[str]:
+    """No part with two ends has both on one net, and no chip is fed by one net twice."""
+    for part in card.parts.values():
+        feeds = [net for pin, net in part.nets.items() if part.type_of(pin) == "power_in"]
+        if len(part.nets) == 2 and len(set(part.nets.values())) == 1:
+            yield f"{part.reference}: both ends on {next(iter(part.nets.values()))}"
+        if len(feeds) > 1 and len(set(feeds)) == 1:
+            yield f"{part.reference}: its supply and its ground are {feeds[0]}"
+
+
+def driven(card: Card) -> Iterator[str]:
+    """One driver a net; an input has one at all; a supply pin is fed; an open collector is pulled up."""
+    for net, ends in card.nets.items():
+        types = [part.type_of(pin) for part, pin in ends]
+        strong = [f"{part.reference} {pin}" for (part, pin), type_ in zip(ends, types, strict=True) if type_ in DRIVES]
+        if len(strong) > 1:
+            yield f"{net}: driven by {' and '.join(strong)}"
+        for part in {each.reference: each for each, _ in ends if each.symbol != "amp"}.values():
+            own = [pin for each, pin in ends if each is part and part.type_of(pin) in SAYS]
+            if len(own) > 1 and any(part.type_of(pin) != "input" for pin in own):
+                yield f"{net}: {' and '.join(own)} of {part.reference} joined"
+        if strong and (other := _behind(card, net)):
+            yield f"{net}: driven by {strong[0]}, and through next to nothing by {other}"
+        if strong and "open_collector" in types:
+            yield f"{net}: {strong[0]} drives what an open collector pulls down"
+        if "power_in" in types and "power_out" not in types:
+            yield f"{net}: nothing feeds it"
+        if set(types) == {"input"}:
+            yield f"{net}: inputs only"
+        if "open_collector" in types and not _pulled(card, net):
+            yield f"{net}: an open collector that nothing pulls up"
+
+
+def _behind(card: Card, net: str) -> str | None:
+    """A second driver behind a resistor that does not keep the two apart."""
+    near = (each.other(net) for each in card.on(net, "R") if each.value < KEEPS_APART_OHM)
+    return next((part.reference for far in near for part, pin in card.nets[far] if part.type_of(pin) == "output"), None)
+
+
+def _pulled(card: Card, net: str) -> bool:
+    """To a supply, or to another collector that is."""
+    return any(
+        WEAK_OHM[0] <= each.value <= WEAK_OHM[1]
+        and each.other(net) != "GND"
+        and any(
+            part.type_of(pin) in ("power_in", "open_collector", "power_out") for part, pin in card.nets[each.other(net)]
+        )
+        for each in card.on(net, "R")
+    )

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A relay acts only where two agree: the meter that commands it, and the Pi whose edges arm the coils' rail.
+
+The chain: edges on ARM_IN -> one-shot -> load switch -> COIL -> a coil -> its transistor -> a pin of the meter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rules.card import Card, Fitted
+
+COIL, GROUND = "COIL", "GND"
+RELAYS = ("relay", "relay_closed")
+WINDOW_S = (0.2, 1.0)  # beats come every 0.1 s; a hung Pi opens relays within one
+HEADER, TERMINAL = "pi_header", "terminal2"
+ON_COIL = {"relay", "relay_closed", "diode", "load_switch"}  # and capacitors
+PULL_DOWN_OHM = (1e3, 100e3)
+GATE_OHM = 10e3
+
+
+def armed(card: Card) -> Iterator[str]:
+    """The coils' rail comes through the load switch, and that hears the one-shot alone."""
+    for part in card.on(COIL):
+        if part.symbol != "C" and part.kind_name not in ON_COIL:
+            yield f"{COIL}: {part.reference} is on it, which is neither coil, diode nor the load switch"
+    switches, shots = card.of("load_switch"), card.of("oneshot")
+    if (len(switches), len(shots)) != (1, 1):
+        yield "one load switch and one one-shot arm the relays"
+        return
+    switch, shot = switches[0].nets, shots[0].nets
+    if not {switch.get("vout"), switch.get("qod")} <= {COIL} or switch.get("vin") != "+5V":
+        yield "the load switch does not take +5V to COIL, or does not discharge it"
+    if switch.get("on") != shot.get("q") or {part.kind_name for part in card.on(shot.get("q", ""))} - {
+        "oneshot", "load_switch", "r10k"
+    }:  # fmt: skip
+        yield f"{switch.get('on')}: the load switch hears something else than the one-shot"
+    yield from _down(card, shot.get("q", ""), "the load switch")
+    source = card.nets.get(shot.get("a", ""), [])
+    if not any(part.kind_name == HEADER and pin.startswith("GPIO") for part, pin in source):
+        yield "the one-shot is not triggered by a pin of the Pi"
+    if any(part.symbol not in ("R",) and part.kind_name not in (HEADER, TERMINAL, "oneshot") for part, _ in source):
+        yield f"{shot.get('a')}: something else than the Pi can trigger the one-shot"
+    yield from _down(card, shot.get("a", ""), "the one-shot's input")
+    for pin in ("b", "clr"):
+        if shot.get(pin) != shot.get("vcc"):
+            yield f"the one-shot's {pin} is not at its supply"
+    yield from _window(card, shot)
+
+
+def _window(card: Card, shot: dict[str, str]) -> Iterator[str]:
+    """R and C of the one-shot; its constant is about 1 (SN74LVC1G123, above 10 nF)."""
+    rcext, cext = shot.get("rcext", ""), shot.get("cext", "")
+    resistors = card.between(shot.get("vcc", ""), rcext, "R")
+    capacitors = card.between(rcext, cext, "C")
+    if len(resistors) != 1 or len(capacitors) != 1:
+        yield "the one-shot has not one resistor and one capacitor"
+        return
+    lasts = resistors[0].value * capacitors[0].value
+    if not WINDOW_S[0] <= lasts <= WINDOW_S[1]:
+        yield f"the one-shot lasts {lasts:.3g} s, asked {WINDOW_S[0]:g} to {WINDOW_S[1]:g}"
+
+
+def commanded(card: Card) -> Iterator[str]:
+    """A coil hangs between COIL and one transistor of its own line, with a diode."""
+    for part in card.of(*RELAYS):
+        low = part.nets.get("c2", "") if part.nets.get("c1") == COIL else part.nets.get("c1", "")
+        if COIL not in (part.nets.get("c1"), part.nets.get("c2")):
+            yield f"{part.reference}: its coil does not hang on {COIL}"
+        drains = [each for each, pin in card.nets.get(low, []) if each.kind_name == "nmos" and pin == "d"]
+        if len(drains) != 1 or drains[0].nets.get("s") != GROUND:
+            yield f"{part.reference}: its coil has no transistor to ground of its own"
+        if not any(each.nets.get("a") == low and each.nets.get("k") == COIL for each in card.between(low, COIL, "D")):
+            yield f"{part.reference}: no diode across its coil"
+        others = {each.reference for each in card.on(low) if each.kind_name not in ("nmos", "diode")} - {part.reference}
+        if others:
+            yield f"{low}: {', '.join(sorted(others))} beside the coil of {part.reference}"
+    for transistor in card.of("nmos"):
+        yield from _gate(card, transistor)
+
+
+def _gate(card: Card, transistor: Fitted) -> Iterator[str]:
+    """Off without a command: pulled down at the gate or before its resistor, or by the contact's own one-shot."""
+    gate = transistor.nets.get("g", "")
+    if gate in ("", "+3V3", "+5V", COIL):
+        yield f"{transistor.reference}: its gate is on {gate or 'nothing'}"
+        return
+    before = [gate, *(each.other(gate) for each in card.on(gate, "R") if each.value <= GATE_OHM)]
+    down = any(card.between(net, GROUND, "R") for net in before)
+    shot = any(pin == "out" and part.kind_name == "comparator" for part, pin in card.nets[gate])
+    if not down and not shot:
+        yield f"{transistor.reference}: nothing holds its gate down"
+
+
+def _down(card: Card, net: str, what: str) -> Iterator[str]:
+    if not any(PULL_DOWN_OHM[0] <= each.value <= PULL_DOWN_OHM[1] for each in card.between(net, GROUND, "R")):
+        yield f"{what} is not pulled down"

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every rule by its name, with what it says: what tests and tools/card_rules.py ask of the card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from rules import analog, barrier, buses, lines, needed, pins, relays, voltages
+from rules.card import Card
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`broken` gives a sentence for each place where the rule does not hold."""
+
+    says: str
+    broken: Callable[[Card], Iterator[str]]
+
+
+RULES: dict[str, Rule] = {
+    "connected": Rule("every pin has a net with another pin on it, or is declared open", pins.connected),
+    "shorted": Rule("no part is bridged by its own net", pins.shorted),
+    "driven": Rule("one driver a net, every input driven, every supply fed, open collectors pulled up", pins.driven),
+    "barrier": Rule("lines, unit and 12 V side meet only in parts that insulate enough", barrier.crossed),
+    "armed": Rule("the coils' rail is there only while edges come from the Pi", relays.armed),
+    "commanded": Rule("a coil is pulled only by its transistor, which is off without a command", relays.commanded),
+    "kept_apart": Rule("no net but a shared one is on two lines", lines.kept_apart),
+    "plugs": Rule("a pair goes from plug to plug by its own fuses and contact", lines.plugs),
+    "meter": Rule("VM, relay and contact of a line are the meter's channel of that line", lines.meter),
+    "audio": Rule("RX and TX of a line are that channel's converters", lines.audio),
+    "lamps": Rule("a line's two lamps are its bits", lines.lamps),
+    "lit": Rule("a lamp is the right way round with its resistor", lines.lit),
+    "i2c": Rule("I2C is pulled up once, and each address is one part's", buses.i2c),
+    "serial": Rule("the Pi's transmitter reaches a driver, its receiver a receiver", buses.serial),
+    "usb": Rule("D+ and D- are kept apart; a type C plug says that it takes no power", buses.usb),
+    "strapped": Rule("enables, straps and resets hang where they must; VREF is the meter's", buses.strapped),
+    "decoupled": Rule("every chip has a capacitor at its supply", buses.decoupled),
+    "fed_back": Rule("an amplifier's output leads back to its inverting input, and to no other", analog.fed_back),
+    "clamped": Rule("a clamp leads to the supply of the amplifier that it protects", analog.clamped),
+    "beside": Rule("a pin that needs a resistor, a plug or another part beside it has it", needed.beside),
+    "timed": Rule("the hub has its crystal, and knows whether a host is there", needed.timed),
+    "stored": Rule("what outlasts a power cut is two capacitors in a row", needed.stored),
+    "rated": Rule("no part carries more volts than it stands", voltages.rated),
+    "within": Rule("no pin of a chip sees more than its supply", voltages.within),
+}
+
+
+def broken(card: Card) -> Iterator[tuple[str, str]]:
+    """(rule, sentence)."""
+    for name, rule in RULES.items():
+        for sentence in rule.broken(card):
+            yield name, sentence

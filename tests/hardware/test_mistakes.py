@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cards with one mistake: each breaks a rule or a simulated row, or a table says why nobody need notice."""
+
+from __future__ import annotations
+
+import pytest
+from hardware_rig import drawn_card
+
+from rules.judge import by_rules, judged
+from rules.mistakes import LISTED, benign, of_chance
+
+OF_CHANCE = of_chance(drawn_card())
+LEAST = 60
+PASSED_BEFORE = (
+    "TX1 and TX2 exchanged",
+    "the relays' watchdog bypassed: the load switch always on",
+    "the relays' watchdog bypassed: the coils' rail is 5 V",
+)
+
+
+@pytest.mark.parametrize("name", [*LISTED, *OF_CHANCE])
+def test_somebody_notices(name: str) -> None:
+    change = (LISTED | OF_CHANCE)[name]
+    assert benign(name) or judged(drawn_card(), change(drawn_card())), "it passes, and BENIGN says nothing of it"
+
+
+def test_there_are_enough_of_both() -> None:
+    assert len(LISTED) >= LEAST
+    assert len(OF_CHANCE) >= LEAST // 2
+
+
+@pytest.mark.parametrize("name", PASSED_BEFORE)
+def test_a_rule_sees_it_without_any_simulation(name: str) -> None:
+    assert by_rules(LISTED[name](drawn_card()))
+
+
+def test_few_are_excused_by_words() -> None:
+    assert sum(benign(name) is not None for name in OF_CHANCE) <= len(OF_CHANCE) // 6
+    assert not any(benign(name) for name in LISTED)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rules of hardware/rules/ hold for the card as drawn, and each of them can be broken."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from hardware_rig import copied, drawn_card
+
+from drawing import kicad
+from drawing.project import Circuit, files
+from linetap_core.errors import Refusal
+from rules import pins
+from rules.card import Card
+from rules.mistakes import LISTED
+from rules.table import RULES
+from simulation.netlist import Netlist
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_it_holds(rule: str) -> None:
+    assert list(RULES[rule].broken(drawn_card())) == []
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_mistake_breaks_it(rule: str) -> None:
+    card = drawn_card()
+    assert any(any(RULES[rule].broken(change(card))) for change in LISTED.values())
+
+
+def test_the_card_that_is_asked_is_the_card_that_kicad_exports() -> None:
+    assert drawn_card().netlist().elements == Netlist.read().elements
+
+
+def test_a_part_that_does_not_say_what_it_stands_is_named(tmp_path: Path) -> None:
+    circuit = Circuit(copied(tmp_path, ("parts.toml", "stands_v = 1500.0\n", "")))
+    assert "R101 (4.99M): parts.toml does not say what it stands (stands_v)" in RULES["rated"].broken(
+        Card.drawn(circuit)
+    )
+
+
+KICAD_TOO = {  # file, old, new: what KiCad's rules refuse, ours do
+    "an input that nothing drives": ("panel.sheet", "oe=GND clr=+3V3 vcc=+3V3", "oe=nowhere clr=+3V3 vcc=+3V3"),
+    "a supply that nothing feeds": ("connectors.sheet", "FLG1 pwr_flag PI3V3\n", ""),
+    "two outputs on a net": ("audio.sheet", "out2=TX2", "out2=TX1"),
+    "two regulators on a net": ("usb.sheet", "en=+5V out=v33", "en=+5V out=+5V"),
+}
+
+
+@pytest.mark.skipif(
+    not shutil.which("kicad-cli"), reason="kicad-cli is not installed: ours are not held against its rules"
+)
+@pytest.mark.parametrize("name", KICAD_TOO)
+def test_what_kicad_refuses_these_refuse(tmp_path: Path, name: str) -> None:
+    tables = tmp_path / "circuit"
+    tables.mkdir()
+    circuit = Circuit(copied(tables, KICAD_TOO[name]))
+    for file, text in files(circuit).items():
+        (tmp_path / file).write_text(text)
+    with pytest.raises(Refusal, match="ended with 5"):
+        kicad.rules(tmp_path, tmp_path / "erc.rpt")
+    card = Card.drawn(circuit)
+    assert [*pins.connected(card), *pins.driven(card)]
