@@ -9,6 +9,7 @@ loop is read from the exchange's log: no word of the recorder's counts.
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from linetap.notices.importer import import_notice, wav_bytes
 from linetap_bench.exchange.feed import Played, read_log
 from linetap_bench.figures import Row
 from linetap_bench.sounds.voices import Voices
-from linetap_bench.stage.processes import Child, ChildFailed
+from linetap_bench.stage.processes import Child
 from linetap_bench.stage.stage import Stage
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM
 
@@ -161,14 +162,17 @@ def _start(stage: Stage, running: dict[str, Child], names: Sequence[str]) -> Non
 
 
 def _wait_for_a_loop(stage: Stage, wires: Wires, exchange: Child) -> bool:
-    """False: the exchange has ended. A service that ends by itself is a ChildFailed."""
+    """False: the exchange has ended, or this machine is too busy; the row of loops then says how few there were. A
+    service that ends by itself is a ChildFailed.
+    """
     limit_ns = SYSTEM.monotonic_ns() + round(6 * ROUND_S * NS_PER_S)
     while not wires.asked_open(SYSTEM.monotonic_ns() // NS_PER_MS).any():
         if exchange.process.poll() == 0:
             return False
         stage.children.check()
         if SYSTEM.monotonic_ns() > limit_ns:
-            raise ChildFailed(f"no contact has opened for six rounds; {exchange.log.parent} has details")
+            print(f"no contact has opened for six rounds; {exchange.log.parent} has details", file=sys.stderr)
+            return False
         SYSTEM.sleep(0.01)
     return True
 
