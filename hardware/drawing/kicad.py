@@ -65,11 +65,16 @@ def pictures(folder: Path, into: Path) -> None:
     CalledProcessError where ffmpeg reads no SVG.
     """
     _kicad("sch", "export", "pdf", "-o", str(into / f"{PROJECT}.pdf"), _root(folder))
-    _kicad("sch", "export", "svg", "-o", str(into), _root(folder))
+    vectors(folder, into)
     for sheet in sorted(into.glob(f"{PROJECT}*.svg")):
         if not ALIKE.search(sheet.stem):
             drawn = [*RASTER, "-i", str(sheet), str(sheet.with_suffix(".png"))]
             subprocess.run(drawn, check=True, timeout=MOST_S, stdin=subprocess.DEVNULL)
+
+
+def vectors(folder: Path, into: Path) -> None:
+    """Each sheet as SVG."""
+    _kicad("sch", "export", "svg", "-o", str(into), _root(folder))
 
 
 def _root(folder: Path) -> str:

@@ -1,132 +1,151 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Puts the parts of a sheet in rows and says where wires and labels are. Lengths in steps of 2.54 mm.
+"""A sheet's parts in their places, the wires between them, and the labels where no wire goes.
 
-A row goes from left to right. Where a part ends on the net on which the next begins, a wire joins them; every other
-pin has a label of its net. Nothing crosses anything, so a drawing shows what the table says and no more.
+A part stands where its sheet's .place file puts it; the others follow in rows below. Every net is joined by wires as
+far as they find a way; what stays apart has the net's label. A supply is a symbol at each of its pins.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
 
-from drawing.symbols import OUT, PlacedPin, Shape, shape
+from drawing.labels import Labels
+from drawing.laid import Heading, Layout, Placed, Rail
+from drawing.placing import load_places
+from drawing.route import Spot, Wires
+from drawing.symbols import OUT, shape
 from drawing.tables import Part, Sheet
 from linetap_core.errors import BadInput
 
-MARGIN, TITLE_ROWS, COLUMN_GAP = 6, 18, 4
-RAIL_ROOM = 4  # for a rail's label that stands upright
-LETTER = 0.45  # how wide one is
+MARGIN, TITLE_ROWS, COLUMN_GAP, ROW_GAP = 6, 18, 6, 3
+LETTER = 0.48  # how wide one is, in steps
 PAPERS = {"A4": (116, 82), "A3": (165, 116), "A2": (233, 165), "A1": (331, 233)}
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    net: str
-    x: int
-    y: int
-    side: str
-    on_wire: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    part: Part
-    shape: Shape
-    x: int
-    y: int
-
-
-@dataclass(slots=True)
-class Layout:
-    paper: str = "A4"
-    placed: list[Placed] = field(default_factory=list)
-    wires: list[tuple[int, int, int, int]] = field(default_factory=list)
-    labels: list[Label] = field(default_factory=list)
-    open_pins: list[tuple[int, int]] = field(default_factory=list)
-    headings: list[tuple[str, int, int]] = field(default_factory=list)
+SUPPLY = re.compile(r"GND|\+\w+|PI3V3")
+MOST_WIRE = 50  # steps: what is further apart is easier to follow by its name
 
 
 def lay_out(sheet: Sheet) -> Layout:
-    """On the smallest paper that holds it, its blocks in columns. BadInput when none does."""
+    """On the smallest paper that holds it. BadInput when none does."""
     for paper, (width, height) in PAPERS.items():
         layout = Layout(paper)
-        if _columns(layout, sheet, height - TITLE_ROWS) <= width - MARGIN:
+        right, bottom = _place(layout, sheet, height - TITLE_ROWS)
+        if right <= width - MARGIN and bottom <= height - MARGIN:
+            _wire(layout, sheet, Wires(width, height))
             return layout
     raise BadInput(f"{sheet.name}: does not fit on {paper}")
 
 
-def _columns(layout: Layout, sheet: Sheet, bottom: int) -> int:
-    """Where the last column ends. A block is never divided."""
-    left, y, widest, outer = MARGIN, MARGIN, MARGIN, {*sheet.rails, *sheet.ports}
+def _place(layout: Layout, sheet: Sheet, bottom: int) -> Spot:
+    """The right and lower end of all parts."""
+    places = load_places(sheet.path.with_suffix(".place"), sheet)
+    layout.anchors = places.ports
+    known = {f"{part.prefix}{part.index}": part for part in sheet.parts()}
+    for name, (x, y, turn) in places.parts.items():
+        if name in known:
+            layout.placed.append(Placed(known[name], shape(known[name].kind), x, y, turn))
+    layout.headings = [Heading(name, *spot) for name, spot in places.headings.items()]
+    top = max((each.box()[3] for each in layout.placed), default=0) + MARGIN
+    left, y, widest, lowest = MARGIN, top, max((each.box()[2] for each in layout.placed), default=0), top
     for block in sheet.blocks:
-        rows = [[shape(part.kind) for part in row] for row in block.rows]
-        high = 2 + sum(_above(shapes) + _below(shapes) for shapes in rows)
-        if y > MARGIN and y + high > bottom:
-            left, y = widest + COLUMN_GAP, MARGIN
-        layout.headings.append((block.heading, left, y))
+        rows = [[part for part in row if f"{part.prefix}{part.index}" not in places.parts] for row in block.rows]
+        rows = [row for row in rows if row]
+        if not rows:
+            continue
+        high = 2 + sum(_above(row) + _below(row) for row in rows)
+        if y > top and y + high > bottom:
+            left, y = widest + COLUMN_GAP, top
+        layout.headings.append(Heading(block.heading, left, y))
         y += 1
-        for row, shapes in zip(block.rows, rows, strict=True):
-            y += _above(shapes)
-            widest = max(widest, _row(layout, row, shapes, left, y, outer))
-            y += _below(shapes)
+        for row in rows:
+            y += _above(row)
+            widest = max(widest, _row(layout, sheet, row, left, y))
+            y += _below(row)
+        lowest = max(lowest, y)
         y += 1
-    return widest
+    return widest, lowest
 
 
-def _above(shapes: list[Shape]) -> int:
-    return max(each.top + (RAIL_ROOM if any(pin.pin.side == "top" for pin in each.pins) else 2) for each in shapes)
+def _above(row: list[Part]) -> int:
+    forms = [shape(part.kind) for part in row]
+    return max(each.top + (ROW_GAP if any(pin.pin.side == "top" for pin in each.pins) else 2) for each in forms)
 
 
-def _below(shapes: list[Shape]) -> int:
-    return max(
-        each.bottom + (RAIL_ROOM if any(pin.pin.side == "bottom" for pin in each.pins) else 2) for each in shapes
-    )
+def _below(row: list[Part]) -> int:
+    forms = [shape(part.kind) for part in row]
+    return max(each.bottom + (ROW_GAP if any(pin.pin.side == "bottom" for pin in each.pins) else 2) for each in forms)
 
 
-def _row(layout: Layout, row: list[Part], shapes: list[Shape], x: int, y: int, outer: set[str]) -> int:
+def _row(layout: Layout, sheet: Sheet, row: list[Part], x: int, y: int) -> int:
     """Where the row ends."""
-    joined = False
-    for i, (part, form) in enumerate(zip(row, shapes, strict=True)):
-        x += form.left + (0 if joined else _room(part, form, "left", outer))
-        layout.placed.append(Placed(part, form, x, y))
-        following = _end(row[i + 1], shapes[i + 1], "left") if i + 1 < len(row) else None
-        last = _end(part, form, "right")
-        joins = following is not None and following == last and last not in outer
-        for pin in form.pins:
-            _pin(layout, part, pin, x, y, joined, joins)
-        x += form.right
-        if joins:
-            assert last is not None
-            gap = max(2, round(len(last) * LETTER + 1))
-            layout.wires.append((x, y, x + gap, y))
-            layout.labels.append(Label(last, x, y, "right", on_wire=True))
-            x += gap
-        else:
-            x += _room(part, form, "right", outer) + 1
-        joined = joins
+    for part in row:
+        form = shape(part.kind)
+        x += form.left + _room(part, "left", sheet)
+        layout.placed.append(Placed(part, form, x, y, "right"))
+        x += form.right + _room(part, "right", sheet) + 1
     return x
 
 
-def _end(part: Part, form: Shape, side: str) -> str | None:
-    """The net with which a part can be joined to its neighbour: that of its only pin on this side, in the middle."""
-    pins = [pin for pin in form.pins if pin.pin.side == side]
-    return part.nets.get(pins[0].pin.name) if len(pins) == 1 and pins[0].at[1] == 0 else None
-
-
-def _pin(layout: Layout, part: Part, pin: PlacedPin, x: int, y: int, joined: bool, joins: bool) -> None:
-    side, at = pin.pin.side, (x + pin.at[0], y + pin.at[1])
-    if (joined and side == "left") or (joins and side == "right"):
-        return
-    net = part.nets.get(pin.pin.name)
-    if net is None:
-        layout.open_pins.append(at)
-        return
-    end = (at[0] + OUT[side][0], at[1] + OUT[side][1])
-    layout.wires.append((*at, *end))
-    layout.labels.append(Label(net, *end, side))
-
-
-def _room(part: Part, form: Shape, side: str, outer: set[str]) -> int:
+def _room(part: Part, side: str, sheet: Sheet) -> int:
     """For the longest label on this side, with its stub."""
-    nets = [part.nets.get(pin.pin.name, "") for pin in form.pins if pin.pin.side == side]
+    outer = {*sheet.rails, *sheet.ports}
+    nets = [part.nets.get(pin.pin.name, "") for pin in shape(part.kind).pins if pin.pin.side == side]
     return 1 + max((round(len(net) * LETTER + (2 if net in outer else 0.5)) for net in nets), default=0)
+
+
+def _wire(layout: Layout, sheet: Sheet, wires: Wires) -> None:
+    labels = Labels(layout, wires, {*sheet.rails, *sheet.ports})
+    nets: dict[str, list[Spot]] = {}
+    for each in layout.placed:
+        for pin, spot, _ in each.ends():
+            if net := each.part.nets.get(pin.name):
+                wires.pins[spot] = net
+                nets.setdefault(net, []).append(spot)
+            else:
+                wires.blocked.add(spot)
+                layout.open_pins.append(spot)
+    wired = {net for net, *_ in layout.anchors}  # a rail whose label has a place of its own has wires to it
+    apart = {net for net in sheet.rails if net not in wired}
+    for each in layout.placed:
+        for pin, spot, side in each.ends():
+            net = each.part.nets.get(pin.name, "")
+            if net in apart and not _supplied(layout, wires, each, net, spot, side):
+                labels.at_pin(net, spot, side)
+    for net, x, y, side in layout.anchors:
+        if net in nets:
+            wires.pins[x, y] = net
+            nets[net].append((x, y))
+            labels.at_end(net, (x, y), side)
+    for net in sheet.ports:
+        if net in nets and net not in wired:
+            labels.at_a_pin(net, set(nets[net]))
+    ways = {net: spots for net, spots in nets.items() if net not in apart}
+    islands = {}
+    for net, spots in sorted(ways.items(), key=lambda item: _span(item[1])):
+        islands[net] = wires.join(net, spots, MOST_WIRE)
+    for net, parted in islands.items():
+        labels.name(net, parted)
+    layout.segments = [segment for _, segment in wires.segments()]
+    layout.junctions = wires.junctions()
+
+
+def _span(spots: list[Spot]) -> int:
+    across, down = [x for x, _ in spots], [y for _, y in spots]
+    return max(across) - min(across) + max(down) - min(down)
+
+
+def _supplied(layout: Layout, wires: Wires, each: Placed, net: str, spot: Spot, side: str) -> bool:
+    """With the supply's symbol at its pin, or a step beside it; False where there is no room."""
+    if not SUPPLY.fullmatch(net) or each.part.kind.symbol == "box":
+        return False
+    up = net != "GND"
+    beside = side != ("top" if up else "bottom")
+    x, y = (spot[0] + OUT[side][0], spot[1] + OUT[side][1]) if beside else spot
+    room = [(x + dx, y - 1) for dx in (-1, 0, 1)] if up else [(x, y + 1)]
+    if side == ("bottom" if up else "top") or not wires.free([(x, y)] * beside + room):
+        return False
+    if beside:
+        wires.draw(net, [spot, (x, y)])
+        wires.pins[x, y] = net
+    wires.blocked.update(room)
+    layout.rails.append(Rail(net, x, y))
+    return True

@@ -5,16 +5,17 @@ from __future__ import annotations
 
 from html import escape
 
-from drawing.layout import Label, Layout, Placed, lay_out
+from drawing.laid import Label, Layout, Placed, Rail, Text
+from drawing.layout import lay_out
 from drawing.tables import Sheet
 
 NAME = "line.svg"
 SCALE = 10  # units of a step
-MARGIN_STEPS = 2
 STYLE = """
 text { font-family: sans-serif; font-size: 7px; fill: #222 }
 .value { fill: #666 } .net { fill: #067 } .rail { fill: #a30 }
 .head { font-size: 13px; font-weight: bold } path { fill: none; stroke: #222; stroke-width: 1 } .wire { stroke: #067 }
+.node { fill: #067 }
 """
 ANCHOR = {"left": "end", "right": "start", "top": "middle", "bottom": "middle"}
 SHIFT = {"left": (-0.2, 0.2), "right": (0.2, 0.2), "top": (0, -0.3), "bottom": (0, 0.9)}  # of a label, in steps
@@ -24,8 +25,11 @@ def svg(sheet: Sheet, base: int) -> str:
     """References are those of the instance with this base."""
     layout = lay_out(sheet)
     width, height = _size(layout)
-    body = [_text(x, y, text, "head") for text, x, y in layout.headings]
-    body += [_path([(x1, y1), (x2, y2)], "wire") for x1, y1, x2, y2 in layout.wires]
+    body = [_text(each.x, each.y, each.text, "head") for each in layout.headings]
+    body += [_path([(x1, y1), (x2, y2)], "wire") for x1, y1, x2, y2 in layout.segments]
+    body += [f'<circle class="node" cx="{x * SCALE}" cy="{y * SCALE}" r="2"/>' for x, y in layout.junctions]
+    for rail in layout.rails:
+        body += _rail(rail)
     body += [_label(each, "rail" if each.net in sheet.rails else "net") for each in layout.labels]
     for each in layout.placed:
         body += _part(each, base)
@@ -37,24 +41,43 @@ def svg(sheet: Sheet, base: int) -> str:
 
 
 def _size(layout: Layout) -> tuple[int, int]:
-    right = max(each.x + each.shape.right for each in layout.placed) + 8
-    return right, max(each.y + each.shape.bottom for each in layout.placed) + 6
+    boxes = [each.box() for each in layout.placed]
+    ends = [(label.x + 4, label.y + 2) for label in layout.labels]
+    return max(x for x, _ in [*((box[2], 0) for box in boxes), *ends]) + 2, max(
+        y for _, y in [*((0, box[3]) for box in boxes), *ends]
+    ) + 2
 
 
 def _part(each: Placed, base: int) -> list[str]:
-    lines = [_path([(each.x + x, each.y + y) for x, y in stroke], "part") for stroke in each.shape.strokes]
+    lines = [_path([each.turned(point) for point in stroke], "part") for stroke in each.shape.strokes]
     for pin in each.shape.pins:
-        x, y = each.x + pin.at[0], each.y + pin.at[1]
         step = {"left": (1, 0), "right": (-1, 0), "top": (0, 1), "bottom": (0, -1)}[pin.pin.side]
-        lines.append(_path([(x, y), (x + step[0] * pin.length, y + step[1] * pin.length)], "part"))
+        x, y = pin.at
+        stub = [(x, y), (x + step[0] * pin.length, y + step[1] * pin.length)]
+        lines.append(_path([each.turned(point) for point in stub], "part"))
         if each.shape.names_shown and step[0]:
-            inside = x + step[0] * (pin.length + 0.3)
-            lines.append(_text(inside, y + 0.2, pin.pin.name, "value", "start" if step[0] > 0 else "end"))
-    aside = 2.0 if any(pin.pin.side == "top" for pin in each.shape.pins) else 0.0
-    above, below = each.y - each.shape.top - 0.2, each.y + each.shape.bottom + 0.8
-    lines.append(_text(each.x + aside, above, each.part.reference(base), "reference", "start" if aside else "middle"))
-    lines.append(_text(each.x + aside, below, each.part.kind.value, "value", "start" if aside else "middle"))
-    return lines
+            inside = each.turned((x + step[0] * (pin.length + 0.3), y))
+            lines.append(_text(inside[0], inside[1] + 0.2, pin.pin.name, "value", "start" if step[0] > 0 else "end"))
+    *first, value = each.texts()
+    lines += [_middle(text, each.part.reference(base), "reference") for text in first]
+    return [*lines, _middle(value, value.text, "value")]
+
+
+def _middle(text: Text, words: str, style: str) -> str:
+    return _text(text.x, text.y + 0.25, words, style, "middle")
+
+
+def _rail(rail: Rail) -> list[str]:
+    x, y = rail.x, rail.y
+    if rail.net == "GND":
+        bars = [
+            ((x, y), (x, y + 0.5)),
+            ((x - 0.5, y + 0.5), (x + 0.5, y + 0.5)),
+            ((x - 0.2, y + 0.8), (x + 0.2, y + 0.8)),
+        ]
+        return [_path(list(bar), "part") for bar in bars]
+    bars = [((x, y), (x, y - 0.6)), ((x - 0.4, y - 0.6), (x + 0.4, y - 0.6))]
+    return [*(_path(list(bar), "part") for bar in bars), _text(x, y - 0.9, rail.net, "rail", "middle")]
 
 
 def _label(label: Label, style: str) -> str:

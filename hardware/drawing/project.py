@@ -6,8 +6,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from drawing.schematic import GENERATOR, LIBRARY, PROJECT, document, schematic, symbol
-from drawing.sexpr import at, effects, identity, mm, prop, quoted, uid, wire
+from drawing.root import Instance, root
+from drawing.schematic import GENERATOR, LIBRARY, PROJECT, schematic, supply, symbol
+from drawing.sexpr import identity
 from drawing.tables import CIRCUIT, Kind, Sheet, load_kinds, load_sheet
 
 LINES = 8
@@ -21,7 +22,7 @@ OTHERS = {
     "panel": 14,
     "usb": 15,
 }  # base of their references
-WIDTH, GAP, EDGE, ACROSS = 16, 14, 8, 5  # of the sheets on the root, and how many side by side
+SUPPLIES = ("+3V3", "+5V", "GND", "PI3V3")
 
 
 class Circuit:
@@ -63,9 +64,17 @@ def outer_name(sheet: Sheet, base: int, port: str) -> str:
     return f"{port}{base}" if sheet.name == LINE_SHEET else port
 
 
+def _instances(circuit: Circuit) -> list[Instance]:
+    return [
+        Instance(sheet, name, {port: outer_name(sheet, base, port) for port in sheet.ports})
+        for sheet in circuit.sheets.values()
+        for name, base in circuit.instances(sheet.name)
+    ]
+
+
 def files(circuit: Circuit) -> dict[str, str]:
     """File name -> text, of everything that is drawn."""
-    texts = {f"{PROJECT}.kicad_sch": _root(circuit)}
+    texts = {f"{PROJECT}.kicad_sch": root(_instances(circuit))}
     for name, sheet in circuit.sheets.items():
         paths = [(f"/{identity(PROJECT)}/{identity('sheet', i)}", base) for i, base in circuit.instances(name)]
         texts[f"{name}.kicad_sch"] = schematic(sheet, paths)
@@ -80,38 +89,5 @@ def files(circuit: Circuit) -> dict[str, str]:
 
 def _library(kinds: dict[str, Kind]) -> str:
     body = "\n".join(symbol(name, kind, name) for name, kind in sorted(kinds.items()))
+    body += "\n" + "\n".join(supply(net) for net in SUPPLIES)
     return f"(kicad_symbol_lib (version 20241209) {GENERATOR}\n{body}\n)\n"
-
-
-def _root(circuit: Circuit) -> str:
-    body: list[str] = []
-    x, y, deepest, across, page = EDGE, EDGE, 0, 0, 1
-    for sheet in circuit.sheets.values():
-        for instance, base in circuit.instances(sheet.name):
-            if across == ACROSS:
-                x, y, deepest, across = EDGE, y + deepest + 4, 0, 0
-            page += 1
-            body += _sheet(sheet, instance, base, x, y, page)
-            x, across, deepest = x + WIDTH + GAP, across + 1, max(deepest, len(sheet.ports) + 2)
-    return document(PROJECT, "A3", "a card of eight lines", [*body, '(sheet_instances (path "/" (page "1")))'])
-
-
-def _sheet(sheet: Sheet, instance: str, base: int, x: int, y: int, page: int) -> list[str]:
-    """The sheet's box with its ports on the right, each with the label of its net."""
-    right, high = x + WIDTH, len(sheet.ports) + 2
-    box = (
-        f"(at {mm(x)} {mm(y)}) (size {mm(WIDTH)} {mm(high)}) (stroke (width 0.15) (type solid)) (fill (color 0 0 0 0))"
-    )
-    lines = [
-        f"(sheet {box} {uid('sheet', instance)}",
-        prop("Sheetname", instance, x, y - 0.3, shown=True, justify="left bottom"),
-        prop("Sheetfile", f"{sheet.name}.kicad_sch", x, y + high + 0.3, shown=True, justify="left top"),
-    ]
-    outside: list[str] = []
-    for i, port in enumerate(sheet.ports, y + 1):
-        name, inner, outer = outer_name(sheet, base, port), effects("(justify right)"), effects("(justify left bottom)")
-        lines.append(f"(pin {quoted(port)} passive {at(right, i)} {uid('pin', instance, port)} {inner})")
-        outside.append(wire(right, i, right + 1, i, "stub", instance, port))
-        outside.append(f"(label {quoted(name)} {at(right + 1, i)} {outer} {uid('outside', instance, port)})")
-    path = f"(path {quoted('/' + identity(PROJECT))} (page {quoted(str(page))}))"
-    return [*lines, f"(instances (project {quoted(PROJECT)} {path})))", *outside]

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from drawing.layout import Label, Placed, lay_out
+from drawing.laid import Label, Placed, Rail
+from drawing.layout import lay_out
+from drawing.route import Segment, Spot
 from drawing.sexpr import at, effects, mm, prop, quoted, uid, wire
 from drawing.symbols import ANGLE, shape
 from drawing.tables import Kind, Sheet
@@ -17,6 +19,14 @@ PROJECT = "linetap"
 LABEL_ANGLE = {"left": 180, "right": 0, "top": 90, "bottom": 270}
 JUSTIFY = {"left": "right", "right": "left", "top": "left", "bottom": "right"}
 MODELS = "circuit/models.lib"
+LIES = {  # as KiCad turns: against the clock
+    "right": (0, ""),
+    "down": (270, ""),
+    "left": (180, ""),
+    "up": (90, ""),
+    "back": (0, "(mirror y)"),
+}
+SUPPLY = "supply"  # the name of a rail's symbol begins so
 
 Instances = list[tuple[str, int]]  # (path of the sheet, base of its references)
 
@@ -24,17 +34,28 @@ Instances = list[tuple[str, int]]  # (path of the sheet, base of its references)
 def schematic(sheet: Sheet, instances: Instances) -> str:
     layout = lay_out(sheet)
     kinds = {part.kind_name: part.kind for part in sheet.parts()}
-    body = ["(lib_symbols", *(symbol(name, kind, f"{LIBRARY}:{name}") for name, kind in sorted(kinds.items())), ")"]
-    for text, x, y in layout.headings:
+    supplies = [supply(net, f"{LIBRARY}:") for net in sorted({rail.net for rail in layout.rails})]
+    symbols = (symbol(name, kind, f"{LIBRARY}:{name}") for name, kind in sorted(kinds.items()))
+    body = ["(lib_symbols", *symbols, *supplies, ")"]
+    for each in layout.headings:
         style = "(effects (font (size 2 2) (bold yes)) (justify left))"
-        body.append(f"(text {quoted(text)} (exclude_from_sim no) {at(x, y)} {style} {uid(sheet.name, text)})")
-    body += [wire(*ends, sheet.name, "wire") for ends in layout.wires]
+        place = f"{at(each.x, each.y)} {style} {uid(sheet.name, each.text)}"
+        body.append(f"(text {quoted(each.text)} (exclude_from_sim no) {place})")
+    body += drawn(sheet.name, layout.segments, layout.junctions)
     body += [
         f"(no_connect (at {mm(x)} {mm(y)}) {uid(sheet.name, 'open', str(x), str(y))})" for x, y in layout.open_pins
     ]
     body += [label(sheet, each) for each in layout.labels]
     body += [placed(sheet, each, instances) for each in layout.placed]
+    body += [at_supply(sheet, each, i, instances) for i, each in enumerate(layout.rails, 1)]
     return document(sheet.name, layout.paper, sheet.title, body)
+
+
+def drawn(name: str, segments: Iterable[Segment], junctions: Iterable[Spot]) -> list[str]:
+    lines = [wire(*ends, name, "wire") for ends in segments]
+    for x, y in junctions:
+        lines.append(f"(junction (at {mm(x)} {mm(y)}) (diameter 0) {uid(name, 'junction', str(x), str(y))})")
+    return lines
 
 
 def document(name: str, paper: str, title: str, body: Iterable[str]) -> str:
@@ -85,28 +106,74 @@ def _uses(kind: Kind, simulated: bool) -> str:
 
 def placed(sheet: Sheet, each: Placed, instances: Instances) -> str:
     part, kind, pins = each.part, each.part.kind, each.part.kind.pin_rows()
-    name = f"{part.prefix}{part.index}"
-    aside = any(pin.side in ("top", "bottom") for pin in pins) and kind.fitted  # where a rail's label stands upright
-    x, justify = (each.x + 1.5, "left") if aside else (each.x, "")
+    name, (angle, mirror) = f"{part.prefix}{part.index}", LIES[each.turn]
     hidden = {"Footprint": "", "Datasheet": ""}
     if kind.fitted:
         hidden |= {"Maker": kind.maker, "Number": kind.number}
     if kind.spice and sheet.simulated:
         nodes = " ".join(f"{pin.number}={pin.name}" for pin in pins)
         hidden |= {"Sim.Library": MODELS, "Sim.Name": kind.spice, "Sim.Device": "SUBCKT", "Sim.Pins": nodes}
-    reference, above, below = part.reference(instances[0][1]), each.y - each.shape.top, each.y + each.shape.bottom
+    *first, value = each.texts()
+    reference = first[0] if first else value
+    level = 90 if angle in (90, 270) else 0  # KiCad turns a part's texts with it
     lines = [
-        f"(symbol (lib_id {quoted(f'{LIBRARY}:{part.kind_name}')}) {at(each.x, each.y)} (unit 1)",
+        f"(symbol (lib_id {quoted(f'{LIBRARY}:{part.kind_name}')}) {at(each.x, each.y, angle)} {mirror} (unit 1)",
         f"{_uses(kind, sheet.simulated)} (dnp no)",
         uid(sheet.name, name),
-        prop("Reference", reference, x, above - 0.5, shown=kind.fitted, justify=justify),
-        prop("Value", kind.value, x, below + 0.5, shown=True, justify=justify),
-        *(prop(key, value, each.x, each.y, shown=False) for key, value in hidden.items()),
+        prop("Reference", part.reference(instances[0][1]), reference.x, reference.y, shown=kind.fitted, angle=level),
+        prop("Value", kind.value, value.x, value.y, shown=True, angle=level),
+        *(prop(key, text, each.x, each.y, shown=False) for key, text in hidden.items()),
         *(f"(pin {quoted(pin.number)} {uid(sheet.name, name, pin.number)})" for pin in pins),
-        f"(instances (project {quoted(PROJECT)}",
-        *(f"(path {quoted(path)} (reference {quoted(part.reference(base))}) (unit 1))" for path, base in instances),
+        *_instances((path, part.reference(base)) for path, base in instances),
     ]
-    return "\n".join([*lines, ")))"])
+    return "\n".join([*lines, ")"])
+
+
+def _instances(references: Iterable[tuple[str, str]]) -> list[str]:
+    paths = (f"(path {quoted(path)} (reference {quoted(name)}) (unit 1))" for path, name in references)
+    return [f"(instances (project {quoted(PROJECT)}", *paths, "))"]
+
+
+def supply(net: str, library: str = "") -> str:
+    """A symbol whose name is the net it joins: a bar over its spot, and for ground under it."""
+    down = net == "GND"
+    strokes = (
+        (((0, 0), (0, 0.5)), ((-0.5, 0.5), (0.5, 0.5)), ((-0.3, 0.7), (0.3, 0.7)), ((-0.1, 0.9), (0.1, 0.9)))
+        if down
+        else (((0, 0), (0, -0.6)), ((-0.4, -0.6), (0.4, -0.6)))
+    )
+    lines = []
+    for stroke in strokes:
+        points = " ".join(f"(xy {mm(x)} {mm(-y)})" for x, y in stroke)
+        lines.append(f"(polyline (pts {points}) (stroke (width 0.254)) (fill (type none)))")
+    pin = f"(pin power_in line {at(0, 0, 270 if down else 90)} (length 0) (name {quoted(net)} {effects()})"
+    name = f"{SUPPLY}_{net}"
+    return "\n".join([
+        f"(symbol {quoted(library + name)} (power) (pin_numbers (hide yes)) (pin_names (offset 0) (hide yes))",
+        "(exclude_from_sim yes) (in_bom no) (on_board no)",
+        prop("Reference", "#PWR", 0, 0, shown=False),
+        prop("Value", net, 0, 1.1, shown=not down),
+        prop("Footprint", "", 0, 0, shown=False),
+        prop("Datasheet", "", 0, 0, shown=False),
+        f"(symbol {quoted(name + '_0_1')}", *lines, ")",
+        f"(symbol {quoted(name + '_1_1')} {pin} (number \"1\" {effects()})))",
+        "(embedded_fonts no))",
+    ])  # fmt: skip
+
+
+def at_supply(sheet: Sheet, rail: Rail, index: int, instances: Instances) -> str:
+    name = f"supply{index}"
+    names = [(path, f"#PWR{base * 1000 + index}") for path, base in instances]
+    return "\n".join([
+        f"(symbol (lib_id {quoted(f'{LIBRARY}:{SUPPLY}_{rail.net}')}) {at(rail.x, rail.y)} (unit 1)",
+        "(exclude_from_sim yes) (in_bom no) (on_board no) (dnp no)",
+        uid(sheet.name, name),
+        prop("Reference", names[0][1], rail.x, rail.y, shown=False),
+        prop("Value", rail.net, rail.x, rail.y - 1.1, shown=rail.net != "GND"),
+        f"(pin \"1\" {uid(sheet.name, name, '1')})",
+        *_instances(names),
+        ")",
+    ])  # fmt: skip
 
 
 def label(sheet: Sheet, each: Label) -> str:

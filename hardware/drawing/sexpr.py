@@ -39,6 +39,6 @@ def effects(*extra: str) -> str:
     return FONT.format("".join(" " + each for each in extra))
 
 
-def prop(name: str, value: str, x: float, y: float, *, shown: bool, justify: str = "") -> str:
+def prop(name: str, value: str, x: float, y: float, *, shown: bool, justify: str = "", angle: int = 0) -> str:
     extra = ([f"(justify {justify})"] if justify else []) + ([] if shown else ["(hide yes)"])
-    return f"(property {quoted(name)} {quoted(value)} {at(x, y)} {effects(*extra)})"
+    return f"(property {quoted(name)} {quoted(value)} {at(x, y, angle)} {effects(*extra)})"

@@ -6,14 +6,13 @@ Lengths in steps of 2.54 mm, the grid on which KiCad connects; x to the right, y
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from drawing.glyphs import FIXED, TWO_ENDED, Point
 from drawing.tables import Kind, Pin
 
 OUT = {"left": (-1, 0), "right": (1, 0), "top": (0, -1), "bottom": (0, 1)}
 ANGLE = {"left": 0, "right": 180, "top": 270, "bottom": 90}  # of a pin: from its end towards the body
-
-Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,37 +35,29 @@ class Shape:
     names_shown: bool
 
 
-TWO_ENDED: dict[str, tuple[float, tuple[tuple[Point, ...], ...]]] = {  # length of a pin, strokes
-    "R": (1.0, (((-1, -0.4), (1, -0.4), (1, 0.4), (-1, 0.4), (-1, -0.4)),)),
-    "F": (1.0, (((-1, -0.3), (1, -0.3), (1, 0.3), (-1, 0.3), (-1, -0.3)), ((-1, 0), (1, 0)))),
-    "L": (1.0, (((-1, 0), (-0.7, -0.5), (-0.3, 0), (0, -0.5), (0.3, 0), (0.7, -0.5), (1, 0)),)),
-    "C": (1.75, (((-0.25, -0.8), (-0.25, 0.8)), ((0.25, -0.8), (0.25, 0.8)))),
-    "D": (1.4, (((-0.6, -0.6), (-0.6, 0.6), (0.6, 0), (-0.6, -0.6)), ((0.6, -0.6), (0.6, 0.6)))),
-    "TVS": (1.4, (((-0.6, -0.6), (-0.6, 0.6), (0.6, -0.6), (0.6, 0.6), (-0.6, -0.6)),)),
-}
-
-
 def shape(kind: Kind) -> Shape:
     pins = kind.pin_rows()
     if kind.symbol in TWO_ENDED:
         length, strokes = TWO_ENDED[kind.symbol]
         ends = (PlacedPin(pins[0], (-2, 0), length), PlacedPin(pins[1], (2, 0), length))
         return Shape(ends, strokes, 2, 2, 1, 1, names_shown=False)
-    if kind.symbol == "flag":
-        return Shape(
-            (PlacedPin(pins[0], (0, 1), 0.5),), (((-0.5, 0), (0.5, 0), (0, 0.5), (-0.5, 0)),), 1, 1, 1, 1, False
-        )
+    if kind.symbol in FIXED:
+        glyph = FIXED[kind.symbol]
+        rows = zip(pins, glyph.pins, strict=True)
+        found = tuple(PlacedPin(replace(pin, side=side), at, length) for pin, (at, side, length) in rows)
+        return Shape(found, glyph.strokes, *glyph.reach, names_shown=False)
     return _amp(pins) if kind.symbol == "amp" else _box(pins)
 
 
 def _amp(pins: list[Pin]) -> Shape:
-    """A triangle; a single input is in its middle."""
-    inputs = [pin for pin in pins if pin.side == "left"]
+    """A triangle with + above - at its inputs."""
     at = {"right": (4, 0), "top": (-1, -3), "bottom": (-1, 3)}
     ends = [PlacedPin(pin, at[pin.side], 1.0 if pin.side == "right" else 0.9) for pin in pins if pin.side != "left"]
-    rows = (0,) if len(inputs) == 1 else (-1, 1)
-    ends += [PlacedPin(pin, (-4, y), 1.0) for pin, y in zip(inputs, rows, strict=True)]
-    return Shape(tuple(ends), (((-3, -3), (-3, 3), (3, 0), (-3, -3)),), 4, 4, 3, 3, names_shown=True)
+    inputs = [pin for pin in pins if pin.side == "left"]
+    ends += [PlacedPin(pin, (-4, y), 1.0) for pin, y in zip(inputs, (-1, 1), strict=True)]
+    triangle: tuple[Point, ...] = ((-3, -3), (-3, 3), (3, 0), (-3, -3))
+    plus: tuple[tuple[Point, ...], ...] = (((-2.6, -1), (-2, -1)), ((-2.3, -1.3), (-2.3, -0.7)))
+    return Shape(tuple(ends), (triangle, *plus, ((-2.6, 1), (-2, 1))), 4, 4, 3, 3, names_shown=False)
 
 
 def _box(pins: list[Pin]) -> Shape:

@@ -20,7 +20,9 @@ REFERENCE = re.compile(r"([A-Z]+)(\d{1,2})")
 RANGE = re.compile(r"([A-Z_]+)(\d+)\.\.(\d+)")
 
 Side = Literal["left", "right", "top", "bottom"]
-Symbol = Literal["R", "C", "D", "F", "TVS", "L", "amp", "box", "flag"]
+Symbol = Literal[
+    "R", "C", "D", "F", "TVS", "L", "amp", "clamp", "nmos", "relay", "relay_closed", "transformer", "box", "flag"
+]
 
 
 class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -90,12 +92,16 @@ class Block:
 class Sheet:
     """`rails` are the same on all sheets; `ports` go to the sheet above. What is `only drawn` has no models."""
 
-    name: str
+    path: Path
     title: str = ""
     simulated: bool = True
     rails: list[str] = field(default_factory=list)
     ports: list[str] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
 
     def parts(self) -> list[Part]:
         return [part for block in self.blocks for row in block.rows for part in row]
@@ -117,7 +123,7 @@ def load_sheet(path: Path, kinds: dict[str, Kind]) -> Sheet:
     text = path.read_bytes()[: MOST_BYTES + 1].decode()
     if len(text) > MOST_BYTES:
         raise BadInput(f"{path}: above {MOST_BYTES} bytes, which is no sheet")
-    sheet = Sheet(path.stem)
+    sheet = Sheet(path)
     seen: dict[str, int] = {}
     for number, line in enumerate(_joined(text), 1):
         try:

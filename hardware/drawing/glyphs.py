@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The strokes of the parts that have a symbol of their own, in steps of 2.54 mm, y down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import cos, pi, sin
+
+Point = tuple[float, float]
+Strokes = tuple[tuple[Point, ...], ...]
+
+TWO_ENDED: dict[str, tuple[float, Strokes]] = {  # length of a pin, strokes
+    "R": (1.0, (((-1, -0.4), (1, -0.4), (1, 0.4), (-1, 0.4), (-1, -0.4)),)),
+    "F": (1.0, (((-1, -0.3), (1, -0.3), (1, 0.3), (-1, 0.3), (-1, -0.3)), ((-1, 0), (1, 0)))),
+    "L": (1.0, (((-1, 0), (-0.7, -0.5), (-0.3, 0), (0, -0.5), (0.3, 0), (0.7, -0.5), (1, 0)),)),
+    "C": (1.75, (((-0.25, -0.8), (-0.25, 0.8)), ((0.25, -0.8), (0.25, 0.8)))),
+    "D": (1.4, (((-0.6, -0.6), (-0.6, 0.6), (0.6, 0), (-0.6, -0.6)), ((0.6, -0.6), (0.6, 0.6)))),
+    "TVS": (1.4, (((-0.6, -0.6), (-0.6, 0.6), (0.6, -0.6), (0.6, 0.6), (-0.6, -0.6)),)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Glyph:
+    """`pins` in the order of parts.toml: where each ends, its side, its length. `reach`: left, right, top, bottom."""
+
+    pins: tuple[tuple[tuple[int, int], str, float], ...]
+    strokes: Strokes
+    reach: tuple[int, int, int, int]
+
+
+def _winding(x: float, towards: int) -> tuple[Point, ...]:
+    """Four half circles from y -2 to 2."""
+    turns = ((-1.5 + turn, pi * step / 6) for turn in range(4) for step in range(7))
+    return tuple((round(x + towards * 0.5 * sin(angle), 2), round(y - 0.5 * cos(angle), 2)) for y, angle in turns)
+
+
+def _relay(arms: Strokes) -> Glyph:
+    """Two contacts from left to right above their coil, and the dashes by which it moves them."""
+    coil: Strokes = (((-1, 2.5), (1, 2.5), (1, 3.5), (-1, 3.5), (-1, 2.5)), ((-0.5, 3.5), (0.5, 2.5)))
+    dashes: Strokes = tuple(((0, y), (0, y + 0.5)) for y in (-3.1, -2.2, -1.3, 0.4, 1.3, 2.0))
+    rows = ((3, 2.0), (-3, 2.0), (0, 2.0))
+    pins = tuple(((x, y), side, length) for y, length in rows for x, side in ((-3, "left"), (3, "right")))
+    return Glyph(pins, (*coil, *dashes, *arms), (3, 3, 4, 4))
+
+
+def _arms(rise: float) -> Strokes:
+    """From a contact's pole to its other end, `rise` away from it; a closed one lies on its stop."""
+    arms: Strokes = tuple(((-1, y), (1.1, y - rise)) for y in (-3, 0))
+    return (*arms, *(((1, y), (1, y - 0.4)) for y in (-3, 0))) if rise < 0.5 else arms
+
+
+FIXED: dict[str, Glyph] = {
+    "flag": Glyph((((0, 1), "bottom", 0.5),), (((-0.5, 0), (0.5, 0), (0, 0.5), (-0.5, 0)),), (1, 1, 1, 1)),
+    "relay": _relay(_arms(0.8)),
+    "relay_closed": _relay(_arms(0.3)),
+    "transformer": Glyph(
+        (((-3, -2), "left", 2), ((-3, 2), "left", 2), ((3, -2), "right", 2), ((3, 2), "right", 2)),
+        (_winding(-1, 1), _winding(1, -1), ((-0.15, -2), (-0.15, 2)), ((0.15, -2), (0.15, 2))),
+        (3, 3, 2, 2),
+    ),
+    "nmos": Glyph(
+        (((-3, 0), "left", 1.6), ((0, -2), "top", 1.4), ((0, 2), "bottom", 1.4)),
+        (
+            ((-1.4, -0.7), (-1.4, 0.7)),
+            *(((-1.1, y - 0.25), (-1.1, y + 0.25)) for y in (-0.6, 0.0, 0.6)),
+            ((-1.1, -0.6), (0, -0.6)),
+            ((-1.1, 0.6), (0, 0.6)),
+            ((-1.1, 0), (0, 0), (0, 0.6)),
+            ((-0.7, -0.25), (-1.1, 0), (-0.7, 0.25)),
+        ),
+        (3, 1, 2, 2),
+    ),
+    "clamp": Glyph(  # two diodes, from the lower rail to the middle and from there to the upper one
+        (((-2, 0), "left", 2), ((0, -3), "top", 1.4), ((0, 3), "bottom", 1.4)),
+        (
+            ((-0.5, -0.7), (0.5, -0.7), (0, -1.6), (-0.5, -0.7)),
+            ((-0.5, -1.6), (0.5, -1.6)),
+            ((-0.5, 1.6), (0.5, 1.6), (0, 0.7), (-0.5, 1.6)),
+            ((-0.5, 0.7), (0.5, 0.7)),
+            ((0, -0.7), (0, 0.7)),
+        ),
+        (2, 1, 3, 3),
+    ),
+}
