@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Asks every rule of the card as it is drawn; with `--mistakes`, also who notices each of the wrong cards.
+"""Asks every rule of the card as it is drawn; with `--mistakes` also who notices each of the wrong cards, with
+`--faults` what each part of a line does to it, open and shorted.
 
 Run it as `.venv/bin/python tools/card_rules.py`. It ends with 1 where a rule is broken or a mistake passes.
 """
@@ -14,9 +15,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "hardware"))
 
 from rules.card import Card
+from rules.faults import SEIZES, UNTOLD, effects, said
 from rules.judge import judged
 from rules.mistakes import LISTED, benign, of_chance
 from rules.table import RULES
+from simulation.netlist import Netlist
 
 
 def asked(card: Card) -> int:
@@ -47,14 +50,32 @@ def tried(card: Card) -> int:
     return counts["passes"]
 
 
+def failed(netlist: Netlist) -> int:
+    """How many faults seize a line or feed it, or stay untold, without a word in the tables."""
+    found, wrong = effects(netlist), 0
+    for each in found:
+        seizes, untold = said(SEIZES, each.fault), said(UNTOLD, each.fault)
+        wrong += not ((each.harmless or seizes) and (each.told or untold))
+        drawn = f"draws {each.drawn_ma:.3g} mA, {each.playing_ma:.3g} with a notice; gives {each.into_ua:.3g} uA"
+        print(f"{each.fault}: {drawn}; {', '.join(each.told) or untold or 'NOTHING TELLS'}"
+              + ("" if each.harmless else f"; {seizes or 'IT SEIZES THE LINE'}"))  # fmt: skip
+    told, harmless = sum(bool(each.told) for each in found), sum(each.harmless for each in found)
+    print(f"{len(found)} single faults of a line: {harmless} neither seize nor feed it, {told} are told by a figure, "
+          f"{len(found) - told} are argued, {wrong} are neither")  # fmt: skip
+    return wrong
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Asks the rules of hardware/rules/ of the card as it is drawn.")
     parser.add_argument("--mistakes", action="store_true", help="also try wrong cards, in some minutes")
+    parser.add_argument("--faults", action="store_true", help="also each part of a line open and shorted, in minutes")
     given = parser.parse_args()
     card = Card.drawn()
     wrong = asked(card)
     if given.mistakes:
         wrong += tried(card)
+    if given.faults:
+        wrong += failed(card.netlist().line(1))
     return 1 if wrong else 0
 
 

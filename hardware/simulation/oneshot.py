@@ -33,7 +33,7 @@ def edges(netlist: Netlist) -> list[Finding]:
     part, stop = driver(netlist), 0.3
     ends = [all_to_one_side(part, -1), all_to_one_side(part, 1)]
     corners = [(part, 27.0), *((each, celsius) for each in ends for celsius in (0.0, 60.0))]
-    lines = [*PROBE, *_moving(HALF_MS), asked((START_S, stop)), ".tran 1m 0.5 0 1m"]
+    lines = [*PROBE, *moving(HALF_MS), asked((START_S, stop)), ".tran 1m 0.5 0 1m"]
     measures = [
         f".meas tran opens when v(/TIP_TEL1)=0.5 fall=1 td={START_S}",
         f".meas tran closes when v(/TIP_TEL1)=0.5 rise=last td={stop}",
@@ -91,9 +91,9 @@ def dead_meter(netlist: Netlist) -> list[Finding]:
     part, stop = driver(netlist), 0.3
     never = [Deck(part, [*PROBE, asked((START_S, 9)), ".tran 1m 1"], [_least(0.01, 1)], Supply(contact=how))
              for how in ("0", "3.3", "3.3 * V(asked)")]  # fmt: skip
-    slowly = [*PROBE, *_moving(SLOW_MS), asked((START_S, 9)), ".tran 1m 1"]
+    slowly = [*PROBE, *moving(SLOW_MS), asked((START_S, 9)), ".tran 1m 1"]
     never.append(Deck(part, slowly, [_least(0.01, 1)], Supply(contact=EDGES)))
-    lines = [*PROBE, *_moving(HALF_MS), asked((START_S, stop)), ".tran 1m 0.5 0 1m"]
+    lines = [*PROBE, *moving(HALF_MS), asked((START_S, stop)), ".tran 1m 0.5 0 1m"]
     closes = f".meas tran closes when v(/TIP_TEL1)=0.5 rise=last td={stop}"
     stuck_high = f"{EDGES} + 3.3 * (1 - V(asked)) * u(time - {stop})"
     died = run_all(Deck(part, lines, [closes], Supply(contact=how)) for how in (EDGES, stuck_high))
@@ -159,7 +159,7 @@ def forced(*windows: tuple[float, float]) -> list[str]:
 EDGES = "3.3 * V(edges) * V(asked)"
 
 
-def _moving(half_ms: float) -> list[str]:
+def moving(half_ms: float) -> list[str]:
     return [f"Vedges edges 0 pulse(0 1 0.5m 1u 1u {half_ms:g}m {2 * half_ms:g}m)"]
 
 

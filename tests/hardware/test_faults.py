@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One part open or shorted seizes no line and puts nothing into one; it is told, or a table says why it may stay."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from hardware_rig import front_end
+
+from rules.faults import SEIZES, UNTOLD, Effect, effects, faults, said
+
+
+@cache
+def found() -> list[Effect]:
+    return effects(front_end())
+
+
+def test_every_part_of_the_line_fails_both_ways() -> None:
+    names = [fault for fault, _ in faults(front_end())]
+    parts = {each.reference for each in front_end().elements.values() if each.sheet == 1}
+    assert {name.split()[0] for name in names if name.endswith(" open")} == parts
+    assert sum("shorted" in name for name in names) > len(parts)
+
+
+def test_none_seizes_the_line_or_feeds_it() -> None:
+    assert [each for each in found() if not each.harmless and not said(SEIZES, each.fault)] == []
+
+
+def test_each_is_told_or_argued() -> None:
+    assert [each.fault for each in found() if not each.told and not said(UNTOLD, each.fault)] == []
+
+
+def test_the_tables_excuse_nothing_that_needs_none() -> None:
+    """What is listed as untold or seizing is so: a table that says more hides the next fault."""
+    seizing = [each.fault for each in found() if said(SEIZES, each.fault) and each.harmless]
+    told = [each.fault for each in found() if said(UNTOLD, each.fault) and each.told]
+    assert (seizing, told) == ([], [])
