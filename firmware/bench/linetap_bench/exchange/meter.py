@@ -25,9 +25,11 @@ from linetap.board.meter.oneshot import OneShots
 from linetap.board.meter.protocol import Deframer, encode
 from linetap.board.wires import Wires
 from linetap_bench.exchange.meterlines import MeterLines, VoltsAt, WireVolts
+from linetap_bench.stage.cable import report_late
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock
 
 WAITS_S = 0.002
+LATE_MS = 100  # in one turn: linetap takes the meter for silent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +117,11 @@ class Meter:
         while self._queue and self._queue[0][0] <= now_ns:
             out += self._queue.popleft()[1]
         return out
+
+    def skip(self, now_ns: int) -> None:
+        """Leaves out the samples up to `now_ns` that are not taken yet, as one whose frames are lost."""
+        missed = self.us_at(now_ns) // wire.SAMPLE_US + 1 - self._next
+        self._next += max(0, missed // wire.SAMPLES_A_FRAME) * wire.SAMPLES_A_FRAME
 
     def _measure_until(self, now_ns: int) -> None:
         now_us = self.us_at(now_ns)
@@ -270,9 +277,15 @@ def main() -> int:
     faults = Faults(drift_ppm=args.drift_ppm, lost=args.lost, noise=args.noise)
     meter = Meter(WireVolts(wires), wires.lines, SYSTEM.monotonic_ns(), faults)
     with contextlib.closing(MeterOnPty(meter, args.port)) as port:
+        turned_ns = SYSTEM.monotonic_ns()
         while not stopped:
             port.turn(WAITS_S)
-            drive(meter, wires, SYSTEM.monotonic_ns())
+            now_ns = SYSTEM.monotonic_ns()
+            drive(meter, wires, now_ns)
+            if now_ns - turned_ns > LATE_MS * NS_PER_MS:
+                report_late("the meter", (now_ns - turned_ns) / NS_PER_MS - LATE_MS)
+                meter.skip(now_ns)  # what it never catches up with would only make it later
+            turned_ns = now_ns
     return 0
 
 
