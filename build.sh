@@ -51,6 +51,7 @@ readonly FOREIGN_PACKAGES=( # 214 MB, 1.5 GB installed: only for `test`, whole
   gcc-arm-none-eabi libnewlib-arm-none-eabi # the meter's program, compiled for its part
   qemu-system-arm                           # 10 MB, 64 MB installed: that part's core, which runs it
   kicad                                     # reads the card's drawing
+  kicad-footprints                          # 7 MB, 155 MB installed: what the board's footprints are compared with
   debian-archive-keyring                    # whose Mosquitto 2.1 and device trees are fetched below
 )
 # What the image has of Debian's own Python packages, for the tests of what runs there.
@@ -88,6 +89,7 @@ usage: ./build.sh COMMAND
                    the bootable image in build/image/; of exactly the packages that an earlier build's packages.lock lists;
                    with the boot.img that a Pi's verified boot asks for
   hil [--quick]    that image in the emulated machine
+  board            the board of one line of the card: placed, routed, checked by KiCad; for a factory in build/board/
   deb [--try]      Debian packages of desk, tools and unit in build/deb/; try: installed on a bare Debian 13 as
                    docs/install-desk.md says, and built once more, which must give the same bytes
 EOF
@@ -203,8 +205,15 @@ setup() {
 # What the tests hold ours against, and no newcomer's first minute needs. Unpacked under build/, and not installed.
 fetch_foreign() {
   install_packages "${FOREIGN_PACKAGES[@]}"
+  fetch_gerbonara
   [ -x build/mosquitto21/mosquitto ] || three_times tools/mosquitto21.sh build/mosquitto21
   [ -e build/trees/bcm2837-rpi-3-b.dtb ] || three_times "$BIN/python" tools/kernel_trees.py
+}
+
+fetch_gerbonara() { # reads Gerber files; beside .venv, which need not have it
+  [ ! -e build/gerbonara ] || return 0
+  "$BIN/pip" --quiet --disable-pip-version-check install --no-deps --require-hashes --target build/gerbonara \
+    -r hardware/pcb/requirements.txt || fail "pip could not install hardware/pcb/requirements.txt"
 }
 
 # An archive that is being renewed has indexes and packages of two moments for some seconds.
@@ -463,6 +472,12 @@ case $command in
     setup
     install_packages "${IMAGE_PACKAGES[@]}" "${HIL_PACKAGES[@]}"
     run_hil "$@"
+    ;;
+  board)
+    setup
+    install_packages kicad
+    fetch_gerbonara
+    exec "$BIN/python" tools/board.py
     ;;
   deb)
     case ${1:-} in '' | --try) ;; *) bad_usage "deb [--try]: $1 is not it" ;; esac

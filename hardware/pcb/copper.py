@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shapes of copper and whether two of them touch. Lengths in mm.
+
+A shape is a line drawn by a round pen, or an outline that is filled. A circle is a line without length.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Points = NDArray[np.float64]
+NEAR = 1e-4  # below what a Gerber file can say
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Copper:
+    """`points` are a pen's way, of `radius`; a filled outline has radius 0 and at least three."""
+
+    layer: str
+    points: Points
+    radius: float = 0.0
+
+    @property
+    def filled(self) -> bool:
+        return self.radius == 0
+
+    def edges(self) -> tuple[Points, Points]:
+        """The beginnings and the ends of its pieces."""
+        if self.filled:
+            return self.points, np.roll(self.points, -1, axis=0)
+        return self.points[:-1], self.points[1:]
+
+    def bounds(self) -> tuple[float, float, float, float]:
+        low, high = self.points.min(axis=0) - self.radius, self.points.max(axis=0) + self.radius
+        return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+    def covers(self, point: Points) -> bool:
+        if self.filled:
+            return _inside(self.points, point)
+        begins, ends = self.edges()
+        return bool(_from_point(point, begins, ends).min() <= self.radius + NEAR)
+
+
+def touch(one: Copper, two: Copper) -> bool:
+    """Whether two of one layer do, of which whoever asks has compared the bounds."""
+    if (one.filled and _inside(one.points, two.points[0])) or (two.filled and _inside(two.points, one.points[0])):
+        return True
+    few, many = sorted((one, two), key=lambda each: len(each.points))
+    begins, ends = many.edges()
+    reach = one.radius + two.radius + NEAR
+    pieces = zip(*few.edges(), strict=True)
+    return any(_apart(begin, end, begins, ends) <= reach for begin, end in pieces)
+
+
+def _inside(outline: Points, point: Points) -> bool:
+    """Even-odd, so that a plane's holes, which are cut into its outline, are not copper."""
+    x1, y1 = outline[:, 0], outline[:, 1]
+    x2, y2 = np.roll(x1, -1), np.roll(y1, -1)
+    across = (y1 > point[1]) != (y2 > point[1])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        where = (x2 - x1) * (point[1] - y1) / (y2 - y1) + x1
+    return bool(np.count_nonzero(across & (point[0] < where)) % 2)
+
+
+def _from_point(point: Points, begins: Points, ends: Points) -> Points:
+    way = ends - begins
+    long = (way**2).sum(axis=1)
+    part = ((point - begins) * way).sum(axis=1) / np.where(long > 0, long, 1)
+    nearest = begins + way * np.clip(part, 0, 1)[:, None]
+    return np.asarray(np.hypot(*(point - nearest).T), dtype=np.float64)
+
+
+def _apart(begin: Points, end: Points, begins: Points, ends: Points) -> float:
+    """From one straight piece to the nearest of many."""
+    if _crosses(begin, end, begins, ends):
+        return 0.0
+    alone = (begin[None, :], end[None, :])
+    nearest = [_from_point(begin, begins, ends).min(), _from_point(end, begins, ends).min()]
+    way = end - begin
+    long = float(way @ way) or 1.0
+    for points in (begins, ends):
+        part = np.clip(((points - alone[0]) @ way) / long, 0, 1)
+        nearest.append(np.hypot(*(points - (begin + part[:, None] * way)).T).min())
+    return float(min(nearest))
+
+
+def _crosses(begin: Points, end: Points, begins: Points, ends: Points) -> bool:
+    def side(a: Points, b: Points, point: Points) -> Points:
+        return (b[..., 0] - a[..., 0]) * (point[..., 1] - a[..., 1]) - (b[..., 1] - a[..., 1]) * (
+            point[..., 0] - a[..., 0]
+        )
+
+    one = side(begin, end, begins) * side(begin, end, ends) < 0
+    two = side(begins, ends, begin) * side(begins, ends, end) < 0
+    return bool(np.any(one & two))

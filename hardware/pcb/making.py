@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes the board with KiCad: fills its planes, checks it, and writes what a factory asks for."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from linetap_core.errors import Refusal
+from pcb.lineboard import NAME
+
+DEBIAN_PYTHON = "/usr/bin/python3"  # KiCad's module is Debian's
+FILLING = Path(__file__).with_name("filling.py")
+COPPER = ("F.Cu", "In1.Cu", "In2.Cu", "B.Cu")
+LAYERS = (*COPPER, "F.Paste", "F.SilkS", "F.Mask", "B.Mask", "Edge.Cuts")
+EXPORT = ("kicad-cli", "pcb", "export")
+MOST_S = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How much KiCad finds of each kind, warnings included, and the first of them."""
+
+    broken: int
+    open: int
+    parity: int
+    first: str
+
+
+def filled(text: str, files: dict[str, str]) -> str:
+    """The board with its planes filled."""
+    with tempfile.TemporaryDirectory(prefix="linetap-board-") as scratch:
+        folder = Path(scratch)
+        written(folder, files | {f"{NAME}.kicad_pcb": text})
+        _run(DEBIAN_PYTHON, str(FILLING), str(folder / f"{NAME}.kicad_pcb"))
+        return (folder / f"{NAME}.kicad_pcb").read_text()
+
+
+def written(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def design_rules(folder: Path) -> Verdict:
+    """Clearance, creepage, courtyards, what is open, and whether board and schematic agree."""
+    with tempfile.TemporaryDirectory(prefix="linetap-drc-") as scratch:
+        copy = Path(shutil.copytree(folder, Path(scratch) / "board"))  # KiCad writes beside what it reads
+        report = Path(scratch) / "drc.json"
+        options = ("--severity-all", "--schematic-parity", "--format", "json", "-o", str(report))
+        _run("kicad-cli", "pcb", "drc", *options, str(copy / f"{NAME}.kicad_pcb"))
+        found = json.loads(report.read_text())
+    broken, apart, parity = found["violations"], found["unconnected_items"], found["schematic_parity"]
+    every = [*broken, *apart, *parity]
+    first = ""
+    if every:
+        items = "; ".join(item["description"] for item in every[0]["items"])
+        first = f"{every[0]['description']}: {items}"
+    return Verdict(len(broken), len(apart), len(parity), first)
+
+
+def electrical_rules(folder: Path) -> int:
+    with tempfile.TemporaryDirectory(prefix="linetap-erc-") as scratch:
+        copy = Path(shutil.copytree(folder, Path(scratch) / "board"))
+        report = Path(scratch) / "erc.json"
+        options = ("--severity-all", "--format", "json", "-o", str(report))
+        _run("kicad-cli", "sch", "erc", *options, str(copy / f"{NAME}.kicad_sch"))
+        return sum(len(sheet["violations"]) for sheet in json.loads(report.read_text())["sheets"])
+
+
+def copper_files(folder: Path, into: Path) -> None:
+    """Gerbers and drill files."""
+    into.mkdir(parents=True, exist_ok=True)
+    board, out = str(folder / f"{NAME}.kicad_pcb"), str(into) + "/"
+    _run(*EXPORT, "gerbers", "--no-protel-ext", "--layers", ",".join(LAYERS), "-o", out, board)
+    _run(*EXPORT, "drill", "--excellon-separate-th", "-o", out, board)
+
+
+def other_files(folder: Path, into: Path) -> None:
+    """Pick and place, the test net list, the assembly drawing, and a picture."""
+    board = str(folder / f"{NAME}.kicad_pcb")
+    _run(*EXPORT, "pos", "--format", "csv", "--units", "mm", "-o", str(into / f"{NAME}-pos.csv"), board)
+    _run(*EXPORT, "ipcd356", "-o", str(into / f"{NAME}.d356"), board)
+    _run(*EXPORT, "pdf", "--layers", "F.Fab,Edge.Cuts", "-o", str(into / f"{NAME}-assembly.pdf"), board)
+    drawing = ("--layers", "F.Cu,F.Fab,F.SilkS,Edge.Cuts", "--page-size-mode", "2", "--exclude-drawing-sheet")
+    _run(*EXPORT, "svg", *drawing, "-o", str(into / f"{NAME}.svg"), board)
+    _run("kicad-cli", "pcb", "render", "--width", "1200", "--height", "960", "-o", str(into / f"{NAME}.png"), board)
+
+
+def _run(*command: str) -> str:
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=MOST_S, check=False, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Refusal(f"{command[0]}: {error}") from None
+    if done.returncode:
+        raise Refusal(f"{' '.join(command[:4])} ended with {done.returncode}: {(done.stderr or done.stdout)[:1000]}")
+    return done.stdout

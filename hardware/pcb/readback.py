@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads a board's Gerber and drill files with gerbonara, neither ours nor KiCad's, and finds its nets anew.
+
+Only the copper and the holes count: the nets' names, which KiCad writes into a Gerber file as comments, are not read.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from linetap_core.errors import Refusal
+from pcb.copper import NEAR, Copper, Points, touch
+from pcb.lineboard import NAME, LineBoard
+from pcb.making import COPPER
+from pcb.pcb import MOVED
+from pcb.places import Places, on_board
+
+WHERE = Path(__file__).resolve().parent.parent.parent / "build" / "gerbonara"
+
+
+def differences(folder: Path, board: LineBoard, places: Places) -> list[str]:
+    """A line for each net that is in pieces, and for each two that are one. Refusal where gerbonara is not."""
+    shapes, holes = _read(folder)
+    group = _joined(shapes, holes)
+    net_of = {node: net for net, nodes in board.nets.items() for node in nodes}
+    pieces: dict[str, dict[int, list[str]]] = {}
+    found: list[str] = []
+    for reference, part in board.parts.items():
+        for pad in board.footprints[board.footprint_of[part.kind_name]].pad_rows():
+            box = on_board(pad, places.place[reference])
+            middle = np.array([MOVED + (box.left + box.right) / 2, -MOVED - (box.top + box.bottom) / 2])
+            name = f"{reference}.{pad.number}"
+            if pad.drill and not any(np.hypot(*(hole - middle)) < 0.01 for hole in holes):
+                found.append(f"{name} has no hole")
+            here = [i for i, shape in enumerate(shapes) if shape.layer == COPPER[0] and shape.covers(middle)]
+            if not here:
+                found.append(f"{name} has no copper")
+                continue
+            net = net_of.get((reference, pad.number), f"(none) {name}")
+            pieces.setdefault(net, {}).setdefault(group[here[0]], []).append(name)
+    owner: dict[int, str] = {}
+    for net, parts in pieces.items():
+        if len(parts) > 1:
+            found.append(f"{net} is in {len(parts)} pieces: {' | '.join(' '.join(each) for each in parts.values())}")
+        for piece in parts:
+            if piece in owner:
+                found.append(f"{owner[piece]} and {net} are one")
+            owner[piece] = net
+    return found
+
+
+def _read(folder: Path) -> tuple[list[Copper], list[Points]]:
+    if not WHERE.exists():
+        raise Refusal(f"{WHERE} is not there: ./build.sh board fetches gerbonara, which reads the files back")
+    if str(WHERE) not in sys.path:
+        sys.path.append(str(WHERE))
+    gerber, drill = import_module("gerbonara.rs274x").GerberFile, import_module("gerbonara.excellon").ExcellonFile
+    unit = import_module("gerbonara.utils").MM
+    shapes: list[Copper] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of KiCad's own order of headers
+        for layer in COPPER:
+            for item in gerber.open(folder / f"{NAME}-{layer.replace('.', '_')}.gbr").objects:
+                shapes += [_copper(layer, each) for each in item.to_primitives(unit=unit)]
+        holes = drill.open(folder / f"{NAME}-PTH.drl").objects
+    return shapes, [np.array([hole.x, hole.y]) for hole in holes]
+
+
+def _copper(layer: str, each: Any) -> Copper:
+    """Refusal for what a board of ours does not have, such as an arc or copper that is taken away."""
+    kind = type(each).__name__
+    if each.polarity_dark:
+        if kind == "Line":
+            return Copper(layer, np.array([[each.x1, each.y1], [each.x2, each.y2]]), each.width / 2)
+        if kind == "Circle":
+            return Copper(layer, np.array([[each.x, each.y]] * 2), each.r)
+        if kind == "Rectangle" and each.rotation % (np.pi / 2) == 0:
+            across, down = (each.w, each.h) if each.rotation % np.pi == 0 else (each.h, each.w)
+            corners = ((-1, -1), (1, -1), (1, 1), (-1, 1))
+            return Copper(layer, np.array([[each.x + x * across / 2, each.y + y * down / 2] for x, y in corners]))
+        if kind == "ArcPoly" and not any(each.arc_centers or []):
+            return Copper(layer, np.array(each.outline, dtype=float))
+    raise Refusal(f"{layer}: {kind} is no copper that is understood here")
+
+
+def _joined(shapes: list[Copper], holes: list[Points]) -> list[int]:
+    """For each shape the number of what it hangs together with, on its layer and through plated holes."""
+    group = list(range(len(shapes)))
+
+    def root(i: int) -> int:
+        while group[i] != i:
+            group[i] = group[group[i]]
+            i = group[i]
+        return i
+
+    bounds = np.array([shape.bounds() for shape in shapes]) + np.array([-NEAR, -NEAR, NEAR, NEAR])
+    layers = np.array([COPPER.index(shape.layer) for shape in shapes])
+    for i, one in enumerate(shapes):
+        left, top, right, bottom = bounds[i]
+        near = (layers[:i] == layers[i]) & (bounds[:i, 0] <= right) & (bounds[:i, 2] >= left)
+        for j in np.flatnonzero(near & (bounds[:i, 1] <= bottom) & (bounds[:i, 3] >= top)):
+            if root(i) != root(int(j)) and touch(one, shapes[j]):
+                group[root(i)] = root(int(j))
+    for hole in holes:
+        near = (bounds[:, :2] <= hole).all(axis=1) & (bounds[:, 2:] >= hole).all(axis=1)
+        through = [int(i) for i in np.flatnonzero(near) if shapes[i].covers(hole)]
+        for i in through[1:]:
+            group[root(i)] = root(through[0])
+    return [root(i) for i in range(len(shapes))]

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The board of one line has the parts and nets of its sheet, and its copper keeps the pair away from the card."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from linetap_core.errors import BadInput, Refusal
+from pcb import footprints, places, routing
+from pcb.lineboard import NAME, LineBoard
+from simulation.netlist import HARDWARE
+
+BOARD = LineBoard()
+WHERE = places.load()
+FOLDER = HARDWARE / NAME
+ACROSS = ("hv_4M99", "transformer")  # what the pair ends at; a relay's coil is one more
+LIBRARY = Path("/usr/share/kicad/footprints")
+PAD = re.compile(r'\(pad "(\w+)" \w+ \w+\s+\(at ([-\d.]+) ([-\d.]+)[^)]*\)\s+\(size ([\d.]+) ([\d.]+)\)')
+
+
+@pytest.mark.parametrize("name", sorted(BOARD.files(WHERE)))
+def test_what_is_committed_is_what_the_tables_say(name: str) -> None:
+    assert (FOLDER / name).read_text() == BOARD.files(WHERE)[name], "./build.sh board"
+
+
+def test_the_board_has_the_nets_of_the_sheet() -> None:
+    """Without KiCad: each part is on it once, and each of its pads on its net."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    parts: list[str] = []
+    for text in (FOLDER / f"{NAME}.kicad_pcb").read_text().split('\n\t(footprint "')[1:]:
+        named = re.search(r'"Reference" "(\w+)"', text)
+        assert named
+        parts.append(named[1])
+        for pad in text.split('(pad "')[1:]:
+            if net := re.search(r'\(net \d+ "([^"]+)"\)', pad):
+                found.setdefault(net[1], []).append((named[1], pad.split('"')[0]))
+    assert sorted(parts) == sorted(BOARD.parts)
+    assert {net: sorted(nodes) for net, nodes in found.items()} == {
+        net: sorted(nodes) for net, nodes in BOARD.nets.items()
+    }, "./build.sh board"
+
+
+def test_every_pin_has_a_pad() -> None:
+    for part in BOARD.parts.values():
+        pads = {pad.number for pad in BOARD.footprints[BOARD.footprint_of[part.kind_name]].pad_rows()}
+        assert {pin.number for pin in part.kind.pin_rows()} <= pads, part.kind_name
+
+
+def test_the_class_of_the_pair_is_all_that_the_pair_reaches() -> None:
+    """Through every part but those that insulate, and through a relay's contacts but not to its coil."""
+    reached, before = {"TIP", "RING", "TIP_TEL"}, 0
+    while before < len(reached):
+        before = len(reached)
+        for part in BOARD.parts.values():
+            if part.kind_name in ACROSS or part.prefix == "J":
+                continue
+            nets = {net for pin, net in part.nets.items() if pin not in ("c1", "c2")}
+            if nets & reached:
+                reached |= nets
+        for part in BOARD.parts.values():  # a transformer's winding is the pair's, its other one the card's
+            if part.kind_name == "transformer" and {part.nets["p1"], part.nets["p2"]} & reached:
+                reached |= {part.nets["p1"], part.nets["p2"]}
+    assert reached == set(WHERE.classes["LINE"].nets)
+
+
+@pytest.mark.parametrize("name", sorted(name for name, each in BOARD.footprints.items() if each.like))
+def test_a_footprint_is_that_of_kicads_library(name: str) -> None:
+    """Each pad's middle within 0.06 mm, or 0.1 mm from the outer end, which a rounded corner moves."""
+    footprint = BOARD.footprints[name]
+    library, kicads = footprint.like.split("/")
+    path = LIBRARY / f"{library}.pretty" / f"{kicads}.kicad_mod"
+    if not path.exists():
+        pytest.skip("Debian's kicad-footprints is not installed: footprints are not compared with it")
+    theirs = {number: tuple(map(float, row)) for number, *row in PAD.findall(path.read_text())}
+    ours = {pad.number: (pad.x, pad.y, pad.width, pad.height) for pad in footprint.pad_rows()}
+    assert ours.keys() == theirs.keys()
+    for number, pad in ours.items():
+        assert pad == pytest.approx(theirs[number], abs=0.11), f"{name}: pad {number}"
+
+
+def test_a_part_without_footprint_or_place_is_named(tmp_path: Path) -> None:
+    text = (HARDWARE / "circuit" / "footprints.toml").read_text()
+    (tmp_path / "f.toml").write_text(text.replace('"1 -0.8 0 0.85 0.95"', '"1 -0.8 0 wide"'))
+    with pytest.raises(BadInput, match=r"'1 -0\.8 0 wide' is not: number x y width height"):
+        footprints.load(tmp_path / "f.toml")["chip_0603"].pad_rows()
+    text = (HARDWARE / "circuit" / "places.toml").read_text()
+    (tmp_path / "p.toml").write_text(text.replace("U101 = [71, 7, 0]", "U101 = [171, 7, 0]"))
+    with pytest.raises(BadInput, match=r"U101: \(171, 7\) is not on the board"):
+        places.load(tmp_path / "p.toml")
+    (tmp_path / "p.toml").write_text(text.replace("U101 = [71, 7, 0]\n", ""))
+    with pytest.raises(BadInput, match=r"places\.toml: no place for U101"):
+        places.load(tmp_path / "p.toml").complete(BOARD.parts)
+
+
+def test_the_router_counts_what_it_leaves_open(tmp_path: Path) -> None:
+    """A net of three pads, one of them walled in by another net's; a plane that is the whole board."""
+    program = routing.built(tmp_path)
+    wall = ["1 0 9 9 15 10 3", "1 0 9 14 15 15 3", "1 0 9 9 10 15 3", "1 0 14 9 15 15 3"]
+    head = ["24 24 0.5 0.5 23.5 23.5 1 2", "0.1 0.3 0.2", "0 0", "0 0"]
+    pads = ["0 0 2 2 3 3 1", "0 0 20 2 21 3 1", "0 0 11.5 11.5 12.5 12.5 1", *wall]
+    head[0] += f" {len(pads)}"
+    tracks, missing = routing.answered(program, "\n".join([*head, *pads]) + "\n", ["a", "b"])
+    assert missing == 1
+    assert any(track.net == "a" for track in tracks)
+    with pytest.raises(Refusal, match="the input ends too soon"):
+        routing.answered(program, "24 24\n", ["a"])

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""KiCad finds nothing wrong with the committed board, and does find what a test breaks."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pcb import making
+from pcb.lineboard import NAME
+from simulation.netlist import HARDWARE
+
+FOLDER = HARDWARE / NAME
+pytestmark = pytest.mark.skipif(
+    not shutil.which("kicad-cli"), reason="kicad-cli is not installed: the board's design rules are not checked"
+)
+
+
+def changed(folder: Path, name: str, old: str, new: str) -> Path:
+    copy = Path(shutil.copytree(FOLDER, folder / "board"))
+    text = (copy / name).read_text()
+    assert re.search(old, text)
+    (copy / name).write_text(re.sub(old, new, text, count=1))
+    return copy
+
+
+def test_the_board_breaks_no_rule() -> None:
+    assert making.design_rules(FOLDER) == making.Verdict(broken=0, open=0, parity=0, first="")
+    assert making.electrical_rules(FOLDER) == 0
+
+
+def test_a_cut_track_is_open(tmp_path: Path) -> None:
+    track = r"\t\(segment\n(?:\t\t\(.*\)\n)+?\t\)\n"
+    assert making.design_rules(changed(tmp_path, f"{NAME}.kicad_pcb", track, "")).open > 0
+
+
+def test_a_pad_on_another_net_is_told(tmp_path: Path) -> None:
+    """U108's two inputs exchanged, on the board alone."""
+    found = making.design_rules(changed(tmp_path, f"{NAME}.kicad_pcb", r'\(net (\d+) "/ai"\)\n', r'(net \1 "/bi")\n'))
+    assert found.parity + found.broken > 0
+
+
+def test_the_barrier_is_checked_along_the_surface(tmp_path: Path) -> None:
+    """What is there is above 3.2 mm, so that a rule of 12 mm is broken."""
+    wider = changed(tmp_path, f"{NAME}.kicad_dru", r"creepage \(min 3.2mm\)", "creepage (min 12mm)")
+    found = making.design_rules(wider)
+    assert found.broken > 0
+    assert found.first.startswith("Creepage violation")
