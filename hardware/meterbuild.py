@@ -3,7 +3,7 @@
 """Builds the meter's program from hardware/meter.
 
 `.venv/bin/python hardware/meterbuild.py host build/meter/host` makes the program that tests drive, with this machine's
-gcc; `... part build/meter/meter.elf` that of an STM32G071RB, with Debian's gcc-arm-none-eabi, and says how much flash,
+gcc; `... part build/meter/meter.elf` that of an STM32G0B1RB, with Debian's gcc-arm-none-eabi, and says how much flash,
 memory and stack it takes; `... emulated` the tests' program for the part's core, which QEMU runs.
 """
 
@@ -56,6 +56,13 @@ def build_host(program: Path, folder: Path = METER) -> Path:
     return program
 
 
+def build_usb(program: Path, folder: Path = METER) -> Path:
+    """Its endpoint 0 alone, for a test that is the host."""
+    files = (folder / "usbcontrol.c", *sorted((folder / "usbhost").glob("*.c")))
+    _run(["gcc", *STRICT, *SANITIZED, "-o", str(program), *map(str, files)])
+    return program
+
+
 def part_compiler() -> str | None:
     return shutil.which(PART_GCC)
 
@@ -65,7 +72,7 @@ def build_part(program: Path) -> Size:
     graph = _linked(program, [*sources("stm32g0"), *BARE], METER / "stm32g0" / "link.ld")
     text, data, bss = map(int, _run([PART_SIZE, str(program)]).splitlines()[1].split()[:3])
     deepest = Stack(graph)
-    return Size(text + data, data + bss, deepest.below("reset") + EXCEPTION_BYTES + deepest.below("usart1"))
+    return Size(text + data, data + bss, deepest.below("reset") + EXCEPTION_BYTES + deepest.below("usb_interrupt"))
 
 
 def build_emulated(program: Path) -> Path:

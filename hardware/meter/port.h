@@ -6,13 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* How many bytes the UART's queue takes now. */
+/* How many bytes the queue to the host takes now. */
 size_t port_room(void);
 
 /* Into that queue; never more than port_room(). */
 void port_put(const uint8_t *bytes, size_t length);
 
-/* Bit 0 is line 1; set is closed. Only a card without RELAY pins of its own has them here. */
+/* Bit 0 is line 1; set is closed. */
 void port_relays(uint8_t closed);
 
 /* Series contacts, bit 0 line 1; set is open. A pin that is set is nothing by itself: the card opens a contact while

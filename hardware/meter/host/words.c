@@ -13,7 +13,7 @@
 
 #define MOST_ROOM 1000000u
 
-static size_t room = MOST_ROOM; /* what the UART's queue takes until the next word about it */
+static size_t room = MOST_ROOM; /* what the queue to the host takes until the next word about it */
 static bool bounded;
 
 static void answer(uint8_t kind, const uint8_t *bytes, size_t length) {

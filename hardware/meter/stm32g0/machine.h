@@ -23,8 +23,8 @@ void adc_begin(void);
 void adc_read(struct measured *measured); /* takes 0.12 ms */
 uint32_t adc_noise(void);
 
-void uart_begin(void);
+void usb_begin(void);
 /* The next byte that came, and clock_us() then. False: there is none. */
-bool uart_get(uint8_t *byte, uint32_t *at_us);
+bool usb_get(uint8_t *byte, uint32_t *at_us);
 
 #endif

@@ -23,7 +23,7 @@ static uint32_t boot_number(void) {
 static void hear(void) {
     uint8_t byte;
     uint32_t at_us;
-    for (unsigned i = 0; i < HEARD_AT_ONCE && uart_get(&byte, &at_us); i++) {
+    for (unsigned i = 0; i < HEARD_AT_ONCE && usb_get(&byte, &at_us); i++) {
         meter_hear(byte, whole(at_us));
     }
 }
@@ -34,7 +34,7 @@ int main(void) {
     pins_begin();
     adc_begin();
     meter_start(boot_number());
-    uart_begin();
+    usb_begin();
     watchdog_begin();
     now_us = clock_us();
     uint64_t next_us = (now_us / METER_SAMPLE_US + 1u) * METER_SAMPLE_US;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The pins of ../../circuit/meter.sheet. PB8 to PB15 are the relays of a card that comes by USB, which is not drawn. PC0 to PC7 are the
-   drivers of the series contacts: a contact opens while its pin goes up and down. */
+/* The pins of ../../circuit/meter.sheet. PB8 to PB15 are the notice relays. PC0 to PC7 are the drivers of the series
+   contacts: a contact opens while its pin goes up and down. PA11 and PA12 are USB's without being told. */
 #include "machine.h"
 #include "registers.h"
 
@@ -34,10 +34,6 @@ void pins_begin(void) {
     mode(GPIOB, LAMP_LATCH, 1u);
     mode(GPIOB, LAMP_DATA, 1u);
     mode(GPIOB, POWER_FAIL, 0u);
-    mode(GPIOA, 9, 2u);
-    mode(GPIOA, 10, 2u);
-    GPIO_AFRH(GPIOA) = (GPIO_AFRH(GPIOA) & ~0xff0u) | 0x110u; /* USART1 */
-    GPIO_PUPDR(GPIOA) = (GPIO_PUPDR(GPIOA) & ~(3u << 20)) | 1u << 20; /* a Pi that is not there says nothing */
 }
 
 bool pins_power_failing(void) {

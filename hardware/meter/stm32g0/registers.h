@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the program touches of an STM32G071 (RM0444). Addresses of the peripherals, and the bits of RCC and ADC, were
-   compared with published headers; the other bits are from memory. No vendor's header, so that Debian's compiler alone
-   builds it. */
+/* What the program touches of an STM32G0B1 (RM0444). Addresses of the peripherals, and the bits of RCC and ADC, were
+   compared with published headers, the bits of USB's channel and control registers with ST's own description of the part
+   (STM32G0B1.svd 1.6); the other bits are from memory. No vendor's header, so that Debian's compiler alone builds it. */
 #ifndef LINETAP_METER_REGISTERS_H
 #define LINETAP_METER_REGISTERS_H
 
@@ -16,15 +16,15 @@
 #define RCC_APBENR1 REGISTER(0x4002103cu)
 #define RCC_APBENR2 REGISTER(0x40021040u)
 #define FLASH_ACR REGISTER(0x40022000u)
+#define PWR_CR2 REGISTER(0x40007004u)
+#define CRS_CR REGISTER(0x40006c00u)
 
 #define GPIOA 0x50000000u
 #define GPIOB 0x50000400u
 #define GPIOC 0x50000800u
 #define GPIO_MODER(port) REGISTER((port) + 0x00u)
-#define GPIO_PUPDR(port) REGISTER((port) + 0x0cu)
 #define GPIO_IDR(port) REGISTER((port) + 0x10u)
 #define GPIO_BSRR(port) REGISTER((port) + 0x18u)
-#define GPIO_AFRH(port) REGISTER((port) + 0x24u)
 
 #define ADC_ISR REGISTER(0x40012400u)
 #define ADC_CR REGISTER(0x40012408u)
@@ -34,12 +34,12 @@
 #define ADC_CHSELR REGISTER(0x40012428u)
 #define ADC_DR REGISTER(0x40012440u)
 
-#define USART1_CR1 REGISTER(0x40013800u)
-#define USART1_BRR REGISTER(0x4001380cu)
-#define USART1_ISR REGISTER(0x4001381cu)
-#define USART1_ICR REGISTER(0x40013820u)
-#define USART1_RDR REGISTER(0x40013824u)
-#define USART1_TDR REGISTER(0x40013828u)
+#define USB_CHEP(channel) REGISTER(0x40005c00u + 4u * (channel))
+#define USB_CNTR REGISTER(0x40005c40u)
+#define USB_ISTR REGISTER(0x40005c44u)
+#define USB_DADDR REGISTER(0x40005c4cu)
+#define USB_BCDR REGISTER(0x40005c58u)
+#define USB_MEMORY(at) REGISTER(0x40009800u + (at)) /* words alone */
 
 #define TIM2_CR1 REGISTER(0x40000000u)
 #define TIM2_EGR REGISTER(0x40000014u)
@@ -53,8 +53,9 @@
 #define IWDG_SR REGISTER(0x4000300cu)
 
 #define NVIC_ISER REGISTER(0xe000e100u)
+#define NVIC_ICER REGISTER(0xe000e180u)
 #define UNIQUE_ID(word) REGISTER(0x1fff7590u + 4u * (word))
 
-#define USART1_IRQ 27u
+#define USB_IRQ 8u
 
 #endif

@@ -7,7 +7,7 @@
 extern uint32_t data_from[], data_begin[], data_end[], bss_begin[], bss_end[], stack_top[];
 
 int main(void);
-void usart1(void);
+void usb_interrupt(void);
 void reset(void);
 void stopped(void);
 
@@ -22,7 +22,7 @@ struct vectors {
 __attribute__((used, section(".vectors"))) const struct vectors VECTORS = {
     .stack = stack_top,
     .exceptions = {reset, stopped, stopped, [10] = stopped, [13] = stopped, [14] = stopped},
-    .interrupts = {[USART1_IRQ] = usart1},
+    .interrupts = {[USB_IRQ] = usb_interrupt},
 };
 
 void reset(void) {

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The bytes of the protocol over USB (../usbcontrol.h). Both ways go through a ring of bytes; one side of each is the
+   interrupt, and each side moves only its own end. A host that does not read is waited for as a cable that is out is:
+   the ring is full, and the meter's frames are lost. */
+#include "machine.h"
+#include "registers.h"
+
+#include "../port.h"
+#include "../usbcontrol.h"
+
+#define SENT 1024u /* a whole worst frame, and what eight lines' edges come to in five milliseconds */
+#define HEARD 256u
+#define WAIT 100000u
+
+/* A channel register: what is written as 1 turns the toggles and states; these bits are only cleared by writing 0. */
+#define CHEP_RECEIVED (1u << 15)
+#define CHEP_SENT (1u << 7)
+#define CHEP_SETUP (1u << 11)
+#define CHEP_RX_STATE (3u << 12)
+#define CHEP_RX_TOGGLE (1u << 14)
+#define CHEP_TX_STATE (3u << 4)
+#define CHEP_TX_TOGGLE (1u << 6)
+#define CHEP_KEPT (3u << 9 | 1u << 8 | 15u)
+#define BULK (0u << 9)
+#define CONTROL (1u << 9)
+#define INTERRUPT (3u << 9)
+#define STALL 1u
+#define NAK 2u
+#define VALID 3u
+
+#define CNTR_RESET 1u
+#define CNTR_TRANSFERS (1u << 15)
+#define CNTR_RESETS (1u << 10)
+#define ISTR_RESET (1u << 10)
+#define ISTR_TRANSFER (1u << 15)
+#define ISTR_CHANNEL 15u
+#define DADDR_ON (1u << 7)
+#define BCDR_PULL_UP (1u << 15)
+
+/* The part's packet memory, in bytes from its beginning: the descriptors first, eight bytes an endpoint. */
+#define CONTROL_OUT 64u
+#define CONTROL_IN 128u
+#define BULK_OUT 192u
+#define BULK_IN 256u
+#define NOTICES_IN 320u
+#define ONE_BLOCK_OF_32 (1u << 31 | 1u << 26) /* so 64 bytes */
+
+static uint8_t sent[SENT];
+static struct {
+    uint8_t byte;
+    uint32_t at_us;
+} heard[HEARD];
+static volatile uint16_t sent_in, sent_out, heard_in, heard_out;
+static volatile bool sending;     /* a packet lies in the part's memory */
+static bool full_packet;          /* the last one was full: an empty one follows where nothing else does */
+static bool held_back;            /* a packet lies in the part's memory that the ring has no room for */
+
+static struct usb_control control;
+static uint16_t replied;          /* bytes of the reply that have gone */
+static bool short_reply;          /* an empty packet ends it */
+static uint8_t address_to_be;     /* 0: none */
+static bool taking;
+
+static uint32_t states(uint32_t channel, uint32_t rx, uint32_t tx) {
+    const uint32_t is = USB_CHEP(channel);
+    uint32_t turn = (is & CHEP_KEPT) | CHEP_RECEIVED | CHEP_SENT;
+    turn |= rx == 0 ? 0 : ((is & CHEP_RX_STATE) ^ rx << 12);
+    turn |= tx == 0 ? 0 : ((is & CHEP_TX_STATE) ^ tx << 4);
+    return turn;
+}
+
+/* 0 leaves a direction as it is. */
+static void become(uint32_t channel, uint32_t rx, uint32_t tx) {
+    USB_CHEP(channel) = states(channel, rx, tx);
+}
+
+static void open_channel(uint32_t channel, uint32_t kind, uint32_t rx, uint32_t tx) {
+    const uint32_t is = USB_CHEP(channel);
+    uint32_t turn = kind | channel;
+    turn |= is & (CHEP_RX_TOGGLE | CHEP_TX_TOGGLE); /* both begin with the first */
+    turn |= (is & CHEP_RX_STATE) ^ rx << 12;
+    turn |= (is & CHEP_TX_STATE) ^ tx << 4;
+    USB_CHEP(channel) = turn;
+}
+
+/* The packet memory takes whole words only. */
+static void give(uint32_t channel, uint32_t at, const uint8_t *bytes, uint32_t length) {
+    for (uint32_t i = 0; i < length; i += 4) {
+        uint32_t word = 0;
+        for (uint32_t j = 0; j < 4 && i + j < length; j++) {
+            word |= (uint32_t)bytes[i + j] << 8u * j;
+        }
+        USB_MEMORY(at + i) = word;
+    }
+    USB_MEMORY(8u * channel) = at | length << 16;
+}
+
+static uint32_t take(uint32_t channel, uint32_t at, uint8_t *bytes) {
+    /* The count may be late by some cycles after the interrupt (ST's own driver waits too). */
+    for (volatile uint32_t i = 0; i < 10; i++) {
+    }
+    uint32_t length = USB_MEMORY(8u * channel + 4u) >> 16 & 0x3ffu;
+    length = length > USB_PACKET ? USB_PACKET : length;
+    for (uint32_t i = 0; i < length; i++) {
+        bytes[i] = (uint8_t)(USB_MEMORY((at + i) & ~3u) >> 8u * ((at + i) & 3u));
+    }
+    return length;
+}
+
+static void ready_for(uint32_t channel, uint32_t at) {
+    USB_MEMORY(8u * channel + 4u) = at | ONE_BLOCK_OF_32;
+}
+
+void usb_begin(void) {
+    const uint32_t unique[3] = {UNIQUE_ID(0), UNIQUE_ID(1), UNIQUE_ID(2)};
+    usb_control_begin(&control, unique);
+    RCC_APBENR1 |= 1u << 28; /* PWR: its USB's supply is there */
+    PWR_CR2 |= 1u << 10;
+    RCC_CR |= 1u << 22; /* 48 MHz of its own, which CCIPR2 has USB take after a reset ... */
+    for (uint32_t i = 0; i < WAIT && !(RCC_CR & 1u << 23); i++) {
+    }
+    RCC_APBENR1 |= 1u << 16 | 1u << 13;
+    CRS_CR |= 1u << 6 | 1u << 5; /* ... and which follows the host's frames, as CFGR has it after a reset */
+    USB_CNTR = CNTR_RESET;
+    const uint32_t begun = clock_us();
+    while (clock_us() - begun < 10u) {
+    }
+    USB_CNTR = 0;
+    USB_ISTR = 0;
+    USB_CNTR = CNTR_TRANSFERS | CNTR_RESETS;
+    NVIC_ISER = 1u << USB_IRQ;
+    USB_BCDR |= BCDR_PULL_UP; /* from here on the host sees it */
+}
+
+size_t port_room(void) {
+    return SENT - 1u - (uint16_t)(sent_in + SENT - sent_out) % SENT;
+}
+
+static void send_next(void) {
+    uint8_t packet[USB_PACKET];
+    uint32_t length = 0;
+    uint16_t out = sent_out;
+    while (length < USB_PACKET && out != sent_in) {
+        packet[length++] = sent[out];
+        out = (uint16_t)((out + 1u) % SENT);
+    }
+    sending = length != 0 || full_packet;
+    full_packet = length == USB_PACKET;
+    sent_out = out;
+    if (sending) {
+        give(USB_BULK, BULK_IN, packet, length);
+        become(USB_BULK, 0, VALID);
+    }
+}
+
+void port_put(const uint8_t *bytes, size_t length) {
+    uint16_t in = sent_in;
+    for (size_t i = 0; i < length; i++) {
+        sent[in] = bytes[i];
+        in = (uint16_t)((in + 1u) % SENT);
+    }
+    sent_in = in;
+    NVIC_ICER = 1u << USB_IRQ; /* the interrupt sends, too */
+    if (control.configuration != 0 && !sending) {
+        send_next();
+    }
+    NVIC_ISER = 1u << USB_IRQ;
+}
+
+static uint16_t heard_room(void) {
+    return (uint16_t)(HEARD - 1u - (uint16_t)(heard_in + HEARD - heard_out) % HEARD);
+}
+
+static void take_bulk(void) {
+    uint8_t packet[USB_PACKET];
+    held_back = heard_room() < USB_PACKET;
+    if (held_back) { /* the host waits until there is room */
+        return;
+    }
+    const uint32_t at_us = clock_us(), length = take(USB_BULK, BULK_OUT, packet);
+    for (uint32_t i = 0; i < length; i++) {
+        heard[heard_in].byte = packet[i];
+        heard[heard_in].at_us = at_us;
+        heard_in = (uint16_t)((heard_in + 1u) % HEARD);
+    }
+    become(USB_BULK, VALID, 0);
+}
+
+bool usb_get(uint8_t *byte, uint32_t *at_us) {
+    const uint16_t out = heard_out;
+    if (out == heard_in) {
+        return false;
+    }
+    *byte = heard[out].byte;
+    *at_us = heard[out].at_us;
+    heard_out = (uint16_t)((out + 1u) % HEARD);
+    if (held_back) {
+        NVIC_ICER = 1u << USB_IRQ;
+        take_bulk();
+        NVIC_ISER = 1u << USB_IRQ;
+    }
+    return true;
+}
+
+static void was_reset(void) {
+    usb_control_reset(&control);
+    address_to_be = 0;
+    taking = sending = full_packet = held_back = false;
+    ready_for(0, CONTROL_OUT);
+    open_channel(0, CONTROL, VALID, NAK);
+    USB_DADDR = DADDR_ON;
+}
+
+static void begin_anew(void) {
+    control.fresh = false;
+    sending = full_packet = held_back = false;
+    sent_out = sent_in; /* what is old says nothing to a host that begins */
+    const bool is_on = control.configuration != 0;
+    ready_for(USB_BULK, BULK_OUT);
+    open_channel(USB_BULK, BULK, !is_on ? 0 : control.halted & 1u ? STALL : VALID,
+                 !is_on ? 0 : control.halted & 2u ? STALL : NAK);
+    give(USB_NOTICES, NOTICES_IN, control.reply, 0);
+    open_channel(USB_NOTICES, INTERRUPT, 0, !is_on ? 0 : control.halted & 4u ? STALL : NAK);
+}
+
+static void send_reply(void) {
+    uint32_t length = (uint32_t)(control.reply_length - replied);
+    length = length > USB_PACKET ? USB_PACKET : length;
+    give(0, CONTROL_IN, control.reply + replied, length);
+    replied = (uint16_t)(replied + length);
+    short_reply = short_reply && length == USB_PACKET;
+    become(0, VALID, VALID); /* the host may end it by its own empty packet at any time */
+}
+
+static void setup(void) {
+    uint8_t packet[USB_PACKET];
+    if (take(0, CONTROL_OUT, packet) != 8) {
+        become(0, STALL, STALL);
+        return;
+    }
+    taking = false;
+    replied = 0;
+    switch (usb_control_setup(&control, packet)) {
+    case USB_REPLY:
+        short_reply = control.reply_length < (packet[6] | packet[7] << 8);
+        send_reply();
+        break;
+    case USB_TAKE:
+        taking = true;
+        become(0, VALID, NAK);
+        break;
+    case USB_DONE:
+        address_to_be = packet[1] == 5 && (packet[0] & 0x7fu) == 0 ? (uint8_t)(DADDR_ON | control.address) : 0;
+        control.reply_length = 0;
+        short_reply = false;
+        give(0, CONTROL_IN, control.reply, 0);
+        become(0, VALID, VALID);
+        break;
+    default:
+        become(0, STALL, STALL);
+        break;
+    }
+    if (control.fresh) {
+        begin_anew();
+    }
+}
+
+static void on_control(void) {
+    const uint32_t is = USB_CHEP(0);
+    if (is & CHEP_RECEIVED) {
+        USB_CHEP(0) = (is & CHEP_KEPT) | CHEP_SENT;
+        if (is & CHEP_SETUP) {
+            setup();
+        } else {
+            uint8_t packet[USB_PACKET];
+            const uint32_t length = take(0, CONTROL_OUT, packet);
+            if (taking) {
+                taking = false;
+                usb_control_taken(&control, packet, length);
+                give(0, CONTROL_IN, packet, 0);
+                become(0, VALID, VALID);
+            } else {
+                become(0, VALID, 0);
+            }
+        }
+        return;
+    }
+    if (is & CHEP_SENT) {
+        USB_CHEP(0) = (is & CHEP_KEPT) | CHEP_RECEIVED;
+        if (address_to_be != 0) { /* the empty packet went from the old address */
+            USB_DADDR = address_to_be;
+            address_to_be = 0;
+        }
+        if (replied < control.reply_length || short_reply) {
+            send_reply();
+        }
+    }
+}
+
+static void on_bulk(void) {
+    const uint32_t is = USB_CHEP(USB_BULK);
+    USB_CHEP(USB_BULK) = is & CHEP_KEPT; /* both are seen */
+    if (is & CHEP_RECEIVED) {
+        take_bulk();
+    }
+    if (is & CHEP_SENT) {
+        send_next();
+    }
+}
+
+void usb_interrupt(void);
+void usb_interrupt(void) {
+    if (USB_ISTR & ISTR_RESET) {
+        USB_ISTR = ~ISTR_RESET;
+        was_reset();
+        return;
+    }
+    for (unsigned i = 0; i < 16u && USB_ISTR & ISTR_TRANSFER; i++) {
+        const uint32_t channel = USB_ISTR & ISTR_CHANNEL;
+        if (channel == 0) {
+            on_control();
+        } else if (channel == USB_BULK) {
+            on_bulk();
+        } else {
+            USB_CHEP(channel) = USB_CHEP(channel) & CHEP_KEPT;
+        }
+    }
+}
