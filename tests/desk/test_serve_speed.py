@@ -18,6 +18,7 @@ import httpx
 import pytest
 from fleet_rig import END_S, Speaking, fleet_site
 from servesite import ServeSite
+from starlette.types import Message
 from wall_rig import NAMES, all_is_well, goes_wrong, places, speaking_floor
 from watch_rig import LINE
 
@@ -30,7 +31,7 @@ from linetap_desk.serve.live import hub as hubs
 from linetap_desk.serve.live import journal
 from linetap_desk.serve.live.journal import Reader
 from linetap_desk.serve.people import accounts, sessions
-from linetap_desk.web import secure
+from linetap_desk.web import compressed, secure
 
 FIRST_BYTES = 14_600  # ten packets
 MOST_BYTES = 60_000  # of the page of 150 units, as it goes over the line
@@ -215,3 +216,21 @@ def test_passwords_are_looked_at_one_after_the_other_and_some_wait(monkeypatch: 
     accounts._turns.cache_clear()
     assert most == [1]
     assert refused[0] == 200 - accounts.MOST_WAITING - accounts.AT_ONCE
+
+
+def test_a_page_leaves_in_pieces_that_a_browser_can_read_one_by_one() -> None:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def go() -> None:
+        cut = compressed.in_records(send)
+        await cut({"type": "http.response.start", "status": 200})
+        await cut({"type": "http.response.body", "body": bytes(range(256)) * 40, "more_body": False})
+
+    asyncio.run(go())
+    bodies = [one["body"] for one in sent[1:]]
+    assert [len(one) for one in bodies] == [4096, 4096, 2048]
+    assert b"".join(bodies) == bytes(range(256)) * 40
+    assert [one["more_body"] for one in sent[1:]] == [True, True, False]

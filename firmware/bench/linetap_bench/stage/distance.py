@@ -14,8 +14,9 @@ import asyncio
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from linetap_bench.stage.servers import HOST, READY_S
 
@@ -61,16 +62,29 @@ class _Sender:
         return self.lane.free_s + self.round_trip_s / 2
 
 
+@dataclass(frozen=True, slots=True)
+class Distance:
+    """`end` ends all connections: whoever comes next begins with the handshakes."""
+
+    port: int
+    end: Callable[[], object]
+
+
 @contextlib.contextmanager
-def distant(port: int, way: Way) -> Iterator[int]:
-    """The port in front of `port`, both of the loopback."""
+def distant(port: int, way: Way) -> Iterator[Distance]:
+    """In front of `port`, both of the loopback."""
     ready, found = threading.Event(), list[int]()
     loop = asyncio.new_event_loop()
     ended = asyncio.Event()
 
+    tasks = set[asyncio.Task[None]]()
+
+    def end() -> None:
+        for task in tasks:
+            task.cancel()
+
     async def serve() -> None:
         down, up = _Lane(way.down_bits), _Lane(way.up_bits)
-        tasks = set[asyncio.Task[None]]()
 
         def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.create_task(_carry(port, way.round_trip_s, (down, up), reader, writer))
@@ -81,8 +95,7 @@ def distant(port: int, way: Way) -> Iterator[int]:
             found.append(server.sockets[0].getsockname()[1])
             ready.set()
             await ended.wait()
-            for task in tasks:
-                task.cancel()
+            end()
             await asyncio.gather(*tasks, return_exceptions=True)
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), name="distance", daemon=True)
@@ -90,7 +103,7 @@ def distant(port: int, way: Way) -> Iterator[int]:
     try:
         if not ready.wait(READY_S):
             raise TimeoutError(f"the network before port {port} did not begin")
-        yield found[0]
+        yield Distance(found[0], partial(loop.call_soon_threadsafe, end))
     finally:
         loop.call_soon_threadsafe(ended.set)
         thread.join(READY_S)

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from starlette.datastructures import Headers
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LEVEL = 4
 LEAST_BYTES = 1000
+RECORD_BYTES = 4096
 _OWN = ("same-origin", "none")
 
 
@@ -27,4 +28,20 @@ class Compressed:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         fits = scope["type"] == "http" and scope["method"] == "GET" and scope["path"].startswith(self._paths)
         asked = Headers(scope=scope).get("sec-fetch-site", "none") if fits else ""
-        await (self._gzip if asked in _OWN else self._app)(scope, receive, send)
+        await (self._gzip if asked in _OWN else self._app)(scope, receive, in_records(send) if fits else send)
+
+
+def in_records(send: Send) -> Send:
+    """Each write is a record of TLS, which a browser reads when it has arrived as a whole: of a page in one record
+    nothing is shown before its last packet."""
+
+    async def cut(message: Message) -> None:
+        body = message.get("body", b"")
+        if message["type"] != "http.response.body" or len(body) <= RECORD_BYTES:
+            await send(message)
+            return
+        for begin in range(0, len(body), RECORD_BYTES):
+            more = message.get("more_body", False) or begin + RECORD_BYTES < len(body)
+            await send({**message, "body": body[begin : begin + RECORD_BYTES], "more_body": more})
+
+    return cut
