@@ -49,6 +49,14 @@ def _arms(rise: float) -> Strokes:
     return (*arms, *(((1, y), (1, y - 0.4)) for y in (-3, 0))) if rise < 0.5 else arms
 
 
+def _transistor(arrow: tuple[Point, ...]) -> Glyph:
+    """Gate on the left, drain on top, source below."""
+    channel: Strokes = tuple(((-1.1, y - 0.25), (-1.1, y + 0.25)) for y in (-0.6, 0.0, 0.6))
+    ends: Strokes = (((-1.1, -0.6), (0, -0.6)), ((-1.1, 0.6), (0, 0.6)), ((-1.1, 0), (0, 0), (0, 0.6)))
+    pins = (((-3, 0), "left", 1.6), ((0, -2), "top", 1.4), ((0, 2), "bottom", 1.4))
+    return Glyph(pins, (((-1.4, -0.7), (-1.4, 0.7)), *channel, *ends, arrow), (3, 1, 2, 2))
+
+
 FIXED: dict[str, Glyph] = {
     "flag": Glyph((((0, 1), "bottom", 0.5),), (((-0.5, 0), (0.5, 0), (0, 0.5), (-0.5, 0)),), (1, 1, 1, 1)),
     "relay": _relay(_arms(0.8)),
@@ -58,18 +66,8 @@ FIXED: dict[str, Glyph] = {
         (_winding(-1, 1), _winding(1, -1), ((-0.15, -2), (-0.15, 2)), ((0.15, -2), (0.15, 2))),
         (3, 3, 2, 2),
     ),
-    "nmos": Glyph(
-        (((-3, 0), "left", 1.6), ((0, -2), "top", 1.4), ((0, 2), "bottom", 1.4)),
-        (
-            ((-1.4, -0.7), (-1.4, 0.7)),
-            *(((-1.1, y - 0.25), (-1.1, y + 0.25)) for y in (-0.6, 0.0, 0.6)),
-            ((-1.1, -0.6), (0, -0.6)),
-            ((-1.1, 0.6), (0, 0.6)),
-            ((-1.1, 0), (0, 0), (0, 0.6)),
-            ((-0.7, -0.25), (-1.1, 0), (-0.7, 0.25)),
-        ),
-        (3, 1, 2, 2),
-    ),
+    "nmos": _transistor(((-0.7, -0.25), (-1.1, 0), (-0.7, 0.25))),
+    "pmos": _transistor(((-0.4, -0.25), (0, 0), (-0.4, 0.25))),
     "clamp": Glyph(  # two diodes, from the lower rail to the middle and from there to the upper one
         (((-2, 0), "left", 2), ((0, -3), "top", 1.4), ((0, 3), "bottom", 1.4)),
         (

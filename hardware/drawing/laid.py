@@ -92,9 +92,11 @@ class Placed:
         """Reference without its sheet's number, and value."""
         kind, name, value = self.part.kind, self.part.reference(10), self.part.kind.value
         upright = self.turn in ("down", "up")
+        if self.turn == "up" and kind.symbol in ("nmos", "pmos"):  # its gate is below
+            return [Text(name, self.x, self.y - 1.8), Text(value, self.x, self.y - 1.0)]
         if kind.symbol == "amp":
             return [self._beside(name, 0.2, -2.4), self._beside(value, 0.2, 2.4)]
-        if upright or kind.symbol in ("nmos", "clamp"):
+        if upright or kind.symbol in ("nmos", "pmos", "clamp"):
             return [self._beside(name, 1.1, -0.6), self._beside(value, 1.1, 0.6)]
         above, below = (1.2, 1.2) if kind.symbol in TWO_ENDED else (self.shape.top + 0.7, self.shape.bottom + 0.7)
         names = [Text(name, self.x, self.y - above)] if kind.fitted else []

@@ -64,11 +64,13 @@ def _pins() -> dict[str, dict[str, tuple[str, int]]]:
         | {name: ("right", METER_Y + i) for i, name in enumerate(lamps)},
         "supply": {"ARM_IN": ("left", METER_Y + 14), "PFAIL": ("right", METER_Y + 14)},
         "audio": {f"{port}{i}": ("left", _line(i) + j) for i in range(1, 9) for j, port in enumerate(("RX", "TX"))}
-        | {name: ("right", METER_Y - 12 + i) for name, i in usb.items()},
+        | {name: ("right", METER_Y - 12 + i) for name, i in usb.items()}
+        | {name: ("right", METER_Y - 7 + i) for i, name in enumerate(("CODEC_SDA", "CODEC_SCL"))},
         "meter": {f"{port}{number}": ("left", METER_Y + i) for i, (port, number) in enumerate(by_line)}
         | lamps
         | {"PFAIL": ("left", low + 3), "TAMPER": ("left", low + 4)}
-        | {name: ("right", METER_Y + i) for name, i in meter_usb.items()},
+        | {name: ("right", METER_Y + i) for name, i in meter_usb.items()}
+        | {name: ("right", METER_Y + 4 + i) for i, name in enumerate(("CODEC_SDA", "CODEC_SCL"))},
         "usb": {name: ("left", METER_Y - 12 + i) for name, i in usb.items()}
         | {name: ("left", METER_Y - 9 + i) for name, i in meter_usb.items()},
         "references": {},
@@ -90,14 +92,9 @@ def root(instances: list[Instance]) -> str:
             wires.pins[pin.at] = pin.net
             ends.setdefault(pin.net, []).append(pin)
     _tracks(wires, ends)
-    ways = sorted(ends.items(), key=lambda item: _far([pin.at for pin in item[1]]))
-    for net, pins in ways:
-        lone = len(pins) == 1
-        for pin in pins if lone else _parted(wires, net, pins):
-            out = 1 if pin.side == "right" else -1
-            if lone:
-                wires.draw(net, [pin.at, (pin.at[0] + out, pin.at[1])])
-            body.append(_label(net, (pin.at[0] + out, pin.at[1]), pin.side))
+    ways = sorted(ends.values(), key=lambda pins: _far([pin.at for pin in pins]))
+    named = [pin for pins in ways for pin in _parted(wires, pins[0].net, pins)]
+    body += [_label(pin.net, _spot(wires, pin), pin.side) for pin in named]
     body += drawn("root", [segment for _, segment in wires.segments()], wires.junctions())
     return document(PROJECT, PAPER[0], "a card of eight lines", [*body, '(sheet_instances (path "/" (page "1")))'])
 
@@ -109,8 +106,19 @@ def _parted(wires: Wires, net: str, pins: list[Pin]) -> list[Pin]:
     named = [next(pin for pin in runs if pin.at in each) for each in islands]
     for pin in named:
         if pin.at not in wires.at:
-            wires.draw(net, [pin.at, (pin.at[0] + (1 if pin.side == "right" else -1), pin.at[1])])
+            wires.draw(net, [pin.at, _beside(pin)])
     return named
+
+
+def _beside(pin: Pin) -> Spot:
+    return pin.at[0] + (1 if pin.side == "right" else -1), pin.at[1]
+
+
+def _spot(wires: Wires, pin: Pin) -> Spot:
+    """A step along the wire, unless it turns or is crossed there: the label would hang on two."""
+    leaves = wires.at[_beside(pin)]
+    alone = len(leaves) == 1 and leaves.get(pin.net) in ({0, 2}, {0}, {2})
+    return _beside(pin) if alone else pin.at
 
 
 def _run(wires: Wires, net: str, pin: Pin) -> int:

@@ -20,8 +20,23 @@ REFERENCE = re.compile(r"([A-Z]+)(\d{1,2})")
 RANGE = re.compile(r"([A-Z_]+)(\d+)\.\.(\d+)")
 
 Side = Literal["left", "right", "top", "bottom"]
+Milliwatts = Annotated[float, Meta(gt=0, le=50_000)]
 Symbol = Literal[
-    "R", "C", "D", "F", "TVS", "L", "amp", "clamp", "nmos", "relay", "relay_closed", "transformer", "box", "flag"
+    "R",
+    "C",
+    "D",
+    "F",
+    "TVS",
+    "L",
+    "amp",
+    "clamp",
+    "nmos",
+    "pmos",
+    "relay",
+    "relay_closed",
+    "transformer",
+    "box",
+    "flag",
 ]
 
 
@@ -47,6 +62,12 @@ class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     second_spice: str = ""
     lifecycle: str = "not checked"
     spice: str = ""
+    mw: dict[str, Milliwatts] = msgspec.field(default_factory=dict)  # drawn at worst, by pin
+    feeds: list[str] = msgspec.field(default_factory=list)  # the pin it takes its current from, the pin that gives it
+    efficiency: Annotated[float, Meta(ge=0, le=1)] = 0.0  # 0: linear, the same current in and out
+    most_ma: Annotated[float, Meta(ge=0, le=20_000)] = 0.0  # that it can give
+    k_per_w: Annotated[float, Meta(ge=0, le=1000)] = 0.0  # junction above ambient
+    source: str = ""  # of these figures
     fitted: bool = True  # False: a flag or a mark of the drawing, nothing to buy
     pins: list[str] = msgspec.field(default_factory=lambda: ["1 1 passive", "2 2 passive"])
 

@@ -24,7 +24,7 @@ HIGH_OHM = "hv_4M99"  # a resistor of the sense path: two in a row, and what com
 IN_A_ROW = 2
 MANY_LINES = "rj21"  # a connector that keeps its contacts apart
 LINE = re.compile(r"/(TIP|RING|TIP_TEL)(\d)")
-TOUCHABLE, SUPPLY_SIDE = "GND", "/POWER_IN"
+TOUCHABLE, SUPPLY_SIDE = "GND", "/supply/vin"
 
 
 def crossed(card: Card) -> Iterator[str]:

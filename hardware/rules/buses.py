@@ -14,14 +14,20 @@ ADDRESSES = {  # kind: its address, and the pins that add 1, 2, 4 to it where th
     "rtc": (0x52, ()),
     "adc4": (0x4A, ("ad",)),
 }
-HIGH = {"+3V3", "PI3V3", "+5V"}
+HIGH = {"+3V3", "PI3V3", "+5V", "/audio/v33d"}
 STRAPS = {  # kind, pin: the pin of the same part on whose net it must be
     ("shift8", "oe"): "gnd",
     ("shift8", "clr"): "vcc",
     ("oneshot", "b"): "vcc",
     ("oneshot", "clr"): "vcc",
     ("ldo", "en"): "in",
-    ("clock", "en"): "vdd",
+    ("adc4", "xi"): "dgnd",
+    ("adc4", "md0"): "dgnd",
+    ("dac8", "din2"): "dgnd1",
+    ("dac8", "din3"): "dgnd1",
+    ("dac8", "din4"): "dgnd1",
+    ("dac8", "fmt"): "vdd1",
+    ("dac8", "demp"): "dgnd1",
     ("clock_8MHz", "en"): "vdd",
     ("rtc", "evi"): "vss",
     ("eeprom", "a0"): "vss",
@@ -29,7 +35,7 @@ STRAPS = {  # kind, pin: the pin of the same part on whose net it must be
     ("eeprom", "a2"): "vss",
     ("hub", "test"): "vss",
 }
-RESETS = {("meter", "nrst"), ("hub", "reset")}
+RESETS = {("meter", "nrst"), ("hub", "reset"), ("dac8", "rst")}
 RESET_OHM = (1e3, 100e3)
 DECOUPLING_F = 90e-9
 RS232 = {("pi_header", "GPIO4"): "din", ("pi_header", "GPIO5"): "rout"}  # TXD and RXD of the Pi, as pins.toml has them

@@ -69,8 +69,9 @@ def meter(card: Card) -> Iterator[str]:
 
 def audio(card: Card) -> Iterator[str]:
     """RX of line n is channel n of the recording, TX of line n output n of what is played."""
-    first = {chip.nets.get("ad"): chip for chip in card.of("adc4")}
-    chips = [first[net] for net in ("GND", "+3V3") if net in first]
+    wires = {chip.nets.get("sdout"): chip for chip in card.of("adc4")}
+    hosts = card.of("usb_audio")
+    chips = [wires[net] for host in hosts for pin in ("din1", "din2") if (net := host.nets.get(pin)) in wires]
     channels: dict[int, str] = {}
     for i, chip in enumerate(chips):
         channels |= {

@@ -14,12 +14,15 @@ RESTS = {  # kind, pin: where a resistor holds it while nothing else does
     ("pi_header", "GPIO27"): "GND",
     ("load_switch", "on"): "GND",
     ("oneshot", "a"): "GND",
+    ("dac8", "amutei"): SUPPLIED,
 }
 REST_OHM = (1e3, 100e3)
 OUTSIDE = {  # kind, pin: what of the card's edge must reach it, straight or through one resistor
     ("meter", "tamper"): "terminal2",
     ("eeprom", "wp"): "terminal2",
-    ("buck", "vin"): "terminal2",
+    ("buck", "vin"): "pmos",
+    ("pmos", "d"): "fuse_5A",
+    ("fuse_5A", "1"): "terminal2",
     ("buck", "ret"): "terminal2",
     ("oneshot", "a"): "terminal2",
     ("pi_header", "GPIO27"): "terminal2",
@@ -43,9 +46,9 @@ STORES_F = {  # kind, pin: where a capacitor leads from it, and the least it nee
     ("ldo", "in"): ("gnd", 0.8e-6),
     ("hub", "crfilt"): ("vss", 0.8e-6),
     ("hub", "pllfilt"): ("vss", 0.8e-6),
-    ("adc4", "vref"): ("gnd", 0.8e-6),
-    ("adc4", "ldo"): ("gnd", 0.08e-6),
-    ("dac8", "vcom"): ("gnd", 8e-6),
+    ("adc4", "vref"): ("agnd", 0.8e-6),
+    ("adc4", "ldo"): ("dgnd", 0.08e-6),
+    ("dac8", "vcom"): ("agnd1", 8e-6),
     ("load_switch", "vout"): ("gnd", 0.08e-6),
 }
 PARTS = {"meter": 1, "eeprom": 1, "holdup": 1, "reference": 1, "hub": 1, "oneshot": 1, "load_switch": 1}

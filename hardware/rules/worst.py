@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The worst that nets can carry, in volts, with the reason: what voltages.py holds the parts against.
 
-A line's nets are against its other wire, all others against the card's ground; `/POWER_IN` against its own return.
+A line's nets are against its other wire, all others against the card's ground; the 12 V side against its own return.
 Figures in quotes are rows of the table in hardware/README.md.
 """
 
@@ -26,9 +26,10 @@ LINE = r"/Line\d/"
 NETS: tuple[tuple[str, float, float, str], ...] = (
     (r"GND", 0, 0, "the reference of all that may be touched"),
     (r"/supply/ret", 0, 0, "the reference of the 12 V side"),
-    (r"/POWER_IN", 0, 13.2, "12 V, 10 %"),
+    (r"/supply/(plug|fused|vin)", 0, 18, "what the entry is made for; beyond it D1 limits"),
+    (r"/supply/gate", 0, 12.6, "D2 keeps it within 12 V of the source, and R5 at the return"),
     (r"\+5V|/supply/v5in|COIL", 0, 5.25, "5 V, 5 %"),
-    (r"\+3V3|PI3V3|/usb/v33", 0, 3.37, "3.3 V, 2 %"),
+    (r"\+3V3|PI3V3|/usb/v33|/audio/v33d", 0, 3.37, "3.3 V, 2 %"),
     (r"VREF", 0, 3.02, "3 V, 0.5 %"),
     (rf"/(TIP|RING|TIP_TEL)\d|{LINE}(t|r|p|n[abcpq]|r[abcdpq])", 0, PAIR_V, "the thyristor"),
     (rf"{LINE}s[12]", 0, BARRIER_V / 2, "half of what is between a line and ground"),
@@ -39,6 +40,7 @@ NETS: tuple[tuple[str, float, float, str], ...] = (
     (rf"{LINE}ca", -1, 3.37, "a diode below ground, the meter's pin above"),
     (rf"{LINE}cr", 0, 3.37, "what edges of 3.3 V charge it to"),
     (r"/usb/vbus", 0, 5.25, "the Pi's 5 V"),
+    (r"/audio/v5usb", 0, 5.25, "5 V behind a fuse"),
     (r"/usb/cc[12]", 0, 5.25, "the Pi's pull-up to its 5 V"),
     (r"/usb/there", 0, 2.63, "half of it"),
     (r"/usb/xin", 0, 3.37, "the crystal's own oscillator"),
@@ -56,6 +58,7 @@ NETS: tuple[tuple[str, float, float, str], ...] = (
 
 SOURCES = (  # kind, pin: what drives a net from outside the card
     ("pi_header", r"GPIO\d+|ID_S[DC]", Range(0, 3.37), "the Pi's pins are of 3.3 V"),
+    ("usb_audio", r"mclk|sclk|lrck|dout1", Range(0, 3.37), "3.3 V logic (its manual)"),
     ("header4", r"[cd]", Range(0, 3.37), "a debugger of 3.3 V"),
 )
 
@@ -67,6 +70,7 @@ ACROSS: tuple[tuple[str, float, str], ...] = (  # part: what is across it, where
     (r"D[1-8]07", 5.0, "it limits: what must not fire it is a notice, within 5 V as the driver's supply"),
     (r"J130[23]", 268.0, "ringing of 150 Vrms on 56 V; surges pass it before the fuses"),
     (r"C[1-8]11", 15.25, "10 V of a surge at one end, 5.25 V at the other"),
+    (r"D1002", 12.0, "it limits: the gate stands 20 V"),
     (r"D14\d\d", 5.0, "never turned: its resistor and its driver only pull it forward (`lit`)"),
     (r"C130[12]", 3.37, "a capacitor of the pump carries its supply once"),
 )

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each rail of the card gives at worst, how warm its chips become, and how long the hold-up lasts.
+
+Every figure of a part stands in parts.toml with its source; the nets are those of the drawing. Worst is all of a card
+at once, its eight contacts too, with a Raspberry Pi 4 at its full 3 A.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from drawing.project import Circuit
+from drawing.tables import Kind
+from linetap_core.errors import BadInput, Refusal
+
+VOLTS = {
+    "/supply/plug": 9.0, "/supply/fused": 9.0, "/supply/vin": 9.0,  # the lowest input: the most current
+    "/supply/v5in": 5.0, "+5V": 5.0, "COIL": 5.0, "/audio/v5usb": 5.0, "+3V3": 3.3, "VREF": 3.0,
+    "/usb/v33": 3.3, "/audio/v33d": 3.3,
+}  # fmt: skip
+AMBIENT_C, JUNCTION_C = 50.0, 125.0
+EXCLUSIVE = "relay"  # a line's notice relay is open when its contact opens
+HOLD_FARAD, HOLD_OHM, HOLD_V, LEAST_V, BOOST = 12.5 * 0.8, 0.06, 5.2, 2.5, 0.85  # two in series, at the end of life
+LONGEST_S, STEP_S = 60, 0.01
+MOST_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Rail:
+    net: str
+    loads_mw: float
+    source: str  # the part that feeds it
+    gives_ma: float
+    most_ma: float
+    loss_mw: float
+    rise_k: float
+
+    def holds(self) -> bool:
+        return self.gives_ma <= self.most_ma and AMBIENT_C + self.rise_k <= JUNCTION_C
+
+
+def rails(circuit: Circuit | None = None) -> list[Rail]:
+    """In the order of their currents' way, the last first. BadInput where a rail is fed twice or has no voltage."""
+    circuit = circuit or Circuit()
+    drawn: dict[str, float] = {}
+    for _, net, mw in loads(circuit):
+        drawn[net] = drawn.get(net, 0.0) + mw
+    feeders = dict(_feeders(circuit))
+    found: list[Rail] = []
+    while feeders:
+        ready = [out for out in feeders if out not in {source for source, _, _ in feeders.values()}]
+        if not ready:
+            raise BadInput(f"rails feed each other: {', '.join(sorted(feeders))}")
+        for out in ready:
+            source, reference, kind = feeders.pop(out)
+            load = drawn.get(out, 0.0)
+            ma = load / VOLTS[out]
+            taken = load / kind.efficiency if kind.efficiency else ma * VOLTS[source]
+            drawn[source] = drawn.get(source, 0.0) + taken
+            loss = taken - load
+            found.append(Rail(out, load, reference, ma, kind.most_ma, loss, loss / 1000 * kind.k_per_w))
+    return found
+
+
+def loads(circuit: Circuit) -> Iterator[tuple[str, str, float]]:
+    """Reference, net and milliwatts of each part that draws from a rail."""
+    for reference, kind, nets in _parts(circuit):
+        if kind.symbol == EXCLUSIVE:
+            continue
+        for pin, mw in kind.mw.items():
+            if nets.get(pin) in VOLTS:
+                yield reference, nets[pin], mw
+
+
+def forgotten(circuit: Circuit) -> list[str]:
+    """Parts with a supply's pin on a rail of which the table has no milliwatts."""
+    names = []
+    for reference, kind, nets in _parts(circuit):
+        fed = [pin for pin in kind.pin_rows() if pin.type == "power_in" and nets.get(pin.name) in VOLTS]
+        if fed and kind.fitted and not kind.mw and not kind.feeds:
+            names.append(reference)
+    return names
+
+
+def warm(circuit: Circuit) -> list[tuple[str, float]]:
+    """The junction's degrees of each part whose resistance to the air is known, a kind once."""
+    found: dict[str, tuple[str, float]] = {}
+    for reference, kind, _ in _parts(circuit):
+        if kind.k_per_w and kind.mw:
+            found.setdefault(kind.value, (reference, AMBIENT_C + sum(kind.mw.values()) / 1000 * kind.k_per_w))
+    return sorted(found.values())
+
+
+def hold_up_mw(circuit: Circuit) -> float:
+    """What +5V gives without the coils, which open when the Pi's edges end."""
+    found = {rail.net: rail.loads_mw for rail in rails(circuit)}
+    return found["+5V"] - found["COIL"]
+
+
+def hold_up_s(load_mw: float) -> float:
+    """By ngspice: a load of constant power on the two capacitors, through the booster."""
+    watts = load_mw / 1000 / BOOST
+    deck = f"""* hold-up
+C1 a 0 {HOLD_FARAD} ic={HOLD_V}
+R1 a b {HOLD_OHM}
+B1 b 0 I = {watts} / max(V(b), 1)
+.tran {STEP_S} {LONGEST_S} uic
+.meas tran held when v(b)={LEAST_V} fall=1
+.end
+"""
+    with tempfile.TemporaryDirectory(prefix="linetap-holdup-") as scratch:
+        path = Path(scratch) / "holdup.cir"
+        path.write_text(deck)
+        done = subprocess.run(
+            ["ngspice", "-b", str(path)], capture_output=True, text=True, timeout=MOST_S, check=False, cwd=scratch
+        )
+    for line in done.stdout.splitlines():
+        if line.startswith("held"):
+            return float(line.split("=")[1].split()[0])
+    raise Refusal(f"ngspice measured no hold-up at {load_mw:.0f} mW: {done.stderr[-400:]}")
+
+
+def expected_s(load_mw: float) -> float:
+    """The same by hand, without the resistance: half C times the difference of the squares."""
+    return 0.5 * HOLD_FARAD * (HOLD_V**2 - LEAST_V**2) / (load_mw / 1000 / BOOST)
+
+
+def _feeders(circuit: Circuit) -> Iterator[tuple[str, tuple[str, str, Kind]]]:
+    seen: set[str] = set()
+    for reference, kind, nets in _parts(circuit):
+        if kind.feeds:
+            source, out = (nets[pin] for pin in kind.feeds)
+            if out in seen:
+                raise BadInput(f"{reference}: {out} is fed already")
+            if source not in VOLTS or out not in VOLTS:
+                raise BadInput(f"{reference}: from {source} to {out}: no voltage is known of one")
+            seen.add(out)
+            yield out, (source, reference, kind)
+    if missing := {"+5V", "+3V3", "COIL"} - seen:
+        raise BadInput(f"nothing feeds {', '.join(sorted(missing))}")
+
+
+def _parts(circuit: Circuit) -> Iterator[tuple[str, Kind, dict[str, str]]]:
+    """Reference, kind, and the net of the whole card by pin."""
+    names = {node: net for net, nodes in circuit.nets().items() for node in nodes}
+    for sheet in circuit.sheets.values():
+        for _, base in circuit.instances(sheet.name):
+            for part in sheet.parts():
+                reference = part.reference(base)
+                pins = {pin.name: names.get((reference, pin.number), "") for pin in part.kind.pin_rows()}
+                yield reference, part.kind, pins

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the card draws is within what feeds it, and the digital half of its audio has no pin that was forgotten."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hardware_rig import copied
+
+from drawing.project import Circuit
+from linetap_core.errors import BadInput
+from simulation.budget import JUNCTION_C, Rail, expected_s, forgotten, hold_up_mw, hold_up_s, loads, rails, warm
+from simulation.netlist import HARDWARE
+from simulation.power_table import CLOSING_MW, table
+
+CIRCUIT = Circuit()
+OPEN = {  # on purpose: inputs that select nothing, a crystal's output, pins that only tell
+    "adc4": {"ain5", "ain6", "ain7", "ain8", "micbias", "xo", "gpio0", "gpio1", "gpio2", "gpio3"},
+    "dac8": {"mode", "amuteo", "zero1", "zero2"},
+    "usb_audio": {"dout2", "dout3", "dout4", "din3", "din4"},
+    "usb_a": set(),
+}
+
+
+def by_net(circuit: Circuit) -> dict[str, Rail]:
+    return {rail.net: rail for rail in rails(circuit)}
+
+
+def test_every_rail_is_within_what_feeds_it() -> None:
+    assert not [rail for rail in rails(CIRCUIT) if not rail.holds()]
+
+
+def test_no_chip_is_warmer_than_it_may_be() -> None:
+    assert len(warm(CIRCUIT)) > 4
+    assert not [each for each in warm(CIRCUIT) if each[1] > JUNCTION_C]
+
+
+def test_no_supply_pin_is_without_its_milliwatts() -> None:
+    assert forgotten(CIRCUIT) == []
+    assert all(kind.source for kind in CIRCUIT.kinds.values() if kind.mw or kind.feeds)
+
+
+def test_the_rails_add_up() -> None:
+    """By hand: what 5 V gives is what hangs on it, and what each regulator takes."""
+    found = by_net(CIRCUIT)
+    own = sum(mw for _, net, mw in loads(CIRCUIT) if net == "+5V")
+    linear = sum(found[net].gives_ma * 5.0 for net in ("+3V3", "/usb/v33", "/audio/v33d"))
+    assert found["+5V"].loads_mw == pytest.approx(
+        own + linear + found["COIL"].loads_mw + found["/audio/v5usb"].loads_mw
+    )
+    assert found["COIL"].loads_mw == 8 * 403
+
+
+@pytest.mark.parametrize(
+    ("change", "rail"),
+    [
+        (("parts.toml", "0.88\nmost_ma = 6000", "0.88\nmost_ma = 4000"), "/supply/v5in"),
+        (("audio.sheet", "gnd=GND en=+5V out=v33d", "gnd=GND en=+5V out=v33x\nR9 r51 v33d +3V3"), None),
+        (("parts.toml", "vcc1 = 400.0, vdd1 = 190.0", "vcc1 = 400.0, vdd1 = 1190.0"), "/audio/v33d"),
+        (("parts.toml", "k_per_w = 190.0", "k_per_w = 390.0"), "+3V3"),
+        (("parts.toml", "vbus = 500.0", "vbus = 2600.0"), "/audio/v5usb"),
+    ],
+)  # fmt: skip
+def test_a_rail_that_gives_too_much_is_found(tmp_path: Path, change: tuple[str, str, str], rail: str | None) -> None:
+    circuit = Circuit(copied(tmp_path, change))
+    if rail is None:
+        with pytest.raises(BadInput, match="no voltage is known"):
+            rails(circuit)
+    else:
+        assert not by_net(circuit)[rail].holds()
+
+
+def test_a_rail_that_nothing_feeds_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"nothing feeds \+3V3"):
+        rails(Circuit(copied(tmp_path, ("supply.sheet", "U3 ldo in=+5V gnd=GND en=+5V out=+3V3\n", ""))))
+
+
+def test_hold_up_is_what_its_energy_gives() -> None:
+    """ngspice, with the capacitors' resistance, against the energy alone: never above it, and not far below."""
+    for mw in (hold_up_mw(CIRCUIT), CLOSING_MW):
+        held = hold_up_s(mw)
+        assert 0.7 * expected_s(mw) < held < expected_s(mw)
+    assert hold_up_s(hold_up_mw(CIRCUIT)) > 3.5
+    assert hold_up_s(CLOSING_MW) > 8
+
+
+@pytest.mark.parametrize("kind", OPEN)
+def test_each_pin_of_the_digital_half_is_connected_or_open_on_purpose(kind: str) -> None:
+    parts = [part for part in CIRCUIT.sheets["audio"].parts() if part.kind_name == kind]
+    assert parts
+    for part in parts:
+        assert {pin.name for pin in part.kind.pin_rows()} - set(part.nets) == OPEN[kind]
+
+
+def test_the_two_converters_have_addresses_of_their_own() -> None:
+    assert [part.nets["ad"] for part in CIRCUIT.sheets["audio"].parts() if part.kind_name == "adc4"] == ["GND", "v33d"]
+
+
+def test_the_page_has_the_budget() -> None:
+    assert table(CIRCUIT) in (HARDWARE / "README.md").read_text(), "tools/hardware_budget.py"

@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Prints what each rail of the card gives at worst, how warm its chips become and how long the hold-up lasts, and
+writes it into hardware/README.md. Run it as `.venv/bin/python tools/hardware_budget.py` when hardware/circuit/ changes.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+HARDWARE = Path(__file__).resolve().parent.parent / "hardware"
+sys.path.insert(0, str(HARDWARE))
+
+from drawing.project import Circuit  # noqa: E402
+from simulation.budget import rails  # noqa: E402
+from simulation.power_table import table  # noqa: E402
+
+DOCUMENT = HARDWARE / "README.md"
+BEGIN, END = "<!-- tools/hardware_budget.py begins -->", "<!-- tools/hardware_budget.py ends -->"
+
+
+def main() -> int:
+    circuit = Circuit()
+    text, said = DOCUMENT.read_text(), table(circuit)
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{said}\n{END}{after}")
+    print(said)
+    over = [rail.net for rail in rails(circuit) if not rail.holds()]
+    print(f"over its limit: {', '.join(over)}" if over else "every rail is within its limit")
+    return 1 if over else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
