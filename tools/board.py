@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HARDWARE = ROOT / "hardware"
 sys.path.insert(0, str(HARDWARE))
 
+from drawing.project import Circuit  # noqa: E402
 from linetap_core.errors import LinetapError  # noqa: E402
 from pcb import making, pcb, places, readback, routing  # noqa: E402
 from pcb.lineboard import NAME, LineBoard  # noqa: E402
@@ -47,6 +48,7 @@ def _made() -> int:
     _parts_list(board, OUT / f"{NAME}-bom.csv")
     vias = sum(track.layers == routing.BOTH for track in tracks)
     print(f"parts {len(board.parts)}, nets {len(board.nets)}, tracks {len(tracks) - vias}, vias {vias}")
+    print(_of_the_card(board))
     print(f"connections that the router left open: {not_routed}")
     print(f"KiCad: design rules {found.broken}, unconnected {found.open}, parity {found.parity}, ERC {electrical}")
     print(f"Gerber and drill files, read back by gerbonara: {len(not_as_drawn)} differences from the sheet's nets")
@@ -55,6 +57,16 @@ def _made() -> int:
         print(f"the first: {found.first}")
     print(f"the barrier: {where.barrier.line_to_card:g} mm. NOT REVIEWED, NOT APPROVED. Files are in {OUT}")
     return int(bool(not_routed or found.broken or found.open or found.parity or electrical or not_as_drawn))
+
+
+def _of_the_card(board: LineBoard) -> str:
+    circuit = Circuit()
+    kinds: list[str] = []
+    for sheet in circuit.sheets.values():
+        fitted = [part.kind_name for part in sheet.parts() if part.kind.fitted]
+        kinds += fitted * len(circuit.instances(sheet.name))
+    bare = sum(kind not in board.footprint_of for kind in kinds)
+    return f"of the whole card's {len(kinds)} parts {bare} have no footprint; none is placed on a board of its own"
 
 
 def _parts_list(board: LineBoard, path: Path) -> None:

@@ -106,6 +106,8 @@ def body(
         '(layer "F.Cu")',
         _text("Reference", reference, middle, down, turned, reference, shown=True),
         _text("Value", value or name, middle, down + 1, turned, reference, shown=False),
+        # Without these two KiCad adds them, with a new identity each time.
+        *(_text(empty, "", 0, 0, turned, reference, shown=False) for empty in ("Datasheet", "Description")),
         f"(attr {kind})",
         _box(footprint.courtyard(), "F.CrtYd", 0.05, reference, name),
         _box(footprint.body, "F.Fab", 0.1, reference, name),
