@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from ending_rig import CODE_S, EndedStory, ending_config, frame_of, incoming, only
+from ending_rig import CODE_S, EndedStory, ending_config, frame_of, incoming, kinds, only
 from sounds import digits
 
 from linetap.config.schema import Config
@@ -59,6 +59,19 @@ def test_a_killed_recorder_ends_the_call_once(
     assert openings(story) == 1
     heard = frame_of(record.end.notice.ended_at) * RATE_HZ
     assert all(frame > heard for _, frame, _ in story.released)
+
+
+@pytest.mark.parametrize(("killed_s", "lost"), [(6.2, "end-abuse"), (7.8, "end-abuse"), (2.5, "ko")])
+def test_a_notice_that_is_gone_at_the_restart_ends_nothing(config: Config, killed_s: float, lost: str) -> None:
+    """Another configuration, or an update, has other notices: what is on the line cannot be proven any more."""
+    story = incoming(config, seconds=21, end_s=HANGS_UP_S).sound(CODE_S, digits("**2")).until(killed_s)
+    saved = story.checkpoint()
+    del story.card.notices[lost]
+    story.kill(*saved)
+    (record,) = {each.call_id: each for each in story.tell(10).records}.values()
+    assert (record.disposition, story.released, kinds(record)) == ("recorded", [], ["abuse", "end_refused"])
+    assert record.notice is not None
+    assert record.notice.proof == ("none" if lost == "ko" else "full")
 
 
 def test_a_recorder_that_comes_back_too_late_opens_nothing(config: Config) -> None:

@@ -32,6 +32,18 @@ def emergency_behind_a_prefix(config: Config) -> EndedStory:
     return story.sound(LATE_S, digits("**2"))
 
 
+def emergency_behind_an_area_code(config: Config) -> EndedStory:
+    """A mobile telephone's way to the fire station of a city, and some PBXs'."""
+    story = outgoing(recording(config, record_emergency=True), number="031119")
+    return story.sound(LATE_S, digits("**2"))
+
+
+def emergency_with_a_key_too_many(config: Config) -> EndedStory:
+    """The exchange connects at the third digit."""
+    story = outgoing(recording(config, record_emergency=True), number="1191")
+    return story.sound(LATE_S, digits("**2"))
+
+
 def emergency_in_the_call(config: Config) -> EndedStory:
     """Staff have asked for an ambulance over a second call: the first party is held, and 119 is on the line."""
     story = incoming(recording(config, record_emergency=True), seconds=34).on_hook(5.0, 5.5).sound(5.6, dial(0.8))
@@ -105,6 +117,8 @@ def missing_notice(config: Config) -> EndedStory:
 NEVER: list[tuple[Callable[[Config], EndedStory], str]] = [
     (emergency, "emergency"),
     (emergency_behind_a_prefix, "emergency"),
+    (emergency_behind_an_area_code, "emergency"),
+    (emergency_with_a_key_too_many, "emergency"),
     (emergency_in_the_call, "emergency"),
     (colleague, "internal"),
     (unrecorded_colleague, "internal"),

@@ -53,7 +53,7 @@ def test_the_number_dialled_is_not_in_the_public_record(tmp_path: Path, run_dir:
                                          and p.name != "calls.jsonl")  # fmt: skip
 
 
-@pytest.mark.parametrize("number", ["119", "9112"])
+@pytest.mark.parametrize("number", ["119", "9112", "02119", "9031112", "*23#113", "*23119", "1121"])
 def test_an_emergency_call_is_neither_announced_nor_recorded(tmp_path: Path, run_dir: Path, number: str) -> None:
     call = told(tmp_path, run_dir, CALL + f'digits = "{number}"\n')
     assert (call["disposition"], call["why"], call["notice"]) == ("skipped", "emergency", None)

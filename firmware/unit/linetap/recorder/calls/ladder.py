@@ -51,7 +51,10 @@ def begin(line: LineContext, event: Event, step: LadderStep) -> None:
 
 def _ask(line: LineContext, event: Event) -> None:
     step = _step(line)
-    notice = line.around.notices[step.notice]
+    notice = line.around.notices.get(step.notice)
+    if notice is None:  # a restart with other notices
+        abandon(line, event, "notice_missing")
+        return
     at = event.known + ASK_AHEAD_MS * FRAMES_PER_MS
     step.tries, step.started = step.tries + 1, None
     try:
@@ -123,8 +126,8 @@ def leave(line: LineContext, until: int) -> LadderStep:
     """The step is over, whatever comes: its notice stops, and is proven by the audio up to `until`."""
     call, step = line.call, _step(line)
     stop_notice(line)
-    if step.started is not None and step.played is not None and until > step.started:
-        notice = line.around.notices[step.notice]
+    notice = line.around.notices.get(step.notice)
+    if notice is not None and step.started is not None and step.played is not None and until > step.started:
         last = (step.ended or until) + line.profile.proof.delay_max_ms * FRAMES_PER_MS
         captured = line.around.audio.stretch(call.line, step.started, min(until, last)).samples[notice.words_from :]
         proof, _ = prove_own(line, captured, notice)

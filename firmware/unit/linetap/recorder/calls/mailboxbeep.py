@@ -56,7 +56,9 @@ def beeped_under_notice(line: LineContext, until: int) -> bool:
     if stretch.gaps:
         return False
     numbers, answer = line.profile.beneath, line.profile.answer
-    notice = line.around.notices[call.notices[-1].id]
+    notice = line.around.notices.get(call.notices[-1].id)
+    if notice is None:
+        return False
     sent = notice.between(-numbers.delay_max_ms * FRAMES_PER_MS, len(stretch.samples))
     longest = answer.beep_ms[1] * FRAMES_PER_MS
     return beep_beneath(stretch.samples, sent, numbers, answer.beep_hz, longest)

@@ -44,7 +44,10 @@ def prove_notice(line: LineContext, until: int) -> None:
         return
     captured = line.around.audio.stretch(call.line, call.notice_from, min(until, call.notice_until)).samples
     record = call.notices[-1]
-    notice = line.around.notices[record.id]
+    notice = line.around.notices.get(record.id)
+    if notice is None:  # a restart with other notices: what was played is no longer known
+        call.notice_from = None
+        return
     captured = captured[notice.words_from :]
     proof, numbers = prove_own(line, captured, notice)
     record.proof, record.score, record.level_db = proof.proof, proof.score, proof.level_db

@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+import re
+
 from linetap.config import narrower
 from linetap.config.schema import Recording
 from linetap.recorder.calls.evidence.decision import Number
 from linetap_core.records import InternalBy
 
 WHOLE_NUMBER = 7  # digits: a Korean local number has 7 or 8
+# A service code as *23# (it hides the caller's number), and Korea's area codes.
+_SERVICE = tuple(re.compile(rf"[*#]\d{{{digits}}}[*#]?") for digits in (2, 3))
+_AREA = re.compile(r"0(?:2|3[1-3]|4[1-4]|5[1-5]|6[1-4])")
+_MORE_DIGITS = 2  # pressed after the exchange has already connected; with three it could be a local number
 
 
 def internal_by(policy: Recording, dialled: str, caller: str | None) -> InternalBy | None:
@@ -19,9 +25,19 @@ def internal_by(policy: Recording, dialled: str, caller: str | None) -> Internal
 
 
 def is_emergency(policy: Recording, number: str) -> bool:
-    """Whether this is an emergency number (112, 113, 119 or as configured), also after a trunk prefix."""
-    bare = {number, *(number.removeprefix(prefix) for prefix in policy.trunk_prefixes)}
-    return not bare.isdisjoint(policy.emergency_numbers)
+    """Whether this is an emergency number (112, 113, 119 or as configured).
+
+    Also after a trunk prefix, a service code or an area code, or with a key too many: whoever dials so reaches it. No
+    number of Korea that is longer begins so.
+    """
+    starts = {number, *(number[found.end() :] for code in _SERVICE if (found := code.match(number)))}
+    starts |= {each.removeprefix(prefix) for each in starts for prefix in policy.trunk_prefixes}
+    starts |= {each[found.end() :] for each in starts if (found := _AREA.match(each))}
+    return any(
+        each.startswith(emergency) and len(each) - len(emergency) <= _MORE_DIGITS
+        for each in starts
+        for emergency in policy.emergency_numbers
+    )
 
 
 def kind_of_number(policy: Recording, number: str, dial_tone: bool) -> Number:
