@@ -277,7 +277,7 @@ def test_the_filter_by_keyboard_and_without_script(served: ServeSite, browser: B
     page.context.close()
     answer = served.client("watch").get("/fleet", params={"text": "험이", "standing": "warning"}).text
     assert answer.count('class="unit"') == 5  # all, and the mould
-    assert answer.count(" hidden>\n<h3>") == 3
+    assert answer.count(" hidden><h3>") == 3
     assert 'value="험이"' in answer
 
 
