@@ -76,6 +76,21 @@ def test_a_code_within_another_is_an_error_at_the_later_one(site: Site, taken: s
     )
 
 
+@pytest.mark.parametrize("code", ["11", "119", "1190"])
+def test_a_code_that_an_emergency_number_has_in_it_is_an_error(site: Site, code: str) -> None:
+    """Behind a flash its digits would be the code's, and nobody would be called."""
+    site.edit('code = "**4"', f'code = "{code}"')
+    ((line, text),) = site.errors()
+    assert (line, "could not be dialled" in text) == (site.line_of(f'code = "{code}"'), True)
+
+
+@pytest.mark.parametrize("code", ["**4\\n", "**4 ", "\\u0667\\u0667"])
+def test_a_code_that_no_telephone_has_is_an_error(site: Site, code: str) -> None:
+    site.edit('code = "**4"', f'code = "{code}"')
+    ((line, text),) = site.errors()
+    assert (line, "code" in text) == (site.line_of(f'code = "{code}"'), True)
+
+
 def test_the_code_for_more_time_counts_only_where_a_time_is_set(site: Site) -> None:
     site.edit('code = "**2"', 'code = "**0"')
     site.edit("end_s = 1200", "end_s = 0")

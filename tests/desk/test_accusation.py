@@ -108,10 +108,21 @@ def test_the_draft_has_times_and_situations_in_order() -> None:
     assert text.index("030100") < text.index("030200") < text.index("030300")
     assert "통화 3건: &lt;own&gt; 1건, 폭언 1건." in text
     assert text.count("담당자 표시") == 1  # the far end's keys are no mark
+    assert "20초 뒤 담당자 표시: 폭언" in text
     assert "통화 시간 12분 34초" in text
     assert "2026-&lt;117&gt;" in text
     assert "2026-12-01" in text  # the day in Korea
     assert "01012345678" not in text
+
+
+def test_the_draft_has_each_code_of_staff_and_whole_seconds() -> None:
+    """Also of a call that was not ended: the end was stopped, or the code only marks."""
+    marks = [Mark(3.0, "threat"), Mark(4.0, "end_cancelled"), Mark(9.0, "own"), Mark(9.5, "end_far")]
+    one = record(1, marks=marks)
+    one.duration_s = 119.7
+    text = text_of(statement.draft("x", [one], "case.zip", "ab" * 32, parse_rfc3339("2026-11-30T16:00:00Z")))
+    assert re.findall("뒤 담당자 표시: (\\S+)", text) == ["협박", "own"]
+    assert "통화 시간 1분 59초" in text
 
 
 def test_the_draft_is_whole_html(tmp_path: Path) -> None:
@@ -154,11 +165,11 @@ def test_the_page_names_what_was_released_for_the_case(served: ServeSite) -> Non
     (command,) = re.findall("<code>(linetap accusation [^<]+)</code>", page)
     assert command == (
         "linetap accusation VAULT/2026/11/24/20261124T031000.000Z-L01 --wav 20261124T031000.000Z-L01.wav "
-        "--signers allowed_signers --case 2026-117 -o case.zip"
+        "--signers allowed_signers --case=2026-117 -o case.zip"
     )
     assert "폭언" in page
     assert "/release/2026-0000" in page
-    assert "--case &#39;2026-118; rm&#39;" in client.get("/accusation", params={"case": "2026-118; rm"}).text
+    assert "--case=&#39;2026-118; rm&#39;" in client.get("/accusation", params={"case": "2026-118; rm"}).text
     assert "이 사건으로 열람·제공한 통화가 없습니다" in client.get("/accusation?case=2026-119").text
     assert client.get("/accusation", params={"case": "x" * 121}).status_code == 404
     assert served.client("custodian").get("/accusation").status_code == 403

@@ -58,6 +58,27 @@ def test_lists_of_pbxs_and_of_people(tmp_path: Path) -> None:
         assert read(tmp_path, korean.encode(encoding)).extensions == wanted
 
 
+def test_semicolons_of_a_spreadsheet_in_another_language(tmp_path: Path) -> None:
+    assert read(tmp_path, "extension;kind;department\n2001;fax;a, b\n").extensions == (
+        Extension("2001", "fax", "a, b"),
+    )
+
+
+def test_a_bad_line_is_told_in_one_line(tmp_path: Path) -> None:
+    """A cell may have line breaks, and what a terminal would obey."""
+    with pytest.raises(Faults) as found:
+        read(tmp_path, 'extension,kind\n2001,"IP\nset \x1b[2J"\n')
+    assert [line.isprintable() for line in found.value.lines] == [True]
+
+
+def test_cells_without_a_kind_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Merged cells of a spreadsheet: all but the first are empty, and no telephone of staff."""
+    path, out = tmp_path / "pbx.csv", tmp_path / "extensions.csv"
+    path.write_text("extension,kind\n2001,analog\n2002,\n2003,\n")
+    assert cli.main(["desk", "coverage", "import", str(path), "-o", str(out)]) == 0
+    assert capsys.readouterr().out == f"{out}: 3 extensions: 1 analog, 2 unused\n"
+
+
 def test_a_named_column_goes_before_a_known_one(tmp_path: Path) -> None:
     text = "extension,dn,type\n1,2001,analog\n"
     with pytest.raises(BadInput, match=":1: two columns for extension"):

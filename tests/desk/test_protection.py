@@ -9,6 +9,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -28,7 +29,7 @@ from linetap_desk.coverage.register import imported
 from linetap_desk.ingest import database, tables
 from linetap_desk.ingest.clear import clear_destroyed
 from linetap_desk.protection import answers, period, report, sheet, smallcells
-from linetap_desk.protection.figures import NO_DEPARTMENT, TRUNKS
+from linetap_desk.protection.figures import NO_DEPARTMENT, TRUNKS, Found
 from linetap_desk.protection.report import Report
 from linetap_desk.searching.departments import Departments
 from linetap_desk.serve.database.tables import requests
@@ -178,9 +179,31 @@ def test_no_small_number_is_shown_or_follows_from_a_sum(table: list[list[int]]) 
         assert len(hidden.intersection(each)) != 1 or len(each) == 1
 
 
+@pytest.mark.parametrize("departments", [2, 3])
+def test_what_is_shown_beside_its_sum_has_no_one_answer(departments: int) -> None:
+    """Of all tables of a column those that a reader cannot tell apart, who also knows how the hidden are chosen: a
+    small number is never the same in all."""
+    alike: dict[tuple[str, ...], list[tuple[int, ...]]] = {}
+    for numbers in product(range(11), repeat=departments):
+        cells = {(str(row), "ended"): number for row, number in enumerate(numbers)}
+        found = hiding(cells, smallcells.hidden(cells, [list(cells)]))
+        shown = [sheet.cell(found, row, "ended", str) for row, _ in cells]
+        alike.setdefault((*shown, str(sum(numbers))), []).append(numbers)
+    told = [tables for tables in alike.values() for column in zip(*tables, strict=True)
+            if len(set(column)) == 1 and 0 < column[0] < smallcells.LEAST]  # fmt: skip
+    assert told == []
+
+
+def hiding(cells: dict[smallcells.Cell, int], hidden: frozenset[smallcells.Cell]) -> Report:
+    of = period.parse("2026-11", KOREA)
+    return Report(of, 0, Found(), report.Pbx(0, 0, 0), True, None, None, cells=cells, hidden=hidden)
+
+
 def test_one_small_number_takes_the_next_smallest_with_it() -> None:
     cells = {("a", "x"): 3, ("b", "x"): 40, ("c", "x"): 7, ("d", "x"): 0}
     assert smallcells.hidden(cells, [list(cells)]) == {("a", "x"), ("c", "x")}
+    cells |= {("b", "x"): 7}  # one of the two alone would tell which is below 5
+    assert smallcells.hidden(cells, [list(cells)]) == {("a", "x"), ("b", "x"), ("c", "x")}
     assert smallcells.hidden({("a", "x"): 5, ("b", "x"): 0}, [[("a", "x"), ("b", "x")]]) == frozenset()
 
 
@@ -209,7 +232,7 @@ def test_trunk_lines_have_their_department_or_a_row_of_their_own(engine: Engine,
     ended = {name: its.of["ended"] for name, its in found.found.departments.items()}
     assert ended == {"민원실": 1, "세무과": 2, TRUNKS: 3 + 4, NO_DEPARTMENT: 5}
     assert found.departments[-2:] == [TRUNKS, NO_DEPARTMENT]
-    named = {row[0]: row for row in cells_of(sheet.csv_of(found, "ko")) if row}
+    named = {row[0]: row for row in reversed(cells_of(sheet.csv_of(found, "ko"))) if row}
     assert named["국선(부서 미지정)"][1] == "7"
     assert named["소속 미지정"][1] == "5"
 
@@ -250,7 +273,7 @@ def test_the_csv_says_what_the_report_does(engine: Engine, tmp_path: Path) -> No
     assert named["기관 전체"] is not None
     headings = rows[2]
     office = next(row for row in rows if row and row[0] == "민원실")
-    assert office[headings.index("열람·제공")] in ("5 미만", "비공개")
+    assert office[headings.index("열람·제공")] == "비공개"
     assert "'=cmd|calc" in named  # a spreadsheet would run it
     assert not any(cell.startswith(("=", "+", "@")) for row in rows for cell in row)
     assert named["민원전화 전수녹음"] == ["민원전화 전수녹음"]
@@ -258,9 +281,9 @@ def test_the_csv_says_what_the_report_does(engine: Engine, tmp_path: Path) -> No
     assert named["협박"][0] == "협박"
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "|x"])
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "|x", "＝1+1", "＋1", "－1", "＠x"])
 def test_nothing_is_a_formula(name: str) -> None:
-    assert sheet._safe(name) == f"'{name}"
+    assert sheet.safe(name) == f"'{name}"
 
 
 def test_all_is_all_and_nothing_is_no_share(engine: Engine, tmp_path: Path) -> None:

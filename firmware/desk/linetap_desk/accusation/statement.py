@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from linetap_core.clock import rfc3339
-from linetap_core.records import CallRecord, EndRecord
+from linetap_core.records import LADDER, CallRecord
 from linetap_desk.bundle.words import both_times, word
 from linetap_desk.protection.words import SITUATION
 from linetap_desk.web import text
 
+_NO_MARK = ("mark_", "notice_code")  # keys of the far end, and the announcement
 _PAGE = """<!doctype html>
 <html lang="ko"><head><meta charset="utf-8"><title>고소·고발 참고 진술서(초안) {case}</title>
 <style>
@@ -49,7 +50,7 @@ SHA-256 <code>{digest}</code></p>
 def draft(case: str, records: Sequence[CallRecord], bundle: str, digest: str, now_ns: int) -> bytes:
     """`records` in any order; shown in the order of time."""
     ordered = sorted(records, key=lambda record: record.call_id)
-    counted = Counter(situation_of(record.end) for record in ordered if record.end)
+    counted = Counter(named(record.end.situation) for record in ordered if record.end)
     kinds = ", ".join(f"{name} {number}건" for name, number in sorted(counted.items()))
     rows = "\n".join(
         f"<tr><td>{number}</td><td><code>{escape(record.call_id)}</code></td><td>{'<br>'.join(_lines(record))}</td></tr>"
@@ -62,10 +63,10 @@ def draft(case: str, records: Sequence[CallRecord], bundle: str, digest: str, no
     return page.encode()
 
 
-def situation_of(end: EndRecord) -> str:
+def named(situation: str) -> str:
     """The shipped situations in Korean; a site's own by its name."""
-    known = SITUATION.get(end.situation)
-    return end.situation if known is None else text.words("ko").gettext(known)
+    known = SITUATION.get(situation)
+    return situation if known is None else text.words("ko").gettext(known)
 
 
 def _lines(record: CallRecord) -> Iterator[str]:
@@ -75,12 +76,14 @@ def _lines(record: CallRecord) -> Iterator[str]:
     yield f"회선: {escape(record.unit)} {record.line}"
     yield f"응답 {time(record.answered_at)}, 종료 {time(record.ended_at)}"
     if record.duration_s is not None:
-        yield f"통화 시간 {int(record.duration_s // 60)}분 {record.duration_s % 60:.0f}초"
+        yield f"통화 시간 {int(record.duration_s // 60)}분 {int(record.duration_s % 60)}초"
     if record.notice is not None:
         yield f"녹음 고지 {time(record.notice.started_at)}: {escape(word('ko', 'proof', record.notice.proof))}"
-    yield from (f"통화 시작 {mark.at_s:.0f}초 뒤 담당자 표시" for mark in record.marks if mark.kind == "abuse")
+    for mark in record.marks:
+        if mark.kind not in LADDER and not mark.kind.startswith(_NO_MARK):
+            yield f"통화 시작 {mark.at_s:.0f}초 뒤 담당자 표시: {escape(named(mark.kind))}"
     if record.end:
-        yield f"종료 사유: <b>{escape(situation_of(record.end))}</b> ({time(record.end.code_at)})"
+        yield f"종료 사유: <b>{escape(named(record.end.situation))}</b> ({time(record.end.code_at)})"
         if record.end.notice is not None:
             proof = escape(word("ko", "proof", record.end.notice.proof))
             yield f"사유 안내 {time(record.end.notice.started_at)}: {proof}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from linetap_core.errors import BadInput
 from linetap_desk.config import pages
 from linetap_desk.coverage import register, sheet
 from linetap_desk.coverage.compare import Coverage, compare
-from linetap_desk.coverage.register import MOST_TOLD, Faults, Register
+from linetap_desk.coverage.register import KINDS, MOST_TOLD, Faults, Register
 from linetap_desk.ingest import database
 from linetap_desk.searching.departments import Departments
 
@@ -31,7 +32,9 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
             sys.stderr.write(f"{args.list}: {len(faults.lines)} bad lines; nothing is written\n")
             return 2
         _write(args.out, register.csv_of(found))
-        sys.stdout.write(f"{args.out}: {len(found.extensions)} extensions\n")
+        kinds = Counter(one.kind for one in found.extensions)
+        counts = ", ".join(f"{kinds[kind]} {kind}" for kind in KINDS if kinds[kind])
+        sys.stdout.write(f"{args.out}: {len(found.extensions)} extensions{': ' if counts else ''}{counts}\n")
         return 0
     coverage = _compared(args.config, clock.utc_ns())
     sys.stdout.writelines(f"{line}\n" for line in sheet.summary(coverage))

@@ -96,7 +96,8 @@ def _read(
     path: Path, columns: Mapping[str, str], words: Mapping[str, str], headings: Mapping[str, str]
 ) -> tuple[Extension, ...]:
     text = _text(path)
-    delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
+    first = text.partition("\n")[0]
+    delimiter = "\t" if "\t" in first else max(",;", key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     found: dict[str, Extension] = {}
     faults: list[str] = []
@@ -156,7 +157,7 @@ def _extension(cells: list[str], places: Mapping[str, int], words: Mapping[str, 
     elif not (number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS):
         raise BadInput(f"extension {number[:20]!r}: 1 to {_MOST_DIGITS} digits expected")
     if kind is None:
-        raise BadInput(f"{word[:20]!r}: not a kind; {', '.join(KINDS)} expected, or --kind '{word[:20]}=ip_phone'")
+        raise BadInput(f"{word[:20]!r}: not a kind; {', '.join(KINDS)} expected, or --kind {word[:20] + '=ip_phone'!r}")
     if len(department) > _TEXT_LIMIT or not department.isprintable():
         raise BadInput(f"department: at most {_TEXT_LIMIT} characters expected")
     return Extension(number, kind, department)

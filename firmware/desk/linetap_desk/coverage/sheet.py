@@ -8,7 +8,7 @@ import io
 from collections.abc import Iterator
 
 from linetap_desk.coverage.compare import SEEN_DAYS, STATES, Coverage
-from linetap_desk.protection.sheet import BOM
+from linetap_desk.protection.sheet import BOM, safe
 
 COLUMNS = ("extension", "department", "kind", "state", "unit", "line", "last_call")
 MOST_NAMED = 20
@@ -36,9 +36,8 @@ def csv_of(coverage: Coverage) -> bytes:
     writer.writerow(COLUMNS)
     for one in coverage.extensions:
         unit, line = one.place or ("", 0)
-        department = one.extension.department
         writer.writerow([
-            one.extension.number, f"'{department}" if department.startswith(("=", "+", "-", "@", "|")) else department,
-            one.extension.kind, one.state, unit, line or "", one.last or "",
+            one.extension.number, safe(one.extension.department), one.extension.kind, one.state, unit, line or "",
+            one.last or "",
         ])  # fmt: skip
     return BOM + out.getvalue().encode()

@@ -104,9 +104,8 @@ def _hidden(report: Report) -> frozenset[Cell]:
     columns = [*SENSITIVE, *ends]
     shown = {(name, column): report.cells[name, column] for name in report.departments for column in columns}
     sums: list[Sequence[Cell]] = [[(name, column) for name in report.departments] for column in columns]
-    if ends:
-        sums += [[(name, column) for column in ("ended", *ends)] for name in report.departments]
-    return smallcells.hidden(shown, sums)
+    parts = [[(name, column) for column in ("ended", *ends)] for name in report.departments] if ends else []
+    return smallcells.hidden(shown, sums, parts)
 
 
 def _joined(found: Mapping[str, Figures], table: Departments) -> tuple[dict[str, Figures], int]:

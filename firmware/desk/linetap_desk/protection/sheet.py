@@ -15,12 +15,11 @@ from linetap_desk.protection import words
 from linetap_desk.protection.answers import Answer, answers
 from linetap_desk.protection.figures import NO_DEPARTMENT, TRUNKS
 from linetap_desk.protection.report import COLUMNS, OTHERS, SHARES, Report, end_of
-from linetap_desk.protection.smallcells import LEAST
 from linetap_desk.web import text
 from linetap_desk.web.text import Language
 
 BOM = b"\xef\xbb\xbf"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 Translate = Callable[[str], str]
 
 
@@ -38,7 +37,7 @@ def situation_of(situation: str, say: Translate) -> str:
 def cell(report: Report, department: str, column: str, say: Translate) -> str:
     number = report.cells[department, column]
     if (department, column) in report.hidden:
-        return say(words.FEW if number < LEAST else words.NOT_SHOWN)
+        return say(words.NOT_SHOWN)  # one word: with two, a sum of 6 over `under 5` and `not shown` would be 1 and 5
     if column == "released" and not report.released:
         return "-"
     return _with_share(number, report.share(department, column) if column in SHARES else None)
@@ -78,7 +77,7 @@ def csv_of(report: Report, language: Language) -> bytes:
     say = text.words(language).gettext
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerows([_safe(each) for each in row] for row in _rows(report, say))
+    writer.writerows([safe(each) for each in row] for row in _rows(report, say))
     return BOM + out.getvalue().encode()
 
 
@@ -106,6 +105,6 @@ def _rows(report: Report, say: Translate) -> Iterator[list[str]]:
     yield from ([note] for note in [say(words.ELSEWHERE), *notes(report, say)])
 
 
-def _safe(cell: str) -> str:
-    """OWASP's list of what begins a formula, and `|`; an apostrophe makes text of it."""
+def safe(cell: str) -> str:
+    """OWASP's list of what begins a formula, full-width signs too, and `|`; an apostrophe makes text of it."""
     return f"'{cell}" if cell.startswith(_FORMULA) and cell != "-" else cell

@@ -45,10 +45,10 @@ REASON = {
 }
 OTHERS, NO_DEPARTMENT, WHOLE = N_("Other departments"), N_("No department"), N_("Whole office")
 TRUNKS = N_("Trunk lines (no department named)")
-FEW, NOT_SHOWN = N_("under 5"), N_("not shown")
+NOT_SHOWN = N_("not shown")
 RULES = (
-    N_("Numbers from 1 to 4 of one department are shown as `under 5`; where one would follow from a sum, another is "
-       "not shown either."),
+    N_("Numbers from 1 to 4 of one department are not shown; where one would follow from a sum, another is not shown "
+       "either, by the same word."),
     N_("Departments with fewer than three lines are one row. Persons are neither named nor ranked."),
     N_("Calls without a department came over lines that the table of lines gives to nobody. A trunk line has the "
        "department that the table or the register names for it; without one it is in a row of its own."),

@@ -29,6 +29,8 @@ def _codes(config: Config, source: Source) -> None:
                 f"two codes of which neither contains the other expected",
             )
         seen.append((name, code))
+        if number := next((each for each in config.recording.emergency_numbers if code in each or each in code), None):
+            source.add(at, f"{name} = {code!r}: behind a flash {number} could not be dialled; another code expected")
 
 
 def _all_codes(config: Config) -> Iterator[tuple[KeyPath, str, str]]:

@@ -24,9 +24,9 @@ from linetap_core.zones import KOREA
 
 Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[int, Meta(ge=1, le=30 * S_PER_DAY)]
-DialPlan = Annotated[str, Meta(pattern=r"^[0-9*#X]{1,24}$")]  # X is any digit
+DialPlan = Annotated[str, Meta(pattern=r"^[0-9*#X]{1,24}\Z")]  # X is any digit
 Megabytes = Annotated[int, Meta(le=1 << 40)]
-Code = Annotated[str, Meta(pattern=r"^([0-9*#A-D]{2,8})?$")]  # keys that staff dial in a call; "": none
+Code = Annotated[str, Meta(pattern=r"^([0-9*#A-D]{2,8})?\Z")]  # keys that staff dial in a call; "": none
 MOST_DAYS = 36_525  # a hundred years: behind the year 9999 no calendar of ours has a day
 
 VAULT, LEARNED, RUN_DIR = "/var/lib/linetap/vault", "/var/lib/linetap/learned", "/run/linetap"
@@ -101,7 +101,7 @@ class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     recommended_call_s: Seconds = 1200  # the desk is notified at this length
     end_notice: str | None = None  # played then, once
     longest_call_s: Seconds = 14400
-    mark_code: Annotated[str, Meta(pattern=r"^[0-9*#A-D]{2,8}$")] = "**9"  # the staff member marks the call as abusive
+    mark_code: Annotated[str, Meta(pattern=r"^[0-9*#A-D]{2,8}\Z")] = "**9"  # the staff member marks the call as abusive
     # Staff play the notice now: for another party, or in an unrecorded call. "": none.
     notice_code: Code = "**1"
     mark_notice: str | None = None  # played to the caller of a marked call, once
@@ -117,7 +117,7 @@ class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 class Situation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Why staff end a call, or warn the caller. Its name marks the call."""
 
-    name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{1,31}$")]
+    name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{1,31}\Z")]
     code: Code = ""  # dialled by the line's own staff; "": the situation comes by [ending] alone
     notice: str | None = None  # gives the caller the reason; only where nothing follows may it be missing
     retention: str | None = None  # class of such calls; that of a marked call if unset
@@ -131,7 +131,7 @@ class Ending(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     warn_notice: str = "warn-overlong"
     end_s: Annotated[int, Meta(ge=0, le=S_PER_DAY)] = 0  # needs 0 < warn_s < end_s
     end_situation: str = "overlong"
-    extend_code: Annotated[str, Meta(pattern=r"^[0-9*#A-D]{2,8}$")] = "**0"  # staff give the call more time
+    extend_code: Annotated[str, Meta(pattern=r"^[0-9*#A-D]{2,8}\Z")] = "**0"  # staff give the call more time
     extend_s: Annotated[int, Meta(ge=60, le=3600)] = 300
     extend_most: Annotated[int, Meta(ge=0, le=12)] = 2
 
@@ -188,7 +188,7 @@ class HomeAssistant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     discovery: bool = False  # the broker has to permit it: systemd/mosquitto/acl
 
 
-HourMinute = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+HourMinute = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d\Z")]
 
 
 class Panel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -58,7 +58,7 @@ def _command(case: str, found: Sequence[Mapping[str, Any]]) -> str:
         return ""
     folders = " ".join(f"VAULT/{sealed.call_path(name)}" for name in names)
     wavs = " ".join(f"--wav {name}.wav" for name in names)
-    return f"linetap accusation {folders} {wavs} --signers allowed_signers --case {shlex.quote(case)} -o case.zip"
+    return f"linetap accusation {folders} {wavs} --signers allowed_signers --case={shlex.quote(case)} -o case.zip"
 
 
 def _case(request: Request) -> str:
