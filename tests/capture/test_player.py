@@ -14,6 +14,7 @@ from linetap.board.simulated import SimulatedCard, Wires, wires_path
 from linetap.capture.player import Player
 from linetap.config.schema import Card, Line
 from linetap.notices import Notice
+from linetap_core.records import MeterState
 
 CARD = Card(rate_hz=8000, channels=4)
 LINES = [Line(number=1, channel=2), Line(number=2, channel=3), Line(number=3, channel=4, exempt=True)]
@@ -57,6 +58,17 @@ def bench(run_dir: Path) -> Iterator[Bench]:
     yield made
     made.board.close()
     made.wires.close()
+
+
+def test_no_notice_is_played_while_the_meter_that_closes_the_relay_is_silent(bench: Bench) -> None:
+    bench.board.meter = MeterState(connected=False)
+    why = bench.player.play(1, "ko", 1333)
+    assert why is not None
+    assert "meter" in why
+    bench.periods(14)
+    assert not bench.stream.any()
+    bench.board.meter = MeterState(connected=True)
+    assert bench.player.play(1, "ko", 3000) is None
 
 
 def test_first_sample_is_at_its_frame(bench: Bench) -> None:
