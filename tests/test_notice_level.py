@@ -26,7 +26,7 @@ from unit_rig import make_unit
 
 NUMBERS, POLICY = NoticeNumbers(), Recording()
 AT = "2026-11-24T22:56:00.123Z"
-DRAWN_DB = -12.6  # of the echo, board/frontend.py
+DRAWN_DB = -6.9  # of the echo, board/frontend.py
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def gain(notice: Notice, echo_db: float | None) -> float:
 
 @pytest.mark.parametrize(
     ("echo_db", "wanted"),
-    [(None, 0.0), (-0.65, 0.0), (2.0, 0.0), (-4.65, 4.0), (-6.65, 6.0), (DRAWN_DB, 9.0), (-30.0, 9.0)],
+    [(None, 0.0), (-0.65, 0.0), (2.0, 0.0), (-4.65, 4.0), (-6.65, 6.0), (DRAWN_DB, 6.0), (-30.0, 6.0)],
 )
 def test_the_gain_makes_up_what_the_line_takes_within_its_bounds(
     notice: Notice, echo_db: float | None, wanted: float
@@ -69,11 +69,11 @@ def test_a_peak_is_turned_down_without_a_step() -> None:
 
 
 def test_a_raised_notice_is_proven_at_its_own_level(notice: Notice) -> None:
-    heard = np.rint(raised(notice.samples, 9.0) * 10 ** (DRAWN_DB / 20)).astype(np.int16)
+    heard = np.rint(raised(notice.samples, 6.0) * 10 ** (DRAWN_DB / 20)).astype(np.int16)
     captured = np.concatenate([np.zeros(240, np.int16), heard, np.zeros(RATE_HZ, np.int16)])
-    proof = prove(captured, notice.samples, ProofNumbers(echo_db=DRAWN_DB + 9.0))
+    proof = prove(captured, notice.samples, ProofNumbers(echo_db=DRAWN_DB + 6.0))
     assert proof.proof == "full"
-    assert proof.level_db == pytest.approx(DRAWN_DB + 9.0, abs=1.5)
+    assert proof.level_db == pytest.approx(DRAWN_DB + 6.0, abs=1.5)
 
 
 # --- in capture ------------------------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ UNTOLD = (  # what moves no figure of a line in service, and why it may stay
         r"Q101 shorted (2-3|1-2)",
         "the notice relay closes with COIL: 2 dB, and silence is played. A production test tells",
     ),
-    (r"R128 shorted|R131 shorted|R135 shorted", "keeps two outputs from ringing: noise at the most"),
+    (r"R1(28|31|35|45) shorted", "keeps two outputs from ringing: noise at the most"),
     (r"R134 open", "the meter's pin holds the gate down; without a meter RELAY_ARM has no command to carry"),
     (r"R134 shorted", "the meter's pin cannot lift the gate: no notice is heard. The simulated pin has no resistance"),
 )

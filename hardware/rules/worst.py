@@ -35,7 +35,7 @@ NETS: tuple[tuple[str, float, float, str], ...] = (
     (rf"{LINE}s[12]", 0, BARRIER_V / 2, "half of what is between a line and ground"),
     (rf"{LINE}s[pn]", -1, 4.37, '"Surge: at the measuring amplifier, beyond its rails", asked <= 1 V'),
     (rf"{LINE}s[12]x", -1, 1, '"Surge: at the receive burden", asked <= 1 V'),
-    (rf"{LINE}n[sg]", -10, 10, '"Surge: at the notice driver", asked <= 10 V'),
+    (rf"{LINE}ns", -6.5, 11.9, "the clamp, 6.4 V, from either end of the other amplifier's 5 V"),
     (rf"{LINE}[kc]d|{LINE}ck", 0, 10, '"Relay" and "Contact: at its driver, which stands 20 V", asked <= 10 V'),
     (rf"{LINE}ca", -1, 3.37, "a diode below ground, the meter's pin above"),
     (rf"{LINE}cr", 0, 3.37, "what edges of 3.3 V charge it to"),
@@ -67,11 +67,11 @@ ACROSS: tuple[tuple[str, float, str], ...] = (  # part: what is across it, where
     (r"C100[23]", 2.63, "two in a row, balanced, on 5.25 V"),
     (r"C[1-8](06|07|10)", PAIR_V, "all of the pair's surge"),
     (r"D[1-8]0[19]", 268.0, "it limits: what must not fire it is ringing of 150 Vrms on 56 V"),
-    (r"D[1-8]07", 5.0, "it limits: what must not fire it is a notice, within 5 V as the driver's supply"),
+    (r"D[1-8]07", 5.0, "it limits: what must not fire it is a notice: 4 V with 5 V at the drivers, 4.2 V with 5.25 V"),
     (r"J130[23]", 268.0, "ringing of 150 Vrms on 56 V; surges pass it before the fuses"),
-    (r"C[1-8]11", 15.25, "10 V of a surge at one end, 5.25 V at the other"),
     (r"D1002", 12.0, "it limits: the gate stands 20 V"),
     (r"D14\d\d", 5.0, "never turned: its resistor and its driver only pull it forward (`lit`)"),
+    (r"C[1-8]11", 11.9, "the clamp, 6.4 V, and 5.25 V; its other end is an output behind 51 ohm"),
     (r"C130[12]", 3.37, "a capacitor of the pump carries its supply once"),
 )
 

@@ -55,7 +55,7 @@ def surge(netlist: Netlist) -> list[Finding]:
 def _run(netlist: Netlist, lines: list[str], supply: Supply) -> dict[str, float]:
     seen = {
         "pair": "v(pair)", "fuse": "i(Vin)", "t2": "i(L.XT102.L1)", "burden": "v(burden)",
-        "driver": "v(/Line1/ns)",
+        "driver": "v(driver)",
     }  # fmt: skip
     measures = [f".meas tran {name}_{end} {how} {what} from=5u to=1m" for name, what in seen.items()
                 for end, how in (("high", "max"), ("low", "min"))]  # fmt: skip
@@ -63,5 +63,9 @@ def _run(netlist: Netlist, lines: list[str], supply: Supply) -> dict[str, float]
         *(f".meas tran {pin}_high max v(/Line1/{pin}) from=5u to=1m" for pin in INPUTS),
         *(f".meas tran {pin}_low min v(/Line1/{pin}) from=5u to=1m" for pin in INPUTS),
     ]
-    probes = ["Epair pair 0 /Line1/t /Line1/r 1", "Eburden burden 0 /Line1/s1x /Line1/s2x 1"]
+    probes = [
+        "Epair pair 0 /Line1/t /Line1/r 1",
+        "Edriver driver 0 /Line1/ns /Line1/nt 1",
+        "Eburden burden 0 /Line1/s1x /Line1/s2x 1",
+    ]
     return run(Deck(netlist, [*lines, *probes], measures, supply))

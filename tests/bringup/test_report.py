@@ -73,7 +73,7 @@ def record(day: str = "2026-11-28", **fields: object) -> CallRecord:
 
 
 def test_the_report_is_the_units(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert bringup(config, "--by-hand", "notice_dbm=-9.2") == 1, "most could not be measured here"
+    assert bringup(config, "--by-hand", "notice_dbm=-16.2") == 1, "most could not be measured here"
     path, listed = made(config), signers(config)
     with path.open("rb") as file:
         words = ["ssh-keygen", "-Y", "verify", "-f", str(listed), "-I", "test-unit", "-n", "linetap-bringup"]
@@ -81,7 +81,7 @@ def test_the_report_is_the_units(config: Path, tmp_path: Path, capsys: pytest.Ca
     capsys.readouterr()
     assert taken(path, "--signers", listed, "--keep", tmp_path / "kept") == 1
     said = capsys.readouterr().out
-    assert "| notice at the far end | -9.2 | -12 to -6 dBm |" in said
+    assert "| notice at the far end | -16.2 | -19 to -13 dBm |" in said
     assert "not measured: by hand, with a stopwatch: --by-hand power_to_run_s=..." in said
     assert (tmp_path / "kept" / path.name).read_bytes() == path.read_bytes()
     assert (tmp_path / "kept" / f"{path.name}.sig").read_bytes() == Path(f"{path}.sig").read_bytes()

@@ -52,7 +52,7 @@ def test_a_deck_that_ngspice_refuses_is_an_error() -> None:
 def test_a_node_that_hangs_nowhere_is_an_error() -> None:
     """ngspice goes on without an operating point of it, and what it then finds is wrong."""
     with pytest.raises(Refusal, match=r"hangs nowhere: .*/line1/dc"):
-        playing.notice(front_end().without("U109"))
+        playing.notice(front_end().without("R131"))
 
 
 def test_a_converter_without_its_gain_captures_too_little() -> None:

@@ -66,7 +66,7 @@ LIMITS = {
     "gpio_edge_ms": Limit(
         "edge reported by the gpiochip, latest of 1,000", "ms", 0, 10, by_hand="a function generator"
     ),
-    "notice_dbm": Limit("notice at the far end", "dBm", -12, -6, by_hand="a level meter at the far end"),
+    "notice_dbm": Limit("notice at the far end", "dBm", -19, -13, by_hand="a level meter at the far end"),
     "hung_kernel_s": Limit("hung kernel to the first call", "s", 0, 60, by_hand="a stopwatch"),
 }
 

@@ -186,7 +186,7 @@ codec = "mulaw"
 # A tone of 1400 Hz before each notice, in ms; 0: none.
 notice_tone_ms = 0
 # The notice's level on the line. `linetap line learn` measures the level that arrives, and the notice is raised by the
-# difference, at most 9 dB; on a line without measurements it is played unchanged.
+# difference, at most 6 dB; on a line without measurements it is played unchanged.
 notice_target_dbm0 = -16.0
 # Incoming calls: the notice waits for the end of the answering person's greeting, at most this long after the answer;
 # 0: no wait.
