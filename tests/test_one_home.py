@@ -208,6 +208,17 @@ def test_a_rename_is_made_durable_in_one_place() -> None:
     assert found <= RENAMING, found - RENAMING
 
 
+def test_the_pattern_of_a_field_takes_no_line_break_at_its_end() -> None:
+    """Python's `$` lets one stand behind it; a pattern ends in \\Z."""
+    found = []
+    for path, each in nodes().items():
+        for call in each:
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "Meta":
+                patterns = (ast.unparse(word.value) for word in call.keywords if word.arg == "pattern")
+                found += [f"{path}:{call.lineno}: {one}" for one in patterns if one.rstrip("\"'").endswith("$")]
+    assert not found
+
+
 def test_keygen_unit_is_spelled_once() -> None:
     """Desk and unit both have the command; the key in a file is made, written and printed by the core."""
     home = f"{CORE}/keygenunit.py"

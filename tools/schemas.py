@@ -37,6 +37,7 @@ def files() -> dict[str, str]:
         schema = components.pop(kind.__name__)
         schema = {"$schema": DIALECT, **schema} | ({"$defs": components} if components else {})
         _null_last(schema)
+        _end_patterns(schema)
         if kind in RECORDS:
             _close(schema)
         made[f"{kind.__name__}.json"] = json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
@@ -52,6 +53,17 @@ def _null_last(node: Any) -> None:
     if isinstance(node, list):
         for each in node:
             _null_last(each)
+
+
+def _end_patterns(node: Any) -> None:
+    """JSON Schema's `$` is the end of the text; in Python, where a line break may stand behind it, that is `\\Z`."""
+    if isinstance(node, dict):
+        if isinstance(node.get("pattern"), str):
+            node["pattern"] = node["pattern"].replace(r"\Z", "$")
+        node = list(node.values())
+    if isinstance(node, list):
+        for each in node:
+            _end_patterns(each)
 
 
 def _close(node: Any) -> None:

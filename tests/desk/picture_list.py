@@ -308,6 +308,7 @@ NO_PAGE = {
     "/hold/{id}/call": "what the vault officer verifies and wraps",
     "/hold/{id}/check": "what another vault officer checks",
     "/hold/{id}/hold.command": "what the vault officer sends",
+    "/adoption/news": "whether a unit has asked since, for the page itself",
     "/adoption/paper": "the same as a unit's, without its name and its code",
     "/adoption/{id}/order": "what the authority signs",
     "/adoption/{id}/request": "what the authority takes along",

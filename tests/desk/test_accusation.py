@@ -21,6 +21,7 @@ from linetap_core.cli import main
 from linetap_core.clock import parse_rfc3339
 from linetap_core.records import CallRecord, EndRecord, Mark, NoticeRecord
 from linetap_desk.accusation import statement
+from linetap_desk.serve.accusation.routes import MOST
 from linetap_desk.serve.database.tables import requests
 from linetap_desk.serve.database.transactions import writing
 from sealing_rig import CALL_ID
@@ -148,15 +149,22 @@ def served(tmp_path: Path) -> Iterator[ServeSite]:
     house.fill()
     asked = [("first", "given", "2026-117"), ("second", "not_given", "2026-117"), ("second", "given", "2026-118; rm")]
     with house.serve() as served:
-        with writing(served.site.own) as db:
-            for number, (name, outcome, case) in enumerate(asked):
-                db.execute(insert(requests).values(
-                    id=f"2026-000{number}", unit=UNIT, call_id=house.names[name], line=1, record_sha256="ab" * 32,
-                    purpose="dispute", case_number=case, requester="a", recipient="b", asked_by="kim", asked_at="x",
-                    expires_at="x", closed_at="x", outcome=outcome,
-                ))  # fmt: skip
+        ask(
+            served,
+            [(f"2026-000{n}", house.names[name], outcome, case) for n, (name, outcome, case) in enumerate(asked)],
+        )
         yield served
     house.engine.dispose()
+
+
+def ask(served: ServeSite, asked: list[tuple[str, ...]]) -> None:
+    with writing(served.site.own) as db:
+        for name, call_id, outcome, case in asked:
+            db.execute(insert(requests).values(
+                id=name, unit=UNIT, call_id=call_id, line=1, record_sha256="ab" * 32,
+                purpose="dispute", case_number=case, requester="a", recipient="b", asked_by="kim", asked_at="x",
+                expires_at="x", closed_at="x", outcome=outcome,
+            ))  # fmt: skip
 
 
 def test_the_page_names_what_was_released_for_the_case(served: ServeSite) -> None:
@@ -173,3 +181,11 @@ def test_the_page_names_what_was_released_for_the_case(served: ServeSite) -> Non
     assert "이 사건으로 열람·제공한 통화가 없습니다" in client.get("/accusation?case=2026-119").text
     assert client.get("/accusation", params={"case": "x" * 121}).status_code == 404
     assert served.client("custodian").get("/accusation").status_code == 403
+
+
+def test_a_case_of_more_calls_than_a_page_holds_says_so(served: ServeSite) -> None:
+    client, cut = served.client("officer"), "표시한 것보다 많습니다"
+    assert cut not in client.get("/accusation?case=2026-117").text
+    (given,) = re.findall(r"/calls/[^/]+/([^\"]+)\"", client.get("/accusation?case=2026-117").text)
+    ask(served, [(f"2026-1{n:03}", given, "given", "2026-120") for n in range(MOST + 1)])
+    assert cut in client.get("/accusation?case=2026-120").text

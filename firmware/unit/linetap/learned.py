@@ -42,7 +42,7 @@ class Learned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     echo_delay_ms: Milliseconds | None = None  # from playing to capturing it
     near_digit_dbm0: Decibels | None = None  # one tone of a digit dialled on this line
     release_ms: Opening | None = None  # the loop open for so long until the exchange had released; 0: it did not
-    learned_at: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT[0-9:.]{8,12}Z$")]  # as rfc3339 writes it: text orders
+    learned_at: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT[0-9:.]{8,12}Z\Z")]  # as rfc3339 writes it: text orders
 
 
 FILE = SmallFile("learned", Learned, 4096)

@@ -49,7 +49,7 @@ class CallSound(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     dbm0: Level = -18.0  # of its active parts
     which: Annotated[int, Meta(ge=0, le=63)] = 0  # of several melodies, coughs, hands on a keyboard
     text: Annotated[str, Meta(max_length=300)] = ""
-    prompt: Annotated[str, Meta(pattern=r"^[a-z0-9-]*$", max_length=60)] = ""
+    prompt: Annotated[str, Meta(pattern=r"^[a-z0-9-]*\Z", max_length=60)] = ""
     language: Language = "ko"
     speaker: Speaker = "announcer"
     hz: Annotated[list[Hz], Meta(max_length=8)] = []
@@ -85,7 +85,7 @@ class CallerId(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     kind: Literal["none", "bell202", "v23", "dtmf"] = "none"
     message: Literal["mdmf", "sdmf"] = "mdmf"
-    number: Annotated[str, Meta(pattern=r"^[0-9]*$", max_length=20)] = ""
+    number: Annotated[str, Meta(pattern=r"^[0-9]*\Z", max_length=20)] = ""
     name: Annotated[str, Meta(max_length=15)] = ""  # EUC-KR where it is not ASCII
     withheld: bool = False
     broken: bool = False  # a checksum that does not fit; in digits, an end that does not come
@@ -96,7 +96,7 @@ class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """Digits in the middle of a call; no speech meanwhile."""
 
     at_s: Seconds  # from the answer
-    digits: Annotated[str, Meta(pattern=r"^[0-9*#A-D]+$", max_length=32)]
+    digits: Annotated[str, Meta(pattern=r"^[0-9*#A-D]+\Z", max_length=32)]
     by: Literal["staff", "caller"] = "staff"
     dbm0: Level | None = None  # of each tone: as it arrives from a telephone on this line, or from the far end
 
@@ -120,7 +120,7 @@ class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     rings: Annotated[int, Meta(ge=1, le=60)] = 2  # bursts: of ringing (in), of ringback (out)
     answer_in_burst_ms: Annotated[int, Meta(ge=1, le=999)] | None = None  # within the last burst; else after it
     shake: bool = False  # ringing gets through to the hook comparator
-    digits: Annotated[str, Meta(pattern=r"^[0-9*#A-D]*$", max_length=32)] = ""
+    digits: Annotated[str, Meta(pattern=r"^[0-9*#A-D]*\Z", max_length=32)] = ""
     dialling: Literal["dtmf", "pulse"] = "dtmf"
     dial_tone: bool = True
     pause_after: Annotated[int, Meta(ge=0, le=31)] = 0  # of the digits; then no digit for `pause_s`

@@ -48,7 +48,7 @@ class SmdrLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """A line that the PBX prints, and its time."""
 
     at_s: Seconds
-    text: Annotated[str, Meta(pattern=r"^[^\r\n]+$", max_length=200)]
+    text: Annotated[str, Meta(pattern=r"^[^\r\n]+\Z", max_length=200)]
 
 
 class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -27,7 +27,7 @@ EVENTS_BITS = 32  # of a number: what a vault counts; the rest, at most 20 bits,
 MOST_SKIPPED = 1 << 31  # events that the desk's word may pass over: as many are left, for a century
 _BASE_DIGITS = 5
 
-Name = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$")]
+Name = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")]
 
 
 class VaultDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -19,7 +19,7 @@ Text = Annotated[str, Meta(max_length=400)]
 class HoldAsked(msgspec.Struct, frozen=True, kw_only=True):
     """`id`: of the request at the desk. `until`: RFC 3339."""
 
-    id: Annotated[str, Meta(pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$")]
+    id: Annotated[str, Meta(pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]{0,63}\Z")]
     unit: Text
     call_id: Text
     case: Text

@@ -28,7 +28,7 @@ SUITE = "linetap-amendment-1"
 LIMIT_BYTES = 4096
 MOST = 99  # of one call
 NAME = re.compile(r"(.{1,64})\.(\d{3})\.json", re.ASCII)
-_Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+_Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 class Amendment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -23,7 +23,7 @@ from linetap_core.evidence.signing.signers import Signer, require_trust
 HEAD_LIMIT_BYTES = 2048
 LIST_LIMIT_BYTES = 5 << 20
 
-Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 class ListHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

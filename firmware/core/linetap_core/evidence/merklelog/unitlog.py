@@ -94,10 +94,10 @@ class Head(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
 
     unit: str
     size: Annotated[int, Meta(ge=0, lt=1 << 62)]  # which every database can count
-    root: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+    root: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
     at: str
     origin: str
-    log: Annotated[str, Meta(pattern=r"^([0-9a-f]{16})?$")] = ""
+    log: Annotated[str, Meta(pattern=r"^([0-9a-f]{16})?\Z")] = ""
 
 
 class HeadCopy(msgspec.Struct, frozen=True):

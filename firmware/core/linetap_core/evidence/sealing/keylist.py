@@ -46,7 +46,7 @@ LIST_LIMIT_BYTES = 4 << 20  # 20 years of days
 SPARE_DAYS = 400  # how much longer than the longest class a list must be
 MOST_DAYS = 20_000
 
-DayText = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$")]
+DayText = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d\Z")]
 
 
 class KeyListFault(Refusal):

@@ -9,7 +9,7 @@ from typing import Annotated
 from msgspec import Meta
 
 NAME = r"[a-z0-9][a-z0-9-]{1,39}"  # part of other patterns
-UnitId = Annotated[str, Meta(pattern=rf"^{NAME}$")]
+UnitId = Annotated[str, Meta(pattern=rf"^{NAME}\Z")]
 _NAME = re.compile(NAME)
 
 # Other signers, as a signers' file and a list of roles name them.

@@ -30,7 +30,7 @@ from linetap_desk.unsealing import wav
 
 SOUND, PROOF, NOTE = "recording.wav", "copy.json", "about.txt"
 VERSION = 1
-_Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+_Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 class Masked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

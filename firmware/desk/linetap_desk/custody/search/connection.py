@@ -40,7 +40,7 @@ class NotLogged(Refusal):
 class Begun(msgspec.Struct, frozen=True, kw_only=True):
     """What the desk granted, by its own statement."""
 
-    token: Annotated[str, Meta(pattern=r"^[0-9A-Za-z_-]{20,100}$")]
+    token: Annotated[str, Meta(pattern=r"^[0-9A-Za-z_-]{20,100}\Z")]
     id: _Name
     person: _Name
     purpose: _Name

@@ -34,13 +34,16 @@ async def page(request: Request, site: Site) -> Response:
     def read() -> list[Mapping[str, Any]]:
         with site.own.connect() as db:
             mine = (requests.c.case_number == case, requests.c.outcome == GIVEN)
-            return [dict(row) for row in db.execute(select(requests).where(*mine).limit(MOST)).mappings()]
+            newest = select(requests).where(*mine).order_by(requests.c.asked_at.desc())
+            return [dict(row) for row in db.execute(newest.limit(MOST + 1)).mappings()]
 
     given = await anyio.to_thread.run_sync(read) if case else []
+    more, given = len(given) > MOST, given[:MOST]
     found = await read_desk(site, lambda db: _calls(db, given)) if given else []
     return site.pages.page(
-        request, "accusation/accusation.html", case=case, found=found, words=story, text_of=text_of(site, request),
-        command=_command(case, found), asked={(row["unit"], row["call_id"]): row["id"] for row in given},
+        request, "accusation/accusation.html", case=case, found=found, more=more, words=story,
+        text_of=text_of(site, request), command=_command(case, found),
+        asked={(row["unit"], row["call_id"]): row["id"] for row in given},
     )  # fmt: skip
 
 

@@ -66,7 +66,7 @@ class Search(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     first: date = msgspec.field(name="from")
     last: date = msgspec.field(name="to")
     units: Annotated[int, Meta(ge=0, le=100_000)]
-    entry: Annotated[str, Meta(pattern=r"^(access-[0-9a-f]{8} [0-9]{1,9})?$")] = ""
+    entry: Annotated[str, Meta(pattern=r"^(access-[0-9a-f]{8} [0-9]{1,9})?\Z")] = ""
 
 
 class Logged(msgspec.Struct, frozen=True, kw_only=True):

@@ -53,7 +53,7 @@ class _Before(msgspec.Struct, frozen=True):
     """The number of vaults of a key so far, and the name of the last."""
 
     count: Annotated[int, Meta(ge=0, lt=1 << 31)]
-    last: Annotated[str, Meta(pattern=r"^([0-9a-f]{16})?$")]
+    last: Annotated[str, Meta(pattern=r"^([0-9a-f]{16})?\Z")]
 
 
 _FILE = SmallFile("vaults", dict[str, _Before])
