@@ -64,12 +64,12 @@ class Teller:
         fields: dict[str, Any] = {"at": at, "call_id": f"20261124T2256{call:02d}.000Z-L01", "line": 1} | more
         return self.outbox.append(CallEvent(seq=0, event=event, unit="", **fields))
 
-    def call(self, call: int) -> None:
-        """A whole one: five events."""
+    def call(self, call: int, **sealed: str) -> None:
+        """A whole one: five events. `sealed`: more of what the last one says."""
         for event in ("started", "notice", "answered"):
             self.tell(event, call, direction="in")
         self.tell("ended", call, direction="in", disposition="recorded", duration_s=12.5)
-        self.tell("sealed", call, disposition="recorded", gaps_ms=0.0, record_sha256="ab" * 32)
+        self.tell("sealed", call, disposition="recorded", gaps_ms=0.0, record_sha256="ab" * 32, **sealed)
 
     def reports(self, first: int = 1, most: int = 100_000, late_s: int = 0) -> list[Report]:
         """As they come a second after they were said, or later."""

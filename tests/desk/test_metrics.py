@@ -182,7 +182,7 @@ def test_promtool_accepts_the_rules_and_each_fires() -> None:
 
 
 def test_every_rule_is_about_a_figure_that_there_is(engine: Engine, teller: Teller) -> None:
-    teller.call(1)
+    teller.call(1, situation="abuse")
     health = json.dumps({"at": rfc3339(START_NS), "outbox_seq": 17}).encode()
     Store(engine).write(
         [status("online"), said("health", health), said("alert", HUM, "hum"), *teller.reports()], trusted(teller)

@@ -152,10 +152,10 @@ def _calls(db: Connection, known: set[str], now_ns: int) -> Iterator[Sample]:
 
 
 def _ended(db: Connection, known: set[str], now_ns: int) -> Iterator[Sample]:
-    wanted = select(calls.c.unit, func.max(calls.c.ended_at).label("last")).where(
+    of_a_day = select(calls.c.unit, func.max(calls.c.ended_at).label("last")).where(
         calls.c.situation.is_not(None), calls.c.began_at >= rfc3339(now_ns - NS_PER_DAY)
     )
-    rows = db.execute(wanted.group_by(calls.c.unit).order_by(calls.c.unit)).mappings().all()
+    rows = db.execute(of_a_day.group_by(calls.c.unit).order_by(calls.c.unit)).mappings().all()
     yield from _moments([row for row in rows if row["unit"] in known], "last")
 
 
