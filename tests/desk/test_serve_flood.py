@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fleet_rig import END_S, Speaking, fleet_site
+from fleet_rig import Speaking, fleet_site
 from servesite import ServeSite
 
 from broker import Broker, until
@@ -20,7 +20,7 @@ from linetap_desk.watch import units
 
 NOT_SHOWN = deskload.UNITS * deskload.ALERTS - units.MOST_ALERTS_IN_ALL
 ALL = Reader(calls=False, language="en")
-READ_S = 240  # 15 s where nothing else runs
+READ_S = 240  # seconds where nothing else runs
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -47,19 +47,19 @@ def test_a_hundred_thousand_alerts_in_the_broker(tmp_path: Path) -> None:
             shown = {unit["unit"]: unit for unit in served.site.fleet.seen(ALL)[2]}
             assert shown["main-01"]["standing"] == "fine"
             floor.alerts("main-01")  # it is beyond the bound as well, and that is counted
-            until(lambda: desk(served).not_shown == NOT_SHOWN + 1, END_S)
+            until(lambda: desk(served).not_shown == NOT_SHOWN + 1, READ_S)
             some = next(name for name in shown if name.startswith("flood-"))
             for check in range(deskload.ALERTS):  # whichever of them are kept: room for others
                 floor.say(some, f"alert/a{check}", b"")
             floor.alerts("main-01", "gain")
-            until(lambda: _standing(served, "main-01") == "warning", END_S)
+            until(lambda: _standing(served, "main-01") == "warning", READ_S)
             floor.close()
             broker.stop()
-            until(lambda: desk(served).link == "away", END_S)
+            until(lambda: desk(served).link == "away", READ_S)
             broker.start()
             until(lambda: desk(served).link == "live", READ_S)
             left = deskload.UNITS * deskload.ALERTS - deskload.ALERTS + 2
-            until(lambda: desk(served).not_shown == left - units.MOST_ALERTS_IN_ALL, END_S)  # now, and not twice
+            until(lambda: desk(served).not_shown == left - units.MOST_ALERTS_IN_ALL, READ_S)  # now, and not twice
             assert alerts(served) == units.MOST_ALERTS_IN_ALL
 
 

@@ -103,7 +103,8 @@ def test_only_what_is_different_is_a_change() -> None:
     told = well()
     assert told.tell("line/1", LINE) is None
     assert told.tell("line/1", {**LINE, "state": "ringing", "call_id": "c"}) == {
-        "unit": "main-03", "kind": "line", "line": 1, "state": "ringing", "since": AT, "call_id": "c"
+        "unit": "main-03", "kind": "line", "line": 1, "state": "ringing", "since": AT, "call_id": "c",
+        "release": None,
     }  # fmt: skip
     assert told.tell("alert/hum", b"") is None
     told.tell("alert/hum", ALERT)
