@@ -201,7 +201,7 @@ def test_tools_alone_need_no_server_and_a_server_takes_postgresql(signed: Path) 
         tools.type("linetap-custody --help && python3 -c 'import linetap_desk.custody.program.command'")
         tools.type("linetap pki desk wall --dir pki -o wall.pem && touch desk.toml")
         status, said = bare.shell(machine, "linetap desk serve --config desk.toml")
-        assert (status, said) == (2, "this needs alembic: apt install linetap-desk brings it\n")
+        assert (status, said) == (2, "this needs argon2: apt install linetap-desk brings it\n")
         _postgresql(tools)
         _unit(tools)
 
