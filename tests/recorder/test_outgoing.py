@@ -59,6 +59,15 @@ def test_an_emergency_call_is_neither_announced_nor_recorded(tmp_path: Path, run
     assert (call["disposition"], call["why"], call["notice"]) == ("skipped", "emergency", None)
 
 
+@pytest.mark.parametrize(("number", "why"), [("1191", ""), ("119", "emergency"), ("91121", "emergency")])
+def test_an_extension_that_begins_as_an_emergency_number_is_none(
+    tmp_path: Path, run_dir: Path, number: str, why: str
+) -> None:
+    policy = {"internal_pattern": r"^1\d{3}$", "record_internal": True}
+    call = told(tmp_path, run_dir, CALL + f'digits = "{number}"\n', **policy)
+    assert (call["disposition"], call["why"]) == ("skipped" if why else "recorded", why)
+
+
 def test_policy_may_have_emergency_calls_recorded(tmp_path: Path, run_dir: Path) -> None:
     call = told(tmp_path, run_dir, CALL + 'digits = "119"\n', record_emergency=True)
     assert call["disposition"] == "recorded"

@@ -28,13 +28,14 @@ def is_emergency(policy: Recording, number: str) -> bool:
     """Whether this is an emergency number (112, 113, 119 or as configured).
 
     Also after a trunk prefix, a service code or an area code, or with a key too many: whoever dials so reaches it. No
-    number of Korea that is longer begins so.
+    number of Korea that is longer begins so; an extension of the house may.
     """
+    more = 0 if _is_internal(policy, number) else _MORE_DIGITS
     starts = {number, *(number[found.end() :] for code in _SERVICE if (found := code.match(number)))}
     starts |= {each.removeprefix(prefix) for each in starts for prefix in policy.trunk_prefixes}
     starts |= {each[found.end() :] for each in starts if (found := _AREA.match(each))}
     return any(
-        each.startswith(emergency) and len(each) - len(emergency) <= _MORE_DIGITS
+        each.startswith(emergency) and len(each) - len(emergency) <= more
         for each in starts
         for emergency in policy.emergency_numbers
     )
