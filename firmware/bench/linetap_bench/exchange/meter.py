@@ -23,6 +23,7 @@ import numpy as np
 from linetap.board.meter import protocol as wire
 from linetap.board.meter.oneshot import OneShots
 from linetap.board.meter.protocol import Deframer, encode
+from linetap.board.meter.reader import SILENT_MS
 from linetap.board.wires import Wires
 from linetap_bench.exchange.meterlines import MeterLines, VoltsAt, WireVolts
 from linetap_bench.stage.cable import report_late
@@ -31,8 +32,7 @@ from linetap_core.service import try_realtime
 
 WAITS_S = 0.002
 PRIORITY = 40  # as the exchange: a real meter's processor does nothing else
-SILENT_MS = 100  # in one turn: linetap takes the meter for silent
-LATE_MS = 50  # with what samples take on their way, that may be enough
+LATE_MS = 50  # in one turn: with what samples take on their way, enough for linetap to take it for silent
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ from linetap.ring import I16
 from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.records import MeterState
 
-SILENT_MS = 100  # without samples for this long the pins decide
+SILENT_MS = 100  # without samples for this long the sound decides
 GONE_MS = 2000  # without any frame for this long the port is reopened
 ECHO_MAX_MS = 2000  # a beat that returns later belongs to another
 BEHIND_MAX_MS = 1500  # older levels are discarded
