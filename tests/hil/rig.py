@@ -102,6 +102,12 @@ def state_of[S: ServiceState](machine: Machine, name: str, kind: type[S]) -> S:
     return msgspec.json.decode(told.splitlines()[-1], type=kind)
 
 
+def idle_lines(machine: Machine) -> None:
+    """Voltage on the lines until an exchange is there: without either they are cut."""
+    words = ("--quiet", "--collect", "--unit=idle", "/usr/bin/python3", "/run/hil/idle.py", "/etc/linetap/unit.toml")
+    machine.run("systemd-run", *words)
+
+
 def start_lines(machine: Machine, script: str) -> None:
     """The exchange, in the machine; it begins when capture and recorder are up."""
     machine.write("/run/hil/calls.toml", script.encode())
