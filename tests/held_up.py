@@ -2,8 +2,9 @@
 """Runs a failed test again, by name and at most twice, if a stand-in reported that the machine held it up meanwhile.
 
 A stand-in (exchange, cable, far end, simple unit) reports how much later than its buffer allows it ran: see
-linetap_bench.stage.cable. A report counts for a test if it came during the test, during the set-up of a fixture
-which the test shares with others, or, for a shared fixture that yields (its stand-in still runs), at any time since.
+linetap_bench.stage.cable; a stage reports each of its processes that waited long for a processor. A report counts for a
+test if it came during the test, during the set-up of a fixture which the test shares with others, or, for a shared
+fixture that yields (its stand-in still runs), at any time since.
 Without a report a failure stays a failure, and a test that fails each time stays failed. The long tests (`soak`,
 `hil`) are not run again. Every repetition is a line of the summary:
 

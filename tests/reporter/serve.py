@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The reporter as a process of its own, over a configuration in JSON, with less patience than on a unit.
 
-It writes down beside its configuration whatever it hands to paho, its will too: published.py judges that.
+It writes down beside its configuration whatever it hands to paho, its will too: published.py judges that. A row that a
+kill has cut is taken away by the next process, which would join its own first row to it.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import IO, Any
@@ -49,9 +51,16 @@ class Publishing(Client):
         self.book.flush()
 
 
+def opened(path: Path) -> IO[str]:
+    """The rows so far, without one that was cut; further ones follow."""
+    path.touch()
+    os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
+    return path.open("a")
+
+
 if __name__ == "__main__":
     config = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Config)
-    Publishing.book = Path(sys.argv[1]).with_suffix(".published").open("a")
+    Publishing.book = opened(Path(sys.argv[1]).with_suffix(".published"))
     connection.Client = Publishing  # type: ignore[attr-defined]
     try:
         answer_ms, desk_s, repeat_s = int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])

@@ -22,6 +22,7 @@ from linetap_core.clock import SYSTEM
 from linetap_core.evidence.authorization.command import MAY
 from linetap_core.evidence.authorization.fetch import BLOCK_BYTES
 from published import at, channel_of, document, faults
+from reporter_rig import END_S
 
 DOCS = published.DOCUMENT.parent
 CONTRACT = {"status", "line", "call", "health", "alert", "log", "cmd", "reply"}
@@ -146,3 +147,18 @@ def test_a_reporter_says_all_that_there_is_to_say(tmp_path: Path, run_dir: Path)
             desk.publish("linetap/v1/floor-03/cmd/ack", b"{}", b"\x01")
             said = {name for name, channel in document()["channels"].items() if "/cmd/" not in channel["address"]}
             floor.until(lambda: {channel_of(one["topic"]) for one in floor.published()} == said or None)
+
+
+def test_a_row_that_a_kill_has_cut_spoils_no_other(tmp_path: Path, run_dir: Path) -> None:
+    with Broker(tmp_path / "broker") as broker, Kept(tmp_path, run_dir, broker.port) as floor:
+        floor.events(1)
+        process = floor.reporter()
+        floor.reached(lambda state: state.delivered_seq == 1)
+        process.kill()
+        process.wait(END_S)
+        before = len(floor.published())
+        with floor.config_file.with_suffix(".published").open("a") as rows:
+            rows.write('{"topic": "linetap/v1/floor-03/eve')
+        assert len(floor.published()) == before
+        floor.reporter()
+        floor.until(lambda: len(floor.published()) > before)

@@ -21,6 +21,7 @@ from linetap_bench.stage.cable import Cable
 from linetap_bench.stage.jack import JackCable
 from linetap_bench.stage.processes import Child, ChildFailed, Processes
 from linetap_bench.stage.servers import start_broker
+from linetap_bench.stage.starved import StarvedProcesses
 from linetap_core import rooms
 
 UNIT = "floor-03"
@@ -46,6 +47,7 @@ class Stage:
             cable = JackCable(self.run_dir / "jack", self.channels, self.rate_hz, patient=self._patient)
             self.cable = stack.enter_context(cable)
             self.children = stack.enter_context(Processes(self.folder / "logs", self.cable.env))
+            stack.enter_context(StarvedProcesses(self.children.children))
             self.broker, self.port = self._start_broker()
             self._stack = stack.pop_all()
         return self

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reports processes that were ready to run and got no processor, as the kernel counts it.
+
+A scenario plays in real time. A recorder that waits for a processor while the exchange plays on hears everything late,
+which no stand-in's buffer shows. /proc/PID/schedstat has the time that a process has waited since it started.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from linetap_bench.stage.cable import VARIABLE, report_late
+from linetap_bench.stage.processes import Child
+from linetap_core.clock import NS_PER_MS
+
+LOOKS_S = 0.1
+TOLERATED_MS = 80  # of waiting between two looks; the smallest buffer of a stand-in lasts as long (Cable.fill_ms)
+
+
+class StarvedProcesses:
+    """`with StarvedProcesses(children):` looks at all of `children` until the block is left. Idle where nobody reads
+    reports."""
+
+    def __init__(self, children: Sequence[Child], looks_s: float = LOOKS_S) -> None:
+        self._children = children
+        self._looks_s = looks_s
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="starved-processes", daemon=True)
+
+    def __enter__(self) -> Self:
+        if VARIABLE in os.environ:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        before: dict[int, int] = {}
+        while not self._over.wait(self._looks_s):
+            now: dict[int, int] = {}
+            for child in list(self._children):
+                waited_ns = waited(child.process.pid)
+                if waited_ns is None:
+                    continue
+                pid = child.process.pid
+                now[pid] = waited_ns
+                late_ms = (waited_ns - before.get(pid, waited_ns)) / NS_PER_MS
+                report_late(f"{child.name}, ready and without a processor,", late_ms - TOLERATED_MS)
+            before = now
+
+
+def waited(pid: int) -> int | None:
+    """Nanoseconds for which the process's first thread has waited for a processor; None if it is gone, or the kernel
+    does not count."""
+    try:
+        fields = Path(f"/proc/{pid}/schedstat").read_text().split()
+    except OSError:
+        return None
+    return int(fields[1]) if len(fields) == 3 else None
