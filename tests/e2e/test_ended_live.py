@@ -78,6 +78,7 @@ def test_its_loop_is_opened_once_and_closed_whatever_dies(victim: str, tmp_path:
         world.until(loop.look, "the loop is open")
         if victim != "nobody":
             world.kill(services[victim])
+        assert (tmp_path / "meter").is_symlink() == (victim != "meter"), "a dead meter's port may become another's"
         if victim in ("recorder", "capture"):  # as systemd does
             world.start(victim)
         world.until(lambda: not loop.look(), "the loop is closed again")

@@ -39,6 +39,7 @@ class Stage:
         self.channels = channels or lines
         self.config_path = folder / "unit.toml"
         self._stack = contextlib.ExitStack()
+        self._meter: Child | None = None
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
@@ -94,14 +95,19 @@ class Stage:
     def with_contacts(self) -> dict[str, str]:
         """Changes for `prepare`: the card has a meter, and series contacts that it commands."""
         return {
-            '# meter_port = "/dev/linetap/card1/meter"': f'meter_port = "{self.folder / "meter"}"',
+            '# meter_port = "/dev/linetap/card1/meter"': f'meter_port = "{self._meter_port}"',
             "# contacts = false": "contacts = true",
         }
 
+    @property
+    def _meter_port(self) -> Path:
+        return self.folder / "meter"
+
     def start_meter(self, *faults: str) -> Child:
         """The card's meter, on the wires that the exchange has made."""
-        words = ["--wires", str(wires_path(self.run_dir, 1)), "--port", str(self.folder / "meter"), *faults]
-        return self._start("meter", [sys.executable, "-m", "linetap_bench.exchange.meter", *words])
+        words = ["--wires", str(wires_path(self.run_dir, 1)), "--port", str(self._meter_port), *faults]
+        self._meter = self._start("meter", [sys.executable, "-m", "linetap_bench.exchange.meter", *words])
+        return self._meter
 
     def start(self, name: str, *more: str) -> Child:
         """Starts a `linetap` service or tool with this stage's configuration."""
@@ -117,9 +123,12 @@ class Stage:
         return self.children.start(log_name, command)
 
     def kill(self, *children: Child) -> None:
-        """kill -9 of all of them at once."""
+        """kill -9 of all of them at once. A meter's port goes with it, as udev removes a device: the kernel gives a
+        dead terminal's number to whoever asks next, which may be another meter."""
         for child in children:
             child.process.kill()
+        if self._meter in children:
+            self._meter_port.unlink(missing_ok=True)
         for child in children:
             child.process.wait(COMMAND_S)
             self.children.children.remove(child)
