@@ -97,6 +97,19 @@ def test_hanging_up_before_the_notice_leaves_nothing(config: Config) -> None:
     assert (kept.records[0].disposition, kept.records[0].why) == ("discarded", "ended_before_notice")
 
 
+@pytest.mark.parametrize("ms", range(-300, 301, 60))
+def test_no_notice_of_a_record_begins_after_its_end(config: Config, ms: int) -> None:
+    """A handset that is put down is certain only later, and the notice may have begun by then."""
+    (record,) = incoming(config, NOTICE_FRAME / 8000 + ms / 1000, 9).tell().records
+    assert record.ended_at is not None
+    for notice in record.notices:
+        assert notice.ended_at is not None
+        assert notice.started_at < notice.ended_at <= record.ended_at
+    assert bool(record.notices) == (ms > 0)
+    assert (record.disposition == "recorded") == (ms > 0)
+    assert record.why == ("" if ms > 0 else "ended_before_notice")
+
+
 def test_a_call_that_nobody_answers_is_missed(config: Config) -> None:
     kept = Story(config, 20).ring(0.5, 1.5).ring(3.5, 4.5).tell()
     assert kept.names() == ["started", "missed"]

@@ -130,6 +130,23 @@ def test_staff_who_put_the_handset_down_meanwhile_leave_an_idle_line(config: Con
     assert end_of(record).released_at == record.ended_at
 
 
+@pytest.mark.parametrize("ms", range(-300, 301, 60))
+def test_staff_who_hang_up_before_the_notice_of_an_end_begins_have_ended_the_call_themselves(
+    config: Config, ms: int
+) -> None:
+    """`ms`: from its beginning."""
+    begins = end_of(only(incoming(config).sound(CODE_S, digits("**2")).tell(10))).notice
+    assert begins is not None
+    record = only(staff_hang_up(incoming(config).sound(CODE_S, digits("**2")), frame_of(begins.started_at) + ms / 1000))
+    if ms <= 0:
+        assert (record.ended_by, record.end) == ("on_hook", msgspec.UNSET)
+    else:
+        notice = end_of(record).notice
+        assert notice is not None
+        assert record.ended_at is not None
+        assert notice.started_at <= record.ended_at
+
+
 @pytest.mark.parametrize(
     ("answer", "seen_by"), [("dial", "dial_tone"), ("busy", "busy_tone"), ("nothing", "idle_voltage")]
 )

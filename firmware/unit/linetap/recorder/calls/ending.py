@@ -13,7 +13,7 @@ from linetap.recorder.calls.noticeproof import count_deafness
 from linetap.recorder.signals.events import Event
 from linetap.ring import RATE_HZ
 from linetap_core.clock import NS_PER_MS
-from linetap_core.records import Disposition, EndedBy, ReleaseSeenBy
+from linetap_core.records import Disposition, EndedBy, NoticeRecord, ReleaseSeenBy
 
 SET_MS = 500
 DRIFT_PPM = 500  # of a codec against the system's clock
@@ -60,8 +60,9 @@ def end_recording(line: LineContext, event: Event) -> None:
     last = min([event.at, *(frame for frame in (call.paused_at, swapped) if frame is not None)])
     if call.first_frame is not None and last > call.first_frame:
         end_call(line, event, "recorded", call.why, ended_by(event), last)
-    else:  # the loop opened before the end of the notice, after which the recording was to begin
-        end_call(line, event, "discarded", "ended_during_notice", ended_by(event))
+    else:  # the loop opened before the recording was to begin
+        why = "ended_during_notice" if _notices_until(line, event.at) else "ended_before_notice"
+        end_call(line, event, "discarded", why, ended_by(event))
 
 
 def end_by_tone(line: LineContext, event: Event) -> None:
@@ -141,6 +142,17 @@ def _after_end_notice(line: LineContext, at: int, by: EndedBy | None) -> EndedBy
     return by
 
 
+def _notices_until(line: LineContext, at: int) -> list[NoticeRecord]:
+    """The call's notices up to frame `at`, where its loop opened: that is certain only later, and a notice may have
+    begun or gone on meanwhile."""
+    end = line.rfc3339(at)
+    return [
+        notice if notice.ended_at is None or notice.ended_at <= end else msgspec.structs.replace(notice, ended_at=end)
+        for notice in line.call.notices
+        if notice.started_at < end
+    ]
+
+
 def _stepped_ms(line: LineContext, frame: int) -> int:
     """By how much the clock was set since the call began; 0 for what a codec may drift."""
     ms = (line.batch.utc_ns_at(frame) - line.utc_ns(frame)) // NS_PER_MS
@@ -166,6 +178,8 @@ def end_call(
         why = call.why if why == UNKNOWN else why
     call.ended_ns, call.ended_by = line.utc_ns(event.at), _after_end_notice(line, event.at, by)
     call.disposition, call.why = disposition, why
+    if (notices := _notices_until(line, event.at)) != call.notices:
+        call.notices, call.deaf = notices, None  # nobody was there to hear it
     count_deafness(line)
     clock = line.around.clock_record(call.line)
     if stepped_ms := _stepped_ms(line, event.at):

@@ -114,12 +114,16 @@ def ended_before_notice(line: LineContext, event: Event) -> None:
 
 
 def ended_during_notice(line: LineContext, event: Event) -> None:
-    """The call ended during its notice: if that played undisturbed, the gate is passed."""
+    """The call ended during its notice: if that played undisturbed, the gate is passed. If the loop had opened before
+    the notice began, which is certain only later, then the call had none."""
     playing = line.memory.playing
     assert playing is not None
     assert playing.started is not None
+    if event.at <= playing.started:
+        ended_before_notice(line, event)
+        return
     _end_notice(line, event.at, whole=False)
-    undisturbed = not playing.disturbed and event.at > playing.started
+    undisturbed = not playing.disturbed
     first = _record_from(line, event.at)
     stop_notice(line)
     if undisturbed and first < event.at:
@@ -128,8 +132,7 @@ def ended_during_notice(line: LineContext, event: Event) -> None:
     elif line.call.first_frame is not None:
         end_recording(line, event)
     else:
-        before = event.at <= playing.started  # the loop had opened before it became certain
-        end_without_recording(line, event, "discarded", "ended_before_notice" if before else "ended_during_notice")
+        end_without_recording(line, event, "discarded", "ended_during_notice")
 
 
 def _open(line: LineContext, first_frame: int, event: Event) -> None:

@@ -52,7 +52,7 @@ def hung_up_in_notice(line: LineContext, event: Event) -> None:
 def _leave(line: LineContext, until: int) -> None:
     """The end remains in the record as far as it had come; not if nothing of its notice was on the line."""
     call, step = line.call, leave(line, until)
-    if step.started is None:
+    if step.started is None or until <= step.started:
         call.end = None
     if step.then == "end":
         call.end_spoken = step.ended
