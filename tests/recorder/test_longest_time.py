@@ -7,14 +7,18 @@ Answer at 1.5 s, warning 6 s and end 12 s after it, 6 s more each time.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import pytest
 from ending_rig import at, ending_config, frame_of, incoming, kinds, of, only, outgoing, recording
-from sounds import digits
+from sounds import NEAR_DBM0, digits, frames
 
 from linetap.config.schema import Config, Ending
 from linetap.recorder.calls import endrules
+from linetap_bench.sounds.synth import DTMF_COLUMNS_HZ, DTMF_KEYS, DTMF_ROWS_HZ, Tones
 from linetap_core.records import EndRecord
 
 TIMES = Ending(warn_s=6, end_s=12, extend_s=6, extend_most=2)
@@ -133,3 +137,56 @@ def test_the_time_counts_from_the_answer_over_a_record_that_was_sealed(config: C
     assert isinstance(ended[0].end, EndRecord)
     assert ended[0].end.code_at == at(ENDED)
     assert ended[0].continues is not None
+
+
+def doubtful(text: str) -> npt.NDArray[Any]:
+    """Keys of which none alone is this telephone's, by pitch or by twist, while in the middle of them all is."""
+    off = [(1.002, 1.0, 0.0), (1.0, 1.002, 0.0), (1.0, 1.0, 3.0)]  # row, column, and row above column in dB
+    parts = []
+    for key, (row, column, above) in zip(text, off, strict=True):
+        at = divmod(DTMF_KEYS.index(key), 4)
+        tones = [
+            (DTMF_ROWS_HZ[at[0]] * row, NEAR_DBM0 + above / 2), (DTMF_COLUMNS_HZ[at[1]] * column, NEAR_DBM0 - above / 2)
+        ]  # fmt: skip
+        parts += [Tones(tones, frames(0.09)).render(0, frames(0.09)), np.zeros(frames(0.1))]
+    return np.concatenate(parts)
+
+
+OUT_ENDED = 20.0  # of a call that is answered at 8 s
+
+
+@pytest.mark.parametrize("code", ["**0", "**9"])
+def test_a_code_of_doubtful_keys_stops_an_end_that_has_begun(config: Config, code: str) -> None:
+    """Their telephone is learnt from the number that it has dialled."""
+    story = outgoing(config, end_s=44, seconds=47).sound(OUT_ENDED + 0.7, doubtful(code))
+    kept = story.on_hook(30, 47).tell(10) if code == "**9" else story.tell(10)
+    record = only(kept)
+    said = ["extended", "warned"] if code == "**0" else ["abuse"]
+    assert kinds(record) == ["warned", "end_cancelled", *said]
+    if code == "**0":
+        assert isinstance(record.end, EndRecord)
+        assert frame_of(record.end.code_at) > OUT_ENDED + TIMES.extend_s
+    else:
+        assert record.end == msgspec.UNSET
+    assert len(story.released) == (1 if code == "**0" else 0)
+
+
+def test_doubtful_keys_one_by_one_stop_nothing(config: Config) -> None:
+    story = outgoing(config, seconds=30).sound(OUT_ENDED + 0.7, doubtful("**7"))
+    record = only(story.tell(10))
+    assert (kinds(record), record.ended_by) == (["warned"], "released")
+
+
+def test_where_staff_are_not_known_no_time_ends_a_call(config: Config) -> None:
+    """Nobody could stop that end, or put it off: staff's keys and the caller's look alike."""
+    story = incoming(config, end_s=24, seconds=27).sound(14.6, digits("**0"))
+    story.recorder.learned_anew({})
+    kept = story.tell(10)
+    assert [event.why for event in of(kept, "end_refused")] == ["staff_unknown"]
+    assert (only(kept).end, story.asked, story.released) == (msgspec.UNSET, ["ko"], [])
+
+
+def test_where_staff_are_not_known_a_warning_alone_is_played(config: Config) -> None:
+    story = incoming(msgspec.structs.replace(config, ending=Ending(warn_s=6)), end_s=18)
+    story.recorder.learned_anew({})
+    assert kinds(only(story.tell(10))) == ["warned"]

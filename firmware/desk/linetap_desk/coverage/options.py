@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "import", help="the register of extensions, from the PBX's list",
         epilog="example: linetap desk coverage import pbx.csv --kind 9608=ip_phone -o extensions.csv",
     )  # fmt: skip
-    taken.add_argument("list", type=Path, metavar="LIST.csv", help="UTF-8 or CP949, with commas, semicolons or tabs")
+    taken.add_argument("list", type=Path, metavar="LIST.csv", help="a CSV as Excel saves it: UTF-8, CP949 or UTF-16")
     taken.add_argument(
         "--column", action="append", default=[], metavar="HEADING=COLUMN", help="extension, kind or department"
     )

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Literal, Self, get_args
 
 from linetap_core.errors import BadInput
-from linetap_core.rooms import read_small
+from linetap_desk.inputs import spreadsheet
+from linetap_desk.inputs.spreadsheet import plain
 
 Kind = Literal["analog", "ip_phone", "digital_set", "mobile", "fax", "trunk_line", "unused"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 COLUMNS = ("extension", "kind", "department")
 MOST_TOLD = 50  # bad lines
-_LIMIT_BYTES = 4 << 20
+_SHOWN_CELLS = 6
 _MOST_DIGITS, _TEXT_LIMIT = 8, 120
 _MOST_OF_TRUNK = 15  # letters or digits: the trunk's name at the PBX, as a unit's order takes it
 
@@ -31,11 +32,11 @@ HEADINGS: Mapping[str, str] = {
 WORDS: Mapping[str, Kind] = {
     "analog": "analog", "analogue": "analog", "slt": "analog", "fxs": "analog", "dahdi": "analog", "2500": "analog",
     "아날로그": "analog", "일반": "analog", "일반전화": "analog", "ip_phone": "ip_phone", "ip": "ip_phone",
-    "ip phone": "ip_phone", "sip": "ip_phone", "pjsip": "ip_phone", "voip": "ip_phone", "ip전화": "ip_phone",
+    "ipphone": "ip_phone", "sip": "ip_phone", "pjsip": "ip_phone", "voip": "ip_phone", "ip전화": "ip_phone",
     "인터넷전화": "ip_phone", "digital_set": "digital_set", "digital": "digital_set", "dkt": "digital_set",
     "디지털": "digital_set", "키폰": "digital_set", "mobile": "mobile", "휴대전화": "mobile", "휴대폰": "mobile",
     "fax": "fax", "팩스": "fax", "trunk_line": "trunk_line", "trunk": "trunk_line", "co": "trunk_line",
-    "co line": "trunk_line", "국선": "trunk_line",
+    "coline": "trunk_line", "국선": "trunk_line",
     "unused": "unused", "미사용": "unused", "공번": "unused", "": "unused",
 }  # fmt: skip
 
@@ -80,7 +81,7 @@ def imported(path: Path, columns: Mapping[str, str], kinds: Mapping[str, str]) -
     for given, known, what in ((columns, COLUMNS, "--column"), (kinds, KINDS, "--kind")):
         if wrong := next((name for name in given.values() if name not in known), None):
             raise BadInput(f"{what} {wrong}: one of {', '.join(known)} expected behind the =")
-    words = {**WORDS, **{word.casefold(): kind for word, kind in kinds.items()}}
+    words = {**WORDS, **{plain(word): kind for word, kind in kinds.items()}}
     return Register(_read(path, columns, words, dict(HEADINGS)))
 
 
@@ -95,15 +96,15 @@ def csv_of(register: Register) -> bytes:
 def _read(
     path: Path, columns: Mapping[str, str], words: Mapping[str, str], headings: Mapping[str, str]
 ) -> tuple[Extension, ...]:
-    text = _text(path)
-    first = text.partition("\n")[0]
-    delimiter = "\t" if "\t" in first else max(",;", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    own = {plain(name): ours for name, ours in columns.items()}
+    known = {name: ours for name, ours in headings.items() if ours not in own.values()} | own
+    table = spreadsheet.read(path, lambda cells: len({known.get(plain(cell)) for cell in cells} - {None}))
+    places = _places(f"{path}:{table.line}", table.header, known)
+    words = {plain(word): kind for word, kind in words.items()}
     found: dict[str, Extension] = {}
     faults: list[str] = []
     try:
-        places = _places(path, next(reader, []), columns, headings)
-        for cells in reader:
+        for line, cells in table.rows:
             if not any(cell.strip() for cell in cells):
                 continue
             try:
@@ -111,46 +112,32 @@ def _read(
                 if found.setdefault(one.number, one) is not one:
                     raise BadInput(f"extension {one.number}: for the second time")
             except BadInput as error:
-                faults.append(f"{path}:{reader.line_num}: {error}")
-    except csv.Error as error:
-        faults.append(f"{path}:{reader.line_num}: {error}")
+                faults.append(f"{path}:{line}: {error}")
+    except spreadsheet.Unreadable as error:
+        faults.append(str(error))
     if faults:
         raise Faults(path, faults)
     return tuple(found.values())
 
 
-def _text(path: Path) -> str:
-    """UTF-8, or the CP949 of a Korean spreadsheet."""
-    try:
-        data = read_small(path, _LIMIT_BYTES)
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from None
-    for encoding in ("utf-8-sig", "cp949"):
-        try:
-            return data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise BadInput(f"{path}: neither UTF-8 nor CP949 text; a CSV expected")
-
-
-def _places(path: Path, row: list[str], columns: Mapping[str, str], headings: Mapping[str, str]) -> dict[str, int]:
+def _places(where: str, row: list[str], known: Mapping[str, str]) -> dict[str, int]:
     """Of our columns in its rows; the department may be missing."""
-    own = {name.casefold(): ours for name, ours in columns.items()}
-    known = {name: ours for name, ours in headings.items() if ours not in own.values()} | own
     places: dict[str, int] = {}
     for number, cell in enumerate(row):
-        ours = known.get(cell.strip().casefold())
+        ours = known.get(plain(cell))
         if ours is not None and places.setdefault(ours, number) != number:
-            raise BadInput(f"{path}:1: two columns for {ours}; name one by --column HEADING={ours}")
+            raise BadInput(f"{where}: two columns for {ours}; name one by --column HEADING={ours}")
     if missing := [name for name in ("extension", "kind") if name not in places]:
-        raise BadInput(f"{path}:1: no column {' and '.join(missing)}; name it by --column HEADING={missing[0]}")
+        shown = [repr(cell.strip()[:20]) for cell in row[:_SHOWN_CELLS]] + ["..."] * (len(row) > _SHOWN_CELLS)
+        text = f"no column {' and '.join(missing)} in the header {', '.join(shown) or '(empty)'}"
+        raise BadInput(f"{where}: {text}; name it by --column HEADING={missing[0]}")
     return places
 
 
 def _extension(cells: list[str], places: Mapping[str, int], words: Mapping[str, str]) -> Extension:
     taken = {name: cells[place].strip() if place < len(cells) else "" for name, place in places.items()}
-    number, word, department = taken["extension"], taken["kind"].casefold(), taken.get("department", "")
-    kind = next((one for one in KINDS if one == words.get(word)), None)
+    number, word, department = taken["extension"], taken["kind"], taken.get("department", "")
+    kind = next((one for one in KINDS if one == words.get(plain(word))), None)
     if kind == "trunk_line":
         if not (number.isascii() and number.isalnum() and len(number) <= _MOST_OF_TRUNK):
             raise BadInput(f"trunk {number[:20]!r}: 1 to {_MOST_OF_TRUNK} letters or digits expected")

@@ -8,7 +8,6 @@ lines the PBX reports which one spoke.
 from __future__ import annotations
 
 import bisect
-import csv
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +18,10 @@ import msgspec
 
 from linetap_core.errors import BadInput
 from linetap_core.evidence.calls.index import Entry
-from linetap_core.rooms import read_small
+from linetap_desk.inputs import spreadsheet
 from linetap_desk.inputs.strict import moment_ns
 
 COLUMNS = ["unit", "line", "extension", "department", "from"]
-_LIMIT_BYTES = 4 << 20
 _MOST_LINE = 128
 _TEXT_LIMIT = 120
 
@@ -61,23 +59,20 @@ class Departments:
     @classmethod
     def load(cls, path: Path, zone: ZoneInfo) -> Self:
         """A `from` without a zone is local in `zone`. BadInput names file and line."""
-        try:
-            lines = read_small(path, _LIMIT_BYTES).decode("utf-8-sig").splitlines()
-        except UnicodeDecodeError:
-            raise BadInput(f"{path}: not UTF-8 text; a CSV in UTF-8 expected") from None
-        reader = csv.reader(lines, strict=True)
+        table = spreadsheet.read(path, lambda cells: cells == COLUMNS)
+        if table.header != COLUMNS:
+            raise BadInput(f"{path}:{table.line}: {','.join(COLUMNS)} expected as the header")
         rows: dict[tuple[str, int | None, str, int], Row] = {}
-        try:
-            if next(reader, None) != COLUMNS:
-                raise BadInput(f"{','.join(COLUMNS)} expected as the first line")
-            for cells in reader:
-                if any(cells):
-                    row = _row(cells, zone)
-                    named = (row.unit, row.line, row.extension if row.line is None else "", row.from_ns)
-                    if rows.setdefault(named, row) is not row:
-                        raise BadInput("the same place from the same time on, for the second time")
-        except (BadInput, csv.Error) as error:
-            raise BadInput(f"{path}:{max(1, reader.line_num)}: {error}") from None
+        for line, cells in table.rows:
+            if not any(cells):
+                continue
+            try:
+                row = _row(cells, zone)
+                named = (row.unit, row.line, row.extension if row.line is None else "", row.from_ns)
+                if rows.setdefault(named, row) is not row:
+                    raise BadInput("the same place from the same time on, for the second time")
+            except BadInput as error:
+                raise BadInput(f"{path}:{line}: {error}") from None
         return cls(list(rows.values()))
 
     def filled(self, departments: Mapping[str, str], trunks: Collection[str]) -> Self:

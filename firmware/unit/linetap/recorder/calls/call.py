@@ -141,6 +141,7 @@ class Call(msgspec.Struct, kw_only=True):
     situations: list[str] = []  # whose code staff have dialled, in this record or before
     flashed: bool = False  # since the answer: a party may be on hold at the PBX
     step: LadderStep | None = None  # the notice that plays on the way to the call's end
+    step_before: LadderStep | None = None  # the last that is over: keys that stopped its notice were dialled over it
     end: EndRecord | None = None  # how the unit ends it, or has ended it
     end_spoken: int | None = None  # the frame at which the notice of an end had ended: there is no second one in a call
     release_due: int | None = None  # the frame from which on the contact may open

@@ -15,7 +15,7 @@ from statistics import median
 from typing import Literal
 
 from linetap.recorder.calls import ladder, overlong
-from linetap.recorder.calls.call import Key
+from linetap.recorder.calls.call import Key, LadderStep
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.marks import note
 from linetap.recorder.calls.noticeproof import numbers_of
@@ -115,7 +115,7 @@ def _played(line: LineContext, begin: int, end: int) -> I16 | None:
 
     None: none was played.
     """
-    playing, step = line.memory.playing, line.call.step
+    playing, step = line.memory.playing, line.call.step or _just_stopped(line)
     started = line.call.notice_from if playing is None or playing.started is None else playing.started
     started = started if step is None else step.started
     notice = line.around.notices.get(line.notice if step is None else step.notice)
@@ -130,12 +130,37 @@ def _played(line: LineContext, begin: int, end: int) -> I16 | None:
     return notice.between(first - started, until - started)
 
 
+def is_of_staff(line: LineContext, event: Event) -> bool:
+    """Whether this telephone has sent the digit: by itself, or as the last of a code, whose digits are judged together.
+
+    So no code is taken for staff's whose last digit was not.
+    """
+    keys = _with(line, event)
+    typed = "".join(each.digit for each in keys)
+    code = next((each for each in _codes(line) if typed.endswith(each)), "")
+    return any(whose_keys(line, keys[-count:]) == "near" for count in {1, len(code) or 1})
+
+
+def _with(line: LineContext, event: Event) -> list[Key]:
+    """The keys of a code that is being dialled, and this one."""
+    keys = line.call.keys
+    if keys and event.at - keys[-1].at > KEYS_WITHIN_S * RATE_HZ:
+        keys = []
+    return [*keys, Key(event.at, event.text, event.level_dbm0)][-LONGEST_CODE:]
+
+
+def _just_stopped(line: LineContext) -> LadderStep | None:
+    """The notice that staff's keys have stopped, if none has begun since: they were dialled over it."""
+    step, began = line.call.step_before, line.call.notice_from
+    if line.memory.playing is not None or step is None or step.started is None:
+        return None
+    return step if began is None or began < step.started else None
+
+
 def add_key(line: LineContext, event: Event) -> Whose | None:
     """Adds a digit of an answered call. Returns which end has dialled the notice code, or None: not complete."""
     call, policy = line.call, line.policy
-    if call.keys and event.at - call.keys[-1].at > KEYS_WITHIN_S * RATE_HZ:
-        call.keys = []
-    call.keys = [*call.keys, Key(event.at, event.text, event.level_dbm0)][-LONGEST_CODE:]
+    call.keys = _with(line, event)
     typed = "".join(each.digit for each in call.keys)
     if typed.endswith(policy.mark_code):
         by = whose_keys(line, _take(line, len(policy.mark_code)))
@@ -170,8 +195,12 @@ def _end(line: LineContext, event: Event, code: str) -> None:
 
 def begins_a_code(line: LineContext, typed: str) -> bool:
     """Whether these digits are the beginning of a code."""
-    codes = (line.policy.mark_code, line.policy.notice_code, *_codes_of_an_end(line))
-    return any(code.startswith(typed) for code in codes)
+    return any(code.startswith(typed) for code in _codes(line))
+
+
+def _codes(line: LineContext) -> list[str]:
+    policy = line.policy
+    return [each for each in (policy.mark_code, policy.notice_code, *_codes_of_an_end(line)) if each]
 
 
 def _take(line: LineContext, count: int) -> list[Key]:

@@ -14,7 +14,7 @@ from linetap.ring import RATE_HZ
 STATES = ("recording", "end_notice")
 HEARD = ("full", "partial")
 # For these reasons it stays forbidden for the rest of the call.
-LASTING = ("ended_already", "walk_test", "emergency", "number_unknown", "internal")
+LASTING = ("ended_already", "walk_test", "emergency", "number_unknown", "internal", "staff_unknown")
 PUT_OFF_S = 60
 MOST_PUT_OFF = 5
 
@@ -37,6 +37,12 @@ def why_not(line: LineContext) -> str | None:
     if line.memory.state not in STATES or call.first_frame is None:
         return "not_recording"
     return None if _is_announced(call) else "not_announced"
+
+
+def knows_staff(line: LineContext) -> bool:
+    """Whether this line's telephone is learnt: without that staff could neither stop an end nor put it off."""
+    learned = line.around.learned.get(line.config.number)
+    return line.memory.near_digit_dbm0 is not None or (learned is not None and learned.near_digit_dbm0 is not None)
 
 
 def has_contact(line: LineContext) -> bool:

@@ -12,7 +12,7 @@ import msgspec
 from linetap.config.schema import Situation
 from linetap.recorder.calls.call import LadderStep
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
-from linetap.recorder.calls.endrules import HEARD, has_contact, refuse, why_not
+from linetap.recorder.calls.endrules import HEARD, has_contact, knows_staff, refuse, why_not
 from linetap.recorder.calls.gate import NOTICE_LATE_MS, NOTICE_TRIES, stop_notice
 from linetap.recorder.calls.marks import note
 from linetap.recorder.calls.noticeproof import prove_notice, prove_own
@@ -39,6 +39,8 @@ def begin(line: LineContext, event: Event, step: LadderStep) -> None:
     """Asks for the step's notice, unless a rule forbids it."""
     prove_notice(line, event.known)  # the announcement: from now on its echo mixes with this one's
     why = why_not(line) or (None if step.notice in line.around.notices else "notice_missing")
+    if why is None and step.by == "time" and line.around.config.ending.end_s and not knows_staff(line):
+        why = "staff_unknown"
     if why is not None:
         refuse(line, event, step.situation, why, by_time=step.by == "time")
         return
@@ -144,7 +146,7 @@ def leave(line: LineContext, until: int) -> LadderStep:
             ),
         )
     call.notice_until = max(call.notice_until, until + line.profile.proof.delay_max_ms * FRAMES_PER_MS)
-    call.step = None
+    call.step, call.step_before = None, step
     return step
 
 

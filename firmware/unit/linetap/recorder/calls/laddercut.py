@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 from linetap.recorder.calls import redial
-from linetap.recorder.calls.call import Key
-from linetap.recorder.calls.codes import add_key, whose_keys
+from linetap.recorder.calls.codes import add_key, is_of_staff
 from linetap.recorder.calls.context import LineContext
 from linetap.recorder.calls.ending import end_recording
 from linetap.recorder.calls.ladder import abandon, leave
@@ -16,7 +15,7 @@ from linetap.recorder.signals.events import Event
 
 def digit_in_notice(line: LineContext, event: Event) -> None:
     """A key of this telephone stops the notice; one of the far end does nothing."""
-    if whose_keys(line, [Key(event.at, event.text, event.level_dbm0)]) == "near":
+    if is_of_staff(line, event):
         _cancel(line, event)
         redial.digit_in_call(line, event)
     else:
