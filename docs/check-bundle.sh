@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# check-bundle.sh, version 4: checks an unpacked evidence bundle of linetap with stock tools, and runs nothing out of it.
+# check-bundle.sh, version 5: checks an unpacked evidence bundle of linetap with stock tools, and runs nothing out of it.
 #
 #   bash check-bundle.sh FOLDER SIGNERS [TSA_CA [SIGSUM_POLICY]]
 #
@@ -105,7 +105,7 @@ test -z "$(find . ! -type f ! -type d -print -quit)" || fail "something that is 
 test "$(find . -print0 | tr -d 'A-Za-z0-9._/\0-' | wc -c)" = 0 || fail "a name that none of its files has"
 test -z "$(find . -type f ! -name 'audio.*.age' ! -name call.wav ! -name SHA256SUMS -size +4096k -print -quit)" ||
   fail "a document larger than any is"
-format=$(jq -r 'select(.format == 1 or .format == 2).format' bundle.json)
+format=$(jq -r 'select(.format == 1 or .format == 2 or .format == 3).format' bundle.json)
 test -n "$format" || fail "bundle.json: of a format that this version does not know"
 known="report\.(ko|en)\.html|SHA256SUMS|signers|bundle\.json|policy|sigsum/policy"
 known+="|calls/$id/(record\.json(\.sig)?|meta\.age|key\.age|audio\.[0-9]{3}\.age)|opened/$id/call\.(wav|json)"
@@ -114,6 +114,7 @@ known+="|logs/$unit/(leaves/$id\.json|(head|witness|stamp)/$id\.path|witnessed/$
 known+="|sigsum/$id\.(proof|pub)|holds/$id/(hold|rewrap)\.json(\.sig)?"
 known+="|amended/$id\.json(\.sig)?"
 known+="|certificates/[0-9A-Za-z-]+\.destroyed\.json(\.sig)?"
+if test "$format" = 3; then known+="|logs/$unit/(ends/$id\.json|(head|witness|stamp)/$id\.end\.path)"; fi
 if test "$format" = 1 && test -e CHECK.sh; then
   echo "CHECK.sh: a script in a bundle of an earlier version. Do not run it." >&2
   known+="|CHECK\.sh"
@@ -171,6 +172,25 @@ for record in calls/*/record.json; do
     step "It stands in the recorder's log, by $kind.json: $call"
     inclusion "$leaf" "logs/$of/$kind/$call.path" "$head"
   done
+
+  end=logs/$of/ends/$call.json
+  if test -e "$end"; then
+    step "The log's entry of the call's end says what this record says: $call"
+    said=$(jq -c --arg call "$call" 'select(.kind == "end" and .call_id == $call)
+      | [.situation, .by, .code_at, .released_at, .seen_by, .ended_at, .ended_by]' "$end")
+    test -n "$said" || fail "$end is not the end of this call"
+    recorded=$(jq -c '(.end | [.situation, .by, .code_at, .released_at, .seen_by]) + [.ended_at, .ended_by]' "$record")
+    test "$said" = "$recorded"
+    for kind in head witness stamp; do
+      head=logs/$of/$kind.json
+      test "$kind" = head || test -e "$head" || continue
+      step "The end stands in the recorder's log, by $kind.json: $call"
+      inclusion "$end" "logs/$of/$kind/$call.end.path" "$head"
+    done
+    ended=$(sed -n '1s/^leaf \([0-9][0-9]*\) of .*/\1/p' "logs/$of/head/$call.end.path")
+    closed=$(sed -n '1s/^leaf \([0-9][0-9]*\) of .*/\1/p' "logs/$of/head/$call.path")
+    test "$ended" -lt "$closed" || fail "the end stands behind the close"
+  fi
 
   amended=amended/$call.json
   if test -e "$amended"; then

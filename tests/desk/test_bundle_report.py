@@ -35,6 +35,7 @@ from linetap_core.records import (
     Gap,
     Mark,
     NoticeRecord,
+    ReleaseSeenBy,
     Retention,
 )
 from linetap_desk.bundle import facts, layout, recipe, texts, words
@@ -48,6 +49,7 @@ from sealing_rig import CALL_ID, UNIT, run
 PINNED = {
     5: "cf8e2a50046bd35b8a4250f0e8903fad17f77f9605ce9fef982a023d239790a1",
     6: "e6580960f63c343f9bcd273d94ad89057b655117befd6d416af0aee2bee16a2a",
+    7: "e6580960f63c343f9bcd273d94ad89057b655117befd6d416af0aee2bee16a2a",  # of an ended call: test_bundle_ended.py
 }
 ROOT = Path(__file__).parents[2]
 VOID = {"meta", "br"}
@@ -272,6 +274,8 @@ def test_every_word_of_a_record_has_its_words() -> None:
         ("answered_by", get_args(AnsweredBy)),
         ("ended_by", get_args(EndedBy)),
         ("proof", ("full", "partial", "absent", "none")),
+        ("seen_by", get_args(ReleaseSeenBy)),
+        ("ended_for", ("code", "time")),
         ("cause", (*GAP_CAUSES.values(), "ring_damaged", "ring_overtaken", "disk_full", "power")),
     ):
         for value in values:

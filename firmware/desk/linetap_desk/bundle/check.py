@@ -181,6 +181,8 @@ def _expected(found: Facts, sources: Mapping[str, Source]) -> set[str]:
         call_id, unit = call.record.call_id, call.record.unit
         names |= {name for name in sources if name.startswith(layout.call(call_id, ""))}
         names |= {layout.leaf(unit, call_id), *(layout.path(unit, kind, call_id) for kind in call.paths)}
+        if call.ended is not None:
+            names |= {layout.end(unit, call_id), *(layout.end_path(unit, kind, call_id) for kind in call.paths)}
         if call.opened:
             names |= {layout.opened(call_id, "call.wav"), layout.opened(call_id, "call.json")}
         if call.proven:

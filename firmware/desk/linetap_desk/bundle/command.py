@@ -134,7 +134,8 @@ def _check_arguments(args: argparse.Namespace) -> None:
 
 def _whole(args: argparse.Namespace, gathered: dict[str, Source]) -> dict[str, Source]:
     """Adds the derived members: bundle.json, signers, reports, and the sums of all."""
-    sources = gathered | {layout.ABOUT: document.encode(About(case=args.case, checker=layout.CHECKER_VERSION))}
+    about = About(case=args.case, format=layout.format_of(gathered), checker=layout.CHECKER_VERSION)
+    sources = gathered | {layout.ABOUT: document.encode(about)}
     found = facts.load(sources)
     sources[layout.SIGNERS] = report.signer_lines(found, args.signers.read_bytes())
     return sources | report.derived(sources, found)

@@ -25,6 +25,7 @@ from linetap_core.evidence.witness import quorum, tlogproof
 from linetap_core.evidence.witness.quorum import Policy
 from linetap_core.evidence.witness.tlogproof import Proof
 from linetap_core.records import PERSONAL_FIELDS, CallRecord
+from linetap_core.vaultformat import endleaf
 from linetap_desk.bundle import layout
 from linetap_desk.bundle.container import BadBundle, Source
 from linetap_desk.ceremony import certificate as certificates
@@ -69,6 +70,7 @@ class Call:
     line: bytes  # the close, as it is hashed
     witnessed: Proof | None
     amended: Amendment | None
+    ended: Inclusion | None  # the place in the log of how it was ended, if that is there
 
 
 @dataclass(slots=True)
@@ -93,6 +95,8 @@ def load(sources: Mapping[str, Source]) -> Facts:
         if record.unit not in facts.heads:
             facts.heads[record.unit] = dict(_heads(sources, record.unit, facts))
         facts.calls.append(_call(sources, call_id, record, data, facts))
+    if facts.about.format > 1 and facts.about.format != layout.format_of(sources):
+        raise BadBundle("not_a_bundle", f"{layout.ABOUT}: not the format of a bundle with these members")
     if not facts.calls:
         raise BadBundle("no_call", "there is no call in it")
     return facts
@@ -110,12 +114,7 @@ def _call(sources: Mapping[str, Source], call_id: str, record: CallRecord, data:
     close = _json(line, unitlog.Leaf, layout.leaf(record.unit, call_id))
     if (close.kind, close.call_id, close.record_sha256) != ("close", call_id, sha256):
         raise BadBundle("other_record", f"{layout.leaf(record.unit, call_id)}: is not the close of this record")
-    paths = {}
-    for kind, head in facts.heads[record.unit].items():
-        name = layout.path(record.unit, kind, call_id)
-        paths[kind] = closing.decode_inclusion(layout.read(sources, name, closing.INCLUSION_LIMIT_BYTES))
-        if paths[kind].size != head.size or not paths[kind].holds(line, head.root):
-            raise BadBundle("not_in_log", f"{name}: does not lead from the call's leaf to the head's root")
+    paths = _paths(sources, record, facts, line, layout.path)
     opened = layout.opened(call_id, "call.json")
     return Call(
         record=record,
@@ -131,7 +130,42 @@ def _call(sources: Mapping[str, Source], call_id: str, record: CallRecord, data:
         line=line,
         witnessed=_witnessed(sources, record.unit, call_id, line, facts),
         amended=amended,
+        ended=_ended(sources, record, facts, paths),
     )
+
+
+def _paths(
+    sources: Mapping[str, Source],
+    record: CallRecord,
+    facts: Facts,
+    line: bytes,
+    name_of: Callable[[str, str, str], str],
+) -> dict[str, Inclusion]:
+    """Kind of head -> the way of a leaf to it."""
+    paths = {}
+    for kind, head in facts.heads[record.unit].items():
+        name = name_of(record.unit, kind, record.call_id)
+        paths[kind] = closing.decode_inclusion(layout.read(sources, name, closing.INCLUSION_LIMIT_BYTES))
+        if paths[kind].size != head.size or not paths[kind].holds(line, head.root):
+            raise BadBundle("not_in_log", f"{name}: does not lead from the call's leaf to the head's root")
+    return paths
+
+
+def _ended(
+    sources: Mapping[str, Source], record: CallRecord, facts: Facts, closes: Mapping[str, Inclusion]
+) -> Inclusion | None:
+    """The end by the log, held against the record."""
+    name = layout.end(record.unit, record.call_id)
+    if name not in sources:
+        return None
+    line = layout.read(sources, name, leaflog.LEAF_LIMIT_BYTES)
+    leaf = _json(line, unitlog.Leaf, name)
+    if (leaf.kind, leaf.call_id, endleaf.fields_in(leaf)) != ("end", record.call_id, endleaf.fields_of(record)):
+        raise BadBundle("other_end", f"{name}: is not how this record says that the call was ended")
+    paths = _paths(sources, record, facts, line, layout.end_path)
+    if paths[layout.HEAD].index >= closes[layout.HEAD].index:
+        raise BadBundle("end_after_close", f"{name}: is behind the call's close")
+    return paths[layout.HEAD]
 
 
 def _witnessed(sources: Mapping[str, Source], unit: str, call_id: str, line: bytes, facts: Facts) -> Proof | None:

@@ -5,7 +5,7 @@ and opened recordings."""
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from linetap_core.durable import signedfile
@@ -133,6 +133,9 @@ def gather_closings(
             raise NotBundled("two_heads", text)
         own[layout.leaf(unit, verdict.name)] = found.leaf.encode("utf-8")
         own[layout.path(unit, layout.HEAD, verdict.name)] = found.path.encode("utf-8")
+        if found.end:
+            own[layout.end(unit, verdict.name)] = found.end.encode("utf-8")
+            own[layout.end_path(unit, layout.HEAD, verdict.name)] = found.end_path.encode("utf-8")
         if (proof := _witnessed(rules, found, unit, signers, folders[verdict.name])) is not None:
             own[layout.witnessed(unit, verdict.name)] = proof.encode()
         sources |= own
@@ -244,7 +247,7 @@ def _of_log(
     if check.head is None or not check.good or against:
         code, text = (against[0].code, against[0].text) if against else ("log_damaged", "the log is not in order")
         raise NotBundled(code, f"{log}: {text}: `linetap verify` of its vault gives details")
-    unit, leaves = check.head.unit, _closes(log, {verdict.name for verdict in ours})
+    unit, (leaves, ends) = check.head.unit, _leaves(log, {verdict.name for verdict in ours})
     last = max(index for index, _ in leaves.values())
     heads = {layout.HEAD: log / HEAD}
     sources: dict[str, Source] = {}
@@ -263,34 +266,41 @@ def _of_log(
             read = signedheads.read_head(path, signers)
             sources[layout.head(unit, kind)] = read.data
             sources[layout.head(unit, kind) + namespaces.SUFFIX] = read.signature
-            sources |= _paths(tree, kind, read.head, leaves)
+            sources |= _paths(tree, kind, read.head, leaves, layout.path)
+            sources |= _paths(tree, kind, read.head, ends, layout.end_path)
     finally:
         nodes.close()
     kept = prove.witnessed_heads(rules, unit, signers, log=check.head.log)
     for call_id, (index, _) in leaves.items():
         if (proof := prove.under_first(kept, rules, log, index)) is not None:
             sources[layout.witnessed(unit, call_id)] = proof.encode()
-    return sources | {layout.leaf(unit, call_id): line for call_id, (_, line) in leaves.items()}
+    sources |= {layout.leaf(unit, call_id): line for call_id, (_, line) in leaves.items()}
+    return sources | {layout.end(unit, call_id): line for call_id, (_, line) in ends.items()}
 
 
-def _paths(tree: Tree, kind: str, head: Head, leaves: dict[str, tuple[int, bytes]]) -> dict[str, Source]:
+Leaves = dict[str, tuple[int, bytes]]  # call id -> index and line of a leaf
+
+
+def _paths(
+    tree: Tree, kind: str, head: Head, leaves: Leaves, name_of: Callable[[str, str, str], str]
+) -> dict[str, Source]:
     found: dict[str, Source] = {}
     for call_id, (index, _) in leaves.items():
         if index >= head.size:
             raise NotBundled(f"not_under_{kind}", f"{call_id}: was closed after the {kind}'s head of {head.at}")
         path = Inclusion(index, head.size, tuple(tree.inclusion(index, head.size)))
-        found[layout.path(head.unit, kind, call_id)] = path.encode()
+        found[name_of(head.unit, kind, call_id)] = path.encode()
     return found
 
 
-def _closes(log: Path, wanted: set[str]) -> dict[str, tuple[int, bytes]]:
-    """Call id -> index and line of its close."""
-    found = {}
+def _leaves(log: Path, wanted: set[str]) -> tuple[Leaves, Leaves]:
+    """The closes of the calls, and their ends."""
+    found: dict[str, Leaves] = {"close": {}, "end": {}}
     for index, line in enumerate(leaflog.lines_of(log / LEAVES)):
         leaf = strict.decode(line, Leaf, log / LEAVES)
-        if leaf.kind == "close" and leaf.call_id in wanted:
-            found[str(leaf.call_id)] = (index, line)
-    return found
+        if leaf.kind in found and leaf.call_id in wanted:
+            found[leaf.kind][str(leaf.call_id)] = (index, line)
+    return found["close"], found["end"]
 
 
 def _stamped(folder: Path, unit: str, last: int, signers: list[Signer]) -> Path:

@@ -23,20 +23,22 @@ from linetap_desk.proofs import callfolder
 # would forge its checker and report too: the hash is compared with the published one, and `linetap verify` refuses a
 # report that names any other.
 CHECKER_NAME = "check-bundle.sh"
-CHECKER_VERSION = 4
+CHECKER_VERSION = 5
 # By version; docs/check-bundle.sh.sha256 has the newest; a test compares the three.
 CHECKER_SHA256 = {
     1: "4805366ec73c5090e9031c0db69eb2ea428f1e4d70620a76b218ec0760cda531",
     2: "fc4c610fdc181fb0c066395703c45b81307a9f5a9d713f578639246f181a836e",
     3: "9fae7c70890aafa2cb7aa9587b98298210566ead9d996b9d7a4e8bf040ecf32e",
     4: "d97ee3721f69a967588f165c0c727f0e18ebf6c7a5a6e3a0de582a44789b1409",
+    5: "b388a5c4a9059af754d3b23e824b4358a4e586a9990fe0e7b7b5f356d87ed96c",
 }
 
 
 FORMAT = 2
-FORMATS = (1, 2)  # format 1 had its own script, CHECK.sh
-TEXTS = 6  # incremented with any change of the report's or the script's words: other versions are not compared
-COMPARED = ((1, 1), (2, 2), (2, 3), (2, 4), (2, 5), (2, 6))  # format, texts
+ENDED = 3  # of a bundle with the log's word on the end of a call, which earlier versions do not know
+FORMATS = (1, FORMAT, ENDED)  # format 1 had its own script, CHECK.sh
+TEXTS = 7  # incremented with any change of the report's or the script's words: other versions are not compared
+COMPARED = ((1, 1), (2, 2), (2, 3), (2, 4), (2, 5), (2, 6), (2, 7), (3, 7))  # format, texts
 
 ABOUT = "bundle.json"
 REPORTS = {"ko": "report.ko.html", "en": "report.en.html"}
@@ -50,6 +52,7 @@ QUORUM = "policy"  # of the witnesses
 HEAD, WITNESS, STAMP = "head", "witness", "stamp"  # the log's own head, one that a witness has signed, one with a stamp
 HEADS = (HEAD, WITNESS, STAMP)
 
+_END = re.compile(r"logs/[^/]+/ends/[^/]+")
 _CALL = re.compile(r"calls/([^/]+)/record\.json")
 
 
@@ -73,6 +76,16 @@ def ca(unit: str) -> str:
 def leaf(unit: str, call_id: str) -> str:
     """The close of a call as the log has it, without the line's end."""
     return f"logs/{unit}/leaves/{call_id}.json"
+
+
+def end(unit: str, call_id: str) -> str:
+    """The end of a call that was ended, as the log has it."""
+    return f"logs/{unit}/ends/{call_id}.json"
+
+
+def end_path(unit: str, kind: str, call_id: str) -> str:
+    """The proof that the end is under that head."""
+    return f"logs/{unit}/{kind}/{call_id}.end.path"
 
 
 def path(unit: str, kind: str, call_id: str) -> str:
@@ -102,6 +115,11 @@ def amended(call_id: str) -> str:
 
 def certificate(epoch: str) -> str:
     return f"certificates/{epoch}.destroyed.json"
+
+
+def format_of(names: Iterable[str]) -> int:
+    """The format that a bundle of these members has."""
+    return ENDED if any(_END.fullmatch(name) for name in names) else FORMAT
 
 
 def call_ids(names: Iterable[str]) -> list[str]:

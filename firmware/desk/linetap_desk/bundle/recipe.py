@@ -18,6 +18,7 @@ from linetap_core.records import PERSONAL_FIELDS, CallRecord
 from linetap_desk.bundle import layout, texts
 from linetap_desk.bundle.facts import Call, Facts, Signed
 
+END_FIELDS = ("situation", "by", "code_at", "released_at", "seen_by")  # of a record's `end`
 PERSONAL_FIELDS_3 = ("dialled", "caller", "smdr")  # up to texts 3
 
 INCLUSION = r"""inclusion() {  # LEAF PROOF HEAD: hashes the leaf upwards to the root (RFC 6962, section 2.1)
@@ -64,6 +65,8 @@ def steps(facts: Facts, signers: list[Signer]) -> Iterator[Step]:
         yield from _of_call(call, personal)
         for kind in call.paths:
             yield _included(call, kind)
+        if call.ended is not None:
+            yield from _of_end(call)
     for unit, heads in facts.heads.items():
         if layout.STAMP in heads:
             head = layout.head(unit, layout.STAMP)
@@ -139,6 +142,19 @@ def _of_call(call: Call, personal: Iterable[str]) -> Iterator[Step]:
             f'test "$(jq -cS \'del({sealed_only})\' {whole})" = "$(jq -cS . {path})"\n'
             f'test "$(stat -c %s {wav})" = "$((44 + 2 * $(jq .audio.samples {path})))"',
         )
+
+
+def _of_end(call: Call) -> Iterator[Step]:
+    unit, call_id = call.record.unit, call.record.call_id
+    leaf, path = layout.end(unit, call_id), layout.call(call_id, sealed.RECORD)
+    wanted = f'.kind == "end" and .call_id == "{call_id}"'
+    of_end = ", ".join(f".{name}" for name in END_FIELDS)
+    said = f"select({wanted}) | [{of_end}, .ended_at, .ended_by]"
+    recorded = f"(.end | [{of_end}]) + [.ended_at, .ended_by]"
+    yield Step("step_end", call_id, f"test \"$(jq -c '{said}' {leaf})\" = \\\n  \"$(jq -c '{recorded}' {path})\"")
+    for kind in call.paths:
+        words = ["inclusion", leaf, layout.end_path(unit, kind, call_id), layout.head(unit, kind)]
+        yield Step(f"step_in_{kind}", leaf, " \\\n  ".join(words))
 
 
 def _included(call: Call, kind: str) -> Step:

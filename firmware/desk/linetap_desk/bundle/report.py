@@ -86,6 +86,7 @@ class Report:
         yield "disposition", self._word("disposition", record.disposition) + why
         for key in ("ring_at", "off_hook_at", "answered_at", "ended_at"):
             yield key, self._time(getattr(record, key), key.replace("_at", "_by"), record)
+        yield "end", self._end(call) if self.facts.about.texts > 6 else ""
         yield "duration", "" if record.duration_s is None else self._text("seconds", f"{record.duration_s:.3f}")
         yield "continues", escape(record.continues or "")
         yield "amended", self._amended(call)
@@ -143,6 +144,22 @@ class Report:
         if call.opened:
             beware = f"<br><b>{self._text('unreleased')}</b>" if call.unreleased else ""
             yield "opened", self._text("opened_yes", call.record.call_id) + beware
+
+    def _end(self, call: Call) -> str:
+        """How the unit ended the call, and what the log has of it."""
+        end = call.record.end
+        if not end:
+            return ""
+        by = word(self.language, "ended_for", end.by)
+        lines = [self._text("end_for", word(self.language, "situation", end.situation), by)]
+        lines.append(self._text("end_asked", both_times(self.language, end.code_at)))
+        if end.notice is not None:
+            lines += self._notices([end.notice])
+        if end.released_at is not None:
+            lines.append(self._text("end_opened", both_times(self.language, end.released_at)))
+        lines.append(self._word("seen_by", end.seen_by))
+        lines.append(self._text("end_logged", call.ended.index + 1) if call.ended else self._text("end_not_logged"))
+        return "<br>".join(lines)
 
     def _clock(self, call: Call) -> str:
         clock = call.record.clock

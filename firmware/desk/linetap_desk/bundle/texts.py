@@ -39,6 +39,18 @@ _SENTENCES = {
     "answered_at": ("응답 시각", "Answered"),
     "told_by": ("{} ({})", "{} ({})"),
     "ended_at": ("종료 시각", "Ended"),
+    "end": ("종료 안내에 의한 종료", "Ended after a notice"),
+    "end_for": ("사유: {} ({})", "Reason: {} ({})"),
+    "end_asked": ("종료를 시작한 시각: {}", "Begun at {}"),
+    "end_opened": ("기기가 회선을 연 시각: {}", "The unit opened the line at {}"),
+    "end_logged": (
+        "장치 로그의 {}번째 항목에도 같은 내용이 적혀 있습니다.",
+        "Entry {} of the recorder's log says the same.",
+    ),
+    "end_not_logged": (
+        "장치 로그에는 종료에 대한 항목이 없습니다(이전 버전의 장치 등).",
+        "The recorder's log has no entry of it, as of an earlier version.",
+    ),
     "duration": ("통화 시간", "Length of the call"),
     "audio": ("녹음 길이", "Length of the recording"),
     "seconds": ("{}초", "{} s"),
@@ -262,6 +274,10 @@ _SENTENCES = {
     "step_signature": ("서명: {}", "Signature of {}"),
     "step_files": ("암호문은 기록에 적힌 그대로입니다: {}", "The ciphertext is what the record names: {}"),
     "step_close": ("로그 항목은 이 기록의 것입니다: {}", "The log's entry is of this record: {}"),
+    "step_end": (
+        "종료에 대한 로그 항목은 이 기록과 같습니다: {}",
+        "The log's entry of the call's end says what this record says: {}",
+    ),
     "step_kept": ("보존 조치는 이 기록의 것입니다: {}", "The hold is of this record: {}"),
     "step_amended": ("이 기록에 대한 시각 정정입니다: {}", "The amendment is of this record: {}"),
     "step_opened": (

@@ -88,6 +88,29 @@ _WORDS = {
     },
 }
 
+_WORDS |= {
+    "situation": {each.name: (each.ko, each.en) for each in SITUATIONS},
+    "ended_for": {
+        "code": ("담당자가 누른 번호", "by a code that staff dialled"),
+        "time": ("정해진 통화 시간", "by the longest time of a call"),
+    },
+    "seen_by": {
+        "dial_tone": (
+            "회선에서 발신음이 들려, 해제된 것이 측정되었습니다.",
+            "Dial tone was then heard: the line was free.",
+        ),
+        "busy_tone": (
+            "회선에서 통화 중 신호음이 들려, 해제된 것이 측정되었습니다.",
+            "Busy tone was then heard: the line was free.",
+        ),
+        "idle_voltage": (
+            "회선이 열린 것이 측정되었습니다. 그 뒤에 신호음이나 음성은 없었습니다.",
+            "The open line was measured; neither a tone nor a voice came after it.",
+        ),
+        "staff": ("안내 후 담당자가 수화기를 내려놓았습니다.", "Staff hung up after the notice."),
+        "none": ("회선이 해제된 것은 측정되지 않았습니다.", "That the line became free was not measured."),
+    },
+}
 _WORDS["mark"] |= {
     each.name: (f"상담원이 누른 종료 번호: {each.ko}", f"the code for {each.en}, dialled on this telephone")
     for each in SITUATIONS

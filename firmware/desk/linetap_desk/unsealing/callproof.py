@@ -152,12 +152,13 @@ def of_log(log: Path, call_id: str) -> Closing:
     head, sig = log / HEAD, log / f"{HEAD}{namespaces.SUFFIX}"
     data = callfolder.read(head, unitlog.HEAD_LIMIT_BYTES)
     size = unitlog.decode_head(data).size
-    index, line = _close(log, call_id)
+    (index, line), ended = _close(log, call_id)
     if index >= size:
         raise NotClosed("not_in_log", f"{call_id} was closed after the head that the unit signed last")
     nodes = FileNodes(log / TREE, writable=False)
     try:
-        path = Inclusion(index, size, tuple(Tree(nodes, size).inclusion(index, size)))
+        tree = Tree(nodes, size)
+        paths = [Inclusion(at, size, tuple(tree.inclusion(at, size))).encode() for at, _ in [(index, line), *ended]]
     except (ValueError, IndexError, OSError) as error:
         raise NotClosed("not_in_log", f"{log / TREE}: does not hold the hashes of the leaves: {error}") from None
     finally:
@@ -165,17 +166,20 @@ def of_log(log: Path, call_id: str) -> Closing:
     try:
         return Closing(
             leaf=line.decode("utf-8"),
-            path=path.encode().decode("ascii"),
+            path=paths[0].decode("ascii"),
             head=data.decode("utf-8"),
             sig=callfolder.read(sig, unitlog.HEAD_LIMIT_BYTES).decode("ascii"),
+            end=ended[0][1].decode("utf-8") if ended else "",
+            end_path=paths[1].decode("ascii") if ended else "",
         )
     except UnicodeDecodeError:
         raise NotClosed("closing_malformed", f"{log}: its leaf or its signature is no text") from None
 
 
-def _close(log: Path, call_id: str) -> tuple[int, bytes]:
-    """Index and line of the call's only close."""
+def _close(log: Path, call_id: str) -> tuple[tuple[int, bytes], list[tuple[int, bytes]]]:
+    """Index and line of the call's only close; and of its end, if it was ended."""
     found: list[tuple[int, bytes]] = []
+    ended: list[tuple[int, bytes]] = []
     name = call_id.encode("ascii")
     for index, line in enumerate(leaflog.lines_of(log / LEAVES)):
         if name not in line or len(line) > leaflog.LEAF_LIMIT_BYTES:
@@ -188,10 +192,12 @@ def _close(log: Path, call_id: str) -> tuple[int, bytes]:
             raise NotClosed("destroyed", f"by the unit's log {call_id} was destroyed at {leaf.at}")
         if leaf.call_id == call_id and leaf.kind == "close":
             found.append((index, line))
+        if leaf.call_id == call_id and leaf.kind == "end" and not found:
+            ended = [(index, line)]
     if len(found) != 1:
         text = "does not know that it was sealed" if not found else "closes it more than once"
         raise NotClosed("not_in_log", f"{call_id}: the unit's log {text}")
-    return found[0]
+    return found[0], ended
 
 
 def _read(path: Path, limit_bytes: int) -> bytes:

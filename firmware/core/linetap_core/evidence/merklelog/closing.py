@@ -8,6 +8,8 @@ side of the other hash. `read` and `sha256sum` are enough:
     left 9f2c...
     right 41aa...
 
+Of a call that was ended it has the leaf `end` too, with its own path to the same head.
+
 A desk keeps the proof beside the call's copy, and a bundle is made from it where the log is not available. It does
 not cover other calls. Nothing in it counts by itself: `check` verifies it against record and signers.
 """
@@ -78,14 +80,16 @@ SUFFIX = ".json"
 FOLDER = "closing"  # CALL_ID.json in it: in a package, and by days in a store
 
 
-class Closing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Closing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Each text as it is hashed or signed at the unit: the leaf without its line end, the lines of its `Inclusion`,
-    head.json, and head.json.sig."""
+    head.json, and head.json.sig. `end` and its `end_path`: empty where the log has no `end` of the call."""
 
     leaf: str
     path: str
     head: str
     sig: str
+    end: str = ""
+    end_path: str = ""
 
 
 def closing_path(call_id: str) -> PurePosixPath:
@@ -118,21 +122,33 @@ def decode(data: bytes) -> Closing:
 def check(closing: Closing, unit: str, call_id: str, record_sha256: str, signers: list[Signer] | None) -> Head:
     """Returns the head over the call's close, signed by its unit; otherwise a Refusal. The key is checked only if
     there are `signers`."""
-    leaf_data, path_data, head_data, sig = (text.encode("utf-8") for text in msgspec.structs.astuple(closing))
-    if len(leaf_data) > leaflog.LEAF_LIMIT_BYTES or len(path_data) > INCLUSION_LIMIT_BYTES:
-        raise NotClosed("closing_malformed", "a leaf or a path longer than there can be one")
+    leaf_data, path_data, head_data, sig = (
+        text.encode("utf-8") for text in (closing.leaf, closing.path, closing.head, closing.sig)
+    )
     if len(head_data) > unitlog.HEAD_LIMIT_BYTES or len(sig) > sshsig.SIGNATURE_LIMIT_BYTES:
         raise NotClosed("closing_malformed", "a head or a signature longer than there can be one")
     head = unitlog.check_head(head_data, sig, signers)
     if head.unit != unit:
         raise NotClosed("wrong_unit", f"the head is of {head.unit}, the call of {unit}")
+    leaf, place = _under(head, leaf_data, path_data, f"the close of {call_id}")
+    if (leaf.kind, leaf.call_id, leaf.record_sha256) != ("close", call_id, record_sha256):
+        raise NotClosed("other_record", f"the leaf is not the close of {call_id} with this record")
+    if closing.end or closing.end_path:
+        end, before = _under(head, closing.end.encode("utf-8"), closing.end_path.encode("utf-8"), "its end")
+        if (end.kind, end.call_id) != ("end", call_id) or before >= place:
+            raise NotClosed("other_end", f"the leaf is not the end of {call_id}, before its close")
+    return head
+
+
+def _under(head: Head, leaf_data: bytes, path_data: bytes, what: str) -> tuple[Leaf, int]:
+    """The leaf and its place, if it is under the head."""
+    if len(leaf_data) > leaflog.LEAF_LIMIT_BYTES or len(path_data) > INCLUSION_LIMIT_BYTES:
+        raise NotClosed("closing_malformed", "a leaf or a path longer than there can be one")
     try:
         leaf = jsontext.decode(leaf_data, type=Leaf)
     except ValueError as error:
         raise NotClosed("closing_malformed", f"not a leaf: {error}") from None
-    if (leaf.kind, leaf.call_id, leaf.record_sha256) != ("close", call_id, record_sha256):
-        raise NotClosed("other_record", f"the leaf is not the close of {call_id} with this record")
     path = decode_inclusion(path_data)
     if path.size != head.size or not path.holds(leaf_data, head.root):
-        raise NotClosed("not_in_log", f"the close of {call_id} is not under the head that the unit signed")
-    return head
+        raise NotClosed("not_in_log", f"{what} is not under the head that the unit signed")
+    return leaf, path.index

@@ -190,14 +190,25 @@ class UnitLog:
         self.publish()
         if not self._proof.is_done:
             raise ValueError("it is still being compared with its head")
-        path, tree = self._folder / unitlog.HEAD, self._log.tree
-        inclusion = Inclusion(index, tree.size, tuple(tree.inclusion(index)))
+        path = self._folder / unitlog.HEAD
+        leaf, inclusion = self._proven(index)
+        before = next(self._log.leaves(index - 1)) if index else b""  # both were appended in one write
+        is_end = (found := _read(before)) is not None and (found.kind, found.call_id) == ("end", call_id)
+        end, end_path = self._proven(index - 1) if is_end else ("", "")
         return Closing(
-            leaf=next(self._log.leaves(index)).decode("utf-8"),
-            path=inclusion.encode().decode("ascii"),
+            leaf=leaf,
+            path=inclusion,
             head=path.read_text("utf-8"),
             sig=namespaces.beside(path).read_text("ascii"),
+            end=end,
+            end_path=end_path,
         )
+
+    def _proven(self, index: int) -> tuple[str, str]:
+        """A leaf, and its path to the root of all."""
+        tree = self._log.tree
+        path = Inclusion(index, tree.size, tuple(tree.inclusion(index))).encode()
+        return next(self._log.leaves(index)).decode("utf-8"), path.decode("ascii")
 
     def close(self) -> None:
         self._log.close()
