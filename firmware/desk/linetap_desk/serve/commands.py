@@ -38,11 +38,13 @@ PEOPLE_EXAMPLES = (
     "          linetap desk people add park --shown '박지훈' --roles vault --invite --config desk.toml\n"
     "          linetap desk people add lee --shown '이준호' --roles auditor --subject 7f3a... --config desk.toml\n"
     "          linetap desk people roles kim officer watch --config desk.toml\n"
+    "          linetap desk people departments choi 민원실 세무과 --config desk.toml\n"
     "          linetap desk people lock kim --config desk.toml"
 )
 _PEOPLE_VERBS = {
     "add": "create an account; the password is asked for twice",
     "roles": "replace the account's roles",
+    "departments": "limit a supervisor to the ended calls of these departments; none: all",
     "password": "set a new password",
     "invite": "print a one-time link for a first password and passkey",
     "lock": "lock the account and end its sessions",
@@ -69,6 +71,8 @@ def add_people_action(actions: Any) -> None:
             sub.add_argument("--invite", action="store_true", help="print a one-time link in place of a password")
         if verb == "roles":
             sub.add_argument("roles", nargs="*", metavar="ROLE")
+        if verb == "departments":
+            sub.add_argument("departments", nargs="*", metavar="DEPARTMENT", help="as the table of lines names it")
 
 
 def run_people(args: argparse.Namespace, clock: Clock) -> int:
@@ -91,6 +95,8 @@ def run_people(args: argparse.Namespace, clock: Clock) -> int:
             sys.stdout.write(_link(read, args.name, invitations.invite(table, by, args.name)))
         elif args.verb == "roles":
             accounts.set_roles(table, by, args.name, args.roles)
+        elif args.verb == "departments":
+            accounts.set_departments(table, by, args.name, args.departments, _departments(read))
         elif args.verb == "password":
             accounts.set_password(table, by, args.name, read_password())
         elif args.verb in ("lock", "unlock"):
@@ -101,8 +107,18 @@ def run_people(args: argparse.Namespace, clock: Clock) -> int:
                 had = (("password", one.password), ("passkey", one.name in keyed), ("oidc", one.subject))
                 ways = [way for way, there in had if there]
                 state = "locked" if one.locked else "open"
-                sys.stdout.write(f"{one.name}\t{one.shown}\t{one.roles or '-'}\t{'+'.join(ways)}\t{state}\n")
+                only = ", ".join(sorted(accounts.departments_in(one.departments)))
+                line = [one.name, one.shown, one.roles or "-", "+".join(ways), state, *([only] if only else [])]
+                sys.stdout.write("\t".join(line) + "\n")
     return 0
+
+
+def _departments(read: Any) -> list[str]:
+    """Those that the table of lines and the register name; empty where there are neither."""
+    from linetap_desk.serve.calls.form import Directory
+
+    house = Directory(read)
+    return sorted({*house.lines.names(), *house.register.departments.values()})
 
 
 def _link(read: Any, name: str, code: str) -> str:

@@ -29,6 +29,7 @@ people = Table(
     Column("name", Text, nullable=False, unique=True),  # typed at the login
     Column("shown", Text, nullable=False),  # shown to others
     Column("roles", Text, nullable=False),  # sorted, with commas
+    Column("departments", Text, nullable=False, server_default=""),  # of a supervisor, one a line; empty: all
     Column("password", Text),  # argon2id; null: by OIDC alone
     Column("subject", Text, unique=True),  # ISSUER SUB, at the OIDC provider
     Column("locked", Boolean, nullable=False),

@@ -19,8 +19,9 @@ from starlette.responses import JSONResponse, Response
 
 from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap_desk.ingest.tables import IN_PROGRESS, calls, events
-from linetap_desk.serve.ended.routes import REVIEWS
+from linetap_desk.serve.ended.limits import REVIEWS, seen_by
 from linetap_desk.serve.handling.site import Route, Site
+from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.web.text import N_
 
 # ending: its caller is being told why; goes_on: told, and the line was not released; ended
@@ -35,7 +36,7 @@ SAYS: dict[State, str] = {
 }
 SHOWN_S = 15 * 60  # after an end; of a call in progress since its last step
 LONGEST_S = 5 * 3600  # of a call, and the recorder's wait for its seal
-MOST = 20
+MOST, MOST_READ = 20, 500
 _STEPS: Mapping[str, State | None] = {"ending": "ending", "end_refused": "goes_on", "end_cancelled": None}
 
 
@@ -50,9 +51,9 @@ class Now:
 
 
 def now(db: Connection, now_ns: int) -> list[Now]:
-    """The newest first, at most MOST."""
+    """The newest first."""
     found = [*_in_progress(db, now_ns), *_ended(db, now_ns)]
-    return sorted(found, key=lambda one: one.at, reverse=True)[:MOST]
+    return sorted(found, key=lambda one: one.at, reverse=True)
 
 
 def _in_progress(db: Connection, now_ns: int) -> list[Now]:
@@ -76,7 +77,7 @@ def _ended(db: Connection, now_ns: int) -> list[Now]:
     wanted = select(calls.c.unit, calls.c.line, calls.c.ended_at).where(
         calls.c.situation.is_not(None), calls.c.began_at >= _earliest(now_ns),
         calls.c.ended_at >= rfc3339(now_ns - SHOWN_S * NS_PER_S),
-    ).order_by(calls.c.ended_at.desc()).limit(MOST)  # fmt: skip
+    ).order_by(calls.c.ended_at.desc()).limit(MOST_READ)  # fmt: skip
     return [Now("ended", row.unit, row.line or 0, row.ended_at) for row in db.execute(wanted)]
 
 
@@ -85,17 +86,21 @@ def _earliest(now_ns: int) -> str:
 
 
 async def said(request: Request, site: Site) -> list[dict[str, str]]:
-    """Each as a line of text. Empty where the ingest's database cannot be read: the page has more to show."""
-    engine, now_ns = site.desk, site.clock.utc_ns()
+    """Each as a line of text, at most MOST, of departments that the person sees. Empty where the ingest's database
+    cannot be read: the page has more to show."""
+    engine, now_ns, lines = site.desk, site.clock.utc_ns(), site.calls.house.lines
     if engine is None:
         return []
 
     def look() -> list[Now]:
         try:
+            with site.own.connect() as own:
+                sees = seen_by(own, who_of(request))
             with engine.connect() as db:
-                return now(db, now_ns)
+                found = now(db, now_ns)
         except SQLAlchemyError:
             return []
+        return [one for one in found if sees(lines.at_line(one.unit, one.line, parse_rfc3339(one.at))[1])][:MOST]
 
     found = await anyio.to_thread.run_sync(look)
     return [{"state": one.state, "text": _text(request, site, one)} for one in found]

@@ -63,11 +63,14 @@ def last_of(db: Connection, names: Iterable[Name]) -> dict[Name, str]:
     return found
 
 
-def due(desk: Connection, now_ns: int) -> list[Name]:
-    """The ended calls of the last months, the newest first, at most MOST_DUE."""
+def due(desk: Connection, now_ns: int) -> list[Mapping[str, Any]]:
+    """The ended calls of the last months, the newest first, at most MOST_DUE, with their lines."""
     since = rfc3339(now_ns - DUE_DAYS * NS_PER_DAY)
-    wanted = select(calls.c.unit, calls.c.call_id).where(calls.c.situation.is_not(None), calls.c.began_at >= since)
-    return [(row.unit, row.call_id) for row in desk.execute(wanted.order_by(calls.c.began_at.desc()).limit(MOST_DUE))]
+    wanted = select(calls.c.unit, calls.c.call_id, calls.c.line, calls.c.began_at).where(
+        calls.c.situation.is_not(None), calls.c.began_at >= since
+    )
+    rows = desk.execute(wanted.order_by(calls.c.began_at.desc()).limit(MOST_DUE)).mappings()
+    return [dict(row) for row in rows]
 
 
 def prune(engine: Engine) -> None:

@@ -20,6 +20,7 @@ from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.calls import story
 from linetap_desk.serve.calls.routes import text_of
 from linetap_desk.serve.ended import reviews
+from linetap_desk.serve.ended.limits import REVIEWS, seen_by
 from linetap_desk.serve.handling.site import Route, Site, read_desk
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.protection.routes import period_of
@@ -27,7 +28,6 @@ from linetap_desk.serve.release import answering, uploadchecks
 from linetap_desk.serve.release import store as releases
 from linetap_desk.web.text import N_
 
-REVIEWS = frozenset({"approver-manager"})
 COUNTS = REVIEWS | {"auditor"}  # see how many ends came of each telephone
 SEES = COUNTS | {"officer", "approver-legal"}
 
@@ -35,22 +35,24 @@ SEES = COUNTS | {"officer", "approver-legal"}
 async def overview(request: Request, site: Site) -> Response:
     of = period_of(request, site)
     rows = await read_desk(site, lambda db: ended.ended_calls(db, of))
-    shown, lines = rows[: ended.MOST], site.calls.house.lines
+    who, lines = who_of(request), site.calls.house.lines
 
-    def read() -> dict[reviews.Name, str]:
+    def read() -> tuple[list[ended.Row], dict[reviews.Name, str]]:
         with site.own.connect() as db:
-            return reviews.last_of(db, [(row["unit"], row["call_id"]) for row in shown])
+            sees = seen_by(db, who)
+            shown = [row for row in rows[: ended.MOST] if sees(ended.seat_of(row, lines).department)]
+            return shown, reviews.last_of(db, [(row["unit"], row["call_id"]) for row in shown])
 
-    found = await anyio.to_thread.run_sync(read)
+    shown, found = await anyio.to_thread.run_sync(read)
     return site.pages.page(
         request, "ended/list.html", period=of, rows=[(row, ended.seat_of(row, lines)) for row in shown],
-        more=len(rows) > ended.MOST, seats=ended.by_seat(shown, lines) if who_of(request).roles & COUNTS else None,
+        more=len(rows) > ended.MOST, seats=ended.by_seat(shown, lines) if who.roles & COUNTS else None,
         reviewed=found, findings=reviews.FINDINGS, words=story, text_of=text_of(site, request),
     )  # fmt: skip
 
 
 async def one(request: Request, site: Site) -> Response:
-    row = await _row(site, request.path_params)
+    row = await _row(request, site, request.path_params)
     return await _one(request, site, row)
 
 
@@ -74,7 +76,7 @@ async def _one(request: Request, site: Site, row: Mapping[str, Any], error: Exce
 async def review(request: Request, site: Site) -> Response:
     form, who = await request.form(), who_of(request)
     named = {name: uploadchecks.typed_field(form.get(name)) for name in ("unit", "call_id")}
-    row = await _row(site, named)
+    row = await _row(request, site, named)
     subject = Subject(calls=(row["call_id"],), terms=row["unit"])
 
     def do(db: Connection) -> Subject:
@@ -91,7 +93,7 @@ async def review(request: Request, site: Site) -> Response:
 
 
 async def statement(request: Request, site: Site) -> Response:
-    return await show_statement(request, site, await _row(site, request.path_params))
+    return await show_statement(request, site, await _row(request, site, request.path_params))
 
 
 async def show_statement(request: Request, site: Site, row: Mapping[str, Any], receipt: str = "") -> Response:
@@ -110,9 +112,17 @@ def require_ended(row: Mapping[str, Any]) -> None:
         raise HTTPException(404)
 
 
-async def _row(site: Site, named: Mapping[str, Any]) -> Mapping[str, Any]:
+async def _row(request: Request, site: Site, named: Mapping[str, Any]) -> Mapping[str, Any]:
+    """404 also where it is of another supervisor's department."""
     row = await answering.find_call(site, str(named["unit"]), str(named["call_id"]))
     require_ended(row)
+
+    def sees() -> bool:
+        with site.own.connect() as db:
+            return seen_by(db, who_of(request))(ended.seat_of(row, site.calls.house.lines).department)
+
+    if not await anyio.to_thread.run_sync(sees):
+        raise HTTPException(404)
     return row
 
 

@@ -14,12 +14,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from linetap_desk.protection.ended import seat_of
 from linetap_desk.serve.citizen import steps as citizensteps
 from linetap_desk.serve.citizen import store as citizens
 from linetap_desk.serve.database.tables import adoptions
 from linetap_desk.serve.ended import now as endsnow
 from linetap_desk.serve.ended import reviews
-from linetap_desk.serve.ended.routes import REVIEWS as ENDS
+from linetap_desk.serve.ended.limits import REVIEWS as ENDS
+from linetap_desk.serve.ended.limits import seen_by
 from linetap_desk.serve.fleet import routes as fleet
 from linetap_desk.serve.fleet.shift import UNITS
 from linetap_desk.serve.fleet.words import STANDING_WORDS
@@ -75,7 +77,7 @@ def _tasks(site: Site, who: Who) -> list[Task]:
             opened = [one.id for one in citizens.open_requests(db)]
             found.append(_task(N_("Access requests that are open"), "/citizen", opened))
         if who.roles & ENDS:
-            names = _ended(site, now_ns)
+            names = _ended(site, db, who, now_ns)
             done = reviews.last_of(db, names)
             due = [f"call/{unit}/{call_id}" for unit, call_id in names if (unit, call_id) not in done]
             found.append(_task(N_("Ended calls without a review"), "/ended", due))
@@ -94,15 +96,17 @@ def _task(says: str, path: str, waiting: list[str]) -> Task:
     return Task(says, len(waiting), f"{path}/{waiting[0]}" if len(waiting) == 1 else path)
 
 
-def _ended(site: Site, now_ns: int) -> list[reviews.Name]:
-    """None while the ingest's database cannot be read: this page shows what else there is."""
+def _ended(site: Site, db: Connection, who: Who, now_ns: int) -> list[reviews.Name]:
+    """Those that the person sees. None while the ingest's database cannot be read: the page has more to show."""
     if site.desk is None:
         return []
     try:
         with site.desk.connect() as desk:
-            return reviews.due(desk, now_ns)
+            found = reviews.due(desk, now_ns)
     except SQLAlchemyError:
         return []
+    sees, lines = seen_by(db, who), site.calls.house.lines
+    return [(row["unit"], row["call_id"]) for row in found if sees(seat_of(row, lines).department)]
 
 
 def _holds(db: Connection, name: str, now_ns: int) -> int:

@@ -92,6 +92,7 @@ def _placeholder() -> str:
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _SHOWN_LIMIT = 100
+_SHOWN = 20  # departments, in an error
 # Roles that no account may combine: request and approve, both approvals, both halves of opening, and the review.
 APART = (
     frozenset({"officer", "approver-legal", "approver-manager"}),
@@ -99,6 +100,8 @@ APART = (
     frozenset({"vault", "custodian"}),
 )
 ALONE = "auditor"
+SUPERVISOR = "approver-manager"
+MOST_DEPARTMENTS, _DEPARTMENT_LIMIT = 50, 120
 
 
 def checked_roles(roles: Iterable[str]) -> str:
@@ -149,6 +152,29 @@ def set_roles(table: AccessTable, by: str, name: str, roles: Iterable[str]) -> N
         before = require(db, name).roles
         _change(db, table, name, roles=granted)
         _log(table, db, by, "people_roles", f"{name}: {before or 'no role'} -> {granted or 'no role'}")
+
+
+def set_departments(table: AccessTable, by: str, name: str, departments: Sequence[str], known: Sequence[str]) -> None:
+    """Replaces the departments of a supervisor; none: all. `known`: those of the table of lines and of the register,
+    where there are any: another is a mistake in writing."""
+    if len(departments) > MOST_DEPARTMENTS:
+        raise BadInput(f"{len(departments)} departments; {MOST_DEPARTMENTS} at most expected, or none: all")
+    for one in departments:
+        if not one or len(one) > _DEPARTMENT_LIMIT or not one.isprintable():
+            raise BadInput(f"department {one[:20]!r}: 1 to {_DEPARTMENT_LIMIT} printable characters expected")
+        if known and one not in known:
+            raise BadInput(f"department {one!r}: not in the table of lines; {', '.join(known[:_SHOWN])} expected")
+    with writing(table.engine) as db:
+        person = require(db, name)
+        if SUPERVISOR not in person.roles.split(","):
+            raise BadInput(f"{name}: is no {SUPERVISOR}; departments are a supervisor's")
+        _change(db, table, name, departments="\n".join(sorted(set(departments))))
+        _log(table, db, by, "people_departments", f"{name}: {', '.join(sorted(set(departments))) or 'all'}")
+
+
+def departments_in(stored: str) -> frozenset[str]:
+    """As the table stores them; empty: all."""
+    return frozenset(filter(None, stored.split("\n")))
 
 
 def lock_account(table: AccessTable, by: str, name: str, locked: bool) -> None:

@@ -15,6 +15,7 @@ from linetap_core.clock import NS_PER_S, Clock, parse_rfc3339, rfc3339
 from linetap_desk.config.pages import Settings
 from linetap_desk.serve.database.tables import people, sessions
 from linetap_desk.serve.database.transactions import writing
+from linetap_desk.serve.people.accounts import departments_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Who:
     locked: bool
     locks_s: int = 0  # until it locks if nobody acts, and until it ends in any case
     ends_s: int = 0
+    departments: frozenset[str] = frozenset()  # of a supervisor; empty: all
 
 
 def who_of(request: Request) -> Who:
@@ -69,7 +71,7 @@ def find(db: Connection, session: str, settings: Settings, now_ns: int, deed: bo
     """The person, and whether `record_use` has something to write. None: no session, an expired one, or a locked
     account."""
     found = db.execute(
-        select(sessions, people.c.id, people.c.name, people.c.shown, people.c.roles)
+        select(sessions, people.c.id, people.c.name, people.c.shown, people.c.roles, people.c.departments)
         .join(people, people.c.id == sessions.c.person)
         .where(sessions.c.token_sha256 == session, sessions.c.ends_at > rfc3339(now_ns), people.c.locked.is_(False))
     ).one_or_none()
@@ -81,7 +83,8 @@ def find(db: Connection, session: str, settings: Settings, now_ns: int, deed: bo
     news = locked != found.locked or (deed and not locked and found.seen_at <= rfc3339(now_ns - _TOUCH_NS))
     locks_s = max(0, idle_s - (now_ns - parse_rfc3339(found.seen_at)) // NS_PER_S)
     ends_s = max(0, (parse_rfc3339(found.ends_at) - now_ns) // NS_PER_S)
-    return Who(found.id, found.name, found.shown, roles, session, locked, locks_s, ends_s), news
+    departments = departments_in(found.departments)
+    return Who(found.id, found.name, found.shown, roles, session, locked, locks_s, ends_s, departments), news
 
 
 def idle_of(settings: Settings, roles: frozenset[str]) -> int:

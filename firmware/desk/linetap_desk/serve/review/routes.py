@@ -81,6 +81,7 @@ ACTS = {
     "login": N_("Login"),
     "login_first": N_("Password accepted, passkey asked for"),
     "login_passkey": N_("Passkey refused"),
+    "people_departments": N_("Departments of a supervisor changed"),
     "people_invite": N_("One-time link made"),
     "people_first": N_("First password and passkey set"),
     "restore_view": N_("Lost passkeys viewed"),
