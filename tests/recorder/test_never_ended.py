@@ -151,6 +151,25 @@ def test_the_code_is_refused_and_that_is_said(
     assert not list(of(kept, "ending"))
 
 
+@pytest.mark.parametrize("at_s", [5.8, 6.0, 6.4, 6.9, 7.0, 7.4])
+@pytest.mark.parametrize("dbm0", [-16.0, -22.0])
+def test_a_call_that_begins_to_wait_under_the_notice_is_heard(config: Config, at_s: float, dbm0: float) -> None:
+    """Once, and no louder than the notice returns. The notice plays from 5.7 to 7.7 s."""
+    tone = call_waiting() * 10 ** ((dbm0 + 16) / 20)
+    story = incoming(config, end_s=18).sound(CODE_S, digits("**2")).sound(at_s, tone)
+    kept = story.tell(10)
+    assert [event.why for event in of(kept, "end_refused")] == ["another_party"]
+    assert story.released == []
+
+
+def test_a_call_that_is_picked_up_under_the_notice_is_heard(config: Config) -> None:
+    """Ringback: the PBX has transferred the call, or staff have."""
+    story = incoming(config, end_s=20).sound(CODE_S, digits("**2")).sound(6.2, ringback(1))
+    kept = story.tell(10)
+    assert [event.why for event in of(kept, "end_refused")] == ["another_party"]
+    assert story.released == []
+
+
 @pytest.mark.parametrize(("level", "mark"), [(FAR_DBM0, "end_far"), (-13.0, "end_far")])
 def test_the_far_end_ends_nothing_however_often_it_tries(config: Config, level: float, mark: str) -> None:
     story = incoming(config, end_s=20)

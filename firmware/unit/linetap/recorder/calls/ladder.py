@@ -17,6 +17,7 @@ from linetap.recorder.calls.gate import NOTICE_LATE_MS, NOTICE_TRIES, stop_notic
 from linetap.recorder.calls.marks import note
 from linetap.recorder.calls.noticeproof import prove_notice, prove_own
 from linetap.recorder.signals.events import Event
+from linetap.recorder.signals.notice.partytones import another_party_beneath
 from linetap.recorder.signals.notice.played import PlayedNotice
 from linetap_core.errors import DeviceFault
 from linetap_core.records import EndRecord, NoticeProof, NoticeRecord
@@ -132,7 +133,9 @@ def leave(line: LineContext, until: int) -> LadderStep:
     if notice is not None and step.started is not None and step.played is not None and until > step.started:
         last = (step.ended or until) + line.profile.proof.delay_max_ms * FRAMES_PER_MS
         captured = line.around.audio.stretch(call.line, step.started, min(until, last)).samples[notice.words_from :]
-        proof, _ = prove_own(line, captured, notice)
+        proof, numbers = prove_own(line, captured, notice)
+        if step.then == "end" and step.ended is not None:
+            call.waiting |= another_party_beneath(captured, notice.words, numbers, line.profile)
         delay, elsewhere = proof.delay_ms, proof.elsewhere_ms
         _keep(
             line,

@@ -96,6 +96,19 @@ def measure_echo(captured: I16, notice: I16, numbers: ProofNumbers) -> EchoFit |
     return EchoFit(fit, found.first * 1000 / RATE_HZ, elsewhere)
 
 
+def without_echo(captured: I16, notice: I16, numbers: ProofNumbers) -> I16:
+    """`captured` without what the line has returned of the notice: what else was on the line. As for `prove`."""
+    known = _known(notice.tobytes(), msgspec.structs.replace(numbers, echo_db=0.0, echo_delay_ms=None))
+    if known is None:
+        return captured
+    line = np.zeros(max(known.frames, len(captured)), np.float32)
+    line[: len(captured)] = captured
+    own = range(frames_of(numbers.delay_max_ms) + 1) if numbers.echo_delay_ms is None else _own_delays(numbers)
+    _, fit, delays = _look(line, known, own, numbers)
+    rest = without(line, known.played, known.sound, fit, delays)[: len(captured)]
+    return np.clip(np.rint(rest), -32768, 32767).astype(np.int16)
+
+
 def judge(fit: EchoFit | None, numbers: ProofNumbers) -> Proof:
     """The verdict; the same measurement can be judged again with other numbers of level and share."""
     if fit is None:
