@@ -37,6 +37,7 @@ from linetap_bench.measure import (
     search,
     searchcentral,
     services,
+    terminal,
 )
 from linetap_core.clock import SYSTEM, rfc3339
 from linetap_core.errors import LinetapError
@@ -49,6 +50,7 @@ MEASUREMENTS: dict[str, Callable[[Path, Path, Path], list[Row]]] = {
     "boot": services.measure_boot,
     "busy": services.measure_busy,
     "capture": services.measure_capture,
+    "meter": terminal.measure,
     "notice": noticeheard.measure,
     "load": services.measure_load,
     "proof": proof.measure,

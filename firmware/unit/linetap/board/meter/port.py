@@ -3,6 +3,10 @@
 
 Opening and closing may block on a device (a hanging USB adapter, a UART that drains), so each runs in a thread of its
 own that then ends; it never touches a port that the loop has.
+
+A terminal on which nothing waits is not read: there even a non-blocking read or poll waits for the kernel's worker that
+brings bytes from the driver (Linux, n_tty.c: tty_buffer_flush_work), and that has an ordinary priority. Capture would
+lose audio as long as other work keeps the worker from running (decision 0202).
 """
 
 from __future__ import annotations
@@ -77,7 +81,7 @@ class SerialPort:
         if self._serial is None:
             return b""
         try:
-            return os.read(self._serial.fd, MOST_READ)
+            return os.read(self._serial.fd, MOST_READ) if self._serial.in_waiting else b""
         except BlockingIOError:
             return b""
         except OSError as error:
