@@ -6,9 +6,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from linetap.commission.configcheck import check_config
+from linetap.config import spoken
 from linetap.config.change import services
 from linetap.config.retention import class_of
 from linetap.config.schema import Config, Ending
@@ -16,6 +18,7 @@ from linetap.linerelease import notes
 from linetap_core.cli import main
 from linetap_core.records import LADDER
 from test_config import Site
+from unit_rig import save_notice
 
 FIVE = [("abuse", "**2"), ("sexual_harassment", "**3"), ("threat", "**4"), ("overlong", "**5"), ("repeated", "**6")]
 TIMES = """[ending]
@@ -167,6 +170,21 @@ def test_the_command_says_it_beside_its_verdict(site: Site, capsys: pytest.Captu
 
 
 NO_CONTACTS = "card 1 has no contacts: staff hang up after the notice"
+
+
+def test_a_notice_of_an_end_that_is_long_is_named(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = site.path.parent / "said"
+    site.path.write_text(re.sub(r"^notices = .*", f'notices = "{folder}"', site.path.read_text(), flags=re.MULTILINE))
+    for name in spoken.names(loaded(site)):
+        save_notice(folder / f"{name}.wav", np.ones(8000, np.int16))
+    for name, seconds in (("end-threat", 12.0), ("end-abuse", 12.5), ("warn-overlong", 30.0), ("ko", 30.0)):
+        save_notice(folder / f"{name}.wav", np.zeros(round(seconds * 8000), np.int16))
+    assert main(["config", "check", str(site.path)]) == 0
+    said = [line.removeprefix(f"note: {site.path}: ") for line in capsys.readouterr().err.splitlines()]
+    assert said[1:] == [
+        "notice 'end-abuse' lasts 12.5 s: 12 s at most is meant for an end",
+        "notice 'warn-overlong' lasts 30.0 s: 12 s at most is meant for an end",
+    ]
 
 
 def test_without_a_situation_nothing_is_said(tmp_path: Path) -> None:

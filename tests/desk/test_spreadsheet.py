@@ -53,6 +53,7 @@ def test_both_orders_of_bytes_that_a_mark_can_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize("said", ["sep=;\r\n", '"sep=;"\r\n', "SEP=;\n", "sep=;;;\r\n"])
 def test_excels_word_for_its_separator(tmp_path: Path, said: str) -> None:
     assert imported(tmp_path, saved(ROWS, ";", "utf-8-sig", said)) == WANTED
+    assert imported(tmp_path, saved(ROWS, "|", "utf-8", "sep=|\r\n")) == WANTED
     with pytest.raises(Faults, match=r"pbx\.csv:4: extension '02-1'"):  # two lines of the header, and Excel's, above it
         imported(tmp_path, saved([ROWS[0], ["02-1", "fax", ""]], ";", "utf-8", said))
 

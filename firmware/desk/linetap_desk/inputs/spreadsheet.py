@@ -19,7 +19,7 @@ from linetap_core.rooms import read_small
 
 MOST_ABOVE = 20  # rows in which the header is looked for
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-_SEPARATOR = re.compile(r'"?sep=([,;\t])"?[,;\t]*\r?\n', re.IGNORECASE)
+_SEPARATOR = re.compile(r'"?sep=([,;\t|])"?[,;\t]*\r?\n', re.IGNORECASE)
 _LIMIT_BYTES = 4 << 20
 
 

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import wave
 from collections.abc import Iterator
+from pathlib import Path
 
 from linetap.config.schema import Config
 from linetap_core.tomlfile.locate import Path as KeyPath
 
+LONGEST_END_S = 12  # of a notice that ends a call; a caller hears it whole before the line is free
 _OF_RECORDING = ("notice", "end_notice", "mark_notice")
 _HOW_ALL_SOUND = ("notice_tone_ms", "beep_every_s", "beep_dbm0", "notice_target_dbm0")
 
@@ -23,6 +27,18 @@ def named(config: Config) -> Iterator[tuple[KeyPath, str]]:
     if config.ending.warn_s:
         places.append((("ending", "warn_notice"), config.ending.warn_notice))
     yield from ((at, name) for at, name in places if name is not None)
+
+
+def long_ends(config: Config) -> Iterator[str]:
+    """The notices of situations, and the warning, that last longer than is meant: nobody is released before."""
+    folder = Path(config.notices)
+    for at, name in named(config):
+        path = folder / f"{name}.wav"
+        if at[0] in ("situation", "ending") and path.is_file():
+            with contextlib.suppress(wave.Error, EOFError, OSError), wave.open(str(path)) as file:
+                seconds = file.getnframes() / file.getframerate()
+                if seconds > LONGEST_END_S:
+                    yield f"notice {name!r} lasts {seconds:.1f} s: {LONGEST_END_S} s at most is meant for an end"
 
 
 def names(config: Config) -> set[str]:
