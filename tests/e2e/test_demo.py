@@ -22,8 +22,11 @@ def test_the_abusive_call_is_ended_by_the_card(tmp_path: Path) -> None:
     (abusive,) = [call for call in calls if '"**2"' in call]
     script, folder = tmp_path / "calls.toml", tmp_path / "demo"
     # A notice that a busy machine has disturbed is played once more: staff wait for the second, too.
-    assert abusive.count("talk_s = 25.0") == 1
-    script.write_text(head + CALL + abusive.replace("talk_s = 25.0", "talk_s = 40.0"))
+    text = head + CALL + abusive
+    for before, longer in (("duration_s = 50.0", "duration_s = 65.0"), ("talk_s = 25.0", "talk_s = 40.0")):
+        assert text.count(before) == 1
+        text = text.replace(before, longer)
+    script.write_text(text)
     command = [sys.executable, "-m", "linetap_bench.demo", "--folder", str(folder), "--script", str(script)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
