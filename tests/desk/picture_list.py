@@ -168,6 +168,13 @@ SHOTS = (
         "Calls without a day of their own: re-wrapped by one vault officer, checked by another.",
     ),
     Shot(
+        "destructions",
+        "/destructions",
+        "/destructions",
+        "vault",
+        "Certificates of destroyed keys: which units have noted it, and which are still to be reached.",
+    ),
+    Shot(
         "hold-ask",
         "/hold/ask/{unit}/{call_id:path}",
         "/hold/ask/main-03/{call}",

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""For the pictures: a release that waits for its second approval, one that is over, and a hold that is asked for."""
+"""For the pictures: a release that waits for its second approval, one that is over, a hold that is asked for, and a
+certificate on its way to the units."""
 
 from __future__ import annotations
 
@@ -7,16 +8,20 @@ import hashlib
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import insert, select
 
 from linetap_core.clock import NS_PER_S, rfc3339
+from linetap_core.evidence.authorization.command import Command, Envelope
 from linetap_core.evidence.authorization.release import NamedCall, Request
 from linetap_core.evidence.authorization.releaserules import LineStaff, Rule
 from linetap_core.evidence.authorization.roles import Person, Purpose, Roles
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.keys.publickeys import encode_recipient
 from linetap_core.evidence.signing import document, sshsig
+from linetap_desk.ingest import destructions
+from linetap_desk.ingest.destructions import Sent
 from linetap_desk.ingest.tables import calls
 from linetap_desk.serve.database.tables import approvals, citizens, holds, requests
 from linetap_desk.serve.database.transactions import writing
@@ -101,6 +106,20 @@ def ask(site: Site, unit: str, call_id: str, now_ns: int) -> None:
             id=HOLD, **common, case_number="2026-118", basis="형사소송법 제199조", until=rfc3339(now_ns + 90 * _DAY_NS),
             asked_by="officer", asked_at=at[1],
         ))  # fmt: skip
+
+
+def certify(folder: Path, names: list[str], now_ns: int) -> None:
+    """A day's certificate on its way: one unit is away, the others have noted it."""
+    lines, told = [], {}
+    for name in names:
+        text = document.encode(Command(unit=name, verb="destroy", role="vault", counter=1, expires=rfc3339(now_ns)))
+        lines.append(msgspec.json.encode(Envelope(text.decode(), "")))
+        at = rfc3339(now_ns - 600 * NS_PER_S)
+        told[name] = Sent(destructions.sha256_of(lines[-1]), at, at, "done")
+    told[names[0]] = Sent(told[names[0]].sha256)
+    destructions.put(folder, "2026-11-25", lines)
+    (folder / "certificates-answers").mkdir()
+    (folder / "certificates-answers" / "2026-11-25.1.json").write_bytes(msgspec.json.encode(told))
 
 
 def _key(name: str) -> Ed25519PrivateKey:

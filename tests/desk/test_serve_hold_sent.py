@@ -140,6 +140,9 @@ def test_a_refusal_is_shown_and_sent_again_by_hand(house: ReleaseHouse, carrier:
     assert "The unit refused the command" in shown
     assert "hold_no_call" in shown
     assert f'action="/hold/{hold_id}/send"' in shown
+    assert house.served.post(house.client("vault"), f"/hold/{hold_id}/send").status_code == 303
+    assert "It is sent as soon as the unit is connected" in page(house, hold_id)
+    assert [one.payload for one in sent(carrier, clock)] == [data]
 
 
 def test_a_later_process_goes_on_where_the_one_before_was(

@@ -86,9 +86,14 @@ def is_put(folder: Path, name: str) -> bool:
 
 
 def told(folder: Path, name: str, data: bytes) -> Told | None:
-    """What became of these very bytes; None: the ingest has not looked at them yet."""
+    """What became of these very bytes since they were put; None: the ingest has not looked at them yet."""
     found = _read_told(folder, name)
-    return found if found is not None and found.sha256 == hashlib.sha256(data).hexdigest() else None
+    its = found is not None and found.sha256 == hashlib.sha256(data).hexdigest()
+    put_at, told_at = (
+        rooms.stamp(folder / _COMMANDS / f"{name}{SUFFIX}"),
+        rooms.stamp(folder / _ANSWERS / f"{name}{_TOLD}"),
+    )
+    return found if its and put_at and told_at and put_at[1] <= told_at[1] else None
 
 
 def _read_told(folder: Path, name: str) -> Told | None:
@@ -107,6 +112,7 @@ class _Waiting:
     data: bytes
     call_id: str
     told: Told
+    stamp: tuple[int, int] | None = None
     again_ns: int = 0  # monotonic
 
 
@@ -163,11 +169,11 @@ class Outgoing:
             with contextlib.suppress(OSError):
                 (self.folder / _ANSWERS / f"{gone}{_TOLD}").unlink(missing_ok=True)
         fresh: dict[str, bytes] = {}
+        stamps = {name: rooms.stamp(self.folder / _COMMANDS / f"{name}{SUFFIX}") for name in there}
         for name in there:
-            with contextlib.suppress(OSError):
-                data = rooms.read(self.folder / _COMMANDS, f"{name}{SUFFIX}", LIMIT_BYTES)
-                if name not in self._waiting or self._waiting[name].data != data:
-                    fresh[name] = data
+            if name not in self._waiting or self._waiting[name].stamp != stamps[name]:
+                with contextlib.suppress(OSError):
+                    fresh[name] = rooms.read(self.folder / _COMMANDS, f"{name}{SUFFIX}", LIMIT_BYTES)
         if not fresh:
             return
         try:
@@ -177,6 +183,7 @@ class Outgoing:
             return
         for name, data in fresh.items():
             self._waiting[name] = self._taken(name, data, authority, roles)
+            self._waiting[name].stamp = stamps[name]
 
     def _taken(self, name: str, data: bytes, authority: Authority, roles: Roles) -> _Waiting:
         known = told(self.folder, name, data) or Told(hashlib.sha256(data).hexdigest())

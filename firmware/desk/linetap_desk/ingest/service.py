@@ -23,9 +23,10 @@ from linetap_core.wire import topics
 from linetap_core.wire.mqtt import Broker, Message
 from linetap_desk.accesslog.deskfolder import read_authority, read_roles
 from linetap_desk.config.desk import CopyConfig, Settings
-from linetap_desk.ingest import database, outgoing
+from linetap_desk.ingest import database, destructions, outgoing
 from linetap_desk.ingest.clear import Clearing
 from linetap_desk.ingest.confirm import Confirmer
+from linetap_desk.ingest.destructions import Destructions
 from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.holes import Holes, Missing
 from linetap_desk.ingest.judge import Report
@@ -48,6 +49,7 @@ TOPICS = topics.of_every_unit(
     "reply/resend",
     f"reply/{fetch.VERB}",
     f"reply/{outgoing.VERB}",
+    f"reply/{destructions.VERB}",
 )
 
 OF_A_UNIT = ("+", "alert/+", "reply/+")  # the same topics, with three filters a unit
@@ -111,9 +113,10 @@ class Ingest:
         self._copying: Copies | None = None
         if settings.copy is not None and self._confirmer is not None and start_copies is not None:
             self._copying = start_copies(settings.copy, engine, signers, self._confirmer.command, clock, share)
-        self._outgoing: Outgoing | None = None
+        self._for_pages: dict[str, Outgoing | Destructions] = {}  # by their verb
         if settings.outgoing is not None and confirms:
-            self._outgoing = Outgoing(settings.outgoing, lambda: in_force(settings), engine, clock, share)
+            given = settings.outgoing, lambda: in_force(settings), engine, clock, share
+            self._for_pages = {outgoing.VERB: Outgoing(*given), destructions.VERB: Destructions(*given)}
         self._due_ns = 0
         self._trouble = ""
 
@@ -186,9 +189,9 @@ class Ingest:
                 if kind == "status" and self._copying is not None:
                     self._copying.status(unit, arrived.payload)
                 return Notice(unit, kind, arrived.payload, now_ns, below)
-            case "reply" if below == outgoing.VERB:
-                if self._outgoing is not None:
-                    self._outgoing.answered(unit, arrived.payload)
+            case "reply" if below in (outgoing.VERB, destructions.VERB):
+                if (sender := self._for_pages.get(below)) is not None:
+                    sender.answered(unit, arrived.payload)
             case "reply" if self._confirmer is not None:
                 self._confirmer.answered(unit, arrived.payload)
         return None
@@ -218,9 +221,10 @@ class Ingest:
             self._link.publish(message)
 
     def _send_for_pages(self) -> None:
-        if self._outgoing is not None and self._link.has_room:
-            for message in self._outgoing.turn():
-                self._link.publish(message)
+        for sender in self._for_pages.values():
+            if self._link.has_room:
+                for message in sender.turn():
+                    self._link.publish(message)
 
     def _store_them(self) -> None:
         """Stores everything waiting, in one transaction; acknowledges it when committed, and then confirms it."""

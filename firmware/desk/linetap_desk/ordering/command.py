@@ -225,6 +225,7 @@ def _time(text: str, option: str) -> str:
 
 _PATIENCE_S = 30.0
 _LONGEST_EXPIRY_S = 400 * S_PER_DAY
+_LARGEST_FILE = 8 << 20
 _LARGEST_PACKET = 64 << 10  # larger than any unit's answer
 _SEND = "example: linetap command send identify.command --config desk.toml"
 
@@ -240,15 +241,15 @@ def add_verb(verbs: Any) -> None:
 def run_send(args: argparse.Namespace, clock: Clock) -> int:
     """Exit status: 0 all done, 1 one refused. BadInput or Refusal has the reason for a missing answer; of several
     commands the others are sent all the same."""
-    found = [_command_of(path) for path in args.file]
+    found = [(path, *one) for path in args.file for one in _commands_of(path)]
     status, broker = 0, broker_alone(args)
-    for path, (command, data) in zip(args.file, found, strict=True):
+    for path, command, data in found:
         try:
             answer = exchange(broker, command, data, args.wait, clock)
         except Refusal as error:
             if len(found) == 1:
                 raise
-            sys.stderr.write(f"{path}: {error}\n")
+            sys.stderr.write(f"{path}: {command.unit}: {error}\n")
             status = 1
             continue
         sys.stdout.write(jsontext.line(answer))
@@ -256,8 +257,14 @@ def run_send(args: argparse.Namespace, clock: Clock) -> int:
     return status
 
 
-def _command_of(path: Path) -> tuple[Command, bytes]:
-    data = read_small(path, envelopes.LIMIT_BYTES)
+def _commands_of(path: Path) -> list[tuple[Command, bytes]]:
+    """Several of `*.commands`, one a line."""
+    if path.suffix != envelopes.OF_MANY:
+        return [_command_of(path, read_small(path, envelopes.LIMIT_BYTES))]
+    return [_command_of(path, data) for data in read_small(path, _LARGEST_FILE).splitlines() if data.strip()]
+
+
+def _command_of(path: Path, data: bytes) -> tuple[Command, bytes]:
     try:
         command = strict.decode(strict.decode(data, envelopes.Envelope).command, Command)
     except BadInput as error:

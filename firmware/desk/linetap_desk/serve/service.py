@@ -39,6 +39,7 @@ from linetap_desk.serve.adoption.runs import Runs
 from linetap_desk.serve.calls import routes as calls
 from linetap_desk.serve.citizen import routes as citizen
 from linetap_desk.serve.coverage import routes as coverage
+from linetap_desk.serve.destructions import routes as destructions
 from linetap_desk.serve.ended import now as endsnow
 from linetap_desk.serve.ended import routes as ended
 from linetap_desk.serve.finding import machine as findmachine
@@ -201,13 +202,14 @@ ROUTES: tuple[Route, ...] = join(
         coverage.ROUTES,
         accusation.ROUTES,
         overflow.ROUTES,
+        destructions.ROUTES,
         orders.ROUTES,
         adoption.ROUTES,
         restore.ROUTES,
     )
 )
 COMPRESSED = ("/fleet", "/static/")
-LARGER = adoption.LARGER | orders.LARGER | overflow.LARGER  # path -> bytes of a form with files
+LARGER = adoption.LARGER | orders.LARGER | overflow.LARGER | destructions.LARGER  # path -> bytes of a form with files
 # Runs beside the pages from start to end; each puts its state into the site.
 LIVES: tuple[Callable[[Site], AbstractAsyncContextManager[None]], ...] = (
     keeping.life,

@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # a carrier of commands needs no roles
 
 ANY_TIME = Bound()
 LIMIT_BYTES = document.LIMIT_BYTES  # of an envelope
-SUFFIX = ".command"  # of a file that holds one
+SUFFIX, OF_MANY = ".command", ".commands"  # of a file that holds one; one a line
 AUTHORITY, VAULT, DESK, OPERATOR = "authority", "vault", "desk", "operator"
 APPROVER = "approver"  # stands for every role that is no office of the desk's: privacy, legal
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 import argparse
 import io
 import itertools
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from linetap_core.clock import Clock
+from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput, LinetapError
-from linetap_core.evidence.authorization.command import SUFFIX
+from linetap_core.evidence.authorization.command import OF_MANY
 from linetap_core.evidence.sealing.keylist import KeyList
 from linetap_core.evidence.signing import namespaces, signerline, signers, unitnames
 from linetap_core.evidence.signing.signers import Signer
@@ -177,7 +179,7 @@ def _read(path: Path) -> Certificate | str:
 
 
 def sign_commands(name: str, settings: Settings, desk: Path, clock: Clock) -> list[str]:
-    """A command with this certificate for each unit of the published signers, in a folder of its own."""
+    """A command with this certificate for each unit of the published signers, in one file for the desk's page."""
     if not isinstance(certificates(settings).get(name), Certificate):
         raise BadInput("choose a certificate")
     published = steps.signers_of(desk)
@@ -185,14 +187,18 @@ def sign_commands(name: str, settings: Settings, desk: Path, clock: Clock) -> li
     if not units:
         raise BadInput("there is no published allowed_signers here that names a unit: Settings")
     path, signing = steps.output_of(settings) / CERTIFICATES / name, steps.needed(settings, "signing")
-    folder = steps.output_of(settings) / COMMANDS / name.removesuffix(".destroyed.json")
+    day, folder = name.removesuffix(".destroyed.json"), steps.output_of(settings) / COMMANDS
     folder.mkdir(parents=True, exist_ok=True)
-    for unit in units:
-        steps.said(
-            [command.add_arguments], command.run, clock, "sign", "--verb=destroy", "--role=vault", f"--unit={unit}",
-            f"--document={path}", f"--key={signing}", f"--output={folder / f'{unit}{SUFFIX}'}",
-        )  # fmt: skip
-    return [f"{len(units)} commands signed", str(folder)]
+    with tempfile.TemporaryDirectory(dir=folder) as made:
+        for unit in units:
+            steps.said(
+                [command.add_arguments], command.run, clock, "sign", "--verb=destroy", "--role=vault", f"--unit={unit}",
+                f"--document={path}", f"--key={signing}", f"--output={Path(made) / unit}",
+            )  # fmt: skip
+        whole = b"".join((Path(made) / unit).read_bytes() for unit in units)
+    file = folder / f"{day}{OF_MANY}"
+    replace_durably(file, whole)  # signed anew, for units that were away too long
+    return [f"{len(units)} commands signed", str(file)]
 
 
 def _units(lines: list[Signer]) -> Iterator[str]:

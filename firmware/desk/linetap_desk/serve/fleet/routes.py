@@ -6,12 +6,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import anyio.to_thread
 import msgspec
+from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -68,6 +69,24 @@ def fits(unit: dict[str, Any], text: str, standing: str) -> bool:
         case _:
             wanted = standing in ("", unit["standing"])
     return wanted and text.casefold() in " ".join(texts).casefold()
+
+
+class Alike:
+    """Of one page: the lines of most units are in the same states, and are rendered once."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[tuple[str, str], ...], Markup] = {}
+
+    def __call__(self, render: Callable[..., Markup], lines: Mapping[str, Any], *more: Any) -> Markup:
+        states = tuple((number, line["state"]) for number, line in lines.items())
+        if states not in self._made:
+            self._made[states] = render(states, *more)
+        return self._made[states]
+
+
+def in_script(words: Mapping[str, Any]) -> Markup:
+    """JSON that ends no element of the page."""
+    return Markup(msgspec.json.encode(words).decode().replace("<", "\\u003c"))
 
 
 BEAT_S = 5
@@ -204,7 +223,7 @@ async def _page(request: Request, site: Site, template: str, only: str | None, *
         "busy": sum(one["calls"] > 0 for one in units),
         "sums": sums(units, words),
         "words": words,
-        "script_words": msgspec.json.encode(words).decode(),
+        "script_words": in_script(words),
         "leds": LED_LABELS,
         "away": AWAY,
         "zone": zone.key,
@@ -213,6 +232,7 @@ async def _page(request: Request, site: Site, template: str, only: str | None, *
         "shortly": partial(short_moment, zone=zone, now_ns=now_ns),
         "since": partial(since, words["says"], zone=zone, now_ns=now_ns),
         "fits": fits,
+        "alike": Alike(),
         "only": only,
     }
     # A thousand units take a while; other streams must not wait meanwhile.

@@ -338,5 +338,11 @@ REFUSAL = (
         "command_role": N_("The command is not one that holds a call."),
         "command_expired": N_("The command has expired. The vault officer signs another."),
         "document_signature": N_("The hold in the command is not signed by a vault officer."),
+        "certificates_other": N_("A command in the file carries no certificate of destroyed keys."),
+        "certificates_unsigned": N_("A certificate in the file is not signed by a vault officer."),
+        "certificates_mixed": N_("The file has commands of several certificates, or two for one unit."),
+        "certificates_none": N_("This certificate does not lie here any more."),
+        "certificates_many": N_("Too many certificates wait here. Put away those that need not be sent any more."),
+        "outgoing_missing": N_("desk.toml names no folder for what the ingest sends (outgoing)."),
     }
 )

@@ -3,7 +3,7 @@
 // becomes markup. wall.js says where among the others it stands, fleet.js reads the stream.
 
 export const root = document.getElementById("fleet");
-export const words = JSON.parse(root.dataset.words);
+export const words = JSON.parse(document.getElementById("words").textContent);
 export const says = words.says;
 export const only = root.dataset.only;
 const away = new Set(root.dataset.away.split(" "));

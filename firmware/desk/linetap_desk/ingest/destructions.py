@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Certificates of destroyed keys on their way to the units: for each certificate one file of signed commands, a line a
+unit, which the pages hand to the ingest; and what became of each.
+
+```
+<outgoing>/certificates/2026-12-01.commands        the pages write it: envelopes, as `linetap custody` has signed them
+<outgoing>/certificates-answers/2026-12-01.1.json  the ingest of share 1 writes it
+```
+As for holds (outgoing.py) each folder has one writer, and the ingest checks everything itself: whoever takes over the
+pages sends no more than certificates that a vault officer of the signed roles has signed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import Engine, select
+
+from linetap_core import jsontext, rooms
+from linetap_core.clock import NS_PER_S, Clock, parse_rfc3339, rfc3339
+from linetap_core.durable.files import DIRECTORY_MODE, replace_durably
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.authorization import command as envelopes
+from linetap_core.evidence.authorization import commandbody
+from linetap_core.evidence.authorization.command import OF_MANY, VAULT, Answer, Command, CommandFault
+from linetap_core.evidence.authorization.counters import Counters
+from linetap_core.evidence.authorization.roles import Roles
+from linetap_core.evidence.signing import namespaces
+from linetap_core.evidence.signing.authority import Authority
+from linetap_core.wire.mqtt import Message
+from linetap_core.wire.topics import Topics
+from linetap_desk.ingest.share import WHOLE, Share
+from linetap_desk.ingest.tables import units
+from linetap_desk.inputs import strict
+
+VERB = "destroy"
+MOST, MOST_UNITS, LIMIT_BYTES = 64, 3000, 8 << 20
+LOOK_S, AT_ONCE = 5, 32  # commands in a look: each is an answer and a leaf of a unit
+EXPIRY_S = 120  # a broker keeps it no longer
+AGAIN_S = 900  # without an answer. A unit that has done it answers sooner; done twice it would alarm
+NAME = re.compile(r"[0-9a-z][0-9a-z.-]{0,79}")
+_COMMANDS, _ANSWERS, _TOLD = "certificates", "certificates-answers", ".json"
+_TEXT_LIMIT = 500
+
+log = logging.getLogger("linetap.ingest")
+
+
+class Line(msgspec.Struct, frozen=True):
+    """A command of such a file, judged."""
+
+    command: Command
+    data: bytes
+    certificate: str  # its name: the epoch, and the officers where it is of some of them
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """What became of the command with this hash. `code`: "done", the unit's refusal, or why it was not sent."""
+
+    sha256: str
+    sent_at: str = ""
+    answered_at: str = ""
+    code: str = ""
+    text: str = ""
+
+
+class _Certificate(msgspec.Struct, frozen=True):
+    epoch: str
+    officers: list[int] = []
+
+
+def judged(data: bytes, authority: Authority, roles: Roles) -> Line:
+    """CommandFault or BadInput unless a vault officer has signed this command, and the certificate in it. Whether it
+    has expired is not judged here."""
+    made = envelopes.check(data, unit_of(data), authority, roles, Counters(), 0)
+    if made.verb != VERB:
+        raise CommandFault("command_verb", f"it is {made.verb}; certificates go by {VERB}")
+    asked = commandbody.read(made, commandbody.Document)
+    envelopes.signed_by(asked.data, asked.signature, namespaces.CERTIFICATE, roles, VAULT)
+    try:
+        found = jsontext.decode(asked.data, type=_Certificate)
+    except ValueError as error:
+        raise CommandFault("certificate_malformed", f"not a certificate: {error}") from None
+    name = found.epoch + (f".officer-{'-'.join(map(str, found.officers))}" if found.officers else "")
+    if NAME.fullmatch(name) is None:
+        raise CommandFault("certificate_malformed", "not a certificate: its epoch is none")
+    return Line(made, data, name)
+
+
+def unit_of(data: bytes) -> str:
+    """The unit that a command claims to be for."""
+    return strict.decode(strict.decode(data, envelopes.Envelope).command, Command).unit
+
+
+def sha256_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def lines_of(data: bytes) -> list[bytes]:
+    """BadInput if there are none, or more than a file has."""
+    found = [line for line in data.split(b"\n") if line.strip()]
+    if not 0 < len(found) <= MOST_UNITS:
+        raise BadInput(f"{len(found)} commands; 1 to {MOST_UNITS} expected, one a line")
+    return found
+
+
+# --- The pages' side --------------------------------------------------------------------------------------------------
+
+
+def put(folder: Path, name: str, lines: list[bytes]) -> None:
+    """Durable when this returns; the same lines again are sent again to units that have not done it. BadInput where it
+    cannot be written."""
+    try:
+        place = folder / _COMMANDS
+        place.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        replace_durably(place / f"{name}{OF_MANY}", b"\n".join(lines) + b"\n")
+    except OSError as error:
+        raise BadInput(f"outgoing {folder}: {error.strerror}") from None
+
+
+def take_back(folder: Path, name: str) -> None:
+    with contextlib.suppress(OSError):
+        (folder / _COMMANDS / f"{name}{OF_MANY}").unlink(missing_ok=True)
+
+
+def waiting(folder: Path) -> dict[str, list[bytes]]:
+    """Name of the certificate -> its commands, as they were put."""
+    found = {}
+    for file in rooms.names(folder / _COMMANDS, OF_MANY)[:MOST]:
+        with contextlib.suppress(OSError, BadInput):
+            name = file.removesuffix(OF_MANY)
+            found[name] = lines_of(rooms.read(folder / _COMMANDS, file, LIMIT_BYTES))
+    return found
+
+
+def told(folder: Path, name: str) -> dict[str, Sent]:
+    """By unit, of all shares."""
+    found: dict[str, Sent] = {}
+    for file in rooms.names(folder / _ANSWERS, _TOLD):
+        if file.rpartition(".")[0].rpartition(".")[0] == name:
+            found |= _read_told(folder, file)
+    return found
+
+
+def _read_told(folder: Path, file: str) -> dict[str, Sent]:
+    try:
+        return jsontext.decode(rooms.read(folder / _ANSWERS, file, LIMIT_BYTES), type=dict[str, Sent])
+    except (OSError, ValueError):
+        return {}
+
+
+# --- The ingest's side ------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _File:
+    stamp: tuple[int, int] | None
+    lines: dict[str, Line]
+    told: dict[str, Sent]
+    changed: bool = False
+
+
+@dataclass(slots=True)
+class Destructions:
+    """`in_force`: authority and roles as they are signed now; a Refusal or BadInput where there are none."""
+
+    folder: Path
+    in_force: Callable[[], tuple[Authority, Roles]]
+    engine: Engine
+    clock: Clock
+    share: Share = WHOLE
+    _files: dict[str, _File] = field(default_factory=dict)
+    _due_ns: int = 0
+
+    def turn(self) -> Iterator[Message]:
+        """The commands to publish now. SQLAlchemyError: the database is away."""
+        self._write()
+        if self.clock.monotonic_ns() < self._due_ns:
+            return
+        self._due_ns = self.clock.monotonic_ns() + LOOK_S * NS_PER_S
+        self._look()
+        left, online = AT_ONCE, self._online() if self._files else set()
+        for one in self._files.values():
+            for unit, line in one.lines.items():
+                if not self._is_due(one.told[unit]):
+                    continue
+                if parse_rfc3339(line.command.expires) <= self.clock.utc_ns():
+                    self._tell(one, unit, code="command_expired", text=f"it was good until {line.command.expires}")
+                elif left and unit in online:
+                    left -= 1
+                    self._tell(one, unit, sent_at=rfc3339(self.clock.utc_ns()))
+                    yield Message(Topics(unit).command(VERB), line.data, expiry_s=EXPIRY_S)
+        self._write()
+
+    def answered(self, unit: str, payload: bytes) -> None:
+        """An answer of `reply/destroy`: unsigned, so it says no more than what the page shows. What the unit has done
+        stands in its log."""
+        try:
+            answer = strict.decode(payload[:LIMIT_BYTES], Answer)
+        except (ValueError, RecursionError):
+            return
+        for one in self._files.values():
+            line = one.lines.get(unit)
+            if line is not None and line.command.counter == answer.counter:
+                sent = one.told[unit]
+                if sent.sent_at and not sent.code:
+                    at = rfc3339(self.clock.utc_ns())
+                    self._tell(one, unit, answered_at=at, code=answer.code[:40], text=answer.text[:_TEXT_LIMIT])
+
+    def _is_due(self, sent: Sent) -> bool:
+        if sent.code:
+            return False
+        return not sent.sent_at or parse_rfc3339(sent.sent_at) + AGAIN_S * NS_PER_S <= self.clock.utc_ns()
+
+    def _look(self) -> None:
+        there = [name.removesuffix(OF_MANY) for name in rooms.names(self.folder / _COMMANDS, OF_MANY)]
+        there = [name for name in there if NAME.fullmatch(name)][:MOST]
+        for gone in self._files.keys() - set(there):
+            del self._files[gone]
+            with contextlib.suppress(OSError):
+                self._answers_of(gone).unlink(missing_ok=True)
+        stamps = {name: rooms.stamp(self.folder / _COMMANDS / f"{name}{OF_MANY}") for name in there}
+        fresh = [name for name in there if name not in self._files or self._files[name].stamp != stamps[name]]
+        if not fresh:
+            return
+        try:
+            authority, roles = self.in_force()
+        except (Refusal, BadInput) as error:  # looked at again, since they may be just being replaced
+            log.error("outgoing_unchecked: %s; nothing is sent for the pages", error)
+            return
+        for name in fresh:
+            self._files[name] = self._taken(name, stamps[name], authority, roles)
+
+    def _taken(self, name: str, stamp: tuple[int, int] | None, authority: Authority, roles: Roles) -> _File:
+        """Put anew, whatever was not done begins again; after a restart of the ingest it goes on."""
+        known = _read_told(self.folder, self._answers_of(name).name)
+        if name in self._files:
+            known = {unit: sent for unit, sent in known.items() if sent.code == "done"}
+        one = _File(stamp, {}, {})
+        try:
+            lines = lines_of(rooms.read(self.folder / _COMMANDS, f"{name}{OF_MANY}", LIMIT_BYTES))
+        except (OSError, BadInput) as error:
+            log.error("certificates_unread: %s: %s", name, error)
+            return one
+        for data in lines:
+            try:
+                line = judged(data, authority, roles)
+            except (Refusal, BadInput) as error:
+                log.error("certificate_refused: %s: %s", name, error)
+                continue
+            unit = line.command.unit
+            if self.share.has(unit):
+                one.lines[unit], before = line, known.get(unit)
+                sha256 = sha256_of(data)
+                one.told[unit] = before if before and before.sha256 == sha256 else Sent(sha256)
+        one.changed = True
+        return one
+
+    def _tell(self, one: _File, unit: str, **news: str) -> None:
+        one.told[unit] = msgspec.structs.replace(one.told[unit], **news)
+        one.changed = True
+
+    def _write(self) -> None:
+        for name, one in self._files.items():
+            if one.changed:
+                try:
+                    (self.folder / _ANSWERS).mkdir(mode=DIRECTORY_MODE, exist_ok=True)
+                    replace_durably(self._answers_of(name), msgspec.json.encode(one.told) + b"\n")
+                    one.changed = False
+                except OSError as error:
+                    log.error("outgoing_unwritten: %s: %s", self.folder, error.strerror)
+
+    def _answers_of(self, name: str) -> Path:
+        return self.folder / _ANSWERS / f"{name}.{self.share.number}{_TOLD}"
+
+    def _online(self) -> set[str]:
+        with self.engine.connect() as db:
+            return set(db.execute(select(units.c.unit).where(units.c.state == "online")).scalars())

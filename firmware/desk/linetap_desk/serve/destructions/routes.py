@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Certificates of destroyed keys: a vault officer brings the commands that `linetap custody` has signed, one file for
+all units; the ingest checks and sends them (ingest/destructions.py), and the page shows which units have it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+import anyio.to_thread
+import msgspec
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from linetap_core.clock import parse_rfc3339
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.authorization.command import CommandFault
+from linetap_desk.accesslog.deskfolder import read_authority
+from linetap_desk.ingest import destructions
+from linetap_desk.ingest.destructions import Line, Sent
+from linetap_desk.serve.access.log import Subject
+from linetap_desk.serve.handling.site import Route, Site
+from linetap_desk.serve.release import steps, store
+from linetap_desk.serve.release.answering import FILE, error_texts, upload
+from linetap_desk.serve.release.checking import in_force
+from linetap_desk.serve.release.steps import StepFault
+
+PATH = "/destructions"
+OF_A_CERTIFICATE = {
+    "command_verb": "certificates_other", "command_role": "certificates_other",
+    "document_signature": "certificates_unsigned",
+}  # fmt: skip
+WAITS, SENT, DONE, REFUSED = "waits", "sent", "done", "refused"
+
+
+class UnitOf(msgspec.Struct, frozen=True):
+    """A unit, and what became of its command: one of the four words above."""
+
+    unit: str
+    state: str
+    sent: Sent
+
+
+class Certificate(msgspec.Struct, frozen=True):
+    """`name`: its day, or overflow epoch; and the officers, where it is of some of a group."""
+
+    name: str
+    units: list[UnitOf]
+
+    def of(self, state: str) -> list[UnitOf]:
+        return [one for one in self.units if one.state == state]
+
+    @property
+    def missing(self) -> list[UnitOf]:
+        return [one for one in self.units if one.state != DONE]
+
+
+async def page(request: Request, site: Site) -> Response:
+    return await _page(request, site)
+
+
+async def _page(request: Request, site: Site, error: Exception | None = None) -> Response:
+    found = await anyio.to_thread.run_sync(_certificates, site)
+    return site.pages.page(
+        request, "release/destructions.html", 200 if error is None else 409, certificates=found, words=steps,
+        is_sent=_folder(site) is not None, error=None if error is None else error_texts(site, request, error),
+    )  # fmt: skip
+
+
+def _folder(site: Site) -> Path | None:
+    found = site.settings.desk.outgoing
+    return None if found is None else Path(found)
+
+
+def _certificates(site: Site) -> list[Certificate]:
+    """The newest first."""
+    folder, found = _folder(site), []
+    if folder is None:
+        return []
+    for name, lines in sorted(destructions.waiting(folder).items(), reverse=True):
+        told = destructions.told(folder, name)
+        found.append(Certificate(name, [_unit_of(data, told) for data in lines]))
+    return found
+
+
+def _unit_of(data: bytes, told: Mapping[str, Sent]) -> UnitOf:
+    unit, sha256 = destructions.unit_of(data), destructions.sha256_of(data)
+    sent = told.get(unit)
+    if sent is None or sent.sha256 != sha256:
+        return UnitOf(unit, WAITS, Sent(sha256))
+    state = DONE if sent.code == "done" else REFUSED if sent.code else SENT if sent.sent_at else WAITS
+    return UnitOf(unit, state, sent)
+
+
+# The certificate's name, and the commands to be sent; none: it is not sent any more.
+Prepare = Callable[[], Awaitable[tuple[str, list[bytes]]]]
+
+
+async def bring(request: Request, site: Site) -> Response:
+    form = await request.form()
+
+    async def prepare() -> tuple[str, list[bytes]]:
+        data = await upload(form)
+        return await anyio.to_thread.run_sync(_judged, site, data)
+
+    return await _step(request, site, "destructions_take", prepare)
+
+
+def _judged(site: Site, data: bytes) -> tuple[str, list[bytes]]:
+    """The certificate's name, and its commands; those that units have carried out before stay as they are."""
+    roles, now_ns = in_force(site).roles, site.clock.utc_ns()
+    authority = read_authority(Path(str(site.settings.desk.serve.authority)))
+    found: dict[str, Line] = {}
+    for number, one in enumerate(destructions.lines_of(data), 1):
+        try:
+            line = destructions.judged(one, authority, roles)
+        except BadInput as error:
+            raise BadInput(f"command {number}: {error}") from None
+        except CommandFault as fault:
+            raise StepFault(OF_A_CERTIFICATE.get(fault.code, fault.code), f"command {number}: {fault}") from None
+        if parse_rfc3339(line.command.expires) <= now_ns:
+            raise CommandFault("command_expired", f"it was good until {line.command.expires}")
+        if found.setdefault(line.command.unit, line) is not line:
+            raise StepFault("certificates_mixed", f"two commands for {line.command.unit}")
+    names = {line.certificate for line in found.values()}
+    if len(names) > 1:
+        raise StepFault("certificates_mixed", f"certificates of {', '.join(sorted(names))}: one a file")
+    (name,) = names
+    before = {one.name: one for one in _certificates(site)}.get(name)
+    done = set() if before is None else {one.sent.sha256 for one in before.of(DONE)}
+    kept = {destructions.unit_of(data): data for data in _lying(site, name) if destructions.sha256_of(data) in done}
+    return name, [*kept.values(), *(line.data for unit, line in found.items() if unit not in kept)]
+
+
+def _lying(site: Site, name: str) -> list[bytes]:
+    folder = _folder(site)
+    return [] if folder is None else destructions.waiting(folder).get(name, [])
+
+
+async def again(request: Request, site: Site) -> Response:
+    name = str((await request.form()).get("name", ""))
+
+    async def prepare() -> tuple[str, list[bytes]]:
+        lines = await anyio.to_thread.run_sync(_lying, site, name)
+        if not lines:
+            raise StepFault("certificates_none", "nothing with this name lies here")
+        return name, lines
+
+    return await _step(request, site, "destructions_again", prepare)
+
+
+async def put_away(request: Request, site: Site) -> Response:
+    """It is not sent any more; what units have done stays in their logs."""
+    name = str((await request.form()).get("name", ""))
+
+    async def prepare() -> tuple[str, list[bytes]]:
+        if not await anyio.to_thread.run_sync(_lying, site, name):
+            raise StepFault("certificates_none", "nothing with this name lies here")
+        return name, []
+
+    return await _step(request, site, "destructions_away", prepare)
+
+
+async def _step(request: Request, site: Site, act: str, prepare: Prepare) -> Response:
+    """The access log has it before anything is sent."""
+    folder, subject = _folder(site), Subject()
+    try:
+        try:
+            if folder is None:
+                raise StepFault("outgoing_missing", "desk.toml names no folder `outgoing`")
+            name, lines = await prepare()
+            subject = Subject(terms=f"{name}: {len(lines)}")
+            there = await anyio.to_thread.run_sync(_certificates, site)
+            finished = {one.name for one in there if not one.missing}
+            if len(finished | {name} | {one.name for one in there}) - len(finished) > destructions.MOST:
+                raise StepFault("certificates_many", f"{len(there)} lie here: put some away")
+        except (Refusal, BadInput) as error:
+            await store.refused(request, site, act, subject, error)
+            raise
+
+        def do(_db: Connection) -> None:
+            if lines:
+                destructions.put(folder, name, lines)
+                for one in finished - {name}:
+                    destructions.take_back(folder, one)
+            else:
+                destructions.take_back(folder, name)
+
+        await store.log_step(request, site, act, subject, do)
+    except (Refusal, BadInput) as error:
+        return await _page(request, site, error)
+    return RedirectResponse(PATH, 303)
+
+
+LARGER = {PATH: destructions.LIMIT_BYTES}
+NAME = ("name",)
+ROUTES: tuple[Route, ...] = (
+    Route(PATH, ("GET",), steps.UNWRAPS | {"auditor"}, "destructions_view", page),
+    Route(PATH, ("POST",), steps.UNWRAPS, None, bring, takes=FILE, answers=(303, 409)),
+    Route(f"{PATH}/again", ("POST",), steps.UNWRAPS, None, again, takes=NAME, answers=(303, 409)),
+    Route(f"{PATH}/away", ("POST",), steps.UNWRAPS, None, put_away, takes=NAME, answers=(303, 409)),
+)

@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A certificate of destroyed keys from the page to all units: brought as one file, checked and sent by the ingest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from release_house import NOW_NS, ReleaseHouse, refusal
+from sqlalchemy import delete, insert
+from test_serve_hold_sent import settings
+
+from broker import Broker, until
+from broker import Desk as Ear
+from linetap_core.clock import NS_PER_DAY, NS_PER_S, ManualClock, rfc3339
+from linetap_core.evidence.authorization.command import Answer
+from linetap_core.wire.mqtt import Broker as BrokerConfig
+from linetap_core.wire.mqtt import Message
+from linetap_desk.ingest import destructions, service
+from linetap_desk.ingest.destructions import AGAIN_S, AT_ONCE, EXPIRY_S, LOOK_S, Destructions
+from linetap_desk.ingest.link import Patience
+from linetap_desk.ingest.register import SignersFile
+from linetap_desk.ingest.share import Share
+from linetap_desk.ingest.tables import units
+from linetap_desk.ordering import command
+from release_rig import HAN, KIM, Desk
+
+DAY, OTHER_DAY = "2026-11-25", "2026-11-26"
+UNITS = [f"floor-{n:02d}" for n in range(1, 41)]
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(NOW_NS, NS_PER_S)
+
+
+@pytest.fixture
+def house(desk: Desk, clock: ManualClock) -> Iterator[ReleaseHouse]:
+    desk.clock.step_utc(NOW_NS - desk.clock.utc_ns())
+    house = ReleaseHouse(desk, clock, top='outgoing = "outgoing"\n')
+    with house.served:
+        yield house
+    house.engine.dispose()
+
+
+@pytest.fixture
+def carrier(house: ReleaseHouse, clock: ManualClock) -> Destructions:
+    ours = settings(house)
+    assert ours.outgoing is not None
+    online(house, UNITS)
+    return Destructions(ours.outgoing, lambda: service.in_force(ours), house.engine, clock)
+
+
+def online(house: ReleaseHouse, names: list[str]) -> None:
+    with house.engine.begin() as db:
+        db.execute(delete(units))
+        for name in names:
+            db.execute(insert(units).values(unit=name, named=True, state="online", set_aside=0))
+
+
+def signed(house: ReleaseHouse, *names: str, day: str = DAY, by: str = HAN, paper_by: str = HAN) -> bytes:
+    """As the key program writes it: by the very command, a line a unit."""
+    desk, paper = house.desk, house.desk.root / f"{day}.{paper_by}.destroyed.json"
+    if not paper.exists():
+        paper.write_text(json.dumps({"epoch": day, "recipient": "age1", "rule": "retention"}))
+        desk.stock_sign(paper, paper_by, paper.with_name(f"{paper.name}.sig"), "linetap-certificate")
+    lines = []
+    for name in names:
+        made = desk.root / f"{name}.{len(list(desk.root.glob('*.made')))}.made"
+        words = ("--verb", "destroy", "--role", "vault", "--unit", name, "--document", paper, "--key", desk.root / by)
+        desk.clock.advance(1_000_000)  # its milliseconds are the counter
+        assert desk.run(command, "sign", *words, "-o", made)[0] == 0
+        lines.append(made.read_bytes())
+    return b"".join(lines)
+
+
+def bring(house: ReleaseHouse, data: bytes) -> str:
+    """The refusal's code; empty where it was taken."""
+    house.clients.clear()  # who has not logged in for a quarter of an hour is locked out
+    answer = house.bring("/destructions", data, "vault")
+    return "" if answer.status_code == 303 else refusal(answer)
+
+
+def page(house: ReleaseHouse, role: str = "vault") -> str:
+    house.clients.clear()
+    return house.client(role).get("/destructions").text
+
+
+def press(house: ReleaseHouse, button: str) -> int:
+    house.clients.clear()
+    return house.served.post(house.client("vault"), f"/destructions/{button}", name=DAY).status_code
+
+
+def sent(carrier: Destructions, clock: ManualClock, after_s: int = LOOK_S) -> list[Message]:
+    clock.advance(after_s * NS_PER_S)
+    return list(carrier.turn())
+
+
+def answer(line: bytes, code: str = "done") -> tuple[str, bytes]:
+    order = json.loads(json.loads(line)["command"])
+    made = Answer(unit=order["unit"], at="", done=code == "done", code=code, text="so", counter=order["counter"])
+    return order["unit"], msgspec.json.encode(made)
+
+
+def test_one_file_reaches_all_units(house: ReleaseHouse, carrier: Destructions, clock: ManualClock) -> None:
+    data = signed(house, *UNITS)
+    assert bring(house, data) == ""
+    assert "0 of 40 units have noted it" in page(house)
+    first, second = sent(carrier, clock), sent(carrier, clock)
+    assert (len(first), len(second)) == (AT_ONCE, len(UNITS) - AT_ONCE)
+    assert {one.topic for one in first + second} == {f"linetap/v1/{unit}/cmd/destroy" for unit in UNITS}
+    assert first[0].expiry_s == EXPIRY_S
+    assert [one.payload for one in first + second] == data.splitlines()
+    assert sent(carrier, clock) == [], "once, and then patience"
+    for line in data.splitlines()[:-1]:
+        carrier.answered(*answer(line))
+    carrier.answered(UNITS[-1], b"[" * 1000)
+    carrier.answered("floor-99", answer(data.splitlines()[-1])[1])
+    list(carrier.turn())
+    assert "39 of 40 units have noted it" in page(house, "auditor")
+    assert page(house).count("<tr>") == 2, "the head, and the one that has not"
+    carrier.answered(*answer(data.splitlines()[-1]))
+    list(carrier.turn())
+    assert "40 of 40 units have noted it" in page(house)
+    assert sent(carrier, clock, 2 * AGAIN_S) == []
+    acts = [(who, act) for who, act, outcome, _ in house.log() if outcome == "done"]
+    assert acts == [("vault", "destructions_take")]
+
+
+def test_a_unit_that_is_away_gets_it_when_it_is_back(
+    house: ReleaseHouse, carrier: Destructions, clock: ManualClock
+) -> None:
+    online(house, UNITS[:1])
+    data = signed(house, *UNITS[:2])
+    bring(house, data)
+    assert [one.topic for one in sent(carrier, clock)] == [f"linetap/v1/{UNITS[0]}/cmd/destroy"]
+    carrier.answered(*answer(data.splitlines()[0]))
+    again = Destructions(carrier.folder, carrier.in_force, house.engine, clock)
+    list(carrier.turn())
+    assert sent(again, clock, 3600) == [], "also after a restart"
+    online(house, UNITS[:2])
+    assert len(sent(again, clock)) == 1
+    assert len(sent(again, clock, AGAIN_S)) == 1, "nobody has answered"
+    assert "Sent and not answered: 1" in page(house)
+
+
+def test_what_was_refused_or_ran_out_is_signed_and_sent_anew(
+    house: ReleaseHouse, carrier: Destructions, clock: ManualClock
+) -> None:
+    data = signed(house, *UNITS[:3])
+    bring(house, data)
+    online(house, UNITS[:2])
+    sent(carrier, clock)
+    lines = data.splitlines()
+    carrier.answered(*answer(lines[0]))
+    carrier.answered(*answer(lines[1], "epoch_not_over"))
+    list(carrier.turn())
+    assert "epoch_not_over" in page(house)
+    assert press(house, "again") == 303
+    assert [one.payload for one in sent(carrier, clock)] == [lines[1]], "and not to the one that has it"
+    clock.advance(8 * NS_PER_DAY)
+    house.desk.clock.step_utc(clock.utc_ns() - house.desk.clock.utc_ns())
+    online(house, UNITS)
+    assert sent(carrier, clock) == []
+    assert "command_expired" in page(house)
+    assert bring(house, data) == "command_expired"
+    anew = signed(house, *UNITS[:3])
+    assert bring(house, anew) == ""
+    assert [one.payload for one in sent(carrier, clock)] == anew.splitlines()[1:]
+    assert "1 of 3 units have noted it" in page(house)
+    assert press(house, "away") == 303
+    assert sent(carrier, clock, AGAIN_S) == []
+    assert destructions.waiting(carrier.folder) == {}
+    assert press(house, "away") == 409
+
+
+def test_a_finished_one_makes_room_for_the_next(house: ReleaseHouse, carrier: Destructions, clock: ManualClock) -> None:
+    data = signed(house, UNITS[0])
+    bring(house, data)
+    sent(carrier, clock)
+    carrier.answered(*answer(data))
+    list(carrier.turn())
+    assert bring(house, signed(house, UNITS[0], day=OTHER_DAY)) == ""
+    assert list(destructions.waiting(carrier.folder)) == [OTHER_DAY]
+    sent(carrier, clock)
+    assert not [path for path in (carrier.folder / "certificates-answers").iterdir() if DAY in path.name]
+
+
+def test_each_ingest_of_several_answers_for_its_own_units(
+    house: ReleaseHouse, carrier: Destructions, clock: ManualClock
+) -> None:
+    bring(house, data := signed(house, *UNITS[:8]))
+    shares = [Destructions(carrier.folder, carrier.in_force, house.engine, clock, Share(n, 2)) for n in (1, 2)]
+    clock.advance(LOOK_S * NS_PER_S)
+    messages = [list(one.turn()) for one in shares]
+    assert all(messages)
+    assert sorted(one.payload for some in messages for one in some) == sorted(data.splitlines())
+    for line in data.splitlines():
+        for one in shares:
+            one.answered(*answer(line))
+    for one in shares:
+        list(one.turn())
+    assert "8 of 8 units have noted it" in page(house)
+
+
+@pytest.mark.parametrize("what", ["changed", "an approver", "a hold", "paper", "two days", "twice", "junk", "nothing"])
+def test_what_is_none_is_neither_taken_nor_sent(
+    house: ReleaseHouse, carrier: Destructions, clock: ManualClock, what: str
+) -> None:
+    data, code = signed(house, *UNITS[:2]), "bad_input"
+    match what:
+        case "changed":
+            data, code = data.replace(b"2026-11-25", b"2026-11-24"), "command_unsigned"
+        case "an approver":
+            data, code = signed(house, UNITS[0], by=KIM), "command_signer"
+        case "a hold":
+            made = house.desk.root / "time.command"
+            words = ("--verb", "time", "--role", "vault", "--unit", UNITS[0], "--challenge", "5f0c")
+            house.desk.run(command, "sign", *words, "--key", house.desk.root / HAN, "-o", made)
+            data, code = made.read_bytes(), "certificates_other"
+        case "paper":
+            data, code = signed(house, UNITS[0], paper_by=KIM), "certificates_unsigned"
+        case "two days":
+            data, code = data + signed(house, UNITS[2], day=OTHER_DAY), "certificates_mixed"
+        case "twice":
+            data, code = data + signed(house, UNITS[0]), "certificates_mixed"
+        case "junk":
+            data = b"\xff" * 1000
+        case "nothing":
+            data = b"\n\n"
+    assert bring(house, data) == code
+    assert not (carrier.folder / "certificates").exists()
+    if what not in ("two days", "twice"):  # those are signed, and a mistake alone
+        destructions.put(carrier.folder, DAY, data.splitlines())
+        assert sent(carrier, clock) == []
+
+
+def test_over_a_real_broker(
+    house: ReleaseHouse, clock: ManualClock, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = msgspec.structs.replace(settings(house), broker=BrokerConfig(host="127.0.0.1", port=broker.port))
+    monkeypatch.setattr(destructions, "LOOK_S", 0)
+    bring(house, data := signed(house, UNITS[0]))
+    ingest = service.Ingest(ours, house.engine, SignersFile(ours.signers), clock, Patience(first_ms=100), None)
+    with Ear(broker.port) as unit:
+        status = {"state": "online", "session": "s", "version": "1", "since": rfc3339(NOW_NS)}
+
+        def turned() -> None:
+            clock.advance(NS_PER_S // 100)  # the link's patience is of this clock too
+            ingest.turn()
+
+        def heard() -> bool:
+            unit.publish(f"linetap/v1/{UNITS[0]}/status", json.dumps(status).encode())  # not before the ingest listens
+            turned()
+            return bool(unit.of("/cmd/destroy"))
+
+        until(heard)
+        assert unit.of("/cmd/destroy")[0].payload == data.strip()
+        unit.publish(f"linetap/v1/{UNITS[0]}/reply/destroy", answer(data)[1])
+
+        def shown() -> bool:
+            turned()
+            return "1 of 1 units have noted it" in page(house)
+
+        until(shown)
+    ingest.end()
+
+
+def test_without_a_folder_for_what_is_sent(desk: Desk, clock: ManualClock) -> None:
+    house = ReleaseHouse(desk, clock)
+    with house.served:
+        assert "desk.toml names no folder for what the ingest sends" in page(house)
+        assert bring(house, b"x") == "outgoing_missing"
+    house.engine.dispose()
