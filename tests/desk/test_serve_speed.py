@@ -75,7 +75,7 @@ def test_the_first_unit_needs_no_second_request(served: ServeSite) -> None:
     assert "stylesheet" not in page
     scripts = re.findall("<script[^>]*>", page)
     assert all('type="module"' in tag or 'type="application/json"' in tag for tag in scripts), "none stops the page"
-    assert page.index('id="words"') > page.rindex('data-unit="health-'), "what the script says comes behind what is seen"
+    assert page.index('id="words"') > page.rindex('data-unit="health-'), "behind what is seen"
     (style,) = re.findall("<style>(.*?)</style>", page, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = headers["content-security-policy"]

@@ -26,7 +26,7 @@ Handler = Callable[[Request, Any], Awaitable[Response]]  # the second: the Helpe
 Inside = Sequence[tuple[str, str, Handler]]  # path below the room, method
 
 _SERVE, _OWN = (Path(str(files(f"linetap_desk.{name}"))) / "static" for name in ("serve", "custody"))
-_STATIC = dict.fromkeys(("base.css", "icon.svg", "calls.css"), _SERVE) | dict.fromkeys(
+_STATIC = dict.fromkeys(("base.css", "icon.svg", "calls.css", "once.js"), _SERVE) | dict.fromkeys(
     ("custody.css", "gone.js", "player.js", "masks.js"), _OWN
 )
 
