@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 from linetap_desk.ceremony import keygen
 from linetap_desk.custody.program.settings import Settings
 from linetap_desk.serve.database.tables import requests
-from linetap_desk.web.server import MOST_BODY_BYTES
+from linetap_desk.web.secure import MOST_BODY_BYTES
 from release_rig import PARK, Desk
 from sealing_rig import CALL_ID, UNIT
 
