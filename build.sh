@@ -382,9 +382,9 @@ run_hil() {
     *) bad_usage "hil [--quick]: $1 is neither" ;;
   esac
   if [ -e build/image/linetap.img ]; then image/sources.sh build/image || exit 1; else as_root image/build.sh; fi
-  # Two runs side by side, each of which keeps one processor busy, take the tests from one list. Both go on from one kept
-  # machine, whose broker has one port: so the second has a loopback of its own. Where there can be none it makes a kept
-  # machine of its own.
+  # Two runs side by side, each of which keeps one processor busy, take the tests from one list, the longest first. Both go
+  # on from one kept machine, whose broker has one port: so the second has a loopback of its own. Where there can be none
+  # it makes a kept machine of its own.
   HIL_SHARED=$(mktemp -d)
   mkdir "$HIL_SHARED/taken"
   local apart=(unshare --net) shared=(--shared "$HIL_SHARED") failed=0
@@ -393,12 +393,12 @@ run_hil() {
   apart+=(bash -c 'ip link set lo up && exec "$@"' apart)
   "${apart[@]}" true 2>/dev/null || apart=() shared=()
   local run=(env PYTHONPATH=tests/hil "$BIN/pytest" "${some[@]}" -p hil_table --timeout=1500 --taken "$HIL_SHARED/taken" tests/hil)
-  "${apart[@]}" "${run[@]}" --from back "${shared[@]}" >build/hil-back.log 2>&1 &
-  HIL_BACK=$!
-  trap 'kill "$HIL_BACK" 2>/dev/null || :; wait "$HIL_BACK" || :; rm -rf "$HIL_SHARED"' EXIT
-  "${run[@]}" --from front --shared "$HIL_SHARED" || failed=1
-  wait "$HIL_BACK" || failed=1
-  cat build/hil-back.log
+  "${apart[@]}" "${run[@]}" "${shared[@]}" >build/hil-second.log 2>&1 &
+  HIL_SECOND=$!
+  trap 'kill "$HIL_SECOND" 2>/dev/null || :; wait "$HIL_SECOND" || :; rm -rf "$HIL_SHARED"' EXIT
+  "${run[@]}" --shared "$HIL_SHARED" || failed=1
+  wait "$HIL_SECOND" || failed=1
+  cat build/hil-second.log
   return "$failed"
 }
 

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two runs of `./build.sh hil` share one list of tests: each test runs once."""
+"""The runs of `./build.sh hil` share one list of tests: each test runs once, what takes longest first."""
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 HIL = Path(__file__).parent / "hil"
 TESTS = """
@@ -31,11 +34,20 @@ def test_together(board, one): note(f"together {one}")
 @pytest.mark.parametrize("one", range(2))
 def test_after(one): note(f"after {one}")
 
+@pytest.mark.parametrize("one", range(2))
+def test_unknown(one): note(f"unknown {one}")
+
 def note(text):
     with open(os.environ["RAN"], "a") as ran:
         ran.write(f"{os.getpid()} {text}\\n")
     time.sleep(0.1)
 """
+TAKES = {
+    "test_board.py::test_before": 4,
+    "test_board.py": 3,
+    "test_board.py::test_after": 2,
+    "test_board.py::test_goes_on": 1,
+}
 
 
 def test_each_test_runs_once(tmp_path: Path) -> None:
@@ -43,19 +55,33 @@ def test_each_test_runs_once(tmp_path: Path) -> None:
     (tmp_path / "test_board.py").write_text(TESTS)
     (tmp_path / "taken").mkdir()
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    environment = os.environ | {"PYTHONPATH": f"{HIL}:{HIL.parent}", "RAN": str(tmp_path / "ran")}
+    (tmp_path / "takes.py").write_text(f"TAKES = {TAKES}\n")
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{HIL}:{HIL.parent}", "RAN": str(tmp_path / "ran")}
     environment.pop("PYTEST_ADDOPTS", None)
     run = [sys.executable, "-m", "pytest", "-p", "hil_table", "--taken", "taken", "test_board.py"]
-    ends = [
-        subprocess.Popen([*run, "--from", end], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
-        for end in ("front", "back")
-    ]
-    outputs = [process.communicate(timeout=120)[0] for process in ends]
-    assert [process.returncode for process in ends] == [0, 0], outputs
+    runs = [subprocess.Popen(run, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    outputs = [process.communicate(timeout=120)[0] for process in runs]
+    assert [process.returncode for process in runs] == [0, 0], outputs
     ran = [line.split(" ", 1) for line in (tmp_path / "ran").read_text().splitlines()]
     names = [text for _, text in ran]
-    counts = {"goes on": 2, "before": 2, "together": 9, "after": 2}
+    counts = {"unknown": 2, "before": 2, "together": 9, "after": 2, "goes on": 2}
     assert sorted(names) == sorted(f"{kind} {one}" for kind, count in counts.items() for one in range(count))
     assert len({process for process, text in ran if text.startswith("together")}) == 1
     rows = [line for output in outputs for line in output.splitlines() if line.startswith("passed  ")]
     assert len(rows) == len(names), outputs
+    for process in {process for process, _ in ran}:
+        mine = [text.rpartition(" ")[0] for by, text in ran if by == process]
+        assert mine == sorted(mine, key=list(counts).index), "what takes longest first"
+
+
+def test_the_table_of_times_has_the_tests_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that was renamed would be begun as if nothing were known of it."""
+    monkeypatch.syspath_prepend(str(HIL))
+    from takes import TAKES as table
+
+    there = set()
+    for path in HIL.glob("test_*.py"):
+        tests = [node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)]
+        there |= {path.name} | {f"{path.name}::{name}" for name in tests if name.startswith("test_")}
+    assert {name.partition("[")[0] for name in table} <= there
+    assert {path.name for path in HIL.glob("test_*.py")} == {name.partition("::")[0] for name in table}

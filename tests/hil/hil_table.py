@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A plugin of pytest, which `./build.sh hil` names: a machine for each test, and a table of what was shown.
 
-`--from front` and `--from back` are two such runs, one for each of two processors. They share the list of tests: one
-takes them from its front, where those are that go on from the kept machine, and the other from its back, where those
-are that start a card of their own, until nothing is left. Both have the same kept machine: which of them needs it first
+Runs side by side, one for each processor, share the list of tests by a folder `--taken`: each takes what is left of
+it and takes longest (takes.py), until nothing is left. All have the same kept machines: which run needs one first
 makes it, in the folder `--shared`. Tests that share a fixture of their file are taken together.
 """
 
@@ -12,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import itertools
+import math
 import os
 import pickle
 import resource
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from machine import IMAGE, Kept, Machine
+from takes import TAKES
 
 from linetap_core.clock import NS_PER_S, SYSTEM
 
@@ -48,16 +48,13 @@ _PIECES_S: list[float] = []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--from", dest="end", choices=("front", "back"), help="beside a run from the other end")
-    parser.addoption("--taken", type=Path, help="a folder, new for these two runs, of which tests one of them has")
-    parser.addoption("--shared", type=Path, help="a folder, new for these two runs, of the machine both go on from")
+    parser.addoption("--taken", type=Path, help="a folder, new for the runs side by side, of which tests one has")
+    parser.addoption("--shared", type=Path, help="a folder, new for the runs side by side, of what all go on from")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: "kept" not in getattr(item, "fixturenames", ()))
-    if config.getoption("end") == "back":
-        groups = [list(group) for _, group in itertools.groupby(items, _group)]
-        items[:] = [item for group in reversed(groups) for item in group]
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest is begun first, so that no run is alone at the end."""
+    items.sort(key=lambda item: (-_takes(_group(item)), _group(item)))
 
 
 def _group(item: pytest.Item) -> str:
@@ -67,12 +64,19 @@ def _group(item: pytest.Item) -> str:
     return item.nodeid.partition("::")[0] if shares else item.nodeid
 
 
+def _takes(group: str) -> float:
+    """By a row of its own, or that of the test with whatever parameters."""
+    name = group.rpartition("/")[2]
+    return TAKES.get(name, TAKES.get(name.partition("[")[0], math.inf))
+
+
 def _taken(item: pytest.Item) -> bool:
-    """Whether this run has the test: it is the first of the two that asks for it."""
+    """Whether this run has the test: it is the first that asks for it."""
     group = _group(item)
-    if item.config.getoption("end") is None or group in _TAKEN:
+    folder: Path | None = item.config.getoption("taken")
+    if folder is None or group in _TAKEN:
         return True
-    mark = item.config.getoption("taken") / hashlib.sha256(group.encode()).hexdigest()
+    mark = folder / hashlib.sha256(group.encode()).hexdigest()
     try:
         mark.touch(exist_ok=False)
     except FileExistsError:
@@ -91,7 +95,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 @pytest.fixture(scope="session")
 def shared(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of this run: of both runs, where there are two."""
+    """A folder of this run: of all runs, where there are several."""
     found: Path | None = pytestconfig.getoption("shared")
     return tmp_path_factory.mktemp("shared") if found is None else found
 
@@ -102,7 +106,7 @@ def site(shared: Path) -> Site:
     from keptunit import Site
 
     assert IMAGE.exists(), "./build.sh image makes the image"
-    return _once(shared / "site", Site.new)
+    return once(shared / "site", Site.new)
 
 
 @pytest.fixture(scope="session")
@@ -116,10 +120,10 @@ def kept(site: Site, shared: Path) -> Kept:
         NOTES.append(f"the kept machine was made in {(SYSTEM.monotonic_ns() - began_ns) / NS_PER_S:.0f} s")
         return made
 
-    return _once(shared / "kept", make)
+    return once(shared / "kept", make)
 
 
-def _once[T](folder: Path, make: Callable[[Path], T]) -> T:
+def once[T](folder: Path, make: Callable[[Path], T]) -> T:
     """Made by the run that asks first; the other waits for it, and makes its own where the first could not."""
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel opens it when a run ends, and pytest ends a test that hangs

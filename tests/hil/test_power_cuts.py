@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from gdbstub import hang
+from hil_table import once
 from keptunit import DEVICES, Site
 from machine import Kept, Machine
-from rig import Office, one_call, record_of, records, short_calls, start_lines, state_of, vault
+from rig import one_call, record_of, records, short_calls, start_lines, state_of, vault
 
 from linetap_bench.stage.stage import linetap
 from linetap_core.records import RecorderState
@@ -21,16 +22,19 @@ LATER_S = 0.37  # so much later than the one before: within a tick, and within a
 pytestmark = pytest.mark.hil
 
 
-@pytest.fixture(scope="module")
-def in_calls(site: Site, kept: Kept, tmp_path_factory: pytest.TempPathFactory) -> tuple[Kept, set[str]]:
+@pytest.fixture(scope="session")
+def in_calls(site: Site, kept: Kept, shared: Path) -> tuple[Kept, set[str]]:
     """The kept machine a minute later: eight calls have begun. And those that are being recorded for a while."""
-    folder = tmp_path_factory.mktemp("calls")
-    with site.broker(folder / "broker") as broker, site.unit(kept, folder, broker) as machine:
-        start_lines(machine, short_calls(8, talk_s=60.0))
-        machine.until(lambda: len(_recording(machine)) >= 3, "three lines are recording")
-        there = _recording(machine)
-        machine.rest(OLD_ENOUGH_S)
-        return machine.keep(folder / "kept"), there & _recording(machine)
+
+    def make(folder: Path) -> tuple[Kept, set[str]]:
+        with site.broker(folder / "broker") as broker, site.unit(kept, folder, broker) as machine:
+            start_lines(machine, short_calls(8, talk_s=60.0))
+            machine.until(lambda: len(_recording(machine)) >= 3, "three lines are recording")
+            there = _recording(machine)
+            machine.rest(OLD_ENOUGH_S)
+            return machine.keep(folder / "kept"), there & _recording(machine)
+
+    return once(shared / "calls", make)
 
 
 @pytest.mark.parametrize("cut", range(CUTS))
@@ -58,8 +62,8 @@ def test_ten_power_cuts_in_mid_call(in_calls: tuple[Kept, set[str]], cut: int, t
         linetap("verify", kept, "--signers", signers)  # ends with 1, which is a failure here, where a thing is damaged
 
 
-def test_a_kernel_that_stops_starts_again(kept: Kept, tmp_path: Path) -> None:
-    """a panic: the kernel starts the unit again by itself; and systemd feeds the machine's watchdog"""
+def test_a_kernel_that_stops_or_hangs_starts_again(kept: Kept, tmp_path: Path) -> None:
+    """a panic, and a kernel that takes no interrupt any more: the unit starts again by itself, and calls go on"""
     with Machine(tmp_path, counted=True, kept=kept) as machine:
         machine.more = [*DEVICES]
         machine.resume()
@@ -67,23 +71,18 @@ def test_a_kernel_that_stops_starts_again(kept: Kept, tmp_path: Path) -> None:
             machine.run("sh", "-c", "echo c >/proc/sysrq-trigger", limit_s=5)
         assert machine.ended(60), f"the panic ends nothing:\n{machine.last_words()}"
         machine.counted = False
+        machine.more = ["-gdb", f"unix:{machine.sockets}/gdb,server=on,wait=off"]
         machine.boot()
-        assert machine.run("cat", "/sys/class/watchdog/watchdog0/state") == "active"
-
-
-def test_a_kernel_that_hangs_is_ended(machine: Machine, tmp_path: Path) -> None:
-    """a kernel that hangs, with no interrupt taken any more: the watchdog starts the unit again, and calls go on"""
-    machine.put("linetap.toml", Office.new(tmp_path / "office").card())
-    machine.more = ["-gdb", f"unix:{machine.sockets}/gdb,server=on,wait=off"]
-    machine.boot()
-    machine.until(lambda: state_of(machine, "recorder", RecorderState).lines, "the recorder works")
-    hang(machine.sockets / "gdb")
-    with pytest.raises(OSError, match=r"timed out|hung up"):  # as the watchdog may be quicker
-        machine.ask({"run": ["true"]}, 3)
-    assert machine.ended(120), f"nothing ends it:\n{machine.last_words()}"
-    machine.counted = True
-    machine.boot()
-    assert record_of(machine, one_call(machine)).disposition == "recorded"
+        assert machine.run("cat", "/sys/class/watchdog/watchdog0/state") == "active", "systemd feeds it"
+        machine.until(lambda: state_of(machine, "recorder", RecorderState).lines, "the recorder works")
+        hang(machine.sockets / "gdb")
+        with pytest.raises(OSError, match=r"timed out|hung up"):  # as the watchdog may be quicker
+            machine.ask({"run": ["true"]}, 3)
+        assert machine.ended(120), f"nothing ends it:\n{machine.last_words()}"
+        machine.counted = True
+        machine.more = []
+        machine.boot()
+        assert record_of(machine, one_call(machine)).disposition == "recorded"
 
 
 def _recording(machine: Machine) -> set[str]:

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each group of tests takes: the second figure of the table that a run prints. A run begins with the longest that
+is left, and with one that has no figure before all others. Rough figures do: the order is all that is made of them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# A file whose tests share a machine, or a test.
+TAKES: Final = {
+    "test_updates.py": 900,
+    "test_closet.py": 450,
+    "test_card.py::test_card_that_was_pulled_yields_nothing_and_is_not_taken_back_after_a_change": 250,
+    "test_pi_boots.py": 250,
+    "test_first_start.py": 200,
+    "test_leds.py": 160,
+    "test_power_cuts.py::test_ten_power_cuts_in_mid_call[0]": 160,  # it makes what the others go on from
+    "test_power_cuts.py::test_a_kernel_that_stops_or_hangs_starts_again": 150,
+    "test_pi_fuses.py::test_a_card_that_the_boards_key_opens_yields_nothing_in_another_board": 150,
+    "test_healing.py": 140,
+    "test_odd_starts.py::test_a_data_partition_that_is_broken": 120,
+    "test_odd_starts.py::test_a_clock_that_is_a_year_off": 120,
+    "test_odd_starts.py::test_a_wrong_card": 110,
+    "test_laid_files.py::test_files_laid_onto_the_state_partition": 110,
+    "test_hanging_start.py::test_a_start_that_hangs_is_ended_and_the_other_slot_comes": 100,
+    "test_card.py::test_power_cuts_while_a_card_is_encrypted": 90,
+    "test_signed_card.py::test_a_signed_card_starts_and_its_slot_is_named_anew_by_writes_of_any_order": 90,
+    "test_meter.py::test_a_call_that_comes_in": 80,
+    "test_odd_starts.py::test_nmap_finds_nothing": 80,
+    "test_power_on.py::test_power_on_to_ready": 70,
+    "test_healing.py::test_first_blocks_that_rot_are_mended": 60,
+    "test_power_cuts.py::test_ten_power_cuts_in_mid_call": 60,
+    "test_config_written.py::test_a_slot_is_chosen_by_one_sector_in_any_order_of_writes": 50,
+    "test_firmware.py": 60,
+    "test_clock_chip.py::test_the_clock_chip_keeps_the_time_and_gives_it_to_the_kernel": 25,
+    "test_healing.py::test_both_slots_rot": 20,
+    "test_leds.py::test_each_pattern_is_known_by_its_look": 0,
+    "test_pi_boots.py::test_the_table_of_boards_is_that_of_the_image": 0,
+}
