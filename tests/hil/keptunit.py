@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from machine import Kept, Machine
-from rig import HOST, UNIT, Office, certify, state_of
+from rig import HOST, UNIT, Office, certify, idle_lines, state_of
 
 from broker import HOST as LOOPBACK
 from broker import free_port
@@ -59,6 +59,7 @@ DEVICES = ("-device", "qemu-xhci")  # what cables are plugged into
 
 def kept_unit(site: Site, folder: Path) -> Kept:
     with working_unit(site, folder) as machine:
+        idle_lines(machine)
         # Beside busy ones its broker comes and goes while it starts, which stands on the LEDs for ten quiet minutes.
         machine.until(lambda: is_settled(machine), "no alert comes and goes", SETTLES_S, every_s=10.0)
         return machine.keep(folder / "kept")
@@ -66,14 +67,14 @@ def kept_unit(site: Site, folder: Path) -> Kept:
 
 @contextlib.contextmanager
 def working_unit(
-    site: Site, folder: Path, *, is_timed: bool = True, authority: tuple[str, Path] | None = None
+    site: Site, folder: Path, *, is_timed: bool = True, authority: tuple[str, Path] | None = None, lines: int = 8
 ) -> Iterator[Machine]:
     """From a card as it comes from the factory. `is_timed`: it agrees with a time server, which is gone after a start.
     `authority`: its key's line, its key list."""
     with site.broker(folder / "broker"), Machine(folder, counted=True) as machine:
         machine.more = [*DEVICES]
         network = ("--ntp", TIME_SERVER) if is_timed else ()
-        card = site.office.card(*network, port=site.port, changes=PATIENT, authority=authority)
+        card = site.office.card(*network, lines=lines, port=site.port, changes=PATIENT, authority=authority)
         machine.put("linetap.toml", card)
         machine.boot()
         certify(machine, site.office)
@@ -89,7 +90,8 @@ def connected(machine: Machine) -> bool:
 
 
 def is_settled(machine: Machine) -> bool:
-    return not any(alert.changes for alert in state_of(machine, "panel", PanelState).alerts.values())
+    alerts = state_of(machine, "panel", PanelState).alerts
+    return "line_cut" not in alerts and not any(alert.changes for alert in alerts.values())
 
 
 def agreed_time(machine: Machine) -> bool:

@@ -20,6 +20,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -140,14 +141,22 @@ class Machine:
     def keep(self, folder: Path) -> Kept:
         """As it is now; it goes on afterwards."""
         folder.mkdir(parents=True)
-        self.qmp("stop")
-        self.qmp("migrate", uri=f"file:{folder}/memory")
-        self._until_qmp("query-migrate", "the memory is written", "completed")
-        copy_card(self.card, folder / "card.img")
-        for name in _KERNEL:
-            shutil.copy(self.folder / name, folder / name)
-        self.qmp("cont")
+        with self.still():
+            self.qmp("migrate", uri=f"file:{folder}/memory")
+            self._until_qmp("query-migrate", "the memory is written", "completed")
+            copy_card(self.card, folder / "card.img")
+            for name in _KERNEL:
+                shutil.copy(self.folder / name, folder / name)
         return Kept(folder)
+
+    @contextlib.contextmanager
+    def still(self) -> Iterator[None]:
+        """While there is work on this machine: one that is counted takes a whole processor, whatever it waits for."""
+        self.qmp("stop")
+        try:
+            yield
+        finally:
+            self.qmp("cont")
 
     def _begin(self, how: str, *incoming: str) -> None:
         with self.console.open("ab") as file:

@@ -8,19 +8,27 @@ import functools
 import py_compile
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
 PACK_S = 120
 _HERE = Path(__file__).parent
+_BROUGHT = ("linetap_bench", "linetap_desk")
+_IMPORTED = """
+import sys
+import linetap_bench.exchange.command
+print(*(m.__file__ for name, m in sys.modules.items() if name.partition(".")[0] in sys.argv[1:]))
+"""
 
 
 @functools.cache
 def overlay() -> bytes:
     """The agent, the exchange, the machine's own parts.
 
-    Python is compiled here: an emulated processor takes seconds for it at every start."""
+    Python is compiled here, and nothing comes that the exchange does not import: an emulated processor takes seconds
+    for it at every start."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         hil = folder / "hil"
@@ -30,14 +38,20 @@ def overlay() -> bytes:
         shutil.copytree(
             _HERE / "inside", hil, symlinks=True, ignore=shutil.ignore_patterns("early.sh", "late.sh", "__pycache__")
         )
-        skip = shutil.ignore_patterns("__pycache__", "*.pyc")
-        for package in ("core/linetap_core", "unit/linetap", "desk/linetap_desk", "bench/linetap_bench"):
-            place = hil / "python" / Path(package).name
-            shutil.copytree(PROJECT / "firmware" / package, place, ignore=skip)
+        for file in _exchange():
+            (package,) = (parent for parent in file.parents if parent.name in _BROUGHT)
+            place = hil / "python" / file.relative_to(package.parent)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, place)
         unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
         assert compileall.compile_dir(hil / "python", quiet=1, invalidation_mode=unchecked)
         listed = _said(["find", ".", "-print0"], folder)
         return _said(["cpio", "--quiet", "--null", "--create", "--format=newc", "--owner=0:0"], folder, listed)
+
+
+def _exchange() -> list[Path]:
+    """The exchange's modules that the image has not."""
+    return [Path(word) for word in _said([sys.executable, "-c", _IMPORTED, *_BROUGHT], PROJECT).decode().split()]
 
 
 def _said(command: list[str], folder: Path, data: bytes = b"") -> bytes:

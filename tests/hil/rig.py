@@ -103,7 +103,7 @@ def state_of[S: ServiceState](machine: Machine, name: str, kind: type[S]) -> S:
 
 
 def idle_lines(machine: Machine) -> None:
-    """Voltage on the lines until an exchange is there: without either they are cut."""
+    """Voltage on the lines whenever no exchange is there: without either they are cut."""
     words = ("--quiet", "--collect", "--unit=idle", "/usr/bin/python3", "/run/hil/idle.py", "/etc/linetap/unit.toml")
     machine.run("systemd-run", *words)
 

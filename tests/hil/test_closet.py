@@ -142,7 +142,7 @@ def test_the_broker_is_away(closet: Closet) -> None:
     machine.until(lambda: closet.reporter.connected and closet.reporter.delivered_seq >= newest, "all is told", TELL_S)
     told_s = machine.now_s - began_s
     NOTES.append(f"{newest - told} events waited {began_s - away_s:.0f} s; told within {told_s:.0f} s")
-    with Client(closet.broker.port, closet.office.pki, desk, clean=False) as seoul:
+    with Client(closet.broker.port, closet.office.pki, desk, clean=False) as seoul, machine.still():
         heard: dict[int, None] = {}
 
         def has_all() -> bool:

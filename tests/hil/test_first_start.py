@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from hil_table import NOTES
 from keptunit import Site
-from machine import Machine
+from machine import PROJECT, Machine
 from rig import SERVICES, played, records, short_calls, start_lines, state_of, vault
 
 from linetap_bench.demo.opening import recipe_of
-from linetap_core.records import CaptureState, RecorderState, ReporterState
+from linetap_core.records import CallRecord, CaptureState, RecorderState, ReporterState
 
 pytestmark = [pytest.mark.hil, pytest.mark.quick]
+SYSCTLS = [PROJECT / name for name in ("image/root/etc/sysctl.d/60-hardening.conf", "systemd/sysctl.d/linetap.conf")]
 
 
 def test_the_card_is_taken_and_wiped(unit: Machine) -> None:
@@ -39,21 +40,24 @@ def test_twelve_calls_are_opened_here(unit: Machine, site: Site, tmp_path: Path)
     found = records(kept)
     told = [(record.call_id, record.disposition, record.why) for record in found]
     assert len([record for record in found if record.disposition == "recorded"]) == 12, told
-    for record in found:
-        (call_dir,) = kept.glob(f"[0-9]*/*/*/{record.call_id}")
-        wav = tmp_path / "opened.wav"
-        script = "set -e\n" + "\n".join(
-            recipe_of(call_dir, site.office.folder / "epoch.txt", site.office.folder / "custodian.txt", wav)
-        )
-        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stderr
-        assert record.audio is not None
-        with wave.open(str(wav)) as sound:
-            assert sound.getnframes() == record.audio.samples
+    with unit.still():
+        for record in found:
+            opened(record, kept, site.office.folder, tmp_path / "opened.wav")
     assert [record.notice.proof for record in found if record.notice is not None] == 12 * ["full"]
     assert len(state_of(unit, "recorder", RecorderState).lines) == 8
     capture = state_of(unit, "capture@1", CaptureState)
     assert (capture.overruns, capture.underruns) == (before.overruns, before.underruns)
+
+
+def opened(record: CallRecord, kept: Path, office: Path, wav: Path) -> None:
+    (call_dir,) = kept.glob(f"[0-9]*/*/*/{record.call_id}")
+    recipe = recipe_of(call_dir, office / "epoch.txt", office / "custodian.txt", wav)
+    script = "set -e\n" + "\n".join(recipe)
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert record.audio is not None
+    with wave.open(str(wav)) as sound:
+        assert sound.getnframes() == record.audio.samples
 
 
 def test_a_card_in_a_reader_is_seen(unit: Machine) -> None:
@@ -74,3 +78,17 @@ def test_nothing_listens(unit: Machine) -> None:
     assert unit.run("sh", "-c", "find / -xdev -perm /6000 -type f 2>/dev/null | head") == ""
     assert unit.run("swapon", "--noheadings") == ""
     assert "ro" in unit.run("findmnt", "-no", "OPTIONS", "/").split(",")
+
+
+def test_kernel_is_closed_as_the_table_has_it(unit: Machine) -> None:
+    """every sysctl of docs/hardening.md is in force, the kernel is locked down, and what it never needs is not there"""
+    lines = [line for path in SYSCTLS for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    wanted = dict(line.removeprefix("-").split(" = ", 1) for line in lines)
+    found = {name: unit.read(f"/proc/sys/{name.replace('.', '/')}").decode().strip() for name in wanted}
+    assert found == wanted
+    assert "[integrity]" in unit.read("/sys/kernel/security/lockdown").decode()
+    assert unit.run("systemctl", "show", "-P", "Result", "lockdown-linetap.service") == "success"
+    assert unit.run("systemctl", "--failed", "--no-legend", "--plain") == ""
+    modules = {Path(path).name.partition(".")[0] for path in unit.run("find", "/usr/lib/modules").splitlines()}
+    assert not modules & {"sctp", "tipc", "rds", "nfs", "usbhid", "rndis_host"}
+    assert "overlay" in modules, "as it is looked for"

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A card that rots, under the image's own dm-verity: mended from the other slot, or left for it, and told on the card.
-What a start decides is tried in tests/update/test_slot_left.py; this is what only a kernel shows."""
+What a start decides is tried in tests/update/test_slot_left.py; this is what only a kernel shows. `unit_of_two` is one
+machine, from test to test."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from machine import BOOT_OFFSET, COMMAND_S, Machine, partition
@@ -87,27 +91,6 @@ def test_first_blocks_that_rot_are_mended(machine: Machine) -> None:
     assert root_of(machine, "a") == before
 
 
-def test_a_block_that_rots_in_service_costs_one_start(machine: Machine) -> None:
-    """a block that rots in service: a panic, and the next start repairs it; nothing of it is left"""
-    copy_to_b(machine)
-    machine.boot()
-    mark_good(machine)
-    offset = partition(machine.card, "linetap-a")[0]
-    middle = len(root_of(machine, "a")) // 2 // BLOCK * BLOCK
-    with machine.card.open("r+b") as card:  # beneath the machine that runs
-        card.seek(offset + middle)
-        card.write(b"\xa5" * BLOCK)
-    machine.run(
-        "systemd-run", "dd", "if=/dev/dm-0", "of=/dev/null", "bs=4096", f"skip={middle // BLOCK}", "count=1",
-        "iflag=direct", check=False,
-    )  # fmt: skip
-    assert machine.ended(COMMAND_S), machine.last_words()
-    assert "dm-verity device corrupted" in machine.last_words(60)
-    comes_up(machine)
-    assert "1 blocks were written again from slot b" in machine.console.read_text(errors="replace")
-    machine.run("dd", "if=/dev/dm-0", "of=/dev/null", "bs=4096", f"skip={middle // BLOCK}", "count=1", "iflag=direct")
-
-
 def test_both_slots_rot(machine: Machine) -> None:
     """both slots rot in the first blocks: each start is told on the card, and none follows at once"""
     copy_to_b(machine)
@@ -120,22 +103,15 @@ def test_both_slots_rot(machine: Machine) -> None:
         assert "To do: leave the power on" in text
 
 
-def test_the_first_partition_table_rots(machine: Machine) -> None:
-    """one bad bit in the first partition table: the unit starts by the second one, with all that it keeps"""
-    machine.boot()  # the first start moves the second table to the card's end, where the kernel looks for it
-    machine.off()
-    with machine.card.open("r+b") as card:
-        card.seek(512 + 16)  # the header's own sum
-        (byte,) = card.read(1)
-        card.seek(512 + 16)
-        card.write(bytes([byte ^ 1]))
-    machine.boot()
-    assert slot(machine) == "a"
-    assert "/state ext4" in machine.run("cat", "/proc/mounts")
+@pytest.fixture(scope="module")
+def unit_of_two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    with Machine(tmp_path_factory.mktemp("two")) as machine:
+        yield machine
 
 
-def test_a_new_unit_gets_both_slots(machine: Machine) -> None:
-    """a new unit writes its root into the empty slot by itself, and what starts from there is the same version"""
+def test_a_new_unit_gets_both_slots(unit_of_two: Machine) -> None:
+    """a new unit writes its root into the empty slot by itself"""
+    machine = unit_of_two
     machine.boot()
     assert machine.get("b/config.txt") is None
     mark_good(machine)
@@ -147,5 +123,45 @@ def test_a_new_unit_gets_both_slots(machine: Machine) -> None:
     assert "start_file=start4b.elf\n" in config
     assert machine.get("start4b.elf") == machine.get("start4a.elf")
     machine.put("config.txt", config.encode())
-    machine.boot()
-    assert slot(machine) == "b"
+
+
+def test_the_first_partition_table_rots(unit_of_two: Machine) -> None:
+    """one bad bit in the first partition table: the other slot starts by the second one, with all that it keeps"""
+    with rotten_table(unit_of_two.card):
+        unit_of_two.boot()
+        assert slot(unit_of_two) == "b"
+        assert "/state ext4" in unit_of_two.run("cat", "/proc/mounts")
+
+
+def test_a_block_that_rots_in_service_costs_one_start(unit_of_two: Machine) -> None:
+    """a block that rots in service: a panic, and the next start repairs it; nothing of it is left"""
+    machine = unit_of_two
+    mark_good(machine)
+    offset = partition(machine.card, "linetap-b")[0]
+    middle = len(root_of(machine, "b")) // 2 // BLOCK * BLOCK
+    with machine.card.open("r+b") as card:  # beneath the machine that runs
+        card.seek(offset + middle)
+        card.write(b"\xa5" * BLOCK)
+    read = ("dd", "if=/dev/dm-0", "of=/dev/null", "bs=4096", f"skip={middle // BLOCK}", "count=1", "iflag=direct")
+    machine.run("systemd-run", *read, check=False)
+    assert machine.ended(COMMAND_S), machine.last_words()
+    assert "dm-verity device corrupted" in machine.last_words(60)
+    comes_up(machine)
+    assert "1 blocks were written again from slot a" in machine.console.read_text(errors="replace")
+    machine.run(*read)
+
+
+@contextlib.contextmanager
+def rotten_table(card: Path) -> Iterator[None]:
+    """The first start has moved the second table to the card's end, where the kernel looks for it."""
+    flip(card, 512 + 16)  # the header's own sum
+    yield
+    flip(card, 512 + 16)
+
+
+def flip(card: Path, at: int) -> None:
+    with card.open("r+b") as file:
+        file.seek(at)
+        (byte,) = file.read(1)
+        file.seek(at)
+        file.write(bytes([byte ^ 1]))

@@ -7,7 +7,7 @@ import pytest
 from leds import LOOK_S, pattern, shows
 from leds import lit as is_lit
 from machine import Machine
-from rig import idle_lines, played, short_calls, start_lines
+from rig import played, short_calls, start_lines
 
 from linetap_core.wire.legend import PATTERNS, STEP_MS, lit
 
@@ -25,13 +25,11 @@ def test_each_pattern_is_known_by_its_look() -> None:
 
 def test_the_leds_follow(unit: Machine) -> None:
     """LEDs, off the pins: the legend's patterns of a unit that is well and of a dead capture; CALL follows a call"""
-    idle_lines(unit)
     unit.until(lambda: shows(unit, "ok"), "RUN is lit and FAULT dark")
     unit.until(lambda: not is_lit(unit, "call"), "CALL is dark")
     start_lines(unit, short_calls(1))
     unit.until(lambda: is_lit(unit, "call"), "CALL is lit")
     played(unit, 120)
-    idle_lines(unit)
     unit.until(lambda: not is_lit(unit, "call"), "CALL is dark again")
     unit.run("systemctl", "stop", "linetap-capture@1")
     unit.until(lambda: shows(unit, "capture_dead"), "FAULT says that capture is dead")

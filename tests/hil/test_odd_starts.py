@@ -8,7 +8,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from keptunit import Site
 from leds import shows
 from machine import Kept, Machine, partition
 from rig import Office, checked, one_call, record_of, state_of
@@ -42,10 +41,9 @@ def test_a_wrong_card(machine: Machine, office: Office) -> None:
     machine.until(lambda: state_of(machine, "capture@1", CaptureState).fault is None, "capture works")
 
 
-def test_a_data_partition_that_is_broken(site: Site, kept: Kept, tmp_path: Path) -> None:
+def test_a_data_partition_that_is_broken(kept: Kept, tmp_path: Path) -> None:
     """a corrupt data partition is kept as it is; the unit records into RAM, and says so"""
-    with site.broker(tmp_path / "broker") as broker, site.unit(kept, tmp_path / "unit", broker) as machine:
-        machine.off()
+    with Machine(tmp_path, counted=True, kept=kept) as machine:
         start, size = partition(machine.card, "linetap-data")
         with machine.card.open("r+b") as card:
             card.seek(start)
@@ -61,7 +59,7 @@ def test_a_data_partition_that_is_broken(site: Site, kept: Kept, tmp_path: Path)
 
 def test_a_clock_that_is_a_year_off(machine: Machine, office: Office) -> None:
     """a clock a year off at boot: calls are recorded, marked as not synchronised"""
-    machine.put("linetap.toml", office.card())
+    machine.put("linetap.toml", office.card(lines=1))
     machine.more, machine.counted = ["-rtc", "base=2027-12-01T00:00:00"], True
     machine.boot()
     record = record_of(machine, one_call(machine))

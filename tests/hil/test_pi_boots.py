@@ -135,7 +135,7 @@ def test_it_measures_itself(started: Started, tmp_path: Path) -> None:
     """an emulated Pi 4B: `linetap bringup` measures it, and the desk takes the report, signed by its key"""
     pi = started.pi
     shown = pi.run(
-        "linetap", "bringup", "--config", CONFIG, "--minutes", "2", "-o", "/run", check=False, limit_s=SERVICES_S
+        "linetap", "bringup", "--config", CONFIG, "--minutes", "1", "-o", "/run", check=False, limit_s=SERVICES_S
     )
     NOTES.append(shown)
     path = shown.splitlines()[-1]

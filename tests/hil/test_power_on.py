@@ -7,27 +7,22 @@ from pathlib import Path
 
 import pytest
 from hil_table import NOTES
-from machine import Machine
-from rig import SERVICES, Office, certify
+from machine import Kept, Machine
+from rig import SERVICES
 
 pytestmark = pytest.mark.hil
 RECORDING = SERVICES[:2]  # what has to be ready for a call to be recorded
 SELDOM_S = 5.0  # a question costs the processor what the start then lacks; systemd's own times are read after
 
 
-def test_power_on_to_ready(machine: Machine, tmp_path: Path) -> None:
-    """a unit that knows who it is starts by itself"""
-    office = Office.new(tmp_path / "office")
-    machine.counted = True
-    machine.put("linetap.toml", office.card())
-    machine.boot()
-    certify(machine, office)
-    machine.off()
-    machine.start()
-    machine.wait()
-    machine.until(lambda: _all_active(machine), "all four", every_s=SELDOM_S)
-    ready = {name: _seconds(machine, name, "ActiveEnterTimestampMonotonic") for name in SERVICES}
-    began = min(_seconds(machine, name, "InactiveExitTimestampMonotonic") for name in SERVICES)
+def test_power_on_to_ready(kept: Kept, tmp_path: Path) -> None:
+    """a unit that knows who it is starts by itself, after its power was cut"""
+    with Machine(tmp_path, counted=True, kept=kept) as machine:
+        machine.start()
+        machine.wait()
+        machine.until(lambda: _all_active(machine), "all four", every_s=SELDOM_S)
+        ready = {name: _seconds(machine, name, "ActiveEnterTimestampMonotonic") for name in SERVICES}
+        began = min(_seconds(machine, name, "InactiveExitTimestampMonotonic") for name in SERVICES)
     records = max(ready[name] for name in RECORDING)
     NOTES.append(f"power on to recording {records:.1f} s counted, of which our services {records - began:.1f} s")
     NOTES.append(f"LEDs after {ready['linetap-panel']:.1f} s, reports after {ready['linetap-reporter']:.1f} s")

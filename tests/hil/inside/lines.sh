@@ -11,7 +11,7 @@ own() {
     --setenv=PYTHONPATH=/run/hil/python --setenv=OPENBLAS_NUM_THREADS=1 "$@"
 }
 sed 's/kind = "hardware"/kind = "simulated"/' /etc/linetap/unit.toml >bench.toml
-systemctl stop exchange idle 2>/dev/null || :
+systemctl stop exchange 2>/dev/null || :
 rm -f exchange.said
 own exchange -p Nice=-5 /usr/bin/python3 -m linetap_bench.exchange.command --config /run/hil/bench.toml --script /run/hil/calls.toml \
   --wait-services 90 --voices /run/hil/voices --fill-ms "$1" --period-ms 40 --stalled-ms 20000 \
