@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
@@ -16,7 +17,9 @@ from sqlalchemy import func, select
 
 from linetap_desk.ceremony import keygen
 from linetap_desk.custody.program.settings import Settings
+from linetap_desk.serve.calls import form
 from linetap_desk.serve.database.tables import requests
+from linetap_desk.serve.fleet import routes
 from linetap_desk.web.secure import MOST_BODY_BYTES
 from release_rig import PARK, Desk
 from sealing_rig import CALL_ID, UNIT
@@ -120,6 +123,16 @@ def test_another_file_than_the_signature(house: ReleaseHouse, browser: Browser, 
         expect(page.locator("main")).to_contain_text("한 번에 보낼 수 있는 양을 넘었습니다.")
         page.go_back()
         expect(page.locator("#file")).to_be_visible()
+
+
+def test_korean_that_was_pasted_in_pieces() -> None:
+    """A Mac's file names have each syllable as its letters."""
+    pieces = normalize("NFD", "민원실")
+    unit = {"unit": "main-01", "building": "민원실", "floor": "1", "alerts": [], "calls": 0, "standing": "fine"}
+    assert pieces != "민원실"
+    assert routes.fits(unit, pieces, "")
+    assert routes.fits({**unit, "building": pieces}, "민원실", "fine")
+    assert form.typed({"department": pieces})["department"] == "민원실"
 
 
 def test_a_double_click_in_the_key_program(desk: Desk, browser: Browser) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
+from unicodedata import normalize
 from zoneinfo import ZoneInfo
 
 from linetap_core.clock import rfc3339
@@ -154,7 +155,7 @@ class Form:
 
 def typed(query: Mapping[str, str]) -> dict[str, str]:
     """The form's fields only, each cut to a little over the longest valid text."""
-    found = {name: query.get(name, "").strip()[: _LONGEST + 1] for name in FIELDS}
+    found = {name: normalize("NFC", query.get(name, "")).strip()[: _LONGEST + 1] for name in FIELDS}
     return {name: text for name, text in found.items() if text}
 
 

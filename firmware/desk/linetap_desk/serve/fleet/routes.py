@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
+from unicodedata import normalize
 
 import anyio.to_thread
 import msgspec
@@ -68,7 +69,7 @@ def fits(unit: dict[str, Any], text: str, standing: str) -> bool:
             wanted = unit["standing"] != "fine"
         case _:
             wanted = standing in ("", unit["standing"])
-    return wanted and text.casefold() in " ".join(texts).casefold()
+    return wanted and normalize("NFC", text).casefold() in normalize("NFC", " ".join(texts)).casefold()
 
 
 class Alike:

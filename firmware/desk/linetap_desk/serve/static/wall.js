@@ -75,9 +75,9 @@ function wants(standing, unit) {
 
 function fits(unit) {
   if (!wants(form.elements.standing.value, unit)) return false;
-  const text = form.elements.text.value.trim().toLowerCase();
+  const text = form.elements.text.value.trim().normalize().toLowerCase();
   const where = unit.querySelector(".floor").textContent;
-  return !text || `${unit.dataset.unit} ${where} ${unit.dataset.find ?? ""}`.toLowerCase().includes(text);
+  return !text || `${unit.dataset.unit} ${where} ${unit.dataset.find ?? ""}`.normalize().toLowerCase().includes(text);
 }
 
 function filter() {
