@@ -13,7 +13,7 @@ TAKES: Final = {
     "test_card.py::test_card_that_was_pulled_yields_nothing_and_is_not_taken_back_after_a_change": 250,
     "test_pi_boots.py": 250,
     "test_first_start.py": 200,
-    "test_leds.py": 160,
+    "test_leds.py": 208,
     "test_power_cuts.py::test_ten_power_cuts_in_mid_call[0]": 160,  # it makes what the others go on from
     "test_power_cuts.py::test_a_kernel_that_stops_or_hangs_starts_again": 150,
     "test_pi_fuses.py::test_a_card_that_the_boards_key_opens_yields_nothing_in_another_board": 150,
@@ -27,7 +27,7 @@ TAKES: Final = {
     "test_signed_card.py::test_a_signed_card_starts_and_its_slot_is_named_anew_by_writes_of_any_order": 90,
     "test_meter.py::test_a_call_that_comes_in": 80,
     "test_odd_starts.py::test_nmap_finds_nothing": 80,
-    "test_power_on.py::test_power_on_to_ready": 70,
+    "test_power_on.py::test_power_on_to_ready": 127,
     "test_healing.py::test_first_blocks_that_rot_are_mended": 60,
     "test_power_cuts.py::test_ten_power_cuts_in_mid_call": 60,
     "test_config_written.py::test_a_slot_is_chosen_by_one_sector_in_any_order_of_writes": 50,
