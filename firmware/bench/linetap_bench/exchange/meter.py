@@ -32,7 +32,7 @@ from linetap_bench.stage.cable import report_late
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock
 from linetap_core.service import try_realtime
 
-WAITS_S = 0.002
+WAITS_S = 0.004  # of the 5 ms of a frame
 PRIORITY = 40  # as the exchange: a real meter's processor does nothing else
 LATE_MS = 50  # in one turn: with what samples take on their way, enough for linetap to take it for silent
 
