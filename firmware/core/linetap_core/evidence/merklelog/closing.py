@@ -130,25 +130,33 @@ def check(closing: Closing, unit: str, call_id: str, record_sha256: str, signers
     head = unitlog.check_head(head_data, sig, signers)
     if head.unit != unit:
         raise NotClosed("wrong_unit", f"the head is of {head.unit}, the call of {unit}")
-    leaf, place = _under(head, leaf_data, path_data, f"the close of {call_id}")
+    leaf = _leaf(leaf_data)
     if (leaf.kind, leaf.call_id, leaf.record_sha256) != ("close", call_id, record_sha256):
         raise NotClosed("other_record", f"the leaf is not the close of {call_id} with this record")
+    place = _place(head, leaf_data, path_data, f"the close of {call_id}")
     if closing.end or closing.end_path:
-        end, before = _under(head, closing.end.encode("utf-8"), closing.end_path.encode("utf-8"), "its end")
+        end_data, end_path_data = closing.end.encode("utf-8"), closing.end_path.encode("utf-8")
+        end = _leaf(end_data)
+        before = _place(head, end_data, end_path_data, f"the end of {call_id}")
         if (end.kind, end.call_id) != ("end", call_id) or before >= place:
             raise NotClosed("other_end", f"the leaf is not the end of {call_id}, before its close")
     return head
 
 
-def _under(head: Head, leaf_data: bytes, path_data: bytes, what: str) -> tuple[Leaf, int]:
-    """The leaf and its place, if it is under the head."""
-    if len(leaf_data) > leaflog.LEAF_LIMIT_BYTES or len(path_data) > INCLUSION_LIMIT_BYTES:
-        raise NotClosed("closing_malformed", "a leaf or a path longer than there can be one")
+def _leaf(data: bytes) -> Leaf:
+    if len(data) > leaflog.LEAF_LIMIT_BYTES:
+        raise NotClosed("closing_malformed", "a leaf longer than there can be one")
     try:
-        leaf = jsontext.decode(leaf_data, type=Leaf)
+        return jsontext.decode(data, type=Leaf)
     except ValueError as error:
         raise NotClosed("closing_malformed", f"not a leaf: {error}") from None
+
+
+def _place(head: Head, leaf_data: bytes, path_data: bytes, what: str) -> int:
+    """The number of the leaf under the head."""
+    if len(path_data) > INCLUSION_LIMIT_BYTES:
+        raise NotClosed("closing_malformed", "a path longer than there can be one")
     path = decode_inclusion(path_data)
     if path.size != head.size or not path.holds(leaf_data, head.root):
         raise NotClosed("not_in_log", f"{what} is not under the head that the unit signed")
-    return leaf, path.index
+    return path.index
