@@ -296,9 +296,10 @@ def test_a_report_that_says_something_else(whole: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"format": 3}, "bundle_format"),
-        ({"texts": 7}, "other_texts"),
-        ({"checker": 9}, "other_texts"),
+        ({"format": 99}, "bundle_format"),
+        ({"format": 3}, "not_a_bundle"),  # which has an end, and this one none
+        ({"texts": 99}, "other_texts"),
+        ({"checker": 99}, "other_texts"),
         ({"more": 1}, "not_a_bundle"),
     ],
 )
