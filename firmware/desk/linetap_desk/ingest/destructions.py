@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 
 from linetap_core import jsontext, rooms
 from linetap_core.clock import NS_PER_S, Clock, parse_rfc3339, rfc3339
@@ -36,8 +36,8 @@ from linetap_core.evidence.signing import namespaces
 from linetap_core.evidence.signing.authority import Authority
 from linetap_core.wire.mqtt import Message
 from linetap_core.wire.topics import Topics
+from linetap_desk.ingest.outgoing import units_online
 from linetap_desk.ingest.share import WHOLE, Share
-from linetap_desk.ingest.tables import units
 from linetap_desk.inputs import strict
 
 VERB = "destroy"
@@ -185,7 +185,7 @@ class Destructions:
             return
         self._due_ns = self.clock.monotonic_ns() + LOOK_S * NS_PER_S
         self._look()
-        left, online = AT_ONCE, self._online() if self._files else set()
+        left, online = AT_ONCE, units_online(self.engine) if self._files else set()
         for one in self._files.values():
             for unit, line in one.lines.items():
                 if not self._is_due(one.told[unit]):
@@ -278,7 +278,3 @@ class Destructions:
 
     def _answers_of(self, name: str) -> Path:
         return self.folder / _ANSWERS / f"{name}.{self.share.number}{_TOLD}"
-
-    def _online(self) -> set[str]:
-        with self.engine.connect() as db:
-            return set(db.execute(select(units.c.unit).where(units.c.state == "online")).scalars())

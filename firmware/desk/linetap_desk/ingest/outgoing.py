@@ -135,7 +135,7 @@ class Outgoing:
             return
         self._due_ns = now_ns + LOOK_S * NS_PER_S
         self._look()
-        online = self._online() if any(one.command for one in self._waiting.values()) else set()
+        online = units_online(self.engine) if any(one.command for one in self._waiting.values()) else set()
         for name, one in self._waiting.items():
             if one.command is None or one.told.code or now_ns < one.again_ns:
                 continue
@@ -217,10 +217,6 @@ class Outgoing:
         except OSError as error:
             log.error("outgoing_unwritten: %s: %s", self.folder, error.strerror)
 
-    def _online(self) -> set[str]:
-        with self.engine.connect() as db:
-            return set(db.execute(select(units.c.unit).where(units.c.state == "online")).scalars())
-
     def _is_held(self, one: _Waiting) -> bool:
         """The signed report may be here although the answer was lost: sent again, the command would be a repeated one,
         which alarms."""
@@ -228,6 +224,12 @@ class Outgoing:
         since = events.c.received_at >= one.told.sent_at
         with self.engine.connect() as db:
             return bool(callrow.is_held(db, events.c.unit == one.command.unit, events.c.call_id == one.call_id, since))
+
+
+def units_online(engine: Engine) -> set[str]:
+    """The units that a command reaches now."""
+    with engine.connect() as db:
+        return set(db.execute(select(units.c.unit).where(units.c.state == "online")).scalars())
 
 
 def _unit_of(data: bytes) -> Command:
