@@ -19,7 +19,7 @@ def bom(circuit: Circuit) -> str:
     for sheet in circuit.sheets.values():
         for _, base in circuit.instances(sheet.name):
             for part in sheet.parts():
-                if part.kind.fitted:
+                if part.kind.bought:
                     references.setdefault(part.kind_name, []).append(part.reference(base))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -57,8 +57,14 @@ def _transistor(arrow: tuple[Point, ...]) -> Glyph:
     return Glyph(pins, (((-1.4, -0.7), (-1.4, 0.7)), *channel, *ends, arrow), (3, 1, 2, 2))
 
 
+def _circle(radius: float) -> tuple[Point, ...]:
+    angles = (pi * step / 6 for step in range(13))
+    return tuple((round(radius * sin(angle), 2), round(radius * cos(angle), 2)) for angle in angles)
+
+
 FIXED: dict[str, Glyph] = {
     "flag": Glyph((((0, 1), "bottom", 0.5),), (((-0.5, 0), (0.5, 0), (0, 0.5), (-0.5, 0)),), (1, 1, 1, 1)),
+    "pad": Glyph((((0, 1), "bottom", 0.6),), (_circle(0.4),), (1, 1, 1, 1)),
     "relay": _relay(_arms(0.8)),
     "relay_closed": _relay(_arms(0.3)),
     "transformer": Glyph(

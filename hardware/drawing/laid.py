@@ -89,8 +89,10 @@ class Placed:
         return min(xs), min(ys), max(xs), max(ys)
 
     def texts(self) -> list[Text]:
-        """Reference without its sheet's number, and value."""
+        """Reference without its sheet's number, and value; a test pad has its reference alone."""
         kind, name, value = self.part.kind, self.part.reference(10), self.part.kind.value
+        if kind.symbol == "pad":
+            return [Text(name, self.x, self.y - 1.0)]
         upright = self.turn in ("down", "up")
         if self.turn == "up" and kind.symbol in ("nmos", "pmos"):  # its gate is below
             return [Text(name, self.x, self.y - 1.8), Text(value, self.x, self.y - 1.0)]

@@ -88,7 +88,7 @@ def symbol(name: str, kind: Kind, library_name: str) -> str:
     hide = "" if form.names_shown else "(hide yes)"
     return "\n".join([
         f"(symbol {quoted(library_name)} {flag} (pin_numbers (hide yes)) (pin_names (offset 0.5) {hide})",
-        _uses(kind, simulated=kind.fitted),
+        _uses(kind, simulated=kind.bought),
         prop("Reference", "U" if form.names_shown else kind.symbol[0], 0, form.top + 0.7, shown=True),
         prop("Value", kind.value, 0, -form.bottom - 0.9, shown=True),
         prop("Footprint", "", 0, 0, shown=False),
@@ -100,15 +100,16 @@ def symbol(name: str, kind: Kind, library_name: str) -> str:
 
 
 def _uses(kind: Kind, simulated: bool) -> str:
-    excluded, bought = "no" if simulated else "yes", "yes" if kind.fitted else "no"
-    return f"(exclude_from_sim {excluded}) (in_bom {bought}) (on_board {bought})"
+    excluded = "no" if simulated and kind.bought else "yes"
+    bought, soldered = ("yes" if each else "no" for each in (kind.bought, kind.fitted))
+    return f"(exclude_from_sim {excluded}) (in_bom {bought}) (on_board {soldered})"
 
 
 def placed(sheet: Sheet, each: Placed, instances: Instances) -> str:
     part, kind, pins = each.part, each.part.kind, each.part.kind.pin_rows()
     name, (angle, mirror) = f"{part.prefix}{part.index}", LIES[each.turn]
     hidden = {"Footprint": "", "Datasheet": ""}
-    if kind.fitted:
+    if kind.bought:
         hidden |= {"Maker": kind.maker, "Number": kind.number}
     if kind.spice and sheet.simulated:
         nodes = " ".join(f"{pin.number}={pin.name}" for pin in pins)
@@ -121,7 +122,7 @@ def placed(sheet: Sheet, each: Placed, instances: Instances) -> str:
         f"{_uses(kind, sheet.simulated)} (dnp no)",
         uid(sheet.name, name),
         prop("Reference", part.reference(instances[0][1]), reference.x, reference.y, shown=kind.fitted, angle=level),
-        prop("Value", kind.value, value.x, value.y, shown=True, angle=level),
+        prop("Value", kind.value, value.x, value.y, shown=kind.symbol != "pad", angle=level),
         *(prop(key, text, each.x, each.y, shown=False) for key, text in hidden.items()),
         *(f"(pin {quoted(pin.number)} {uid(sheet.name, name, pin.number)})" for pin in pins),
         *_instances((path, part.reference(base)) for path, base in instances),

@@ -37,6 +37,7 @@ Symbol = Literal[
     "transformer",
     "box",
     "flag",
+    "pad",
 ]
 
 
@@ -70,6 +71,11 @@ class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     source: str = ""  # of these figures
     fitted: bool = True  # False: a flag or a mark of the drawing, nothing to buy
     pins: list[str] = msgspec.field(default_factory=lambda: ["1 1 passive", "2 2 passive"])
+
+    @property
+    def bought(self) -> bool:
+        """A test pad is copper of the board: fitted, and nothing to buy."""
+        return self.fitted and self.symbol != "pad"
 
     def pin_rows(self) -> list[Pin]:
         """BadInput with the row that is no pin."""

@@ -30,12 +30,13 @@ class Pad:
 
 
 class Footprint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`like` is KiCad's own, as library/name."""
+    """`like` is KiCad's own, as library/name. A `bare` one is copper alone: no paste, nothing to buy or place."""
 
     parts: list[str]
     body: tuple[float, float, float, float]
     pads: list[str]
     like: str
+    bare: bool = False
 
     def pad_rows(self) -> list[Pad]:
         """BadInput with the row that is no pad."""
@@ -108,14 +109,15 @@ def body(
         _text("Value", value or name, middle, down + 1, turned, reference, shown=False),
         # Without these two KiCad adds them, with a new identity each time.
         *(_text(empty, "", 0, 0, turned, reference, shown=False) for empty in ("Datasheet", "Description")),
-        f"(attr {kind})",
+        f"(attr {kind} exclude_from_pos_files exclude_from_bom)" if footprint.bare else f"(attr {kind})",
         _box(footprint.courtyard(), "F.CrtYd", 0.05, reference, name),
         _box(footprint.body, "F.Fab", 0.1, reference, name),
     ]
     for pad in pads:
         shape = ("circle" if pad.width == pad.height else "oval") if pad.drill else "rect"
         hole = f"(drill {pad.drill:g})" if pad.drill else ""
-        layers = '"*.Cu" "*.Mask"' if pad.drill else '"F.Cu" "F.Mask" "F.Paste"'
+        paste = "" if footprint.bare else ' "F.Paste"'
+        layers = '"*.Cu" "*.Mask"' if pad.drill else f'"F.Cu" "F.Mask"{paste}'
         where = f"(at {pad.x:g} {pad.y:g} {turned:g}) (size {pad.width:g} {pad.height:g})"
         form = "thru_hole" if pad.drill else "smd"
         net = (nets or {}).get(pad.number, "")

@@ -28,7 +28,7 @@ TOUCHABLE, SUPPLY_SIDE = "GND", "/supply/vin"
 
 
 def crossed(card: Card) -> Iterator[str]:
-    pieces = card.joined(_sides)
+    pieces = card.joined(sides)
     lines = {net: matched[2] for net in card.nets if (matched := LINE.fullmatch(net))}
     where: dict[str, str] = {}
     for net, side in [(TOUCHABLE, "the unit"), (SUPPLY_SIDE, "the 12 V side"), *lines.items()]:
@@ -57,7 +57,7 @@ def _resistor(card: Card, pieces: dict[str, str], where: dict[str, str], part: F
             yield f"{net}: something else between two resistors of the barrier"
 
 
-def _sides(part: Fitted) -> Iterator[tuple[str, ...]]:
+def sides(part: Fitted) -> Iterator[tuple[str, ...]]:
     """The nets that it joins."""
     if part.kind_name not in (HIGH_OHM, MANY_LINES):
         for side in APART.get(part.kind_name, (set(part.nets),)):

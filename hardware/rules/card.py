@@ -49,7 +49,7 @@ class Fitted:
 
 @dataclass(frozen=True, eq=False)
 class Card:
-    """A change gives another card; nothing changes one."""
+    """A change gives another card; nothing changes one. Without its test pads: what only a pad hangs on is open."""
 
     parts: dict[str, Fitted]
 
@@ -60,7 +60,7 @@ class Card:
         for sheet in circuit.sheets.values():
             for instance, base in circuit.instances(sheet.name):
                 for block in sheet.blocks:
-                    for part in (part for row in block.rows for part in row):
+                    for part in (part for row in block.rows for part in row if part.kind.symbol != "pad"):
                         nets = {pin: net_name(sheet, instance, base, net) for pin, net in part.nets.items()}
                         name = part.reference(base)
                         parts[name] = Fitted(

@@ -34,8 +34,9 @@ def test_the_picture_shows_every_part_and_net_of_the_line() -> None:
 
 
 def test_every_net_goes_somewhere() -> None:
-    """KiCad finds that too; this finds it where KiCad is not installed."""
-    assert not [net for net, nodes in CIRCUIT.nets().items() if len(nodes) < 2]
+    """KiCad finds that too; this finds it where KiCad is not installed. A test pad is no place to go."""
+    ends = {net: [node for node in nodes if not node[0].startswith("TP")] for net, nodes in CIRCUIT.nets().items()}
+    assert not [net for net, nodes in ends.items() if len(nodes) < 2]
 
 
 def test_the_netlist_is_that_of_the_tables() -> None:
@@ -45,7 +46,7 @@ def test_the_netlist_is_that_of_the_tables() -> None:
     for sheet in CIRCUIT.sheets.values():
         for _, base in CIRCUIT.instances(sheet.name):
             for part in sheet.parts():
-                if sheet.simulated:
+                if sheet.simulated and part.kind.bought:
                     reference = part.reference(base)
                     nodes = tuple(names[reference, pin.number] for pin in part.kind.pin_rows())
                     expected[reference] = (nodes, part.kind.spice or _as_spice(part))

@@ -57,7 +57,7 @@ def test_kicad_finds_the_same_nets_and_parts(tmp_path: Path) -> None:
         for sheet in circuit.sheets.values()
         for _, base in circuit.instances(sheet.name)
         for part in sheet.parts()
-        if part.kind.fitted
+        if part.kind.bought
     }
     assert kicad.parts(folder) == bought
 
