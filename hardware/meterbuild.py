@@ -30,6 +30,7 @@ PART_ONLY = ("-O2", "-ffreestanding", "-ffunction-sections", "-fdata-sections", 
              "-fcallgraph-info=su")  # fmt: skip
 LINKED = ("-nostdlib", "-Wl,--gc-sections", "-Wl,--fatal-warnings")
 BARE = sorted((METER / "bare").glob("*.c"))
+EMULATED = [METER / "host" / name for name in ("words.c", "twowire.c")]  # the host's, on the emulated part
 EMULATOR = "qemu-system-arm"
 EXCEPTION_BYTES = 32  # what the processor itself puts on the stack for an interrupt (ARMv6-M)
 LIBRARY_BYTES = 64  # ours: for each function of libgcc, which says nothing of its stack; its division takes 40
@@ -77,7 +78,7 @@ def build_part(program: Path) -> Size:
 
 def build_emulated(program: Path) -> Path:
     """The host's program for the part's core, as QEMU's microbit runs it: `emulator` is how."""
-    _linked(program, [*sources("emulated"), METER / "host" / "words.c", *BARE], METER / "emulated" / "link.ld")
+    _linked(program, [*sources("emulated"), *EMULATED, *BARE], METER / "emulated" / "link.ld")
     return program
 
 

@@ -63,6 +63,7 @@ class Answers:
     relays: list[tuple[int, int]] = field(default_factory=list)
     contacts: list[tuple[int, int]] = field(default_factory=list)  # those that are open
     lamps: list[tuple[int, int, int]] = field(default_factory=list)  # green, red
+    converter: bytes = b""  # the last that was asked about: hardware/meter/host/twowire.h
 
     def frames(self) -> list[Frame]:
         deframer = Deframer()
@@ -142,6 +143,15 @@ class CMeter:
         self.told(data, self.us_at(now_ns))
         self.answers.sent = before + self.answers.sent
 
+    def converter_is(self, what: str, which: int, at: int = 0, value: int = 1) -> None:
+        """A fault of one of the converters on the bus, from 0; `what` is of hardware/meter/host/twowire.h."""
+        self._say(b"W" + what.encode() + bytes([which, at, value]))
+
+    def converter(self, which: int) -> bytes:
+        self._say(b"D" + bytes([which]))
+        self._answer(0)
+        return self.answers.converter
+
     def _say(self, word: bytes) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(word)
@@ -167,6 +177,8 @@ class CMeter:
                 self.answers.contacts.append((at_us, data[0]))
             elif kind == b"L":
                 self.answers.lamps.append((at_us, data[0], data[1]))
+            elif kind == b"D":
+                self.answers.converter = data
 
 
 def said_by_c(volts: I16, told: Iterable[bytes] = (), boot: int = 1, command: Command | None = None) -> list[Frame]:

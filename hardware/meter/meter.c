@@ -3,6 +3,7 @@
 
 #include "bytes.h"
 #include "contacts.h"
+#include "converters.h"
 #include "frame.h"
 #include "inputs.h"
 #include "lamps.h"
@@ -18,6 +19,7 @@ static struct {
     struct contacts contacts;
     struct lamps lamps;
     struct inputs inputs;
+    struct converters converters;
     int16_t volts[METER_SAMPLES_A_FRAME][METER_MOST_CHANNELS]; /* that wait for their frame */
     unsigned waiting;
     uint64_t first_us; /* of the first of them */
@@ -34,6 +36,7 @@ void meter_start(uint32_t boot) {
     contacts_begin(&meter.contacts);
     lamps_begin(&meter.lamps);
     inputs_begin(&meter.inputs);
+    converters_begin(&meter.converters);
     meter.waiting = 0;
     meter.hello_us = meter.status_us = 0;
     meter.boot = boot;
@@ -45,6 +48,10 @@ static void send_waiting(void) {
         out_samples(meter.first_us, (const int16_t(*)[METER_MOST_CHANNELS])meter.volts, meter.waiting);
         meter.waiting = 0;
     }
+}
+
+static void say_status(void) {
+    out_status(meter.inputs.flags | meter.converters.flags);
 }
 
 static void follow_line(uint8_t channel, int16_t volts, uint64_t at_us) {
@@ -82,8 +89,10 @@ void meter_sample(const struct measured *measured, uint64_t at_us) {
         out_opened(meter.contacts.open);
     }
     lamps_look(&meter.lamps, at_us);
-    if (inputs_look(&meter.inputs, measured->tamper, measured->power_failing)) {
-        out_status(meter.inputs.flags);
+    bool changed = inputs_look(&meter.inputs, measured->tamper, measured->power_failing);
+    changed |= converters_look(&meter.converters, at_us);
+    if (changed) {
+        say_status();
     }
     if (meter.waiting < METER_SAMPLES_A_FRAME) {
         return;
@@ -92,7 +101,7 @@ void meter_sample(const struct measured *measured, uint64_t at_us) {
         out_hello(meter.boot);
     }
     if (due(&meter.status_us, METER_STATUS_EVERY_MS, at_us)) {
-        out_status(meter.inputs.flags);
+        say_status();
         out_opened(meter.contacts.open);
     }
     send_waiting();

@@ -23,4 +23,13 @@ void port_contacts_edge(void);
 /* The line lamps, bit 0 line 1; both lit is yellow. */
 void port_lamps(uint8_t green, uint8_t red);
 
+/* The converters' two-wire bus: one register of one of them at a time. Each begins; how it ends is asked afterwards. */
+enum wire_is { WIRE_BUSY, WIRE_DONE, WIRE_FAILED };
+void port_wire_read(uint8_t address, uint8_t at);
+void port_wire_write(uint8_t address, uint8_t at, uint8_t value);
+enum wire_is port_wire_look(uint8_t *value); /* of a read that is done */
+
+/* What was begun is given up, and whoever holds the bus is made to let go. */
+void port_wire_free(void);
+
 #endif

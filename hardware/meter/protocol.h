@@ -22,6 +22,8 @@
 #define METER_CONTACT_REST_MS 3000u
 #define METER_TAMPER 1u
 #define METER_POWER_FAIL 2u
+#define METER_CONVERTER_1 4u
+#define METER_CONVERTER_2 8u
 #define METER_MOST_BODY 177u
 #define METER_LAMPS_EXPIRY_MS 1000u
 #define METER_LAMP_STEP_MS 125u
@@ -91,7 +93,7 @@
 #define METER_EDGE_OFFSET_EDGE 9u
 #define METER_EDGE_OFFSET_LEVEL 10u
 
-/* status, from meter: flags (1 tamper, 2 power failing) */
+/* status, from meter: flags (1 tamper, 2 power failing, 4 and 8 converters) */
 #define METER_STATUS 0x04u
 #define METER_STATUS_BYTES 1u
 #define METER_STATUS_OFFSET_FLAGS 0u

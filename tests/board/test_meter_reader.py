@@ -222,6 +222,18 @@ def test_tamper_and_power_fail() -> None:
     assert rig.reader.state.power_fail
 
 
+def test_converters_that_are_not_set() -> None:
+    rig = MeterRig(volts_at(IDLE))
+    rig.run(0.4)
+    assert rig.reader.state.unset == []
+    rig.meter.converters = wire.CONVERTER_2
+    rig.run(0.4)
+    assert rig.reader.state.unset == [2]
+    rig.meter.converters = 0
+    rig.run(0.4)
+    assert rig.reader.state.unset == []
+
+
 def test_the_meter_is_told_the_limits_again_after_each_start() -> None:
     rig = MeterRig(volts_at(IDLE))
     rig.run(0.2)

@@ -164,6 +164,7 @@ RAISED: dict[str, Ill] = {code: of_line(code) for code in LINES} | {
     "unit_opened": of_capture(meter=MeterState(connected=True, tamper=True)),
     "unit_key": of_recorder(key_fault="tpm_silent", unsigned=4),
     "meter_absent": of_capture(meter=MeterState(connected=False)),
+    "converter_unset": of_capture(meter=MeterState(connected=True, unset=[2])),
     "contact_open": of_capture(contact_open=[1]),
     "contact_stuck": of_capture(contact_stuck=[1]),
     "smdr_unmatched": of_recorder(smdr_unmatched=3),

@@ -118,6 +118,14 @@ class TestMeter:
         assert told(unit(meters=(opened,), capture_is="dead")) == ["unit_opened"]
         assert told(unit(meters=(self.WELL,)), [finding]) == []
 
+    def test_a_converter_that_is_not_set_is_named_until_the_meter_says_otherwise(self) -> None:
+        unset = MeterState(connected=True, unset=[2])
+        (finding,) = run(unit(meters=(self.WELL, unset)))
+        assert (finding.check, finding.trouble.severity) == ("converter_unset", "critical")
+        assert "2-2" in finding.trouble.text_en
+        assert "converter_unset" in told(unit(meters=(self.AWAY,)), [finding])
+        assert told(unit(meters=(self.WELL, self.WELL)), [finding]) == []
+
 
 @pytest.mark.parametrize(
     ("check", "state", "severity"),

@@ -10,6 +10,7 @@
 #include "../port.h"
 #include "../scale.h"
 #include "io.h"
+#include "twowire.h"
 
 #define MOST_ROOM 1000000u
 
@@ -91,7 +92,7 @@ static void hear(void) {
 
 int main(void) {
     for (uint8_t kind; io_read(&kind, 1);) {
-        uint8_t word[4];
+        uint8_t word[4], says[TWOWIRE_SAYS];
         switch (kind) {
         case 'B': /* boot */
             take(word, 4);
@@ -107,6 +108,15 @@ int main(void) {
             take(word, 2);
             room = get16(word);
             bounded = true;
+            break;
+        case 'W': /* a converter's fault: what, which, register, value */
+            take(word, 4);
+            twowire_is(word[0], word[1], word[2], word[3]);
+            break;
+        case 'D': /* what a converter has */
+            take(word, 1);
+            twowire_says(word[0], says);
+            answer('D', says, sizeof says);
             break;
         case '.': /* everything up to here has been done */
             answer('.', word, 0);

@@ -23,6 +23,9 @@ void adc_begin(void);
 void adc_read(struct measured *measured); /* takes 0.12 ms */
 uint32_t adc_noise(void);
 
+void wire_begin(void);
+void wire_turn(void); /* the converters' bus goes on by it */
+
 void usb_begin(void);
 /* The next byte that came, and clock_us() then. False: there is none. */
 bool usb_get(uint8_t *byte, uint32_t *at_us);

@@ -33,6 +33,7 @@ int main(void) {
     clock_begin();
     pins_begin();
     adc_begin();
+    wire_begin();
     meter_start(boot_number());
     usb_begin();
     watchdog_begin();
@@ -42,6 +43,7 @@ int main(void) {
         now_us = whole(clock_us());
         if (now_us < next_us) {
             hear();
+            wire_turn();
             continue;
         }
         adc_read(&measured);

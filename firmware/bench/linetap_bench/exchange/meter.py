@@ -64,6 +64,7 @@ class Meter:
         self._faults = faults
         self._random = np.random.default_rng(seed)
         self.tamper = self.power_fail = False
+        self.converters = 0  # flags of those that are not set
         self.lights: list[int] = []
         self.limits: list[tuple[int, int]] = []
         self.beats = 0
@@ -144,9 +145,9 @@ class Meter:
             self._send(last_us, wire.EDGE, sample * wire.SAMPLE_US, channel, edge, level)
         if last_us >= self._hello_us:
             self._hello_us = _next(last_us, wire.HELLO_EVERY_MS)
-            self._send(last_us, wire.HELLO, wire.VERSION, self._channels, wire.SAMPLE_US, self._boot, 1, 1, 0)
+            self._send(last_us, wire.HELLO, wire.VERSION, self._channels, wire.SAMPLE_US, self._boot, 1, 2, 0)
         self._follow_contacts(last_us)
-        flags = self.tamper * wire.TAMPER | self.power_fail * wire.POWER_FAIL
+        flags = self.tamper * wire.TAMPER | self.power_fail * wire.POWER_FAIL | self.converters
         if last_us >= self._status_us or flags != self._flags:
             if last_us >= self._status_us:
                 self._status_us = _next(last_us, wire.STATUS_EVERY_MS)

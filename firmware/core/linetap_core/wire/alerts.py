@@ -67,6 +67,7 @@ ALERTS: dict[str, AlertKind] = {
     "sound_on_hook": AlertKind("critical", "line_fault"),
     "contact_open": AlertKind("critical", "line_fault"),
     "meter_absent": AlertKind("critical", "meter_absent"),
+    "converter_unset": AlertKind("critical", "line_fault"),
     "contact_stuck": AlertKind("warning", "line_check"),
     "notice_doubtful": AlertKind("warning", "line_check"),
     "line_reversed": AlertKind("warning", "line_check"),

@@ -134,6 +134,35 @@ def meter_absent(snapshot: Snapshot, standing: Trouble | None) -> Words | Troubl
     )
 
 
+def converter_unset(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
+    """The meter reports that a converter does not hold the gain and format that it was set to, or does not answer."""
+    captures = snapshot.services.capture
+    found = [
+        f"{card}-{number}"
+        for card, seen in captures.items()
+        if (state := seen.word) is not None and state.meter is not None and state.meter.connected
+        for number in state.meter.unset
+    ]
+    if not found:
+        unheard = all(
+            (state := seen.word) is None or not (state.meter and state.meter.connected) for seen in captures.values()
+        )
+        return standing if unheard else None
+    which = ", ".join(found)
+    return Words(
+        text_ko=(
+            f"음성 변환기 {which}(카드-번호)의 설정이 확인되지 않습니다. 1번은 회선 1-4, 2번은 회선 5-8을 맡으며, 해당 "
+            "회선은 13 dB 작게 녹음되거나 소리가 깨질 수 있습니다."
+        ),
+        text_en=(
+            f"Audio converter {which} (card-number) is not set as it has to be. Number 1 has lines 1 to 4, 2 has "
+            "lines 5 to 8: they may be recorded 13 dB too quiet, or distorted."
+        ),
+        action_ko="녹음 한 건을 들어 보고, 계속되면 기기의 전원을 껐다가 켜고, 그래도 계속되면 카드를 교체하십시오.",
+        action_en="Listen to a recording. If it continues, switch the unit off and on; then replace the card.",
+    )
+
+
 CHECKS = (
     # A card's capture does not run, for a reason other than its codec.
     of_cards(
@@ -216,4 +245,5 @@ CHECKS = (
         is_ill=_is_open,
     ),
     Check("meter_absent", clears="when the meter sends frames again", look=meter_absent),
+    Check("converter_unset", clears="when the meter has found the converter set for a round", look=converter_unset),
 )

@@ -27,7 +27,7 @@ RELAY_EXPIRY_MS = 500
 CONTACT_EXPIRY_MS = 300
 CONTACT_MOST_MS = 3000
 CONTACT_REST_MS = 3000
-TAMPER, POWER_FAIL = 0x01, 0x02
+TAMPER, POWER_FAIL, CONVERTER_1, CONVERTER_2 = 0x01, 0x02, 0x04, 0x08
 LEDS = ("dark", "idle", "ringing", "call", "recording", "fault", "asked", "green", "yellow", "red")
 EDGES = ("hook", "ring", "pulse")
 
@@ -87,7 +87,7 @@ SAMPLES = _frame(
     "a sample, and in it a channel: int16 0.01 V",
 )  # fmt: skip
 EDGE = _frame("edge", 0x03, "meter", "<QBBB", "at_us, channel from 0, edge (0 hook, 1 ring, 2 pulse), level")
-STATUS = _frame("status", 0x04, "meter", "<B", "flags (1 tamper, 2 power failing)")
+STATUS = _frame("status", 0x04, "meter", "<B", "flags (1 tamper, 2 power failing, 4 and 8 converters)")
 BEATEN = _frame("beaten", 0x05, "meter", "<QQ", "stamp of the beat, at_us when it came")
 OPENED = _frame("opened", 0x06, "meter", "<I", "mask of the open series contacts")
 BEAT = _frame("beat", 0x81, "linetap", "<Q", "stamp: CLOCK_MONOTONIC when it was sent, ns")

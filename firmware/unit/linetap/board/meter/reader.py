@@ -230,6 +230,8 @@ class Reader:
     def _status(self, _payload: bytes, fields: tuple[int, ...]) -> None:
         self.state.tamper = bool(fields[0] & wire.TAMPER)
         self.state.power_fail = bool(fields[0] & wire.POWER_FAIL)
+        flags = (wire.CONVERTER_1, wire.CONVERTER_2)
+        self.state.unset = [number for number, flag in enumerate(flags, 1) if fields[0] & flag]
 
     def _opened(self, _payload: bytes, fields: tuple[int, ...]) -> None:
         self.opened = fields[0]
