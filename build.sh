@@ -206,14 +206,19 @@ setup() {
 fetch_foreign() {
   install_packages "${FOREIGN_PACKAGES[@]}"
   fetch_gerbonara
+  fetch_beside unicorn hardware/part/requirements.txt
   [ -x build/mosquitto21/mosquitto ] || three_times tools/mosquitto21.sh build/mosquitto21
   [ -e build/trees/bcm2837-rpi-3-b.dtb ] || three_times "$BIN/python" tools/kernel_trees.py
 }
 
-fetch_gerbonara() { # reads Gerber files; beside .venv, which need not have it
-  [ ! -e build/gerbonara ] || return 0
-  "$BIN/pip" --quiet --disable-pip-version-check install --no-deps --require-hashes --target build/gerbonara \
-    -r hardware/pcb/requirements.txt || fail "pip could not install hardware/pcb/requirements.txt"
+fetch_gerbonara() { # reads Gerber files
+  fetch_beside gerbonara hardware/pcb/requirements.txt
+}
+
+fetch_beside() { # a package of PyPI that .venv need not have, into a folder of its own
+  [ ! -e "build/$1" ] || return 0
+  "$BIN/pip" --quiet --disable-pip-version-check install --no-deps --require-hashes --target "build/$1" -r "$2" ||
+    fail "pip could not install $2"
 }
 
 # An archive that is being renewed has indexes and packages of two moments for some seconds.

@@ -31,6 +31,7 @@ PART_ONLY = ("-O2", "-ffreestanding", "-ffunction-sections", "-fdata-sections", 
 LINKED = ("-nostdlib", "-Wl,--gc-sections", "-Wl,--fatal-warnings")
 BARE = sorted((METER / "bare").glob("*.c"))
 EMULATED = [METER / "host" / name for name in ("words.c", "twowire.c")]  # the host's, on the emulated part
+PART_SCRIPT = METER / "stm32g0" / "link.ld"
 EMULATOR = "qemu-system-arm"
 EXCEPTION_BYTES = 32  # what the processor itself puts on the stack for an interrupt (ARMv6-M)
 LIBRARY_BYTES = 64  # ours: for each function of libgcc, which says nothing of its stack; its division takes 40
@@ -49,6 +50,9 @@ class Size:
 def sources(machine: str, folder: Path = METER) -> list[Path]:
     """The meter itself and its `machine`: host, stm32g0 or emulated."""
     return sorted([*folder.glob("*.c"), *(folder / machine).glob("*.c")])
+
+
+PART_SOURCES = [*sources("stm32g0"), *BARE]
 
 
 def build_host(program: Path, folder: Path = METER) -> Path:
@@ -70,7 +74,7 @@ def part_compiler() -> str | None:
 
 def build_part(program: Path) -> Size:
     """BadInput where the compiler is not there. What does not fit the part is the linker's error."""
-    graph = _linked(program, [*sources("stm32g0"), *BARE], METER / "stm32g0" / "link.ld")
+    graph = _linked(program, PART_SOURCES, PART_SCRIPT)
     text, data, bss = map(int, _run([PART_SIZE, str(program)]).splitlines()[1].split()[:3])
     deepest = Stack(graph)
     return Size(text + data, data + bss, deepest.below("reset") + EXCEPTION_BYTES + deepest.below("usb_interrupt"))
@@ -90,17 +94,23 @@ def emulator(program: Path) -> list[str]:
 
 def _linked(program: Path, files: Sequence[Path], script: Path) -> str:
     """The calls of all of it, with what each function takes of the stack."""
+    with tempfile.TemporaryDirectory() as scratch:
+        objects = [compile_for_part(source, Path(scratch)) for source in files]
+        link_for_part(program, objects, script)
+        return "".join(made.with_suffix(".ci").read_text() for made in objects)
+
+
+def compile_for_part(source: Path, folder: Path) -> Path:
+    """The object in `folder`; the calls of its functions lie beside it."""
     if part_compiler() is None:
         raise BadInput(f"{PART_GCC} is not there; Debian has it in gcc-arm-none-eabi")
-    with tempfile.TemporaryDirectory() as scratch:
-        objects, graph = [], ""
-        for source in files:
-            made = Path(scratch) / f"{source.stem}.o"
-            _run([PART_GCC, *STRICT, *PART_CORE, *PART_ONLY, "-c", "-o", str(made), str(source)])
-            objects.append(str(made))
-            graph += made.with_suffix(".ci").read_text()
-        _run([PART_GCC, *PART_CORE, *LINKED, "-T", str(script), "-o", str(program), *objects, "-lgcc"])
-    return graph
+    made = folder / f"{source.stem}.o"
+    _run([PART_GCC, *STRICT, *PART_CORE, *PART_ONLY, "-c", "-o", str(made), str(source)])
+    return made
+
+
+def link_for_part(program: Path, objects: Sequence[Path], script: Path) -> None:
+    _run([PART_GCC, *PART_CORE, *LINKED, "-T", str(script), "-o", str(program), *map(str, objects), "-lgcc"])
 
 
 class Stack:

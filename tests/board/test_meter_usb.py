@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from linux_usb import said_to_linux
 from meterbuild import METER, build_usb
 
 HEADERS = Path("/usr/include/linux/usb")  # linux-libc-dev, which comes with any compiler
@@ -49,28 +50,6 @@ def ch9(name: str) -> int:
 
 def cdc(name: str) -> int:
     return linux("cdc.h")[name]
-
-
-# What Debian's Linux 6.12.118 asked of this program, which QEMU gave it by usbredir, from its reset to the open
-# /dev/ttyACM0, over which frames then went both ways: setup packet, answer. QEMU itself sets the address.
-LINUX = """
-8006000100004000 r120100020200004009120100010101020301
-8006000100001200 r120100020200004009120100010101020301
-8006000600000a00 x
-8006000200000900 r09024300020100c000
-8006000200004300 r09024300020100c0000904000001020200000524002001052401000104240202052406000107058203\
-0800ff09040100020a0000000705010240000007058102400000
-800600030000ff00 r04030904
-800602030904ff00 r26036c0069006e00650074006100700020006c0069006e00650020006d006500740065007200
-800601030904ff00 r10036c0069006e006500740061007000
-800603030904ff00 r320330003000330036003000300032003100350036003400360035003000300042003200300033003400330032\
-0035003700
-0009010000000000 d
-2120000000000700 t
-2122030000000000 d
-2120000000000700 t
-2122000000000000 d
-"""
 
 
 class Stalled(Exception):
@@ -176,10 +155,9 @@ def test_it_is_found_as_linux_finds_a_device(device: Device) -> None:
 
 
 def test_it_answers_what_linux_asked_as_it_did_when_linux_took_it_for_a_serial_port(device: Device) -> None:
-    for row in LINUX.replace("\\\n", "").split("\n")[1:-1]:
-        packet, answer = row.split()
+    for packet, answer in said_to_linux():
         said = device.raw(bytes.fromhex(packet))
-        assert (chr(said[0]), said[1:].hex()) == (answer[0], answer[1:]), row
+        assert (chr(said[0]), said[1:].hex()) == (answer[0], answer[1:]), packet
         if answer == "t":
             device.data(bytes(7))
 

@@ -44,8 +44,10 @@ void adc_begin(void) {
     ADC_CR |= CR_CALIBRATE;
     until(&ADC_CR, CR_CALIBRATE, 0);
     ADC_ISR = ISR_READY;
-    ADC_CR |= CR_ENABLE;
-    until(&ADC_ISR, ISR_READY, ISR_READY);
+    /* For some of its cycles after the calibration it does not hear that it is enabled. */
+    for (uint32_t i = 0; i < WAIT && !(ADC_ISR & ISR_READY); i++) {
+        ADC_CR |= CR_ENABLE;
+    }
     choose((1u << INPUTS) - 1u);
 }
 

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The part: its core, its peripherals on their addresses, its time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from part.clocks import Clocks, Flash
+from part.converter import Converter, Inputs
+from part.core import FLASH, Core
+from part.pins import Port
+from part.registers import Misuse, Peripheral, table
+from part.timers import Time, Timer, Watchdog
+from part.twowire import TwoWire
+from part.usb import MEMORY_BYTES, Usb
+
+SLICE = 800  # instructions, after which interrupts and the host are looked at
+CYCLES_AN_INSTRUCTION = 1.5
+ACCESS_NS, POLL_NS, TIMER_POLL_NS = 40, 1_000, 20_000  # a register that is read again and again is waited for
+NVIC, SYSTEM = 0xE000E100, 0xE000ED00
+ENABLE, DISABLE = 0x000, 0x080  # of NVIC
+VECTORS, RESETS = 0x008, 0x00C  # of SYSTEM
+RESET_WORD = 0x05FA0004
+OSCILLATOR_HZ = 8e6
+
+
+class Chip:
+    """`inputs`: the pins that the converter measures. `world` is called after each slice: what is around the part."""
+
+    def __init__(self, elf: Path, inputs: Inputs, oscillator_hz: float | None = OSCILLATOR_HZ) -> None:
+        self.time = Time()
+        self.flash = Flash()
+        self.clocks = Clocks(self.flash, oscillator_hz)
+        self.flash.clocks = self.clocks
+        self.ports = {name: Port(name, self.time) for name in ("GPIOA", "GPIOB", "GPIOC")}
+        self.timer = Timer(self.time, self.clocks)
+        self.watchdog = Watchdog(self.time)
+        self.power = Peripheral("PWR")
+        self.recovery = Peripheral("CRS")
+        self.usb = Usb(self._usb_runs)
+        self.converter = Converter(self.time, self.clocks, self.ports, inputs)
+        self.wire = TwoWire(self.time, self.clocks, self.ports["GPIOB"])
+        self.peripherals: list[Peripheral] = [
+            self.flash, self.clocks, *self.ports.values(), self.timer, self.watchdog, self.power, self.recovery,
+            self.usb, self.converter, self.wire,
+        ]  # fmt: skip
+        self._at = {at: (each, name) for each in self.peripherals for at, name in each.addresses()}
+        self._packets = table()["packet_memory"]
+        self._usb_vector = 16 + table()["usb_interrupt"]
+        self._enabled, self._vectors, self._asked_reset = 0, FLASH, False
+        self._asked: set[int] = set()  # addresses that were read since the last write
+        self.resets = 0  # by the watchdog, or by the program
+        self.world: Callable[[], None] = lambda: None
+        self.core = Core(self._read, self._write)
+        self.core.load(elf)
+        self.core.reset()
+
+    def run(self, until_ns: int) -> None:
+        while self.time.ns < until_ns:
+            if self._interrupts() and self.core.free():
+                self.core.enter(self._usb_vector, self._vectors)
+            self.core.run(SLICE)
+            self.time.ns += round(SLICE * CYCLES_AN_INSTRUCTION / self.clocks.core_hz * 1e9)
+            self.timer.follow()
+            if self._asked_reset or self.watchdog.bites():
+                self._reset()
+            self.world()
+
+    def _reset(self) -> None:
+        self.resets += 1
+        self._enabled, self._vectors, self._asked_reset = 0, FLASH, False
+        for each in self.peripherals:
+            each.reset()
+        self.core.reset()
+
+    def _interrupts(self) -> bool:
+        return bool(self._enabled >> self._usb_vector - 16 & 1) and self.usb.interrupts()
+
+    def _usb_runs(self) -> bool:
+        return self.clocks.usb_runs() and bool(self.power.field("CR2", "USV"))
+
+    def _peripheral(self, at: int, size: int) -> tuple[Peripheral, str]:
+        found = self._at.get(at)
+        if found is None:
+            raise Misuse(f"the program asks for {at:#x} (at {self.core.pc:#x} or soon after): not modelled")
+        peripheral, name = found
+        if size != 4 and not peripheral.layout.name.startswith("GPIO"):
+            raise Misuse(f"{peripheral.layout.name}_{name} is asked for {size} bytes; it has a word")
+        clock = peripheral.layout.clock
+        if clock is not None and not self.clocks.is_on(clock):
+            raise Misuse(f"{peripheral.layout.name}_{name} is asked for before RCC_{clock[0]} has {clock[1]}")
+        return peripheral, name
+
+    def _read(self, at: int, size: int) -> int:
+        again = at in self._asked
+        self._asked.add(at)
+        if self._packets <= at < self._packets + MEMORY_BYTES:
+            return self.usb.read_memory(at - self._packets, size)
+        if at >= NVIC:
+            return self._system_read(at)
+        peripheral, name = self._peripheral(at, size)
+        poll_ns = TIMER_POLL_NS if peripheral is self.timer else POLL_NS
+        self.time.ns += poll_ns if again else ACCESS_NS
+        return peripheral.on_read(name)
+
+    def _write(self, at: int, size: int, value: int) -> None:
+        self._asked.clear()
+        if self._packets <= at < self._packets + MEMORY_BYTES:
+            self.usb.write_memory(at - self._packets, size, value)
+        elif at >= NVIC:
+            self._system_write(at, value)
+        else:
+            self.time.ns += ACCESS_NS
+            peripheral, name = self._peripheral(at, size)
+            peripheral.write(name, value)
+
+    def _system_read(self, at: int) -> int:
+        known = {NVIC + ENABLE: self._enabled, NVIC + DISABLE: self._enabled, SYSTEM + VECTORS: self._vectors}
+        if at not in known:
+            raise Misuse(f"the program asks for {at:#x}: not modelled")
+        return known[at]
+
+    def _system_write(self, at: int, value: int) -> None:
+        if at == NVIC + ENABLE:
+            self._enabled |= value
+            if self._interrupts():
+                self.core.stop()  # what has waited for it comes at once
+        elif at == NVIC + DISABLE:
+            self._enabled &= ~value
+        elif at == SYSTEM + VECTORS:
+            self._vectors = value
+        elif at == SYSTEM + RESETS and value == RESET_WORD:
+            self._asked_reset = True
+            self.core.stop()
+        else:
+            raise Misuse(f"the program writes {value:#x} to {at:#x}: not modelled")

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What runs how fast: RCC, and the flash's wait states (RM0444, 3.3.4 and 5.2)."""
+
+from __future__ import annotations
+
+from part.registers import Misuse, Peripheral
+
+HSI_HZ = 16e6
+MOST_HZ = 64e6
+MOST_HZ_BY_WAITS = (24e6, 48e6, 64e6)  # of the core, by LATENCY, at the voltage that the part begins with
+PLL_IN_HZ, PLL_VCO_HZ = (2.66e6, 16e6), (96e6, 344e6)
+HSI, HSE, PLL = 0, 1, 2  # of SW
+PLL_FROM_HSI, PLL_FROM_HSE = 2, 3
+
+
+class Clocks(Peripheral):
+    """`oscillator_hz`: at OSC_IN; None where there is none."""
+
+    def __init__(self, flash: Peripheral, oscillator_hz: float | None) -> None:
+        self.flash, self.oscillator_hz = flash, oscillator_hz
+        super().__init__("RCC")
+
+    def reset(self) -> None:
+        super().reset()
+        self.core_hz = self.bus_hz = HSI_HZ
+
+    def on_read(self, register: str) -> int:
+        if register == "CR":
+            self.put("CR", "HSIRDY", self.field("CR", "HSION"))
+            self.put("CR", "HSERDY", self.field("CR", "HSEON") and self.oscillator_hz is not None)
+            self.put("CR", "HSI48RDY", self.field("CR", "HSI48ON"))
+            self.put("CR", "PLLRDY", self.field("CR", "PLLON") and self._pll_in() is not None)
+        return self.values[register]
+
+    def on_write(self, register: str, value: int) -> None:
+        if register == "PLLCFGR" and self.field("CR", "PLLON"):
+            raise Misuse("RCC_PLLCFGR is written while the PLL runs")
+        self.values[register] = value
+        if register in ("CR", "CFGR", "PLLCFGR"):
+            self.follow()
+
+    def follow(self) -> None:
+        """After anything that clocks depend on has changed."""
+        hertz = self._source(self.field("CFGR", "SW"))
+        if hertz is not None:
+            self.put("CFGR", "SWS", self.field("CFGR", "SW"))
+        else:
+            hertz = self._source(self.field("CFGR", "SWS"))
+        if hertz is None:
+            raise Misuse("the clock that the core runs from has been turned off")
+        ahb, apb = self.field("CFGR", "HPRE"), self.field("CFGR", "PPRE")
+        self.core_hz = hertz / (1 if ahb < 8 else (2, 4, 8, 16, 64, 128, 256, 512)[ahb - 8])
+        self.bus_hz = self.core_hz / (1 if apb < 4 else 2 ** (apb - 3))
+        waits = self.flash.field("ACR", "LATENCY")
+        if self.core_hz > min(MOST_HZ, MOST_HZ_BY_WAITS[min(waits, 2)]):
+            raise Misuse(f"the core runs at {self.core_hz / 1e6:g} MHz with {waits} wait states of the flash")
+
+    def timer_hz(self) -> float:
+        return self.bus_hz * (1 if self.field("CFGR", "PPRE") < 4 else 2)
+
+    def usb_runs(self) -> bool:
+        """From the part's own 48 MHz: of CCIPR2's choices the only one here."""
+        return bool(self.field("CR", "HSI48ON")) and self.field("CCIPR2", "USBSEL") == 0
+
+    def is_on(self, clock: tuple[str, str]) -> bool:
+        return bool(self.field(*clock))
+
+    def _source(self, which: int) -> float | None:
+        if which == HSI:
+            return HSI_HZ / 2 ** self.field("CR", "HSIDIV") if self.field("CR", "HSION") else None
+        if which == HSE:
+            return self._outside()
+        if which != PLL:
+            raise Misuse(f"RCC_CFGR: clock {which} is not modelled")
+        return self._pll() if self.field("CR", "PLLON") and self.field("PLLCFGR", "PLLREN") else None
+
+    def _outside(self) -> float | None:
+        return self.oscillator_hz if self.field("CR", "HSEON") else None
+
+    def _pll_in(self) -> float | None:
+        source = self.field("PLLCFGR", "PLLSRC")
+        if source == PLL_FROM_HSE:
+            return self._outside()
+        return HSI_HZ if source == PLL_FROM_HSI else None
+
+    def _pll(self) -> float | None:
+        hertz = self._pll_in()
+        if hertz is None:
+            return None
+        into = hertz / (self.field("PLLCFGR", "PLLM") + 1)
+        vco = into * self.field("PLLCFGR", "PLLN")
+        if not PLL_IN_HZ[0] <= into <= PLL_IN_HZ[1] or not PLL_VCO_HZ[0] <= vco <= PLL_VCO_HZ[1]:
+            raise Misuse(f"the PLL has {into / 1e6:g} MHz and makes {vco / 1e6:g} MHz of it")
+        return vco / (self.field("PLLCFGR", "PLLR") + 1)
+
+
+class Flash(Peripheral):
+    def __init__(self) -> None:
+        self.clocks: Clocks | None = None
+        super().__init__("FLASH")
+
+    def on_write(self, register: str, value: int) -> None:
+        if register != "ACR":
+            raise Misuse(f"FLASH_{register} is written: writing the flash is not modelled")
+        self.values[register] = value
+        if self.clocks is not None:
+            self.clocks.follow()

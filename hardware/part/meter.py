@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A meter: the part with its program, on the cable of a host that has opened it; linetap's reader is behind that."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from meterbuild import build_part
+from part.chip import OSCILLATOR_HZ, Chip
+from part.converter import Inputs
+from part.host import Host
+from part.twowire import Slave
+
+LOOP_CLOSED = 0.5  # the tamper loop's share of the reference
+TAMPER_CHANNEL = 8
+RECORDERS = (0x4A, 0x4B)
+OPENS_WITHIN_NS = 2_000_000_000
+
+_folder = tempfile.TemporaryDirectory(prefix="linetap-part-")
+
+
+@cache
+def program() -> Path:
+    """The part's own ELF, compiled once a run."""
+    made = Path(_folder.name) / "meter.elf"
+    build_part(made)
+    return made
+
+
+class PartMeter:
+    """As the far end of a reader's cable: `sent_until` and `receive`, by the reader's clock."""
+
+    def __init__(
+        self, inputs: Inputs, began_ns: int, elf: Path | None = None, oscillator_hz: float | None = OSCILLATOR_HZ
+    ) -> None:
+        """`inputs`: channels 0 to 7 are lines 1 to 8; `began_ns`: when it got its supply, by the reader's clock."""
+        self._began_ns = began_ns
+        self.chip = Chip(elf or program(), _with_loop(inputs), oscillator_hz)
+        self.host = Host(self.chip.usb, self.chip.time)
+        self.chip.world = self.host.turn
+        self.recorders = [Slave(), Slave()]  # the converters that record
+        self.chip.wire.slaves = dict(zip(RECORDERS, self.recorders, strict=True))
+
+    def sent_until(self, now_ns: int) -> bytes:
+        self.chip.run(now_ns - self._began_ns)
+        sent = bytes(self.host.received)
+        self.host.received.clear()
+        return sent
+
+    def receive(self, data: bytes, now_ns: int) -> None:
+        self.chip.run(now_ns - self._began_ns)
+        if self.host.opened:
+            self.host.send(data)
+
+
+def played(shares: npt.NDArray[np.float64], step_ns: int) -> Inputs:
+    """Rows are channels; a column is what a pin has for `step_ns`, and the last one from then on."""
+    rows, last = shares.tolist(), shares.shape[1] - 1
+    return lambda channel, ns: rows[channel][min(ns // step_ns, last)]
+
+
+def _with_loop(inputs: Inputs) -> Inputs:
+    return lambda channel, ns: LOOP_CLOSED if channel == TAMPER_CHANNEL else inputs(channel, ns)

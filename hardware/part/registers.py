@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The part's registers, by registers.toml, and what every peripheral does with them."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from linetap_core.errors import BadInput
+
+TABLE = Path(__file__).with_name("registers.toml")
+BITS = re.compile(r"(\w*):(\d+)(?:\+(\d+))?")
+
+
+class Misuse(BadInput):
+    """The program asks of the part what it does not do, or what nobody has modelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    name: str
+    offset: int
+    reset: int
+    fields: dict[str, tuple[int, int]]  # bit, width
+    mask: int  # of the bits that there are
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Of one peripheral. `clock`: register and bit of RCC without which it does nothing; empty where it always runs."""
+
+    name: str
+    base: int
+    clock: tuple[str, str] | None
+    registers: dict[str, Register]
+
+
+@cache
+def table() -> dict[str, Any]:
+    return tomllib.loads(TABLE.read_text())
+
+
+@cache
+def layouts() -> dict[str, Layout]:
+    return {name: _layout(name, rows) for name, rows in table().items() if isinstance(rows, dict)}
+
+
+def _layout(name: str, rows: dict[str, Any]) -> Layout:
+    found: dict[str, Register] = {}
+    for register, row in rows["registers"].items():
+        for number in range(row.get("count", 1)):
+            at = row["at"] + 4 * number
+            key = f"{register}{number}" if "count" in row else register
+            found[key] = _register(key, at, row)
+    clock = rows.get("clock")
+    return Layout(name, rows["base"], tuple(clock.split(".")) if clock else None, found)
+
+
+def _register(name: str, at: int, row: dict[str, Any]) -> Register:
+    every = [(label, int(bit), int(width or 1)) for label, bit, width in BITS.findall(row["bits"])]
+    mask = sum(((1 << width) - 1) << bit for _, bit, width in every)
+    return Register(name, at, row["reset"], {label: (bit, width) for label, bit, width in every if label}, mask)
+
+
+class Peripheral:
+    """Keeps what is written. One that does more has `on_read` and `on_write`.
+
+    Reserved bits are written as they are after a reset, except in `ones_kept`: there a 1 leaves a bit alone.
+    """
+
+    ones_kept: tuple[str, ...] = ()
+
+    def __init__(self, name: str) -> None:
+        self.layout = layouts()[name]
+        self.values: dict[str, int] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        self.values.update({name: register.reset for name, register in self.layout.registers.items()})
+
+    def field(self, register: str, name: str) -> int:
+        bit, width = self.layout.registers[register].fields[name]
+        return self.values[register] >> bit & ((1 << width) - 1)
+
+    def put(self, register: str, name: str, value: int) -> None:
+        bit, width = self.layout.registers[register].fields[name]
+        mask = (1 << width) - 1
+        self.values[register] = self.values[register] & ~(mask << bit) | (value & mask) << bit
+
+    def on_read(self, register: str) -> int:
+        return self.values[register]
+
+    def on_write(self, register: str, value: int) -> None:
+        self.values[register] = value
+
+    def write(self, register: str, value: int) -> None:
+        known = self.layout.registers[register]
+        reserved = (value ^ known.reset) & ~known.mask
+        if reserved and register not in self.ones_kept:
+            raise Misuse(f"{self.layout.name}_{register}: {value:#x} changes reserved bits ({reserved:#x})")
+        self.on_write(register, value)
+
+    def addresses(self) -> Iterator[tuple[int, str]]:
+        for name, register in self.layout.registers.items():
+            yield self.layout.base + register.offset, name

@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The part's own ELF in an emulated part: its USB driver before a host, its converter, its pins, its watchdog.
+
+The registers are ST's (hardware/part/registers.toml), the host's questions Linux's; what the peripherals do is written
+after RM0444, and no part has been seen to do it.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from linetap.board.meter import protocol as wire
+from linetap.board.meter.protocol import Deframer, encode
+from linetap_core.clock import NS_PER_MS, NS_PER_S
+from linux_usb import said_to_linux
+from meter_rig import START_NS, steps
+from meterbuild import METER, build_part
+from part.host import Broken, Host
+from part.meter import RECORDERS, PartMeter, program
+from part.registers import TABLE, Misuse, layouts, table
+from part.usb import Answer, Packet
+from part_rig import LINES, PartRig, needs_part, pins, wrong_program
+
+pytestmark = needs_part
+
+SET_ADDRESS = "0005070000000000"
+STACK_TOP = 0x20008000
+CALL = [(0.35, True), (0.5, False)]
+WAVE = steps((0, -48), (0.35, -8), (0.5, -48))
+NEAR_S = 0.003
+LENGTH_S = 0.7
+
+
+@pytest.fixture
+def meter() -> PartMeter:
+    return PartMeter(pins([], 0.1), START_NS)
+
+
+def until(meter: PartMeter, seconds: float) -> bytes:
+    return meter.sent_until(START_NS + round(seconds * NS_PER_S))
+
+
+def frames(data: bytes) -> list[tuple[int, int, bytes]]:
+    deframer = Deframer()
+    found = deframer.feed(data)
+    assert deframer.noise == 0
+    return found
+
+
+def same(found: list[tuple[float, bool]], expected: list[tuple[float, bool]]) -> bool:
+    levels = [level for _, level in found] == [level for _, level in expected]
+    return levels and all(abs(at - due) <= NEAR_S for (at, _), (due, _) in zip(found, expected, strict=True))
+
+
+# --- Registers --------------------------------------------------------------------------------------------------------
+
+
+def test_the_programs_registers_are_the_tables() -> None:
+    text = (METER / "stm32g0" / "registers.h").read_text() + (METER / "stm32g0" / "adc.c").read_text()
+    text = text.replace("#define CCR ", "#define ADC_CCR ")
+    found = re.findall(r"#define (\w+?)_(\w+) REGISTER\((0x[0-9a-f]+)u\)", text)
+    assert len(found) > 25
+    core = {("NVIC", "ISER"): 0xE000E100, ("NVIC", "ICER"): 0xE000E180}  # ARMv6-M, B3.4.2
+    for named, register, at in found:
+        peripheral = "I2C1" if named == "I2C" else named
+        if peripheral == "NVIC":
+            assert core[peripheral, register] == int(at, 16)
+            continue
+        known = layouts()[peripheral]
+        assert known.base + known.registers[register].offset == int(at, 16), f"{peripheral}_{register}"
+    for peripheral, register, offset in (
+        ("GPIOA", "MODER", 0), ("GPIOB", "IDR", 0x10), ("GPIOC", "BSRR", 0x18), ("USB", "CHEP1", 4)
+    ):  # fmt: skip
+        assert layouts()[peripheral].registers[register].offset == offset
+    assert f"#define USB_IRQ {table()['usb_interrupt']}u" in text
+    assert f"USB_MEMORY(at) REGISTER({table()['packet_memory']:#x}u" in text
+    assert f"UNIQUE_ID(word) REGISTER({table()['unique_id']:#x}u" in text
+
+
+def test_no_field_lies_on_another() -> None:
+    for name, rows in tomllib.loads(TABLE.read_text()).items():
+        for register in layouts()[name].registers.values() if isinstance(rows, dict) else ():
+            assert (
+                register.mask.bit_count() == sum(width for _, width in register.fields.values()) or not register.fields
+            )
+
+
+# --- USB --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_host_gets_from_the_part_what_linux_got(meter: PartMeter) -> None:
+    """Bit by bit what Debian's Linux 6.12 was told, which then made a serial port of it."""
+    until(meter, 0.2)
+    assert meter.host.opened
+    asked = [(packet.hex(), reply) for packet, reply in meter.host.asked if packet.hex() != SET_ADDRESS]
+    expected = said_to_linux()[: len(asked)]
+    assert expected[-1][0] == "2122030000000000"
+    for (packet, reply), (known, answer) in zip(asked, expected, strict=True):
+        assert packet == known
+        assert reply == (None if answer == "x" else bytes.fromhex(answer[1:]) if answer[0] == "r" else b""), packet
+
+
+def test_what_it_sends_are_whole_frames_one_after_the_other(meter: PartMeter) -> None:
+    found = frames(until(meter, 1.2))
+    assert [after[1] - before[1] for before, after in pairwise(found)] == [1] * (len(found) - 1)
+    assert sum(code == wire.HELLO.code for code, _, _ in found) == 1
+    at = [wire.SAMPLES.head.unpack_from(payload)[0] for code, _, payload in found if code == wire.SAMPLES.code]
+    assert {after - before for before, after in pairwise(at)} == {wire.SAMPLES_A_FRAME * wire.SAMPLE_US}
+
+
+def test_a_packet_whose_handshake_is_lost_comes_again_and_counts_once(meter: PartMeter) -> None:
+    until(meter, 0.3)
+    lost: list[Packet] = []
+    into = meter.chip.usb.into
+
+    def deaf(address: int, endpoint: int, *, acknowledged: bool = True) -> Packet | Answer:
+        """Every third packet's ACK does not arrive; of the host's, it has the packet all the same."""
+        found = into(address, endpoint, acknowledged=acknowledged and len(lost) % 3 != 2)
+        if isinstance(found, Packet):
+            lost.append(found)
+        return found
+
+    meter.chip.usb.into = deaf  # type: ignore[method-assign]
+    meter.host.received.clear()
+    data = until(meter, 0.6)
+    assert len(lost) > 90
+    assert any(before == after for before, after in pairwise(lost))
+    found = frames(data[data.index(bytes([wire.END, wire.END])) + 1 :])
+    assert [after[1] - before[1] for before, after in pairwise(found)] == [1] * (len(found) - 1)
+
+
+def test_a_host_that_reads_nothing_costs_frames_and_nothing_else(meter: PartMeter) -> None:
+    before = frames(until(meter, 0.4))
+    meter.host.opened = False
+    until(meter, 0.9)
+    meter.host.opened = True
+    after = frames(until(meter, 1.1))
+    assert after[0][1] == before[-1][1] + 1, "what was in its ring is whole"
+    gaps = [later[1] - earlier[1] for earlier, later in pairwise(after) if later[1] - earlier[1] != 1]
+    assert sum(gaps) > 80, "and what came later is lost whole"
+    assert meter.chip.resets == 0
+
+
+def test_a_cable_that_is_pulled_and_plugged_in_is_a_meter_again(meter: PartMeter) -> None:
+    until(meter, 0.3)
+    meter.host.detach()
+    assert until(meter, 0.4)
+    meter.host.asked.clear()
+    found = frames(until(meter, 0.8))
+    assert meter.host.opened
+    assert len(found) > 60
+    assert meter.chip.resets == 0
+
+
+def test_a_setup_in_the_middle_of_another_transfer_is_served(meter: PartMeter) -> None:
+    """A host that gives up a transfer begins the next with a SETUP, whatever the endpoint was about to send."""
+    until(meter, 0.3)
+    usb, address = meter.chip.usb, 7
+    whole = bytes.fromhex("8006000200004300")
+    assert usb.setup(address, 0, whole) is Answer.ACK
+    assert usb.setup(address, 0, whole) is Answer.NOTHING, "not over one that is not served"
+    meter.chip.run(meter.chip.time.ns + 1 * NS_PER_MS)
+    first = usb.into(address, 0)
+    assert isinstance(first, Packet)
+    assert (first.toggle, len(first.data)) == (1, 64)
+    meter.chip.run(meter.chip.time.ns + 1 * NS_PER_MS)
+    assert usb.setup(address, 0, bytes.fromhex("8006000100001200")) is Answer.ACK
+    meter.chip.run(meter.chip.time.ns + 1 * NS_PER_MS)
+    again = usb.into(address, 0)
+    assert isinstance(again, Packet)
+    assert (again.toggle, again.data[:2]) == (1, bytes([18, 1]))
+
+
+# --- What it is commanded ---------------------------------------------------------------------------------------------
+
+
+def driven(meter: PartMeter, port: str, mask: int, since_ns: int) -> list[tuple[float, int]]:
+    """(milliseconds since, pins) of each change of these pins."""
+    found: list[tuple[float, int]] = []
+    for ns, pins_ in meter.chip.ports[port].changes:
+        if ns >= since_ns and (not found or found[-1][1] != pins_ & mask):
+            found.append(((ns - since_ns) / NS_PER_MS, pins_ & mask))
+    return found
+
+
+def test_a_relay_closes_at_once_and_opens_when_nobody_repeats_it(meter: PartMeter) -> None:
+    until(meter, 0.3)
+    begun = meter.chip.time.ns
+    meter.receive(encode(wire.RELAYS, 1, 0b101, wire.RELAY_EXPIRY_MS), START_NS + begun)
+    until(meter, 1.0)
+    (closed, at), (opened, none) = [each for each in driven(meter, "GPIOB", 0xFF00, begun) if each[0] > 0][:2]
+    assert (at, none) == (0b101 << 8, 0)
+    assert closed < 3
+    assert opened - closed == pytest.approx(wire.RELAY_EXPIRY_MS, abs=3)
+
+
+def test_a_contact_is_an_edge_a_sample_and_rests_first(meter: PartMeter) -> None:
+    """After a start each contact counts as just opened."""
+    until(meter, 0.3)
+    for ms in range(300, 3500, 100):
+        meter.receive(encode(wire.CONTACTS, ms, 0b10 if ms > 3100 else 0, wire.CONTACT_EXPIRY_MS), at(ms))
+    moved = driven(meter, "GPIOC", 0xFF, 0)
+    assert {pins_ for _, pins_ in moved} <= {0, 0b10}
+    steps_ms = [after - before for (before, _), (after, _) in pairwise(moved) if before > 3210]
+    assert len(steps_ms) > 150
+    assert all(0.5 < each < 1.5 for each in steps_ms)
+
+
+def at(ms: int) -> int:
+    return START_NS + ms * NS_PER_MS
+
+
+def test_a_beat_comes_back_with_the_meters_time(meter: PartMeter) -> None:
+    until(meter, 0.3)
+    meter.receive(encode(wire.BEAT, 1, 123456789), at(310))
+    (payload,) = [payload for code, _, payload in frames(until(meter, 0.4)) if code == wire.BEATEN.code]
+    stamp, at_us = wire.BEATEN.head.unpack(payload)
+    assert stamp == 123456789
+    assert at_us == pytest.approx(310_000, abs=1_000)
+
+
+def test_it_sets_the_converters_that_record(meter: PartMeter) -> None:
+    until(meter, 0.4)
+    for each in meter.recorders:
+        assert list(each.registers[1:5]) == [2 * 13] * 4, "a gain of 13 dB, in halves"
+    told = [payload[0] for code, _, payload in frames(until(meter, 0.7)) if code == wire.STATUS.code]
+    assert set(told) == {0}
+
+
+def test_a_converter_that_is_not_there_is_told(meter: PartMeter) -> None:
+    del meter.chip.wire.slaves[RECORDERS[1]]
+    told = [payload[0] for code, _, payload in frames(until(meter, 0.7)) if code == wire.STATUS.code]
+    assert told[-1] == wire.CONVERTER_2
+    assert list(meter.recorders[0].registers[1:5]) == [2 * 13] * 4
+
+
+def test_a_supply_that_goes_is_told(meter: PartMeter) -> None:
+    until(meter, 0.3)
+    meter.chip.ports["GPIOB"].levels = 0xFFFF & ~(1 << 1)
+    told = [payload[0] for code, _, payload in frames(until(meter, 0.4)) if code == wire.STATUS.code]
+    assert told
+    assert told[0] & wire.POWER_FAIL
+
+
+# --- linetap's reader at its cable ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("oscillator_hz", [8e6, None], ids=["oscillator", "its own clock"])
+def test_linetap_reads_a_call_from_it(oscillator_hz: float | None) -> None:
+    rig = PartRig(pins([WAVE], LENGTH_S), oscillator_hz=oscillator_hz)
+    found = rig.edges(LENGTH_S)
+    assert same(found, CALL)
+    assert rig.reader.state.connected
+    assert (rig.reader.state.frames_lost, rig.reader.state.restarts, rig.reader.noise) == (0, 0, 0)
+    assert rig.part.chip.resets == 0
+    assert rig.part.chip.watchdog.longest_ns < 20 * NS_PER_MS
+
+
+def test_each_line_is_its_own() -> None:
+    rig = PartRig(pins([steps((0, -48 + 2 * line)) for line in range(LINES)], 0.5))
+    found = [levels for levels in rig.run(0.6) if levels is not None]
+    assert [round(volts / 100) for volts in found[-1].volts] == [-48 + 2 * line for line in range(LINES)]
+
+
+def test_its_stack_is_no_deeper_than_was_counted(tmp_path: Path) -> None:
+    size = build_part(tmp_path / "meter.elf")
+    rig = PartRig(pins([WAVE], LENGTH_S), tmp_path / "meter.elf")
+    rig.run(LENGTH_S)
+    assert 100 < rig.part.chip.core.stack_used(STACK_TOP) <= size.stack
+
+
+WRONG = {
+    "two channels exchanged": ("adc.c", "measured->lines[i] = next()", "measured->lines[i ^ 1u] = next()"),
+    "the last channel first": ("adc.c", "ADC_CFGR1 = CFGR1_WAIT", "ADC_CFGR1 = CFGR1_WAIT | 1u << 2"),
+    "a line less": ("adc.c", "#define INPUTS 9u", "#define INPUTS 8u"),
+    "eight samples added up, not sixteen": ("adc.c", "(1u | 3u << 2)", "(1u | 2u << 2)"),
+    "the converter at 64 MHz": ("adc.c", "CFGR2_HALF_THE_BUS (1u << 30)", "CFGR2_HALF_THE_BUS (3u << 30)"),
+    "the converter's regulator not waited for": ("adc.c", "while (clock_us() - begun < 20u)", "while (begun == 0u)"),
+    "no calibration": ("adc.c", "ADC_CR |= CR_CALIBRATE;", ""),
+    "enabled once, too early": ("adc.c", "i < WAIT && !(ADC_ISR & ISR_READY)", "i < 1u"),
+    "the converter's clock is off": ("adc.c", "RCC_APBENR2 |= 1u << 20;", ""),
+    "a pin that is measured is an input": ("pins.c", "RCC_IOPENR |= 7u;", "RCC_IOPENR |= 7u; mode(GPIOA, 0, 0u);"),
+    "the core at half its speed": ("clock.c", "PLL_R_BY_2 (1u << 29)", "PLL_R_BY_2 (3u << 29)"),
+    "the PLL beyond what it can": ("clock.c", "PLL_TIMES_16 (16u << 8)", "PLL_TIMES_16 (64u << 8)"),
+    "no wait states": ("clock.c", "(FLASH_ACR & ~7u) | 2u", "(FLASH_ACR & ~7u) | 1u"),
+    "another divider of the clock": ("clock.c", "CPU_HZ / 1000000u - 1u", "CPU_HZ / 2000000u - 1u"),
+    "a divider that counts from the next update": ("clock.c", "TIM2_EGR = 1u;", ""),
+    "the timer's clock is off": ("clock.c", "RCC_APBENR1 |= 1u;", ""),
+    "a watchdog that nobody can feed in time": ("clock.c", "IWDG_RLR = 500u", "IWDG_RLR = 1u"),
+    "no supply of USB": ("usb.c", "PWR_CR2 |= 1u << 10;", ""),
+    "no 48 MHz": ("usb.c", "RCC_CR |= 1u << 22;", ""),
+    "USB in its reset": ("usb.c", "USB_CNTR = 0;\n    USB_ISTR = 0;\n    USB_CNTR = CNTR", "USB_CNTR = 1u | CNTR"),
+    "no pull-up": ("usb.c", "USB_BCDR |= BCDR_PULL_UP;", ""),
+    "another interrupt": ("registers.h", "#define USB_IRQ 8u", "#define USB_IRQ 9u"),
+    "the packet memory somewhere else": ("registers.h", "0x40009800u", "0x40009c00u"),
+    "the address before its status stage": ("usb.c", "address_to_be = packet[1] == 5",
+                                            "USB_DADDR = address_to_be = packet[1] == 5"),
+    "a state that is written, not turned": ("usb.c", "((is & CHEP_TX_STATE) ^ tx << 4);\n    return",
+                                            "(tx << 4);\n    return"),
+    "the endpoint's kind lost": ("usb.c", "#define CHEP_KEPT (3u << 9 | 1u << 8 | 15u)", "#define CHEP_KEPT 15u"),
+    "a length in the wrong half": ("usb.c", "= at | length << 16;", "= at | length << 10;"),
+    "room for 32 bytes": ("usb.c", "(1u << 31 | 1u << 26)", "(1u << 31)"),
+    "what was received is never taken": ("usb.c", "become(USB_BULK, VALID, 0);\n}\n\nbool", "}\n\nbool"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_register_is_found(name: str, tmp_path: Path) -> None:
+    """No frame with a call in it at its time comes of any of these, or the part refuses."""
+    elf = wrong_program(tmp_path, *WRONG[name])
+    try:
+        rig = PartRig(pins([WAVE], LENGTH_S), elf)
+        found = rig.edges(LENGTH_S)
+        well = rig.reader.state.connected and not rig.part.chip.resets and not rig.part.host.waiting
+    except (Misuse, Broken):
+        return
+    assert not (well and same(found, CALL))
+
+
+def test_the_right_one_is_not() -> None:
+    rig = PartRig(pins([WAVE], LENGTH_S), program())
+    assert same(rig.edges(LENGTH_S), CALL)
+    assert isinstance(rig.part.host, Host)
