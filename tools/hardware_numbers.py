@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Writes the figures of a simulation of the drawing: the table in hardware/README.md, what a multimeter should say in
-commissioning.md, and what the simulated unit goes by in board/frontend.py. It takes half a minute.
+commissioning.md, what the simulated unit goes by in board/frontend.py, and the limits of the production test in
+cardtest/limits.py. It takes half a minute.
 
 Run it as `.venv/bin/python tools/hardware_numbers.py` when hardware/circuit/ changes; tests hold all of them together.
 With `--wrong R122=22` it writes nothing: it says which figures one part of another value breaks.
@@ -24,13 +25,31 @@ from simulation.netlist import Netlist  # noqa: E402
 from simulation.rows import ROWS  # noqa: E402
 
 DOCUMENT, COMMISSIONING = HARDWARE / "README.md", HARDWARE / "commissioning.md"
-FRONTEND = HARDWARE.parent / "firmware" / "unit" / "linetap" / "board" / "frontend.py"
+UNIT = HARDWARE.parent / "firmware" / "unit" / "linetap"
+FRONTEND, CARD_LIMITS = UNIT / "board" / "frontend.py", UNIT / "cardtest" / "limits.py"
 FIGURES = {
     "CAPTURED_DB": "Captured level, against the line's",
     "ECHO_DB": "Notice in what is captured, against as it is played",
     "RINGING_DBM0": "Ringing of 75 V at 20 Hz in what is captured, before it is cut off",
     "NEIGHBOUR_DB": "A notice in the neighbour's RX, below its own (model only)",
 }  # fmt: skip
+LIMITS = {
+    "METER_ERROR_V": "Meter: error from -56 to 56 V, nothing learned",
+    "ABSENT_V": "Meter: a line that is not there reads",
+    "ECHO_DB": "Notice in what is captured, against as it is played",
+    "ECHO_100_DB": "Production: echo at 100 Hz, against 1 kHz",
+    "ECHO_300_DB": "Production: echo at 300 Hz, against 1 kHz",
+    "ECHO_3400_DB": "Production: echo at 3400 Hz, against 1 kHz",
+    "ECHO_15000_DB": "Production: echo at 15000 Hz, against 1 kHz",
+    "METER_TONE_DB": "Production: 1.1 kHz in the meter's reading, in dB of a volt",
+    "SILENT_DB": "Production: echo at 3400 Hz, the relay open",
+    "NEIGHBOUR_DB": "A notice in the neighbour's RX, below its own (model only)",
+    "OPENS_MS": "Contact: open after the first edge",
+    "OPEN_S": "Contact: open under a command without end for",
+    "SPARK_V": "Production: a thyristor at a milliampere, the contact open",
+    "PAIR_MOHM": "On-hook resistance, tip to ring, 100 V",
+    "EARTH_MOHM": "On-hook resistance, a lead to earth, 100 and 200 V",
+}
 BEGIN, END = "<!-- tools/hardware_numbers.py begins -->", "<!-- tools/hardware_numbers.py ends -->"
 
 
@@ -57,11 +76,31 @@ def frontend(findings: Iterable[Finding]) -> str:
         "",
         "",
     ]
-    for name, what in FIGURES.items():
+    return "\n".join([*lines, *_figures(FIGURES, found), ""])
+
+
+def card_limits(findings: Iterable[Finding]) -> str:
+    """cardtest/limits.py. KeyError for a figure that no row finds any more."""
+    found = {each.what: each for each in findings}
+    lines = [
+        "# SPDX-License-Identifier: Apache-2.0",
+        '"""What a sound card shows, from its simulation. Written by tools/hardware_numbers.py, never by hand."""',
+        "",
+        "from math import inf",
+        "",
+        "from linetap.board.frontend import Figure",
+        "",
+    ]
+    return "\n".join([*lines, *_figures(LIMITS, found), ""])
+
+
+def _figures(names: dict[str, str], found: dict[str, Finding]) -> list[str]:
+    lines = []
+    for name, what in names.items():
         each = found[what]
         values = ", ".join(f"{value:.3g}" for value in (each.low, each.high, each.least, each.most))
         lines.append(f"{name} = Figure({values})  # {what}")
-    return "\n".join([*lines, ""])
+    return lines
 
 
 def with_table(document: str, rows: str) -> str:
@@ -96,6 +135,7 @@ def main(words: list[str] | None = None) -> int:
         DOCUMENT.write_text(with_table(DOCUMENT.read_text(), table(findings)))
         COMMISSIONING.write_text(with_table(COMMISSIONING.read_text(), bench_steps.table(findings)))
         FRONTEND.write_text(frontend(findings))
+        CARD_LIMITS.write_text(card_limits(findings))
         print(table(findings))
     broken = [str(each) for each in findings if not each.holds]
     print("\n".join(broken) or f"{len(findings)} figures, all within what is asked")

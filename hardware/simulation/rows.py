@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from simulation import audio, contact, dialling, levels, oneshot, playing, ringing, surge
+from simulation import audio, contact, dialling, levels, oneshot, playing, production, ringing, surge
 from simulation.finding import Finding
 from simulation.netlist import Netlist
 
@@ -35,4 +35,5 @@ ROWS: dict[str, Callable[[Netlist], list[Finding]]] = {
     "contact_loss": contact.loss,
     "contact_ringing": contact.rings,
     "contact_surge": contact.surge_on_it,
+    "production": production.rows,
 }

@@ -52,6 +52,9 @@ COMMANDS = {
     "bringup": Command(
         "linetap.bringup.command", "measure a real unit, and sign the figures", "--config /etc/linetap/unit.toml"
     ),
+    "card": Command(
+        "linetap.cardtest.command", "the production test of a line card", "test --serial LT-0001 --fixture ./fixture"
+    ),
     "check": Command("linetap.checks.command", "the self-diagnosis", "--config unit.toml"),
     "tpm": Command(
         "linetap.tpm.command", "the boots that a key in a TPM signs in", "boot $(cat root.hash) --key release.key"

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands in for lines at a card's plugs: a program that switches it, or a person who is asked.
+
+hardware/production.md describes it. Its states and instruments are named here, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from typing import Protocol
+
+from linetap_core.errors import DeviceFault
+
+STATES = {
+    "open": "J2 and J3 with nothing on any line; 10 Hz on J8; the lid's loop closed",
+    "feed": "J2: 48 V on every line, minus on ring, 300 ohm in each wire; J3 open",
+    "reversed": "J2: the same, minus on tip",
+    "loop": "J2: as in feed; J3: 600 ohm on every line",
+    "unarmed": "J2 and J3 as in loop; no signal on J8",
+    "lid": "the lid's loop at J5 open; else as in loop, 10 Hz on J8",
+    "spark": "no battery, no 600 ohm, 10 Hz on J8; the insulation tester, set to 450 V and 1 mA, on the line asked for",
+}
+INSTRUMENTS = {
+    "spark_exchange_v": "J2, tip to ring: the highest voltage of the insulation tester",
+    "spark_telephone_v": "J3, tip to ring: the highest voltage of the insulation tester",
+    "pair_mohm": "J2, tip to ring, 100 V: megohms",
+    "earth_mohm": "J2, tip and ring together, to GND, 100 V: megohms",
+}
+MOST_S = 30
+
+
+class Fixture(Protocol):
+    """`read` gives None for what nobody measures."""
+
+    def set(self, state: str) -> None: ...
+    def read(self, instrument: str, line: int) -> float | None: ...
+
+
+class ByHand:
+    """`ask` shows a line and returns what was typed."""
+
+    def __init__(self, ask: Callable[[str], str]) -> None:
+        self._ask = ask
+
+    def set(self, state: str) -> None:
+        self._ask(f"fixture: {STATES[state]}. Enter: ")
+
+    def read(self, instrument: str, line: int) -> float | None:
+        while True:
+            typed = self._ask(f"line {line}: {INSTRUMENTS[instrument]} (empty: not measured): ").strip()
+            if not typed:
+                return None
+            try:
+                return float(typed)
+            except ValueError:
+                continue
+
+
+class ByProgram:
+    """`PROGRAM set STATE`, and `PROGRAM read INSTRUMENT LINE`, which prints a number, or nothing."""
+
+    def __init__(self, program: str) -> None:
+        self._program = program
+
+    def set(self, state: str) -> None:
+        self._run("set", state)
+
+    def read(self, instrument: str, line: int) -> float | None:
+        said = self._run("read", instrument, str(line)).strip()
+        try:
+            return float(said) if said else None
+        except ValueError:
+            raise DeviceFault("fixture", f"{self._program} read {instrument}: {said[:60]!r} is no number") from None
+
+    def _run(self, *words: str) -> str:
+        try:
+            done = subprocess.run(
+                [self._program, *words], capture_output=True, text=True, timeout=MOST_S, check=False,
+                stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise DeviceFault("fixture", f"{self._program}: {error}") from None
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+            raise DeviceFault("fixture", f"{self._program} {' '.join(words)} ended with {done.returncode}: {last}")
+        return done.stdout

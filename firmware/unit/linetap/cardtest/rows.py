@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every row of the test with its limits: the ends that the simulation found, wider by what the instruments err.
+
+The figures' ends are in `limits`, which tools/hardware_numbers.py writes; here is only what is added to them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+from linetap.board.frontend import Figure
+from linetap.board.meter.protocol import CONTACT_MOST_MS, MOST_CHANNELS, SAMPLE_US, VERSION
+from linetap.cardtest import limits
+from linetap_core.errors import BadInput
+
+READ_V = 0.5  # four of the converter's steps of 0.12 V
+FEED_OHM, PHONE_OHM = 600.0, 600.0  # of the fixture: both wires' resistors, and what stands for a telephone
+FIXTURE_SHARE = 0.002  # its resistors, 0.1 % each
+LEVEL_DB = 0.5  # the transformers' leakage and winding, of which the model has no tolerance
+FRAME_MS = 5  # of the meter: it says with its end that a contact is commanded
+RELAY_MS = 12  # the relay moves in about 1 ms in the model, in 10 by its sheet
+METER_CLOSES_MS = CONTACT_MOST_MS - 100  # it must still hold the contact open when the card closes it
+MOVES_V = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`low` and `high` hold themselves; `says` is what was done and read."""
+
+    says: str
+    unit: str
+    low: float
+    high: float
+
+    def limit(self) -> str:
+        if self.low == -inf:
+            return f"<= {self.high:.4g}"
+        if self.high == inf:
+            return f">= {self.low:.4g}"
+        return f"{self.low:.4g}" if self.low == self.high else f"{self.low:.4g} to {self.high:.4g}"
+
+
+def rows(volts: float) -> dict[str, Row]:
+    """`volts`: the fixture's battery, as a multimeter reads it. BadInput where it is none."""
+    if not 40 <= volts <= 56:
+        raise BadInput(f"{volts:g} V: the fixture's battery is 40 to 56 V")
+    loop = volts * PHONE_OHM / (FEED_OHM + PHONE_OHM)
+    far = FIXTURE_SHARE * loop
+    return {
+        "version": Row("the meter speaks protocol version", "", VERSION, VERSION),
+        "channels": Row("channels of the meter", "", MOST_CHANNELS, MOST_CHANNELS),
+        "sample_us": Row("the meter's time between samples", "us", SAMPLE_US, SAMPLE_US),
+        "frames_lost": Row("frames of the meter that were lost in all of the test", "", 0, 0),
+        "absent_v": Row("nothing on the line: reads", "V", *_wider(limits.ABSENT_V, READ_V)),
+        "fed_v": Row("battery, minus on ring: reads", "V", *_about(volts)),
+        "reversed_v": Row("battery, minus on tip: reads", "V", *_about(-volts)),
+        "loop_v": Row("battery and telephone: reads", "V", *_about(loop, far)),
+        "playing_v": Row("the same, the notice's relay closed: reads", "V", *_about(loop, far)),
+        "echo_db": Row("1 kHz played: captured, against as it is played", "dB", *_wider(limits.ECHO_DB, LEVEL_DB)),
+        "echo_100_db": Row("100 Hz, against 1 kHz", "dB", *_wider(limits.ECHO_100_DB, 0.2)),
+        "echo_300_db": Row("300 Hz, against 1 kHz", "dB", *_wider(limits.ECHO_300_DB, 0.2)),
+        "echo_3400_db": Row("3.4 kHz, against 1 kHz", "dB", *_wider(limits.ECHO_3400_DB, 0.2)),
+        "echo_15000_db": Row("15 kHz, against 1 kHz", "dB", *_wider(limits.ECHO_15000_DB, LEVEL_DB)),
+        "neighbour_db": Row("the same in the loudest other line, below its own", "dB", limits.NEIGHBOUR_DB.least, inf),
+        "meter_db": Row("1.1 kHz in the meter's reading, in dB of a volt", "dB", *_wider(limits.METER_TONE_DB, 2.0)),
+        "silent_db": Row("3.4 kHz played, the relay open: captured", "dB", -inf, limits.SILENT_DB.most),
+        "opens_ms": Row(
+            "contact: open after the meter's command", "ms",
+            limits.OPENS_MS.low - FRAME_MS, limits.OPENS_MS.high + RELAY_MS,
+        ),
+        "open_v": Row("contact open: reads", "V", *_about(volts)),
+        "open_s": Row("contact: closed by the card, commanded without end, after", "s", *_wider(limits.OPEN_S, 0.02)),
+        "held_ms": Row("contact: the meter still held it open then, for", "ms", METER_CLOSES_MS, inf),
+        "others_v": Row("contact: another line moved meanwhile by", "V", 0, MOVES_V),
+        "unarmed_db": Row("no edges on ARM, relay commanded, 3.4 kHz: captured", "dB", -inf, limits.SILENT_DB.most),
+        "unarmed_v": Row("no edges on ARM, contact commanded: moved by", "V", 0, MOVES_V),
+        "lid": Row("the lid's loop open: the meter says so", "", 1, 1),
+        "lid_shut": Row("the lid's loop closed: the meter says it is open", "", 0, 0),
+        "spark_exchange_v": Row("thyristor at the exchange's side, 1 mA, contact open", "V", *_asked(limits.SPARK_V)),
+        "spark_telephone_v": Row("thyristor at the telephone's side, 1 mA, contact open", "V", *_asked(limits.SPARK_V)),
+        "pair_mohm": Row("tip to ring, 100 V", "Mohm", *_asked(limits.PAIR_MOHM)),
+        "earth_mohm": Row("the pair to GND, 100 V", "Mohm", *_asked(limits.EARTH_MOHM)),
+    }  # fmt: skip
+
+
+def _wider(figure: Figure, by: float) -> tuple[float, float]:
+    return figure.low - by, figure.high + by
+
+
+def _asked(figure: Figure) -> tuple[float, float]:
+    return figure.least, figure.most
+
+
+def _about(volts: float, more: float = 0.0) -> tuple[float, float]:
+    return volts + limits.METER_ERROR_V.low - READ_V - more, volts + limits.METER_ERROR_V.high + READ_V + more

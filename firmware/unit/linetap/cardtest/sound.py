@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tones through the card's own codec: played on lines, and measured in what it captures, by the tone alone.
+
+Capture's service must not run meanwhile: the device is one program's.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from math import log10, pi
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from linetap.capture.alsa import Codec
+from linetap.config.schema import Card
+from linetap_core.errors import DeviceFault
+
+PLAYED = 0.5  # of full scale: the drivers have room above it
+KEPT_S = 0.3
+WAIT_MS = 500
+FULL = {"S16_LE": 1 << 15, "S32_LE": 1 << 31}
+DTYPE = {"S16_LE": "<i2", "S32_LE": "<i4"}
+Waves = npt.NDArray[np.float64]
+
+
+class Sound(Protocol):
+    """`heard` is the last part of a second, (lines, frames), 1 at full scale. DeviceFault when it stands still."""
+
+    rate_hz: int
+
+    def play(self, lines: Sequence[int], hz: float) -> None: ...
+    def heard(self) -> Waves: ...
+    def close(self) -> None: ...
+
+
+def level_db(wave: npt.NDArray[np.float64], hz: float, rate_hz: int) -> float:
+    """The tone's amplitude in dB of what was played, through a window that leaves the next tone 90 dB down."""
+    at = np.arange(len(wave))
+    window = np.blackman(len(wave))
+    turned = 2 * abs(np.sum(wave * window * np.exp(-2j * pi * hz * at / rate_hz))) / window.sum()
+    return 20 * log10(max(float(turned), 1e-9) / PLAYED)
+
+
+class AlsaSound:
+    """A thread keeps the device going; `channels` has each line's, from 1."""
+
+    def __init__(self, card: Card, channels: Sequence[int]) -> None:
+        """BadInput never; DeviceFault when the device cannot be had as asked."""
+        self.rate_hz = card.rate_hz
+        self._card, self._rows = card, [channel - 1 for channel in channels]
+        self._codec = Codec(card)
+        self._kept: deque[bytes] = deque(maxlen=round(KEPT_S * card.rate_hz / self._codec.period))
+        self._tone: tuple[tuple[int, ...], float] = ((), 0.0)
+        self._at, self._stopped, self._why = 0, threading.Event(), ""
+        self._thread = threading.Thread(target=self._run, name="tones", daemon=True)
+        self._codec.restart_capture()
+        self._thread.start()
+
+    def play(self, lines: Sequence[int], hz: float) -> None:
+        self._tone = (tuple(self._rows[line] for line in lines), hz)
+
+    def heard(self) -> Waves:
+        if not self._thread.is_alive() or self._why:
+            raise DeviceFault("codec_lost", self._why or "the codec's loop has ended")
+        data = np.frombuffer(b"".join(self._kept), DTYPE[self._card.format]).reshape(-1, self._card.channels)
+        waves: Waves = data[:, self._rows].T / FULL[self._card.format]
+        return waves
+
+    def close(self) -> None:
+        self._stopped.set()
+        self._thread.join(1)
+        self._codec.close()
+
+    def _run(self) -> None:
+        try:
+            with self._codec.faults():
+                while not self._stopped.is_set():
+                    self._codec.wait(WAIT_MS)
+                    data = self._codec.read()
+                    if data:
+                        self._kept.append(data)
+                    while self._codec.room() >= self._codec.period:
+                        self._codec.write(self._period())
+        except DeviceFault as fault:
+            self._why = str(fault)
+
+    def _period(self) -> bytes:
+        rows, hz = self._tone
+        out = np.zeros((self._codec.period, self._card.channels))
+        at = np.arange(self._at, self._at + self._codec.period)
+        self._at += self._codec.period
+        for row in rows:
+            out[:, row] = PLAYED * np.sin(2 * pi * hz * at / self.rate_hz)
+        return (out * (FULL[self._card.format] - 1)).astype(DTYPE[self._card.format]).tobytes()

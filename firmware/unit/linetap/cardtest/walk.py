@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The steps of the production test in their order. Each gives rows; nothing is skipped because an earlier one failed.
+
+Lines are told apart by doing everything to one line alone and looking at all: what is line 3's moves on line 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from math import nan
+
+import numpy as np
+
+from linetap.board.meter.protocol import MOST_CHANNELS, TAMPER
+from linetap.cardtest.fixture import Fixture
+from linetap.cardtest.meterlink import MeterLink, Volts
+from linetap.cardtest.sound import Sound, level_db
+
+SETTLE_MS, READ_MS = 300, 200
+TONE_MS = 500  # until it is steady, and all of what is heard is of it
+METER_TONE_HZ, METER_READS_HZ = 1100, 100  # a thousand samples a second make the one of the other
+METER_TONE_MS = 1000
+PEAK_DB = 3.01  # of a sine above its rms
+MIDDLE_HZ, UPPER_HZ = 1000, 3400
+BESIDE_HZ = (100, 300, 3400, 15_000)
+OPEN_MS = 3400  # longer than the meter holds a contact
+REST_MS = 5500  # of the card's one-shot and the meter's, before a contact opens again
+UNARMED_MS = 1500  # the coils' current ends a second after the last edge
+LID_MS = 600
+
+Told = Callable[[str, int, float | None], None]  # row, line from 1 (0: of the card), value
+
+
+def walk(link: MeterLink, sound: Sound, fixture: Fixture, lines: Sequence[int], tell: Told) -> None:
+    """`lines` from 1. DeviceFault where meter, codec or fixture stops: what was told until then stands."""
+    rows = [line - 1 for line in lines]
+    version, _, sample_us, *_ = link.wait_for_hello()
+    tell("version", 0, version)
+    tell("channels", 0, link.wait_for_hello()[1])
+    tell("sample_us", 0, sample_us)
+    volts = _levels(link, fixture, rows, tell)
+    _tones(link, sound, rows, tell)
+    _contacts(link, rows, volts, tell)
+    _unarmed(link, sound, fixture, rows, tell)
+    _lid(link, fixture, tell)
+    _instruments(link, fixture, rows, tell)
+    tell("frames_lost", 0, link.lost)
+
+
+def _levels(link: MeterLink, fixture: Fixture, rows: Sequence[int], tell: Told) -> Volts:
+    """Of all lines at a time, in each state of the fixture. Returns those of the last."""
+    read = np.zeros(MOST_CHANNELS)
+    for state, row in (("open", "absent_v"), ("feed", "fed_v"), ("reversed", "reversed_v"), ("loop", "loop_v")):
+        read = _set(link, fixture, state)
+        for line in rows:
+            tell(row, line + 1, read[line])
+    return read
+
+
+def _set(link: MeterLink, fixture: Fixture, state: str) -> Volts:
+    _waiting(link, partial(fixture.set, state))
+    return _settled(link)
+
+
+def _settled(link: MeterLink) -> Volts:
+    link.record(SETTLE_MS)
+    steady: Volts = np.median(link.record(READ_MS), axis=1)
+    return steady
+
+
+def _tones(link: MeterLink, sound: Sound, rows: Sequence[int], tell: Told) -> None:
+    """A line's relay, its notice's way out, and its way in. The loop is closed."""
+    for line in rows:
+        link.relays = 1 << line
+        tell("playing_v", line + 1, _settled(link)[line])
+        heard = _heard(link, sound, [line], MIDDLE_HZ)
+        tell("echo_db", line + 1, heard[line])
+        others = [heard[other] for other in rows if other != line]
+        tell("neighbour_db", line + 1, heard[line] - max(others, default=nan))
+        for hz in BESIDE_HZ:
+            tell(f"echo_{hz}_db", line + 1, _heard(link, sound, [line], hz)[line] - heard[line])
+        sound.play([line], METER_TONE_HZ)
+        link.record(TONE_MS)
+        tell("meter_db", line + 1, level_db(link.record(METER_TONE_MS)[line], METER_READS_HZ, 1000) - PEAK_DB)
+        link.relays = 0
+        link.record(SETTLE_MS)
+        tell("silent_db", line + 1, _heard(link, sound, [line], UPPER_HZ)[line])
+        sound.play([], 0)
+
+
+def _heard(link: MeterLink, sound: Sound, lines: Sequence[int], hz: float) -> list[float]:
+    """The tone in each line, in dB of what is played on some."""
+    sound.play(lines, hz)
+    link.record(TONE_MS)
+    return [level_db(wave, hz, sound.rate_hz) for wave in sound.heard()]
+
+
+def _contacts(link: MeterLink, rows: Sequence[int], loop: Volts, tell: Told) -> None:
+    """Each commanded without end: the card must close it before the meter does."""
+    link.record(REST_MS)
+    for line in rows:
+        link.opened.clear()
+        first = link.next
+        link.contacts = 1 << line
+        read = link.record(OPEN_MS)
+        link.contacts = 0
+        link.command()
+        held = [at for at, mask in link.opened if mask >> line & 1]
+        ended = [at for at, mask in link.opened if held and at > held[0] and not mask >> line & 1]
+        middle = loop[line] * 1.5  # between a telephone and none: the fixture's resistors are equal
+        above = np.flatnonzero(read[line] * np.sign(loop[line]) > abs(middle))
+        begun, after = (above[0] + first, above[-1] + first + 1) if len(above) else (0, 0)
+        others = [other for other in rows if other != line]
+        tell("opens_ms", line + 1, begun - held[0] if held and len(above) else nan)
+        tell("open_v", line + 1, float(np.median(read[line][above])) if len(above) else nan)
+        tell("open_s", line + 1, (after - begun) / 1000)
+        tell("held_ms", line + 1, (ended[0] if ended else link.next) - held[0] if held else 0)
+        tell("others_v", line + 1, float(np.abs(read[others] - loop[others, None]).max()) if others else 0)
+
+
+def _unarmed(link: MeterLink, sound: Sound, fixture: Fixture, rows: Sequence[int], tell: Told) -> None:
+    """Without edges on ARM no command moves anything."""
+    _set(link, fixture, "unarmed")
+    link.record(REST_MS)
+    before = _settled(link)
+    link.relays = link.contacts = sum(1 << line for line in rows)
+    read = link.record(UNARMED_MS)
+    heard = _heard(link, sound, rows, UPPER_HZ)
+    link.relays = link.contacts = 0
+    link.command()
+    sound.play([], 0)
+    for line in rows:
+        tell("unarmed_db", line + 1, heard[line])
+        tell("unarmed_v", line + 1, float(np.abs(read[line] - before[line]).max()))
+
+
+def _lid(link: MeterLink, fixture: Fixture, tell: Told) -> None:
+    for state, row in (("lid", "lid"), ("loop", "lid_shut")):
+        _waiting(link, partial(fixture.set, state))
+        link.record(LID_MS)
+        tell(row, 0, int(bool(link.flags & TAMPER)))
+
+
+def _instruments(link: MeterLink, fixture: Fixture, rows: Sequence[int], tell: Told) -> None:
+    """The thyristor on either side of an open contact; then what is measured without any."""
+    _waiting(link, partial(fixture.set, "spark"))
+    for row in ("spark_exchange_v", "spark_telephone_v"):
+        link.record(REST_MS)
+        for line in rows:
+            link.contacts = 1 << line
+            link.record(SETTLE_MS)
+            tell(row, line + 1, _waiting(link, partial(fixture.read, row, line + 1)))
+            link.contacts = 0
+            link.command()
+    for row in ("pair_mohm", "earth_mohm"):
+        for line in rows:
+            tell(row, line + 1, _waiting(link, partial(fixture.read, row, line + 1)))
+
+
+def _waiting[T](link: MeterLink, work: Callable[[], T]) -> T:
+    """The meter is served while a person or a program takes his time."""
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(work)
+        return link.meanwhile(future.done, future.result)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap card test`: its limits, its fixture, what it refuses. Whole cards: tests/hardware/test_production.py."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from linetap.cardtest.command import channels_of
+from linetap.cardtest.fixture import INSTRUMENTS, STATES, ByHand, ByProgram
+from linetap.cardtest.report import Sheet
+from linetap.cardtest.rows import rows
+from linetap_core import cli
+from linetap_core.errors import BadInput, DeviceFault
+
+
+def program(folder: Path, text: str) -> str:
+    path = folder / "fixture"
+    path.write_text("#!/bin/sh\n" + text)
+    path.chmod(0o700)
+    return str(path)
+
+
+def test_a_program_switches_the_fixture_and_reads_its_instruments(tmp_path: Path) -> None:
+    fixture = ByProgram(program(tmp_path, f'echo "$@" >> {tmp_path}/said; [ "$1" = set ] || echo 331.5\n'))
+    fixture.set("loop")
+    assert fixture.read("spark_exchange_v", 3) == 331.5
+    assert (tmp_path / "said").read_text().splitlines() == ["set loop", "read spark_exchange_v 3"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("echo relay box: no answer >&2; exit 3\n", "set open ended with 3: relay box: no answer"),
+        ("exit 1\n", "set open ended with 1: no word"),
+    ],
+)
+def test_a_fixture_that_fails_is_named(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(DeviceFault, match=told):
+        ByProgram(program(tmp_path, text)).set("open")
+    with pytest.raises(DeviceFault, match="no such fixture"):
+        ByProgram("/no such fixture").set("open")
+
+
+def test_an_instrument_that_says_no_number_is_named_and_one_that_says_nothing_has_not_measured(tmp_path: Path) -> None:
+    with pytest.raises(DeviceFault, match="'OL' is no number"):
+        ByProgram(program(tmp_path, "echo OL\n")).read("pair_mohm", 1)
+    assert ByProgram(program(tmp_path, "exit 0\n")).read("pair_mohm", 1) is None
+
+
+def test_a_person_is_asked_until_a_number_comes() -> None:
+    answers, asked = ["", "a lot", "12.5"], []
+
+    def ask(text: str) -> str:
+        asked.append(text)
+        return answers.pop(0)
+
+    fixture = ByHand(ask)
+    fixture.set("feed")
+    assert fixture.read("pair_mohm", 2) == 12.5
+    assert asked == [f"fixture: {STATES['feed']}. Enter: ", *[asked[1]] * 2]
+    assert INSTRUMENTS["pair_mohm"] in asked[1]
+
+
+def test_the_page_has_the_fixtures_own_words() -> None:
+    page = (Path(__file__).parents[2] / "hardware" / "production.md").read_text(encoding="utf-8")
+    named = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", page, re.MULTILINE))
+    assert named == STATES | INSTRUMENTS
+
+
+def test_every_row_has_limits_that_a_card_can_meet() -> None:
+    for name, row in rows(48.0).items():
+        assert row.low <= row.high, name
+    assert rows(50.0)["loop_v"].low == pytest.approx(rows(48.0)["loop_v"].low + 1, abs=0.01)
+
+
+def test_what_was_not_measured_is_no_pass() -> None:
+    asked = rows(48.0)
+    out = io.StringIO()
+    sheet = Sheet(asked, out)
+    for name, row in asked.items():
+        sheet.tell(name, 0, max(row.low, -1e3) if row.low > -1e9 else row.high)
+    assert sheet.complete(8)
+    sheet.measured.pop()
+    assert not sheet.complete(8)
+    sheet.tell("frames_lost", 0, None)
+    assert not sheet.complete(8)
+    assert out.getvalue().splitlines()[-1].startswith("FAIL card    frames_lost          not measured  of 0:")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--channels", "1,2,3"], "--channels 1,2,3: eight different numbers from 1 to 32 expected"),
+        (["--channels", "1,2,3,4,5,6,7,7"], "eight different numbers"),
+        (["--channels", "1,2,3,4,5,6,7,x"], "eight different numbers"),
+        (["--volts", "12"], "12 V: the fixture's battery is 40 to 56 V"),
+        (["--serial", "../x"], "--serial ../x: letters, digits and -"),
+        (["-o", "/nowhere"], "-o /nowhere: no such folder"),
+        (["--pcm", "nothing"], "nothing (card 1): cannot be opened"),
+    ],
+)
+def test_bad_words_get_one_line(words: list[str], told: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["card", "test", "--serial", "LT-1", *words]) == 2
+    said = capfd.readouterr().err.strip().splitlines()
+    assert told in said[-1]
+    assert "Traceback" not in "".join(said)
+
+
+def test_lines_may_be_on_any_eight_channels() -> None:
+    assert channels_of("1,2,3,4,9,10,11,12") == [1, 2, 3, 4, 9, 10, 11, 12]
+    with pytest.raises(BadInput, match="33"):
+        channels_of("1,2,3,4,5,6,7,33")

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The production test passes a card as drawn, and a wrong one fails at its own row: what ngspice says of the net with
+the fault goes through the meter's port and the codec into the test's program.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hardware_rig import findings, front_end
+
+from card_on_bench import BESIDE_DB, BenchCard, card, failed, report_on, sound_line
+from linetap.cardtest import limits
+from linetap.cardtest.report import CardReport
+from rules.faults import UNTOLD, faults, said
+from rules.incircuit import ELSEWHERE, elsewhere
+from simulation import production
+from simulation.production import Answers
+from simulation.spice import each
+
+UNSEEN = [name for name, _ in faults(front_end()) if said(UNTOLD, name)]  # by a running unit
+TELLS = {  # fault: the rows that must fail for it, no more
+    "C101 open": {"meter_db"},
+    "C102 open": {"meter_db"},
+    "C106 shorted": {"echo_100_db"},
+    "C107 shorted": {"echo_100_db"},
+    "C108 open": {"echo_15000_db"},
+    "C110 shorted": {"playing_v", "echo_100_db"},
+    "C116 shorted": {"opens_ms"},
+    "C118 shorted": {"open_s"},
+    "D101 open": {"spark_exchange_v"},
+    "D109 open": {"spark_telephone_v"},
+    "F103 open": {"spark_telephone_v"},
+    "K101 shorted 3-4": {"silent_db", "unarmed_db"},
+    "K101 shorted 5-6": {"silent_db", "unarmed_db"},
+    "Q101 shorted 1-2": {"silent_db", "spark_exchange_v"},
+    "Q101 shorted 2-3": {"silent_db", "spark_exchange_v"},
+    "R138 open": {"open_s"},
+    "R139 shorted": {"open_s"},
+    "R140 open": {"open_s"},
+    "R141 open": {"open_s"},
+    "R142 open": {"open_s"},
+    "R142 shorted": {"open_s"},
+    "U111 open": {"open_s"},
+}
+LINES = 8
+ALIKE = 7  # faults on one card, a line each, beside a line without
+
+
+@cache
+def answered() -> dict[str, Answers]:
+    """Of every fault that no running unit tells."""
+    found = [(name, netlist) for name, netlist in faults(front_end()) if name in UNSEEN]
+    return dict(zip([name for name, _ in found], each(lambda it: production.answers(it[1]), found), strict=True))
+
+
+@cache
+def rows_that_fail() -> dict[str, set[str]]:
+    """Fault -> the rows that failed on its line, seven faulty lines on a card."""
+    rows: dict[str, set[str]] = {}
+    names = sorted(answered())
+    for first in range(0, len(names), ALIKE):
+        some = names[first : first + ALIKE]
+        lines = [answered()[name] for name in some]
+        lines += [sound_line()] * (LINES - len(lines))
+        report = report_on(BenchCard(lines), range(1, LINES + 1))
+        assert {line for _, line in failed(report)} <= set(range(1, len(some) + 1)), "a sound line or the card failed"
+        rows |= {name: {row for row, line in failed(report) if line == i} for i, name in enumerate(some, 1)}
+    return rows
+
+
+def test_a_card_as_drawn_passes() -> None:
+    report = report_on(card())
+    assert (failed(report), report.stopped, report.passed) == (set(), "", True)
+
+
+@pytest.mark.parametrize("fault", TELLS)
+def test_a_fault_that_no_running_unit_tells_fails_its_row(fault: str) -> None:
+    assert rows_that_fail()[fault] == TELLS[fault]
+
+
+def test_what_the_test_does_not_tell_is_said() -> None:
+    untold = {name for name in UNSEEN if not rows_that_fail()[name]}
+    assert {name for name in untold if not elsewhere(name)} == set()
+    assert {name for name in UNSEEN if elsewhere(name)} == untold, "the table excuses what is told"
+    assert len(UNSEEN) == len(TELLS) + len(untold)
+    assert all(any(elsewhere(name) == why for name in untold) for _, why in ELSEWHERE)
+
+
+LOUD = dict.fromkeys(production.TONES_HZ, -7.0)
+WRONG: dict[str, tuple[BenchCard, set[str]]] = {
+    "tip and ring exchanged": (card(fed_v=-48.0, reversed_v=48.0, loop_v=-24.0, playing_v=-24.0, open_v=-48.0),
+                               {"fed_v", "reversed_v", "loop_v", "playing_v", "open_v"}),
+    "the converter's gain not set, 13 dB": (card(echo_db={hz: db - 13 for hz, db in sound_line().echo_db.items()}),
+                                            {"echo_db"}),
+    "a reference of 3.3 V": (card(fed_v=52.8, reversed_v=-52.8, loop_v=26.4, playing_v=26.4, open_v=52.8),
+                             {"fed_v", "reversed_v", "loop_v", "playing_v", "open_v"}),
+    "relays whose watchdog is bypassed": (card(unarmed_db=LOUD, unarmed_opens=True), {"unarmed_db", "unarmed_v"}),
+    "a contact that is welded": (card(delay_ms=float("nan"), open_ms=0.0),
+                                 {"opens_ms", "open_v", "open_s"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_card_fails(name: str) -> None:
+    made, rows = WRONG[name]
+    assert failed(report_on(made)) == {(row, 1) for row in rows}
+
+
+def test_lines_that_are_crossed_fail() -> None:
+    found = failed(report_on(BenchCard([sound_line()] * LINES, wired=[1, 0, *range(2, LINES)])))
+    assert {("echo_db", 1), ("echo_db", 2), ("opens_ms", 1), ("others_v", 2)} <= found
+
+
+def test_a_lid_switch_that_is_dead_fails() -> None:
+    assert failed(report_on(BenchCard([sound_line()] * LINES, lid_works=False))) == {("lid", 0)}
+
+
+def test_a_meter_that_falls_silent_leaves_what_was_measured() -> None:
+    report = falling_silent()
+    assert (report.passed, report.stopped) == (False, "nothing from the meter for 2 s: cable, hub, supply, its program")
+    assert report.rows
+    assert not failed(report)
+
+
+def falling_silent() -> CardReport:
+    made = card()
+    state = made.set
+
+    def unplugged(name: str) -> None:
+        state(name)
+        if name == "loop":
+            made.meter.sent_until = lambda _now: b""  # type: ignore[method-assign]
+
+    made.set = unplugged  # type: ignore[method-assign]
+    return report_on(made)
+
+
+def test_the_limits_are_the_simulations() -> None:
+    """tools/hardware_numbers.py: cardtest/limits.py, whose comments name the rows."""
+    named = dict(re.findall(r"^(\w+) = Figure\(.*\)  # (.*)$", Path(str(limits.__file__)).read_text(), re.M))
+    wanted = {figure.what: figure for row in NEEDED for figure in findings(row)}
+    assert len(named) == 15
+    for name, what in named.items():
+        figure, simulated = getattr(limits, name), wanted[what]
+        assert (figure.low, figure.high) == pytest.approx((simulated.low, simulated.high), rel=0.02, abs=0.02), name
+        assert (figure.least, figure.most) == (simulated.least, simulated.most), name
+    assert limits.NEIGHBOUR_DB.low == pytest.approx(-BESIDE_DB, abs=0.1)
+
+
+NEEDED = ("metering", "notice", "neighbour", "contact_edges", "contact_bounded", "dc_load", "production")
