@@ -12,6 +12,7 @@ from math import inf, nan
 
 from simulation.audio import PLAYING, corners_of
 from simulation.converters import DAC_FULL_V, decibels, full_db, meter_reads
+from simulation.corners import all_wrongs, worst
 from simulation.finding import Finding, over
 from simulation.netlist import Element, Netlist
 from simulation.oneshot import EDGES, HALF_MS, PROBE, START_S, asked, driver, forced, moving
@@ -30,6 +31,8 @@ MIDDLE_HZ, UPPER_HZ = 1000, 3400
 METER_HZ = 1100  # the meter samples 1000 times a second and reads it as 100 Hz
 LINE_PER_VM = 161
 SPARK_V, SPARK_OHM = 450.0, 100_000  # the insulation tester that makes a thyristor conduct, at a milliampere
+MIDDLES = {"middle": "VMID", "half": "V2V5", "edges": "REFC"}
+RAIL_5V = (4.75, 5.25)
 GIVES = {hz: f".meas ac rx{hz} find vdb(/RX1) at={hz}" for hz in TONES_HZ}
 SWEEP = ".ac dec 60 50 20000"
 
@@ -75,6 +78,25 @@ def rows(netlist: Netlist) -> list[Finding]:
         over("Production: 1.1 kHz in the meter's reading, in dB of a volt", read, "dB"),
         over("Production: echo at 3400 Hz, the relay open", [each[UPPER_HZ] for each in silent], "dB", most=-90),
         over("Production: a thyristor at a milliampere, the contact open", sparks, "V", least=275, most=400),
+    ]
+
+
+def middles(netlist: Netlist) -> list[Finding]:
+    """What a voltmeter finds at the pads of the references, all rails and parts at their worst."""
+    part = Netlist({name: each for name, each in netlist.elements.items() if each.sheet == 9})
+    measures = [f".meas tran {name} find v({net}) at=2" for name, net in MIDDLES.items()]
+
+    def measure(changed: Netlist, supply: Supply) -> dict[str, float]:
+        return _run(changed, [".tran 20m 2.1"], measures, supply)
+
+    wrongs = [each for each in all_wrongs(part) if each.kind == "rail" or each.name in part.elements]
+    ends = worst(part, wrongs, measure)
+    half = [measure(part, Supply(v5=volts))["half"] for volts in RAIL_5V]
+    low, high = ends["half"][1] - ends["half"][0], ends["half"][2] - ends["half"][0]
+    return [
+        over("References: VMID", list(ends["middle"]), "V", least=1.48, most=1.52),
+        over("References: V2V5, with 4.75 to 5.25 V", [half[0] + low, half[1] + high], "V", least=2.3, most=2.7),
+        over("References: REFC", list(ends["edges"]), "V", least=1.25, most=1.35),
     ]
 
 

@@ -36,4 +36,5 @@ ROWS: dict[str, Callable[[Netlist], list[Finding]]] = {
     "contact_ringing": contact.rings,
     "contact_surge": contact.surge_on_it,
     "production": production.rows,
+    "references": production.middles,
 }

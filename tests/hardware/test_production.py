@@ -14,7 +14,6 @@ from hardware_rig import findings, front_end
 
 from card_on_bench import BESIDE_DB, BenchCard, card, failed, report_on, sound_line
 from linetap.cardtest import limits
-from linetap.cardtest.report import CardReport
 from rules.faults import UNTOLD, faults, said
 from rules.incircuit import ELSEWHERE, elsewhere
 from simulation import production
@@ -120,23 +119,18 @@ def test_a_lid_switch_that_is_dead_fails() -> None:
 
 
 def test_a_meter_that_falls_silent_leaves_what_was_measured() -> None:
-    report = falling_silent()
+    report = report_on(Unplugged([sound_line()] * LINES))
     assert (report.passed, report.stopped) == (False, "nothing from the meter for 2 s: cable, hub, supply, its program")
     assert report.rows
     assert not failed(report)
 
 
-def falling_silent() -> CardReport:
-    made = card()
-    state = made.set
+class Unplugged(BenchCard):
+    """Its cable is pulled as soon as the telephones are there."""
 
-    def unplugged(name: str) -> None:
-        state(name)
-        if name == "loop":
-            made.meter.sent_until = lambda _now: b""  # type: ignore[method-assign]
-
-    made.set = unplugged  # type: ignore[method-assign]
-    return report_on(made)
+    def set(self, state: str) -> None:
+        super().set(state)
+        self.meter.dead = state == "loop"
 
 
 def test_the_limits_are_the_simulations() -> None:

@@ -50,7 +50,7 @@ class AlsaSound:
 
     def __init__(self, card: Card, channels: Sequence[int]) -> None:
         """BadInput never; DeviceFault when the device cannot be had as asked."""
-        self.rate_hz = card.rate_hz
+        self.rate_hz: int = card.rate_hz
         self._card, self._rows = card, [channel - 1 for channel in channels]
         self._codec = Codec(card)
         self._kept: deque[bytes] = deque(maxlen=round(KEPT_S * card.rate_hz / self._codec.period))
