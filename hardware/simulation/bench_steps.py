@@ -20,6 +20,9 @@ class Step:
 
 
 STEPS = (
+    Step("TP901 (VMID)", "supplied", "전원 인가", "References: VMID"),
+    Step("TP902 (V2V5)", "supplied", "전원 인가", "References: V2V5, with 4.75 to 5.25 V"),
+    Step("TP903 (REFC)", "supplied", "전원 인가", "References: REFC"),
     Step("J2, 1 and 26", "unplugged, no supply: resistance", "전원과 회선 없이: 저항",
          "On-hook resistance, tip to ring, 100 V"),
     Step("J2, 1 or 26, and GND", "the same to ground", "접지와의 저항",
@@ -28,7 +31,7 @@ STEPS = (
          "Meter: a line that is not there reads"),
     Step("`linetap line learn 1`", "48 V through 1 kohm on J2: shown, less what the multimeter says there",
          "J2에 1 kohm을 거쳐 48 V: 표시값과 멀티미터의 차이", "Meter: error from -56 to 56 V, nothing learned"),
-    Step("RX1, at the codec", "supplied, nothing on the line", "회선 없이 RX1의 전압", "RX at rest, of 3.3 V"),
+    Step("TP1201 (RX1)", "supplied, nothing on the line", "회선 없이 RX1의 전압", "RX at rest, of 3.3 V"),
     Step("K101's coil", "closed: current", "닫힌 릴레이의 코일 전류", "Relay: coil"),
     Step("K102's coil", "CONTACT1 moving: current", "CONTACT1이 움직일 때 코일 전류", "Contact: coil"),
     Step("J2, 26 and J3, 26", "CONTACT1 moving without end: open for", "CONTACT1이 계속 움직일 때 열려 있는 시간",

@@ -13,6 +13,7 @@ import pytest
 from hardware_rig import findings, front_end
 
 from card_on_bench import BESIDE_DB, BenchCard, card, failed, report_on, sound_line
+from linetap.board.meter import protocol as wire
 from linetap.cardtest import limits
 from rules.faults import UNTOLD, faults, said
 from rules.incircuit import ELSEWHERE, elsewhere
@@ -116,6 +117,12 @@ def test_lines_that_are_crossed_fail() -> None:
 
 def test_a_lid_switch_that_is_dead_fails() -> None:
     assert failed(report_on(BenchCard([sound_line()] * LINES, lid_works=False))) == {("lid", 0)}
+
+
+def test_a_converter_that_does_not_answer_fails() -> None:
+    made = card()
+    made.meter.converters = wire.CONVERTER_2
+    assert failed(report_on(made)) == {("flags", 0)}
 
 
 def test_a_meter_that_falls_silent_leaves_what_was_measured() -> None:

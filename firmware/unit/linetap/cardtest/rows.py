@@ -51,6 +51,7 @@ def rows(volts: float) -> dict[str, Row]:
         "version": Row("the meter speaks protocol version", "", VERSION, VERSION),
         "channels": Row("channels of the meter", "", MOST_CHANNELS, MOST_CHANNELS),
         "sample_us": Row("the meter's time between samples", "us", SAMPLE_US, SAMPLE_US),
+        "flags": Row("the meter's flags of supply (2) and converters (4, 8)", "", 0, 0),
         "frames_lost": Row("frames of the meter that were lost in all of the test", "", 0, 0),
         "absent_v": Row("nothing on the line: reads", "V", *_wider(limits.ABSENT_V, READ_V)),
         "fed_v": Row("battery, minus on ring: reads", "V", *_about(volts)),

@@ -45,6 +45,7 @@ def walk(link: MeterLink, sound: Sound, fixture: Fixture, lines: Sequence[int], 
     _contacts(link, rows, volts, tell)
     _unarmed(link, sound, fixture, rows, tell)
     _lid(link, fixture, tell)
+    tell("flags", 0, link.flags & ~TAMPER)
     _instruments(link, fixture, rows, tell)
     tell("frames_lost", 0, link.lost)
 
