@@ -29,6 +29,7 @@ def main() -> int:
         wiring.DOCUMENT: wiring.document((HARDWARE / wiring.DOCUMENT).read_text(), circuit.kinds["rj21"]),
     }
     for name, text in (files(circuit) | others).items():
+        (HARDWARE / name).parent.mkdir(exist_ok=True)
         (HARDWARE / name).write_text(text)
     if not shutil.which("kicad-cli"):
         print("kicad-cli is not installed: netlist and pictures are left as they are (Debian's package kicad)")

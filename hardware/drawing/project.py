@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All files of the KiCad project: the root with its sheets, the library, the settings."""
+"""All files of the KiCad project: the root with its sheets, and the libraries."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from drawing.root import Instance, root
 from drawing.schematic import GENERATOR, LIBRARY, PROJECT, schematic, supply, symbol
 from drawing.sexpr import identity
 from drawing.tables import CIRCUIT, Kind, Sheet, load_kinds, load_sheet
+from pcb import footprints
 
 LINES = 8
 LINE_SHEET = "line"
@@ -73,18 +73,22 @@ def _instances(circuit: Circuit) -> list[Instance]:
 
 
 def files(circuit: Circuit) -> dict[str, str]:
-    """File name -> text, of everything that is drawn."""
+    """File name -> text, of everything that is drawn; the project's settings come with its board."""
+    known = footprints.load()
+    named = footprints.by_part(known)
     texts = {f"{PROJECT}.kicad_sch": root(_instances(circuit))}
     for name, sheet in circuit.sheets.items():
         paths = [(f"/{identity(PROJECT)}/{identity('sheet', i)}", base) for i, base in circuit.instances(name)]
-        texts[f"{name}.kicad_sch"] = schematic(sheet, paths)
+        texts[f"{name}.kicad_sch"] = footprints.in_schematic(schematic(sheet, paths), named)
     texts[f"{PROJECT}.kicad_sym"] = _library(circuit.kinds)
-    texts[f"{PROJECT}.kicad_pro"] = (
-        json.dumps({"meta": {"filename": f"{PROJECT}.kicad_pro", "version": 3}}, indent=2) + "\n"
-    )
-    row = f'(lib (name "{LIBRARY}")(type "KiCad")(uri "${{KIPRJMOD}}/{LIBRARY}.kicad_sym")(options "")(descr ""))'
-    texts["sym-lib-table"] = f"(sym_lib_table\n  (version 7)\n  {row}\n)\n"
-    return texts
+    texts["sym-lib-table"] = table("sym", f"{LIBRARY}.kicad_sym")
+    texts["fp-lib-table"] = table("fp", footprints.FOLDER)
+    return texts | {f"{footprints.FOLDER}/{name}": text for name, text in footprints.library(known).items()}
+
+
+def table(kind: str, file: str) -> str:
+    row = f'(lib (name "{LIBRARY}")(type "KiCad")(uri "${{KIPRJMOD}}/{file}")(options "")(descr ""))'
+    return f"({kind}_lib_table\n  (version 7)\n  {row}\n)\n"
 
 
 def _library(kinds: dict[str, Kind]) -> str:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,8 @@ from linetap_core.errors import BadInput
 from linetap_core.tomlfile.source import Source
 
 LIBRARY = "linetap"
+FOLDER = f"{LIBRARY}.pretty"
+SYMBOL = re.compile(r'(\(lib_id "linetap:(\w+)"\).*?\(property "Footprint" )""', re.DOTALL)
 SPARE = 0.25  # from copper and body to the courtyard
 SMALL = "(effects (font (size 0.8 0.8) (thickness 0.12)))"
 
@@ -27,27 +30,36 @@ class Pad:
     width: float
     height: float
     drill: float = 0.0  # 0 where it does not go through
+    slot: float = 0.0  # the drill's height, where it is a slot
 
 
 class Footprint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`like` is KiCad's own, as library/name. A `bare` one is copper alone: no paste, nothing to buy or place."""
+    """`like` is KiCad's own, as library/name; it has not the pads `own`.
+
+    A `bare` one is copper alone: no paste, nothing to buy or place.
+    """
 
     parts: list[str]
     body: tuple[float, float, float, float]
     pads: list[str]
+    names: list[str] = []
+    pegs: list[str] = []
+    own: list[str] = []
     like: str
     bare: bool = False
 
     def pad_rows(self) -> list[Pad]:
-        """BadInput with the row that is no pad."""
-        rows: list[Pad] = []
-        for row in self.pads:
-            number, *lengths = row.split()
-            try:
-                rows.append(Pad(number, *map(float, lengths)))
-            except (TypeError, ValueError):
-                raise BadInput(f"footprints.toml: {row!r} is not: number x y width height [drill]") from None
-        return rows
+        """As the drawing names them. BadInput with the row that is no pad."""
+        names = {number: name for row in self.names for number, name in _named(row)}
+        return [replace(pad, number=names.get(pad.number, pad.number)) for pad in self.numbered()]
+
+    def numbered(self) -> list[Pad]:
+        """As the part's maker numbers them."""
+        return [pad for row in self.pads for pad in _pads(row)]
+
+    def peg_rows(self) -> list[tuple[float, float, float]]:
+        """x, y, drill."""
+        return [(pad.x, pad.y, pad.width) for row in self.pegs for pad in _pads(f"- {row} 0")]
 
     def courtyard(self) -> tuple[float, float, float, float]:
         pads = self.pad_rows()
@@ -58,6 +70,34 @@ class Footprint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
             max(right, *(pad.x + pad.width / 2 for pad in pads)) + SPARE,
             max(bottom, *(pad.y + pad.height / 2 for pad in pads)) + SPARE,
         )
+
+
+def _pads(row: str) -> list[Pad]:
+    number, *words = row.split()
+    try:
+        lengths = [float(word) for word in words]
+        if ".." not in number:
+            return [Pad(number, *lengths)]
+        x, y, right, down, *size = lengths
+        return [Pad(each, x + i * right, y + i * down, *size) for i, each in enumerate(_run(number))]
+    except (TypeError, ValueError):
+        raise BadInput(f"footprints.toml: {row!r} is not: number x y width height [drill]") from None
+
+
+def _run(numbers: str) -> list[str]:
+    """`A4..A9` is A4 to A9."""
+    first, last = numbers.split("..")
+    letters = first.rstrip("0123456789")
+    begin, end = int(first.removeprefix(letters)), int(last.removeprefix(letters))
+    return [f"{letters}{i}" for i in range(begin, end + 1)]
+
+
+def _named(row: str) -> list[tuple[str, str]]:
+    """`A4 vbus cc1` is A4 vbus, A5 cc1."""
+    first, *names = row.split()
+    letters = first.rstrip("0123456789")
+    begin = int(first.removeprefix(letters))
+    return [(f"{letters}{begin + i}", name) for i, name in enumerate(names)]
 
 
 def load(path: Path = CIRCUIT / "footprints.toml") -> dict[str, Footprint]:
@@ -91,6 +131,16 @@ def library(footprints: dict[str, Footprint]) -> dict[str, str]:
     }
 
 
+def in_schematic(text: str, footprint_of: dict[str, str]) -> str:
+    """A sheet's text with the footprint of each part that has one."""
+
+    def named(found: re.Match[str]) -> str:
+        name = footprint_of.get(found[2])
+        return f'{found[1]}"{LIBRARY}:{name}"' if name else found[0]
+
+    return SYMBOL.sub(named, text)
+
+
 def body(
     name: str,
     footprint: Footprint,
@@ -113,15 +163,20 @@ def body(
         _box(footprint.courtyard(), "F.CrtYd", 0.05, reference, name),
         _box(footprint.body, "F.Fab", 0.1, reference, name),
     ]
-    for pad in pads:
+    for i, (x, y, drill) in enumerate(footprint.peg_rows()):
+        where = f"(at {x:g} {y:g} {turned:g}) (size {drill:g} {drill:g}) (drill {drill:g})"
+        who = uid("peg", name, reference, str(i))
+        lines.append(f'(pad "" np_thru_hole circle {where} (layers "*.Cu" "*.Mask") {who})')
+    for i, pad in enumerate(pads):
         shape = ("circle" if pad.width == pad.height else "oval") if pad.drill else "rect"
-        hole = f"(drill {pad.drill:g})" if pad.drill else ""
+        hole = f"(drill oval {pad.drill:g} {pad.slot:g})" if pad.slot else f"(drill {pad.drill:g})" if pad.drill else ""
         paste = "" if footprint.bare else ' "F.Paste"'
         layers = '"*.Cu" "*.Mask"' if pad.drill else f'"F.Cu" "F.Mask"{paste}'
         where = f"(at {pad.x:g} {pad.y:g} {turned:g}) (size {pad.width:g} {pad.height:g})"
         form = "thru_hole" if pad.drill else "smd"
         net = (nets or {}).get(pad.number, "")
-        who = uid("pad", name, reference, pad.number)
+        twin = [] if pad.number not in (each.number for each in pads[:i]) else [str(i)]
+        who = uid("pad", name, reference, pad.number, *twin)
         lines.append(f"(pad {quoted(pad.number)} {form} {shape} {where} {hole} (layers {layers}) {net} {who})")
     return lines
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linetap_core.errors import Refusal
-from pcb.lineboard import NAME
+from pcb.footprints import FOLDER
 
 DEBIAN_PYTHON = "/usr/bin/python3"  # KiCad's module is Debian's
 FILLING = Path(__file__).with_name("filling.py")
@@ -31,13 +31,13 @@ class Verdict:
     first: str
 
 
-def filled(text: str, files: dict[str, str]) -> str:
+def filled(name: str, text: str, files: dict[str, str]) -> str:
     """The board with its planes filled."""
     with tempfile.TemporaryDirectory(prefix="linetap-board-") as scratch:
         folder = Path(scratch)
-        written(folder, files | {f"{NAME}.kicad_pcb": text})
-        _run(DEBIAN_PYTHON, str(FILLING), str(folder / f"{NAME}.kicad_pcb"))
-        return (folder / f"{NAME}.kicad_pcb").read_text()
+        written(folder, files | {f"{name}.kicad_pcb": text})
+        _run(DEBIAN_PYTHON, str(FILLING), str(folder / f"{name}.kicad_pcb"))
+        return (folder / f"{name}.kicad_pcb").read_text()
 
 
 def written(folder: Path, files: dict[str, str]) -> None:
@@ -47,13 +47,25 @@ def written(folder: Path, files: dict[str, str]) -> None:
         path.write_text(text)
 
 
-def design_rules(folder: Path) -> Verdict:
+def copied(folder: Path, scratch: Path) -> Path:
+    """The KiCad project alone, and the footprints beside it: KiCad writes beside what it reads."""
+    copy = scratch / "hardware" / "board"
+    copy.mkdir(parents=True)
+    for path in (*folder.glob("*.kicad_*"), *folder.glob("*-lib-table")):
+        shutil.copy(path, copy)
+    library = folder / FOLDER if (folder / FOLDER).exists() else folder.parent / FOLDER
+    for beside in (copy, copy.parent):
+        shutil.copytree(library, beside / FOLDER)
+    return copy
+
+
+def design_rules(folder: Path, name: str) -> Verdict:
     """Clearance, creepage, courtyards, what is open, and whether board and schematic agree."""
     with tempfile.TemporaryDirectory(prefix="linetap-drc-") as scratch:
-        copy = Path(shutil.copytree(folder, Path(scratch) / "board"))  # KiCad writes beside what it reads
+        copy = copied(folder, Path(scratch))
         report = Path(scratch) / "drc.json"
         options = ("--severity-all", "--schematic-parity", "--format", "json", "-o", str(report))
-        _run("kicad-cli", "pcb", "drc", *options, str(copy / f"{NAME}.kicad_pcb"))
+        _run("kicad-cli", "pcb", "drc", *options, str(copy / f"{name}.kicad_pcb"))
         found = json.loads(report.read_text())
     broken, apart, parity = found["violations"], found["unconnected_items"], found["schematic_parity"]
     every = [*broken, *apart, *parity]
@@ -64,32 +76,32 @@ def design_rules(folder: Path) -> Verdict:
     return Verdict(len(broken), len(apart), len(parity), first)
 
 
-def electrical_rules(folder: Path) -> int:
+def electrical_rules(folder: Path, name: str) -> int:
     with tempfile.TemporaryDirectory(prefix="linetap-erc-") as scratch:
-        copy = Path(shutil.copytree(folder, Path(scratch) / "board"))
+        copy = copied(folder, Path(scratch))
         report = Path(scratch) / "erc.json"
         options = ("--severity-all", "--format", "json", "-o", str(report))
-        _run("kicad-cli", "sch", "erc", *options, str(copy / f"{NAME}.kicad_sch"))
+        _run("kicad-cli", "sch", "erc", *options, str(copy / f"{name}.kicad_sch"))
         return sum(len(sheet["violations"]) for sheet in json.loads(report.read_text())["sheets"])
 
 
-def copper_files(folder: Path, into: Path) -> None:
+def copper_files(folder: Path, name: str, into: Path) -> None:
     """Gerbers and drill files."""
     into.mkdir(parents=True, exist_ok=True)
-    board, out = str(folder / f"{NAME}.kicad_pcb"), str(into) + "/"
+    board, out = str(folder / f"{name}.kicad_pcb"), str(into) + "/"
     _run(*EXPORT, "gerbers", "--no-protel-ext", "--layers", ",".join(LAYERS), "-o", out, board)
     _run(*EXPORT, "drill", "--excellon-separate-th", "-o", out, board)
 
 
-def other_files(folder: Path, into: Path) -> None:
+def other_files(folder: Path, name: str, into: Path) -> None:
     """Pick and place, the test net list, the assembly drawing, and a picture."""
-    board = str(folder / f"{NAME}.kicad_pcb")
-    _run(*EXPORT, "pos", "--format", "csv", "--units", "mm", "-o", str(into / f"{NAME}-pos.csv"), board)
-    _run(*EXPORT, "ipcd356", "-o", str(into / f"{NAME}.d356"), board)
-    _run(*EXPORT, "pdf", "--layers", "F.Fab,Edge.Cuts", "-o", str(into / f"{NAME}-assembly.pdf"), board)
+    board = str(folder / f"{name}.kicad_pcb")
+    _run(*EXPORT, "pos", "--format", "csv", "--units", "mm", "-o", str(into / f"{name}-pos.csv"), board)
+    _run(*EXPORT, "ipcd356", "-o", str(into / f"{name}.d356"), board)
+    _run(*EXPORT, "pdf", "--layers", "F.Fab,Edge.Cuts", "-o", str(into / f"{name}-assembly.pdf"), board)
     drawing = ("--layers", "F.Cu,F.Fab,F.SilkS,Edge.Cuts", "--page-size-mode", "2", "--exclude-drawing-sheet")
-    _run(*EXPORT, "svg", *drawing, "-o", str(into / f"{NAME}.svg"), board)
-    _run("kicad-cli", "pcb", "render", "--width", "1200", "--height", "960", "-o", str(into / f"{NAME}.png"), board)
+    _run(*EXPORT, "svg", *drawing, "-o", str(into / f"{name}.svg"), board)
+    _run("kicad-cli", "pcb", "render", "--width", "1200", "--height", "960", "-o", str(into / f"{name}.png"), board)
 
 
 def _run(*command: str) -> str:

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""circuit/places.toml: where the parts of a board lie, its classes of nets and the distances between them, in mm."""
+"""circuit/places.toml, cardplaces.toml: where the parts of a board lie, its classes of nets, and distances, in mm."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from math import cos, radians, sin
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -19,6 +20,7 @@ from pcb.footprints import Pad
 
 Length = Annotated[float, Meta(gt=0, le=500)]
 TURNS = (0, 90, 180, 270)
+OVER = 10.0  # that the middle of a plug may be beyond the edge
 
 
 class NetClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -33,14 +35,34 @@ class Barrier(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     line_to_card: Length
     line_to_middle: Length
     middle_to_card: Length
+    entry_to_card: Length
+
+
+class Plane(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`outline` has corners, between which it goes straight across or down."""
+
+    net: str
+    layer: str
+    outline: list[tuple[float, float]]
+
+    def rectangles(self) -> list[tuple[float, float, float, float]]:
+        """Left, top, right, bottom: the same area, in strips."""
+        sides = list(zip(self.outline, self.outline[1:] + self.outline[:1], strict=True))
+        rows = sorted({y for _, y in self.outline})
+        found = []
+        for top, bottom in pairwise(rows):
+            cuts = sorted(x for (x, y1), (x2, y2) in sides if x == x2 and min(y1, y2) <= top and max(y1, y2) >= bottom)
+            found += [(left, top, right, bottom) for left, right in zip(cuts[::2], cuts[1::2], strict=True)]
+        return found
 
 
 class Places(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`place` has x, y and the angle against the clock of each reference."""
+    """`place` has x, y and the angle against the clock of each reference; `holes` x, y and diameter."""
 
     width: Length
     height: Length
-    plane: tuple[float, float, float, float]
+    planes: list[Plane] = msgspec.field(name="plane")
+    holes: list[tuple[float, float, float]] = []
     classes: dict[str, NetClass] = msgspec.field(name="class")
     barrier: Barrier
     place: dict[str, tuple[float, float, float]]
@@ -53,16 +75,17 @@ class Places(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             raise BadInput(f"places.toml: a place and no part: {', '.join(idle)}")
 
     def class_of(self, net: str) -> str:
-        return next((name for name, each in self.classes.items() if net.removeprefix("/") in each.nets), "CARD")
+        """By the net's plain name, as its board gives it."""
+        return next((name for name, each in self.classes.items() if net in each.nets), "CARD")
 
     def distance(self, one: str, two: str) -> float:
         """Between copper of two classes."""
-        if one == two:
-            return self.classes[one].clearance
-        pair = {one, two}
-        if pair == {"LINE", "CARD"}:
-            return self.barrier.line_to_card
-        return self.barrier.line_to_middle if "LINE" in pair else self.barrier.middle_to_card
+        sides = {name if name in ("LINE", "MIDDLE", "ENTRY") else "CARD" for name in (one, two)}
+        if len(sides) == 1:
+            return max(self.classes[one].clearance, self.classes[two].clearance)
+        if "MIDDLE" in sides:
+            return self.barrier.line_to_middle if "LINE" in sides else self.barrier.middle_to_card
+        return self.barrier.line_to_card if "LINE" in sides else self.barrier.entry_to_card
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +98,18 @@ class Box:
 
 def load(path: Path = CIRCUIT / "places.toml") -> Places:
     """BadInput says what is wrong."""
+    return checked(path, Source(path).data)
+
+
+def checked(path: Path, data: dict[str, Any]) -> Places:
     try:
-        places = msgspec.convert(Source(path).data, Places)
+        places = msgspec.convert(data, Places)
     except msgspec.ValidationError as error:
         raise BadInput(f"{path}: {error}") from None
     for reference, (x, y, turned) in places.place.items():
         if turned not in TURNS:
             raise BadInput(f"{path}: {reference}: {turned:g} is none of {TURNS}")
-        if not (0 < x < places.width and 0 < y < places.height):
+        if not (-OVER < x < places.width + OVER and -OVER < y < places.height + OVER):
             raise BadInput(f"{path}: {reference}: ({x:g}, {y:g}) is not on the board")
     return places
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from linetap_core.errors import Refusal
+from pcb.board import Board
 from pcb.copper import NEAR, Copper, Points, touch
-from pcb.lineboard import NAME, LineBoard
 from pcb.making import COPPER
 from pcb.pcb import MOVED
 from pcb.places import Places, on_board
@@ -24,9 +24,9 @@ from pcb.places import Places, on_board
 WHERE = Path(__file__).resolve().parent.parent.parent / "build" / "gerbonara"
 
 
-def differences(folder: Path, board: LineBoard, places: Places) -> list[str]:
+def differences(folder: Path, board: Board, places: Places) -> list[str]:
     """A line for each net that is in pieces, and for each two that are one. Refusal where gerbonara is not."""
-    shapes, holes = _read(folder)
+    shapes, holes = _read(folder, board.name)
     group = _joined(shapes, holes)
     net_of = {node: net for net, nodes in board.nets.items() for node in nodes}
     pieces: dict[str, dict[int, list[str]]] = {}
@@ -55,7 +55,7 @@ def differences(folder: Path, board: LineBoard, places: Places) -> list[str]:
     return found
 
 
-def _read(folder: Path) -> tuple[list[Copper], list[Points]]:
+def _read(folder: Path, name: str) -> tuple[list[Copper], list[Points]]:
     if not WHERE.exists():
         raise Refusal(f"{WHERE} is not there: ./build.sh board fetches gerbonara, which reads the files back")
     if str(WHERE) not in sys.path:
@@ -66,10 +66,17 @@ def _read(folder: Path) -> tuple[list[Copper], list[Points]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of KiCad's own order of headers
         for layer in COPPER:
-            for item in gerber.open(folder / f"{NAME}-{layer.replace('.', '_')}.gbr").objects:
+            for item in gerber.open(folder / f"{name}-{layer.replace('.', '_')}.gbr").objects:
                 shapes += [_copper(layer, each) for each in item.to_primitives(unit=unit)]
-        holes = drill.open(folder / f"{NAME}-PTH.drl").objects
-    return shapes, [np.array([hole.x, hole.y]) for hole in holes]
+        holes = drill.open(folder / f"{name}-PTH.drl").objects
+    return shapes, [_middle(hole) for hole in holes]
+
+
+def _middle(hole: Any) -> Points:
+    """A slot is a line."""
+    if hasattr(hole, "x1"):
+        return np.array([(hole.x1 + hole.x2) / 2, (hole.y1 + hole.y2) / 2])
+    return np.array([hole.x, hole.y])
 
 
 def _copper(layer: str, each: Any) -> Copper:

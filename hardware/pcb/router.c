@@ -1,258 +1,402 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Routes a board of two outer layers whose inner ones are planes. A* on a grid of 0.1 mm, a net after the other; nets
- * that found no way are first in the next pass. Input and output: routing.py. It leaves open what it cannot do. */
+/* Finds the tracks of a board: A* on a grid of 0.1 mm, two layers of tracks, planes inside.
+ *
+ * A net is what its pads and given tracks already join, in pieces; the nearest two pieces are joined until one is left. A
+ * way may cross what was found for another net, at a price that grows; that net is then taken up and tried again. What
+ * touches what is counted on grids, one for each class of nets and layer. Bounded by MOST_WORK; what is still open then
+ * is tried once more without crossing, and counted.
+ *
+ * Reads: width height classes nets pads tracks planes holes; a class: half width, via radius, distance to each class; a
+ * net: its class; a pad: net class left top right bottom layers; a track: net layers x1 y1 x2 y2; a plane's rectangle:
+ * net left top right bottom; a hole: x y radius. Layers: 1 front, 2 back, 3 both; a track of both is a via. Net -1: none.
+ * Writes: net layers x1 y1 x2 y2 for each track found, and "open N". */
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { CLASSES = 4, NETS = 512, PADS = 4096, SHAPES = 60000, PASSES = 12, VIA_COST = 80, BUCKETS = 1 << 16 };
-static const double GRID = 0.1, EDGE = 0.7;
-typedef struct { int net, class, layers; double x1, y1, x2, y2, half; } Shape; /* half 0: a rectangle */
-typedef struct { int class, plane; } Net;
-typedef struct { int net, layers, x, y; double cx, cy; } Pad;
+enum { CLASSES = 8, NETS = 2048, SHAPES = 60000, PLANES = 64, VIA_COST = 60, BUCKETS = 1 << 17, SIDE = 600 };
+enum { FAR = 1000000000, PRICE = 40, MOST_PRICE = 400 };
+static const double GRID = 0.1, EDGE = 0.7, NEAR = 1e-6, THROUGH_LAYERS = 1.0, INSIDE = 1.0, VIA_IN_PAD = 3.0, HOLES_APART = 0.3;
+static const long long MOST_WORK = 6000000000LL;
+typedef struct { int net, class, layers, found; double x1, y1, x2, y2, half; } Shape; /* half 0: a pad, a rectangle */
+typedef struct { int net; double x1, y1, x2, y2; } Plane;
 
-static double width, height, plane[4], half_width[CLASSES], via_radius[CLASSES], distance[CLASSES][CLASSES];
-static int classes, nets, pads, shapes, nx, ny;
-static Net net_of[NETS];
-static Pad pad_of[PADS];
+static double width, height, half_width[CLASSES], via_radius[CLASSES], distance[CLASSES][CLASSES];
+static int classes, nets, shapes, planes, nx, ny, size, class_of[NETS], tries[NETS];
 static Shape shape_of[SHAPES];
-static uint8_t *blocked[2], *via_blocked;
-static int *cost, *from, *source, sources;
-static int *bucket[BUCKETS], held[BUCKETS], room[BUCKETS];
+static Plane plane_of[PLANES];
+static uint16_t *hard[CLASSES][3], *soft[CLASSES][3]; /* front, back, vias: how much is too near */
+static uint8_t *way, *goal, *history;
+static int *cost, *touched, touches, *bucket[BUCKETS], held[BUCKETS], room[BUCKETS];
+static int piece_of[SHAPES], own[SHAPES], owns;
+static long long work;
 
 static void stop(const char *why) { fprintf(stderr, "router: %s\n", why); exit(2); }
+static void *get(size_t count, size_t each) { void *p = calloc(count, each); if (!p) stop("no memory"); return p; }
 
 static double away(const Shape *s, double x, double y) {
   if (s->half == 0) return hypot(fmax(fmax(s->x1 - x, x - s->x2), 0), fmax(fmax(s->y1 - y, y - s->y2), 0));
   double dx = s->x2 - s->x1, dy = s->y2 - s->y1, long_ = dx * dx + dy * dy;
-  double t = long_ > 0 ? ((x - s->x1) * dx + (y - s->y1) * dy) / long_ : 0;
-  t = fmin(1, fmax(0, t));
+  double t = long_ > 0 ? fmin(1, fmax(0, ((x - s->x1) * dx + (y - s->y1) * dy) / long_)) : 0;
   return hypot(x - s->x1 - t * dx, y - s->y1 - t * dy) - s->half;
 }
 
-static void keep_off(uint8_t *map, const Shape *s, double reach) {
-  double r = reach + s->half;
-  int left = (int)((fmin(s->x1, s->x2) - r) / GRID), right = (int)((fmax(s->x1, s->x2) + r) / GRID) + 1;
+static void count(uint16_t *map, const Shape *s, double reach, int by) {
+  double r = reach + s->half, down = s->y2 - s->y1;
   int top = (int)((fmin(s->y1, s->y2) - r) / GRID), bottom = (int)((fmax(s->y1, s->y2) + r) / GRID) + 1;
-  for (int y = top < 0 ? 0 : top; y <= bottom && y < ny; y++)
+  for (int y = top < 0 ? 0 : top; y <= bottom && y < ny; y++) {
+    double begin = s->x1, end = s->x2; /* of the piece that may be near this row */
+    if (s->half > 0 && down != 0) {
+      double t = (y * GRID - r - s->y1) / down, u = (y * GRID + r - s->y1) / down;
+      begin = s->x1 + fmin(1, fmax(0, t)) * (s->x2 - s->x1), end = s->x1 + fmin(1, fmax(0, u)) * (s->x2 - s->x1);
+    }
+    int left = (int)((fmin(begin, end) - r) / GRID), right = (int)((fmax(begin, end) + r) / GRID) + 1;
     for (int x = left < 0 ? 0 : left; x <= right && x < nx; x++)
-      if (away(s, x * GRID, y * GRID) < reach - 1e-6) map[y * nx + x] = 1;
+      if (away(s, x * GRID, y * GRID) < reach - NEAR) map[y * nx + x] += by;
+  }
 }
 
-static void see(int net) { /* where this net's tracks and vias must not be */
-  int class = net_of[net].class, size = nx * ny;
-  memset(blocked[0], 0, size), memset(blocked[1], 0, size), memset(via_blocked, 0, size);
-  for (int i = 0; i < shapes; i++) {
-    const Shape *s = &shape_of[i];
-    if (s->net == net) {
-      if (s->half == 0) keep_off(via_blocked, s, via_radius[class] + 0.1); /* no via in a pad */
-      continue;
-    }
-    double d = distance[class][s->class] + 0.01;
-    for (int layer = 0; layer < 2; layer++)
-      if (s->layers >> layer & 1 || s->class != class) keep_off(blocked[layer], s, d + half_width[class]);
-    keep_off(via_blocked, s, d + via_radius[class]);
-  }
-  if (class != classes - 1) { /* the planes are the last class's */
-    Shape all = {-1, classes - 1, 3, plane[0], plane[1], plane[2], plane[3], 0};
-    double d = distance[class][classes - 1] + 0.01;
-    keep_off(blocked[0], &all, d + half_width[class]), keep_off(blocked[1], &all, d + half_width[class]);
-    keep_off(via_blocked, &all, d + via_radius[class]);
-  }
-  double edge = EDGE + half_width[class], via_edge = EDGE + via_radius[class];
-  for (int y = 0; y < ny; y++)
-    for (int x = 0; x < nx; x++) {
-      double in = fmin(fmin(x * GRID, width - x * GRID), fmin(y * GRID, height - y * GRID));
-      if (in < edge) blocked[0][y * nx + x] = blocked[1][y * nx + x] = 1;
-      if (in < via_edge) via_blocked[y * nx + x] = 1;
-    }
+static void count_class(const Shape *s, int class, int by) {
+  uint16_t **maps = s->found ? soft[class] : hard[class];
+  double d = distance[class][s->class] + 0.01;
+  for (int layer = 0; layer < 2; layer++)
+    if (s->layers >> layer & 1 || d > THROUGH_LAYERS) count(maps[layer], s, d + half_width[class], by);
+  count(maps[2], s, d + via_radius[class], by);
 }
 
+static void count_all(const Shape *s, int by) { for (int c = 0; c < classes; c++) count_class(s, c, by); }
+
+static int add(Shape s) {
+  for (int i = shapes - 1; i >= 0 && i > shapes - 4000; i--) /* of what was taken up */
+    if (shape_of[i].net == -2) { shape_of[i] = s; return i; }
+  if (shapes == SHAPES) stop("too many tracks");
+  shape_of[shapes] = s;
+  return shapes++;
+}
+
+/* ---- the pieces of a net */
+static int root(int i) { while (piece_of[i] != i) i = piece_of[i] = piece_of[piece_of[i]]; return i; }
+static double side(const Shape *s, double x, double y) { return (s->x2 - s->x1) * (y - s->y1) - (s->y2 - s->y1) * (x - s->x1); }
+
+static double apart(const Shape *a, const Shape *b) { /* below 0 when they touch */
+  if (a->half == 0 && b->half == 0) {
+    double right = fmax(a->x1 - b->x2, b->x1 - a->x2), down = fmax(a->y1 - b->y2, b->y1 - a->y2);
+    return fmax(right, down) < 0 ? fmax(right, down) : hypot(fmax(right, 0), fmax(down, 0));
+  }
+  if (a->half > 0 && b->half > 0 && side(a, b->x1, b->y1) * side(a, b->x2, b->y2) < 0 && side(b, a->x1, a->y1) * side(b, a->x2, a->y2) < 0)
+    return -a->half - b->half;
+  if (a->half == 0) { const Shape *c = a; a = b, b = c; }
+  double least = fmin(away(b, a->x1, a->y1), away(b, a->x2, a->y2)) - a->half;
+  return b->half == 0 ? least : fmin(least, fmin(away(a, b->x1, b->y1), away(a, b->x2, b->y2)) - b->half);
+}
+
+static int in_plane(int net, double x, double y, double inside) {
+  for (int i = 0; i < planes; i++) {
+    const Plane *p = &plane_of[i];
+    if (p->net == net && x > p->x1 + inside && x < p->x2 - inside && y > p->y1 + inside && y < p->y2 - inside) return 1;
+  }
+  return 0;
+}
+
+static int pieces(int net) { /* how many; `own` has the net's shapes; the plane is the piece SHAPES - 1 */
+  owns = 0;
+  int has_plane = 0, found = 0, plane = SHAPES - 1;
+  for (int i = 0; i < planes; i++) has_plane |= plane_of[i].net == net;
+  piece_of[plane] = plane;
+  for (int i = 0; i < shapes; i++)
+    if (shape_of[i].net == net) own[owns++] = i, piece_of[i] = i;
+  for (int i = 0; i < owns; i++) {
+    const Shape *a = &shape_of[own[i]];
+    if (has_plane && a->layers == 3 && in_plane(net, (a->x1 + a->x2) / 2, (a->y1 + a->y2) / 2, 0)) piece_of[root(own[i])] = root(plane);
+    for (int j = 0; j < i; j++)
+      if (a->layers & shape_of[own[j]].layers && apart(a, &shape_of[own[j]]) < -NEAR) piece_of[root(own[i])] = root(own[j]);
+  }
+  for (int i = 0; i < owns; i++) found += root(own[i]) == own[i];
+  return found + (has_plane && root(plane) == plane);
+}
+
+/* ---- the search */
 static void put(int key, int cell) {
   int k = key & (BUCKETS - 1);
   if (held[k] == room[k]) {
-    room[k] = room[k] ? room[k] * 2 : 16;
-    bucket[k] = realloc(bucket[k], room[k] * sizeof(int));
+    bucket[k] = realloc(bucket[k], (room[k] = room[k] ? room[k] * 2 : 16) * sizeof(int));
     if (!bucket[k]) stop("no memory");
   }
   bucket[k][held[k]++] = cell;
 }
 
-static int ahead(int x, int y, const Pad *to) { /* of the way, at least; diagonal 14, straight 10 */
-  if (!to) return 0;
-  int dx = abs(x - to->x), dy = abs(y - to->y);
+static int box[4]; /* of the goal, in cells */
+static int ahead(int x, int y) { /* of the way, at least; diagonal 14, straight 10 */
+  int dx = x < box[0] ? box[0] - x : x > box[2] ? x - box[2] : 0, dy = y < box[1] ? box[1] - y : y > box[3] ? y - box[3] : 0;
   return dx > dy ? 10 * dx + 4 * dy : 10 * dy + 4 * dx;
 }
 
-/* From the sources to the pad `to`, or to any place for a via into the plane. The cell reached, or -1. */
-static int search(const Pad *to) {
-  int size = nx * ny, waiting = 0, key, found = -1;
-  memset(cost, 0x3f, 2 * size * sizeof(int));
-  memset(held, 0, sizeof held);
-  int lowest = 1 << 30;
-  for (int i = 0; i < sources; i++) {
-    int cell = source[i], k = ahead(cell % size % nx, cell % size / nx, to);
-    cost[cell] = 0, from[cell] = -1, put(k, cell), waiting++;
-    if (k < lowest) lowest = k;
-  }
-  for (key = lowest; waiting && found < 0; key++) {
-    int k = key & (BUCKETS - 1);
-    for (int i = 0; i < held[k]; i++) {
-      int cell = bucket[k][i], layer = cell / size, at = cell % size, x = at % nx, y = at / nx;
-      waiting--;
-      if (cost[cell] + ahead(x, y, to) != key) continue; /* reached more cheaply since, or of a later turn */
-      double mx = x * GRID, my = y * GRID;
-      if (to ? x == to->x && y == to->y && to->layers >> layer & 1
-             : !via_blocked[at] && mx > plane[0] + 1 && my > plane[1] + 1 && mx < plane[2] - 1 && my < plane[3] - 1) {
-        found = cell;
-        break;
-      }
-      for (int dy = -1; dy <= 1; dy++)
-        for (int dx = -1; dx <= 1; dx++) {
-          int ax = x + dx, ay = y + dy, next = layer * size + ay * nx + ax;
-          if ((!dx && !dy) || ax < 0 || ay < 0 || ax >= nx || ay >= ny || blocked[layer][ay * nx + ax]) continue;
-          int c = cost[cell] + (dx && dy ? 14 : 10);
-          if (c < cost[next]) cost[next] = c, from[next] = cell, put(c + ahead(ax, ay, to), next), waiting++;
-        }
-      int other = (1 - layer) * size + at, c = cost[cell] + VIA_COST;
-      if (!via_blocked[at] && !blocked[1 - layer][at] && c < cost[other])
-        cost[other] = c, from[other] = cell, put(c + ahead(x, y, to), other), waiting++;
+static int waiting;
+static void reach(int cell, int c, int step) {
+  if (cost[cell] == FAR) touched[touches++] = cell;
+  cost[cell] = c, way[cell] = step;
+  put(c + ahead(cell % size % nx, cell % size / nx), cell), waiting++;
+}
+
+static void cells(const Shape *s, void (*each)(int)) { /* from which, and at which, a track of the net may begin */
+  for (int layer = 0; layer < 2; layer++) {
+    if (!(s->layers >> layer & 1)) continue;
+    if (s->half == 0) each(layer * size + (int)lround((s->y1 + s->y2) / 2 / GRID) * nx + (int)lround((s->x1 + s->x2) / 2 / GRID));
+    int steps = (int)lround(fmax(fabs(s->x2 - s->x1), fabs(s->y2 - s->y1)) / GRID);
+    for (int i = 0; s->half > 0 && i <= steps; i++) {
+      double t = steps ? (double)i / steps : 0, x = s->x1 + t * (s->x2 - s->x1), y = s->y1 + t * (s->y2 - s->y1);
+      each(layer * size + (int)lround(y / GRID) * nx + (int)lround(x / GRID));
     }
-    held[k] = 0;
   }
+}
+static void begin(int cell) { if (cost[cell] == FAR) reach(cell, 0, 10); }
+static void aim(int cell) {
+  int x = cell % size % nx, y = cell % size / nx;
+  goal[cell] = 1;
+  if (x < box[0]) box[0] = x;
+  if (x > box[2]) box[2] = x;
+  if (y < box[1]) box[1] = y;
+  if (y > box[3]) box[3] = y;
+}
+static void forget(int cell) { goal[cell] = 0; }
+
+/* The cell at which the goal is reached, or a via into the plane may be; or -1. Ways over others' tracks: price > 0. */
+static int search(int net, int to_plane, int price) {
+  int c = class_of[net], found = -1, lowest = FAR;
+  for (int i = 0; i < touches; i++) {
+    int key = ahead(touched[i] % size % nx, touched[i] % size / nx);
+    if (key < lowest) lowest = key;
+  }
+  for (int key = lowest; waiting && found < 0; key++) {
+    int k = key & (BUCKETS - 1);
+    while (held[k] && found < 0) { /* the latest first: it is nearest to the goal */
+      int cell = bucket[k][--held[k]], layer = cell / size, at = cell % size, x = at % nx, y = at / nx, old = cost[cell];
+      waiting--, work++;
+      if (old + ahead(x, y) != key) continue; /* reached more cheaply since */
+      int no_via = hard[c][2][at] || (!price && soft[c][2][at]);
+      if (goal[cell] || (to_plane && !no_via && in_plane(net, x * GRID, y * GRID, INSIDE))) { found = cell; break; }
+      for (int step = 0; step < 9; step++) {
+        int ax = x + step % 3 - 1, ay = y + step / 3 - 1, to = layer * size + ay * nx + ax, there = ay * nx + ax;
+        if (step == 4 || ax < 0 || ay < 0 || ax >= nx || ay >= ny || hard[c][layer][there]) continue;
+        int more = soft[c][layer][there];
+        if (more && !price) continue;
+        int now = old + (step % 2 ? 10 : 14) + history[to] + (more ? price : 0);
+        if (now < cost[to]) reach(to, now, step);
+      }
+      int other = (1 - layer) * size + at, now = old + VIA_COST + (soft[c][2][at] ? 4 * price : 0);
+      if (!no_via && !hard[c][1 - layer][at] && (price || !soft[c][1 - layer][at]) && now < cost[other]) reach(other, now, 9);
+    }
+  }
+  memset(held, 0, sizeof held), waiting = 0;
   return found;
 }
 
-static void add(int net, int layers, int x1, int y1, int x2, int y2, double half) {
-  if (shapes == SHAPES) stop("too many tracks");
-  shape_of[shapes++] = (Shape){net, net_of[net].class, layers, x1 * GRID, y1 * GRID, x2 * GRID, y2 * GRID, half};
+static int first_new; /* of the shapes that a trace adds, in `own` */
+static void lay(int net, int layers, int x1, int y1, int x2, int y2) {
+  double half = layers == 3 ? via_radius[class_of[net]] : half_width[class_of[net]];
+  own[owns++] = add((Shape){net, class_of[net], layers, 1, x1 * GRID, y1 * GRID, x2 * GRID, y2 * GRID, half});
 }
 
-static void trace(int net, int cell) { /* back to the source, as straight pieces and vias */
-  int size = nx * ny, class = net_of[net].class;
-  while (cell >= 0) {
-    int layer = cell / size, x = cell % size % nx, y = cell % size / nx, dx = 0, dy = 0, last = cell, next = from[cell];
-    source[sources++] = cell;
-    if (next >= 0 && next / size != layer) add(net, 3, x, y, x, y, via_radius[class]);
-    while (next >= 0 && next / size == layer) {
-      int sx = next % size % nx - last % size % nx, sy = next % size / nx - last % size / nx;
-      if (last != cell && (sx != dx || sy != dy)) break;
-      dx = sx, dy = sy, last = next, next = from[next];
-      source[sources++] = last;
+static void trace(int net, int cell, int price) { /* back to where it began, as straight pieces and vias */
+  first_new = owns;
+  int c = class_of[net], begin_x = cell % size % nx, begin_y = cell % size / nx, last = -1;
+  for (;;) {
+    int layer = cell / size, x = cell % size % nx, y = cell % size / nx, step = way[cell];
+    if (price && soft[c][layer][y * nx + x] && history[cell] < 200) history[cell] += 10;
+    if (step != last && (begin_x != x || begin_y != y)) lay(net, 1 << layer, begin_x, begin_y, x, y), begin_x = x, begin_y = y;
+    if (step == 10) break;
+    if (step == 9) lay(net, 3, x, y, x, y), cell = (1 - layer) * size + y * nx + x;
+    else cell -= (step / 3 - 1) * nx + step % 3 - 1;
+    last = step;
+  }
+}
+
+static void take_up(int net) {
+  for (int i = 0; i < shapes; i++)
+    if (shape_of[i].net == net && shape_of[i].found) count_all(&shape_of[i], -1), shape_of[i].net = -2;
+}
+
+static int queue[NETS], queued, waits[NETS];
+static void ask(int net) { if (!waits[net]) waits[net] = 1, queue[queued++] = net; }
+
+static void clear_way(int net) { /* what the new tracks cross is taken up */
+  for (int i = first_new; i < owns; i++) {
+    const Shape *a = &shape_of[own[i]];
+    for (int j = 0; j < shapes; j++) {
+      const Shape *b = &shape_of[j];
+      if (!b->found || b->net < 0 || b->net == net) continue;
+      double d = distance[a->class][b->class];
+      if ((a->layers & b->layers || d > THROUGH_LAYERS) && apart(a, b) < d - NEAR) { int other = b->net; take_up(other), ask(other); }
     }
-    if (last != cell) add(net, 1 << layer, x, y, last % size % nx, last % size / nx, half_width[class]), cell = last;
-    else cell = next;
   }
 }
 
-static void begin_at(const Pad *pad) {
-  for (int layer = 0; layer < 2; layer++)
-    if (pad->layers >> layer & 1) source[sources++] = layer * nx * ny + pad->y * nx + pad->x;
+static double between(int piece, int other) { /* the nearest shapes of two pieces */
+  double least = 1e9;
+  for (int i = 0; i < owns; i++)
+    for (int j = 0; root(own[i]) == piece && j < owns; j++)
+      if (root(own[j]) == other) least = fmin(least, apart(&shape_of[own[i]], &shape_of[own[j]]));
+  return least;
 }
 
-static int route(int net) { /* how many of its connections it could not make */
-  int own[PADS], count = 0, failed = 0;
-  for (int i = 0; i < pads; i++)
-    if (pad_of[i].net == net) own[count++] = i;
-  see(net);
-  if (net_of[net].plane) {
-    for (int i = 0; i < count; i++) {
-      if (pad_of[own[i]].layers == 3) continue; /* it goes through the plane */
-      sources = 0, begin_at(&pad_of[own[i]]);
-      int cell = search(NULL);
-      if (cell < 0) { failed++; continue; }
-      int at = cell % (nx * ny);
-      trace(net, cell), add(net, 3, at % nx, at / nx, at % nx, at / nx, via_radius[net_of[net].class]);
-      see(net);
-    }
-    return failed;
+static void apart_from_vias(int shape, int by) { /* one net's vias keep their holes apart, and out of its pads but the large */
+  const Shape *s = &shape_of[shape];
+  int c = class_of[s->net];
+  if (s->half == 0 && fmin(s->x2 - s->x1, s->y2 - s->y1) < VIA_IN_PAD) count(hard[c][2], s, via_radius[c] + 0.1, by);
+  if (s->half > 0 && s->layers == 3) count(hard[c][2], s, HOLES_APART, by);
+}
+
+static int join(int net, int price) { /* two of the pieces; 0 when no way was found */
+  int plane = root(SHAPES - 1), has_plane = 0, piece = -1, other = -1, least = 1 << 30;
+  for (int i = 0; i < planes; i++) has_plane |= plane_of[i].net == net;
+  for (int i = 0; i < owns; i++) {
+    int r = root(own[i]), n = 0;
+    if (r != own[i] || (has_plane && r == plane)) continue;
+    for (int j = 0; !has_plane && j < owns; j++) n += root(own[j]) == r;
+    if (n < least) least = n, piece = r;
   }
-  if (count < 2) return 0;
-  uint8_t done[PADS] = {1};
-  sources = 0, begin_at(&pad_of[own[0]]);
-  for (int joined = 1; joined < count; joined++) {
-    int best = -1;
-    double nearest = 1e9;
-    for (int i = 0; i < count; i++)
-      for (int j = 0; j < count; j++)
-        if (done[i] && !done[j]) {
-          double d = hypot(pad_of[own[i]].cx - pad_of[own[j]].cx, pad_of[own[i]].cy - pad_of[own[j]].cy);
-          if (d < nearest) nearest = d, best = j;
-        }
-    int cell = search(&pad_of[own[best]]);
-    if (cell < 0) failed++;
-    else trace(net, cell), begin_at(&pad_of[own[best]]);
-    done[best] = 1;
+  if (piece < 0) stop("a net in pieces that it has not");
+  double nearest = 1e9;
+  for (int i = 0; i < owns && !has_plane; i++) {
+    int r = root(own[i]);
+    if (r != own[i] || r == piece) continue;
+    double d = between(piece, r);
+    if (d < nearest) nearest = d, other = r;
   }
+  box[0] = box[1] = 1 << 30, box[2] = box[3] = -1;
+  if (has_plane) box[0] = box[1] = 0, box[2] = nx, box[3] = ny;
+  if (has_plane) other = plane;
+  for (int i = 0; i < owns; i++) if (root(own[i]) == other) cells(&shape_of[own[i]], aim);
+  for (int i = 0; i < owns; i++) if (root(own[i]) == piece) cells(&shape_of[own[i]], begin);
+  int cell = search(net, has_plane, price), before = owns, at_goal = cell >= 0 && goal[cell];
+  for (int i = 0; i < before; i++) if (root(own[i]) == other) cells(&shape_of[own[i]], forget);
+  if (cell >= 0) {
+    trace(net, cell, price);
+    if (!at_goal) lay(net, 3, cell % size % nx, cell % size / nx, cell % size % nx, cell % size / nx);
+    for (int i = before; i < owns; i++) piece_of[own[i]] = piece, apart_from_vias(own[i], 1);
+    if (price) clear_way(net);
+  }
+  for (int i = 0; i < touches; i++) cost[touched[i]] = FAR;
+  touches = 0;
+  piece_of[piece] = other; /* joined, or given up */
+  return cell >= 0;
+}
+
+static int route(int net, int price) { /* how many of its connections it could not make */
+  int failed = 0, left = pieces(net), c = class_of[net], before = owns;
+  if (left < 2) return 0;
+  for (int i = 0; i < before; i++) {
+    const Shape *s = &shape_of[own[i]];
+    count_class(s, c, -1), apart_from_vias(own[i], 1);
+  }
+  while (left-- > 1) failed += !join(net, price);
+  for (int i = 0; i < before; i++) {
+    const Shape *s = &shape_of[own[i]];
+    count_class(s, c, 1), apart_from_vias(own[i], -1);
+  }
+  for (int i = before; i < owns; i++) count_all(&shape_of[own[i]], 1), apart_from_vias(own[i], -1);
   return failed;
 }
 
 static void need(int got, int wanted) { if (got != wanted) stop("the input ends too soon or is no number"); }
 
+static void keep_off(double x1, double y1, double x2, double y2, double half, double extra) {
+  Shape s = {-1, 0, 3, 0, x1, y1, x2, y2, half};
+  for (int c = 0; c < classes; c++) {
+    for (int layer = 0; layer < 2; layer++) count(hard[c][layer], &s, extra + half_width[c], 1);
+    count(hard[c][2], &s, extra + via_radius[c], 1);
+  }
+}
+
 static void read_all(void) {
-  need(scanf("%lf %lf %lf %lf %lf %lf %d %d %d", &width, &height, plane, plane + 1, plane + 2, plane + 3, &classes, &nets, &pads), 9);
-  if (classes < 1 || classes > CLASSES || nets < 1 || nets > NETS || pads < 1 || pads > PADS || width > 300 || height > 300)
+  int pads, tracks, holes;
+  need(scanf("%lf %lf %d %d %d %d %d %d", &width, &height, &classes, &nets, &pads, &tracks, &planes, &holes), 8);
+  if (classes < 1 || classes > CLASSES || nets < 1 || nets > NETS || pads < 1 || tracks < 0 || pads + tracks > SHAPES / 2 || planes < 0 ||
+      planes > PLANES || holes < 0 || holes > 100 || width > SIDE || height > SIDE)
     stop("more than it can hold");
-  for (int i = 0; i < classes; i++) {
-    need(scanf("%lf %lf", &half_width[i], &via_radius[i]), 2);
-    for (int j = 0; j < classes; j++) need(scanf("%lf", &distance[i][j]), 1);
+  nx = (int)lround(width / GRID) + 1, ny = (int)lround(height / GRID) + 1, size = nx * ny;
+  for (int c = 0; c < classes; c++) {
+    need(scanf("%lf %lf", &half_width[c], &via_radius[c]), 2);
+    for (int j = 0; j < classes; j++) need(scanf("%lf", &distance[c][j]), 1);
+    for (int i = 0; i < 3; i++) hard[c][i] = get(size, 2), soft[c][i] = get(size, 2);
   }
   for (int i = 0; i < nets; i++) {
-    need(scanf("%d %d", &net_of[i].class, &net_of[i].plane), 2);
-    if (net_of[i].class < 0 || net_of[i].class >= classes) stop("a net of no class");
+    need(scanf("%d", &class_of[i]), 1);
+    if (class_of[i] < 0 || class_of[i] >= classes) stop("a net of no class");
   }
   for (int i = 0; i < pads; i++) {
     Shape s = {0};
     need(scanf("%d %d %lf %lf %lf %lf %d", &s.net, &s.class, &s.x1, &s.y1, &s.x2, &s.y2, &s.layers), 7);
     if (s.net >= nets || s.class < 0 || s.class >= classes) stop("a pad of no net or class");
-    double cx = (s.x1 + s.x2) / 2, cy = (s.y1 + s.y2) / 2;
-    if (cx < 0 || cy < 0 || cx > width || cy > height) stop("a pad beside the board");
-    pad_of[i] = (Pad){s.net, s.layers, (int)lround(cx / GRID), (int)lround(cy / GRID), cx, cy};
-    shape_of[i] = s;
+    if (s.x1 < 0 || s.y1 < 0 || s.x2 > width || s.y2 > height) stop("a pad beside the board");
+    count_all(&s, 1), add(s);
   }
+  for (int i = 0; i < tracks; i++) {
+    Shape s = {0};
+    need(scanf("%d %d %lf %lf %lf %lf", &s.net, &s.layers, &s.x1, &s.y1, &s.x2, &s.y2), 6);
+    if (s.net < 0 || s.net >= nets) stop("a track of no net");
+    s.class = class_of[s.net], s.half = s.layers == 3 ? via_radius[s.class] : half_width[s.class];
+    count_all(&s, 1), add(s);
+  }
+  for (int i = 0; i < planes; i++) {
+    Plane *p = &plane_of[i];
+    need(scanf("%d %lf %lf %lf %lf", &p->net, &p->x1, &p->y1, &p->x2, &p->y2), 5);
+    if (p->net < 0 || p->net >= nets) stop("a plane of no net");
+    for (int c = 0; c < classes; c++) {
+      double d = distance[c][class_of[p->net]] + 0.01;
+      Shape s = {-1, 0, 3, 0, p->x1, p->y1, p->x2, p->y2, 0};
+      for (int m = 0; m < 3 && d > THROUGH_LAYERS; m++) count(hard[c][m], &s, d + (m == 2 ? via_radius[c] : half_width[c]), 1);
+    }
+  }
+  for (int i = 0; i < holes; i++) {
+    double x, y, r;
+    need(scanf("%lf %lf %lf", &x, &y, &r), 3);
+    keep_off(x, y, x, y, r, EDGE);
+  }
+  keep_off(0, -9, width, 0, 0, EDGE), keep_off(0, height, width, height + 9, 0, EDGE);
+  keep_off(-9, 0, 0, height, 0, EDGE), keep_off(width, 0, width + 9, height, 0, EDGE);
+}
+
+static double longest(int net) { /* what is asked first: other classes, planes, then the short ones */
+  double x1 = 1e9, x2 = -1e9, y1 = 1e9, y2 = -1e9, is_plane = 0;
+  for (int i = 0; i < shapes; i++)
+    if (shape_of[i].net == net) x1 = fmin(x1, shape_of[i].x1), x2 = fmax(x2, shape_of[i].x2), y1 = fmin(y1, shape_of[i].y1), y2 = fmax(y2, shape_of[i].y2);
+  for (int i = 0; i < planes; i++) is_plane += plane_of[i].net == net;
+  return x2 - x1 + y2 - y1 - (half_width[class_of[net]] > 0.11 ? 2000 : is_plane ? 1000 : 0);
+}
+
+static double length_of[NETS];
+static int by_length(const void *a, const void *b) {
+  int i = *(const int *)a, j = *(const int *)b;
+  return length_of[i] < length_of[j] ? -1 : length_of[i] > length_of[j] ? 1 : i - j;
 }
 
 int main(void) {
   read_all();
-  nx = (int)lround(width / GRID) + 1, ny = (int)lround(height / GRID) + 1;
-  for (int layer = 0; layer < 2; layer++) blocked[layer] = malloc(nx * ny);
-  via_blocked = malloc(nx * ny);
-  cost = malloc(2 * nx * ny * sizeof(int)), from = malloc(2 * nx * ny * sizeof(int)), source = malloc(4 * nx * ny * sizeof(int));
-  if (!blocked[0] || !blocked[1] || !via_blocked || !cost || !from || !source) stop("no memory");
-  int order[NETS];
-  double length[NETS];
-  for (int i = 0; i < nets; i++) {
-    double x1 = 1e9, x2 = -1e9, y1 = 1e9, y2 = -1e9;
-    for (int p = 0; p < pads; p++)
-      if (pad_of[p].net == i)
-        x1 = fmin(x1, pad_of[p].cx), x2 = fmax(x2, pad_of[p].cx), y1 = fmin(y1, pad_of[p].cy), y2 = fmax(y2, pad_of[p].cy);
-    length[i] = x2 - x1 + y2 - y1 - (net_of[i].class != classes - 1 ? 2000 : net_of[i].plane ? 1000 : 0), order[i] = i;
+  way = get(2 * size, 1), goal = get(2 * size, 1), history = get(2 * size, 1);
+  cost = get(2 * size, sizeof(int)), touched = get(2 * size, sizeof(int));
+  for (int i = 0; i < 2 * size; i++) cost[i] = FAR;
+  for (int i = 0; i < nets; i++) length_of[i] = longest(i), ask(i);
+  qsort(queue, nets, sizeof(int), by_length);
+  int open = 0, given_up[NETS], many = 0, done = 0;
+  while (queued && work < MOST_WORK) {
+    int net = queue[0], price = PRICE * (1 + tries[net]++);
+    memmove(queue, queue + 1, --queued * sizeof(int)), waits[net] = 0;
+    if (route(net, price > MOST_PRICE ? MOST_PRICE : price)) given_up[many < NETS ? many++ : 0] = net;
+    if (++done % 100 == 0) fprintf(stderr, "%d routed, %d waiting, %.1f G cells\n", done, queued, work / 1e9);
   }
-  for (int i = 0; i < nets; i++)
-    for (int j = i + 1; j < nets; j++)
-      if (length[order[j]] < length[order[i]]) { int k = order[i]; order[i] = order[j], order[j] = k; }
-  int least = 1 << 30, kept = 0;
-  static Shape best[SHAPES];
-  for (int pass = 0; pass < PASSES && least; pass++) {
-    int open = 0, bad[NETS], bads = 0;
-    shapes = pads;
-    for (int i = 0; i < nets; i++) {
-      int failed = route(order[i]);
-      if (failed) open += failed, bad[bads++] = i;
-    }
-    fprintf(stderr, "pass %d: %d connections open, nets", pass + 1, open);
-    for (int i = 0; i < bads; i++) fprintf(stderr, " %d", order[bad[i]]);
-    fprintf(stderr, "\n");
-    if (open < least) least = open, kept = shapes, memcpy(best, shape_of, shapes * sizeof(Shape));
-    for (int i = 0; i < bads; i++) {
-      int net = order[bad[i]];
-      memmove(order + 1, order, bad[i] * sizeof(int)), order[0] = net;
-    }
+  for (int i = 0; i < many; i++) ask(given_up[i]);
+  for (int i = 0; i < queued; i++) {
+    int failed = route(queue[i], 0);
+    open += failed;
+    if (failed) fprintf(stderr, "net %d: %d open\n", queue[i], failed);
   }
-  for (int i = pads; i < kept; i++)
-    printf("%d %d %.4f %.4f %.4f %.4f\n", best[i].net, best[i].layers, best[i].x1, best[i].y1, best[i].x2, best[i].y2);
-  printf("open %d\n", least);
+  for (int i = 0; i < shapes; i++) {
+    const Shape *s = &shape_of[i];
+    if (s->found && s->net >= 0) printf("%d %d %.4f %.4f %.4f %.4f\n", s->net, s->layers, s->x1, s->y1, s->x2, s->y2);
+  }
+  printf("open %d\n", open);
   return 0;
 }

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linetap_core.errors import Refusal
-from pcb.lineboard import LineBoard
+from pcb.board import Board
+from pcb.footprints import Pad
 from pcb.places import Places, on_board
 
 ROUTER = Path(__file__).with_name("router.c")
-PLANES = ("GND", "+3V3")
-MOST_S = 300
+MOST_S = 550
 FRONT, BACK, BOTH = 1, 2, 3
 
 
@@ -30,11 +30,11 @@ class Track:
     y2: float
 
 
-def route(board: LineBoard, places: Places) -> tuple[list[Track], int]:
-    """The tracks, and how many connections found no way. Refusal without gcc, or when the router gives up."""
+def route(board: Board, places: Places, given: list[Track] | None = None) -> tuple[list[Track], int]:
+    """Tracks beside those given, and how many connections found no way. Refusal without gcc, or when it gives up."""
     places.complete(board.parts)
     with tempfile.TemporaryDirectory(prefix="linetap-router-") as scratch:
-        return answered(built(Path(scratch)), asked(board, places), list(board.nets))
+        return answered(built(Path(scratch)), asked(board, places, given or []), list(board.nets))
 
 
 def built(folder: Path) -> Path:
@@ -54,26 +54,47 @@ def answered(program: Path, text: str, nets: list[str]) -> tuple[list[Track], in
     return tracks, int(last.removeprefix("open "))
 
 
-def asked(board: LineBoard, places: Places) -> str:
-    """What router.c reads: sizes, classes with their distances, nets, pads."""
+def asked(board: Board, places: Places, given: list[Track]) -> str:
+    """What router.c reads."""
     names, classes = list(board.nets), list(places.classes)
-    lines = [f"{places.width} {places.height} {' '.join(map(str, places.plane))} {len(classes)} {len(names)}"]
+    number = {net: i for i, net in enumerate(names)}
+    lines = []
     for name in classes:
         each = places.classes[name]
         row = [each.width / 2, each.via / 2, *(places.distance(name, other) for other in classes)]
         lines.append(" ".join(map(str, row)))
-    lines += [f"{classes.index(places.class_of(net))} {int(net in PLANES)}" for net in names]
-    pads: list[str] = []
+    kind_of = [classes.index(places.class_of(board.plain(net))) for net in names]
+    lines += map(str, kind_of)
+    pads = _pads(board, places, number, kind_of, classes)
+    tracks = [f"{number[t.net]} {t.layers} {t.x1:.4f} {t.y1:.4f} {t.x2:.4f} {t.y2:.4f}" for t in given]
+    planes = [
+        f"{number[plane.net]} {' '.join(map(str, each))}" for plane in places.planes for each in plane.rectangles()
+    ]
+    holes = [f"{x} {y} {wide / 2}" for x, y, wide in places.holes] + _pegs(board, places)
+    sizes = f"{len(classes)} {len(names)} {len(pads)} {len(tracks)} {len(planes)} {len(holes)}"
+    return "\n".join([f"{places.width} {places.height} {sizes}", *lines, *pads, *tracks, *planes, *holes]) + "\n"
+
+
+def _pads(board: Board, places: Places, number: dict[str, int], kind_of: list[int], classes: list[str]) -> list[str]:
+    rows = []
+    net_of = {node: net for net, nodes in board.nets.items() for node in nodes}
     for reference, part in board.parts.items():
-        nets = board.net_of(reference)
         for pad in board.footprints[board.footprint_of[part.kind_name]].pad_rows():
-            box, net = on_board(pad, places.place[reference]), nets.get(pad.number)
+            box, net = on_board(pad, places.place[reference]), net_of.get((reference, pad.number))
             # A relay's contact that nothing is wired to is the pair's all the same.
-            kind = classes.index(places.class_of(net) if net else "LINE")
+            kind = kind_of[number[net]] if net else classes.index("LINE" if part.prefix == "K" else "CARD")
             corners = f"{box.left:.4f} {box.top:.4f} {box.right:.4f} {box.bottom:.4f}"
-            pads.append(f"{names.index(net) if net else -1} {kind} {corners} {BOTH if pad.drill else FRONT}")
-    lines[0] += f" {len(pads)}"
-    return "\n".join([*lines, *pads]) + "\n"
+            rows.append(f"{number[net] if net else -1} {kind} {corners} {BOTH if pad.drill else FRONT}")
+    return rows
+
+
+def _pegs(board: Board, places: Places) -> list[str]:
+    rows = []
+    for reference, part in board.parts.items():
+        for x, y, drill in board.footprints[board.footprint_of[part.kind_name]].peg_rows():
+            box = on_board(Pad("", x, y, 0, 0), places.place[reference])
+            rows.append(f"{box.left:.4f} {box.top:.4f} {drill / 2}")
+    return rows
 
 
 def _run(command: list[str], text: str) -> str:

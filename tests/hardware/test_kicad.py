@@ -24,6 +24,7 @@ def drawn(folder: Path, *changes: tuple[str, str, str]) -> Path:
     circuit = folder / "circuit"
     circuit.mkdir()
     for name, text in files(Circuit(copied(circuit, *changes))).items():
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
     return folder
 

@@ -58,6 +58,7 @@ def test_what_kicad_refuses_these_refuse(tmp_path: Path, name: str) -> None:
     tables.mkdir()
     circuit = Circuit(copied(tables, KICAD_TOO[name]))
     for file, text in files(circuit).items():
+        (tmp_path / file).parent.mkdir(exist_ok=True)
         (tmp_path / file).write_text(text)
     with pytest.raises(Refusal, match="ended with 5"):
         kicad.rules(tmp_path, tmp_path / "erc.rpt")

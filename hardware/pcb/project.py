@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands beside a board in its KiCad project: settings, and the barrier as rules."""
+
+from __future__ import annotations
+
+import json
+
+from pcb.places import Places
+
+
+def settings(name: str, places: Places, patterns: dict[str, list[str]]) -> str:
+    """`patterns` are the nets of each class; an asterisk stands for anything."""
+    classes = [
+        {
+            "name": "Default" if kind == "CARD" else kind,
+            "clearance": each.clearance,
+            "track_width": each.width,
+            "via_diameter": each.via,
+            "via_drill": each.drill,
+        }
+        for kind, each in places.classes.items()
+    ]
+    rows = [{"netclass": each, "pattern": net} for each, nets in patterns.items() for net in nets]
+    least = {
+        "min_clearance": 0.15,
+        "min_track_width": 0.2,
+        "min_via_diameter": 0.6,
+        "min_through_hole_diameter": 0.3,
+        "min_copper_edge_clearance": 0.5,
+        "min_hole_to_hole": 0.25,
+        "min_via_annular_width": 0.13,
+    }
+    return (
+        json.dumps(
+            {
+                "board": {"design_settings": {"rules": least}},
+                "meta": {"filename": f"{name}.kicad_pro", "version": 3},
+                "net_settings": {"classes": classes, "meta": {"version": 4}, "netclass_patterns": rows},
+            },
+            indent=2,
+        )
+        + "\n"
+    )
+
+
+def rules(places: Places) -> str:
+    """The barrier, as KiCad checks it. A pad without a net is a relay's other contact: the pair's as well."""
+    card = "A.NetClass != 'LINE' && A.NetClass != 'MIDDLE' && A.NetName != ''"
+    contact = "B.Type == 'Pad' && B.NetName == '' && B.memberOfFootprint('K*')"
+    barrier = places.barrier
+    entry = f"{card} && A.NetClass != 'ENTRY' && B.NetClass == 'ENTRY'"
+    fine = "A.memberOfFootprint('J15*') && B.memberOfFootprint('J15*')"
+    rows = [  # of two that apply KiCad takes the later
+        ("within the USB plug", "clearance", fine, 0.15),
+        ("pair to card", "creepage", f"{card} && B.NetClass == 'LINE'", barrier.line_to_card),
+        ("pair to card, in air", "clearance", f"{card} && B.NetClass == 'LINE'", barrier.line_to_card),
+        ("open contact to card", "clearance", f"{card} && {contact}", barrier.line_to_card),
+        ("middle to card", "clearance", f"{card} && B.NetClass == 'MIDDLE'", barrier.middle_to_card),
+        ("12 V to card", "clearance", entry, barrier.entry_to_card),
+        ("middle to pair", "clearance", "A.NetClass == 'MIDDLE' && B.NetClass == 'LINE'", barrier.line_to_middle),
+    ]
+    lines = ["(version 1)"]
+    for name, kind, condition, least in rows:
+        lines.append(f'(rule "{name}"\n  (condition "{condition}")\n  (constraint {kind} (min {least:g}mm)))')
+    return "\n".join(lines) + "\n"
